@@ -1,0 +1,321 @@
+//! Addresses as people write them: `host`, `host:port`, `1.2.3.4:port`, `[::1]:port`, `:port`.
+//!
+//! In: text. Out: socket addresses to try, best first. Never: opens a socket.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    str::FromStr,
+};
+
+use crate::limits::DEFAULT_PORT;
+
+/// Which IP family to use where a name or an address leaves it open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+impl Family {
+    fn admits(self, address: IpAddr) -> bool {
+        address.is_ipv4() == (self == Self::V4)
+    }
+}
+
+/// An address as typed: a host that may still be a name, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    host: Host,
+    port: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    /// `:port`: this machine for a sender, every address for a listener.
+    Unnamed,
+    Ip(IpAddr),
+    /// A link-local IPv6 address with the zone it is valid in, as in `fe80::1%eth0`.
+    Scoped(Ipv6Addr, String),
+    Name(String),
+}
+
+/// Why an address could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// Nothing was given.
+    #[error("the address is empty; try 127.0.0.1:{DEFAULT_PORT}")]
+    Empty,
+    /// The part after the last colon is not a port.
+    #[error("{port:?} in {address:?} is not a port (0 to 65535)")]
+    Port {
+        /// The address as typed.
+        address: String,
+        /// The part that should be a port.
+        port: String,
+    },
+    /// A bare number, which would otherwise be taken as a host name.
+    #[error("{0:?} looks like a port; write :{0}")]
+    BareNumber(String),
+    /// An IPv6 address that needs brackets, or a stray bracket.
+    #[error("{0:?} is not an address; write [IPV6]:PORT, IPV4:PORT, NAME:PORT or :PORT")]
+    Malformed(String),
+    /// The name service knows no such name.
+    #[error("cannot find the address of {name}: {source}")]
+    Resolve {
+        /// The name looked up.
+        name: String,
+        /// What the name service answered.
+        source: std::io::Error,
+    },
+    /// The name or address has nothing in the family asked for.
+    #[error("{host} has no {} address", if *.family == Family::V4 { "IPv4" } else { "IPv6" })]
+    Family {
+        /// The host as typed.
+        host: String,
+        /// The family asked for.
+        family: Family,
+    },
+    /// The zone after `%` is no network interface of this machine.
+    #[error("no network interface {0:?} on this machine")]
+    Zone(String),
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(AddressError::BareNumber(text.to_owned()));
+        }
+        if let Some(rest) = text.strip_prefix('[') {
+            return bracketed(text, rest);
+        }
+        // More than one colon without brackets can only be an IPv6 address without a port.
+        if text.matches(':').count() > 1 {
+            let host = ipv6(text).ok_or_else(|| AddressError::Malformed(text.to_owned()))?;
+            return Ok(Self { host, port: DEFAULT_PORT });
+        }
+        let (host, port) = match text.split_once(':') {
+            Some((host, port)) => (host, parse_port(text, port)?),
+            None => (text, DEFAULT_PORT),
+        };
+        Ok(Self { host: name_or_ipv4(text, host)?, port })
+    }
+}
+
+fn bracketed(text: &str, rest: &str) -> Result<Address, AddressError> {
+    let malformed = || AddressError::Malformed(text.to_owned());
+    let (inside, after) = rest.split_once(']').ok_or_else(malformed)?;
+    let host = ipv6(inside).ok_or_else(malformed)?;
+    let port = match after.strip_prefix(':') {
+        Some(port) => parse_port(text, port)?,
+        None if after.is_empty() => DEFAULT_PORT,
+        None => return Err(malformed()),
+    };
+    Ok(Address { host, port })
+}
+
+fn ipv6(text: &str) -> Option<Host> {
+    match text.split_once('%') {
+        Some((ip, zone)) => Some(Host::Scoped(ip.parse().ok()?, zone.to_owned())),
+        None => Some(Host::Ip(IpAddr::V6(text.parse().ok()?))),
+    }
+}
+
+fn name_or_ipv4(text: &str, host: &str) -> Result<Host, AddressError> {
+    if host.is_empty() {
+        return Ok(Host::Unnamed);
+    }
+    if let Ok(ip) = host.parse::<Ipv4Addr>() {
+        return Ok(Host::Ip(ip.into()));
+    }
+    // Old resolvers read "1.2.3" or "5000" as numbers; nobody means that.
+    let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if numeric || host.contains(['/', ' ', '[', ']', '%', '@']) {
+        return Err(AddressError::Malformed(text.to_owned()));
+    }
+    Ok(Host::Name(host.to_owned()))
+}
+
+fn parse_port(address: &str, port: &str) -> Result<u16, AddressError> {
+    let wrong = || AddressError::Port { address: address.to_owned(), port: port.to_owned() };
+    if !port.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    port.parse().map_err(|_| wrong())
+}
+
+impl Address {
+    /// This machine, at `port`: what `:port` means.
+    #[must_use]
+    pub const fn unnamed(port: u16) -> Self {
+        Self { host: Host::Unnamed, port }
+    }
+
+    /// The port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// True for `:port`, which names no host.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        self.host == Host::Unnamed
+    }
+
+    /// The addresses a sender should try, in order. `:port` is this machine's loopback address,
+    /// IPv4 unless IPv6 is asked for: most small UDP programs listen on IPv4 alone.
+    ///
+    /// # Errors
+    /// When the name is unknown, or has no address in `family`.
+    pub async fn resolve(&self, family: Option<Family>) -> Result<Vec<SocketAddr>, AddressError> {
+        let loopback = match family {
+            Some(Family::V6) => Ipv6Addr::LOCALHOST.into(),
+            _ => Ipv4Addr::LOCALHOST.into(),
+        };
+        self.resolve_or(loopback, family).await
+    }
+
+    /// The addresses a listener should try, in order. `:port` is every address of this machine:
+    /// `[::]` (which takes IPv4 too), then `0.0.0.0` where there is no IPv6.
+    ///
+    /// # Errors
+    /// As [`Address::resolve`].
+    pub async fn resolve_local(
+        &self,
+        family: Option<Family>,
+    ) -> Result<Vec<SocketAddr>, AddressError> {
+        if !self.is_unnamed() {
+            return self.resolve(family).await;
+        }
+        let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
+        let wanted = any.into_iter().filter(|ip| family.is_none_or(|f| f.admits(*ip)));
+        Ok(wanted.map(|ip| SocketAddr::new(ip, self.port)).collect())
+    }
+
+    async fn resolve_or(
+        &self,
+        unnamed: IpAddr,
+        family: Option<Family>,
+    ) -> Result<Vec<SocketAddr>, AddressError> {
+        let found = match &self.host {
+            Host::Unnamed => vec![SocketAddr::new(unnamed, self.port)],
+            Host::Ip(ip) => vec![SocketAddr::new(*ip, self.port)],
+            Host::Scoped(ip, zone) => {
+                let scope = crate::socket::interface_index(zone)
+                    .ok_or_else(|| AddressError::Zone(zone.clone()))?;
+                vec![SocketAddrV6::new(*ip, self.port, 0, scope).into()]
+            }
+            Host::Name(name) => tokio::net::lookup_host((name.as_str(), self.port))
+                .await
+                .map_err(|source| AddressError::Resolve { name: name.clone(), source })?
+                .collect(),
+        };
+        let mut fitting: Vec<_> = found
+            .into_iter()
+            .filter(|address| family.is_none_or(|f| f.admits(address.ip())))
+            .collect();
+        fitting.dedup();
+        match (fitting.is_empty(), family) {
+            (false, _) => Ok(fitting),
+            (true, Some(family)) => Err(AddressError::Family { host: self.to_string(), family }),
+            (true, None) => Err(AddressError::Resolve {
+                name: self.to_string(),
+                source: std::io::ErrorKind::NotFound.into(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Unnamed => write!(f, ":{}", self.port),
+            Host::Ip(ip) => SocketAddr::new(*ip, self.port).fmt(f),
+            Host::Scoped(ip, zone) => write!(f, "[{ip}%{zone}]:{}", self.port),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
+/// The address without its IPv4-in-IPv6 mapping (`::ffff:1.2.3.4` becomes `1.2.3.4`), as people
+/// and filters know it.
+#[must_use]
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(v4.into(), v6.port()),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        text.parse::<Address>().expect(text).to_string()
+    }
+
+    #[test]
+    fn every_documented_form_parses() {
+        assert_eq!(shown("host"), "host:12345");
+        assert_eq!(shown("host:9"), "host:9");
+        assert_eq!(shown("1.2.3.4:9"), "1.2.3.4:9");
+        assert_eq!(shown("1.2.3.4"), "1.2.3.4:12345");
+        assert_eq!(shown("[::1]:9"), "[::1]:9");
+        assert_eq!(shown("[::1]"), "[::1]:12345");
+        assert_eq!(shown("::1"), "[::1]:12345");
+        assert_eq!(shown(":9"), ":9");
+        assert_eq!(shown("[fe80::1%lo]:9"), "[fe80::1%lo]:9");
+    }
+
+    #[test]
+    fn what_is_no_address_says_why() {
+        let why = |text: &str| text.parse::<Address>().expect_err(text).to_string();
+        assert!(why("").contains("empty"));
+        assert!(why("5000").contains("write :5000"));
+        assert!(why("host:70000").contains("\"70000\""));
+        assert!(why("host:+7").contains("\"+7\""));
+        assert!(why("host:").contains("not a port"));
+        assert!(why("[::1").contains("not an address"));
+        assert!(why("[::1]9").contains("not an address"));
+        assert!(why("1.2.3:9").contains("not an address"));
+        assert!(why("1.2.3.4.5").contains("not an address"));
+        assert!(why("10.0.0.0/8").contains("not an address"));
+        assert!(why("a:b:c").contains("not an address"));
+    }
+
+    #[tokio::test]
+    async fn an_unnamed_host_is_loopback_to_send_and_everything_to_listen() {
+        let address: Address = ":9".parse().unwrap();
+        assert_eq!(address.resolve(None).await.unwrap(), ["127.0.0.1:9".parse().unwrap()]);
+        let v6 = address.resolve(Some(Family::V6)).await.unwrap();
+        assert_eq!(v6, ["[::1]:9".parse().unwrap()]);
+        let local = address.resolve_local(None).await.unwrap();
+        assert_eq!(local, ["[::]:9".parse().unwrap(), "0.0.0.0:9".parse().unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn a_family_that_does_not_fit_is_refused() {
+        let address: Address = "127.0.0.1:9".parse().unwrap();
+        let error = address.resolve(Some(Family::V6)).await.expect_err("IPv4 is not IPv6");
+        assert_eq!(error.to_string(), "127.0.0.1:9 has no IPv6 address");
+    }
+
+    #[test]
+    fn mapped_addresses_are_shown_as_ipv4() {
+        let mapped = "[::ffff:10.1.2.3]:9".parse().unwrap();
+        assert_eq!(canonical(mapped), "10.1.2.3:9".parse().unwrap());
+    }
+}

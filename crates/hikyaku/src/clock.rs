@@ -1,0 +1,57 @@
+//! The only clock: every other room is told the time.
+//!
+//! In: the system's clocks. Out: instants and time stamps. Never: decisions.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+
+/// The wall clock, for people and for the age of signed or encrypted datagrams.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the wall clock")]
+pub fn wall() -> Timestamp {
+    Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The monotonic clock, for timers.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the timer clock")]
+pub fn monotonic() -> Instant {
+    Instant::now()
+}
+
+/// Whole seconds since the Unix epoch, as Fernet (version 0x80) and CWT claims (RFC 8392) count.
+#[must_use]
+pub fn unix_seconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_second()).unwrap_or(0)
+}
+
+/// A kernel receive time stamp (time since the Unix epoch) as a wall-clock time.
+#[must_use]
+pub fn from_unix(since_epoch: Duration) -> Timestamp {
+    Timestamp::try_from(UNIX_EPOCH + since_epoch).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// `HH:MM:SS` in this machine's time zone.
+#[must_use]
+pub fn local_hms(time: Timestamp) -> String {
+    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+/// `HH:MM:SS.mmm` in this machine's time zone.
+#[must_use]
+pub fn local_hms_millis(time: Timestamp) -> String {
+    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_time_stamps_keep_their_microseconds() {
+        let time = from_unix(Duration::new(1_700_000_000, 123_456_000));
+        assert_eq!(time.to_string(), "2023-11-14T22:13:20.123456Z");
+        assert_eq!(unix_seconds(time), 1_700_000_000);
+    }
+}

@@ -1,0 +1,544 @@
+//! Who we are and whom we accept: Ed25519 keys in OpenSSH files, fingerprints, shared keys.
+//!
+//! In: key files. Out: keys that sign, keys that verify, fingerprints. Never: a secret in a log.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use getrandom::SysRng;
+use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, private::KeypairData};
+use zeroize::Zeroizing;
+
+use crate::{
+    files::{FileError, IfExists, check_private, read_text, write_private},
+    limits::MAX_SIGNERS,
+};
+
+/// Why a key could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The file could not be read or written, or is open to others.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not an OpenSSH private key.
+    #[error("{} is not an OpenSSH private key; `hikyaku keygen` makes one", .0.display())]
+    NotPrivate(PathBuf),
+    /// Not an OpenSSH key of either kind.
+    #[error("{} is not an OpenSSH key", .0.display())]
+    NotAKey(PathBuf),
+    /// A key of another algorithm.
+    #[error("{} is a key for {algorithm}; only Ed25519 is used here", path.display())]
+    NotEd25519 {
+        /// The file.
+        path: PathBuf,
+        /// What it is for.
+        algorithm: String,
+    },
+    /// The passphrase does not open the key.
+    #[error("wrong passphrase for {}", .0.display())]
+    WrongPassphrase(PathBuf),
+    /// Not a Fernet key.
+    #[error(
+        "{} is not a shared key (32 bytes in URL-safe base64); \
+         `hikyaku keygen --shared FILE` makes one", .0.display()
+    )]
+    NotShared(PathBuf),
+    /// An authorized-keys file without a usable key.
+    #[error("{} holds no Ed25519 public key", .0.display())]
+    NoSigner(PathBuf),
+    /// A line of an authorized-keys file that cannot be read.
+    #[error("{}:{line}: not a public key (`ssh-ed25519 AAAA… comment`)", path.display())]
+    BadLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// More keys than are accepted.
+    #[error("{} holds more than {MAX_SIGNERS} keys", .0.display())]
+    TooManySigners(PathBuf),
+    /// The system has no randomness to make a key from.
+    #[error("cannot make a key: {0}")]
+    Generate(String),
+}
+
+/// SHA-256 of a public key in its SSH encoding: what `ssh-keygen -l` prints.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    fn of(key: &PublicKey) -> Self {
+        let digest = key.fingerprint(HashAlg::Sha256).sha256();
+        Self(digest.expect("a SHA-256 fingerprint was asked for"))
+    }
+
+    /// The digest itself.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A fingerprint from its digest, or nothing when it is not 32 bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ssh_key::Fingerprint::Sha256(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An Ed25519 key pair (RFC 8032). The secret half is wiped from memory when dropped.
+pub struct Identity {
+    secret: SigningKey,
+    public: PublicKey,
+    fingerprint: Fingerprint,
+}
+
+/// A private key file: ready, or waiting for its passphrase.
+#[derive(Debug)]
+pub enum KeyFile {
+    /// Ready.
+    Open(Identity),
+    /// Protected by a passphrase.
+    Locked(LockedKey),
+}
+
+/// A private key that needs its passphrase.
+pub struct LockedKey {
+    path: PathBuf,
+    key: PrivateKey,
+}
+
+impl Identity {
+    /// Makes a new key pair.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn generate(comment: &str) -> Result<Self, KeyError> {
+        let mut seed = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(&mut *seed).map_err(|e| KeyError::Generate(e.to_string()))?;
+        let pair = ssh_key::private::Ed25519Keypair::from_seed(&seed);
+        let key = PrivateKey::new(KeypairData::Ed25519(pair), comment)
+            .map_err(|e| KeyError::Generate(e.to_string()))?;
+        Self::from_ssh(&key, Path::new("a new key"))
+    }
+
+    /// Reads an OpenSSH private key file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no Ed25519 key, or others than its owner can read it (as ssh
+    /// refuses it too).
+    pub fn read(path: &Path) -> Result<KeyFile, KeyError> {
+        let text = read_text(path)?;
+        let key = PrivateKey::from_openssh(text.as_bytes())
+            .map_err(|_| KeyError::NotPrivate(path.to_owned()))?;
+        check_private(path)?;
+        check_ed25519(path, &key.algorithm())?;
+        if key.is_encrypted() {
+            return Ok(KeyFile::Locked(LockedKey { path: path.to_owned(), key }));
+        }
+        Self::from_ssh(&key, path).map(KeyFile::Open)
+    }
+
+    fn from_ssh(key: &PrivateKey, path: &Path) -> Result<Self, KeyError> {
+        let KeypairData::Ed25519(pair) = key.key_data() else {
+            return Err(KeyError::NotPrivate(path.to_owned()));
+        };
+        let secret = SigningKey::from_bytes(&Zeroizing::new(pair.private.to_bytes()));
+        // A file whose public half belongs to another key would sign what nobody can verify.
+        if secret.verifying_key().as_bytes() != &pair.public.0 {
+            return Err(KeyError::NotPrivate(path.to_owned()));
+        }
+        let public = key.public_key().clone();
+        let fingerprint = Fingerprint::of(&public);
+        Ok(Self { secret, public, fingerprint })
+    }
+
+    /// Writes the key in OpenSSH's format, readable by its owner alone, and its public line
+    /// beside it as `PATH.pub`. With a passphrase it is encrypted (aes256-ctr, bcrypt-pbkdf).
+    ///
+    /// # Errors
+    /// [`FileError::Exists`] when it is there and `if_exists` says to refuse.
+    pub fn write(
+        &self,
+        path: &Path,
+        passphrase: Option<&str>,
+        if_exists: IfExists,
+    ) -> Result<(), KeyError> {
+        let generate = |e: ssh_key::Error| KeyError::Generate(e.to_string());
+        let pair = ssh_key::private::Ed25519Keypair::from_seed(self.secret.as_bytes());
+        let comment = self.public.comment().clone();
+        let mut key = PrivateKey::new(KeypairData::Ed25519(pair), comment).map_err(generate)?;
+        if let Some(passphrase) = passphrase {
+            key = key.encrypt(&mut SysRng, passphrase).map_err(generate)?;
+        }
+        let text = key.to_openssh(LineEnding::LF).map_err(generate)?;
+        write_private(path, &text, if_exists)?;
+        let public = public_path(path);
+        std::fs::write(&public, format!("{}\n", self.public_line()))
+            .map_err(|source| FileError::Write { path: public, source })?;
+        Ok(())
+    }
+
+    /// The public key as a line for an authorized-keys file.
+    #[must_use]
+    pub fn public_line(&self) -> String {
+        public_line(&self.public)
+    }
+
+    /// SHA-256 fingerprint of the public key.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The public key alone.
+    #[must_use]
+    pub fn public(&self) -> Signer {
+        Signer::from_ssh(&self.public).expect("an identity is an Ed25519 key")
+    }
+
+    pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        self.secret.sign(bytes).to_bytes()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.fingerprint)
+    }
+}
+
+impl LockedKey {
+    /// The file, to name in the question for its passphrase.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the key. Takes about 0.1 s, by design of its key derivation.
+    ///
+    /// # Errors
+    /// [`KeyError::WrongPassphrase`].
+    pub fn unlock(&self, passphrase: &str) -> Result<Identity, KeyError> {
+        let open = self
+            .key
+            .decrypt(passphrase)
+            .map_err(|_| KeyError::WrongPassphrase(self.path.clone()))?;
+        Identity::from_ssh(&open, &self.path)
+    }
+}
+
+impl fmt::Debug for LockedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LockedKey({})", self.path.display())
+    }
+}
+
+/// The public half's file: `PATH.pub`.
+#[must_use]
+pub fn public_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".pub");
+    name.into()
+}
+
+/// The public key in a file, whichever half it holds. A private key stays locked: its public
+/// half needs no passphrase.
+///
+/// # Errors
+/// When the file is no Ed25519 key in OpenSSH's format.
+pub fn read_public(path: &Path) -> Result<Signer, KeyError> {
+    let text = read_text(path)?;
+    let key = match PrivateKey::from_openssh(text.as_bytes()) {
+        Ok(private) => private.public_key().clone(),
+        Err(_) => PublicKey::from_openssh(&text).map_err(|_| KeyError::NotAKey(path.to_owned()))?,
+    };
+    check_ed25519(path, &key.algorithm())?;
+    Signer::from_ssh(&key).ok_or_else(|| KeyError::NotAKey(path.to_owned()))
+}
+
+fn check_ed25519(path: &Path, algorithm: &ssh_key::Algorithm) -> Result<(), KeyError> {
+    match algorithm {
+        ssh_key::Algorithm::Ed25519 => Ok(()),
+        other => Err(KeyError::NotEd25519 { path: path.to_owned(), algorithm: other.to_string() }),
+    }
+}
+
+fn public_line(key: &PublicKey) -> String {
+    key.to_openssh().expect("an Ed25519 public key always encodes")
+}
+
+/// A public key that verifies signatures, with the comment our own file gives it.
+#[derive(Clone)]
+pub struct Signer {
+    key: VerifyingKey,
+    fingerprint: Fingerprint,
+    comment: Arc<str>,
+    line: Arc<str>,
+}
+
+impl Signer {
+    fn from_ssh(public: &PublicKey) -> Option<Self> {
+        let bytes = public.key_data().ed25519()?;
+        let key = VerifyingKey::from_bytes(&bytes.0).ok().filter(|key| !key.is_weak())?;
+        Some(Self {
+            key,
+            fingerprint: Fingerprint::of(public),
+            comment: public.comment().as_str_lossy().into(),
+            line: public_line(public).into(),
+        })
+    }
+
+    /// SHA-256 fingerprint.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The comment beside the key in our file, often `name@host`; empty where there is none.
+    #[must_use]
+    pub fn comment(&self) -> &str {
+        &self.comment
+    }
+
+    /// The key as a line for an authorized-keys file.
+    #[must_use]
+    pub fn public_line(&self) -> &str {
+        &self.line
+    }
+
+    /// Strict verification (ed25519-dalek `verify_strict`): no small-order keys, canonical
+    /// encodings only, so one message has one signature that anybody can make.
+    pub(crate) fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        let Ok(signature) = Signature::from_slice(signature) else { return false };
+        self.key.verify_strict(bytes, &signature).is_ok()
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({} {:?})", self.fingerprint, self.comment)
+    }
+}
+
+/// The signers a listener accepts: an authorized-keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+#[derive(Clone, Debug, Default)]
+pub struct AuthorizedKeys {
+    signers: BTreeMap<Fingerprint, Signer>,
+}
+
+/// A line of an authorized-keys file that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedLine {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// Why.
+    pub reason: String,
+}
+
+impl AuthorizedKeys {
+    /// Reads the file. Keys of other algorithms, and keys with options (which restrict them in
+    /// ways that do not apply here), are left out and reported.
+    ///
+    /// # Errors
+    /// Names the file and line; also when no usable key remains.
+    pub fn read(path: &Path) -> Result<(Self, Vec<SkippedLine>), KeyError> {
+        let text = read_text(path)?;
+        let mut keys = Self::default();
+        let mut skipped = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line_number = index + 1;
+            let Some(entry) = ssh_key::AuthorizedKeys::new(line).next() else { continue };
+            let entry = entry
+                .map_err(|_| KeyError::BadLine { path: path.to_owned(), line: line_number })?;
+            match accepted(&entry) {
+                Ok(signer) => keys.insert(signer),
+                Err(reason) => skipped.push(SkippedLine { line: line_number, reason }),
+            }
+            if keys.len() > MAX_SIGNERS {
+                return Err(KeyError::TooManySigners(path.to_owned()));
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeyError::NoSigner(path.to_owned()));
+        }
+        Ok((keys, skipped))
+    }
+
+    /// Adds a signer.
+    pub fn insert(&mut self, signer: Signer) {
+        self.signers.insert(signer.fingerprint, signer);
+    }
+
+    /// The signer with this fingerprint.
+    #[must_use]
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Signer> {
+        self.signers.get(fingerprint)
+    }
+
+    /// All signers.
+    pub fn iter(&self) -> impl Iterator<Item = &Signer> {
+        self.signers.values()
+    }
+
+    /// Number of signers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.signers.len()
+    }
+
+    /// True without signers.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signers.is_empty()
+    }
+}
+
+fn accepted(entry: &ssh_key::authorized_keys::Entry) -> Result<Signer, String> {
+    if !entry.config_opts().is_empty() {
+        return Err("options before a key are not supported".to_owned());
+    }
+    let key = entry.public_key();
+    Signer::from_ssh(key)
+        .ok_or_else(|| format!("{} is not used here, only ssh-ed25519", key.algorithm()))
+}
+
+/// A key that two or more parties hold: 32 bytes in URL-safe base64, the Fernet key format.
+/// Wiped from memory when dropped.
+#[derive(Clone)]
+pub struct SharedKey(Zeroizing<String>);
+
+impl SharedKey {
+    /// Makes a new key.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(Zeroizing::new(fernet::Fernet::generate_key()))
+    }
+
+    /// Reads a key file. Whether others can read it too is the caller's question to
+    /// [`check_private`].
+    ///
+    /// # Errors
+    /// When it cannot be read or holds no such key.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let text = read_text(path)?;
+        Self::parse(&text).ok_or_else(|| KeyError::NotShared(path.to_owned()))
+    }
+
+    /// A key from its text; surrounding white space is ignored.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let key = text.trim();
+        fernet::Fernet::new(key)?;
+        Some(Self(Zeroizing::new(key.to_owned())))
+    }
+
+    /// Writes the key to a file that only its owner may read.
+    ///
+    /// # Errors
+    /// As [`write_private`].
+    pub fn write(&self, path: &Path, if_exists: IfExists) -> Result<(), FileError> {
+        let text = Zeroizing::new(format!("{}\n", *self.0));
+        write_private(path, &text, if_exists)
+    }
+
+    pub(crate) fn fernet(&self) -> fernet::Fernet {
+        fernet::Fernet::new(&self.0).expect("checked when the key was made")
+    }
+}
+
+impl fmt::Debug for SharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedKey(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> Identity {
+        match Identity::read(path).unwrap() {
+            KeyFile::Open(identity) => identity,
+            KeyFile::Locked(_) => panic!("the key has no passphrase"),
+        }
+    }
+
+    #[test]
+    fn a_written_key_reads_back_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        let made = Identity::generate("someone@here").unwrap();
+        made.write(&path, None, IfExists::Refuse).unwrap();
+        let read = open(&path);
+        assert_eq!(read.fingerprint(), made.fingerprint());
+        assert_eq!(read.sign(b"x"), made.sign(b"x"));
+        assert!(read.public_line().ends_with(" someone@here"), "{}", read.public_line());
+        assert_eq!(read_public(&path).unwrap().fingerprint(), made.fingerprint());
+        let public = read_public(&public_path(&path)).unwrap();
+        assert_eq!(public.fingerprint(), made.fingerprint());
+    }
+
+    #[test]
+    fn a_locked_key_opens_with_its_passphrase_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        let made = Identity::generate("").unwrap();
+        made.write(&path, Some("correct horse"), IfExists::Refuse).unwrap();
+        let KeyFile::Locked(locked) = Identity::read(&path).unwrap() else { panic!("not locked") };
+        assert!(matches!(locked.unlock("battery"), Err(KeyError::WrongPassphrase(_))));
+        assert_eq!(locked.unlock("correct horse").unwrap().sign(b"x"), made.sign(b"x"));
+        assert_eq!(read_public(&path).unwrap().fingerprint(), made.fingerprint());
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        let identity = Identity::generate("").unwrap();
+        let shown = format!("{identity:?} {:?}", SharedKey::generate());
+        assert!(shown.starts_with("Identity(SHA256:"), "{shown}");
+        assert!(shown.ends_with("SharedKey(secret)"), "{shown}");
+    }
+
+    #[test]
+    fn authorized_keys_skip_what_does_not_apply_and_name_bad_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("authorized_keys");
+        let line = Identity::generate("alice").unwrap().public_line();
+        let restricted = Identity::generate("bob").unwrap().public_line();
+        std::fs::write(&path, format!("# team\n\n{line}\nno-pty {restricted}\n")).unwrap();
+        let (keys, skipped) = AuthorizedKeys::read(&path).unwrap();
+        assert_eq!(keys.iter().map(Signer::comment).collect::<Vec<_>>(), ["alice"]);
+        assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [4]);
+
+        std::fs::write(&path, format!("{line}\nssh-ed25519 nonsense\n")).unwrap();
+        let error = AuthorizedKeys::read(&path).expect_err("line 2 is nonsense").to_string();
+        assert!(error.contains("authorized_keys:2:"), "{error}");
+
+        std::fs::write(&path, "# nobody\n").unwrap();
+        assert!(matches!(AuthorizedKeys::read(&path), Err(KeyError::NoSigner(_))));
+    }
+
+    #[test]
+    fn only_a_shared_key_is_a_shared_key() {
+        assert!(SharedKey::parse("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=\n").is_some());
+        assert!(SharedKey::parse("short").is_none());
+        assert!(SharedKey::parse("").is_none());
+    }
+}

@@ -1,0 +1,55 @@
+//! Every bound of the library, with its reason.
+//!
+//! In: nothing. Out: constants. Never: logic.
+
+use std::time::Duration;
+
+/// The port used where none is given.
+pub const DEFAULT_PORT: u16 = 12_345;
+
+/// The largest UDP payload over IPv4, in bytes: 65,535 less the 20 bytes of the smallest IPv4
+/// header and the 8 of the UDP header (RFC 791 section 3.1, RFC 768).
+pub const MAX_PAYLOAD_V4: usize = 65_507;
+
+/// The largest UDP payload over IPv6 without jumbograms, in bytes: the IPv6 payload length does
+/// not count the fixed header, so only the 8 bytes of the UDP header go (RFC 8200 section 3).
+pub const MAX_PAYLOAD_V6: usize = 65_527;
+
+/// Bytes lent to the kernel for each received buffer: the largest datagram there is, and the
+/// largest train of datagrams that GRO joins.
+pub const RECEIVE_BUFFER_LEN: usize = 65_536;
+
+/// Kernel receive buffer asked for, in bytes. 64-byte datagrams are each charged about 768 bytes
+/// by Linux, so this holds some 10,000 of them: 10 ms at a million a second.
+pub const KERNEL_RECEIVE_BUFFER: usize = 8 << 20;
+
+/// Longest wait between two tries of the stop-and-wait ACK, however often it has doubled.
+pub const MAX_ACK_WAIT: Duration = Duration::from_secs(60);
+
+/// Sockets kept open for late replies when each acknowledged message has its own source port.
+pub const MAX_OLD_SOCKETS: usize = 16;
+
+/// Replies held for the application while it waits for an ACK; the oldest goes first.
+pub const MAX_WAITING_REPLIES: usize = 1_024;
+
+/// Message ids remembered against replay. At the 20,000 signatures a second that one core
+/// verifies this is 50 seconds' worth; beyond it the oldest second is forgotten *and refused*.
+pub const MAX_REPLAY_IDS: usize = 1 << 20;
+
+/// How far ahead of ours a sender's clock may be, in seconds (the Fernet specification's figure).
+pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
+
+/// Age beyond which a signed datagram is refused where the caller names no other.
+pub const DEFAULT_SIGNED_MAX_AGE: Duration = Duration::from_secs(60);
+
+/// Keys tried for a signed datagram that does not name its signer: each costs a verification.
+pub const MAX_KEYS_TRIED: usize = 8;
+
+/// Largest key, filter or authorized-keys file that is read, in bytes: 100,000 rules take 4 MiB.
+pub const MAX_FILE_LEN: u64 = 64 << 20;
+
+/// Accepted signers in one authorized-keys file.
+pub const MAX_SIGNERS: usize = 100_000;
+
+/// Networks in one filter.
+pub const MAX_RULES: usize = 10_000_000;

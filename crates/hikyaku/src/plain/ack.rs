@@ -1,0 +1,141 @@
+//! Stop and wait: send, wait for the acknowledgement, send again, give up.
+//!
+//! In: the time since the start, a random number. Out: what to do now. Never: a clock, a socket.
+//!
+//! The wait doubles with each try (RFC 8085 section 3.1.3 asks for exponential backoff) and
+//! varies by a quarter either way, so that many senders who lost a packet together do not come
+//! back together.
+
+use std::time::Duration;
+
+use crate::limits::MAX_ACK_WAIT;
+
+/// How long to wait for an acknowledgement, and how often to send again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// First wait.
+    pub timeout: Duration,
+    /// Times to send again after the first.
+    pub retries: u32,
+}
+
+impl Default for RetryPolicy {
+    /// One second, five retries.
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(1), retries: 5 }
+    }
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Send the message (again).
+    Send,
+    /// Nothing, for this long.
+    Wait(Duration),
+    /// It was sent as often as allowed and waited for; nobody answered.
+    GiveUp,
+}
+
+/// One message on its way.
+#[derive(Debug)]
+pub(super) struct StopAndWait {
+    policy: RetryPolicy,
+    tries: u32,
+    /// When the present wait ends, counted from the start.
+    deadline: Duration,
+}
+
+impl StopAndWait {
+    pub(super) const fn new(policy: RetryPolicy) -> Self {
+        Self { policy, tries: 0, deadline: Duration::ZERO }
+    }
+
+    /// Times the message has been sent.
+    pub(super) const fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    /// What to do at `elapsed` since the start; `random` varies the waits.
+    pub(super) fn poll(&mut self, elapsed: Duration, random: u32) -> Step {
+        if elapsed < self.deadline {
+            return Step::Wait(self.deadline.saturating_sub(elapsed));
+        }
+        if self.tries > self.policy.retries {
+            return Step::GiveUp;
+        }
+        self.deadline = elapsed.saturating_add(wait(self.policy.timeout, self.tries, random));
+        self.tries += 1;
+        Step::Send
+    }
+}
+
+fn wait(timeout: Duration, doublings: u32, random: u32) -> Duration {
+    let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+    let nominal = timeout.saturating_mul(factor).min(MAX_ACK_WAIT);
+    // Between three and five quarters of it.
+    let share = f64::from(random) / f64::from(u32::MAX);
+    nominal.mul_f64(0.75 + share / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF: u32 = u32::MAX / 2;
+
+    fn policy(timeout_ms: u64, retries: u32) -> RetryPolicy {
+        RetryPolicy { timeout: Duration::from_millis(timeout_ms), retries }
+    }
+
+    /// When the message goes out and when it is given up, in milliseconds, if nobody answers.
+    fn timeline(policy: RetryPolicy, random: u32) -> (Vec<u128>, u128) {
+        let mut exchange = StopAndWait::new(policy);
+        let mut now = Duration::ZERO;
+        let mut sent = Vec::new();
+        loop {
+            match exchange.poll(now, random) {
+                Step::Send => sent.push(now.as_millis()),
+                Step::Wait(wait) => now += wait,
+                Step::GiveUp => return (sent, now.as_millis()),
+            }
+        }
+    }
+
+    #[test]
+    fn the_wait_doubles_from_try_to_try() {
+        let (sent, given_up) = timeline(policy(1_000, 3), HALF);
+        let about = |at: u128, expected: u128| at.abs_diff(expected) <= 5;
+        assert_eq!(sent.len(), 4, "one try and three retries");
+        assert!(about(sent[1], 1_000) && about(sent[2], 3_000) && about(sent[3], 7_000));
+        assert!(about(given_up, 15_000), "{given_up}");
+    }
+
+    #[test]
+    fn without_retries_it_is_sent_once_and_waited_for() {
+        assert_eq!(timeline(policy(1_000, 0), 0), (vec![0], 750));
+    }
+
+    #[test]
+    fn waits_vary_by_a_quarter() {
+        assert_eq!(timeline(policy(1_000, 0), 0).1, 750);
+        assert_eq!(timeline(policy(1_000, 0), u32::MAX).1, 1_250);
+    }
+
+    #[test]
+    fn waits_stop_growing_and_never_overflow() {
+        let wait_after = |doublings| wait(Duration::from_secs(1), doublings, HALF);
+        assert!(wait_after(40) <= MAX_ACK_WAIT && wait_after(40) > MAX_ACK_WAIT / 2);
+        assert!(wait(Duration::MAX, u32::MAX, u32::MAX) <= MAX_ACK_WAIT * 2);
+    }
+
+    #[test]
+    fn polling_early_changes_nothing() {
+        let mut exchange = StopAndWait::new(policy(1_000, 1));
+        assert_eq!(exchange.poll(Duration::ZERO, 0), Step::Send);
+        let early = Duration::from_millis(500);
+        assert_eq!(exchange.poll(early, 0), Step::Wait(Duration::from_millis(250)));
+        assert_eq!(exchange.poll(early, 0), Step::Wait(Duration::from_millis(250)));
+        assert_eq!(exchange.tries(), 1);
+    }
+}

@@ -1,0 +1,285 @@
+//! The plain dialect: one datagram is one message, as every UDP program speaks it.
+//!
+//! In: payloads, datagrams. Out: the other, through the armour asked for. Never: a connection.
+//!
+//! ```text
+//! way out:  payload ─ sign (COSE_Sign1) ─ encrypt (Fernet) ─▶ socket
+//! way in:   socket ─▶ filter ─ decrypt ─ verify, fresh?, first? ─▶ payload
+//! ```
+//!
+//! [`PlainListener`] hears many senders, [`PlainPeer`] speaks to one address.
+
+mod ack;
+mod fernet;
+mod listener;
+mod peer;
+mod signed;
+
+use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+pub use self::{
+    ack::RetryPolicy,
+    listener::{Dropped, Incoming, PlainListener, PlainSender, Received, ReplyTo},
+    peer::{Acknowledged, PeerOptions, PlainPeer, Reply, SendError},
+};
+use crate::{
+    clock::unix_seconds,
+    identity::{AuthorizedKeys, Identity, SharedKey, Signer},
+};
+
+/// Why a datagram was dropped on its way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Discard {
+    /// Its source address is not let in.
+    Filtered,
+    /// Not a token of our shared key.
+    Undecryptable,
+    /// Not an envelope, or one whose signature does not hold.
+    BadSignature,
+    /// Signed by someone we do not accept.
+    UnknownSigner,
+    /// Too old, or from too far in the future.
+    Stale,
+    /// Its id was seen before. It is authentic: its sender may have missed the acknowledgement.
+    Duplicate,
+}
+
+impl Discard {
+    const ALL: [Self; 6] = [
+        Self::Filtered,
+        Self::Undecryptable,
+        Self::BadSignature,
+        Self::UnknownSigner,
+        Self::Stale,
+        Self::Duplicate,
+    ];
+}
+
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Filtered => "filtered",
+            Self::Undecryptable => "undecryptable",
+            Self::BadSignature => "bad signature",
+            Self::UnknownSigner => "unknown signer",
+            Self::Stale => "stale",
+            Self::Duplicate => "duplicate",
+        })
+    }
+}
+
+/// How many datagrams were dropped, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drops([u64; Discard::ALL.len()]);
+
+impl Drops {
+    fn count(&mut self, reason: Discard) {
+        self.0[reason as usize] += 1;
+    }
+
+    /// The count for one reason.
+    #[must_use]
+    pub const fn of(&self, reason: Discard) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
+        Discard::ALL.into_iter().map(|reason| (reason, self.of(reason)))
+    }
+}
+
+/// The armour of a socket: what each datagram is wrapped in on its way out, and must be wrapped
+/// in on its way in. Without any, datagrams go as they are.
+///
+/// ```
+/// use hikyaku::{identity::SharedKey, plain::Armour};
+///
+/// let key = SharedKey::generate();
+/// let (seal, mut open) = Armour::new().shared_key(&key, None).split();
+/// let now = hikyaku::clock::wall();
+/// let datagram = seal.seal(b"hello", now)?;
+/// assert_ne!(&*datagram, b"hello");
+/// assert_eq!(&*open.open(&datagram, now).unwrap().payload, b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Armour {
+    seal: Seal,
+    open: Open,
+}
+
+impl Armour {
+    /// No armour.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Encrypts with a shared key (Fernet). Tokens older than `max_age` are refused; it counts
+    /// in whole seconds.
+    #[must_use]
+    pub fn shared_key(mut self, key: &SharedKey, max_age: Option<Duration>) -> Self {
+        self.seal.fernet = Some(fernet::Fernet::new(key));
+        self.open.fernet = Some((fernet::Fernet::new(key), max_age));
+        self
+    }
+
+    /// Signs what goes out.
+    #[must_use]
+    pub fn sign(mut self, identity: Identity) -> Self {
+        self.seal.identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// Accepts only what one of `signers` signed no longer than `max_age` ago (whole seconds),
+    /// and each message once.
+    #[must_use]
+    pub fn signed_by(mut self, signers: AuthorizedKeys, max_age: Duration) -> Self {
+        self.open.verifier = Some(signed::Verifier::new(signers, max_age));
+        self
+    }
+
+    /// The two directions.
+    #[must_use]
+    pub fn split(self) -> (Seal, Open) {
+        (self.seal, self.open)
+    }
+}
+
+/// The way out: payload to datagram. Clones share the keys.
+#[derive(Clone, Debug, Default)]
+pub struct Seal {
+    identity: Option<Arc<Identity>>,
+    fernet: Option<fernet::Fernet>,
+}
+
+impl Seal {
+    /// Wraps a payload: signs, then encrypts. Without armour the payload itself, not a copy.
+    ///
+    /// # Errors
+    /// When the system gives no randomness for a message id.
+    pub fn seal<'a>(&self, payload: &'a [u8], now: Timestamp) -> io::Result<Cow<'a, [u8]>> {
+        let now_secs = unix_seconds(now);
+        let mut datagram = Cow::Borrowed(payload);
+        if let Some(identity) = &self.identity {
+            let mut id = signed::MessageId::default();
+            getrandom::fill(&mut id).map_err(io::Error::other)?;
+            datagram = signed::seal(identity, &datagram, now_secs, id).into();
+        }
+        if let Some(fernet) = &self.fernet {
+            datagram = fernet.seal(&datagram, now_secs).into();
+        }
+        Ok(datagram)
+    }
+
+    /// True when datagrams go out as they are.
+    #[must_use]
+    pub const fn is_bare(&self) -> bool {
+        self.identity.is_none() && self.fernet.is_none()
+    }
+}
+
+/// The way in: datagram to payload.
+#[derive(Debug, Default)]
+pub struct Open {
+    fernet: Option<(fernet::Fernet, Option<Duration>)>,
+    verifier: Option<signed::Verifier>,
+}
+
+/// An opened datagram.
+#[derive(Clone, Debug)]
+pub struct Opened<'a> {
+    /// What the sender sent.
+    pub payload: Cow<'a, [u8]>,
+    /// Who signed it, where signatures are asked for.
+    pub signer: Option<Signer>,
+}
+
+impl Open {
+    /// Unwraps a datagram: decrypts, then verifies.
+    ///
+    /// # Errors
+    /// The reason to drop it. Nothing should be said to its sender.
+    pub fn open<'a>(&mut self, datagram: &'a [u8], now: Timestamp) -> Result<Opened<'a>, Discard> {
+        let now_secs = unix_seconds(now);
+        let mut payload = Cow::Borrowed(datagram);
+        if let Some((fernet, max_age)) = &self.fernet {
+            payload = fernet.open(&payload, *max_age, now_secs)?.into();
+        }
+        let Some(verifier) = &mut self.verifier else {
+            return Ok(Opened { payload, signer: None });
+        };
+        let verified = verifier.open(&payload, now_secs)?;
+        Ok(Opened { payload: verified.payload.into(), signer: Some(verified.signer) })
+    }
+
+    /// True when only holders of a key can be heard.
+    #[must_use]
+    pub const fn authenticates(&self) -> bool {
+        self.fernet.is_some() || self.verifier.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(secs: i64) -> Timestamp {
+        Timestamp::from_second(secs).unwrap()
+    }
+
+    fn signers(identity: &Identity) -> AuthorizedKeys {
+        let mut keys = AuthorizedKeys::default();
+        keys.insert(identity.public());
+        keys
+    }
+
+    #[test]
+    fn without_armour_nothing_is_copied_or_changed() {
+        let (seal, mut open) = Armour::new().split();
+        let datagram = seal.seal(b"hello", time(0)).unwrap();
+        assert!(matches!(datagram, Cow::Borrowed(_)));
+        let opened = open.open(&datagram, time(0)).unwrap();
+        assert!(matches!(opened.payload, Cow::Borrowed(b"hello")));
+        assert!(seal.is_bare() && !open.authenticates());
+    }
+
+    #[test]
+    fn signed_then_encrypted_opens_by_decrypting_then_verifying() {
+        let (key, alice) = (SharedKey::generate(), Identity::generate("alice").unwrap());
+        let keys = signers(&alice);
+        let max_age = Duration::from_secs(60);
+        let (seal, mut open) =
+            Armour::new().shared_key(&key, None).sign(alice).signed_by(keys, max_age).split();
+        let datagram = seal.seal(b"hello", time(1_000)).unwrap();
+        assert!(datagram.starts_with(b"gAAAAA"), "the outer layer is a Fernet token");
+        let opened = open.open(&datagram, time(1_000)).unwrap();
+        assert_eq!(&*opened.payload, b"hello");
+        assert_eq!(opened.signer.unwrap().comment(), "alice");
+    }
+
+    #[test]
+    fn an_encrypted_but_unsigned_message_is_refused_where_signatures_are_asked_for() {
+        let (key, alice) = (SharedKey::generate(), Identity::generate("").unwrap());
+        let (unsigned, _) = Armour::new().shared_key(&key, None).split();
+        let keys = signers(&alice);
+        let (_, mut open) =
+            Armour::new().shared_key(&key, None).signed_by(keys, Duration::from_secs(60)).split();
+        let datagram = unsigned.seal(b"hello", time(0)).unwrap();
+        assert_eq!(open.open(&datagram, time(0)).err(), Some(Discard::BadSignature));
+    }
+
+    #[test]
+    fn drops_are_counted_by_reason() {
+        let mut drops = Drops::default();
+        drops.count(Discard::Stale);
+        drops.count(Discard::Stale);
+        drops.count(Discard::Filtered);
+        let some: Vec<_> = drops.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(some, [(Discard::Filtered, 1), (Discard::Stale, 2)]);
+    }
+}

@@ -1,0 +1,563 @@
+//! Talks to one address: sends, sends until acknowledged, hears what comes back.
+//!
+//! In: payloads. Out: datagrams to the peer; its replies. Never: a datagram from someone else.
+//!
+//! A plain `ACK` does not say which message it is for. If each message went out from the same
+//! port, a late or duplicated ACK for one would pass for the next one's, and a lost message would
+//! count as delivered. So each acknowledged message has a source port of its own: an ACK is for
+//! the message that was sent from the port it comes to.
+
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    io,
+    net::{IpAddr, SocketAddr},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    Armour, Open, RetryPolicy, Seal,
+    ack::{Step, StopAndWait},
+};
+use crate::{
+    clock,
+    identity::Signer,
+    limits::{MAX_OLD_SOCKETS, MAX_WAITING_REPLIES},
+    socket::{BindError, RecvBatch, Socket, SocketOptions, Unreachable},
+};
+
+/// How a [`PlainPeer`] opens its sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerOptions {
+    /// Socket options.
+    pub socket: SocketOptions,
+    /// Send from this address. With a port in it, every message has that same source port, and a
+    /// late ACK of one message can pass for the next one's.
+    pub bind: Option<SocketAddr>,
+}
+
+/// Why a message was not sent, or not acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No socket to send from.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The message does not fit in a datagram. Nothing was sent.
+    #[error(
+        "{payload} bytes{} do not fit: one datagram to {target} carries at most {limit} bytes",
+        .sealed.map_or(String::new(), |len| format!(" ({len} with their armour)"))
+    )]
+    TooLarge {
+        /// Its length, in bytes.
+        payload: usize,
+        /// Its length with armour, where there is any.
+        sealed: Option<usize>,
+        /// What fits.
+        limit: usize,
+        /// Where it was to go.
+        target: SocketAddr,
+    },
+    /// The system refused to send.
+    #[error("cannot send to {target}: {source}")]
+    System {
+        /// Where it was to go.
+        target: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The address is a broadcast address and broadcasting was not asked for.
+    #[error("{0} is a broadcast address; sending to everyone must be asked for (--broadcast)")]
+    Broadcast(SocketAddr),
+    /// The network reported that nothing can be delivered there.
+    #[error("{target}: {error}")]
+    Unreachable {
+        /// Where it was to go.
+        target: SocketAddr,
+        /// The report.
+        error: Unreachable,
+    },
+    /// Nobody acknowledged it.
+    #[error("no acknowledgement from {target} after {tries} {}{}",
+        if *.tries == 1 { "try" } else { "tries" },
+        if *.unreachable { " (port unreachable: is anything listening there?)" } else { "" })]
+    NotAcknowledged {
+        /// Where it went.
+        target: SocketAddr,
+        /// Times it was sent.
+        tries: u32,
+        /// The network reported the port unreachable meanwhile.
+        unreachable: bool,
+    },
+}
+
+/// An acknowledged message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Times it was sent.
+    pub tries: u32,
+    /// From the first try to the acknowledgement.
+    pub elapsed: Duration,
+}
+
+/// A datagram that came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What the peer sent, without armour.
+    pub payload: Vec<u8>,
+    /// The peer; with broadcast and multicast, whoever answered.
+    pub from: SocketAddr,
+    /// The address of ours it came to.
+    pub to: SocketAddr,
+    /// When it came.
+    pub at: Timestamp,
+    /// Who signed it, where signatures are asked for.
+    pub signer: Option<Signer>,
+}
+
+/// One address to talk to.
+#[derive(Debug)]
+pub struct PlainPeer {
+    /// Addresses to try; the first that does not report itself unreachable is kept.
+    targets: VecDeque<SocketAddr>,
+    options: PeerOptions,
+    seal: Seal,
+    open: Open,
+    /// The newest last; it is the one that sends.
+    sockets: VecDeque<Socket>,
+    /// The newest socket has sent a message.
+    used: bool,
+    replies: VecDeque<Reply>,
+    batch: RecvBatch,
+}
+
+impl PlainPeer {
+    /// Opens a socket to talk to the first of `targets` (of one name, best first) that does not
+    /// report itself unreachable at the first message.
+    ///
+    /// # Errors
+    /// [`BindError`]. `targets` must not be empty.
+    pub fn new(
+        targets: Vec<SocketAddr>,
+        options: PeerOptions,
+        armour: Armour,
+    ) -> Result<Self, BindError> {
+        let (seal, open) = armour.split();
+        let mut peer = Self {
+            targets: targets.into(),
+            options,
+            seal,
+            open,
+            sockets: VecDeque::new(),
+            used: false,
+            replies: VecDeque::new(),
+            batch: RecvBatch::new(),
+        };
+        peer.open_socket()?;
+        Ok(peer)
+    }
+
+    /// The address messages go to.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        *self.targets.front().expect("there is a target, and the last one is never removed")
+    }
+
+    /// The address of ours that the newest message comes from.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.socket().local_addr()
+    }
+
+    fn socket(&self) -> &Socket {
+        self.sockets.back().expect("a socket is opened at the start and one is always kept")
+    }
+
+    fn open_socket(&mut self) -> Result<(), BindError> {
+        let target = *self.targets.front().ok_or_else(no_target)?;
+        if self.has_fixed_port() {
+            self.sockets.clear(); // It has the port that the new one needs.
+        }
+        let socket = match self.options.bind {
+            Some(address) => Socket::bind(&[address], &self.options.socket)?,
+            None => Socket::towards(target, &self.options.socket)?,
+        };
+        // Where the system does not report errors, an unreachable peer just stays silent.
+        let _ = socket.report_transport_errors();
+        self.sockets.push_back(socket);
+        if self.sockets.len() > 1 + MAX_OLD_SOCKETS {
+            self.sockets.pop_front();
+        }
+        self.used = false;
+        Ok(())
+    }
+
+    fn has_fixed_port(&self) -> bool {
+        self.options.bind.is_some_and(|address| address.port() != 0)
+    }
+
+    /// Would this payload fit in one datagram, armour included?
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`] with both sizes.
+    pub fn check(&self, payload: &[u8]) -> Result<(), SendError> {
+        self.sealed(payload).map(drop)
+    }
+
+    fn sealed<'a>(&self, payload: &'a [u8]) -> Result<Cow<'a, [u8]>, SendError> {
+        let target = self.target();
+        let limit = Socket::max_payload(&target);
+        let too_large =
+            |sealed| SendError::TooLarge { payload: payload.len(), sealed, limit, target };
+        // Armour only adds: no need to seal what is too large already.
+        if payload.len() > limit {
+            return Err(too_large(None));
+        }
+        let sealed = self
+            .seal
+            .seal(payload, clock::wall())
+            .map_err(|source| SendError::System { target, source })?;
+        if sealed.len() > limit {
+            return Err(too_large(Some(sealed.len())));
+        }
+        Ok(sealed)
+    }
+
+    /// Sends a message and does not wait for anything. An error that the network reports at once
+    /// (on this machine it does) is returned; silence proves nothing.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        let sealed = self.sealed(payload)?;
+        loop {
+            match self.transmit(&sealed).await {
+                Err(SendError::Unreachable { .. }) if self.next_target()? => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Sends a message until the peer answers `ack_text` (trailing white space does not matter),
+    /// as often as `policy` says. `unreachable` is told of each address that the network reports
+    /// as unreachable; sending goes on.
+    ///
+    /// # Errors
+    /// [`SendError::NotAcknowledged`] at the end of the tries.
+    pub async fn send_acknowledged(
+        &mut self,
+        payload: &[u8],
+        ack_text: &[u8],
+        policy: RetryPolicy,
+        mut unreachable: impl FnMut(SocketAddr, &Unreachable),
+    ) -> Result<Acknowledged, SendError> {
+        if self.used && !self.has_fixed_port() {
+            self.open_socket()?;
+        }
+        // Sealed once: a resend is the same message, and must look it to a replay window.
+        let sealed = self.sealed(payload)?;
+        let started = clock::monotonic();
+        let elapsed = || clock::monotonic().duration_since(started);
+        let mut exchange = StopAndWait::new(policy);
+        let mut refused = false;
+        loop {
+            let problem = match exchange.poll(elapsed(), random()) {
+                Step::Send => self.transmit(&sealed).await.err(),
+                Step::Wait(wait) => match self.ack_within(wait, ack_text).await? {
+                    Heard::Ack => {
+                        let tries = exchange.tries();
+                        return Ok(Acknowledged { tries, elapsed: elapsed() });
+                    }
+                    Heard::Unreachable(error) => {
+                        Some(SendError::Unreachable { target: self.target(), error })
+                    }
+                    Heard::Nothing => None,
+                },
+                Step::GiveUp => {
+                    let tries = exchange.tries();
+                    let target = self.target();
+                    return Err(SendError::NotAcknowledged { target, tries, unreachable: refused });
+                }
+            };
+            match problem {
+                None => {}
+                Some(SendError::Unreachable { target, error }) => {
+                    unreachable(target, &error);
+                    refused = true;
+                    if self.next_target()? {
+                        exchange = StopAndWait::new(policy);
+                        refused = false;
+                    }
+                }
+                Some(other) => return Err(other),
+            }
+        }
+    }
+
+    async fn ack_within(&mut self, wait: Duration, ack_text: &[u8]) -> Result<Heard, SendError> {
+        let ack = std::future::poll_fn(|cx| self.poll_incoming(cx, Some(ack_text)));
+        match tokio::time::timeout(wait, ack).await {
+            Err(_) => Ok(Heard::Nothing),
+            Ok(Ok(heard)) => Ok(heard),
+            Ok(Err(source)) => Err(SendError::System { target: self.target(), source }),
+        }
+    }
+
+    /// The next datagram from the peer. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the network or the system reported; receiving can go on.
+    pub async fn recv(&mut self) -> io::Result<Reply> {
+        loop {
+            if let Some(reply) = self.replies.pop_front() {
+                return Ok(reply);
+            }
+            let heard = std::future::poll_fn(|cx| self.poll_incoming(cx, None)).await?;
+            if let Heard::Unreachable(error) = heard {
+                return Err(io::Error::new(error.source.kind(), error));
+            }
+        }
+    }
+
+    /// A reply that has been received already, if there is one.
+    pub fn take_reply(&mut self) -> Option<Reply> {
+        self.replies.pop_front()
+    }
+
+    async fn transmit(&mut self, sealed: &[u8]) -> Result<(), SendError> {
+        self.used = true;
+        let target = self.target();
+        let socket = self.socket();
+        let mut sent = socket.send(sealed, target, None).await;
+        if let Err(e) = &sent
+            && is_report(e)
+        {
+            // The error belongs to an earlier datagram and kept this one from going out.
+            let _ = socket.transport_error();
+            sent = socket.send(sealed, target, None).await;
+        }
+        match sent {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied && target.is_ipv4() => {
+                return Err(SendError::Broadcast(target));
+            }
+            Err(e) if !is_report(&e) => return Err(SendError::System { target, source: e }),
+            _ => {}
+        }
+        match socket.transport_error() {
+            Some(error) => Err(SendError::Unreachable { target, error }),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on to the next address of the name, while none has answered yet.
+    fn next_target(&mut self) -> Result<bool, BindError> {
+        if self.targets.len() < 2 {
+            return Ok(false);
+        }
+        self.targets.pop_front();
+        self.open_socket()?;
+        Ok(true)
+    }
+
+    /// Takes in what has arrived on any of the sockets. Returns when the ACK waited for has come
+    /// or, without one, when there is a reply.
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+        ack_text: Option<&[u8]>,
+    ) -> Poll<io::Result<Heard>> {
+        for index in (0..self.sockets.len()).rev() {
+            while let Poll::Ready(received) = self.sockets[index].poll_recv(cx, &mut self.batch) {
+                match received {
+                    Err(e) if is_report(&e) => {
+                        let error = self.sockets[index].transport_error();
+                        let error = error.unwrap_or(Unreachable { reporter: None, source: e });
+                        return Poll::Ready(Ok(Heard::Unreachable(error)));
+                    }
+                    Err(e) => return Poll::Ready(Err(e)),
+                    Ok(()) => {}
+                }
+                // An ACK that comes to an older port is an older message's.
+                let awaited = ack_text.filter(|_| index + 1 == self.sockets.len());
+                if self.take_in(index, awaited) || (ack_text.is_none() && !self.replies.is_empty())
+                {
+                    return Poll::Ready(Ok(Heard::Ack));
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Sorts a received batch into ACKs and replies. True when the awaited ACK was among them.
+    fn take_in(&mut self, index: usize, ack_text: Option<&[u8]>) -> bool {
+        let target = self.target();
+        let anyone = self.options.socket.broadcast || target.ip().is_multicast();
+        let to = self.sockets[index].local_addr();
+        let now = clock::wall();
+        let mut acknowledged = false;
+        for datagram in self.batch.iter() {
+            if !anyone && !same_endpoint(datagram.from, target) {
+                continue;
+            }
+            let Ok(opened) = self.open.open(datagram.bytes, now) else { continue };
+            // The peer has spoken: this is the address to stay with.
+            self.targets.truncate(1);
+            if ack_text.is_some_and(|text| opened.payload.trim_ascii_end() == text) {
+                acknowledged = true;
+                continue;
+            }
+            if self.replies.len() == MAX_WAITING_REPLIES {
+                self.replies.pop_front();
+            }
+            self.replies.push_back(Reply {
+                payload: opened.payload.into_owned(),
+                from: datagram.from,
+                to: SocketAddr::new(datagram.to.unwrap_or(to.ip()), to.port()),
+                at: datagram.at,
+                signer: opened.signer,
+            });
+        }
+        acknowledged
+    }
+}
+
+/// What came in while waiting.
+enum Heard {
+    Ack,
+    Unreachable(Unreachable),
+    Nothing,
+}
+
+/// Zone and flow label do not make another peer.
+fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
+    let ip = |address: SocketAddr| -> IpAddr { address.ip().to_canonical() };
+    ip(a) == ip(b) && a.port() == b.port()
+}
+
+/// Does this error report what happened to an earlier datagram?
+fn is_report(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionReset | Kind::HostUnreachable)
+}
+
+fn no_target() -> BindError {
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "no address to send to");
+    BindError::System { address: SocketAddr::new([0, 0, 0, 0].into(), 0), source }
+}
+
+fn random() -> u32 {
+    // Without randomness the waits merely do not vary.
+    getrandom::u32().unwrap_or(u32::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn program() -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    }
+
+    fn peer(target: &UdpSocket) -> PlainPeer {
+        let targets = vec![target.local_addr().unwrap()];
+        PlainPeer::new(targets, PeerOptions::default(), Armour::new()).unwrap()
+    }
+
+    fn quick(retries: u32) -> RetryPolicy {
+        RetryPolicy { timeout: Duration::from_millis(20), retries }
+    }
+
+    #[tokio::test]
+    async fn a_late_ack_of_one_message_is_not_taken_for_the_next() {
+        let program = program();
+        let mut peer = peer(&program);
+        let acker = std::thread::spawn(move || {
+            let mut buffer = [0; 16];
+            let (_, first) = program.recv_from(&mut buffer).unwrap();
+            program.send_to(b"ACK", first).unwrap();
+            // The second message: answered to the first one's port only, three times over.
+            program.recv_from(&mut buffer).unwrap();
+            for _ in 0..3 {
+                program.send_to(b"ACK", first).unwrap();
+            }
+            program
+        });
+        let policy = quick(2);
+        let ignore = |_: SocketAddr, _: &Unreachable| {};
+        peer.send_acknowledged(b"one", b"ACK", policy, ignore).await.unwrap();
+        let second = peer.send_acknowledged(b"two", b"ACK", policy, ignore).await;
+        drop(acker.join().unwrap());
+        assert!(matches!(second, Err(SendError::NotAcknowledged { tries: 3, .. })), "{second:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_ack_is_a_reply() {
+        let program = program();
+        let mut peer = peer(&program);
+        let acker = std::thread::spawn(move || {
+            let (_, from) = program.recv_from(&mut [0; 16]).unwrap();
+            program.send_to(b"news", from).unwrap();
+            program.send_to(b"ACK\n", from).unwrap();
+            program
+        });
+        let sent = peer.send_acknowledged(b"x", b"ACK", RetryPolicy::default(), |_, _| {}).await;
+        assert_eq!(sent.unwrap().tries, 1);
+        assert_eq!(peer.recv().await.unwrap().payload, b"news");
+        drop(acker.join().unwrap());
+    }
+
+    #[tokio::test]
+    async fn strangers_are_not_heard() {
+        let (program, stranger) = (program(), program());
+        let mut peer = peer(&program);
+        peer.send(b"x").await.unwrap();
+        let (_, from) = program.recv_from(&mut [0; 16]).unwrap();
+        stranger.send_to(b"forged", from).unwrap();
+        program.send_to(b"honest", from).unwrap();
+        assert_eq!(peer.recv().await.unwrap().payload, b"honest");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_unreachable_address_gives_way_to_the_next_of_the_name() {
+        let gone = program().local_addr().unwrap();
+        let program = program();
+        let targets = vec![gone, program.local_addr().unwrap()];
+        let mut peer = PlainPeer::new(targets, PeerOptions::default(), Armour::new()).unwrap();
+        peer.send(b"x").await.unwrap();
+        assert_eq!(program.recv(&mut [0; 16]).unwrap(), 1);
+        assert_eq!(peer.target(), program.local_addr().unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_unreachable_port_is_told_and_tried_again() {
+        let gone = program().local_addr().unwrap();
+        let mut peer = PlainPeer::new(vec![gone], PeerOptions::default(), Armour::new()).unwrap();
+        let mut told = 0;
+        let sent = peer.send_acknowledged(b"x", b"ACK", quick(2), |_, _| told += 1).await;
+        assert!(
+            matches!(sent, Err(SendError::NotAcknowledged { tries: 3, unreachable: true, .. })),
+            "{sent:?}"
+        );
+        assert_eq!(told, 3);
+    }
+
+    #[tokio::test]
+    async fn too_large_is_told_with_both_sizes_before_anything_is_sent() {
+        let program = program();
+        let mut peer = peer(&program);
+        let error = peer.send(&vec![0; 65_508]).await.expect_err("one byte too many");
+        let text = error.to_string();
+        assert!(text.contains("65508 bytes") && text.contains("65507 bytes"), "{text}");
+        peer.send(b"next").await.unwrap();
+        assert_eq!(program.recv(&mut [0; 16]).unwrap(), 4, "the next message came first");
+    }
+}

@@ -1,0 +1,585 @@
+//! UDP as the operating system gives it: batches in and out through quinn-udp, options through
+//! socket2 and rustix.
+//!
+//! In: addresses, options, bytes. Out: datagrams with their sender, receiver and time.
+//! Never: what is inside a datagram.
+
+use std::{
+    fmt,
+    io::{self, IoSliceMut},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    task::{Context, Poll, ready},
+};
+
+use jiff::Timestamp;
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Type};
+use tokio::{io::Interest, net::UdpSocket};
+
+use crate::{
+    address::canonical,
+    clock,
+    limits::{KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6, RECEIVE_BUFFER_LEN},
+};
+
+/// How a socket is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// May send to broadcast addresses.
+    pub broadcast: bool,
+    /// Hops a datagram may take (IPv4 time to live, IPv6 hop limit), also for multicast, whose
+    /// default is 1: this network only.
+    pub ttl: Option<u8>,
+    /// Send and receive on this network interface alone.
+    pub interface: Option<String>,
+    /// Several sockets may share the port: for multicast groups, which all of them hear.
+    pub shared_port: bool,
+    /// A socket on `[::]` leaves IPv4 alone.
+    pub only_v6: bool,
+}
+
+/// Why a socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another socket has the port.
+    #[error("{0} is taken by another program; try another port, or :0 for any free one")]
+    InUse(SocketAddr),
+    /// The address is not one of this machine's.
+    #[error("{0} is not an address of this machine")]
+    NotOurs(SocketAddr),
+    /// The interface does not exist.
+    #[error("no network interface {0:?} on this machine")]
+    NoInterface(String),
+    /// The system refused.
+    #[error("cannot open {address}: {source}")]
+    System {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A UDP socket that receives and sends in batches.
+pub struct Socket {
+    io: UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    receive_buffer: usize,
+}
+
+impl Socket {
+    /// Opens a socket on the first of `addresses` that this machine supports. The next is tried
+    /// only where the system has no such family (IPv6 switched off), never when a port is taken.
+    ///
+    /// # Errors
+    /// [`BindError`], naming the address. `addresses` must not be empty.
+    pub fn bind(addresses: &[SocketAddr], options: &SocketOptions) -> Result<Self, BindError> {
+        let mut addresses = addresses.iter().peekable();
+        while let Some(&address) = addresses.next() {
+            match Self::bind_one(address, options) {
+                Ok(socket) => return Ok(socket),
+                Err(e) if family_is_missing(&e) && addresses.peek().is_some() => {}
+                Err(e) => return Err(explained(address, options, e)),
+            }
+        }
+        let unspecified = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "no address given");
+        Err(BindError::System { address: unspecified, source })
+    }
+
+    /// Opens a socket on a free port to send to `target`.
+    ///
+    /// # Errors
+    /// As [`Socket::bind`].
+    pub fn towards(target: SocketAddr, options: &SocketOptions) -> Result<Self, BindError> {
+        let any = match target {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        Self::bind(&[SocketAddr::new(any, 0)], options)
+    }
+
+    fn bind_one(address: SocketAddr, options: &SocketOptions) -> io::Result<Self> {
+        let domain = Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        if domain == Domain::IPV6 {
+            socket.set_only_v6(options.only_v6)?;
+        }
+        apply(&socket, domain, options)?;
+        let receive_buffer = enlarge_receive_buffer(&socket);
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let io = UdpSocket::from_std(socket.into())?;
+        let state = UdpSocketState::new((&io).into())?;
+        allow_fragmentation(&io, domain);
+        let local = canonical(io.local_addr()?);
+        Ok(Self { io, state, local, receive_buffer })
+    }
+
+    /// The address really bound.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Bytes of receive buffer the kernel granted (as it counts them: Linux reports double what
+    /// it was asked for, and charges its own overhead against it).
+    #[must_use]
+    pub const fn receive_buffer(&self) -> usize {
+        self.receive_buffer
+    }
+
+    /// The largest payload one datagram to `target` can carry, in bytes.
+    #[must_use]
+    pub const fn max_payload(target: &SocketAddr) -> usize {
+        match target {
+            SocketAddr::V4(_) => MAX_PAYLOAD_V4,
+            SocketAddr::V6(_) => MAX_PAYLOAD_V6,
+        }
+    }
+
+    /// Joins a multicast group, on `interface` or on every interface there is.
+    ///
+    /// # Errors
+    /// When the group is none, the interface is unknown, or the system refuses on all of them.
+    pub fn join(&self, group: IpAddr, interface: Option<&str>) -> io::Result<()> {
+        if !group.is_multicast() {
+            let message = format!("{group} is not a multicast group");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let indexes = match interface {
+            Some(name) => vec![interface_index(name).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::NotFound, format!("no network interface {name:?}"))
+            })?],
+            None => all_interface_indexes()?,
+        };
+        let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "no network interface"));
+        for index in indexes {
+            let joined = self.join_on(group, index);
+            if outcome.is_err() {
+                outcome = joined;
+            }
+        }
+        outcome
+    }
+
+    fn join_on(&self, group: IpAddr, index: u32) -> io::Result<()> {
+        let socket = SockRef::from(&self.io);
+        match group {
+            IpAddr::V4(group) => {
+                socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index))
+            }
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, index),
+        }
+    }
+
+    /// Receives what has arrived, up to a batch; waits for the first.
+    ///
+    /// # Errors
+    /// The system's, also one that an earlier send caused ([`Socket::transport_error`] has more).
+    pub async fn recv(&self, batch: &mut RecvBatch) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_recv(cx, batch)).await
+    }
+
+    /// As [`Socket::recv`], for a hand-written future. One task at a time is woken.
+    ///
+    /// # Errors
+    /// As [`Socket::recv`].
+    pub fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let received = self.io.try_io(Interest::READABLE, || {
+                batch.fill(|bufs, meta| self.state.recv((&self.io).into(), bufs, meta))
+            });
+            match received {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// Sends one datagram, waiting while the kernel's queue is full. `source` is the address of
+    /// ours to send from, where it matters which (an answer comes from where the question went).
+    ///
+    /// # Errors
+    /// The system's, also one that an earlier datagram caused: then this one was *not* sent.
+    pub async fn send(
+        &self,
+        bytes: &[u8],
+        to: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: self.in_our_family(to),
+            ecn: None,
+            contents: bytes,
+            segment_size: None,
+            src_ip: source.map(|ip| self.in_our_family(SocketAddr::new(ip, 0)).ip()),
+        };
+        loop {
+            self.io.writable().await?;
+            let sent = self
+                .io
+                .try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit));
+            match sent {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// A socket of the IPv6 family speaks to IPv4 by mapped addresses.
+    fn in_our_family(&self, address: SocketAddr) -> SocketAddr {
+        match address {
+            SocketAddr::V4(v4) if self.local.is_ipv6() => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            _ => address,
+        }
+    }
+
+    /// Asks for the errors that routers and hosts report (ICMP), see
+    /// [`Socket::transport_error`]. Only Linux tells them all.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn report_transport_errors(&self) -> io::Result<()> {
+        self.state.enable_transport_errors((&self.io).into())
+    }
+
+    /// The next error that the network reported about something sent earlier.
+    #[must_use]
+    pub fn transport_error(&self) -> Option<Unreachable> {
+        // An error already handed to a send or receive call stays in the queue; clear that one
+        // too, or it would be told twice.
+        let _ = SockRef::from(&self.io).take_error();
+        let error = self.state.recv_transport_error((&self.io).into()).ok()??;
+        let source = io::Error::from_raw_os_error(error.raw_errno);
+        Some(Unreachable { reporter: error.addr.map(canonical), source })
+    }
+
+    /// Datagrams the kernel threw away because we did not fetch them in time; nothing where the
+    /// system does not tell. Read from `/proc/net/udp` (proc(5)): its last column.
+    #[must_use]
+    pub fn kernel_drops(&self) -> Option<u64> {
+        let inode = rustix::fs::fstat(&self.io).ok()?.st_ino.to_string();
+        ["/proc/net/udp", "/proc/net/udp6"].iter().find_map(|table| {
+            let table = std::fs::read_to_string(table).ok()?;
+            let row = table.lines().find(|row| row.split_whitespace().nth(9) == Some(&inode))?;
+            row.split_whitespace().last()?.parse().ok()
+        })
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Socket({})", self.local)
+    }
+}
+
+/// An error that the network reported about a datagram sent earlier.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct Unreachable {
+    /// Who reported it: the peer's host, or a router on the way.
+    pub reporter: Option<SocketAddr>,
+    /// The error.
+    pub source: io::Error,
+}
+
+impl Unreachable {
+    fn text(&self) -> String {
+        match self.source.kind() {
+            io::ErrorKind::ConnectionRefused => {
+                "port unreachable: nothing is listening there".to_owned()
+            }
+            _ => self.source.to_string(),
+        }
+    }
+}
+
+/// Room for one batch of received datagrams: 32 buffers of 64 KiB, lent to the kernel again and
+/// again.
+pub struct RecvBatch {
+    bytes: Vec<u8>,
+    metas: [RecvMeta; BATCH_SIZE],
+    filled: usize,
+    received_at: Timestamp,
+}
+
+/// A received datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Its payload.
+    pub bytes: &'a [u8],
+    /// The sender, without IPv4-in-IPv6 mapping.
+    pub from: SocketAddr,
+    /// The address of ours it was sent to, where the system tells.
+    pub to: Option<IpAddr>,
+    /// When it came: the kernel's stamp where there is one.
+    pub at: Timestamp,
+}
+
+impl Default for RecvBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RecvBatch {
+    /// An empty batch; allocates its 2 MiB once.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bytes: vec![0; RECEIVE_BUFFER_LEN * BATCH_SIZE],
+            metas: [RecvMeta::default(); BATCH_SIZE],
+            filled: 0,
+            received_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn fill(
+        &mut self,
+        recv: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        self.filled = 0;
+        let mut buffers = self.bytes.chunks_exact_mut(RECEIVE_BUFFER_LEN);
+        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(buffers.next().unwrap_or_default()));
+        self.filled = recv(&mut slices, &mut self.metas)?;
+        self.received_at = clock::wall();
+        Ok(())
+    }
+
+    /// The datagrams received, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> + '_ {
+        let buffers = self.bytes.chunks_exact(RECEIVE_BUFFER_LEN);
+        self.metas.iter().zip(buffers).take(self.filled).flat_map(|(meta, buffer)| {
+            let at = meta.timestamp.map_or(self.received_at, clock::from_unix);
+            split(&buffer[..meta.len], meta.stride).map(move |bytes| Datagram {
+                bytes,
+                from: canonical(meta.addr),
+                to: meta.dst_ip.map(|ip| ip.to_canonical()),
+                at,
+            })
+        })
+    }
+}
+
+impl fmt::Debug for RecvBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecvBatch({} buffers filled)", self.filled)
+    }
+}
+
+/// The datagrams that GRO joined in one buffer; an empty datagram is one too.
+fn split(joined: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
+    let empty = joined.is_empty().then_some(joined);
+    empty.into_iter().chain(joined.chunks(stride.max(1)))
+}
+
+fn apply(socket: &socket2::Socket, domain: Domain, options: &SocketOptions) -> io::Result<()> {
+    socket.set_broadcast(options.broadcast)?;
+    if options.shared_port {
+        socket.set_reuse_address(true)?;
+    }
+    if let Some(name) = &options.interface {
+        bind_to_interface(socket, name)?;
+        if domain == Domain::IPV6 {
+            socket.set_multicast_if_v6(interface_index(name).unwrap_or(0))?;
+        }
+    }
+    let Some(ttl) = options.ttl.map(u32::from) else { return Ok(()) };
+    if domain == Domain::IPV6 {
+        socket.set_unicast_hops_v6(ttl)?;
+        socket.set_multicast_hops_v6(ttl)
+    } else {
+        socket.set_ttl_v4(ttl)?;
+        socket.set_multicast_ttl_v4(ttl)
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_to_interface(socket: &socket2::Socket, name: &str) -> io::Result<()> {
+    socket.bind_device(Some(name.as_bytes()))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_to_interface(_: &socket2::Socket, _: &str) -> io::Result<()> {
+    let message = "choosing an interface works on Linux only so far";
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
+
+/// Asks for [`KERNEL_RECEIVE_BUFFER`], past the system's limit where we may (CAP_NET_ADMIN), and
+/// reads back what was granted.
+fn enlarge_receive_buffer(socket: &socket2::Socket) -> usize {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let forced = {
+        use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+        set_socket_recv_buffer_size_force(socket, KERNEL_RECEIVE_BUFFER).is_ok()
+    };
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let forced = false;
+    if !forced {
+        // A smaller buffer is no error: the caller is told its size.
+        let _ = socket.set_recv_buffer_size(KERNEL_RECEIVE_BUFFER);
+    }
+    socket.recv_buffer_size().unwrap_or(0)
+}
+
+/// quinn-udp forbids IP fragmentation, which suits a protocol that finds the path's MTU. A plain
+/// datagram has the size its sender chose, so the IP layer must be free to split it.
+fn allow_fragmentation(io: &UdpSocket, domain: Domain) {
+    use rustix::net::sockopt;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let dont = sockopt::Ipv4PathMtuDiscovery::DONT;
+        let _ = sockopt::set_ip_mtu_discover(io, dont);
+        if domain == Domain::IPV6 {
+            let dont = sockopt::Ipv6PathMtuDiscovery::DONT;
+            let _ = sockopt::set_ipv6_mtu_discover(io, dont);
+        }
+    }
+}
+
+fn family_is_missing(error: &io::Error) -> bool {
+    // EAFNOSUPPORT: no IPv6 in this kernel. EADDRNOTAVAIL: IPv6 is there but switched off.
+    let missing = [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL];
+    missing.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn explained(address: SocketAddr, options: &SocketOptions, source: io::Error) -> BindError {
+    match (source.kind(), &options.interface) {
+        (io::ErrorKind::AddrInUse, _) => BindError::InUse(address),
+        (io::ErrorKind::AddrNotAvailable, _) => BindError::NotOurs(address),
+        (_, Some(name)) if interface_index(name).is_none() => BindError::NoInterface(name.clone()),
+        _ => BindError::System { address, source },
+    }
+}
+
+/// The index of a network interface of this machine, by name.
+pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    let all = if_addrs::get_if_addrs().ok()?;
+    all.into_iter().find(|interface| interface.name == name)?.index
+}
+
+fn all_interface_indexes() -> io::Result<Vec<u32>> {
+    let mut indexes: Vec<u32> =
+        if_addrs::get_if_addrs()?.into_iter().filter_map(|interface| interface.index).collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    Ok(indexes)
+}
+
+/// The addresses by which other machines may reach this one, loopback and link-local left out;
+/// empty on a machine without a network.
+#[must_use]
+pub fn machine_addresses() -> Vec<IpAddr> {
+    let all = if_addrs::get_if_addrs().unwrap_or_default();
+    let reachable = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    all.iter().map(if_addrs::Interface::ip).filter(reachable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loopback() -> Socket {
+        Socket::bind(&["127.0.0.1:0".parse().unwrap()], &SocketOptions::default()).unwrap()
+    }
+
+    async fn received(socket: &Socket, count: usize) -> Vec<(Vec<u8>, SocketAddr)> {
+        let mut batch = RecvBatch::new();
+        let mut all = Vec::new();
+        while all.len() < count {
+            socket.recv(&mut batch).await.unwrap();
+            all.extend(batch.iter().map(|d| (d.bytes.to_vec(), d.from)));
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn datagrams_arrive_whole_from_their_sender_the_empty_and_the_largest_too() {
+        let (a, b) = (loopback(), loopback());
+        let largest = vec![7; MAX_PAYLOAD_V4];
+        for payload in [b"one".as_slice(), b"", &largest] {
+            a.send(payload, b.local_addr(), None).await.unwrap();
+        }
+        let got = received(&b, 3).await;
+        let sizes: Vec<_> = got.iter().map(|(bytes, _)| bytes.len()).collect();
+        assert_eq!(sizes, [3, 0, MAX_PAYLOAD_V4]);
+        assert!(got.iter().all(|(_, from)| *from == a.local_addr()));
+        assert_eq!(got[2].0, largest);
+    }
+
+    #[tokio::test]
+    async fn a_dual_stack_socket_shows_ipv4_peers_as_ipv4_and_answers_them() {
+        let Ok(dual) = Socket::bind(&["[::]:0".parse().unwrap()], &SocketOptions::default()) else {
+            return; // No IPv6 on this machine: nothing to show.
+        };
+        let v4 = loopback();
+        let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), dual.local_addr().port());
+        v4.send(b"question", to, None).await.unwrap();
+        let mut batch = RecvBatch::new();
+        dual.recv(&mut batch).await.unwrap();
+        let question = batch.iter().next().unwrap();
+        assert_eq!(question.from, v4.local_addr());
+        assert_eq!(question.to, Some(Ipv4Addr::LOCALHOST.into()));
+        dual.send(b"answer", question.from, question.to).await.unwrap();
+        assert_eq!(received(&v4, 1).await, [(b"answer".to_vec(), to)]);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named() {
+        let first = loopback();
+        let error = Socket::bind(&[first.local_addr()], &SocketOptions::default())
+            .expect_err("the port is taken");
+        assert!(matches!(error, BindError::InUse(address) if address == first.local_addr()));
+    }
+
+    #[tokio::test]
+    async fn an_unknown_interface_is_named() {
+        let options = SocketOptions { interface: Some("nosuch0".into()), ..Default::default() };
+        let error = Socket::bind(&["127.0.0.1:0".parse().unwrap()], &options)
+            .expect_err("no such interface");
+        assert!(error.to_string().contains("nosuch0"), "{error}");
+    }
+
+    #[test]
+    fn joined_datagrams_are_split_and_an_empty_one_is_one() {
+        let parts = |joined, stride| split(joined, stride).collect::<Vec<_>>();
+        assert_eq!(parts(b"aabbc", 2), [b"aa".as_slice(), b"bb", b"c"]);
+        assert_eq!(parts(b"", 0), [b"".as_slice()]);
+        assert_eq!(parts(b"abc", 3), [b"abc".as_slice()]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_kernel_reports_a_port_where_nothing_listens() {
+        let gone = loopback().local_addr();
+        let socket = loopback();
+        socket.report_transport_errors().unwrap();
+        socket.send(b"x", gone, None).await.unwrap();
+        let error = socket.transport_error().expect("loopback answers at once");
+        assert_eq!(error.source.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn kernel_drops_are_counted() {
+        let (a, b) = (loopback(), loopback());
+        assert_eq!(b.kernel_drops(), Some(0));
+        let payload = vec![0; 60_000];
+        let fits = 2 * b.receive_buffer() / payload.len();
+        for _ in 0..fits {
+            a.send(&payload, b.local_addr(), None).await.unwrap();
+        }
+        let drops = b.kernel_drops().expect("Linux tells");
+        assert!(drops > 0 && drops < fits as u64, "{drops} of {fits}");
+    }
+}
