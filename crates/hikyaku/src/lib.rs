@@ -23,7 +23,7 @@
 //!
 //! let target = vec![listener.local_addr()];
 //! let armour = Armour::new().shared_key(&key, None);
-//! let mut peer = PlainPeer::new(target, PeerOptions::default(), armour)?;
+//! let mut peer = PlainPeer::new(target, PeerOptions::default(), armour, Filter::new())?;
 //! let sending = peer.send_acknowledged(b"hello", b"ACK", RetryPolicy::default(), |_, _| {});
 //!
 //! let answering = async {

@@ -3,20 +3,14 @@
 //! In: datagrams from anyone. Out: payloads of those let in, in order; the rest is counted.
 //! Never: a word to a sender whose datagram was dropped.
 
-use std::{
-    borrow::Cow,
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-};
+use std::{borrow::Cow, fmt, io, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{Armour, Discard, Drops, Open, Seal};
+use super::{Armour, Dropped, Drops, Received, ReplyTo, Seal, gate::Gate};
 use crate::{
     clock,
     filter::Filter,
-    identity::Signer,
     socket::{BindError, Datagram, RecvBatch, Socket, SocketOptions},
 };
 
@@ -40,47 +34,8 @@ use crate::{
 #[derive(Debug)]
 pub struct PlainListener {
     sender: PlainSender,
-    open: Open,
-    filter: Filter,
-    drops: Drops,
+    gate: Gate,
     batch: RecvBatch,
-}
-
-/// A datagram that was let in.
-#[derive(Clone, Debug)]
-pub struct Received<'a> {
-    /// What the sender sent, without armour.
-    pub payload: Cow<'a, [u8]>,
-    /// Who sent it, and where to answer.
-    pub from: ReplyTo,
-    /// When it came.
-    pub at: Timestamp,
-    /// Who signed it, where signatures are asked for.
-    pub signer: Option<Signer>,
-}
-
-/// A datagram that was dropped.
-#[derive(Clone, Copy, Debug)]
-pub struct Dropped {
-    /// Its source address, which anyone could have written there.
-    pub from: ReplyTo,
-    /// Why.
-    pub reason: Discard,
-}
-
-/// A sender: its address, and the address of ours it wrote to, from which answers should come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReplyTo {
-    /// The sender.
-    pub peer: SocketAddr,
-    /// Ours, where the system tells.
-    pub local: Option<IpAddr>,
-}
-
-impl From<SocketAddr> for ReplyTo {
-    fn from(peer: SocketAddr) -> Self {
-        Self { peer, local: None }
-    }
 }
 
 impl PlainListener {
@@ -98,9 +53,7 @@ impl PlainListener {
         let (seal, open) = armour.split();
         Ok(Self {
             sender: PlainSender { socket, seal },
-            open,
-            filter,
-            drops: Drops::default(),
+            gate: Gate::new(filter, open),
             batch: RecvBatch::new(),
         })
     }
@@ -130,64 +83,22 @@ impl PlainListener {
     /// The system's.
     pub async fn recv(&mut self) -> io::Result<Incoming<'_>> {
         self.sender.socket.recv(&mut self.batch).await?;
-        let gate = Gate { filter: &self.filter, open: &mut self.open, drops: &mut self.drops };
-        Ok(Incoming { datagrams: Box::new(self.batch.iter()), gate, now: clock::wall() })
+        let datagrams = Box::new(self.batch.iter());
+        Ok(Incoming { datagrams, gate: &mut self.gate, now: clock::wall() })
     }
 
     /// What was dropped so far.
     #[must_use]
     pub const fn drops(&self) -> &Drops {
-        &self.drops
+        self.gate.drops()
     }
 }
 
 /// The datagrams of one batch, let in or dropped, in the order they came.
 pub struct Incoming<'a> {
     datagrams: Box<dyn Iterator<Item = Datagram<'a>> + Send + 'a>,
-    gate: Gate<'a>,
+    gate: &'a mut Gate,
     now: Timestamp,
-}
-
-struct Gate<'a> {
-    filter: &'a Filter,
-    open: &'a mut Open,
-    drops: &'a mut Drops,
-}
-
-impl Gate<'_> {
-    /// The filter comes first: it costs least.
-    fn pass<'d>(
-        &mut self,
-        datagram: Datagram<'d>,
-        now: Timestamp,
-    ) -> Result<Received<'d>, Dropped> {
-        let from = ReplyTo { peer: datagram.from, local: unicast(datagram.to) };
-        let opened = if self.filter.allows(from.peer.ip()) {
-            self.open.open(datagram.bytes, now)
-        } else {
-            Err(Discard::Filtered)
-        };
-        match opened {
-            Ok(opened) => Ok(Received {
-                payload: opened.payload,
-                from,
-                at: datagram.at,
-                signer: opened.signer,
-            }),
-            Err(reason) => {
-                self.drops.count(reason);
-                Err(Dropped { from, reason })
-            }
-        }
-    }
-}
-
-/// Nothing can be sent *from* a group or broadcast address.
-fn unicast(to: Option<IpAddr>) -> Option<IpAddr> {
-    to.filter(|ip| match ip {
-        IpAddr::V4(ip) => !ip.is_multicast() && !ip.is_broadcast() && !ip.is_unspecified(),
-        IpAddr::V6(ip) => !ip.is_multicast() && !ip.is_unspecified(),
-    })
 }
 
 impl<'a> Iterator for Incoming<'a> {
@@ -199,8 +110,8 @@ impl<'a> Iterator for Incoming<'a> {
     }
 }
 
-impl std::fmt::Debug for Incoming<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming").finish_non_exhaustive()
     }
 }
@@ -246,7 +157,7 @@ impl PlainSender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filter::Action;
+    use crate::{filter::Action, plain::Discard};
 
     fn listener(filter: Filter) -> PlainListener {
         let any = ["127.0.0.1:0".parse().unwrap()];

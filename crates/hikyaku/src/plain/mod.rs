@@ -11,86 +11,25 @@
 
 mod ack;
 mod fernet;
+mod gate;
 mod listener;
 mod peer;
 mod signed;
 
-use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
+use std::{borrow::Cow, io, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 pub use self::{
     ack::RetryPolicy,
-    listener::{Dropped, Incoming, PlainListener, PlainSender, Received, ReplyTo},
+    gate::{Discard, Dropped, Drops, Received, ReplyTo},
+    listener::{Incoming, PlainListener, PlainSender},
     peer::{Acknowledged, PeerOptions, PlainPeer, Reply, SendError},
 };
 use crate::{
     clock::unix_seconds,
     identity::{AuthorizedKeys, Identity, SharedKey, Signer},
 };
-
-/// Why a datagram was dropped on its way in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Discard {
-    /// Its source address is not let in.
-    Filtered,
-    /// Not a token of our shared key.
-    Undecryptable,
-    /// Not an envelope, or one whose signature does not hold.
-    BadSignature,
-    /// Signed by someone we do not accept.
-    UnknownSigner,
-    /// Too old, or from too far in the future.
-    Stale,
-    /// Its id was seen before. It is authentic: its sender may have missed the acknowledgement.
-    Duplicate,
-}
-
-impl Discard {
-    const ALL: [Self; 6] = [
-        Self::Filtered,
-        Self::Undecryptable,
-        Self::BadSignature,
-        Self::UnknownSigner,
-        Self::Stale,
-        Self::Duplicate,
-    ];
-}
-
-impl fmt::Display for Discard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Filtered => "filtered",
-            Self::Undecryptable => "undecryptable",
-            Self::BadSignature => "bad signature",
-            Self::UnknownSigner => "unknown signer",
-            Self::Stale => "stale",
-            Self::Duplicate => "duplicate",
-        })
-    }
-}
-
-/// How many datagrams were dropped, by reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drops([u64; Discard::ALL.len()]);
-
-impl Drops {
-    fn count(&mut self, reason: Discard) {
-        self.0[reason as usize] += 1;
-    }
-
-    /// The count for one reason.
-    #[must_use]
-    pub const fn of(&self, reason: Discard) -> u64 {
-        self.0[reason as usize]
-    }
-
-    /// Every reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
-        Discard::ALL.into_iter().map(|reason| (reason, self.of(reason)))
-    }
-}
 
 /// The armour of a socket: what each datagram is wrapped in on its way out, and must be wrapped
 /// in on its way in. Without any, datagrams go as they are.
@@ -271,15 +210,5 @@ mod tests {
             Armour::new().shared_key(&key, None).signed_by(keys, Duration::from_secs(60)).split();
         let datagram = unsigned.seal(b"hello", time(0)).unwrap();
         assert_eq!(open.open(&datagram, time(0)).err(), Some(Discard::BadSignature));
-    }
-
-    #[test]
-    fn drops_are_counted_by_reason() {
-        let mut drops = Drops::default();
-        drops.count(Discard::Stale);
-        drops.count(Discard::Stale);
-        drops.count(Discard::Filtered);
-        let some: Vec<_> = drops.iter().filter(|(_, count)| *count > 0).collect();
-        assert_eq!(some, [(Discard::Filtered, 1), (Discard::Stale, 2)]);
     }
 }

@@ -19,11 +19,13 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Armour, Open, RetryPolicy, Seal,
+    Armour, Dropped, Drops, Received, RetryPolicy, Seal,
     ack::{Step, StopAndWait},
+    gate::Gate,
 };
 use crate::{
     clock,
+    filter::Filter,
     identity::Signer,
     limits::{MAX_OLD_SOCKETS, MAX_WAITING_REPLIES},
     socket::{BindError, RecvBatch, Socket, SocketOptions, Unreachable},
@@ -125,12 +127,13 @@ pub struct PlainPeer {
     targets: VecDeque<SocketAddr>,
     options: PeerOptions,
     seal: Seal,
-    open: Open,
+    gate: Gate,
     /// The newest last; it is the one that sends.
     sockets: VecDeque<Socket>,
     /// The newest socket has sent a message.
     used: bool,
     replies: VecDeque<Reply>,
+    dropped: VecDeque<Dropped>,
     batch: RecvBatch,
 }
 
@@ -144,16 +147,18 @@ impl PlainPeer {
         targets: Vec<SocketAddr>,
         options: PeerOptions,
         armour: Armour,
+        filter: Filter,
     ) -> Result<Self, BindError> {
         let (seal, open) = armour.split();
         let mut peer = Self {
             targets: targets.into(),
             options,
             seal,
-            open,
+            gate: Gate::new(filter, open),
             sockets: VecDeque::new(),
             used: false,
             replies: VecDeque::new(),
+            dropped: VecDeque::new(),
             batch: RecvBatch::new(),
         };
         peer.open_socket()?;
@@ -327,6 +332,17 @@ impl PlainPeer {
         self.replies.pop_front()
     }
 
+    /// A datagram that was dropped since the last call, if there is one; the newest are kept.
+    pub fn take_dropped(&mut self) -> Option<Dropped> {
+        self.dropped.pop_front()
+    }
+
+    /// What was dropped so far.
+    #[must_use]
+    pub const fn drops(&self) -> &Drops {
+        self.gate.drops()
+    }
+
     async fn transmit(&mut self, sealed: &[u8]) -> Result<(), SendError> {
         self.used = true;
         let target = self.target();
@@ -402,26 +418,41 @@ impl PlainPeer {
             if !anyone && !same_endpoint(datagram.from, target) {
                 continue;
             }
-            let Ok(opened) = self.open.open(datagram.bytes, now) else { continue };
+            let received = match self.gate.pass(datagram, now) {
+                Ok(received) => received,
+                Err(dropped) => {
+                    push_bounded(&mut self.dropped, dropped);
+                    continue;
+                }
+            };
             // The peer has spoken: this is the address to stay with.
             self.targets.truncate(1);
-            if ack_text.is_some_and(|text| opened.payload.trim_ascii_end() == text) {
+            if ack_text.is_some_and(|text| received.payload.trim_ascii_end() == text) {
                 acknowledged = true;
                 continue;
             }
-            if self.replies.len() == MAX_WAITING_REPLIES {
-                self.replies.pop_front();
-            }
-            self.replies.push_back(Reply {
-                payload: opened.payload.into_owned(),
-                from: datagram.from,
-                to: SocketAddr::new(datagram.to.unwrap_or(to.ip()), to.port()),
-                at: datagram.at,
-                signer: opened.signer,
-            });
+            push_bounded(&mut self.replies, reply(received, to));
         }
         acknowledged
     }
+}
+
+fn reply(received: Received<'_>, local: SocketAddr) -> Reply {
+    Reply {
+        payload: received.payload.into_owned(),
+        from: received.from.peer,
+        to: SocketAddr::new(received.to.unwrap_or(local.ip()), local.port()),
+        at: received.at,
+        signer: received.signer,
+    }
+}
+
+/// The oldest goes first when nobody takes them.
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() == MAX_WAITING_REPLIES {
+        queue.pop_front();
+    }
+    queue.push_back(item);
 }
 
 /// What came in while waiting.
@@ -467,7 +498,7 @@ mod tests {
 
     fn peer(target: &UdpSocket) -> PlainPeer {
         let targets = vec![target.local_addr().unwrap()];
-        PlainPeer::new(targets, PeerOptions::default(), Armour::new()).unwrap()
+        PlainPeer::new(targets, PeerOptions::default(), Armour::new(), Filter::new()).unwrap()
     }
 
     fn quick(retries: u32) -> RetryPolicy {
@@ -530,7 +561,8 @@ mod tests {
         let gone = program().local_addr().unwrap();
         let program = program();
         let targets = vec![gone, program.local_addr().unwrap()];
-        let mut peer = PlainPeer::new(targets, PeerOptions::default(), Armour::new()).unwrap();
+        let mut peer =
+            PlainPeer::new(targets, PeerOptions::default(), Armour::new(), Filter::new()).unwrap();
         peer.send(b"x").await.unwrap();
         assert_eq!(program.recv(&mut [0; 16]).unwrap(), 1);
         assert_eq!(peer.target(), program.local_addr().unwrap());
@@ -540,7 +572,9 @@ mod tests {
     #[tokio::test]
     async fn an_unreachable_port_is_told_and_tried_again() {
         let gone = program().local_addr().unwrap();
-        let mut peer = PlainPeer::new(vec![gone], PeerOptions::default(), Armour::new()).unwrap();
+        let mut peer =
+            PlainPeer::new(vec![gone], PeerOptions::default(), Armour::new(), Filter::new())
+                .unwrap();
         let mut told = 0;
         let sent = peer.send_acknowledged(b"x", b"ACK", quick(2), |_, _| told += 1).await;
         assert!(

@@ -1,0 +1,190 @@
+//! Who is let in: filter, then armour; what is not is counted by reason.
+//!
+//! In: received datagrams. Out: payloads, or why not. Never: a word to the sender.
+
+use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr};
+
+use jiff::Timestamp;
+
+use super::{Open, Opened};
+use crate::{filter::Filter, identity::Signer, socket::Datagram};
+
+/// Why a datagram was dropped on its way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Discard {
+    /// Its source address is not let in.
+    Filtered,
+    /// Not a token of our shared key.
+    Undecryptable,
+    /// Not an envelope, or one whose signature does not hold.
+    BadSignature,
+    /// Signed by someone we do not accept.
+    UnknownSigner,
+    /// Too old, or from too far in the future.
+    Stale,
+    /// Its id was seen before. It is authentic: its sender may have missed the acknowledgement.
+    Duplicate,
+}
+
+impl Discard {
+    const ALL: [Self; 6] = [
+        Self::Filtered,
+        Self::Undecryptable,
+        Self::BadSignature,
+        Self::UnknownSigner,
+        Self::Stale,
+        Self::Duplicate,
+    ];
+}
+
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Filtered => "filtered",
+            Self::Undecryptable => "undecryptable",
+            Self::BadSignature => "bad signature",
+            Self::UnknownSigner => "unknown signer",
+            Self::Stale => "stale",
+            Self::Duplicate => "duplicate",
+        })
+    }
+}
+
+/// How many datagrams were dropped, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drops([u64; Discard::ALL.len()]);
+
+impl Drops {
+    const fn count(&mut self, reason: Discard) {
+        self.0[reason as usize] += 1;
+    }
+
+    /// The count for one reason.
+    #[must_use]
+    pub const fn of(&self, reason: Discard) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
+        Discard::ALL.into_iter().map(|reason| (reason, self.of(reason)))
+    }
+}
+
+/// A sender: its address, and the address of ours it wrote to, from which answers should come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyTo {
+    /// The sender.
+    pub peer: SocketAddr,
+    /// Ours, where the system tells and something can be sent from it.
+    pub local: Option<IpAddr>,
+}
+
+impl From<SocketAddr> for ReplyTo {
+    fn from(peer: SocketAddr) -> Self {
+        Self { peer, local: None }
+    }
+}
+
+/// A datagram that was let in.
+#[derive(Clone, Debug)]
+pub struct Received<'a> {
+    /// What the sender sent, without armour.
+    pub payload: Cow<'a, [u8]>,
+    /// Who sent it, and where to answer.
+    pub from: ReplyTo,
+    /// The address it was sent to, a group's perhaps, where the system tells.
+    pub to: Option<IpAddr>,
+    /// When it came.
+    pub at: Timestamp,
+    /// Who signed it, where signatures are asked for.
+    pub signer: Option<Signer>,
+}
+
+/// A datagram that was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its source address, which anyone could have written there.
+    pub from: ReplyTo,
+    /// Why.
+    pub reason: Discard,
+}
+
+/// The checks on the way in, cheapest first.
+#[derive(Debug)]
+pub(super) struct Gate {
+    filter: Filter,
+    open: Open,
+    drops: Drops,
+}
+
+impl Gate {
+    pub(super) fn new(filter: Filter, open: Open) -> Self {
+        Self { filter, open, drops: Drops::default() }
+    }
+
+    pub(super) const fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    pub(super) fn pass<'d>(
+        &mut self,
+        datagram: Datagram<'d>,
+        now: Timestamp,
+    ) -> Result<Received<'d>, Dropped> {
+        let from = ReplyTo { peer: datagram.from, local: datagram.to.filter(is_unicast) };
+        self.open(datagram.bytes, from, now)
+            .map(|opened| Received {
+                payload: opened.payload,
+                from,
+                to: datagram.to,
+                at: datagram.at,
+                signer: opened.signer,
+            })
+            .map_err(|reason| {
+                self.drops.count(reason);
+                Dropped { from, reason }
+            })
+    }
+
+    fn open<'d>(
+        &mut self,
+        bytes: &'d [u8],
+        from: ReplyTo,
+        now: Timestamp,
+    ) -> Result<Opened<'d>, Discard> {
+        if !self.filter.allows(from.peer.ip()) {
+            return Err(Discard::Filtered);
+        }
+        self.open.open(bytes, now)
+    }
+}
+
+/// Nothing can be sent *from* a group or broadcast address.
+fn is_unicast(ip: &IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !broadcast && !ip.is_multicast() && !ip.is_unspecified()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_counted_by_reason() {
+        let mut drops = Drops::default();
+        drops.count(Discard::Stale);
+        drops.count(Discard::Stale);
+        drops.count(Discard::Filtered);
+        let some: Vec<_> = drops.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(some, [(Discard::Filtered, 1), (Discard::Stale, 2)]);
+    }
+
+    #[test]
+    fn answers_never_come_from_a_group() {
+        let unicast = |ip: &str| is_unicast(&ip.parse().unwrap());
+        assert!(unicast("127.0.0.1") && unicast("::1"));
+        assert!(!unicast("239.1.2.3") && !unicast("ff02::1") && !unicast("255.255.255.255"));
+    }
+}
