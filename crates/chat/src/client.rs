@@ -1,0 +1,252 @@
+//! The glue around the client: a plain peer, a terminal, the clock.
+//!
+//! In: datagrams, typed lines, deadlines, the end. Out: datagrams, lines to show.
+//! Never: decides what to say.
+
+use std::{io, net::SocketAddr, pin::pin};
+
+use hikyaku::plain::{PlainPeer, SendError};
+use tokio::sync::mpsc;
+
+use crate::{
+    app::{App, Output, Shown},
+    clock::{Clock, stamp},
+    limits::MAX_RECEIVE_ERRORS,
+    name::Name,
+};
+
+/// Why a client could not take part.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The network said that nobody listens there.
+    #[error("no chat at {0}: nothing is listening there (start one with `hikyaku chat host`)")]
+    Unreachable(SocketAddr),
+    /// Nothing can be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Nothing can be received.
+    #[error("cannot receive from {from}: {source}")]
+    Receive {
+        /// Who from.
+        from: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Takes part in the chat at the peer's address until the input ends, `q`, or `shutdown`
+/// resolves; says farewell. Returns how many typed lines were not sent, which only `shutdown`
+/// can cause.
+///
+/// `show` gets each line for the terminal, sanitised and without line end.
+///
+/// # Errors
+/// [`ClientError`]: when nothing can be sent or received, or nobody listens there.
+pub async fn run(
+    mut peer: PlainPeer,
+    name: Name,
+    mut lines: mpsc::Receiver<String>,
+    mut show: impl FnMut(&str),
+    shutdown: impl Future<Output = ()>,
+) -> Result<usize, ClientError> {
+    let clock = Clock::start();
+    let mut app = App::new(clock.now(), name);
+    let mut shutdown = pin!(shutdown);
+    let mut link = Link::default();
+    let mut unsent = None;
+    loop {
+        let wake = match app.poll_output(clock.now()) {
+            Output::Send(datagram) => {
+                link.send(&mut peer, &mut app, &mut show, &datagram).await?;
+                continue;
+            }
+            Output::Show(Shown::Stamped(line)) => {
+                show(&line);
+                continue;
+            }
+            Output::Show(Shown::Unstamped(line)) => {
+                show(&format!("[{}] {line}", stamp()));
+                continue;
+            }
+            Output::Wait(wake) => wake,
+            Output::Left => return Ok(unsent.unwrap_or(0)),
+            Output::Unreachable => return Err(ClientError::Unreachable(peer.target())),
+        };
+        tokio::select! {
+            reply = peer.recv() => match reply {
+                Ok(reply) => {
+                    link = Link { heard: true, errors: 0 };
+                    app.handle_datagram(&reply.payload);
+                }
+                Err(e) => link.on_error(e, peer.target(), &mut app)?,
+            },
+            line = lines.recv(), if app.wants_line() => match line {
+                None => app.handle_end(),
+                Some(line) => if let Err(e) = app.handle_line(&line) {
+                    show(&format!("[{}] * {e}", stamp()));
+                },
+            },
+            () = clock.sleep_until(wake) => {}
+            () = &mut shutdown, if unsent.is_none() => unsent = Some(app.handle_interrupt()),
+        }
+    }
+}
+
+/// What the network has said of the server so far.
+#[derive(Default)]
+struct Link {
+    heard: bool,
+    /// Failures to receive since the last success.
+    errors: u32,
+}
+
+impl Link {
+    /// Sends, and keeps going where the fault may pass: once the server has been heard, it may.
+    async fn send(
+        &self,
+        peer: &mut PlainPeer,
+        app: &mut App,
+        show: &mut impl FnMut(&str),
+        datagram: &str,
+    ) -> Result<(), ClientError> {
+        match peer.send(datagram.as_bytes()).await {
+            Ok(()) => {}
+            Err(SendError::Unreachable { .. }) => app.handle_refused(),
+            Err(e) if self.heard => show(&format!("[{}] * not sent: {e}", stamp())),
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
+    }
+
+    fn on_error(
+        &mut self,
+        error: io::Error,
+        from: SocketAddr,
+        app: &mut App,
+    ) -> Result<(), ClientError> {
+        use io::ErrorKind as Kind;
+        match error.kind() {
+            Kind::ConnectionRefused | Kind::ConnectionReset | Kind::HostUnreachable => {
+                app.handle_refused();
+            }
+            _ if self.errors < MAX_RECEIVE_ERRORS => self.errors += 1,
+            _ => return Err(ClientError::Receive { from, source: error }),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future, time::Duration};
+
+    use hikyaku::{
+        filter::Filter,
+        plain::{Armour, PeerOptions, PlainListener},
+        socket::SocketOptions,
+    };
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::{RoomConfig, server};
+
+    struct Joined {
+        lines: mpsc::Sender<String>,
+        shown: mpsc::UnboundedReceiver<String>,
+        task: JoinHandle<Result<usize, ClientError>>,
+    }
+
+    fn listener() -> PlainListener {
+        let any = ["127.0.0.1:0".parse().unwrap()];
+        let options = SocketOptions::default();
+        PlainListener::bind(&any, &options, Armour::new(), Filter::new()).unwrap()
+    }
+
+    fn host(listener: PlainListener) -> SocketAddr {
+        let address = listener.local_addr();
+        let never = future::pending();
+        tokio::spawn(server::run(listener, RoomConfig::default(), None, |_| {}, never));
+        address
+    }
+
+    fn join(address: SocketAddr, name: &str) -> Joined {
+        let peer =
+            PlainPeer::new(vec![address], PeerOptions::default(), Armour::new(), Filter::new())
+                .unwrap();
+        let (lines, typed) = mpsc::channel(8);
+        let (show, shown) = mpsc::unbounded_channel();
+        let show = move |line: &str| show.send(line.to_owned()).unwrap();
+        let name = Name::parse(name).unwrap();
+        let task = tokio::spawn(run(peer, name, typed, show, future::pending()));
+        Joined { lines, shown, task }
+    }
+
+    impl Joined {
+        /// Waits for a line that holds `text`.
+        async fn sees(&mut self, text: &str) {
+            let wait = async {
+                while !self.shown.recv().await.expect("still shows lines").contains(text) {}
+            };
+            let seen = tokio::time::timeout(Duration::from_secs(10), wait).await;
+            assert!(seen.is_ok(), "no line with {text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn two_clients_talk_and_part() {
+        let address = host(listener());
+        let mut alice = join(address, "alice");
+        alice.sees("you are alice").await;
+        let mut bob = join(address, "bob");
+        alice.sees("] * bob joined").await;
+        bob.lines.send("hi".to_owned()).await.unwrap();
+        alice.sees("] bob: hi").await;
+        alice.lines.send("/msg bob psst".to_owned()).await.unwrap();
+        bob.sees("] alice -> you: psst").await;
+        bob.lines.send("q".to_owned()).await.unwrap();
+        alice.sees("] * bob left").await;
+        assert_eq!(bob.task.await.unwrap().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn all_lines_of_a_pipe_arrive_although_it_ends_at_once() {
+        let address = host(listener());
+        let mut alice = join(address, "alice");
+        alice.sees("you are alice").await;
+        let bob = join(address, "bob");
+        for n in 1..=120 {
+            bob.lines.send(format!("line {n}.")).await.unwrap();
+        }
+        drop(bob.lines);
+        for n in 1..=120 {
+            alice.sees(&format!("] bob: line {n}.")).await;
+        }
+        alice.sees("] * bob left").await;
+    }
+
+    #[tokio::test]
+    async fn a_server_that_merely_fans_out_is_told_who_speaks() {
+        let mut listener = listener();
+        let alice = join(listener.local_addr(), "alice");
+        alice.lines.send("hi".to_owned()).await.unwrap();
+        drop(alice.lines);
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|last| last != "alice left") {
+            for datagram in listener.recv().await.unwrap().flatten() {
+                heard.push(String::from_utf8(datagram.payload.to_vec()).unwrap());
+            }
+        }
+        assert_eq!(heard[heard.len() - 2..], ["alice: hi", "alice left"]);
+        assert!(heard[..heard.len() - 2].iter().all(|hello| hello == "/name alice"));
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn nobody_there_is_an_error() {
+        let nobody = listener().local_addr();
+        let alice = join(nobody, "alice");
+        let end = alice.task.await.unwrap();
+        assert!(matches!(end, Err(ClientError::Unreachable(address)) if address == nobody));
+    }
+}

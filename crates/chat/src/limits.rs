@@ -1,0 +1,96 @@
+//! Every bound of the chat, with its reason.
+//!
+//! In: nothing. Out: constants. Never: logic.
+
+use std::time::Duration;
+
+/// Members a room holds unless told otherwise, the host not counted. Each line said costs a
+/// datagram for each of them: a thousand is some 2 ms of a core per line.
+pub const DEFAULT_MAX_CLIENTS: usize = 1_000;
+
+/// Silence after which a member is taken to have left: five missed keep-alives.
+pub const DEFAULT_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// Lines a member may send per second, in the long run: more than anyone types, enough for a
+/// short paste; each of them is multiplied by the number of members.
+pub const DEFAULT_RATE: u32 = 50;
+
+/// Lines a member may send at once: a pasted page or two.
+pub const DEFAULT_BURST: u32 = 200;
+
+/// Newcomers per second that a room takes in, in the long run. Each is told to all others, so
+/// this is what bounds someone who leaves and comes back to get a fresh allowance.
+pub const NEWCOMER_RATE: u32 = 100;
+
+/// Shortest time between two notices that the room is full, whoever they go to: a stranger's
+/// address may be forged, and an answer to each datagram would make the room a weapon.
+pub const FULL_NOTICE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Width of a name in terminal columns: it stands before each line, on an 80-column screen.
+pub const MAX_NAME_COLUMNS: usize = 32;
+
+/// Length of a name in bytes: marks that combine have no width, so columns alone bound nothing.
+/// 32 letters of 4 bytes.
+pub const MAX_NAME_LEN: usize = 128;
+
+/// Length of a said line in bytes, its line end not counted: two screens of text, and the line
+/// still fits one datagram when each byte of it has to be escaped.
+pub const MAX_LINE_LEN: usize = 4_096;
+
+/// Longest escape that one byte of text can become, in bytes (`\xff`).
+pub(crate) const MAX_ESCAPE_GROWTH: usize = 4;
+
+/// Bytes of names in the answer to "who is here": about what a datagram carries without being
+/// split by the network. The rest are counted.
+pub const MAX_ROLL_LEN: usize = 1_024;
+
+/// Bytes of names in the greeting. It answers a single datagram of an address that may be
+/// forged, so it is kept shorter than the answer to someone who asks.
+pub const MAX_GREETING_ROLL_LEN: usize = 256;
+
+/// Bytes of someone's own words that a notice quotes back at them.
+pub const MAX_QUOTE_LEN: usize = 64;
+
+/// Lines the client holds until it may send them; then the caller has to wait.
+pub const MAX_WAITING_LINES: usize = 1_000;
+
+/// Lines the client holds until the caller takes them to show them. A caller takes all of them
+/// after each datagram, so this only guards against one who does not; the oldest goes first.
+pub const MAX_UNSHOWN_LINES: usize = 1_000;
+
+/// Lines per second the client sends, in the long run: below [`DEFAULT_RATE`], so that none of a
+/// pipe's lines is dropped by the room.
+pub const CLIENT_RATE: u32 = 40;
+
+/// Lines the client sends at once: below [`DEFAULT_BURST`], for datagrams that the network held
+/// up arrive together.
+pub const CLIENT_BURST: u32 = 100;
+
+/// Hellos the client sends before it gives up on a greeting.
+pub const HELLO_TRIES: u32 = 3;
+
+/// Wait before the client's second hello; it doubles from there. Most of the world's round trips
+/// are shorter.
+pub const HELLO_WAIT: Duration = Duration::from_millis(300);
+
+/// Time after the first hello without a greeting after which the server is taken for a program
+/// that knows nothing of hikyaku: the third hello's answer had 600 ms.
+pub const GREETING_WAIT: Duration = Duration::from_millis(1_500);
+
+/// Silence after which the client sends a keep-alive: home routers forget a UDP path after two
+/// minutes or more (RFC 4787 REQ-5), a room its member after five.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Host lines waiting to be said: a terminal is slower than a room, a pipe has to wait.
+pub const MAX_HOST_LINES: usize = 64;
+
+/// Failures to receive, without a success between, after which the socket is given up. One may
+/// well be about a single peer; a hundred are about the socket.
+pub const MAX_RECEIVE_ERRORS: u32 = 100;
+
+const _: () = assert!(CLIENT_RATE < DEFAULT_RATE && CLIENT_BURST < DEFAULT_BURST);
+const _: () = assert!(KEEP_ALIVE.as_secs() * 2 < DEFAULT_IDLE.as_secs());
+const _: () = assert!(
+    // The stamp and punctuation take less than 64 bytes; Fernet makes 4 bytes of 3 and adds 100.
+    ((MAX_LINE_LEN + 2 * MAX_NAME_LEN) * MAX_ESCAPE_GROWTH + 64) * 4 / 3 + 100 < 65_507
+);

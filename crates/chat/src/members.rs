@@ -1,0 +1,237 @@
+//! Who is here: by key, by name, and by when they will be taken to have left.
+//!
+//! In: joins, names, signs of life. Out: members, deadlines, rolls. Never: speaks to anyone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    sync::Arc,
+};
+
+use crate::{
+    name::{Name, likeness},
+    rate::Bucket,
+    time::Time,
+};
+
+/// One member of a room.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// The name, or the address of someone who has given none.
+    pub(crate) shown: Arc<str>,
+    /// What this member may still send.
+    pub(crate) bucket: Bucket,
+    /// Whether the member knows that lines are being dropped.
+    pub(crate) told_too_fast: bool,
+    /// When silence ends the membership; the host's never does.
+    idle_at: Option<Time>,
+}
+
+/// The member of that name is somebody else.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Taken;
+
+/// All members of a room. The three maps always hold the same members.
+#[derive(Debug)]
+pub(crate) struct Members<P> {
+    by_peer: BTreeMap<P, Member>,
+    by_likeness: BTreeMap<String, P>,
+    by_idle_at: BTreeSet<(Time, P)>,
+}
+
+impl<P: Copy + Ord + Display> Members<P> {
+    pub(crate) fn new() -> Self {
+        Self { by_peer: BTreeMap::new(), by_likeness: BTreeMap::new(), by_idle_at: BTreeSet::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_peer.len()
+    }
+
+    pub(crate) fn contains(&self, peer: P) -> bool {
+        self.by_peer.contains_key(&peer)
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = P> + '_ {
+        self.by_peer.keys().copied()
+    }
+
+    pub(crate) fn get_mut(&mut self, peer: P) -> Option<&mut Member> {
+        self.by_peer.get_mut(&peer)
+    }
+
+    /// How `peer` is shown, member or not.
+    pub(crate) fn shown(&self, peer: P) -> Arc<str> {
+        match self.by_peer.get(&peer) {
+            Some(member) => Arc::clone(&member.shown),
+            None => peer.to_string().into(),
+        }
+    }
+
+    /// Adds a member without a name. `peer` must not be one already.
+    pub(crate) fn insert(&mut self, peer: P, idle_at: Option<Time>) {
+        debug_assert!(!self.contains(peer), "a member joins once");
+        let shown: Arc<str> = peer.to_string().into();
+        self.by_likeness.entry(likeness(&shown)).or_insert(peer);
+        if let Some(idle_at) = idle_at {
+            self.by_idle_at.insert((idle_at, peer));
+        }
+        let bucket = Bucket::default();
+        self.by_peer.insert(peer, Member { shown, bucket, told_too_fast: false, idle_at });
+    }
+
+    /// Removes a member and says how it was shown.
+    pub(crate) fn remove(&mut self, peer: P) -> Option<Arc<str>> {
+        let member = self.by_peer.remove(&peer)?;
+        if let Some(idle_at) = member.idle_at {
+            self.by_idle_at.remove(&(idle_at, peer));
+        }
+        self.forget_likeness(peer, &member.shown);
+        Some(member.shown)
+    }
+
+    /// Postpones the end of a membership, except the host's, which has none.
+    pub(crate) fn touch(&mut self, peer: P, idle_at: Time) {
+        let Some(member) = self.by_peer.get_mut(&peer) else {
+            return;
+        };
+        let Some(old) = member.idle_at.replace(idle_at) else {
+            member.idle_at = None;
+            return;
+        };
+        self.by_idle_at.remove(&(old, peer));
+        self.by_idle_at.insert((idle_at, peer));
+    }
+
+    /// Names a member; says how it was shown until now.
+    pub(crate) fn rename(&mut self, peer: P, name: &Name) -> Result<Arc<str>, Taken> {
+        let likeness = likeness(name.as_str());
+        if self.by_likeness.get(&likeness).is_some_and(|holder| *holder != peer) {
+            return Err(Taken);
+        }
+        let old = self.shown(peer);
+        self.forget_likeness(peer, &old);
+        if let Some(member) = self.by_peer.get_mut(&peer) {
+            member.shown = name.shared();
+            self.by_likeness.insert(likeness, peer);
+        }
+        Ok(old)
+    }
+
+    /// The member whose name or address `words` begins with (the longest such name, for names
+    /// hold spaces), and the words after it.
+    pub(crate) fn find_addressee<'a>(&self, words: &'a str, limit: usize) -> Option<(P, &'a str)> {
+        let window = &words[..words.floor_char_boundary(limit)];
+        let inner = window.match_indices(' ').map(|(at, _)| at);
+        let whole = (window.len() == words.len()).then_some(words.len());
+        let ends: Vec<usize> = inner.chain(whole).collect();
+        ends.into_iter().rev().find_map(|end| {
+            let peer = self.by_likeness.get(&likeness(&words[..end]))?;
+            Some((*peer, words[end..].trim_start()))
+        })
+    }
+
+    pub(crate) fn next_idle_at(&self) -> Option<Time> {
+        self.by_idle_at.first().map(|(idle_at, _)| *idle_at)
+    }
+
+    /// The next member whose silence has lasted too long by now.
+    pub(crate) fn next_idle(&self, now: Time) -> Option<P> {
+        self.by_idle_at.first().filter(|(idle_at, _)| *idle_at <= now).map(|(_, peer)| *peer)
+    }
+
+    /// Who is here but for `except`, in at most about `limit` bytes; the rest are counted.
+    pub(crate) fn roll(&self, except: Option<P>, limit: usize) -> String {
+        let mut roll = String::new();
+        let mut others = self.by_peer.iter().filter(|(peer, _)| Some(**peer) != except);
+        while let Some((_, member)) = others.next() {
+            if roll.len() + member.shown.len() > limit {
+                let more = 1 + others.count();
+                return format!("{roll} and {more} more");
+            }
+            if !roll.is_empty() {
+                roll.push_str(", ");
+            }
+            roll.push_str(&member.shown);
+        }
+        roll
+    }
+
+    fn forget_likeness(&mut self, peer: P, shown: &str) {
+        let likeness = likeness(shown);
+        if self.by_likeness.get(&likeness) == Some(&peer) {
+            self.by_likeness.remove(&likeness);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn room_of(names: &[&str]) -> Members<usize> {
+        let mut members = Members::new();
+        for (peer, name) in names.iter().enumerate() {
+            members.insert(peer, Some(Time::ZERO + Duration::from_secs(peer as u64)));
+            members.rename(peer, &Name::parse(name).unwrap()).unwrap();
+        }
+        members
+    }
+
+    #[test]
+    fn a_name_is_free_again_when_its_bearer_leaves() {
+        let mut members = room_of(&["alice", "bob"]);
+        let alice = Name::parse("ALICE").unwrap();
+        assert_eq!(members.rename(1, &alice), Err(Taken));
+        members.remove(0);
+        assert!(members.rename(1, &alice).is_ok());
+    }
+
+    #[test]
+    fn the_address_of_a_nameless_member_cannot_be_taken_as_a_name() {
+        let mut members = room_of(&["alice"]);
+        members.insert(77, None);
+        assert_eq!(members.rename(0, &Name::parse("77").unwrap()), Err(Taken));
+    }
+
+    #[test]
+    fn the_longest_name_is_addressed() {
+        let members = room_of(&["ann", "ann lee"]);
+        assert_eq!(members.find_addressee("Ann Lee hi there", 128), Some((1, "hi there")));
+        assert_eq!(members.find_addressee("ann  hi", 128), Some((0, "hi")));
+        assert_eq!(members.find_addressee("ann", 128), Some((0, "")));
+        assert_eq!(members.find_addressee("annie hi", 128), None);
+    }
+
+    #[test]
+    fn a_roll_counts_those_it_cannot_list() {
+        let members = room_of(&["alice", "bob", "carol"]);
+        assert_eq!(members.roll(Some(1), 100), "alice, carol");
+        assert_eq!(members.roll(None, 7), "alice and 2 more");
+    }
+
+    #[test]
+    fn a_sign_of_life_postpones_the_end() {
+        let mut members = room_of(&["alice", "bob"]);
+        members.touch(0, Time::ZERO + Duration::from_secs(9));
+        assert_eq!(members.next_idle(Time::ZERO + Duration::from_secs(1)), Some(1));
+    }
+
+    #[test]
+    fn one_without_a_deadline_never_gets_one() {
+        let mut members = Members::<usize>::new();
+        members.insert(1, None);
+        members.touch(1, Time::ZERO);
+        assert_eq!(members.next_idle_at(), None);
+    }
+
+    #[test]
+    fn nothing_of_a_member_remains() {
+        let mut members = room_of(&["alice"]);
+        members.remove(0);
+        assert_eq!((members.len(), members.next_idle_at()), (0, None));
+        assert_eq!(members.find_addressee("alice hi", 128), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! Names people go by, none of which can be taken for a line, an address or another's name.
+//!
+//! In: text that someone wants to be called. Out: a name, or why not. Never: knows who is here.
+
+use std::{fmt, sync::Arc};
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::{
+    limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN},
+    sanitize::is_safe,
+};
+
+/// A name that may be shown before a line: 1 to 32 columns, no control or bidirectional
+/// characters, nothing that could be taken for an address, a time stamp, a notice or a private
+/// message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(Arc<str>);
+
+/// Why a text cannot be a name. Each reads on after "name refused: ".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Nothing in it can be seen.
+    #[error("it is empty; give one with /name NAME")]
+    Empty,
+    /// It is wider than the limit, or needs too many bytes.
+    #[error("it is longer than {MAX_NAME_COLUMNS} columns")]
+    TooLong,
+    /// It holds a control, bidirectional or invisible character, or was not UTF-8.
+    #[error("it holds a character that cannot be seen or is not UTF-8")]
+    Unseen,
+    /// It holds what marks an address, a time stamp or a private message.
+    #[error("`:`, `[`, `]` and `->` cannot be part of it")]
+    Mark,
+    /// It begins as commands and notices begin.
+    #[error("it cannot begin with `/` or `*`")]
+    Start,
+}
+
+impl Name {
+    /// Takes `text` for a name; each run of white space becomes one space, none at either end.
+    ///
+    /// # Errors
+    /// When the text could deceive or is too long or too short: see [`NameError`].
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if !text.chars().all(|c| is_safe(c) && c != char::REPLACEMENT_CHARACTER) {
+            return Err(NameError::Unseen);
+        }
+        // What is far too long is not worth the work below.
+        if text.len() > 2 * MAX_NAME_LEN {
+            return Err(NameError::TooLong);
+        }
+        let name = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if name.chars().all(is_blank) {
+            return Err(NameError::Empty);
+        }
+        if name.width() > MAX_NAME_COLUMNS || name.len() > MAX_NAME_LEN {
+            return Err(NameError::TooLong);
+        }
+        if name.contains([':', '[', ']']) || name.contains("->") {
+            return Err(NameError::Mark);
+        }
+        if name.starts_with(['/', '*']) {
+            return Err(NameError::Start);
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as it is shown.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as it is shown, shared rather than copied.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What two names have in common when people would take one for the other: neither case nor
+/// characters without a shape of their own make a difference.
+pub(crate) fn likeness(name: &str) -> String {
+    name.chars().filter(|c| !is_shapeless(*c)).flat_map(char::to_lowercase).collect()
+}
+
+fn is_blank(character: char) -> bool {
+    // U+2800 is a Braille cell without dots.
+    character.is_whitespace() || character == '\u{2800}' || is_shapeless(character)
+}
+
+/// Joiners and variation selectors: safe in a text, but alone or added they show nothing.
+fn is_shapeless(character: char) -> bool {
+    matches!(character,
+        '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180d}' | '\u{180f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> NameError {
+        Name::parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn inner_spaces_collapse() {
+        assert_eq!(Name::parse("  alice \u{3000} b. ").unwrap().as_str(), "alice b.");
+    }
+
+    #[test]
+    fn what_shows_nothing_is_no_name() {
+        for text in ["", "   ", "\u{200d}\u{fe0f}", "\u{2800}"] {
+            assert_eq!(refusal(text), NameError::Empty, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn width_counts_columns_not_characters() {
+        assert!(Name::parse(&"a".repeat(32)).is_ok());
+        assert_eq!(refusal(&"a".repeat(33)), NameError::TooLong);
+        assert!(Name::parse(&"飛".repeat(16)).is_ok());
+        assert_eq!(refusal(&"飛".repeat(17)), NameError::TooLong);
+    }
+
+    #[test]
+    fn marks_without_width_are_bounded_too() {
+        assert_eq!(refusal(&format!("a{}", "\u{301}".repeat(100))), NameError::TooLong);
+    }
+
+    #[test]
+    fn the_unseen_is_refused() {
+        for text in ["a\nb", "a\u{202e}b", "a\x1b", "a\u{200b}", "a\u{fffd}", "a\tb"] {
+            assert_eq!(refusal(text), NameError::Unseen, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_looks_like_an_address_a_stamp_or_a_private_message() {
+        for text in ["1.2.3.4:5", "[::1", "1]", "bob -> you"] {
+            assert_eq!(refusal(text), NameError::Mark, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_begins_as_a_command_or_a_notice() {
+        assert_eq!(refusal("/who"), NameError::Start);
+        assert_eq!(refusal(" * bob joined"), NameError::Start);
+    }
+
+    #[test]
+    fn likeness_sees_through_case_and_joiners() {
+        assert_eq!(likeness("ÄLICE"), likeness("äli\u{200d}ce\u{fe0f}"));
+        assert_ne!(likeness("alice"), likeness("alicia"));
+    }
+}

@@ -1,0 +1,191 @@
+//! The bridge between plain datagrams and a room: one datagram is one line.
+//!
+//! In: datagrams; a room's lines and a time stamp. Out: actions; text that any program can show.
+//! Never: knows who is here, asks a clock.
+
+use crate::{
+    limits::MAX_LINE_LEN,
+    line::Line,
+    room::{Action, Question},
+    sanitize::{sanitize, sanitize_bytes},
+};
+
+/// Reads what the sender of a datagram did.
+///
+/// Line ends and zero bytes at the end are cut, as `nc` and C programs send them. What remains
+/// blank is a sign of life, what begins with `/` a command, anything else is said to all. Bytes
+/// that are not UTF-8 are written out. Nothing is refused but a line longer than
+/// [`MAX_LINE_LEN`] bytes.
+#[must_use]
+pub fn parse(datagram: &[u8]) -> Action {
+    let line = trim_end(datagram);
+    if line.len() > MAX_LINE_LEN {
+        return Action::TooLong(line.len());
+    }
+    if line.iter().all(u8::is_ascii_whitespace) {
+        return Action::Heard;
+    }
+    match line.strip_prefix(b"/") {
+        Some(command) => parse_command(command),
+        None => Action::Said(sanitize_bytes(line).into_owned()),
+    }
+}
+
+/// Writes a line for the receiver's terminal, sanitised, without a line end. `stamp` is the time
+/// of day, `HH:MM:SS`.
+#[must_use]
+pub fn render(stamp: &str, line: &Line) -> String {
+    let (before, name, after, text) = match line {
+        Line::Said { name, text } => ("", &**name, ": ", text),
+        Line::Whisper { name, text } => ("", &**name, " -> you: ", text),
+        Line::Whispered { to, text } => ("you -> ", &**to, ": ", text),
+        Line::Notice(text) => ("* ", "", "", text),
+    };
+    let (name, text) = (sanitize(name), sanitize(text));
+    ["[", stamp, "] ", before, &name, after, &text].concat()
+}
+
+/// Whether a line begins with a time stamp of the form `[HH:MM:SS] `; returns what follows it.
+#[must_use]
+pub fn strip_stamp(line: &str) -> Option<&str> {
+    const FORM: &[u8] = b"[00:00:00] ";
+    let (stamp, rest) = line.split_at_checked(FORM.len())?;
+    let fits = stamp.bytes().zip(FORM).all(|(byte, form)| match form {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte == *form,
+    });
+    fits.then_some(rest)
+}
+
+/// A datagram without line ends and zero bytes at its end.
+pub(crate) fn trim_end(datagram: &[u8]) -> &[u8] {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\0');
+    let len = datagram.iter().rposition(|byte| !is_end(byte)).map_or(0, |last| last + 1);
+    &datagram[..len]
+}
+
+/// Reads a command, its `/` already taken off.
+fn parse_command(command: &[u8]) -> Action {
+    let end = command.iter().position(u8::is_ascii_whitespace).unwrap_or(command.len());
+    let (word, words) = command.split_at(end);
+    match word.to_ascii_lowercase().as_slice() {
+        // Not sanitised: a name with something unsafe in it is refused, not written out.
+        b"name" => Action::Named(String::from_utf8_lossy(words.trim_ascii()).into_owned()),
+        b"who" => Action::Asked(Question::Who),
+        b"help" => Action::Asked(Question::Help),
+        b"quit" | b"leave" => Action::Left,
+        b"msg" => Action::Whispered(sanitize_bytes(words.trim_ascii()).into_owned()),
+        _ => Action::Unknown(format!("/{}", sanitize_bytes(word))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sanitize::is_safe;
+
+    fn said(text: &str) -> Action {
+        Action::Said(text.to_owned())
+    }
+
+    #[test]
+    fn text_is_said() {
+        assert_eq!(parse("grüß dich".as_bytes()), said("grüß dich"));
+    }
+
+    #[test]
+    fn the_line_end_of_nc_and_the_zero_of_c_are_cut() {
+        assert_eq!(parse(b"hi\r\n"), said("hi"));
+        assert_eq!(parse(b"hi\n\0\0"), said("hi"));
+    }
+
+    #[test]
+    fn nothing_said_is_a_sign_of_life() {
+        for datagram in [b"".as_slice(), b"\n", b"  \n", b"\0"] {
+            assert_eq!(parse(datagram), Action::Heard, "{datagram:?}");
+        }
+    }
+
+    #[test]
+    fn commands_are_known() {
+        assert_eq!(parse(b"/name  alice b \n"), Action::Named("alice b".to_owned()));
+        assert_eq!(parse(b"/who\n"), Action::Asked(Question::Who));
+        assert_eq!(parse(b"/HELP"), Action::Asked(Question::Help));
+        assert_eq!(parse(b"/quit"), Action::Left);
+        assert_eq!(parse(b"/leave now"), Action::Left);
+        assert_eq!(parse(b"/msg bob psst, you"), Action::Whispered("bob psst, you".to_owned()));
+    }
+
+    #[test]
+    fn other_commands_are_named_without_their_words() {
+        assert_eq!(parse(b"/foo\x1b bar"), Action::Unknown("/foo\\x1b".to_owned()));
+        assert_eq!(parse(b"/"), Action::Unknown("/".to_owned()));
+    }
+
+    #[test]
+    fn an_inner_line_end_forges_no_line() {
+        assert_eq!(parse(b"hi\n[12:00:00] bob: I owe you"), said("hi\\n[12:00:00] bob: I owe you"));
+    }
+
+    #[test]
+    fn an_unsafe_name_arrives_as_it_is_to_be_refused() {
+        assert_eq!(parse(b"/name al\x1bice"), Action::Named("al\x1bice".to_owned()));
+        assert_eq!(parse(b"/name al\xff"), Action::Named("al\u{fffd}".to_owned()));
+    }
+
+    #[test]
+    fn the_longest_line_passes_and_one_byte_more_does_not() {
+        let mut line = vec![b'x'; MAX_LINE_LEN];
+        line.push(b'\n');
+        assert!(matches!(parse(&line), Action::Said(text) if text.len() == MAX_LINE_LEN));
+        line.insert(0, b'x');
+        assert_eq!(parse(&line), Action::TooLong(MAX_LINE_LEN + 1));
+    }
+
+    #[test]
+    fn each_kind_of_line_has_its_form() {
+        let name = || "alice".into();
+        let text = || "hi".to_owned();
+        let stamp = "12:34:56";
+        let cases = [
+            (Line::Said { name: name(), text: text() }, "[12:34:56] alice: hi"),
+            (Line::Whisper { name: name(), text: text() }, "[12:34:56] alice -> you: hi"),
+            (Line::Whispered { to: name(), text: text() }, "[12:34:56] you -> alice: hi"),
+            (Line::Notice(text()), "[12:34:56] * hi"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(render(stamp, &line), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_rendered_is_sanitised() {
+        let line = Line::Said { name: "a\x1b".into(), text: "b\u{202e}\n".to_owned() };
+        assert_eq!(render("12:34:56", &line), "[12:34:56] a\\x1b: b\\u{202e}\\n");
+    }
+
+    #[test]
+    fn a_stamp_is_told_from_what_resembles_it() {
+        assert_eq!(strip_stamp("[12:34:56] hi"), Some("hi"));
+        for line in ["[12:34:56]hi", "[1:34:56] hi there", "(12:34:56) hi", "[12:3", "飛脚飛脚"]
+        {
+            assert_eq!(strip_stamp(line), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_datagram_becomes_a_safe_line(datagram: Vec<u8>) {
+            if let Action::Said(text) = parse(&datagram) {
+                prop_assert!(text.chars().all(is_safe));
+            }
+        }
+
+        #[test]
+        fn what_is_said_is_read_as_said(text in "[a-z][ -~]{0,80}[a-z]") {
+            prop_assert_eq!(parse(text.as_bytes()), said(&text));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! How often something may happen: a token bucket.
+//!
+//! In: the time of each attempt. Out: yes, or when. Never: waits.
+
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// A rate: so many per second in the long run, and so many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    /// Time that one event uses up.
+    interval: Duration,
+    /// How far ahead of the long-run rate the events may be, the first of them not counted.
+    tolerance: Duration,
+}
+
+impl Rate {
+    /// `per_second` in the long run and `burst` at once; a zero in either counts as one.
+    pub(crate) fn new(per_second: u32, burst: u32) -> Self {
+        let interval = Duration::from_secs(1) / per_second.max(1);
+        Self { interval, tolerance: interval.saturating_mul(burst.max(1) - 1) }
+    }
+
+    /// Once in each `interval`.
+    pub(crate) fn every(interval: Duration) -> Self {
+        Self { interval, tolerance: Duration::ZERO }
+    }
+}
+
+/// A token bucket, kept as one number (the generic cell rate algorithm of ITU-T I.371): the
+/// time at which the bucket would be full again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bucket {
+    full_at: Time,
+}
+
+impl Bucket {
+    /// Takes a token; says whether there was one.
+    pub(crate) fn take(&mut self, now: Time, rate: Rate) -> bool {
+        if now < self.ready_at(rate) {
+            return false;
+        }
+        self.full_at = self.full_at.max(now) + rate.interval;
+        true
+    }
+
+    /// The earliest time at which there is a token.
+    pub(crate) fn ready_at(&self, rate: Rate) -> Time {
+        Time::from_epoch(self.full_at.since_epoch().saturating_sub(rate.tolerance))
+    }
+
+    /// Whether nothing is missing from the bucket.
+    pub(crate) fn is_full(&self, now: Time) -> bool {
+        self.full_at <= now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(bucket: &mut Bucket, rate: Rate, now: Time, tries: u32) -> usize {
+        (0..tries).filter(|_| bucket.take(now, rate)).count()
+    }
+
+    #[test]
+    fn a_burst_is_exactly_as_long_as_configured() {
+        let mut bucket = Bucket::default();
+        assert_eq!(taken(&mut bucket, Rate::new(50, 200), Time::ZERO, 1_000), 200);
+    }
+
+    #[test]
+    fn a_second_brings_back_as_many_tokens_as_the_rate() {
+        let mut bucket = Bucket::default();
+        let rate = Rate::new(50, 200);
+        taken(&mut bucket, rate, Time::ZERO, 1_000);
+        assert_eq!(taken(&mut bucket, rate, Time::ZERO + Duration::from_secs(1), 1_000), 50);
+    }
+
+    #[test]
+    fn rest_never_saves_up_more_than_a_burst() {
+        let mut bucket = Bucket::default();
+        let later = Time::ZERO + Duration::from_secs(3_600);
+        assert_eq!(taken(&mut bucket, Rate::new(50, 200), later, 1_000), 200);
+    }
+
+    #[test]
+    fn the_time_it_names_is_the_time_it_keeps() {
+        let mut bucket = Bucket::default();
+        let rate = Rate::new(40, 1);
+        assert!(bucket.take(Time::ZERO, rate));
+        let ready = bucket.ready_at(rate);
+        assert_eq!(ready, Time::ZERO + Duration::from_millis(25));
+        assert!(bucket.take(ready, rate));
+    }
+
+    #[test]
+    fn a_rate_of_zero_is_a_rate_of_one() {
+        let mut bucket = Bucket::default();
+        assert_eq!(taken(&mut bucket, Rate::new(0, 0), Time::ZERO, 9), 1);
+    }
+}

@@ -1,0 +1,61 @@
+//! A point in time, as the pure rooms count it.
+//!
+//! In: a duration since an epoch of the caller's choice. Out: deadlines. Never: asks a clock.
+
+use std::{ops::Add, time::Duration};
+
+/// A point in time: how long after an epoch that the caller chose, with nanosecond resolution.
+///
+/// It only has to be monotonic: it is never shown to anyone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(Duration);
+
+impl Time {
+    /// The epoch itself.
+    pub const ZERO: Self = Self(Duration::ZERO);
+
+    /// The point `since_epoch` after the epoch.
+    #[must_use]
+    pub const fn from_epoch(since_epoch: Duration) -> Self {
+        Self(since_epoch)
+    }
+
+    /// How long after the epoch this is.
+    #[must_use]
+    pub const fn since_epoch(self) -> Duration {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero where it is not after it.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Later by a duration; stays at the end of time rather than wrap.
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(later))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_time_does_not_wrap() {
+        let end = Time::from_epoch(Duration::MAX);
+        assert_eq!(end + Duration::from_secs(1), end);
+    }
+
+    #[test]
+    fn what_is_not_later_is_zero_later() {
+        let later = Time::from_epoch(Duration::from_secs(2));
+        assert_eq!(Time::ZERO.since(later), Duration::ZERO);
+        assert_eq!(later.since(Time::ZERO), Duration::from_secs(2));
+    }
+}

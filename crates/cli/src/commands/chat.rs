@@ -1,0 +1,205 @@
+//! `hikyaku chat`: hosts a room, joins one, or does whichever fits.
+//!
+//! In: what people type. Out: what others say. Never: the rules of a room.
+
+use std::{io, net::SocketAddr};
+
+use hikyaku::{
+    address::{Address, Family},
+    filter::Filter,
+    limits::DEFAULT_PORT,
+    plain::{PeerOptions, PlainListener, PlainPeer},
+    socket::{BindError, SocketOptions, machine_addresses},
+};
+use hikyaku_chat::{
+    Name, RoomConfig,
+    client::{self, ClientError},
+    limits::MAX_HOST_LINES,
+    server::{self, Host},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    args::{ArmourArgs, ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
+    commands::listen::tell_drops,
+    exit::Failure,
+    output::{note, warn},
+    terminal::{self, Lines, Restore, Show, end_wanted},
+};
+
+/// Lines that one may send at once, for each line a second in the long run.
+const BURST_SECONDS: u32 = 4;
+
+pub(crate) async fn run(args: ChatArgs) -> Result<(), Failure> {
+    match &args.role {
+        Some(ChatRole::Host(host)) => run_host(host).await,
+        Some(ChatRole::Join(join)) => run_join(join).await,
+        None => open_or_join(&args).await,
+    }
+}
+
+/// Hosts on the default port; where a chat on this machine has it, joins that one.
+async fn open_or_join(args: &ChatArgs) -> Result<(), Failure> {
+    let address = Address::unnamed(DEFAULT_PORT);
+    let addresses = address.resolve_local(None).await?;
+    let armour = args.armour.read()?;
+    let options = SocketOptions::default();
+    match PlainListener::bind(&addresses, &options, armour, args.filter.read()?) {
+        Ok(listener) => {
+            let lines = terminal::read_lines("")?;
+            serve(listener, RoomConfig::default(), Some(lines), &args.me, &args.armour).await
+        }
+        Err(BindError::InUse(_)) => {
+            note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
+            let targets = address.resolve(None).await?;
+            take_part(targets, &options, &args.me, &args.armour).await.map_err(|e| match e {
+                Failure::Failed(e) => Failure::Failed(format!(
+                    "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
+                )),
+                other => other,
+            })
+        }
+        Err(e) => Err(e.into()),
+    }
+}
+
+async fn run_host(args: &HostArgs) -> Result<(), Failure> {
+    args.dialect.check()?;
+    let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
+    let addresses = address.resolve_local(args.network.family()).await?;
+    let (armour, filter) = (args.armour.read()?, args.filter.read()?);
+    let options = args.network.socket_options();
+    let listener = PlainListener::bind(&addresses, &options, armour, filter)?;
+    let config = RoomConfig {
+        idle: args.idle,
+        max_clients: args.max_clients,
+        rate: args.rate,
+        burst: args.rate.saturating_mul(BURST_SECONDS),
+    };
+    let lines = if args.headless { None } else { Some(terminal::read_lines("")?) };
+    serve(listener, config, lines, &args.me, &args.armour).await
+}
+
+async fn serve(
+    listener: PlainListener,
+    config: RoomConfig,
+    lines: Option<(Lines, Show)>,
+    me: &MeArgs,
+    armour: &ArmourArgs,
+) -> Result<(), Failure> {
+    let local = listener.local_addr();
+    note(&format!("listening on {local}"));
+    for address in reachable_at(local) {
+        note(&format!("others join with: hikyaku chat join --plain{} {address}", flags(armour)));
+    }
+    warn_if_bare(armour);
+    let (host, mut show, _lines) = match lines {
+        Some((lines, show)) => {
+            let (host, keep) = seat(lines, me);
+            (Some(host), show, Some(keep))
+        }
+        None => (None, Box::new(|_: &str| {}) as Show, None),
+    };
+    let served = server::run(listener, config, host, &mut *show, end_wanted())
+        .await
+        .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
+    tell_drops(&served.drops, None);
+    Ok(())
+}
+
+/// What others need to type for the armour in use; which file it is they know best.
+fn flags(armour: &ArmourArgs) -> String {
+    let mut flags = String::new();
+    if armour.fernet.is_some() {
+        flags.push_str(" --fernet KEYFILE");
+    }
+    if armour.signed_by.is_some() {
+        flags.push_str(" --sign KEY");
+    }
+    if armour.sign.is_some() {
+        flags.push_str(" --signed-by FILE");
+    }
+    flags
+}
+
+/// The addresses by which others reach a listener: all of this machine's where it listens on all.
+fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
+    if !local.ip().is_unspecified() {
+        return vec![local];
+    }
+    let machine = machine_addresses();
+    let fits = |ip: &std::net::IpAddr| ip.is_ipv4() || local.is_ipv6();
+    let mut addresses: Vec<SocketAddr> =
+        machine.into_iter().filter(fits).map(|ip| SocketAddr::new(ip, local.port())).collect();
+    if addresses.is_empty() {
+        addresses.push(SocketAddr::new([127, 0, 0, 1].into(), local.port()));
+    }
+    addresses
+}
+
+fn warn_if_bare(armour: &ArmourArgs) {
+    if armour.is_bare() {
+        warn(
+            "plain chat: nobody is authenticated and nothing is encrypted; with a key from \
+             `hikyaku keygen --shared FILE`, --fernet FILE on both sides changes that",
+        );
+    }
+}
+
+/// The terminal as the room's host. The second value must live as long as the room.
+fn seat(lines: Lines, me: &MeArgs) -> (Host, Restore) {
+    let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
+    let (restore, queue) = lines.split();
+    tokio::spawn(forward(queue, sender));
+    (Host { name: Some(name(me)), lines: receiver }, restore)
+}
+
+/// Text is what people type: bytes that are none are shown as what they are.
+async fn forward(mut queue: mpsc::Receiver<io::Result<Vec<u8>>>, sender: mpsc::Sender<String>) {
+    while let Some(line) = queue.recv().await {
+        let line = match line {
+            Ok(line) => String::from_utf8_lossy(&line).into_owned(),
+            Err(e) => return warn(&format!("standard input: {e}")),
+        };
+        if sender.send(line).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The name asked for, else the user's, else one that says nothing.
+fn name(me: &MeArgs) -> Name {
+    let user = || terminal::user_name().and_then(|user| Name::parse(&user).ok());
+    let nobody = || Name::parse("someone").expect("a plain word is a name");
+    me.name.clone().or_else(user).unwrap_or_else(nobody)
+}
+
+async fn run_join(args: &JoinArgs) -> Result<(), Failure> {
+    args.dialect.check()?;
+    let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
+    let family: Option<Family> = args.network.family();
+    let targets = address.resolve(family).await?;
+    take_part(targets, &args.network.socket_options(), &args.me, &args.armour).await
+}
+
+async fn take_part(
+    targets: Vec<SocketAddr>,
+    socket: &SocketOptions,
+    me: &MeArgs,
+    armour: &ArmourArgs,
+) -> Result<(), Failure> {
+    let options = PeerOptions { socket: socket.clone(), bind: None };
+    let peer = PlainPeer::new(targets, options, armour.read()?, Filter::new())?;
+    warn_if_bare(armour);
+    let (lines, mut show) = terminal::read_lines("")?;
+    let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
+    let (_keep, queue) = lines.split();
+    tokio::spawn(forward(queue, sender));
+    let left = client::run(peer, name(me), receiver, &mut *show, end_wanted()).await;
+    match left {
+        Ok(0) => Ok(()),
+        Ok(unsent) => Err(Failure::failed(format!("interrupted; {unsent} lines were not sent"))),
+        Err(ClientError::Send(e)) => Err(e.into()),
+        Err(e) => Err(Failure::failed(e)),
+    }
+}

@@ -1,0 +1,79 @@
+//! `hikyaku keygen` and `hikyaku key`: make keys, show their public half.
+//!
+//! In: file names. Out: key files, a public line and a fingerprint. Never: a secret on a screen.
+
+use std::{env, fs, path::PathBuf};
+
+use hikyaku::{
+    files::IfExists,
+    identity::{Identity, SharedKey, public_path, read_public},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    args::{KeyArgs, KeygenArgs},
+    exit::Failure,
+    output::{note, print_line},
+    terminal,
+};
+
+pub(crate) fn make(args: &KeygenArgs) -> Result<(), Failure> {
+    let if_exists = if args.force { IfExists::Replace } else { IfExists::Refuse };
+    if let Some(path) = &args.shared {
+        SharedKey::generate().write(path, if_exists)?;
+        note(&format!("{}: a shared key; give it only to those who may read", path.display()));
+        return Ok(());
+    }
+    let path = match &args.file {
+        Some(path) => path.clone(),
+        None => default_path()?,
+    };
+    // Before the passphrase is asked for twice, not after.
+    if !args.force && path.exists() {
+        return Err(Failure::failed(format!("{} exists; --force replaces it", path.display())));
+    }
+    let passphrase = if args.passphrase { Some(new_passphrase()?) } else { None };
+    let comment = args.comment.clone().unwrap_or_else(terminal::user_at_host);
+    let identity = Identity::generate(&comment)?;
+    identity.write(&path, passphrase.as_ref().map(|p| p.as_str()), if_exists)?;
+    note(&format!("{}: the key; keep it", path.display()));
+    note(&format!("{}: its public half; give it away", public_path(&path).display()));
+    print_line(&identity.public_line())?;
+    print_line(&identity.fingerprint().to_string())
+}
+
+pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
+    if let Ok(_shared) = SharedKey::read(&args.file) {
+        let file = args.file.display();
+        return Err(Failure::usage(format!("{file} is a shared key; it has no public half")));
+    }
+    let key = read_public(&args.file)?;
+    print_line(key.public_line())?;
+    print_line(&key.fingerprint().to_string())
+}
+
+fn default_path() -> Result<PathBuf, Failure> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = absolute("XDG_CONFIG_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".config")))
+        .ok_or_else(|| Failure::usage("HOME is not set; name the file to write"))?;
+    let folder = config.join("hikyaku");
+    fs::create_dir_all(&folder)
+        .map_err(|e| Failure::failed(format!("cannot make {}: {e}", folder.display())))?;
+    Ok(folder.join("id_ed25519"))
+}
+
+fn new_passphrase() -> Result<Zeroizing<String>, Failure> {
+    let ask = |question: &str| {
+        terminal::ask_secret(question)
+            .map_err(|e| Failure::usage(format!("there is nobody to ask for a passphrase: {e}")))
+    };
+    let first = ask("Passphrase: ")?;
+    if first.is_empty() {
+        return Err(Failure::usage("the passphrase is empty; leave out --passphrase for none"));
+    }
+    if *ask("The same again: ")? != *first {
+        return Err(Failure::usage("the two passphrases differ"));
+    }
+    Ok(first)
+}

@@ -1,0 +1,369 @@
+//! `hikyaku listen`: prints what comes.
+//!
+//! In: datagrams. Out: lines for a person or a program, acknowledgements, counts at the end.
+//! Never: formatting on the thread that receives.
+//!
+//! ```text
+//! socket ─ batch ─▶ filter, armour ─▶ Pages (bounded by bytes) ─▶ writer thread ─▶ stdout
+//! ```
+
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    ops::Range,
+    pin::pin,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use hikyaku::{
+    address::Address,
+    identity::Signer,
+    limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
+    plain::{Discard, Dropped, Drops, PlainListener, PlainSender, Received},
+    socket::Socket,
+};
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::{
+    args::{Format, ListenArgs},
+    exit::Failure,
+    output::{Record, human_bytes, note, warn},
+    terminal::end_wanted,
+};
+
+/// Payload that may wait to be written, in KiB. Beyond it we stop fetching, and the kernel's
+/// buffer fills and counts what it drops.
+const MAX_WAITING_KIB: usize = 64 * 1_024;
+
+/// Lines about dropped datagrams that are printed a second, with `-v`.
+const MAX_DROP_LINES: u32 = 20;
+
+/// How long to wait for output that nobody reads, once the end is wanted.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
+    args.dialect.check()?;
+    let mut listener = open(&args).await?;
+    if !args.talk.quiet {
+        warn_of_small_buffer(listener.socket());
+    }
+    note(&format!("listening on {}", listener.local_addr()));
+    let mut writer = Writer::start(args.format);
+    let outcome = receive(&args, &mut listener, &mut writer).await;
+    let written = writer.finish().await;
+    if !args.talk.quiet {
+        tell_drops(listener.drops(), listener.socket().kernel_drops());
+    }
+    let end = outcome?;
+    written?;
+    check_count(&args, &end)
+}
+
+/// Opens the socket; shared with `chat host`.
+pub(crate) async fn open(args: &ListenArgs) -> Result<PlainListener, Failure> {
+    let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
+    let family = args.network.family();
+    let addresses = address.resolve_local(family).await?;
+    let mut options = args.network.socket_options();
+    options.shared_port = !args.join.is_empty();
+    let armour = args.armour.read()?;
+    let listener = PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?;
+    for group in &args.join {
+        let joined = listener.socket().join(*group, args.network.interface.as_deref());
+        joined.map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => Failure::usage(e),
+            _ => Failure::failed(format!("cannot join {group}: {e}")),
+        })?;
+    }
+    Ok(listener)
+}
+
+/// What ended the listening.
+struct End {
+    heard: u64,
+    interrupted: bool,
+}
+
+async fn receive(
+    args: &ListenArgs,
+    listener: &mut PlainListener,
+    writer: &mut Writer,
+) -> Result<End, Failure> {
+    let mut desk = Desk::new(args, listener);
+    let mut end_wanted = pin!(end_wanted());
+    let mut time_up = pin!(async {
+        match args.duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    });
+    loop {
+        let page = tokio::select! {
+            biased;
+            () = &mut end_wanted => return Ok(End { heard: desk.heard, interrupted: true }),
+            () = &mut time_up => return Ok(End { heard: desk.heard, interrupted: false }),
+            _ = &mut writer.gone => return Ok(End { heard: desk.heard, interrupted: true }),
+            incoming = listener.recv() => desk.take(incoming?).await,
+        };
+        let done = desk.done;
+        tokio::select! {
+            biased;
+            () = writer.write(page) => {}
+            () = &mut end_wanted => return Ok(End { heard: desk.heard, interrupted: true }),
+        }
+        if done {
+            return Ok(End { heard: desk.heard, interrupted: false });
+        }
+    }
+}
+
+/// Decides about each datagram: print, answer, count, end.
+struct Desk<'a> {
+    args: &'a ListenArgs,
+    sender: PlainSender,
+    port: u16,
+    local: SocketAddr,
+    heard: u64,
+    wanted: Option<u64>,
+    done: bool,
+    complaints: Complaints,
+}
+
+impl<'a> Desk<'a> {
+    fn new(args: &'a ListenArgs, listener: &PlainListener) -> Self {
+        let local = listener.local_addr();
+        Self {
+            args,
+            sender: listener.sender(),
+            port: local.port(),
+            local,
+            heard: 0,
+            wanted: if args.once { Some(1) } else { args.count },
+            done: false,
+            complaints: Complaints::default(),
+        }
+    }
+
+    async fn take(
+        &mut self,
+        incoming: impl Iterator<Item = Result<Received<'_>, Dropped>>,
+    ) -> Page {
+        let mut page = Page::default();
+        for datagram in incoming {
+            if self.done {
+                break;
+            }
+            match datagram {
+                Ok(received) => self.hear(received, &mut page).await,
+                Err(dropped) => self.drop(dropped).await,
+            }
+        }
+        page
+    }
+
+    async fn hear(&mut self, received: Received<'_>, page: &mut Page) {
+        if self.args.echo {
+            let _ = self.sender.send(&received.payload, received.from).await;
+        }
+        self.acknowledge(received.from).await;
+        let until = self.args.until.as_deref();
+        self.heard += 1;
+        self.done = self.wanted == Some(self.heard)
+            || until.is_some_and(|text| text.as_bytes() == &*received.payload);
+        let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.port);
+        page.add(&received, to);
+    }
+
+    /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
+    async fn drop(&mut self, dropped: Dropped) {
+        if self.args.talk.verbose {
+            self.complaints.tell(&dropped);
+        }
+        if dropped.reason == Discard::Duplicate {
+            self.acknowledge(dropped.from).await;
+        }
+    }
+
+    /// An answer that cannot be sent is one the network may lose as well: the sender asks again.
+    async fn acknowledge(&self, to: hikyaku::plain::ReplyTo) {
+        if self.args.ack.ack {
+            let _ = self.sender.send(self.args.ack.ack_text.as_bytes(), to).await;
+        }
+    }
+}
+
+fn check_count(args: &ListenArgs, end: &End) -> Result<(), Failure> {
+    let wanted = if args.once { Some(1) } else { args.count };
+    match wanted {
+        Some(wanted) if end.heard < wanted && !end.interrupted => {
+            Err(Failure::failed(format!("{} of {wanted} datagrams came in time", end.heard)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Datagrams on their way to the writer: one buffer for all their payloads.
+#[derive(Default)]
+struct Page {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    at: Timestamp,
+    from: SocketAddr,
+    to: SocketAddr,
+    payload: Range<usize>,
+    signer: Option<Signer>,
+}
+
+impl Page {
+    fn add(&mut self, received: &Received<'_>, to: SocketAddr) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&received.payload);
+        self.entries.push(Entry {
+            at: received.at,
+            from: received.from.peer,
+            to,
+            payload: start..self.bytes.len(),
+            signer: received.signer.clone(),
+        });
+    }
+
+    fn kib(&self) -> u32 {
+        let bytes = self.bytes.len() + self.entries.len() * size_of::<Entry>();
+        u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
+struct Writer {
+    pages: Option<mpsc::Sender<(Page, OwnedSemaphorePermit)>>,
+    room: Arc<Semaphore>,
+    /// Resolves when nothing can be written any more.
+    gone: oneshot::Receiver<()>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Writer {
+    fn start(format: Format) -> Self {
+        let (pages, queue) = mpsc::channel::<(Page, OwnedSemaphorePermit)>();
+        let (going, gone) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let outcome = write_pages(format, &queue);
+            drop(queue);
+            let _ = going.send(());
+            outcome
+        });
+        let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
+        Self { pages: Some(pages), room, gone, thread: Some(thread) }
+    }
+
+    /// Hands a page over, waiting while too much is waiting already. Cancelled, the page is lost.
+    async fn write(&self, page: Page) {
+        if page.entries.is_empty() {
+            return;
+        }
+        let room = Arc::clone(&self.room).acquire_many_owned(page.kib()).await;
+        let (Ok(permit), Some(pages)) = (room, &self.pages) else { return };
+        // The writer has gone; `gone` tells.
+        let _ = pages.send((page, permit));
+    }
+
+    /// Waits until everything is written; not for ever where nobody reads it.
+    async fn finish(&mut self) -> Result<(), Failure> {
+        self.pages = None;
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        tokio::select! {
+            outcome = joined => match outcome {
+                Ok(Ok(written)) => Ok(written?),
+                _ => Err(Failure::failed("the writer of standard output broke down")),
+            },
+            () = async { end_wanted().await; tokio::time::sleep(LAST_WRITE).await } => {
+                Err(Failure::failed("nobody reads the output; what was left is lost"))
+            }
+        }
+    }
+}
+
+fn write_pages(
+    format: Format,
+    queue: &mpsc::Receiver<(Page, OwnedSemaphorePermit)>,
+) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let mut text = Vec::new();
+    while let Ok((page, _permit)) = queue.recv() {
+        text.clear();
+        for entry in &page.entries {
+            let record = Record {
+                at: entry.at,
+                from: entry.from,
+                to: entry.to,
+                payload: &page.bytes[entry.payload.clone()],
+                signer: entry.signer.as_ref(),
+            };
+            format.write(&record, &mut text)?;
+        }
+        // One write a page: a reader at the other end of a pipe sees a datagram at once.
+        stdout.write_all(&text)?;
+        stdout.flush()?;
+    }
+    Ok(())
+}
+
+/// Says why datagrams were dropped, so many a second: an attacker writes no novels here.
+#[derive(Default)]
+struct Complaints {
+    second: i64,
+    told: u32,
+    untold: u64,
+}
+
+impl Complaints {
+    fn tell(&mut self, dropped: &Dropped) {
+        let second = hikyaku::clock::wall().as_second();
+        if second != self.second {
+            if self.untold > 0 {
+                note(&format!("dropped {} more", self.untold));
+            }
+            *self = Self { second, told: 0, untold: 0 };
+        }
+        if self.told == MAX_DROP_LINES {
+            self.untold += 1;
+            return;
+        }
+        self.told += 1;
+        note(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
+    }
+}
+
+/// The final counts, where there is anything to count.
+pub(crate) fn tell_drops(drops: &Drops, kernel: Option<u64>) {
+    let mut counts: Vec<String> = drops
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    if let Some(count) = kernel.filter(|count| *count > 0) {
+        counts.push(format!("{count} by the kernel (came faster than they were fetched)"));
+    }
+    if !counts.is_empty() {
+        note(&format!("dropped: {}", counts.join(", ")));
+    }
+}
+
+fn warn_of_small_buffer(socket: &Socket) {
+    let granted = socket.receive_buffer();
+    if granted >= KERNEL_RECEIVE_BUFFER {
+        return;
+    }
+    let (granted, asked) = (human_bytes(granted), human_bytes(KERNEL_RECEIVE_BUFFER));
+    warn(&format!(
+        "the kernel grants a receive buffer of {granted}, {asked} were asked for: a burst may be \
+         lost (sysctl net.core.rmem_max raises the limit)"
+    ));
+}

@@ -1,0 +1,384 @@
+//! `hikyaku send`: messages from arguments, a pipe or a prompt, a datagram each.
+//!
+//! In: messages. Out: datagrams; acknowledgements and replies told. Never: a message sent before
+//! all that are known are known to fit.
+
+use std::{
+    ffi::OsStr,
+    io::{self, Read, Write},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use hikyaku::{
+    address::Family,
+    plain::{PeerOptions, PlainPeer, Reply, RetryPolicy, SendError},
+    socket::Unreachable,
+};
+
+use crate::{
+    args::SendArgs,
+    commands::listen::tell_drops,
+    exit::Failure,
+    output::{Record, note, warn},
+    terminal::{self, Lines, Show, end_wanted},
+};
+
+/// Most that `--whole` reads, in bytes: enough to say how much too large it is.
+const MAX_WHOLE: u64 = 16 << 20;
+
+pub(crate) async fn run(args: SendArgs) -> Result<(), Failure> {
+    args.dialect.check()?;
+    check_source(&args)?;
+    let peer = open(&args).await?;
+    let mut courier = Courier::new(&args, peer);
+    let sent = tokio::select! {
+        sent = send_all(&mut courier) => sent,
+        () = end_wanted() => Err(courier.interrupted()),
+    };
+    if !args.talk.quiet {
+        tell_drops(courier.peer.drops(), None);
+    }
+    sent
+}
+
+async fn open(args: &SendArgs) -> Result<PlainPeer, Failure> {
+    let bind = match &args.bind {
+        Some(address) => address.resolve_local(args.network.family()).await?.first().copied(),
+        None => None,
+    };
+    // A source address decides the family.
+    let family = match bind {
+        Some(SocketAddr::V4(_)) => Some(Family::V4),
+        Some(SocketAddr::V6(address)) if !address.ip().is_unspecified() => Some(Family::V6),
+        _ => args.network.family(),
+    };
+    let targets = args.address.resolve(family).await?;
+    let mut socket = args.network.socket_options();
+    socket.broadcast = args.broadcast;
+    socket.ttl = args.ttl;
+    let options = PeerOptions { socket, bind };
+    Ok(PlainPeer::new(targets, options, args.armour.read()?, args.filter.read()?)?)
+}
+
+fn check_source(args: &SendArgs) -> Result<(), Failure> {
+    if args.address.port() == 0 {
+        return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
+    }
+    let repeats = args.count > 1;
+    if repeats && args.messages.is_empty() && !args.whole {
+        return Err(Failure::usage(
+            "--count repeats MESSAGE arguments or --whole, not lines of standard input",
+        ));
+    }
+    Ok(())
+}
+
+async fn send_all(courier: &mut Courier<'_>) -> Result<(), Failure> {
+    let args = courier.args;
+    if args.whole {
+        let message = decoded(args, whole_input()?).map_err(Failure::usage)?;
+        courier.send_known(&[message]).await?;
+    } else if !args.messages.is_empty() {
+        let messages: Result<Vec<_>, _> =
+            args.messages.iter().map(|text| decoded(args, bytes_of(text))).collect();
+        courier.send_known(&messages.map_err(Failure::usage)?).await?;
+    } else {
+        let (lines, show) = terminal::read_lines("> ")?;
+        courier.send_lines(lines, show).await?;
+    }
+    courier.finish().await
+}
+
+fn whole_input() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MAX_WHOLE).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn bytes_of(text: &OsStr) -> Vec<u8> {
+    std::os::unix::ffi::OsStrExt::as_bytes(text).to_vec()
+}
+
+#[cfg(not(unix))]
+fn bytes_of(text: &OsStr) -> Vec<u8> {
+    text.to_string_lossy().into_owned().into_bytes()
+}
+
+/// The message itself, or the bytes that its hexadecimal digits stand for.
+fn decoded(args: &SendArgs, text: Vec<u8>) -> Result<Vec<u8>, String> {
+    if !args.hex {
+        return Ok(text);
+    }
+    let digits: Vec<u8> =
+        text.into_iter().filter(|b| !b.is_ascii_whitespace() && *b != b':').collect();
+    HEXLOWER_PERMISSIVE.decode(&digits).map_err(|e| {
+        let shown = excerpt(&digits);
+        match e.kind {
+            data_encoding::DecodeKind::Length => format!("{shown}: an odd number of hex digits"),
+            _ => format!("{shown}: digit {} is not hexadecimal", e.position + 1),
+        }
+    })
+}
+
+/// The first bytes of a message, quoted, to name it by.
+fn excerpt(message: &[u8]) -> String {
+    let mut text = hikyaku_chat::sanitize_bytes(message).into_owned();
+    if let Some((cut, _)) = text.char_indices().nth(32) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    format!("\"{text}\"")
+}
+
+/// Sends, and prints what comes back.
+struct Courier<'a> {
+    args: &'a SendArgs,
+    peer: PlainPeer,
+    /// Messages sent (and, where asked for, acknowledged).
+    sent: u64,
+    replies: u64,
+    /// An address that the network reported unreachable, told at the end.
+    unreachable: Option<String>,
+    /// Shows lines above a prompt, where there is one.
+    show: Option<Show>,
+}
+
+impl<'a> Courier<'a> {
+    fn new(args: &'a SendArgs, peer: PlainPeer) -> Self {
+        Self { args, peer, sent: 0, replies: 0, unreachable: None, show: None }
+    }
+
+    /// Sends messages that are all known now, `--count` times.
+    async fn send_known(&mut self, messages: &[Vec<u8>]) -> Result<(), Failure> {
+        for (index, message) in messages.iter().enumerate() {
+            self.peer.check(message).map_err(|e| {
+                Failure::usage(format!("message {} is too large: {e}; nothing was sent", index + 1))
+            })?;
+        }
+        let total = self.args.count.saturating_mul(messages.len() as u64);
+        for message in (0..self.args.count).flat_map(|_| messages) {
+            if self.sent > 0 {
+                self.pause(self.args.interval).await?;
+            }
+            if let Err(failure) = self.send(message).await {
+                return Err(with_rest(failure, total - self.sent - 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends lines as they come. A bad line from a pipe ends the sending; a person may try again.
+    async fn send_lines(&mut self, mut lines: Lines, show: Show) -> Result<(), Failure> {
+        let interactive = terminal::is_interactive();
+        self.show = interactive.then_some(show);
+        loop {
+            let Some(line) = self.next_line(&mut lines).await? else { return Ok(()) };
+            let line = line.map_err(|e| Failure::failed(self.after_line(&e.to_string())))?;
+            if interactive && line == b"q" {
+                return Ok(());
+            }
+            if self.sent > 0 {
+                self.pause(self.args.interval).await?;
+            }
+            let outcome = match decoded(self.args, line) {
+                Ok(message) => self.send(&message).await,
+                Err(e) => Err(Failure::failed(self.after_line(&e))),
+            };
+            match outcome {
+                Err(Failure::Failed(e) | Failure::Usage(e)) if interactive => self.say(&e),
+                Err(Failure::Usage(e)) => return Err(Failure::failed(self.after_line(&e))),
+                Err(Failure::Failed(e)) => {
+                    return Err(Failure::Failed(format!("{e}; later lines were not sent")));
+                }
+                other => other?,
+            }
+        }
+    }
+
+    fn after_line(&self, problem: &str) -> String {
+        format!("line {}: {problem} ({} lines before it were sent)", self.sent + 1, self.sent)
+    }
+
+    /// The next line; replies are printed while it is awaited.
+    async fn next_line(
+        &mut self,
+        lines: &mut Lines,
+    ) -> Result<Option<io::Result<Vec<u8>>>, Failure> {
+        loop {
+            let reply = tokio::select! {
+                line = lines.queue.recv() => return Ok(line),
+                reply = self.peer.recv(), if self.args.reply.is_some() => reply,
+            };
+            self.take_reply(reply)?;
+        }
+    }
+
+    async fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
+        if self.args.ack.ack {
+            self.send_acknowledged(message).await?;
+        } else {
+            self.send_once(message).await?;
+        }
+        self.sent += 1;
+        while let Some(reply) = self.peer.take_reply() {
+            self.print_reply(&reply)?;
+        }
+        if self.args.talk.verbose {
+            while let Some(dropped) = self.peer.take_dropped() {
+                self.say(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
+            }
+        }
+        Ok(())
+    }
+
+    /// Without acknowledgements an unreachable port is worth a word, and the next datagram may
+    /// find someone there.
+    async fn send_once(&mut self, message: &[u8]) -> Result<(), Failure> {
+        match self.peer.send(message).await {
+            Err(e @ SendError::Unreachable { .. }) => {
+                self.note_unreachable(&e.to_string());
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn note_unreachable(&mut self, report: &str) {
+        if self.unreachable.is_none() && terminal::is_interactive() && self.show.is_some() {
+            self.say(report);
+        }
+        self.unreachable = Some(report.to_owned());
+    }
+
+    async fn send_acknowledged(&mut self, message: &[u8]) -> Result<(), Failure> {
+        let number = self.sent + 1;
+        let policy = RetryPolicy { timeout: self.args.timeout, retries: self.args.retries };
+        let mut told = self.args.talk.quiet;
+        let unreachable = |target: SocketAddr, error: &Unreachable| {
+            if !told {
+                warn(&format!("message {number}: {target}: {error}; trying again"));
+                told = true;
+            }
+        };
+        let ack_text = self.args.ack.ack_text.as_bytes();
+        let sent = self.peer.send_acknowledged(message, ack_text, policy, unreachable).await;
+        let done = match sent {
+            Ok(done) => done,
+            Err(e @ SendError::NotAcknowledged { .. }) => {
+                return Err(Failure::failed(format!("message {number} {}: {e}", excerpt(message))));
+            }
+            Err(e) => return Err(e.into()),
+        };
+        if !self.args.talk.quiet {
+            let tries = if done.tries == 1 { "try" } else { "tries" };
+            let (target, count) = (self.peer.target(), done.tries);
+            let elapsed = human_time(done.elapsed);
+            self.say(&format!(
+                "message {number}: acknowledged by {target} after {count} {tries}, {elapsed}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Waits; prints replies meanwhile where they are wanted.
+    async fn pause(&mut self, time: Duration) -> Result<(), Failure> {
+        if self.args.reply.is_none() {
+            if !time.is_zero() {
+                tokio::time::sleep(time).await;
+            }
+            return Ok(());
+        }
+        let end = tokio::time::Instant::now() + time;
+        loop {
+            let reply = tokio::select! {
+                biased;
+                reply = self.peer.recv() => reply,
+                () = tokio::time::sleep_until(end) => return Ok(()),
+            };
+            self.take_reply(reply)?;
+        }
+    }
+
+    fn take_reply(&mut self, reply: io::Result<Reply>) -> Result<(), Failure> {
+        match reply {
+            Ok(reply) => self.print_reply(&reply),
+            Err(e) => {
+                self.note_unreachable(&format!("{}: {e}", self.peer.target()));
+                Ok(())
+            }
+        }
+    }
+
+    fn print_reply(&mut self, reply: &Reply) -> Result<(), Failure> {
+        if self.args.reply.is_none() {
+            return Ok(());
+        }
+        self.replies += 1;
+        let record = Record {
+            at: reply.at,
+            from: reply.from,
+            to: reply.to,
+            payload: &reply.payload,
+            signer: reply.signer.as_ref(),
+        };
+        let mut text = Vec::new();
+        self.args.format.write(&record, &mut text)?;
+        match &mut self.show {
+            Some(show) => show(String::from_utf8_lossy(&text).trim_end_matches('\n')),
+            None => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(&text)?;
+                stdout.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the last replies and tells what the network reported.
+    async fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(time) = self.args.reply {
+            self.pause(time).await?;
+        }
+        if let Some(report) = self.unreachable.take() {
+            return Err(Failure::Failed(report));
+        }
+        if let (Some(time), 0) = (self.args.reply, self.replies) {
+            let target = self.peer.target();
+            let time = human_time(time);
+            return Err(Failure::failed(format!("no reply from {target} within {time}")));
+        }
+        Ok(())
+    }
+
+    fn interrupted(&self) -> Failure {
+        Failure::failed(format!("interrupted; {} messages were sent", self.sent))
+    }
+
+    /// Above the prompt where there is one, else on standard error.
+    fn say(&mut self, line: &str) {
+        match &mut self.show {
+            Some(show) => show(line),
+            None => note(line),
+        }
+    }
+}
+
+fn with_rest(failure: Failure, rest: u64) -> Failure {
+    let Failure::Failed(message) = failure else { return failure };
+    Failure::Failed(match rest {
+        0 => message,
+        1 => format!("{message}; the message after it was not sent"),
+        _ => format!("{message}; the {rest} messages after it were not sent"),
+    })
+}
+
+fn human_time(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..1_000 => format!("{micros} µs"),
+        micros @ 1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        micros => format!("{:.1} s", micros as f64 / 1e6),
+    }
+}

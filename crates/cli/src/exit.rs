@@ -1,0 +1,159 @@
+//! How the command ends: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.
+//!
+//! In: outcomes and errors. Out: one line on standard error, an exit code. Never: a backtrace.
+
+use std::{fmt::Display, io, process::ExitCode};
+
+use anstyle::AnsiColor;
+use hikyaku::{
+    address::AddressError, files::FileError, filter::FilterError, identity::KeyError,
+    plain::SendError, socket::BindError,
+};
+
+use crate::output::{self, Stream};
+
+/// Why the command did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It was tried and did not work: exit code 1.
+    Failed(String),
+    /// It cannot be meant like this: exit code 2.
+    Usage(String),
+    /// It would not be safe: exit code 3.
+    Refused(String),
+    /// Whoever read our output has gone, which is their good right.
+    OutputClosed,
+}
+
+impl Failure {
+    pub(crate) fn failed(message: impl Display) -> Self {
+        Self::Failed(message.to_string())
+    }
+
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self::Usage(message.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Resolve { .. } => Self::failed(error),
+            _ => Self::usage(error),
+        }
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        match error {
+            BindError::NotOurs(_) | BindError::NoInterface(_) => Self::usage(error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Bind(error) => error.into(),
+            SendError::TooLarge { .. } | SendError::Broadcast(_) => Self::usage(error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Exposed { .. } => Self::Refused(error.to_string()),
+            FileError::Exists(_) | FileError::Write { .. } => Self::failed(error),
+            _ => Self::usage(error),
+        }
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::File(error) => error.into(),
+            KeyError::WrongPassphrase(_) => Self::Refused(error.to_string()),
+            _ => Self::usage(error),
+        }
+    }
+}
+
+impl From<FilterError> for Failure {
+    fn from(error: FilterError) -> Self {
+        Self::usage(error)
+    }
+}
+
+/// Tells the outcome and turns it into the exit code.
+pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
+    let (code, message) = match outcome {
+        Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(message)) => (1, message),
+        Err(Failure::Usage(message)) => (2, message),
+        Err(Failure::Refused(message)) => (3, message),
+    };
+    complain(&message);
+    ExitCode::from(code)
+}
+
+/// Tells what clap found wrong in one line; prints help where that was asked for.
+pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Help or version; if nobody reads it, that is fine.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    complain(&one_line(&error.render().to_string()));
+    ExitCode::from(2)
+}
+
+/// clap explains over several lines; the reader of a log wants one.
+fn one_line(rendered: &str) -> String {
+    let mut parts = Vec::new();
+    for line in rendered.lines().map(str::trim) {
+        if line.starts_with("Usage:") || line.starts_with("For more information") {
+            continue;
+        }
+        let line = line.strip_prefix("error: ").unwrap_or(line);
+        if !line.is_empty() {
+            parts.push(line.strip_prefix("tip: ").unwrap_or(line));
+        }
+    }
+    format!("{} (--help tells more)", parts.join("; "))
+}
+
+fn complain(message: &str) {
+    let error = output::styled(Stream::Stderr, AnsiColor::Red, "hikyaku:");
+    output::note(&format!("{error} {message}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clap_s_explanation_becomes_one_line() {
+        let rendered = "error: unexpected argument '--sned' found\n\n  tip: a similar argument \
+                        exists: '--send'\n\nUsage: hikyaku [OPTIONS]\n\nFor more information, \
+                        try '--help'.\n";
+        assert_eq!(
+            one_line(rendered),
+            "unexpected argument '--sned' found; a similar argument exists: '--send' \
+             (--help tells more)"
+        );
+    }
+}

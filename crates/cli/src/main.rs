@@ -1,0 +1,44 @@
+//! The `hikyaku` command: what was typed, checked, run, and told by its exit code.
+//!
+//! In: arguments. Out: an exit code. Never: work of its own.
+
+mod args;
+mod commands;
+mod exit;
+mod output;
+mod plan;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Args, Command},
+    exit::Failure,
+};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse_from(args::untangled(std::env::args_os())) {
+        Ok(args) => args,
+        Err(error) => return exit::report_usage(&error),
+    };
+    exit::report(run(args))
+}
+
+fn run(args: Args) -> Result<(), Failure> {
+    // One thread drives the sockets; terminals and slow output have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        match args.command {
+            Command::Send(args) => commands::send::run(args).await,
+            Command::Listen(args) => commands::listen::run(args).await,
+            Command::Chat(args) => commands::chat::run(args).await,
+            Command::Keygen(args) => commands::keygen::make(&args),
+            Command::Key(args) => commands::keygen::show(&args),
+        }
+    });
+    // A thread that waits for a key press must not keep the command from ending.
+    runtime.shutdown_background();
+    outcome
+}

@@ -1,0 +1,102 @@
+//! A chat room of ours with one of us in it, for a client of others to join.
+//!
+//! In: a client's own `Process`. Out: the conversation every client must be able to have.
+//! Never: knows which program the client is.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use crate::process::{Process, Stream};
+use crate::programs::{bound_address, hikyaku};
+
+/// `hikyaku chat host --headless`, and its port.
+#[derive(Debug)]
+pub struct Room {
+    host: Process,
+    /// Somebody silent, in the room from the start, who hears all that is told.
+    witness: UdpSocket,
+    /// Its port on 127.0.0.1.
+    pub port: String,
+}
+
+impl Room {
+    /// Opens a room on a free port.
+    #[track_caller]
+    #[must_use]
+    pub fn open() -> Self {
+        let host = Process::start(hikyaku(&["chat", "host", "--plain", "--headless", ":0"]));
+        let port = bound_address(&host).port().to_string();
+        let witness = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        witness.set_read_timeout(Some(Duration::from_secs(30))).expect("30 s is a time");
+        witness.send_to(b"/name eve", format!("127.0.0.1:{port}")).expect("loopback takes it");
+        Self { host, witness, port }
+    }
+
+    /// Waits until the room has told the others of `name`.
+    #[track_caller]
+    pub fn wait_until_told_of(&self, name: &str) {
+        let mut buffer = [0; 2048];
+        loop {
+            let told = self.witness.recv(&mut buffer);
+            let count = told.unwrap_or_else(|_| panic!("not told of {name}: {:?}", self.host));
+            if String::from_utf8_lossy(&buffer[..count]).contains(name) {
+                return;
+            }
+        }
+    }
+
+    /// Ana joins with `hikyaku chat join` and talks with Ben, whose client is in the room already
+    /// and has called itself `ben`. A client may show datagrams without ending its lines.
+    #[track_caller]
+    pub fn ana_talks_with(&self, ben: &mut Process) {
+        let address = format!("127.0.0.1:{}", self.port);
+        let join = hikyaku(&["chat", "join", "--plain", &address, "--name", "ana"]);
+        let mut ana = Process::start(join);
+        ben.wait_for_text(Stream::Out, "ana");
+
+        ben.type_line("hello from ben");
+        ana.wait_for_line(Stream::Out, |line| {
+            line.contains("ben") && line.contains("hello from ben") && shows_a_time(line)
+        });
+        ana.type_line("hello from ana");
+        ben.wait_for_text(Stream::Out, "] ana: hello from ana");
+
+        ana.type_line("q");
+        let exit = ana.wait_for_end();
+        assert_eq!(exit.code, Some(0), "{exit:?} {:?}", self.host);
+        ben.wait_for_text(Stream::Out, "left");
+    }
+}
+
+/// Whether a line is `[HH:MM:SS] name: text`.
+#[must_use]
+pub fn is_stamped(line: &str, name: &str, text: &str) -> bool {
+    let Some((time, rest)) = line.strip_prefix('[').and_then(|line| line.split_once("] ")) else {
+        return false;
+    };
+    time.len() == 8 && shows_a_time(time) && rest == format!("{name}: {text}")
+}
+
+/// Whether `HH:MM:SS` stands somewhere in a line.
+#[must_use]
+pub fn shows_a_time(line: &str) -> bool {
+    line.as_bytes().windows(8).any(|window| {
+        window.iter().enumerate().all(|(at, byte)| match at {
+            2 | 5 => *byte == b':',
+            _ => byte.is_ascii_digit(),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamped_line_is_told_from_others() {
+        assert!(is_stamped("[01:02:03] ana: hi", "ana", "hi"));
+        assert!(!is_stamped("[01:02:03] ana: hi there", "ana", "hi"));
+        assert!(!is_stamped("01:02:03 ana: hi", "ana", "hi"));
+        assert!(!is_stamped("[1:02:03] ana: hi", "ana", "hi"));
+    }
+}

@@ -1,0 +1,19 @@
+//! Programs of others against `hikyaku`: what the tests in `tests/` need to drive both.
+//!
+//! The peers in `peers/*.py` are the programs a beginner writes from a guide; the other peers are
+//! the tools of every Linux machine. Run all with `cargo xtask interop`.
+
+mod chat;
+mod flood;
+mod output;
+mod process;
+mod programs;
+
+pub use chat::{Room, is_stamped, shows_a_time};
+pub use flood::flood;
+pub use output::{Dropped, json_lines, text_of};
+pub use process::{Exit, Process, Stream};
+pub use programs::{
+    Key, bound_address, file_in, hikyaku, key_of, listen, new_key, new_shared_key, python, run,
+    udp_port,
+};

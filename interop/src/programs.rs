@@ -1,0 +1,182 @@
+//! Finding and starting the programs that talk to each other.
+//!
+//! In: environment variables, the build folder. Out: commands, started listeners, keys.
+//! Never: a fixed port, or a path that holds on one machine alone.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::process::{Exit, Process, Stream};
+
+/// The `hikyaku` command with these arguments: `HIKYAKU_BIN`, else the one built beside us.
+#[track_caller]
+#[must_use]
+pub fn hikyaku(args: &[&str]) -> Command {
+    let mut command = Command::new(hikyaku_program());
+    command.args(args);
+    command
+}
+
+#[track_caller]
+fn hikyaku_program() -> PathBuf {
+    if let Some(program) = std::env::var_os("HIKYAKU_BIN") {
+        return program.into();
+    }
+    let built = ["release/hikyaku", "debug/hikyaku"].map(|path| target_folder().join(path));
+    let found = built.into_iter().find(|program| program.exists());
+    found.expect("hikyaku is built: run `cargo xtask interop`, or set HIKYAKU_BIN")
+}
+
+/// One of our Python peers: by `HIKYAKU_PYTHON`, else the environment that `.ci/run` makes, else
+/// the system's Python.
+#[must_use]
+pub fn python(script: &str, args: &[&str]) -> Command {
+    let made = target_folder().join("interop-venv/bin/python");
+    let python = match std::env::var_os("HIKYAKU_PYTHON") {
+        Some(python) => python.into(),
+        None if made.exists() => made,
+        None => "python3".into(),
+    };
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+    let mut command = Command::new(python);
+    // -B: no compiled files beside the sources; -u: nothing is held back in a buffer.
+    command.args(["-B", "-u"]).arg(peers.join(script)).args(args);
+    command
+}
+
+/// Tests are built into `target/<profile>/deps`.
+fn target_folder() -> PathBuf {
+    let this = std::env::current_exe().expect("a test knows its own program");
+    this.ancestors().nth(3).expect("a test is three folders deep in target").to_owned()
+}
+
+/// Runs a program to its end.
+#[track_caller]
+pub fn run(command: Command) -> Exit {
+    let mut process = Process::start(command);
+    process.type_all("");
+    process.wait_for_end()
+}
+
+/// Starts `hikyaku listen --plain` on a free port of 127.0.0.1.
+#[track_caller]
+#[must_use]
+pub fn listen(options: &[&str]) -> (Process, SocketAddr) {
+    let mut command = hikyaku(&["listen", "--plain"]);
+    command.args(options).arg("127.0.0.1:0");
+    let process = Process::start(command);
+    let address = bound_address(&process);
+    (process, address)
+}
+
+/// Where a `listen` or `chat host` of ours is bound.
+#[track_caller]
+#[must_use]
+pub fn bound_address(process: &Process) -> SocketAddr {
+    process.wait_for_address(Stream::Err, "listening on ")
+}
+
+/// An identity made by `hikyaku keygen`, or read by `hikyaku key`.
+#[derive(Debug)]
+pub struct Key {
+    /// The private key's file, as an argument.
+    pub file: String,
+    /// `ssh-ed25519 AAAA…`, without a comment.
+    pub public: String,
+    /// `SHA256:…`.
+    pub fingerprint: String,
+}
+
+/// Makes an identity in `folder`.
+#[track_caller]
+#[must_use]
+pub fn new_key(folder: &Path, name: &str) -> Key {
+    let file = file_in(folder, name);
+    let made = run(hikyaku(&["keygen", &file]));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    key_of(&file)
+}
+
+/// What `hikyaku key` says of a key file.
+#[track_caller]
+#[must_use]
+pub fn key_of(file: &str) -> Key {
+    let shown = run(hikyaku(&["key", file]));
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    let line = shown.out.lines().find(|line| line.contains("ssh-ed25519 "));
+    let line = line.unwrap_or_else(|| panic!("no public line in {shown:?}"));
+    let words: Vec<&str> = line.split_whitespace().skip_while(|w| *w != "ssh-ed25519").collect();
+    let fingerprint = shown.out.split_whitespace().find(|word| word.starts_with("SHA256:"));
+    Key {
+        file: file.to_owned(),
+        public: words[..2].join(" "),
+        fingerprint: fingerprint.unwrap_or_else(|| panic!("no SHA256: in {shown:?}")).to_owned(),
+    }
+}
+
+/// Makes a shared key in `folder`; its file, as an argument.
+#[track_caller]
+#[must_use]
+pub fn new_shared_key(folder: &Path, name: &str) -> String {
+    let file = file_in(folder, name);
+    let made = run(hikyaku(&["keygen", "--shared", &file]));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    file
+}
+
+/// A file's path, as an argument.
+#[track_caller]
+#[must_use]
+pub fn file_in(folder: &Path, name: &str) -> String {
+    folder.join(name).to_str().expect("a temporary path is UTF-8").to_owned()
+}
+
+/// The UDP port that a silent program of others is bound to, as soon as it is (Linux).
+#[track_caller]
+#[must_use]
+pub fn udp_port(process: &Process) -> u16 {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let [port, ..] = bound_udp_ports(process.id())[..] {
+            return port;
+        }
+        assert!(Instant::now() < deadline, "no UDP port: {process:?}");
+        // Nothing tells of another program's bind; the kernel's table has to be asked again.
+        thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// The kernel's table of UDP sockets, joined with the sockets the process holds.
+fn bound_udp_ports(id: u32) -> Vec<u16> {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{id}/fd")) else { return Vec::new() };
+    let held: Vec<String> = descriptors
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.replace(']', "")))
+        .collect();
+    let tables = ["/proc/net/udp", "/proc/net/udp6"].map(fs::read_to_string);
+    let rows = tables.iter().flatten().flat_map(|table| table.lines().skip(1));
+    rows.map(|row| row.split_whitespace().collect::<Vec<_>>())
+        .filter(|row| row.get(9).is_some_and(|inode| held.iter().any(|held| held == inode)))
+        .filter_map(|row| u16::from_str_radix(row[1].rsplit(':').next()?, 16).ok())
+        .filter(|port| *port != 0)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_port_of_our_own_is_found_while_it_is_bound() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        assert!(bound_udp_ports(std::process::id()).contains(&port));
+        drop(socket);
+        assert!(!bound_udp_ports(std::process::id()).contains(&port));
+    }
+}

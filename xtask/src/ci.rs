@@ -1,0 +1,116 @@
+//! Everything that must hold before a change is accepted, in one command.
+//!
+//! In: the workspace root, `--strict`, `--skip`. Out: each step with its time, up to the first
+//! failure. Never: a step that changes a file of the repository.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{interop, run, tidy};
+
+type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
+
+/// Cheap steps first, so that the usual mistakes are told at once.
+const STEPS: [Step; 7] = [
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("test", test),
+    ("doc", doc),
+    ("deny", deny),
+    ("tidy", |root, _| tidy::run(root)),
+    ("interop", |root, options| interop::run(root, options.strict)),
+];
+
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    strict: bool,
+    skip: Vec<String>,
+}
+
+impl Options {
+    /// `None` when a word is not an option or not the name of a step.
+    pub(crate) fn parse(words: &[&str]) -> Option<Self> {
+        let mut options = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "--strict" => options.strict = true,
+                "--skip" => {
+                    let step = words.next()?;
+                    STEPS.iter().find(|(name, _)| name == step)?;
+                    options.skip.push((*step).to_owned());
+                }
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+}
+
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let start = Instant::now();
+    for (name, step) in STEPS {
+        if options.skip.iter().any(|skipped| skipped == name) {
+            println!("ci: {name} skipped");
+            continue;
+        }
+        println!("ci: {name} ...");
+        let step_start = Instant::now();
+        step(root, options).with_context(|| format!("ci: {name} FAILED"))?;
+        println!("ci: {name} ok ({:.1} s)", step_start.elapsed().as_secs_f64());
+    }
+    println!("ci: all ok ({:.1} s)", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn fmt(root: &Path, _: &Options) -> Result<()> {
+    run::must_succeed(&mut run::cargo(root, &["fmt", "--all", "--check"]))
+}
+
+fn clippy(root: &Path, _: &Options) -> Result<()> {
+    // The peers' tests are compiled too, although only `interop` runs them.
+    let args = ["clippy", "--workspace", "--all-targets", "--features", "hikyaku-interop/peers"];
+    run::must_succeed(run::cargo(root, &args).args(["--", "-D", "warnings"]))
+}
+
+fn test(root: &Path, _: &Options) -> Result<()> {
+    run::must_succeed(&mut run::cargo(root, &["test", "--workspace"]))
+}
+
+fn doc(root: &Path, _: &Options) -> Result<()> {
+    let args = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    run::must_succeed(run::cargo(root, &args).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn deny(root: &Path, options: &Options) -> Result<()> {
+    if !run::succeeds(&mut run::cargo(root, &["deny", "--version"])) {
+        let advice = "cargo-deny is not installed: cargo install --locked cargo-deny";
+        if options.strict {
+            bail!(advice);
+        }
+        println!("ci: deny NOT CHECKED, {advice}");
+        return Ok(());
+    }
+    let args = ["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
+    run::must_succeed(&mut run::cargo(root, &args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read() {
+        let options = Options::parse(&["--skip", "test", "--strict"]).unwrap();
+        assert_eq!(options, Options { strict: true, skip: vec!["test".to_owned()] });
+    }
+
+    #[test]
+    fn a_step_that_does_not_exist_cannot_be_skipped() {
+        assert_eq!(Options::parse(&["--skip", "tset"]), None);
+        assert_eq!(Options::parse(&["--skip"]), None);
+        assert_eq!(Options::parse(&["--fast"]), None);
+    }
+}

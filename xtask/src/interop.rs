@@ -1,0 +1,171 @@
+//! The tests against real peers: which peers are here, and what that lets us run.
+//!
+//! In: the workspace root, `strict`. Out: a table of peers, then the tests of those found.
+//! Never: installs anything; `.ci/run` does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::run;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Peer {
+    Python,
+    Cryptography,
+    Cwt,
+    Ncat,
+    Socat,
+    SshKeygen,
+}
+
+impl Peer {
+    const ALL: [Self; 6] =
+        [Self::Python, Self::Cryptography, Self::Cwt, Self::Ncat, Self::Socat, Self::SshKeygen];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python3",
+            Self::Cryptography => "python: cryptography",
+            Self::Cwt => "python: cwt (COSE)",
+            Self::Ncat => "ncat",
+            Self::Socat => "socat",
+            Self::SshKeygen => "ssh-keygen",
+        }
+    }
+
+    fn how_to_install(self) -> &'static str {
+        match self {
+            Self::Python => "apt-get install python3 python3-venv",
+            Self::Cryptography | Self::Cwt => "see interop/peers/requirements.txt and .ci/run",
+            Self::Ncat => "apt-get install ncat",
+            Self::Socat => "apt-get install socat",
+            Self::SshKeygen => "apt-get install openssh-client",
+        }
+    }
+
+    fn probe(self, python: &Path) -> Command {
+        let (program, args): (&Path, &[&str]) = match self {
+            Self::Python => (python, &["--version"]),
+            Self::Cryptography => (python, &["-c", "import cryptography.fernet"]),
+            Self::Cwt => (python, &["-c", "import cwt, cbor2"]),
+            Self::Ncat => (Path::new("ncat"), &["--version"]),
+            Self::Socat => (Path::new("socat"), &["-V"]),
+            // It has no option that only succeeds: that it starts at all is the answer, in `here`.
+            Self::SshKeygen => (Path::new("ssh-keygen"), &["-l", "-f", "/dev/null"]),
+        };
+        let mut command = Command::new(program);
+        command.args(args);
+        command
+    }
+
+    fn here(self, python: &Path) -> bool {
+        let mut probe = self.probe(python);
+        match self {
+            Self::SshKeygen => run::starts(&mut probe),
+            _ => run::succeeds(&mut probe),
+        }
+    }
+}
+
+/// Each test file of `interop/tests`, with the peers it talks to.
+const TESTS: [(&str, &[Peer]); 6] = [
+    ("python_socket", &[Peer::Python]),
+    ("python_fernet", &[Peer::Python, Peer::Cryptography]),
+    ("python_cose", &[Peer::Python, Peer::Cryptography, Peer::Cwt]),
+    ("netcat", &[Peer::Ncat]),
+    ("socat", &[Peer::Socat]),
+    ("ssh_keygen", &[Peer::SshKeygen]),
+];
+
+pub(crate) fn run(root: &Path, strict: bool) -> Result<()> {
+    let target = target_folder()?;
+    let python = python(&target);
+    let found: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| peer.here(&python)).collect();
+    let missing = print_table(&found);
+    if strict && missing > 0 {
+        bail!("interop: --strict asks for all peers, MISSING above: {missing}");
+    }
+
+    let tests = runnable(&found);
+    if tests.is_empty() {
+        println!("interop: no peer, nothing to run");
+        return Ok(());
+    }
+    run::must_succeed(&mut run::cargo(root, &["build", "--release", "--package", "hikyaku-cli"]))?;
+    let mut command =
+        run::cargo(root, &["test", "--package", "hikyaku-interop", "--features", "peers"]);
+    for test in tests {
+        command.args(["--test", test]);
+    }
+    command.env("HIKYAKU_BIN", target.join("release/hikyaku")).env("HIKYAKU_PYTHON", python);
+    run::must_succeed(&mut command)
+}
+
+/// Returns how many are missing.
+fn print_table(found: &[Peer]) -> usize {
+    let mut missing = 0;
+    for peer in Peer::ALL {
+        if found.contains(&peer) {
+            println!("interop: {:22} found", peer.name());
+        } else {
+            missing += 1;
+            println!("interop: {:22} MISSING   {}", peer.name(), peer.how_to_install());
+        }
+    }
+    missing
+}
+
+fn runnable(found: &[Peer]) -> Vec<&'static str> {
+    let all_found = |needs: &[Peer]| needs.iter().all(|peer| found.contains(peer));
+    TESTS.iter().filter(|(_, needs)| all_found(needs)).map(|(test, _)| *test).collect()
+}
+
+/// Where cargo builds: it built this very program there.
+fn target_folder() -> Result<PathBuf> {
+    let this = std::env::current_exe().context("interop: where is this program?")?;
+    let target = this.parent().and_then(Path::parent);
+    Ok(target.context("interop: this program is not in a target folder")?.to_owned())
+}
+
+/// The one asked for, else the one with the libraries that `.ci/run` made, else the system's.
+fn python(target: &Path) -> PathBuf {
+    if let Some(python) = std::env::var_os("HIKYAKU_PYTHON") {
+        return python.into();
+    }
+    let made = target.join("interop-venv/bin/python");
+    if made.exists() { made } else { "python3".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_runs_only_when_all_its_peers_are_here() {
+        assert_eq!(runnable(&[Peer::Cryptography, Peer::Ncat]), ["netcat"]);
+        assert_eq!(
+            runnable(&[Peer::Python, Peer::Cryptography]),
+            ["python_socket", "python_fernet"]
+        );
+    }
+
+    #[test]
+    fn every_test_file_is_known_here_and_in_the_manifest() {
+        let root = crate::workspace_root();
+        let manifest = std::fs::read_to_string(root.join("interop/Cargo.toml")).unwrap();
+        let mut files: Vec<String> = std::fs::read_dir(root.join("interop/tests"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let mut known: Vec<String> = TESTS.iter().map(|(test, _)| format!("{test}.rs")).collect();
+        known.sort();
+        assert_eq!(files, known);
+        for (test, _) in TESTS {
+            let entry = format!("[[test]]\nname = \"{test}\"\nrequired-features = [\"peers\"]\n");
+            assert!(manifest.contains(&entry), "interop/Cargo.toml lacks {entry}");
+        }
+    }
+}

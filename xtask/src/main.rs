@@ -1,0 +1,62 @@
+//! The project's chores: `cargo xtask ci | tidy | interop`.
+//!
+//! In: the command line. Out: exit code 0 when all is well, 1 when a check failed, 2 for bad usage.
+//! Never: part of the product; nothing depends on this crate.
+
+#![expect(clippy::print_stdout, reason = "a command for people prints")]
+#![expect(clippy::print_stderr, reason = "a command for people prints")]
+
+mod ci;
+mod interop;
+mod run;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask ci [--strict] [--skip STEP]...
+       cargo xtask tidy
+       cargo xtask interop [--strict]
+
+  ci       fmt, clippy, test, doc, deny, tidy, interop; stops at the first failure
+  tidy     the house rules that no compiler knows
+  interop  the tests against real peers: those that are installed
+
+  --strict     a missing tool or peer is a failure
+  --skip STEP  leaves out a step of ci";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let root = workspace_root();
+
+    let result = match words.as_slice() {
+        ["ci", options @ ..] => match ci::Options::parse(options) {
+            Some(options) => ci::run(&root, &options),
+            None => return usage(),
+        },
+        ["tidy"] => tidy::run(&root),
+        ["interop"] => interop::run(&root, false),
+        ["interop", "--strict"] => interop::run(&root, true),
+        _ => return usage(),
+    };
+
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn workspace_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("xtask is a folder of the workspace").to_owned()
+}

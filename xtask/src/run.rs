@@ -1,0 +1,42 @@
+//! Running other programs.
+//!
+//! In: a program and its arguments. Out: whether it succeeded.
+//! Never: a shell, so no quoting to get wrong.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The cargo that runs us, for commands in the workspace.
+pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.args(args).current_dir(root);
+    command
+}
+
+/// Runs with our own standard streams; an error names the command.
+pub(crate) fn must_succeed(command: &mut Command) -> Result<()> {
+    let line = format!("{command:?}");
+    let status = command.status().with_context(|| format!("cannot start {line}"))?;
+    if !status.success() {
+        bail!("{status} from {line}");
+    }
+    Ok(())
+}
+
+/// Runs in silence: a question, not a step.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    silent_status(command).is_ok_and(|status| status.success())
+}
+
+/// Whether the program is there at all, whatever it then says.
+pub(crate) fn starts(command: &mut Command) -> bool {
+    silent_status(command).is_ok()
+}
+
+fn silent_status(command: &mut Command) -> io::Result<ExitStatus> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
+}
