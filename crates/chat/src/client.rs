@@ -5,7 +5,7 @@
 
 use std::{io, net::SocketAddr, pin::pin};
 
-use hikyaku::plain::{PlainPeer, SendError};
+use hikyaku::plain::{Dropped, Drops, PlainPeer, SendError};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 #[non_exhaustive]
 pub enum ClientError {
     /// The network said that nobody listens there.
-    #[error("no chat at {0}: nothing is listening there (start one with `hikyaku chat host`)")]
+    #[error("no chat at {0}: nothing is listening there (start one with `hikyaku chat`)")]
     Unreachable(SocketAddr),
     /// Nothing can be sent.
     #[error(transparent)]
@@ -35,11 +35,21 @@ pub enum ClientError {
     },
 }
 
+/// How a client's part in a chat ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Parted {
+    /// Typed lines that were not sent, which only a shutdown can cause.
+    pub unsent: usize,
+    /// Datagrams from the server that were not let in.
+    pub drops: Drops,
+}
+
 /// Takes part in the chat at the peer's address until the input ends, `q`, or `shutdown`
-/// resolves; says farewell. Returns how many typed lines were not sent, which only `shutdown`
-/// can cause.
+/// resolves; says farewell.
 ///
-/// `show` gets each line for the terminal, sanitised and without line end.
+/// `show` gets each line for the terminal, sanitised and without line end; `dropped` is told of
+/// each datagram that was not let in.
 ///
 /// # Errors
 /// [`ClientError`]: when nothing can be sent or received, or nobody listens there.
@@ -48,14 +58,18 @@ pub async fn run(
     name: Name,
     mut lines: mpsc::Receiver<String>,
     mut show: impl FnMut(&str),
+    mut dropped: impl FnMut(&Dropped),
     shutdown: impl Future<Output = ()>,
-) -> Result<usize, ClientError> {
+) -> Result<Parted, ClientError> {
     let clock = Clock::start();
     let mut app = App::new(clock.now(), name);
     let mut shutdown = pin!(shutdown);
     let mut link = Link::default();
     let mut unsent = None;
     loop {
+        while let Some(drop) = peer.take_dropped() {
+            dropped(&drop);
+        }
         let wake = match app.poll_output(clock.now()) {
             Output::Send(datagram) => {
                 link.send(&mut peer, &mut app, &mut show, &datagram).await?;
@@ -70,7 +84,10 @@ pub async fn run(
                 continue;
             }
             Output::Wait(wake) => wake,
-            Output::Left => return Ok(unsent.unwrap_or(0)),
+            Output::Left => {
+                let drops = peer.drops().clone();
+                return Ok(Parted { unsent: unsent.unwrap_or(0), drops });
+            }
             Output::Unreachable => return Err(ClientError::Unreachable(peer.target())),
         };
         tokio::select! {
@@ -154,7 +171,7 @@ mod tests {
     struct Joined {
         lines: mpsc::Sender<String>,
         shown: mpsc::UnboundedReceiver<String>,
-        task: JoinHandle<Result<usize, ClientError>>,
+        task: JoinHandle<Result<Parted, ClientError>>,
     }
 
     fn listener() -> PlainListener {
@@ -166,7 +183,7 @@ mod tests {
     fn host(listener: PlainListener) -> SocketAddr {
         let address = listener.local_addr();
         let never = future::pending();
-        tokio::spawn(server::run(listener, RoomConfig::default(), None, |_| {}, never));
+        tokio::spawn(server::run(listener, RoomConfig::default(), None, |_| {}, |_| {}, never));
         address
     }
 
@@ -178,7 +195,7 @@ mod tests {
         let (show, shown) = mpsc::unbounded_channel();
         let show = move |line: &str| show.send(line.to_owned()).unwrap();
         let name = Name::parse(name).unwrap();
-        let task = tokio::spawn(run(peer, name, typed, show, future::pending()));
+        let task = tokio::spawn(run(peer, name, typed, show, |_| {}, future::pending()));
         Joined { lines, shown, task }
     }
 
@@ -206,7 +223,7 @@ mod tests {
         bob.sees("] alice -> you: psst").await;
         bob.lines.send("q".to_owned()).await.unwrap();
         alice.sees("] * bob left").await;
-        assert_eq!(bob.task.await.unwrap().unwrap(), 0);
+        assert_eq!(bob.task.await.unwrap().unwrap().unsent, 0);
     }
 
     #[tokio::test]

@@ -205,6 +205,12 @@ impl<P: Copy + Ord + Display> Room<P> {
         self.members.peers()
     }
 
+    /// Is `peer` in the room?
+    #[must_use]
+    pub fn is_member(&self, peer: P) -> bool {
+        self.members.contains(peer)
+    }
+
     /// How `peer` is shown: by name, else by address.
     #[must_use]
     pub fn shown(&self, peer: P) -> Arc<str> {

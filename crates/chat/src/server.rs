@@ -5,7 +5,10 @@
 
 use std::{cmp::Ordering, fmt, future, io, pin::pin};
 
-use hikyaku::plain::{Drops, PlainListener, PlainSender, ReplyTo};
+use hikyaku::{
+    identity::{Fingerprint, Signer},
+    plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo},
+};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -41,7 +44,12 @@ pub struct Served {
 /// Runs a chat until the host leaves or `shutdown` resolves, and tells the members of its end.
 ///
 /// `show` gets each line for the host's terminal, sanitised and without line end; without a host
-/// it gets none. What cannot be sent to one member is counted and hinders no one else.
+/// it gets none. `dropped` is told of each datagram that was not let in. What cannot be sent to
+/// one member is counted and hinders no one else.
+///
+/// Where the listener asks for signatures, names come from the keys: a member is called what the
+/// listener's file calls the signer, whatever `/name` says, and a datagram signed by another is
+/// another member's even from the same address.
 ///
 /// # Errors
 /// When receiving fails again and again.
@@ -50,6 +58,7 @@ pub async fn run(
     config: RoomConfig,
     mut host: Option<Host>,
     show: impl FnMut(&str),
+    mut dropped: impl FnMut(&Dropped),
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Served> {
     let clock = Clock::start();
@@ -65,9 +74,11 @@ pub async fn run(
             received = listener.recv() => match received {
                 Ok(batch) => {
                     errors = 0;
-                    for datagram in batch.flatten() {
-                        let from = Member::Remote(datagram.from);
-                        server.handle(clock.now(), from, parse(&datagram.payload)).await;
+                    for datagram in batch {
+                        match datagram {
+                            Ok(received) => server.hear(clock.now(), &received).await,
+                            Err(drop) => dropped(&drop),
+                        }
                     }
                 }
                 // What the network reports of one member must not end the chat of all.
@@ -96,16 +107,18 @@ pub async fn run(
 #[derive(Clone, Copy, Debug)]
 enum Member {
     Host,
-    Remote(ReplyTo),
+    Remote(ReplyTo, Option<Fingerprint>),
 }
 
 impl Ord for Member {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Host, Self::Host) => Ordering::Equal,
-            (Self::Host, Self::Remote(_)) => Ordering::Less,
-            (Self::Remote(_), Self::Host) => Ordering::Greater,
-            (Self::Remote(a), Self::Remote(b)) => a.peer.cmp(&b.peer),
+            (Self::Host, Self::Remote(..)) => Ordering::Less,
+            (Self::Remote(..), Self::Host) => Ordering::Greater,
+            (Self::Remote(a, a_signer), Self::Remote(b, b_signer)) => {
+                (a.peer, a_signer).cmp(&(b.peer, b_signer))
+            }
         }
     }
 }
@@ -128,7 +141,7 @@ impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("host"),
-            Self::Remote(remote) => remote.peer.fmt(f),
+            Self::Remote(remote, _) => remote.peer.fmt(f),
         }
     }
 }
@@ -146,6 +159,25 @@ struct Server<S> {
 impl<S: FnMut(&str)> Server<S> {
     fn new(sender: PlainSender, config: RoomConfig, show: S) -> Self {
         Self { room: Room::new(config), sender, show, effects: Vec::new(), unsent: 0 }
+    }
+
+    async fn hear(&mut self, now: crate::Time, received: &Received<'_>) {
+        let action = parse(&received.payload);
+        let Some(signer) = &received.signer else {
+            return self.handle(now, Member::Remote(received.from, None), action).await;
+        };
+        let from = Member::Remote(received.from, Some(signer.fingerprint()));
+        let name = || Action::Named(name_of(signer));
+        let is_hello = matches!(action, Action::Named(_) | Action::Heard);
+        let is_new = !self.room.is_member(from) && action != Action::Left;
+        if is_new {
+            self.handle(now, from, name()).await;
+        }
+        match action {
+            _ if is_new && is_hello => {}
+            Action::Named(_) => self.handle(now, from, name()).await,
+            other => self.handle(now, from, other).await,
+        }
     }
 
     async fn handle(&mut self, now: crate::Time, from: Member, action: Action) {
@@ -171,7 +203,7 @@ impl<S: FnMut(&str)> Server<S> {
             for peer in one.into_iter().chain(all).filter(|peer| Some(*peer) != but) {
                 match peer {
                     Member::Host => (self.show)(&text),
-                    Member::Remote(to) => {
+                    Member::Remote(to, _) => {
                         let sent = self.sender.send_sealed(&sealed, to).await;
                         self.unsent += u64::from(sent.is_err());
                     }
@@ -180,6 +212,17 @@ impl<S: FnMut(&str)> Server<S> {
         }
         self.effects = effects;
     }
+}
+
+/// What the listener's own file calls a signer; a key without a fitting comment goes by the
+/// beginning of its fingerprint.
+fn name_of(signer: &Signer) -> String {
+    if Name::parse(signer.comment()).is_ok() {
+        return signer.comment().to_owned();
+    }
+    let fingerprint = signer.fingerprint().to_string();
+    let digest = fingerprint.strip_prefix("SHA256:").unwrap_or(&fingerprint);
+    format!("key {}", digest.get(..12).unwrap_or(digest))
 }
 
 /// The host's next line; `None` at the end of input, never without a host.
@@ -203,7 +246,7 @@ mod tests {
 
     use hikyaku::{
         filter::Filter,
-        identity::SharedKey,
+        identity::{AuthorizedKeys, Identity, SharedKey},
         plain::{Armour, PeerOptions, PlainPeer},
         socket::SocketOptions,
     };
@@ -233,6 +276,7 @@ mod tests {
             config,
             Some(host),
             move |line| show.send(line.to_owned()).unwrap(),
+            |_| {},
             async { stopped.await.unwrap() },
         ));
         Running { address, lines, shown, stop, task }
@@ -310,11 +354,31 @@ mod tests {
         assert_eq!(served.drops.iter().map(|(_, count)| count).sum::<u64>(), 1);
     }
 
+    #[tokio::test]
+    async fn in_a_signed_chat_names_come_from_the_keys() {
+        let (ann, eve) = (Identity::generate("ann").unwrap(), Identity::generate("eve").unwrap());
+        let mut keys = AuthorizedKeys::default();
+        keys.insert(ann.public());
+        keys.insert(eve.public());
+        let minute = Duration::from_secs(60);
+        let mut server = start(RoomConfig::default(), Armour::new().signed_by(keys, minute));
+        let mut eve = peer(server.address, Armour::new().sign(eve));
+        eve.send(b"/name ann").await.unwrap();
+        assert!(heard(&mut eve).await.contains("you are eve;"));
+        let mut ann = peer(server.address, Armour::new().sign(ann));
+        ann.send(b"hello").await.unwrap();
+        assert!(heard(&mut ann).await.contains("you are ann;"));
+        for shown in ["* eve joined", "* ann joined", "ann: hello"] {
+            let line = server.shown.recv().await.unwrap();
+            assert!(line.ends_with(&format!("] {shown}")), "{line}");
+        }
+    }
+
     #[test]
     fn one_address_is_one_member_whichever_of_ours_it_wrote_to() {
         let peer = "1.2.3.4:5".parse().unwrap();
-        let one = Member::Remote(ReplyTo { peer, local: None });
-        let other = Member::Remote(ReplyTo { peer, local: Some([10, 0, 0, 1].into()) });
+        let one = Member::Remote(ReplyTo { peer, local: None }, None);
+        let other = Member::Remote(ReplyTo { peer, local: Some([10, 0, 0, 1].into()) }, None);
         assert_eq!(one, other);
     }
 }

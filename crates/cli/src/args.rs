@@ -249,6 +249,8 @@ pub(crate) struct MeArgs {
     /// What others call you [default: your user name]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) name: Option<Name>,
+    #[command(flatten)]
+    pub(crate) talk: TalkArgs,
 }
 
 /// Make a key: an OpenSSH Ed25519 key pair to sign with, or a shared key.

@@ -5,6 +5,7 @@
 use std::{fmt::Display, io, process::ExitCode};
 
 use anstyle::AnsiColor;
+use clap::error::ErrorKind;
 use hikyaku::{
     address::AddressError, files::FileError, filter::FilterError, identity::KeyError,
     plain::SendError, socket::BindError,
@@ -117,7 +118,12 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    complain(&one_line(&error.render().to_string()));
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nothing was typed that could be wrong: the whole help is the answer.
+        let _ = error.print();
+    } else {
+        complain(&one_line(&error.render().to_string()));
+    }
     ExitCode::from(2)
 }
 
@@ -133,7 +139,7 @@ fn one_line(rendered: &str) -> String {
             parts.push(line.strip_prefix("tip: ").unwrap_or(line));
         }
     }
-    format!("{} (--help tells more)", parts.join("; "))
+    format!("{} (--help tells more)", parts.join("; ").replace(":; ", ": "))
 }
 
 fn complain(message: &str) {

@@ -4,26 +4,28 @@
 
 use std::{io, net::SocketAddr};
 
+use anstyle::AnsiColor;
 use hikyaku::{
     address::{Address, Family},
     filter::Filter,
     limits::DEFAULT_PORT,
-    plain::{PeerOptions, PlainListener, PlainPeer},
+    plain::{Dropped, PeerOptions, PlainListener, PlainPeer},
     socket::{BindError, SocketOptions, machine_addresses},
 };
 use hikyaku_chat::{
     Name, RoomConfig,
     client::{self, ClientError},
     limits::MAX_HOST_LINES,
+    plain::strip_stamp,
     server::{self, Host},
 };
 use tokio::sync::mpsc;
 
 use crate::{
     args::{ArmourArgs, ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
-    commands::listen::tell_drops,
+    drops::{Complaints, tell_counts},
     exit::Failure,
-    output::{note, warn},
+    output::{Stream, note, styled, warn},
     terminal::{self, Lines, Restore, Show, end_wanted},
 };
 
@@ -46,7 +48,7 @@ async fn open_or_join(args: &ChatArgs) -> Result<(), Failure> {
     let options = SocketOptions::default();
     match PlainListener::bind(&addresses, &options, armour, args.filter.read()?) {
         Ok(listener) => {
-            let lines = terminal::read_lines("")?;
+            let lines = terminal::read_lines("> ")?;
             serve(listener, RoomConfig::default(), Some(lines), &args.me, &args.armour).await
         }
         Err(BindError::InUse(_)) => {
@@ -76,7 +78,7 @@ async fn run_host(args: &HostArgs) -> Result<(), Failure> {
         rate: args.rate,
         burst: args.rate.saturating_mul(BURST_SECONDS),
     };
-    let lines = if args.headless { None } else { Some(terminal::read_lines("")?) };
+    let lines = if args.headless { None } else { Some(terminal::read_lines("> ")?) };
     serve(listener, config, lines, &args.me, &args.armour).await
 }
 
@@ -100,11 +102,27 @@ async fn serve(
         }
         None => (None, Box::new(|_: &str| {}) as Show, None),
     };
-    let served = server::run(listener, config, host, &mut *show, end_wanted())
+    let mut complaints = Complaints::new(&me.talk);
+    let show = |line: &str| show(&coloured(line));
+    let dropped = |dropped: &Dropped| complaints.tell(dropped);
+    let served = server::run(listener, config, host, show, dropped, end_wanted())
         .await
         .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
-    tell_drops(&served.drops, None);
+    tell_counts(&me.talk, &served.drops, None);
     Ok(())
+}
+
+/// The stamp dim, so that the eye goes to who speaks.
+fn coloured(line: &str) -> String {
+    let Some(rest) = strip_stamp(line) else { return line.to_owned() };
+    let stamp = line.strip_suffix(rest).unwrap_or_default().trim_end();
+    let stamp = styled(Stream::Stdout, AnsiColor::BrightBlack, stamp);
+    match rest.split_once(": ") {
+        Some((name, text)) if !rest.starts_with('*') => {
+            format!("{stamp} {}: {text}", styled(Stream::Stdout, AnsiColor::Cyan, name))
+        }
+        _ => format!("{stamp} {rest}"),
+    }
 }
 
 /// What others need to type for the armour in use; which file it is they know best.
@@ -191,15 +209,21 @@ async fn take_part(
     let options = PeerOptions { socket: socket.clone(), bind: None };
     let peer = PlainPeer::new(targets, options, armour.read()?, Filter::new())?;
     warn_if_bare(armour);
-    let (lines, mut show) = terminal::read_lines("")?;
+    let (lines, mut show) = terminal::read_lines("> ")?;
     let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
     let (_keep, queue) = lines.split();
     tokio::spawn(forward(queue, sender));
-    let left = client::run(peer, name(me), receiver, &mut *show, end_wanted()).await;
-    match left {
-        Ok(0) => Ok(()),
-        Ok(unsent) => Err(Failure::failed(format!("interrupted; {unsent} lines were not sent"))),
-        Err(ClientError::Send(e)) => Err(e.into()),
-        Err(e) => Err(Failure::failed(e)),
+    let mut complaints = Complaints::new(&me.talk);
+    let show = |line: &str| show(&coloured(line));
+    let dropped = |dropped: &Dropped| complaints.tell(dropped);
+    let parted = client::run(peer, name(me), receiver, show, dropped, end_wanted()).await;
+    let parted = parted.map_err(|e| match e {
+        ClientError::Send(e) => e.into(),
+        other => Failure::failed(other),
+    })?;
+    tell_counts(&me.talk, &parted.drops, None);
+    match parted.unsent {
+        0 => Ok(()),
+        unsent => Err(Failure::failed(format!("interrupted; {unsent} lines were not sent"))),
     }
 }

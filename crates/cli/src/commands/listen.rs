@@ -21,7 +21,7 @@ use hikyaku::{
     address::Address,
     identity::Signer,
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
-    plain::{Discard, Dropped, Drops, PlainListener, PlainSender, Received},
+    plain::{Discard, Dropped, PlainListener, PlainSender, Received},
     socket::Socket,
 };
 use jiff::Timestamp;
@@ -29,6 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     args::{Format, ListenArgs},
+    drops::{Complaints, tell_counts},
     exit::Failure,
     output::{Record, human_bytes, note, warn},
     terminal::end_wanted,
@@ -37,9 +38,6 @@ use crate::{
 /// Payload that may wait to be written, in KiB. Beyond it we stop fetching, and the kernel's
 /// buffer fills and counts what it drops.
 const MAX_WAITING_KIB: usize = 64 * 1_024;
-
-/// Lines about dropped datagrams that are printed a second, with `-v`.
-const MAX_DROP_LINES: u32 = 20;
 
 /// How long to wait for output that nobody reads, once the end is wanted.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -54,16 +52,13 @@ pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
     let mut writer = Writer::start(args.format);
     let outcome = receive(&args, &mut listener, &mut writer).await;
     let written = writer.finish().await;
-    if !args.talk.quiet {
-        tell_drops(listener.drops(), listener.socket().kernel_drops());
-    }
+    tell_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
     written?;
     check_count(&args, &end)
 }
 
-/// Opens the socket; shared with `chat host`.
-pub(crate) async fn open(args: &ListenArgs) -> Result<PlainListener, Failure> {
+async fn open(args: &ListenArgs) -> Result<PlainListener, Failure> {
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let family = args.network.family();
     let addresses = address.resolve_local(family).await?;
@@ -143,7 +138,7 @@ impl<'a> Desk<'a> {
             heard: 0,
             wanted: if args.once { Some(1) } else { args.count },
             done: false,
-            complaints: Complaints::default(),
+            complaints: Complaints::new(&args.talk),
         }
     }
 
@@ -179,9 +174,7 @@ impl<'a> Desk<'a> {
 
     /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
     async fn drop(&mut self, dropped: Dropped) {
-        if self.args.talk.verbose {
-            self.complaints.tell(&dropped);
-        }
+        self.complaints.tell(&dropped);
         if dropped.reason == Discard::Duplicate {
             self.acknowledge(dropped.from).await;
         }
@@ -313,47 +306,6 @@ fn write_pages(
         stdout.flush()?;
     }
     Ok(())
-}
-
-/// Says why datagrams were dropped, so many a second: an attacker writes no novels here.
-#[derive(Default)]
-struct Complaints {
-    second: i64,
-    told: u32,
-    untold: u64,
-}
-
-impl Complaints {
-    fn tell(&mut self, dropped: &Dropped) {
-        let second = hikyaku::clock::wall().as_second();
-        if second != self.second {
-            if self.untold > 0 {
-                note(&format!("dropped {} more", self.untold));
-            }
-            *self = Self { second, told: 0, untold: 0 };
-        }
-        if self.told == MAX_DROP_LINES {
-            self.untold += 1;
-            return;
-        }
-        self.told += 1;
-        note(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
-    }
-}
-
-/// The final counts, where there is anything to count.
-pub(crate) fn tell_drops(drops: &Drops, kernel: Option<u64>) {
-    let mut counts: Vec<String> = drops
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| format!("{count} {reason}"))
-        .collect();
-    if let Some(count) = kernel.filter(|count| *count > 0) {
-        counts.push(format!("{count} by the kernel (came faster than they were fetched)"));
-    }
-    if !counts.is_empty() {
-        note(&format!("dropped: {}", counts.join(", ")));
-    }
 }
 
 fn warn_of_small_buffer(socket: &Socket) {

@@ -19,7 +19,7 @@ use hikyaku::{
 
 use crate::{
     args::SendArgs,
-    commands::listen::tell_drops,
+    drops::{Complaints, tell_counts},
     exit::Failure,
     output::{Record, note, warn},
     terminal::{self, Lines, Show, end_wanted},
@@ -27,6 +27,9 @@ use crate::{
 
 /// Most that `--whole` reads, in bytes: enough to say how much too large it is.
 const MAX_WHOLE: u64 = 16 << 20;
+
+/// Messages named when they were not sent; the rest is counted.
+const MAX_NAMED: usize = 5;
 
 pub(crate) async fn run(args: SendArgs) -> Result<(), Failure> {
     args.dialect.check()?;
@@ -37,9 +40,7 @@ pub(crate) async fn run(args: SendArgs) -> Result<(), Failure> {
         sent = send_all(&mut courier) => sent,
         () = end_wanted() => Err(courier.interrupted()),
     };
-    if !args.talk.quiet {
-        tell_drops(courier.peer.drops(), None);
-    }
+    tell_counts(&args.talk, courier.peer.drops(), None);
     sent
 }
 
@@ -142,13 +143,15 @@ struct Courier<'a> {
     replies: u64,
     /// An address that the network reported unreachable, told at the end.
     unreachable: Option<String>,
+    complaints: Complaints,
     /// Shows lines above a prompt, where there is one.
     show: Option<Show>,
 }
 
 impl<'a> Courier<'a> {
     fn new(args: &'a SendArgs, peer: PlainPeer) -> Self {
-        Self { args, peer, sent: 0, replies: 0, unreachable: None, show: None }
+        let complaints = Complaints::new(&args.talk);
+        Self { args, peer, sent: 0, replies: 0, unreachable: None, complaints, show: None }
     }
 
     /// Sends messages that are all known now, `--count` times.
@@ -158,13 +161,13 @@ impl<'a> Courier<'a> {
                 Failure::usage(format!("message {} is too large: {e}; nothing was sent", index + 1))
             })?;
         }
-        let total = self.args.count.saturating_mul(messages.len() as u64);
-        for message in (0..self.args.count).flat_map(|_| messages) {
+        let mut waiting = (0..self.args.count).flat_map(|_| messages);
+        while let Some(message) = waiting.next() {
             if self.sent > 0 {
                 self.pause(self.args.interval).await?;
             }
             if let Err(failure) = self.send(message).await {
-                return Err(with_rest(failure, total - self.sent - 1));
+                return Err(with_unsent(failure, waiting));
             }
         }
         Ok(())
@@ -226,10 +229,8 @@ impl<'a> Courier<'a> {
         while let Some(reply) = self.peer.take_reply() {
             self.print_reply(&reply)?;
         }
-        if self.args.talk.verbose {
-            while let Some(dropped) = self.peer.take_dropped() {
-                self.say(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
-            }
+        while let Some(dropped) = self.peer.take_dropped() {
+            self.complaints.tell(&dropped);
         }
         Ok(())
     }
@@ -366,12 +367,18 @@ impl<'a> Courier<'a> {
     }
 }
 
-fn with_rest(failure: Failure, rest: u64) -> Failure {
+/// The failure, and which messages were not sent because of it.
+fn with_unsent<'m>(failure: Failure, unsent: impl Iterator<Item = &'m Vec<u8>>) -> Failure {
     let Failure::Failed(message) = failure else { return failure };
-    Failure::Failed(match rest {
-        0 => message,
-        1 => format!("{message}; the message after it was not sent"),
-        _ => format!("{message}; the {rest} messages after it were not sent"),
+    let mut unsent = unsent.map(|message| excerpt(message));
+    let mut named: Vec<String> = unsent.by_ref().take(MAX_NAMED).collect();
+    let more = unsent.count();
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    Failure::Failed(match named.is_empty() {
+        true => message,
+        false => format!("{message}; not sent: {}", named.join(", ")),
     })
 }
 

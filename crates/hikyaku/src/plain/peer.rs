@@ -356,7 +356,8 @@ impl PlainPeer {
             sent = socket.send(sealed, target, None).await;
         }
         match sent {
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied && target.is_ipv4() => {
+            // EACCES is the kernel's word for this; a firewall's is EPERM.
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error()) => {
                 return Err(SendError::Broadcast(target));
             }
             Err(e) if !is_report(&e) => return Err(SendError::System { target, source: e }),

@@ -1,0 +1,71 @@
+//! What is said of datagrams that were not let in: a line each where asked for, counts at the end.
+//!
+//! In: drops. Out: lines on standard error, so many a second. Never: their content.
+
+use hikyaku::{
+    clock,
+    plain::{Dropped, Drops},
+};
+
+use crate::{args::TalkArgs, output::note};
+
+/// Lines about dropped datagrams that are printed a second: an attacker writes no novels here.
+const MAX_LINES: u32 = 20;
+
+/// Says why each datagram was dropped, with `-v`.
+#[derive(Debug)]
+pub(crate) struct Complaints {
+    wanted: bool,
+    second: i64,
+    told: u32,
+    untold: u64,
+}
+
+impl Complaints {
+    pub(crate) const fn new(talk: &TalkArgs) -> Self {
+        Self { wanted: talk.verbose, second: 0, told: 0, untold: 0 }
+    }
+
+    pub(crate) fn tell(&mut self, dropped: &Dropped) {
+        if !self.wanted {
+            return;
+        }
+        let second = clock::wall().as_second();
+        if second != self.second {
+            self.tell_untold();
+            self.second = second;
+            self.told = 0;
+        }
+        if self.told == MAX_LINES {
+            self.untold += 1;
+            return;
+        }
+        self.told += 1;
+        note(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
+    }
+
+    fn tell_untold(&mut self) {
+        if self.untold > 0 {
+            note(&format!("dropped: {} more in that second", self.untold));
+            self.untold = 0;
+        }
+    }
+}
+
+/// The final counts, where there is anything to count and anyone to tell.
+pub(crate) fn tell_counts(talk: &TalkArgs, drops: &Drops, kernel: Option<u64>) {
+    if talk.quiet {
+        return;
+    }
+    let mut counts: Vec<String> = drops
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    if let Some(count) = kernel.filter(|count| *count > 0) {
+        counts.push(format!("{count} by the kernel (came faster than they were fetched)"));
+    }
+    if !counts.is_empty() {
+        note(&format!("dropped: {}", counts.join(", ")));
+    }
+}
