@@ -57,7 +57,12 @@ pub(crate) fn note(line: &str) {
 
 /// A warning on standard error.
 pub(crate) fn warn(message: &str) {
-    note(&format!("{} {message}", styled(Stream::Stderr, AnsiColor::Yellow, "warning:")));
+    note(&warning(message));
+}
+
+/// A line that begins with `warning:`, in colour where there is any.
+pub(crate) fn warning(message: &str) -> String {
+    format!("{} {message}", styled(Stream::Stderr, AnsiColor::Yellow, "warning:"))
 }
 
 /// A line on standard output.

@@ -12,7 +12,7 @@ use std::{
 
 use hikyaku::limits::MAX_PAYLOAD_V6;
 use rustyline::{DefaultEditor, ExternalPrinter as _, error::ReadlineError};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use zeroize::Zeroizing;
 
 use crate::exit::Failure;
@@ -22,6 +22,9 @@ const MAX_LINES_AHEAD: usize = 64;
 
 /// A line longer than this fits in no datagram, even as hexadecimal digits between spaces.
 const MAX_LINE_LEN: usize = 4 * MAX_PAYLOAD_V6;
+
+/// Ctrl-C came as a key press.
+static CTRL_C_TYPED: Notify = Notify::const_new();
 
 /// Is a person typing?
 pub(crate) fn is_interactive() -> bool {
@@ -97,7 +100,9 @@ fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
         loop {
             let line = match editor.readline(prompt) {
                 Ok(line) => line,
-                Err(ReadlineError::Interrupted | ReadlineError::Eof) => return,
+                Err(ReadlineError::Eof) => return,
+                // While a line is edited, Ctrl-C is a key and raises no signal.
+                Err(ReadlineError::Interrupted) => return CTRL_C_TYPED.notify_one(),
                 Err(e) => {
                     let _ = sender.blocking_send(Err(io::Error::other(e)));
                     return;
@@ -182,10 +187,14 @@ pub(crate) async fn end_wanted() {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
+            () = CTRL_C_TYPED.notified() => {}
         }
     }
     #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = CTRL_C_TYPED.notified() => {}
+    }
 }
 
 #[cfg(test)]

@@ -48,8 +48,7 @@ async fn open_or_join(args: &ChatArgs) -> Result<(), Failure> {
     let options = SocketOptions::default();
     match PlainListener::bind(&addresses, &options, armour, args.filter.read()?) {
         Ok(listener) => {
-            let lines = terminal::read_lines("> ")?;
-            serve(listener, RoomConfig::default(), Some(lines), &args.me, &args.armour).await
+            serve(listener, RoomConfig::default(), Seat::Host, &args.me, &args.armour).await
         }
         Err(BindError::InUse(_)) => {
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
@@ -78,14 +77,22 @@ async fn run_host(args: &HostArgs) -> Result<(), Failure> {
         rate: args.rate,
         burst: args.rate.saturating_mul(BURST_SECONDS),
     };
-    let lines = if args.headless { None } else { Some(terminal::read_lines("> ")?) };
-    serve(listener, config, lines, &args.me, &args.armour).await
+    let seat = if args.headless { Seat::Nobody } else { Seat::Host };
+    serve(listener, config, seat, &args.me, &args.armour).await
+}
+
+/// Who sits at the server's own terminal.
+enum Seat {
+    /// The host, who takes part.
+    Host,
+    /// Nobody: a server alone.
+    Nobody,
 }
 
 async fn serve(
     listener: PlainListener,
     config: RoomConfig,
-    lines: Option<(Lines, Show)>,
+    seat: Seat,
     me: &MeArgs,
     armour: &ArmourArgs,
 ) -> Result<(), Failure> {
@@ -95,12 +102,13 @@ async fn serve(
         note(&format!("others join with: hikyaku chat join --plain{} {address}", flags(armour)));
     }
     warn_if_bare(armour);
-    let (host, mut show, _lines) = match lines {
-        Some((lines, show)) => {
-            let (host, keep) = seat(lines, me);
-            (Some(host), show, Some(keep))
+    let (host, mut show, _restore) = match seat {
+        Seat::Host => {
+            let (lines, show) = terminal::read_lines("> ")?;
+            let (restore, lines) = typed(lines);
+            (Some(Host { name: Some(name(me)), lines }), show, Some(restore))
         }
-        None => (None, Box::new(|_: &str| {}) as Show, None),
+        Seat::Nobody => (None, Box::new(|_: &str| {}) as Show, None),
     };
     let mut complaints = Complaints::new(&me.talk);
     let show = |line: &str| show(&coloured(line));
@@ -164,12 +172,12 @@ fn warn_if_bare(armour: &ArmourArgs) {
     }
 }
 
-/// The terminal as the room's host. The second value must live as long as the room.
-fn seat(lines: Lines, me: &MeArgs) -> (Host, Restore) {
+/// What is typed, as text. The first value must live as long as lines are wanted.
+fn typed(lines: Lines) -> (Restore, mpsc::Receiver<String>) {
     let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
     let (restore, queue) = lines.split();
     tokio::spawn(forward(queue, sender));
-    (Host { name: Some(name(me)), lines: receiver }, restore)
+    (restore, receiver)
 }
 
 /// Text is what people type: bytes that are none are shown as what they are.
@@ -210,13 +218,11 @@ async fn take_part(
     let peer = PlainPeer::new(targets, options, armour.read()?, Filter::new())?;
     warn_if_bare(armour);
     let (lines, mut show) = terminal::read_lines("> ")?;
-    let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
-    let (_keep, queue) = lines.split();
-    tokio::spawn(forward(queue, sender));
+    let (_restore, lines) = typed(lines);
     let mut complaints = Complaints::new(&me.talk);
     let show = |line: &str| show(&coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
-    let parted = client::run(peer, name(me), receiver, show, dropped, end_wanted()).await;
+    let parted = client::run(peer, name(me), lines, show, dropped, end_wanted()).await;
     let parted = parted.map_err(|e| match e {
         ClientError::Send(e) => e.into(),
         other => Failure::failed(other),

@@ -21,7 +21,7 @@ use crate::{
     args::SendArgs,
     drops::{Complaints, tell_counts},
     exit::Failure,
-    output::{Record, note, warn},
+    output::{Record, note, warning},
     terminal::{self, Lines, Show, end_wanted},
 };
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: SendArgs) -> Result<(), Failure> {
     let mut courier = Courier::new(&args, peer);
     let sent = tokio::select! {
         sent = send_all(&mut courier) => sent,
-        () = end_wanted() => Err(courier.interrupted()),
+        () = end_wanted() => courier.interrupted(),
     };
     tell_counts(&args.talk, courier.peer.drops(), None);
     sent
@@ -141,6 +141,8 @@ struct Courier<'a> {
     /// Messages sent (and, where asked for, acknowledged).
     sent: u64,
     replies: u64,
+    /// A message is on its way.
+    in_flight: bool,
     /// An address that the network reported unreachable, told at the end.
     unreachable: Option<String>,
     complaints: Complaints,
@@ -151,7 +153,16 @@ struct Courier<'a> {
 impl<'a> Courier<'a> {
     fn new(args: &'a SendArgs, peer: PlainPeer) -> Self {
         let complaints = Complaints::new(&args.talk);
-        Self { args, peer, sent: 0, replies: 0, unreachable: None, complaints, show: None }
+        Self {
+            args,
+            peer,
+            sent: 0,
+            replies: 0,
+            in_flight: false,
+            unreachable: None,
+            complaints,
+            show: None,
+        }
     }
 
     /// Sends messages that are all known now, `--count` times.
@@ -220,11 +231,14 @@ impl<'a> Courier<'a> {
     }
 
     async fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
-        if self.args.ack.ack {
-            self.send_acknowledged(message).await?;
+        self.in_flight = true;
+        let sent = if self.args.ack.ack {
+            self.send_acknowledged(message).await
         } else {
-            self.send_once(message).await?;
-        }
+            self.send_once(message).await
+        };
+        self.in_flight = false;
+        sent?;
         self.sent += 1;
         while let Some(reply) = self.peer.take_reply() {
             self.print_reply(&reply)?;
@@ -258,11 +272,13 @@ impl<'a> Courier<'a> {
         let number = self.sent + 1;
         let policy = RetryPolicy { timeout: self.args.timeout, retries: self.args.retries };
         let mut told = self.args.talk.quiet;
+        let show = &mut self.show;
         let unreachable = |target: SocketAddr, error: &Unreachable| {
-            if !told {
-                warn(&format!("message {number}: {target}: {error}; trying again"));
-                told = true;
+            if told {
+                return;
             }
+            told = true;
+            say(show, &warning(&format!("message {number}: {target}: {error}; trying again")));
         };
         let ack_text = self.args.ack.ack_text.as_bytes();
         let sent = self.peer.send_acknowledged(message, ack_text, policy, unreachable).await;
@@ -354,16 +370,25 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    fn interrupted(&self) -> Failure {
-        Failure::failed(format!("interrupted; {} messages were sent", self.sent))
+    /// At an idle prompt, Ctrl-C is a way to leave like any other.
+    fn interrupted(&self) -> Result<(), Failure> {
+        if self.show.is_some() && !self.in_flight {
+            return Ok(());
+        }
+        let sent = if self.args.ack.ack { "acknowledged" } else { "sent" };
+        Err(Failure::failed(format!("interrupted; messages {sent} before: {}", self.sent)))
     }
 
-    /// Above the prompt where there is one, else on standard error.
     fn say(&mut self, line: &str) {
-        match &mut self.show {
-            Some(show) => show(line),
-            None => note(line),
-        }
+        say(&mut self.show, line);
+    }
+}
+
+/// Above the prompt where there is one, else on standard error.
+fn say(show: &mut Option<Show>, line: &str) {
+    match show {
+        Some(show) => show(line),
+        None => note(line),
     }
 }
 
