@@ -6,8 +6,8 @@
 use std::{cmp::Ordering, fmt, future, io, pin::pin};
 
 use hikyaku::{
-    identity::{Fingerprint, Signer},
     plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo},
+    signers::{Fingerprint, Signer},
 };
 use tokio::sync::mpsc;
 
@@ -246,8 +246,9 @@ mod tests {
 
     use hikyaku::{
         filter::Filter,
-        identity::{AuthorizedKeys, Identity, SharedKey},
+        identity::{Identity, SharedKey},
         plain::{Armour, PeerOptions, PlainPeer},
+        signers::AuthorizedKeys,
         socket::SocketOptions,
     };
     use tokio::{sync::oneshot, task::JoinHandle};

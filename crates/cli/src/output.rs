@@ -13,7 +13,7 @@ use std::{
 
 use anstyle::{AnsiColor, Color, Style};
 use data_encoding::BASE64;
-use hikyaku::{clock, identity::Signer};
+use hikyaku::{clock, signers::Signer};
 use hikyaku_chat::sanitize_bytes;
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;

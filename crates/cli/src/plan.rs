@@ -8,9 +8,10 @@ use hikyaku::{
     address::Family,
     files::check_private,
     filter::{Action, Filter},
-    identity::{AuthorizedKeys, Identity, KeyError, KeyFile, SharedKey},
+    identity::{Identity, KeyError, KeyFile, SharedKey},
     limits::DEFAULT_SIGNED_MAX_AGE,
     plain::Armour,
+    signers::AuthorizedKeys,
     socket::SocketOptions,
 };
 

@@ -1,22 +1,21 @@
-//! Who we are and whom we accept: Ed25519 keys in OpenSSH files, fingerprints, shared keys.
+//! Who we are: Ed25519 keys in OpenSSH files, and keys that several hold.
 //!
-//! In: key files. Out: keys that sign, keys that verify, fingerprints. Never: a secret in a log.
+//! In: key files. Out: keys that sign or encrypt. Never: a secret in a log.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer as _, SigningKey};
 use getrandom::SysRng;
-use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, private::KeypairData};
+use ssh_key::{LineEnding, PrivateKey, PublicKey, private::KeypairData};
 use zeroize::Zeroizing;
 
 use crate::{
     files::{FileError, IfExists, check_private, read_text, write_private},
     limits::MAX_SIGNERS,
+    signers::{Fingerprint, Signer, public_line},
 };
 
 /// Why a key could not be used.
@@ -66,41 +65,6 @@ pub enum KeyError {
     /// The system has no randomness to make a key from.
     #[error("cannot make a key: {0}")]
     Generate(String),
-}
-
-/// SHA-256 of a public key in its SSH encoding: what `ssh-keygen -l` prints.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint([u8; 32]);
-
-impl Fingerprint {
-    fn of(key: &PublicKey) -> Self {
-        let digest = key.fingerprint(HashAlg::Sha256).sha256();
-        Self(digest.expect("a SHA-256 fingerprint was asked for"))
-    }
-
-    /// The digest itself.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// A fingerprint from its digest, or nothing when it is not 32 bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-}
-
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        ssh_key::Fingerprint::Sha256(self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for Fingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// An Ed25519 key pair (RFC 8032). The secret half is wiped from memory when dropped.
@@ -281,145 +245,6 @@ fn check_ed25519(path: &Path, algorithm: &ssh_key::Algorithm) -> Result<(), KeyE
     }
 }
 
-fn public_line(key: &PublicKey) -> String {
-    key.to_openssh().expect("an Ed25519 public key always encodes")
-}
-
-/// A public key that verifies signatures, with the comment our own file gives it.
-#[derive(Clone)]
-pub struct Signer {
-    key: VerifyingKey,
-    fingerprint: Fingerprint,
-    comment: Arc<str>,
-    line: Arc<str>,
-}
-
-impl Signer {
-    fn from_ssh(public: &PublicKey) -> Option<Self> {
-        let bytes = public.key_data().ed25519()?;
-        let key = VerifyingKey::from_bytes(&bytes.0).ok().filter(|key| !key.is_weak())?;
-        Some(Self {
-            key,
-            fingerprint: Fingerprint::of(public),
-            comment: public.comment().as_str_lossy().into(),
-            line: public_line(public).into(),
-        })
-    }
-
-    /// SHA-256 fingerprint.
-    #[must_use]
-    pub const fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
-    /// The comment beside the key in our file, often `name@host`; empty where there is none.
-    #[must_use]
-    pub fn comment(&self) -> &str {
-        &self.comment
-    }
-
-    /// The key as a line for an authorized-keys file.
-    #[must_use]
-    pub fn public_line(&self) -> &str {
-        &self.line
-    }
-
-    /// Strict verification (ed25519-dalek `verify_strict`): no small-order keys, canonical
-    /// encodings only, so one message has one signature that anybody can make.
-    pub(crate) fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
-        let Ok(signature) = Signature::from_slice(signature) else { return false };
-        self.key.verify_strict(bytes, &signature).is_ok()
-    }
-}
-
-impl fmt::Debug for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({} {:?})", self.fingerprint, self.comment)
-    }
-}
-
-/// The signers a listener accepts: an authorized-keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
-#[derive(Clone, Debug, Default)]
-pub struct AuthorizedKeys {
-    signers: BTreeMap<Fingerprint, Signer>,
-}
-
-/// A line of an authorized-keys file that was left out, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SkippedLine {
-    /// The line, counted from 1.
-    pub line: usize,
-    /// Why.
-    pub reason: String,
-}
-
-impl AuthorizedKeys {
-    /// Reads the file. Keys of other algorithms, and keys with options (which restrict them in
-    /// ways that do not apply here), are left out and reported.
-    ///
-    /// # Errors
-    /// Names the file and line; also when no usable key remains.
-    pub fn read(path: &Path) -> Result<(Self, Vec<SkippedLine>), KeyError> {
-        let text = read_text(path)?;
-        let mut keys = Self::default();
-        let mut skipped = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let line_number = index + 1;
-            let Some(entry) = ssh_key::AuthorizedKeys::new(line).next() else { continue };
-            let entry = entry
-                .map_err(|_| KeyError::BadLine { path: path.to_owned(), line: line_number })?;
-            match accepted(&entry) {
-                Ok(signer) => keys.insert(signer),
-                Err(reason) => skipped.push(SkippedLine { line: line_number, reason }),
-            }
-            if keys.len() > MAX_SIGNERS {
-                return Err(KeyError::TooManySigners(path.to_owned()));
-            }
-        }
-        if keys.is_empty() {
-            return Err(KeyError::NoSigner(path.to_owned()));
-        }
-        Ok((keys, skipped))
-    }
-
-    /// Adds a signer.
-    pub fn insert(&mut self, signer: Signer) {
-        self.signers.insert(signer.fingerprint, signer);
-    }
-
-    /// The signer with this fingerprint.
-    #[must_use]
-    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Signer> {
-        self.signers.get(fingerprint)
-    }
-
-    /// All signers.
-    pub fn iter(&self) -> impl Iterator<Item = &Signer> {
-        self.signers.values()
-    }
-
-    /// Number of signers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.signers.len()
-    }
-
-    /// True without signers.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.signers.is_empty()
-    }
-}
-
-fn accepted(entry: &ssh_key::authorized_keys::Entry) -> Result<Signer, String> {
-    if !entry.config_opts().is_empty() {
-        return Err("options before a key are not supported".to_owned());
-    }
-    let key = entry.public_key();
-    Signer::from_ssh(key)
-        .ok_or_else(|| format!("{} is not used here, only ssh-ed25519", key.algorithm()))
-}
-
 /// A key that two or more parties hold: 32 bytes in URL-safe base64, the Fernet key format.
 /// Wiped from memory when dropped.
 #[derive(Clone)]
@@ -514,25 +339,6 @@ mod tests {
         let shown = format!("{identity:?} {:?}", SharedKey::generate());
         assert!(shown.starts_with("Identity(SHA256:"), "{shown}");
         assert!(shown.ends_with("SharedKey(secret)"), "{shown}");
-    }
-
-    #[test]
-    fn authorized_keys_skip_what_does_not_apply_and_name_bad_lines() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("authorized_keys");
-        let line = Identity::generate("alice").unwrap().public_line();
-        let restricted = Identity::generate("bob").unwrap().public_line();
-        std::fs::write(&path, format!("# team\n\n{line}\nno-pty {restricted}\n")).unwrap();
-        let (keys, skipped) = AuthorizedKeys::read(&path).unwrap();
-        assert_eq!(keys.iter().map(Signer::comment).collect::<Vec<_>>(), ["alice"]);
-        assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [4]);
-
-        std::fs::write(&path, format!("{line}\nssh-ed25519 nonsense\n")).unwrap();
-        let error = AuthorizedKeys::read(&path).expect_err("line 2 is nonsense").to_string();
-        assert!(error.contains("authorized_keys:2:"), "{error}");
-
-        std::fs::write(&path, "# nobody\n").unwrap();
-        assert!(matches!(AuthorizedKeys::read(&path), Err(KeyError::NoSigner(_))));
     }
 
     #[test]

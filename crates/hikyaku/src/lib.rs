@@ -40,14 +40,17 @@
 //! ```
 //!
 //! The rooms: [`address`] what people type · [`socket`] the operating system · [`plain`] the
-//! dialect · [`identity`] keys · [`filter`] networks · [`files`] small files · [`clock`] the only
+//! dialect · [`identity`] keys ·
+//! [`signers`] whom we accept · [`filter`] networks · [`files`] small files · [`clock`] the only
 //! clock · [`limits`] every bound.
 
 pub mod address;
+pub mod batch;
 pub mod clock;
 pub mod files;
 pub mod filter;
 pub mod identity;
 pub mod limits;
 pub mod plain;
+pub mod signers;
 pub mod socket;

@@ -5,21 +5,19 @@
 //! Never: what is inside a datagram.
 
 use std::{
-    fmt,
-    io::{self, IoSliceMut},
+    fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     task::{Context, Poll, ready},
 };
 
-use jiff::Timestamp;
-use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSocketState};
+use quinn_udp::{Transmit, UdpSocketState};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
 use crate::{
     address::canonical,
-    clock,
-    limits::{KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6, RECEIVE_BUFFER_LEN},
+    batch::RecvBatch,
+    limits::{KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6},
 };
 
 /// How a socket is opened.
@@ -300,86 +298,6 @@ impl Unreachable {
     }
 }
 
-/// Room for one batch of received datagrams: 32 buffers of 64 KiB, lent to the kernel again and
-/// again.
-pub struct RecvBatch {
-    bytes: Vec<u8>,
-    metas: [RecvMeta; BATCH_SIZE],
-    filled: usize,
-    received_at: Timestamp,
-}
-
-/// A received datagram.
-#[derive(Clone, Copy, Debug)]
-pub struct Datagram<'a> {
-    /// Its payload.
-    pub bytes: &'a [u8],
-    /// The sender, without IPv4-in-IPv6 mapping.
-    pub from: SocketAddr,
-    /// The address of ours it was sent to, where the system tells.
-    pub to: Option<IpAddr>,
-    /// When it came: the kernel's stamp where there is one.
-    pub at: Timestamp,
-}
-
-impl Default for RecvBatch {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl RecvBatch {
-    /// An empty batch; allocates its 2 MiB once.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            bytes: vec![0; RECEIVE_BUFFER_LEN * BATCH_SIZE],
-            metas: [RecvMeta::default(); BATCH_SIZE],
-            filled: 0,
-            received_at: Timestamp::UNIX_EPOCH,
-        }
-    }
-
-    fn fill(
-        &mut self,
-        recv: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
-    ) -> io::Result<()> {
-        self.filled = 0;
-        let mut buffers = self.bytes.chunks_exact_mut(RECEIVE_BUFFER_LEN);
-        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
-            std::array::from_fn(|_| IoSliceMut::new(buffers.next().unwrap_or_default()));
-        self.filled = recv(&mut slices, &mut self.metas)?;
-        self.received_at = clock::wall();
-        Ok(())
-    }
-
-    /// The datagrams received, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> + '_ {
-        let buffers = self.bytes.chunks_exact(RECEIVE_BUFFER_LEN);
-        self.metas.iter().zip(buffers).take(self.filled).flat_map(|(meta, buffer)| {
-            let at = meta.timestamp.map_or(self.received_at, clock::from_unix);
-            split(&buffer[..meta.len], meta.stride).map(move |bytes| Datagram {
-                bytes,
-                from: canonical(meta.addr),
-                to: meta.dst_ip.map(|ip| ip.to_canonical()),
-                at,
-            })
-        })
-    }
-}
-
-impl fmt::Debug for RecvBatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RecvBatch({} buffers filled)", self.filled)
-    }
-}
-
-/// The datagrams that GRO joined in one buffer; an empty datagram is one too.
-fn split(joined: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
-    let empty = joined.is_empty().then_some(joined);
-    empty.into_iter().chain(joined.chunks(stride.max(1)))
-}
-
 fn apply(socket: &socket2::Socket, domain: Domain, options: &SocketOptions) -> io::Result<()> {
     socket.set_broadcast(options.broadcast)?;
     if options.shared_port {
@@ -548,14 +466,6 @@ mod tests {
         let error = Socket::bind(&["127.0.0.1:0".parse().unwrap()], &options)
             .expect_err("no such interface");
         assert!(error.to_string().contains("nosuch0"), "{error}");
-    }
-
-    #[test]
-    fn joined_datagrams_are_split_and_an_empty_one_is_one() {
-        let parts = |joined, stride| split(joined, stride).collect::<Vec<_>>();
-        assert_eq!(parts(b"aabbc", 2), [b"aa".as_slice(), b"bb", b"c"]);
-        assert_eq!(parts(b"", 0), [b"".as_slice()]);
-        assert_eq!(parts(b"abc", 3), [b"abc".as_slice()]);
     }
 
     #[cfg(target_os = "linux")]

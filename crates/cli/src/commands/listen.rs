@@ -19,9 +19,9 @@ use std::{
 
 use hikyaku::{
     address::Address,
-    identity::Signer,
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
     plain::{Discard, Dropped, PlainListener, PlainSender, Received},
+    signers::Signer,
     socket::Socket,
 };
 use jiff::Timestamp;

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr};
 use jiff::Timestamp;
 
 use super::{Open, Opened};
-use crate::{filter::Filter, identity::Signer, socket::Datagram};
+use crate::{batch::Datagram, filter::Filter, signers::Signer};
 
 /// Why a datagram was dropped on its way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 
 use super::{Armour, Dropped, Drops, Received, ReplyTo, Seal, gate::Gate};
 use crate::{
+    batch::{Datagram, RecvBatch},
     clock,
     filter::Filter,
-    socket::{BindError, Datagram, RecvBatch, Socket, SocketOptions},
+    socket::{BindError, Socket, SocketOptions},
 };
 
 /// Hears many senders.

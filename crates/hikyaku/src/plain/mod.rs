@@ -28,7 +28,8 @@ pub use self::{
 };
 use crate::{
     clock::unix_seconds,
-    identity::{AuthorizedKeys, Identity, SharedKey, Signer},
+    identity::{Identity, SharedKey},
+    signers::{AuthorizedKeys, Signer},
 };
 
 /// The armour of a socket: what each datagram is wrapped in on its way out, and must be wrapped

@@ -24,11 +24,12 @@ use super::{
     gate::Gate,
 };
 use crate::{
+    batch::RecvBatch,
     clock,
     filter::Filter,
-    identity::Signer,
     limits::{MAX_OLD_SOCKETS, MAX_WAITING_REPLIES},
-    socket::{BindError, RecvBatch, Socket, SocketOptions, Unreachable},
+    signers::Signer,
+    socket::{BindError, Socket, SocketOptions, Unreachable},
 };
 
 /// How a [`PlainPeer`] opens its sockets.

@@ -22,9 +22,10 @@ use coset::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    identity::{AuthorizedKeys, Fingerprint, Identity, Signer},
+    identity::Identity,
     limits::{MAX_CLOCK_SKEW_SECS, MAX_KEYS_TRIED, MAX_REPLAY_IDS},
     plain::Discard,
+    signers::{AuthorizedKeys, Fingerprint, Signer},
 };
 
 /// A unique message id.

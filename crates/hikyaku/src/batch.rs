@@ -1,0 +1,108 @@
+//! Received datagrams, a batch at a time.
+//!
+//! In: buffers that the kernel has filled. Out: datagrams with their sender, receiver and time.
+//! Never: a system call.
+
+use std::{
+    fmt,
+    io::{self, IoSliceMut},
+    net::{IpAddr, SocketAddr},
+};
+
+use jiff::Timestamp;
+use quinn_udp::{BATCH_SIZE, RecvMeta};
+
+use crate::{address::canonical, clock, limits::RECEIVE_BUFFER_LEN};
+
+/// Room for one batch of received datagrams: 32 buffers of 64 KiB, lent to the kernel again and
+/// again.
+pub struct RecvBatch {
+    bytes: Vec<u8>,
+    metas: [RecvMeta; BATCH_SIZE],
+    filled: usize,
+    received_at: Timestamp,
+}
+
+/// A received datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Its payload.
+    pub bytes: &'a [u8],
+    /// The sender, without IPv4-in-IPv6 mapping.
+    pub from: SocketAddr,
+    /// The address of ours it was sent to, where the system tells.
+    pub to: Option<IpAddr>,
+    /// When it came: the kernel's stamp where there is one.
+    pub at: Timestamp,
+}
+
+impl Default for RecvBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RecvBatch {
+    /// An empty batch; allocates its 2 MiB once.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            bytes: vec![0; RECEIVE_BUFFER_LEN * BATCH_SIZE],
+            metas: [RecvMeta::default(); BATCH_SIZE],
+            filled: 0,
+            received_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    pub(crate) fn fill(
+        &mut self,
+        recv: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        self.filled = 0;
+        let mut buffers = self.bytes.chunks_exact_mut(RECEIVE_BUFFER_LEN);
+        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(buffers.next().unwrap_or_default()));
+        self.filled = recv(&mut slices, &mut self.metas)?;
+        self.received_at = clock::wall();
+        Ok(())
+    }
+
+    /// The datagrams received, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> + '_ {
+        let buffers = self.bytes.chunks_exact(RECEIVE_BUFFER_LEN);
+        self.metas.iter().zip(buffers).take(self.filled).flat_map(|(meta, buffer)| {
+            let at = meta.timestamp.map_or(self.received_at, clock::from_unix);
+            split(&buffer[..meta.len], meta.stride).map(move |bytes| Datagram {
+                bytes,
+                from: canonical(meta.addr),
+                to: meta.dst_ip.map(|ip| ip.to_canonical()),
+                at,
+            })
+        })
+    }
+}
+
+impl fmt::Debug for RecvBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecvBatch({} buffers filled)", self.filled)
+    }
+}
+
+/// The datagrams that GRO joined in one buffer; an empty datagram is one too.
+fn split(joined: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
+    let empty = joined.is_empty().then_some(joined);
+    empty.into_iter().chain(joined.chunks(stride.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_datagrams_are_split_and_an_empty_one_is_one() {
+        let parts = |joined, stride| split(joined, stride).collect::<Vec<_>>();
+        assert_eq!(parts(b"aabbc", 2), [b"aa".as_slice(), b"bb", b"c"]);
+        assert_eq!(parts(b"", 0), [b"".as_slice()]);
+        assert_eq!(parts(b"abc", 3), [b"abc".as_slice()]);
+    }
+}
