@@ -234,9 +234,10 @@ impl<P: Copy + Ord + Display> Room<P> {
             }
             return false;
         }
-        // A whole room may come at once: all come back when a server starts again.
+        // A whole room may come at once: all come back when a server starts again. And a small
+        // room must not keep out who comes just after another has left.
         let burst = u32::try_from(self.config.max_clients).unwrap_or(u32::MAX);
-        if !self.newcomers.take(now, Rate::new(NEWCOMER_RATE, burst)) {
+        if !self.newcomers.take(now, Rate::new(NEWCOMER_RATE, burst.max(NEWCOMER_RATE))) {
             self.stats.dropped_crowd += 1;
             return false;
         }

@@ -17,6 +17,7 @@ use clap::Parser;
 use crate::{
     args::{Args, Command},
     exit::Failure,
+    terminal::Ending,
 };
 
 fn main() -> ExitCode {
@@ -31,10 +32,12 @@ fn run(args: Args) -> Result<(), Failure> {
     // One thread drives the sockets; terminals and slow output have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
+        // Before anyone can be told that we are there, and take that as the time to end us.
+        let mut ending = Ending::watch()?;
         match args.command {
-            Command::Send(args) => commands::send::run(args).await,
-            Command::Listen(args) => commands::listen::run(args).await,
-            Command::Chat(args) => commands::chat::run(args).await,
+            Command::Send(args) => commands::send::run(args, &mut ending).await,
+            Command::Listen(args) => commands::listen::run(args, &mut ending).await,
+            Command::Chat(args) => commands::chat::run(args, &mut ending).await,
             Command::Keygen(args) => commands::keygen::make(&args),
             Command::Key(args) => commands::keygen::show(&args),
         }

@@ -176,24 +176,44 @@ pub(crate) fn user_at_host() -> String {
     format!("{user}@{host}")
 }
 
-/// Resolves when the user or the system wants us to end (Ctrl-C, or a termination signal).
-pub(crate) async fn end_wanted() {
+/// The wish of the user or the system that we end: Ctrl-C, or a termination signal.
+pub(crate) struct Ending {
     #[cfg(unix)]
-    {
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Ending {
+    /// From here on a signal no longer kills us: it is waited for.
+    pub(crate) fn watch() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            return std::future::pending().await;
-        };
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Resolves when the end is wanted. Cancel-safe.
+    pub(crate) async fn wanted(&mut self) {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
             () = CTRL_C_TYPED.notified() => {}
         }
     }
-    #[cfg(not(unix))]
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = CTRL_C_TYPED.notified() => {}
+}
+
+#[cfg(not(unix))]
+impl Ending {
+    pub(crate) fn watch() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    pub(crate) async fn wanted(&mut self) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = CTRL_C_TYPED.notified() => {}
+        }
     }
 }
 

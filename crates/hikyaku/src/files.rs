@@ -118,14 +118,32 @@ pub enum IfExists {
 /// # Errors
 /// [`FileError::Exists`] with [`IfExists::Refuse`], [`FileError::Write`] otherwise.
 pub fn write_private(path: &Path, text: &str, if_exists: IfExists) -> Result<(), FileError> {
+    write_whole(path, text, if_exists, 0o600)
+}
+
+/// Writes a file that everyone may read (mode 0644), complete or not at all.
+///
+/// # Errors
+/// As [`write_private`].
+pub fn write_public(path: &Path, text: &str, if_exists: IfExists) -> Result<(), FileError> {
+    write_whole(path, text, if_exists, 0o644)
+}
+
+fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    // tempfile creates with mode 0600, which persisting keeps.
+    // tempfile creates with mode 0600, so that a secret is never open to others, even briefly.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
+    #[cfg(unix)]
+    if mode != 0o600 {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = std::fs::Permissions::from_mode(mode);
+        file.as_file().set_permissions(permissions).map_err(failed)?;
+    }
     file.as_file().sync_all().map_err(failed)?;
     let placed = match if_exists {
         IfExists::Replace => file.persist(path),

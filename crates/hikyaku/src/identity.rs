@@ -13,7 +13,7 @@ use ssh_key::{LineEnding, PrivateKey, PublicKey, private::KeypairData};
 use zeroize::Zeroizing;
 
 use crate::{
-    files::{FileError, IfExists, check_private, read_text, write_private},
+    files::{FileError, IfExists, check_private, read_text, write_private, write_public},
     limits::MAX_SIGNERS,
     signers::{Fingerprint, Signer, public_line},
 };
@@ -153,10 +153,13 @@ impl Identity {
             key = key.encrypt(&mut SysRng, passphrase).map_err(generate)?;
         }
         let text = key.to_openssh(LineEnding::LF).map_err(generate)?;
-        write_private(path, &text, if_exists)?;
         let public = public_path(path);
-        std::fs::write(&public, format!("{}\n", self.public_line()))
-            .map_err(|source| FileError::Write { path: public, source })?;
+        // Before the private half is there: a pair is written whole or not at all.
+        if if_exists == IfExists::Refuse && public.exists() {
+            return Err(FileError::Exists(public).into());
+        }
+        write_private(path, &text, if_exists)?;
+        write_public(&public, &format!("{}\n", self.public_line()), if_exists)?;
         Ok(())
     }
 

@@ -26,45 +26,47 @@ use crate::{
     drops::{Complaints, tell_counts},
     exit::Failure,
     output::{Stream, note, styled, warn},
-    terminal::{self, Lines, Restore, Show, end_wanted},
+    terminal::{self, Ending, Lines, Restore, Show},
 };
 
 /// Lines that one may send at once, for each line a second in the long run.
 const BURST_SECONDS: u32 = 4;
 
-pub(crate) async fn run(args: ChatArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     match &args.role {
-        Some(ChatRole::Host(host)) => run_host(host).await,
-        Some(ChatRole::Join(join)) => run_join(join).await,
-        None => open_or_join(&args).await,
+        Some(ChatRole::Host(host)) => run_host(host, ending).await,
+        Some(ChatRole::Join(join)) => run_join(join, ending).await,
+        None => open_or_join(&args, ending).await,
     }
 }
 
 /// Hosts on the default port; where a chat on this machine has it, joins that one.
-async fn open_or_join(args: &ChatArgs) -> Result<(), Failure> {
+async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     let address = Address::unnamed(DEFAULT_PORT);
     let addresses = address.resolve_local(None).await?;
     let armour = args.armour.read()?;
     let options = SocketOptions::default();
     match PlainListener::bind(&addresses, &options, armour, args.filter.read()?) {
         Ok(listener) => {
-            serve(listener, RoomConfig::default(), Seat::Host, &args.me, &args.armour).await
+            serve(listener, RoomConfig::default(), Seat::Host, &args.me, &args.armour, ending).await
         }
         Err(BindError::InUse(_)) => {
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
             let targets = address.resolve(None).await?;
-            take_part(targets, &options, &args.me, &args.armour).await.map_err(|e| match e {
-                Failure::Failed(e) => Failure::Failed(format!(
-                    "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
-                )),
-                other => other,
-            })
+            take_part(targets, &options, &args.me, &args.armour, ending).await.map_err(
+                |e| match e {
+                    Failure::Failed(e) => Failure::Failed(format!(
+                        "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
+                    )),
+                    other => other,
+                },
+            )
         }
         Err(e) => Err(e.into()),
     }
 }
 
-async fn run_host(args: &HostArgs) -> Result<(), Failure> {
+async fn run_host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let addresses = address.resolve_local(args.network.family()).await?;
@@ -78,7 +80,7 @@ async fn run_host(args: &HostArgs) -> Result<(), Failure> {
         burst: args.rate.saturating_mul(BURST_SECONDS),
     };
     let seat = if args.headless { Seat::Nobody } else { Seat::Host };
-    serve(listener, config, seat, &args.me, &args.armour).await
+    serve(listener, config, seat, &args.me, &args.armour, ending).await
 }
 
 /// Who sits at the server's own terminal.
@@ -95,6 +97,7 @@ async fn serve(
     seat: Seat,
     me: &MeArgs,
     armour: &ArmourArgs,
+    ending: &mut Ending,
 ) -> Result<(), Failure> {
     let local = listener.local_addr();
     note(&format!("listening on {local}"));
@@ -113,7 +116,7 @@ async fn serve(
     let mut complaints = Complaints::new(&me.talk);
     let show = |line: &str| show(&coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
-    let served = server::run(listener, config, host, show, dropped, end_wanted())
+    let served = server::run(listener, config, host, show, dropped, ending.wanted())
         .await
         .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
     tell_counts(&me.talk, &served.drops, None);
@@ -200,12 +203,12 @@ fn name(me: &MeArgs) -> Name {
     me.name.clone().or_else(user).unwrap_or_else(nobody)
 }
 
-async fn run_join(args: &JoinArgs) -> Result<(), Failure> {
+async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let family: Option<Family> = args.network.family();
     let targets = address.resolve(family).await?;
-    take_part(targets, &args.network.socket_options(), &args.me, &args.armour).await
+    take_part(targets, &args.network.socket_options(), &args.me, &args.armour, ending).await
 }
 
 async fn take_part(
@@ -213,6 +216,7 @@ async fn take_part(
     socket: &SocketOptions,
     me: &MeArgs,
     armour: &ArmourArgs,
+    ending: &mut Ending,
 ) -> Result<(), Failure> {
     let options = PeerOptions { socket: socket.clone(), bind: None };
     let peer = PlainPeer::new(targets, options, armour.read()?, Filter::new())?;
@@ -222,7 +226,7 @@ async fn take_part(
     let mut complaints = Complaints::new(&me.talk);
     let show = |line: &str| show(&coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
-    let parted = client::run(peer, name(me), lines, show, dropped, end_wanted()).await;
+    let parted = client::run(peer, name(me), lines, show, dropped, ending.wanted()).await;
     let parted = parted.map_err(|e| match e {
         ClientError::Send(e) => e.into(),
         other => Failure::failed(other),

@@ -32,7 +32,7 @@ use crate::{
     drops::{Complaints, tell_counts},
     exit::Failure,
     output::{Record, human_bytes, note, warn},
-    terminal::end_wanted,
+    terminal::Ending,
 };
 
 /// Payload that may wait to be written, in KiB. Beyond it we stop fetching, and the kernel's
@@ -42,7 +42,7 @@ const MAX_WAITING_KIB: usize = 64 * 1_024;
 /// How long to wait for output that nobody reads, once the end is wanted.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
-pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
     let mut listener = open(&args).await?;
     if !args.talk.quiet {
@@ -50,8 +50,8 @@ pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
     }
     note(&format!("listening on {}", listener.local_addr()));
     let mut writer = Writer::start(args.format);
-    let outcome = receive(&args, &mut listener, &mut writer).await;
-    let written = writer.finish().await;
+    let outcome = receive(&args, &mut listener, &mut writer, ending).await;
+    let written = writer.finish(ending).await;
     tell_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
     written?;
@@ -86,9 +86,9 @@ async fn receive(
     args: &ListenArgs,
     listener: &mut PlainListener,
     writer: &mut Writer,
+    ending: &mut Ending,
 ) -> Result<End, Failure> {
     let mut desk = Desk::new(args, listener);
-    let mut end_wanted = pin!(end_wanted());
     let mut time_up = pin!(async {
         match args.duration {
             Some(duration) => tokio::time::sleep(duration).await,
@@ -98,7 +98,7 @@ async fn receive(
     loop {
         let page = tokio::select! {
             biased;
-            () = &mut end_wanted => return Ok(End { heard: desk.heard, interrupted: true }),
+            () = ending.wanted() => return Ok(End { heard: desk.heard, interrupted: true }),
             () = &mut time_up => return Ok(End { heard: desk.heard, interrupted: false }),
             _ = &mut writer.gone => return Ok(End { heard: desk.heard, interrupted: true }),
             incoming = listener.recv() => desk.take(incoming?).await,
@@ -107,7 +107,7 @@ async fn receive(
         tokio::select! {
             biased;
             () = writer.write(page) => {}
-            () = &mut end_wanted => return Ok(End { heard: desk.heard, interrupted: true }),
+            () = ending.wanted() => return Ok(End { heard: desk.heard, interrupted: true }),
         }
         if done {
             return Ok(End { heard: desk.heard, interrupted: false });
@@ -163,7 +163,10 @@ impl<'a> Desk<'a> {
         if self.args.echo {
             let _ = self.sender.send(&received.payload, received.from).await;
         }
-        self.acknowledge(received.from).await;
+        // Two listeners that acknowledge each other's ACKs would never stop.
+        if received.payload.trim_ascii_end() != self.args.ack.ack_text.as_bytes() {
+            self.acknowledge(received.from).await;
+        }
         let until = self.args.until.as_deref();
         self.heard += 1;
         self.done = self.wanted == Some(self.heard)
@@ -267,7 +270,7 @@ impl Writer {
     }
 
     /// Waits until everything is written; not for ever where nobody reads it.
-    async fn finish(&mut self) -> Result<(), Failure> {
+    async fn finish(&mut self, ending: &mut Ending) -> Result<(), Failure> {
         self.pages = None;
         let Some(thread) = self.thread.take() else { return Ok(()) };
         let joined = tokio::task::spawn_blocking(move || thread.join());
@@ -276,7 +279,7 @@ impl Writer {
                 Ok(Ok(written)) => Ok(written?),
                 _ => Err(Failure::failed("the writer of standard output broke down")),
             },
-            () = async { end_wanted().await; tokio::time::sleep(LAST_WRITE).await } => {
+            () = async { ending.wanted().await; tokio::time::sleep(LAST_WRITE).await } => {
                 Err(Failure::failed("nobody reads the output; what was left is lost"))
             }
         }

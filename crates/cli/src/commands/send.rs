@@ -22,7 +22,7 @@ use crate::{
     drops::{Complaints, tell_counts},
     exit::Failure,
     output::{Record, note, warning},
-    terminal::{self, Lines, Show, end_wanted},
+    terminal::{self, Ending, Lines, Show},
 };
 
 /// Most that `--whole` reads, in bytes: enough to say how much too large it is.
@@ -31,14 +31,14 @@ const MAX_WHOLE: u64 = 16 << 20;
 /// Messages named when they were not sent; the rest is counted.
 const MAX_NAMED: usize = 5;
 
-pub(crate) async fn run(args: SendArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
     check_source(&args)?;
     let peer = open(&args).await?;
     let mut courier = Courier::new(&args, peer);
     let sent = tokio::select! {
         sent = send_all(&mut courier) => sent,
-        () = end_wanted() => courier.interrupted(),
+        () = ending.wanted() => courier.interrupted(),
     };
     tell_counts(&args.talk, courier.peer.drops(), None);
     sent

@@ -1,0 +1,245 @@
+//! `send --ack` to `listen --ack`: what arrives through a network that does its worst.
+
+use std::{net::UdpSocket, thread};
+
+use crate::support::{
+    Listener, address_of, dropped, folder, hear, heard_by_now, keys, listen,
+    process::{Ended, Process, hikyaku},
+    relay::{Harm, Relay},
+    run, send, stranger, texts,
+};
+
+const LINES: usize = 80;
+const SEEDS: [u64; 3] = [1, 20_260_101, 0xDEAD_BEEF];
+
+const LOSSY: Harm = Harm { lost: 30, repeated: 20, held: 20, altered: 0 };
+const ALTERING: Harm = Harm { lost: 20, repeated: 20, held: 20, altered: 10 };
+
+fn lines() -> Vec<String> {
+    (0..LINES).map(|n| format!("message {n} of {LINES}, 飛脚")).collect()
+}
+
+/// What came of sending all lines through a relay.
+struct Delivery {
+    sent: Ended,
+    listened: Ended,
+    done: Harm,
+}
+
+impl Delivery {
+    fn heard(&self) -> Vec<String> {
+        texts(self.listened.text())
+    }
+
+    /// What was heard, each text where it was heard first.
+    fn first_arrivals(&self) -> Vec<String> {
+        let mut firsts: Vec<String> = Vec::new();
+        for text in self.heard() {
+            if !firsts.contains(&text) {
+                firsts.push(text);
+            }
+        }
+        firsts
+    }
+}
+
+fn deliver(seed: u64, harm: Harm, send: &[&str], listen_with: &[&str]) -> Delivery {
+    let listener = listen(&[&["--ack", "--format", "json"], listen_with].concat());
+    let relay = Relay::start(listener.address, harm, seed);
+    let to = relay.address.to_string();
+    let options = ["send", "--plain", "--ack", "--timeout", "10ms", "--retries", "50"];
+    let sent = run(&[&options[..], send, &[&to]].concat(), lines().join("\n").as_bytes());
+    // What was acknowledged has been handed to the writer, so it is printed before the end.
+    let listened = listener.interrupt();
+    Delivery { sent, listened, done: relay.done() }
+}
+
+/// Runs a claim with each seed, at once: they mostly wait.
+fn with_each_seed(claim: impl Fn(u64) + Sync) {
+    thread::scope(|scope| {
+        for seed in SEEDS {
+            let claim = &claim;
+            scope.spawn(move || claim(seed));
+        }
+    });
+}
+
+#[test]
+fn every_line_arrives_and_first_arrivals_keep_their_order() {
+    with_each_seed(|seed| {
+        println!("seed {seed}");
+        let delivery = deliver(seed, LOSSY, &[], &[]);
+        assert_eq!(delivery.sent.code, Some(0), "seed {seed}: {:?}", delivery.sent);
+        assert_eq!(delivery.first_arrivals(), lines(), "seed {seed}");
+        let Harm { lost, repeated, held, .. } = delivery.done;
+        assert!(lost > 20 && repeated > 20 && held > 20, "{:?}", delivery.done);
+    });
+}
+
+#[test]
+fn every_line_s_tries_are_told() {
+    let delivery = deliver(7, LOSSY, &[], &[]);
+    let told: Vec<&str> =
+        delivery.sent.err.lines().filter(|line| line.contains("acknowledged by")).collect();
+    assert_eq!(told.len(), LINES, "{:?}", delivery.sent);
+    assert!(told[0].starts_with("message 1: acknowledged by 127.0.0.1:"), "{}", told[0]);
+    assert!(told.iter().any(|line| line.contains(" after 1 try, ")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains(" after 2 tries, ")), "{told:?}");
+}
+
+#[test]
+fn signed_lines_arrive_once_in_order_unaltered() {
+    let folder = folder();
+    let alice = keys::identity(folder.path(), "alice");
+    let bob = keys::identity(folder.path(), "bob");
+    let send = ["--sign", &alice.private, "--signed-by", &bob.public];
+    let listen = ["--sign", &bob.private, "--signed-by", &alice.public];
+    with_each_seed(|seed| {
+        println!("seed {seed}");
+        let delivery = deliver(seed, ALTERING, &send, &listen);
+        assert_eq!(delivery.sent.code, Some(0), "seed {seed}: {:?}", delivery.sent);
+        assert_eq!(delivery.heard(), lines(), "seed {seed}");
+        assert!(delivery.done.altered > 5, "{:?}", delivery.done);
+        let err = &delivery.listened.err;
+        assert!(dropped(err, "duplicate") > 20, "{err}");
+    });
+}
+
+#[test]
+fn encrypted_lines_arrive_unaltered_and_first_arrivals_keep_their_order() {
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    with_each_seed(|seed| {
+        println!("seed {seed}");
+        let delivery = deliver(seed, ALTERING, &["--fernet", &key], &["--fernet", &key]);
+        assert_eq!(delivery.sent.code, Some(0), "seed {seed}: {:?}", delivery.sent);
+        assert_eq!(delivery.first_arrivals(), lines(), "seed {seed}");
+        assert!(dropped(&delivery.listened.err, "undecryptable") > 5, "{:?}", delivery.done);
+    });
+}
+
+#[test]
+fn a_message_that_nobody_acknowledges_is_named_with_its_address_and_those_left() {
+    let silent = stranger();
+    let to = address_of(&silent);
+    let sent = send(&["--ack", "--timeout", "5ms", "--retries", "2", &to, "one", "two", "three"]);
+    assert_eq!(sent.code, Some(1));
+    assert_eq!(
+        sent.err.lines().last(),
+        Some(&*format!(
+            "hikyaku: message 1 \"one\": no acknowledgement from {to} after 3 tries; not sent: \
+             \"two\", \"three\""
+        )),
+    );
+    assert_eq!(heard_by_now(&silent), [b"one"; 3], "one try, two retries");
+}
+
+#[test]
+fn a_message_that_fails_later_is_named_by_its_number() {
+    let server = stranger();
+    let to = address_of(&server);
+    let answering = thread::spawn(move || {
+        let (first, from) = hear(&server);
+        server.send_to(b"ACK", from).expect("loopback takes it");
+        (server, first)
+    });
+    let sent = send(&["--ack", "--timeout", "10ms", "--retries", "1", &to, "one", "two", "three"]);
+    let (_server, first) = answering.join().expect("it answers");
+    assert_eq!((sent.code, first.as_slice()), (Some(1), b"one".as_slice()));
+    let last = sent.err.lines().last().unwrap_or_default();
+    assert!(last.contains("message 2 \"two\"") && last.ends_with("not sent: \"three\""), "{last}");
+}
+
+#[test]
+fn an_ack_that_comes_late_for_one_message_does_not_pass_for_the_next() {
+    let server = stranger();
+    let to = address_of(&server);
+    let answering = thread::spawn(move || {
+        let (_, first) = hear(&server);
+        server.send_to(b"ACK", first).expect("loopback takes it");
+        let (mut text, mut from) = hear(&server);
+        while text == b"one" {
+            (text, from) = hear(&server);
+        }
+        // The first message's acknowledgement comes once more; the second one's never comes.
+        server.send_to(b"ACK", first).expect("loopback takes it");
+        (server, first, from)
+    });
+    let sent = send(&["--ack", "--timeout", "50ms", "--retries", "1", &to, "one", "two"]);
+    let (_server, first, second) = answering.join().expect("it answers");
+    assert_ne!(first, second, "each message has a port of its own");
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+}
+
+#[test]
+fn only_the_text_asked_for_acknowledges() {
+    let server = stranger();
+    let to = address_of(&server);
+    let answering = thread::spawn(move || {
+        for text in [b"ACK".as_slice(), b"ok", b"OK\r\n"] {
+            let (_, from) = hear(&server);
+            server.send_to(text, from).expect("loopback takes it");
+        }
+        server
+    });
+    let ack = ["--ack", "--ack-text", "OK"];
+    let sent = send(&[&ack[..], &["--timeout", "10ms", "--retries", "50", &to, "x"]].concat());
+    answering.join().expect("it answers");
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let tries = sent.err.split(" after ").nth(1).and_then(|rest| rest.split(' ').next());
+    let tries: u32 = tries.and_then(|tries| tries.parse().ok()).expect("it tells its tries");
+    assert!(tries >= 3, "{}", sent.err);
+}
+
+#[test]
+fn a_listener_acknowledges_with_the_text_asked_for() {
+    let listener = listen(&["--ack", "--ack-text", "thanks"]);
+    let client = stranger();
+    client.send_to(b"x", listener.address).expect("loopback takes it");
+    assert_eq!(hear(&client), (b"thanks".to_vec(), listener.address));
+}
+
+#[test]
+fn an_acknowledgement_is_not_acknowledged() {
+    let listener = listen(&["--ack"]);
+    let client = stranger();
+    // Two listeners that did so would never stop.
+    for datagram in [b"ACK".as_slice(), b"ACK\n", b"ACK?"] {
+        client.send_to(datagram, listener.address).expect("loopback takes it");
+    }
+    assert_eq!(hear(&client).0, b"ACK");
+    let ended = listener.interrupt();
+    assert_eq!(ended.text().lines().count(), 3, "they are heard: {ended:?}");
+    assert!(heard_by_now(&client).is_empty());
+}
+
+#[test]
+fn a_listener_that_comes_late_is_reported_unreachable_then_reached() {
+    // A socket that talks to someone else keeps the port, and what we send there is refused.
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    taken.connect("127.0.0.1:9").expect("loopback is there");
+    let to = address_of(&taken);
+    let options = ["send", "--plain", "--ack", "--timeout", "20ms", "--retries", "50"];
+    let mut sender = Process::start(hikyaku(&[&options[..], &[&to, "hello"]].concat()));
+    sender.type_all(b"");
+    let warning = sender.err.line(|line| line.contains("unreachable"));
+    assert!(warning.starts_with("warning: ") && warning.contains(&to), "{warning}");
+
+    drop(taken);
+    let late = hikyaku(&["listen", "--plain", "--ack", "--format", "raw", &to]);
+    let listener = Listener::new(Process::start(late));
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert!(listener.interrupt().text().starts_with("hello"));
+}
+
+#[test]
+fn a_port_that_stays_unreachable_is_said_to_be() {
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    taken.connect("127.0.0.1:9").expect("loopback is there");
+    let to = address_of(&taken);
+    let sent = send(&["--ack", "--timeout", "5ms", "--retries", "2", &to, "hello"]);
+    assert_eq!(sent.code, Some(1));
+    let last = sent.err.lines().last().unwrap_or_default();
+    assert!(last.contains("port unreachable") && last.contains(&to), "{last}");
+}

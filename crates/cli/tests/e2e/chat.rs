@@ -1,0 +1,334 @@
+//! Chats: rooms of ours with our clients and others', and our client in others' rooms.
+
+use std::{io::ErrorKind, net::SocketAddr, thread, time::Duration};
+
+use crate::support::{
+    chat::{Plain, hosted, is_stamped, join, join_room, leaves_well, room},
+    dropped, folder, hear, heard_by_now, keys, run, stranger,
+};
+
+#[test]
+fn two_clients_hear_each_other_with_name_and_stamp() {
+    let room = room(&[]);
+    let mut ana = join_room(&room, "ana", &[]);
+    let mut ben = join_room(&room, "ben", &[]);
+    ana.out.line(|line| is_stamped(line, "* ben joined"));
+    ana.type_line("good evening, 飛脚");
+    ben.out.line(|line| is_stamped(line, "ana: good evening, 飛脚"));
+    ben.type_line("and to you");
+    ana.out.line(|line| is_stamped(line, "ben: and to you"));
+    leaves_well(ana);
+    ben.out.line(|line| is_stamped(line, "* ana left"));
+}
+
+#[test]
+fn one_s_own_lines_do_not_come_back() {
+    let room = room(&[]);
+    let ben = Plain::join(&room, "ben");
+    let mut ana = join_room(&room, "ana", &[]);
+    ana.type_line("mine");
+    ben.hears(|line| line.ends_with("ana: mine"));
+    ben.say("yours");
+    ana.out.line(|line| line.ends_with("ben: yours"));
+    assert!(!ana.out.text().contains("mine"), "{:?}", ana.out);
+}
+
+#[test]
+fn a_pipe_is_sent_whole_before_its_client_leaves() {
+    let room = room(&[]);
+    let ben = Plain::join(&room, "ben");
+    let mut ana = join(room.address, "ana", &[]);
+    ana.type_all(b"one\ntwo\nthree");
+    for text in ["one", "two", "three"] {
+        ben.hears(|line| is_stamped(line, &format!("ana: {text}")));
+    }
+    ben.hears(|line| is_stamped(line, "* ana left"));
+    assert_eq!(ana.end().code, Some(0));
+}
+
+#[test]
+fn a_client_that_knows_nothing_takes_part() {
+    let room = room(&[]);
+    let mut ana = join_room(&room, "ana", &[]);
+    let nc = stranger();
+    let address = nc.local_addr().expect("it is bound");
+    nc.send_to(b"hello from nc\n", room.address).expect("loopback takes it");
+    ana.out.line(|line| is_stamped(line, &format!("* {address} joined")));
+    ana.out.line(|line| is_stamped(line, &format!("{address}: hello from nc")));
+    ana.type_line("hello to nc");
+    let client = Plain(nc, room.address);
+    client.hears(|line| is_stamped(line, "ana: hello to nc"));
+}
+
+#[test]
+fn a_name_is_set_and_told_and_nobody_else_s() {
+    let room = room(&[]);
+    let ben = Plain::join(&room, "ben");
+    let eve = Plain::join(&room, "eve");
+    eve.say("/name Ben");
+    eve.hears(|line| line.contains("* name refused: Ben is taken"));
+    eve.say("/name adam");
+    ben.hears(|line| is_stamped(line, "* eve is now adam"));
+    eve.say("hi");
+    ben.hears(|line| is_stamped(line, "adam: hi"));
+}
+
+#[test]
+fn a_whisper_is_for_one_alone() {
+    let room = room(&[]);
+    let (ana, ben, eve) =
+        (Plain::join(&room, "ana"), Plain::join(&room, "ben"), Plain::join(&room, "eve"));
+    ana.say("/msg ben psst");
+    ben.hears(|line| is_stamped(line, "ana -> you: psst"));
+    ana.say("for all");
+    eve.hears(|line| {
+        assert!(!line.contains("psst"), "{line}");
+        line.ends_with("ana: for all")
+    });
+}
+
+#[test]
+fn who_lists_who_is_here() {
+    let room = room(&[]);
+    let ana = Plain::join(&room, "ana");
+    let _ben = Plain::join(&room, "ben");
+    ana.say("/who");
+    let line = ana.hears(|line| line.contains(" here: "));
+    assert!(line.contains("2 here: ") && line.contains("ana") && line.contains("ben"), "{line}");
+}
+
+#[test]
+fn a_line_cannot_fake_another() {
+    let room = room(&[]);
+    let ben = Plain::join(&room, "ben");
+    let ana = join_room(&room, "ana", &[]);
+    ben.say("hi\n[12:00:00] eve: forged\x1b[2J\u{202e}");
+    let shown = r"ben: hi\n[12:00:00] eve: forged\x1b[2J\u{202e}";
+    ana.out.line(|line| is_stamped(line, shown));
+}
+
+#[test]
+fn a_headless_host_ends_at_ctrl_c_and_says_so() {
+    let room = room(&[]);
+    let ana = Plain::join(&room, "ana");
+    let ended = room.interrupt();
+    assert_eq!((ended.code, ended.text()), (Some(0), ""));
+    ana.hears(|line| is_stamped(line, "* this chat is closing"));
+}
+
+#[test]
+fn ctrl_c_right_after_the_address_is_told_ends_a_room_cleanly() {
+    // A race, were it one; half of the tries would lose it.
+    for _ in 0..20 {
+        let ended = room(&[]).interrupt();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
+#[test]
+fn the_host_takes_part() {
+    let mut room = hosted(&[]);
+    let ben = Plain::join(&room, "ben");
+    room.process.out.line(|line| is_stamped(line, "* ben joined"));
+    room.process.type_line("welcome");
+    ben.hears(|line| is_stamped(line, "hana: welcome"));
+    ben.say("thanks");
+    room.process.out.line(|line| is_stamped(line, "ben: thanks"));
+}
+
+#[test]
+fn the_host_s_q_ends_the_room() {
+    let mut room = hosted(&[]);
+    let ben = Plain::join(&room, "ben");
+    room.process.type_line("q");
+    ben.hears(|line| is_stamped(line, "* this chat is closing"));
+    assert_eq!(room.process.end().code, Some(0));
+}
+
+#[test]
+fn the_end_of_the_host_s_input_ends_the_room_after_its_last_line() {
+    let mut room = hosted(&[]);
+    let ben = Plain::join(&room, "ben");
+    room.process.type_all(b"last words");
+    ben.hears(|line| is_stamped(line, "hana: last words"));
+    ben.hears(|line| is_stamped(line, "* this chat is closing"));
+    assert_eq!(room.process.end().code, Some(0));
+}
+
+#[test]
+fn a_host_says_how_others_join_and_that_nothing_is_secret() {
+    let mut room = hosted(&[]);
+    room.process.type_line("q");
+    let to = room.to();
+    let ended = room.process.end();
+    let join = format!("others join with: hikyaku chat join --plain {to}");
+    assert!(ended.err.lines().any(|line| line == join), "{}", ended.err);
+    let warnings: Vec<_> = ended.err.lines().filter(|line| line.starts_with("warning")).collect();
+    assert_eq!(warnings.len(), 1, "{}", ended.err);
+    for word in ["nobody is authenticated", "nothing is encrypted", "--fernet"] {
+        assert!(warnings[0].contains(word), "{}", warnings[0]);
+    }
+}
+
+#[test]
+fn the_silent_are_dropped_and_told_of() {
+    let room = room(&["--idle", "300ms"]);
+    let ben = Plain::join(&room, "ben");
+    let _silent = Plain::join(&room, "sam");
+    // Ben is alive: an empty datagram now and then, until he is told.
+    ben.0.set_read_timeout(Some(Duration::from_millis(50))).expect("it is a time");
+    let mut buffer = [0; 2_048];
+    let mut tries = 0;
+    loop {
+        match ben.0.recv(&mut buffer) {
+            Ok(len) if buffer[..len].ends_with(b"* sam left (silent for 300ms)") => return,
+            Ok(len) => assert!(!buffer[..len].ends_with(b"ben left (silent for 300ms)")),
+            Err(e) => assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&e.kind())),
+        }
+        ben.say("");
+        tries += 1;
+        assert!(tries < 1_000, "nobody is dropped");
+    }
+}
+
+#[test]
+fn a_full_room_takes_nobody_in() {
+    let room = room(&["--max-clients", "1"]);
+    let ana = Plain::join(&room, "ana");
+    let late = Plain(stranger(), room.address);
+    late.say("let me in");
+    late.hears(|line| is_stamped(line, "* this chat is full; try again later"));
+    ana.say("/who");
+    ana.hears(|line| is_stamped(line, "* 1 here: ana"));
+    assert!(heard_by_now(&ana.0).is_empty(), "a stranger's line is not passed on");
+}
+
+#[test]
+fn one_who_leaves_makes_room() {
+    let room = room(&["--max-clients", "1"]);
+    leaves_well(join_room(&room, "ana", &[]));
+    join_room(&room, "ben", &[]);
+}
+
+#[test]
+fn one_who_leaves_makes_room_at_once_for_a_client_that_asks_but_once() {
+    let room = room(&["--max-clients", "1"]);
+    Plain::join(&room, "ana").say("/quit");
+    let ben = Plain(stranger(), room.address);
+    ben.0.set_read_timeout(Some(Duration::from_secs(5))).expect("it is a time");
+    ben.say("/name ben");
+    ben.hears(|line| line.contains("you are ben;"));
+}
+
+#[test]
+fn who_is_too_fast_is_told_and_the_others_are_spared() {
+    let room = room(&["--rate", "1"]);
+    let (ana, ben) = (Plain::join(&room, "ana"), Plain::join(&room, "ben"));
+    for n in 0..100 {
+        ben.say(&format!("spam {n}"));
+    }
+    ben.hears(|line| line.contains("too fast"));
+    // A second's line and a burst of four, and perhaps some more while the test is held up.
+    let passed = heard_by_now(&ana.0).iter().filter(|line| contains(line, "spam")).count();
+    assert!((4..50).contains(&passed), "{passed} of 100");
+}
+
+fn contains(line: &[u8], word: &str) -> bool {
+    String::from_utf8_lossy(line).contains(word)
+}
+
+#[test]
+fn holders_of_the_key_chat_and_others_are_neither_heard_nor_answered() {
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    let room = room(&["--fernet", &key]);
+    let mut ana = join_room(&room, "ana", &["--fernet", &key]);
+    let ben = join_room(&room, "ben", &["--fernet", &key]);
+    let eve = stranger();
+    eve.send_to(b"let me in", room.address).expect("loopback takes it");
+    ana.type_line("a secret");
+    ben.out.line(|line| is_stamped(line, "ana: a secret"));
+    // The room takes datagrams in their order, and Eve's came before.
+    assert!(heard_by_now(&eve).is_empty());
+    assert!(!ben.out.text().contains("let me in"), "{:?}", ben.out);
+    assert_eq!(dropped(&room.interrupt().err, "undecryptable"), 1);
+}
+
+#[test]
+fn in_a_signed_room_names_come_from_the_keys() {
+    let folder = folder();
+    let alice = keys::identity(folder.path(), "alice");
+    let eve = keys::identity(folder.path(), "eve");
+    let host = keys::identity(folder.path(), "host");
+    let room = room(&["--signed-by", &alice.public, "--sign", &host.private]);
+    let options = ["--sign", &alice.private, "--signed-by", &host.public];
+    let ana = join(room.address, "queen", &options);
+    ana.out.line(|line| line.contains("you are alice;"));
+    let unknown = stranger();
+    let hello = keys::sealed(&keys::signing(&eve), b"/name alice", 0);
+    unknown.send_to(&hello, room.address).expect("loopback takes it");
+    leaves_well(ana);
+    assert!(heard_by_now(&unknown).is_empty());
+    assert_eq!(dropped(&room.interrupt().err, "unknown signer"), 1);
+}
+
+/// A beginner's server: passes each datagram on to all others it has heard of, until told to end.
+fn foreign_server() -> (SocketAddr, thread::JoinHandle<()>) {
+    let server = stranger();
+    let address = server.local_addr().expect("it is bound");
+    let serving = thread::spawn(move || {
+        let mut clients: Vec<SocketAddr> = Vec::new();
+        loop {
+            let (text, from) = hear(&server);
+            if text == b"end the server" {
+                return;
+            }
+            if !clients.contains(&from) {
+                clients.push(from);
+            }
+            for client in clients.iter().filter(|client| **client != from) {
+                server.send_to(&text, client).expect("loopback takes it");
+            }
+        }
+    });
+    (address, serving)
+}
+
+#[test]
+fn in_a_foreign_room_lines_carry_the_name() {
+    let (address, serving) = foreign_server();
+    let ben = Plain(stranger(), address);
+    ben.say("ben is here");
+    let mut ana = join(address, "ana", &[]);
+    ben.hears(|line| line == "/name ana");
+    ana.type_line("hello");
+    ben.hears(|line| line == "ana: hello");
+    ben.say("ben: hello yourself");
+    ana.out.line(|line| is_stamped(line, "ben: hello yourself"));
+    leaves_well(ana);
+    ben.hears(|line| line == "ana left");
+    ben.say("end the server");
+    serving.join().expect("it serves well");
+}
+
+#[test]
+fn where_nobody_listens_joining_fails() {
+    let taken = stranger();
+    taken.connect("127.0.0.1:9").expect("loopback is there");
+    let to = taken.local_addr().expect("it is bound").to_string();
+    let ended = run(&["chat", "join", "--plain", "--name", "ana", &to], b"hello\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    assert!(last.contains(&to) && last.contains("nothing is listening"), "{last}");
+}
+
+#[test]
+fn a_room_that_goes_away_is_noticed() {
+    let room = room(&[]);
+    let mut ana = join_room(&room, "ana", &[]);
+    room.interrupt();
+    ana.out.line(|line| is_stamped(line, "* this chat is closing"));
+    ana.type_line("anyone?");
+    ana.out.line(|line| line.contains("* the server is gone"));
+    leaves_well(ana);
+}

@@ -1,0 +1,19 @@
+//! The command from outside: what is typed, what it prints, how it ends.
+//!
+//! One program for all of it: it links once, and its tests share their tools. One file alone:
+//! `cargo test -p hikyaku-cli --test e2e ack::`.
+#![cfg(unix)]
+
+mod ack;
+mod armour;
+mod chat;
+mod filters;
+mod flood;
+mod formats;
+mod keys;
+mod multicast;
+mod readme;
+mod refusals;
+mod sending;
+mod stopping;
+mod support;

@@ -1,0 +1,165 @@
+//! When `listen` ends, and what it says then.
+
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use crate::support::{
+    DEADLINE, Listener, dropped, hear, heard_by_now, listen,
+    process::{Process, hikyaku},
+    run, send, stranger,
+};
+
+/// Standard error without the warning of a small receive buffer, which is the machine's matter.
+fn complaints(err: &str) -> Vec<&str> {
+    err.lines().filter(|line| !line.starts_with("warning: the kernel grants")).collect()
+}
+
+#[test]
+fn the_address_really_bound_is_told() {
+    let listener = listen(&[]);
+    assert_ne!(listener.address.port(), 0);
+    assert_eq!(listener.address.ip().to_string(), "127.0.0.1");
+}
+
+#[test]
+fn once_ends_after_one_datagram() {
+    let listener = listen(&["--once", "--format", "raw"]);
+    let client = stranger();
+    for text in ["one", "two", "three"] {
+        // The listener may have gone, and the system may say so.
+        let _ = client.send_to(text.as_bytes(), listener.address);
+    }
+    let ended = listener.process.end();
+    assert_eq!((ended.code, ended.text()), (Some(0), "one"));
+}
+
+#[test]
+fn count_ends_after_so_many_datagrams() {
+    let listener = listen(&["--count", "3", "--format", "raw"]);
+    assert_eq!(send(&["--count", "3", &listener.to(), "x"]).code, Some(0));
+    let ended = listener.process.end();
+    assert_eq!((ended.code, ended.text()), (Some(0), "xxx"));
+}
+
+#[test]
+fn dropped_datagrams_do_not_count() {
+    let listener = listen(&["--count", "1", "--format", "raw", "--deny", "127.0.0.2"]);
+    let denied = std::net::UdpSocket::bind("127.0.0.2:0").expect("all of 127/8 is loopback");
+    denied.send_to(b"denied", listener.address).expect("loopback takes it");
+    stranger().send_to(b"heard", listener.address).expect("loopback takes it");
+    let ended = listener.process.end();
+    assert_eq!((ended.code, ended.text()), (Some(0), "heard"));
+}
+
+#[test]
+fn for_ends_when_its_time_is_up() {
+    let listener = listen(&["--for", "100ms"]);
+    assert_eq!(listener.process.end().code, Some(0));
+}
+
+#[test]
+fn for_without_the_count_asked_for_fails() {
+    let ended = listen(&["--for", "100ms", "--count", "2"]).process.end();
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.err.lines().last(), Some("hikyaku: 0 of 2 datagrams came in time"));
+}
+
+#[test]
+fn until_ends_at_exactly_that_text() {
+    let listener = listen(&["--until", "end", "--format", "raw"]);
+    assert_eq!(send(&[&listener.to(), "ending", "END", "end", "after"]).code, Some(0));
+    let ended = listener.process.end();
+    assert_eq!((ended.code, ended.text()), (Some(0), "endingENDend"));
+}
+
+#[test]
+fn no_datagram_ends_a_listener_unasked() {
+    let listener = listen(&["--format", "raw"]);
+    assert_eq!(send(&[&listener.to(), "q", "quit", "exit", "\u{4}", "", "x\n"]).code, Some(0));
+    listener.process.out.line(|line| line.ends_with('x'));
+    assert!(!listener.process.ends_within(Duration::ZERO));
+}
+
+#[test]
+fn echo_answers_each_datagram_with_itself() {
+    let listener = listen(&["--echo"]);
+    let client = stranger();
+    for payload in [b"one".as_slice(), b"", b"\xff\x00"] {
+        client.send_to(payload, listener.address).expect("loopback takes it");
+        assert_eq!(hear(&client), (payload.to_vec(), listener.address));
+    }
+}
+
+#[test]
+fn without_ack_or_echo_nothing_is_answered() {
+    let listener = listen(&["--format", "raw"]);
+    let client = stranger();
+    client.send_to(b"x\n", listener.address).expect("loopback takes it");
+    listener.process.out.line(|line| line == "x");
+    assert!(heard_by_now(&client).is_empty());
+}
+
+#[test]
+fn ctrl_c_ends_it_cleanly_with_what_was_heard_and_dropped() {
+    let listener = listen(&["--format", "raw", "--deny", "127.0.0.2"]);
+    let denied = std::net::UdpSocket::bind("127.0.0.2:0").expect("all of 127/8 is loopback");
+    denied.send_to(b"a", listener.address).expect("loopback takes it");
+    denied.send_to(b"b", listener.address).expect("loopback takes it");
+    stranger().send_to(b"heard\n", listener.address).expect("loopback takes it");
+    listener.process.out.line(|line| line == "heard");
+    let ended = listener.interrupt();
+    assert_eq!((ended.code, ended.text()), (Some(0), "heard\n"));
+    assert_eq!(dropped(&ended.err, "filtered"), 2, "{}", ended.err);
+}
+
+#[test]
+fn ctrl_c_right_after_the_address_is_told_ends_it_cleanly() {
+    // A race, were it one; half of the tries would lose it.
+    for _ in 0..20 {
+        let ended = listen(&[]).interrupt();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_says_nothing_where_nothing_was_dropped() {
+    let listener = listen(&["--format", "raw"]);
+    stranger().send_to(b"heard\n", listener.address).expect("loopback takes it");
+    listener.process.out.line(|line| line == "heard");
+    let ended = listener.interrupt();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(complaints(&ended.err).len(), 1, "{}", ended.err);
+}
+
+#[test]
+fn a_reader_who_goes_away_ends_it_quietly() {
+    let mut head = Command::new("head");
+    let mut head = head.arg("-1").stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let reader = head.as_mut().expect("every system has head");
+    let pipe = reader.stdin.take().expect("it is piped");
+    let mut command = hikyaku(&["listen", "--plain", "127.0.0.1:0"]);
+    command.stdout(pipe);
+    let listener = Listener::new(Process::start_with_output_elsewhere(command));
+    // Until it notices; a write to a pipe without a reader is how it does.
+    let client = stranger();
+    let mut told = 0;
+    while !listener.process.ends_within(Duration::from_millis(20)) {
+        let _ = client.send_to(b"is anyone there?", listener.address);
+        told += 1;
+        assert!(told < 50 * DEADLINE.as_secs(), "{:?}", listener.process);
+    }
+    let ended = listener.process.end();
+    reader.wait().expect("a child of ours can be waited for");
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(complaints(&ended.err).len(), 1, "{}", ended.err);
+}
+
+#[test]
+fn two_listeners_cannot_have_one_port() {
+    let listener = listen(&[]);
+    let second = run(&["listen", "--plain", &listener.to()], b"");
+    assert_eq!(second.code, Some(1));
+    assert!(second.err.contains(&listener.to()) && second.err.contains("taken"), "{}", second.err);
+}

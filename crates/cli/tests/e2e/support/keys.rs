@@ -1,0 +1,75 @@
+//! Keys for the tests, made by the command, and the armour that the library makes of them.
+
+use std::{fs, path::Path, time::Duration};
+
+use hikyaku::{
+    identity::{Identity, KeyFile, SharedKey},
+    plain::{Armour, Open, Seal},
+    signers::AuthorizedKeys,
+};
+
+use super::{file_in, run};
+
+/// An identity: the file to sign with, the file to verify by, what it is called.
+pub(crate) struct Pair {
+    pub(crate) private: String,
+    pub(crate) public: String,
+    pub(crate) fingerprint: String,
+}
+
+/// Makes an identity; its `.pub` file does as a file of authorized keys.
+#[track_caller]
+pub(crate) fn identity(folder: &Path, name: &str) -> Pair {
+    let private = file_in(folder, name);
+    let made = run(&["keygen", "-C", name, &private], b"");
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let fingerprint = made.text().lines().find(|line| line.starts_with("SHA256:"));
+    let fingerprint = fingerprint.expect("keygen prints the fingerprint").to_owned();
+    Pair { public: format!("{private}.pub"), private, fingerprint }
+}
+
+/// Makes a shared key.
+#[track_caller]
+pub(crate) fn shared(folder: &Path, name: &str) -> String {
+    let file = file_in(folder, name);
+    let made = run(&["keygen", "--shared", &file], b"");
+    assert_eq!(made.code, Some(0), "{made:?}");
+    file
+}
+
+/// What a shared key makes and opens.
+#[track_caller]
+pub(crate) fn fernet(file: &str) -> (Seal, Open) {
+    let text = fs::read_to_string(file).expect("the key file is there");
+    let key = SharedKey::parse(&text).expect("keygen makes shared keys");
+    Armour::new().shared_key(&key, None).split()
+}
+
+/// What an identity signs.
+#[track_caller]
+pub(crate) fn signing(pair: &Pair) -> Seal {
+    match Identity::read(pair.private.as_ref()) {
+        Ok(KeyFile::Open(identity)) => Armour::new().sign(identity).split().0,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What opens what an identity signed.
+#[track_caller]
+pub(crate) fn verifying(pair: &Pair) -> Open {
+    let (signers, _) = AuthorizedKeys::read(pair.public.as_ref()).expect("it is a public key");
+    Armour::new().signed_by(signers, Duration::from_secs(60)).split().1
+}
+
+/// A datagram made by `seal` so many seconds ago.
+pub(crate) fn sealed(seal: &Seal, payload: &[u8], seconds_ago: i64) -> Vec<u8> {
+    let then = hikyaku::clock::wall() - jiff::SignedDuration::from_secs(seconds_ago);
+    seal.seal(payload, then).expect("the system has randomness").into_owned()
+}
+
+/// What is in a datagram; a panic where `open` refuses it.
+#[track_caller]
+pub(crate) fn opened(open: &mut Open, datagram: &[u8]) -> Vec<u8> {
+    let opened = open.open(datagram, hikyaku::clock::wall());
+    opened.expect("it is one of ours").payload.into_owned()
+}

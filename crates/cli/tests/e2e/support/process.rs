@@ -1,0 +1,201 @@
+//! A running command: killed when dropped, read as it speaks.
+
+use std::{
+    fmt,
+    io::{Read, Write as _},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::DEADLINE;
+
+/// The command under test with these arguments.
+pub(crate) fn hikyaku(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hikyaku"));
+    command.args(args);
+    command
+}
+
+/// How it ended, and all it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// Standard output.
+    pub(crate) out: Vec<u8>,
+    /// Standard error.
+    pub(crate) err: String,
+}
+
+impl Ended {
+    /// Standard output as text.
+    #[track_caller]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.out).expect("the output is text")
+    }
+}
+
+/// A running command.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    pub(crate) out: Stream,
+    pub(crate) err: Stream,
+}
+
+impl Process {
+    /// Starts it with its three standard streams in our hands.
+    #[track_caller]
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
+        Self::start_with_output_elsewhere(command)
+    }
+
+    /// Starts it with standard output where the command already sends it, such as a file.
+    #[track_caller]
+    pub(crate) fn start_with_output_elsewhere(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let input = child.stdin.take();
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        Self { child, input, out: Stream::of(out), err: Stream::of(err) }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Types a line.
+    #[track_caller]
+    pub(crate) fn type_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("its input is still open");
+        let typed = input.write_all(format!("{line}\n").as_bytes());
+        typed.unwrap_or_else(|e| panic!("cannot type {line:?}: {e}: {:?}", self.err));
+    }
+
+    /// Types all of `text` and ends the input. Whoever has ended already need not read it.
+    pub(crate) fn type_all(&mut self, text: &[u8]) {
+        let _ = self.input.take().expect("its input is still open").write_all(text);
+    }
+
+    /// Ctrl-C.
+    #[track_caller]
+    pub(crate) fn interrupt(&self) {
+        // The shell's own kill: not every small system has one as a program.
+        let mut kill = Command::new("sh");
+        let killed = kill.args(["-c", "kill -INT $0", &self.id().to_string()]).status();
+        assert!(killed.expect("there is a shell").success(), "it has ended: {:?}", self.err);
+    }
+
+    /// Whether it ends within `time`.
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        self.out.ended_by(until) && self.err.ended_by(until)
+    }
+
+    /// Waits for its end. A program has ended when it can say nothing more.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        assert!(self.ends_within(DEADLINE), "it does not end: {self:?}");
+        let status = self.child.wait().expect("a child of ours can be waited for");
+        Ended { code: status.code(), out: self.out.bytes(), err: self.err.text() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already, which is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a running command has said on one of its streams.
+pub(crate) struct Stream(Arc<Heard>);
+
+#[derive(Default)]
+struct Heard {
+    said: Mutex<Said>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Said {
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+impl Stream {
+    fn of(source: Option<impl Read + Send + 'static>) -> Self {
+        let heard = Arc::<Heard>::default();
+        let teller = Arc::clone(&heard);
+        thread::spawn(move || {
+            let mut buffer = [0; 65_536];
+            let mut source = source;
+            while let Some(Ok(len @ 1..)) = source.as_mut().map(|s| s.read(&mut buffer)) {
+                teller.lock().bytes.extend_from_slice(&buffer[..len]);
+                teller.more.notify_all();
+            }
+            teller.lock().ended = true;
+            teller.more.notify_all();
+        });
+        Self(heard)
+    }
+
+    /// Waits for a whole line that is as wanted, said before or from now on.
+    #[track_caller]
+    pub(crate) fn line(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let found = self.wait(|lines| lines.iter().find(|line| wanted(line)).cloned());
+        found.unwrap_or_else(|| panic!("no such line: {self:?}"))
+    }
+
+    /// All it has said so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().bytes).into_owned()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().bytes.clone()
+    }
+
+    fn wait<T>(&self, mut answer: impl FnMut(&[String]) -> Option<T>) -> Option<T> {
+        self.0.wait(Instant::now() + DEADLINE, |said| {
+            let len = said.bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+            let text = String::from_utf8_lossy(&said.bytes[..len]);
+            let found = answer(&text.lines().map(str::to_owned).collect::<Vec<_>>());
+            if found.is_none() && said.ended { Some(None) } else { found.map(Some) }
+        })?
+    }
+
+    fn ended_by(&self, until: Instant) -> bool {
+        self.0.wait(until, |said| said.ended.then_some(())).is_some()
+    }
+}
+
+impl Heard {
+    fn wait<T>(&self, until: Instant, mut answer: impl FnMut(&Said) -> Option<T>) -> Option<T> {
+        let mut said = self.lock();
+        loop {
+            if let Some(answer) = answer(&said) {
+                return Some(answer);
+            }
+            let left = until.checked_duration_since(Instant::now())?;
+            let waited = self.more.wait_timeout(said, left);
+            said = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{}", self.text())
+    }
+}

@@ -1,0 +1,195 @@
+//! A hostile network in a thread: it loses, repeats, holds back and alters what it carries.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{net::UdpSocket, sync::oneshot, task, time};
+
+/// Longest that a datagram is held back, in ms: several of the waits of the tests' senders.
+const MAX_HOLD: u64 = 30;
+
+/// Losses in a row, one way on one route. A sender waits twice as long after each, so without
+/// this bound a run would now and then take minutes.
+const MAX_LOST_IN_A_ROW: u32 = 3;
+
+/// Clients served at once; the oldest is forgotten.
+const MAX_ROUTES: usize = 32;
+
+/// What befalls datagrams, in per cent; or how often it did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Harm {
+    pub(crate) lost: u64,
+    pub(crate) repeated: u64,
+    pub(crate) held: u64,
+    pub(crate) altered: u64,
+}
+
+/// Carries datagrams between many clients and one server, with an address of its own for each
+/// client, as a home router does.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    fate: Arc<Mutex<Fate>>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Relay {
+    /// Starts it. The seed decides what befalls each datagram, in the order they come.
+    pub(crate) fn start(server: SocketAddr, harm: Harm, seed: u64) -> Self {
+        let fate = Arc::new(Mutex::new(Fate { random: seed, harm, done: Harm::default() }));
+        let (stop, stopped) = oneshot::channel();
+        let front = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+        front.set_nonblocking(true).expect("a socket can be");
+        let address = front.local_addr().expect("it is bound");
+        let shared = Arc::clone(&fate);
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("the system gives a poller").block_on(async {
+                let front = UdpSocket::from_std(front).expect("it does not block");
+                tokio::select! {
+                    () = carry(Arc::new(front), server, shared) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { address, fate, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// What it has done so far.
+    pub(crate) fn done(&self) -> Harm {
+        self.fate.lock().unwrap_or_else(PoisonError::into_inner).done
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Dropping the sender stops it; a panic of its own has been printed.
+        drop(self.stop.take());
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+struct Route {
+    client: SocketAddr,
+    back: Arc<UdpSocket>,
+    lost_in_a_row: u32,
+    answers: task::JoinHandle<()>,
+}
+
+async fn carry(front: Arc<UdpSocket>, server: SocketAddr, fate: Arc<Mutex<Fate>>) {
+    let mut routes: VecDeque<Route> = VecDeque::new();
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let (len, client) = front.recv_from(&mut buffer).await.expect("it is not connected");
+        if !routes.iter().any(|route| route.client == client) {
+            routes.push_back(open(&front, client, server, &fate).await);
+        }
+        if routes.len() > MAX_ROUTES {
+            routes.pop_front().expect("there are many").answers.abort();
+        }
+        let route = routes.iter_mut().find(|route| route.client == client);
+        let Route { back, lost_in_a_row, .. } = route.expect("it is the newest or was there");
+        for (wait, copy) in decide(&fate, &buffer[..len], lost_in_a_row) {
+            let back = Arc::clone(back);
+            tokio::spawn(async move {
+                time::sleep(wait).await;
+                // A port that is not there yet is no fault of the network's.
+                let _ = back.send(&copy).await;
+            });
+        }
+    }
+}
+
+async fn open(
+    front: &Arc<UdpSocket>,
+    client: SocketAddr,
+    server: SocketAddr,
+    fate: &Arc<Mutex<Fate>>,
+) -> Route {
+    let back = UdpSocket::bind("127.0.0.1:0").await.expect("a port is free");
+    back.connect(server).await.expect("loopback is there");
+    let back = Arc::new(back);
+    let answers = tokio::spawn(answer(Arc::clone(front), Arc::clone(&back), client, fate.clone()));
+    Route { client, back, lost_in_a_row: 0, answers }
+}
+
+async fn answer(
+    front: Arc<UdpSocket>,
+    back: Arc<UdpSocket>,
+    client: SocketAddr,
+    fate: Arc<Mutex<Fate>>,
+) {
+    let mut buffer = vec![0; 65_536];
+    let mut lost_in_a_row = 0;
+    loop {
+        let Ok(len) = back.recv(&mut buffer).await else { continue };
+        for (wait, copy) in decide(&fate, &buffer[..len], &mut lost_in_a_row) {
+            let front = Arc::clone(&front);
+            tokio::spawn(async move {
+                time::sleep(wait).await;
+                let _ = front.send_to(&copy, client).await;
+            });
+        }
+    }
+}
+
+fn decide(fate: &Mutex<Fate>, datagram: &[u8], lost: &mut u32) -> Vec<(Duration, Vec<u8>)> {
+    fate.lock().unwrap_or_else(PoisonError::into_inner).decide(datagram, lost)
+}
+
+#[derive(Debug)]
+struct Fate {
+    random: u64,
+    harm: Harm,
+    done: Harm,
+}
+
+impl Fate {
+    /// The copies of a datagram that come through, and when.
+    fn decide(&mut self, datagram: &[u8], lost_in_a_row: &mut u32) -> Vec<(Duration, Vec<u8>)> {
+        let may_lose = *lost_in_a_row < MAX_LOST_IN_A_ROW;
+        let repeated = self.happens(self.harm.repeated);
+        self.done.repeated += u64::from(repeated);
+        let mut copies = Vec::new();
+        let mut whole = false;
+        for _ in 0..1 + u32::from(repeated) {
+            if may_lose && self.happens(self.harm.lost) {
+                self.done.lost += 1;
+                continue;
+            }
+            let mut copy = datagram.to_vec();
+            if may_lose && !copy.is_empty() && self.happens(self.harm.altered) {
+                self.done.altered += 1;
+                let bit = usize::try_from(self.next()).expect("64 bits") % (8 * copy.len());
+                copy[bit / 8] ^= 1 << (bit % 8);
+            } else {
+                whole = true;
+            }
+            let held = self.happens(self.harm.held);
+            self.done.held += u64::from(held);
+            let wait = if held { 1 + self.next() % MAX_HOLD } else { 0 };
+            copies.push((Duration::from_millis(wait), copy));
+        }
+        *lost_in_a_row = if whole { 0 } else { *lost_in_a_row + 1 };
+        copies
+    }
+
+    fn happens(&mut self, per_cent: u64) -> bool {
+        self.next() % 100 < per_cent
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014).
+    fn next(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
