@@ -14,7 +14,7 @@ use crate::{
     plain::{strip_stamp, trim_end},
     rate::{Bucket, Rate},
     room::{GREETING, NAME_REFUSED},
-    sanitize::sanitize_bytes,
+    sanitize::{collapse_blanks, sanitize_bytes},
     time::Time,
 };
 
@@ -161,7 +161,7 @@ impl App {
 
     /// Takes in a datagram from the server.
     pub fn handle_datagram(&mut self, datagram: &[u8]) {
-        let text = sanitize_bytes(trim_end(datagram));
+        let text = collapse_blanks(sanitize_bytes(trim_end(datagram)));
         self.refused = false;
         if text.is_empty() {
             return;
@@ -240,6 +240,10 @@ impl App {
             let line = self.waiting.pop_front()?;
             let wish = line.strip_prefix("/name ").map(Name::parse);
             if self.server == Server::Hikyaku {
+                if strip_stamp(&line).is_some() {
+                    self.notice("not sent: a line with a time stamp in front is a room's own");
+                    continue;
+                }
                 // Remembered for a room that forgets us, as it does when it starts again.
                 if let Some(Ok(name)) = wish {
                     self.name = name;
@@ -581,6 +585,25 @@ mod tests {
         let mut app = in_room();
         app.handle_datagram(b"bob: \x1b[2J\xff\nforged");
         assert_eq!(outputs(&mut app, 0), ["bob: \\x1b[2J\\xff\\nforged"]);
+    }
+
+    #[test]
+    fn no_row_is_filled_with_blanks() {
+        let mut app = in_room();
+        let datagram = format!("bob: hi{}[12:00:00] eve: hi", " ".repeat(70));
+        app.handle_datagram(datagram.as_bytes());
+        assert_eq!(outputs(&mut app, 0), ["bob: hi [12:00:00] eve: hi"]);
+    }
+
+    #[test]
+    fn what_no_room_would_pass_on_is_said_here() {
+        for (mut app, expected) in [
+            (in_room(), "* not sent: a line with a time stamp in front is a room's own"),
+            (in_foreign_chat(), ">alice: [12:00:00] bob: hi"),
+        ] {
+            app.handle_line("[12:00:00] bob: hi").unwrap();
+            assert_eq!(outputs(&mut app, 2_000), [expected]);
+        }
     }
 
     #[test]

@@ -33,6 +33,18 @@ pub enum Line {
     Notice(String),
 }
 
+impl Line {
+    /// Bytes of words and name; what a form adds to them is not counted.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Said { name, text }
+            | Self::Whisper { name, text }
+            | Self::Whispered { to: name, text } => name.len() + text.len(),
+            Self::Notice(text) => text.len(),
+        }
+    }
+}
+
 /// `text`, cut to about `limit` bytes with a visible mark, for a notice that quotes it.
 pub(crate) fn quote(text: &str, limit: usize) -> String {
     if text.len() <= limit {

@@ -3,8 +3,9 @@
 //! In: joins, names, signs of life. Out: members, deadlines, rolls. Never: speaks to anyone.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fmt::Display,
+    net::{IpAddr, Ipv6Addr},
     sync::Arc,
 };
 
@@ -14,6 +15,15 @@ use crate::{
     time::Time,
 };
 
+/// What tells a room's members apart. Its `Display` is what someone without a name is called,
+/// and must not be a valid [`Name`] except for the host's.
+pub trait Peer: Copy + Ord + Display {
+    /// The address that what this peer is sent goes to, when all that vouches for it is that a
+    /// datagram came from there. `None` for a peer who has proved who or where they are: they may
+    /// share an address with any number of others.
+    fn network(&self) -> Option<IpAddr>;
+}
+
 /// One member of a room.
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -22,7 +32,7 @@ pub(crate) struct Member {
     /// What this member may still send.
     pub(crate) bucket: Bucket,
     /// Whether the member knows that lines are being dropped.
-    pub(crate) told_too_fast: bool,
+    pub(crate) told_dropped: bool,
     /// When silence ends the membership; the host's never does.
     idle_at: Option<Time>,
 }
@@ -31,17 +41,24 @@ pub(crate) struct Member {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Taken;
 
-/// All members of a room. The three maps always hold the same members.
+/// All members of a room. The first three maps always hold the same members.
 #[derive(Debug)]
 pub(crate) struct Members<P> {
     by_peer: BTreeMap<P, Member>,
     by_likeness: BTreeMap<String, P>,
     by_idle_at: BTreeSet<(Time, P)>,
+    /// How many members each site has; those without members are not in it.
+    by_site: BTreeMap<IpAddr, usize>,
 }
 
-impl<P: Copy + Ord + Display> Members<P> {
+impl<P: Peer> Members<P> {
     pub(crate) fn new() -> Self {
-        Self { by_peer: BTreeMap::new(), by_likeness: BTreeMap::new(), by_idle_at: BTreeSet::new() }
+        Self {
+            by_peer: BTreeMap::new(),
+            by_likeness: BTreeMap::new(),
+            by_idle_at: BTreeSet::new(),
+            by_site: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -54,6 +71,11 @@ impl<P: Copy + Ord + Display> Members<P> {
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = P> + '_ {
         self.by_peer.keys().copied()
+    }
+
+    /// How many members are at the site of `peer`, as far as it counts.
+    pub(crate) fn neighbours(&self, peer: P) -> usize {
+        site(peer).and_then(|site| self.by_site.get(&site)).copied().unwrap_or(0)
     }
 
     pub(crate) fn get_mut(&mut self, peer: P) -> Option<&mut Member> {
@@ -76,8 +98,11 @@ impl<P: Copy + Ord + Display> Members<P> {
         if let Some(idle_at) = idle_at {
             self.by_idle_at.insert((idle_at, peer));
         }
+        if let Some(site) = site(peer) {
+            *self.by_site.entry(site).or_default() += 1;
+        }
         let bucket = Bucket::default();
-        self.by_peer.insert(peer, Member { shown, bucket, told_too_fast: false, idle_at });
+        self.by_peer.insert(peer, Member { shown, bucket, told_dropped: false, idle_at });
     }
 
     /// Removes a member and says how it was shown.
@@ -85,6 +110,13 @@ impl<P: Copy + Ord + Display> Members<P> {
         let member = self.by_peer.remove(&peer)?;
         if let Some(idle_at) = member.idle_at {
             self.by_idle_at.remove(&(idle_at, peer));
+        }
+        if let Some(Entry::Occupied(mut members)) = site(peer).map(|site| self.by_site.entry(site))
+        {
+            *members.get_mut() -= 1;
+            if *members.get() == 0 {
+                members.remove();
+            }
         }
         self.forget_likeness(peer, &member.shown);
         Some(member.shown)
@@ -165,11 +197,33 @@ impl<P: Copy + Ord + Display> Members<P> {
     }
 }
 
+/// What counts as one place: an IPv4 address, or an IPv6 /64, all of whose addresses one machine
+/// may use (RFC 4291 section 2.5.4, RFC 8981). Loopback does not count.
+fn site(peer: impl Peer) -> Option<IpAddr> {
+    match peer.network()?.to_canonical() {
+        ip if ip.is_loopback() => None,
+        IpAddr::V4(ip) => Some(ip.into()),
+        IpAddr::V6(ip) => Some(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{net::SocketAddr, time::Duration};
 
     use super::*;
+
+    impl Peer for usize {
+        fn network(&self) -> Option<IpAddr> {
+            None
+        }
+    }
+
+    impl Peer for SocketAddr {
+        fn network(&self) -> Option<IpAddr> {
+            Some(self.ip())
+        }
+    }
 
     fn room_of(names: &[&str]) -> Members<usize> {
         let mut members = Members::new();
@@ -233,5 +287,41 @@ mod tests {
         members.remove(0);
         assert_eq!((members.len(), members.next_idle_at()), (0, None));
         assert_eq!(members.find_addressee("alice hi", 128), None);
+    }
+
+    /// How many of those who come from `first` are counted at the site of `second`.
+    fn neighbours(first: &str, second: &str) -> usize {
+        let mut members = Members::new();
+        members.insert(first.parse::<SocketAddr>().unwrap(), None);
+        members.neighbours(second.parse().unwrap())
+    }
+
+    #[test]
+    fn an_ipv4_address_is_a_site_however_it_is_written() {
+        assert_eq!(neighbours("10.0.0.1:1", "10.0.0.1:2"), 1);
+        assert_eq!(neighbours("10.0.0.1:1", "[::ffff:10.0.0.1]:2"), 1);
+        assert_eq!(neighbours("10.0.0.1:1", "10.0.0.2:1"), 0);
+    }
+
+    #[test]
+    fn sixty_four_bits_of_an_ipv6_address_are_a_site() {
+        assert_eq!(neighbours("[2001:db8::1]:1", "[2001:db8::ffff:2]:1"), 1);
+        assert_eq!(neighbours("[2001:db8::1]:1", "[2001:db8:0:1::1]:1"), 0);
+    }
+
+    #[test]
+    fn loopback_is_no_site() {
+        for ip in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(neighbours(ip, ip), 0, "{ip}");
+        }
+    }
+
+    #[test]
+    fn who_leaves_a_site_no_longer_counts_there() {
+        let mut members = Members::new();
+        let peer: SocketAddr = "10.0.0.1:1".parse().unwrap();
+        members.insert(peer, None);
+        members.remove(peer);
+        assert!(members.by_site.is_empty());
     }
 }

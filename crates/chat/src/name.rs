@@ -8,12 +8,15 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN},
-    sanitize::is_safe,
+    sanitize::{is_blank, is_safe, is_shapeless},
 };
 
 /// A name that may be shown before a line: 1 to 32 columns, no control or bidirectional
-/// characters, nothing that could be taken for an address, a time stamp, a notice or a private
-/// message.
+/// characters, nothing that could be taken for an address, a time stamp, a notice, a private
+/// message or the end of a name in a list.
+///
+/// Letters of one script that look like another's (a Cyrillic `а` for a Latin `a`) pass: what
+/// looks alike is the font's doing. Who must know whom they talk to asks for signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Arc<str>);
 
@@ -30,8 +33,8 @@ pub enum NameError {
     /// It holds a control, bidirectional or invisible character, or was not UTF-8.
     #[error("it holds a character that cannot be seen or is not UTF-8")]
     Unseen,
-    /// It holds what marks an address, a time stamp or a private message.
-    #[error("`:`, `[`, `]` and `->` cannot be part of it")]
+    /// It holds what marks an address, a time stamp, a private message or a list.
+    #[error("`:`, `,`, `;`, `[`, `]` and `->` cannot be part of it")]
     Mark,
     /// It begins as commands and notices begin.
     #[error("it cannot begin with `/` or `*`")]
@@ -52,13 +55,13 @@ impl Name {
             return Err(NameError::TooLong);
         }
         let name = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if name.chars().all(is_blank) {
+        if name.chars().all(|c| is_blank(c) || is_shapeless(c)) {
             return Err(NameError::Empty);
         }
         if name.width() > MAX_NAME_COLUMNS || name.len() > MAX_NAME_LEN {
             return Err(NameError::TooLong);
         }
-        if name.contains([':', '[', ']']) || name.contains("->") {
+        if name.contains([':', ',', ';', '[', ']']) || name.contains("->") {
             return Err(NameError::Mark);
         }
         if name.starts_with(['/', '*']) {
@@ -89,18 +92,6 @@ impl fmt::Display for Name {
 /// characters without a shape of their own make a difference.
 pub(crate) fn likeness(name: &str) -> String {
     name.chars().filter(|c| !is_shapeless(*c)).flat_map(char::to_lowercase).collect()
-}
-
-fn is_blank(character: char) -> bool {
-    // U+2800 is a Braille cell without dots.
-    character.is_whitespace() || character == '\u{2800}' || is_shapeless(character)
-}
-
-/// Joiners and variation selectors: safe in a text, but alone or added they show nothing.
-fn is_shapeless(character: char) -> bool {
-    matches!(character,
-        '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180d}' | '\u{180f}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
 #[cfg(test)]
@@ -146,6 +137,13 @@ mod tests {
     #[test]
     fn no_name_looks_like_an_address_a_stamp_or_a_private_message() {
         for text in ["1.2.3.4:5", "[::1", "1]", "bob -> you"] {
+            assert_eq!(refusal(text), NameError::Mark, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_name_looks_like_several() {
+        for text in ["alice, bob", "alice; here: bob"] {
             assert_eq!(refusal(text), NameError::Mark, "{text:?}");
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     limits::MAX_LINE_LEN,
     line::Line,
     room::{Action, Question},
-    sanitize::{sanitize, sanitize_bytes},
+    sanitize::{collapse_blanks, sanitize, sanitize_bytes},
 };
 
 /// Reads what the sender of a datagram did.
@@ -15,10 +15,22 @@ use crate::{
 /// Line ends and zero bytes at the end are cut, as `nc` and C programs send them. What remains
 /// blank is a sign of life, what begins with `/` a command, anything else is said to all. Bytes
 /// that are not UTF-8 are written out. Nothing is refused but a line longer than
-/// [`MAX_LINE_LEN`] bytes.
+/// [`MAX_LINE_LEN`] bytes, as it came or written out.
+///
+/// What begins with a time stamp is a room's line that came back, and no more than a sign of
+/// life: a forged datagram can seat a room in another, or an echo in a room, and what they say
+/// would go round for ever.
 #[must_use]
 pub fn parse(datagram: &[u8]) -> Action {
-    let line = trim_end(datagram);
+    if datagram.first_chunk().is_some_and(is_stamp) {
+        return Action::Heard;
+    }
+    parse_line(datagram)
+}
+
+/// [`parse`] for what was typed here, which is no room's.
+pub(crate) fn parse_line(line: &[u8]) -> Action {
+    let line = trim_end(line);
     if line.len() > MAX_LINE_LEN {
         return Action::TooLong(line.len());
     }
@@ -27,12 +39,12 @@ pub fn parse(datagram: &[u8]) -> Action {
     }
     match line.strip_prefix(b"/") {
         Some(command) => parse_command(command),
-        None => Action::Said(sanitize_bytes(line).into_owned()),
+        None => written_out(line, Action::Said),
     }
 }
 
-/// Writes a line for the receiver's terminal, sanitised, without a line end. `stamp` is the time
-/// of day, `HH:MM:SS`.
+/// Writes a line for the receiver's terminal, sanitised, without a line end, each run of blanks
+/// as one. `stamp` is the time of day, `HH:MM:SS`.
 #[must_use]
 pub fn render(stamp: &str, line: &Line) -> String {
     let (before, name, after, text) = match line {
@@ -41,20 +53,25 @@ pub fn render(stamp: &str, line: &Line) -> String {
         Line::Whispered { to, text } => ("you -> ", &**to, ": ", text),
         Line::Notice(text) => ("* ", "", "", text),
     };
-    let (name, text) = (sanitize(name), sanitize(text));
+    let (name, text) = (sanitize(name), collapse_blanks(sanitize(text)));
     ["[", stamp, "] ", before, &name, after, &text].concat()
 }
 
 /// Whether a line begins with a time stamp of the form `[HH:MM:SS] `; returns what follows it.
 #[must_use]
 pub fn strip_stamp(line: &str) -> Option<&str> {
-    const FORM: &[u8] = b"[00:00:00] ";
-    let (stamp, rest) = line.split_at_checked(FORM.len())?;
-    let fits = stamp.bytes().zip(FORM).all(|(byte, form)| match form {
+    let (stamp, rest) = line.split_at_checked(STAMP_FORM.len())?;
+    stamp.as_bytes().first_chunk().is_some_and(is_stamp).then_some(rest)
+}
+
+/// A time stamp, a zero for each digit.
+const STAMP_FORM: &[u8; 11] = b"[00:00:00] ";
+
+fn is_stamp(bytes: &[u8; STAMP_FORM.len()]) -> bool {
+    bytes.iter().zip(STAMP_FORM).all(|(byte, form)| match form {
         b'0' => byte.is_ascii_digit(),
-        _ => byte == *form,
-    });
-    fits.then_some(rest)
+        _ => byte == form,
+    })
 }
 
 /// A datagram without line ends and zero bytes at its end.
@@ -74,8 +91,17 @@ fn parse_command(command: &[u8]) -> Action {
         b"who" => Action::Asked(Question::Who),
         b"help" => Action::Asked(Question::Help),
         b"quit" | b"leave" => Action::Left,
-        b"msg" => Action::Whispered(sanitize_bytes(words.trim_ascii()).into_owned()),
+        b"msg" => written_out(words.trim_ascii(), Action::Whispered),
         _ => Action::Unknown(format!("/{}", sanitize_bytes(word))),
+    }
+}
+
+/// What is done with `words`, unless escapes make them too long.
+fn written_out(words: &[u8], action: fn(String) -> Action) -> Action {
+    let words = sanitize_bytes(words).into_owned();
+    match words.len() {
+        ..=MAX_LINE_LEN => action(words),
+        len => Action::TooLong(len),
     }
 }
 
@@ -145,6 +171,31 @@ mod tests {
     }
 
     #[test]
+    fn escapes_make_no_line_longer_than_the_longest() {
+        let line = |len| vec![b'\xff'; len];
+        assert!(matches!(parse(&line(MAX_LINE_LEN / 4)), Action::Said(_)));
+        let len = MAX_LINE_LEN / 4 + 1;
+        assert_eq!(parse(&line(len)), Action::TooLong(4 * len));
+        let whisper = [b"/msg ", line(len).as_slice()].concat();
+        assert_eq!(parse(&whisper), Action::TooLong(4 * len));
+    }
+
+    #[test]
+    fn what_a_room_says_is_not_said_again() {
+        let line = Line::Said { name: "bob".into(), text: "hi".to_owned() };
+        assert_eq!(parse(render("12:34:56", &line).as_bytes()), Action::Heard);
+        assert_eq!(parse(b"[12:34:56] /quit"), Action::Heard);
+        assert_eq!(parse(b"[12:34] hi there"), said("[12:34] hi there"));
+    }
+
+    #[test]
+    fn no_text_fills_its_row_with_blanks_to_begin_another() {
+        let text = format!("hi{}[12:00:00] bob: I owe you", " \u{2800}".repeat(40));
+        let line = Line::Said { name: "eve".into(), text };
+        assert_eq!(render("12:34:56", &line), "[12:34:56] eve: hi [12:00:00] bob: I owe you");
+    }
+
+    #[test]
     fn each_kind_of_line_has_its_form() {
         let name = || "alice".into();
         let text = || "hi".to_owned();
@@ -176,6 +227,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_line_grows_but_by_its_stamp_and_name(
+            datagram in proptest::collection::vec(any::<u8>(), 0..MAX_LINE_LEN + 100),
+        ) {
+            if let Action::Said(text) = parse(&datagram) {
+                let line = render("12:34:56", &Line::Said { name: "alice".into(), text });
+                prop_assert!(line.len() <= "[12:34:56] alice: ".len() + MAX_LINE_LEN);
+            }
+        }
+
         #[test]
         fn any_datagram_becomes_a_safe_line(datagram: Vec<u8>) {
             if let Action::Said(text) = parse(&datagram) {

@@ -38,11 +38,21 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// Takes a token; says whether there was one.
     pub(crate) fn take(&mut self, now: Time, rate: Rate) -> bool {
-        if now < self.ready_at(rate) {
-            return false;
+        let has = self.has(now, rate);
+        if has {
+            self.charge(now, rate, 1);
         }
-        self.full_at = self.full_at.max(now) + rate.interval;
-        true
+        has
+    }
+
+    /// Whether there is a token.
+    pub(crate) fn has(&self, now: Time, rate: Rate) -> bool {
+        self.ready_at(rate) <= now
+    }
+
+    /// Takes `count` tokens, also more than there are: then it is long until the next.
+    pub(crate) fn charge(&mut self, now: Time, rate: Rate, count: u32) {
+        self.full_at = self.full_at.max(now) + rate.interval.saturating_mul(count);
     }
 
     /// The earliest time at which there is a token.
@@ -93,6 +103,15 @@ mod tests {
         let ready = bucket.ready_at(rate);
         assert_eq!(ready, Time::ZERO + Duration::from_millis(25));
         assert!(bucket.take(ready, rate));
+    }
+
+    #[test]
+    fn what_is_charged_beyond_what_there_is_is_owed() {
+        let mut bucket = Bucket::default();
+        let rate = Rate::new(10, 10);
+        bucket.charge(Time::ZERO, rate, 25);
+        assert!(!bucket.has(Time::ZERO + Duration::from_millis(1_599), rate));
+        assert!(bucket.has(Time::ZERO + Duration::from_millis(1_600), rate));
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! In: what members did, and the time. Out: lines, and who is to get them.
 //! Never: formats, sanitises, asks a clock, touches a socket.
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use crate::{
     limits::{
-        DEFAULT_BURST, DEFAULT_IDLE, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, FULL_NOTICE_INTERVAL,
-        MAX_GREETING_ROLL_LEN, MAX_LINE_LEN, MAX_NAME_LEN, MAX_QUOTE_LEN, MAX_ROLL_LEN,
-        NEWCOMER_RATE,
+        DEFAULT_BURST, DEFAULT_IDLE, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, FAN_OUT_RATE,
+        FULL_NOTICE_INTERVAL, LINE_OVERHEAD, MAX_GREETING_ROLL_LEN, MAX_LINE_LEN,
+        MAX_MEMBERS_PER_IP, MAX_NAME_LEN, MAX_QUOTE_LEN, MAX_ROLL_LEN, MIN_IDLE, NEWCOMER_RATE,
     },
     line::{Line, quote},
     members::Members,
@@ -17,6 +17,8 @@ use crate::{
     rate::{Bucket, Rate},
     time::Time,
 };
+
+pub use crate::members::Peer;
 
 /// How each greeting begins: by it a client knows that it talks to a hikyaku chat.
 pub const GREETING: &str = "this is a hikyaku chat";
@@ -30,7 +32,7 @@ const HELP: &str = "type to talk to all; /name NAME sets your name; /msg NAME TE
 /// What a room allows.
 #[derive(Clone, Debug)]
 pub struct RoomConfig {
-    /// Silence after which a member is taken to have left.
+    /// Silence after which a member is taken to have left; less than a millisecond counts as one.
     pub idle: Duration,
     /// Members at most, the host not counted.
     pub max_clients: usize,
@@ -121,10 +123,13 @@ pub struct Stats {
     pub dropped_full: u64,
     /// Dropped: from a stranger, and too many came at once.
     pub dropped_crowd: u64,
+    /// Dropped: from a stranger, and too many members have that IP address.
+    pub dropped_same_ip: u64,
+    /// Dropped: the room had as much to send as it may.
+    pub dropped_busy: u64,
 }
 
-/// A chat room. `P` is what tells its members apart; its `Display` is what someone without a
-/// name is called, and must not be a valid [`Name`] except for the host's.
+/// A chat room.
 #[derive(Debug)]
 pub struct Room<P> {
     config: RoomConfig,
@@ -132,19 +137,23 @@ pub struct Room<P> {
     host: Option<P>,
     newcomers: Bucket,
     full_notices: Bucket,
+    /// Bytes that may be sent to members.
+    fan_out: Bucket,
     stats: Stats,
 }
 
-impl<P: Copy + Ord + Display> Room<P> {
+impl<P: Peer> Room<P> {
     /// An empty room.
     #[must_use]
     pub fn new(config: RoomConfig) -> Self {
+        let config = RoomConfig { idle: config.idle.max(MIN_IDLE), ..config };
         Self {
             config,
             members: Members::new(),
             host: None,
             newcomers: Bucket::default(),
             full_notices: Bucket::default(),
+            fan_out: Bucket::default(),
             stats: Stats::default(),
         }
     }
@@ -163,6 +172,15 @@ impl<P: Copy + Ord + Display> Room<P> {
     /// Takes in what `from` did. The first thing that a stranger does makes them a member.
     /// What comes of it is appended to `effects`, in the order it is to be delivered.
     pub fn handle(&mut self, now: Time, from: P, action: Action, effects: &mut Vec<Effect<P>>) {
+        let before = effects.len();
+        self.take_in(now, from, action, effects);
+        if self.host != Some(from) {
+            self.charge(now, &effects[before..]);
+        }
+    }
+
+    /// [`Self::handle`], but for what the effects cost.
+    fn take_in(&mut self, now: Time, from: P, action: Action, effects: &mut Vec<Effect<P>>) {
         if self.members.contains(from) {
             self.members.touch(from, now + self.config.idle);
             return self.act(now, from, action, effects);
@@ -188,10 +206,12 @@ impl<P: Copy + Ord + Display> Room<P> {
 
     /// Removes those who have been silent for too long.
     pub fn handle_timeout(&mut self, now: Time, effects: &mut Vec<Effect<P>>) {
+        let before = effects.len();
         while let Some(peer) = self.members.next_idle(now) {
             let why = format!(" (silent for {:?})", self.config.idle);
             self.leave(peer, &why, effects);
         }
+        self.charge(now, &effects[before..]);
     }
 
     /// Tells all that the room closes. It can still be used, but nobody will expect it.
@@ -225,13 +245,20 @@ impl<P: Copy + Ord + Display> Room<P> {
 
     /// Whether a stranger comes in; if so they are a member now.
     fn admit(&mut self, now: Time, from: P, effects: &mut Vec<Effect<P>>) -> bool {
-        let clients = self.members.len() - usize::from(self.host.is_some());
-        if clients >= self.config.max_clients {
+        if self.members.neighbours(from) >= MAX_MEMBERS_PER_IP {
+            self.stats.dropped_same_ip += 1;
+            return false;
+        }
+        if self.clients() >= self.config.max_clients {
             self.stats.dropped_full += 1;
             let rate = Rate::every(FULL_NOTICE_INTERVAL);
             if self.full_notices.take(now, rate) {
                 tell(from, "this chat is full; try again later".to_owned(), effects);
             }
+            return false;
+        }
+        if !self.fan_out.has(now, fan_out_rate()) {
+            self.stats.dropped_busy += 1;
             return false;
         }
         // A whole room may come at once: all come back when a server starts again. And a small
@@ -300,27 +327,48 @@ impl<P: Copy + Ord + Display> Room<P> {
         }
     }
 
-    /// Whether the member's allowance lets this line pass; told once until it is whole again.
+    /// Whether the member's and the room's allowances let this line pass; if not, the member is
+    /// told once until theirs is whole again.
     fn may_send(&mut self, now: Time, from: P, effects: &mut Vec<Effect<P>>) -> bool {
         let rate = Rate::new(self.config.rate, self.config.burst);
         let Some(member) = self.members.get_mut(from).filter(|_| self.host != Some(from)) else {
             return true;
         };
         if member.bucket.is_full(now) {
-            member.told_too_fast = false;
+            member.told_dropped = false;
         }
-        if member.bucket.take(now, rate) {
-            return true;
-        }
-        self.stats.dropped_too_fast += 1;
-        if !member.told_too_fast {
-            member.told_too_fast = true;
+        let why = if !member.bucket.take(now, rate) {
+            self.stats.dropped_too_fast += 1;
             let most = self.config.rate.max(1);
-            let text =
-                format!("too fast: more than {most} lines a second are dropped, as this was");
-            tell(from, text, effects);
+            format!("too fast: more than {most} lines a second are dropped, as this was")
+        } else if !self.fan_out.has(now, fan_out_rate()) {
+            self.stats.dropped_busy += 1;
+            "too busy here: this was dropped; try again in a moment".to_owned()
+        } else {
+            return true;
+        };
+        if !mem::replace(&mut member.told_dropped, true) {
+            tell(from, why, effects);
         }
         false
+    }
+
+    /// Takes what `effects` cost to deliver from what the room may send.
+    fn charge(&mut self, now: Time, effects: &[Effect<P>]) {
+        let cost = |effect: &Effect<P>| {
+            let copies = match effect.to {
+                Audience::One(_) => 1,
+                Audience::AllBut(_) | Audience::All => self.clients(),
+            };
+            copies.saturating_mul(effect.line.weight() + LINE_OVERHEAD)
+        };
+        let bytes = effects.iter().map(cost).fold(0, usize::saturating_add);
+        self.fan_out.charge(now, fan_out_rate(), u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Members, the host not counted.
+    fn clients(&self) -> usize {
+        self.members.len() - usize::from(self.host.is_some())
     }
 
     fn say(&mut self, from: P, text: String, effects: &mut Vec<Effect<P>>) {
@@ -375,13 +423,25 @@ impl<P: Copy + Ord + Display> Room<P> {
     }
 }
 
+fn fan_out_rate() -> Rate {
+    Rate::new(FAN_OUT_RATE, FAN_OUT_RATE)
+}
+
 fn tell<P>(to: P, text: String, effects: &mut Vec<Effect<P>>) {
     effects.push(Effect { to: Audience::One(to), line: Line::Notice(text) });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
     use super::*;
+
+    impl Peer for u32 {
+        fn network(&self) -> Option<IpAddr> {
+            None
+        }
+    }
 
     /// Each effect as text: who gets it (`1`, `-1` all but 1, `*` all), and what.
     fn told(effects: Vec<Effect<u32>>) -> Vec<String> {
@@ -616,16 +676,122 @@ mod tests {
     fn coming_and_going_does_not_outrun_the_crowd_limit() {
         let config = RoomConfig { max_clients: 3, ..RoomConfig::default() };
         let mut room = Room::new(config);
-        for _ in 0..10 {
+        for _ in 0..1_000 {
             act(&mut room, 0, 1, said("spam"));
             act(&mut room, 0, 1, Action::Left);
         }
-        assert_eq!((room.stats().joined, room.stats().dropped_crowd), (3, 7));
+        assert_eq!((room.stats().joined, room.stats().dropped_crowd), (100, 900));
+    }
+
+    #[test]
+    fn one_address_cannot_fill_a_room_and_gets_no_word_for_trying() {
+        let mut room = Room::new(RoomConfig::default());
+        let mut effects = Vec::new();
+        for port in 1..=100 {
+            effects.clear();
+            let peer = SocketAddr::from(([10, 0, 0, 1], port));
+            room.handle(at(0), peer, Action::Heard, &mut effects);
+            assert_eq!(effects.is_empty(), port > 64, "{port}");
+        }
+        assert_eq!((room.stats().members, room.stats().dropped_same_ip), (64, 36));
+        room.handle(at(0), SocketAddr::from(([10, 0, 0, 2], 1)), Action::Heard, &mut effects);
+        assert_eq!(room.stats().members, 65);
+    }
+
+    /// A room of a thousand, a minute after they came.
+    fn crowd() -> Room<u32> {
+        let mut room = Room::new(RoomConfig::default());
+        let mut effects = Vec::new();
+        for peer in 0..1_000 {
+            room.handle(at(0), peer, Action::Heard, &mut effects);
+        }
+        room
+    }
+
+    #[test]
+    fn a_room_sends_no_more_than_a_network_bears() {
+        let mut room = crowd();
+        let mut effects = Vec::new();
+        for second in 60..70 {
+            for peer in 0..1_000 {
+                let action = said(&"x".repeat(MAX_LINE_LEN));
+                room.handle(at(second * 1_000), peer, action, &mut effects);
+            }
+        }
+        let copies = |effect: &Effect<u32>| match effect.to {
+            Audience::One(_) => 1,
+            _ => 1_000,
+        };
+        let sent: usize =
+            effects.iter().map(|e| (e.line.weight() + LINE_OVERHEAD) * copies(e)).sum();
+        let most = (10 + 1) * FAN_OUT_RATE as usize;
+        assert!(sent > 9 * FAN_OUT_RATE as usize && sent < most, "{sent} bytes");
+    }
+
+    #[test]
+    fn what_a_busy_room_drops_is_counted_and_told_once() {
+        let mut room = crowd();
+        let mut told = Vec::new();
+        for _ in 0..100 {
+            told.append(&mut act(&mut room, 60_000, 1, said(&"x".repeat(MAX_LINE_LEN))));
+        }
+        let stats = room.stats();
+        assert_eq!((stats.relayed + stats.dropped_busy, stats.dropped_too_fast), (100, 0));
+        assert!((10..20).contains(&stats.relayed), "{stats:?}");
+        assert_eq!(told.iter().filter(|line| line.starts_with("1 too busy here")).count(), 1);
+        assert_eq!(act(&mut room, 70_000, 2, said("hi")), ["-2 <2> hi"]);
+    }
+
+    #[test]
+    fn a_busy_room_takes_nobody_in_and_its_host_still_speaks() {
+        let mut room = Room::new(RoomConfig::default());
+        room.seat_host(0, None);
+        for peer in 1..=900 {
+            act(&mut room, 0, peer, Action::Heard);
+        }
+        for _ in 0..100 {
+            act(&mut room, 60_000, 1, said(&"x".repeat(MAX_LINE_LEN)));
+        }
+        assert!(act(&mut room, 60_000, 1_000, Action::Heard).is_empty());
+        assert_eq!(act(&mut room, 60_000, 0, said("hush")), ["-0 <0> hush"]);
+    }
+
+    #[test]
+    fn what_the_host_says_is_not_counted() {
+        let mut room = Room::new(RoomConfig::default());
+        room.seat_host(0, None);
+        for peer in 1..=900 {
+            act(&mut room, 0, peer, Action::Heard);
+        }
+        for _ in 0..100 {
+            act(&mut room, 60_000, 0, said(&"x".repeat(MAX_LINE_LEN)));
+        }
+        assert_eq!(act(&mut room, 60_000, 1, said("hi")), ["-1 <1> hi"]);
+    }
+
+    #[test]
+    fn farewells_of_a_crowd_are_counted() {
+        let mut room = Room::new(RoomConfig { max_clients: 2_000, ..RoomConfig::default() });
+        for peer in 0..2_000 {
+            act(&mut room, u64::from(peer) * 10, peer, Action::Heard);
+        }
+        room.handle_timeout(at(900_000), &mut Vec::new());
+        assert_eq!(room.stats().members, 0);
+        assert!(act(&mut room, 900_000, 1, Action::Heard).is_empty());
+    }
+
+    #[test]
+    fn nobody_leaves_in_the_moment_of_coming() {
+        let config = RoomConfig { idle: Duration::ZERO, ..RoomConfig::default() };
+        let mut room = room_of(&[(1, "alice")], config);
+        let mut effects = Vec::new();
+        room.handle_timeout(at(0), &mut effects);
+        assert_eq!((effects.len(), room.poll_timeout()), (0, Some(at(1))));
     }
 
     #[test]
     fn a_room_as_large_as_the_default_can_come_at_once() {
-        let mut room = Room::new(RoomConfig::default());
+        let mut room = Room::<u32>::new(RoomConfig::default());
         let mut effects = Vec::new();
         for peer in 0..1_000 {
             room.handle(at(0), peer, named(&format!("n{peer}")), &mut effects);

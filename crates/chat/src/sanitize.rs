@@ -1,7 +1,8 @@
 //! Peers' text made safe for a terminal.
 //!
 //! In: text or bytes from anywhere. Out: the same, with all that is unseen or that commands a
-//! terminal written out as visible escapes. Never: drops a character, fails.
+//! terminal written out as visible escapes, and runs of blanks made one. Never: drops what can be
+//! seen, fails.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -60,6 +61,70 @@ pub fn is_safe(character: char) -> bool {
     )
 }
 
+/// Makes each run of two or more blanks one space: blanks up to the edge of a screen would make
+/// what follows them look like a line of its own. Other text is returned as it came.
+pub(crate) fn collapse_blanks(text: Cow<'_, str>) -> Cow<'_, str> {
+    let Some((start, end)) = first_run(&text) else {
+        return text;
+    };
+    let mut collapsed = String::with_capacity(text.len());
+    let mut rest = &*text;
+    let mut next = Some((start, end));
+    while let Some((start, end)) = next {
+        collapsed.push_str(&rest[..start]);
+        collapsed.push(' ');
+        rest = &rest[end..];
+        next = first_run(rest);
+    }
+    collapsed.push_str(rest);
+    Cow::Owned(collapsed)
+}
+
+/// Where the first run of two or more blanks begins and ends; what has no shape between or after
+/// them belongs to it.
+fn first_run(text: &str) -> Option<(usize, usize)> {
+    let mut start = 0;
+    let mut blanks = 0;
+    for (at, character) in text.char_indices() {
+        match character {
+            _ if is_blank(character) => {
+                if blanks == 0 {
+                    start = at;
+                }
+                blanks += 1;
+            }
+            _ if is_shapeless(character) => {}
+            _ if blanks > 1 => return Some((start, at)),
+            _ => blanks = 0,
+        }
+    }
+    (blanks > 1).then_some((start, text.len()))
+}
+
+/// Whether `character` takes place and shows nothing: white space of any kind, a Braille cell
+/// without dots, a note without a head, blank hieroglyphs, and fillers.
+pub(crate) fn is_blank(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '\u{2800}'
+                | '\u{1d159}'
+                | '\u{13441}'
+                | '\u{13442}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{3164}'
+                | '\u{ffa0}'
+        )
+}
+
+/// Joiners and variation selectors: safe in a text, but alone or added they show nothing.
+pub(crate) fn is_shapeless(character: char) -> bool {
+    matches!(character,
+        '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180d}' | '\u{180f}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
 fn first_unsafe(text: &str) -> Option<usize> {
     // Most of what people say is printable ASCII: one look at each byte settles it.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -92,7 +157,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limits::MAX_ESCAPE_GROWTH;
+
+    /// Longest escape that one byte of text can become, in bytes (`\xff`).
+    const MAX_ESCAPE_GROWTH: usize = 4;
+
+    fn collapsed(text: &str) -> Cow<'_, str> {
+        collapse_blanks(Cow::Borrowed(text))
+    }
 
     #[test]
     fn clean_text_is_not_copied() {
@@ -137,7 +208,40 @@ mod tests {
         assert!(matches!(sanitize_bytes("grün".as_bytes()), Cow::Borrowed("grün")));
     }
 
+    #[test]
+    fn no_blanks_of_any_kind_fill_a_row() {
+        for blank in [
+            "  ",
+            "\u{a0} ",
+            "\u{2003}\u{2003}",
+            "\u{3000} ",
+            "\u{2800}\u{2800}",
+            "\u{3164} ",
+            " \u{200d} ",
+            " \u{fe0f}\u{2800}\u{200d}",
+        ] {
+            let text = format!("hi{}[12:00:00] bob: {blank}x{blank}", blank.repeat(40));
+            assert_eq!(collapsed(&text), "hi [12:00:00] bob: x ", "{blank:?}");
+        }
+    }
+
+    #[test]
+    fn single_blanks_are_not_copied() {
+        for text in ["a b\u{3000}c", "می\u{200c}خواهم \u{200d}ه", "👩\u{200d}🚀 ❤\u{fe0f} "]
+        {
+            assert!(matches!(collapsed(text), Cow::Borrowed(same) if same == text), "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_can_be_seen_survives_collapsing(text in "[ab \u{2800}\u{200d}\u{3000}]{0,40}") {
+            let seen = |text: &str| text.replace(|c| is_blank(c) || is_shapeless(c), "");
+            let once = collapsed(&text);
+            prop_assert_eq!(seen(&once), seen(&text));
+            prop_assert_eq!(collapsed(&once), &*once);
+        }
+
         #[test]
         fn nothing_unsafe_remains(bytes: Vec<u8>) {
             prop_assert!(sanitize_bytes(&bytes).chars().all(is_safe));

@@ -3,20 +3,26 @@
 //! In: datagrams, the host's lines, deadlines, the end. Out: datagrams, lines to show.
 //! Never: decides who hears what.
 
-use std::{cmp::Ordering, fmt, future, io, pin::pin};
+use std::{
+    collections::BTreeMap,
+    fmt, future, io,
+    net::{IpAddr, SocketAddr},
+    pin::{Pin, pin},
+};
 
 use hikyaku::{
     plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo},
     signers::{Fingerprint, Signer},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::coop::consume_budget};
 
 use crate::{
     clock::{Clock, stamp},
     limits::MAX_RECEIVE_ERRORS,
     name::Name,
-    plain::{parse, render},
-    room::{Action, Audience, Effect, Room, RoomConfig, Stats},
+    plain::{parse, parse_line, render},
+    room::{Action, Audience, Effect, Peer, Room, RoomConfig, Stats},
+    time::Time,
 };
 
 /// The person at the server's own terminal, who takes part in the chat.
@@ -47,9 +53,8 @@ pub struct Served {
 /// it gets none. `dropped` is told of each datagram that was not let in. What cannot be sent to
 /// one member is counted and hinders no one else.
 ///
-/// Where the listener asks for signatures, names come from the keys: a member is called what the
-/// listener's file calls the signer, whatever `/name` says, and a datagram signed by another is
-/// another member's even from the same address.
+/// Where the listener asks for signatures, a member is a key: called what the listener's file
+/// calls the signer, whatever `/name` says, and reached at the address it last wrote from.
 ///
 /// # Errors
 /// When receiving fails again and again.
@@ -68,16 +73,23 @@ pub async fn run(
     }
     let mut shutdown = pin!(shutdown);
     let mut errors = 0;
-    loop {
+    'chat: loop {
         let deadline = server.room.poll_timeout();
+        // The end must not wait for an arm's work either: a batch can be thousands of datagrams,
+        // each for a thousand members.
         tokio::select! {
             received = listener.recv() => match received {
                 Ok(batch) => {
                     errors = 0;
                     for datagram in batch {
-                        match datagram {
-                            Ok(received) => server.hear(clock.now(), &received).await,
-                            Err(drop) => dropped(&drop),
+                        let work = async {
+                            match datagram {
+                                Ok(received) => server.hear(clock.now(), &received).await,
+                                Err(drop) => dropped(&drop),
+                            }
+                        };
+                        if !is_done_before(shutdown.as_mut(), work).await {
+                            break 'chat;
                         }
                     }
                 }
@@ -87,11 +99,18 @@ pub async fn run(
             },
             line = next_line(&mut host) => match line.as_deref().map(parse_typed) {
                 None | Some(Action::Left) => break,
-                Some(action) => server.handle(clock.now(), Member::Host, action).await,
+                Some(action) => {
+                    let work = server.handle(clock.now(), Member::Host, action);
+                    if !is_done_before(shutdown.as_mut(), work).await {
+                        break;
+                    }
+                }
             },
             () = clock.sleep_until(deadline) => {
-                server.room.handle_timeout(clock.now(), &mut server.effects);
-                server.deliver().await;
+                let work = server.handle_timeout(clock.now());
+                if !is_done_before(shutdown.as_mut(), work).await {
+                    break;
+                }
             }
             () = &mut shutdown => break,
         }
@@ -102,46 +121,46 @@ pub async fn run(
     Ok(Served { room: server.room.stats(), drops, unsent: server.unsent })
 }
 
-/// Whoever is in the room. Two datagrams from one address are one member's, whichever address
-/// of ours they came to.
-#[derive(Clone, Copy, Debug)]
-enum Member {
-    Host,
-    Remote(ReplyTo, Option<Fingerprint>),
+/// Whether `work` is done before the end comes. If not, what is left of it is dropped: lines go
+/// out to some and not to others, which is fine when all is about to end.
+async fn is_done_before(
+    end: Pin<&mut impl Future<Output = ()>>,
+    work: impl Future<Output = ()>,
+) -> bool {
+    // Work that never has to wait would keep the runtime from hearing of the end.
+    consume_budget().await;
+    tokio::select! {
+        biased;
+        () = end => false,
+        () = work => true,
+    }
 }
 
-impl Ord for Member {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Host, Self::Host) => Ordering::Equal,
-            (Self::Host, Self::Remote(..)) => Ordering::Less,
-            (Self::Remote(..), Self::Host) => Ordering::Greater,
-            (Self::Remote(a, a_signer), Self::Remote(b, b_signer)) => {
-                (a.peer, a_signer).cmp(&(b.peer, b_signer))
-            }
+/// Whoever is in the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Member {
+    Host,
+    /// Known by nothing but an address, whichever of ours it writes to.
+    At(SocketAddr),
+    /// Known by a key, wherever it writes from.
+    Signed(Fingerprint),
+}
+
+impl Peer for Member {
+    fn network(&self) -> Option<IpAddr> {
+        match self {
+            Self::At(address) => Some(address.ip()),
+            Self::Host | Self::Signed(_) => None,
         }
     }
 }
-
-impl PartialOrd for Member {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Member {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Member {}
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("host"),
-            Self::Remote(remote, _) => remote.peer.fmt(f),
+            Self::At(address) => address.fmt(f),
+            Self::Signed(key) => key.fmt(f),
         }
     }
 }
@@ -149,6 +168,8 @@ impl fmt::Display for Member {
 /// A room, and the ways to its members.
 struct Server<S> {
     room: Room<Member>,
+    /// Where each member was last heard from; between calls, of members alone.
+    ways: BTreeMap<Member, ReplyTo>,
     sender: PlainSender,
     show: S,
     /// Empty between calls; kept for its allocation.
@@ -158,30 +179,51 @@ struct Server<S> {
 
 impl<S: FnMut(&str)> Server<S> {
     fn new(sender: PlainSender, config: RoomConfig, show: S) -> Self {
-        Self { room: Room::new(config), sender, show, effects: Vec::new(), unsent: 0 }
+        let (room, ways, effects) = (Room::new(config), BTreeMap::new(), Vec::new());
+        Self { room, ways, sender, show, effects, unsent: 0 }
     }
 
-    async fn hear(&mut self, now: crate::Time, received: &Received<'_>) {
+    async fn hear(&mut self, now: Time, received: &Received<'_>) {
         let action = parse(&received.payload);
-        let Some(signer) = &received.signer else {
-            return self.handle(now, Member::Remote(received.from, None), action).await;
+        let from = match &received.signer {
+            None => Member::At(received.from.peer),
+            Some(signer) => Member::Signed(signer.fingerprint()),
         };
-        let from = Member::Remote(received.from, Some(signer.fingerprint()));
-        let name = || Action::Named(name_of(signer));
+        self.ways.insert(from, received.from);
+        match &received.signer {
+            None => self.handle(now, from, action).await,
+            Some(signer) => self.hear_signed(now, from, signer, action).await,
+        }
+        if !self.room.is_member(from) {
+            self.ways.remove(&from);
+        }
+    }
+
+    /// Takes in what a signer did, who bears the name of their key from the first moment.
+    async fn hear_signed(&mut self, now: Time, from: Member, signer: &Signer, action: Action) {
         let is_hello = matches!(action, Action::Named(_) | Action::Heard);
         let is_new = !self.room.is_member(from) && action != Action::Left;
         if is_new {
-            self.handle(now, from, name()).await;
+            self.handle(now, from, Action::Named(name_of(signer))).await;
+            if is_hello || !self.room.is_member(from) {
+                return;
+            }
         }
-        match action {
-            _ if is_new && is_hello => {}
-            Action::Named(_) => self.handle(now, from, name()).await,
-            other => self.handle(now, from, other).await,
-        }
+        let action = match action {
+            Action::Named(_) => Action::Named(name_of(signer)),
+            other => other,
+        };
+        self.handle(now, from, action).await;
     }
 
-    async fn handle(&mut self, now: crate::Time, from: Member, action: Action) {
+    async fn handle(&mut self, now: Time, from: Member, action: Action) {
         self.room.handle(now, from, action, &mut self.effects);
+        self.deliver().await;
+    }
+
+    async fn handle_timeout(&mut self, now: Time) {
+        self.room.handle_timeout(now, &mut self.effects);
+        self.ways.retain(|member, _| self.room.is_member(*member));
         self.deliver().await;
     }
 
@@ -201,12 +243,12 @@ impl<S: FnMut(&str)> Server<S> {
             };
             let all = self.room.peers().filter(|_| one.is_none());
             for peer in one.into_iter().chain(all).filter(|peer| Some(*peer) != but) {
-                match peer {
-                    Member::Host => (self.show)(&text),
-                    Member::Remote(to, _) => {
-                        let sent = self.sender.send_sealed(&sealed, to).await;
-                        self.unsent += u64::from(sent.is_err());
-                    }
+                if peer == Member::Host {
+                    (self.show)(&text);
+                } else if let Some(way) = self.ways.get(&peer) {
+                    consume_budget().await;
+                    let sent = self.sender.send_sealed(&sealed, *way).await;
+                    self.unsent += u64::from(sent.is_err());
                 }
             }
         }
@@ -236,13 +278,13 @@ async fn next_line(host: &mut Option<Host>) -> Option<String> {
 fn parse_typed(line: &str) -> Action {
     match line.trim() {
         "q" => Action::Left,
-        _ => parse(line.as_bytes()),
+        _ => parse_line(line.as_bytes()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{net::SocketAddr, time::Duration};
+    use std::time::Duration;
 
     use hikyaku::{
         filter::Filter,
@@ -263,10 +305,13 @@ mod tests {
         task: JoinHandle<io::Result<Served>>,
     }
 
-    fn start(config: RoomConfig, armour: Armour) -> Running {
+    fn bound(armour: Armour) -> PlainListener {
         let any = ["127.0.0.1:0".parse().unwrap()];
-        let listener =
-            PlainListener::bind(&any, &SocketOptions::default(), armour, Filter::new()).unwrap();
+        PlainListener::bind(&any, &SocketOptions::default(), armour, Filter::new()).unwrap()
+    }
+
+    fn start(config: RoomConfig, armour: Armour) -> Running {
+        let listener = bound(armour);
         let address = listener.local_addr();
         let (lines, typed) = mpsc::channel(8);
         let (show, shown) = mpsc::unbounded_channel();
@@ -292,6 +337,18 @@ mod tests {
         let reply = tokio::time::timeout(Duration::from_secs(10), peer.recv()).await;
         let text = String::from_utf8(reply.unwrap().unwrap().payload).unwrap();
         crate::plain::strip_stamp(&text).unwrap().to_owned()
+    }
+
+    /// The next line that comes to `listener`, without its stamp.
+    async fn heard_at(listener: &mut PlainListener) -> String {
+        let batch = tokio::time::timeout(Duration::from_secs(10), listener.recv()).await;
+        let mut lines = batch
+            .unwrap()
+            .unwrap()
+            .map(|received| String::from_utf8(received.unwrap().payload.into_owned()).unwrap());
+        let line = lines.next().unwrap();
+        assert_eq!(lines.next(), None, "each line is waited for");
+        crate::plain::strip_stamp(&line).unwrap().to_owned()
     }
 
     #[tokio::test]
@@ -375,11 +432,102 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_signer_has_one_seat_wherever_they_write_from() {
+        let ann = Identity::generate("ann").unwrap();
+        let mut keys = AuthorizedKeys::default();
+        keys.insert(ann.public());
+        let minute = Duration::from_secs(60);
+        let mut server = start(RoomConfig::default(), Armour::new().signed_by(keys, minute));
+        let (mut here, mut there) = (bound(Armour::new().sign(ann)), bound(Armour::new()));
+        let to = server.address.into();
+        here.sender().send(b"hello", to).await.unwrap();
+        assert!(heard_at(&mut here).await.contains("you are ann;"));
+        let sealed = here.sender().seal(b"moved").unwrap().into_owned();
+        there.sender().send_sealed(&sealed, to).await.unwrap();
+        for shown in ["* ann joined", "ann: hello", "ann: moved"] {
+            let line = server.shown.recv().await.unwrap();
+            assert!(line.ends_with(&format!("] {shown}")), "{line}");
+        }
+        server.lines.send("welcome".to_owned()).await.unwrap();
+        assert_eq!(heard_at(&mut there).await, "host: welcome");
+        server.stop.send(()).unwrap();
+        assert_eq!(server.task.await.unwrap().unwrap().room.members, 2);
+        assert_eq!(heard_at(&mut there).await, "* this chat is closing");
+    }
+
     #[test]
-    fn one_address_is_one_member_whichever_of_ours_it_wrote_to() {
-        let peer = "1.2.3.4:5".parse().unwrap();
-        let one = Member::Remote(ReplyTo { peer, local: None }, None);
-        let other = Member::Remote(ReplyTo { peer, local: Some([10, 0, 0, 1].into()) }, None);
-        assert_eq!(one, other);
+    fn only_who_is_known_by_address_counts_there() {
+        let address = "10.0.0.1:5".parse().unwrap();
+        assert_eq!(Member::At(address).network(), Some([10, 0, 0, 1].into()));
+        let key = Identity::generate("ann").unwrap().public().fingerprint();
+        assert_eq!(Member::Signed(key).network(), None);
+    }
+
+    #[tokio::test]
+    async fn the_way_to_who_is_not_here_is_forgotten() {
+        let mut listener = bound(Armour::new());
+        let mut server = Server::new(listener.sender(), RoomConfig::default(), |_: &str| {});
+        let mut alice = peer(listener.local_addr(), Armour::new());
+        for (datagram, ways) in [("/quit", 0), ("hi", 1), ("/quit", 0), ("hi", 1)] {
+            alice.send(datagram.as_bytes()).await.unwrap();
+            for received in listener.recv().await.unwrap() {
+                server.hear(Time::ZERO, &received.unwrap()).await;
+            }
+            assert_eq!(server.ways.len(), ways, "{datagram}");
+        }
+        server.handle_timeout(Time::from_epoch(Duration::from_secs(600))).await;
+        assert!(server.ways.is_empty());
+    }
+
+    #[tokio::test]
+    async fn two_rooms_in_each_other_do_not_talk_for_ever() {
+        let server = start(RoomConfig::default(), Armour::new());
+        let mut echo = bound(Armour::new());
+        let to = server.address.into();
+        echo.sender().send(b"", to).await.unwrap();
+        let greeting = format!("[12:00:00] {}", heard_at(&mut echo).await);
+        let mut alice = peer(server.address, Armour::new());
+        alice.send(b"/name alice").await.unwrap();
+        heard(&mut alice).await;
+        echo.sender().send(greeting.as_bytes(), to).await.unwrap();
+        echo.sender().send(b"[12:00:00] bob: hi", to).await.unwrap();
+        echo.sender().send(b"the end", to).await.unwrap();
+        assert!(heard(&mut alice).await.ends_with(": the end"));
+        server.lines.send("[12:00:00] typed".to_owned()).await.unwrap();
+        assert_eq!(heard(&mut alice).await, "host: [12:00:00] typed");
+    }
+
+    #[tokio::test]
+    async fn a_signed_newcomer_who_is_refused_is_refused_once() {
+        let ann = Identity::generate("ann").unwrap();
+        let mut keys = AuthorizedKeys::default();
+        keys.insert(ann.public());
+        let config = RoomConfig { max_clients: 0, ..RoomConfig::default() };
+        let server = start(config, Armour::new().signed_by(keys, Duration::from_secs(60)));
+        let mut ann = peer(server.address, Armour::new().sign(ann));
+        ann.send(b"hello").await.unwrap();
+        assert_eq!(heard(&mut ann).await, "* this chat is full; try again later");
+        server.stop.send(()).unwrap();
+        assert_eq!(server.task.await.unwrap().unwrap().room.dropped_full, 1);
+    }
+
+    #[tokio::test]
+    async fn the_end_does_not_wait_for_what_has_come() {
+        let listener = bound(Armour::new());
+        let mut alice = peer(listener.local_addr(), Armour::new());
+        for _ in 0..20 {
+            alice.send(b"hi").await.unwrap();
+        }
+        let (stop, stopped) = oneshot::channel();
+        let mut stop = Some(stop);
+        let (_lines, typed) = mpsc::channel(1);
+        let host = Host { name: None, lines: typed };
+        let show = move |_: &str| {
+            stop.take().map(|stop| stop.send(()));
+        };
+        let end = async { stopped.await.unwrap() };
+        let served = run(listener, RoomConfig::default(), Some(host), show, |_| {}, end).await;
+        assert_eq!(served.unwrap().room.relayed, 1);
     }
 }

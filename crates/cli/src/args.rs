@@ -6,16 +6,18 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use hikyaku::{
-    address::Address,
+    address::{Address, AddressError},
     filter::Network,
     limits::{DEFAULT_PORT, DEFAULT_SIGNED_MAX_AGE},
 };
 use hikyaku_chat::Name;
 
+use crate::limits::MAX_TIME;
+
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.";
 
-/// Carries data over UDP so that it arrives once, in order, unread by others, unaltered.
+/// Send, hear and talk over UDP, with any program that speaks it.
 #[derive(Debug, Parser)]
 #[command(
     name = "hikyaku",
@@ -70,7 +72,7 @@ pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) ack: AckArgs,
     /// First wait for an acknowledgement; doubles with each try, varied by a quarter
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = some_time)]
     pub(crate) timeout: Duration,
     /// Times to send again when no acknowledgement comes
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -95,7 +97,7 @@ pub(crate) struct SendArgs {
     pub(crate) interval: Duration,
     /// Send from this address of ours. With a port in it all messages share that port, and with
     /// --ack a late ACK of one message may then pass for the next one's
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = source_address)]
     pub(crate) bind: Option<Address>,
     /// Allow sending to broadcast addresses, and replies from anyone
     #[arg(long)]
@@ -199,6 +201,11 @@ pub(crate) enum ChatRole {
 
 /// Open a room and take part in it.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  hikyaku chat host --plain                          on [::]:12345, IPv4 included
+  hikyaku chat host --plain --headless --max-clients 50 :5000
+  hikyaku chat host --plain --signed-by friends      names come from the keys")]
 pub(crate) struct HostArgs {
     #[arg(value_name = "ADDR", help = addr_help("Where, by default [::]:12345, IPv4 included"))]
     pub(crate) address: Option<Address>,
@@ -210,11 +217,14 @@ pub(crate) struct HostArgs {
     #[arg(long)]
     pub(crate) headless: bool,
     /// Silence after which someone is taken to have left
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = some_time)]
     pub(crate) idle: Duration,
     /// People in the room at most
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    pub(crate) max_clients: usize,
+    #[arg(
+        long, value_name = "N", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
+    pub(crate) max_clients: u64,
     /// Lines a second that each may send in the long run
     #[arg(
         long, value_name = "N", default_value_t = 50,
@@ -231,6 +241,11 @@ pub(crate) struct HostArgs {
 
 /// Take part in a room, ours or any UDP program's that sends each datagram on to all others.
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  hikyaku chat join --plain 192.0.2.7 --name alice
+  hikyaku chat join --plain --fernet team.key chat.example:5000
+  tail -f log | hikyaku chat join --plain :5000 --name log")]
 pub(crate) struct JoinArgs {
     #[arg(value_name = "ADDR", help = addr_help("Where the room is, by default this machine"))]
     pub(crate) address: Option<Address>,
@@ -242,6 +257,8 @@ pub(crate) struct JoinArgs {
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) armour: ArmourArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -273,7 +290,7 @@ pub(crate) struct KeygenArgs {
     #[arg(long, conflicts_with = "shared")]
     pub(crate) passphrase: bool,
     /// A word beside the public key that says whose it is [default: user@host]
-    #[arg(short = 'C', long, value_name = "TEXT", conflicts_with = "shared")]
+    #[arg(short = 'C', long, value_name = "TEXT", conflicts_with = "shared", value_parser = comment)]
     pub(crate) comment: Option<String>,
     /// Replace the file if it exists
     #[arg(long)]
@@ -392,18 +409,39 @@ fn max_age_help() -> String {
     )
 }
 
+/// A comment is part of a line that others copy into their files.
+fn comment(text: &str) -> Result<String, String> {
+    if !text.chars().all(hikyaku_chat::is_safe) {
+        return Err("it holds a line end or another character that cannot be seen".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn name(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|e| e.to_string())
 }
 
+/// An address of ours: any free port where none is given.
+fn source_address(text: &str) -> Result<Address, AddressError> {
+    Address::parse(text, 0)
+}
+
 /// A duration as people write it: `250ms`, `2s`, `1.5s`, `1h 30m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time; write 250ms, 2s or 5m");
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().map(Duration::from_secs).map_err(|_| wrong());
-    }
-    let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(signed).map_err(|_| wrong())
+    let wrong = || format!("{text:?} is not a time of at most a year; write 250ms, 2s or 5m");
+    let time = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        text.parse().map(Duration::from_secs).map_err(|_| wrong())?
+    } else {
+        let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+        Duration::try_from(signed).map_err(|_| wrong())?
+    };
+    if time <= MAX_TIME { Ok(time) } else { Err(wrong()) }
+}
+
+/// A duration that is not nothing.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(time) }
 }
 
 /// `--reply TIME` and `--reply ADDR` look alike to a parser: an optional value must be glued on.

@@ -7,10 +7,7 @@ use hikyaku::{
     plain::{Dropped, Drops},
 };
 
-use crate::{args::TalkArgs, output::note};
-
-/// Lines about dropped datagrams that are printed a second: an attacker writes no novels here.
-const MAX_LINES: u32 = 20;
+use crate::{args::TalkArgs, limits::MAX_DROP_LINES, output::note};
 
 /// Says why each datagram was dropped, with `-v`.
 #[derive(Debug)]
@@ -36,7 +33,7 @@ impl Complaints {
             self.second = second;
             self.told = 0;
         }
-        if self.told == MAX_LINES {
+        if self.told == MAX_DROP_LINES {
             self.untold += 1;
             return;
         }

@@ -67,7 +67,7 @@ impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Bind(error) => error.into(),
-            SendError::TooLarge { .. } | SendError::Broadcast(_) => Self::usage(error),
+            SendError::TooLarge { .. } | SendError::Forbidden(_) => Self::usage(error),
             _ => Self::failed(error),
         }
     }

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod drops;
 mod exit;
+mod limits;
 mod output;
 mod plan;
 mod terminal;
@@ -38,7 +39,7 @@ fn run(args: Args) -> Result<(), Failure> {
             Command::Send(args) => commands::send::run(args, &mut ending).await,
             Command::Listen(args) => commands::listen::run(args, &mut ending).await,
             Command::Chat(args) => commands::chat::run(args, &mut ending).await,
-            Command::Keygen(args) => commands::keygen::make(&args),
+            Command::Keygen(args) => commands::keygen::make(&args, &mut ending).await,
             Command::Key(args) => commands::keygen::show(&args),
         }
     });

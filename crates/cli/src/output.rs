@@ -14,9 +14,10 @@ use std::{
 use anstyle::{AnsiColor, Color, Style};
 use data_encoding::BASE64;
 use hikyaku::{clock, signers::Signer};
-use hikyaku_chat::sanitize_bytes;
+use hikyaku_chat::{is_safe, sanitize_bytes};
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 
 use crate::{args::Format, exit::Failure};
 
@@ -123,9 +124,31 @@ fn write_json(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         base64: text.is_none().then(|| BASE64.encode(record.payload)),
         signer: record.signer.map(|signer| signer.fingerprint().to_string()),
     };
-    serde_json::to_writer(&mut *out, &json)?;
+    json.serialize(&mut Serializer::with_formatter(&mut *out, TerminalSafe))?;
     out.push(b'\n');
     Ok(())
+}
+
+/// JSON whose strings cannot upset a terminal either: JSON itself wants only C0 controls escaped.
+struct TerminalSafe;
+
+impl Formatter for TerminalSafe {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, unsafe_one)) = rest.char_indices().find(|(_, c)| !is_safe(*c)) {
+            let (before, after) = rest.split_at(at);
+            writer.write_all(before.as_bytes())?;
+            for unit in unsafe_one.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = after.strip_prefix(unsafe_one).unwrap_or_default();
+        }
+        writer.write_all(rest.as_bytes())
+    }
 }
 
 /// `HH:MM:SS.mmm 127.0.0.1:5555  text`; a trailing newline, which line-minded programs send, is
@@ -225,6 +248,16 @@ mod tests {
         );
         let binary = shown(Format::Json, &[0xff, 0]);
         assert!(binary.ends_with("\"bytes\":2,\"base64\":\"/wA=\"}\n"), "{binary}");
+    }
+
+    #[test]
+    fn json_escapes_what_would_upset_a_terminal_and_still_means_the_same() {
+        let text = "a\u{9b}31m\u{7f}\u{202e}\u{e0041}日本\"\\";
+        let json = shown(Format::Json, text.as_bytes());
+        assert!(json.chars().all(|c| is_safe(c) || c == '\n'), "{json:?}");
+        assert!(json.contains("\\u009b31m\\u007f\\u202e\\udb40\\udc41日本"), "{json}");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["text"], text);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! In: arguments. Out: armour, filters, socket options. Never: sends or receives.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use hikyaku::{
     address::Family,
@@ -18,8 +18,9 @@ use hikyaku::{
 use crate::{
     args::{ArmourArgs, DialectArgs, FilterArgs, NetworkArgs},
     exit::Failure,
+    limits::MAX_PASSPHRASE_TRIES,
     output::warn,
-    terminal,
+    terminal::{self, Ending},
 };
 
 impl DialectArgs {
@@ -75,20 +76,18 @@ impl ArmourArgs {
         self.fernet.is_none() && self.sign.is_none() && self.signed_by.is_none()
     }
 
-    pub(crate) fn read(&self) -> Result<Armour, Failure> {
+    /// Reads the key files, asking for passphrases.
+    pub(crate) async fn read(&self, ending: &mut Ending) -> Result<Keys, Failure> {
         self.check_max_age()?;
-        let mut armour = Armour::new();
-        if let Some(path) = &self.fernet {
-            armour = armour.shared_key(&shared_key(path)?, self.max_age);
-        }
-        if let Some(path) = &self.sign {
-            armour = armour.sign(identity(path)?);
-        }
-        if let Some(path) = &self.signed_by {
-            let max_age = self.max_age.unwrap_or(DEFAULT_SIGNED_MAX_AGE);
-            armour = armour.signed_by(signers(path)?, max_age);
-        }
-        Ok(armour)
+        Ok(Keys {
+            shared: self.fernet.as_deref().map(shared_key).transpose()?,
+            identity: match &self.sign {
+                Some(path) => Some(Arc::new(identity(path, ending).await?)),
+                None => None,
+            },
+            signers: self.signed_by.as_deref().map(signers).transpose()?,
+            max_age: self.max_age,
+        })
     }
 
     fn check_max_age(&self) -> Result<(), Failure> {
@@ -102,6 +101,31 @@ impl ArmourArgs {
             return Err(Failure::usage("--max-age counts in whole seconds, from 1s"));
         }
         Ok(())
+    }
+}
+
+/// The keys of an armour, read once for however many sockets.
+pub(crate) struct Keys {
+    shared: Option<SharedKey>,
+    identity: Option<Arc<Identity>>,
+    signers: Option<AuthorizedKeys>,
+    max_age: Option<Duration>,
+}
+
+impl Keys {
+    pub(crate) fn armour(&self) -> Armour {
+        let mut armour = Armour::new();
+        if let Some(key) = &self.shared {
+            armour = armour.shared_key(key, self.max_age);
+        }
+        if let Some(identity) = &self.identity {
+            armour = armour.sign(Arc::clone(identity));
+        }
+        if let Some(signers) = &self.signers {
+            let max_age = self.max_age.unwrap_or(DEFAULT_SIGNED_MAX_AGE);
+            armour = armour.signed_by(signers.clone(), max_age);
+        }
+        armour
     }
 }
 
@@ -122,21 +146,24 @@ fn signers(path: &Path) -> Result<AuthorizedKeys, Failure> {
 }
 
 /// Reads a private key, asking for its passphrase where it has one.
-fn identity(path: &Path) -> Result<Identity, Failure> {
+async fn identity(path: &Path, ending: &mut Ending) -> Result<Identity, Failure> {
     let locked = match Identity::read(path)? {
         KeyFile::Open(identity) => return Ok(identity),
         KeyFile::Locked(locked) => locked,
     };
-    let question = format!("Passphrase for {}: ", path.display());
-    for attempt in 1.. {
-        let passphrase = terminal::ask_secret(&question).map_err(|e| {
-            let file = path.display();
+    let file = path.display();
+    let mut tries = 0;
+    loop {
+        let question = format!("Passphrase for {file}: ");
+        let passphrase = terminal::ask_secret(question, ending).await?.map_err(|e| {
             Failure::usage(format!("{file} needs its passphrase and there is nobody to ask: {e}"))
         })?;
+        tries += 1;
         match locked.unlock(&passphrase) {
-            Err(KeyError::WrongPassphrase(_)) if attempt < 3 => warn("wrong passphrase"),
+            Err(KeyError::WrongPassphrase(_)) if tries < MAX_PASSPHRASE_TRIES => {
+                warn("wrong passphrase");
+            }
             outcome => return Ok(outcome?),
         }
     }
-    unreachable!("the third attempt returns")
 }

@@ -10,18 +10,15 @@ use std::{
     thread,
 };
 
-use hikyaku::limits::MAX_PAYLOAD_V6;
 use rustyline::{DefaultEditor, ExternalPrinter as _, error::ReadlineError};
 use tokio::sync::{Notify, mpsc};
 use zeroize::Zeroizing;
 
-use crate::exit::Failure;
-
-/// Lines read ahead of their use.
-const MAX_LINES_AHEAD: usize = 64;
-
-/// A line longer than this fits in no datagram, even as hexadecimal digits between spaces.
-const MAX_LINE_LEN: usize = 4 * MAX_PAYLOAD_V6;
+use crate::{
+    exit::Failure,
+    limits::{LAST_WRITE, MAX_LINE_LEN, MAX_LINES_AHEAD, MAX_LINES_TO_SHOW},
+    output,
+};
 
 /// Ctrl-C came as a key press.
 static CTRL_C_TYPED: Notify = Notify::const_new();
@@ -50,16 +47,40 @@ pub(crate) type Show = Box<dyn FnMut(&str) + Send>;
 /// Reads standard input: with a prompt and line editing where a person types, as it comes
 /// otherwise.
 pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure> {
-    if is_interactive() {
-        return read_terminal(prompt);
+    // A terminal too simple for line editing is read like a pipe.
+    if is_interactive()
+        && let Ok(edited) = read_terminal(prompt)
+    {
+        return Ok(edited);
     }
     let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
     thread::spawn(move || read_pipe(io::stdin().lock(), &sender));
-    let show: Show = Box::new(|line| {
-        // Whoever reads our output may be gone; the chat goes on for the others.
-        let _ = crate::output::print_line(line);
+    let (show, shown) = show_in_background();
+    Ok((Lines { queue, restore: Restore { terminal: None, shown: Some(shown) } }, show))
+}
+
+/// Writes lines on a thread of its own: a reader that has gone to sleep must not stop us.
+/// The second value is cut off when all is written.
+fn show_in_background() -> (Show, std::sync::mpsc::Receiver<()>) {
+    let (sender, queue) = std::sync::mpsc::sync_channel::<String>(MAX_LINES_TO_SHOW);
+    let (writing, written) = std::sync::mpsc::channel::<()>();
+    thread::spawn(move || {
+        let _writing = writing;
+        for line in queue {
+            // Whoever reads our output may be gone; the chat goes on for the others.
+            let _ = output::print_line(&line);
+        }
     });
-    Ok((Lines { queue, restore: Restore::nothing() }, show))
+    let mut missed = 0_u64;
+    let show: Show = Box::new(move |line| {
+        if missed > 0 && sender.try_send(format!("({missed} lines not shown)")).is_ok() {
+            missed = 0;
+        }
+        if sender.try_send(line.to_owned()).is_err() {
+            missed += 1;
+        }
+    });
+    (show, written)
 }
 
 fn read_pipe(mut input: impl BufRead, sender: &mpsc::Sender<io::Result<Vec<u8>>>) {
@@ -93,7 +114,9 @@ fn next_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 
 fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
     let restore = Restore::remember();
-    let mut editor = DefaultEditor::new().map_err(Failure::failed)?;
+    // Without bracketed paste each pasted line is a line, as if it had been typed.
+    let config = rustyline::Config::builder().bracketed_paste(false).build();
+    let mut editor = DefaultEditor::with_config(config).map_err(Failure::failed)?;
     let mut printer = editor.create_external_printer().map_err(Failure::failed)?;
     let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
     thread::spawn(move || {
@@ -121,44 +144,55 @@ fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
     Ok((Lines { queue, restore }, show))
 }
 
-/// Puts the terminal back as it was: ending while a line is being edited would leave it raw.
-pub(crate) struct Restore(#[cfg(unix)] Option<rustix::termios::Termios>);
-
-#[cfg(unix)]
-impl Restore {
-    const fn nothing() -> Self {
-        Self(None)
-    }
-
-    fn remember() -> Self {
-        Self(rustix::termios::tcgetattr(io::stdin()).ok())
-    }
+/// Leaves things in order when dropped: ending while a line is being edited would leave the
+/// terminal raw, and what is to be shown may not be written yet.
+pub(crate) struct Restore {
+    terminal: Option<Saved>,
+    shown: Option<std::sync::mpsc::Receiver<()>>,
 }
 
 #[cfg(unix)]
+type Saved = rustix::termios::Termios;
+#[cfg(not(unix))]
+type Saved = ();
+
+impl Restore {
+    #[cfg(unix)]
+    fn remember() -> Self {
+        Self { terminal: rustix::termios::tcgetattr(io::stdin()).ok(), shown: None }
+    }
+
+    #[cfg(not(unix))]
+    const fn remember() -> Self {
+        Self { terminal: None, shown: None }
+    }
+}
+
 impl Drop for Restore {
     fn drop(&mut self) {
-        if let Some(before) = &self.0 {
+        #[cfg(unix)]
+        if let Some(before) = &self.terminal {
             let now = rustix::termios::OptionalActions::Now;
             let _ = rustix::termios::tcsetattr(io::stdin(), now, before);
+        }
+        if let Some(shown) = &self.shown {
+            let _ = shown.recv_timeout(LAST_WRITE);
         }
     }
 }
 
-#[cfg(not(unix))]
-impl Restore {
-    const fn nothing() -> Self {
-        Self()
+/// Asks for a secret at the terminal, without showing it. The inner error says that there is no
+/// terminal; the outer one that the end is wanted, and the terminal is as it was.
+pub(crate) async fn ask_secret(
+    question: String,
+    ending: &mut Ending,
+) -> Result<io::Result<Zeroizing<String>>, Failure> {
+    let _restore = Restore::remember();
+    let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password(question));
+    tokio::select! {
+        answer = asked => Ok(answer.map_err(io::Error::other).flatten().map(Zeroizing::new)),
+        () = ending.wanted() => Err(Failure::failed("interrupted")),
     }
-
-    const fn remember() -> Self {
-        Self()
-    }
-}
-
-/// Asks for a secret at the terminal, without showing it.
-pub(crate) fn ask_secret(question: &str) -> io::Result<Zeroizing<String>> {
-    rpassword::prompt_password(question).map(Zeroizing::new)
 }
 
 /// The name of the user, as the system's environment tells it.

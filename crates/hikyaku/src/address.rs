@@ -88,6 +88,16 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text, DEFAULT_PORT)
+    }
+}
+
+impl Address {
+    /// Reads an address; `default_port` is its port where none is given.
+    ///
+    /// # Errors
+    /// When it is none, with what to write instead.
+    pub fn parse(text: &str, default_port: u16) -> Result<Self, AddressError> {
         if text.is_empty() {
             return Err(AddressError::Empty);
         }
@@ -95,28 +105,28 @@ impl FromStr for Address {
             return Err(AddressError::BareNumber(text.to_owned()));
         }
         if let Some(rest) = text.strip_prefix('[') {
-            return bracketed(text, rest);
+            return bracketed(text, rest, default_port);
         }
         // More than one colon without brackets can only be an IPv6 address without a port.
         if text.matches(':').count() > 1 {
             let host = ipv6(text).ok_or_else(|| AddressError::Malformed(text.to_owned()))?;
-            return Ok(Self { host, port: DEFAULT_PORT });
+            return Ok(Self { host, port: default_port });
         }
         let (host, port) = match text.split_once(':') {
             Some((host, port)) => (host, parse_port(text, port)?),
-            None => (text, DEFAULT_PORT),
+            None => (text, default_port),
         };
         Ok(Self { host: name_or_ipv4(text, host)?, port })
     }
 }
 
-fn bracketed(text: &str, rest: &str) -> Result<Address, AddressError> {
+fn bracketed(text: &str, rest: &str, default_port: u16) -> Result<Address, AddressError> {
     let malformed = || AddressError::Malformed(text.to_owned());
     let (inside, after) = rest.split_once(']').ok_or_else(malformed)?;
     let host = ipv6(inside).ok_or_else(malformed)?;
     let port = match after.strip_prefix(':') {
         Some(port) => parse_port(text, port)?,
-        None if after.is_empty() => DEFAULT_PORT,
+        None if after.is_empty() => default_port,
         None => return Err(malformed()),
     };
     Ok(Address { host, port })

@@ -133,17 +133,22 @@ impl Filter {
         if self.len() >= MAX_RULES {
             return Err(FilterError::TooMany);
         }
-        let before = match network.0 {
+        match self.get(network) {
+            Some(other) if other != action => return Err(FilterError::Contradiction(network.0)),
+            Some(_) => return Ok(()),
+            None => self.allows += usize::from(action == Action::Allow),
+        }
+        match network.0 {
             IpNet::V4(net) => self.v4.insert(net, action),
             IpNet::V6(net) => self.v6.insert(net, action),
         };
-        match before {
-            Some(other) if other != action => Err(FilterError::Contradiction(network.0)),
-            Some(_) => Ok(()),
-            None => {
-                self.allows += usize::from(action == Action::Allow);
-                Ok(())
-            }
+        Ok(())
+    }
+
+    fn get(&self, network: Network) -> Option<Action> {
+        match network.0 {
+            IpNet::V4(net) => self.v4.get(&net).copied(),
+            IpNet::V6(net) => self.v6.get(&net).copied(),
         }
     }
 
@@ -293,6 +298,7 @@ mod tests {
         let mut filter = filter("allow 10.0.0.0/8");
         let both = filter.add_line("deny 10.0.0.0/8").expect_err("contradiction");
         assert_eq!(both.to_string(), "10.0.0.0/8 is both allowed and denied");
+        assert!(allows(&filter, "10.1.1.1"), "a refused rule changes nothing");
     }
 
     #[test]

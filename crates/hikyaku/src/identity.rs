@@ -159,8 +159,12 @@ impl Identity {
             return Err(FileError::Exists(public).into());
         }
         write_private(path, &text, if_exists)?;
-        write_public(&public, &format!("{}\n", self.public_line()), if_exists)?;
-        Ok(())
+        let written = write_public(&public, &format!("{}\n", self.public_line()), if_exists);
+        if written.is_err() && if_exists == IfExists::Refuse {
+            // It was not there before, and half a pair is of no use.
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(written?)
     }
 
     /// The public key as a line for an authorized-keys file.
@@ -193,12 +197,6 @@ impl fmt::Debug for Identity {
 }
 
 impl LockedKey {
-    /// The file, to name in the question for its passphrase.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Opens the key. Takes about 0.1 s, by design of its key derivation.
     ///
     /// # Errors

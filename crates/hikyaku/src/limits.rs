@@ -23,17 +23,24 @@ pub const RECEIVE_BUFFER_LEN: usize = 65_536;
 /// by Linux, so this holds some 10,000 of them: 10 ms at a million a second.
 pub const KERNEL_RECEIVE_BUFFER: usize = 8 << 20;
 
-/// Longest wait between two tries of the stop-and-wait ACK, however often it has doubled.
+/// Pause before another try where the kernel's send queue is full: it drains in less on any
+/// network that fills it.
+pub const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Longest wait between two tries of the stop-and-wait ACK, however often it has doubled; a longer
+/// first wait that the caller asks for is kept.
 pub const MAX_ACK_WAIT: Duration = Duration::from_secs(60);
 
-/// Sockets kept open for late replies when each acknowledged message has its own source port.
+/// Sockets kept open for late replies when each acknowledged message has its own source port: a
+/// reply that is later than sixteen further messages is late indeed, and descriptors are few.
 pub const MAX_OLD_SOCKETS: usize = 16;
 
 /// Replies held for the application while it waits for an ACK; the oldest goes first.
 pub const MAX_WAITING_REPLIES: usize = 1_024;
 
-/// Message ids remembered against replay. At the 20,000 signatures a second that one core
-/// verifies this is 50 seconds' worth; beyond it the oldest second is forgotten *and refused*.
+/// Message ids remembered against replay, shared evenly by the accepted signers. At the 20,000
+/// signatures a second that one core verifies this is 50 seconds' worth; beyond it a signer's
+/// oldest second is forgotten *and refused*.
 pub const MAX_REPLAY_IDS: usize = 1 << 20;
 
 /// How far ahead of ours a sender's clock may be, in seconds (the Fernet specification's figure).
@@ -42,14 +49,19 @@ pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
 /// Age beyond which a signed datagram is refused where the caller names no other.
 pub const DEFAULT_SIGNED_MAX_AGE: Duration = Duration::from_secs(60);
 
-/// Keys tried for a signed datagram that does not name its signer: each costs a verification.
+/// A signed datagram that does not name its signer is tried with every accepted key, where there
+/// are no more than this: each costs a verification (some 40 µs).
 pub const MAX_KEYS_TRIED: usize = 8;
 
 /// Largest key, filter or authorized-keys file that is read, in bytes: 100,000 rules take 4 MiB.
 pub const MAX_FILE_LEN: u64 = 64 << 20;
 
-/// Accepted signers in one authorized-keys file.
+/// Accepted signers in one authorized-keys file: about 40 MB of them.
 pub const MAX_SIGNERS: usize = 100_000;
 
-/// Networks in one filter.
-pub const MAX_RULES: usize = 10_000_000;
+/// Networks in one filter: more than the Internet's routing table has, some 200 MB.
+pub const MAX_RULES: usize = 2_000_000;
+
+/// Bytes of a signed datagram's header, each of its two parts. Ours takes 75; a parser's cost
+/// for what nobody has signed yet stays below that of checking a signature.
+pub const MAX_COSE_HEADER: usize = 512;

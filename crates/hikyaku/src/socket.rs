@@ -17,7 +17,7 @@ use tokio::{io::Interest, net::UdpSocket};
 use crate::{
     address::canonical,
     batch::RecvBatch,
-    limits::{KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6},
+    limits::{FULL_QUEUE_PAUSE, KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6},
 };
 
 /// How a socket is opened.
@@ -222,7 +222,11 @@ impl Socket {
                 .io
                 .try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit));
             match sent {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                // After an error report the runtime takes the socket for writable for ever, so
+                // waiting for that alone could spin.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(FULL_QUEUE_PAUSE).await;
+                }
                 done => return done,
             }
         }
@@ -256,6 +260,23 @@ impl Socket {
         let error = self.state.recv_transport_error((&self.io).into()).ok()??;
         let source = io::Error::from_raw_os_error(error.raw_errno);
         Some(Unreachable { reporter: error.addr.map(canonical), source })
+    }
+
+    /// Waits for the next error that the network reports. Cancel-safe.
+    ///
+    /// # Errors
+    /// The runtime's, when it is shutting down.
+    pub async fn next_transport_error(&self) -> io::Result<Unreachable> {
+        loop {
+            self.io.ready(Interest::ERROR).await?;
+            let error = self.io.try_io(Interest::ERROR, || {
+                self.transport_error().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            });
+            match error {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
     }
 
     /// Datagrams the kernel threw away because we did not fetch them in time; nothing where the
@@ -358,6 +379,9 @@ fn allow_fragmentation(io: &UdpSocket, domain: Domain) {
         if domain == Domain::IPV6 {
             let dont = sockopt::Ipv6PathMtuDiscovery::DONT;
             let _ = sockopt::set_ipv6_mtu_discover(io, dont);
+            #[cfg(target_os = "linux")]
+            let _ =
+                nix::sys::socket::setsockopt(io, nix::sys::socket::sockopt::Ipv6DontFrag, &false);
         }
     }
 }
@@ -377,8 +401,11 @@ fn explained(address: SocketAddr, options: &SocketOptions, source: io::Error) ->
     }
 }
 
-/// The index of a network interface of this machine, by name.
+/// The index of a network interface of this machine, by name or by the number itself.
 pub(crate) fn interface_index(name: &str) -> Option<u32> {
+    if let Ok(index) = name.parse() {
+        return Some(index);
+    }
     let all = if_addrs::get_if_addrs().ok()?;
     all.into_iter().find(|interface| interface.name == name)?.index
 }

@@ -25,12 +25,11 @@ use crate::{
     args::{ArmourArgs, ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
     drops::{Complaints, tell_counts},
     exit::Failure,
+    limits::BURST_SECONDS,
     output::{Stream, note, styled, warn},
+    plan::Keys,
     terminal::{self, Ending, Lines, Restore, Show},
 };
-
-/// Lines that one may send at once, for each line a second in the long run.
-const BURST_SECONDS: u32 = 4;
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     match &args.role {
@@ -44,23 +43,22 @@ pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failu
 async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     let address = Address::unnamed(DEFAULT_PORT);
     let addresses = address.resolve_local(None).await?;
-    let armour = args.armour.read()?;
+    let keys = args.armour.read(ending).await?;
     let options = SocketOptions::default();
-    match PlainListener::bind(&addresses, &options, armour, args.filter.read()?) {
+    match PlainListener::bind(&addresses, &options, keys.armour(), args.filter.read()?) {
         Ok(listener) => {
             serve(listener, RoomConfig::default(), Seat::Host, &args.me, &args.armour, ending).await
         }
         Err(BindError::InUse(_)) => {
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
             let targets = address.resolve(None).await?;
-            take_part(targets, &options, &args.me, &args.armour, ending).await.map_err(
-                |e| match e {
-                    Failure::Failed(e) => Failure::Failed(format!(
-                        "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
-                    )),
-                    other => other,
-                },
-            )
+            let peer = peer(targets, &options, &keys, args.filter.read()?)?;
+            take_part(peer, &args.me, &args.armour, ending).await.map_err(|e| match e {
+                Failure::Failed(e) => Failure::Failed(format!(
+                    "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
+                )),
+                other => other,
+            })
         }
         Err(e) => Err(e.into()),
     }
@@ -70,12 +68,13 @@ async fn run_host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let addresses = address.resolve_local(args.network.family()).await?;
-    let (armour, filter) = (args.armour.read()?, args.filter.read()?);
+    let armour = args.armour.read(ending).await?.armour();
+    let filter = args.filter.read()?;
     let options = args.network.socket_options();
     let listener = PlainListener::bind(&addresses, &options, armour, filter)?;
     let config = RoomConfig {
         idle: args.idle,
-        max_clients: args.max_clients,
+        max_clients: usize::try_from(args.max_clients).unwrap_or(usize::MAX),
         rate: args.rate,
         burst: args.rate.saturating_mul(BURST_SECONDS),
     };
@@ -100,11 +99,14 @@ async fn serve(
     ending: &mut Ending,
 ) -> Result<(), Failure> {
     let local = listener.local_addr();
-    note(&format!("listening on {local}"));
-    for address in reachable_at(local) {
-        note(&format!("others join with: hikyaku chat join --plain{} {address}", flags(armour)));
+    if !me.talk.quiet {
+        note(&format!("listening on {local}"));
+        let flags = flags(armour);
+        for address in reachable_at(local) {
+            note(&format!("others join with: hikyaku chat join --plain{flags} {address}"));
+        }
+        warn_if_bare(armour);
     }
-    warn_if_bare(armour);
     let (host, mut show, _restore) = match seat {
         Seat::Host => {
             let (lines, show) = terminal::read_lines("> ")?;
@@ -114,7 +116,7 @@ async fn serve(
         Seat::Nobody => (None, Box::new(|_: &str| {}) as Show, None),
     };
     let mut complaints = Complaints::new(&me.talk);
-    let show = |line: &str| show(&coloured(line));
+    let show = move |line: &str| show(&coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
     let served = server::run(listener, config, host, show, dropped, ending.wanted())
         .await
@@ -207,24 +209,38 @@ async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let family: Option<Family> = args.network.family();
+    if address.port() == 0 {
+        return Err(Failure::usage(format!("{address}: nothing listens on port 0")));
+    }
     let targets = address.resolve(family).await?;
-    take_part(targets, &args.network.socket_options(), &args.me, &args.armour, ending).await
+    let keys = args.armour.read(ending).await?;
+    let peer = peer(targets, &args.network.socket_options(), &keys, args.filter.read()?)?;
+    take_part(peer, &args.me, &args.armour, ending).await
+}
+
+fn peer(
+    targets: Vec<SocketAddr>,
+    socket: &SocketOptions,
+    keys: &Keys,
+    filter: Filter,
+) -> Result<PlainPeer, Failure> {
+    let options = PeerOptions { socket: socket.clone(), bind: None };
+    Ok(PlainPeer::new(targets, options, keys.armour(), filter)?)
 }
 
 async fn take_part(
-    targets: Vec<SocketAddr>,
-    socket: &SocketOptions,
+    peer: PlainPeer,
     me: &MeArgs,
     armour: &ArmourArgs,
     ending: &mut Ending,
 ) -> Result<(), Failure> {
-    let options = PeerOptions { socket: socket.clone(), bind: None };
-    let peer = PlainPeer::new(targets, options, armour.read()?, Filter::new())?;
-    warn_if_bare(armour);
+    if !me.talk.quiet {
+        warn_if_bare(armour);
+    }
     let (lines, mut show) = terminal::read_lines("> ")?;
     let (_restore, lines) = typed(lines);
     let mut complaints = Complaints::new(&me.talk);
-    let show = |line: &str| show(&coloured(line));
+    let show = move |line: &str| show(&coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
     let parted = client::run(peer, name(me), lines, show, dropped, ending.wanted()).await;
     let parted = parted.map_err(|e| match e {

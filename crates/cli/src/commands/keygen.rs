@@ -8,16 +8,17 @@ use hikyaku::{
     files::IfExists,
     identity::{Identity, SharedKey, public_path, read_public},
 };
+use hikyaku_chat::sanitize;
 use zeroize::Zeroizing;
 
 use crate::{
     args::{KeyArgs, KeygenArgs},
     exit::Failure,
     output::{note, print_line},
-    terminal,
+    terminal::{self, Ending},
 };
 
-pub(crate) fn make(args: &KeygenArgs) -> Result<(), Failure> {
+pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), Failure> {
     let if_exists = if args.force { IfExists::Replace } else { IfExists::Refuse };
     if let Some(path) = &args.shared {
         SharedKey::generate().write(path, if_exists)?;
@@ -32,7 +33,7 @@ pub(crate) fn make(args: &KeygenArgs) -> Result<(), Failure> {
     if !args.force && path.exists() {
         return Err(Failure::failed(format!("{} exists; --force replaces it", path.display())));
     }
-    let passphrase = if args.passphrase { Some(new_passphrase()?) } else { None };
+    let passphrase = if args.passphrase { Some(new_passphrase(ending).await?) } else { None };
     let comment = args.comment.clone().unwrap_or_else(terminal::user_at_host);
     let identity = Identity::generate(&comment)?;
     identity.write(&path, passphrase.as_ref().map(|p| p.as_str()), if_exists)?;
@@ -48,7 +49,8 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
         return Err(Failure::usage(format!("{file} is a shared key; it has no public half")));
     }
     let key = read_public(&args.file)?;
-    print_line(key.public_line())?;
+    // The comment is whatever the file's writer put there.
+    print_line(&sanitize(key.public_line()))?;
     print_line(&key.fingerprint().to_string())
 }
 
@@ -63,16 +65,15 @@ fn default_path() -> Result<PathBuf, Failure> {
     Ok(folder.join("id_ed25519"))
 }
 
-fn new_passphrase() -> Result<Zeroizing<String>, Failure> {
-    let ask = |question: &str| {
-        terminal::ask_secret(question)
-            .map_err(|e| Failure::usage(format!("there is nobody to ask for a passphrase: {e}")))
-    };
-    let first = ask("Passphrase: ")?;
+async fn new_passphrase(ending: &mut Ending) -> Result<Zeroizing<String>, Failure> {
+    let nobody = |e| Failure::usage(format!("there is nobody to ask for a passphrase: {e}"));
+    let first = terminal::ask_secret("Passphrase: ".to_owned(), ending).await?.map_err(nobody)?;
     if first.is_empty() {
         return Err(Failure::usage("the passphrase is empty; leave out --passphrase for none"));
     }
-    if *ask("The same again: ")? != *first {
+    let again =
+        terminal::ask_secret("The same again: ".to_owned(), ending).await?.map_err(nobody)?;
+    if *again != *first {
         return Err(Failure::usage("the two passphrases differ"));
     }
     Ok(first)

@@ -9,18 +9,17 @@
 
 use std::{
     io::{self, Write},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::Range,
     pin::pin,
     sync::{Arc, mpsc},
     thread::JoinHandle,
-    time::Duration,
 };
 
 use hikyaku::{
     address::Address,
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
-    plain::{Discard, Dropped, PlainListener, PlainSender, Received},
+    plain::{Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo},
     signers::Signer,
     socket::Socket,
 };
@@ -31,42 +30,38 @@ use crate::{
     args::{Format, ListenArgs},
     drops::{Complaints, tell_counts},
     exit::Failure,
+    limits::{LAST_WRITE, MAX_ECHOES, MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
     output::{Record, human_bytes, note, warn},
     terminal::Ending,
 };
 
-/// Payload that may wait to be written, in KiB. Beyond it we stop fetching, and the kernel's
-/// buffer fills and counts what it drops.
-const MAX_WAITING_KIB: usize = 64 * 1_024;
-
-/// How long to wait for output that nobody reads, once the end is wanted.
-const LAST_WRITE: Duration = Duration::from_secs(2);
-
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
-    let mut listener = open(&args).await?;
+    let mut listener = open(&args, ending).await?;
     if !args.talk.quiet {
         warn_of_small_buffer(listener.socket());
+        note(&format!("listening on {}", listener.local_addr()));
     }
-    note(&format!("listening on {}", listener.local_addr()));
     let mut writer = Writer::start(args.format);
     let outcome = receive(&args, &mut listener, &mut writer, ending).await;
-    let written = writer.finish(ending).await;
+    let hurry = matches!(outcome, Ok(End { interrupted: true, .. }));
+    let written = writer.finish(hurry, ending).await;
     tell_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
     written?;
     check_count(&args, &end)
 }
 
-async fn open(args: &ListenArgs) -> Result<PlainListener, Failure> {
+async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<PlainListener, Failure> {
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let family = args.network.family();
     let addresses = address.resolve_local(family).await?;
     let mut options = args.network.socket_options();
     options.shared_port = !args.join.is_empty();
-    let armour = args.armour.read()?;
+    let armour = args.armour.read(ending).await?.armour();
     let listener = PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?;
     for group in &args.join {
+        check_group(*group, listener.local_addr(), args.network.v6)?;
         let joined = listener.socket().join(*group, args.network.interface.as_deref());
         joined.map_err(|e| match e.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => Failure::usage(e),
@@ -74,6 +69,24 @@ async fn open(args: &ListenArgs) -> Result<PlainListener, Failure> {
         })?;
     }
     Ok(listener)
+}
+
+/// A group is heard only on a socket of its family that is bound to no address of its own.
+fn check_group(group: IpAddr, local: SocketAddr, only_v6: bool) -> Result<(), Failure> {
+    if group.is_multicast() && !local.ip().is_unspecified() && local.ip() != group {
+        return Err(Failure::usage(format!(
+            "{group} cannot be heard on {local}; leave the host out: :{}",
+            local.port()
+        )));
+    }
+    let wrong_family = match group {
+        IpAddr::V4(_) => only_v6,
+        IpAddr::V6(_) => local.is_ipv4(),
+    };
+    if wrong_family {
+        return Err(Failure::usage(format!("{group} is of another IP family than {local}")));
+    }
+    Ok(())
 }
 
 /// What ended the listening.
@@ -95,22 +108,31 @@ async fn receive(
             None => std::future::pending().await,
         }
     });
+    let mut errors = 0;
     loop {
         let page = tokio::select! {
             biased;
-            () = ending.wanted() => return Ok(End { heard: desk.heard, interrupted: true }),
-            () = &mut time_up => return Ok(End { heard: desk.heard, interrupted: false }),
-            _ = &mut writer.gone => return Ok(End { heard: desk.heard, interrupted: true }),
-            incoming = listener.recv() => desk.take(incoming?).await,
+            () = ending.wanted() => return Ok(desk.end(true)),
+            () = &mut time_up => return Ok(desk.end(false)),
+            _ = &mut writer.gone => return Ok(desk.end(true)),
+            incoming = listener.recv() => match incoming {
+                Ok(incoming) => desk.take(incoming),
+                // What the network reports of one sender must not end it for all.
+                Err(_) if errors < MAX_RECEIVE_ERRORS => { errors += 1; continue }
+                Err(e) => return Err(e.into()),
+            },
         };
-        let done = desk.done;
+        errors = 0;
         tokio::select! {
             biased;
             () = writer.write(page) => {}
-            () = ending.wanted() => return Ok(End { heard: desk.heard, interrupted: true }),
+            () = ending.wanted() => return Ok(desk.end(true)),
+            () = &mut time_up => return Ok(desk.end(false)),
         }
-        if done {
-            return Ok(End { heard: desk.heard, interrupted: false });
+        // Only what the writer has got is acknowledged.
+        desk.answer().await;
+        if desk.done {
+            return Ok(desk.end(false));
         }
     }
 }
@@ -119,75 +141,110 @@ async fn receive(
 struct Desk<'a> {
     args: &'a ListenArgs,
     sender: PlainSender,
-    port: u16,
     local: SocketAddr,
     heard: u64,
     wanted: Option<u64>,
     done: bool,
+    /// Answers to be sent once the batch is on its way to the writer.
+    answers: Vec<(ReplyTo, Vec<u8>)>,
+    echoes: Budget,
     complaints: Complaints,
 }
 
 impl<'a> Desk<'a> {
     fn new(args: &'a ListenArgs, listener: &PlainListener) -> Self {
-        let local = listener.local_addr();
         Self {
             args,
             sender: listener.sender(),
-            port: local.port(),
-            local,
+            local: listener.local_addr(),
             heard: 0,
             wanted: if args.once { Some(1) } else { args.count },
             done: false,
+            answers: Vec::new(),
+            echoes: Budget::default(),
             complaints: Complaints::new(&args.talk),
         }
     }
 
-    async fn take(
-        &mut self,
-        incoming: impl Iterator<Item = Result<Received<'_>, Dropped>>,
-    ) -> Page {
+    const fn end(&self, interrupted: bool) -> End {
+        End { heard: self.heard, interrupted }
+    }
+
+    fn take<'d>(&mut self, incoming: impl Iterator<Item = Result<Received<'d>, Dropped>>) -> Page {
         let mut page = Page::default();
         for datagram in incoming {
             if self.done {
                 break;
             }
             match datagram {
-                Ok(received) => self.hear(received, &mut page).await,
-                Err(dropped) => self.drop(dropped).await,
+                Ok(received) => self.hear(&received, &mut page),
+                Err(dropped) => self.drop(&dropped),
             }
         }
         page
     }
 
-    async fn hear(&mut self, received: Received<'_>, page: &mut Page) {
-        if self.args.echo {
-            let _ = self.sender.send(&received.payload, received.from).await;
-        }
-        // Two listeners that acknowledge each other's ACKs would never stop.
-        if received.payload.trim_ascii_end() != self.args.ack.ack_text.as_bytes() {
-            self.acknowledge(received.from).await;
-        }
-        let until = self.args.until.as_deref();
+    fn hear(&mut self, received: &Received<'_>, page: &mut Page) {
         self.heard += 1;
+        let until = self.args.until.as_deref();
         self.done = self.wanted == Some(self.heard)
             || until.is_some_and(|text| text.as_bytes() == &*received.payload);
-        let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.port);
-        page.add(&received, to);
+        let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
+        page.add(received, to);
+        if self.args.echo && !self.is_ours(received.from.peer) && self.echoes.take() {
+            self.answers.push((received.from, received.payload.to_vec()));
+        }
+        let ack_text = self.args.ack.ack_text.trim_ascii_end().as_bytes();
+        // Two listeners that acknowledge each other's ACKs would never stop.
+        if self.args.ack.ack && received.payload.trim_ascii_end() != ack_text {
+            self.acknowledge(received.from);
+        }
     }
 
     /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
-    async fn drop(&mut self, dropped: Dropped) {
-        self.complaints.tell(&dropped);
-        if dropped.reason == Discard::Duplicate {
-            self.acknowledge(dropped.from).await;
+    fn drop(&mut self, dropped: &Dropped) {
+        self.complaints.tell(dropped);
+        if dropped.reason == Discard::Duplicate && self.args.ack.ack {
+            self.acknowledge(dropped.from);
         }
     }
 
-    /// An answer that cannot be sent is one the network may lose as well: the sender asks again.
-    async fn acknowledge(&self, to: hikyaku::plain::ReplyTo) {
-        if self.args.ack.ack {
-            let _ = self.sender.send(self.args.ack.ack_text.as_bytes(), to).await;
+    fn acknowledge(&mut self, to: ReplyTo) {
+        if !self.is_ours(to.peer) {
+            self.answers.push((to, self.args.ack.ack_text.clone().into_bytes()));
         }
+    }
+
+    /// A forged source can make us talk to ourselves.
+    fn is_ours(&self, peer: SocketAddr) -> bool {
+        peer.port() == self.local.port()
+            && (peer.ip() == self.local.ip()
+                || self.local.ip().is_unspecified() && peer.ip().is_loopback())
+    }
+
+    /// An answer that cannot be sent is one the network may lose as well: the sender asks again.
+    async fn answer(&mut self) {
+        for (to, text) in self.answers.drain(..) {
+            let _ = self.sender.send(&text, to).await;
+        }
+    }
+}
+
+/// So many a second.
+#[derive(Default)]
+struct Budget {
+    second: i64,
+    spent: u32,
+}
+
+impl Budget {
+    fn take(&mut self) -> bool {
+        let second = hikyaku::clock::wall().as_second();
+        if second != self.second {
+            *self = Self { second, spent: 0 };
+        }
+        self.spent += 1;
+        self.spent <= MAX_ECHOES
     }
 }
 
@@ -269,17 +326,26 @@ impl Writer {
         let _ = pages.send((page, permit));
     }
 
-    /// Waits until everything is written; not for ever where nobody reads it.
-    async fn finish(&mut self, ending: &mut Ending) -> Result<(), Failure> {
+    /// Waits until everything is written; where nobody reads it and the end is wanted, not long.
+    async fn finish(&mut self, hurry: bool, ending: &mut Ending) -> Result<(), Failure> {
         self.pages = None;
         let Some(thread) = self.thread.take() else { return Ok(()) };
         let joined = tokio::task::spawn_blocking(move || thread.join());
+        let patience = async {
+            if !hurry {
+                ending.wanted().await;
+            }
+            tokio::time::sleep(LAST_WRITE).await;
+        };
         tokio::select! {
             outcome = joined => match outcome {
+                Ok(Ok(Err(e))) if e.kind() != io::ErrorKind::BrokenPipe => {
+                    Err(Failure::failed(format!("cannot write to standard output: {e}")))
+                }
                 Ok(Ok(written)) => Ok(written?),
                 _ => Err(Failure::failed("the writer of standard output broke down")),
             },
-            () = async { ending.wanted().await; tokio::time::sleep(LAST_WRITE).await } => {
+            () = patience => {
                 Err(Failure::failed("nobody reads the output; what was left is lost"))
             }
         }

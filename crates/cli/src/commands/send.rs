@@ -7,6 +7,7 @@ use std::{
     ffi::OsStr,
     io::{self, Read, Write},
     net::SocketAddr,
+    pin::pin,
     time::Duration,
 };
 
@@ -21,20 +22,15 @@ use crate::{
     args::SendArgs,
     drops::{Complaints, tell_counts},
     exit::Failure,
+    limits::{MAX_NAMED, MAX_WHOLE},
     output::{Record, note, warning},
     terminal::{self, Ending, Lines, Show},
 };
 
-/// Most that `--whole` reads, in bytes: enough to say how much too large it is.
-const MAX_WHOLE: u64 = 16 << 20;
-
-/// Messages named when they were not sent; the rest is counted.
-const MAX_NAMED: usize = 5;
-
 pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check()?;
     check_source(&args)?;
-    let peer = open(&args).await?;
+    let peer = open(&args, ending).await?;
     let mut courier = Courier::new(&args, peer);
     let sent = tokio::select! {
         sent = send_all(&mut courier) => sent,
@@ -44,7 +40,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
     sent
 }
 
-async fn open(args: &SendArgs) -> Result<PlainPeer, Failure> {
+async fn open(args: &SendArgs, ending: &mut Ending) -> Result<PlainPeer, Failure> {
     let bind = match &args.bind {
         Some(address) => address.resolve_local(args.network.family()).await?.first().copied(),
         None => None,
@@ -60,7 +56,8 @@ async fn open(args: &SendArgs) -> Result<PlainPeer, Failure> {
     socket.broadcast = args.broadcast;
     socket.ttl = args.ttl;
     let options = PeerOptions { socket, bind };
-    Ok(PlainPeer::new(targets, options, args.armour.read()?, args.filter.read()?)?)
+    let armour = args.armour.read(ending).await?.armour();
+    Ok(PlainPeer::new(targets, options, armour, args.filter.read()?)?)
 }
 
 fn check_source(args: &SendArgs) -> Result<(), Failure> {
@@ -79,7 +76,9 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
 async fn send_all(courier: &mut Courier<'_>) -> Result<(), Failure> {
     let args = courier.args;
     if args.whole {
-        let message = decoded(args, whole_input()?).map_err(Failure::usage)?;
+        let input = tokio::task::spawn_blocking(whole_input).await;
+        let input = input.map_err(Failure::failed)??;
+        let message = decoded(args, input).map_err(Failure::usage)?;
         courier.send_known(&[message]).await?;
     } else if !args.messages.is_empty() {
         let messages: Result<Vec<_>, _> =
@@ -94,7 +93,13 @@ async fn send_all(courier: &mut Courier<'_>) -> Result<(), Failure> {
 
 fn whole_input() -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    io::stdin().lock().take(MAX_WHOLE).read_to_end(&mut bytes)?;
+    let mut stdin = io::stdin().lock();
+    stdin.by_ref().take(MAX_WHOLE).read_to_end(&mut bytes)?;
+    let more = io::copy(&mut stdin, &mut io::sink())?;
+    if more > 0 {
+        let len = MAX_WHOLE + more;
+        return Err(Failure::usage(format!("{len} bytes do not fit in a datagram")));
+    }
     Ok(bytes)
 }
 
@@ -141,6 +146,8 @@ struct Courier<'a> {
     /// Messages sent (and, where asked for, acknowledged).
     sent: u64,
     replies: u64,
+    /// Messages that a person typed and that were not sent or not acknowledged.
+    unsent: u64,
     /// A message is on its way.
     in_flight: bool,
     /// An address that the network reported unreachable, told at the end.
@@ -158,6 +165,7 @@ impl<'a> Courier<'a> {
             peer,
             sent: 0,
             replies: 0,
+            unsent: 0,
             in_flight: false,
             unreachable: None,
             complaints,
@@ -172,13 +180,15 @@ impl<'a> Courier<'a> {
                 Failure::usage(format!("message {} is too large: {e}; nothing was sent", index + 1))
             })?;
         }
+        let total = self.args.count.saturating_mul(messages.len() as u64);
         let mut waiting = (0..self.args.count).flat_map(|_| messages);
         while let Some(message) = waiting.next() {
             if self.sent > 0 {
                 self.pause(self.args.interval).await?;
             }
             if let Err(failure) = self.send(message).await {
-                return Err(with_unsent(failure, waiting));
+                let unsent = total.saturating_sub(self.sent).saturating_sub(1);
+                return Err(with_unsent(failure, waiting, unsent));
             }
         }
         Ok(())
@@ -190,7 +200,7 @@ impl<'a> Courier<'a> {
         self.show = interactive.then_some(show);
         loop {
             let Some(line) = self.next_line(&mut lines).await? else { return Ok(()) };
-            let line = line.map_err(|e| Failure::failed(self.after_line(&e.to_string())))?;
+            let line = line.map_err(|e| Failure::usage(self.after_line(&e.to_string())))?;
             if interactive && line == b"q" {
                 return Ok(());
             }
@@ -199,11 +209,14 @@ impl<'a> Courier<'a> {
             }
             let outcome = match decoded(self.args, line) {
                 Ok(message) => self.send(&message).await,
-                Err(e) => Err(Failure::failed(self.after_line(&e))),
+                Err(e) => Err(Failure::usage(e)),
             };
             match outcome {
-                Err(Failure::Failed(e) | Failure::Usage(e)) if interactive => self.say(&e),
-                Err(Failure::Usage(e)) => return Err(Failure::failed(self.after_line(&e))),
+                Err(Failure::Failed(e) | Failure::Usage(e)) if interactive => {
+                    self.unsent += 1;
+                    self.say(&e);
+                }
+                Err(Failure::Usage(e)) => return Err(Failure::usage(self.after_line(&e))),
                 Err(Failure::Failed(e)) => {
                     return Err(Failure::Failed(format!("{e}; later lines were not sent")));
                 }
@@ -213,7 +226,8 @@ impl<'a> Courier<'a> {
     }
 
     fn after_line(&self, problem: &str) -> String {
-        format!("line {}: {problem} ({} lines before it were sent)", self.sent + 1, self.sent)
+        let line = self.sent + 1;
+        format!("line {line}: {problem}; {} sent before it, none after it", lines(self.sent))
     }
 
     /// The next line; replies are printed while it is awaited.
@@ -238,14 +252,14 @@ impl<'a> Courier<'a> {
             self.send_once(message).await
         };
         self.in_flight = false;
-        sent?;
-        self.sent += 1;
-        while let Some(reply) = self.peer.take_reply() {
-            self.print_reply(&reply)?;
-        }
         while let Some(dropped) = self.peer.take_dropped() {
             self.complaints.tell(&dropped);
         }
+        while let Some(reply) = self.peer.take_reply() {
+            self.print_reply(&reply)?;
+        }
+        sent?;
+        self.sent += 1;
         Ok(())
     }
 
@@ -262,7 +276,7 @@ impl<'a> Courier<'a> {
     }
 
     fn note_unreachable(&mut self, report: &str) {
-        if self.unreachable.is_none() && terminal::is_interactive() && self.show.is_some() {
+        if self.unreachable.is_none() && self.show.is_some() {
             self.say(report);
         }
         self.unreachable = Some(report.to_owned());
@@ -291,10 +305,10 @@ impl<'a> Courier<'a> {
         };
         if !self.args.talk.quiet {
             let tries = if done.tries == 1 { "try" } else { "tries" };
-            let (target, count) = (self.peer.target(), done.tries);
+            let (by, count) = (done.by, done.tries);
             let elapsed = human_time(done.elapsed);
             self.say(&format!(
-                "message {number}: acknowledged by {target} after {count} {tries}, {elapsed}"
+                "message {number}: acknowledged by {by} after {count} {tries}, {elapsed}"
             ));
         }
         Ok(())
@@ -308,15 +322,17 @@ impl<'a> Courier<'a> {
             }
             return Ok(());
         }
-        let end = tokio::time::Instant::now() + time;
-        loop {
+        let mut time_up = pin!(tokio::time::sleep(time));
+        while self.unreachable.is_none() {
             let reply = tokio::select! {
                 biased;
                 reply = self.peer.recv() => reply,
-                () = tokio::time::sleep_until(end) => return Ok(()),
+                () = &mut time_up => return Ok(()),
             };
             self.take_reply(reply)?;
         }
+        // Nobody is there to answer.
+        Ok(())
     }
 
     fn take_reply(&mut self, reply: io::Result<Reply>) -> Result<(), Failure> {
@@ -362,6 +378,10 @@ impl<'a> Courier<'a> {
         if let Some(report) = self.unreachable.take() {
             return Err(Failure::Failed(report));
         }
+        if self.unsent > 0 {
+            let what = if self.args.ack.ack { "acknowledged" } else { "sent" };
+            return Err(Failure::failed(format!("{} not {what}", lines(self.unsent))));
+        }
         if let (Some(time), 0) = (self.args.reply, self.replies) {
             let target = self.peer.target();
             let time = human_time(time);
@@ -392,12 +412,15 @@ fn say(show: &mut Option<Show>, line: &str) {
     }
 }
 
-/// The failure, and which messages were not sent because of it.
-fn with_unsent<'m>(failure: Failure, unsent: impl Iterator<Item = &'m Vec<u8>>) -> Failure {
+/// The failure, and which messages were not sent because of it: the first few of `count`.
+fn with_unsent<'m>(
+    failure: Failure,
+    unsent: impl Iterator<Item = &'m Vec<u8>>,
+    count: u64,
+) -> Failure {
     let Failure::Failed(message) = failure else { return failure };
-    let mut unsent = unsent.map(|message| excerpt(message));
-    let mut named: Vec<String> = unsent.by_ref().take(MAX_NAMED).collect();
-    let more = unsent.count();
+    let mut named: Vec<String> = unsent.take(MAX_NAMED).map(|message| excerpt(message)).collect();
+    let more = count.saturating_sub(named.len() as u64);
     if more > 0 {
         named.push(format!("{more} more"));
     }
@@ -405,6 +428,10 @@ fn with_unsent<'m>(failure: Failure, unsent: impl Iterator<Item = &'m Vec<u8>>) 
         true => message,
         false => format!("{message}; not sent: {}", named.join(", ")),
     })
+}
+
+fn lines(count: u64) -> String {
+    if count == 1 { "1 line was".to_owned() } else { format!("{count} lines were") }
 }
 
 fn human_time(time: Duration) -> String {

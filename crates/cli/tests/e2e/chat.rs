@@ -262,12 +262,13 @@ fn in_a_signed_room_names_come_from_the_keys() {
     let host = keys::identity(folder.path(), "host");
     let room = room(&["--signed-by", &alice.public, "--sign", &host.private]);
     let options = ["--sign", &alice.private, "--signed-by", &host.public];
-    let ana = join(room.address, "queen", &options);
+    let mut ana = join(room.address, "queen", &options);
     ana.out.line(|line| line.contains("you are alice;"));
     let unknown = stranger();
     let hello = keys::sealed(&keys::signing(&eve), b"/name alice", 0);
     unknown.send_to(&hello, room.address).expect("loopback takes it");
-    leaves_well(ana);
+    ana.type_line("/who");
+    ana.out.line(|line| is_stamped(line, "* 1 here: alice"));
     assert!(heard_by_now(&unknown).is_empty());
     assert_eq!(dropped(&room.interrupt().err, "unknown signer"), 1);
 }

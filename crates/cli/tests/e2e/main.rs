@@ -3,6 +3,7 @@
 //! One program for all of it: it links once, and its tests share their tools. One file alone:
 //! `cargo test -p hikyaku-cli --test e2e ack::`.
 #![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "a test has deadlines of its own")]
 
 mod ack;
 mod armour;

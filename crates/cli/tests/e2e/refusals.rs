@@ -234,7 +234,7 @@ fn a_line_too_large_ends_a_pipe_and_is_named() {
     let to = address_of(&socket);
     let lines = ["one", &"x".repeat(70_000), "three"].join("\n");
     let sent = run(&["send", "--plain", &to], lines.as_bytes());
-    assert_eq!((sent.code, sent.err.lines().count()), (Some(1), 1), "{sent:?}");
+    assert_eq!((sent.code, sent.err.lines().count()), (Some(2), 1), "{sent:?}");
     assert!(["line 2", "70000", "65507"].iter().all(|word| sent.err.contains(word)), "{sent:?}");
     assert_eq!(heard_by_now(&socket), [b"one"]);
 }

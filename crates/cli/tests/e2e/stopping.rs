@@ -69,7 +69,7 @@ fn for_without_the_count_asked_for_fails() {
 #[test]
 fn until_ends_at_exactly_that_text() {
     let listener = listen(&["--until", "end", "--format", "raw"]);
-    assert_eq!(send(&[&listener.to(), "ending", "END", "end", "after"]).code, Some(0));
+    assert_eq!(send(&[&listener.to(), "ending", "END", "end"]).code, Some(0));
     let ended = listener.process.end();
     assert_eq!((ended.code, ended.text()), (Some(0), "endingENDend"));
 }

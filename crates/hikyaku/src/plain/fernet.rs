@@ -8,7 +8,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{identity::SharedKey, plain::Discard};
+use crate::{identity::SharedKey, limits::MAX_CLOCK_SKEW_SECS, plain::Discard};
 
 /// Seals payloads into tokens.
 #[derive(Clone)]
@@ -23,8 +23,8 @@ impl Fernet {
         self.0.encrypt_at_time(payload, now_secs).into_bytes()
     }
 
-    /// Opens a token. Without `max_age` its age does not matter; a token from more than a minute
-    /// in the future never opens.
+    /// Opens a token. With `max_age` one that is older is refused, and one from more than a minute
+    /// in the future; without, its time does not matter, as in Python's `cryptography`.
     pub(super) fn open(
         &self,
         token: &[u8],
@@ -33,16 +33,26 @@ impl Fernet {
     ) -> Result<Vec<u8>, Discard> {
         // Programs that send lines end the token with a newline.
         let token = std::str::from_utf8(token.trim_ascii()).map_err(|_| Discard::Undecryptable)?;
-        let ttl_secs = max_age.map(|age| age.as_secs());
-        if let Ok(payload) = self.0.decrypt_at_time(token, ttl_secs, now_secs) {
-            return Ok(payload);
+        // The crate adds times without looking, and says one thing of everything. So it is asked
+        // for authenticity alone, and the time is judged here.
+        let payload = self
+            .0
+            .decrypt_at_time(token, None, u64::MAX - MAX_CLOCK_SKEW_SECS)
+            .map_err(|_| Discard::Undecryptable)?;
+        let Some(max_age) = max_age else { return Ok(payload) };
+        let made = made_at(token).ok_or(Discard::Undecryptable)?;
+        let too_old = now_secs.saturating_sub(made) > max_age.as_secs();
+        if too_old || made > now_secs.saturating_add(MAX_CLOCK_SKEW_SECS) {
+            return Err(Discard::Stale);
         }
-        // The crate has one error for everything. Authentic but refused means too old.
-        match self.0.decrypt_at_time(token, None, now_secs) {
-            Ok(_) => Err(Discard::Stale),
-            Err(_) => Err(Discard::Undecryptable),
-        }
+        Ok(payload)
     }
+}
+
+/// When an authentic token was made: bytes 1 to 8, after the version (Fernet specification).
+fn made_at(token: &str) -> Option<u64> {
+    let head = data_encoding::BASE64URL.decode(token.as_bytes().get(..12)?).ok()?;
+    head.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 impl fmt::Debug for Fernet {
@@ -87,6 +97,20 @@ mod tests {
         let minute = Some(Duration::from_secs(60));
         assert!(armour().open(&token, minute, 1_060).is_ok());
         assert_eq!(armour().open(&token, minute, 1_061), Err(Discard::Stale));
+    }
+
+    #[test]
+    fn times_far_away_are_stale_and_nothing_overflows() {
+        let max_age = Some(Duration::MAX);
+        let at = |made, now| armour().open(&armour().seal(b"x", made), max_age, now);
+        assert_eq!(at(u64::MAX - 100, 1_000), Err(Discard::Stale));
+        assert_eq!(at(1_061, 1_000), Err(Discard::Stale));
+        assert!(at(1_060, 1_000).is_ok());
+        assert!(at(0, u64::MAX).is_ok());
+        let ahead = armour().seal(b"x", 9_000);
+        assert!(armour().open(&ahead, None, 1_000).is_ok(), "as Python does");
+        let forged = format!("gP__________{}", "A".repeat(88));
+        assert_eq!(armour().open(forged.as_bytes(), max_age, 0), Err(Discard::Undecryptable));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod fernet;
 mod gate;
 mod listener;
 mod peer;
+mod shape;
 mod signed;
 
 use std::{borrow::Cow, io, sync::Arc, time::Duration};
@@ -70,8 +71,8 @@ impl Armour {
 
     /// Signs what goes out.
     #[must_use]
-    pub fn sign(mut self, identity: Identity) -> Self {
-        self.seal.identity = Some(Arc::new(identity));
+    pub fn sign(mut self, identity: impl Into<Arc<Identity>>) -> Self {
+        self.seal.identity = Some(identity.into());
         self
     }
 
@@ -115,12 +116,6 @@ impl Seal {
         }
         Ok(datagram)
     }
-
-    /// True when datagrams go out as they are.
-    #[must_use]
-    pub const fn is_bare(&self) -> bool {
-        self.identity.is_none() && self.fernet.is_none()
-    }
 }
 
 /// The way in: datagram to payload.
@@ -156,12 +151,6 @@ impl Open {
         let verified = verifier.open(&payload, now_secs)?;
         Ok(Opened { payload: verified.payload.into(), signer: Some(verified.signer) })
     }
-
-    /// True when only holders of a key can be heard.
-    #[must_use]
-    pub const fn authenticates(&self) -> bool {
-        self.fernet.is_some() || self.verifier.is_some()
-    }
 }
 
 #[cfg(test)]
@@ -185,7 +174,6 @@ mod tests {
         assert!(matches!(datagram, Cow::Borrowed(_)));
         let opened = open.open(&datagram, time(0)).unwrap();
         assert!(matches!(opened.payload, Cow::Borrowed(b"hello")));
-        assert!(seal.is_bare() && !open.authenticates());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
     collections::VecDeque,
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -72,9 +73,9 @@ pub enum SendError {
         /// What the system said.
         source: io::Error,
     },
-    /// The address is a broadcast address and broadcasting was not asked for.
-    #[error("{0} is a broadcast address; sending to everyone must be asked for (--broadcast)")]
-    Broadcast(SocketAddr),
+    /// The system does not let us send there, as to a broadcast address unasked.
+    #[error("not allowed to send to {0}; a broadcast address must be asked for (--broadcast)")]
+    Forbidden(SocketAddr),
     /// The network reported that nothing can be delivered there.
     #[error("{target}: {error}")]
     Unreachable {
@@ -100,6 +101,8 @@ pub enum SendError {
 /// An acknowledged message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
+    /// Who acknowledged it: with broadcast and multicast, whoever was first.
+    pub by: SocketAddr,
     /// Times it was sent.
     pub tries: u32,
     /// From the first try to the acknowledgement.
@@ -130,9 +133,11 @@ pub struct PlainPeer {
     seal: Seal,
     gate: Gate,
     /// The newest last; it is the one that sends.
-    sockets: VecDeque<Socket>,
+    sockets: VecDeque<Arc<Socket>>,
     /// The newest socket has sent a message.
     used: bool,
+    /// The acknowledgement last waited for; empty where none ever was.
+    ack_text: Vec<u8>,
     replies: VecDeque<Reply>,
     dropped: VecDeque<Dropped>,
     batch: RecvBatch,
@@ -158,11 +163,15 @@ impl PlainPeer {
             gate: Gate::new(filter, open),
             sockets: VecDeque::new(),
             used: false,
+            ack_text: Vec::new(),
             replies: VecDeque::new(),
             dropped: VecDeque::new(),
             batch: RecvBatch::new(),
         };
-        peer.open_socket()?;
+        match peer.open_socket() {
+            Err(BindError::System { .. }) if peer.next_target()? => {}
+            outcome => outcome?,
+        }
         Ok(peer)
     }
 
@@ -178,7 +187,7 @@ impl PlainPeer {
         self.socket().local_addr()
     }
 
-    fn socket(&self) -> &Socket {
+    fn socket(&self) -> &Arc<Socket> {
         self.sockets.back().expect("a socket is opened at the start and one is always kept")
     }
 
@@ -193,7 +202,7 @@ impl PlainPeer {
         };
         // Where the system does not report errors, an unreachable peer just stays silent.
         let _ = socket.report_transport_errors();
-        self.sockets.push_back(socket);
+        self.sockets.push_back(Arc::new(socket));
         if self.sockets.len() > 1 + MAX_OLD_SOCKETS {
             self.sockets.pop_front();
         }
@@ -273,9 +282,9 @@ impl PlainPeer {
             let problem = match exchange.poll(elapsed(), random()) {
                 Step::Send => self.transmit(&sealed).await.err(),
                 Step::Wait(wait) => match self.ack_within(wait, ack_text).await? {
-                    Heard::Ack => {
+                    Heard::Ack(by) => {
                         let tries = exchange.tries();
-                        return Ok(Acknowledged { tries, elapsed: elapsed() });
+                        return Ok(Acknowledged { by, tries, elapsed: elapsed() });
                     }
                     Heard::Unreachable(error) => {
                         Some(SendError::Unreachable { target: self.target(), error })
@@ -304,8 +313,8 @@ impl PlainPeer {
     }
 
     async fn ack_within(&mut self, wait: Duration, ack_text: &[u8]) -> Result<Heard, SendError> {
-        let ack = std::future::poll_fn(|cx| self.poll_incoming(cx, Some(ack_text)));
-        match tokio::time::timeout(wait, ack).await {
+        self.ack_text = ack_text.to_vec();
+        match tokio::time::timeout(wait, self.hear(true)).await {
             Err(_) => Ok(Heard::Nothing),
             Ok(Ok(heard)) => Ok(heard),
             Ok(Err(source)) => Err(SendError::System { target: self.target(), source }),
@@ -321,10 +330,19 @@ impl PlainPeer {
             if let Some(reply) = self.replies.pop_front() {
                 return Ok(reply);
             }
-            let heard = std::future::poll_fn(|cx| self.poll_incoming(cx, None)).await?;
-            if let Heard::Unreachable(error) = heard {
+            if let Heard::Unreachable(error) = self.hear(false).await? {
                 return Err(io::Error::new(error.source.kind(), error));
             }
+        }
+    }
+
+    /// Waits for datagrams, and for what the network reports of those sent: the report of a
+    /// router far away comes when nothing else does.
+    async fn hear(&mut self, awaits_ack: bool) -> io::Result<Heard> {
+        let newest = Arc::clone(self.socket());
+        tokio::select! {
+            heard = std::future::poll_fn(|cx| self.poll_incoming(cx, awaits_ack)) => heard,
+            error = newest.next_transport_error() => Ok(Heard::Unreachable(error?)),
         }
     }
 
@@ -349,22 +367,27 @@ impl PlainPeer {
         let target = self.target();
         let socket = self.socket();
         let mut sent = socket.send(sealed, target, None).await;
+        let mut earlier = None;
         if let Err(e) = &sent
             && is_report(e)
         {
             // The error belongs to an earlier datagram and kept this one from going out.
-            let _ = socket.transport_error();
+            earlier = socket.transport_error();
             sent = socket.send(sealed, target, None).await;
         }
         match sent {
-            // EACCES is the kernel's word for this; a firewall's is EPERM.
+            // EACCES: a broadcast address, or a route that forbids it.
             Err(e) if e.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error()) => {
-                return Err(SendError::Broadcast(target));
+                return Err(SendError::Forbidden(target));
             }
-            Err(e) if !is_report(&e) => return Err(SendError::System { target, source: e }),
-            _ => {}
+            Err(e) if is_report(&e) => {
+                let error = Unreachable { reporter: None, source: e };
+                return Err(SendError::Unreachable { target, error });
+            }
+            Err(e) => return Err(SendError::System { target, source: e }),
+            Ok(()) => {}
         }
-        match socket.transport_error() {
+        match earlier.or_else(|| socket.transport_error()) {
             Some(error) => Err(SendError::Unreachable { target, error }),
             None => Ok(()),
         }
@@ -376,17 +399,16 @@ impl PlainPeer {
             return Ok(false);
         }
         self.targets.pop_front();
-        self.open_socket()?;
-        Ok(true)
+        match self.open_socket() {
+            // The family of this one is missing here; another may do.
+            Err(BindError::System { .. }) if self.targets.len() > 1 => self.next_target(),
+            outcome => outcome.map(|()| true),
+        }
     }
 
-    /// Takes in what has arrived on any of the sockets. Returns when the ACK waited for has come
-    /// or, without one, when there is a reply.
-    fn poll_incoming(
-        &mut self,
-        cx: &mut Context<'_>,
-        ack_text: Option<&[u8]>,
-    ) -> Poll<io::Result<Heard>> {
+    /// Takes in what has arrived on any of the sockets. Ready when the ACK waited for has come or,
+    /// where none is, when there is a reply.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>, awaits_ack: bool) -> Poll<io::Result<Heard>> {
         for index in (0..self.sockets.len()).rev() {
             while let Poll::Ready(received) = self.sockets[index].poll_recv(cx, &mut self.batch) {
                 match received {
@@ -398,24 +420,28 @@ impl PlainPeer {
                     Err(e) => return Poll::Ready(Err(e)),
                     Ok(()) => {}
                 }
-                // An ACK that comes to an older port is an older message's.
-                let awaited = ack_text.filter(|_| index + 1 == self.sockets.len());
-                if self.take_in(index, awaited) || (ack_text.is_none() && !self.replies.is_empty())
-                {
-                    return Poll::Ready(Ok(Heard::Ack));
+                let acknowledged_by = self.take_in(index);
+                if let Some(by) = acknowledged_by.filter(|_| awaits_ack) {
+                    return Poll::Ready(Ok(Heard::Ack(by)));
+                }
+                if !awaits_ack && !self.replies.is_empty() {
+                    return Poll::Ready(Ok(Heard::Nothing));
                 }
             }
         }
         Poll::Pending
     }
 
-    /// Sorts a received batch into ACKs and replies. True when the awaited ACK was among them.
-    fn take_in(&mut self, index: usize, ack_text: Option<&[u8]>) -> bool {
+    /// Sorts a received batch into ACKs and replies. Who acknowledged the newest message, if
+    /// anyone: an ACK that comes to an older port is an older message's, and no news.
+    fn take_in(&mut self, index: usize) -> Option<SocketAddr> {
         let target = self.target();
         let anyone = self.options.socket.broadcast || target.ip().is_multicast();
         let to = self.sockets[index].local_addr();
         let now = clock::wall();
-        let mut acknowledged = false;
+        let is_newest = index + 1 == self.sockets.len();
+        let ack_text = self.ack_text.trim_ascii_end();
+        let mut acknowledged_by = None;
         for datagram in self.batch.iter() {
             if !anyone && !same_endpoint(datagram.from, target) {
                 continue;
@@ -429,13 +455,13 @@ impl PlainPeer {
             };
             // The peer has spoken: this is the address to stay with.
             self.targets.truncate(1);
-            if ack_text.is_some_and(|text| received.payload.trim_ascii_end() == text) {
-                acknowledged = true;
+            if !self.ack_text.is_empty() && received.payload.trim_ascii_end() == ack_text {
+                acknowledged_by = acknowledged_by.or(is_newest.then_some(received.from.peer));
                 continue;
             }
             push_bounded(&mut self.replies, reply(received, to));
         }
-        acknowledged
+        acknowledged_by
     }
 }
 
@@ -459,7 +485,7 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
 
 /// What came in while waiting.
 enum Heard {
-    Ack,
+    Ack(SocketAddr),
     Unreachable(Unreachable),
     Nothing,
 }
@@ -470,7 +496,7 @@ fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
     ip(a) == ip(b) && a.port() == b.port()
 }
 
-/// Does this error report what happened to an earlier datagram?
+/// Does this error say that nothing can be delivered there? It may be about an earlier datagram.
 fn is_report(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionReset | Kind::HostUnreachable)

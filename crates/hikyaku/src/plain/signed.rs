@@ -24,7 +24,10 @@ use sha2::{Digest, Sha256};
 use crate::{
     identity::Identity,
     limits::{MAX_CLOCK_SKEW_SECS, MAX_KEYS_TRIED, MAX_REPLAY_IDS},
-    plain::Discard,
+    plain::{
+        Discard,
+        shape::{Shape, shape_of},
+    },
     signers::{AuthorizedKeys, Fingerprint, Signer},
 };
 
@@ -59,7 +62,11 @@ pub(super) fn seal(identity: &Identity, payload: &[u8], now_secs: u64, id: Messa
 pub(super) struct Verifier {
     signers: AuthorizedKeys,
     max_age_secs: u64,
-    seen: SeenIds,
+    /// What each signer has sent: one who sends much, or whose clock is wrong, spoils nothing for
+    /// the others.
+    seen: BTreeMap<Fingerprint, SeenIds>,
+    /// Ids remembered for each signer.
+    quota: usize,
 }
 
 /// An envelope that holds.
@@ -71,7 +78,8 @@ pub(super) struct Verified {
 
 impl Verifier {
     pub(super) fn new(signers: AuthorizedKeys, max_age: Duration) -> Self {
-        Self { signers, max_age_secs: max_age.as_secs(), seen: SeenIds::default() }
+        let quota = MAX_REPLAY_IDS / signers.len().max(1);
+        Self { signers, max_age_secs: max_age.as_secs(), seen: BTreeMap::new(), quota }
     }
 
     /// Order matters: cheap refusals, then the signature, and only an authentic envelope may
@@ -90,9 +98,9 @@ impl Verifier {
         // 3. authentic?
         let signer = self.signer_of(&message)?.clone();
         // 4. the first?
-        let id = hashed(signer.fingerprint(), &claims.id);
         let oldest = now_secs.saturating_sub(self.max_age_secs);
-        self.seen.insert(claims.issued_at, id, oldest)?;
+        let seen = self.seen.entry(signer.fingerprint()).or_default();
+        seen.insert(claims.issued_at, hashed(&claims.id), oldest, self.quota)?;
         let payload = message.payload.ok_or(Discard::BadSignature)?;
         Ok(Verified { payload, signer })
     }
@@ -105,8 +113,10 @@ impl Verifier {
             kid => kid,
         };
         if kid.is_empty() {
-            let mut tried = self.signers.iter().take(MAX_KEYS_TRIED);
-            return tried.find(verifies).ok_or(Discard::BadSignature);
+            if self.signers.len() > MAX_KEYS_TRIED {
+                return Err(Discard::UnknownSigner);
+            }
+            return self.signers.iter().find(verifies).ok_or(Discard::BadSignature);
         }
         let fingerprint = Fingerprint::from_bytes(kid).ok_or(Discard::UnknownSigner)?;
         let signer = self.signers.get(&fingerprint).ok_or(Discard::UnknownSigner)?;
@@ -115,9 +125,11 @@ impl Verifier {
 }
 
 fn decode(envelope: &[u8]) -> Result<CoseSign1, Discard> {
-    CoseSign1::from_tagged_slice(envelope)
-        .or_else(|_| CoseSign1::from_slice(envelope))
-        .map_err(|_| Discard::BadSignature)
+    let decoded = match shape_of(envelope).ok_or(Discard::BadSignature)? {
+        Shape::Tagged => CoseSign1::from_tagged_slice(envelope),
+        Shape::Untagged => CoseSign1::from_slice(envelope),
+    };
+    decoded.map_err(|_| Discard::BadSignature)
 }
 
 /// The algorithm must be Ed25519, by its old name or its own (RFC 9864), and nothing may be
@@ -158,17 +170,14 @@ fn whole_seconds(secs: f64) -> Result<u64, Discard> {
     Ok(secs as u64)
 }
 
-/// Ids may have any length; 128 bits of their SHA-256, with the signer's, tell them apart.
-fn hashed(signer: Fingerprint, id: &[u8]) -> MessageId {
-    let mut hash = Sha256::new();
-    hash.update(signer.as_bytes());
-    hash.update(id);
-    let digest: [u8; 32] = hash.finalize().into();
+/// Ids may have any length; 128 bits of their SHA-256 tell them apart.
+fn hashed(id: &[u8]) -> MessageId {
+    let digest: [u8; 32] = Sha256::digest(id).into();
     let (half, _) = digest.split_at(16);
     half.try_into().expect("32 bytes halve into 16")
 }
 
-/// The ids seen, by the second they were made in.
+/// One signer's ids seen, by the second they were made in.
 ///
 /// An id may be forgotten only when nothing that bears it would be accepted: because it is too
 /// old, or because `floor` has passed its second. So memory is bounded and a replay never gets in.
@@ -181,7 +190,13 @@ struct SeenIds {
 }
 
 impl SeenIds {
-    fn insert(&mut self, second: u64, id: MessageId, oldest: u64) -> Result<(), Discard> {
+    fn insert(
+        &mut self,
+        second: u64,
+        id: MessageId,
+        oldest: u64,
+        quota: usize,
+    ) -> Result<(), Discard> {
         while self.first_second().is_some_and(|first| first < oldest) {
             self.forget_first();
         }
@@ -192,7 +207,7 @@ impl SeenIds {
             return Err(Discard::Duplicate);
         }
         self.len += 1;
-        while self.len > MAX_REPLAY_IDS {
+        while self.len > quota {
             self.forget_first();
         }
         Ok(())
@@ -279,15 +294,30 @@ mod tests {
     #[test]
     fn every_changed_byte_is_noticed() {
         let alice = identity();
-        let envelope = seal(&alice, b"hello", NOW, [1; 16]);
-        for index in 0..envelope.len() {
-            for bit in 0..8 {
-                let mut changed = envelope.clone();
-                changed[index] ^= 1 << bit;
-                let opened = verifier(&[&alice], 60).open(&changed, NOW);
-                assert!(opened.is_err(), "bit {bit} of byte {index}");
+        for payload in [b"hello".as_slice(), b""] {
+            let envelope = seal(&alice, payload, NOW, [1; 16]);
+            for index in 0..envelope.len() {
+                for bit in 0..8 {
+                    let mut changed = envelope.clone();
+                    changed[index] ^= 1 << bit;
+                    let opened = verifier(&[&alice], 60).open(&changed, NOW);
+                    assert!(opened.is_err(), "bit {bit} of byte {index}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn an_empty_payload_taken_out_is_refused_and_leaves_no_id_behind() {
+        let alice = identity();
+        let honest = seal(&alice, b"", NOW, [1; 16]);
+        let mut taken_out = honest.clone();
+        let payload = taken_out.len() - 67;
+        assert_eq!(taken_out[payload], 0x40, "an empty byte string");
+        taken_out[payload] = 0xf6;
+        let mut verifier = verifier(&[&alice], 60);
+        assert_eq!(verifier.open(&taken_out, NOW).err(), Some(Discard::BadSignature));
+        assert!(verifier.open(&honest, NOW).is_ok());
     }
 
     #[test]
@@ -349,20 +379,32 @@ mod tests {
     #[test]
     fn forgotten_ids_are_refused_not_accepted_again() {
         let mut seen = SeenIds::default();
-        for n in 0..=MAX_REPLAY_IDS as u128 {
+        for n in 0..=10_000_u128 {
             let second = 100 + (n / 1_000) as u64;
-            seen.insert(second, n.to_le_bytes(), 0).unwrap();
+            seen.insert(second, n.to_le_bytes(), 0, 10_000).unwrap();
         }
-        assert!(seen.len <= MAX_REPLAY_IDS, "bounded");
-        let first = seen.insert(100, 0_u128.to_le_bytes(), 0);
+        assert!(seen.len <= 10_000, "bounded");
+        let first = seen.insert(100, 0_u128.to_le_bytes(), 0, 10_000);
         assert_eq!(first, Err(Discard::Stale), "the first second was forgotten");
+    }
+
+    #[test]
+    fn one_signer_who_fills_the_memory_shuts_nobody_else_out() {
+        let (alice, eve) = (identity(), identity());
+        let mut verifier = verifier(&[&alice, &eve], 60);
+        verifier.quota = 8;
+        for n in 0..100_u8 {
+            let _ = verifier.open(&seal(&eve, b"x", NOW + 60, [n; 16]), NOW);
+        }
+        assert!(verifier.open(&seal(&alice, b"hello", NOW, [1; 16]), NOW).is_ok());
+        assert!(verifier.seen.values().all(|seen| seen.len <= 8));
     }
 
     #[test]
     fn a_clock_set_back_does_not_reopen_what_has_expired() {
         let mut seen = SeenIds::default();
-        seen.insert(100, [1; 16], 40).unwrap();
-        seen.insert(200, [2; 16], 140).unwrap();
-        assert_eq!(seen.insert(100, [1; 16], 40), Err(Discard::Stale));
+        seen.insert(100, [1; 16], 40, 8).unwrap();
+        seen.insert(200, [2; 16], 140, 8).unwrap();
+        assert_eq!(seen.insert(100, [1; 16], 40, 8), Err(Discard::Stale));
     }
 }
