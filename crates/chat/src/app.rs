@@ -91,6 +91,8 @@ pub struct App {
     last_sent: Time,
     /// Whether the network said that nobody listens, and nothing has been heard since.
     refused: bool,
+    /// The server has sent something.
+    heard: bool,
 }
 
 impl App {
@@ -100,6 +102,7 @@ impl App {
         let decide_at = now + GREETING_WAIT;
         Self {
             name,
+            heard: false,
             server: Server::Unknown { tries: 0, hello_at: Some(now), decide_at },
             stage: Stage::Here,
             waiting: VecDeque::new(),
@@ -161,6 +164,7 @@ impl App {
 
     /// Takes in a datagram from the server.
     pub fn handle_datagram(&mut self, datagram: &[u8]) {
+        self.heard = true;
         let text = collapse_blanks(sanitize_bytes(trim_end(datagram)));
         self.refused = false;
         if text.is_empty() {
@@ -250,6 +254,10 @@ impl App {
                 }
                 return Some(line);
             }
+            if let Some(command) = room_command(&line) {
+                self.notice(&format!("not sent: only a hikyaku chat knows {command}"));
+                continue;
+            }
             match wish {
                 None => return Some(format!("{}: {line}", self.name)),
                 Some(Ok(name)) => {
@@ -303,7 +311,18 @@ impl App {
     fn on_foreign(&mut self) {
         self.server = Server::Foreign;
         let name = self.name.clone();
-        self.notice(&format!("no hikyaku chat answers there: others see \"{name}: your text\""));
+        let hint = match self.heard {
+            true => "",
+            false => "; a room with armour answers only to the same --fernet, --sign, --signed-by",
+        };
+        let what = format!("others see \"{name}: your text\"{hint}");
+        self.notice(&format!("no hikyaku chat answers there: {what}"));
+    }
+
+    /// The server is known, and it is no hikyaku chat.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.server == Server::Foreign
     }
 
     fn is_unknown(&self) -> bool {
@@ -335,6 +354,12 @@ impl App {
 
 fn pace() -> Rate {
     Rate::new(CLIENT_RATE, CLIENT_BURST)
+}
+
+/// A command that a room obeys and a foreign server would pass on for all to read.
+fn room_command(line: &str) -> Option<&'static str> {
+    let word = line.split_whitespace().next()?;
+    ["/msg", "/who", "/help"].into_iter().find(|command| word.eq_ignore_ascii_case(command))
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub enum ClientError {
     /// The network said that nobody listens there.
     #[error("no chat at {0}: nothing is listening there (start one with `hikyaku chat`)")]
     Unreachable(SocketAddr),
+    /// Something is there, and it is no hikyaku chat.
+    #[error("what listens at {0} is no hikyaku chat, or wants other armour")]
+    NotAChat(SocketAddr),
     /// Nothing can be sent.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -33,6 +36,15 @@ pub enum ClientError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Who takes part, and where.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// What they want to be called.
+    pub name: Name,
+    /// Only in a hikyaku chat, not with a foreign server that merely passes datagrams on.
+    pub rooms_only: bool,
 }
 
 /// How a client's part in a chat ended.
@@ -55,18 +67,21 @@ pub struct Parted {
 /// [`ClientError`]: when nothing can be sent or received, or nobody listens there.
 pub async fn run(
     mut peer: PlainPeer,
-    name: Name,
+    guest: Guest,
     mut lines: mpsc::Receiver<String>,
     mut show: impl FnMut(&str),
     mut dropped: impl FnMut(&Dropped),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Parted, ClientError> {
     let clock = Clock::start();
-    let mut app = App::new(clock.now(), name);
+    let mut app = App::new(clock.now(), guest.name);
     let mut shutdown = pin!(shutdown);
     let mut link = Link::default();
     let mut unsent = None;
     loop {
+        if guest.rooms_only && app.is_foreign() {
+            return Err(ClientError::NotAChat(peer.target()));
+        }
         while let Some(drop) = peer.take_dropped() {
             dropped(&drop);
         }
@@ -195,7 +210,14 @@ mod tests {
         let (show, shown) = mpsc::unbounded_channel();
         let show = move |line: &str| show.send(line.to_owned()).unwrap();
         let name = Name::parse(name).unwrap();
-        let task = tokio::spawn(run(peer, name, typed, show, |_| {}, future::pending()));
+        let task = tokio::spawn(run(
+            peer,
+            Guest { name, rooms_only: false },
+            typed,
+            show,
+            |_| {},
+            future::pending(),
+        ));
         Joined { lines, shown, task }
     }
 

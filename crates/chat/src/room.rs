@@ -775,9 +775,12 @@ mod tests {
         for peer in 0..2_000 {
             act(&mut room, u64::from(peer) * 10, peer, Action::Heard);
         }
-        room.handle_timeout(at(900_000), &mut Vec::new());
-        assert_eq!(room.stats().members, 0);
-        assert!(act(&mut room, 900_000, 1, Action::Heard).is_empty());
+        for peer in 0..1_000 {
+            act(&mut room, 200_000, peer, Action::Heard);
+        }
+        room.handle_timeout(at(400_000), &mut Vec::new());
+        assert_eq!(room.stats().members, 1_000);
+        assert!(act(&mut room, 400_000, 9_999, Action::Heard).is_empty());
     }
 
     #[test]

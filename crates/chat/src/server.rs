@@ -165,11 +165,20 @@ impl fmt::Display for Member {
     }
 }
 
+/// How to reach a member.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    to: ReplyTo,
+    /// Programs that end their lines, as `nc` does, show ours on lines of their own only if we end
+    /// them too.
+    ends_lines: bool,
+}
+
 /// A room, and the ways to its members.
 struct Server<S> {
     room: Room<Member>,
     /// Where each member was last heard from; between calls, of members alone.
-    ways: BTreeMap<Member, ReplyTo>,
+    ways: BTreeMap<Member, Way>,
     sender: PlainSender,
     show: S,
     /// Empty between calls; kept for its allocation.
@@ -189,7 +198,9 @@ impl<S: FnMut(&str)> Server<S> {
             None => Member::At(received.from.peer),
             Some(signer) => Member::Signed(signer.fingerprint()),
         };
-        self.ways.insert(from, received.from);
+        let ends_lines = received.payload.ends_with(b"\n")
+            || self.ways.get(&from).is_some_and(|way| way.ends_lines);
+        self.ways.insert(from, Way { to: received.from, ends_lines });
         match &received.signer {
             None => self.handle(now, from, action).await,
             Some(signer) => self.hear_signed(now, from, signer, action).await,
@@ -232,10 +243,9 @@ impl<S: FnMut(&str)> Server<S> {
         let mut effects = std::mem::take(&mut self.effects);
         for Effect { to, line } in effects.drain(..) {
             let text = render(&stamp(), &line);
-            let Ok(sealed) = self.sender.seal(text.as_bytes()) else {
-                self.unsent += 1;
-                continue;
-            };
+            let ended = format!("{text}\n");
+            // Sealed once in each form, at the first member who wants it.
+            let (mut bare, mut with_end) = (None, None);
             let (one, but) = match to {
                 Audience::One(peer) => (Some(peer), None),
                 Audience::AllBut(peer) => (None, Some(peer)),
@@ -247,8 +257,16 @@ impl<S: FnMut(&str)> Server<S> {
                     (self.show)(&text);
                 } else if let Some(way) = self.ways.get(&peer) {
                     consume_budget().await;
-                    let sent = self.sender.send_sealed(&sealed, *way).await;
-                    self.unsent += u64::from(sent.is_err());
+                    let (form, text) = match way.ends_lines {
+                        true => (&mut with_end, &ended),
+                        false => (&mut bare, &text),
+                    };
+                    let sealed = form.get_or_insert_with(|| self.sender.seal(text.as_bytes()));
+                    let sent = match sealed {
+                        Ok(sealed) => self.sender.send_sealed(sealed, way.to).await.is_ok(),
+                        Err(_) => false,
+                    };
+                    self.unsent += u64::from(!sent);
                 }
             }
         }
@@ -365,7 +383,7 @@ mod tests {
         assert_eq!(heard(&mut alice).await, format!("127.0.0.1:{address}: hello"));
         server.lines.send("good evening".to_owned()).await.unwrap();
         assert_eq!(heard(&mut alice).await, "host: good evening");
-        assert_eq!(heard(&mut bob).await, "host: good evening");
+        assert_eq!(heard(&mut bob).await, "host: good evening\n", "as bob ends his own lines");
         let first = server.shown.recv().await.unwrap();
         assert!(first.ends_with("] * alice joined"), "{first}");
     }

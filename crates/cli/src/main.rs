@@ -10,6 +10,7 @@ mod limits;
 mod output;
 mod plan;
 mod terminal;
+mod values;
 
 use std::process::ExitCode;
 

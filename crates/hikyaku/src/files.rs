@@ -136,7 +136,8 @@ fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Resul
         _ => Path::new("."),
     };
     // tempfile creates with mode 0600, so that a secret is never open to others, even briefly.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.kind().into()))?; // Its own text names the temporary file.
+    // The kind alone: the error's own text names the temporary file.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.kind().into()))?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     #[cfg(unix)]
     if mode != 0o600 {

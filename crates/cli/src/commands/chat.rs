@@ -14,7 +14,7 @@ use hikyaku::{
 };
 use hikyaku_chat::{
     Name, RoomConfig,
-    client::{self, ClientError},
+    client::{self, ClientError, Guest},
     limits::MAX_HOST_LINES,
     plain::strip_stamp,
     server::{self, Host},
@@ -53,7 +53,7 @@ async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failur
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
             let targets = address.resolve(None).await?;
             let peer = peer(targets, &options, &keys, args.filter.read()?)?;
-            take_part(peer, &args.me, &args.armour, ending).await.map_err(|e| match e {
+            take_part(peer, &args.me, &args.armour, true, ending).await.map_err(|e| match e {
                 Failure::Failed(e) => Failure::Failed(format!(
                     "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
                 )),
@@ -215,7 +215,7 @@ async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
     let targets = address.resolve(family).await?;
     let keys = args.armour.read(ending).await?;
     let peer = peer(targets, &args.network.socket_options(), &keys, args.filter.read()?)?;
-    take_part(peer, &args.me, &args.armour, ending).await
+    take_part(peer, &args.me, &args.armour, false, ending).await
 }
 
 fn peer(
@@ -232,6 +232,7 @@ async fn take_part(
     peer: PlainPeer,
     me: &MeArgs,
     armour: &ArmourArgs,
+    rooms_only: bool,
     ending: &mut Ending,
 ) -> Result<(), Failure> {
     if !me.talk.quiet {
@@ -242,7 +243,8 @@ async fn take_part(
     let mut complaints = Complaints::new(&me.talk);
     let show = move |line: &str| show(&coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
-    let parted = client::run(peer, name(me), lines, show, dropped, ending.wanted()).await;
+    let guest = Guest { name: name(me), rooms_only };
+    let parted = client::run(peer, guest, lines, show, dropped, ending.wanted()).await;
     let parted = parted.map_err(|e| match e {
         ClientError::Send(e) => e.into(),
         other => Failure::failed(other),

@@ -13,6 +13,7 @@ mod ack;
 mod fernet;
 mod gate;
 mod listener;
+mod outcome;
 mod peer;
 mod shape;
 mod signed;
@@ -25,7 +26,8 @@ pub use self::{
     ack::RetryPolicy,
     gate::{Discard, Dropped, Drops, Received, ReplyTo},
     listener::{Incoming, PlainListener, PlainSender},
-    peer::{Acknowledged, PeerOptions, PlainPeer, Reply, SendError},
+    outcome::{Acknowledged, Reply, SendError},
+    peer::{PeerOptions, PlainPeer},
 };
 use crate::{
     clock::unix_seconds,

@@ -17,10 +17,8 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
-
 use super::{
-    Armour, Dropped, Drops, Received, RetryPolicy, Seal,
+    Acknowledged, Armour, Dropped, Drops, Reply, RetryPolicy, Seal, SendError,
     ack::{Step, StopAndWait},
     gate::Gate,
 };
@@ -29,7 +27,6 @@ use crate::{
     clock,
     filter::Filter,
     limits::{MAX_OLD_SOCKETS, MAX_WAITING_REPLIES},
-    signers::Signer,
     socket::{BindError, Socket, SocketOptions, Unreachable},
 };
 
@@ -41,87 +38,6 @@ pub struct PeerOptions {
     /// Send from this address. With a port in it, every message has that same source port, and a
     /// late ACK of one message can pass for the next one's.
     pub bind: Option<SocketAddr>,
-}
-
-/// Why a message was not sent, or not acknowledged.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendError {
-    /// No socket to send from.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The message does not fit in a datagram. Nothing was sent.
-    #[error(
-        "{payload} bytes{} do not fit: one datagram to {target} carries at most {limit} bytes",
-        .sealed.map_or(String::new(), |len| format!(" ({len} with their armour)"))
-    )]
-    TooLarge {
-        /// Its length, in bytes.
-        payload: usize,
-        /// Its length with armour, where there is any.
-        sealed: Option<usize>,
-        /// What fits.
-        limit: usize,
-        /// Where it was to go.
-        target: SocketAddr,
-    },
-    /// The system refused to send.
-    #[error("cannot send to {target}: {source}")]
-    System {
-        /// Where it was to go.
-        target: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system does not let us send there, as to a broadcast address unasked.
-    #[error("not allowed to send to {0}; a broadcast address must be asked for (--broadcast)")]
-    Forbidden(SocketAddr),
-    /// The network reported that nothing can be delivered there.
-    #[error("{target}: {error}")]
-    Unreachable {
-        /// Where it was to go.
-        target: SocketAddr,
-        /// The report.
-        error: Unreachable,
-    },
-    /// Nobody acknowledged it.
-    #[error("no acknowledgement from {target} after {tries} {}{}",
-        if *.tries == 1 { "try" } else { "tries" },
-        if *.unreachable { " (port unreachable: is anything listening there?)" } else { "" })]
-    NotAcknowledged {
-        /// Where it went.
-        target: SocketAddr,
-        /// Times it was sent.
-        tries: u32,
-        /// The network reported the port unreachable meanwhile.
-        unreachable: bool,
-    },
-}
-
-/// An acknowledged message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acknowledged {
-    /// Who acknowledged it: with broadcast and multicast, whoever was first.
-    pub by: SocketAddr,
-    /// Times it was sent.
-    pub tries: u32,
-    /// From the first try to the acknowledgement.
-    pub elapsed: Duration,
-}
-
-/// A datagram that came back.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// What the peer sent, without armour.
-    pub payload: Vec<u8>,
-    /// The peer; with broadcast and multicast, whoever answered.
-    pub from: SocketAddr,
-    /// The address of ours it came to.
-    pub to: SocketAddr,
-    /// When it came.
-    pub at: Timestamp,
-    /// Who signed it, where signatures are asked for.
-    pub signer: Option<Signer>,
 }
 
 /// One address to talk to.
@@ -459,19 +375,9 @@ impl PlainPeer {
                 acknowledged_by = acknowledged_by.or(is_newest.then_some(received.from.peer));
                 continue;
             }
-            push_bounded(&mut self.replies, reply(received, to));
+            push_bounded(&mut self.replies, Reply::new(received, to));
         }
         acknowledged_by
-    }
-}
-
-fn reply(received: Received<'_>, local: SocketAddr) -> Reply {
-    Reply {
-        payload: received.payload.into_owned(),
-        from: received.from.peer,
-        to: SocketAddr::new(received.to.unwrap_or(local.ip()), local.port()),
-        at: received.at,
-        signer: received.signer,
     }
 }
 

@@ -1,0 +1,106 @@
+//! What becomes of a message, and what comes back.
+//!
+//! In: nothing. Out: the words for it. Never: logic.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use jiff::Timestamp;
+
+use super::Received;
+use crate::{
+    signers::Signer,
+    socket::{BindError, Unreachable},
+};
+
+/// Why a message was not sent, or not acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No socket to send from.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The message does not fit in a datagram. Nothing was sent.
+    #[error(
+        "{payload} bytes{} do not fit: one datagram to {target} carries at most {limit} bytes",
+        .sealed.map_or(String::new(), |len| format!(" ({len} with their armour)"))
+    )]
+    TooLarge {
+        /// Its length, in bytes.
+        payload: usize,
+        /// Its length with armour, where there is any.
+        sealed: Option<usize>,
+        /// What fits.
+        limit: usize,
+        /// Where it was to go.
+        target: SocketAddr,
+    },
+    /// The system refused to send.
+    #[error("cannot send to {target}: {source}")]
+    System {
+        /// Where it was to go.
+        target: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system does not let us send there, as to a broadcast address unasked.
+    #[error("not allowed to send to {0}; a broadcast address must be asked for (--broadcast)")]
+    Forbidden(SocketAddr),
+    /// The network reported that nothing can be delivered there.
+    #[error("{target}: {error}")]
+    Unreachable {
+        /// Where it was to go.
+        target: SocketAddr,
+        /// The report.
+        error: Unreachable,
+    },
+    /// Nobody acknowledged it.
+    #[error("no acknowledgement from {target} after {tries} {}{}",
+        if *.tries == 1 { "try" } else { "tries" },
+        if *.unreachable { " (port unreachable: is anything listening there?)" } else { "" })]
+    NotAcknowledged {
+        /// Where it went.
+        target: SocketAddr,
+        /// Times it was sent.
+        tries: u32,
+        /// The network reported the port unreachable meanwhile.
+        unreachable: bool,
+    },
+}
+
+/// An acknowledged message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Who acknowledged it: with broadcast and multicast, whoever was first.
+    pub by: SocketAddr,
+    /// Times it was sent.
+    pub tries: u32,
+    /// From the first try to the acknowledgement.
+    pub elapsed: Duration,
+}
+
+/// A datagram that came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What the peer sent, without armour.
+    pub payload: Vec<u8>,
+    /// The peer; with broadcast and multicast, whoever answered.
+    pub from: SocketAddr,
+    /// The address of ours it came to.
+    pub to: SocketAddr,
+    /// When it came.
+    pub at: Timestamp,
+    /// Who signed it, where signatures are asked for.
+    pub signer: Option<Signer>,
+}
+
+impl Reply {
+    pub(super) fn new(received: Received<'_>, local: SocketAddr) -> Self {
+        Self {
+            payload: received.payload.into_owned(),
+            from: received.from.peer,
+            to: SocketAddr::new(received.to.unwrap_or(local.ip()), local.port()),
+            at: received.at,
+            signer: received.signer,
+        }
+    }
+}
