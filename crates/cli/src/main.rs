@@ -11,6 +11,7 @@ mod output;
 mod plan;
 mod terminal;
 mod values;
+mod writer;
 
 use std::process::ExitCode;
 

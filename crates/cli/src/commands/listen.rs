@@ -8,31 +8,26 @@
 //! ```
 
 use std::{
-    io::{self, Write},
+    io,
     net::{IpAddr, SocketAddr},
-    ops::Range,
     pin::pin,
-    sync::{Arc, mpsc},
-    thread::JoinHandle,
 };
 
 use hikyaku::{
     address::Address,
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
     plain::{Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo},
-    signers::Signer,
     socket::Socket,
 };
-use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
-    args::{Format, ListenArgs},
+    args::ListenArgs,
     drops::{Complaints, tell_counts},
     exit::Failure,
-    limits::{LAST_WRITE, MAX_ECHOES, MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
-    output::{Record, human_bytes, note, warn},
+    limits::{MAX_ECHOES, MAX_RECEIVE_ERRORS},
+    output::{human_bytes, note, warn},
     terminal::Ending,
+    writer::{Page, Writer},
 };
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -256,125 +251,6 @@ fn check_count(args: &ListenArgs, end: &End) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
-}
-
-/// Datagrams on their way to the writer: one buffer for all their payloads.
-#[derive(Default)]
-struct Page {
-    bytes: Vec<u8>,
-    entries: Vec<Entry>,
-}
-
-struct Entry {
-    at: Timestamp,
-    from: SocketAddr,
-    to: SocketAddr,
-    payload: Range<usize>,
-    signer: Option<Signer>,
-}
-
-impl Page {
-    fn add(&mut self, received: &Received<'_>, to: SocketAddr) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&received.payload);
-        self.entries.push(Entry {
-            at: received.at,
-            from: received.from.peer,
-            to,
-            payload: start..self.bytes.len(),
-            signer: received.signer.clone(),
-        });
-    }
-
-    fn kib(&self) -> u32 {
-        let bytes = self.bytes.len() + self.entries.len() * size_of::<Entry>();
-        u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX)
-    }
-}
-
-/// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
-struct Writer {
-    pages: Option<mpsc::Sender<(Page, OwnedSemaphorePermit)>>,
-    room: Arc<Semaphore>,
-    /// Resolves when nothing can be written any more.
-    gone: oneshot::Receiver<()>,
-    thread: Option<JoinHandle<io::Result<()>>>,
-}
-
-impl Writer {
-    fn start(format: Format) -> Self {
-        let (pages, queue) = mpsc::channel::<(Page, OwnedSemaphorePermit)>();
-        let (going, gone) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
-            let outcome = write_pages(format, &queue);
-            drop(queue);
-            let _ = going.send(());
-            outcome
-        });
-        let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
-        Self { pages: Some(pages), room, gone, thread: Some(thread) }
-    }
-
-    /// Hands a page over, waiting while too much is waiting already. Cancelled, the page is lost.
-    async fn write(&self, page: Page) {
-        if page.entries.is_empty() {
-            return;
-        }
-        let room = Arc::clone(&self.room).acquire_many_owned(page.kib()).await;
-        let (Ok(permit), Some(pages)) = (room, &self.pages) else { return };
-        // The writer has gone; `gone` tells.
-        let _ = pages.send((page, permit));
-    }
-
-    /// Waits until everything is written; where nobody reads it and the end is wanted, not long.
-    async fn finish(&mut self, hurry: bool, ending: &mut Ending) -> Result<(), Failure> {
-        self.pages = None;
-        let Some(thread) = self.thread.take() else { return Ok(()) };
-        let joined = tokio::task::spawn_blocking(move || thread.join());
-        let patience = async {
-            if !hurry {
-                ending.wanted().await;
-            }
-            tokio::time::sleep(LAST_WRITE).await;
-        };
-        tokio::select! {
-            outcome = joined => match outcome {
-                Ok(Ok(Err(e))) if e.kind() != io::ErrorKind::BrokenPipe => {
-                    Err(Failure::failed(format!("cannot write to standard output: {e}")))
-                }
-                Ok(Ok(written)) => Ok(written?),
-                _ => Err(Failure::failed("the writer of standard output broke down")),
-            },
-            () = patience => {
-                Err(Failure::failed("nobody reads the output; what was left is lost"))
-            }
-        }
-    }
-}
-
-fn write_pages(
-    format: Format,
-    queue: &mpsc::Receiver<(Page, OwnedSemaphorePermit)>,
-) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    let mut text = Vec::new();
-    while let Ok((page, _permit)) = queue.recv() {
-        text.clear();
-        for entry in &page.entries {
-            let record = Record {
-                at: entry.at,
-                from: entry.from,
-                to: entry.to,
-                payload: &page.bytes[entry.payload.clone()],
-                signer: entry.signer.as_ref(),
-            };
-            format.write(&record, &mut text)?;
-        }
-        // One write a page: a reader at the other end of a pipe sees a datagram at once.
-        stdout.write_all(&text)?;
-        stdout.flush()?;
-    }
-    Ok(())
 }
 
 fn warn_of_small_buffer(socket: &Socket) {
