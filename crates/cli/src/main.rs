@@ -7,6 +7,7 @@ mod commands;
 mod drops;
 mod exit;
 mod limits;
+mod message;
 mod output;
 mod plan;
 mod terminal;

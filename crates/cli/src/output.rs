@@ -19,7 +19,7 @@ use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use crate::{args::Format, exit::Failure};
+use crate::args::Format;
 
 /// The two streams, which may be a terminal each on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub(crate) fn warning(message: &str) -> String {
 }
 
 /// A line on standard output.
-pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
-    Ok(writeln!(io::stdout().lock(), "{line}")?)
+pub(crate) fn print_line(line: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
 }
 
 /// A datagram to print.

@@ -41,7 +41,8 @@
 //!
 //! The rooms: [`address`] what people type · [`socket`] the operating system · [`plain`] the
 //! dialect · [`identity`] keys ·
-//! [`signers`] whom we accept · [`filter`] networks · [`files`] small files · [`clock`] the only
+//! [`signers`] whom we accept · [`filter`] networks · [`files`] small files · [`interface`]
+//! the machine's networks · [`clock`] the only
 //! clock · [`limits`] every bound.
 
 pub mod address;
@@ -50,6 +51,8 @@ pub mod clock;
 pub mod files;
 pub mod filter;
 pub mod identity;
+pub mod interface;
+mod key_error;
 pub mod limits;
 pub mod plain;
 pub mod signers;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 use ed25519_dalek::{Signature, VerifyingKey};
 use ssh_key::{HashAlg, PublicKey};
 
-use crate::{files::read_text, identity::KeyError, limits::MAX_SIGNERS};
+use crate::{files::read_text, key_error::KeyError, limits::MAX_SIGNERS};
 
 /// SHA-256 of a public key in its SSH encoding: what `ssh-keygen -l` prints.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,6 +17,7 @@ use tokio::{io::Interest, net::UdpSocket};
 use crate::{
     address::canonical,
     batch::RecvBatch,
+    interface,
     limits::{FULL_QUEUE_PAUSE, KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6},
 };
 
@@ -148,10 +149,10 @@ impl Socket {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         let indexes = match interface {
-            Some(name) => vec![interface_index(name).ok_or_else(|| {
+            Some(name) => vec![interface::index_of(name).ok_or_else(|| {
                 io::Error::new(io::ErrorKind::NotFound, format!("no network interface {name:?}"))
             })?],
-            None => all_interface_indexes()?,
+            None => interface::all_indexes()?,
         };
         let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "no network interface"));
         for index in indexes {
@@ -327,7 +328,7 @@ fn apply(socket: &socket2::Socket, domain: Domain, options: &SocketOptions) -> i
     if let Some(name) = &options.interface {
         bind_to_interface(socket, name)?;
         if domain == Domain::IPV6 {
-            socket.set_multicast_if_v6(interface_index(name).unwrap_or(0))?;
+            socket.set_multicast_if_v6(interface::index_of(name).unwrap_or(0))?;
         }
     }
     let Some(ttl) = options.ttl.map(u32::from) else { return Ok(()) };
@@ -396,38 +397,11 @@ fn explained(address: SocketAddr, options: &SocketOptions, source: io::Error) ->
     match (source.kind(), &options.interface) {
         (io::ErrorKind::AddrInUse, _) => BindError::InUse(address),
         (io::ErrorKind::AddrNotAvailable, _) => BindError::NotOurs(address),
-        (_, Some(name)) if interface_index(name).is_none() => BindError::NoInterface(name.clone()),
+        (_, Some(name)) if interface::index_of(name).is_none() => {
+            BindError::NoInterface(name.clone())
+        }
         _ => BindError::System { address, source },
     }
-}
-
-/// The index of a network interface of this machine, by name or by the number itself.
-pub(crate) fn interface_index(name: &str) -> Option<u32> {
-    if let Ok(index) = name.parse() {
-        return Some(index);
-    }
-    let all = if_addrs::get_if_addrs().ok()?;
-    all.into_iter().find(|interface| interface.name == name)?.index
-}
-
-fn all_interface_indexes() -> io::Result<Vec<u32>> {
-    let mut indexes: Vec<u32> =
-        if_addrs::get_if_addrs()?.into_iter().filter_map(|interface| interface.index).collect();
-    indexes.sort_unstable();
-    indexes.dedup();
-    Ok(indexes)
-}
-
-/// The addresses by which other machines may reach this one, loopback and link-local left out;
-/// empty on a machine without a network.
-#[must_use]
-pub fn machine_addresses() -> Vec<IpAddr> {
-    let all = if_addrs::get_if_addrs().unwrap_or_default();
-    let reachable = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
-    };
-    all.iter().map(if_addrs::Interface::ip).filter(reachable).collect()
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use anstyle::AnsiColor;
 use hikyaku::{
     address::{Address, Family},
     filter::Filter,
+    interface::machine_addresses,
     limits::DEFAULT_PORT,
     plain::{Dropped, PeerOptions, PlainListener, PlainPeer},
-    socket::{BindError, SocketOptions, machine_addresses},
+    socket::{BindError, SocketOptions},
 };
 use hikyaku_chat::{
     Name, RoomConfig,

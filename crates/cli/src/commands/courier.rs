@@ -15,12 +15,12 @@ use hikyaku::{
     socket::Unreachable,
 };
 
-use super::send::{decoded, excerpt};
 use crate::{
     args::SendArgs,
     drops::Complaints,
     exit::Failure,
     limits::MAX_NAMED,
+    message::{decoded, excerpt},
     output::{Record, note, warning},
     terminal::{self, Lines, Show},
 };
@@ -93,7 +93,7 @@ impl<'a> Courier<'a> {
             if self.sent > 0 {
                 self.pause(self.args.interval).await?;
             }
-            let outcome = match decoded(self.args, line) {
+            let outcome = match decoded(line, self.args.hex) {
                 Ok(message) => self.send(&message).await,
                 Err(e) => Err(Failure::usage(e)),
             };

@@ -40,7 +40,7 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
     note(&format!("{}: the key; keep it", path.display()));
     note(&format!("{}: its public half; give it away", public_path(&path).display()));
     print_line(&identity.public_line())?;
-    print_line(&identity.fingerprint().to_string())
+    Ok(print_line(&identity.fingerprint().to_string())?)
 }
 
 pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
@@ -51,7 +51,7 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
     let key = read_public(&args.file)?;
     // The comment is whatever the file's writer put there.
     print_line(&sanitize(key.public_line()))?;
-    print_line(&key.fingerprint().to_string())
+    Ok(print_line(&key.fingerprint().to_string())?)
 }
 
 fn default_path() -> Result<PathBuf, Failure> {

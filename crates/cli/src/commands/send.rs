@@ -9,7 +9,6 @@ use std::{
     net::SocketAddr,
 };
 
-use data_encoding::HEXLOWER_PERMISSIVE;
 use hikyaku::{
     address::Family,
     plain::{PeerOptions, PlainPeer},
@@ -21,6 +20,7 @@ use crate::{
     drops::tell_counts,
     exit::Failure,
     limits::MAX_WHOLE,
+    message::decoded,
     terminal::{self, Ending},
 };
 
@@ -75,11 +75,11 @@ async fn send_all(courier: &mut Courier<'_>) -> Result<(), Failure> {
     if args.whole {
         let input = tokio::task::spawn_blocking(whole_input).await;
         let input = input.map_err(Failure::failed)??;
-        let message = decoded(args, input).map_err(Failure::usage)?;
+        let message = decoded(input, args.hex).map_err(Failure::usage)?;
         courier.send_known(&[message]).await?;
     } else if !args.messages.is_empty() {
         let messages: Result<Vec<_>, _> =
-            args.messages.iter().map(|text| decoded(args, bytes_of(text))).collect();
+            args.messages.iter().map(|text| decoded(bytes_of(text), args.hex)).collect();
         courier.send_known(&messages.map_err(Failure::usage)?).await?;
     } else {
         let (lines, show) = terminal::read_lines("> ")?;
@@ -108,30 +108,4 @@ fn bytes_of(text: &OsStr) -> Vec<u8> {
 #[cfg(not(unix))]
 fn bytes_of(text: &OsStr) -> Vec<u8> {
     text.to_string_lossy().into_owned().into_bytes()
-}
-
-/// The message itself, or the bytes that its hexadecimal digits stand for.
-pub(super) fn decoded(args: &SendArgs, text: Vec<u8>) -> Result<Vec<u8>, String> {
-    if !args.hex {
-        return Ok(text);
-    }
-    let digits: Vec<u8> =
-        text.into_iter().filter(|b| !b.is_ascii_whitespace() && *b != b':').collect();
-    HEXLOWER_PERMISSIVE.decode(&digits).map_err(|e| {
-        let shown = excerpt(&digits);
-        match e.kind {
-            data_encoding::DecodeKind::Length => format!("{shown}: an odd number of hex digits"),
-            _ => format!("{shown}: digit {} is not hexadecimal", e.position + 1),
-        }
-    })
-}
-
-/// The first bytes of a message, quoted, to name it by.
-pub(super) fn excerpt(message: &[u8]) -> String {
-    let mut text = hikyaku_chat::sanitize_bytes(message).into_owned();
-    if let Some((cut, _)) = text.char_indices().nth(32) {
-        text.truncate(cut);
-        text.push('…');
-    }
-    format!("\"{text}\"")
 }

@@ -1,0 +1,50 @@
+//! Messages as typed: text, or hexadecimal digits; and how an error names them.
+//!
+//! In: what was typed. Out: the bytes to send. Never: where they came from.
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+
+/// The message itself, or the bytes that its hexadecimal digits stand for.
+pub(crate) fn decoded(text: Vec<u8>, hex: bool) -> Result<Vec<u8>, String> {
+    if !hex {
+        return Ok(text);
+    }
+    let digits: Vec<u8> =
+        text.into_iter().filter(|b| !b.is_ascii_whitespace() && *b != b':').collect();
+    HEXLOWER_PERMISSIVE.decode(&digits).map_err(|e| {
+        let shown = excerpt(&digits);
+        match e.kind {
+            data_encoding::DecodeKind::Length => format!("{shown}: an odd number of hex digits"),
+            _ => format!("{shown}: digit {} is not hexadecimal", e.position + 1),
+        }
+    })
+}
+
+/// The first bytes of a message, quoted, to name it by.
+pub(crate) fn excerpt(message: &[u8]) -> String {
+    let mut text = hikyaku_chat::sanitize_bytes(message).into_owned();
+    if let Some((cut, _)) = text.char_indices().nth(32) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    format!("\"{text}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_may_be_spaced_and_of_either_case() {
+        assert_eq!(decoded(b"de:AD be\tef".to_vec(), true), Ok(vec![0xde, 0xad, 0xbe, 0xef]));
+        assert_eq!(decoded(b"de".to_vec(), false), Ok(b"de".to_vec()));
+        assert!(decoded(b"0g".to_vec(), true).unwrap_err().contains("digit 2"));
+        assert!(decoded(b"012".to_vec(), true).unwrap_err().contains("odd"));
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_safe() {
+        assert_eq!(excerpt(b"a\x1b"), "\"a\\x1b\"");
+        assert_eq!(excerpt("日".repeat(40).as_bytes()), format!("\"{}…\"", "日".repeat(32)));
+    }
+}

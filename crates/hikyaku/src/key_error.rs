@@ -1,0 +1,56 @@
+//! Why a key could not be used.
+//!
+//! In: nothing. Out: words that name the file and what to try. Never: a secret.
+
+use std::path::PathBuf;
+
+use crate::{files::FileError, limits::MAX_SIGNERS};
+
+/// Why a key could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The file could not be read or written, or is open to others.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not an OpenSSH private key.
+    #[error("{} is not an OpenSSH private key; `hikyaku keygen` makes one", .0.display())]
+    NotPrivate(PathBuf),
+    /// Not an OpenSSH key of either kind.
+    #[error("{} is not an OpenSSH key", .0.display())]
+    NotAKey(PathBuf),
+    /// A key of another algorithm.
+    #[error("{} is a key for {algorithm}; only Ed25519 is used here", path.display())]
+    NotEd25519 {
+        /// The file.
+        path: PathBuf,
+        /// What it is for.
+        algorithm: String,
+    },
+    /// The passphrase does not open the key.
+    #[error("wrong passphrase for {}", .0.display())]
+    WrongPassphrase(PathBuf),
+    /// Not a Fernet key.
+    #[error(
+        "{} is not a shared key (32 bytes in URL-safe base64); \
+         `hikyaku keygen --shared FILE` makes one", .0.display()
+    )]
+    NotShared(PathBuf),
+    /// An authorized-keys file without a usable key.
+    #[error("{} holds no Ed25519 public key", .0.display())]
+    NoSigner(PathBuf),
+    /// A line of an authorized-keys file that cannot be read.
+    #[error("{}:{line}: not a public key (`ssh-ed25519 AAAA… comment`)", path.display())]
+    BadLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+    },
+    /// More keys than are accepted.
+    #[error("{} holds more than {MAX_SIGNERS} keys", .0.display())]
+    TooManySigners(PathBuf),
+    /// The system has no randomness to make a key from.
+    #[error("cannot make a key: {0}")]
+    Generate(String),
+}
