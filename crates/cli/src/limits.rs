@@ -19,9 +19,9 @@ pub(crate) const LAST_WRITE: Duration = Duration::from_secs(2);
 /// Errors in a row after which `listen` takes the socket for broken.
 pub(crate) const MAX_RECEIVE_ERRORS: u32 = 100;
 
-/// Datagrams that `listen --echo` answers a second: two echoing listeners that a forged datagram
-/// has joined keep each other no busier than this.
-pub(crate) const MAX_ECHOES: u32 = 10_000;
+/// Datagrams that `listen` answers a second, by `--ack` or `--echo`: two listeners that a forged
+/// datagram has joined keep each other no busier than this. Who misses an ACK asks again.
+pub(crate) const MAX_ANSWERS: u32 = 10_000;
 
 /// Lines about dropped datagrams that `-v` prints a second: an attacker writes no novels here.
 pub(crate) const MAX_DROP_LINES: u32 = 20;

@@ -55,20 +55,25 @@ pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure>
     }
     let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
     thread::spawn(move || read_pipe(io::stdin().lock(), &sender));
-    let (show, shown) = show_in_background();
+    let (show, shown) = show_in_background(|line| {
+        // Whoever reads our output may be gone; the chat goes on for the others.
+        let _ = output::print_line(line);
+    });
     Ok((Lines { queue, restore: Restore { terminal: None, shown: Some(shown) } }, show))
 }
 
-/// Writes lines on a thread of its own: a reader that has gone to sleep must not stop us.
-/// The second value is cut off when all is written.
-fn show_in_background() -> (Show, std::sync::mpsc::Receiver<()>) {
+/// Shows lines on a thread of its own: a reader that has gone to sleep, a stopped terminal or a
+/// line editor busy with pasted lines must not stop us. The second value is cut off when all is
+/// shown.
+fn show_in_background(
+    mut show: impl FnMut(&str) + Send + 'static,
+) -> (Show, std::sync::mpsc::Receiver<()>) {
     let (sender, queue) = std::sync::mpsc::sync_channel::<String>(MAX_LINES_TO_SHOW);
-    let (writing, written) = std::sync::mpsc::channel::<()>();
+    let (showing, shown) = std::sync::mpsc::channel::<()>();
     thread::spawn(move || {
-        let _writing = writing;
+        let _showing = showing;
         for line in queue {
-            // Whoever reads our output may be gone; the chat goes on for the others.
-            let _ = output::print_line(&line);
+            show(&line);
         }
     });
     let mut missed = 0_u64;
@@ -80,7 +85,7 @@ fn show_in_background() -> (Show, std::sync::mpsc::Receiver<()>) {
             missed += 1;
         }
     });
-    (show, written)
+    (show, shown)
 }
 
 fn read_pipe(mut input: impl BufRead, sender: &mpsc::Sender<io::Result<Vec<u8>>>) {
@@ -113,7 +118,7 @@ fn next_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
-    let restore = Restore::remember();
+    let mut restore = Restore::remember();
     // Without bracketed paste each pasted line is a line, as if it had been typed.
     let config = rustyline::Config::builder().bracketed_paste(false).build();
     let mut editor = DefaultEditor::with_config(config).map_err(Failure::failed)?;
@@ -138,9 +143,10 @@ fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
             }
         }
     });
-    let show: Show = Box::new(move |line| {
+    let (show, shown) = show_in_background(move |line| {
         let _ = printer.print(format!("{line}\n"));
     });
+    restore.shown = Some(shown);
     Ok((Lines { queue, restore }, show))
 }
 
@@ -190,7 +196,13 @@ pub(crate) async fn ask_secret(
     let _restore = Restore::remember();
     let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password(question));
     tokio::select! {
-        answer = asked => Ok(answer.map_err(io::Error::other).flatten().map(Zeroizing::new)),
+        answer = asked => match answer.map_err(io::Error::other).flatten() {
+            // The signal that ends us can reach the question first.
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
+                Err(Failure::failed("interrupted"))
+            }
+            answer => Ok(answer.map(Zeroizing::new)),
+        },
         () = ending.wanted() => Err(Failure::failed("interrupted")),
     }
 }

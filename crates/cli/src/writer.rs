@@ -10,9 +10,16 @@ use std::{
     thread::JoinHandle,
 };
 
-use hikyaku::{plain::Received, signers::Signer};
+use hikyaku::{
+    plain::{Received, ReplyTo},
+    signers::Signer,
+};
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{
+    OwnedSemaphorePermit, Semaphore,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    oneshot,
+};
 
 use crate::{
     args::Format,
@@ -22,11 +29,16 @@ use crate::{
     terminal::Ending,
 };
 
+/// An answer to a datagram, and where it goes.
+pub(crate) type Answer = (ReplyTo, Vec<u8>);
+
 /// Datagrams on their way to the writer: one buffer for all their payloads.
 #[derive(Default)]
 pub(crate) struct Page {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+    /// To be sent when the page is written: what is acknowledged must not be lost any more.
+    pub(crate) answers: Vec<Answer>,
 }
 
 struct Entry {
@@ -51,7 +63,9 @@ impl Page {
     }
 
     fn kib(&self) -> u32 {
-        let bytes = self.bytes.len() + self.entries.len() * size_of::<Entry>();
+        let answers: usize = self.answers.iter().map(|(_, text)| text.len()).sum();
+        let items = self.entries.len() + self.answers.len();
+        let bytes = self.bytes.len() + answers + items * size_of::<Entry>();
         u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX)
     }
 }
@@ -60,6 +74,8 @@ impl Page {
 pub(crate) struct Writer {
     pages: Option<mpsc::Sender<(Page, OwnedSemaphorePermit)>>,
     room: Arc<Semaphore>,
+    /// The answers of the pages written; what waits here is bounded by what was written.
+    pub(crate) written: UnboundedReceiver<Vec<Answer>>,
     /// Resolves when nothing can be written any more.
     pub(crate) gone: oneshot::Receiver<()>,
     thread: Option<JoinHandle<io::Result<()>>>,
@@ -69,19 +85,20 @@ impl Writer {
     pub(crate) fn start(format: Format) -> Self {
         let (pages, queue) = mpsc::channel::<(Page, OwnedSemaphorePermit)>();
         let (going, gone) = oneshot::channel();
+        let (writing, written) = unbounded_channel();
         let thread = std::thread::spawn(move || {
-            let outcome = write_pages(format, &queue);
+            let outcome = write_pages(format, &queue, &writing);
             drop(queue);
             let _ = going.send(());
             outcome
         });
         let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
-        Self { pages: Some(pages), room, gone, thread: Some(thread) }
+        Self { pages: Some(pages), room, written, gone, thread: Some(thread) }
     }
 
     /// Hands a page over, waiting while too much is waiting already. Cancelled, the page is lost.
     pub(crate) async fn write(&self, page: Page) {
-        if page.entries.is_empty() {
+        if page.entries.is_empty() && page.answers.is_empty() {
             return;
         }
         let room = Arc::clone(&self.room).acquire_many_owned(page.kib()).await;
@@ -119,6 +136,7 @@ impl Writer {
 fn write_pages(
     format: Format,
     queue: &mpsc::Receiver<(Page, OwnedSemaphorePermit)>,
+    written: &UnboundedSender<Vec<Answer>>,
 ) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     let mut text = Vec::new();
@@ -137,6 +155,10 @@ fn write_pages(
         // One write a page: a reader at the other end of a pipe sees a datagram at once.
         stdout.write_all(&text)?;
         stdout.flush()?;
+        if !page.answers.is_empty() {
+            // Nobody waits for them any more when we are ending.
+            let _ = written.send(page.answers);
+        }
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ impl<'a> Courier<'a> {
         let mut waiting = (0..self.args.count).flat_map(|_| messages);
         while let Some(message) = waiting.next() {
             if self.sent > 0 {
-                self.pause(self.args.interval).await?;
+                self.pause(self.args.interval, false).await?;
             }
             if let Err(failure) = self.send(message).await {
                 let unsent = total.saturating_sub(self.sent).saturating_sub(1);
@@ -91,7 +91,7 @@ impl<'a> Courier<'a> {
                 return Ok(());
             }
             if self.sent > 0 {
-                self.pause(self.args.interval).await?;
+                self.pause(self.args.interval, false).await?;
             }
             let outcome = match decoded(line, self.args.hex) {
                 Ok(message) => self.send(&message).await,
@@ -200,8 +200,9 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    /// Waits; prints replies meanwhile where they are wanted.
-    async fn pause(&mut self, time: Duration) -> Result<(), Failure> {
+    /// Waits, and prints replies meanwhile where they are wanted; at the end of it all not for
+    /// someone who is not there.
+    async fn pause(&mut self, time: Duration, at_end: bool) -> Result<(), Failure> {
         if self.args.reply.is_none() {
             if !time.is_zero() {
                 tokio::time::sleep(time).await;
@@ -209,7 +210,7 @@ impl<'a> Courier<'a> {
             return Ok(());
         }
         let mut time_up = pin!(tokio::time::sleep(time));
-        while self.unreachable.is_none() {
+        while !at_end || self.unreachable.is_none() {
             let reply = tokio::select! {
                 biased;
                 reply = self.peer.recv() => reply,
@@ -236,6 +237,8 @@ impl<'a> Courier<'a> {
             return Ok(());
         }
         self.replies += 1;
+        // Whatever was reported, someone is there.
+        self.unreachable = None;
         let record = Record {
             at: reply.at,
             from: reply.from,
@@ -259,7 +262,7 @@ impl<'a> Courier<'a> {
     /// Waits for the last replies and tells what the network reported.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
         if let Some(time) = self.args.reply {
-            self.pause(time).await?;
+            self.pause(time, true).await?;
         }
         if let Some(report) = self.unreachable.take() {
             return Err(Failure::Failed(report));

@@ -24,10 +24,10 @@ use crate::{
     args::ListenArgs,
     drops::{Complaints, tell_counts},
     exit::Failure,
-    limits::{MAX_ECHOES, MAX_RECEIVE_ERRORS},
+    limits::{MAX_ANSWERS, MAX_RECEIVE_ERRORS},
     output::{human_bytes, note, warn},
     terminal::Ending,
-    writer::{Page, Writer},
+    writer::{Answer, Page, Writer},
 };
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -41,6 +41,9 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     let outcome = receive(&args, &mut listener, &mut writer, ending).await;
     let hurry = matches!(outcome, Ok(End { interrupted: true, .. }));
     let written = writer.finish(hurry, ending).await;
+    while let Ok(answers) = writer.written.try_recv() {
+        answer(&listener.sender(), answers).await;
+    }
     tell_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
     written?;
@@ -110,6 +113,7 @@ async fn receive(
             () = ending.wanted() => return Ok(desk.end(true)),
             () = &mut time_up => return Ok(desk.end(false)),
             _ = &mut writer.gone => return Ok(desk.end(true)),
+            Some(answers) = writer.written.recv() => { desk.answer(answers).await; continue }
             incoming = listener.recv() => match incoming {
                 Ok(incoming) => desk.take(incoming),
                 // What the network reports of one sender must not end it for all.
@@ -124,8 +128,6 @@ async fn receive(
             () = ending.wanted() => return Ok(desk.end(true)),
             () = &mut time_up => return Ok(desk.end(false)),
         }
-        // Only what the writer has got is acknowledged.
-        desk.answer().await;
         if desk.done {
             return Ok(desk.end(false));
         }
@@ -140,9 +142,7 @@ struct Desk<'a> {
     heard: u64,
     wanted: Option<u64>,
     done: bool,
-    /// Answers to be sent once the batch is on its way to the writer.
-    answers: Vec<(ReplyTo, Vec<u8>)>,
-    echoes: Budget,
+    answers: Budget,
     complaints: Complaints,
 }
 
@@ -155,8 +155,7 @@ impl<'a> Desk<'a> {
             heard: 0,
             wanted: if args.once { Some(1) } else { args.count },
             done: false,
-            answers: Vec::new(),
-            echoes: Budget::default(),
+            answers: Budget::default(),
             complaints: Complaints::new(&args.talk),
         }
     }
@@ -173,7 +172,7 @@ impl<'a> Desk<'a> {
             }
             match datagram {
                 Ok(received) => self.hear(&received, &mut page),
-                Err(dropped) => self.drop(&dropped),
+                Err(dropped) => self.drop(&dropped, &mut page),
             }
         }
         page
@@ -186,28 +185,32 @@ impl<'a> Desk<'a> {
             || until.is_some_and(|text| text.as_bytes() == &*received.payload);
         let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
         page.add(received, to);
-        if self.args.echo && !self.is_ours(received.from.peer) && self.echoes.take() {
-            self.answers.push((received.from, received.payload.to_vec()));
+        if self.args.echo && self.may_answer(received.from) {
+            page.answers.push((received.from, received.payload.to_vec()));
         }
         let ack_text = self.args.ack.ack_text.trim_ascii_end().as_bytes();
         // Two listeners that acknowledge each other's ACKs would never stop.
         if self.args.ack.ack && received.payload.trim_ascii_end() != ack_text {
-            self.acknowledge(received.from);
+            self.acknowledge(received.from, page);
         }
     }
 
     /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
-    fn drop(&mut self, dropped: &Dropped) {
+    fn drop(&mut self, dropped: &Dropped, page: &mut Page) {
         self.complaints.tell(dropped);
         if dropped.reason == Discard::Duplicate && self.args.ack.ack {
-            self.acknowledge(dropped.from);
+            self.acknowledge(dropped.from, page);
         }
     }
 
-    fn acknowledge(&mut self, to: ReplyTo) {
-        if !self.is_ours(to.peer) {
-            self.answers.push((to, self.args.ack.ack_text.clone().into_bytes()));
+    fn acknowledge(&mut self, to: ReplyTo, page: &mut Page) {
+        if self.may_answer(to) {
+            page.answers.push((to, self.args.ack.ack_text.clone().into_bytes()));
         }
+    }
+
+    fn may_answer(&mut self, to: ReplyTo) -> bool {
+        !self.is_ours(to.peer) && self.answers.take()
     }
 
     /// A forged source can make us talk to ourselves.
@@ -217,11 +220,15 @@ impl<'a> Desk<'a> {
                 || self.local.ip().is_unspecified() && peer.ip().is_loopback())
     }
 
-    /// An answer that cannot be sent is one the network may lose as well: the sender asks again.
-    async fn answer(&mut self) {
-        for (to, text) in self.answers.drain(..) {
-            let _ = self.sender.send(&text, to).await;
-        }
+    async fn answer(&self, answers: Vec<Answer>) {
+        answer(&self.sender, answers).await;
+    }
+}
+
+/// An answer that cannot be sent is one the network may lose as well: the sender asks again.
+async fn answer(sender: &PlainSender, answers: Vec<Answer>) {
+    for (to, text) in answers {
+        let _ = sender.send(&text, to).await;
     }
 }
 
@@ -239,7 +246,7 @@ impl Budget {
             *self = Self { second, spent: 0 };
         }
         self.spent += 1;
-        self.spent <= MAX_ECHOES
+        self.spent <= MAX_ANSWERS
     }
 }
 

@@ -56,14 +56,14 @@ pub enum SendError {
     /// Nobody acknowledged it.
     #[error("no acknowledgement from {target} after {tries} {}{}",
         if *.tries == 1 { "try" } else { "tries" },
-        if *.unreachable { " (port unreachable: is anything listening there?)" } else { "" })]
+        .report.as_ref().map_or(String::new(), |report| format!(" ({report})")))]
     NotAcknowledged {
         /// Where it went.
         target: SocketAddr,
         /// Times it was sent.
         tries: u32,
-        /// The network reported the port unreachable meanwhile.
-        unreachable: bool,
+        /// What the network reported meanwhile.
+        report: Option<String>,
     },
 }
 

@@ -193,7 +193,7 @@ impl PlainPeer {
         let started = clock::monotonic();
         let elapsed = || clock::monotonic().duration_since(started);
         let mut exchange = StopAndWait::new(policy);
-        let mut refused = false;
+        let mut report = None;
         loop {
             let problem = match exchange.poll(elapsed(), random()) {
                 Step::Send => self.transmit(&sealed).await.err(),
@@ -210,17 +210,17 @@ impl PlainPeer {
                 Step::GiveUp => {
                     let tries = exchange.tries();
                     let target = self.target();
-                    return Err(SendError::NotAcknowledged { target, tries, unreachable: refused });
+                    return Err(SendError::NotAcknowledged { target, tries, report });
                 }
             };
             match problem {
                 None => {}
                 Some(SendError::Unreachable { target, error }) => {
                     unreachable(target, &error);
-                    refused = true;
+                    report = Some(error.to_string());
                     if self.next_target()? {
                         exchange = StopAndWait::new(policy);
-                        refused = false;
+                        report = None;
                     }
                 }
                 Some(other) => return Err(other),
@@ -512,7 +512,7 @@ mod tests {
         let mut told = 0;
         let sent = peer.send_acknowledged(b"x", b"ACK", quick(2), |_, _| told += 1).await;
         assert!(
-            matches!(sent, Err(SendError::NotAcknowledged { tries: 3, unreachable: true, .. })),
+            matches!(sent, Err(SendError::NotAcknowledged { tries: 3, report: Some(_), .. })),
             "{sent:?}"
         );
         assert_eq!(told, 3);
