@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask ci | tidy | interop`.
+//! The project's chores: `cargo xtask ci | tidy | interop | sim`.
 //!
 //! In: the command line. Out: exit code 0 when all is well, 1 when a check failed, 2 for bad usage.
 //! Never: part of the product; nothing depends on this crate.
@@ -9,6 +9,7 @@
 mod ci;
 mod interop;
 mod run;
+mod sim;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -18,10 +19,12 @@ const USAGE: &str = "\
 usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask tidy
        cargo xtask interop [--strict]
+       cargo xtask sim --seeds N [--from S] | --seed S | --golden
 
   ci       fmt, clippy, test, doc, deny, tidy, interop; stops at the first failure
   tidy     the house rules that no compiler knows
   interop  the tests against real peers: those that are installed
+  sim      N seeds of the world in a box; one seed with its trace; the golden table anew
 
   --strict     a missing tool or peer is a failure
   --skip STEP  leaves out a step of ci";
@@ -37,6 +40,10 @@ fn main() -> ExitCode {
             None => return usage(),
         },
         ["tidy"] => tidy::run(&root),
+        ["sim", words @ ..] => match sim::parse(words) {
+            Some(words) => sim::run(&root, &words),
+            None => return usage(),
+        },
         ["interop"] => interop::run(&root, false),
         ["interop", "--strict"] => interop::run(&root, true),
         _ => return usage(),

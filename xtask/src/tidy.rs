@@ -5,6 +5,7 @@
 
 mod file;
 mod house;
+mod protocol;
 mod tree;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         file::check(source, &mut findings);
     }
     house::check(&tree, &mut findings);
+    protocol::check(&tree, &mut findings);
 
     for warning in &findings.warnings {
         println!("tidy: warning: {warning}");

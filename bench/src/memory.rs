@@ -1,0 +1,386 @@
+//! Two endpoints joined by a function call: what a packet costs each side, and what of that is the
+//! cipher's work.
+//!
+//! In: nothing. Out: a table on standard output. Never: sockets, threads, the real time as the
+//! protocol's.
+//!
+//! Each train is handed over as it leaves, so that the caches are as warm as they would be with
+//! sockets. What the receiver gets is what the sender sends next: no payload is made or copied by
+//! the benchmark. The clock is read around each side's turn, which is a train of up to 64 packets.
+//!
+//! Beside it the cipher alone: buffers of the lengths that left in that round, sealed and then
+//! opened in place, by the calls of `proto`'s `crypto/packet.rs`.
+
+use std::{
+    hint::black_box,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use hikyaku_proto::{
+    ChannelId, ConnectionHandle, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Trust,
+    rng::Random, time::Time,
+};
+
+/// Of each row; the median of each column is printed.
+const ROUNDS: usize = 7;
+
+/// How long a round lasts, at least.
+const ROUND: Duration = Duration::from_millis(250);
+
+/// From one side to the other, in the protocol's time.
+const WAY: Duration = Duration::from_micros(20);
+
+/// Bytes that wait to be sent, at most; more than a train.
+const QUEUE: usize = 256 << 10;
+
+/// What a message counts in the queue besides its length.
+const OVERHEAD: usize = 64;
+
+/// Of a packet: 1 of flags, 8 of id, 4 of number; and the tag.
+const HEADER: usize = 13;
+const TAG: usize = 16;
+
+/// What one round measured.
+#[derive(Clone, Copy, Default)]
+struct Round {
+    packets: u64,
+    acks: u64,
+    bytes: u64,
+    messages: u64,
+    sending: Duration,
+    receiving: Duration,
+    sealing: Duration,
+    opening: Duration,
+}
+
+/// Prints a row for each size, class and MTU whose name holds `wanted`.
+pub(crate) fn run(wanted: &str) -> Result<()> {
+    println!("                                      packet        sender            receiver");
+    println!(
+        "row                        packets/s  bytes  ns/pkt seal ratio   ns/pkt open ratio   \
+         ns/msg  MB/s pkts/ack"
+    );
+    for Row { name, mtu, len, delivery } in rows(wanted) {
+        row(&name, mtu, len, delivery)?;
+    }
+    println!(
+        "\nseal, open: the cipher alone, of packets of the same lengths in the same run, in ns."
+    );
+    println!("ratio: (all - cipher) / cipher, the protocol's own work as a ratio of the cipher's.");
+    println!("packets/s: both sides' work, one after the other on one core; ACKs are in both.");
+    Ok(())
+}
+
+/// Runs the rows whose name holds `wanted`, and measures nothing.
+pub(crate) fn profile(wanted: &str) -> Result<()> {
+    for Row { name, mtu, len, delivery } in rows(wanted) {
+        println!("{name}");
+        let mut pair = Pair::new(mtu)?;
+        for _ in 0..ROUNDS {
+            pair.run(len, delivery)?;
+        }
+    }
+    Ok(())
+}
+
+struct Row {
+    name: String,
+    mtu: usize,
+    len: usize,
+    delivery: Delivery,
+}
+
+fn rows(wanted: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for mtu in [1_452, 65_507] {
+        for (len, size) in [(64 << 10, "64K"), (64, "64B")] {
+            for delivery in [Delivery::Ordered, Delivery::Unreliable] {
+                let name = format!("{size} {:?} mtu {mtu}", delivery.class());
+                rows.push(Row { name, mtu, len, delivery });
+            }
+        }
+    }
+    rows.retain(|row| row.name.contains(wanted));
+    rows
+}
+
+fn row(name: &str, mtu: usize, len: usize, delivery: Delivery) -> Result<()> {
+    let mut pair = Pair::new(mtu)?;
+    pair.round(len, delivery)?;
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        rounds.push(pair.round(len, delivery)?);
+    }
+    let per = |of: fn(&Round) -> Duration| {
+        median(rounds.iter().map(|round| of(round).as_nanos() as f64 / round.packets as f64))
+    };
+    let ratio = |all: fn(&Round) -> Duration, cipher: fn(&Round) -> Duration| {
+        median(rounds.iter().map(|round| {
+            let cipher = cipher(round).as_secs_f64();
+            (all(round).as_secs_f64() - cipher) / cipher
+        }))
+    };
+    let rate = |of: fn(&Round) -> u64| {
+        median(
+            rounds
+                .iter()
+                .map(|round| of(round) as f64 / (round.sending + round.receiving).as_secs_f64()),
+        )
+    };
+    println!(
+        "{name:26} {:9.0} {:6.0} {:7.0} {:5.0} {:4.2}  {:7.0} {:5.0} {:4.2}  {:7.0} {:5.0} {:8.1}",
+        rate(|round| round.packets),
+        median(rounds.iter().map(|round| round.bytes as f64 / round.packets as f64)),
+        per(|round| round.sending),
+        per(|round| round.sealing),
+        ratio(|round| round.sending, |round| round.sealing),
+        per(|round| round.receiving),
+        per(|round| round.opening),
+        ratio(|round| round.receiving, |round| round.opening),
+        1e9 / rate(|round| round.messages),
+        rate(|round| round.bytes) / 1e6,
+        rate(|round| round.packets) / rate(|round| round.acks),
+    );
+    Ok(())
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// splitmix64, Steele, Lea and Flood 2014.
+struct Dice(u64);
+
+impl Random for Dice {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for byte in bytes {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            *byte = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) as u8;
+        }
+    }
+}
+
+/// An endpoint and its one connection.
+struct End {
+    endpoint: Endpoint,
+    handle: Option<ConnectionHandle>,
+    address: SocketAddr,
+    /// In real time.
+    spent: Duration,
+    buffer: Vec<u8>,
+}
+
+impl End {
+    fn new(config: EndpointConfig, seed: u64, port: u16) -> Self {
+        let endpoint = Endpoint::new(config, Box::new(Dice(seed)));
+        let address = SocketAddr::from(([10, 0, 0, 1], port));
+        Self { endpoint, handle: None, address, spent: Duration::ZERO, buffer: Vec::new() }
+    }
+
+    /// The length of each datagram of the next train, if there is one. Events are taken.
+    fn poll(&mut self, now: Time) -> Result<Option<usize>> {
+        loop {
+            match self.endpoint.poll_output(now, &mut self.buffer) {
+                Output::Transmit(transmit) => return Ok(Some(transmit.segment_size)),
+                Output::Event(handle, Event::Incoming) => self.handle = Some(handle),
+                Output::Event(_, Event::Closed(reason)) => anyhow::bail!("closed: {reason:?}"),
+                Output::Event(..) => {}
+                Output::Timeout(_) => return Ok(None),
+            }
+        }
+    }
+
+    fn connection(&mut self) -> Result<&mut hikyaku_proto::Connection> {
+        let handle = self.handle.context("there is a connection")?;
+        self.endpoint.connection(handle).context("it is there")
+    }
+}
+
+struct Pair {
+    now: Time,
+    sender: End,
+    receiver: End,
+    /// Payloads to send: those that came.
+    spare: Vec<Vec<u8>>,
+    /// What left in this round, by length.
+    lens: Vec<u32>,
+    acks: u64,
+    messages: u64,
+}
+
+impl Pair {
+    fn new(mtu: usize) -> Result<Self> {
+        let mut client = EndpointConfig::client(Crypto::new(&[1; 32]));
+        client.transport.max_mtu = mtu;
+        let at = SocketAddr::from(([10, 0, 0, 1], 2));
+        let mut server = EndpointConfig::server(Crypto::new(&[2; 32]), at);
+        server.transport.max_mtu = mtu;
+        let mut pair = Self {
+            now: Time::from_micros(1_000_000),
+            sender: End::new(client, 1, 1),
+            receiver: End::new(server, 2, 2),
+            spare: Vec::new(),
+            lens: Vec::new(),
+            acks: 0,
+            messages: 0,
+        };
+        let to = pair.receiver.address;
+        let handle = pair.sender.endpoint.connect(pair.now, to, Trust::AnyKey)?;
+        pair.sender.handle = Some(handle);
+        // The handshake, and the path's MTU.
+        for _ in 0..20_000 {
+            pair.turn()?;
+        }
+        ensure!(pair.receiver.handle.is_some(), "no handshake");
+        let found = pair.sender.connection()?.stats().mtu;
+        ensure!(found + 32 > mtu, "the MTU found is {found}, not {mtu}");
+        Ok(pair)
+    }
+
+    /// Sends and receives for a while.
+    fn run(&mut self, len: usize, delivery: Delivery) -> Result<()> {
+        (self.acks, self.messages) = (0, 0);
+        (self.sender.spent, self.receiver.spent) = (Duration::ZERO, Duration::ZERO);
+        self.lens.clear();
+        let began = Instant::now();
+        while began.elapsed() < ROUND {
+            self.fill(len, delivery)?;
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// The same, and then the cipher's part of it alone.
+    fn round(&mut self, len: usize, delivery: Delivery) -> Result<Round> {
+        self.run(len, delivery)?;
+        let (sealing, opening) = cipher_alone(&self.lens)?;
+        Ok(Round {
+            packets: self.lens.len() as u64,
+            acks: self.acks,
+            bytes: self.lens.iter().map(|len| u64::from(*len)).sum(),
+            messages: self.messages,
+            sending: self.sender.spent,
+            receiving: self.receiver.spent,
+            sealing,
+            opening,
+        })
+    }
+
+    fn fill(&mut self, len: usize, delivery: Delivery) -> Result<()> {
+        let began = Instant::now();
+        let now = self.now;
+        let connection = self.sender.connection()?;
+        let room = QUEUE.saturating_sub(connection.stats().queued_bytes);
+        for _ in 0..room.div_ceil(len + OVERHEAD) {
+            let payload = self.spare.pop().filter(|spare| spare.len() == len);
+            let payload = payload.unwrap_or_else(|| vec![7; len]);
+            connection.send(now, ChannelId(1), delivery, payload)?;
+        }
+        self.sender.spent += began.elapsed();
+        Ok(())
+    }
+
+    /// A train there, what it brought is received, and what that calls for goes back.
+    fn turn(&mut self) -> Result<()> {
+        let began = Instant::now();
+        self.sender.endpoint.handle_timeout(self.now);
+        let train = self.sender.poll(self.now)?;
+        self.sender.spent += began.elapsed();
+        if let Some(segment) = train {
+            let lens = self.sender.buffer.chunks(segment).map(|datagram| datagram.len() as u32);
+            self.lens.extend(lens);
+        }
+        self.now += WAY;
+
+        let began = Instant::now();
+        if let Some(segment) = train {
+            for datagram in self.sender.buffer.chunks_mut(segment) {
+                let from = self.sender.address;
+                self.receiver.endpoint.handle_datagram(self.now, from, None, datagram);
+            }
+        }
+        self.receiver.endpoint.handle_timeout(self.now);
+        if self.receiver.handle.is_some() {
+            let (now, spare) = (self.now, &mut self.spare);
+            let before = spare.len();
+            let connection = self.receiver.connection()?;
+            while let Some(message) = connection.recv(now) {
+                spare.push(message.payload);
+            }
+            self.messages += (spare.len() - before) as u64;
+        }
+        let mut answer = self.receiver.poll(self.now)?;
+        self.receiver.spent += began.elapsed();
+        while let Some(segment) = answer {
+            let began = Instant::now();
+            for datagram in self.receiver.buffer.chunks_mut(segment) {
+                self.acks += 1;
+                let from = self.receiver.address;
+                self.sender.endpoint.handle_datagram(self.now + WAY, from, None, datagram);
+            }
+            self.sender.spent += began.elapsed();
+            let began = Instant::now();
+            answer = self.receiver.poll(self.now)?;
+            self.receiver.spent += began.elapsed();
+        }
+        self.now += WAY;
+        Ok(())
+    }
+}
+
+/// Seals, then opens, packets of these lengths, a train's worth at a time.
+fn cipher_alone(lens: &[u32]) -> Result<(Duration, Duration)> {
+    let key = UnboundKey::new(&AES_128_GCM, &[3; 16]).ok().context("the key is 16 bytes long")?;
+    let key = LessSafeKey::new(key);
+    let mut train = vec![0; 64 << 10];
+    let (mut sealing, mut opening) = (Duration::ZERO, Duration::ZERO);
+    let (mut number, mut rest) = (0_u64, lens);
+    while !rest.is_empty() {
+        let mut room = train.len();
+        let fits = rest.iter().take_while(|len| {
+            room = room.wrapping_sub(**len as usize);
+            room <= train.len()
+        });
+        let (now, later) = rest.split_at(fits.count().min(64));
+        rest = later;
+        let began = Instant::now();
+        each(now, &mut train, |index, packet| {
+            let (header, sealed) = packet.split_at_mut(HEADER);
+            let (plain, tag) = sealed.split_at_mut(sealed.len() - TAG);
+            let nonce = nonce(number + index);
+            let made = key.seal_in_place_separate_tag(nonce, Aad::from(&*header), plain);
+            tag.copy_from_slice(made.expect("it is short").as_ref());
+        });
+        sealing += began.elapsed();
+        let began = Instant::now();
+        each(now, &mut train, |index, packet| {
+            let (header, sealed) = packet.split_at_mut(HEADER);
+            let opened = key.open_in_place(nonce(number + index), Aad::from(&*header), sealed);
+            black_box(opened.expect("it was sealed so").len());
+        });
+        opening += began.elapsed();
+        number += now.len() as u64;
+    }
+    Ok((sealing, opening))
+}
+
+fn each(lens: &[u32], train: &mut [u8], mut what: impl FnMut(u64, &mut [u8])) {
+    let mut rest = train;
+    for (index, len) in lens.iter().enumerate() {
+        let (packet, later) = rest.split_at_mut(*len as usize);
+        what(index as u64, packet);
+        rest = later;
+    }
+}
+
+fn nonce(number: u64) -> Nonce {
+    let mut nonce = [0; 12];
+    nonce[4..].copy_from_slice(&number.to_be_bytes());
+    Nonce::assume_unique_for_key(nonce)
+}

@@ -1,0 +1,109 @@
+//! What its owner may choose for an endpoint and its connections.
+//!
+//! In: choices. Out: the same, with sound defaults. Never: secrets beyond `Crypto`, logic.
+
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+pub use crate::recovery::congestion::Congestion;
+use crate::{crypto::Crypto, limits::MAX_DATAGRAM};
+
+/// An endpoint.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    /// Who it is, whom it accepts, its shared key.
+    pub crypto: Crypto,
+    /// Its own address: part of the key of stateless resets, so that one identity on two addresses
+    /// does not give one's tokens away at the other (M-60). Not used to route.
+    pub local: SocketAddr,
+    /// Does it let others in?
+    pub server: bool,
+    /// When it asks newcomers to show that their address is theirs (M-31).
+    pub retry: Retry,
+    /// Connections that have not finished their handshake, at most (M-35). Server only.
+    pub max_half_open: usize,
+    /// Connections in all, at most; dialled ones count.
+    pub max_connections: usize,
+    /// For every connection.
+    pub transport: TransportConfig,
+}
+
+impl EndpointConfig {
+    /// One that only dials.
+    #[must_use]
+    pub fn client(crypto: Crypto) -> Self {
+        Self {
+            crypto,
+            local: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            server: false,
+            retry: Retry::UnderLoad,
+            max_half_open: 1_000,
+            max_connections: 100_000,
+            transport: TransportConfig::default(),
+        }
+    }
+
+    /// One at `local` that lets others in, and can dial.
+    #[must_use]
+    pub fn server(crypto: Crypto, local: SocketAddr) -> Self {
+        Self { server: true, local, ..Self::client(crypto) }
+    }
+}
+
+/// When a server asks a newcomer to show that its address is its own, for one round trip more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retry {
+    /// Never: a flood of forged addresses takes all half-open places.
+    Never,
+    /// When half of the half-open places are taken.
+    #[default]
+    UnderLoad,
+    /// Always.
+    Always,
+}
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub struct TransportConfig {
+    /// Silence after which it is over (M-61); the peer may ask for less. None: never.
+    pub idle_timeout: Option<Duration>,
+    /// Silence after which a PING is sent.
+    pub keep_alive: Option<Duration>,
+    /// How its rate is found.
+    pub congestion: Congestion,
+    /// The largest message accepted, in bytes.
+    pub max_message: usize,
+    /// What may wait to be sent and acknowledged, in bytes; each message counts 64 more.
+    pub send_queue: usize,
+    /// What the peer may have sent of Ordered and Reliable that was not taken, in bytes (D-4);
+    /// at most 2^32 − 1.
+    pub credit: u64,
+    /// The same for each channel.
+    pub channel_credit: u64,
+    /// What waits of the other classes, in bytes (D-6).
+    pub pool: usize,
+    /// The largest UDP payload to send, in bytes.
+    pub max_mtu: usize,
+    /// How long an ACK may wait, at most 16 s.
+    pub max_ack_delay: Duration,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Some(Duration::from_secs(30)),
+            keep_alive: None,
+            congestion: Congestion::Cubic,
+            max_message: 16 << 20,
+            send_queue: 32 << 20,
+            // A message and its overhead have to fit (D-4), else none of the largest could come.
+            credit: (16 << 20) + (64 << 10),
+            channel_credit: (16 << 20) + (64 << 10),
+            pool: crate::limits::UNCREDITED_POOL,
+            max_mtu: MAX_DATAGRAM,
+            max_ack_delay: Duration::from_millis(25),
+        }
+    }
+}

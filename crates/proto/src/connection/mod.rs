@@ -1,0 +1,379 @@
+//! One connection: what it is made of, and what its owner may ask of it.
+//!
+//! In: calls of the application, datagrams, time (through `Endpoint`). Out: messages, events,
+//! datagrams. Never: another connection, a socket, a clock.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`receive`] | the way in, from a datagram to what it changes |
+//! | [`transmit`] | the way out, from what is owed and queued to a train of datagrams |
+//! | [`handshake`] | from the first packet to data keys, in the order of the protocol |
+//! | [`path`] | the peer's address, its change, its validation |
+//! | [`timeout`] | the alarms, and what each does |
+//! | [`closing`] | the end, in all its forms |
+//!
+//! Leaves of this room: [`ids`], [`mtu`], [`stream`].
+
+use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use self::{
+    closing::State,
+    handshake::Handshake,
+    ids::{LocalIds, RemoteIds},
+    path::{Path, Paths},
+};
+use crate::{
+    config::EndpointConfig,
+    crypto::{Side, phases::DataKeys, replay::ReplayWindow},
+    error::Close,
+    event::{ClosedReason, ConnectionStats, Event, Receipt, SendError},
+    message::{
+        Message,
+        delivery::{ChannelId, Class, Delivery},
+        inbox::{Inbox, InboxConfig},
+        outbox::Outbox,
+    },
+    recovery::{ack::AckOwed, in_flight::InFlight, report::Report},
+    time::Time,
+    wire::header::ConnectionId,
+};
+
+pub(crate) mod closing;
+pub(crate) mod handshake;
+mod ids;
+mod mtu;
+mod path;
+pub(crate) mod receive;
+mod stream;
+pub(crate) mod timeout;
+mod transmit;
+
+/// A connection, as its endpoint lends it out. After any call that may give it something to send,
+/// ask the endpoint's `poll_output` again.
+pub struct Connection {
+    config: Arc<EndpointConfig>,
+    side: Side,
+    state: State,
+    born: Time,
+
+    local: LocalIds,
+    remote: RemoteIds,
+    paths: Paths,
+
+    /// Gone when TLS has no more to say.
+    handshake: Option<Box<Handshake>>,
+    keys: Option<DataKeys>,
+    /// The peer's Finished was verified (server), or DONE came (client): both ends have data keys.
+    confirmed: bool,
+    peer_key: Option<[u8; 32]>,
+    replay: ReplayWindow,
+
+    /// The next packet's (M-2).
+    next_number: u64,
+    in_flight: InFlight,
+    ack: AckOwed,
+    /// Gone while idle.
+    report: Option<Box<Report>>,
+
+    owed: Owed,
+    outbox: Outbox,
+    inbox: Inbox,
+
+    clocks: Clocks,
+    told: Told,
+    stats: ConnectionStats,
+}
+
+/// Frames that are to leave with the next packet, but for those that other rooms count.
+#[derive(Debug, Default)]
+struct Owed {
+    ping: bool,
+    done: bool,
+    /// Ack-eliciting packets that leave whatever the window says.
+    probes: usize,
+}
+
+/// Points in time, see `timeout`.
+#[derive(Debug, Default)]
+struct Clocks {
+    /// When a packet was last opened.
+    heard_at: Time,
+    /// When the first ack-eliciting packet after that left (M-61).
+    spoke_at: Option<Time>,
+    /// Silence after which it is over; none before the parameters are known means the own one.
+    idle: Option<Duration>,
+    /// The pacer lets the next packet leave then.
+    paced_until: Option<Time>,
+    /// A graceful close waits until then at most (M-63).
+    leave_by: Option<Time>,
+    /// What only a busy connection needs was given back.
+    rested: bool,
+}
+
+/// What the application was told, and is to be told.
+#[derive(Debug, Default)]
+struct Told {
+    events: VecDeque<Event>,
+    readable: bool,
+    /// Server: the application knows of the connection.
+    incoming: bool,
+    /// What `send` refused as full: tell when it would be taken.
+    refused: Option<(ChannelId, Class, usize)>,
+}
+
+impl Connection {
+    /// What both sides begin with. `id` is the own one, `peer` what packets are for at first.
+    fn new(
+        config: Arc<EndpointConfig>,
+        (side, now, seed): (Side, Time, u64),
+        (id, peer): (ConnectionId, ConnectionId),
+        remote: SocketAddr,
+    ) -> Self {
+        let transport = &config.transport;
+        let limit = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let inbox = InboxConfig {
+            credit: limit(transport.credit),
+            channel_credit: limit(transport.channel_credit),
+            max_message: transport.max_message,
+            pool: transport.pool,
+        };
+        let path = Path::new(now, remote, transport, seed);
+        Self {
+            side,
+            state: State::Handshaking,
+            born: now,
+            local: LocalIds::new(id),
+            remote: RemoteIds::new(peer),
+            paths: Paths::new(path, seed),
+            handshake: None,
+            keys: None,
+            confirmed: false,
+            peer_key: None,
+            replay: ReplayWindow::new(),
+            next_number: 0,
+            in_flight: InFlight::new(),
+            ack: AckOwed::new(transport.max_ack_delay),
+            report: None,
+            owed: Owed::default(),
+            outbox: Outbox::new(transport.send_queue),
+            inbox: Inbox::new(inbox),
+            clocks: Clocks { heard_at: now, idle: transport.idle_timeout, ..Clocks::default() },
+            told: Told::default(),
+            stats: ConnectionStats::default(),
+            config,
+        }
+    }
+
+    /// Queues a message. Its outcome comes as an event with the receipt.
+    ///
+    /// # Errors
+    ///
+    /// `Full`: an event `Writable` comes when there is room; check with [`Self::can_send`] first
+    /// to keep the payload. `TooLarge`, `Closed`: for ever.
+    pub fn send(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        delivery: Delivery,
+        payload: Vec<u8>,
+    ) -> Result<Receipt, SendError> {
+        self.queue(now, (channel, delivery), payload, false)
+    }
+
+    /// Queues a message that does no harm when it comes twice: it may leave as 0-RTT, which an
+    /// observer can repeat (M-36).
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn send_repeatable(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        delivery: Delivery,
+        payload: Vec<u8>,
+    ) -> Result<Receipt, SendError> {
+        self.queue(now, (channel, delivery), payload, true)
+    }
+
+    fn queue(
+        &mut self,
+        now: Time,
+        (channel, delivery): (ChannelId, Delivery),
+        payload: Vec<u8>,
+        repeatable: bool,
+    ) -> Result<Receipt, SendError> {
+        self.can_send(channel, delivery, payload.len())?;
+        self.clocks.rested = false;
+        self.outbox.push(now, channel, delivery, payload, repeatable)
+    }
+
+    /// Would a message of `len` bytes be taken? When it is `Full`, `Writable` comes later.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn can_send(
+        &mut self,
+        channel: ChannelId,
+        delivery: Delivery,
+        len: usize,
+    ) -> Result<(), SendError> {
+        if self.state.is_over() || self.clocks.leave_by.is_some() {
+            return Err(SendError::Closed);
+        }
+        let result = self.outbox.check(channel, delivery.class(), len);
+        if result == Err(SendError::Full) {
+            self.told.refused = Some((channel, delivery.class(), len));
+        }
+        result
+    }
+
+    /// The message that has waited for longest. `now` drops those whose time is up.
+    pub fn recv(&mut self, now: Time) -> Option<Message> {
+        self.inbox.pop(now)
+    }
+
+    /// The same, of one channel.
+    pub fn recv_on(&mut self, now: Time, channel: ChannelId) -> Option<Message> {
+        self.inbox.pop_channel(now, channel)
+    }
+
+    /// 0 to 7, 7 goes first (D-8); 3 at first.
+    pub fn set_priority(&mut self, channel: ChannelId, priority: u8) {
+        self.outbox.set_priority(channel, priority);
+    }
+
+    /// Asks the peer for a sign of life.
+    pub fn ping(&mut self) {
+        self.owed.ping = true;
+    }
+
+    /// Ends it at once. What was not acknowledged is `Unsent`.
+    pub fn close(&mut self, now: Time, code: u64, reason: &str) {
+        let close = Close { code, reason: reason.to_owned().into() };
+        self.end(now, close, ClosedReason::Local);
+    }
+
+    /// Ends it when all that was queued has an outcome, or after `within` (M-63). Nothing more can
+    /// be sent.
+    pub fn close_gracefully(&mut self, now: Time, within: Duration) {
+        if !self.state.is_over() {
+            self.clocks.leave_by = Some(now + within);
+            self.leave_if_done(now);
+        }
+    }
+
+    /// Changes the own direction's keys (M-20), if that is allowed now; says whether.
+    pub fn update_keys(&mut self) -> bool {
+        let began = self.confirmed && self.keys.as_mut().is_some_and(DataKeys::start_update);
+        self.stats.key_updates += u64::from(began);
+        began
+    }
+
+    /// Packets are for another of the peer's ids from now on, if it gave one: to be called when
+    /// the own address changes on purpose (P-6). Says whether.
+    pub fn take_new_id(&mut self) -> bool {
+        self.confirmed && self.remote.take_another().unwrap_or(false)
+    }
+
+    /// The Ed25519 public key of the peer, once it has proved to have it.
+    #[must_use]
+    pub fn peer_key(&self) -> Option<[u8; 32]> {
+        self.peer_key
+    }
+
+    /// Where the peer is.
+    #[must_use]
+    pub const fn remote(&self) -> SocketAddr {
+        self.paths.current.remote
+    }
+
+    /// Is the handshake complete, and the connection not over?
+    #[must_use]
+    pub const fn is_established(&self) -> bool {
+        matches!(self.state, State::Established)
+    }
+
+    /// Did this side dial?
+    #[must_use]
+    pub fn is_client(&self) -> bool {
+        self.side == Side::Client
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn stats(&self) -> ConnectionStats {
+        let path = &self.paths.current;
+        ConnectionStats {
+            rtt: path.rtt.smoothed(),
+            mtu: path.mtu.current(),
+            window: path.controller.window(),
+            in_flight: self.in_flight.bytes_in_flight(),
+            queued_bytes: self.outbox.queued(),
+            ..self.stats
+        }
+    }
+
+    /// The next thing to tell the application.
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        if let Some((receipt, outcome)) = self.outbox.poll_receipt() {
+            return Some(Event::Receipt(receipt, outcome));
+        }
+        if !self.state.is_over()
+            && let Some((channel, class, len)) = self.told.refused
+            && self.outbox.check(channel, class, len).is_ok()
+        {
+            self.told.refused = None;
+            return Some(Event::Writable);
+        }
+        if let Some(Event::Incoming | Event::Connected { .. }) = self.told.events.front() {
+            return self.told.events.pop_front();
+        }
+        if std::mem::take(&mut self.told.readable) {
+            return Some(Event::Readable);
+        }
+        self.told.events.pop_front()
+    }
+
+    /// Did it come in, and has not finished its handshake (M-35)?
+    pub(crate) fn is_half_open(&self) -> bool {
+        self.side == Side::Server && matches!(self.state, State::Handshaking)
+    }
+
+    /// May it be forgotten?
+    pub(crate) fn is_forgotten(&self) -> bool {
+        let over = matches!(self.state, State::Over { .. });
+        over && self.told.events.is_empty() && !self.inbox.has_ready()
+    }
+
+    /// Should the peer be given another connection id (P-6)?
+    pub(crate) fn wants_id(&self) -> bool {
+        matches!(self.state, State::Established) && self.local.wants_more()
+    }
+
+    /// An id under which packets do not come any more.
+    pub(crate) fn poll_gone_id(&mut self) -> Option<ConnectionId> {
+        self.local.poll_gone()
+    }
+
+    /// Another id for the peer to use, with its reset token.
+    pub(crate) fn give_id(&mut self, id: ConnectionId, token: [u8; 16]) {
+        self.local.give(id, crate::wire::frame::ResetToken(token));
+    }
+
+    /// All ids under which packets may come.
+    pub(crate) fn own_ids(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        self.local.all()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("side", &self.side)
+            .field("state", &self.state)
+            .field("remote", &self.remote())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,340 @@
+//! THE WAY IN: from a datagram to what it changes.
+//!
+//! In: a datagram for this connection, time. Out: changed state; what is owed is left for
+//! `transmit`. Never: bytes to send.
+//!
+//! ```text
+//! 1 open     restore the number · replay.check · open in place · replay.commit
+//! 2 read     the whole packet parses, or the connection closes and none of it counts
+//! 3 apply    Ack → in_flight → outbox · Crypto → handshake · Message → inbox · …
+//! 4 owe      an ACK, if all that was promised to be kept was kept
+//! 5 settle   what the ACKs brought: losses, window, rate, key phase, MTU
+//! 6 tell     events
+//! ```
+
+use std::net::SocketAddr;
+
+use super::{Connection, closing::State};
+use crate::{
+    crypto::{Side, cookie::equal, replay::ReplayWindow},
+    error::{Close, Discard},
+    event::{ClosedReason, Ecn, Event},
+    limits::TAG_LEN,
+    message::{Scope, inbox::Kept},
+    recovery::in_flight::AckHeader,
+    rng::Random,
+    time::Time,
+    wire::{
+        frame::{AckFrame, Frame, check_all, frames},
+        header::{ConnectionId, Header, expand_number},
+        level::Level,
+    },
+};
+
+/// Probe timeouts for which the keys before an update are kept (M-21).
+const OLD_KEYS_PTOS: u32 = 3;
+
+/// How a datagram came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) now: Time,
+    pub(crate) from: SocketAddr,
+    pub(crate) ecn: Option<Ecn>,
+    /// Length of the datagram, in bytes.
+    pub(crate) bytes: usize,
+}
+
+/// What the head of a packet with sealed frames says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) level: Level,
+    /// Data: the key phase.
+    phase: bool,
+    /// Long form: the id of the sender.
+    source: Option<ConnectionId>,
+    pub(crate) number: u32,
+    pub(crate) len: usize,
+}
+
+impl Head {
+    /// None of a packet that has no sealed frames.
+    pub(crate) const fn of(header: &Header<'_>, len: usize) -> Option<Self> {
+        match *header {
+            Header::Data { phase, number, .. } => {
+                Some(Self { level: Level::Data, phase, source: None, number, len })
+            }
+            Header::Long { kind, from, number, .. } => {
+                Some(Self { level: kind.level(), phase: false, source: Some(from), number, len })
+            }
+            Header::Retry { .. } | Header::Versions { .. } | Header::OtherVersion { .. } => None,
+        }
+    }
+}
+
+impl Connection {
+    /// Takes a packet whose header was read.
+    ///
+    /// # Errors
+    ///
+    /// Why it was discarded; then nothing has changed (M-6).
+    pub(crate) fn receive(
+        &mut self,
+        arrival: &Arrival,
+        head: &Head,
+        datagram: &mut [u8],
+        random: &mut dyn Random,
+    ) -> Result<(), Discard> {
+        if matches!(self.state, State::Draining { .. } | State::Over { .. }) {
+            return Err(Discard::Closed);
+        }
+        // 1 open
+        let replay = self.replay_of(head.level);
+        let number = expand_number(head.number, replay.expected()); // M-3
+        if !replay.check(number) {
+            return Err(Discard::Replayed); // M-4
+        }
+        let discard = match self.open(arrival.now, head, number, datagram) {
+            Ok(payload) => {
+                self.receive_opened(arrival, head, number, payload, random);
+                return Ok(());
+            }
+            Err(discard) => discard,
+        };
+        if head.level == Level::Data && self.on_reset(arrival.now, datagram) {
+            return Ok(());
+        }
+        Err(self.on_unopened(arrival.now, discard))
+    }
+
+    /// Hello packets, which anyone can make who saw the first, have a window of their own: no
+    /// number of theirs keeps a packet of another level out.
+    fn replay_of(&mut self, level: Level) -> &mut ReplayWindow {
+        match &mut self.handshake {
+            Some(handshake) if level == Level::Hello => &mut handshake.hello_replay,
+            _ => &mut self.replay,
+        }
+    }
+
+    fn open<'a>(
+        &mut self,
+        now: Time,
+        head: &Head,
+        number: u64,
+        datagram: &'a mut [u8],
+    ) -> Result<&'a [u8], Discard> {
+        if head.level == Level::Data {
+            let keep = self.in_flight.pto(&self.paths.current.rtt) * OLD_KEYS_PTOS;
+            let keys = self.keys.as_mut().ok_or(Discard::NoKeys)?;
+            return keys.open(head.phase, number, datagram, head.len, now, keep);
+        }
+        let handshake = self.handshake.as_ref().ok_or(Discard::NoKeys)?;
+        let key = match head.level {
+            Level::Hello => handshake.hello.as_ref().map(|keys| &keys.open),
+            Level::Handshake => handshake.handshake.as_ref().map(|keys| &keys.open),
+            Level::ZeroRtt | Level::Data => handshake.early_open.as_ref(),
+        };
+        key.ok_or(Discard::NoKeys)?.open(number, datagram, head.len)
+    }
+
+    /// A packet did not open: too many of them end the connection (M-22).
+    fn on_unopened(&mut self, now: Time, discard: Discard) -> Discard {
+        if let Some(close) = self.keys.as_ref().and_then(|keys| keys.exhausted()) {
+            self.end(now, close.clone(), ClosedReason::Error(close));
+        }
+        discard
+    }
+
+    /// Is this how the peer says that it has forgotten us (M-60)? Then the connection is over.
+    pub(crate) fn on_reset(&mut self, now: Time, datagram: &[u8]) -> bool {
+        let Some(end) = datagram.last_chunk::<TAG_LEN>() else { return false };
+        // All are compared, whichever fits.
+        let fits = self.remote.tokens().fold(false, |fits, token| equal(&token.0, end) | fits);
+        if fits {
+            self.end_silently(now, ClosedReason::Reset);
+        }
+        fits
+    }
+
+    /// Takes a packet from step 1 on, its number and payload authentic.
+    pub(crate) fn receive_opened(
+        &mut self,
+        arrival: &Arrival,
+        head: &Head,
+        number: u64,
+        payload: &[u8],
+        random: &mut dyn Random,
+    ) {
+        let now = arrival.now;
+        self.replay_of(head.level).commit(number); // M-4
+        if let State::Closing(closing) = &mut self.state {
+            closing.on_packet();
+            if check_all(payload, head.level).is_ok() {
+                self.look_for_close(now, payload);
+            }
+            return;
+        }
+        self.stats.received_packets += 1;
+        self.stats.received_bytes += arrival.bytes as u64;
+        (self.clocks.heard_at, self.clocks.spoke_at) = (now, None); // M-61
+        self.clocks.rested = false;
+        let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
+        self.on_address((now, arrival.from), arrival.bytes, newest, random);
+        if let Err(close) = self.read(arrival, head, number, payload) {
+            self.end(now, close.clone(), ClosedReason::Error(close));
+        }
+    }
+
+    /// Steps 2 to 6.
+    fn read(
+        &mut self,
+        arrival: &Arrival,
+        head: &Head,
+        number: u64,
+        payload: &[u8],
+    ) -> Result<(), Close> {
+        let (now, level) = (arrival.now, head.level);
+        // 2 read
+        let summary = check_all(payload, level)
+            .map_err(|_| Close::violation("a packet whose frames do not parse"))?; // M-5
+        if payload.is_empty() {
+            return Err(Close::violation("a packet without frames"));
+        }
+        match head.source {
+            Some(source) => self.on_long_packet(level, source),
+            None => self.on_data_packet(),
+        }
+        // 3 apply
+        let mut kept = true;
+        for frame in frames(payload) {
+            kept &= self.apply(arrival, level, &frame)?;
+            if self.state.is_over() {
+                return Ok(());
+            }
+        }
+        // 4 owe
+        if kept {
+            let smoothed = self.paths.current.rtt.smoothed();
+            let packet = (number, level);
+            self.ack.on_packet(now, packet, summary.ack_eliciting, arrival.ecn, smoothed); // D-2
+        }
+        // 5 settle
+        self.settle(now);
+        // 6 tell
+        self.end_handshake();
+        self.leave_if_done(now);
+        Ok(())
+    }
+
+    /// Step 3. False when something was not kept that has to be, so that its packet must not be
+    /// acknowledged (D-2).
+    fn apply(&mut self, arrival: &Arrival, level: Level, frame: &Frame<'_>) -> Result<bool, Close> {
+        let now = arrival.now;
+        match *frame {
+            Frame::Padding(_) | Frame::Ping => {}
+            Frame::Ack(ref ack) => self.on_ack(now, level, ack)?,
+            Frame::Crypto { offset, data } => self.on_crypto(now, level, offset, data)?,
+            Frame::Done => self.on_done()?,
+            Frame::NewId { sequence, retire_below, id, token } => {
+                self.remote.on_new(sequence, retire_below, id, token)?;
+                self.remote.prefer_token()?;
+            }
+            Frame::RetireId(sequence) => self.local.on_retired(sequence)?,
+            Frame::Challenge(data) => self.paths.on_challenge(data, arrival.from),
+            Frame::Response(data) => self.paths.on_response(data),
+            Frame::Credit(total) => self.outbox.on_credit(total),
+            Frame::ChannelCredit { channel, total } => {
+                self.outbox.on_channel_credit(channel, total);
+            }
+            Frame::Blocked(channel) => {
+                self.inbox.on_blocked(channel.map_or(Scope::Connection, Scope::Channel));
+            }
+            Frame::Close { code, reason } => {
+                let reason = reason.to_owned().into();
+                self.on_close(now, Close { code, reason });
+            }
+            Frame::Message(part) => {
+                if level == Level::ZeroRtt && self.side == Side::Client {
+                    return Err(Close::violation("0-RTT is the client's to send"));
+                }
+                let kept = self.inbox.insert(now, part)?;
+                self.on_message(level);
+                return Ok(kept == Kept::Yes);
+            }
+        }
+        Ok(true)
+    }
+
+    fn on_ack(&mut self, now: Time, level: Level, ack: &AckFrame<'_>) -> Result<(), Close> {
+        let header = AckHeader { level, delay: ack.delay, ecn: ack.ecn };
+        let rtt = &mut self.paths.current.rtt;
+        let report = self.report.get_or_insert_default();
+        self.in_flight.on_ack(now, &header, ack.ranges(), rtt, report)
+    }
+
+    /// Step 6, of a message: one event, however many there are.
+    fn on_message(&mut self, level: Level) {
+        if !self.inbox.has_ready() {
+            return;
+        }
+        self.told.readable = true;
+        if level == Level::ZeroRtt && !self.told.incoming {
+            self.told.incoming = true;
+            self.told.events.push_back(Event::Incoming);
+        }
+    }
+
+    /// Step 5: what ACKs and the loss alarm brought to light.
+    pub(super) fn settle(&mut self, now: Time) {
+        let Some(mut report) = self.report.take() else { return };
+        for frame in &report.acked {
+            self.on_frame_acked(frame);
+        }
+        for frame in &report.lost {
+            self.on_frame_lost(frame);
+        }
+        if let (Some(number), Some(keys)) = (report.acked_number, &mut self.keys) {
+            keys.on_acked(number); // M-20
+        }
+        self.stats.lost_packets += report.lost_packets.len() as u64;
+        let path = &mut self.paths.current;
+        let mtu = path.mtu.current();
+        if let Some(bytes) = report.mtu_probe_acked {
+            path.mtu.on_probe_acked(bytes.into());
+        }
+        path.mtu.on_acked(report.acked_bytes.into());
+        for lost in &report.lost_packets {
+            if lost.mtu_probe {
+                path.mtu.on_probe_lost(lost.bytes.into());
+            } else if lost.is_large() {
+                path.mtu.on_large_lost(now, lost.at); // P-5
+            }
+        }
+        let changed = path.mtu.current() != mtu;
+        if changed {
+            path.controller.on_mtu(path.mtu.current());
+        }
+        let news = report.sample.is_some()
+            || report.spurious
+            || report.marked_at.is_some()
+            || !report.lost_packets.is_empty();
+        if news {
+            let in_flight = self.in_flight.bytes_in_flight();
+            path.controller.on_report(now, &report, &path.rtt, in_flight);
+        }
+        if news || changed {
+            path.set_rate(now);
+        }
+        report.clear();
+        self.report = Some(report);
+    }
+
+    /// Both ends may close at once: then neither has to say more.
+    fn look_for_close(&mut self, now: Time, payload: &[u8]) {
+        for frame in frames(payload) {
+            if let Frame::Close { code, reason } = frame {
+                let reason = reason.to_owned().into();
+                self.on_close(now, Close { code, reason });
+            }
+        }
+    }
+}

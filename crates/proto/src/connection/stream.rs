@@ -1,0 +1,225 @@
+//! TLS's bytes of one level, in order, over packets that are not: the CRYPTO frames.
+//!
+//! In: bytes to send, frames received, what became of frames. Out: frames to send, bytes in order.
+//! Never: what the bytes say.
+
+use crate::{error::Close, message::ranges::RangeSet};
+
+/// Bytes beyond the first missing one that are kept: more than any handshake of ours has. What a
+/// stranger's Hello can make us keep ends here.
+const MAX_AHEAD: u64 = 16 << 10;
+
+/// Both directions of one level.
+#[derive(Debug, Default)]
+pub(super) struct CryptoStream {
+    outgoing: Outgoing,
+    incoming: Incoming,
+}
+
+/// Positions are relative to `base`; all below that was acknowledged.
+#[derive(Debug, Default)]
+struct Outgoing {
+    base: u64,
+    bytes: Vec<u8>,
+    /// To be sent, first or again.
+    pending: RangeSet,
+    acked: RangeSet,
+}
+
+/// Positions are relative to `next`; all below that was handed on.
+#[derive(Debug, Default)]
+struct Incoming {
+    next: u64,
+    bytes: Vec<u8>,
+    have: RangeSet,
+}
+
+impl CryptoStream {
+    /// Bytes to send, behind those before.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let out = &mut self.outgoing;
+        let start = position(out.bytes.len());
+        out.bytes.extend_from_slice(bytes);
+        out.pending.insert(start..position(out.bytes.len()));
+    }
+
+    /// Is there something to send?
+    pub(super) fn wants_to_send(&self) -> bool {
+        !self.outgoing.pending.is_empty()
+    }
+
+    /// Has all been sent and acknowledged?
+    pub(super) fn is_settled(&self) -> bool {
+        self.outgoing.bytes.is_empty() && self.incoming.bytes.is_empty()
+    }
+
+    /// The offset and length of what to send next.
+    pub(super) fn front(&self) -> Option<(u64, usize)> {
+        let range = self.outgoing.pending.first()?;
+        Some((self.outgoing.base + u64::from(range.start), range.len()))
+    }
+
+    /// Takes the first `len` of [`Self::front`] to be sent.
+    pub(super) fn take(&mut self, len: usize) -> &[u8] {
+        let out = &mut self.outgoing;
+        let Some(range) = out.pending.first() else { return &[] };
+        let end = range.end.min(range.start.saturating_add(position(len)));
+        out.pending.remove(range.start..end);
+        out.bytes.get(range.start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// The packet with this part was acknowledged.
+    pub(super) fn on_acked(&mut self, offset: u64, len: u16) {
+        let out = &mut self.outgoing;
+        let Some(range) = out.range(offset, len) else { return };
+        out.pending.remove(range.clone());
+        out.acked.insert(range);
+        if out.acked.covers(position(out.bytes.len())) {
+            let base = out.base + out.bytes.len() as u64;
+            *out = Outgoing { base, ..Outgoing::default() };
+        }
+    }
+
+    /// The packet with this part was lost, or is to be sent again.
+    pub(super) fn on_lost(&mut self, offset: u64, len: u16) {
+        let out = &mut self.outgoing;
+        let Some(range) = out.range(offset, len) else { return };
+        out.pending.insert(range);
+        for acked in out.acked.iter() {
+            out.pending.remove(acked);
+        }
+    }
+
+    /// All of it is to be sent again (after a Retry).
+    pub(super) fn restart(&mut self) {
+        let out = &mut self.outgoing;
+        out.acked = RangeSet::default();
+        out.pending.insert(0..position(out.bytes.len()));
+    }
+
+    /// A CRYPTO frame came. Bytes that are next in order are then given by [`Self::pop`].
+    ///
+    /// # Errors
+    ///
+    /// When it is too far ahead.
+    pub(super) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), Close> {
+        let incoming = &mut self.incoming;
+        let end = offset.saturating_add(data.len() as u64);
+        if end <= incoming.next {
+            return Ok(());
+        }
+        let skip = incoming.next.saturating_sub(offset);
+        let data = usize::try_from(skip).ok().and_then(|skip| data.get(skip..)).unwrap_or_default();
+        let ahead = offset.max(incoming.next) - incoming.next;
+        if end - incoming.next > MAX_AHEAD {
+            return Err(Close::violation("handshake bytes too far ahead"));
+        }
+        // Both are at most `MAX_AHEAD`.
+        let (from, to) = (ahead as usize, ahead as usize + data.len());
+        if incoming.bytes.len() < to {
+            incoming.bytes.resize(to, 0);
+        }
+        if let Some(place) = incoming.bytes.get_mut(from..to) {
+            place.copy_from_slice(data);
+        }
+        incoming.have.insert(position(from)..position(to));
+        Ok(())
+    }
+
+    /// The bytes that are next in order, all that there are. Allocates: handshakes do.
+    pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
+        let incoming = &mut self.incoming;
+        let len = incoming.have.first().filter(|first| first.start == 0)?.end;
+        let left = incoming.bytes.split_off(len as usize);
+        let bytes = std::mem::replace(&mut incoming.bytes, left);
+        incoming.next += u64::from(len);
+        let mut have = RangeSet::default();
+        for range in incoming.have.iter().skip(1) {
+            have.insert(range.start - len..range.end - len);
+        }
+        incoming.have = have;
+        Some(bytes)
+    }
+}
+
+impl Outgoing {
+    /// The part of a frame that is not behind `base`.
+    fn range(&self, offset: u64, len: u16) -> Option<std::ops::Range<u32>> {
+        let start = u32::try_from(offset.checked_sub(self.base)?).ok()?;
+        Some(start..start.checked_add(u32::from(len))?)
+    }
+}
+
+/// TLS writes far less than 2^32 bytes of a level.
+fn position(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sends `bytes` in parts of `part`, and delivers them in the order that `order` picks, with
+    /// the first `lost` of them lost once.
+    fn through(bytes: &[u8], part: usize, order: &[prop::sample::Index], lost: usize) -> Vec<u8> {
+        let (mut from, mut to) = (CryptoStream::default(), CryptoStream::default());
+        from.push(bytes);
+        let (mut frames, mut dropped, mut got) = (Vec::new(), 0, Vec::new());
+        let mut order = order.iter().cycle();
+        loop {
+            while let Some((offset, len)) = from.front() {
+                let data = from.take(len.min(part)).to_vec();
+                frames.push((offset, data));
+            }
+            if frames.is_empty() {
+                assert!(from.is_settled() && to.is_settled());
+                return got;
+            }
+            let (offset, data) = frames.remove(order.next().unwrap().index(frames.len()));
+            let len = u16::try_from(data.len()).unwrap();
+            if dropped < lost {
+                dropped += 1;
+                from.on_lost(offset, len);
+                continue;
+            }
+            to.insert(offset, &data).unwrap();
+            to.insert(offset, &data).unwrap();
+            from.on_acked(offset, len);
+            got.extend(std::iter::from_fn(|| to.pop()).flatten());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_arrive_once_and_in_order(
+            bytes in prop::collection::vec(any::<u8>(), 1..5_000),
+            part in 1_usize..900,
+            order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
+            lost in 0_usize..20,
+        ) {
+            prop_assert_eq!(through(&bytes, part, &order, lost), bytes);
+        }
+    }
+
+    // M-40
+    #[test]
+    fn what_is_too_far_ahead_is_refused() {
+        let mut stream = CryptoStream::default();
+        stream.insert(MAX_AHEAD - 1, &[1]).unwrap();
+        assert!(stream.insert(MAX_AHEAD, &[1]).is_err());
+        assert!(stream.insert(u64::MAX, &[1]).is_err());
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_not_sent_again() {
+        let mut stream = CryptoStream::default();
+        stream.push(&[1, 2, 3, 4]);
+        stream.take(2);
+        stream.take(2);
+        stream.on_acked(0, 2);
+        stream.on_lost(0, 4);
+        assert_eq!(stream.front(), Some((2, 2)));
+    }
+}

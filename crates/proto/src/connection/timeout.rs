@@ -1,0 +1,294 @@
+//! The alarm clock: when the next thing is to be done that nobody else calls for, and what it is.
+//!
+//! In: time. Out: the next deadline and its reason; what each alarm does. Never: a clock.
+
+use std::time::Duration;
+
+use super::{Connection, closing::State};
+use crate::{
+    crypto::{Side, phases::DataKeys},
+    error::Close,
+    event::ClosedReason,
+    message::SentPart,
+    recovery::sent::SentFrame,
+    time::Time,
+    wire::level::Level,
+};
+
+/// A handshake that takes longer fails (M-44).
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Probe timeouts that an idle timeout spans at least (M-61).
+const IDLE_PTOS: u32 = 3;
+
+/// Without an idle timeout, a peer that owes an answer for this long is gone (M-61).
+const UNANSWERED: Duration = Duration::from_secs(120);
+
+/// Silence after which a sender that waits for credit sends a PING (D-4).
+const STARVED: Duration = Duration::from_secs(5);
+
+/// Silence after which what only a busy connection needs is given back; 3 PTO, if that is more.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
+/// Why there is a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The handshake takes too long (M-44).
+    Handshake,
+    /// Nothing was heard for too long (M-61).
+    Idle,
+    /// A PING keeps the connection, and the NATs on its path, alive.
+    KeepAlive,
+    /// A packet will be old enough to be lost.
+    Loss,
+    /// No answer: something is sent that calls for one.
+    Probe,
+    /// An ACK has waited for long enough.
+    Ack,
+    /// The pacer lets the next packet leave.
+    Pacing,
+    /// The keys before the last update are forgotten (M-21).
+    OldKeys,
+    /// A new address of the peer has not answered (P-1).
+    Path,
+    /// A message's time is up.
+    Message,
+    /// A graceful close has waited for long enough (M-63).
+    Leave,
+    /// A closed connection is forgotten (M-62).
+    Forget,
+    /// Memory that only a busy connection needs is given back.
+    Rest,
+}
+
+impl Connection {
+    /// The next deadline.
+    pub(crate) fn deadline(&self) -> Option<(Time, Reason)> {
+        let mut next: Option<(Time, Reason)> = None;
+        let mut at = |time: Option<Time>, reason: Reason| {
+            if let Some(time) = time
+                && next.is_none_or(|(earliest, _)| time < earliest)
+            {
+                next = Some((time, reason));
+            }
+        };
+        match &self.state {
+            State::Closing(closing) => {
+                at(Some(closing.until), Reason::Forget);
+                return next;
+            }
+            State::Draining { until, .. } => {
+                at(Some(*until), Reason::Forget);
+                return next;
+            }
+            State::Over { until } => {
+                at(self.inbox.has_ready().then_some(*until), Reason::Forget);
+                return next;
+            }
+            State::Handshaking => {
+                at(Some(self.born + HANDSHAKE_TIMEOUT), Reason::Handshake);
+                at(self.mismatch_at(), Reason::Handshake);
+            }
+            State::Established => at(self.keep_alive_at(), Reason::KeepAlive),
+        }
+        at(self.idle_at(), Reason::Idle);
+        at(self.in_flight.loss_deadline(), Reason::Loss);
+        if !self.is_mute() {
+            at(self.probe_at(), Reason::Probe);
+            at(self.highest_level().and_then(|level| self.ack.deadline_at(level)), Reason::Ack);
+        }
+        at(self.clocks.paced_until, Reason::Pacing);
+        at(self.keys.as_ref().and_then(DataKeys::deadline), Reason::OldKeys);
+        at(self.paths.deadline(), Reason::Path);
+        at(self.outbox.deadline(), Reason::Message);
+        at(self.clocks.leave_by, Reason::Leave);
+        at(self.rest_at(), Reason::Rest);
+        next
+    }
+
+    /// Does all that is due.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        let due = |time: Option<Time>| time.is_some_and(|time| time <= now);
+        match &self.state {
+            State::Closing(closing) => {
+                if due(Some(closing.until)) {
+                    self.on_drained(now);
+                }
+                return;
+            }
+            State::Draining { until, .. } => {
+                if due(Some(*until)) {
+                    self.on_drained(now);
+                }
+                return;
+            }
+            State::Over { until } => {
+                if due(Some(*until)) {
+                    while self.inbox.pop(now).is_some() {}
+                }
+                return;
+            }
+            State::Handshaking if due(Some(self.born + HANDSHAKE_TIMEOUT)) => {
+                // The peer may have come further than we have.
+                let close = Close::new(Close::NO_ERROR, "the handshake took too long");
+                return self.end(now, close, ClosedReason::HandshakeTimeout);
+            }
+            State::Handshaking if due(self.mismatch_at()) => {
+                return self.end_silently(now, ClosedReason::VersionMismatch);
+            }
+            State::Handshaking => {}
+            State::Established => self.owed.ping |= due(self.keep_alive_at()),
+        }
+        if due(self.idle_at()) {
+            return self.end_silently(now, ClosedReason::Idle);
+        }
+        if due(self.in_flight.loss_deadline()) {
+            self.on_loss_alarm(now);
+        }
+        if !self.is_mute() && due(self.probe_at()) {
+            self.on_probe_alarm();
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.handle_timeout(now);
+        }
+        if due(self.paths.deadline()) {
+            self.on_validation_timeout(now);
+        }
+        self.outbox.handle_timeout(now);
+        self.leave_if_done(now);
+        if due(self.rest_at()) {
+            self.rest(now);
+        }
+    }
+
+    ///
+    fn on_loss_alarm(&mut self, now: Time) {
+        let report = self.report.get_or_insert_default();
+        self.in_flight.detect_lost(now, &mut self.paths.current.rtt, report);
+        self.settle(now);
+    }
+
+    /// two packets leave that call for an answer, with what is most missed in them.
+    fn on_probe_alarm(&mut self) {
+        self.owed.probes = self.in_flight.on_pto();
+        let oldest: Vec<SentFrame> = self.in_flight.oldest_frames().copied().collect();
+        for frame in &oldest {
+            self.on_frame_lost(frame);
+        }
+    }
+
+    /// What a frame that was lost, or may have been, calls for.
+    pub(super) fn on_frame_lost(&mut self, frame: &SentFrame) {
+        match *frame {
+            SentFrame::Ping | SentFrame::AckUpTo { .. } | SentFrame::Response => {}
+            SentFrame::Crypto { level, offset, len } => {
+                if let Some(handshake) = &mut self.handshake {
+                    handshake.stream(level).on_lost(offset, len);
+                }
+            }
+            SentFrame::Done => self.owed.done = true,
+            SentFrame::NewId(sequence) => self.local.on_new_lost(sequence),
+            SentFrame::RetireId(sequence) => self.remote.on_retire_lost(sequence),
+            SentFrame::Challenge => self.paths.on_challenge_lost(),
+            SentFrame::Credit(scope) => self.inbox.on_credit_lost(scope),
+            SentFrame::Blocked(scope) => self.outbox.on_blocked_lost(scope),
+            SentFrame::Message(part) => self.outbox.on_lost(part),
+        }
+    }
+
+    /// What a frame that was acknowledged ends.
+    pub(super) fn on_frame_acked(&mut self, frame: &SentFrame) {
+        match *frame {
+            SentFrame::AckUpTo { level, largest } => self.ack.on_ack_of_ack(level, largest),
+            SentFrame::Crypto { level, offset, len } => {
+                if let Some(handshake) = &mut self.handshake {
+                    handshake.stream(level).on_acked(offset, len);
+                }
+            }
+            SentFrame::Done => self.owed.done = false,
+            SentFrame::RetireId(sequence) => self.remote.on_retire_acked(sequence),
+            SentFrame::Message(SentPart { .. }) => {
+                if let SentFrame::Message(part) = *frame {
+                    self.outbox.on_acked(part);
+                }
+            }
+            SentFrame::Ping
+            | SentFrame::NewId(_)
+            | SentFrame::Challenge
+            | SentFrame::Response
+            | SentFrame::Credit(_)
+            | SentFrame::Blocked(_) => {}
+        }
+    }
+
+    /// May nothing leave for want of the peer's bytes (M-33)? Then no alarm that sends helps.
+    pub(super) fn is_mute(&self) -> bool {
+        self.paths.current.allowance() < super::transmit::LEAST_PACKET
+    }
+
+    /// The highest level at which ACKs can leave.
+    fn highest_level(&self) -> Option<Level> {
+        if self.keys.is_some() {
+            return Some(Level::Data);
+        }
+        let handshake = self.handshake.as_ref()?;
+        handshake.highest_level()
+    }
+
+    fn mismatch_at(&self) -> Option<Time> {
+        self.handshake.as_ref().and_then(|handshake| handshake.mismatch_at())
+    }
+
+    fn probe_at(&self) -> Option<Time> {
+        // RFC 9002 section 6.2.2.1: a server that is not sure of us may wait for us.
+        let unvalidated = self.side == Side::Client && !self.confirmed;
+        self.in_flight.pto_deadline(&self.paths.current.rtt, unvalidated)
+    }
+
+    /// The last sign of life, of either side (M-61).
+    fn active_at(&self) -> Time {
+        self.clocks.spoke_at.unwrap_or_default().max(self.clocks.heard_at)
+    }
+
+    fn idle_at(&self) -> Option<Time> {
+        let least = self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS;
+        match self.clocks.idle {
+            Some(idle) => Some(self.active_at() + idle.max(least)),
+            None => self.clocks.spoke_at.map(|at| at + UNANSWERED.max(least)),
+        }
+    }
+
+    fn keep_alive_at(&self) -> Option<Time> {
+        // Messages wait, and nothing is in flight: for credit. It may have been sent to an address
+        // where we are no more, and only we can tell the peer.
+        let starved = (!self.outbox.is_drained()).then_some(STARVED);
+        let span = match (self.config.transport.keep_alive, starved) {
+            (Some(keep_alive), Some(starved)) => keep_alive.min(starved),
+            (keep_alive, starved) => keep_alive.or(starved)?,
+        };
+        // What is in flight calls for an answer already.
+        (!self.in_flight.is_waiting() && !self.owed.ping).then(|| self.active_at() + span)
+    }
+
+    fn rest_at(&self) -> Option<Time> {
+        let busy = self.clocks.rested || !self.confirmed || self.in_flight.is_waiting();
+        let span = REST_AFTER.max(self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS);
+        (!busy).then(|| self.active_at() + span)
+    }
+
+    /// An idle connection holds as little as it can.
+    fn rest(&mut self, now: Time) {
+        self.clocks.rested = true;
+        // A ticket that has not come by now is not waited for.
+        self.handshake = None;
+        self.local.release_memory();
+        self.remote.release_memory();
+        self.outbox.release_idle();
+        self.inbox.release_idle(now);
+        self.in_flight.release_memory();
+        self.ack.release_memory();
+        self.report = None;
+        self.told.events.shrink_to_fit();
+    }
+}

@@ -1,0 +1,569 @@
+//! THE WAY OUT: from what is owed and queued to a train of datagrams.
+//!
+//! In: time, a buffer. Out: packets in it, remembered until they are heard of. Never: what makes
+//! something owed.
+//!
+//! ```text
+//! 1 may we?    state · M-33's limit · window and pacer (but for ACKs and probes)
+//! 2 owe        the ACK
+//! 3 tell       frames of the connection · TLS's bytes
+//! 4 carry      parts of messages: lost ones first, then new ones (D-8, by the outbox)
+//! 5 seal       pad where that is asked for · seal in place
+//! 6 remember   in_flight · controller · pacer · M-33's count
+//! ```
+
+use super::{Connection, closing::State};
+use crate::{
+    crypto::Side,
+    error::Close,
+    event::{ClosedReason, Ecn, Transmit},
+    limits::{BASE_MTU, TAG_LEN},
+    message::Scope,
+    recovery::sent::{SentFrame, SentPacket},
+    time::Time,
+    wire::{
+        codec::{VARINT_MAX, Writer},
+        frame::{Frame, MessagePart, crypto_fit, write_ack, write_message},
+        header::{Header, LongKind},
+        level::Level,
+    },
+};
+
+/// Datagrams in a train, at most: what the system call takes (UDP_MAX_SEGMENTS of Linux).
+const MAX_TRAIN: usize = 64;
+
+/// Bytes in a train, at most: the same.
+const MAX_TRAIN_BYTES: usize = 65_507;
+
+/// With less than this left of M-33's limit nothing leaves, in bytes.
+pub(super) const LEAST_PACKET: usize = 128;
+
+/// No data packet is shorter, so that a peer that forgot us can answer any of them (M-60).
+const LEAST_DATA_PACKET: usize = 41;
+
+/// The number of a path that packets to another address than the present one leave on.
+const ELSEWHERE: u8 = u8::MAX;
+
+/// What the next packet is for.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    level: Level,
+    /// Its length at most, in bytes of UDP payload.
+    size: usize,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// All that is owed and queued.
+    Carry,
+    /// Nothing but an ACK: it leaves whatever the window says.
+    Acknowledge,
+    /// Does a packet of this size pass (P-4)?
+    ProbeMtu,
+    /// A RESPONSE to another address than the present one (P-2).
+    Respond([u8; 8]),
+}
+
+impl Connection {
+    /// The next train, if there is anything to send now.
+    pub(crate) fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Transmit> {
+        self.clocks.paced_until = None;
+        if self.state.is_over() {
+            return self.transmit_close(out);
+        }
+        if let Some((data, to)) = self.paths.poll_response_elsewhere() {
+            let (level, size) = (Level::Data, BASE_MTU);
+            let plan = Plan { level, size, purpose: Purpose::Respond(data) };
+            let segment_size = self.write_packet(now, &plan, out, 0)?;
+            out.truncate(segment_size);
+            return Some(Transmit { to, ecn: None, segment_size });
+        }
+        // What the buffer held is written over: it is not cleared, lest it be filled with zeros.
+        let (mut segment_size, mut packets, mut used) = (0, 0, 0);
+        while packets < MAX_TRAIN
+            && let Some(plan) = self.plan(now, segment_size)
+            && (packets == 0 || used + plan.size <= MAX_TRAIN_BYTES)
+        {
+            let Some(len) = self.write_packet(now, &plan, out, used) else { break };
+            packets += 1;
+            used += len;
+            if packets == 1 {
+                segment_size = len;
+            }
+            // A shorter one ends a train, and a probe is one of its own.
+            if len < segment_size || plan.purpose == Purpose::ProbeMtu {
+                break;
+            }
+        }
+        if self.state.is_over() && packets == 0 {
+            return self.transmit_close(out);
+        }
+        if packets == 0 {
+            return None;
+        }
+        out.truncate(used);
+        let ecn = self.in_flight.marks().then_some(Ecn::Ect0); // R-9
+        let to = self.paths.current.remote;
+        Some(Transmit { to, ecn, segment_size })
+    }
+
+    /// Step 1. `limit`: no longer than this, if not 0.
+    fn plan(&mut self, now: Time, limit: usize) -> Option<Plan> {
+        let allowance = self.paths.current.allowance();
+        let mut most = if limit == 0 { usize::MAX } else { limit };
+        if self.owed.probes > 0 {
+            // What it repeats may have been lost for its size (P-5).
+            most = most.min(BASE_MTU);
+        }
+        let size = self.paths.current.mtu.current().min(allowance).min(most);
+        if size < LEAST_PACKET {
+            return None;
+        }
+        let mut idle = true;
+        for level in self.levels().into_iter().flatten() {
+            // M-32
+            if level == Level::Hello && self.side == Side::Client && size < BASE_MTU {
+                return None;
+            }
+            let mut wants = self.wants(now, level);
+            wants |= self.owed.probes > 0 && level == self.probe_level();
+            idle &= !wants;
+            // What a new address waits for does not wait for what was lost at the old one (P-1).
+            let urgent = self.owed.probes > 0 || (level == Level::Data && self.paths.owes());
+            if wants && (urgent || self.may_leave(now, size)) {
+                return Some(Plan { level, size, purpose: Purpose::Carry });
+            }
+            if level != Level::ZeroRtt && self.ack.is_due(now, level) {
+                return Some(Plan { level, size, purpose: Purpose::Acknowledge });
+            }
+        }
+        if limit != 0 || !self.confirmed {
+            return None;
+        }
+        if idle {
+            self.in_flight.on_app_limited();
+        }
+        let size = self.paths.current.mtu.poll_probe(now)?;
+        let fits = self.paths.current.validated && self.fits_window(size);
+        fits.then_some(Plan { level: Level::Data, size, purpose: Purpose::ProbeMtu })
+    }
+
+    /// The levels at which packets can leave, lowest first.
+    fn levels(&self) -> [Option<Level>; 3] {
+        let handshake = self.handshake.as_deref();
+        let hello = handshake.is_some_and(|keys| keys.hello.is_some());
+        let middle = handshake.is_some_and(|keys| keys.handshake.is_some());
+        let early = handshake.is_some_and(|keys| keys.early_seal.is_some());
+        // A client that has Handshake keys has all of the server's Hello: it goes on there (M-13).
+        let hello = hello && !(middle && self.side == Side::Client);
+        let last = if self.keys.is_some() { Level::Data } else { Level::ZeroRtt };
+        [
+            hello.then_some(Level::Hello),
+            middle.then_some(Level::Handshake),
+            (self.keys.is_some() || early).then_some(last),
+        ]
+    }
+
+    /// Is there something to send at this level, ACKs apart?
+    fn wants(&mut self, now: Time, level: Level) -> bool {
+        match level {
+            Level::ZeroRtt => self.outbox.wants_to_send(now, true),
+            Level::Hello | Level::Handshake => self.stream_wants(level),
+            Level::Data => {
+                self.owed.ping
+                    || self.owed.done
+                    || self.local.owes()
+                    || self.remote.owes()
+                    || self.paths.owes()
+                    || self.inbox.owes_credit()
+                    || self.stream_wants(level)
+                    || self.outbox.wants_to_send(now, false)
+                    || self.outbox.owes_blocked()
+            }
+        }
+    }
+
+    fn stream_wants(&mut self, level: Level) -> bool {
+        self.handshake.as_mut().is_some_and(|handshake| handshake.stream(level).wants_to_send())
+    }
+
+    /// Where a probe leaves that has nothing else to carry: where the peer surely has keys. A
+    /// client that waits for DONE cannot know which keys its server has left: one of its probes
+    /// goes each way.
+    fn probe_level(&self) -> Level {
+        if self.confirmed || (self.keys.is_some() && self.owed.probes == 1) {
+            return Level::Data;
+        }
+        let handshake = self.handshake.as_ref();
+        handshake.and_then(|handshake| handshake.highest_level()).unwrap_or(Level::Data)
+    }
+
+    fn may_leave(&mut self, now: Time, size: usize) -> bool {
+        if !self.fits_window(size) {
+            return false;
+        }
+        let pacer = &mut self.paths.current.pacer;
+        let may = pacer.may_send(now, size);
+        if !may {
+            self.clocks.paced_until = Some(pacer.next_time(now, size));
+        }
+        may
+    }
+
+    fn fits_window(&self, size: usize) -> bool {
+        let in_flight = self.in_flight.bytes_in_flight();
+        let window = self.paths.current.controller.window();
+        !self.in_flight.is_full() && in_flight + size as u64 <= window
+    }
+
+    /// Steps 2 to 6: writes a packet into `out` from `start` on; its length. Bytes behind it mean
+    /// nothing. None when there was nothing to say.
+    fn write_packet(
+        &mut self,
+        now: Time,
+        plan: &Plan,
+        out: &mut Vec<u8>,
+        start: usize,
+    ) -> Option<usize> {
+        let number = self.next_number;
+        if number >= VARINT_MAX {
+            return self.fail(now, Close::new(Close::INTERNAL, "all numbers are used")); // M-7
+        }
+        if out.len() < start + plan.size {
+            out.resize(start + plan.size, 0);
+        }
+        let mut writer = Writer::new(out.get_mut(start..start + plan.size - TAG_LEN)?);
+        if let Err(close) = self.write_header(plan.level, number, &mut writer) {
+            return self.fail(now, close);
+        }
+        let header_len = writer.len();
+        let mut frames = self.in_flight.lend_frames();
+        let eliciting = self.write_frames(now, plan, &mut writer, &mut frames);
+        if writer.len() == header_len {
+            self.in_flight.give_back(frames);
+            return None;
+        }
+        // 5 seal
+        let least = self.least_len(plan, &frames).saturating_sub(TAG_LEN);
+        writer.put_zeros(least.saturating_sub(writer.len()).min(writer.room()));
+        let len = writer.len() + TAG_LEN;
+        self.seal(plan.level, number, out.get_mut(start..start + len)?, header_len);
+        // 6 remember
+        self.remember(now, plan, frames, (len, eliciting));
+        Some(len)
+    }
+
+    fn fail(&mut self, now: Time, close: Close) -> Option<usize> {
+        self.end(now, close.clone(), ClosedReason::Error(close));
+        None
+    }
+
+    fn write_header(
+        &mut self,
+        level: Level,
+        number: u64,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), Close> {
+        let (to, low) = (self.remote.current(), number as u32);
+        let from = self.own_ids().next().unwrap_or(to);
+        let mut token: &[u8] = &[];
+        let kind = match level {
+            Level::Data => {
+                let phase = self.keys.as_mut().map_or(Ok(false), |keys| keys.phase_to_send())?;
+                Header::Data { phase, to, number: low }.encode(writer);
+                return Ok(());
+            }
+            Level::Hello => {
+                token = self.handshake.as_ref().map_or(&[], |handshake| &handshake.token);
+                LongKind::Hello
+            }
+            Level::Handshake => LongKind::Handshake,
+            Level::ZeroRtt => LongKind::ZeroRtt,
+        };
+        Header::Long { kind, to, from, token, number: low }.encode(writer);
+        Ok(())
+    }
+
+    /// Steps 2 to 4. Is it to be acknowledged?
+    fn write_frames(
+        &mut self,
+        now: Time,
+        plan: &Plan,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) -> bool {
+        let level = plan.level;
+        match plan.purpose {
+            Purpose::ProbeMtu => {
+                put(writer, frames, &Frame::Ping, SentFrame::Ping);
+                writer.put_zeros(writer.room());
+                return true;
+            }
+            Purpose::Respond(data) => {
+                put(writer, frames, &Frame::Response(data), SentFrame::Response);
+                return true;
+            }
+            Purpose::Carry | Purpose::Acknowledge => {}
+        }
+        // 2 owe
+        let heard = frames.len();
+        if level != Level::ZeroRtt && self.ack.is_owed(level) {
+            self.write_ack(now, level, writer, frames);
+        }
+        let told = frames.len() - heard;
+        if plan.purpose == Purpose::Acknowledge {
+            // An end that only receives has to hear now and then that its ACKs arrive.
+            return level == Level::Data
+                && self.ack.wants_answer()
+                && put(writer, frames, &Frame::Ping, SentFrame::Ping);
+        }
+        // 3 tell
+        if level == Level::Data {
+            self.write_control(writer, frames);
+        }
+        self.write_crypto(level, writer, frames);
+        // 4 carry
+        if level >= Level::ZeroRtt {
+            self.write_messages(now, level, writer, frames);
+        }
+        let asked = (self.owed.ping && level == Level::Data) || self.owed.probes > 0;
+        if asked && frames.len() == told {
+            put(writer, frames, &Frame::Ping, SentFrame::Ping);
+        }
+        if level == Level::Data {
+            self.owed.ping = false;
+        }
+        frames.len() > told
+    }
+
+    fn write_ack(
+        &mut self,
+        now: Time,
+        level: Level,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let ranges = self.ack.ranges(level);
+        let (all, largest) = (ranges.len(), ranges.clone().next().map(|range| *range.end()));
+        let written = write_ack(writer, self.ack.delay(now, level), ranges, self.ack.ecn());
+        if written == 0 {
+            return;
+        }
+        self.ack.on_ack_written(level);
+        if written == all
+            && let Some(largest) = largest
+        {
+            frames.push(SentFrame::AckUpTo { level, largest });
+        }
+    }
+
+    /// Frames of the connection itself.
+    fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
+        /// The longest of these frames, NEW_ID.
+        const LONGEST: usize = 1 + 8 + 8 + 8 + 16;
+        if self.owed.done && put(writer, frames, &Frame::Done, SentFrame::Done) {
+            self.owed.done = false;
+        }
+        while writer.room() >= LONGEST {
+            let (frame, sent) = if let Some(data) = self.paths.poll_challenge() {
+                (Frame::Challenge(data), SentFrame::Challenge)
+            } else if let Some(data) = self.paths.poll_response() {
+                (Frame::Response(data), SentFrame::Response)
+            } else if let Some((sequence, frame)) = self.local.poll_new() {
+                (frame, SentFrame::NewId(sequence))
+            } else if let Some(sequence) = self.remote.poll_retire() {
+                (Frame::RetireId(sequence), SentFrame::RetireId(sequence))
+            } else if let Some(update) = self.inbox.poll_credit() {
+                let total = update.total;
+                let frame = match update.scope {
+                    Scope::Connection => Frame::Credit(total),
+                    Scope::Channel(channel) => Frame::ChannelCredit { channel, total },
+                };
+                (frame, SentFrame::Credit(update.scope))
+            } else if let Some(scope) = self.outbox.poll_blocked() {
+                let channel = match scope {
+                    Scope::Connection => None,
+                    Scope::Channel(channel) => Some(channel),
+                };
+                (Frame::Blocked(channel), SentFrame::Blocked(scope))
+            } else {
+                break;
+            };
+            put(writer, frames, &frame, sent);
+        }
+    }
+
+    fn write_crypto(&mut self, level: Level, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
+        if level == Level::ZeroRtt {
+            return;
+        }
+        let Some(handshake) = &mut self.handshake else { return };
+        let stream = handshake.stream(level);
+        while let Some((offset, len)) = stream.front()
+            && let Some(fit) = crypto_fit(offset, len.min(u16::MAX.into()), writer.room())
+        {
+            Frame::Crypto { offset, data: stream.take(fit) }.encode(writer);
+            frames.push(SentFrame::Crypto { level, offset, len: fit as u16 });
+        }
+    }
+
+    fn write_messages(
+        &mut self,
+        now: Time,
+        level: Level,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let early = level == Level::ZeroRtt;
+        while let Some(part) = self.outbox.next_part(now, writer.room(), early) {
+            let message = MessagePart {
+                channel: part.channel,
+                class: part.class,
+                id: part.id,
+                time_left: part.time_left,
+                total: part.total,
+                offset: part.offset,
+                data: self.outbox.data(&part),
+            };
+            write_message(writer, &message);
+            frames.push(SentFrame::Message(part.sent()));
+        }
+    }
+
+    /// To how many bytes of UDP payload a packet is padded.
+    fn least_len(&self, plan: &Plan, frames: &[SentFrame]) -> usize {
+        let client = self.side == Side::Client;
+        match plan.level {
+            Level::Hello if client => BASE_MTU, // M-32
+            Level::Hello | Level::Handshake | Level::ZeroRtt => 0,
+            // P-1: the address has to carry this much.
+            Level::Data if frames.contains(&SentFrame::Challenge) => BASE_MTU,
+            Level::Data => LEAST_DATA_PACKET,
+        }
+    }
+
+    fn seal(&mut self, level: Level, number: u64, packet: &mut [u8], header_len: usize) {
+        if level == Level::Data {
+            if let Some(keys) = &mut self.keys {
+                keys.seal(number, packet, header_len);
+            }
+            return;
+        }
+        let Some(handshake) = &self.handshake else { return };
+        let key = match level {
+            Level::Hello => handshake.hello.as_ref().map(|keys| &keys.seal),
+            Level::Handshake => handshake.handshake.as_ref().map(|keys| &keys.seal),
+            Level::ZeroRtt | Level::Data => handshake.early_seal.as_ref(),
+        };
+        if let Some(key) = key {
+            key.seal(number, packet, header_len);
+        }
+    }
+
+    fn remember(
+        &mut self,
+        now: Time,
+        plan: &Plan,
+        frames: Vec<SentFrame>,
+        (len, eliciting): (usize, bool),
+    ) {
+        let elsewhere = matches!(plan.purpose, Purpose::Respond(_));
+        let path = &mut self.paths.current;
+        // A datagram is at most 65,507 bytes long.
+        let bytes = u16::try_from(len).unwrap_or(u16::MAX);
+        let mut packet = SentPacket::new(self.next_number, plan.level, now, bytes, frames);
+        packet.eliciting = eliciting;
+        packet.mtu_probe = plan.purpose == Purpose::ProbeMtu;
+        packet.marked = !elsewhere && self.in_flight.marks();
+        packet.path = if elsewhere { ELSEWHERE } else { path.number };
+        self.next_number += 1;
+        self.stats.sent_packets += 1;
+        self.stats.sent_bytes += len as u64;
+        let before = self.in_flight.bytes_in_flight();
+        self.in_flight.record(packet);
+        if !elsewhere {
+            path.on_sent(len);
+        }
+        if eliciting {
+            self.clocks.spoke_at.get_or_insert(now);
+            self.owed.probes = self.owed.probes.saturating_sub(1);
+            if !elsewhere {
+                path.controller.on_sent(now, before);
+                path.pacer.on_sent(now, len);
+            }
+            if plan.purpose == Purpose::ProbeMtu {
+                path.mtu.on_probe_sent(len);
+            }
+        }
+        if plan.level == Level::Handshake && self.side == Side::Client {
+            self.drop_level(Level::Hello); // M-13
+        }
+    }
+
+    /// M-62: the CLOSE, at each level that the peer may have keys for.
+    fn transmit_close(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+        let level = self.take_close_level()?;
+        let size = BASE_MTU.min(self.paths.current.allowance());
+        let least = if level == Level::Hello { BASE_MTU } else { LEAST_DATA_PACKET };
+        if size < LEAST_PACKET || (level == Level::Hello && size < BASE_MTU) {
+            return None;
+        }
+        out.clear();
+        out.resize(size, 0);
+        let number = self.next_number;
+        let mut writer = Writer::new(out.get_mut(..size - TAG_LEN)?);
+        // An exhausted key can still say that it is: the limits have a margin.
+        self.write_header(level, number, &mut writer).ok()?;
+        let header_len = writer.len();
+        let back = Close::new(Close::NO_ERROR, "");
+        let close = match &self.state {
+            State::Closing(closing) => &closing.close,
+            _ => &back,
+        };
+        let room = writer.room().saturating_sub(16);
+        let reason = close.reason.get(..close.reason.floor_char_boundary(room)).unwrap_or_default();
+        Frame::Close { code: close.code, reason }.encode(&mut writer);
+        writer.put_zeros(least.saturating_sub(TAG_LEN + writer.len()).min(writer.room()));
+        let len = writer.len() + TAG_LEN;
+        out.truncate(len);
+        self.seal(level, number, out, header_len);
+        self.next_number += 1;
+        self.stats.sent_packets += 1;
+        self.stats.sent_bytes += len as u64;
+        self.paths.current.on_sent(len);
+        Some(Transmit { to: self.paths.current.remote, ecn: None, segment_size: len })
+    }
+
+    /// The next level at which a CLOSE has to leave, and can.
+    fn take_close_level(&mut self) -> Option<Level> {
+        let handshake = self.handshake.as_deref();
+        let hello = handshake.is_some_and(|keys| keys.hello.is_some());
+        let middle = handshake.is_some_and(|keys| keys.handshake.is_some());
+        let data = self.keys.is_some();
+        let owes = match &mut self.state {
+            State::Closing(closing) => &mut closing.owes,
+            State::Draining { owes, .. } => owes,
+            State::Handshaking | State::Established | State::Over { .. } => return None,
+        };
+        [(Level::Data, data), (Level::Handshake, middle), (Level::Hello, hello)]
+            .into_iter()
+            .find(|(level, has_keys)| owes.take(*level) && *has_keys)
+            .map(|(level, _)| level)
+    }
+}
+
+/// Writes a frame if there is room for it; says whether.
+fn put(
+    writer: &mut Writer<'_>,
+    frames: &mut Vec<SentFrame>,
+    frame: &Frame<'_>,
+    sent: SentFrame,
+) -> bool {
+    let fits = writer.room() >= frame.encoded_len();
+    if fits {
+        frame.encode(writer);
+        frames.push(sent);
+    }
+    fits
+}

@@ -1,0 +1,508 @@
+//! The keys of data packets, and how they change (M-20, M-21, M-22).
+//!
+//! In: packets, their phase bit and number, what was acknowledged. Out: the same, sealed or
+//! opened. Never: headers, timers of its own.
+//!
+//! Each direction has phases, counted from 0; the header tells the last bit. A side may be one
+//! phase ahead of its peer, until the peer has answered: so a packet is of the present phase, the
+//! one before or the one after, and its bit and number tell which. One key is tried, never two.
+//!
+//! Steady state: no allocation. A change of phase allocates one key for each direction.
+
+use std::time::Duration;
+
+use super::{
+    Side,
+    packet::{Cipher, OpenKey, SealKey, Secret},
+};
+use crate::{
+    error::{Close, Discard},
+    time::Time,
+};
+
+/// An update is begun at half of what a key may seal, so that one that has to wait for an
+/// acknowledgement is still in time.
+const UPDATE_MARGIN: u64 = 2;
+
+/// For ciphers without a limit: often enough that a stolen key opens seconds, not days.
+const UPDATE_AFTER: u64 = 1 << 22;
+
+/// Both directions' keys of the Data level.
+pub(crate) struct DataKeys {
+    cipher: Cipher,
+    sending: Sending,
+    receiving: Receiving,
+    update_after: u64,
+}
+
+struct Sending {
+    key: SealKey,
+    next_secret: Secret,
+    phase: u64,
+    sealed: u64,
+    /// The first number sealed in this phase.
+    first: Option<u64>,
+    /// A packet of this phase was acknowledged.
+    confirmed: bool,
+}
+
+struct Receiving {
+    key: OpenKey,
+    next_secret: Secret,
+    phase: u64,
+    /// The number that opened first in this phase: what came before it in number and has the other
+    /// bit is of the phase before.
+    first: Option<u64>,
+    /// Made when first asked for, then kept: forged packets cost one derivation, not one each.
+    next: Option<OpenKey>,
+    /// The keys of the phase before, until this time.
+    previous: Option<(OpenKey, Time)>,
+    failed: u64,
+}
+
+enum Phase {
+    Previous,
+    Present,
+    Next,
+}
+
+impl DataKeys {
+    /// The first keys, from each direction's first secret.
+    pub(super) fn new(cipher: Cipher, root: &Secret, side: Side) -> Self {
+        let (own, peers) = (root.of_direction(side), root.of_direction(side.peer()));
+        Self {
+            cipher,
+            sending: Sending {
+                key: SealKey::new(&own, cipher),
+                next_secret: own.next(),
+                phase: 0,
+                sealed: 0,
+                first: None,
+                confirmed: false,
+            },
+            receiving: Receiving {
+                key: OpenKey::new(&peers, cipher),
+                next_secret: peers.next(),
+                phase: 0,
+                first: None,
+                next: None,
+                previous: None,
+                failed: 0,
+            },
+            update_after: (cipher.seal_limit() / UPDATE_MARGIN).min(UPDATE_AFTER),
+        }
+    }
+
+    /// Begins updates after this many packets, if that is less than the cipher's limit asks for.
+    #[cfg(test)]
+    pub(crate) fn update_after(&mut self, packets: u64) {
+        self.update_after = self.update_after.min(packets);
+    }
+
+    /// The phase bit for the header of the next packet. Begins an update first when it is due
+    /// (M-20). Ask for every packet, before its header is written.
+    ///
+    /// # Errors
+    /// AEAD_LIMIT when the key has sealed all it may and no update is allowed.
+    #[inline]
+    pub(crate) fn phase_to_send(&mut self) -> Result<bool, Close> {
+        if self.sending.sealed >= self.update_after {
+            self.start_update();
+            if self.sending.sealed >= self.cipher.seal_limit() {
+                return Err(Close::new(Close::AEAD_LIMIT, "a key has sealed all it may"));
+            }
+        }
+        Ok(is_odd(self.sending.phase))
+    }
+
+    /// Seals a packet, see [`SealKey::seal`]; its header has the bit of [`Self::phase_to_send`].
+    #[inline]
+    pub(crate) fn seal(&mut self, number: u64, packet: &mut [u8], header_len: usize) {
+        self.sending.key.seal(number, packet, header_len);
+        self.sending.sealed += 1;
+        self.sending.first.get_or_insert(number);
+    }
+
+    /// Changes the own direction's keys, if that is allowed now (M-20): a packet sealed under the
+    /// present ones was acknowledged, and the peer has followed the update before. Says whether.
+    pub(crate) fn start_update(&mut self) -> bool {
+        let allowed = self.sending.confirmed && self.sending.phase == self.receiving.phase;
+        if allowed {
+            self.sending.advance(self.cipher);
+        }
+        allowed
+    }
+
+    /// A data packet with this number was acknowledged. The largest of an ACK is enough.
+    #[inline]
+    pub(crate) fn on_acked(&mut self, number: u64) {
+        if self.sending.first.is_some_and(|first| first <= number) {
+            self.sending.confirmed = true;
+        }
+    }
+
+    /// Opens a packet, see [`OpenKey::open`], with the keys of its phase (M-21). When the peer has
+    /// moved on, so does this side, and keeps the former keys for `keep` (3 PTO) from `now`.
+    ///
+    /// # Errors
+    /// As there; `NoKeys` when the packet is of a phase whose keys are gone. After `Unauthentic`,
+    /// see [`Self::exhausted`].
+    #[inline]
+    pub(crate) fn open<'a>(
+        &mut self,
+        phase: bool,
+        number: u64,
+        packet: &'a mut [u8],
+        header_len: usize,
+        now: Time,
+        keep: Duration,
+    ) -> Result<&'a [u8], Discard> {
+        let receiving = &mut self.receiving;
+        let opened = match receiving.phase_of(phase, number) {
+            Phase::Present => receiving.key.open(number, packet, header_len).inspect(|_| {
+                receiving.first.get_or_insert(number);
+            }),
+            Phase::Previous => receiving.previous(now)?.open(number, packet, header_len),
+            Phase::Next => {
+                let opened = receiving.next(self.cipher).open(number, packet, header_len);
+                if opened.is_ok() {
+                    receiving.advance(self.cipher, number, now + keep);
+                    self.follow();
+                }
+                opened
+            }
+        };
+        if matches!(opened, Err(Discard::Unauthentic)) {
+            self.receiving.failed += 1;
+        }
+        opened
+    }
+
+    /// Why the connection has to end, when too many packets have failed to open (M-22).
+    #[inline]
+    pub(crate) fn exhausted(&self) -> Option<Close> {
+        (self.receiving.failed >= self.cipher.open_limit())
+            .then(|| Close::new(Close::AEAD_LIMIT, "too many packets failed to open"))
+    }
+
+    /// When the former keys' time is up, to be told by [`Self::handle_timeout`]. They open nothing
+    /// after it even if that comes late.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.receiving.previous.as_ref().map(|(_, until)| *until)
+    }
+
+    /// Forgets the former keys when their time is up.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        if self.deadline().is_some_and(|until| until <= now) {
+            self.receiving.previous = None;
+        }
+    }
+
+    /// Answers the peer's update with one of the own direction (M-21), unless it was the answer.
+    fn follow(&mut self) {
+        if self.sending.phase < self.receiving.phase {
+            self.sending.advance(self.cipher);
+        }
+    }
+}
+
+impl Sending {
+    fn advance(&mut self, cipher: Cipher) {
+        self.key = SealKey::new(&self.next_secret, cipher);
+        self.next_secret = self.next_secret.next();
+        self.phase += 1;
+        self.sealed = 0;
+        self.first = None;
+        self.confirmed = false;
+    }
+}
+
+impl Receiving {
+    /// Numbers rise from phase to phase (M-2), so of the two phases with the other bit the former
+    /// has numbers below, the next has numbers above what opened first in the present one.
+    #[inline]
+    fn phase_of(&self, bit: bool, number: u64) -> Phase {
+        if bit == is_odd(self.phase) {
+            Phase::Present
+        } else if self.first.is_some_and(|first| number < first) {
+            Phase::Previous
+        } else {
+            Phase::Next
+        }
+    }
+
+    fn previous(&self, now: Time) -> Result<&OpenKey, Discard> {
+        let kept = self.previous.as_ref().filter(|(_, until)| now < *until);
+        kept.map(|(key, _)| key).ok_or(Discard::NoKeys)
+    }
+
+    fn next(&mut self, cipher: Cipher) -> &OpenKey {
+        self.next.get_or_insert_with(|| OpenKey::new(&self.next_secret, cipher))
+    }
+
+    /// Moves on to the next keys, with which `number` has opened.
+    fn advance(&mut self, cipher: Cipher, number: u64, keep_until: Time) {
+        let next = self.next.take();
+        let next = next.unwrap_or_else(|| OpenKey::new(&self.next_secret, cipher));
+        self.previous = Some((std::mem::replace(&mut self.key, next), keep_until));
+        self.next_secret = self.next_secret.next();
+        self.phase += 1;
+        self.first = Some(number);
+    }
+}
+
+const fn is_odd(phase: u64) -> bool {
+    phase & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::packet::tests::{FRAMES, HEADER, hex, unsealed},
+        *,
+    };
+
+    const KEEP: Duration = Duration::from_millis(300);
+
+    /// A packet under way: its phase bit, its number, its bytes.
+    #[derive(Clone)]
+    struct Sealed(bool, u64, Vec<u8>);
+
+    fn pair(cipher: Cipher) -> (DataKeys, DataKeys) {
+        let root = Secret::extract(&[9; 32], &[5; 32]);
+        (DataKeys::new(cipher, &root, Side::Client), DataKeys::new(cipher, &root, Side::Server))
+    }
+
+    fn seal(keys: &mut DataKeys, number: u64) -> Sealed {
+        let mut packet = unsealed();
+        let phase = keys.phase_to_send().unwrap();
+        keys.seal(number, &mut packet, HEADER.len());
+        Sealed(phase, number, packet)
+    }
+
+    fn open_at(keys: &mut DataKeys, packet: &Sealed, now: Time) -> Result<(), Discard> {
+        let Sealed(phase, number, mut bytes) = packet.clone();
+        let opened = keys.open(phase, number, &mut bytes, HEADER.len(), now, KEEP);
+        opened.map(|plain| assert_eq!(plain, FRAMES))
+    }
+
+    fn open(keys: &mut DataKeys, packet: &Sealed) -> Result<(), Discard> {
+        open_at(keys, packet, Time::ZERO)
+    }
+
+    /// One packet there, acknowledged by one packet back.
+    fn exchange(from: &mut DataKeys, to: &mut DataKeys, number: u64) {
+        let packet = seal(from, number);
+        open(to, &packet).unwrap();
+        let answer = seal(to, number);
+        open(from, &answer).unwrap();
+        from.on_acked(number);
+        to.on_acked(number);
+    }
+
+    #[test]
+    fn data_packets_are_sealed_as_the_protocol_says_in_every_phase() {
+        let expected = [
+            (Cipher::Aes128Gcm, "7a1f6233a5c07c49bf9e6eb1f4b07cee35af8162c632"),
+            (Cipher::Aes128Gcm, "6fc5dac0cad3768ce42ba4ef7914d865e1c80a2852f9"),
+            (Cipher::ChaCha20Poly1305, "618c2f3d6ebe54cb47d3ef7f2a32ec75490916ea6513"),
+            (Cipher::ChaCha20Poly1305, "b5b61d96a27423e7a984d7037be2a72d68fdd2f2376a"),
+        ];
+        for (index, (cipher, sealed)) in expected.into_iter().enumerate() {
+            let (mut client, _) = pair(cipher);
+            let number = 3 + index as u64 % 2;
+            if number == 4 {
+                client.sending.advance(cipher);
+            }
+            let Sealed(phase, _, packet) = seal(&mut client, number);
+            assert_eq!(phase, number == 4);
+            assert_eq!(hex(&packet[HEADER.len()..]), sealed);
+        }
+    }
+
+    #[test]
+    fn without_a_shared_key_the_salt_is_empty() {
+        let root = Secret::extract(&[], &[5; 32]);
+        let mut client = DataKeys::new(Cipher::Aes128Gcm, &root, Side::Client);
+        let Sealed(_, _, packet) = seal(&mut client, 3);
+        assert_eq!(hex(&packet[HEADER.len()..]), "301ec6d762fe134d0517db1804cb288a488ef1005182");
+    }
+
+    // M-20
+    #[test]
+    fn no_update_before_a_packet_of_the_phase_is_acknowledged() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        assert!(!client.start_update(), "M-20: nothing was sent");
+        let packet = seal(&mut client, 10);
+        open(&mut server, &packet).unwrap();
+        client.on_acked(9);
+        assert!(!client.start_update(), "M-20: what was acknowledged is not of this phase");
+        client.on_acked(10);
+        assert!(client.start_update());
+        assert!(!client.start_update(), "M-20: nothing of the new phase was acknowledged");
+    }
+
+    // M-21
+    #[test]
+    fn the_peer_answers_an_update_with_its_own() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        assert!(client.start_update());
+        let packet = seal(&mut client, 1);
+        assert!(packet.0);
+        open(&mut server, &packet).unwrap();
+        let answer = seal(&mut server, 1);
+        assert!(answer.0, "M-21");
+        assert_eq!(open(&mut client, &answer), Ok(()));
+        assert!(seal(&mut client, 2).0, "the answer asks for no answer");
+    }
+
+    // M-20
+    #[test]
+    fn no_update_before_the_peer_has_answered_the_one_before() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        assert!(client.start_update());
+        let packet = seal(&mut client, 1);
+        client.on_acked(1);
+        assert!(!client.start_update(), "it would be two phases ahead");
+        open(&mut server, &packet).unwrap();
+        let answer = seal(&mut server, 1);
+        open(&mut client, &answer).unwrap();
+        assert!(client.start_update());
+    }
+
+    #[test]
+    fn updates_go_on_in_both_directions() {
+        for cipher in [Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305] {
+            let (mut client, mut server) = pair(cipher);
+            for round in 0..20 {
+                exchange(&mut client, &mut server, 2 * round);
+                exchange(&mut server, &mut client, 2 * round + 1);
+                let starter = if round % 3 == 0 { &mut server } else { &mut client };
+                assert!(starter.start_update());
+            }
+            exchange(&mut client, &mut server, 100);
+            exchange(&mut server, &mut client, 101);
+            assert_eq!([client.sending.phase, client.receiving.phase], [20, 20]);
+            assert_eq!([server.sending.phase, server.receiving.phase], [20, 20]);
+        }
+    }
+
+    #[test]
+    fn both_may_begin_an_update_at_once() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        exchange(&mut server, &mut client, 1);
+        assert!(client.start_update() && server.start_update());
+        exchange(&mut client, &mut server, 2);
+        exchange(&mut server, &mut client, 3);
+        assert_eq!([client.sending.phase, server.sending.phase], [1, 1]);
+    }
+
+    // M-21
+    #[test]
+    fn reordered_packets_of_the_former_phase_open_for_as_long_as_was_asked() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        let (late, later) = (seal(&mut client, 1), seal(&mut client, 2));
+        assert!(client.start_update());
+        let new = seal(&mut client, 3);
+        assert_eq!(open_at(&mut server, &new, Time::ZERO), Ok(()));
+        let (before, after) = (KEEP - Duration::from_micros(1), KEEP);
+        assert_eq!(open_at(&mut server, &late, Time::ZERO + before), Ok(()), "M-21");
+        assert_eq!(open_at(&mut server, &later, Time::ZERO + after), Err(Discard::NoKeys));
+    }
+
+    #[test]
+    fn former_keys_are_forgotten_at_the_deadline() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        assert_eq!(server.deadline(), None);
+        assert!(client.start_update());
+        let new = seal(&mut client, 3);
+        open(&mut server, &new).unwrap();
+        let deadline = server.deadline().unwrap();
+        assert_eq!(deadline, Time::ZERO + KEEP);
+        server.handle_timeout(Time::ZERO);
+        assert!(server.receiving.previous.is_some());
+        server.handle_timeout(deadline);
+        assert!(server.receiving.previous.is_none());
+    }
+
+    #[test]
+    fn packets_of_a_new_phase_open_in_any_order() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        assert!(client.start_update());
+        let packets = [seal(&mut client, 1), seal(&mut client, 2), seal(&mut client, 3)];
+        for index in [1, 0, 2] {
+            assert_eq!(open(&mut server, &packets[index]), Ok(()));
+        }
+    }
+
+    // M-21
+    #[test]
+    fn a_forged_phase_bit_changes_nothing() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        let Sealed(phase, number, packet) = seal(&mut client, 1);
+        let forged = Sealed(!phase, number, packet.clone());
+        assert_eq!(open(&mut server, &forged), Err(Discard::Unauthentic), "M-21");
+        assert_eq!(server.receiving.phase, 0);
+        assert_eq!(open(&mut server, &Sealed(phase, number, packet)), Ok(()));
+        assert!(!seal(&mut server, 1).0);
+    }
+
+    // M-20
+    #[test]
+    fn an_update_begins_by_itself_once_it_is_due_and_allowed() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        client.update_after(3);
+        exchange(&mut client, &mut server, 0);
+        assert!(!seal(&mut client, 1).0);
+        assert!(!seal(&mut client, 2).0);
+        assert!(seal(&mut client, 3).0, "M-20");
+        (4..10).for_each(|number| assert!(seal(&mut client, number).0, "not confirmed yet"));
+    }
+
+    // M-20
+    #[test]
+    fn a_key_seals_no_more_than_its_limit() {
+        let (mut client, _) = pair(Cipher::Aes128Gcm);
+        client.sending.sealed = (1 << 23) - 1;
+        seal(&mut client, 0);
+        assert_eq!(client.phase_to_send().unwrap_err().code, Close::AEAD_LIMIT, "M-20");
+        client.on_acked(0);
+        assert_eq!(client.phase_to_send(), Ok(true));
+    }
+
+    // M-22
+    #[test]
+    fn too_many_failures_end_the_connection() {
+        for (cipher, limit) in [(Cipher::Aes128Gcm, 1 << 52), (Cipher::ChaCha20Poly1305, 1 << 36)] {
+            let (mut client, mut server) = pair(cipher);
+            let mut forged = seal(&mut client, 0);
+            forged.1 = 1;
+            server.receiving.failed = limit - 2;
+            assert_eq!(open(&mut server, &forged), Err(Discard::Unauthentic));
+            assert_eq!(server.exhausted(), None);
+            assert_eq!(open(&mut server, &forged), Err(Discard::Unauthentic));
+            assert_eq!(server.exhausted().unwrap().code, Close::AEAD_LIMIT, "M-22");
+        }
+    }
+
+    // M-22
+    #[test]
+    fn a_new_phase_does_not_reset_the_count_of_failures() {
+        let (mut client, mut server) = pair(Cipher::Aes128Gcm);
+        exchange(&mut client, &mut server, 0);
+        let mut forged = seal(&mut client, 1);
+        forged.1 = 2;
+        assert_eq!(open(&mut server, &forged), Err(Discard::Unauthentic));
+        assert!(client.start_update());
+        let new = seal(&mut client, 3);
+        open(&mut server, &new).unwrap();
+        assert_eq!(server.receiving.failed, 1, "M-22 counts the connection's life");
+    }
+}

@@ -1,0 +1,385 @@
+//! What an endpoint brings to every handshake: who it is, whom it trusts, what it remembers.
+//!
+//! In: an identity and choices. Out: TLS's configurations. Never: a connection, a clock.
+//!
+//! All that is known of rustls is here, in `agreement`, and where `packet` uses TLS's keys.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error,
+    PeerIncompatible, ServerConfig, SignatureScheme,
+    client::{
+        AlwaysResolvesClientRawPublicKeys, Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{self, CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs as provider},
+    pki_types::{
+        CertificateDer, PrivatePkcs8KeyDer, ServerName, SubjectPublicKeyInfoDer, UnixTime,
+    },
+    server::{
+        AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ServerSessionMemoryCache,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+    sign::CertifiedKey,
+    time_provider::TimeProvider,
+    version::TLS13,
+};
+use zeroize::Zeroizing;
+
+use super::{cookie::ResetKey, packet::Secret};
+use crate::time::Time;
+
+/// The one application protocol, and its version (RFC 7301).
+const ALPN: &[u8] = b"hikyaku/1";
+
+/// Sessions that may be resumed, remembered for peers at each end: the oldest go first. About
+/// 300 bytes each.
+const REMEMBERED_SESSIONS: usize = 1_024;
+
+/// QUIC's way to say that early data is allowed, and limited by other means (RFC 9001 section
+/// 4.6.1).
+const EARLY_DATA: u32 = u32::MAX;
+
+/// Before the 32 bytes of an Ed25519 seed: PKCS#8 (RFC 8410 section 7).
+const PKCS8_HEAD: [u8; 16] =
+    [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+
+/// Before the 32 bytes of an Ed25519 public key: SubjectPublicKeyInfo (RFC 8410 section 4).
+const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+
+/// Which peers a handshake may end well with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Any that proves to have its key. Who asks for this looks at the key afterwards.
+    AnyKey,
+    /// Those with one of these Ed25519 public keys.
+    Pinned(Vec<[u8; 32]>),
+}
+
+impl Trust {
+    pub(super) fn accepts(&self, key: &[u8; 32]) -> bool {
+        match self {
+            Self::AnyKey => true,
+            Self::Pinned(keys) => keys.contains(key),
+        }
+    }
+}
+
+/// An endpoint's identity and secrets, and the sessions it can resume. Clones share them.
+#[derive(Clone)]
+pub struct Crypto {
+    pub(super) server: Arc<ServerConfig>,
+    pub(super) client: Arc<ClientConfig>,
+    pub(super) accepts: Arc<Trust>,
+    pub(super) resumes: bool,
+    shared_key: Option<Arc<Zeroizing<[u8; 32]>>>,
+    public_key: [u8; 32],
+    reset_secret: Arc<Secret>,
+    time: Arc<SharedTime>,
+}
+
+impl Crypto {
+    /// An endpoint with the Ed25519 key pair of this seed (RFC 8032 section 5.1.5), that accepts
+    /// any client.
+    #[must_use]
+    pub fn new(seed: &[u8; 32]) -> Self {
+        Self::with_provider(seed, provider_for_all())
+    }
+
+    /// Accepts only these clients. Servers are chosen for each connection.
+    #[must_use]
+    pub fn accepting(mut self, trust: Trust) -> Self {
+        self.accepts = Arc::new(trust);
+        self
+    }
+
+    /// Mixes a secret that both ends have into the data keys (M-10).
+    #[must_use]
+    pub fn with_shared_key(mut self, key: &[u8; 32]) -> Self {
+        self.shared_key = Some(Arc::new(Zeroizing::new(*key)));
+        self
+    }
+
+    /// Neither gives tickets nor uses them: every handshake is a full one, without 0-RTT.
+    #[must_use]
+    pub fn without_resumption(mut self) -> Self {
+        self.resumes = false;
+        let server = Arc::make_mut(&mut self.server);
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        server.max_early_data_size = 0;
+        let client = Arc::make_mut(&mut self.client);
+        client.resumption = Resumption::disabled();
+        client.enable_early_data = false;
+        self
+    }
+
+    /// The Ed25519 public key that peers see.
+    #[must_use]
+    pub const fn public_key(&self) -> [u8; 32] {
+        self.public_key
+    }
+
+    /// Tells the time, by which tickets age (24 hours). Tell it before handshakes are begun or
+    /// read; it never goes back. The only time that TLS sees.
+    pub fn set_time(&self, now: Time) {
+        self.time.0.fetch_max(now.as_micros(), Ordering::Relaxed);
+    }
+
+    /// The secret that both ends have, if one was given.
+    pub(super) fn shared_key(&self) -> Option<&[u8; 32]> {
+        self.shared_key.as_deref().map(|key| &**key)
+    }
+
+    /// The key of stateless resets for the endpoint at `local`: the same after a restart with the
+    /// same identity, another for every other address. Were it the same there, an endpoint could
+    /// be made to tell the tokens of another's ids (RFC 9000 section 21.11).
+    pub(crate) fn reset_key(&self, local: SocketAddr) -> ResetKey {
+        let local = local.to_string();
+        ResetKey::new(&self.reset_secret.derive("hikyaku v1 reset", local.as_bytes()))
+    }
+
+    pub(super) fn with_provider(seed: &[u8; 32], provider: CryptoProvider) -> Self {
+        let key = certified_key(seed);
+        let public_key = key
+            .cert
+            .first()
+            .and_then(|spki| ed25519_key(spki))
+            .expect("certified_key makes an Ed25519 SubjectPublicKeyInfo");
+        let (time, provider) = (Arc::new(SharedTime::default()), Arc::new(provider));
+        Self {
+            server: Arc::new(server_config(&provider, &time, &key)),
+            client: Arc::new(client_config(&provider, &time, &key)),
+            accepts: Arc::new(Trust::AnyKey),
+            resumes: true,
+            shared_key: None,
+            public_key,
+            reset_secret: Arc::new(Secret::extract(b"hikyaku v1 reset", seed)),
+            time,
+        }
+    }
+}
+
+impl fmt::Debug for Crypto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Crypto")
+            .field("accepts", &self.accepts)
+            .field("resumes", &self.resumes)
+            .finish_non_exhaustive()
+    }
+}
+
+fn server_config(
+    provider: &Arc<CryptoProvider>,
+    time: &Arc<SharedTime>,
+    key: &Arc<CertifiedKey>,
+) -> ServerConfig {
+    let (provider, time) = (Arc::clone(provider), Arc::clone(time));
+    let mut config = ServerConfig::builder_with_details(Arc::clone(&provider), time)
+        .with_protocol_versions(&[&TLS13])
+        .expect("the provider has TLS 1.3 suites and groups")
+        .with_client_cert_verifier(Arc::new(RawKeys::new(&provider)))
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::clone(key))));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    // Kept here, not sealed into the tickets: each can be used once, so what was sent as 0-RTT
+    // cannot be replayed to this server (RFC 8446 section 8.1), and no clock turns keys over.
+    config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
+    config.send_tls13_tickets = 1;
+    config.max_early_data_size = EARLY_DATA;
+    config.send_half_rtt_data = false; // M-11
+    config
+}
+
+fn client_config(
+    provider: &Arc<CryptoProvider>,
+    time: &Arc<SharedTime>,
+    key: &Arc<CertifiedKey>,
+) -> ClientConfig {
+    let (provider, time) = (Arc::clone(provider), Arc::clone(time));
+    let mut config = ClientConfig::builder_with_details(Arc::clone(&provider), time)
+        .with_protocol_versions(&[&TLS13])
+        .expect("the provider has TLS 1.3 suites and groups")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(RawKeys::new(&provider)))
+        .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::clone(
+            key,
+        ))));
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
+    config.enable_early_data = true;
+    config.enable_sni = false; // names mean nothing here
+    config
+}
+
+/// The suites and groups of PROTOCOL.md section 2, in the order of preference.
+fn provider_for_all() -> CryptoProvider {
+    let aes = provider::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    let chacha = provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
+    let suites = if has_aes() { vec![aes, chacha] } else { vec![chacha, aes] };
+    CryptoProvider {
+        cipher_suites: suites,
+        kx_groups: vec![provider::kx_group::X25519MLKEM768, provider::kx_group::X25519],
+        ..provider::default_provider()
+    }
+}
+
+/// Does this processor do AES itself? Without, ChaCha20-Poly1305 is faster, and AES in software
+/// is hard to keep from telling secrets by its timing.
+fn has_aes() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+/// The key pair of `seed`, as TLS wants it: the raw public key in the certificate's place.
+fn certified_key(seed: &[u8; 32]) -> Arc<CertifiedKey> {
+    let mut der = Zeroizing::new([0; PKCS8_HEAD.len() + 32]);
+    der[..PKCS8_HEAD.len()].copy_from_slice(&PKCS8_HEAD);
+    der[PKCS8_HEAD.len()..].copy_from_slice(seed);
+    let key = provider::sign::any_eddsa_type(&PrivatePkcs8KeyDer::from(&der[..]))
+        .expect("any 32 bytes are an Ed25519 seed (RFC 8032 section 5.1.5)");
+    let spki = key.public_key().expect("rustls knows the public key of an Ed25519 key");
+    Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki.as_ref().to_vec())], key))
+}
+
+/// The public key in a SubjectPublicKeyInfo, if it is one of Ed25519.
+pub(super) fn ed25519_key(spki: &[u8]) -> Option<[u8; 32]> {
+    spki.strip_prefix(&SPKI_HEAD)?.try_into().ok()
+}
+
+/// The time that TLS sees, in µs: told, never asked of a clock.
+#[derive(Debug, Default)]
+struct SharedTime(AtomicU64);
+
+impl TimeProvider for SharedTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let time = Duration::from_micros(self.0.load(Ordering::Relaxed));
+        Some(UnixTime::since_unix_epoch(time))
+    }
+}
+
+/// Lets through any peer that proves to have its Ed25519 key (RFC 7250, RFC 8446 section 4.4.2).
+///
+/// Whether it is a key to be trusted is asked of [`Trust`] in `agreement`, because a resumed
+/// handshake does not come by here, and because rustls resumes only under the same verifier.
+#[derive(Debug)]
+struct RawKeys(WebPkiSupportedAlgorithms);
+
+impl RawKeys {
+    const fn new(provider: &CryptoProvider) -> Self {
+        Self(provider.signature_verification_algorithms)
+    }
+
+    fn check(key: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
+        if others.is_empty() && ed25519_key(key).is_some() {
+            Ok(())
+        } else {
+            Err(CertificateError::BadEncoding.into())
+        }
+    }
+
+    fn verify(
+        &self,
+        message: &[u8],
+        key: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if signed.scheme != SignatureScheme::ED25519 {
+            return Err(PeerIncompatible::NoSignatureSchemesInCommon.into());
+        }
+        let key = SubjectPublicKeyInfoDer::from(key.as_ref());
+        crypto::verify_tls13_signature_with_raw_key(message, &key, signed, &self.0)
+    }
+}
+
+impl ServerCertVerifier for RawKeys {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Self::check(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerIncompatible::Tls13RequiredForQuic.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}
+
+impl ClientCertVerifier for RawKeys {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Self::check(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerIncompatible::Tls13RequiredForQuic.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verify(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        true
+    }
+}

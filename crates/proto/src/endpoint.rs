@@ -1,0 +1,506 @@
+//! The front door: which connection a datagram is for, who may come in, what leaves, and when.
+//!
+//! In: datagrams, time, calls to dial. Out: trains of datagrams, events, the next deadline.
+//! Never: a socket, a clock, what a connection does (`connection/`).
+//!
+//! One owner: all connections are here, and nothing is sent from one to the other.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    config::{EndpointConfig, Retry},
+    connection::{
+        Connection,
+        handshake::Newcomer,
+        receive::{Arrival, Head},
+    },
+    crypto::{
+        Side, Trust,
+        cookie::{ResetKey, TokenKey, retry_tag},
+        packet::LevelKeys,
+    },
+    error::Discard,
+    event::{ConnectError, ConnectionHandle, Ecn, EndpointStats, Output, Reason, Transmit},
+    limits::{BASE_MTU, TAG_LEN},
+    rng::Random,
+    time::Time,
+    wire::{
+        codec::Writer,
+        header::{ConnectionId, Header, VERSION, expand_number},
+        level::Level,
+    },
+};
+
+/// Answers to strangers that wait to leave, at most: beyond that they are dropped.
+const MAX_REPLIES: usize = 64;
+
+/// Stateless resets a second, at most (M-60).
+const RESETS_PER_SECOND: u32 = 100;
+
+/// The shortest packet that is answered by a reset, which is one byte shorter (M-60): no reset is.
+const RESET_LEN: usize = 41;
+
+/// Connections with the peer of one address that are asked whether a reset is theirs, at most.
+const MAX_ASKED: usize = 16;
+
+/// Many connections over one socket, as a value.
+pub struct Endpoint {
+    config: Arc<EndpointConfig>,
+    random: Box<dyn Random>,
+    token_key: TokenKey,
+    reset_key: ResetKey,
+    connections: BTreeMap<ConnectionHandle, Box<Slot>>,
+    /// Under which ids packets come.
+    routes: BTreeMap<ConnectionId, ConnectionHandle>,
+    /// Where the peers are: a reset names no id that we know.
+    addresses: BTreeSet<(SocketAddr, ConnectionHandle)>,
+    alarms: BTreeSet<(Time, ConnectionHandle)>,
+    /// Those that may have something to say, each once.
+    ready: VecDeque<ConnectionHandle>,
+    /// Answers to packets of no connection.
+    replies: VecDeque<(SocketAddr, Vec<u8>)>,
+    next_handle: u64,
+    half_open: usize,
+    resets: (Time, u32),
+    discards: BTreeMap<Discard, u64>,
+}
+
+/// A connection, and what its endpoint knows of it.
+struct Slot {
+    connection: Connection,
+    alarm: Option<(Time, Reason)>,
+    ready: bool,
+    /// It had nothing to send then, and nothing has changed since: a thousand receipts are told
+    /// without asking it a thousand times.
+    silent_at: Option<Time>,
+    half_open: bool,
+    address: SocketAddr,
+    /// The destination of its first Hello, chosen by the client: its packets come under it until it
+    /// knows the own id.
+    first: Option<ConnectionId>,
+}
+
+impl Endpoint {
+    /// An endpoint without connections.
+    #[must_use]
+    pub fn new(config: EndpointConfig, mut random: Box<dyn Random>) -> Self {
+        Self {
+            token_key: TokenKey::generate(&mut *random),
+            reset_key: config.crypto.reset_key(config.local),
+            config: Arc::new(config),
+            random,
+            connections: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            addresses: BTreeSet::new(),
+            alarms: BTreeSet::new(),
+            ready: VecDeque::new(),
+            replies: VecDeque::new(),
+            next_handle: 0,
+            half_open: 0,
+            resets: (Time::ZERO, 0),
+            discards: BTreeMap::new(),
+        }
+    }
+
+    /// Dials `to`. Messages can be queued at once. `trust` says which keys it may have.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many connections, or TLS cannot begin.
+    pub fn connect(
+        &mut self,
+        now: Time,
+        to: SocketAddr,
+        trust: Trust,
+    ) -> Result<ConnectionHandle, ConnectError> {
+        if self.connections.len() >= self.config.max_connections {
+            return Err(ConnectError::TooMany);
+        }
+        self.config.crypto.set_time(now);
+        let connection = Connection::dial(&self.config, now, to, trust, &mut *self.random)
+            .map_err(|_| ConnectError::Tls)?;
+        Ok(self.add(connection, None))
+    }
+
+    /// A datagram came. What it asks for is in `poll_output`. It is opened in place: its bytes are
+    /// of no use afterwards.
+    pub fn handle_datagram(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        ecn: Option<Ecn>,
+        datagram: &mut [u8],
+    ) {
+        let arrival = Arrival { now, from, ecn, bytes: datagram.len() };
+        if let Err(discard) = self.route(&arrival, datagram) {
+            *self.discards.entry(discard).or_default() += 1;
+        }
+    }
+
+    /// To the connection it is for, or to what is done for strangers.
+    fn route(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
+        let (header, len) = Header::decode(datagram)?;
+        let to = header.destination();
+        let handle = self.routes.get(&to).copied();
+        if let Some(head) = Head::of(&header, len) {
+            // M-32, for those who may be servers of it.
+            let hello = head.level == Level::Hello;
+            if let Some(handle) = handle {
+                return self.deliver(arrival, handle, &head, datagram);
+            }
+            if hello {
+                return self.welcome(arrival, &head, datagram);
+            }
+            return match head.level {
+                Level::Data => self.on_lost_packet(arrival, to, datagram),
+                _ => Err(Discard::UnknownConnection),
+            };
+        }
+        if let Header::OtherVersion { to, from, .. } = header {
+            return self.offer_versions(arrival, to, from);
+        }
+        let handle = handle.ok_or(Discard::UnknownConnection)?;
+        let slot = self.connections.get_mut(&handle).ok_or(Discard::UnknownConnection)?;
+        match header {
+            Header::Retry { from, token, .. } => slot.connection.on_retry(from, token, datagram)?,
+            Header::Versions { from, list, .. } => {
+                slot.connection.on_versions(arrival.now, from, list)?;
+            }
+            _ => return Err(Discard::Malformed),
+        }
+        self.touch(handle);
+        Ok(())
+    }
+
+    fn deliver(
+        &mut self,
+        arrival: &Arrival,
+        handle: ConnectionHandle,
+        head: &Head,
+        datagram: &mut [u8],
+    ) -> Result<(), Discard> {
+        let slot = self.connections.get_mut(&handle).ok_or(Discard::UnknownConnection)?;
+        if head.level == Level::Hello && !slot.connection.is_client() && datagram.len() < BASE_MTU {
+            return Err(Discard::TooSmall); // M-32
+        }
+        slot.connection.receive(arrival, head, datagram, &mut *self.random)?;
+        self.after_packet(handle);
+        Ok(())
+    }
+
+    /// A Hello of nobody we know.
+    fn welcome(
+        &mut self,
+        arrival: &Arrival,
+        head: &Head,
+        datagram: &mut [u8],
+    ) -> Result<(), Discard> {
+        if !self.config.server {
+            return Err(Discard::UnknownConnection);
+        }
+        if datagram.len() < BASE_MTU {
+            return Err(Discard::TooSmall); // M-32
+        }
+        let Header::Long { to, from: source, token, .. } = Header::decode(datagram)?.0 else {
+            return Err(Discard::Malformed);
+        };
+        let first = if token.is_empty() {
+            if self.asks_for_retry() {
+                return self.ask_again(arrival, to, source);
+            }
+            None
+        } else {
+            Some(ConnectionId(self.token_key.open(token, arrival.from, to.0, arrival.now)?))
+        };
+        // M-35
+        if self.half_open >= self.config.max_half_open
+            || self.connections.len() >= self.config.max_connections
+        {
+            return Err(Discard::Busy);
+        }
+        // Nothing is kept for bytes that do not open.
+        let keys = LevelKeys::hello(to.0, Side::Server);
+        let number = expand_number(head.number, 0);
+        let payload = keys.open.open(number, datagram, head.len)?;
+        self.config.crypto.set_time(arrival.now);
+        let id = self.fresh_id();
+        let token = self.reset_key.token(id.0);
+        let newcomer = Newcomer { from: arrival.from, to, source, first, id, token };
+        let seed = u64::from_be_bytes(self.random.array());
+        let connection = Connection::admit(&self.config, arrival.now, &newcomer, keys, seed)
+            .map_err(|_| Discard::Busy)?;
+        let handle = self.add(connection, Some(to));
+        if let Some(slot) = self.connections.get_mut(&handle) {
+            slot.connection.receive_opened(arrival, head, number, payload, &mut *self.random);
+        }
+        self.after_packet(handle);
+        Ok(())
+    }
+
+    fn asks_for_retry(&self) -> bool {
+        match self.config.retry {
+            Retry::Never => false,
+            Retry::UnderLoad => self.half_open >= self.config.max_half_open.div_ceil(2),
+            Retry::Always => true,
+        }
+    }
+
+    /// M-31.
+    fn ask_again(
+        &mut self,
+        arrival: &Arrival,
+        to: ConnectionId,
+        source: ConnectionId,
+    ) -> Result<(), Discard> {
+        let id = self.fresh_id();
+        let token = self.token_key.seal(&mut *self.random, arrival.from, to.0, id.0, arrival.now);
+        let retry = Header::Retry { to: source, from: id, token: &token, tag: [0; TAG_LEN] };
+        let mut bytes = encode(&retry);
+        if let Some((head, tag)) = bytes.split_last_chunk_mut::<TAG_LEN>() {
+            *tag = retry_tag(to.0, head);
+        }
+        self.reply(arrival.from, bytes)
+    }
+
+    /// M-30.
+    fn offer_versions(
+        &mut self,
+        arrival: &Arrival,
+        to: ConnectionId,
+        source: ConnectionId,
+    ) -> Result<(), Discard> {
+        if !self.config.server {
+            return Err(Discard::OtherVersion);
+        }
+        if arrival.bytes < BASE_MTU {
+            return Err(Discard::TooSmall);
+        }
+        let list = VERSION.to_be_bytes();
+        let bytes = encode(&Header::Versions { to: source, from: to, list: &list });
+        self.reply(arrival.from, bytes)
+    }
+
+    /// A data packet for no id of ours: the peer forgot us, or we forgot it (M-60).
+    fn on_lost_packet(
+        &mut self,
+        arrival: &Arrival,
+        to: ConnectionId,
+        datagram: &[u8],
+    ) -> Result<(), Discard> {
+        let from = arrival.from;
+        let all = (from, ConnectionHandle(0))..=(from, ConnectionHandle(u64::MAX));
+        let there: Vec<ConnectionHandle> =
+            self.addresses.range(all).take(MAX_ASKED).map(|(_, handle)| *handle).collect();
+        for handle in there {
+            let slot = self.connections.get_mut(&handle);
+            if slot.is_some_and(|slot| slot.connection.on_reset(arrival.now, datagram)) {
+                self.after_packet(handle);
+                return Ok(());
+            }
+        }
+        if datagram.len() >= RESET_LEN && self.may_reset(arrival.now) {
+            let len = RESET_LEN - 1;
+            let mut bytes = vec![0; len];
+            self.random.fill(&mut bytes);
+            if let [first, ..] = &mut bytes[..] {
+                *first = 0b0100_0000 | (*first & 1);
+            }
+            if let Some(end) = bytes.last_chunk_mut::<TAG_LEN>() {
+                *end = self.reset_key.token(to.0);
+            }
+            self.reply(from, bytes)?;
+        }
+        Err(Discard::UnknownConnection)
+    }
+
+    fn may_reset(&mut self, now: Time) -> bool {
+        let (since, count) = &mut self.resets;
+        if now.since(*since) >= Duration::from_secs(1) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= RESETS_PER_SECOND
+    }
+
+    fn reply(&mut self, to: SocketAddr, bytes: Vec<u8>) -> Result<(), Discard> {
+        if self.replies.len() >= MAX_REPLIES {
+            return Err(Discard::Busy);
+        }
+        self.replies.push_back((to, bytes));
+        Ok(())
+    }
+
+    /// Does all that is due. To be called when the deadline told has come; no harm at any time.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(&(at, handle)) = self.alarms.first()
+            && at <= now
+        {
+            self.alarms.pop_first();
+            if let Some(slot) = self.connections.get_mut(&handle) {
+                slot.alarm = None;
+                slot.connection.handle_timeout(now);
+                self.after_packet(handle);
+            }
+        }
+    }
+
+    /// The next thing to do; to be asked until it says `Timeout`. Datagrams are written into `out`,
+    /// whose old contents go; it can be the same one each time.
+    pub fn poll_output(&mut self, now: Time, out: &mut Vec<u8>) -> Output {
+        if let Some((to, bytes)) = self.replies.pop_front() {
+            out.clear();
+            out.extend_from_slice(&bytes);
+            return Output::Transmit(Transmit { to, ecn: None, segment_size: bytes.len() });
+        }
+        while let Some(handle) = self.ready.pop_front() {
+            let Some(slot) = self.connections.get_mut(&handle) else { continue };
+            if slot.silent_at != Some(now)
+                && let Some(transmit) = slot.connection.transmit(now, out)
+            {
+                // The others first: a busy one takes turns.
+                self.ready.push_back(handle);
+                return Output::Transmit(transmit);
+            }
+            slot.silent_at = Some(now);
+            if let Some(event) = slot.connection.poll_event() {
+                self.ready.push_front(handle);
+                return Output::Event(handle, event);
+            }
+            slot.ready = false;
+            self.rearm(handle);
+        }
+        let next = self.alarms.first().and_then(|(_, handle)| self.connections.get(handle));
+        Output::Timeout(next.and_then(|slot| slot.alarm))
+    }
+
+    /// A connection, for the application's calls. None when it is over and forgotten.
+    pub fn connection(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
+        self.touch(handle);
+        self.connections.get_mut(&handle).map(|slot| &mut slot.connection)
+    }
+
+    /// What is known of it as a whole.
+    #[must_use]
+    pub fn stats(&self) -> EndpointStats {
+        EndpointStats {
+            connections: self.connections.len(),
+            half_open: self.half_open,
+            discards: self.discards.clone(),
+        }
+    }
+
+    fn add(&mut self, connection: Connection, first: Option<ConnectionId>) -> ConnectionHandle {
+        let handle = ConnectionHandle(self.next_handle);
+        self.next_handle += 1;
+        for id in connection.own_ids().chain(first) {
+            self.routes.insert(id, handle);
+        }
+        let (half_open, address) = (connection.is_half_open(), connection.remote());
+        self.half_open += usize::from(half_open);
+        self.addresses.insert((address, handle));
+        let (alarm, ready, silent_at) = (None, false, None);
+        let slot = Slot { connection, alarm, ready, silent_at, half_open, address, first };
+        self.connections.insert(handle, Box::new(slot));
+        self.touch(handle);
+        handle
+    }
+
+    fn touch(&mut self, handle: ConnectionHandle) {
+        let Some(slot) = self.connections.get_mut(&handle) else { return };
+        slot.silent_at = None;
+        if !std::mem::replace(&mut slot.ready, true) {
+            self.ready.push_back(handle);
+        }
+    }
+
+    /// A packet or an alarm may have changed what the endpoint knows of a connection.
+    fn after_packet(&mut self, handle: ConnectionHandle) {
+        self.touch(handle);
+        let Some(slot) = self.connections.get_mut(&handle) else { return };
+        let connection = &mut slot.connection;
+        // M-35: one that ended before it was established keeps its place until it is forgotten,
+        // lest
+        // broken Hellos of forged addresses take all the places there are.
+        if slot.half_open && connection.is_established() {
+            slot.half_open = false;
+            self.half_open -= 1;
+        }
+        if connection.is_established()
+            && let Some(first) = slot.first.take()
+        {
+            self.routes.remove(&first);
+        }
+        let remote = connection.remote();
+        if slot.address != remote {
+            self.addresses.remove(&(slot.address, handle));
+            self.addresses.insert((remote, handle));
+            slot.address = remote;
+        }
+        while let Some(id) = connection.poll_gone_id() {
+            self.routes.remove(&id);
+        }
+        while connection.wants_id() {
+            let id = ConnectionId(self.random.array());
+            connection.give_id(id, self.reset_key.token(id.0));
+            self.routes.insert(id, handle);
+        }
+    }
+
+    fn fresh_id(&mut self) -> ConnectionId {
+        ConnectionId(self.random.array())
+    }
+
+    /// Nothing more to do for a connection now: sets its alarm, or forgets it.
+    fn rearm(&mut self, handle: ConnectionHandle) {
+        let Some(slot) = self.connections.get_mut(&handle) else { return };
+        if slot.connection.is_forgotten() {
+            return self.remove(handle);
+        }
+        let next = slot.connection.deadline();
+        let old = std::mem::replace(&mut slot.alarm, next);
+        let (old, next) = (old.map(|(at, _)| at), next.map(|(at, _)| at));
+        if old == next {
+            return;
+        }
+        if let Some(old) = old {
+            self.alarms.remove(&(old, handle));
+        }
+        if let Some(next) = next {
+            self.alarms.insert((next, handle));
+        }
+    }
+
+    fn remove(&mut self, handle: ConnectionHandle) {
+        let Some(slot) = self.connections.remove(&handle) else { return };
+        for id in slot.connection.own_ids().chain(slot.first) {
+            self.routes.remove(&id);
+        }
+        self.half_open -= usize::from(slot.half_open);
+        self.addresses.remove(&(slot.address, handle));
+        if let Some((at, _)) = slot.alarm {
+            self.alarms.remove(&(at, handle));
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("connections", &self.connections.len())
+            .field("half_open", &self.half_open)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Allocates: only for answers to strangers, which are few.
+fn encode(header: &Header<'_>) -> Vec<u8> {
+    let mut bytes = vec![0; header.encoded_len()];
+    header.encode(&mut Writer::new(&mut bytes));
+    bytes
+}

@@ -1,0 +1,133 @@
+//! What an endpoint tells its driver.
+//!
+//! In: nothing. Out: values. Never: logic.
+
+use std::{net::SocketAddr, time::Duration};
+
+pub use crate::{
+    connection::timeout::Reason,
+    message::receipt::{Outcome, Receipt, SendError},
+    recovery::ecn::EcnMark as Ecn,
+};
+use crate::{error::Close, time::Time};
+
+/// Names a connection of an endpoint. Never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionHandle(pub(crate) u64);
+
+/// The next thing to do.
+#[derive(Debug)]
+pub enum Output {
+    /// The buffer holds datagrams: send them.
+    Transmit(Transmit),
+    /// An application should hear this.
+    Event(ConnectionHandle, Event),
+    /// Nothing more to do before then, or before something comes.
+    Timeout(Option<(Time, Reason)>),
+}
+
+/// A train of datagrams in the buffer that `poll_output` was given: each as long as a segment, but
+/// the last, which may be shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub to: SocketAddr,
+    /// How to mark the IP headers.
+    pub ecn: Option<Ecn>,
+    /// In bytes of UDP payload.
+    pub segment_size: usize,
+}
+
+/// Something happened to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer came in, and has proved who it is; or (`Connected` follows then) one that did so
+    /// formerly sent 0-RTT.
+    Incoming,
+    /// The handshake is complete: the peer has opened and sealed data. `early_accepted`: what was
+    /// sent as 0-RTT arrived as that.
+    Connected {
+        /// Was 0-RTT offered and accepted?
+        early_accepted: bool,
+    },
+    /// There are messages to receive, until `recv` has no more.
+    Readable,
+    /// A message of the size that was refused as `Full` would be taken now.
+    Writable,
+    /// What became of a message.
+    Receipt(Receipt, Outcome),
+    /// It is over. Receive what came before it now: it is forgotten soon.
+    Closed(ClosedReason),
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClosedReason {
+    /// This side closed it.
+    Local,
+    /// The peer closed it.
+    Peer(Close),
+    /// The peer broke the protocol, or this side failed; the peer was told so.
+    Error(Close),
+    /// Nothing came for the idle timeout.
+    Idle,
+    /// The peer has forgotten it (M-60): it was restarted.
+    Reset,
+    /// The handshake took longer than 10 s (M-44).
+    HandshakeTimeout,
+    /// The server does not speak this version (M-30).
+    VersionMismatch,
+}
+
+/// Why there is no connection to dial with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// As many connections as the configuration allows.
+    #[error("the endpoint has as many connections as it may")]
+    TooMany,
+    /// TLS could not begin.
+    #[error("TLS could not begin")]
+    Tls,
+}
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// The smoothed round-trip time; of the default before the first sample.
+    pub rtt: Duration,
+    /// The largest datagram that is known to pass, in bytes of UDP payload.
+    pub mtu: usize,
+    /// The congestion window, in bytes.
+    pub window: u64,
+    /// Bytes sent and not heard of.
+    pub in_flight: u64,
+    /// Packets sent.
+    pub sent_packets: u64,
+    /// Bytes of UDP payload sent.
+    pub sent_bytes: u64,
+    /// Packets received and opened.
+    pub received_packets: u64,
+    /// Bytes of UDP payload of these.
+    pub received_bytes: u64,
+    /// Packets that were found lost, probes of the path's MTU among them.
+    pub lost_packets: u64,
+    /// Bytes in the queue of messages to send, 64 for each message with them.
+    pub queued_bytes: usize,
+    /// Key updates of the own direction that were asked for and begun.
+    pub key_updates: u64,
+}
+
+/// What is known of an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Connections, those that are being closed among them.
+    pub connections: usize,
+    /// Of these, those that came in and have not finished their handshake.
+    pub half_open: usize,
+    /// Packets discarded, by reason.
+    pub discards: std::collections::BTreeMap<crate::error::Discard, u64>,
+}

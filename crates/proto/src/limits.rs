@@ -1,0 +1,37 @@
+//! Every bound of the protocol, with its reason.
+//!
+//! In: nothing. Out: constants. Never: logic.
+
+/// UDP payload that every path must carry: IPv6's least MTU less the headers (RFC 8200 section 5,
+/// RFC 9000 section 14).
+pub const BASE_MTU: usize = 1_200;
+
+/// The largest UDP payload there is, over IPv6.
+pub const MAX_DATAGRAM: usize = 65_527;
+
+/// Length of an AEAD tag of every cipher used here.
+pub const TAG_LEN: usize = 16;
+
+/// Ranges in an ACK frame: more gaps than this are past mending by ACKs, and an attacker's ACK
+/// costs no more than this to read.
+pub const MAX_ACK_RANGES: usize = 64;
+
+/// Packet numbers below the highest that the replay window tells apart.
+pub const REPLAY_WINDOW: u64 = 4_096;
+
+/// Messages of one class on one channel that may be on their way (D-3): what a receiver must be
+/// able to tell apart.
+pub const MAX_MESSAGES_IN_FLIGHT: u64 = 4_096;
+
+/// What a message costs of credit besides its length: its bookkeeping.
+pub const MESSAGE_OVERHEAD: u64 = 64;
+
+/// The pool for unfinished messages without credit, in bytes.
+pub const UNCREDITED_POOL: usize = 4 << 20;
+
+/// Longest reason in a CLOSE frame, in bytes.
+pub const MAX_REASON_LEN: usize = 256;
+
+/// Packets from the oldest not heard of to the newest sent: a window of 1,200-byte packets at
+/// 10 Gbit/s and 100 ms. A peer that never acknowledges cannot make us remember more.
+pub const MAX_PACKETS_IN_FLIGHT: usize = 1 << 17;

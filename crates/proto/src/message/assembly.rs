@@ -1,0 +1,246 @@
+//! One message as its parts come.
+//!
+//! In: parts. Out: the message, when it is whole. Never: memory for bytes that did not come.
+
+use std::{collections::BTreeMap, mem, ops::Range};
+
+use crate::{error::Close, time::Time};
+
+/// Room that the first part of a message takes at once, at most: most messages then take memory
+/// once and are copied once, and a claimed length of megabytes still costs little.
+const AT_ONCE: usize = 64 << 10;
+
+/// A message of which something is missing.
+///
+/// Memory: at most [`AT_ONCE`] or twice the bytes that came, whichever is more, and never more than
+/// the total (which its sender paid for, by credit or in the pool); about 80 bytes for each island.
+/// What comes in order is copied once; what comes before
+/// something that is missing, twice.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    total: usize,
+    /// What came from the beginning on without a gap.
+    head: Vec<u8>,
+    /// What came beyond a gap, by its position; islands do not overlap.
+    islands: BTreeMap<usize, Vec<u8>>,
+    /// When its first part came, as a count of such messages.
+    pub(super) arrival: u64,
+    /// Deadline only: what is not whole by then is dropped.
+    pub(super) due: Time,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Added {
+    /// Kept; something is missing.
+    Kept,
+    /// That was the last missing part: the message.
+    Whole(Vec<u8>),
+    /// Not (all) kept: it has too many islands.
+    Refused,
+}
+
+impl Assembly {
+    pub(super) fn new(total: usize, arrival: u64, due: Time) -> Self {
+        Self { total, head: Vec::new(), islands: BTreeMap::new(), arrival, due }
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Adds the bytes at `offset`, which end within the total.
+    ///
+    /// # Errors
+    ///
+    /// M-50: another total, or other bytes than came before for the same place.
+    pub(super) fn add(&mut self, total: usize, offset: usize, data: &[u8]) -> Result<Added, Close> {
+        if total != self.total {
+            return Err(Close::violation("fragments of one message differ in its length"));
+        }
+        let end = offset + data.len();
+        let mut at = offset;
+        while at < end {
+            let bytes = &data[at - offset..];
+            let known = self.known(at, bytes.len());
+            if known.is_empty() {
+                let gap = self.gap(at, end);
+                if !self.place(at, &bytes[..gap.len()]) {
+                    return Ok(Added::Refused);
+                }
+                at = gap.end;
+            } else {
+                if known != &bytes[..known.len()] {
+                    return Err(Close::violation("overlapping fragments do not agree"));
+                }
+                at += known.len();
+            }
+        }
+        self.join();
+        if self.head.len() < self.total {
+            return Ok(Added::Kept);
+        }
+        Ok(Added::Whole(mem::take(&mut self.head)))
+    }
+
+    /// The bytes that came for the place `at`, at most `len`.
+    fn known(&self, at: usize, len: usize) -> &[u8] {
+        let (start, bytes) = match self.islands.range(..=at).next_back() {
+            Some((start, island)) if at >= self.head.len() => (*start, island),
+            _ => (0, &self.head),
+        };
+        let bytes = bytes.get(at - start..).unwrap_or_default();
+        &bytes[..bytes.len().min(len)]
+    }
+
+    /// The places from `at` on for which nothing came.
+    fn gap(&self, at: usize, end: usize) -> Range<usize> {
+        let next = self.islands.range(at..).next();
+        at..next.map_or(end, |(start, _)| end.min(*start))
+    }
+
+    /// Puts bytes into a gap: behind what ends there, or on an island of their own.
+    fn place(&mut self, at: usize, bytes: &[u8]) -> bool {
+        if at == self.head.len() {
+            if self.head.capacity() == 0 {
+                self.head.reserve_exact(self.total.min(AT_ONCE));
+            }
+            extend(&mut self.head, bytes, self.total);
+            return true;
+        }
+        if let Some((start, island)) = self.islands.range_mut(..at).next_back()
+            && start + island.len() == at
+        {
+            extend(island, bytes, self.total - start);
+            return true;
+        }
+        let room = self.islands.len() < most_islands(self.total);
+        if room {
+            self.islands.insert(at, bytes.to_vec());
+        }
+        room
+    }
+
+    /// Appends the islands that the head reached.
+    fn join(&mut self) {
+        while let Some(first) = self.islands.first_entry()
+            && *first.key() == self.head.len()
+        {
+            extend(&mut self.head, &first.remove(), self.total);
+        }
+    }
+}
+
+/// Honest parts have 64 bytes at least (`sending::MIN_PART`), so that no honest message needs more
+/// islands, and what one costs stays in proportion to the length its sender paid for.
+const fn most_islands(total: usize) -> usize {
+    1 + total / 64
+}
+
+/// Appends, and grows by doubling but not beyond `most`.
+fn extend(bytes: &mut Vec<u8>, more: &[u8], most: usize) {
+    let needed = bytes.len() + more.len();
+    if needed > bytes.capacity() {
+        let room = needed.max(2 * bytes.capacity()).min(most.max(needed));
+        bytes.reserve_exact(room - bytes.len());
+    }
+    bytes.extend_from_slice(more);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn assembly(total: usize) -> Assembly {
+        Assembly::new(total, 0, Time::ZERO)
+    }
+
+    fn message(len: usize) -> Vec<u8> {
+        (0..len).map(|at| (at * 7 + at / 256) as u8).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_whole_when_every_byte_came_and_not_before(
+            total in 1usize..2000,
+            cuts in prop::collection::vec((0usize..2000, 64usize..300), 0..60),
+        ) {
+            let (message, mut assembly) = (message(total), assembly(total));
+            let mut came = vec![false; total];
+            let finish = (0..total).step_by(64).map(|at| (at, 64));
+            for (at, len) in cuts.into_iter().chain(finish) {
+                let at = at % total;
+                let end = (at + len).min(total);
+                let added = assembly.add(total, at, &message[at..end]).unwrap();
+                match added {
+                    Added::Refused => continue,
+                    Added::Kept => came[at..end].fill(true),
+                    Added::Whole(bytes) => {
+                        came[at..end].fill(true);
+                        prop_assert!(came.iter().all(|came| *came));
+                        prop_assert_eq!(bytes, message);
+                        return Ok(());
+                    }
+                }
+                prop_assert!(!came.iter().all(|came| *came), "whole and not told");
+                prop_assert!(assembly.islands.len() <= most_islands(total));
+            }
+            prop_assert!(false, "never whole");
+        }
+    }
+
+    // M-50
+    #[test]
+    fn m50_overlapping_fragments_must_agree() {
+        for other in [0, 30, 60] {
+            let mut assembly = assembly(100);
+            assembly.add(100, 0, &[1; 20]).unwrap();
+            assembly.add(100, 40, &[1; 20]).unwrap();
+            let mut bytes = [1; 100];
+            assert_eq!(assembly.add(100, 10, &bytes[..40]), Ok(Added::Kept));
+            bytes[other] = 2;
+            let agrees = assembly.add(100, other, &bytes[other..other + 1]);
+            let fresh = other == 60;
+            assert_eq!(agrees.is_ok(), fresh, "byte {other}");
+        }
+    }
+
+    // M-50
+    #[test]
+    fn m50_all_fragments_carry_the_same_total() {
+        let mut assembly = assembly(100);
+        assembly.add(100, 0, &[1; 20]).unwrap();
+        assert!(assembly.add(99, 20, &[1; 20]).is_err());
+    }
+
+    #[test]
+    fn a_claimed_length_costs_nothing() {
+        let mut assembly = assembly(16 << 20);
+        assembly.add(16 << 20, (16 << 20) - 10, &[1; 10]).unwrap();
+        let held: usize = assembly.islands.values().map(Vec::capacity).sum();
+        assert!(assembly.head.capacity() + held <= 20);
+    }
+
+    // D-10
+    #[test]
+    fn crumbs_are_refused_and_the_beginning_never_is() {
+        let mut assembly = assembly(640);
+        let crumbs = (1..300).map(|at| assembly.add(640, 2 * at, &[0]).unwrap());
+        assert_eq!(crumbs.filter(|added| *added == Added::Kept).count(), 11);
+        assert_eq!(assembly.add(640, 0, &[0; 500]), Ok(Added::Kept));
+        assert!(matches!(assembly.add(640, 500, &[0; 140]), Ok(Added::Whole(_))));
+    }
+
+    #[test]
+    fn a_whole_message_takes_no_more_than_its_length() {
+        let mut assembly = assembly(1000);
+        for at in (0..900).step_by(100) {
+            assembly.add(1000, at, &[0; 100]).unwrap();
+        }
+        let Ok(Added::Whole(bytes)) = assembly.add(1000, 900, &[0; 100]) else {
+            panic!("not whole")
+        };
+        assert_eq!(bytes.capacity(), 1000);
+    }
+}

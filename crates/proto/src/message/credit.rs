@@ -1,0 +1,280 @@
+//! Credit (D-4, D-5), on both sides: what the peer lets us send, what we let it.
+//!
+//! In: bytes sent, bytes taken. Out: may it go, what to announce. Never: messages.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+};
+
+use super::{LaneId, Scope, delivery::ChannelId, lane::Park};
+
+/// What the peer lets us send.
+#[derive(Default)]
+pub(super) struct SendCredit {
+    connection: Allowance,
+    channels: BTreeMap<ChannelId, Allowance>,
+    /// What the peer gave from the start; `None` until that is known.
+    start: Option<Start>,
+    /// Lanes parked because the connection has no credit.
+    pub(super) starved: Vec<LaneId>,
+    /// Scopes of which the peer is to hear that they have too little.
+    blocked: VecDeque<Scope>,
+}
+
+#[derive(Clone, Copy)]
+struct Start {
+    connection: u64,
+    channel: u64,
+}
+
+/// Bytes sent and bytes allowed, since the start.
+#[derive(Clone, Copy, Default)]
+struct Allowance {
+    used: u64,
+    limit: u64,
+    /// A message waits for more than `limit`, and the peer was told or is going to be.
+    short: bool,
+}
+
+impl SendCredit {
+    pub(super) fn start(&mut self, connection: u64, channel: u64) {
+        self.start = Some(Start { connection, channel });
+        self.connection.raise(connection);
+        for own in self.channels.values_mut() {
+            own.raise(channel);
+        }
+    }
+
+    /// The most a message may cost: one that costs more than a whole window could never begin.
+    pub(super) fn largest(&self) -> u64 {
+        self.start.map_or(u64::MAX, |start| start.connection.min(start.channel))
+    }
+
+    /// May a message of this cost begin? If not: whose credit it waits for; the peer will hear of
+    /// it.
+    pub(super) fn check(&mut self, channel: ChannelId, cost: u64) -> Result<(), Park> {
+        let Some(start) = self.start else { return Err(Park::Connection) };
+        let fresh = Allowance { limit: start.channel, ..Allowance::default() };
+        let own = self.channels.entry(channel).or_insert(fresh);
+        if !own.allows(cost) {
+            if !mem::replace(&mut own.short, true) {
+                self.blocked.push_back(Scope::Channel(channel));
+            }
+            return Err(Park::Channel);
+        }
+        if !self.connection.allows(cost) {
+            if !mem::replace(&mut self.connection.short, true) {
+                self.blocked.push_back(Scope::Connection);
+            }
+            return Err(Park::Connection);
+        }
+        Ok(())
+    }
+
+    /// A message begins that `check` let go.
+    pub(super) fn spend(&mut self, channel: ChannelId, cost: u64) {
+        self.connection.used += cost;
+        if let Some(own) = self.channels.get_mut(&channel) {
+            own.used += cost;
+        }
+    }
+
+    /// True when there is more than before. D-5: totals never go down.
+    ///
+    /// A channel that sent nothing is not raised: no credit of it can have come back, and entries
+    /// for 65,536 channels are not the peer's to make.
+    pub(super) fn raise(&mut self, scope: Scope, total: u64) -> bool {
+        self.of(scope).is_some_and(|allowance| allowance.raise(total))
+    }
+
+    pub(super) fn owes_blocked(&self) -> bool {
+        self.blocked.iter().any(|scope| match scope {
+            Scope::Connection => self.connection.short,
+            Scope::Channel(channel) => self.channels.get(channel).is_some_and(|own| own.short),
+        })
+    }
+
+    pub(super) fn poll_blocked(&mut self) -> Option<Scope> {
+        while let Some(scope) = self.blocked.pop_front() {
+            if self.of(scope).is_some_and(|allowance| allowance.short) {
+                return Some(scope);
+            }
+        }
+        None
+    }
+
+    pub(super) fn on_blocked_lost(&mut self, scope: Scope) {
+        let short = self.of(scope).is_some_and(|allowance| allowance.short);
+        if short && !self.blocked.contains(&scope) {
+            self.blocked.push_back(scope);
+        }
+    }
+
+    pub(super) fn release_idle(&mut self) {
+        self.starved = Vec::new();
+        self.blocked = VecDeque::new();
+    }
+
+    fn of(&mut self, scope: Scope) -> Option<&mut Allowance> {
+        match scope {
+            Scope::Connection => Some(&mut self.connection),
+            Scope::Channel(channel) => self.channels.get_mut(&channel),
+        }
+    }
+}
+
+impl Allowance {
+    fn allows(&self, cost: u64) -> bool {
+        cost <= self.limit.saturating_sub(self.used)
+    }
+
+    fn raise(&mut self, total: u64) -> bool {
+        let more = total > self.limit;
+        if more {
+            self.limit = total;
+            self.short = false;
+        }
+        more
+    }
+}
+
+/// What we let the peer send: one window, of the connection or of a channel. Its size is the
+/// owner's to know, since all channels have the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Window {
+    /// Bytes whose credit came back, since the start.
+    returned: u64,
+    /// Bytes that began to come and whose credit is not back. At most the size.
+    outstanding: u32,
+    /// Bytes of `returned` the peer does not know of. At most the size.
+    unannounced: u32,
+    /// It is in the list of windows to announce.
+    listed: bool,
+    /// The peer said that it waits: what comes back is announced at once.
+    wanted: bool,
+}
+
+impl Window {
+    /// Room for `cost` more bytes, as far as the peer can know?
+    pub(super) fn allows(&self, cost: u64, size: u32) -> bool {
+        // outstanding + unannounced <= size, see `charge` and `give_back`.
+        cost <= u64::from(size) - u64::from(self.outstanding) - u64::from(self.unannounced)
+    }
+
+    /// A message begins to come that `allows` let in.
+    pub(super) fn charge(&mut self, cost: u64) {
+        // It fits: `allows` compared it with a 32-bit size.
+        self.outstanding += cost as u32;
+    }
+
+    /// The application took a message. True when the window is now to be announced (D-5).
+    #[must_use]
+    pub(super) fn give_back(&mut self, cost: u64, size: u32) -> bool {
+        let cost = (cost as u32).min(self.outstanding);
+        self.outstanding -= cost;
+        self.unannounced += cost;
+        self.returned += u64::from(cost);
+        let due = self.wanted || self.unannounced >= size / 2;
+        due && self.unannounced > 0 && !mem::replace(&mut self.listed, true)
+    }
+
+    /// BLOCKED came. True when the window is now to be announced.
+    #[must_use]
+    pub(super) fn on_blocked(&mut self) -> bool {
+        self.wanted = true;
+        self.unannounced > 0 && !mem::replace(&mut self.listed, true)
+    }
+
+    /// An announcement was lost. True when there is to be another.
+    #[must_use]
+    pub(super) fn on_lost(&mut self) -> bool {
+        !mem::replace(&mut self.listed, true)
+    }
+
+    /// The total to announce: what the peer may have sent since the start.
+    pub(super) fn announce(&mut self, size: u32) -> u64 {
+        if self.unannounced > 0 {
+            // The peer hears of more; if that is too little, it says so again. What it has heard
+            // before, sent again for a lost packet, is no answer.
+            (self.wanted, self.unannounced) = (false, 0);
+        }
+        self.listed = false;
+        u64::from(size) + self.returned
+    }
+
+    #[cfg(test)]
+    pub(super) fn outstanding(&self) -> u64 {
+        self.outstanding.into()
+    }
+
+    pub(super) fn is_untouched(&self) -> bool {
+        self.returned == 0 && self.outstanding == 0 && !self.wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANNEL: ChannelId = ChannelId(5);
+
+    // D-4, D-5
+    #[test]
+    fn d4_a_message_waits_for_whoever_has_too_little_and_the_peer_hears_it_once() {
+        let mut credit = SendCredit::default();
+        credit.start(1000, 600);
+        assert_eq!(credit.check(CHANNEL, 600), Ok(()));
+        credit.spend(CHANNEL, 600);
+        assert_eq!(credit.check(CHANNEL, 1), Err(Park::Channel));
+        assert_eq!(credit.check(CHANNEL, 1), Err(Park::Channel));
+        assert_eq!(credit.check(ChannelId(6), 401), Err(Park::Connection));
+        assert_eq!(credit.poll_blocked(), Some(Scope::Channel(CHANNEL)));
+        assert_eq!(credit.poll_blocked(), Some(Scope::Connection));
+        assert_eq!(credit.poll_blocked(), None);
+        credit.on_blocked_lost(Scope::Connection);
+        assert_eq!(credit.poll_blocked(), Some(Scope::Connection));
+    }
+
+    // D-5
+    #[test]
+    fn d5_a_smaller_total_than_before_is_ignored() {
+        let mut credit = SendCredit::default();
+        credit.start(1000, 1000);
+        assert!(credit.raise(Scope::Connection, 1500));
+        assert!(!credit.raise(Scope::Connection, 1400));
+        assert!(!credit.raise(Scope::Channel(CHANNEL), 9000), "that channel sent nothing");
+    }
+
+    #[test]
+    fn d5_credit_is_announced_by_half_windows() {
+        let mut window = Window::default();
+        assert!(window.allows(1000, 1000) && !window.allows(1001, 1000));
+        window.charge(1000);
+        assert!(!window.give_back(499, 1000));
+        assert!(!window.allows(1, 1000), "the peer does not know yet");
+        assert!(window.give_back(1, 1000));
+        assert_eq!(window.announce(1000), 1500);
+        assert!(window.allows(500, 1000) && !window.allows(501, 1000));
+    }
+
+    #[test]
+    fn saying_again_what_was_said_is_no_answer_to_blocked() {
+        let mut window = Window::default();
+        window.charge(1000);
+        assert!(!window.on_blocked() && window.on_lost());
+        assert_eq!(window.announce(1000), 1000);
+        assert!(window.give_back(1, 1000));
+    }
+
+    #[test]
+    fn a_peer_that_waits_hears_of_every_byte() {
+        let mut window = Window::default();
+        window.charge(1000);
+        assert!(!window.on_blocked());
+        assert!(window.give_back(1, 1000));
+        assert_eq!(window.announce(1000), 1001);
+        assert!(!window.give_back(1, 1000), "it was told, and has to say so again");
+        assert!(window.on_blocked());
+    }
+}

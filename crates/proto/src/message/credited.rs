@@ -1,0 +1,212 @@
+//! What a receiver does for Ordered and Reliable: exactly once, within credit (D-3, D-4).
+//!
+//! In: parts. Out: messages ready, credit back. Never: a part refused for want of memory; credit
+//! has made room.
+
+use super::{
+    LaneId, Message, MessagePart,
+    assembly::{Added, Assembly},
+    delivery::{ChannelId, Class},
+    inbox::{Inbox, Kept, OVERHEAD, Slot},
+};
+use crate::{error::Close, limits::MAX_MESSAGES_IN_FLIGHT, time::Time};
+
+impl Inbox {
+    pub(super) fn insert_credited(&mut self, part: MessagePart<'_>) -> Result<Kept, Close> {
+        let key = (LaneId { channel: part.channel, class: part.class }, part.id);
+        let next =
+            self.channels.get(&part.channel).map_or(0, |channel| channel.next_of(part.class));
+        let Some(ahead) = part.id.checked_sub(next) else { return Ok(Kept::Yes) };
+        // M-52
+        if ahead >= MAX_MESSAGES_IN_FLIGHT {
+            return Err(Close::violation("a message id is too far ahead"));
+        }
+        let payload = match self.pending.get_mut(&key) {
+            Some(Slot::Partial(assembly)) => {
+                match assembly.add(part.total, part.offset, part.data)? {
+                    Added::Kept => return Ok(Kept::Yes),
+                    Added::Refused => return Ok(Kept::Refused),
+                    Added::Whole(payload) => payload,
+                }
+            }
+            Some(Slot::Whole(_) | Slot::Passed { .. }) => return Ok(Kept::Yes),
+            None => {
+                self.charge(part.channel, part.total + OVERHEAD)?;
+                if !part.is_whole() {
+                    let mut assembly = Assembly::new(part.total, 0, Time::ZERO);
+                    // The first part can be neither the last nor one too many.
+                    assembly.add(part.total, part.offset, part.data)?;
+                    self.pending.insert(key, Slot::Partial(Box::new(assembly)));
+                    return Ok(Kept::Yes);
+                }
+                part.data.to_vec()
+            }
+        };
+        match part.class {
+            Class::Ordered => self.complete_ordered(key.0, part.id, payload),
+            _ => self.complete_reliable(key.0, part.id, payload),
+        }
+        Ok(Kept::Yes)
+    }
+
+    /// The application took a message.
+    pub(super) fn on_taken(&mut self, lane: LaneId, id: u64, len: usize) {
+        // A Reliable message above a gap is remembered (`Passed`): that is what its 64 bytes pay
+        // for, until the gap closes.
+        if lane.class == Class::Reliable
+            && let Some(Slot::Passed { taken }) = self.pending.get_mut(&(lane, id))
+        {
+            *taken = true;
+            self.give_back(lane.channel, len);
+            return;
+        }
+        self.give_back(lane.channel, len + OVERHEAD);
+    }
+
+    /// D-4: the receiver counts a message when it first sees a part.
+    fn charge(&mut self, channel: ChannelId, cost: usize) -> Result<(), Close> {
+        let cost = cost as u64;
+        let of = &mut self.channels.entry(channel).or_default().window;
+        if !of.allows(cost, self.config.channel_credit) {
+            return Err(Close::new(Close::FLOW_CONTROL, "a channel's credit is overdrawn"));
+        }
+        if !self.window.allows(cost, self.config.credit) {
+            return Err(Close::new(Close::FLOW_CONTROL, "the connection's credit is overdrawn"));
+        }
+        of.charge(cost);
+        self.window.charge(cost);
+        Ok(())
+    }
+
+    fn complete_ordered(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
+        let Some(channel) = self.channels.get_mut(&lane.channel) else { return };
+        let next = &mut channel.next[0];
+        if id != *next {
+            self.pending.insert((lane, id), Slot::Whole(payload));
+            return;
+        }
+        self.pending.remove(&(lane, id));
+        let mut payload = payload;
+        loop {
+            let message = Message { channel: lane.channel, class: lane.class, payload };
+            self.ready.push(&mut channel.ready, message, *next, Time::ZERO);
+            *next += 1;
+            // Those that waited for this one.
+            payload = match self.pending.get_mut(&(lane, *next)) {
+                Some(Slot::Whole(waiting)) => std::mem::take(waiting),
+                _ => return,
+            };
+            self.pending.remove(&(lane, *next));
+        }
+    }
+
+    fn complete_reliable(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
+        let Some(channel) = self.channels.get_mut(&lane.channel) else { return };
+        let message = Message { channel: lane.channel, class: lane.class, payload };
+        self.ready.push(&mut channel.ready, message, id, Time::ZERO);
+        if id != channel.next[1] {
+            self.pending.insert((lane, id), Slot::Passed { taken: false });
+            return;
+        }
+        self.pending.remove(&(lane, id));
+        let mut next = id + 1;
+        let mut paid = 0;
+        while let Some(Slot::Passed { taken }) = self.pending.get(&(lane, next)) {
+            paid += if *taken { OVERHEAD } else { 0 };
+            self.pending.remove(&(lane, next));
+            next += 1;
+        }
+        channel.next[1] = next;
+        if paid > 0 {
+            self.give_back(lane.channel, paid);
+        }
+    }
+}
+
+impl super::inbox::Channel {
+    /// The lowest id of a credited class that was not wholly received.
+    fn next_of(&self, class: Class) -> u64 {
+        self.next[usize::from(class == Class::Reliable)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::inbox::tests::{CONFIG, NOW, half, kept, on, part, pop};
+
+    #[test]
+    fn ordered_comes_in_the_order_of_ids_and_once() {
+        let mut inbox = Inbox::new(CONFIG);
+        for id in [2, 1, 1, 0, 2, 0, 3] {
+            assert!(kept(&mut inbox, part(Class::Ordered, id, &[id as u8])));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
+        assert_eq!(order, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn reliable_comes_as_soon_as_it_is_whole_and_once() {
+        let mut inbox = Inbox::new(CONFIG);
+        for id in [2, 1, 1, 0, 2, 0, 3] {
+            assert!(kept(&mut inbox, part(Class::Reliable, id, &[id as u8])));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
+        assert_eq!(order, [2, 1, 0, 3]);
+        assert!(inbox.pending.is_empty());
+    }
+
+    // M-52
+    #[test]
+    fn m52_an_id_4096_above_the_lowest_missing_closes() {
+        for class in [Class::Ordered, Class::Reliable] {
+            let mut inbox = Inbox::new(CONFIG);
+            assert!(kept(&mut inbox, part(class, 4095, &[])));
+            let close = inbox.insert(NOW, part(class, 4096, &[])).unwrap_err();
+            assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
+            assert!(kept(&mut inbox, part(class, 0, &[])));
+            assert!(kept(&mut inbox, part(class, 4096, &[])));
+        }
+    }
+
+    // D-4
+    #[test]
+    fn d4_overdrawing_a_channel_or_the_connection_closes() {
+        let mut inbox = Inbox::new(CONFIG);
+        assert!(kept(&mut inbox, half(part(Class::Ordered, 0, &[0; 400]))));
+        let close = inbox.insert(NOW, part(Class::Reliable, 0, &[0; 73])).unwrap_err();
+        assert_eq!(close.code, Close::FLOW_CONTROL);
+        assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 72])), "exactly all of it");
+        assert!(kept(&mut inbox, on(1, part(Class::Ordered, 0, &[0; 900]))));
+        let close = inbox.insert(NOW, on(2, part(Class::Ordered, 0, &[]))).unwrap_err();
+        assert_eq!(close.code, Close::FLOW_CONTROL);
+    }
+
+    // D-4
+    #[test]
+    fn d4_a_message_is_counted_once_however_many_parts_it_has() {
+        let mut inbox = Inbox::new(CONFIG);
+        let first = half(part(Class::Ordered, 0, &[7; 400]));
+        assert!(kept(&mut inbox, first) && kept(&mut inbox, first));
+        assert_eq!(inbox.window.outstanding(), 864);
+        assert!(kept(&mut inbox, MessagePart { offset: 400, ..first }));
+        assert_eq!(pop(&mut inbox), Some(vec![7; 800]));
+        assert_eq!(inbox.window.outstanding(), 0);
+    }
+
+    // D-4
+    #[test]
+    fn d4_a_reliable_message_above_a_gap_holds_64_bytes_until_the_gap_closes() {
+        for taken_first in [true, false] {
+            let mut inbox = Inbox::new(CONFIG);
+            assert!(kept(&mut inbox, part(Class::Reliable, 1, &[1; 100])));
+            if taken_first {
+                pop(&mut inbox).unwrap();
+                assert_eq!(inbox.window.outstanding(), 64);
+            }
+            assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 100])));
+            while pop(&mut inbox).is_some() {}
+            assert_eq!(inbox.window.outstanding(), 0);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The delivery classes, and what each promises.
+//!
+//! In: a class. Out: its promises. Never: state.
+
+use std::time::Duration;
+
+/// An order of its own between two peers: what waits on one channel does not hold up another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelId(pub u16);
+
+/// What a sender asks for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Exactly once, in the order sent on its channel: chat, commands, files.
+    Ordered,
+    /// Exactly once, as soon as it is whole: events, parts of an upload.
+    Reliable,
+    /// At most once, and never after a newer one of its channel: game state, sensors.
+    Latest,
+    /// At most once, never resent: questions that are asked again, telemetry.
+    Unreliable,
+    /// Exactly once if it can be there within this time, else dropped at both ends: audio, video.
+    Deadline(Duration),
+}
+
+/// A delivery class, as the wire and the receiver know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// See [`Delivery::Ordered`].
+    Ordered,
+    /// See [`Delivery::Reliable`].
+    Reliable,
+    /// See [`Delivery::Latest`].
+    Latest,
+    /// See [`Delivery::Unreliable`].
+    Unreliable,
+    /// See [`Delivery::Deadline`].
+    Deadline,
+}
+
+impl Delivery {
+    /// The class of this delivery.
+    #[must_use]
+    pub const fn class(self) -> Class {
+        match self {
+            Self::Ordered => Class::Ordered,
+            Self::Reliable => Class::Reliable,
+            Self::Latest => Class::Latest,
+            Self::Unreliable => Class::Unreliable,
+            Self::Deadline(_) => Class::Deadline,
+        }
+    }
+}
+
+impl Class {
+    /// Every class, in the order of its number on the wire.
+    pub const ALL: [Self; 5] =
+        [Self::Ordered, Self::Reliable, Self::Latest, Self::Unreliable, Self::Deadline];
+
+    /// Its number on the wire.
+    pub(crate) const fn to_wire(self) -> u8 {
+        self as u8
+    }
+
+    /// The class with this number on the wire.
+    pub(crate) const fn from_wire(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Ordered),
+            1 => Some(Self::Reliable),
+            2 => Some(Self::Latest),
+            3 => Some(Self::Unreliable),
+            4 => Some(Self::Deadline),
+            _ => None,
+        }
+    }
+
+    /// Resent until acknowledged (or, for some, until that is pointless)?
+    #[must_use]
+    pub const fn is_resent(self) -> bool {
+        !matches!(self, Self::Unreliable)
+    }
+
+    /// Does it cost credit (D-4)?
+    #[must_use]
+    pub const fn is_credited(self) -> bool {
+        matches!(self, Self::Ordered | Self::Reliable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_keep_their_numbers() {
+        for class in Class::ALL {
+            assert_eq!(Class::from_wire(class.to_wire()), Some(class));
+        }
+        assert_eq!(Class::from_wire(5), None);
+    }
+}

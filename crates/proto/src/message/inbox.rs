@@ -1,0 +1,390 @@
+//! Messages received: joined, put in order, kept once, within credit.
+//!
+//! In: parts as they come, what the application takes. Out: whole messages, credit to announce.
+//! Never: packets; what a class promises of its own is in `credited.rs` and `uncredited.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    LaneId, Message, MessagePart, Scope,
+    assembly::Assembly,
+    credit::Window,
+    delivery::{ChannelId, Class},
+    ready::{List, NONE, ReadyQueue},
+    window::SeenWindow,
+};
+use crate::{error::Close, limits::MESSAGE_OVERHEAD, time::Time};
+
+/// Length that a message adds to its own in every account.
+pub(super) const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
+
+/// The own transport parameters that bound an inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InboxConfig {
+    /// Parameter 4: bytes of credited messages that are not taken, of all channels.
+    pub(crate) credit: u32,
+    /// Parameter 5: the same of each channel.
+    pub(crate) channel_credit: u32,
+    /// Parameter 6: the longest message, in bytes.
+    pub(crate) max_message: usize,
+    /// Bytes of messages without credit that wait (D-6): `UNCREDITED_POOL`, or more.
+    pub(crate) pool: usize,
+}
+
+/// What became of a part (D-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a packet with a refused part must not be acknowledged"]
+pub(crate) enum Kept {
+    /// All that its class promises to keep is kept.
+    Yes,
+    /// There is no room: its packet must not be acknowledged.
+    Refused,
+}
+
+/// A CREDIT (of the connection) or CHANNEL_CREDIT frame to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CreditUpdate {
+    pub(crate) scope: Scope,
+    /// Bytes the peer may have sent since the start.
+    pub(crate) total: u64,
+}
+
+/// The receiving side of one connection's messages.
+///
+/// Memory: credited messages cost at most twice the connection's credit and about 80 bytes for
+/// each 64 of it; those without credit the same of the pool (D-6), and a quarter of the pool for
+/// the gaps of D-7. A channel ever used costs about
+/// 60 bytes, one that used Latest or Deadline about 130. A connection that received nothing holds
+/// no heap.
+pub(crate) struct Inbox {
+    pub(super) config: InboxConfig,
+    pub(super) channels: BTreeMap<ChannelId, Channel>,
+    /// What is not over and not ready, of all lanes.
+    pub(super) pending: BTreeMap<(LaneId, u64), Slot>,
+    pub(super) ready: ReadyQueue,
+    pub(super) window: Window,
+    /// Windows to announce.
+    pub(super) announce: VecDeque<Scope>,
+    /// Bytes in the pool of classes without credit.
+    pub(super) pool: usize,
+    /// Bytes that remember gaps between delivered Deadline messages (D-7). Not of the pool: they
+    /// may stay for as long as the connection, and a message must not wait for that.
+    pub(super) gaps: usize,
+    /// Unfinished messages that may be dropped for others, by arrival.
+    pub(super) evictable: BTreeMap<u64, (LaneId, u64)>,
+    /// Deadline messages by the time they are dropped, with their place in `ready` or `NONE`.
+    pub(super) expiry: BTreeMap<(Time, LaneId, u64), u32>,
+    pub(super) arrivals: u64,
+}
+
+/// What a channel needs as long as the connection lives.
+#[derive(Default)]
+pub(super) struct Channel {
+    pub(super) window: Window,
+    /// The lowest id not wholly received, of Ordered and of Reliable.
+    pub(super) next: [u64; 2],
+    pub(super) ready: List,
+    pub(super) others: Option<Box<Others>>,
+}
+
+/// What a channel needs that used Latest or Deadline.
+pub(super) struct Others {
+    /// Latest: all ids below are over.
+    pub(super) floor: u64,
+    /// Latest: the newest id of which anything came.
+    pub(super) newest: u64,
+    /// Latest: the place of a message that is ready, or `NONE`.
+    pub(super) waiting: u32,
+    /// Deadline.
+    pub(super) seen: SeenWindow,
+}
+
+/// A message that is not over and not ready.
+pub(super) enum Slot {
+    /// Parts are missing.
+    Partial(Box<Assembly>),
+    /// Ordered: whole, and one before it is missing.
+    Whole(Vec<u8>),
+    /// Reliable: it was ready before one with a lower id, and must not be so again.
+    Passed { taken: bool },
+}
+
+impl Default for Others {
+    fn default() -> Self {
+        Self { floor: 0, newest: 0, waiting: NONE, seen: SeenWindow::default() }
+    }
+}
+
+impl Channel {
+    fn is_untouched(&self) -> bool {
+        self.window.is_untouched() && self.ready.is_empty() && self.others.is_none()
+    }
+}
+
+impl Inbox {
+    pub(crate) fn new(config: InboxConfig) -> Self {
+        Self {
+            config,
+            channels: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            ready: ReadyQueue::default(),
+            window: Window::default(),
+            announce: VecDeque::new(),
+            pool: 0,
+            gaps: 0,
+            evictable: BTreeMap::new(),
+            expiry: BTreeMap::new(),
+            arrivals: 0,
+        }
+    }
+
+    /// A part came in a packet that opened and had not come before.
+    ///
+    /// # Errors
+    ///
+    /// What the peer must not do, as the connection then closes: M-50, M-52, D-4 (FLOW_CONTROL).
+    pub(crate) fn insert(&mut self, now: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
+        // M-50
+        if part.total > self.config.max_message {
+            return Err(Close::violation("a message is larger than allowed"));
+        }
+        let ends = part.offset.checked_add(part.data.len());
+        if ends.is_none_or(|end| end > part.total) {
+            return Err(Close::violation("a fragment ends beyond its message"));
+        }
+        match part.class {
+            Class::Ordered | Class::Reliable => self.insert_credited(part),
+            Class::Latest | Class::Unreliable | Class::Deadline => {
+                self.insert_uncredited(now, part)
+            }
+        }
+    }
+
+    /// The message that has been ready for longest. Deadline messages whose time is up are gone.
+    pub(crate) fn pop(&mut self, now: Time) -> Option<Message> {
+        self.drop_expired(now);
+        let place = self.ready.first();
+        let channel = self.ready.get_mut(place)?.message.channel;
+        self.take(channel, place)
+    }
+
+    /// The message of this channel that has been ready for longest.
+    pub(crate) fn pop_channel(&mut self, now: Time, channel: ChannelId) -> Option<Message> {
+        self.drop_expired(now);
+        let place = self.channels.get(&channel)?.ready.first();
+        self.take(channel, place)
+    }
+
+    /// Would `pop` return a message, but for those whose time is up?
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The peer says that it waits for credit of this scope (BLOCKED).
+    pub(crate) fn on_blocked(&mut self, scope: Scope) {
+        if let Scope::Channel(channel) = scope {
+            // It may overtake the first message of its channel.
+            self.channels.entry(channel).or_default();
+        }
+        if self.window_of(scope).is_some_and(|(window, _)| window.on_blocked()) {
+            self.announce.push_back(scope);
+        }
+    }
+
+    /// The next CREDIT or CHANNEL_CREDIT frame to send (D-5). It counts as sent.
+    pub(crate) fn poll_credit(&mut self) -> Option<CreditUpdate> {
+        let scope = self.announce.pop_front()?;
+        let (window, size) = self.window_of(scope)?;
+        Some(CreditUpdate { scope, total: window.announce(size) })
+    }
+
+    /// Is there credit to announce?
+    pub(crate) fn owes_credit(&self) -> bool {
+        !self.announce.is_empty()
+    }
+
+    /// A packet with credit of this scope was lost: what holds now is announced again.
+    pub(crate) fn on_credit_lost(&mut self, scope: Scope) {
+        if self.window_of(scope).is_some_and(|(window, _)| window.on_lost()) {
+            self.announce.push_back(scope);
+        }
+    }
+
+    /// Frees what only a busy connection needs. Call it when nothing came for 3 PTO or longer: of
+    /// an Unreliable message that is not whole by then, nothing more will come.
+    pub(crate) fn release_idle(&mut self, now: Time) {
+        self.drop_expired(now);
+        while self.evict_one() {}
+        self.ready.release_idle();
+        self.announce.shrink_to_fit();
+        // An emptied tree keeps its root.
+        if self.pending.is_empty() {
+            self.pending = BTreeMap::new();
+        }
+        if self.expiry.is_empty() {
+            self.expiry = BTreeMap::new();
+        }
+        self.evictable = BTreeMap::new();
+    }
+
+    /// Does it hold no more than the counters of channels that were used?
+    #[cfg(test)]
+    pub(crate) fn heap_is_idle(&self) -> bool {
+        self.pending.is_empty() && self.ready.heap_is_idle() && self.announce.capacity() == 0
+    }
+
+    fn window_of(&mut self, scope: Scope) -> Option<(&mut Window, u32)> {
+        match scope {
+            Scope::Connection => Some((&mut self.window, self.config.credit)),
+            Scope::Channel(channel) => {
+                let channel = self.channels.get_mut(&channel)?;
+                Some((&mut channel.window, self.config.channel_credit))
+            }
+        }
+    }
+
+    /// Gives the message at this place away, and its credit or its share of the pool back.
+    fn take(&mut self, channel_id: ChannelId, place: u32) -> Option<Message> {
+        let (id, due) = self.ready.get_mut(place).map(|entry| (entry.id, entry.due))?;
+        let channel = self.channels.get_mut(&channel_id)?;
+        let message = self.ready.remove(&mut channel.ready, place)?;
+        let lane = LaneId { channel: channel_id, class: message.class };
+        let cost = message.payload.len() + OVERHEAD;
+        if message.class.is_credited() {
+            self.on_taken(lane, id, message.payload.len());
+            return Some(message);
+        }
+        self.pool -= cost;
+        match message.class {
+            Class::Latest => {
+                if let Some(others) = &mut channel.others {
+                    others.waiting = NONE;
+                }
+            }
+            Class::Deadline => {
+                self.expiry.remove(&(due, lane, id));
+            }
+            _ => {}
+        }
+        if channel.is_untouched() {
+            self.channels.remove(&channel_id);
+        }
+        Some(message)
+    }
+
+    /// Credit of a channel and of the connection comes back.
+    pub(super) fn give_back(&mut self, channel: ChannelId, cost: usize) {
+        if self.window.give_back(cost as u64, self.config.credit) {
+            self.announce.push_back(Scope::Connection);
+        }
+        let Some(of) = self.channels.get_mut(&channel) else { return };
+        if of.window.give_back(cost as u64, self.config.channel_credit) {
+            self.announce.push_back(Scope::Channel(channel));
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    pub(in crate::message) const NOW: Time = Time::from_micros(1_000_000);
+    pub(in crate::message) const CONFIG: InboxConfig =
+        InboxConfig { credit: 2_000, channel_credit: 1_000, max_message: 900, pool: 2_048 };
+
+    pub(in crate::message) fn part(class: Class, id: u64, data: &[u8]) -> MessagePart<'_> {
+        let time_left = (class == Class::Deadline).then_some(Duration::from_millis(50));
+        let channel = ChannelId(0);
+        MessagePart { channel, class, id, time_left, total: data.len(), offset: 0, data }
+    }
+
+    pub(in crate::message) fn on(channel: u16, part: MessagePart<'_>) -> MessagePart<'_> {
+        MessagePart { channel: ChannelId(channel), ..part }
+    }
+
+    /// The first half of a message of twice the length.
+    pub(in crate::message) fn half(part: MessagePart<'_>) -> MessagePart<'_> {
+        MessagePart { total: part.total * 2, ..part }
+    }
+
+    pub(in crate::message) fn kept(inbox: &mut Inbox, part: MessagePart<'_>) -> bool {
+        inbox.insert(NOW, part).unwrap() == Kept::Yes
+    }
+
+    pub(in crate::message) fn pop(inbox: &mut Inbox) -> Option<Vec<u8>> {
+        inbox.pop(NOW).map(|message| message.payload)
+    }
+
+    // M-50
+    #[test]
+    fn m50_a_fragment_beyond_its_message_and_a_message_beyond_the_limit_close() {
+        let mut inbox = Inbox::new(CONFIG);
+        for (total, offset, len) in [(10, 5, 6), (10, usize::MAX, 2), (901, 0, 5)] {
+            for class in Class::ALL {
+                let data = &[0; 10][..len];
+                let bad = MessagePart { total, offset, ..part(class, 0, data) };
+                let close = inbox.insert(NOW, bad).unwrap_err();
+                assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
+            }
+        }
+        assert!(inbox.channels.is_empty() && inbox.heap_is_idle());
+    }
+
+    #[test]
+    fn messages_are_taken_in_order_of_arrival_or_by_channel() {
+        let mut inbox = Inbox::new(CONFIG);
+        for channel in [3, 1, 3, 2] {
+            assert!(kept(&mut inbox, on(channel, part(Class::Unreliable, 0, &[channel as u8]))));
+        }
+        assert_eq!(inbox.pop_channel(NOW, ChannelId(2)).unwrap().payload, [2]);
+        assert_eq!(inbox.pop_channel(NOW, ChannelId(2)), None);
+        let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
+        assert_eq!(order, [3, 1, 3]);
+        assert!(inbox.channels.is_empty(), "channels of Unreliable leave nothing behind");
+    }
+
+    // D-5
+    #[test]
+    fn d5_credit_is_announced_when_half_a_window_was_taken_and_again_when_lost() {
+        let mut inbox = Inbox::new(CONFIG);
+        assert!(kept(&mut inbox, part(Class::Ordered, 0, &[0; 500])));
+        assert_eq!(inbox.poll_credit(), None, "nothing was taken");
+        pop(&mut inbox).unwrap();
+        let scope = Scope::Channel(ChannelId(0));
+        let update = Some(CreditUpdate { scope, total: 1_564 });
+        assert_eq!((inbox.poll_credit(), inbox.poll_credit()), (update, None));
+        inbox.on_credit_lost(scope);
+        assert!(inbox.owes_credit());
+        assert_eq!((inbox.poll_credit(), inbox.poll_credit()), (update, None));
+    }
+
+    // D-5
+    #[test]
+    fn a_peer_that_waits_gets_credit_at_once_even_if_that_overtakes_its_messages() {
+        let mut inbox = Inbox::new(CONFIG);
+        inbox.on_blocked(Scope::Channel(ChannelId(0)));
+        inbox.on_blocked(Scope::Connection);
+        assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 10])));
+        pop(&mut inbox).unwrap();
+        let totals: Vec<u64> =
+            std::iter::from_fn(|| inbox.poll_credit()).map(|update| update.total).collect();
+        assert_eq!(totals, [2_074, 1_074]);
+    }
+
+    #[test]
+    fn an_idle_inbox_holds_only_counters() {
+        let mut inbox = Inbox::new(CONFIG);
+        for class in Class::ALL {
+            assert!(kept(&mut inbox, part(class, 0, &[0; 10])));
+        }
+        assert!(kept(&mut inbox, half(part(Class::Unreliable, 1, &[0; 10]))));
+        while pop(&mut inbox).is_some() {}
+        inbox.release_idle(NOW);
+        assert!(inbox.heap_is_idle());
+        assert_eq!(inbox.pool, 0);
+        assert!(kept(&mut inbox, part(Class::Ordered, 0, &[0; 10])));
+        assert!(!inbox.has_ready(), "what was delivered is remembered");
+    }
+}

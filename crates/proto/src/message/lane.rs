@@ -1,0 +1,346 @@
+//! The messages of one class on one channel that are to be sent, or were and wait for their ACK.
+//!
+//! In: messages, what became of their parts. Out: the next part's place. Never: credit.
+
+use std::{collections::VecDeque, mem, ops::Range};
+
+use super::{ranges::RangeSet, receipt::Receipt};
+use crate::{limits::MAX_MESSAGES_IN_FLIGHT, time::Time};
+
+/// One message on its way.
+///
+/// Positions are of its *span*: its bytes, or for an empty message one place that stands for it.
+pub(super) struct Outgoing {
+    payload: Vec<u8>,
+    receipt: Receipt,
+    /// Its time is up then; the end of time for all but Deadline.
+    due: Time,
+    /// Everything below was sent once.
+    sent: u32,
+    repeat_safe: bool,
+    /// Acknowledged or given up; the payload is gone.
+    done: bool,
+    /// Its id is in the lane's list of losses.
+    in_losses: bool,
+    /// Only for a message that was sent in more than one part, or lost one.
+    parts: Option<Box<Parts>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    acked: RangeSet,
+    /// To be sent again; nothing of `acked`.
+    lost: RangeSet,
+}
+
+/// What a message leaves behind when it is done.
+pub(super) struct Finished {
+    pub(super) payload: Vec<u8>,
+    pub(super) receipt: Receipt,
+    pub(super) due: Time,
+}
+
+/// Why a lane with new messages is in no queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Park {
+    /// Its channel has no credit.
+    Channel,
+    /// The connection has no credit.
+    Connection,
+    /// 4,096 messages are on their way (D-3).
+    Window,
+    /// Its next message may not go in 0-RTT (M-36).
+    Early,
+}
+
+#[derive(Default)]
+pub(super) struct Lane {
+    /// Ids run from `first` without a gap. The front is never done.
+    messages: VecDeque<Outgoing>,
+    first: u64,
+    /// No message below has unsent bytes.
+    fresh: u64,
+    /// Ids with lost parts, each once, in the order of their loss.
+    losses: VecDeque<u64>,
+    /// In the queue of lanes with lost parts, with new ones.
+    pub(super) listed_lost: bool,
+    pub(super) listed_fresh: bool,
+    pub(super) parked: Option<Park>,
+}
+
+impl Outgoing {
+    pub(super) fn new(payload: Vec<u8>, receipt: Receipt, due: Time, repeat_safe: bool) -> Self {
+        let (sent, done, in_losses, parts) = (0, false, false, None);
+        Self { payload, receipt, due, sent, repeat_safe, done, in_losses, parts }
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    pub(super) fn due(&self) -> Time {
+        self.due
+    }
+
+    pub(super) fn repeat_safe(&self) -> bool {
+        self.repeat_safe
+    }
+
+    /// Has a part of it been sent?
+    pub(super) fn begun(&self) -> bool {
+        self.sent > 0
+    }
+
+    fn span(&self) -> u32 {
+        // Messages are shorter than 2^32 bytes: `Outbox::check`.
+        (self.payload.len() as u32).max(1)
+    }
+
+    fn all_sent(&self) -> bool {
+        self.sent >= self.span()
+    }
+
+    /// The place of a part, or nothing when the message has no such part.
+    fn place(&self, offset: u32, len: u32) -> Option<Range<u32>> {
+        let len = if self.payload.is_empty() { 1 } else { len };
+        let end = offset.checked_add(len)?;
+        (end <= self.span()).then_some(offset..end)
+    }
+}
+
+impl Lane {
+    pub(super) fn starting_at(id: u64) -> Self {
+        Self { first: id, fresh: id, ..Self::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed_lost || self.listed_fresh
+    }
+
+    /// The id the next message gets.
+    pub(super) fn next_id(&self) -> u64 {
+        self.first + self.messages.len() as u64
+    }
+
+    pub(super) fn push(&mut self, message: Outgoing) -> u64 {
+        self.messages.push_back(message);
+        self.next_id() - 1
+    }
+
+    /// A message that is not done.
+    pub(super) fn get(&self, id: u64) -> Option<&Outgoing> {
+        let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        self.messages.get(index).filter(|message| !message.done)
+    }
+
+    fn get_mut(&mut self, id: u64) -> Option<&mut Outgoing> {
+        let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        self.messages.get_mut(index).filter(|message| !message.done)
+    }
+
+    /// The last message, when no part of it was sent.
+    pub(super) fn unsent_last(&mut self) -> Option<&mut Outgoing> {
+        self.messages.back_mut().filter(|last| !last.done && !last.begun())
+    }
+
+    /// How long that is.
+    pub(super) fn unsent_last_len(&self) -> usize {
+        let last = self.messages.back().filter(|last| !last.done && !last.begun());
+        last.map_or(0, |last| last.payload.len())
+    }
+
+    /// Puts another message in the place of one of which no part was sent.
+    pub(super) fn replace(message: &mut Outgoing, new: Outgoing) -> Finished {
+        let old = mem::replace(message, new);
+        Finished { payload: old.payload, receipt: old.receipt, due: old.due }
+    }
+
+    /// The oldest message that is not done and is older than `id`.
+    pub(super) fn older_than(&self, id: u64) -> Option<u64> {
+        (self.first < id && !self.messages.is_empty()).then_some(self.first)
+    }
+
+    /// The message to send something new of.
+    pub(super) fn fresh_id(&mut self) -> Option<u64> {
+        self.fresh = self.fresh.max(self.first);
+        while let Some(message) = self.messages.get((self.fresh - self.first) as usize) {
+            if !message.done && !message.all_sent() {
+                return Some(self.fresh);
+            }
+            self.fresh += 1;
+        }
+        None
+    }
+
+    /// May this message begin, by D-3? The receiver tells 4,096 ids apart from the first it misses.
+    pub(super) fn within_window(&self, id: u64) -> bool {
+        id < self.first + MAX_MESSAGES_IN_FLIGHT
+    }
+
+    /// The message to send something again of.
+    pub(super) fn lost_id(&mut self) -> Option<u64> {
+        while let Some(&id) = self.losses.front() {
+            let lost = self.get(id).and_then(|message| message.parts.as_ref());
+            if lost.is_some_and(|parts| !parts.lost.is_empty()) {
+                return Some(id);
+            }
+            self.losses.pop_front();
+            if let Some(message) = self.get_mut(id) {
+                message.in_losses = false;
+            }
+        }
+        None
+    }
+
+    /// The bytes to send next of a message: new ones, or of the first range that was lost.
+    pub(super) fn rest(&self, id: u64, lost: bool) -> Option<Range<usize>> {
+        let message = self.get(id)?;
+        let range =
+            if lost { message.parts.as_ref()?.lost.first()? } else { message.sent..message.span() };
+        let len = message.payload.len();
+        Some((range.start as usize).min(len)..(range.end as usize).min(len))
+    }
+
+    /// A part goes out. True when that was the last new one of its message.
+    pub(super) fn on_sent(&mut self, id: u64, offset: u32, len: u32) -> bool {
+        let Some(message) = self.get_mut(id) else { return false };
+        let Some(place) = message.place(offset, len) else { return false };
+        message.sent = message.sent.max(place.end);
+        if let Some(parts) = &mut message.parts {
+            parts.lost.remove(place);
+        }
+        message.all_sent()
+    }
+
+    /// True when that makes the message whole at the receiver (D-1).
+    pub(super) fn on_acked(&mut self, id: u64, offset: u32, len: u32) -> bool {
+        let Some(message) = self.get_mut(id) else { return false };
+        let Some(place) = message.place(offset, len) else { return false };
+        let span = message.span();
+        if place == (0..span) {
+            return true;
+        }
+        let parts = message.parts.get_or_insert_default();
+        parts.lost.remove(place.clone());
+        parts.acked.insert(place);
+        parts.acked.covers(span)
+    }
+
+    /// True when something of the message is to be sent again.
+    pub(super) fn on_lost(&mut self, id: u64, offset: u32, len: u32) -> bool {
+        let Some(message) = self.get_mut(id) else { return false };
+        let Some(place) = message.place(offset, len) else { return false };
+        let Parts { acked, lost } = &mut **message.parts.get_or_insert_default();
+        lost.insert(place);
+        acked.iter().for_each(|range| lost.remove(range));
+        let again = !lost.is_empty();
+        if again && !message.in_losses {
+            message.in_losses = true;
+            self.losses.push_back(id);
+        }
+        again
+    }
+
+    /// The message is over, for whatever reason. Nothing when it was before.
+    pub(super) fn finish(&mut self, id: u64) -> Option<Finished> {
+        let message = self.get_mut(id)?;
+        message.done = true;
+        message.parts = None;
+        let payload = mem::take(&mut message.payload);
+        let finished = Finished { payload, receipt: message.receipt, due: message.due };
+        while self.messages.front().is_some_and(|front| front.done) {
+            self.messages.pop_front();
+            self.first += 1;
+        }
+        Some(finished)
+    }
+
+    /// Takes out a message behind which nothing was sent: the ids of those behind it go down by 1.
+    pub(super) fn remove_unsent(&mut self, id: u64) -> Option<Finished> {
+        let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
+        let gone = self.messages.remove(index)?;
+        Some(Finished { payload: gone.payload, receipt: gone.receipt, due: gone.due })
+    }
+
+    /// Ids that are not done and of which nothing was sent.
+    pub(super) fn unsent_ids(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        let ids = self.first..self.next_id();
+        ids.filter(|id| self.get(*id).is_some_and(|message| !message.begun()))
+    }
+
+    /// Nothing was sent after all (M-37).
+    pub(super) fn restart(&mut self) {
+        self.fresh = self.first;
+        self.losses.clear();
+        self.parked = None;
+        (self.listed_lost, self.listed_fresh) = (false, false);
+        for message in &mut self.messages {
+            (message.sent, message.in_losses, message.parts) = (0, false, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(lens: &[usize]) -> Lane {
+        let mut lane = Lane::starting_at(7);
+        for (count, len) in lens.iter().enumerate() {
+            let receipt = Receipt(count as u64);
+            lane.push(Outgoing::new(vec![0; *len], receipt, Time::ZERO, false));
+        }
+        lane
+    }
+
+    // D-1
+    #[test]
+    fn d1_a_message_is_acknowledged_when_all_its_bytes_are() {
+        let mut lane = lane(&[100]);
+        assert!(!lane.on_acked(7, 50, 50));
+        assert!(!lane.on_acked(7, 0, 40));
+        assert!(lane.on_acked(7, 30, 30));
+    }
+
+    #[test]
+    fn d1_an_empty_message_is_acknowledged_by_its_only_part() {
+        let mut lane = lane(&[0]);
+        assert_eq!(lane.rest(7, false), Some(0..0));
+        assert!(lane.on_sent(7, 0, 0));
+        assert!(lane.on_lost(7, 0, 0));
+        assert_eq!((lane.lost_id(), lane.rest(7, true)), (Some(7), Some(0..0)));
+        assert!(lane.on_acked(7, 0, 0));
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_not_lost() {
+        let mut lane = lane(&[100]);
+        lane.on_sent(7, 0, 100);
+        lane.on_acked(7, 20, 60);
+        assert!(lane.on_lost(7, 10, 30));
+        assert_eq!(lane.rest(7, true), Some(10..20));
+        assert!(!lane.on_acked(7, 10, 10), "0..10 and 80..100 are on their way");
+        assert_eq!(lane.lost_id(), None);
+    }
+
+    // D-3
+    #[test]
+    fn d3_the_window_begins_at_the_lowest_that_is_not_done() {
+        let mut lane = lane(&[1; 3]);
+        lane.finish(8);
+        assert!(!lane.within_window(7 + 4096));
+        lane.finish(7);
+        assert!(lane.within_window(9 + 4095) && !lane.within_window(9 + 4096));
+    }
+
+    #[test]
+    fn parts_of_no_message_are_ignored() {
+        let mut lane = lane(&[10]);
+        assert!(!lane.on_acked(6, 0, 10) && !lane.on_acked(8, 0, 10));
+        assert!(!lane.on_acked(7, 5, 6) && !lane.on_lost(7, u32::MAX, 2));
+    }
+}

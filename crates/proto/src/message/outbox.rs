@@ -1,0 +1,469 @@
+//! Messages to send: queued within a bound, split, sent again, given up, told about.
+//!
+//! In: messages, credit, what became of the parts. Out: parts to send (`sending.rs`), receipts.
+//! Never: packets, the reasons for a loss.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    mem,
+};
+
+use super::{
+    LaneId, Scope, SentPart,
+    credit::SendCredit,
+    delivery::{ChannelId, Class, Delivery},
+    lane::{Lane, Outgoing, Park},
+    receipt::{Outcome, Receipt, SendError},
+    schedule::{DEFAULT_PRIORITY, Kind, PRIORITIES, Schedule},
+};
+use crate::{
+    limits::{MESSAGE_OVERHEAD, UNCREDITED_POOL},
+    time::Time,
+};
+
+/// Lanes that stay allocated when they become empty, so that a question a round trip does not
+/// allocate each time. `release_idle` frees them too.
+const LANES_KEPT: usize = 8;
+
+/// What a message costs of the outbox besides its length.
+const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
+
+/// The sending side of one connection's messages.
+///
+/// Memory: a message costs its payload and about 90 bytes; the capacity counts 64 for them. For
+/// each lane ever used 12 bytes, for each channel with credited messages 20, plus the slack of a
+/// B-tree; a connection that sent nothing holds no heap.
+pub(crate) struct Outbox {
+    pub(super) lanes: BTreeMap<LaneId, Lane>,
+    /// Next ids of lanes that are not in `lanes`.
+    ids: BTreeMap<LaneId, u64>,
+    priorities: BTreeMap<ChannelId, u8>,
+    pub(super) schedule: Schedule,
+    /// Deadline messages by the time they are given up.
+    deadlines: BTreeSet<(Time, LaneId, u64)>,
+    pub(super) outcomes: VecDeque<(Receipt, Outcome)>,
+    pub(super) credit: SendCredit,
+    /// Lanes parked because their next message may not go in 0-RTT.
+    pub(super) not_early: Vec<LaneId>,
+    /// The payload of an Unreliable message whose last part goes out now.
+    pub(super) spent: Vec<u8>,
+    /// Room at the last call of `next_part`, and at the first for its packet.
+    pub(super) last_room: usize,
+    pub(super) packet_room: usize,
+    pub(super) max_message: u64,
+    capacity: usize,
+    pub(super) queued: usize,
+    pub(super) live: usize,
+    receipts: u64,
+}
+
+impl Outbox {
+    /// An outbox that holds at most `capacity` bytes of messages, each counted with 64 more.
+    ///
+    /// Nothing can be sent before `set_peer_limits`.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            lanes: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            priorities: BTreeMap::new(),
+            schedule: Schedule::default(),
+            deadlines: BTreeSet::new(),
+            outcomes: VecDeque::new(),
+            credit: SendCredit::default(),
+            not_early: Vec::new(),
+            spent: Vec::new(),
+            last_room: 0,
+            packet_room: 0,
+            // An offset in a message is 32 bits wide here.
+            max_message: u64::from(u32::MAX) - MESSAGE_OVERHEAD,
+            capacity,
+            queued: 0,
+            live: 0,
+            receipts: 0,
+        }
+    }
+
+    /// Queues a message.
+    ///
+    /// `repeat_safe`: it may go in 0-RTT, where an observer can make the peer see it twice (M-36).
+    /// A Latest message takes the place of one of its channel of which nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`]; the payload is dropped then, so check first to keep it.
+    pub(crate) fn push(
+        &mut self,
+        now: Time,
+        channel: ChannelId,
+        delivery: Delivery,
+        payload: Vec<u8>,
+        repeat_safe: bool,
+    ) -> Result<Receipt, SendError> {
+        self.check(channel, delivery.class(), payload.len())?;
+        let lane_id = LaneId { channel, class: delivery.class() };
+        let receipt = Receipt(self.receipts);
+        self.receipts += 1;
+        self.queued += payload.len() + OVERHEAD;
+        self.live += 1;
+        let due = match delivery {
+            Delivery::Deadline(span) => now + span,
+            _ => Time::from_micros(u64::MAX),
+        };
+        let message = Outgoing::new(payload, receipt, due, repeat_safe);
+        let first = self.ids.remove(&lane_id).unwrap_or(0);
+        let lane = self.lanes.entry(lane_id).or_insert_with(|| Lane::starting_at(first));
+        if lane_id.class == Class::Latest
+            && let Some(last) = lane.unsent_last()
+        {
+            let old = Lane::replace(last, message);
+            self.live -= 1;
+            self.queued -= old.payload.len();
+            self.outcomes.push_back((old.receipt, Outcome::Superseded));
+            if repeat_safe {
+                // What may have kept the old one need not keep this one.
+                lane.parked = None;
+            }
+        } else {
+            let id = lane.push(message);
+            if lane_id.class == Class::Deadline {
+                self.deadlines.insert((due, lane_id, id));
+            }
+        }
+        self.list(lane_id, Kind::Fresh);
+        Ok(receipt)
+    }
+
+    /// Would `push` queue a message of `len` bytes?
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TooLarge`], now and later: it is longer than the peer accepts, or costs more
+    /// than the credit it gives from the start (so that it could never be sent), than the pool
+    /// every receiver has for classes without credit (D-6), or than this outbox holds.
+    /// [`SendError::Full`]: not now.
+    pub(crate) fn check(
+        &self,
+        channel: ChannelId,
+        class: Class,
+        len: usize,
+    ) -> Result<(), SendError> {
+        let cost = len.saturating_add(OVERHEAD);
+        if len as u64 > self.max_len(class) || cost > self.capacity {
+            return Err(SendError::TooLarge);
+        }
+        let freed = match self.lanes.get(&LaneId { channel, class }) {
+            Some(lane) if class == Class::Latest => lane.unsent_last_len(),
+            _ => 0,
+        };
+        if self.queued.saturating_sub(freed) + cost > self.capacity {
+            return Err(SendError::Full);
+        }
+        Ok(())
+    }
+
+    /// 0 to 7; 7 goes first. From the channel's next turn on.
+    pub(crate) fn set_priority(&mut self, channel: ChannelId, priority: u8) {
+        if priority == DEFAULT_PRIORITY {
+            self.priorities.remove(&channel);
+        } else {
+            self.priorities.insert(channel, priority.min(PRIORITIES - 1));
+        }
+    }
+
+    /// The packet that carried this part was acknowledged.
+    pub(crate) fn on_acked(&mut self, part: SentPart) {
+        let lane_id = LaneId { channel: part.channel, class: part.class };
+        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        if lane.on_acked(part.id, part.offset, part.len) {
+            self.resolve(lane_id, part.id, Outcome::Acknowledged);
+        }
+    }
+
+    /// The packet that carried this part was lost. What is still wanted is sent again.
+    pub(crate) fn on_lost(&mut self, part: SentPart) {
+        if !part.class.is_resent() {
+            return;
+        }
+        let lane_id = LaneId { channel: part.channel, class: part.class };
+        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        if lane.on_lost(part.id, part.offset, part.len) {
+            self.list(lane_id, Kind::Lost);
+        }
+    }
+
+    /// CREDIT came: the connection may have sent `total` bytes since its start.
+    pub(crate) fn on_credit(&mut self, total: u64) {
+        if !self.credit.raise(Scope::Connection, total) {
+            return;
+        }
+        for lane_id in mem::take(&mut self.credit.starved) {
+            self.unpark(lane_id, Park::Connection);
+        }
+    }
+
+    /// CHANNEL_CREDIT came. For a channel that sent nothing it is ignored: no credit can have
+    /// come back, and an entry for each of 65,536 channels is not the peer's to make.
+    pub(crate) fn on_channel_credit(&mut self, channel: ChannelId, total: u64) {
+        if !self.credit.raise(Scope::Channel(channel), total) {
+            return;
+        }
+        for class in [Class::Ordered, Class::Reliable] {
+            self.unpark(LaneId { channel, class }, Park::Channel);
+        }
+    }
+
+    /// The next BLOCKED frame to send: a message waits for credit of this scope.
+    pub(crate) fn poll_blocked(&mut self) -> Option<Scope> {
+        self.credit.poll_blocked()
+    }
+
+    /// Is there a BLOCKED frame to send, unless credit came since?
+    pub(crate) fn owes_blocked(&self) -> bool {
+        self.credit.owes_blocked()
+    }
+
+    /// A packet with a BLOCKED frame was lost.
+    pub(crate) fn on_blocked_lost(&mut self, scope: Scope) {
+        self.credit.on_blocked_lost(scope);
+    }
+
+    /// When the next Deadline message is given up.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|(due, ..)| *due)
+    }
+
+    /// Gives up the Deadline messages whose time is up.
+    pub(crate) fn handle_timeout(&mut self, now: Time) {
+        while let Some(&(due, lane_id, id)) = self.deadlines.first()
+            && due <= now
+        {
+            self.resolve(lane_id, id, Outcome::Expired);
+        }
+    }
+
+    /// What became of a message. Take them often: each counts 64 bytes of the outbox until then.
+    pub(crate) fn poll_receipt(&mut self) -> Option<(Receipt, Outcome)> {
+        let told = self.outcomes.pop_front()?;
+        self.queued -= OVERHEAD;
+        Some(told)
+    }
+
+    /// Bytes that count against the capacity.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Has every message an outcome (M-63)?
+    pub(crate) fn is_drained(&self) -> bool {
+        self.live == 0
+    }
+
+    /// The connection is over: what has no outcome gets its last.
+    pub(crate) fn give_up_all(&mut self) {
+        let all: Vec<LaneId> = self.lanes.keys().copied().collect();
+        for lane_id in all {
+            while let Some(lane) = self.lanes.get(&lane_id)
+                && let Some(oldest) = lane.older_than(lane.next_id())
+            {
+                self.resolve(lane_id, oldest, Outcome::Unsent);
+            }
+        }
+        self.schedule.clear();
+    }
+
+    /// Frees what only a busy connection needs. Call it when nothing is to be done for a while.
+    pub(crate) fn release_idle(&mut self) {
+        if self.live > 0 {
+            return;
+        }
+        self.schedule.clear();
+        for (lane_id, lane) in mem::take(&mut self.lanes) {
+            self.ids.insert(lane_id, lane.next_id());
+        }
+        self.spent = Vec::new();
+        self.deadlines = BTreeSet::new();
+        self.outcomes.shrink_to_fit();
+        self.not_early = Vec::new();
+        self.credit.release_idle();
+    }
+
+    /// Does it hold no more than the counters of channels that were used?
+    #[cfg(test)]
+    pub(crate) fn heap_is_idle(&self) -> bool {
+        self.lanes.is_empty()
+            && self.schedule.is_empty()
+            && self.deadlines.is_empty()
+            && self.outcomes.capacity() == 0
+            && self.spent.capacity() == 0
+    }
+
+    /// Ends a message, tells its outcome and returns its payload.
+    pub(super) fn resolve(&mut self, lane_id: LaneId, id: u64, outcome: Outcome) -> Vec<u8> {
+        let finished = self.lanes.get_mut(&lane_id).and_then(|lane| lane.finish(id));
+        let Some(finished) = finished else { return Vec::new() };
+        self.queued -= finished.payload.len();
+        self.live -= 1;
+        self.outcomes.push_back((finished.receipt, outcome));
+        if lane_id.class == Class::Deadline {
+            self.deadlines.remove(&(finished.due, lane_id, id));
+        }
+        self.unpark(lane_id, Park::Window);
+        self.rest(lane_id);
+        finished.payload
+    }
+
+    /// Puts a lane in a queue, unless it is there or something else keeps it.
+    pub(super) fn list(&mut self, lane_id: LaneId, kind: Kind) {
+        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        let listed = match kind {
+            Kind::Lost => &mut lane.listed_lost,
+            Kind::Fresh if lane.parked.is_some() => return,
+            Kind::Fresh => &mut lane.listed_fresh,
+        };
+        if !mem::replace(listed, true) {
+            let priority = self.priorities.get(&lane_id.channel).copied();
+            self.schedule.push(kind, priority.unwrap_or(DEFAULT_PRIORITY), lane_id);
+        }
+    }
+
+    /// What kept the lane is gone; if it was that, it takes its place in the queue again.
+    pub(super) fn unpark(&mut self, lane_id: LaneId, reason: Park) {
+        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        if lane.parked == Some(reason) {
+            lane.parked = None;
+            self.list(lane_id, Kind::Fresh);
+        }
+    }
+
+    /// Lets an empty lane go, but for its next id.
+    pub(super) fn rest(&mut self, lane_id: LaneId) {
+        if self.lanes.len() <= LANES_KEPT {
+            return;
+        }
+        let Some(lane) = self.lanes.get(&lane_id) else { return };
+        if lane.is_empty() && !lane.is_listed() {
+            self.ids.insert(lane_id, lane.next_id());
+            self.lanes.remove(&lane_id);
+        }
+    }
+
+    /// The longest message of a class that could ever be sent.
+    pub(super) fn max_len(&self, class: Class) -> u64 {
+        let most = if class.is_credited() { self.credit.largest() } else { UNCREDITED_POOL as u64 };
+        self.max_message.min(most.saturating_sub(MESSAGE_OVERHEAD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::peer_limits::PeerLimits;
+
+    const NOW: Time = Time::ZERO;
+    const CHANNEL: ChannelId = ChannelId(0);
+
+    fn limits(max_message: u64) -> PeerLimits {
+        PeerLimits { credit: 10_000, channel_credit: 5_000, max_message }
+    }
+
+    fn push(outbox: &mut Outbox, delivery: Delivery, len: usize) -> Result<Receipt, SendError> {
+        outbox.push(NOW, CHANNEL, delivery, vec![0; len], false)
+    }
+
+    // D-11
+    #[test]
+    fn it_holds_so_many_bytes_and_an_outcome_counts_until_it_is_taken() {
+        let mut outbox = Outbox::new(1_000);
+        outbox.set_peer_limits(limits(5_000));
+        assert_eq!(push(&mut outbox, Delivery::Unreliable, 937), Err(SendError::TooLarge));
+        push(&mut outbox, Delivery::Unreliable, 936).unwrap();
+        assert_eq!(push(&mut outbox, Delivery::Ordered, 0), Err(SendError::Full));
+        outbox.next_part(NOW, 2_000, false).unwrap();
+        assert_eq!(push(&mut outbox, Delivery::Ordered, 873), Err(SendError::Full));
+        push(&mut outbox, Delivery::Ordered, 872).unwrap();
+        outbox.poll_receipt().unwrap();
+        assert_eq!(outbox.queued(), 936);
+    }
+
+    #[test]
+    fn a_newer_latest_needs_only_the_room_the_older_does_not_free() {
+        let mut outbox = Outbox::new(1_000);
+        push(&mut outbox, Delivery::Latest, 800).unwrap();
+        assert_eq!(push(&mut outbox, Delivery::Latest, 900), Err(SendError::Full));
+        push(&mut outbox, Delivery::Latest, 870).unwrap();
+        assert_eq!(outbox.queued(), 870 + 2 * OVERHEAD);
+    }
+
+    // D-4, D-6
+    #[test]
+    fn what_could_never_be_sent_is_too_large() {
+        let mut outbox = Outbox::new(64 << 20);
+        outbox.set_peer_limits(limits(6_000));
+        let longest = 5_000 - OVERHEAD;
+        assert!(push(&mut outbox, Delivery::Ordered, longest).is_ok());
+        let more = push(&mut outbox, Delivery::Reliable, longest + 1);
+        assert_eq!(more, Err(SendError::TooLarge), "it costs more than its channel ever has");
+        assert!(push(&mut outbox, Delivery::Latest, 6_000).is_ok());
+        assert_eq!(push(&mut outbox, Delivery::Latest, 6_001), Err(SendError::TooLarge));
+        let mut outbox = Outbox::new(64 << 20);
+        let most = UNCREDITED_POOL - OVERHEAD;
+        assert_eq!(push(&mut outbox, Delivery::Latest, most + 1), Err(SendError::TooLarge));
+    }
+
+    #[test]
+    fn what_turns_out_too_large_is_given_up_and_leaves_no_gap() {
+        let mut outbox = Outbox::new(100_000);
+        let lens = [10, 7_000, 20, 7_000];
+        let receipts = lens.map(|len| push(&mut outbox, Delivery::Ordered, len).unwrap());
+        outbox.set_peer_limits(limits(5_000));
+        let mut told: Vec<_> = std::iter::from_fn(|| outbox.poll_receipt()).collect();
+        told.sort_by_key(|(receipt, _)| *receipt);
+        let gone = [receipts[1], receipts[3]].map(|receipt| (receipt, Outcome::TooLarge));
+        assert_eq!(told, gone);
+        let sent: Vec<_> = std::iter::from_fn(|| outbox.next_part(NOW, 500, false))
+            .map(|part| (part.id, part.total))
+            .collect();
+        assert_eq!(sent, [(0, 10), (1, 20)]);
+        assert_eq!(outbox.queued(), 30 + 2 * OVERHEAD);
+    }
+
+    #[test]
+    fn ids_survive_when_a_lane_is_let_go() {
+        let mut outbox = Outbox::new(100_000);
+        outbox.set_peer_limits(limits(5_000));
+        for id in 0..3 {
+            push(&mut outbox, Delivery::Ordered, 10).unwrap();
+            let part = outbox.next_part(NOW, 500, false).unwrap();
+            assert_eq!(part.id, id);
+            outbox.on_acked(part.sent());
+            outbox.poll_receipt().unwrap();
+            outbox.release_idle();
+            assert!(outbox.heap_is_idle());
+        }
+    }
+
+    #[test]
+    fn lanes_of_channels_used_once_do_not_pile_up() {
+        let mut outbox = Outbox::new(100_000);
+        outbox.set_peer_limits(limits(5_000));
+        for channel in 0..100 {
+            let channel = ChannelId(channel);
+            outbox.push(NOW, channel, Delivery::Unreliable, vec![0; 9], false).unwrap();
+            outbox.next_part(NOW, 500, false).unwrap();
+            assert_eq!(outbox.next_part(NOW, 500, false), None);
+            outbox.poll_receipt().unwrap();
+        }
+        assert!(outbox.lanes.len() <= LANES_KEPT);
+    }
+
+    #[test]
+    fn d5_credit_of_a_channel_never_used_makes_no_entry() {
+        let mut outbox = Outbox::new(100_000);
+        outbox.set_peer_limits(limits(5_000));
+        outbox.on_channel_credit(CHANNEL, 1 << 40);
+        push(&mut outbox, Delivery::Ordered, 4_900).unwrap();
+        push(&mut outbox, Delivery::Ordered, 4_900).unwrap();
+        while outbox.next_part(NOW, 1_100, false).is_some() {}
+        assert_eq!(outbox.poll_blocked(), Some(Scope::Channel(CHANNEL)));
+    }
+}

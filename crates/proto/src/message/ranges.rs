@@ -1,0 +1,92 @@
+//! A set of byte positions, kept as ranges.
+//!
+//! In: ranges to add and to take away. Out: the first, and whether all is there. Never: bytes.
+
+use std::ops::Range;
+
+/// Sorted ranges that neither overlap nor touch. Empty, it holds no heap.
+///
+/// Adding at either end costs nothing to speak of; in the middle it moves what comes after. A
+/// message has at most as many ranges as it was sent in parts.
+#[derive(Debug, Default)]
+pub(crate) struct RangeSet {
+    ranges: Vec<Range<u32>>,
+}
+
+impl RangeSet {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    pub(crate) fn first(&self) -> Option<Range<u32>> {
+        self.ranges.first().cloned()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Range<u32>> + '_ {
+        self.ranges.iter().cloned()
+    }
+
+    /// Is everything below `end` in the set?
+    pub(crate) fn covers(&self, end: u32) -> bool {
+        self.ranges.first().is_some_and(|first| first.start == 0 && first.end >= end)
+    }
+
+    pub(crate) fn insert(&mut self, new: Range<u32>) {
+        if new.is_empty() {
+            return;
+        }
+        let from = self.ranges.partition_point(|old| old.end < new.start);
+        let to = self.ranges.partition_point(|old| old.start <= new.end);
+        if from == to {
+            self.ranges.insert(from, new);
+            return;
+        }
+        let joined = new.start.min(self.ranges[from].start)..new.end.max(self.ranges[to - 1].end);
+        self.ranges[from] = joined;
+        self.ranges.drain(from + 1..to);
+    }
+
+    pub(crate) fn remove(&mut self, gone: Range<u32>) {
+        let from = self.ranges.partition_point(|old| old.end <= gone.start);
+        let to = self.ranges.partition_point(|old| old.start < gone.end);
+        if gone.is_empty() || from >= to {
+            return;
+        }
+        let left = self.ranges[from].start..gone.start;
+        let right = gone.end..self.ranges[to - 1].end;
+        let rest = [left, right].into_iter().filter(|range| !range.is_empty());
+        self.ranges.splice(from..to, rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set(ops in prop::collection::vec((any::<bool>(), 0u32..60, 0u32..12), 0..60)) {
+            let (mut set, mut model) = (RangeSet::default(), BTreeSet::new());
+            for (add, start, len) in ops {
+                if add {
+                    set.insert(start..start + len);
+                    model.extend(start..start + len);
+                } else {
+                    set.remove(start..start + len);
+                    model.retain(|at| !(start..start + len).contains(at));
+                }
+                let flat: Vec<u32> = set.iter().flatten().collect();
+                prop_assert_eq!(flat, model.iter().copied().collect::<Vec<_>>());
+                for pair in set.ranges.windows(2) {
+                    prop_assert!(pair[0].end < pair[1].start, "ranges touch: {:?}", set);
+                }
+                let covered = (0..5).all(|at| model.contains(&at));
+                prop_assert_eq!(set.covers(5), covered);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a sender hears of its message.
+//!
+//! In: nothing. Out: names and reasons. Never: logic.
+
+/// Names one `push`; its outcome comes with the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Receipt(pub u64);
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The peer has all of it and keeps it for its application.
+    Acknowledged,
+    /// Unreliable: all of it was sent, and that is all there is to know.
+    Sent,
+    /// Deadline: its time was up first. The peer may have it all the same.
+    Expired,
+    /// Latest: a newer one took its place. The peer may have it all the same.
+    Superseded,
+    /// The peer, known only after it was queued, accepts no message of this size.
+    TooLarge,
+    /// The connection ended first. The peer may have it all the same.
+    Unsent,
+}
+
+/// Why a message was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The outbox is full: wait until something was sent, and receipts were taken.
+    #[error("the queue of messages to send is full")]
+    Full,
+    /// The peer accepts no message of this size, or the outbox could never hold it.
+    #[error("the message is larger than the peer accepts")]
+    TooLarge,
+    /// The connection is over, or about to be.
+    #[error("the connection is over")]
+    Closed,
+}

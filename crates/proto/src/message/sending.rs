@@ -1,0 +1,439 @@
+//! The way out: which part of which message goes into the packet now.
+//!
+//! In: time, room in the packet. Out: parts. Never: a scan over what cannot be sent.
+
+use std::{mem, ops::Range, time::Duration};
+
+use super::{
+    LaneId, PartRef, delivery::Class, header_len, lane::Park, outbox::Outbox, receipt::Outcome,
+    schedule::Kind, varint_len,
+};
+use crate::{limits::MESSAGE_OVERHEAD, time::Time};
+
+/// No part but the end of a message is shorter: what a part costs the receiver in bookkeeping
+/// stays in proportion to what it brings.
+const MIN_PART: usize = 64;
+
+/// The shortest MESSAGE frame: type, channel, id and length, a byte each. A full packet has less
+/// room than that left, and needs no look at the queues.
+const MIN_FRAME: usize = 4;
+
+impl Outbox {
+    /// The next part for a packet with `room` bytes left, its frame header among them; none when
+    /// nothing (more) fits or waits. The part counts as sent.
+    ///
+    /// Call it until it returns none, writing each part from [`Self::data`] before the next call;
+    /// with `early` only what is safe to repeat (M-36) is chosen. A call with no less room than the
+    /// last one had begins a new packet.
+    pub(crate) fn next_part(&mut self, now: Time, room: usize, early: bool) -> Option<PartRef> {
+        self.spent = Vec::new();
+        if room >= self.last_room {
+            self.packet_room = room;
+        }
+        let part = if room < MIN_FRAME { None } else { self.choose(now, room, early) };
+        self.last_room = if part.is_some() { room } else { 0 };
+        part
+    }
+
+    /// The bytes of the part that `next_part` just returned. Empty for any part that is no more.
+    pub(crate) fn data(&self, part: &PartRef) -> &[u8] {
+        let lane = self.lanes.get(&LaneId { channel: part.channel, class: part.class });
+        let payload = match lane.and_then(|lane| lane.get(part.id)) {
+            Some(message) => message.payload(),
+            None => &self.spent,
+        };
+        payload.get(part.offset..part.offset + part.len).unwrap_or_default()
+    }
+
+    /// Is there something that may be sent now, given a packet to put it in?
+    pub(crate) fn wants_to_send(&mut self, now: Time, early: bool) -> bool {
+        self.front(now, early).is_some()
+    }
+
+    fn choose(&mut self, now: Time, room: usize, early: bool) -> Option<PartRef> {
+        let (kind, lane_id, id) = self.front(now, early)?;
+        let lane = self.lanes.get_mut(&lane_id)?;
+        let rest = lane.rest(id, kind == Kind::Lost)?;
+        let message = lane.get(id)?;
+        let begins = !message.begun();
+        let total = message.payload().len();
+        let time_left =
+            (lane_id.class == Class::Deadline).then(|| whole_millis(message.due(), now));
+        let LaneId { channel, class } = lane_id;
+        let mut part = PartRef { channel, class, id, time_left, total, offset: rest.start, len: 0 };
+        part.len = fit(&part, rest, room, self.packet_room)?;
+        let sent = part.sent();
+        let was_last = lane.on_sent(id, sent.offset, sent.len);
+        if begins {
+            self.begin(lane_id, id, total);
+        }
+        self.schedule.spend(header_len(&part) + part.len, self.packet_room);
+        if was_last && lane_id.class == Class::Unreliable {
+            self.spent = self.resolve(lane_id, id, Outcome::Sent);
+        }
+        Some(part)
+    }
+
+    /// The first part of a message goes out.
+    fn begin(&mut self, lane_id: LaneId, id: u64, total: usize) {
+        if lane_id.class.is_credited() {
+            self.credit.spend(lane_id.channel, cost(total));
+        }
+        if lane_id.class == Class::Latest {
+            // A newer one is sent: nothing more is resent of the older.
+            while let Some(older) = self.lanes.get(&lane_id).and_then(|lane| lane.older_than(id)) {
+                self.resolve(lane_id, older, Outcome::Superseded);
+            }
+        }
+    }
+
+    /// The lane to serve and the message in it. Lanes that have nothing to send leave the queue on
+    /// the way: each such step undoes one step of `list`.
+    fn front(&mut self, now: Time, early: bool) -> Option<(Kind, LaneId, u64)> {
+        if !early {
+            for lane_id in mem::take(&mut self.not_early) {
+                self.unpark(lane_id, Park::Early);
+            }
+        }
+        self.handle_timeout(now);
+        while let Some((kind, lane_id)) = self.schedule.front() {
+            let ready = match kind {
+                Kind::Lost => self.lost_message(lane_id).ok_or(None),
+                Kind::Fresh => self.fresh_message(lane_id, early),
+            };
+            match ready {
+                Ok(id) => return Some((kind, lane_id, id)),
+                Err(reason) => self.unlist_front(kind, lane_id, reason),
+            }
+        }
+        None
+    }
+
+    fn lost_message(&mut self, lane_id: LaneId) -> Option<u64> {
+        let lane = self.lanes.get_mut(&lane_id)?;
+        let id = lane.lost_id()?;
+        // Of a Latest message nothing is resent when a newer one is about to go.
+        let newer = lane_id.class == Class::Latest && lane.fresh_id().is_some_and(|new| new > id);
+        (!newer).then_some(id)
+    }
+
+    /// The message of which something new can be sent, or what it waits for.
+    fn fresh_message(&mut self, lane_id: LaneId, early: bool) -> Result<u64, Option<Park>> {
+        let lane = self.lanes.get_mut(&lane_id).ok_or(None)?;
+        let id = lane.fresh_id().ok_or(None)?;
+        let message = lane.get(id).ok_or(None)?;
+        if message.begun() {
+            return Ok(id);
+        }
+        if early && !message.repeat_safe() {
+            return Err(Some(Park::Early));
+        }
+        if !lane.within_window(id) {
+            return Err(Some(Park::Window));
+        }
+        if lane_id.class.is_credited() {
+            let cost = cost(message.payload().len());
+            self.credit.check(lane_id.channel, cost).map_err(Some)?;
+        }
+        Ok(id)
+    }
+
+    fn unlist_front(&mut self, kind: Kind, lane_id: LaneId, reason: Option<Park>) {
+        self.schedule.pop();
+        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        match kind {
+            Kind::Lost => lane.listed_lost = false,
+            Kind::Fresh => (lane.listed_fresh, lane.parked) = (false, reason),
+        }
+        match reason {
+            Some(Park::Connection) => self.credit.starved.push(lane_id),
+            Some(Park::Early) => self.not_early.push(lane_id),
+            _ => {}
+        }
+        self.rest(lane_id);
+    }
+}
+
+/// What a message takes of credit (D-4).
+fn cost(len: usize) -> u64 {
+    len as u64 + MESSAGE_OVERHEAD
+}
+
+/// Time left, rounded up: a message is not called late that is not.
+fn whole_millis(due: Time, now: Time) -> Duration {
+    Duration::from_millis(due.since(now).as_micros().div_ceil(1000) as u64)
+}
+
+/// How many bytes of `rest` to send in `room`; none when it is better to wait for the next packet.
+fn fit(part: &PartRef, rest: Range<usize>, room: usize, packet_room: usize) -> Option<usize> {
+    let whole = PartRef { len: rest.len(), ..*part };
+    let whole_len = header_len(&whole) + rest.len();
+    if whole_len <= room {
+        return Some(rest.len());
+    }
+    if part.total == 0 {
+        return None;
+    }
+    // Splitting what fits in one packet makes it depend on two, and costs both sides bookkeeping:
+    // only to fill at least a quarter of a packet, and only for what is resent at all costs.
+    let fills = part.class.is_credited() && room >= packet_room / 4;
+    if room < packet_room && whole_len <= packet_room && !fills {
+        return None;
+    }
+    // The length field is reckoned for all of the room; a few bytes may stay unused.
+    let fixed = header_len(&PartRef { len: 0, ..*part }) - varint_len(0);
+    let space = room.checked_sub(fixed)?;
+    let len = space.saturating_sub(varint_len(space as u64)).min(rest.len());
+    (len >= MIN_PART.min(rest.len())).then_some(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{
+        SentPart,
+        delivery::{ChannelId, Delivery},
+        peer_limits::PeerLimits,
+        receipt::Receipt,
+    };
+
+    const NOW: Time = Time::from_micros(1_000_000);
+
+    fn outbox() -> Outbox {
+        let mut outbox = Outbox::new(16 << 20);
+        let credit = 8 << 20;
+        let max_message = 8 << 20;
+        outbox.set_peer_limits(PeerLimits { credit, channel_credit: 100_000, max_message });
+        outbox
+    }
+
+    fn push(outbox: &mut Outbox, channel: u16, delivery: Delivery, len: usize) -> Receipt {
+        let payload = vec![channel as u8; len];
+        outbox.push(NOW, ChannelId(channel), delivery, payload, false).unwrap()
+    }
+
+    fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<PartRef> {
+        let (mut room, mut parts) = (1_160, Vec::new());
+        while let Some(part) = outbox.next_part(now, room, early) {
+            assert_eq!(outbox.data(&part).len(), part.len);
+            room -= header_len(&part) + part.len;
+            parts.push(part);
+        }
+        parts
+    }
+
+    fn outcomes(outbox: &mut Outbox) -> Vec<(Receipt, Outcome)> {
+        std::iter::from_fn(|| outbox.poll_receipt()).collect()
+    }
+
+    fn channels(parts: &[PartRef]) -> Vec<u16> {
+        parts.iter().map(|part| part.channel.0).collect()
+    }
+
+    #[test]
+    fn many_small_messages_share_a_packet() {
+        let mut outbox = outbox();
+        (0..30).for_each(|_| _ = push(&mut outbox, 0, Delivery::Ordered, 64));
+        assert_eq!(packet(&mut outbox, NOW, false).len(), 1_160 / (64 + 5));
+    }
+
+    // D-8
+    #[test]
+    fn d8_a_long_message_does_not_hold_up_a_short_one_of_another_channel() {
+        let mut outbox = outbox();
+        push(&mut outbox, 0, Delivery::Ordered, 50_000);
+        push(&mut outbox, 1, Delivery::Ordered, 10);
+        assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0]);
+        assert_eq!(channels(&packet(&mut outbox, NOW, false)), [1, 0]);
+    }
+
+    // D-8
+    #[test]
+    fn d8_a_higher_priority_goes_first_and_lost_parts_before_it() {
+        let mut outbox = outbox();
+        push(&mut outbox, 0, Delivery::Ordered, 1_000);
+        let lost = packet(&mut outbox, NOW, false)[0];
+        outbox.set_priority(ChannelId(2), 7);
+        push(&mut outbox, 1, Delivery::Ordered, 10);
+        push(&mut outbox, 2, Delivery::Ordered, 10);
+        outbox.on_lost(lost.sent());
+        assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0, 2, 1]);
+    }
+
+    #[test]
+    fn d4_a_channel_without_credit_holds_up_no_other() {
+        let mut outbox = outbox();
+        for _ in 0..100 {
+            push(&mut outbox, 0, Delivery::Reliable, 1_000);
+        }
+        push(&mut outbox, 1, Delivery::Reliable, 10);
+        let mut sent = Vec::new();
+        while outbox.wants_to_send(NOW, false) {
+            sent.extend(packet(&mut outbox, NOW, false));
+        }
+        let begun = sent.iter().filter(|part| part.channel.0 == 0 && part.offset == 0).count();
+        assert_eq!(begun, 100_000 / 1_064);
+        assert!(channels(&sent).contains(&1));
+        outbox.on_channel_credit(ChannelId(0), 110_000);
+        let more = packet(&mut outbox, NOW, false);
+        assert_eq!((more[0].channel.0, more[0].id), (0, begun as u64));
+    }
+
+    // D-3
+    #[test]
+    fn d3_at_most_4096_ids_from_the_lowest_unacknowledged_are_on_their_way() {
+        let mut outbox = outbox();
+        outbox.set_peer_limits(PeerLimits {
+            credit: 16 << 20,
+            channel_credit: 16 << 20,
+            max_message: 1,
+        });
+        (0..5_000).for_each(|_| _ = push(&mut outbox, 0, Delivery::Reliable, 1));
+        let mut sent = Vec::new();
+        while outbox.wants_to_send(NOW, false) {
+            sent.extend(packet(&mut outbox, NOW, false));
+        }
+        assert_eq!(sent.len(), 4096);
+        sent[1..].iter().for_each(|part| outbox.on_acked(part.sent()));
+        assert!(!outbox.wants_to_send(NOW, false), "id 0 is not acknowledged");
+        outbox.on_acked(sent[0].sent());
+        assert_eq!(packet(&mut outbox, NOW, false)[0].id, 4096);
+    }
+
+    // M-36
+    #[test]
+    fn m36_only_what_is_safe_to_repeat_goes_early() {
+        let mut outbox = outbox();
+        push(&mut outbox, 0, Delivery::Reliable, 10);
+        let payload = vec![1; 10];
+        outbox.push(NOW, ChannelId(1), Delivery::Reliable, payload, true).unwrap();
+        assert_eq!(channels(&packet(&mut outbox, NOW, true)), [1]);
+        assert!(!outbox.wants_to_send(NOW, true));
+        assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0]);
+    }
+
+    // M-37
+    #[test]
+    fn m37_what_went_early_in_vain_goes_again_with_its_id_and_its_credit() {
+        let mut outbox = outbox();
+        let payload = vec![1; 99_000];
+        outbox.push(NOW, ChannelId(1), Delivery::Reliable, payload, true).unwrap();
+        let first = packet(&mut outbox, NOW, true);
+        outbox.requeue_all();
+        assert!(!outbox.wants_to_send(NOW, false), "no limits are known yet");
+        outbox.set_peer_limits(PeerLimits {
+            credit: 100_000,
+            channel_credit: 100_000,
+            max_message: 100_000,
+        });
+        assert_eq!(packet(&mut outbox, NOW, false), first);
+    }
+
+    #[test]
+    fn unreliable_is_gone_when_its_last_part_is_sent() {
+        let mut outbox = outbox();
+        let receipt = push(&mut outbox, 0, Delivery::Unreliable, 2_000);
+        let mut parts = packet(&mut outbox, NOW, false);
+        assert_eq!(outcomes(&mut outbox), []);
+        parts.extend(packet(&mut outbox, NOW, false));
+        assert_eq!(parts.iter().map(|part| part.len).sum::<usize>(), 2_000);
+        assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Sent)]);
+        parts.iter().for_each(|part| outbox.on_lost(part.sent()));
+        assert!(!outbox.wants_to_send(NOW, false) && outbox.is_drained());
+        assert_eq!((outbox.spent.capacity(), outbox.queued()), (0, 0));
+    }
+
+    #[test]
+    fn deadline_tells_the_time_left_and_is_given_up_at_its_end() {
+        let mut outbox = outbox();
+        let span = Duration::from_micros(10_500);
+        let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 10);
+        let part = packet(&mut outbox, NOW, false)[0];
+        assert_eq!(part.time_left, Some(Duration::from_millis(11)));
+        outbox.on_lost(part.sent());
+        let part = packet(&mut outbox, NOW + Duration::from_millis(9), false)[0];
+        assert_eq!(part.time_left, Some(Duration::from_millis(2)));
+        outbox.on_lost(part.sent());
+        assert_eq!(outbox.deadline(), Some(NOW + span));
+        assert_eq!(packet(&mut outbox, NOW + span, false), []);
+        assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Expired)]);
+        assert_eq!(outbox.deadline(), None);
+    }
+
+    // D-9
+    #[test]
+    fn a_newer_latest_takes_the_place_of_one_that_was_not_sent() {
+        let mut outbox = outbox();
+        let old = push(&mut outbox, 0, Delivery::Latest, 10);
+        let new = push(&mut outbox, 0, Delivery::Latest, 20);
+        let parts = packet(&mut outbox, NOW, false);
+        assert_eq!((parts.len(), parts[0].total, parts[0].id), (1, 20, 0));
+        outbox.on_acked(parts[0].sent());
+        let told = [(old, Outcome::Superseded), (new, Outcome::Acknowledged)];
+        assert_eq!(outcomes(&mut outbox), told);
+    }
+
+    // D-9
+    #[test]
+    fn a_latest_that_is_being_sent_is_finished_before_the_newer_so_that_some_arrive() {
+        let mut outbox = outbox();
+        let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
+        let first = packet(&mut outbox, NOW, false);
+        push(&mut outbox, 0, Delivery::Latest, 1_500);
+        outbox.on_lost(first[0].sent());
+        let second = packet(&mut outbox, NOW, false);
+        assert_eq!((second[0].id, second[0].offset), (0, 0), "what was lost");
+        assert_eq!(outcomes(&mut outbox), []);
+        let third = packet(&mut outbox, NOW, false);
+        assert_eq!((third[0].id, third[0].offset), (0, first[0].len), "the rest");
+        assert_eq!(third[1].id, 1, "then the newer one");
+        assert_eq!(outcomes(&mut outbox), [(old, Outcome::Superseded)]);
+        outbox.on_lost(second[0].sent());
+        assert_eq!(packet(&mut outbox, NOW, false)[0].id, 1, "nothing is resent of the older");
+    }
+
+    #[test]
+    fn what_fits_in_a_packet_is_not_split_unless_it_fills_one() {
+        for (delivery, parts) in [(Delivery::Unreliable, 1), (Delivery::Ordered, 2)] {
+            let mut outbox = outbox();
+            push(&mut outbox, 0, delivery, 800);
+            push(&mut outbox, 0, delivery, 800);
+            assert_eq!(packet(&mut outbox, NOW, false).len(), parts);
+            push(&mut outbox, 0, delivery, 100);
+            let next = packet(&mut outbox, NOW, false);
+            let whole = next[0].len == next[0].total;
+            assert_eq!(whole, delivery == Delivery::Unreliable);
+        }
+    }
+
+    #[test]
+    fn an_empty_message_is_sent_and_acknowledged() {
+        let mut outbox = outbox();
+        let receipt = push(&mut outbox, 0, Delivery::Ordered, 0);
+        assert_eq!(outbox.next_part(NOW, 3, false), None, "its header is 4 bytes long");
+        let parts = packet(&mut outbox, NOW, false);
+        assert_eq!(parts.len(), 1);
+        outbox.on_acked(parts[0].sent());
+        assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Acknowledged)]);
+    }
+
+    #[test]
+    fn parts_of_nothing_are_ignored() {
+        let mut outbox = outbox();
+        let (channel, class) = (ChannelId(9), Class::Ordered);
+        let part = SentPart { channel, class, id: 3, offset: 0, len: 7 };
+        outbox.on_acked(part);
+        outbox.on_lost(part);
+        assert!(outbox.is_drained() && outbox.heap_is_idle());
+    }
+
+    #[test]
+    fn the_header_is_as_long_as_its_fields() {
+        let (channel, class) = (ChannelId(64), Class::Deadline);
+        let time_left = Some(Duration::from_millis(16_384));
+        let whole = PartRef { channel, class, id: 5, time_left, total: 63, offset: 0, len: 63 };
+        assert_eq!(header_len(&whole), 1 + 2 + 1 + 4 + 1);
+        let part = PartRef { total: 1 << 30, offset: 64, len: 16_383, ..whole };
+        assert_eq!(header_len(&part), 1 + 2 + 1 + 4 + 8 + 2 + 2);
+    }
+}

@@ -1,0 +1,432 @@
+//! The whole room against a model: outbox ─▶ a bad network ─▶ inbox.
+//!
+//! In: a seed. Out: a broken promise, if there is one. Never: real packets.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proptest::prelude::*;
+
+use super::{
+    LaneId, Message, MessagePart, PartRef, Scope,
+    delivery::{ChannelId, Class, Delivery},
+    header_len,
+    inbox::{CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Slot},
+    outbox::Outbox,
+    peer_limits::PeerLimits,
+    receipt::{Outcome, Receipt, SendError},
+    window::SEEN_BITS_LEN,
+};
+use crate::time::Time;
+
+const CAPACITY: usize = 30_000;
+const CONFIG: InboxConfig =
+    InboxConfig { credit: 16_000, channel_credit: 7_000, max_message: 6_500, pool: 9_000 };
+/// What a message may take in the network, at most.
+const LONGEST_DELAY: Duration = Duration::from_millis(40);
+
+/// splitmix64, Steele, Lea and Flood 2014.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+
+    fn percent(&mut self, chance: u64) -> bool {
+        self.roll(100) < chance
+    }
+}
+
+#[derive(Clone)]
+enum Frame {
+    Part(PartRef, Vec<u8>),
+    Blocked(Scope),
+    Credit(CreditUpdate),
+}
+
+enum Happening {
+    ToReceiver(Vec<Frame>),
+    /// To the sender: its packet was acknowledged, or it thinks it lost.
+    Acked(Vec<Frame>),
+    Lost(Vec<Frame>),
+    ToSender(Vec<Frame>),
+    CreditLost(Vec<Frame>),
+}
+
+struct Pushed {
+    delivery: Delivery,
+    channel: ChannelId,
+    at: Time,
+    payload: Vec<u8>,
+    outcome: Option<Outcome>,
+    delivered: bool,
+}
+
+struct World {
+    dice: Dice,
+    now: Time,
+    loss: u64,
+    greed: u64,
+    outbox: Outbox,
+    inbox: Inbox,
+    future: BTreeMap<(Time, u64), Happening>,
+    happenings: u64,
+    pushed: BTreeMap<Receipt, Pushed>,
+    /// Receipts of messages the inbox has had whole.
+    kept: BTreeSet<Receipt>,
+    /// The newest Latest delivered of each channel.
+    latest: BTreeMap<ChannelId, Receipt>,
+}
+
+impl World {
+    fn new(seed: u64, loss: u64, greed: u64) -> Self {
+        let mut outbox = Outbox::new(CAPACITY);
+        outbox.set_peer_limits(PeerLimits {
+            credit: CONFIG.credit.into(),
+            channel_credit: CONFIG.channel_credit.into(),
+            max_message: CONFIG.max_message as u64,
+        });
+        outbox.set_priority(ChannelId(1), 7);
+        Self {
+            dice: Dice(seed),
+            now: Time::ZERO,
+            loss,
+            greed,
+            outbox,
+            inbox: Inbox::new(CONFIG),
+            future: BTreeMap::new(),
+            happenings: 0,
+            pushed: BTreeMap::new(),
+            kept: BTreeSet::new(),
+            latest: BTreeMap::new(),
+        }
+    }
+
+    fn step(&mut self, pushing: bool) {
+        self.now += Duration::from_millis(1);
+        self.happen();
+        for _ in 0..self.dice.roll(4) {
+            if pushing {
+                self.push();
+            }
+        }
+        self.outbox.handle_timeout(self.now);
+        for _ in 0..self.dice.roll(4) {
+            self.send();
+        }
+        self.send_credit();
+        let mut takes = if self.dice.percent(self.greed) { 1 + self.dice.roll(4) } else { 0 };
+        while takes > 0 && self.take() {
+            takes -= 1;
+        }
+        self.poll_receipts();
+        self.check_accounts();
+    }
+
+    fn push(&mut self) {
+        let channel = ChannelId([0, 1, 2, 70, 65_535][self.dice.roll(5) as usize]);
+        let delivery = match self.dice.roll(5) {
+            0 => Delivery::Ordered,
+            1 => Delivery::Reliable,
+            2 => Delivery::Latest,
+            3 => Delivery::Unreliable,
+            _ => Delivery::Deadline(Duration::from_micros(1 + self.dice.roll(150_000))),
+        };
+        let len = match self.dice.roll(6) {
+            0 => 0,
+            1..4 => 8 + self.dice.roll(100),
+            _ => 8 + self.dice.roll(6_800),
+        } as usize;
+        let next = Receipt(self.pushed.len() as u64);
+        let payload: Vec<u8> = if len == 0 { Vec::new() } else { stamped(next, len) };
+        let pushed = self.outbox.push(self.now, channel, delivery, payload.clone(), false);
+        match pushed {
+            Ok(receipt) => {
+                assert_eq!(receipt, next);
+                let (at, outcome, delivered) = (self.now, None, false);
+                let entry = Pushed { delivery, channel, at, payload, outcome, delivered };
+                self.pushed.insert(receipt, entry);
+            }
+            Err(SendError::TooLarge) => assert!(len > CONFIG.max_message),
+            Err(SendError::Closed) => panic!("an outbox does not close"),
+            Err(SendError::Full) => assert!(self.outbox.queued() + len + OVERHEAD > CAPACITY),
+        }
+    }
+
+    fn send(&mut self) {
+        let mut room = [1_160, 1_160, 400, 90][self.dice.roll(4) as usize];
+        let mut frames = Vec::new();
+        while let Some(part) = self.outbox.next_part(self.now, room, false) {
+            let data = self.outbox.data(&part).to_vec();
+            assert_eq!(data.len(), part.len);
+            assert!(header_len(&part) + part.len <= room, "{part:?} does not fit in {room}");
+            assert!(part.len > 0 || part.total == 0);
+            room -= header_len(&part) + part.len;
+            frames.push(Frame::Part(part, data));
+        }
+        frames.extend(self.outbox.poll_blocked().map(Frame::Blocked));
+        if frames.is_empty() {
+            return;
+        }
+        if self.dice.percent(self.loss) {
+            self.later(60, Happening::Lost(frames));
+            return;
+        }
+        let delay = self.dice.roll(LONGEST_DELAY.as_millis() as u64);
+        self.later(delay, Happening::ToReceiver(frames));
+    }
+
+    fn send_credit(&mut self) {
+        let mut frames = Vec::new();
+        while let Some(update) = self.inbox.poll_credit() {
+            frames.push(Frame::Credit(update));
+        }
+        if frames.is_empty() {
+            return;
+        }
+        let delay = self.dice.roll(20);
+        let lost = self.dice.percent(self.loss);
+        let happening =
+            if lost { Happening::CreditLost(frames) } else { Happening::ToSender(frames) };
+        self.later(delay, happening);
+    }
+
+    fn later(&mut self, millis: u64, happening: Happening) {
+        self.happenings += 1;
+        let at = self.now + Duration::from_millis(1 + millis);
+        self.future.insert((at, self.happenings), happening);
+    }
+
+    fn happen(&mut self) {
+        while let Some(entry) = self.future.first_entry()
+            && entry.key().0 <= self.now
+        {
+            match entry.remove() {
+                Happening::ToReceiver(frames) => self.receive(frames),
+                Happening::Acked(frames) => frames.iter().for_each(|frame| {
+                    if let Frame::Part(part, _) = frame {
+                        self.outbox.on_acked(part.sent());
+                    }
+                }),
+                Happening::Lost(frames) => frames.iter().for_each(|frame| match frame {
+                    Frame::Part(part, _) => self.outbox.on_lost(part.sent()),
+                    Frame::Blocked(scope) => self.outbox.on_blocked_lost(*scope),
+                    Frame::Credit(_) => {}
+                }),
+                Happening::ToSender(frames) => frames.iter().for_each(|frame| match frame {
+                    Frame::Credit(CreditUpdate { scope: Scope::Connection, total }) => {
+                        self.outbox.on_credit(*total);
+                    }
+                    Frame::Credit(CreditUpdate { scope: Scope::Channel(channel), total }) => {
+                        self.outbox.on_channel_credit(*channel, *total);
+                    }
+                    _ => {}
+                }),
+                Happening::CreditLost(frames) => frames.iter().for_each(|frame| {
+                    if let Frame::Credit(update) = frame {
+                        self.inbox.on_credit_lost(update.scope);
+                    }
+                }),
+            }
+        }
+    }
+
+    /// A packet arrives once (M-4 sees to that), but its sender may think it lost for a while, or
+    /// for good, and send its parts again.
+    fn receive(&mut self, frames: Vec<Frame>) {
+        let mut keep = true;
+        for frame in &frames {
+            match frame {
+                Frame::Part(part, data) => {
+                    let PartRef { channel, class, id, time_left, total, offset, .. } = *part;
+                    let part = MessagePart { channel, class, id, time_left, total, offset, data };
+                    keep &= self.inbox.insert(self.now, part).unwrap() == Kept::Yes;
+                    self.note_kept();
+                }
+                Frame::Blocked(scope) => self.inbox.on_blocked(*scope),
+                Frame::Credit(_) => {}
+            }
+        }
+        if !keep || self.dice.percent(self.loss / 2) {
+            self.later(30, Happening::Lost(frames));
+            return;
+        }
+        if self.dice.percent(self.loss / 2) {
+            self.later(1, Happening::Lost(frames.clone()));
+        }
+        let delay = self.dice.roll(30);
+        self.later(delay, Happening::Acked(frames));
+    }
+
+    fn note_kept(&mut self) {
+        let mut whole: Vec<Receipt> = Vec::new();
+        self.inbox.ready.for_each(|message| whole.extend(stamp(&message.payload)));
+        for slot in self.inbox.pending.values() {
+            if let Slot::Whole(payload) = slot {
+                whole.extend(stamp(payload));
+            }
+        }
+        self.kept.extend(whole);
+    }
+
+    fn take(&mut self) -> bool {
+        let message = match self.dice.roll(3) {
+            0 => self.inbox.pop_channel(self.now, ChannelId(2)),
+            _ => self.inbox.pop(self.now),
+        };
+        let Some(message) = message else { return false };
+        let receipt = match message.class {
+            Class::Ordered => self.next_ordered(message.channel),
+            _ => stamp(&message.payload),
+        };
+        // An empty message is only told apart where there is an order.
+        let Some(receipt) = receipt else { return true };
+        self.check_delivered(receipt, &message);
+        true
+    }
+
+    fn next_ordered(&self, channel: ChannelId) -> Option<Receipt> {
+        let next = self.pushed.iter().find(|(_, entry)| {
+            entry.channel == channel && entry.delivery == Delivery::Ordered && !entry.delivered
+        });
+        Some(*next.expect("an Ordered message is invented").0)
+    }
+
+    fn check_delivered(&mut self, receipt: Receipt, message: &Message) {
+        let entry = self.pushed.get_mut(&receipt).expect("a message is invented");
+        assert_eq!(entry.payload, message.payload, "altered, or out of order");
+        assert_eq!((entry.channel, entry.delivery.class()), (message.channel, message.class));
+        assert!(!entry.delivered, "delivered twice: {message:?}");
+        entry.delivered = true;
+        match entry.delivery {
+            Delivery::Deadline(span) => {
+                let latest = entry.at + span + LONGEST_DELAY + Duration::from_millis(1);
+                assert!(self.now <= latest, "delivered after its time");
+            }
+            Delivery::Latest => {
+                let before = self.latest.insert(message.channel, receipt);
+                assert!(before < Some(receipt), "older than one delivered before");
+            }
+            _ => {}
+        }
+    }
+
+    fn poll_receipts(&mut self) {
+        while let Some((receipt, outcome)) = self.outbox.poll_receipt() {
+            let entry = self.pushed.get_mut(&receipt).unwrap();
+            assert_eq!(entry.outcome, None, "two outcomes");
+            entry.outcome = Some(outcome);
+            let fits = match (outcome, entry.delivery) {
+                (Outcome::Acknowledged, delivery) => delivery != Delivery::Unreliable,
+                (Outcome::Sent, delivery) => delivery == Delivery::Unreliable,
+                (Outcome::Superseded, delivery) => delivery == Delivery::Latest,
+                (Outcome::Expired, Delivery::Deadline(span)) => self.now >= entry.at + span,
+                _ => false,
+            };
+            assert!(fits, "{outcome:?} of {:?}", entry.delivery);
+            if outcome == Outcome::Acknowledged && !entry.payload.is_empty() {
+                assert!(self.kept.contains(&receipt), "acknowledged and not kept");
+            }
+        }
+    }
+
+    /// Every byte is in exactly one account, and no account above its bound.
+    fn check_accounts(&self) {
+        assert!(self.outbox.queued() <= CAPACITY);
+        let inbox = &self.inbox;
+        assert!(inbox.pool <= CONFIG.pool, "pool {}", inbox.pool);
+        let mut pool = 0;
+        let mut credited = 0;
+        inbox.ready.for_each(|message| {
+            let account = if message.class.is_credited() { &mut credited } else { &mut pool };
+            *account += message.payload.len() + OVERHEAD;
+        });
+        for ((LaneId { class, .. }, _), slot) in &inbox.pending {
+            let account = if class.is_credited() { &mut credited } else { &mut pool };
+            *account += match slot {
+                Slot::Partial(assembly) => assembly.total() + OVERHEAD,
+                Slot::Whole(payload) => payload.len() + OVERHEAD,
+                Slot::Passed { taken } => usize::from(*taken) * OVERHEAD,
+            };
+        }
+        let (mut outstanding, mut gaps) = (0, 0);
+        for channel in inbox.channels.values() {
+            assert!(channel.window.outstanding() <= u64::from(CONFIG.channel_credit));
+            outstanding += channel.window.outstanding();
+            let seen = channel.others.as_ref().is_some_and(|others| others.seen.holds_memory());
+            gaps += usize::from(seen) * SEEN_BITS_LEN;
+        }
+        assert_eq!(gaps, inbox.gaps);
+        assert!(gaps <= CONFIG.pool / 4);
+        assert_eq!(pool, inbox.pool);
+        assert_eq!(outstanding, inbox.window.outstanding());
+        assert_eq!(credited as u64, outstanding);
+        assert!(outstanding <= u64::from(CONFIG.credit));
+    }
+
+    /// The network heals and the application takes everything: all must come to its end.
+    fn converge(&mut self) {
+        (self.loss, self.greed) = (0, 100);
+        for _ in 0..3_000 {
+            self.step(false);
+            let quiet = self.future.is_empty() && !self.inbox.owes_credit();
+            if self.outbox.is_drained() && quiet && !self.inbox.has_ready() {
+                break;
+            }
+        }
+        assert!(self.outbox.is_drained(), "something is never sent");
+        assert_eq!(self.outbox.queued(), 0);
+        let mut newest = BTreeMap::new();
+        for (receipt, entry) in &self.pushed {
+            assert!(entry.outcome.is_some(), "no outcome for {receipt:?}");
+            let must = matches!(entry.delivery, Delivery::Ordered)
+                || (entry.delivery == Delivery::Reliable && !entry.payload.is_empty());
+            assert!(!must || entry.delivered, "{:?} never delivered", entry.delivery);
+            if entry.delivery == Delivery::Latest {
+                newest.insert(entry.channel, (*receipt, entry.payload.is_empty()));
+            }
+        }
+        for (channel, (receipt, empty)) in newest {
+            assert!(empty || self.latest.get(&channel) == Some(&receipt), "the newest is missing");
+        }
+        self.now += Duration::from_secs(1);
+        self.outbox.release_idle();
+        self.inbox.release_idle(self.now);
+        assert!(self.outbox.heap_is_idle() && self.inbox.heap_is_idle());
+        assert_eq!(self.inbox.window.outstanding(), 0);
+    }
+}
+
+/// A payload that says whose it is.
+fn stamped(receipt: Receipt, len: usize) -> Vec<u8> {
+    let fill = (0..).map(|at: usize| (at as u64 ^ (receipt.0 * 31)) as u8);
+    receipt.0.to_be_bytes().into_iter().chain(fill).take(len).collect()
+}
+
+fn stamp(payload: &[u8]) -> Option<Receipt> {
+    payload.first_chunk().map(|bytes| Receipt(u64::from_be_bytes(*bytes)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn every_class_keeps_its_promise(
+        seed in any::<u64>(),
+        loss in 0u64..50,
+        greed in 1u64..100,
+        steps in 50usize..400,
+    ) {
+        let mut world = World::new(seed, loss, greed);
+        for _ in 0..steps {
+            world.step(true);
+        }
+        world.converge();
+    }
+}

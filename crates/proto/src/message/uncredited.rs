@@ -1,0 +1,393 @@
+//! What a receiver does for Latest, Unreliable and Deadline: at most once, in a pool (D-6, D-7).
+//!
+//! In: parts, time. Out: messages ready. Never: credit, what is not worth having any more.
+//!
+//! A message takes its length and 64 bytes of the pool when its first part is let in (though memory
+//! only as parts come), so that whatever is let in can be finished: several half-finished messages
+//! never wait for each other's room.
+
+use super::{
+    LaneId, Message, MessagePart,
+    assembly::{Added, Assembly},
+    delivery::Class,
+    inbox::{Inbox, Kept, OVERHEAD, Others, Slot},
+    ready::NONE,
+    window::{SEEN_BITS_LEN, Seen},
+};
+use crate::{error::Close, limits::UNCREDITED_POOL, time::Time};
+
+impl Inbox {
+    pub(super) fn insert_uncredited(
+        &mut self,
+        now: Time,
+        part: MessagePart<'_>,
+    ) -> Result<Kept, Close> {
+        if part.total > UNCREDITED_POOL - OVERHEAD {
+            return Err(Close::violation("a message without credit is larger than the pool"));
+        }
+        self.drop_expired(now);
+        let lane = LaneId { channel: part.channel, class: part.class };
+        match self.is_wanted(lane, part.id) {
+            Seen::Over => return Ok(Kept::Yes),
+            Seen::Unknown => return Ok(Kept::Refused),
+            Seen::New => {}
+        }
+        // D-7: the time left counts from the arrival. Of all parts the one that was fastest knows
+        // best.
+        let due = part.time_left.map_or(Time::from_micros(u64::MAX), |left| now + left);
+        let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, part.id)) else {
+            return self.begin(lane, due, part);
+        };
+        let added = assembly.add(part.total, part.offset, part.data)?;
+        let due = self.hasten(lane, part.id, due);
+        match added {
+            Added::Kept => Ok(Kept::Yes),
+            Added::Refused => Ok(refused(part.class)),
+            Added::Whole(payload) => {
+                self.forget(lane, part.id);
+                self.complete(lane, part.id, payload, due);
+                Ok(Kept::Yes)
+            }
+        }
+    }
+
+    /// Drops the Deadline messages whose time is up, unfinished or ready.
+    pub(super) fn drop_expired(&mut self, now: Time) {
+        while let Some((&(due, lane, id), &place)) = self.expiry.first_key_value()
+            && due < now
+        {
+            self.expiry.pop_first();
+            if place == NONE {
+                self.drop_unfinished(lane, id);
+            } else if let Some(channel) = self.channels.get_mut(&lane.channel)
+                && let Some(message) = self.ready.remove(&mut channel.ready, place)
+            {
+                self.pool -= message.payload.len() + OVERHEAD;
+            }
+        }
+    }
+
+    /// Drops the oldest unfinished message that may be dropped (D-6).
+    pub(super) fn evict_one(&mut self) -> bool {
+        let Some((_, (lane, id))) = self.evictable.pop_first() else { return false };
+        self.drop_unfinished(lane, id);
+        true
+    }
+
+    fn is_wanted(&mut self, lane: LaneId, id: u64) -> Seen {
+        match lane.class {
+            Class::Latest => {
+                let others = self.others(lane);
+                if id < others.floor {
+                    return Seen::Over;
+                }
+                if id > others.newest {
+                    others.newest = id;
+                    self.let_go_below(lane, id);
+                }
+                Seen::New
+            }
+            Class::Deadline => self.others(lane).seen.look_up(id),
+            // Never resent, and a packet is opened only once (M-4).
+            _ => Seen::New,
+        }
+    }
+
+    /// A newer Latest message began: its sender gave up the older ones (D-6 may drop them).
+    fn let_go_below(&mut self, lane: LaneId, id: u64) {
+        for ((lane, older), slot) in self.pending.range((lane, 0)..(lane, id)) {
+            if let Slot::Partial(assembly) = slot {
+                self.evictable.insert(assembly.arrival, (*lane, *older));
+            }
+        }
+    }
+
+    /// The first part of a message, or all of it.
+    fn begin(&mut self, lane: LaneId, due: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
+        // A whole Latest message takes the place of one that was not taken yet.
+        let replaced = if part.is_whole() { self.waiting_cost(lane) } else { 0 };
+        if !self.admit(part.total + OVERHEAD, replaced) {
+            return Ok(refused(part.class));
+        }
+        if part.is_whole() {
+            self.complete(lane, part.id, part.data.to_vec(), due);
+            return Ok(Kept::Yes);
+        }
+        self.arrivals += 1;
+        let mut assembly = Assembly::new(part.total, self.arrivals, due);
+        // The first part can be neither the last nor one too many.
+        assembly.add(part.total, part.offset, part.data)?;
+        match lane.class {
+            Class::Deadline => {
+                self.expiry.insert((due, lane, part.id), NONE);
+            }
+            Class::Latest if self.others(lane).newest == part.id => {}
+            _ => {
+                self.evictable.insert(self.arrivals, (lane, part.id));
+            }
+        }
+        self.pending.insert((lane, part.id), Slot::Partial(Box::new(assembly)));
+        Ok(Kept::Yes)
+    }
+
+    /// Makes room in the pool, if it can be made; `replaced` bytes are about to be free.
+    fn admit(&mut self, cost: usize, replaced: usize) -> bool {
+        while self.pool - replaced + cost > self.config.pool {
+            if !self.evict_one() {
+                return false;
+            }
+        }
+        self.pool += cost;
+        true
+    }
+
+    /// What the Latest message of this lane that waits for the application takes of the pool.
+    fn waiting_cost(&mut self, lane: LaneId) -> usize {
+        if lane.class != Class::Latest {
+            return 0;
+        }
+        let place = self.others(lane).waiting;
+        self.ready.get_mut(place).map_or(0, |entry| entry.message.payload.len() + OVERHEAD)
+    }
+
+    /// Brings the time of an unfinished message forward; returns it.
+    fn hasten(&mut self, lane: LaneId, id: u64, due: Time) -> Time {
+        let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, id)) else { return due };
+        let before = assembly.due;
+        if due < before && self.expiry.remove(&(before, lane, id)).is_some() {
+            assembly.due = due;
+            self.expiry.insert((due, lane, id), NONE);
+        }
+        assembly.due
+    }
+
+    /// An unfinished message is no longer that; its share of the pool stays.
+    fn forget(&mut self, lane: LaneId, id: u64) -> usize {
+        let Some(Slot::Partial(assembly)) = self.pending.remove(&(lane, id)) else { return 0 };
+        self.evictable.remove(&assembly.arrival);
+        self.expiry.remove(&(assembly.due, lane, id));
+        assembly.total() + OVERHEAD
+    }
+
+    fn drop_unfinished(&mut self, lane: LaneId, id: u64) {
+        self.pool -= self.forget(lane, id);
+    }
+
+    /// A message is whole, and the pool has room for it.
+    fn complete(&mut self, lane: LaneId, id: u64, payload: Vec<u8>, due: Time) {
+        match lane.class {
+            Class::Latest => return self.complete_latest(lane, id, payload),
+            Class::Deadline => self.mark_seen(lane, id),
+            _ => {}
+        }
+        let place = self.make_ready(lane, id, payload, due);
+        if lane.class == Class::Deadline {
+            self.expiry.insert((due, lane, id), place);
+        }
+    }
+
+    /// Older ones are over; one that was not taken gives its place to this one.
+    fn complete_latest(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
+        while let Some((&(_, older), _)) = self.pending.range((lane, 0)..(lane, id)).next() {
+            self.drop_unfinished(lane, older);
+        }
+        self.pool -= self.waiting_cost(lane);
+        let others = self.others(lane);
+        others.floor = id.saturating_add(1);
+        let waiting = others.waiting;
+        if let Some(entry) = self.ready.get_mut(waiting) {
+            entry.message.payload = payload;
+            entry.id = id;
+            return;
+        }
+        let place = self.make_ready(lane, id, payload, Time::from_micros(u64::MAX));
+        self.others(lane).waiting = place;
+    }
+
+    fn make_ready(&mut self, lane: LaneId, id: u64, payload: Vec<u8>, due: Time) -> u32 {
+        let message = Message { channel: lane.channel, class: lane.class, payload };
+        let channel = self.channels.entry(lane.channel).or_default();
+        self.ready.push(&mut channel.ready, message, id, due)
+    }
+
+    /// D-7. Gaps take memory, of at most 2,048 channels when the pool is 4 MiB; without it, what a
+    /// gap left out is given up.
+    fn mark_seen(&mut self, lane: LaneId, id: u64) {
+        let full = self.gaps + SEEN_BITS_LEN > self.config.pool / 4;
+        let seen = &mut self.others(lane).seen;
+        let before = seen.holds_memory();
+        if full && seen.needs_memory(id) {
+            seen.mark_blindly(id);
+        } else {
+            seen.mark(id);
+        }
+        match (before, seen.holds_memory()) {
+            (false, true) => self.gaps += SEEN_BITS_LEN,
+            (true, false) => self.gaps -= SEEN_BITS_LEN,
+            _ => {}
+        }
+    }
+
+    fn others(&mut self, lane: LaneId) -> &mut Others {
+        self.channels.entry(lane.channel).or_default().others.get_or_insert_default()
+    }
+}
+
+/// D-2: what is resent is refused, so that it comes again; the rest is dropped.
+fn refused(class: Class) -> Kept {
+    if class.is_resent() { Kept::Refused } else { Kept::Yes }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::message::{
+        delivery::ChannelId,
+        inbox::InboxConfig,
+        inbox::tests::{CONFIG, NOW, half, kept, on, part, pop},
+    };
+
+    fn later(millis: u64) -> Time {
+        NOW + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn latest_takes_the_place_of_an_older_one_that_was_not_taken() {
+        let mut inbox = Inbox::new(CONFIG);
+        for id in [0, 2, 1] {
+            assert!(kept(&mut inbox, part(Class::Latest, id, &[id as u8; 10])));
+        }
+        assert_eq!(inbox.pool, 10 + OVERHEAD);
+        assert_eq!((pop(&mut inbox), pop(&mut inbox)), (Some(vec![2; 10]), None));
+        assert!(kept(&mut inbox, part(Class::Latest, 2, &[2; 10])));
+        assert_eq!((pop(&mut inbox), inbox.pool), (None, 0));
+    }
+
+    #[test]
+    fn an_unfinished_latest_may_still_come_until_a_newer_one_is_whole() {
+        let mut inbox = Inbox::new(CONFIG);
+        let (old, new) = (half(part(Class::Latest, 0, &[0])), half(part(Class::Latest, 1, &[1])));
+        assert!(kept(&mut inbox, old) && kept(&mut inbox, new));
+        assert!(kept(&mut inbox, MessagePart { offset: 1, ..old }));
+        assert_eq!(pop(&mut inbox), Some(vec![0, 0]));
+        assert!(kept(&mut inbox, half(part(Class::Latest, 3, &[3]))));
+        assert!(kept(&mut inbox, part(Class::Latest, 4, &[4])));
+        assert!(inbox.pending.is_empty(), "1 and 3 are over");
+    }
+
+    // D-6
+    #[test]
+    fn d6_a_full_pool_drops_the_oldest_unfinished_unreliable() {
+        let mut inbox = Inbox::new(CONFIG);
+        for id in 0..3 {
+            assert!(kept(&mut inbox, half(part(Class::Unreliable, id, &[id as u8; 400]))));
+        }
+        let ids: Vec<u64> = inbox.pending.keys().map(|(_, id)| *id).collect();
+        assert_eq!(ids, [1, 2]);
+        for id in 1..3 {
+            let data = [id as u8; 400];
+            let rest = half(part(Class::Unreliable, id, &data));
+            assert!(kept(&mut inbox, MessagePart { offset: 400, ..rest }));
+            assert!(inbox.has_ready());
+        }
+        assert!(kept(&mut inbox, part(Class::Unreliable, 3, &[0; 400])), "dropped, and not owed");
+        assert_eq!(inbox.pool, 2 * 864);
+    }
+
+    // D-2, D-6
+    #[test]
+    fn d2_what_is_resent_is_refused_when_the_pool_is_full_and_comes_in_later() {
+        for class in [Class::Deadline, Class::Latest] {
+            let mut inbox = Inbox::new(CONFIG);
+            assert!(kept(&mut inbox, part(Class::Unreliable, 0, &[0; 900])));
+            assert!(kept(&mut inbox, part(Class::Unreliable, 1, &[0; 900])));
+            assert!(!kept(&mut inbox, part(class, 0, &[9; 100])));
+            pop(&mut inbox).unwrap();
+            assert!(kept(&mut inbox, part(class, 0, &[9; 100])));
+            pop(&mut inbox).unwrap();
+            assert_eq!(pop(&mut inbox), Some(vec![9; 100]));
+        }
+    }
+
+    // D-6
+    #[test]
+    fn d6_only_a_latest_that_its_sender_gave_up_is_dropped_for_others() {
+        let mut inbox = Inbox::new(CONFIG);
+        assert!(kept(&mut inbox, half(part(Class::Latest, 0, &[0; 400]))));
+        assert!(kept(&mut inbox, on(1, half(part(Class::Latest, 0, &[0; 400])))));
+        let newer = half(part(Class::Latest, 1, &[0; 400]));
+        assert!(!kept(&mut inbox, on(2, newer)), "both may yet be finished");
+        assert!(kept(&mut inbox, newer), "in the place of the older one");
+        assert_eq!(inbox.pool, 2 * 864);
+    }
+
+    #[test]
+    fn deadline_is_not_delivered_after_its_time() {
+        let mut inbox = Inbox::new(CONFIG);
+        assert!(kept(&mut inbox, part(Class::Deadline, 0, &[0; 10])));
+        assert!(kept(&mut inbox, on(1, part(Class::Deadline, 0, &[1; 10]))));
+        assert_eq!(inbox.pop(later(50)).unwrap().payload, [0; 10]);
+        assert_eq!(inbox.pop(later(51)), None);
+        assert_eq!((inbox.pool, inbox.has_ready()), (0, false));
+    }
+
+    // D-7
+    #[test]
+    fn an_unfinished_deadline_goes_by_its_fastest_part() {
+        let mut inbox = Inbox::new(CONFIG);
+        let first = half(part(Class::Deadline, 0, &[0; 10]));
+        assert!(kept(&mut inbox, first));
+        let fast = MessagePart { time_left: Some(Duration::from_millis(20)), ..first };
+        assert!(kept(&mut inbox, fast));
+        let rest = MessagePart { offset: 10, ..first };
+        assert_eq!(inbox.insert(later(21), rest), Ok(Kept::Yes));
+        assert!(!inbox.has_ready());
+    }
+
+    // D-7
+    #[test]
+    fn d7_a_deadline_comes_once() {
+        let mut inbox = Inbox::new(CONFIG);
+        for id in [0, 2, 2, 0, 5_000, 2, 3_000, 3_000] {
+            assert!(kept(&mut inbox, part(Class::Deadline, id, &[id as u8])));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
+        assert_eq!(order, [0, 2, 5_000_u64 as u8, 3_000_u64 as u8]);
+    }
+
+    // D-7
+    #[test]
+    fn without_memory_for_a_gap_what_it_leaves_out_is_refused() {
+        let mut inbox = Inbox::new(CONFIG);
+        assert!(kept(&mut inbox, on(1, part(Class::Deadline, 5, &[5]))), "takes all there is");
+        assert!(kept(&mut inbox, part(Class::Deadline, 5, &[5])));
+        assert!(!kept(&mut inbox, part(Class::Deadline, 4, &[4])));
+        assert!(kept(&mut inbox, part(Class::Deadline, 6, &[6])));
+        (0..5).for_each(|id| assert!(kept(&mut inbox, on(1, part(Class::Deadline, id, &[])))));
+        assert_eq!(inbox.gaps, 0, "the gap of channel 1 is closed");
+        assert!(kept(&mut inbox, part(Class::Deadline, 8, &[8])));
+        assert!(kept(&mut inbox, part(Class::Deadline, 7, &[7])), "now it is remembered");
+    }
+
+    #[test]
+    fn d7_a_gap_takes_nothing_of_the_pool() {
+        let mut inbox = Inbox::new(CONFIG);
+        assert!(kept(&mut inbox, part(Class::Deadline, 5, &[5])));
+        pop(&mut inbox).unwrap();
+        assert_eq!((inbox.pool, inbox.gaps), (0, SEEN_BITS_LEN));
+    }
+
+    // D-6
+    #[test]
+    fn d6_a_message_larger_than_every_pool_closes() {
+        let mut inbox = Inbox::new(InboxConfig { max_message: 16 << 20, ..CONFIG });
+        let huge = MessagePart {
+            total: UNCREDITED_POOL - OVERHEAD + 1,
+            ..part(Class::Unreliable, 0, &[0; 10])
+        };
+        assert!(inbox.insert(NOW, huge).is_err());
+        assert_eq!(inbox.pop_channel(NOW, ChannelId(0)), None);
+    }
+}

@@ -1,0 +1,643 @@
+//! BBR version 3 (draft-ietf-ccwg-bbr): send at the rate the path delivers, probe it now and then.
+//!
+//! In: samples, losses, marks. Out: a window, a rate. Never: packets.
+//!
+//! ```text
+//! Startup ─▶ Drain ─▶ Down ─▶ Cruise ─▶ Refill ─▶ Up ─▶ Down …      (ProbeBW)
+//! any, when the least RTT is 10 s old ─▶ ProbeRtt ─▶ Cruise, or Startup
+//! ```
+
+use std::time::Duration;
+
+use super::{AckSample, Control, LossEvent, LostPacket, initial_window};
+use crate::{recovery::rtt::Rtt, time::Time};
+
+mod model;
+mod probe_bw;
+mod probe_rtt;
+
+use model::{Model, UNBOUNDED, inflight_at_loss, is_too_high};
+
+/// 4 ln 2: the least gain at which the rate doubles in a round.
+const STARTUP_GAIN: f64 = 2.77;
+
+/// Part of the bandwidth that is not used, to keep queues short.
+const PACING_MARGIN: f64 = 0.01;
+
+/// Runs of lost packets in a round that end Startup.
+const STARTUP_LOSS_RUNS: u32 = 6;
+
+/// Part of the bandwidth-delay product in flight while the least RTT is looked for.
+const PROBE_RTT_GAIN: f64 = 0.5;
+
+/// Rounds after which Drain gives up draining.
+const DRAIN_ROUNDS: u64 = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Startup,
+    Drain,
+    Down,
+    Cruise,
+    Refill,
+    Up,
+    ProbeRtt,
+}
+
+/// What the ACKs that come now were sent in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AckPhase {
+    Init,
+    Refilling,
+    Starting,
+    Feedback,
+    Stopping,
+}
+
+/// See [`super::Congestion::Bbr`].
+#[derive(Clone, Debug)]
+pub(crate) struct Bbr {
+    state: State,
+    model: Model,
+    chance: u64,
+    window: u64,
+    initial_window: u64,
+    /// Bytes a second.
+    rate: f64,
+
+    drain_round: u64,
+    cycle_began: Time,
+    probe_wait: Duration,
+    rounds_since_probe: u64,
+    ack_phase: AckPhase,
+    is_probe_sample: bool,
+    probe_was_too_high: bool,
+    probe_was_cautious: bool,
+    up_rounds: u32,
+    up_acked: u64,
+    up_acked_per_packet: u64,
+
+    min_rtt_at: Time,
+    min_rtt_expired: bool,
+    probe_rtt_window: u64,
+    probe_rtt_end: Option<Time>,
+    probe_rtt_round_done: bool,
+    prior_window: u64,
+    idle_restart: bool,
+    /// What left before so many bytes were delivered left in ProbeRtt: its rate says nothing.
+    ignored_to: u64,
+    tx_in_flight: u64,
+    undo: Undo,
+}
+
+/// State before the first loss of a round (SaveStateUponLoss).
+#[derive(Clone, Copy, Debug)]
+struct Undo {
+    left: Option<State>,
+    bw_short: f64,
+    inflight_short: u64,
+    inflight_long: u64,
+}
+
+impl Bbr {
+    pub(super) fn new(now: Time, mtu: u64, seed: u64) -> Self {
+        let window = initial_window(mtu);
+        Self {
+            state: State::Startup,
+            model: Model::new(now, mtu),
+            chance: seed,
+            window,
+            initial_window: window,
+            rate: STARTUP_GAIN * window as f64 / 1e-3,
+            drain_round: 0,
+            cycle_began: now,
+            probe_wait: Duration::ZERO,
+            rounds_since_probe: 0,
+            ack_phase: AckPhase::Init,
+            is_probe_sample: false,
+            probe_was_too_high: false,
+            probe_was_cautious: false,
+            up_rounds: 0,
+            up_acked: 0,
+            up_acked_per_packet: UNBOUNDED,
+            min_rtt_at: now,
+            min_rtt_expired: false,
+            probe_rtt_window: window,
+            probe_rtt_end: None,
+            probe_rtt_round_done: false,
+            prior_window: 0,
+            idle_restart: false,
+            ignored_to: 0,
+            tx_in_flight: 0,
+            undo: Undo {
+                left: None,
+                bw_short: f64::INFINITY,
+                inflight_short: UNBOUNDED,
+                inflight_long: UNBOUNDED,
+            },
+        }
+    }
+
+    // Gains and volumes.
+
+    const fn pacing_gain(&self) -> f64 {
+        match self.state {
+            State::Startup => STARTUP_GAIN,
+            State::Drain => 0.5,
+            State::Down => 0.9,
+            State::Up => 1.25,
+            State::Cruise | State::Refill | State::ProbeRtt => 1.0,
+        }
+    }
+
+    const fn window_gain(&self) -> f64 {
+        match self.state {
+            State::Up => 2.25,
+            State::ProbeRtt => PROBE_RTT_GAIN,
+            _ => 2.0,
+        }
+    }
+
+    const fn is_probe_bw(&self) -> bool {
+        matches!(self.state, State::Down | State::Cruise | State::Refill | State::Up)
+    }
+
+    const fn is_probing(&self) -> bool {
+        matches!(self.state, State::Startup | State::Refill | State::Up)
+    }
+
+    fn is_window_limited(&self, sample: &AckSample) -> bool {
+        sample.in_flight_before + 2 * self.model.mtu >= self.window
+    }
+
+    /// A multiple of the bandwidth-delay product; the initial window before there is an RTT.
+    fn bdp(&self, bw: f64, gain: f64) -> u64 {
+        self.model.bdp(bw).map_or(self.initial_window, |bdp| (gain * bdp) as u64)
+    }
+
+    /// QuantizationBudget(), with the send quantum as the offload budget.
+    fn with_budget(&self, volume: u64) -> u64 {
+        let quantum = ((self.rate * 1e-3) as u64).min(64 << 10).max(2 * self.model.mtu);
+        let volume = volume.max(quantum).max(self.model.min_pipe());
+        if self.state == State::Up { volume.saturating_add(2 * self.model.mtu) } else { volume }
+    }
+
+    fn target_inflight(&self) -> u64 {
+        self.bdp(self.model.bw, 1.0).min(self.window)
+    }
+
+    // Startup and Drain.
+
+    fn check_startup_done(&mut self, sample: &AckSample) {
+        if self.state != State::Startup {
+            return;
+        }
+        if !self.model.full_bw_reached
+            && self.model.loss_round_start
+            && self.model.loss_runs >= STARTUP_LOSS_RUNS
+            && is_too_high(sample.lost_since, sample.tx_in_flight)
+        {
+            self.undo.left = Some(State::Startup);
+            self.model.full_bw_reached = true;
+            self.model.inflight_long = self.bdp(self.model.bw, 1.0).max(self.model.inflight_latest);
+        }
+        if self.model.full_bw_reached {
+            self.state = State::Drain;
+            self.drain_round = self.model.round_count;
+        }
+    }
+
+    fn check_drain_done(&mut self, now: Time, sample: &AckSample) {
+        if self.state == State::Drain
+            && (sample.in_flight <= self.with_budget(self.bdp(self.model.bw, 1.0))
+                || self.model.round_count > self.drain_round + DRAIN_ROUNDS)
+        {
+            self.start_down(now);
+        }
+    }
+
+    /// NoteLoss() and SaveStateUponLoss().
+    fn note_loss(&mut self) {
+        if self.model.note_loss() {
+            self.save_window();
+            self.undo = Undo {
+                left: None,
+                bw_short: self.model.bw_short,
+                inflight_short: self.model.inflight_short,
+                inflight_long: self.model.inflight_long,
+            };
+        }
+    }
+
+    fn save_window(&mut self) {
+        self.prior_window = match self.state {
+            State::ProbeRtt => self.prior_window.max(self.window),
+            _ => self.window,
+        };
+    }
+
+    // Control parameters.
+
+    fn set_rate(&mut self, gain: f64) {
+        let rate = gain * self.model.bw * (1.0 - PACING_MARGIN);
+        if self.model.full_bw_reached || rate > self.rate {
+            self.rate = rate;
+        }
+    }
+
+    /// SetCwnd().
+    fn set_window(&mut self, bytes: u64) {
+        let volume = self.bdp(self.model.bw, self.window_gain());
+        let most = self.with_budget(volume.saturating_add(self.model.extra_acked()));
+        if self.model.full_bw_reached {
+            self.window = self.window.saturating_add(bytes).min(most);
+        } else if self.window < most || self.model.delivered < self.initial_window {
+            self.window = self.window.saturating_add(bytes);
+        }
+        if self.state == State::ProbeRtt {
+            self.window = self.window.min(self.probe_rtt_window);
+        }
+        let bound = match self.state {
+            State::Down | State::Refill | State::Up => self.model.inflight_long,
+            State::Cruise | State::ProbeRtt => self.model.inflight_with_headroom(),
+            State::Startup | State::Drain => UNBOUNDED,
+        };
+        let bound = bound.min(self.model.inflight_short);
+        self.window = self.window.min(bound).max(self.model.min_pipe());
+    }
+
+    /// splitmix64 (Steele, Lea, Flood 2014): the times of probing need no better chance.
+    const fn draw(&mut self) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.chance;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+}
+
+impl Control for Bbr {
+    /// HandleRestartFromIdle(): nothing in flight after something was is for want of data.
+    fn on_sent(&mut self, now: Time, in_flight_before: u64) {
+        if in_flight_before > 0 || self.model.delivered == 0 {
+            return;
+        }
+        self.idle_restart = true;
+        self.model.restart_extra_acked(now);
+        if self.is_probe_bw() {
+            self.set_rate(1.0);
+        } else if self.state == State::ProbeRtt {
+            self.check_probe_rtt_done(now);
+        }
+    }
+
+    /// HandleLostPacket().
+    fn on_packet_lost(&mut self, now: Time, packet: &LostPacket) {
+        self.note_loss();
+        self.model.note_lost_number(packet.number);
+        if self.is_probe_sample && self.model.is_too_high(packet.lost_since, packet.tx_in_flight) {
+            let bytes = u64::from(packet.bytes);
+            let volume = inflight_at_loss(bytes, packet.lost_since, packet.tx_in_flight);
+            self.on_too_high(volume, packet.app_limited, now);
+        }
+    }
+
+    fn on_loss(&mut self, _now: Time, event: &LossEvent, in_flight: u64) {
+        if event.persistent {
+            self.save_window();
+            self.window = (in_flight + self.model.mtu).max(self.model.min_pipe());
+        }
+    }
+
+    /// R-9: as a loss of more than the threshold would be.
+    fn on_marked(&mut self, now: Time, _left: Time) {
+        self.note_loss();
+        if self.is_probe_sample {
+            self.on_too_high(self.tx_in_flight, false, now);
+        }
+    }
+
+    /// HandleSpuriousLossDetection().
+    fn on_spurious(&mut self, now: Time) {
+        let undo = self.undo;
+        self.undo.left = None;
+        self.window = self.window.max(self.prior_window);
+        let model = &mut self.model;
+        model.loss_in_round = false;
+        model.reset_full_bw();
+        model.bw_short = model.bw_short.max(undo.bw_short);
+        model.inflight_short = model.inflight_short.max(undo.inflight_short);
+        model.inflight_long = model.inflight_long.max(undo.inflight_long);
+        match undo.left {
+            Some(State::Startup) if self.state != State::Startup => {
+                self.model.full_bw_reached = false;
+                if self.state != State::ProbeRtt {
+                    self.state = State::Startup;
+                }
+            }
+            Some(State::Up) if !matches!(self.state, State::Up | State::ProbeRtt) => {
+                self.cycle_began = now;
+                self.start_refill();
+            }
+            _ => {}
+        }
+    }
+
+    /// UpdateModelAndState() and UpdateControlParameters(), in the draft's order.
+    fn on_ack(&mut self, now: Time, sample: &AckSample, _rtt: &Rtt) {
+        if let (None, Some(rtt)) = (self.model.min_rtt, sample.rtt) {
+            self.rate = STARTUP_GAIN * self.initial_window as f64 / rtt.as_secs_f64().max(1e-6);
+        }
+        let app_limited = sample.app_limited || sample.prior_delivered < self.ignored_to;
+        self.tx_in_flight = sample.tx_in_flight;
+        self.model.update_latest(sample);
+        if self.model.update_bandwidth(sample, app_limited) {
+            self.rounds_since_probe += 1;
+        }
+        self.model.adapt_short_term(self.is_probing(), self.window);
+        self.model.update_extra_acked(now, sample.bytes, self.window);
+        self.model.check_full_bw(sample, app_limited);
+        self.check_startup_done(sample);
+        self.check_drain_done(now, sample);
+        self.update_cycle(now, sample, app_limited);
+        self.update_min_rtt(now, sample);
+        self.check_probe_rtt(now, sample);
+        self.model.advance_latest(sample);
+        self.model.bound_bandwidth();
+        self.set_rate(self.pacing_gain());
+        self.set_window(sample.bytes);
+    }
+
+    fn on_mtu(&mut self, mtu: u64) {
+        self.model.mtu = mtu;
+        self.initial_window = initial_window(mtu);
+        self.window = self.window.max(self.model.min_pipe());
+    }
+
+    fn window(&self) -> u64 {
+        self.window
+    }
+
+    fn pacing_rate(&self, _rtt: &Rtt) -> u64 {
+        // Never still: without a rate there would be no sample to get a better one from.
+        (self.rate as u64).max(self.model.mtu)
+    }
+
+    fn is_slow_start(&self) -> bool {
+        self.state == State::Startup
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::cubic::tests::sample, *};
+
+    const MTU: u64 = 1_200;
+    const RTT: Duration = Duration::from_millis(40);
+
+    /// 1.2 MB/s over 40 ms: 40 packets.
+    const RATE: u64 = 1_200_000;
+    const BDP: u64 = 48_000;
+
+    struct Drive {
+        bbr: Bbr,
+        now: Time,
+        delivered: u64,
+    }
+
+    impl Drive {
+        fn new() -> Self {
+            Self { bbr: Bbr::new(Time::ZERO, MTU, 1), now: Time::ZERO, delivered: 0 }
+        }
+
+        /// Out of Startup and Drain.
+        fn steady() -> Self {
+            let mut drive = Self::new();
+            for _ in 0..12 {
+                drive.round(RATE, BDP / 2);
+            }
+            assert!(drive.bbr.is_probe_bw(), "{:?}", drive.bbr.state);
+            drive
+        }
+
+        /// Goes on until this state.
+        fn to(mut self, state: State, in_flight: u64) -> Self {
+            for _ in 0..400 {
+                if self.bbr.state == state {
+                    return self;
+                }
+                self.round(RATE, in_flight);
+            }
+            panic!("stuck in {:?}", self.bbr.state);
+        }
+
+        /// A round of 40 packets in 10 ACKs, delivered at `rate`.
+        fn round(&mut self, rate: u64, in_flight: u64) {
+            self.round_with(rate, in_flight, |_| {});
+        }
+
+        fn round_with(&mut self, rate: u64, in_flight: u64, change: impl Fn(&mut AckSample)) {
+            let prior = self.delivered;
+            for _ in 0..10 {
+                self.now += RTT / 10;
+                self.delivered += 4 * MTU;
+                let mut ack = sample(4 * MTU);
+                ack.prior_delivered = prior;
+                ack.delivered = self.delivered;
+                ack.delivery_rate = Some(rate);
+                ack.rtt = Some(RTT);
+                ack.in_flight = in_flight;
+                ack.tx_in_flight = in_flight;
+                change(&mut ack);
+                self.bbr.on_ack(self.now, &ack, &Rtt::default());
+            }
+        }
+
+        fn lose(&mut self, number: u64, lost_since: u64, tx_in_flight: u64) {
+            let packet = LostPacket {
+                number,
+                at: self.now,
+                bytes: MTU as u16,
+                mtu_probe: false,
+                counts: true,
+                tx_in_flight,
+                lost_since,
+                app_limited: false,
+            };
+            self.bbr.on_packet_lost(self.now, &packet);
+        }
+    }
+
+    #[test]
+    fn startup_ends_three_rounds_after_the_bandwidth_stops_growing() {
+        let mut drive = Drive::new();
+        for doubled in 0..4 {
+            drive.round(RATE >> (3 - doubled), 4 * BDP);
+            assert_eq!(drive.bbr.state, State::Startup);
+        }
+        for _ in 0..2 {
+            drive.round(RATE, 4 * BDP);
+            assert_eq!(drive.bbr.state, State::Startup);
+        }
+        drive.round(RATE, 4 * BDP);
+        assert_eq!(drive.bbr.state, State::Drain);
+        assert_eq!(drive.bbr.pacing_gain(), 0.5);
+    }
+
+    #[test]
+    fn startup_never_ends_for_want_of_data() {
+        let mut drive = Drive::new();
+        for _ in 0..50 {
+            drive.round_with(RATE, BDP, |ack| ack.app_limited = true);
+        }
+        assert_eq!(drive.bbr.state, State::Startup);
+    }
+
+    #[test]
+    fn startup_ends_on_six_runs_of_loss_above_two_percent() {
+        let ends = |runs: u64| {
+            let mut drive = Drive::new();
+            drive.round(RATE / 4, BDP);
+            drive.round(RATE / 2, BDP);
+            (0..runs).for_each(|run| drive.lose(run * 2, (run + 1) * MTU, BDP));
+            drive.round_with(RATE, BDP, |ack| ack.lost_since = runs * MTU);
+            drive
+        };
+        assert_eq!(ends(5).bbr.state, State::Startup);
+        let drive = ends(6);
+        assert_ne!(drive.bbr.state, State::Startup);
+        assert_ne!(drive.bbr.model.inflight_long, UNBOUNDED);
+    }
+
+    #[test]
+    fn r_5_startup_that_ended_by_mistake_goes_on() {
+        let mut drive = Drive::new();
+        drive.round(RATE / 4, 4 * BDP);
+        drive.round(RATE / 2, 4 * BDP);
+        (0..6).for_each(|run| drive.lose(run * 2, (run + 1) * MTU, BDP));
+        drive.round_with(RATE, 4 * BDP, |ack| ack.lost_since = 400 * MTU);
+        assert_eq!(drive.bbr.state, State::Drain);
+        drive.bbr.on_spurious(drive.now);
+        assert_eq!(drive.bbr.state, State::Startup);
+        assert_eq!(drive.bbr.model.inflight_long, UNBOUNDED);
+    }
+
+    #[test]
+    fn drain_ends_when_the_queue_is_gone_or_after_three_rounds() {
+        let drained = |in_flight: u64| {
+            let mut drive = Drive::new();
+            (0..4).for_each(|_| drive.round(RATE, 4 * BDP));
+            assert_eq!(drive.bbr.state, State::Drain);
+            let mut rounds = 0;
+            while drive.bbr.state == State::Drain {
+                drive.round(RATE, in_flight);
+                rounds += 1;
+            }
+            rounds
+        };
+        assert_eq!(drained(BDP), 1);
+        assert_eq!(drained(4 * BDP), 4);
+    }
+
+    #[test]
+    fn the_cycle_goes_down_cruise_refill_up() {
+        let drive = Drive::steady().to(State::Cruise, BDP / 2).to(State::Refill, BDP);
+        let mut drive = drive;
+        drive.round(RATE, BDP);
+        assert_eq!(drive.bbr.state, State::Up, "one round of refill");
+        assert_eq!(drive.bbr.pacing_gain(), 1.25);
+        let drive = drive.to(State::Down, 2 * BDP);
+        assert_eq!(drive.bbr.pacing_gain(), 0.9);
+    }
+
+    #[test]
+    fn probes_come_within_sixty_three_rounds_or_three_seconds() {
+        let mut drive = Drive::steady().to(State::Cruise, BDP / 2);
+        let mut rounds = 0;
+        while drive.bbr.state == State::Cruise {
+            drive.round(RATE, BDP);
+            rounds += 1;
+        }
+        assert!((20..=63).contains(&rounds), "{rounds}");
+    }
+
+    #[test]
+    fn a_probe_that_loses_too_much_goes_down_and_sets_the_bound() {
+        let mut drive = Drive::steady().to(State::Up, BDP);
+        drive.lose(1, MTU, BDP * 5 / 4);
+        assert_eq!(drive.bbr.state, State::Up, "one loss may be chance");
+        drive.lose(3, 2 * MTU, BDP * 5 / 4);
+        assert_eq!(drive.bbr.state, State::Down);
+        let bound = drive.bbr.model.inflight_long;
+        assert!((BDP * 6 / 5..BDP * 5 / 4).contains(&bound), "{bound}");
+        drive.round(RATE, BDP);
+        assert!(drive.bbr.window() <= bound);
+    }
+
+    #[test]
+    fn the_bound_is_never_less_than_seven_tenths_of_the_target() {
+        let mut drive = Drive::steady().to(State::Up, BDP);
+        drive.lose(1, MTU, 4 * MTU);
+        drive.lose(3, 2 * MTU, 4 * MTU);
+        let bound = drive.bbr.model.inflight_long;
+        assert!((BDP * 69 / 100..=BDP * 71 / 100).contains(&bound), "{bound}");
+    }
+
+    #[test]
+    fn r_5_a_probe_that_ended_by_mistake_begins_again() {
+        let mut drive = Drive::steady().to(State::Up, BDP);
+        drive.lose(1, MTU, BDP);
+        drive.lose(3, 2 * MTU, BDP);
+        drive.bbr.on_spurious(drive.now);
+        assert_eq!(drive.bbr.state, State::Refill);
+        assert_eq!(drive.bbr.model.inflight_long, UNBOUNDED);
+    }
+
+    #[test]
+    fn r_9_a_mark_ends_a_probe() {
+        let mut drive = Drive::steady().to(State::Up, BDP);
+        drive.bbr.on_marked(drive.now, drive.now);
+        assert_eq!(drive.bbr.state, State::Down);
+    }
+
+    #[test]
+    fn the_least_rtt_is_looked_for_every_ten_seconds() {
+        let mut drive = Drive::steady().to(State::ProbeRtt, BDP);
+        assert!(drive.now > Time::from_micros(10_000_000));
+        let half = BDP / 2;
+        drive.round(RATE, BDP);
+        assert!((half * 9 / 10..=half).contains(&drive.bbr.window()), "{}", drive.bbr.window());
+        let began = drive.now;
+        while drive.bbr.state == State::ProbeRtt {
+            drive.round(RATE / 2, half / 2);
+        }
+        let took = drive.now.since(began);
+        assert!((200..300).contains(&took.as_millis()), "{took:?}");
+        assert!(drive.bbr.window() > BDP, "and the window is back: {}", drive.bbr.window());
+        assert!(drive.bbr.model.bw > RATE as f64 * 0.9, "its rates are not believed");
+    }
+
+    #[test]
+    fn after_silence_the_least_rtt_is_not_looked_for() {
+        let mut drive = Drive::steady();
+        drive.now += Duration::from_secs(20);
+        drive.bbr.on_sent(drive.now, 0);
+        drive.round(RATE, BDP);
+        assert_ne!(drive.bbr.state, State::ProbeRtt);
+    }
+
+    #[test]
+    fn rfc_9002_7_6_persistent_congestion_leaves_a_packet_more_than_is_in_flight() {
+        let mut drive = Drive::steady();
+        let event = LossEvent { newest: drive.now, persistent: true };
+        drive.bbr.on_loss(drive.now, &event, 10 * MTU);
+        assert_eq!(drive.bbr.window(), 11 * MTU);
+    }
+
+    #[test]
+    fn the_rate_is_one_percent_below_the_bandwidth() {
+        let drive = Drive::steady().to(State::Cruise, BDP / 2);
+        let rate = drive.bbr.pacing_rate(&Rtt::default());
+        assert_eq!(rate, RATE / 100 * 99);
+    }
+}

@@ -1,0 +1,806 @@
+//! The packets that left and have not been heard of.
+//!
+//! In: packets sent, ACKs, time. Out: each packet's one end (acknowledged, lost, or gone with its
+//! level), and the alarms of loss. Never: bytes, windows.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    Group,
+    ecn::EcnPath,
+    rate::RateSampler,
+    reordering::Reordering,
+    rtt::Rtt,
+    sent::{SentFrame, SentPacket},
+};
+use crate::{limits::MAX_PACKETS_IN_FLIGHT, time::Time, wire::level::Level};
+
+mod heard;
+mod lost;
+
+pub(crate) use heard::AckHeader;
+
+/// Numbers below the highest acknowledged at which a packet is lost, at first (R-2; RFC 9002
+/// section 6.1.1).
+const PACKET_THRESHOLD: u64 = 3;
+
+/// Packets sent at each probe timeout.
+const PROBES: usize = 2;
+
+/// All levels and paths of a connection, in one number space (M-2).
+///
+/// In the steady state nothing is allocated: the slots are a ring, each packet's list of frames
+/// comes from [`Self::lend_frames`] and goes back when the packet ends. What the ring and the lists
+/// once grew to is kept until [`Self::release_memory`].
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    /// Packets `base`, `base + 1`, … up to the last one sent.
+    slots: VecDeque<Slot>,
+    base: u64,
+    /// The last number that was passed over: an ACK of it is a lie (M-53).
+    skipped: Option<u64>,
+    /// Ack-eliciting packets in `slots`, of all levels and paths.
+    eliciting: usize,
+    /// Bytes of those on the present path.
+    bytes: u64,
+    path: u8,
+    /// The highest number acknowledged at each group's level: a packet is judged by what ACKs that
+    /// may speak of it said.
+    largest: [Option<u64>; Group::COUNT],
+    loss_at: Option<Time>,
+    last_eliciting: Option<Time>,
+    backoff: u32,
+    packet_threshold: u64,
+    max_ack_delay: Duration,
+    first_rtt_at: Option<Time>,
+    rate: RateSampler,
+    reordering: Reordering,
+    ecn: EcnPath,
+    spare: Vec<Vec<SentFrame>>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    /// Ended, or never sent; so are at least this many slots from here on, itself counted.
+    Gone(usize),
+    Flying(SentPacket),
+}
+
+impl InFlight {
+    /// Nothing sent. Until [`Self::set_max_ack_delay`], the peer's parameter 7 is its default.
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: VecDeque::new(),
+            base: 0,
+            skipped: None,
+            eliciting: 0,
+            bytes: 0,
+            path: 0,
+            largest: [None; Group::COUNT],
+            loss_at: None,
+            last_eliciting: None,
+            backoff: 0,
+            packet_threshold: PACKET_THRESHOLD,
+            max_ack_delay: Duration::from_millis(25),
+            first_rtt_at: None,
+            rate: RateSampler::default(),
+            reordering: Reordering::default(),
+            ecn: EcnPath::default(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The peer's parameter 7.
+    pub(crate) const fn set_max_ack_delay(&mut self, delay: Duration) {
+        self.max_ack_delay = delay;
+    }
+
+    /// An empty list for a packet's frames. It goes back with [`Self::record`], or with
+    /// [`Self::give_back`] when the packet does not leave after all.
+    pub(crate) fn lend_frames(&mut self) -> Vec<SentFrame> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// See [`Self::lend_frames`].
+    pub(crate) fn give_back(&mut self, mut frames: Vec<SentFrame>) {
+        frames.clear();
+        self.spare.push(frames);
+    }
+
+    /// A packet left. Its number must be above all before; one that is not is a fault of the
+    /// caller and is not recorded.
+    pub(crate) fn record(&mut self, mut packet: SentPacket) {
+        let Some(passed) = packet.number.checked_sub(self.next_number()) else {
+            debug_assert!(false, "numbers rise (M-2)");
+            return;
+        };
+        if passed > 0 {
+            self.skipped = Some(packet.number - 1);
+        }
+        if packet.marked {
+            self.ecn.on_sent();
+        }
+        if !packet.eliciting && self.eliciting == 0 {
+            // Nothing is waited for: no need to know what becomes of an ACK.
+            self.forget_all(packet.number + 1);
+            self.give_back(packet.frames);
+            return;
+        }
+        if self.slots.is_empty() {
+            self.base = packet.number;
+        } else {
+            (0..passed).for_each(|_| self.slots.push_back(Slot::Gone(1)));
+        }
+        if packet.eliciting {
+            let bytes = u64::from(packet.bytes);
+            self.eliciting += 1;
+            self.last_eliciting = Some(packet.at);
+            if packet.path == self.path {
+                packet.snapshot = self.rate.on_sent(packet.at, self.bytes, bytes);
+                self.bytes += bytes;
+            }
+        }
+        self.slots.push_back(Slot::Flying(packet));
+    }
+
+    /// Frames of the oldest ack-eliciting packets that are in flight, for probes to carry again:
+    /// they are still in flight and may yet be acknowledged.
+    pub(crate) fn oldest_frames(&self) -> impl Iterator<Item = &SentFrame> {
+        self.slots
+            .iter()
+            .filter_map(|slot| match slot {
+                Slot::Flying(packet) if packet.eliciting && !packet.mtu_probe => Some(packet),
+                _ => None,
+            })
+            .take(PROBES)
+            .flat_map(|packet| &packet.frames)
+    }
+
+    /// The present probe timeout without backoff, for the timers that are multiples of it.
+    pub(crate) fn pto(&self, rtt: &Rtt) -> Duration {
+        rtt.pto(self.max_ack_delay)
+    }
+
+    /// The keys of `level` are gone (M-13): its packets leave flight, neither acknowledged nor
+    /// lost; the backoff starts again (RFC 9002 section 6.4).
+    pub(crate) fn drop_level(&mut self, level: Level) {
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            if !matches!(slot, Slot::Flying(packet) if packet.level == level) {
+                continue;
+            }
+            if let Slot::Flying(packet) = std::mem::replace(slot, Slot::Gone(1)) {
+                if packet.eliciting {
+                    self.leave_flight(&packet);
+                }
+                self.give_back(packet.frames);
+            }
+        }
+        self.backoff = 0;
+        self.compact();
+    }
+
+    /// Packets leave on another path from now on (P-3), or on the former one again. What is in
+    /// flight elsewhere stays waited for, but tells nothing of this path (RFC 9000 section 9.4).
+    /// The caller starts a new RTT and controller, or takes the kept ones.
+    pub(crate) fn on_new_path(&mut self, path: u8) {
+        self.path = path;
+        self.rate = RateSampler::default();
+        self.reordering = Reordering::default();
+        self.ecn.on_new_path();
+        self.packet_threshold = PACKET_THRESHOLD;
+        self.backoff = 0;
+        self.first_rtt_at = None;
+        self.bytes = 0;
+        for slot in &mut self.slots {
+            if let Slot::Flying(packet) = slot
+                && packet.eliciting
+                && packet.path == path
+            {
+                let bytes = u64::from(packet.bytes);
+                packet.snapshot = self.rate.on_sent(packet.at, self.bytes, bytes);
+                self.bytes += bytes;
+            }
+        }
+    }
+
+    /// The application has no more to send, though window and pacer would let it.
+    pub(crate) fn on_app_limited(&mut self) {
+        self.rate.on_app_limited(self.bytes);
+    }
+
+    /// Should the next packet leave as ECT(0)?
+    pub(crate) fn marks(&self) -> bool {
+        self.ecn.marks()
+    }
+
+    /// Bytes in flight on the present path, for the window.
+    pub(crate) const fn bytes_in_flight(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Is anything in flight that the peer must acknowledge, on any path?
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.eliciting > 0
+    }
+
+    /// So much is waited for that nothing but probes may leave.
+    pub(crate) fn is_full(&self) -> bool {
+        self.slots.len() >= MAX_PACKETS_IN_FLIGHT
+    }
+
+    /// The lowest number that may be sent next.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.base + self.slots.len() as u64
+    }
+
+    /// Gives back what an idle connection does not need; only while nothing is in flight.
+    pub(crate) fn release_memory(&mut self) {
+        if self.eliciting == 0 {
+            self.spare = Vec::new();
+            self.slots.shrink_to_fit();
+            self.reordering = Reordering::default();
+        }
+    }
+
+    fn leave_flight(&mut self, packet: &SentPacket) {
+        self.eliciting -= 1;
+        if packet.path == self.path {
+            self.bytes -= u64::from(packet.bytes);
+        }
+    }
+
+    /// The highest number acknowledged at a level that may speak of this group.
+    fn largest_for(&self, group: Group) -> Option<u64> {
+        self.largest[group.index()..].iter().copied().max().flatten()
+    }
+
+    fn compact(&mut self) {
+        if self.eliciting == 0 {
+            self.forget_all(self.next_number());
+            return;
+        }
+        while let Some(Slot::Gone(_)) = self.slots.front() {
+            self.slots.pop_front();
+            self.base += 1;
+        }
+    }
+
+    fn forget_all(&mut self, base: u64) {
+        while let Some(slot) = self.slots.pop_front() {
+            if let Slot::Flying(packet) = slot {
+                self.give_back(packet.frames);
+            }
+        }
+        self.base = base;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, ops::RangeInclusive};
+
+    use proptest::prelude::*;
+
+    use super::{
+        super::{ecn::EcnCounts, report::Report},
+        *,
+    };
+    use crate::error::Close;
+
+    const BYTES: u16 = 1_200;
+
+    const fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1_000)
+    }
+
+    /// A store and what belongs to it.
+    struct Side {
+        flight: InFlight,
+        rtt: Rtt,
+        report: Report,
+    }
+
+    impl Side {
+        fn new() -> Self {
+            Self { flight: InFlight::new(), rtt: Rtt::default(), report: Report::default() }
+        }
+
+        /// With an RTT of 100 ms, nothing in flight, and number 1 next, at 100 ms.
+        fn sampled() -> Self {
+            let mut side = Self::new();
+            side.send(0, 0);
+            side.ack(100, &[0..=0]);
+            side
+        }
+
+        fn send(&mut self, number: u64, millis: u64) {
+            self.send_as(number, millis, Level::Data, |_| {});
+        }
+
+        fn send_as(
+            &mut self,
+            number: u64,
+            millis: u64,
+            level: Level,
+            change: impl FnOnce(&mut SentPacket),
+        ) {
+            let mut frames = self.flight.lend_frames();
+            assert!(frames.is_empty());
+            frames.push(SentFrame::NewId(number));
+            let mut packet = SentPacket::new(number, level, at(millis), BYTES, frames);
+            change(&mut packet);
+            self.flight.record(packet);
+        }
+
+        fn ack(&mut self, millis: u64, ranges: &[RangeInclusive<u64>]) {
+            self.ack_at(millis, Level::Data, ranges).unwrap();
+        }
+
+        fn ack_at(
+            &mut self,
+            millis: u64,
+            level: Level,
+            ranges: &[RangeInclusive<u64>],
+        ) -> Result<(), Close> {
+            let header = AckHeader { level, delay: Duration::ZERO, ecn: None };
+            self.ack_with(millis, &header, ranges)
+        }
+
+        fn ack_with(
+            &mut self,
+            millis: u64,
+            header: &AckHeader,
+            ranges: &[RangeInclusive<u64>],
+        ) -> Result<(), Close> {
+            self.report.clear();
+            let ranges = ranges.iter().cloned();
+            self.flight.on_ack(at(millis), header, ranges, &mut self.rtt, &mut self.report)
+        }
+
+        fn detect(&mut self, millis: u64) {
+            self.report.clear();
+            self.flight.detect_lost(at(millis), &mut self.rtt, &mut self.report);
+        }
+
+        fn acked(&self) -> Vec<u64> {
+            numbers(&self.report.acked)
+        }
+
+        fn lost(&self) -> Vec<u64> {
+            numbers(&self.report.lost)
+        }
+    }
+
+    fn numbers(frames: &[SentFrame]) -> Vec<u64> {
+        let number = |frame: &SentFrame| match frame {
+            SentFrame::NewId(number) => *number,
+            other => panic!("{other:?}"),
+        };
+        frames.iter().map(number).collect()
+    }
+
+    #[test]
+    fn an_ack_gives_back_each_packets_frames_once() {
+        let mut side = Side::new();
+        (0..4).for_each(|number| side.send(number, 0));
+        side.ack(50, &[2..=3, 0..=0]);
+        assert_eq!(side.acked(), [2, 3, 0]);
+        assert_eq!(side.flight.bytes_in_flight(), u64::from(BYTES));
+        side.ack(60, &[0..=3]);
+        assert_eq!(side.acked(), [1]);
+        assert_eq!((side.flight.bytes_in_flight(), side.flight.is_waiting()), (0, false));
+    }
+
+    //
+    #[test]
+    fn no_more_than_131_072_numbers_are_waited_for() {
+        let mut side = Side::sampled();
+        (1..131_072).for_each(|number| side.send(number, 100));
+        assert!(!side.flight.is_full());
+        side.send(131_072, 100);
+        assert!(side.flight.is_full());
+    }
+
+    // M-53
+    #[test]
+    fn m_53_an_ack_of_what_was_never_sent_is_a_violation() {
+        let mut side = Side::new();
+        side.send(0, 0);
+        let close = side.ack_at(50, Level::Data, &[0..=1]).unwrap_err();
+        assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
+        assert!(side.report.acked.is_empty(), "and nothing of it counts");
+        side.send(2, 60);
+        assert!(side.ack_at(90, Level::Data, &[0..=2]).is_err(), "1 was passed over");
+        assert!(side.ack_at(90, Level::Data, &[2..=2, 0..=0]).is_ok());
+    }
+
+    // M-12
+    #[test]
+    fn m_12_an_ack_says_nothing_of_higher_levels() {
+        let mut side = Side::new();
+        side.send_as(0, 0, Level::Hello, |_| {});
+        side.send_as(1, 0, Level::ZeroRtt, |_| {});
+        side.send_as(2, 0, Level::Handshake, |_| {});
+        side.ack_at(50, Level::Hello, &[0..=2]).unwrap();
+        assert_eq!(side.acked(), [0]);
+        side.ack_at(60, Level::Handshake, &[0..=2]).unwrap();
+        assert_eq!(side.acked(), [2]);
+        side.ack_at(70, Level::Data, &[0..=2]).unwrap();
+        assert_eq!(side.acked(), [1], "ZeroRtt is acknowledged as Data");
+    }
+
+    // M-12
+    #[test]
+    fn m_12_a_packet_is_not_lost_by_acks_that_may_not_speak_of_it() {
+        let mut side = Side::new();
+        side.send_as(0, 0, Level::ZeroRtt, |_| {});
+        (1..8).for_each(|number| side.send_as(number, 0, Level::Hello, |_| {}));
+        side.ack_at(500, Level::Hello, &[7..=7]).unwrap();
+        assert_eq!(side.lost(), [1, 2, 3, 4], "and not the 0-RTT packet");
+    }
+
+    //
+    #[test]
+    fn rfc_9002_6_1_1_three_numbers_below_is_lost() {
+        let mut side = Side::sampled();
+        (1..=4).for_each(|number| side.send(number, 100));
+        side.ack(150, &[3..=3]);
+        assert!(side.lost().is_empty());
+        side.ack(151, &[3..=4]);
+        assert_eq!(side.lost(), [1]);
+        let event = side.report.loss.unwrap();
+        assert_eq!((event.newest, event.persistent), (at(100), false));
+        assert_eq!(side.flight.bytes_in_flight(), u64::from(BYTES));
+    }
+
+    //
+    #[test]
+    fn rfc_9002_6_1_2_nine_eighths_of_the_rtt_is_lost() {
+        let mut side = Side::sampled();
+        side.send(1, 100);
+        side.send(2, 110);
+        side.ack(210, &[2..=2]);
+        assert!(side.lost().is_empty());
+        let due = at(100) + Duration::from_micros(112_500);
+        assert_eq!(side.flight.loss_deadline(), Some(due));
+        assert_eq!(side.flight.pto_deadline(&side.rtt, false), None, "the sooner alarm rules");
+        side.detect(213);
+        assert_eq!(side.lost(), [1]);
+        assert_eq!(side.flight.loss_deadline(), None);
+    }
+
+    //
+    #[test]
+    fn rfc_9002_6_2_probe_timeouts_double_until_an_ack() {
+        let mut side = Side::sampled();
+        side.send(1, 100);
+        let pto = side.flight.pto(&side.rtt);
+        let deadline = |side: &Side| side.flight.pto_deadline(&side.rtt, false);
+        assert_eq!(deadline(&side), Some(at(100) + pto));
+        assert_eq!(side.flight.on_pto(), 2);
+        assert_eq!(deadline(&side), Some(at(100) + pto * 2));
+        side.send(2, 500);
+        assert_eq!(deadline(&side), Some(at(500) + pto * 2));
+        side.send(3, 500);
+        side.ack(600, &[1..=2]);
+        assert_eq!(deadline(&side), Some(at(500) + side.flight.pto(&side.rtt)));
+    }
+
+    #[test]
+    fn rfc_9002_6_2_2_1_a_client_probes_though_nothing_is_in_flight() {
+        let mut side = Side::new();
+        side.send_as(0, 0, Level::Hello, |_| {});
+        side.ack_at(100, Level::Hello, &[0..=0]).unwrap();
+        assert_eq!(side.flight.pto_deadline(&side.rtt, false), None);
+        assert!(side.flight.pto_deadline(&side.rtt, true).is_some());
+    }
+
+    #[test]
+    fn probes_carry_what_is_oldest() {
+        let mut side = Side::sampled();
+        (1..=4).for_each(|number| side.send(number, 100));
+        let frames: Vec<_> = side.flight.oldest_frames().copied().collect();
+        assert_eq!(numbers(&frames), [1, 2]);
+        assert_eq!(side.flight.bytes_in_flight(), 4 * u64::from(BYTES), "they stay in flight");
+    }
+
+    //
+    #[test]
+    fn rfc_9002_7_6_persistent_congestion_spans_three_probe_timeouts() {
+        // The last sample leaves 100 ms smoothed and 37.5 ms of variation: 3 * 275 ms.
+        let is_persistent = |step: u64| {
+            let mut side = Side::sampled();
+            (1..=20).for_each(|number| side.send(number, 100 + (number - 1) * step));
+            (21..=23).for_each(|number| side.send(number, 2_000));
+            side.ack(2_100, &[21..=23]);
+            assert_eq!(side.lost().len(), 20);
+            side.report.loss.unwrap().persistent
+        };
+        assert!(!is_persistent(43), "817 ms");
+        assert!(is_persistent(44), "836 ms");
+    }
+
+    #[test]
+    fn rfc_9002_7_6_2_an_ack_between_is_no_persistent_congestion() {
+        let mut side = Side::sampled();
+        side.send(1, 100);
+        side.send(2, 1_000);
+        side.ack(1_100, &[2..=2]);
+        assert_eq!(side.lost(), [1]);
+        side.send(3, 1_200);
+        side.send(4, 5_000);
+        (5..=8).for_each(|number| side.send(number, 9_000));
+        side.ack(9_100, &[8..=8, 4..=4]);
+        assert_eq!(side.lost(), [3, 5]);
+        assert!(!side.report.loss.unwrap().persistent);
+    }
+
+    #[test]
+    fn rfc_9002_7_6_2_losses_before_the_first_rtt_are_not_persistent_congestion() {
+        let mut side = Side::new();
+        side.send(0, 0);
+        side.send(1, 5_000);
+        side.send(2, 5_000);
+        side.send(3, 5_000);
+        side.send(4, 5_000);
+        side.ack(5_100, &[4..=4]);
+        assert_eq!(side.lost(), [0, 1]);
+        assert!(!side.report.loss.unwrap().persistent);
+    }
+
+    // P-4
+    #[test]
+    fn p_4_a_lost_mtu_probe_is_told_but_is_no_congestion() {
+        let mut side = Side::sampled();
+        side.send_as(1, 100, Level::Data, |packet| {
+            packet.mtu_probe = true;
+            packet.bytes = 1_400;
+        });
+        (2..=5).for_each(|number| side.send(number, 100));
+        side.ack(200, &[2..=5]);
+        assert_eq!(side.report.loss, None);
+        let lost = side.report.lost_packets[0];
+        assert!(lost.mtu_probe && !lost.counts && !lost.is_large());
+        side.send_as(6, 300, Level::Data, |packet| packet.mtu_probe = true);
+        side.ack(400, &[6..=6]);
+        assert_eq!(side.report.mtu_probe_acked, Some(BYTES));
+    }
+
+    #[test]
+    fn p_5_large_packets_that_are_lost_or_come_are_told() {
+        let mut side = Side::sampled();
+        side.send_as(1, 100, Level::Data, |packet| packet.bytes = 1_400);
+        (2..=4).for_each(|number| side.send(number, 100));
+        side.ack(200, &[2..=4]);
+        assert!(side.report.lost_packets[0].is_large());
+        assert_eq!(side.report.acked_bytes, BYTES);
+    }
+
+    //
+    #[test]
+    fn r_5_losses_that_come_after_all_are_told_and_raise_the_threshold() {
+        let mut side = Side::sampled();
+        (1..=9).for_each(|number| side.send(number, 100));
+        side.ack(200, &[6..=6]);
+        assert_eq!(side.lost(), [1, 2, 3]);
+        side.ack(201, &[2..=6]);
+        assert!(!side.report.spurious);
+        side.ack(202, &[1..=6]);
+        assert!(side.report.spurious);
+        assert!(side.report.acked.is_empty(), "their frames were given back as lost");
+        (10..=19).for_each(|number| side.send(number, 300));
+        side.ack(400, &[15..=15]);
+        assert_eq!(side.lost(), [7, 8, 9], "5 were seen: now 6 numbers below is lost");
+    }
+
+    //
+    #[test]
+    fn r_1_the_peers_delay_is_believed_up_to_its_parameter_and_only_for_data() {
+        let sample = |level: Level| {
+            let mut side = Side::sampled();
+            side.send_as(1, 100, level, |_| {});
+            let delay = Duration::from_secs(1);
+            side.ack_with(300, &AckHeader { level, delay, ecn: None }, &[1..=1]).unwrap();
+            side.rtt.smoothed()
+        };
+        // 7/8 of 100 and 1/8 of 175 or 200.
+        assert_eq!(sample(Level::Data), Duration::from_micros(109_375));
+        assert_eq!(sample(Level::Handshake), Duration::from_micros(112_500));
+    }
+
+    #[test]
+    fn rfc_9002_5_1_only_the_highest_number_newly_acknowledged_is_a_sample() {
+        let mut side = Side::sampled();
+        (1..=2).for_each(|number| side.send(number, 100));
+        side.ack(150, &[2..=2]);
+        assert_eq!(side.rtt.latest(), Duration::from_millis(50));
+        side.ack(160, &[1..=2]);
+        assert_eq!(side.rtt.latest(), Duration::from_millis(50));
+    }
+
+    // M-13
+    #[test]
+    fn m_13_packets_of_a_dropped_level_are_neither_acknowledged_nor_lost() {
+        let mut side = Side::new();
+        side.send_as(0, 0, Level::Hello, |_| {});
+        side.send_as(1, 0, Level::Handshake, |_| {});
+        side.flight.drop_level(Level::Hello);
+        assert_eq!(side.flight.bytes_in_flight(), u64::from(BYTES));
+        side.ack_at(100, Level::Handshake, &[0..=1]).unwrap();
+        assert_eq!((side.acked(), side.lost()), (vec![1], vec![]));
+    }
+
+    // P-3
+    #[test]
+    fn p_3_packets_of_the_old_path_tell_nothing_of_the_new_one() {
+        let mut side = Side::sampled();
+        (1..=5).for_each(|number| side.send(number, 100));
+        side.flight.on_new_path(1);
+        side.rtt = Rtt::default();
+        assert_eq!(side.flight.bytes_in_flight(), 0);
+        side.ack(200, &[5..=5]);
+        assert_eq!((side.acked(), side.lost()), (vec![5], vec![1, 2]));
+        assert!(side.report.loss.is_none() && side.report.sample.is_none());
+        assert!(!side.rtt.is_sampled());
+        side.flight.on_new_path(0);
+        assert_eq!(side.flight.bytes_in_flight(), 2 * u64::from(BYTES), "back again");
+    }
+
+    #[test]
+    fn r_9_congestion_marks_are_told_with_when_their_packet_left() {
+        let mut side = Side::new();
+        for number in 0..2 {
+            side.send_as(number, number, Level::Data, |packet| packet.marked = true);
+        }
+        let ecn = Some(EcnCounts { ect0: 1, ect1: 0, ce: 1 });
+        let header = AckHeader { level: Level::Data, delay: Duration::ZERO, ecn };
+        side.ack_with(50, &header, &[0..=1]).unwrap();
+        assert_eq!(side.report.marked_at, Some(at(1)));
+        side.send_as(2, 60, Level::Data, |packet| packet.marked = true);
+        side.ack(90, &[0..=2]);
+        assert!(!side.flight.marks(), "an ACK without counts ends them");
+    }
+
+    #[test]
+    fn acks_of_our_acks_are_not_waited_for() {
+        let mut side = Side::new();
+        for number in 0..1_000 {
+            side.send_as(number, number, Level::Data, |packet| packet.eliciting = false);
+        }
+        assert_eq!((side.flight.slots.len(), side.flight.next_number()), (0, 1_000));
+        assert_eq!(side.flight.spare.len(), 1, "one list of frames went round");
+        side.ack(2_000, &[0..=999]);
+    }
+
+    #[test]
+    fn the_steady_state_uses_what_it_has() {
+        let mut side = Side::new();
+        let mut grown = (0, 0);
+        for round in 0..100 {
+            (0..50).for_each(|step| side.send(round * 50 + step, round));
+            side.ack(round, &[0..=round * 50 + 49]);
+            let now = (side.flight.slots.capacity(), side.flight.spare.len());
+            assert!(round == 0 || grown == now, "{grown:?} {now:?}");
+            grown = now;
+        }
+        side.flight.release_memory();
+        assert_eq!((side.flight.slots.capacity(), side.flight.spare.len()), (0, 0));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Send { level: usize, eliciting: bool, probe: bool, path: u8, skip: bool },
+        Ack { level: usize, from: u64, numbers: Vec<bool> },
+        Wait(u64),
+        Drop(usize),
+        Path(u8),
+        Pto,
+    }
+
+    const LEVELS: [Level; 4] = [Level::Hello, Level::Handshake, Level::ZeroRtt, Level::Data];
+
+    fn step() -> impl Strategy<Value = Step> {
+        let send = (0..4_usize, prop::bool::weighted(0.8), any::<(bool, bool)>(), 0..2_u8);
+        let numbers = prop::collection::vec(any::<bool>(), 1..30);
+        prop_oneof![
+            8 => send.prop_map(|(level, eliciting, (probe, skip), path)| Step::Send {
+                level,
+                eliciting,
+                probe: probe && skip,
+                path,
+                skip,
+            }),
+            4 => (0..4_usize, 0..30_u64, numbers)
+                .prop_map(|(level, from, numbers)| Step::Ack { level, from, numbers }),
+            2 => (0..2_000_u64).prop_map(Step::Wait),
+            1 => (0..4_usize).prop_map(Step::Drop),
+            1 => (0..2_u8).prop_map(Step::Path),
+            1 => Just(Step::Pto),
+        ]
+    }
+
+    /// Every ack-eliciting packet that is in flight: its level and path.
+    type Model = BTreeMap<u64, (Level, u8)>;
+
+    fn end_all(model: &mut Model, ends: &[u64], level: Option<Level>) {
+        for number in ends {
+            let (of, _) = model.remove(number).expect("each packet ends once");
+            assert!(level.is_none_or(|level| Group::of(of) <= Group::of(level)), "M-12");
+        }
+    }
+
+    /// Ranges, newest first, of the numbers from `from` below the next one that are wanted and
+    /// were sent.
+    fn ranges_of(sent: &[u64], from: u64, wanted: &[bool]) -> Vec<RangeInclusive<u64>> {
+        let newest = sent.iter().rev().skip(from as usize).zip(wanted);
+        newest.filter(|(_, wanted)| **wanted).map(|(number, _)| *number..=*number).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn each_packet_ends_in_exactly_one_way(steps in prop::collection::vec(step(), 0..200)) {
+            let (mut side, mut model) = (Side::new(), Model::new());
+            let (mut now, mut number, mut path) = (0, 0, 0);
+            let mut sent = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Send { level, eliciting, probe, path, skip } => {
+                        number += u64::from(skip);
+                        side.send_as(number, now, LEVELS[level], |packet| {
+                            packet.eliciting = eliciting;
+                            packet.mtu_probe = probe;
+                            packet.path = path;
+                            if !eliciting {
+                                packet.frames.clear();
+                            }
+                        });
+                        if eliciting {
+                            model.insert(number, (LEVELS[level], path));
+                        }
+                        sent.push(number);
+                        number += 1;
+                    }
+                    Step::Ack { level, from, numbers } => {
+                        let ranges = ranges_of(&sent, from, &numbers);
+                        let level = LEVELS[level];
+                        let heard: Vec<u64> = ranges
+                            .iter()
+                            .map(|range| *range.start())
+                            .filter(|number| {
+                                let flying = model.get(number);
+                                flying.is_some_and(|(of, _)| Group::of(*of) <= Group::of(level))
+                            })
+                            .collect();
+                        side.ack_at(now, level, &ranges).unwrap();
+                        prop_assert_eq!(side.acked(), heard);
+                        end_all(&mut model, &side.acked(), Some(level));
+                        end_all(&mut model, &side.lost(), None);
+                    }
+                    Step::Wait(millis) => {
+                        now += millis;
+                        side.detect(now);
+                        end_all(&mut model, &side.lost(), None);
+                        prop_assert!(side.flight.loss_deadline().is_none_or(|due| due > at(now)));
+                    }
+                    Step::Drop(level) => {
+                        side.flight.drop_level(LEVELS[level]);
+                        model.retain(|_, (of, _)| *of != LEVELS[level]);
+                    }
+                    Step::Path(to) => {
+                        path = to;
+                        side.flight.on_new_path(to);
+                    }
+                    Step::Pto => prop_assert_eq!(side.flight.on_pto(), 2),
+                }
+                let flying = model.values().filter(|(_, of)| *of == path).count() as u64;
+                prop_assert_eq!(side.flight.bytes_in_flight(), flying * u64::from(BYTES));
+                prop_assert_eq!(side.flight.is_waiting(), !model.is_empty());
+                prop_assert_eq!(side.flight.next_number(), sent.last().map_or(0, |last| last + 1));
+            }
+            LEVELS.iter().for_each(|level| side.flight.drop_level(*level));
+            prop_assert_eq!(side.flight.bytes_in_flight(), 0);
+            prop_assert!(!side.flight.is_waiting() && side.flight.slots.is_empty());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What is given up, and the alarms that lead to it.
+//!
+//! In: time, what was acknowledged. Out: lost packets, deadlines. Never: ranges.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        Group,
+        report::{LossEvent, LostPacket, Report},
+        rtt::Rtt,
+    },
+    InFlight, PROBES, Slot,
+};
+use crate::time::Time;
+
+/// Probe timeouts without an answer that persistent congestion spans.
+const PERSISTENT_FACTOR: u32 = 3;
+
+impl InFlight {
+    /// Finds what is lost by now (R-2; RFC 9002 section 6.1) and adds it to `report`. For the
+    /// alarm of [`Self::loss_deadline`]; [`Self::on_ack`] does it by itself.
+    pub(crate) fn detect_lost(&mut self, now: Time, rtt: &mut Rtt, report: &mut Report) {
+        self.loss_at = None;
+        let Some(highest) = self.largest_for(Group::Hello) else { return };
+        let delay = rtt.loss_delay();
+        let mut span = LostSpan { persistent: self.persistent_span(rtt), ..LostSpan::default() };
+        let mut index = 0;
+        while let Some(slot) = self.slots.get_mut(index) {
+            let packet = match slot {
+                Slot::Gone(length) => {
+                    // It may have been acknowledged: what is around it is not one outage.
+                    span.begin = None;
+                    index += *length;
+                    continue;
+                }
+                Slot::Flying(packet) if packet.number >= highest => break,
+                Slot::Flying(packet) => packet,
+            };
+            let (number, at, group) = (packet.number, packet.at, Group::of(packet.level));
+            let reference = self.largest_for(group);
+            if reference.is_some_and(|reference| number < reference) {
+                let by_number =
+                    reference.is_some_and(|reference| number + self.packet_threshold <= reference);
+                if by_number || at + delay <= now {
+                    self.lose(now, index, &mut span, report);
+                } else {
+                    let due = at + delay;
+                    self.loss_at = Some(self.loss_at.map_or(due, |earlier| earlier.min(due)));
+                }
+            }
+            index += 1;
+        }
+        if let Some(newest) = span.newest {
+            let persistent = span.is_persistent;
+            if persistent {
+                rtt.on_persistent_congestion();
+            }
+            report.loss = Some(LossEvent { newest, persistent });
+        }
+        self.compact();
+    }
+
+    fn lose(&mut self, now: Time, index: usize, span: &mut LostSpan, report: &mut Report) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Slot::Flying(mut packet) = std::mem::replace(slot, Slot::Gone(1)) else { return };
+        report.lost.append(&mut packet.frames);
+        if packet.marked {
+            self.ecn.on_lost();
+        }
+        if packet.eliciting {
+            self.leave_flight(&packet);
+            // P-4: a probe is lost because it is large.
+            let counts = packet.path == self.path && !packet.mtu_probe;
+            if counts {
+                self.rate.on_lost(u64::from(packet.bytes));
+                self.reordering.on_lost(now, packet.number, packet.at);
+                span.add(packet.at, self.first_rtt_at);
+            }
+            report.lost_packets.push(LostPacket {
+                number: packet.number,
+                at: packet.at,
+                bytes: packet.bytes,
+                mtu_probe: packet.mtu_probe,
+                counts,
+                tx_in_flight: packet.snapshot.in_flight(),
+                lost_since: self.rate.lost_since(&packet.snapshot),
+                app_limited: packet.snapshot.is_app_limited(),
+            });
+        }
+        self.give_back(packet.frames);
+    }
+
+    /// When [`Self::detect_lost`] should be called.
+    pub(crate) const fn loss_deadline(&self) -> Option<Time> {
+        self.loss_at
+    }
+
+    /// When [`Self::on_pto`] should be called (R-3; RFC 9002 section 6.2). `unvalidated`: a client
+    /// that does not know yet whether its server may answer probes also when nothing is in
+    /// flight, lest both wait (section 6.2.2.1).
+    pub(crate) fn pto_deadline(&self, rtt: &Rtt, unvalidated: bool) -> Option<Time> {
+        if self.loss_at.is_some() || (self.eliciting == 0 && !unvalidated) {
+            return None;
+        }
+        let last = self.last_eliciting?;
+        Some(last + rtt.pto_after(self.max_ack_delay, self.backoff))
+    }
+
+    /// The probe timeout came. Returns how many ack-eliciting packets must leave now, whatever the
+    /// window and the pacer say; [`Self::oldest_frames`] says what is best in them.
+    pub(crate) const fn on_pto(&mut self) -> usize {
+        self.backoff = self.backoff.saturating_add(1);
+        PROBES
+    }
+
+    /// R-4; RFC 9002 section 7.6.1.
+    fn persistent_span(&self, rtt: &Rtt) -> Duration {
+        rtt.pto(self.max_ack_delay) * PERSISTENT_FACTOR
+    }
+}
+
+/// Packets lost together, and whether they span persistent congestion (RFC 9002 section 7.6.2).
+#[derive(Default)]
+struct LostSpan {
+    newest: Option<Time>,
+    begin: Option<Time>,
+    persistent: Duration,
+    is_persistent: bool,
+}
+
+impl LostSpan {
+    fn add(&mut self, at: Time, first_rtt_at: Option<Time>) {
+        self.newest = self.newest.max(Some(at));
+        // Before the first sample the span would be a guess.
+        if first_rtt_at.is_some_and(|first| at >= first) {
+            let begin = *self.begin.get_or_insert(at);
+            self.is_persistent |= at.since(begin) > self.persistent;
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! What was lost, what the peer is owed, and how fast we may go.
+//!
+//! In: packets sent, ACKs, time. Out: frames acknowledged and lost, deadlines, a window, a rate.
+//! Never: sockets, keys, message contents.
+//!
+//! ```text
+//! leaving   Controller::window, Pacer::may_send ─▶ InFlight::record ─▶ Controller::on_sent
+//! ACK       InFlight::on_ack ─▶ Report ─▶ Controller::on_report ─▶ Pacer::set_rate
+//! alarm     InFlight::detect_lost ─▶ Report ─▶ the same;  InFlight::on_pto ─▶ two probes
+//! arriving  AckOwed::on_packet ─▶ is_due / ranges ─▶ on_ack_written
+//! ```
+
+use crate::wire::level::Level;
+
+pub(crate) mod ack;
+pub(crate) mod congestion;
+pub(crate) mod ecn;
+pub(crate) mod in_flight;
+pub(crate) mod pacing;
+mod rate;
+mod reordering;
+pub(crate) mod report;
+pub(crate) mod rtt;
+pub(crate) mod sent;
+
+/// Levels whose packets the same ACKs may acknowledge (M-12): ZeroRtt counts as Data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    Hello,
+    Handshake,
+    Data,
+}
+
+impl Group {
+    const COUNT: usize = 3;
+
+    const fn of(level: Level) -> Self {
+        match level {
+            Level::Hello => Self::Hello,
+            Level::Handshake => Self::Handshake,
+            Level::ZeroRtt | Level::Data => Self::Data,
+        }
+    }
+
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::{BTreeMap, VecDeque},
+        ops::RangeInclusive,
+        time::Duration,
+    };
+
+    use super::{
+        ack::AckOwed,
+        congestion::{Congestion, Controller},
+        ecn::EcnMark,
+        in_flight::{AckHeader, InFlight},
+        pacing::Pacer,
+        report::Report,
+        rtt::Rtt,
+        sent::SentPacket,
+    };
+    use crate::{time::Time, wire::level::Level};
+
+    const MTU: u16 = 1_200;
+
+    /// 10 Mbit/s, 40 ms, a buffer of one bandwidth-delay product.
+    const RATE: u64 = 1_250_000;
+    const BDP: u64 = RATE * 40 / 1_000;
+
+    #[derive(Clone, Copy)]
+    struct Path {
+        rate: u64,
+        one_way: Duration,
+        buffer: u64,
+        /// Per thousand: packets lost by chance, and packets that come late by up to 5 ms.
+        lost: u64,
+        late: u64,
+        /// Queue in bytes above which packets are marked.
+        mark_above: u64,
+    }
+
+    const CLEAN: Path = Path {
+        rate: RATE,
+        one_way: Duration::from_millis(20),
+        buffer: BDP,
+        lost: 0,
+        late: 0,
+        mark_above: u64::MAX,
+    };
+
+    struct Ack {
+        at: Time,
+        header: AckHeader,
+        ranges: Vec<RangeInclusive<u64>>,
+    }
+
+    /// One sender, one bottleneck, one receiver, in virtual time.
+    struct World {
+        now: Time,
+        chance: u64,
+        path: Path,
+        free_at: Time,
+        to_receiver: BTreeMap<(Time, u64), Option<EcnMark>>,
+        to_sender: VecDeque<Ack>,
+        owed: AckOwed,
+        flight: InFlight,
+        rtt: Rtt,
+        controller: Controller,
+        pacer: Pacer,
+        report: Report,
+        /// What the application may still send.
+        supply: u64,
+        /// Packets delivered in each second.
+        delivered: Vec<u64>,
+        losses: u64,
+        reductions: u64,
+    }
+
+    impl World {
+        fn new(congestion: Congestion, path: Path, seed: u64) -> Self {
+            let now = Time::ZERO;
+            Self {
+                now,
+                chance: seed,
+                path,
+                free_at: now,
+                to_receiver: BTreeMap::new(),
+                to_sender: VecDeque::new(),
+                owed: AckOwed::new(Duration::from_millis(25)),
+                flight: InFlight::new(),
+                rtt: Rtt::default(),
+                controller: Controller::new(congestion, now, usize::from(MTU), seed),
+                pacer: Pacer::new(now, usize::from(MTU)),
+                report: Report::default(),
+                supply: u64::MAX,
+                delivered: Vec::new(),
+                losses: 0,
+                reductions: 0,
+            }
+        }
+
+        fn per_mille(&mut self) -> u64 {
+            self.chance = self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.chance >> 33) % 1_000
+        }
+
+        fn run(&mut self, seconds: u64) -> &mut Self {
+            let end = self.now + Duration::from_secs(seconds);
+            while self.now < end {
+                self.send_what_may_leave();
+                self.now = self.next_event().min(end);
+                self.receive();
+                self.hear();
+                self.ring();
+            }
+            self
+        }
+
+        fn next_event(&mut self) -> Time {
+            let mut next = vec![Time::from_micros(u64::MAX)];
+            next.extend(self.to_receiver.keys().next().map(|(at, _)| *at));
+            next.extend(self.to_sender.front().map(|ack| ack.at));
+            next.extend(self.owed.deadline());
+            next.extend(self.flight.loss_deadline());
+            next.extend(self.flight.pto_deadline(&self.rtt, false));
+            if self.supply > 0 && self.has_window() {
+                next.push(self.pacer.next_time(self.now, usize::from(MTU)));
+            }
+            next.into_iter().min().unwrap().max(self.now)
+        }
+
+        fn has_window(&self) -> bool {
+            self.flight.bytes_in_flight() + u64::from(MTU) <= self.controller.window()
+        }
+
+        fn send_what_may_leave(&mut self) {
+            while self.has_window() && self.pacer.may_send(self.now, usize::from(MTU)) {
+                if self.supply == 0 {
+                    self.flight.on_app_limited();
+                    return;
+                }
+                self.supply -= 1;
+                self.send();
+            }
+        }
+
+        fn send(&mut self) {
+            let number = self.flight.next_number();
+            let frames = self.flight.lend_frames();
+            let mut packet = SentPacket::new(number, Level::Data, self.now, MTU, frames);
+            packet.marked = self.flight.marks();
+            let mark = packet.marked.then_some(EcnMark::Ect0);
+            self.controller.on_sent(self.now, self.flight.bytes_in_flight());
+            self.flight.record(packet);
+            self.pacer.on_sent(self.now, usize::from(MTU));
+            let queue =
+                self.free_at.since(self.now).as_micros() as u64 * self.path.rate / 1_000_000;
+            if self.per_mille() < self.path.lost || queue + u64::from(MTU) > self.path.buffer {
+                return;
+            }
+            let took = Duration::from_micros(u64::from(MTU) * 1_000_000 / self.path.rate);
+            self.free_at = self.free_at.max(self.now) + took;
+            let mut arrives = self.free_at + self.path.one_way;
+            if self.per_mille() < self.path.late {
+                arrives += Duration::from_micros(self.per_mille() * 5);
+            }
+            let mark =
+                if queue > self.path.mark_above { mark.and(Some(EcnMark::Ce)) } else { mark };
+            self.to_receiver.insert((arrives, number), mark);
+        }
+
+        fn receive(&mut self) {
+            while let Some(entry) = self.to_receiver.first_entry()
+                && entry.key().0 <= self.now
+            {
+                let ((_, number), mark) = entry.remove_entry();
+                let smoothed = self.rtt.smoothed();
+                self.owed.on_packet(self.now, (number, Level::Data), true, mark, smoothed);
+                let second = (self.now.as_micros() / 1_000_000) as usize;
+                self.delivered.resize(self.delivered.len().max(second + 1), 0);
+                self.delivered[second] += 1;
+            }
+            if self.owed.is_due(self.now, Level::Data) {
+                let delay = self.owed.delay(self.now, Level::Data);
+                let header = AckHeader { level: Level::Data, delay, ecn: self.owed.ecn() };
+                let ranges: Vec<_> = self.owed.ranges(Level::Data).collect();
+                assert!(ranges.len() <= 64);
+                self.owed.on_ack_written(Level::Data);
+                self.to_sender.push_back(Ack { at: self.now + self.path.one_way, header, ranges });
+            }
+        }
+
+        fn hear(&mut self) {
+            while self.to_sender.front().is_some_and(|ack| ack.at <= self.now) {
+                let ack = self.to_sender.pop_front().unwrap();
+                self.report.clear();
+                self.flight
+                    .on_ack(self.now, &ack.header, ack.ranges, &mut self.rtt, &mut self.report)
+                    .unwrap();
+                self.apply();
+            }
+        }
+
+        fn ring(&mut self) {
+            if self.flight.loss_deadline().is_some_and(|due| due <= self.now) {
+                self.report.clear();
+                self.flight.detect_lost(self.now, &mut self.rtt, &mut self.report);
+                self.apply();
+            }
+            if self.flight.pto_deadline(&self.rtt, false).is_some_and(|due| due <= self.now) {
+                (0..self.flight.on_pto()).for_each(|_| self.send());
+            }
+        }
+
+        fn apply(&mut self) {
+            let before = self.controller.window();
+            let flight = self.flight.bytes_in_flight();
+            self.controller.on_report(self.now, &self.report, &self.rtt, flight);
+            self.losses += self.report.lost_packets.len() as u64;
+            self.reductions += u64::from(self.controller.window() < before);
+            let rate = self.controller.pacing_rate(&self.rtt);
+            self.pacer.set_rate(self.now, rate, usize::from(MTU));
+        }
+
+        /// Part of the link used, in percent, from the first to the last second.
+        fn used(&self) -> u64 {
+            let bytes = self.delivered.iter().sum::<u64>() * u64::from(MTU);
+            bytes * 100 / (self.path.rate * self.delivered.len() as u64)
+        }
+
+        /// The worst second after the first two, in percent.
+        fn worst(&self) -> u64 {
+            let least = self.delivered.iter().skip(2).min().unwrap();
+            least * u64::from(MTU) * 100 / self.path.rate
+        }
+    }
+
+    fn used(congestion: Congestion, path: Path) -> (u64, u64) {
+        let mut world = World::new(congestion, path, 7);
+        world.run(30);
+        (world.used(), world.worst())
+    }
+
+    #[test]
+    fn cubic_fills_a_clean_link_and_never_falls_silent() {
+        let (used, worst) = used(Congestion::Cubic, CLEAN);
+        assert!(used >= 85 && worst >= 60, "{used} {worst}");
+    }
+
+    #[test]
+    fn bbr_fills_a_clean_link_and_never_falls_silent() {
+        let (used, worst) = used(Congestion::Bbr, CLEAN);
+        assert!(used >= 85 && worst >= 60, "{used} {worst}");
+    }
+
+    // R-8
+    #[test]
+    fn bbr_bears_two_percent_of_loss_where_cubic_does_not() {
+        let lossy = Path { lost: 20, ..CLEAN };
+        for seed in 1..=4 {
+            let mut bbr = World::new(Congestion::Bbr, lossy, seed);
+            bbr.run(30);
+            assert!(bbr.used() >= 60 && bbr.worst() >= 20, "{} {}", bbr.used(), bbr.worst());
+        }
+        let (cubic, _) = used(Congestion::Cubic, lossy);
+        assert!(cubic < 40, "{cubic}");
+    }
+
+    // R-8
+    #[test]
+    fn r_8_fixed_keeps_its_rate_through_loss() {
+        let rate = RATE / 2;
+        let lossy = Path { lost: 50, ..CLEAN };
+        let (used, worst) = used(Congestion::Fixed { rate }, lossy);
+        assert!((46..=50).contains(&used) && worst >= 45, "{used} {worst}");
+    }
+
+    #[test]
+    fn a_shallow_buffer_is_enough() {
+        let shallow = Path { buffer: BDP / 4, ..CLEAN };
+        for congestion in [Congestion::Cubic, Congestion::Bbr] {
+            let (used, worst) = used(congestion, shallow);
+            assert!(used >= 70 && worst >= 50, "{used} {worst}");
+        }
+    }
+
+    // R-5
+    #[test]
+    fn r_5_packets_out_of_order_do_not_cost_the_window() {
+        let jumbled = Path { late: 100, ..CLEAN };
+        for congestion in [Congestion::Cubic, Congestion::Bbr] {
+            let (used, worst) = used(congestion, jumbled);
+            assert!(used >= 85 && worst >= 60, "{used} {worst}");
+        }
+    }
+
+    #[test]
+    fn r_9_marks_keep_the_queue_short_without_a_loss() {
+        let marking = Path { buffer: 8 * BDP, mark_above: BDP / 2, ..CLEAN };
+        for congestion in [Congestion::Cubic, Congestion::Bbr] {
+            let mut world = World::new(congestion, marking, 7);
+            world.run(20);
+            assert_eq!(world.losses, 0);
+            assert!(world.reductions > 0 && world.flight.marks());
+            assert!(world.used() >= 80, "{} {}", congestion.name(), world.used());
+        }
+    }
+
+    #[test]
+    fn an_outage_is_recovered_from() {
+        for congestion in [Congestion::Cubic, Congestion::Bbr] {
+            let mut world = World::new(congestion, CLEAN, 7);
+            world.run(5);
+            world.path.lost = 1_000;
+            world.run(5);
+            world.path.lost = 0;
+            world.run(10);
+            let last = &world.delivered[15..];
+            let used = last.iter().sum::<u64>() * u64::from(MTU) * 100 / (RATE * last.len() as u64);
+            assert!(used >= 85, "{} {used}", congestion.name());
+        }
+    }
+
+    #[test]
+    fn a_slower_link_is_learnt() {
+        for congestion in [Congestion::Cubic, Congestion::Bbr] {
+            let mut world = World::new(congestion, CLEAN, 7);
+            world.run(10);
+            world.path.rate = RATE / 4;
+            world.run(20);
+            let last: u64 = world.delivered[20..].iter().sum();
+            let seconds = world.delivered.len() as u64 - 20;
+            let used = last * u64::from(MTU) * 100 / (RATE / 4 * seconds);
+            assert!(used >= 85, "{} {used}", congestion.name());
+        }
+    }
+
+    #[test]
+    fn rfc_9002_7_8_an_application_that_sends_little_gets_no_large_window() {
+        for congestion in [Congestion::Cubic, Congestion::Bbr] {
+            let mut world = World::new(congestion, CLEAN, 7);
+            world.supply = 0;
+            let first = world.controller.window();
+            for _ in 0..30 {
+                world.supply += 4;
+                world.run(1);
+            }
+            let window = world.controller.window();
+            assert!(window <= 2 * first, "{} {window}", congestion.name());
+            assert_eq!(world.losses, 0);
+        }
+    }
+
+    #[test]
+    fn everything_sent_is_heard_of_in_the_end() {
+        for congestion in [Congestion::Cubic, Congestion::Bbr, Congestion::Fixed { rate: RATE }] {
+            let mut world = World::new(congestion, Path { lost: 100, late: 100, ..CLEAN }, 7);
+            world.supply = 3_000;
+            world.run(60);
+            assert_eq!((world.supply, world.flight.bytes_in_flight()), (0, 0));
+            assert!(!world.flight.is_waiting());
+        }
+    }
+}

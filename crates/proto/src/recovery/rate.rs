@@ -1,0 +1,222 @@
+//! How fast the path delivers: samples after draft-cheng-iccrg-delivery-rate-estimation, now in
+//! draft-ietf-ccwg-bbr section "Delivery Rate Samples".
+//!
+//! In: packets sent, acknowledged, lost. Out: samples. Never: windows, frames.
+
+use std::time::Duration;
+
+use super::{report::AckSample, sent::SentPacket};
+use crate::time::Time;
+
+/// The path's state as a packet left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Snapshot {
+    delivered: u64,
+    delivered_at: Time,
+    first_sent_at: Time,
+    lost: u64,
+    in_flight: u64,
+    app_limited: bool,
+}
+
+impl Snapshot {
+    /// Bytes in flight after the packet left.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Did it leave while the application had no more?
+    pub(super) const fn is_app_limited(&self) -> bool {
+        self.app_limited
+    }
+}
+
+/// The sampler of one path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RateSampler {
+    /// Bytes acknowledged, ever.
+    delivered: u64,
+    delivered_at: Time,
+    /// When the packet left that was acknowledged last, or the first one after silence.
+    first_sent_at: Time,
+    /// Bytes lost, ever.
+    lost: u64,
+    /// What is sent before this many bytes are delivered is limited by the application; 0: none.
+    app_limited_to: u64,
+}
+
+/// The newest of the packets acknowledged together, so far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newest {
+    at: Time,
+    number: u64,
+    bytes: u64,
+    snapshot: Snapshot,
+}
+
+impl Newest {
+    /// When it left.
+    pub(super) const fn at(&self) -> Time {
+        self.at
+    }
+}
+
+impl RateSampler {
+    /// A packet leaves, with `in_flight` bytes before it.
+    pub(super) fn on_sent(&mut self, at: Time, in_flight: u64, bytes: u64) -> Snapshot {
+        if in_flight == 0 {
+            self.first_sent_at = at;
+            self.delivered_at = at;
+        }
+        Snapshot {
+            delivered: self.delivered,
+            delivered_at: self.delivered_at,
+            first_sent_at: self.first_sent_at,
+            lost: self.lost,
+            in_flight: in_flight + bytes,
+            app_limited: self.app_limited_to != 0,
+        }
+    }
+
+    /// The application has no more, though the window and the pacer would let it.
+    pub(super) fn on_app_limited(&mut self, in_flight: u64) {
+        self.app_limited_to = (self.delivered + in_flight).max(1);
+    }
+
+    pub(super) const fn on_lost(&mut self, bytes: u64) {
+        self.lost += bytes;
+    }
+
+    /// Bytes lost since the packet left.
+    pub(super) const fn lost_since(&self, snapshot: &Snapshot) -> u64 {
+        self.lost.saturating_sub(snapshot.lost)
+    }
+
+    /// A packet is acknowledged; `newest` gathers those of one ACK.
+    pub(super) fn on_acked(&mut self, now: Time, packet: &SentPacket, newest: &mut Option<Newest>) {
+        let bytes = u64::from(packet.bytes);
+        self.delivered += bytes;
+        self.delivered_at = now;
+        let before = newest.map_or(0, |newest| newest.bytes);
+        match newest {
+            Some(newest) if newest.number > packet.number => newest.bytes += bytes,
+            _ => {
+                *newest = Some(Newest {
+                    at: packet.at,
+                    number: packet.number,
+                    bytes: before + bytes,
+                    snapshot: packet.snapshot,
+                });
+            }
+        }
+    }
+
+    /// The sample of one ACK, after its losses. `in_flight` is before and after it.
+    pub(super) fn sample(
+        &mut self,
+        newest: &Newest,
+        rtt: Option<Duration>,
+        min_rtt: Duration,
+        in_flight: (u64, u64),
+    ) -> AckSample {
+        if self.app_limited_to != 0 && self.delivered > self.app_limited_to {
+            self.app_limited_to = 0;
+        }
+        let then = &newest.snapshot;
+        self.first_sent_at = self.first_sent_at.max(newest.at);
+        // The slower of how it was sent and how it was acknowledged: neither a burst of packets
+        // nor a burst of ACKs is a fast path.
+        let interval =
+            newest.at.since(then.first_sent_at).max(self.delivered_at.since(then.delivered_at));
+        let delivered = self.delivered - then.delivered;
+        // Shorter than the least RTT: no path delivers so, the sample is wrong.
+        let reliable = interval >= min_rtt && !interval.is_zero();
+        AckSample {
+            bytes: newest.bytes,
+            newest: newest.at,
+            rtt,
+            in_flight_before: in_flight.0,
+            in_flight: in_flight.1,
+            delivered: self.delivered,
+            prior_delivered: then.delivered,
+            delivery_rate: reliable.then(|| per_second(delivered, interval)),
+            tx_in_flight: then.in_flight,
+            lost_since: self.lost_since(then),
+            app_limited: then.app_limited,
+        }
+    }
+}
+
+fn per_second(bytes: u64, span: Duration) -> u64 {
+    let rate = u128::from(bytes) * 1_000_000 / span.as_micros().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::level::Level;
+
+    const fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1_000)
+    }
+
+    fn send(rate: &mut RateSampler, number: u64, now: Time, in_flight: u64) -> SentPacket {
+        let mut packet = SentPacket::new(number, Level::Data, now, 1_000, Vec::new());
+        packet.snapshot = rate.on_sent(now, in_flight, 1_000);
+        packet
+    }
+
+    fn ack(rate: &mut RateSampler, now: Time, packets: &[&SentPacket]) -> AckSample {
+        let mut newest = None;
+        packets.iter().for_each(|packet| rate.on_acked(now, packet, &mut newest));
+        rate.sample(&newest.unwrap(), None, Duration::from_millis(10), (0, 0))
+    }
+
+    #[test]
+    fn the_rate_is_what_was_delivered_over_the_slower_of_both_ways() {
+        let mut rate = RateSampler::default();
+        let first = send(&mut rate, 0, at(0), 0);
+        let second = send(&mut rate, 1, at(1), 1_000);
+        let sample = ack(&mut rate, at(20), &[&first, &second]);
+        assert_eq!((sample.bytes, sample.delivery_rate), (2_000, Some(100_000)));
+        assert_eq!(sample.tx_in_flight, 2_000);
+    }
+
+    #[test]
+    fn acks_that_come_in_a_burst_are_measured_by_how_the_packets_left() {
+        let mut rate = RateSampler::default();
+        let packets: Vec<_> = (0..4).map(|n| send(&mut rate, n, at(n * 10), n * 1_000)).collect();
+        ack(&mut rate, at(50), &[&packets[0]]);
+        let sample = ack(&mut rate, at(50), &[&packets[3]]);
+        assert_eq!(sample.delivery_rate, Some(2_000 * 20), "2 packets over 50 ms, not over none");
+    }
+
+    #[test]
+    fn a_sample_shorter_than_the_least_rtt_has_no_rate() {
+        let mut rate = RateSampler::default();
+        let packet = send(&mut rate, 0, at(0), 0);
+        assert_eq!(ack(&mut rate, at(9), &[&packet]).delivery_rate, None);
+    }
+
+    #[test]
+    fn packets_sent_after_the_application_ran_out_are_marked_until_those_are_delivered() {
+        let mut rate = RateSampler::default();
+        let first = send(&mut rate, 0, at(0), 0);
+        rate.on_app_limited(1_000);
+        let second = send(&mut rate, 1, at(1), 1_000);
+        assert!(!ack(&mut rate, at(20), &[&first]).app_limited);
+        assert!(ack(&mut rate, at(21), &[&second]).app_limited);
+        let third = send(&mut rate, 2, at(22), 0);
+        assert!(!ack(&mut rate, at(40), &[&third]).app_limited);
+    }
+
+    #[test]
+    fn losses_are_counted_from_when_the_packet_left() {
+        let mut rate = RateSampler::default();
+        rate.on_lost(500);
+        let packet = send(&mut rate, 0, at(0), 0);
+        rate.on_lost(1_000);
+        assert_eq!(ack(&mut rate, at(20), &[&packet]).lost_since, 1_000);
+    }
+}

@@ -1,0 +1,623 @@
+//! What a packet says, once it is opened: frames.
+//!
+//! In: a payload, frames. Out: the other. Never: whether a frame makes sense now.
+
+mod ack;
+mod message;
+
+pub(crate) use self::{
+    ack::{AckFrame, EcnCounts, write_ack},
+    message::{MessagePart, message_header_len, write_message},
+};
+
+use std::fmt;
+
+use super::{
+    codec::{Reader, VARINT_MAX, Writer, prefixed_fit, prefixed_len, varint_len},
+    header::ConnectionId,
+    level::Level,
+};
+use crate::{error::Malformed, limits::MAX_REASON_LEN, message::delivery::ChannelId};
+
+const PADDING: u8 = 0x00;
+const PING: u8 = 0x01;
+const ACK: u8 = 0x02;
+const ACK_ECN: u8 = 0x03;
+const CRYPTO: u8 = 0x04;
+const DONE: u8 = 0x05;
+const NEW_ID: u8 = 0x06;
+const RETIRE_ID: u8 = 0x07;
+const CHALLENGE: u8 = 0x08;
+const RESPONSE: u8 = 0x09;
+const CREDIT: u8 = 0x0a;
+const CHANNEL_CREDIT: u8 = 0x0b;
+const BLOCKED: u8 = 0x0d;
+const CLOSE: u8 = 0x0e;
+const MESSAGE: u8 = 0x10;
+const MESSAGE_LAST: u8 = 0x1f;
+const MESSAGE_FRAGMENT: u8 = 0b1000;
+const MESSAGE_CLASS: u8 = 0b0111;
+
+/// What ends a connection when it comes under that connection's id (M-60). Whoever knows it can do
+/// that, so it is not shown. It is compared in constant time where that matters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ResetToken(pub(crate) [u8; 16]);
+
+impl fmt::Debug for ResetToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResetToken(..)")
+    }
+}
+
+/// A frame. Its data is that of the packet it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Frame<'a> {
+    /// That many PADDING frames on end, at least one.
+    Padding(usize),
+    Ping,
+    Ack(AckFrame<'a>),
+    /// A part of TLS's stream of this level; it ends below 2^62.
+    Crypto {
+        offset: u64,
+        data: &'a [u8],
+    },
+    Done,
+    /// Another id for its sender. Ids of a sequence below `retire_below`, which is not above
+    /// `sequence`, are to be given back.
+    NewId {
+        sequence: u64,
+        retire_below: u64,
+        id: ConnectionId,
+        token: ResetToken,
+    },
+    /// The id of this sequence is not used any more.
+    RetireId(u64),
+    Challenge([u8; 8]),
+    Response([u8; 8]),
+    /// The credit of the connection since the start, in bytes (D-5).
+    Credit(u64),
+    /// The same, of a channel.
+    ChannelCredit {
+        channel: ChannelId,
+        total: u64,
+    },
+    /// No credit left: of a channel, or of the connection.
+    Blocked(Option<ChannelId>),
+    /// The end. Of a reason of more than 256 bytes only those are sent.
+    Close {
+        code: u64,
+        reason: &'a str,
+    },
+    Message(MessagePart<'a>),
+}
+
+impl<'a> Frame<'a> {
+    /// Reads one frame. After an error the reader's position means nothing.
+    ///
+    /// # Errors
+    ///
+    /// For an unknown type, for a frame that is cut short, and for one that could never make sense.
+    pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(match reader.u8()? {
+            PADDING => Self::Padding(reader.zeros().saturating_add(1)),
+            PING => Self::Ping,
+            ACK => Self::Ack(AckFrame::decode(reader, false)?),
+            ACK_ECN => Self::Ack(AckFrame::decode(reader, true)?),
+            CRYPTO => Self::decode_crypto(reader)?,
+            DONE => Self::Done,
+            NEW_ID => Self::decode_new_id(reader)?,
+            RETIRE_ID => Self::RetireId(reader.varint()?),
+            CHALLENGE => Self::Challenge(reader.array()?),
+            RESPONSE => Self::Response(reader.array()?),
+            CREDIT => Self::Credit(reader.varint()?),
+            CHANNEL_CREDIT => {
+                Self::ChannelCredit { channel: decode_channel(reader)?, total: reader.varint()? }
+            }
+            BLOCKED => Self::decode_blocked(reader)?,
+            CLOSE => Self::decode_close(reader)?,
+            kind @ MESSAGE..=MESSAGE_LAST => Self::Message(MessagePart::decode(kind, reader)?),
+            _ => return Err(Malformed),
+        })
+    }
+
+    fn decode_crypto(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let (offset, data) = (reader.varint()?, reader.prefixed()?);
+        // RFC 9000 section 19.6
+        if offset.saturating_add(data.len() as u64) > VARINT_MAX {
+            return Err(Malformed);
+        }
+        Ok(Self::Crypto { offset, data })
+    }
+
+    fn decode_new_id(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let (sequence, retire_below) = (reader.varint()?, reader.varint()?);
+        // RFC 9000 section 19.15: an id is not given and taken back in one.
+        if retire_below > sequence {
+            return Err(Malformed);
+        }
+        let (id, token) = (reader.id()?, ResetToken(reader.array()?));
+        Ok(Self::NewId { sequence, retire_below, id, token })
+    }
+
+    fn decode_blocked(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let Some(channel) = reader.varint()?.checked_sub(1) else {
+            return Ok(Self::Blocked(None));
+        };
+        let channel = u16::try_from(channel).map_err(|_| Malformed)?;
+        Ok(Self::Blocked(Some(ChannelId(channel))))
+    }
+
+    fn decode_close(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let (code, reason) = (reader.varint()?, reader.prefixed()?);
+        if reason.len() > MAX_REASON_LEN {
+            return Err(Malformed);
+        }
+        let reason = str::from_utf8(reason).map_err(|_| Malformed)?;
+        Ok(Self::Close { code, reason })
+    }
+
+    /// Writes the frame, [`Self::encoded_len`] bytes.
+    pub(crate) fn encode(&self, writer: &mut Writer<'_>) {
+        match *self {
+            Self::Padding(n) => writer.put_zeros(n),
+            Self::Ping => writer.put_u8(PING),
+            Self::Ack(ref ack) => ack.encode(writer),
+            Self::Crypto { offset, data } => {
+                put_numbers(writer, CRYPTO, &[offset]);
+                writer.put_prefixed(data);
+            }
+            Self::Done => writer.put_u8(DONE),
+            Self::NewId { sequence, retire_below, id, token } => {
+                put_numbers(writer, NEW_ID, &[sequence, retire_below]);
+                writer.put_bytes(&id.0);
+                writer.put_bytes(&token.0);
+            }
+            Self::RetireId(sequence) => put_numbers(writer, RETIRE_ID, &[sequence]),
+            Self::Challenge(bytes) => put_echo(writer, CHALLENGE, bytes),
+            Self::Response(bytes) => put_echo(writer, RESPONSE, bytes),
+            Self::Credit(total) => put_numbers(writer, CREDIT, &[total]),
+            Self::ChannelCredit { channel, total } => {
+                put_numbers(writer, CHANNEL_CREDIT, &[channel.0.into(), total]);
+            }
+            Self::Blocked(channel) => put_numbers(writer, BLOCKED, &[blocked_number(channel)]),
+            Self::Close { code, reason } => {
+                put_numbers(writer, CLOSE, &[code.min(VARINT_MAX)]);
+                writer.put_prefixed(clip(reason).as_bytes());
+            }
+            Self::Message(ref part) => write_message(writer, part),
+        }
+    }
+
+    /// How many bytes [`Self::encode`] writes.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let fields = match *self {
+            Self::Padding(n) => return n,
+            Self::Ack(ref ack) => return ack.encoded_len(),
+            Self::Message(ref part) => return message_header_len(part) + part.data.len(),
+            Self::Ping | Self::Done => 0,
+            Self::Crypto { offset, data } => varint_len(offset) + prefixed_len(data.len()),
+            Self::NewId { sequence, retire_below, id, token } => {
+                varint_len(sequence) + varint_len(retire_below) + id.0.len() + token.0.len()
+            }
+            Self::Challenge(bytes) | Self::Response(bytes) => bytes.len(),
+            Self::RetireId(number) | Self::Credit(number) => varint_len(number),
+            Self::ChannelCredit { channel, total } => {
+                varint_len(channel.0.into()) + varint_len(total)
+            }
+            Self::Blocked(channel) => varint_len(blocked_number(channel)),
+            Self::Close { code, reason } => varint_len(code) + prefixed_len(clip(reason).len()),
+        };
+        1 + fields
+    }
+
+    /// May it stand in a packet of this level (section 2)? That DONE is the server's alone, its
+    /// receiver knows.
+    pub(crate) const fn allowed_in(&self, level: Level) -> bool {
+        match self {
+            Self::Padding(_) | Self::Ping | Self::Close { .. } => true,
+            Self::Ack(_) | Self::Crypto { .. } => !matches!(level, Level::ZeroRtt),
+            Self::Message(_) => matches!(level, Level::ZeroRtt | Level::Data),
+            _ => matches!(level, Level::Data),
+        }
+    }
+
+    /// Is a packet that holds it to be acknowledged ("counts for loss", section 4)?
+    pub(crate) const fn is_ack_eliciting(&self) -> bool {
+        !matches!(self, Self::Padding(_) | Self::Ack(_) | Self::Close { .. })
+    }
+}
+
+/// What a packet's frames have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// Is one of them to be acknowledged?
+    pub(crate) ack_eliciting: bool,
+}
+
+/// Reads a whole payload before any of it is applied (M-5).
+///
+/// # Errors
+///
+/// When a frame does not parse, or is not allowed in this level.
+pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malformed> {
+    let mut reader = Reader::new(payload);
+    let mut summary = Summary::default();
+    while !reader.is_empty() {
+        let frame = Frame::decode(&mut reader)?;
+        if !frame.allowed_in(level) {
+            return Err(Malformed);
+        }
+        summary.ack_eliciting |= frame.is_ack_eliciting();
+    }
+    Ok(summary)
+}
+
+/// The frames of a payload that [`check_all`] found good: all of them. Of another, those before the
+/// first that does not parse.
+pub(crate) fn frames(payload: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+    let mut reader = Reader::new(payload);
+    std::iter::from_fn(move || Frame::decode(&mut reader).ok())
+}
+
+/// How many of `len` bytes of TLS's stream, from `offset`, fit into `room` bytes of a packet as a
+/// CRYPTO frame; none when not a single one does.
+pub(crate) fn crypto_fit(offset: u64, len: usize, room: usize) -> Option<usize> {
+    let fit = prefixed_fit(room.checked_sub(1 + varint_len(offset))?)?.min(len);
+    (fit > 0).then_some(fit)
+}
+
+fn decode_channel(reader: &mut Reader<'_>) -> Result<ChannelId, Malformed> {
+    u16::try_from(reader.varint()?).map(ChannelId).map_err(|_| Malformed)
+}
+
+fn put_numbers(writer: &mut Writer<'_>, kind: u8, numbers: &[u64]) {
+    writer.put_u8(kind);
+    for number in numbers {
+        writer.put_varint(*number);
+    }
+}
+
+fn put_echo(writer: &mut Writer<'_>, kind: u8, bytes: [u8; 8]) {
+    writer.put_u8(kind);
+    writer.put_bytes(&bytes);
+}
+
+fn blocked_number(channel: Option<ChannelId>) -> u64 {
+    channel.map_or(0, |channel| u64::from(channel.0) + 1)
+}
+
+/// As much of a reason as is sent: whole characters, at most 256 bytes.
+fn clip(reason: &str) -> &str {
+    reason.get(..reason.floor_char_boundary(MAX_REASON_LEN)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::delivery::Class;
+
+    const LEVELS: [Level; 4] = [Level::Hello, Level::Handshake, Level::ZeroRtt, Level::Data];
+
+    /// Whence the data of the frames below is borrowed.
+    static POOL: [u8; 512] = {
+        let mut pool = [0; 512];
+        let mut i = 0;
+        while i < pool.len() {
+            pool[i] = (i * 7 % 251) as u8;
+            i += 1;
+        }
+        pool
+    };
+
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![0..100_u64, 0..100_000_u64, 0..=VARINT_MAX]
+    }
+
+    fn data() -> impl Strategy<Value = &'static [u8]> {
+        (0..POOL.len(), 0..POOL.len()).prop_map(|(a, b)| &POOL[a.min(b)..a.max(b)])
+    }
+
+    fn channel() -> impl Strategy<Value = ChannelId> {
+        prop_oneof![0..100_u16, any::<u16>()].prop_map(ChannelId)
+    }
+
+    fn class() -> impl Strategy<Value = Class> {
+        prop::sample::select(Class::ALL.to_vec())
+    }
+
+    /// Parts of messages: the whole, or some of a longer one.
+    pub(super) fn part() -> impl Strategy<Value = MessagePart<'static>> {
+        let place = prop_oneof![
+            Just((0, 0)),
+            (0..100_usize, 0..100_usize),
+            (0..1_usize << 61, 0..1_usize << 60),
+        ];
+        (channel(), class(), number(), number(), data(), place).prop_map(
+            |(channel, class, id, left, data, (offset, behind))| {
+                // M-50: a fragment says something.
+                let (offset, behind) = if data.is_empty() { (0, 0) } else { (offset, behind) };
+                let time_left = (class == Class::Deadline).then_some(Duration::from_millis(left));
+                let total = offset + data.len() + behind;
+                MessagePart { channel, class, id, time_left, total, offset, data }
+            },
+        )
+    }
+
+    /// Every frame but ACK, whose ranges are bytes.
+    fn no_ack() -> impl Strategy<Value = Frame<'static>> {
+        prop_oneof![
+            (1..50_usize).prop_map(Frame::Padding),
+            Just(Frame::Ping),
+            (0..=VARINT_MAX - 512, data())
+                .prop_map(|(offset, data)| Frame::Crypto { offset, data }),
+            Just(Frame::Done),
+            (number(), number(), any::<[u8; 8]>(), any::<[u8; 16]>()).prop_map(
+                |(a, b, id, token)| Frame::NewId {
+                    sequence: a.max(b),
+                    retire_below: a.min(b),
+                    id: ConnectionId(id),
+                    token: ResetToken(token),
+                }
+            ),
+            number().prop_map(Frame::RetireId),
+            any::<[u8; 8]>().prop_map(Frame::Challenge),
+            any::<[u8; 8]>().prop_map(Frame::Response),
+            number().prop_map(Frame::Credit),
+            (channel(), number())
+                .prop_map(|(channel, total)| Frame::ChannelCredit { channel, total }),
+            prop::option::of(channel()).prop_map(Frame::Blocked),
+            (number(), 0..=4_usize)
+                .prop_map(|(code, n)| Frame::Close { code, reason: &"飛脚 is over"[..3 * n] }),
+            part().prop_map(Frame::Message),
+        ]
+    }
+
+    fn encoded(frame: &Frame<'_>) -> Vec<u8> {
+        let mut buffer = [0; 1_000];
+        let mut writer = Writer::new(&mut buffer);
+        frame.encode(&mut writer);
+        writer.written().to_vec()
+    }
+
+    fn encoded_ack() -> impl Strategy<Value = Vec<u8>> {
+        (0..1_000_u64, 1..80_u64, prop::option::of(number())).prop_map(|(lowest, count, ce)| {
+            let ranges = (0..count).rev().map(|i| lowest + 3 * i..=lowest + 3 * i + 1);
+            let ecn = ce.map(|ce| EcnCounts { ect0: 9, ect1: 0, ce });
+            let mut buffer = [0; 1_000];
+            let mut writer = Writer::new(&mut buffer);
+            write_ack(&mut writer, Duration::from_micros(800), ranges, ecn);
+            writer.written().to_vec()
+        })
+    }
+
+    fn encoded_frame() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![8 => no_ack().prop_map(|frame| encoded(&frame)), 1 => encoded_ack()]
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<Frame<'_>, Malformed> {
+        Frame::decode(&mut Reader::new(bytes))
+    }
+
+    /// Bytes that are frames more often than chance would have it.
+    fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![4 => 0..=0x1f_u8, 1 => any::<u8>()];
+        prop_oneof![
+            prop::collection::vec(byte, 0..60),
+            prop::collection::vec(any::<u8>(), 0..60),
+            (encoded_frame(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
+                |(mut bytes, at, value)| {
+                    let at = at.index(bytes.len());
+                    bytes[at] = value;
+                    bytes
+                }
+            ),
+        ]
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_section_4() {
+        let id = ConnectionId([1; 8]);
+        let token = ResetToken([2; 16]);
+        let channel = ChannelId(64);
+        let new_id = [&[0x06, 5, 3], &[1; 8][..], &[2; 16]].concat();
+        let frames: [(Frame<'_>, &[u8]); 11] = [
+            (Frame::Padding(2), &[0, 0]),
+            (Frame::Ping, &[0x01]),
+            (Frame::Crypto { offset: 9, data: b"ab" }, b"\x04\x09\x02ab"),
+            (Frame::Done, &[0x05]),
+            (Frame::NewId { sequence: 5, retire_below: 3, id, token }, &new_id),
+            (Frame::RetireId(7), &[0x07, 7]),
+            (Frame::Challenge(*b"12345678"), b"\x0812345678"),
+            (Frame::Response(*b"12345678"), b"\x0912345678"),
+            (Frame::Credit(64), &[0x0a, 0x40, 64]),
+            (Frame::ChannelCredit { channel, total: 1 }, &[0x0b, 0x40, 64, 1]),
+            (Frame::Close { code: 2, reason: "no" }, b"\x0e\x02\x02no"),
+        ];
+        for (frame, bytes) in frames {
+            assert_eq!(encoded(&frame), bytes, "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn blocked_is_the_channel_and_one_or_nothing_for_the_connection() {
+        assert_eq!(encoded(&Frame::Blocked(None)), [0x0d, 0]);
+        assert_eq!(encoded(&Frame::Blocked(Some(ChannelId(0)))), [0x0d, 1]);
+        let last = [0x0d, 0x80, 1, 0, 0];
+        assert_eq!(decoded(&last), Ok(Frame::Blocked(Some(ChannelId(u16::MAX)))));
+        assert_eq!(decoded(&[0x0d, 0x80, 1, 0, 1]), Err(Malformed));
+    }
+
+    #[test]
+    fn an_unknown_type_is_malformed() {
+        for kind in [0x0c, 0x0f].into_iter().chain(0x20..=0xff) {
+            let mut bytes = [0; 40];
+            bytes[0] = kind;
+            assert_eq!(decoded(&bytes), Err(Malformed), "{kind:#x}");
+        }
+    }
+
+    #[test]
+    fn a_channel_or_class_that_is_none_is_malformed() {
+        assert_eq!(decoded(&[0x0b, 0x80, 1, 0, 0, 0]), Err(Malformed));
+        assert_eq!(decoded(&[0x15, 0, 0, 0]), Err(Malformed));
+    }
+
+    #[test]
+    fn a_reason_of_more_than_256_bytes_is_malformed() {
+        let close = |len: u8| [&[0x0e, 0, 0x41, len][..], &[b'a'; 300]].concat();
+        assert!(
+            matches!(decoded(&close(0)), Ok(Frame::Close { reason, .. }) if reason.len() == 256)
+        );
+        assert_eq!(decoded(&close(1)), Err(Malformed));
+    }
+
+    #[test]
+    fn a_reason_that_is_no_text_is_malformed() {
+        assert_eq!(decoded(&[0x0e, 0, 2, 0xc3, 0x28]), Err(Malformed));
+    }
+
+    #[test]
+    fn a_long_reason_is_clipped_between_characters() {
+        let reason = "飛".repeat(86);
+        let close = Frame::Close { code: 0, reason: &reason };
+        let bytes = encoded(&close);
+        assert_eq!(bytes.len(), close.encoded_len());
+        assert_eq!(decoded(&bytes), Ok(Frame::Close { code: 0, reason: &reason[..255] }));
+    }
+
+    #[test]
+    fn a_code_beyond_all_varints_is_sent_as_the_largest() {
+        let close = Frame::Close { code: u64::MAX, reason: "" };
+        assert_eq!(decoded(&encoded(&close)), Ok(Frame::Close { code: VARINT_MAX, reason: "" }));
+    }
+
+    #[test]
+    fn crypto_that_ends_beyond_the_stream_is_malformed() {
+        let crypto = |offset: u64| encoded(&Frame::Crypto { offset, data: b"ab" });
+        assert!(decoded(&crypto(VARINT_MAX - 2)).is_ok());
+        assert_eq!(decoded(&crypto(VARINT_MAX - 1)), Err(Malformed));
+    }
+
+    // M-54
+    #[test]
+    fn an_id_that_retires_itself_is_malformed() {
+        let bytes = [&[0x06, 5, 6][..], &[0; 24]].concat();
+        assert_eq!(decoded(&bytes), Err(Malformed));
+    }
+
+    #[test]
+    fn a_reset_token_is_not_shown() {
+        assert_eq!(format!("{:?}", ResetToken([7; 16])), "ResetToken(..)");
+    }
+
+    #[test]
+    fn each_level_allows_what_section_2_says() {
+        let ack = [0x02, 5, 0, 0, 0];
+        let allowed = |frame: &Frame<'_>| LEVELS.map(|level| frame.allowed_in(level));
+        let message = decoded(&[0x10, 0, 0, 0]).unwrap();
+        let close = Frame::Close { code: 0, reason: "" };
+        for frame in [Frame::Padding(1), Frame::Ping, close] {
+            assert_eq!(allowed(&frame), [true; 4], "{frame:?}");
+        }
+        for frame in [decoded(&ack).unwrap(), Frame::Crypto { offset: 0, data: &[] }] {
+            assert_eq!(allowed(&frame), [true, true, false, true], "{frame:?}");
+        }
+        assert_eq!(allowed(&message), [false, false, true, true]);
+        for frame in [Frame::Done, Frame::Credit(1), Frame::Challenge([0; 8]), Frame::RetireId(0)] {
+            assert_eq!(allowed(&frame), [false, false, false, true], "{frame:?}");
+        }
+    }
+
+    // M-5
+    #[test]
+    fn m_5_a_frame_that_its_level_does_not_allow_spoils_the_packet() {
+        let payload = [0x01, 0x05];
+        assert_eq!(check_all(&payload, Level::Data), Ok(Summary { ack_eliciting: true }));
+        assert_eq!(check_all(&payload, Level::Handshake), Err(Malformed));
+    }
+
+    #[test]
+    fn padding_acks_and_the_end_are_not_acknowledged() {
+        let payload = [0x00, 0x02, 5, 0, 0, 0, 0x0e, 0, 0, 0x00];
+        assert_eq!(check_all(&payload, Level::Data), Ok(Summary { ack_eliciting: false }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_frame_comes_back_in_the_length_foretold(frame in no_ack()) {
+            let bytes = encoded(&frame);
+            prop_assert_eq!(bytes.len(), frame.encoded_len());
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(Frame::decode(&mut reader), Ok(frame));
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn a_frame_cut_short_is_malformed(bytes in encoded_frame()) {
+            // Less padding is padding still.
+            let least = if bytes[0] == PADDING { 0..1 } else { 0..bytes.len() };
+            for len in least {
+                prop_assert_eq!(decoded(&bytes[..len]), Err(Malformed));
+            }
+        }
+
+        #[test]
+        fn a_frame_ends_where_it_ends(bytes in encoded_frame()) {
+            let followed = [&bytes[..], &[PING]].concat();
+            let mut reader = Reader::new(&followed);
+            prop_assert_eq!(Frame::decode(&mut reader), decoded(&bytes));
+            prop_assert_eq!(reader.position(), bytes.len());
+        }
+
+        #[test]
+        fn what_decodes_encodes_to_what_decodes_the_same(bytes in likely_bytes()) {
+            if let Ok(frame) = decoded(&bytes) {
+                let again = encoded(&frame);
+                prop_assert_eq!(again.len(), frame.encoded_len());
+                prop_assert_eq!(decoded(&again), Ok(frame));
+            }
+        }
+
+        // M-5
+        #[test]
+        fn m_5_a_packet_is_good_when_each_frame_is(
+            parts in prop::collection::vec(encoded_frame(), 0..6),
+            tail in prop_oneof![3 => Just(Vec::new()), 1 => likely_bytes()],
+            level in prop::sample::select(LEVELS.to_vec()),
+        ) {
+            let payload = [parts.concat(), tail].concat();
+            let mut reader = Reader::new(&payload);
+            let mut one_by_one = Vec::new();
+            while !reader.is_empty() {
+                one_by_one.push(Frame::decode(&mut reader).map_err(|_| Malformed));
+                if one_by_one.last().is_some_and(Result::is_err) {
+                    break;
+                }
+            }
+            let all: Result<Vec<_>, _> = one_by_one.into_iter().collect();
+            let all = all.ok().filter(|all| all.iter().all(|frame| frame.allowed_in(level)));
+            let summary = all.as_ref().map(|all| Summary {
+                ack_eliciting: all.iter().any(Frame::is_ack_eliciting),
+            });
+            prop_assert_eq!(check_all(&payload, level), summary.ok_or(Malformed));
+            if let Some(all) = all {
+                prop_assert!(frames(&payload).eq(all));
+            }
+        }
+
+        #[test]
+        fn what_is_said_to_fit_of_crypto_fits_and_no_more_does(
+            offset in number(), len in 1..200_usize, room in 0..220_usize,
+        ) {
+            let crypto_len = |n: usize| Frame::Crypto { offset, data: &POOL[..n] }.encoded_len();
+            let fit = crypto_fit(offset, len, room);
+            prop_assert!(fit.is_none_or(|fit| fit > 0 && crypto_len(fit) <= room));
+            let more = fit.unwrap_or(0) + 1;
+            prop_assert!(more > len || crypto_len(more) > room);
+        }
+    }
+}

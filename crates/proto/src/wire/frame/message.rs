@@ -1,0 +1,214 @@
+//! The MESSAGE frame: a message, or a part of one, of some class on some channel.
+//!
+//! In: a part, a MESSAGE's bytes, the room in a packet. Out: the other, what fits. Never: queues.
+
+use std::time::Duration;
+
+use super::{MESSAGE, MESSAGE_CLASS, MESSAGE_FRAGMENT, decode_channel};
+use crate::{
+    error::Malformed,
+    message::delivery::{ChannelId, Class},
+    wire::codec::{Reader, VARINT_MAX, Writer, varint_len},
+};
+
+/// A part of a message; the whole of it when it is as long as the total. It ends within the total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MessagePart<'a> {
+    pub(crate) channel: ChannelId,
+    pub(crate) class: Class,
+    /// Counts the messages of one class on one channel, from 0.
+    pub(crate) id: u64,
+    /// What is left of a Deadline's time, in whole ms; none for the other classes.
+    pub(crate) time_left: Option<Duration>,
+    /// Length of the whole message, in bytes.
+    pub(crate) total: usize,
+    /// Where in the message this part begins, in bytes.
+    pub(crate) offset: usize,
+    pub(crate) data: &'a [u8],
+}
+
+impl<'a> MessagePart<'a> {
+    /// Reads what follows the type `kind`, one of 0x10 to 0x1f.
+    pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let class = Class::from_wire(kind & MESSAGE_CLASS).ok_or(Malformed)?; // M-52
+        let channel = decode_channel(reader)?; // M-52
+        let id = reader.varint()?;
+        let time_left = match class {
+            Class::Deadline => Some(Duration::from_millis(reader.varint()?)),
+            _ => None,
+        };
+        if kind & MESSAGE_FRAGMENT == 0 {
+            let data = reader.prefixed()?;
+            return Ok(Self { channel, class, id, time_left, total: data.len(), offset: 0, data });
+        }
+        let (total, offset) = (reader.size()?, reader.size()?);
+        let data = reader.prefixed()?;
+        // M-50
+        let says_nothing = data.is_empty() && total > 0;
+        if says_nothing || offset.checked_add(data.len()).is_none_or(|end| end > total) {
+            return Err(Malformed);
+        }
+        Ok(Self { channel, class, id, time_left, total, offset, data })
+    }
+
+    /// Is this the message, and no fragment of it?
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.data.len() == self.total
+    }
+
+    /// The length of the fields from the type up to total and offset.
+    fn start_len(&self) -> usize {
+        let time_left = match self.class {
+            Class::Deadline => varint_len(self.millis_left()),
+            _ => 0,
+        };
+        1 + varint_len(u64::from(self.channel.0)) + varint_len(self.id) + time_left
+    }
+
+    const fn fragment_len(&self) -> usize {
+        varint_len(self.total as u64) + varint_len(self.offset as u64)
+    }
+
+    /// Rounded down: no message is delivered after its time.
+    fn millis_left(&self) -> u64 {
+        let millis = self.time_left.unwrap_or_default().as_millis();
+        u64::try_from(millis).unwrap_or(VARINT_MAX).min(VARINT_MAX)
+    }
+}
+
+/// How many bytes `part` takes in a packet, its data not counted.
+pub(crate) fn message_header_len(part: &MessagePart<'_>) -> usize {
+    let fragment = if part.is_whole() { 0 } else { part.fragment_len() };
+    part.start_len() + fragment + varint_len(part.data.len() as u64)
+}
+
+/// Writes `part`: `message_header_len(part)` bytes and its data. A Deadline without a time left is
+/// written with none.
+pub(crate) fn write_message(writer: &mut Writer<'_>, part: &MessagePart<'_>) {
+    let ends_within = part.offset.checked_add(part.data.len()).is_some_and(|end| end <= part.total);
+    debug_assert!(ends_within, "a part that ends beyond its message breaks M-50");
+    let fragment = if part.is_whole() { 0 } else { MESSAGE_FRAGMENT };
+    writer.put_u8(MESSAGE | fragment | part.class.to_wire());
+    writer.put_varint(u64::from(part.channel.0));
+    writer.put_varint(part.id);
+    if part.class == Class::Deadline {
+        writer.put_varint(part.millis_left());
+    }
+    if fragment != 0 {
+        writer.put_size(part.total);
+        writer.put_size(part.offset);
+    }
+    writer.put_prefixed(part.data);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::frame::{Frame, tests::part};
+
+    fn written(part: &MessagePart<'_>) -> Vec<u8> {
+        let mut buffer = [0; 1_000];
+        let mut writer = Writer::new(&mut buffer);
+        write_message(&mut writer, part);
+        writer.written().to_vec()
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<MessagePart<'_>, Malformed> {
+        match Frame::decode(&mut Reader::new(bytes))? {
+            Frame::Message(part) => Ok(part),
+            other => panic!("{other:?} is no message"),
+        }
+    }
+
+    const WHOLE: MessagePart<'_> = MessagePart {
+        channel: ChannelId(7),
+        class: Class::Ordered,
+        id: 9,
+        time_left: None,
+        total: 3,
+        offset: 0,
+        data: b"abc",
+    };
+
+    #[test]
+    fn the_bytes_are_those_of_section_5() {
+        assert_eq!(written(&WHOLE), b"\x10\x07\x09\x03abc");
+        let fragment = MessagePart { class: Class::Unreliable, total: 100, offset: 5, ..WHOLE };
+        assert_eq!(written(&fragment), b"\x1b\x07\x09\x40\x64\x05\x03abc");
+        let time_left = Some(Duration::from_millis(20));
+        let deadline = MessagePart { class: Class::Deadline, time_left, ..WHOLE };
+        assert_eq!(written(&deadline), b"\x14\x07\x09\x14\x03abc");
+        let deadline = MessagePart { total: 4, offset: 1, ..deadline };
+        assert_eq!(written(&deadline), b"\x1c\x07\x09\x14\x04\x01\x03abc");
+    }
+
+    // M-52
+    #[test]
+    fn m_52_a_class_of_no_number_is_malformed() {
+        for kind in [0x15, 0x16, 0x17, 0x1d, 0x1e, 0x1f] {
+            assert_eq!(decoded(&[kind, 0, 0, 0, 0, 0, 0, 0]), Err(Malformed));
+        }
+    }
+
+    // M-52
+    #[test]
+    fn m_52_a_channel_above_65_535_is_malformed() {
+        assert!(decoded(b"\x10\x80\x00\xff\xff\x00\x00").is_ok());
+        assert_eq!(decoded(b"\x10\x80\x01\x00\x00\x00\x00"), Err(Malformed));
+    }
+
+    // M-50
+    #[test]
+    fn m_50_a_fragment_that_ends_beyond_the_total_is_malformed() {
+        assert!(decoded(b"\x18\x00\x00\x05\x02\x03abc").is_ok());
+        assert_eq!(decoded(b"\x18\x00\x00\x05\x03\x03abc"), Err(Malformed));
+        let last = b"\x18\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+        assert_eq!(decoded(&[&last[..], b"\x01a"].concat()), Err(Malformed));
+    }
+
+    // M-50
+    #[test]
+    fn m_50_a_fragment_of_nothing_is_malformed() {
+        assert_eq!(decoded(b"\x18\x00\x00\x05\x02\x00"), Err(Malformed));
+        assert!(decoded(b"\x18\x00\x00\x00\x00\x00").is_ok());
+    }
+
+    #[test]
+    fn a_fragment_that_is_all_is_the_whole() {
+        assert_eq!(decoded(b"\x18\x07\x09\x03\x00\x03abc"), Ok(WHOLE));
+    }
+
+    #[test]
+    fn time_left_is_rounded_down_to_a_millisecond() {
+        let time_left = Some(Duration::from_micros(20_999));
+        let bytes = written(&MessagePart { class: Class::Deadline, time_left, ..WHOLE });
+        let left = decoded(&bytes).map(|part| part.time_left);
+        assert_eq!(left, Ok(Some(Duration::from_millis(20))));
+    }
+
+    #[test]
+    fn a_time_left_beyond_all_varints_is_written_as_the_longest() {
+        for long in [Duration::from_millis(u64::MAX), Duration::MAX] {
+            let deadline = MessagePart { class: Class::Deadline, time_left: Some(long), ..WHOLE };
+            let bytes = written(&deadline);
+            let left = decoded(&bytes).map(|part| part.time_left);
+            assert_eq!(left, Ok(Some(Duration::from_millis(VARINT_MAX))));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_comes_back(part in part()) {
+            let bytes = written(&part);
+            prop_assert_eq!(decoded(&bytes), Ok(part));
+        }
+
+        #[test]
+        fn the_header_is_as_long_as_foretold(part in part()) {
+            let len = message_header_len(&part) + part.data.len();
+            prop_assert_eq!(written(&part).len(), len);
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! What stands before the sealed frames: which connection a packet is for, and its number.
+//!
+//! In: a datagram, a header. Out: the other. Never: what is sealed.
+
+use std::fmt;
+
+use super::{
+    codec::{Reader, VARINT_MAX, Writer, prefixed_len},
+    level::Level,
+};
+use crate::{
+    error::{Discard, Malformed},
+    limits::TAG_LEN,
+};
+
+/// The version of the protocol that is spoken here.
+pub(crate) const VERSION: u32 = 1;
+
+/// The version field of a Versions packet, which belongs to no version.
+const NO_VERSION: u32 = 0;
+
+const ID_LEN: usize = 8;
+/// Length of the header of every data packet.
+pub(crate) const DATA_HEADER_LEN: usize = 1 + ID_LEN + 4;
+/// What all versions share: first byte, version, both ids.
+const LONG_START_LEN: usize = 1 + 4 + 2 * ID_LEN;
+
+const DATA: u8 = 0b0100_0000;
+const DATA_PHASE: u8 = 0b0000_0001;
+const LONG: u8 = 0b1100_0000;
+const LONG_TYPE: u8 = 0b0000_0111;
+const HELLO: u8 = 0;
+const HANDSHAKE: u8 = 1;
+const ZERO_RTT: u8 = 2;
+const RETRY: u8 = 3;
+const VERSIONS: u8 = 4;
+
+/// Names one end of a connection to the other, whatever its address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnectionId(pub(crate) [u8; ID_LEN]);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The packets of the long form that hold sealed frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LongKind {
+    Hello,
+    Handshake,
+    ZeroRtt,
+}
+
+impl LongKind {
+    /// The level whose keys seal it.
+    pub(crate) const fn level(self) -> Level {
+        match self {
+            Self::Hello => Level::Hello,
+            Self::Handshake => Level::Handshake,
+            Self::ZeroRtt => Level::ZeroRtt,
+        }
+    }
+
+    const fn to_wire(self) -> u8 {
+        match self {
+            Self::Hello => HELLO,
+            Self::Handshake => HANDSHAKE,
+            Self::ZeroRtt => ZERO_RTT,
+        }
+    }
+}
+
+/// The head of a packet. `to` is the destination id, `from` the source id, `number` the low 32
+/// bits of the packet number (see [`expand_number`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Header<'a> {
+    /// Frames under the keys of the connection. `phase` is the key phase (M-21).
+    Data { phase: bool, to: ConnectionId, number: u32 },
+    /// Frames of the handshake. Only a Hello has a token; it is empty when there is none.
+    Long { kind: LongKind, to: ConnectionId, from: ConnectionId, token: &'a [u8], number: u32 },
+    /// Come again with this token, which is not empty (M-31). The tag is over all before it.
+    Retry { to: ConnectionId, from: ConnectionId, token: &'a [u8], tag: [u8; TAG_LEN] },
+    /// The versions that the sender speaks (M-30), at least one: see [`versions`].
+    Versions { to: ConnectionId, from: ConnectionId, list: &'a [u8] },
+    /// A Hello of a version not spoken here (M-30).
+    OtherVersion { version: u32, to: ConnectionId, from: ConnectionId },
+}
+
+impl<'a> Header<'a> {
+    /// Reads the head of the packet in `datagram`; how long it is, too. A Retry and a Versions are
+    /// nothing but head. Of a Hello of another version no more is known than its ids: the length is
+    /// up to there.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` for what is no packet (M-1) or is cut short, `OtherVersion` for a packet of
+    /// another version that is no Hello: there is nothing to answer.
+    pub(crate) fn decode(datagram: &'a [u8]) -> Result<(Self, usize), Discard> {
+        let mut reader = Reader::new(datagram);
+        let first = reader.u8()?;
+        let header = if first & !DATA_PHASE == DATA {
+            let phase = first & DATA_PHASE != 0;
+            Self::Data { phase, to: reader.id()?, number: reader.u32()? }
+        } else if first & !LONG_TYPE == LONG {
+            Self::decode_long(first & LONG_TYPE, &mut reader)?
+        } else {
+            return Err(Discard::Malformed); // M-1
+        };
+        Ok((header, reader.position()))
+    }
+
+    fn decode_long(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Discard> {
+        let version = reader.u32()?;
+        let (to, from) = (reader.id()?, reader.id()?);
+        match (kind, version) {
+            (VERSIONS, NO_VERSION) => Ok(Self::decode_versions(to, from, reader)?),
+            // Never answered: two ends could answer each other for ever.
+            (VERSIONS, _) | (_, NO_VERSION) => Err(Discard::Malformed),
+            (HELLO, VERSION) => {
+                let (token, number) = (reader.prefixed()?, reader.u32()?);
+                Ok(Self::Long { kind: LongKind::Hello, to, from, token, number })
+            }
+            (HELLO, version) => Ok(Self::OtherVersion { version, to, from }),
+            (HANDSHAKE | ZERO_RTT, VERSION) => {
+                let kind = if kind == HANDSHAKE { LongKind::Handshake } else { LongKind::ZeroRtt };
+                Ok(Self::Long { kind, to, from, token: &[], number: reader.u32()? })
+            }
+            (RETRY, VERSION) => Ok(Self::decode_retry(to, from, reader)?),
+            (HANDSHAKE | ZERO_RTT | RETRY, _) => Err(Discard::OtherVersion),
+            _ => Err(Discard::Malformed),
+        }
+    }
+
+    fn decode_versions(
+        to: ConnectionId,
+        from: ConnectionId,
+        reader: &mut Reader<'a>,
+    ) -> Result<Self, Malformed> {
+        let list = reader.rest();
+        if list.is_empty() || !list.len().is_multiple_of(4) {
+            return Err(Malformed);
+        }
+        Ok(Self::Versions { to, from, list })
+    }
+
+    fn decode_retry(
+        to: ConnectionId,
+        from: ConnectionId,
+        reader: &mut Reader<'a>,
+    ) -> Result<Self, Malformed> {
+        let (token, tag) = reader.rest().split_last_chunk().ok_or(Malformed)?;
+        // A Retry without a token asks for nothing (RFC 9000 section 17.2.5.2).
+        if token.is_empty() {
+            return Err(Malformed);
+        }
+        Ok(Self::Retry { to, from, token, tag: *tag })
+    }
+
+    /// Writes the head, [`Self::encoded_len`] bytes. A Retry's tag is written as it stands here: a
+    /// caller that does not have it yet writes zeros, and the tag over them afterwards.
+    pub(crate) fn encode(&self, writer: &mut Writer<'_>) {
+        match *self {
+            Self::Data { phase, to, number } => {
+                writer.put_u8(DATA | u8::from(phase));
+                writer.put_bytes(&to.0);
+                writer.put_u32(number);
+            }
+            Self::Long { kind, to, from, token, number } => {
+                debug_assert!(kind == LongKind::Hello || token.is_empty(), "no Hello, no token");
+                put_long_start(writer, kind.to_wire(), VERSION, to, from);
+                if kind == LongKind::Hello {
+                    writer.put_prefixed(token);
+                }
+                writer.put_u32(number);
+            }
+            Self::Retry { to, from, token, tag } => {
+                put_long_start(writer, RETRY, VERSION, to, from);
+                writer.put_bytes(token);
+                writer.put_bytes(&tag);
+            }
+            Self::Versions { to, from, list } => {
+                put_long_start(writer, VERSIONS, NO_VERSION, to, from);
+                writer.put_bytes(list);
+            }
+            Self::OtherVersion { version, to, from } => {
+                put_long_start(writer, HELLO, version, to, from);
+            }
+        }
+    }
+
+    /// How many bytes [`Self::encode`] writes.
+    pub(crate) const fn encoded_len(&self) -> usize {
+        match self {
+            Self::Data { .. } => DATA_HEADER_LEN,
+            Self::Long { kind: LongKind::Hello, token, .. } => {
+                LONG_START_LEN + prefixed_len(token.len()) + 4
+            }
+            Self::Long { .. } => LONG_START_LEN + 4,
+            Self::Retry { token, .. } => LONG_START_LEN + token.len() + TAG_LEN,
+            Self::Versions { list, .. } => LONG_START_LEN + list.len(),
+            Self::OtherVersion { .. } => LONG_START_LEN,
+        }
+    }
+
+    /// The id it is for.
+    pub(crate) const fn destination(&self) -> ConnectionId {
+        match *self {
+            Self::Data { to, .. }
+            | Self::Long { to, .. }
+            | Self::Retry { to, .. }
+            | Self::Versions { to, .. }
+            | Self::OtherVersion { to, .. } => to,
+        }
+    }
+}
+
+/// The versions in the list of a Versions packet.
+pub(crate) fn versions(list: &[u8]) -> impl Iterator<Item = u32> {
+    list.as_chunks().0.iter().map(|version| u32::from_be_bytes(*version))
+}
+
+/// The packet number nearest to `expected` (the highest opened so far, and one) that ends in the
+/// 32 bits `low`: M-3, RFC 9000 appendix A.3. It is below 2^62.
+pub(crate) const fn expand_number(low: u32, expected: u64) -> u64 {
+    const WINDOW: u64 = 1 << 32;
+    let expected = if expected > VARINT_MAX { VARINT_MAX } else { expected };
+    let candidate = expected & !(WINDOW - 1) | low as u64;
+    if candidate + WINDOW / 2 <= expected && candidate + WINDOW <= VARINT_MAX {
+        candidate + WINDOW
+    } else if candidate > expected + WINDOW / 2 && candidate >= WINDOW {
+        candidate - WINDOW
+    } else {
+        candidate
+    }
+}
+
+fn put_long_start(
+    writer: &mut Writer<'_>,
+    kind: u8,
+    version: u32,
+    to: ConnectionId,
+    from: ConnectionId,
+) {
+    writer.put_u8(LONG | kind);
+    writer.put_u32(version);
+    writer.put_bytes(&to.0);
+    writer.put_bytes(&from.0);
+}
+
+impl Reader<'_> {
+    /// A connection id.
+    pub(crate) fn id(&mut self) -> Result<ConnectionId, Malformed> {
+        self.array().map(ConnectionId)
+    }
+}
+
+/// A head that cannot be read is dropped; nobody has vouched for it yet.
+impl From<Malformed> for Discard {
+    fn from(Malformed: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    static POOL: [u8; 64] = *b"a token that only its maker can read, and that says when and who";
+    const TO: ConnectionId = ConnectionId([1; 8]);
+    const FROM: ConnectionId = ConnectionId([2; 8]);
+
+    fn id() -> impl Strategy<Value = ConnectionId> {
+        any::<[u8; 8]>().prop_map(ConnectionId)
+    }
+
+    fn token(least: usize) -> impl Strategy<Value = &'static [u8]> {
+        (least..=POOL.len()).prop_map(|len| &POOL[..len])
+    }
+
+    fn kind() -> impl Strategy<Value = LongKind> {
+        prop::sample::select(vec![LongKind::Handshake, LongKind::ZeroRtt])
+    }
+
+    /// Heads of packets that hold frames: they can be told from one cut short.
+    fn sealed() -> impl Strategy<Value = Header<'static>> {
+        prop_oneof![
+            (any::<bool>(), id(), any::<u32>()).prop_map(|(phase, to, number)| Header::Data {
+                phase,
+                to,
+                number
+            }),
+            (id(), id(), token(0), any::<u32>()).prop_map(|(to, from, token, number)| {
+                Header::Long { kind: LongKind::Hello, to, from, token, number }
+            }),
+            (kind(), id(), id(), any::<u32>()).prop_map(|(kind, to, from, number)| {
+                Header::Long { kind, to, from, token: &[], number }
+            }),
+        ]
+    }
+
+    fn any_header() -> impl Strategy<Value = Header<'static>> {
+        prop_oneof![
+            3 => sealed(),
+            1 => (id(), id(), token(1), any::<[u8; 16]>())
+                .prop_map(|(to, from, token, tag)| Header::Retry { to, from, token, tag }),
+            1 => (id(), id(), 1..=16_usize)
+                .prop_map(|(to, from, n)| Header::Versions { to, from, list: &POOL[..4 * n] }),
+            1 => (2_u32.., id(), id())
+                .prop_map(|(version, to, from)| Header::OtherVersion { version, to, from }),
+        ]
+    }
+
+    fn encoded(header: &Header<'_>) -> Vec<u8> {
+        let mut buffer = [0; 128];
+        let mut writer = Writer::new(&mut buffer);
+        header.encode(&mut writer);
+        writer.written().to_vec()
+    }
+
+    /// The long form with any type and version, and enough behind it for any of them.
+    fn long(kind: u8, version: u32) -> Vec<u8> {
+        let mut bytes = vec![LONG | kind];
+        bytes.extend(version.to_be_bytes());
+        bytes.extend([0; 16 + 40]);
+        bytes
+    }
+
+    /// The number that M-3 asks for, by looking at all that come into question.
+    fn nearest(low: u32, expected: u64) -> u64 {
+        let round = expected >> 32;
+        let candidates = round.saturating_sub(1)..=round + 1;
+        let numbers = candidates.map(|round| round << 32 | u64::from(low));
+        let by_distance = |number: &u64| (number.abs_diff(expected), u64::MAX - number);
+        numbers.filter(|number| *number < 1 << 62).min_by_key(by_distance).unwrap()
+    }
+
+    #[test]
+    fn the_bytes_are_those_of_the_diagram() {
+        let data = Header::Data { phase: true, to: TO, number: 0x0a0b_0c0d };
+        assert_eq!(encoded(&data), [&[0x41], &[1; 8][..], &[10, 11, 12, 13]].concat());
+        let hello =
+            Header::Long { kind: LongKind::Hello, to: TO, from: FROM, token: b"abc", number: 7 };
+        let want = [&[0xc0, 0, 0, 0, 1], &[1; 8][..], &[2; 8], b"\x03abc", &[0, 0, 0, 7]].concat();
+        assert_eq!(encoded(&hello), want);
+        let handshake =
+            Header::Long { kind: LongKind::Handshake, to: TO, from: FROM, token: &[], number: 7 };
+        let want = [&[0xc1, 0, 0, 0, 1], &[1; 8][..], &[2; 8], &[0, 0, 0, 7]].concat();
+        assert_eq!(encoded(&handshake), want);
+    }
+
+    // M-1
+    #[test]
+    fn m_1_no_other_first_byte_is_a_packet() {
+        for first in 0..=u8::MAX {
+            let version = if first == LONG | VERSIONS { NO_VERSION } else { VERSION };
+            let mut bytes = long(0, version);
+            bytes[0] = first;
+            let known = matches!(first, 0x40 | 0x41 | 0xc0..=0xc4);
+            assert_eq!(Header::decode(&bytes).is_ok(), known, "{first:#010b}");
+        }
+    }
+
+    // M-8, M-30
+    #[test]
+    fn m_30_a_hello_alone_asks_for_the_versions_spoken() {
+        let (to, from) = (ConnectionId([0; 8]), ConnectionId([0; 8]));
+        let asks = Header::OtherVersion { version: 7, to, from };
+        assert_eq!(Header::decode(&long(HELLO, 7)), Ok((asks, LONG_START_LEN)));
+        for kind in [HANDSHAKE, ZERO_RTT, RETRY] {
+            assert_eq!(Header::decode(&long(kind, 7)), Err(Discard::OtherVersion));
+        }
+    }
+
+    // M-8
+    #[test]
+    fn a_versions_packet_belongs_to_no_version_and_is_never_answered() {
+        assert!(matches!(Header::decode(&long(VERSIONS, 0)), Ok((Header::Versions { .. }, _))));
+        assert_eq!(Header::decode(&long(VERSIONS, VERSION)), Err(Discard::Malformed));
+        assert_eq!(Header::decode(&long(VERSIONS, 7)), Err(Discard::Malformed));
+        assert_eq!(Header::decode(&long(HELLO, 0)), Err(Discard::Malformed));
+    }
+
+    #[test]
+    fn a_list_of_versions_is_read_as_it_was_written() {
+        let list = [VERSION.to_be_bytes(), 9_u32.to_be_bytes()].concat();
+        assert!(versions(&list).eq([VERSION, 9]));
+    }
+
+    #[test]
+    fn a_list_of_no_versions_or_of_parts_of_one_is_malformed() {
+        let ids = encoded(&Header::Versions { to: TO, from: FROM, list: &[] });
+        assert_eq!(Header::decode(&ids), Err(Discard::Malformed));
+        let odd = encoded(&Header::Versions { to: TO, from: FROM, list: &[0; 6] });
+        assert_eq!(Header::decode(&odd), Err(Discard::Malformed));
+    }
+
+    #[test]
+    fn a_retry_without_a_token_is_malformed() {
+        let retry = Header::Retry { to: TO, from: FROM, token: &[], tag: [3; 16] };
+        assert_eq!(Header::decode(&encoded(&retry)), Err(Discard::Malformed));
+    }
+
+    #[test]
+    fn a_token_whose_length_is_longer_than_need_be_is_accepted() {
+        let mut bytes = long(HELLO, VERSION);
+        bytes[LONG_START_LEN..LONG_START_LEN + 3].copy_from_slice(&[0x40, 1, 9]);
+        let (header, len) = Header::decode(&bytes).unwrap();
+        assert!(matches!(header, Header::Long { token: [9], .. }));
+        assert_eq!(len, LONG_START_LEN + 3 + 4);
+    }
+
+    // M-3
+    #[test]
+    fn m_3_is_the_example_of_rfc_9000_appendix_a_3_widened() {
+        assert_eq!(expand_number(0x9b32_0000, 0xa82f_30ea + 1), 0x9b32_0000);
+        assert_eq!(expand_number(2, 0xffff_ffff), 0x1_0000_0002);
+        assert_eq!(expand_number(0xffff_fffe, 0x1_0000_0001), 0xffff_fffe);
+    }
+
+    #[test]
+    fn m_3_of_two_numbers_as_near_the_higher_is_taken() {
+        let far = 1 << 31;
+        assert_eq!(expand_number(5, 5 + far), 5 + 2 * far);
+        assert_eq!(expand_number(5 + (1 << 31), 5 + 2 * far), 5 + 3 * far);
+    }
+
+    proptest! {
+        #[test]
+        fn a_head_comes_back_with_its_length(header in any_header()) {
+            let bytes = encoded(&header);
+            prop_assert_eq!(bytes.len(), header.encoded_len());
+            prop_assert_eq!(Header::decode(&bytes), Ok((header, bytes.len())));
+        }
+
+        #[test]
+        fn what_is_sealed_is_not_looked_at(header in sealed(), sealed: [u8; 32]) {
+            let bytes = encoded(&header);
+            let packet = [&bytes, &sealed[..]].concat();
+            prop_assert_eq!(Header::decode(&packet), Ok((header, bytes.len())));
+        }
+
+        #[test]
+        fn a_head_cut_short_is_malformed(header in sealed()) {
+            let bytes = encoded(&header);
+            for len in 0..bytes.len() {
+                prop_assert_eq!(Header::decode(&bytes[..len]), Err(Discard::Malformed));
+            }
+        }
+
+        #[test]
+        fn what_decodes_encodes_to_what_decodes_the_same(
+            first in prop_oneof![any::<u8>(), Just(DATA), LONG..LONG + 5],
+            version in prop_oneof![Just(VERSION), Just(NO_VERSION), any::<u32>()],
+            rest in prop::collection::vec(any::<u8>(), 0..90),
+        ) {
+            let bytes = [&[first], &version.to_be_bytes()[..], &rest].concat();
+            if let Ok((header, len)) = Header::decode(&bytes) {
+                prop_assert!(header.encoded_len() <= len && len <= bytes.len());
+                let again = encoded(&header);
+                prop_assert_eq!(Header::decode(&again), Ok((header, again.len())));
+            }
+        }
+
+        #[test]
+        fn m_3_the_nearest_number_is_restored(
+            low: u32,
+            expected in prop_oneof![
+                0..1_u64 << 34,
+                0..1_u64 << 62,
+                (1_u64 << 62) - (1 << 34)..1 << 62,
+            ],
+        ) {
+            prop_assert_eq!(expand_number(low, expected), nearest(low, expected));
+        }
+
+        #[test]
+        fn m_3_a_number_within_half_the_window_is_restored(
+            expected in 1_u64 << 31..(1 << 62) - (1 << 31),
+            off in -(1_i64 << 31) + 1..1 << 31,
+        ) {
+            let number = expected.saturating_add_signed(off);
+            prop_assert_eq!(expand_number(number as u32, expected), number);
+        }
+
+        #[test]
+        fn m_3_no_number_is_beyond_the_last(low: u32, expected: u64) {
+            prop_assert!(expand_number(low, expected) < 1 << 62);
+        }
+    }
+}

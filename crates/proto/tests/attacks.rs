@@ -1,0 +1,158 @@
+//! What an observer can do who sees a handshake and can send, but cannot stop packets.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails there fails the test")]
+
+mod common;
+
+use std::time::Duration;
+
+use aws_lc_rs::{
+    aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, KeyType, Prk},
+    hmac,
+};
+use common::{CLIENT, Pair, SERVER, address, client_config, server_config};
+use hikyaku_proto::{Delivery, Retry};
+
+const MS: Duration = Duration::from_millis(1);
+
+struct Len(usize);
+
+impl KeyType for Len {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+fn expand(secret: &[u8], info: &str, len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    let prk = Prk::new_less_safe(HKDF_SHA256, secret);
+    prk.expand(&[info.as_bytes()], Len(len)).unwrap().fill(&mut out).unwrap();
+    out
+}
+
+fn hello_root(destination: &[u8]) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"hikyaku v1 hello");
+    hmac::sign(&key, destination).as_ref().to_vec()
+}
+
+/// A client's Hello, as anyone can make it who knows both ids; padded.
+fn hello(ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
+    let secret = expand(&hello_root(&ids[..8]), "hikyaku v1 client", 32);
+    let key = UnboundKey::new(&AES_128_GCM, &expand(&secret, "key", 16)).unwrap();
+    let mut nonce: [u8; 12] = expand(&secret, "iv", 12).try_into().unwrap();
+    for (byte, number) in nonce[8..].iter_mut().zip(number.to_be_bytes()) {
+        *byte ^= number;
+    }
+    let mut header = vec![0xc0, 0, 0, 0, 1];
+    header.extend_from_slice(ids);
+    header.push(0);
+    header.extend_from_slice(&number.to_be_bytes());
+    let mut body = frames.to_vec();
+    body.resize(1_200 - 16 - header.len(), 0);
+    LessSafeKey::new(key)
+        .seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(&header),
+            &mut body,
+        )
+        .unwrap();
+    [header, body].concat()
+}
+
+/// The ids in the first datagram of the client.
+fn tapped(pair: &mut Pair) -> std::rc::Rc<std::cell::RefCell<Vec<u8>>> {
+    let ids = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let tap = std::rc::Rc::clone(&ids);
+    pair.rule = Box::new(move |packet| {
+        if packet.from == CLIENT && packet.index == 0 {
+            *tap.borrow_mut() = packet.bytes[5..21].to_vec();
+        }
+        true
+    });
+    ids
+}
+
+#[test]
+fn m_12_forged_hellos_acknowledge_nothing_that_did_not_come() {
+    let mut pair = Pair::new();
+    let ids = tapped(&mut pair);
+    let client = pair.connect();
+    let all: Vec<Vec<u8>> = (0..10).map(|n| vec![n; 1_000]).collect();
+    for payload in &all {
+        pair.send(CLIENT, client, Delivery::Ordered, payload);
+    }
+    // The server has answered; the client's Finished is not there yet.
+    pair.run(MS * 25);
+    let source = pair.addresses[CLIENT];
+    for number in 3..13 {
+        let forged = hello(&ids.borrow(), number, &[]);
+        pair.inject(SERVER, source, forged);
+    }
+    pair.run(MS * 5_000);
+    let server = pair.incoming().expect("the handshake is not hindered");
+    let got = pair.payloads(SERVER, server).len();
+    let receipts = pair.events[CLIENT]
+        .iter()
+        .filter(|(_, event)| matches!(event, hikyaku_proto::Event::Receipt(..)))
+        .count();
+    assert_eq!((got, receipts), (10, 10), "delivered, said to be");
+}
+
+#[test]
+fn m_6_a_forged_hello_far_ahead_does_not_end_the_handshake() {
+    let mut pair = Pair::new();
+    let ids = tapped(&mut pair);
+    let client = pair.connect();
+    pair.send(CLIENT, client, Delivery::Ordered, b"x");
+    pair.run(MS * 25);
+    let source = pair.addresses[CLIENT];
+    let forged = hello(&ids.borrow(), 0x7fff_ffff, &[]);
+    pair.inject(SERVER, source, forged);
+    pair.run(MS * 5_000);
+    let server = pair.incoming().expect("the handshake is not hindered");
+    assert_eq!(pair.payloads(SERVER, server), [b"x"]);
+}
+
+#[test]
+fn m_35_a_newcomer_that_fails_at_once_still_takes_a_half_open_place() {
+    let mut config = server_config();
+    (config.max_half_open, config.max_connections) = (8, 32);
+    let mut pair = Pair::with(client_config(), config);
+    for n in 0..64_u8 {
+        // A frame that does not parse, from an address that is not the sender's.
+        let forged = hello(&[n; 16], 0, &[0x3f]);
+        pair.inject(SERVER, address(77, n.into()), forged);
+        pair.run(MS);
+    }
+    assert!(pair.ends[SERVER].stats().connections <= 8);
+    let client = pair.connect();
+    pair.send(CLIENT, client, Delivery::Ordered, b"x");
+    pair.run(MS * 6_000);
+    let server = pair.incoming().expect("there is room for one that is real");
+    assert_eq!(pair.payloads(SERVER, server), [b"x"]);
+}
+
+#[test]
+fn m_31_a_token_that_does_not_fit_into_a_hello_is_refused() {
+    let mut config = server_config();
+    config.retry = Retry::Always;
+    let mut pair = Pair::with(client_config(), config);
+    let ids = tapped(&mut pair);
+    let client = pair.connect();
+    pair.send(CLIENT, client, Delivery::Ordered, b"x");
+    pair.run(MS * 5);
+    let ids = ids.borrow().clone();
+    let key = expand(&hello_root(&ids[..8]), "hikyaku v1 retry", 32);
+    let mut retry = vec![0xc3, 0, 0, 0, 1];
+    retry.extend_from_slice(&ids[8..]);
+    retry.extend_from_slice(&[5; 8]);
+    retry.extend_from_slice(&[7; 1_300]);
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &retry);
+    retry.extend_from_slice(&tag.as_ref()[..16]);
+    let source = pair.addresses[SERVER];
+    pair.inject(CLIENT, source, retry);
+    pair.run(MS * 2_000);
+    let server = pair.incoming().expect("the true Retry is followed");
+    assert_eq!(pair.payloads(SERVER, server), [b"x"]);
+}

@@ -1,0 +1,148 @@
+//! Requirements of PROTOCOL.md that only two whole ends can show.
+
+mod common;
+
+use std::{cell::RefCell, rc::Rc, time::Duration};
+
+use common::{CLIENT, Pair, SERVER, address, client_config, server_config};
+use hikyaku_proto::{ClosedReason, Delivery, Event, Retry, error::Discard};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The datagrams of one end, as they leave.
+fn listen_to(pair: &mut Pair, end: usize) -> Rc<RefCell<Vec<Vec<u8>>>> {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let tap = Rc::clone(&heard);
+    pair.rule = Box::new(move |packet| {
+        if packet.from == end {
+            tap.borrow_mut().push(packet.bytes.clone());
+        }
+        true
+    });
+    heard
+}
+
+/// The low half of a packet's number, wherever it stands. There is no token here.
+fn number_of(packet: &[u8]) -> u32 {
+    let at = match packet[0] {
+        0b1100_0000 => 22,
+        0b1100_0001 | 0b1100_0010 => 21,
+        _ => 9,
+    };
+    packet[at..at + 4].iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+// M-2
+#[test]
+fn numbers_begin_at_0_and_rise_through_all_levels() {
+    let mut pair = Pair::new();
+    let heard = listen_to(&mut pair, CLIENT);
+    let (client, _) = pair.establish();
+    pair.send(CLIENT, client, Delivery::Ordered, &[1; 50_000]);
+    pair.run(SECOND);
+    let numbers: Vec<u32> = heard.borrow().iter().map(|packet| number_of(packet)).collect();
+    assert_eq!(numbers[0], 0);
+    assert!(numbers.len() > 20 && numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+}
+
+// M-6
+#[test]
+fn what_does_not_open_is_counted_and_never_answered() {
+    let (mut pair, client, _) = Pair::established();
+    let heard = listen_to(&mut pair, CLIENT);
+    pair.send(CLIENT, client, Delivery::Ordered, &[1; 500]);
+    pair.run(SECOND);
+    let mut forged = heard.borrow()[0].clone();
+    forged[12] ^= 0x40; // another number, so that it is no copy
+    let (sent, source) = (pair.sent[SERVER], pair.addresses[CLIENT]);
+    pair.inject(SERVER, source, forged);
+    pair.run(SECOND);
+    assert_eq!(pair.ends[SERVER].stats().discards.get(&Discard::Unauthentic), Some(&1));
+    assert_eq!(pair.sent[SERVER], sent);
+}
+
+// M-32
+#[test]
+fn a_hello_in_less_than_1_200_bytes_is_discarded() {
+    let mut pair = Pair::new();
+    let mut lens = Vec::new();
+    pair.rule = Box::new(move |packet| {
+        lens.push(packet.bytes.len());
+        assert!(packet.from == CLIENT && packet.bytes.len() >= 1_200, "{lens:?}");
+        packet.bytes.truncate(1_199);
+        true
+    });
+    pair.connect();
+    pair.run(Duration::from_millis(500));
+    let stats = pair.ends[SERVER].stats();
+    assert!(stats.discards.get(&Discard::TooSmall).is_some_and(|count| *count > 0));
+    assert_eq!((stats.half_open, pair.sent[SERVER]), (0, 0));
+}
+
+// M-35
+#[test]
+fn half_open_connections_have_a_limit_and_half_of_it_asks_for_a_retry() {
+    for (retry, half_open) in [(Retry::UnderLoad, 2), (Retry::Never, 4)] {
+        let mut config = server_config();
+        (config.max_half_open, config.retry) = (4, retry);
+        let mut pair = Pair::with(client_config(), config);
+        pair.rule = Box::new(|packet| packet.from == CLIENT);
+        (0..10).for_each(|_| _ = pair.connect());
+        pair.run(Duration::from_millis(500));
+        let stats = pair.ends[SERVER].stats();
+        assert_eq!(stats.half_open, half_open, "{retry:?}");
+        assert_eq!(stats.discards.contains_key(&Discard::Busy), retry == Retry::Never);
+    }
+}
+
+// M-64
+#[test]
+fn what_came_before_the_end_can_be_read_for_30_seconds() {
+    for (wait, read) in [(25, 1), (35, 0)] {
+        let (mut pair, client, server) = Pair::established();
+        pair.send(CLIENT, client, Delivery::Ordered, b"last words");
+        pair.run(SECOND);
+        let now = pair.now;
+        pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
+        pair.run(SECOND * wait);
+        assert_eq!(pair.recv(SERVER, server).len(), read, "after {wait} s");
+        pair.run(SECOND);
+        assert_eq!(pair.ends[SERVER].stats().connections, 0);
+    }
+}
+
+// M-61
+#[test]
+fn without_an_idle_timeout_a_peer_that_owes_an_answer_is_gone_after_two_minutes() {
+    let (mut client, mut server) = (client_config(), server_config());
+    client.transport.idle_timeout = None;
+    server.transport.idle_timeout = None;
+    let mut pair = Pair::with(client, server);
+    let (client, _) = pair.establish();
+    pair.run(SECOND * 1_000);
+    assert!(pair.ends[CLIENT].connection(client).unwrap().is_established(), "silence is no end");
+    pair.rule = Box::new(|_| false);
+    pair.send(CLIENT, client, Delivery::Ordered, b"anybody?");
+    pair.run(SECOND * 110);
+    assert!(!pair.has_event(CLIENT, &Event::Closed(ClosedReason::Idle)));
+    pair.run(SECOND * 80);
+    assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Idle)));
+}
+
+// P-3
+#[test]
+fn a_new_address_begins_anew_and_a_new_port_does_not() {
+    for (to, mtu) in [(address(1, 1_001), 1_472), (address(9, 1_000), 1_200)] {
+        let mut pair = Pair::new();
+        pair.rule = Box::new(|packet| packet.bytes.len() <= 1_472);
+        let (client, server) = pair.establish();
+        pair.run(SECOND * 5);
+        pair.addresses[CLIENT] = to;
+        pair.send(CLIENT, client, Delivery::Ordered, b"here");
+        pair.run(Duration::from_millis(12));
+        let connection = pair.ends[SERVER].connection(server).unwrap();
+        assert_eq!((connection.remote(), connection.stats().mtu), (to, mtu));
+        let is_new = connection.stats().rtt == Duration::from_millis(333);
+        assert_eq!(is_new, mtu == 1_200);
+    }
+}

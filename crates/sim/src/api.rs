@@ -1,0 +1,37 @@
+//! The one door to the protocol: every name of `hikyaku_proto` that the box uses is named here.
+//!
+//! In: nothing. Out: names, and how an identity is made. Never: logic of its own.
+
+use std::net::SocketAddr;
+
+pub use hikyaku_proto::{
+    ChannelId, Class, ClosedReason, Congestion, Connection, ConnectionHandle, Crypto, Delivery,
+    Ecn, Endpoint, EndpointConfig, Event, Message, Outcome, Output, Receipt, Retry, SendError,
+    Transmit, TransportConfig, time::Time,
+};
+use hikyaku_proto::{Trust, error::Close};
+
+/// Dials a server of any identity.
+///
+/// # Errors
+/// In words.
+pub fn dial(
+    endpoint: &mut Endpoint,
+    now: Time,
+    to: SocketAddr,
+) -> Result<ConnectionHandle, String> {
+    endpoint.connect(now, to, Trust::AnyKey).map_err(|error| format!("cannot dial: {error:?}"))
+}
+
+/// An identity made of `seed`, that trusts anyone, with an optional shared key.
+#[must_use]
+pub fn crypto(seed: [u8; 32], shared: Option<[u8; 32]>) -> Crypto {
+    let crypto = Crypto::new(&seed);
+    match shared {
+        Some(key) => crypto.with_shared_key(&key),
+        None => crypto,
+    }
+}
+
+/// The first code that is an application's own: what the box closes with.
+pub const APPLICATION_CLOSE: u64 = Close::APPLICATION;

@@ -1,0 +1,377 @@
+//! The applications at both ends of each connection: what they are, how they send and read.
+//!
+//! In: plans. Out: calls on connections, reports to the oracle. Never: a datagram, an event.
+
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{
+    agenda::Action,
+    api::{
+        ChannelId, Class, ClosedReason, Connection, ConnectionHandle, Delivery, Message, SendError,
+        Time,
+    },
+    network::HostId,
+    oracle::{Delivered, PipeId, Print, Reception, Violation},
+    rng::split_mix,
+    tap::MARKER,
+    world::World,
+};
+
+/// Which end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Who dialed.
+    Client,
+    /// Who answered.
+    Server,
+}
+
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// One end of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EndId {
+    /// Which connection, in the order of dialing.
+    pub pair: usize,
+    /// Which end.
+    pub side: Side,
+}
+
+/// How an application reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Everything, at once.
+    Prompt,
+    /// One message each so long.
+    Slow(Duration),
+}
+
+/// A message to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// On which channel.
+    pub channel: ChannelId,
+    /// How.
+    pub delivery: Delivery,
+    /// Bytes.
+    pub size: usize,
+    /// It may go as 0-RTT.
+    pub repeatable: bool,
+}
+
+/// A delivery, for who measures.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// When.
+    pub at: Time,
+    /// To which end.
+    pub to: EndId,
+    /// Its class.
+    pub class: Class,
+    /// What it was.
+    pub delivered: Delivered,
+}
+
+/// Where an end is in its life.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// No Connected or Incoming yet.
+    Starting,
+    /// Both sides may speak.
+    Open,
+    /// It was told that it is over.
+    Closed(ClosedReason),
+    /// Its host was restarted.
+    Gone,
+}
+
+/// Whether an application wants to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    No,
+    AtOnce,
+    Gracefully { until: Time },
+}
+
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) host: HostId,
+    pub(crate) handle: Option<ConnectionHandle>,
+    pub(crate) state: State,
+    pub(crate) leaving: Leaving,
+    pub(crate) waiting: VecDeque<Planned>,
+    pub(crate) reader: Reader,
+    pub(crate) was_slow: bool,
+    /// `send` said that it is over: Closed must follow.
+    pub(crate) refused: bool,
+    reading: bool,
+    sent: u64,
+}
+
+/// A connection, known from both ends.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub(crate) client: HostId,
+    pub(crate) server: HostId,
+    pub(crate) dialed: Time,
+    /// Up, down.
+    pub(crate) pipes: [PipeId; 2],
+    ends: [End; 2],
+}
+
+impl Pair {
+    pub(crate) fn new(
+        dialed: Time,
+        client: HostId,
+        server: HostId,
+        pipes: [PipeId; 2],
+        readers: [Reader; 2],
+    ) -> Self {
+        let end = |host, reader| End {
+            host,
+            handle: None,
+            state: State::Starting,
+            leaving: Leaving::No,
+            waiting: VecDeque::new(),
+            reader,
+            was_slow: reader != Reader::Prompt,
+            refused: false,
+            reading: false,
+            sent: 0,
+        };
+        let ends = [end(client, readers[0]), end(server, readers[1])];
+        Self { client, server, dialed, pipes, ends }
+    }
+
+    pub(crate) const fn end(&self, side: Side) -> &End {
+        &self.ends[side as usize]
+    }
+
+    pub(crate) const fn end_mut(&mut self, side: Side) -> &mut End {
+        &mut self.ends[side as usize]
+    }
+}
+
+/// The bytes of the `index`th message of a pipe: no two alike, but for the shortest.
+fn payload(pipe: PipeId, index: u64, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    let mut state = (pipe.0 as u64) << 40 ^ index;
+    for chunk in bytes.chunks_mut(8) {
+        chunk.copy_from_slice(&split_mix(&mut state).to_le_bytes()[..chunk.len()]);
+    }
+    let name = index.to_le_bytes();
+    let named = size.min(4);
+    bytes[..named].copy_from_slice(&name[..named]);
+    if size >= 8 + MARKER.len() {
+        bytes[8..8 + MARKER.len()].copy_from_slice(&MARKER);
+    }
+    bytes
+}
+
+impl World {
+    pub(crate) fn end_mut(&mut self, id: EndId) -> &mut End {
+        self.pairs[id.pair].end_mut(id.side)
+    }
+
+    pub(crate) fn end(&self, id: EndId) -> &End {
+        self.pairs[id.pair].end(id.side)
+    }
+
+    /// An end of a client's newest connection.
+    #[must_use]
+    pub fn newest_end(&self, client: HostId, side: Side) -> Option<EndId> {
+        let pair = self.pairs.iter().rposition(|pair| pair.client == client)?;
+        Some(EndId { pair, side })
+    }
+
+    /// Where an end is in its life.
+    #[must_use]
+    pub fn state(&self, id: EndId) -> &State {
+        &self.end(id).state
+    }
+
+    pub(crate) fn is_open(&self, id: EndId) -> bool {
+        let end = self.end(id);
+        matches!(end.state, State::Open) && end.leaving == Leaving::No
+    }
+
+    /// Messages that an end was allowed to send so far.
+    #[must_use]
+    pub fn sent_by(&self, id: EndId) -> u64 {
+        self.end(id).sent
+    }
+
+    /// Where the messages of an end go.
+    #[must_use]
+    pub fn pipe_out(&self, id: EndId) -> PipeId {
+        self.pairs[id.pair].pipes[id.side as usize]
+    }
+
+    /// Where those for it come from.
+    #[must_use]
+    pub fn pipe_in(&self, id: EndId) -> PipeId {
+        self.pipe_out(EndId { side: id.side.other(), ..id })
+    }
+
+    /// The connection of an end, to call something on it.
+    pub fn connection(&mut self, id: EndId) -> Option<&mut Connection> {
+        let End { host, handle, .. } = *self.end(id);
+        self.touch(host);
+        self.hosts[host.0].node.endpoint.connection(handle?)
+    }
+
+    /// What may be asked of the end that receives.
+    pub(crate) fn reception(&self, receiver: EndId) -> Reception {
+        let end = self.end(receiver);
+        let sender = self.end(EndId { side: receiver.side.other(), ..receiver }).host;
+        // The time left is told in whole milliseconds.
+        let rounding = Duration::from_millis(2);
+        let slack = self.network.longest_transit(sender, end.host) + rounding;
+        Reception { prompt: !end.was_slow, slack }
+    }
+
+    /// Gives an application a message to send, now or as soon as there is room.
+    ///
+    /// # Errors
+    /// When `send` says no without a reason.
+    pub fn send(&mut self, id: EndId, planned: Planned) -> Result<(), Violation> {
+        let end = self.end_mut(id);
+        if matches!(end.state, State::Closed(_) | State::Gone) || end.leaving != Leaving::No {
+            return Ok(());
+        }
+        end.waiting.push_back(planned);
+        // Behind another that waits for room, it waits too.
+        if end.waiting.len() == 1 { self.send_waiting(id) } else { Ok(()) }
+    }
+
+    pub(crate) fn send_waiting(&mut self, id: EndId) -> Result<(), Violation> {
+        let (now, pipe) = (self.now, self.pipe_out(id));
+        while let Some(planned) = self.end(id).waiting.front().copied() {
+            let Planned { channel, delivery, size, repeatable } = planned;
+            let payload = payload(pipe, self.end(id).sent, size);
+            let print = Print::of(&payload);
+            if repeatable {
+                self.oracle.mark_repeatable(print);
+            }
+            let Some(connection) = self.connection(id) else { return Ok(()) };
+            let result = match repeatable {
+                true => connection.send_repeatable(now, channel, delivery, payload),
+                false => connection.send(now, channel, delivery, payload),
+            };
+            match result {
+                Ok(receipt) => {
+                    let queued = connection.stats().queued_bytes;
+                    let limit = self.hosts[self.end(id).host.0].config.transport.send_queue;
+                    if queued > limit {
+                        return Err(format!("{queued} bytes wait to be sent, limit {limit}"));
+                    }
+                    self.oracle.sent(pipe, now, channel, delivery, print, receipt)?;
+                }
+                Err(SendError::Full) => return Ok(()),
+                Err(SendError::TooLarge) => {
+                    return Err(format!("send of {planned:?} says TooLarge"));
+                }
+                Err(_) => {
+                    // It is over already, and Closed is on its way to us: `owed` waits for it.
+                    let end = self.end_mut(id);
+                    end.refused = true;
+                    end.waiting.clear();
+                    return Ok(());
+                }
+            }
+            let end = self.end_mut(id);
+            end.sent += 1;
+            end.waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read_all(&mut self, id: EndId) -> Result<(), Violation> {
+        while self.read_one(id)? {}
+        Ok(())
+    }
+
+    fn read_one(&mut self, id: EndId) -> Result<bool, Violation> {
+        let now = self.now;
+        match self.connection(id).and_then(|connection| connection.recv(now)) {
+            Some(message) => self.take(id, &message).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    pub(crate) fn take(&mut self, id: EndId, message: &Message) -> Result<(), Violation> {
+        let (pipe, now, reception) = (self.pipe_in(id), self.now, self.reception(id));
+        let (channel, class) = (message.channel, message.class);
+        let result = self.oracle.received(pipe, now, channel, class, &message.payload, reception);
+        let name = &self.hosts[self.end(id).host.0].name;
+        let delivered = result.map_err(|problem| format!("{name}: {problem}"))?;
+        self.trace.line(now, name, || {
+            let Delivered { index, latency, len } = delivered;
+            format!("takes {class:?} {index}, channel {}, {len} bytes, {latency:?}", channel.0)
+        });
+        if let Some(log) = &mut self.log {
+            log.push(Record { at: now, to: id, class, delivered });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read_slowly(&mut self, id: EndId) -> Result<(), Violation> {
+        self.end_mut(id).reading = false;
+        match self.end(id).reader {
+            Reader::Prompt => self.read_all(id),
+            Reader::Slow(each) => {
+                if self.read_one(id)? {
+                    self.plan_reading(id, each);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn plan_reading(&mut self, id: EndId, each: Duration) {
+        if !std::mem::replace(&mut self.end_mut(id).reading, true) {
+            self.plan(self.now + each, Action::Read(id));
+        }
+    }
+
+    /// From now on every application reads at once.
+    pub(crate) fn hurry_readers(&mut self) -> Result<(), Violation> {
+        for pair in 0..self.pairs.len() {
+            for side in [Side::Client, Side::Server] {
+                let id = EndId { pair, side };
+                self.end_mut(id).reader = Reader::Prompt;
+                self.read_all(id)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_differ_as_soon_as_there_is_room_for_a_number() {
+        for size in [2, 3, 4, 8, 1_000] {
+            let all: std::collections::BTreeSet<Vec<u8>> =
+                (0..500).map(|index| payload(PipeId(1), index, size)).collect();
+            assert_eq!(all.len(), 500, "{size}");
+        }
+    }
+
+    #[test]
+    fn what_has_room_for_it_holds_the_marker() {
+        assert!(payload(PipeId(0), 7, 24).ends_with(&MARKER));
+        assert_eq!(payload(PipeId(0), 7, 0).len(), 0);
+    }
+}

@@ -1,0 +1,223 @@
+//! The golden table: how fast and how soon, for each path and class, so that a change is seen.
+//!
+//! In: nothing. Out: text, the same each time. Never: the speed of this machine.
+
+use std::{fmt::Write as _, time::Duration};
+
+use crate::{
+    agenda::Action,
+    api::{ChannelId, Class, Congestion, Delivery, Time},
+    app::{Planned, Reader, Record, Side, State},
+    link::{LinkConfig, Loss},
+    network::HostId,
+    oracle::Violation,
+    presets::Preset,
+    trace::Trace,
+    world::{HostConfig, World},
+};
+
+/// Bulk: messages of this size, as many as the queue takes, until this much or for this long.
+const BULK_MESSAGE: usize = 64 << 10;
+const BULK_BYTES: usize = 16 << 20;
+const BULK_TIME: Duration = Duration::from_secs(20);
+/// What waits to be sent: small, so that the application feels the rate.
+const BULK_QUEUE: usize = 1 << 20;
+/// Of Latest only the newest counts: these come at the pace of a game.
+const STATE_MESSAGE: usize = 16 << 10;
+const STATE_EACH: Duration = Duration::from_millis(20);
+/// Small: this size, this often, for this long.
+const SMALL_MESSAGE: usize = 200;
+const SMALL_EACH: Duration = Duration::from_millis(20);
+const SMALL_COUNT: u32 = 500;
+/// What Deadline messages have.
+const DEADLINE: Duration = Duration::from_secs(1);
+/// After the last message, for what is still on its way.
+const TAIL: Duration = Duration::from_secs(10);
+
+/// The whole table.
+///
+/// # Errors
+/// A promise broken on the way.
+pub fn table() -> Result<String, Violation> {
+    let mut text = String::from(HEAD);
+    for preset in Preset::ALL {
+        for class in Class::ALL {
+            let bulk = bulk(preset.up(), preset.down(), Congestion::Cubic, class)?;
+            let small = small(preset, class)?;
+            let _ = writeln!(
+                text,
+                "{:<10} {:<10} {:>9.2} {:>5.1} % | {:>8.1} {:>8.1} {:>5.1} %",
+                preset.name(),
+                format!("{class:?}"),
+                bulk.mbit_per_second,
+                bulk.delivered,
+                small.median,
+                small.worst,
+                small.delivered
+            );
+        }
+    }
+    text.push_str(LOSS_HEAD);
+    for (name, congestion) in [("cubic", Congestion::Cubic), ("bbr", Congestion::Bbr)] {
+        let _ = write!(text, "{name:<10}");
+        for percent in [0.0, 1.0, 5.0] {
+            let link = lossy(percent / 100.0);
+            let bulk = bulk(link.clone(), link, congestion, Class::Ordered)?;
+            let _ = write!(text, " {:>9.2}", bulk.mbit_per_second);
+        }
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+const HEAD: &str = "\
+# Written by `cargo xtask sim --golden`, compared by a test. In virtual time.
+# Bulk: 64 KiB messages down, as fast as they are taken (Latest: 16 KiB each 20 ms).
+# Small: 200 bytes each 20 ms down. Congestion control is cubic. Deadline messages have 1 s.
+#
+#                     bulk: Mbit/s  there | small: p50 ms   p99 ms  there
+";
+const LOSS_HEAD: &str = "
+# Bulk, Ordered, Mbit/s, on 20 Mbit/s with 25 ms each way, by random loss each way:
+#               0 %       1 %       5 %
+";
+
+fn lossy(share: f64) -> LinkConfig {
+    LinkConfig {
+        latency: Duration::from_millis(25),
+        loss: Loss::Random(share),
+        mtu: 1_472,
+        rate: Some(20_000_000 / 8),
+        queue: 128 << 10,
+        ..LinkConfig::default()
+    }
+}
+
+/// A measured flow of large messages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bulk {
+    /// Payload alone, from the first `send` to the last delivery.
+    pub mbit_per_second: f64,
+    /// Of the messages that were taken for sending, in percent.
+    pub delivered: f64,
+}
+
+/// A measured flow of small messages; milliseconds from `send` to delivery.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Small {
+    /// Half are there sooner.
+    pub median: f64,
+    /// 99 of 100 are there sooner.
+    pub worst: f64,
+    /// In percent.
+    pub delivered: f64,
+}
+
+/// Sends as much as goes from the server to the client.
+///
+/// # Errors
+/// A promise broken on the way.
+pub fn bulk(
+    up: LinkConfig,
+    down: LinkConfig,
+    congestion: Congestion,
+    class: Class,
+) -> Result<Bulk, Violation> {
+    let (mut world, client) = connected(up, down, congestion)?;
+    let start = world.now;
+    let (size, each, count) = match class {
+        Class::Latest => (STATE_MESSAGE, STATE_EACH, 500),
+        _ => (BULK_MESSAGE, Duration::ZERO, (BULK_BYTES / BULK_MESSAGE) as u32),
+    };
+    plan_flow(&mut world, client, class, size, each, count);
+    let end = start + BULK_TIME;
+    let wanted = BULK_BYTES / BULK_MESSAGE;
+    world.run(end, |world| {
+        class != Class::Latest && world.log.as_ref().is_some_and(|log| log.len() >= wanted)
+    })?;
+    let log = world.log.take().unwrap_or_default();
+    let last = log.last().map_or(end, |record| record.at);
+    let bytes: usize = log.iter().map(|record| record.delivered.len).sum();
+    let tried = world.newest_end(client, Side::Server).map_or(0, |id| world.sent_by(id));
+    Ok(Bulk {
+        mbit_per_second: bytes as f64 * 8.0 / last.since(start).as_secs_f64() / 1e6,
+        delivered: percent(log.len(), tried as usize),
+    })
+}
+
+/// Sends small messages from the server to the client, steadily.
+///
+/// # Errors
+/// A promise broken on the way.
+pub fn small(preset: Preset, class: Class) -> Result<Small, Violation> {
+    let (mut world, client) = connected(preset.up(), preset.down(), Congestion::Cubic)?;
+    plan_flow(&mut world, client, class, SMALL_MESSAGE, SMALL_EACH, SMALL_COUNT);
+    world.run_for(SMALL_EACH * SMALL_COUNT + TAIL)?;
+    let log = world.log.take().unwrap_or_default();
+    let mut times: Vec<f64> = log.iter().map(milliseconds).collect();
+    times.sort_by(f64::total_cmp);
+    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or(f64::NAN);
+    let delivered = percent(times.len(), SMALL_COUNT as usize);
+    Ok(Small { median: at(50), worst: at(99), delivered })
+}
+
+fn milliseconds(record: &Record) -> f64 {
+    record.delivered.latency.as_secs_f64() * 1e3
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
+
+/// A client and a server that had a second to know each other.
+fn connected(
+    up: LinkConfig,
+    down: LinkConfig,
+    congestion: Congestion,
+) -> Result<(World, HostId), Violation> {
+    let mut world = World::new(0x601d, Trace::off());
+    let mut config = HostConfig::server().with(congestion);
+    config.transport.send_queue = BULK_QUEUE;
+    let server = world.add_host(config);
+    let client = world.add_host(HostConfig::client().with(congestion));
+    world.join(client, server, up, down);
+    world.excused_until = Time::from_micros(u64::MAX);
+    for _ in 0..5 {
+        let readers = [Reader::Prompt; 2];
+        let now = world.now;
+        world.plan(now, Action::Connect { client, server, readers, early: Vec::new() });
+        world.run(now + Duration::from_secs(12), |world| is_open(world, client))?;
+        if is_open(&world, client) {
+            world.run_for(Duration::from_secs(1))?;
+            world.log = Some(Vec::new());
+            return Ok((world, client));
+        }
+    }
+    Err("no connection in five dials".to_owned())
+}
+
+fn is_open(world: &World, client: HostId) -> bool {
+    let end = world.newest_end(client, Side::Server);
+    end.is_some_and(|id| matches!(world.state(id), State::Open))
+}
+
+fn plan_flow(
+    world: &mut World,
+    client: HostId,
+    class: Class,
+    size: usize,
+    each: Duration,
+    count: u32,
+) {
+    let delivery = match class {
+        Class::Ordered => Delivery::Ordered,
+        Class::Reliable => Delivery::Reliable,
+        Class::Latest => Delivery::Latest,
+        Class::Unreliable => Delivery::Unreliable,
+        Class::Deadline => Delivery::Deadline(DEADLINE),
+    };
+    let planned = Planned { channel: ChannelId(0), delivery, size, repeatable: false };
+    for index in 0..count {
+        world.plan(world.now + each * index, Action::Send(client, Side::Server, planned));
+    }
+}

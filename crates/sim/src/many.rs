@@ -1,0 +1,64 @@
+//! Many seeds, on all cores.
+//!
+//! In: a range of seeds. Out: the first failures, and how much was done. Never: a clock.
+
+use std::{
+    ops::Range,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use crate::swarm::{self, Run};
+
+/// What many seeds came to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Seeds run.
+    pub seeds: u64,
+    /// Datagrams sent.
+    pub packets: u64,
+    /// Messages delivered.
+    pub messages: u64,
+    /// Broken promises, by seed; at most [`MAX_FAILURES`], lowest seeds first.
+    pub failures: Vec<(u64, String)>,
+}
+
+/// After so many failures the rest is not run.
+pub const MAX_FAILURES: usize = 10;
+
+/// Runs all seeds of a range in `threads` threads.
+#[must_use]
+pub fn many(seeds: Range<u64>, threads: usize) -> Summary {
+    let next = AtomicU64::new(seeds.start);
+    let summary = Mutex::new(Summary::default());
+    thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || !add(&summary, swarm::run(seed, false)) {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let mut summary = summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    summary.failures.sort();
+    summary
+}
+
+/// False when there are failures enough.
+fn add(summary: &Mutex<Summary>, run: Run) -> bool {
+    let mut summary = summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    summary.seeds += 1;
+    summary.packets += run.packets;
+    summary.messages += run.messages;
+    if let Err(violation) = run.result {
+        summary.failures.push((run.seed, violation));
+    }
+    summary.failures.len() < MAX_FAILURES
+}

@@ -1,0 +1,518 @@
+//! What was sent, and so what may be received: each promise, held against what happens.
+//!
+//! In: sends, deliveries, receipts. Out: each broken promise, in words. Never: how it came about.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use crate::{
+    api::{ChannelId, Class, Delivery, Outcome, Receipt, Time},
+    stream::{Sent, Stream},
+};
+
+/// One direction of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PipeId(pub usize);
+
+pub use crate::stream::Print;
+
+/// A broken promise, in words.
+pub type Violation = String;
+
+/// What was delivered, as its sender knew it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// The how manieth of its class and channel.
+    pub index: usize,
+    /// Since it was given to `send`.
+    pub latency: Duration,
+    /// Its length.
+    pub len: usize,
+}
+
+/// How far the receiver is, which decides what may be asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reception {
+    /// Its application takes every message in the moment in which it can be taken.
+    pub prompt: bool,
+    /// What a Deadline message may be late by: the longest way that a packet took so far.
+    pub slack: Duration,
+}
+
+#[derive(Debug)]
+struct Pipe<R> {
+    streams: BTreeMap<(ChannelId, Class), Stream>,
+    receipts: BTreeMap<R, (ChannelId, Class, usize)>,
+    /// Receipts without an outcome, reliable messages not delivered: for a quick `is_idle`.
+    unresolved: usize,
+    undelivered: usize,
+    /// Since then its application knows whose the connection is: what was sent before may wait for
+    /// that.
+    receiver_since: Option<Time>,
+    sender_ended: bool,
+    receiver_ended: bool,
+    receiver_gone: bool,
+}
+
+/// Knows everything that was sent, and says when something else comes out. `R` are its receipts.
+#[derive(Debug)]
+pub struct Oracle<R = Receipt> {
+    pipes: Vec<Pipe<R>>,
+    repeatable: BTreeSet<Print>,
+    deliveries: u64,
+}
+
+impl<R> Default for Oracle<R> {
+    fn default() -> Self {
+        Self { pipes: Vec::new(), repeatable: BTreeSet::new(), deliveries: 0 }
+    }
+}
+
+impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
+    /// A new direction of a new connection.
+    pub fn open(&mut self) -> PipeId {
+        self.pipes.push(Pipe {
+            streams: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            unresolved: 0,
+            undelivered: 0,
+            receiver_since: None,
+            sender_ended: false,
+            receiver_ended: false,
+            receiver_gone: false,
+        });
+        PipeId(self.pipes.len() - 1)
+    }
+
+    /// `send` said yes.
+    ///
+    /// # Errors
+    /// When the receipt is one that was given before.
+    pub fn sent(
+        &mut self,
+        pipe: PipeId,
+        now: Time,
+        channel: ChannelId,
+        delivery: Delivery,
+        print: Print,
+        receipt: R,
+    ) -> Result<(), Violation> {
+        let pipe = &mut self.pipes[pipe.0];
+        let class = delivery.class();
+        let stream = pipe.streams.entry((channel, class)).or_default();
+        let index = stream.sent.len();
+        let deadline = match delivery {
+            Delivery::Deadline(span) => Some(now + span),
+            _ => None,
+        };
+        stream.sent.push(Sent { at: now, print, deadline, delivered: false, outcome: None });
+        stream.pending.entry(print).or_default().push_back(index);
+        pipe.unresolved += 1;
+        pipe.undelivered += usize::from(class.is_credited());
+        match pipe.receipts.insert(receipt, (channel, class, index)) {
+            None => Ok(()),
+            Some(_) => Err(format!("receipt {receipt:?} is given twice")),
+        }
+    }
+
+    /// `recv` gave a message.
+    ///
+    /// # Errors
+    /// When its class does not allow it.
+    pub fn received(
+        &mut self,
+        pipe: PipeId,
+        now: Time,
+        channel: ChannelId,
+        class: Class,
+        payload: &[u8],
+        reception: Reception,
+    ) -> Result<Delivered, Violation> {
+        let what = |problem: &str| {
+            format!("{class:?} on channel {}: {problem} ({} bytes)", channel.0, payload.len())
+        };
+        let pipe = &mut self.pipes[pipe.0];
+        let Some(stream) = pipe.streams.get_mut(&(channel, class)) else {
+            return Err(what("delivered, but none was ever sent"));
+        };
+        let index = stream.take(class, Print::of(payload)).map_err(|problem| what(&problem))?;
+        let sent = &mut stream.sent[index];
+        sent.delivered = true;
+        if let Some(deadline) = sent.deadline
+            && reception.prompt
+            && pipe.receiver_since.is_some_and(|since| sent.at >= since)
+            && now > deadline + reception.slack
+        {
+            let late = now.since(deadline);
+            return Err(what(&format!("delivered {late:?} after its time")));
+        }
+        self.deliveries += 1;
+        pipe.undelivered -= usize::from(class.is_credited());
+        Ok(Delivered { index, latency: now.since(sent.at), len: payload.len() })
+    }
+
+    /// A receipt came.
+    ///
+    /// # Errors
+    /// When it is not true, or not the first for its message.
+    pub fn resolved(
+        &mut self,
+        pipe: PipeId,
+        now: Time,
+        receipt: R,
+        outcome: Outcome,
+        reception: Reception,
+    ) -> Result<(), Violation> {
+        let pipe = &mut self.pipes[pipe.0];
+        let Some((channel, class, index)) = pipe.receipts.get(&receipt).copied() else {
+            return Err(format!("{receipt:?} resolves, but was never given"));
+        };
+        let what = |problem: &str| {
+            let channel = channel.0;
+            format!("receipt of {class:?} {index} on channel {channel}: {outcome:?}, {problem}")
+        };
+        let Some(stream) = pipe.streams.get_mut(&(channel, class)) else {
+            return Err(what("but there is no such channel"));
+        };
+        let newer_sent = index + 1 < stream.sent.len();
+        let newer_delivered = class == Class::Latest && stream.next > index;
+        let sent = &mut stream.sent[index];
+        // Copies of one message cannot be told apart: any of them will do.
+        let twin_delivered = stream.delivered.contains_key(&sent.print);
+        if let Some(before) = sent.outcome.replace(outcome) {
+            return Err(what(&format!("after {before:?}")));
+        }
+        pipe.unresolved -= 1;
+        if !may_be(class, outcome) {
+            return Err(what("which its class does not know"));
+        }
+        // It may have waited for an application that did not know of it yet, and past its time.
+        let early = match pipe.receiver_since {
+            // 0-RTT: the endpoint has it, and its application does not know yet from whom.
+            None => true,
+            Some(since) => class == Class::Deadline && sent.at < since,
+        };
+        let there = twin_delivered || newer_delivered || early || class == Class::Ordered;
+        match outcome {
+            // Ordered may wait for one before it; `finish` looks at it again.
+            Outcome::Acknowledged if reception.prompt && !there && !pipe.receiver_gone => {
+                Err(what("but it was not delivered"))
+            }
+            Outcome::Superseded if !newer_sent => Err(what("but none is newer")),
+            Outcome::Expired
+                if sent.deadline.is_none_or(|at| now + Duration::from_millis(1) < at) =>
+            {
+                Err(what("before its time was up"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The receiving application knows of the connection from now on.
+    pub fn receiver_opened(&mut self, pipe: PipeId, now: Time) {
+        self.pipes[pipe.0].receiver_since = Some(now);
+    }
+
+    /// Was this ever sent as safe to repeat?
+    #[must_use]
+    pub fn is_repeatable(&self, payload: &[u8]) -> bool {
+        self.repeatable.contains(&Print::of(payload))
+    }
+
+    /// What is sent with these bytes is safe to repeat.
+    pub fn mark_repeatable(&mut self, print: Print) {
+        self.repeatable.insert(print);
+    }
+
+    /// The sending side is over: its receipts say so, and no more is asked of its messages.
+    pub fn sender_ended(&mut self, pipe: PipeId) {
+        self.pipes[pipe.0].sender_ended = true;
+    }
+
+    /// The receiving side is over, and its application took what there was to take. What waited
+    /// for an Ordered message before it is lost.
+    pub fn receiver_ended(&mut self, pipe: PipeId) {
+        self.pipes[pipe.0].receiver_ended = true;
+    }
+
+    /// The receiving side is gone with what it held: it was restarted, or its application left.
+    pub fn receiver_gone(&mut self, pipe: PipeId) {
+        self.pipes[pipe.0].receiver_gone = true;
+    }
+
+    /// The sending side is gone, and with it its receipts: it was restarted.
+    pub fn sender_gone(&mut self, pipe: PipeId) {
+        let pipe = &mut self.pipes[pipe.0];
+        pipe.sender_ended = true;
+        pipe.unresolved = 0;
+        pipe.receipts.clear();
+    }
+
+    /// Nothing is owed any more: every receipt is there, and every reliable message, if the
+    /// connection still is.
+    #[must_use]
+    pub fn is_idle(&self, pipe: PipeId) -> bool {
+        let pipe = &self.pipes[pipe.0];
+        let over = pipe.sender_ended || pipe.receiver_ended || pipe.receiver_gone;
+        pipe.unresolved == 0 && (over || pipe.undelivered == 0)
+    }
+
+    /// Reliable messages that were not delivered.
+    #[must_use]
+    pub fn undelivered(&self, pipe: PipeId) -> usize {
+        self.pipes[pipe.0].undelivered
+    }
+
+    /// Receipts that did not come.
+    #[must_use]
+    pub fn unresolved(&self, pipe: PipeId) -> usize {
+        self.pipes[pipe.0].unresolved
+    }
+
+    /// Messages delivered so far, in all.
+    #[must_use]
+    pub const fn deliveries(&self) -> u64 {
+        self.deliveries
+    }
+
+    /// The end: everything that was acknowledged has been delivered; and unless the connection
+    /// ended, so has everything reliable. `prompt`: the receiver never made anything wait.
+    ///
+    /// # Errors
+    /// The first message of which that is not true.
+    pub fn finish(&self, pipe: PipeId, prompt: bool) -> Result<(), Violation> {
+        let pipe = &self.pipes[pipe.0];
+        for ((channel, class), stream) in &pipe.streams {
+            for (index, sent) in stream.sent.iter().enumerate() {
+                let name = || format!("{class:?} {index} on channel {}", channel.0);
+                if sent.outcome.is_none() && !pipe.receipts.is_empty() {
+                    return Err(format!("{}: its receipt never came", name()));
+                }
+                // What is not reliable may be dropped while it waits for a slow application.
+                let since = pipe.receiver_since.unwrap_or(sent.at);
+                let early = *class == Class::Deadline && sent.at < since;
+                let held_to_it = class.is_credited() || (prompt && !early);
+                let overtaken = *class == Class::Latest && stream.next > index;
+                // Which of two with the same bytes was delivered, nobody can tell.
+                let twin = stream.delivered.contains_key(&sent.print);
+                let held = *class == Class::Ordered && pipe.receiver_ended;
+                let there =
+                    sent.delivered || overtaken || held || pipe.receiver_gone || !held_to_it;
+                // 0-RTT of a connection that came to nothing: its application never knew whose.
+                let known = pipe.receiver_since.is_some();
+                if sent.outcome == Some(Outcome::Acknowledged) && !there && !twin && known {
+                    return Err(format!("{}: acknowledged, never delivered", name()));
+                }
+                if class.is_credited() && !pipe.sender_ended && !pipe.receiver_ended && !there {
+                    return Err(format!("{}: never delivered", name()));
+                }
+                if sent.outcome == Some(Outcome::Unsent) && !pipe.sender_ended {
+                    return Err(format!("{}: unsent, but the connection goes on", name()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The sender closed gracefully and had the time for it: everything reliable was acknowledged.
+    ///
+    /// # Errors
+    /// The first message that was not.
+    pub fn finish_graceful(&self, pipe: PipeId) -> Result<(), Violation> {
+        for ((channel, class), stream) in &self.pipes[pipe.0].streams {
+            let failed = |sent: &Sent| sent.outcome != Some(Outcome::Acknowledged);
+            if class.is_credited()
+                && let Some(index) = stream.sent.iter().position(failed)
+            {
+                let outcome = stream.sent[index].outcome;
+                return Err(format!(
+                    "{class:?} {index} on channel {}: {outcome:?} after a graceful close",
+                    channel.0
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The outcomes that each class knows.
+const fn may_be(class: Class, outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Unsent => true,
+        Outcome::Acknowledged => !matches!(class, Class::Unreliable),
+        Outcome::Sent => matches!(class, Class::Unreliable),
+        Outcome::Expired => matches!(class, Class::Deadline),
+        Outcome::Superseded => matches!(class, Class::Latest),
+        // Nothing that is planned is too large; what else there may be, nobody planned for.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const PROMPT: Reception = Reception { prompt: true, slack: Duration::ZERO };
+    const SLOW: Reception = Reception { prompt: false, slack: Duration::ZERO };
+    const HERE: ChannelId = ChannelId(0);
+
+    /// One pipe on which `count` messages were sent, 1 ms apart: [0], [1], ... with receipts
+    /// 0, 1, ...
+    fn sent(delivery: Delivery, count: u8) -> (Oracle<u64>, PipeId) {
+        let mut oracle = Oracle::default();
+        let pipe = oracle.open();
+        oracle.receiver_opened(pipe, Time::ZERO);
+        for index in 0..count {
+            let (now, print) = (at(index.into()), Print::of(&[index]));
+            oracle.sent(pipe, now, HERE, delivery, print, u64::from(index)).unwrap();
+        }
+        (oracle, pipe)
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1_000)
+    }
+
+    fn get(
+        oracle: &mut Oracle<u64>,
+        pipe: PipeId,
+        class: Class,
+        byte: u8,
+    ) -> Result<usize, String> {
+        let delivered = oracle.received(pipe, at(50), HERE, class, &[byte], PROMPT);
+        delivered.map(|delivered| delivered.index)
+    }
+
+    #[test]
+    fn ordered_messages_come_in_order_once_and_without_a_gap() {
+        let (mut oracle, pipe) = sent(Delivery::Ordered, 3);
+        assert!(get(&mut oracle, pipe, Class::Ordered, 1).unwrap_err().contains("in place of"));
+        assert_eq!(get(&mut oracle, pipe, Class::Ordered, 0), Ok(0));
+        assert!(get(&mut oracle, pipe, Class::Ordered, 0).unwrap_err().contains("twice"));
+        assert_eq!(get(&mut oracle, pipe, Class::Ordered, 1), Ok(1));
+    }
+
+    #[test]
+    fn reliable_messages_come_in_any_order_once() {
+        let (mut oracle, pipe) = sent(Delivery::Reliable, 2);
+        assert_eq!(get(&mut oracle, pipe, Class::Reliable, 1), Ok(1));
+        assert_eq!(get(&mut oracle, pipe, Class::Reliable, 0), Ok(0));
+        assert!(get(&mut oracle, pipe, Class::Reliable, 1).unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn of_latest_only_newer_ones_come() {
+        let (mut oracle, pipe) = sent(Delivery::Latest, 4);
+        assert_eq!(get(&mut oracle, pipe, Class::Latest, 2), Ok(2));
+        assert!(get(&mut oracle, pipe, Class::Latest, 1).unwrap_err().contains("after the newer"));
+        assert!(get(&mut oracle, pipe, Class::Latest, 2).unwrap_err().contains("twice"));
+        assert_eq!(get(&mut oracle, pipe, Class::Latest, 3), Ok(3));
+    }
+
+    #[test]
+    fn unreliable_messages_come_once_or_not() {
+        let (mut oracle, pipe) = sent(Delivery::Unreliable, 2);
+        assert_eq!(get(&mut oracle, pipe, Class::Unreliable, 1), Ok(1));
+        assert!(get(&mut oracle, pipe, Class::Unreliable, 1).unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn a_deadline_allows_for_the_way_and_no_more() {
+        let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 2);
+        let slack = Reception { prompt: true, slack: 5 * MS };
+        let mut get = |millis, byte, reception| {
+            oracle.received(pipe, at(millis), HERE, Class::Deadline, &[byte], reception)
+        };
+        assert_eq!(get(15, 0, slack).map(|delivered| delivered.latency), Ok(15 * MS));
+        assert!(get(17, 1, slack).unwrap_err().contains("after its time"));
+    }
+
+    #[test]
+    fn what_nobody_sent_is_seen() {
+        let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
+        assert!(get(&mut oracle, pipe, Class::Reliable, 9).unwrap_err().contains("invented"));
+        assert!(get(&mut oracle, pipe, Class::Ordered, 0).unwrap_err().contains("none was ever"));
+        let other = oracle.received(pipe, at(1), ChannelId(1), Class::Reliable, &[0], PROMPT);
+        assert!(other.is_err());
+    }
+
+    #[test]
+    fn an_acknowledgement_before_delivery_is_a_lie() {
+        for delivery in [Delivery::Reliable, Delivery::Latest, Delivery::Deadline(MS)] {
+            let (mut oracle, pipe) = sent(delivery, 1);
+            let outcome = oracle.resolved(pipe, at(1), 0, Outcome::Acknowledged, PROMPT);
+            assert!(outcome.unwrap_err().contains("not delivered"), "{delivery:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_slow_application_may_be_acknowledged_but_must_come() {
+        let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
+        oracle.resolved(pipe, at(1), 0, Outcome::Acknowledged, SLOW).unwrap();
+        assert!(oracle.finish(pipe, false).is_err());
+        get(&mut oracle, pipe, Class::Reliable, 0).unwrap();
+        assert_eq!(oracle.finish(pipe, false), Ok(()));
+    }
+
+    #[test]
+    fn an_older_latest_is_acknowledged_truly_when_a_newer_one_was_delivered() {
+        let (mut oracle, pipe) = sent(Delivery::Latest, 2);
+        get(&mut oracle, pipe, Class::Latest, 1).unwrap();
+        assert_eq!(oracle.resolved(pipe, at(60), 0, Outcome::Acknowledged, PROMPT), Ok(()));
+        assert_eq!(oracle.resolved(pipe, at(60), 1, Outcome::Acknowledged, PROMPT), Ok(()));
+        assert_eq!(oracle.finish(pipe, true), Ok(()));
+    }
+
+    #[test]
+    fn a_receipt_comes_once_with_an_outcome_of_its_class() {
+        let (mut oracle, pipe) = sent(Delivery::Unreliable, 2);
+        assert!(oracle.resolved(pipe, at(1), 0, Outcome::Acknowledged, PROMPT).is_err());
+        assert_eq!(oracle.resolved(pipe, at(1), 1, Outcome::Sent, PROMPT), Ok(()));
+        assert!(oracle.resolved(pipe, at(1), 1, Outcome::Sent, PROMPT).is_err());
+        assert!(oracle.resolved(pipe, at(1), 7, Outcome::Sent, PROMPT).is_err());
+    }
+
+    #[test]
+    fn nothing_expires_early_or_is_superseded_by_nothing() {
+        let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 1);
+        assert!(oracle.resolved(pipe, at(5), 0, Outcome::Expired, PROMPT).is_err());
+        let (mut oracle, pipe) = sent(Delivery::Latest, 2);
+        assert_eq!(oracle.resolved(pipe, at(5), 0, Outcome::Superseded, PROMPT), Ok(()));
+        assert!(oracle.resolved(pipe, at(5), 1, Outcome::Superseded, PROMPT).is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_idle_when_all_is_delivered_and_all_receipts_are_there() {
+        let (mut oracle, pipe) = sent(Delivery::Ordered, 1);
+        assert!(!oracle.is_idle(pipe));
+        get(&mut oracle, pipe, Class::Ordered, 0).unwrap();
+        assert!(!oracle.is_idle(pipe));
+        assert!(oracle.finish(pipe, true).is_err());
+        oracle.resolved(pipe, at(60), 0, Outcome::Acknowledged, PROMPT).unwrap();
+        assert!(oracle.is_idle(pipe));
+        assert_eq!(oracle.finish(pipe, true), Ok(()));
+    }
+
+    #[test]
+    fn unsent_is_no_answer_while_the_connection_goes_on() {
+        let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
+        oracle.resolved(pipe, at(1), 0, Outcome::Unsent, PROMPT).unwrap();
+        assert!(oracle.finish(pipe, true).is_err());
+        oracle.sender_ended(pipe);
+        assert_eq!(oracle.finish(pipe, true), Ok(()));
+        assert!(oracle.finish_graceful(pipe).is_err());
+    }
+
+    #[test]
+    fn messages_with_the_same_bytes_stand_for_each_other() {
+        let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
+        oracle.sent(pipe, at(1), HERE, Delivery::Reliable, Print::of(&[0]), 1).unwrap();
+        get(&mut oracle, pipe, Class::Reliable, 0).unwrap();
+        assert_eq!(oracle.resolved(pipe, at(60), 1, Outcome::Acknowledged, PROMPT), Ok(()));
+        get(&mut oracle, pipe, Class::Reliable, 0).unwrap();
+        assert!(get(&mut oracle, pipe, Class::Reliable, 0).unwrap_err().contains("twice"));
+    }
+}

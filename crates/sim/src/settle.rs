@@ -1,0 +1,243 @@
+//! The second half of every run: the network heals, and then everything must come right.
+//!
+//! In: a world after its troubles. Out: whether it came to rest in time, and all was delivered.
+//! Never: a fault.
+
+use std::time::Duration;
+
+use crate::{
+    agenda::Action,
+    api::{ChannelId, Delivery, Time},
+    app::{EndId, Planned, Reader, Side, State},
+    link::{LinkConfig, Loss},
+    network::HostId,
+    oracle::Violation,
+    world::World,
+};
+
+/// Virtual time in which everything must have come right: probes back off to 60 s at most,
+/// and the troubles are too short for that.
+const BOUND: Duration = Duration::from_secs(150);
+/// A handshake that began before the network healed fails within this (M-44).
+const HANDSHAKE: Duration = Duration::from_millis(10_500);
+/// What heals still has a rate: at least this.
+const HEALED_RATE: u64 = 2_000_000;
+/// A channel that nothing else uses.
+const LAST_WORDS: ChannelId = ChannelId(0xfffe);
+
+impl World {
+    /// From now on nothing is lost, damaged or delayed without need, nobody attacks, applications
+    /// read at once, and nothing new is planned.
+    ///
+    /// # Errors
+    /// What comes to light when the applications read.
+    pub fn heal(&mut self) -> Result<(), Violation> {
+        self.trace.line(self.now, "world", || "THE NETWORK HEALS".to_owned());
+        self.attacker = None;
+        self.clear_plans();
+        self.excused_until = self.now + HANDSHAKE;
+        let joins: Vec<(HostId, HostId)> = (0..self.hosts.len())
+            .flat_map(|from| (0..self.hosts.len()).map(move |to| (HostId(from), HostId(to))))
+            .collect();
+        for (from, to) in joins {
+            if let Some(link) = self.network.link(from, to) {
+                let healed = healed(link);
+                self.network.set_link(from, to, healed);
+            }
+        }
+        // Whoever moved while it had nothing to say cannot be found until it speaks: no protocol
+        // helps there, but that somebody speaks.
+        for id in self.all_ends().into_iter().filter(|id| id.side == Side::Client) {
+            if let Some(connection) = self.connection(id) {
+                connection.ping();
+            }
+        }
+        self.hurry_readers()
+    }
+
+    /// Every open end sends one more message: whoever talks to nobody is to find out.
+    ///
+    /// # Errors
+    /// When it cannot be sent for no reason.
+    pub fn last_words(&mut self) -> Result<(), Violation> {
+        let planned = Planned {
+            channel: LAST_WORDS,
+            delivery: Delivery::Reliable,
+            size: 40,
+            repeatable: false,
+        };
+        self.all_ends().into_iter().try_for_each(|id| match self.is_open(id) {
+            true => self.send(id, planned),
+            false => Ok(()),
+        })
+    }
+
+    pub(crate) fn all_ends(&self) -> Vec<EndId> {
+        (0..self.pairs.len())
+            .flat_map(|pair| [Side::Client, Side::Server].map(|side| EndId { pair, side }))
+            .collect()
+    }
+
+    /// Runs until nothing is owed any more.
+    ///
+    /// # Errors
+    /// A broken promise, or what is still owed when time is up.
+    pub fn settle(&mut self) -> Result<(), Violation> {
+        let end = self.now + BOUND;
+        self.run(end, |world| world.owed().is_none())?;
+        match self.owed() {
+            None => self.finish(),
+            Some(owed) => Err(format!("not settled {BOUND:?} after the network healed: {owed}")),
+        }
+    }
+
+    /// What is still owed to somebody.
+    #[must_use]
+    pub fn owed(&self) -> Option<String> {
+        let dials = |action: &Action| matches!(action, Action::Connect { .. });
+        if self.agenda.values().any(dials) {
+            return Some("somebody wants to dial".to_owned());
+        }
+        self.all_ends().into_iter().find_map(|id| self.owed_to(id))
+    }
+
+    fn owed_to(&self, id: EndId) -> Option<String> {
+        let (end, other) = (self.end(id), self.end(EndId { side: id.side.other(), ..id }));
+        let name = format!("{:?} of connection {}", id.side, id.pair);
+        let over = |state: &State| matches!(state, State::Closed(_) | State::Gone);
+        if matches!(end.state, State::Gone) || self.is_orphan(id) {
+            return None;
+        }
+        if matches!(end.state, State::Starting) && !over(&other.state) {
+            return Some(format!("{name} never came about"));
+        }
+        if matches!(end.state, State::Open) && over(&other.state) {
+            return Some(format!("{name} does not know that it is over"));
+        }
+        if end.refused && !over(&end.state) {
+            return Some(format!("{name}: send says it is over, Closed never came"));
+        }
+        if !end.waiting.is_empty() {
+            return Some(format!("{name}: {} messages wait to be sent", end.waiting.len()));
+        }
+        let pipe = self.pipe_out(id);
+        let (undelivered, unresolved) =
+            (self.oracle.undelivered(pipe), self.oracle.unresolved(pipe));
+        (!self.oracle.is_idle(pipe)).then(|| {
+            format!("{name}: {undelivered} reliable messages undelivered, {unresolved} receipts")
+        })
+    }
+
+    /// A server's end whose client is gone without a word, with no idle timeout: it may stay.
+    fn is_orphan(&self, id: EndId) -> bool {
+        let (end, other) = (self.end(id), self.end(EndId { side: id.side.other(), ..id }));
+        let timed = |host: HostId| self.hosts[host.0].config.transport.idle_timeout.is_some();
+        id.side == Side::Server
+            && matches!(end.state, State::Open | State::Starting)
+            && matches!(other.state, State::Closed(_))
+            && (matches!(end.state, State::Starting) || (!timed(end.host) && !timed(other.host)))
+    }
+
+    fn finish(&self) -> Result<(), Violation> {
+        for id in self.all_ends().into_iter().filter(|id| !self.is_orphan(*id)) {
+            let receiver = self.end(EndId { side: id.side.other(), ..id });
+            let name = &self.hosts[self.end(id).host.0].name;
+            self.oracle
+                .finish(self.pipe_out(id), !receiver.was_slow)
+                .map_err(|problem| format!("{name}: {problem}"))?;
+        }
+        self.graceful.iter().try_for_each(|pipe| self.oracle.finish_graceful(*pipe))
+    }
+
+    /// Dials again for every client whose newest connection is over.
+    pub fn redial(&mut self, server: HostId) {
+        let clients: Vec<HostId> = (0..self.hosts.len())
+            .map(HostId)
+            .filter(|host| !self.hosts[host.0].config.server)
+            .collect();
+        for client in clients {
+            let newest = self.newest_end(client, Side::Client);
+            let over = newest.is_none_or(|id| {
+                let pair = &self.pairs[id.pair];
+                [Side::Client, Side::Server]
+                    .into_iter()
+                    .any(|side| matches!(pair.end(side).state, State::Closed(_) | State::Gone))
+            });
+            if over {
+                let readers = [Reader::Prompt; 2];
+                let early = Vec::new();
+                self.plan(self.now, Action::Connect { client, server, readers, early });
+            }
+        }
+    }
+
+    /// Nothing is to do: for a while next to nothing happens.
+    ///
+    /// # Errors
+    /// When alarms ring or packets flow without a reason.
+    pub fn rest(&mut self, span: Duration) -> Result<(), Violation> {
+        let (alarms, sent) = (self.alarms(), self.network.stats().sent);
+        self.run_for(span)?;
+        let (alarms, sent) = (self.alarms() - alarms, self.network.stats().sent - sent);
+        let keep_alives: u64 = self
+            .all_ends()
+            .into_iter()
+            .filter_map(|id| self.hosts[self.end(id).host.0].config.transport.keep_alive)
+            .map(|each| span.as_micros().div_ceil(each.as_micros().max(1)) as u64)
+            .sum();
+        // Path-MTU probes, connection ids, the last ACKs, one alarm of each kind.
+        let allowed = 200 + 40 * self.pairs.len() as u64 + 8 * keep_alives;
+        if alarms > allowed || sent > allowed {
+            return Err(format!("no rest: {alarms} alarms and {sent} packets in {span:?}"));
+        }
+        Ok(())
+    }
+
+    /// Everybody leaves; then nobody is there any more, and no alarm is set.
+    ///
+    /// # Errors
+    /// When a connection or an alarm stays.
+    pub fn everybody_leaves(&mut self) -> Result<(), Violation> {
+        for id in self.all_ends() {
+            if id.side == Side::Client {
+                self.close_gracefully(id, Duration::from_secs(20));
+            }
+        }
+        let end: Time = self.now + BOUND;
+        self.run(end, |world| world.owed().is_none() && world.is_empty())?;
+        if let Some(owed) = self.owed() {
+            return Err(format!("everybody left, but {owed}"));
+        }
+        self.finish()?;
+        let orphans = self.all_ends().into_iter().any(|id| self.is_orphan(id));
+        if orphans || self.is_empty() {
+            return Ok(());
+        }
+        let host = self.hosts.iter().find(|host| !is_empty(host));
+        let (name, alarm) = host.map_or(("?", ""), |host| (&host.name, host.node.alarm_text()));
+        Err(format!("everybody left, but {name} still has a connection or an alarm: {alarm}"))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.hosts.iter().all(is_empty)
+    }
+}
+
+fn is_empty(host: &crate::world::Host) -> bool {
+    host.node.endpoint.stats().connections == 0 && host.node.alarm().is_none()
+}
+
+fn healed(link: &LinkConfig) -> LinkConfig {
+    LinkConfig {
+        latency: link.latency.min(Duration::from_millis(50)),
+        jitter: Duration::ZERO,
+        loss: Loss::None,
+        duplicate: 0.0,
+        reorder: 0.0,
+        corrupt: 0.0,
+        rate: link.rate.map(|rate| rate.max(HEALED_RATE)),
+        queue: link.queue.max(1 << 20),
+        outages: Vec::new(),
+        ..link.clone()
+    }
+}

@@ -1,0 +1,53 @@
+//! What happened, line by line, for a human reader.
+//!
+//! In: what happens. Out: lines. Never: bytes that differ between two runs of one seed.
+
+use crate::api::Time;
+
+/// Lines, when somebody wants them.
+#[derive(Debug, Default)]
+pub struct Trace {
+    lines: Option<Vec<String>>,
+}
+
+impl Trace {
+    /// Keeps nothing.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self { lines: None }
+    }
+
+    /// Keeps every line.
+    #[must_use]
+    pub const fn on() -> Self {
+        Self { lines: Some(Vec::new()) }
+    }
+
+    /// Writes a line, which is made only when it is wanted.
+    pub fn line(&mut self, now: Time, who: &str, what: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("{:>12}  {who:<7} {}", now.to_string(), what()));
+        }
+    }
+
+    /// The lines.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        self.lines.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_kept_only_when_asked_for() {
+        let mut off = Trace::off();
+        off.line(Time::ZERO, "client", || panic!("nobody wants this line"));
+        assert!(off.lines().is_empty());
+        let mut on = Trace::on();
+        on.line(Time::from_micros(1_500), "client", || "connects".to_owned());
+        assert_eq!(on.lines(), ["   0.001500s  client  connects"]);
+    }
+}

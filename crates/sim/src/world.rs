@@ -1,0 +1,354 @@
+//! The world: hosts, the network between them, one clock, and everybody who watches.
+//!
+//! In: hosts, links, an agenda. Out: time passes; the first broken promise. Never: chance that the
+//! seed does not decide (TLS's own randomness apart, which changes no length and no time).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use crate::{
+    agenda::Action,
+    api::{
+        Congestion, ConnectionHandle, Ecn, EndpointConfig, Message, Retry, Time, TransportConfig,
+        crypto,
+    },
+    app::{EndId, Pair, Record},
+    attack::Attacker,
+    link::{Fate, LinkConfig},
+    network::{HostId, Network, Packet},
+    node::{Effect, Node},
+    oracle::{Oracle, PipeId, Violation},
+    rng::Rng,
+    tap::{self, Tap},
+    trace::Trace,
+};
+
+/// How an endpoint is made, so that it can be made again.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// It answers.
+    pub server: bool,
+    /// When it asks for a token.
+    pub retry: Retry,
+    /// Connections that are not complete yet.
+    pub max_half_open: usize,
+    /// A key that both sides know.
+    pub shared: Option<[u8; 32]>,
+    /// Timers, windows, queues.
+    pub transport: TransportConfig,
+}
+
+impl HostConfig {
+    /// A client with defaults.
+    #[must_use]
+    pub fn client() -> Self {
+        Self {
+            server: false,
+            retry: Retry::Never,
+            max_half_open: 1_000,
+            shared: None,
+            transport: TransportConfig::default(),
+        }
+    }
+
+    /// A server with defaults.
+    #[must_use]
+    pub fn server() -> Self {
+        Self { server: true, retry: Retry::UnderLoad, ..Self::client() }
+    }
+
+    /// The same with this congestion control.
+    #[must_use]
+    pub fn with(mut self, congestion: Congestion) -> Self {
+        self.transport.congestion = congestion;
+        self
+    }
+
+    fn endpoint(&self, identity: [u8; 32], local: SocketAddr) -> EndpointConfig {
+        EndpointConfig {
+            crypto: crypto(identity, self.shared),
+            local,
+            server: self.server,
+            retry: self.retry,
+            max_half_open: self.max_half_open,
+            max_connections: 1_000,
+            transport: self.transport.clone(),
+        }
+    }
+}
+
+/// A host: an endpoint, and how it is made.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) node: Node,
+    pub(crate) name: String,
+    pub(crate) config: HostConfig,
+    pub(crate) public_key: [u8; 32],
+    identity: [u8; 32],
+    local: SocketAddr,
+    rng: Rng,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct World {
+    /// The time it is.
+    pub now: Time,
+    /// The network.
+    pub network: Network,
+    /// What happened.
+    pub trace: Trace,
+    /// What was promised.
+    pub oracle: Oracle,
+    /// Somebody on the path.
+    pub attacker: Option<Attacker>,
+    /// Each delivery, when somebody wants to measure.
+    pub log: Option<Vec<Record>>,
+    pub(crate) rng: Rng,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) ends: BTreeMap<(HostId, ConnectionHandle), EndId>,
+    pub(crate) agenda: BTreeMap<(Time, u64), Action>,
+    pub(crate) next_action: u64,
+    /// Handshakes may fail by time up to here: the network was no good.
+    pub(crate) excused_until: Time,
+    pub(crate) refused: bool,
+    /// First packets from made-up addresses so far.
+    pub(crate) flooders: u32,
+    /// Pipes whose senders closed gracefully, in time.
+    pub(crate) graceful: Vec<PipeId>,
+    /// A server's connections whose handshakes are not complete, and what came of them as 0-RTT:
+    /// perhaps somebody repeats what a client once sent.
+    pub(crate) early: BTreeMap<(HostId, ConnectionHandle), Vec<Message>>,
+    dirty: BTreeSet<HostId>,
+    tap: Tap,
+    steps: u64,
+}
+
+impl World {
+    /// A world in which nothing is yet.
+    #[must_use]
+    pub fn new(seed: u64, trace: Trace) -> Self {
+        let mut rng = Rng::new(seed);
+        Self {
+            now: Time::from_micros(1_000_000),
+            network: Network::new(rng.fork()),
+            trace,
+            oracle: Oracle::default(),
+            attacker: None,
+            log: None,
+            rng,
+            hosts: Vec::new(),
+            pairs: Vec::new(),
+            ends: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            next_action: 0,
+            excused_until: Time::ZERO,
+            refused: false,
+            flooders: 0,
+            graceful: Vec::new(),
+            early: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            tap: Tap::default(),
+            steps: 0,
+        }
+    }
+
+    /// A new host.
+    pub fn add_host(&mut self, config: HostConfig) -> HostId {
+        let host = self.network.add_host();
+        let mut rng = self.rng.fork();
+        let identity = [host.0 as u8 + 1; 32];
+        let local = self.network.address(host);
+        let endpoint = config.endpoint(identity, local);
+        let public_key = endpoint.crypto.public_key();
+        let node = Node::new(endpoint, rng.fork());
+        let name = match config.server {
+            true => "server".to_owned(),
+            false => format!("client{}", host.0),
+        };
+        self.hosts.push(Host { node, name, config, public_key, identity, local, rng });
+        host
+    }
+
+    /// Joins a client and a server.
+    pub fn join(&mut self, client: HostId, server: HostId, up: LinkConfig, down: LinkConfig) {
+        self.network.set_link(client, server, up);
+        self.network.set_link(server, client, down);
+    }
+
+    /// Its endpoint is made anew at the same address; all that it knew is gone.
+    pub(crate) fn remake(&mut self, host: HostId) {
+        let host = &mut self.hosts[host.0];
+        host.node = Node::new(host.config.endpoint(host.identity, host.local), host.rng.fork());
+    }
+
+    /// A stranger's endpoint, whose first packets are real.
+    pub(crate) fn throwaway(&mut self) -> Node {
+        let local = SocketAddr::from(([192, 0, 2, 1], 1));
+        let config = HostConfig::client().endpoint([0xee; 32], local);
+        Node::new(config, self.rng.fork())
+    }
+
+    /// How often something happened so far.
+    #[must_use]
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// How often alarms rang so far, of all hosts.
+    #[must_use]
+    pub fn alarms(&self) -> u64 {
+        self.hosts.iter().map(|host| host.node.alarms()).sum()
+    }
+
+    /// An application's hand was on this endpoint: it is polled before time goes on.
+    pub(crate) fn touch(&mut self, host: HostId) {
+        self.dirty.insert(host);
+    }
+
+    /// Lets time pass up to `end`, or until `enough`, which is asked when time is about to pass.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn run(
+        &mut self,
+        end: Time,
+        mut enough: impl FnMut(&Self) -> bool,
+    ) -> Result<(), Violation> {
+        loop {
+            while let Some(host) = self.dirty.pop_first() {
+                self.poll(host)?;
+            }
+            if enough(self) {
+                return Ok(());
+            }
+            let next = self.next_time().filter(|next| *next <= end);
+            let Some(next) = next else {
+                self.now = self.now.max(end);
+                return Ok(());
+            };
+            self.now = self.now.max(next);
+            self.step()?;
+        }
+    }
+
+    /// Lets a span of time pass.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn run_for(&mut self, span: Duration) -> Result<(), Violation> {
+        self.run(self.now + span, |_| false)
+    }
+
+    fn next_time(&self) -> Option<Time> {
+        let arrival = self.network.next_arrival();
+        let action = self.agenda.keys().next().map(|(at, _)| *at);
+        let alarm = self.hosts.iter().filter_map(|host| host.node.alarm()).min();
+        [arrival, action, alarm].into_iter().flatten().min()
+    }
+
+    /// What comes first of what is due: alarms, then what was planned, then one datagram.
+    fn step(&mut self) -> Result<(), Violation> {
+        self.steps += 1;
+        let due = |host: &Host| host.node.alarm().is_some_and(|at| at <= self.now);
+        if let Some(index) = self.hosts.iter().position(due) {
+            let host = &mut self.hosts[index];
+            let (name, node) = (&host.name, &mut host.node);
+            self.trace.line(self.now, name, || format!("alarm: {}", node.alarm_text()));
+            node.ring(self.now).map_err(|problem| format!("{name}: {problem}"))?;
+            self.dirty.insert(HostId(index));
+            return Ok(());
+        }
+        if self.agenda.first_key_value().is_some_and(|((at, _), _)| *at <= self.now)
+            && let Some((_, action)) = self.agenda.pop_first()
+        {
+            return self.act(action);
+        }
+        if let Some((host, mut packet)) = self.network.arrive(self.now) {
+            let Host { name, node, .. } = &mut self.hosts[host.0];
+            self.trace.line(self.now, name, || format!("gets {}", tap::describe(&packet.bytes)));
+            node.feed(self.now, packet.from, packet.ecn, &mut packet.bytes);
+            self.network.recycle(packet.bytes);
+            self.dirty.insert(host);
+        }
+        Ok(())
+    }
+
+    /// Does what an endpoint wants done, until it wants nothing more.
+    fn poll(&mut self, host: HostId) -> Result<(), Violation> {
+        loop {
+            let Host { node, name, .. } = &mut self.hosts[host.0];
+            let effect = node.poll(self.now).map_err(|problem| format!("{name}: {problem}"))?;
+            match effect {
+                Some(Effect::Train(transmit)) => {
+                    let train = std::mem::take(&mut node.train);
+                    for datagram in train.chunks(transmit.segment_size) {
+                        self.transmit(host, transmit.to, transmit.ecn, datagram)?;
+                    }
+                    self.hosts[host.0].node.train = train;
+                }
+                Some(Effect::Event(handle, event)) => self.handle_event(host, handle, event)?,
+                None => break,
+            }
+        }
+        match self.network.take_violations().pop() {
+            Some(violation) => Err(violation),
+            None => Ok(()),
+        }
+    }
+
+    fn transmit(
+        &mut self,
+        host: HostId,
+        to: SocketAddr,
+        ecn: Option<Ecn>,
+        datagram: &[u8],
+    ) -> Result<(), Violation> {
+        let (packet, fate) = self.network.send(self.now, host, to, ecn, datagram);
+        let Host { name, config, .. } = &self.hosts[host.0];
+        self.trace.line(self.now, name, || {
+            format!("sends {}{}", tap::describe(datagram), fate_text(fate, self.now))
+        });
+        if let Some(problem) = self.tap.hear(&packet) {
+            return Err(format!("{name}: {problem}"));
+        }
+        let limit = config.transport.max_mtu.max(1_200);
+        if datagram.len() > limit {
+            return Err(format!("{name}: {} bytes sent, limit {limit}", datagram.len()));
+        }
+        self.attack(&packet);
+        self.network.recycle(packet.bytes);
+        Ok(())
+    }
+
+    /// Nobody hears what goes to an address that was made up: whoever could would own it, and could
+    /// answer its challenges.
+    fn attack(&mut self, packet: &Packet) {
+        if self.network.ever_owned_by(packet.to).is_none() {
+            return;
+        }
+        let Some(attacker) = &mut self.attacker else { return };
+        let Some((kind, made)) = attacker.hear(self.now, packet) else { return };
+        self.trace.line(self.now, "attack", || {
+            format!("{kind:?} for {} at {}: {}", made.to, made.at, tap::describe(&made.bytes))
+        });
+        self.network.inject(made.at, made.from, made.to, made.born, &made.bytes);
+    }
+}
+
+fn fate_text(fate: Option<Fate>, now: Time) -> String {
+    match fate {
+        None => ": nobody lives there".to_owned(),
+        Some(Fate::Lost(reason)) => format!(": LOST ({reason:?})"),
+        Some(Fate::Carried(first, copy)) => {
+            let damaged = if first.corrupted { ", damaged" } else { "" };
+            let twice = if copy.is_some() { ", twice" } else { "" };
+            let marked = if first.marked { ", CE" } else { "" };
+            format!(", takes {:?}{damaged}{twice}{marked}", first.at.since(now))
+        }
+    }
+}

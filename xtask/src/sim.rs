@@ -1,0 +1,41 @@
+//! The world in a box: many seeds, or one with its trace.
+//!
+//! In: the workspace root, what is asked of it. Out: an error when a promise was broken.
+//! Never: a seed that a debug build would run: ten thousand of them take minutes as it is.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::run;
+
+/// The words that `hikyaku-sim` takes, if these are some.
+pub(crate) fn parse<'a>(words: &[&'a str]) -> Option<Vec<&'a str>> {
+    let number = |word: &str| word.parse::<u64>().is_ok();
+    let known = match words {
+        ["--golden"] => true,
+        ["--seed" | "--seeds", value] => number(value),
+        ["--seeds", count, "--from", from] => number(count) && number(from),
+        _ => false,
+    };
+    known.then(|| words.to_vec())
+}
+
+pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
+    let args = ["run", "--quiet", "--release", "--package", "hikyaku-sim", "--"];
+    run::must_succeed(run::cargo(root, &args).args(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_numbers() {
+        assert!(parse(&["--seeds", "200"]).is_some());
+        assert!(parse(&["--seeds", "200", "--from", "7"]).is_some());
+        assert!(parse(&["--seed", "7"]).is_some());
+        assert_eq!(parse(&["--seed", "seven"]), None);
+        assert_eq!(parse(&["--seed"]), None);
+    }
+}
