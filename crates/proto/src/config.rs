@@ -99,7 +99,8 @@ impl Default for TransportConfig {
             max_message: 16 << 20,
             send_queue: 32 << 20,
             // A message and its overhead have to fit (D-4), else none of the largest could come.
-            credit: (16 << 20) + (64 << 10),
+            // A channel that nobody reads must not hold up the others.
+            credit: 4 * ((16 << 20) + (64 << 10)),
             channel_credit: (16 << 20) + (64 << 10),
             pool: crate::limits::UNCREDITED_POOL,
             max_mtu: MAX_DATAGRAM,

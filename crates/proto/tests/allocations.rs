@@ -117,7 +117,7 @@ impl Pair {
     fn turn(&mut self) {
         let Self { now, sender, receiver, packets, messages } = self;
         carry(*now, sender, receiver, packets);
-        *now = *now + WAY;
+        *now += WAY;
         if receiver.handle.is_some() {
             receiver.count(|end| {
                 let connection = end.connection();
@@ -128,7 +128,7 @@ impl Pair {
             });
         }
         carry(*now, receiver, sender, &mut 0);
-        *now = *now + WAY;
+        *now += WAY;
     }
 
     /// Sends `count` messages, and lets them arrive.
@@ -249,7 +249,7 @@ fn an_idle_connection_holds_at_most_4_kib_of_heap() {
         for turn in 0..160 {
             carry(now, &mut sender, &mut receiver, &mut 0);
             carry(now, &mut receiver, &mut sender, &mut 0);
-            now = now + if turn < 30 { WAY } else { Duration::from_millis(40) };
+            now += if turn < 30 { WAY } else { Duration::from_millis(40) };
         }
     }
     assert_eq!(receiver.endpoint.stats().half_open, 0);
