@@ -331,7 +331,8 @@ fn draw_transport(rng: &mut Rng) -> TransportConfig {
         send_queue: rng.pick(&[16 << 10, 128 << 10, 4 << 20]),
         credit,
         channel_credit: credit.min(rng.pick(&[20_000, 64 << 10, 300_000, 4 << 20])),
-        pool: rng.pick(&[512 << 10, 4 << 20]),
+        // Room for the largest message, and often for not much more (D-2).
+        pool: rng.pick(&[MAX_MESSAGE as usize + 1_000, 4 << 20]),
         max_mtu: rng.pick(&[1_200, 1_400, 1_472, 9_000, 65_507]),
         max_ack_delay: Duration::from_millis(rng.pick(&[1, 10, 25, 25, 100])),
     }
