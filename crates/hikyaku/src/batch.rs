@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use quinn_udp::{BATCH_SIZE, RecvMeta};
+use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta};
 
 use crate::{address::canonical, clock, limits::RECEIVE_BUFFER_LEN};
 
@@ -65,6 +65,25 @@ impl RecvBatch {
         self.filled = recv(&mut slices, &mut self.metas)?;
         self.received_at = clock::wall();
         Ok(())
+    }
+
+    /// Did the system fill every buffer, so that there may be more?
+    pub(crate) const fn is_full(&self) -> bool {
+        self.filled == BATCH_SIZE
+    }
+
+    /// Gives each datagram received, in order, with its sender and mark, to be opened in place.
+    pub(crate) fn for_each_mut(
+        &mut self,
+        mut handle: impl FnMut(SocketAddr, Option<EcnCodepoint>, &mut [u8]),
+    ) {
+        let buffers = self.bytes.chunks_exact_mut(RECEIVE_BUFFER_LEN);
+        for (meta, buffer) in self.metas.iter().zip(buffers).take(self.filled) {
+            let from = canonical(meta.addr);
+            for bytes in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
+                handle(from, meta.ecn, bytes);
+            }
+        }
     }
 
     /// The datagrams received, in order.

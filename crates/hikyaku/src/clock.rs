@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hikyaku_proto::time::Time;
 use jiff::Timestamp;
 
 /// The wall clock, for people and for the age of signed or encrypted datagrams.
@@ -18,6 +19,26 @@ pub fn wall() -> Timestamp {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the timer clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
+}
+
+/// The native protocol's time: microseconds since the endpoint began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(monotonic())
+    }
+
+    pub(crate) fn now(self) -> Time {
+        let micros = monotonic().duration_since(self.0).as_micros();
+        Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    /// When a timer has to ring for `at`.
+    pub(crate) fn instant(self, at: Time) -> Instant {
+        self.0 + at.since(Time::ZERO)
+    }
 }
 
 /// Whole seconds since the Unix epoch, as Fernet (version 0x80) and CWT claims (RFC 8392) count.

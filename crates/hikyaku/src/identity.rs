@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use data_encoding::BASE64URL;
 use ed25519_dalek::{Signer as _, SigningKey};
 use getrandom::SysRng;
 use ssh_key::{LineEnding, PrivateKey, PublicKey, private::KeypairData};
@@ -136,6 +137,10 @@ impl Identity {
         Signer::from_ssh(&self.public).expect("an identity is an Ed25519 key")
     }
 
+    pub(crate) const fn seed(&self) -> &[u8; 32] {
+        self.secret.as_bytes()
+    }
+
     pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
         self.secret.sign(bytes).to_bytes()
     }
@@ -224,6 +229,7 @@ impl SharedKey {
     pub fn parse(text: &str) -> Option<Self> {
         let key = text.trim();
         fernet::Fernet::new(key)?;
+        key_bytes(key)?;
         Some(Self(Zeroizing::new(key.to_owned())))
     }
 
@@ -236,9 +242,19 @@ impl SharedKey {
         write_private(path, &text, if_exists)
     }
 
+    pub(crate) fn bytes(&self) -> Zeroizing<[u8; 32]> {
+        key_bytes(&self.0).expect("checked when the key was made")
+    }
+
     pub(crate) fn fernet(&self) -> fernet::Fernet {
         fernet::Fernet::new(&self.0).expect("checked when the key was made")
     }
+}
+
+fn key_bytes(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let decoded = Zeroizing::new(BASE64URL.decode(text.as_bytes()).ok()?);
+    let bytes: &[u8; 32] = decoded.as_slice().try_into().ok()?;
+    Some(Zeroizing::new(*bytes))
 }
 
 impl fmt::Debug for SharedKey {

@@ -65,3 +65,40 @@ pub const MAX_RULES: usize = 2_000_000;
 /// Bytes of a signed datagram's header, each of its two parts. Ours takes 75; a parser's cost
 /// for what nobody has signed yet stays below that of checking a signature.
 pub const MAX_COSE_HEADER: usize = 512;
+
+/// Bytes of messages that applications may have sent on one connection and the driver has not
+/// taken yet; a message beyond that waits. Enough for one wake-up to bring a thousand of them.
+pub(crate) const MAX_STAGED: usize = 1 << 20;
+
+/// Bytes of received messages that wait for their application outside the protocol, whose credit
+/// they have given back: one wake-up brings them all. What waits beyond that holds the sender up.
+pub(crate) const MAX_INCOMING: usize = 1 << 20;
+
+/// What a message costs of these two beside its payload: its place in the queue and on the heap.
+pub(crate) const MESSAGE_COST: usize = 64;
+
+/// Runs of outcomes remembered for each connection, some 60 bytes each: most neighbours have the
+/// same one, so that only who mixes classes and asks for none of the receipts meets this.
+pub(crate) const MAX_OUTCOME_RUNS: usize = 65_536;
+
+/// Connections that came in and wait for `accept`; who comes then is refused.
+pub(crate) const MAX_ACCEPT_QUEUE: usize = 1_024;
+
+/// Trains of datagrams sent (4 MiB at most) before the driver looks at what came in.
+pub(crate) const MAX_TRAINS_A_TURN: usize = 16;
+
+/// Turns of the driver before the other tasks of its thread have theirs.
+pub(crate) const MAX_TURNS: usize = 32;
+
+/// Receive calls that may fail, one after the other, before the socket is taken for broken.
+pub(crate) const MAX_RECEIVE_FAILURES: u32 = 1_000;
+
+/// Reports that nobody is there before a dial is given up: a single one anyone could have made up
+/// or may be out of date; each Hello that is sent again brings another.
+pub(crate) const UNREACHABLE_REPORTS: u32 = 2;
+
+/// How long a connection whose handles are all gone may take to deliver what was sent.
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
+
+/// Pause before the next address of a host is tried as well (RFC 8305 section 5).
+pub(crate) const NEXT_ADDRESS: Duration = Duration::from_millis(250);

@@ -65,6 +65,15 @@ impl Signer {
         })
     }
 
+    /// A bare public key, without a comment; none of a key that is weak or no point at all.
+    pub(crate) fn from_key(key: &[u8; 32]) -> Option<Self> {
+        Self::from_ssh(&PublicKey::from(ssh_key::public::Ed25519PublicKey(*key)))
+    }
+
+    pub(crate) fn key(&self) -> [u8; 32] {
+        self.key.to_bytes()
+    }
+
     /// SHA-256 fingerprint.
     #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {

@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use quinn_udp::{Transmit, UdpSocketState};
+use quinn_udp::{EcnCodepoint, Transmit, UdpSocketState};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
@@ -35,6 +35,8 @@ pub struct SocketOptions {
     pub shared_port: bool,
     /// A socket on `[::]` leaves IPv4 alone.
     pub only_v6: bool,
+    /// IP may not split datagrams: for a protocol that finds the path's MTU itself.
+    pub unfragmented: bool,
 }
 
 /// Why a socket could not be opened.
@@ -112,7 +114,9 @@ impl Socket {
         socket.bind(&address.into())?;
         let io = UdpSocket::from_std(socket.into())?;
         let state = UdpSocketState::new((&io).into())?;
-        allow_fragmentation(&io, domain);
+        if !options.unfragmented {
+            allow_fragmentation(&io, domain);
+        }
         let local = canonical(io.local_addr()?);
         Ok(Self { io, state, local, receive_buffer })
     }
@@ -197,6 +201,97 @@ impl Socket {
                 done => return Poll::Ready(done),
             }
         }
+    }
+
+    /// As [`Socket::poll_recv`], for a caller that comes back when it is woken: a batch that was
+    /// not full has emptied the queue, so that the system need not be asked again to hear that.
+    pub(crate) fn poll_recv_all(
+        &self,
+        cx: &mut Context<'_>,
+        batch: &mut RecvBatch,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let mut emptied = false;
+            let received = self.io.try_io(Interest::READABLE, || {
+                batch.fill(|bufs, meta| self.state.recv((&self.io).into(), bufs, meta))?;
+                emptied = !batch.is_full();
+                // What comes from now on wakes us again (epoll(7), edge-triggered).
+                if emptied { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match received {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && !emptied => {}
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(e)),
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// Sends a train of datagrams, `segment` bytes each but for the last, in one system call
+    /// where the kernel can (GSO).
+    ///
+    /// # Errors
+    /// The system's. Where it refused the train as such, it was sent a datagram at a time.
+    pub(crate) fn poll_send_train(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        segment: usize,
+        to: SocketAddr,
+        ecn: Option<EcnCodepoint>,
+    ) -> Poll<io::Result<()>> {
+        let destination = self.in_our_family(to);
+        let is_train = bytes.len() > segment;
+        loop {
+            ready!(self.io.poll_send_ready(cx))?;
+            let transmit = Transmit {
+                destination,
+                ecn,
+                contents: bytes,
+                segment_size: is_train.then_some(segment),
+                src_ip: None,
+            };
+            let sent = self.io.try_io(Interest::WRITABLE, || {
+                if is_train && self.state.max_gso_segments() == 1 {
+                    return self.send_singly(&transmit, segment);
+                }
+                match self.state.try_send((&self.io).into(), &transmit) {
+                    // It has just learnt that the kernel or the device cannot.
+                    Err(_) if is_train && self.state.max_gso_segments() == 1 => {
+                        self.send_singly(&transmit, segment)
+                    }
+                    sent => sent,
+                }
+            });
+            match sent {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// What did not fit in the queue is lost, as it would be further on.
+    fn send_singly(&self, train: &Transmit<'_>, segment: usize) -> io::Result<()> {
+        for (index, contents) in train.contents.chunks(segment).enumerate() {
+            let transmit = Transmit {
+                destination: train.destination,
+                ecn: train.ecn,
+                contents,
+                segment_size: None,
+                src_ip: train.src_ip,
+            };
+            match self.state.try_send((&self.io).into(), &transmit) {
+                Err(e) if index == 0 => return Err(e),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Are trains of datagrams sent in one system call?
+    pub(crate) fn has_gso(&self) -> bool {
+        self.state.max_gso_segments() > 1
     }
 
     /// Sends one datagram, waiting while the kernel's queue is full. `source` is the address of

@@ -128,6 +128,11 @@ impl Endpoint {
         Ok(self.add(connection, None))
     }
 
+    /// Lets nobody in any more; what is open stays so.
+    pub fn refuse_newcomers(&mut self) {
+        Arc::make_mut(&mut self.config).server = false;
+    }
+
     /// A datagram came. What it asks for is in `poll_output`. It is opened in place: its bytes are
     /// of no use afterwards.
     pub fn handle_datagram(

@@ -196,6 +196,25 @@ impl Connection {
         self.queue(now, (channel, delivery), payload, true)
     }
 
+    /// As [`Self::send`] or [`Self::send_repeatable`], for a caller that cannot be told at once: a
+    /// message that is too large gets a receipt, and its outcome says so.
+    ///
+    /// # Errors
+    ///
+    /// `Full`, `Closed`.
+    pub fn send_or_tell(
+        &mut self,
+        now: Time,
+        (channel, delivery): (ChannelId, Delivery),
+        payload: Vec<u8>,
+        repeatable: bool,
+    ) -> Result<Receipt, SendError> {
+        match self.queue(now, (channel, delivery), payload, repeatable) {
+            Err(SendError::TooLarge) => Ok(self.outbox.refuse()),
+            outcome => outcome,
+        }
+    }
+
     fn queue(
         &mut self,
         now: Time,

@@ -133,6 +133,15 @@ impl Outbox {
         Ok(receipt)
     }
 
+    /// Tells by a receipt that a message is too large.
+    pub(crate) fn refuse(&mut self) -> Receipt {
+        let receipt = Receipt(self.receipts);
+        self.receipts += 1;
+        self.queued += OVERHEAD;
+        self.outcomes.push_back((receipt, Outcome::TooLarge));
+        receipt
+    }
+
     /// Would `push` queue a message of `len` bytes?
     ///
     /// # Errors

@@ -1,0 +1,140 @@
+//! Why a connection is over, and why a message was not delivered: in words for people.
+//!
+//! In: reasons of the protocol. Out: errors. Never: a decision.
+
+use hikyaku_proto::{ClosedReason, Outcome, error::Close};
+
+/// Why a connection is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Closed {
+    /// This side closed it.
+    #[error("the connection was closed here")]
+    Here,
+    /// The peer closed it; code 0 is the usual end.
+    #[error("the peer closed the connection{}", because(*.code, .reason))]
+    ByPeer {
+        /// The peer's code: 0, or the application's own from [`Close::APPLICATION`] on.
+        code: u64,
+        /// For people, as the peer put it: not safe for a terminal as it is.
+        reason: String,
+    },
+    /// Nothing came from the peer for the idle timeout.
+    #[error("nothing was heard from the peer any more")]
+    Silent,
+    /// The peer does not know the connection: it was restarted.
+    #[error("the peer was restarted and has forgotten the connection")]
+    Reset,
+    /// The handshake did not complete in time: nobody answers, or the shared keys differ.
+    #[error("no answer")]
+    NoAnswer,
+    /// The peer speaks no version of the protocol that is spoken here.
+    #[error("the peer speaks another version of the protocol")]
+    Version,
+    /// The peer broke the protocol, or this side failed.
+    #[error("the connection failed{}", because(*.code, .reason))]
+    Failed {
+        /// The code the peer was told.
+        code: u64,
+        /// For people.
+        reason: String,
+    },
+    /// The endpoint has ended: its socket failed, or its runtime was shut down.
+    #[error("the endpoint has ended")]
+    EndpointGone,
+}
+
+impl Closed {
+    /// Did it end as connections should: with code 0, by either side?
+    #[must_use]
+    pub const fn is_graceful(&self) -> bool {
+        matches!(self, Self::Here | Self::ByPeer { code: Close::NO_ERROR, .. })
+    }
+}
+
+impl From<ClosedReason> for Closed {
+    fn from(reason: ClosedReason) -> Self {
+        match reason {
+            ClosedReason::Local => Self::Here,
+            ClosedReason::Peer(close) => {
+                Self::ByPeer { code: close.code, reason: close.reason.into_owned() }
+            }
+            ClosedReason::Error(close) => {
+                Self::Failed { code: close.code, reason: close.reason.into_owned() }
+            }
+            ClosedReason::Idle => Self::Silent,
+            ClosedReason::Reset => Self::Reset,
+            ClosedReason::HandshakeTimeout => Self::NoAnswer,
+            ClosedReason::VersionMismatch => Self::Version,
+        }
+    }
+}
+
+fn because(code: u64, reason: &str) -> String {
+    match (code, reason) {
+        (Close::NO_ERROR, "") => String::new(),
+        (Close::NO_ERROR, reason) => format!(": {reason}"),
+        (code, "") => format!(" (code {code:#x})"),
+        (code, reason) => format!(": {reason} (code {code:#x})"),
+    }
+}
+
+/// Why a message was not queued.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// `try_send` alone: as much is queued as may be.
+    #[error("the queue of messages to send is full")]
+    Full,
+    /// The connection is over.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+/// Why a message is not known to be at the peer's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotDelivered {
+    /// Unreliable: it was sent, and this class is never acknowledged.
+    #[error("sent, and messages of this class are not acknowledged")]
+    Unacknowledged,
+    /// Deadline: its time was up first.
+    #[error("its deadline passed first")]
+    Expired,
+    /// Latest: a newer one took its place.
+    #[error("a newer message took its place")]
+    Superseded,
+    /// The peer takes no message of this size.
+    #[error("the message is larger than the peer accepts")]
+    TooLarge,
+    /// The connection ended first; the peer may have the message all the same.
+    #[error("the connection ended first")]
+    Unsent,
+    /// Its receipt was asked too late: tens of thousands of different outcomes came since.
+    #[error("what became of it is not remembered any more")]
+    Forgotten,
+}
+
+impl NotDelivered {
+    /// What an outcome means for who wanted the message there; nothing when it is.
+    pub(crate) fn of(outcome: Outcome) -> Option<Self> {
+        match outcome {
+            Outcome::Acknowledged => None,
+            Outcome::Sent => Some(Self::Unacknowledged),
+            Outcome::Expired => Some(Self::Expired),
+            Outcome::Superseded => Some(Self::Superseded),
+            Outcome::TooLarge => Some(Self::TooLarge),
+            _ => Some(Self::Unsent),
+        }
+    }
+}
+
+/// Why not everything was delivered before the end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{undelivered} messages were not delivered: {closed}")]
+pub struct Unfinished {
+    /// Messages without a good end; those of classes that may be dropped, and were, do not count.
+    pub undelivered: u64,
+    /// How the connection ended.
+    pub closed: Closed,
+}

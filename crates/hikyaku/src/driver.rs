@@ -1,0 +1,514 @@
+//! THE LOOP: one task that owns an endpoint's socket and its protocol, and feeds one with the other.
+//!
+//! In: datagrams, time, what applications have put into mailboxes. Out: datagrams, what mailboxes
+//! are given. Never: what the protocol decides.
+//!
+//! ```text
+//!            ┌──────────── Driver::turn, until nobody has anything to do ────────────┐
+//! socket ───▶│ 1 receive   batches, joined datagrams split (GRO) ▶ handle_datagram   │
+//! mailboxes ▶│ 2 requests  dials, staged messages ▶ Connection::send                 │
+//! clock ────▶│ 3 timeout   handle_timeout                                            │
+//!            │ 4 output    poll_output: trains (GSO) ▶ socket, events ▶ mailboxes    │
+//!            └──────── then sleep: until a datagram, a request or the deadline ──────┘
+//! ```
+//!
+//! Nothing is locked while packets are made or opened: the protocol is this task's own, and a
+//! mailbox is locked once for a batch.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::Future,
+    io,
+    mem,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hikyaku_proto::{
+    ConnectionHandle, Ecn, Event, Output, Reason, SendError, Transmit, Trust, error::Close,
+    time::Time,
+};
+use quinn_udp::EcnCodepoint;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep},
+};
+use tracing::{debug, trace};
+
+use crate::{
+    batch::RecvBatch,
+    clock::Stopwatch,
+    closed::Closed,
+    filter::Filter,
+    limits::{LINGER, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS, UNREACHABLE_REPORTS},
+    mailbox::{Mailbox, Request, Staged},
+    shared::{Dial, Established, Requests, Shared, Unanswered},
+    socket::Socket,
+    stats::EndpointStats,
+};
+
+/// An endpoint at work.
+pub(crate) struct Driver {
+    socket: Socket,
+    filter: Filter,
+    endpoint: hikyaku_proto::Endpoint,
+    shared: Arc<Shared>,
+    peers: BTreeMap<ConnectionHandle, Peer>,
+    clock: Stopwatch,
+    batch: RecvBatch,
+    /// The bytes of `unsent`, or room for those of the next.
+    out: Vec<u8>,
+    /// A train that the kernel had no room for.
+    unsent: Option<Transmit>,
+    deadline: Option<Time>,
+    sleep: Pin<Box<Sleep>>,
+    /// What `sleep` is set to.
+    armed: Option<Time>,
+    stats: EndpointStats,
+    /// Receive calls that failed, one after the other.
+    failures: u32,
+    /// Nobody holds the endpoint: it ends with its last connection.
+    abandoned: bool,
+    /// Room that is used again.
+    listed: Vec<ConnectionHandle>,
+}
+
+/// A connection, as the driver knows it.
+struct Peer {
+    mailbox: Arc<Mailbox>,
+    /// Messages for which the protocol had no room.
+    waiting: VecDeque<Staged>,
+    /// Who dialled, until the connection is established.
+    dialler: Option<oneshot::Sender<Result<Established, Unanswered>>>,
+    /// Times that the network said that nobody is there.
+    unreachable: u32,
+    established: bool,
+    /// It is to end when all that waits is delivered, within this time.
+    leaving: Option<Duration>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        socket: Socket,
+        filter: Filter,
+        endpoint: hikyaku_proto::Endpoint,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let clock = Stopwatch::start();
+        let sleep = tokio::time::sleep_until(Instant::from_std(clock.instant(Time::ZERO)));
+        let stats = EndpointStats { gso: socket.has_gso(), ..EndpointStats::default() };
+        Self {
+            socket,
+            filter,
+            endpoint,
+            shared,
+            peers: BTreeMap::new(),
+            clock,
+            batch: RecvBatch::new(),
+            out: Vec::new(),
+            unsent: None,
+            deadline: None,
+            sleep: Box::pin(sleep),
+            armed: None,
+            stats,
+            failures: 0,
+            abandoned: false,
+            listed: Vec::new(),
+        }
+    }
+
+    /// Steps 1 to 4, once. True when there may be more to do at once.
+    fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let now = self.clock.now();
+        let received = self.receive(cx, now)?;
+        let requests = self.shared.take(cx, &mut self.listed);
+        let asked = self.on_requests(now, requests);
+        if self.deadline.is_some_and(|at| at <= now) {
+            self.endpoint.handle_timeout(now);
+        }
+        let more = self.output(cx, now);
+        Ok(received || asked || more)
+    }
+
+    // 1 receive
+
+    fn receive(&mut self, cx: &mut Context<'_>, now: Time) -> io::Result<bool> {
+        match self.socket.poll_recv_all(cx, &mut self.batch) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(())) => self.failures = 0,
+            Poll::Ready(Err(error)) => return self.on_receive_error(now, error).map(|()| true),
+        }
+        self.stats.receive_calls += 1;
+        let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
+        self.batch.for_each_mut(|from, ecn, datagram| {
+            stats.received += 1;
+            if !filter.is_empty() && !filter.allows(from.ip()) {
+                stats.filtered += 1;
+                return;
+            }
+            endpoint.handle_datagram(now, from, ecn.map(from_codepoint), datagram);
+        });
+        Ok(true)
+    }
+
+    /// What the network reports of one peer must not end it for all.
+    fn on_receive_error(&mut self, now: Time, error: io::Error) -> io::Result<()> {
+        self.on_unreachable(now);
+        self.failures += 1;
+        if self.failures > MAX_RECEIVE_FAILURES {
+            return Err(error);
+        }
+        debug!(%error, "receiving failed");
+        Ok(())
+    }
+
+    /// Takes what routers and hosts reported. It ends no connection, since anyone can make it up;
+    /// only who dials, and was told so more than once, gives up sooner.
+    fn on_unreachable(&mut self, now: Time) {
+        while let Some(report) = self.socket.transport_error() {
+            debug!(%report, "the network reports");
+            let from = report.reporter.map(|reporter| reporter.ip());
+            let dialling = self.peers.iter_mut().find(|(_, peer)| {
+                peer.dialler.is_some() && from.is_none_or(|ip| ip == peer.mailbox.remote().ip())
+            });
+            let Some((&handle, peer)) = dialling else { continue };
+            peer.unreachable += 1;
+            if peer.unreachable < UNREACHABLE_REPORTS {
+                continue;
+            }
+            if let Some(dialler) = peer.dialler.take() {
+                let _ = dialler.send(Err(Unanswered::Unreachable(report.source)));
+            }
+            if let Some(connection) = self.endpoint.connection(handle) {
+                connection.close(now, Close::NO_ERROR, "");
+            }
+        }
+    }
+
+    // 2 requests
+
+    fn on_requests(&mut self, now: Time, requests: Requests) -> bool {
+        let mut any = !self.listed.is_empty() || !requests.dials.is_empty();
+        for dial in requests.dials {
+            self.dial(now, dial);
+        }
+        let mut listed = mem::take(&mut self.listed);
+        for handle in listed.drain(..) {
+            self.serve(now, handle);
+        }
+        self.listed = listed;
+        for reply in requests.stats {
+            let _ = reply.send(self.stats());
+        }
+        self.abandoned |= requests.abandoned;
+        if let Some(within) = requests.close {
+            any = true;
+            self.close_all(now, within);
+        }
+        any
+    }
+
+    fn dial(&mut self, now: Time, dial: Dial) {
+        // Whom to trust is the dialler's own question, once the key is proven.
+        let handle = match self.endpoint.connect(now, dial.to, Trust::AnyKey) {
+            Ok(handle) => handle,
+            Err(error) => {
+                let _ = dial.reply.send(Err(Unanswered::Dial(error)));
+                return;
+            }
+        };
+        let peer = Peer::new(handle, &self.shared, dial.to, Some(dial.reply));
+        self.peers.insert(handle, peer);
+    }
+
+    /// Takes what is in a connection's mailbox.
+    fn serve(&mut self, now: Time, handle: ConnectionHandle) {
+        let Some(peer) = self.peers.get_mut(&handle) else { return };
+        let Some(connection) = self.endpoint.connection(handle) else { return };
+        for request in peer.mailbox.take(&mut peer.waiting) {
+            answer(now, peer, connection, request);
+        }
+        push(now, peer, connection);
+        leave(now, peer, connection);
+        if peer.established {
+            deliver(now, peer, connection, false);
+        }
+    }
+
+    fn close_all(&mut self, now: Time, within: Duration) {
+        self.endpoint.refuse_newcomers();
+        self.shared.end_incoming();
+        self.abandoned = true;
+        for (handle, peer) in &mut self.peers {
+            let Some(connection) = self.endpoint.connection(*handle) else { continue };
+            peer.leaving = Some(within);
+            leave(now, peer, connection);
+        }
+    }
+
+    fn stats(&self) -> EndpointStats {
+        let protocol = self.endpoint.stats();
+        EndpointStats {
+            connections: protocol.connections,
+            half_open: protocol.half_open,
+            discards: protocol.discards,
+            gso: self.socket.has_gso(),
+            ..self.stats.clone()
+        }
+    }
+
+    // 4 output
+
+    /// Sends and tells until there is nothing more, or the kernel has no room, or it is the others'
+    /// turn. True when there is more.
+    fn output(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
+        let mut trains = 0;
+        loop {
+            if self.unsent.is_some() && self.send(cx, now).is_pending() {
+                return false;
+            }
+            if trains == MAX_TRAINS_A_TURN {
+                return true;
+            }
+            match self.endpoint.poll_output(now, &mut self.out) {
+                Output::Transmit(transmit) => {
+                    trains += 1;
+                    self.unsent = Some(transmit);
+                }
+                Output::Event(handle, event) => self.on_event(now, handle, event),
+                Output::Timeout(next) => {
+                    self.deadline = next.map(|(at, reason)| self.told(at, reason));
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn told(&self, at: Time, reason: Reason) -> Time {
+        trace!(%at, ?reason, "next deadline");
+        at
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
+        let Some(train) = self.unsent else { return Poll::Ready(()) };
+        let ecn = train.ecn.map(to_codepoint);
+        let poll =
+            self.socket.poll_send_train(cx, &self.out, train.segment_size, train.to, ecn);
+        let Poll::Ready(sent) = poll else { return Poll::Pending };
+        self.unsent = None;
+        let datagrams = self.out.len().div_ceil(train.segment_size) as u64;
+        match sent {
+            Ok(()) => {
+                self.stats.sent += datagrams;
+                self.stats.send_calls += 1;
+            }
+            Err(error) => {
+                // An MTU probe too long for the interface, or what an earlier datagram caused.
+                trace!(%error, to = %train.to, "not sent");
+                self.stats.send_errors += datagrams;
+                self.on_unreachable(now);
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn on_event(&mut self, now: Time, handle: ConnectionHandle, event: Event) {
+        let Some(connection) = self.endpoint.connection(handle) else { return };
+        let peer = match event {
+            Event::Incoming | Event::Connected { .. } if !connection.is_client() => {
+                let (shared, remote) = (&self.shared, connection.remote());
+                self.peers.entry(handle).or_insert_with(|| Peer::new(handle, shared, remote, None))
+            }
+            _ => match self.peers.get_mut(&handle) {
+                Some(peer) => peer,
+                None => return,
+            },
+        };
+        match event {
+            Event::Connected { .. } => {
+                peer.established = true;
+                let Some(key) = connection.peer_key() else { return };
+                let established = Established { mailbox: Arc::clone(&peer.mailbox), peer: key };
+                let wanted = match peer.dialler.take() {
+                    Some(dialler) => dialler.send(Ok(established)).is_ok(),
+                    None if connection.is_client() => false,
+                    None => self.shared.came_in(established),
+                };
+                if !wanted {
+                    connection.close(now, Close::REFUSED, "not wanted any more");
+                }
+                deliver(now, peer, connection, false);
+            }
+            Event::Readable if peer.established => deliver(now, peer, connection, false),
+            Event::Writable => {
+                push(now, peer, connection);
+                self.serve(now, handle);
+            }
+            Event::Receipt(receipt, outcome) => {
+                let mut told = Some((receipt.0, outcome));
+                peer.mailbox.settle(|| told.take());
+            }
+            Event::Closed(reason) => {
+                deliver(now, peer, connection, true);
+                let closed = Closed::from(reason);
+                debug!(remote = %connection.remote(), %closed, "over");
+                if let Some(mut peer) = self.peers.remove(&handle) {
+                    peer.end(closed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.abandoned && self.peers.is_empty()
+    }
+
+    fn end(&mut self, closed: &Closed) {
+        for (_, mut peer) in mem::take(&mut self.peers) {
+            peer.end(closed.clone());
+        }
+        self.shared.end();
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        for _ in 0..MAX_TURNS {
+            match this.turn(cx) {
+                Ok(_) if this.is_done() => {
+                    this.end(&Closed::Here);
+                    return Poll::Ready(());
+                }
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    debug!(%error, "the socket failed");
+                    this.end(&Closed::EndpointGone);
+                    return Poll::Ready(());
+                }
+            }
+            if this.armed != this.deadline {
+                this.armed = this.deadline;
+                let at = this.deadline.map_or_else(
+                    || this.clock.now() + Duration::from_secs(3_600),
+                    |at| at,
+                );
+                let at = Instant::from_std(this.clock.instant(at));
+                this.sleep.as_mut().reset(at);
+            }
+            if this.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.armed = None;
+        }
+        // The others on this thread have waited for long enough.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // The runtime was shut down: nobody may wait for ever.
+        self.end(&Closed::EndpointGone);
+    }
+}
+
+impl Peer {
+    fn new(
+        handle: ConnectionHandle,
+        shared: &Arc<Shared>,
+        remote: SocketAddr,
+        dialler: Option<oneshot::Sender<Result<Established, Unanswered>>>,
+    ) -> Self {
+        Self {
+            mailbox: Arc::new(Mailbox::new(handle, Arc::clone(shared), remote)),
+            waiting: VecDeque::new(),
+            dialler,
+            unreachable: 0,
+            established: false,
+            leaving: None,
+        }
+    }
+
+    fn end(&mut self, closed: Closed) {
+        if let Some(dialler) = self.dialler.take() {
+            let _ = dialler.send(Err(Unanswered::Closed(closed.clone())));
+        }
+        self.mailbox.close(closed, self.waiting.len() as u64);
+    }
+}
+
+/// Gives the protocol what waits, as far as there is room.
+fn push(now: Time, peer: &mut Peer, connection: &mut hikyaku_proto::Connection) {
+    while let Some(next) = peer.waiting.front() {
+        let fits = connection.can_send(next.channel, next.delivery, next.payload.len());
+        if fits == Err(SendError::Full) || fits == Err(SendError::Closed) {
+            return; // `Writable` comes, or `Closed`
+        }
+        let Some(message) = peer.waiting.pop_front() else { return };
+        let kind = (message.channel, message.delivery);
+        let _ = connection.send_or_tell(now, kind, message.payload, message.repeatable);
+    }
+}
+
+fn answer(
+    now: Time,
+    peer: &mut Peer,
+    connection: &mut hikyaku_proto::Connection,
+    request: Request,
+) {
+    match request {
+        Request::Priority(channel, priority) => connection.set_priority(channel, priority),
+        Request::Stats(reply) => {
+            let _ = reply.send(connection.stats());
+        }
+        Request::Ping(_) => {}
+        Request::Close { code, reason } => connection.close(now, code, &reason),
+        Request::Leave { within } => {
+            peer.leaving = Some(peer.leaving.map_or(within, |before| before.min(within)));
+        }
+    }
+}
+
+/// Ends the connection gracefully, once the protocol has all that was sent.
+fn leave(now: Time, peer: &Peer, connection: &mut hikyaku_proto::Connection) {
+    if let Some(within) = peer.leaving
+        && peer.waiting.is_empty()
+        && peer.mailbox.is_empty()
+    {
+        connection.close_gracefully(now, within);
+    }
+}
+
+fn deliver(
+    now: Time,
+    peer: &Peer,
+    connection: &mut hikyaku_proto::Connection,
+    all: bool,
+) {
+    peer.mailbox.deliver(all, connection.remote(), || connection.recv(now));
+}
+
+const fn from_codepoint(mark: EcnCodepoint) -> Ecn {
+    match mark {
+        EcnCodepoint::Ect0 => Ecn::Ect0,
+        EcnCodepoint::Ect1 => Ecn::Ect1,
+        EcnCodepoint::Ce => Ecn::Ce,
+    }
+}
+
+const fn to_codepoint(mark: Ecn) -> EcnCodepoint {
+    match mark {
+        Ecn::Ect0 => EcnCodepoint::Ect0,
+        Ecn::Ect1 => EcnCodepoint::Ect1,
+        Ecn::Ce => EcnCodepoint::Ce,
+    }
+}

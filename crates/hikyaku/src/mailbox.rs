@@ -1,0 +1,358 @@
+//! What the applications of one connection and the driver hand each other.
+//!
+//! In: messages to send and requests, from applications; messages received and outcomes, from the
+//! driver. Out: the same, on the other side. Never: a socket, the protocol.
+//!
+//! ```text
+//! send ─▶ staged ──▶ driver            one lock a message, one wake-up of the driver a batch
+//! recv ◀─ messages ◀── driver          one lock a batch on the driver's side, one wake-up
+//! ```
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use hikyaku_proto::{
+    ChannelId, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome,
+};
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    closed::Closed,
+    limits::{MAX_INCOMING, MAX_STAGED, MESSAGE_COST},
+    outcomes::{Known, Outcomes},
+    shared::Shared,
+};
+
+/// One connection's mailbox.
+pub(crate) struct Mailbox {
+    pub(crate) handle: ConnectionHandle,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    /// There is room to send again, or the connection is over.
+    room: Notify,
+    /// There are messages, or the connection is over.
+    arrived: Notify,
+    /// The connection is over.
+    over: Notify,
+}
+
+/// A message on its way to the protocol.
+pub(crate) struct Staged {
+    pub(crate) channel: ChannelId,
+    pub(crate) delivery: Delivery,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) repeatable: bool,
+}
+
+/// What an application asks of a connection, beside sending.
+pub(crate) enum Request {
+    Priority(ChannelId, u8),
+    Stats(oneshot::Sender<ConnectionStats>),
+    Ping(oneshot::Sender<Duration>),
+    Close { code: u64, reason: String },
+    Leave { within: Duration },
+}
+
+pub(crate) struct State {
+    staged: VecDeque<Staged>,
+    staged_bytes: usize,
+    requests: Vec<Request>,
+    /// Does the driver know that there is something for it?
+    listed: bool,
+    /// It is being closed from here: nothing more is staged.
+    leaving: bool,
+    /// The number of the next message.
+    next: u64,
+
+    messages: VecDeque<Message>,
+    message_bytes: usize,
+    /// The driver has more messages than there was room for.
+    more: bool,
+
+    outcomes: Outcomes,
+    waiting: BTreeMap<u64, Waker>,
+    /// Messages that had no good outcome when the connection ended, or before.
+    undelivered: u64,
+    remote: SocketAddr,
+    closed: Option<Closed>,
+}
+
+/// Why nothing was staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Full,
+    Closed(Closed),
+}
+
+impl Mailbox {
+    pub(crate) fn new(handle: ConnectionHandle, shared: Arc<Shared>, remote: SocketAddr) -> Self {
+        Self {
+            handle,
+            shared,
+            state: Mutex::new(State {
+                staged: VecDeque::new(),
+                staged_bytes: 0,
+                requests: Vec::new(),
+                listed: false,
+                leaving: false,
+                next: 0,
+                messages: VecDeque::new(),
+                message_bytes: 0,
+                more: false,
+                outcomes: Outcomes::default(),
+                waiting: BTreeMap::new(),
+                undelivered: 0,
+                remote,
+                closed: None,
+            }),
+            room: Notify::new(),
+            arrived: Notify::new(),
+            over: Notify::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing here leaves it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the driver that there is something for it, unless it knows.
+    fn list(&self, state: &mut State) {
+        if !mem::replace(&mut state.listed, true) {
+            self.shared.list(self.handle);
+        }
+    }
+
+    // The application's side.
+
+    /// Stages a message, and says its number. It is given back when it does not fit.
+    pub(crate) fn try_send(&self, message: Staged) -> Result<u64, (Refused, Staged)> {
+        let mut state = self.lock();
+        if let Some(closed) = &state.closed {
+            return Err((Refused::Closed(closed.clone()), message));
+        }
+        if state.leaving {
+            return Err((Refused::Closed(Closed::Here), message));
+        }
+        if state.staged_bytes >= MAX_STAGED {
+            return Err((Refused::Full, message));
+        }
+        state.staged_bytes += message.payload.len() + MESSAGE_COST;
+        state.staged.push_back(message);
+        let number = state.next;
+        state.next += 1;
+        self.list(&mut state);
+        Ok(number)
+    }
+
+    /// As [`Self::try_send`], waiting while it is full.
+    pub(crate) async fn send(&self, mut message: Staged) -> Result<u64, Closed> {
+        loop {
+            // Before the look: a notice between the two is not lost.
+            let room = self.room.notified();
+            match self.try_send(message) {
+                Ok(number) => return Ok(number),
+                Err((Refused::Closed(closed), _)) => return Err(closed),
+                Err((Refused::Full, back)) => message = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Takes up to `limit` messages; `take` gets each.
+    fn try_recv(&self, limit: usize, mut take: impl FnMut(Message)) -> Result<usize, Closed> {
+        let mut state = self.lock();
+        let mut count = 0;
+        while count < limit
+            && let Some(message) = state.messages.pop_front()
+        {
+            state.message_bytes -= cost(&message);
+            take(message);
+            count += 1;
+        }
+        if state.more && state.message_bytes <= MAX_INCOMING / 2 {
+            state.more = false;
+            self.list(&mut state);
+        }
+        match &state.closed {
+            Some(closed) if count == 0 => Err(closed.clone()),
+            _ => Ok(count),
+        }
+    }
+
+    pub(crate) async fn recv(&self) -> Result<Message, Closed> {
+        let mut message = None;
+        self.recv_with(1, |one| message = Some(one)).await?;
+        Ok(message.expect("recv_with gave one"))
+    }
+
+    /// Waits for the first, and takes up to `limit`.
+    pub(crate) async fn recv_with(
+        &self,
+        limit: usize,
+        mut take: impl FnMut(Message),
+    ) -> Result<usize, Closed> {
+        if limit == 0 {
+            return Ok(0);
+        }
+        loop {
+            let count = self.try_recv(limit, &mut take)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            let arrived = self.arrived.notified();
+            let count = self.try_recv(limit, &mut take)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            arrived.await;
+        }
+    }
+
+    /// Asks something of the driver.
+    pub(crate) fn request(&self, request: Request) -> Result<(), Closed> {
+        let mut state = self.lock();
+        if let Some(closed) = &state.closed {
+            return Err(closed.clone());
+        }
+        state.leaving |= matches!(request, Request::Leave { .. } | Request::Close { .. });
+        state.requests.push(request);
+        self.list(&mut state);
+        Ok(())
+    }
+
+    pub(crate) fn poll_outcome(&self, number: u64, cx: &mut Context<'_>) -> Poll<Known> {
+        let mut state = self.lock();
+        match state.outcomes.get(number) {
+            Known::NotYet if state.closed.is_some() => Poll::Ready(Known::Yes(Outcome::Unsent)),
+            Known::NotYet => {
+                state.waiting.insert(number, cx.waker().clone());
+                Poll::Pending
+            }
+            known => Poll::Ready(known),
+        }
+    }
+
+    pub(crate) fn forget_waiting(&self, number: u64) {
+        self.lock().waiting.remove(&number);
+    }
+
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.lock().remote
+    }
+
+    pub(crate) async fn closed(&self) -> Closed {
+        loop {
+            let over = self.over.notified();
+            if let Some(closed) = &self.lock().closed {
+                return closed.clone();
+            }
+            over.await;
+        }
+    }
+
+    /// Messages that were not delivered, once it is over.
+    pub(crate) fn undelivered(&self) -> u64 {
+        self.lock().undelivered
+    }
+
+    // The driver's side.
+
+    /// Takes what was asked, and what was staged if `waiting` is empty.
+    pub(crate) fn take(&self, waiting: &mut VecDeque<Staged>) -> Vec<Request> {
+        let mut state = self.lock();
+        state.listed = false;
+        let was_full = state.staged_bytes >= MAX_STAGED;
+        let wanted = waiting.is_empty();
+        if wanted {
+            mem::swap(&mut state.staged, waiting);
+            state.staged_bytes = 0;
+        }
+        let requests = mem::take(&mut state.requests);
+        drop(state);
+        if wanted && was_full {
+            self.room.notify_waiters();
+        }
+        requests
+    }
+
+    /// Is nothing staged?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().staged.is_empty()
+    }
+
+    /// Gives messages to the application while there is room: `next` is asked for each. With
+    /// `all`, however many there are.
+    pub(crate) fn deliver(
+        &self,
+        all: bool,
+        remote: SocketAddr,
+        mut next: impl FnMut() -> Option<Message>,
+    ) {
+        let mut state = self.lock();
+        state.remote = remote;
+        let mut any = false;
+        while all || state.message_bytes < MAX_INCOMING {
+            let Some(message) = next() else {
+                state.more = false;
+                drop(state);
+                if any {
+                    self.arrived.notify_waiters();
+                }
+                return;
+            };
+            state.message_bytes += cost(&message);
+            state.messages.push_back(message);
+            any = true;
+        }
+        state.more = true;
+        drop(state);
+        if any {
+            self.arrived.notify_waiters();
+        }
+    }
+
+    /// Notes outcomes: `next` is asked until it has no more.
+    pub(crate) fn settle(&self, mut next: impl FnMut() -> Option<(u64, Outcome)>) {
+        let mut state = self.lock();
+        while let Some((number, outcome)) = next() {
+            state.outcomes.insert(number, outcome);
+            state.undelivered += u64::from(is_failure(outcome));
+            if !state.waiting.is_empty()
+                && let Some(waker) = state.waiting.remove(&number)
+            {
+                waker.wake();
+            }
+        }
+    }
+
+    /// It is over: all who wait are told. `left` is what never reached the protocol.
+    pub(crate) fn close(&self, closed: Closed, left: u64) {
+        let mut state = self.lock();
+        state.undelivered += left + state.staged.len() as u64;
+        state.staged = VecDeque::new();
+        state.requests = Vec::new();
+        state.closed.get_or_insert(closed);
+        let waiting = mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_values().for_each(Waker::wake);
+        self.room.notify_waiters();
+        self.arrived.notify_waiters();
+        self.over.notify_waiters();
+    }
+}
+
+fn cost(message: &Message) -> usize {
+    message.payload.len() + MESSAGE_COST
+}
+
+/// Was it promised to arrive, and did not?
+fn is_failure(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Unsent | Outcome::TooLarge)
+}

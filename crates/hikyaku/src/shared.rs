@@ -1,0 +1,177 @@
+//! What the handles of one endpoint and its driver hand each other.
+//!
+//! In: dials, requests, names of connections that have something for the driver. Out: the same;
+//! connections that came in. Never: what is in a message.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use hikyaku_proto::ConnectionHandle;
+use tokio::sync::{Notify, oneshot};
+
+use crate::{closed::Closed, limits::MAX_ACCEPT_QUEUE, mailbox::Mailbox, stats::EndpointStats};
+
+/// An endpoint's mailbox.
+#[derive(Default)]
+pub(crate) struct Shared {
+    requests: Mutex<Requests>,
+    incoming: Mutex<Incoming>,
+    /// A connection came in, or none will.
+    came: Notify,
+    /// The driver has ended.
+    ended: Notify,
+}
+
+/// What is asked of the driver.
+#[derive(Default)]
+pub(crate) struct Requests {
+    waker: Option<Waker>,
+    /// Connections whose mailboxes hold something.
+    pub(crate) listed: Vec<ConnectionHandle>,
+    pub(crate) dials: Vec<Dial>,
+    pub(crate) stats: Vec<oneshot::Sender<EndpointStats>>,
+    /// Nobody holds the endpoint any more.
+    pub(crate) abandoned: bool,
+    /// End all connections within this time.
+    pub(crate) close: Option<Duration>,
+    ended: bool,
+}
+
+/// A connection that is asked for.
+pub(crate) struct Dial {
+    pub(crate) to: SocketAddr,
+    pub(crate) reply: oneshot::Sender<Result<Established, Unanswered>>,
+}
+
+/// A connection whose peer has proved who it is.
+pub(crate) struct Established {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) peer: [u8; 32],
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The endpoint has as many as it may, or TLS could not begin.
+    Dial(hikyaku_proto::ConnectError),
+    /// It ended before it was established.
+    Closed(Closed),
+    /// What the network reported.
+    Unreachable(std::io::Error),
+}
+
+#[derive(Default)]
+struct Incoming {
+    waiting: VecDeque<Established>,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn incoming(&self) -> MutexGuard<'_, Incoming> {
+        self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is asked of the driver, and wakes it.
+    pub(crate) fn ask(&self, change: impl FnOnce(&mut Requests)) {
+        let mut requests = self.lock();
+        change(&mut requests);
+        let waker = requests.waker.take();
+        drop(requests);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn list(&self, handle: ConnectionHandle) {
+        self.ask(|requests| requests.listed.push(handle));
+    }
+
+    /// What is asked, for the driver, which is woken when there is more.
+    pub(crate) fn take(&self, cx: &Context<'_>, listed: &mut Vec<ConnectionHandle>) -> Requests {
+        let mut requests = self.lock();
+        mem::swap(&mut requests.listed, listed);
+        let taken = Requests {
+            waker: None,
+            listed: Vec::new(),
+            dials: mem::take(&mut requests.dials),
+            stats: mem::take(&mut requests.stats),
+            abandoned: requests.abandoned,
+            close: requests.close.take(),
+            ended: false,
+        };
+        if !requests.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            requests.waker = Some(cx.waker().clone());
+        }
+        taken
+    }
+
+    /// A connection came in. False when too many wait to be accepted.
+    pub(crate) fn came_in(&self, established: Established) -> bool {
+        let mut incoming = self.incoming();
+        if incoming.waiting.len() >= MAX_ACCEPT_QUEUE {
+            return false;
+        }
+        incoming.waiting.push_back(established);
+        drop(incoming);
+        self.came.notify_one();
+        true
+    }
+
+    /// The next connection that came in; none when no more will.
+    pub(crate) async fn accept(&self) -> Option<Established> {
+        loop {
+            let came = self.came.notified();
+            {
+                let mut incoming = self.incoming();
+                if let Some(established) = incoming.waiting.pop_front() {
+                    if !incoming.waiting.is_empty() {
+                        self.came.notify_one();
+                    }
+                    return Some(established);
+                }
+                if incoming.ended {
+                    self.came.notify_one();
+                    return None;
+                }
+            }
+            came.await;
+        }
+    }
+
+    /// No more connections come in.
+    pub(crate) fn end_incoming(&self) {
+        self.incoming().ended = true;
+        self.came.notify_one();
+    }
+
+    /// The driver ends.
+    pub(crate) fn end(&self) {
+        let mut requests = self.lock();
+        requests.ended = true;
+        requests.dials.clear();
+        requests.stats.clear();
+        drop(requests);
+        self.end_incoming();
+        self.ended.notify_waiters();
+    }
+
+    pub(crate) async fn ended(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.lock().ended {
+                return;
+            }
+            ended.await;
+        }
+    }
+}

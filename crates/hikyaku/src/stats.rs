@@ -1,0 +1,33 @@
+//! What is known of an endpoint as a whole.
+//!
+//! In: counts. Out: the same. Never: logic.
+
+use std::collections::BTreeMap;
+
+use hikyaku_proto::error::Discard;
+
+/// What is known of an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Connections, those that are being closed among them.
+    pub connections: usize,
+    /// Of these, those that came in and have not finished their handshake.
+    pub half_open: usize,
+    /// Datagrams received, those that the filter turned away among them.
+    pub received: u64,
+    /// Datagrams sent.
+    pub sent: u64,
+    /// System calls that sent them: fewer than datagrams where trains are sent (GSO).
+    pub send_calls: u64,
+    /// System calls that brought something.
+    pub receive_calls: u64,
+    /// Datagrams that the system refused to send; the protocol takes them for lost.
+    pub send_errors: u64,
+    /// Datagrams from addresses that the filter turns away.
+    pub filtered: u64,
+    /// Does the system send trains of datagrams in one call (GSO)?
+    pub gso: bool,
+    /// Datagrams discarded, by reason.
+    pub discards: BTreeMap<Discard, u64>,
+}

@@ -1,0 +1,78 @@
+//! Whom a dialler takes for the one it wants.
+//!
+//! In: a host's name, the key it has proved to have. Out: a verdict. Never: a message sent before.
+
+use crate::{
+    identity::KeyError,
+    known_hosts::{KnownHosts, Verdict},
+    signers::{Fingerprint, Signer},
+};
+
+/// Which keys the peer may have.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Trust {
+    /// As ssh does it: the first key of a host is remembered, another one later is refused.
+    KnownHosts(KnownHosts),
+    /// One of these alone.
+    Pinned(Vec<Fingerprint>),
+    /// Any. Who asks for this looks at [`Connection::peer`](crate::Connection::peer) itself, or
+    /// shares a key with the peer.
+    AnyKey,
+}
+
+/// Why the peer was let pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trusted {
+    /// Its key is the one remembered.
+    Known,
+    /// Nothing was remembered for its host; its key is from now on.
+    FirstContact,
+    /// Its key is one of those asked for.
+    Pinned,
+    /// Nobody looked.
+    Unchecked,
+    /// It came in, with a key that is allowed, or any may.
+    CameIn,
+}
+
+/// Why the peer was not let pass.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// Another key is remembered for the host.
+    #[error(
+        "the key of {host} has changed: it is {offered} now, and {remembered} is remembered ({}:{line}). \\
+         Somebody may be listening in; if you know why it changed, remove that line", file.display()
+    )]
+    KeyChanged {
+        /// The host, as it is remembered.
+        host: String,
+        /// The key that was offered.
+        offered: Fingerprint,
+        /// The key that is remembered.
+        remembered: Fingerprint,
+        /// Where it is remembered.
+        file: std::path::PathBuf,
+        /// The line there, counted from 1.
+        line: usize,
+    },
+    /// The key is none of those that were asked for.
+    #[error("the peer's key is {offered}, which is not the one asked for")]
+    NotPinned {
+        /// The key that was offered.
+        offered: Fingerprint,
+    },
+    /// The key is marked as revoked.
+    #[error("the key {offered} of {host} is marked as revoked")]
+    Revoked {
+        /// The host, as it is remembered.
+        host: String,
+        /// The key.
+        offered: Fingerprint,
+    },
+    /// The known hosts could not be read or written.
+    #[error(transparent)]
+    KnownHosts(#[from] KeyError),
+}
