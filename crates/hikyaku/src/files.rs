@@ -3,7 +3,8 @@
 //! In: paths. Out: text, or an error that names the file. Never: what the text means.
 
 use std::{
-    fs::File,
+    env,
+    fs::{DirBuilder, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -101,6 +102,30 @@ pub fn check_private(path: &Path) -> Result<(), FileError> {
 #[cfg(not(unix))]
 pub fn check_private(_path: &Path) -> Result<(), FileError> {
     Ok(())
+}
+
+/// Where this user's keys and known hosts are: `hikyaku` in `$XDG_CONFIG_HOME`, or in `.config` of
+/// `$HOME` (XDG Base Directory Specification; a relative path there means nothing). None where
+/// neither is set.
+#[must_use]
+pub fn config_folder() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = absolute("XDG_CONFIG_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
+    Some(config.join("hikyaku"))
+}
+
+/// Makes a folder that only its owner may enter (mode 0700), and those above it that are missing;
+/// one that exists stays as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// What to do when a file to be written exists.

@@ -15,7 +15,9 @@ use zeroize::Zeroizing;
 
 pub use crate::key_error::KeyError;
 use crate::{
-    files::{FileError, IfExists, check_private, read_text, write_private, write_public},
+    files::{
+        FileError, IfExists, check_private, config_folder, read_text, write_private, write_public,
+    },
     signers::{Fingerprint, Signer, public_line},
 };
 
@@ -42,6 +44,12 @@ pub struct LockedKey {
 }
 
 impl Identity {
+    /// `id_ed25519` in [`config_folder`], where there is one: who we are unless told otherwise.
+    #[must_use]
+    pub fn default_path() -> Option<PathBuf> {
+        config_folder().map(|folder| folder.join("id_ed25519"))
+    }
+
     /// Makes a new key pair.
     ///
     /// # Errors

@@ -40,10 +40,9 @@
 //! ```
 //!
 //! The rooms: [`address`] what people type · [`socket`] the operating system · [`plain`] the
-//! dialect · [`identity`] keys ·
-//! [`signers`] whom we accept · [`filter`] networks · [`files`] small files · [`interface`]
-//! the machine's networks · [`clock`] the only
-//! clock · [`limits`] every bound.
+//! dialect · [`identity`] keys · [`signers`] whom we accept · [`known_hosts`] whose key is whose ·
+//! [`filter`] networks · [`files`] small files · [`interface`] the machine's networks · [`clock`]
+//! the only clock · [`limits`] every bound.
 
 pub mod address;
 pub mod batch;
@@ -53,6 +52,7 @@ pub mod filter;
 pub mod identity;
 pub mod interface;
 mod key_error;
+pub mod known_hosts;
 pub mod limits;
 pub mod plain;
 pub mod signers;

@@ -2,7 +2,7 @@
 //!
 //! In: public keys as OpenSSH writes them. Out: signatures that hold, or do not. Never: a secret.
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::Path, str::FromStr, sync::Arc};
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use ssh_key::{HashAlg, PublicKey};
@@ -35,6 +35,25 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ssh_key::Fingerprint::Sha256(self.0).fmt(f)
+    }
+}
+
+/// A text that is no fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a fingerprint; it looks like SHA256: and 43 letters, as `hikyaku key` prints it"
+)]
+pub struct NotAFingerprint(String);
+
+impl FromStr for Fingerprint {
+    type Err = NotAFingerprint;
+
+    /// Reads `SHA256:` and unpadded base64.
+    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+        match text.parse() {
+            Ok(ssh_key::Fingerprint::Sha256(digest)) => Ok(Self(digest)),
+            _ => Err(NotAFingerprint(text.to_owned())),
+        }
     }
 }
 
@@ -90,6 +109,12 @@ impl Signer {
     #[must_use]
     pub fn public_line(&self) -> &str {
         &self.line
+    }
+
+    /// The key as a line without its comment.
+    pub(crate) fn bare_line(&self) -> &str {
+        let mut blanks = self.line.match_indices(' ').map(|(at, _)| at);
+        blanks.nth(1).map_or(&self.line, |end| &self.line[..end])
     }
 
     /// Strict verification (ed25519-dalek `verify_strict`): no small-order keys, canonical
@@ -197,6 +222,15 @@ pub(crate) fn public_line(key: &PublicKey) -> String {
 mod tests {
     use super::*;
     use crate::identity::Identity;
+
+    #[test]
+    fn a_fingerprint_reads_back_as_it_is_shown() {
+        let made = Identity::generate("").unwrap().fingerprint();
+        assert_eq!(made.to_string().parse(), Ok(made));
+        for wrong in ["", "SHA256:", "SHA256:AAAA", "MD5:00", &made.to_string()[7..]] {
+            assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn authorized_keys_skip_what_does_not_apply_and_name_bad_lines() {

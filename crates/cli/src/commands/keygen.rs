@@ -2,10 +2,10 @@
 //!
 //! In: file names. Out: key files, a public line and a fingerprint. Never: a secret on a screen.
 
-use std::{env, fs, path::PathBuf};
+use std::path::PathBuf;
 
 use hikyaku::{
-    files::IfExists,
+    files::{IfExists, make_private_folder},
     identity::{Identity, SharedKey, public_path, read_public},
 };
 use hikyaku_chat::sanitize;
@@ -55,14 +55,12 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
 }
 
 fn default_path() -> Result<PathBuf, Failure> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let config = absolute("XDG_CONFIG_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".config")))
+    let path = Identity::default_path()
         .ok_or_else(|| Failure::usage("HOME is not set; name the file to write"))?;
-    let folder = config.join("hikyaku");
-    fs::create_dir_all(&folder)
+    let folder = path.parent().unwrap_or(&path);
+    make_private_folder(folder)
         .map_err(|e| Failure::failed(format!("cannot make {}: {e}", folder.display())))?;
-    Ok(folder.join("id_ed25519"))
+    Ok(path)
 }
 
 async fn new_passphrase(ending: &mut Ending) -> Result<Zeroizing<String>, Failure> {
