@@ -10,9 +10,9 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
 };
 
+use self::strangers::Strangers;
 use crate::{
     config::{EndpointConfig, Retry},
     connection::{
@@ -20,31 +20,19 @@ use crate::{
         handshake::Newcomer,
         receive::{Arrival, Head},
     },
-    crypto::{
-        Side, Trust,
-        cookie::{ResetKey, TokenKey, retry_tag},
-        packet::LevelKeys,
-    },
+    crypto::{Side, Trust, packet::LevelKeys},
     error::Discard,
-    event::{ConnectError, ConnectionHandle, Ecn, EndpointStats, Output, Reason, Transmit},
-    limits::{BASE_MTU, TAG_LEN},
+    event::{ConnectError, ConnectionHandle, Ecn, EndpointStats, Output, Reason},
+    limits::BASE_MTU,
     rng::Random,
     time::Time,
     wire::{
-        codec::Writer,
-        header::{ConnectionId, Header, VERSION, expand_number},
+        header::{ConnectionId, Header, expand_number},
         level::Level,
     },
 };
 
-/// Answers to strangers that wait to leave, at most: beyond that they are dropped.
-const MAX_REPLIES: usize = 64;
-
-/// Stateless resets a second, at most (M-60).
-const RESETS_PER_SECOND: u32 = 100;
-
-/// The shortest packet that is answered by a reset, which is one byte shorter (M-60): no reset is.
-const RESET_LEN: usize = 41;
+mod strangers;
 
 /// Connections with the peer of one address that are asked whether a reset is theirs, at most.
 const MAX_ASKED: usize = 16;
@@ -53,8 +41,7 @@ const MAX_ASKED: usize = 16;
 pub struct Endpoint {
     config: Arc<EndpointConfig>,
     random: Box<dyn Random>,
-    token_key: TokenKey,
-    reset_key: ResetKey,
+    strangers: Strangers,
     connections: BTreeMap<ConnectionHandle, Box<Slot>>,
     /// Under which ids packets come.
     routes: BTreeMap<ConnectionId, ConnectionHandle>,
@@ -63,11 +50,8 @@ pub struct Endpoint {
     alarms: BTreeSet<(Time, ConnectionHandle)>,
     /// Those that may have something to say, each once.
     ready: VecDeque<ConnectionHandle>,
-    /// Answers to packets of no connection.
-    replies: VecDeque<(SocketAddr, Vec<u8>)>,
     next_handle: u64,
     half_open: usize,
-    resets: (Time, u32),
     discards: BTreeMap<Discard, u64>,
 }
 
@@ -91,8 +75,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: EndpointConfig, mut random: Box<dyn Random>) -> Self {
         Self {
-            token_key: TokenKey::generate(&mut *random),
-            reset_key: config.crypto.reset_key(config.local),
+            strangers: Strangers::new(&config, &mut *random),
             config: Arc::new(config),
             random,
             connections: BTreeMap::new(),
@@ -100,10 +83,8 @@ impl Endpoint {
             addresses: BTreeSet::new(),
             alarms: BTreeSet::new(),
             ready: VecDeque::new(),
-            replies: VecDeque::new(),
             next_handle: 0,
             half_open: 0,
-            resets: (Time::ZERO, 0),
             discards: BTreeMap::new(),
         }
     }
@@ -168,7 +149,10 @@ impl Endpoint {
             };
         }
         if let Header::OtherVersion { to, from, .. } = header {
-            return self.offer_versions(arrival, to, from);
+            if !self.config.server {
+                return Err(Discard::OtherVersion);
+            }
+            return self.strangers.offer_versions(arrival, (to, from));
         }
         let handle = handle.ok_or(Discard::UnknownConnection)?;
         let slot = self.connections.get_mut(&handle).ok_or(Discard::UnknownConnection)?;
@@ -217,11 +201,11 @@ impl Endpoint {
         };
         let first = if token.is_empty() {
             if self.asks_for_retry() {
-                return self.ask_again(arrival, to, source);
+                return self.strangers.ask_again(arrival, (to, source), &mut *self.random);
             }
             None
         } else {
-            Some(ConnectionId(self.token_key.open(token, arrival.from, to.0, arrival.now)?))
+            Some(self.strangers.first_id(arrival, token, to)?)
         };
         // M-35
         if self.half_open >= self.config.max_half_open
@@ -234,8 +218,8 @@ impl Endpoint {
         let number = expand_number(head.number, 0);
         let payload = keys.open.open(number, datagram, head.len)?;
         self.config.crypto.set_time(arrival.now);
-        let id = self.fresh_id();
-        let token = self.reset_key.token(id.0);
+        let id = ConnectionId(self.random.array());
+        let token = self.strangers.reset_token(id);
         let newcomer = Newcomer { from: arrival.from, to, source, first, id, token };
         let seed = u64::from_be_bytes(self.random.array());
         let connection = Connection::admit(&self.config, arrival.now, &newcomer, keys, seed)
@@ -256,41 +240,6 @@ impl Endpoint {
         }
     }
 
-    /// M-31.
-    fn ask_again(
-        &mut self,
-        arrival: &Arrival,
-        to: ConnectionId,
-        source: ConnectionId,
-    ) -> Result<(), Discard> {
-        let id = self.fresh_id();
-        let token = self.token_key.seal(&mut *self.random, arrival.from, to.0, id.0, arrival.now);
-        let retry = Header::Retry { to: source, from: id, token: &token, tag: [0; TAG_LEN] };
-        let mut bytes = encode(&retry);
-        if let Some((head, tag)) = bytes.split_last_chunk_mut::<TAG_LEN>() {
-            *tag = retry_tag(to.0, head);
-        }
-        self.reply(arrival.from, bytes)
-    }
-
-    /// M-30.
-    fn offer_versions(
-        &mut self,
-        arrival: &Arrival,
-        to: ConnectionId,
-        source: ConnectionId,
-    ) -> Result<(), Discard> {
-        if !self.config.server {
-            return Err(Discard::OtherVersion);
-        }
-        if arrival.bytes < BASE_MTU {
-            return Err(Discard::TooSmall);
-        }
-        let list = VERSION.to_be_bytes();
-        let bytes = encode(&Header::Versions { to: source, from: to, list: &list });
-        self.reply(arrival.from, bytes)
-    }
-
     /// A data packet for no id of ours: the peer forgot us, or we forgot it (M-60).
     fn on_lost_packet(
         &mut self,
@@ -309,36 +258,8 @@ impl Endpoint {
                 return Ok(());
             }
         }
-        if datagram.len() >= RESET_LEN && self.may_reset(arrival.now) {
-            let len = RESET_LEN - 1;
-            let mut bytes = vec![0; len];
-            self.random.fill(&mut bytes);
-            if let [first, ..] = &mut bytes[..] {
-                *first = 0b0100_0000 | (*first & 1);
-            }
-            if let Some(end) = bytes.last_chunk_mut::<TAG_LEN>() {
-                *end = self.reset_key.token(to.0);
-            }
-            self.reply(from, bytes)?;
-        }
+        self.strangers.reset(arrival, to, &mut *self.random)?;
         Err(Discard::UnknownConnection)
-    }
-
-    fn may_reset(&mut self, now: Time) -> bool {
-        let (since, count) = &mut self.resets;
-        if now.since(*since) >= Duration::from_secs(1) {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        *count <= RESETS_PER_SECOND
-    }
-
-    fn reply(&mut self, to: SocketAddr, bytes: Vec<u8>) -> Result<(), Discard> {
-        if self.replies.len() >= MAX_REPLIES {
-            return Err(Discard::Busy);
-        }
-        self.replies.push_back((to, bytes));
-        Ok(())
     }
 
     /// Does all that is due. To be called when the deadline told has come; no harm at any time.
@@ -358,10 +279,8 @@ impl Endpoint {
     /// The next thing to do; to be asked until it says `Timeout`. Datagrams are written into `out`,
     /// whose old contents go; it can be the same one each time.
     pub fn poll_output(&mut self, now: Time, out: &mut Vec<u8>) -> Output {
-        if let Some((to, bytes)) = self.replies.pop_front() {
-            out.clear();
-            out.extend_from_slice(&bytes);
-            return Output::Transmit(Transmit { to, ecn: None, segment_size: bytes.len() });
+        if let Some(transmit) = self.strangers.poll_reply(out) {
+            return Output::Transmit(transmit);
         }
         while let Some(handle) = self.ready.pop_front() {
             let Some(slot) = self.connections.get_mut(&handle) else { continue };
@@ -452,13 +371,9 @@ impl Endpoint {
         }
         while connection.wants_id() {
             let id = ConnectionId(self.random.array());
-            connection.give_id(id, self.reset_key.token(id.0));
+            connection.give_id(id, self.strangers.reset_token(id));
             self.routes.insert(id, handle);
         }
-    }
-
-    fn fresh_id(&mut self) -> ConnectionId {
-        ConnectionId(self.random.array())
     }
 
     /// Nothing more to do for a connection now: sets its alarm, or forgets it.
@@ -501,11 +416,4 @@ impl fmt::Debug for Endpoint {
             .field("half_open", &self.half_open)
             .finish_non_exhaustive()
     }
-}
-
-/// Allocates: only for answers to strangers, which are few.
-fn encode(header: &Header<'_>) -> Vec<u8> {
-    let mut bytes = vec![0; header.encoded_len()];
-    header.encode(&mut Writer::new(&mut bytes));
-    bytes
 }

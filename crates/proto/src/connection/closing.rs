@@ -1,16 +1,20 @@
 //! The end of a connection, in all its forms (section 8).
 //!
-//! In: reasons. Out: states, the CLOSE to send, the last events. Never: packets.
+//! In: reasons. Out: states, the packet with the CLOSE, the last events. Never: other packets.
 
 use std::time::Duration;
 
-use super::Connection;
+use super::{
+    Connection,
+    transmit::{LEAST_DATA_PACKET, LEAST_PACKET},
+};
 use crate::{
     crypto::Side,
     error::Close,
-    event::{ClosedReason, Event},
+    event::{ClosedReason, Event, Transmit},
+    limits::{BASE_MTU, TAG_LEN},
     time::Time,
-    wire::level::Level,
+    wire::{codec::Writer, frame::Frame, level::Level},
 };
 
 /// How long messages of a connection that is over wait to be read: an application that does not
@@ -149,5 +153,55 @@ impl Connection {
     /// How long the end is remembered: 3 PTO.
     fn drain_span(&self) -> Duration {
         self.in_flight.pto(&self.paths.current.rtt) * 3
+    }
+    /// M-62: the CLOSE, at each level that the peer may have keys for.
+    pub(super) fn transmit_close(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+        let level = self.take_close_level()?;
+        let size = BASE_MTU.min(self.paths.current.allowance());
+        let least = if level == Level::Hello { BASE_MTU } else { LEAST_DATA_PACKET };
+        if size < LEAST_PACKET || (level == Level::Hello && size < BASE_MTU) {
+            return None;
+        }
+        out.clear();
+        out.resize(size, 0);
+        let number = self.next_number;
+        let mut writer = Writer::new(out.get_mut(..size - TAG_LEN)?);
+        // An exhausted key can still say that it is: the limits have a margin.
+        self.write_header(level, number, &mut writer).ok()?;
+        let header_len = writer.len();
+        let back = Close::new(Close::NO_ERROR, "");
+        let close = match &self.state {
+            State::Closing(closing) => &closing.close,
+            _ => &back,
+        };
+        let room = writer.room().saturating_sub(16);
+        let reason = close.reason.get(..close.reason.floor_char_boundary(room)).unwrap_or_default();
+        Frame::Close { code: close.code, reason }.encode(&mut writer);
+        writer.put_zeros(least.saturating_sub(TAG_LEN + writer.len()).min(writer.room()));
+        let len = writer.len() + TAG_LEN;
+        out.truncate(len);
+        self.seal(level, number, out, header_len);
+        self.next_number += 1;
+        self.stats.sent_packets += 1;
+        self.stats.sent_bytes += len as u64;
+        self.paths.current.on_sent(len);
+        Some(Transmit { to: self.paths.current.remote, ecn: None, segment_size: len })
+    }
+
+    /// The next level at which a CLOSE has to leave, and can.
+    fn take_close_level(&mut self) -> Option<Level> {
+        let handshake = self.handshake.as_deref();
+        let hello = handshake.is_some_and(|keys| keys.hello.is_some());
+        let middle = handshake.is_some_and(|keys| keys.handshake.is_some());
+        let data = self.keys.is_some();
+        let owes = match &mut self.state {
+            State::Closing(closing) => &mut closing.owes,
+            State::Draining { owes, .. } => owes,
+            State::Handshaking | State::Established | State::Over { .. } => return None,
+        };
+        [(Level::Data, data), (Level::Handshake, middle), (Level::Hello, hello)]
+            .into_iter()
+            .find(|(level, has_keys)| owes.take(*level) && *has_keys)
+            .map(|(level, _)| level)
     }
 }

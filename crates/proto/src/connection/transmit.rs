@@ -12,22 +12,22 @@
 //! 6 remember   in_flight · controller · pacer · M-33's count
 //! ```
 
-use super::{Connection, closing::State};
+use super::Connection;
 use crate::{
     crypto::Side,
     error::Close,
     event::{ClosedReason, Ecn, Transmit},
     limits::{BASE_MTU, TAG_LEN},
-    message::Scope,
     recovery::sent::{SentFrame, SentPacket},
     time::Time,
     wire::{
         codec::{VARINT_MAX, Writer},
-        frame::{Frame, MessagePart, crypto_fit, write_ack, write_message},
         header::{Header, LongKind},
         level::Level,
     },
 };
+
+mod contents;
 
 /// Datagrams in a train, at most: what the system call takes (UDP_MAX_SEGMENTS of Linux).
 const MAX_TRAIN: usize = 64;
@@ -39,7 +39,7 @@ const MAX_TRAIN_BYTES: usize = 65_507;
 pub(super) const LEAST_PACKET: usize = 128;
 
 /// No data packet is shorter, so that a peer that forgot us can answer any of them (M-60).
-const LEAST_DATA_PACKET: usize = 41;
+pub(super) const LEAST_DATA_PACKET: usize = 41;
 
 /// The number of a path that packets to another address than the present one leave on.
 const ELSEWHERE: u8 = u8::MAX;
@@ -259,7 +259,7 @@ impl Connection {
         None
     }
 
-    fn write_header(
+    pub(super) fn write_header(
         &mut self,
         level: Level,
         number: u64,
@@ -285,152 +285,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Steps 2 to 4. Is it to be acknowledged?
-    fn write_frames(
-        &mut self,
-        now: Time,
-        plan: &Plan,
-        writer: &mut Writer<'_>,
-        frames: &mut Vec<SentFrame>,
-    ) -> bool {
-        let level = plan.level;
-        match plan.purpose {
-            Purpose::ProbeMtu => {
-                put(writer, frames, &Frame::Ping, SentFrame::Ping);
-                writer.put_zeros(writer.room());
-                return true;
-            }
-            Purpose::Respond(data) => {
-                put(writer, frames, &Frame::Response(data), SentFrame::Response);
-                return true;
-            }
-            Purpose::Carry | Purpose::Acknowledge => {}
-        }
-        // 2 owe
-        let heard = frames.len();
-        if level != Level::ZeroRtt && self.ack.is_owed(level) {
-            self.write_ack(now, level, writer, frames);
-        }
-        let told = frames.len() - heard;
-        if plan.purpose == Purpose::Acknowledge {
-            // An end that only receives has to hear now and then that its ACKs arrive.
-            return level == Level::Data
-                && self.ack.wants_answer()
-                && put(writer, frames, &Frame::Ping, SentFrame::Ping);
-        }
-        // 3 tell
-        if level == Level::Data {
-            self.write_control(writer, frames);
-        }
-        self.write_crypto(level, writer, frames);
-        // 4 carry
-        if level >= Level::ZeroRtt {
-            self.write_messages(now, level, writer, frames);
-        }
-        let asked = (self.owed.ping && level == Level::Data) || self.owed.probes > 0;
-        if asked && frames.len() == told {
-            put(writer, frames, &Frame::Ping, SentFrame::Ping);
-        }
-        if level == Level::Data {
-            self.owed.ping = false;
-        }
-        frames.len() > told
-    }
-
-    fn write_ack(
-        &mut self,
-        now: Time,
-        level: Level,
-        writer: &mut Writer<'_>,
-        frames: &mut Vec<SentFrame>,
-    ) {
-        let ranges = self.ack.ranges(level);
-        let (all, largest) = (ranges.len(), ranges.clone().next().map(|range| *range.end()));
-        let written = write_ack(writer, self.ack.delay(now, level), ranges, self.ack.ecn());
-        if written == 0 {
-            return;
-        }
-        self.ack.on_ack_written(level);
-        if written == all
-            && let Some(largest) = largest
-        {
-            frames.push(SentFrame::AckUpTo { level, largest });
-        }
-    }
-
-    /// Frames of the connection itself.
-    fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
-        /// The longest of these frames, NEW_ID.
-        const LONGEST: usize = 1 + 8 + 8 + 8 + 16;
-        if self.owed.done && put(writer, frames, &Frame::Done, SentFrame::Done) {
-            self.owed.done = false;
-        }
-        while writer.room() >= LONGEST {
-            let (frame, sent) = if let Some(data) = self.paths.poll_challenge() {
-                (Frame::Challenge(data), SentFrame::Challenge)
-            } else if let Some(data) = self.paths.poll_response() {
-                (Frame::Response(data), SentFrame::Response)
-            } else if let Some((sequence, frame)) = self.local.poll_new() {
-                (frame, SentFrame::NewId(sequence))
-            } else if let Some(sequence) = self.remote.poll_retire() {
-                (Frame::RetireId(sequence), SentFrame::RetireId(sequence))
-            } else if let Some(update) = self.inbox.poll_credit() {
-                let total = update.total;
-                let frame = match update.scope {
-                    Scope::Connection => Frame::Credit(total),
-                    Scope::Channel(channel) => Frame::ChannelCredit { channel, total },
-                };
-                (frame, SentFrame::Credit(update.scope))
-            } else if let Some(scope) = self.outbox.poll_blocked() {
-                let channel = match scope {
-                    Scope::Connection => None,
-                    Scope::Channel(channel) => Some(channel),
-                };
-                (Frame::Blocked(channel), SentFrame::Blocked(scope))
-            } else {
-                break;
-            };
-            put(writer, frames, &frame, sent);
-        }
-    }
-
-    fn write_crypto(&mut self, level: Level, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
-        if level == Level::ZeroRtt {
-            return;
-        }
-        let Some(handshake) = &mut self.handshake else { return };
-        let stream = handshake.stream(level);
-        while let Some((offset, len)) = stream.front()
-            && let Some(fit) = crypto_fit(offset, len.min(u16::MAX.into()), writer.room())
-        {
-            Frame::Crypto { offset, data: stream.take(fit) }.encode(writer);
-            frames.push(SentFrame::Crypto { level, offset, len: fit as u16 });
-        }
-    }
-
-    fn write_messages(
-        &mut self,
-        now: Time,
-        level: Level,
-        writer: &mut Writer<'_>,
-        frames: &mut Vec<SentFrame>,
-    ) {
-        let early = level == Level::ZeroRtt;
-        while let Some(part) = self.outbox.next_part(now, writer.room(), early) {
-            let message = MessagePart {
-                channel: part.channel,
-                class: part.class,
-                id: part.id,
-                time_left: part.time_left,
-                total: part.total,
-                offset: part.offset,
-                data: self.outbox.data(&part),
-            };
-            write_message(writer, &message);
-            frames.push(SentFrame::Message(part.sent()));
-        }
-    }
-
     /// To how many bytes of UDP payload a packet is padded.
     fn least_len(&self, plan: &Plan, frames: &[SentFrame]) -> usize {
         let client = self.side == Side::Client;
@@ -443,7 +297,7 @@ impl Connection {
         }
     }
 
-    fn seal(&mut self, level: Level, number: u64, packet: &mut [u8], header_len: usize) {
+    pub(super) fn seal(&mut self, level: Level, number: u64, packet: &mut [u8], header_len: usize) {
         if level == Level::Data {
             if let Some(keys) = &mut self.keys {
                 keys.seal(number, packet, header_len);
@@ -500,70 +354,4 @@ impl Connection {
             self.drop_level(Level::Hello); // M-13
         }
     }
-
-    /// M-62: the CLOSE, at each level that the peer may have keys for.
-    fn transmit_close(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
-        let level = self.take_close_level()?;
-        let size = BASE_MTU.min(self.paths.current.allowance());
-        let least = if level == Level::Hello { BASE_MTU } else { LEAST_DATA_PACKET };
-        if size < LEAST_PACKET || (level == Level::Hello && size < BASE_MTU) {
-            return None;
-        }
-        out.clear();
-        out.resize(size, 0);
-        let number = self.next_number;
-        let mut writer = Writer::new(out.get_mut(..size - TAG_LEN)?);
-        // An exhausted key can still say that it is: the limits have a margin.
-        self.write_header(level, number, &mut writer).ok()?;
-        let header_len = writer.len();
-        let back = Close::new(Close::NO_ERROR, "");
-        let close = match &self.state {
-            State::Closing(closing) => &closing.close,
-            _ => &back,
-        };
-        let room = writer.room().saturating_sub(16);
-        let reason = close.reason.get(..close.reason.floor_char_boundary(room)).unwrap_or_default();
-        Frame::Close { code: close.code, reason }.encode(&mut writer);
-        writer.put_zeros(least.saturating_sub(TAG_LEN + writer.len()).min(writer.room()));
-        let len = writer.len() + TAG_LEN;
-        out.truncate(len);
-        self.seal(level, number, out, header_len);
-        self.next_number += 1;
-        self.stats.sent_packets += 1;
-        self.stats.sent_bytes += len as u64;
-        self.paths.current.on_sent(len);
-        Some(Transmit { to: self.paths.current.remote, ecn: None, segment_size: len })
-    }
-
-    /// The next level at which a CLOSE has to leave, and can.
-    fn take_close_level(&mut self) -> Option<Level> {
-        let handshake = self.handshake.as_deref();
-        let hello = handshake.is_some_and(|keys| keys.hello.is_some());
-        let middle = handshake.is_some_and(|keys| keys.handshake.is_some());
-        let data = self.keys.is_some();
-        let owes = match &mut self.state {
-            State::Closing(closing) => &mut closing.owes,
-            State::Draining { owes, .. } => owes,
-            State::Handshaking | State::Established | State::Over { .. } => return None,
-        };
-        [(Level::Data, data), (Level::Handshake, middle), (Level::Hello, hello)]
-            .into_iter()
-            .find(|(level, has_keys)| owes.take(*level) && *has_keys)
-            .map(|(level, _)| level)
-    }
-}
-
-/// Writes a frame if there is room for it; says whether.
-fn put(
-    writer: &mut Writer<'_>,
-    frames: &mut Vec<SentFrame>,
-    frame: &Frame<'_>,
-    sent: SentFrame,
-) -> bool {
-    let fits = writer.room() >= frame.encoded_len();
-    if fits {
-        frame.encode(writer);
-        frames.push(sent);
-    }
-    fits
 }

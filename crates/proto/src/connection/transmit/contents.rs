@@ -1,0 +1,180 @@
+//! What stands in a packet: steps 2 to 4 of the way out.
+//!
+//! In: what is owed and queued, the room there is. Out: frames written, and what to remember of
+//! them. Never: whether a packet may leave, its header, its seal.
+
+use super::{Plan, Purpose};
+use crate::{
+    connection::Connection,
+    message::Scope,
+    recovery::sent::SentFrame,
+    time::Time,
+    wire::{
+        codec::Writer,
+        frame::{Frame, MessagePart, crypto_fit, write_ack, write_message},
+        level::Level,
+    },
+};
+
+impl Connection {
+    /// Steps 2 to 4. Is it to be acknowledged?
+    pub(super) fn write_frames(
+        &mut self,
+        now: Time,
+        plan: &Plan,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) -> bool {
+        let level = plan.level;
+        match plan.purpose {
+            Purpose::ProbeMtu => {
+                put(writer, frames, &Frame::Ping, SentFrame::Ping);
+                writer.put_zeros(writer.room());
+                return true;
+            }
+            Purpose::Respond(data) => {
+                put(writer, frames, &Frame::Response(data), SentFrame::Response);
+                return true;
+            }
+            Purpose::Carry | Purpose::Acknowledge => {}
+        }
+        // 2 owe
+        let heard = frames.len();
+        if level != Level::ZeroRtt && self.ack.is_owed(level) {
+            self.write_ack(now, level, writer, frames);
+        }
+        let told = frames.len() - heard;
+        if plan.purpose == Purpose::Acknowledge {
+            // An end that only receives has to hear now and then that its ACKs arrive.
+            return level == Level::Data
+                && self.ack.wants_answer()
+                && put(writer, frames, &Frame::Ping, SentFrame::Ping);
+        }
+        // 3 tell
+        if level == Level::Data {
+            self.write_control(writer, frames);
+        }
+        self.write_crypto(level, writer, frames);
+        // 4 carry
+        if level >= Level::ZeroRtt {
+            self.write_messages(now, level, writer, frames);
+        }
+        let asked = (self.owed.ping && level == Level::Data) || self.owed.probes > 0;
+        if asked && frames.len() == told {
+            put(writer, frames, &Frame::Ping, SentFrame::Ping);
+        }
+        if level == Level::Data {
+            self.owed.ping = false;
+        }
+        frames.len() > told
+    }
+
+    fn write_ack(
+        &mut self,
+        now: Time,
+        level: Level,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let ranges = self.ack.ranges(level);
+        let (all, largest) = (ranges.len(), ranges.clone().next().map(|range| *range.end()));
+        let written = write_ack(writer, self.ack.delay(now, level), ranges, self.ack.ecn());
+        if written == 0 {
+            return;
+        }
+        self.ack.on_ack_written(level);
+        if written == all
+            && let Some(largest) = largest
+        {
+            frames.push(SentFrame::AckUpTo { level, largest });
+        }
+    }
+
+    /// Frames of the connection itself.
+    fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
+        /// The longest of these frames, NEW_ID.
+        const LONGEST: usize = 1 + 8 + 8 + 8 + 16;
+        if self.owed.done && put(writer, frames, &Frame::Done, SentFrame::Done) {
+            self.owed.done = false;
+        }
+        while writer.room() >= LONGEST {
+            let (frame, sent) = if let Some(data) = self.paths.poll_challenge() {
+                (Frame::Challenge(data), SentFrame::Challenge)
+            } else if let Some(data) = self.paths.poll_response() {
+                (Frame::Response(data), SentFrame::Response)
+            } else if let Some((sequence, frame)) = self.local.poll_new() {
+                (frame, SentFrame::NewId(sequence))
+            } else if let Some(sequence) = self.remote.poll_retire() {
+                (Frame::RetireId(sequence), SentFrame::RetireId(sequence))
+            } else if let Some(update) = self.inbox.poll_credit() {
+                let total = update.total;
+                let frame = match update.scope {
+                    Scope::Connection => Frame::Credit(total),
+                    Scope::Channel(channel) => Frame::ChannelCredit { channel, total },
+                };
+                (frame, SentFrame::Credit(update.scope))
+            } else if let Some(scope) = self.outbox.poll_blocked() {
+                let channel = match scope {
+                    Scope::Connection => None,
+                    Scope::Channel(channel) => Some(channel),
+                };
+                (Frame::Blocked(channel), SentFrame::Blocked(scope))
+            } else {
+                break;
+            };
+            put(writer, frames, &frame, sent);
+        }
+    }
+
+    fn write_crypto(&mut self, level: Level, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
+        if level == Level::ZeroRtt {
+            return;
+        }
+        let Some(handshake) = &mut self.handshake else { return };
+        let stream = handshake.stream(level);
+        while let Some((offset, len)) = stream.front()
+            && let Some(fit) = crypto_fit(offset, len.min(u16::MAX.into()), writer.room())
+        {
+            Frame::Crypto { offset, data: stream.take(fit) }.encode(writer);
+            frames.push(SentFrame::Crypto { level, offset, len: fit as u16 });
+        }
+    }
+
+    fn write_messages(
+        &mut self,
+        now: Time,
+        level: Level,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let early = level == Level::ZeroRtt;
+        while let Some(part) = self.outbox.next_part(now, writer.room(), early) {
+            let message = MessagePart {
+                channel: part.channel,
+                class: part.class,
+                id: part.id,
+                time_left: part.time_left,
+                total: part.total,
+                offset: part.offset,
+                data: self.outbox.data(&part),
+            };
+            write_message(writer, &message);
+            frames.push(SentFrame::Message(part.sent()));
+        }
+    }
+}
+
+/// Writes a frame if there is room for it; says whether.
+fn put(
+    writer: &mut Writer<'_>,
+    frames: &mut Vec<SentFrame>,
+    frame: &Frame<'_>,
+    sent: SentFrame,
+) -> bool {
+    let fits = writer.room() >= frame.encoded_len();
+    if fits {
+        frame.encode(writer);
+        frames.push(sent);
+    }
+    fits
+}

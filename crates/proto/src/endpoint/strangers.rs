@@ -1,0 +1,149 @@
+//! What is said to those that are no peers: Retry, Versions, stateless resets.
+//!
+//! In: what a packet of no connection says, and where it came from. Out: answers that wait to
+//! leave, what the tokens of former answers hold. Never: state for a stranger, routes.
+
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+
+use crate::{
+    config::EndpointConfig,
+    connection::receive::Arrival,
+    crypto::cookie::{ResetKey, TokenKey, retry_tag},
+    error::Discard,
+    event::Transmit,
+    limits::{BASE_MTU, TAG_LEN},
+    rng::Random,
+    time::Time,
+    wire::{
+        codec::Writer,
+        header::{ConnectionId, Header, VERSION},
+    },
+};
+
+/// Answers to strangers that wait to leave, at most: beyond that they are dropped.
+const MAX_REPLIES: usize = 64;
+
+/// Stateless resets a second, at most (M-60).
+const RESETS_PER_SECOND: u32 = 100;
+
+/// The shortest packet that is answered by a reset, which is one byte shorter (M-60): no reset is.
+const RESET_LEN: usize = 41;
+
+/// The answers to packets of no connection, and the keys of their tokens.
+pub(super) struct Strangers {
+    token_key: TokenKey,
+    reset_key: ResetKey,
+    replies: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// When the present second of resets began, and how many there were in it.
+    resets: (Time, u32),
+}
+
+impl Strangers {
+    pub(super) fn new(config: &EndpointConfig, random: &mut dyn Random) -> Self {
+        Self {
+            token_key: TokenKey::generate(random),
+            reset_key: config.crypto.reset_key(config.local),
+            replies: VecDeque::new(),
+            resets: (Time::ZERO, 0),
+        }
+    }
+
+    /// The reset token of an id of this endpoint (M-60).
+    pub(super) fn reset_token(&self, id: ConnectionId) -> [u8; TAG_LEN] {
+        self.reset_key.token(id.0)
+    }
+
+    /// The destination of the client's first Hello, out of the token of a later one to `to`.
+    pub(super) fn first_id(
+        &self,
+        arrival: &Arrival,
+        token: &[u8],
+        to: ConnectionId,
+    ) -> Result<ConnectionId, Discard> {
+        self.token_key.open(token, arrival.from, to.0, arrival.now).map(ConnectionId)
+    }
+
+    /// M-31.
+    pub(super) fn ask_again(
+        &mut self,
+        arrival: &Arrival,
+        (to, source): (ConnectionId, ConnectionId),
+        random: &mut dyn Random,
+    ) -> Result<(), Discard> {
+        let id = random.array();
+        let token = self.token_key.seal(random, arrival.from, to.0, id, arrival.now);
+        let (from, tag) = (ConnectionId(id), [0; TAG_LEN]);
+        let mut bytes = encode(&Header::Retry { to: source, from, token: &token, tag });
+        if let Some((head, tag)) = bytes.split_last_chunk_mut::<TAG_LEN>() {
+            *tag = retry_tag(to.0, head);
+        }
+        self.reply(arrival.from, bytes)
+    }
+
+    /// M-30.
+    pub(super) fn offer_versions(
+        &mut self,
+        arrival: &Arrival,
+        (to, source): (ConnectionId, ConnectionId),
+    ) -> Result<(), Discard> {
+        if arrival.bytes < BASE_MTU {
+            return Err(Discard::TooSmall);
+        }
+        let list = VERSION.to_be_bytes();
+        let bytes = encode(&Header::Versions { to: source, from: to, list: &list });
+        self.reply(arrival.from, bytes)
+    }
+
+    /// A data packet for no id of ours: we forgot its sender (M-60).
+    pub(super) fn reset(
+        &mut self,
+        arrival: &Arrival,
+        to: ConnectionId,
+        random: &mut dyn Random,
+    ) -> Result<(), Discard> {
+        if arrival.bytes < RESET_LEN || !self.may_reset(arrival.now) {
+            return Ok(());
+        }
+        let mut bytes = vec![0; RESET_LEN - 1];
+        random.fill(&mut bytes);
+        if let [first, ..] = &mut bytes[..] {
+            *first = 0b0100_0000 | (*first & 1);
+        }
+        if let Some(end) = bytes.last_chunk_mut::<TAG_LEN>() {
+            *end = self.reset_key.token(to.0);
+        }
+        self.reply(arrival.from, bytes)
+    }
+
+    fn may_reset(&mut self, now: Time) -> bool {
+        let (since, count) = &mut self.resets;
+        if now.since(*since) >= Duration::from_secs(1) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= RESETS_PER_SECOND
+    }
+
+    fn reply(&mut self, to: SocketAddr, bytes: Vec<u8>) -> Result<(), Discard> {
+        if self.replies.len() >= MAX_REPLIES {
+            return Err(Discard::Busy);
+        }
+        self.replies.push_back((to, bytes));
+        Ok(())
+    }
+
+    /// The next answer, written into `out`.
+    pub(super) fn poll_reply(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+        let (to, bytes) = self.replies.pop_front()?;
+        out.clear();
+        out.extend_from_slice(&bytes);
+        Some(Transmit { to, ecn: None, segment_size: bytes.len() })
+    }
+}
+
+/// Allocates: only for answers to strangers, which are few.
+fn encode(header: &Header<'_>) -> Vec<u8> {
+    let mut bytes = vec![0; header.encoded_len()];
+    header.encode(&mut Writer::new(&mut bytes));
+    bytes
+}
