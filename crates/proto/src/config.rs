@@ -15,8 +15,11 @@ use crate::{crypto::Crypto, limits::MAX_DATAGRAM};
 pub struct EndpointConfig {
     /// Who it is, whom it accepts, its shared key.
     pub crypto: Crypto,
-    /// Its own address: part of the key of stateless resets, so that one identity on two addresses
-    /// does not give one's tokens away at the other (M-60). Not used to route.
+    /// A server's own address: part of the key of stateless resets, so that one identity on two
+    /// addresses does not give one's tokens away at the other (M-60). So it has to be one that no
+    /// other endpoint of the identity has: a real one, no wildcard, where there are several hosts.
+    /// With port 0 (the system's choice is not known yet) its resets do not outlive a restart.
+    /// Not used to route.
     pub local: SocketAddr,
     /// Does it let others in?
     pub server: bool,

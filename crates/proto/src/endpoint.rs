@@ -12,7 +12,10 @@ use std::{
     sync::Arc,
 };
 
-use self::strangers::Strangers;
+use self::{
+    resets::{Marks, ResetIndex},
+    strangers::Strangers,
+};
 use crate::{
     config::{EndpointConfig, Retry},
     connection::{
@@ -32,10 +35,8 @@ use crate::{
     },
 };
 
+mod resets;
 mod strangers;
-
-/// Connections with the peer of one address that are asked whether a reset is theirs, at most.
-const MAX_ASKED: usize = 16;
 
 /// Many connections over one socket, as a value.
 pub struct Endpoint {
@@ -45,8 +46,8 @@ pub struct Endpoint {
     connections: BTreeMap<ConnectionHandle, Box<Slot>>,
     /// Under which ids packets come.
     routes: BTreeMap<ConnectionId, ConnectionHandle>,
-    /// Where the peers are: a reset names no id that we know.
-    addresses: BTreeSet<(SocketAddr, ConnectionHandle)>,
+    /// By which tokens peers say that they forgot us: a reset names no id that we know.
+    resets: ResetIndex,
     alarms: BTreeSet<(Time, ConnectionHandle)>,
     /// Those that may have something to say, each once.
     ready: VecDeque<ConnectionHandle>,
@@ -64,7 +65,8 @@ struct Slot {
     /// without asking it a thousand times.
     silent_at: Option<Time>,
     half_open: bool,
-    address: SocketAddr,
+    /// The tokens that its peer gave, as they stand in the index of resets.
+    marks: Marks,
     /// The destination of its first Hello, chosen by the client: its packets come under it until it
     /// knows the own id.
     first: Option<ConnectionId>,
@@ -76,11 +78,11 @@ impl Endpoint {
     pub fn new(config: EndpointConfig, mut random: Box<dyn Random>) -> Self {
         Self {
             strangers: Strangers::new(&config, &mut *random),
+            resets: ResetIndex::new(&mut *random),
             config: Arc::new(config),
             random,
             connections: BTreeMap::new(),
             routes: BTreeMap::new(),
-            addresses: BTreeSet::new(),
             alarms: BTreeSet::new(),
             ready: VecDeque::new(),
             next_handle: 0,
@@ -247,16 +249,12 @@ impl Endpoint {
         to: ConnectionId,
         datagram: &[u8],
     ) -> Result<(), Discard> {
-        let from = arrival.from;
-        let all = (from, ConnectionHandle(0))..=(from, ConnectionHandle(u64::MAX));
-        let there: Vec<ConnectionHandle> =
-            self.addresses.range(all).take(MAX_ASKED).map(|(_, handle)| *handle).collect();
-        for handle in there {
-            let slot = self.connections.get_mut(&handle);
-            if slot.is_some_and(|slot| slot.connection.on_reset(arrival.now, datagram)) {
-                self.after_packet(handle);
-                return Ok(());
-            }
+        if let Some(handle) = self.resets.find(arrival.from, datagram)
+            && let Some(slot) = self.connections.get_mut(&handle)
+            && slot.connection.on_reset(arrival.now, datagram)
+        {
+            self.after_packet(handle);
+            return Ok(());
         }
         self.strangers.reset(arrival, to, &mut *self.random)?;
         Err(Discard::UnknownConnection)
@@ -325,11 +323,11 @@ impl Endpoint {
         for id in connection.own_ids().chain(first) {
             self.routes.insert(id, handle);
         }
-        let (half_open, address) = (connection.is_half_open(), connection.remote());
+        let half_open = connection.is_half_open();
         self.half_open += usize::from(half_open);
-        self.addresses.insert((address, handle));
         let (alarm, ready, silent_at) = (None, false, None);
-        let slot = Slot { connection, alarm, ready, silent_at, half_open, address, first };
+        let marks = Marks::default();
+        let slot = Slot { connection, alarm, ready, silent_at, half_open, marks, first };
         self.connections.insert(handle, Box::new(slot));
         self.touch(handle);
         handle
@@ -360,11 +358,9 @@ impl Endpoint {
         {
             self.routes.remove(&first);
         }
-        let remote = connection.remote();
-        if slot.address != remote {
-            self.addresses.remove(&(slot.address, handle));
-            self.addresses.insert((remote, handle));
-            slot.address = remote;
+        if connection.poll_reset_news() {
+            let (remote, tokens) = (connection.remote(), connection.reset_tokens());
+            self.resets.replace(handle, &mut slot.marks, remote, tokens);
         }
         while let Some(id) = connection.poll_gone_id() {
             self.routes.remove(&id);
@@ -397,12 +393,12 @@ impl Endpoint {
     }
 
     fn remove(&mut self, handle: ConnectionHandle) {
-        let Some(slot) = self.connections.remove(&handle) else { return };
+        let Some(mut slot) = self.connections.remove(&handle) else { return };
         for id in slot.connection.own_ids().chain(slot.first) {
             self.routes.remove(&id);
         }
         self.half_open -= usize::from(slot.half_open);
-        self.addresses.remove(&(slot.address, handle));
+        self.resets.remove(handle, &mut slot.marks);
         if let Some((at, _)) = slot.alarm {
             self.alarms.remove(&(at, handle));
         }

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{ALL, CLIENT, Pair, SERVER, address, client_config, server_config};
+use common::{ALL, CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
     ClosedReason, Congestion, Crypto, Delivery, Event, Outcome, Retry, Trust, error::Close,
 };
@@ -73,7 +73,7 @@ fn any_single_datagram_of_the_handshake_may_be_lost() {
 #[test]
 fn half_of_all_datagrams_may_be_lost() {
     for seed in 0..20 {
-        let mut dice = common::Dice(seed);
+        let mut dice = Dice(seed);
         let (mut pair, client, server) = Pair::established();
         pair.rule = Box::new(move |_| !dice.next().is_multiple_of(3));
         let all: Vec<Vec<u8>> = (0..60_u32).map(|n| vec![n as u8; 1 + n as usize * 50]).collect();
@@ -172,26 +172,6 @@ fn an_old_version_is_offered_the_ones_spoken() {
     pair.run(SECOND * 3);
     assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::VersionMismatch)));
     assert_eq!(pair.ends[SERVER].stats().connections, 0);
-}
-
-// M-60
-#[test]
-fn a_restarted_server_tells_its_peers_at_once() {
-    let (mut pair, client, _) = Pair::established();
-    pair.restart(SERVER);
-    pair.send(CLIENT, client, Delivery::Ordered, b"are you there?");
-    pair.run(Duration::from_millis(100));
-    assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Reset)));
-}
-
-// M-60
-#[test]
-fn a_restarted_client_tells_its_server_at_once() {
-    let (mut pair, _, server) = Pair::established();
-    pair.restart(CLIENT);
-    pair.send(SERVER, server, Delivery::Ordered, b"are you there?");
-    pair.run(Duration::from_millis(100));
-    assert!(pair.has_event(SERVER, &Event::Closed(ClosedReason::Reset)));
 }
 
 #[test]
@@ -372,7 +352,7 @@ fn an_unvalidated_address_gets_at_most_three_times_what_it_sent() {
 #[test]
 fn damaged_datagrams_change_nothing() {
     let (mut pair, client, server) = Pair::established();
-    let mut dice = common::Dice(5);
+    let mut dice = Dice(5);
     pair.rule = Box::new(move |packet| {
         if dice.next().is_multiple_of(4) {
             let at = dice.next() as usize % packet.bytes.len();

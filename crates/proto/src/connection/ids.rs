@@ -113,6 +113,8 @@ pub(super) struct RemoteIds {
     floor: u64,
     /// Given back, and whether the RETIRE_ID has to leave.
     retiring: Vec<(u64, bool)>,
+    /// The tokens, or where they hold, are others than when it was last asked.
+    news: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +127,7 @@ struct Known {
 impl RemoteIds {
     pub(super) fn new(id: ConnectionId) -> Self {
         let current = Known { sequence: 0, id, token: None };
-        Self { current, spare: Vec::new(), floor: 0, retiring: Vec::new() }
+        Self { current, spare: Vec::new(), floor: 0, retiring: Vec::new(), news: false }
     }
 
     /// Gives back room that nothing is in.
@@ -147,6 +149,7 @@ impl RemoteIds {
     /// The reset token of the handshake's id (parameter 8).
     pub(super) const fn set_first_token(&mut self, token: Option<ResetToken>) {
         self.current.token = token;
+        self.news = true;
     }
 
     /// NEW_ID came.
@@ -174,6 +177,7 @@ impl RemoteIds {
             return Err(Close::violation("more connection ids than are of use"));
         }
         self.spare.push(new);
+        self.news = true;
         self.floor = self.floor.max(retire_below);
         let floor = self.floor;
         while let Some(at) = self.spare.iter().position(|known| known.sequence < floor) {
@@ -191,6 +195,7 @@ impl RemoteIds {
         let lowest = self.spare.iter().enumerate().min_by_key(|(_, known)| known.sequence);
         let Some((at, _)) = lowest else { return Ok(false) };
         let old = std::mem::replace(&mut self.current, self.spare.remove(at));
+        self.news = true;
         self.retire(old.sequence)?;
         Ok(true)
     }
@@ -237,6 +242,16 @@ impl RemoteIds {
     /// The packet with this RETIRE_ID was acknowledged.
     pub(super) fn on_retire_acked(&mut self, sequence: u64) {
         self.retiring.retain(|(other, _)| *other != sequence);
+    }
+
+    /// The peer is at another address: its tokens hold there.
+    pub(super) const fn on_moved(&mut self) {
+        self.news = true;
+    }
+
+    /// Have [`Self::tokens`], or where they hold, changed since this was asked?
+    pub(super) const fn poll_news(&mut self) -> bool {
+        std::mem::replace(&mut self.news, false)
     }
 
     /// The tokens by which the peer can say that it forgot us (M-60).

@@ -381,6 +381,16 @@ impl Connection {
         self.local.give(id, crate::wire::frame::ResetToken(token));
     }
 
+    /// Are the peer's reset tokens, or its address, others than when this was last asked?
+    pub(crate) const fn poll_reset_news(&mut self) -> bool {
+        self.remote.poll_news()
+    }
+
+    /// The tokens by which the peer can say that it forgot us (M-60).
+    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
+        self.remote.tokens().map(|token| token.0)
+    }
+
     /// All ids under which packets may come.
     pub(crate) fn own_ids(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         self.local.all()

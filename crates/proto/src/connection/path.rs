@@ -248,6 +248,7 @@ impl Connection {
         current.remote = to;
         current.validated = false;
         (current.received, current.sent) = (0, 0);
+        self.remote.on_moved();
     }
 
     /// The present address did not answer, or the peer is at the former one again.
@@ -260,6 +261,7 @@ impl Connection {
         }
         self.paths.current.remote = former.remote;
         self.paths.current.validated = true;
+        self.remote.on_moved();
     }
 
     /// P-1: the new address has not answered yet, or not in time.

@@ -17,6 +17,9 @@ use crate::{error::Discard, limits::TAG_LEN, rng::Random, time::Time};
 /// How long a Retry's token holds (M-31): time for one round trip, several times over.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(15);
 
+/// How long tokens are sealed under one key (M-31): who steals it has no use of it for longer.
+const TOKEN_KEY_LIFETIME: Duration = Duration::from_secs(3_600);
+
 const SALT_LEN: usize = 16;
 const ADDRESS_LEN: usize = 16 + 2;
 const ID_LEN: usize = 8;
@@ -94,6 +97,58 @@ impl TokenKey {
     }
 }
 
+/// The token key of now, and the one before it, for tokens that were given out under that.
+pub(crate) struct TokenKeys {
+    current: TokenKey,
+    former: Option<TokenKey>,
+    changed_at: Time,
+}
+
+impl TokenKeys {
+    /// Keys that nobody knows.
+    pub(crate) fn generate(rng: &mut dyn Random) -> Self {
+        Self { current: TokenKey::generate(rng), former: None, changed_at: Time::ZERO }
+    }
+
+    /// As [`TokenKey::seal`], under the key of now.
+    pub(crate) fn seal(
+        &mut self,
+        rng: &mut dyn Random,
+        from: SocketAddr,
+        original: [u8; 8],
+        retry_id: [u8; 8],
+        now: Time,
+    ) -> [u8; TOKEN_LEN] {
+        if now.since(self.changed_at) >= TOKEN_KEY_LIFETIME {
+            self.former = Some(std::mem::replace(&mut self.current, TokenKey::generate(rng)));
+            self.changed_at = now;
+        }
+        self.current.seal(rng, from, original, retry_id, now)
+    }
+
+    /// As [`TokenKey::open`], under either key.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn open(
+        &mut self,
+        token: &[u8],
+        from: SocketAddr,
+        to: [u8; 8],
+        now: Time,
+    ) -> Result<[u8; 8], Discard> {
+        if now.since(self.changed_at) > TOKEN_LIFETIME {
+            // None of its tokens holds any more.
+            self.former = None;
+        }
+        let opened = self.current.open(token, from, to, now);
+        match &self.former {
+            Some(former) => opened.or_else(|_| former.open(token, from, to, now)),
+            None => opened,
+        }
+    }
+}
+
 /// The address and the id that a token holds for. IPv4 addresses are one thing in both their
 /// forms.
 fn bound(from: SocketAddr, id: [u8; 8]) -> [u8; BOUND_LEN] {
@@ -123,6 +178,12 @@ pub(crate) fn is_retry_tag(answered: [u8; 8], retry: &[u8], tag: &[u8; TAG_LEN])
 pub(crate) struct ResetKey(hmac::Key);
 
 impl ResetKey {
+    /// A key that nobody knows, and that ends with this process.
+    pub(crate) fn generate(rng: &mut dyn Random) -> Self {
+        let random = Zeroizing::new(rng.array::<32>());
+        Self::new(&Secret::extract(b"hikyaku v1 reset", &random[..]))
+    }
+
     /// From a secret that outlives a restart, see [`super::setup::Crypto::reset_key`].
     pub(super) fn new(secret: &Secret) -> Self {
         Self(secret.hmac_key())
@@ -131,6 +192,28 @@ impl ResetKey {
     /// The token of one of this endpoint's connection ids.
     pub(crate) fn token(&self, id: [u8; 8]) -> [u8; TAG_LEN] {
         truncated(&self.0, &id)
+    }
+}
+
+/// Marks reset tokens, so that they can be looked up without being compared: see
+/// `endpoint/resets.rs`.
+pub(crate) struct MarkKey(hmac::Key);
+
+impl MarkKey {
+    /// A key that nobody knows.
+    pub(crate) fn generate(rng: &mut dyn Random) -> Self {
+        let random = Zeroizing::new(rng.array::<32>());
+        Self(Secret::extract(b"hikyaku v1 mark", &random[..]).hmac_key())
+    }
+
+    /// The mark of a token that the peer at `from` gave.
+    pub(crate) fn mark(&self, from: SocketAddr, token: &[u8; TAG_LEN]) -> u64 {
+        let bound = bound(from, [0; ID_LEN]);
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(&bound);
+        context.update(token);
+        let tag = context.sign();
+        u64::from_be_bytes(*tag.as_ref().first_chunk().expect("HMAC-SHA256 gives 32 bytes"))
     }
 }
 
@@ -220,6 +303,27 @@ mod tests {
             token[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(open(&key, &token), Err(Discard::BadToken), "bit {bit}");
         }
+    }
+
+    // M-31
+    #[test]
+    fn the_key_changes_each_hour_and_tokens_of_the_former_hold_as_long_as_any() {
+        let (mut rng, from) = (Counter(0), address("192.0.2.1:5"));
+        let mut keys = TokenKeys::generate(&mut rng);
+        let first = keys.seal(&mut rng, from, ORIGINAL, RETRY_ID, NOW);
+        let hour = Time::ZERO + Duration::from_secs(3_600);
+        let just_before = Time::from_micros(hour.as_micros() - 1);
+        let old = keys.seal(&mut rng, from, ORIGINAL, RETRY_ID, just_before);
+        let new = keys.seal(&mut rng, from, ORIGINAL, RETRY_ID, hour);
+        let mut open = |token: &[u8], after| keys.open(token, from, RETRY_ID, hour + after);
+        assert_eq!(open(&old, Duration::ZERO), Ok(ORIGINAL));
+        assert_eq!(open(&new, Duration::from_secs(14)), Ok(ORIGINAL));
+        assert_eq!(open(&old, Duration::from_secs(14)), Ok(ORIGINAL));
+        assert_eq!(open(&old, Duration::from_secs(16)), Err(Discard::BadToken));
+        assert_eq!(open(&first, Duration::ZERO), Err(Discard::BadToken));
+        let opened = keys.current.open(&old, from, RETRY_ID, just_before);
+        assert_eq!(opened, Err(Discard::BadToken), "another key");
+        assert!(keys.former.is_none(), "it is forgotten when it is of no use");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 use crate::{
     config::EndpointConfig,
     connection::receive::Arrival,
-    crypto::cookie::{ResetKey, TokenKey, retry_tag},
+    crypto::cookie::{ResetKey, TokenKeys, retry_tag},
     error::Discard,
     event::Transmit,
     limits::{BASE_MTU, TAG_LEN},
@@ -31,7 +31,7 @@ const RESET_LEN: usize = 41;
 
 /// The answers to packets of no connection, and the keys of their tokens.
 pub(super) struct Strangers {
-    token_key: TokenKey,
+    token_keys: TokenKeys,
     reset_key: ResetKey,
     replies: VecDeque<(SocketAddr, Vec<u8>)>,
     /// When the present second of resets began, and how many there were in it.
@@ -41,8 +41,8 @@ pub(super) struct Strangers {
 impl Strangers {
     pub(super) fn new(config: &EndpointConfig, random: &mut dyn Random) -> Self {
         Self {
-            token_key: TokenKey::generate(random),
-            reset_key: config.crypto.reset_key(config.local),
+            token_keys: TokenKeys::generate(random),
+            reset_key: reset_key(config, random),
             replies: VecDeque::new(),
             resets: (Time::ZERO, 0),
         }
@@ -55,12 +55,12 @@ impl Strangers {
 
     /// The destination of the client's first Hello, out of the token of a later one to `to`.
     pub(super) fn first_id(
-        &self,
+        &mut self,
         arrival: &Arrival,
         token: &[u8],
         to: ConnectionId,
     ) -> Result<ConnectionId, Discard> {
-        self.token_key.open(token, arrival.from, to.0, arrival.now).map(ConnectionId)
+        self.token_keys.open(token, arrival.from, to.0, arrival.now).map(ConnectionId)
     }
 
     /// M-31.
@@ -71,7 +71,7 @@ impl Strangers {
         random: &mut dyn Random,
     ) -> Result<(), Discard> {
         let id = random.array();
-        let token = self.token_key.seal(random, arrival.from, to.0, id, arrival.now);
+        let token = self.token_keys.seal(random, arrival.from, to.0, id, arrival.now);
         let (from, tag) = (ConnectionId(id), [0; TAG_LEN]);
         let mut bytes = encode(&Header::Retry { to: source, from, token: &token, tag });
         if let Some((head, tag)) = bytes.split_last_chunk_mut::<TAG_LEN>() {
@@ -141,9 +141,49 @@ impl Strangers {
     }
 }
 
+/// The key of stateless resets outlives a restart where that helps: at a server, whose address its
+/// clients go on to use. Several processes that only dial may have one identity, and a port that
+/// the system chose for each: with one key, each would tell the tokens of the others (RFC 9000
+/// section 21.11).
+fn reset_key(config: &EndpointConfig, random: &mut dyn Random) -> ResetKey {
+    if config.server && config.local.port() != 0 {
+        return config.crypto.reset_key(config.local);
+    }
+    ResetKey::generate(random)
+}
+
 /// Allocates: only for answers to strangers, which are few.
 fn encode(header: &Header<'_>) -> Vec<u8> {
     let mut bytes = vec![0; header.encoded_len()];
     header.encode(&mut Writer::new(&mut bytes));
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Crypto;
+
+    struct Fixed(u8);
+
+    impl Random for Fixed {
+        fn fill(&mut self, bytes: &mut [u8]) {
+            bytes.fill(self.0);
+        }
+    }
+
+    // M-60
+    #[test]
+    fn only_a_server_with_a_port_of_its_own_keeps_its_reset_tokens() {
+        let crypto = Crypto::new(&[1; 32]);
+        let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let server = EndpointConfig::server(crypto.clone(), at(9));
+        let unknown = EndpointConfig::server(crypto.clone(), at(0));
+        let client = EndpointConfig { local: at(9), ..EndpointConfig::client(crypto) };
+        for (config, same) in [(server, true), (unknown, false), (client, false)] {
+            let [one, other] = [1, 2].map(|seed| Strangers::new(&config, &mut Fixed(seed)));
+            let id = ConnectionId([1; 8]);
+            assert_eq!(one.reset_token(id) == other.reset_token(id), same, "{config:?}");
+        }
+    }
 }
