@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask ci | tidy | interop | sim`.
+//! The project's chores: `cargo xtask ci | tidy | interop | sim | mutants`.
 //!
 //! In: the command line. Out: exit code 0 when all is well, 1 when a check failed, 2 for bad usage.
 //! Never: part of the product; nothing depends on this crate.
@@ -8,6 +8,7 @@
 
 mod ci;
 mod interop;
+mod mutants;
 mod run;
 mod sim;
 mod tidy;
@@ -20,11 +21,13 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask tidy
        cargo xtask interop [--strict]
        cargo xtask sim --seeds N [--from S] | --seed S | --golden
+       cargo xtask mutants [NAME]...
 
   ci       fmt, clippy, test, doc, deny, tidy, interop; stops at the first failure
   tidy     the house rules that no compiler knows
   interop  the tests against real peers: those that are installed
   sim      N seeds of the world in a box; one seed with its trace; the golden table anew
+  mutants  the protocol broken on purpose, one place at a time: what notices?
 
   --strict     a missing tool or peer is a failure
   --skip STEP  leaves out a step of ci";
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
             Some(words) => sim::run(&root, &words),
             None => return usage(),
         },
+        ["mutants", names @ ..] => mutants::run(&root, names),
         ["interop"] => interop::run(&root, false),
         ["interop", "--strict"] => interop::run(&root, true),
         _ => return usage(),

@@ -23,4 +23,4 @@ pub mod trace;
 pub mod world;
 
 mod many;
-pub use many::{MAX_FAILURES, Summary, many};
+pub use many::{MAX_FAILURES, Summary, many, up_to_first};

@@ -1,15 +1,16 @@
-//! Runs seeds: `hikyaku-sim --seeds N [--from S]`, or one with its trace: `--seed S`; or
-//! writes the golden table: `--golden`.
+//! Runs seeds: `hikyaku-sim --seeds N [--from S]`, up to the first failure: `--first N`, or one with
+//! its trace: `--seed S`; or writes the golden table: `--golden`.
 
 #![expect(clippy::print_stdout, reason = "a command for people prints")]
 #![expect(clippy::print_stderr, reason = "a command for people prints")]
 
-use std::{process::ExitCode, thread};
+use std::{ops::Range, process::ExitCode, thread};
 
-use hikyaku_sim::{many, swarm};
+use hikyaku_sim::{Summary, many, swarm, up_to_first};
 
 const USAGE: &str = "\
 usage: hikyaku-sim --seeds N [--from S]   runs N seeds, from S (0) on
+       hikyaku-sim --first N              runs N seeds, up to the first broken promise
        hikyaku-sim --seed S               runs one seed and prints what happened
        hikyaku-sim --golden               writes golden.txt anew";
 
@@ -19,9 +20,12 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["--seed", seed] => seed.parse().map_or_else(|_| usage(), replay),
         ["--golden"] => write_golden(),
-        ["--seeds", count] => count.parse().map_or_else(|_| usage(), |count| run(0, count)),
+        ["--seeds", count] => count.parse().map_or_else(|_| usage(), |count| run(0, count, many)),
+        ["--first", count] => {
+            count.parse().map_or_else(|_| usage(), |count| run(0, count, up_to_first))
+        }
         ["--seeds", count, "--from", from] => match (count.parse(), from.parse()) {
-            (Ok(count), Ok(from)) => run(from, count),
+            (Ok(count), Ok(from)) => run(from, count, many),
             _ => usage(),
         },
         _ => usage(),
@@ -64,11 +68,11 @@ fn replay(seed: u64) -> ExitCode {
     }
 }
 
-fn run(from: u64, count: u64) -> ExitCode {
+fn run(from: u64, count: u64, how: fn(Range<u64>, usize) -> Summary) -> ExitCode {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     #[expect(clippy::disallowed_methods, reason = "how long it took is told to a person")]
     let start = std::time::Instant::now();
-    let summary = many(from..from.saturating_add(count), threads);
+    let summary = how(from..from.saturating_add(count), threads);
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "sim: {} seeds, {} packets, {} messages in {seconds:.1} s",

@@ -22,16 +22,28 @@ pub struct Summary {
     pub packets: u64,
     /// Messages delivered.
     pub messages: u64,
-    /// Broken promises, by seed; at most [`MAX_FAILURES`], lowest seeds first.
+    /// Broken promises, by seed, lowest seeds first.
     pub failures: Vec<(u64, String)>,
 }
 
 /// After so many failures the rest is not run.
 pub const MAX_FAILURES: usize = 10;
 
-/// Runs all seeds of a range in `threads` threads.
+/// Runs all seeds of a range in `threads` threads, or up to the [`MAX_FAILURES`]th that fails.
 #[must_use]
 pub fn many(seeds: Range<u64>, threads: usize) -> Summary {
+    run(seeds, threads, MAX_FAILURES)
+}
+
+/// Runs seeds up to the first that fails: it is the lowest one, whatever the threads do.
+#[must_use]
+pub fn up_to_first(seeds: Range<u64>, threads: usize) -> Summary {
+    let mut summary = run(seeds, threads, 1);
+    summary.failures.truncate(1);
+    summary
+}
+
+fn run(seeds: Range<u64>, threads: usize, most: usize) -> Summary {
     let next = AtomicU64::new(seeds.start);
     let summary = Mutex::new(Summary::default());
     thread::scope(|scope| {
@@ -39,7 +51,7 @@ pub fn many(seeds: Range<u64>, threads: usize) -> Summary {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end || !add(&summary, swarm::run(seed, false)) {
+                    if seed >= seeds.end || !add(&summary, swarm::run(seed, false), most) {
                         return;
                     }
                 }
@@ -52,7 +64,7 @@ pub fn many(seeds: Range<u64>, threads: usize) -> Summary {
 }
 
 /// False when there are failures enough.
-fn add(summary: &Mutex<Summary>, run: Run) -> bool {
+fn add(summary: &Mutex<Summary>, run: Run, most: usize) -> bool {
     let mut summary = summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     summary.seeds += 1;
     summary.packets += run.packets;
@@ -60,5 +72,5 @@ fn add(summary: &Mutex<Summary>, run: Run) -> bool {
     if let Err(violation) = run.result {
         summary.failures.push((run.seed, violation));
     }
-    summary.failures.len() < MAX_FAILURES
+    summary.failures.len() < most
 }

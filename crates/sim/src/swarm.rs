@@ -104,7 +104,9 @@ impl Swarm {
             transport,
             ..HostConfig::server()
         };
-        let theirs = if mismatch { Some([0xa5; 32]) } else { shared };
+        // Another one, whatever was drawn.
+        let another = shared.map_or([0xa5; 32], |key| key.map(|byte| !byte));
+        let theirs = if mismatch { Some(another) } else { shared };
         let client = HostConfig { shared: theirs, transport: other, ..HostConfig::client() };
         let trouble = rng.span(Duration::from_millis(200), Duration::from_secs(12));
         let server = world.add_host(server);

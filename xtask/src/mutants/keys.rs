@@ -1,0 +1,153 @@
+//! Mutations of keys, tokens, loss and rate.
+//!
+//! In: nothing. Out: a table. Never: two changes in one.
+
+use super::{Mutation, mutation};
+
+const PHASES: &str = "crypto/phases.rs";
+const COOKIE: &str = "crypto/cookie.rs";
+const HEARD: &str = "recovery/in_flight/heard.rs";
+const LOST: &str = "recovery/in_flight/lost.rs";
+
+pub(super) const TABLE: &[Mutation] = &[
+    mutation(
+        "replay-window-short",
+        ("M-4", "the replay window is one number short"),
+        "crypto/replay.rs",
+        "self.next - 1 - number > REPLAY_WINDOW",
+        "self.next - 1 - number >= REPLAY_WINDOW",
+    ),
+    mutation(
+        "replay-window-long",
+        ("M-4", "the replay window is one number long"),
+        "crypto/replay.rs",
+        "self.next - 1 - number > REPLAY_WINDOW",
+        "self.next - 1 - number > REPLAY_WINDOW + 1",
+    ),
+    mutation(
+        "update-early",
+        ("M-20", "keys change before the peer has followed the change before"),
+        PHASES,
+        "let allowed = self.sending.confirmed && self.sending.phase == self.receiving.phase;",
+        "let allowed = true;",
+    ),
+    mutation(
+        "update-unacknowledged",
+        ("M-20", "keys change though nothing sealed with the present ones was acknowledged"),
+        PHASES,
+        "let allowed = self.sending.confirmed && self",
+        "let allowed = self",
+    ),
+    mutation(
+        "update-unanswered",
+        ("M-21", "the peer's change of keys is not answered"),
+        PHASES,
+        "                    self.follow();",
+        "",
+    ),
+    mutation(
+        "old-keys-dropped",
+        ("M-21", "the keys before a change are not kept"),
+        PHASES,
+        "filter(|(_, until)| now < *until)",
+        "filter(|_| false)",
+    ),
+    mutation(
+        "token-anywhere",
+        ("M-31", "a token holds for any address"),
+        COOKIE,
+        "bytes[..16].copy_from_slice(&ip.octets());",
+        "let _ = ip;",
+    ),
+    mutation(
+        "token-for-ever",
+        ("M-31", "a token holds for a day"),
+        COOKIE,
+        "const TOKEN_LIFETIME: Duration = Duration::from_secs(15);",
+        "const TOKEN_LIFETIME: Duration = Duration::from_secs(86_400);",
+    ),
+    mutation(
+        "ack-across-levels",
+        ("M-12", "an ACK speaks of packets of higher levels"),
+        HEARD,
+        "Group::of(packet.level) > group,",
+        "Group::of(packet.level) > Group::Data,",
+    ),
+    mutation(
+        "ack-of-unsent",
+        ("M-53", "an ACK of what was never sent is no violation"),
+        HEARD,
+        "if highest >= self.next_number() {",
+        "if false {",
+    ),
+    mutation(
+        "ack-delay-believed",
+        ("R-1", "the peer's word for how long it waited is taken whatever it says"),
+        HEARD,
+        "ack.delay.min(self.max_ack_delay)",
+        "ack.delay",
+    ),
+    mutation(
+        "hello-ends-backoff",
+        ("R-3", "an ACK at the Hello level ends the doubling"),
+        HEARD,
+        "if progress.eliciting && ack.level > Level::Hello {",
+        "if progress.eliciting {",
+    ),
+    mutation(
+        "backoff-flat",
+        ("R-3", "the probe timeout does not double"),
+        LOST,
+        "self.backoff = self.backoff.saturating_add(1);",
+        "",
+    ),
+    mutation(
+        "mtu-probe-is-congestion",
+        ("P-4", "a lost probe of the MTU is congestion"),
+        LOST,
+        "packet.path == self.path && !packet.mtu_probe;",
+        "packet.path == self.path;",
+    ),
+    mutation(
+        "lost-too-soon",
+        ("R-2", "two numbers below the highest acknowledged is lost"),
+        "recovery/in_flight.rs",
+        "const PACKET_THRESHOLD: u64 = 3;",
+        "const PACKET_THRESHOLD: u64 = 2;",
+    ),
+    mutation(
+        "persistent-never",
+        ("R-4", "there is no persistent congestion"),
+        LOST,
+        "const PERSISTENT_FACTOR: u32 = 3;",
+        "const PERSISTENT_FACTOR: u32 = 3_000;",
+    ),
+    mutation(
+        "spurious-kept",
+        ("R-5", "a loss that was none is not taken back"),
+        "recovery/congestion/mod.rs",
+        "if report.spurious {",
+        "if false {",
+    ),
+    mutation(
+        "marks-unheard",
+        ("R-9", "a CE mark is no congestion"),
+        "recovery/congestion/mod.rs",
+        "if let Some(left) = report.marked_at {",
+        "if let Some(left) = report.marked_at.filter(|_| false) {",
+    ),
+    mutation(
+        "idle-window-grows",
+        ("R-8", "a window that is not used grows"),
+        "recovery/congestion/cubic.rs",
+        "if !self.is_used(sample) {",
+        "if false && !self.is_used(sample) {",
+    ),
+    mutation(
+        "ack-ranges-endless",
+        ("M-51", "an ACK lists as many ranges as there are"),
+        "limits.rs",
+        "MAX_ACK_RANGES: usize = 64;",
+        "MAX_ACK_RANGES: usize = 640;",
+    ),
+];

@@ -1,0 +1,213 @@
+//! The protocol, broken on purpose in one place at a time: does anything notice?
+//!
+//! In: the workspace root, names of mutations (none: all). Out: who found each; an error when one
+//! lives on. Never: the work tree; what is broken is a copy.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+
+mod keys;
+mod messages;
+mod packets;
+mod workshop;
+
+use workshop::{Finding, Workshop};
+
+/// Seeds of the swarm that each mutation has to get past.
+const SEEDS: u32 = 1_000;
+
+/// Where all of them ended, for people to read.
+const REPORT: &str = "crates/sim/MUTATIONS.md";
+
+/// These the swarm itself has to find: they are what it is for.
+const BY_SWARM: [&str; 4] =
+    ["replay-unchecked", "ack-before-keeping", "probe-forgets", "lost-part-forgotten"];
+
+/// Those that may live on, each with the reason why nothing can see it.
+const EXCUSED: [(&str, &str); 0] = [];
+
+/// One way to break the protocol.
+#[derive(Clone, Copy, Debug)]
+struct Mutation {
+    name: &'static str,
+    /// The requirement of PROTOCOL.md that is broken by it, and how.
+    rule: &'static str,
+    breaks: &'static str,
+    /// Below `crates/proto/src`.
+    file: &'static str,
+    /// Stands there exactly once.
+    old: &'static str,
+    new: &'static str,
+}
+
+const fn mutation(
+    name: &'static str,
+    (rule, breaks): (&'static str, &'static str),
+    file: &'static str,
+    old: &'static str,
+    new: &'static str,
+) -> Mutation {
+    Mutation { name, rule, breaks, file, old, new }
+}
+
+/// All of them, in the order of the report.
+fn table() -> impl Iterator<Item = &'static Mutation> {
+    packets::TABLE.iter().chain(keys::TABLE).chain(messages::TABLE)
+}
+
+impl Mutation {
+    fn path(&self) -> String {
+        format!("crates/proto/src/{}", self.file)
+    }
+
+    /// The text with its one place changed.
+    fn apply(&self, text: &str) -> Result<String> {
+        match text.matches(self.old).count() {
+            1 => Ok(text.replacen(self.old, self.new, 1)),
+            count => bail!(
+                "mutation {}: its old text stands {count} times in {}, not once: {:?}",
+                self.name,
+                self.path(),
+                self.old
+            ),
+        }
+    }
+}
+
+/// Runs those named, or all and writes the report.
+pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
+    let unknown = names.iter().find(|name| table().all(|mutation| mutation.name != **name));
+    if let Some(name) = unknown {
+        let known: Vec<&str> = table().map(|mutation| mutation.name).collect();
+        bail!("no mutation is called {name}; there are {}", known.join(" "));
+    }
+    let chosen: Vec<&Mutation> =
+        table().filter(|mutation| names.is_empty() || names.contains(&mutation.name)).collect();
+    for mutation in &chosen {
+        mutation.apply(&read(root, mutation)?)?;
+    }
+    let workshop = Workshop::new(root)?;
+    if let Some(found) = workshop.swarm(SEEDS)? {
+        bail!("nothing is broken yet, and the swarm finds {found}");
+    }
+    let mut findings = Vec::new();
+    for (count, mutation) in chosen.iter().enumerate() {
+        let finding = examine(&workshop, mutation)?;
+        println!("{:>3}/{} {:<28} {finding}", count + 1, chosen.len(), mutation.name);
+        findings.push((*mutation, finding));
+    }
+    if names.is_empty() {
+        std::fs::write(root.join(REPORT), report(&findings)).context(REPORT)?;
+    }
+    let failed: Vec<String> = findings.iter().filter_map(complaint).collect();
+    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("; ")) }
+}
+
+fn read(root: &Path, mutation: &Mutation) -> Result<String> {
+    let path = mutation.path();
+    std::fs::read_to_string(root.join(&path)).with_context(|| path)
+}
+
+fn examine(workshop: &Workshop, mutation: &Mutation) -> Result<Finding> {
+    let whole = workshop.read(&mutation.path())?;
+    workshop.write(&mutation.path(), &mutation.apply(&whole)?)?;
+    let finding = match workshop.swarm(SEEDS).with_context(|| mutation.name)? {
+        Some(found) => Finding::Swarm(found),
+        None => workshop.tests().with_context(|| mutation.name)?,
+    };
+    workshop.write(&mutation.path(), &whole)?;
+    Ok(finding)
+}
+
+/// Why this finding is not good enough.
+fn complaint((mutation, finding): &(&Mutation, Finding)) -> Option<String> {
+    let name = mutation.name;
+    let excused = EXCUSED.iter().any(|(excused, _)| *excused == name);
+    match finding {
+        Finding::Survives if !excused => Some(format!("{name} survives")),
+        Finding::Test(_) if BY_SWARM.contains(&name) => {
+            Some(format!("{name} is not found by the swarm"))
+        }
+        _ if excused && !matches!(finding, Finding::Survives) => {
+            Some(format!("{name} is excused and need not be"))
+        }
+        _ => None,
+    }
+}
+
+const HEAD: &str = "\
+# Broken on purpose
+
+Written by `cargo xtask mutants`. Each of these was made alone, in a copy of the sources; then the swarm was run from
+seed 0 on, at most 1,000 seeds, up to the first broken promise; where it found none, the tests of `crates/proto` and
+`crates/sim`. Seeds are those of the swarm when this was written: a change of what it draws moves them.
+
+";
+
+fn report(findings: &[(&Mutation, Finding)]) -> String {
+    let mut text = String::from(HEAD);
+    let by_swarm =
+        findings.iter().filter(|(_, finding)| matches!(finding, Finding::Swarm(_))).count();
+    let alive = findings.iter().filter(|(_, finding)| matches!(finding, Finding::Survives)).count();
+    let (all, by_tests) = (findings.len(), findings.len() - by_swarm - alive);
+    let _ = writeln!(
+        text,
+        "{all} mutations: {by_swarm} found by the swarm, {by_tests} by tests, {alive} by nothing.\n"
+    );
+    text.push_str("| name | broken | found by |\n|---|---|---|\n");
+    for (mutation, finding) in findings {
+        let Mutation { name, rule, breaks, .. } = mutation;
+        let why = EXCUSED.iter().find(|(excused, _)| excused == name).map_or("", |(_, why)| why);
+        let found = finding.to_string().replace('|', "\\|");
+        let gap = if why.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "| `{name}` | {rule}: {breaks} | {found}{gap}{why} |");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutation_has_one_place_in_the_sources() {
+        let root = crate::workspace_root();
+        for mutation in table() {
+            let whole = read(&root, mutation).unwrap();
+            let broken = mutation.apply(&whole).unwrap();
+            assert_ne!(whole, broken, "{}", mutation.name);
+        }
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let mut names: Vec<&str> = table().map(|mutation| mutation.name).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        let is_known = |name: &&str| names.contains(name);
+        assert!(BY_SWARM.iter().all(is_known));
+        assert!(EXCUSED.iter().all(|(name, _)| is_known(name)));
+    }
+
+    #[test]
+    fn a_text_that_is_there_twice_or_not_at_all_is_refused() {
+        let broken = mutation("x", ("M-1", "breaks"), "lib.rs", "one", "two");
+        assert_eq!(broken.apply("one, three").unwrap(), "two, three");
+        assert!(broken.apply("one, one").is_err());
+        assert!(broken.apply("three").is_err());
+    }
+
+    #[test]
+    fn only_what_nothing_finds_is_complained_of_and_the_swarm_has_its_own() {
+        let broken = mutation("x", ("M-1", "breaks"), "lib.rs", "one", "two");
+        let of_swarm = mutation(BY_SWARM[0], ("M-1", "breaks"), "lib.rs", "one", "two");
+        let test = || Finding::Test("a_test".to_owned());
+        assert!(complaint(&(&broken, Finding::Survives)).is_some());
+        assert!(complaint(&(&broken, test())).is_none());
+        assert!(complaint(&(&of_swarm, test())).is_some());
+    }
+}

@@ -1,0 +1,266 @@
+//! Mutations of packets, the handshake, paths and the end.
+//!
+//! In: nothing. Out: a table. Never: two changes in one.
+
+use super::{Mutation, mutation};
+
+const RECEIVE: &str = "connection/receive.rs";
+const TRANSMIT: &str = "connection/transmit.rs";
+const TIMEOUT: &str = "connection/timeout.rs";
+const HANDSHAKE: &str = "connection/handshake.rs";
+const PATH: &str = "connection/path.rs";
+const CLOSING: &str = "connection/closing.rs";
+const ENDPOINT: &str = "endpoint.rs";
+
+pub(super) const TABLE: &[Mutation] = &[
+    mutation(
+        "replay-unchecked",
+        ("M-4", "a packet that was opened before is opened again"),
+        RECEIVE,
+        "if !replay.check(number) {",
+        "if false && !replay.check(number) {",
+    ),
+    mutation(
+        "replay-entered-unopened",
+        ("M-4", "a number is entered before its packet has opened: a forged one keeps it out"),
+        RECEIVE,
+        "return Err(Discard::Replayed); // M-4\n        }",
+        "return Err(Discard::Replayed); // M-4\n        }\n        replay.commit(number);",
+    ),
+    mutation(
+        "unparsed-applied",
+        ("M-5", "the frames before one that does not parse are applied"),
+        RECEIVE,
+        "let summary = check_all(payload, level)",
+        "if check_all(payload, level).is_err() {
+            for frame in frames(payload) { let _ = self.apply(arrival, level, &frame); }
+        }
+        let summary = check_all(payload, level)",
+    ),
+    mutation(
+        "ack-before-keeping",
+        ("D-2", "a packet is acknowledged though something in it was refused"),
+        RECEIVE,
+        "if kept {",
+        "if kept || true {",
+    ),
+    mutation(
+        "reset-by-length",
+        ("M-60", "any packet of 40 bytes is a reset"),
+        RECEIVE,
+        "if fits {",
+        "if fits || datagram.len() == 40 {",
+    ),
+    mutation(
+        "reset-unbelieved",
+        ("M-60", "no reset is believed"),
+        RECEIVE,
+        "if fits {",
+        "if fits && false {",
+    ),
+    mutation(
+        "reset-by-prefix",
+        ("M-60", "half of a reset token is enough"),
+        RECEIVE,
+        "equal(&token.0, end) | fits",
+        "(token.0[..8] == end[..8]) | fits",
+    ),
+    mutation(
+        "reset-answered",
+        ("M-60", "a reset is answered by a reset"),
+        ENDPOINT,
+        "if datagram.len() >= RESET_LEN &&",
+        "if datagram.len() >= RESET_LEN - 1 &&",
+    ),
+    mutation(
+        "hello-short",
+        ("M-32", "a Hello is taken however short its datagram"),
+        ENDPOINT,
+        "if datagram.len() < BASE_MTU {",
+        "if datagram.len() < 100 {",
+    ),
+    mutation(
+        "half-open-unlimited",
+        ("M-35", "half-open connections have no limit"),
+        ENDPOINT,
+        "if self.half_open >= self.config.max_half_open\n            ||",
+        "if",
+    ),
+    mutation(
+        "connections-unlimited",
+        ("M-35", "connections that come in have no limit"),
+        ENDPOINT,
+        "self.half_open >= self.config.max_half_open\n            || self.connections.len() >= self.config.max_connections",
+        "self.half_open >= self.config.max_half_open",
+    ),
+    mutation(
+        "challenge-once",
+        ("P-1", "a CHALLENGE without an answer is not sent again by its timer"),
+        PATH,
+        "challenge.owed = true;\n                challenge.again",
+        "challenge.again",
+    ),
+    mutation(
+        "address-believed",
+        ("P-1", "a new address is believed at once"),
+        PATH,
+        "(current.received, current.sent) = (0, 0);",
+        "(current.received, current.sent) = (0, 0);\n        current.validated = true;",
+    ),
+    mutation(
+        "address-kept",
+        ("P-1", "an address that did not answer is kept"),
+        PATH,
+        "_ => self.go_back(),",
+        "_ => self.paths.challenge = None,",
+    ),
+    mutation(
+        "amplification-off",
+        ("M-33, P-1", "an address that is not validated gets whatever there is"),
+        PATH,
+        "const AMPLIFICATION: u64 = 3;",
+        "const AMPLIFICATION: u64 = 3_000;",
+    ),
+    mutation(
+        "amplification-four",
+        ("M-33, P-1", "it gets four times what came from it"),
+        PATH,
+        "const AMPLIFICATION: u64 = 3;",
+        "const AMPLIFICATION: u64 = 4;",
+    ),
+    mutation(
+        "response-unread",
+        ("P-2", "any RESPONSE answers the CHALLENGE"),
+        PATH,
+        "challenge.data == data",
+        "challenge.data == data || true",
+    ),
+    mutation(
+        "response-misdirected",
+        ("P-2", "a RESPONSE goes to the present address, wherever its CHALLENGE came from"),
+        PATH,
+        "self.responses.push((data, from));",
+        "self.responses.push((data, self.current.remote));",
+    ),
+    mutation(
+        "early-unsafe",
+        ("M-36", "anything goes as 0-RTT"),
+        "message/sending.rs",
+        "if early && !message.repeat_safe() {",
+        "if false && !message.repeat_safe() {",
+    ),
+    mutation(
+        "early-twice",
+        ("M-36", "a ticket is good twice: 0-RTT can be replayed"),
+        "crypto/setup.rs",
+        "config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);",
+        "use rustls::server::StoresServerSessions;
+    #[derive(Debug)]
+    struct Again(Arc<ServerSessionMemoryCache>);
+    impl StoresServerSessions for Again {
+        fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool { self.0.put(key, value) }
+        fn get(&self, key: &[u8]) -> Option<Vec<u8>> { self.0.get(key) }
+        fn take(&self, key: &[u8]) -> Option<Vec<u8>> { self.0.get(key) }
+        fn can_cache(&self) -> bool { true }
+    }
+    config.session_storage = Arc::new(Again(ServerSessionMemoryCache::new(REMEMBERED_SESSIONS)));",
+    ),
+    mutation(
+        "early-forgotten",
+        ("M-37", "0-RTT that was refused is not sent again"),
+        HANDSHAKE,
+        "if early_offered && agreement",
+        "if false && early_offered && agreement",
+    ),
+    mutation(
+        "level-in-flight",
+        ("M-13", "packets of a level whose keys are gone stay in flight"),
+        HANDSHAKE,
+        "self.in_flight.drop_level(level);",
+        "",
+    ),
+    mutation(
+        "done-once",
+        ("M-38", "DONE is not sent again"),
+        TIMEOUT,
+        "SentFrame::Done => self.owed.done = true,",
+        "SentFrame::Done => {}",
+    ),
+    mutation(
+        "crypto-once",
+        ("M-40", "lost TLS bytes are not sent again"),
+        TIMEOUT,
+        "handshake.stream(level).on_lost(offset, len);",
+        "",
+    ),
+    mutation(
+        "probe-arrived",
+        ("R-3", "what a probe repeats is taken for arrived"),
+        TIMEOUT,
+        "            self.on_frame_lost(frame);",
+        "            self.on_frame_acked(frame);",
+    ),
+    mutation(
+        "probe-forgets",
+        ("R-3", "a probe repeats nothing"),
+        TIMEOUT,
+        "for frame in &oldest {",
+        "for frame in oldest.iter().take(0) {",
+    ),
+    mutation(
+        "loss-alarm-dead",
+        ("R-2", "the alarm of loss does nothing"),
+        TIMEOUT,
+        "self.in_flight.detect_lost(now, &mut self.paths.current.rtt, report);",
+        "let _ = report;",
+    ),
+    mutation(
+        "starved-silent",
+        ("D-4", "a sender that waits for credit sends no PING"),
+        TIMEOUT,
+        "(!self.outbox.is_drained()).then_some(STARVED)",
+        "None::<Duration>",
+    ),
+    mutation(
+        "idle-for-ever",
+        ("M-61", "silence ends nothing"),
+        TIMEOUT,
+        "return self.end_silently(now, ClosedReason::Idle);",
+        "self.clocks.heard_at = now;",
+    ),
+    mutation(
+        "graceful-at-once",
+        ("M-63", "a graceful close does not wait"),
+        CLOSING,
+        "if now >= by ||",
+        "if true || now >= by ||",
+    ),
+    mutation(
+        "close-once",
+        ("M-62", "the CLOSE is not repeated to a peer that goes on"),
+        CLOSING,
+        "            self.owes = Owes::ALL;",
+        "",
+    ),
+    mutation(
+        "ack-never-alone",
+        ("R-6", "no packet is an ACK alone"),
+        TRANSMIT,
+        "if level != Level::ZeroRtt && self.ack.is_due(now, level) {",
+        "if false && self.ack.is_due(now, level) {",
+    ),
+    mutation(
+        "window-ignored",
+        ("R-8", "more is in flight than the window allows"),
+        TRANSMIT,
+        "in_flight + size as u64 <= window",
+        "in_flight + size as u64 <= window * 1_000",
+    ),
+    mutation(
+        "pacer-ignored",
+        ("R-7", "the window leaves at once"),
+        TRANSMIT,
+        "let may = pacer.may_send(now, size);",
+        "let may = pacer.may_send(now, size) || true;",
+    ),
+];
