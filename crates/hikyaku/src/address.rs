@@ -3,6 +3,7 @@
 //! In: text. Out: socket addresses to try, best first. Never: opens a socket.
 
 use std::{
+    convert::Infallible,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     str::FromStr,
@@ -92,6 +93,20 @@ impl FromStr for Address {
     }
 }
 
+impl TryFrom<&str> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: &str) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<Infallible> for AddressError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl Address {
     /// Reads an address; `default_port` is its port where none is given.
     ///
@@ -173,6 +188,17 @@ impl Address {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The host as known hosts name it, without the port; this machine is `localhost`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match &self.host {
+            Host::Unnamed => "localhost".to_owned(),
+            Host::Ip(ip) => ip.to_string(),
+            Host::Scoped(ip, zone) => format!("{ip}%{zone}"),
+            Host::Name(name) => name.clone(),
+        }
     }
 
     /// True for `:port`, which names no host.

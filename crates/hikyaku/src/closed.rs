@@ -25,9 +25,13 @@ pub enum Closed {
     /// The peer does not know the connection: it was restarted.
     #[error("the peer was restarted and has forgotten the connection")]
     Reset,
-    /// The handshake did not complete in time: nobody answers, or the shared keys differ.
+    /// The handshake did not complete in time: nobody answered.
     #[error("no answer")]
     NoAnswer,
+    /// The peer proved who it is, but nothing it sealed opened: the shared keys differ, or one side
+    /// has none.
+    #[error("the peer has another shared key, or one side has none")]
+    SharedKey,
     /// The peer speaks no version of the protocol that is spoken here.
     #[error("the peer speaks another version of the protocol")]
     Version,
@@ -65,6 +69,7 @@ impl From<ClosedReason> for Closed {
             ClosedReason::Idle => Self::Silent,
             ClosedReason::Reset => Self::Reset,
             ClosedReason::HandshakeTimeout => Self::NoAnswer,
+            ClosedReason::SharedKey => Self::SharedKey,
             ClosedReason::VersionMismatch => Self::Version,
         }
     }

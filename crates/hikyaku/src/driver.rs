@@ -18,8 +18,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     future::Future,
-    io,
-    mem,
+    io, mem,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
@@ -43,9 +42,10 @@ use crate::{
     clock::Stopwatch,
     closed::Closed,
     filter::Filter,
-    limits::{LINGER, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS, UNREACHABLE_REPORTS},
+    limits::{MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS, UNREACHABLE_REPORTS},
     mailbox::{Mailbox, Request, Staged},
     shared::{Dial, Established, Requests, Shared, Unanswered},
+    signers::Signer,
     socket::Socket,
     stats::EndpointStats,
 };
@@ -86,6 +86,8 @@ struct Peer {
     /// Times that the network said that nobody is there.
     unreachable: u32,
     established: bool,
+    /// Who waits for a PING, and when it was asked for.
+    pings: Vec<(Time, oneshot::Sender<Option<Duration>>)>,
     /// It is to end when all that waits is delivered, within this time.
     leaving: Option<Duration>,
 }
@@ -295,8 +297,7 @@ impl Driver {
     fn send(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
         let Some(train) = self.unsent else { return Poll::Ready(()) };
         let ecn = train.ecn.map(to_codepoint);
-        let poll =
-            self.socket.poll_send_train(cx, &self.out, train.segment_size, train.to, ecn);
+        let poll = self.socket.poll_send_train(cx, &self.out, train.segment_size, train.to, ecn);
         let Poll::Ready(sent) = poll else { return Poll::Pending };
         self.unsent = None;
         let datagrams = self.out.len().div_ceil(train.segment_size) as u64;
@@ -328,19 +329,10 @@ impl Driver {
             },
         };
         match event {
-            Event::Connected { .. } => {
-                peer.established = true;
-                let Some(key) = connection.peer_key() else { return };
-                let established = Established { mailbox: Arc::clone(&peer.mailbox), peer: key };
-                let wanted = match peer.dialler.take() {
-                    Some(dialler) => dialler.send(Ok(established)).is_ok(),
-                    None if connection.is_client() => false,
-                    None => self.shared.came_in(established),
-                };
-                if !wanted {
-                    connection.close(now, Close::REFUSED, "not wanted any more");
-                }
-                deliver(now, peer, connection, false);
+            // Who comes in with 0-RTT is heard when the handshake has shown who it is.
+            Event::Incoming if !connection.is_established() => {}
+            Event::Incoming | Event::Connected { .. } => {
+                establish(now, peer, connection, &self.shared);
             }
             Event::Readable if peer.established => deliver(now, peer, connection, false),
             Event::Writable => {
@@ -350,6 +342,11 @@ impl Driver {
             Event::Receipt(receipt, outcome) => {
                 let mut told = Some((receipt.0, outcome));
                 peer.mailbox.settle(|| told.take());
+            }
+            Event::Pong { asked, took } => {
+                for (_, reply) in peer.pings.extract_if(.., |(at, _)| *at == asked) {
+                    let _ = reply.send(took);
+                }
             }
             Event::Closed(reason) => {
                 deliver(now, peer, connection, true);
@@ -396,10 +393,8 @@ impl Future for Driver {
             }
             if this.armed != this.deadline {
                 this.armed = this.deadline;
-                let at = this.deadline.map_or_else(
-                    || this.clock.now() + Duration::from_secs(3_600),
-                    |at| at,
-                );
+                let at =
+                    this.deadline.unwrap_or_else(|| this.clock.now() + Duration::from_secs(3_600));
                 let at = Instant::from_std(this.clock.instant(at));
                 this.sleep.as_mut().reset(at);
             }
@@ -434,6 +429,7 @@ impl Peer {
             dialler,
             unreachable: 0,
             established: false,
+            pings: Vec::new(),
             leaving: None,
         }
     }
@@ -444,6 +440,30 @@ impl Peer {
         }
         self.mailbox.close(closed, self.waiting.len() as u64);
     }
+}
+
+/// The peer has proved who it is: whoever wants the connection gets it.
+fn establish(
+    now: Time,
+    peer: &mut Peer,
+    connection: &mut hikyaku_proto::Connection,
+    shared: &Shared,
+) {
+    peer.established = true;
+    let key = connection.peer_key().and_then(|key| Signer::from_key(&key));
+    let Some(key) = key else {
+        return connection.close(now, Close::REFUSED, "the key is a weak one");
+    };
+    let established = Established { mailbox: Arc::clone(&peer.mailbox), peer: key };
+    let wanted = match peer.dialler.take() {
+        Some(dialler) => dialler.send(Ok(established)).is_ok(),
+        None if connection.is_client() => false,
+        None => shared.came_in(established),
+    };
+    if !wanted {
+        return connection.close(now, Close::REFUSED, "not wanted any more");
+    }
+    deliver(now, peer, connection, false);
 }
 
 /// Gives the protocol what waits, as far as there is room.
@@ -470,7 +490,7 @@ fn answer(
         Request::Stats(reply) => {
             let _ = reply.send(connection.stats());
         }
-        Request::Ping(_) => {}
+        Request::Ping(reply) => peer.pings.push((connection.timed_ping(now), reply)),
         Request::Close { code, reason } => connection.close(now, code, &reason),
         Request::Leave { within } => {
             peer.leaving = Some(peer.leaving.map_or(within, |before| before.min(within)));
@@ -488,12 +508,7 @@ fn leave(now: Time, peer: &Peer, connection: &mut hikyaku_proto::Connection) {
     }
 }
 
-fn deliver(
-    now: Time,
-    peer: &Peer,
-    connection: &mut hikyaku_proto::Connection,
-    all: bool,
-) {
+fn deliver(now: Time, peer: &Peer, connection: &mut hikyaku_proto::Connection, all: bool) {
     peer.mailbox.deliver(all, connection.remote(), || connection.recv(now));
 }
 

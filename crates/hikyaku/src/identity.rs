@@ -145,7 +145,7 @@ impl Identity {
         Signer::from_ssh(&self.public).expect("an identity is an Ed25519 key")
     }
 
-    pub(crate) const fn seed(&self) -> &[u8; 32] {
+    pub(crate) fn seed(&self) -> &[u8; 32] {
         self.secret.as_bytes()
     }
 

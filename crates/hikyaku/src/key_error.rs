@@ -50,6 +50,9 @@ pub enum KeyError {
     /// More keys than are accepted.
     #[error("{} holds more than {MAX_SIGNERS} keys", .0.display())]
     TooManySigners(PathBuf),
+    /// There is nowhere to keep it.
+    #[error("no folder to keep keys and known hosts in; set HOME or XDG_CONFIG_HOME")]
+    NoFolder,
     /// The system has no randomness to make a key from.
     #[error("cannot make a key: {0}")]
     Generate(String),

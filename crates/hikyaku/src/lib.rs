@@ -46,7 +46,12 @@
 
 pub mod address;
 pub mod batch;
+mod builder;
 pub mod clock;
+mod closed;
+mod connection;
+mod driver;
+mod endpoint;
 pub mod files;
 pub mod filter;
 pub mod identity;
@@ -54,6 +59,25 @@ pub mod interface;
 mod key_error;
 pub mod known_hosts;
 pub mod limits;
+mod mailbox;
+mod outcomes;
 pub mod plain;
+mod receipt;
+mod shared;
 pub mod signers;
 pub mod socket;
+mod stats;
+mod trust;
+
+pub use builder::{EndpointBuilder, StartError};
+pub use closed::{Closed, NotDelivered, SendError, Unfinished};
+pub use connection::{Channel, Connection};
+pub use endpoint::{ConnectError, Endpoint};
+pub use hikyaku_proto::{
+    ChannelId, Class, Congestion, ConnectionStats, Delivery, Message, Outcome, Retry,
+    TransportConfig,
+    error::{Close, Discard},
+};
+pub use receipt::Receipt;
+pub use stats::EndpointStats;
+pub use trust::{Trust, TrustError, Trusted};

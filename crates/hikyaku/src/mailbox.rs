@@ -17,9 +17,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku_proto::{
-    ChannelId, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome,
-};
+use hikyaku_proto::{ChannelId, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
@@ -54,7 +52,7 @@ pub(crate) struct Staged {
 pub(crate) enum Request {
     Priority(ChannelId, u8),
     Stats(oneshot::Sender<ConnectionStats>),
-    Ping(oneshot::Sender<Duration>),
+    Ping(oneshot::Sender<Option<Duration>>),
     Close { code: u64, reason: String },
     Leave { within: Duration },
 }

@@ -15,7 +15,10 @@ use std::{
 use hikyaku_proto::ConnectionHandle;
 use tokio::sync::{Notify, oneshot};
 
-use crate::{closed::Closed, limits::MAX_ACCEPT_QUEUE, mailbox::Mailbox, stats::EndpointStats};
+use crate::{
+    closed::Closed, limits::MAX_ACCEPT_QUEUE, mailbox::Mailbox, signers::Signer,
+    stats::EndpointStats,
+};
 
 /// An endpoint's mailbox.
 #[derive(Default)]
@@ -52,7 +55,7 @@ pub(crate) struct Dial {
 /// A connection whose peer has proved who it is.
 pub(crate) struct Established {
     pub(crate) mailbox: Arc<Mailbox>,
-    pub(crate) peer: [u8; 32],
+    pub(crate) peer: Signer,
 }
 
 /// Why there is no connection.

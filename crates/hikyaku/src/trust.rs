@@ -21,6 +21,50 @@ pub enum Trust {
     AnyKey,
 }
 
+impl Trust {
+    /// By the known hosts of this user ([`KnownHosts::default_path`]).
+    ///
+    /// # Errors
+    /// When the file cannot be read, or this user has no folder for it.
+    pub fn known_hosts() -> Result<Self, KeyError> {
+        let path = KnownHosts::default_path().ok_or(KeyError::NoFolder)?;
+        KnownHosts::open(&path).map(Self::KnownHosts)
+    }
+
+    /// One key alone.
+    #[must_use]
+    pub fn pinned(fingerprint: Fingerprint) -> Self {
+        Self::Pinned(vec![fingerprint])
+    }
+
+    /// Judges the key that `host` has proved to have. A new one is remembered.
+    pub(crate) fn judge(&mut self, host: &str, key: &Signer) -> Result<Trusted, TrustError> {
+        let offered = key.fingerprint();
+        let known = match self {
+            Self::AnyKey => return Ok(Trusted::Unchecked),
+            Self::Pinned(keys) if keys.contains(&offered) => return Ok(Trusted::Pinned),
+            Self::Pinned(_) => return Err(TrustError::NotPinned { offered }),
+            Self::KnownHosts(known) => known,
+        };
+        let mut verdict = known.check(host, key);
+        let is_new = verdict == Verdict::New;
+        if is_new {
+            // Another process may be first: what is remembered then counts.
+            verdict = known.remember(host, key)?;
+        }
+        let host = host.to_owned();
+        match verdict {
+            Verdict::New => Ok(Trusted::FirstContact),
+            Verdict::Known => Ok(Trusted::Known),
+            Verdict::Revoked { .. } => Err(TrustError::Revoked { host, offered }),
+            Verdict::Changed { remembered, line } => {
+                let file = known.path().to_owned();
+                Err(TrustError::KeyChanged { host, offered, remembered, file, line })
+            }
+        }
+    }
+}
+
 /// Why the peer was let pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,7 +87,7 @@ pub enum Trusted {
 pub enum TrustError {
     /// Another key is remembered for the host.
     #[error(
-        "the key of {host} has changed: it is {offered} now, and {remembered} is remembered ({}:{line}). \\
+        "the key of {host} has changed: it is {offered} now, and {remembered} is remembered ({}:{line}). \
          Somebody may be listening in; if you know why it changed, remove that line", file.display()
     )]
     KeyChanged {

@@ -60,6 +60,8 @@ impl Close {
     pub const REFUSED: u64 = 6;
     /// TLS failed; the alert's number is added.
     pub const CRYPTO_ERROR: u64 = 0x100;
+    /// TLS's alert `access_denied`: the key is not one that is let in.
+    pub const ACCESS_DENIED: u64 = Self::CRYPTO_ERROR + 49;
     /// The first code that is the application's own.
     pub const APPLICATION: u64 = 0x1000;
 

@@ -55,6 +55,14 @@ pub enum Event {
     Readable,
     /// A message of the size that was refused as `Full` would be taken now.
     Writable,
+    /// What became of a PING that `timed_ping` asked for. A lost one may be told of twice: lost,
+    /// and then after all how long it took.
+    Pong {
+        /// What `timed_ping` returned.
+        asked: Time,
+        /// How long it took; none when it, or the answer, was lost.
+        took: Option<Duration>,
+    },
     /// What became of a message.
     Receipt(Receipt, Outcome),
     /// It is over. Receive what came before it now: it is forgotten soon.
@@ -76,6 +84,9 @@ pub enum ClosedReason {
     Reset,
     /// The handshake took longer than 10 s (M-44).
     HandshakeTimeout,
+    /// In that time TLS completed, but nothing that the peer sealed with the data keys opened: the
+    /// shared keys differ, or one side has none (M-10).
+    SharedKey,
     /// The server does not speak this version (M-30).
     VersionMismatch,
 }

@@ -161,7 +161,7 @@ impl World {
             // Without a timeout, a peer that owes an answer is given up (M-61).
             ClosedReason::Idle => timed(end.host) || timed(other.host) || other_is_over,
             ClosedReason::Reset => other_is_over || matches!(other.state, State::Starting),
-            ClosedReason::HandshakeTimeout => excused,
+            ClosedReason::HandshakeTimeout | ClosedReason::SharedKey => excused,
             _ => false,
         };
         match is_true {

@@ -88,6 +88,8 @@ pub struct Connection {
 #[derive(Debug, Default)]
 struct Owed {
     ping: bool,
+    /// The application asked then.
+    timed_ping: Option<Time>,
     done: bool,
     /// Ack-eliciting packets that leave whatever the window says.
     probes: usize,
@@ -266,6 +268,12 @@ impl Connection {
     /// Asks the peer for a sign of life.
     pub fn ping(&mut self) {
         self.owed.ping = true;
+    }
+
+    /// Asks how long a PING takes there and its ACK back. `Pong` tells, with the point in time that
+    /// this returns; calls before one has left are one.
+    pub fn timed_ping(&mut self, now: Time) -> Time {
+        *self.owed.timed_ping.get_or_insert(now)
     }
 
     /// Ends it at once. What was not acknowledged is `Unsent`.

@@ -287,7 +287,7 @@ impl Connection {
     pub(super) fn settle(&mut self, now: Time) {
         let Some(mut report) = self.report.take() else { return };
         for frame in &report.acked {
-            self.on_frame_acked(frame);
+            self.on_frame_acked(now, frame);
         }
         for frame in &report.lost {
             self.on_frame_lost(frame);

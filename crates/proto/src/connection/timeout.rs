@@ -8,7 +8,7 @@ use super::{Connection, closing::State};
 use crate::{
     crypto::{Side, phases::DataKeys},
     error::Close,
-    event::ClosedReason,
+    event::{ClosedReason, Event},
     message::SentPart,
     recovery::sent::SentFrame,
     time::Time,
@@ -132,7 +132,12 @@ impl Connection {
             State::Handshaking if due(Some(self.born + HANDSHAKE_TIMEOUT)) => {
                 // The peer may have come further than we have.
                 let close = Close::new(Close::NO_ERROR, "the handshake took too long");
-                return self.end(now, close, ClosedReason::HandshakeTimeout);
+                let opens_nothing = self.keys.as_ref().is_some_and(DataKeys::opens_nothing);
+                let reason = match opens_nothing {
+                    true => ClosedReason::SharedKey,
+                    false => ClosedReason::HandshakeTimeout,
+                };
+                return self.end(now, close, reason);
             }
             State::Handshaking if due(self.mismatch_at()) => {
                 return self.end_silently(now, ClosedReason::VersionMismatch);
@@ -173,7 +178,8 @@ impl Connection {
     fn on_probe_alarm(&mut self) {
         self.owed.probes = self.in_flight.on_pto();
         let oldest: Vec<SentFrame> = self.in_flight.oldest_frames().copied().collect();
-        for frame in &oldest {
+        // Nothing is lost yet: what is timed goes on being so.
+        for frame in oldest.iter().filter(|frame| !matches!(frame, SentFrame::TimedPing(_))) {
             self.on_frame_lost(frame);
         }
     }
@@ -182,6 +188,9 @@ impl Connection {
     pub(super) fn on_frame_lost(&mut self, frame: &SentFrame) {
         match *frame {
             SentFrame::Ping | SentFrame::AckUpTo { .. } | SentFrame::Response => {}
+            SentFrame::TimedPing(asked) => {
+                self.told.events.push_back(Event::Pong { asked, took: None });
+            }
             SentFrame::Crypto { level, offset, len } => {
                 if let Some(handshake) = &mut self.handshake {
                     handshake.stream(level).on_lost(offset, len);
@@ -198,8 +207,12 @@ impl Connection {
     }
 
     /// What a frame that was acknowledged ends.
-    pub(super) fn on_frame_acked(&mut self, frame: &SentFrame) {
+    pub(super) fn on_frame_acked(&mut self, now: Time, frame: &SentFrame) {
         match *frame {
+            SentFrame::TimedPing(asked) => {
+                let took = Some(now.since(asked));
+                self.told.events.push_back(Event::Pong { asked, took });
+            }
             SentFrame::AckUpTo { level, largest } => self.ack.on_ack_of_ack(level, largest),
             SentFrame::Crypto { level, offset, len } => {
                 if let Some(handshake) = &mut self.handshake {

@@ -172,6 +172,7 @@ impl Connection {
             Level::Hello | Level::Handshake => self.stream_wants(level),
             Level::Data => {
                 self.owed.ping
+                    || self.owed.timed_ping.is_some()
                     || self.owed.done
                     || self.local.owes()
                     || self.remote.owes()

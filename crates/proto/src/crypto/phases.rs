@@ -178,6 +178,11 @@ impl DataKeys {
         opened
     }
 
+    /// Has something come that these keys do not open (M-10)? Of use while nothing has opened.
+    pub(crate) const fn opens_nothing(&self) -> bool {
+        self.receiving.failed > 0
+    }
+
     /// Why the connection has to end, when too many packets have failed to open (M-22).
     #[inline]
     pub(crate) fn exhausted(&self) -> Option<Close> {

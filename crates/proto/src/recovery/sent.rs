@@ -14,6 +14,8 @@ use crate::{
 pub(crate) enum SentFrame {
     /// Nothing to do.
     Ping,
+    /// PING, for an application that asked then.
+    TimedPing(Time),
     /// An ACK that left at `level` and listed *all* that was owed up to `largest`. (One for which
     /// some ranges did not fit must not be recorded so: they would never be told.)
     AckUpTo { level: Level, largest: u64 },

@@ -65,6 +65,11 @@ impl Connection {
         }
         if level == Level::Data {
             self.owed.ping = false;
+            if let Some(asked) = self.owed.timed_ping
+                && put(writer, frames, &Frame::Ping, SentFrame::TimedPing(asked))
+            {
+                self.owed.timed_ping = None;
+            }
         }
         frames.len() > told
     }

@@ -1,0 +1,224 @@
+//! What an endpoint is to be, before it is.
+//!
+//! In: choices. Out: an endpoint at work. Never: a choice made twice.
+
+use std::{fmt, net::SocketAddr, sync::Arc};
+
+use hikyaku_proto::{Crypto, EndpointConfig, Retry, TransportConfig, rng::Random};
+use zeroize::Zeroizing;
+
+use crate::{
+    address::{Address, AddressError, Family},
+    driver::Driver,
+    endpoint::{Endpoint, Handle},
+    filter::Filter,
+    identity::{Identity, KeyError, SharedKey},
+    signers::AuthorizedKeys,
+    socket::{BindError, Socket, SocketOptions},
+};
+
+/// An endpoint to be.
+#[must_use = "nothing is opened before `start`"]
+pub struct EndpointBuilder {
+    listen: Option<Where>,
+    seed: Option<Zeroizing<[u8; 32]>>,
+    shared_key: Option<SharedKey>,
+    allowed: Option<AuthorizedKeys>,
+    filter: Filter,
+    socket: SocketOptions,
+    family: Option<Family>,
+    transport: TransportConfig,
+    retry: Retry,
+    max_connections: Option<usize>,
+}
+
+enum Where {
+    Text(String),
+    Found(Vec<SocketAddr>),
+}
+
+/// Why an endpoint could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address could not be used.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The socket could not be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// There is no key for it.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl EndpointBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            listen: None,
+            seed: None,
+            shared_key: None,
+            allowed: None,
+            filter: Filter::new(),
+            socket: SocketOptions::default(),
+            family: None,
+            transport: TransportConfig::default(),
+            retry: Retry::default(),
+            max_connections: None,
+        }
+    }
+
+    pub(crate) fn listen_at(mut self, address: &str) -> Self {
+        self.listen = Some(Where::Text(address.to_owned()));
+        self
+    }
+
+    /// Lets others in, at the first of these addresses that this machine supports.
+    pub fn listen(mut self, addresses: &[SocketAddr]) -> Self {
+        self.listen = Some(Where::Found(addresses.to_vec()));
+        self
+    }
+
+    /// Who it is; a key made for it where none is given.
+    pub fn identity(mut self, identity: &Identity) -> Self {
+        self.seed = Some(Zeroizing::new(*identity.seed()));
+        self
+    }
+
+    /// Speaks only with those who have this key too, whoever they are.
+    pub fn shared_key(mut self, key: SharedKey) -> Self {
+        self.shared_key = Some(key);
+        self
+    }
+
+    /// Lets only those in who have one of these keys.
+    pub fn allow_keys(mut self, keys: AuthorizedKeys) -> Self {
+        self.allowed = Some(keys);
+        self
+    }
+
+    /// Hears only whom the filter allows: the others' datagrams are dropped unread.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// How the socket is opened.
+    pub fn socket(mut self, options: SocketOptions) -> Self {
+        self.socket = options;
+        self
+    }
+
+    /// IPv4 or IPv6 alone, where a name or an address leaves it open.
+    pub fn family(mut self, family: Option<Family>) -> Self {
+        self.family = family;
+        self
+    }
+
+    /// Timeouts, queues, credit and congestion control of its connections.
+    pub fn transport(mut self, config: TransportConfig) -> Self {
+        self.transport = config;
+        self
+    }
+
+    /// When newcomers have to show first that their address is theirs.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Connections at most, 100,000 where nothing is said.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.max_connections = Some(count);
+        self
+    }
+
+    /// Opens the socket and sets to work on the runtime that this is called on.
+    ///
+    /// # Errors
+    /// [`StartError`], naming the address.
+    pub async fn start(mut self) -> Result<Endpoint, StartError> {
+        if let Some(Where::Text(text)) = &self.listen {
+            let address: Address = text.parse()?;
+            self.listen = Some(Where::Found(address.resolve_local(self.family).await?));
+        }
+        self.start_dialling()
+    }
+
+    pub(crate) fn start_dialling(self) -> Result<Endpoint, StartError> {
+        let Self { listen, mut socket, .. } = self;
+        let (addresses, server) = match listen {
+            Some(Where::Found(addresses)) => (addresses, true),
+            _ => (any_port(self.family), false),
+        };
+        socket.unfragmented = true;
+        let socket = Socket::bind(&addresses, &socket)?;
+        if !server {
+            // Where the system has no such reports a dial takes its full time to fail.
+            let _ = socket.report_transport_errors();
+        }
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => Zeroizing::new(*Identity::generate("")?.seed()),
+        };
+        let mut crypto = Crypto::new(&seed);
+        let public = crypto.public_key();
+        if let Some(key) = &self.shared_key {
+            crypto = crypto.with_shared_key(&key.bytes());
+        }
+        if let Some(allowed) = &self.allowed {
+            let keys = allowed.iter().map(|signer| signer.key()).collect();
+            crypto = crypto.accepting(hikyaku_proto::Trust::Pinned(keys));
+        }
+        let local = socket.local_addr();
+        let mut config = if server {
+            EndpointConfig::server(crypto, local)
+        } else {
+            EndpointConfig::client(crypto)
+        };
+        config.retry = self.retry;
+        config.transport = self.transport;
+        if let Some(count) = self.max_connections {
+            config.max_connections = count;
+        }
+        let handle = Handle {
+            shared: Arc::default(),
+            local,
+            fingerprint: crate::signers::Signer::from_key(&public)
+                .expect("a key of our own is a good one")
+                .fingerprint(),
+            family: self.family,
+            receive_buffer: socket.receive_buffer(),
+        };
+        let endpoint = hikyaku_proto::Endpoint::new(config, Box::new(System));
+        let driver = Driver::new(socket, self.filter, endpoint, Arc::clone(&handle.shared));
+        tokio::spawn(driver);
+        Ok(Endpoint::new(handle))
+    }
+}
+
+impl fmt::Debug for EndpointBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EndpointBuilder").finish_non_exhaustive()
+    }
+}
+
+/// Any port, IPv4 included where there is IPv6.
+fn any_port(family: Option<Family>) -> Vec<SocketAddr> {
+    let v6 = SocketAddr::from(([0_u16; 8], 0));
+    let v4 = SocketAddr::from(([0_u8; 4], 0));
+    match family {
+        Some(Family::V4) => vec![v4],
+        Some(Family::V6) => vec![v6],
+        None => vec![v6, v4],
+    }
+}
+
+/// The operating system's randomness.
+struct System;
+
+impl Random for System {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the system gave randomness for the endpoint's key before");
+    }
+}

@@ -1,0 +1,271 @@
+//! An endpoint, as an application holds it: dials, lets others in.
+//!
+//! In: whom to dial, whom to let in. Out: connections. Never: the protocol, which is the driver's.
+
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use hikyaku_proto::{error::Close, event::ConnectError as DialError};
+use tokio::{
+    sync::oneshot,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    address::{Address, AddressError, Family},
+    builder::EndpointBuilder,
+    closed::Closed,
+    connection::Connection,
+    known_hosts::host_name,
+    limits::NEXT_ADDRESS,
+    shared::{Dial, Established, Shared, Unanswered},
+    signers::Fingerprint,
+    stats::EndpointStats,
+    trust::{Trust, TrustError, Trusted},
+};
+
+/// One socket with many connections, dialled and accepted. Clones are the same endpoint.
+///
+/// It works in a task of its own on the runtime it was started on, which ends with the last
+/// connection once no clone is left.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Handle>);
+
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) local: SocketAddr,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) family: Option<Family>,
+    pub(crate) receive_buffer: usize,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.ask(|requests| requests.abandoned = true);
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address could not be used.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The peer is not let pass here.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
+    /// The peer does not let this side's key pass.
+    #[error("{to} does not accept our key ({ours})")]
+    NotAllowed {
+        /// The peer's address.
+        to: SocketAddr,
+        /// Our key.
+        ours: Fingerprint,
+    },
+    /// The peer turned the connection away.
+    #[error("{to} turned us away: {reason}")]
+    Refused {
+        /// The peer's address.
+        to: SocketAddr,
+        /// The peer's words: not safe for a terminal as they are.
+        reason: String,
+    },
+    /// The peer proved who it is, but its shared key is not ours, or one side has none.
+    #[error("{to} has another shared key, or one side has none")]
+    SharedKey {
+        /// The peer's address.
+        to: SocketAddr,
+    },
+    /// The network says that nobody is there.
+    #[error("{to}: {source}")]
+    Unreachable {
+        /// The peer's address.
+        to: SocketAddr,
+        /// What was reported.
+        source: io::Error,
+    },
+    /// Nobody answered in time.
+    #[error("no answer from {to}")]
+    NoAnswer {
+        /// The peer's address.
+        to: SocketAddr,
+    },
+    /// It failed in another way.
+    #[error("{to}: {closed}")]
+    Failed {
+        /// The peer's address.
+        to: SocketAddr,
+        /// How it ended.
+        closed: Closed,
+    },
+    /// The endpoint has as many connections as it may have.
+    #[error("this endpoint has as many connections as it may have")]
+    TooMany,
+    /// The endpoint has ended.
+    #[error("the endpoint has ended")]
+    EndpointGone,
+}
+
+impl Endpoint {
+    /// One that lets others in, at an address as people write it: `[::]:12345`, `:0`.
+    pub fn bind(address: &str) -> EndpointBuilder {
+        EndpointBuilder::new().listen_at(address)
+    }
+
+    /// One that dials, from any port, with a key made for it. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system has no socket or no randomness for it.
+    pub fn client() -> Result<Self, crate::StartError> {
+        EndpointBuilder::new().start_dialling()
+    }
+
+    /// One that dials, unless it is told where to listen.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::new()
+    }
+
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self(Arc::new(handle))
+    }
+
+    /// Dials `to` (`host`, `host:port`, `:port` for this machine), and waits until the peer has
+    /// proved who it is and `trust` lets it pass. Of a host with several addresses the first that
+    /// answers is taken; the next is tried beside it after 250 ms (RFC 8305).
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing of the application's has left then.
+    pub async fn connect<A>(&self, to: A, trust: Trust) -> Result<Connection, ConnectError>
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        let address = to.try_into().map_err(AddressError::from)?;
+        let addresses = address.resolve(self.0.family).await?;
+        let name = host_name(&address.host(), address.port());
+        self.connect_to(&name, &addresses, trust).await
+    }
+
+    /// As [`Endpoint::connect`], with the addresses found already. `host` is the name under which
+    /// known hosts remember the peer, as [`host_name`] writes it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn connect_to(
+        &self,
+        host: &str,
+        addresses: &[SocketAddr],
+        mut trust: Trust,
+    ) -> Result<Connection, ConnectError> {
+        let established = self.race(addresses).await?;
+        let mailbox = Arc::clone(&established.mailbox);
+        let connection = Connection::new(established, Trusted::Unchecked);
+        match trust.judge(host, connection.peer()) {
+            Ok(trusted) => Ok(connection.with(trusted)),
+            Err(error) => {
+                connection.close(Close::REFUSED, "the key is not trusted");
+                // So that the peer hears it before a program that gives up here has ended.
+                let _ = timeout(NEXT_ADDRESS, mailbox.closed()).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The first of these addresses that answers.
+    async fn race(&self, addresses: &[SocketAddr]) -> Result<Established, ConnectError> {
+        let mut addresses = addresses.iter().copied();
+        let mut dials = JoinSet::new();
+        let mut first_error = None;
+        loop {
+            let next = addresses.next();
+            if let Some(to) = next {
+                let (shared, ours) = (Arc::clone(&self.0.shared), self.0.fingerprint);
+                dials.spawn(async move { dial(&shared, to, ours).await });
+            }
+            tokio::select! {
+                biased;
+                done = dials.join_next() => match done {
+                    Some(Ok(Ok(established))) => return Ok(established),
+                    Some(Ok(Err(error))) => { first_error.get_or_insert(error); }
+                    Some(Err(_)) => return Err(ConnectError::EndpointGone),
+                    None => return Err(first_error.unwrap_or(ConnectError::EndpointGone)),
+                },
+                () = sleep(NEXT_ADDRESS), if next.is_some() => {}
+            }
+        }
+    }
+
+    /// The next connection that came in, whose peer has proved who it is; none when the endpoint
+    /// was closed. Cancel-safe.
+    pub async fn accept(&self) -> Option<Connection> {
+        let established = self.0.shared.accept().await?;
+        Some(Connection::new(established, Trusted::CameIn))
+    }
+
+    /// The address really bound.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.0.local
+    }
+
+    /// The fingerprint of its own key, as peers see it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.0.fingerprint
+    }
+
+    /// Bytes of receive buffer that the kernel granted.
+    #[must_use]
+    pub fn receive_buffer(&self) -> usize {
+        self.0.receive_buffer
+    }
+
+    /// What is known of it now; nothing once it has ended.
+    pub async fn stats(&self) -> Option<EndpointStats> {
+        let (reply, answer) = oneshot::channel();
+        self.0.shared.ask(|requests| requests.stats.push(reply));
+        answer.await.ok()
+    }
+
+    /// Lets nobody in any more, delivers what was sent on all connections within that time, closes
+    /// them, and ends.
+    pub async fn close(&self, within: Duration) {
+        self.0.shared.ask(|requests| requests.close = Some(within));
+        let _ = timeout(within, self.0.shared.ended()).await;
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({} at {})", self.0.fingerprint, self.0.local)
+    }
+}
+
+async fn dial(
+    shared: &Shared,
+    to: SocketAddr,
+    ours: Fingerprint,
+) -> Result<Established, ConnectError> {
+    let (reply, answer) = oneshot::channel();
+    shared.ask(|requests| requests.dials.push(Dial { to, reply }));
+    match answer.await {
+        Err(_) => Err(ConnectError::EndpointGone),
+        Ok(Ok(established)) => Ok(established),
+        Ok(Err(Unanswered::Unreachable(source))) => Err(ConnectError::Unreachable { to, source }),
+        Ok(Err(Unanswered::Dial(DialError::TooMany))) => Err(ConnectError::TooMany),
+        Ok(Err(Unanswered::Dial(_))) => Err(ConnectError::EndpointGone),
+        Ok(Err(Unanswered::Closed(closed))) => Err(explained(to, ours, closed)),
+    }
+}
+
+fn explained(to: SocketAddr, ours: Fingerprint, closed: Closed) -> ConnectError {
+    match closed {
+        Closed::NoAnswer => ConnectError::NoAnswer { to },
+        Closed::SharedKey => ConnectError::SharedKey { to },
+        Closed::EndpointGone => ConnectError::EndpointGone,
+        Closed::ByPeer { code: Close::ACCESS_DENIED, .. } => ConnectError::NotAllowed { to, ours },
+        Closed::ByPeer { code: Close::REFUSED, reason } => ConnectError::Refused { to, reason },
+        closed => ConnectError::Failed { to, closed },
+    }
+}
