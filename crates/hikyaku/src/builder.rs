@@ -2,7 +2,12 @@
 //!
 //! In: choices. Out: an endpoint at work. Never: a choice made twice.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hikyaku_proto::{Crypto, EndpointConfig, Retry, TransportConfig, rng::Random};
 use zeroize::Zeroizing;
@@ -11,8 +16,10 @@ use crate::{
     address::{Address, AddressError, Family},
     driver::Driver,
     endpoint::{Endpoint, Handle},
+    files::FileError,
     filter::Filter,
     identity::{Identity, KeyError, SharedKey},
+    key_log::KeyLogFile,
     signers::AuthorizedKeys,
     socket::{BindError, Socket, SocketOptions},
 };
@@ -30,6 +37,7 @@ pub struct EndpointBuilder {
     transport: TransportConfig,
     retry: Retry,
     max_connections: Option<usize>,
+    key_log: Option<PathBuf>,
 }
 
 enum Where {
@@ -50,6 +58,9 @@ pub enum StartError {
     /// There is no key for it.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The key log could not be opened.
+    #[error(transparent)]
+    KeyLog(#[from] FileError),
 }
 
 impl EndpointBuilder {
@@ -65,6 +76,7 @@ impl EndpointBuilder {
             transport: TransportConfig::default(),
             retry: Retry::default(),
             max_connections: None,
+            key_log: None,
         }
     }
 
@@ -133,6 +145,13 @@ impl EndpointBuilder {
         self
     }
 
+    /// Appends the secrets of all its connections to this file (NSS key log format; made with mode
+    /// 0600). Whoever has it reads all that is sent, unless a shared key protects it too.
+    pub fn key_log(mut self, path: &Path) -> Self {
+        self.key_log = Some(path.to_owned());
+        self
+    }
+
     /// Opens the socket and sets to work on the runtime that this is called on.
     ///
     /// # Errors
@@ -169,6 +188,9 @@ impl EndpointBuilder {
         if let Some(allowed) = &self.allowed {
             let keys = allowed.iter().map(|signer| signer.key()).collect();
             crypto = crypto.accepting(hikyaku_proto::Trust::Pinned(keys));
+        }
+        if let Some(path) = &self.key_log {
+            crypto = crypto.with_key_log(Arc::new(KeyLogFile::open(path)?));
         }
         let local = socket.local_addr();
         let mut config = if server {

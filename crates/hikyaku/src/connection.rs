@@ -1,7 +1,7 @@
 //! A connection, as an application holds it.
 //!
-//! In: messages to send. Out: messages received, receipts, what is known of it. Never: the protocol,
-//! which is the driver's.
+//! In: messages to send. Out: messages received, receipts, what is known of it. Never: the
+//! protocol, which is the driver's.
 
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 

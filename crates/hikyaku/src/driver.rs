@@ -1,4 +1,4 @@
-//! THE LOOP: one task that owns an endpoint's socket and its protocol, and feeds one with the other.
+//! THE LOOP: one task owns an endpoint's socket and its protocol, and feeds each with the other.
 //!
 //! In: datagrams, time, what applications have put into mailboxes. Out: datagrams, what mailboxes
 //! are given. Never: what the protocol decides.

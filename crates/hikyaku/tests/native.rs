@@ -260,3 +260,21 @@ async fn a_ping_is_timed() {
         assert!(took.is_some_and(|took| took < SOON), "{took:?}");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_key_log_is_written_when_asked_for_and_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("keys");
+    let server = Endpoint::bind("127.0.0.1:0").key_log(&file).start().await.unwrap();
+    let client = Endpoint::client().unwrap();
+    in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
+    in_time(server.accept()).await.unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("EXPORTER_SECRET ")), "{text}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let refused = Endpoint::bind("127.0.0.1:0").key_log(&file).start().await;
+    assert!(refused.is_err(), "others could read it");
+}

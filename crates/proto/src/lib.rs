@@ -39,7 +39,7 @@ mod wire;
 
 pub use config::{Congestion, EndpointConfig, Retry, TransportConfig};
 pub use connection::Connection;
-pub use crypto::{Crypto, Trust};
+pub use crypto::{Crypto, KeyLog, Trust};
 pub use endpoint::Endpoint;
 pub use event::{
     ClosedReason, ConnectError, ConnectionHandle, ConnectionStats, Ecn, EndpointStats, Event,

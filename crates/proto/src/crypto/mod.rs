@@ -16,7 +16,7 @@ pub(crate) mod phases;
 pub(crate) mod replay;
 pub(crate) mod setup;
 
-pub use setup::{Crypto, Trust};
+pub use setup::{Crypto, KeyLog, Trust};
 
 /// Which end of a connection this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

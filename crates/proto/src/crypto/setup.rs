@@ -74,6 +74,22 @@ impl Trust {
     }
 }
 
+/// Where the secrets of handshakes are written down, for who has to look into packets.
+pub trait KeyLog: fmt::Debug + Send + Sync {
+    /// A secret, its name and the client's random bytes that name its connection, as in the NSS
+    /// key log format. Data keys follow from `EXPORTER_SECRET` (PROTOCOL.md section 2).
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]);
+}
+
+#[derive(Debug)]
+struct Told(Arc<dyn KeyLog>);
+
+impl rustls::KeyLog for Told {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        self.0.log(label, client_random, secret);
+    }
+}
+
 /// An endpoint's identity and secrets, and the sessions it can resume. Clones share them.
 #[derive(Clone)]
 pub struct Crypto {
@@ -106,6 +122,15 @@ impl Crypto {
     #[must_use]
     pub fn with_shared_key(mut self, key: &[u8; 32]) -> Self {
         self.shared_key = Some(Arc::new(Zeroizing::new(*key)));
+        self
+    }
+
+    /// Tells the secrets of every handshake to `log`: whoever has them reads all that is sent.
+    #[must_use]
+    pub fn with_key_log(mut self, log: Arc<dyn KeyLog>) -> Self {
+        let log = Arc::new(Told(log));
+        Arc::make_mut(&mut self.server).key_log = Arc::clone(&log) as _;
+        Arc::make_mut(&mut self.client).key_log = log;
         self
     }
 
