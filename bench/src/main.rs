@@ -1,20 +1,63 @@
-//! `hikyaku-bench memory [ROW]`: what the protocol's own work costs beside its cipher's.
-//! `hikyaku-bench profile ROW`: the same for a profiler, without the cipher alone.
-//!
-//! In: which benchmark. Out: a table. Never: a figure without its peer from the same run.
+//! Measurements, side by side: with the cipher alone, and with quinn over real sockets.
 
 #![expect(clippy::print_stdout, reason = "the figures are for people")]
 
+mod child;
+mod cost;
+mod field;
 mod memory;
+mod payload;
+mod quinn_peer;
+mod race;
+mod report;
+mod rows;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "usage: hikyaku-bench memory|profile [part of a row's name]
+       hikyaku-bench quinn [--rounds N] [--threads N] [bulk|small|pingpong|idle] [part of a name]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
         ["memory"] => memory::run(""),
         ["memory", row] => memory::run(row),
         ["profile", row] => memory::profile(row),
-        _ => bail!("usage: hikyaku-bench memory|profile [part of a row's name]"),
+        ["quinn", ref rest @ ..] => race::run(&plan(rest)?),
+        [child::SERVE, index, threads] => {
+            let contestant = field::FIELD.get(index.parse::<usize>()?).context("no such one")?;
+            child::serve(contestant, threads.parse()?)
+        }
+        _ => bail!(USAGE),
     }
+}
+
+fn plan(mut rest: &[&str]) -> Result<race::Plan> {
+    let mut plan = race::Plan { rounds: 5, threads: 1, row: None, name: String::new() };
+    loop {
+        match rest {
+            ["--rounds", n, later @ ..] => {
+                plan.rounds = n.parse().context("--rounds takes a number")?;
+                rest = later;
+            }
+            ["--threads", n, later @ ..] => {
+                plan.threads = n.parse().context("--threads takes a number")?;
+                rest = later;
+            }
+            [row, later @ ..] if plan.row.is_none() => {
+                plan.row = Some(field::Row::parse(row).context(USAGE)?);
+                rest = later;
+            }
+            [name] => {
+                plan.name = (*name).to_owned();
+                rest = &[];
+            }
+            [] => break,
+            _ => bail!(USAGE),
+        }
+    }
+    anyhow::ensure!((1..=1_000).contains(&plan.rounds), "1 to 1,000 rounds");
+    anyhow::ensure!((1..=64).contains(&plan.threads), "1 to 64 threads");
+    Ok(plan)
 }

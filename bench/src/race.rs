@@ -1,0 +1,73 @@
+//! Rounds: one contestant after the other, again and again, so that what else the machine does
+//! meets them all.
+//!
+//! In: which rows, how often. Out: their figures. Never: a figure of a run that was not checked.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    child::{self, LONGEST_ROUND, Server},
+    field::{Contestant, FIELD, Row, Size},
+    report::{self, Line},
+    rows::{self, Outcome},
+};
+
+/// What was asked for.
+pub(crate) struct Plan {
+    pub(crate) rounds: usize,
+    pub(crate) threads: usize,
+    pub(crate) row: Option<Row>,
+    /// Part of the name of a size or of a contestant.
+    pub(crate) name: String,
+}
+
+pub(crate) fn run(plan: &Plan) -> Result<()> {
+    report::explain(plan.rounds, plan.threads);
+    let mut raced = false;
+    for row in Row::ALL.into_iter().filter(|row| plan.row.is_none_or(|wanted| wanted == *row)) {
+        for size in [Size::AsItComes, Size::Ethernet, Size::Largest] {
+            let group: Vec<&Contestant> = FIELD
+                .iter()
+                .filter(|one| one.row == row && one.size == size)
+                .filter(|one| format!("{} {}", size.name(), one.way.name()).contains(&plan.name))
+                .collect();
+            if !group.is_empty() {
+                raced = true;
+                race(plan, row, size, &group)?;
+            }
+        }
+    }
+    ensure!(raced, "no contestant has that name");
+    Ok(())
+}
+
+fn race(plan: &Plan, row: Row, size: Size, group: &[&Contestant]) -> Result<()> {
+    let mut lines: Vec<Line> =
+        group.iter().map(|one| Line { name: one.way.name(), outcomes: Vec::new() }).collect();
+    for _ in 0..plan.rounds {
+        for (one, line) in group.iter().zip(&mut lines) {
+            let outcome = round(one, plan.threads)
+                .with_context(|| format!("{} {}: {}", row.name(), size.name(), line.name))?;
+            line.outcomes.push(outcome);
+        }
+    }
+    report::print(row, size, &lines);
+    Ok(())
+}
+
+fn round(contestant: &Contestant, threads: usize) -> Result<Outcome> {
+    let server = Server::start(child::index_of(contestant), threads)?;
+    let runtime = child::runtime(threads)?;
+    let outcome = runtime.block_on(async {
+        let running = rows::run(contestant, &server);
+        tokio::time::timeout(LONGEST_ROUND, running).await.context("the client took too long")?
+    })?;
+    // What the client has left open ends with its runtime.
+    drop(runtime);
+    if contestant.row == Row::Idle {
+        // Of ten thousand goodbyes at once some are lost; nothing is left to learn from it.
+        return Ok(outcome);
+    }
+    server.end()?;
+    Ok(outcome)
+}

@@ -1,0 +1,43 @@
+//! Large messages, one way: 1 GiB of them, until the client knows that the server has all.
+//!
+//! In: a connection. Out: how many came. Never: a message that was not compared.
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use quinn::Connection;
+
+use crate::payload::{InOrder, Payloads};
+
+/// Of a message, in bytes.
+pub(crate) const LEN: usize = 64 << 10;
+
+/// Chunks taken at once.
+const CHUNKS: usize = 64;
+
+pub(super) async fn quinn_client(connection: &Connection, count: u64) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    // The answer comes on the stream's other half.
+    let (mut send, mut recv) = connection.open_bi().await?;
+    for number in 0..count {
+        send.write_chunk(Bytes::from(payloads.message(number))).await?;
+    }
+    send.finish()?;
+    let mut answer = [0; 8];
+    recv.read_exact(&mut answer).await?;
+    let came = u64::from_le_bytes(answer);
+    ensure!(came == count, "{came} of {count} messages came");
+    Ok(came)
+}
+
+pub(super) async fn quinn_server(connection: &Connection) -> Result<()> {
+    let mut check = InOrder::new(LEN);
+    let (mut send, mut recv) = connection.accept_bi().await?;
+    let mut chunks = vec![Bytes::new(); CHUNKS];
+    while let Some(came) = recv.read_chunks(&mut chunks).await? {
+        for chunk in &mut chunks[..came] {
+            check.piece(&std::mem::take(chunk))?;
+        }
+    }
+    send.write_all(&check.count.to_le_bytes()).await?;
+    Ok(send.finish()?)
+}

@@ -1,0 +1,67 @@
+//! Connections that say nothing: how fast they are made, and what each takes of the server.
+//!
+//! In: endpoints. Out: memory as the system sees it. Never: a connection that was not made.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use quinn::Endpoint;
+use tokio::task::JoinSet;
+
+use super::Outcome;
+use crate::cost::{self, Meter};
+
+/// Handshakes on the way at once.
+const AT_ONCE: usize = 64;
+
+/// What handshakes leave behind is given back in this time.
+const SETTLED: Duration = Duration::from_secs(5);
+
+pub(super) async fn quinn_client(
+    endpoint: &Endpoint,
+    address: SocketAddr,
+    count: u64,
+    server: u32,
+) -> Result<Outcome> {
+    let before = cost::resident(server)?;
+    let meter = Meter::start(server)?;
+    let mut kept = Vec::new();
+    let mut making = JoinSet::new();
+    for _ in 0..count {
+        if making.len() == AT_ONCE {
+            kept.push(making.join_next().await.context("there are some")???);
+        }
+        let connecting = endpoint.connect(address, "localhost")?;
+        making.spawn(async move { anyhow::Ok(connecting.await?) });
+    }
+    while let Some(made) = making.join_next().await {
+        kept.push(made??);
+    }
+    let cost = meter.stop()?;
+    tokio::time::sleep(SETTLED).await;
+    let memory = cost::resident(server)? - before;
+    let open = kept.iter().filter(|one| one.close_reason().is_none()).count() as u64;
+    ensure!(open == count, "{open} of {count} connections are open");
+    endpoint.close(0_u32.into(), b"");
+    endpoint.wait_idle().await;
+    Ok(Outcome { done: count, cost, memory, ..Outcome::default() })
+}
+
+pub(super) async fn quinn_server(endpoint: &Endpoint, count: u64) -> Result<()> {
+    let mut kept = Vec::new();
+    let mut making = JoinSet::new();
+    for _ in 0..count {
+        if making.len() == AT_ONCE {
+            kept.push(making.join_next().await.context("there are some")???);
+        }
+        let connecting = endpoint.accept().await.context("closed")?;
+        making.spawn(async move { anyhow::Ok(connecting.await?) });
+    }
+    while let Some(made) = making.join_next().await {
+        kept.push(made??);
+    }
+    for connection in kept {
+        connection.closed().await;
+    }
+    Ok(())
+}

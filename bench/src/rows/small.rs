@@ -1,0 +1,139 @@
+//! Small messages, one way: as many as take a while, until the client knows how many came.
+//!
+//! In: a connection. Out: how many came. Never: a message that was not compared.
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use quinn::Connection;
+use std::time::Duration;
+
+use crate::payload::{AnyOrder, InOrder, Payloads};
+
+/// Of a message, in bytes.
+const LEN: usize = 64;
+
+/// Bytes the application packs into one write.
+const WRITE: usize = 64 << 10;
+
+/// Of a message's length in front of it.
+const PREFIX: usize = 4;
+
+/// After the last datagram nothing says that more were lost on the way; this silence does.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// A stream for each, opened, written and finished.
+pub(super) async fn stream_each_client(connection: &Connection, count: u64) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    for number in 0..count {
+        let mut stream = connection.open_uni().await?;
+        stream.write_chunk(Bytes::from(payloads.message(number))).await?;
+        stream.finish()?;
+    }
+    let came = answer(connection).await?;
+    ensure!(came == count, "{came} of {count} messages came");
+    Ok(came)
+}
+
+pub(super) async fn stream_each_server(connection: &Connection, count: u64) -> Result<()> {
+    let mut check = AnyOrder::new(LEN, count);
+    for _ in 0..count {
+        let mut stream = connection.accept_uni().await?;
+        check.message(&stream.read_to_end(LEN).await?)?;
+    }
+    say(connection, check.count).await
+}
+
+/// Waits where there is no room, so that nothing is dropped before it is sent.
+pub(super) async fn datagram_client(connection: &Connection, count: u64) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    for number in 0..count {
+        connection.send_datagram_wait(Bytes::from(payloads.message(number))).await?;
+    }
+    let came = answer(connection).await?;
+    ensure!(came * 2 > count, "only {came} of {count} datagrams came");
+    Ok(came)
+}
+
+pub(super) async fn datagram_server(connection: &Connection, count: u64) -> Result<()> {
+    let mut check = AnyOrder::new(LEN, count);
+    check.message(&connection.read_datagram().await?)?;
+    while check.count < count {
+        match tokio::time::timeout(SILENCE, connection.read_datagram()).await {
+            Ok(datagram) => check.message(&datagram?)?,
+            Err(_) => break,
+        }
+    }
+    say(connection, check.count).await
+}
+
+/// What an application has to do that wants speed: lengths, a buffer, one write for many.
+pub(super) async fn packed_client(connection: &Connection, count: u64) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    let mut stream = connection.open_uni().await?;
+    let mut packed = Vec::with_capacity(WRITE);
+    for number in 0..count {
+        if packed.len() + PREFIX + LEN > WRITE {
+            let full = std::mem::replace(&mut packed, Vec::with_capacity(WRITE));
+            stream.write_chunk(Bytes::from(full)).await?;
+        }
+        packed.extend_from_slice(&(LEN as u32).to_le_bytes());
+        payloads.write(number, &mut packed);
+    }
+    stream.write_chunk(Bytes::from(packed)).await?;
+    stream.finish()?;
+    let came = answer(connection).await?;
+    ensure!(came == count, "{came} of {count} messages came");
+    Ok(came)
+}
+
+pub(super) async fn packed_server(connection: &Connection) -> Result<()> {
+    let mut check = InOrder::new(LEN);
+    let mut stream = connection.accept_uni().await?;
+    let mut chunks = vec![Bytes::new(); 64];
+    // The part of a message that came so far, where one chunk ends within it.
+    let mut part = Vec::with_capacity(PREFIX + LEN);
+    while let Some(came) = stream.read_chunks(&mut chunks).await? {
+        for chunk in &mut chunks[..came] {
+            unpack(&std::mem::take(chunk), &mut part, &mut check)?;
+        }
+    }
+    ensure!(part.is_empty(), "the stream ends within a message");
+    say(connection, check.count).await
+}
+
+fn unpack(mut chunk: &[u8], part: &mut Vec<u8>, check: &mut InOrder) -> Result<()> {
+    if !part.is_empty() {
+        let missing = (PREFIX + LEN - part.len()).min(chunk.len());
+        part.extend_from_slice(&chunk[..missing]);
+        chunk = &chunk[missing..];
+        let Some(message) = whole(part)? else { return Ok(()) };
+        check.message(message)?;
+        part.clear();
+    }
+    while let Some(message) = whole(chunk)? {
+        check.message(message)?;
+        chunk = &chunk[PREFIX + message.len()..];
+    }
+    part.extend_from_slice(chunk);
+    Ok(())
+}
+
+/// The message in front, if all of it is there.
+fn whole(bytes: &[u8]) -> Result<Option<&[u8]>> {
+    let Some((prefix, rest)) = bytes.split_first_chunk() else { return Ok(None) };
+    let len = u32::from_le_bytes(*prefix) as usize;
+    ensure!(len == LEN, "a length of {len}");
+    Ok(rest.get(..len))
+}
+
+async fn say(connection: &Connection, count: u64) -> Result<()> {
+    let mut stream = connection.open_uni().await?;
+    stream.write_all(&count.to_le_bytes()).await?;
+    Ok(stream.finish()?)
+}
+
+async fn answer(connection: &Connection) -> Result<u64> {
+    let answer = connection.accept_uni().await?.read_to_end(8).await?;
+    let answer: [u8; 8] = answer.try_into().ok().context("an answer of 8 bytes")?;
+    Ok(u64::from_le_bytes(answer))
+}
