@@ -27,6 +27,10 @@ pub struct EndpointConfig {
     pub retry: Retry,
     /// Connections that have not finished their handshake, at most (M-35). Server only.
     pub max_half_open: usize,
+    /// The same for those from one network (IPv4 /24, IPv6 /56), without and with a token each.
+    /// None: a quarter of all, at least 8. To be raised where many clients come through one
+    /// address, as behind a proxy.
+    pub half_open_per_network: Option<usize>,
     /// Connections in all, at most; dialled ones count.
     pub max_connections: usize,
     /// For every connection.
@@ -43,6 +47,7 @@ impl EndpointConfig {
             server: false,
             retry: Retry::UnderLoad,
             max_half_open: 1_000,
+            half_open_per_network: None,
             max_connections: 100_000,
             transport: TransportConfig::default(),
         }
@@ -60,7 +65,7 @@ impl EndpointConfig {
 pub enum Retry {
     /// Never: a flood of forged addresses takes all half-open places.
     Never,
-    /// When half of the half-open places are taken.
+    /// When half of the half-open places are taken, or those of the newcomer's network.
     #[default]
     UnderLoad,
     /// Always.

@@ -13,11 +13,12 @@ use std::{
 };
 
 use self::{
+    places::{Place, Places},
     resets::{Marks, ResetIndex},
     strangers::Strangers,
 };
 use crate::{
-    config::{EndpointConfig, Retry},
+    config::EndpointConfig,
     connection::{
         Connection,
         handshake::Newcomer,
@@ -35,6 +36,7 @@ use crate::{
     },
 };
 
+mod places;
 mod resets;
 mod strangers;
 
@@ -52,7 +54,7 @@ pub struct Endpoint {
     /// Those that may have something to say, each once.
     ready: VecDeque<ConnectionHandle>,
     next_handle: u64,
-    half_open: usize,
+    places: Places,
     discards: BTreeMap<Discard, u64>,
 }
 
@@ -64,12 +66,13 @@ struct Slot {
     /// It had nothing to send then, and nothing has changed since: a thousand receipts are told
     /// without asking it a thousand times.
     silent_at: Option<Time>,
-    half_open: bool,
+    /// Until it is established.
+    place: Option<Place>,
     /// The tokens that its peer gave, as they stand in the index of resets.
     marks: Marks,
-    /// The destination of its first Hello, chosen by the client: its packets come under it until it
-    /// knows the own id.
-    first: Option<ConnectionId>,
+    /// The destinations of the client's Hellos, before and after a Retry. Its packets come under
+    /// the last until it knows the own id; those that come late or twice open no other connection.
+    hellos: [Option<ConnectionId>; 2],
 }
 
 impl Endpoint {
@@ -77,6 +80,7 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: EndpointConfig, mut random: Box<dyn Random>) -> Self {
         Self {
+            places: Places::new(&config),
             strangers: Strangers::new(&config, &mut *random),
             resets: ResetIndex::new(&mut *random),
             config: Arc::new(config),
@@ -86,7 +90,6 @@ impl Endpoint {
             alarms: BTreeSet::new(),
             ready: VecDeque::new(),
             next_handle: 0,
-            half_open: 0,
             discards: BTreeMap::new(),
         }
     }
@@ -108,7 +111,7 @@ impl Endpoint {
         self.config.crypto.set_time(now);
         let connection = Connection::dial(&self.config, now, to, trust, &mut *self.random)
             .map_err(|_| ConnectError::Tls)?;
-        Ok(self.add(connection, None))
+        Ok(self.add(connection, None, [None; 2]))
     }
 
     /// Lets nobody in any more; what is open stays so.
@@ -202,7 +205,7 @@ impl Endpoint {
             return Err(Discard::Malformed);
         };
         let first = if token.is_empty() {
-            if self.asks_for_retry() {
+            if self.places.asks_for_retry(self.config.retry, arrival.from) {
                 return self.strangers.ask_again(arrival, (to, source), &mut *self.random);
             }
             None
@@ -210,9 +213,8 @@ impl Endpoint {
             Some(self.strangers.first_id(arrival, token, to)?)
         };
         // M-35
-        if self.half_open >= self.config.max_half_open
-            || self.connections.len() >= self.config.max_connections
-        {
+        self.places.check(arrival.from, first.is_some())?;
+        if self.connections.len() >= self.config.max_connections {
             return Err(Discard::Busy);
         }
         // Nothing is kept for bytes that do not open.
@@ -226,20 +228,13 @@ impl Endpoint {
         let seed = u64::from_be_bytes(self.random.array());
         let connection = Connection::admit(&self.config, arrival.now, &newcomer, keys, seed)
             .map_err(|_| Discard::Busy)?;
-        let handle = self.add(connection, Some(to));
+        let place = self.places.take(arrival.from, first.is_some());
+        let handle = self.add(connection, Some(place), [Some(to), first]);
         if let Some(slot) = self.connections.get_mut(&handle) {
             slot.connection.receive_opened(arrival, head, number, payload, &mut *self.random);
         }
         self.after_packet(handle);
         Ok(())
-    }
-
-    fn asks_for_retry(&self) -> bool {
-        match self.config.retry {
-            Retry::Never => false,
-            Retry::UnderLoad => self.half_open >= self.config.max_half_open.div_ceil(2),
-            Retry::Always => true,
-        }
     }
 
     /// A data packet for no id of ours: the peer forgot us, or we forgot it (M-60).
@@ -312,22 +307,29 @@ impl Endpoint {
     pub fn stats(&self) -> EndpointStats {
         EndpointStats {
             connections: self.connections.len(),
-            half_open: self.half_open,
+            half_open: self.places.taken(),
             discards: self.discards.clone(),
         }
     }
 
-    fn add(&mut self, connection: Connection, first: Option<ConnectionId>) -> ConnectionHandle {
+    fn add(
+        &mut self,
+        connection: Connection,
+        place: Option<Place>,
+        hellos: [Option<ConnectionId>; 2],
+    ) -> ConnectionHandle {
         let handle = ConnectionHandle(self.next_handle);
         self.next_handle += 1;
-        for id in connection.own_ids().chain(first) {
+        for id in connection.own_ids() {
             self.routes.insert(id, handle);
         }
-        let half_open = connection.is_half_open();
-        self.half_open += usize::from(half_open);
+        // Chosen by a stranger: they take nobody's place.
+        for id in hellos.into_iter().flatten() {
+            self.routes.entry(id).or_insert(handle);
+        }
         let (alarm, ready, silent_at) = (None, false, None);
         let marks = Marks::default();
-        let slot = Slot { connection, alarm, ready, silent_at, half_open, marks, first };
+        let slot = Slot { connection, alarm, ready, silent_at, place, marks, hellos };
         self.connections.insert(handle, Box::new(slot));
         self.touch(handle);
         handle
@@ -347,16 +349,11 @@ impl Endpoint {
         let Some(slot) = self.connections.get_mut(&handle) else { return };
         let connection = &mut slot.connection;
         // M-35: one that ended before it was established keeps its place until it is forgotten,
-        // lest
-        // broken Hellos of forged addresses take all the places there are.
-        if slot.half_open && connection.is_established() {
-            slot.half_open = false;
-            self.half_open -= 1;
-        }
+        // lest broken Hellos of forged addresses make the server work without end.
         if connection.is_established()
-            && let Some(first) = slot.first.take()
+            && let Some(place) = slot.place.take()
         {
-            self.routes.remove(&first);
+            self.places.give_back(place);
         }
         if connection.poll_reset_news() {
             let (remote, tokens) = (connection.remote(), connection.reset_tokens());
@@ -394,10 +391,14 @@ impl Endpoint {
 
     fn remove(&mut self, handle: ConnectionHandle) {
         let Some(mut slot) = self.connections.remove(&handle) else { return };
-        for id in slot.connection.own_ids().chain(slot.first) {
-            self.routes.remove(&id);
+        for id in slot.connection.own_ids().chain(slot.hellos.into_iter().flatten()) {
+            if self.routes.get(&id) == Some(&handle) {
+                self.routes.remove(&id);
+            }
         }
-        self.half_open -= usize::from(slot.half_open);
+        if let Some(place) = slot.place {
+            self.places.give_back(place);
+        }
         self.resets.remove(handle, &mut slot.marks);
         if let Some((at, _)) = slot.alarm {
             self.alarms.remove(&(at, handle));
@@ -409,7 +410,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("connections", &self.connections.len())
-            .field("half_open", &self.half_open)
+            .field("half_open", &self.places.taken())
             .finish_non_exhaustive()
     }
 }

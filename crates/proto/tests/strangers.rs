@@ -2,10 +2,12 @@
 
 mod common;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 
-use common::{CLIENT, Dice, Pair, SERVER, address, server_config};
-use hikyaku_proto::{ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output};
+use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
+use hikyaku_proto::{
+    ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Retry, error::Discard,
+};
 
 // M-60
 #[test]
@@ -73,4 +75,76 @@ fn a_restarted_end_that_had_moved_tells_its_peer_too() {
     pair.send(SERVER, server, Delivery::Ordered, b"are you there?");
     pair.run(Duration::from_millis(100));
     assert!(pair.has_event(SERVER, &Event::Closed(ClosedReason::Reset)));
+}
+
+/// Keeps the client's first datagram.
+fn keep_first(pair: &mut Pair) -> Rc<RefCell<Vec<u8>>> {
+    let kept = Rc::new(RefCell::new(Vec::new()));
+    let first = Rc::clone(&kept);
+    pair.rule = Box::new(move |packet| {
+        if packet.from == CLIENT && packet.index == 0 {
+            first.borrow_mut().clone_from(&packet.bytes);
+        }
+        true
+    });
+    kept
+}
+
+// M-35: what comes twice takes one place.
+#[test]
+fn a_first_hello_that_comes_again_opens_no_second_connection() {
+    for retry in [Retry::Never, Retry::Always] {
+        let mut pair = Pair::with(client_config(), EndpointConfig { retry, ..server_config() });
+        let first = keep_first(&mut pair);
+        let (_, server) = pair.establish();
+        // It was late, or an observer sends it again, and the load that called for a Retry is over.
+        let mut hello = first.borrow().clone();
+        let again = |pair: &mut Pair| {
+            let mut bytes = hello.clone();
+            pair.ends[SERVER].handle_datagram(pair.now, address(1, 1_000), None, &mut bytes);
+            let stats = pair.ends[SERVER].stats();
+            assert_eq!((stats.connections, stats.half_open), (1, 0), "{retry:?}");
+        };
+        again(&mut pair);
+        let now = pair.now;
+        pair.ends[SERVER].connection(server).expect("it is there").close(now, 0, "");
+        again(&mut pair);
+        pair.run(Duration::from_millis(50));
+        again(&mut pair);
+        // Afterwards it is anyone's: nothing is remembered for ever.
+        pair.run(Duration::from_secs(60));
+        assert_eq!(pair.ends[SERVER].stats().connections, 0);
+        pair.inject(SERVER, address(1, 1_000), std::mem::take(&mut hello));
+        let taken = pair.ends[SERVER].stats().half_open;
+        assert_eq!(taken, usize::from(retry == Retry::Never));
+    }
+}
+
+// M-35
+#[test]
+fn one_network_cannot_take_all_half_open_places() {
+    for (retry, busy) in [(Retry::UnderLoad, false), (Retry::Never, true)] {
+        let mut config = EndpointConfig { retry, max_half_open: 100, ..server_config() };
+        config.max_connections = 1_000;
+        let mut pair = Pair::with(client_config(), config);
+        let mut last = 0;
+        pair.rule = Box::new(move |packet| {
+            last += 1;
+            packet.source = address(last, 1_000);
+            packet.from == CLIENT
+        });
+        (0..40).for_each(|_| _ = pair.connect());
+        pair.run(Duration::from_millis(500));
+        let stats = pair.ends[SERVER].stats();
+        assert_eq!(stats.half_open, 25, "{retry:?}: a quarter");
+        assert_eq!(stats.discards.contains_key(&Discard::Busy), busy, "{retry:?}");
+        // From elsewhere one still comes in at once.
+        pair.rule = Box::new(|packet| {
+            packet.source = SocketAddr::from(([10, 0, 1, 1], 1_000));
+            packet.from == CLIENT
+        });
+        pair.connect();
+        pair.run(Duration::from_millis(50));
+        assert_eq!(pair.ends[SERVER].stats().half_open, 26, "{retry:?}");
+    }
 }

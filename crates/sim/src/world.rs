@@ -74,6 +74,7 @@ impl HostConfig {
             server: self.server,
             retry: self.retry,
             max_half_open: self.max_half_open,
+            half_open_per_network: None,
             max_connections: 1_000,
             transport: self.transport.clone(),
         }

@@ -363,11 +363,6 @@ impl Connection {
         self.told.events.pop_front()
     }
 
-    /// Did it come in, and has not finished its handshake (M-35)?
-    pub(crate) fn is_half_open(&self) -> bool {
-        self.side == Side::Server && matches!(self.state, State::Handshaking)
-    }
-
     /// May it be forgotten?
     pub(crate) fn is_forgotten(&self) -> bool {
         let over = matches!(self.state, State::Over { .. });
