@@ -109,6 +109,7 @@ impl Workshop {
         let mut command = run::cargo(&self.tree, args);
         let output = command
             .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_INCREMENTAL", "1")
             .env("RUSTFLAGS", "--cap-lints=allow")
             .output()
             .with_context(|| format!("cannot start {command:?}"))?;

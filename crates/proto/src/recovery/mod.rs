@@ -312,6 +312,51 @@ mod tests {
         assert!(cubic < 40, "{cubic}");
     }
 
+    // loss below its threshold costs it next to nothing, though nearly every round has some.
+    #[test]
+    fn bbr_bears_half_a_percent_of_loss_almost_for_nothing_and_one_percent_for_a_fifth() {
+        let path = Path { rate: 2 * RATE, one_way: Duration::from_millis(25), ..CLEAN };
+        for (lost, least) in [(5, 90), (10, 74)] {
+            for seed in 1..=4 {
+                let mut world =
+                    World::new(Congestion::Bbr, Path { lost, buffer: 128 << 10, ..path }, seed);
+                world.run(60);
+                assert!(world.used() >= least, "{lost} of 1,000: {}", world.used());
+            }
+        }
+    }
+
+    /// Packets in a round trip that random loss leaves: CUBIC's response function (RFC 9438 section
+    /// 5.1), or Reno's where that is more, with its timeouts (Padhye and others, 1998).
+    fn law(lost: f64, rtt: f64, timeout: f64) -> f64 {
+        let cubic = 1.054 * (rtt / lost).powf(0.75);
+        let timeouts = 1_f64.min(3.0 * (3.0 * lost / 8.0).sqrt()) * lost;
+        let fast = (2.0 * lost / 3.0).sqrt();
+        let reno = 1.0 / (fast + timeout / rtt * timeouts * (1.0 + 32.0 * lost * lost));
+        cubic.max(reno)
+    }
+
+    // where loss bounds it, nothing of ours holds it down: not the pacer, not thin ACKs, not
+    // probe timeouts.
+    #[test]
+    fn cubic_gets_through_random_loss_what_its_law_allows() {
+        for (millis, per_mille) in [(300, 5), (300, 1), (100, 2), (30, 1), (25, 10), (25, 50)] {
+            let one_way = Duration::from_millis(millis);
+            let wide = Path { rate: 12_500_000, one_way, buffer: 1 << 30, lost: per_mille, ..CLEAN };
+            let rtt = 2.0 * one_way.as_secs_f64();
+            let mut packets = 0;
+            for seed in 1..=3 {
+                let mut world = World::new(Congestion::Cubic, wide, seed);
+                world.run(300);
+                packets += world.delivered.iter().sum::<u64>();
+            }
+            let window = packets as f64 / 900.0 * rtt;
+            let allowed = law(per_mille as f64 / 1e3, rtt, 2.0 * rtt);
+            let share = window / allowed;
+            assert!((0.8..1.4).contains(&share), "{millis} ms: {window:.1} of {allowed:.1}");
+        }
+    }
+
     //
     #[test]
     fn r_8_fixed_keeps_its_rate_through_loss() {

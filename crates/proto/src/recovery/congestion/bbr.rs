@@ -312,6 +312,7 @@ impl Control for Bbr {
     /// as a loss of more than the threshold would be.
     fn on_marked(&mut self, now: Time, _left: Time) {
         self.note_loss();
+        self.model.marked_in_round = true;
         if self.is_probe_sample {
             self.on_too_high(self.tx_in_flight, false, now);
         }
@@ -354,7 +355,7 @@ impl Control for Bbr {
         if self.model.update_bandwidth(sample, app_limited) {
             self.rounds_since_probe += 1;
         }
-        self.model.adapt_short_term(self.is_probing(), self.window);
+        self.model.adapt_short_term(self.is_probing(), self.window, sample);
         self.model.update_extra_acked(now, sample.bytes, self.window);
         self.model.check_full_bw(sample, app_limited);
         self.check_startup_done(sample);

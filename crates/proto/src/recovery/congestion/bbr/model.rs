@@ -52,6 +52,8 @@ pub(super) struct Model {
     pub(super) inflight_short: u64,
 
     pub(super) loss_in_round: bool,
+    /// Some packet of this round met congestion and was marked for it.
+    pub(super) marked_in_round: bool,
     loss_round_delivered: u64,
     pub(super) loss_round_start: bool,
     /// Runs of numbers lost in this round, and the last number lost.
@@ -86,6 +88,7 @@ impl Model {
             inflight_long: UNBOUNDED,
             inflight_short: UNBOUNDED,
             loss_in_round: false,
+            marked_in_round: false,
             loss_round_delivered: 0,
             loss_round_start: false,
             loss_runs: 0,
@@ -167,12 +170,16 @@ impl Model {
         }
     }
 
-    /// AdaptLowerBoundsFromCongestion(), for states that do not probe.
-    pub(super) fn adapt_short_term(&mut self, probing: bool, window: u64) {
+    /// AdaptLowerBoundsFromCongestion(), for states that do not probe. The draft lowers its bounds
+    /// for every round with a loss, however small: at 1 % by chance that takes a hundredth of the
+    /// rate away each round until the next probe. Here a round's loss is congestion under the same
+    /// condition as while probing.
+    pub(super) fn adapt_short_term(&mut self, probing: bool, window: u64, sample: &AckSample) {
         if !self.loss_round_start {
             return;
         }
-        if self.loss_in_round && !probing {
+        let too_high = self.is_too_high(sample.lost_since, sample.tx_in_flight);
+        if self.loss_in_round && (self.marked_in_round || too_high) && !probing {
             if self.bw_short.is_infinite() {
                 self.bw_short = self.max_bw();
             }
@@ -183,6 +190,7 @@ impl Model {
             self.inflight_short = self.inflight_latest.max(scale(self.inflight_short, BETA));
         }
         self.loss_in_round = false;
+        self.marked_in_round = false;
     }
 
     pub(super) const fn reset_short_term(&mut self) {
@@ -366,13 +374,25 @@ mod tests {
         let mut ack = sample(1_200);
         ack.delivery_rate = Some(1_000);
         model.update_bandwidth(&ack, false);
+        ack.lost_since = 3;
+        ack.tx_in_flight = 100;
         model.note_loss();
+        model.note_lost_number(7);
         model.loss_round_start = true;
-        model.adapt_short_term(false, 10_000);
+        model.adapt_short_term(false, 10_000, &ack);
+        assert_eq!(model.inflight_short, UNBOUNDED, "one place is chance");
+        model.note_loss();
+        model.note_lost_number(9);
+        ack.lost_since = 2;
+        model.adapt_short_term(false, 10_000, &ack);
+        assert_eq!(model.inflight_short, UNBOUNDED, "2 % is borne");
+        model.note_loss();
+        ack.lost_since = 3;
+        model.adapt_short_term(false, 10_000, &ack);
         assert_eq!((model.bw_short, model.inflight_short), (700.0, 7_000));
         model.reset_short_term();
         model.note_loss();
-        model.adapt_short_term(true, 10_000);
+        model.adapt_short_term(true, 10_000, &ack);
         assert_eq!(model.inflight_short, UNBOUNDED, "not while probing");
     }
 }
