@@ -12,7 +12,7 @@ use aws_lc_rs::{
     hmac,
 };
 use common::{CLIENT, Pair, SERVER, address, client_config, server_config};
-use hikyaku_proto::{Delivery, Retry};
+use hikyaku_proto::{ClosedReason, Delivery, Event, Retry, error::Close};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -39,8 +39,19 @@ fn hello_root(destination: &[u8]) -> Vec<u8> {
 /// A client's Hello, as anyone can make it who knows both ids; padded.
 fn hello(ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
     let secret = expand(&hello_root(&ids[..8]), "hikyaku v1 client", 32);
-    let key = UnboundKey::new(&AES_128_GCM, &expand(&secret, "key", 16)).unwrap();
-    let mut nonce: [u8; 12] = expand(&secret, "iv", 12).try_into().unwrap();
+    sealed(&secret, ids, number, frames)
+}
+
+/// A server's answer to it, as anyone can make it.
+fn hello_back(ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
+    let secret = expand(&hello_root(&ids[..8]), "hikyaku v1 server", 32);
+    sealed(&secret, &[&ids[8..], &[5; 8]].concat(), number, frames)
+}
+
+/// Frames in a Hello packet; what is left of 1,200 bytes is padding.
+fn sealed(secret: &[u8], ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
+    let key = UnboundKey::new(&AES_128_GCM, &expand(secret, "key", 16)).unwrap();
+    let mut nonce: [u8; 12] = expand(secret, "iv", 12).try_into().unwrap();
     for (byte, number) in nonce[8..].iter_mut().zip(number.to_be_bytes()) {
         *byte ^= number;
     }
@@ -92,10 +103,8 @@ fn m_12_forged_hellos_acknowledge_nothing_that_did_not_come() {
     pair.run(MS * 5_000);
     let server = pair.incoming().expect("the handshake is not hindered");
     let got = pair.payloads(SERVER, server).len();
-    let receipts = pair.events[CLIENT]
-        .iter()
-        .filter(|(_, event)| matches!(event, hikyaku_proto::Event::Receipt(..)))
-        .count();
+    let receipts =
+        pair.events[CLIENT].iter().filter(|(_, event)| matches!(event, Event::Receipt(..))).count();
     assert_eq!((got, receipts), (10, 10), "delivered, said to be");
 }
 
@@ -155,4 +164,67 @@ fn m_31_a_token_that_does_not_fit_into_a_hello_is_refused() {
     pair.run(MS * 2_000);
     let server = pair.incoming().expect("the true Retry is followed");
     assert_eq!(pair.payloads(SERVER, server), [b"x"]);
+}
+
+// A CLOSE that could be applied stands before what does not parse.
+#[test]
+fn m_5_nothing_of_a_packet_that_does_not_parse_is_applied() {
+    let close = Close { code: 7, reason: "go".into() };
+    let frames = [0x0e, 7, 2, b'g', b'o'];
+    for parses in [true, false] {
+        let mut pair = Pair::new();
+        let ids = tapped(&mut pair);
+        pair.connect();
+        pair.run(MS * 5);
+        let rest: &[u8] = if parses { &[] } else { &[0x3f] };
+        let forged = hello_back(&ids.borrow(), 0, &[&frames, rest].concat());
+        let source = pair.addresses[SERVER];
+        pair.inject(CLIENT, source, forged);
+        pair.run(MS);
+        let closed = pair.events[CLIENT].iter().find_map(|(_, event)| match event {
+            Event::Closed(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        match closed {
+            Some(ClosedReason::Peer(heard)) => assert!(parses && heard == close),
+            Some(ClosedReason::Error(error)) => {
+                assert!(!parses && error.code == Close::PROTOCOL_VIOLATION);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+// "Each good once": an observer sends again what it saw of a connection with 0-RTT.
+#[test]
+fn m_36_what_went_early_is_not_taken_twice_by_the_same_server() {
+    let (mut pair, client, _) = Pair::established();
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
+    pair.run(MS * 3_000);
+    pair.events = [Vec::new(), Vec::new()];
+    let seen = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let tap = std::rc::Rc::clone(&seen);
+    pair.rule = Box::new(move |packet| {
+        if packet.from == CLIENT && packet.bytes[0] & 0x80 != 0 {
+            tap.borrow_mut().push(packet.bytes.clone());
+        }
+        true
+    });
+    let client = pair.connect();
+    let (now, channel) = (pair.now, hikyaku_proto::ChannelId(0));
+    let connection = pair.ends[CLIENT].connection(client).unwrap();
+    connection.send_repeatable(now, channel, Delivery::Reliable, b"early".to_vec()).unwrap();
+    pair.run(MS * 500);
+    let server = pair.incoming().expect("told early");
+    assert_eq!(pair.payloads(SERVER, server), [b"early"]);
+    let told = pair.events[SERVER].len();
+    assert!(seen.borrow().len() >= 2);
+    for bytes in seen.take() {
+        pair.inject(SERVER, address(77, 7), bytes);
+        pair.run(MS);
+    }
+    pair.run(MS * 500);
+    let more: Vec<_> = pair.events[SERVER][told..].to_vec();
+    assert!(more.iter().all(|(_, event)| *event != Event::Incoming), "{more:?}");
 }

@@ -5,7 +5,10 @@ mod common;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use common::{CLIENT, Pair, SERVER, address, client_config, server_config};
-use hikyaku_proto::{ClosedReason, Delivery, Event, Retry, error::Discard};
+use hikyaku_proto::{
+    ClosedReason, Delivery, Event, Retry,
+    error::{Close, Discard},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -145,4 +148,112 @@ fn a_new_address_begins_anew_and_a_new_port_does_not() {
         let is_new = connection.stats().rtt == Duration::from_millis(333);
         assert_eq!(is_new, mtu == 1_200);
     }
+}
+
+// M-62: within the closer's 3 PTO, so that it is the CLOSE and no reset that ends it.
+#[test]
+fn a_close_that_was_lost_is_repeated_to_a_peer_that_goes_on() {
+    let (mut pair, client, server) = Pair::established();
+    pair.rule = Box::new(|packet| packet.from == SERVER);
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close(now, 0x1007, "lost");
+    pair.run(Duration::from_millis(1));
+    pair.rule = Box::new(|_| true);
+    pair.send(SERVER, server, Delivery::Reliable, b"are you there?");
+    pair.run(Duration::from_millis(25));
+    let close = Close { code: 0x1007, reason: "lost".into() };
+    assert!(pair.has_event(SERVER, &Event::Closed(ClosedReason::Peer(close))));
+}
+
+// P-1: though silence at the former port has led to a probe timeout of many seconds.
+#[test]
+fn a_challenge_that_was_lost_is_sent_again_before_the_address_is_given_up() {
+    let (mut pair, client, server) = Pair::established();
+    pair.rule = Box::new(|_| false);
+    pair.send(SERVER, server, Delivery::Reliable, b"here");
+    pair.run(SECOND * 20);
+    let new = address(1, 1_001);
+    pair.addresses[CLIENT] = new;
+    pair.ends[CLIENT].connection(client).unwrap().ping();
+    // The way back is cut for longer than the first CHALLENGE needs.
+    pair.rule = Box::new(|packet| packet.from == CLIENT);
+    pair.run(Duration::from_millis(500));
+    pair.rule = Box::new(|_| true);
+    pair.run(SECOND * 6);
+    assert_eq!(pair.ends[SERVER].connection(server).unwrap().remote(), new);
+    assert_eq!(pair.payloads(CLIENT, client), [b"here"]);
+}
+
+// M-60
+#[test]
+fn a_reset_with_one_wrong_bit_ends_nothing() {
+    for (bit, ends) in [(0x01, false), (0x00, true)] {
+        let (mut pair, client, _) = Pair::established();
+        pair.restart(SERVER);
+        pair.rule = Box::new(move |packet| {
+            if packet.from == SERVER && packet.bytes.len() == 40 {
+                packet.bytes[39] ^= bit;
+            }
+            true
+        });
+        pair.send(CLIENT, client, Delivery::Ordered, b"are you there?");
+        pair.run(Duration::from_millis(100));
+        assert_eq!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Reset)), ends);
+    }
+}
+
+// M-13: nothing was lost, so nothing may be found lost, and nothing may stay in flight.
+#[test]
+fn a_handshake_in_which_nothing_is_lost_leaves_nothing_lost_and_nothing_in_flight() {
+    let (mut pair, client, server) = Pair::established();
+    for n in 0..40 {
+        pair.send(CLIENT, client, Delivery::Reliable, &[n; 100]);
+        pair.send(SERVER, server, Delivery::Reliable, &[n; 100]);
+        pair.run(Duration::from_millis(10));
+    }
+    pair.run(SECOND);
+    for (end, handle) in [(CLIENT, client), (SERVER, server)] {
+        let stats = pair.ends[end].connection(handle).unwrap().stats();
+        assert_eq!((stats.lost_packets, stats.in_flight), (0, 0), "{end}");
+    }
+}
+
+/// An established pair with small datagrams alone.
+fn small() -> (Pair, hikyaku_proto::ConnectionHandle, hikyaku_proto::ConnectionHandle) {
+    let (mut client, mut server) = (client_config(), server_config());
+    (client.transport.max_mtu, server.transport.max_mtu) = (1_200, 1_200);
+    let mut pair = Pair::with(client, server);
+    let (client, server) = pair.establish();
+    (pair, client, server)
+}
+
+// without an answer no more than the window leaves.
+#[test]
+fn no_more_is_in_flight_than_the_window_allows() {
+    let (mut pair, client, _) = small();
+    pair.rule = Box::new(|packet| packet.from == CLIENT);
+    let window = pair.ends[CLIENT].connection(client).unwrap().stats().window;
+    let before = pair.sent_bytes[CLIENT] as u64;
+    pair.send(CLIENT, client, Delivery::Reliable, &[1; 1_000_000]);
+    pair.run(Duration::from_millis(30));
+    let sent = pair.sent_bytes[CLIENT] as u64 - before;
+    assert!(sent > window / 2 && sent <= window, "{sent} of {window}");
+}
+
+//
+#[test]
+fn a_window_is_spread_over_its_round_trip() {
+    let (mut pair, client, server) = small();
+    pair.send(CLIENT, client, Delivery::Reliable, &[1; 500_000]);
+    pair.run(SECOND);
+    pair.recv(SERVER, server);
+    let stats = pair.ends[CLIENT].connection(client).unwrap().stats();
+    // 10 packets, or 2 of the 20 ms of a round trip at 5/4 of the window.
+    let burst = 10.max(stats.window as usize / stats.mtu / 8);
+    assert!(stats.window as usize > 4 * burst * stats.mtu, "{stats:?}");
+    let before = pair.sent[CLIENT];
+    pair.send(CLIENT, client, Delivery::Reliable, &[1; 1_000_000]);
+    pair.run(Duration::ZERO);
+    let at_once = pair.sent[CLIENT] - before;
+    assert!((2..=burst).contains(&at_once), "{at_once} at once, {burst} are a burst");
 }

@@ -342,7 +342,8 @@ mod tests {
     fn cubic_gets_through_random_loss_what_its_law_allows() {
         for (millis, per_mille) in [(300, 5), (300, 1), (100, 2), (30, 1), (25, 10), (25, 50)] {
             let one_way = Duration::from_millis(millis);
-            let wide = Path { rate: 12_500_000, one_way, buffer: 1 << 30, lost: per_mille, ..CLEAN };
+            let wide =
+                Path { rate: 12_500_000, one_way, buffer: 1 << 30, lost: per_mille, ..CLEAN };
             let rtt = 2.0 * one_way.as_secs_f64();
             let mut packets = 0;
             for seed in 1..=3 {
