@@ -85,6 +85,11 @@ impl Class {
     pub const fn is_credited(self) -> bool {
         matches!(self, Self::Ordered | Self::Reliable)
     }
+
+    /// May a receiver without room keep its packet from being acknowledged (D-2)?
+    pub(crate) const fn is_refusable(self) -> bool {
+        self.is_resent() && !self.is_credited()
+    }
 }
 
 #[cfg(test)]

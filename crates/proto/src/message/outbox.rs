@@ -15,6 +15,7 @@ use super::{
     lane::{Lane, Outgoing, Park},
     receipt::{Outcome, Receipt, SendError},
     schedule::{DEFAULT_PRIORITY, Kind, PRIORITIES, Schedule},
+    sending::Company,
 };
 use crate::{
     limits::{MESSAGE_OVERHEAD, UNCREDITED_POOL},
@@ -50,6 +51,9 @@ pub(crate) struct Outbox {
     /// Room at the last call of `next_part`, and at the first for its packet.
     pub(super) last_room: usize,
     pub(super) packet_room: usize,
+    /// What may join the present packet, and what the next one begins with.
+    pub(super) company: Company,
+    pub(super) next_company: Company,
     pub(super) max_message: u64,
     capacity: usize,
     pub(super) queued: usize,
@@ -74,6 +78,8 @@ impl Outbox {
             spent: Vec::new(),
             last_room: 0,
             packet_room: 0,
+            company: Company::Any,
+            next_company: Company::Any,
             // An offset in a message is 32 bits wide here.
             max_message: u64::from(u32::MAX) - MESSAGE_OVERHEAD,
             capacity,

@@ -18,7 +18,39 @@ const MIN_PART: usize = 64;
 /// room than that left, and needs no look at the queues.
 const MIN_FRAME: usize = 4;
 
+/// Which classes a packet takes, so that a full pool of the peer (D-2) makes nothing else wait for
+/// its ACK, or be sent for ever beside what is refused (D-12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    Any,
+    /// None that the peer may refuse.
+    Sure,
+    /// None that the peer must keep.
+    Refusable,
+}
+
+impl Company {
+    const fn takes(self, class: Class) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Sure => !class.is_refusable(),
+            Self::Refusable => !class.is_credited(),
+        }
+    }
+
+    /// What goes with a part of this class that is sent again.
+    const fn of_lost(class: Class) -> Self {
+        if class.is_refusable() { Self::Refusable } else { Self::Sure }
+    }
+}
+
 impl Outbox {
+    /// The packet that is begun holds frames of the connection, which are sent again when it is
+    /// not acknowledged (D-12). To be called before the first [`Self::next_part`] of the packet.
+    pub(crate) fn beside_frames(&mut self) {
+        self.next_company = Company::Sure;
+    }
+
     /// The next part for a packet with `room` bytes left, its frame header among them; none when
     /// nothing (more) fits or waits. The part counts as sent.
     ///
@@ -29,6 +61,7 @@ impl Outbox {
         self.spent = Vec::new();
         if room >= self.last_room {
             self.packet_room = room;
+            self.company = mem::replace(&mut self.next_company, Company::Any);
         }
         let part = if room < MIN_FRAME { None } else { self.choose(now, room, early) };
         self.last_room = if part.is_some() { room } else { 0 };
@@ -52,6 +85,9 @@ impl Outbox {
 
     fn choose(&mut self, now: Time, room: usize, early: bool) -> Option<PartRef> {
         let (kind, lane_id, id) = self.front(now, early)?;
+        if !self.company.takes(lane_id.class) {
+            return None;
+        }
         let lane = self.lanes.get_mut(&lane_id)?;
         let rest = lane.rest(id, kind == Kind::Lost)?;
         let message = lane.get(id)?;
@@ -64,6 +100,9 @@ impl Outbox {
         part.len = fit(&part, rest, room, self.packet_room)?;
         let sent = part.sent();
         let was_last = lane.on_sent(id, sent.offset, sent.len);
+        if kind == Kind::Lost {
+            self.company = Company::of_lost(lane_id.class);
+        }
         if begins {
             self.begin(lane_id, id, total);
         }
@@ -258,6 +297,36 @@ mod tests {
         push(&mut outbox, 2, Delivery::Ordered, 10);
         outbox.on_lost(lost.sent());
         assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0, 2, 1]);
+    }
+
+    // D-12
+    #[test]
+    fn d12_what_may_be_refused_is_sent_again_apart_from_what_must_be_kept() {
+        let mut outbox = outbox();
+        let classes = [Delivery::Latest, Delivery::Ordered, Delivery::Unreliable];
+        classes.map(|delivery| push(&mut outbox, 0, delivery, 100));
+        let first = packet(&mut outbox, NOW, false);
+        assert_eq!(first.len(), 3, "at first they share a packet");
+        first.iter().for_each(|part| outbox.on_lost(part.sent()));
+        classes.map(|delivery| push(&mut outbox, 1, delivery, 100));
+        let mut packets = || -> Vec<_> {
+            let parts = packet(&mut outbox, NOW, false);
+            parts.iter().map(|part| (part.channel.0, part.class)).collect()
+        };
+        assert_eq!(packets(), [(0, Class::Latest)]);
+        assert_eq!(packets(), [(0, Class::Ordered)], "and not what of Latest is new");
+        assert_eq!(packets().len(), 3, "what is new shares a packet again");
+    }
+
+    // D-12
+    #[test]
+    fn d12_what_may_be_refused_joins_no_frame_that_is_sent_again() {
+        let mut outbox = outbox();
+        push(&mut outbox, 0, Delivery::Ordered, 100);
+        push(&mut outbox, 1, Delivery::Latest, 100);
+        outbox.beside_frames();
+        assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0]);
+        assert_eq!(channels(&packet(&mut outbox, NOW, false)), [1]);
     }
 
     #[test]

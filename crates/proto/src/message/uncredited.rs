@@ -235,7 +235,7 @@ impl Inbox {
 
 /// D-2: what is resent is refused, so that it comes again; the rest is dropped.
 fn refused(class: Class) -> Kept {
-    if class.is_resent() { Kept::Refused } else { Kept::Yes }
+    if class.is_refusable() { Kept::Refused } else { Kept::Yes }
 }
 
 #[cfg(test)]

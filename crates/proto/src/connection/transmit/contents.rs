@@ -153,6 +153,9 @@ impl Connection {
         frames: &mut Vec<SentFrame>,
     ) {
         let early = level == Level::ZeroRtt;
+        if frames.iter().any(|frame| !matches!(frame, SentFrame::AckUpTo { .. })) {
+            self.outbox.beside_frames(); // D-12
+        }
         while let Some(part) = self.outbox.next_part(now, writer.room(), early) {
             let message = MessagePart {
                 channel: part.channel,
