@@ -38,7 +38,9 @@ fn number_of(packet: &[u8]) -> u32 {
 // M-2
 #[test]
 fn numbers_begin_at_0_and_rise_through_all_levels() {
-    let mut pair = Pair::new();
+    let mut config = client_config();
+    config.transport.max_mtu = 1_200;
+    let mut pair = Pair::with(config, server_config());
     let heard = listen_to(&mut pair, CLIENT);
     let (client, _) = pair.establish();
     pair.send(CLIENT, client, Delivery::Ordered, &[1; 50_000]);

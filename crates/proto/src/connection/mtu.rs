@@ -3,19 +3,27 @@
 //! In: probes acknowledged and lost, packets lost. Out: the size to use, the size to probe.
 //! Never: builds a packet.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use crate::{limits::BASE_MTU, time::Time};
 
-/// Sizes worth trying first, in bytes of UDP payload (P-4): tunnels, Ethernet over IPv6 and IPv4,
-/// jumbo frames, loopback.
-const LADDER: [usize; 9] = [1_280, 1_400, 1_452, 1_472, 4_056, 8_952, 16_384, 32_768, 65_507];
+/// Sizes worth trying first, in bytes of UDP payload (P-4): Ethernet's, jumbo frames', and the
+/// largest there is, which passes on loopback. Less the headers of IPv4 (20) and UDP (8): the last
+/// is bounded by IPv4's length field.
+const COMMON_V4: [usize; 3] = [1_472, 8_972, 65_507];
+
+/// Less the headers of IPv6 (40) and UDP (8): the last is bounded by the 65,536 bytes that Linux's
+/// loopback carries; no link carries more.
+const COMMON_V6: [usize; 3] = [1_452, 8_952, 65_488];
 
 /// Lost probes of one size that end it (RFC 8899 section 5.1.2, MAX_PROBES).
 const MAX_PROBES: u8 = 3;
 
-/// The search ends when what passed and what did not are this close, in bytes.
+/// The search ends when what passed and what did not are this close, in bytes, ...
 const CLOSE_ENOUGH: usize = 16;
+
+/// ... or this part of what passed: fewer packets by so little are not worth more lost probes.
+const CLOSE_ENOUGH_PART: usize = 64;
 
 /// A path may grow: look again after this (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER).
 const SEARCH_AGAIN: Duration = Duration::from_secs(600);
@@ -34,6 +42,7 @@ pub(super) struct MtuSearch {
     /// The smallest size known not to pass, or one more than the largest allowed.
     blocked: usize,
     limit: usize,
+    common: &'static [usize; 3],
     in_flight: Option<usize>,
     lost_probes: u8,
     /// When to search (again); nothing while a search is on.
@@ -44,13 +53,17 @@ pub(super) struct MtuSearch {
 }
 
 impl MtuSearch {
-    /// A search up to `limit` bytes, which is at least [`BASE_MTU`].
-    pub(super) fn new(limit: usize) -> Self {
-        let limit = limit.max(BASE_MTU);
+    /// A search up to `limit` bytes, which is at least [`BASE_MTU`], on the way to `remote`. What
+    /// passes is bounded by the headers of its kind of address; a mapped one is one of IPv4.
+    pub(super) fn new(limit: usize, remote: IpAddr) -> Self {
+        let common = if remote.to_canonical().is_ipv4() { &COMMON_V4 } else { &COMMON_V6 };
+        let [.., most] = *common;
+        let limit = limit.clamp(BASE_MTU, most);
         Self {
             passed: BASE_MTU,
             blocked: limit + 1,
             limit,
+            common,
             in_flight: None,
             lost_probes: 0,
             resume_at: None,
@@ -91,15 +104,26 @@ impl MtuSearch {
         size
     }
 
+    /// The next common size, or the limit; when that does not pass, whether anything more does that
+    /// is worth it; when that does, halves.
     fn next_size(&self) -> Option<usize> {
-        // The largest allowed comes first where the ladder has run out below it.
-        if let Some(step) = LADDER.into_iter().find(|step| *step > self.passed)
-            && step < self.blocked
-        {
-            return Some(step);
+        let gap = self.blocked - self.passed;
+        let worth = CLOSE_ENOUGH.max(self.passed / CLOSE_ENOUGH_PART);
+        if gap <= worth {
+            return None;
         }
-        let middle = self.passed + (self.blocked - self.passed) / 2;
-        (self.blocked - self.passed > CLOSE_ENOUGH).then_some(middle)
+        let common = self.common.iter().find(|size| **size > self.passed);
+        let target = common.map_or(self.limit, |size| self.limit.min(*size));
+        if target < self.blocked {
+            return Some(target);
+        }
+        let settled = self.passed == BASE_MTU || self.common.contains(&self.passed);
+        Some(self.passed + if settled { worth } else { gap / 2 })
+    }
+
+    /// Nobody will tell what became of the probe that is on its way.
+    pub(super) const fn forget_probe(&mut self) {
+        self.in_flight = None;
     }
 
     /// A probe of `size` bytes has left.
@@ -160,11 +184,18 @@ impl MtuSearch {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use super::*;
+    use crate::limits::MAX_DATAGRAM;
+
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    const MAPPED: IpAddr = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
 
     /// Searches a path that carries `path` bytes; returns what it settles on, and the probes.
-    fn settle(limit: usize, path: usize) -> (usize, u32) {
-        let mut search = MtuSearch::new(limit);
+    fn settle(limit: usize, remote: IpAddr, path: usize) -> (usize, u32) {
+        let mut search = MtuSearch::new(limit, remote);
         let mut probes = 0;
         while let Some(size) = search.poll_probe(Time::ZERO) {
             assert!(size > search.current() && size <= limit, "{size}");
@@ -178,36 +209,59 @@ mod tests {
     // P-4
     #[test]
     fn the_search_settles_just_below_what_the_path_carries() {
-        for path in [1_200, 1_280, 1_372, 1_472, 8_972, 9_000, 30_000, 65_507] {
-            let (found, probes) = settle(65_507, path);
-            assert!(found <= path && path - found <= CLOSE_ENOUGH, "{found} of {path}");
-            assert!(probes <= 50, "{probes} probes for {path}");
+        for path in [1_200, 1_252, 1_280, 1_372, 1_392, 1_464, 1_600, 4_068, 8_868, 9_100, 30_000] {
+            let (found, probes) = settle(MAX_DATAGRAM, V4, path);
+            let close = CLOSE_ENOUGH.max(path / CLOSE_ENOUGH_PART);
+            assert!(found <= path && path - found <= close, "{found} of {path}");
+            assert!(probes <= 30, "{probes} probes for {path}");
         }
     }
 
     // P-4
     #[test]
-    fn common_sizes_are_found_exactly_and_the_limit_is_kept() {
-        assert_eq!(settle(1_472, 65_507).0, 1_472);
-        assert_eq!(settle(1_472, 1_452).0, 1_452);
-        assert_eq!(settle(500, 65_507), (BASE_MTU, 0), "never below the base");
+    fn common_sizes_are_found_exactly_with_few_probes() {
+        for (remote, sizes) in [(V4, COMMON_V4), (MAPPED, COMMON_V4), (V6, COMMON_V6)] {
+            let [ethernet, jumbo, loopback] = sizes;
+            // Each size that does not pass costs three: the next common one, and one just above.
+            assert_eq!(settle(MAX_DATAGRAM, remote, ethernet), (ethernet, 7));
+            assert_eq!(settle(MAX_DATAGRAM, remote, jumbo), (jumbo, 8));
+            assert_eq!(settle(MAX_DATAGRAM, remote, MAX_DATAGRAM), (loopback, 3));
+        }
+    }
+
+    // P-4
+    #[test]
+    fn the_limit_is_kept_and_found() {
+        assert_eq!(settle(1_472, V4, 65_507), (1_472, 1));
+        assert_eq!(settle(4_000, V6, 65_507), (4_000, 2));
+        assert_eq!(settle(500, V4, 65_507), (BASE_MTU, 0), "never below the base");
+    }
+
+    // P-4
+    #[test]
+    fn a_probe_that_nobody_tells_of_does_not_end_the_search() {
+        let mut search = MtuSearch::new(1_472, V4);
+        search.on_probe_sent(1_472);
+        assert_eq!(search.poll_probe(Time::ZERO), None);
+        search.forget_probe();
+        assert_eq!(search.poll_probe(Time::ZERO), Some(1_472));
     }
 
     // P-4
     #[test]
     fn a_lost_probe_alone_ends_nothing() {
-        let mut search = MtuSearch::new(1_472);
+        let mut search = MtuSearch::new(1_472, V4);
         for _ in 0..2 {
             let size = search.poll_probe(Time::ZERO).unwrap();
             search.on_probe_sent(size);
             search.on_probe_lost(size);
         }
-        assert_eq!(search.poll_probe(Time::ZERO), Some(1_280));
+        assert_eq!(search.poll_probe(Time::ZERO), Some(1_472));
     }
 
     #[test]
     fn the_search_begins_again_later() {
-        let mut search = MtuSearch::new(1_210);
+        let mut search = MtuSearch::new(1_210, V4);
         assert_eq!(search.poll_probe(Time::ZERO), None);
         let later = Time::ZERO + SEARCH_AGAIN;
         assert_eq!(search.poll_probe(Time::from_micros(later.as_micros() - 1)), None);
@@ -217,7 +271,7 @@ mod tests {
     // P-5
     #[test]
     fn a_black_hole_sends_the_size_back_to_the_base() {
-        let mut search = MtuSearch::new(1_472);
+        let mut search = MtuSearch::new(1_472, V4);
         search.on_probe_sent(1_472);
         search.on_probe_acked(1_472);
         let at = |round| Time::from_micros(round * 1_000);
@@ -232,7 +286,7 @@ mod tests {
     // P-5
     #[test]
     fn losses_of_one_round_count_once_and_an_arrival_clears_them() {
-        let mut search = MtuSearch::new(1_472);
+        let mut search = MtuSearch::new(1_472, V4);
         search.on_probe_sent(1_472);
         search.on_probe_acked(1_472);
         for _ in 0..10 {

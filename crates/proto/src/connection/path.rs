@@ -5,7 +5,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Connection, mtu::MtuSearch};
+use super::{Connection, mtu::MtuSearch, transmit::ELSEWHERE};
 use crate::{
     config::TransportConfig,
     limits::{BASE_MTU, MAX_DATAGRAM},
@@ -43,8 +43,11 @@ pub(super) struct Path {
 pub(super) struct Paths {
     pub(super) current: Path,
     former: Option<Box<Former>>,
-    challenge: Option<Challenge>,
+    /// Rare, and an idle connection is to be small.
+    challenge: Option<Box<Challenge>>,
     responses: Vec<([u8; 8], SocketAddr)>,
+    /// The last that was given to a path.
+    number: u8,
     /// The peer accepts no larger datagram.
     mtu_limit: usize,
     seed: u64,
@@ -57,8 +60,12 @@ struct Former {
     path: Option<Path>,
 }
 
+/// Two questions to an address: does it get what is sent there, and does that hold for packets of
+/// [`BASE_MTU`]? The second answers the first, but may not leave while little may (RFC 9000 section
+/// 8.2.1).
 struct Challenge {
-    data: [u8; 8],
+    short: [u8; 8],
+    full: [u8; 8],
     owed: bool,
     /// It is sent again then, whatever backoff the silence at the former address has led to.
     again: Time,
@@ -87,7 +94,7 @@ impl Path {
             rtt,
             controller,
             pacer,
-            mtu: MtuSearch::new(transport.max_mtu),
+            mtu: MtuSearch::new(transport.max_mtu, remote.ip()),
         }
     }
 
@@ -117,7 +124,8 @@ impl Path {
 impl Paths {
     pub(super) fn new(current: Path, seed: u64) -> Self {
         let (mtu_limit, responses) = (MAX_DATAGRAM, Vec::new());
-        Self { current, former: None, challenge: None, responses, mtu_limit, seed }
+        let number = current.number;
+        Self { current, former: None, challenge: None, responses, number, mtu_limit, seed }
     }
 
     /// The peer's parameter 3.
@@ -135,18 +143,37 @@ impl Paths {
     }
 
     /// RESPONSE came: the present address holds, if it answers the challenge (P-2).
-    pub(super) fn on_response(&mut self, data: [u8; 8]) {
-        if self.challenge.as_ref().is_some_and(|challenge| challenge.data == data) {
+    pub(super) fn on_response(&mut self, now: Time, data: [u8; 8]) {
+        let Some(challenge) = &mut self.challenge else { return };
+        if challenge.full == data {
             self.current.validated = true;
             self.challenge = None;
             self.former = None;
+        } else if challenge.short == data && !self.current.validated {
+            self.current.validated = true;
+            challenge.owed = true;
+            challenge.again = now + challenge.patience;
+            challenge.until = now + challenge.patience * VALIDATION_PTOS;
         }
     }
 
-    /// A packet with the challenge was lost, or had no answer.
-    pub(super) fn on_challenge_lost(&mut self) {
+    /// A number that no path has of which packets may still be heard.
+    fn fresh_number(&mut self) -> u8 {
+        let former = self.former.as_ref().and_then(|former| former.path.as_ref());
+        let taken = [Some(ELSEWHERE), Some(self.current.number), former.map(|path| path.number)];
+        loop {
+            self.number = self.number.wrapping_add(1);
+            if !taken.contains(&Some(self.number)) {
+                return self.number;
+            }
+        }
+    }
+
+    /// A packet with this challenge was lost, or had no answer.
+    pub(super) fn on_challenge_lost(&mut self, data: [u8; 8]) {
         if let Some(challenge) = &mut self.challenge {
-            challenge.owed = true;
+            let answered = self.current.validated && challenge.short == data;
+            challenge.owed |= !answered && [challenge.short, challenge.full].contains(&data);
         }
     }
 
@@ -159,11 +186,13 @@ impl Paths {
         self.challenge.as_ref().is_some_and(|challenge| challenge.owed)
     }
 
-    /// The CHALLENGE to send. It counts as sent.
-    pub(super) fn poll_challenge(&mut self) -> Option<[u8; 8]> {
-        let challenge = self.challenge.as_mut().filter(|challenge| challenge.owed)?;
+    /// The CHALLENGE to send, in a packet of at most `size` bytes. It counts as sent.
+    pub(super) fn poll_challenge(&mut self, size: usize) -> Option<[u8; 8]> {
+        let full = size >= BASE_MTU;
+        let asks = full || !self.current.validated;
+        let challenge = self.challenge.as_mut().filter(|challenge| challenge.owed && asks)?;
         challenge.owed = false;
-        Some(challenge.data)
+        Some(if full { challenge.full } else { challenge.short })
     }
 
     /// The RESPONSE to send to the present address. It counts as sent.
@@ -214,8 +243,9 @@ impl Connection {
         let path = &self.paths.current;
         let patience = self.in_flight.pto(&path.rtt).max(self.in_flight.pto(&Rtt::default()));
         let until = now + patience * VALIDATION_PTOS;
-        let (data, again) = (random.array(), now + patience);
-        self.paths.challenge = Some(Challenge { data, owed: true, again, patience, until });
+        let (short, full, again) = (random.array(), random.array(), now + patience);
+        self.paths.challenge =
+            Some(Box::new(Challenge { short, full, owed: true, again, patience, until }));
     }
 
     /// Takes up the path to another address, unvalidated, and keeps the last validated one.
@@ -230,7 +260,7 @@ impl Connection {
             }
         } else {
             let mut new = Path::new(now, to, &self.config.transport, paths.seed);
-            new.number = paths.current.number.wrapping_add(1);
+            new.number = paths.fresh_number();
             new.mtu.set_limit(paths.mtu_limit);
             let number = new.number;
             let mut left = std::mem::replace(&mut paths.current, new);
@@ -255,7 +285,9 @@ impl Connection {
     fn go_back(&mut self) {
         self.paths.challenge = None;
         let Some(former) = self.paths.former.take() else { return };
-        if let Some(path) = former.path {
+        if let Some(mut path) = former.path {
+            // What became of a probe was not told while it was another path's turn.
+            path.mtu.forget_probe();
             self.paths.current = path;
             self.in_flight.on_new_path(self.paths.current.number);
         }
@@ -301,12 +333,62 @@ mod tests {
         assert_eq!(waiting.map(|(data, _)| data[0]).collect::<Vec<_>>(), [1, 2, 3, 4]);
     }
 
+    fn challenge(data: u8) -> Challenge {
+        let (again, until, patience) = (Time::ZERO, Time::ZERO, Duration::from_secs(1));
+        Challenge { short: [data; 8], full: [data + 1; 8], owed: false, again, patience, until }
+    }
+
+    // P-1
+    #[test]
+    fn a_challenge_that_was_lost_on_another_path_is_not_sent_again() {
+        let (mut paths, _) = paths();
+        paths.current.validated = false;
+        paths.challenge = Some(Box::new(challenge(1)));
+        paths.on_challenge_lost([9; 8]);
+        assert!(!paths.owes_challenge());
+        paths.on_challenge_lost([1; 8]);
+        assert_eq!(paths.poll_challenge(100), Some([1; 8]));
+        paths.on_challenge_lost([2; 8]);
+        assert_eq!(paths.poll_challenge(BASE_MTU), Some([2; 8]));
+    }
+
+    // P-1
+    #[test]
+    fn a_short_answer_lifts_the_limit_and_only_a_full_one_ends_the_question() {
+        let (mut paths, _) = paths();
+        paths.current.validated = false;
+        paths.challenge = Some(Box::new(challenge(1)));
+        paths.on_response(Time::ZERO, [1; 8]);
+        assert!(paths.current.validated && paths.owes_challenge());
+        assert_eq!(paths.poll_challenge(BASE_MTU - 1), None);
+        assert_eq!(paths.poll_challenge(BASE_MTU), Some([2; 8]));
+        paths.on_challenge_lost([1; 8]);
+        paths.on_response(Time::ZERO, [1; 8]);
+        assert!(!paths.owes_challenge(), "it was answered");
+        paths.on_response(Time::ZERO, [2; 8]);
+        assert!(paths.challenge.is_none());
+    }
+
+    // P-3: an ACK that comes late speaks of the path on which its packet left.
+    #[test]
+    fn no_two_paths_that_may_be_heard_of_have_one_number() {
+        let (mut paths, home) = paths();
+        let mut last = [0; 200];
+        for turn in 0..1_000 {
+            let number = paths.fresh_number();
+            assert!(number != 0 && number != ELSEWHERE && !last.contains(&number), "{turn}");
+            last[turn % last.len()] = number;
+            // It fails, and the next one begins at the former one again.
+            assert_eq!((paths.current.number, paths.current.remote), (0, home));
+        }
+    }
+
     // P-2
     #[test]
     fn a_response_that_answers_no_challenge_is_ignored() {
         let (mut paths, _) = paths();
         paths.current.validated = false;
-        paths.on_response([0; 8]);
+        paths.on_response(Time::ZERO, [0; 8]);
         assert!(!paths.current.validated);
     }
 }

@@ -240,7 +240,7 @@ impl Connection {
             }
             Frame::RetireId(sequence) => self.local.on_retired(sequence)?,
             Frame::Challenge(data) => self.paths.on_challenge(data, arrival.from),
-            Frame::Response(data) => self.paths.on_response(data),
+            Frame::Response(data) => self.paths.on_response(now, data),
             Frame::Credit(total) => self.outbox.on_credit(total),
             Frame::ChannelCredit { channel, total } => {
                 self.outbox.on_channel_credit(channel, total);

@@ -199,7 +199,7 @@ impl Connection {
             SentFrame::Done => self.owed.done = true,
             SentFrame::NewId(sequence) => self.local.on_new_lost(sequence),
             SentFrame::RetireId(sequence) => self.remote.on_retire_lost(sequence),
-            SentFrame::Challenge => self.paths.on_challenge_lost(),
+            SentFrame::Challenge(data) => self.paths.on_challenge_lost(data),
             SentFrame::Credit(scope) => self.inbox.on_credit_lost(scope),
             SentFrame::Blocked(scope) => self.outbox.on_blocked_lost(scope),
             SentFrame::Message(part) => self.outbox.on_lost(part),
@@ -228,7 +228,7 @@ impl Connection {
             }
             SentFrame::Ping
             | SentFrame::NewId(_)
-            | SentFrame::Challenge
+            | SentFrame::Challenge(_)
             | SentFrame::Response
             | SentFrame::Credit(_)
             | SentFrame::Blocked(_) => {}
@@ -237,7 +237,7 @@ impl Connection {
 
     /// May nothing leave for want of the peer's bytes (M-33)? Then no alarm that sends helps.
     pub(super) fn is_mute(&self) -> bool {
-        self.paths.current.allowance() < super::transmit::LEAST_PACKET
+        self.paths.current.allowance() < self.least_packet()
     }
 
     /// The highest level at which ACKs can leave.

@@ -36,13 +36,13 @@ const MAX_TRAIN: usize = 64;
 const MAX_TRAIN_BYTES: usize = 65_507;
 
 /// With less than this left of M-33's limit nothing leaves, in bytes.
-pub(super) const LEAST_PACKET: usize = 128;
+const LEAST_HANDSHAKE_PACKET: usize = 128;
 
 /// No data packet is shorter, so that a peer that forgot us can answer any of them (M-60).
 pub(super) const LEAST_DATA_PACKET: usize = 41;
 
 /// The number of a path that packets to another address than the present one leave on.
-const ELSEWHERE: u8 = u8::MAX;
+pub(super) const ELSEWHERE: u8 = u8::MAX;
 
 /// What the next packet is for.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +117,7 @@ impl Connection {
             most = most.min(BASE_MTU);
         }
         let size = self.paths.current.mtu.current().min(allowance).min(most);
-        if size < LEAST_PACKET {
+        if size < self.least_packet() {
             return None;
         }
         let mut idle = true;
@@ -145,7 +145,9 @@ impl Connection {
             self.in_flight.on_app_limited();
         }
         let size = self.paths.current.mtu.poll_probe(now)?;
-        let fits = self.paths.current.validated && self.fits_window(size);
+        // A window that has not grown keeps none away: it is one datagram a round trip.
+        let alone = self.in_flight.bytes_in_flight() == 0 && !self.in_flight.is_full();
+        let fits = self.paths.current.validated && (alone || self.fits_window(size));
         fits.then_some(Plan { level: Level::Data, size, purpose: Purpose::ProbeMtu })
     }
 
@@ -170,6 +172,7 @@ impl Connection {
         match level {
             Level::ZeroRtt => self.outbox.wants_to_send(now, true),
             Level::Hello | Level::Handshake => self.stream_wants(level),
+            Level::Data if self.is_scarce() => self.paths.owes(),
             Level::Data => {
                 self.owed.ping
                     || self.owed.timed_ping.is_some()
@@ -286,6 +289,16 @@ impl Connection {
         Ok(())
     }
 
+    /// With less than this left of the limit of an address nothing leaves, in bytes.
+    pub(super) const fn least_packet(&self) -> usize {
+        if self.confirmed { LEAST_DATA_PACKET } else { LEAST_HANDSHAKE_PACKET }
+    }
+
+    /// May so little leave for a new address that all of it is needed to validate it (P-1)?
+    pub(super) fn is_scarce(&self) -> bool {
+        self.confirmed && self.paths.current.allowance() < BASE_MTU
+    }
+
     /// To how many bytes of UDP payload a packet is padded.
     fn least_len(&self, plan: &Plan, frames: &[SentFrame]) -> usize {
         let client = self.side == Side::Client;
@@ -293,7 +306,7 @@ impl Connection {
             Level::Hello if client => BASE_MTU, // M-32
             Level::Hello | Level::Handshake | Level::ZeroRtt => 0,
             // P-1: the address has to carry this much.
-            Level::Data if frames.contains(&SentFrame::Challenge) => BASE_MTU,
+            Level::Data if plan.size >= BASE_MTU && frames.iter().any(is_challenge) => BASE_MTU,
             Level::Data => LEAST_DATA_PACKET,
         }
     }
@@ -355,4 +368,8 @@ impl Connection {
             self.drop_level(Level::Hello); // M-13
         }
     }
+}
+
+const fn is_challenge(frame: &SentFrame) -> bool {
+    matches!(frame, SentFrame::Challenge(_))
 }

@@ -43,7 +43,7 @@ pub(crate) struct LostPacket {
     pub(crate) at: Time,
     /// UDP payload.
     pub(crate) bytes: u16,
-    /// A probe of the path's MTU: no sign of congestion (P-4).
+    /// A probe of the present path's MTU: no sign of congestion (P-4).
     pub(crate) mtu_probe: bool,
     /// Left on the present path, and no probe: a sign of congestion.
     pub(crate) counts: bool,
@@ -56,9 +56,10 @@ pub(crate) struct LostPacket {
 }
 
 impl LostPacket {
-    /// Too large for every path, so that its loss hints at a black hole (P-5).
+    /// Larger than every path has to carry, so that its loss on this one hints at a black hole
+    /// (P-5).
     pub(crate) fn is_large(&self) -> bool {
-        usize::from(self.bytes) > BASE_MTU && !self.mtu_probe
+        usize::from(self.bytes) > BASE_MTU && self.counts
     }
 }
 

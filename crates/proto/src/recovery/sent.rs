@@ -27,8 +27,8 @@ pub(crate) enum SentFrame {
     NewId(u64),
     /// RETIRE_ID of this sequence.
     RetireId(u64),
-    /// CHALLENGE.
-    Challenge,
+    /// CHALLENGE with this data.
+    Challenge([u8; 8]),
     /// RESPONSE.
     Response,
     /// CREDIT or CHANNEL_CREDIT.

@@ -38,6 +38,10 @@ impl Connection {
             }
             Purpose::Carry | Purpose::Acknowledge => {}
         }
+        // An address that is new comes first: all else waits for it (P-1).
+        if level == Level::Data {
+            self.write_paths(plan.size, writer, frames);
+        }
         // 2 owe
         let heard = frames.len();
         if level != Level::ZeroRtt && self.ack.is_owed(level) {
@@ -51,12 +55,15 @@ impl Connection {
                 && put(writer, frames, &Frame::Ping, SentFrame::Ping);
         }
         // 3 tell
-        if level == Level::Data {
+        let scarce = level == Level::Data && self.is_scarce();
+        if level == Level::Data && !scarce {
             self.write_control(writer, frames);
         }
-        self.write_crypto(level, writer, frames);
+        if !scarce {
+            self.write_crypto(level, writer, frames);
+        }
         // 4 carry
-        if level >= Level::ZeroRtt {
+        if level >= Level::ZeroRtt && !scarce {
             self.write_messages(now, level, writer, frames);
         }
         let asked = (self.owed.ping && level == Level::Data) || self.owed.probes > 0;
@@ -95,6 +102,22 @@ impl Connection {
         }
     }
 
+    /// What tells whether the peer is at an address.
+    fn write_paths(&mut self, size: usize, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
+        /// Of either frame.
+        const LEN: usize = 1 + 8;
+        while writer.room() >= LEN {
+            let (frame, sent) = if let Some(data) = self.paths.poll_challenge(size) {
+                (Frame::Challenge(data), SentFrame::Challenge(data))
+            } else if let Some(data) = self.paths.poll_response() {
+                (Frame::Response(data), SentFrame::Response)
+            } else {
+                break;
+            };
+            put(writer, frames, &frame, sent);
+        }
+    }
+
     /// Frames of the connection itself.
     fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
         /// The longest of these frames, NEW_ID.
@@ -103,11 +126,7 @@ impl Connection {
             self.owed.done = false;
         }
         while writer.room() >= LONGEST {
-            let (frame, sent) = if let Some(data) = self.paths.poll_challenge() {
-                (Frame::Challenge(data), SentFrame::Challenge)
-            } else if let Some(data) = self.paths.poll_response() {
-                (Frame::Response(data), SentFrame::Response)
-            } else if let Some((sequence, frame)) = self.local.poll_new() {
+            let (frame, sent) = if let Some((sequence, frame)) = self.local.poll_new() {
                 (frame, SentFrame::NewId(sequence))
             } else if let Some(sequence) = self.remote.poll_retire() {
                 (Frame::RetireId(sequence), SentFrame::RetireId(sequence))

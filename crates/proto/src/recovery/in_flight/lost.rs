@@ -71,7 +71,8 @@ impl InFlight {
         if packet.eliciting {
             self.leave_flight(&packet);
             // P-4: a probe is lost because it is large.
-            let counts = packet.path == self.path && !packet.mtu_probe;
+            let on_path = packet.path == self.path;
+            let counts = on_path && !packet.mtu_probe;
             if counts {
                 self.rate.on_lost(u64::from(packet.bytes));
                 self.reordering.on_lost(now, packet.number, packet.at);
@@ -81,7 +82,7 @@ impl InFlight {
                 number: packet.number,
                 at: packet.at,
                 bytes: packet.bytes,
-                mtu_probe: packet.mtu_probe,
+                mtu_probe: on_path && packet.mtu_probe,
                 counts,
                 tx_in_flight: packet.snapshot.in_flight(),
                 lost_since: self.rate.lost_since(&packet.snapshot),

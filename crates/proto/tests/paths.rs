@@ -1,0 +1,141 @@
+//! Addresses that change, sizes that pass.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails there fails the test")]
+
+mod common;
+
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+
+use common::{CLIENT, Pair, SERVER, address};
+use hikyaku_proto::{ConnectionHandle, Delivery};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn mtu(pair: &mut Pair, end: usize, handle: ConnectionHandle) -> usize {
+    pair.ends[end].connection(handle).unwrap().stats().mtu
+}
+
+// P-4
+#[test]
+fn the_search_goes_on_after_a_move_that_failed() {
+    let mut pair = Pair::new();
+    pair.delay = 100 * MS;
+    pair.rule = Box::new(|packet| packet.bytes.len() <= 1_472);
+    let client = pair.connect();
+    while pair.incoming().is_none() {
+        pair.run(MS);
+    }
+    let server = pair.incoming().unwrap();
+    // A probe of the server's is on its way when somebody sends a packet on from elsewhere.
+    pair.rule = Box::new(|packet| {
+        if packet.from == CLIENT {
+            packet.source = address(66, 6_666);
+        }
+        packet.bytes.len() <= 1_472
+    });
+    pair.send(CLIENT, client, Delivery::Ordered, b"here");
+    while pair.ends[SERVER].connection(server).unwrap().remote() == pair.addresses[CLIENT] {
+        pair.run(MS);
+    }
+    pair.rule = Box::new(|packet| packet.bytes.len() <= 1_472);
+    pair.run(10_000 * MS);
+    assert_eq!(pair.ends[SERVER].connection(server).unwrap().remote(), pair.addresses[CLIENT]);
+    pair.send(SERVER, server, Delivery::Ordered, &[1; 10_000]);
+    pair.run(10_000 * MS);
+    assert_eq!(mtu(&mut pair, SERVER, server), 1_472);
+}
+
+// P-4
+#[test]
+fn loopback_and_jumbo_frames_are_used_whole_after_three_probes() {
+    let v6 = |port| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port));
+    let mapped = |port| SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], port));
+    let v4 = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    for (to, path, found) in [
+        ([v4(1), v4(2)], 65_507, 65_507),
+        ([mapped(1), mapped(2)], 65_507, 65_507),
+        ([v6(1), v6(2)], 65_488, 65_488),
+        ([v4(1), v4(2)], 8_972, 8_972),
+        ([v6(1), v6(2)], 8_952, 8_952),
+        ([v4(1), v4(2)], 1_472, 1_472),
+        ([v6(1), v6(2)], 1_452, 1_452),
+    ] {
+        let mut pair = Pair::new();
+        pair.addresses = to;
+        let lost = Rc::new(RefCell::new(0));
+        let too_large = Rc::clone(&lost);
+        pair.rule = Box::new(move |packet| {
+            let passes = packet.bytes.len() <= path;
+            *too_large.borrow_mut() += usize::from(!passes && packet.from == CLIENT);
+            passes
+        });
+        let (client, server) = pair.establish();
+        pair.run(25_000 * MS);
+        let found_by_both = [mtu(&mut pair, CLIENT, client), mtu(&mut pair, SERVER, server)];
+        assert_eq!(found_by_both, [found; 2], "{to:?}");
+        assert!(*lost.borrow() <= 6, "{} probes of sizes that cannot pass: {to:?}", lost.borrow());
+    }
+}
+
+/// The lengths of the server's packets, with what the client had sent by then.
+fn listen(pair: &mut Pair) -> Rc<RefCell<Vec<(usize, usize)>>> {
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let (list, mut sent) = (Rc::clone(&heard), 0);
+    pair.rule = Box::new(move |packet| {
+        if packet.from == CLIENT {
+            sent += packet.bytes.len();
+        } else {
+            list.borrow_mut().push((packet.bytes.len(), sent));
+        }
+        true
+    });
+    heard
+}
+
+// P-1
+#[test]
+fn a_short_packet_from_a_new_address_is_enough_to_validate_it() {
+    for to in [address(1, 1_001), address(9, 1_000)] {
+        let (mut pair, client, server) = Pair::established();
+        pair.run(5_000 * MS);
+        let heard = listen(&mut pair);
+        pair.addresses[CLIENT] = to;
+        pair.ends[CLIENT].connection(client).unwrap().ping();
+        // What waits does not take what little may leave.
+        pair.run(9 * MS);
+        pair.send(SERVER, server, Delivery::Ordered, &[1; 900]);
+        pair.run(2 * MS);
+        heard.borrow_mut().clear();
+        pair.send(SERVER, server, Delivery::Ordered, &[2; 900]);
+        pair.run(18 * MS);
+        let before: Vec<_> = heard.borrow().clone();
+        assert!(before.iter().all(|(len, sent)| *len <= 3 * sent), "{before:?}");
+        // The RESPONSE is there: all may leave, and the path is asked whether it carries enough.
+        pair.run(20 * MS);
+        let len = heard.borrow().iter().map(|(len, _)| *len).max();
+        assert!(len >= Some(1_200), "{heard:?}");
+        pair.run(12 * MS);
+        assert_eq!(pair.recv(CLIENT, client).len(), 2, "{to}");
+        pair.run(10_000 * MS);
+        assert_eq!(pair.ends[SERVER].connection(server).unwrap().remote(), to);
+    }
+}
+
+// P-1
+#[test]
+fn a_new_address_that_carries_no_1_200_bytes_is_not_kept() {
+    let (mut pair, client, server) = Pair::established();
+    pair.run(5_000 * MS);
+    let home = pair.addresses[CLIENT];
+    pair.rule = Box::new(|packet| packet.bytes.len() < 1_000);
+    pair.addresses[CLIENT] = address(9, 1_000);
+    pair.ends[CLIENT].connection(client).unwrap().ping();
+    pair.run(100 * MS);
+    assert_eq!(pair.ends[SERVER].connection(server).unwrap().remote(), address(9, 1_000));
+    // Until it is heard from there again.
+    let went_back = (0..10_000).any(|_| {
+        pair.run(MS);
+        pair.ends[SERVER].connection(server).unwrap().remote() == home
+    });
+    assert!(went_back);
+}
