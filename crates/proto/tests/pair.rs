@@ -318,7 +318,7 @@ fn different_shared_keys_never_meet() {
     let mut pair = Pair::with(config, server_config());
     let client = pair.connect();
     pair.send(CLIENT, client, Delivery::Ordered, b"secret");
-    pair.run(SECOND * 12);
+    pair.run(SECOND * 4);
     assert!(pair.incoming().is_none());
     assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::SharedKey)));
 }
