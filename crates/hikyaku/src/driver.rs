@@ -46,13 +46,15 @@ use crate::{
     mailbox::{Mailbox, Request, Staged},
     shared::{Dial, Established, Requests, Shared, Unanswered},
     signers::Signer,
-    socket::Socket,
+    socket::{Socket, Unreachable},
     stats::EndpointStats,
 };
 
 /// An endpoint at work.
 pub(crate) struct Driver {
-    socket: Socket,
+    socket: Arc<Socket>,
+    /// What the network reports, asked for while somebody dials.
+    reports: Option<Reports>,
     filter: Filter,
     endpoint: hikyaku_proto::Endpoint,
     shared: Arc<Shared>,
@@ -75,6 +77,8 @@ pub(crate) struct Driver {
     /// Room that is used again.
     listed: Vec<ConnectionHandle>,
 }
+
+type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
 
 /// A connection, as the driver knows it.
 struct Peer {
@@ -103,7 +107,8 @@ impl Driver {
         let sleep = tokio::time::sleep_until(Instant::from_std(clock.instant(Time::ZERO)));
         let stats = EndpointStats { gso: socket.has_gso(), ..EndpointStats::default() };
         Self {
-            socket,
+            socket: Arc::new(socket),
+            reports: None,
             filter,
             endpoint,
             shared,
@@ -125,6 +130,7 @@ impl Driver {
     /// Steps 1 to 4, once. True when there may be more to do at once.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let now = self.clock.now();
+        self.poll_reports(cx, now);
         let received = self.receive(cx, now)?;
         let requests = self.shared.take(cx, &mut self.listed);
         let asked = self.on_requests(now, requests);
@@ -141,7 +147,7 @@ impl Driver {
         match self.socket.poll_recv_all(cx, &mut self.batch) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(())) => self.failures = 0,
-            Poll::Ready(Err(error)) => return self.on_receive_error(now, error).map(|()| true),
+            Poll::Ready(Err(error)) => return self.on_receive_error(error).map(|()| true),
         }
         self.stats.receive_calls += 1;
         let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
@@ -157,8 +163,7 @@ impl Driver {
     }
 
     /// What the network reports of one peer must not end it for all.
-    fn on_receive_error(&mut self, now: Time, error: io::Error) -> io::Result<()> {
-        self.on_unreachable(now);
+    fn on_receive_error(&mut self, error: io::Error) -> io::Result<()> {
         self.failures += 1;
         if self.failures > MAX_RECEIVE_FAILURES {
             return Err(error);
@@ -167,26 +172,36 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes what routers and hosts reported. It ends no connection, since anyone can make it up;
-    /// only who dials, and was told so more than once, gives up sooner.
-    fn on_unreachable(&mut self, now: Time) {
-        while let Some(report) = self.socket.transport_error() {
-            debug!(%report, "the network reports");
-            let from = report.reporter.map(|reporter| reporter.ip());
-            let dialling = self.peers.iter_mut().find(|(_, peer)| {
-                peer.dialler.is_some() && from.is_none_or(|ip| ip == peer.mailbox.remote().ip())
-            });
-            let Some((&handle, peer)) = dialling else { continue };
-            peer.unreachable += 1;
-            if peer.unreachable < UNREACHABLE_REPORTS {
-                continue;
+    /// Takes what routers and hosts report while somebody dials.
+    fn poll_reports(&mut self, cx: &mut Context<'_>, now: Time) {
+        while let Some(reports) = &mut self.reports {
+            let Poll::Ready(report) = reports.as_mut().poll(cx) else { return };
+            let dials = self.peers.values().any(|peer| peer.dialler.is_some());
+            self.reports = dials.then(|| reports_of(&self.socket));
+            if let Ok(report) = report {
+                self.on_unreachable(now, report);
             }
-            if let Some(dialler) = peer.dialler.take() {
-                let _ = dialler.send(Err(Unanswered::Unreachable(report.source)));
-            }
-            if let Some(connection) = self.endpoint.connection(handle) {
-                connection.close(now, Close::NO_ERROR, "");
-            }
+        }
+    }
+
+    /// A report ends no connection, since anyone can make it up; only who dials, and was told so
+    /// more than once, gives up sooner.
+    fn on_unreachable(&mut self, now: Time, report: Unreachable) {
+        debug!(%report, "the network reports");
+        let from = report.reporter.map(|reporter| reporter.ip());
+        let dialling = self.peers.iter_mut().find(|(_, peer)| {
+            peer.dialler.is_some() && from.is_none_or(|ip| ip == peer.mailbox.remote().ip())
+        });
+        let Some((&handle, peer)) = dialling else { return };
+        peer.unreachable += 1;
+        if peer.unreachable < UNREACHABLE_REPORTS {
+            return;
+        }
+        if let Some(dialler) = peer.dialler.take() {
+            let _ = dialler.send(Err(Unanswered::Unreachable(report)));
+        }
+        if let Some(connection) = self.endpoint.connection(handle) {
+            connection.close(now, Close::NO_ERROR, "");
         }
     }
 
@@ -224,6 +239,7 @@ impl Driver {
         };
         let peer = Peer::new(handle, &self.shared, dial.to, Some(dial.reply));
         self.peers.insert(handle, peer);
+        self.reports.get_or_insert_with(|| reports_of(&self.socket));
     }
 
     /// Takes what is in a connection's mailbox.
@@ -269,7 +285,7 @@ impl Driver {
     fn output(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
         let mut trains = 0;
         loop {
-            if self.unsent.is_some() && self.send(cx, now).is_pending() {
+            if self.unsent.is_some() && self.send(cx).is_pending() {
                 return false;
             }
             if trains == MAX_TRAINS_A_TURN {
@@ -294,7 +310,7 @@ impl Driver {
         at
     }
 
-    fn send(&mut self, cx: &mut Context<'_>, now: Time) -> Poll<()> {
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(train) = self.unsent else { return Poll::Ready(()) };
         let ecn = train.ecn.map(to_codepoint);
         let poll = self.socket.poll_send_train(cx, &self.out, train.segment_size, train.to, ecn);
@@ -310,7 +326,6 @@ impl Driver {
                 // An MTU probe too long for the interface, or what an earlier datagram caused.
                 trace!(%error, to = %train.to, "not sent");
                 self.stats.send_errors += datagrams;
-                self.on_unreachable(now);
             }
         }
         Poll::Ready(())
@@ -440,6 +455,11 @@ impl Peer {
         }
         self.mailbox.close(closed, self.waiting.len() as u64);
     }
+}
+
+fn reports_of(socket: &Arc<Socket>) -> Reports {
+    let socket = Arc::clone(socket);
+    Box::pin(async move { socket.next_transport_error().await })
 }
 
 /// The peer has proved who it is: whoever wants the connection gets it.

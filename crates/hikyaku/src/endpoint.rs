@@ -2,7 +2,7 @@
 //!
 //! In: whom to dial, whom to let in. Out: connections. Never: the protocol, which is the driver's.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use hikyaku_proto::{error::Close, event::ConnectError as DialError};
 use tokio::{
@@ -20,6 +20,7 @@ use crate::{
     limits::NEXT_ADDRESS,
     shared::{Dial, Established, Shared, Unanswered},
     signers::Fingerprint,
+    socket::Unreachable,
     stats::EndpointStats,
     trust::{Trust, TrustError, Trusted},
 };
@@ -83,7 +84,7 @@ pub enum ConnectError {
         /// The peer's address.
         to: SocketAddr,
         /// What was reported.
-        source: io::Error,
+        source: Unreachable,
     },
     /// Nobody answered in time.
     #[error("no answer from {to}")]

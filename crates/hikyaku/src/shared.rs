@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     closed::Closed, limits::MAX_ACCEPT_QUEUE, mailbox::Mailbox, signers::Signer,
-    stats::EndpointStats,
+    socket::Unreachable, stats::EndpointStats,
 };
 
 /// An endpoint's mailbox.
@@ -66,7 +66,7 @@ pub(crate) enum Unanswered {
     /// It ended before it was established.
     Closed(Closed),
     /// What the network reported.
-    Unreachable(std::io::Error),
+    Unreachable(Unreachable),
 }
 
 #[derive(Default)]
