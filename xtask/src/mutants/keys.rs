@@ -105,8 +105,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "mtu-probe-is-congestion",
         ("P-4", "a lost probe of the MTU is congestion"),
         LOST,
-        "packet.path == self.path && !packet.mtu_probe;",
-        "packet.path == self.path;",
+        "on_path && !packet.mtu_probe;",
+        "on_path;",
     ),
     mutation(
         "lost-too-soon",

@@ -11,6 +11,8 @@ const HANDSHAKE: &str = "connection/handshake.rs";
 const PATH: &str = "connection/path.rs";
 const CLOSING: &str = "connection/closing.rs";
 const ENDPOINT: &str = "endpoint.rs";
+const PLACES: &str = "endpoint/places.rs";
+const STRANGERS: &str = "endpoint/strangers.rs";
 
 pub(super) const TABLE: &[Mutation] = &[
     mutation(
@@ -68,9 +70,9 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "reset-answered",
         ("M-60", "a reset is answered by a reset"),
-        ENDPOINT,
-        "if datagram.len() >= RESET_LEN &&",
-        "if datagram.len() >= RESET_LEN - 1 &&",
+        STRANGERS,
+        "if arrival.bytes < RESET_LEN ||",
+        "if arrival.bytes < RESET_LEN - 1 ||",
     ),
     mutation(
         "hello-short",
@@ -82,16 +84,16 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "half-open-unlimited",
         ("M-35", "half-open connections have no limit"),
-        ENDPOINT,
-        "if self.half_open >= self.config.max_half_open\n            ||",
-        "if",
+        PLACES,
+        "self.taken < self.most &&",
+        "",
     ),
     mutation(
         "connections-unlimited",
         ("M-35", "connections that come in have no limit"),
         ENDPOINT,
-        "self.half_open >= self.config.max_half_open\n            || self.connections.len() >= self.config.max_connections",
-        "self.half_open >= self.config.max_half_open",
+        "if self.connections.len() >= self.config.max_connections {\n            return Err(Discard::Busy);",
+        "if false {\n            return Err(Discard::Busy);",
     ),
     mutation(
         "challenge-once",
@@ -132,8 +134,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "response-unread",
         ("P-2", "any RESPONSE answers the CHALLENGE"),
         PATH,
-        "challenge.data == data",
-        "challenge.data == data || true",
+        "challenge.full == data",
+        "challenge.full == data || true",
     ),
     mutation(
         "response-misdirected",
@@ -204,8 +206,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "probe-forgets",
         ("R-3", "a probe repeats nothing"),
         TIMEOUT,
-        "for frame in &oldest {",
-        "for frame in oldest.iter().take(0) {",
+        "for frame in oldest.iter().filter(",
+        "for frame in oldest.iter().take(0).filter(",
     ),
     mutation(
         "loss-alarm-dead",

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{Connection, transmit::LEAST_DATA_PACKET};
+use super::{
+    Connection,
+    transmit::{LEAST_DATA_PACKET, LEAST_PACKET},
+};
 use crate::{
     crypto::Side,
     error::Close,
@@ -156,7 +159,7 @@ impl Connection {
         let level = self.take_close_level()?;
         let size = BASE_MTU.min(self.paths.current.allowance());
         let least = if level == Level::Hello { BASE_MTU } else { LEAST_DATA_PACKET };
-        if size < self.least_packet() || (level == Level::Hello && size < BASE_MTU) {
+        if size < LEAST_PACKET || (level == Level::Hello && size < BASE_MTU) {
             return None;
         }
         out.clear();

@@ -249,7 +249,7 @@ impl Connection {
 
     /// May nothing leave for want of the peer's bytes (M-33)? Then no alarm that sends helps.
     pub(super) fn is_mute(&self) -> bool {
-        self.paths.current.allowance() < self.least_packet()
+        self.paths.current.allowance() < super::transmit::LEAST_PACKET
     }
 
     /// The highest level at which ACKs can leave.

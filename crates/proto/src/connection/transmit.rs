@@ -35,8 +35,10 @@ const MAX_TRAIN: usize = 64;
 /// Bytes in a train, at most: the same.
 const MAX_TRAIN_BYTES: usize = 65_507;
 
-/// With less than this left of M-33's limit nothing leaves, in bytes.
-const LEAST_HANDSHAKE_PACKET: usize = 128;
+/// With less than this left of the limit of an address nothing leaves, in bytes (M-33, P-1): header
+/// and tag, CHALLENGE, RESPONSE, and an ACK of one range with the longest numbers, which would
+/// else be owed and never sent. Thrice the shortest data packet is more.
+pub(super) const LEAST_PACKET: usize = 13 + 16 + 2 * 9 + 50;
 
 /// No data packet is shorter, so that a peer that forgot us can answer any of them (M-60).
 pub(super) const LEAST_DATA_PACKET: usize = 41;
@@ -117,7 +119,7 @@ impl Connection {
             most = most.min(BASE_MTU);
         }
         let size = self.paths.current.mtu.current().min(allowance).min(most);
-        if size < self.least_packet() {
+        if size < LEAST_PACKET {
             return None;
         }
         let mut idle = true;
@@ -287,11 +289,6 @@ impl Connection {
         };
         Header::Long { kind, to, from, token, number: low }.encode(writer);
         Ok(())
-    }
-
-    /// With less than this left of the limit of an address nothing leaves, in bytes.
-    pub(super) const fn least_packet(&self) -> usize {
-        if self.confirmed { LEAST_DATA_PACKET } else { LEAST_HANDSHAKE_PACKET }
     }
 
     /// May so little leave for a new address that all of it is needed to validate it (P-1)?
