@@ -95,6 +95,7 @@ impl World {
                 if how == Move::Address {
                     self.with(host, Side::Client, |connection, _| _ = connection.take_new_id());
                 }
+                self.moved.insert(host);
                 self.network.rebind(host, how);
             }
             Action::Restart(host) => self.restart(host),
@@ -147,7 +148,7 @@ impl World {
         let handle = dial(&mut node.endpoint, self.now, to)?;
         let pipes = [self.oracle.open(), self.oracle.open()];
         // The one who dials knows from whom it hears.
-        self.oracle.receiver_opened(pipes[1], self.now);
+        self.oracle.receiver_opened(pipes[1]);
         let pair = Pair::new(self.now, client, server, pipes, readers);
         let id = EndId { pair: self.pairs.len(), side: Side::Client };
         self.pairs.push(pair);
@@ -172,6 +173,8 @@ impl World {
 
     fn restart(&mut self, host: HostId) {
         self.remake(host);
+        self.restarts.insert(host, self.now);
+        self.early_takers.retain(|_, (owner, _)| *owner != host);
         self.ends.retain(|(owner, _), _| *owner != host);
         self.early.retain(|(owner, _), _| *owner != host);
         for pair in &mut self.pairs {

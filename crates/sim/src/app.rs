@@ -111,6 +111,8 @@ pub(crate) struct End {
     pub(crate) waiting: VecDeque<Planned>,
     pub(crate) reader: Reader,
     pub(crate) was_slow: bool,
+    /// When it last took a message, or was told that it is open.
+    pub(crate) heard: Time,
     /// `send` said that it is over: Closed must follow.
     pub(crate) refused: bool,
     reading: bool,
@@ -144,6 +146,7 @@ impl Pair {
             waiting: VecDeque::new(),
             reader,
             was_slow: reader != Reader::Prompt,
+            heard: dialed,
             refused: false,
             reading: false,
             sent: 0,
@@ -303,13 +306,23 @@ impl World {
     fn read_one(&mut self, id: EndId) -> Result<bool, Violation> {
         let now = self.now;
         match self.connection(id).and_then(|connection| connection.recv(now)) {
-            Some(message) => self.take(id, &message).map(|()| true),
+            Some(message) => self.take(id, now, &message).map(|()| true),
             None => Ok(false),
         }
     }
 
-    pub(crate) fn take(&mut self, id: EndId, message: &Message) -> Result<(), Violation> {
-        let (pipe, now, reception) = (self.pipe_in(id), self.now, self.reception(id));
+    /// A message, and when it came out.
+    pub(crate) fn take(
+        &mut self,
+        id: EndId,
+        now: Time,
+        message: &Message,
+    ) -> Result<(), Violation> {
+        let (pipe, reception) = (self.pipe_in(id), self.reception(id));
+        let end = self.end_mut(id);
+        if !end.was_slow {
+            end.heard = end.heard.max(now);
+        }
         let (channel, class) = (message.channel, message.class);
         let result = self.oracle.received(pipe, now, channel, class, &message.payload, reception);
         let name = &self.hosts[self.end(id).host.0].name;

@@ -3,13 +3,18 @@
 //! In: events of endpoints. Out: what an application does then; a broken promise.
 //! Never: a datagram, a plan.
 
+use std::time::Duration;
+
 use crate::{
     api::{APPLICATION_CLOSE, ClosedReason, ConnectionHandle, Event},
     app::{EndId, Leaving, Reader, Side, State},
     network::HostId,
-    oracle::Violation,
+    oracle::{Print, Violation},
     world::World,
 };
+
+/// M-44.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 
 impl World {
     pub(crate) fn handle_event(
@@ -36,7 +41,9 @@ impl World {
         }
         match event {
             Event::Connected { .. } => {
-                self.end_mut(id).state = State::Open;
+                let now = self.now;
+                let end = self.end_mut(id);
+                (end.state, end.heard) = (State::Open, now);
                 self.send_waiting(id)
             }
             Event::Readable => match self.end(id).reader {
@@ -68,7 +75,7 @@ impl World {
         event: &Event,
     ) -> Result<(), Violation> {
         let name = self.hosts[host.0].name.clone();
-        self.hold_early(host, handle);
+        self.hold_early(host, handle).map_err(|problem| format!("{name}: {problem}"))?;
         let connection = self.hosts[host.0].node.endpoint.connection(handle);
         let complete = connection.is_some_and(|connection| connection.is_established());
         match event {
@@ -79,7 +86,8 @@ impl World {
             // It never was anybody's: all that came of it must be safe to repeat (M-36).
             Event::Closed(_) => {
                 let held = self.early.remove(&(host, handle)).unwrap_or_default();
-                let odd = held.iter().find(|held| !self.oracle.is_repeatable(&held.payload));
+                let mut held = held.iter().map(|(_, held)| held);
+                let odd = held.find(|held| !self.oracle.is_repeatable(&held.payload));
                 odd.map_or(Ok(()), |odd| Err(format!("{name}: M-36: not safe to repeat: {odd:?}")))
             }
             Event::Receipt(..) => Err(format!("{name}: {event:?}, but nothing was sent")),
@@ -88,15 +96,28 @@ impl World {
     }
 
     /// What came as 0-RTT is taken, and held until it is known whose it is.
-    fn hold_early(&mut self, host: HostId, handle: ConnectionHandle) {
+    fn hold_early(&mut self, host: HostId, handle: ConnectionHandle) -> Result<(), Violation> {
+        /// With room for a number: no two of these are alike.
+        const TOLD_APART: usize = 4;
         let now = self.now;
         self.touch(host);
         let held = self.early.entry((host, handle)).or_default();
-        if let Some(connection) = self.hosts[host.0].node.endpoint.connection(handle) {
-            while let Some(message) = connection.recv(now) {
-                held.push(message);
+        let Some(connection) = self.hosts[host.0].node.endpoint.connection(handle) else {
+            return Ok(());
+        };
+        let complete = connection.is_established();
+        while let Some(message) = connection.recv(now) {
+            let print = Print::of(&message.payload);
+            if !complete {
+                self.oracle.received_early(&message.payload);
+                let taker = *self.early_takers.entry(print).or_insert((host, handle));
+                if message.payload.len() >= TOLD_APART && taker != (host, handle) {
+                    return Err("0-RTT that was taken before is taken again".to_owned());
+                }
             }
+            held.push((now, message));
         }
+        Ok(())
     }
 
     /// The handshake is complete: its peer's key tells whose it is. There is one at a time for each
@@ -112,15 +133,15 @@ impl World {
         let Some(pair) = found else {
             return Err(format!("server: a connection of {key:02x?}, who does not dial"));
         };
-        let (id, now) = (EndId { pair, side: Side::Server }, self.now);
+        let id = EndId { pair, side: Side::Server };
         self.ends.insert((host, handle), id);
         let end = self.end_mut(id);
         end.handle = Some(handle);
         end.state = State::Open;
         let pipe = self.pipe_in(id);
-        self.oracle.receiver_opened(pipe, now);
-        for message in self.early.remove(&(host, handle)).unwrap_or_default() {
-            self.take(id, &message)?;
+        self.oracle.receiver_opened(pipe);
+        for (at, message) in self.early.remove(&(host, handle)).unwrap_or_default() {
+            self.take(id, at, &message)?;
         }
         self.send_waiting(id)?;
         self.read_slowly(id)
@@ -151,16 +172,31 @@ impl World {
         let other_is_over = matches!(other.state, State::Closed(_) | State::Gone);
         let timed = |host: HostId| self.hosts[host.0].config.transport.idle_timeout.is_some();
         let excused = self.now < self.excused_until || self.refused;
+        // An end whose application knows nothing of it yet gives up in silence (M-44, M-61).
+        let dialed = self.pairs[id.pair].dialed;
+        let starts = matches!(other.state, State::Starting);
+        let too_long = starts && self.now >= dialed + HANDSHAKE_LIMIT;
+        let silent = starts && self.now >= dialed + self.least_idle(id);
+        let restarted = self.restarts.get(&other.host).is_some_and(|at| *at >= dialed);
         let is_true = match reason {
             ClosedReason::Local => end.leaving != Leaving::No,
-            ClosedReason::Peer(close) => {
-                let ours = [0, APPLICATION_CLOSE].contains(&close.code);
-                let over = other_is_over || matches!(other.state, State::Starting);
-                ours && (other.leaving != Leaving::No || over)
+            // Who closes says with which code; a handshake that took too long, with 0 (M-44).
+            ClosedReason::Peer(close) if close.code == APPLICATION_CLOSE => {
+                other.leaving == Leaving::AtOnce
+            }
+            ClosedReason::Peer(close) if close.code == 0 => {
+                matches!(other.leaving, Leaving::Gracefully { .. })
+                    || matches!(other.state, State::Closed(ClosedReason::HandshakeTimeout))
+                    || too_long
             }
             // Without a timeout, a peer that owes an answer is given up (M-61).
-            ClosedReason::Idle => timed(end.host) || timed(other.host) || other_is_over,
-            ClosedReason::Reset => other_is_over || matches!(other.state, State::Starting),
+            ClosedReason::Idle => {
+                let least = self.least_idle(id);
+                (timed(end.host) || timed(other.host) || other_is_over)
+                    && self.now >= end.heard + least
+            }
+            // M-60: the other endpoint does not know the connection (any more).
+            ClosedReason::Reset => other_is_over || (starts && restarted) || too_long || silent,
             ClosedReason::HandshakeTimeout | ClosedReason::SharedKey => excused,
             _ => false,
         };
@@ -168,5 +204,14 @@ impl World {
             true => Ok(()),
             false => Err(format!("{name}: closed for no reason: {reason:?}")),
         }
+    }
+
+    /// Silence that has to pass before an end may call it so (M-61).
+    fn least_idle(&self, id: EndId) -> Duration {
+        const UNANSWERED: Duration = Duration::from_secs(120);
+        let timeout = |host: HostId| self.hosts[host.0].config.transport.idle_timeout;
+        let pair = &self.pairs[id.pair];
+        let timeouts = [timeout(pair.client), timeout(pair.server)];
+        timeouts.into_iter().flatten().min().unwrap_or(UNANSWERED)
     }
 }

@@ -48,9 +48,8 @@ struct Pipe<R> {
     /// Receipts without an outcome, reliable messages not delivered: for a quick `is_idle`.
     unresolved: usize,
     undelivered: usize,
-    /// Since then its application knows whose the connection is: what was sent before may wait for
-    /// that.
-    receiver_since: Option<Time>,
+    /// Its application knows whose the connection is.
+    receiver_knows: bool,
     sender_ended: bool,
     receiver_ended: bool,
     receiver_gone: bool,
@@ -61,12 +60,19 @@ struct Pipe<R> {
 pub struct Oracle<R = Receipt> {
     pipes: Vec<Pipe<R>>,
     repeatable: BTreeSet<Print>,
+    /// What servers' applications took as 0-RTT, before they knew from whom.
+    early: BTreeSet<Print>,
     deliveries: u64,
 }
 
 impl<R> Default for Oracle<R> {
     fn default() -> Self {
-        Self { pipes: Vec::new(), repeatable: BTreeSet::new(), deliveries: 0 }
+        Self {
+            pipes: Vec::new(),
+            repeatable: BTreeSet::new(),
+            early: BTreeSet::new(),
+            deliveries: 0,
+        }
     }
 }
 
@@ -78,7 +84,7 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
             receipts: BTreeMap::new(),
             unresolved: 0,
             undelivered: 0,
-            receiver_since: None,
+            receiver_knows: false,
             sender_ended: false,
             receiver_ended: false,
             receiver_gone: false,
@@ -142,7 +148,6 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         sent.delivered = true;
         if let Some(deadline) = sent.deadline
             && reception.prompt
-            && pipe.receiver_since.is_some_and(|since| sent.at >= since)
             && now > deadline + reception.slack
         {
             let late = now.since(deadline);
@@ -178,6 +183,8 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         };
         let newer_sent = index + 1 < stream.sent.len();
         let newer_delivered = class == Class::Latest && stream.next > index;
+        // 0-RTT: the application took it, and does not know yet from whom (and perhaps never will).
+        let early = !pipe.receiver_knows && is_early(&self.early, stream, class, index);
         let sent = &mut stream.sent[index];
         // Copies of one message cannot be told apart: any of them will do.
         let twin_delivered = stream.delivered.contains_key(&sent.print);
@@ -188,12 +195,6 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         if !may_be(class, outcome) {
             return Err(what("which its class does not know"));
         }
-        // It may have waited for an application that did not know of it yet, and past its time.
-        let early = match pipe.receiver_since {
-            // 0-RTT: the endpoint has it, and its application does not know yet from whom.
-            None => true,
-            Some(since) => class == Class::Deadline && sent.at < since,
-        };
         let there = twin_delivered || newer_delivered || early || class == Class::Ordered;
         match outcome {
             // Ordered may wait for one before it; `finish` looks at it again.
@@ -211,8 +212,13 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
     }
 
     /// The receiving application knows of the connection from now on.
-    pub fn receiver_opened(&mut self, pipe: PipeId, now: Time) {
-        self.pipes[pipe.0].receiver_since = Some(now);
+    pub fn receiver_opened(&mut self, pipe: PipeId) {
+        self.pipes[pipe.0].receiver_knows = true;
+    }
+
+    /// A server's application took this, and does not know yet from whom.
+    pub fn received_early(&mut self, payload: &[u8]) {
+        self.early.insert(Print::of(payload));
     }
 
     /// Was this ever sent as safe to repeat?
@@ -291,18 +297,18 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
                     return Err(format!("{}: its receipt never came", name()));
                 }
                 // What is not reliable may be dropped while it waits for a slow application.
-                let since = pipe.receiver_since.unwrap_or(sent.at);
-                let early = *class == Class::Deadline && sent.at < since;
-                let held_to_it = class.is_credited() || (prompt && !early);
+                let held_to_it = class.is_credited() || prompt;
                 let overtaken = *class == Class::Latest && stream.next > index;
                 // Which of two with the same bytes was delivered, nobody can tell.
                 let twin = stream.delivered.contains_key(&sent.print);
                 let held = *class == Class::Ordered && pipe.receiver_ended;
                 let there =
                     sent.delivered || overtaken || held || pipe.receiver_gone || !held_to_it;
-                // 0-RTT of a connection that came to nothing: its application never knew whose.
-                let known = pipe.receiver_since.is_some();
-                if sent.outcome == Some(Outcome::Acknowledged) && !there && !twin && known {
+                // 0-RTT of a connection that came to nothing: its application took it, and never
+                // knew whose it was. Of Ordered, an earlier one may be missing.
+                let early = !pipe.receiver_knows
+                    && (*class == Class::Ordered || is_early(&self.early, stream, *class, index));
+                if sent.outcome == Some(Outcome::Acknowledged) && !there && !twin && !early {
                     return Err(format!("{}: acknowledged, never delivered", name()));
                 }
                 if class.is_credited() && !pipe.sender_ended && !pipe.receiver_ended && !there {
@@ -337,6 +343,12 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
     }
 }
 
+/// Was this message taken as 0-RTT, or, of Latest, a newer one?
+fn is_early(early: &BTreeSet<Print>, stream: &Stream, class: Class, index: usize) -> bool {
+    let newer = if class == Class::Latest { stream.sent.len() } else { index + 1 };
+    stream.sent[index..newer].iter().any(|sent| early.contains(&sent.print))
+}
+
 /// The outcomes that each class knows.
 const fn may_be(class: Class, outcome: Outcome) -> bool {
     match outcome {
@@ -364,7 +376,7 @@ mod tests {
     fn sent(delivery: Delivery, count: u8) -> (Oracle<u64>, PipeId) {
         let mut oracle = Oracle::default();
         let pipe = oracle.open();
-        oracle.receiver_opened(pipe, Time::ZERO);
+        oracle.receiver_opened(pipe);
         for index in 0..count {
             let (now, print) = (at(index.into()), Print::of(&[index]));
             oracle.sent(pipe, now, HERE, delivery, print, u64::from(index)).unwrap();

@@ -20,7 +20,7 @@ use crate::{
     link::{Fate, LinkConfig},
     network::{HostId, Network, Packet},
     node::{Effect, Node},
-    oracle::{Oracle, PipeId, Violation},
+    oracle::{Oracle, PipeId, Print, Violation},
     rng::Rng,
     tap::{self, Tap},
     trace::Trace,
@@ -35,6 +35,8 @@ pub struct HostConfig {
     pub retry: Retry,
     /// Connections that are not complete yet.
     pub max_half_open: usize,
+    /// Connections in all.
+    pub max_connections: usize,
     /// A key that both sides know.
     pub shared: Option<[u8; 32]>,
     /// Timers, windows, queues.
@@ -49,6 +51,7 @@ impl HostConfig {
             server: false,
             retry: Retry::Never,
             max_half_open: 1_000,
+            max_connections: 1_000,
             shared: None,
             transport: TransportConfig::default(),
         }
@@ -75,7 +78,7 @@ impl HostConfig {
             retry: self.retry,
             max_half_open: self.max_half_open,
             half_open_per_network: None,
-            max_connections: 1_000,
+            max_connections: self.max_connections,
             transport: self.transport.clone(),
         }
     }
@@ -123,7 +126,13 @@ pub struct World {
     pub(crate) graceful: Vec<PipeId>,
     /// A server's connections whose handshakes are not complete, and what came of them as 0-RTT:
     /// perhaps somebody repeats what a client once sent.
-    pub(crate) early: BTreeMap<(HostId, ConnectionHandle), Vec<Message>>,
+    pub(crate) early: BTreeMap<(HostId, ConnectionHandle), Vec<(Time, Message)>>,
+    /// Which connection took what as 0-RTT: nothing may be taken by two.
+    pub(crate) early_takers: BTreeMap<Print, (HostId, ConnectionHandle)>,
+    /// Hosts whose address has changed.
+    pub(crate) moved: BTreeSet<HostId>,
+    /// When each host was last made anew.
+    pub(crate) restarts: BTreeMap<HostId, Time>,
     dirty: BTreeSet<HostId>,
     tap: Tap,
     steps: u64,
@@ -152,6 +161,9 @@ impl World {
             flooders: 0,
             graceful: Vec::new(),
             early: BTreeMap::new(),
+            early_takers: BTreeMap::new(),
+            moved: BTreeSet::new(),
+            restarts: BTreeMap::new(),
             dirty: BTreeSet::new(),
             tap: Tap::default(),
             steps: 0,
@@ -296,10 +308,22 @@ impl World {
                 None => break,
             }
         }
+        self.check_limits(host)?;
         match self.network.take_violations().pop() {
             Some(violation) => Err(violation),
             None => Ok(()),
         }
+    }
+
+    /// M-35.
+    fn check_limits(&self, host: HostId) -> Result<(), Violation> {
+        let Host { node, name, config, .. } = &self.hosts[host.0];
+        let stats = node.endpoint.stats();
+        let (open, half) = (stats.connections, stats.half_open);
+        if half > config.max_half_open || open > config.max_connections {
+            return Err(format!("{name}: M-35: {half} half-open connections, {open} in all"));
+        }
+        Ok(())
     }
 
     fn transmit(

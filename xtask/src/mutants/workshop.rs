@@ -89,7 +89,7 @@ impl Workshop {
     /// Runs the tests, up to the first binary in which some fail.
     pub(super) fn tests(&self) -> Result<Finding> {
         for package in TESTED {
-            let told = self.build(&["test", "--release", "--no-run", "--package", package])?;
+            let told = self.build(&["test", "--no-run", "--package", package])?;
             let folder = self.tree.join("crates").join(package.trim_start_matches("hikyaku-"));
             for program in executables(&told) {
                 let mut command = Command::new(self.tree.join(program));
