@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(240);
 /// How often a child is asked whether it is done.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Whose tests are asked, in this order.
-const TESTED: [&str; 2] = ["hikyaku-proto", "hikyaku-sim"];
+/// Whose tests are asked, in this order; each is built when those before found nothing.
+const TESTED: [(&str, &str); 3] =
+    [("hikyaku-proto", "--lib"), ("hikyaku-proto", "--test=*"), ("hikyaku-sim", "--test=*")];
 
 /// Who found a mutation.
 #[derive(Debug)]
@@ -88,8 +89,9 @@ impl Workshop {
 
     /// Runs the tests, up to the first binary in which some fail.
     pub(super) fn tests(&self) -> Result<Finding> {
-        for package in TESTED {
-            let told = self.build(&["test", "--no-run", "--package", package])?;
+        for (package, which) in TESTED {
+            let told =
+                self.build(&["test", "--release", "--no-run", "--package", package, which])?;
             let folder = self.tree.join("crates").join(package.trim_start_matches("hikyaku-"));
             for program in executables(&told) {
                 let mut command = Command::new(self.tree.join(program));
@@ -104,12 +106,14 @@ impl Workshop {
         Ok(Finding::Survives)
     }
 
-    /// What cargo says when it builds the copy. What is broken may be unused: lints are not asked.
+    /// What cargo says when it builds the copy: quickly, since each build runs but for seconds. What
+    /// is broken may be unused: lints are not asked.
     fn build(&self, args: &[&str]) -> Result<String> {
         let mut command = run::cargo(&self.tree, args);
         let output = command
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_INCREMENTAL", "1")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             .env("RUSTFLAGS", "--cap-lints=allow")
             .output()
             .with_context(|| format!("cannot start {command:?}"))?;
