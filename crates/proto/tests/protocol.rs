@@ -6,7 +6,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use common::{CLIENT, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Delivery, Event, Retry,
+    ClosedReason, ConnectionHandle, Delivery, Event, Outcome, Retry,
     error::{Close, Discard},
 };
 
@@ -258,4 +258,43 @@ fn a_window_is_spread_over_its_round_trip() {
     pair.run(Duration::ZERO);
     let at_once = pair.sent[CLIENT] - before;
     assert!((2..=burst).contains(&at_once), "{at_once} at once, {burst} are a burst");
+
+/// A client whose server has no room left for messages without credit, and reads none of them.
+fn with_a_full_pool() -> (Pair, ConnectionHandle, ConnectionHandle) {
+    const POOL: usize = 4 << 20;
+    let (mut pair, client, server) = Pair::established();
+    let mut left = POOL;
+    while left > 64 {
+        let len = (left - 64).min(60_000);
+        pair.send(CLIENT, client, Delivery::Deadline(SECOND * 600), &vec![0; len]);
+        left -= len + 64;
+    }
+    pair.run(SECOND * 10);
+    (pair, client, server)
+}
+
+// D-2, D-12
+#[test]
+fn what_a_full_pool_refuses_holds_up_no_other_receipt() {
+    let (mut pair, client, server) = with_a_full_pool();
+    let mut receipts = Vec::new();
+    for n in 0..20 {
+        receipts.push(pair.send(CLIENT, client, Delivery::Ordered, &[n; 50]));
+        pair.send(CLIENT, client, Delivery::Latest, &[n; 50]);
+        pair.send(CLIENT, client, Delivery::Deadline(SECOND * 60), &[n; 50]);
+        receipts.push(pair.send(CLIENT, client, Delivery::Reliable, &[n; 50]));
+        pair.run(SECOND / 20);
+    }
+    pair.run(SECOND);
+    for receipt in receipts {
+        assert!(pair.has_event(CLIENT, &Event::Receipt(receipt, Outcome::Acknowledged)));
+    }
+    let stats = pair.ends[CLIENT].connection(client).unwrap().stats();
+    assert!(stats.queued_bytes > 0, "what was refused waits");
+    let small = |got: Vec<Vec<u8>>| got.into_iter().filter(|payload| payload.len() == 50).count();
+    assert_eq!(small(pair.payloads(SERVER, server)), 40);
+    // Now there is room again: for the last Latest, and for every Deadline.
+    pair.run(SECOND * 10);
+    assert_eq!(small(pair.payloads(SERVER, server)), 21);
+    assert_eq!(pair.ends[CLIENT].connection(client).unwrap().stats().queued_bytes, 0);
 }

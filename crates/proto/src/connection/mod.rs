@@ -12,7 +12,7 @@
 //! | [`timeout`] | the alarms, and what each does |
 //! | [`closing`] | the end, in all its forms |
 //!
-//! Leaves of this room: [`ids`], [`mtu`], [`stream`].
+//! Leaves of this room: [`ids`], [`mtu`], [`skips`], [`stream`].
 
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,6 +21,7 @@ use self::{
     handshake::Handshake,
     ids::{LocalIds, RemoteIds},
     path::{Path, Paths},
+    skips::Skips,
 };
 use crate::{
     config::EndpointConfig,
@@ -44,6 +45,7 @@ mod ids;
 mod mtu;
 mod path;
 pub(crate) mod receive;
+mod skips;
 mod stream;
 pub(crate) mod timeout;
 mod transmit;
@@ -70,6 +72,7 @@ pub struct Connection {
 
     /// The next packet's (M-2).
     next_number: u64,
+    skips: Skips,
     in_flight: InFlight,
     ack: AckOwed,
     /// Gone while idle.
@@ -153,6 +156,7 @@ impl Connection {
             peer_key: None,
             replay: ReplayWindow::new(),
             next_number: 0,
+            skips: Skips::default(),
             in_flight: InFlight::new(),
             ack: AckOwed::new(transport.max_ack_delay),
             report: None,

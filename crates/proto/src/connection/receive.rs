@@ -179,6 +179,9 @@ impl Connection {
         self.clocks.rested = false;
         let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
         self.on_address((now, arrival.from), arrival.bytes, newest, random);
+        if self.confirmed {
+            self.skips.choose(self.next_number, random);
+        }
         if let Err(close) = self.read(arrival, head, number, payload) {
             self.end(now, close.clone(), ClosedReason::Error(close));
         }

@@ -232,6 +232,9 @@ impl Connection {
         out: &mut Vec<u8>,
         start: usize,
     ) -> Option<usize> {
+        if plan.purpose == Purpose::Carry && self.skips.take(self.next_number) {
+            self.next_number += 1; // M-53
+        }
         let number = self.next_number;
         if number >= VARINT_MAX {
             return self.fail(now, Close::new(Close::INTERNAL, "all numbers are used")); // M-7

@@ -304,11 +304,11 @@ mod tests {
     fn d12_what_may_be_refused_is_sent_again_apart_from_what_must_be_kept() {
         let mut outbox = outbox();
         let classes = [Delivery::Latest, Delivery::Ordered, Delivery::Unreliable];
-        classes.map(|delivery| push(&mut outbox, 0, delivery, 100));
+        classes.iter().for_each(|delivery| _ = push(&mut outbox, 0, *delivery, 100));
         let first = packet(&mut outbox, NOW, false);
         assert_eq!(first.len(), 3, "at first they share a packet");
         first.iter().for_each(|part| outbox.on_lost(part.sent()));
-        classes.map(|delivery| push(&mut outbox, 1, delivery, 100));
+        classes.iter().for_each(|delivery| _ = push(&mut outbox, 1, *delivery, 100));
         let mut packets = || -> Vec<_> {
             let parts = packet(&mut outbox, NOW, false);
             parts.iter().map(|part| (part.channel.0, part.class)).collect()

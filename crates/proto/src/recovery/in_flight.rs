@@ -37,8 +37,6 @@ pub(crate) struct InFlight {
     /// Packets `base`, `base + 1`, … up to the last one sent.
     slots: VecDeque<Slot>,
     base: u64,
-    /// The last number that was passed over: an ACK of it is a lie (M-53).
-    skipped: Option<u64>,
     /// Ack-eliciting packets in `slots`, of all levels and paths.
     eliciting: usize,
     /// Bytes of those on the present path.
@@ -61,8 +59,10 @@ pub(crate) struct InFlight {
 
 #[derive(Debug)]
 enum Slot {
-    /// Ended, or never sent; so are at least this many slots from here on, itself counted.
+    /// Ended; so are at least this many slots from here on, itself counted.
     Gone(usize),
+    /// No packet has this number: an ACK of it is a lie (M-53).
+    PassedOver,
     Flying(SentPacket),
 }
 
@@ -72,7 +72,6 @@ impl InFlight {
         Self {
             slots: VecDeque::new(),
             base: 0,
-            skipped: None,
             eliciting: 0,
             bytes: 0,
             path: 0,
@@ -114,9 +113,6 @@ impl InFlight {
             debug_assert!(false, "numbers rise (M-2)");
             return;
         };
-        if passed > 0 {
-            self.skipped = Some(packet.number - 1);
-        }
         if packet.marked {
             self.ecn.on_sent();
         }
@@ -126,11 +122,7 @@ impl InFlight {
             self.give_back(packet.frames);
             return;
         }
-        if self.slots.is_empty() {
-            self.base = packet.number;
-        } else {
-            (0..passed).for_each(|_| self.slots.push_back(Slot::Gone(1)));
-        }
+        (0..passed).for_each(|_| self.slots.push_back(Slot::PassedOver));
         if packet.eliciting {
             let bytes = u64::from(packet.bytes);
             self.eliciting += 1;
@@ -260,10 +252,25 @@ impl InFlight {
             self.forget_all(self.next_number());
             return;
         }
-        while let Some(Slot::Gone(_)) = self.slots.front() {
+        loop {
+            match (self.slots.front(), self.slots.get(1)) {
+                (Some(Slot::Gone(_)), _) => {}
+                // A peer that acknowledges the next packet may yet give itself away.
+                (Some(Slot::PassedOver), next) if !matches!(next, Some(Slot::Flying(_))) => {}
+                _ => return,
+            }
             self.slots.pop_front();
             self.base += 1;
         }
+    }
+
+    /// The slot of a number, as long as that is remembered.
+    fn slot(&self, number: u64) -> Option<&Slot> {
+        self.slots.get(usize::try_from(number.checked_sub(self.base)?).ok()?)
+    }
+
+    fn is_packet(&self, number: u64) -> bool {
+        !matches!(self.slot(number), Some(Slot::PassedOver))
     }
 
     fn forget_all(&mut self, base: u64) {
@@ -413,6 +420,57 @@ mod tests {
         side.send(2, 60);
         assert!(side.ack_at(90, Level::Data, &[0..=2]).is_err(), "1 was passed over");
         assert!(side.ack_at(90, Level::Data, &[2..=2, 0..=0]).is_ok());
+    }
+
+    // M-53
+    #[test]
+    fn m_53_every_number_passed_over_is_known_as_long_as_it_matters() {
+        let mut side = Side::sampled();
+        [1, 3, 5, 8].iter().for_each(|number| side.send(*number, 100));
+        for lie in [[1..=3], [5..=6], [7..=8], [4..=5]] {
+            assert!(side.ack_at(150, Level::Data, &lie).is_err(), "{lie:?}");
+        }
+        side.ack(160, &[8..=8, 5..=5, 3..=3, 1..=1]);
+        assert!(side.flight.slots.is_empty());
+        side.send(10, 200);
+        assert!(side.ack_at(250, Level::Data, &[9..=10]).is_err(), "nothing else is in flight");
+    }
+
+    #[test]
+    fn what_was_passed_over_is_forgotten_when_what_is_around_it_came() {
+        let mut side = Side::sampled();
+        (1..=5_000).filter(|number| number % 2 == 0).for_each(|number| side.send(number, 100));
+        (1..=2_490).for_each(|count| side.ack(150, &[count * 2..=count * 2]));
+        assert_eq!(side.flight.slots.len(), 2 * 10, "10 packets, and what was before each");
+    }
+
+    //
+    #[test]
+    fn r_2_a_number_that_was_passed_over_is_no_packet() {
+        let mut side = Side::sampled();
+        [1, 2, 4, 5].iter().for_each(|number| side.send(*number, 100));
+        side.ack(150, &[4..=4]);
+        assert!(side.lost().is_empty(), "2 and 4 left after 1");
+        side.ack(151, &[4..=5]);
+        assert_eq!(side.lost(), [1]);
+        side.ack(152, &[4..=5, 1..=2]);
+        (6..=12).for_each(|number| side.send(number, 300));
+        side.ack(400, &[9..=9]);
+        assert!(side.lost().is_empty(), "1 was 3 packets late: now 4 packets later is lost");
+        side.ack(401, &[9..=10]);
+        assert_eq!(side.lost(), [6]);
+    }
+
+    //
+    #[test]
+    fn r_4_a_number_that_was_passed_over_interrupts_no_outage() {
+        let mut side = Side::sampled();
+        side.send(1, 100);
+        side.send(3, 3_000);
+        (4..=6).for_each(|number| side.send(number, 4_000));
+        side.ack(4_100, &[4..=6]);
+        assert_eq!(side.lost(), [1, 3]);
+        assert!(side.report.loss.unwrap().persistent);
     }
 
     // M-12

@@ -32,7 +32,8 @@ enum Group {
 }
 
 impl Group {
-    const COUNT: usize = 3;
+    const ALL: [Self; 3] = [Self::Hello, Self::Handshake, Self::Data];
+    const COUNT: usize = Self::ALL.len();
 
     const fn of(level: Level) -> Self {
         match level {

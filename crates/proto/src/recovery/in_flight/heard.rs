@@ -61,14 +61,13 @@ impl InFlight {
         *largest = (*largest).max(Some(highest));
         let mut progress = Progress::default();
         for range in ranges {
-            if self.skipped.is_some_and(|skipped| range.contains(&skipped)) {
-                return Err(Close::violation("ACK of a packet number that was passed over"));
+            let largest = largest_before.unwrap_or(0);
+            let late = self.reordering.on_acked(&range, largest);
+            if late.behind > 0 {
+                self.raise_threshold(largest - late.behind, largest);
             }
-            let late = self.reordering.on_acked(&range, largest_before.unwrap_or(0));
-            self.packet_threshold =
-                self.packet_threshold.max((late.behind + 1).min(MAX_PACKET_THRESHOLD));
             report.spurious |= late.spurious;
-            self.take_acked(now, group, highest, &range, &mut progress, report);
+            self.take_acked(now, group, highest, &range, &mut progress, report)?;
         }
         if rises && self.ecn.on_ack(progress.marked, ack.ecn) {
             report.marked_at = progress.newest.map(|newest| newest.at());
@@ -85,6 +84,14 @@ impl InFlight {
         }
         self.compact();
         Ok(())
+    }
+
+    /// A packet came that was given up when `largest` had come.
+    fn raise_threshold(&mut self, late: u64, largest: u64) {
+        // One that was passed over long ago may be forgotten, and counts as a packet then.
+        let numbers = (late + 1..=largest).take(2 * MAX_PACKET_THRESHOLD as usize);
+        let behind = numbers.filter(|number| self.is_packet(*number)).count() as u64;
+        self.packet_threshold = self.packet_threshold.max((behind + 1).min(MAX_PACKET_THRESHOLD));
     }
 
     /// R-1, RFC 9002 section 5.1: a sample when the highest number is new and something that had
@@ -112,6 +119,7 @@ impl InFlight {
     }
 
     /// Takes out the packets of a range that an ACK at this group's level may speak of (M-12).
+    /// Fails when the range holds a number that was passed over (M-53).
     fn take_acked(
         &mut self,
         now: Time,
@@ -120,9 +128,9 @@ impl InFlight {
         range: &RangeInclusive<u64>,
         progress: &mut Progress,
         report: &mut Report,
-    ) {
-        let Some(last) = range.end().checked_sub(self.base) else { return };
-        let Ok(last) = usize::try_from(last) else { return };
+    ) -> Result<(), Close> {
+        let Some(last) = range.end().checked_sub(self.base) else { return Ok(()) };
+        let Ok(last) = usize::try_from(last) else { return Ok(()) };
         let mut index =
             usize::try_from(range.start().saturating_sub(self.base)).unwrap_or(usize::MAX);
         // Where the present run of slots that are gone began: joined, so that the next ACK of the
@@ -136,6 +144,9 @@ impl InFlight {
                     index += *length;
                     continue;
                 }
+                Slot::PassedOver => {
+                    return Err(Close::violation("ACK of a packet number that was passed over"));
+                }
                 Slot::Flying(packet) => Group::of(packet.level) > group,
             };
             if stays {
@@ -147,6 +158,7 @@ impl InFlight {
             index += 1;
         }
         self.close_run(run, index);
+        Ok(())
     }
 
     fn close_run(&mut self, run: Option<usize>, end: usize) {

@@ -25,6 +25,7 @@ impl InFlight {
         let Some(highest) = self.largest_for(Group::Hello) else { return };
         let delay = rtt.loss_delay();
         let mut span = LostSpan { persistent: self.persistent_span(rtt), ..LostSpan::default() };
+        let lost_below = Group::ALL.map(|group| self.lost_below(group));
         let mut index = 0;
         while let Some(slot) = self.slots.get_mut(index) {
             let packet = match slot {
@@ -34,14 +35,17 @@ impl InFlight {
                     index += *length;
                     continue;
                 }
+                Slot::PassedOver => {
+                    index += 1;
+                    continue;
+                }
                 Slot::Flying(packet) if packet.number >= highest => break,
                 Slot::Flying(packet) => packet,
             };
             let (number, at, group) = (packet.number, packet.at, Group::of(packet.level));
             let reference = self.largest_for(group);
             if reference.is_some_and(|reference| number < reference) {
-                let by_number =
-                    reference.is_some_and(|reference| number + self.packet_threshold <= reference);
+                let by_number = number < lost_below[group.index()];
                 if by_number || at + delay <= now {
                     self.lose(now, index, &mut span, report);
                 } else {
@@ -59,6 +63,18 @@ impl InFlight {
             report.loss = Some(LossEvent { newest, persistent });
         }
         self.compact();
+    }
+
+    /// Packets of a group below this number are lost, by the packet threshold: so many that left
+    /// later, or more, are at or below the highest that was acknowledged.
+    fn lost_below(&self, group: Group) -> u64 {
+        let Some(mut number) = self.largest_for(group) else { return 0 };
+        let mut left = self.packet_threshold;
+        while left > 0 && number > self.base {
+            left -= u64::from(self.is_packet(number));
+            number -= 1;
+        }
+        if left > 0 { 0 } else { number + 1 }
     }
 
     fn lose(&mut self, now: Time, index: usize, span: &mut LostSpan, report: &mut Report) {
