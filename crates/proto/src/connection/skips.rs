@@ -4,6 +4,8 @@
 //! In: chance, the next number. Out: whether to pass it over. Never: what was passed over;
 //! `in_flight` remembers that.
 
+use std::num::NonZeroU64;
+
 use crate::rng::Random;
 
 /// At least so many numbers from one that is passed over to the next. The receiver tells each gap
@@ -17,7 +19,7 @@ const SPREAD: u64 = 512;
 /// The next number to pass over.
 #[derive(Debug, Default)]
 pub(super) struct Skips {
-    at: Option<u64>,
+    at: Option<NonZeroU64>,
 }
 
 impl Skips {
@@ -26,13 +28,13 @@ impl Skips {
     pub(super) fn choose(&mut self, next: u64, random: &mut dyn Random) {
         if self.at.is_none() {
             let spread = u64::from_be_bytes(random.array()) % SPREAD;
-            self.at = Some(next.saturating_add(LEAST + spread));
+            self.at = NonZeroU64::new(next.saturating_add(LEAST + spread));
         }
     }
 
     /// Is this number, the next to leave, to be passed over? True once for each one chosen.
     pub(super) fn take(&mut self, next: u64) -> bool {
-        self.at.take_if(|at| *at <= next).is_some()
+        self.at.take_if(|at| at.get() <= next).is_some()
     }
 }
 

@@ -2,18 +2,15 @@
 //!
 //! In: bytes sent, bytes taken. Out: may it go, what to announce. Never: messages.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    mem,
-};
+use std::{collections::VecDeque, mem};
 
-use super::{LaneId, Scope, delivery::ChannelId, lane::Park};
+use super::{LaneId, Scope, delivery::ChannelId, lane::Park, ledger::Ledger};
 
 /// What the peer lets us send.
 #[derive(Default)]
 pub(super) struct SendCredit {
     connection: Allowance,
-    channels: BTreeMap<ChannelId, Allowance>,
+    channels: Ledger<ChannelId, Allowance>,
     /// What the peer gave from the start; `None` until that is known.
     start: Option<Start>,
     /// Lanes parked because the connection has no credit.
@@ -56,7 +53,7 @@ impl SendCredit {
     pub(super) fn check(&mut self, channel: ChannelId, cost: u64) -> Result<(), Park> {
         let Some(start) = self.start else { return Err(Park::Connection) };
         let fresh = Allowance { limit: start.channel, ..Allowance::default() };
-        let own = self.channels.entry(channel).or_insert(fresh);
+        let own = self.channels.get_or_insert_with(channel, || fresh);
         if !own.allows(cost) {
             if !mem::replace(&mut own.short, true) {
                 self.blocked.push_back(Scope::Channel(channel));
@@ -75,7 +72,7 @@ impl SendCredit {
     /// A message begins that `check` let go.
     pub(super) fn spend(&mut self, channel: ChannelId, cost: u64) {
         self.connection.used += cost;
-        if let Some(own) = self.channels.get_mut(&channel) {
+        if let Some(own) = self.channels.get_mut(channel) {
             own.used += cost;
         }
     }
@@ -91,7 +88,7 @@ impl SendCredit {
     pub(super) fn owes_blocked(&self) -> bool {
         self.blocked.iter().any(|scope| match scope {
             Scope::Connection => self.connection.short,
-            Scope::Channel(channel) => self.channels.get(channel).is_some_and(|own| own.short),
+            Scope::Channel(channel) => self.channels.get(*channel).is_some_and(|own| own.short),
         })
     }
 
@@ -114,12 +111,13 @@ impl SendCredit {
     pub(super) fn release_idle(&mut self) {
         self.starved = Vec::new();
         self.blocked = VecDeque::new();
+        self.channels.settle(|_| true);
     }
 
     fn of(&mut self, scope: Scope) -> Option<&mut Allowance> {
         match scope {
             Scope::Connection => Some(&mut self.connection),
-            Scope::Channel(channel) => self.channels.get_mut(&channel),
+            Scope::Channel(channel) => self.channels.get_mut(channel),
         }
     }
 }

@@ -14,8 +14,7 @@ use crate::{error::Close, limits::MAX_MESSAGES_IN_FLIGHT, time::Time};
 impl Inbox {
     pub(super) fn insert_credited(&mut self, part: MessagePart<'_>) -> Result<Kept, Close> {
         let key = (LaneId { channel: part.channel, class: part.class }, part.id);
-        let next =
-            self.channels.get(&part.channel).map_or(0, |channel| channel.next_of(part.class));
+        let next = self.channels.get(part.channel).map_or(0, |channel| channel.next_of(part.class));
         let Some(ahead) = part.id.checked_sub(next) else { return Ok(Kept::Yes) };
         // M-52
         if ahead >= MAX_MESSAGES_IN_FLIGHT {
@@ -66,7 +65,7 @@ impl Inbox {
     /// D-4: the receiver counts a message when it first sees a part.
     fn charge(&mut self, channel: ChannelId, cost: usize) -> Result<(), Close> {
         let cost = cost as u64;
-        let of = &mut self.channels.entry(channel).or_default().window;
+        let of = &mut self.channels.get_or_default(channel).window;
         if !of.allows(cost, self.config.channel_credit) {
             return Err(Close::new(Close::FLOW_CONTROL, "a channel's credit is overdrawn"));
         }
@@ -79,7 +78,7 @@ impl Inbox {
     }
 
     fn complete_ordered(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
-        let Some(channel) = self.channels.get_mut(&lane.channel) else { return };
+        let Some(channel) = self.channels.get_mut(lane.channel) else { return };
         let next = &mut channel.next[0];
         if id != *next {
             self.pending.insert((lane, id), Slot::Whole(payload));
@@ -101,7 +100,7 @@ impl Inbox {
     }
 
     fn complete_reliable(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
-        let Some(channel) = self.channels.get_mut(&lane.channel) else { return };
+        let Some(channel) = self.channels.get_mut(lane.channel) else { return };
         let message = Message { channel: lane.channel, class: lane.class, payload };
         self.ready.push(&mut channel.ready, message, id, Time::ZERO);
         if id != channel.next[1] {

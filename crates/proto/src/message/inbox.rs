@@ -10,6 +10,7 @@ use super::{
     assembly::Assembly,
     credit::Window,
     delivery::{ChannelId, Class},
+    ledger::Ledger,
     ready::{List, NONE, ReadyQueue},
     window::SeenWindow,
 };
@@ -53,12 +54,11 @@ pub(crate) struct CreditUpdate {
 ///
 /// Memory: credited messages cost at most twice the connection's credit and about 80 bytes for
 /// each 64 of it; those without credit the same of the pool (D-6), and a quarter of the pool for
-/// the gaps of D-7. A channel ever used costs about
-/// 60 bytes, one that used Latest or Deadline about 130. A connection that received nothing holds
-/// no heap.
+/// the gaps of D-7. A channel ever used costs 64 bytes at rest, one that used Latest or Deadline
+/// 120. A connection that received nothing holds no heap.
 pub(crate) struct Inbox {
     pub(super) config: InboxConfig,
-    pub(super) channels: BTreeMap<ChannelId, Channel>,
+    pub(super) channels: Ledger<ChannelId, Channel>,
     /// What is not over and not ready, of all lanes.
     pub(super) pending: BTreeMap<(LaneId, u64), Slot>,
     pub(super) ready: ReadyQueue,
@@ -125,7 +125,7 @@ impl Inbox {
     pub(crate) fn new(config: InboxConfig) -> Self {
         Self {
             config,
-            channels: BTreeMap::new(),
+            channels: Ledger::default(),
             pending: BTreeMap::new(),
             ready: ReadyQueue::default(),
             window: Window::default(),
@@ -171,7 +171,7 @@ impl Inbox {
     /// The message of this channel that has been ready for longest.
     pub(crate) fn pop_channel(&mut self, now: Time, channel: ChannelId) -> Option<Message> {
         self.drop_expired(now);
-        let place = self.channels.get(&channel)?.ready.first();
+        let place = self.channels.get(channel)?.ready.first();
         self.take(channel, place)
     }
 
@@ -184,7 +184,7 @@ impl Inbox {
     pub(crate) fn on_blocked(&mut self, scope: Scope) {
         if let Scope::Channel(channel) = scope {
             // It may overtake the first message of its channel.
-            self.channels.entry(channel).or_default();
+            self.channels.get_or_default(channel);
         }
         if self.window_of(scope).is_some_and(|(window, _)| window.on_blocked()) {
             self.announce.push_back(scope);
@@ -225,6 +225,7 @@ impl Inbox {
             self.expiry = BTreeMap::new();
         }
         self.evictable = BTreeMap::new();
+        self.channels.settle(|channel| !channel.is_untouched());
     }
 
     /// Does it hold no more than the counters of channels that were used?
@@ -237,7 +238,7 @@ impl Inbox {
         match scope {
             Scope::Connection => Some((&mut self.window, self.config.credit)),
             Scope::Channel(channel) => {
-                let channel = self.channels.get_mut(&channel)?;
+                let channel = self.channels.get_mut(channel)?;
                 Some((&mut channel.window, self.config.channel_credit))
             }
         }
@@ -246,7 +247,7 @@ impl Inbox {
     /// Gives the message at this place away, and its credit or its share of the pool back.
     fn take(&mut self, channel_id: ChannelId, place: u32) -> Option<Message> {
         let (id, due) = self.ready.get_mut(place).map(|entry| (entry.id, entry.due))?;
-        let channel = self.channels.get_mut(&channel_id)?;
+        let channel = self.channels.get_mut(channel_id)?;
         let message = self.ready.remove(&mut channel.ready, place)?;
         let lane = LaneId { channel: channel_id, class: message.class };
         let cost = message.payload.len() + OVERHEAD;
@@ -267,7 +268,7 @@ impl Inbox {
             _ => {}
         }
         if channel.is_untouched() {
-            self.channels.remove(&channel_id);
+            self.channels.remove_recent(channel_id);
         }
         Some(message)
     }
@@ -277,7 +278,7 @@ impl Inbox {
         if self.window.give_back(cost as u64, self.config.credit) {
             self.announce.push_back(Scope::Connection);
         }
-        let Some(of) = self.channels.get_mut(&channel) else { return };
+        let Some(of) = self.channels.get_mut(channel) else { return };
         if of.window.give_back(cost as u64, self.config.channel_credit) {
             self.announce.push_back(Scope::Channel(channel));
         }

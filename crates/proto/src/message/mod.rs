@@ -22,6 +22,7 @@ mod assembly;
 mod credit;
 mod credited;
 mod lane;
+mod ledger;
 pub(crate) mod ranges;
 mod ready;
 mod schedule;

@@ -13,6 +13,7 @@ use super::{
     credit::SendCredit,
     delivery::{ChannelId, Class, Delivery},
     lane::{Lane, Outgoing, Park},
+    ledger::Ledger,
     receipt::{Outcome, Receipt, SendError},
     schedule::{DEFAULT_PRIORITY, Kind, PRIORITIES, Schedule},
     sending::Company,
@@ -32,12 +33,12 @@ const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
 /// The sending side of one connection's messages.
 ///
 /// Memory: a message costs its payload and about 90 bytes; the capacity counts 64 for them. For
-/// each lane ever used 12 bytes, for each channel with credited messages 20, plus the slack of a
-/// B-tree; a connection that sent nothing holds no heap.
+/// each lane ever used 16 bytes, for each channel with credited messages 32, plus the slack of a
+/// B-tree until it rests; a connection that sent nothing holds no heap.
 pub(crate) struct Outbox {
     pub(super) lanes: BTreeMap<LaneId, Lane>,
-    /// Next ids of lanes that are not in `lanes`.
-    ids: BTreeMap<LaneId, u64>,
+    /// Next ids of lanes that are not in `lanes`; of others, what was true once.
+    ids: Ledger<LaneId, u64>,
     priorities: BTreeMap<ChannelId, u8>,
     pub(super) schedule: Schedule,
     /// Deadline messages by the time they are given up.
@@ -68,7 +69,7 @@ impl Outbox {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             lanes: BTreeMap::new(),
-            ids: BTreeMap::new(),
+            ids: Ledger::default(),
             priorities: BTreeMap::new(),
             schedule: Schedule::default(),
             deadlines: BTreeSet::new(),
@@ -116,7 +117,7 @@ impl Outbox {
             _ => Time::from_micros(u64::MAX),
         };
         let message = Outgoing::new(payload, receipt, due, repeat_safe);
-        let first = self.ids.remove(&lane_id).unwrap_or(0);
+        let first = self.ids.get(lane_id).copied().unwrap_or(0);
         let lane = self.lanes.entry(lane_id).or_insert_with(|| Lane::starting_at(first));
         if lane_id.class == Class::Latest
             && let Some(last) = lane.unsent_last()
@@ -295,6 +296,7 @@ impl Outbox {
         for (lane_id, lane) in mem::take(&mut self.lanes) {
             self.ids.insert(lane_id, lane.next_id());
         }
+        self.ids.settle(|_| true);
         self.spent = Vec::new();
         self.deadlines = BTreeSet::new();
         self.outcomes.shrink_to_fit();

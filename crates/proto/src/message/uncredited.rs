@@ -59,7 +59,7 @@ impl Inbox {
             self.expiry.pop_first();
             if place == NONE {
                 self.drop_unfinished(lane, id);
-            } else if let Some(channel) = self.channels.get_mut(&lane.channel)
+            } else if let Some(channel) = self.channels.get_mut(lane.channel)
                 && let Some(message) = self.ready.remove(&mut channel.ready, place)
             {
                 self.pool -= message.payload.len() + OVERHEAD;
@@ -206,7 +206,7 @@ impl Inbox {
 
     fn make_ready(&mut self, lane: LaneId, id: u64, payload: Vec<u8>, due: Time) -> u32 {
         let message = Message { channel: lane.channel, class: lane.class, payload };
-        let channel = self.channels.entry(lane.channel).or_default();
+        let channel = self.channels.get_or_default(lane.channel);
         self.ready.push(&mut channel.ready, message, id, due)
     }
 
@@ -229,7 +229,7 @@ impl Inbox {
     }
 
     fn others(&mut self, lane: LaneId) -> &mut Others {
-        self.channels.entry(lane.channel).or_default().others.get_or_insert_default()
+        self.channels.get_or_default(lane.channel).others.get_or_insert_default()
     }
 }
 

@@ -22,6 +22,9 @@ const START: u64 = 100;
 /// Ranges after which an ACK should be made to be acknowledged, so that the list is cut.
 const MANY_RANGES: usize = 16;
 
+/// Ranges that an idle connection keeps.
+const RANGES_AT_REST: usize = 4;
+
 /// What is owed. One number space, but three lists: an ACK tells only of packets of its own level
 /// and lower ones (M-12), so the list of each group holds what came in it or below; but Hello's
 /// numbers are in no list of Data.
@@ -178,9 +181,14 @@ impl AckOwed {
         }
     }
 
-    /// Gives back what an idle connection does not need.
+    /// Gives back what an idle connection does not need. A peer that has been silent for so long
+    /// has heard of all but the newest ranges, or sends again what it has not.
     pub(crate) fn release_memory(&mut self) {
-        self.groups.iter_mut().for_each(|owed| owed.ranges.0.shrink_to_fit());
+        for owed in &mut self.groups {
+            let ranges = &mut owed.ranges.0;
+            ranges.drain(..ranges.len().saturating_sub(RANGES_AT_REST));
+            ranges.shrink_to_fit();
+        }
     }
 
     fn debts(&self, level: Level) -> impl Iterator<Item = &Owed> {
@@ -405,6 +413,15 @@ mod tests {
         ack.on_packet(at(1), (1, Level::Handshake), true, None, RTT);
         ack.on_ack_of_ack(Level::Handshake, 1);
         assert_eq!(list(&ack, Level::Data), [0..=1], "0 was never told");
+    }
+
+    #[test]
+    fn at_rest_the_newest_ranges_are_kept() {
+        let mut ack = owed();
+        (0..40).for_each(|count| data(&mut ack, at(1), count * 2));
+        ack.release_memory();
+        assert_eq!(list(&ack, Level::Data), [78..=78, 76..=76, 74..=74, 72..=72]);
+        assert_eq!(ack.groups[Group::Data.index()].ranges.0.capacity(), RANGES_AT_REST);
     }
 
     // M-51

@@ -52,7 +52,8 @@ pub(crate) struct InFlight {
     max_ack_delay: Duration,
     first_rtt_at: Option<Time>,
     rate: RateSampler,
-    reordering: Reordering,
+    /// From the first loss on, while busy.
+    reordering: Option<Box<Reordering>>,
     ecn: EcnPath,
     spare: Vec<Vec<SentFrame>>,
 }
@@ -83,7 +84,7 @@ impl InFlight {
             max_ack_delay: Duration::from_millis(25),
             first_rtt_at: None,
             rate: RateSampler::default(),
-            reordering: Reordering::default(),
+            reordering: None,
             ecn: EcnPath::default(),
             spare: Vec::new(),
         }
@@ -178,7 +179,7 @@ impl InFlight {
     pub(crate) fn on_new_path(&mut self, path: u8) {
         self.path = path;
         self.rate = RateSampler::default();
-        self.reordering = Reordering::default();
+        self.reordering = None;
         self.ecn.on_new_path();
         self.packet_threshold = PACKET_THRESHOLD;
         self.backoff = 0;
@@ -231,7 +232,7 @@ impl InFlight {
         if self.eliciting == 0 {
             self.spare = Vec::new();
             self.slots.shrink_to_fit();
-            self.reordering = Reordering::default();
+            self.reordering = None;
         }
     }
 

@@ -62,11 +62,13 @@ impl InFlight {
         let mut progress = Progress::default();
         for range in ranges {
             let largest = largest_before.unwrap_or(0);
-            let late = self.reordering.on_acked(&range, largest);
-            if late.behind > 0 {
-                self.raise_threshold(largest - late.behind, largest);
+            if let Some(reordering) = &mut self.reordering {
+                let late = reordering.on_acked(&range, largest);
+                report.spurious |= late.spurious;
+                if late.behind > 0 {
+                    self.raise_threshold(largest - late.behind, largest);
+                }
             }
-            report.spurious |= late.spurious;
             self.take_acked(now, group, highest, &range, &mut progress, report)?;
         }
         if rises && self.ecn.on_ack(progress.marked, ack.ecn) {

@@ -91,7 +91,7 @@ impl InFlight {
             let counts = on_path && !packet.mtu_probe;
             if counts {
                 self.rate.on_lost(u64::from(packet.bytes));
-                self.reordering.on_lost(now, packet.number, packet.at);
+                self.reordering.get_or_insert_default().on_lost(now, packet.number, packet.at);
                 span.add(packet.at, self.first_rtt_at);
             }
             report.lost_packets.push(LostPacket {
