@@ -84,7 +84,7 @@ pub struct Connection {
 
     clocks: Clocks,
     told: Told,
-    stats: ConnectionStats,
+    stats: Counters,
 }
 
 /// Frames that are to leave with the next packet, but for those that other rooms count.
@@ -113,6 +113,17 @@ struct Clocks {
     leave_by: Option<Time>,
     /// What only a busy connection needs was given back.
     rested: bool,
+}
+
+/// What is only counted, for [`ConnectionStats`].
+#[derive(Debug, Default)]
+struct Counters {
+    sent_packets: u64,
+    sent_bytes: u64,
+    received_packets: u64,
+    received_bytes: u64,
+    lost_packets: u64,
+    key_updates: u64,
 }
 
 /// What the application was told, and is to be told.
@@ -165,7 +176,7 @@ impl Connection {
             inbox: Inbox::new(inbox),
             clocks: Clocks { heard_at: now, idle: transport.idle_timeout, ..Clocks::default() },
             told: Told::default(),
-            stats: ConnectionStats::default(),
+            stats: Counters::default(),
             config,
         }
     }
@@ -335,14 +346,19 @@ impl Connection {
     /// What is known of it.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
-        let path = &self.paths.current;
+        let (path, counted) = (&self.paths.current, &self.stats);
         ConnectionStats {
             rtt: path.rtt.smoothed(),
             mtu: path.mtu.current(),
             window: path.controller.window(),
             in_flight: self.in_flight.bytes_in_flight(),
+            sent_packets: counted.sent_packets,
+            sent_bytes: counted.sent_bytes,
+            received_packets: counted.received_packets,
+            received_bytes: counted.received_bytes,
+            lost_packets: counted.lost_packets,
             queued_bytes: self.outbox.queued(),
-            ..self.stats
+            key_updates: counted.key_updates,
         }
     }
 

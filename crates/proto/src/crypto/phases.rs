@@ -54,9 +54,9 @@ struct Receiving {
     /// bit is of the phase before.
     first: Option<u64>,
     /// Made when first asked for, then kept: forged packets cost one derivation, not one each.
-    next: Option<OpenKey>,
+    next: Option<Box<OpenKey>>,
     /// The keys of the phase before, until this time.
-    previous: Option<(OpenKey, Time)>,
+    previous: Option<Box<(OpenKey, Time)>>,
     failed: u64,
 }
 
@@ -194,7 +194,7 @@ impl DataKeys {
     /// When the former keys' time is up, to be told by [`Self::handle_timeout`]. They open nothing
     /// after it even if that comes late.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.receiving.previous.as_ref().map(|(_, until)| *until)
+        self.receiving.previous.as_ref().map(|kept| kept.1)
     }
 
     /// Forgets the former keys when their time is up.
@@ -238,19 +238,21 @@ impl Receiving {
     }
 
     fn previous(&self, now: Time) -> Result<&OpenKey, Discard> {
-        let kept = self.previous.as_ref().filter(|(_, until)| now < *until);
-        kept.map(|(key, _)| key).ok_or(Discard::NoKeys)
+        let kept = self.previous.as_ref().filter(|kept| now < kept.1);
+        kept.map(|kept| &kept.0).ok_or(Discard::NoKeys)
     }
 
     fn next(&mut self, cipher: Cipher) -> &OpenKey {
-        self.next.get_or_insert_with(|| OpenKey::new(&self.next_secret, cipher))
+        self.next.get_or_insert_with(|| Box::new(OpenKey::new(&self.next_secret, cipher)))
     }
 
     /// Moves on to the next keys, with which `number` has opened.
     fn advance(&mut self, cipher: Cipher, number: u64, keep_until: Time) {
-        let next = self.next.take();
-        let next = next.unwrap_or_else(|| OpenKey::new(&self.next_secret, cipher));
-        self.previous = Some((std::mem::replace(&mut self.key, next), keep_until));
+        let next = match self.next.take() {
+            Some(next) => *next,
+            None => OpenKey::new(&self.next_secret, cipher),
+        };
+        self.previous = Some(Box::new((std::mem::replace(&mut self.key, next), keep_until)));
         self.next_secret = self.next_secret.next();
         self.phase += 1;
         self.first = Some(number);

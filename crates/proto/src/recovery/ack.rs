@@ -30,7 +30,9 @@ const RANGES_AT_REST: usize = 4;
 /// numbers are in no list of Data.
 #[derive(Debug)]
 pub(crate) struct AckOwed {
-    groups: [Owed; Group::COUNT],
+    data: Owed,
+    /// Hello's and Handshake's; gone with the handshake.
+    early: Option<Box<[Owed; 2]>>,
     /// The own parameter 7.
     max_delay: Duration,
     /// The highest number received, at any level.
@@ -39,6 +41,10 @@ pub(crate) struct AckOwed {
     received: u64,
     ecn: EcnCounts,
 }
+
+/// What is owed at a level that is gone.
+static NOTHING: Owed =
+    Owed { ranges: Ranges(Vec::new()), largest_at: Time::ZERO, eliciting: 0, due: None };
 
 /// One list, with the debts made by packets of that very group.
 #[derive(Debug, Default)]
@@ -55,7 +61,8 @@ impl AckOwed {
     /// Nothing owed; later at most `max_delay` (the own parameter 7) from when it is.
     pub(crate) fn new(max_delay: Duration) -> Self {
         Self {
-            groups: Default::default(),
+            data: Owed::default(),
+            early: Some(Box::default()),
             max_delay,
             largest: None,
             received: 0,
@@ -86,8 +93,8 @@ impl AckOwed {
         }
         // Anyone who saw the first packet can make a Hello of any number: a list that messages are
         // acknowledged by must not hold it.
-        let lists = if group == Group::Hello { 0..2 } else { group.index()..Group::COUNT };
-        for owed in &mut self.groups[lists] {
+        let highest = if group == Group::Hello { Group::Handshake } else { Group::Data };
+        for owed in self.lists_mut(group..=highest) {
             if owed.ranges.largest().is_none_or(|largest| number > largest) {
                 owed.largest_at = now;
             }
@@ -97,14 +104,15 @@ impl AckOwed {
             return;
         }
         let limit = if self.received <= START { PACKETS_PER_ACK_AT_START } else { PACKETS_PER_ACK };
-        let owed = &mut self.groups[group.index()];
+        let longest = self.max_delay.min(smoothed / 4);
+        let Some(owed) = self.lists_mut(group..=group).next() else { return };
         owed.eliciting = owed.eliciting.saturating_add(1);
         //
         let at_once = !is_next
             || mark == Some(EcnMark::Ce)
             || group != Group::Data
             || owed.eliciting >= limit;
-        let delay = if at_once { Duration::ZERO } else { self.max_delay.min(smoothed / 4) };
+        let delay = if at_once { Duration::ZERO } else { longest };
         let due = now + delay;
         owed.due = Some(owed.due.map_or(due, |earlier| earlier.min(due)));
     }
@@ -152,7 +160,7 @@ impl AckOwed {
 
     /// An ACK was written into a packet of `level`: what it could tell is no longer owed.
     pub(crate) fn on_ack_written(&mut self, level: Level) {
-        for owed in &mut self.groups[..=Group::of(level).index()] {
+        for owed in self.lists_mut(Group::Hello..=Group::of(level)) {
             owed.due = None;
             owed.eliciting = 0;
         }
@@ -162,7 +170,7 @@ impl AckOwed {
     /// it need not be told again (RFC 9000 section 13.2.4). The highest number stays, so that
     /// every ACK has one.
     pub(crate) fn on_ack_of_ack(&mut self, level: Level, largest: u64) {
-        for owed in &mut self.groups[..=Group::of(level).index()] {
+        for owed in self.lists_mut(Group::Hello..=Group::of(level)) {
             owed.ranges.forget_to(largest);
         }
     }
@@ -170,33 +178,51 @@ impl AckOwed {
     /// The list is long: the next packet with an ACK should elicit one (a PING will do), so that
     /// it can be cut. For ends that only receive.
     pub(crate) fn wants_answer(&self) -> bool {
-        self.groups[Group::Data.index()].ranges.0.len() > MANY_RANGES
+        self.data.ranges.0.len() > MANY_RANGES
     }
 
     /// The keys of `level` are gone (M-13): no ACK can leave there. What came there can still be
     /// told at higher levels, but is not owed.
     pub(crate) fn drop_level(&mut self, level: Level) {
-        if level < Level::ZeroRtt {
-            self.groups[Group::of(level).index()] = Owed::default();
+        match (&mut self.early, Group::of(level)) {
+            // It is the last of the two (M-13).
+            (early, Group::Handshake) => *early = None,
+            (Some(early), Group::Hello) => early[0] = Owed::default(),
+            _ => {}
         }
     }
 
     /// Gives back what an idle connection does not need. A peer that has been silent for so long
     /// has heard of all but the newest ranges, or sends again what it has not.
     pub(crate) fn release_memory(&mut self) {
-        for owed in &mut self.groups {
+        for owed in self.lists_mut(Group::Hello..=Group::Data) {
             let ranges = &mut owed.ranges.0;
             ranges.drain(..ranges.len().saturating_sub(RANGES_AT_REST));
             ranges.shrink_to_fit();
         }
     }
 
+    /// The lists up to that of `level`.
     fn debts(&self, level: Level) -> impl Iterator<Item = &Owed> {
-        self.groups[..=Group::of(level).index()].iter()
+        let early = self.early.iter().flat_map(|early| early.iter());
+        let all = [Group::Hello, Group::Handshake].into_iter().zip(early);
+        let all = all.chain([(Group::Data, &self.data)]);
+        all.filter(move |(group, _)| *group <= Group::of(level)).map(|(_, owed)| owed)
     }
 
-    const fn list(&self, level: Level) -> &Owed {
-        &self.groups[Group::of(level).index()]
+    fn lists_mut(&mut self, groups: RangeInclusive<Group>) -> impl Iterator<Item = &mut Owed> {
+        let early = self.early.iter_mut().flat_map(|early| early.iter_mut());
+        let all = [Group::Hello, Group::Handshake].into_iter().zip(early);
+        let all = all.chain([(Group::Data, &mut self.data)]);
+        all.filter(move |(group, _)| groups.contains(group)).map(|(_, owed)| owed)
+    }
+
+    fn list(&self, level: Level) -> &Owed {
+        match (&self.early, Group::of(level)) {
+            (_, Group::Data) => &self.data,
+            (Some(early), group) => &early[group.index()],
+            (None, _) => &NOTHING,
+        }
     }
 }
 
@@ -421,7 +447,7 @@ mod tests {
         (0..40).for_each(|count| data(&mut ack, at(1), count * 2));
         ack.release_memory();
         assert_eq!(list(&ack, Level::Data), [78..=78, 76..=76, 74..=74, 72..=72]);
-        assert_eq!(ack.groups[Group::Data.index()].ranges.0.capacity(), RANGES_AT_REST);
+        assert_eq!(ack.data.ranges.0.capacity(), RANGES_AT_REST);
     }
 
     // M-51
