@@ -258,6 +258,7 @@ fn a_window_is_spread_over_its_round_trip() {
     pair.run(Duration::ZERO);
     let at_once = pair.sent[CLIENT] - before;
     assert!((2..=burst).contains(&at_once), "{at_once} at once, {burst} are a burst");
+}
 
 /// A client whose server has no room left for messages without credit, and reads none of them.
 fn with_a_full_pool() -> (Pair, ConnectionHandle, ConnectionHandle) {

@@ -178,10 +178,10 @@ impl DataKeys {
         opened
     }
 
-    /// Has more come that these keys do not open (M-10) than a damaged packet or two? Of use while
+    /// Has more come that these keys do not open (M-10) than a few damaged packets? Of use while
     /// nothing has opened.
     pub(crate) const fn opens_nothing(&self) -> bool {
-        self.receiving.failed > 2
+        self.receiving.failed > 7
     }
 
     /// Why the connection has to end, when too many packets have failed to open (M-22).
