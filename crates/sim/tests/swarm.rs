@@ -7,6 +7,7 @@ const FOUND: [u64; 9] = [
     132,    // 0-RTT was acknowledged before its server's application knew of the connection
     322,    // a client that had moved waited for credit that went to its former address
     612,    // a client gave its handshake up without a word, its server had finished it
+    1_148,  // less might leave for a new address than an ACK that was due
     2_072,  // the same the other way round
     3_333,  // a CLOSE was lost, and the peer had moved: nobody answered for ever
     5_808,  // a full window kept the challenge to a new address back
