@@ -3,7 +3,7 @@
 use hikyaku_sim::{many, swarm};
 
 /// Seeds that found something once; each with what it was.
-const FOUND: [u64; 9] = [
+const FOUND: [u64; 10] = [
     132,    // 0-RTT was acknowledged before its server's application knew of the connection
     322,    // a client that had moved waited for credit that went to its former address
     612,    // a client gave its handshake up without a word, its server had finished it

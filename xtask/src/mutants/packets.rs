@@ -92,7 +92,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "connections-unlimited",
         ("M-35", "connections that come in have no limit"),
         ENDPOINT,
-        "if self.connections.len() >= self.config.max_connections {\n            return Err(Discard::Busy);",
+        "if self.connections.len() >= self.config.max_connections {\n            \
+         return Err(Discard::Busy);",
         "if false {\n            return Err(Discard::Busy);",
     ),
     mutation(
