@@ -221,7 +221,7 @@ fn a_handshake_in_which_nothing_is_lost_leaves_nothing_lost_and_nothing_in_fligh
 }
 
 /// An established pair with small datagrams alone.
-fn small() -> (Pair, hikyaku_proto::ConnectionHandle, hikyaku_proto::ConnectionHandle) {
+fn small() -> (Pair, ConnectionHandle, ConnectionHandle) {
     let (mut client, mut server) = (client_config(), server_config());
     (client.transport.max_mtu, server.transport.max_mtu) = (1_200, 1_200);
     let mut pair = Pair::with(client, server);
