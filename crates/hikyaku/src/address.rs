@@ -101,6 +101,35 @@ impl TryFrom<&str> for Address {
     }
 }
 
+impl TryFrom<&String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: &String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+/// An address that is known already, such as another endpoint's `local_addr`.
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        let host = match canonical(address) {
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+                Host::Scoped(*v6.ip(), v6.scope_id().to_string())
+            }
+            other => Host::Ip(other.ip()),
+        };
+        Self { host, port: address.port() }
+    }
+}
+
 impl From<Infallible> for AddressError {
     fn from(never: Infallible) -> Self {
         match never {}
@@ -314,6 +343,17 @@ mod tests {
         assert_eq!(shown("::1"), "[::1]:12345");
         assert_eq!(shown(":9"), ":9");
         assert_eq!(shown("[fe80::1%lo]:9"), "[fe80::1%lo]:9");
+    }
+
+    #[tokio::test]
+    async fn a_socket_address_stays_what_it_is() {
+        for text in ["127.0.0.1:9", "[::1]:9", "[fe80::1%1]:9"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(Address::from(address).to_string(), text);
+            assert_eq!(Address::from(address).resolve(None).await.unwrap(), [address]);
+        }
+        let mapped: SocketAddr = "[::ffff:10.1.2.3]:9".parse().unwrap();
+        assert_eq!(Address::from(mapped).host(), "10.1.2.3");
     }
 
     #[test]

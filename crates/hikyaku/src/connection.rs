@@ -3,7 +3,15 @@
 //! In: messages to send. Out: messages received, receipts, what is known of it. Never: the
 //! protocol, which is the driver's.
 
-use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use hikyaku_proto::{ChannelId, ConnectionStats, Delivery, Message};
 use tokio::sync::oneshot;
@@ -106,6 +114,19 @@ impl Connection {
     /// As [`Connection::recv`].
     pub async fn recv_many(&self, into: &mut Vec<Message>, limit: usize) -> Result<usize, Closed> {
         self.handle.mailbox.recv_with(limit, |message| into.push(message)).await
+    }
+
+    /// The next message, if one is there: for a loop that has its own pace, as a game's, and takes
+    /// all there is each time.
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub fn try_recv(&self) -> Result<Option<Message>, Closed> {
+        // What is there is there at the first look.
+        match pin!(self.recv()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(message) => message.map(Some),
+            Poll::Pending => Ok(None),
+        }
     }
 
     /// A round trip of its own: how long a PING took there and its ACK back, with what the peer

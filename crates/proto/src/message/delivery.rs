@@ -2,11 +2,30 @@
 //!
 //! In: a class. Out: its promises. Never: state.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// An order of its own between two peers: what waits on one channel does not hold up another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(pub u16);
+
+impl From<u16> for ChannelId {
+    fn from(number: u16) -> Self {
+        Self(number)
+    }
+}
+
+impl From<ChannelId> for u16 {
+    fn from(channel: ChannelId) -> Self {
+        channel.0
+    }
+}
+
+/// Its number alone.
+impl fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// What a sender asks for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +40,16 @@ pub enum Delivery {
     Unreliable,
     /// Exactly once if it can be there within this time, else dropped at both ends: audio, video.
     Deadline(Duration),
+}
+
+/// In lower case, the time of `Deadline` with it: `ordered`, `deadline 40ms`.
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadline(within) => write!(f, "{} {within:?}", self.class()),
+            _ => self.class().fmt(f),
+        }
+    }
 }
 
 /// A delivery class, as the wire and the receiver know it.
@@ -92,9 +121,30 @@ impl Class {
     }
 }
 
+/// In lower case: `ordered`.
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ordered => "ordered",
+            Self::Reliable => "reliable",
+            Self::Latest => "latest",
+            Self::Unreliable => "unreliable",
+            Self::Deadline => "deadline",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delivery_is_shown_in_words() {
+        assert_eq!(Delivery::Ordered.to_string(), "ordered");
+        assert_eq!(Delivery::Deadline(Duration::from_millis(40)).to_string(), "deadline 40ms");
+        assert_eq!(format!("{:>8}", Class::Latest), "  latest");
+        assert_eq!(ChannelId::from(7).to_string(), "7");
+    }
 
     #[test]
     fn classes_keep_their_numbers() {

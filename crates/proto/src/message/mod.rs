@@ -7,7 +7,7 @@
 //! wire ─▶ inbox::insert ─▶ credited | uncredited ─▶ assembly ─▶ ready ─▶ pop
 //! ```
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::Utf8Error, time::Duration};
 
 use self::delivery::{ChannelId, Class};
 
@@ -42,6 +42,16 @@ pub struct Message {
     pub class: Class,
     /// What it says.
     pub payload: Vec<u8>,
+}
+
+impl Message {
+    /// What it says, as text. It is as the peer sent it: not safe for a terminal.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub fn text(&self) -> Result<&str, Utf8Error> {
+        str::from_utf8(&self.payload)
+    }
 }
 
 impl fmt::Debug for Message {

@@ -1,0 +1,136 @@
+//! A voice, 50 frames a second: `Deadline(40 ms)`, so that a lost frame is sent again while it can
+//! still be heard, and not after that.
+//!
+//! Alone it plays both sides over a bad network. In two terminals:
+//!
+//! ```text
+//! cargo run -p hikyaku --example audio_frames -- listen 127.0.0.1:5000
+//! cargo run -p hikyaku --example audio_frames -- connect 127.0.0.1:5000 SHA256:…
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a program to look at")]
+
+mod lossy;
+
+use std::{collections::BTreeMap, env, error::Error, time::Duration};
+
+use hikyaku::{Connection, Delivery, Endpoint, NotDelivered, Receipt, Trust};
+use tokio::{select, time::interval};
+
+use self::lossy::{Lossy, Weather};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const FRAME: Duration = Duration::from_millis(20);
+const FRAMES: u32 = 75;
+/// 20 ms of telephone sound: 8,000 samples a second, a byte each (G.711).
+const FRAME_BYTES: usize = 160;
+/// A frame that takes longer is not worth sending again.
+const DEADLINE: Duration = Duration::from_millis(40);
+/// A frame is played so many ticks after its turn, that one which had to be sent again is there
+/// too: its deadline, and one for the way.
+const DELAY: u32 = 3;
+
+#[tokio::main]
+async fn main() -> Result {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["listen", address] => {
+            let endpoint = Endpoint::bind(address).start().await?;
+            println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
+            let connection = endpoint.accept().await.ok_or("the endpoint was closed")?;
+            println!("{}", listen(&connection).await?);
+            Ok(())
+        }
+        ["connect", address, fingerprint] => {
+            let client = Endpoint::client()?;
+            let connection = client.connect(*address, Trust::pinned(fingerprint.parse()?)).await?;
+            println!("{}", speak(&connection).await?);
+            Ok(())
+        }
+        _ => play().await,
+    }
+}
+
+/// Sends a frame each 20 ms, whatever became of those before, and says what did.
+async fn speak(connection: &Connection) -> Result<String> {
+    let mut clock = interval(FRAME);
+    let mut receipts: Vec<Receipt> = Vec::new();
+    for number in 0..FRAMES {
+        clock.tick().await;
+        let mut frame = number.to_be_bytes().to_vec();
+        frame.resize(4 + FRAME_BYTES, number as u8); // the sound
+        receipts.push(connection.send(Delivery::Deadline(DEADLINE), frame).await?);
+    }
+    let (mut there, mut expired) = (0, 0);
+    for receipt in receipts {
+        match receipt.acknowledged().await {
+            Ok(()) => there += 1,
+            Err(NotDelivered::Expired) => expired += 1,
+            Err(other) => return Err(other.into()),
+        }
+    }
+    let lost = connection.stats().await?.lost_packets;
+    // `Expired` says that nobody has told in time that it was there: the frame itself may be.
+    Ok(format!(
+        "spoke {FRAMES} frames: {there} acknowledged in time, {expired} not; {lost} packets lost"
+    ))
+}
+
+/// Plays a frame each 20 ms, or nothing where there is none, and never waits.
+async fn listen(connection: &Connection) -> Result<String> {
+    let mut frames = BTreeMap::new();
+    let (first, sound) = frame(connection).await?;
+    frames.insert(first, sound);
+    let mut clock = interval(FRAME);
+    let mut played = 0;
+    for tick in first..FRAMES + DELAY {
+        loop {
+            // Both are cancel-safe: `frame` does nothing after `recv` that takes time.
+            select! {
+                _ = clock.tick() => break,
+                received = frame(connection) => {
+                    let (number, sound) = received?;
+                    let again = frames.insert(number, sound);
+                    assert!(again.is_none(), "frame {number} came twice");
+                }
+            }
+        }
+        let sound = tick.checked_sub(DELAY).and_then(|due| frames.get(&due));
+        // A sound card would be given it, or a guess at what is missing.
+        played += u32::from(sound.is_some());
+    }
+    Ok(format!("played {played} frames and {} gaps, and never waited", FRAMES - played))
+}
+
+/// The next frame, in whichever order they come: frames do not wait for each other.
+async fn frame(connection: &Connection) -> Result<(u32, Vec<u8>)> {
+    let mut payload = connection.recv().await?.payload;
+    let number = payload.first_chunk().ok_or("a frame without a number")?;
+    let number = u32::from_be_bytes(*number);
+    Ok((number, payload.split_off(4)))
+}
+
+// The play.
+
+async fn play() -> Result {
+    let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    let client = Endpoint::client()?;
+    let weather = Weather {
+        lost: 15,
+        lasts: FRAME * FRAMES,
+        delay: Duration::from_millis(2),
+        jitter: Duration::from_millis(4),
+        seed: 1,
+    };
+    let network = Lossy::before(server.local_addr(), weather).await?;
+    let trust = Trust::pinned(server.fingerprint());
+    let (here, there) = tokio::join!(client.connect(network.address(), trust), server.accept());
+    let (here, there) = (here?, there.ok_or("the server was closed")?);
+    network.begin();
+    println!("each frame of 20 ms has 40 ms to arrive, on a path that loses 15 % of its packets");
+    let (spoken, played) = tokio::try_join!(speak(&here), listen(&there))?;
+    println!("{spoken}");
+    println!("{played}");
+    Ok(())
+}

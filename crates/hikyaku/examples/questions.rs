@@ -1,0 +1,133 @@
+//! Questions and answers, as DNS asks them: `Unreliable`, because who asks again after a while
+//! needs nobody else to do it. Each question has an id, and its answer the same.
+//!
+//! Alone it plays both sides over a bad network. In two terminals:
+//!
+//! ```text
+//! cargo run -p hikyaku --example questions -- listen 127.0.0.1:5000
+//! cargo run -p hikyaku --example questions -- connect 127.0.0.1:5000 SHA256:…
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a program to look at")]
+
+mod lossy;
+
+use std::{env, error::Error, net::Ipv4Addr, time::Duration};
+
+use hikyaku::{Closed, Connection, Delivery, Endpoint, Trust};
+use tokio::time::timeout;
+
+use self::lossy::{Lossy, Weather};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Pause before a question is asked again; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(30);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const TRIES: u32 = 12;
+
+const BOOK: [(&str, Ipv4Addr); 3] = [
+    ("edo", Ipv4Addr::new(192, 0, 2, 1)),
+    ("kyoto", Ipv4Addr::new(192, 0, 2, 2)),
+    ("osaka", Ipv4Addr::new(192, 0, 2, 3)),
+];
+
+#[tokio::main]
+async fn main() -> Result {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["listen", address] => {
+            let endpoint = Endpoint::bind(address).start().await?;
+            println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
+            while let Some(connection) = endpoint.accept().await {
+                tokio::spawn(answer(connection));
+            }
+            Ok(())
+        }
+        ["connect", address, fingerprint] => {
+            let client = Endpoint::client()?;
+            let connection = client.connect(*address, Trust::pinned(fingerprint.parse()?)).await?;
+            ask_all(&connection).await
+        }
+        _ => play().await,
+    }
+}
+
+/// Answers each question by itself: one that comes twice is answered twice, and nothing is
+/// remembered of it. Ends with the connection, and says why.
+async fn answer(connection: Connection) -> Closed {
+    loop {
+        let question = match connection.recv().await {
+            Ok(message) => message.payload,
+            Err(closed) => return closed,
+        };
+        let Some((id, name)) = question.split_first_chunk::<2>() else { continue };
+        let found = BOOK.iter().find(|(known, _)| known.as_bytes() == name);
+        let address = found.map_or(Ipv4Addr::UNSPECIFIED, |(_, address)| *address);
+        let reply = [&id[..], &address.octets()].concat();
+        // A full queue drops the answer: it will be asked for again.
+        let _ = connection.try_send(Delivery::Unreliable, reply);
+    }
+}
+
+async fn ask_all(connection: &Connection) -> Result {
+    for (id, name) in (1..).zip(["edo", "kyoto", "osaka", "atlantis"]) {
+        let (address, tries) = ask(connection, id, name).await?;
+        match address {
+            Ipv4Addr::UNSPECIFIED => println!("{name} is nowhere (tries: {tries})"),
+            address => println!("{name} is at {address} (tries: {tries})"),
+        }
+    }
+    Ok(connection.finish(Duration::from_secs(2)).await?)
+}
+
+/// Asks until there is an answer. Returns it, and how often it took.
+async fn ask(connection: &Connection, id: u16, name: &str) -> Result<(Ipv4Addr, u32)> {
+    let question = [&id.to_be_bytes(), name.as_bytes()].concat();
+    let mut pause = FIRST_PAUSE;
+    for tries in 1..=TRIES {
+        connection.send(Delivery::Unreliable, question.clone()).await?;
+        match timeout(pause, answer_to(connection, id)).await {
+            Ok(answer) => return Ok((answer?, tries)),
+            Err(_elapsed) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+    Err(format!("nobody answers what was asked about {name}").into())
+}
+
+/// Waits for the answer to this question. One to an earlier question may still come, when that was
+/// asked twice.
+async fn answer_to(connection: &Connection, id: u16) -> Result<Ipv4Addr> {
+    loop {
+        let answer = connection.recv().await?.payload;
+        if let Ok([high, low, address @ ..]) = <[u8; 6]>::try_from(answer)
+            && u16::from_be_bytes([high, low]) == id
+        {
+            return Ok(address.into());
+        }
+    }
+}
+
+// The play.
+
+async fn play() -> Result {
+    let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    let client = Endpoint::client()?;
+    let weather = Weather {
+        lost: 30,
+        lasts: Duration::from_secs(1),
+        delay: Duration::from_millis(3),
+        jitter: Duration::from_millis(6),
+        seed: 1,
+    };
+    let network = Lossy::before(server.local_addr(), weather).await?;
+    let trust = Trust::pinned(server.fingerprint());
+    let (here, there) = tokio::join!(client.connect(network.address(), trust), server.accept());
+    let answering = tokio::spawn(answer(there.ok_or("the server was closed")?));
+    network.begin();
+    ask_all(&here?).await?;
+    server.close(Duration::from_secs(2)).await;
+    let closed = answering.await?;
+    assert!(closed.is_graceful(), "{closed}");
+    Ok(())
+}
