@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku::{Close, Connection, Delivery, Endpoint, Message, Trust, clock};
+use hikyaku::{Close, Connection, Delivery, Endpoint, Message, TransportConfig, Trust, clock};
 use tokio::{select, sync::mpsc};
 
 use self::lossy::{Lossy, Weather};
@@ -37,7 +37,11 @@ async fn main() -> Result {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["listen", address] => {
-            let endpoint = Endpoint::bind(address).start().await?;
+            // People may have nothing to say for longer than the 30 s after which a connection is
+            // taken for dead.
+            let keep_alive = Some(Duration::from_secs(10));
+            let transport = TransportConfig { keep_alive, ..TransportConfig::default() };
+            let endpoint = Endpoint::bind(address).transport(transport).start().await?;
             println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
             room(endpoint).await;
             Ok(())

@@ -25,6 +25,27 @@ use crate::{
 };
 
 /// An endpoint to be.
+///
+/// ```
+/// # use hikyaku::{Endpoint, TransportConfig, identity::Identity, signers::AuthorizedKeys};
+/// # use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let friend = Identity::generate("friend")?.public();
+/// let mut friends = AuthorizedKeys::default(); // or AuthorizedKeys::read(path)?
+/// friends.insert(friend);
+/// let server = Endpoint::bind("127.0.0.1:0")
+///     .allow_keys(friends)
+///     .transport(TransportConfig {
+///         keep_alive: Some(Duration::from_secs(10)),
+///         ..TransportConfig::default()
+///     })
+///     .max_connections(1_000)
+///     .start()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing is opened before `start`"]
 pub struct EndpointBuilder {
     listen: Option<Where>,
@@ -103,7 +124,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// Lets only those in who have one of these keys.
+    /// Lets only those in who have one of these keys. Whom it dials is [`Trust`](crate::Trust)'s
+    /// question.
     pub fn allow_keys(mut self, keys: AuthorizedKeys) -> Self {
         self.allowed = Some(keys);
         self
@@ -127,7 +149,8 @@ impl EndpointBuilder {
         self
     }
 
-    /// Timeouts, queues, credit and congestion control of its connections.
+    /// Timeouts, queues, credit and congestion control of its connections. Unless it says
+    /// otherwise a connection is over after 30 s of silence, also when nobody had anything to say.
     pub fn transport(mut self, config: TransportConfig) -> Self {
         self.transport = config;
         self

@@ -26,10 +26,12 @@ use crate::{
     trust::Trusted,
 };
 
-/// A connection to a peer that has proved who it is. Clones are the same connection.
+/// A connection to a peer that has proved who it is. Clones are the same connection; any number of
+/// tasks may send and receive on them.
 ///
 /// When the last clone is dropped, what was sent is still delivered (within 30 s, if the runtime
-/// lives for that long), and then it is closed. [`Connection::finish`] waits for that.
+/// lives for that long), and then it is closed. [`Connection::finish`] waits for that. A peer that
+/// is silent for the idle timeout ([`TransportConfig`](crate::TransportConfig), 30 s) ends it too.
 #[derive(Clone)]
 pub struct Connection {
     handle: Arc<Handle>,
@@ -61,20 +63,49 @@ impl Connection {
     /// is there: the receipt tells when it has arrived. Cancel-safe: a message is queued whole or
     /// not at all.
     ///
+    /// The queue holds 1 MiB on its way to the endpoint's task, and there what
+    /// [`TransportConfig::send_queue`](crate::TransportConfig::send_queue) says, of all messages
+    /// that have no outcome yet. A message that is too large for the peer is queued: its receipt
+    /// says so.
+    ///
+    /// ```
+    /// # use hikyaku::{Delivery, Endpoint, NotDelivered, Trust};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    /// # let client = Endpoint::client()?;
+    /// # let connection = client.connect(server.local_addr(), Trust::AnyKey).await?;
+    /// // Chat: once, in order, however long it takes.
+    /// connection.send(Delivery::Ordered, "good evening").await?;
+    /// // Where the mouse is: an older place does not matter any more.
+    /// connection.send(Delivery::Latest, [12, 7]).await?;
+    /// // 20 ms of sound, to be heard within 100 ms or not at all.
+    /// let frame = vec![0; 160];
+    /// let receipt = connection.send(Delivery::Deadline(Duration::from_millis(100)), frame).await?;
+    /// match receipt.acknowledged().await {
+    ///     Ok(()) | Err(NotDelivered::Expired) => {}
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// When the connection is over.
-    pub fn send(
+    /// [`SendError::Closed`] when the connection is over, or was asked to end.
+    pub fn send<P: Into<Vec<u8>>>(
         &self,
         delivery: Delivery,
-        payload: impl Into<Vec<u8>>,
-    ) -> impl Future<Output = Result<Receipt, SendError>> {
+        payload: P,
+    ) -> impl Future<Output = Result<Receipt, SendError>> + Send + use<P> {
         self.channel(0).into_send(staged(0, delivery, payload.into(), false))
     }
 
-    /// Queues a message on channel 0, if there is room.
+    /// Queues a message on channel 0, if there is room: for who must not wait, as a server that
+    /// tells many the same. The payload is gone when there is none.
     ///
     /// # Errors
-    /// [`SendError::Full`] when there is none; when the connection is over.
+    /// [`SendError::Full`] when there is none; as [`Connection::send`].
     pub fn try_send(
         &self,
         delivery: Delivery,
@@ -91,24 +122,26 @@ impl Connection {
         }
     }
 
-    /// One of the 65,536 channels. Each has an order of its own, so that what waits on one does not
-    /// hold up another.
+    /// One of the 65,536 channels, by its number or by that of a message that came
+    /// ([`Message::channel`]). Nothing has to be opened: the peer's [`Connection::recv`] gives out
+    /// what comes on all of them.
     #[must_use]
-    pub fn channel(&self, number: u16) -> Channel {
-        Channel { connection: self.clone(), id: ChannelId(number) }
+    pub fn channel(&self, id: impl Into<ChannelId>) -> Channel {
+        Channel { connection: self.clone(), id: id.into() }
     }
 
     /// The next message, of whichever channel. Messages that came before the end are given out
-    /// first. Cancel-safe. Who does not call it slows the peer down, and nobody else.
+    /// first. Cancel-safe. Of several tasks that wait each message goes to one. Who does not call it
+    /// slows the peer down, and nobody else.
     ///
     /// # Errors
-    /// When the connection is over, and there is no message left.
+    /// [`Closed`] when the connection is over, and there is no message left.
     pub async fn recv(&self) -> Result<Message, Closed> {
         self.handle.mailbox.recv().await
     }
 
     /// Waits for a message, and appends up to `limit` of those that are there: one lock for all.
-    /// Cancel-safe. Returns how many.
+    /// Cancel-safe. Returns how many: 0 only if `limit` is.
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -139,7 +172,7 @@ impl Connection {
         self.ask(Request::Ping).await
     }
 
-    /// What is known of it now.
+    /// What is known of it now: round-trip time, window, packets and bytes, losses.
     ///
     /// # Errors
     /// When the connection is over.
@@ -159,7 +192,7 @@ impl Connection {
         }
     }
 
-    /// The peer's public key.
+    /// The peer's public key, which it has proved to hold.
     #[must_use]
     pub fn peer(&self) -> &Signer {
         &self.handle.peer
@@ -171,7 +204,7 @@ impl Connection {
         self.trusted
     }
 
-    /// Where the peer was heard from last.
+    /// Where the peer was heard from last: it may move, as a telephone between networks does.
     #[must_use]
     pub fn remote_addr(&self) -> SocketAddr {
         self.handle.mailbox.remote()
@@ -179,15 +212,18 @@ impl Connection {
 
     /// Ends it at once, with a code ([`Close::NO_ERROR`](crate::Close), or one's own from
     /// [`Close::APPLICATION`](crate::Close) on) and a reason that the peer is told, of which 256
-    /// bytes are sent. What was not acknowledged may be lost.
+    /// bytes are sent. What was not acknowledged may be lost, [`Connection::finish`] is the way not
+    /// to. What came before can still be received. After the end it does nothing.
     pub fn close(&self, code: u64, reason: &str) {
         let _ = self.handle.mailbox.request(Request::Close { code, reason: reason.to_owned() });
     }
 
-    /// Delivers what was sent, and then ends it; nothing more can be sent meanwhile.
+    /// Delivers what was sent, and then ends it with code 0; nothing more can be sent meanwhile.
+    /// Who stops waiting does not change that: it ends `within` that time.
     ///
     /// # Errors
-    /// When not everything had a good end `within` that time.
+    /// [`Unfinished`] when not everything had a good end by then: a message that its class allowed
+    /// to be dropped, and was, had one.
     pub async fn finish(&self, within: Duration) -> Result<(), Unfinished> {
         let _ = self.handle.mailbox.request(Request::Leave { within });
         let closed = match tokio::time::timeout(within, self.closed()).await {
@@ -204,7 +240,7 @@ impl Connection {
         }
     }
 
-    /// Waits until it is over, and says why.
+    /// Waits until it is over, and says why. Cancel-safe.
     pub async fn closed(&self) -> Closed {
         self.handle.mailbox.closed().await
     }
@@ -216,7 +252,40 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// A channel of a connection, to send on.
+/// A channel of a connection, to send on: an order of its own, and a priority. What waits on one,
+/// for a lost packet or for a reader, does not hold up another.
+///
+/// ```
+/// # use hikyaku::{Delivery, Endpoint, Trust};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+/// # let client = Endpoint::client()?;
+/// # let here = client.connect(server.local_addr(), Trust::AnyKey).await?;
+/// # let there = server.accept().await.ok_or("closed")?;
+/// const FILES: u16 = 1;
+/// const CHAT: u16 = 2;
+///
+/// let files = here.channel(FILES);
+/// files.set_priority(0); // only what the others leave room for
+/// files.send(Delivery::Reliable, vec![0; 100_000]).await?;
+/// here.channel(CHAT).send(Delivery::Ordered, "it is on its way").await?;
+///
+/// for _ in 0..2 {
+///     let message = there.recv().await?;
+///     match message.channel.0 {
+///         FILES => assert_eq!(message.payload.len(), 100_000),
+///         _ => {
+///             assert_eq!(message.text()?, "it is on its way");
+///             // An answer on the same channel.
+///             there.channel(message.channel).send(Delivery::Ordered, "good").await?;
+///         }
+///     }
+/// }
+/// assert_eq!(here.recv().await?.channel.0, CHAT);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Channel {
     connection: Connection,
@@ -228,11 +297,11 @@ impl Channel {
     ///
     /// # Errors
     /// As there.
-    pub fn send(
+    pub fn send<P: Into<Vec<u8>>>(
         &self,
         delivery: Delivery,
-        payload: impl Into<Vec<u8>>,
-    ) -> impl Future<Output = Result<Receipt, SendError>> {
+        payload: P,
+    ) -> impl Future<Output = Result<Receipt, SendError>> + Send + use<P> {
         self.clone().into_send(staged(self.id.0, delivery, payload.into(), false))
     }
 
@@ -248,7 +317,8 @@ impl Channel {
         self.connection.stage(staged(self.id.0, delivery, payload.into(), false))
     }
 
-    /// 0 to 7; messages of channels with a higher priority leave first. 3 at first.
+    /// 0 to 7 (more counts as 7); messages of channels with a higher priority leave first. It is 3
+    /// at first, and this side's own: the peer's messages have theirs.
     pub fn set_priority(&self, priority: u8) {
         let request = Request::Priority(self.id, priority.min(7));
         let _ = self.connection.handle.mailbox.request(request);

@@ -28,7 +28,34 @@ use crate::{
 /// One socket with many connections, dialled and accepted. Clones are the same endpoint.
 ///
 /// It works in a task of its own on the runtime it was started on, which ends with the last
-/// connection once no clone is left.
+/// connection once no clone is left. Where the runtime ends first, nothing more is sent and no peer
+/// hears of it: [`Endpoint::close`] is the way out.
+///
+/// ```
+/// # use hikyaku::{Endpoint, Trust, identity::Identity};
+/// # use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// // A server that is the same one after a restart: it keeps its key in a file.
+/// let identity = Identity::read_or_generate(&folder.join("server_key"), "my server")?;
+/// let server = Endpoint::bind("127.0.0.1:0").identity(&identity).start().await?;
+/// println!("{} at {}", server.fingerprint(), server.local_addr());
+///
+/// // One client for any number of servers.
+/// let client = Endpoint::client()?;
+/// let dialled = client.connect(server.local_addr(), Trust::pinned(identity.fingerprint())).await?;
+/// let came_in = server.accept().await.ok_or("the server was closed")?;
+/// assert_eq!(came_in.peer().fingerprint(), client.fingerprint());
+///
+/// // What was sent is delivered first, for a second at most.
+/// server.close(Duration::from_secs(1)).await;
+/// assert!(dialled.closed().await.is_graceful());
+/// assert!(server.accept().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Endpoint(Arc<Handle>);
 
@@ -109,20 +136,30 @@ pub enum ConnectError {
 }
 
 impl Endpoint {
-    /// One that lets others in, at an address as people write it: `[::]:12345`, `:0`.
+    /// One that lets others in, at an address as people write it: `192.0.2.2:5000`, `[::]:5000`,
+    /// `:5000` for every address of this machine, port 0 for any that is free
+    /// ([`Endpoint::local_addr`]). It can dial as well.
+    ///
+    /// It has a new key each time, unless [`EndpointBuilder::identity`] gives it one: clients that
+    /// remember keys would take it for another server.
     pub fn bind(address: &str) -> EndpointBuilder {
         EndpointBuilder::new().listen_at(address)
     }
 
-    /// One that dials, from any port, with a key made for it. Call it inside a tokio runtime.
+    /// One that dials, from any port, with a key made for it: enough, where the server lets anybody
+    /// in. One is enough for many connections.
     ///
     /// # Errors
     /// When the system has no socket or no randomness for it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn client() -> Result<Self, crate::StartError> {
         EndpointBuilder::new().start_dialling()
     }
 
-    /// One that dials, unless it is told where to listen.
+    /// One that dials, unless it is told where to listen; a client with a key of its own is
+    /// `Endpoint::builder().identity(&identity).start()`.
     pub fn builder() -> EndpointBuilder {
         EndpointBuilder::new()
     }
@@ -131,9 +168,12 @@ impl Endpoint {
         Self(Arc::new(handle))
     }
 
-    /// Dials `to` (`host`, `host:port`, `:port` for this machine), and waits until the peer has
-    /// proved who it is and `trust` lets it pass. Of a host with several addresses the first that
+    /// Dials `to` (text as `host`, `host:port` or `:port` for this machine, or a
+    /// [`SocketAddr`]), and waits until the peer has proved who it is and `trust` lets it pass. Of a host with several addresses the first that
     /// answers is taken; the next is tried beside it after 250 ms (RFC 8305).
+    ///
+    /// A peer that does not answer takes 10 s; a [`timeout`] of one's own may be shorter: to drop
+    /// the future gives the dial up.
     ///
     /// # Errors
     /// [`ConnectError`]; nothing of the application's has left then.
@@ -198,13 +238,14 @@ impl Endpoint {
     }
 
     /// The next connection that came in, whose peer has proved who it is; none when the endpoint
-    /// was closed. Cancel-safe.
+    /// was closed. Cancel-safe. 1,024 wait for it at most, who comes then is refused: give each
+    /// connection a task of its own, and come back.
     pub async fn accept(&self) -> Option<Connection> {
         let established = self.0.shared.accept().await?;
         Some(Connection::new(established, Trusted::CameIn))
     }
 
-    /// The address really bound.
+    /// The address really bound, with the port that the system chose for 0.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.0.local
@@ -230,7 +271,7 @@ impl Endpoint {
     }
 
     /// Lets nobody in any more, delivers what was sent on all connections within that time, closes
-    /// them, and ends.
+    /// them with code 0, and ends. Who stops waiting does not change that, if the runtime lives.
     pub async fn close(&self, within: Duration) {
         self.0.shared.ask(|requests| requests.close = Some(within));
         let _ = timeout(within, self.0.shared.ended()).await;

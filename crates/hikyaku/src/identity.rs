@@ -3,7 +3,7 @@
 //! In: key files. Out: keys that sign or encrypt. Never: a secret in a log.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 pub use crate::key_error::KeyError;
 use crate::{
     files::{
-        FileError, IfExists, check_private, config_folder, read_text, write_private, write_public,
+        FileError, IfExists, check_private, config_folder, make_private_folder, read_text,
+        write_private, write_public,
     },
     signers::{Fingerprint, Signer, public_line},
 };
@@ -41,6 +42,15 @@ pub enum KeyFile {
 pub struct LockedKey {
     path: PathBuf,
     key: PrivateKey,
+}
+
+impl KeyFile {
+    fn opened(self, path: &Path) -> Result<Identity, KeyError> {
+        match self {
+            Self::Open(identity) => Ok(identity),
+            Self::Locked(_) => Err(KeyError::Locked(path.to_owned())),
+        }
+    }
 }
 
 impl Identity {
@@ -78,6 +88,32 @@ impl Identity {
             return Ok(KeyFile::Locked(LockedKey { path: path.to_owned(), key }));
         }
         Self::from_ssh(&key, path).map(KeyFile::Open)
+    }
+
+    /// The key at `path`; where there is no file, a new one, written there for the next time (its
+    /// folder is made too, mode 0700): for a program that has to be the same after a restart. Of
+    /// several that begin at once all get the same.
+    ///
+    /// # Errors
+    /// As [`Identity::read`] and [`Identity::write`]; [`KeyError::Locked`] when the key is protected
+    /// by a passphrase.
+    pub fn read_or_generate(path: &Path, comment: &str) -> Result<Self, KeyError> {
+        match Self::read(path) {
+            Err(KeyError::File(FileError::Read { source, .. }))
+                if source.kind() == io::ErrorKind::NotFound => {}
+            found => return found?.opened(path),
+        }
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            make_private_folder(folder)
+                .map_err(|source| FileError::Write { path: folder.to_owned(), source })?;
+        }
+        let made = Self::generate(comment)?;
+        match made.write(path, None, IfExists::Refuse) {
+            Ok(()) => Ok(made),
+            // Another was first.
+            Err(KeyError::File(FileError::Exists(_))) => Self::read(path)?.opened(path),
+            Err(e) => Err(e),
+        }
     }
 
     fn from_ssh(key: &PrivateKey, path: &Path) -> Result<Self, KeyError> {
@@ -295,6 +331,23 @@ mod tests {
         assert_eq!(read_public(&path).unwrap().fingerprint(), made.fingerprint());
         let public = read_public(&public_path(&path)).unwrap();
         assert_eq!(public.fingerprint(), made.fingerprint());
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_then_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server/id");
+        let made = std::thread::scope(|scope| {
+            let both = [(); 2].map(|()| scope.spawn(|| Identity::read_or_generate(&path, "")));
+            both.map(|one| one.join().unwrap().unwrap().fingerprint())
+        });
+        let again = Identity::read_or_generate(&path, "").unwrap().fingerprint();
+        assert_eq!(made, [again; 2]);
+        let locked = dir.path().join("locked");
+        let key = Identity::generate("").unwrap();
+        key.write(&locked, Some("correct horse"), IfExists::Refuse).unwrap();
+        let refused = Identity::read_or_generate(&locked, "");
+        assert!(matches!(refused, Err(KeyError::Locked(_))), "{refused:?}");
     }
 
     #[test]

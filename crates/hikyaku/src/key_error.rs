@@ -30,6 +30,9 @@ pub enum KeyError {
     /// The passphrase does not open the key.
     #[error("wrong passphrase for {}", .0.display())]
     WrongPassphrase(PathBuf),
+    /// The key needs a passphrase, and nobody was there to ask for it.
+    #[error("{} is protected by a passphrase", .0.display())]
+    Locked(PathBuf),
     /// Not a Fernet key.
     #[error(
         "{} is not a shared key (32 bytes in URL-safe base64); \

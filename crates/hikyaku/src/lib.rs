@@ -1,10 +1,84 @@
-//! Carries data over UDP so that it arrives once, in order, unread by others, unaltered.
+//! Messages over UDP: each arrives once, in order, unread by others, unaltered, or as its delivery
+//! class says. Connections are encrypted and both sides prove who they are, with keys like ssh's;
+//! there are no certificates.
 //!
-//! Today the library speaks the *plain* dialect: one datagram is one message, as every UDP
-//! program speaks it, with armour around each datagram where it is asked for. The native
-//! protocol (connections, delivery classes, always encrypted) comes next.
+//! ```
+//! use std::time::Duration;
+//! use hikyaku::{Delivery, Endpoint, Trust};
 //!
-//! Send a message until it is acknowledged, encrypted with a key both sides hold:
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // A server, which says the same back to whoever comes in.
+//! let server = Endpoint::bind("127.0.0.1:0").start().await?;
+//! let door = server.clone();
+//! tokio::spawn(async move {
+//!     while let Some(connection) = door.accept().await {
+//!         tokio::spawn(async move {
+//!             while let Ok(message) = connection.recv().await {
+//!                 let queued = connection.send(Delivery::Ordered, message.payload).await;
+//!                 if queued.is_err() {
+//!                     break;
+//!                 }
+//!             }
+//!         });
+//!     }
+//! });
+//!
+//! // A client, which was told the server's key.
+//! let client = Endpoint::client()?;
+//! let trust = Trust::pinned(server.fingerprint());
+//! let connection = client.connect(server.local_addr(), trust).await?;
+//!
+//! let receipt = connection.send(Delivery::Ordered, "hello").await?; // it is queued
+//! receipt.acknowledged().await?; // the server has it
+//! let reply = connection.recv().await?;
+//! assert_eq!(reply.text()?, "hello");
+//!
+//! // What was sent is delivered first. A program that ends without this may be too fast for it.
+//! connection.finish(Duration::from_secs(5)).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Delivery classes
+//!
+//! One is chosen for each message, and a connection takes them all at once:
+//!
+//! | [`Delivery`] | promise | for | at most |
+//! |---|---|---|---|
+//! | `Ordered` | each message once, in the order sent on its channel | chat, commands, files | 16 MiB |
+//! | `Reliable` | each message once, as soon as it is whole | events, parts of an upload | 16 MiB |
+//! | `Latest` | at most once, never one older than one that arrived; the last one arrives | game state, sensors | 4 MiB |
+//! | `Unreliable` | at most once, never sent again | questions that are asked again, telemetry | 4 MiB |
+//! | `Deadline(time)` | once if it can be there in that time, and not after it | sound, video | 4 MiB |
+//!
+//! A [`Channel`] is an order of its own, and a priority: what waits on one holds up no other. 16 MiB
+//! is the default of [`TransportConfig::max_message`]; 4 MiB are less 64 bytes. A message that is
+//! larger than the peer takes is queued, and its [`Receipt`] says [`NotDelivered::TooLarge`].
+//!
+//! The folder `examples` has a program for each class, over a network that loses packets.
+//!
+//! # What to know
+//!
+//! - **Sending** returns when the message is queued. A full queue makes [`Connection::send`] wait
+//!   and [`Connection::try_send`] fail; a peer that does not read fills it. Who does not care drops
+//!   the [`Receipt`].
+//! - **Receiving** is [`Connection::recv`], of all channels; it ends with [`Closed`], after the last
+//!   message.
+//! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), also one where both sides have
+//!   nothing to say. [`TransportConfig::keep_alive`] keeps it.
+//! - **The end** is [`Connection::finish`] or [`Endpoint::close`]. The endpoint works in a task of
+//!   its own: with the runtime it ends at once, and the peer is told nothing.
+//! - **Trust** is the dialler's question ([`Trust`]), and [`EndpointBuilder::allow_keys`] the
+//!   server's. Without the latter anybody may come in: [`Connection::peer`] says who it is.
+//! - **Every future is cancel-safe** unless its page says otherwise: in a `select!` nothing is lost
+//!   with the branch that was not first.
+//!
+//! # Plain UDP
+//!
+//! The other dialect, [`plain`], is one datagram for one message, as every UDP program speaks it,
+//! with armour around each datagram where it is asked for. Here a message is sent until it is
+//! acknowledged, encrypted with a key both sides hold:
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -39,10 +113,17 @@
 //! # }).unwrap();
 //! ```
 //!
-//! The rooms: [`address`] what people type · [`socket`] the operating system · [`plain`] the
-//! dialect · [`identity`] keys · [`signers`] whom we accept · [`known_hosts`] whose key is whose ·
-//! [`filter`] networks · [`files`] small files · [`interface`] the machine's networks · [`clock`]
-//! the only clock · [`limits`] every bound.
+//! # Rooms
+//!
+//! Native: [`Endpoint`] dials and lets in, as [`EndpointBuilder`] says · [`Connection`] and
+//! [`Channel`] send and receive · [`Receipt`] what became of a message · [`Trust`] whom to believe.
+//!
+//! Both: [`address`] what people type · [`identity`] our keys · [`signers`] keys of others ·
+//! [`known_hosts`] whose key is whose · [`filter`] networks · [`socket`] the operating system ·
+//! [`interface`] the machine's networks · [`files`] small files · [`clock`] the only clock ·
+//! [`limits`] every bound · [`batch`] received datagrams.
+//!
+//! Plain: [`plain`].
 
 pub mod address;
 pub mod batch;

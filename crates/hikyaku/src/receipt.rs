@@ -15,6 +15,23 @@ use hikyaku_proto::Outcome;
 use crate::{closed::NotDelivered, mailbox::Mailbox, outcomes::Known};
 
 /// A message that was queued. May be dropped: the message is delivered all the same.
+///
+/// ```
+/// # use hikyaku::{Delivery, Endpoint, NotDelivered, Trust};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+/// # let client = Endpoint::client()?;
+/// # let connection = client.connect(server.local_addr(), Trust::AnyKey).await?;
+/// let receipt = connection.send(Delivery::Reliable, "it rains").await?;
+/// assert_eq!(receipt.acknowledged().await, Ok(()));
+///
+/// // Nobody acknowledges a message of this class: it was sent, more is never known.
+/// let receipt = connection.send(Delivery::Unreliable, "it rains").await?;
+/// assert_eq!(receipt.acknowledged().await, Err(NotDelivered::Unacknowledged));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Receipt {
     mailbox: Arc<Mailbox>,
     number: u64,
@@ -26,10 +43,14 @@ impl Receipt {
     }
 
     /// Waits until the peer has acknowledged the message: it has all of it and keeps it for its
-    /// application.
+    /// application. What the application does with it only an answer of its own can tell.
+    ///
+    /// It always ends: the connection does, if nothing else. Dropped while it waits it takes the
+    /// receipt with it; a [`timeout`](tokio::time::timeout) is for who then wants to know no more.
     ///
     /// # Errors
-    /// Why that will never be known.
+    /// [`NotDelivered`]: why that will never be known. Only `Latest`, `Unreliable` and `Deadline`
+    /// fail while the connection lives, and messages that are too large.
     pub async fn acknowledged(self) -> Result<(), NotDelivered> {
         match self.known().await {
             Known::Yes(outcome) => NotDelivered::of(outcome).map_or(Ok(()), Err),
@@ -37,7 +58,8 @@ impl Receipt {
         }
     }
 
-    /// Waits for the outcome; nothing when it is not remembered any more.
+    /// Waits for the outcome, as [`Receipt::acknowledged`] does; nothing when it is not remembered
+    /// any more: a connection remembers 65,536 changes from one outcome to another.
     pub async fn outcome(self) -> Option<Outcome> {
         match self.known().await {
             Known::Yes(outcome) => Some(outcome),

@@ -8,7 +8,24 @@ use crate::{
     signers::{Fingerprint, Signer},
 };
 
-/// Which keys the peer may have.
+/// Which keys the peer may have. It is judged once the peer has proved to hold its key, and before
+/// anything is sent.
+///
+/// ```
+/// use hikyaku::{Trust, known_hosts::KnownHosts};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // The server has printed its fingerprint, and somebody has copied it.
+/// let text = "SHA256:uBzwYp1ZbOVlvZk9gUJPaAyGzRwmAHnhDkSrTKkVYgU";
+/// let one = Trust::pinned(text.parse()?);
+///
+/// // As ssh does it, with a file of the program's own.
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let remembered = Trust::KnownHosts(KnownHosts::open(&folder.join("known_hosts"))?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Trust {

@@ -44,6 +44,63 @@ async fn a_message_arrives_and_is_acknowledged() {
     assert!(stats.sent_packets > 0 && stats.rtt > Duration::ZERO, "{stats:?}");
 }
 
+#[tokio::test]
+async fn what_is_there_can_be_taken_without_waiting() {
+    let (_client, ours, _server, theirs) = pair().await;
+    assert_eq!(theirs.try_recv(), Ok(None));
+    let first = ours.channel(7).send(Delivery::Ordered, "hello").await.unwrap();
+    in_time(first.acknowledged()).await.unwrap();
+    let message = in_time(theirs.recv()).await.unwrap();
+    assert_eq!(theirs.try_recv(), Ok(None));
+    // An answer on the channel that the question came on.
+    let answer = theirs.channel(message.channel).send(Delivery::Reliable, "there").await.unwrap();
+    in_time(answer.acknowledged()).await.unwrap();
+    let answer = in_time(async {
+        loop {
+            match ours.try_recv().unwrap() {
+                Some(answer) => return answer,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    });
+    let answer = answer.await;
+    assert_eq!((answer.channel.0, answer.text()), (7, Ok("there")));
+    theirs.close(Close::NO_ERROR, "");
+    in_time(ours.closed()).await;
+    assert!(ours.try_recv().is_err());
+}
+
+/// What programs put into their own errors, tasks and channels.
+#[test]
+fn errors_and_handles_can_be_sent_to_other_tasks() {
+    fn is_error<E: std::error::Error + Send + Sync + 'static>() {}
+    fn is_told_to_many<E: Clone + PartialEq>() {}
+    fn is_shared<T: Clone + Send + Sync + 'static>() {}
+    is_error::<hikyaku::StartError>();
+    is_error::<ConnectError>();
+    is_error::<TrustError>();
+    is_error::<SendError>();
+    is_error::<Closed>();
+    is_error::<NotDelivered>();
+    is_error::<hikyaku::Unfinished>();
+    is_told_to_many::<SendError>();
+    is_told_to_many::<Closed>();
+    is_told_to_many::<NotDelivered>();
+    is_told_to_many::<hikyaku::Unfinished>();
+    is_shared::<Endpoint>();
+    is_shared::<Connection>();
+    is_shared::<hikyaku::Channel>();
+    fn can_be_spawned<F: Future + Send + 'static>(_: F) {}
+    fn all(connection: Connection) {
+        let ours = connection.clone();
+        can_be_spawned(async move { ours.recv().await });
+        can_be_spawned(connection.send(Delivery::Ordered, "hello"));
+        can_be_spawned(connection.channel(3).send(Delivery::Ordered, "hello"));
+        can_be_spawned(async move { connection.finish(SOON).await });
+    }
+    let _ = all;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_messages_of_all_sizes_arrive_once_and_in_order() {
     let (_client, ours, _server, theirs) = pair().await;
