@@ -5,6 +5,7 @@
 mod child;
 mod cost;
 mod field;
+mod hikyaku_peer;
 mod memory;
 mod payload;
 mod quinn_peer;

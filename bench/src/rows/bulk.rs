@@ -4,6 +4,7 @@
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
+use hikyaku::Delivery;
 use quinn::Connection;
 
 use crate::payload::{InOrder, Payloads};
@@ -40,4 +41,16 @@ pub(super) async fn quinn_server(connection: &Connection) -> Result<()> {
     }
     send.write_all(&check.count.to_le_bytes()).await?;
     Ok(send.finish()?)
+}
+
+pub(super) async fn hikyaku_client(connection: &hikyaku::Connection, count: u64) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    for number in 0..count {
+        connection.send(Delivery::Ordered, payloads.message(number)).await?;
+    }
+    super::counted(connection, count).await
+}
+
+pub(super) async fn hikyaku_server(connection: &hikyaku::Connection, count: u64) -> Result<()> {
+    super::receive(connection, InOrder::new(LEN), count).await
 }

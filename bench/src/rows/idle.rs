@@ -5,6 +5,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use hikyaku::Trust;
 use quinn::Endpoint;
 use tokio::task::JoinSet;
 
@@ -59,6 +60,47 @@ pub(super) async fn quinn_server(endpoint: &Endpoint, count: u64) -> Result<()> 
     }
     while let Some(made) = making.join_next().await {
         kept.push(made??);
+    }
+    for connection in kept {
+        connection.closed().await;
+    }
+    Ok(())
+}
+
+pub(super) async fn hikyaku_client(
+    endpoint: &hikyaku::Endpoint,
+    address: &str,
+    count: u64,
+    server: u32,
+) -> Result<Outcome> {
+    let before = cost::resident(server)?;
+    let meter = Meter::start(server)?;
+    let mut kept = Vec::new();
+    let mut making = JoinSet::new();
+    for _ in 0..count {
+        if making.len() == AT_ONCE {
+            kept.push(making.join_next().await.context("there are some")???);
+        }
+        let (endpoint, address) = (endpoint.clone(), address.to_owned());
+        making.spawn(async move {
+            anyhow::Ok(endpoint.connect(address.as_str(), Trust::AnyKey).await?)
+        });
+    }
+    while let Some(made) = making.join_next().await {
+        kept.push(made??);
+    }
+    let cost = meter.stop()?;
+    tokio::time::sleep(SETTLED).await;
+    let memory = cost::resident(server)? - before;
+    let open = endpoint.stats().await.context("it has ended")?.connections as u64;
+    ensure!(open == count, "{open} of {count} connections are open");
+    Ok(Outcome { done: count, cost, memory, ..Outcome::default() })
+}
+
+pub(super) async fn hikyaku_server(endpoint: &hikyaku::Endpoint, count: u64) -> Result<()> {
+    let mut kept = Vec::new();
+    for _ in 0..count {
+        kept.push(endpoint.accept().await.context("closed")?);
     }
     for connection in kept {
         connection.closed().await;

@@ -9,7 +9,8 @@ mod small;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use hikyaku::Delivery;
 use quinn::Connection;
 
 /// Of a message of the bulk row, in bytes.
@@ -19,8 +20,16 @@ use crate::{
     child::{self, Server},
     cost::{Cost, Meter},
     field::{Contestant, Row, Way},
+    hikyaku_peer,
+    payload::InOrder,
     quinn_peer,
 };
+
+/// To take leave in.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Messages taken at once.
+const MANY: usize = 1_024;
 
 /// What a run gave.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +47,7 @@ pub(crate) struct Outcome {
 /// The server's side, in its own process.
 pub(crate) async fn serve(contestant: &Contestant) -> Result<()> {
     match contestant.way {
-        Way::Hikyaku => bail!("hikyaku has no native endpoint yet"),
+        Way::Hikyaku => serve_hikyaku(contestant).await,
         _ => serve_quinn(contestant).await,
     }
 }
@@ -46,7 +55,7 @@ pub(crate) async fn serve(contestant: &Contestant) -> Result<()> {
 /// The client's side.
 pub(crate) async fn run(contestant: &Contestant, server: &Server) -> Result<Outcome> {
     match contestant.way {
-        Way::Hikyaku => bail!("hikyaku has no native endpoint yet"),
+        Way::Hikyaku => run_hikyaku(contestant, server).await,
         _ => run_quinn(contestant, server).await,
     }
 }
@@ -99,11 +108,74 @@ async fn quinn_task(task: &Contestant, connection: &Connection, meter: &Meter) -
         }
         _ => {}
     }
-    let done = match (task.row, task.way) {
+    let came = match (task.row, task.way) {
         (Row::Bulk, _) => bulk::quinn_client(connection, count).await?,
         (_, Way::QuinnStreamEach) => small::stream_each_client(connection, count).await?,
         (_, Way::QuinnDatagrams) => small::datagram_client(connection, count).await?,
         _ => small::packed_client(connection, count).await?,
     };
+    done(came, meter)
+}
+
+async fn serve_hikyaku(contestant: &Contestant) -> Result<()> {
+    let (endpoint, fingerprint) = hikyaku_peer::server(contestant.size).await?;
+    child::announce(&endpoint.local_addr().to_string(), &fingerprint)?;
+    let count = contestant.count;
+    if contestant.row == Row::Idle {
+        return idle::hikyaku_server(&endpoint, count).await;
+    }
+    let connection = endpoint.accept().await.context("closed")?;
+    match contestant.row {
+        Row::Bulk => bulk::hikyaku_server(&connection, count).await?,
+        Row::Small => small::hikyaku_server(&connection, count).await?,
+        _ => pingpong::hikyaku_server(&connection).await?,
+    }
+    connection.closed().await;
+    Ok(())
+}
+
+async fn run_hikyaku(contestant: &Contestant, server: &Server) -> Result<Outcome> {
+    let endpoint = hikyaku_peer::client(contestant.size).await?;
+    let (address, count) = (&server.address, contestant.count);
+    if contestant.row == Row::Idle {
+        return idle::hikyaku_client(&endpoint, address, count, server.pid()).await;
+    }
+    let connection =
+        hikyaku_peer::connect(&endpoint, contestant.size, address, &server.identity).await?;
+    let meter = Meter::start(server.pid())?;
+    let outcome = match contestant.row {
+        Row::PingPong => {
+            let trips = pingpong::hikyaku_client(&connection, count).await?;
+            pingpong::outcome(trips, meter.stop()?)?
+        }
+        Row::Bulk => done(bulk::hikyaku_client(&connection, count).await?, &meter)?,
+        _ => done(small::hikyaku_client(&connection, count).await?, &meter)?,
+    };
+    endpoint.close(GOODBYE).await;
+    Ok(outcome)
+}
+
+fn done(done: u64, meter: &Meter) -> Result<Outcome> {
     Ok(Outcome { done, cost: meter.stop()?, ..Outcome::default() })
+}
+
+/// What a server of hikyaku does that gets messages one way: checks each, and says how many.
+async fn receive(connection: &hikyaku::Connection, mut check: InOrder, count: u64) -> Result<()> {
+    let mut messages = Vec::new();
+    while check.count < count {
+        connection.recv_many(&mut messages, MANY).await?;
+        for message in messages.drain(..) {
+            check.message(&message.payload)?;
+        }
+    }
+    connection.send(Delivery::Ordered, check.count.to_le_bytes()).await?;
+    Ok(())
+}
+
+/// The server's answer, for the client.
+async fn counted(connection: &hikyaku::Connection, count: u64) -> Result<u64> {
+    let answer = connection.recv().await?.payload;
+    let came = u64::from_le_bytes(answer.as_slice().try_into()?);
+    ensure!(came == count, "{came} of {count} messages came");
+    Ok(came)
 }

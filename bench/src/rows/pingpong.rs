@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use hikyaku::Delivery;
 use quinn::{Connection, RecvStream, SendStream};
 
 use super::Outcome;
@@ -66,6 +67,31 @@ pub(super) async fn datagram_client(connection: &Connection, count: u64) -> Resu
 pub(super) async fn datagram_server(connection: &Connection) -> Result<()> {
     while let Ok(message) = connection.read_datagram().await {
         connection.send_datagram(message)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn hikyaku_client(
+    connection: &hikyaku::Connection,
+    count: u64,
+) -> Result<Vec<Duration>> {
+    let payloads = Payloads::new(LEN);
+    let mut trips = Vec::with_capacity(count as usize);
+    for number in 0..count {
+        let message = payloads.message(number);
+        let sent = message.clone();
+        let began = Instant::now();
+        connection.send(Delivery::Ordered, message).await?;
+        let back = connection.recv().await?;
+        trips.push(began.elapsed());
+        ensure!(back.payload == sent, "what came back is not what was sent");
+    }
+    Ok(trips)
+}
+
+pub(super) async fn hikyaku_server(connection: &hikyaku::Connection) -> Result<()> {
+    while let Ok(message) = connection.recv().await {
+        connection.send(Delivery::Ordered, message.payload).await?;
     }
     Ok(())
 }

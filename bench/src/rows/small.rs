@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use hikyaku::Delivery;
 use quinn::Connection;
 use std::time::Duration;
 
@@ -124,6 +125,18 @@ fn whole(bytes: &[u8]) -> Result<Option<&[u8]>> {
     let len = u32::from_le_bytes(*prefix) as usize;
     ensure!(len == LEN, "a length of {len}");
     Ok(rest.get(..len))
+}
+
+pub(super) async fn hikyaku_client(connection: &hikyaku::Connection, count: u64) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    for number in 0..count {
+        connection.send(Delivery::Ordered, payloads.message(number)).await?;
+    }
+    super::counted(connection, count).await
+}
+
+pub(super) async fn hikyaku_server(connection: &hikyaku::Connection, count: u64) -> Result<()> {
+    super::receive(connection, InOrder::new(LEN), count).await
 }
 
 async fn say(connection: &Connection, count: u64) -> Result<()> {

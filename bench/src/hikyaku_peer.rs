@@ -1,0 +1,57 @@
+//! hikyaku as a program uses it.
+//!
+//! In: the datagrams' size. Out: endpoints and connections of hikyaku. Never: what they carry.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use hikyaku::{Connection, Endpoint, EndpointBuilder, TransportConfig, Trust};
+
+use crate::field::Size;
+
+/// Longer than any round.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// How long a connection may look for its path's MTU.
+const DISCOVERY: Duration = Duration::from_secs(5);
+
+/// A server on a free port of loopback, and its key's fingerprint.
+pub(crate) async fn server(size: Size) -> Result<(Endpoint, String)> {
+    let endpoint = with_transport(Endpoint::bind("127.0.0.1:0"), size).start().await?;
+    let fingerprint = endpoint.fingerprint().to_string();
+    Ok((endpoint, fingerprint))
+}
+
+/// An endpoint to dial from.
+pub(crate) async fn client(size: Size) -> Result<Endpoint> {
+    Ok(with_transport(Endpoint::builder(), size).start().await?)
+}
+
+/// A connection that knows its path's MTU.
+pub(crate) async fn connect(
+    endpoint: &Endpoint,
+    size: Size,
+    address: &str,
+    fingerprint: &str,
+) -> Result<Connection> {
+    let connection = endpoint.connect(address, Trust::pinned(fingerprint.parse()?)).await?;
+    let wanted = size.limit().unwrap_or(hikyaku::limits::MAX_PAYLOAD_V4);
+    let began = Instant::now();
+    loop {
+        let mtu = connection.stats().await?.mtu;
+        // The search ends close to the limit.
+        if mtu + 32 >= wanted {
+            return Ok(connection);
+        }
+        ensure!(began.elapsed() < DISCOVERY, "hikyaku found an MTU of {mtu}, not {wanted}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn with_transport(builder: EndpointBuilder, size: Size) -> EndpointBuilder {
+    let mut config = TransportConfig { idle_timeout: Some(IDLE), ..TransportConfig::default() };
+    if let Some(limit) = size.limit() {
+        config.max_mtu = limit;
+    }
+    builder.transport(config)
+}
