@@ -10,6 +10,7 @@ use std::{
 };
 
 use hikyaku_proto::{Crypto, EndpointConfig, Retry, TransportConfig, rng::Random};
+use tracing::{Instrument, info_span};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -237,7 +238,7 @@ impl EndpointBuilder {
         };
         let endpoint = hikyaku_proto::Endpoint::new(config, Box::new(System));
         let driver = Driver::new(socket, self.filter, endpoint, Arc::clone(&handle.shared));
-        tokio::spawn(driver);
+        tokio::spawn(driver.instrument(info_span!("endpoint", %local)));
         Ok(Endpoint::new(handle))
     }
 }

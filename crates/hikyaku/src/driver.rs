@@ -35,7 +35,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, Sleep},
 };
-use tracing::{debug, trace};
+use tracing::{Span, debug, debug_span, trace};
 
 use crate::{
     batch::RecvBatch,
@@ -83,6 +83,8 @@ type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
 /// A connection, as the driver knows it.
 struct Peer {
     mailbox: Arc<Mailbox>,
+    /// What is logged of it.
+    span: Span,
     /// Messages for which the protocol had no room.
     waiting: VecDeque<Staged>,
     /// Who dialled, until the connection is established.
@@ -366,8 +368,8 @@ impl Driver {
             Event::Closed(reason) => {
                 deliver(now, peer, connection, true);
                 let closed = Closed::from(reason);
-                debug!(remote = %connection.remote(), %closed, "over");
                 if let Some(mut peer) = self.peers.remove(&handle) {
+                    peer.span.in_scope(|| debug!(%closed, "over"));
                     peer.end(closed);
                 }
             }
@@ -439,6 +441,7 @@ impl Peer {
         dialler: Option<oneshot::Sender<Result<Established, Unanswered>>>,
     ) -> Self {
         Self {
+            span: debug_span!("connection", %remote, dialled = dialler.is_some()),
             mailbox: Arc::new(Mailbox::new(handle, Arc::clone(shared), remote)),
             waiting: VecDeque::new(),
             dialler,
@@ -474,6 +477,7 @@ fn establish(
     let Some(key) = key else {
         return connection.close(now, Close::REFUSED, "the key is a weak one");
     };
+    peer.span.in_scope(|| debug!(peer = %key.fingerprint(), "established"));
     let established = Established { mailbox: Arc::clone(&peer.mailbox), peer: key };
     let wanted = match peer.dialler.take() {
         Some(dialler) => dialler.send(Ok(established)).is_ok(),
