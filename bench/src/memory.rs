@@ -196,6 +196,10 @@ impl End {
                 Output::Transmit(transmit) => return Ok(Some(transmit.segment_size)),
                 Output::Event(handle, Event::Incoming) => self.handle = Some(handle),
                 Output::Event(_, Event::Closed(reason)) => anyhow::bail!("closed: {reason:?}"),
+                Output::Event(handle, Event::Receipt(..)) => {
+                    let connection = self.endpoint.connection(handle).context("it is there")?;
+                    while connection.poll_receipt().is_some() {}
+                }
                 Output::Event(..) => {}
                 Output::Timeout(_) => return Ok(None),
             }

@@ -15,6 +15,7 @@ use std::{
 use self::{
     places::{Place, Places},
     resets::{Marks, ResetIndex},
+    slots::Slots,
     strangers::Strangers,
 };
 use crate::{
@@ -38,6 +39,7 @@ use crate::{
 
 mod places;
 mod resets;
+mod slots;
 mod strangers;
 
 /// Many connections over one socket, as a value.
@@ -45,15 +47,16 @@ pub struct Endpoint {
     config: Arc<EndpointConfig>,
     random: Box<dyn Random>,
     strangers: Strangers,
-    connections: BTreeMap<ConnectionHandle, Box<Slot>>,
+    connections: Slots<Slot>,
     /// Under which ids packets come.
     routes: BTreeMap<ConnectionId, ConnectionHandle>,
+    /// The one that was found last: most packets come in batches.
+    last_route: Option<(ConnectionId, ConnectionHandle)>,
     /// By which tokens peers say that they forgot us: a reset names no id that we know.
     resets: ResetIndex,
     alarms: BTreeSet<(Time, ConnectionHandle)>,
     /// Those that may have something to say, each once.
     ready: VecDeque<ConnectionHandle>,
-    next_handle: u64,
     places: Places,
     discards: BTreeMap<Discard, u64>,
 }
@@ -85,11 +88,11 @@ impl Endpoint {
             resets: ResetIndex::new(&mut *random),
             config: Arc::new(config),
             random,
-            connections: BTreeMap::new(),
+            connections: Slots::default(),
             routes: BTreeMap::new(),
+            last_route: None,
             alarms: BTreeSet::new(),
             ready: VecDeque::new(),
-            next_handle: 0,
             discards: BTreeMap::new(),
         }
     }
@@ -111,7 +114,7 @@ impl Endpoint {
         self.config.crypto.set_time(now);
         let connection = Connection::dial(&self.config, now, to, trust, &mut *self.random)
             .map_err(|_| ConnectError::Tls)?;
-        Ok(self.add(connection, None, [None; 2]))
+        self.add(connection, None, [None; 2]).ok_or(ConnectError::TooMany)
     }
 
     /// Lets nobody in any more; what is open stays so.
@@ -138,7 +141,7 @@ impl Endpoint {
     fn route(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
         let (header, len) = Header::decode(datagram)?;
         let to = header.destination();
-        let handle = self.routes.get(&to).copied();
+        let handle = self.find(to);
         if let Some(head) = Head::of(&header, len) {
             // M-32, for those who may be servers of it.
             let hello = head.level == Level::Hello;
@@ -160,7 +163,7 @@ impl Endpoint {
             return self.strangers.offer_versions(arrival, (to, from));
         }
         let handle = handle.ok_or(Discard::UnknownConnection)?;
-        let slot = self.connections.get_mut(&handle).ok_or(Discard::UnknownConnection)?;
+        let slot = self.connections.get_mut(handle).ok_or(Discard::UnknownConnection)?;
         match header {
             Header::Retry { from, token, .. } => slot.connection.on_retry(from, token, datagram)?,
             Header::Versions { from, list, .. } => {
@@ -172,6 +175,17 @@ impl Endpoint {
         Ok(())
     }
 
+    fn find(&mut self, to: ConnectionId) -> Option<ConnectionHandle> {
+        if let Some((id, handle)) = self.last_route
+            && id == to
+        {
+            return Some(handle);
+        }
+        let handle = *self.routes.get(&to)?;
+        self.last_route = Some((to, handle));
+        Some(handle)
+    }
+
     fn deliver(
         &mut self,
         arrival: &Arrival,
@@ -179,7 +193,7 @@ impl Endpoint {
         head: &Head,
         datagram: &mut [u8],
     ) -> Result<(), Discard> {
-        let slot = self.connections.get_mut(&handle).ok_or(Discard::UnknownConnection)?;
+        let slot = self.connections.get_mut(handle).ok_or(Discard::UnknownConnection)?;
         if head.level == Level::Hello && !slot.connection.is_client() && datagram.len() < BASE_MTU {
             return Err(Discard::TooSmall); // M-32
         }
@@ -229,8 +243,9 @@ impl Endpoint {
         let connection = Connection::admit(&self.config, arrival.now, &newcomer, keys, seed)
             .map_err(|_| Discard::Busy)?;
         let place = self.places.take(arrival.from, first.is_some());
-        let handle = self.add(connection, Some(place), [Some(to), first]);
-        if let Some(slot) = self.connections.get_mut(&handle) {
+        let hellos = [Some(to), first];
+        let handle = self.add(connection, Some(place), hellos).ok_or(Discard::Busy)?;
+        if let Some(slot) = self.connections.get_mut(handle) {
             slot.connection.receive_opened(arrival, head, number, payload, &mut *self.random);
         }
         self.after_packet(handle);
@@ -245,7 +260,7 @@ impl Endpoint {
         datagram: &[u8],
     ) -> Result<(), Discard> {
         if let Some(handle) = self.resets.find(arrival.from, datagram)
-            && let Some(slot) = self.connections.get_mut(&handle)
+            && let Some(slot) = self.connections.get_mut(handle)
             && slot.connection.on_reset(arrival.now, datagram)
         {
             self.after_packet(handle);
@@ -261,7 +276,7 @@ impl Endpoint {
             && at <= now
         {
             self.alarms.pop_first();
-            if let Some(slot) = self.connections.get_mut(&handle) {
+            if let Some(slot) = self.connections.get_mut(handle) {
                 slot.alarm = None;
                 slot.connection.handle_timeout(now);
                 self.after_packet(handle);
@@ -276,7 +291,7 @@ impl Endpoint {
             return Output::Transmit(transmit);
         }
         while let Some(handle) = self.ready.pop_front() {
-            let Some(slot) = self.connections.get_mut(&handle) else { continue };
+            let Some(slot) = self.connections.get_mut(handle) else { continue };
             if slot.silent_at != Some(now)
                 && let Some(transmit) = slot.connection.transmit(now, out)
             {
@@ -292,14 +307,13 @@ impl Endpoint {
             slot.ready = false;
             self.rearm(handle);
         }
-        let next = self.alarms.first().and_then(|(_, handle)| self.connections.get(handle));
+        let next = self.alarms.first().and_then(|(_, handle)| self.connections.get(*handle));
         Output::Timeout(next.and_then(|slot| slot.alarm))
     }
 
     /// A connection, for the application's calls. None when it is over and forgotten.
     pub fn connection(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
-        self.touch(handle);
-        self.connections.get_mut(&handle).map(|slot| &mut slot.connection)
+        self.touch(handle).map(|slot| &mut slot.connection)
     }
 
     /// What is known of it as a whole.
@@ -317,36 +331,37 @@ impl Endpoint {
         connection: Connection,
         place: Option<Place>,
         hellos: [Option<ConnectionId>; 2],
-    ) -> ConnectionHandle {
-        let handle = ConnectionHandle(self.next_handle);
-        self.next_handle += 1;
-        for id in connection.own_ids() {
+    ) -> Option<ConnectionHandle> {
+        let (alarm, ready, silent_at) = (None, false, None);
+        let marks = Marks::default();
+        let slot = Slot { connection, alarm, ready, silent_at, place, marks, hellos };
+        let handle = self.connections.insert(Box::new(slot))?;
+        let slot = self.connections.get(handle)?;
+        for id in slot.connection.own_ids() {
             self.routes.insert(id, handle);
         }
         // Chosen by a stranger: they take nobody's place.
         for id in hellos.into_iter().flatten() {
             self.routes.entry(id).or_insert(handle);
         }
-        let (alarm, ready, silent_at) = (None, false, None);
-        let marks = Marks::default();
-        let slot = Slot { connection, alarm, ready, silent_at, place, marks, hellos };
-        self.connections.insert(handle, Box::new(slot));
+        self.last_route = None;
         self.touch(handle);
-        handle
+        Some(handle)
     }
 
-    fn touch(&mut self, handle: ConnectionHandle) {
-        let Some(slot) = self.connections.get_mut(&handle) else { return };
+    fn touch(&mut self, handle: ConnectionHandle) -> Option<&mut Slot> {
+        let slot = self.connections.get_mut(handle)?;
         slot.silent_at = None;
         if !std::mem::replace(&mut slot.ready, true) {
             self.ready.push_back(handle);
         }
+        Some(slot)
     }
 
     /// A packet or an alarm may have changed what the endpoint knows of a connection.
     fn after_packet(&mut self, handle: ConnectionHandle) {
         self.touch(handle);
-        let Some(slot) = self.connections.get_mut(&handle) else { return };
+        let Some(slot) = self.connections.get_mut(handle) else { return };
         let connection = &mut slot.connection;
         // M-35: one that ended before it was established keeps its place until it is forgotten,
         // lest broken Hellos of forged addresses make the server work without end.
@@ -361,6 +376,7 @@ impl Endpoint {
         }
         while let Some(id) = connection.poll_gone_id() {
             self.routes.remove(&id);
+            self.last_route = None;
         }
         while connection.wants_id() {
             let id = ConnectionId(self.random.array());
@@ -371,7 +387,7 @@ impl Endpoint {
 
     /// Nothing more to do for a connection now: sets its alarm, or forgets it.
     fn rearm(&mut self, handle: ConnectionHandle) {
-        let Some(slot) = self.connections.get_mut(&handle) else { return };
+        let Some(slot) = self.connections.get_mut(handle) else { return };
         if slot.connection.is_forgotten() {
             return self.remove(handle);
         }
@@ -390,12 +406,13 @@ impl Endpoint {
     }
 
     fn remove(&mut self, handle: ConnectionHandle) {
-        let Some(mut slot) = self.connections.remove(&handle) else { return };
+        let Some(mut slot) = self.connections.remove(handle) else { return };
         for id in slot.connection.own_ids().chain(slot.hellos.into_iter().flatten()) {
             if self.routes.get(&id) == Some(&handle) {
                 self.routes.remove(&id);
             }
         }
+        self.last_route = None;
         if let Some(place) = slot.place {
             self.places.give_back(place);
         }

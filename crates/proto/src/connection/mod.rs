@@ -27,7 +27,7 @@ use crate::{
     config::EndpointConfig,
     crypto::{Side, phases::DataKeys, replay::ReplayWindow},
     error::Close,
-    event::{ClosedReason, ConnectionStats, Event, Receipt, SendError},
+    event::{ClosedReason, ConnectionStats, Event, Outcome, Receipt, SendError},
     message::{
         Message,
         delivery::{ChannelId, Class, Delivery},
@@ -239,9 +239,22 @@ impl Connection {
         payload: Vec<u8>,
         repeatable: bool,
     ) -> Result<Receipt, SendError> {
-        self.can_send(channel, delivery, payload.len())?;
-        self.clocks.rested = false;
-        self.outbox.push(now, channel, delivery, payload, repeatable)
+        self.check_open()?;
+        let len = payload.len();
+        let pushed = self.outbox.push(now, channel, delivery, payload, repeatable);
+        match pushed {
+            Ok(_) => self.clocks.rested = false,
+            Err(SendError::Full) => self.told.refused = Some((channel, delivery.class(), len)),
+            Err(_) => {}
+        }
+        pushed
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        if self.state.is_over() || self.clocks.leave_by.is_some() {
+            return Err(SendError::Closed);
+        }
+        Ok(())
     }
 
     /// Would a message of `len` bytes be taken? When it is `Full`, `Writable` comes later.
@@ -255,9 +268,7 @@ impl Connection {
         delivery: Delivery,
         len: usize,
     ) -> Result<(), SendError> {
-        if self.state.is_over() || self.clocks.leave_by.is_some() {
-            return Err(SendError::Closed);
-        }
+        self.check_open()?;
         let result = self.outbox.check(channel, delivery.class(), len);
         if result == Err(SendError::Full) {
             self.told.refused = Some((channel, delivery.class(), len));
@@ -273,6 +284,12 @@ impl Connection {
     /// The same, of one channel.
     pub fn recv_on(&mut self, now: Time, channel: ChannelId) -> Option<Message> {
         self.inbox.pop_channel(now, channel)
+    }
+
+    /// What became of a message that was sent. Each is told here or as an event, never both: a
+    /// driver that was given one as an event takes the rest here, which costs less.
+    pub fn poll_receipt(&mut self) -> Option<(Receipt, Outcome)> {
+        self.outbox.poll_receipt()
     }
 
     /// 0 to 7, 7 goes first (D-8); 3 at first.

@@ -25,7 +25,8 @@ use crate::{
     rng::Random,
     time::Time,
     wire::{
-        frame::{AckFrame, Frame, check_all, frames},
+        codec::Reader,
+        frame::{AckFrame, Frame, MessagePart, Whole, check_all, frames},
         header::{ConnectionId, Header, expand_number},
         level::Level,
     },
@@ -123,7 +124,7 @@ impl Connection {
         datagram: &'a mut [u8],
     ) -> Result<&'a [u8], Discard> {
         if head.level == Level::Data {
-            let keep = self.in_flight.pto(&self.paths.current.rtt) * OLD_KEYS_PTOS;
+            let keep = || self.in_flight.pto(&self.paths.current.rtt) * OLD_KEYS_PTOS;
             let keys = self.keys.as_mut().ok_or(Discard::NoKeys)?;
             return keys.open(head.phase, number, datagram, head.len, now, keep);
         }
@@ -208,8 +209,16 @@ impl Connection {
         }
         // 3 apply
         let mut kept = true;
-        for frame in frames(payload) {
-            kept &= self.apply(arrival, level, &frame)?;
+        let mut reader = Reader::new(payload);
+        while !reader.is_empty() {
+            kept &= match Whole::decode(&mut reader) {
+                Some(whole) => self.on_message(now, level, MessagePart::from(whole))?,
+                None => {
+                    // It parsed before.
+                    let Ok(frame) = Frame::decode(&mut reader) else { break };
+                    self.apply(arrival, level, &frame)?
+                }
+            };
             if self.state.is_over() {
                 return Ok(());
             }
@@ -255,14 +264,7 @@ impl Connection {
                 let reason = reason.to_owned().into();
                 self.on_close(now, Close { code, reason });
             }
-            Frame::Message(part) => {
-                if level == Level::ZeroRtt && self.side == Side::Client {
-                    return Err(Close::violation("0-RTT is the client's to send"));
-                }
-                let kept = self.inbox.insert(now, part)?;
-                self.on_message(level);
-                return Ok(kept == Kept::Yes);
-            }
+            Frame::Message(part) => return self.on_message(now, level, part),
         }
         Ok(true)
     }
@@ -274,16 +276,26 @@ impl Connection {
         self.in_flight.on_ack(now, &header, ack.ranges(), rtt, report)
     }
 
-    /// Step 6, of a message: one event, however many there are.
-    fn on_message(&mut self, level: Level) {
-        if !self.inbox.has_ready() {
-            return;
+    /// A message, or a part of one; and step 6 of it: one event, however many there are.
+    #[inline]
+    fn on_message(
+        &mut self,
+        now: Time,
+        level: Level,
+        part: MessagePart<'_>,
+    ) -> Result<bool, Close> {
+        if level == Level::ZeroRtt && self.side == Side::Client {
+            return Err(Close::violation("0-RTT is the client's to send"));
         }
-        self.told.readable = true;
-        if level == Level::ZeroRtt && !self.told.incoming {
-            self.told.incoming = true;
-            self.told.events.push_back(Event::Incoming);
+        let kept = self.inbox.insert(now, part)?;
+        if self.inbox.has_ready() {
+            self.told.readable = true;
+            if level == Level::ZeroRtt && !self.told.incoming {
+                self.told.incoming = true;
+                self.told.events.push_back(Event::Incoming);
+            }
         }
+        Ok(kept == Kept::Yes)
     }
 
     /// Step 5: what ACKs and the loss alarm brought to light.

@@ -9,7 +9,6 @@ use crate::{
     crypto::{Side, phases::DataKeys},
     error::Close,
     event::{ClosedReason, Event},
-    message::SentPart,
     recovery::sent::SentFrame,
     time::Time,
     wire::level::Level,
@@ -214,7 +213,7 @@ impl Connection {
             SentFrame::Challenge(data) => self.paths.on_challenge_lost(data),
             SentFrame::Credit(scope) => self.inbox.on_credit_lost(scope),
             SentFrame::Blocked(scope) => self.outbox.on_blocked_lost(scope),
-            SentFrame::Message(part) => self.outbox.on_lost(part),
+            SentFrame::Message(sent) => self.outbox.on_lost(sent),
         }
     }
 
@@ -233,11 +232,7 @@ impl Connection {
             }
             SentFrame::Done => self.owed.done = false,
             SentFrame::RetireId(sequence) => self.remote.on_retire_acked(sequence),
-            SentFrame::Message(SentPart { .. }) => {
-                if let SentFrame::Message(part) = *frame {
-                    self.outbox.on_acked(part);
-                }
-            }
+            SentFrame::Message(sent) => self.outbox.on_acked(sent),
             SentFrame::Ping
             | SentFrame::NewId(_)
             | SentFrame::Challenge(_)

@@ -384,7 +384,7 @@ mod tests {
         let phase = from.phase_to_send().unwrap();
         from.seal(0, &mut packet, HEADER.len());
         let keep = Duration::ZERO;
-        to.open(phase, 0, &mut packet, HEADER.len(), Time::ZERO, keep)
+        to.open(phase, 0, &mut packet, HEADER.len(), Time::ZERO, || keep)
             .map(|plain| assert_eq!(plain, FRAMES))
     }
 

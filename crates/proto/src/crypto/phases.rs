@@ -155,7 +155,7 @@ impl DataKeys {
         packet: &'a mut [u8],
         header_len: usize,
         now: Time,
-        keep: Duration,
+        keep: impl FnOnce() -> Duration,
     ) -> Result<&'a [u8], Discard> {
         let receiving = &mut self.receiving;
         let opened = match receiving.phase_of(phase, number) {
@@ -166,7 +166,7 @@ impl DataKeys {
             Phase::Next => {
                 let opened = receiving.next(self.cipher).open(number, packet, header_len);
                 if opened.is_ok() {
-                    receiving.advance(self.cipher, number, now + keep);
+                    receiving.advance(self.cipher, number, now + keep());
                     self.follow();
                 }
                 opened
@@ -290,7 +290,7 @@ mod tests {
 
     fn open_at(keys: &mut DataKeys, packet: &Sealed, now: Time) -> Result<(), Discard> {
         let Sealed(phase, number, mut bytes) = packet.clone();
-        let opened = keys.open(phase, number, &mut bytes, HEADER.len(), now, KEEP);
+        let opened = keys.open(phase, number, &mut bytes, HEADER.len(), now, || KEEP);
         opened.map(|plain| assert_eq!(plain, FRAMES))
     }
 

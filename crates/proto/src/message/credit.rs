@@ -69,7 +69,13 @@ impl SendCredit {
         Ok(())
     }
 
-    /// A message begins that `check` let go.
+    /// What messages of this channel that begin now may cost together.
+    pub(super) fn left(&self, channel: ChannelId) -> u64 {
+        let own = self.channels.get(channel).map_or(0, Allowance::left);
+        own.min(self.connection.left())
+    }
+
+    /// Messages begin that `check` let go, or `left`.
     pub(super) fn spend(&mut self, channel: ChannelId, cost: u64) {
         self.connection.used += cost;
         if let Some(own) = self.channels.get_mut(channel) {
@@ -123,8 +129,12 @@ impl SendCredit {
 }
 
 impl Allowance {
+    fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+
     fn allows(&self, cost: u64) -> bool {
-        cost <= self.limit.saturating_sub(self.used)
+        cost <= self.left()
     }
 
     fn raise(&mut self, total: u64) -> bool {

@@ -143,7 +143,15 @@ impl Inbox {
     /// # Errors
     ///
     /// What the peer must not do, as the connection then closes: M-50, M-52, D-4 (FLOW_CONTROL).
+    #[inline]
     pub(crate) fn insert(&mut self, now: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
+        if self.deliver_next(&part) {
+            return Ok(Kept::Yes);
+        }
+        self.insert_any(now, part)
+    }
+
+    fn insert_any(&mut self, now: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
         // M-50
         if part.total > self.config.max_message {
             return Err(Close::violation("a message is larger than allowed"));
@@ -250,13 +258,22 @@ impl Inbox {
         let channel = self.channels.get_mut(channel_id)?;
         let message = self.ready.remove(&mut channel.ready, place)?;
         let lane = LaneId { channel: channel_id, class: message.class };
-        let cost = message.payload.len() + OVERHEAD;
-        if message.class.is_credited() {
-            self.on_taken(lane, id, message.payload.len());
-            return Some(message);
-        }
-        self.pool -= cost;
+        let len = message.payload.len();
         match message.class {
+            Class::Ordered => {
+                let cost = (len + OVERHEAD) as u64;
+                if self.window.give_back(cost, self.config.credit) {
+                    self.announce.push_back(Scope::Connection);
+                }
+                if channel.window.give_back(cost, self.config.channel_credit) {
+                    self.announce.push_back(Scope::Channel(channel_id));
+                }
+                return Some(message);
+            }
+            Class::Reliable => {
+                self.on_reliable_taken(lane, id, len);
+                return Some(message);
+            }
             Class::Latest => {
                 if let Some(others) = &mut channel.others {
                     others.waiting = NONE;
@@ -265,8 +282,9 @@ impl Inbox {
             Class::Deadline => {
                 self.expiry.remove(&(due, lane, id));
             }
-            _ => {}
+            Class::Unreliable => {}
         }
+        self.pool -= len + OVERHEAD;
         if channel.is_untouched() {
             self.channels.remove_recent(channel_id);
         }

@@ -91,6 +91,16 @@ impl Outgoing {
         self.sent > 0
     }
 
+    /// Can it be sent as a whole now?
+    pub(super) fn is_untouched(&self) -> bool {
+        !self.done && self.sent == 0
+    }
+
+    /// All of it goes out.
+    pub(super) fn on_all_sent(&mut self) {
+        self.sent = self.span();
+    }
+
     fn span(&self) -> u32 {
         // Messages are shorter than 2^32 bytes: `Outbox::check`.
         (self.payload.len() as u32).max(1)
@@ -176,6 +186,18 @@ impl Lane {
         None
     }
 
+    /// The messages from `id` on of which something new can be sent, and that may begin.
+    pub(super) fn fresh_from(&mut self, id: u64) -> impl Iterator<Item = (u64, &mut Outgoing)> {
+        let from = (id.saturating_sub(self.first) as usize).min(self.messages.len());
+        let most = (MAX_MESSAGES_IN_FLIGHT as usize).min(self.messages.len()).max(from);
+        (id..).zip(self.messages.range_mut(from..most))
+    }
+
+    /// No message below `id` has unsent bytes.
+    pub(super) fn pass(&mut self, id: u64) {
+        self.fresh = id;
+    }
+
     /// May this message begin, by D-3? The receiver tells 4,096 ids apart from the first it misses.
     pub(super) fn within_window(&self, id: u64) -> bool {
         id < self.first + MAX_MESSAGES_IN_FLIGHT
@@ -246,17 +268,33 @@ impl Lane {
     }
 
     /// The message is over, for whatever reason. Nothing when it was before.
+    #[inline]
     pub(super) fn finish(&mut self, id: u64) -> Option<Finished> {
+        if id != self.first {
+            return self.finish_apart(id);
+        }
+        // The front is never done.
+        let Outgoing { payload, receipt, due, .. } = self.messages.pop_front()?;
+        self.first += 1;
+        if self.messages.front().is_some_and(|front| front.done) {
+            self.drop_done();
+        }
+        Some(Finished { payload, receipt, due })
+    }
+
+    fn finish_apart(&mut self, id: u64) -> Option<Finished> {
         let message = self.get_mut(id)?;
         message.done = true;
         message.parts = None;
         let payload = mem::take(&mut message.payload);
-        let finished = Finished { payload, receipt: message.receipt, due: message.due };
+        Some(Finished { payload, receipt: message.receipt, due: message.due })
+    }
+
+    fn drop_done(&mut self) {
         while self.messages.front().is_some_and(|front| front.done) {
             self.messages.pop_front();
             self.first += 1;
         }
-        Some(finished)
     }
 
     /// Takes out a message behind which nothing was sent: the ids of those behind it go down by 1.

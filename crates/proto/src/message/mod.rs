@@ -3,11 +3,11 @@
 //! In: messages to send, parts received. Out: parts to send, messages whole. Never: packets, keys.
 //!
 //! ```text
-//! push ─▶ outbox ─▶ lane (one class of one channel) ─▶ schedule ─▶ sending::next_part ─▶ wire
+//! push ─▶ outbox ─▶ lane (one class of one channel) ─▶ schedule ─▶ sending::write ─▶ wire
 //! wire ─▶ inbox::insert ─▶ credited | uncredited ─▶ assembly ─▶ ready ─▶ pop
 //! ```
 
-use std::{fmt, str::Utf8Error, time::Duration};
+use std::{fmt, ops::Range, str::Utf8Error, time::Duration};
 
 use self::delivery::{ChannelId, Class};
 
@@ -21,12 +21,14 @@ pub(crate) mod receipt;
 mod assembly;
 mod credit;
 mod credited;
+mod directory;
 mod lane;
 mod ledger;
+mod outcomes;
 pub(crate) mod ranges;
 mod ready;
 mod schedule;
-mod sending;
+pub(crate) mod sending;
 mod uncredited;
 mod window;
 
@@ -85,6 +87,15 @@ impl PartRef {
     }
 }
 
+/// What was sent of messages in some packet, to be remembered until that is acknowledged or lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// A part of one, or all of it.
+    Part(SentPart),
+    /// Whole ones.
+    Run(SentRun),
+}
+
 /// A part that was sent in some packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SentPart {
@@ -93,6 +104,21 @@ pub(crate) struct SentPart {
     pub(crate) id: u64,
     pub(crate) offset: u32,
     pub(crate) len: u32,
+}
+
+/// Whole messages with ids on end that were sent in some packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SentRun {
+    pub(crate) channel: ChannelId,
+    pub(crate) class: Class,
+    pub(crate) first: u64,
+    pub(crate) count: u32,
+}
+
+impl SentRun {
+    fn ids(&self) -> Range<u64> {
+        self.first..self.first + u64::from(self.count)
+    }
 }
 
 /// Whose credit.

@@ -4,19 +4,20 @@
 //! Never: packets, the reasons for a loss.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     mem,
 };
 
 use super::{
-    LaneId, Scope, SentPart,
+    LaneId, Scope, Sent, SentPart, SentRun,
     credit::SendCredit,
     delivery::{ChannelId, Class, Delivery},
+    directory::Directory,
     lane::{Lane, Outgoing, Park},
     ledger::Ledger,
+    outcomes::Outcomes,
     receipt::{Outcome, Receipt, SendError},
     schedule::{DEFAULT_PRIORITY, Kind, PRIORITIES, Schedule},
-    sending::Company,
 };
 use crate::{
     limits::{MESSAGE_OVERHEAD, UNCREDITED_POOL},
@@ -36,25 +37,17 @@ const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
 /// each lane ever used 16 bytes, for each channel with credited messages 32, plus the slack of a
 /// B-tree until it rests; a connection that sent nothing holds no heap.
 pub(crate) struct Outbox {
-    pub(super) lanes: BTreeMap<LaneId, Lane>,
+    pub(super) lanes: Directory<LaneId, Lane>,
     /// Next ids of lanes that are not in `lanes`; of others, what was true once.
     ids: Ledger<LaneId, u64>,
     priorities: BTreeMap<ChannelId, u8>,
     pub(super) schedule: Schedule,
     /// Deadline messages by the time they are given up.
     deadlines: BTreeSet<(Time, LaneId, u64)>,
-    pub(super) outcomes: VecDeque<(Receipt, Outcome)>,
+    pub(super) outcomes: Outcomes,
     pub(super) credit: SendCredit,
     /// Lanes parked because their next message may not go in 0-RTT.
     pub(super) not_early: Vec<LaneId>,
-    /// The payload of an Unreliable message whose last part goes out now.
-    pub(super) spent: Vec<u8>,
-    /// Room at the last call of `next_part`, and at the first for its packet.
-    pub(super) last_room: usize,
-    pub(super) packet_room: usize,
-    /// What may join the present packet, and what the next one begins with.
-    pub(super) company: Company,
-    pub(super) next_company: Company,
     pub(super) max_message: u64,
     capacity: usize,
     pub(super) queued: usize,
@@ -68,19 +61,14 @@ impl Outbox {
     /// Nothing can be sent before `set_peer_limits`.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            lanes: BTreeMap::new(),
+            lanes: Directory::default(),
             ids: Ledger::default(),
             priorities: BTreeMap::new(),
             schedule: Schedule::default(),
             deadlines: BTreeSet::new(),
-            outcomes: VecDeque::new(),
+            outcomes: Outcomes::default(),
             credit: SendCredit::default(),
             not_early: Vec::new(),
-            spent: Vec::new(),
-            last_room: 0,
-            packet_room: 0,
-            company: Company::Any,
-            next_company: Company::Any,
             // An offset in a message is 32 bits wide here.
             max_message: u64::from(u32::MAX) - MESSAGE_OVERHEAD,
             capacity,
@@ -117,15 +105,17 @@ impl Outbox {
             _ => Time::from_micros(u64::MAX),
         };
         let message = Outgoing::new(payload, receipt, due, repeat_safe);
-        let first = self.ids.get(lane_id).copied().unwrap_or(0);
-        let lane = self.lanes.entry(lane_id).or_insert_with(|| Lane::starting_at(first));
+        let ids = &self.ids;
+        let lane = self.lanes.get_or_insert_with(lane_id, || {
+            Lane::starting_at(ids.get(lane_id).copied().unwrap_or(0))
+        });
         if lane_id.class == Class::Latest
             && let Some(last) = lane.unsent_last()
         {
             let old = Lane::replace(last, message);
             self.live -= 1;
             self.queued -= old.payload.len();
-            self.outcomes.push_back((old.receipt, Outcome::Superseded));
+            self.outcomes.push(old.receipt, Outcome::Superseded);
             if repeat_safe {
                 // What may have kept the old one need not keep this one.
                 lane.parked = None;
@@ -136,7 +126,9 @@ impl Outbox {
                 self.deadlines.insert((due, lane_id, id));
             }
         }
-        self.list(lane_id, Kind::Fresh);
+        if !lane.listed_fresh {
+            self.list(lane_id, Kind::Fresh);
+        }
         Ok(receipt)
     }
 
@@ -145,7 +137,7 @@ impl Outbox {
         let receipt = Receipt(self.receipts);
         self.receipts += 1;
         self.queued += OVERHEAD;
-        self.outcomes.push_back((receipt, Outcome::TooLarge));
+        self.outcomes.push(receipt, Outcome::TooLarge);
         receipt
     }
 
@@ -167,8 +159,11 @@ impl Outbox {
         if len as u64 > self.max_len(class) || cost > self.capacity {
             return Err(SendError::TooLarge);
         }
-        let freed = match self.lanes.get(&LaneId { channel, class }) {
-            Some(lane) if class == Class::Latest => lane.unsent_last_len(),
+        let freed = match class {
+            Class::Latest => {
+                let lane = self.lanes.get(LaneId { channel, class });
+                lane.map_or(0, Lane::unsent_last_len)
+            }
             _ => 0,
         };
         if self.queued.saturating_sub(freed) + cost > self.capacity {
@@ -186,22 +181,48 @@ impl Outbox {
         }
     }
 
-    /// The packet that carried this part was acknowledged.
-    pub(crate) fn on_acked(&mut self, part: SentPart) {
+    /// The packet that carried this was acknowledged.
+    pub(crate) fn on_acked(&mut self, sent: Sent) {
+        match sent {
+            Sent::Part(part) => self.on_part_acked(part),
+            Sent::Run(run) => self.end_run(run, Outcome::Acknowledged),
+        }
+    }
+
+    /// The packet that carried this was lost. What is still wanted is sent again.
+    pub(crate) fn on_lost(&mut self, sent: Sent) {
+        match sent {
+            Sent::Part(part) => self.on_part_lost(part),
+            Sent::Run(run) => self.on_run_lost(run),
+        }
+    }
+
+    fn on_part_acked(&mut self, part: SentPart) {
         let lane_id = LaneId { channel: part.channel, class: part.class };
-        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         if lane.on_acked(part.id, part.offset, part.len) {
             self.resolve(lane_id, part.id, Outcome::Acknowledged);
         }
     }
 
-    /// The packet that carried this part was lost. What is still wanted is sent again.
-    pub(crate) fn on_lost(&mut self, part: SentPart) {
+    fn on_run_lost(&mut self, run: SentRun) {
+        let SentRun { channel, class, .. } = run;
+        let lane_id = LaneId { channel, class };
+        for id in run.ids() {
+            let message = self.lanes.get(lane_id).and_then(|lane| lane.get(id));
+            let Some(message) = message else { continue };
+            // Messages are shorter than 2^32 bytes: `check`.
+            let len = message.payload().len() as u32;
+            self.on_part_lost(SentPart { channel, class, id, offset: 0, len });
+        }
+    }
+
+    fn on_part_lost(&mut self, part: SentPart) {
         if !part.class.is_resent() {
             return;
         }
         let lane_id = LaneId { channel: part.channel, class: part.class };
-        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         if lane.on_lost(part.id, part.offset, part.len) {
             self.list(lane_id, Kind::Lost);
         }
@@ -259,7 +280,7 @@ impl Outbox {
 
     /// What became of a message. Take them often: each counts 64 bytes of the outbox until then.
     pub(crate) fn poll_receipt(&mut self) -> Option<(Receipt, Outcome)> {
-        let told = self.outcomes.pop_front()?;
+        let told = self.outcomes.pop()?;
         self.queued -= OVERHEAD;
         Some(told)
     }
@@ -276,9 +297,9 @@ impl Outbox {
 
     /// The connection is over: what has no outcome gets its last.
     pub(crate) fn give_up_all(&mut self) {
-        let all: Vec<LaneId> = self.lanes.keys().copied().collect();
+        let all: Vec<LaneId> = self.lanes.keys().collect();
         for lane_id in all {
-            while let Some(lane) = self.lanes.get(&lane_id)
+            while let Some(lane) = self.lanes.get(lane_id)
                 && let Some(oldest) = lane.older_than(lane.next_id())
             {
                 self.resolve(lane_id, oldest, Outcome::Unsent);
@@ -293,11 +314,13 @@ impl Outbox {
             return;
         }
         self.schedule.clear();
-        for (lane_id, lane) in mem::take(&mut self.lanes) {
-            self.ids.insert(lane_id, lane.next_id());
+        let lanes = mem::take(&mut self.lanes);
+        for lane_id in lanes.keys() {
+            if let Some(lane) = lanes.get(lane_id) {
+                self.ids.insert(lane_id, lane.next_id());
+            }
         }
         self.ids.settle(|_| true);
-        self.spent = Vec::new();
         self.deadlines = BTreeSet::new();
         self.outcomes.shrink_to_fit();
         self.not_early = Vec::new();
@@ -310,28 +333,40 @@ impl Outbox {
         self.lanes.is_empty()
             && self.schedule.is_empty()
             && self.deadlines.is_empty()
-            && self.outcomes.capacity() == 0
-            && self.spent.capacity() == 0
+            && !self.outcomes.holds_memory()
     }
 
-    /// Ends a message, tells its outcome and returns its payload.
-    pub(super) fn resolve(&mut self, lane_id: LaneId, id: u64, outcome: Outcome) -> Vec<u8> {
-        let finished = self.lanes.get_mut(&lane_id).and_then(|lane| lane.finish(id));
-        let Some(finished) = finished else { return Vec::new() };
+    /// Ends a message, and tells its outcome.
+    pub(super) fn resolve(&mut self, lane_id: LaneId, id: u64, outcome: Outcome) {
+        let finished = self.lanes.get_mut(lane_id).and_then(|lane| lane.finish(id));
+        let Some(finished) = finished else { return };
         self.queued -= finished.payload.len();
         self.live -= 1;
-        self.outcomes.push_back((finished.receipt, outcome));
+        self.outcomes.push(finished.receipt, outcome);
         if lane_id.class == Class::Deadline {
             self.deadlines.remove(&(finished.due, lane_id, id));
         }
         self.unpark(lane_id, Park::Window);
         self.rest(lane_id);
-        finished.payload
+    }
+
+    /// Ends those of a run that had no end yet: as `resolve` does, of each.
+    pub(super) fn end_run(&mut self, run: SentRun, outcome: Outcome) {
+        let lane_id = LaneId { channel: run.channel, class: run.class };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
+        for id in run.ids() {
+            let Some(finished) = lane.finish(id) else { continue };
+            self.queued -= finished.payload.len();
+            self.live -= 1;
+            self.outcomes.push(finished.receipt, outcome);
+        }
+        self.unpark(lane_id, Park::Window);
+        self.rest(lane_id);
     }
 
     /// Puts a lane in a queue, unless it is there or something else keeps it.
     pub(super) fn list(&mut self, lane_id: LaneId, kind: Kind) {
-        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let listed = match kind {
             Kind::Lost => &mut lane.listed_lost,
             Kind::Fresh if lane.parked.is_some() => return,
@@ -345,7 +380,7 @@ impl Outbox {
 
     /// What kept the lane is gone; if it was that, it takes its place in the queue again.
     pub(super) fn unpark(&mut self, lane_id: LaneId, reason: Park) {
-        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         if lane.parked == Some(reason) {
             lane.parked = None;
             self.list(lane_id, Kind::Fresh);
@@ -357,10 +392,10 @@ impl Outbox {
         if self.lanes.len() <= LANES_KEPT {
             return;
         }
-        let Some(lane) = self.lanes.get(&lane_id) else { return };
+        let Some(lane) = self.lanes.get(lane_id) else { return };
         if lane.is_empty() && !lane.is_listed() {
             self.ids.insert(lane_id, lane.next_id());
-            self.lanes.remove(&lane_id);
+            self.lanes.remove(lane_id);
         }
     }
 
@@ -374,7 +409,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::peer_limits::PeerLimits;
+    use crate::message::{peer_limits::PeerLimits, tests::packet};
 
     const NOW: Time = Time::ZERO;
     const CHANNEL: ChannelId = ChannelId(0);
@@ -395,7 +430,7 @@ mod tests {
         assert_eq!(push(&mut outbox, Delivery::Unreliable, 937), Err(SendError::TooLarge));
         push(&mut outbox, Delivery::Unreliable, 936).unwrap();
         assert_eq!(push(&mut outbox, Delivery::Ordered, 0), Err(SendError::Full));
-        outbox.next_part(NOW, 2_000, false).unwrap();
+        assert_eq!(packet(&mut outbox, NOW, false).len(), 1);
         assert_eq!(push(&mut outbox, Delivery::Ordered, 873), Err(SendError::Full));
         push(&mut outbox, Delivery::Ordered, 872).unwrap();
         outbox.poll_receipt().unwrap();
@@ -437,9 +472,8 @@ mod tests {
         told.sort_by_key(|(receipt, _)| *receipt);
         let gone = [receipts[1], receipts[3]].map(|receipt| (receipt, Outcome::TooLarge));
         assert_eq!(told, gone);
-        let sent: Vec<_> = std::iter::from_fn(|| outbox.next_part(NOW, 500, false))
-            .map(|part| (part.id, part.total))
-            .collect();
+        let sent = packet(&mut outbox, NOW, false);
+        let sent: Vec<_> = sent.iter().map(|part| (part.id, part.total)).collect();
         assert_eq!(sent, [(0, 10), (1, 20)]);
         assert_eq!(outbox.queued(), 30 + 2 * OVERHEAD);
     }
@@ -450,9 +484,9 @@ mod tests {
         outbox.set_peer_limits(limits(5_000));
         for id in 0..3 {
             push(&mut outbox, Delivery::Ordered, 10).unwrap();
-            let part = outbox.next_part(NOW, 500, false).unwrap();
+            let part = packet(&mut outbox, NOW, false)[0];
             assert_eq!(part.id, id);
-            outbox.on_acked(part.sent());
+            outbox.on_acked(Sent::Part(part.sent()));
             outbox.poll_receipt().unwrap();
             outbox.release_idle();
             assert!(outbox.heap_is_idle());
@@ -466,8 +500,7 @@ mod tests {
         for channel in 0..100 {
             let channel = ChannelId(channel);
             outbox.push(NOW, channel, Delivery::Unreliable, vec![0; 9], false).unwrap();
-            outbox.next_part(NOW, 500, false).unwrap();
-            assert_eq!(outbox.next_part(NOW, 500, false), None);
+            assert_eq!(packet(&mut outbox, NOW, false).len(), 1);
             outbox.poll_receipt().unwrap();
         }
         assert!(outbox.lanes.len() <= LANES_KEPT);
@@ -480,7 +513,7 @@ mod tests {
         outbox.on_channel_credit(CHANNEL, 1 << 40);
         push(&mut outbox, Delivery::Ordered, 4_900).unwrap();
         push(&mut outbox, Delivery::Ordered, 4_900).unwrap();
-        while outbox.next_part(NOW, 1_100, false).is_some() {}
+        while !packet(&mut outbox, NOW, false).is_empty() {}
         assert_eq!(outbox.poll_blocked(), Some(Scope::Channel(CHANNEL)));
     }
 }

@@ -26,7 +26,7 @@ impl Outbox {
     pub(crate) fn set_peer_limits(&mut self, peer: PeerLimits) {
         self.max_message = peer.max_message.min(u64::from(u32::MAX) - MESSAGE_OVERHEAD);
         self.credit.start(peer.credit, peer.channel_credit);
-        let all: Vec<LaneId> = self.lanes.keys().copied().collect();
+        let all: Vec<LaneId> = self.lanes.keys().collect();
         for lane_id in all {
             self.give_up_too_large(lane_id);
             self.unpark(lane_id, Park::Connection);
@@ -40,9 +40,9 @@ impl Outbox {
         self.schedule.clear();
         self.not_early.clear();
         self.credit = SendCredit::default();
-        let all: Vec<LaneId> = self.lanes.keys().copied().collect();
+        let all: Vec<LaneId> = self.lanes.keys().collect();
         for lane_id in all {
-            let Some(lane) = self.lanes.get_mut(&lane_id) else { continue };
+            let Some(lane) = self.lanes.get_mut(lane_id) else { continue };
             lane.restart();
             let older = lane.older_than(lane.next_id().saturating_sub(1));
             if lane_id.class == Class::Latest
@@ -56,7 +56,7 @@ impl Outbox {
 
     fn give_up_too_large(&mut self, lane_id: LaneId) {
         let max = self.max_len(lane_id.class);
-        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let too_large =
             |id: &u64| lane.get(*id).is_some_and(|message| message.payload().len() as u64 > max);
         let gone: Vec<u64> = lane.unsent_ids().filter(too_large).collect();
@@ -66,11 +66,11 @@ impl Outbox {
                 continue;
             }
             // An id that never comes would hold up the receiver: the ones behind move up.
-            let lane = self.lanes.get_mut(&lane_id);
+            let lane = self.lanes.get_mut(lane_id);
             let Some(gone) = lane.and_then(|lane| lane.remove_unsent(id)) else { continue };
             self.queued -= gone.payload.len();
             self.live -= 1;
-            self.outcomes.push_back((gone.receipt, Outcome::TooLarge));
+            self.outcomes.push(gone.receipt, Outcome::TooLarge);
         }
     }
 }

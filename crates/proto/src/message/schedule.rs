@@ -70,6 +70,12 @@ impl Schedule {
         }
     }
 
+    /// How much of its `quantum` the lane in front has left.
+    pub(super) fn left(&self, quantum: usize) -> usize {
+        let front = self.queues.get(self.filled.trailing_zeros() as usize);
+        quantum.saturating_sub(front.map_or(0, |queue| queue.turn))
+    }
+
     /// The lane in front has sent `bytes`; after a `quantum` of them it is the next one's turn.
     pub(super) fn spend(&mut self, bytes: usize, quantum: usize) {
         let Some(queue) = self.queues.get_mut(self.filled.trailing_zeros() as usize) else {

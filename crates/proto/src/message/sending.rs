@@ -1,14 +1,21 @@
 //! The way out: which part of which message goes into the packet now.
 //!
-//! In: time, room in the packet. Out: parts. Never: a scan over what cannot be sent.
+//! In: time, a packet. Out: parts in it. Never: a scan over what cannot be sent.
 
 use std::{mem, ops::Range, time::Duration};
 
 use super::{
-    LaneId, PartRef, delivery::Class, header_len, lane::Park, outbox::Outbox, receipt::Outcome,
-    schedule::Kind, varint_len,
+    LaneId, MessagePart, PartRef, Sent, SentPart, SentRun, delivery::Class, header_len, lane::Park,
+    outbox::Outbox, receipt::Outcome, schedule::Kind, varint_len,
 };
-use crate::{limits::MESSAGE_OVERHEAD, time::Time};
+use crate::{
+    limits::MESSAGE_OVERHEAD,
+    time::Time,
+    wire::{
+        codec::Writer,
+        frame::{write_message, write_whole},
+    },
+};
 
 /// No part but the end of a message is shorter: what a part costs the receiver in bookkeeping
 /// stays in proportion to what it brings.
@@ -21,7 +28,7 @@ const MIN_FRAME: usize = 4;
 /// Which classes a packet takes, so that a full pool of the peer (D-2) makes nothing else wait for
 /// its ACK, or be sent for ever beside what is refused (D-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Company {
+enum Company {
     Any,
     /// None that the peer may refuse.
     Sure,
@@ -44,38 +51,51 @@ impl Company {
     }
 }
 
+/// What the messages of one packet have in common.
+pub(crate) struct Packing {
+    /// Room before the first of them, in bytes.
+    room: usize,
+    company: Company,
+}
+
+impl Packing {
+    /// A packet with so much room. `beside`: it holds frames of the connection, which are sent
+    /// again when it is not acknowledged (D-12).
+    pub(crate) const fn new(room: usize, beside: bool) -> Self {
+        Self { room, company: if beside { Company::Sure } else { Company::Any } }
+    }
+}
+
 impl Outbox {
-    /// The packet that is begun holds frames of the connection, which are sent again when it is
-    /// not acknowledged (D-12). To be called before the first [`Self::next_part`] of the packet.
-    pub(crate) fn beside_frames(&mut self) {
-        self.next_company = Company::Sure;
-    }
-
-    /// The next part for a packet with `room` bytes left, its frame header among them; none when
-    /// nothing (more) fits or waits. The part counts as sent.
+    /// Writes what is next: a run of whole messages, or a part of one. None when nothing (more)
+    /// fits or waits. What is written counts as sent.
     ///
-    /// Call it until it returns none, writing each part from [`Self::data`] before the next call;
-    /// with `early` only what is safe to repeat (M-36) is chosen. A call with no less room than the
-    /// last one had begins a new packet.
-    pub(crate) fn next_part(&mut self, now: Time, room: usize, early: bool) -> Option<PartRef> {
-        self.spent = Vec::new();
-        if room >= self.last_room {
-            self.packet_room = room;
-            self.company = mem::replace(&mut self.next_company, Company::Any);
+    /// Call it until it returns none, with one `packing` for a packet. With `early` only what is
+    /// safe to repeat (M-36) is chosen.
+    pub(crate) fn write(
+        &mut self,
+        now: Time,
+        early: bool,
+        packing: &mut Packing,
+        writer: &mut Writer<'_>,
+    ) -> Option<Sent> {
+        if writer.room() < MIN_FRAME {
+            return None;
         }
-        let part = if room < MIN_FRAME { None } else { self.choose(now, room, early) };
-        self.last_room = if part.is_some() { room } else { 0 };
-        part
-    }
-
-    /// The bytes of the part that `next_part` just returned. Empty for any part that is no more.
-    pub(crate) fn data(&self, part: &PartRef) -> &[u8] {
-        let lane = self.lanes.get(&LaneId { channel: part.channel, class: part.class });
-        let payload = match lane.and_then(|lane| lane.get(part.id)) {
-            Some(message) => message.payload(),
-            None => &self.spent,
-        };
-        payload.get(part.offset..part.offset + part.len).unwrap_or_default()
+        let (kind, lane_id, id) = self.front(now, early)?;
+        if !packing.company.takes(lane_id.class) {
+            return None;
+        }
+        if kind == Kind::Fresh
+            && let Some(run) = self.write_run((lane_id, id), early, packing.room, writer)
+        {
+            return Some(Sent::Run(run));
+        }
+        let part = self.write_part(now, (kind, lane_id, id), packing.room, writer)?;
+        if kind == Kind::Lost {
+            packing.company = Company::of_lost(lane_id.class);
+        }
+        Some(Sent::Part(part))
     }
 
     /// Is there something that may be sent now, given a packet to put it in?
@@ -83,12 +103,65 @@ impl Outbox {
         self.front(now, early).is_some()
     }
 
-    fn choose(&mut self, now: Time, room: usize, early: bool) -> Option<PartRef> {
-        let (kind, lane_id, id) = self.front(now, early)?;
-        if !self.company.takes(lane_id.class) {
+    /// Whole messages of the lane in front, from `first` on: as many as its turn, its credit and
+    /// the room allow. One look at the lane is enough for them all.
+    fn write_run(
+        &mut self,
+        (lane_id, first): (LaneId, u64),
+        early: bool,
+        packet_room: usize,
+        writer: &mut Writer<'_>,
+    ) -> Option<SentRun> {
+        let LaneId { channel, class } = lane_id;
+        let lane = self.lanes.get_mut(lane_id)?;
+        let message = lane.get(first)?;
+        if message.begun() || message.payload().len() >= writer.room() {
             return None;
         }
-        let lane = self.lanes.get_mut(&lane_id)?;
+        let credit = match class {
+            Class::Ordered | Class::Reliable => self.credit.left(channel),
+            Class::Unreliable => u64::MAX,
+            // Each has a time left, or one after it that makes it old.
+            Class::Deadline | Class::Latest => return None,
+        };
+        let (turn, before) = (self.schedule.left(packet_room), writer.room());
+        let (mut count, mut paid) = (0, 0);
+        for (id, message) in lane.fresh_from(first) {
+            let spends = paid + cost(message.payload().len());
+            if !message.is_untouched() || (early && !message.repeat_safe()) || spends > credit {
+                break;
+            }
+            if !write_whole(writer, (channel, class), id, message.payload()) {
+                break;
+            }
+            message.on_all_sent();
+            (count, paid) = (count + 1, spends);
+            if before - writer.room() >= turn {
+                break;
+            }
+        }
+        if count == 0 {
+            return None;
+        }
+        let run = SentRun { channel, class, first, count };
+        lane.pass(run.ids().end);
+        self.schedule.spend(before - writer.room(), packet_room);
+        if class.is_credited() {
+            self.credit.spend(channel, paid);
+        } else {
+            self.end_run(run, Outcome::Sent);
+        }
+        Some(run)
+    }
+
+    fn write_part(
+        &mut self,
+        now: Time,
+        (kind, lane_id, id): (Kind, LaneId, u64),
+        packet_room: usize,
+        writer: &mut Writer<'_>,
+    ) -> Option<SentPart> {
+        let lane = self.lanes.get_mut(lane_id)?;
         let rest = lane.rest(id, kind == Kind::Lost)?;
         let message = lane.get(id)?;
         let begins = !message.begun();
@@ -97,20 +170,21 @@ impl Outbox {
             (lane_id.class == Class::Deadline).then(|| whole_millis(message.due(), now));
         let LaneId { channel, class } = lane_id;
         let mut part = PartRef { channel, class, id, time_left, total, offset: rest.start, len: 0 };
-        part.len = fit(&part, rest, room, self.packet_room)?;
+        part.len = fit(&part, rest, writer.room(), packet_room)?;
+        let (offset, data) = (part.offset, message.payload());
+        let data = data.get(offset..offset + part.len).unwrap_or_default();
+        let before = writer.room();
+        write_message(writer, &MessagePart { channel, class, id, time_left, total, offset, data });
         let sent = part.sent();
         let was_last = lane.on_sent(id, sent.offset, sent.len);
-        if kind == Kind::Lost {
-            self.company = Company::of_lost(lane_id.class);
-        }
         if begins {
             self.begin(lane_id, id, total);
         }
-        self.schedule.spend(header_len(&part) + part.len, self.packet_room);
+        self.schedule.spend(before - writer.room(), packet_room);
         if was_last && lane_id.class == Class::Unreliable {
-            self.spent = self.resolve(lane_id, id, Outcome::Sent);
+            self.resolve(lane_id, id, Outcome::Sent);
         }
-        Some(part)
+        Some(sent)
     }
 
     /// The first part of a message goes out.
@@ -120,7 +194,7 @@ impl Outbox {
         }
         if lane_id.class == Class::Latest {
             // A newer one is sent: nothing more is resent of the older.
-            while let Some(older) = self.lanes.get(&lane_id).and_then(|lane| lane.older_than(id)) {
+            while let Some(older) = self.lanes.get(lane_id).and_then(|lane| lane.older_than(id)) {
                 self.resolve(lane_id, older, Outcome::Superseded);
             }
         }
@@ -129,7 +203,7 @@ impl Outbox {
     /// The lane to serve and the message in it. Lanes that have nothing to send leave the queue on
     /// the way: each such step undoes one step of `list`.
     fn front(&mut self, now: Time, early: bool) -> Option<(Kind, LaneId, u64)> {
-        if !early {
+        if !early && !self.not_early.is_empty() {
             for lane_id in mem::take(&mut self.not_early) {
                 self.unpark(lane_id, Park::Early);
             }
@@ -149,7 +223,7 @@ impl Outbox {
     }
 
     fn lost_message(&mut self, lane_id: LaneId) -> Option<u64> {
-        let lane = self.lanes.get_mut(&lane_id)?;
+        let lane = self.lanes.get_mut(lane_id)?;
         let id = lane.lost_id()?;
         // Of a Latest message nothing is resent when a newer one is about to go.
         let newer = lane_id.class == Class::Latest && lane.fresh_id().is_some_and(|new| new > id);
@@ -158,7 +232,7 @@ impl Outbox {
 
     /// The message of which something new can be sent, or what it waits for.
     fn fresh_message(&mut self, lane_id: LaneId, early: bool) -> Result<u64, Option<Park>> {
-        let lane = self.lanes.get_mut(&lane_id).ok_or(None)?;
+        let lane = self.lanes.get_mut(lane_id).ok_or(None)?;
         let id = lane.fresh_id().ok_or(None)?;
         let message = lane.get(id).ok_or(None)?;
         if message.begun() {
@@ -179,7 +253,7 @@ impl Outbox {
 
     fn unlist_front(&mut self, kind: Kind, lane_id: LaneId, reason: Option<Park>) {
         self.schedule.pop();
-        let Some(lane) = self.lanes.get_mut(&lane_id) else { return };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         match kind {
             Kind::Lost => lane.listed_lost = false,
             Kind::Fresh => (lane.listed_fresh, lane.parked) = (false, reason),
@@ -205,19 +279,23 @@ fn whole_millis(due: Time, now: Time) -> Duration {
 
 /// How many bytes of `rest` to send in `room`; none when it is better to wait for the next packet.
 fn fit(part: &PartRef, rest: Range<usize>, room: usize, packet_room: usize) -> Option<usize> {
-    let whole = PartRef { len: rest.len(), ..*part };
-    let whole_len = header_len(&whole) + rest.len();
-    if whole_len <= room {
-        return Some(rest.len());
-    }
-    if part.total == 0 {
-        return None;
-    }
-    // Splitting what fits in one packet makes it depend on two, and costs both sides bookkeeping:
-    // only to fill at least a quarter of a packet, and only for what is resent at all costs.
-    let fills = part.class.is_credited() && room >= packet_room / 4;
-    if room < packet_room && whole_len <= packet_room && !fills {
-        return None;
+    // What is longer than a packet fits into none, whatever its header.
+    if rest.len() <= packet_room {
+        let whole = PartRef { len: rest.len(), ..*part };
+        let whole_len = header_len(&whole) + rest.len();
+        if whole_len <= room {
+            return Some(rest.len());
+        }
+        if part.total == 0 {
+            return None;
+        }
+        // Splitting what fits in one packet makes it depend on two, and costs both sides
+        // bookkeeping: only to fill at least a quarter of a packet, and only for what is resent at
+        // all costs.
+        let fills = part.class.is_credited() && room >= packet_room / 4;
+        if room < packet_room && whole_len <= packet_room && !fills {
+            return None;
+        }
     }
     // The length field is reckoned for all of the room; a few bytes may stay unused.
     let fixed = header_len(&PartRef { len: 0, ..*part }) - varint_len(0);
@@ -230,10 +308,10 @@ fn fit(part: &PartRef, rest: Range<usize>, room: usize, packet_room: usize) -> O
 mod tests {
     use super::*;
     use crate::message::{
-        SentPart,
         delivery::{ChannelId, Delivery},
         peer_limits::PeerLimits,
         receipt::Receipt,
+        tests::{packet, packet_of, write},
     };
 
     const NOW: Time = Time::from_micros(1_000_000);
@@ -251,14 +329,12 @@ mod tests {
         outbox.push(NOW, ChannelId(channel), delivery, payload, false).unwrap()
     }
 
-    fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<PartRef> {
-        let (mut room, mut parts) = (1_160, Vec::new());
-        while let Some(part) = outbox.next_part(now, room, early) {
-            assert_eq!(outbox.data(&part).len(), part.len);
-            room -= header_len(&part) + part.len;
-            parts.push(part);
-        }
-        parts
+    fn acked(outbox: &mut Outbox, part: &PartRef) {
+        outbox.on_acked(Sent::Part(part.sent()));
+    }
+
+    fn lost(outbox: &mut Outbox, part: &PartRef) {
+        outbox.on_lost(Sent::Part(part.sent()));
     }
 
     fn outcomes(outbox: &mut Outbox) -> Vec<(Receipt, Outcome)> {
@@ -291,11 +367,11 @@ mod tests {
     fn d8_a_higher_priority_goes_first_and_lost_parts_before_it() {
         let mut outbox = outbox();
         push(&mut outbox, 0, Delivery::Ordered, 1_000);
-        let lost = packet(&mut outbox, NOW, false)[0];
+        let first = packet(&mut outbox, NOW, false)[0];
         outbox.set_priority(ChannelId(2), 7);
         push(&mut outbox, 1, Delivery::Ordered, 10);
         push(&mut outbox, 2, Delivery::Ordered, 10);
-        outbox.on_lost(lost.sent());
+        lost(&mut outbox, &first);
         assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0, 2, 1]);
     }
 
@@ -307,7 +383,7 @@ mod tests {
         classes.iter().for_each(|delivery| _ = push(&mut outbox, 0, *delivery, 100));
         let first = packet(&mut outbox, NOW, false);
         assert_eq!(first.len(), 3, "at first they share a packet");
-        first.iter().for_each(|part| outbox.on_lost(part.sent()));
+        first.iter().for_each(|part| lost(&mut outbox, part));
         classes.iter().for_each(|delivery| _ = push(&mut outbox, 1, *delivery, 100));
         let mut packets = || -> Vec<_> {
             let parts = packet(&mut outbox, NOW, false);
@@ -324,8 +400,8 @@ mod tests {
         let mut outbox = outbox();
         push(&mut outbox, 0, Delivery::Ordered, 100);
         push(&mut outbox, 1, Delivery::Latest, 100);
-        outbox.beside_frames();
-        assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0]);
+        let mut beside = Packing::new(1_160, true);
+        assert_eq!(channels(&packet_of(&mut outbox, NOW, &mut beside, false)), [0]);
         assert_eq!(channels(&packet(&mut outbox, NOW, false)), [1]);
     }
 
@@ -363,9 +439,9 @@ mod tests {
             sent.extend(packet(&mut outbox, NOW, false));
         }
         assert_eq!(sent.len(), 4096);
-        sent[1..].iter().for_each(|part| outbox.on_acked(part.sent()));
+        sent[1..].iter().for_each(|part| acked(&mut outbox, part));
         assert!(!outbox.wants_to_send(NOW, false), "id 0 is not acknowledged");
-        outbox.on_acked(sent[0].sent());
+        acked(&mut outbox, &sent[0]);
         assert_eq!(packet(&mut outbox, NOW, false)[0].id, 4096);
     }
 
@@ -407,9 +483,9 @@ mod tests {
         parts.extend(packet(&mut outbox, NOW, false));
         assert_eq!(parts.iter().map(|part| part.len).sum::<usize>(), 2_000);
         assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Sent)]);
-        parts.iter().for_each(|part| outbox.on_lost(part.sent()));
+        parts.iter().for_each(|part| lost(&mut outbox, part));
         assert!(!outbox.wants_to_send(NOW, false) && outbox.is_drained());
-        assert_eq!((outbox.spent.capacity(), outbox.queued()), (0, 0));
+        assert_eq!(outbox.queued(), 0);
     }
 
     #[test]
@@ -419,10 +495,10 @@ mod tests {
         let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 10);
         let part = packet(&mut outbox, NOW, false)[0];
         assert_eq!(part.time_left, Some(Duration::from_millis(11)));
-        outbox.on_lost(part.sent());
+        lost(&mut outbox, &part);
         let part = packet(&mut outbox, NOW + Duration::from_millis(9), false)[0];
         assert_eq!(part.time_left, Some(Duration::from_millis(2)));
-        outbox.on_lost(part.sent());
+        lost(&mut outbox, &part);
         assert_eq!(outbox.deadline(), Some(NOW + span));
         assert_eq!(packet(&mut outbox, NOW + span, false), []);
         assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Expired)]);
@@ -437,7 +513,7 @@ mod tests {
         let new = push(&mut outbox, 0, Delivery::Latest, 20);
         let parts = packet(&mut outbox, NOW, false);
         assert_eq!((parts.len(), parts[0].total, parts[0].id), (1, 20, 0));
-        outbox.on_acked(parts[0].sent());
+        acked(&mut outbox, &parts[0]);
         let told = [(old, Outcome::Superseded), (new, Outcome::Acknowledged)];
         assert_eq!(outcomes(&mut outbox), told);
     }
@@ -449,7 +525,7 @@ mod tests {
         let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
         let first = packet(&mut outbox, NOW, false);
         push(&mut outbox, 0, Delivery::Latest, 1_500);
-        outbox.on_lost(first[0].sent());
+        lost(&mut outbox, &first[0]);
         let second = packet(&mut outbox, NOW, false);
         assert_eq!((second[0].id, second[0].offset), (0, 0), "what was lost");
         assert_eq!(outcomes(&mut outbox), []);
@@ -457,7 +533,7 @@ mod tests {
         assert_eq!((third[0].id, third[0].offset), (0, first[0].len), "the rest");
         assert_eq!(third[1].id, 1, "then the newer one");
         assert_eq!(outcomes(&mut outbox), [(old, Outcome::Superseded)]);
-        outbox.on_lost(second[0].sent());
+        lost(&mut outbox, &second[0]);
         assert_eq!(packet(&mut outbox, NOW, false)[0].id, 1, "nothing is resent of the older");
     }
 
@@ -479,10 +555,14 @@ mod tests {
     fn an_empty_message_is_sent_and_acknowledged() {
         let mut outbox = outbox();
         let receipt = push(&mut outbox, 0, Delivery::Ordered, 0);
-        assert_eq!(outbox.next_part(NOW, 3, false), None, "its header is 4 bytes long");
+        assert_eq!(
+            write(&mut outbox, NOW, 3, &mut Packing::new(3, false), false),
+            None,
+            "its header is 4 bytes long"
+        );
         let parts = packet(&mut outbox, NOW, false);
         assert_eq!(parts.len(), 1);
-        outbox.on_acked(parts[0].sent());
+        acked(&mut outbox, &parts[0]);
         assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Acknowledged)]);
     }
 
@@ -491,8 +571,11 @@ mod tests {
         let mut outbox = outbox();
         let (channel, class) = (ChannelId(9), Class::Ordered);
         let part = SentPart { channel, class, id: 3, offset: 0, len: 7 };
-        outbox.on_acked(part);
-        outbox.on_lost(part);
+        let run = SentRun { channel, class, first: 3, count: 2 };
+        for sent in [Sent::Part(part), Sent::Run(run)] {
+            outbox.on_acked(sent);
+            outbox.on_lost(sent);
+        }
         assert!(outbox.is_drained() && outbox.heap_is_idle());
     }
 

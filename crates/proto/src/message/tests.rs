@@ -10,22 +10,72 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    LaneId, Message, MessagePart, PartRef, Scope,
+    LaneId, Message, MessagePart, PartRef, Scope, Sent,
     delivery::{ChannelId, Class, Delivery},
     header_len,
     inbox::{CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Slot},
     outbox::Outbox,
     peer_limits::PeerLimits,
     receipt::{Outcome, Receipt, SendError},
+    sending::Packing,
     window::SEEN_BITS_LEN,
 };
-use crate::time::Time;
+use crate::{
+    time::Time,
+    wire::{codec::Writer, frame},
+};
 
 const CAPACITY: usize = 30_000;
 const CONFIG: InboxConfig =
     InboxConfig { credit: 16_000, channel_credit: 7_000, max_message: 6_500, pool: 9_000 };
 /// What a message may take in the network, at most.
 const LONGEST_DELAY: Duration = Duration::from_millis(40);
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Written {
+    pub(super) sent: Sent,
+    pub(super) parts: Vec<(PartRef, Vec<u8>)>,
+}
+
+/// One write into a packet of this room, and what it wrote.
+pub(super) fn write(
+    outbox: &mut Outbox,
+    now: Time,
+    room: usize,
+    packing: &mut Packing,
+    early: bool,
+) -> Option<Written> {
+    let mut buffer = vec![0; room];
+    let mut writer = Writer::new(&mut buffer);
+    let sent = outbox.write(now, early, packing, &mut writer)?;
+    let parts = frame::frames(writer.written()).map(|frame| {
+        let frame::Frame::Message(part) = frame else { panic!("{frame:?} is no message") };
+        let MessagePart { channel, class, id, time_left, total, offset, data } = part;
+        let len = data.len();
+        (PartRef { channel, class, id, time_left, total, offset, len }, data.to_vec())
+    });
+    Some(Written { sent, parts: parts.collect() })
+}
+
+pub(super) fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<PartRef> {
+    packet_of(outbox, now, &mut Packing::new(1_160, false), early)
+}
+
+pub(super) fn packet_of(
+    outbox: &mut Outbox,
+    now: Time,
+    packing: &mut Packing,
+    early: bool,
+) -> Vec<PartRef> {
+    let (mut room, mut parts) = (1_160, Vec::new());
+    while let Some(written) = write(outbox, now, room, packing, early) {
+        for (part, _) in written.parts {
+            room -= header_len(&part) + part.len;
+            parts.push(part);
+        }
+    }
+    parts
+}
 
 /// splitmix64, Steele, Lea and Flood 2014.
 struct Dice(u64);
@@ -45,7 +95,7 @@ impl Dice {
 
 #[derive(Clone)]
 enum Frame {
-    Part(PartRef, Vec<u8>),
+    Message(Written),
     Blocked(Scope),
     Credit(CreditUpdate),
 }
@@ -160,15 +210,16 @@ impl World {
     }
 
     fn send(&mut self) {
-        let mut room = [1_160, 1_160, 400, 90][self.dice.roll(4) as usize];
-        let mut frames = Vec::new();
-        while let Some(part) = self.outbox.next_part(self.now, room, false) {
-            let data = self.outbox.data(&part).to_vec();
-            assert_eq!(data.len(), part.len);
-            assert!(header_len(&part) + part.len <= room, "{part:?} does not fit in {room}");
-            assert!(part.len > 0 || part.total == 0);
-            room -= header_len(&part) + part.len;
-            frames.push(Frame::Part(part, data));
+        let packet = [1_160, 1_160, 400, 90][self.dice.roll(4) as usize];
+        let (mut room, mut frames) = (packet, Vec::new());
+        let mut packing = Packing::new(packet, false);
+        while let Some(written) = write(&mut self.outbox, self.now, room, &mut packing, false) {
+            for (part, data) in &written.parts {
+                assert_eq!(data.len(), part.len);
+                assert!(part.len > 0 || part.total == 0);
+                room -= header_len(part) + part.len;
+            }
+            frames.push(Frame::Message(written));
         }
         frames.extend(self.outbox.poll_blocked().map(Frame::Blocked));
         if frames.is_empty() {
@@ -210,12 +261,12 @@ impl World {
             match entry.remove() {
                 Happening::ToReceiver(frames) => self.receive(frames),
                 Happening::Acked(frames) => frames.iter().for_each(|frame| {
-                    if let Frame::Part(part, _) = frame {
-                        self.outbox.on_acked(part.sent());
+                    if let Frame::Message(written) = frame {
+                        self.outbox.on_acked(written.sent);
                     }
                 }),
                 Happening::Lost(frames) => frames.iter().for_each(|frame| match frame {
-                    Frame::Part(part, _) => self.outbox.on_lost(part.sent()),
+                    Frame::Message(written) => self.outbox.on_lost(written.sent),
                     Frame::Blocked(scope) => self.outbox.on_blocked_lost(*scope),
                     Frame::Credit(_) => {}
                 }),
@@ -243,11 +294,14 @@ impl World {
         let mut keep = true;
         for frame in &frames {
             match frame {
-                Frame::Part(part, data) => {
-                    let PartRef { channel, class, id, time_left, total, offset, .. } = *part;
-                    let part = MessagePart { channel, class, id, time_left, total, offset, data };
-                    keep &= self.inbox.insert(self.now, part).unwrap() == Kept::Yes;
-                    self.note_kept();
+                Frame::Message(written) => {
+                    for (part, data) in &written.parts {
+                        let PartRef { channel, class, id, time_left, total, offset, .. } = *part;
+                        let part =
+                            MessagePart { channel, class, id, time_left, total, offset, data };
+                        keep &= self.inbox.insert(self.now, part).unwrap() == Kept::Yes;
+                        self.note_kept();
+                    }
                 }
                 Frame::Blocked(scope) => self.inbox.on_blocked(*scope),
                 Frame::Credit(_) => {}

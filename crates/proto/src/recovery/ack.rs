@@ -112,8 +112,7 @@ impl AckOwed {
             || mark == Some(EcnMark::Ce)
             || group != Group::Data
             || owed.eliciting >= limit;
-        let delay = if at_once { Duration::ZERO } else { longest };
-        let due = now + delay;
+        let due = if at_once { now } else { now + longest };
         owed.due = Some(owed.due.map_or(due, |earlier| earlier.min(due)));
     }
 

@@ -4,7 +4,7 @@
 
 use super::rate::Snapshot;
 use crate::{
-    message::{Scope, SentPart},
+    message::{Scope, Sent},
     time::Time,
     wire::level::Level,
 };
@@ -35,8 +35,8 @@ pub(crate) enum SentFrame {
     Credit(Scope),
     /// BLOCKED, on a channel or on the connection.
     Blocked(Scope),
-    /// A part of a message.
-    Message(SentPart),
+    /// Of messages.
+    Message(Sent),
 }
 
 /// A packet that left.

@@ -62,30 +62,45 @@ impl<'a> Reader<'a> {
         self.left.is_empty()
     }
 
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (array, left) = self.left.split_first_chunk().ok_or(Malformed)?;
         self.left = left;
         Ok(*array)
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Result<u8, Malformed> {
         self.array().map(u8::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// A varint, of any of its lengths: a longer one than need be is as good (RFC 9000 section 16).
+    #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
+        // Seldom at the end: then 8 bytes can be looked at, whatever the length.
+        let Some(bytes) = self.left.first_chunk() else { return self.last_varint() };
+        let raw = u64::from_be_bytes(*bytes);
+        let len = 1_usize << (raw >> 62);
+        self.left = self.left.get(len..).unwrap_or_default();
+        Ok((raw & VARINT_MAX) >> (u64::BITS as usize - 8 * len))
+    }
+
+    fn last_varint(&mut self) -> Result<u64, Malformed> {
         match self.left.first().ok_or(Malformed)? >> 6 {
             0 => self.u8().map(u64::from),
             1 => self.u16().map(|value| u64::from(value) & MAX_2),
@@ -95,10 +110,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A varint that counts bytes in memory.
+    #[inline]
     pub(crate) fn size(&mut self) -> Result<usize, Malformed> {
         usize::try_from(self.varint()?).map_err(|_| Malformed)
     }
 
+    #[inline]
     pub(crate) fn bytes(&mut self, n: usize) -> Result<&'a [u8], Malformed> {
         let (bytes, left) = self.left.split_at_checked(n).ok_or(Malformed)?;
         self.left = left;
@@ -106,6 +123,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes with their length before them.
+    #[inline]
     pub(crate) fn prefixed(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.size()?;
         self.bytes(len)
@@ -154,12 +172,14 @@ impl<'a> Writer<'a> {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
         if let Some(slot) = self.take(bytes.len()) {
             slot.copy_from_slice(bytes);
         }
     }
 
+    #[inline]
     pub(crate) fn put_u8(&mut self, value: u8) {
         self.put_bytes(&[value]);
     }
@@ -179,6 +199,7 @@ impl<'a> Writer<'a> {
     /// The shortest varint of `value`, at most [`VARINT_MAX`]: what is more is the caller's error,
     /// written as that.
     #[expect(clippy::cast_possible_truncation, reason = "each cast is behind its bound")]
+    #[inline]
     pub(crate) fn put_varint(&mut self, value: u64) {
         debug_assert!(value <= VARINT_MAX, "{value} is no varint");
         match varint_len(value) {
@@ -190,11 +211,13 @@ impl<'a> Writer<'a> {
     }
 
     /// A size in memory, as a varint.
+    #[inline]
     pub(crate) fn put_size(&mut self, size: usize) {
         self.put_varint(size as u64);
     }
 
     /// Bytes with their length before them.
+    #[inline]
     pub(crate) fn put_prefixed(&mut self, bytes: &[u8]) {
         self.put_size(bytes.len());
         self.put_bytes(bytes);
@@ -206,6 +229,31 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// A byte and three varints, as `put_u8` and `put_varint` write them: with room behind them
+    /// each is written as 8 bytes, whatever its length, and what is too much written over.
+    #[inline]
+    pub(crate) fn put_start(&mut self, kind: u8, numbers: [u64; 3]) {
+        const MOST: usize = 1 + 3 * 8;
+        let room = self.buffer.get_mut(self.len..).unwrap_or_default();
+        let Some(start) = room.first_chunk_mut::<MOST>() else {
+            self.put_u8(kind);
+            return numbers.into_iter().for_each(|number| self.put_varint(number));
+        };
+        start[0] = kind;
+        let mut at = 1;
+        for number in numbers {
+            debug_assert!(number <= VARINT_MAX, "{number} is no varint");
+            let len = varint_len(number);
+            let code = u64::from(len.trailing_zeros()) << 62;
+            let raw = number.min(VARINT_MAX) << (u64::BITS as usize - 8 * len) | code;
+            if let Some(place) = start.get_mut(at..at + 8) {
+                place.copy_from_slice(&raw.to_be_bytes());
+            }
+            at += len;
+        }
+        self.len += at;
+    }
+
     /// Writes over the byte at `position`, counted from the front and written before.
     pub(crate) fn patch_u8(&mut self, position: usize, value: u8) {
         debug_assert!(position < self.len, "nothing is written at {position} yet");
@@ -214,6 +262,7 @@ impl<'a> Writer<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self, n: usize) -> Option<&mut [u8]> {
         debug_assert!(n <= self.room(), "{n} bytes for a room of {}", self.room());
         let end = self.len.checked_add(n)?;
@@ -312,11 +361,29 @@ mod tests {
 
         #[test]
         fn a_varint_comes_back_in_the_length_foretold(value in varint()) {
-            let mut buffer = [0; 8];
+            let mut buffer = [0; 16];
             let mut writer = Writer::new(&mut buffer);
             writer.put_varint(value);
             prop_assert_eq!(writer.len(), varint_len(value));
             prop_assert_eq!(read_varint(writer.written()), Ok(value));
+            writer.put_u64(u64::MAX);
+            let mut reader = Reader::new(writer.written());
+            prop_assert_eq!((reader.varint(), reader.u64()), (Ok(value), Ok(u64::MAX)));
+        }
+
+        #[test]
+        fn a_start_is_its_byte_and_its_varints(
+            numbers in prop::array::uniform3(varint()),
+            spare in 0..20_usize,
+        ) {
+            let len = 1 + numbers.iter().map(|number| varint_len(*number)).sum::<usize>();
+            let mut buffers = [vec![0; len], vec![0; len + spare]];
+            let [plain, fast] = buffers.each_mut().map(|buffer| Writer::new(buffer));
+            let (mut plain, mut fast) = (plain, fast);
+            plain.put_u8(9);
+            numbers.iter().for_each(|number| plain.put_varint(*number));
+            fast.put_start(9, numbers);
+            prop_assert_eq!(plain.written(), fast.written());
         }
 
         #[test]

@@ -7,7 +7,7 @@ mod message;
 
 pub(crate) use self::{
     ack::{AckFrame, EcnCounts, write_ack},
-    message::{MessagePart, message_header_len, write_message},
+    message::{MessagePart, Whole, message_header_len, write_message, write_whole},
 };
 
 use std::fmt;
@@ -97,8 +97,17 @@ impl<'a> Frame<'a> {
     /// # Errors
     ///
     /// For an unknown type, for a frame that is cut short, and for one that could never make sense.
+    #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        Ok(match reader.u8()? {
+        match reader.u8()? {
+            // By far the most frequent.
+            kind @ MESSAGE..=MESSAGE_LAST => MessagePart::decode(kind, reader).map(Self::Message),
+            kind => Self::decode_other(kind, reader),
+        }
+    }
+
+    fn decode_other(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(match kind {
             PADDING => Self::Padding(reader.zeros().saturating_add(1)),
             PING => Self::Ping,
             ACK => Self::Ack(AckFrame::decode(reader, false)?),
@@ -115,7 +124,6 @@ impl<'a> Frame<'a> {
             }
             BLOCKED => Self::decode_blocked(reader)?,
             CLOSE => Self::decode_close(reader)?,
-            kind @ MESSAGE..=MESSAGE_LAST => Self::Message(MessagePart::decode(kind, reader)?),
             _ => return Err(Malformed),
         })
     }
@@ -242,7 +250,12 @@ pub(crate) struct Summary {
 pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malformed> {
     let mut reader = Reader::new(payload);
     let mut summary = Summary::default();
+    let may_carry = matches!(level, Level::ZeroRtt | Level::Data);
     while !reader.is_empty() {
+        if may_carry && Whole::decode(&mut reader).is_some() {
+            summary.ack_eliciting = true;
+            continue;
+        }
         let frame = Frame::decode(&mut reader)?;
         if !frame.allowed_in(level) {
             return Err(Malformed);
@@ -266,6 +279,7 @@ pub(crate) fn crypto_fit(offset: u64, len: usize, room: usize) -> Option<usize> 
     (fit > 0).then_some(fit)
 }
 
+#[inline]
 fn decode_channel(reader: &mut Reader<'_>) -> Result<ChannelId, Malformed> {
     u16::try_from(reader.varint()?).map(ChannelId).map_err(|_| Malformed)
 }

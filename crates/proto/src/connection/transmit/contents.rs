@@ -6,12 +6,12 @@
 use super::{Plan, Purpose};
 use crate::{
     connection::Connection,
-    message::Scope,
+    message::{Scope, sending::Packing},
     recovery::sent::SentFrame,
     time::Time,
     wire::{
         codec::Writer,
-        frame::{Frame, MessagePart, crypto_fit, write_ack, write_message},
+        frame::{Frame, crypto_fit, write_ack},
         level::Level,
     },
 };
@@ -172,21 +172,10 @@ impl Connection {
         frames: &mut Vec<SentFrame>,
     ) {
         let early = level == Level::ZeroRtt;
-        if frames.iter().any(|frame| !matches!(frame, SentFrame::AckUpTo { .. })) {
-            self.outbox.beside_frames(); // D-12
-        }
-        while let Some(part) = self.outbox.next_part(now, writer.room(), early) {
-            let message = MessagePart {
-                channel: part.channel,
-                class: part.class,
-                id: part.id,
-                time_left: part.time_left,
-                total: part.total,
-                offset: part.offset,
-                data: self.outbox.data(&part),
-            };
-            write_message(writer, &message);
-            frames.push(SentFrame::Message(part.sent()));
+        let beside = frames.iter().any(|frame| !matches!(frame, SentFrame::AckUpTo { .. }));
+        let mut packing = Packing::new(writer.room(), beside); // D-12
+        while let Some(sent) = self.outbox.write(now, early, &mut packing, writer) {
+            frames.push(SentFrame::Message(sent));
         }
     }
 }

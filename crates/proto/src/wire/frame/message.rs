@@ -8,7 +8,7 @@ use super::{MESSAGE, MESSAGE_CLASS, MESSAGE_FRAGMENT, decode_channel};
 use crate::{
     error::Malformed,
     message::delivery::{ChannelId, Class},
-    wire::codec::{Reader, VARINT_MAX, Writer, varint_len},
+    wire::codec::{Reader, VARINT_MAX, Writer, prefixed_len, varint_len},
 };
 
 /// A part of a message; the whole of it when it is as long as the total. It ends within the total.
@@ -29,6 +29,7 @@ pub(crate) struct MessagePart<'a> {
 
 impl<'a> MessagePart<'a> {
     /// Reads what follows the type `kind`, one of 0x10 to 0x1f.
+    #[inline]
     pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let class = Class::from_wire(kind & MESSAGE_CLASS).ok_or(Malformed)?; // M-52
         let channel = decode_channel(reader)?; // M-52
@@ -99,6 +100,59 @@ pub(crate) fn write_message(writer: &mut Writer<'_>, part: &MessagePart<'_>) {
         writer.put_size(part.offset);
     }
     writer.put_prefixed(part.data);
+}
+
+/// A whole message of any class but Deadline, as it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Whole<'a> {
+    pub(crate) channel: ChannelId,
+    pub(crate) class: Class,
+    pub(crate) id: u64,
+    pub(crate) data: &'a [u8],
+}
+
+impl<'a> Whole<'a> {
+    /// Reads such a frame, if one is next: most frames are. If not, or if it does not parse,
+    /// nothing is read: [`Frame::decode`](super::Frame::decode) says what it is.
+    #[inline]
+    pub(crate) fn decode(reader: &mut Reader<'a>) -> Option<Self> {
+        let mut ahead = *reader;
+        let kind = ahead.u8().ok()?;
+        let class = Class::from_wire(kind.checked_sub(MESSAGE)?)?;
+        if class == Class::Deadline {
+            return None;
+        }
+        let channel = decode_channel(&mut ahead).ok()?;
+        let (id, data) = (ahead.varint().ok()?, ahead.prefixed().ok()?);
+        *reader = ahead;
+        Some(Self { channel, class, id, data })
+    }
+}
+
+impl<'a> From<Whole<'a>> for MessagePart<'a> {
+    fn from(whole: Whole<'a>) -> Self {
+        let Whole { channel, class, id, data } = whole;
+        Self { channel, class, id, time_left: None, total: data.len(), offset: 0, data }
+    }
+}
+
+/// Writes a whole message of any class but Deadline, if there is room for it; says whether.
+#[inline]
+pub(crate) fn write_whole(
+    writer: &mut Writer<'_>,
+    (channel, class): (ChannelId, Class),
+    id: u64,
+    data: &[u8],
+) -> bool {
+    debug_assert!(class != Class::Deadline, "a Deadline has a time left");
+    let channel = u64::from(channel.0);
+    let len = 1 + varint_len(channel) + varint_len(id) + prefixed_len(data.len());
+    let fits = len <= writer.room();
+    if fits {
+        writer.put_start(MESSAGE | class.to_wire(), [channel, id, data.len() as u64]);
+        writer.put_bytes(data);
+    }
+    fits
 }
 
 #[cfg(test)]
@@ -203,6 +257,40 @@ mod tests {
         fn a_message_comes_back(part in part()) {
             let bytes = written(&part);
             prop_assert_eq!(decoded(&bytes), Ok(part));
+        }
+
+        #[test]
+        fn a_whole_message_is_written_alike_or_not_at_all(part in part(), spare in -2..2_isize) {
+            prop_assume!(part.is_whole() && part.class != Class::Deadline);
+            let bytes = written(&part);
+            let mut buffer = vec![0; bytes.len().saturating_add_signed(spare)];
+            let mut writer = Writer::new(&mut buffer);
+            let fits = write_whole(&mut writer, (part.channel, part.class), part.id, part.data);
+            prop_assert_eq!(fits, spare >= 0);
+            prop_assert_eq!(writer.written(), if fits { &bytes[..] } else { &[] });
+        }
+
+        #[test]
+        fn what_is_taken_as_whole_is_what_the_frame_is(
+            bytes in prop_oneof![
+                part().prop_map(|part| written(&part)),
+                prop::collection::vec(any::<u8>(), 0..30),
+            ],
+        ) {
+            let (mut fast, mut slow) = (Reader::new(&bytes), Reader::new(&bytes));
+            let whole = Whole::decode(&mut fast).map(MessagePart::from);
+            let frame = Frame::decode(&mut slow);
+            match whole {
+                Some(part) => {
+                    prop_assert_eq!(frame, Ok(Frame::Message(part)));
+                    prop_assert_eq!(fast.position(), slow.position());
+                }
+                None => {
+                    prop_assert_eq!(fast.position(), 0);
+                    let is_whole = bytes.first().is_some_and(|kind| (0x10..0x14).contains(kind));
+                    prop_assert!(!is_whole || frame.is_err());
+                }
+            }
         }
 
         #[test]
