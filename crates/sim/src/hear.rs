@@ -15,6 +15,7 @@ use crate::{
 
 /// M-44.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+const OPENS_NOTHING: Duration = Duration::from_secs(3);
 
 impl World {
     pub(crate) fn handle_event(
@@ -186,7 +187,10 @@ impl World {
             }
             ClosedReason::Peer(close) if close.code == 0 => {
                 matches!(other.leaving, Leaving::Gracefully { .. })
-                    || matches!(other.state, State::Closed(ClosedReason::HandshakeTimeout))
+                    || matches!(
+                        other.state,
+                        State::Closed(ClosedReason::HandshakeTimeout | ClosedReason::SharedKey)
+                    )
                     || too_long
             }
             // Without a timeout, a peer that owes an answer is given up (M-61).
@@ -197,7 +201,12 @@ impl World {
             }
             // M-60: the other endpoint does not know the connection (any more).
             ClosedReason::Reset => other_is_over || (starts && restarted) || too_long || silent,
-            ClosedReason::HandshakeTimeout | ClosedReason::SharedKey => excused,
+            ClosedReason::HandshakeTimeout => excused,
+            // M-44: forged packets do not open either, and it is a client that gives up.
+            ClosedReason::SharedKey => {
+                let hopeless = id.side == Side::Client && self.now >= dialed + OPENS_NOTHING;
+                self.refused || (excused && hopeless)
+            }
             _ => false,
         };
         match is_true {

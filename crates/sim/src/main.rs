@@ -1,5 +1,5 @@
-//! Runs seeds: `hikyaku-sim --seeds N [--from S]`, up to the first failure: `--first N`, or one with
-//! its trace: `--seed S`; or writes the golden table: `--golden`.
+//! Runs seeds: `hikyaku-sim --seeds N [--from S]`, up to the first failure: `--first N`, or one
+//! with its trace: `--seed S`; or writes the golden table: `--golden`.
 
 #![expect(clippy::print_stdout, reason = "a command for people prints")]
 #![expect(clippy::print_stderr, reason = "a command for people prints")]

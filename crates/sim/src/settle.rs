@@ -45,8 +45,8 @@ impl World {
                 self.network.set_link(from, to, healed);
             }
         }
-        // Whoever moved while it had nothing to say cannot be found until it speaks (P-1 goes by what
-        // comes from an address): no protocol helps there, but that somebody speaks.
+        // Whoever moved while it had nothing to say cannot be found until it speaks (P-1 goes by
+        // what comes from an address): no protocol helps there, but that somebody speaks.
         let moved =
             |id: &EndId| id.side == Side::Client && self.moved.contains(&self.end(*id).host);
         let movers: Vec<EndId> = self.all_ends().into_iter().filter(moved).collect();

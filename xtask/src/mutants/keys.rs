@@ -49,7 +49,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "old-keys-dropped",
         ("M-21", "the keys before a change are not kept"),
         PHASES,
-        "filter(|(_, until)| now < *until)",
+        "filter(|kept| now < kept.1)",
         "filter(|_| false)",
     ),
     mutation(
@@ -105,8 +105,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "mtu-probe-is-congestion",
         ("P-4", "a lost probe of the MTU is congestion"),
         LOST,
-        "on_path && !packet.mtu_probe;",
-        "on_path;",
+        "let counts = on_path && !packet.mtu_probe;",
+        "let counts = on_path;",
     ),
     mutation(
         "lost-too-soon",

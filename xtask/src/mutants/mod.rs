@@ -1,7 +1,7 @@
 //! The protocol, broken on purpose in one place at a time: does anything notice?
 //!
-//! In: the workspace root, names of mutations (none: all). Out: who found each; an error when one
-//! lives on. Never: the work tree; what is broken is a copy.
+//! In: the workspace root, names of mutations (none: all). Out: who found each, in the report; an
+//! error when one lives on. Never: the work tree; what is broken is a copy.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -76,7 +76,7 @@ impl Mutation {
     }
 }
 
-/// Runs those named, or all and writes the report.
+/// Runs those named, or all, and writes what was found into the report.
 pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     let unknown = names.iter().find(|name| table().all(|mutation| mutation.name != **name));
     if let Some(name) = unknown {
@@ -98,9 +98,8 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
         println!("{:>3}/{} {:<28} {finding}", count + 1, chosen.len(), mutation.name);
         findings.push((*mutation, finding));
     }
-    if names.is_empty() {
-        std::fs::write(root.join(REPORT), report(&findings)).context(REPORT)?;
-    }
+    let before = std::fs::read_to_string(root.join(REPORT)).unwrap_or_default();
+    std::fs::write(root.join(REPORT), report(&before, &findings)).context(REPORT)?;
     let failed: Vec<String> = findings.iter().filter_map(complaint).collect();
     if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("; ")) }
 }
@@ -137,34 +136,52 @@ fn complaint((mutation, finding): &(&Mutation, Finding)) -> Option<String> {
     }
 }
 
+const SURVIVES: &str = "SURVIVES";
+const UNTRIED: &str = "not tried";
+
 const HEAD: &str = "\
 # Broken on purpose
 
-Written by `cargo xtask mutants`. Each of these was made alone, in a copy of the sources; then the swarm was run from
-seed 0 on, at most 1,000 seeds, up to the first broken promise; where it found none, the tests of `crates/proto` and
-`crates/sim`. Seeds are those of the swarm when this was written: a change of what it draws moves them.
+Written by `cargo xtask mutants`. Each of these was made alone, in a copy of the sources; then the
+swarm was run from seed 0 on, at most 1,000 seeds, up to the first broken promise; where it found
+none, the tests of `crates/proto` and `crates/sim`. Seeds are those of the swarm when this was
+written: a change of what it draws moves them.
 
 ";
 
-fn report(findings: &[(&Mutation, Finding)]) -> String {
+/// The report with what was found now; of the others, what it said before.
+fn report(before: &str, findings: &[(&Mutation, Finding)]) -> String {
+    let rows: Vec<(&Mutation, String)> = table()
+        .map(|mutation| {
+            let now = findings.iter().find(|(found, _)| found.name == mutation.name);
+            let found = now.map(|(_, finding)| finding.to_string().replace('|', "\\|"));
+            (mutation, found.unwrap_or_else(|| known(before, mutation.name)))
+        })
+        .collect();
+    let count = |begin: &str| rows.iter().filter(|(_, found)| found.starts_with(begin)).count();
     let mut text = String::from(HEAD);
-    let by_swarm =
-        findings.iter().filter(|(_, finding)| matches!(finding, Finding::Swarm(_))).count();
-    let alive = findings.iter().filter(|(_, finding)| matches!(finding, Finding::Survives)).count();
-    let (all, by_tests) = (findings.len(), findings.len() - by_swarm - alive);
+    let (all, alive, untried) = (rows.len(), count(SURVIVES), count(UNTRIED));
+    let (by_swarm, by_tests) = (count("seed") + count("a seed"), count("test"));
     let _ = writeln!(
         text,
-        "{all} mutations: {by_swarm} found by the swarm, {by_tests} by tests, {alive} by nothing.\n"
+        "{all} mutations: {by_swarm} found by the swarm, {by_tests} by tests, {alive} by nothing, \
+         {untried} not tried.\n"
     );
     text.push_str("| name | broken | found by |\n|---|---|---|\n");
-    for (mutation, finding) in findings {
-        let Mutation { name, rule, breaks, .. } = mutation;
+    for (Mutation { name, rule, breaks, .. }, found) in &rows {
         let why = EXCUSED.iter().find(|(excused, _)| excused == name).map_or("", |(_, why)| why);
-        let found = finding.to_string().replace('|', "\\|");
         let gap = if why.is_empty() { "" } else { ": " };
         let _ = writeln!(text, "| `{name}` | {rule}: {breaks} | {found}{gap}{why} |");
     }
     text
+}
+
+/// What a report says of one of them.
+fn known(report: &str, name: &str) -> String {
+    let begin = format!("| `{name}` | ");
+    let row = report.lines().find_map(|line| line.strip_prefix(&begin));
+    let found = row.and_then(|row| row.split_once(" | ")?.1.strip_suffix(" |"));
+    found.unwrap_or(UNTRIED).to_owned()
 }
 
 #[cfg(test)]
@@ -199,6 +216,17 @@ mod tests {
         assert_eq!(broken.apply("one, three").unwrap(), "two, three");
         assert!(broken.apply("one, one").is_err());
         assert!(broken.apply("three").is_err());
+    }
+
+    #[test]
+    fn what_was_found_before_stays_in_the_report() {
+        let mut all = table();
+        let (one, other) = (all.next().unwrap(), all.next().unwrap());
+        let first = report("", &[(one, Finding::Swarm("seed 7: a | b".to_owned()))]);
+        let second = report(&first, &[(other, Finding::Survives)]);
+        assert_eq!(known(&second, one.name), "seed 7: a \\| b");
+        assert_eq!(known(&second, other.name), SURVIVES);
+        assert!(second.contains("1 found by the swarm, 0 by tests, 1 by nothing"));
     }
 
     #[test]

@@ -11,8 +11,6 @@ const HANDSHAKE: &str = "connection/handshake.rs";
 const PATH: &str = "connection/path.rs";
 const CLOSING: &str = "connection/closing.rs";
 const ENDPOINT: &str = "endpoint.rs";
-const PLACES: &str = "endpoint/places.rs";
-const STRANGERS: &str = "endpoint/strangers.rs";
 
 pub(super) const TABLE: &[Mutation] = &[
     mutation(
@@ -70,7 +68,7 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "reset-answered",
         ("M-60", "a reset is answered by a reset"),
-        STRANGERS,
+        "endpoint/strangers.rs",
         "if arrival.bytes < RESET_LEN ||",
         "if arrival.bytes < RESET_LEN - 1 ||",
     ),
@@ -84,9 +82,16 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "half-open-unlimited",
         ("M-35", "half-open connections have no limit"),
-        PLACES,
-        "self.taken < self.most &&",
-        "",
+        "endpoint/places.rs",
+        "if free { Ok(()) }",
+        "if free || true { Ok(()) }",
+    ),
+    mutation(
+        "network-unlimited",
+        ("M-35", "one network can take all half-open places"),
+        "endpoint/places.rs",
+        "*of_network.of(validated) < self.most_of_network",
+        "*of_network.of(validated) < usize::MAX",
     ),
     mutation(
         "connections-unlimited",
@@ -135,8 +140,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "response-unread",
         ("P-2", "any RESPONSE answers the CHALLENGE"),
         PATH,
-        "challenge.full == data",
-        "challenge.full == data || true",
+        "if challenge.full == data {",
+        "if true {",
     ),
     mutation(
         "response-misdirected",

@@ -40,7 +40,7 @@ impl fmt::Display for Finding {
         match self {
             Self::Swarm(found) => f.write_str(found),
             Self::Test(name) => write!(f, "test `{name}`"),
-            Self::Survives => f.write_str("SURVIVES"),
+            Self::Survives => f.write_str(super::SURVIVES),
         }
     }
 }
@@ -106,14 +106,16 @@ impl Workshop {
         Ok(Finding::Survives)
     }
 
-    /// What cargo says when it builds the copy: quickly, since each build runs but for seconds. What
-    /// is broken may be unused: lints are not asked.
+    /// What cargo says when it builds the copy: quickly, since each build runs but for seconds.
+    /// What is broken may be unused: lints are not asked.
     fn build(&self, args: &[&str]) -> Result<String> {
         let mut command = run::cargo(&self.tree, args);
         let output = command
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_INCREMENTAL", "1")
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
             .env("RUSTFLAGS", "--cap-lints=allow")
             .output()
             .with_context(|| format!("cannot start {command:?}"))?;
