@@ -218,6 +218,10 @@ fn m_36_what_went_early_is_not_taken_twice_by_the_same_server() {
     pair.run(MS * 500);
     let server = pair.incoming().expect("told early");
     assert_eq!(pair.payloads(SERVER, server), [b"early"]);
+    // While the connection is remembered, its first packets are for it (M-35).
+    pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
+    pair.run(MS * 40_000);
+    assert_eq!(pair.ends[SERVER].stats().connections, 0);
     let told = pair.events[SERVER].len();
     assert!(seen.borrow().len() >= 2);
     for bytes in seen.take() {

@@ -203,7 +203,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "probe-arrived",
-        ("R-3", "what a probe repeats is taken for arrived"),
+        ("R-3", "a probe forgets what is to be sent again: it is taken for arrived"),
         TIMEOUT,
         "            self.on_frame_lost(frame);",
         "            self.on_frame_acked(frame);",
