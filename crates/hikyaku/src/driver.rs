@@ -20,9 +20,9 @@ use std::{
     future::Future,
     io, mem,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -33,6 +33,7 @@ use hikyaku_proto::{
 use quinn_udp::EcnCodepoint;
 use tokio::{
     sync::oneshot,
+    task::yield_now,
     time::{Instant, Sleep},
 };
 use tracing::{Span, debug, debug_span, trace};
@@ -42,7 +43,7 @@ use crate::{
     clock::Stopwatch,
     closed::Closed,
     filter::Filter,
-    limits::{MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS, UNREACHABLE_REPORTS},
+    limits::{CLOSE_ACK, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS, UNREACHABLE_REPORTS},
     mailbox::{Mailbox, Request, Staged},
     shared::{Dial, Established, Requests, Shared, Unanswered},
     signers::Signer,
@@ -65,10 +66,14 @@ pub(crate) struct Driver {
     out: Vec<u8>,
     /// A train that the kernel had no room for.
     unsent: Option<Transmit>,
-    deadline: Option<Time>,
+    deadline: Option<(Time, Reason)>,
     sleep: Pin<Box<Sleep>>,
     /// What `sleep` is set to.
     armed: Option<Time>,
+    /// The close deadline for which the others were given their turn.
+    yielded: Option<Time>,
+    /// What the protocol was told last: it never goes back.
+    latest: Time,
     stats: EndpointStats,
     /// Receive calls that failed, one after the other.
     failures: u32,
@@ -122,6 +127,8 @@ impl Driver {
             deadline: None,
             sleep: Box::pin(sleep),
             armed: None,
+            yielded: None,
+            latest: Time::ZERO,
             stats,
             failures: 0,
             abandoned: false,
@@ -131,20 +138,26 @@ impl Driver {
 
     /// Steps 1 to 4, once. True when there may be more to do at once.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let now = self.clock.now();
+        let now = self.now();
         self.poll_reports(cx, now);
-        let received = self.receive(cx, now)?;
+        let more_came = self.receive(cx, now)?;
         let requests = self.shared.take(cx, &mut self.listed);
-        let asked = self.on_requests(now, requests);
-        if self.deadline.is_some_and(|at| at <= now) {
+        self.on_requests(now, requests);
+        if self.deadline.is_some_and(|(at, _)| at <= now) {
             self.endpoint.handle_timeout(now);
         }
-        let more = self.output(cx, now);
-        Ok(received || asked || more)
+        let more_leaves = self.output(cx, now);
+        Ok(more_came || more_leaves)
+    }
+
+    fn now(&mut self) -> Time {
+        self.latest = self.latest.max(self.clock.now());
+        self.latest
     }
 
     // 1 receive
 
+    /// True when there may be more; where not, the socket wakes us.
     fn receive(&mut self, cx: &mut Context<'_>, now: Time) -> io::Result<bool> {
         match self.socket.poll_recv_all(cx, &mut self.batch) {
             Poll::Pending => return Ok(false),
@@ -161,7 +174,7 @@ impl Driver {
             }
             endpoint.handle_datagram(now, from, ecn.map(from_codepoint), datagram);
         });
-        Ok(true)
+        Ok(self.socket.poll_readable(cx).is_ready())
     }
 
     /// What the network reports of one peer must not end it for all.
@@ -209,8 +222,7 @@ impl Driver {
 
     // 2 requests
 
-    fn on_requests(&mut self, now: Time, requests: Requests) -> bool {
-        let mut any = !self.listed.is_empty() || !requests.dials.is_empty();
+    fn on_requests(&mut self, now: Time, requests: Requests) {
         for dial in requests.dials {
             self.dial(now, dial);
         }
@@ -224,10 +236,8 @@ impl Driver {
         }
         self.abandoned |= requests.abandoned;
         if let Some(within) = requests.close {
-            any = true;
             self.close_all(now, within);
         }
-        any
     }
 
     fn dial(&mut self, now: Time, dial: Dial) {
@@ -288,6 +298,8 @@ impl Driver {
         let mut trains = 0;
         loop {
             if self.unsent.is_some() && self.send(cx).is_pending() {
+                // Nothing can be done before there is room again.
+                self.deadline = None;
                 return false;
             }
             if trains == MAX_TRAINS_A_TURN {
@@ -300,16 +312,12 @@ impl Driver {
                 }
                 Output::Event(handle, event) => self.on_event(now, handle, event),
                 Output::Timeout(next) => {
-                    self.deadline = next.map(|(at, reason)| self.told(at, reason));
+                    trace!(?next, "next deadline");
+                    self.deadline = next;
                     return false;
                 }
             }
         }
-    }
-
-    fn told(&self, at: Time, reason: Reason) -> Time {
-        trace!(%at, ?reason, "next deadline");
-        at
     }
 
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -377,6 +385,35 @@ impl Driver {
         }
     }
 
+    /// Waits for the deadline.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some((at, reason)) = self.deadline else { return Poll::Pending };
+            let now = self.now();
+            if at <= now {
+                return Poll::Ready(());
+            }
+            // Timers ring a millisecond late, and setting them costs more than an ACK. Whoever
+            // runs meanwhile may send something that takes the ACK along; if not, it leaves early.
+            if reason == Reason::Ack && at.since(now) <= CLOSE_ACK {
+                if self.yielded.replace(at) == Some(at) {
+                    self.latest = at;
+                    return Poll::Ready(());
+                }
+                come_back(cx);
+                return Poll::Pending;
+            }
+            // Most deadlines move on with each packet: one that rings too soon now and then is
+            // cheaper than one that is set each time.
+            if self.armed.is_none_or(|armed| at < armed) {
+                self.armed = Some(at);
+                self.sleep.as_mut().reset(Instant::from_std(self.clock.instant(at)));
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            self.armed = None;
+        }
+    }
+
     fn is_done(&self) -> bool {
         self.abandoned && self.peers.is_empty()
     }
@@ -408,22 +445,20 @@ impl Future for Driver {
                     return Poll::Ready(());
                 }
             }
-            if this.armed != this.deadline {
-                this.armed = this.deadline;
-                let at =
-                    this.deadline.unwrap_or_else(|| this.clock.now() + Duration::from_secs(3_600));
-                let at = Instant::from_std(this.clock.instant(at));
-                this.sleep.as_mut().reset(at);
-            }
-            if this.sleep.as_mut().poll(cx).is_pending() {
+            if this.poll_deadline(cx).is_pending() {
                 return Poll::Pending;
             }
-            this.armed = None;
         }
         // The others on this thread have waited for long enough.
-        cx.waker().wake_by_ref();
+        come_back(cx);
         Poll::Pending
     }
+}
+
+/// Lets all other tasks and the network have their turn, and wakes this task then. (Woken by
+/// itself it would be the next one again.)
+fn come_back(cx: &mut Context<'_>) {
+    let _ = pin!(yield_now()).poll(cx);
 }
 
 impl Drop for Driver {

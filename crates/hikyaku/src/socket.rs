@@ -227,6 +227,11 @@ impl Socket {
         }
     }
 
+    /// Is there something to receive? If not, the task is woken when there is.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_recv_ready(cx)
+    }
+
     /// Sends a train of datagrams, `segment` bytes each but for the last, in one system call
     /// where the kernel can (GSO).
     ///
