@@ -119,7 +119,7 @@ async fn play() -> Result {
     let (here, there) = (here?, there.ok_or("the server was closed")?);
     network.begin();
 
-    let file: Vec<u8> = (0..500_000_u64).map(|i| (i * i >> 7) as u8).collect();
+    let file: Vec<u8> = (0..500_000_u64).map(|i| ((i * i) >> 7) as u8).collect();
     let (_, copy) = tokio::try_join!(send(&here, file.clone()), receive(&there))?;
     assert!(copy == file, "the copy differs");
     println!("the copy is the same");

@@ -131,8 +131,8 @@ impl Connection {
     }
 
     /// The next message, of whichever channel. Messages that came before the end are given out
-    /// first. Cancel-safe. Of several tasks that wait each message goes to one. Who does not call it
-    /// slows the peer down, and nobody else.
+    /// first. Cancel-safe. Of several tasks that wait each message goes to one. Who does not call
+    /// it slows the peer down, and nobody else.
     ///
     /// # Errors
     /// [`Closed`] when the connection is over, and there is no message left.

@@ -168,9 +168,10 @@ impl Endpoint {
         Self(Arc::new(handle))
     }
 
-    /// Dials `to` (text as `host`, `host:port` or `:port` for this machine, or a
-    /// [`SocketAddr`]), and waits until the peer has proved who it is and `trust` lets it pass. Of a host with several addresses the first that
-    /// answers is taken; the next is tried beside it after 250 ms (RFC 8305).
+    /// Dials `to` (text as `host`, `host:port` or `:port` for this machine, or a [`SocketAddr`]),
+    /// and waits until the peer has proved who it is and `trust` lets it pass. Of a host with
+    /// several addresses the first that answers is taken; the next is tried beside it after 250 ms
+    /// (RFC 8305).
     ///
     /// A peer that does not answer takes 10 s; a [`timeout`] of one's own may be shorter: to drop
     /// the future gives the dial up.

@@ -95,8 +95,8 @@ impl Identity {
     /// several that begin at once all get the same.
     ///
     /// # Errors
-    /// As [`Identity::read`] and [`Identity::write`]; [`KeyError::Locked`] when the key is protected
-    /// by a passphrase.
+    /// As [`Identity::read`] and [`Identity::write`]; [`KeyError::Locked`] when the key has a
+    /// passphrase.
     pub fn read_or_generate(path: &Path, comment: &str) -> Result<Self, KeyError> {
         match Self::read(path) {
             Err(KeyError::File(FileError::Read { source, .. }))

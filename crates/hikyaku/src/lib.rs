@@ -44,17 +44,18 @@
 //!
 //! One is chosen for each message, and a connection takes them all at once:
 //!
-//! | [`Delivery`] | promise | for | at most |
+//! | [`Delivery`] | each message arrives | for | up to |
 //! |---|---|---|---|
-//! | `Ordered` | each message once, in the order sent on its channel | chat, commands, files | 16 MiB |
-//! | `Reliable` | each message once, as soon as it is whole | events, parts of an upload | 16 MiB |
-//! | `Latest` | at most once, never one older than one that arrived; the last one arrives | game state, sensors | 4 MiB |
-//! | `Unreliable` | at most once, never sent again | questions that are asked again, telemetry | 4 MiB |
-//! | `Deadline(time)` | once if it can be there in that time, and not after it | sound, video | 4 MiB |
+//! | `Ordered` | once, in the order sent on its channel | chat, commands, files | 16 MiB |
+//! | `Reliable` | once, as soon as it is whole | events, parts of an upload | 16 MiB |
+//! | `Latest` | or a newer one does, and never an old one after it | game state, sensors | 4 MiB |
+//! | `Unreliable` | at most once, and is never sent again | questions, telemetry | 4 MiB |
+//! | `Deadline(time)` | once if it can in that time, else not at all | sound, video | 4 MiB |
 //!
-//! A [`Channel`] is an order of its own, and a priority: what waits on one holds up no other. 16 MiB
-//! is the default of [`TransportConfig::max_message`]; 4 MiB are less 64 bytes. A message that is
-//! larger than the peer takes is queued, and its [`Receipt`] says [`NotDelivered::TooLarge`].
+//! A [`Channel`] is an order of its own, and a priority: what waits on one holds up no other.
+//! 16 MiB is the default of [`TransportConfig::max_message`]; 4 MiB are less 64 bytes. A message
+//! that is larger than the peer takes is queued, and its [`Receipt`] says
+//! [`NotDelivered::TooLarge`].
 //!
 //! The folder `examples` has a program for each class, over a network that loses packets.
 //!
@@ -63,8 +64,8 @@
 //! - **Sending** returns when the message is queued. A full queue makes [`Connection::send`] wait
 //!   and [`Connection::try_send`] fail; a peer that does not read fills it. Who does not care drops
 //!   the [`Receipt`].
-//! - **Receiving** is [`Connection::recv`], of all channels; it ends with [`Closed`], after the last
-//!   message.
+//! - **Receiving** is [`Connection::recv`], of all channels; it ends with [`Closed`], after the
+//!   last message.
 //! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), also one where both sides have
 //!   nothing to say. [`TransportConfig::keep_alive`] keeps it.
 //! - **The end** is [`Connection::finish`] or [`Endpoint::close`]. The endpoint works in a task of

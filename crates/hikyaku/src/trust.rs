@@ -105,7 +105,8 @@ pub enum TrustError {
     /// Another key is remembered for the host.
     #[error(
         "the key of {host} has changed: it is {offered} now, and {remembered} is remembered \
-         ({}:{line}). Somebody may be listening in; if you know why it changed, remove that line", file.display()
+         ({}:{line}). Somebody may be listening in; if you know why it changed, remove that line",
+        file.display()
     )]
     KeyChanged {
         /// The host, as it is remembered.
