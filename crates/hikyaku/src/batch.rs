@@ -72,14 +72,14 @@ impl RecvBatch {
         self.filled == BATCH_SIZE
     }
 
-    /// Gives each datagram received, in order, with its sender and mark, to be opened in place.
+    /// Gives each datagram received, in order, with its sender, the address of ours it was sent to, and its mark, to be opened in place.
     pub(crate) fn for_each_mut(
         &mut self,
-        mut handle: impl FnMut(SocketAddr, Option<EcnCodepoint>, &mut [u8]),
+        mut handle: impl FnMut((SocketAddr, Option<IpAddr>), Option<EcnCodepoint>, &mut [u8]),
     ) {
         let buffers = self.bytes.chunks_exact_mut(RECEIVE_BUFFER_LEN);
         for (meta, buffer) in self.metas.iter().zip(buffers).take(self.filled) {
-            let from = canonical(meta.addr);
+            let from = (canonical(meta.addr), meta.dst_ip.map(|ip| ip.to_canonical()));
             for bytes in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
                 handle(from, meta.ecn, bytes);
             }

@@ -47,7 +47,7 @@ use crate::{
     mailbox::{Mailbox, Request, Staged},
     shared::{Dial, Established, Requests, Shared, Unanswered},
     signers::Signer,
-    socket::{Socket, Unreachable},
+    socket::{Socket, Unreachable, Way},
     stats::EndpointStats,
 };
 
@@ -166,13 +166,16 @@ impl Driver {
         }
         self.stats.receive_calls += 1;
         let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
-        self.batch.for_each_mut(|from, ecn, datagram| {
+        // Bound to one address, the system has no choice.
+        let any = self.socket.local_addr().ip().is_unspecified();
+        self.batch.for_each_mut(|(from, local), ecn, datagram| {
             stats.received += 1;
             if !filter.is_empty() && !filter.allows(from.ip()) {
                 stats.filtered += 1;
                 return;
             }
-            endpoint.handle_datagram(now, from, ecn.map(from_codepoint), datagram);
+            let at = (from, local.filter(|_| any));
+            endpoint.handle_datagram_at(now, at, ecn.map(from_codepoint), datagram);
         });
         Ok(self.socket.poll_readable(cx).is_ready())
     }
@@ -322,8 +325,13 @@ impl Driver {
 
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(train) = self.unsent else { return Poll::Ready(()) };
-        let ecn = train.ecn.map(to_codepoint);
-        let poll = self.socket.poll_send_train(cx, &self.out, train.segment_size, train.to, ecn);
+        let way = Way {
+            to: train.to,
+            source: train.local,
+            ecn: train.ecn.map(to_codepoint),
+            segment: train.segment_size,
+        };
+        let poll = self.socket.poll_send_train(cx, &self.out, &way);
         let Poll::Ready(sent) = poll else { return Poll::Pending };
         self.unsent = None;
         let datagrams = self.out.len().div_ceil(train.segment_size) as u64;
@@ -365,8 +373,9 @@ impl Driver {
                 self.serve(now, handle);
             }
             Event::Receipt(receipt, outcome) => {
-                let mut told = Some((receipt.0, outcome));
-                peer.mailbox.settle(|| told.take());
+                let mut first = Some((receipt, outcome));
+                let next = || first.take().or_else(|| connection.poll_receipt());
+                peer.mailbox.settle(next);
             }
             Event::Pong { asked, took } => {
                 for (_, reply) in peer.pings.extract_if(.., |(at, _)| *at == asked) {

@@ -17,7 +17,9 @@ use std::{
     time::Duration,
 };
 
-use hikyaku_proto::{ChannelId, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome};
+use hikyaku_proto::{
+    ChannelId, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome, Receipt,
+};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
@@ -317,9 +319,9 @@ impl Mailbox {
     }
 
     /// Notes outcomes: `next` is asked until it has no more.
-    pub(crate) fn settle(&self, mut next: impl FnMut() -> Option<(u64, Outcome)>) {
+    pub(crate) fn settle(&self, mut next: impl FnMut() -> Option<(Receipt, Outcome)>) {
         let mut state = self.lock();
-        while let Some((number, outcome)) = next() {
+        while let Some((Receipt(number), outcome)) = next() {
             state.outcomes.insert(number, outcome);
             state.undelivered += u64::from(is_failure(outcome));
             if !state.waiting.is_empty()

@@ -62,6 +62,17 @@ pub enum BindError {
     },
 }
 
+/// How a train of datagrams leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) to: SocketAddr,
+    /// The address of ours to send from, where it matters which.
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) ecn: Option<EcnCodepoint>,
+    /// Length of each datagram but the last, in bytes.
+    pub(crate) segment: usize,
+}
+
 /// A UDP socket that receives and sends in batches.
 pub struct Socket {
     io: UdpSocket,
@@ -232,8 +243,7 @@ impl Socket {
         self.io.poll_recv_ready(cx)
     }
 
-    /// Sends a train of datagrams, `segment` bytes each but for the last, in one system call
-    /// where the kernel can (GSO).
+    /// Sends a train of datagrams, in one system call where the kernel can (GSO).
     ///
     /// # Errors
     /// The system's. Where it refused the train as such, it was sent a datagram at a time.
@@ -241,11 +251,11 @@ impl Socket {
         &self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        segment: usize,
-        to: SocketAddr,
-        ecn: Option<EcnCodepoint>,
+        way: &Way,
     ) -> Poll<io::Result<()>> {
+        let Way { to, source, ecn, segment } = *way;
         let destination = self.in_our_family(to);
+        let src_ip = source.map(|ip| self.in_our_family(SocketAddr::new(ip, 0)).ip());
         let is_train = bytes.len() > segment;
         loop {
             ready!(self.io.poll_send_ready(cx))?;
@@ -254,7 +264,7 @@ impl Socket {
                 ecn,
                 contents: bytes,
                 segment_size: is_train.then_some(segment),
-                src_ip: None,
+                src_ip,
             };
             let sent = self.io.try_io(Interest::WRITABLE, || {
                 if is_train && self.state.max_gso_segments() == 1 {

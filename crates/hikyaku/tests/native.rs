@@ -335,3 +335,17 @@ async fn the_key_log_is_written_when_asked_for_and_private() {
     let refused = Endpoint::bind("127.0.0.1:0").key_log(&file).start().await;
     assert!(refused.is_err(), "others could read it");
 }
+
+#[tokio::test]
+async fn answers_come_from_the_address_that_was_asked() {
+    let server = Endpoint::bind("0.0.0.0:0").start().await.unwrap();
+    let client = Endpoint::client().unwrap();
+    let address = format!("127.0.0.2:{}", server.local_addr().port());
+    let (ours, theirs) =
+        in_time(async { tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept()) })
+            .await;
+    let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
+    let _ = theirs.send(Delivery::Ordered, "hello").await.unwrap();
+    in_time(ours.recv()).await.unwrap();
+    assert_eq!(ours.remote_addr().to_string(), address);
+}

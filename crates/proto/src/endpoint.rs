@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
@@ -131,7 +131,19 @@ impl Endpoint {
         ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) {
-        let arrival = Arrival { now, from, ecn, bytes: datagram.len() };
+        self.handle_datagram_at(now, (from, None), ecn, datagram);
+    }
+
+    /// As [`Self::handle_datagram`], where the own address is known that it was sent to: answers
+    /// then leave from there ([`Transmit::local`]).
+    pub fn handle_datagram_at(
+        &mut self,
+        now: Time,
+        (from, local): (SocketAddr, Option<IpAddr>),
+        ecn: Option<Ecn>,
+        datagram: &mut [u8],
+    ) {
+        let arrival = Arrival { now, from, local, ecn, bytes: datagram.len() };
         if let Err(discard) = self.route(&arrival, datagram) {
             *self.discards.entry(discard).or_default() += 1;
         }

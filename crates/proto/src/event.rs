@@ -2,7 +2,10 @@
 //!
 //! In: nothing. Out: values. Never: logic.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 pub use crate::{
     connection::timeout::Reason,
@@ -32,6 +35,9 @@ pub enum Output {
 pub struct Transmit {
     /// Where to.
     pub to: SocketAddr,
+    /// The own address to send from, where `handle_datagram_at` told one: an answer has to come
+    /// from where the question went.
+    pub local: Option<IpAddr>,
     /// How to mark the IP headers.
     pub ecn: Option<Ecn>,
     /// In bytes of UDP payload.

@@ -185,7 +185,8 @@ impl Connection {
         self.stats.sent_packets += 1;
         self.stats.sent_bytes += len as u64;
         self.paths.current.on_sent(len);
-        Some(Transmit { to: self.paths.current.remote, ecn: None, segment_size: len })
+        let (to, local) = (self.paths.current.remote, self.paths.local);
+        Some(Transmit { to, local, ecn: None, segment_size: len })
     }
 
     /// The next level at which a CLOSE has to leave, and can.

@@ -3,7 +3,10 @@
 //! In: where packets came from, challenges and responses. Out: where packets go, how many.
 //! Never: the frames themselves (`transmit`), the search for the MTU (`mtu`).
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use super::{Connection, mtu::MtuSearch, transmit::ELSEWHERE};
 use crate::{
@@ -42,6 +45,8 @@ pub(super) struct Path {
 /// The present path, the one before it, and what passes between the ends to tell which holds.
 pub(super) struct Paths {
     pub(super) current: Path,
+    /// The own address that the peer sends to, where that is known.
+    pub(super) local: Option<IpAddr>,
     former: Option<Box<Former>>,
     /// Rare, and an idle connection is to be small.
     challenge: Option<Box<Challenge>>,
@@ -125,7 +130,8 @@ impl Paths {
     pub(super) fn new(current: Path, seed: u64) -> Self {
         let (mtu_limit, responses) = (MAX_DATAGRAM, Vec::new());
         let number = current.number;
-        Self { current, former: None, challenge: None, responses, number, mtu_limit, seed }
+        let (local, former, challenge) = (None, None, None);
+        Self { current, local, former, challenge, responses, number, mtu_limit, seed }
     }
 
     /// The peer's parameter 3.

@@ -12,7 +12,7 @@
 //! 6 tell     events
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Connection, closing::State};
 use crate::{
@@ -40,6 +40,8 @@ const OLD_KEYS_PTOS: u32 = 3;
 pub(crate) struct Arrival {
     pub(crate) now: Time,
     pub(crate) from: SocketAddr,
+    /// The own address it came to, where that is known.
+    pub(crate) local: Option<IpAddr>,
     pub(crate) ecn: Option<Ecn>,
     /// Length of the datagram, in bytes.
     pub(crate) bytes: usize,
@@ -180,6 +182,10 @@ impl Connection {
         self.clocks.rested = false;
         let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
         self.on_address((now, arrival.from), arrival.bytes, newest, random);
+        // A client's own address changes when it moves: the system knows which one to send from.
+        if self.side == Side::Server && arrival.from == self.paths.current.remote {
+            self.paths.local = arrival.local;
+        }
         if self.confirmed {
             self.skips.choose(self.next_number, random);
         }

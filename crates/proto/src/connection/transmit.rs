@@ -79,7 +79,8 @@ impl Connection {
             let plan = Plan { level, size, purpose: Purpose::Respond(data) };
             let segment_size = self.write_packet(now, &plan, out, 0)?;
             out.truncate(segment_size);
-            return Some(Transmit { to, ecn: None, segment_size });
+            let local = self.paths.local;
+            return Some(Transmit { to, local, ecn: None, segment_size });
         }
         // What the buffer held is written over: it is not cleared, lest it be filled with zeros.
         let (mut segment_size, mut packets, mut used) = (0, 0, 0);
@@ -107,7 +108,7 @@ impl Connection {
         out.truncate(used);
         let ecn = self.in_flight.marks().then_some(Ecn::Ect0);
         let to = self.paths.current.remote;
-        Some(Transmit { to, ecn, segment_size })
+        Some(Transmit { to, local: self.paths.local, ecn, segment_size })
     }
 
     /// Step 1. `limit`: no longer than this, if not 0.

@@ -3,7 +3,11 @@
 //! In: what a packet of no connection says, and where it came from. Out: answers that wait to
 //! leave, what the tokens of former answers hold. Never: state for a stranger, routes.
 
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use crate::{
     config::EndpointConfig,
@@ -33,7 +37,7 @@ const RESET_LEN: usize = 41;
 pub(super) struct Strangers {
     token_keys: TokenKeys,
     reset_key: ResetKey,
-    replies: VecDeque<(SocketAddr, Vec<u8>)>,
+    replies: VecDeque<(SocketAddr, Option<IpAddr>, Vec<u8>)>,
     /// When the present second of resets began, and how many there were in it.
     resets: (Time, u32),
 }
@@ -77,7 +81,7 @@ impl Strangers {
         if let Some((head, tag)) = bytes.split_last_chunk_mut::<TAG_LEN>() {
             *tag = retry_tag(to.0, head);
         }
-        self.reply(arrival.from, bytes)
+        self.reply(arrival, bytes)
     }
 
     /// M-30.
@@ -91,7 +95,7 @@ impl Strangers {
         }
         let list = VERSION.to_be_bytes();
         let bytes = encode(&Header::Versions { to: source, from: to, list: &list });
-        self.reply(arrival.from, bytes)
+        self.reply(arrival, bytes)
     }
 
     /// A data packet for no id of ours: we forgot its sender (M-60).
@@ -112,7 +116,7 @@ impl Strangers {
         if let Some(end) = bytes.last_chunk_mut::<TAG_LEN>() {
             *end = self.reset_key.token(to.0);
         }
-        self.reply(arrival.from, bytes)
+        self.reply(arrival, bytes)
     }
 
     fn may_reset(&mut self, now: Time) -> bool {
@@ -124,20 +128,20 @@ impl Strangers {
         *count <= RESETS_PER_SECOND
     }
 
-    fn reply(&mut self, to: SocketAddr, bytes: Vec<u8>) -> Result<(), Discard> {
+    fn reply(&mut self, arrival: &Arrival, bytes: Vec<u8>) -> Result<(), Discard> {
         if self.replies.len() >= MAX_REPLIES {
             return Err(Discard::Busy);
         }
-        self.replies.push_back((to, bytes));
+        self.replies.push_back((arrival.from, arrival.local, bytes));
         Ok(())
     }
 
     /// The next answer, written into `out`.
     pub(super) fn poll_reply(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
-        let (to, bytes) = self.replies.pop_front()?;
+        let (to, local, bytes) = self.replies.pop_front()?;
         out.clear();
         out.extend_from_slice(&bytes);
-        Some(Transmit { to, ecn: None, segment_size: bytes.len() })
+        Some(Transmit { to, local, ecn: None, segment_size: bytes.len() })
     }
 }
 
