@@ -92,15 +92,22 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     if let Some(found) = workshop.swarm(SEEDS)? {
         bail!("nothing is broken yet, and the swarm finds {found}");
     }
-    let mut findings = Vec::new();
+    let (mut findings, mut failed) = (Vec::new(), Vec::new());
     for (count, mutation) in chosen.iter().enumerate() {
-        let finding = examine(&workshop, mutation)?;
+        // One that does not build any more does not keep the others from being tried.
+        let finding = match examine(&workshop, mutation) {
+            Ok(finding) => finding,
+            Err(error) => {
+                failed.push(format!("{error:#}"));
+                continue;
+            }
+        };
         println!("{:>3}/{} {:<28} {finding}", count + 1, chosen.len(), mutation.name);
         findings.push((*mutation, finding));
     }
     let before = std::fs::read_to_string(root.join(REPORT)).unwrap_or_default();
     std::fs::write(root.join(REPORT), report(&before, &findings)).context(REPORT)?;
-    let failed: Vec<String> = findings.iter().filter_map(complaint).collect();
+    failed.extend(findings.iter().filter_map(complaint));
     if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("; ")) }
 }
 
@@ -112,12 +119,13 @@ fn read(root: &Path, mutation: &Mutation) -> Result<String> {
 fn examine(workshop: &Workshop, mutation: &Mutation) -> Result<Finding> {
     let whole = workshop.read(&mutation.path())?;
     workshop.write(&mutation.path(), &mutation.apply(&whole)?)?;
-    let finding = match workshop.swarm(SEEDS).with_context(|| mutation.name)? {
-        Some(found) => Finding::Swarm(found),
-        None => workshop.tests().with_context(|| mutation.name)?,
+    let finding = match workshop.swarm(SEEDS) {
+        Ok(Some(found)) => Ok(Finding::Swarm(found)),
+        Ok(None) => workshop.tests(),
+        Err(error) => Err(error),
     };
     workshop.write(&mutation.path(), &whole)?;
-    Ok(finding)
+    finding.with_context(|| mutation.name)
 }
 
 /// Why this finding is not good enough.

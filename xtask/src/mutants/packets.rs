@@ -206,7 +206,7 @@ pub(super) const TABLE: &[Mutation] = &[
         ("R-3", "a probe forgets what is to be sent again: it is taken for arrived"),
         TIMEOUT,
         "            self.on_frame_lost(frame);",
-        "            self.on_frame_acked(frame);",
+        "            if let SentFrame::Message(part) = frame { self.outbox.on_acked(*part); }",
     ),
     mutation(
         "probe-forgets",
