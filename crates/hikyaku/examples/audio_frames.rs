@@ -46,7 +46,7 @@ async fn main() -> Result {
             let client = Endpoint::client()?;
             let connection = client.connect(*address, Trust::pinned(fingerprint.parse()?)).await?;
             println!("{}", speak(&connection).await?);
-            Ok(())
+            Ok(connection.finish(DEADLINE).await?)
         }
         _ => play().await,
     }
@@ -80,8 +80,9 @@ async fn speak(connection: &Connection) -> Result<String> {
 /// Plays a frame each 20 ms, or nothing where there is none, and never waits.
 async fn listen(connection: &Connection) -> Result<String> {
     let mut frames = BTreeMap::new();
-    let (first, sound) = frame(connection).await?;
+    let (first, sound) = frame(connection).await?.ok_or("not a single frame came")?;
     frames.insert(first, sound);
+    let mut over = false;
     let mut clock = interval(FRAME);
     let mut played = 0;
     for tick in first..FRAMES + DELAY {
@@ -89,11 +90,13 @@ async fn listen(connection: &Connection) -> Result<String> {
             // Both are cancel-safe: `frame` does nothing after `recv` that takes time.
             select! {
                 _ = clock.tick() => break,
-                received = frame(connection) => {
-                    let (number, sound) = received?;
-                    let again = frames.insert(number, sound);
-                    assert!(again.is_none(), "frame {number} came twice");
-                }
+                received = frame(connection), if !over => match received? {
+                    Some((number, sound)) => {
+                        let again = frames.insert(number, sound);
+                        assert!(again.is_none(), "frame {number} came twice");
+                    }
+                    None => over = true,
+                },
             }
         }
         let sound = tick.checked_sub(DELAY).and_then(|due| frames.get(&due));
@@ -103,12 +106,17 @@ async fn listen(connection: &Connection) -> Result<String> {
     Ok(format!("played {played} frames and {} gaps, and never waited", FRAMES - played))
 }
 
-/// The next frame, in whichever order they come: frames do not wait for each other.
-async fn frame(connection: &Connection) -> Result<(u32, Vec<u8>)> {
-    let mut payload = connection.recv().await?.payload;
+/// The next frame, in whichever order they come: frames do not wait for each other. None when the
+/// speaker has hung up.
+async fn frame(connection: &Connection) -> Result<Option<(u32, Vec<u8>)>> {
+    let mut payload = match connection.recv().await {
+        Ok(message) => message.payload,
+        Err(closed) if closed.is_graceful() => return Ok(None),
+        Err(closed) => return Err(closed.into()),
+    };
     let number = payload.first_chunk().ok_or("a frame without a number")?;
     let number = u32::from_be_bytes(*number);
-    Ok((number, payload.split_off(4)))
+    Ok(Some((number, payload.split_off(4))))
 }
 
 // The play.

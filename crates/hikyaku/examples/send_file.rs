@@ -14,7 +14,7 @@ mod lossy;
 
 use std::{collections::BTreeSet, env, error::Error, fs, time::Duration};
 
-use hikyaku::{Connection, Delivery, Endpoint, Trust};
+use hikyaku::{Close, Connection, Delivery, Endpoint, Trust};
 
 use self::lossy::{Lossy, Weather};
 
@@ -50,7 +50,10 @@ async fn main() -> Result {
 
 /// Sends the length, then all parts, each with its number.
 async fn send(connection: &Connection, file: Vec<u8>) -> Result {
-    let length = u32::try_from(file.len())?.to_be_bytes();
+    if file.len() > MAX_FILE {
+        return Err(format!("more than {MAX_FILE} bytes are not taken").into());
+    }
+    let length = (file.len() as u32).to_be_bytes();
     connection.send(Delivery::Reliable, length).await?;
 
     let mut receipts = Vec::new();
@@ -89,16 +92,22 @@ async fn receive(connection: &Connection) -> Result<Vec<u8>> {
         }
         let (start, end) = (number * PART, number * PART + part.len());
         if end > MAX_FILE || part.len() > PART || !parts.insert(number) {
-            return Err("the other side breaks the rules".into());
+            return Err(refused(connection));
         }
         file.resize(file.len().max(end), 0);
         file[start..end].copy_from_slice(part);
     }
     if length != Some(file.len()) {
-        return Err("the other side breaks the rules".into());
+        return Err(refused(connection));
     }
     connection.send(Delivery::Reliable, format!("I have {} bytes", file.len())).await?;
     Ok(file)
+}
+
+/// Tells the peer, who reads it in `Closed::ByPeer`.
+fn refused(connection: &Connection) -> Box<dyn Error + Send + Sync> {
+    connection.close(Close::APPLICATION, "that is not a file in parts");
+    "the other side sends something else than a file in parts".into()
 }
 
 // The play.

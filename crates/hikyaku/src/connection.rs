@@ -150,7 +150,8 @@ impl Connection {
     }
 
     /// The next message, if one is there: for a loop that has its own pace, as a game's, and takes
-    /// all there is each time.
+    /// all there is each time. Several of `Latest` may wait for a slow reader: the last is the
+    /// newest.
     ///
     /// # Errors
     /// As [`Connection::recv`].
