@@ -189,11 +189,11 @@ impl End {
         Self { endpoint, handle: None, address, spent: Duration::ZERO, buffer: Vec::new() }
     }
 
-    /// The length of each datagram of the next train, if there is one. Events are taken.
-    fn poll(&mut self, now: Time) -> Result<Option<usize>> {
+    /// The next train: the length of each datagram, and of all. Events are taken.
+    fn poll(&mut self, now: Time) -> Result<Option<(usize, usize)>> {
         loop {
             match self.endpoint.poll_output(now, &mut self.buffer) {
-                Output::Transmit(transmit) => return Ok(Some(transmit.segment_size)),
+                Output::Transmit(train) => return Ok(Some((train.segment_size, train.len))),
                 Output::Event(handle, Event::Incoming) => self.handle = Some(handle),
                 Output::Event(_, Event::Closed(reason)) => anyhow::bail!("closed: {reason:?}"),
                 Output::Event(handle, Event::Receipt(..)) => {
@@ -312,15 +312,16 @@ impl Pair {
         self.sender.endpoint.handle_timeout(self.now);
         let train = self.sender.poll(self.now)?;
         self.sender.spent += began.elapsed();
-        if let Some(segment) = train {
-            let lens = self.sender.buffer.chunks(segment).map(|datagram| datagram.len() as u32);
+        if let Some((segment, len)) = train {
+            let lens =
+                self.sender.buffer[..len].chunks(segment).map(|datagram| datagram.len() as u32);
             self.lens.extend(lens);
         }
         self.now += WAY;
 
         let began = Instant::now();
-        if let Some(segment) = train {
-            for datagram in self.sender.buffer.chunks_mut(segment) {
+        if let Some((segment, len)) = train {
+            for datagram in self.sender.buffer[..len].chunks_mut(segment) {
                 let from = self.sender.address;
                 self.receiver.endpoint.handle_datagram(self.now, from, None, datagram);
             }
@@ -337,9 +338,9 @@ impl Pair {
         }
         let mut answer = self.receiver.poll(self.now)?;
         self.receiver.spent += began.elapsed();
-        while let Some(segment) = answer {
+        while let Some((segment, len)) = answer {
             let began = Instant::now();
-            for datagram in self.receiver.buffer.chunks_mut(segment) {
+            for datagram in self.receiver.buffer[..len].chunks_mut(segment) {
                 self.acks += 1;
                 let from = self.receiver.address;
                 self.sender.endpoint.handle_datagram(self.now + WAY, from, None, datagram);

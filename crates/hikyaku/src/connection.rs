@@ -117,8 +117,8 @@ impl Connection {
     fn stage(&self, message: Staged) -> Result<Receipt, SendError> {
         match self.handle.mailbox.try_send(message) {
             Ok(number) => Ok(Receipt::new(Arc::clone(&self.handle.mailbox), number)),
-            Err((Refused::Full, _)) => Err(SendError::Full),
-            Err((Refused::Closed(closed), _)) => Err(SendError::Closed(closed)),
+            Err(Refused::Full) => Err(SendError::Full),
+            Err(Refused::Closed(closed)) => Err(SendError::Closed(closed)),
         }
     }
 

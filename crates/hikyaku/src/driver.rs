@@ -331,10 +331,10 @@ impl Driver {
             ecn: train.ecn.map(to_codepoint),
             segment: train.segment_size,
         };
-        let poll = self.socket.poll_send_train(cx, &self.out, &way);
+        let poll = self.socket.poll_send_train(cx, &self.out[..train.len], &way);
         let Poll::Ready(sent) = poll else { return Poll::Pending };
         self.unsent = None;
-        let datagrams = self.out.len().div_ceil(train.segment_size) as u64;
+        let datagrams = train.len.div_ceil(train.segment_size) as u64;
         match sent {
             Ok(()) => {
                 self.stats.sent += datagrams;
@@ -399,18 +399,18 @@ impl Driver {
         loop {
             let Some((at, reason)) = self.deadline else { return Poll::Pending };
             let now = self.now();
-            if at <= now {
-                return Poll::Ready(());
-            }
             // Timers ring a millisecond late, and setting them costs more than an ACK. Whoever
             // runs meanwhile may send something that takes the ACK along; if not, it leaves early.
             if reason == Reason::Ack && at.since(now) <= CLOSE_ACK {
                 if self.yielded.replace(at) == Some(at) {
-                    self.latest = at;
+                    self.latest = now.max(at);
                     return Poll::Ready(());
                 }
                 come_back(cx);
                 return Poll::Pending;
+            }
+            if at <= now {
+                return Poll::Ready(());
             }
             // Most deadlines move on with each packet: one that rings too soon now and then is
             // cheaper than one that is set each time.

@@ -131,38 +131,48 @@ impl Mailbox {
 
     // The application's side.
 
-    /// Stages a message, and says its number. It is given back when it does not fit.
-    pub(crate) fn try_send(&self, message: Staged) -> Result<u64, (Refused, Staged)> {
-        let mut state = self.lock();
+    /// Stages a message, and says its number.
+    pub(crate) fn try_send(&self, message: Staged) -> Result<u64, Refused> {
+        let state = self.with_room()?;
+        Ok(self.stage(state, message))
+    }
+
+    /// As [`Self::try_send`], waiting while it is full.
+    pub(crate) async fn send(&self, message: Staged) -> Result<u64, Closed> {
+        loop {
+            // Before the look: a notice between the two is not lost.
+            let room = self.room.notified();
+            match self.with_room() {
+                Ok(state) => return Ok(self.stage(state, message)),
+                Err(Refused::Closed(closed)) => return Err(closed),
+                Err(Refused::Full) => {}
+            }
+            room.await;
+        }
+    }
+
+    /// Whether something can be staged is known before it is handed over: a message is moved once.
+    fn with_room(&self) -> Result<MutexGuard<'_, State>, Refused> {
+        let state = self.lock();
         if let Some(closed) = &state.closed {
-            return Err((Refused::Closed(closed.clone()), message));
+            return Err(Refused::Closed(closed.clone()));
         }
         if state.leaving {
-            return Err((Refused::Closed(Closed::Here), message));
+            return Err(Refused::Closed(Closed::Here));
         }
         if state.staged_bytes >= MAX_STAGED {
-            return Err((Refused::Full, message));
+            return Err(Refused::Full);
         }
+        Ok(state)
+    }
+
+    fn stage(&self, mut state: MutexGuard<'_, State>, message: Staged) -> u64 {
         state.staged_bytes += message.payload.len() + MESSAGE_COST;
         state.staged.push_back(message);
         let number = state.next;
         state.next += 1;
         self.list(&mut state);
-        Ok(number)
-    }
-
-    /// As [`Self::try_send`], waiting while it is full.
-    pub(crate) async fn send(&self, mut message: Staged) -> Result<u64, Closed> {
-        loop {
-            // Before the look: a notice between the two is not lost.
-            let room = self.room.notified();
-            match self.try_send(message) {
-                Ok(number) => return Ok(number),
-                Err((Refused::Closed(closed), _)) => return Err(closed),
-                Err((Refused::Full, back)) => message = back,
-            }
-            room.await;
-        }
+        number
     }
 
     /// Takes up to `limit` messages; `take` gets each.

@@ -30,6 +30,13 @@ pub(crate) enum Known {
 impl Outcomes {
     /// Notes an outcome; each number once.
     pub(crate) fn insert(&mut self, number: u64, outcome: Outcome) {
+        // By far the most frequent: the next one, with the same outcome.
+        if let Some(mut last) = self.runs.last_entry()
+            && *last.get() == (number.wrapping_sub(1), outcome)
+        {
+            last.get_mut().0 = number;
+            return;
+        }
         let before = self.runs.range_mut(..number).next_back();
         let joined = match before {
             Some((&first, (last, of_run))) if *last + 1 == number && *of_run == outcome => {

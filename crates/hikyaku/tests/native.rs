@@ -349,3 +349,21 @@ async fn answers_come_from_the_address_that_was_asked() {
     in_time(ours.recv()).await.unwrap();
     assert_eq!(ours.remote_addr().to_string(), address);
 }
+
+#[tokio::test]
+async fn an_answer_takes_the_acknowledgement_along() {
+    let (_client, ours, _server, theirs) = pair().await;
+    tokio::spawn(async move {
+        while let Ok(question) = theirs.recv().await {
+            theirs.send(Delivery::Ordered, question.payload).await.unwrap();
+        }
+    });
+    let before = in_time(ours.stats()).await.unwrap().sent_packets;
+    for _ in 0..1_000 {
+        ours.send(Delivery::Ordered, "question").await.unwrap();
+        in_time(ours.recv()).await.unwrap();
+    }
+    let sent = in_time(ours.stats()).await.unwrap().sent_packets - before;
+    // Path-MTU probes are among them, and ACKs where something held this thread up.
+    assert!(sent < 1_500, "{sent} packets for 1,000 questions");
+}

@@ -296,8 +296,8 @@ impl Endpoint {
         }
     }
 
-    /// The next thing to do; to be asked until it says `Timeout`. Datagrams are written into `out`,
-    /// whose old contents go; it can be the same one each time.
+    /// The next thing to do; to be asked until it says `Timeout`. Datagrams are written to the
+    /// front of `out` ([`Transmit::len`]), which grows when it has to; give the same one each time.
     pub fn poll_output(&mut self, now: Time, out: &mut Vec<u8>) -> Output {
         if let Some(transmit) = self.strangers.poll_reply(out) {
             return Output::Transmit(transmit);

@@ -40,8 +40,11 @@ pub struct Transmit {
     pub local: Option<IpAddr>,
     /// How to mark the IP headers.
     pub ecn: Option<Ecn>,
-    /// In bytes of UDP payload.
+    /// Of each datagram but the last, in bytes of UDP payload.
     pub segment_size: usize,
+    /// Of all of them together, at the front of the buffer. What is behind them means nothing: a
+    /// buffer that keeps its length is not filled with zeros for each train.
+    pub len: usize,
 }
 
 /// Something happened to a connection.

@@ -63,7 +63,10 @@ impl End {
     fn poll(&mut self, now: Time) -> Option<(usize, SocketAddr)> {
         loop {
             match self.endpoint.poll_output(now, &mut self.buffer) {
-                Output::Transmit(transmit) => return Some((transmit.segment_size, transmit.to)),
+                Output::Transmit(transmit) => {
+                    self.buffer.truncate(transmit.len);
+                    return Some((transmit.segment_size, transmit.to));
+                }
                 Output::Event(handle, Event::Incoming) => {
                     self.handle = Some(handle);
                     self.handles.push(handle);

@@ -106,6 +106,7 @@ impl Node {
         }
         match self.endpoint.poll_output(now, &mut self.train) {
             Output::Transmit(transmit) => {
+                self.train.truncate(transmit.len);
                 check_train(&transmit, &self.train).map(|()| Some(Effect::Train(transmit)))
             }
             Output::Event(handle, event) => Ok(Some(Effect::Event(handle, event))),

@@ -162,8 +162,9 @@ impl Connection {
         if size < LEAST_PACKET || (level == Level::Hello && size < BASE_MTU) {
             return None;
         }
-        out.clear();
-        out.resize(size, 0);
+        if out.len() < size {
+            out.resize(size, 0);
+        }
         let number = self.next_number;
         let mut writer = Writer::new(out.get_mut(..size - TAG_LEN)?);
         // An exhausted key can still say that it is: the limits have a margin.
@@ -179,14 +180,13 @@ impl Connection {
         Frame::Close { code: close.code, reason }.encode(&mut writer);
         writer.put_zeros(least.saturating_sub(TAG_LEN + writer.len()).min(writer.room()));
         let len = writer.len() + TAG_LEN;
-        out.truncate(len);
-        self.seal(level, number, out, header_len);
+        self.seal(level, number, out.get_mut(..len)?, header_len);
         self.next_number += 1;
         self.stats.sent_packets += 1;
         self.stats.sent_bytes += len as u64;
         self.paths.current.on_sent(len);
         let (to, local) = (self.paths.current.remote, self.paths.local);
-        Some(Transmit { to, local, ecn: None, segment_size: len })
+        Some(Transmit { to, local, ecn: None, segment_size: len, len })
     }
 
     /// The next level at which a CLOSE has to leave, and can.

@@ -77,12 +77,10 @@ impl Connection {
         if let Some((data, to)) = self.paths.poll_response_elsewhere() {
             let (level, size) = (Level::Data, BASE_MTU);
             let plan = Plan { level, size, purpose: Purpose::Respond(data) };
-            let segment_size = self.write_packet(now, &plan, out, 0)?;
-            out.truncate(segment_size);
+            let len = self.write_packet(now, &plan, out, 0)?;
             let local = self.paths.local;
-            return Some(Transmit { to, local, ecn: None, segment_size });
+            return Some(Transmit { to, local, ecn: None, segment_size: len, len });
         }
-        // What the buffer held is written over: it is not cleared, lest it be filled with zeros.
         let (mut segment_size, mut packets, mut used) = (0, 0, 0);
         while packets < MAX_TRAIN
             && let Some(plan) = self.plan(now, segment_size)
@@ -105,10 +103,9 @@ impl Connection {
         if packets == 0 {
             return None;
         }
-        out.truncate(used);
         let ecn = self.in_flight.marks().then_some(Ecn::Ect0);
         let to = self.paths.current.remote;
-        Some(Transmit { to, local: self.paths.local, ecn, segment_size })
+        Some(Transmit { to, local: self.paths.local, ecn, segment_size, len: used })
     }
 
     /// Step 1. `limit`: no longer than this, if not 0.

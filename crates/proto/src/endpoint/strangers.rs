@@ -139,9 +139,9 @@ impl Strangers {
     /// The next answer, written into `out`.
     pub(super) fn poll_reply(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
         let (to, local, bytes) = self.replies.pop_front()?;
-        out.clear();
-        out.extend_from_slice(&bytes);
-        Some(Transmit { to, local, ecn: None, segment_size: bytes.len() })
+        let len = bytes.len();
+        out.splice(..len.min(out.len()), bytes);
+        Some(Transmit { to, local, ecn: None, segment_size: len, len })
     }
 }
 

@@ -140,6 +140,7 @@ impl Pair {
         for _ in 0..100_000 {
             match self.ends[end].poll_output(self.now, &mut self.buffer) {
                 Output::Transmit(transmit) => {
+                    self.buffer.truncate(transmit.len);
                     assert!(!self.buffer.is_empty() && transmit.segment_size > 0);
                     for bytes in self.buffer.chunks(transmit.segment_size) {
                         let (index, source) = (self.sent[end], self.addresses[end]);
