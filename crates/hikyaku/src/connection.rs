@@ -235,6 +235,8 @@ impl Connection {
                 self.closed().await
             }
         };
+        // So that the peer hears of the end before a program that ends here is gone.
+        self.handle.mailbox.released().await;
         match self.handle.mailbox.undelivered() {
             0 => Ok(()),
             undelivered => Err(Unfinished { undelivered, closed }),

@@ -27,8 +27,8 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ConnectionHandle, Ecn, Event, Output, Reason, SendError, Transmit, Trust, error::Close,
-    time::Time,
+    ClosedReason, ConnectionHandle, Ecn, Event, Output, Reason, SendError, Transmit, Trust,
+    error::Close, time::Time,
 };
 use quinn_udp::EcnCodepoint;
 use tokio::{
@@ -384,13 +384,24 @@ impl Driver {
             }
             Event::Closed(reason) => {
                 deliver(now, peer, connection, true);
+                // `Drained` follows what was ended here.
+                let told = matches!(reason, ClosedReason::Local | ClosedReason::Error(_));
                 let closed = Closed::from(reason);
-                if let Some(mut peer) = self.peers.remove(&handle) {
-                    peer.span.in_scope(|| debug!(%closed, "over"));
-                    peer.end(closed);
+                peer.span.in_scope(|| debug!(%closed, "over"));
+                peer.end(closed);
+                if !told {
+                    self.forget(handle);
                 }
             }
+            Event::Drained => self.forget(handle),
             _ => {}
+        }
+    }
+
+    /// Nothing more is sent to this peer.
+    fn forget(&mut self, handle: ConnectionHandle) {
+        if let Some(peer) = self.peers.remove(&handle) {
+            peer.mailbox.release();
         }
     }
 
@@ -430,6 +441,7 @@ impl Driver {
     fn end(&mut self, closed: &Closed) {
         for (_, mut peer) in mem::take(&mut self.peers) {
             peer.end(closed.clone());
+            peer.mailbox.release();
         }
         self.shared.end();
     }

@@ -81,6 +81,8 @@ pub(crate) struct State {
     undelivered: u64,
     remote: SocketAddr,
     closed: Option<Closed>,
+    /// Nothing more is sent: the peer has heard of the end, or does not answer.
+    released: bool,
 }
 
 /// Why nothing was staged.
@@ -110,6 +112,7 @@ impl Mailbox {
                 undelivered: 0,
                 remote,
                 closed: None,
+                released: false,
             }),
             room: Notify::new(),
             arrived: Notify::new(),
@@ -267,6 +270,17 @@ impl Mailbox {
         }
     }
 
+    /// Waits until the peer has heard of the end, or does not answer.
+    pub(crate) async fn released(&self) {
+        loop {
+            let over = self.over.notified();
+            if self.lock().released {
+                return;
+            }
+            over.await;
+        }
+    }
+
     /// Messages that were not delivered, once it is over.
     pub(crate) fn undelivered(&self) -> u64 {
         self.lock().undelivered
@@ -354,6 +368,12 @@ impl Mailbox {
         waiting.into_values().for_each(Waker::wake);
         self.room.notify_waiters();
         self.arrived.notify_waiters();
+        self.over.notify_waiters();
+    }
+
+    /// Nothing more is sent.
+    pub(crate) fn release(&self) {
+        self.lock().released = true;
         self.over.notify_waiters();
     }
 }

@@ -76,6 +76,8 @@ pub enum Event {
     Receipt(Receipt, Outcome),
     /// It is over. Receive what came before it now: it is forgotten soon.
     Closed(ClosedReason),
+    /// After `Closed` with `Local` or `Error`: the peer has heard that, or does not answer.
+    Drained,
 }
 
 /// Why a connection is over.

@@ -36,7 +36,10 @@ impl World {
             return Err(format!("{name}: {event:?} for a connection that nobody knows"));
         };
         if matches!(self.end(id).state, State::Closed(_))
-            && !matches!(event, Event::Receipt(..) | Event::Readable | Event::Writable)
+            && !matches!(
+                event,
+                Event::Receipt(..) | Event::Readable | Event::Writable | Event::Drained
+            )
         {
             return Err(format!("{name}: {event:?} after Closed"));
         }

@@ -21,6 +21,10 @@ use crate::{
 /// care any more must not make us keep them for ever.
 const UNREAD_KEPT: Duration = Duration::from_secs(30);
 
+/// Times that a CLOSE without an answer is sent again, a probe timeout apart (M-62): of one way in
+/// five losing packets, one end in five thousand is not heard.
+const CLOSE_AGAIN: u32 = 8;
+
 /// Where a connection is in its life.
 #[derive(Debug)]
 pub(super) enum State {
@@ -30,12 +34,14 @@ pub(super) enum State {
     Established,
     /// This side ended it: what still comes is answered with the CLOSE (M-62).
     Closing(Box<Closing>),
-    /// The peer ended it: one CLOSE back, then silence.
+    /// The peer ended it, or has heard that this side did.
     Draining {
         /// When it is forgotten.
         until: Time,
         /// The CLOSE that goes back has to leave.
         owes: Owes,
+        /// How many more packets of the peer's, which has not heard it then, call it forth again.
+        answers: u32,
     },
     /// To be forgotten, as soon as what came before has been read.
     Over {
@@ -54,6 +60,10 @@ pub(super) struct Closing {
     /// Packets that came since the end, and how many of them call forth the next CLOSE.
     heard: u64,
     answer_at: u64,
+    /// When it leaves again without being asked for.
+    pub(super) again: Option<Time>,
+    /// The application is told when it was heard.
+    awaited: bool,
 }
 
 /// The levels at which a CLOSE has to leave.
@@ -97,10 +107,29 @@ impl Connection {
         if self.state.is_over() {
             return;
         }
-        let until = now + self.drain_span();
+        // Who has shown that it is there is told until it says that it has heard.
+        let known = matches!(self.state, State::Established);
+        let pto = self.close_interval();
+        let until = now + if known { pto * (CLOSE_AGAIN + 1) } else { pto * 3 };
+        let again = known.then(|| now + pto);
+        let awaited = matches!(reason, ClosedReason::Local | ClosedReason::Error(_));
         self.finish(reason);
-        let closing = Closing { close, until, owes: Owes::ALL, heard: 0, answer_at: 1 };
+        let (owes, heard, answer_at) = (Owes::ALL, 0, 1);
+        let closing = Closing { close, until, owes, heard, answer_at, again, awaited };
         self.state = State::Closing(Box::new(closing));
+    }
+
+    /// M-62: nothing has come back.
+    pub(super) fn on_close_alarm(&mut self, now: Time) {
+        let pto = self.close_interval();
+        let State::Closing(closing) = &mut self.state else { return };
+        if now >= closing.until {
+            return self.on_drained(now);
+        }
+        if closing.again.is_some_and(|again| again <= now) {
+            closing.owes = Owes::ALL;
+            closing.again = Some(now + pto);
+        }
     }
 
     /// Ends it without a word: nobody is there to hear it.
@@ -113,17 +142,36 @@ impl Connection {
 
     /// The peer ended it.
     pub(super) fn on_close(&mut self, now: Time, close: Close) {
-        let until = now + self.drain_span();
-        match &self.state {
+        let until = now + self.close_interval() * 3;
+        match &mut self.state {
             State::Handshaking | State::Established => {
                 self.finish(ClosedReason::Peer(close));
-                self.state = State::Draining { until, owes: Owes::ALL };
+                self.state = State::Draining { until, owes: Owes::ALL, answers: CLOSE_AGAIN };
             }
-            // Both at once: each knows.
+            // It has heard, or both ended it at once: each knows.
             State::Closing(closing) => {
-                self.state = State::Draining { until: closing.until, owes: Owes::NONE };
+                let (until, awaited) = (closing.until.min(until), closing.awaited);
+                self.tell_drained(awaited);
+                self.state = State::Draining { until, owes: Owes::NONE, answers: 0 };
             }
-            State::Draining { .. } | State::Over { .. } => {}
+            State::Draining { owes, answers, .. } => {
+                if *answers > 0 {
+                    *answers -= 1;
+                    *owes = Owes::ALL;
+                }
+            }
+            State::Over { .. } => {}
+        }
+    }
+
+    /// Does it still answer a CLOSE that comes again?
+    pub(super) const fn answers_close(&self) -> bool {
+        matches!(self.state, State::Draining { answers: 1.., .. })
+    }
+
+    fn tell_drained(&mut self, awaited: bool) {
+        if awaited && (self.side == Side::Client || self.told.incoming) {
+            self.told.events.push_back(Event::Drained);
         }
     }
 
@@ -147,13 +195,17 @@ impl Connection {
 
     /// Nothing is to be said any more.
     pub(super) fn on_drained(&mut self, now: Time) {
+        if let State::Closing(closing) = &self.state {
+            self.tell_drained(closing.awaited);
+        }
         self.state = State::Over { until: now + UNREAD_KEPT };
     }
 
-    /// How long the end is remembered: 3 PTO.
-    fn drain_span(&self) -> Duration {
-        self.in_flight.pto(&self.paths.current.rtt) * 3
+    /// A probe timeout, without the backoff of what went before.
+    fn close_interval(&self) -> Duration {
+        self.in_flight.pto(&self.paths.current.rtt)
     }
+
     /// M-62: the CLOSE, at each level that the peer may have keys for.
     pub(super) fn transmit_close(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
         let level = self.take_close_level()?;

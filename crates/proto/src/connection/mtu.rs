@@ -121,6 +121,11 @@ impl MtuSearch {
         Some(self.passed + if settled { worth } else { gap / 2 })
     }
 
+    /// Bytes of the probe that is on its way.
+    pub(super) fn probing(&self) -> usize {
+        self.in_flight.unwrap_or(0)
+    }
+
     /// Nobody will tell what became of the probe that is on its way.
     pub(super) const fn forget_probe(&mut self) {
         self.in_flight = None;

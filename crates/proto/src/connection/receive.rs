@@ -87,7 +87,8 @@ impl Connection {
         datagram: &mut [u8],
         random: &mut dyn Random,
     ) -> Result<(), Discard> {
-        if matches!(self.state, State::Draining { .. } | State::Over { .. }) {
+        let silent = matches!(self.state, State::Draining { .. } | State::Over { .. });
+        if silent && !self.answers_close() {
             return Err(Discard::Closed);
         }
         // 1 open
@@ -169,8 +170,10 @@ impl Connection {
     ) {
         let now = arrival.now;
         self.replay_of(head.level).commit(number); // M-4
-        if let State::Closing(closing) = &mut self.state {
-            closing.on_packet();
+        if self.state.is_over() {
+            if let State::Closing(closing) = &mut self.state {
+                closing.on_packet();
+            }
             if check_all(payload, head.level).is_ok() {
                 self.look_for_close(now, payload);
             }

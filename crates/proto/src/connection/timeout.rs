@@ -79,6 +79,7 @@ impl Connection {
         match &self.state {
             State::Closing(closing) => {
                 at(Some(closing.until), Reason::Forget);
+                at(closing.again, Reason::Forget);
                 return next;
             }
             State::Draining { until, .. } => {
@@ -114,12 +115,7 @@ impl Connection {
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         let due = |time: Option<Time>| time.is_some_and(|time| time <= now);
         match &self.state {
-            State::Closing(closing) => {
-                if due(Some(closing.until)) {
-                    self.on_drained(now);
-                }
-                return;
-            }
+            State::Closing(_) => return self.on_close_alarm(now),
             State::Draining { until, .. } => {
                 if due(Some(*until)) {
                     self.on_drained(now);

@@ -216,7 +216,10 @@ impl Connection {
     }
 
     fn fits_window(&self, size: usize) -> bool {
-        let in_flight = self.in_flight.bytes_in_flight();
+        // A probe of the MTU takes nobody's place: for what is larger than the window it would be
+        // everybody's, until its loss is noticed (P-4).
+        let probe = self.paths.current.mtu.probing() as u64;
+        let in_flight = self.in_flight.bytes_in_flight().saturating_sub(probe);
         let window = self.paths.current.controller.window();
         !self.in_flight.is_full() && in_flight + size as u64 <= window
     }
