@@ -77,7 +77,11 @@ mod tests {
             loop {
                 match self.endpoint.poll_output(now, &mut buffer) {
                     Output::Transmit(transmit) => {
-                        all.extend(buffer.chunks(transmit.segment_size).map(<[u8]>::to_vec));
+                        all.extend(
+                            buffer[..transmit.len]
+                                .chunks(transmit.segment_size)
+                                .map(<[u8]>::to_vec),
+                        );
                     }
                     Output::Event(handle, Event::Incoming) => self.handle = Some(handle),
                     Output::Event(_, Event::Closed(reason)) => self.closed = Some(reason),
