@@ -7,7 +7,7 @@ use std::{fmt::Display, io, process::ExitCode};
 use anstyle::AnsiColor;
 use clap::error::ErrorKind;
 use hikyaku::{
-    address::AddressError, files::FileError, filter::FilterError, identity::KeyError,
+    StartError, address::AddressError, files::FileError, filter::FilterError, identity::KeyError,
     plain::SendError, socket::BindError,
 };
 
@@ -29,6 +29,18 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn failed(message: impl Display) -> Self {
         Self::Failed(message.to_string())
+    }
+
+    /// What it says.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Failed(text) | Self::Usage(text) | Self::Refused(text) => text.clone(),
+            Self::OutputClosed => "nobody reads the output".to_owned(),
+        }
+    }
+
+    pub(crate) fn refused(message: impl Display) -> Self {
+        Self::Refused(message.to_string())
     }
 
     pub(crate) fn usage(message: impl Display) -> Self {
@@ -58,6 +70,17 @@ impl From<BindError> for Failure {
     fn from(error: BindError) -> Self {
         match error {
             BindError::NotOurs(_) | BindError::NoInterface(_) => Self::usage(error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Address(error) => error.into(),
+            StartError::Bind(error) => error.into(),
+            StartError::Key(error) => error.into(),
             _ => Self::failed(error),
         }
     }

@@ -47,3 +47,76 @@ pub(crate) const BURST_SECONDS: u32 = 4;
 
 /// Tries that a passphrase has.
 pub(crate) const MAX_PASSPHRASE_TRIES: u32 = 3;
+
+/// Bytes of a control message of a file transfer: a name, a reason, some numbers.
+pub(crate) const MAX_CONTROL: usize = 4_096;
+
+/// Bytes of a reason for refusing a file: a line to read.
+pub(crate) const MAX_REASON: usize = 256;
+
+/// Bytes of a saved file's name; every system takes 255, and other tools add to a name.
+pub(crate) const MAX_NAME: usize = 200;
+
+/// Characters of a fingerprint that `text` shows: 48 bits.
+pub(crate) const SHORT_ID: usize = 8;
+
+/// Payload that may wait to be written by a native `listen`, in KiB. Beyond it nothing more is
+/// taken, credit runs out and the senders wait; so little is enough to keep a writer busy.
+pub(crate) const MAX_UNWRITTEN_KIB: usize = 4 * 1_024;
+
+/// Messages that a native `listen` takes from one connection at a time.
+pub(crate) const MAX_TAKEN: usize = 32;
+
+/// A raw payload from which on a write of its own costs less than copying it, in bytes.
+pub(crate) const LARGE_PAYLOAD: usize = 16 * 1_024;
+
+/// How long something may last before its progress is worth drawing.
+pub(crate) const PROGRESS_AFTER: Duration = Duration::from_secs(1);
+
+/// From one drawing of progress to the next: fast enough for the eye.
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Silence after which `send` gives its listener up where nothing else is said: a path that heals
+/// does so sooner, and nobody waits longer without a word.
+pub(crate) const DEFAULT_SILENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of a stream that are read at once: what a pipe of Linux holds.
+pub(crate) const STREAM_CHUNK: usize = 64 * 1_024;
+
+/// Bytes of a file that are read at once.
+pub(crate) const FILE_CHUNK: usize = 256 * 1_024;
+
+/// Chunks read ahead of their sending: reading never waits, and memory stays flat.
+pub(crate) const CHUNKS_AHEAD: usize = 8;
+
+/// Receipts kept for counting: more than the protocol lets be on the way in one order (4,096).
+pub(crate) const MAX_RECEIPTS: usize = 16_384;
+
+/// How long an interrupted command waits for acknowledgements that are under way.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long a listener that ends waits for its senders to hear what was acknowledged.
+pub(crate) const LAST_ACKS: Duration = Duration::from_secs(1);
+
+/// The largest message of the native protocol where nothing else is agreed (its default).
+pub(crate) const MAX_MESSAGE: usize = 16 << 20;
+
+/// A line longer than this is not taken for one: 64 of them may be read ahead.
+pub(crate) const MAX_NATIVE_LINE: usize = 1 << 20;
+
+/// Times that a silent peer is asked whether it is there before it is given up: two of them may be
+/// lost.
+pub(crate) const KEEP_ALIVES: u32 = 3;
+
+/// Connections that a native `listen` has at once: each may hold what its credit lets it send.
+pub(crate) const MAX_LISTENED: usize = 4_096;
+
+/// Bytes of a file that wait in memory before they are written: one trip to the disk for many
+/// messages.
+pub(crate) const MAX_UNSAVED: usize = 4 << 20;
+
+/// How long the protocol gives a handshake (PROTOCOL.md, M-44).
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// What a time of ours is longer than one of the protocol's, so that the protocol says why first.
+pub(crate) const MARGIN: Duration = Duration::from_secs(1);

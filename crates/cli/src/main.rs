@@ -4,13 +4,17 @@
 
 mod args;
 mod commands;
+mod dialect;
 mod drops;
 mod exit;
 mod limits;
 mod message;
+mod native;
 mod output;
 mod plan;
+mod progress;
 mod terminal;
+mod transfer;
 mod values;
 mod writer;
 
@@ -42,6 +46,7 @@ fn run(args: Args) -> Result<(), Failure> {
             Command::Send(args) => commands::send::run(args, &mut ending).await,
             Command::Listen(args) => commands::listen::run(args, &mut ending).await,
             Command::Chat(args) => commands::chat::run(args, &mut ending).await,
+            Command::Ping(args) => commands::ping::run(args, &mut ending).await,
             Command::Keygen(args) => commands::keygen::make(&args, &mut ending).await,
             Command::Key(args) => commands::keygen::show(&args),
         }

@@ -1,7 +1,7 @@
-//! What the user sees: datagrams in four formats, notes and warnings on standard error, colour
+//! What the user sees: messages in four formats, notes and warnings on standard error, colour
 //! where a person looks.
 //!
-//! In: datagrams, messages. Out: bytes on standard output and standard error. Never: an escape
+//! In: messages, notes. Out: bytes on standard output and standard error. Never: an escape
 //! sequence that a peer sent.
 
 use std::{
@@ -9,17 +9,21 @@ use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
     sync::OnceLock,
+    time::Duration,
 };
 
 use anstyle::{AnsiColor, Color, Style};
 use data_encoding::BASE64;
-use hikyaku::{clock, signers::Signer};
-use hikyaku_chat::{is_safe, sanitize_bytes};
+use hikyaku::{
+    Class, clock,
+    signers::{Fingerprint, Signer},
+};
+use hikyaku_chat::{is_safe, sanitize, sanitize_bytes};
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use crate::args::Format;
+use crate::{args::Format, limits::SHORT_ID};
 
 /// The two streams, which may be a terminal each on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +75,39 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{line}")
 }
 
-/// A datagram to print.
+/// A message to print, or a file that was saved.
 #[derive(Clone, Debug)]
 pub(crate) struct Record<'a> {
     pub(crate) at: Timestamp,
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
-    pub(crate) payload: &'a [u8],
-    pub(crate) signer: Option<&'a Signer>,
+    pub(crate) content: Content<'a>,
+    pub(crate) origin: Origin<'a>,
+}
+
+/// What came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content<'a> {
+    Message(&'a [u8]),
+    /// A file, under the name it was saved as.
+    File {
+        name: &'a str,
+        bytes: u64,
+    },
+}
+
+/// Who it came from, where that is more than an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    Anyone,
+    /// Who signed the datagram.
+    Signer(&'a Signer),
+    /// Whose connection it is, and how it was sent.
+    Peer {
+        key: Fingerprint,
+        class: Class,
+        channel: u16,
+    },
 }
 
 /// RFC 3339 in UTC with microseconds.
@@ -89,40 +118,69 @@ struct Json<'a> {
     time: &'a str,
     from: SocketAddr,
     to: SocketAddr,
-    bytes: usize,
+    bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     signer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<u16>,
 }
 
 impl Format {
-    /// Appends a datagram to `out` in this format.
+    /// Appends a message or file to `out` in this format.
     pub(crate) fn write(self, record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
-        match self {
-            Self::Raw => out.extend_from_slice(record.payload),
-            Self::Json => write_json(record, out)?,
-            Self::Text => write_text(record, out)?,
-            Self::Hex => write_hex(record, out)?,
+        match (self, record.content) {
+            (Self::Json, _) => write_json(record, out),
+            (Self::Raw, Content::Message(payload)) => {
+                out.extend_from_slice(payload);
+                Ok(())
+            }
+            // A file is not part of what was asked for byte by byte.
+            (Self::Raw, Content::File { .. }) => Ok(()),
+            (Self::Hex, Content::Message(payload)) => write_hex(record, payload, out),
+            (Self::Text, Content::Message(payload)) => write_text(record, payload, out),
+            (Self::Text | Self::Hex, Content::File { name, bytes }) => {
+                head(record, out)?;
+                writeln!(out, "  saved {} ({})", sanitize(name), human_bytes(bytes))
+            }
         }
-        Ok(())
     }
 }
 
 fn write_json(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let mut time = String::with_capacity(32);
     RFC_3339.print_timestamp(&record.at, &mut time).map_err(io::Error::other)?;
-    let text = std::str::from_utf8(record.payload).ok();
+    let (bytes, payload, file) = match record.content {
+        Content::Message(payload) => (payload.len() as u64, Some(payload), None),
+        Content::File { name, bytes } => (bytes, None, Some(name)),
+    };
+    let (signer, peer) = match record.origin {
+        Origin::Anyone => (None, None),
+        Origin::Signer(signer) => (Some(signer.fingerprint().to_string()), None),
+        Origin::Peer { key, class, channel } => (None, Some((key.to_string(), class, channel))),
+    };
+    let text = payload.and_then(|payload| std::str::from_utf8(payload).ok());
     let json = Json {
         time: &time,
         from: record.from,
         to: record.to,
-        bytes: record.payload.len(),
+        bytes,
         text,
-        base64: text.is_none().then(|| BASE64.encode(record.payload)),
-        signer: record.signer.map(|signer| signer.fingerprint().to_string()),
+        base64: payload.filter(|_| text.is_none()).map(|payload| BASE64.encode(payload)),
+        file,
+        signer,
+        class: peer.as_ref().map(|(_, class, _)| class_name(*class)),
+        channel: peer.as_ref().map(|(_, _, channel)| *channel),
+        peer: peer.map(|(key, ..)| key),
     };
     json.serialize(&mut Serializer::with_formatter(&mut *out, TerminalSafe))?;
     out.push(b'\n');
@@ -153,9 +211,8 @@ impl Formatter for TerminalSafe {
 
 /// `HH:MM:SS.mmm 127.0.0.1:5555  text`; a trailing newline, which line-minded programs send, is
 /// not shown as an escape.
-fn write_text(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+fn write_text(record: &Record<'_>, payload: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     head(record, out)?;
-    let payload = record.payload;
     let payload = payload.strip_suffix(b"\n").unwrap_or(payload);
     let payload = payload.strip_suffix(b"\r").unwrap_or(payload);
     writeln!(out, "  {}", sanitize_bytes(payload))
@@ -165,10 +222,30 @@ fn head(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let time = styled(Stream::Stdout, AnsiColor::BrightBlack, &clock::local_hms_millis(record.at));
     let from = styled(Stream::Stdout, AnsiColor::Cyan, &record.from.to_string());
     write!(out, "{time} {from}")?;
-    if let Some(signer) = record.signer {
-        write!(out, " {}", styled(Stream::Stdout, AnsiColor::Green, &signer_name(signer)))?;
+    let name = match record.origin {
+        Origin::Anyone => return Ok(()),
+        Origin::Signer(signer) => signer_name(signer),
+        Origin::Peer { key, .. } => short_id(key),
+    };
+    write!(out, " {}", styled(Stream::Stdout, AnsiColor::Green, &name))
+}
+
+/// Enough of a fingerprint to tell those on a screen apart; not to trust one by.
+pub(crate) fn short_id(key: Fingerprint) -> String {
+    let text = key.to_string();
+    let digest = text.strip_prefix("SHA256:").unwrap_or(&text);
+    digest.chars().take(SHORT_ID).collect()
+}
+
+/// A delivery class as the command line names it.
+const fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Ordered => "ordered",
+        Class::Reliable => "reliable",
+        Class::Latest => "latest",
+        Class::Unreliable => "unreliable",
+        Class::Deadline => "deadline",
     }
-    Ok(())
 }
 
 /// The comment that our own file gives the key; without one, the fingerprint.
@@ -179,11 +256,11 @@ pub(crate) fn signer_name(signer: &Signer) -> String {
     }
 }
 
-fn write_hex(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+fn write_hex(record: &Record<'_>, payload: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     head(record, out)?;
-    writeln!(out, "  {} bytes", record.payload.len())?;
+    writeln!(out, "  {} bytes", payload.len())?;
     let mut line = String::with_capacity(80);
-    for (row, bytes) in record.payload.chunks(16).enumerate() {
+    for (row, bytes) in payload.chunks(16).enumerate() {
         line.clear();
         hex_row(row * 16, bytes, &mut line).map_err(io::Error::other)?;
         writeln!(out, "{line}")?;
@@ -211,11 +288,22 @@ fn hex_row(offset: usize, bytes: &[u8], line: &mut String) -> std::fmt::Result {
 }
 
 /// A byte count as people read it.
-pub(crate) fn human_bytes(bytes: usize) -> String {
+pub(crate) fn human_bytes(bytes: u64) -> String {
     match bytes {
+        1 => "1 byte".to_owned(),
         0..1_024 => format!("{bytes} bytes"),
         1_024..1_048_576 => format!("{} KiB", bytes / 1_024),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.2} GiB", bytes as f64 / 1_073_741_824.0),
+    }
+}
+
+/// A time as people read it.
+pub(crate) fn human_time(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..1_000 => format!("{micros} µs"),
+        micros @ 1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        micros => format!("{:.1} s", micros as f64 / 1e6),
     }
 }
 
@@ -224,12 +312,16 @@ mod tests {
     use super::*;
 
     fn shown(format: Format, payload: &[u8]) -> String {
+        shown_of(format, Content::Message(payload), Origin::Anyone)
+    }
+
+    fn shown_of(format: Format, content: Content<'_>, origin: Origin<'_>) -> String {
         let record = Record {
             at: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
             from: "127.0.0.1:5555".parse().unwrap(),
             to: "[::1]:12345".parse().unwrap(),
-            payload,
-            signer: None,
+            content,
+            origin,
         };
         let mut out = Vec::new();
         format.write(&record, &mut out).unwrap();
@@ -248,6 +340,34 @@ mod tests {
         );
         let binary = shown(Format::Json, &[0xff, 0]);
         assert!(binary.ends_with("\"bytes\":2,\"base64\":\"/wA=\"}\n"), "{binary}");
+    }
+
+    fn peer() -> Origin<'static> {
+        let key = Fingerprint::from_bytes(&[7; 32]).unwrap();
+        Origin::Peer { key, class: Class::Latest, channel: 3 }
+    }
+
+    #[test]
+    fn a_native_message_names_its_peer_class_and_channel() {
+        let json = shown_of(Format::Json, Content::Message(b"x"), peer());
+        let rest = concat!(
+            r#""bytes":1,"text":"x","peer":"SHA256:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc","#,
+            r#""class":"latest","channel":3}"#,
+            "\n"
+        );
+        assert!(json.ends_with(rest), "{json}");
+        let text = shown_of(Format::Text, Content::Message(b"x"), peer());
+        assert!(text.ends_with("127.0.0.1:5555 BwcHBwcH  x\n"), "{text}");
+    }
+
+    #[test]
+    fn a_saved_file_is_told_and_is_no_part_of_a_raw_stream() {
+        let file = Content::File { name: "a\x1b.txt", bytes: 2_048 };
+        let text = shown_of(Format::Text, file, peer());
+        assert!(text.ends_with("BwcHBwcH  saved a\\x1b.txt (2 KiB)\n"), "{text}");
+        let json = shown_of(Format::Json, file, peer());
+        assert!(json.contains(r#""bytes":2048,"file":"a\u001b.txt","peer""#), "{json}");
+        assert_eq!(shown_of(Format::Raw, file, peer()), "");
     }
 
     #[test]

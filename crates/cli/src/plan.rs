@@ -24,15 +24,15 @@ use crate::{
 };
 
 impl DialectArgs {
-    /// Until the native protocol is there, plain must be asked for: what is unencrypted today
-    /// must not become encrypted tomorrow by surprise, nor the other way round.
+    /// Until chat speaks the native protocol, plain must be asked for there: what is unencrypted
+    /// today must not become encrypted tomorrow by surprise, nor the other way round.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         if self.plain {
             return Ok(());
         }
         Err(Failure::usage(
-            "the native protocol is not there yet; add --plain to speak plain UDP (one datagram \
-             is one message)",
+            "chat does not speak the native protocol yet; add --plain to speak plain UDP (one \
+             datagram is one message)",
         ))
     }
 }
@@ -129,7 +129,7 @@ impl Keys {
     }
 }
 
-fn shared_key(path: &Path) -> Result<SharedKey, Failure> {
+pub(crate) fn shared_key(path: &Path) -> Result<SharedKey, Failure> {
     let key = SharedKey::read(path)?;
     if let Err(exposed) = check_private(path) {
         warn(&exposed.to_string());
@@ -137,7 +137,7 @@ fn shared_key(path: &Path) -> Result<SharedKey, Failure> {
     Ok(key)
 }
 
-fn signers(path: &Path) -> Result<AuthorizedKeys, Failure> {
+pub(crate) fn signers(path: &Path) -> Result<AuthorizedKeys, Failure> {
     let (keys, skipped) = AuthorizedKeys::read(path)?;
     for line in skipped {
         warn(&format!("{}:{}: left out: {}", path.display(), line.line, line.reason));
@@ -146,7 +146,7 @@ fn signers(path: &Path) -> Result<AuthorizedKeys, Failure> {
 }
 
 /// Reads a private key, asking for its passphrase where it has one.
-async fn identity(path: &Path, ending: &mut Ending) -> Result<Identity, Failure> {
+pub(crate) async fn identity(path: &Path, ending: &mut Ending) -> Result<Identity, Failure> {
     let locked = match Identity::read(path)? {
         KeyFile::Open(identity) => return Ok(identity),
         KeyFile::Locked(locked) => locked,

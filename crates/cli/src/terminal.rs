@@ -47,6 +47,21 @@ pub(crate) type Show = Box<dyn FnMut(&str) + Send>;
 /// Reads standard input: with a prompt and line editing where a person types, as it comes
 /// otherwise.
 pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure> {
+    read_lines_of(prompt, LineLimit { len: MAX_LINE_LEN, why: "fits in no datagram" })
+}
+
+/// The longest line there may be, and why.
+#[derive(Clone, Copy)]
+pub(crate) struct LineLimit {
+    pub(crate) len: usize,
+    pub(crate) why: &'static str,
+}
+
+/// As [`read_lines`], with lines as long as the limit.
+pub(crate) fn read_lines_of(
+    prompt: &'static str,
+    limit: LineLimit,
+) -> Result<(Lines, Show), Failure> {
     // A terminal too simple for line editing is read like a pipe.
     if is_interactive()
         && let Ok(edited) = read_terminal(prompt)
@@ -54,7 +69,7 @@ pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure>
         return Ok(edited);
     }
     let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
-    thread::spawn(move || read_pipe(io::stdin().lock(), &sender));
+    thread::spawn(move || read_pipe(io::stdin().lock(), limit, &sender));
     let (show, shown) = show_in_background(|line| {
         // Whoever reads our output may be gone; the chat goes on for the others.
         let _ = output::print_line(line);
@@ -88,9 +103,13 @@ fn show_in_background(
     (show, shown)
 }
 
-fn read_pipe(mut input: impl BufRead, sender: &mpsc::Sender<io::Result<Vec<u8>>>) {
+fn read_pipe(
+    mut input: impl BufRead,
+    limit: LineLimit,
+    sender: &mpsc::Sender<io::Result<Vec<u8>>>,
+) {
     loop {
-        let line = next_line(&mut input);
+        let line = next_line(&mut input, limit);
         let failed = line.is_err();
         let Some(line) = line.transpose() else { return };
         if sender.blocking_send(line).is_err() || failed {
@@ -99,10 +118,10 @@ fn read_pipe(mut input: impl BufRead, sender: &mpsc::Sender<io::Result<Vec<u8>>>
     }
 }
 
-fn next_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+fn next_line(input: &mut impl BufRead, limit: LineLimit) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    let limit = MAX_LINE_LEN as u64 + 2;
-    if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
+    let most = limit.len as u64 + 2;
+    if input.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
     if line.last() == Some(&b'\n') {
@@ -110,8 +129,8 @@ fn next_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-    } else if line.len() > MAX_LINE_LEN {
-        let message = format!("a line longer than {MAX_LINE_LEN} bytes fits in no datagram");
+    } else if line.len() > limit.len {
+        let message = format!("a line longer than {} bytes {}", limit.len, limit.why);
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(Some(line))
@@ -267,9 +286,11 @@ impl Ending {
 mod tests {
     use super::*;
 
+    const LIMIT: LineLimit = LineLimit { len: 1_000, why: "is too long" };
+
     fn lines(input: &[u8]) -> Vec<Vec<u8>> {
         let mut input = input;
-        std::iter::from_fn(|| next_line(&mut input).unwrap()).collect()
+        std::iter::from_fn(|| next_line(&mut input, LIMIT).unwrap()).collect()
     }
 
     #[test]
@@ -282,6 +303,6 @@ mod tests {
     fn an_endless_line_is_an_error_not_a_full_memory() {
         let mut input = io::repeat(b'x').take(1 << 30);
         let mut input = io::BufReader::new(&mut input);
-        assert!(next_line(&mut input).is_err());
+        assert!(next_line(&mut input, LIMIT).is_err());
     }
 }

@@ -4,10 +4,13 @@
 
 use std::time::Duration;
 
-use hikyaku::address::{Address, AddressError};
+use hikyaku::{
+    Delivery,
+    address::{Address, AddressError},
+};
 use hikyaku_chat::Name;
 
-use crate::limits::MAX_TIME;
+use crate::{limits::MAX_TIME, transfer::FILES_CHANNEL};
 
 /// A comment is part of a line that others copy into their files.
 pub(crate) fn comment(text: &str) -> Result<String, String> {
@@ -24,6 +27,30 @@ pub(crate) fn name(text: &str) -> Result<Name, String> {
 /// An address of ours: any free port where none is given.
 pub(crate) fn source_address(text: &str) -> Result<Address, AddressError> {
     Address::parse(text, 0)
+}
+
+/// A delivery class: its name, with a time for `deadline`.
+pub(crate) fn class(text: &str) -> Result<Delivery, String> {
+    match text.split_once('=') {
+        Some(("deadline", time)) => some_time(time).map(Delivery::Deadline),
+        _ => match text {
+            "ordered" => Ok(Delivery::Ordered),
+            "reliable" => Ok(Delivery::Reliable),
+            "latest" => Ok(Delivery::Latest),
+            "unreliable" => Ok(Delivery::Unreliable),
+            "deadline" => Err("a deadline needs its time: deadline=200ms".to_owned()),
+            _ => Err("it is ordered, reliable, latest, unreliable or deadline=200ms".to_owned()),
+        },
+    }
+}
+
+/// A channel for messages; the last one is for files.
+pub(crate) fn channel(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(FILES_CHANNEL) => Err(format!("channel {FILES_CHANNEL} is for files (--file)")),
+        Ok(channel) => Ok(channel),
+        Err(_) => Err(format!("a channel is a number from 0 to {}", FILES_CHANNEL - 1)),
+    }
 }
 
 /// A duration as people write it: `250ms`, `2s`, `1.5s`, `1h 30m`; a bare number is seconds.
@@ -47,6 +74,23 @@ pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_are_read_by_name_and_a_deadline_with_its_time() {
+        assert_eq!(class("latest"), Ok(Delivery::Latest));
+        let soon = Delivery::Deadline(Duration::from_millis(200));
+        assert_eq!(class("deadline=200ms"), Ok(soon));
+        for wrong in ["", "deadline", "deadline=", "deadline=0s", "Ordered", "reliable=1s"] {
+            assert!(class(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_channel_of_files_is_not_for_messages() {
+        assert_eq!(channel("65534"), Ok(65_534));
+        assert!(channel("65535").unwrap_err().contains("--file"));
+        assert!(channel("65536").is_err() && channel("-1").is_err());
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

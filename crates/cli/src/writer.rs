@@ -1,9 +1,10 @@
-//! Formats datagrams and writes them, on a thread of its own.
+//! Formats messages and writes them, on a thread of its own.
 //!
-//! In: pages of datagrams. Out: standard output. Never: more waiting than a bound of bytes.
+//! In: pages of messages. Out: standard output. Never: more waiting than a bound of bytes.
 
 use std::{
     io::{self, Write},
+    mem,
     net::SocketAddr,
     ops::Range,
     sync::{Arc, mpsc},
@@ -11,8 +12,9 @@ use std::{
 };
 
 use hikyaku::{
+    Class,
     plain::{Received, ReplyTo},
-    signers::Signer,
+    signers::{Fingerprint, Signer},
 };
 use jiff::Timestamp;
 use tokio::sync::{
@@ -24,29 +26,55 @@ use tokio::sync::{
 use crate::{
     args::Format,
     exit::Failure,
-    limits::{LAST_WRITE, MAX_WAITING_KIB},
-    output::Record,
+    limits::{LARGE_PAYLOAD, LAST_WRITE},
+    output::{Content, Origin, Record},
     terminal::Ending,
 };
 
 /// An answer to a datagram, and where it goes.
 pub(crate) type Answer = (ReplyTo, Vec<u8>);
 
-/// Datagrams on their way to the writer: one buffer for all their payloads.
+/// Messages on their way to the writer: one buffer for the payloads of datagrams.
 #[derive(Default)]
 pub(crate) struct Page {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
     /// To be sent when the page is written: what is acknowledged must not be lost any more.
     pub(crate) answers: Vec<Answer>,
+    /// Bytes of the payloads that are not in `bytes`.
+    apart: usize,
 }
 
 struct Entry {
     at: Timestamp,
     from: SocketAddr,
     to: SocketAddr,
-    payload: Range<usize>,
-    signer: Option<Signer>,
+    content: Held,
+    origin: Whose,
+}
+
+enum Held {
+    /// A part of the page's buffer.
+    Part(Range<usize>),
+    Whole(Vec<u8>),
+    File {
+        name: String,
+        bytes: u64,
+    },
+}
+
+enum Whose {
+    Anyone,
+    Signer(Box<Signer>),
+    Peer { key: Fingerprint, class: Class, channel: u16 },
+}
+
+/// A native connection, as its messages name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) key: Fingerprint,
 }
 
 impl Page {
@@ -57,23 +85,79 @@ impl Page {
             at: received.at,
             from: received.from.peer,
             to,
-            payload: start..self.bytes.len(),
-            signer: received.signer.clone(),
+            content: Held::Part(start..self.bytes.len()),
+            origin: match &received.signer {
+                Some(signer) => Whose::Signer(Box::new(signer.clone())),
+                None => Whose::Anyone,
+            },
         });
     }
 
-    fn kib(&self) -> u32 {
+    /// A message of a connection: its payload is moved, not copied.
+    pub(crate) fn add_message(
+        &mut self,
+        at: Timestamp,
+        source: &Source,
+        message: hikyaku::Message,
+    ) {
+        self.apart += message.payload.len();
+        let sent = (message.class, message.channel.0);
+        self.add_native(at, source, sent, Held::Whole(message.payload));
+    }
+
+    /// A file that was saved.
+    pub(crate) fn add_file(&mut self, at: Timestamp, source: &Source, name: String, bytes: u64) {
+        let sent = (Class::Ordered, crate::transfer::FILES_CHANNEL);
+        self.add_native(at, source, sent, Held::File { name, bytes });
+    }
+
+    fn add_native(&mut self, at: Timestamp, source: &Source, sent: (Class, u16), content: Held) {
+        let (class, channel) = sent;
+        let origin = Whose::Peer { key: source.key, class, channel };
+        self.entries.push(Entry { at, from: source.from, to: source.to, content, origin });
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.answers.is_empty()
+    }
+
+    fn kib(&self) -> usize {
         let answers: usize = self.answers.iter().map(|(_, text)| text.len()).sum();
         let items = self.entries.len() + self.answers.len();
-        let bytes = self.bytes.len() + answers + items * size_of::<Entry>();
-        u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX)
+        let bytes = self.bytes.len() + self.apart + answers + items * size_of::<Entry>();
+        bytes.div_ceil(1_024)
+    }
+}
+
+/// A page, and the room it takes until it is written.
+type Waiting = (Page, OwnedSemaphorePermit);
+
+/// Where pages are handed in. The writer ends when the last of these is dropped.
+#[derive(Clone)]
+pub(crate) struct Tray {
+    pages: mpsc::Sender<Waiting>,
+    room: Arc<Semaphore>,
+    /// All the room there is, in KiB.
+    kib: usize,
+}
+
+impl Tray {
+    /// Hands a page over, waiting while too much is waiting already; a page that is larger than all
+    /// the room waits until it has it alone. Cancelled, the page is lost.
+    pub(crate) async fn write(&self, page: Page) {
+        if page.is_empty() {
+            return;
+        }
+        let kib = u32::try_from(page.kib().min(self.kib)).unwrap_or(u32::MAX);
+        let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(kib).await else { return };
+        // The writer may have gone; `gone` tells.
+        let _ = self.pages.send((page, permit));
     }
 }
 
 /// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
 pub(crate) struct Writer {
-    pages: Option<mpsc::Sender<(Page, OwnedSemaphorePermit)>>,
-    room: Arc<Semaphore>,
+    tray: Option<Tray>,
     /// The answers of the pages written; what waits here is bounded by what was written.
     pub(crate) written: UnboundedReceiver<Vec<Answer>>,
     /// Resolves when nothing can be written any more.
@@ -82,8 +166,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(format: Format) -> Self {
-        let (pages, queue) = mpsc::channel::<(Page, OwnedSemaphorePermit)>();
+    /// Starts the thread; at most `kib` KiB wait for it.
+    pub(crate) fn start(format: Format, kib: usize) -> Self {
+        let (pages, queue) = mpsc::channel::<Waiting>();
         let (going, gone) = oneshot::channel();
         let (writing, written) = unbounded_channel();
         let thread = std::thread::spawn(move || {
@@ -92,24 +177,25 @@ impl Writer {
             let _ = going.send(());
             outcome
         });
-        let room = Arc::new(Semaphore::new(MAX_WAITING_KIB));
-        Self { pages: Some(pages), room, written, gone, thread: Some(thread) }
+        let tray = Tray { pages, room: Arc::new(Semaphore::new(kib)), kib };
+        Self { tray: Some(tray), written, gone, thread: Some(thread) }
     }
 
-    /// Hands a page over, waiting while too much is waiting already. Cancelled, the page is lost.
+    /// Another place to hand pages in; nothing after [`Self::finish`].
+    pub(crate) fn tray(&self) -> Option<Tray> {
+        self.tray.clone()
+    }
+
+    /// As [`Tray::write`].
     pub(crate) async fn write(&self, page: Page) {
-        if page.entries.is_empty() && page.answers.is_empty() {
-            return;
+        if let Some(tray) = &self.tray {
+            tray.write(page).await;
         }
-        let room = Arc::clone(&self.room).acquire_many_owned(page.kib()).await;
-        let (Ok(permit), Some(pages)) = (room, &self.pages) else { return };
-        // The writer has gone; `gone` tells.
-        let _ = pages.send((page, permit));
     }
 
     /// Waits until everything is written; where nobody reads it and the end is wanted, not long.
     pub(crate) async fn finish(&mut self, hurry: bool, ending: &mut Ending) -> Result<(), Failure> {
-        self.pages = None;
+        self.tray = None;
         let Some(thread) = self.thread.take() else { return Ok(()) };
         let joined = tokio::task::spawn_blocking(move || thread.join());
         let patience = async {
@@ -135,30 +221,69 @@ impl Writer {
 
 fn write_pages(
     format: Format,
-    queue: &mpsc::Receiver<(Page, OwnedSemaphorePermit)>,
+    queue: &mpsc::Receiver<Waiting>,
     written: &UnboundedSender<Vec<Answer>>,
 ) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
+    let mut out = standard_output()?;
     let mut text = Vec::new();
-    while let Ok((page, _permit)) = queue.recv() {
-        text.clear();
-        for entry in &page.entries {
-            let record = Record {
-                at: entry.at,
-                from: entry.from,
-                to: entry.to,
-                payload: &page.bytes[entry.payload.clone()],
-                signer: entry.signer.as_ref(),
-            };
-            format.write(&record, &mut text)?;
-        }
-        // One write a page: a reader at the other end of a pipe sees a datagram at once.
-        stdout.write_all(&text)?;
-        stdout.flush()?;
-        if !page.answers.is_empty() {
+    while let Ok((mut page, _permit)) = queue.recv() {
+        write_page(format, &page, &mut text, &mut out)?;
+        let answers = mem::take(&mut page.answers);
+        if !answers.is_empty() {
             // Nobody waits for them any more when we are ending.
-            let _ = written.send(page.answers);
+            let _ = written.send(answers);
         }
     }
     Ok(())
+}
+
+/// Standard output without the buffer that the standard library puts before it, which would look
+/// for line ends in whatever passes.
+#[cfg(unix)]
+fn standard_output() -> io::Result<impl Write> {
+    use std::os::fd::AsFd as _;
+    io::stdout().as_fd().try_clone_to_owned().map(std::fs::File::from)
+}
+
+#[cfg(not(unix))]
+fn standard_output() -> io::Result<impl Write> {
+    Ok(io::stdout())
+}
+
+/// One write a page, so that a reader at the other end of a pipe sees a message at once; raw
+/// payloads that are large are written from where they are.
+fn write_page(
+    format: Format,
+    page: &Page,
+    text: &mut Vec<u8>,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    text.clear();
+    for entry in &page.entries {
+        let content = match &entry.content {
+            Held::Part(range) => Content::Message(&page.bytes[range.clone()]),
+            Held::Whole(payload) => Content::Message(payload),
+            Held::File { name, bytes } => Content::File { name, bytes: *bytes },
+        };
+        if format == Format::Raw
+            && let Content::Message(payload) = content
+            && payload.len() >= LARGE_PAYLOAD
+        {
+            out.write_all(text)?;
+            text.clear();
+            out.write_all(payload)?;
+            continue;
+        }
+        let origin = match &entry.origin {
+            Whose::Anyone => Origin::Anyone,
+            Whose::Signer(signer) => Origin::Signer(signer),
+            Whose::Peer { key, class, channel } => {
+                Origin::Peer { key: *key, class: *class, channel: *channel }
+            }
+        };
+        let record = Record { at: entry.at, from: entry.from, to: entry.to, content, origin };
+        format.write(&record, text)?;
+    }
+    out.write_all(text)?;
+    out.flush()
 }

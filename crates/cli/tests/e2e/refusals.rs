@@ -9,12 +9,10 @@ use crate::support::{
 };
 
 #[test]
-fn plain_must_be_asked_for() {
+fn plain_must_be_asked_for_in_chat() {
     refused(
         2,
         &[
-            (&["send", "127.0.0.1:9", "x"], &["--plain"]),
-            (&["listen", "127.0.0.1:0"], &["--plain"]),
             (&["chat", "host", "127.0.0.1:0"], &["--plain"]),
             (&["chat", "join", "127.0.0.1:9"], &["--plain"]),
         ],

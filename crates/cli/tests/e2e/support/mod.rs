@@ -2,6 +2,7 @@
 
 pub(crate) mod chat;
 pub(crate) mod keys;
+pub(crate) mod native;
 pub(crate) mod process;
 pub(crate) mod relay;
 

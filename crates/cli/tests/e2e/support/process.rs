@@ -11,10 +11,12 @@ use std::{
 
 use super::DEADLINE;
 
-/// The command under test with these arguments.
+/// The command under test with these arguments, with a home that is nobody's.
 pub(crate) fn hikyaku(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hikyaku"));
     command.args(args);
+    command.env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home"));
+    command.env_remove("XDG_CONFIG_HOME");
     command
 }
 
@@ -75,6 +77,13 @@ impl Process {
         let input = self.input.as_mut().expect("its input is still open");
         let typed = input.write_all(format!("{line}\n").as_bytes());
         typed.unwrap_or_else(|e| panic!("cannot type {line:?}: {e}: {:?}", self.err));
+    }
+
+    /// Types `part`, and more may follow.
+    #[track_caller]
+    pub(crate) fn type_part(&mut self, part: &[u8]) {
+        let typed = self.input.as_mut().expect("its input is still open").write_all(part);
+        typed.unwrap_or_else(|e| panic!("cannot type: {e}: {:?}", self.err));
     }
 
     /// Types all of `text` and ends the input. Whoever has ended already need not read it.
@@ -151,6 +160,16 @@ impl Stream {
     pub(crate) fn line(&self, wanted: impl Fn(&str) -> bool) -> String {
         let found = self.wait(|lines| lines.iter().find(|line| wanted(line)).cloned());
         found.unwrap_or_else(|| panic!("no such line: {self:?}"))
+    }
+
+    /// Waits until all it has said so far is this.
+    #[track_caller]
+    pub(crate) fn line_so_far(&self, wanted: &str) {
+        let said = self.0.wait(Instant::now() + DEADLINE, |said| {
+            let all = said.bytes == wanted.as_bytes();
+            if !all && said.ended { Some(false) } else { all.then_some(true) }
+        });
+        assert_eq!(said, Some(true), "{wanted:?}: {self:?}");
     }
 
     /// All it has said so far.

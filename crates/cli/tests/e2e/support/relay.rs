@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -35,6 +38,8 @@ pub(crate) struct Harm {
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     fate: Arc<Mutex<Fate>>,
+    /// Times that the addresses towards the server have changed.
+    moves: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -48,17 +53,25 @@ impl Relay {
         front.set_nonblocking(true).expect("a socket can be");
         let address = front.local_addr().expect("it is bound");
         let shared = Arc::clone(&fate);
+        let moves = Arc::<AtomicU64>::default();
+        let moved = Arc::clone(&moves);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("the system gives a poller").block_on(async {
                 let front = UdpSocket::from_std(front).expect("it does not block");
                 tokio::select! {
-                    () = carry(Arc::new(front), server, shared) => {}
+                    () = carry(Arc::new(front), server, shared, &moved) => {}
                     _ = stopped => {}
                 }
             });
         });
-        Self { address, fate, stop: Some(stop), thread: Some(thread) }
+        Self { address, fate, moves, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Forgets every client, as a home router does that was restarted: from the next datagram on
+    /// the server sees each of them at another port, and what it sends to the old one is lost.
+    pub(crate) fn restart(&self) {
+        self.moves.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What it has done so far.
@@ -82,11 +95,21 @@ struct Route {
     answers: task::JoinHandle<()>,
 }
 
-async fn carry(front: Arc<UdpSocket>, server: SocketAddr, fate: Arc<Mutex<Fate>>) {
+async fn carry(
+    front: Arc<UdpSocket>,
+    server: SocketAddr,
+    fate: Arc<Mutex<Fate>>,
+    moves: &AtomicU64,
+) {
     let mut routes: VecDeque<Route> = VecDeque::new();
+    let mut moved = 0;
     let mut buffer = vec![0; 65_536];
     loop {
         let (len, client) = front.recv_from(&mut buffer).await.expect("it is not connected");
+        if moves.load(Ordering::SeqCst) != moved {
+            moved += 1;
+            routes.drain(..).for_each(|route| route.answers.abort());
+        }
         if !routes.iter().any(|route| route.client == client) {
             routes.push_back(open(&front, client, server, &fate).await);
         }

@@ -16,12 +16,12 @@ use hikyaku::{
 };
 
 use crate::{
-    args::SendArgs,
+    args::{Format, SendArgs},
     drops::Complaints,
     exit::Failure,
     limits::MAX_NAMED,
     message::{decoded, excerpt},
-    output::{Record, note, warning},
+    output::{Content, Origin, Record, human_time, note, warning},
     terminal::{self, Lines, Show},
 };
 
@@ -124,7 +124,7 @@ impl<'a> Courier<'a> {
         loop {
             let reply = tokio::select! {
                 line = lines.queue.recv() => return Ok(line),
-                reply = self.peer.recv(), if self.args.reply.is_some() => reply,
+                reply = self.peer.recv(), if self.args.plain.reply.is_some() => reply,
             };
             self.take_reply(reply)?;
         }
@@ -132,7 +132,7 @@ impl<'a> Courier<'a> {
 
     async fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
         self.in_flight = true;
-        let sent = if self.args.ack.ack {
+        let sent = if self.args.plain.ack.ack {
             self.send_acknowledged(message).await
         } else {
             self.send_once(message).await
@@ -170,7 +170,7 @@ impl<'a> Courier<'a> {
 
     async fn send_acknowledged(&mut self, message: &[u8]) -> Result<(), Failure> {
         let number = self.sent + 1;
-        let policy = RetryPolicy { timeout: self.args.timeout, retries: self.args.retries };
+        let policy = retry_policy(self.args);
         let mut told = self.args.talk.quiet;
         let show = &mut self.show;
         let unreachable = |target: SocketAddr, error: &Unreachable| {
@@ -180,7 +180,7 @@ impl<'a> Courier<'a> {
             told = true;
             say(show, &warning(&format!("message {number}: {target}: {error}; trying again")));
         };
-        let ack_text = self.args.ack.ack_text.as_bytes();
+        let ack_text = self.args.plain.ack.text().as_bytes();
         let sent = self.peer.send_acknowledged(message, ack_text, policy, unreachable).await;
         let done = match sent {
             Ok(done) => done,
@@ -203,7 +203,7 @@ impl<'a> Courier<'a> {
     /// Waits, and prints replies meanwhile where they are wanted; at the end of it all not for
     /// someone who is not there.
     async fn pause(&mut self, time: Duration, at_end: bool) -> Result<(), Failure> {
-        if self.args.reply.is_none() {
+        if self.args.plain.reply.is_none() {
             if !time.is_zero() {
                 tokio::time::sleep(time).await;
             }
@@ -233,7 +233,7 @@ impl<'a> Courier<'a> {
     }
 
     fn print_reply(&mut self, reply: &Reply) -> Result<(), Failure> {
-        if self.args.reply.is_none() {
+        if self.args.plain.reply.is_none() {
             return Ok(());
         }
         self.replies += 1;
@@ -243,11 +243,11 @@ impl<'a> Courier<'a> {
             at: reply.at,
             from: reply.from,
             to: reply.to,
-            payload: &reply.payload,
-            signer: reply.signer.as_ref(),
+            content: Content::Message(&reply.payload),
+            origin: reply.signer.as_ref().map_or(Origin::Anyone, Origin::Signer),
         };
         let mut text = Vec::new();
-        self.args.format.write(&record, &mut text)?;
+        self.args.plain.format.unwrap_or(Format::Text).write(&record, &mut text)?;
         match &mut self.show {
             Some(show) => show(String::from_utf8_lossy(&text).trim_end_matches('\n')),
             None => {
@@ -261,17 +261,17 @@ impl<'a> Courier<'a> {
 
     /// Waits for the last replies and tells what the network reported.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
-        if let Some(time) = self.args.reply {
+        if let Some(time) = self.args.plain.reply {
             self.pause(time, true).await?;
         }
         if let Some(report) = self.unreachable.take() {
             return Err(Failure::Failed(report));
         }
         if self.unsent > 0 {
-            let what = if self.args.ack.ack { "acknowledged" } else { "sent" };
+            let what = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
             return Err(Failure::failed(format!("{} not {what}", lines(self.unsent))));
         }
-        if let (Some(time), 0) = (self.args.reply, self.replies) {
+        if let (Some(time), 0) = (self.args.plain.reply, self.replies) {
             let target = self.peer.target();
             let time = human_time(time);
             return Err(Failure::failed(format!("no reply from {target} within {time}")));
@@ -284,12 +284,20 @@ impl<'a> Courier<'a> {
         if self.show.is_some() && !self.in_flight {
             return Ok(());
         }
-        let sent = if self.args.ack.ack { "acknowledged" } else { "sent" };
+        let sent = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
         Err(Failure::failed(format!("interrupted; messages {sent} before: {}", self.sent)))
     }
 
     fn say(&mut self, line: &str) {
         say(&mut self.show, line);
+    }
+}
+
+fn retry_policy(args: &SendArgs) -> RetryPolicy {
+    let usual = RetryPolicy::default();
+    RetryPolicy {
+        timeout: args.timeout.unwrap_or(usual.timeout),
+        retries: args.plain.retries.unwrap_or(usual.retries),
     }
 }
 
@@ -321,12 +329,4 @@ fn with_unsent<'m>(
 
 fn lines(count: u64) -> String {
     if count == 1 { "1 line was".to_owned() } else { format!("{count} lines were") }
-}
-
-fn human_time(time: Duration) -> String {
-    match time.as_micros() {
-        micros @ 0..1_000 => format!("{micros} µs"),
-        micros @ 1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
-        micros => format!("{:.1} s", micros as f64 / 1e6),
-    }
 }

@@ -1,4 +1,4 @@
-//! `hikyaku listen`: prints what comes.
+//! `hikyaku listen --plain`: prints datagrams.
 //!
 //! In: datagrams. Out: lines for a person or a program, acknowledgements, counts at the end.
 //! Never: formatting on the thread that receives.
@@ -24,20 +24,19 @@ use crate::{
     args::ListenArgs,
     drops::{Complaints, tell_counts},
     exit::Failure,
-    limits::{MAX_ANSWERS, MAX_RECEIVE_ERRORS},
+    limits::{MAX_ANSWERS, MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
     output::{human_bytes, note, warn},
     terminal::Ending,
     writer::{Answer, Page, Writer},
 };
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
-    args.dialect.check()?;
     let mut listener = open(&args, ending).await?;
     if !args.talk.quiet {
         warn_of_small_buffer(listener.socket());
         note(&format!("listening on {}", listener.local_addr()));
     }
-    let mut writer = Writer::start(args.format);
+    let mut writer = Writer::start(args.format, MAX_WAITING_KIB);
     let outcome = receive(&args, &mut listener, &mut writer, ending).await;
     let hurry = matches!(outcome, Ok(End { interrupted: true, .. }));
     let written = writer.finish(hurry, ending).await;
@@ -55,10 +54,10 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<PlainListener, F
     let family = args.network.family();
     let addresses = address.resolve_local(family).await?;
     let mut options = args.network.socket_options();
-    options.shared_port = !args.join.is_empty();
+    options.shared_port = !args.plain.join.is_empty();
     let armour = args.armour.read(ending).await?.armour();
     let listener = PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?;
-    for group in &args.join {
+    for group in &args.plain.join {
         check_group(*group, listener.local_addr(), args.network.v6)?;
         let joined = listener.socket().join(*group, args.network.interface.as_deref());
         joined.map_err(|e| match e.kind() {
@@ -153,7 +152,7 @@ impl<'a> Desk<'a> {
             sender: listener.sender(),
             local: listener.local_addr(),
             heard: 0,
-            wanted: if args.once { Some(1) } else { args.count },
+            wanted: args.wanted(),
             done: false,
             answers: Budget::default(),
             complaints: Complaints::new(&args.talk),
@@ -185,12 +184,12 @@ impl<'a> Desk<'a> {
             || until.is_some_and(|text| text.as_bytes() == &*received.payload);
         let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
         page.add(received, to);
-        if self.args.echo && self.may_answer(received.from) {
+        if self.args.plain.echo && self.may_answer(received.from) {
             page.answers.push((received.from, received.payload.to_vec()));
         }
-        let ack_text = self.args.ack.ack_text.trim_ascii_end().as_bytes();
+        let ack_text = self.args.plain.ack.text().trim_ascii_end().as_bytes();
         // Two listeners that acknowledge each other's ACKs would never stop.
-        if self.args.ack.ack && received.payload.trim_ascii_end() != ack_text {
+        if self.args.plain.ack.ack && received.payload.trim_ascii_end() != ack_text {
             self.acknowledge(received.from, page);
         }
     }
@@ -198,14 +197,14 @@ impl<'a> Desk<'a> {
     /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
     fn drop(&mut self, dropped: &Dropped, page: &mut Page) {
         self.complaints.tell(dropped);
-        if dropped.reason == Discard::Duplicate && self.args.ack.ack {
+        if dropped.reason == Discard::Duplicate && self.args.plain.ack.ack {
             self.acknowledge(dropped.from, page);
         }
     }
 
     fn acknowledge(&mut self, to: ReplyTo, page: &mut Page) {
         if self.may_answer(to) {
-            page.answers.push((to, self.args.ack.ack_text.clone().into_bytes()));
+            page.answers.push((to, self.args.plain.ack.text().as_bytes().to_vec()));
         }
     }
 
@@ -251,7 +250,7 @@ impl Budget {
 }
 
 fn check_count(args: &ListenArgs, end: &End) -> Result<(), Failure> {
-    let wanted = if args.once { Some(1) } else { args.count };
+    let wanted = args.wanted();
     match wanted {
         Some(wanted) if end.heard < wanted && !end.interrupted => {
             Err(Failure::failed(format!("{} of {wanted} datagrams came in time", end.heard)))
@@ -265,7 +264,7 @@ fn warn_of_small_buffer(socket: &Socket) {
     if granted >= KERNEL_RECEIVE_BUFFER {
         return;
     }
-    let (granted, asked) = (human_bytes(granted), human_bytes(KERNEL_RECEIVE_BUFFER));
+    let (granted, asked) = (human_bytes(granted as u64), human_bytes(KERNEL_RECEIVE_BUFFER as u64));
     warn(&format!(
         "the kernel grants a receive buffer of {granted}, {asked} were asked for: a burst may be \
          lost (sysctl net.core.rmem_max raises the limit)"

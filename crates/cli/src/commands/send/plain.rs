@@ -1,10 +1,9 @@
-//! `hikyaku send`: messages from arguments, a pipe or a prompt, a datagram each.
+//! `hikyaku send --plain`: messages from arguments, a pipe or a prompt, a datagram each.
 //!
 //! In: messages. Out: datagrams; acknowledgements and replies told. Never: a message sent before
 //! all that are known are known to fit.
 
 use std::{
-    ffi::OsStr,
     io::{self, Read},
     net::SocketAddr,
 };
@@ -14,7 +13,7 @@ use hikyaku::{
     plain::{PeerOptions, PlainPeer},
 };
 
-use super::courier::Courier;
+use super::{bytes_of, courier::Courier};
 use crate::{
     args::SendArgs,
     drops::tell_counts,
@@ -25,8 +24,6 @@ use crate::{
 };
 
 pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
-    args.dialect.check()?;
-    check_source(&args)?;
     let peer = open(&args, ending).await?;
     let mut courier = Courier::new(&args, peer);
     let sent = tokio::select! {
@@ -38,7 +35,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
 }
 
 async fn open(args: &SendArgs, ending: &mut Ending) -> Result<PlainPeer, Failure> {
-    let bind = match &args.bind {
+    let bind = match &args.plain.bind {
         Some(address) => address.resolve_local(args.network.family()).await?.first().copied(),
         None => None,
     };
@@ -50,24 +47,11 @@ async fn open(args: &SendArgs, ending: &mut Ending) -> Result<PlainPeer, Failure
     };
     let targets = args.address.resolve(family).await?;
     let mut socket = args.network.socket_options();
-    socket.broadcast = args.broadcast;
-    socket.ttl = args.ttl;
+    socket.broadcast = args.plain.broadcast;
+    socket.ttl = args.plain.ttl;
     let options = PeerOptions { socket, bind };
     let armour = args.armour.read(ending).await?.armour();
     Ok(PlainPeer::new(targets, options, armour, args.filter.read()?)?)
-}
-
-fn check_source(args: &SendArgs) -> Result<(), Failure> {
-    if args.address.port() == 0 {
-        return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
-    }
-    let repeats = args.count > 1;
-    if repeats && args.messages.is_empty() && !args.whole {
-        return Err(Failure::usage(
-            "--count repeats MESSAGE arguments or --whole, not lines of standard input",
-        ));
-    }
-    Ok(())
 }
 
 async fn send_all(courier: &mut Courier<'_>) -> Result<(), Failure> {
@@ -98,14 +82,4 @@ fn whole_input() -> Result<Vec<u8>, Failure> {
         return Err(Failure::usage(format!("{len} bytes do not fit in a datagram")));
     }
     Ok(bytes)
-}
-
-#[cfg(unix)]
-fn bytes_of(text: &OsStr) -> Vec<u8> {
-    std::os::unix::ffi::OsStrExt::as_bytes(text).to_vec()
-}
-
-#[cfg(not(unix))]
-fn bytes_of(text: &OsStr) -> Vec<u8> {
-    text.to_string_lossy().into_owned().into_bytes()
 }

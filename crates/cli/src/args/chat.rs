@@ -1,0 +1,115 @@
+//! `hikyaku chat` as typed.
+//!
+//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Subcommand};
+use hikyaku::address::Address;
+use hikyaku_chat::Name;
+
+use super::{ArmourArgs, DialectArgs, FilterArgs, NetworkArgs, TalkArgs, addr_help};
+use crate::values::{name, some_time};
+
+/// Talk with others: open a room, or join one.
+#[derive(Debug, ClapArgs)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  hikyaku chat                                       open a room here, or join the one here
+  hikyaku chat join --plain 192.0.2.7 --name alice
+  hikyaku chat host --plain --headless :5000         a server alone
+  hikyaku chat host --plain --fernet team.key        only holders of the key take part
+
+Type a line and press Enter. /name NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security."
+)]
+pub(crate) struct ChatArgs {
+    #[command(subcommand)]
+    pub(crate) role: Option<ChatRole>,
+    #[command(flatten)]
+    pub(crate) me: MeArgs,
+    #[command(flatten)]
+    pub(crate) armour: ArmourArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChatRole {
+    Host(HostArgs),
+    Join(JoinArgs),
+}
+
+/// Open a room and take part in it.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  hikyaku chat host --plain                          on [::]:12345, IPv4 included
+  hikyaku chat host --plain --headless --max-clients 50 :5000
+  hikyaku chat host --plain --signed-by friends      names come from the keys")]
+pub(crate) struct HostArgs {
+    #[arg(value_name = "ADDR", help = addr_help("Where, by default [::]:12345, IPv4 included"))]
+    pub(crate) address: Option<Address>,
+    #[command(flatten)]
+    pub(crate) dialect: DialectArgs,
+    #[command(flatten)]
+    pub(crate) me: MeArgs,
+    /// Serve only: nobody takes part from this terminal
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// Silence after which someone is taken to have left
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = some_time)]
+    pub(crate) idle: Duration,
+    /// People in the room at most
+    #[arg(
+        long, value_name = "N", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
+    pub(crate) max_clients: u64,
+    /// Lines a second that each may send in the long run
+    #[arg(
+        long, value_name = "N", default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(crate) rate: u32,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) armour: ArmourArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// Take part in a room, ours or any UDP program's that sends each datagram on to all others.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  hikyaku chat join --plain 192.0.2.7 --name alice
+  hikyaku chat join --plain --fernet team.key chat.example:5000
+  tail -f log | hikyaku chat join --plain :5000 --name log")]
+pub(crate) struct JoinArgs {
+    #[arg(value_name = "ADDR", help = addr_help("Where the room is, by default this machine"))]
+    pub(crate) address: Option<Address>,
+    #[command(flatten)]
+    pub(crate) dialect: DialectArgs,
+    #[command(flatten)]
+    pub(crate) me: MeArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) armour: ArmourArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MeArgs {
+    /// What others call you [default: your user name]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(crate) name: Option<Name>,
+    #[command(flatten)]
+    pub(crate) talk: TalkArgs,
+}

@@ -1,0 +1,51 @@
+//! `hikyaku keygen` and `hikyaku key` as typed.
+//!
+//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use crate::values::comment;
+
+/// Make a key: an OpenSSH Ed25519 key pair to sign with, or a shared key.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  hikyaku keygen                        ~/.config/hikyaku/id_ed25519 and id_ed25519.pub
+  hikyaku keygen --passphrase my.key    asks for a passphrase
+  hikyaku keygen --shared team.key      a shared key (Fernet) to give to the others
+
+Exit codes: 0 done, 1 failed (the file exists), 2 usage or configuration.")]
+pub(crate) struct KeygenArgs {
+    /// The file to write
+    #[arg(value_name = "FILE", conflicts_with = "shared")]
+    pub(crate) file: Option<PathBuf>,
+    /// Make a shared key (32 bytes in the Fernet key format) instead
+    #[arg(long, value_name = "FILE")]
+    pub(crate) shared: Option<PathBuf>,
+    /// Protect the key pair with a passphrase, asked for at the terminal
+    #[arg(long, conflicts_with = "shared")]
+    pub(crate) passphrase: bool,
+    /// A word beside the public key that says whose it is [default: user@host]
+    #[arg(short = 'C', long, value_name = "TEXT", conflicts_with = "shared",
+        value_parser = comment)]
+    pub(crate) comment: Option<String>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Print the public line and the fingerprint of a key.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  hikyaku key ~/.ssh/id_ed25519
+  hikyaku key my.key | head -1 >>authorized_keys
+
+Exit codes: 0 done, 2 not a key.")]
+pub(crate) struct KeyArgs {
+    /// A private or public key in OpenSSH's format
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}

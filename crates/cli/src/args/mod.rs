@@ -1,0 +1,217 @@
+//! The command line as typed.
+//!
+//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+
+mod chat;
+mod keys;
+mod listen;
+mod ping;
+mod send;
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use hikyaku::{
+    filter::Network,
+    limits::{DEFAULT_PORT, DEFAULT_SIGNED_MAX_AGE},
+};
+
+pub(crate) use self::{
+    chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
+    keys::{KeyArgs, KeygenArgs},
+    listen::{ListenArgs, NativeListenArgs, PlainListenArgs},
+    ping::PingArgs,
+    send::{NativeSendArgs, PlainSendArgs, SendArgs},
+};
+use crate::values::duration;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.";
+
+/// Send, hear and talk over UDP: encrypted and in order with each other, plainly with any program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hikyaku",
+    version,
+    after_help = EXIT_CODES,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Send(SendArgs),
+    Listen(ListenArgs),
+    Chat(ChatArgs),
+    Ping(PingArgs),
+    Keygen(KeygenArgs),
+    Key(KeyArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DialectArgs {
+    /// Speak plain UDP: one datagram is one message, as any program understands it
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+/// Who we are in the native protocol, and what both sides must hold.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Native")]
+pub(crate) struct NativeArgs {
+    /// The OpenSSH Ed25519 key that says who we are; the default one is made at first use
+    /// [default: ~/.config/hikyaku/id_ed25519]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) identity: Option<PathBuf>,
+    /// A shared key that the other side must hold too (`hikyaku keygen --shared`)
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) shared_key: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AckArgs {
+    /// Acknowledge: a sender waits for the peer's `ACK` and sends again when none comes, a
+    /// listener answers each datagram with `ACK`
+    #[arg(long)]
+    pub(crate) ack: bool,
+    /// The acknowledgement, where the peer uses another text [default: ACK]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) ack_text: Option<String>,
+}
+
+impl AckArgs {
+    /// The acknowledgement.
+    pub(crate) fn text(&self) -> &str {
+        self.ack_text.as_deref().unwrap_or("ACK")
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct NetworkArgs {
+    /// IPv4 only
+    #[arg(short = '4', conflicts_with = "v6", help_heading = "Network")]
+    pub(crate) v4: bool,
+    /// IPv6 only
+    #[arg(short = '6', help_heading = "Network")]
+    pub(crate) v6: bool,
+    /// Use this network interface
+    #[arg(long, value_name = "NAME", help_heading = "Network")]
+    pub(crate) interface: Option<String>,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Armour, with --plain (both sides need the same)")]
+pub(crate) struct ArmourArgs {
+    /// Encrypt with the shared key in this file: each datagram is a Fernet token
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) fernet: Option<PathBuf>,
+    /// Sign with this OpenSSH Ed25519 key: each datagram is a COSE_Sign1
+    #[arg(long, value_name = "KEY")]
+    pub(crate) sign: Option<PathBuf>,
+    /// Accept only what the signers in this file (authorized_keys format) have signed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signed_by: Option<PathBuf>,
+    #[arg(long, value_name = "TIME", value_parser = duration, help = max_age_help())]
+    pub(crate) max_age: Option<Duration>,
+}
+
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Who is heard (the longest matching prefix wins)")]
+pub(crate) struct FilterArgs {
+    /// Hear this network; everyone else is then denied (repeatable)
+    #[arg(long, value_name = "NET")]
+    pub(crate) allow: Vec<Network>,
+    /// Do not hear this network (repeatable)
+    #[arg(long, value_name = "NET")]
+    pub(crate) deny: Vec<Network>,
+    /// Rules from a file: `allow NET` or `deny NET` a line, # comments
+    #[arg(long = "filter", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TalkArgs {
+    /// Say more: why each dropped datagram was dropped; native: connections, figures at the end
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Say nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// How messages are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Time, sender and text; what is not UTF-8 or would upset a terminal is escaped
+    Text,
+    /// One JSON object a line: time, from, to, bytes, text or base64; signer, or native peer,
+    /// class, channel
+    Json,
+    /// The payload bytes alone
+    Raw,
+    /// A hexdump
+    Hex,
+}
+
+fn addr_help(what: &str) -> String {
+    format!(
+        "{what}: host, host:port, 1.2.3.4:port, [::1]:port or :port; port {DEFAULT_PORT} where \
+         none is given"
+    )
+}
+
+fn max_age_help() -> String {
+    let seconds = DEFAULT_SIGNED_MAX_AGE.as_secs();
+    format!(
+        "Refuse what is older, in whole seconds [default: {seconds}s when signed, else any age]"
+    )
+}
+
+/// `--reply TIME` and `--reply ADDR` look alike to a parser: an optional value must be glued on.
+/// So a word after `--reply` that is a duration is.
+pub(crate) fn untangled(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut out: Vec<OsString> = Vec::new();
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            out.push(word);
+            break;
+        }
+        let value = words.peek().filter(|_| word == "--reply").and_then(|next| next.to_str());
+        if let Some(value) = value.filter(|value| duration(value).is_ok()) {
+            out.push(format!("--reply={value}").into());
+            words.next();
+        } else {
+            out.push(word);
+        }
+    }
+    out.extend(words);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    fn untangle(words: &[&str]) -> Vec<OsString> {
+        untangled(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn a_duration_after_reply_is_its_value_and_an_address_is_not() {
+        assert_eq!(untangle(&["--reply", "2s", ":9"]), ["--reply=2s", ":9"]);
+        assert_eq!(untangle(&["--reply", ":9", "2s"]), ["--reply", ":9", "2s"]);
+        assert_eq!(untangle(&["--", "--reply", "2s"]), ["--", "--reply", "2s"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Which messages count, and when it is enough: for all connections of a native `listen`.
+//!
+//! In: messages and files. Out: whether they count; the wish that all end. Never: what is done
+//! with them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::wants_stream;
+use crate::args::ListenArgs;
+
+pub(super) struct Desk {
+    wanted: Option<u64>,
+    until: Option<Vec<u8>>,
+    /// Is one stream all that is wanted?
+    one_stream: bool,
+    state: Mutex<State>,
+    enough: watch::Sender<bool>,
+    parting: watch::Sender<Option<Part>>,
+}
+
+#[derive(Default)]
+struct State {
+    heard: u64,
+    enough: bool,
+    connections: u64,
+    /// Who brings the one stream that is wanted.
+    stream: Option<Guest>,
+}
+
+/// A connection, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Guest(u64);
+
+/// How all connections are to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// At once; what was acknowledged is still printed.
+    AtOnce { code: u64, reason: &'static str },
+    /// When the senders know what was acknowledged; what came beyond is not printed.
+    Enough,
+}
+
+impl Desk {
+    pub(super) fn new(args: &ListenArgs) -> Self {
+        let one_stream = wants_stream(args);
+        Self {
+            wanted: args.wanted().filter(|_| !one_stream),
+            until: args.until.as_ref().map(|text| text.clone().into_bytes()),
+            one_stream,
+            state: Mutex::default(),
+            enough: watch::Sender::new(false),
+            parting: watch::Sender::new(None),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing here leaves it half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection came in.
+    pub(super) fn welcome(&self) -> Guest {
+        let mut state = self.lock();
+        state.connections += 1;
+        Guest(state.connections)
+    }
+
+    /// Does this message count, or is it one too many?
+    pub(super) fn takes(&self, guest: Guest, payload: &[u8]) -> bool {
+        let last = self.until.as_deref().is_some_and(|text| text == payload);
+        self.count(guest, last)
+    }
+
+    /// Does this file count? It is kept all the same.
+    pub(super) fn takes_file(&self, guest: Guest) -> bool {
+        self.count(guest, false)
+    }
+
+    fn count(&self, guest: Guest, last: bool) -> bool {
+        let mut state = self.lock();
+        let theirs = !self.one_stream || *state.stream.get_or_insert(guest) == guest;
+        if state.enough || !theirs {
+            return false;
+        }
+        state.heard += 1;
+        state.enough = last || self.wanted == Some(state.heard);
+        if state.enough {
+            drop(state);
+            self.enough.send_replace(true);
+        }
+        true
+    }
+
+    /// Is one stream all that is wanted?
+    pub(super) const fn is_one_stream(&self) -> bool {
+        self.one_stream
+    }
+
+    /// Is another's stream the one that is wanted?
+    pub(super) fn turns_away(&self, guest: Guest) -> bool {
+        self.lock().stream.is_some_and(|stream| stream != guest)
+    }
+
+    /// Resolves when as much came as was wanted. Cancel-safe.
+    pub(super) async fn done(&self) {
+        // The sender is ours: it outlives this.
+        let _ = self.enough.subscribe().wait_for(|enough| *enough).await;
+    }
+
+    /// What has counted.
+    pub(super) fn heard(&self) -> u64 {
+        self.lock().heard
+    }
+
+    /// All connections are to end.
+    pub(super) fn part(&self, part: Part) {
+        self.parting.send_replace(Some(part));
+    }
+
+    /// Where a connection hears that it is to end.
+    pub(super) fn parting(&self) -> watch::Receiver<Option<Part>> {
+        self.parting.subscribe()
+    }
+}

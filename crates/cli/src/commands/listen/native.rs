@@ -1,0 +1,187 @@
+//! `hikyaku listen`: connections, and what comes on them.
+//!
+//! In: connections. Out: a task for each, what they bring printed or saved. Never: more taken than
+//! can be written.
+//!
+//! ```text
+//! connection ─ task ─▶ Desk counts ─▶ Tray (bounded) ─▶ writer thread ─▶ stdout
+//!                └─▶ Filing ─▶ DIR
+//! ```
+
+use std::{pin::pin, sync::Arc};
+
+use hikyaku::{Closed, Endpoint, address::Address, limits::DEFAULT_PORT};
+use tokio::task::JoinSet;
+
+use super::{
+    desk::{Desk, Part},
+    save::Saver,
+    serve::{Hall, Served, serve},
+    wants_stream,
+};
+use crate::{
+    args::ListenArgs,
+    exit::Failure,
+    limits::{LAST_ACKS, LAST_WRITE, MAX_LISTENED, MAX_UNWRITTEN_KIB},
+    native::{self, code},
+    output::{note, warn},
+    plan::signers,
+    terminal::Ending,
+    writer::Writer,
+};
+
+pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
+    let saver = args.native.save.as_deref().map(Saver::new).transpose()?;
+    let endpoint = open(&args, ending).await?;
+    if !args.talk.quiet {
+        if saver.is_some()
+            && args.native.allow_key.is_none()
+            && args.native.keys.shared_key.is_none()
+        {
+            warn("whoever reaches this port can save files; --allow-key or --shared-key limits it");
+        }
+        note(&format!("the key of this listener is {}", endpoint.fingerprint()));
+        note(&format!("listening on {}", endpoint.local_addr()));
+    }
+    let mut writer = Writer::start(args.format, MAX_UNWRITTEN_KIB);
+    let tray = writer.tray().ok_or_else(|| Failure::failed("the writer has ended"))?;
+    let hall = Arc::new(Hall {
+        desk: Desk::new(&args),
+        tray,
+        saver,
+        local: endpoint.local_addr(),
+        verbose: args.talk.verbose,
+    });
+    let mut reception = Reception { endpoint: &endpoint, hall, tasks: JoinSet::new() };
+    let end = reception.receive(&args, &mut writer, ending).await;
+    reception.part(&end).await;
+    let Reception { hall, .. } = reception;
+    let heard = hall.desk.heard();
+    drop(hall);
+    let written = writer.finish(end.is_hasty(), ending).await;
+    endpoint.close(LAST_ACKS).await;
+    written?;
+    outcome(&args, &end, heard)
+}
+
+async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<Endpoint, Failure> {
+    let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
+    let addresses = address.resolve_local(args.network.family()).await?;
+    let mut builder = Endpoint::builder()
+        .listen(&addresses)
+        .socket(args.network.socket_options())
+        .filter(args.filter.read()?)
+        .max_connections(MAX_LISTENED);
+    if let Some(path) = &args.native.allow_key {
+        builder = builder.allow_keys(signers(path)?);
+    }
+    let keyed = native::keyed(builder, &args.native.keys, &args.talk, ending).await?;
+    Ok(keyed.builder.start().await?)
+}
+
+/// What ended the listening.
+enum End {
+    /// The person wanted it.
+    Interrupted,
+    /// `--for`.
+    TimeUp,
+    /// As many came as were wanted.
+    Enough,
+    /// The one stream that was wanted.
+    Stream(Served),
+    /// Nobody reads the output.
+    WriterGone,
+    /// The endpoint is no more.
+    EndpointGone,
+}
+
+impl End {
+    const fn is_hasty(&self) -> bool {
+        matches!(self, Self::Interrupted | Self::WriterGone)
+    }
+}
+
+struct Reception<'a> {
+    endpoint: &'a Endpoint,
+    hall: Arc<Hall>,
+    tasks: JoinSet<Served>,
+}
+
+impl Reception<'_> {
+    async fn receive(
+        &mut self,
+        args: &ListenArgs,
+        writer: &mut Writer,
+        ending: &mut Ending,
+    ) -> End {
+        let mut time_up = pin!(async {
+            match args.duration {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        });
+        let stream = wants_stream(args);
+        loop {
+            tokio::select! {
+                biased;
+                () = ending.wanted() => return End::Interrupted,
+                () = &mut time_up => return End::TimeUp,
+                _ = &mut writer.gone => return End::WriterGone,
+                () = self.hall.desk.done() => return End::Enough,
+                Some(Ok(served)) = self.tasks.join_next() => {
+                    if stream && served.brought {
+                        return End::Stream(served);
+                    }
+                }
+                accepted = self.endpoint.accept() => match accepted {
+                    Some(connection) => {
+                        let hall = Arc::clone(&self.hall);
+                        self.tasks.spawn(serve(connection, hall));
+                    }
+                    None => return End::EndpointGone,
+                },
+            }
+        }
+    }
+
+    /// Ends all connections; what was acknowledged is still handed to the writer.
+    async fn part(&mut self, end: &End) {
+        let at_once = |code, reason| Part::AtOnce { code, reason };
+        self.hall.desk.part(match end {
+            End::Interrupted => at_once(code::INTERRUPTED, "the listener was stopped"),
+            End::TimeUp => at_once(code::ENOUGH, "the listener's time is up"),
+            End::WriterGone => at_once(code::OUTPUT, "the listener's output has gone"),
+            End::Enough | End::Stream(_) | End::EndpointGone => Part::Enough,
+        });
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // Where nobody reads the output a task may wait for ever.
+        if tokio::time::timeout(LAST_ACKS + LAST_WRITE, all).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+fn outcome(args: &ListenArgs, end: &End, heard: u64) -> Result<(), Failure> {
+    match end {
+        End::EndpointGone => return Err(Failure::failed("the socket has failed")),
+        End::Stream(Served { whole: true, .. }) => return Ok(()),
+        End::Stream(Served { closed, .. }) if !closed.is_graceful() => {
+            let why = match closed {
+                Closed::ByPeer { reason, .. } => hikyaku_chat::sanitize(reason).into_owned(),
+                closed => closed.to_string(),
+            };
+            return Err(Failure::failed(format!("the stream was cut short: {why}")));
+        }
+        End::TimeUp if wants_stream(args) => {
+            return Err(Failure::failed("no whole stream came in time"));
+        }
+        End::TimeUp => {}
+        _ => return Ok(()),
+    }
+    match args.wanted() {
+        Some(wanted) if heard < wanted => {
+            Err(Failure::failed(format!("{heard} of {wanted} messages came in time")))
+        }
+        _ => Ok(()),
+    }
+}

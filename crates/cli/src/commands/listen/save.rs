@@ -1,0 +1,216 @@
+//! Files that are sent, in a folder: complete or not at all, never over another.
+//!
+//! In: messages of a file transfer. Out: files in the folder, answers. Never: a path that its
+//! sender chose.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tempfile::NamedTempFile;
+use tokio::task::spawn_blocking;
+
+use crate::{
+    exit::Failure,
+    limits::MAX_UNSAVED,
+    transfer::{Control, Incoming, Offer, Task, Violation, safe_name},
+};
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Saver {
+    folder: PathBuf,
+}
+
+impl Saver {
+    /// A folder that is there.
+    pub(super) fn new(folder: &Path) -> Result<Arc<Self>, Failure> {
+        let named = |e: io::Error| Failure::usage(format!("--save {}: {e}", folder.display()));
+        // Wherever we or its name go later, it stays the same.
+        let folder = folder.canonicalize().map_err(named)?;
+        if !folder.is_dir() {
+            return Err(named(io::ErrorKind::NotADirectory.into()));
+        }
+        Ok(Arc::new(Self { folder }))
+    }
+
+    fn open(&self, offer: &Offer) -> Result<Pending, String> {
+        let name = safe_name(&offer.name).ok_or("its name is none for a file")?;
+        let path = self.folder.join(&name);
+        // Before all of it is sent. A link that leads nowhere is there, too.
+        if path.symlink_metadata().is_ok() {
+            return Err(exists(&name));
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".hikyaku-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // As the sender's, but its owner may read and write it; the umask is taken off.
+            let mode = offer.mode.unwrap_or(0o666) & 0o777 | 0o600;
+            builder.permissions(std::fs::Permissions::from_mode(mode));
+        }
+        let file = builder.tempfile_in(&self.folder).map_err(|e| why(&e))?;
+        Ok(Pending { file, path, name, bytes: 0 })
+    }
+}
+
+fn exists(name: &str) -> String {
+    format!("{name} exists there already")
+}
+
+/// What the system said, without the name of the temporary file.
+fn why(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code).to_string(),
+        None => error.kind().to_string(),
+    }
+}
+
+/// A file that is being written, under another name. Dropped, it is gone.
+#[derive(Debug)]
+struct Pending {
+    file: NamedTempFile,
+    path: PathBuf,
+    name: String,
+    bytes: u64,
+}
+
+impl Pending {
+    fn write(&mut self, chunks: &[Vec<u8>]) -> Result<(), String> {
+        for chunk in chunks {
+            // The first byte is not the file's.
+            let data = chunk.get(1..).unwrap_or_default();
+            self.file.as_file_mut().write_all(data).map_err(|e| why(&e))?;
+            self.bytes += data.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// On the disk, under its name, or not at all.
+    fn keep(self) -> Result<(String, u64), String> {
+        self.file.as_file().sync_all().map_err(|e| why(&e))?;
+        self.file.persist_noclobber(&self.path).map_err(|e| match e.error.kind() {
+            io::ErrorKind::AlreadyExists => exists(&self.name),
+            _ => why(&e.error),
+        })?;
+        // The name is as lasting as the bytes, where the system can do that.
+        let _ = self.path.parent().map(|folder| File::open(folder).and_then(|f| f.sync_all()));
+        Ok((self.name, self.bytes))
+    }
+}
+
+/// The file transfer of one connection.
+pub(super) struct Filing {
+    saver: Option<Arc<Saver>>,
+    incoming: Incoming,
+    pending: Option<Pending>,
+    id: u64,
+    /// Bytes that came and are not written yet, message by message.
+    chunks: Vec<Vec<u8>>,
+    waiting: usize,
+}
+
+/// What to tell of a file.
+#[derive(Debug)]
+pub(super) struct Filed {
+    pub(super) answer: Control,
+    /// Its name and size, where it was saved.
+    pub(super) saved: Option<(String, u64)>,
+}
+
+impl Filing {
+    pub(super) fn new(saver: Option<Arc<Saver>>) -> Self {
+        let incoming = Incoming::default();
+        Self { saver, incoming, pending: None, id: 0, chunks: vec![], waiting: 0 }
+    }
+
+    /// Takes a message of the channel for files.
+    pub(super) async fn handle(&mut self, message: Vec<u8>) -> Result<Option<Filed>, Violation> {
+        Ok(match self.incoming.handle(&message)? {
+            Task::Open(offer) => Some(self.open(offer).await),
+            Task::Write => {
+                self.waiting += message.len();
+                self.chunks.push(message);
+                if self.waiting >= MAX_UNSAVED { self.flush().await } else { None }
+            }
+            Task::Finish { id } => Some(match self.flush().await {
+                Some(refused) => refused,
+                None => self.keep(id).await,
+            }),
+            Task::Drop { id, refuse } => {
+                self.drop_pending();
+                refuse.map(|reason| refused(id, reason))
+            }
+            Task::Nothing => None,
+        })
+    }
+
+    async fn open(&mut self, offer: Offer) -> Filed {
+        self.id = offer.id;
+        let id = offer.id;
+        let opened = match self.saver.clone() {
+            None => Err("this listener saves no files (it has no --save)".to_owned()),
+            Some(saver) => blocking(move || saver.open(&offer)).await,
+        };
+        match opened {
+            Ok(pending) => {
+                self.pending = Some(pending);
+                Filed { answer: Control::Accept { id }, saved: None }
+            }
+            Err(reason) => self.refuse(&reason),
+        }
+    }
+
+    /// Writes what waits; the answer says that it did not work.
+    pub(super) async fn flush(&mut self) -> Option<Filed> {
+        let chunks = std::mem::take(&mut self.chunks);
+        self.waiting = 0;
+        let mut pending = self.pending.take_if(|_| !chunks.is_empty())?;
+        let written = blocking(move || pending.write(&chunks).map(|()| pending)).await;
+        match written {
+            Ok(pending) => {
+                self.pending = Some(pending);
+                None
+            }
+            Err(reason) => Some(self.refuse(&reason)),
+        }
+    }
+
+    async fn keep(&mut self, id: u64) -> Filed {
+        let Some(pending) = self.pending.take() else { return refused(id, "it is lost") };
+        match blocking(move || pending.keep()).await {
+            Ok((name, bytes)) => {
+                let answer = Control::Saved { id, name: name.clone() };
+                Filed { answer, saved: Some((name, bytes)) }
+            }
+            Err(reason) => refused(id, &reason),
+        }
+    }
+
+    fn refuse(&mut self, reason: &str) -> Filed {
+        self.incoming.refuse();
+        self.drop_pending();
+        refused(self.id, reason)
+    }
+
+    fn drop_pending(&mut self) {
+        self.pending = None;
+        self.chunks.clear();
+        self.waiting = 0;
+    }
+}
+
+fn refused(id: u64, reason: &str) -> Filed {
+    Filed { answer: Control::refuse(id, reason), saved: None }
+}
+
+/// On a thread that may wait for a disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    spawn_blocking(work).await.unwrap_or_else(|_| Err("saving broke down".to_owned()))
+}

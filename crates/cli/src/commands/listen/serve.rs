@@ -1,0 +1,179 @@
+//! One connection of a native `listen`.
+//!
+//! In: its messages. Out: pages for the writer, files for the folder. Never: more taken before what
+//! was taken is handed over.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use hikyaku::{Closed, Connection, Delivery, Message, clock};
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    desk::{Desk, Guest, Part},
+    save::{Filing, Saver},
+};
+use crate::{
+    limits::{LAST_ACKS, MAX_TAKEN},
+    native::code,
+    output::note,
+    transfer::FILES_CHANNEL,
+    writer::{Page, Source, Tray},
+};
+
+/// What all connections share.
+pub(super) struct Hall {
+    pub(super) desk: Desk,
+    pub(super) tray: Tray,
+    pub(super) saver: Option<Arc<Saver>>,
+    pub(super) local: SocketAddr,
+    pub(super) verbose: bool,
+}
+
+/// What became of a connection.
+pub(super) struct Served {
+    /// It brought something that counts.
+    pub(super) brought: bool,
+    /// Its stream came to its end.
+    pub(super) whole: bool,
+    pub(super) closed: Closed,
+}
+
+/// Takes what the connection brings until it ends or is to end.
+pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
+    let parting = hall.desk.parting();
+    let guest = hall.desk.welcome();
+    let source = Source {
+        from: connection.remote_addr(),
+        to: hall.local,
+        key: connection.peer().fingerprint(),
+    };
+    let (from, key) = (source.from, source.key);
+    if hall.verbose {
+        note(&format!("{from} came in: {key}"));
+    }
+    let filing = Filing::new(hall.saver.clone());
+    let mut room = Room {
+        connection,
+        hall,
+        guest,
+        source,
+        filing,
+        brought: false,
+        whole: false,
+        batch: vec![],
+    };
+    let closed = room.attend(parting).await;
+    // Half a file is gone before anybody is told that its sender is.
+    drop(room.filing);
+    if room.hall.verbose {
+        let reason = hikyaku_chat::sanitize(&closed.to_string()).into_owned();
+        note(&format!("{from} has gone: {reason}"));
+    }
+    Served { brought: room.brought, whole: room.whole, closed }
+}
+
+struct Room {
+    connection: Connection,
+    hall: Arc<Hall>,
+    guest: Guest,
+    source: Source,
+    filing: Filing,
+    brought: bool,
+    whole: bool,
+    batch: Vec<Message>,
+}
+
+impl Room {
+    async fn attend(&mut self, mut parting: watch::Receiver<Option<Part>>) -> Closed {
+        loop {
+            let taken = tokio::select! {
+                biased;
+                // The sender outlives us: the hall has it.
+                Some(part) = told_to_part(&mut parting) => return self.part(part).await,
+                taken = self.connection.recv_many(&mut self.batch, MAX_TAKEN) => taken,
+            };
+            if let Err(closed) = taken {
+                return closed;
+            }
+            self.take_batch().await;
+            if self.whole || self.hall.desk.turns_away(self.guest) {
+                return self.part(Part::Enough).await;
+            }
+        }
+    }
+
+    async fn take_batch(&mut self) {
+        self.source.from = self.connection.remote_addr();
+        let at = clock::wall();
+        let mut page = Page::default();
+        for message in std::mem::take(&mut self.batch) {
+            if message.channel.0 == FILES_CHANNEL {
+                self.take_file_part(message.payload, &mut page).await;
+                continue;
+            }
+            if !self.hall.desk.takes(self.guest, &message.payload) {
+                continue;
+            }
+            self.brought = true;
+            self.whole = message.payload.is_empty() && self.hall.desk.is_one_stream();
+            page.add_message(at, &self.source, message);
+        }
+        self.settle_files(&mut page).await;
+        self.hall.tray.write(page).await;
+    }
+
+    async fn take_file_part(&mut self, message: Vec<u8>, page: &mut Page) {
+        match self.filing.handle(message).await {
+            Ok(None) => {}
+            Ok(Some(filed)) => self.answer(filed, page).await,
+            Err(violation) => self.connection.close(code::FORMAT, violation.0),
+        }
+    }
+
+    /// What of a file waits in memory goes to the disk.
+    async fn settle_files(&mut self, page: &mut Page) {
+        if let Some(filed) = self.filing.flush().await {
+            self.answer(filed, page).await;
+        }
+    }
+
+    async fn answer(&mut self, filed: super::save::Filed, page: &mut Page) {
+        if let Some((name, bytes)) = filed.saved
+            && self.hall.desk.takes_file(self.guest)
+        {
+            self.brought = true;
+            page.add_file(clock::wall(), &self.source, name, bytes);
+        }
+        let files = self.connection.channel(FILES_CHANNEL);
+        // A sender that has gone does not ask any more.
+        let _ = files.send(Delivery::Ordered, filed.answer.encode()).await;
+    }
+
+    async fn part(&mut self, part: Part) -> Closed {
+        match part {
+            Part::AtOnce { code, reason } => {
+                self.connection.close(code, reason);
+                while self.connection.recv_many(&mut self.batch, MAX_TAKEN).await.is_ok() {
+                    self.take_batch().await;
+                }
+            }
+            Part::Enough => {
+                // A PING takes the ACKs along that are owed; most senders then end by themselves.
+                let told = async {
+                    let _ = self.connection.ping().await;
+                    if self.whole {
+                        self.connection.closed().await;
+                    }
+                };
+                let _ = timeout(LAST_ACKS, told).await;
+                self.connection.close(code::ENOUGH, "the listener has what it wanted");
+            }
+        }
+        self.connection.closed().await
+    }
+}
+
+/// How the connection is to end, once it is.
+async fn told_to_part(parting: &mut watch::Receiver<Option<Part>>) -> Option<Part> {
+    parting.wait_for(Option::is_some).await.ok().and_then(|part| *part)
+}

@@ -1,0 +1,169 @@
+//! `hikyaku ping`: how the way to a listener is.
+//!
+//! In: an address. Out: handshake time, round trips, loss, packet size. Never: a message.
+
+use std::time::Duration;
+
+use hikyaku::{Connection, Endpoint, TransportConfig, clock};
+use serde::Serialize;
+
+use crate::{
+    args::PingArgs,
+    exit::Failure,
+    limits::LAST_WORDS,
+    native,
+    output::{human_time, print_line},
+    terminal::Ending,
+};
+
+pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failure> {
+    if args.address.port() == 0 {
+        return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
+    }
+    let transport =
+        TransportConfig { idle_timeout: Some(args.timeout), ..TransportConfig::default() };
+    let builder = Endpoint::builder()
+        .family(args.network.family())
+        .transport(transport)
+        .socket(args.network.socket_options());
+    let keyed = native::keyed(builder, &args.keys, &args.talk, ending).await?;
+    let trust = native::trust(&args.trust)?;
+    let endpoint = keyed.builder.start().await?;
+    let began = clock::monotonic();
+    let ours = &keyed.public_line;
+    let connecting =
+        native::connect(&endpoint, &args.address, &args.network, trust, args.timeout, ours);
+    let connection = tokio::select! {
+        connected = connecting => connected?,
+        () = ending.wanted() => return Err(Failure::failed("interrupted")),
+    };
+    let handshake = clock::monotonic().saturating_duration_since(began);
+    native::tell_first_contact(&args.address, &connection, &args.talk);
+    let mut trips = Trips::default();
+    let measured = tokio::select! {
+        measured = measure(&args, &connection, &mut trips) => measured,
+        // What was measured so far counts.
+        () = ending.wanted() => Ok(()),
+    };
+    let mtu = connection.stats().await.map_or(0, |stats| stats.mtu);
+    tell(&args, &connection, &Measured { handshake, trips: &mut trips, mtu })?;
+    let _ = connection.finish(LAST_WORDS).await;
+    endpoint.close(LAST_WORDS).await;
+    measured?;
+    if trips.times.is_empty() {
+        return Err(Failure::failed(format!("no answer from {}", args.address)));
+    }
+    Ok(())
+}
+
+async fn measure(
+    args: &PingArgs,
+    connection: &Connection,
+    trips: &mut Trips,
+) -> Result<(), Failure> {
+    for number in 0..args.count {
+        if number > 0 {
+            tokio::time::sleep(args.interval).await;
+        }
+        trips.sent += 1;
+        match connection.ping().await {
+            Ok(Some(time)) => trips.times.push(time),
+            Ok(None) => {}
+            Err(closed) => {
+                let why = native::why(&closed, &args.address, args.timeout);
+                return Err(Failure::failed(why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Round trips, and those that were sent.
+#[derive(Debug, Default)]
+struct Trips {
+    sent: u32,
+    times: Vec<Duration>,
+}
+
+/// Of sorted times the one that so many per cent do not exceed (the nearest-rank method).
+fn percentile(sorted: &[Duration], per_cent: usize) -> Duration {
+    let rank = (sorted.len() * per_cent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied().unwrap_or_default()
+}
+
+struct Measured<'a> {
+    handshake: Duration,
+    trips: &'a mut Trips,
+    mtu: usize,
+}
+
+#[derive(Serialize)]
+struct Json {
+    address: String,
+    peer: String,
+    handshake_us: u64,
+    sent: u32,
+    lost: u32,
+    mtu: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt_us: Option<Percentiles>,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    min: u64,
+    p50: u64,
+    p90: u64,
+    p99: u64,
+    max: u64,
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn tell(args: &PingArgs, connection: &Connection, measured: &Measured<'_>) -> Result<(), Failure> {
+    let mut times = measured.trips.times.clone();
+    times.sort_unstable();
+    let [min, p50, p90, p99, max] = [0, 50, 90, 99, 100].map(|n| percentile(&times, n));
+    let (sent, mtu) = (measured.trips.sent, measured.mtu);
+    let lost = sent.saturating_sub(u32::try_from(times.len()).unwrap_or(u32::MAX));
+    let (address, peer) = (connection.remote_addr(), connection.peer().fingerprint());
+    if args.json {
+        let [min, p50, p90, p99, max] = [min, p50, p90, p99, max].map(micros);
+        let percentiles = Percentiles { min, p50, p90, p99, max };
+        let json = Json {
+            address: address.to_string(),
+            peer: peer.to_string(),
+            handshake_us: micros(measured.handshake),
+            sent,
+            lost,
+            mtu,
+            rtt_us: (!times.is_empty()).then_some(percentiles),
+        };
+        return Ok(print_line(&serde_json::to_string(&json).map_err(Failure::failed)?)?);
+    }
+    print_line(&format!("{address} is {peer}"))?;
+    print_line(&format!("handshake    {}", human_time(measured.handshake)))?;
+    if !times.is_empty() {
+        let [min, p50, p90, p99, max] = [min, p50, p90, p99, max].map(human_time);
+        print_line(&format!("round trips  min {min}, p50 {p50}, p90 {p90}, p99 {p99}, max {max}"))?;
+    }
+    let share = f64::from(lost) * 100.0 / f64::from(sent.max(1));
+    print_line(&format!("lost         {lost} of {sent} ({share:.1} %)"))?;
+    Ok(print_line(&format!("packets      {mtu} bytes"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let times: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
+        let of = |per_cent| percentile(&times, per_cent).as_millis();
+        assert_eq!([of(0), of(50), of(90), of(99), of(100)], [1, 50, 90, 99, 100]);
+        assert_eq!(percentile(&times[..1], 99).as_millis(), 1);
+        assert_eq!(percentile(&[], 50), Duration::ZERO);
+    }
+}

@@ -1,0 +1,236 @@
+//! Files on a connection, for a listener that saves them.
+//!
+//! In: paths. Out: their bytes, queued; the listener's answers. Never: waits for an answer before
+//! the next file.
+
+use std::{
+    cell::RefCell,
+    fs::{File, Metadata},
+    path::{Path, PathBuf},
+};
+
+use hikyaku_chat::sanitize;
+use serde::Serialize;
+use tokio::{
+    sync::Notify,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{native::Session, stream::read_ahead};
+use crate::{
+    exit::Failure,
+    limits::{FILE_CHUNK, PROGRESS_EVERY},
+    native::code,
+    progress::Progress,
+    transfer::{Control, DATA, FILES_CHANNEL, Offer, Outgoing, Standing},
+};
+
+/// The files, and where each stands.
+pub(super) struct Files {
+    files: Vec<Source>,
+    standings: RefCell<Outgoing>,
+    /// A standing has changed here, not by an answer.
+    given_up: Notify,
+}
+
+/// One of them.
+struct Source {
+    path: PathBuf,
+    offer: Offer,
+}
+
+/// What became of a file, for a program.
+#[derive(Serialize)]
+pub(super) struct Summary {
+    path: String,
+    bytes: u64,
+    saved: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Files {
+    /// Looks at each of them before anything is sent.
+    pub(super) fn of(paths: impl Iterator<Item = PathBuf>) -> Result<Self, Failure> {
+        let files: Result<Vec<Source>, Failure> =
+            paths.enumerate().map(|(id, path)| Source::of(id as u64, path)).collect();
+        let files = files?;
+        let standings = RefCell::new(Outgoing::new(files.len()));
+        Ok(Self { files, standings, given_up: Notify::new() })
+    }
+
+    /// Sends them all, and waits for the answer to each.
+    pub(super) async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
+        let total = self.files.iter().map(|file| file.offer.size).sum();
+        let mut progress = Progress::new(total, session.args.talk.quiet);
+        let mut ticks = interval(PROGRESS_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let work = async { tokio::join!(self.feed(session), self.hear(session)).1 };
+        let mut work = std::pin::pin!(work);
+        let heard = loop {
+            tokio::select! {
+                heard = &mut work => break heard,
+                _ = ticks.tick() => progress.draw(session.tally.acknowledged_bytes()),
+            }
+        };
+        progress.clear();
+        heard
+    }
+
+    async fn feed(&self, session: &Session<'_>) {
+        for file in &self.files {
+            if self.feed_one(file, session).await.is_err() {
+                // Why is told at the end.
+                return;
+            }
+        }
+    }
+
+    async fn feed_one(&self, file: &Source, session: &Session<'_>) -> Result<(), hikyaku::Closed> {
+        let id = file.offer.id;
+        let (size, mut sent) = (file.offer.size, 0);
+        let control = |control: Control| session.queue_counted(control.encode(), 0);
+        control(Control::Offer(file.offer.clone())).await?;
+        let opened = File::open(&file.path);
+        let mut trouble = opened.as_ref().err().map(ToString::to_string);
+        if let Ok(opened) = opened {
+            let mut chunks = read_ahead(opened, FILE_CHUNK, 1);
+            while let Some(chunk) = chunks.recv().await {
+                let mut chunk = match chunk {
+                    Ok(chunk) => chunk,
+                    Err(e) => {
+                        trouble = Some(e.to_string());
+                        break;
+                    }
+                };
+                sent += (chunk.len() - 1) as u64;
+                if sent > size || !self.is_open(id) {
+                    break;
+                }
+                chunk[0] = DATA;
+                let len = chunk.len() - 1;
+                session.queue_counted(chunk, len).await?;
+            }
+        }
+        if trouble.is_none() && sent != size {
+            trouble = Some("it changed while it was sent".to_owned());
+        }
+        match trouble {
+            None => control(Control::End { id }).await,
+            Some(reason) => {
+                self.standings.borrow_mut().give_up(id, reason.clone());
+                self.given_up.notify_one();
+                control(Control::Abort { id, reason }).await
+            }
+        }
+    }
+
+    fn is_open(&self, id: u64) -> bool {
+        *self.standings.borrow().standing(id) == Standing::Open
+    }
+
+    /// Takes the answers until there is one for each.
+    async fn hear(&self, session: &Session<'_>) -> Result<(), Failure> {
+        while !self.standings.borrow().is_settled() {
+            let message = tokio::select! {
+                message = session.connection.recv() => message,
+                () = self.given_up.notified() => continue,
+            };
+            let Ok(message) = message else { return Ok(()) };
+            if message.channel.0 != FILES_CHANNEL {
+                continue;
+            }
+            let heard = self.standings.borrow_mut().handle(&message.payload);
+            if let Err(violation) = heard {
+                session.connection.close(code::FORMAT, violation.0);
+                let what = violation.0;
+                return Err(Failure::failed(format!("the listener speaks out of turn: {what}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// `2 of 3 files`
+    pub(super) fn share(&self) -> String {
+        let (saved, all) = (self.standings.borrow().saved(), self.files.len());
+        let files = if all == 1 { "file" } else { "files" };
+        format!("{saved} of {all} {files}")
+    }
+
+    /// The first of those that were not saved, and why.
+    pub(super) fn shortfall(&self) -> Option<String> {
+        let standings = self.standings.borrow();
+        let mut missing = self.files.iter().filter_map(|file| {
+            let why = why_not(standings.standing(file.offer.id))?;
+            Some(format!("{}: {why}", file.path.display()))
+        });
+        let first = missing.next()?;
+        Some(match missing.count() {
+            0 => first,
+            more => format!("{first} (and {more} more)"),
+        })
+    }
+
+    pub(super) fn summaries(&self) -> Vec<Summary> {
+        let standings = self.standings.borrow();
+        let summary = |file: &Source| {
+            let standing = standings.standing(file.offer.id);
+            let name = match standing {
+                Standing::Saved(name) => Some(name.clone()),
+                _ => None,
+            };
+            Summary {
+                path: file.path.display().to_string(),
+                bytes: file.offer.size,
+                saved: name.is_some(),
+                name,
+                error: why_not(standing),
+            }
+        };
+        self.files.iter().map(summary).collect()
+    }
+}
+
+/// Why a file is not saved; the listener's words made safe.
+fn why_not(standing: &Standing) -> Option<String> {
+    match standing {
+        Standing::Saved(_) => None,
+        Standing::Open => Some("no answer".to_owned()),
+        Standing::Refused(reason) => Some(format!("refused: {}", sanitize(reason))),
+        Standing::GivenUp(reason) => Some(reason.clone()),
+    }
+}
+
+impl Source {
+    fn of(id: u64, path: PathBuf) -> Result<Self, Failure> {
+        let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+        let about = path.metadata().map_err(|e| Failure::usage(named(&e)))?;
+        if about.is_dir() {
+            let try_this = format!("a folder; try: tar c {} | hikyaku send --raw", path.display());
+            return Err(Failure::usage(named(&try_this)));
+        }
+        if !about.is_file() {
+            return Err(Failure::usage(named(&"no file of a known size; try --raw <it")));
+        }
+        let name = name_of(&path).ok_or_else(|| Failure::usage(named(&"a file has a name")))?;
+        let offer = Offer::new(id, name, about.len(), mode(&about));
+        Ok(Self { path, offer })
+    }
+}
+
+/// The last component alone: where a file was is nobody's business.
+fn name_of(path: &Path) -> Option<String> {
+    path.file_name().map(|name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(unix)]
+fn mode(about: &Metadata) -> Option<u32> {
+    Some(std::os::unix::fs::MetadataExt::mode(about) & 0o777)
+}
+
+#[cfg(not(unix))]
+fn mode(_about: &Metadata) -> Option<u32> {
+    None
+}

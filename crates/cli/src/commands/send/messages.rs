@@ -1,0 +1,145 @@
+//! Messages from arguments, a pipe or a prompt, on a connection.
+//!
+//! In: what was typed or piped. Out: messages queued, one after the other. Never: what becomes of
+//! them.
+
+use std::io::{self, Read as _};
+
+use hikyaku::{Closed, SendError};
+
+use super::{bytes_of, native::Session};
+use crate::{
+    args::SendArgs,
+    exit::Failure,
+    limits::{MAX_MESSAGE, MAX_NATIVE_LINE},
+    message::{decoded, excerpt},
+    output::human_bytes,
+    terminal::{self, LineLimit, Lines, Show},
+};
+
+const LINES: LineLimit =
+    LineLimit { len: MAX_NATIVE_LINE, why: "is no line; --raw and --whole take any bytes" };
+
+/// Where messages come from.
+pub(super) enum Messages {
+    /// They are all known now.
+    Known { messages: Vec<Vec<u8>>, rounds: u64 },
+    /// Lines as they come.
+    Lines { lines: Lines, show: Option<Show>, hex: bool },
+}
+
+impl Messages {
+    /// Reads and checks what there is to read before anything is sent.
+    pub(super) async fn of(args: &SendArgs) -> Result<Self, Failure> {
+        if args.whole {
+            let input = tokio::task::spawn_blocking(whole_input).await;
+            let input = input.map_err(Failure::failed)??;
+            let message = decoded(input, args.hex).map_err(Failure::usage)?;
+            return Self::known(vec![message], args.count);
+        }
+        if args.messages.is_empty() {
+            let (lines, show) = terminal::read_lines_of("> ", LINES)?;
+            let show = terminal::is_interactive().then_some(show);
+            return Ok(Self::Lines { lines, show, hex: args.hex });
+        }
+        let messages: Result<Vec<_>, _> =
+            args.messages.iter().map(|text| decoded(bytes_of(text), args.hex)).collect();
+        Self::known(messages.map_err(Failure::usage)?, args.count)
+    }
+
+    fn known(messages: Vec<Vec<u8>>, rounds: u64) -> Result<Self, Failure> {
+        match messages.iter().position(|message| message.len() > MAX_MESSAGE) {
+            Some(index) => Err(Failure::usage(format!(
+                "message {} is larger than {}; --raw or --file takes any size; nothing was sent",
+                index + 1,
+                human_bytes(MAX_MESSAGE as u64)
+            ))),
+            None => Ok(Self::Known { messages, rounds }),
+        }
+    }
+
+    /// How many there are, where that is known.
+    pub(super) fn total(&self) -> Option<u64> {
+        match self {
+            Self::Known { messages, rounds } => Some(rounds.saturating_mul(messages.len() as u64)),
+            Self::Lines { .. } => None,
+        }
+    }
+
+    /// How an error names a message, by its number from 0.
+    pub(super) fn name(&self, number: u64) -> String {
+        let messages = match self {
+            Self::Known { messages, .. } => messages.as_slice(),
+            Self::Lines { .. } => &[],
+        };
+        let index = number.checked_rem(messages.len() as u64);
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| messages.get(index)) {
+            Some(message) => excerpt(message),
+            None => format!("line {}", number + 1),
+        }
+    }
+
+    /// Queues them all.
+    pub(super) async fn send(&mut self, session: &Session<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Known { messages, rounds } => {
+                let mut first = true;
+                for message in (0..*rounds).flat_map(|_| &*messages) {
+                    if !std::mem::take(&mut first) {
+                        session.pause().await;
+                    }
+                    if session.queue(message.clone()).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                Ok(())
+            }
+            Self::Lines { lines, show, hex } => send_lines(lines, show, *hex, session).await,
+        }
+    }
+}
+
+/// A bad line from a pipe ends the sending; a person may try again.
+async fn send_lines(
+    lines: &mut Lines,
+    show: &mut Option<Show>,
+    hex: bool,
+    session: &Session<'_>,
+) -> Result<(), Failure> {
+    let mut number = 0_u64;
+    while let Some(line) = lines.queue.recv().await {
+        number += 1;
+        let line = line.map_err(|e| Failure::usage(format!("line {number}: {e}")))?;
+        if show.is_some() && line == b"q" {
+            return Ok(());
+        }
+        if number > 1 {
+            session.pause().await;
+        }
+        match (decoded(line, hex), &mut *show) {
+            (Ok(message), _) => match session.queue(message).await {
+                Ok(()) => {}
+                // Why is told at the end.
+                Err(_) => return Ok(()),
+            },
+            (Err(e), Some(show)) => show(&e),
+            (Err(e), None) => return Err(Failure::usage(format!("line {number}: {e}"))),
+        }
+    }
+    Ok(())
+}
+
+fn whole_input() -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MAX_MESSAGE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What ends the sending: the connection.
+pub(super) fn closed(error: SendError) -> Closed {
+    match error {
+        SendError::Closed(closed) => closed,
+        _ => Closed::EndpointGone,
+    }
+}

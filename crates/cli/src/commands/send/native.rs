@@ -1,0 +1,193 @@
+//! `hikyaku send`: on a native connection.
+//!
+//! In: messages, a stream or files. Out: what was acknowledged, told; the exit code. Never: done
+//! before the listener has all of it.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use hikyaku::{Channel, Closed, Connection, Delivery, Endpoint, TransportConfig, clock};
+
+use super::{
+    files::Files,
+    messages::{self, Messages},
+    report::{Report, Stop},
+    stream,
+    tally::{Receipts, Tally, counter},
+};
+use crate::{
+    args::SendArgs,
+    exit::Failure,
+    limits::{DEFAULT_SILENCE, KEEP_ALIVES, LAST_WORDS},
+    native::{self, Keyed, code},
+    terminal::Ending,
+    transfer::FILES_CHANNEL,
+};
+
+pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
+    let mut source = Source::of(&args).await?;
+    let silence = args.timeout.unwrap_or(DEFAULT_SILENCE);
+    let keyed = open(&args, silence, ending).await?;
+    let trust = native::trust(&args.native.trust)?;
+    let endpoint = keyed.builder.start().await?;
+    let ours = &keyed.public_line;
+    let connecting = native::connect(&endpoint, &args.address, &args.network, trust, silence, ours);
+    let connection = tokio::select! {
+        connected = connecting => connected?,
+        () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
+    };
+    native::tell_first_contact(&args.address, &connection, &args.talk);
+
+    let (tally, began) = (Tally::default(), clock::monotonic());
+    let stop = deliver(&args, &connection, &mut source, &tally, ending).await;
+    let elapsed = clock::monotonic().saturating_duration_since(began);
+    let report = Report { args: &args, connection: &connection, tally: &tally, elapsed, silence };
+    let outcome = report.tell(&stop, &source).await;
+    // What was told stands; the other side hears the end as far as the network lets it.
+    match &stop {
+        Stop::Done => drop(connection.finish(LAST_WORDS).await),
+        Stop::Interrupted => connection.close(code::INTERRUPTED, "interrupted"),
+        Stop::Failed(_) => connection.close(code::INPUT, "what was to be sent cannot be read"),
+        Stop::Closed(_) => {}
+    }
+    endpoint.close(LAST_WORDS).await;
+    outcome
+}
+
+async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result<Keyed, Failure> {
+    let transport = TransportConfig {
+        idle_timeout: Some(silence),
+        // While there is nothing to send the listener is asked now and then whether it is there.
+        keep_alive: Some(silence / KEEP_ALIVES),
+        ..TransportConfig::default()
+    };
+    let builder = Endpoint::builder()
+        .transport(transport)
+        .family(args.network.family())
+        .socket(args.network.socket_options())
+        .filter(args.filter.read()?);
+    native::keyed(builder, &args.native.keys, &args.talk, ending).await
+}
+
+/// What is sent.
+pub(super) enum Source {
+    Messages(Messages),
+    Stream,
+    Files(Files),
+}
+
+impl Source {
+    async fn of(args: &SendArgs) -> Result<Self, Failure> {
+        let native = &args.native;
+        if native.raw {
+            return Ok(Self::Stream);
+        }
+        if !native.file.is_empty() {
+            let more = args.messages.iter().map(Into::into);
+            return Ok(Self::Files(Files::of(native.file.iter().cloned().chain(more))?));
+        }
+        Ok(Self::Messages(Messages::of(args).await?))
+    }
+
+    async fn send(&mut self, session: &Session<'_>) -> Result<(), Failure> {
+        match self {
+            Self::Messages(messages) => messages.send(session).await,
+            Self::Stream => stream::send(session).await,
+            Self::Files(files) => files.send(session).await,
+        }
+    }
+}
+
+/// Where a source puts what is to be sent.
+pub(super) struct Session<'a> {
+    pub(super) args: &'a SendArgs,
+    pub(super) connection: &'a Connection,
+    pub(super) tally: &'a Tally,
+    channel: Channel,
+    delivery: Delivery,
+    receipts: Receipts,
+}
+
+impl Session<'_> {
+    /// Queues a message, waiting while the queue is full.
+    pub(super) async fn queue(&self, message: Vec<u8>) -> Result<(), Closed> {
+        let len = message.len();
+        self.queue_counted(message, len).await
+    }
+
+    /// Queues a message of which `len` bytes count.
+    pub(super) async fn queue_counted(&self, message: Vec<u8>, len: usize) -> Result<(), Closed> {
+        let sent = self.channel.send(self.delivery, message).await;
+        self.receipts.put(self.tally, sent.map_err(messages::closed)?, len).await;
+        Ok(())
+    }
+
+    /// Waits as long as is asked for between messages.
+    pub(super) async fn pause(&self) {
+        if !self.args.interval.is_zero() {
+            tokio::time::sleep(self.args.interval).await;
+        }
+    }
+}
+
+/// Sends all of it and waits for what becomes of it.
+async fn deliver(
+    args: &SendArgs,
+    connection: &Connection,
+    source: &mut Source,
+    tally: &Tally,
+    ending: &mut Ending,
+) -> Stop {
+    let (receipts, counting) = counter(tally);
+    let mut counting = pin!(counting);
+    let (channel, delivery) = match source {
+        Source::Files(_) => (FILES_CHANNEL, Delivery::Ordered),
+        _ => (args.native.channel.unwrap_or(0), args.native.class.unwrap_or(Delivery::Ordered)),
+    };
+    let channel = connection.channel(channel);
+    let session = Session { args, connection, tally, channel, delivery, receipts };
+    let mut sending = Box::pin(async move {
+        let sent = source.send(&session).await;
+        // With the session goes the last place for receipts: counting can end.
+        drop(session);
+        sent
+    });
+    let mut all_queued = false;
+    let stop = loop {
+        tokio::select! {
+            biased;
+            () = ending.wanted() => break Stop::Interrupted,
+            sent = &mut sending, if !all_queued => match sent {
+                Ok(()) => all_queued = true,
+                Err(failure) => break Stop::Failed(failure),
+            },
+            () = &mut counting => break Stop::Done,
+            closed = connection.closed() => break Stop::Closed(closed),
+        }
+    };
+    drop(sending);
+    settle(&stop, counting, ending).await;
+    match stop {
+        // The listener had enough, and it has all of it.
+        Stop::Closed(_) if all_queued && tally.is_good() => Stop::Done,
+        stop => stop,
+    }
+}
+
+/// What is under way still counts.
+async fn settle(stop: &Stop, counting: impl Future<Output = ()>, ending: &mut Ending) {
+    match stop {
+        Stop::Done => {}
+        // Each receipt knows its end.
+        Stop::Closed(_) => counting.await,
+        Stop::Failed(_) => {
+            tokio::select! {
+                () = counting => {}
+                () = ending.wanted() => {}
+            }
+        }
+        Stop::Interrupted => {
+            // What is not heard by then is told as not acknowledged.
+            let _ = tokio::time::timeout(LAST_WORDS, counting).await;
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What is said at the end of a native `send`, and its exit code.
+//!
+//! In: counts, and why it ended. Out: a line for a person, an object for a program. Never: success
+//! without every acknowledgement.
+
+use std::time::Duration;
+
+use hikyaku::{Closed, Connection};
+use serde::Serialize;
+
+use super::{native::Source, tally::Tally};
+use crate::{
+    args::SendArgs,
+    exit::Failure,
+    native,
+    output::{human_bytes, human_time, note, print_line},
+};
+
+/// Why it ended.
+pub(super) enum Stop {
+    /// Everything was sent, and has an outcome.
+    Done,
+    /// The person wanted it.
+    Interrupted,
+    /// The input failed.
+    Failed(Failure),
+    /// The connection ended first.
+    Closed(Closed),
+}
+
+/// What there is to tell.
+pub(super) struct Report<'a> {
+    pub(super) args: &'a SendArgs,
+    pub(super) connection: &'a Connection,
+    pub(super) tally: &'a Tally,
+    pub(super) elapsed: Duration,
+    pub(super) silence: Duration,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    done: bool,
+    address: String,
+    peer: String,
+    messages: u64,
+    acknowledged: u64,
+    bytes: u64,
+    acknowledged_bytes: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    superseded: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    unacknowledged: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    expired: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<Vec<super::files::Summary>>,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Report<'_> {
+    /// Tells how it ended.
+    pub(super) async fn tell(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
+        let outcome = self.outcome(stop, source);
+        if self.args.native.json {
+            let error = outcome.as_ref().err().map(Failure::text);
+            let line = serde_json::to_string(&self.summary(source, error));
+            print_line(&line.map_err(Failure::failed)?)?;
+        } else if outcome.is_ok() && !self.args.talk.quiet {
+            note(&self.success(source));
+        }
+        if self.args.talk.verbose {
+            native::tell_figures(self.connection).await;
+        }
+        outcome
+    }
+
+    fn outcome(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
+        let why = match stop {
+            Stop::Done => match self.shortfall(source) {
+                None => return Ok(()),
+                Some(why) => why,
+            },
+            Stop::Interrupted => "interrupted".to_owned(),
+            Stop::Closed(closed) => native::why(closed, &self.args.address, self.silence),
+            Stop::Failed(failure) => failure.text(),
+        };
+        let told = format!("{why}; {}", self.shares(source));
+        Err(match stop {
+            Stop::Failed(Failure::Usage(_)) => Failure::Usage(told),
+            _ => Failure::Failed(told),
+        })
+    }
+
+    /// What is missing though nothing went wrong on the way.
+    fn shortfall(&self, source: &Source) -> Option<String> {
+        if let Source::Files(files) = source {
+            return files.shortfall();
+        }
+        if self.tally.is_good() {
+            return None;
+        }
+        let (late, large) = (self.tally.expired(), self.tally.too_large());
+        Some(match (late, large) {
+            (_, 1..) => format!("{large} larger than the listener accepts"),
+            (1.., 0) => format!("{late} not there before the deadline"),
+            _ => "not all was acknowledged".to_owned(),
+        })
+    }
+
+    /// `acknowledged: 2 of 3 messages (6 of 11 bytes); not acknowledged: "three"`
+    fn shares(&self, source: &Source) -> String {
+        let tally = self.tally;
+        let (good, bytes) = (tally.acknowledged(), tally.acknowledged_bytes());
+        let of_bytes = format!("{bytes} of {} bytes", tally.sent_bytes());
+        match source {
+            Source::Stream => format!("acknowledged: {of_bytes} of the stream"),
+            Source::Files(files) => {
+                format!("saved: {}; acknowledged: {of_bytes}", files.share())
+            }
+            Source::Messages(messages) => {
+                let total = messages.total().unwrap_or(tally.sent());
+                let missing: Vec<String> =
+                    tally.missing(total).into_iter().map(|number| messages.name(number)).collect();
+                let mut told = format!("acknowledged: {good} of {total} messages ({of_bytes})");
+                if !missing.is_empty() {
+                    told += &format!("; not acknowledged: {}", missing.join(", "));
+                }
+                told
+            }
+        }
+    }
+
+    fn success(&self, source: &Source) -> String {
+        let tally = self.tally;
+        let what = match source {
+            Source::Stream => format!("{} acknowledged", human_bytes(tally.sent_bytes())),
+            Source::Files(files) => {
+                format!("saved: {} ({})", files.share(), human_bytes(tally.sent_bytes()))
+            }
+            Source::Messages(_) => self.success_of_messages(),
+        };
+        let (to, time) = (self.connection.remote_addr(), human_time(self.elapsed));
+        format!("{what} by {to}, {time}")
+    }
+
+    fn success_of_messages(&self) -> String {
+        let tally = self.tally;
+        let count = |count: u64| match count {
+            1 => "1 message".to_owned(),
+            count => format!("{count} messages"),
+        };
+        let mut parts = Vec::new();
+        if tally.superseded() > 0 {
+            parts.push(format!("{} replaced by newer ones", count(tally.superseded())));
+        }
+        if tally.unacknowledged() > 0 {
+            parts.push(format!("{} sent", count(tally.unacknowledged())));
+        }
+        if tally.acknowledged() > 0 || parts.is_empty() {
+            parts.push(format!("{} acknowledged", count(tally.acknowledged())));
+        }
+        parts.join(", ")
+    }
+
+    fn summary(&self, source: &Source, error: Option<String>) -> Summary {
+        let tally = self.tally;
+        Summary {
+            done: error.is_none(),
+            address: self.connection.remote_addr().to_string(),
+            peer: self.connection.peer().fingerprint().to_string(),
+            messages: tally.sent(),
+            acknowledged: tally.acknowledged(),
+            bytes: tally.sent_bytes(),
+            acknowledged_bytes: tally.acknowledged_bytes(),
+            superseded: tally.superseded(),
+            unacknowledged: tally.unacknowledged(),
+            expired: tally.expired(),
+            files: match source {
+                Source::Files(files) => Some(files.summaries()),
+                _ => None,
+            },
+            seconds: self.elapsed.as_secs_f64(),
+            error,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What became of what was sent, counted.
+//!
+//! In: receipts, in the order of sending. Out: counts. Never: what was sent.
+
+use std::cell::{Cell, RefCell};
+
+use hikyaku::{Outcome, Receipt};
+use tokio::sync::mpsc;
+
+use crate::limits::{MAX_NAMED, MAX_RECEIPTS};
+
+/// Counts of messages and their bytes.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    sent: Cell<u64>,
+    sent_bytes: Cell<u64>,
+    good: Cell<u64>,
+    good_bytes: Cell<u64>,
+    /// Latest: a newer one took its place.
+    superseded: Cell<u64>,
+    /// Unreliable: sent, and never acknowledged.
+    unacknowledged: Cell<u64>,
+    /// Deadline: too late.
+    expired: Cell<u64>,
+    too_large: Cell<u64>,
+    settled: Cell<u64>,
+    /// The first of those that are not known to have arrived, by their number from 0.
+    missing: RefCell<Vec<u64>>,
+}
+
+/// Receipts on their way to be counted.
+pub(super) struct Receipts(mpsc::Sender<(Receipt, u64)>);
+
+/// A counter: who puts receipts in, and what counts them until there are no more.
+pub(super) fn counter(tally: &Tally) -> (Receipts, impl Future<Output = ()>) {
+    let (sender, mut queue) = mpsc::channel::<(Receipt, u64)>(MAX_RECEIPTS);
+    let counting = async move {
+        while let Some((receipt, len)) = queue.recv().await {
+            tally.settle(receipt.outcome().await, len);
+        }
+    };
+    (Receipts(sender), counting)
+}
+
+impl Receipts {
+    /// Counts a message that was queued to be sent.
+    pub(super) async fn put(&self, tally: &Tally, receipt: Receipt, len: usize) {
+        let len = len as u64;
+        add(&tally.sent, 1);
+        add(&tally.sent_bytes, len);
+        // The counter is gone when all is lost, and nobody asks any more.
+        let _ = self.0.send((receipt, len)).await;
+    }
+}
+
+fn add(cell: &Cell<u64>, more: u64) {
+    cell.set(cell.get() + more);
+}
+
+impl Tally {
+    fn settle(&self, outcome: Option<Outcome>, len: u64) {
+        let number = self.settled.get();
+        add(&self.settled, 1);
+        let count = match outcome {
+            Some(Outcome::Acknowledged) => {
+                add(&self.good_bytes, len);
+                &self.good
+            }
+            Some(Outcome::Superseded) => &self.superseded,
+            Some(Outcome::Sent) => &self.unacknowledged,
+            Some(Outcome::Expired) => &self.expired,
+            Some(Outcome::TooLarge) => &self.too_large,
+            // The connection ended first.
+            _ => return self.miss(number),
+        };
+        add(count, 1);
+        if matches!(outcome, Some(Outcome::Expired | Outcome::TooLarge)) {
+            self.miss(number);
+        }
+    }
+
+    fn miss(&self, number: u64) {
+        let mut missing = self.missing.borrow_mut();
+        if missing.len() < MAX_NAMED {
+            missing.push(number);
+        }
+    }
+
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+
+    pub(super) const fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.get()
+    }
+
+    pub(super) const fn acknowledged(&self) -> u64 {
+        self.good.get()
+    }
+
+    pub(super) const fn acknowledged_bytes(&self) -> u64 {
+        self.good_bytes.get()
+    }
+
+    pub(super) const fn superseded(&self) -> u64 {
+        self.superseded.get()
+    }
+
+    pub(super) const fn unacknowledged(&self) -> u64 {
+        self.unacknowledged.get()
+    }
+
+    pub(super) const fn expired(&self) -> u64 {
+        self.expired.get()
+    }
+
+    pub(super) const fn too_large(&self) -> u64 {
+        self.too_large.get()
+    }
+
+    /// Did everything that was queued end as its class promises?
+    pub(super) const fn is_good(&self) -> bool {
+        let fine = self.good.get() + self.superseded.get() + self.unacknowledged.get();
+        fine == self.sent.get()
+    }
+
+    /// The numbers of the first that are not known to have arrived, of `total`: those that were
+    /// never queued come last.
+    pub(super) fn missing(&self, total: u64) -> Vec<u64> {
+        let mut missing = self.missing.borrow().clone();
+        let unsettled = self.settled.get()..total;
+        missing.extend(unsettled.take(MAX_NAMED - missing.len()));
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_are_counted_and_what_did_not_arrive_is_named() {
+        let tally = Tally::default();
+        tally.sent.set(5);
+        let outcomes = [
+            Outcome::Acknowledged,
+            Outcome::Superseded,
+            Outcome::Expired,
+            Outcome::Acknowledged,
+            Outcome::Unsent,
+        ];
+        for outcome in outcomes {
+            tally.settle(Some(outcome), 10);
+        }
+        assert_eq!((tally.acknowledged(), tally.acknowledged_bytes()), (2, 20));
+        assert!(!tally.is_good());
+        assert_eq!(tally.missing(7), [2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_its_class_lets_go_is_no_failure() {
+        let tally = Tally::default();
+        tally.sent.set(3);
+        for outcome in [Outcome::Superseded, Outcome::Sent, Outcome::Acknowledged] {
+            tally.settle(Some(outcome), 1);
+        }
+        assert!(tally.is_good() && tally.missing(3).is_empty());
+    }
+}

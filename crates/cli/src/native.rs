@@ -1,0 +1,239 @@
+//! What the commands of the native protocol share: who we are, whom we trust, how we connect, and
+//! what is said of it.
+//!
+//! In: arguments. Out: an identity, an endpoint, a connection. Never: what is sent on it.
+
+use std::{path::Path, time::Duration};
+
+use hikyaku::{
+    Closed, ConnectError, Connection, Endpoint, EndpointBuilder, Trust, TrustError, Trusted,
+    address::Address,
+    files::{FileError, IfExists, make_private_folder},
+    identity::{Identity, KeyError},
+    known_hosts::{KnownHosts, host_name},
+    signers::Fingerprint,
+};
+use hikyaku_chat::sanitize;
+
+use crate::{
+    args::{NativeArgs, NetworkArgs, TalkArgs},
+    exit::Failure,
+    limits::{HANDSHAKE, MARGIN},
+    output::{human_time, note},
+    plan::{identity, shared_key},
+    terminal::{self, Ending},
+};
+
+/// What a connection is closed with, from the protocol's first code for applications on. 0 is the
+/// usual end, which says that everything was sent.
+pub(crate) mod code {
+    /// The person at this end did not want to go on.
+    pub(crate) const INTERRUPTED: u64 = 0x1000;
+    /// The listener has what it was started for, or its time is up.
+    pub(crate) const ENOUGH: u64 = 0x1001;
+    /// The other side does not keep to the format of file transfers.
+    pub(crate) const FORMAT: u64 = 0x1002;
+    /// What was to be sent could not be read.
+    pub(crate) const INPUT: u64 = 0x1003;
+    /// What was received could not be written.
+    pub(crate) const OUTPUT: u64 = 0x1004;
+}
+
+/// An endpoint that has its keys.
+pub(crate) struct Keyed {
+    pub(crate) builder: EndpointBuilder,
+    /// Our public key, as a line for others' files.
+    pub(crate) public_line: String,
+}
+
+/// The keys as asked for: an identity, which is made when it is the default one and not there yet,
+/// and a shared key.
+pub(crate) async fn keyed(
+    mut builder: EndpointBuilder,
+    keys: &NativeArgs,
+    talk: &TalkArgs,
+    ending: &mut Ending,
+) -> Result<Keyed, Failure> {
+    let identity = match &keys.identity {
+        Some(path) => identity(path, ending).await?,
+        None => default_identity(talk, ending).await?,
+    };
+    builder = builder.identity(&identity);
+    if let Some(path) = &keys.shared_key {
+        builder = builder.shared_key(shared_key(path)?);
+    }
+    Ok(Keyed { builder, public_line: identity.public_line() })
+}
+
+async fn default_identity(talk: &TalkArgs, ending: &mut Ending) -> Result<Identity, Failure> {
+    let path = Identity::default_path().ok_or_else(no_home)?;
+    match identity(&path, ending).await {
+        Err(_) if !exists(&path) => make_identity(&path, talk, ending).await,
+        known => known,
+    }
+}
+
+/// Is there anything, if only a link that leads nowhere?
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+async fn make_identity(
+    path: &Path,
+    talk: &TalkArgs,
+    ending: &mut Ending,
+) -> Result<Identity, Failure> {
+    let failed = |e: &dyn std::fmt::Display| {
+        Failure::failed(format!("cannot make a key for you: {e}; --identity KEY names another"))
+    };
+    if let Some(folder) = path.parent() {
+        make_private_folder(folder).map_err(|e| failed(&format!("{}: {e}", folder.display())))?;
+    }
+    let made = Identity::generate(&terminal::user_at_host())?;
+    match made.write(path, None, IfExists::Refuse) {
+        Ok(()) => {
+            if !talk.quiet {
+                note(&format!("made a key for you: {} ({})", path.display(), made.fingerprint()));
+            }
+            Ok(made)
+        }
+        // Another command was first.
+        Err(KeyError::File(FileError::Exists(_))) => identity(path, ending).await,
+        Err(e) => Err(failed(&e)),
+    }
+}
+
+fn no_home() -> Failure {
+    Failure::usage("HOME is not set, so there is no key of yours; --identity KEY names one")
+}
+
+/// Whom to take for the listener.
+pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
+    if !pinned.is_empty() {
+        return Ok(Trust::Pinned(pinned.to_vec()));
+    }
+    let path = KnownHosts::default_path().ok_or_else(|| {
+        Failure::usage("HOME is not set, so no listener is known; --trust FINGERPRINT names one")
+    })?;
+    Ok(Trust::KnownHosts(KnownHosts::open(&path)?))
+}
+
+/// Connects. With nothing heard for `timeout` it is given up.
+pub(crate) async fn connect(
+    endpoint: &Endpoint,
+    address: &Address,
+    network: &NetworkArgs,
+    trust: Trust,
+    timeout: Duration,
+    ours: &str,
+) -> Result<Connection, Failure> {
+    let addresses = address.resolve(network.family()).await?;
+    let name = host_name(&address.host(), address.port());
+    let dialled = endpoint.connect_to(&name, &addresses, trust);
+    // Only when the handshake fails by its own time is a different shared key told from silence.
+    let patience = if timeout < HANDSHAKE { timeout } else { timeout + MARGIN };
+    match tokio::time::timeout(patience, dialled).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(refusal(address, ours, &error)),
+        Err(_) => Err(no_answer(address)),
+    }
+}
+
+fn no_answer(address: &Address) -> Failure {
+    Failure::failed(format!(
+        "no answer from {address}: is `hikyaku listen` there? (a program that speaks plain UDP \
+         needs --plain)"
+    ))
+}
+
+/// In words for who typed the address: what failed, and what to try.
+fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
+    match error {
+        ConnectError::Untrusted(error) => untrusted(address, error),
+        ConnectError::NotAllowed { .. } => Failure::refused(format!(
+            "{address} does not accept your key; its owner can add this line to its --allow-key \
+             file: {ours}"
+        )),
+        ConnectError::SharedKey { .. } => Failure::refused(format!(
+            "{address} has another shared key, or only one side has one: both need the same \
+             --shared-key"
+        )),
+        ConnectError::Refused { reason, .. } => {
+            Failure::refused(format!("{address} turned us away: {}", sanitize(reason)))
+        }
+        ConnectError::NoAnswer { .. } => no_answer(address),
+        ConnectError::Unreachable { source, .. } => Failure::failed(format!(
+            "{address}: {source}: nobody listens there; `hikyaku listen` does"
+        )),
+        ConnectError::Failed { closed, .. } => {
+            Failure::failed(format!("{address}: {}", sanitize(&closed.to_string())))
+        }
+        other => Failure::failed(other),
+    }
+}
+
+fn untrusted(address: &Address, error: &TrustError) -> Failure {
+    Failure::refused(match error {
+        TrustError::KeyChanged { host, offered, remembered, file, line } => {
+            let file = file.display();
+            format!(
+                "the key of {address} has changed: it was {remembered}, now it is {offered}. \
+                 Somebody may pretend to be it. If you know why it changed, remove {file}:{line}: \
+                 ssh-keygen -R '{host}' -f '{file}'"
+            )
+        }
+        TrustError::NotPinned { offered } => {
+            format!("{address} is {offered}, which is none of the keys given with --trust")
+        }
+        TrustError::Revoked { offered, .. } => {
+            format!("the key of {address}, {offered}, is marked @revoked in your known hosts")
+        }
+        TrustError::KnownHosts(error) => {
+            return Failure::failed(format!("cannot tell whether {address} is known: {error}"));
+        }
+        other => other.to_string(),
+    })
+}
+
+/// Why a connection ended, in words for who typed the address.
+pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> String {
+    match closed {
+        Closed::Silent => format!(
+            "nothing was heard from {address} for {}: it is gone, or cannot be reached",
+            human_time(silence)
+        ),
+        Closed::Reset => format!("{address} was restarted and has forgotten the connection"),
+        Closed::ByPeer { reason, .. } if !reason.is_empty() => {
+            format!("{address} closed the connection: {}", sanitize(reason))
+        }
+        Closed::ByPeer { .. } => format!("{address} closed the connection"),
+        other => format!("{address}: {}", sanitize(&other.to_string())),
+    }
+}
+
+/// The figures of a connection, for `-v`.
+pub(crate) async fn tell_figures(connection: &Connection) {
+    if let Ok(stats) = connection.stats().await {
+        note(&format!(
+            "round trip {}, packets of {} bytes, sent {}, lost {}, received {}",
+            human_time(stats.rtt),
+            stats.mtu,
+            stats.sent_packets,
+            stats.lost_packets,
+            stats.received_packets
+        ));
+    }
+}
+
+/// What to tell of the first contact with a host.
+pub(crate) fn tell_first_contact(address: &Address, connection: &Connection, talk: &TalkArgs) {
+    if talk.quiet || connection.trusted() != Trusted::FirstContact {
+        return;
+    }
+    let path = KnownHosts::default_path().unwrap_or_default();
+    note(&format!(
+        "first contact: {address} is {}; remembered in {}",
+        connection.peer().fingerprint(),
+        path.display()
+    ));
+}

@@ -1,0 +1,104 @@
+//! How far it is: a line on a terminal that is written over.
+//!
+//! In: bytes done, time passed. Out: a line, now and then. Never: what the bytes are.
+
+use std::{
+    io::{self, IsTerminal, Write as _},
+    time::{Duration, Instant},
+};
+
+use hikyaku::clock;
+
+use crate::{
+    limits::{PROGRESS_AFTER, PROGRESS_EVERY},
+    output::{human_bytes, human_time},
+};
+
+/// A bar for something that lasts.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    total: u64,
+    began: Instant,
+    /// When it was drawn last.
+    drawn: Option<Instant>,
+    wanted: bool,
+}
+
+impl Progress {
+    /// For so many bytes; drawn on standard error, where that is a terminal and someone may be
+    /// told.
+    pub(crate) fn new(total: u64, quiet: bool) -> Self {
+        let wanted = !quiet && io::stderr().is_terminal();
+        Self { total, began: clock::monotonic(), drawn: None, wanted }
+    }
+
+    /// Time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        clock::monotonic().saturating_duration_since(self.began)
+    }
+
+    /// Draws it, where it is time to.
+    pub(crate) fn draw(&mut self, done: u64) {
+        let elapsed = self.elapsed();
+        let now = self.began + elapsed;
+        let due = match self.drawn {
+            Some(drawn) => now.saturating_duration_since(drawn) >= PROGRESS_EVERY,
+            None => elapsed >= PROGRESS_AFTER,
+        };
+        if self.wanted && due {
+            self.drawn = Some(now);
+            write(&bar(done, self.total, elapsed));
+        }
+    }
+
+    /// Wipes it away.
+    pub(crate) fn clear(&mut self) {
+        if self.drawn.take().is_some() {
+            write("");
+        }
+    }
+}
+
+/// To the start of the line, the text, and nothing of the longer one before (ECMA-48 EL).
+fn write(text: &str) {
+    let mut stderr = io::stderr().lock();
+    // Nobody looking is no reason to fail.
+    let _ = write!(stderr, "\r{text}\x1b[K");
+    let _ = stderr.flush();
+}
+
+/// `[#########           ]  45 %  12.3 MiB of 27.0 MiB  10.2 MiB/s  1.4 s left`
+fn bar(done: u64, total: u64, elapsed: Duration) -> String {
+    const WIDTH: usize = 20;
+    let part = if total == 0 { 1.0 } else { done.min(total) as f64 / total as f64 };
+    let full = "#".repeat((part * WIDTH as f64) as usize);
+    let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+    let left = match Duration::try_from_secs_f64(total.saturating_sub(done) as f64 / rate) {
+        Ok(left) if done > 0 => format!("{} left", human_time(left)),
+        _ => "stalled".to_owned(),
+    };
+    format!(
+        "[{full:<WIDTH$}] {:3.0} %  {} of {}  {}/s  {left}",
+        part * 100.0,
+        human_bytes(done),
+        human_bytes(total),
+        human_bytes(rate as u64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_tells_bytes_rate_and_time_left() {
+        let half = bar(5 << 20, 10 << 20, Duration::from_secs(5));
+        assert_eq!(
+            half,
+            "[##########          ]  50 %  5.0 MiB of 10.0 MiB  1.0 MiB/s  5.0 s left"
+        );
+        assert!(bar(0, 10, Duration::from_secs(1)).ends_with("stalled"));
+        assert!(bar(0, 0, Duration::ZERO).contains("100 %"));
+        assert!(bar(11, 10, Duration::from_secs(1)).contains("100 %"));
+    }
+}

@@ -1,0 +1,305 @@
+//! The native protocol through a network that does its worst, and with peers that die or sleep.
+//!
+//! The large ones take minutes, so they run when asked for:
+//! `cargo test --release -p hikyaku-cli --test e2e 64_mib -- --include-ignored --test-threads 1`.
+
+use std::{
+    fs,
+    io::Read as _,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{
+    Listener, json,
+    native::Home,
+    process::{Ended, Process},
+    relay::{Harm, Relay},
+    texts,
+};
+
+const HOSTILE: Harm = Harm { lost: 20, repeated: 10, held: 20, altered: 5 };
+const HARMLESS: Harm = Harm { lost: 0, repeated: 0, held: 0, altered: 0 };
+
+/// What 64 MiB may take.
+const LONG: Duration = Duration::from_secs(1_200);
+
+/// Bytes that no compression and no repetition shortens (xorshift64, Marsaglia 2003).
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+fn sha256(bytes: &[u8]) -> Vec<u8> {
+    Sha256::digest(bytes).to_vec()
+}
+
+#[test]
+fn ten_thousand_messages_arrive_once_in_order_unaltered_whatever_the_network_does() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "json"]);
+    let relay = Relay::start(listener.address, HOSTILE, 20_260_101);
+    let lines: Vec<String> = (0..10_000).map(|n| format!("message {n}, 飛脚")).collect();
+    let to = relay.address.to_string();
+    let sent = alice.run(&["send", "--json", &to], lines.join("\n").as_bytes());
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_eq!(json(sent.text().trim_end())["acknowledged"], 10_000);
+    let ended = listener.interrupt();
+    assert!(texts(ended.text()) == lines, "{} lines", ended.text().lines().count());
+    let Harm { lost, repeated, held, altered } = relay.done();
+    assert!(lost > 10 && repeated > 5 && held > 10 && altered > 0, "{:?}", relay.done());
+}
+
+/// A stream through the hostile relay: what came out is what went in.
+fn stream_through_a_hostile_network(len: usize) {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "raw", "--once"]);
+    let relay = Relay::start(listener.address, HOSTILE, 7);
+    let bytes = noise(len);
+    let sent = alice.run(&["send", "--raw", &relay.address.to_string()], &bytes);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let ended = listener.process.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!((ended.out.len(), sha256(&ended.out)), (len, sha256(&bytes)));
+}
+
+/// A file through the hostile relay: what is saved is what was sent.
+fn file_through_a_hostile_network(len: usize) {
+    let (alice, bob) = (Home::new(), Home::new());
+    fs::create_dir(bob.file("inbox")).expect("the home is ours");
+    let listener = bob.listen(&["--save", "inbox", "--once"]);
+    let relay = Relay::start(listener.address, HOSTILE, 8);
+    let bytes = noise(len);
+    fs::write(alice.file("large"), &bytes).expect("the home is ours");
+    let to = relay.address.to_string();
+    let sender = Process::start(alice.command(&["send", "--file", "large", &to]));
+    assert!(sender.ends_within(LONG), "{sender:?}");
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let ended = listener.process.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let saved = fs::read(bob.path().join("inbox/large")).expect("it is saved");
+    assert_eq!((saved.len(), sha256(&saved)), (len, sha256(&bytes)));
+}
+
+#[test]
+fn a_stream_arrives_unaltered_through_a_hostile_network() {
+    stream_through_a_hostile_network(1 << 20);
+}
+
+#[test]
+fn a_file_arrives_unaltered_through_a_hostile_network() {
+    file_through_a_hostile_network(1 << 20);
+}
+
+#[test]
+#[ignore = "takes minutes: cubic is slow where a fifth is lost"]
+fn a_stream_of_64_mib_arrives_unaltered_through_a_hostile_network() {
+    stream_through_a_hostile_network(64 << 20);
+}
+
+#[test]
+#[ignore = "takes minutes: cubic is slow where a fifth is lost"]
+fn a_file_of_64_mib_arrives_unaltered_through_a_hostile_network() {
+    file_through_a_hostile_network(64 << 20);
+}
+
+#[test]
+fn a_client_whose_address_changes_loses_nothing() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "raw"]);
+    let relay = Relay::start(listener.address, HARMLESS, 1);
+    let mut sender = Process::start(alice.command(&["send", &relay.address.to_string()]));
+    let mut expected = String::new();
+    for round in 0..5 {
+        let line = format!("round {round} ");
+        sender.type_line(&line);
+        expected += &line;
+        // The one before has arrived: the router forgets a connection that rests.
+        listener.process.out.line_so_far(&expected);
+        relay.restart();
+    }
+    sender.type_all(b"end");
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_eq!(listener.interrupt().text(), expected + "end");
+}
+
+#[test]
+fn a_stream_whose_client_s_address_changes_arrives_whole() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "raw", "--once"]);
+    let relay = Relay::start(listener.address, Harm { held: 20, ..HARMLESS }, 2);
+    let bytes = noise(4 << 20);
+    let to = relay.address.to_string();
+    let mut sender = Process::start(alice.command(&["send", "--raw", &to]));
+    let mut parts = bytes.chunks(1 << 20);
+    let last = parts.next_back().expect("there are four");
+    for part in parts {
+        sender.type_part(part);
+        relay.restart();
+    }
+    sender.type_all(last);
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_eq!(sha256(&listener.process.end().out), sha256(&bytes));
+}
+
+/// A transfer that is under way: the sender, of which the listener has two lines. It may have
+/// died before it acknowledged the second.
+fn under_way(alice: &Home, bob: &Home, options: &[&str]) -> (Process, Listener) {
+    let listener = bob.listen(&["--format", "raw"]);
+    let to = listener.to();
+    let mut sender = Process::start(alice.command(&[&["send", &to], options].concat()));
+    sender.type_line("some ");
+    listener.process.out.line_so_far("some ");
+    sender.type_line("thing");
+    listener.process.out.line_so_far("some thing");
+    (sender, listener)
+}
+
+#[test]
+fn a_listener_that_is_killed_is_told_within_the_timeout_with_what_was_acknowledged() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let (mut sender, listener) = under_way(&alice, &bob, &["--timeout", "1s"]);
+    drop(listener); // SIGKILL
+    let killed = Instant::now();
+    sender.type_line("more");
+    let sent = sender.end();
+    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    let last = sent.err.lines().last().unwrap_or_default();
+    let told = [
+        "acknowledged: 1 of 3 messages (5 of 14 bytes); not acknowledged: line 2, line 3",
+        "acknowledged: 2 of 3 messages (10 of 14 bytes); not acknowledged: line 3",
+    ];
+    assert!(last.contains("nothing was heard from"), "{last}");
+    assert!(told.iter().any(|told| last.ends_with(told)), "{last}");
+}
+
+#[test]
+fn a_listener_that_is_killed_while_its_sender_rests_is_noticed_too() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let (sender, listener) = under_way(&alice, &bob, &["--timeout", "1s"]);
+    drop(listener);
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    let told = ["acknowledged: 1 of 2 messages", "acknowledged: 2 of 2 messages (10 of 10 bytes)"];
+    assert!(told.iter().any(|told| sent.err.contains(told)), "{sent:?}");
+}
+
+#[test]
+fn a_listener_that_is_killed_in_the_middle_of_a_file_is_told() {
+    let (alice, bob) = (Home::new(), Home::new());
+    fs::create_dir(bob.file("inbox")).expect("the home is ours");
+    let listener = bob.listen(&["--save", "inbox"]);
+    // So slow a network that it lasts.
+    let relay = Relay::start(listener.address, Harm { lost: 10, held: 50, ..HARMLESS }, 3);
+    fs::write(alice.file("large"), noise(32 << 20)).expect("the home is ours");
+    let to = relay.address.to_string();
+    let options = ["send", "--timeout", "2s", "--file", "large", &to];
+    let sender = Process::start(alice.command(&options));
+    wait_for(|| fs::read_dir(bob.path().join("inbox")).is_ok_and(|mut dir| dir.next().is_some()));
+    drop(listener);
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    let last = sent.err.lines().last().unwrap_or_default();
+    assert!(last.contains("saved: 0 of 1 file; acknowledged: "), "{last}");
+    assert!(!bob.path().join("inbox/large").exists(), "complete or not at all");
+}
+
+#[test]
+fn a_listener_that_was_restarted_is_told_at_once() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let (mut sender, listener) = under_way(&alice, &bob, &[]);
+    let to = listener.to();
+    drop(listener);
+    let _again = bob.listen_at(&to, &[]);
+    let restarted = Instant::now();
+    sender.type_line("more");
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("restarted"), "{sent:?}");
+    assert!(restarted.elapsed() < Duration::from_secs(5), "{:?}", restarted.elapsed());
+}
+
+#[test]
+fn a_sender_that_is_killed_cuts_its_stream_short() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "raw", "--once"]);
+    let mut sender =
+        Process::start(alice.command(&["send", "--raw", "--timeout", "1s", &listener.to()]));
+    sender.type_part(b"some");
+    listener.process.out.line_so_far("some");
+    drop(sender);
+    let ended = listener.process.end();
+    assert_eq!((ended.code, ended.text()), (Some(1), "some"), "{ended:?}");
+    assert!(ended.err.contains("cut short"), "{ended:?}");
+}
+
+/// Kilobytes that a process holds in memory.
+fn resident_kib(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0)
+}
+
+#[track_caller]
+fn wait_for(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < crate::support::DEADLINE, "it does not come to pass");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A reader that takes a little and sleeps: its sender waits, others are heard, memory stays flat.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_slow_reader_slows_its_sender_and_nothing_else() {
+    const FLAT_KIB: u64 = 160 * 1_024;
+    let (alice, bob) = (Home::new(), Home::new());
+    let mut command = bob.command(&["listen", "--format", "raw", "127.0.0.1:0"]);
+    let (mut reader, writer) = std::io::pipe().expect("the system gives a pipe");
+    command.stdout(writer);
+    let listener = Listener::new(Process::start_with_output_elsewhere(command));
+    let to = listener.to();
+
+    // An endless source.
+    let mut source = alice.command(&["send", "--raw", &to]);
+    let mut zeros = Command::new("cat");
+    let mut zeros = zeros.arg("/dev/zero").stdout(Stdio::piped()).spawn().expect("there is a cat");
+    source.stdin(zeros.stdout.take().expect("it is piped"));
+    let mut source = source.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+
+    let mut taken = 0;
+    let mut buffer = vec![0; 1 << 20];
+    for _ in 0..20 {
+        taken += reader.read(&mut buffer).expect("the listener writes");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(taken > 0);
+    let (theirs, ours) = (resident_kib(listener.process.id()), resident_kib(source.id()));
+    assert!(0 < theirs && theirs < FLAT_KIB, "the listener holds {theirs} KiB");
+    assert!(0 < ours && ours < FLAT_KIB, "the sender holds {ours} KiB");
+
+    // Somebody else is acknowledged meanwhile.
+    let eve = Home::new();
+    let sent: Ended = eve.send(&[&to, "hello"]);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let ping = eve.run(&["ping", "--count", "3", &to], b"");
+    assert_eq!(ping.code, Some(0), "{ping:?}");
+
+    let _ = (source.kill(), source.wait(), zeros.kill(), zeros.wait());
+}
