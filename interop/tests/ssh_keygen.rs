@@ -1,11 +1,13 @@
 //! OpenSSH's `ssh-keygen`: it reads our keys, we read its.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
 use hikyaku_interop::{
-    Exit, Key, Process, Stream, file_in, hikyaku, json_lines, key_of, listen, new_key, run, text_of,
+    Exit, Key, Process, Stream, bound_address, file_in, hikyaku, json_lines, key_of, listen,
+    new_key, run, text_of,
 };
 use tempfile::tempdir;
 
@@ -93,6 +95,47 @@ fn an_encrypted_key_asks_for_its_passphrase_at_the_terminal() {
     assert_eq!(sent.code, Some(0), "{sent:?}");
     assert!(!sent.out.contains("flying feet"), "the passphrase is shown: {sent:?}");
     assert_eq!(text_of(&json_lines(&listener.wait_for_end().out)[0]), "signed");
+}
+
+/// A native listener, and where a sender with this home remembers it.
+fn native_listener(home: &Path) -> (Process, SocketAddr, String) {
+    let mut command = hikyaku(&["listen", "--for", "60s", "127.0.0.1:0"]);
+    command.env("HOME", home).env_remove("XDG_CONFIG_HOME");
+    let process = Process::start(command);
+    let address = bound_address(&process);
+    (process, address, file_in(home, ".config/hikyaku/known_hosts"))
+}
+
+fn send_native(home: &Path, to: SocketAddr) -> Exit {
+    let mut command = hikyaku(&["send", &to.to_string(), "hello"]);
+    command.env("HOME", home).env_remove("XDG_CONFIG_HOME");
+    run(command)
+}
+
+#[test]
+fn ssh_keygen_finds_hashes_and_removes_the_hosts_we_remember() {
+    let home = tempdir().unwrap();
+    let (_listener, address, known) = native_listener(home.path());
+    let first = send_native(home.path(), address);
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert!(first.err.contains("first contact"), "{first:?}");
+
+    let host = format!("[127.0.0.1]:{}", address.port());
+    let found = ssh_keygen(&["-F", &host, "-f", &known]);
+    assert_eq!(found.code, Some(0), "{found:?}");
+    let key = key_of(&file_in(home.path(), ".config/hikyaku/id_ed25519"));
+    assert!(found.out.contains(&key.public), "{found:?} {key:?}");
+
+    let hashed = ssh_keygen(&["-H", "-f", &known]);
+    assert_eq!(hashed.code, Some(0), "{hashed:?}");
+    assert!(fs::read_to_string(&known).unwrap().starts_with("|1|"));
+    let again = send_native(home.path(), address);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(!again.err.contains("first contact"), "a hashed name is known: {again:?}");
+
+    let removed = ssh_keygen(&["-R", &host, "-f", &known]);
+    assert_eq!(removed.code, Some(0), "{removed:?}");
+    assert!(send_native(home.path(), address).err.contains("first contact"));
 }
 
 fn shell_line(command: &Command) -> String {

@@ -162,9 +162,9 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
             Failure::refused(format!("{address} turned us away: {}", sanitize(reason)))
         }
         ConnectError::NoAnswer { .. } => no_answer(address),
-        ConnectError::Unreachable { source, .. } => Failure::failed(format!(
-            "{address}: {source}: nobody listens there; `hikyaku listen` does"
-        )),
+        ConnectError::Unreachable { source, .. } => {
+            Failure::failed(format!("{address}: {source}; start `hikyaku listen` there"))
+        }
         ConnectError::Failed { closed, .. } => {
             Failure::failed(format!("{address}: {}", sanitize(&closed.to_string())))
         }

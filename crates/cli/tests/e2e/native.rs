@@ -290,3 +290,29 @@ fn a_listener_outlives_its_senders() {
     assert!(!listener.process.ends_within(Duration::ZERO));
     assert_eq!(listener.interrupt().text(), "abc");
 }
+
+#[test]
+fn many_senders_at_once_are_all_heard_in_their_own_order() {
+    const SENDERS: usize = 20;
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "json"]);
+    let to = listener.to();
+    assert_eq!(alice.send(&["--class", "reliable", &to, "first contact"]).code, Some(0));
+    std::thread::scope(|scope| {
+        for sender in 0..SENDERS {
+            let (alice, to) = (&alice, &to);
+            scope.spawn(move || {
+                let lines: Vec<String> = (0..50).map(|n| format!("{sender} {n}")).collect();
+                let sent = alice.run(&["send", "-q", to], lines.join("\n").as_bytes());
+                assert_eq!((sent.code, &*sent.err), (Some(0), ""), "{sent:?}");
+            });
+        }
+    });
+    let heard = texts(listener.interrupt().text());
+    assert_eq!(heard.len(), 1 + SENDERS * 50);
+    for sender in 0..SENDERS {
+        let prefix = format!("{sender} ");
+        let theirs = heard.iter().filter_map(|text| text.strip_prefix(&prefix)?.parse().ok());
+        assert_eq!(theirs.collect::<Vec<usize>>(), (0..50).collect::<Vec<_>>(), "{sender}");
+    }
+}

@@ -58,6 +58,11 @@ impl Messages {
         }
     }
 
+    /// Does a person type them?
+    pub(super) const fn at_prompt(&self) -> bool {
+        matches!(self, Self::Lines { show: Some(_), .. })
+    }
+
     /// How many there are, where that is known.
     pub(super) fn total(&self) -> Option<u64> {
         match self {

@@ -143,6 +143,7 @@ async fn deliver(
         Source::Files(_) => (FILES_CHANNEL, Delivery::Ordered),
         _ => (args.native.channel.unwrap_or(0), args.native.class.unwrap_or(Delivery::Ordered)),
     };
+    let at_prompt = matches!(source, Source::Messages(messages) if messages.at_prompt());
     let channel = connection.channel(channel);
     let session = Session { args, connection, tally, channel, delivery, receipts };
     let mut sending = Box::pin(async move {
@@ -169,6 +170,8 @@ async fn deliver(
     match stop {
         // The listener had enough, and it has all of it.
         Stop::Closed(_) if all_queued && tally.is_good() => Stop::Done,
+        // At an idle prompt, Ctrl-C is a way to leave like any other.
+        Stop::Interrupted if at_prompt && tally.is_good() => Stop::Done,
         stop => stop,
     }
 }
