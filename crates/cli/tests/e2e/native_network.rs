@@ -235,6 +235,28 @@ fn a_listener_that_was_restarted_is_told_at_once() {
 }
 
 #[test]
+fn what_was_acknowledged_before_an_interrupt_is_printed() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "json"]);
+    let to = listener.to();
+    let lines: Vec<String> = (0..300_000).map(|n| n.to_string()).collect();
+    let (sent, ended) = thread::scope(|scope| {
+        let sending =
+            scope.spawn(|| alice.run(&["send", "--json", &to], lines.join("\n").as_bytes()));
+        listener.process.out.line(|line| line.contains("\"1000\""));
+        let ended = listener.interrupt();
+        (sending.join().expect("it is told"), ended)
+    });
+    assert_eq!((sent.code, ended.code), (Some(1), Some(0)), "{}", sent.err);
+    let acknowledged = json(sent.text().trim_end())["acknowledged"].as_u64();
+    let acknowledged = acknowledged.and_then(|n| usize::try_from(n).ok()).expect("a number");
+    let printed = texts(ended.text());
+    assert!((1_000..lines.len()).contains(&acknowledged), "{acknowledged}");
+    assert!(printed.len() >= acknowledged, "{} of {acknowledged}", printed.len());
+    assert!(printed == lines[..printed.len()], "in order");
+}
+
+#[test]
 fn a_sender_that_is_killed_cuts_its_stream_short() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw", "--once"]);

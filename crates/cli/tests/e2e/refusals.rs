@@ -286,6 +286,7 @@ fn help_has_examples_and_exit_codes_and_ends_well() {
         ["send", "--help"],
         ["listen", "--help"],
         ["chat", "--help"],
+        ["ping", "--help"],
         ["keygen", "--help"],
         ["key", "--help"],
     ] {

@@ -24,8 +24,8 @@ const LINES: LineLimit =
 pub(super) enum Messages {
     /// They are all known now.
     Known { messages: Vec<Vec<u8>>, rounds: u64 },
-    /// Lines as they come.
-    Lines { lines: Lines, show: Option<Show>, hex: bool },
+    /// Lines as they come, from a person or a pipe.
+    Lines { at_prompt: bool, hex: bool },
 }
 
 impl Messages {
@@ -38,9 +38,9 @@ impl Messages {
             return Self::known(vec![message], args.count);
         }
         if args.messages.is_empty() {
-            let (lines, show) = terminal::read_lines_of("> ", LINES)?;
-            let show = terminal::is_interactive().then_some(show);
-            return Ok(Self::Lines { lines, show, hex: args.hex });
+            // They are read when there is a connection: who is asked for a passphrase before types
+            // no message.
+            return Ok(Self::Lines { at_prompt: terminal::is_interactive(), hex: args.hex });
         }
         let messages: Result<Vec<_>, _> =
             args.messages.iter().map(|text| decoded(bytes_of(text), args.hex)).collect();
@@ -60,7 +60,7 @@ impl Messages {
 
     /// Does a person type them?
     pub(super) const fn at_prompt(&self) -> bool {
-        matches!(self, Self::Lines { show: Some(_), .. })
+        matches!(self, Self::Lines { at_prompt: true, .. })
     }
 
     /// How many there are, where that is known.
@@ -86,11 +86,11 @@ impl Messages {
     }
 
     /// Queues them all.
-    pub(super) async fn send(&mut self, session: &Session<'_>) -> Result<(), Failure> {
+    pub(super) async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
         match self {
             Self::Known { messages, rounds } => {
                 let mut first = true;
-                for message in (0..*rounds).flat_map(|_| &*messages) {
+                for message in (0..*rounds).flat_map(|_| messages) {
                     if !std::mem::take(&mut first) {
                         session.pause().await;
                     }
@@ -100,15 +100,18 @@ impl Messages {
                 }
                 Ok(())
             }
-            Self::Lines { lines, show, hex } => send_lines(lines, show, *hex, session).await,
+            Self::Lines { at_prompt, hex } => {
+                let (lines, show) = terminal::read_lines_of("> ", LINES)?;
+                send_lines(lines, at_prompt.then_some(show), *hex, session).await
+            }
         }
     }
 }
 
 /// A bad line from a pipe ends the sending; a person may try again.
 async fn send_lines(
-    lines: &mut Lines,
-    show: &mut Option<Show>,
+    mut lines: Lines,
+    mut show: Option<Show>,
     hex: bool,
     session: &Session<'_>,
 ) -> Result<(), Failure> {
@@ -122,7 +125,7 @@ async fn send_lines(
         if number > 1 {
             session.pause().await;
         }
-        match (decoded(line, hex), &mut *show) {
+        match (decoded(line, hex), &mut show) {
             (Ok(message), _) => match session.queue(message).await {
                 Ok(()) => {}
                 // Why is told at the end.

@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
-    let mut source = Source::of(&args).await?;
+    let source = Source::of(&args).await?;
     let silence = args.timeout.unwrap_or(DEFAULT_SILENCE);
     let keyed = open(&args, silence, ending).await?;
     let trust = native::trust(&args.native.trust)?;
@@ -38,7 +38,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
     native::tell_first_contact(&args.address, &connection, &args.talk);
 
     let (tally, began) = (Tally::default(), clock::monotonic());
-    let stop = deliver(&args, &connection, &mut source, &tally, ending).await;
+    let stop = deliver(&args, &connection, &source, &tally, ending).await;
     let elapsed = clock::monotonic().saturating_duration_since(began);
     let report = Report { args: &args, connection: &connection, tally: &tally, elapsed, silence };
     let outcome = report.tell(&stop, &source).await;
@@ -88,7 +88,7 @@ impl Source {
         Ok(Self::Messages(Messages::of(args).await?))
     }
 
-    async fn send(&mut self, session: &Session<'_>) -> Result<(), Failure> {
+    async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
         match self {
             Self::Messages(messages) => messages.send(session).await,
             Self::Stream => stream::send(session).await,
@@ -133,7 +133,7 @@ impl Session<'_> {
 async fn deliver(
     args: &SendArgs,
     connection: &Connection,
-    source: &mut Source,
+    source: &Source,
     tally: &Tally,
     ending: &mut Ending,
 ) -> Stop {
