@@ -72,7 +72,8 @@ impl RecvBatch {
         self.filled == BATCH_SIZE
     }
 
-    /// Gives each datagram received, in order, with its sender, the address of ours it was sent to, and its mark, to be opened in place.
+    /// Gives each datagram received, in order, with its sender, the address of ours it was sent to,
+    /// and its mark, to be opened in place.
     pub(crate) fn for_each_mut(
         &mut self,
         mut handle: impl FnMut((SocketAddr, Option<IpAddr>), Option<EcnCodepoint>, &mut [u8]),

@@ -1,5 +1,5 @@
-//! Secrets of connections written to a file, for who has to look into packets with a tool that reads
-//! the NSS key log format. Never on unless asked for: whoever has the file reads all that was sent.
+//! Secrets of connections written to a file, for who has to look into packets with a tool that
+//! reads the NSS key log format. Never on unless asked for: whoever has it reads all that was sent.
 //!
 //! In: secrets. Out: lines in a file that only its owner may read. Never: anything else.
 

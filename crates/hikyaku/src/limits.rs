@@ -87,8 +87,8 @@ pub(crate) const MAX_ACCEPT_QUEUE: usize = 1_024;
 /// Trains of datagrams sent (4 MiB at most) before the driver looks at what came in.
 pub(crate) const MAX_TRAINS_A_TURN: usize = 16;
 
-/// An ACK due within this time is not worth a timer, since none of the runtime's is finer: it leaves
-/// as soon as the other tasks have had their turn. Where the round trip is short, that is all of
+/// An ACK due within this time is not worth a timer, since none of the runtime's is finer: it
+/// leaves as soon as the other tasks have had their turn. Where the round trip is short, that is all of
 /// them.
 pub(crate) const CLOSE_ACK: Duration = Duration::from_millis(1);
 
