@@ -163,9 +163,8 @@ impl Connection {
         }
     }
 
-    /// A round trip of its own: how long a PING took there and its ACK back, with what the peer
-    /// waited before it acknowledged (a quarter of the round trip, 25 ms at most); none when
-    /// either was lost.
+    /// A round trip of its own: how long a PING took there and its ACK, which leaves at once, back;
+    /// none when either was lost.
     ///
     /// # Errors
     /// When the connection is over.

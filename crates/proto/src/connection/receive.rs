@@ -237,6 +237,9 @@ impl Connection {
             let smoothed = self.paths.current.rtt.smoothed();
             let packet = (number, level);
             self.ack.on_packet(now, packet, summary.ack_eliciting, arrival.ecn, smoothed); // D-2
+            if summary.ping && level == Level::Data {
+                self.ack.on_ping(now);
+            }
         }
         // 5 settle
         self.settle(now);

@@ -116,6 +116,11 @@ impl AckOwed {
         owed.due = Some(owed.due.map_or(due, |earlier| earlier.min(due)));
     }
 
+    /// The data packet of that call held a PING: somebody waits for the answer.
+    pub(crate) const fn on_ping(&mut self, now: Time) {
+        self.data.due = Some(now);
+    }
+
     /// Must an ACK leave in a packet of `level` now?
     pub(crate) fn is_due(&self, now: Time, level: Level) -> bool {
         self.debts(level).any(|owed| owed.due.is_some_and(|due| due <= now))
@@ -330,6 +335,15 @@ mod tests {
         assert!(!ack.is_due(at(5), Level::Data) && ack.is_owed(Level::Data));
         assert_eq!(ack.deadline(), Some(at(15)));
         assert!(ack.is_due(at(15), Level::Data));
+    }
+
+    //
+    #[test]
+    fn r_6_a_ping_is_acknowledged_at_once() {
+        let mut ack = settled();
+        data(&mut ack, at(5), START);
+        ack.on_ping(at(5));
+        assert!(ack.is_due(at(5), Level::Data));
     }
 
     //

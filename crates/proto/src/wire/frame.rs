@@ -240,6 +240,8 @@ impl<'a> Frame<'a> {
 pub(crate) struct Summary {
     /// Is one of them to be acknowledged?
     pub(crate) ack_eliciting: bool,
+    /// Is one of them a PING?
+    pub(crate) ping: bool,
 }
 
 /// Reads a whole payload before any of it is applied (M-5).
@@ -261,6 +263,7 @@ pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malform
             return Err(Malformed);
         }
         summary.ack_eliciting |= frame.is_ack_eliciting();
+        summary.ping |= matches!(frame, Frame::Ping);
     }
     Ok(summary)
 }
@@ -550,14 +553,17 @@ mod tests {
     #[test]
     fn m_5_a_frame_that_its_level_does_not_allow_spoils_the_packet() {
         let payload = [0x01, 0x05];
-        assert_eq!(check_all(&payload, Level::Data), Ok(Summary { ack_eliciting: true }));
+        assert_eq!(
+            check_all(&payload, Level::Data),
+            Ok(Summary { ack_eliciting: true, ping: true })
+        );
         assert_eq!(check_all(&payload, Level::Handshake), Err(Malformed));
     }
 
     #[test]
     fn padding_acks_and_the_end_are_not_acknowledged() {
         let payload = [0x00, 0x02, 5, 0, 0, 0, 0x0e, 0, 0, 0x00];
-        assert_eq!(check_all(&payload, Level::Data), Ok(Summary { ack_eliciting: false }));
+        assert_eq!(check_all(&payload, Level::Data), Ok(Summary::default()));
     }
 
     proptest! {
@@ -616,6 +622,7 @@ mod tests {
             let all = all.ok().filter(|all| all.iter().all(|frame| frame.allowed_in(level)));
             let summary = all.as_ref().map(|all| Summary {
                 ack_eliciting: all.iter().any(Frame::is_ack_eliciting),
+                ping: all.contains(&Frame::Ping),
             });
             prop_assert_eq!(check_all(&payload, level), summary.ok_or(Malformed));
             if let Some(all) = all {
