@@ -174,6 +174,8 @@ impl Crypto {
     }
 
     pub(super) fn with_provider(seed: &[u8; 32], provider: CryptoProvider) -> Self {
+        // aws-lc's randomness takes some 50 ms to begin, once in a process: no handshake waits.
+        let _ = provider.secure_random.fill(&mut [0]);
         let key = certified_key(seed);
         let public_key = key
             .cert
