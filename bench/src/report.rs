@@ -65,9 +65,11 @@ pub(crate) fn print(row: Row, size: Size, lines: &[Line]) {
 
 /// What the table says, once for all.
 pub(crate) fn explain(rounds: usize, threads: usize) {
-    println!("Of {rounds} rounds, in turn: the least, the median and the greatest rate; then the");
-    println!("median of how many times the other line's rate is hikyaku's, round by round; then");
-    println!("medians of: time of a processor for each, in the client and in the server, ...");
+    println!("Of {rounds} rounds, in turn: the least, the median and the greatest rate; the ratio");
+    println!(
+        "of hikyaku's rate to that line's, median of the rounds; and medians of the time of a"
+    );
+    println!("processor that each message, round trip or handshake took of either process, in ns.");
     println!("{threads} thread(s) a side.\n");
 }
 
