@@ -9,6 +9,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use hikyaku_proto::Ecn;
 use jiff::Timestamp;
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta};
 
@@ -112,6 +113,24 @@ impl fmt::Debug for RecvBatch {
 fn split(joined: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
     let empty = joined.is_empty().then_some(joined);
     empty.into_iter().chain(joined.chunks(stride.max(1)))
+}
+
+/// The mark of a datagram that came.
+pub(crate) const fn from_codepoint(mark: EcnCodepoint) -> Ecn {
+    match mark {
+        EcnCodepoint::Ect0 => Ecn::Ect0,
+        EcnCodepoint::Ect1 => Ecn::Ect1,
+        EcnCodepoint::Ce => Ecn::Ce,
+    }
+}
+
+/// The mark for a datagram that leaves.
+pub(crate) const fn to_codepoint(mark: Ecn) -> EcnCodepoint {
+    match mark {
+        Ecn::Ect0 => EcnCodepoint::Ect0,
+        Ecn::Ect1 => EcnCodepoint::Ect1,
+        Ecn::Ce => EcnCodepoint::Ce,
+    }
 }
 
 #[cfg(test)]

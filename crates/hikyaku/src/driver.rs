@@ -27,10 +27,9 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ClosedReason, ConnectionHandle, Ecn, Event, Output, Reason, SendError, Transmit, Trust,
+    ClosedReason, ConnectionHandle, Event, Output, Reason, SendError, Transmit, Trust,
     error::Close, time::Time,
 };
-use quinn_udp::EcnCodepoint;
 use tokio::{
     sync::oneshot,
     task::yield_now,
@@ -39,7 +38,7 @@ use tokio::{
 use tracing::{Span, debug, debug_span, trace};
 
 use crate::{
-    batch::RecvBatch,
+    batch::{RecvBatch, from_codepoint, to_codepoint},
     clock::Stopwatch,
     closed::Closed,
     filter::Filter,
@@ -590,20 +589,4 @@ fn leave(now: Time, peer: &Peer, connection: &mut hikyaku_proto::Connection) {
 
 fn deliver(now: Time, peer: &Peer, connection: &mut hikyaku_proto::Connection, all: bool) {
     peer.mailbox.deliver(all, connection.remote(), || connection.recv(now));
-}
-
-const fn from_codepoint(mark: EcnCodepoint) -> Ecn {
-    match mark {
-        EcnCodepoint::Ect0 => Ecn::Ect0,
-        EcnCodepoint::Ect1 => Ecn::Ect1,
-        EcnCodepoint::Ce => Ecn::Ce,
-    }
-}
-
-const fn to_codepoint(mark: Ecn) -> EcnCodepoint {
-    match mark {
-        Ecn::Ect0 => EcnCodepoint::Ect0,
-        Ecn::Ect1 => EcnCodepoint::Ect1,
-        Ecn::Ce => EcnCodepoint::Ce,
-    }
 }

@@ -88,8 +88,8 @@ pub(crate) const MAX_ACCEPT_QUEUE: usize = 1_024;
 pub(crate) const MAX_TRAINS_A_TURN: usize = 16;
 
 /// An ACK due within this time is not worth a timer, since none of the runtime's is finer: it
-/// leaves as soon as the other tasks have had their turn. Where the round trip is short, that is all
-/// of them.
+/// leaves as soon as the other tasks have had their turn. Where the round trip is short, that is
+/// all of them.
 pub(crate) const CLOSE_ACK: Duration = Duration::from_millis(1);
 
 /// Turns of the driver before the other tasks of its thread have theirs.
