@@ -9,7 +9,7 @@ use super::{
     delivery::{ChannelId, Class},
     inbox::{Channel, Inbox, Kept, OVERHEAD, Slot},
 };
-use crate::{error::Close, limits::MAX_MESSAGES_IN_FLIGHT, time::Time};
+use crate::{error::Close, limits::MAX_CREDITED_IN_FLIGHT, time::Time};
 
 impl Inbox {
     pub(super) fn insert_credited(&mut self, part: MessagePart<'_>) -> Result<Kept, Close> {
@@ -17,7 +17,7 @@ impl Inbox {
         let next = channel.map_or(0, |channel| *channel.next_of(part.class));
         let Some(ahead) = part.id.checked_sub(next) else { return Ok(Kept::Yes) };
         // M-52
-        if ahead >= MAX_MESSAGES_IN_FLIGHT {
+        if ahead >= MAX_CREDITED_IN_FLIGHT {
             return Err(Close::violation("a message id is too far ahead"));
         }
         self.insert_apart(part)
@@ -186,14 +186,14 @@ mod tests {
 
     // M-52
     #[test]
-    fn m52_an_id_4096_above_the_lowest_missing_closes() {
+    fn m52_an_id_65536_above_the_lowest_missing_closes() {
         for class in [Class::Ordered, Class::Reliable] {
             let mut inbox = Inbox::new(CONFIG);
-            assert!(kept(&mut inbox, part(class, 4095, &[])));
-            let close = inbox.insert(NOW, part(class, 4096, &[])).unwrap_err();
+            assert!(kept(&mut inbox, part(class, 65_535, &[])));
+            let close = inbox.insert(NOW, part(class, 65_536, &[])).unwrap_err();
             assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
             assert!(kept(&mut inbox, part(class, 0, &[])));
-            assert!(kept(&mut inbox, part(class, 4096, &[])));
+            assert!(kept(&mut inbox, part(class, 65_536, &[])));
         }
     }
 

@@ -4,8 +4,11 @@
 
 use std::{collections::VecDeque, mem, ops::Range};
 
-use super::{ranges::RangeSet, receipt::Receipt};
-use crate::{limits::MAX_MESSAGES_IN_FLIGHT, time::Time};
+use super::{delivery::Class, ranges::RangeSet, receipt::Receipt};
+use crate::{
+    limits::{MAX_CREDITED_IN_FLIGHT, MAX_MESSAGES_IN_FLIGHT},
+    time::Time,
+};
 
 /// One message on its way.
 ///
@@ -47,7 +50,7 @@ pub(super) enum Park {
     Channel,
     /// The connection has no credit.
     Connection,
-    /// 4,096 messages are on their way (D-3).
+    /// As many messages as may be are on their way (D-3).
     Window,
     /// Its next message may not go in 0-RTT (M-36).
     Early,
@@ -58,6 +61,8 @@ pub(super) struct Lane {
     /// Ids run from `first` without a gap. The front is never done.
     messages: VecDeque<Outgoing>,
     first: u64,
+    /// Messages that may be on their way (D-3).
+    span: u64,
     /// No message below has unsent bytes.
     fresh: u64,
     /// Ids with lost parts, each once, in the order of their loss.
@@ -119,8 +124,10 @@ impl Outgoing {
 }
 
 impl Lane {
-    pub(super) fn starting_at(id: u64) -> Self {
-        Self { first: id, fresh: id, ..Self::default() }
+    pub(super) fn starting_at(id: u64, class: Class) -> Self {
+        let span =
+            if class.is_credited() { MAX_CREDITED_IN_FLIGHT } else { MAX_MESSAGES_IN_FLIGHT };
+        Self { first: id, fresh: id, span, ..Self::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -189,7 +196,7 @@ impl Lane {
     /// The messages from `id` on of which something new can be sent, and that may begin.
     pub(super) fn fresh_from(&mut self, id: u64) -> impl Iterator<Item = (u64, &mut Outgoing)> {
         let from = (id.saturating_sub(self.first) as usize).min(self.messages.len());
-        let most = (MAX_MESSAGES_IN_FLIGHT as usize).min(self.messages.len()).max(from);
+        let most = (self.span as usize).min(self.messages.len()).max(from);
         (id..).zip(self.messages.range_mut(from..most))
     }
 
@@ -198,9 +205,10 @@ impl Lane {
         self.fresh = id;
     }
 
-    /// May this message begin, by D-3? The receiver tells 4,096 ids apart from the first it misses.
+    /// May this message begin, by D-3? The receiver tells so many ids apart from the first
+    /// it misses.
     pub(super) fn within_window(&self, id: u64) -> bool {
-        id < self.first + MAX_MESSAGES_IN_FLIGHT
+        id < self.first + self.span
     }
 
     /// The message to send something again of.
@@ -327,7 +335,7 @@ mod tests {
     use super::*;
 
     fn lane(lens: &[usize]) -> Lane {
-        let mut lane = Lane::starting_at(7);
+        let mut lane = Lane::starting_at(7, Class::Latest);
         for (count, len) in lens.iter().enumerate() {
             let receipt = Receipt(count as u64);
             lane.push(Outgoing::new(vec![0; *len], receipt, Time::ZERO, false));

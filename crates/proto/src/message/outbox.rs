@@ -107,7 +107,7 @@ impl Outbox {
         let message = Outgoing::new(payload, receipt, due, repeat_safe);
         let ids = &self.ids;
         let lane = self.lanes.get_or_insert_with(lane_id, || {
-            Lane::starting_at(ids.get(lane_id).copied().unwrap_or(0))
+            Lane::starting_at(ids.get(lane_id).copied().unwrap_or(0), lane_id.class)
         });
         if lane_id.class == Class::Latest
             && let Some(last) = lane.unsent_last()

@@ -426,23 +426,23 @@ mod tests {
 
     // D-3
     #[test]
-    fn d3_at_most_4096_ids_from_the_lowest_unacknowledged_are_on_their_way() {
+    fn d3_at_most_65536_ids_from_the_lowest_unacknowledged_are_on_their_way() {
         let mut outbox = outbox();
         outbox.set_peer_limits(PeerLimits {
-            credit: 16 << 20,
-            channel_credit: 16 << 20,
+            credit: 64 << 20,
+            channel_credit: 64 << 20,
             max_message: 1,
         });
-        (0..5_000).for_each(|_| _ = push(&mut outbox, 0, Delivery::Reliable, 1));
+        (0..70_000).for_each(|_| _ = push(&mut outbox, 0, Delivery::Reliable, 1));
         let mut sent = Vec::new();
         while outbox.wants_to_send(NOW, false) {
             sent.extend(packet(&mut outbox, NOW, false));
         }
-        assert_eq!(sent.len(), 4096);
+        assert_eq!(sent.len(), 65_536);
         sent[1..].iter().for_each(|part| acked(&mut outbox, part));
         assert!(!outbox.wants_to_send(NOW, false), "id 0 is not acknowledged");
         acked(&mut outbox, &sent[0]);
-        assert_eq!(packet(&mut outbox, NOW, false)[0].id, 4096);
+        assert_eq!(packet(&mut outbox, NOW, false)[0].id, 65_536);
     }
 
     // M-36
