@@ -16,18 +16,19 @@ use std::{
 use hikyaku::{
     address::Address,
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
-    plain::{Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo},
+    plain::PlainListener,
     socket::Socket,
 };
 
+use super::datagrams::{Datagrams, answer};
 use crate::{
     args::ListenArgs,
-    drops::{Complaints, tell_counts},
+    drops::tell_counts,
     exit::Failure,
-    limits::{MAX_ANSWERS, MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
+    limits::{MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
     output::{human_bytes, note, warn},
     terminal::Ending,
-    writer::{Answer, Page, Writer},
+    writer::Writer,
 };
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -92,13 +93,19 @@ struct End {
     interrupted: bool,
 }
 
+impl End {
+    const fn of(desk: &Datagrams<'_>, interrupted: bool) -> Self {
+        Self { heard: desk.heard, interrupted }
+    }
+}
+
 async fn receive(
     args: &ListenArgs,
     listener: &mut PlainListener,
     writer: &mut Writer,
     ending: &mut Ending,
 ) -> Result<End, Failure> {
-    let mut desk = Desk::new(args, listener);
+    let mut desk = Datagrams::new(args, listener);
     let mut time_up = pin!(async {
         match args.duration {
             Some(duration) => tokio::time::sleep(duration).await,
@@ -109,9 +116,9 @@ async fn receive(
     loop {
         let page = tokio::select! {
             biased;
-            () = ending.wanted() => return Ok(desk.end(true)),
-            () = &mut time_up => return Ok(desk.end(false)),
-            _ = &mut writer.gone => return Ok(desk.end(true)),
+            () = ending.wanted() => return Ok(End::of(&desk, true)),
+            () = &mut time_up => return Ok(End::of(&desk, false)),
+            _ = &mut writer.gone => return Ok(End::of(&desk, true)),
             Some(answers) = writer.written.recv() => { desk.answer(answers).await; continue }
             incoming = listener.recv() => match incoming {
                 Ok(incoming) => desk.take(incoming),
@@ -124,128 +131,12 @@ async fn receive(
         tokio::select! {
             biased;
             () = writer.write(page) => {}
-            () = ending.wanted() => return Ok(desk.end(true)),
-            () = &mut time_up => return Ok(desk.end(false)),
+            () = ending.wanted() => return Ok(End::of(&desk, true)),
+            () = &mut time_up => return Ok(End::of(&desk, false)),
         }
         if desk.done {
-            return Ok(desk.end(false));
+            return Ok(End::of(&desk, false));
         }
-    }
-}
-
-/// Decides about each datagram: print, answer, count, end.
-struct Desk<'a> {
-    args: &'a ListenArgs,
-    sender: PlainSender,
-    local: SocketAddr,
-    heard: u64,
-    wanted: Option<u64>,
-    done: bool,
-    answers: Budget,
-    complaints: Complaints,
-}
-
-impl<'a> Desk<'a> {
-    fn new(args: &'a ListenArgs, listener: &PlainListener) -> Self {
-        Self {
-            args,
-            sender: listener.sender(),
-            local: listener.local_addr(),
-            heard: 0,
-            wanted: args.wanted(),
-            done: false,
-            answers: Budget::default(),
-            complaints: Complaints::new(&args.talk),
-        }
-    }
-
-    const fn end(&self, interrupted: bool) -> End {
-        End { heard: self.heard, interrupted }
-    }
-
-    fn take<'d>(&mut self, incoming: impl Iterator<Item = Result<Received<'d>, Dropped>>) -> Page {
-        let mut page = Page::default();
-        for datagram in incoming {
-            if self.done {
-                break;
-            }
-            match datagram {
-                Ok(received) => self.hear(&received, &mut page),
-                Err(dropped) => self.drop(&dropped, &mut page),
-            }
-        }
-        page
-    }
-
-    fn hear(&mut self, received: &Received<'_>, page: &mut Page) {
-        self.heard += 1;
-        let until = self.args.until.as_deref();
-        self.done = self.wanted == Some(self.heard)
-            || until.is_some_and(|text| text.as_bytes() == &*received.payload);
-        let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
-        page.add(received, to);
-        if self.args.plain.echo && self.may_answer(received.from) {
-            page.answers.push((received.from, received.payload.to_vec()));
-        }
-        let ack_text = self.args.plain.ack.text().trim_ascii_end().as_bytes();
-        // Two listeners that acknowledge each other's ACKs would never stop.
-        if self.args.plain.ack.ack && received.payload.trim_ascii_end() != ack_text {
-            self.acknowledge(received.from, page);
-        }
-    }
-
-    /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
-    fn drop(&mut self, dropped: &Dropped, page: &mut Page) {
-        self.complaints.tell(dropped);
-        if dropped.reason == Discard::Duplicate && self.args.plain.ack.ack {
-            self.acknowledge(dropped.from, page);
-        }
-    }
-
-    fn acknowledge(&mut self, to: ReplyTo, page: &mut Page) {
-        if self.may_answer(to) {
-            page.answers.push((to, self.args.plain.ack.text().as_bytes().to_vec()));
-        }
-    }
-
-    fn may_answer(&mut self, to: ReplyTo) -> bool {
-        !self.is_ours(to.peer) && self.answers.take()
-    }
-
-    /// A forged source can make us talk to ourselves.
-    fn is_ours(&self, peer: SocketAddr) -> bool {
-        peer.port() == self.local.port()
-            && (peer.ip() == self.local.ip()
-                || self.local.ip().is_unspecified() && peer.ip().is_loopback())
-    }
-
-    async fn answer(&self, answers: Vec<Answer>) {
-        answer(&self.sender, answers).await;
-    }
-}
-
-/// An answer that cannot be sent is one the network may lose as well: the sender asks again.
-async fn answer(sender: &PlainSender, answers: Vec<Answer>) {
-    for (to, text) in answers {
-        let _ = sender.send(&text, to).await;
-    }
-}
-
-/// So many a second.
-#[derive(Default)]
-struct Budget {
-    second: i64,
-    spent: u32,
-}
-
-impl Budget {
-    fn take(&mut self) -> bool {
-        let second = hikyaku::clock::wall().as_second();
-        if second != self.second {
-            *self = Self { second, spent: 0 };
-        }
-        self.spent += 1;
-        self.spent <= MAX_ANSWERS
     }
 }
 

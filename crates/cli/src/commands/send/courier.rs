@@ -1,27 +1,22 @@
-//! Carries the messages of `hikyaku send`, and prints what comes back.
+//! Carries the messages of `hikyaku send --plain`.
 //!
-//! In: messages. Out: datagrams; acknowledgements, replies and failures told. Never: where messages
-//! come from.
+//! In: messages. Out: datagrams; acknowledgements and failures told. Never: where messages come
+//! from.
 
-use std::{
-    io::{self, Write},
-    net::SocketAddr,
-    pin::pin,
-    time::Duration,
-};
+use std::{io, net::SocketAddr};
 
 use hikyaku::{
-    plain::{PlainPeer, Reply, RetryPolicy, SendError},
+    plain::{PlainPeer, RetryPolicy, SendError},
     socket::Unreachable,
 };
 
 use crate::{
-    args::{Format, SendArgs},
+    args::SendArgs,
     drops::Complaints,
     exit::Failure,
     limits::MAX_NAMED,
     message::{decoded, excerpt},
-    output::{Content, Origin, Record, human_time, note, warning},
+    output::{human_time, note, warning},
     terminal::{self, Lines, Show},
 };
 
@@ -31,16 +26,16 @@ pub(super) struct Courier<'a> {
     pub(super) peer: PlainPeer,
     /// Messages sent (and, where asked for, acknowledged).
     sent: u64,
-    replies: u64,
+    pub(super) replies: u64,
     /// Messages that a person typed and that were not sent or not acknowledged.
-    unsent: u64,
+    pub(super) unsent: u64,
     /// A message is on its way.
     in_flight: bool,
     /// An address that the network reported unreachable, told at the end.
-    unreachable: Option<String>,
+    pub(super) unreachable: Option<String>,
     complaints: Complaints,
     /// Shows lines above a prompt, where there is one.
-    show: Option<Show>,
+    pub(super) show: Option<Show>,
 }
 
 impl<'a> Courier<'a> {
@@ -161,7 +156,7 @@ impl<'a> Courier<'a> {
         }
     }
 
-    fn note_unreachable(&mut self, report: &str) {
+    pub(super) fn note_unreachable(&mut self, report: &str) {
         if self.unreachable.is_none() && self.show.is_some() {
             self.say(report);
         }
@@ -196,85 +191,6 @@ impl<'a> Courier<'a> {
             self.say(&format!(
                 "message {number}: acknowledged by {by} after {count} {tries}, {elapsed}"
             ));
-        }
-        Ok(())
-    }
-
-    /// Waits, and prints replies meanwhile where they are wanted; at the end of it all not for
-    /// someone who is not there.
-    async fn pause(&mut self, time: Duration, at_end: bool) -> Result<(), Failure> {
-        if self.args.plain.reply.is_none() {
-            if !time.is_zero() {
-                tokio::time::sleep(time).await;
-            }
-            return Ok(());
-        }
-        let mut time_up = pin!(tokio::time::sleep(time));
-        while !at_end || self.unreachable.is_none() {
-            let reply = tokio::select! {
-                biased;
-                reply = self.peer.recv() => reply,
-                () = &mut time_up => return Ok(()),
-            };
-            self.take_reply(reply)?;
-        }
-        // Nobody is there to answer.
-        Ok(())
-    }
-
-    fn take_reply(&mut self, reply: io::Result<Reply>) -> Result<(), Failure> {
-        match reply {
-            Ok(reply) => self.print_reply(&reply),
-            Err(e) => {
-                self.note_unreachable(&format!("{}: {e}", self.peer.target()));
-                Ok(())
-            }
-        }
-    }
-
-    fn print_reply(&mut self, reply: &Reply) -> Result<(), Failure> {
-        if self.args.plain.reply.is_none() {
-            return Ok(());
-        }
-        self.replies += 1;
-        // Whatever was reported, someone is there.
-        self.unreachable = None;
-        let record = Record {
-            at: reply.at,
-            from: reply.from,
-            to: reply.to,
-            content: Content::Message(&reply.payload),
-            origin: reply.signer.as_ref().map_or(Origin::Anyone, Origin::Signer),
-        };
-        let mut text = Vec::new();
-        self.args.plain.format.unwrap_or(Format::Text).write(&record, &mut text)?;
-        match &mut self.show {
-            Some(show) => show(String::from_utf8_lossy(&text).trim_end_matches('\n')),
-            None => {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(&text)?;
-                stdout.flush()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for the last replies and tells what the network reported.
-    pub(super) async fn finish(&mut self) -> Result<(), Failure> {
-        if let Some(time) = self.args.plain.reply {
-            self.pause(time, true).await?;
-        }
-        if let Some(report) = self.unreachable.take() {
-            return Err(Failure::Failed(report));
-        }
-        if self.unsent > 0 {
-            let what = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
-            return Err(Failure::failed(format!("{} not {what}", lines(self.unsent))));
-        }
-        if let (Some(time), 0) = (self.args.plain.reply, self.replies) {
-            let target = self.peer.target();
-            let time = human_time(time);
-            return Err(Failure::failed(format!("no reply from {target} within {time}")));
         }
         Ok(())
     }
@@ -327,6 +243,6 @@ fn with_unsent<'m>(
     })
 }
 
-fn lines(count: u64) -> String {
+pub(super) fn lines(count: u64) -> String {
     if count == 1 { "1 line was".to_owned() } else { format!("{count} lines were") }
 }

@@ -7,6 +7,7 @@ mod files;
 mod messages;
 mod native;
 mod plain;
+mod replies;
 mod report;
 mod stream;
 mod tally;

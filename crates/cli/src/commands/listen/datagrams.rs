@@ -1,0 +1,129 @@
+//! What becomes of each datagram of a plain `listen`: print, answer, count, end.
+//!
+//! In: datagrams, and why others were dropped. Out: pages with their answers. Never: a format.
+
+use std::net::SocketAddr;
+
+use hikyaku::plain::{Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo};
+
+use crate::{
+    args::ListenArgs,
+    drops::Complaints,
+    limits::MAX_ANSWERS,
+    writer::{Answer, Page},
+};
+
+/// Decides about each datagram: print, answer, count, end.
+pub(super) struct Datagrams<'a> {
+    args: &'a ListenArgs,
+    sender: PlainSender,
+    local: SocketAddr,
+    pub(super) heard: u64,
+    wanted: Option<u64>,
+    pub(super) done: bool,
+    answers: Budget,
+    complaints: Complaints,
+}
+
+impl<'a> Datagrams<'a> {
+    pub(super) fn new(args: &'a ListenArgs, listener: &PlainListener) -> Self {
+        Self {
+            args,
+            sender: listener.sender(),
+            local: listener.local_addr(),
+            heard: 0,
+            wanted: args.wanted(),
+            done: false,
+            answers: Budget::default(),
+            complaints: Complaints::new(&args.talk),
+        }
+    }
+
+    pub(super) fn take<'d>(
+        &mut self,
+        incoming: impl Iterator<Item = Result<Received<'d>, Dropped>>,
+    ) -> Page {
+        let mut page = Page::default();
+        for datagram in incoming {
+            if self.done {
+                break;
+            }
+            match datagram {
+                Ok(received) => self.hear(&received, &mut page),
+                Err(dropped) => self.drop(&dropped, &mut page),
+            }
+        }
+        page
+    }
+
+    fn hear(&mut self, received: &Received<'_>, page: &mut Page) {
+        self.heard += 1;
+        let until = self.args.until.as_deref();
+        self.done = self.wanted == Some(self.heard)
+            || until.is_some_and(|text| text.as_bytes() == &*received.payload);
+        let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
+        page.add(received, to);
+        if self.args.plain.echo && self.may_answer(received.from) {
+            page.answers.push((received.from, received.payload.to_vec()));
+        }
+        let ack_text = self.args.plain.ack.text().trim_ascii_end().as_bytes();
+        // Two listeners that acknowledge each other's ACKs would never stop.
+        if self.args.plain.ack.ack && received.payload.trim_ascii_end() != ack_text {
+            self.acknowledge(received.from, page);
+        }
+    }
+
+    /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
+    fn drop(&mut self, dropped: &Dropped, page: &mut Page) {
+        self.complaints.tell(dropped);
+        if dropped.reason == Discard::Duplicate && self.args.plain.ack.ack {
+            self.acknowledge(dropped.from, page);
+        }
+    }
+
+    fn acknowledge(&mut self, to: ReplyTo, page: &mut Page) {
+        if self.may_answer(to) {
+            page.answers.push((to, self.args.plain.ack.text().as_bytes().to_vec()));
+        }
+    }
+
+    fn may_answer(&mut self, to: ReplyTo) -> bool {
+        !self.is_ours(to.peer) && self.answers.take()
+    }
+
+    /// A forged source can make us talk to ourselves.
+    fn is_ours(&self, peer: SocketAddr) -> bool {
+        peer.port() == self.local.port()
+            && (peer.ip() == self.local.ip()
+                || self.local.ip().is_unspecified() && peer.ip().is_loopback())
+    }
+
+    pub(super) async fn answer(&self, answers: Vec<Answer>) {
+        answer(&self.sender, answers).await;
+    }
+}
+
+/// An answer that cannot be sent is one the network may lose as well: the sender asks again.
+pub(super) async fn answer(sender: &PlainSender, answers: Vec<Answer>) {
+    for (to, text) in answers {
+        let _ = sender.send(&text, to).await;
+    }
+}
+
+/// So many a second.
+#[derive(Default)]
+struct Budget {
+    second: i64,
+    spent: u32,
+}
+
+impl Budget {
+    fn take(&mut self) -> bool {
+        let second = hikyaku::clock::wall().as_second();
+        if second != self.second {
+            *self = Self { second, spent: 0 };
+        }
+        self.spent += 1;
+        self.spent <= MAX_ANSWERS
+    }
+}

@@ -1,0 +1,99 @@
+//! What comes back to `send --plain`, printed while it waits.
+//!
+//! In: replies, what the network reports. Out: lines; how it ended. Never: sends.
+
+use std::{
+    io::{self, Write as _},
+    pin::pin,
+    time::Duration,
+};
+
+use hikyaku::plain::Reply;
+
+use super::courier::{Courier, lines};
+use crate::{
+    args::Format,
+    exit::Failure,
+    output::{Content, Origin, Record, human_time},
+};
+
+impl Courier<'_> {
+    /// Waits, and prints replies meanwhile where they are wanted; at the end of it all not for
+    /// someone who is not there.
+    pub(super) async fn pause(&mut self, time: Duration, at_end: bool) -> Result<(), Failure> {
+        if self.args.plain.reply.is_none() {
+            if !time.is_zero() {
+                tokio::time::sleep(time).await;
+            }
+            return Ok(());
+        }
+        let mut time_up = pin!(tokio::time::sleep(time));
+        while !at_end || self.unreachable.is_none() {
+            let reply = tokio::select! {
+                biased;
+                reply = self.peer.recv() => reply,
+                () = &mut time_up => return Ok(()),
+            };
+            self.take_reply(reply)?;
+        }
+        // Nobody is there to answer.
+        Ok(())
+    }
+
+    pub(super) fn take_reply(&mut self, reply: io::Result<Reply>) -> Result<(), Failure> {
+        match reply {
+            Ok(reply) => self.print_reply(&reply),
+            Err(e) => {
+                self.note_unreachable(&format!("{}: {e}", self.peer.target()));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn print_reply(&mut self, reply: &Reply) -> Result<(), Failure> {
+        if self.args.plain.reply.is_none() {
+            return Ok(());
+        }
+        self.replies += 1;
+        // Whatever was reported, someone is there.
+        self.unreachable = None;
+        let record = Record {
+            at: reply.at,
+            from: reply.from,
+            to: reply.to,
+            content: Content::Message(&reply.payload),
+            origin: reply.signer.as_ref().map_or(Origin::Anyone, Origin::Signer),
+        };
+        let mut text = Vec::new();
+        self.args.plain.format.unwrap_or(Format::Text).write(&record, &mut text)?;
+        match &mut self.show {
+            Some(show) => show(String::from_utf8_lossy(&text).trim_end_matches('\n')),
+            None => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(&text)?;
+                stdout.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the last replies and tells what the network reported.
+    pub(super) async fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(time) = self.args.plain.reply {
+            self.pause(time, true).await?;
+        }
+        if let Some(report) = self.unreachable.take() {
+            return Err(Failure::Failed(report));
+        }
+        if self.unsent > 0 {
+            let what = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
+            return Err(Failure::failed(format!("{} not {what}", lines(self.unsent))));
+        }
+        if let (Some(time), 0) = (self.args.plain.reply, self.replies) {
+            let target = self.peer.target();
+            let time = human_time(time);
+            return Err(Failure::failed(format!("no reply from {target} within {time}")));
+        }
+        Ok(())
+    }
+}
