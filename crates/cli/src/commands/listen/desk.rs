@@ -36,8 +36,8 @@ pub(super) struct Guest(u64);
 /// How all connections are to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// At once; what was acknowledged is still printed.
-    AtOnce { code: u64, reason: &'static str },
+    /// Now; what was acknowledged is still printed.
+    Now { code: u64, reason: &'static str },
     /// When the senders know what was acknowledged; what came beyond is not printed.
     Enough,
 }

@@ -146,11 +146,11 @@ impl Reception<'_> {
 
     /// Ends all connections; what was acknowledged is still handed to the writer.
     async fn part(&mut self, end: &End) {
-        let at_once = |code, reason| Part::AtOnce { code, reason };
+        let now = |code, reason| Part::Now { code, reason };
         self.hall.desk.part(match end {
-            End::Interrupted => at_once(code::INTERRUPTED, "the listener was stopped"),
-            End::TimeUp => at_once(code::ENOUGH, "the listener's time is up"),
-            End::WriterGone => at_once(code::OUTPUT, "the listener's output has gone"),
+            End::Interrupted => now(code::INTERRUPTED, "the listener was stopped"),
+            End::TimeUp => now(code::ENOUGH, "the listener's time is up"),
+            End::WriterGone => now(code::OUTPUT, "the listener's output has gone"),
             End::Enough | End::Stream(_) | End::EndpointGone => Part::Enough,
         });
         let all = async { while self.tasks.join_next().await.is_some() {} };

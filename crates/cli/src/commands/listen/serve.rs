@@ -13,7 +13,7 @@ use super::{
     save::{Filing, Saver},
 };
 use crate::{
-    limits::{LAST_ACKS, MAX_TAKEN},
+    limits::{LAST_ACKS, LAST_WORDS, MAX_TAKEN},
     native::code,
     output::note,
     transfer::FILES_CHANNEL,
@@ -149,16 +149,18 @@ impl Room {
         let _ = files.send(Delivery::Ordered, filed.answer.encode()).await;
     }
 
+    /// A PING takes the ACKs along that are owed, so that the sender knows what is printed; most
+    /// then end by themselves.
     async fn part(&mut self, part: Part) -> Closed {
         match part {
-            Part::AtOnce { code, reason } => {
+            Part::Now { code, reason } => {
+                let _ = timeout(LAST_WORDS, self.connection.ping()).await;
                 self.connection.close(code, reason);
                 while self.connection.recv_many(&mut self.batch, MAX_TAKEN).await.is_ok() {
                     self.take_batch().await;
                 }
             }
             Part::Enough => {
-                // A PING takes the ACKs along that are owed; most senders then end by themselves.
                 let told = async {
                     let _ = self.connection.ping().await;
                     if self.whole {
