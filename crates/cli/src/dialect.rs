@@ -61,6 +61,7 @@ fn native_send(args: &NativeSendArgs) -> Vec<Misplaced> {
         (!args.trust.is_empty(), "--trust", "datagrams come from anyone; see --signed-by"),
         (args.class.is_some(), "--class", one),
         (args.channel.is_some(), "--channel", one),
+        (args.congestion.is_some(), "--congestion", "datagrams leave when they are typed"),
         (args.json, "--json", "replies have --format json"),
     ];
     all.extend(keys(&args.keys));

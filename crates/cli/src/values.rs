@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use hikyaku::{
-    Delivery,
+    Congestion, Delivery,
     address::{Address, AddressError},
 };
 use hikyaku_chat::Name;
@@ -42,6 +42,11 @@ pub(crate) fn class(text: &str) -> Result<Delivery, String> {
             _ => Err("it is ordered, reliable, latest, unreliable or deadline=200ms".to_owned()),
         },
     }
+}
+
+/// Congestion control by name.
+pub(crate) fn congestion(text: &str) -> Result<Congestion, String> {
+    Congestion::from_name(text).ok_or_else(|| "it is cubic or bbr".to_owned())
 }
 
 /// A channel for messages; the last one is for files.

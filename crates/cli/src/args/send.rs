@@ -5,13 +5,13 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
-use hikyaku::{Delivery, address::Address, signers::Fingerprint};
+use hikyaku::{Congestion, Delivery, address::Address, signers::Fingerprint};
 
 use super::{
     AckArgs, ArmourArgs, DialectArgs, FilterArgs, Format, NativeArgs, NetworkArgs, TalkArgs,
     addr_help,
 };
-use crate::values::{channel, class, duration, some_time, source_address};
+use crate::values::{channel, class, congestion, duration, some_time, source_address};
 
 /// Send messages, a stream or files to a hikyaku that listens; with --plain, datagrams to any
 /// UDP program.
@@ -102,6 +102,10 @@ pub(crate) struct NativeSendArgs {
     /// The channel, 0 to 65534: each has an order of its own [default: 0]
     #[arg(long, value_name = "N", value_parser = channel)]
     pub(crate) channel: Option<u16>,
+    /// How fast it goes: cubic (RFC 9438: as loss allows) or bbr (as the path is measured to carry;
+    /// better where much is lost by chance) [default: cubic]
+    #[arg(long, value_name = "NAME", value_parser = congestion)]
+    pub(crate) congestion: Option<Congestion>,
     /// At the end, print what became of it as a JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -62,12 +62,13 @@ fn ten_thousand_messages_arrive_once_in_order_unaltered_whatever_the_network_doe
 }
 
 /// A stream through the hostile relay: what came out is what went in.
-fn stream_through_a_hostile_network(len: usize) {
+fn stream_through_a_hostile_network(len: usize, options: &[&str]) {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw", "--once"]);
     let relay = Relay::start(listener.address, HOSTILE, 7);
     let bytes = noise(len);
-    let sent = alice.run(&["send", "--raw", &relay.address.to_string()], &bytes);
+    let to = relay.address.to_string();
+    let sent = alice.run(&[&["send", "--raw", &to], options].concat(), &bytes);
     assert_eq!(sent.code, Some(0), "{sent:?}");
     let ended = listener.process.end();
     assert_eq!(ended.code, Some(0), "{}", ended.err);
@@ -75,7 +76,7 @@ fn stream_through_a_hostile_network(len: usize) {
 }
 
 /// A file through the hostile relay: what is saved is what was sent.
-fn file_through_a_hostile_network(len: usize) {
+fn file_through_a_hostile_network(len: usize, options: &[&str]) {
     let (alice, bob) = (Home::new(), Home::new());
     fs::create_dir(bob.file("inbox")).expect("the home is ours");
     let listener = bob.listen(&["--save", "inbox", "--once"]);
@@ -83,7 +84,8 @@ fn file_through_a_hostile_network(len: usize) {
     let bytes = noise(len);
     fs::write(alice.file("large"), &bytes).expect("the home is ours");
     let to = relay.address.to_string();
-    let sender = Process::start(alice.command(&["send", "--file", "large", &to]));
+    let args = [&["send", "--file", "large", &to], options].concat();
+    let sender = Process::start(alice.command(&args));
     assert!(sender.ends_within(LONG), "{sender:?}");
     let sent = sender.end();
     assert_eq!(sent.code, Some(0), "{sent:?}");
@@ -95,24 +97,29 @@ fn file_through_a_hostile_network(len: usize) {
 
 #[test]
 fn a_stream_arrives_unaltered_through_a_hostile_network() {
-    stream_through_a_hostile_network(1 << 20);
+    stream_through_a_hostile_network(1 << 20, &[]);
+}
+
+#[test]
+fn a_stream_by_bbr_arrives_unaltered_through_a_hostile_network() {
+    stream_through_a_hostile_network(1 << 20, &["--congestion", "bbr"]);
 }
 
 #[test]
 fn a_file_arrives_unaltered_through_a_hostile_network() {
-    file_through_a_hostile_network(1 << 20);
+    file_through_a_hostile_network(1 << 20, &[]);
 }
 
 #[test]
-#[ignore = "takes minutes: cubic is slow where a fifth is lost"]
+#[ignore = "takes minutes where a fifth is lost"]
 fn a_stream_of_64_mib_arrives_unaltered_through_a_hostile_network() {
-    stream_through_a_hostile_network(64 << 20);
+    stream_through_a_hostile_network(64 << 20, &["--congestion", "bbr"]);
 }
 
 #[test]
-#[ignore = "takes minutes: cubic is slow where a fifth is lost"]
+#[ignore = "takes minutes where a fifth is lost"]
 fn a_file_of_64_mib_arrives_unaltered_through_a_hostile_network() {
-    file_through_a_hostile_network(64 << 20);
+    file_through_a_hostile_network(64 << 20, &["--congestion", "bbr"]);
 }
 
 #[test]

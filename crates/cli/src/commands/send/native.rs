@@ -58,6 +58,7 @@ async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result
         idle_timeout: Some(silence),
         // While there is nothing to send the listener is asked now and then whether it is there.
         keep_alive: Some(silence / KEEP_ALIVES),
+        congestion: args.native.congestion.unwrap_or_default(),
         ..TransportConfig::default()
     };
     let builder = Endpoint::builder()
