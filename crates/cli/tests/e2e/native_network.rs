@@ -1,7 +1,7 @@
 //! The native protocol through a network that does its worst, and with peers that die or sleep.
 //!
-//! The large ones take minutes, so they run when asked for:
-//! `cargo test --release -p hikyaku-cli --test e2e 64_mib -- --include-ignored --test-threads 1`.
+//! The large ones are left out of an unoptimised build, unless they are asked for:
+//! `cargo test -p hikyaku-cli --test e2e 64_mib -- --include-ignored`.
 
 use std::{
     fs,
@@ -111,13 +111,13 @@ fn a_file_arrives_unaltered_through_a_hostile_network() {
 }
 
 #[test]
-#[ignore = "takes minutes where a fifth is lost"]
+#[cfg_attr(debug_assertions, ignore = "too much for an unoptimised build")]
 fn a_stream_of_64_mib_arrives_unaltered_through_a_hostile_network() {
     stream_through_a_hostile_network(64 << 20, &["--congestion", "bbr"]);
 }
 
 #[test]
-#[ignore = "takes minutes where a fifth is lost"]
+#[cfg_attr(debug_assertions, ignore = "too much for an unoptimised build")]
 fn a_file_of_64_mib_arrives_unaltered_through_a_hostile_network() {
     file_through_a_hostile_network(64 << 20, &["--congestion", "bbr"]);
 }
