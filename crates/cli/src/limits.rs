@@ -120,3 +120,6 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What a time of ours is longer than one of the protocol's, so that the protocol says why first.
 pub(crate) const MARGIN: Duration = Duration::from_secs(1);
+
+/// How long a listener that ends waits for connections that were let in and not looked at yet.
+pub(crate) const LAST_GUESTS: Duration = Duration::from_millis(50);

@@ -309,7 +309,9 @@ fn many_senders_at_once_are_all_heard_in_their_own_order() {
             });
         }
     });
-    let heard = texts(listener.interrupt().text());
+    let ended = listener.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let heard = texts(ended.text());
     assert_eq!(heard.len(), 1 + SENDERS * 50);
     for sender in 0..SENDERS {
         let prefix = format!("{sender} ");

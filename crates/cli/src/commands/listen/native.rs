@@ -10,7 +10,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use hikyaku::{Closed, Endpoint, address::Address, limits::DEFAULT_PORT};
+use hikyaku::{Closed, Connection, Endpoint, address::Address, limits::DEFAULT_PORT};
 use tokio::task::JoinSet;
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     args::ListenArgs,
     exit::Failure,
-    limits::{LAST_ACKS, LAST_WRITE, MAX_LISTENED, MAX_UNWRITTEN_KIB},
+    limits::{LAST_ACKS, LAST_GUESTS, LAST_WRITE, MAX_LISTENED, MAX_UNWRITTEN_KIB},
     native::{self, code},
     output::{note, warn},
     plan::signers,
@@ -134,18 +134,32 @@ impl Reception<'_> {
                     }
                 }
                 accepted = self.endpoint.accept() => match accepted {
-                    Some(connection) => {
-                        let hall = Arc::clone(&self.hall);
-                        self.tasks.spawn(serve(connection, hall));
-                    }
+                    Some(connection) => self.welcome(connection),
                     None => return End::EndpointGone,
                 },
             }
         }
     }
 
-    /// Ends all connections; what was acknowledged is still handed to the writer.
+    /// A connection that came in already, or is about to: what it brought may be acknowledged.
+    async fn waiting(&self) -> Option<Connection> {
+        tokio::time::timeout(LAST_GUESTS, self.endpoint.accept()).await.ok().flatten()
+    }
+
+    fn welcome(&mut self, connection: Connection) {
+        self.tasks.spawn(serve(connection, Arc::clone(&self.hall)));
+    }
+
+    /// Ends all connections; what was acknowledged is still handed to the writer, also of those that
+    /// nobody has looked at yet.
     async fn part(&mut self, end: &End) {
+        let late = async {
+            while let Some(connection) = self.waiting().await {
+                self.welcome(connection);
+            }
+        };
+        // Who keeps coming keeps nobody here.
+        let _ = tokio::time::timeout(LAST_ACKS, late).await;
         let now = |code, reason| Part::Now { code, reason };
         self.hall.desk.part(match end {
             End::Interrupted => now(code::INTERRUPTED, "the listener was stopped"),
