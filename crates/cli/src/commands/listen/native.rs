@@ -150,8 +150,8 @@ impl Reception<'_> {
         self.tasks.spawn(serve(connection, Arc::clone(&self.hall)));
     }
 
-    /// Ends all connections; what was acknowledged is still handed to the writer, also of those that
-    /// nobody has looked at yet.
+    /// Ends all connections; what was acknowledged is still handed to the writer, also of those
+    /// that nobody has looked at yet.
     async fn part(&mut self, end: &End) {
         let late = async {
             while let Some(connection) = self.waiting().await {
