@@ -78,6 +78,8 @@ pub(crate) enum Way {
     QuinnIdle,
     /// A message is a message.
     Hikyaku,
+    /// The application packs messages with their lengths into messages of 64 KiB.
+    HikyakuPacked,
 }
 
 impl Way {
@@ -89,6 +91,7 @@ impl Way {
             Self::QuinnPacked => "quinn, packed by hand",
             Self::QuinnIdle => "quinn",
             Self::Hikyaku => "hikyaku",
+            Self::HikyakuPacked => "hikyaku, packed by hand",
         }
     }
 }
@@ -118,14 +121,17 @@ pub(crate) static FIELD: &[Contestant] = &{
         of(Small, AsItComes, QuinnStreamEach, 250_000),
         of(Small, AsItComes, QuinnDatagrams, 1_000_000),
         of(Small, AsItComes, QuinnPacked, 5_000_000),
+        of(Small, AsItComes, HikyakuPacked, 5_000_000),
         of(Small, AsItComes, Hikyaku, 5_000_000),
         of(Small, Ethernet, QuinnStreamEach, 250_000),
         of(Small, Ethernet, QuinnDatagrams, 1_000_000),
         of(Small, Ethernet, QuinnPacked, 5_000_000),
+        of(Small, Ethernet, HikyakuPacked, 5_000_000),
         of(Small, Ethernet, Hikyaku, 5_000_000),
         of(Small, Largest, QuinnStreamEach, 250_000),
         of(Small, Largest, QuinnDatagrams, 1_000_000),
         of(Small, Largest, QuinnPacked, 5_000_000),
+        of(Small, Largest, HikyakuPacked, 5_000_000),
         of(Small, Largest, Hikyaku, 5_000_000),
         of(PingPong, AsItComes, QuinnStream, 100_000),
         of(PingPong, AsItComes, QuinnDatagrams, 100_000),

@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
 /// The server's side, in its own process.
 pub(crate) async fn serve(contestant: &Contestant) -> Result<()> {
     match contestant.way {
-        Way::Hikyaku => serve_hikyaku(contestant).await,
+        Way::Hikyaku | Way::HikyakuPacked => serve_hikyaku(contestant).await,
         _ => serve_quinn(contestant).await,
     }
 }
@@ -55,7 +55,7 @@ pub(crate) async fn serve(contestant: &Contestant) -> Result<()> {
 /// The client's side.
 pub(crate) async fn run(contestant: &Contestant, server: &Server) -> Result<Outcome> {
     match contestant.way {
-        Way::Hikyaku => run_hikyaku(contestant, server).await,
+        Way::Hikyaku | Way::HikyakuPacked => run_hikyaku(contestant, server).await,
         _ => run_quinn(contestant, server).await,
     }
 }
@@ -127,6 +127,9 @@ async fn serve_hikyaku(contestant: &Contestant) -> Result<()> {
     let connection = endpoint.accept().await.context("closed")?;
     match contestant.row {
         Row::Bulk => bulk::hikyaku_server(&connection, count).await?,
+        Row::Small if contestant.way == Way::HikyakuPacked => {
+            small::hikyaku_packed_server(&connection, count).await?;
+        }
         Row::Small => small::hikyaku_server(&connection, count).await?,
         _ => pingpong::hikyaku_server(&connection).await?,
     }
@@ -149,6 +152,9 @@ async fn run_hikyaku(contestant: &Contestant, server: &Server) -> Result<Outcome
             pingpong::outcome(trips, meter.stop()?)?
         }
         Row::Bulk => done(bulk::hikyaku_client(&connection, count).await?, &meter)?,
+        Row::Small if contestant.way == Way::HikyakuPacked => {
+            done(small::hikyaku_packed_client(&connection, count).await?, &meter)?
+        }
         _ => done(small::hikyaku_client(&connection, count).await?, &meter)?,
     };
     endpoint.close(GOODBYE).await;
@@ -168,7 +174,11 @@ async fn receive(connection: &hikyaku::Connection, mut check: InOrder, count: u6
             check.message(&message.payload)?;
         }
     }
-    connection.send(Delivery::Ordered, check.count.to_le_bytes()).await?;
+    say_count(connection, check.count).await
+}
+
+async fn say_count(connection: &hikyaku::Connection, count: u64) -> Result<()> {
+    connection.send(Delivery::Ordered, count.to_le_bytes()).await?;
     Ok(())
 }
 

@@ -139,6 +139,42 @@ pub(super) async fn hikyaku_server(connection: &hikyaku::Connection, count: u64)
     super::receive(connection, InOrder::new(LEN), count).await
 }
 
+/// The same packing as quinn's, into messages of the same length as its writes.
+pub(super) async fn hikyaku_packed_client(
+    connection: &hikyaku::Connection,
+    count: u64,
+) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    let mut packed = Vec::with_capacity(WRITE);
+    for number in 0..count {
+        if packed.len() + PREFIX + LEN > WRITE {
+            let full = std::mem::replace(&mut packed, Vec::with_capacity(WRITE));
+            connection.send(Delivery::Ordered, full).await?;
+        }
+        packed.extend_from_slice(&(LEN as u32).to_le_bytes());
+        payloads.write(number, &mut packed);
+    }
+    connection.send(Delivery::Ordered, packed).await?;
+    super::counted(connection, count).await
+}
+
+pub(super) async fn hikyaku_packed_server(
+    connection: &hikyaku::Connection,
+    count: u64,
+) -> Result<()> {
+    let mut check = InOrder::new(LEN);
+    while check.count < count {
+        let message = connection.recv().await?;
+        let mut rest = &message.payload[..];
+        while let Some(message) = whole(rest)? {
+            check.message(message)?;
+            rest = &rest[PREFIX + message.len()..];
+        }
+        ensure!(rest.is_empty(), "a message ends within a message");
+    }
+    super::say_count(connection, check.count).await
+}
+
 async fn say(connection: &Connection, count: u64) -> Result<()> {
     let mut stream = connection.open_uni().await?;
     stream.write_all(&count.to_le_bytes()).await?;
