@@ -18,6 +18,14 @@ use crate::{error::Close, time::Time};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionHandle(pub(crate) u64);
 
+impl ConnectionHandle {
+    /// Its number in the endpoint.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// The next thing to do.
 #[derive(Debug)]
 pub enum Output {

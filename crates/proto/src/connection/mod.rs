@@ -278,12 +278,43 @@ impl Connection {
 
     /// The message that has waited for longest. `now` drops those whose time is up.
     pub fn recv(&mut self, now: Time) -> Option<Message> {
-        self.inbox.pop(now)
+        self.inbox.pop(now, None).map(|(message, _)| message)
     }
 
     /// The same, of one channel.
     pub fn recv_on(&mut self, now: Time, channel: ChannelId) -> Option<Message> {
-        self.inbox.pop_channel(now, channel)
+        self.inbox.pop(now, Some(channel)).map(|(message, _)| message)
+    }
+
+    /// As [`Self::recv`], or [`Self::recv_on`] where a channel is named, and when a Deadline is
+    /// over: for a driver that keeps the message before the application takes it. What is taken
+    /// here is replaced by no newer Latest, and dropped at no deadline.
+    pub fn recv_to_keep(
+        &mut self,
+        now: Time,
+        channel: Option<ChannelId>,
+    ) -> Option<(Message, Option<Time>)> {
+        self.inbox.pop(now, channel)
+    }
+
+    /// From now on [`Self::recv`] does not give out the messages of this channel: [`Self::recv_on`]
+    /// alone does, and [`Self::poll_apart`] tells when. So a driver can leave those of one channel
+    /// here, and take those of another.
+    pub fn set_apart(&mut self, channel: ChannelId) {
+        self.inbox.set_apart(channel);
+    }
+
+    /// A channel apart that has messages, where it had none when it was last told of; to be asked
+    /// at [`Event::Readable`].
+    pub fn poll_apart(&mut self) -> Option<ChannelId> {
+        self.inbox.poll_apart()
+    }
+
+    /// The longest message of a class, in bytes, that the peer takes and the own queue holds. What
+    /// the peer takes is known when the connection is established.
+    #[must_use]
+    pub fn max_message(&self, class: Class) -> usize {
+        self.outbox.max_message(class)
     }
 
     /// What became of a message that was sent. Each is told here or as an event, never both: a

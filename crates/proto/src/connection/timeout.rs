@@ -124,7 +124,7 @@ impl Connection {
             }
             State::Over { until } => {
                 if due(Some(*until)) {
-                    while self.inbox.pop(now).is_some() {}
+                    self.inbox.clear();
                 }
                 return;
             }

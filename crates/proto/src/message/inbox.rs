@@ -168,24 +168,43 @@ impl Inbox {
         }
     }
 
-    /// The message that has been ready for longest. Deadline messages whose time is up are gone.
-    pub(crate) fn pop(&mut self, now: Time) -> Option<Message> {
+    /// The message that has been ready for longest, of this channel or of all that are not apart,
+    /// and when a Deadline is over. Those whose time is up are gone.
+    pub(crate) fn pop(
+        &mut self,
+        now: Time,
+        channel: Option<ChannelId>,
+    ) -> Option<(Message, Option<Time>)> {
         self.drop_expired(now);
-        let place = self.ready.first();
-        let channel = self.ready.get_mut(place)?.message.channel;
+        let (channel, place) = match channel {
+            Some(channel) => (channel, self.channels.get(channel)?.ready.first()),
+            None => {
+                let place = self.ready.first();
+                (self.ready.get_mut(place)?.message.channel, place)
+            }
+        };
         self.take(channel, place)
     }
 
-    /// The message of this channel that has been ready for longest.
-    pub(crate) fn pop_channel(&mut self, now: Time, channel: ChannelId) -> Option<Message> {
-        self.drop_expired(now);
-        let place = self.channels.get(channel)?.ready.first();
-        self.take(channel, place)
+    /// The messages of this channel are given out by its name alone from now on.
+    pub(crate) fn set_apart(&mut self, channel: ChannelId) {
+        let list = self.channels.get(channel).map(|channel| channel.ready);
+        self.ready.set_apart(channel, list.unwrap_or_default());
     }
 
-    /// Would `pop` return a message, but for those whose time is up?
+    /// A channel apart that has messages, and had none when it was last asked about.
+    pub(crate) fn poll_apart(&mut self) -> Option<ChannelId> {
+        self.ready.poll_news()
+    }
+
+    /// Is there a message, of any channel, but for those whose time is up?
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// Drops all: nobody takes it any more.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.config);
     }
 
     /// The peer says that it waits for credit of this scope (BLOCKED).
@@ -253,12 +272,13 @@ impl Inbox {
     }
 
     /// Gives the message at this place away, and its credit or its share of the pool back.
-    fn take(&mut self, channel_id: ChannelId, place: u32) -> Option<Message> {
+    fn take(&mut self, channel_id: ChannelId, place: u32) -> Option<(Message, Option<Time>)> {
         let (id, due) = self.ready.get_mut(place).map(|entry| (entry.id, entry.due))?;
         let channel = self.channels.get_mut(channel_id)?;
         let message = self.ready.remove(&mut channel.ready, place)?;
         let lane = LaneId { channel: channel_id, class: message.class };
         let len = message.payload.len();
+        let mut expires = None;
         match message.class {
             Class::Ordered => {
                 let cost = (len + OVERHEAD) as u64;
@@ -268,11 +288,11 @@ impl Inbox {
                 if channel.window.give_back(cost, self.config.channel_credit) {
                     self.announce.push_back(Scope::Channel(channel_id));
                 }
-                return Some(message);
+                return Some((message, None));
             }
             Class::Reliable => {
                 self.on_reliable_taken(lane, id, len);
-                return Some(message);
+                return Some((message, None));
             }
             Class::Latest => {
                 if let Some(others) = &mut channel.others {
@@ -281,6 +301,7 @@ impl Inbox {
             }
             Class::Deadline => {
                 self.expiry.remove(&(due, lane, id));
+                expires = Some(due);
             }
             Class::Unreliable => {}
         }
@@ -288,7 +309,7 @@ impl Inbox {
         if channel.is_untouched() {
             self.channels.remove_recent(channel_id);
         }
-        Some(message)
+        Some((message, expires))
     }
 
     /// Credit of a channel and of the connection comes back.
@@ -333,7 +354,11 @@ pub(super) mod tests {
     }
 
     pub(in crate::message) fn pop(inbox: &mut Inbox) -> Option<Vec<u8>> {
-        inbox.pop(NOW).map(|message| message.payload)
+        pop_from(inbox, None)
+    }
+
+    pub(in crate::message) fn pop_from(inbox: &mut Inbox, channel: Option<u16>) -> Option<Vec<u8>> {
+        inbox.pop(NOW, channel.map(ChannelId)).map(|(message, _)| message.payload)
     }
 
     // M-50
@@ -357,11 +382,32 @@ pub(super) mod tests {
         for channel in [3, 1, 3, 2] {
             assert!(kept(&mut inbox, on(channel, part(Class::Unreliable, 0, &[channel as u8]))));
         }
-        assert_eq!(inbox.pop_channel(NOW, ChannelId(2)).unwrap().payload, [2]);
-        assert_eq!(inbox.pop_channel(NOW, ChannelId(2)), None);
+        assert_eq!(pop_from(&mut inbox, Some(2)), Some(vec![2]));
+        assert_eq!(pop_from(&mut inbox, Some(2)), None);
         let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
         assert_eq!(order, [3, 1, 3]);
         assert!(inbox.channels.is_empty(), "channels of Unreliable leave nothing behind");
+    }
+
+    #[test]
+    fn a_channel_apart_is_told_of_and_given_out_by_name_alone() {
+        let mut inbox = Inbox::new(CONFIG);
+        for (channel, class) in [(1, Class::Latest), (0, Class::Ordered), (1, Class::Ordered)] {
+            assert!(kept(&mut inbox, on(channel, part(class, 0, &[channel as u8]))));
+        }
+        inbox.set_apart(ChannelId(1));
+        assert!(kept(&mut inbox, on(1, part(Class::Latest, 1, &[9]))));
+        assert_eq!((inbox.poll_apart(), inbox.poll_apart()), (Some(ChannelId(1)), None));
+        assert_eq!((pop(&mut inbox), pop(&mut inbox)), (Some(vec![0]), None));
+        assert!(kept(&mut inbox, on(1, part(Class::Deadline, 0, &[3]))));
+        assert!(inbox.has_ready());
+        let all = [(); 4].map(|()| pop_from(&mut inbox, Some(1)));
+        assert_eq!(all, [Some(vec![9]), Some(vec![1]), Some(vec![3]), None]);
+        assert_eq!((inbox.poll_apart(), inbox.pool), (None, 0));
+        assert!(kept(&mut inbox, on(1, part(Class::Ordered, 1, &[4]))));
+        assert_eq!((inbox.poll_apart(), pop(&mut inbox)), (Some(ChannelId(1)), None));
+        inbox.clear();
+        assert!(!inbox.has_ready());
     }
 
     // D-5

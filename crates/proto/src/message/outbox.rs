@@ -156,7 +156,7 @@ impl Outbox {
         len: usize,
     ) -> Result<(), SendError> {
         let cost = len.saturating_add(OVERHEAD);
-        if len as u64 > self.max_len(class) || cost > self.capacity {
+        if len > self.max_message(class) || cost > self.capacity {
             return Err(SendError::TooLarge);
         }
         let freed = match class {
@@ -399,6 +399,12 @@ impl Outbox {
         }
     }
 
+    /// The longest message of a class that is ever queued.
+    pub(crate) fn max_message(&self, class: Class) -> usize {
+        let most = usize::try_from(self.max_len(class)).unwrap_or(usize::MAX);
+        most.min(self.capacity.saturating_sub(OVERHEAD))
+    }
+
     /// The longest message of a class that could ever be sent.
     pub(super) fn max_len(&self, class: Class) -> u64 {
         let most = if class.is_credited() { self.credit.largest() } else { UNCREDITED_POOL as u64 };
@@ -428,6 +434,7 @@ mod tests {
         let mut outbox = Outbox::new(1_000);
         outbox.set_peer_limits(limits(5_000));
         assert_eq!(push(&mut outbox, Delivery::Unreliable, 937), Err(SendError::TooLarge));
+        assert_eq!(outbox.max_message(Class::Unreliable), 936);
         push(&mut outbox, Delivery::Unreliable, 936).unwrap();
         assert_eq!(push(&mut outbox, Delivery::Ordered, 0), Err(SendError::Full));
         assert_eq!(packet(&mut outbox, NOW, false).len(), 1);

@@ -2,13 +2,16 @@
 //!
 //! In: whole messages. Out: the oldest. Never: what a message costs.
 
-use std::mem;
+use std::{collections::BTreeSet, mem};
 
-use super::Message;
+use super::{Message, delivery::ChannelId};
 use crate::time::Time;
 
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
+
+/// In place of a neighbour: it is not in this list.
+const APART: u32 = u32::MAX - 1;
 
 /// Places that stay allocated when the queue is empty, until the connection rests: 280 KiB, what a
 /// few full receive buffers of small messages take, so that such bursts do not allocate them each
@@ -24,6 +27,10 @@ pub(super) struct ReadyQueue {
     all: List,
     len: usize,
     free: Vec<u32>,
+    /// Channels whose messages are in the list of their channel alone.
+    apart: BTreeSet<ChannelId>,
+    /// Those of them that had no message, and have one now.
+    news: BTreeSet<ChannelId>,
 }
 
 /// Both ends of a list.
@@ -75,6 +82,30 @@ impl ReadyQueue {
         self.len == 0
     }
 
+    /// From now on the messages of this channel, whose list this is, are none of all messages.
+    pub(super) fn set_apart(&mut self, channel: ChannelId, of_channel: List) {
+        if !self.apart.insert(channel) {
+            return;
+        }
+        if !of_channel.is_empty() {
+            self.news.insert(channel);
+        }
+        let mut all = self.all;
+        let mut place = of_channel.first;
+        while let Some(entry) = self.places.get_mut(place as usize) {
+            let links = entry.links[0];
+            entry.links[0].before = APART;
+            place = entry.links[1].after;
+            self.unlink(0, &mut all, links);
+        }
+        self.all = all;
+    }
+
+    /// A channel apart that has messages, and had none when it was last asked about.
+    pub(super) fn poll_news(&mut self) -> Option<ChannelId> {
+        self.news.pop_first()
+    }
+
     /// Puts a message at the end; `of_channel` is the list of its channel. Returns its place.
     pub(super) fn push(
         &mut self,
@@ -83,7 +114,12 @@ impl ReadyQueue {
         id: u64,
         due: Time,
     ) -> u32 {
-        let links = [self.all.last, of_channel.last].map(|before| Links { before, after: NONE });
+        let apart = !self.apart.is_empty() && self.apart.contains(&message.channel);
+        if apart && of_channel.is_empty() {
+            self.news.insert(message.channel);
+        }
+        let before = if apart { APART } else { self.all.last };
+        let links = [before, of_channel.last].map(|before| Links { before, after: NONE });
         let entry = Entry { message, id, due, links };
         let place = match self.free.pop() {
             Some(place) => {
@@ -96,10 +132,12 @@ impl ReadyQueue {
                 (self.places.len() - 1) as u32
             }
         };
-        let mut all = self.all;
-        self.append(0, &mut all, place);
+        if !apart {
+            let mut all = self.all;
+            self.append(0, &mut all, place);
+            self.all = all;
+        }
         self.append(1, of_channel, place);
-        self.all = all;
         self.len += 1;
         place
     }
@@ -123,10 +161,12 @@ impl ReadyQueue {
             self.empty();
             return Some(message);
         }
-        let mut all = self.all;
-        self.unlink(0, &mut all, links[0]);
+        if links[0].before != APART {
+            let mut all = self.all;
+            self.unlink(0, &mut all, links[0]);
+            self.all = all;
+        }
         self.unlink(1, of_channel, links[1]);
-        self.all = all;
         self.free.push(place);
         Some(message)
     }
@@ -156,11 +196,9 @@ impl ReadyQueue {
 
     #[cfg(test)]
     pub(super) fn for_each(&self, mut look: impl FnMut(&Message)) {
-        let mut place = self.all.first;
-        while let Some(entry) = self.places.get(place as usize) {
-            look(&entry.message);
-            place = entry.links[0].after;
-        }
+        let free: BTreeSet<usize> = self.free.iter().map(|place| *place as usize).collect();
+        let taken = self.places.iter().enumerate().filter(|(place, _)| !free.contains(place));
+        taken.for_each(|(_, entry)| look(&entry.message));
     }
 
     fn shrink(&mut self, kept: usize) {
@@ -199,22 +237,34 @@ mod tests {
         #[test]
         fn it_is_a_queue_for_all_and_for_each(
             ops in prop::collection::vec((0u8..6, 0u16..3), 0..200),
+            apart_at in 0..300_u64,
         ) {
             let mut queue = ReadyQueue::default();
             let mut lists = [List::default(); 3];
             let mut model: Vec<(u16, u64)> = Vec::new();
+            let mut apart = None;
             for (id, (op, channel)) in (0..).zip(ops) {
+                if id == apart_at {
+                    apart = Some(1);
+                    queue.set_apart(ChannelId(1), lists[1]);
+                    prop_assert_eq!(queue.poll_news().is_some(), !lists[1].is_empty());
+                }
                 if op < 3 {
                     let (class, payload) = (Class::Reliable, vec![0; 3]);
                     let message = Message { channel: ChannelId(channel), class, payload };
+                    let news = apart == Some(channel) && lists[usize::from(channel)].is_empty();
                     queue.push(&mut lists[usize::from(channel)], message, id, Time::ZERO);
+                    prop_assert_eq!(queue.poll_news(), news.then_some(ChannelId(channel)));
                     model.push((channel, id));
                     continue;
                 }
                 let of_one = op == 3;
                 let first = lists[usize::from(channel)].first();
                 let place = if of_one { first } else { queue.first() };
-                let at = model.iter().position(|entry| !of_one || entry.0 == channel);
+                let at = model.iter().position(|entry| match of_one {
+                    true => entry.0 == channel,
+                    false => Some(entry.0) != apart,
+                });
                 let taken = queue.get_mut(place).map(|entry| (entry.message.channel.0, entry.id));
                 prop_assert_eq!(taken, at.map(|at| model.remove(at)));
                 if let Some((channel, _)) = taken {

@@ -143,13 +143,17 @@ impl World {
             max_message: CONFIG.max_message as u64,
         });
         outbox.set_priority(ChannelId(1), 7);
+        let mut inbox = Inbox::new(CONFIG);
+        if seed % 2 == 1 {
+            inbox.set_apart(ChannelId(2));
+        }
         Self {
             dice: Dice(seed),
             now: Time::ZERO,
             loss,
             greed,
             outbox,
-            inbox: Inbox::new(CONFIG),
+            inbox,
             future: BTreeMap::new(),
             happenings: 0,
             pushed: BTreeMap::new(),
@@ -331,10 +335,10 @@ impl World {
 
     fn take(&mut self) -> bool {
         let message = match self.dice.roll(3) {
-            0 => self.inbox.pop_channel(self.now, ChannelId(2)),
-            _ => self.inbox.pop(self.now),
+            0 => self.inbox.pop(self.now, Some(ChannelId(2))),
+            _ => self.inbox.pop(self.now, None),
         };
-        let Some(message) = message else { return false };
+        let Some((message, _)) = message else { return false };
         let receipt = match message.class {
             Class::Ordered => self.next_ordered(message.channel),
             _ => stamp(&message.payload),

@@ -244,7 +244,6 @@ mod tests {
 
     use super::*;
     use crate::message::{
-        delivery::ChannelId,
         inbox::InboxConfig,
         inbox::tests::{CONFIG, NOW, half, kept, on, part, pop},
     };
@@ -328,8 +327,9 @@ mod tests {
         let mut inbox = Inbox::new(CONFIG);
         assert!(kept(&mut inbox, part(Class::Deadline, 0, &[0; 10])));
         assert!(kept(&mut inbox, on(1, part(Class::Deadline, 0, &[1; 10]))));
-        assert_eq!(inbox.pop(later(50)).unwrap().payload, [0; 10]);
-        assert_eq!(inbox.pop(later(51)), None);
+        let (message, expires) = inbox.pop(later(50), None).unwrap();
+        assert_eq!((message.payload, expires), (vec![0; 10], Some(later(50))));
+        assert_eq!(inbox.pop(later(51), None), None);
         assert_eq!((inbox.pool, inbox.has_ready()), (0, false));
     }
 
@@ -388,6 +388,6 @@ mod tests {
             ..part(Class::Unreliable, 0, &[0; 10])
         };
         assert!(inbox.insert(NOW, huge).is_err());
-        assert_eq!(inbox.pop_channel(NOW, ChannelId(0)), None);
+        assert_eq!(pop(&mut inbox), None);
     }
 }
