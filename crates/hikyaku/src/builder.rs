@@ -21,6 +21,7 @@ use crate::{
     filter::Filter,
     identity::{Identity, KeyError, SharedKey},
     key_log::KeyLogFile,
+    shared::Shared,
     signers::AuthorizedKeys,
     socket::{BindError, Socket, SocketOptions},
 };
@@ -228,7 +229,7 @@ impl EndpointBuilder {
             config.max_connections = count;
         }
         let handle = Handle {
-            shared: Arc::default(),
+            shared: Arc::new(Shared::new()),
             local,
             fingerprint: crate::signers::Signer::from_key(&public)
                 .expect("a key of our own is a good one")

@@ -2,6 +2,8 @@
 //!
 //! In: reasons of the protocol. Out: errors. Never: a decision.
 
+use std::fmt;
+
 use hikyaku_proto::{ClosedReason, Outcome, error::Close};
 
 /// Why a connection is over.
@@ -84,6 +86,31 @@ fn because(code: u64, reason: &str) -> String {
     }
 }
 
+/// Why [`Connection::try_send`](crate::Connection::try_send) did not queue a message; the message
+/// itself comes back with it.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct TrySendError {
+    /// What was to be sent.
+    pub payload: Vec<u8>,
+    /// Why it was not.
+    pub reason: SendError,
+}
+
+/// Without the payload.
+impl fmt::Debug for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrySendError {{ {} bytes, {:?} }}", self.payload.len(), self.reason)
+    }
+}
+
+/// For who needs the payload no more.
+impl From<TrySendError> for SendError {
+    fn from(error: TrySendError) -> Self {
+        error.reason
+    }
+}
+
 /// Why a message was not queued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -91,7 +118,15 @@ pub enum SendError {
     /// `try_send` alone: as much is queued as may be.
     #[error("the queue of messages to send is full")]
     Full,
-    /// The connection is over.
+    /// It is larger than the peer, or the queue here, ever takes a message of its class.
+    #[error("a message of {len} bytes is larger than the {limit} that are accepted")]
+    TooLarge {
+        /// Bytes of the message.
+        len: usize,
+        /// Bytes of the largest.
+        limit: usize,
+    },
+    /// The connection is over, or was asked to end.
     #[error(transparent)]
     Closed(#[from] Closed),
 }
@@ -109,9 +144,6 @@ pub enum NotDelivered {
     /// Latest: a newer one took its place.
     #[error("a newer message took its place")]
     Superseded,
-    /// The peer takes no message of this size.
-    #[error("the message is larger than the peer accepts")]
-    TooLarge,
     /// The connection ended first; the peer may have the message all the same.
     #[error("the connection ended first")]
     Unsent,
@@ -128,7 +160,6 @@ impl NotDelivered {
             Outcome::Sent => Some(Self::Unacknowledged),
             Outcome::Expired => Some(Self::Expired),
             Outcome::Superseded => Some(Self::Superseded),
-            Outcome::TooLarge => Some(Self::TooLarge),
             _ => Some(Self::Unsent),
         }
     }

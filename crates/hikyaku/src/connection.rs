@@ -6,10 +6,9 @@
 use std::{
     fmt,
     future::Future,
+    hash::{Hash, Hasher},
     net::SocketAddr,
-    pin::pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -17,17 +16,17 @@ use hikyaku_proto::{ChannelId, ConnectionStats, Delivery, Message};
 use tokio::sync::oneshot;
 
 use crate::{
-    closed::{Closed, SendError, Unfinished},
+    closed::{Closed, SendError, TrySendError, Unfinished},
     limits::LINGER,
-    mailbox::{Mailbox, Refused, Request, Staged},
+    mailbox::{Mailbox, Request, Staged},
     receipt::Receipt,
     shared::Established,
     signers::Signer,
     trust::Trusted,
 };
 
-/// A connection to a peer that has proved who it is. Clones are the same connection; any number of
-/// tasks may send and receive on them.
+/// A connection to a peer that has proved who it is. Clones are the same connection, and equal; any
+/// number of tasks may send and receive on them.
 ///
 /// When the last clone is dropped, what was sent is still delivered (within 30 s, if the runtime
 /// lives for that long), and then it is closed. [`Connection::finish`] waits for that. A peer that
@@ -65,8 +64,7 @@ impl Connection {
     ///
     /// The queue holds 1 MiB on its way to the endpoint's task, and there what
     /// [`TransportConfig::send_queue`](crate::TransportConfig::send_queue) says, of all messages
-    /// that have no outcome yet. A message that is too large for the peer is queued: its receipt
-    /// says so.
+    /// that have no outcome yet.
     ///
     /// ```
     /// # use hikyaku::{Delivery, Endpoint, NotDelivered, Trust};
@@ -92,7 +90,8 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// [`SendError::Closed`] when the connection is over, or was asked to end.
+    /// [`SendError::Closed`] when the connection is over, or was asked to end;
+    /// [`SendError::TooLarge`] at once when no message of this size is ever delivered.
     pub fn send<P: Into<Vec<u8>>>(
         &self,
         delivery: Delivery,
@@ -102,42 +101,46 @@ impl Connection {
     }
 
     /// Queues a message on channel 0, if there is room: for who must not wait, as a server that
-    /// tells many the same. The payload is gone when there is none.
+    /// tells many the same.
     ///
     /// # Errors
-    /// [`SendError::Full`] when there is none; as [`Connection::send`].
+    /// [`SendError::Full`] when there is none; as [`Connection::send`]. The payload comes back.
     pub fn try_send(
         &self,
         delivery: Delivery,
         payload: impl Into<Vec<u8>>,
-    ) -> Result<Receipt, SendError> {
+    ) -> Result<Receipt, TrySendError> {
         self.stage(staged(0, delivery, payload.into(), false))
     }
 
-    fn stage(&self, message: Staged) -> Result<Receipt, SendError> {
+    fn stage(&self, message: Staged) -> Result<Receipt, TrySendError> {
         match self.handle.mailbox.try_send(message) {
             Ok(number) => Ok(Receipt::new(Arc::clone(&self.handle.mailbox), number)),
-            Err(Refused::Full) => Err(SendError::Full),
-            Err(Refused::Closed(closed)) => Err(SendError::Closed(closed)),
+            Err((payload, reason)) => Err(TrySendError { payload, reason }),
         }
     }
 
     /// One of the 65,536 channels, by its number or by that of a message that came
     /// ([`Message::channel`]). Nothing has to be opened: the peer's [`Connection::recv`] gives out
-    /// what comes on all of them.
+    /// what comes on all of them, but for those it reads with [`Channel::recv`].
     #[must_use]
     pub fn channel(&self, id: impl Into<ChannelId>) -> Channel {
         Channel { connection: self.clone(), id: id.into() }
     }
 
-    /// The next message, of whichever channel. Messages that came before the end are given out
-    /// first. Cancel-safe. Of several tasks that wait each message goes to one. Who does not call
-    /// it slows the peer down, and nobody else.
+    /// The next message, of whichever channel, but for those that are read with
+    /// [`Channel::recv`]. Messages that came before the end are given out first. Cancel-safe. Of
+    /// several tasks that wait each message goes to one. Who does not call it slows the peer down,
+    /// and nobody else.
+    ///
+    /// A slow reader sees no older `Latest` where a newer one of its channel has come, and no
+    /// `Deadline` whose time is up. (Behind 1 MiB of other messages it may see one older `Latest`
+    /// before the newest.)
     ///
     /// # Errors
     /// [`Closed`] when the connection is over, and there is no message left.
     pub async fn recv(&self) -> Result<Message, Closed> {
-        self.handle.mailbox.recv().await
+        self.handle.mailbox.recv(None).await
     }
 
     /// Waits for a message, and appends up to `limit` of those that are there: one lock for all.
@@ -146,21 +149,16 @@ impl Connection {
     /// # Errors
     /// As [`Connection::recv`].
     pub async fn recv_many(&self, into: &mut Vec<Message>, limit: usize) -> Result<usize, Closed> {
-        self.handle.mailbox.recv_with(limit, |message| into.push(message)).await
+        self.handle.mailbox.recv_with(None, limit, |message| into.push(message)).await
     }
 
     /// The next message, if one is there: for a loop that has its own pace, as a game's, and takes
-    /// all there is each time. Several of `Latest` may wait for a slow reader: the last is the
-    /// newest.
+    /// all there is each time.
     ///
     /// # Errors
     /// As [`Connection::recv`].
     pub fn try_recv(&self) -> Result<Option<Message>, Closed> {
-        // What is there is there at the first look.
-        match pin!(self.recv()).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(message) => message.map(Some),
-            Poll::Pending => Ok(None),
-        }
+        self.handle.mailbox.try_recv(None)
     }
 
     /// A round trip of its own: how long a PING took there and its ACK, which leaves at once, back;
@@ -190,6 +188,13 @@ impl Connection {
             Ok(answer) => Ok(answer),
             Err(_) => Err(self.closed().await),
         }
+    }
+
+    /// Its number in this endpoint, never used again for another: for who keeps connections in a
+    /// map, or names them in a log.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.handle.mailbox.handle.number()
     }
 
     /// The peer's public key, which it has proved to hold.
@@ -248,14 +253,29 @@ impl Connection {
     }
 }
 
+/// Is it the same connection?
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+}
+
+impl Eq for Connection {}
+
+impl Hash for Connection {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Connection({} at {})", self.handle.peer.fingerprint(), self.remote_addr())
     }
 }
 
-/// A channel of a connection, to send on: an order of its own, and a priority. What waits on one,
-/// for a lost packet or for a reader, does not hold up another.
+/// A channel of a connection: an order of its own, and a priority. What waits on one for a lost
+/// packet does not hold up another.
 ///
 /// ```
 /// # use hikyaku::{Delivery, Endpoint, Trust};
@@ -315,8 +335,61 @@ impl Channel {
         &self,
         delivery: Delivery,
         payload: impl Into<Vec<u8>>,
-    ) -> Result<Receipt, SendError> {
+    ) -> Result<Receipt, TrySendError> {
         self.connection.stage(staged(self.id.0, delivery, payload.into(), false))
+    }
+
+    /// The next message of this channel: for who has a task for each. From the first call on, until
+    /// the end of the connection, [`Connection::recv`] gives out no message of this channel, those
+    /// that wait included. Cancel-safe.
+    ///
+    /// Its messages wait for themselves, 256 KiB of them here and beyond that what
+    /// [`TransportConfig::channel_credit`](crate::TransportConfig::channel_credit) allows: then the
+    /// peer's `Ordered` and `Reliable` messages on this channel wait, and those on other channels
+    /// do not, as long as [`TransportConfig::credit`](crate::TransportConfig::credit) is enough for
+    /// all channels that nobody reads (four of them, if nothing was changed). The other classes
+    /// share [`TransportConfig::pool`](crate::TransportConfig::pool), which a flood of `Unreliable`
+    /// messages on a channel that nobody reads can fill.
+    ///
+    /// ```
+    /// # use hikyaku::{Delivery, Endpoint, Trust};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    /// # let client = Endpoint::client()?;
+    /// # let here = client.connect(server.local_addr(), Trust::AnyKey).await?;
+    /// # let there = server.accept().await.ok_or("closed")?;
+    /// let sound = there.channel(2);
+    /// let playing = tokio::spawn(async move { sound.recv().await });
+    /// here.channel(1).send(Delivery::Ordered, "do you hear this?").await?;
+    /// here.channel(2).send(Delivery::Unreliable, [0; 160]).await?;
+    /// assert_eq!(playing.await??.payload, [0; 160]);
+    /// assert_eq!(there.recv().await?.text()?, "do you hear this?");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub async fn recv(&self) -> Result<Message, Closed> {
+        self.connection.handle.mailbox.recv(Some(self.id)).await
+    }
+
+    /// As [`Connection::recv_many`], of this channel alone: see [`Channel::recv`].
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub async fn recv_many(&self, into: &mut Vec<Message>, limit: usize) -> Result<usize, Closed> {
+        let mailbox = &self.connection.handle.mailbox;
+        mailbox.recv_with(Some(self.id), limit, |message| into.push(message)).await
+    }
+
+    /// As [`Connection::try_recv`], of this channel alone: see [`Channel::recv`].
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub fn try_recv(&self) -> Result<Option<Message>, Closed> {
+        self.connection.handle.mailbox.try_recv(Some(self.id))
     }
 
     /// 0 to 7 (more counts as 7); messages of channels with a higher priority leave first. It is 3

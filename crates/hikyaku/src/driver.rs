@@ -16,10 +16,9 @@
 //! mailbox is locked once for a batch.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     future::Future,
     io, mem,
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -27,15 +26,14 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ClosedReason, ConnectionHandle, Event, Output, Reason, SendError, Transmit, Trust,
-    error::Close, time::Time,
+    ClosedReason, ConnectionHandle, Event, Output, Reason, Transmit, Trust, error::Close,
+    time::Time,
 };
 use tokio::{
-    sync::oneshot,
     task::yield_now,
     time::{Instant, Sleep},
 };
-use tracing::{Span, debug, debug_span, trace};
+use tracing::{debug, trace};
 
 use crate::{
     batch::{RecvBatch, from_codepoint, to_codepoint},
@@ -43,9 +41,8 @@ use crate::{
     closed::Closed,
     filter::Filter,
     limits::{CLOSE_ACK, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS, UNREACHABLE_REPORTS},
-    mailbox::{Mailbox, Request, Staged},
-    shared::{Dial, Established, Requests, Shared, Unanswered},
-    signers::Signer,
+    peer::Peer,
+    shared::{Dial, Requests, Shared, Unanswered},
     socket::{Socket, Unreachable, Way},
     stats::EndpointStats,
 };
@@ -84,24 +81,6 @@ pub(crate) struct Driver {
 
 type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
 
-/// A connection, as the driver knows it.
-struct Peer {
-    mailbox: Arc<Mailbox>,
-    /// What is logged of it.
-    span: Span,
-    /// Messages for which the protocol had no room.
-    waiting: VecDeque<Staged>,
-    /// Who dialled, until the connection is established.
-    dialler: Option<oneshot::Sender<Result<Established, Unanswered>>>,
-    /// Times that the network said that nobody is there.
-    unreachable: u32,
-    established: bool,
-    /// Who waits for a PING, and when it was asked for.
-    pings: Vec<(Time, oneshot::Sender<Option<Duration>>)>,
-    /// It is to end when all that waits is delivered, within this time.
-    leaving: Option<Duration>,
-}
-
 impl Driver {
     pub(crate) fn new(
         socket: Socket,
@@ -109,7 +88,7 @@ impl Driver {
         endpoint: hikyaku_proto::Endpoint,
         shared: Arc<Shared>,
     ) -> Self {
-        let clock = Stopwatch::start();
+        let clock = shared.clock;
         let sleep = tokio::time::sleep_until(Instant::from_std(clock.instant(Time::ZERO)));
         let stats = EndpointStats { gso: socket.has_gso(), ..EndpointStats::default() };
         Self {
@@ -260,14 +239,7 @@ impl Driver {
     fn serve(&mut self, now: Time, handle: ConnectionHandle) {
         let Some(peer) = self.peers.get_mut(&handle) else { return };
         let Some(connection) = self.endpoint.connection(handle) else { return };
-        for request in peer.mailbox.take(&mut peer.waiting) {
-            answer(now, peer, connection, request);
-        }
-        push(now, peer, connection);
-        leave(now, peer, connection);
-        if peer.established {
-            deliver(now, peer, connection, false);
-        }
+        peer.serve(now, connection);
     }
 
     fn close_all(&mut self, now: Time, within: Duration) {
@@ -276,8 +248,7 @@ impl Driver {
         self.abandoned = true;
         for (handle, peer) in &mut self.peers {
             let Some(connection) = self.endpoint.connection(*handle) else { continue };
-            peer.leaving = Some(within);
-            leave(now, peer, connection);
+            peer.leave_within(now, connection, within);
         }
     }
 
@@ -364,11 +335,11 @@ impl Driver {
             // Who comes in with 0-RTT is heard when the handshake has shown who it is.
             Event::Incoming if !connection.is_established() => {}
             Event::Incoming | Event::Connected { .. } => {
-                establish(now, peer, connection, &self.shared);
+                peer.establish(now, connection, &self.shared);
             }
-            Event::Readable if peer.established => deliver(now, peer, connection, false),
+            Event::Readable => peer.deliver(now, connection),
             Event::Writable => {
-                push(now, peer, connection);
+                peer.push(now, connection);
                 self.serve(now, handle);
             }
             Event::Receipt(receipt, outcome) => {
@@ -376,18 +347,11 @@ impl Driver {
                 let next = || first.take().or_else(|| connection.poll_receipt());
                 peer.mailbox.settle(next);
             }
-            Event::Pong { asked, took } => {
-                for (_, reply) in peer.pings.extract_if(.., |(at, _)| *at == asked) {
-                    let _ = reply.send(took);
-                }
-            }
+            Event::Pong { asked, took } => peer.tell_ping(asked, took),
             Event::Closed(reason) => {
-                deliver(now, peer, connection, true);
                 // `Drained` follows what was ended here.
                 let told = matches!(reason, ClosedReason::Local | ClosedReason::Error(_));
-                let closed = Closed::from(reason);
-                peer.span.in_scope(|| debug!(%closed, "over"));
-                peer.end(closed);
+                peer.close(now, connection, Closed::from(reason));
                 if !told {
                     self.forget(handle);
                 }
@@ -488,105 +452,7 @@ impl Drop for Driver {
     }
 }
 
-impl Peer {
-    fn new(
-        handle: ConnectionHandle,
-        shared: &Arc<Shared>,
-        remote: SocketAddr,
-        dialler: Option<oneshot::Sender<Result<Established, Unanswered>>>,
-    ) -> Self {
-        Self {
-            span: debug_span!("connection", %remote, dialled = dialler.is_some()),
-            mailbox: Arc::new(Mailbox::new(handle, Arc::clone(shared), remote)),
-            waiting: VecDeque::new(),
-            dialler,
-            unreachable: 0,
-            established: false,
-            pings: Vec::new(),
-            leaving: None,
-        }
-    }
-
-    fn end(&mut self, closed: Closed) {
-        if let Some(dialler) = self.dialler.take() {
-            let _ = dialler.send(Err(Unanswered::Closed(closed.clone())));
-        }
-        self.mailbox.close(closed, self.waiting.len() as u64);
-    }
-}
-
 fn reports_of(socket: &Arc<Socket>) -> Reports {
     let socket = Arc::clone(socket);
     Box::pin(async move { socket.next_transport_error().await })
-}
-
-/// The peer has proved who it is: whoever wants the connection gets it.
-fn establish(
-    now: Time,
-    peer: &mut Peer,
-    connection: &mut hikyaku_proto::Connection,
-    shared: &Shared,
-) {
-    peer.established = true;
-    let key = connection.peer_key().and_then(|key| Signer::from_key(&key));
-    let Some(key) = key else {
-        return connection.close(now, Close::REFUSED, "the key is a weak one");
-    };
-    peer.span.in_scope(|| debug!(peer = %key.fingerprint(), "established"));
-    let established = Established { mailbox: Arc::clone(&peer.mailbox), peer: key };
-    let wanted = match peer.dialler.take() {
-        Some(dialler) => dialler.send(Ok(established)).is_ok(),
-        None if connection.is_client() => false,
-        None => shared.came_in(established),
-    };
-    if !wanted {
-        return connection.close(now, Close::REFUSED, "not wanted any more");
-    }
-    deliver(now, peer, connection, false);
-}
-
-/// Gives the protocol what waits, as far as there is room.
-fn push(now: Time, peer: &mut Peer, connection: &mut hikyaku_proto::Connection) {
-    while let Some(next) = peer.waiting.front() {
-        let fits = connection.can_send(next.channel, next.delivery, next.payload.len());
-        if fits == Err(SendError::Full) || fits == Err(SendError::Closed) {
-            return; // `Writable` comes, or `Closed`
-        }
-        let Some(message) = peer.waiting.pop_front() else { return };
-        let kind = (message.channel, message.delivery);
-        let _ = connection.send_or_tell(now, kind, message.payload, message.repeatable);
-    }
-}
-
-fn answer(
-    now: Time,
-    peer: &mut Peer,
-    connection: &mut hikyaku_proto::Connection,
-    request: Request,
-) {
-    match request {
-        Request::Priority(channel, priority) => connection.set_priority(channel, priority),
-        Request::Stats(reply) => {
-            let _ = reply.send(connection.stats());
-        }
-        Request::Ping(reply) => peer.pings.push((connection.timed_ping(now), reply)),
-        Request::Close { code, reason } => connection.close(now, code, &reason),
-        Request::Leave { within } => {
-            peer.leaving = Some(peer.leaving.map_or(within, |before| before.min(within)));
-        }
-    }
-}
-
-/// Ends the connection gracefully, once the protocol has all that was sent.
-fn leave(now: Time, peer: &Peer, connection: &mut hikyaku_proto::Connection) {
-    if let Some(within) = peer.leaving
-        && peer.waiting.is_empty()
-        && peer.mailbox.is_empty()
-    {
-        connection.close_gracefully(now, within);
-    }
-}
-
-fn deliver(now: Time, peer: &Peer, connection: &mut hikyaku_proto::Connection, all: bool) {
-    peer.mailbox.deliver(all, connection.remote(), || connection.recv(now));
 }

@@ -54,8 +54,7 @@
 //!
 //! A [`Channel`] is an order of its own, and a priority: what waits on one holds up no other.
 //! 16 MiB is the default of [`TransportConfig::max_message`]; 4 MiB are less 64 bytes. A message
-//! that is larger than the peer takes is queued, and its [`Receipt`] says
-//! [`NotDelivered::TooLarge`].
+//! that is larger than the peer takes is refused by `send` ([`SendError::TooLarge`]).
 //!
 //! The folder `examples` has a program for each class, over a network that loses packets.
 //!
@@ -65,7 +64,7 @@
 //!   and [`Connection::try_send`] fail; a peer that does not read fills it. Who does not care drops
 //!   the [`Receipt`].
 //! - **Receiving** is [`Connection::recv`], of all channels; it ends with [`Closed`], after the
-//!   last message.
+//!   last message. A channel with a task of its own is read with [`Channel::recv`].
 //! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), also one where both sides have
 //!   nothing to say. [`TransportConfig::keep_alive`] keeps it.
 //! - **The end** is [`Connection::finish`] or [`Endpoint::close`]. The endpoint works in a task of
@@ -144,8 +143,10 @@ pub mod known_hosts;
 pub mod limits;
 mod mailbox;
 mod outcomes;
+mod peer;
 pub mod plain;
 mod receipt;
+mod received;
 mod shared;
 pub mod signers;
 pub mod socket;
@@ -153,7 +154,7 @@ mod stats;
 mod trust;
 
 pub use builder::{EndpointBuilder, StartError};
-pub use closed::{Closed, NotDelivered, SendError, Unfinished};
+pub use closed::{Closed, NotDelivered, SendError, TrySendError, Unfinished};
 pub use connection::{Channel, Connection};
 pub use endpoint::{ConnectError, Endpoint};
 pub use hikyaku_proto::{

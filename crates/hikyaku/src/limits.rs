@@ -74,7 +74,11 @@ pub(crate) const MAX_STAGED: usize = 1 << 20;
 /// they have given back: one wake-up brings them all. What waits beyond that holds the sender up.
 pub(crate) const MAX_INCOMING: usize = 1 << 20;
 
-/// What a message costs of these two beside its payload: its place in the queue and on the heap.
+/// The same of one channel that is read for itself: one wake-up brings so much, and a program that
+/// reads a hundred channels holds 25 MiB for them at most.
+pub(crate) const MAX_APART: usize = 256 << 10;
+
+/// What a message costs of these beside its payload: its place in the queue and on the heap.
 pub(crate) const MESSAGE_COST: usize = 64;
 
 /// Runs of outcomes remembered for each connection, some 60 bytes each: most neighbours have the

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! send ─▶ staged ──▶ driver            one lock a message, one wake-up of the driver a batch
-//! recv ◀─ messages ◀── driver          one lock a batch on the driver's side, one wake-up
+//! recv ◀─ received ◀── driver          one lock a batch on the driver's side, one wake-up
 //! ```
 
 use std::{
@@ -18,14 +18,15 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ChannelId, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome, Receipt,
+    ChannelId, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome, Receipt,
 };
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    closed::Closed,
-    limits::{MAX_INCOMING, MAX_STAGED, MESSAGE_COST},
+    closed::{Closed, SendError},
+    limits::{MAX_STAGED, MESSAGE_COST},
     outcomes::{Known, Outcomes},
+    received::{Kept, Received},
     shared::Shared,
 };
 
@@ -36,8 +37,6 @@ pub(crate) struct Mailbox {
     state: Mutex<State>,
     /// There is room to send again, or the connection is over.
     room: Notify,
-    /// There are messages, or the connection is over.
-    arrived: Notify,
     /// The connection is over.
     over: Notify,
 }
@@ -52,11 +51,20 @@ pub(crate) struct Staged {
 
 /// What an application asks of a connection, beside sending.
 pub(crate) enum Request {
+    /// This channel is read for itself.
+    Apart(ChannelId),
+    /// There is room again for what came on it.
+    More(ChannelId),
     Priority(ChannelId, u8),
     Stats(oneshot::Sender<ConnectionStats>),
     Ping(oneshot::Sender<Option<Duration>>),
-    Close { code: u64, reason: String },
-    Leave { within: Duration },
+    Close {
+        code: u64,
+        reason: String,
+    },
+    Leave {
+        within: Duration,
+    },
 }
 
 pub(crate) struct State {
@@ -70,10 +78,10 @@ pub(crate) struct State {
     /// The number of the next message.
     next: u64,
 
-    messages: VecDeque<Message>,
-    message_bytes: usize,
-    /// The driver has more messages than there was room for.
-    more: bool,
+    /// The longest message of each class.
+    longest: [usize; Class::ALL.len()],
+
+    received: Received,
 
     outcomes: Outcomes,
     waiting: BTreeMap<u64, Waker>,
@@ -83,13 +91,6 @@ pub(crate) struct State {
     closed: Option<Closed>,
     /// Nothing more is sent: the peer has heard of the end, or does not answer.
     released: bool,
-}
-
-/// Why nothing was staged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    Full,
-    Closed(Closed),
 }
 
 impl Mailbox {
@@ -104,9 +105,8 @@ impl Mailbox {
                 listed: false,
                 leaving: false,
                 next: 0,
-                messages: VecDeque::new(),
-                message_bytes: 0,
-                more: false,
+                longest: [usize::MAX; Class::ALL.len()],
+                received: Received::new(),
                 outcomes: Outcomes::default(),
                 waiting: BTreeMap::new(),
                 undelivered: 0,
@@ -115,7 +115,6 @@ impl Mailbox {
                 released: false,
             }),
             room: Notify::new(),
-            arrived: Notify::new(),
             over: Notify::new(),
         }
     }
@@ -134,37 +133,44 @@ impl Mailbox {
 
     // The application's side.
 
-    /// Stages a message, and says its number.
-    pub(crate) fn try_send(&self, message: Staged) -> Result<u64, Refused> {
-        let state = self.with_room()?;
-        Ok(self.stage(state, message))
+    /// Stages a message, and says its number; or gives its payload back.
+    pub(crate) fn try_send(&self, message: Staged) -> Result<u64, (Vec<u8>, SendError)> {
+        match self.with_room(&message) {
+            Ok(state) => Ok(self.stage(state, message)),
+            Err(error) => Err((message.payload, error)),
+        }
     }
 
     /// As [`Self::try_send`], waiting while it is full.
-    pub(crate) async fn send(&self, message: Staged) -> Result<u64, Closed> {
+    pub(crate) async fn send(&self, message: Staged) -> Result<u64, SendError> {
         loop {
             // Before the look: a notice between the two is not lost.
             let room = self.room.notified();
-            match self.with_room() {
+            match self.with_room(&message) {
                 Ok(state) => return Ok(self.stage(state, message)),
-                Err(Refused::Closed(closed)) => return Err(closed),
-                Err(Refused::Full) => {}
+                Err(SendError::Full) => {}
+                Err(error) => return Err(error),
             }
             room.await;
         }
     }
 
     /// Whether something can be staged is known before it is handed over: a message is moved once.
-    fn with_room(&self) -> Result<MutexGuard<'_, State>, Refused> {
+    fn with_room(&self, message: &Staged) -> Result<MutexGuard<'_, State>, SendError> {
         let state = self.lock();
         if let Some(closed) = &state.closed {
-            return Err(Refused::Closed(closed.clone()));
+            return Err(closed.clone().into());
         }
         if state.leaving {
-            return Err(Refused::Closed(Closed::Here));
+            return Err(Closed::Here.into());
+        }
+        let (len, limit) =
+            (message.payload.len(), state.longest[message.delivery.class() as usize]);
+        if len > limit {
+            return Err(SendError::TooLarge { len, limit });
         }
         if state.staged_bytes >= MAX_STAGED {
-            return Err(Refused::Full);
+            return Err(SendError::Full);
         }
         Ok(state)
     }
@@ -178,20 +184,28 @@ impl Mailbox {
         number
     }
 
-    /// Takes up to `limit` messages; `take` gets each.
-    fn try_recv(&self, limit: usize, mut take: impl FnMut(Message)) -> Result<usize, Closed> {
-        let mut state = self.lock();
-        let mut count = 0;
-        while count < limit
-            && let Some(message) = state.messages.pop_front()
+    /// Takes up to `limit` messages, of this channel or of all that are not read for themselves;
+    /// `take` gets each.
+    fn try_recv_with(
+        &self,
+        channel: Option<ChannelId>,
+        limit: usize,
+        take: impl FnMut(Message),
+    ) -> Result<usize, Closed> {
+        let state = &mut *self.lock();
+        let is_open = state.closed.is_none();
+        if let Some(channel) = channel
+            && state.received.set_apart(channel)
+            && is_open
         {
-            state.message_bytes -= cost(&message);
-            take(message);
-            count += 1;
+            state.requests.push(Request::Apart(channel));
+            self.list(state);
         }
-        if state.more && state.message_bytes <= MAX_INCOMING / 2 {
-            state.more = false;
-            self.list(&mut state);
+        let queue = state.received.queue(channel);
+        let count = queue.take(limit, || self.shared.clock.now(), take);
+        if queue.wants_more() && is_open {
+            state.requests.extend(channel.map(Request::More));
+            self.list(state);
         }
         match &state.closed {
             Some(closed) if count == 0 => Err(closed.clone()),
@@ -199,32 +213,43 @@ impl Mailbox {
         }
     }
 
-    pub(crate) async fn recv(&self) -> Result<Message, Closed> {
+    /// A message, if one is there.
+    pub(crate) fn try_recv(&self, channel: Option<ChannelId>) -> Result<Option<Message>, Closed> {
         let mut message = None;
-        self.recv_with(1, |one| message = Some(one)).await?;
+        self.try_recv_with(channel, 1, |one| message = Some(one))?;
+        Ok(message)
+    }
+
+    pub(crate) async fn recv(&self, channel: Option<ChannelId>) -> Result<Message, Closed> {
+        let mut message = None;
+        self.recv_with(channel, 1, |one| message = Some(one)).await?;
         Ok(message.expect("recv_with gave one"))
     }
 
     /// Waits for the first, and takes up to `limit`.
     pub(crate) async fn recv_with(
         &self,
+        channel: Option<ChannelId>,
         limit: usize,
         mut take: impl FnMut(Message),
     ) -> Result<usize, Closed> {
         if limit == 0 {
             return Ok(0);
         }
+        let mut arrived = None;
         loop {
-            let count = self.try_recv(limit, &mut take)?;
+            let count = self.try_recv_with(channel, limit, &mut take)?;
             if count > 0 {
                 return Ok(count);
             }
-            let arrived = self.arrived.notified();
-            let count = self.try_recv(limit, &mut take)?;
+            let arrived: &Notify =
+                arrived.get_or_insert_with(|| self.lock().received.queue(channel).arrived());
+            let notified = arrived.notified();
+            let count = self.try_recv_with(channel, limit, &mut take)?;
             if count > 0 {
                 return Ok(count);
             }
-            arrived.await;
+            notified.await;
         }
     }
 
@@ -311,34 +336,31 @@ impl Mailbox {
         self.lock().staged.is_empty()
     }
 
-    /// Gives messages to the application while there is room: `next` is asked for each. With
-    /// `all`, however many there are.
+    /// The longest message of each class that the peer takes.
+    pub(crate) fn set_longest(&self, longest: [usize; Class::ALL.len()]) {
+        self.lock().longest = longest;
+    }
+
+    /// The channels that are read for themselves.
+    pub(crate) fn apart(&self) -> Vec<ChannelId> {
+        self.lock().received.apart()
+    }
+
+    /// Gives messages to the application while there is room, those of this channel or of all that
+    /// are not read for themselves: `next` is asked for each. With `all`, however many there are.
     pub(crate) fn deliver(
         &self,
+        channel: Option<ChannelId>,
         all: bool,
         remote: SocketAddr,
-        mut next: impl FnMut() -> Option<Message>,
+        next: impl FnMut() -> Option<Kept>,
     ) {
         let mut state = self.lock();
         state.remote = remote;
-        let mut any = false;
-        while all || state.message_bytes < MAX_INCOMING {
-            let Some(message) = next() else {
-                state.more = false;
-                drop(state);
-                if any {
-                    self.arrived.notify_waiters();
-                }
-                return;
-            };
-            state.message_bytes += cost(&message);
-            state.messages.push_back(message);
-            any = true;
-        }
-        state.more = true;
+        let arrived = state.received.fill(channel, all, next);
         drop(state);
-        if any {
-            self.arrived.notify_waiters();
+        if let Some(arrived) = arrived {
+            arrived.notify_waiters();
         }
     }
 
@@ -364,10 +386,10 @@ impl Mailbox {
         state.requests = Vec::new();
         state.closed.get_or_insert(closed);
         let waiting = mem::take(&mut state.waiting);
+        state.received.wake_all();
         drop(state);
         waiting.into_values().for_each(Waker::wake);
         self.room.notify_waiters();
-        self.arrived.notify_waiters();
         self.over.notify_waiters();
     }
 
@@ -376,10 +398,6 @@ impl Mailbox {
         self.lock().released = true;
         self.over.notify_waiters();
     }
-}
-
-fn cost(message: &Message) -> usize {
-    message.payload.len() + MESSAGE_COST
 }
 
 /// Was it promised to arrive, and did not?

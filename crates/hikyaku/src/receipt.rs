@@ -50,7 +50,7 @@ impl Receipt {
     ///
     /// # Errors
     /// [`NotDelivered`]: why that will never be known. Only `Latest`, `Unreliable` and `Deadline`
-    /// fail while the connection lives, and messages that are too large.
+    /// fail while the connection lives.
     pub async fn acknowledged(self) -> Result<(), NotDelivered> {
         match self.known().await {
             Known::Yes(outcome) => NotDelivered::of(outcome).map_or(Ok(()), Err),

@@ -16,13 +16,14 @@ use hikyaku_proto::ConnectionHandle;
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    closed::Closed, limits::MAX_ACCEPT_QUEUE, mailbox::Mailbox, signers::Signer,
+    clock::Stopwatch, closed::Closed, limits::MAX_ACCEPT_QUEUE, mailbox::Mailbox, signers::Signer,
     socket::Unreachable, stats::EndpointStats,
 };
 
 /// An endpoint's mailbox.
-#[derive(Default)]
 pub(crate) struct Shared {
+    /// The endpoint's time.
+    pub(crate) clock: Stopwatch,
     requests: Mutex<Requests>,
     incoming: Mutex<Incoming>,
     /// A connection came in, or none will.
@@ -76,6 +77,16 @@ struct Incoming {
 }
 
 impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: Stopwatch::start(),
+            requests: Mutex::default(),
+            incoming: Mutex::default(),
+            came: Notify::new(),
+            ended: Notify::new(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }

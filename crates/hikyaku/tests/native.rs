@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use hikyaku::{
     Class, Close, Closed, ConnectError, Connection, Delivery, Endpoint, NotDelivered, SendError,
-    Trust, TrustError, Trusted,
+    TransportConfig, Trust, TrustError, Trusted,
     identity::{Identity, SharedKey},
     known_hosts::KnownHosts,
     signers::AuthorizedKeys,
@@ -70,6 +70,155 @@ async fn what_is_there_can_be_taken_without_waiting() {
     assert!(ours.try_recv().is_err());
 }
 
+/// A slow reader sees what it would have seen of the protocol itself: the newest, and nothing old.
+#[tokio::test]
+async fn a_slow_reader_sees_the_newest() {
+    let (_client, ours, _server, theirs) = pair().await;
+    let other = ours.channel(2);
+    for n in 0_u32..60 {
+        for receipt in [
+            ours.send(Delivery::Latest, n.to_be_bytes()).await.unwrap(),
+            other.send(Delivery::Latest, [n as u8]).await.unwrap(),
+        ] {
+            let _ = in_time(receipt.acknowledged()).await;
+        }
+    }
+    let limit = Delivery::Deadline(Duration::from_millis(40));
+    let old = ours.channel(1).send(limit, "old").await.unwrap();
+    let _ = in_time(old.acknowledged()).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(in_time(theirs.recv()).await.unwrap().payload, 59_u32.to_be_bytes());
+    assert_eq!(in_time(theirs.recv()).await.unwrap().payload, [59]);
+    assert_eq!(theirs.try_recv(), Ok(None), "its time is up");
+    ours.send(Delivery::Latest, "newer").await.unwrap();
+    assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("newer"));
+}
+
+/// Nobody reads one channel: what others have for themselves goes on, whichever it is.
+#[tokio::test]
+async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
+    const SLOW: u16 = 1;
+    const QUICK: u16 = 2;
+    let (_client, ours, _server, theirs) = pair().await;
+    let (slow, quick) = (theirs.channel(SLOW), theirs.channel(QUICK));
+    assert_eq!((slow.try_recv(), quick.try_recv()), (Ok(None), Ok(None)));
+    for unread in [0, SLOW] {
+        for n in 0_u8..100 {
+            ours.channel(unread).send(Delivery::Ordered, vec![n; 40_000]).await.unwrap();
+        }
+        for n in 0..1_000_u32 {
+            ours.channel(QUICK).send(Delivery::Reliable, n.to_be_bytes()).await.unwrap();
+            assert_eq!(in_time(quick.recv()).await.unwrap().channel.0, QUICK);
+        }
+    }
+    // And then all of it is there.
+    let mut both = (Vec::new(), Vec::new());
+    while both.0.len() < 50 || both.1.len() < 50 {
+        let left = |got: &Vec<_>| 50 - got.len();
+        let (slow_left, left) = (left(&both.1), left(&both.0));
+        in_time(theirs.recv_many(&mut both.0, left)).await.unwrap();
+        in_time(slow.recv_many(&mut both.1, slow_left)).await.unwrap();
+    }
+    // The end brings what nobody has taken until then.
+    ours.finish(SOON).await.unwrap();
+    while let Ok(message) = in_time(theirs.recv()).await {
+        both.0.push(message);
+    }
+    while let Ok(message) = in_time(slow.recv()).await {
+        both.1.push(message);
+    }
+    assert!(quick.try_recv().is_err());
+    for (channel, got) in [(0, both.0), (SLOW, both.1)] {
+        let says: Vec<u8> = got.iter().map(|message| message.payload[0]).collect();
+        assert_eq!(says, (0..100).collect::<Vec<u8>>());
+        assert!(got.iter().all(|message| message.channel.0 == channel));
+    }
+}
+
+#[tokio::test]
+async fn a_task_for_each_channel_gets_its_own() {
+    let (_client, ours, _server, theirs) = pair().await;
+    ours.channel(3).send(Delivery::Ordered, "early").await.unwrap();
+    ours.send(Delivery::Ordered, "first").await.unwrap().acknowledged().await.unwrap();
+    let readers: Vec<_> = [3, 4, 5]
+        .map(|number| (number, theirs.channel(number)))
+        .map(|(number, channel)| {
+            tokio::spawn(async move {
+                let mut got = Vec::new();
+                while let Ok(message) = channel.recv().await {
+                    assert_eq!(message.channel.0, number);
+                    got.push(message.payload);
+                }
+                got.len()
+            })
+        })
+        .into();
+    for n in 0..300_u16 {
+        ours.channel(3 + n % 3).send(Delivery::Ordered, vec![1; 5_000]).await.unwrap();
+    }
+    ours.finish(SOON).await.unwrap();
+    let mut counts = Vec::new();
+    for reader in readers {
+        counts.push(in_time(reader).await.unwrap());
+    }
+    assert_eq!(counts, [101, 100, 100]);
+    assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("first"));
+    assert!(in_time(theirs.recv()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_peer_is_refused_at_once() {
+    let small = TransportConfig { max_message: 1_000, ..TransportConfig::default() };
+    let server = Endpoint::bind("127.0.0.1:0").transport(small).start().await.unwrap();
+    let client = Endpoint::client().unwrap();
+    let ours = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
+    let too_large = SendError::TooLarge { len: 1_001, limit: 1_000 };
+    for delivery in [Delivery::Ordered, Delivery::Latest] {
+        assert_eq!(ours.send(delivery, [0; 1_001]).await.err(), Some(too_large.clone()));
+        ours.send(delivery, [0; 1_000]).await.unwrap().acknowledged().await.unwrap();
+    }
+    let theirs = in_time(server.accept()).await.unwrap();
+    let limit = (4 << 20) - 64;
+    let refused = theirs.try_send(Delivery::Unreliable, vec![0; limit + 1]).unwrap_err();
+    assert_eq!(refused.payload.len(), limit + 1);
+    assert_eq!(refused.reason, SendError::TooLarge { len: limit + 1, limit });
+}
+
+/// Nothing is lost where there is no room for it.
+#[tokio::test]
+async fn a_full_queue_gives_the_message_back() {
+    let (_client, ours, _server, theirs) = pair().await;
+    // The driver has no turn meanwhile.
+    let mut taken = 0;
+    let refused = loop {
+        match ours.try_send(Delivery::Ordered, vec![taken; 100_000]) {
+            Ok(_) => taken += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(refused.reason, SendError::Full);
+    assert_eq!((refused.payload[0], refused.payload.len()), (taken, 100_000));
+    assert_eq!(refused.to_string(), SendError::Full.to_string());
+    ours.send(Delivery::Ordered, refused.payload).await.unwrap();
+    for n in 0..=taken {
+        assert_eq!(in_time(theirs.recv()).await.unwrap().payload[0], n);
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::mutable_key_type, reason = "what it is hashed by never changes")]
+async fn a_connection_is_itself_and_no_other() {
+    let (client, ours, server, theirs) = pair().await;
+    let address = to(&server);
+    let (other, _others) = tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept());
+    let other = other.unwrap();
+    assert_eq!((&ours, ours.id()), (&ours.clone(), ours.clone().id()));
+    assert_ne!(ours.id(), other.id());
+    assert!(ours != other && ours != theirs);
+    let all: HashSet<Connection> = [ours.clone(), other, ours, theirs].into();
+    assert_eq!(all.len(), 3);
+}
+
 /// What programs put into their own errors, tasks and channels.
 #[test]
 fn errors_and_handles_can_be_sent_to_other_tasks() {
@@ -80,6 +229,7 @@ fn errors_and_handles_can_be_sent_to_other_tasks() {
     is_error::<ConnectError>();
     is_error::<TrustError>();
     is_error::<SendError>();
+    is_error::<hikyaku::TrySendError>();
     is_error::<Closed>();
     is_error::<NotDelivered>();
     is_error::<hikyaku::Unfinished>();
@@ -95,6 +245,8 @@ fn errors_and_handles_can_be_sent_to_other_tasks() {
         let ours = connection.clone();
         can_be_spawned(async move { ours.recv().await });
         can_be_spawned(connection.send(Delivery::Ordered, "hello"));
+        let channel = connection.channel(3);
+        can_be_spawned(async move { channel.recv().await });
         can_be_spawned(connection.channel(3).send(Delivery::Ordered, "hello"));
         can_be_spawned(async move { connection.finish(SOON).await });
     }

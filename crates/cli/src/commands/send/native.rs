@@ -5,7 +5,9 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use hikyaku::{Channel, Closed, Connection, Delivery, Endpoint, TransportConfig, clock};
+use hikyaku::{
+    Channel, Closed, Connection, Delivery, Endpoint, Outcome, SendError, TransportConfig, clock,
+};
 
 use super::{
     files::Files,
@@ -117,8 +119,13 @@ impl Session<'_> {
 
     /// Queues a message of which `len` bytes count.
     pub(super) async fn queue_counted(&self, message: Vec<u8>, len: usize) -> Result<(), Closed> {
-        let sent = self.channel.send(self.delivery, message).await;
-        self.receipts.put(self.tally, sent.map_err(messages::closed)?, len).await;
+        let sent = match self.channel.send(self.delivery, message).await {
+            Ok(receipt) => Ok(receipt),
+            // The next may be smaller.
+            Err(SendError::TooLarge { .. }) => Err(Outcome::TooLarge),
+            Err(error) => return Err(messages::closed(error)),
+        };
+        self.receipts.put(self.tally, sent, len).await;
         Ok(())
     }
 

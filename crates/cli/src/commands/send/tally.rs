@@ -29,27 +29,34 @@ pub(super) struct Tally {
 }
 
 /// Receipts on their way to be counted.
-pub(super) struct Receipts(mpsc::Sender<(Receipt, u64)>);
+pub(super) struct Receipts(mpsc::Sender<(Sent, u64)>);
+
+/// A message that is on its way, or what became of it at once.
+pub(super) type Sent = Result<Receipt, Outcome>;
 
 /// A counter: who puts receipts in, and what counts them until there are no more.
 pub(super) fn counter(tally: &Tally) -> (Receipts, impl Future<Output = ()>) {
-    let (sender, mut queue) = mpsc::channel::<(Receipt, u64)>(MAX_RECEIPTS);
+    let (sender, mut queue) = mpsc::channel::<(Sent, u64)>(MAX_RECEIPTS);
     let counting = async move {
-        while let Some((receipt, len)) = queue.recv().await {
-            tally.settle(receipt.outcome().await, len);
+        while let Some((sent, len)) = queue.recv().await {
+            let outcome = match sent {
+                Ok(receipt) => receipt.outcome().await,
+                Err(outcome) => Some(outcome),
+            };
+            tally.settle(outcome, len);
         }
     };
     (Receipts(sender), counting)
 }
 
 impl Receipts {
-    /// Counts a message that was queued to be sent.
-    pub(super) async fn put(&self, tally: &Tally, receipt: Receipt, len: usize) {
+    /// Counts a message that was to be sent.
+    pub(super) async fn put(&self, tally: &Tally, sent: Sent, len: usize) {
         let len = len as u64;
         add(&tally.sent, 1);
         add(&tally.sent_bytes, len);
         // The counter is gone when all is lost, and nobody asks any more.
-        let _ = self.0.send((receipt, len)).await;
+        let _ = self.0.send((sent, len)).await;
     }
 }
 

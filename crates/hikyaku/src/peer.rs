@@ -1,0 +1,189 @@
+//! One connection, as the driver knows it: its mailbox on one side, its protocol on the other.
+//!
+//! In: what is in the mailbox, what the protocol has. Out: the same, on the other side. Never: the
+//! socket, another connection.
+
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+
+use hikyaku_proto::{
+    ChannelId, Class, Connection, ConnectionHandle, SendError, error::Close, time::Time,
+};
+use tokio::sync::oneshot;
+use tracing::{Span, debug, debug_span};
+
+use crate::{
+    closed::Closed,
+    mailbox::{Mailbox, Request, Staged},
+    shared::{Established, Shared, Unanswered},
+    signers::Signer,
+};
+
+/// Who dialled, and waits for a connection.
+pub(crate) type Dialler = oneshot::Sender<Result<Established, Unanswered>>;
+
+/// A connection, as the driver knows it.
+pub(crate) struct Peer {
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// What is logged of it.
+    pub(crate) span: Span,
+    /// Messages for which the protocol had no room.
+    waiting: VecDeque<Staged>,
+    /// Until the connection is established.
+    pub(crate) dialler: Option<Dialler>,
+    /// Times that the network said that nobody is there.
+    pub(crate) unreachable: u32,
+    established: bool,
+    /// Who waits for a PING, and when it was asked for.
+    pings: Vec<(Time, oneshot::Sender<Option<Duration>>)>,
+    /// It is to end when all that waits is delivered, within this time.
+    leaving: Option<Duration>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        handle: ConnectionHandle,
+        shared: &Arc<Shared>,
+        remote: SocketAddr,
+        dialler: Option<Dialler>,
+    ) -> Self {
+        Self {
+            span: debug_span!("connection", %remote, dialled = dialler.is_some()),
+            mailbox: Arc::new(Mailbox::new(handle, Arc::clone(shared), remote)),
+            waiting: VecDeque::new(),
+            dialler,
+            unreachable: 0,
+            established: false,
+            pings: Vec::new(),
+            leaving: None,
+        }
+    }
+
+    /// The peer has proved who it is: whoever wants the connection gets it.
+    pub(crate) fn establish(&mut self, now: Time, connection: &mut Connection, shared: &Shared) {
+        self.established = true;
+        let key = connection.peer_key().and_then(|key| Signer::from_key(&key));
+        let Some(key) = key else {
+            return connection.close(now, Close::REFUSED, "the key is a weak one");
+        };
+        self.span.in_scope(|| debug!(peer = %key.fingerprint(), "established"));
+        self.mailbox.set_longest(Class::ALL.map(|class| connection.max_message(class)));
+        let established = Established { mailbox: Arc::clone(&self.mailbox), peer: key };
+        let wanted = match self.dialler.take() {
+            Some(dialler) => dialler.send(Ok(established)).is_ok(),
+            None if connection.is_client() => false,
+            None => shared.came_in(established),
+        };
+        if !wanted {
+            return connection.close(now, Close::REFUSED, "not wanted any more");
+        }
+        self.deliver(now, connection);
+    }
+
+    /// Takes what is in the mailbox.
+    pub(crate) fn serve(&mut self, now: Time, connection: &mut Connection) {
+        for request in self.mailbox.take(&mut self.waiting) {
+            self.answer(now, connection, request);
+        }
+        self.push(now, connection);
+        self.leave(now, connection);
+        self.deliver(now, connection);
+    }
+
+    /// Gives the protocol what waits, as far as there is room.
+    pub(crate) fn push(&mut self, now: Time, connection: &mut Connection) {
+        while let Some(next) = self.waiting.front() {
+            let fits = connection.can_send(next.channel, next.delivery, next.payload.len());
+            if fits == Err(SendError::Full) || fits == Err(SendError::Closed) {
+                return; // `Writable` comes, or `Closed`
+            }
+            let Some(message) = self.waiting.pop_front() else { return };
+            let kind = (message.channel, message.delivery);
+            let _ = connection.send_or_tell(now, kind, message.payload, message.repeatable);
+        }
+    }
+
+    fn answer(&mut self, now: Time, connection: &mut Connection, request: Request) {
+        match request {
+            Request::Apart(channel) => connection.set_apart(channel),
+            Request::More(channel) => self.deliver_on(now, connection, Some(channel), false),
+            Request::Priority(channel, priority) => connection.set_priority(channel, priority),
+            Request::Stats(reply) => {
+                let _ = reply.send(connection.stats());
+            }
+            Request::Ping(reply) => self.pings.push((connection.timed_ping(now), reply)),
+            Request::Close { code, reason } => connection.close(now, code, &reason),
+            Request::Leave { within } => {
+                self.leaving = Some(self.leaving.map_or(within, |before| before.min(within)));
+            }
+        }
+    }
+
+    /// It is to end within this time, and nobody asks the mailbox.
+    pub(crate) fn leave_within(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        within: Duration,
+    ) {
+        self.leaving = Some(within);
+        self.leave(now, connection);
+    }
+
+    /// Ends the connection gracefully, once the protocol has all that was sent.
+    fn leave(&self, now: Time, connection: &mut Connection) {
+        if let Some(within) = self.leaving
+            && self.waiting.is_empty()
+            && self.mailbox.is_empty()
+        {
+            connection.close_gracefully(now, within);
+        }
+    }
+
+    /// A PING that was asked for then has come back, or is lost.
+    pub(crate) fn tell_ping(&mut self, asked: Time, took: Option<Duration>) {
+        for (_, reply) in self.pings.extract_if(.., |(at, _)| *at == asked) {
+            let _ = reply.send(took);
+        }
+    }
+
+    /// Gives the application what has come, as far as there is room.
+    pub(crate) fn deliver(&self, now: Time, connection: &mut Connection) {
+        if !self.established {
+            return;
+        }
+        self.deliver_on(now, connection, None, false);
+        while let Some(channel) = connection.poll_apart() {
+            self.deliver_on(now, connection, Some(channel), false);
+        }
+    }
+
+    /// The messages of a channel that is read for itself, or of all others.
+    fn deliver_on(
+        &self,
+        now: Time,
+        connection: &mut Connection,
+        channel: Option<ChannelId>,
+        all: bool,
+    ) {
+        let remote = connection.remote();
+        self.mailbox.deliver(channel, all, remote, || connection.recv_to_keep(now, channel));
+    }
+
+    /// It is over: the application gets all that came, and is told.
+    pub(crate) fn close(&mut self, now: Time, connection: &mut Connection, closed: Closed) {
+        self.span.in_scope(|| debug!(%closed, "over"));
+        self.deliver_on(now, connection, None, true);
+        for channel in self.mailbox.apart() {
+            self.deliver_on(now, connection, Some(channel), true);
+        }
+        self.end(closed);
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn end(&mut self, closed: Closed) {
+        if let Some(dialler) = self.dialler.take() {
+            let _ = dialler.send(Err(Unanswered::Closed(closed.clone())));
+        }
+        self.mailbox.close(closed, self.waiting.len() as u64);
+    }
+}
