@@ -5,8 +5,8 @@
 use std::{collections::BTreeMap, mem};
 
 /// A map whose keys mostly stay. A B-tree, which has room for eleven entries however few there
-/// are, takes the new ones; what was there at the last [`Self::settle`] stands in a sorted slice that has
-/// room for nothing else.
+/// are, takes the new ones; what was there at the last [`Self::settle`] stands in a sorted slice
+/// that has room for nothing else.
 #[derive(Debug)]
 pub(super) struct Ledger<K, V> {
     settled: Box<[(K, V)]>,
