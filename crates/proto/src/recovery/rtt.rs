@@ -13,6 +13,10 @@ pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
 /// The longest probe timeout.
 const MAX_PTO: Duration = Duration::from_secs(60);
 
+/// Probes follow each other so soon at least, unless the path is slower than half of that:
+/// after an outage traffic goes on within it, and two small packets in it burden no path.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+
 /// Estimates of one path's round-trip time (R-1; RFC 9002 section 5). A new path gets a new one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rtt {
@@ -91,10 +95,11 @@ impl Rtt {
     }
 
     /// The probe timeout after `backoff` in a row without an answer: doubled each time, at most
-    /// 60 s.
+    /// 2 s, or twice the first.
     pub(crate) fn pto_after(&self, max_ack_delay: Duration, backoff: u32) -> Duration {
         let factor = 1_u32.checked_shl(backoff).unwrap_or(u32::MAX);
-        self.pto(max_ack_delay).saturating_mul(factor).min(MAX_PTO)
+        let first = self.pto(max_ack_delay);
+        first.saturating_mul(factor).min(LONGEST_BACKOFF.max(first * 2)).min(MAX_PTO)
     }
 
     /// How much older than an acknowledged packet a lost one is (R-2; RFC 9002 section 6.1.2).
@@ -155,7 +160,9 @@ mod tests {
         let first = rtt.pto(ms(25));
         assert_eq!(first, ms(80 + 160 + 25));
         assert_eq!(rtt.pto_after(ms(25), 2), first * 4);
-        assert_eq!(rtt.pto_after(ms(25), 40), MAX_PTO);
+        assert_eq!(rtt.pto_after(ms(25), 40), LONGEST_BACKOFF);
+        let slow = sampled(1_000);
+        assert_eq!(slow.pto_after(ms(25), 40), slow.pto(ms(25)) * 2);
     }
 
     //
