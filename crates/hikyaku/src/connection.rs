@@ -17,8 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     closed::{Closed, SendError, TrySendError, Unfinished},
-    limits::LINGER,
-    mailbox::{Mailbox, Request, Staged},
+    mailbox::{Request, Staged},
     receipt::Receipt,
     shared::Established,
     signers::Signer,
@@ -33,25 +32,13 @@ use crate::{
 /// is silent for the idle timeout ([`TransportConfig`](crate::TransportConfig), 30 s) ends it too.
 #[derive(Clone)]
 pub struct Connection {
-    handle: Arc<Handle>,
+    handle: Arc<Established>,
     trusted: Trusted,
-}
-
-struct Handle {
-    mailbox: Arc<Mailbox>,
-    peer: Signer,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let _ = self.mailbox.request(Request::Leave { within: LINGER });
-    }
 }
 
 impl Connection {
     pub(crate) fn new(established: Established, trusted: Trusted) -> Self {
-        let Established { mailbox, peer } = established;
-        Self { handle: Arc::new(Handle { mailbox, peer }), trusted }
+        Self { handle: Arc::new(established), trusted }
     }
 
     pub(crate) fn with(self, trusted: Trusted) -> Self {

@@ -16,7 +16,7 @@
 //! mailbox is locked once for a batch.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     io, mem,
     pin::{Pin, pin},
@@ -77,6 +77,8 @@ pub(crate) struct Driver {
     abandoned: bool,
     /// Room that is used again.
     listed: Vec<ConnectionHandle>,
+    /// Connections that are to end, by when they do at the latest.
+    leaves: BTreeSet<(Time, ConnectionHandle)>,
 }
 
 type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
@@ -111,6 +113,7 @@ impl Driver {
             failures: 0,
             abandoned: false,
             listed: Vec::new(),
+            leaves: BTreeSet::new(),
         }
     }
 
@@ -123,6 +126,7 @@ impl Driver {
         self.on_requests(now, requests);
         if self.deadline.is_some_and(|(at, _)| at <= now) {
             self.endpoint.handle_timeout(now);
+            self.end_leavers(now);
         }
         let more_leaves = self.output(cx, now);
         Ok(more_came || more_leaves)
@@ -215,13 +219,20 @@ impl Driver {
         for reply in requests.stats {
             let _ = reply.send(self.stats());
         }
-        self.abandoned |= requests.abandoned;
+        if requests.abandoned && !self.abandoned {
+            self.endpoint.refuse_newcomers();
+            self.abandoned = true;
+        }
         if let Some(within) = requests.close {
             self.close_all(now, within);
         }
     }
 
     fn dial(&mut self, now: Time, dial: Dial) {
+        // An endpoint that is being closed ends without it; its dialler hears so.
+        if self.abandoned {
+            return;
+        }
         // Whom to trust is the dialler's own question, once the key is proven.
         let handle = match self.endpoint.connect(now, dial.to, Trust::AnyKey) {
             Ok(handle) => handle,
@@ -240,6 +251,17 @@ impl Driver {
         let Some(peer) = self.peers.get_mut(&handle) else { return };
         let Some(connection) = self.endpoint.connection(handle) else { return };
         peer.serve(now, connection);
+        self.leaves.extend(peer.leaving().filter(|by| *by > now).map(|by| (by, handle)));
+    }
+
+    /// Those whose time to leave is up.
+    fn end_leavers(&mut self, now: Time) {
+        while let Some(&(by, handle)) = self.leaves.first()
+            && by <= now
+        {
+            self.leaves.pop_first();
+            self.serve(now, handle);
+        }
     }
 
     fn close_all(&mut self, now: Time, within: Duration) {
@@ -249,6 +271,7 @@ impl Driver {
         for (handle, peer) in &mut self.peers {
             let Some(connection) = self.endpoint.connection(*handle) else { continue };
             peer.leave_within(now, connection, within);
+            self.leaves.extend(peer.leaving().map(|by| (by, *handle)));
         }
     }
 
@@ -286,7 +309,8 @@ impl Driver {
                 Output::Event(handle, event) => self.on_event(now, handle, event),
                 Output::Timeout(next) => {
                     trace!(?next, "next deadline");
-                    self.deadline = next;
+                    let leave = self.leaves.first().map(|&(by, _)| (by, Reason::Leave));
+                    self.deadline = next.into_iter().chain(leave).min_by_key(|(at, _)| *at);
                     return false;
                 }
             }
@@ -364,6 +388,9 @@ impl Driver {
     /// Nothing more is sent to this peer.
     fn forget(&mut self, handle: ConnectionHandle) {
         if let Some(peer) = self.peers.remove(&handle) {
+            if let Some(by) = peer.leaving() {
+                self.leaves.remove(&(by, handle));
+            }
             peer.mailbox.release();
         }
     }

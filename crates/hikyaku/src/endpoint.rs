@@ -69,7 +69,7 @@ pub(crate) struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.ask(|requests| requests.abandoned = true);
+        self.shared.abandon();
     }
 }
 

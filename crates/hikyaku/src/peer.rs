@@ -35,8 +35,8 @@ pub(crate) struct Peer {
     established: bool,
     /// Who waits for a PING, and when it was asked for.
     pings: Vec<(Time, oneshot::Sender<Option<Duration>>)>,
-    /// It is to end when all that waits is delivered, within this time.
-    leaving: Option<Duration>,
+    /// It is to end when all that waits is delivered, or then.
+    leaving: Option<Time>,
 }
 
 impl Peer {
@@ -113,29 +113,37 @@ impl Peer {
             Request::Ping(reply) => self.pings.push((connection.timed_ping(now), reply)),
             Request::Close { code, reason } => connection.close(now, code, &reason),
             Request::Leave { within } => {
-                self.leaving = Some(self.leaving.map_or(within, |before| before.min(within)));
+                self.leave_within(now, connection, within);
             }
         }
     }
 
-    /// It is to end within this time, and nobody asks the mailbox.
+    /// It is to end within this time, or the shorter one that was asked for before.
     pub(crate) fn leave_within(
         &mut self,
         now: Time,
         connection: &mut Connection,
         within: Duration,
     ) {
-        self.leaving = Some(within);
+        let by = now + within;
+        self.leaving = Some(self.leaving.map_or(by, |before| before.min(by)));
         self.leave(now, connection);
     }
 
-    /// Ends the connection gracefully, once the protocol has all that was sent.
+    /// When it ends at the latest, where it is to end.
+    pub(crate) const fn leaving(&self) -> Option<Time> {
+        self.leaving
+    }
+
+    /// Ends the connection: gracefully, once the protocol has all that was sent, or because the
+    /// time is up, whatever a peer that reads nothing has left no room for.
     fn leave(&self, now: Time, connection: &mut Connection) {
-        if let Some(within) = self.leaving
-            && self.waiting.is_empty()
-            && self.mailbox.is_empty()
-        {
-            connection.close_gracefully(now, within);
+        match self.leaving {
+            Some(by) if by <= now => connection.close(now, Close::NO_ERROR, ""),
+            Some(by) if self.waiting.is_empty() && self.mailbox.is_empty() => {
+                connection.close_gracefully(now, by.since(now));
+            }
+            _ => {}
         }
     }
 

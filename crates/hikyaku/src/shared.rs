@@ -12,12 +12,17 @@ use std::{
     time::Duration,
 };
 
-use hikyaku_proto::ConnectionHandle;
+use hikyaku_proto::{ConnectionHandle, error::Close};
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    clock::Stopwatch, closed::Closed, limits::MAX_ACCEPT_QUEUE, mailbox::Mailbox, signers::Signer,
-    socket::Unreachable, stats::EndpointStats,
+    clock::Stopwatch,
+    closed::Closed,
+    limits::{LINGER, MAX_ACCEPT_QUEUE},
+    mailbox::{Mailbox, Request},
+    signers::Signer,
+    socket::Unreachable,
+    stats::EndpointStats,
 };
 
 /// An endpoint's mailbox.
@@ -53,10 +58,17 @@ pub(crate) struct Dial {
     pub(crate) reply: oneshot::Sender<Result<Established, Unanswered>>,
 }
 
-/// A connection whose peer has proved who it is.
+/// A connection whose peer has proved who it is. Wherever it is dropped, on its way to an
+/// application or by one, what was sent is delivered and the connection ends.
 pub(crate) struct Established {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) peer: Signer,
+}
+
+impl Drop for Established {
+    fn drop(&mut self) {
+        let _ = self.mailbox.request(Request::Leave { within: LINGER });
+    }
 }
 
 /// Why there is no connection.
@@ -95,9 +107,13 @@ impl Shared {
         self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is asked of the driver, and wakes it.
+    /// Changes what is asked of the driver, and wakes it. Once that has ended nobody takes it: who
+    /// waits for an answer is told by its end.
     pub(crate) fn ask(&self, change: impl FnOnce(&mut Requests)) {
         let mut requests = self.lock();
+        if requests.ended {
+            return;
+        }
         change(&mut requests);
         let waker = requests.waker.take();
         drop(requests);
@@ -129,10 +145,10 @@ impl Shared {
         taken
     }
 
-    /// A connection came in. False when too many wait to be accepted.
+    /// A connection came in. False when too many wait to be accepted, or nobody accepts any more.
     pub(crate) fn came_in(&self, established: Established) -> bool {
         let mut incoming = self.incoming();
-        if incoming.waiting.len() >= MAX_ACCEPT_QUEUE {
+        if incoming.ended || incoming.waiting.len() >= MAX_ACCEPT_QUEUE {
             return false;
         }
         incoming.waiting.push_back(established);
@@ -166,6 +182,17 @@ impl Shared {
     pub(crate) fn end_incoming(&self) {
         self.incoming().ended = true;
         self.came.notify_one();
+    }
+
+    /// Nobody holds the endpoint any more: who waits to be accepted never will be.
+    pub(crate) fn abandon(&self) {
+        self.end_incoming();
+        let waiting = mem::take(&mut self.incoming().waiting);
+        for established in waiting {
+            let reason = "not wanted any more".to_owned();
+            let _ = established.mailbox.request(Request::Close { code: Close::REFUSED, reason });
+        }
+        self.ask(|requests| requests.abandoned = true);
     }
 
     /// The driver ends.
