@@ -40,7 +40,10 @@ use crate::{
     clock::Stopwatch,
     closed::Closed,
     filter::Filter,
-    limits::{CLOSE_ACK, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS, UNREACHABLE_REPORTS},
+    limits::{
+        CLOSE_ACK, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS,
+        UNREACHABLE_REPORTS,
+    },
     peer::Peer,
     shared::{Dial, Requests, Shared, Unanswered},
     socket::{Socket, Unreachable, Way},
@@ -62,6 +65,8 @@ pub(crate) struct Driver {
     out: Vec<u8>,
     /// A train that the kernel had no room for.
     unsent: Option<Transmit>,
+    /// Nobody will say when it has.
+    blind: bool,
     deadline: Option<(Time, Reason)>,
     sleep: Pin<Box<Sleep>>,
     /// What `sleep` is set to.
@@ -104,6 +109,7 @@ impl Driver {
             batch: RecvBatch::new(),
             out: Vec::new(),
             unsent: None,
+            blind: false,
             deadline: None,
             sleep: Box::pin(sleep),
             armed: None,
@@ -294,8 +300,8 @@ impl Driver {
         let mut trains = 0;
         loop {
             if self.unsent.is_some() && self.send(cx).is_pending() {
-                // Nothing can be done before there is room again.
-                self.deadline = None;
+                // Nothing can be done before there is room again. The runtime tells, or a timer.
+                self.deadline = self.blind.then(|| (now + FULL_QUEUE_PAUSE, Reason::Pacing));
                 return false;
             }
             if trains == MAX_TRAINS_A_TURN {
@@ -326,7 +332,12 @@ impl Driver {
             segment: train.segment_size,
         };
         let poll = self.socket.poll_send_train(cx, &self.out[..train.len], &way);
+        let blind = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock;
+        self.blind = matches!(&poll, Poll::Ready(Err(e)) if blind(e));
         let Poll::Ready(sent) = poll else { return Poll::Pending };
+        if self.blind {
+            return Poll::Pending;
+        }
         self.unsent = None;
         let datagrams = train.len.div_ceil(train.segment_size) as u64;
         match sent {

@@ -247,6 +247,8 @@ impl Socket {
     ///
     /// # Errors
     /// The system's. Where it refused the train as such, it was sent a datagram at a time.
+    /// `WouldBlock`: its queue is full, and nobody will say when it no longer is; to be tried again
+    /// after [`FULL_QUEUE_PAUSE`].
     pub(crate) fn poll_send_train(
         &self,
         cx: &mut Context<'_>,
@@ -257,6 +259,7 @@ impl Socket {
         let destination = self.in_our_family(to);
         let src_ip = source.map(|ip| self.in_our_family(SocketAddr::new(ip, 0)).ip());
         let is_train = bytes.len() > segment;
+        let mut full = false;
         loop {
             ready!(self.io.poll_send_ready(cx))?;
             let transmit = Transmit {
@@ -279,7 +282,9 @@ impl Socket {
                 }
             });
             match sent {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                // After an error report, as of a probe longer than the interface's MTU, the runtime
+                // takes the socket for writable for ever: asking it again would spin.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && !full => full = true,
                 done => return Poll::Ready(done),
             }
         }
