@@ -182,7 +182,18 @@ fn write_json(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         channel: peer.as_ref().map(|(_, _, channel)| *channel),
         peer: peer.map(|(key, ..)| key),
     };
-    json.serialize(&mut Serializer::with_formatter(&mut *out, TerminalSafe))?;
+    json_line(&json, out)
+}
+
+/// An object on a line of standard output.
+pub(crate) fn print_json(object: &impl Serialize) -> io::Result<()> {
+    let mut line = Vec::new();
+    json_line(object, &mut line)?;
+    io::stdout().lock().write_all(&line)
+}
+
+fn json_line(object: &impl Serialize, out: &mut Vec<u8>) -> io::Result<()> {
+    object.serialize(&mut Serializer::with_formatter(&mut *out, TerminalSafe))?;
     out.push(b'\n');
     Ok(())
 }
@@ -378,6 +389,15 @@ mod tests {
         assert!(json.contains("\\u009b31m\\u007f\\u202e\\udb40\\udc41日本"), "{json}");
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["text"], text);
+    }
+
+    #[test]
+    fn an_object_cannot_upset_a_terminal_either() {
+        // As a listener may name a file that it has saved.
+        let object = std::collections::BTreeMap::from([("name", "a\u{9b}31m\u{202e}\x1b[2J")]);
+        let mut line = Vec::new();
+        json_line(&object, &mut line).unwrap();
+        assert_eq!(line, b"{\"name\":\"a\\u009b31m\\u202e\\u001b[2J\"}\n");
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub enum KeyError {
     /// More keys than are accepted.
     #[error("{} holds more than {MAX_SIGNERS} keys", .0.display())]
     TooManySigners(PathBuf),
+    /// A name that a file of known hosts would take for more than one host.
+    #[error("{0:?} is no name of a host")]
+    NotAHost(String),
     /// There is nowhere to keep it.
     #[error("no folder to keep keys and known hosts in; set HOME or XDG_CONFIG_HOME")]
     NoFolder,

@@ -124,8 +124,11 @@ impl KnownHosts {
     /// nothing was written. [`Verdict::Changed`] then has to be obeyed.
     ///
     /// # Errors
-    /// When the file cannot be read or written.
+    /// When the file cannot be read or written, or `host` would mean something else there.
     pub fn remember(&mut self, host: &str, key: &Signer) -> Result<Verdict, KeyError> {
+        if !is_one_name(host) {
+            return Err(KeyError::NotAHost(host.to_owned()));
+        }
         let failed = |source| FileError::Write { path: self.path.clone(), source };
         let mut file = open_to_append(&self.path).map_err(failed)?;
         file.lock().map_err(failed)?;
@@ -137,6 +140,12 @@ impl KnownHosts {
         }
         Ok(verdict)
     }
+}
+
+/// Does the file take it for this one host: no line of its own, no list, no pattern, no marker?
+fn is_one_name(host: &str) -> bool {
+    let means_more = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '*' | '?');
+    !host.is_empty() && !host.contains(means_more) && !host.starts_with(['!', '#', '@', '|'])
 }
 
 fn open_to_append(path: &Path) -> io::Result<File> {
@@ -290,6 +299,17 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("[b]:9 ssh-ed25519 AAAA"), "{text}");
         assert!(!text.contains("comment"), "what a peer says of itself is not kept: {text}");
+    }
+
+    #[test]
+    fn a_name_that_would_say_more_than_one_host_is_not_written() {
+        let (dir, mut hosts) = with("");
+        for name in ["", "*", "a,b", "a b", "a\n*", "!a", "#a", "@revoked", "|1|a|b", "a?"] {
+            let refused = hosts.remember(name, &key());
+            assert!(matches!(refused, Err(KeyError::NotAHost(_))), "{name:?}: {refused:?}");
+        }
+        assert_eq!(fs::read_to_string(dir.path().join("known_hosts")).unwrap(), "");
+        assert_eq!(hosts.remember("fe80::1%eth0", &key()).unwrap(), Verdict::New);
     }
 
     #[cfg(unix)]

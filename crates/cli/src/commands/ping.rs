@@ -12,7 +12,7 @@ use crate::{
     exit::Failure,
     limits::LAST_WORDS,
     native,
-    output::{human_time, print_line},
+    output::{human_time, print_json, print_line},
     terminal::Ending,
 };
 
@@ -141,7 +141,7 @@ fn tell(args: &PingArgs, connection: &Connection, measured: &Measured<'_>) -> Re
             mtu,
             rtt_us: (!times.is_empty()).then_some(percentiles),
         };
-        return Ok(print_line(&serde_json::to_string(&json).map_err(Failure::failed)?)?);
+        return Ok(print_json(&json)?);
     }
     print_line(&format!("{address} is {peer}"))?;
     print_line(&format!("handshake    {}", human_time(measured.handshake)))?;

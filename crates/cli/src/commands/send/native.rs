@@ -123,7 +123,10 @@ impl Session<'_> {
             Ok(receipt) => Ok(receipt),
             // The next may be smaller.
             Err(SendError::TooLarge { .. }) => Err(Outcome::TooLarge),
-            Err(error) => return Err(messages::closed(error)),
+            Err(error) => {
+                self.tally.cut();
+                return Err(messages::closed(error));
+            }
         };
         self.receipts.put(self.tally, sent, len).await;
         Ok(())
@@ -176,6 +179,8 @@ async fn deliver(
     drop(sending);
     settle(&stop, counting, ending).await;
     match stop {
+        // Its end was met by what was to be sent next, before it was heard here.
+        Stop::Done if tally.is_cut() => Stop::Closed(connection.closed().await),
         // The listener had enough, and it has all of it.
         Stop::Closed(_) if all_queued && tally.is_good() => Stop::Done,
         // At an idle prompt, Ctrl-C is a way to leave like any other.

@@ -13,7 +13,7 @@ use crate::{
     args::SendArgs,
     exit::Failure,
     native,
-    output::{human_bytes, human_time, note, print_line},
+    output::{human_bytes, human_time, note, print_json},
 };
 
 /// Why it ended.
@@ -70,8 +70,7 @@ impl Report<'_> {
         let outcome = self.outcome(stop, source);
         if self.args.native.json {
             let error = outcome.as_ref().err().map(Failure::text);
-            let line = serde_json::to_string(&self.summary(source, error));
-            print_line(&line.map_err(Failure::failed)?)?;
+            print_json(&self.summary(source, error))?;
         } else if outcome.is_ok() && !self.args.talk.quiet {
             note(&self.success(source));
         }

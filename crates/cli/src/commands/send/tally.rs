@@ -24,6 +24,8 @@ pub(super) struct Tally {
     expired: Cell<u64>,
     too_large: Cell<u64>,
     settled: Cell<u64>,
+    /// The connection ended before everything was queued.
+    cut: Cell<bool>,
     /// The first of those that are not known to have arrived, by their number from 0.
     missing: RefCell<Vec<u64>>,
 }
@@ -86,6 +88,15 @@ impl Tally {
         }
     }
 
+    /// The connection ended before everything was queued.
+    pub(super) fn cut(&self) {
+        self.cut.set(true);
+    }
+
+    pub(super) const fn is_cut(&self) -> bool {
+        self.cut.get()
+    }
+
     fn miss(&self, number: u64) {
         let mut missing = self.missing.borrow_mut();
         if missing.len() < MAX_NAMED {
@@ -125,10 +136,10 @@ impl Tally {
         self.too_large.get()
     }
 
-    /// Did everything that was queued end as its class promises?
+    /// Was everything queued, and did it end as its class promises?
     pub(super) const fn is_good(&self) -> bool {
         let fine = self.good.get() + self.superseded.get() + self.unacknowledged.get();
-        fine == self.sent.get()
+        fine == self.sent.get() && !self.is_cut()
     }
 
     /// The numbers of the first that are not known to have arrived, of `total`: those that were
@@ -172,5 +183,16 @@ mod tests {
             tally.settle(Some(outcome), 1);
         }
         assert!(tally.is_good() && tally.missing(3).is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_queued_any_more_is_no_success() {
+        let tally = Tally::default();
+        tally.sent.set(1);
+        tally.settle(Some(Outcome::Acknowledged), 1);
+        assert!(tally.is_good());
+        tally.cut();
+        assert!(!tally.is_good());
+        assert_eq!(tally.missing(3), [1, 2]);
     }
 }
