@@ -195,10 +195,11 @@ impl Driver {
     fn on_unreachable(&mut self, now: Time, report: Unreachable) {
         debug!(%report, "the network reports");
         let from = report.reporter.map(|reporter| reporter.ip());
-        let dialling = self.peers.iter_mut().find(|(_, peer)| {
+        let mut dialling = self.peers.iter_mut().filter(|(_, peer)| {
             peer.dialler.is_some() && from.is_none_or(|ip| ip == peer.mailbox.remote().ip())
         });
-        let Some((&handle, peer)) = dialling else { return };
+        // Of which port is not told: of several dials to one host it may mean any.
+        let (Some((&handle, peer)), None) = (dialling.next(), dialling.next()) else { return };
         peer.unreachable += 1;
         if peer.unreachable < UNREACHABLE_REPORTS {
             return;

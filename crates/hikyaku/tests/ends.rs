@@ -116,3 +116,31 @@ async fn questions_put_off_no_end() {
     };
     in_time(async { tokio::join!(client.close(AT_ONCE), asking) }).await;
 }
+
+#[tokio::test]
+async fn a_report_of_a_dead_port_ends_no_other_dial() {
+    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let relay = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let slow = relay.local_addr().unwrap();
+    let behind = server.local_addr();
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 65_536];
+        let mut client = None;
+        loop {
+            let (len, from) = relay.recv_from(&mut buffer).await.unwrap();
+            if from != behind {
+                client = Some(from);
+                tokio::time::sleep(AT_ONCE).await;
+            }
+            let to = if from == behind { client.unwrap() } else { behind };
+            relay.send_to(&buffer[..len], to).await.unwrap();
+        }
+    });
+    let client = Endpoint::client().unwrap();
+    // Nobody listens there any more.
+    let dead = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (living, gone) =
+        tokio::join!(client.connect(slow, Trust::AnyKey), client.connect(dead, Trust::AnyKey));
+    assert!(gone.is_err(), "{gone:?}");
+    assert!(living.is_ok(), "{living:?}");
+}
