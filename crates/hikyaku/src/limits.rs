@@ -111,3 +111,64 @@ pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
 /// Pause before the next address of a host is tried as well (RFC 8305 section 5).
 pub(crate) const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// Bytes of a DTLS record without its header: 2^14 of data and what sealing may add (RFC 5246
+/// section 6.2.3; DTLS 1.3 adds less).
+pub(crate) const MAX_DTLS_RECORD: usize = (1 << 14) + 2_048;
+
+/// Bytes of one message over DTLS: a record holds no more (RFC 6347 section 4.1, RFC 9147
+/// section 4), and a message is one record.
+pub const MAX_DTLS_PAYLOAD: usize = 1 << 14;
+
+/// Bytes that DTLS 1.2 adds to a message with AES-GCM, which adds most: header, explicit nonce,
+/// tag.
+pub(crate) const DTLS_OVERHEAD: usize = 13 + 8 + 16;
+
+/// Largest DTLS handshake message that is put together, in bytes. A record would hold no larger
+/// one, and chains of certificates are a third of it.
+pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = (1 << 14) - 12;
+
+/// Bytes of one peer's handshake messages that have come in part: two of the largest.
+pub(crate) const MAX_PARTIAL_BYTES: usize = 1 << 15;
+
+/// One peer's handshake messages that have come in part: no flight has more.
+pub(crate) const MAX_PARTIAL_MESSAGES: usize = 8;
+
+/// Parts of one handshake message: the largest in datagrams of 128 bytes.
+pub(crate) const MAX_HANDSHAKE_PARTS: usize = 256;
+
+/// Peers of a DTLS listener that have not yet shown that they hear us, some 7.5 kB each; beyond it
+/// the oldest goes. 25 µs of work each, so that it takes ten thousand datagrams a second to push
+/// out a client whose round trip is 400 ms.
+pub(crate) const MAX_UNVERIFIED_PEERS: usize = 4_096;
+
+/// How long a DTLS client may take to return its cookie: as long as it tries. Where much is lost,
+/// the fifth copy of it may be the first to come, half a minute later.
+pub(crate) const MAX_UNVERIFIED_AGE: Duration = DTLS_HANDSHAKE_TIMEOUT;
+
+/// Bytes that are read of a DTLS client which has not returned its cookie: a few ClientHellos.
+pub(crate) const MAX_UNVERIFIED_BYTES: usize = 1 << 14;
+
+/// Peers of a DTLS listener, at most 30 kB each. Who comes when it is full is not heard.
+pub(crate) const MAX_DTLS_PEERS: usize = 16_384;
+
+/// An association over which nothing came for this long ends. Peers whose machine went away never
+/// say so.
+pub const DTLS_IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// Datagrams of handshakes, as long as the path's size is not known: with IPv6 and UDP headers they
+/// fit where 1,280 bytes do (RFC 8200 section 5), which every path must carry.
+pub(crate) const DTLS_HANDSHAKE_MTU: usize = 1_200;
+
+/// How long a DTLS handshake may take.
+pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// How long a client waits for a DTLS 1.3 server's word that its handshake has come to an end too.
+/// The server may have refused our certificate, which it can say only then.
+pub(crate) const DTLS_CONFIRMATION: Duration = Duration::from_secs(3);
+
+/// What a DTLS listener tells of its peers and nobody asks for; the oldest goes first.
+pub(crate) const MAX_DTLS_NOTICES: usize = 1_024;
+
+/// Names in a certificate that an error tells.
+pub(crate) const MAX_NAMES_TOLD: usize = 8;

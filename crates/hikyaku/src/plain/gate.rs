@@ -15,6 +15,8 @@ use crate::{batch::Datagram, filter::Filter, signers::Signer};
 pub enum Discard {
     /// Its source address is not let in.
     Filtered,
+    /// Neither the beginning of a DTLS association nor part of one.
+    NoAssociation,
     /// Not a token of our shared key.
     Undecryptable,
     /// Not an envelope, or one whose signature does not hold.
@@ -28,8 +30,9 @@ pub enum Discard {
 }
 
 impl Discard {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Filtered,
+        Self::NoAssociation,
         Self::Undecryptable,
         Self::BadSignature,
         Self::UnknownSigner,
@@ -42,6 +45,7 @@ impl fmt::Display for Discard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Filtered => "filtered",
+            Self::NoAssociation => "no association",
             Self::Undecryptable => "undecryptable",
             Self::BadSignature => "bad signature",
             Self::UnknownSigner => "unknown signer",
@@ -79,6 +83,13 @@ pub struct ReplyTo {
     pub peer: SocketAddr,
     /// Ours, where the system tells and something can be sent from it.
     pub local: Option<IpAddr>,
+}
+
+impl ReplyTo {
+    /// Nothing can be sent *from* a group or broadcast address.
+    pub(super) fn of(datagram: &Datagram<'_>) -> Self {
+        Self { peer: datagram.from, local: datagram.to.filter(is_unicast) }
+    }
 }
 
 impl From<SocketAddr> for ReplyTo {
@@ -128,12 +139,25 @@ impl Gate {
         &self.drops
     }
 
+    /// The first check alone, where others stand between it and the rest.
+    pub(super) fn admits(&mut self, peer: IpAddr) -> bool {
+        let admitted = self.filter.allows(peer);
+        if !admitted {
+            self.drops.count(Discard::Filtered);
+        }
+        admitted
+    }
+
+    pub(super) const fn on_no_association(&mut self) {
+        self.drops.count(Discard::NoAssociation);
+    }
+
     pub(super) fn pass<'d>(
         &mut self,
         datagram: Datagram<'d>,
         now: Timestamp,
     ) -> Result<Received<'d>, Dropped> {
-        let from = ReplyTo { peer: datagram.from, local: datagram.to.filter(is_unicast) };
+        let from = ReplyTo::of(&datagram);
         self.open(datagram.bytes, from, now)
             .map(|opened| Received {
                 payload: opened.payload,

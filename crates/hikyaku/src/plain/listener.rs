@@ -3,11 +3,21 @@
 //! In: datagrams from anyone. Out: payloads of those let in, in order; the rest is counted.
 //! Never: a word to a sender whose datagram was dropped.
 
-use std::{borrow::Cow, fmt, io, net::SocketAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 
-use super::{Armour, Dropped, Drops, Received, ReplyTo, Seal, gate::Gate};
+use super::{
+    Armour, Dropped, Drops, Received, ReplyTo, Seal,
+    dtls::{Arrived, Hub, NotSent, Notice, ServerConfig},
+    gate::Gate,
+    sleep_until,
+};
 use crate::{
     batch::{Datagram, RecvBatch},
     clock,
@@ -37,6 +47,8 @@ pub struct PlainListener {
     sender: PlainSender,
     gate: Gate,
     batch: RecvBatch,
+    /// What came through DTLS in this batch.
+    arrived: Vec<Arrived>,
 }
 
 impl PlainListener {
@@ -53,10 +65,20 @@ impl PlainListener {
         let socket = Arc::new(Socket::bind(addresses, options)?);
         let (seal, open) = armour.split();
         Ok(Self {
-            sender: PlainSender { socket, seal },
+            sender: PlainSender { socket, seal, hub: None },
             gate: Gate::new(filter, open),
             batch: RecvBatch::new(),
+            arrived: Vec::new(),
         })
+    }
+
+    /// Speaks DTLS beneath the armour, with each sender in an association of its own. What comes
+    /// without is dropped. To be called before the first datagram and the first
+    /// [`PlainListener::sender`].
+    #[must_use]
+    pub fn speak_dtls(mut self, config: ServerConfig) -> Self {
+        self.sender.hub = Some(Arc::new(Mutex::new(Hub::new(config))));
+        self
     }
 
     /// The address really bound.
@@ -77,15 +99,70 @@ impl PlainListener {
         self.sender.clone()
     }
 
-    /// Waits for datagrams and takes what has come, up to a batch. Cancel-safe: nothing is lost
+    /// Waits for datagrams and takes what has come, up to a batch; over DTLS also none, where
+    /// there is something to tell ([`PlainListener::take_notice`]). Cancel-safe: nothing is lost
     /// when the future is dropped; a batch that is not read to its end is.
     ///
     /// # Errors
     /// The system's.
     pub async fn recv(&mut self) -> io::Result<Incoming<'_>> {
-        self.sender.socket.recv(&mut self.batch).await?;
-        let datagrams = Box::new(self.batch.iter());
+        let datagrams: Box<dyn Iterator<Item = Datagram<'_>> + Send> = match &self.sender.hub {
+            None => {
+                self.sender.socket.recv(&mut self.batch).await?;
+                Box::new(self.batch.iter())
+            }
+            Some(hub) => {
+                self.arrived.clear();
+                let hub = Arc::clone(hub);
+                self.recv_dtls(&hub).await?;
+                Box::new(self.arrived.iter().map(Arrived::datagram))
+            }
+        };
         Ok(Incoming { datagrams, gate: &mut self.gate, now: clock::wall() })
+    }
+
+    async fn recv_dtls(&mut self, hub: &Mutex<Hub>) -> io::Result<()> {
+        loop {
+            self.sender.flush(hub).await;
+            let deadline = {
+                let mut hub = lock(hub);
+                self.arrived.extend(std::iter::from_fn(|| hub.poll_arrived()));
+                if !self.arrived.is_empty() || hub.has_notices() {
+                    return Ok(());
+                }
+                hub.deadline()
+            };
+            tokio::select! {
+                received = self.sender.socket.recv(&mut self.batch) => received?,
+                () = sleep_until(deadline) => {
+                    lock(hub).handle_timeout(clock::monotonic(), clock::wall());
+                    continue;
+                }
+            }
+            let now = clock::monotonic();
+            let mut hub = lock(hub);
+            for datagram in self.batch.iter() {
+                let from = ReplyTo::of(&datagram);
+                if self.gate.admits(from.peer.ip())
+                    && !hub.handle_datagram(datagram.bytes, from, datagram.at, now)
+                {
+                    self.gate.on_no_association();
+                }
+            }
+        }
+    }
+
+    /// Something about a DTLS peer that was not told yet; the newest are kept.
+    pub fn take_notice(&mut self) -> Option<Notice> {
+        self.sender.hub.as_deref().and_then(|hub| lock(hub).poll_notice())
+    }
+
+    /// Says goodbye to every DTLS peer.
+    pub async fn close(&mut self) {
+        if let Some(hub) = self.sender.hub.clone() {
+            lock(&hub).close(clock::wall());
+            self.sender.flush(&hub).await;
+        }
     }
 
     /// What was dropped so far.
@@ -122,6 +199,7 @@ impl fmt::Debug for Incoming<'_> {
 pub struct PlainSender {
     socket: Arc<Socket>,
     seal: Seal,
+    hub: Option<Arc<Mutex<Hub>>>,
 }
 
 impl PlainSender {
@@ -136,8 +214,31 @@ impl PlainSender {
     /// Sends an already wrapped payload.
     ///
     /// # Errors
-    /// The system's, such as a datagram too large.
+    /// The system's, such as a datagram too large; over DTLS also that there is no association.
     pub async fn send_sealed(&self, datagram: &[u8], to: ReplyTo) -> io::Result<()> {
+        let Some(hub) = &self.hub else { return self.send_datagram(datagram, to).await };
+        let sent = lock(hub).send(datagram, to.peer, clock::monotonic(), clock::wall());
+        self.flush(hub).await;
+        sent.map_err(|not_sent| {
+            let kind = match not_sent {
+                NotSent::TooLarge => io::ErrorKind::InvalidInput,
+                NotSent::NoAssociation => io::ErrorKind::NotConnected,
+            };
+            io::Error::new(kind, not_sent)
+        })
+    }
+
+    /// What associations have to send. What the system refuses is lost, as it would be further on:
+    /// it says nothing about the other peers.
+    async fn flush(&self, hub: &Mutex<Hub>) {
+        loop {
+            let next = lock(hub).poll_output();
+            let Some((datagram, to)) = next else { return };
+            let _ = self.send_datagram(&datagram, to).await;
+        }
+    }
+
+    async fn send_datagram(&self, datagram: &[u8], to: ReplyTo) -> io::Result<()> {
         match self.socket.send(datagram, to.peer, to.local).await {
             // A broadcast to a subnet reaches us at an address we cannot send from; the system
             // then chooses.
@@ -153,6 +254,11 @@ impl PlainSender {
     pub async fn send(&self, payload: &[u8], to: ReplyTo) -> io::Result<()> {
         self.send_sealed(&self.seal(payload)?, to).await
     }
+}
+
+/// Nothing leaves it half changed.
+fn lock(hub: &Mutex<Hub>) -> MutexGuard<'_, Hub> {
+    hub.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

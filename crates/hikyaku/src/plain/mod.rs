@@ -3,22 +3,29 @@
 //! In: payloads, datagrams. Out: the other, through the armour asked for. Never: a connection.
 //!
 //! ```text
-//! way out:  payload ─ sign (COSE_Sign1) ─ encrypt (Fernet) ─▶ socket
-//! way in:   socket ─▶ filter ─ decrypt ─ verify, fresh?, first? ─▶ payload
+//! way out:  payload ─ sign (COSE_Sign1) ─ encrypt (Fernet) ─ [DTLS] ─▶ socket
+//! way in:   socket ─▶ filter ─ [DTLS] ─ decrypt ─ verify, fresh?, first? ─▶ payload
 //! ```
 //!
 //! [`PlainListener`] hears many senders, [`PlainPeer`] speaks to one address.
 
 mod ack;
+pub mod dtls;
 mod fernet;
 mod gate;
+mod line;
 mod listener;
 mod outcome;
 mod peer;
 mod shape;
 mod signed;
 
-use std::{borrow::Cow, io, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 
@@ -152,6 +159,14 @@ impl Open {
         };
         let verified = verifier.open(&payload, now_secs)?;
         Ok(Opened { payload: verified.payload.into(), signer: Some(verified.signer) })
+    }
+}
+
+/// Never, where there is no deadline.
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,7 +6,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use jiff::Timestamp;
 
-use super::Received;
+use super::{Received, dtls::Ended};
 use crate::{
     signers::Signer,
     socket::{BindError, Unreachable},
@@ -52,6 +52,14 @@ pub enum SendError {
         target: SocketAddr,
         /// The report.
         error: Unreachable,
+    },
+    /// There is no DTLS association with the peer.
+    #[error("{target}: {ended}")]
+    Dtls {
+        /// Where it was to go.
+        target: SocketAddr,
+        /// Why.
+        ended: Ended,
     },
     /// Nobody acknowledged it.
     #[error("no acknowledgement from {target} after {tries} {}{}",

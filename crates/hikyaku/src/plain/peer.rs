@@ -6,6 +6,10 @@
 //! port, a late or duplicated ACK for one would pass for the next one's, and a lost message would
 //! count as delivered. So each acknowledged message has a source port of its own: an ACK is for
 //! the message that was sent from the port it comes to.
+//!
+//! Over DTLS a new port is a new handshake. But there a datagram comes once, so that the ACK of a
+//! message which was sent once comes once: the port changes only after a message that was sent more
+//! often, or that nobody acknowledged.
 
 use std::{
     borrow::Cow,
@@ -20,13 +24,16 @@ use std::{
 use super::{
     Acknowledged, Armour, Dropped, Drops, Reply, RetryPolicy, Seal, SendError,
     ack::{Step, StopAndWait},
+    dtls::{Arrived, Association, ClientConfig, Ended, Event, NotSent},
     gate::Gate,
+    line::Line,
+    sleep_until,
 };
 use crate::{
-    batch::RecvBatch,
+    batch::{Datagram, RecvBatch},
     clock,
     filter::Filter,
-    limits::{MAX_OLD_SOCKETS, MAX_WAITING_REPLIES},
+    limits::{DTLS_OVERHEAD, MAX_DTLS_PAYLOAD, MAX_OLD_SOCKETS, MAX_WAITING_REPLIES},
     socket::{BindError, Socket, SocketOptions, Unreachable},
 };
 
@@ -48,10 +55,13 @@ pub struct PlainPeer {
     options: PeerOptions,
     seal: Seal,
     gate: Gate,
+    dtls: Option<ClientConfig>,
     /// The newest last; it is the one that sends.
-    sockets: VecDeque<Arc<Socket>>,
-    /// The newest socket has sent a message.
+    lines: VecDeque<Line>,
+    /// An ACK of an earlier message may yet come to the newest line.
     used: bool,
+    /// Why the newest line's association is over, until somebody is told.
+    ended: Option<Ended>,
     /// The acknowledgement last waited for; empty where none ever was.
     ack_text: Vec<u8>,
     replies: VecDeque<Reply>,
@@ -77,8 +87,10 @@ impl PlainPeer {
             options,
             seal,
             gate: Gate::new(filter, open),
-            sockets: VecDeque::new(),
+            dtls: None,
+            lines: VecDeque::new(),
             used: false,
+            ended: None,
             ack_text: Vec::new(),
             replies: VecDeque::new(),
             dropped: VecDeque::new(),
@@ -89,6 +101,29 @@ impl PlainPeer {
             outcome => outcome?,
         }
         Ok(peer)
+    }
+
+    /// Speaks DTLS beneath the armour; the first message waits for the handshake. To be called
+    /// before it. An association that has ended is made anew for the next message.
+    #[must_use]
+    pub fn speak_dtls(mut self, config: ClientConfig) -> Self {
+        self.dtls = Some(config);
+        self
+    }
+
+    /// Shakes hands where DTLS is spoken; else, or where there is an association, does nothing. A
+    /// message does the same.
+    ///
+    /// # Errors
+    /// [`SendError::Dtls`] and those of the network.
+    pub async fn connect(&mut self) -> Result<(), SendError> {
+        let Some(config) = self.dtls.clone() else { return Ok(()) };
+        loop {
+            match self.shake_hands(&config).await {
+                Err(SendError::Unreachable { .. }) if self.next_target()? => {}
+                done => return done,
+            }
+        }
     }
 
     /// The address messages go to.
@@ -104,13 +139,21 @@ impl PlainPeer {
     }
 
     fn socket(&self) -> &Arc<Socket> {
-        self.sockets.back().expect("a socket is opened at the start and one is always kept")
+        &self.newest().socket
+    }
+
+    fn newest(&self) -> &Line {
+        self.lines.back().expect(ALWAYS_ONE)
+    }
+
+    fn newest_mut(&mut self) -> &mut Line {
+        self.lines.back_mut().expect(ALWAYS_ONE)
     }
 
     fn open_socket(&mut self) -> Result<(), BindError> {
         let target = *self.targets.front().ok_or_else(no_target)?;
         if self.has_fixed_port() {
-            self.sockets.clear(); // It has the port that the new one needs.
+            self.lines.clear(); // It has the port that the new one needs.
         }
         let socket = match self.options.bind {
             Some(address) => Socket::bind(&[address], &self.options.socket)?,
@@ -118,9 +161,9 @@ impl PlainPeer {
         };
         // Where the system does not report errors, an unreachable peer just stays silent.
         let _ = socket.report_transport_errors();
-        self.sockets.push_back(Arc::new(socket));
-        if self.sockets.len() > 1 + MAX_OLD_SOCKETS {
-            self.sockets.pop_front();
+        self.lines.push_back(Line::new(socket));
+        if self.lines.len() > 1 + MAX_OLD_SOCKETS {
+            self.lines.pop_front();
         }
         self.used = false;
         Ok(())
@@ -140,7 +183,10 @@ impl PlainPeer {
 
     fn sealed<'a>(&self, payload: &'a [u8]) -> Result<Cow<'a, [u8]>, SendError> {
         let target = self.target();
-        let limit = Socket::max_payload(&target);
+        let mut limit = Socket::max_payload(&target);
+        if self.dtls.is_some() {
+            limit = MAX_DTLS_PAYLOAD.min(limit - DTLS_OVERHEAD);
+        }
         let too_large =
             |sealed| SendError::TooLarge { payload: payload.len(), sealed, limit, target };
         // Armour only adds: no need to seal what is too large already.
@@ -188,8 +234,11 @@ impl PlainPeer {
         if self.used && !self.has_fixed_port() {
             self.open_socket()?;
         }
+        // Until one try alone has been acknowledged, there may be more ACKs on their way.
+        self.used = true;
         // Sealed once: a resend is the same message, and must look it to a replay window.
         let sealed = self.sealed(payload)?;
+        self.connect().await?;
         let started = clock::monotonic();
         let elapsed = || clock::monotonic().duration_since(started);
         let mut exchange = StopAndWait::new(policy);
@@ -200,6 +249,7 @@ impl PlainPeer {
                 Step::Wait(wait) => match self.ack_within(wait, ack_text).await? {
                     Heard::Ack(by) => {
                         let tries = exchange.tries();
+                        self.used = self.dtls.is_none() || tries > 1;
                         return Ok(Acknowledged { by, tries, elapsed: elapsed() });
                     }
                     Heard::Unreachable(error) => {
@@ -246,6 +296,9 @@ impl PlainPeer {
             if let Some(reply) = self.replies.pop_front() {
                 return Ok(reply);
             }
+            if let Some(ended) = self.ended.take() {
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, ended));
+            }
             if let Heard::Unreachable(error) = self.hear(false).await? {
                 return Err(io::Error::new(error.source.kind(), error));
             }
@@ -256,10 +309,38 @@ impl PlainPeer {
     /// router far away comes when nothing else does.
     async fn hear(&mut self, awaits_ack: bool) -> io::Result<Heard> {
         let newest = Arc::clone(self.socket());
+        self.flush().await;
+        let deadline = self.lines.iter().filter_map(Line::deadline).min();
         tokio::select! {
             heard = std::future::poll_fn(|cx| self.poll_incoming(cx, awaits_ack)) => heard,
             error = newest.next_transport_error() => Ok(Heard::Unreachable(error?)),
+            () = sleep_until(deadline) => {
+                let now = clock::monotonic();
+                for line in &mut self.lines {
+                    line.handle_timeout(now);
+                }
+                self.note_end();
+                Ok(Heard::Nothing)
+            }
         }
+    }
+
+    /// What associations have to send, but no messages. What is refused is lost: they send again.
+    async fn flush(&mut self) {
+        let target = self.target();
+        for line in &mut self.lines {
+            while let Some(datagram) = line.poll_output() {
+                let _ = line.socket.send(&datagram, target, None).await;
+            }
+        }
+    }
+
+    /// Says goodbye to the DTLS peer.
+    pub async fn close(&mut self) {
+        for association in self.lines.iter_mut().filter_map(|line| line.association.as_mut()) {
+            association.close(Ended::Closed);
+        }
+        self.flush().await;
     }
 
     /// A reply that has been received already, if there is one.
@@ -279,7 +360,64 @@ impl PlainPeer {
     }
 
     async fn transmit(&mut self, sealed: &[u8]) -> Result<(), SendError> {
-        self.used = true;
+        let Some(config) = self.dtls.clone() else {
+            self.used = true;
+            return self.send_datagram(sealed).await;
+        };
+        self.shake_hands(&config).await?;
+        let target = self.target();
+        let association = self.newest_mut().association.as_mut();
+        let sent = association.map_or(Err(NotSent::NoAssociation), |association| {
+            association.send(sealed, clock::monotonic())
+        });
+        sent.map_err(|e| SendError::System { target, source: io::Error::other(e) })?;
+        while let Some(datagram) = self.newest_mut().poll_output() {
+            self.send_datagram(&datagram).await?;
+        }
+        Ok(())
+    }
+
+    /// Until there is an association to send over.
+    async fn shake_hands(&mut self, config: &ClientConfig) -> Result<(), SendError> {
+        let now = clock::monotonic();
+        let line = self.newest_mut();
+        if line.association.as_ref().is_none_or(Association::has_ended) {
+            line.association = Some(Association::client(config, now));
+            self.ended = None;
+        }
+        loop {
+            let target = self.target();
+            if self.newest().association.as_ref().is_some_and(Association::is_established) {
+                return Ok(());
+            }
+            if let Some(ended) = self.ended.take() {
+                self.flush().await;
+                return Err(SendError::Dtls { target, ended });
+            }
+            match self.hear(false).await {
+                Ok(Heard::Unreachable(error)) => {
+                    return Err(SendError::Unreachable { target, error });
+                }
+                Ok(_) => {}
+                Err(source) => return Err(SendError::System { target, source }),
+            }
+        }
+    }
+
+    /// Keeps why the newest association ended; nobody asks about the older ones.
+    fn note_end(&mut self) {
+        let newest = self.lines.len() - 1;
+        for index in 0..self.lines.len() {
+            for event in self.lines[index].events() {
+                match event {
+                    Event::Ended(why) if index == newest => self.ended = Some(why),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    async fn send_datagram(&self, sealed: &[u8]) -> Result<(), SendError> {
         let target = self.target();
         let socket = self.socket();
         let mut sent = socket.send(sealed, target, None).await;
@@ -325,11 +463,12 @@ impl PlainPeer {
     /// Takes in what has arrived on any of the sockets. Ready when the ACK waited for has come or,
     /// where none is, when there is a reply.
     fn poll_incoming(&mut self, cx: &mut Context<'_>, awaits_ack: bool) -> Poll<io::Result<Heard>> {
-        for index in (0..self.sockets.len()).rev() {
-            while let Poll::Ready(received) = self.sockets[index].poll_recv(cx, &mut self.batch) {
+        for index in (0..self.lines.len()).rev() {
+            let socket = Arc::clone(&self.lines[index].socket);
+            while let Poll::Ready(received) = socket.poll_recv(cx, &mut self.batch) {
                 match received {
                     Err(e) if is_report(&e) => {
-                        let error = self.sockets[index].transport_error();
+                        let error = socket.transport_error();
                         let error = error.unwrap_or(Unreachable { reporter: None, source: e });
                         return Poll::Ready(Ok(Heard::Unreachable(error)));
                     }
@@ -340,7 +479,8 @@ impl PlainPeer {
                 if let Some(by) = acknowledged_by.filter(|_| awaits_ack) {
                     return Poll::Ready(Ok(Heard::Ack(by)));
                 }
-                if !awaits_ack && !self.replies.is_empty() {
+                // An association may have something to send, or come to its end.
+                if self.dtls.is_some() || (!awaits_ack && !self.replies.is_empty()) {
                     return Poll::Ready(Ok(Heard::Nothing));
                 }
             }
@@ -353,12 +493,17 @@ impl PlainPeer {
     fn take_in(&mut self, index: usize) -> Option<SocketAddr> {
         let target = self.target();
         let anyone = self.options.socket.broadcast || target.ip().is_multicast();
-        let to = self.sockets[index].local_addr();
+        let to = self.lines[index].socket.local_addr();
         let now = clock::wall();
-        let is_newest = index + 1 == self.sockets.len();
+        let is_newest = index + 1 == self.lines.len();
+        let arrived = self.take_in_dtls(index);
+        let datagrams: Box<dyn Iterator<Item = Datagram<'_>>> = match &arrived {
+            Some(arrived) => Box::new(arrived.iter().map(Arrived::datagram)),
+            None => Box::new(self.batch.iter()),
+        };
         let ack_text = self.ack_text.trim_ascii_end();
         let mut acknowledged_by = None;
-        for datagram in self.batch.iter() {
+        for datagram in datagrams {
             if !anyone && !same_endpoint(datagram.from, target) {
                 continue;
             }
@@ -379,7 +524,34 @@ impl PlainPeer {
         }
         acknowledged_by
     }
+
+    /// What a received batch brought through an association, where there is one.
+    fn take_in_dtls(&mut self, index: usize) -> Option<Vec<Arrived>> {
+        self.dtls.as_ref()?;
+        let target = self.target();
+        let mut arrived = Vec::new();
+        let now = clock::monotonic();
+        let is_newest = index + 1 == self.lines.len();
+        let line = &mut self.lines[index];
+        for datagram in self.batch.iter().filter(|d| same_endpoint(d.from, target)) {
+            let Some(association) = &mut line.association else { break };
+            association.handle_datagram(datagram.bytes, now, datagram.at);
+            for event in line.events() {
+                match event {
+                    Event::Message(payload) => {
+                        let Datagram { from, to, at, .. } = datagram;
+                        arrived.push(Arrived { payload, from, to, at });
+                    }
+                    Event::Ended(why) if is_newest => self.ended = Some(why),
+                    _ => {}
+                }
+            }
+        }
+        Some(arrived)
+    }
 }
+
+const ALWAYS_ONE: &str = "a line is opened at the start and one is always kept";
 
 /// The oldest goes first when nobody takes them.
 fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {

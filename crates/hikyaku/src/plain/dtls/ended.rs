@@ -1,0 +1,120 @@
+//! Why an association ended, in words.
+//!
+//! In: errors of the state machine, alerts. Out: a reason. Never: a decision.
+
+use dimpl::{CertificateError, Error, PskError, SecurityError};
+
+use super::trust::Refusal;
+use crate::limits::{DTLS_HANDSHAKE_TIMEOUT, DTLS_IDLE};
+
+/// Why there is no association, or none any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ended {
+    /// We do not believe the peer's certificate.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The peer showed no certificate, and one was asked for.
+    #[error("it showed no certificate")]
+    NoCertificate,
+    /// The peer names a shared key that we do not have.
+    #[error("it named a shared key that is not ours")]
+    UnknownSharedKey,
+    /// The peer refused us; the number is the alert's (RFC 5246 section 7.2).
+    #[error("it refused the handshake: {}", alert(*.0))]
+    RefusedByPeer(u8),
+    /// The peer said goodbye as soon as it knew who we are.
+    #[error(
+        "it ended the association right after the handshake: does it want a certificate of ours?"
+    )]
+    DismissedByPeer,
+    /// Nothing in common.
+    #[error(
+        "no cipher suite in common: DTLS here speaks ECDSA certificates (no RSA, no Ed25519) with \
+         AES-GCM or ChaCha20-Poly1305, and shared keys with PSK-AES128-CCM8"
+    )]
+    NothingInCommon,
+    /// Nobody answered.
+    #[error("no answer to a DTLS handshake within {} seconds", DTLS_HANDSHAKE_TIMEOUT.as_secs())]
+    NoAnswer,
+    /// It began, and came to no end.
+    #[error(
+        "the DTLS handshake began but did not come to an end within {} seconds; \
+         a wrong shared key looks like this too", DTLS_HANDSHAKE_TIMEOUT.as_secs()
+    )]
+    Stalled,
+    /// The handshake, or the association, broke a rule.
+    #[error("DTLS failed: {0}")]
+    Failed(String),
+    /// The peer said goodbye.
+    #[error("it closed the association")]
+    ClosedByPeer,
+    /// The peer began anew, so that it has forgotten this association.
+    #[error("it began a new association")]
+    Replaced,
+    /// Nothing was sent or received.
+    #[error("nothing was sent or received for {} minutes", DTLS_IDLE.as_secs() / 60)]
+    Idle,
+    /// We said goodbye.
+    #[error("closed")]
+    Closed,
+}
+
+impl Ended {
+    /// Was it a matter of who may speak with whom?
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_)
+                | Self::NoCertificate
+                | Self::UnknownSharedKey
+                | Self::RefusedByPeer(_)
+                | Self::DismissedByPeer
+        )
+    }
+
+    /// `heard`: has the peer said anything that makes sense?
+    pub(super) fn of(error: Error, heard: bool) -> Self {
+        match error {
+            Error::Timeout(_) if heard => Self::Stalled,
+            Error::Timeout(_) => Self::NoAnswer,
+            Error::SecurityError(SecurityError::FatalAlert { description }) => {
+                Self::RefusedByPeer(description)
+            }
+            Error::SecurityError(
+                SecurityError::NoMutuallyAcceptableCipherSuite | SecurityError::NoCommonCipherSuite,
+            ) => Self::NothingInCommon,
+            Error::CertificateError(
+                CertificateError::NoClientCertificateReceived
+                | CertificateError::NoServerCertificateReceived,
+            ) => Self::NoCertificate,
+            Error::PskError(PskError::ResolverReturnedNoKey) => Self::UnknownSharedKey,
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// What alerts mean to a person who configures two programs to speak with each other.
+fn alert(description: u8) -> String {
+    let words = match description {
+        20 | 51 => "it cannot decrypt what we sent; is the shared key the same?",
+        40 => {
+            "nothing in common, or it wants a certificate of ours; DTLS here speaks ECDSA \
+             certificates (no RSA, no Ed25519), and shared keys with PSK-AES128-CCM8"
+        }
+        42..=44 | 46 => "it does not accept our certificate",
+        45 => "our certificate has expired",
+        48 => "it does not know the issuer of our certificate",
+        49 => "we may not come in",
+        70 => "it does not speak this version of DTLS",
+        80 => "it has an internal error",
+        115 => "it does not know our shared key's identity",
+        116 => "it wants a certificate of ours",
+        _ => "",
+    };
+    match words {
+        "" => format!("alert {description}"),
+        words => format!("{words} (alert {description})"),
+    }
+}

@@ -1,0 +1,314 @@
+//! Many associations behind one socket: whose datagram is it, who may begin, who has to go.
+//!
+//! In: datagrams with their senders, payloads, the time. Out: the same for each association.
+//! Never: a socket, a clock, a word to who did not begin with a ClientHello.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    ServerConfig,
+    association::{Association, Event, NotSent},
+    ended::Ended,
+    record,
+};
+use crate::{
+    batch::Datagram,
+    limits::{MAX_DTLS_NOTICES, MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS},
+    plain::ReplyTo,
+};
+
+/// What a listener tells of one of its peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// It has an association now.
+    Established(SocketAddr),
+    /// It has none, or none any more.
+    Ended(SocketAddr, Ended),
+}
+
+/// A payload that came through an association.
+#[derive(Debug)]
+pub(in crate::plain) struct Arrived {
+    pub(in crate::plain) payload: Vec<u8>,
+    pub(in crate::plain) from: SocketAddr,
+    pub(in crate::plain) to: Option<IpAddr>,
+    pub(in crate::plain) at: Timestamp,
+}
+
+impl Arrived {
+    pub(in crate::plain) fn datagram(&self) -> Datagram<'_> {
+        Datagram { bytes: &self.payload, from: self.from, to: self.to, at: self.at }
+    }
+}
+
+/// The associations of a listener.
+pub(in crate::plain) struct Hub {
+    config: ServerConfig,
+    peers: HashMap<SocketAddr, Peer>,
+    /// Those who have not returned their cookie, the oldest first.
+    unverified: BTreeMap<u64, SocketAddr>,
+    deadlines: BTreeSet<(Instant, SocketAddr)>,
+    next_id: u64,
+    output: VecDeque<(Vec<u8>, ReplyTo)>,
+    arrived: VecDeque<Arrived>,
+    notices: VecDeque<Notice>,
+}
+
+/// What there is with one address.
+struct Peer {
+    reply_to: ReplyTo,
+    current: Option<Held>,
+    /// A second one, where a client that we have an association with begins anew: it may have
+    /// restarted, or someone writes its address on his datagrams. The first stays until the second
+    /// has come to its end (RFC 6347 section 4.2.8).
+    next: Option<Held>,
+    deadline: Option<Instant>,
+}
+
+struct Held {
+    id: u64,
+    /// What the client drew by lot for it.
+    random: [u8; 32],
+    association: Association,
+}
+
+impl Hub {
+    pub(in crate::plain) fn new(config: ServerConfig) -> Self {
+        Self {
+            config,
+            peers: HashMap::new(),
+            unverified: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            next_id: 0,
+            output: VecDeque::new(),
+            arrived: VecDeque::new(),
+            notices: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a datagram that came at `at`. False where it belongs to no association.
+    pub(in crate::plain) fn handle_datagram(
+        &mut self,
+        datagram: &[u8],
+        from: ReplyTo,
+        at: Timestamp,
+        now: Instant,
+    ) -> bool {
+        let address = from.peer;
+        if let Some(hello) = record::first_hello(datagram) {
+            self.begin(hello.random, from, now);
+        }
+        let Some(peer) = self.peers.get_mut(&address) else { return false };
+        for held in peer.both() {
+            held.association.handle_datagram(datagram, now, at);
+        }
+        self.settle(address, from.local, at);
+        true
+    }
+
+    /// Whoever's time has come.
+    pub(in crate::plain) fn handle_timeout(&mut self, now: Instant, wall: Timestamp) {
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now).copied();
+        let due: Vec<(Instant, SocketAddr)> = due.collect();
+        for entry in due {
+            self.deadlines.remove(&entry);
+            let (_, address) = entry;
+            let Some(peer) = self.peers.get_mut(&address) else { continue };
+            peer.deadline = None;
+            for held in peer.both() {
+                held.association.handle_timeout(now);
+            }
+            self.settle(address, None, wall);
+        }
+    }
+
+    pub(in crate::plain) fn deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Seals a payload for one peer.
+    pub(in crate::plain) fn send(
+        &mut self,
+        payload: &[u8],
+        to: SocketAddr,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Result<(), NotSent> {
+        let peer = self.peers.get_mut(&to).ok_or(NotSent::NoAssociation)?;
+        let held = peer.current.as_mut().ok_or(NotSent::NoAssociation)?;
+        let sent = held.association.send(payload, now);
+        self.settle(to, None, wall);
+        sent
+    }
+
+    /// Says goodbye to everyone.
+    pub(in crate::plain) fn close(&mut self, wall: Timestamp) {
+        let everyone: BTreeSet<SocketAddr> = self.peers.keys().copied().collect();
+        for address in everyone {
+            let Some(peer) = self.peers.get_mut(&address) else { continue };
+            for held in peer.both() {
+                held.association.close(Ended::Closed);
+            }
+            self.settle(address, None, wall);
+        }
+    }
+
+    pub(in crate::plain) fn poll_output(&mut self) -> Option<(Vec<u8>, ReplyTo)> {
+        self.output.pop_front()
+    }
+
+    pub(in crate::plain) fn poll_arrived(&mut self) -> Option<Arrived> {
+        self.arrived.pop_front()
+    }
+
+    pub(in crate::plain) fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    pub(in crate::plain) fn has_notices(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn unverified(&self) -> usize {
+        self.unverified.len()
+    }
+
+    /// A ClientHello that is none of a known handshake begins one, where there is room.
+    fn begin(&mut self, random: [u8; 32], from: ReplyTo, now: Instant) {
+        let id = self.next_id;
+        let address = from.peer;
+        let is_known = self.peers.contains_key(&address);
+        if !is_known && self.peers.len() >= MAX_DTLS_PEERS {
+            return;
+        }
+        let peer = self.peers.entry(address).or_insert_with(|| Peer::new(from));
+        if peer.both().any(|held| held.random == random) {
+            return;
+        }
+        let place = if peer.current.is_none() { &mut peer.current } else { &mut peer.next };
+        if place.as_ref().is_some_and(|held| held.association.is_verified()) {
+            return;
+        }
+        let association = Association::server(&self.config.0, now);
+        if let Some(previous) = place.replace(Held { id, random, association }) {
+            self.unverified.remove(&previous.id);
+        }
+        self.next_id += 1;
+        self.unverified.insert(id, address);
+        if self.unverified.len() > MAX_UNVERIFIED_PEERS
+            && let Some((oldest, address)) = self.unverified.pop_first()
+        {
+            self.forget(oldest, address);
+        }
+    }
+
+    fn forget(&mut self, id: u64, address: SocketAddr) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        peer.current.take_if(|held| held.id == id);
+        peer.next.take_if(|held| held.id == id);
+        self.tidy(address);
+    }
+
+    /// Collects what an address's associations have to say, and forgets those that are over.
+    fn settle(&mut self, address: SocketAddr, local: Option<IpAddr>, at: Timestamp) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        if local.is_some() {
+            peer.reply_to.local = local;
+        }
+        let reply_to = peer.reply_to;
+        let mut replaced = false;
+        for is_next in [false, true] {
+            let place = if is_next { &mut peer.next } else { &mut peer.current };
+            let Some(held) = place else { continue };
+            let association = &mut held.association;
+            while let Some(datagram) = association.poll_output() {
+                self.output.push_back((datagram, reply_to));
+            }
+            if association.is_verified() || association.has_ended() {
+                self.unverified.remove(&held.id);
+            }
+            while let Some(event) = association.poll_event() {
+                let notice = match event {
+                    Event::Message(payload) => {
+                        let (from, to) = (address, local);
+                        self.arrived.push_back(Arrived { payload, from, to, at });
+                        continue;
+                    }
+                    Event::Established => {
+                        replaced |= is_next;
+                        Notice::Established(address)
+                    }
+                    // Who never showed that he hears us was perhaps never there.
+                    Event::Ended(_) if !association.is_verified() => continue,
+                    Event::Ended(why) => Notice::Ended(address, why),
+                };
+                tell(&mut self.notices, notice);
+            }
+            place.take_if(|held| held.association.has_ended());
+        }
+        if replaced && peer.next.is_some() {
+            if peer.current.is_some() {
+                tell(&mut self.notices, Notice::Ended(address, Ended::Replaced));
+            }
+            peer.current = peer.next.take();
+        }
+        self.tidy(address);
+    }
+
+    /// Keeps what is known of an address in step with its associations.
+    fn tidy(&mut self, address: SocketAddr) {
+        let Some(peer) = self.peers.get_mut(&address) else { return };
+        let deadline = peer.both().filter_map(|held| held.association.deadline()).min();
+        if deadline != peer.deadline {
+            if let Some(old) = peer.deadline {
+                self.deadlines.remove(&(old, address));
+            }
+            self.deadlines.extend(deadline.map(|at| (at, address)));
+            peer.deadline = deadline;
+        }
+        if peer.current.is_none() {
+            peer.current = peer.next.take();
+        }
+        if peer.current.is_none() {
+            self.peers.remove(&address);
+        }
+    }
+}
+
+impl Peer {
+    const fn new(reply_to: ReplyTo) -> Self {
+        Self { reply_to, current: None, next: None, deadline: None }
+    }
+
+    fn both(&mut self) -> impl Iterator<Item = &mut Held> {
+        self.current.iter_mut().chain(&mut self.next)
+    }
+}
+
+/// The oldest goes first when nobody asks.
+fn tell(notices: &mut VecDeque<Notice>, notice: Notice) {
+    if notices.len() == MAX_DTLS_NOTICES {
+        notices.pop_front();
+    }
+    notices.push_back(notice);
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("peers", &self.peers.len()).finish_non_exhaustive()
+    }
+}

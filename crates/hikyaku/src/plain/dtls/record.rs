@@ -1,0 +1,247 @@
+//! DTLS records and handshake fragments, as far as they travel in the clear.
+//!
+//! In: received bytes. Out: where records and fragments begin and end. Never: a copy, a key.
+
+use crate::limits::MAX_DTLS_RECORD;
+
+/// Handshake message types (RFC 5246 section 7.4, RFC 6347 section 4.3.2).
+pub(super) const CLIENT_HELLO: u8 = 1;
+pub(super) const SERVER_HELLO: u8 = 2;
+pub(super) const HELLO_VERIFY_REQUEST: u8 = 3;
+pub(super) const CERTIFICATE: u8 = 11;
+
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const FATAL: u8 = 2;
+
+/// Type, version, epoch, sequence number, length (RFC 6347 section 4.1).
+const HEADER_LEN: usize = 13;
+/// Type, length, message number, offset and length of the fragment (RFC 6347 section 4.2.2).
+pub(super) const FRAGMENT_HEADER_LEN: usize = 12;
+
+/// `random` of a ServerHello that is a HelloRetryRequest (RFC 8446 section 4.1.3).
+const RETRY_RANDOM: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
+
+/// One record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Record<'a> {
+    /// A handshake record in the clear: its header without the length, and its body.
+    Handshake { header: &'a [u8], body: &'a [u8] },
+    /// A fatal alert in the clear: what it says. Anyone can have sent it.
+    Alert { whole: &'a [u8], description: u8 },
+    /// Encrypted, or of no interest here.
+    Other(&'a [u8]),
+}
+
+/// The records of a datagram, in order; it ends where one makes no sense.
+pub(super) struct Records<'a>(&'a [u8]);
+
+pub(super) const fn records(datagram: &[u8]) -> Records<'_> {
+    Records(datagram)
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (record, rest) = match *self.0.first()? {
+            20..=26 => self.plaintext_header()?,
+            0x20..=0x3f => self.unified_header()?,
+            _ => return None,
+        };
+        self.0 = rest;
+        Some(record)
+    }
+}
+
+impl<'a> Records<'a> {
+    fn plaintext_header(&self) -> Option<(Record<'a>, &'a [u8])> {
+        let len = usize::from(u16_at(self.0, 11)?);
+        if len > MAX_DTLS_RECORD {
+            return None;
+        }
+        let (whole, rest) = self.0.split_at_checked(HEADER_LEN + len)?;
+        let (header, body) = whole.split_at(HEADER_LEN);
+        let is_clear = u16_at(header, 3)? == 0;
+        let record = match (header[0], body) {
+            (HANDSHAKE, _) if is_clear => Record::Handshake { header: &header[..11], body },
+            (ALERT, &[FATAL, description]) if is_clear => Record::Alert { whole, description },
+            _ => Record::Other(whole),
+        };
+        Some((record, rest))
+    }
+
+    /// RFC 9147 section 4: `001CSLEE`, connection id, sequence number, length.
+    fn unified_header(&self) -> Option<(Record<'a>, &'a [u8])> {
+        let flags = *self.0.first()?;
+        // We agree on no connection id, so that nobody may send one.
+        if flags & 0x10 != 0 {
+            return None;
+        }
+        let number_len = if flags & 0x08 != 0 { 2 } else { 1 };
+        if flags & 0x04 == 0 {
+            let fits = self.0.len() <= 1 + number_len + MAX_DTLS_RECORD;
+            return fits.then_some((Record::Other(self.0), &[]));
+        }
+        let len = usize::from(u16_at(self.0, 1 + number_len)?);
+        if len > MAX_DTLS_RECORD {
+            return None;
+        }
+        let (whole, rest) = self.0.split_at_checked(3 + number_len + len)?;
+        Some((Record::Other(whole), rest))
+    }
+}
+
+/// A handshake message, or a part of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fragment<'a> {
+    pub(super) kind: u8,
+    /// Of the whole message, in bytes.
+    pub(super) message_len: usize,
+    pub(super) number: u16,
+    pub(super) offset: usize,
+    pub(super) bytes: &'a [u8],
+}
+
+impl Fragment<'_> {
+    pub(super) const fn is_whole(&self) -> bool {
+        self.bytes.len() == self.message_len
+    }
+}
+
+/// The fragments in a handshake record. None where one of them makes no sense.
+pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
+    let mut fragments = Vec::new();
+    while !body.is_empty() {
+        let (header, rest) = body.split_at_checked(FRAGMENT_HEADER_LEN)?;
+        let (bytes, rest) = rest.split_at_checked(u24_at(header, 9)?)?;
+        let fragment = Fragment {
+            kind: header[0],
+            message_len: u24_at(header, 1)?,
+            number: u16_at(header, 4)?,
+            offset: u24_at(header, 6)?,
+            bytes,
+        };
+        if fragment.offset + bytes.len() > fragment.message_len {
+            return None;
+        }
+        fragments.push(fragment);
+        body = rest;
+    }
+    Some(fragments)
+}
+
+/// A client's first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    /// What it drew by lot: the same in what it sends again, another after a restart.
+    pub(super) random: [u8; 32],
+}
+
+/// The ClientHello that begins a handshake, or its first fragment, where the datagram begins with
+/// one. The one with the cookie begins none: its message number is 1.
+pub(super) fn first_hello(datagram: &[u8]) -> Option<Hello> {
+    let Record::Handshake { body, .. } = records(datagram).next()? else { return None };
+    let fragment = *fragments(body)?.first()?;
+    let begins = (fragment.kind, fragment.number, fragment.offset) == (CLIENT_HELLO, 0, 0);
+    // Two bytes of version come first.
+    let random = begins.then(|| fragment.bytes.get(2..34))??;
+    Some(Hello { random: random.try_into().ok()? })
+}
+
+/// The type of the handshake message with which a datagram begins.
+pub(super) fn first_message(datagram: &[u8]) -> Option<u8> {
+    match records(datagram).next()? {
+        Record::Handshake { body, .. } => body.first().copied(),
+        _ => None,
+    }
+}
+
+/// Does what a server sends show that the client has returned its cookie? Before that it says
+/// nothing but HelloVerifyRequest and HelloRetryRequest.
+pub(super) fn shows_a_returned_cookie(sent: &[u8]) -> bool {
+    records(sent).any(|record| match record {
+        Record::Handshake { body, .. } => {
+            let is_retry = body.get(14..46) == Some(RETRY_RANDOM.as_slice());
+            body.first() == Some(&SERVER_HELLO) && !is_retry
+        }
+        _ => false,
+    })
+}
+
+/// A fatal alert in the clear, with the highest number there is: no record follows it.
+pub(super) fn fatal_alert(description: u8) -> Vec<u8> {
+    let mut record = vec![ALERT, 0xfe, 0xfd, 0, 0];
+    record.extend_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    record.extend_from_slice(&[0, 2, FATAL, description]);
+    record
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    let bytes = bytes.get(at..at + 2)?;
+    Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+}
+
+pub(super) fn u24_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let bytes = bytes.get(at..at + 3)?;
+    Some(usize::from(bytes[0]) << 16 | usize::from(bytes[1]) << 8 | usize::from(bytes[2]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: u8, epoch: u16, body: &[u8]) -> Vec<u8> {
+        let mut record = vec![kind, 0xfe, 0xfd];
+        record.extend_from_slice(&epoch.to_be_bytes());
+        record.extend_from_slice(&[0; 6]);
+        record.extend_from_slice(&u16::try_from(body.len()).unwrap().to_be_bytes());
+        record.extend_from_slice(body);
+        record
+    }
+
+    #[test]
+    fn a_datagram_is_read_up_to_the_first_record_that_makes_no_sense() {
+        let mut datagram = record(22, 0, b"clear");
+        datagram.extend(record(23, 1, b"sealed"));
+        datagram.extend(record(22, 0, b"cut off"));
+        datagram.pop();
+        let read: Vec<_> = records(&datagram).collect();
+        assert_eq!(read.len(), 2);
+        assert!(matches!(read[0], Record::Handshake { body: b"clear", .. }));
+        assert!(matches!(read[1], Record::Other(whole) if whole.ends_with(b"sealed")));
+    }
+
+    #[test]
+    fn a_record_longer_than_the_standard_allows_is_none() {
+        // RFC 6347 section 4.1, RFC 5246 section 6.2.3: 2^14 + 2048.
+        let longest = vec![0; MAX_DTLS_RECORD];
+        assert_eq!(records(&record(23, 1, &longest)).count(), 1);
+        let longer = vec![0; MAX_DTLS_RECORD + 1];
+        assert_eq!(records(&record(23, 1, &longer)).count(), 0);
+        let unified = |len: usize| [vec![0x2f, 0, 0], vec![0; len]].concat();
+        assert_eq!(records(&[&[0x2b, 0, 0], longest.as_slice()].concat()).count(), 1);
+        assert_eq!(records(&[&[0x2b, 0, 0], longer.as_slice()].concat()).count(), 0);
+        assert_eq!(records(&unified(2)).count(), 1, "an empty record");
+        assert_eq!(records(&unified(1)).count(), 0, "its length is cut off");
+    }
+
+    #[test]
+    fn a_fragment_never_reaches_beyond_its_message() {
+        let fragment = |offset: u8, len: u8| {
+            let mut body = vec![11, 0, 0, 10, 0, 3, 0, 0, offset, 0, 0, len];
+            body.extend(std::iter::repeat_n(7, len.into()));
+            body
+        };
+        let whole = fragment(0, 10);
+        assert!(fragments(&whole).unwrap()[0].is_whole());
+        let part = fragment(4, 6);
+        let read = fragments(&part).unwrap();
+        assert_eq!((read[0].number, read[0].offset, read[0].bytes.len()), (3, 4, 6));
+        assert_eq!(fragments(&fragment(5, 6)), None);
+        assert_eq!(fragments(&part[..17]), None);
+    }
+}
