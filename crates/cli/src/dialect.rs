@@ -4,7 +4,7 @@
 
 use crate::{
     args::{
-        AckArgs, ArmourArgs, ListenArgs, NativeArgs, NativeListenArgs, NativeSendArgs,
+        AckArgs, ArmourArgs, DtlsArgs, ListenArgs, NativeArgs, NativeListenArgs, NativeSendArgs,
         PlainListenArgs, PlainSendArgs, SendArgs,
     },
     exit::Failure,
@@ -14,7 +14,8 @@ use crate::{
 type Misplaced = (bool, &'static str, &'static str);
 
 pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
-    if args.dialect.plain {
+    if args.is_plain() {
+        refuse(&one_peer(&args.dtls, args.plain.broadcast, "--broadcast"), DTLS)?;
         return refuse(&native_send(&args.native), PLAIN);
     }
     refuse(&plain_send(&args.plain), NATIVE)?;
@@ -23,7 +24,8 @@ pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
 }
 
 pub(crate) fn check_listen(args: &ListenArgs) -> Result<(), Failure> {
-    if args.dialect.plain {
+    if args.is_plain() {
+        refuse(&one_peer(&args.dtls, !args.plain.join.is_empty(), "--join"), DTLS)?;
         return refuse(&native_listen(&args.native), PLAIN);
     }
     refuse(&plain_listen(&args.plain), NATIVE)?;
@@ -43,7 +45,8 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-const PLAIN: &str = "is not for --plain";
+const DTLS: &str = "is not for --dtls";
+const PLAIN: &str = "is not for plain datagrams";
 const NATIVE: &str = "is for --plain alone";
 
 fn refuse(misplaced: &[Misplaced], why: &str) -> Result<(), Failure> {
@@ -51,6 +54,10 @@ fn refuse(misplaced: &[Misplaced], why: &str) -> Result<(), Failure> {
         Some((_, option, instead)) => Err(Failure::usage(format!("{option} {why}: {instead}"))),
         None => Ok(()),
     }
+}
+
+fn one_peer(dtls: &DtlsArgs, given: bool, option: &'static str) -> [Misplaced; 1] {
+    [(dtls.dtls && given, option, "an association has one peer")]
 }
 
 fn native_send(args: &NativeSendArgs) -> Vec<Misplaced> {

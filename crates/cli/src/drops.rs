@@ -4,8 +4,9 @@
 
 use hikyaku::{
     clock,
-    plain::{Dropped, Drops},
+    plain::{Dropped, Drops, dtls::Notice},
 };
+use hikyaku_chat::sanitize;
 
 use crate::{args::TalkArgs, limits::MAX_DROP_LINES, output::note};
 
@@ -13,6 +14,7 @@ use crate::{args::TalkArgs, limits::MAX_DROP_LINES, output::note};
 #[derive(Debug)]
 pub(crate) struct Complaints {
     wanted: bool,
+    quiet: bool,
     second: i64,
     told: u32,
     untold: u64,
@@ -20,13 +22,28 @@ pub(crate) struct Complaints {
 
 impl Complaints {
     pub(crate) const fn new(talk: &TalkArgs) -> Self {
-        Self { wanted: talk.verbose, second: 0, told: 0, untold: 0 }
+        Self { wanted: talk.verbose, quiet: talk.quiet, second: 0, told: 0, untold: 0 }
     }
 
     pub(crate) fn tell(&mut self, dropped: &Dropped) {
-        if !self.wanted {
-            return;
+        if self.wanted {
+            self.say(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
         }
+    }
+
+    /// A DTLS peer that is not let in, or does not let us in, is told of; the others with `-v`.
+    pub(crate) fn tell_peer(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Established(peer) if self.wanted => self.say(&format!("{peer} came in (DTLS)")),
+            Notice::Ended(peer, why) if self.wanted || (why.is_refusal() && !self.quiet) => {
+                // Names in a certificate are whatever its maker put there.
+                self.say(&format!("{peer}: {}", sanitize(&why.to_string())));
+            }
+            _ => {}
+        }
+    }
+
+    fn say(&mut self, line: &str) {
         let second = clock::wall().as_second();
         if second != self.second {
             self.tell_untold();
@@ -38,12 +55,12 @@ impl Complaints {
             return;
         }
         self.told += 1;
-        note(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
+        note(line);
     }
 
     fn tell_untold(&mut self) {
         if self.untold > 0 {
-            note(&format!("dropped: {} more in that second", self.untold));
+            note(&format!("{} more lines like these in that second", self.untold));
             self.untold = 0;
         }
     }

@@ -7,9 +7,15 @@ use std::{fmt::Display, io, process::ExitCode};
 use anstyle::AnsiColor;
 use clap::error::ErrorKind;
 use hikyaku::{
-    StartError, address::AddressError, files::FileError, filter::FilterError, identity::KeyError,
-    plain::SendError, socket::BindError,
+    StartError,
+    address::AddressError,
+    files::FileError,
+    filter::FilterError,
+    identity::KeyError,
+    plain::{SendError, dtls::CredentialError},
+    socket::BindError,
 };
+use hikyaku_chat::sanitize;
 
 use crate::output::{self, Stream};
 
@@ -90,6 +96,11 @@ impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Bind(error) => error.into(),
+            SendError::Dtls { ref ended, .. } => {
+                // Names in a certificate are whatever its maker put there.
+                let text = sanitize(&error.to_string()).into_owned();
+                if ended.is_refusal() { Self::Refused(text) } else { Self::Failed(text) }
+            }
             SendError::TooLarge { .. } | SendError::Forbidden(_) => Self::usage(error),
             _ => Self::failed(error),
         }
@@ -111,6 +122,16 @@ impl From<KeyError> for Failure {
         match error {
             KeyError::File(error) => error.into(),
             KeyError::WrongPassphrase(_) => Self::Refused(error.to_string()),
+            _ => Self::usage(error),
+        }
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        match error {
+            CredentialError::File(error) => error.into(),
+            CredentialError::Generate(_) => Self::failed(error),
             _ => Self::usage(error),
         }
     }

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod dialect;
 mod drops;
+mod dtls;
 mod exit;
 mod limits;
 mod message;

@@ -2,7 +2,7 @@
 //!
 //! In: one word of the command line. Out: what it means, or why it means nothing. Never: options.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use hikyaku::{
     Congestion, Delivery,
@@ -27,6 +27,16 @@ pub(crate) fn name(text: &str) -> Result<Name, String> {
 /// An address of ours: any free port where none is given.
 pub(crate) fn source_address(text: &str) -> Result<Address, AddressError> {
     Address::parse(text, 0)
+}
+
+/// The name of a shared key and its file.
+pub(crate) fn shared_name(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once(':') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok((name.to_owned(), file.into()))
+        }
+        _ => Err("write IDENTITY:KEYFILE".to_owned()),
+    }
 }
 
 /// A delivery class: its name, with a time for `deadline`.

@@ -8,13 +8,14 @@ use clap::Args as ClapArgs;
 
 use crate::values::comment;
 
-/// Make a key: an OpenSSH Ed25519 key pair to sign with, or a shared key.
+/// Make a key: an OpenSSH Ed25519 key pair, a shared key, or a certificate for DTLS.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   hikyaku keygen                        ~/.config/hikyaku/id_ed25519 and id_ed25519.pub
   hikyaku keygen --passphrase my.key    asks for a passphrase
   hikyaku keygen --shared team.key      a shared key (Fernet) to give to the others
+  hikyaku keygen --cert host 192.0.2.7  host.crt and host.key, for both names; prints the pin
 
 Exit codes: 0 done, 1 failed (the file exists), 2 usage or configuration.")]
 pub(crate) struct KeygenArgs {
@@ -24,6 +25,14 @@ pub(crate) struct KeygenArgs {
     /// Make a shared key (32 bytes in the Fernet key format) instead
     #[arg(long, value_name = "FILE")]
     pub(crate) shared: Option<PathBuf>,
+    /// Make a certificate for these host names and IP addresses, signed by itself, and its key
+    /// instead (ECDSA on P-256, ten years); prints its SHA-256 for `send --dtls --pin`
+    #[arg(long, value_name = "NAME", num_args = 1..,
+        conflicts_with_all = ["file", "shared", "passphrase", "comment"])]
+    pub(crate) cert: Vec<String>,
+    /// With --cert: write BASE.crt and BASE.key [default: the first name]
+    #[arg(long, value_name = "BASE", requires = "cert")]
+    pub(crate) out: Option<PathBuf>,
     /// Protect the key pair with a passphrase, asked for at the terminal
     #[arg(long, conflicts_with = "shared")]
     pub(crate) passphrase: bool,

@@ -8,8 +8,8 @@ use clap::Args as ClapArgs;
 use hikyaku::address::Address;
 
 use super::{
-    AckArgs, ArmourArgs, DialectArgs, FilterArgs, Format, NativeArgs, NetworkArgs, TalkArgs,
-    addr_help,
+    AckArgs, ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, FilterArgs, Format, NativeArgs,
+    NetworkArgs, TalkArgs, addr_help,
 };
 use crate::values::duration;
 
@@ -32,6 +32,7 @@ Examples:
   hikyaku listen --plain --join 239.1.2.3 :5000      hear a multicast group
   hikyaku listen --plain --allow 10.0.0.0/8 --deny 10.6.6.6
   hikyaku listen --plain --signed-by ~/.ssh/authorized_keys
+  hikyaku listen --dtls --cert server.crt --key server.key :5684
 
 Ends at Ctrl-C, --once, --count, --for or --until. Exit codes: 0 done, 1 failed (also when
 --for ends before --count messages came, or a stream is cut short), 2 usage or configuration,
@@ -62,6 +63,10 @@ pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) plain: PlainListenArgs,
     #[command(flatten)]
+    pub(crate) dtls: DtlsArgs,
+    #[command(flatten)]
+    pub(crate) dtls_listen: DtlsListenArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) armour: ArmourArgs,
@@ -72,6 +77,11 @@ pub(crate) struct ListenArgs {
 }
 
 impl ListenArgs {
+    /// Is a datagram a message?
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.dialect.plain || self.dtls.dtls
+    }
+
     /// How many messages it is to end after.
     pub(crate) fn wanted(&self) -> Option<u64> {
         if self.once { Some(1) } else { self.count }

@@ -3,6 +3,7 @@
 //! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
 
 mod chat;
+mod dtls;
 mod keys;
 mod listen;
 mod ping;
@@ -18,6 +19,7 @@ use hikyaku::{
 
 pub(crate) use self::{
     chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
+    dtls::{DtlsArgs, DtlsListenArgs, DtlsSendArgs},
     keys::{KeyArgs, KeygenArgs},
     listen::{ListenArgs, NativeListenArgs, PlainListenArgs},
     ping::PingArgs,

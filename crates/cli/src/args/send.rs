@@ -8,8 +8,8 @@ use clap::Args as ClapArgs;
 use hikyaku::{Congestion, Delivery, address::Address, signers::Fingerprint};
 
 use super::{
-    AckArgs, ArmourArgs, DialectArgs, FilterArgs, Format, NativeArgs, NetworkArgs, TalkArgs,
-    addr_help,
+    AckArgs, ArmourArgs, DialectArgs, DtlsArgs, DtlsSendArgs, FilterArgs, Format, NativeArgs,
+    NetworkArgs, TalkArgs, addr_help,
 };
 use crate::values::{channel, class, congestion, duration, some_time, source_address};
 
@@ -33,6 +33,7 @@ Examples:
   hikyaku send --plain --reply=1s --hex :53 'abcd 0100 0001 0000 0000 0000 00 0002 0001'
   hikyaku send --plain --fernet team.key host hello  encrypted with a shared key
   hikyaku send --plain --sign ~/.ssh/id_ed25519 host hello
+  hikyaku send --dtls --reply host:5684 hello        with any program that speaks DTLS
 
 Exit codes: 0 done, 1 failed (no acknowledgement, no reply, unreachable, a file not saved),
 2 usage or configuration, 3 refused for security (another key than before, a key not accepted).")]
@@ -70,6 +71,10 @@ pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) plain: PlainSendArgs,
     #[command(flatten)]
+    pub(crate) dtls: DtlsArgs,
+    #[command(flatten)]
+    pub(crate) dtls_send: DtlsSendArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) armour: ArmourArgs,
@@ -77,6 +82,13 @@ pub(crate) struct SendArgs {
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
     pub(crate) talk: TalkArgs,
+}
+
+impl SendArgs {
+    /// Is a datagram a message?
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.dialect.plain || self.dtls.dtls
+    }
 }
 
 /// What only the native protocol has.

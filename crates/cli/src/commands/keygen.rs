@@ -2,11 +2,13 @@
 //!
 //! In: file names. Out: key files, a public line and a fingerprint. Never: a secret on a screen.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hikyaku::{
+    clock,
     files::{IfExists, make_private_folder},
     identity::{Identity, SharedKey, public_path, read_public},
+    plain::dtls::Certified,
 };
 use hikyaku_chat::sanitize;
 use zeroize::Zeroizing;
@@ -25,6 +27,10 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
         note(&format!("{}: a shared key; give it only to those who may read", path.display()));
         return Ok(());
     }
+    if let [first, ..] = &args.cert[..] {
+        let base = args.out.clone().unwrap_or_else(|| file_name(first).into());
+        return certificate(&args.cert, &base, if_exists);
+    }
     let path = match &args.file {
         Some(path) => path.clone(),
         None => default_path()?,
@@ -41,6 +47,28 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
     note(&format!("{}: its public half; give it away", public_path(&path).display()));
     print_line(&identity.public_line())?;
     Ok(print_line(&identity.fingerprint().to_string())?)
+}
+
+fn certificate(names: &[String], base: &Path, if_exists: IfExists) -> Result<(), Failure> {
+    let with = |end: &str| {
+        let mut name = base.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let (certificate, key) = (with(".crt"), with(".key"));
+    let made = Certified::generate(names, clock::wall())?;
+    made.write(&certificate, &key, if_exists)?;
+    note(&format!("{}: the key; keep it", key.display()));
+    note(&format!("{}: the certificate; give it away", certificate.display()));
+    Ok(print_line(&made.pin().to_string())?)
+}
+
+/// `*` and colons stand in names of hosts and addresses; in file names they are a nuisance.
+fn file_name(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    let name: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    // Not hidden, and not a folder.
+    name.trim_start_matches('.').to_owned()
 }
 
 pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {

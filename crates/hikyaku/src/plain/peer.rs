@@ -290,14 +290,19 @@ impl PlainPeer {
     /// The next datagram from the peer. Cancel-safe.
     ///
     /// # Errors
-    /// What the network or the system reported; receiving can go on.
+    /// What the network or the system reported; receiving can go on. Over DTLS also that the
+    /// association has ended, of the kind `ConnectionAborted` where the peer said goodbye.
     pub async fn recv(&mut self) -> io::Result<Reply> {
         loop {
             if let Some(reply) = self.replies.pop_front() {
                 return Ok(reply);
             }
             if let Some(ended) = self.ended.take() {
-                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, ended));
+                let kind = match ended {
+                    Ended::ClosedByPeer => io::ErrorKind::ConnectionAborted,
+                    _ => io::ErrorKind::Other,
+                };
+                return Err(io::Error::new(kind, ended));
             }
             if let Heard::Unreachable(error) = self.hear(false).await? {
                 return Err(io::Error::new(error.source.kind(), error));

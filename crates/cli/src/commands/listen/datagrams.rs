@@ -4,7 +4,9 @@
 
 use std::net::SocketAddr;
 
-use hikyaku::plain::{Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo};
+use hikyaku::plain::{
+    Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice,
+};
 
 use crate::{
     args::ListenArgs,
@@ -54,6 +56,11 @@ impl<'a> Datagrams<'a> {
             }
         }
         page
+    }
+
+    /// What there is to say of a DTLS peer.
+    pub(super) fn tell(&mut self, notice: &Notice) {
+        self.complaints.tell_peer(notice);
     }
 
     fn hear(&mut self, received: &Received<'_>, page: &mut Page) {

@@ -18,7 +18,7 @@ use crate::{
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
     dialect::check_listen(&args)?;
-    if args.dialect.plain {
+    if args.is_plain() {
         return plain::run(args, ending).await;
     }
     native::run(args, ending).await

@@ -24,6 +24,7 @@ use super::datagrams::{Datagrams, answer};
 use crate::{
     args::ListenArgs,
     drops::tell_counts,
+    dtls,
     exit::Failure,
     limits::{MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
     output::{human_bytes, note, warn},
@@ -44,6 +45,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     while let Ok(answers) = writer.written.try_recv() {
         answer(&listener.sender(), answers).await;
     }
+    listener.close().await;
     tell_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
     written?;
@@ -57,7 +59,11 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<PlainListener, F
     let mut options = args.network.socket_options();
     options.shared_port = !args.plain.join.is_empty();
     let armour = args.armour.read(ending).await?.armour();
-    let listener = PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?;
+    let dtls = dtls::server(&args.dtls, &args.dtls_listen)?;
+    let mut listener = PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?;
+    if let Some(config) = dtls {
+        listener = listener.speak_dtls(config);
+    }
     for group in &args.plain.join {
         check_group(*group, listener.local_addr(), args.network.v6)?;
         let joined = listener.socket().join(*group, args.network.interface.as_deref());
@@ -128,6 +134,9 @@ async fn receive(
             },
         };
         errors = 0;
+        while let Some(notice) = listener.take_notice() {
+            desk.tell(&notice);
+        }
         tokio::select! {
             biased;
             () = writer.write(page) => {}

@@ -33,6 +33,8 @@ pub(super) struct Courier<'a> {
     in_flight: bool,
     /// An address that the network reported unreachable, told at the end.
     pub(super) unreachable: Option<String>,
+    /// The peer has said goodbye.
+    pub(super) closed: bool,
     complaints: Complaints,
     /// Shows lines above a prompt, where there is one.
     pub(super) show: Option<Show>,
@@ -49,6 +51,7 @@ impl<'a> Courier<'a> {
             unsent: 0,
             in_flight: false,
             unreachable: None,
+            closed: false,
             complaints,
             show: None,
         }

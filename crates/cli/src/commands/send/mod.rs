@@ -19,7 +19,7 @@ use crate::{args::SendArgs, dialect, exit::Failure, terminal::Ending};
 pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
     dialect::check_send(&args)?;
     check_source(&args)?;
-    if args.dialect.plain {
+    if args.is_plain() {
         return plain::run(args, ending).await;
     }
     native::run(args, ending).await

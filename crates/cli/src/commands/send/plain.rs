@@ -17,6 +17,7 @@ use super::{bytes_of, courier::Courier};
 use crate::{
     args::SendArgs,
     drops::tell_counts,
+    dtls,
     exit::Failure,
     limits::MAX_WHOLE,
     message::decoded,
@@ -30,6 +31,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
         sent = send_all(&mut courier) => sent,
         () = ending.wanted() => courier.interrupted(),
     };
+    courier.peer.close().await;
     tell_counts(&args.talk, courier.peer.drops(), None);
     sent
 }
@@ -51,7 +53,12 @@ async fn open(args: &SendArgs, ending: &mut Ending) -> Result<PlainPeer, Failure
     socket.ttl = args.plain.ttl;
     let options = PeerOptions { socket, bind };
     let armour = args.armour.read(ending).await?.armour();
-    Ok(PlainPeer::new(targets, options, armour, args.filter.read()?)?)
+    let dtls = dtls::client(&args.dtls, &args.dtls_send, &args.address)?;
+    let peer = PlainPeer::new(targets, options, armour, args.filter.read()?)?;
+    Ok(match dtls {
+        Some(config) => peer.speak_dtls(config),
+        None => peer,
+    })
 }
 
 async fn send_all(courier: &mut Courier<'_>) -> Result<(), Failure> {

@@ -28,7 +28,7 @@ impl Courier<'_> {
             return Ok(());
         }
         let mut time_up = pin!(tokio::time::sleep(time));
-        while !at_end || self.unreachable.is_none() {
+        while !at_end || (self.unreachable.is_none() && !self.closed) {
             let reply = tokio::select! {
                 biased;
                 reply = self.peer.recv() => reply,
@@ -43,6 +43,10 @@ impl Courier<'_> {
     pub(super) fn take_reply(&mut self, reply: io::Result<Reply>) -> Result<(), Failure> {
         match reply {
             Ok(reply) => self.print_reply(&reply),
+            Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {
+                self.closed = true;
+                Ok(())
+            }
             Err(e) => {
                 self.note_unreachable(&format!("{}: {e}", self.peer.target()));
                 Ok(())

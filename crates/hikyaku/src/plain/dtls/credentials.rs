@@ -156,6 +156,10 @@ impl Certified {
         key: &Path,
         if_exists: IfExists,
     ) -> Result<(), FileError> {
+        // Both or neither.
+        if if_exists == IfExists::Refuse && certificate.exists() {
+            return Err(FileError::Exists(certificate.to_owned()));
+        }
         write_private(key, &pem("PRIVATE KEY", &self.key), if_exists)?;
         write_public(certificate, &pem("CERTIFICATE", &self.certificate), if_exists)
     }

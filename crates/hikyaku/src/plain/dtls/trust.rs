@@ -238,8 +238,10 @@ impl Problem {
         match error {
             E::CertExpired { not_after, .. } => Self::Expired(when(not_after)),
             E::CertNotValidYet { not_before, .. } => Self::NotYet(when(not_before)),
-            // The second: by someone of the same name as one that is believed.
-            E::UnknownIssuer | E::InvalidSignatureForPublicKey => Self::UnknownIssuer,
+            // The others: by someone of the same name as one that is believed.
+            E::UnknownIssuer
+            | E::InvalidSignatureForPublicKey
+            | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Self::UnknownIssuer,
             E::RequiredEkuNotFoundContext(_) => {
                 Self::Purpose(if name.is_some() { "server" } else { "client" })
             }

@@ -1,0 +1,75 @@
+//! DTLS as typed.
+//!
+//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use hikyaku::plain::dtls::{MinVersion, Pin};
+
+use crate::values::shared_name;
+
+/// What both sides of DTLS have.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+pub(crate) struct DtlsArgs {
+    /// Speak DTLS 1.2 or 1.3 with any program that does; one datagram is one message, as with
+    /// --plain
+    #[arg(long)]
+    pub(crate) dtls: bool,
+    /// Our certificate, in PEM: ECDSA on P-256 or P-384 (`hikyaku keygen --cert NAME` makes one)
+    #[arg(long, value_name = "FILE", requires = "dtls", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// Its private key, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// A key both sides know instead of certificates, by its name and its file (hexadecimal, or as
+    /// `hikyaku keygen --shared` makes it); DTLS 1.2 with PSK-AES128-CCM8
+    #[arg(long, value_name = "IDENTITY:KEYFILE", requires = "dtls", conflicts_with = "cert",
+        value_parser = shared_name)]
+    pub(crate) psk: Option<(String, PathBuf)>,
+    /// Speak nothing older
+    #[arg(long, value_name = "VERSION", requires = "dtls", value_enum)]
+    pub(crate) min_version: Option<Version>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Version {
+    #[value(name = "1.2")]
+    V1_2,
+    #[value(name = "1.3")]
+    V1_3,
+}
+
+impl From<Version> for MinVersion {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::V1_2 => Self::V1_2,
+            Version::V1_3 => Self::V1_3,
+        }
+    }
+}
+
+/// Whose certificate a client believes.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+pub(crate) struct DtlsSendArgs {
+    /// Believe the issuers in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", requires = "dtls", conflicts_with_all = ["pin", "insecure", "psk"])]
+    pub(crate) ca: Option<PathBuf>,
+    /// Believe this certificate alone, by its SHA-256, whatever its name and dates (repeatable)
+    #[arg(long, value_name = "SHA256", requires = "dtls", conflicts_with_all = ["insecure", "psk"])]
+    pub(crate) pin: Vec<Pin>,
+    /// Believe any certificate: encrypted, but for whom is not known
+    #[arg(long, requires = "dtls", conflicts_with = "psk")]
+    pub(crate) insecure: bool,
+}
+
+/// Whom a server lets in.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+pub(crate) struct DtlsListenArgs {
+    /// Let in only clients with a certificate from the issuers in this PEM file
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) client_ca: Option<PathBuf>,
+}

@@ -1,0 +1,96 @@
+//! DTLS: from options as typed to handshakes that can begin.
+//!
+//! In: arguments. Out: whom to believe, what to show. Never: a socket.
+
+use std::path::Path;
+
+use hikyaku::{
+    address::Address,
+    clock,
+    plain::dtls::{Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig},
+};
+
+use crate::{
+    args::{DtlsArgs, DtlsListenArgs, DtlsSendArgs},
+    exit::Failure,
+    output::warn,
+};
+
+/// What a client needs, where DTLS is asked for.
+pub(crate) fn client(
+    args: &DtlsArgs,
+    send: &DtlsSendArgs,
+    address: &Address,
+) -> Result<Option<ClientConfig>, Failure> {
+    if !args.dtls {
+        return Ok(None);
+    }
+    if let Some(key) = shared_key(args)? {
+        return Ok(Some(ClientConfig::with_shared_key(key)?));
+    }
+    let anchors = match &send.ca {
+        Some(file) => Anchors::read(file)?,
+        None if !send.pin.is_empty() => Anchors::pinned(send.pin.clone()),
+        None if send.insecure => Anchors::anyone(),
+        None => Anchors::system()?,
+    };
+    let own = certified(args)?;
+    // A zone is this machine's word for a network, and in no certificate.
+    let host = address.host();
+    let name = host.split('%').next().unwrap_or(&host);
+    let config = ClientConfig::new(name, anchors, own.as_ref(), min(args), clock::wall())?;
+    Ok(Some(config))
+}
+
+/// What a listener needs, where DTLS is asked for.
+pub(crate) fn server(
+    args: &DtlsArgs,
+    listen: &DtlsListenArgs,
+) -> Result<Option<ServerConfig>, Failure> {
+    if !args.dtls {
+        return Ok(None);
+    }
+    if let Some(key) = shared_key(args)? {
+        return Ok(Some(ServerConfig::with_shared_key(key)?));
+    }
+    let Some(own) = certified(args)? else {
+        return Err(Failure::usage(
+            "--dtls needs --cert FILE --key FILE (`hikyaku keygen --cert NAME` makes both), or \
+             --psk IDENTITY:KEYFILE",
+        ));
+    };
+    let clients = listen.client_ca.as_deref().map(Anchors::read).transpose()?;
+    Ok(Some(ServerConfig::new(&own, clients, min(args))?))
+}
+
+fn min(args: &DtlsArgs) -> MinVersion {
+    args.min_version.map_or(MinVersion::default(), Into::into)
+}
+
+fn shared_key(args: &DtlsArgs) -> Result<Option<PreShared>, Failure> {
+    let Some((identity, file)) = &args.psk else { return Ok(None) };
+    if min(args) == MinVersion::V1_3 {
+        return Err(Failure::usage(
+            "--psk speaks DTLS 1.2 alone; leave out --min-version 1.3, or use certificates",
+        ));
+    }
+    Ok(Some(PreShared::read(identity, file)?))
+}
+
+fn certified(args: &DtlsArgs) -> Result<Option<Certified>, Failure> {
+    let (Some(certificate), Some(key)) = (&args.cert, &args.key) else { return Ok(None) };
+    let own = Certified::read(certificate, key)?;
+    if own.unsent() > 0 {
+        warn_of_unsent(certificate, own.unsent());
+    }
+    Ok(Some(own))
+}
+
+fn warn_of_unsent(file: &Path, unsent: usize) {
+    let certificates = if unsent == 1 { "certificate" } else { "certificates" };
+    warn(&format!(
+        "{}: its first certificate is sent, the {unsent} other {certificates} not; peers must \
+         know its issuer",
+        file.display()
+    ));
+}
