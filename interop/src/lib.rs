@@ -3,17 +3,21 @@
 //! The peers in `peers/*.py` are the programs a beginner writes from a guide; the other peers are
 //! the tools of every Linux machine. Run all with `cargo xtask interop`.
 
+mod certificates;
 mod chat;
 mod flood;
 mod output;
 mod process;
 mod programs;
+mod relay;
 
+pub use certificates::{Authority, Certificate, openssl};
 pub use chat::{Room, is_stamped, shows_a_time};
 pub use flood::flood;
 pub use output::{Dropped, json_lines, text_of};
 pub use process::{Exit, Process, Stream};
 pub use programs::{
-    Key, bound_address, file_in, hikyaku, key_of, listen, new_key, new_shared_key, python, run,
-    udp_port,
+    Key, bound_address, file_in, hikyaku, key_of, listen, listen_dtls, new_key, new_shared_key,
+    python, run, udp_port,
 };
+pub use relay::LossyRelay;

@@ -133,6 +133,12 @@ impl Process {
         found.unwrap_or_else(|| panic!("{}: never said {text:?}\n{}", self.name, self.said));
     }
 
+    /// Whether it says a text on standard output within `time`.
+    pub fn heard_within(&self, text: &str, time: Duration) -> bool {
+        let said = |spoken: &Spoken| String::from_utf8_lossy(&spoken.out).contains(text);
+        self.said.wait(time, |spoken| said(spoken).then_some(())).is_some()
+    }
+
     /// Waits for an address that stands behind `prefix` in a line.
     #[track_caller]
     pub fn wait_for_address(&self, stream: Stream, prefix: &str) -> SocketAddr {

@@ -73,6 +73,17 @@ pub fn listen(options: &[&str]) -> (Process, SocketAddr) {
     (process, address)
 }
 
+/// Starts `hikyaku listen --dtls` on a free port of 127.0.0.1.
+#[track_caller]
+#[must_use]
+pub fn listen_dtls(options: &[&str]) -> (Process, SocketAddr) {
+    let mut command = hikyaku(&["listen", "--dtls", "--format", "raw"]);
+    command.args(options).arg("127.0.0.1:0");
+    let process = Process::start(command);
+    let address = bound_address(&process);
+    (process, address)
+}
+
 /// Where a `listen` or `chat host` of ours is bound.
 #[track_caller]
 #[must_use]

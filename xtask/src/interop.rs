@@ -18,11 +18,21 @@ enum Peer {
     Ncat,
     Socat,
     SshKeygen,
+    OpenSsl,
+    GnuTls,
 }
 
 impl Peer {
-    const ALL: [Self; 6] =
-        [Self::Python, Self::Cryptography, Self::Cwt, Self::Ncat, Self::Socat, Self::SshKeygen];
+    const ALL: [Self; 8] = [
+        Self::Python,
+        Self::Cryptography,
+        Self::Cwt,
+        Self::Ncat,
+        Self::Socat,
+        Self::SshKeygen,
+        Self::OpenSsl,
+        Self::GnuTls,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -32,6 +42,8 @@ impl Peer {
             Self::Ncat => "ncat",
             Self::Socat => "socat",
             Self::SshKeygen => "ssh-keygen",
+            Self::OpenSsl => "openssl",
+            Self::GnuTls => "gnutls-cli, gnutls-serv",
         }
     }
 
@@ -42,6 +54,8 @@ impl Peer {
             Self::Ncat => "apt-get install ncat",
             Self::Socat => "apt-get install socat",
             Self::SshKeygen => "apt-get install openssh-client",
+            Self::OpenSsl => "apt-get install openssl",
+            Self::GnuTls => "apt-get install gnutls-bin",
         }
     }
 
@@ -52,6 +66,8 @@ impl Peer {
             Self::Cwt => (python, &["-c", "import cwt, cbor2"]),
             Self::Ncat => (Path::new("ncat"), &["--version"]),
             Self::Socat => (Path::new("socat"), &["-V"]),
+            Self::OpenSsl => (Path::new("openssl"), &["version"]),
+            Self::GnuTls => (Path::new("gnutls-cli"), &["--version"]),
             // It has no option that only succeeds: that it starts at all is the answer, in `here`.
             Self::SshKeygen => (Path::new("ssh-keygen"), &["-l", "-f", "/dev/null"]),
         };
@@ -70,13 +86,15 @@ impl Peer {
 }
 
 /// Each test file of `interop/tests`, with the peers it talks to.
-const TESTS: [(&str, &[Peer]); 6] = [
+const TESTS: [(&str, &[Peer]); 8] = [
     ("python_socket", &[Peer::Python]),
     ("python_fernet", &[Peer::Python, Peer::Cryptography]),
     ("python_cose", &[Peer::Python, Peer::Cryptography, Peer::Cwt]),
     ("netcat", &[Peer::Ncat]),
     ("socat", &[Peer::Socat]),
     ("ssh_keygen", &[Peer::SshKeygen]),
+    ("openssl_dtls", &[Peer::OpenSsl]),
+    ("gnutls_dtls", &[Peer::OpenSsl, Peer::GnuTls]),
 ];
 
 pub(crate) fn run(root: &Path, strict: bool) -> Result<()> {

@@ -55,7 +55,8 @@ impl From<Version> for MinVersion {
 #[command(next_help_heading = "DTLS, beneath plain datagrams")]
 pub(crate) struct DtlsSendArgs {
     /// Believe the issuers in this PEM file instead of the system's
-    #[arg(long, value_name = "FILE", requires = "dtls", conflicts_with_all = ["pin", "insecure", "psk"])]
+    #[arg(long, value_name = "FILE", requires = "dtls",
+        conflicts_with_all = ["pin", "insecure", "psk"])]
     pub(crate) ca: Option<PathBuf>,
     /// Believe this certificate alone, by its SHA-256, whatever its name and dates (repeatable)
     #[arg(long, value_name = "SHA256", requires = "dtls", conflicts_with_all = ["insecure", "psk"])]

@@ -43,6 +43,9 @@ pub(in crate::plain) struct Association {
     heard: bool,
     /// The last time that something was sent or received.
     active_at: Instant,
+    /// The number of the next record in the clear, of a client. The state machine sends its first
+    /// hello again and again with the same number, which others take for a replay.
+    next_clear: u64,
     /// The state machine's.
     timer: Option<Instant>,
     output: VecDeque<Vec<u8>>,
@@ -108,6 +111,7 @@ impl Association {
             believed: false,
             heard: false,
             active_at: now,
+            next_clear: 0,
             timer: None,
             output: VecDeque::new(),
             events: VecDeque::new(),
@@ -273,6 +277,11 @@ impl Association {
             return self.refuse(why, turn.connected, result.is_err());
         }
         self.note_verified(&turn.packets);
+        if self.role == Role::Client {
+            for packet in &mut turn.packets {
+                record::renumber(packet, &mut self.next_clear);
+            }
+        }
         self.output.extend(turn.packets);
         if turn.connected {
             self.on_connected(now);

@@ -10,9 +10,13 @@ pub(super) const SERVER_HELLO: u8 = 2;
 pub(super) const HELLO_VERIFY_REQUEST: u8 = 3;
 pub(super) const CERTIFICATE: u8 = 11;
 
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const FATAL: u8 = 2;
+
+/// Bytes of a sealed Finished record, with room to spare: 12 of it, its header, what sealing adds.
+const MAX_FINISHED: usize = 128;
 
 /// Type, version, epoch, sequence number, length (RFC 6347 section 4.1).
 const HEADER_LEN: usize = 13;
@@ -32,6 +36,10 @@ pub(super) enum Record<'a> {
     Handshake { header: &'a [u8], body: &'a [u8] },
     /// A fatal alert in the clear: what it says. Anyone can have sent it.
     Alert { whole: &'a [u8], description: u8 },
+    /// In DTLS 1.2: what comes next is sealed.
+    ChangeCipherSpec(&'a [u8]),
+    /// A handshake message of DTLS 1.2 that is sealed: the last of each side.
+    Finished(&'a [u8]),
     /// Encrypted, or of no interest here.
     Other(&'a [u8]),
 }
@@ -68,6 +76,8 @@ impl<'a> Records<'a> {
         let is_clear = u16_at(header, 3)? == 0;
         let record = match (header[0], body) {
             (HANDSHAKE, _) if is_clear => Record::Handshake { header: &header[..11], body },
+            (CHANGE_CIPHER_SPEC, &[1]) if is_clear => Record::ChangeCipherSpec(whole),
+            (HANDSHAKE, _) if len <= MAX_FINISHED => Record::Finished(whole),
             (ALERT, &[FATAL, description]) if is_clear => Record::Alert { whole, description },
             _ => Record::Other(whole),
         };
@@ -178,6 +188,21 @@ pub(super) fn fatal_alert(description: u8) -> Vec<u8> {
     record.extend_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0xff, 0xff]);
     record.extend_from_slice(&[0, 2, FATAL, description]);
     record
+}
+
+/// Numbers the records in the clear of a datagram to be sent, from `next` on. Nothing seals such a
+/// number.
+pub(super) fn renumber(datagram: &mut [u8], next: &mut u64) {
+    let mut rest = datagram;
+    while let Some((header, more)) = rest.split_at_mut_checked(HEADER_LEN)
+        && matches!(header[0], 20..=26)
+        && header[3..5] == [0, 0]
+    {
+        header[5..11].copy_from_slice(&next.to_be_bytes()[2..]);
+        *next += 1;
+        let len = usize::from(header[11]) << 8 | usize::from(header[12]);
+        rest = more.get_mut(len..).unwrap_or_default();
+    }
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {

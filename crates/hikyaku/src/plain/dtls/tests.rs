@@ -493,6 +493,17 @@ fn an_association_ends_when_nothing_was_said_for_long() {
 }
 
 #[test]
+fn what_is_sent_again_has_a_number_of_its_own() {
+    // RFC 6347 section 4.1: OpenSSL takes a record with a number that it has seen for a replay, and
+    // never answers the client whose first answer was lost.
+    let mut world = World::new(server(&Authority::new().server()), &client("a", Anchors::anyone()));
+    world.loss = 255;
+    world.pass(Duration::from_secs(10));
+    let numbers: Vec<&[u8]> = world.tapped.iter().map(|datagram| &datagram[3..11]).collect();
+    assert!(numbers.len() > 3 && numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+}
+
+#[test]
 fn a_silent_server_is_given_up() {
     let mut world = World::new(server(&Authority::new().server()), &client("a", Anchors::anyone()));
     world.loss = 255;

@@ -1,0 +1,134 @@
+//! `gnutls-cli --udp` and `gnutls-serv --udp`, in both roles.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use hikyaku_interop::{
+    Authority, Certificate, LossyRelay, Process, Stream, hikyaku, listen_dtls, run, udp_port,
+};
+
+const PSK: &str = "00112233445566778899aabbccddeeff";
+const PSK_SUITE: &str = "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-KX-ALL:+PSK:+AES-128-CCM-8";
+
+fn client(address: SocketAddr, args: &[&str]) -> Process {
+    let mut command = Command::new("gnutls-cli");
+    command.args(["--udp", "--port", &address.port().to_string(), "127.0.0.1"]).args(args);
+    Process::start(command)
+}
+
+/// A server that echoes, and where it listens.
+fn server(args: &[&str]) -> (Process, String) {
+    let mut command = Command::new("gnutls-serv");
+    // It takes no "any port": one that was free a moment ago.
+    let free = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.local_addr());
+    let port = free.expect("a port is free").port().to_string();
+    command.args(["--udp", "--echo", "--port", &port]).args(args);
+    let process = Process::start(command);
+    let port = udp_port(&process);
+    (process, format!("127.0.0.1:{port}"))
+}
+
+#[test]
+fn listen_hears_gnutls_cli_and_echoes() {
+    let authority = Authority::new();
+    let own = authority.issue("server");
+    let (_listener, address) = listen_dtls(&["--cert", &own.file, "--key", &own.key, "--echo"]);
+    let mut client = client(address, &["--x509cafile", &authority.file()]);
+    client.wait_for_text(Stream::Out, "Handshake was completed");
+    client.type_line("hello from gnutls");
+    client.wait_for_text(Stream::Out, "hello from gnutls\n");
+}
+
+#[test]
+fn gnutls_serv_echoes_what_send_sends() {
+    let authority = Authority::new();
+    let own = authority.issue("server");
+    let (_server, address) = server(&["--x509certfile", &own.file, "--x509keyfile", &own.key]);
+    let args = ["send", "--dtls", "--ca", &authority.file(), "--reply=1s", &address, "hello"];
+    let exit = run(hikyaku(&args));
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert!(exit.out.contains("hello"), "{exit:?}");
+}
+
+#[test]
+fn each_shows_the_other_a_certificate() {
+    let authority = Authority::new();
+    let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
+    let shown = ["--x509certfile", &theirs.file, "--x509keyfile", &theirs.key];
+    let options = ["--cert", &ours.file, "--key", &ours.key, "--client-ca", &ca, "--once"];
+    let (listener, address) = listen_dtls(&options);
+    let mut client = client(address, &[&shown[..], &["--x509cafile", &ca]].concat());
+    client.wait_for_text(Stream::Out, "Handshake was completed");
+    client.type_line("it is me");
+    let exit = listener.wait_for_end();
+    assert_eq!(exit.out, "it is me\n", "{exit:?}");
+
+    let asks = ["--x509cafile", &ca, "--require-client-cert", "--verify-client-cert"];
+    let (_server, address) = server(&[&shown[..], &asks].concat());
+    let args = ["--ca", &ca, "--cert", &ours.file, "--key", &ours.key, "--reply=1s", &address];
+    let exit = run(hikyaku(&[&["send", "--dtls"], &args[..], &["it is us"]].concat()));
+    assert!(exit.code == Some(0) && exit.out.contains("it is us"), "{exit:?}");
+}
+
+#[test]
+fn a_shared_key_does_instead_of_certificates() {
+    let authority = Authority::new();
+    let named = format!("sensor:{}", authority.write("psk", PSK));
+    let (listener, address) = listen_dtls(&["--psk", &named, "--once"]);
+    let theirs = ["--pskusername", "sensor", "--pskkey", PSK, "--priority", PSK_SUITE];
+    let mut client = client(address, &theirs);
+    client.wait_for_text(Stream::Out, "Handshake was completed");
+    client.type_line("secret");
+    let exit = listener.wait_for_end();
+    assert_eq!(exit.out, "secret\n", "{exit:?}");
+
+    let passwords = authority.write("passwords", &format!("sensor:{PSK}\n"));
+    let (_server, address) = server(&["--pskpasswd", &passwords, "--priority", PSK_SUITE]);
+    let args = ["send", "--dtls", "--psk", &named, "--reply=1s", &address, "secret too"];
+    let exit = run(hikyaku(&args));
+    assert!(exit.code == Some(0) && exit.out.contains("secret too"), "{exit:?}");
+}
+
+/// Does `listen` hear `gnutls-cli` through a relay that loses a fifth?
+fn is_heard_through_loss(own: &Certificate, ca: &str, seed: u64) -> bool {
+    let (listener, address) = listen_dtls(&["--cert", &own.file, "--key", &own.key]);
+    let relay = LossyRelay::start(address, seed);
+    let mut client = client(relay.address, &["--x509cafile", ca]);
+    (0..500).any(|_| {
+        client.type_line("through loss");
+        listener.heard_within("through loss", Duration::from_millis(100))
+    })
+}
+
+/// Does `gnutls-serv` hear `send` through it, and `send` its echo?
+fn is_echoed_through_loss(own: &Certificate, ca: &str, seed: u64) -> bool {
+    let (_server, address) = server(&["--x509certfile", &own.file, "--x509keyfile", &own.key]);
+    let relay = LossyRelay::start(address.parse().expect("an address"), seed);
+    let to = relay.address.to_string();
+    let args = ["--ca", ca, "--reply=1s", "--count", "30", "--interval", "20ms", &to];
+    let words = [&["send", "--dtls"], &args[..], &["through loss"]].concat();
+    let sender = Process::start(hikyaku(&words));
+    sender.ends_within(Duration::from_secs(50)) && sender.said(Stream::Out).contains("through loss")
+}
+
+#[test]
+fn handshakes_come_to_their_end_where_a_fifth_is_lost() {
+    let authority = Authority::new();
+    let (own, ca) = (authority.issue("server"), authority.file());
+    let (own, ca) = (&own, ca.as_str());
+    thread::scope(|scope| {
+        for seed in 0..6 {
+            // One in fifty is unlucky for longer than a handshake may take.
+            scope.spawn(move || {
+                let heard = (0..3).any(|n| is_heard_through_loss(own, ca, seed + 100 * n));
+                assert!(heard, "listen, seed {seed}");
+            });
+            scope.spawn(move || {
+                let echoed = (0..3).any(|n| is_echoed_through_loss(own, ca, seed + 100 * n));
+                assert!(echoed, "send, seed {seed}");
+            });
+        }
+    });
+}

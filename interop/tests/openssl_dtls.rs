@@ -1,0 +1,257 @@
+//! `openssl s_client` and `s_server` with DTLS 1.2, in both roles.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use hikyaku_interop::{
+    Authority, Certificate, LossyRelay, Process, Stream, hikyaku, listen_dtls, openssl, run,
+    udp_port,
+};
+
+const PSK: &str = "00112233445566778899aabbccddeeff";
+const PSK_SUITE: &str = "PSK-AES128-CCM8:@SECLEVEL=0";
+
+fn client(address: SocketAddr, args: &[&str]) -> Process {
+    let mut command = openssl(&["s_client", "-dtls1_2", "-quiet", "-verify_return_error"]);
+    command.args(["-connect", &address.to_string()]).args(args);
+    Process::start(command)
+}
+
+/// A server, and where it listens.
+fn server(args: &[&str]) -> (Process, String) {
+    let mut command = openssl(&["s_server", "-dtls1_2", "-accept", "127.0.0.1:0"]);
+    command.args(args);
+    let process = Process::start(command);
+    let port = udp_port(&process);
+    (process, format!("127.0.0.1:{port}"))
+}
+
+fn server_with(certificate: &Certificate, args: &[&str]) -> (Process, String) {
+    server(&[&["-cert", &certificate.file, "-key", &certificate.key], args].concat())
+}
+
+/// `hikyaku send --dtls` to the end: its exit code and what it complained of.
+fn send(args: &[&str]) -> (Option<i32>, String) {
+    let exit = run(hikyaku(&[&["send", "--dtls"], args].concat()));
+    (exit.code, exit.err)
+}
+
+#[track_caller]
+fn assert_refused((code, err): (Option<i32>, String), why: &str) {
+    assert_eq!(code, Some(3), "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains(why), "{err}");
+}
+
+#[test]
+fn listen_hears_s_client_which_believes_its_certificate() {
+    let authority = Authority::new();
+    let own = authority.issue("server");
+    let (listener, address) = listen_dtls(&["--cert", &own.file, "--key", &own.key, "--once"]);
+    let mut client = client(address, &["-CAfile", &authority.file(), "-verify_ip", "127.0.0.1"]);
+    client.type_line("hello from openssl");
+    let exit = listener.wait_for_end();
+    assert_eq!((exit.code, exit.out.as_str()), (Some(0), "hello from openssl\n"), "{exit:?}");
+}
+
+#[test]
+fn s_server_hears_send_and_answers() {
+    let authority = Authority::new();
+    let (mut server, address) = server_with(&authority.issue("server"), &[]);
+    let sender = Process::start(hikyaku(&[
+        "send",
+        "--dtls",
+        "--ca",
+        &authority.file(),
+        "--reply=20s",
+        &address,
+        "hello from us",
+    ]));
+    server.wait_for_text(Stream::Out, "hello from us");
+    server.type_line("hello from s_server");
+    sender.wait_for_text(Stream::Out, "hello from s_server");
+    // Q ends it with a goodbye, which ends our waiting.
+    server.type_line("Q");
+    let exit = sender.wait_for_end();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+}
+
+#[test]
+fn a_certificate_made_here_is_pinned_and_believed_as_its_own_issuer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let base = hikyaku_interop::file_in(folder.path(), "own");
+    let made = run(hikyaku(&["keygen", "--cert", "localhost", "127.0.0.1", "--out", &base]));
+    let (file, key) = (format!("{base}.crt"), format!("{base}.key"));
+    let (_server, address) = server(&["-cert", &file, "-key", &key]);
+    assert_eq!(send(&["--pin", made.out.trim(), &address, "x"]), (Some(0), String::new()));
+    assert_eq!(send(&["--ca", &file, &address, "x"]), (Some(0), String::new()));
+    let shown = run(openssl(&["x509", "-in", &file, "-noout", "-fingerprint", "-sha256"]));
+    let pin = shown.out.trim().split('=').nth(1).expect("a fingerprint").to_owned();
+    assert_eq!(send(&["--pin", &pin, &address, "x"]), (Some(0), String::new()));
+}
+
+#[test]
+fn each_shows_the_other_a_certificate() {
+    let authority = Authority::new();
+    let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
+    let asks = ["-Verify", "2", "-verify_return_error", "-CAfile", &ca];
+    let (server, address) = server_with(&theirs, &asks);
+    let shown = ["--cert", &ours.file, "--key", &ours.key, "--ca", &ca];
+    assert_eq!(send(&[&shown[..], &[&address, "it is us"]].concat()), (Some(0), String::new()));
+    server.wait_for_text(Stream::Out, "it is us");
+
+    let options = ["--cert", &ours.file, "--key", &ours.key, "--client-ca", &ca, "--once"];
+    let (listener, address) = listen_dtls(&options);
+    let shown = ["-cert", &theirs.file, "-key", &theirs.key, "-CAfile", &ca];
+    let mut client = client(address, &shown);
+    client.type_line("it is me");
+    let exit = listener.wait_for_end();
+    assert_eq!(exit.out, "it is me\n", "{exit:?}");
+}
+
+#[test]
+fn a_shared_key_does_instead_of_certificates() {
+    let authority = Authority::new();
+    let named = format!("sensor:{}", authority.write("psk", PSK));
+    let theirs = ["-psk", PSK, "-cipher", PSK_SUITE];
+    let (server, address) =
+        server(&[&theirs[..], &["-nocert", "-psk_identity", "sensor"]].concat());
+    assert_eq!(send(&["--psk", &named, &address, "secret"]), (Some(0), String::new()));
+    server.wait_for_text(Stream::Out, "secret");
+
+    let (listener, address) = listen_dtls(&["--psk", &named, "--once"]);
+    let mut client = client(address, &[&theirs[..], &["-psk_identity", "sensor"]].concat());
+    client.type_line("secret too");
+    let exit = listener.wait_for_end();
+    assert_eq!(exit.out, "secret too\n", "{exit:?}");
+}
+
+#[test]
+fn a_server_that_is_not_the_right_one_is_refused_in_one_line() {
+    let authority = Authority::new();
+    let ca = authority.file();
+    let (_right, address) = server_with(&authority.issue("server"), &[]);
+    let other = Authority::new();
+    assert_refused(send(&["--ca", &other.file(), &address, "x"]), "not believed here");
+    assert_refused(send(&[&address, "x"]), "not believed here");
+    let (_late, address) = server_with(&authority.issue_expired("late"), &[]);
+    assert_refused(send(&["--ca", &ca, &address, "x"]), "expired on 2021-01-01");
+    let (_elsewhere, address) = server_with(&authority.issue_elsewhere("elsewhere"), &[]);
+    assert_refused(send(&["--ca", &ca, &address, "x"]), "not for 127.0.0.1, but for other.example");
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_of_ours_tells_so() {
+    let authority = Authority::new();
+    let ca = authority.file();
+    let asks = ["-Verify", "2", "-verify_return_error", "-CAfile", &ca];
+    let (_server, address) = server_with(&authority.issue("server"), &asks);
+    assert_refused(send(&["--ca", &ca, &address, "x"]), "our certificate");
+}
+
+#[test]
+fn a_client_without_the_right_certificate_is_not_heard_and_told_so() {
+    let authority = Authority::new();
+    let (own, ca) = (authority.issue("server"), authority.file());
+    let options = ["--cert", &own.file, "--key", &own.key, "--client-ca", &ca, "--for", "20s"];
+    let (listener, address) = listen_dtls(&options);
+    let without = client(address, &["-CAfile", &ca]).wait_for_end();
+    assert!(without.err.contains("alert handshake failure"), "{without:?}");
+    listener.wait_for_line(Stream::Err, |line| line.contains("showed no certificate"));
+    let other = Authority::new();
+    let stranger = other.issue("stranger");
+    let shown = ["-cert", &stranger.file, "-key", &stranger.key, "-CAfile", &ca];
+    let refused = client(address, &shown).wait_for_end();
+    assert!(refused.err.contains("alert unknown ca"), "{refused:?}");
+    listener.wait_for_line(Stream::Err, |line| line.contains("not believed here"));
+    let address = address.to_string();
+    let shown = ["--ca", &ca, "--cert", &stranger.file, "--key", &stranger.key];
+    assert_refused(send(&[&shown[..], &[&address, "x"]].concat()), "certificate of ours");
+    assert_eq!(listener.said(Stream::Out), "", "nobody was heard");
+}
+
+#[test]
+fn rsa_is_refused_with_what_to_use_instead() {
+    let authority = Authority::new();
+    let rsa = authority.rsa();
+    let exit = run(hikyaku(&["listen", "--dtls", "--cert", &rsa.file, "--key", &rsa.key, ":0"]));
+    assert_eq!(exit.code, Some(2), "{exit:?}");
+    assert!(exit.err.contains("RSA") && exit.err.contains("keygen --cert"), "{exit:?}");
+    let (_server, address) = server_with(&rsa, &[]);
+    assert_refused(send(&["--insecure", &address, "x"]), "no RSA");
+}
+
+/// Does `listen` hear `s_client` through a relay that loses a fifth?
+fn is_heard_through_loss(
+    server: &Certificate,
+    client_has: &Certificate,
+    ca: &str,
+    seed: u64,
+) -> bool {
+    let options = ["--cert", &server.file, "--key", &server.key, "--client-ca", ca];
+    let (listener, address) = listen_dtls(&options);
+    let relay = LossyRelay::start(address, seed);
+    let shown = ["-cert", &client_has.file, "-key", &client_has.key, "-CAfile", ca];
+    let mut client = client(relay.address, &shown);
+    (0..500).any(|_| {
+        client.type_line("through loss");
+        listener.heard_within("through loss", Duration::from_millis(100))
+    })
+}
+
+/// Does `s_server` hear `send` through it?
+fn is_sent_through_loss(
+    server: &Certificate,
+    client_has: &Certificate,
+    ca: &str,
+    seed: u64,
+) -> bool {
+    let asks = ["-Verify", "2", "-verify_return_error", "-CAfile", ca];
+    let (server, address) = server_with(server, &asks);
+    let relay = LossyRelay::start(address.parse().expect("an address"), seed);
+    let to = relay.address.to_string();
+    let shown = ["--ca", ca, "--cert", &client_has.file, "--key", &client_has.key];
+    let what = ["--count", "30", "--interval", "20ms", &to, "through loss"];
+    let sender = Process::start(hikyaku(&[&["send", "--dtls"], &shown[..], &what].concat()));
+    sender.ends_within(Duration::from_secs(50))
+        && server.heard_within("through loss", Duration::from_secs(1))
+}
+
+#[test]
+fn handshakes_come_to_their_end_where_a_fifth_is_lost() {
+    let authority = Authority::new();
+    let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
+    let (ours, theirs, ca) = (&ours, &theirs, ca.as_str());
+    thread::scope(|scope| {
+        for seed in 0..8 {
+            // One in fifty is unlucky for longer than a handshake may take.
+            scope.spawn(move || {
+                let heard = (0..3).any(|n| is_heard_through_loss(ours, theirs, ca, seed + 100 * n));
+                assert!(heard, "listen, seed {seed}");
+            });
+            scope.spawn(move || {
+                let sent = (0..3).any(|n| is_sent_through_loss(theirs, ours, ca, seed + 100 * n));
+                assert!(sent, "send, seed {seed}");
+            });
+        }
+    });
+}
+
+#[test]
+fn a_hundred_and_fifty_clients_at_once_are_all_heard() {
+    let authority = Authority::new();
+    let own = authority.issue("server");
+    let options = ["--cert", &own.file, "--key", &own.key, "--count", "150", "--for", "60s"];
+    let (listener, address) = listen_dtls(&options);
+    let mut clients: Vec<Process> =
+        (0..150).map(|_| client(address, &["-CAfile", &authority.file()])).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.type_line(&format!("client {number}."));
+    }
+    let exit = listener.wait_for_end();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    for number in 0..150 {
+        assert!(exit.out.contains(&format!("client {number}.\n")), "{number}: {}", exit.err);
+    }
+}
