@@ -15,6 +15,7 @@ mod keys;
 mod multicast;
 mod native;
 mod native_files;
+mod native_flood;
 mod native_network;
 mod native_trust;
 mod readme;
