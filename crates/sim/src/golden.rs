@@ -109,7 +109,8 @@ fn law(link: &LinkConfig) -> f64 {
 const HEAD: &str = "\
 # Written by `cargo xtask sim --golden`, compared by a test. In virtual time.
 # Bulk: 64 KiB messages down, as fast as they are taken (Latest: 16 KiB each 20 ms).
-# Small: 200 bytes each 20 ms down, in five worlds. Congestion control is cubic. Deadline messages have 1 s.
+# Small: 200 bytes each 20 ms down, in five worlds.
+# Congestion control is cubic. Deadline messages have 1 s.
 #
 #                     bulk: Mbit/s  there | small: p50 ms   p99 ms  there
 ";
