@@ -46,7 +46,7 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
 }
 
 const DTLS: &str = "is not for --dtls";
-const PLAIN: &str = "is not for plain datagrams";
+const PLAIN: &str = "is not for plain datagrams (--plain, --dtls)";
 const NATIVE: &str = "is for --plain alone";
 
 fn refuse(misplaced: &[Misplaced], why: &str) -> Result<(), Failure> {
