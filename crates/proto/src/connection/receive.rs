@@ -26,7 +26,7 @@ use crate::{
     time::Time,
     wire::{
         codec::Reader,
-        frame::{AckFrame, Frame, MessagePart, Whole, check_all, frames},
+        frame::{AckFrame, Frame, MessagePart, Summary, Whole, check_all, frames, only_part},
         header::{ConnectionId, Header, expand_number},
         level::Level,
     },
@@ -207,8 +207,12 @@ impl Connection {
     ) -> Result<(), Close> {
         let (now, level) = (arrival.now, head.level);
         // 2 read
-        let summary = check_all(payload, level)
-            .map_err(|_| Close::violation("a packet whose frames do not parse"))?; // M-5
+        let part = only_part(payload, level);
+        let summary = match part {
+            Some(_) => Summary { ack_eliciting: true, ping: false },
+            None => check_all(payload, level)
+                .map_err(|_| Close::violation("a packet whose frames do not parse"))?, // M-5
+        };
         if payload.is_empty() {
             return Err(Close::violation("a packet without frames"));
         }
@@ -217,20 +221,12 @@ impl Connection {
             None => self.on_data_packet(),
         }
         // 3 apply
-        let mut kept = true;
-        let mut reader = Reader::new(payload);
-        while !reader.is_empty() {
-            kept &= match Whole::decode(&mut reader) {
-                Some(whole) => self.on_message(now, level, MessagePart::from(whole))?,
-                None => {
-                    // It parsed before.
-                    let Ok(frame) = Frame::decode(&mut reader) else { break };
-                    self.apply(arrival, level, &frame)?
-                }
-            };
-            if self.state.is_over() {
-                return Ok(());
-            }
+        let kept = match part {
+            Some(part) => self.on_message(now, level, part)?,
+            None => self.apply_all(arrival, level, payload)?,
+        };
+        if self.state.is_over() {
+            return Ok(());
         }
         // 4 owe
         if kept {
@@ -249,7 +245,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Step 3. False when something was not kept that has to be, so that its packet must not be
+    /// Step 3, until the connection is over.
+    fn apply_all(
+        &mut self,
+        arrival: &Arrival,
+        level: Level,
+        payload: &[u8],
+    ) -> Result<bool, Close> {
+        let mut kept = true;
+        let mut reader = Reader::new(payload);
+        while !reader.is_empty() && !self.state.is_over() {
+            kept &= match Whole::decode(&mut reader) {
+                Some(whole) => self.on_message(arrival.now, level, MessagePart::from(whole))?,
+                None => {
+                    // It parsed before.
+                    let Ok(frame) = Frame::decode(&mut reader) else { break };
+                    self.apply(arrival, level, &frame)?
+                }
+            };
+        }
+        Ok(kept)
+    }
+
+    /// Step 3, of one frame. False when something was not kept that has to be, so that its packet must not be
     /// acknowledged (D-2).
     fn apply(&mut self, arrival: &Arrival, level: Level, frame: &Frame<'_>) -> Result<bool, Close> {
         let now = arrival.now;
@@ -312,7 +330,7 @@ impl Connection {
 
     /// Step 5: what ACKs and the loss alarm brought to light.
     pub(super) fn settle(&mut self, now: Time) {
-        let Some(mut report) = self.report.take() else { return };
+        let Some(mut report) = self.report.take_if(|report| report.is_news) else { return };
         for frame in &report.acked {
             self.on_frame_acked(now, frame);
         }

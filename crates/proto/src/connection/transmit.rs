@@ -120,6 +120,9 @@ impl Connection {
         if size < LEAST_PACKET {
             return None;
         }
+        if self.carries_on(now, size) {
+            return Some(Plan { level: Level::Data, size, purpose: Purpose::Carry });
+        }
         let mut idle = true;
         for level in self.levels().into_iter().flatten() {
             // M-32
@@ -149,6 +152,16 @@ impl Connection {
         let alone = self.in_flight.bytes_in_flight() == 0 && !self.in_flight.is_full();
         let fits = self.paths.current.validated && (alone || self.fits_window(size));
         fits.then_some(Plan { level: Level::Data, size, purpose: Purpose::ProbeMtu })
+    }
+
+    /// By far the most frequent: the handshake is done, and a message has begun that is not all
+    /// sent. Nothing comes before a data packet then, and there is no need to ask what it is for.
+    fn carries_on(&mut self, now: Time, size: usize) -> bool {
+        self.handshake.is_none()
+            && self.keys.is_some()
+            && !self.is_scarce()
+            && self.outbox.is_amid(now)
+            && self.may_leave(now, size)
     }
 
     /// The levels at which packets can leave, lowest first.

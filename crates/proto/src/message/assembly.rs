@@ -57,6 +57,20 @@ impl Assembly {
         if total != self.total {
             return Err(Close::violation("fragments of one message differ in its length"));
         }
+        if offset == self.head.len() && self.islands.is_empty() {
+            // By far the most frequent: the next bytes, and nothing beyond them.
+            self.append(data);
+        } else if !self.add_apart(offset, data)? {
+            return Ok(Added::Refused);
+        }
+        if self.head.len() < self.total {
+            return Ok(Added::Kept);
+        }
+        Ok(Added::Whole(mem::take(&mut self.head)))
+    }
+
+    /// Of bytes that came before, or before others that are missing. False: not (all) kept.
+    fn add_apart(&mut self, offset: usize, data: &[u8]) -> Result<bool, Close> {
         let end = offset + data.len();
         let mut at = offset;
         while at < end {
@@ -65,7 +79,7 @@ impl Assembly {
             if known.is_empty() {
                 let gap = self.gap(at, end);
                 if !self.place(at, &bytes[..gap.len()]) {
-                    return Ok(Added::Refused);
+                    return Ok(false);
                 }
                 at = gap.end;
             } else {
@@ -76,10 +90,14 @@ impl Assembly {
             }
         }
         self.join();
-        if self.head.len() < self.total {
-            return Ok(Added::Kept);
+        Ok(true)
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if self.head.capacity() == 0 {
+            self.head.reserve_exact(self.total.min(AT_ONCE));
         }
-        Ok(Added::Whole(mem::take(&mut self.head)))
+        extend(&mut self.head, bytes, self.total);
     }
 
     /// The bytes that came for the place `at`, at most `len`.
@@ -101,10 +119,7 @@ impl Assembly {
     /// Puts bytes into a gap: behind what ends there, or on an island of their own.
     fn place(&mut self, at: usize, bytes: &[u8]) -> bool {
         if at == self.head.len() {
-            if self.head.capacity() == 0 {
-                self.head.reserve_exact(self.total.min(AT_ONCE));
-            }
-            extend(&mut self.head, bytes, self.total);
+            self.append(bytes);
             return true;
         }
         if let Some((start, island)) = self.islands.range_mut(..at).next_back()

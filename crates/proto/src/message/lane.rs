@@ -182,11 +182,12 @@ impl Lane {
     }
 
     /// The message to send something new of.
-    pub(super) fn fresh_id(&mut self) -> Option<u64> {
+    #[inline]
+    pub(super) fn fresh(&mut self) -> Option<(u64, &Outgoing)> {
         self.fresh = self.fresh.max(self.first);
         while let Some(message) = self.messages.get((self.fresh - self.first) as usize) {
             if !message.done && !message.all_sent() {
-                return Some(self.fresh);
+                return Some((self.fresh, message));
             }
             self.fresh += 1;
         }

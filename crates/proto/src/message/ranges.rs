@@ -35,6 +35,13 @@ impl RangeSet {
         if new.is_empty() {
             return;
         }
+        // In order, by far the most frequent.
+        if let Some(last) = self.ranges.last_mut()
+            && last.end == new.start
+        {
+            last.end = new.end;
+            return;
+        }
         let from = self.ranges.partition_point(|old| old.end < new.start);
         let to = self.ranges.partition_point(|old| old.start <= new.end);
         if from == to {
@@ -47,6 +54,9 @@ impl RangeSet {
     }
 
     pub(crate) fn remove(&mut self, gone: Range<u32>) {
+        if self.ranges.is_empty() {
+            return;
+        }
         let from = self.ranges.partition_point(|old| old.end <= gone.start);
         let to = self.ranges.partition_point(|old| old.start < gone.end);
         if gone.is_empty() || from >= to {

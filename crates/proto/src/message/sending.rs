@@ -5,8 +5,14 @@
 use std::{mem, ops::Range, time::Duration};
 
 use super::{
-    LaneId, MessagePart, PartRef, Sent, SentPart, SentRun, delivery::Class, header_len, lane::Park,
-    outbox::Outbox, receipt::Outcome, schedule::Kind, varint_len,
+    LaneId, MessagePart, PartRef, Sent, SentPart, SentRun,
+    delivery::Class,
+    header_len,
+    lane::{Lane, Park},
+    outbox::Outbox,
+    receipt::Outcome,
+    schedule::Kind,
+    varint_len,
 };
 use crate::{
     limits::MESSAGE_OVERHEAD,
@@ -101,6 +107,18 @@ impl Outbox {
     /// Is there something that may be sent now, given a packet to put it in?
     pub(crate) fn wants_to_send(&mut self, now: Time, early: bool) -> bool {
         self.front(now, early).is_some()
+    }
+
+    /// Has a message begun whose next part goes into the next packet? As [`Self::wants_to_send`],
+    /// where that can be told at a glance.
+    #[inline]
+    pub(crate) fn is_amid(&mut self, now: Time) -> bool {
+        if self.deadline().is_some_and(|due| due <= now) {
+            return false;
+        }
+        let Some((Kind::Fresh, lane_id)) = self.schedule.front() else { return false };
+        let lane = self.lanes.get_mut(lane_id);
+        lane.and_then(Lane::fresh).is_some_and(|(_, message)| message.begun())
     }
 
     /// Whole messages of the lane in front, from `first` on: as many as its turn, its credit and
@@ -226,26 +244,25 @@ impl Outbox {
         let lane = self.lanes.get_mut(lane_id)?;
         let id = lane.lost_id()?;
         // Of a Latest message nothing is resent when a newer one is about to go.
-        let newer = lane_id.class == Class::Latest && lane.fresh_id().is_some_and(|new| new > id);
+        let newer = lane_id.class == Class::Latest && lane.fresh().is_some_and(|(new, _)| new > id);
         (!newer).then_some(id)
     }
 
     /// The message of which something new can be sent, or what it waits for.
     fn fresh_message(&mut self, lane_id: LaneId, early: bool) -> Result<u64, Option<Park>> {
         let lane = self.lanes.get_mut(lane_id).ok_or(None)?;
-        let id = lane.fresh_id().ok_or(None)?;
-        let message = lane.get(id).ok_or(None)?;
+        let (id, message) = lane.fresh().ok_or(None)?;
         if message.begun() {
             return Ok(id);
         }
         if early && !message.repeat_safe() {
             return Err(Some(Park::Early));
         }
+        let cost = cost(message.payload().len());
         if !lane.within_window(id) {
             return Err(Some(Park::Window));
         }
         if lane_id.class.is_credited() {
-            let cost = cost(message.payload().len());
             self.credit.check(lane_id.channel, cost).map_err(Some)?;
         }
         Ok(id)

@@ -94,7 +94,8 @@ impl AckOwed {
         // Anyone who saw the first packet can make a Hello of any number: a list that messages are
         // acknowledged by must not hold it.
         let highest = if group == Group::Hello { Group::Handshake } else { Group::Data };
-        for owed in self.lists_mut(group..=highest) {
+        for group in Group::between(group, highest) {
+            let Some(owed) = self.list_mut(*group) else { continue };
             if owed.ranges.largest().is_none_or(|largest| number > largest) {
                 owed.largest_at = now;
             }
@@ -105,7 +106,7 @@ impl AckOwed {
         }
         let limit = if self.received <= START { PACKETS_PER_ACK_AT_START } else { PACKETS_PER_ACK };
         let longest = self.max_delay.min(smoothed / 4);
-        let Some(owed) = self.lists_mut(group..=group).next() else { return };
+        let Some(owed) = self.list_mut(group) else { return };
         owed.eliciting = owed.eliciting.saturating_add(1);
         //
         let at_once = !is_next
@@ -149,12 +150,12 @@ impl AckOwed {
         &self,
         level: Level,
     ) -> impl ExactSizeIterator<Item = RangeInclusive<u64>> + Clone + '_ {
-        self.list(level).ranges.newest_first()
+        self.list(Group::of(level)).ranges.newest_first()
     }
 
     /// How long ago the highest number of [`Self::ranges`] came (RFC 9000 section 13.2.5).
     pub(crate) fn delay(&self, now: Time, level: Level) -> Duration {
-        now.since(self.list(level).largest_at)
+        now.since(self.list(Group::of(level)).largest_at)
     }
 
     /// Counts of marks, when any packet had one.
@@ -164,7 +165,8 @@ impl AckOwed {
 
     /// An ACK was written into a packet of `level`: what it could tell is no longer owed.
     pub(crate) fn on_ack_written(&mut self, level: Level) {
-        for owed in self.lists_mut(Group::Hello..=Group::of(level)) {
+        for group in Group::between(Group::Hello, Group::of(level)) {
+            let Some(owed) = self.list_mut(*group) else { continue };
             owed.due = None;
             owed.eliciting = 0;
         }
@@ -174,7 +176,8 @@ impl AckOwed {
     /// it need not be told again (RFC 9000 section 13.2.4). The highest number stays, so that
     /// every ACK has one.
     pub(crate) fn on_ack_of_ack(&mut self, level: Level, largest: u64) {
-        for owed in self.lists_mut(Group::Hello..=Group::of(level)) {
+        for group in Group::between(Group::Hello, Group::of(level)) {
+            let Some(owed) = self.list_mut(*group) else { continue };
             owed.ranges.forget_to(largest);
         }
     }
@@ -199,7 +202,8 @@ impl AckOwed {
     /// Gives back what an idle connection does not need. A peer that has been silent for so long
     /// has heard of all but the newest ranges, or sends again what it has not.
     pub(crate) fn release_memory(&mut self) {
-        for owed in self.lists_mut(Group::Hello..=Group::Data) {
+        for group in Group::ALL {
+            let Some(owed) = self.list_mut(*group) else { continue };
             let ranges = &mut owed.ranges.0;
             ranges.drain(..ranges.len().saturating_sub(RANGES_AT_REST));
             ranges.shrink_to_fit();
@@ -208,24 +212,23 @@ impl AckOwed {
 
     /// The lists up to that of `level`.
     fn debts(&self, level: Level) -> impl Iterator<Item = &Owed> {
-        let early = self.early.iter().flat_map(|early| early.iter());
-        let all = [Group::Hello, Group::Handshake].into_iter().zip(early);
-        let all = all.chain([(Group::Data, &self.data)]);
-        all.filter(move |(group, _)| *group <= Group::of(level)).map(|(_, owed)| owed)
+        Group::between(Group::Hello, Group::of(level)).iter().map(|group| self.list(*group))
     }
 
-    fn lists_mut(&mut self, groups: RangeInclusive<Group>) -> impl Iterator<Item = &mut Owed> {
-        let early = self.early.iter_mut().flat_map(|early| early.iter_mut());
-        let all = [Group::Hello, Group::Handshake].into_iter().zip(early);
-        let all = all.chain([(Group::Data, &mut self.data)]);
-        all.filter(move |(group, _)| groups.contains(group)).map(|(_, owed)| owed)
-    }
-
-    fn list(&self, level: Level) -> &Owed {
-        match (&self.early, Group::of(level)) {
+    fn list(&self, group: Group) -> &Owed {
+        match (&self.early, group) {
             (_, Group::Data) => &self.data,
             (Some(early), group) => &early[group.index()],
             (None, _) => &NOTHING,
+        }
+    }
+
+    /// None at a level that is gone.
+    fn list_mut(&mut self, group: Group) -> Option<&mut Owed> {
+        match (&mut self.early, group) {
+            (_, Group::Data) => Some(&mut self.data),
+            (Some(early), group) => Some(&mut early[group.index()]),
+            (None, _) => None,
         }
     }
 }

@@ -32,7 +32,7 @@ enum Group {
 }
 
 impl Group {
-    const ALL: [Self; 3] = [Self::Hello, Self::Handshake, Self::Data];
+    const ALL: &'static [Self; 3] = &[Self::Hello, Self::Handshake, Self::Data];
     const COUNT: usize = Self::ALL.len();
 
     const fn of(level: Level) -> Self {
@@ -41,6 +41,11 @@ impl Group {
             Level::Handshake => Self::Handshake,
             Level::ZeroRtt | Level::Data => Self::Data,
         }
+    }
+
+    /// In their order, both of these among them.
+    fn between(lowest: Self, highest: Self) -> &'static [Self] {
+        Self::ALL.get(lowest.index()..=highest.index()).unwrap_or_default()
     }
 
     const fn index(self) -> usize {

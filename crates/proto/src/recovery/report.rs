@@ -12,6 +12,8 @@ use crate::{limits::BASE_MTU, time::Time};
 /// allocates only while its lists grow.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
+    /// It was written to since it was cleared.
+    pub(crate) is_news: bool,
     /// Frames of packets acknowledged just now, oldest packet first within each range.
     pub(crate) acked: Vec<SentFrame>,
     /// Frames of packets found lost just now, oldest first.

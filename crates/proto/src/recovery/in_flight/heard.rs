@@ -6,7 +6,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    super::{Group, ecn::EcnCounts, rate::Newest, report::Report, rtt::Rtt, sent::SentPacket},
+    super::{Group, ecn::EcnCounts, rate::Newest, report::Report, rtt::Rtt},
     InFlight, Slot,
 };
 use crate::{error::Close, time::Time, wire::level::Level};
@@ -53,6 +53,7 @@ impl InFlight {
         if highest >= self.next_number() {
             return Err(Close::violation("ACK of a packet that was not sent"));
         }
+        report.is_news = true;
         let group = Group::of(ack.level);
         let before = self.bytes;
         let largest_before = self.largest_for(Group::Hello);
@@ -153,9 +154,9 @@ impl InFlight {
             };
             if stays {
                 self.close_run(run.take(), index);
-            } else if let Slot::Flying(packet) = std::mem::replace(slot, Slot::Gone(1)) {
+            } else {
                 run.get_or_insert(index);
-                self.on_acked(now, highest, packet, progress, report);
+                self.on_acked((now, index), highest, progress, report);
             }
             index += 1;
         }
@@ -172,12 +173,13 @@ impl InFlight {
 
     fn on_acked(
         &mut self,
-        now: Time,
+        (now, index): (Time, usize),
         highest: u64,
-        mut packet: SentPacket,
         progress: &mut Progress,
         report: &mut Report,
     ) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Slot::Flying(packet) = slot else { return };
         let on_path = packet.path == self.path;
         report.acked.append(&mut packet.frames);
         report.acked_number = report.acked_number.max(Some(packet.number));
@@ -187,9 +189,10 @@ impl InFlight {
         }
         if packet.eliciting {
             progress.eliciting = true;
-            self.leave_flight(&packet);
+            self.eliciting -= 1;
             if on_path {
-                self.rate.on_acked(now, &packet, &mut progress.newest);
+                self.bytes -= u64::from(packet.bytes);
+                self.rate.on_acked(now, packet, &mut progress.newest);
                 if packet.mtu_probe {
                     report.mtu_probe_acked = Some(packet.bytes);
                 } else {
@@ -197,6 +200,7 @@ impl InFlight {
                 }
             }
         }
-        self.give_back(packet.frames);
+        self.spare.push(std::mem::take(&mut packet.frames));
+        *slot = Slot::Gone(1);
     }
 }

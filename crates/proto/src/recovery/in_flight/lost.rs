@@ -21,6 +21,7 @@ impl InFlight {
     /// Finds what is lost by now (R-2; RFC 9002 section 6.1) and adds it to `report`. For the
     /// alarm of [`Self::loss_deadline`]; [`Self::on_ack`] does it by itself.
     pub(crate) fn detect_lost(&mut self, now: Time, rtt: &mut Rtt, report: &mut Report) {
+        report.is_news = true;
         self.loss_at = None;
         let Some(highest) = self.largest_for(Group::Hello) else { return };
         let delay = rtt.loss_delay();
