@@ -16,6 +16,7 @@ use hikyaku::{
     socket::BindError,
 };
 use hikyaku_chat::sanitize;
+use serde::Serialize;
 
 use crate::output::{self, Stream};
 
@@ -45,6 +46,25 @@ impl Failure {
         }
     }
 
+    /// The exit code.
+    pub(crate) const fn code(&self) -> u8 {
+        match self {
+            Self::OutputClosed => 0,
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+        }
+    }
+
+    /// The same failure, told to a program too: for what ends before there is more to tell.
+    pub(crate) fn in_json(self, address: &str) -> Self {
+        let (error, exit) = (self.text(), self.code());
+        match output::print_json(&Json { done: false, address, error, exit }) {
+            Ok(()) => self,
+            Err(e) => e.into(),
+        }
+    }
+
     pub(crate) fn refused(message: impl Display) -> Self {
         Self::Refused(message.to_string())
     }
@@ -52,6 +72,15 @@ impl Failure {
     pub(crate) fn usage(message: impl Display) -> Self {
         Self::Usage(message.to_string())
     }
+}
+
+/// What every object that tells of a failure has.
+#[derive(Serialize)]
+struct Json<'a> {
+    done: bool,
+    address: &'a str,
+    error: String,
+    exit: u8,
 }
 
 impl From<io::Error> for Failure {
@@ -145,14 +174,12 @@ impl From<FilterError> for Failure {
 
 /// Tells the outcome and turns it into the exit code.
 pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
-    let (code, message) = match outcome {
+    let failure = match outcome {
         Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
-        Err(Failure::Failed(message)) => (1, message),
-        Err(Failure::Usage(message)) => (2, message),
-        Err(Failure::Refused(message)) => (3, message),
+        Err(failure) => failure,
     };
-    complain(&message);
-    ExitCode::from(code)
+    complain(&failure.text());
+    ExitCode::from(failure.code())
 }
 
 /// Tells what clap found wrong in one line; prints help where that was asked for.

@@ -11,13 +11,12 @@ pub(crate) fn decoded(text: Vec<u8>, hex: bool) -> Result<Vec<u8>, String> {
     }
     let digits: Vec<u8> =
         text.into_iter().filter(|b| !b.is_ascii_whitespace() && *b != b':').collect();
-    HEXLOWER_PERMISSIVE.decode(&digits).map_err(|e| {
-        let shown = excerpt(&digits);
-        match e.kind {
-            data_encoding::DecodeKind::Length => format!("{shown}: an odd number of hex digits"),
-            _ => format!("{shown}: digit {} is not hexadecimal", e.position + 1),
-        }
-    })
+    let shown = || excerpt(&digits);
+    if let Some(at) = digits.iter().position(|digit| !digit.is_ascii_hexdigit()) {
+        return Err(format!("{}: digit {} is not hexadecimal", shown(), at + 1));
+    }
+    let odd = |_| format!("{}: an odd number of hex digits", shown());
+    HEXLOWER_PERMISSIVE.decode(&digits).map_err(odd)
 }
 
 /// The first bytes of a message, quoted, to name it by.
@@ -39,6 +38,7 @@ mod tests {
         assert_eq!(decoded(b"de:AD be\tef".to_vec(), true), Ok(vec![0xde, 0xad, 0xbe, 0xef]));
         assert_eq!(decoded(b"de".to_vec(), false), Ok(b"de".to_vec()));
         assert!(decoded(b"0g".to_vec(), true).unwrap_err().contains("digit 2"));
+        assert!(decoded(b"xyz".to_vec(), true).unwrap_err().contains("digit 1"));
         assert!(decoded(b"012".to_vec(), true).unwrap_err().contains("odd"));
     }
 

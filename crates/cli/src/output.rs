@@ -269,7 +269,8 @@ pub(crate) fn signer_name(signer: &Signer) -> String {
 
 fn write_hex(record: &Record<'_>, payload: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     head(record, out)?;
-    writeln!(out, "  {} bytes", payload.len())?;
+    let bytes = if payload.len() == 1 { "byte" } else { "bytes" };
+    writeln!(out, "  {} {bytes}", payload.len())?;
     let mut line = String::with_capacity(80);
     for (row, bytes) in payload.chunks(16).enumerate() {
         line.clear();

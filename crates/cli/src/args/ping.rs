@@ -37,6 +37,9 @@ pub(crate) struct PingArgs {
     /// Print one JSON object; times in microseconds
     #[arg(long)]
     pub(crate) json: bool,
+    /// Refused, with a reason
+    #[arg(long, hide = true)]
+    pub(crate) plain: bool,
     /// Trust this key alone, whatever was remembered (repeatable)
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) trust: Vec<Fingerprint>,

@@ -16,7 +16,22 @@ use crate::{
     terminal::Ending,
 };
 
+/// What was told at the end. (A failure before that is told by who gets it.)
+type Told = Result<(), Failure>;
+
 pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failure> {
+    match measured(&args, ending).await {
+        Ok(told) => told,
+        Err(failure) if args.json => Err(failure.in_json(&args.address.to_string())),
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure> {
+    if args.plain {
+        let why = "ping speaks the native protocol alone: plain UDP programs answer as they like";
+        return Err(Failure::usage(why));
+    }
     if args.address.port() == 0 {
         return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
     }
@@ -41,19 +56,22 @@ pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failu
     native::tell_first_contact(&args.address, &connection, &args.talk);
     let mut trips = Trips::default();
     let measured = tokio::select! {
-        measured = measure(&args, &connection, &mut trips) => measured,
+        measured = measure(args, &connection, &mut trips) => measured,
         // What was measured so far counts.
         () = ending.wanted() => Ok(()),
     };
     let mtu = connection.stats().await.map_or(0, |stats| stats.mtu);
-    tell(&args, &connection, &Measured { handshake, trips: &mut trips, mtu })?;
+    let outcome = match measured {
+        Ok(()) if trips.times.is_empty() => {
+            Err(Failure::failed(format!("no answer from {}", args.address)))
+        }
+        measured => measured,
+    };
+    let failure = outcome.as_ref().err();
+    let told = tell(args, &connection, &Measured { handshake, trips: &trips, mtu, failure });
     let _ = connection.finish(LAST_WORDS).await;
     endpoint.close(LAST_WORDS).await;
-    measured?;
-    if trips.times.is_empty() {
-        return Err(Failure::failed(format!("no answer from {}", args.address)));
-    }
-    Ok(())
+    Ok(told.and(outcome))
 }
 
 async fn measure(
@@ -93,12 +111,14 @@ fn percentile(sorted: &[Duration], per_cent: usize) -> Duration {
 
 struct Measured<'a> {
     handshake: Duration,
-    trips: &'a mut Trips,
+    trips: &'a Trips,
     mtu: usize,
+    failure: Option<&'a Failure>,
 }
 
 #[derive(Serialize)]
 struct Json {
+    done: bool,
     address: String,
     peer: String,
     handshake_us: u64,
@@ -107,6 +127,9 @@ struct Json {
     mtu: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt_us: Option<Percentiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    exit: u8,
 }
 
 #[derive(Serialize)]
@@ -133,6 +156,7 @@ fn tell(args: &PingArgs, connection: &Connection, measured: &Measured<'_>) -> Re
         let [min, p50, p90, p99, max] = [min, p50, p90, p99, max].map(micros);
         let percentiles = Percentiles { min, p50, p90, p99, max };
         let json = Json {
+            done: measured.failure.is_none(),
             address: address.to_string(),
             peer: peer.to_string(),
             handshake_us: micros(measured.handshake),
@@ -140,6 +164,8 @@ fn tell(args: &PingArgs, connection: &Connection, measured: &Measured<'_>) -> Re
             lost,
             mtu,
             rtt_us: (!times.is_empty()).then_some(percentiles),
+            error: measured.failure.map(Failure::text),
+            exit: measured.failure.map_or(0, Failure::code),
         };
         return Ok(print_json(&json)?);
     }

@@ -17,6 +17,7 @@ mod native;
 mod native_files;
 mod native_flood;
 mod native_network;
+mod native_told;
 mod native_trust;
 mod readme;
 mod refusals;

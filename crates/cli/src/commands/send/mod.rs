@@ -16,11 +16,23 @@ use std::ffi::OsStr;
 
 use crate::{args::SendArgs, dialect, exit::Failure, terminal::Ending};
 
+/// What was told at the end. (A failure before that is told by who gets it.)
+type Told = Result<(), Failure>;
+
 pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
+    let json = args.native.json.then(|| args.address.to_string());
+    match (begin(args, ending).await, json) {
+        (Ok(told), _) => told,
+        (Err(failure), Some(address)) => Err(failure.in_json(&address)),
+        (Err(failure), None) => Err(failure),
+    }
+}
+
+async fn begin(args: SendArgs, ending: &mut Ending) -> Result<Told, Failure> {
     dialect::check_send(&args)?;
     check_source(&args)?;
     if args.is_plain() {
-        return plain::run(args, ending).await;
+        return Ok(plain::run(args, ending).await);
     }
     native::run(args, ending).await
 }
@@ -29,8 +41,16 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
     if args.address.port() == 0 {
         return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
     }
-    let repeats = args.count > 1;
-    if repeats && args.messages.is_empty() && !args.whole {
+    if args.count == 1 {
+        return Ok(());
+    }
+    if args.native.raw {
+        return Err(Failure::usage("--count repeats messages; --raw is one stream, sent once"));
+    }
+    if !args.native.file.is_empty() {
+        return Err(Failure::usage("--count repeats messages; a file is saved once"));
+    }
+    if args.messages.is_empty() && !args.whole {
         return Err(Failure::usage(
             "--count repeats MESSAGE arguments or --whole, not lines of standard input",
         ));

@@ -10,6 +10,7 @@ use hikyaku::{
 };
 
 use super::{
+    Told,
     files::Files,
     messages::{self, Messages},
     report::{Report, Stop},
@@ -25,7 +26,7 @@ use crate::{
     transfer::FILES_CHANNEL,
 };
 
-pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
+pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Failure> {
     let source = Source::of(&args).await?;
     let silence = args.timeout.unwrap_or(DEFAULT_SILENCE);
     let keyed = open(&args, silence, ending).await?;
@@ -52,7 +53,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
         Stop::Closed(_) => {}
     }
     endpoint.close(LAST_WORDS).await;
-    outcome
+    Ok(outcome)
 }
 
 async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result<Keyed, Failure> {

@@ -57,6 +57,7 @@ struct Summary {
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    exit: u8,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
@@ -69,8 +70,7 @@ impl Report<'_> {
     pub(super) async fn tell(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
         let outcome = self.outcome(stop, source);
         if self.args.native.json {
-            let error = outcome.as_ref().err().map(Failure::text);
-            print_json(&self.summary(source, error))?;
+            print_json(&self.summary(source, outcome.as_ref().err()))?;
         } else if outcome.is_ok() && !self.args.talk.quiet {
             note(&self.success(source));
         }
@@ -168,10 +168,10 @@ impl Report<'_> {
         parts.join(", ")
     }
 
-    fn summary(&self, source: &Source, error: Option<String>) -> Summary {
+    fn summary(&self, source: &Source, failure: Option<&Failure>) -> Summary {
         let tally = self.tally;
         Summary {
-            done: error.is_none(),
+            done: failure.is_none(),
             address: self.connection.remote_addr().to_string(),
             peer: self.connection.peer().fingerprint().to_string(),
             messages: tally.sent(),
@@ -186,7 +186,8 @@ impl Report<'_> {
                 _ => None,
             },
             seconds: self.elapsed.as_secs_f64(),
-            error,
+            error: failure.map(Failure::text),
+            exit: failure.map_or(0, Failure::code),
         }
     }
 }
