@@ -16,7 +16,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "lost-part-forgotten",
         ("D-1", "lost parts are not sent again"),
         TIMEOUT,
-        "SentFrame::Message(part) => self.outbox.on_lost(part),",
+        "SentFrame::Message(sent) => self.outbox.on_lost(sent),",
         "SentFrame::Message(_) => {}",
     ),
     mutation(
@@ -33,7 +33,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "        if was_last && lane_id.class == Class::Unreliable {",
         "        if was_last && lane_id.class.is_credited() {
             self.resolve(lane_id, id, Outcome::Acknowledged);
-            return Some(part);
+            return Some(sent);
         }
         if was_last && lane_id.class == Class::Unreliable {",
     ),
@@ -128,8 +128,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "credit-twice",
         ("D-4", "the 64 bytes of a Reliable message above a gap come back twice"),
         CREDITED,
-        "            self.give_back(lane.channel, len);",
-        "            self.give_back(lane.channel, len + OVERHEAD);",
+        "return self.give_back(lane.channel, len);",
+        "return self.give_back(lane.channel, len + OVERHEAD);",
     ),
     mutation(
         "ids-ahead",
@@ -142,7 +142,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "ids-unguarded",
         ("M-52", "an id too far ahead is no violation"),
         CREDITED,
-        "if ahead >= MAX_MESSAGES_IN_FLIGHT {",
+        "if ahead >= MAX_CREDITED_IN_FLIGHT {",
         "if false {",
     ),
     mutation(

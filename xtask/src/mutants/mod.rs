@@ -85,9 +85,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     }
     let chosen: Vec<&Mutation> =
         table().filter(|mutation| names.is_empty() || names.contains(&mutation.name)).collect();
-    for mutation in &chosen {
-        mutation.apply(&read(root, mutation)?)?;
-    }
+    check_places(root, chosen.iter().copied())?;
     let workshop = Workshop::new(root)?;
     if let Some(found) = workshop.swarm(SEEDS)? {
         bail!("nothing is broken yet, and the swarm finds {found}");
@@ -104,9 +102,10 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
         };
         println!("{:>3}/{} {:<28} {finding}", count + 1, chosen.len(), mutation.name);
         findings.push((*mutation, finding));
+        // At once: a run that is interrupted has found what it has found.
+        let before = std::fs::read_to_string(root.join(REPORT)).unwrap_or_default();
+        std::fs::write(root.join(REPORT), report(&before, &findings)).context(REPORT)?;
     }
-    let before = std::fs::read_to_string(root.join(REPORT)).unwrap_or_default();
-    std::fs::write(root.join(REPORT), report(&before, &findings)).context(REPORT)?;
     failed.extend(findings.iter().filter_map(complaint));
     if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("; ")) }
 }
@@ -114,6 +113,15 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
 fn read(root: &Path, mutation: &Mutation) -> Result<String> {
     let path = mutation.path();
     std::fs::read_to_string(root.join(&path)).with_context(|| path)
+}
+
+/// Each finds its one place; an error names all that do not, so that they are mended at once.
+fn check_places<'a>(root: &Path, chosen: impl Iterator<Item = &'a Mutation>) -> Result<()> {
+    let stale: Vec<String> = chosen
+        .filter_map(|mutation| read(root, mutation).and_then(|text| mutation.apply(&text)).err())
+        .map(|error| format!("{error:#}"))
+        .collect();
+    if stale.is_empty() { Ok(()) } else { bail!("{}", stale.join("\n")) }
 }
 
 fn examine(workshop: &Workshop, mutation: &Mutation) -> Result<Finding> {
@@ -198,12 +206,8 @@ mod tests {
 
     #[test]
     fn every_mutation_has_one_place_in_the_sources() {
-        let root = crate::workspace_root();
-        for mutation in table() {
-            let whole = read(&root, mutation).unwrap();
-            let broken = mutation.apply(&whole).unwrap();
-            assert_ne!(whole, broken, "{}", mutation.name);
-        }
+        check_places(&crate::workspace_root(), table()).unwrap();
+        assert!(table().all(|mutation| mutation.old != mutation.new));
     }
 
     #[test]
