@@ -81,6 +81,20 @@ pub(super) const TABLE: &[Mutation] = &[
         "if false {",
     ),
     mutation(
+        "skipped-unchecked",
+        ("M-53", "an ACK of a number that was passed over is no violation"),
+        HEARD,
+        "return Err(Close::violation(\"ACK of a packet number that was passed over\"));",
+        "index += 1; continue;",
+    ),
+    mutation(
+        "skipped-forgotten",
+        ("M-53", "a number that was passed over is forgotten before the next is acknowledged"),
+        "recovery/in_flight.rs",
+        "if !matches!(next, Some(Slot::Flying(_))) => {}",
+        "=> { let _ = next; }",
+    ),
+    mutation(
         "ack-delay-believed",
         ("R-1", "the peer's word for how long it waited is taken whatever it says"),
         HEARD,

@@ -97,6 +97,20 @@ pub(super) const TABLE: &[Mutation] = &[
         "if false {",
     ),
     mutation(
+        "lost-mingle",
+        ("D-12", "what may be refused is sent again with what must be kept"),
+        SENDING,
+        "packing.company = Company::of_lost(lane_id.class);",
+        "",
+    ),
+    mutation(
+        "refusable-beside-control",
+        ("D-12", "what may be refused joins frames of the connection, which are sent again"),
+        SENDING,
+        "if beside { Company::Sure } else { Company::Any }",
+        "Company::Any",
+    ),
+    mutation(
         "credit-lost",
         ("D-5", "credit that was lost is not told again"),
         TIMEOUT,
