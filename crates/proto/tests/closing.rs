@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use common::{CLIENT, Pair, SERVER};
 use hikyaku_proto::{ClosedReason, Delivery, Event, error::Close};
@@ -50,6 +50,36 @@ fn an_answer_to_a_close_that_is_lost_is_given_again() {
     pair.run(SECOND * 10);
     let sent = pair.sent;
     assert!(sent[CLIENT] - before[CLIENT] <= 9 && sent[SERVER] - before[SERVER] <= 9, "{sent:?}");
+}
+
+// M-62: whoever sends CLOSEs without end gets an answer to nine of them.
+#[test]
+fn a_close_that_comes_again_and_again_is_answered_nine_times() {
+    let (mut pair, client, server) = Pair::established();
+    let closes = Rc::new(RefCell::new(Vec::new()));
+    let kept = Rc::clone(&closes);
+    pair.rule = Box::new(move |packet| {
+        if packet.from == CLIENT {
+            kept.borrow_mut().push(packet.bytes.clone());
+        }
+        packet.from == SERVER
+    });
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
+    // Nothing of it is heard yet: what the server still says calls for more of them.
+    for _ in 0..5 {
+        pair.send(SERVER, server, Delivery::Unreliable, b"still there");
+        pair.run(Duration::from_millis(80));
+    }
+    let closes = closes.take();
+    assert!(closes.len() > 9, "{} came", closes.len());
+    let (before, source) = (pair.sent[SERVER], pair.addresses[CLIENT]);
+    for close in closes {
+        pair.inject(SERVER, source, close);
+        pair.run(Duration::from_millis(1));
+    }
+    assert!(pair.has_event(SERVER, &closed_by_peer()));
+    assert_eq!(pair.sent[SERVER] - before, 9);
 }
 
 // M-62

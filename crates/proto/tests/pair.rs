@@ -279,6 +279,18 @@ fn what_a_restarted_server_does_not_accept_early_is_sent_again() {
     assert!(pair.has_event(CLIENT, &Event::Connected { early_accepted: false }));
 }
 
+// an ACK that waited would make the path look longer than it is.
+#[test]
+fn a_timed_ping_takes_the_way_there_and_back_alone() {
+    let (mut pair, client, _) = Pair::established();
+    pair.run(SECOND);
+    let now = pair.now;
+    let asked = pair.ends[CLIENT].connection(client).unwrap().timed_ping(now);
+    pair.run(SECOND);
+    let took = Some(pair.delay * 2);
+    assert!(pair.has_event(CLIENT, &Event::Pong { asked, took }), "{:?}", pair.events[CLIENT]);
+}
+
 // P-4
 #[test]
 fn datagrams_grow_to_what_the_path_carries() {

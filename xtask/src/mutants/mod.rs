@@ -78,13 +78,7 @@ impl Mutation {
 
 /// Runs those named, or all, and writes what was found into the report.
 pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
-    let unknown = names.iter().find(|name| table().all(|mutation| mutation.name != **name));
-    if let Some(name) = unknown {
-        let known: Vec<&str> = table().map(|mutation| mutation.name).collect();
-        bail!("no mutation is called {name}; there are {}", known.join(" "));
-    }
-    let chosen: Vec<&Mutation> =
-        table().filter(|mutation| names.is_empty() || names.contains(&mutation.name)).collect();
+    let chosen = choose(names)?;
     check_places(root, chosen.iter().copied())?;
     let workshop = Workshop::new(root)?;
     if let Some(found) = workshop.swarm(SEEDS)? {
@@ -113,6 +107,20 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
 fn read(root: &Path, mutation: &Mutation) -> Result<String> {
     let path = mutation.path();
     std::fs::read_to_string(root.join(&path)).with_context(|| path)
+}
+
+/// Those named, in the order of the names, since all of them take long; or all.
+fn choose(names: &[&str]) -> Result<Vec<&'static Mutation>> {
+    if names.is_empty() {
+        return Ok(table().collect());
+    }
+    let by_name = |name: &&str| {
+        table().find(|mutation| mutation.name == *name).with_context(|| {
+            let known: Vec<&str> = table().map(|mutation| mutation.name).collect();
+            format!("no mutation is called {name}; there are {}", known.join(" "))
+        })
+    };
+    names.iter().map(by_name).collect()
 }
 
 /// Each finds its one place; an error names all that do not, so that they are mended at once.
