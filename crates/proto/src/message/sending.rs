@@ -535,6 +535,20 @@ mod tests {
         assert_eq!(outcomes(&mut outbox), told);
     }
 
+    // D-9: it would only hold the newer one up.
+    #[test]
+    fn nothing_of_a_latest_is_sent_again_when_a_newer_one_waits() {
+        let mut outbox = outbox();
+        let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
+        let sent = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
+        push(&mut outbox, 0, Delivery::Latest, 500);
+        sent.iter().for_each(|part| lost(&mut outbox, part));
+        let ids: Vec<_> = packet(&mut outbox, NOW, false).iter().map(|part| part.id).collect();
+        assert_eq!(ids, [1]);
+        assert_eq!(outcomes(&mut outbox), [(old, Outcome::Superseded)]);
+        assert!(!outbox.wants_to_send(NOW, false));
+    }
+
     // D-9
     #[test]
     fn a_latest_that_is_being_sent_is_finished_before_the_newer_so_that_some_arrive() {
