@@ -535,6 +535,20 @@ mod tests {
         assert_eq!(outcomes(&mut outbox), told);
     }
 
+    // The table of section 5: each part of it leaves once.
+    #[test]
+    fn nothing_of_an_unreliable_message_is_sent_again() {
+        let mut outbox = outbox();
+        push(&mut outbox, 0, Delivery::Unreliable, 3_000);
+        let mut next = 0;
+        while let [part] = packet(&mut outbox, NOW, false)[..] {
+            assert_eq!(part.offset, next);
+            next += part.len;
+            lost(&mut outbox, &part);
+        }
+        assert_eq!(next, 3_000);
+    }
+
     // D-9: it would only hold the newer one up.
     #[test]
     fn nothing_of_a_latest_is_sent_again_when_a_newer_one_waits() {
