@@ -116,6 +116,13 @@ pub(super) const TABLE: &[Mutation] = &[
         "",
     ),
     mutation(
+        "probes-rare",
+        ("R-3", "the probe timeout doubles up to a minute"),
+        "recovery/rtt.rs",
+        "const LONGEST_BACKOFF: Duration = Duration::from_secs(2);",
+        "const LONGEST_BACKOFF: Duration = Duration::from_secs(60);",
+    ),
+    mutation(
         "mtu-probe-is-congestion",
         ("P-4", "a lost probe of the MTU is congestion"),
         LOST,

@@ -231,6 +231,14 @@ mod tests {
     }
 
     #[test]
+    fn those_named_are_tried_in_the_order_of_their_names() {
+        let named = [BY_SWARM[2], BY_SWARM[0]];
+        let chosen: Vec<&str> = choose(&named).unwrap().iter().map(|chosen| chosen.name).collect();
+        assert_eq!(chosen, named);
+        assert!(choose(&["x"]).unwrap_err().to_string().contains(BY_SWARM[0]));
+    }
+
+    #[test]
     fn a_text_that_is_there_twice_or_not_at_all_is_refused() {
         let broken = mutation("x", ("M-1", "breaks"), "lib.rs", "one", "two");
         assert_eq!(broken.apply("one, three").unwrap(), "two, three");
