@@ -183,8 +183,7 @@ impl fmt::Debug for Setup {
 }
 
 /// First wait of a flight, doubled with each try. RFC 9147 section 5.8.2 asks for 1 s and lets
-/// those have 400 ms who would not wait: a person does not, and where much is lost it is a try
-/// more.
+/// those have 400 ms who would not wait: a person does not, and much loss then leaves a try more.
 const FIRST_WAIT: Duration = Duration::from_millis(400);
 
 /// After 0.4, 0.8 … 12.8 seconds a flight has gone out seven times; the whole may take 40.
