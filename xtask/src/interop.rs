@@ -20,10 +20,11 @@ enum Peer {
     SshKeygen,
     OpenSsl,
     GnuTls,
+    MbedTls,
 }
 
 impl Peer {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Python,
         Self::Cryptography,
         Self::Cwt,
@@ -32,6 +33,7 @@ impl Peer {
         Self::SshKeygen,
         Self::OpenSsl,
         Self::GnuTls,
+        Self::MbedTls,
     ];
 
     fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Peer {
             Self::SshKeygen => "ssh-keygen",
             Self::OpenSsl => "openssl",
             Self::GnuTls => "gnutls-cli, gnutls-serv",
+            Self::MbedTls => "mbedTLS 2.28, cc",
         }
     }
 
@@ -56,6 +59,7 @@ impl Peer {
             Self::SshKeygen => "apt-get install openssh-client",
             Self::OpenSsl => "apt-get install openssl",
             Self::GnuTls => "apt-get install gnutls-bin",
+            Self::MbedTls => "apt-get install gcc libc6-dev libmbedtls-dev",
         }
     }
 
@@ -68,6 +72,11 @@ impl Peer {
             Self::Socat => (Path::new("socat"), &["-V"]),
             Self::OpenSsl => (Path::new("openssl"), &["version"]),
             Self::GnuTls => (Path::new("gnutls-cli"), &["--version"]),
+            // 3.0 has no such header.
+            Self::MbedTls => (
+                Path::new("cc"),
+                &["-E", "-o", "/dev/null", "-x", "c", "-include", "mbedtls/certs.h", "/dev/null"],
+            ),
             // It has no option that only succeeds: that it starts at all is the answer, in `here`.
             Self::SshKeygen => (Path::new("ssh-keygen"), &["-l", "-f", "/dev/null"]),
         };
@@ -86,7 +95,7 @@ impl Peer {
 }
 
 /// Each test file of `interop/tests`, with the peers it talks to.
-const TESTS: [(&str, &[Peer]); 8] = [
+const TESTS: [(&str, &[Peer]); 9] = [
     ("python_socket", &[Peer::Python]),
     ("python_fernet", &[Peer::Python, Peer::Cryptography]),
     ("python_cose", &[Peer::Python, Peer::Cryptography, Peer::Cwt]),
@@ -95,6 +104,7 @@ const TESTS: [(&str, &[Peer]); 8] = [
     ("ssh_keygen", &[Peer::SshKeygen]),
     ("openssl_dtls", &[Peer::OpenSsl]),
     ("gnutls_dtls", &[Peer::OpenSsl, Peer::GnuTls]),
+    ("mbedtls_dtls", &[Peer::OpenSsl, Peer::MbedTls]),
 ];
 
 pub(crate) fn run(root: &Path, strict: bool) -> Result<()> {

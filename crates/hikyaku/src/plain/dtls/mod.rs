@@ -11,6 +11,43 @@
 //! from ([`hub`]), handshake messages cut anew when they are sent again ([`sieve`]), sizes
 //! ([`record`]), whose certificate is believed ([`trust`]), and when an association is over
 //! ([`association`]).
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use hikyaku::{
+//!     clock,
+//!     filter::Filter,
+//!     plain::dtls::{Anchors, Certified, ClientConfig, MinVersion, ServerConfig},
+//!     plain::{Armour, PeerOptions, PlainListener, PlainPeer},
+//!     socket::SocketOptions,
+//! };
+//!
+//! let own = Certified::generate(&["localhost".to_owned()], clock::wall())?;
+//! let any_port = ["127.0.0.1:0".parse()?];
+//! let options = SocketOptions::default();
+//! let mut listener = PlainListener::bind(&any_port, &options, Armour::new(), Filter::new())?
+//!     .speak_dtls(ServerConfig::new(&own, None, MinVersion::V1_2)?);
+//!
+//! let pinned = Anchors::pinned(vec![own.pin()]);
+//! let config = ClientConfig::new("localhost", pinned, None, MinVersion::V1_2, clock::wall())?;
+//! let to = vec![listener.local_addr()];
+//! let mut peer = PlainPeer::new(to, PeerOptions::default(), Armour::new(), Filter::new())?
+//!     .speak_dtls(config);
+//!
+//! let hearing = async {
+//!     loop {
+//!         // A batch may be empty: the listener then has something to tell of a peer.
+//!         if let Some(first) = listener.recv().await?.next() {
+//!             break std::io::Result::Ok(first.unwrap().payload.into_owned());
+//!         }
+//!     }
+//! };
+//! let (sent, heard) = tokio::join!(peer.send(b"hello"), hearing);
+//! sent?;
+//! assert_eq!(heard?, b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
 mod association;
 mod credentials;

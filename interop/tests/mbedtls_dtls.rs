@@ -1,0 +1,82 @@
+//! mbedTLS 2.28 in both roles: a C program of ours, compiled by the test.
+
+use std::path::Path;
+use std::process::Command;
+
+use hikyaku_interop::{Authority, Process, Stream, file_in, hikyaku, listen_dtls, run};
+
+const PSK: &str = "00112233445566778899aabbccddeeff";
+
+/// The program, in a folder that lasts as long as it.
+struct Peer {
+    folder: tempfile::TempDir,
+}
+
+impl Peer {
+    fn compile() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/mbedtls_dtls.c");
+        let mut cc = Command::new("cc");
+        cc.arg("-o").arg(folder.path().join("peer")).arg(source);
+        let compiled = run_command(cc, &["-lmbedtls", "-lmbedx509", "-lmbedcrypto"]);
+        assert_eq!(compiled, Some(0), "it compiles");
+        Self { folder }
+    }
+
+    fn start(&self, args: &[&str]) -> Process {
+        let mut command = Command::new(file_in(self.folder.path(), "peer"));
+        command.args(args);
+        Process::start(command)
+    }
+
+    /// Sends `text` and waits until it is echoed.
+    fn talks(&self, args: &[&str], text: &str) {
+        let mut client = self.start(args);
+        client.type_line(text);
+        client.wait_for_text(Stream::Out, text);
+    }
+
+    fn serve(&self, args: &[&str]) -> (Process, String) {
+        let server = self.start(&[&["server"], args].concat());
+        let line = server.wait_for_line(Stream::Out, |line| line.starts_with("port "));
+        let address = format!("127.0.0.1:{}", &line["port ".len()..]);
+        (server, address)
+    }
+}
+
+fn run_command(mut command: Command, args: &[&str]) -> Option<i32> {
+    command.args(args);
+    run(command).code
+}
+
+#[test]
+fn mbedtls_talks_with_listen() {
+    let (peer, authority) = (Peer::compile(), Authority::new());
+    let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
+    let own = ["--cert", &ours.file, "--key", &ours.key, "--echo"];
+    let (_listener, address) = listen_dtls(&own);
+    let port = address.port().to_string();
+    peer.talks(&["client", &port, &ca], "hello from mbedtls");
+    let (_strict, address) = listen_dtls(&[&own[..], &["--client-ca", &ca]].concat());
+    let port = address.port().to_string();
+    peer.talks(&["client", &port, &ca, &theirs.file, &theirs.key], "it is me");
+    let named = format!("sensor:{}", authority.write("psk", PSK));
+    let (_listener, address) = listen_dtls(&["--psk", &named, "--echo"]);
+    peer.talks(&["client", &address.port().to_string(), "psk", "sensor", PSK], "secret");
+}
+
+#[test]
+fn send_talks_with_mbedtls() {
+    let (peer, authority) = (Peer::compile(), Authority::new());
+    let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
+    let echoed = |args: &[&str], address: &str| {
+        let rest = ["--reply=1s", address, "hello from us"];
+        let exit = run(hikyaku(&[&["send", "--dtls"], args, &rest].concat()));
+        assert!(exit.code == Some(0) && exit.out.contains("hello from us"), "{exit:?}");
+    };
+    let (_server, address) = peer.serve(&[&ca, &theirs.file, &theirs.key]);
+    echoed(&["--ca", &ca, "--cert", &ours.file, "--key", &ours.key], &address);
+    let (_server, address) = peer.serve(&["psk", "sensor", PSK]);
+    let named = format!("sensor:{}", authority.write("psk", PSK));
+    echoed(&["--psk", &named], &address);
+}
