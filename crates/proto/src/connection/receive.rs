@@ -267,8 +267,8 @@ impl Connection {
         Ok(kept)
     }
 
-    /// Step 3, of one frame. False when something was not kept that has to be, so that its packet must not be
-    /// acknowledged (D-2).
+    /// Step 3, of one frame. False when something was not kept that has to be, so that its packet
+    /// must not be acknowledged (D-2).
     fn apply(&mut self, arrival: &Arrival, level: Level, frame: &Frame<'_>) -> Result<bool, Close> {
         let now = arrival.now;
         match *frame {
