@@ -131,7 +131,8 @@ impl Endpoint {
         ecn: Option<Ecn>,
         datagram: &mut [u8],
     ) {
-        self.handle_datagram_at(now, (from, None), ecn, datagram);
+        let arrival = Arrival { now, from, local: None, ecn, bytes: datagram.len() };
+        self.handle_arrival(&arrival, datagram);
     }
 
     /// As [`Self::handle_datagram`], where the own address is known that it was sent to: answers
@@ -144,13 +145,22 @@ impl Endpoint {
         datagram: &mut [u8],
     ) {
         let arrival = Arrival { now, from, local, ecn, bytes: datagram.len() };
-        if let Err(discard) = self.route(&arrival, datagram) {
+        self.handle_arrival(&arrival, datagram);
+    }
+
+    fn handle_arrival(&mut self, arrival: &Arrival, datagram: &mut [u8]) {
+        if let Err(discard) = self.route(arrival, datagram) {
             *self.discards.entry(discard).or_default() += 1;
         }
     }
 
     /// To the connection it is for, or to what is done for strangers.
     fn route(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
+        if let Some((to, head)) = Head::of_data(datagram)
+            && let Some(handle) = self.find(to)
+        {
+            return self.deliver(arrival, handle, &head, datagram);
+        }
         let (header, len) = Header::decode(datagram)?;
         let to = header.destination();
         let handle = self.find(to);
@@ -215,6 +225,7 @@ impl Endpoint {
     }
 
     /// A Hello of nobody we know.
+    #[inline(never)]
     fn welcome(
         &mut self,
         arrival: &Arrival,

@@ -60,6 +60,13 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// Of a data packet, with the id it is for; none of any other.
+    #[inline]
+    pub(crate) fn of_data(datagram: &[u8]) -> Option<(ConnectionId, Self)> {
+        let (phase, to, number, len) = Header::decode_data(datagram)?;
+        Some((to, Self { level: Level::Data, phase, source: None, number, len }))
+    }
+
     /// None of a packet that has no sealed frames.
     pub(crate) const fn of(header: &Header<'_>, len: usize) -> Option<Self> {
         match *header {
@@ -186,7 +193,10 @@ impl Connection {
         let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
         self.on_address((now, arrival.from), arrival.bytes, newest, random);
         // A client's own address changes when it moves: the system knows which one to send from.
-        if self.side == Side::Server && arrival.from == self.paths.current.remote {
+        if self.side == Side::Server
+            && self.paths.local != arrival.local
+            && arrival.from == self.paths.current.remote
+        {
             self.paths.local = arrival.local;
         }
         if self.confirmed {

@@ -272,14 +272,8 @@ pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malform
 /// are longer than packets. [`check_all`] has nothing to find in it.
 #[inline]
 pub(crate) fn only_part(payload: &[u8], level: Level) -> Option<MessagePart<'_>> {
-    let (&kind, fields) = payload.split_first()?;
-    let is_part = (MESSAGE | MESSAGE_FRAGMENT..=MESSAGE_LAST).contains(&kind);
-    if !is_part || !matches!(level, Level::ZeroRtt | Level::Data) {
-        return None;
-    }
-    let mut reader = Reader::new(fields);
-    let part = MessagePart::decode(kind, &mut reader).ok()?;
-    reader.is_empty().then_some(part)
+    let may_carry = matches!(level, Level::ZeroRtt | Level::Data);
+    if may_carry { MessagePart::decode_only(payload) } else { None }
 }
 
 /// The frames of a payload that [`check_all`] found good: all of them. Of another, those before the

@@ -44,12 +44,32 @@ impl<'a> MessagePart<'a> {
         }
         let (total, offset) = (reader.size()?, reader.size()?);
         let data = reader.prefixed()?;
-        // M-50
-        let says_nothing = data.is_empty() && total > 0;
-        if says_nothing || offset.checked_add(data.len()).is_none_or(|end| end > total) {
-            return Err(Malformed);
+        let part = Self { channel, class, id, time_left, total, offset, data };
+        part.makes_sense().then_some(part).ok_or(Malformed)
+    }
+
+    /// Reads a payload that is one fragment and nothing else, of any class but Deadline: by far the
+    /// most frequent where messages are longer than packets.
+    #[inline]
+    pub(crate) fn decode_only(payload: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload);
+        let kind = reader.u8().ok()?;
+        let class = Class::from_wire(kind.checked_sub(MESSAGE | MESSAGE_FRAGMENT)?)?;
+        if class == Class::Deadline {
+            return None;
         }
-        Ok(Self { channel, class, id, time_left, total, offset, data })
+        let channel = decode_channel(&mut reader).ok()?;
+        let (id, total) = (reader.varint().ok()?, reader.size().ok()?);
+        let (offset, data) = (reader.size().ok()?, reader.prefixed().ok()?);
+        let part = Self { channel, class, id, time_left: None, total, offset, data };
+        (reader.is_empty() && part.makes_sense()).then_some(part)
+    }
+
+    /// M-50
+    fn makes_sense(&self) -> bool {
+        let says_nothing = self.data.is_empty() && self.total > 0;
+        !says_nothing
+            && self.offset.checked_add(self.data.len()).is_some_and(|end| end <= self.total)
     }
 
     /// Is this the message, and no fragment of it?
