@@ -19,6 +19,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
     io, mem,
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -335,6 +336,14 @@ impl Driver {
         let poll = self.socket.poll_send_train(cx, &self.out[..train.len], &way);
         let blind = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock;
         self.blind = matches!(&poll, Poll::Ready(Err(e)) if blind(e));
+        let poll = match poll {
+            // It may be what the network reports of an earlier datagram, to whomever; then this one
+            // was not sent, and the next try is free of it.
+            Poll::Ready(Err(e)) if self.reports.is_some() && ends_dial(&e) => {
+                self.socket.poll_send_train(cx, &self.out[..train.len], &way)
+            }
+            poll => poll,
+        };
         let Poll::Ready(sent) = poll else { return Poll::Pending };
         if self.blind {
             return Poll::Pending;
@@ -350,9 +359,34 @@ impl Driver {
                 // An MTU probe too long for the interface, or what an earlier datagram caused.
                 trace!(%error, to = %train.to, "not sent");
                 self.stats.send_errors += datagrams;
+                if self.reports.is_some() && ends_dial(&error) {
+                    self.on_unsent(train.to, datagrams, &error);
+                }
             }
         }
         Poll::Ready(())
+    }
+
+    /// The system itself has no way there: nobody can have made that up, so who dials hears it at
+    /// once, unless a Hello has left before.
+    fn on_unsent(&mut self, to: SocketAddr, unsent: u64, error: &io::Error) {
+        let now = self.latest;
+        for (&handle, peer) in &mut self.peers {
+            if peer.dialler.is_none() || peer.mailbox.remote() != to {
+                continue;
+            }
+            let Some(connection) = self.endpoint.connection(handle) else { continue };
+            if connection.stats().sent_packets > unsent {
+                continue;
+            }
+            if let Some(dialler) = peer.dialler.take() {
+                let source =
+                    error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error);
+                let report = Unreachable { reporter: None, source };
+                let _ = dialler.send(Err(Unanswered::Unreachable(report)));
+            }
+            connection.close(now, Close::NO_ERROR, "");
+        }
     }
 
     fn on_event(&mut self, now: Time, handle: ConnectionHandle, event: Event) {
@@ -489,6 +523,20 @@ impl Drop for Driver {
         // The runtime was shut down: nobody may wait for ever.
         self.end(&Closed::EndpointGone);
     }
+}
+
+/// Does the system say that it cannot send to an address at all: without a route, or not allowed?
+fn ends_dial(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::NetworkUnreachable
+            | Kind::HostUnreachable
+            | Kind::NetworkDown
+            | Kind::InvalidInput
+            | Kind::PermissionDenied
+            | Kind::AddrNotAvailable
+    )
 }
 
 fn reports_of(socket: &Arc<Socket>) -> Reports {

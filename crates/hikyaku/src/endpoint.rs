@@ -105,7 +105,7 @@ pub enum ConnectError {
         /// The peer's address.
         to: SocketAddr,
     },
-    /// The network says that nobody is there.
+    /// The network says that nobody is there, or this system that it has no way there.
     #[error("{to}: {source}")]
     Unreachable {
         /// The peer's address.
@@ -229,7 +229,12 @@ impl Endpoint {
                 biased;
                 done = dials.join_next() => match done {
                     Some(Ok(Ok(established))) => return Ok(established),
-                    Some(Ok(Err(error))) => { first_error.get_or_insert(error); }
+                    Some(Ok(Err(error))) => {
+                        // That there is no way to one family says little where another has one.
+                        if !matches!(&first_error, Some(first) if !is_local(first)) {
+                            first_error = Some(error);
+                        }
+                    }
                     Some(Err(_)) => return Err(ConnectError::EndpointGone),
                     None => return Err(first_error.unwrap_or(ConnectError::EndpointGone)),
                 },
@@ -300,6 +305,11 @@ async fn dial(
         Ok(Err(Unanswered::Dial(_))) => Err(ConnectError::EndpointGone),
         Ok(Err(Unanswered::Closed(closed))) => Err(explained(to, ours, closed)),
     }
+}
+
+/// Is it what this system said, of an address it has no way to?
+const fn is_local(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::Unreachable { source, .. } if source.reporter.is_none())
 }
 
 fn explained(to: SocketAddr, ours: Fingerprint, closed: Closed) -> ConnectError {
