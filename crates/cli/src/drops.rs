@@ -2,9 +2,12 @@
 //!
 //! In: drops. Out: lines on standard error, so many a second. Never: their content.
 
+use std::net::SocketAddr;
+
 use hikyaku::{
-    clock,
+    Discard, EndpointStats, clock,
     plain::{Dropped, Drops, dtls::Notice},
+    signers::Fingerprint,
 };
 use hikyaku_chat::sanitize;
 
@@ -43,6 +46,19 @@ impl Complaints {
         }
     }
 
+    /// A file that is not saved; its name and the reason may be the sender's words.
+    pub(crate) fn tell_unsaved(
+        &mut self,
+        name: &str,
+        (from, key): (SocketAddr, Fingerprint),
+        reason: &str,
+    ) {
+        if !self.quiet {
+            let (name, reason) = (sanitize(name), sanitize(reason));
+            self.say(&format!("not saved: {name}, from {key} at {from}: {reason}"));
+        }
+    }
+
     fn say(&mut self, line: &str) {
         let second = clock::wall().as_second();
         if second != self.second {
@@ -63,6 +79,37 @@ impl Complaints {
             note(&format!("{} more lines like these in that second", self.untold));
             self.untold = 0;
         }
+    }
+}
+
+/// The final figures of a native listener, for `-v`.
+pub(crate) fn tell_figures(connections: u64, messages: u64, stats: &EndpointStats) {
+    note(&format!(
+        "connections {connections}, messages {messages}, datagrams received {}, sent {}",
+        stats.received, stats.sent
+    ));
+    let filtered = (stats.filtered > 0).then(|| format!("{} filtered", stats.filtered));
+    let discards = stats.discards.iter().filter(|(_, count)| **count > 0);
+    let discards = discards.map(|(why, count)| format!("{count} {}", in_words(*why)));
+    let dropped: Vec<String> = filtered.into_iter().chain(discards).collect();
+    if !dropped.is_empty() {
+        note(&format!("dropped: {}", dropped.join(", ")));
+    }
+}
+
+const fn in_words(why: Discard) -> &'static str {
+    match why {
+        Discard::Malformed => "not of this protocol",
+        Discard::TooSmall => "too small for a first one",
+        Discard::UnknownConnection => "of no connection",
+        Discard::OtherVersion => "of another version",
+        Discard::Replayed => "seen before",
+        Discard::Unauthentic => "forged or damaged",
+        Discard::NoKeys => "without their keys",
+        Discard::BadToken => "with a bad token",
+        Discard::Busy => "without room for another connection",
+        Discard::Closed => "of a closed connection",
+        _ => "for another reason",
     }
 }
 

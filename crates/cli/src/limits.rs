@@ -109,7 +109,11 @@ pub(crate) const MAX_NATIVE_LINE: usize = 1 << 20;
 pub(crate) const KEEP_ALIVES: u32 = 3;
 
 /// Connections that a native `listen` has at once: each may hold what its credit lets it send.
-pub(crate) const MAX_LISTENED: usize = 4_096;
+pub(crate) const MAX_LISTENED: usize = 1_024;
+
+/// Bytes that a connection of a native `listen` may have sent that were not taken: one message of
+/// the largest size and its overhead, since all its channels are read as one.
+pub(crate) const LISTENED_CREDIT: u64 = MAX_MESSAGE as u64 + (64 << 10);
 
 /// Bytes of a file that wait in memory before they are written: one trip to the disk for many
 /// messages.

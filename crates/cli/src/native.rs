@@ -3,7 +3,12 @@
 //!
 //! In: arguments. Out: an identity, an endpoint, a connection. Never: what is sent on it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    time::Duration,
+};
 
 use hikyaku::{
     Closed, ConnectError, Connection, Endpoint, EndpointBuilder, Trust, TrustError, Trusted,
@@ -128,6 +133,9 @@ pub(crate) async fn connect(
     ours: &str,
 ) -> Result<Connection, Failure> {
     let addresses = address.resolve(network.family()).await?;
+    if addresses.iter().any(|to| is_for_many(to.ip())) {
+        return Err(Failure::usage(format!("{address}: multicast and broadcast are for --plain")));
+    }
     let name = host_name(&address.host(), address.port());
     let dialled = endpoint.connect_to(&name, &addresses, trust);
     // Only when the handshake fails by its own time is a different shared key told from silence.
@@ -137,6 +145,10 @@ pub(crate) async fn connect(
         Ok(Err(error)) => Err(refusal(address, ours, &error)),
         Err(_) => Err(no_answer(address)),
     }
+}
+
+fn is_for_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 fn no_answer(address: &Address) -> Failure {
@@ -162,9 +174,12 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
             Failure::refused(format!("{address} turned us away: {}", sanitize(reason)))
         }
         ConnectError::NoAnswer { .. } => no_answer(address),
-        ConnectError::Unreachable { source, .. } => {
+        ConnectError::Unreachable { source, .. }
+            if source.source.kind() == io::ErrorKind::ConnectionRefused =>
+        {
             Failure::failed(format!("{address}: {source}; start `hikyaku listen` there"))
         }
+        ConnectError::Unreachable { source, .. } => Failure::failed(format!("{address}: {source}")),
         ConnectError::Failed { closed, .. } => {
             Failure::failed(format!("{address}: {}", sanitize(&closed.to_string())))
         }

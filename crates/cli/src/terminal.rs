@@ -241,12 +241,15 @@ pub(crate) fn user_at_host() -> String {
     format!("{user}@{host}")
 }
 
-/// The wish of the user or the system that we end: Ctrl-C, or a termination signal.
+/// The wish of the user or the system that we end: Ctrl-C, a termination signal, a hang-up.
 pub(crate) struct Ending {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    /// The terminal has gone; not watched where who started us had us ignore that (nohup).
+    #[cfg(unix)]
+    hang_up: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -254,8 +257,11 @@ impl Ending {
     /// From here on a signal no longer kills us: it is waited for.
     pub(crate) fn watch() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: hang_up_counts().then(|| signal(SignalKind::hangup())).transpose()?,
+        })
     }
 
     /// Resolves when the end is wanted. Cancel-safe.
@@ -263,9 +269,19 @@ impl Ending {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            Some(_) = async { self.hang_up.as_mut()?.recv().await } => {}
             () = CTRL_C_TYPED.notified() => {}
         }
     }
+}
+
+/// Would a hang-up end us? Where the system does not tell, it is left to what it does unwatched.
+#[cfg(unix)]
+fn hang_up_counts() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Signal 1 is the lowest bit (proc(5)).
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|m| m & 1 == 0)
 }
 
 #[cfg(not(unix))]

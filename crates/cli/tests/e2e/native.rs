@@ -1,11 +1,12 @@
 //! `send` to `listen` by the native protocol: what is typed, printed, counted; how they end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::{
-    address_of, heard_by_now, json, native::Home, process::Process, refused, stranger, texts,
+    address_of, dropped, heard_by_now, json, native::Home, process::Process, refused, stranger,
+    texts,
 };
 
 fn objects(text: &str) -> Vec<Value> {
@@ -174,6 +175,57 @@ fn a_stream_that_is_interrupted_is_told_on_both_sides() {
     let ended = listener.process.end();
     assert_eq!((ended.code, ended.text()), (Some(1), "first\n"), "{ended:?}");
     assert!(ended.err.contains("cut short"), "{ended:?}");
+}
+
+#[test]
+fn an_interrupt_in_the_middle_of_the_one_stream_that_was_wanted_is_a_failure() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "raw", "--once"]);
+    let mut sender = Process::start(alice.command(&["send", "--raw", &listener.to()]));
+    sender.type_line("first");
+    listener.process.out.line(|line| line == "first");
+    let ended = listener.interrupt();
+    assert_eq!((ended.code, ended.text()), (Some(1), "first\n"), "{ended:?}");
+    assert!(ended.err.contains("the stream was cut short"), "{ended:?}");
+    // With nothing of it there is nothing that could be taken for a whole.
+    assert_eq!(bob.listen(&["--format", "raw", "--once"]).interrupt().code, Some(0));
+}
+
+#[test]
+fn an_address_that_the_system_has_no_way_to_is_told_at_once() {
+    let home = Home::new();
+    // Loopback's broadcast address: the system wants to be asked for it.
+    let began = Instant::now();
+    let ended = home.run(&["ping", "127.255.255.255:5000"], b"");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("Permission denied"), "{ended:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn many_receivers_are_for_the_other_dialect() {
+    let home = Home::new();
+    for to in ["239.1.2.3:5000", "[ff02::1]:5000", "255.255.255.255:5000"] {
+        for command in [&["send", to, "x"][..], &["ping", to]] {
+            let ended = home.run(command, b"");
+            assert_eq!(ended.code, Some(2), "{ended:?}");
+            assert!(ended.err.contains("multicast and broadcast are for --plain"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn figures_are_told_at_the_end_where_asked_for() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["-v", "--deny", "127.0.0.2"]);
+    let denied = std::net::UdpSocket::bind("127.0.0.2:0").expect("all of 127/8 is loopback");
+    denied.send_to(b"denied", listener.address).expect("loopback takes it");
+    stranger().send_to(b"no packet", listener.address).expect("loopback takes it");
+    assert_eq!(alice.send(&[&listener.to(), "one", "two"]).code, Some(0));
+    let ended = listener.interrupt();
+    assert!(ended.err.contains("connections 1, messages 2, datagrams received "), "{ended:?}");
+    assert_eq!(dropped(&ended.err, "filtered"), 1, "{ended:?}");
+    assert_eq!(dropped(&ended.err, "not of this protocol"), 1, "{ended:?}");
 }
 
 #[test]

@@ -79,6 +79,8 @@ fn a_file_that_is_there_is_never_replaced() {
     assert_eq!(sum["files"][2]["name"], "three");
     assert_eq!(saved(&bob), names(&["one", "three", "two"]));
     assert_eq!(read(&bob, "one"), b"old");
+    let line = told(&listener, "not saved: one, from SHA256:");
+    assert!(line.ends_with(": one exists there already"), "{line}");
 }
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -111,10 +113,45 @@ fn a_full_disk_is_told_to_the_sender_and_nothing_is_left() {
     let sent = alice.send(&["--file", &write(&alice, "f", &vec![7; 3_000_000]), &listener.to()]);
     assert_eq!(sent.code, Some(1), "{sent:?}");
     assert!(sent.err.contains("f: refused: File too large"), "{sent:?}");
+    assert!(told(&listener, "not saved: f, from SHA256:").contains(": File too large"));
     assert_eq!(saved(&bob), names(&[]));
     // And it is still there for what fits.
     let sent = alice.send(&["--file", &write(&alice, "g", b"fits"), &listener.to()]);
     assert_eq!((sent.code, saved(&bob)), (Some(0), names(&["g"])), "{sent:?}");
+}
+
+/// The line of the listener that begins so.
+fn told(listener: &Listener, beginning: &str) -> String {
+    listener.process.err.line(|line| line.starts_with(beginning))
+}
+
+#[test]
+fn a_listener_that_ends_in_the_middle_of_a_file_says_of_which_and_leaves_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the system gives a poller");
+    for signal in ["INT", "TERM", "HUP"] {
+        let bob = Home::new();
+        let listener = saver(&bob, &[]);
+        let _half = runtime.block_on(async {
+            let endpoint = Endpoint::client().expect("there is a socket");
+            let connection = endpoint.connect(&*listener.to(), Trust::AnyKey).await;
+            let connection = connection.expect("it lets anybody in");
+            let files = connection.channel(u16::MAX);
+            for message in [offer("ha\u{1b}lf", 100), data(b"some")] {
+                files.send(Delivery::Ordered, message).await.expect("it is there");
+            }
+            connection.recv().await.expect("the file is accepted");
+            (endpoint, connection)
+        });
+        assert_eq!(saved(&bob).len(), 1, "under another name");
+        listener.process.signal(signal);
+        let ended = listener.process.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let line =
+            ended.err.lines().find(|line| line.starts_with("not saved: ha_lf, from SHA256:"));
+        assert!(line.is_some_and(|line| line.contains("it was not complete")), "{ended:?}");
+        assert_eq!(saved(&bob), names(&[]));
+    }
 }
 
 #[test]

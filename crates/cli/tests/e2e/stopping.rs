@@ -157,6 +157,26 @@ fn a_reader_who_goes_away_ends_it_quietly() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_hang_up_ends_it_unless_who_started_it_did_not_want_that() {
+    let listener = listen(&[]);
+    listener.process.signal("HUP");
+    assert_eq!(listener.process.end().code, Some(0));
+    // As nohup does.
+    let mut shell = Command::new("sh");
+    let program = hikyaku(&[]).get_program().to_owned();
+    let script = "trap '' HUP; exec \"$0\" listen --plain --format raw 127.0.0.1:0";
+    let listener = Listener::new(Process::start({
+        shell.arg("-c").arg(script).arg(program);
+        shell
+    }));
+    listener.process.signal("HUP");
+    stranger().send_to(b"heard\n", listener.address).expect("loopback takes it");
+    listener.process.out.line(|line| line == "heard");
+    assert_eq!(listener.interrupt().code, Some(0));
+}
+
+#[test]
 fn two_listeners_cannot_have_one_port() {
     let listener = listen(&[]);
     let second = run(&["listen", "--plain", &listener.to()], b"");

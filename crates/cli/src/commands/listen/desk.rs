@@ -114,6 +114,11 @@ impl Desk {
         self.lock().heard
     }
 
+    /// Connections that came in.
+    pub(super) fn connections(&self) -> u64 {
+        self.lock().connections
+    }
+
     /// All connections are to end.
     pub(super) fn part(&self, part: Part) {
         self.parting.send_replace(Some(part));

@@ -8,9 +8,14 @@
 //!                └─▶ Filing ─▶ DIR
 //! ```
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+};
 
-use hikyaku::{Closed, Connection, Endpoint, address::Address, limits::DEFAULT_PORT};
+use hikyaku::{
+    Closed, Connection, Endpoint, TransportConfig, address::Address, limits::DEFAULT_PORT,
+};
 use tokio::task::JoinSet;
 
 use super::{
@@ -21,8 +26,11 @@ use super::{
 };
 use crate::{
     args::ListenArgs,
+    drops::{Complaints, tell_figures},
     exit::Failure,
-    limits::{LAST_ACKS, LAST_GUESTS, LAST_WRITE, MAX_LISTENED, MAX_UNWRITTEN_KIB},
+    limits::{
+        LAST_ACKS, LAST_GUESTS, LAST_WRITE, LISTENED_CREDIT, MAX_LISTENED, MAX_UNWRITTEN_KIB,
+    },
     native::{self, code},
     output::{note, warn},
     plan::signers,
@@ -51,16 +59,25 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         saver,
         local: endpoint.local_addr(),
         verbose: args.talk.verbose,
+        complaints: Mutex::new(Complaints::new(&args.talk)),
     });
     let mut reception = Reception { endpoint: &endpoint, hall, tasks: JoinSet::new() };
     let end = reception.receive(&args, &mut writer, ending).await;
-    reception.part(&end).await;
+    let whole = reception.part(&end).await;
     let Reception { hall, .. } = reception;
-    let heard = hall.desk.heard();
+    let (heard, connections) = (hall.desk.heard(), hall.desk.connections());
     drop(hall);
     let written = writer.finish(end.is_hasty(), ending).await;
+    if args.talk.verbose
+        && let Some(stats) = endpoint.stats().await
+    {
+        tell_figures(connections, heard, &stats);
+    }
     endpoint.close(LAST_ACKS).await;
     written?;
+    if matches!(end, End::Interrupted) && wants_stream(&args) && heard > 0 && !whole {
+        return Err(Failure::failed("the stream was cut short: the listener was stopped"));
+    }
     outcome(&args, &end, heard)
 }
 
@@ -71,6 +88,11 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<Endpoint, Failur
         .listen(&addresses)
         .socket(args.network.socket_options())
         .filter(args.filter.read()?)
+        .transport(TransportConfig {
+            credit: LISTENED_CREDIT,
+            channel_credit: LISTENED_CREDIT,
+            ..TransportConfig::default()
+        })
         .max_connections(MAX_LISTENED);
     if let Some(path) = &args.native.allow_key {
         builder = builder.allow_keys(signers(path)?);
@@ -151,8 +173,8 @@ impl Reception<'_> {
     }
 
     /// Ends all connections; what was acknowledged is still handed to the writer, also of those
-    /// that nobody has looked at yet.
-    async fn part(&mut self, end: &End) {
+    /// that nobody has looked at yet. True when a stream came to its end meanwhile.
+    async fn part(&mut self, end: &End) -> bool {
         let late = async {
             while let Some(connection) = self.waiting().await {
                 self.welcome(connection);
@@ -167,11 +189,17 @@ impl Reception<'_> {
             End::WriterGone => now(code::OUTPUT, "the listener's output has gone"),
             End::Enough | End::Stream(_) | End::EndpointGone => Part::Enough,
         });
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let mut whole = false;
+        let all = async {
+            while let Some(served) = self.tasks.join_next().await {
+                whole |= served.is_ok_and(|served| served.whole);
+            }
+        };
         // Where nobody reads the output a task may wait for ever.
         if tokio::time::timeout(LAST_ACKS + LAST_WRITE, all).await.is_err() {
             self.tasks.shutdown().await;
         }
+        whole
     }
 }
 

@@ -28,7 +28,13 @@ pub(super) struct Saver {
 impl Saver {
     /// A folder that is there.
     pub(super) fn new(folder: &Path) -> Result<Arc<Self>, Failure> {
-        let named = |e: io::Error| Failure::usage(format!("--save {}: {e}", folder.display()));
+        let shown = folder.display();
+        let named = |e: io::Error| match e.kind() {
+            io::ErrorKind::NotFound => Failure::usage(format!(
+                "--save {shown}: there is no such folder; `mkdir {shown}` makes it"
+            )),
+            _ => Failure::usage(format!("--save {shown}: {e}")),
+        };
         // Wherever we or its name go later, it stays the same.
         let folder = folder.canonicalize().map_err(named)?;
         if !folder.is_dir() {
@@ -109,23 +115,38 @@ pub(super) struct Filing {
     incoming: Incoming,
     pending: Option<Pending>,
     id: u64,
+    /// As its sender calls it.
+    name: String,
     /// Bytes that came and are not written yet, message by message.
     chunks: Vec<Vec<u8>>,
     waiting: usize,
 }
 
-/// What to tell of a file.
+/// What to tell of a file. The name of one that was refused is its sender's, and not safe for a
+/// terminal.
 #[derive(Debug)]
-pub(super) struct Filed {
-    pub(super) answer: Control,
-    /// Its name and size, where it was saved.
-    pub(super) saved: Option<(String, u64)>,
+pub(super) enum Filed {
+    Accepted { id: u64 },
+    Saved { id: u64, name: String, bytes: u64 },
+    Refused { id: u64, name: String, reason: String },
+}
+
+impl Filed {
+    /// What its sender is told.
+    pub(super) fn answer(&self) -> Control {
+        match self {
+            Self::Accepted { id } => Control::Accept { id: *id },
+            Self::Saved { id, name, .. } => Control::Saved { id: *id, name: name.clone() },
+            Self::Refused { id, reason, .. } => Control::refuse(*id, reason),
+        }
+    }
 }
 
 impl Filing {
     pub(super) fn new(saver: Option<Arc<Saver>>) -> Self {
         let incoming = Incoming::default();
-        Self { saver, incoming, pending: None, id: 0, chunks: vec![], waiting: 0 }
+        let name = String::new();
+        Self { saver, incoming, pending: None, id: 0, name, chunks: vec![], waiting: 0 }
     }
 
     /// Takes a message of the channel for files.
@@ -143,15 +164,15 @@ impl Filing {
             }),
             Task::Drop { id, refuse } => {
                 self.drop_pending();
-                refuse.map(|reason| refused(id, reason))
+                refuse.map(|reason| self.refused(id, reason))
             }
             Task::Nothing => None,
         })
     }
 
     async fn open(&mut self, offer: Offer) -> Filed {
-        self.id = offer.id;
         let id = offer.id;
+        (self.id, self.name) = (id, offer.name.clone());
         let opened = match self.saver.clone() {
             None => Err("this listener saves no files (it has no --save)".to_owned()),
             Some(saver) => blocking(move || saver.open(&offer)).await,
@@ -159,7 +180,7 @@ impl Filing {
         match opened {
             Ok(pending) => {
                 self.pending = Some(pending);
-                Filed { answer: Control::Accept { id }, saved: None }
+                Filed::Accepted { id }
             }
             Err(reason) => self.refuse(&reason),
         }
@@ -181,20 +202,28 @@ impl Filing {
     }
 
     async fn keep(&mut self, id: u64) -> Filed {
-        let Some(pending) = self.pending.take() else { return refused(id, "it is lost") };
+        let Some(pending) = self.pending.take() else { return self.refused(id, "it is lost") };
         match blocking(move || pending.keep()).await {
-            Ok((name, bytes)) => {
-                let answer = Control::Saved { id, name: name.clone() };
-                Filed { answer, saved: Some((name, bytes)) }
-            }
-            Err(reason) => refused(id, &reason),
+            Ok((name, bytes)) => Filed::Saved { id, name, bytes },
+            Err(reason) => self.refused(id, &reason),
         }
     }
 
     fn refuse(&mut self, reason: &str) -> Filed {
         self.incoming.refuse();
         self.drop_pending();
-        refused(self.id, reason)
+        self.refused(self.id, reason)
+    }
+
+    fn refused(&self, id: u64, reason: &str) -> Filed {
+        Filed::Refused { id, name: self.name.clone(), reason: reason.to_owned() }
+    }
+
+    /// Nothing more comes: half a file is gone. Its name, where there was one.
+    pub(super) fn abandon(&mut self) -> Option<String> {
+        let pending = self.pending.take();
+        self.drop_pending();
+        pending.map(|pending| pending.name)
     }
 
     fn drop_pending(&mut self) {
@@ -202,10 +231,6 @@ impl Filing {
         self.chunks.clear();
         self.waiting = 0;
     }
-}
-
-fn refused(id: u64, reason: &str) -> Filed {
-    Filed { answer: Control::refuse(id, reason), saved: None }
 }
 
 /// On a thread that may wait for a disk.

@@ -3,16 +3,20 @@
 //! In: its messages. Out: pages for the writer, files for the folder. Never: more taken before what
 //! was taken is handed over.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use hikyaku::{Closed, Connection, Delivery, Message, clock};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     desk::{Desk, Guest, Part},
-    save::{Filing, Saver},
+    save::{Filed, Filing, Saver},
 };
 use crate::{
+    drops::Complaints,
     limits::{LAST_ACKS, LAST_WORDS, MAX_TAKEN},
     native::code,
     output::note,
@@ -27,6 +31,15 @@ pub(super) struct Hall {
     pub(super) saver: Option<Arc<Saver>>,
     pub(super) local: SocketAddr,
     pub(super) verbose: bool,
+    pub(super) complaints: Mutex<Complaints>,
+}
+
+impl Hall {
+    fn tell_unsaved(&self, name: &str, source: &Source, reason: &str) {
+        // Nothing here leaves it half changed.
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        complaints.tell_unsaved(name, (source.from, source.key), reason);
+    }
 }
 
 /// What became of a connection.
@@ -64,7 +77,10 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
     };
     let closed = room.attend(parting).await;
     // Half a file is gone before anybody is told that its sender is.
-    drop(room.filing);
+    if let Some(name) = room.filing.abandon() {
+        let reason = format!("it was not complete: {closed}");
+        room.hall.tell_unsaved(&name, &room.source, &reason);
+    }
     if room.hall.verbose {
         let reason = hikyaku_chat::sanitize(&closed.to_string()).into_owned();
         note(&format!("{from} has gone: {reason}"));
@@ -137,16 +153,21 @@ impl Room {
         }
     }
 
-    async fn answer(&mut self, filed: super::save::Filed, page: &mut Page) {
-        if let Some((name, bytes)) = filed.saved
-            && self.hall.desk.takes_file(self.guest)
-        {
-            self.brought = true;
-            page.add_file(clock::wall(), &self.source, name, bytes);
+    async fn answer(&mut self, filed: Filed, page: &mut Page) {
+        let answer = filed.answer();
+        match filed {
+            Filed::Saved { name, bytes, .. } if self.hall.desk.takes_file(self.guest) => {
+                self.brought = true;
+                page.add_file(clock::wall(), &self.source, name, bytes);
+            }
+            Filed::Refused { name, reason, .. } => {
+                self.hall.tell_unsaved(&name, &self.source, &reason);
+            }
+            Filed::Saved { .. } | Filed::Accepted { .. } => {}
         }
         let files = self.connection.channel(FILES_CHANNEL);
         // A sender that has gone does not ask any more.
-        let _ = files.send(Delivery::Ordered, filed.answer.encode()).await;
+        let _ = files.send(Delivery::Ordered, answer.encode()).await;
     }
 
     /// A PING takes the ACKs along that are owed, so that the sender knows what is printed; most

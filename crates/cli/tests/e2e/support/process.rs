@@ -94,9 +94,15 @@ impl Process {
     /// Ctrl-C.
     #[track_caller]
     pub(crate) fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// Another signal, by its name.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
         // The shell's own kill: not every small system has one as a program.
         let mut kill = Command::new("sh");
-        let killed = kill.args(["-c", "kill -INT $0", &self.id().to_string()]).status();
+        let killed = kill.args(["-c", "kill -$1 $0", &self.id().to_string(), name]).status();
         assert!(killed.expect("there is a shell").success(), "it has ended: {:?}", self.err);
     }
 
