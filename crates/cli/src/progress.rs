@@ -11,7 +11,7 @@ use hikyaku::clock;
 
 use crate::{
     limits::{PROGRESS_AFTER, PROGRESS_EVERY},
-    output::{human_bytes, human_time},
+    output::{clear_line, human_bytes, human_time},
 };
 
 /// A bar for something that lasts.
@@ -47,14 +47,16 @@ impl Progress {
         };
         if self.wanted && due {
             self.drawn = Some(now);
-            write(&bar(done, self.total, elapsed));
+            write(&bar(done, self.total, elapsed, columns()));
         }
     }
+}
 
-    /// Wipes it away.
-    pub(crate) fn clear(&mut self) {
-        if self.drawn.take().is_some() {
-            write("");
+/// However it ends, what is told next has the line to itself.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.drawn.is_some() {
+            clear_line(io::stderr());
         }
     }
 }
@@ -67,8 +69,21 @@ fn write(text: &str) {
     let _ = stderr.flush();
 }
 
-/// `[#########           ]  45 %  12.3 MiB of 27.0 MiB  10.2 MiB/s  1.4 s left`
-fn bar(done: u64, total: u64, elapsed: Duration) -> String {
+/// Columns of the terminal, as it is now; where it does not tell, as many as terminals have had
+/// since there were terminals.
+fn columns() -> usize {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stderr())
+        && size.ws_col > 0
+    {
+        return size.ws_col.into();
+    }
+    80
+}
+
+/// `[#########           ]  45 %  12.3 MiB of 27.0 MiB  10.2 MiB/s  1.4 s left`, of which the parts
+/// that matter least are left out where it would not fit: a line that wraps cannot be written over.
+fn bar(done: u64, total: u64, elapsed: Duration, columns: usize) -> String {
     const WIDTH: usize = 20;
     let part = if total == 0 { 1.0 } else { done.min(total) as f64 / total as f64 };
     let full = "#".repeat((part * WIDTH as f64) as usize);
@@ -77,13 +92,18 @@ fn bar(done: u64, total: u64, elapsed: Duration) -> String {
         Ok(left) if done > 0 => format!("{} left", human_time(left)),
         _ => "stalled".to_owned(),
     };
-    format!(
-        "[{full:<WIDTH$}] {:3.0} %  {} of {}  {}/s  {left}",
-        part * 100.0,
-        human_bytes(done),
-        human_bytes(total),
-        human_bytes(rate as u64),
-    )
+    let percent = format!("{:3.0} %", part * 100.0);
+    let bytes = format!("{} of {}", human_bytes(done), human_bytes(total));
+    let rate = format!("{}/s", human_bytes(rate as u64));
+    let lines = [
+        format!("[{full:<WIDTH$}] {percent}  {bytes}  {rate}  {left}"),
+        format!("{percent}  {bytes}  {rate}  {left}"),
+        format!("{percent}  {bytes}  {left}"),
+        format!("{percent}  {left}"),
+        percent,
+    ];
+    // In the last column some terminals wrap already.
+    lines.into_iter().find(|line| line.chars().count() < columns).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -92,6 +112,7 @@ mod tests {
 
     #[test]
     fn a_bar_tells_bytes_rate_and_time_left() {
+        let bar = |done, total, time| bar(done, total, time, 80);
         let half = bar(5 << 20, 10 << 20, Duration::from_secs(5));
         assert_eq!(
             half,
@@ -100,5 +121,16 @@ mod tests {
         assert!(bar(0, 10, Duration::from_secs(1)).ends_with("stalled"));
         assert!(bar(0, 0, Duration::ZERO).contains("100 %"));
         assert!(bar(11, 10, Duration::from_secs(1)).contains("100 %"));
+    }
+
+    #[test]
+    fn a_bar_never_wraps_and_tells_what_matters_most() {
+        let half = |columns| bar(5 << 20, 10 << 20, Duration::from_secs(5), columns);
+        for columns in 0..100 {
+            assert!(half(columns).chars().count() < columns.max(1), "{columns}");
+        }
+        assert_eq!(half(50), " 50 %  5.0 MiB of 10.0 MiB  1.0 MiB/s  5.0 s left");
+        assert_eq!(half(40), " 50 %  5.0 MiB of 10.0 MiB  5.0 s left");
+        assert_eq!((half(20), half(10)), (" 50 %  5.0 s left".to_owned(), " 50 %".to_owned()));
     }
 }

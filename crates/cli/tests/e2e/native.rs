@@ -99,7 +99,7 @@ fn a_listener_that_has_enough_ends_and_says_so_to_whom_is_left() {
     assert_eq!((ended.code, ended.text()), (Some(0), "onetwo"), "{ended:?}");
     let sent = sender.end();
     assert_eq!(sent.code, Some(1), "its input was open: {sent:?}");
-    assert!(sent.err.contains("acknowledged: 2 of 2 messages (6 of 6 bytes)"), "{sent:?}");
+    assert!(sent.err.contains("acknowledged: 2 of 2 messages\n"), "{sent:?}");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_stream_that_is_interrupted_is_told_on_both_sides() {
     sender.interrupt();
     let sent = sender.end();
     assert_eq!(sent.code, Some(1), "{sent:?}");
-    let told = "interrupted; acknowledged: 6 of 6 bytes of the stream";
+    let told = "interrupted; acknowledged: 6 bytes of the stream";
     assert!(sent.err.contains(told), "{sent:?}");
     let ended = listener.process.end();
     assert_eq!((ended.code, ended.text()), (Some(1), "first\n"), "{ended:?}");
@@ -241,7 +241,7 @@ fn an_interrupted_listener_prints_what_it_acknowledged_and_its_sender_is_told() 
     assert_eq!(sent.code, Some(1), "{sent:?}");
     let last = sent.err.lines().last().unwrap_or_default();
     assert!(last.contains("the listener was stopped"), "{last}");
-    assert!(last.contains("acknowledged: 1 of 1 messages (3 of 3 bytes)"), "{last}");
+    assert!(last.ends_with("acknowledged: 1 of 1 message"), "{last}");
 }
 
 #[test]

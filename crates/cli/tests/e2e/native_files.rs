@@ -94,6 +94,7 @@ fn a_listener_without_a_folder_refuses_files_and_prints_nothing_of_them() {
     let sent = alice.send(&["--file", &write(&alice, "f", b"x"), &listener.to()]);
     assert_eq!(sent.code, Some(1), "{sent:?}");
     assert!(sent.err.contains("f: refused: this listener saves no files"), "{sent:?}");
+    assert!(!sent.err.contains("acknowledged"), "that helps nobody: {sent:?}");
     assert_eq!(listener.interrupt().text(), "");
 }
 

@@ -1,5 +1,7 @@
 //! What a native `send` or `ping` says of how it ended, to a person and to a program.
 
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
 use crate::support::{address_of, json, native::Home, process::Ended, refused, stranger};
 
 /// Its output is one object that says the same as its exit code and its last line.
@@ -51,4 +53,56 @@ fn what_cannot_be_meant_is_told_in_its_own_words() {
             (&["send", "--hex", to, "xyz"], &["\"xyz\"", "digit 1 is not hexadecimal"]),
         ],
     );
+}
+
+#[test]
+fn what_is_not_acknowledged_by_its_class_is_not_said_to_be() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&[]);
+    let to = listener.to();
+    let sent = alice.send(&["--class", "unreliable", &to, "1", "2"]);
+    let told = format!("2 messages sent to {to} (this class is not acknowledged), ");
+    assert!(sent.code == Some(0) && sent.err.contains(&told), "{sent:?}");
+    let sent = alice.send(&["--class", "latest", "--count", "500", &to, "x"]);
+    let told = "superseded before their acknowledgement came (they may have arrived), ";
+    assert!(sent.code == Some(0) && sent.err.contains(told), "{sent:?}");
+    assert!(sent.err.contains(&format!(" acknowledged by {to}, ")), "{sent:?}");
+}
+
+#[test]
+fn a_list_of_what_is_missing_says_how_much_more_there_is() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&[]);
+    // Nothing is there in a nanosecond.
+    let to = listener.to();
+    let sent = alice.send(&["--class", "deadline=1ns", "--count", "9", &to, "x"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    let told = "acknowledged: 0 of 9 messages; not acknowledged: \"x\", \"x\", \"x\", \"x\", \"x\" \
+                and 4 more\n";
+    assert!(sent.err.ends_with(told), "{sent:?}");
+}
+
+#[test]
+fn a_file_saved_under_another_name_is_told() {
+    let (alice, bob) = (Home::new(), Home::new());
+    fs::create_dir(bob.file("inbox")).expect("the home is ours");
+    let listener = bob.listen(&["--save", "inbox"]);
+    fs::write(alice.file(".hidden"), "x").expect("the home is ours");
+    let sent = alice.send(&["--file", ".hidden", &listener.to()]);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert!(sent.err.ends_with("; .hidden saved as _hidden\n"), "{sent:?}");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_refused_before_anything_is_sent() {
+    let alice = Home::new();
+    let file = alice.file("secret");
+    fs::write(&file, "x").expect("the home is ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("it is ours");
+    if fs::File::open(&file).is_ok() {
+        return; // root reads everything
+    }
+    let sent = alice.send(&["--file", &file, "127.0.0.1:9"]);
+    assert_eq!(sent.code, Some(2), "{sent:?}");
+    assert!(sent.err.contains("secret: Permission denied"), "{sent:?}");
 }

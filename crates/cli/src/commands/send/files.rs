@@ -19,7 +19,7 @@ use tokio::{
 use super::{native::Session, stream::read_ahead};
 use crate::{
     exit::Failure,
-    limits::{FILE_CHUNK, PROGRESS_EVERY},
+    limits::{FILE_CHUNK, MAX_NAMED, PROGRESS_EVERY},
     native::code,
     progress::Progress,
     transfer::{Control, DATA, FILES_CHANNEL, Offer, Outgoing, Standing},
@@ -63,20 +63,22 @@ impl Files {
 
     /// Sends them all, and waits for the answer to each.
     pub(super) async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
-        let total = self.files.iter().map(|file| file.offer.size).sum();
-        let mut progress = Progress::new(total, session.args.talk.quiet);
+        let mut progress = Progress::new(self.size(), session.args.talk.quiet);
         let mut ticks = interval(PROGRESS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let work = async { tokio::join!(self.feed(session), self.hear(session)).1 };
         let mut work = std::pin::pin!(work);
-        let heard = loop {
+        loop {
             tokio::select! {
-                heard = &mut work => break heard,
+                heard = &mut work => return heard,
                 _ = ticks.tick() => progress.draw(session.tally.acknowledged_bytes()),
             }
-        };
-        progress.clear();
-        heard
+        }
+    }
+
+    /// Bytes in all of them.
+    pub(super) fn size(&self) -> u64 {
+        self.files.iter().map(|file| file.offer.size).sum()
     }
 
     async fn feed(&self, session: &Session<'_>) {
@@ -159,6 +161,30 @@ impl Files {
         format!("{saved} of {all} {files}")
     }
 
+    /// `; .hidden saved as _hidden`: those that have another name there.
+    pub(super) fn renamed(&self) -> String {
+        let standings = self.standings.borrow();
+        let renamed =
+            self.files.iter().filter_map(|file| match standings.standing(file.offer.id) {
+                Standing::Saved(name) if *name != file.offer.name => {
+                    Some(format!("; {} saved as {}", file.path.display(), sanitize(name)))
+                }
+                _ => None,
+            });
+        let (mut told, mut more) = (String::new(), 0);
+        for (index, one) in renamed.enumerate() {
+            if index < MAX_NAMED {
+                told += &one;
+            } else {
+                more += 1;
+            }
+        }
+        match more {
+            0 => told,
+            more => format!("{told} and {more} more"),
+        }
+    }
+
     /// The first of those that were not saved, and why.
     pub(super) fn shortfall(&self) -> Option<String> {
         let standings = self.standings.borrow();
@@ -214,6 +240,8 @@ impl Source {
         if !about.is_file() {
             return Err(Failure::usage(named(&"no file of a known size; try --raw <it")));
         }
+        // Who may not read it hears so before anything is sent.
+        File::open(&path).map_err(|e| Failure::usage(named(&e)))?;
         let name = name_of(&path).ok_or_else(|| Failure::usage(named(&"a file has a name")))?;
         let offer = Offer::new(id, name, about.len(), mode(&about));
         Ok(Self { path, offer })

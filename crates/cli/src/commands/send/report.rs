@@ -3,7 +3,7 @@
 //! In: counts, and why it ended. Out: a line for a person, an object for a program. Never: success
 //! without every acknowledgement.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use hikyaku::{Closed, Connection};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::{
     args::SendArgs,
     exit::Failure,
     native,
-    output::{human_bytes, human_time, note, print_json},
+    output::{clear_line, human_bytes, human_time, note, print_json},
 };
 
 /// Why it ended.
@@ -69,6 +69,10 @@ impl Report<'_> {
     /// Tells how it ended.
     pub(super) async fn tell(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
         let outcome = self.outcome(stop, source);
+        if matches!(source, Source::Messages(messages) if messages.at_prompt()) {
+            // The prompt for a line that nobody types any more.
+            clear_line(io::stdout());
+        }
         if self.args.native.json {
             print_json(&self.summary(source, outcome.as_ref().err()))?;
         } else if outcome.is_ok() && !self.args.talk.quiet {
@@ -113,57 +117,65 @@ impl Report<'_> {
         })
     }
 
-    /// `acknowledged: 2 of 3 messages (6 of 11 bytes); not acknowledged: "three"`
+    /// `acknowledged: 2 of 3 messages; not acknowledged: "three"`
     fn shares(&self, source: &Source) -> String {
         let tally = self.tally;
         let (good, bytes) = (tally.acknowledged(), tally.acknowledged_bytes());
-        let of_bytes = format!("{bytes} of {} bytes", tally.sent_bytes());
         match source {
-            Source::Stream => format!("acknowledged: {of_bytes} of the stream"),
-            Source::Files(files) => {
-                format!("saved: {}; acknowledged: {of_bytes}", files.share())
-            }
+            Source::Stream => format!("acknowledged: {} of the stream", human_bytes(bytes)),
+            Source::Files(files) => match files.size() {
+                // What is missing is no byte.
+                size if bytes >= size => format!("saved: {}", files.share()),
+                size => {
+                    let (bytes, size) = (human_bytes(bytes), human_bytes(size));
+                    format!("saved: {}; acknowledged: {bytes} of {size}", files.share())
+                }
+            },
             Source::Messages(messages) => {
                 let total = messages.total().unwrap_or(tally.sent());
+                let mut told = format!("acknowledged: {good} of {}", count(total));
                 let missing: Vec<String> =
                     tally.missing(total).into_iter().map(|number| messages.name(number)).collect();
-                let mut told = format!("acknowledged: {good} of {total} messages ({of_bytes})");
                 if !missing.is_empty() {
                     told += &format!("; not acknowledged: {}", missing.join(", "));
                 }
-                told
+                match tally.missing_count(total) - missing.len() as u64 {
+                    0 => told,
+                    more => format!("{told} and {more} more"),
+                }
             }
         }
     }
 
     fn success(&self, source: &Source) -> String {
         let tally = self.tally;
-        let what = match source {
-            Source::Stream => format!("{} acknowledged", human_bytes(tally.sent_bytes())),
-            Source::Files(files) => {
-                format!("saved: {} ({})", files.share(), human_bytes(tally.sent_bytes()))
-            }
-            Source::Messages(_) => self.success_of_messages(),
-        };
         let (to, time) = (self.connection.remote_addr(), human_time(self.elapsed));
-        format!("{what} by {to}, {time}")
+        let bytes = human_bytes(tally.sent_bytes());
+        match source {
+            Source::Stream => format!("{bytes} acknowledged by {to}, {time}"),
+            Source::Files(files) => {
+                format!("saved: {} ({bytes}) by {to}, {time}{}", files.share(), files.renamed())
+            }
+            Source::Messages(_) => format!("{}, {time}", self.success_of_messages()),
+        }
     }
 
     fn success_of_messages(&self) -> String {
-        let tally = self.tally;
-        let count = |count: u64| match count {
-            1 => "1 message".to_owned(),
-            count => format!("{count} messages"),
-        };
+        let (tally, to) = (self.tally, self.connection.remote_addr());
         let mut parts = Vec::new();
         if tally.superseded() > 0 {
-            parts.push(format!("{} replaced by newer ones", count(tally.superseded())));
+            // A newer one took its place here: what was on its way by then may well be there.
+            let superseded = count(tally.superseded());
+            parts.push(format!(
+                "{superseded} superseded before their acknowledgement came (they may have arrived)"
+            ));
         }
         if tally.unacknowledged() > 0 {
-            parts.push(format!("{} sent", count(tally.unacknowledged())));
+            let sent = count(tally.unacknowledged());
+            parts.push(format!("{sent} sent to {to} (this class is not acknowledged)"));
         }
         if tally.acknowledged() > 0 || parts.is_empty() {
-            parts.push(format!("{} acknowledged", count(tally.acknowledged())));
+            parts.push(format!("{} acknowledged by {to}", count(tally.acknowledged())));
         }
         parts.join(", ")
     }
@@ -189,5 +201,12 @@ impl Report<'_> {
             error: failure.map(Failure::text),
             exit: failure.map_or(0, Failure::code),
         }
+    }
+}
+
+fn count(messages: u64) -> String {
+    match messages {
+        1 => "1 message".to_owned(),
+        messages => format!("{messages} messages"),
     }
 }

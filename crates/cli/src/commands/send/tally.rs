@@ -24,6 +24,8 @@ pub(super) struct Tally {
     expired: Cell<u64>,
     too_large: Cell<u64>,
     settled: Cell<u64>,
+    /// Settled, and not known to have arrived.
+    missed: Cell<u64>,
     /// The connection ended before everything was queued.
     cut: Cell<bool>,
     /// The first of those that are not known to have arrived, by their number from 0.
@@ -98,6 +100,7 @@ impl Tally {
     }
 
     fn miss(&self, number: u64) {
+        add(&self.missed, 1);
         let mut missing = self.missing.borrow_mut();
         if missing.len() < MAX_NAMED {
             missing.push(number);
@@ -150,6 +153,11 @@ impl Tally {
         missing.extend(unsettled.take(MAX_NAMED - missing.len()));
         missing
     }
+
+    /// How many are not known to have arrived, of `total`.
+    pub(super) const fn missing_count(&self, total: u64) -> u64 {
+        self.missed.get() + total.saturating_sub(self.settled.get())
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +181,7 @@ mod tests {
         assert_eq!((tally.acknowledged(), tally.acknowledged_bytes()), (2, 20));
         assert!(!tally.is_good());
         assert_eq!(tally.missing(7), [2, 4, 5, 6]);
+        assert_eq!((tally.missing_count(7), tally.missing_count(1_000)), (4, 997));
     }
 
     #[test]
