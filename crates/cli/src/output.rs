@@ -60,8 +60,8 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// To the start of a terminal's line, and nothing on it (ECMA-48 EL). Nobody looking is no reason to
-/// fail.
+/// To the start of a terminal's line, and nothing on it (ECMA-48 EL). Nobody looking is no reason
+/// to fail.
 pub(crate) fn clear_line(mut terminal: impl Write) {
     let _ = terminal.write_all(b"\r\x1b[K");
     let _ = terminal.flush();

@@ -94,7 +94,7 @@ impl Report<'_> {
             Stop::Closed(closed) => native::why(closed, &self.args.address, self.silence),
             Stop::Failed(failure) => failure.text(),
         };
-        let told = format!("{why}; {}", self.shares(source));
+        let told = format!("{why}; {}", self.shares(stop, source));
         Err(match stop {
             Stop::Failed(Failure::Usage(_)) => Failure::Usage(told),
             _ => Failure::Failed(told),
@@ -118,19 +118,19 @@ impl Report<'_> {
     }
 
     /// `acknowledged: 2 of 3 messages; not acknowledged: "three"`
-    fn shares(&self, source: &Source) -> String {
+    fn shares(&self, stop: &Stop, source: &Source) -> String {
         let tally = self.tally;
         let (good, bytes) = (tally.acknowledged(), tally.acknowledged_bytes());
         match source {
             Source::Stream => format!("acknowledged: {} of the stream", human_bytes(bytes)),
-            Source::Files(files) => match files.size() {
-                // What is missing is no byte.
-                size if bytes >= size => format!("saved: {}", files.share()),
-                size => {
-                    let (bytes, size) = (human_bytes(bytes), human_bytes(size));
-                    format!("saved: {}; acknowledged: {bytes} of {size}", files.share())
-                }
-            },
+            // Each file has its answer: bytes say nothing more.
+            Source::Files(files) if matches!(stop, Stop::Done) => {
+                format!("saved: {}", files.share())
+            }
+            Source::Files(files) => {
+                let (bytes, size) = (human_bytes(bytes), human_bytes(files.size()));
+                format!("saved: {}; acknowledged: {bytes} of {size}", files.share())
+            }
             Source::Messages(messages) => {
                 let total = messages.total().unwrap_or(tally.sent());
                 let mut told = format!("acknowledged: {good} of {}", count(total));
