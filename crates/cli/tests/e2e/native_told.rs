@@ -2,7 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use crate::support::{address_of, json, native::Home, process::Ended, refused, stranger};
+use crate::support::{
+    address_of, json,
+    native::Home,
+    process::{Ended, Process},
+    refused, stranger,
+};
 
 /// Its output is one object that says the same as its exit code and its last line.
 #[track_caller]
@@ -105,4 +110,19 @@ fn a_file_that_may_not_be_read_is_refused_before_anything_is_sent() {
     let sent = alice.send(&["--file", &file, "127.0.0.1:9"]);
     assert_eq!(sent.code, Some(2), "{sent:?}");
     assert!(sent.err.contains("secret: Permission denied"), "{sent:?}");
+}
+
+#[test]
+fn a_listener_that_has_gone_is_the_reason_for_what_is_missing() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&[]);
+    let to = listener.to();
+    let options = ["send", "--timeout", "1s", "--interval", "300ms", &to, "1", "2", "3"];
+    let sender = Process::start(alice.command(&options));
+    listener.process.out.line(|line| line.ends_with("  1"));
+    drop(listener);
+    let sent = sender.end();
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    let last = sent.err.lines().last().unwrap_or_default();
+    assert!(last.contains("nothing was heard from") && !last.contains("not all was"), "{last}");
 }

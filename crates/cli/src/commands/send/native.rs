@@ -180,8 +180,8 @@ async fn deliver(
     drop(sending);
     settle(&stop, counting, ending).await;
     match stop {
-        // Its end was met by what was to be sent next, before it was heard here.
-        Stop::Done if tally.is_cut() => Stop::Closed(connection.closed().await),
+        // Its end was met by what was sent or was to be sent next, before it was heard here.
+        Stop::Done if tally.is_cut() || tally.is_lost() => Stop::Closed(connection.closed().await),
         // The listener had enough, and it has all of it.
         Stop::Closed(_) if all_queued && tally.is_good() => Stop::Done,
         // At an idle prompt, Ctrl-C is a way to leave like any other.

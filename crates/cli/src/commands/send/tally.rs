@@ -99,6 +99,11 @@ impl Tally {
         self.cut.get()
     }
 
+    /// Has the connection ended before everything had an outcome of its class?
+    pub(super) const fn is_lost(&self) -> bool {
+        self.missed.get() > self.expired.get() + self.too_large.get()
+    }
+
     fn miss(&self, number: u64) {
         add(&self.missed, 1);
         let mut missing = self.missing.borrow_mut();
@@ -179,7 +184,7 @@ mod tests {
             tally.settle(Some(outcome), 10);
         }
         assert_eq!((tally.acknowledged(), tally.acknowledged_bytes()), (2, 20));
-        assert!(!tally.is_good());
+        assert!(!tally.is_good() && tally.is_lost());
         assert_eq!(tally.missing(7), [2, 4, 5, 6]);
         assert_eq!((tally.missing_count(7), tally.missing_count(1_000)), (4, 997));
     }
