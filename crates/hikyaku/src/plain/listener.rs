@@ -127,7 +127,7 @@ impl PlainListener {
             let deadline = {
                 let mut hub = lock(hub);
                 self.arrived.extend(std::iter::from_fn(|| hub.poll_arrived()));
-                if !self.arrived.is_empty() || hub.has_notices() {
+                if !self.arrived.is_empty() || hub.take_news() {
                     return Ok(());
                 }
                 hub.deadline()

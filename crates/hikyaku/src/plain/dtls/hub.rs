@@ -60,6 +60,8 @@ pub(in crate::plain) struct Hub {
     output: VecDeque<(Vec<u8>, ReplyTo)>,
     arrived: VecDeque<Arrived>,
     notices: VecDeque<Notice>,
+    /// There is a notice that nobody was woken for yet.
+    has_news: bool,
 }
 
 /// What there is with one address.
@@ -91,6 +93,7 @@ impl Hub {
             output: VecDeque::new(),
             arrived: VecDeque::new(),
             notices: VecDeque::new(),
+            has_news: false,
         }
     }
 
@@ -173,8 +176,10 @@ impl Hub {
         self.notices.pop_front()
     }
 
-    pub(in crate::plain) fn has_notices(&self) -> bool {
-        !self.notices.is_empty()
+    /// Whether notices came since this was asked last: who does not care for them is not woken for
+    /// the same one for ever.
+    pub(in crate::plain) const fn take_news(&mut self) -> bool {
+        std::mem::replace(&mut self.has_news, false)
     }
 
     #[cfg(test)]
@@ -257,6 +262,7 @@ impl Hub {
                     Event::Ended(why) => Notice::Ended(address, why),
                 };
                 tell(&mut self.notices, notice);
+                self.has_news = true;
             }
             place.take_if(|held| held.association.has_ended());
         }
