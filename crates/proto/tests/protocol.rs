@@ -100,6 +100,31 @@ fn half_open_connections_have_a_limit_and_half_of_it_asks_for_a_retry() {
     }
 }
 
+// M-35
+#[test]
+fn connections_that_come_in_have_a_limit_and_a_place_that_is_left_is_free() {
+    let mut config = server_config();
+    config.max_connections = 2;
+    let mut pair = Pair::with(client_config(), config);
+    let clients: Vec<_> = (0..4).map(|_| pair.connect()).collect();
+    pair.run(SECOND);
+    let connected = |pair: &mut Pair, client| {
+        pair.ends[CLIENT].connection(client).is_some_and(|client| client.is_established())
+    };
+    let established = clients.iter().filter(|client| connected(&mut pair, **client)).count();
+    assert_eq!((established, pair.ends[SERVER].stats().connections), (2, 2));
+    assert!(pair.ends[SERVER].stats().discards.contains_key(&Discard::Busy));
+    let now = pair.now;
+    for client in clients {
+        let Some(connection) = pair.ends[CLIENT].connection(client) else { continue };
+        connection.close(now, 0, "");
+    }
+    pair.run(SECOND * 3);
+    let client = pair.connect();
+    pair.run(SECOND);
+    assert!(connected(&mut pair, client));
+}
+
 // M-64
 #[test]
 fn what_came_before_the_end_can_be_read_for_30_seconds() {

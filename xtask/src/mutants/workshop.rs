@@ -24,6 +24,9 @@ const GLANCE: Duration = Duration::from_millis(20);
 const TESTED: [(&str, &str); 3] =
     [("hikyaku-proto", "--lib"), ("hikyaku-proto", "--test=*"), ("hikyaku-sim", "--test=*")];
 
+/// This test binary takes longer than the others together: it is asked last.
+const SLOWEST: &str = "/allocations-";
+
 /// Who found a mutation.
 #[derive(Debug)]
 pub(super) enum Finding {
@@ -93,7 +96,9 @@ impl Workshop {
             let told =
                 self.build(&["test", "--release", "--no-run", "--package", package, which])?;
             let folder = self.tree.join("crates").join(package.trim_start_matches("hikyaku-"));
-            for program in executables(&told) {
+            let mut programs: Vec<&str> = executables(&told).collect();
+            programs.sort_by_key(|program| program.contains(SLOWEST));
+            for program in programs {
                 let mut command = Command::new(self.tree.join(program));
                 let (ended, said) = self.watch(command.current_dir(&folder))?;
                 match ended {
