@@ -6,7 +6,7 @@ mod common;
 
 use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 
-use common::{CLIENT, Pair, SERVER, address};
+use common::{CLIENT, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{ConnectionHandle, Delivery};
 
 const MS: Duration = Duration::from_millis(1);
@@ -119,6 +119,25 @@ fn a_short_packet_from_a_new_address_is_enough_to_validate_it() {
         pair.run(10_000 * MS);
         assert_eq!(pair.ends[SERVER].connection(server).unwrap().remote(), to);
     }
+}
+
+// D-4: the credit went to where the sender was, and nothing of its own would tell the receiver.
+#[test]
+fn a_sender_that_moved_while_it_waited_for_credit_is_found() {
+    let mut config = server_config();
+    config.transport.channel_credit = 4_000;
+    let mut pair = Pair::with(client_config(), config);
+    let (client, server) = pair.establish();
+    for n in 0..6 {
+        pair.send(CLIENT, client, Delivery::Reliable, &[n; 1_000]);
+    }
+    pair.run(3_000 * MS);
+    pair.addresses[CLIENT] = address(9, 1_000);
+    assert_eq!(pair.recv(SERVER, server).len(), 3, "what there was credit for");
+    pair.run(1_000 * MS);
+    assert_eq!(pair.recv(SERVER, server).len(), 0, "its credit is lost");
+    pair.run(6_000 * MS);
+    assert_eq!(pair.recv(SERVER, server).len(), 3);
 }
 
 // P-1
