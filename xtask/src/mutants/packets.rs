@@ -31,11 +31,11 @@ pub(super) const TABLE: &[Mutation] = &[
         "unparsed-applied",
         ("M-5", "the frames before one that does not parse are applied"),
         RECEIVE,
-        "let summary = check_all(payload, level)",
+        "let part = only_part(payload, level);",
         "if check_all(payload, level).is_err() {
-            for frame in frames(payload) { let _ = self.apply(arrival, level, &frame); }
+            let _ = self.apply_all(arrival, level, payload);
         }
-        let summary = check_all(payload, level)",
+        let part = only_part(payload, level);",
     ),
     mutation(
         "ack-before-keeping",
