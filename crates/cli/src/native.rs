@@ -89,7 +89,7 @@ async fn make_identity(
     ending: &mut Ending,
 ) -> Result<Identity, Failure> {
     let failed = |e: &dyn std::fmt::Display| {
-        Failure::failed(format!("cannot make a key for you: {e}; --identity KEY names another"))
+        Failure::usage(format!("cannot make a key for you: {e}; --identity KEY names another"))
     };
     if let Some(folder) = path.parent() {
         make_private_folder(folder).map_err(|e| failed(&format!("{}: {e}", folder.display())))?;
@@ -204,7 +204,9 @@ fn untrusted(address: &Address, error: &TrustError) -> Failure {
             format!("the key of {address}, {offered}, is marked @revoked in your known hosts")
         }
         TrustError::KnownHosts(error) => {
-            return Failure::failed(format!("cannot tell whether {address} is known: {error}"));
+            return Failure::failed(format!(
+                "cannot tell whether {address} is known: {error}; --trust FINGERPRINT needs no file"
+            ));
         }
         other => other.to_string(),
     })

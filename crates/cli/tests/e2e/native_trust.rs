@@ -151,6 +151,6 @@ fn a_home_that_cannot_be_written_is_named() {
     let listener = bob.listen(&[]);
     fs::write(alice.path().join(".config"), "a file in the way").expect("it is ours");
     let ended = alice.send(&[&listener.to(), "x"]);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.err.contains(".config") && ended.err.contains("--identity"), "{ended:?}");
 }
