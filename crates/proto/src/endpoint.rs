@@ -136,7 +136,7 @@ impl Endpoint {
     }
 
     /// As [`Self::handle_datagram`], where the own address is known that it was sent to: answers
-    /// then leave from there ([`Transmit::local`]).
+    /// then leave from there ([`Transmit::local`](crate::Transmit::local)).
     pub fn handle_datagram_at(
         &mut self,
         now: Time,
@@ -308,7 +308,8 @@ impl Endpoint {
     }
 
     /// The next thing to do; to be asked until it says `Timeout`. Datagrams are written to the
-    /// front of `out` ([`Transmit::len`]), which grows when it has to; give the same one each time.
+    /// front of `out` ([`Transmit::len`](crate::Transmit::len)), which grows when it has to; give
+    /// the same one each time.
     pub fn poll_output(&mut self, now: Time, out: &mut Vec<u8>) -> Output {
         if let Some(transmit) = self.strangers.poll_reply(out) {
             return Output::Transmit(transmit);

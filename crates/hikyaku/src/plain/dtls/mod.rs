@@ -8,9 +8,9 @@
 //! ```
 //!
 //! The state machine is `dimpl`'s. Ours is what it leaves to its user: which peer a datagram is
-//! from ([`hub`]), handshake messages cut anew when they are sent again ([`sieve`]), sizes
-//! ([`record`]), whose certificate is believed ([`trust`]), and when an association is over
-//! ([`association`]).
+//! from (`hub`), handshake messages cut anew when they are sent again (`sieve`), sizes
+//! (`record`), whose certificate is believed (`trust`), and when an association is over
+//! (`association`).
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
