@@ -24,7 +24,7 @@ use crate::{
     args::{NativeArgs, NetworkArgs, TalkArgs},
     exit::Failure,
     limits::{HANDSHAKE, MARGIN},
-    output::{human_time, note},
+    output::{human_time, note, warn},
     plan::{identity, shared_key},
     terminal::{self, Ending},
 };
@@ -66,6 +66,11 @@ pub(crate) async fn keyed(
     builder = builder.identity(&identity);
     if let Some(path) = &keys.shared_key {
         builder = builder.shared_key(shared_key(path)?);
+    }
+    if let Some(path) = std::env::var_os("HIKYAKU_KEYLOGFILE").filter(|path| !path.is_empty()) {
+        let path = Path::new(&path);
+        warn(&format!("HIKYAKU_KEYLOGFILE: whoever has {} can read all of this", path.display()));
+        builder = builder.key_log(path);
     }
     Ok(Keyed { builder, public_line: identity.public_line() })
 }
