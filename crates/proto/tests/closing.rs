@@ -5,7 +5,7 @@ mod common;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use common::{CLIENT, Pair, SERVER};
-use hikyaku_proto::{ClosedReason, Delivery, Event, error::Close};
+use hikyaku_proto::{ClosedReason, Delivery, Event, Outcome, error::Close};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,6 +30,23 @@ fn a_close_that_is_lost_is_sent_again() {
         assert!(pair.has_event(SERVER, &closed_by_peer()), "{lost} lost");
         assert!(pair.has_event(CLIENT, &Event::Drained), "{lost} lost");
     }
+}
+
+// M-62: what a sender asked for was there; it must not take it for lost because of the end.
+#[test]
+fn a_close_acknowledges_what_came_before_it() {
+    let (mut pair, client, server) = Pair::established();
+    let receipt = pair.send(CLIENT, client, Delivery::Ordered, &[7; 20_000]);
+    pair.rule = Box::new(|packet| packet.from == CLIENT);
+    pair.run(Duration::from_millis(300));
+    assert_eq!(pair.payloads(SERVER, server).len(), 1);
+    assert!(!pair.has_event(CLIENT, &Event::Receipt(receipt, Outcome::Acknowledged)));
+    // From here on nothing is lost, but all that the server still says is that it ends.
+    pair.rule = Box::new(|_| true);
+    let now = pair.now;
+    pair.ends[SERVER].connection(server).unwrap().close(now, 0x1001, "enough");
+    pair.run(SECOND);
+    assert!(pair.has_event(CLIENT, &Event::Receipt(receipt, Outcome::Acknowledged)));
 }
 
 // M-62

@@ -14,7 +14,11 @@ use crate::{
     event::{ClosedReason, Event, Transmit},
     limits::{BASE_MTU, TAG_LEN},
     time::Time,
-    wire::{codec::Writer, frame::Frame, level::Level},
+    wire::{
+        codec::Writer,
+        frame::{Frame, write_ack},
+        level::Level,
+    },
 };
 
 /// How long messages of a connection that is over wait to be read: an application that does not
@@ -24,6 +28,9 @@ const UNREAD_KEPT: Duration = Duration::from_secs(30);
 /// Times that a CLOSE without an answer is sent again, a probe timeout apart (M-62): of one way in
 /// five losing packets, one end in five thousand is not heard.
 const CLOSE_AGAIN: u32 = 8;
+
+/// Ranges of the ACK before a CLOSE (M-62): with their largest numbers they leave room for it.
+const CLOSE_ACK_RANGES: usize = 32;
 
 /// Where a connection is in its life.
 #[derive(Debug)]
@@ -207,7 +214,7 @@ impl Connection {
     }
 
     /// M-62: the CLOSE, at each level that the peer may have keys for.
-    pub(super) fn transmit_close(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+    pub(super) fn transmit_close(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Transmit> {
         let level = self.take_close_level()?;
         let size = BASE_MTU.min(self.paths.current.allowance());
         let least = if level == Level::Hello { BASE_MTU } else { LEAST_DATA_PACKET };
@@ -222,6 +229,10 @@ impl Connection {
         // An exhausted key can still say that it is: the limits have a margin.
         self.write_header(level, number, &mut writer).ok()?;
         let header_len = writer.len();
+        if level == Level::Data && size == BASE_MTU && matches!(self.state, State::Closing(_)) {
+            let ranges = self.ack.ranges(level).take(CLOSE_ACK_RANGES);
+            write_ack(&mut writer, self.ack.delay(now, level), ranges, self.ack.ecn());
+        }
         let back = Close::new(Close::NO_ERROR, "");
         let close = match &self.state {
             State::Closing(closing) => &closing.close,

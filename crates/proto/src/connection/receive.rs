@@ -301,6 +301,8 @@ impl Connection {
                 self.inbox.on_blocked(channel.map_or(Scope::Connection, Scope::Channel));
             }
             Frame::Close { code, reason } => {
+                // The ACK before it counts: what has no outcome at the end is lost (M-62).
+                self.settle(now);
                 let reason = reason.to_owned().into();
                 self.on_close(now, Close { code, reason });
             }

@@ -72,7 +72,7 @@ impl Connection {
     pub(crate) fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Transmit> {
         self.clocks.paced_until = None;
         if self.state.is_over() {
-            return self.transmit_close(out);
+            return self.transmit_close(now, out);
         }
         if let Some((data, to)) = self.paths.poll_response_elsewhere() {
             let (level, size) = (Level::Data, BASE_MTU);
@@ -98,7 +98,7 @@ impl Connection {
             }
         }
         if self.state.is_over() && packets == 0 {
-            return self.transmit_close(out);
+            return self.transmit_close(now, out);
         }
         if packets == 0 {
             return None;

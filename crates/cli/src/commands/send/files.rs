@@ -129,6 +129,11 @@ impl Files {
         }
     }
 
+    /// Is there an answer for each?
+    pub(super) fn are_settled(&self) -> bool {
+        self.standings.borrow().is_settled()
+    }
+
     fn is_open(&self, id: u64) -> bool {
         *self.standings.borrow().standing(id) == Standing::Open
     }

@@ -99,6 +99,11 @@ impl Source {
             Self::Files(files) => files.send(session).await,
         }
     }
+
+    /// Has the listener said of each file what became of it? That says more than acknowledgements.
+    fn is_answered(&self) -> bool {
+        matches!(self, Self::Files(files) if files.are_settled())
+    }
 }
 
 /// Where a source puts what is to be sent.
@@ -181,6 +186,7 @@ async fn deliver(
     settle(&stop, counting, ending).await;
     match stop {
         // Its end was met by what was sent or was to be sent next, before it was heard here.
+        Stop::Done | Stop::Closed(_) if source.is_answered() => Stop::Done,
         Stop::Done if tally.is_cut() || tally.is_lost() => Stop::Closed(connection.closed().await),
         // The listener had enough, and it has all of it.
         Stop::Closed(_) if all_queued && tally.is_good() => Stop::Done,
