@@ -24,7 +24,7 @@ use crate::{
     args::{NativeArgs, NetworkArgs, TalkArgs},
     exit::Failure,
     limits::{HANDSHAKE, MARGIN},
-    output::{human_time, note, warn},
+    output::{human_bytes, human_time, note, warn},
     plan::{identity, shared_key},
     terminal::{self, Ending},
 };
@@ -237,12 +237,15 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
 pub(crate) async fn tell_figures(connection: &Connection) {
     if let Ok(stats) = connection.stats().await {
         note(&format!(
-            "round trip {}, packets of {} bytes, sent {}, lost {}, received {}",
+            "round trip {}, packets of {} bytes, sent {}, lost {} ({} sent again), received {}, \
+             up to {}/s",
             human_time(stats.rtt),
             stats.mtu,
             stats.sent_packets,
             stats.lost_packets,
-            stats.received_packets
+            human_bytes(stats.resent_bytes),
+            stats.received_packets,
+            human_bytes(stats.delivery_rate)
         ));
     }
 }

@@ -144,6 +144,16 @@ pub struct ConnectionStats {
     pub received_bytes: u64,
     /// Packets that were found lost, probes of the path's MTU among them.
     pub lost_packets: u64,
+    /// Bytes of messages that were sent again, since packets that carried them were taken for
+    /// lost. Of some the first copy arrived after all.
+    pub resent_bytes: u64,
+    /// How fast packets may leave at present, in bytes a second of UDP payload: what the
+    /// congestion controller allows.
+    pub pacing_rate: u64,
+    /// How fast packets arrived at the peer when that could be told last, in bytes a second of UDP
+    /// payload (draft-ietf-ccwg-bbr, "Delivery Rate Samples"); 0 before. What was sent while there
+    /// was little to send counts only where it shows more.
+    pub delivery_rate: u64,
     /// Bytes in the queue of messages to send, 64 for each message with them.
     pub queued_bytes: usize,
     /// Key updates of the own direction that were asked for and begun.

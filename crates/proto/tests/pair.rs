@@ -175,6 +175,32 @@ fn an_old_version_is_offered_the_ones_spoken() {
 }
 
 #[test]
+fn what_was_sent_again_and_how_fast_it_went_is_known() {
+    let mut pair = Pair::new();
+    pair.rule = Box::new(|packet| packet.bytes.len() <= 1_452);
+    let (client, server) = pair.establish();
+    let stats = |pair: &mut Pair| pair.ends[CLIENT].connection(client).unwrap().stats();
+    let before = stats(&mut pair);
+    assert_eq!(before.resent_bytes, 0);
+    pair.rule = Box::new(|packet| {
+        packet.from == SERVER || (packet.bytes.len() <= 1_452 && packet.index % 20 != 0)
+    });
+    let started = pair.now;
+    pair.send(CLIENT, client, Delivery::Ordered, &[1; 1 << 20]);
+    while pair.recv(SERVER, server).is_empty() {
+        pair.run(Duration::from_millis(5));
+        assert!(pair.now.since(started) < SECOND * 60);
+    }
+    let after = stats(&mut pair);
+    assert!(after.lost_packets > 20, "{after:?}");
+    let lost = after.lost_packets * after.mtu as u64;
+    assert!((lost / 4..lost * 2).contains(&after.resent_bytes), "{after:?}");
+    let goodput = ((1 << 20) as f64 / pair.now.since(started).as_secs_f64()) as u64;
+    assert!((goodput / 4..goodput * 16).contains(&after.delivery_rate), "{after:?}, {goodput}");
+    assert!(after.pacing_rate > goodput / 4, "{after:?}, {goodput}");
+}
+
+#[test]
 fn keys_change_in_both_directions_while_messages_flow() {
     let (mut pair, client, server) = Pair::established();
     for round in 0..20_u8 {

@@ -34,7 +34,11 @@ use crate::{
         inbox::{Inbox, InboxConfig},
         outbox::Outbox,
     },
-    recovery::{ack::AckOwed, in_flight::InFlight, report::Report},
+    recovery::{
+        ack::AckOwed,
+        in_flight::InFlight,
+        report::{AckSample, Report},
+    },
     time::Time,
     wire::header::ConnectionId,
 };
@@ -123,7 +127,19 @@ struct Counters {
     received_packets: u64,
     received_bytes: u64,
     lost_packets: u64,
+    /// Bytes a second.
+    delivery_rate: u64,
     key_updates: u64,
+}
+
+impl Counters {
+    fn on_sample(&mut self, sample: &AckSample) {
+        // Who had little to send shows little of what the path carries.
+        let shown = |rate: &u64| !sample.app_limited || *rate > self.delivery_rate;
+        if let Some(rate) = sample.delivery_rate.filter(shown) {
+            self.delivery_rate = rate;
+        }
+    }
 }
 
 /// What the application was told, and is to be told.
@@ -405,6 +421,9 @@ impl Connection {
             received_packets: counted.received_packets,
             received_bytes: counted.received_bytes,
             lost_packets: counted.lost_packets,
+            resent_bytes: self.outbox.resent(),
+            pacing_rate: path.pacer.rate(),
+            delivery_rate: counted.delivery_rate,
             queued_bytes: self.outbox.queued(),
             key_updates: counted.key_updates,
         }

@@ -353,6 +353,9 @@ impl Connection {
             keys.on_acked(number); // M-20
         }
         self.stats.lost_packets += report.lost_packets.len() as u64;
+        if let Some(sample) = &report.sample {
+            self.stats.on_sample(sample);
+        }
         let path = &mut self.paths.current;
         let mtu = path.mtu.current();
         if let Some(bytes) = report.mtu_probe_acked {

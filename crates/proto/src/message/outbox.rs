@@ -53,6 +53,8 @@ pub(crate) struct Outbox {
     pub(super) queued: usize,
     pub(super) live: usize,
     receipts: u64,
+    /// Bytes of messages sent again.
+    pub(super) resent: u64,
 }
 
 impl Outbox {
@@ -75,6 +77,7 @@ impl Outbox {
             queued: 0,
             live: 0,
             receipts: 0,
+            resent: 0,
         }
     }
 
@@ -283,6 +286,11 @@ impl Outbox {
         let told = self.outcomes.pop()?;
         self.queued -= OVERHEAD;
         Some(told)
+    }
+
+    /// Bytes of messages that were sent again, ever.
+    pub(crate) const fn resent(&self) -> u64 {
+        self.resent
     }
 
     /// Bytes that count against the capacity.

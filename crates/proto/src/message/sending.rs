@@ -100,6 +100,7 @@ impl Outbox {
         let part = self.write_part(now, (kind, lane_id, id), packing.room, writer)?;
         if kind == Kind::Lost {
             packing.company = Company::of_lost(lane_id.class);
+            self.resent += u64::from(part.len);
         }
         Some(Sent::Part(part))
     }

@@ -38,6 +38,11 @@ impl Pacer {
         pacer
     }
 
+    /// Bytes a second.
+    pub(crate) const fn rate(&self) -> u64 {
+        self.rate
+    }
+
     /// Takes the controller's rate in bytes a second, from now on.
     pub(crate) fn set_rate(&mut self, now: Time, rate: u64, mtu: usize) {
         self.refill(now);
