@@ -1,0 +1,110 @@
+//! Sockets of the system's, on loopback.
+
+use super::*;
+
+fn loopback() -> Socket {
+    Socket::bind(&["127.0.0.1:0".parse().unwrap()], &SocketOptions::default()).unwrap()
+}
+
+async fn received(socket: &Socket, count: usize) -> Vec<(Vec<u8>, SocketAddr)> {
+    let mut batch = RecvBatch::new();
+    let mut all = Vec::new();
+    while all.len() < count {
+        socket.recv(&mut batch).await.unwrap();
+        all.extend(batch.iter().map(|d| (d.bytes.to_vec(), d.from)));
+    }
+    all
+}
+
+#[tokio::test]
+async fn datagrams_arrive_whole_from_their_sender_the_empty_and_the_largest_too() {
+    let (a, b) = (loopback(), loopback());
+    let largest = vec![7; MAX_PAYLOAD_V4];
+    for payload in [b"one".as_slice(), b"", &largest] {
+        a.send(payload, b.local_addr(), None).await.unwrap();
+    }
+    let got = received(&b, 3).await;
+    let sizes: Vec<_> = got.iter().map(|(bytes, _)| bytes.len()).collect();
+    assert_eq!(sizes, [3, 0, MAX_PAYLOAD_V4]);
+    assert!(got.iter().all(|(_, from)| *from == a.local_addr()));
+    assert_eq!(got[2].0, largest);
+}
+
+#[tokio::test]
+async fn a_dual_stack_socket_shows_ipv4_peers_as_ipv4_and_answers_them() {
+    let Ok(dual) = Socket::bind(&["[::]:0".parse().unwrap()], &SocketOptions::default()) else {
+        return; // No IPv6 on this machine: nothing to show.
+    };
+    let v4 = loopback();
+    let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), dual.local_addr().port());
+    v4.send(b"question", to, None).await.unwrap();
+    let mut batch = RecvBatch::new();
+    dual.recv(&mut batch).await.unwrap();
+    let question = batch.iter().next().unwrap();
+    assert_eq!(question.from, v4.local_addr());
+    assert_eq!(question.to, Some(Ipv4Addr::LOCALHOST.into()));
+    dual.send(b"answer", question.from, question.to).await.unwrap();
+    assert_eq!(received(&v4, 1).await, [(b"answer".to_vec(), to)]);
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named() {
+    let first = loopback();
+    let error = Socket::bind(&[first.local_addr()], &SocketOptions::default())
+        .expect_err("the port is taken");
+    assert!(matches!(error, BindError::InUse(address) if address == first.local_addr()));
+}
+
+#[tokio::test]
+async fn an_unknown_interface_is_named() {
+    let options = SocketOptions { interface: Some("nosuch0".into()), ..Default::default() };
+    let error =
+        Socket::bind(&["127.0.0.1:0".parse().unwrap()], &options).expect_err("no such interface");
+    assert!(error.to_string().contains("nosuch0"), "{error}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_kernel_reports_a_port_where_nothing_listens() {
+    let gone = loopback().local_addr();
+    let socket = loopback();
+    socket.report_transport_errors().unwrap();
+    socket.send(b"x", gone, None).await.unwrap();
+    let error = socket.transport_error().expect("loopback answers at once");
+    assert_eq!(error.source.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn kernel_drops_are_counted() {
+    let (a, b) = (loopback(), loopback());
+    assert_eq!(b.kernel_drops(), Some(0));
+    let payload = vec![0; 60_000];
+    let fits = 2 * b.receive_buffer() / payload.len();
+    for _ in 0..fits {
+        a.send(&payload, b.local_addr(), None).await.unwrap();
+    }
+    let drops = b.kernel_drops().expect("Linux tells");
+    assert!(drops > 0 && drops < fits as u64, "{drops} of {fits}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_train_that_the_kernel_refuses_arrives_a_datagram_at_a_time_and_so_do_all_after_it() {
+    const SEGMENT: usize = 10;
+    let (a, b) = (loopback(), loopback());
+    if !a.has_gso() {
+        return; // This kernel never sends trains: every other test shows the other way.
+    }
+    // No kernel takes that many in one call (UDP_MAX_SEGMENTS: 64, or 128): it says what it says
+    // of a device that cannot send any.
+    let train: Vec<u8> = (0..200_u8).flat_map(|n| [n; SEGMENT]).collect();
+    let way = Way { to: b.local_addr(), source: None, ecn: None, segment: SEGMENT };
+    for _ in 0..2 {
+        std::future::poll_fn(|cx| a.poll_send_train(cx, &train, &way)).await.unwrap();
+        assert!(!a.has_gso());
+        let got: Vec<Vec<u8>> =
+            received(&b, 200).await.into_iter().map(|(bytes, _)| bytes).collect();
+        assert!(got.iter().map(Vec::as_slice).eq(train.chunks(SEGMENT)), "{} came", got.len());
+    }
+}
