@@ -166,9 +166,9 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "ack-ranges-endless",
-        ("M-51", "an ACK lists as many ranges as there are"),
-        "limits.rs",
-        "MAX_ACK_RANGES: usize = 64;",
-        "MAX_ACK_RANGES: usize = 640;",
+        ("M-51", "as many ranges are remembered as there are"),
+        "recovery/ack.rs",
+        "if self.0.len() < MAX_ACK_RANGES {",
+        "if true || self.0.len() < MAX_ACK_RANGES {",
     ),
 ];

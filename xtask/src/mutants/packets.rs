@@ -265,6 +265,13 @@ pub(super) const TABLE: &[Mutation] = &[
         "",
     ),
     mutation(
+        "close-silent-about-acks",
+        ("M-62", "a CLOSE leaves without what there is to acknowledge"),
+        CLOSING,
+        "if level == Level::Data && size == BASE_MTU",
+        "if false && size == BASE_MTU",
+    ),
+    mutation(
         "close-untimed",
         ("M-62", "a CLOSE without an answer is not sent again by its timer"),
         CLOSING,

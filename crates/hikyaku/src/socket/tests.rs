@@ -1,4 +1,6 @@
-//! Sockets of the system's, on loopback.
+//! Sockets on loopback.
+//!
+//! In: datagrams, and trains of them. Out: what came, and how. Never: another machine.
 
 use super::*;
 
