@@ -69,8 +69,8 @@ struct Slot {
     /// It had nothing to send then, and nothing has changed since: a thousand receipts are told
     /// without asking it a thousand times.
     silent_at: Option<Time>,
-    /// Until it is established.
-    place: Option<Place>,
+    /// Until it is established; apart, since most are.
+    place: Option<Box<Place>>,
     /// The tokens that its peer gave, as they stand in the index of resets.
     marks: Marks,
     /// The destinations of the client's Hellos, before and after a Retry. Its packets come under
@@ -114,7 +114,7 @@ impl Endpoint {
         self.config.crypto.set_time(now);
         let connection = Connection::dial(&self.config, now, to, trust, &mut *self.random)
             .map_err(|_| ConnectError::Tls)?;
-        self.add(connection, None, [None; 2]).ok_or(ConnectError::TooMany)
+        self.add(connection, [None; 2]).ok_or(ConnectError::TooMany)
     }
 
     /// Lets nobody in any more; what is open stays so.
@@ -242,7 +242,8 @@ impl Endpoint {
             return Err(Discard::Malformed);
         };
         let first = if token.is_empty() {
-            if self.places.asks_for_retry(self.config.retry, arrival.from) {
+            let connections = self.connections.len();
+            if self.places.asks_for_retry(self.config.retry, arrival.from, connections) {
                 return self.strangers.ask_again(arrival, (to, source), &mut *self.random);
             }
             None
@@ -250,10 +251,8 @@ impl Endpoint {
             Some(self.strangers.first_id(arrival, token, to)?)
         };
         // M-35
-        self.places.check(arrival.from, first.is_some())?;
-        if self.connections.len() >= self.config.max_connections {
-            return Err(Discard::Busy);
-        }
+        let newcomer = (arrival.from, first.is_some());
+        let oldest = self.places.check(arrival.now, newcomer, self.connections.len())?;
         // Nothing is kept for bytes that do not open.
         let keys = LevelKeys::hello(to.0, Side::Server);
         let number = expand_number(head.number, 0);
@@ -261,14 +260,16 @@ impl Endpoint {
         self.config.crypto.set_time(arrival.now);
         let id = ConnectionId(self.random.array());
         let token = self.strangers.reset_token(id);
-        let newcomer = Newcomer { from: arrival.from, to, source, first, id, token };
+        let hello = Newcomer { from: arrival.from, to, source, first, id, token };
         let seed = u64::from_be_bytes(self.random.array());
-        let connection = Connection::admit(&self.config, arrival.now, &newcomer, keys, seed)
+        let connection = Connection::admit(&self.config, arrival.now, &hello, keys, seed)
             .map_err(|_| Discard::Busy)?;
-        let place = self.places.take(arrival.from, first.is_some());
-        let hellos = [Some(to), first];
-        let handle = self.add(connection, Some(place), hellos).ok_or(Discard::Busy)?;
+        if let Some(oldest) = oldest {
+            self.remove(oldest);
+        }
+        let handle = self.add(connection, [Some(to), first]).ok_or(Discard::Busy)?;
         if let Some(slot) = self.connections.get_mut(handle) {
+            slot.place = Some(Box::new(self.places.take(arrival.now, newcomer, handle)));
             slot.connection.receive_opened(arrival, head, number, payload, &mut *self.random);
         }
         self.after_packet(handle);
@@ -353,10 +354,9 @@ impl Endpoint {
     fn add(
         &mut self,
         connection: Connection,
-        place: Option<Place>,
         hellos: [Option<ConnectionId>; 2],
     ) -> Option<ConnectionHandle> {
-        let (alarm, ready, silent_at) = (None, false, None);
+        let (alarm, ready, silent_at, place) = (None, false, None, None);
         let marks = Marks::default();
         let slot = Slot { connection, alarm, ready, silent_at, place, marks, hellos };
         let handle = self.connections.insert(Box::new(slot))?;
@@ -389,10 +389,13 @@ impl Endpoint {
         let connection = &mut slot.connection;
         // M-35: one that ended before it was established keeps its place until it is forgotten,
         // lest broken Hellos of forged addresses make the server work without end.
-        if connection.is_established()
-            && let Some(place) = slot.place.take()
-        {
-            self.places.give_back(place);
+        match &slot.place {
+            Some(place) if connection.is_established() => {
+                self.places.give_back(place);
+                slot.place = None;
+            }
+            Some(place) if connection.is_known() => self.places.keep(place),
+            _ => {}
         }
         if connection.poll_reset_news() {
             let (remote, tokens) = (connection.remote(), connection.reset_tokens());
@@ -437,7 +440,7 @@ impl Endpoint {
             }
         }
         self.last_route = None;
-        if let Some(place) = slot.place {
+        if let Some(place) = &slot.place {
             self.places.give_back(place);
         }
         self.resets.remove(handle, &mut slot.marks);

@@ -2,11 +2,17 @@
 
 mod common;
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    net::{Ipv6Addr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
 
 use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Retry, error::Discard,
+    ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Retry, Trust,
+    error::Discard, time::Time,
 };
 
 // M-60
@@ -147,4 +153,90 @@ fn one_network_cannot_take_all_half_open_places() {
         pair.run(Duration::from_millis(50));
         assert_eq!(pair.ends[SERVER].stats().half_open, 26, "{retry:?}");
     }
+}
+
+/// The first datagrams of `count` clients that never go on, each from a network of its own.
+fn first_hellos(count: u16) -> Vec<(SocketAddr, Vec<u8>)> {
+    let mut stranger = Endpoint::new(client_config(), Box::new(Dice(77)));
+    let (now, mut out) = (Time::from_micros(1), Vec::new());
+    let mut hellos = Vec::new();
+    for number in 0..count {
+        let [high, low] = number.to_be_bytes();
+        stranger.connect(now, address(2, 2_000), Trust::AnyKey).expect("there is room");
+        let Output::Transmit(train) = stranger.poll_output(now, &mut out) else {
+            panic!("a Hello leaves")
+        };
+        let first = out[..train.segment_size].to_vec();
+        hellos.push((SocketAddr::from(([172, high, low, 1], 5)), first));
+        while !matches!(stranger.poll_output(now, &mut out), Output::Timeout(_)) {}
+    }
+    hellos
+}
+
+// M-35
+#[test]
+fn forged_hellos_do_not_take_what_established_connections_have_left() {
+    let config = EndpointConfig { max_connections: 60, ..server_config() };
+    let mut pair = Pair::with(client_config(), config);
+    (0..40).for_each(|_| _ = pair.establish());
+    for (from, hello) in first_hellos(60) {
+        pair.inject(SERVER, from, hello);
+        pair.run(Duration::from_millis(1));
+    }
+    assert_eq!(pair.ends[SERVER].stats().half_open, 10, "half of the 20 that are left");
+    pair.establish();
+}
+
+/// Clients that have shown their addresses, and never go on.
+struct Loiterers {
+    dialler: Endpoint,
+    buffer: Vec<u8>,
+}
+
+impl Loiterers {
+    fn new() -> Self {
+        Self { dialler: Endpoint::new(client_config(), Box::new(Dice(5))), buffer: Vec::new() }
+    }
+
+    /// One more, at `from`, at a server that asks for a Retry.
+    fn come(&mut self, pair: &mut Pair, from: SocketAddr) {
+        let to = pair.addresses[SERVER];
+        self.dialler.connect(pair.now, to, Trust::AnyKey).expect("there is room");
+        self.deliver(pair, from);
+        let mut retry = Vec::new();
+        while let Output::Transmit(train) = pair.ends[SERVER].poll_output(pair.now, &mut retry) {
+            if train.to == from {
+                self.dialler.handle_datagram(pair.now, to, None, &mut retry[..train.len]);
+            }
+        }
+        self.deliver(pair, from);
+    }
+
+    fn deliver(&mut self, pair: &mut Pair, from: SocketAddr) {
+        while let Output::Transmit(train) = self.dialler.poll_output(pair.now, &mut self.buffer) {
+            for datagram in self.buffer[..train.len].chunks(train.segment_size) {
+                pair.inject(SERVER, from, datagram.to_vec());
+            }
+        }
+    }
+}
+
+// M-35: a site has 256 networks, and needs no more than some of them.
+#[test]
+fn who_has_many_networks_does_not_keep_others_out() {
+    let config = EndpointConfig { retry: Retry::Always, max_half_open: 40, ..server_config() };
+    let mut pair = Pair::with(client_config(), config);
+    let mut loiterers = Loiterers::new();
+    for number in 0..80_u16 {
+        let from = Ipv6Addr::from([0x2001, 0xdb8, 0, number << 8, 0, 0, 0, 1]);
+        loiterers.come(&mut pair, (from, 5).into());
+    }
+    let stats = pair.ends[SERVER].stats();
+    assert_eq!((stats.half_open, stats.connections), (40, 40), "all places are taken");
+    assert_eq!(stats.discards[&Discard::Busy], 80, "and kept for a time: both datagrams");
+    let late = pair.now + Duration::from_secs(1);
+    pair.run(late.since(pair.now));
+    pair.establish();
+    let stats = pair.ends[SERVER].stats();
+    assert_eq!((stats.half_open, stats.connections), (39, 40), "one has given way");
 }

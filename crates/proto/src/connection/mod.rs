@@ -401,6 +401,11 @@ impl Connection {
         matches!(self.state, State::Established)
     }
 
+    /// Has the application been told of it, or is it to be? A server's, that came in.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.told.incoming
+    }
+
     /// Did this side dial?
     #[must_use]
     pub fn is_client(&self) -> bool {
