@@ -232,3 +232,60 @@ fn m_36_what_went_early_is_not_taken_twice_by_the_same_server() {
     let more: Vec<_> = pair.events[SERVER][told..].to_vec();
     assert!(more.iter().all(|(_, event)| *event != Event::Incoming), "{more:?}");
 }
+
+/// `[0x0e, code, length of the reason, reason]`
+const FORGED_CLOSE: [u8; 5] = [0x0e, 7, 2, b'g', b'o'];
+
+// M-13: who saw the first packets can end a connection with them until its ends have better keys.
+#[test]
+fn a_close_forged_at_the_first_level_ends_nothing_once_there_are_better_keys() {
+    for end in [CLIENT, SERVER] {
+        for after in [21, 31, 41, 200] {
+            if (end, after) == (SERVER, 21) {
+                continue; // it has nothing better yet
+            }
+            let mut pair = Pair::new();
+            let ids = tapped(&mut pair);
+            let client = pair.connect();
+            pair.run(MS * after);
+            let (ids, source) = (ids.borrow().clone(), pair.addresses[1 - end]);
+            let forged = match end {
+                CLIENT => hello_back(&ids, 100, &FORGED_CLOSE),
+                _ => hello(&ids, 100, &FORGED_CLOSE),
+            };
+            pair.inject(end, source, forged);
+            pair.send(CLIENT, client, Delivery::Ordered, b"x");
+            pair.run(MS * 1_000);
+            let server = pair.incoming().expect("the handshake is not hindered");
+            assert_eq!(pair.payloads(SERVER, server), [b"x"], "{end} {after}");
+        }
+    }
+}
+
+// M-44: whoever keeps a handshake alive with forged Hellos keeps it for 10 s, and it is forgotten.
+#[test]
+fn a_handshake_that_never_ends_is_over_after_10_seconds() {
+    let mut pair = Pair::new();
+    let ids = [7; 16];
+    let source = address(77, 7);
+    for number in 0..19 {
+        pair.inject(SERVER, source, hello(&ids, number, &[1]));
+        pair.run(MS * 500);
+        assert_eq!(pair.ends[SERVER].stats().half_open, 1);
+    }
+    pair.run(MS * 5_000);
+    assert_eq!(pair.ends[SERVER].stats().connections, 0);
+    assert!(pair.events[SERVER].is_empty(), "no application hears of it");
+}
+
+// M-40: what a stranger's handshake can make us keep.
+#[test]
+fn handshake_bytes_far_ahead_end_the_handshake_that_they_are_for() {
+    let mut pair = Pair::new();
+    let source = address(77, 7);
+    // CRYPTO: offset 16,384 as a varint of four bytes, one byte.
+    let frame = [4, 0x80, 0, 0x40, 0, 1, 0xff];
+    pair.inject(SERVER, source, hello(&[7; 16], 0, &frame));
+    pair.run(MS * 5_000);
+    assert_eq!(pair.ends[SERVER].stats().connections, 0);
+}

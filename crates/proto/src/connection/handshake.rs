@@ -205,7 +205,7 @@ impl Connection {
     }
 
     /// 4: a packet of the handshake was opened. A server has chosen its id in it.
-    pub(super) fn on_long_packet(&mut self, level: Level, source: ConnectionId) {
+    pub(super) fn on_long_packet(&mut self, level: Level, source: ConnectionId, from: SocketAddr) {
         let Some(handshake) = &mut self.handshake else { return };
         // Until TLS confirms one of them (M-34), the last to be heard: a server that was restarted
         // in between has another id than the one that answered first.
@@ -214,7 +214,8 @@ impl Connection {
         }
         handshake.heard = true;
         if self.side == Side::Server && level == Level::Handshake {
-            self.paths.current.validated = true; // M-33
+            // M-33: from elsewhere it says nothing of the address that is answered.
+            self.paths.current.validated |= from == self.paths.current.remote;
             self.drop_level(Level::Hello); // M-13
         }
     }

@@ -227,7 +227,7 @@ impl Connection {
             return Err(Close::violation("a packet without frames"));
         }
         match head.source {
-            Some(source) => self.on_long_packet(level, source),
+            Some(source) => self.on_long_packet(level, source, arrival.from),
             None => self.on_data_packet(),
         }
         // 3 apply

@@ -298,6 +298,9 @@ fn close_of(alert: Option<AlertDescription>) -> Close {
 }
 
 #[cfg(test)]
+mod attacks;
+
+#[cfg(test)]
 mod tests {
     use std::time::Duration;
 
@@ -310,13 +313,13 @@ mod tests {
         time::Time,
     };
 
-    const CLIENT: [u8; 32] = [1; 32];
-    const SERVER: [u8; 32] = [2; 32];
+    pub(super) const CLIENT: [u8; 32] = [1; 32];
+    pub(super) const SERVER: [u8; 32] = [2; 32];
 
     /// Two agreements joined by function calls, and what each has given out.
-    struct Pair {
-        client: Agreement,
-        server: Agreement,
+    pub(super) struct Pair {
+        pub(super) client: Agreement,
+        pub(super) server: Agreement,
         client_keys: Option<LevelKeys>,
         server_keys: Option<LevelKeys>,
         /// Side that sent, level, bytes: in order.
@@ -324,7 +327,7 @@ mod tests {
     }
 
     impl Pair {
-        fn new(client: &Crypto, server: &Crypto, trust: Trust) -> Self {
+        pub(super) fn new(client: &Crypto, server: &Crypto, trust: Trust) -> Self {
             Self {
                 client: Agreement::client(client, address(), trust, b"client's".to_vec()).unwrap(),
                 server: Agreement::server(server, b"server's".to_vec()).unwrap(),
@@ -335,7 +338,7 @@ mod tests {
         }
 
         /// Carries what one side has given out to the other. Says whether there was anything.
-        fn carry(&mut self, from: Side) -> Result<bool, Close> {
+        pub(super) fn carry(&mut self, from: Side) -> Result<bool, Close> {
             let (sender, keys, receiver) = match from {
                 Side::Client => (&mut self.client, &mut self.client_keys, &mut self.server),
                 Side::Server => (&mut self.server, &mut self.server_keys, &mut self.client),
@@ -357,21 +360,21 @@ mod tests {
             Ok(any)
         }
 
-        fn run(&mut self) -> Result<(), Close> {
+        pub(super) fn run(&mut self) -> Result<(), Close> {
             while self.carry(Side::Client)? | self.carry(Side::Server)? {}
             Ok(())
         }
     }
 
-    fn address() -> SocketAddr {
+    pub(super) fn address() -> SocketAddr {
         "192.0.2.1:443".parse().unwrap()
     }
 
-    fn cryptos() -> (Crypto, Crypto) {
+    pub(super) fn cryptos() -> (Crypto, Crypto) {
         (Crypto::new(&CLIENT), Crypto::new(&SERVER))
     }
 
-    fn complete(client: &Crypto, server: &Crypto) -> Pair {
+    pub(super) fn complete(client: &Crypto, server: &Crypto) -> Pair {
         let mut pair = Pair::new(client, server, Trust::AnyKey);
         pair.run().unwrap();
         assert!(pair.client.is_complete() && pair.server.is_complete());
@@ -379,7 +382,7 @@ mod tests {
     }
 
     /// Seals with one's data keys and opens with the other's.
-    fn carries(from: &mut DataKeys, to: &mut DataKeys) -> Result<(), Discard> {
+    pub(super) fn carries(from: &mut DataKeys, to: &mut DataKeys) -> Result<(), Discard> {
         let mut packet = unsealed();
         let phase = from.phase_to_send().unwrap();
         from.seal(0, &mut packet, HEADER.len());
@@ -388,11 +391,11 @@ mod tests {
             .map(|plain| assert_eq!(plain, FRAMES))
     }
 
-    fn data_keys(pair: &Pair, client: &Crypto, server: &Crypto) -> (DataKeys, DataKeys) {
+    pub(super) fn data_keys(pair: &Pair, client: &Crypto, server: &Crypto) -> (DataKeys, DataKeys) {
         (pair.client.data_keys(client).unwrap(), pair.server.data_keys(server).unwrap())
     }
 
-    fn with_only(
+    pub(super) fn with_only(
         seed: &[u8; 32],
         suites: &[rustls::SupportedCipherSuite],
         groups: &[&'static dyn rustls::crypto::SupportedKxGroup],

@@ -54,7 +54,7 @@ const PKCS8_HEAD: [u8; 16] =
     [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 /// Before the 32 bytes of an Ed25519 public key: SubjectPublicKeyInfo (RFC 8410 section 4).
-const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
+pub(super) const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
 /// Which peers a handshake may end well with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,10 +118,19 @@ impl Crypto {
         self
     }
 
-    /// Mixes a secret that both ends have into the data keys (M-10).
+    /// Mixes a secret that both ends have into the data keys (M-10). Nothing is sent early then,
+    /// nor taken: 0-RTT's keys are TLS's alone. Sessions of before are forgotten.
     #[must_use]
     pub fn with_shared_key(mut self, key: &[u8; 32]) -> Self {
         self.shared_key = Some(Arc::new(Zeroizing::new(*key)));
+        let server = Arc::make_mut(&mut self.server);
+        server.max_early_data_size = 0;
+        let client = Arc::make_mut(&mut self.client);
+        client.enable_early_data = false;
+        if self.resumes {
+            server.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
+            client.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
+        }
         self
     }
 
@@ -271,7 +280,7 @@ fn has_aes() -> bool {
 }
 
 /// The key pair of `seed`, as TLS wants it: the raw public key in the certificate's place.
-fn certified_key(seed: &[u8; 32]) -> Arc<CertifiedKey> {
+pub(super) fn certified_key(seed: &[u8; 32]) -> Arc<CertifiedKey> {
     let mut der = Zeroizing::new([0; PKCS8_HEAD.len() + 32]);
     der[..PKCS8_HEAD.len()].copy_from_slice(&PKCS8_HEAD);
     der[PKCS8_HEAD.len()..].copy_from_slice(seed);
@@ -281,9 +290,35 @@ fn certified_key(seed: &[u8; 32]) -> Arc<CertifiedKey> {
     Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki.as_ref().to_vec())], key))
 }
 
-/// The public key in a SubjectPublicKeyInfo, if it is one of Ed25519.
+/// The public key in a SubjectPublicKeyInfo, if it is one of Ed25519, and not a weak one.
 pub(super) fn ed25519_key(spki: &[u8]) -> Option<[u8; 32]> {
-    spki.strip_prefix(&SPKI_HEAD)?.try_into().ok()
+    spki.strip_prefix(&SPKI_HEAD)?.try_into().ok().filter(|key| !is_weak(key))
+}
+
+/// Is it one of the points of small order? Anybody can sign for those, and the signature's check
+/// does not look (RFC 8032 section 5.1.7 leaves it open). In each of the encodings that a decoder
+/// may take; the sign, in the last bit, is left out.
+fn is_weak(key: &[u8; 32]) -> bool {
+    const fn around(first: u8, middle: u8, last: u8) -> [u8; 32] {
+        let mut point = [middle; 32];
+        (point[0], point[31]) = (first, last);
+        point
+    }
+    const WEAK: [[u8; 32]; 7] = [
+        around(0, 0, 0),
+        around(1, 0, 0),
+        *b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\
+          \xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05",
+        *b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\
+          \x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a",
+        // p − 1, p and p + 1, where p = 2^255 − 19.
+        around(0xec, 0xff, 0x7f),
+        around(0xed, 0xff, 0x7f),
+        around(0xee, 0xff, 0x7f),
+    ];
+    let mut unsigned = *key;
+    unsigned[31] &= 0x7f;
+    WEAK.contains(&unsigned)
 }
 
 /// The time that TLS sees, in µs: told, never asked of a clock.

@@ -1,0 +1,426 @@
+//! What is known against protocols like this one, tried against two whole ends: the table "The
+//! review" of SECURITY.md names these tests.
+
+mod common;
+
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
+
+use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
+use hikyaku_proto::{
+    ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Retry, Trust,
+    error::{Close, Discard},
+    rng::Random as _,
+};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+type Kept = Rc<RefCell<Vec<(usize, Vec<u8>)>>>;
+
+/// Whoever is on the path keeps a copy of every datagram, with its sender.
+fn keep_all(pair: &mut Pair) -> Kept {
+    let kept = Kept::default();
+    let copies = Rc::clone(&kept);
+    pair.rule = Box::new(move |packet| {
+        copies.borrow_mut().push((packet.from, packet.bytes.clone()));
+        true
+    });
+    kept
+}
+
+/// Lets others in as well as it dials.
+fn dialling_server() -> EndpointConfig {
+    EndpointConfig::server(Crypto::new(&[1; 32]), address(1, 1_000))
+}
+
+// M-6: from the first Hello on, at every level; as if it came from whom it was for.
+#[test]
+fn a_packet_that_comes_back_to_its_sender_changes_nothing() {
+    let mut pair = Pair::new();
+    let kept = keep_all(&mut pair);
+    let client = pair.connect();
+    let mut reflected = 0;
+    for n in 0..200_u8 {
+        pair.run(MS);
+        let server = pair.incoming();
+        for (sender, bytes) in kept.take() {
+            let source = pair.addresses[1 - sender];
+            pair.inject(sender, source, bytes);
+            reflected += 1;
+        }
+        if let Some(server) = server {
+            pair.send(CLIENT, client, Delivery::Ordered, &[n; 300]);
+            pair.send(SERVER, server, Delivery::Ordered, &[n; 300]);
+        }
+    }
+    pair.run(SECOND);
+    let server = pair.incoming().expect("the handshake is not hindered");
+    let got = [pair.recv(SERVER, server).len(), pair.recv(CLIENT, client).len()];
+    assert!(got[0] > 150 && got[0] == got[1] && reflected > 200, "{got:?} {reflected}");
+    assert_eq!(pair.ends.each_ref().map(|end| end.stats().connections), [1, 1]);
+}
+
+// The same where both ends dial and let in, once they know each other. Each packet is one for no
+// connection, and is answered by a reset, which the true end does not believe.
+#[test]
+fn a_packet_that_comes_back_to_an_end_that_lets_others_in_changes_nothing_either() {
+    let mut pair = Pair::with(dialling_server(), server_config());
+    let (client, server) = pair.establish();
+    let kept = keep_all(&mut pair);
+    for n in 0..100_u8 {
+        pair.send(CLIENT, client, Delivery::Ordered, &[n; 300]);
+        pair.send(SERVER, server, Delivery::Ordered, &[n; 300]);
+        pair.run(MS);
+        for (sender, bytes) in kept.take() {
+            let source = pair.addresses[1 - sender];
+            pair.inject(sender, source, bytes);
+        }
+    }
+    pair.run(SECOND);
+    assert_eq!([pair.recv(SERVER, server).len(), pair.recv(CLIENT, client).len()], [100, 100]);
+    assert_eq!(pair.ends.each_ref().map(|end| end.stats().connections), [1, 1]);
+}
+
+/// An end that dials, all of whose packets come back to it from where they went.
+fn led_to_itself(trust: Trust) -> (Pair, hikyaku_proto::ConnectionHandle) {
+    let mut pair = Pair::with(dialling_server(), server_config());
+    let back = Kept::default();
+    let copies = Rc::clone(&back);
+    pair.rule = Box::new(move |packet| {
+        copies.borrow_mut().push((packet.from, packet.bytes.clone()));
+        false
+    });
+    let (now, to) = (pair.now, pair.addresses[SERVER]);
+    let client = pair.ends[CLIENT].connect(now, to, trust).expect("there is room");
+    for _ in 0..500 {
+        pair.run(MS);
+        for (sender, bytes) in back.take() {
+            let source = pair.addresses[1 - sender];
+            pair.inject(sender, source, bytes);
+        }
+    }
+    (pair, client)
+}
+
+// Selfie (Drucker and Gueron 2019): who only asks whether the peer knows a secret meets itself.
+#[test]
+fn an_end_that_is_led_to_itself_sees_its_own_key() {
+    let own = Crypto::new(&[1; 32]).public_key();
+    let (mut pair, client) = led_to_itself(Trust::AnyKey);
+    assert_eq!(pair.ends[CLIENT].connection(client).unwrap().peer_key(), Some(own));
+    let wanted = Crypto::new(&[2; 32]).public_key();
+    let (pair, client) = led_to_itself(Trust::Pinned(vec![wanted]));
+    let refused = |(handle, event): &(_, Event)| {
+        matches!(event, Event::Closed(ClosedReason::Error(close))
+            if *handle == client && close.code == Close::ACCESS_DENIED)
+    };
+    assert!(pair.events[CLIENT].iter().any(refused), "{:?}", pair.events[CLIENT]);
+}
+
+/// A true first Hello, from somewhere.
+fn a_hello() -> Vec<u8> {
+    let mut pair = Pair::new();
+    let kept = keep_all(&mut pair);
+    pair.connect();
+    pair.run(MS);
+    let (_, hello) = kept.borrow()[0].clone();
+    hello
+}
+
+// RFC 9000 section 21.5.5: two servers are made to answer each other.
+#[test]
+fn what_two_servers_answer_each_other_comes_to_an_end_at_once() {
+    let mut dice = Dice(3);
+    let mut noise = vec![0; 1_300];
+    dice.fill(&mut noise);
+    let with = |head: &[u8], len: usize| [head, &noise[..len - head.len()]].concat();
+    let hello = a_hello();
+    let mut other_version = hello.clone();
+    other_version[4] = 9;
+    for (name, datagram, most) in [
+        ("a Hello", hello, 3 * 1_200),
+        ("one of another version", other_version, 40),
+        ("a data packet", with(&[0x40], 1_300), 40),
+        ("a short data packet", with(&[0x41], 41), 40),
+        ("a reset", with(&[0x40], 40), 0),
+        ("a Handshake packet", with(&[0xc1, 0, 0, 0, 1], 1_200), 0),
+        ("a ZeroRtt packet", with(&[0xc2, 0, 0, 0, 1], 1_200), 0),
+        ("a Retry", with(&[0xc3, 0, 0, 0, 1], 120), 0),
+        ("a list of versions", with(&[0xc4, 0, 0, 0, 0], 29), 0),
+    ] {
+        for retry in [Retry::Never, Retry::Always] {
+            let ends = [dialling_server(), server_config()];
+            let [one, other] = ends.map(|end| EndpointConfig { retry, ..end });
+            let mut pair = Pair::with(one, other);
+            let source = pair.addresses[SERVER];
+            pair.inject(CLIENT, source, datagram.clone());
+            pair.run(SECOND * 20);
+            assert!(pair.sent_bytes[CLIENT] <= most, "{name}: {}", pair.sent_bytes[CLIENT]);
+            assert_eq!(pair.sent[SERVER], 0, "{name} is answered by what nobody answers");
+        }
+    }
+}
+
+/// What an endpoint says to a data packet that comes from nowhere to this id.
+fn asked(end: &mut Endpoint, pair_now: hikyaku_proto::time::Time, id: &[u8]) -> Option<Vec<u8>> {
+    let mut probe = [&[0x40], id, &[7; 60]].concat();
+    let mut out = Vec::new();
+    end.handle_datagram(pair_now, address(66, 6), None, &mut probe);
+    match end.poll_output(pair_now, &mut out) {
+        Output::Transmit(transmit) if transmit.to == address(66, 6) => {
+            Some(out[..transmit.len].to_vec())
+        }
+        _ => None,
+    }
+}
+
+// M-60, RFC 9000 section 21.11: the reset of an id that is in use is told by nobody.
+#[test]
+fn no_end_can_be_asked_for_the_reset_of_a_connection_that_lives() {
+    let mut pair = Pair::with(dialling_server(), server_config());
+    let (client, server) = pair.establish();
+    let kept = keep_all(&mut pair);
+    pair.send(CLIENT, client, Delivery::Ordered, b"here");
+    pair.send(SERVER, server, Delivery::Ordered, b"here");
+    pair.run(SECOND);
+    let (now, home) = (pair.now, pair.addresses[SERVER]);
+    let ids: Vec<_> = kept.borrow().iter().map(|(from, bytes)| (*from, bytes.clone())).collect();
+    for (sender, bytes) in &ids {
+        assert_eq!(asked(&mut pair.ends[1 - sender], now, &bytes[1..9]), None, "it is in use");
+    }
+    // One of the same identity elsewhere knows no connection, and another token.
+    let elsewhere = EndpointConfig { local: address(3, 2_000), ..server_config() };
+    let mut elsewhere = Endpoint::new(elsewhere, Box::new(Dice(5)));
+    let id = ids.iter().find(|(from, _)| *from == CLIENT).map(|(_, bytes)| bytes[1..9].to_vec());
+    let id = id.unwrap();
+    let reset = asked(&mut elsewhere, now, &id).expect("it knows nothing of it");
+    pair.inject(CLIENT, home, reset);
+    // An id that was given back is told, and is of no use any more.
+    assert!(pair.ends[CLIENT].connection(client).unwrap().take_new_id());
+    pair.run(SECOND);
+    let now = pair.now;
+    let reset = asked(&mut pair.ends[SERVER], now, &id).expect("it was given back");
+    assert_eq!(reset.len(), 40);
+    pair.inject(CLIENT, home, reset);
+    pair.send(CLIENT, client, Delivery::Ordered, b"still here");
+    pair.run(SECOND);
+    assert_eq!(pair.payloads(SERVER, server), [&b"here"[..], b"still here"]);
+}
+
+/// A list of versions for who sent this Hello.
+fn versions(hello: &[u8], list: &[u8]) -> Vec<u8> {
+    [&[0xc4, 0, 0, 0, 0], &hello[13..21], &hello[5..13], list].concat()
+}
+
+// M-30: a downgrade, though there is nothing yet to go down to.
+#[test]
+fn a_forged_list_of_versions_ends_no_dial_that_the_server_answers() {
+    let only_nine = [0, 0, 0, 9];
+    let with_ours = [0, 0, 0, 9, 0, 0, 0, 1];
+    for (list, seen, answered, end) in [
+        (&only_nine[..], true, true, None),
+        (&only_nine, true, false, Some(ClosedReason::VersionMismatch)),
+        (&only_nine, false, false, Some(ClosedReason::HandshakeTimeout)), // from off the path
+        (&with_ours, true, false, Some(ClosedReason::HandshakeTimeout)),
+    ] {
+        let mut pair = Pair::new();
+        let kept = keep_all(&mut pair);
+        pair.connect();
+        pair.run(MS);
+        let (_, mut hello) = kept.borrow()[0].clone();
+        if !seen {
+            hello[5] ^= 1;
+        }
+        let source = pair.addresses[SERVER];
+        pair.inject(CLIENT, source, versions(&hello, list));
+        pair.rule = Box::new(move |_| answered);
+        pair.run(SECOND * 11);
+        let ends = pair.events[CLIENT].iter().find_map(|(_, event)| match event {
+            Event::Closed(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        assert_eq!(ends, end, "{list:?} {seen} {answered}");
+    }
+}
+
+// M-31: from another address, too late, at a server that was restarted; and where it belongs.
+#[test]
+fn a_token_is_good_at_its_address_for_15_seconds_at_the_server_that_gave_it() {
+    let config = || EndpointConfig { retry: Retry::Always, ..server_config() };
+    let home = address(1, 1_000);
+    for (from, wait, restart, holds) in [
+        (home, 0, false, true),
+        (home, 14, false, true),
+        (home, 16, false, false),
+        (home, 0, true, false),
+        (address(1, 1_001), 0, false, false),
+        (address(66, 1_000), 0, false, false),
+    ] {
+        let mut pair = Pair::with(client_config(), config());
+        let kept = Kept::default();
+        let copies = Rc::clone(&kept);
+        pair.rule = Box::new(move |packet| {
+            let has_token = packet.from == CLIENT && packet.bytes[21] != 0;
+            if has_token {
+                copies.borrow_mut().push((CLIENT, packet.bytes.clone()));
+            }
+            !has_token
+        });
+        pair.connect();
+        pair.run(MS * 30);
+        if restart {
+            pair.restart(SERVER);
+        }
+        pair.run(SECOND * wait);
+        let (_, hello) = kept.borrow().first().cloned().expect("the client followed the Retry");
+        pair.inject(SERVER, from, hello);
+        let stats = pair.ends[SERVER].stats();
+        assert_eq!(stats.half_open == 1, holds, "{from} {wait} {restart}");
+        assert_eq!(stats.discards.contains_key(&Discard::BadToken), !holds);
+    }
+}
+
+/// Lengths and kinds of what a server with a shared key says to a client with this one, and when.
+fn answers_to(key: Option<[u8; 32]>) -> Vec<(Duration, u8, usize)> {
+    let keyed = |config: EndpointConfig, key: &[u8; 32]| {
+        let crypto = config.crypto.clone().with_shared_key(key);
+        EndpointConfig { crypto, ..config }
+    };
+    let client = key.map_or_else(client_config, |key| keyed(client_config(), &key));
+    let mut pair = Pair::with(client, keyed(server_config(), &[7; 32]));
+    let kept = keep_all(&mut pair);
+    let start = pair.now;
+    let client = pair.connect();
+    pair.send(CLIENT, client, Delivery::Ordered, b"secret");
+    let mut answers = Vec::new();
+    for _ in 0..15_000 {
+        pair.run(MS);
+        let mine = kept.take().into_iter().filter(|(from, _)| *from == SERVER);
+        answers
+            .extend(mine.map(|(_, bytes)| (pair.now.since(start), bytes[0] & 0xfe, bytes.len())));
+    }
+    let failed = pair.has_event(CLIENT, &Event::Closed(ClosedReason::SharedKey));
+    assert_eq!(failed, key != Some([7; 32]));
+    assert_eq!(pair.incoming().is_none(), failed);
+    answers
+}
+
+// M-10: what it answers tells nothing of how wrong a key is, nor whether there was one at all.
+#[test]
+fn every_wrong_shared_key_is_answered_alike() {
+    let none = answers_to(None);
+    let nearly = [[7; 31].as_slice(), &[6]].concat().try_into().ok();
+    for wrong in [Some([0; 32]), nearly, Some([0xff; 32])] {
+        assert_eq!(answers_to(wrong), none);
+    }
+    assert_ne!(answers_to(Some([7; 32])), none, "the right one is another matter");
+}
+
+// M-20, M-21: both ends change keys as often as they may; the path loses a fifth and reorders.
+#[test]
+fn a_storm_of_key_updates_on_a_bad_path_loses_nothing() {
+    let (mut pair, client, server) = Pair::established();
+    let mut dice = Dice(11);
+    pair.rule = Box::new(move |_| !dice.next().is_multiple_of(5));
+    let mut delays = Dice(12);
+    for n in 0..600_u16 {
+        pair.delay = MS * (delays.next() % 40) as u32;
+        for (end, handle) in [(CLIENT, client), (SERVER, server)] {
+            pair.ends[end].connection(handle).unwrap().update_keys();
+            pair.send(end, handle, Delivery::Ordered, &n.to_be_bytes());
+        }
+        pair.run(MS * 10);
+    }
+    pair.rule = Box::new(|_| true);
+    pair.run(SECOND * 5);
+    let all: Vec<Vec<u8>> = (0..600_u16).map(|n| n.to_be_bytes().to_vec()).collect();
+    for (end, handle) in [(CLIENT, client), (SERVER, server)] {
+        assert_eq!(pair.payloads(end, handle), all);
+        let updates = pair.ends[end].connection(handle).unwrap().stats().key_updates;
+        assert!(updates > 20, "{updates}");
+    }
+}
+
+/// The packets of a first connection, whose ends draw what these dice give.
+fn first_packets() -> Vec<(usize, Vec<u8>)> {
+    let mut pair = Pair::new();
+    let kept = keep_all(&mut pair);
+    let (client, server) = pair.establish();
+    pair.send(CLIENT, client, Delivery::Ordered, b"the same");
+    pair.send(SERVER, server, Delivery::Ordered, b"the same");
+    pair.run(SECOND);
+    kept.take()
+}
+
+// M-2: an end that begins again with all that it had, its own chance included, as a machine does
+// that is restored, seals nothing under a key and number of before: TLS draws anew.
+#[test]
+fn the_same_ends_once_more_have_other_keys() {
+    let (before, after) = (first_packets(), first_packets());
+    let data = |packets: &[(usize, Vec<u8>)]| -> Vec<_> {
+        packets.iter().filter(|(_, bytes)| bytes[0] & 0x80 == 0).cloned().collect()
+    };
+    let (before, after) = (data(&before), data(&after));
+    assert!(before.len() > 5);
+    for ((from, one), (sender, other)) in before.iter().zip(&after) {
+        assert_eq!((from, &one[..13]), (sender, &other[..13]), "the same id and number");
+        assert_ne!(one[13..29], other[13..29]);
+    }
+}
+
+// M-33: somebody who hears what goes to an address shakes hands from another one in its name.
+#[test]
+fn a_handshake_packet_from_elsewhere_validates_no_address() {
+    let (mut pair, client, _) = Pair::established();
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
+    pair.run(SECOND * 3);
+    pair.events = [Vec::new(), Vec::new()];
+    pair.sent_bytes = [0; 2];
+    let came = Rc::new(RefCell::new(0));
+    let count = Rc::clone(&came);
+    pair.rule = Box::new(move |packet| {
+        if packet.from == CLIENT && packet.bytes[0] & 0x80 == 0 {
+            return false;
+        }
+        if packet.from == CLIENT && packet.bytes[0] == 0xc1 {
+            packet.source = address(66, 6_666);
+        } else if packet.from == CLIENT {
+            *count.borrow_mut() += packet.bytes.len();
+        }
+        true
+    });
+    let client = pair.connect();
+    let (now, channel) = (pair.now, hikyaku_proto::ChannelId(0));
+    let connection = pair.ends[CLIENT].connection(client).unwrap();
+    connection.send_repeatable(now, channel, Delivery::Reliable, b"send me much".to_vec()).unwrap();
+    pair.run(MS * 15);
+    let server = pair.incoming().expect("told early");
+    pair.send(SERVER, server, Delivery::Ordered, &[1; 1_000_000]);
+    pair.run(SECOND * 8);
+    let (sent, came) = (pair.sent_bytes[SERVER], *came.borrow());
+    assert!(came > 2_400 && sent <= 3 * came, "{sent} for {came}");
+}
+
+// P-1: a copy of each packet comes from somewhere else, before it: nobody is there.
+#[test]
+fn copies_that_overtake_a_connection_hold_it_up_and_do_not_take_it() {
+    let (mut pair, client, server) = Pair::established();
+    let kept = keep_all(&mut pair);
+    let mut thief = Dice(9);
+    for n in 0..100_u8 {
+        pair.send(CLIENT, client, Delivery::Ordered, &[n; 200]);
+        pair.run(MS * 5);
+        for (sender, bytes) in kept.take() {
+            let source: SocketAddr = address(60 + (thief.next() % 100) as u8, 6_000);
+            pair.inject(1 - sender, source, bytes);
+        }
+    }
+    pair.run(SECOND * 10);
+    assert_eq!(pair.recv(SERVER, server).len(), 100);
+    let ends = [(SERVER, server, CLIENT), (CLIENT, client, SERVER)];
+    for (end, handle, other) in ends {
+        let remote = pair.ends[end].connection(handle).unwrap().remote();
+        assert_eq!(remote, pair.addresses[other]);
+    }
+}
