@@ -172,6 +172,16 @@ fn what_was_not_sent_whole_is_not_there() {
 }
 
 #[test]
+fn nothing_is_taken_behind_what_breaks_the_format() {
+    let bob = Home::new();
+    let listener = saver(&bob, &["-v"]);
+    attack(&listener, &[data(b"of no file"), offer("late", 4), data(b"late"), end()]);
+    let gone = listener.process.err.line(|line| line.contains("has gone"));
+    assert!(gone.contains("closed here"), "{gone}");
+    assert_eq!(saved(&bob), names(&[]));
+}
+
+#[test]
 fn names_that_lead_elsewhere_stay_in_the_folder() {
     let (_alice, bob) = (Home::new(), Home::new());
     fs::create_dir_all(bob.path().join("elsewhere")).expect("the home is ours");

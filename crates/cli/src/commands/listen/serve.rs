@@ -73,6 +73,7 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
         filing,
         brought: false,
         whole: false,
+        broken: false,
         batch: vec![],
     };
     let closed = room.attend(parting).await;
@@ -96,6 +97,8 @@ struct Room {
     filing: Filing,
     brought: bool,
     whole: bool,
+    /// Its files do not keep to the format: what comes after that is nobody's.
+    broken: bool,
     batch: Vec<Message>,
 }
 
@@ -112,6 +115,9 @@ impl Room {
                 return closed;
             }
             self.take_batch().await;
+            if self.broken {
+                return self.connection.closed().await;
+            }
             if self.whole || self.hall.desk.turns_away(self.guest) {
                 return self.part(Part::Enough).await;
             }
@@ -125,6 +131,9 @@ impl Room {
         for message in std::mem::take(&mut self.batch) {
             if message.channel.0 == FILES_CHANNEL {
                 self.take_file_part(message.payload, &mut page).await;
+                if self.broken {
+                    break;
+                }
                 continue;
             }
             if !self.hall.desk.takes(self.guest, &message.payload) {
@@ -134,7 +143,9 @@ impl Room {
             self.whole = message.payload.is_empty() && self.hall.desk.is_one_stream();
             page.add_message(at, &self.source, message);
         }
-        self.settle_files(&mut page).await;
+        if !self.broken {
+            self.settle_files(&mut page).await;
+        }
         self.hall.tray.write(page).await;
     }
 
@@ -142,7 +153,10 @@ impl Room {
         match self.filing.handle(message).await {
             Ok(None) => {}
             Ok(Some(filed)) => self.answer(filed, page).await,
-            Err(violation) => self.connection.close(code::FORMAT, violation.0),
+            Err(violation) => {
+                self.broken = true;
+                self.connection.close(code::FORMAT, violation.0);
+            }
         }
     }
 
@@ -177,7 +191,9 @@ impl Room {
             Part::Now { code, reason } => {
                 let _ = timeout(LAST_WORDS, self.connection.ping()).await;
                 self.connection.close(code, reason);
-                while self.connection.recv_many(&mut self.batch, MAX_TAKEN).await.is_ok() {
+                while !self.broken
+                    && self.connection.recv_many(&mut self.batch, MAX_TAKEN).await.is_ok()
+                {
                     self.take_batch().await;
                 }
             }
