@@ -3,7 +3,7 @@
 //! In: a client's own `Process`. Out: the conversation every client must be able to have.
 //! Never: knows which program the client is.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::process::{Process, Stream};
@@ -45,27 +45,63 @@ impl Room {
         }
     }
 
-    /// Ana joins with `hikyaku chat join` and talks with Ben, whose client is in the room already
-    /// and has called itself `ben`. A client may show datagrams without ending its lines.
+    /// [`talk_with_ana`], in this room.
     #[track_caller]
     pub fn ana_talks_with(&self, ben: &mut Process) {
-        let address = format!("127.0.0.1:{}", self.port);
-        let join = hikyaku(&["chat", "join", "--plain", &address, "--name", "ana"]);
-        let mut ana = Process::start(join);
-        ben.wait_for_text(Stream::Out, "ana");
-
-        ben.type_line("hello from ben");
-        ana.wait_for_line(Stream::Out, |line| {
-            line.contains("ben") && line.contains("hello from ben") && shows_a_time(line)
-        });
-        ana.type_line("hello from ana");
-        ben.wait_for_text(Stream::Out, "] ana: hello from ana");
-
-        ana.type_line("q");
-        let exit = ana.wait_for_end();
-        assert_eq!(exit.code, Some(0), "{exit:?} {:?}", self.host);
-        ben.wait_for_text(Stream::Out, "left");
+        talk_with_ana(&["--plain", &format!("127.0.0.1:{}", self.port)], ben);
     }
+}
+
+/// Ana joins with `hikyaku chat join` and talks with Ben, whose client is in the room already
+/// and has called itself `ben`. A client may show datagrams without ending its lines.
+#[track_caller]
+pub fn talk_with_ana(joins_with: &[&str], ben: &mut Process) {
+    let mut ana =
+        Process::start(hikyaku(&[&["chat", "join", "--name", "ana"], joins_with].concat()));
+    ben.wait_for_text(Stream::Out, "ana");
+
+    ben.type_line("hello from ben");
+    ana.wait_for_line(Stream::Out, |line| {
+        line.contains("ben") && line.contains("hello from ben") && shows_a_time(line)
+    });
+    ana.type_line("hello from ana");
+    ben.wait_for_text(Stream::Out, "] ana: hello from ana");
+
+    ana.type_line("q");
+    let exit = ana.wait_for_end();
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    ben.wait_for_text(Stream::Out, "left");
+}
+
+/// A room over DTLS without a host, and where it is.
+#[track_caller]
+#[must_use]
+pub fn room_dtls(options: &[&str]) -> (Process, SocketAddr) {
+    let words = [&["chat", "host", "--dtls", "--headless"], options, &["127.0.0.1:0"]].concat();
+    let host = Process::start(hikyaku(&words));
+    let address = bound_address(&host);
+    (host, address)
+}
+
+/// Ben's client, of whatever program, is a member: known by its address until it says a name,
+/// heard, told what others say, and gone when it ends.
+#[track_caller]
+pub fn is_a_member(mut ben: Process, joins_with: &[&str]) {
+    let watch = [&["chat", "join", "--name", "eve"], joins_with].concat();
+    let eve = Process::start(hikyaku(&watch));
+    eve.wait_for_text(Stream::Out, "you are eve");
+    ben.type_line("who am I?");
+    eve.wait_for_line(Stream::Out, |line| {
+        line.contains("] 127.0.0.1:") && line.ends_with(": who am I?")
+    });
+    ben.type_line("/name ben");
+    eve.wait_for_line(Stream::Out, |line| line.ends_with(" is now ben"));
+    talk_with_ana(joins_with, &mut ben);
+    ben.type_line("/quit");
+    eve.wait_for_line(Stream::Out, |line| line.ends_with("* ben left"));
+    // Said goodbye to, it has no more to wait for.
+    let exit = ben.wait_for_end();
+    assert!(exit.code.is_some(), "{exit:?}");
 }
 
 /// Whether a line is `[HH:MM:SS] name: text`.

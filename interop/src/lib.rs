@@ -12,7 +12,7 @@ mod programs;
 mod relay;
 
 pub use certificates::{Authority, Certificate, openssl};
-pub use chat::{Room, is_stamped, shows_a_time};
+pub use chat::{Room, is_a_member, is_stamped, room_dtls, shows_a_time, talk_with_ana};
 pub use flood::flood;
 pub use output::{Dropped, json_lines, text_of};
 pub use process::{Exit, Process, Stream};

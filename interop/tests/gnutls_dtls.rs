@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use hikyaku_interop::{
-    Authority, Certificate, LossyRelay, Process, Stream, hikyaku, listen_dtls, run, udp_port,
+    Authority, Certificate, LossyRelay, Process, Stream, hikyaku, is_a_member, listen_dtls,
+    room_dtls, run, udp_port,
 };
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
@@ -39,6 +40,16 @@ fn listen_hears_gnutls_cli_and_echoes() {
     client.wait_for_text(Stream::Out, "Handshake was completed");
     client.type_line("hello from gnutls");
     client.wait_for_text(Stream::Out, "hello from gnutls\n");
+}
+
+#[test]
+fn gnutls_cli_is_a_member_of_a_chat() {
+    let authority = Authority::new();
+    let (own, ca) = (authority.issue("server"), authority.file());
+    let (_room, address) = room_dtls(&["--cert", &own.file, "--key", &own.key]);
+    let ben = client(address, &["--x509cafile", &ca]);
+    ben.wait_for_text(Stream::Out, "Handshake was completed");
+    is_a_member(ben, &["--dtls", "--ca", &ca, &address.to_string()]);
 }
 
 #[test]

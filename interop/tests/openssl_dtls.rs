@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use hikyaku_interop::{
-    Authority, Certificate, LossyRelay, Process, Stream, hikyaku, listen_dtls, openssl, run,
-    udp_port,
+    Authority, Certificate, LossyRelay, Process, Stream, hikyaku, is_a_member, listen_dtls,
+    openssl, room_dtls, run, udp_port,
 };
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
@@ -75,6 +75,15 @@ fn s_server_hears_send_and_answers() {
     server.type_line("Q");
     let exit = sender.wait_for_end();
     assert_eq!(exit.code, Some(0), "{exit:?}");
+}
+
+#[test]
+fn s_client_is_a_member_of_a_chat() {
+    let authority = Authority::new();
+    let (own, ca) = (authority.issue("server"), authority.file());
+    let (_room, address) = room_dtls(&["--cert", &own.file, "--key", &own.key]);
+    let ben = client(address, &["-CAfile", &ca]);
+    is_a_member(ben, &["--dtls", "--ca", &ca, &address.to_string()]);
 }
 
 #[test]

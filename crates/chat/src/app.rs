@@ -189,6 +189,11 @@ impl App {
         self.refused = true;
     }
 
+    /// The way to the server is over, for this reason; the next datagram opens another.
+    pub fn handle_parted(&mut self, why: &str) {
+        self.notice(&format!("parted from the server: {why}; the next line begins anew"));
+    }
+
     /// Does what is due by now: a hello again, a decision, a keep-alive.
     pub fn handle_timeout(&mut self, now: Time) {
         match self.server {
@@ -323,6 +328,11 @@ impl App {
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.server == Server::Foreign
+    }
+
+    /// All has been said but, perhaps, the farewell.
+    pub(crate) fn has_left(&self) -> bool {
+        self.stage == Stage::Left
     }
 
     fn is_unknown(&self) -> bool {

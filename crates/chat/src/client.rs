@@ -5,7 +5,7 @@
 
 use std::{io, net::SocketAddr, pin::pin};
 
-use hikyaku::plain::{Dropped, Drops, PlainPeer, SendError};
+use hikyaku::plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     clock::{Clock, stamp},
     limits::MAX_RECEIVE_ERRORS,
     name::Name,
+    sanitize::sanitize,
 };
 
 /// Why a client could not take part.
@@ -58,13 +59,15 @@ pub struct Parted {
 }
 
 /// Takes part in the chat at the peer's address until the input ends, `q`, or `shutdown`
-/// resolves; says farewell.
+/// resolves; says farewell. Where the peer speaks DTLS, shakes hands first; an association that
+/// ends meanwhile is made anew for the next line.
 ///
 /// `show` gets each line for the terminal, sanitised and without line end; `dropped` is told of
 /// each datagram that was not let in.
 ///
 /// # Errors
-/// [`ClientError`]: when nothing can be sent or received, or nobody listens there.
+/// [`ClientError`]: when nothing can be sent or received, nobody listens there, or who listens
+/// there is not believed, or does not believe us.
 pub async fn run(
     mut peer: PlainPeer,
     guest: Guest,
@@ -73,9 +76,15 @@ pub async fn run(
     mut dropped: impl FnMut(&Dropped),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Parted, ClientError> {
+    let mut shutdown = pin!(shutdown);
+    tokio::select! {
+        connected = connect(&mut peer) => connected?,
+        () = &mut shutdown => {
+            return Ok(Parted { unsent: lines.len(), drops: peer.drops().clone() });
+        }
+    }
     let clock = Clock::start();
     let mut app = App::new(clock.now(), guest.name);
-    let mut shutdown = pin!(shutdown);
     let mut link = Link::default();
     let mut unsent = None;
     loop {
@@ -86,8 +95,20 @@ pub async fn run(
             dropped(&drop);
         }
         let wake = match app.poll_output(clock.now()) {
+            // An association that is over has taken us out of the room with it.
+            Output::Send(_) if app.has_left() && !peer.is_connected() => continue,
             Output::Send(datagram) => {
-                link.send(&mut peer, &mut app, &mut show, &datagram).await?;
+                let sent = tokio::select! {
+                    biased;
+                    sent = link.send(&mut peer, &mut app, &mut show, &datagram) => Some(sent),
+                    // Only a handshake takes so long.
+                    () = &mut shutdown, if unsent.is_none() => None,
+                };
+                let this = usize::from(!datagram.is_empty());
+                sent.unwrap_or_else(|| {
+                    unsent = Some(app.handle_interrupt() + this);
+                    Ok(())
+                })?;
                 continue;
             }
             Output::Show(Shown::Stamped(line)) => {
@@ -100,6 +121,7 @@ pub async fn run(
             }
             Output::Wait(wake) => wake,
             Output::Left => {
+                peer.close().await;
                 let drops = peer.drops().clone();
                 return Ok(Parted { unsent: unsent.unwrap_or(0), drops });
             }
@@ -125,6 +147,13 @@ pub async fn run(
     }
 }
 
+async fn connect(peer: &mut PlainPeer) -> Result<(), ClientError> {
+    peer.connect().await.map_err(|e| match e {
+        SendError::Unreachable { target, .. } => ClientError::Unreachable(target),
+        other => other.into(),
+    })
+}
+
 /// What the network has said of the server so far.
 #[derive(Default)]
 struct Link {
@@ -145,7 +174,10 @@ impl Link {
         match peer.send(datagram.as_bytes()).await {
             Ok(()) => {}
             Err(SendError::Unreachable { .. }) => app.handle_refused(),
-            Err(e) if self.heard => show(&format!("[{}] * not sent: {e}", stamp())),
+            // It may tell the names in a certificate, which are whatever its maker put there.
+            Err(e) if self.heard => {
+                show(&format!("[{}] * not sent: {}", stamp(), sanitize(&e.to_string())));
+            }
             Err(e) => return Err(e.into()),
         }
         Ok(())
@@ -158,6 +190,10 @@ impl Link {
         app: &mut App,
     ) -> Result<(), ClientError> {
         use io::ErrorKind as Kind;
+        if let Some(ended) = error.get_ref().and_then(|e| e.downcast_ref::<Ended>()) {
+            app.handle_parted(&sanitize(&ended.to_string()));
+            return Ok(());
+        }
         match error.kind() {
             Kind::ConnectionRefused | Kind::ConnectionReset | Kind::HostUnreachable => {
                 app.handle_refused();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use hikyaku::{
-    plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo},
+    plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice},
     signers::{Fingerprint, Signer},
 };
 use tokio::{sync::mpsc, task::coop::consume_budget};
@@ -47,14 +47,26 @@ pub struct Served {
     pub unsent: u64,
 }
 
+/// What happened at the door.
+#[derive(Clone, Copy, Debug)]
+pub enum AtTheDoor<'a> {
+    /// A datagram was not let in.
+    Dropped(&'a Dropped),
+    /// A DTLS peer came, went, or was refused.
+    Peer(&'a Notice),
+}
+
 /// Runs a chat until the host leaves or `shutdown` resolves, and tells the members of its end.
 ///
 /// `show` gets each line for the host's terminal, sanitised and without line end; without a host
-/// it gets none. `dropped` is told of each datagram that was not let in. What cannot be sent to
-/// one member is counted and hinders no one else.
+/// it gets none. `door` is told of who was not let in. What cannot be sent to one member is
+/// counted and hinders no one else.
 ///
 /// Where the listener asks for signatures, a member is a key: called what the listener's file
 /// calls the signer, whatever `/name` says, and reached at the address it last wrote from.
+///
+/// Where it speaks DTLS, a member leaves with the association it last wrote through, and the
+/// association ends with the member's stay.
 ///
 /// # Errors
 /// When receiving fails again and again.
@@ -63,7 +75,7 @@ pub async fn run(
     config: RoomConfig,
     mut host: Option<Host>,
     show: impl FnMut(&str),
-    mut dropped: impl FnMut(&Dropped),
+    mut door: impl FnMut(AtTheDoor<'_>),
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Served> {
     let clock = Clock::start();
@@ -85,7 +97,7 @@ pub async fn run(
                         let work = async {
                             match datagram {
                                 Ok(received) => server.hear(clock.now(), &received).await,
-                                Err(drop) => dropped(&drop),
+                                Err(dropped) => door(AtTheDoor::Dropped(&dropped)),
                             }
                         };
                         if !is_done_before(shutdown.as_mut(), work).await {
@@ -114,9 +126,17 @@ pub async fn run(
             }
             () = &mut shutdown => break,
         }
+        while let Some(notice) = listener.take_notice() {
+            door(AtTheDoor::Peer(&notice));
+            let work = server.handle_notice(clock.now(), &notice);
+            if !is_done_before(shutdown.as_mut(), work).await {
+                break 'chat;
+            }
+        }
     }
     server.room.close(&mut server.effects);
     server.deliver().await;
+    listener.close().await;
     let drops = listener.drops().clone();
     Ok(Served { room: server.room.stats(), drops, unsent: server.unsent })
 }
@@ -198,6 +218,7 @@ impl<S: FnMut(&str)> Server<S> {
             None => Member::At(received.from.peer),
             Some(signer) => Member::Signed(signer.fingerprint()),
         };
+        let was_here = self.room.is_member(from);
         let ends_lines = received.payload.ends_with(b"\n")
             || self.ways.get(&from).is_some_and(|way| way.ends_lines);
         self.ways.insert(from, Way { to: received.from, ends_lines });
@@ -207,6 +228,24 @@ impl<S: FnMut(&str)> Server<S> {
         }
         if !self.room.is_member(from) {
             self.ways.remove(&from);
+            if was_here {
+                self.sender.dismiss(received.from.peer).await;
+            }
+        }
+    }
+
+    /// Who goes without a word has left all the same, unless they have written from elsewhere.
+    async fn handle_notice(&mut self, now: Time, notice: &Notice) {
+        let Notice::Ended(address, _) = notice else { return };
+        let from = Member::At(*address);
+        let from = match self.room.is_member(from) {
+            true => Some(from),
+            // A signer.
+            false => self.ways.iter().find(|(_, way)| way.to.peer == *address).map(|(m, _)| *m),
+        };
+        if let Some(from) = from {
+            self.ways.remove(&from);
+            self.handle(now, from, Action::Left).await;
         }
     }
 
@@ -234,8 +273,15 @@ impl<S: FnMut(&str)> Server<S> {
 
     async fn handle_timeout(&mut self, now: Time) {
         self.room.handle_timeout(now, &mut self.effects);
-        self.ways.retain(|member, _| self.room.is_member(*member));
+        let gone: Vec<Way> = self
+            .ways
+            .extract_if(.., |member, _| !self.room.is_member(*member))
+            .map(|(_, w)| w)
+            .collect();
         self.deliver().await;
+        for way in gone {
+            self.sender.dismiss(way.to.peer).await;
+        }
     }
 
     /// Delivers all effects. A line is formatted and sealed once, however many get it.

@@ -38,7 +38,9 @@ impl Complaints {
     pub(crate) fn tell_peer(&mut self, notice: &Notice) {
         match notice {
             Notice::Established(peer) if self.wanted => self.say(&format!("{peer} came in (DTLS)")),
-            Notice::Ended(peer, why) if self.wanted || (why.is_refusal() && !self.quiet) => {
+            Notice::Ended(peer, why) | Notice::Failed(peer, why)
+                if self.wanted || (why.is_refusal() && !self.quiet) =>
+            {
                 // Names in a certificate are whatever its maker put there.
                 self.say(&format!("{peer}: {}", sanitize(&why.to_string())));
             }

@@ -16,7 +16,7 @@ use hikyaku::{
 };
 
 use crate::{
-    args::{ArmourArgs, DialectArgs, FilterArgs, NetworkArgs},
+    args::{ArmourArgs, DialectArgs, DtlsArgs, FilterArgs, NetworkArgs},
     exit::Failure,
     limits::MAX_PASSPHRASE_TRIES,
     output::warn,
@@ -24,10 +24,11 @@ use crate::{
 };
 
 impl DialectArgs {
-    /// Until chat speaks the native protocol, plain must be asked for there: what is unencrypted
-    /// today must not become encrypted tomorrow by surprise, nor the other way round.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.plain {
+    /// Until chat speaks the native protocol, plain must be asked for there, by name or with what
+    /// only plain has: what is unencrypted today must not become encrypted tomorrow by surprise,
+    /// nor the other way round.
+    pub(crate) fn check(&self, dtls: &DtlsArgs) -> Result<(), Failure> {
+        if self.plain || dtls.dtls {
             return Ok(());
         }
         Err(Failure::usage(

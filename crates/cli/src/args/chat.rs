@@ -8,7 +8,10 @@ use clap::{Args as ClapArgs, Subcommand};
 use hikyaku::address::Address;
 use hikyaku_chat::Name;
 
-use super::{ArmourArgs, DialectArgs, FilterArgs, NetworkArgs, TalkArgs, addr_help};
+use super::{
+    ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs, NetworkArgs,
+    TalkArgs, addr_help,
+};
 use crate::values::{name, some_time};
 
 /// Talk with others: open a room, or join one.
@@ -21,6 +24,7 @@ Examples:
   hikyaku chat join --plain 192.0.2.7 --name alice
   hikyaku chat host --plain --headless :5000         a server alone
   hikyaku chat host --plain --fernet team.key        only holders of the key take part
+  hikyaku chat host --dtls --cert room.crt --key room.key
 
 Type a line and press Enter. /name NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
 
@@ -49,7 +53,9 @@ pub(crate) enum ChatRole {
 Examples:
   hikyaku chat host --plain                          on [::]:12345, IPv4 included
   hikyaku chat host --plain --headless --max-clients 50 :5000
-  hikyaku chat host --plain --signed-by friends      names come from the keys")]
+  hikyaku chat host --plain --signed-by friends      names come from the keys
+  hikyaku chat host --dtls --cert room.crt --key room.key
+                                                     with any program that speaks DTLS")]
 pub(crate) struct HostArgs {
     #[arg(value_name = "ADDR", help = addr_help("Where, by default [::]:12345, IPv4 included"))]
     pub(crate) address: Option<Address>,
@@ -76,6 +82,10 @@ pub(crate) struct HostArgs {
     )]
     pub(crate) rate: u32,
     #[command(flatten)]
+    pub(crate) dtls: DtlsArgs,
+    #[command(flatten)]
+    pub(crate) dtls_listen: DtlsListenArgs,
+    #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
     pub(crate) armour: ArmourArgs,
@@ -89,6 +99,7 @@ pub(crate) struct HostArgs {
 Examples:
   hikyaku chat join --plain 192.0.2.7 --name alice
   hikyaku chat join --plain --fernet team.key chat.example:5000
+  hikyaku chat join --dtls --ca room.crt chat.example
   tail -f log | hikyaku chat join --plain :5000 --name log")]
 pub(crate) struct JoinArgs {
     #[arg(value_name = "ADDR", help = addr_help("Where the room is, by default this machine"))]
@@ -97,6 +108,10 @@ pub(crate) struct JoinArgs {
     pub(crate) dialect: DialectArgs,
     #[command(flatten)]
     pub(crate) me: MeArgs,
+    #[command(flatten)]
+    pub(crate) dtls: DtlsArgs,
+    #[command(flatten)]
+    pub(crate) dtls_send: DtlsSendArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]

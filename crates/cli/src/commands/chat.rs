@@ -10,7 +10,7 @@ use hikyaku::{
     filter::Filter,
     interface::machine_addresses,
     limits::DEFAULT_PORT,
-    plain::{Dropped, PeerOptions, PlainListener, PlainPeer},
+    plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin},
     socket::{BindError, SocketOptions},
 };
 use hikyaku_chat::{
@@ -18,13 +18,14 @@ use hikyaku_chat::{
     client::{self, ClientError, Guest},
     limits::MAX_HOST_LINES,
     plain::strip_stamp,
-    server::{self, Host},
+    server::{self, AtTheDoor, Host},
 };
 use tokio::sync::mpsc;
 
 use crate::{
     args::{ArmourArgs, ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
     drops::{Complaints, tell_counts},
+    dtls,
     exit::Failure,
     limits::BURST_SECONDS,
     output::{Stream, note, styled, warn},
@@ -48,13 +49,15 @@ async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failur
     let options = SocketOptions::default();
     match PlainListener::bind(&addresses, &options, keys.armour(), args.filter.read()?) {
         Ok(listener) => {
-            serve(listener, RoomConfig::default(), Seat::Host, &args.me, &args.armour, ending).await
+            let safety = Safety::of(&args.armour);
+            serve(listener, RoomConfig::default(), Seat::Host, &args.me, &safety, ending).await
         }
         Err(BindError::InUse(_)) => {
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
             let targets = address.resolve(None).await?;
             let peer = peer(targets, &options, &keys, args.filter.read()?)?;
-            take_part(peer, &args.me, &args.armour, true, ending).await.map_err(|e| match e {
+            let safety = Safety::of(&args.armour);
+            take_part(peer, &args.me, &safety, true, ending).await.map_err(|e| match e {
                 Failure::Failed(e) => Failure::Failed(format!(
                     "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
                 )),
@@ -66,13 +69,19 @@ async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failur
 }
 
 async fn run_host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
-    args.dialect.check()?;
+    args.dialect.check(&args.dtls)?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let addresses = address.resolve_local(args.network.family()).await?;
     let armour = args.armour.read(ending).await?.armour();
+    let dtls = dtls::server(&args.dtls, &args.dtls_listen)?;
     let filter = args.filter.read()?;
     let options = args.network.socket_options();
-    let listener = PlainListener::bind(&addresses, &options, armour, filter)?;
+    let mut listener = PlainListener::bind(&addresses, &options, armour, filter)?;
+    let mut safety = Safety::of(&args.armour);
+    if let Some(config) = dtls {
+        safety = safety.with_dtls(args, config.pin());
+        listener = listener.speak_dtls(config);
+    }
     let config = RoomConfig {
         idle: args.idle,
         max_clients: usize::try_from(args.max_clients).unwrap_or(usize::MAX),
@@ -80,7 +89,7 @@ async fn run_host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
         burst: args.rate.saturating_mul(BURST_SECONDS),
     };
     let seat = if args.headless { Seat::Nobody } else { Seat::Host };
-    serve(listener, config, seat, &args.me, &args.armour, ending).await
+    serve(listener, config, seat, &args.me, &safety, ending).await
 }
 
 /// Who sits at the server's own terminal.
@@ -96,17 +105,16 @@ async fn serve(
     config: RoomConfig,
     seat: Seat,
     me: &MeArgs,
-    armour: &ArmourArgs,
+    safety: &Safety,
     ending: &mut Ending,
 ) -> Result<(), Failure> {
     let local = listener.local_addr();
     if !me.talk.quiet {
         note(&format!("listening on {local}"));
-        let flags = flags(armour);
         for address in reachable_at(local) {
-            note(&format!("others join with: hikyaku chat join --plain{flags} {address}"));
+            note(&format!("others join with: hikyaku chat join{} {address}", safety.flags));
         }
-        warn_if_bare(armour);
+        safety.warn_if_none();
     }
     let (host, mut show, _restore) = match seat {
         Seat::Host => {
@@ -118,8 +126,11 @@ async fn serve(
     };
     let mut complaints = Complaints::new(&me.talk);
     let show = move |line: &str| show(&coloured(line));
-    let dropped = |dropped: &Dropped| complaints.tell(dropped);
-    let served = server::run(listener, config, host, show, dropped, ending.wanted())
+    let door = |happened: AtTheDoor<'_>| match happened {
+        AtTheDoor::Dropped(dropped) => complaints.tell(dropped),
+        AtTheDoor::Peer(notice) => complaints.tell_peer(notice),
+    };
+    let served = server::run(listener, config, host, show, door, ending.wanted())
         .await
         .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
     tell_counts(&me.talk, &served.drops, None);
@@ -139,21 +150,6 @@ fn coloured(line: &str) -> String {
     }
 }
 
-/// What others need to type for the armour in use; which file it is they know best.
-fn flags(armour: &ArmourArgs) -> String {
-    let mut flags = String::new();
-    if armour.fernet.is_some() {
-        flags.push_str(" --fernet KEYFILE");
-    }
-    if armour.signed_by.is_some() {
-        flags.push_str(" --sign KEY");
-    }
-    if armour.sign.is_some() {
-        flags.push_str(" --signed-by FILE");
-    }
-    flags
-}
-
 /// The addresses by which others reach a listener: all of this machine's where it listens on all.
 fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
     if !local.ip().is_unspecified() {
@@ -169,12 +165,48 @@ fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
     addresses
 }
 
-fn warn_if_bare(armour: &ArmourArgs) {
-    if armour.is_bare() {
-        warn(
-            "plain chat: nobody is authenticated and nothing is encrypted; with a key from \
-             `hikyaku keygen --shared FILE`, --fernet FILE on both sides changes that",
-        );
+/// What keeps others out of a room, and what they need to type to come in.
+struct Safety {
+    flags: String,
+    is_none: bool,
+}
+
+impl Safety {
+    /// Which file it is they know best.
+    fn of(armour: &ArmourArgs) -> Self {
+        let mut flags = " --plain".to_owned();
+        if armour.fernet.is_some() {
+            flags.push_str(" --fernet KEYFILE");
+        }
+        if armour.signed_by.is_some() {
+            flags.push_str(" --sign KEY");
+        }
+        if armour.sign.is_some() {
+            flags.push_str(" --signed-by FILE");
+        }
+        Self { flags, is_none: armour.is_bare() }
+    }
+
+    fn with_dtls(self, args: &HostArgs, pin: Option<Pin>) -> Self {
+        let mut flags = self.flags.replacen(" --plain", " --dtls", 1);
+        match (pin, &args.dtls.psk) {
+            (Some(pin), _) => flags.push_str(&format!(" --pin {pin}")),
+            (None, Some((identity, _))) => flags.push_str(&format!(" --psk {identity}:KEYFILE")),
+            (None, None) => {}
+        }
+        if args.dtls_listen.client_ca.is_some() {
+            flags.push_str(" --cert FILE --key FILE");
+        }
+        Self { flags, is_none: false }
+    }
+
+    fn warn_if_none(&self) {
+        if self.is_none {
+            warn(
+                "plain chat: nobody is authenticated and nothing is encrypted; with a key from \
+                 `hikyaku keygen --shared FILE`, --fernet FILE on both sides changes that",
+            );
+        }
     }
 }
 
@@ -207,7 +239,7 @@ fn name(me: &MeArgs) -> Name {
 }
 
 async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
-    args.dialect.check()?;
+    args.dialect.check(&args.dtls)?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let family: Option<Family> = args.network.family();
     if address.port() == 0 {
@@ -215,8 +247,14 @@ async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
     }
     let targets = address.resolve(family).await?;
     let keys = args.armour.read(ending).await?;
-    let peer = peer(targets, &args.network.socket_options(), &keys, args.filter.read()?)?;
-    take_part(peer, &args.me, &args.armour, false, ending).await
+    let dtls = dtls::client(&args.dtls, &args.dtls_send, &address)?;
+    let mut peer = peer(targets, &args.network.socket_options(), &keys, args.filter.read()?)?;
+    let mut safety = Safety::of(&args.armour);
+    if let Some(config) = dtls {
+        safety.is_none = false;
+        peer = peer.speak_dtls(config);
+    }
+    take_part(peer, &args.me, &safety, false, ending).await
 }
 
 fn peer(
@@ -232,12 +270,12 @@ fn peer(
 async fn take_part(
     peer: PlainPeer,
     me: &MeArgs,
-    armour: &ArmourArgs,
+    safety: &Safety,
     rooms_only: bool,
     ending: &mut Ending,
 ) -> Result<(), Failure> {
     if !me.talk.quiet {
-        warn_if_bare(armour);
+        safety.warn_if_none();
     }
     let (lines, mut show) = terminal::read_lines("> ")?;
     let (_restore, lines) = typed(lines);

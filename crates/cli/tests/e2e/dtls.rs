@@ -3,25 +3,11 @@
 use std::fs;
 
 use crate::support::{
-    Listener, file_in, folder, keys,
+    Listener, file_in, folder,
+    keys::{self, Own, own},
     process::{Ended, Process, hikyaku},
     refused, run,
 };
-
-/// A certificate for `localhost` and 127.0.0.1: its files, and its pin.
-struct Own {
-    certificate: String,
-    key: String,
-    pin: String,
-}
-
-fn own(folder: &tempfile::TempDir, name: &str) -> Own {
-    let base = file_in(folder.path(), name);
-    let made = run(&["keygen", "--cert", "localhost", "127.0.0.1", "--out", &base], b"");
-    assert_eq!(made.code, Some(0), "{made:?}");
-    let pin = made.text().trim().to_owned();
-    Own { certificate: format!("{base}.crt"), key: format!("{base}.key"), pin }
-}
 
 fn listen(options: &[&str]) -> Listener {
     let words = [&["listen", "--dtls", "--format", "raw"], options, &["127.0.0.1:0"]].concat();

@@ -8,6 +8,7 @@
 mod ack;
 mod armour;
 mod chat;
+mod chat_dtls;
 mod dtls;
 mod filters;
 mod flood;

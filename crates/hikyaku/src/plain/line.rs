@@ -18,6 +18,10 @@ impl Line {
         Self { socket: Arc::new(socket), association: None }
     }
 
+    pub(super) fn is_established(&self) -> bool {
+        self.association.as_ref().is_some_and(Association::is_established)
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.association.as_ref().and_then(Association::deadline)
     }

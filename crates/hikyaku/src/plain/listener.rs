@@ -5,7 +5,8 @@
 
 use std::{
     borrow::Cow,
-    fmt, io,
+    collections::VecDeque,
+    fmt, io, iter,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -22,6 +23,7 @@ use crate::{
     batch::{Datagram, RecvBatch},
     clock,
     filter::Filter,
+    limits::MAX_DTLS_NOTICES,
     socket::{BindError, Socket, SocketOptions},
 };
 
@@ -49,6 +51,8 @@ pub struct PlainListener {
     batch: RecvBatch,
     /// What came through DTLS in this batch.
     arrived: Vec<Arrived>,
+    /// What happened after it, and before the next.
+    notices: VecDeque<Notice>,
 }
 
 impl PlainListener {
@@ -69,6 +73,7 @@ impl PlainListener {
             gate: Gate::new(filter, open),
             batch: RecvBatch::new(),
             arrived: Vec::new(),
+            notices: VecDeque::new(),
         })
     }
 
@@ -126,8 +131,17 @@ impl PlainListener {
             self.sender.flush(hub).await;
             let deadline = {
                 let mut hub = lock(hub);
-                self.arrived.extend(std::iter::from_fn(|| hub.poll_arrived()));
-                if !self.arrived.is_empty() || hub.take_news() {
+                self.arrived.extend(iter::from_fn(|| hub.poll_arrived()));
+                let notices = iter::from_fn(|| hub.poll_notice()).take(MAX_DTLS_NOTICES);
+                let mut has_news = false;
+                for notice in notices {
+                    has_news = true;
+                    if self.notices.len() == MAX_DTLS_NOTICES {
+                        self.notices.pop_front();
+                    }
+                    self.notices.push_back(notice);
+                }
+                if has_news || !self.arrived.is_empty() {
                     return Ok(());
                 }
                 hub.deadline()
@@ -152,9 +166,11 @@ impl PlainListener {
         }
     }
 
-    /// Something about a DTLS peer that was not told yet; the newest are kept.
+    /// Something about a DTLS peer that was not told yet. What is taken after a batch happened
+    /// after its datagrams came, and before those of the next. Where nobody takes them for long,
+    /// the newest are kept.
     pub fn take_notice(&mut self) -> Option<Notice> {
-        self.sender.hub.as_deref().and_then(|hub| lock(hub).poll_notice())
+        self.notices.pop_front()
     }
 
     /// Says goodbye to every DTLS peer.
@@ -226,6 +242,15 @@ impl PlainSender {
             };
             io::Error::new(kind, not_sent)
         })
+    }
+
+    /// Says goodbye to a DTLS peer; where there is none, does nothing. What it sends from now on
+    /// is not heard, unless it begins anew.
+    pub async fn dismiss(&self, peer: SocketAddr) {
+        if let Some(hub) = &self.hub {
+            lock(hub).dismiss(peer, clock::wall());
+            self.flush(hub).await;
+        }
     }
 
     /// What associations have to send. What the system refuses is lost, as it would be further on:

@@ -126,6 +126,12 @@ impl PlainPeer {
         }
     }
 
+    /// Could a message go out at once? Without DTLS, always.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.dtls.is_none() || self.newest().is_established()
+    }
+
     /// The address messages go to.
     #[must_use]
     pub fn target(&self) -> SocketAddr {
@@ -244,7 +250,9 @@ impl PlainPeer {
         let mut exchange = StopAndWait::new(policy);
         let mut report = None;
         loop {
-            let problem = match exchange.poll(elapsed(), random()) {
+            // Without randomness the waits merely do not vary.
+            let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+            let problem = match exchange.poll(elapsed(), random) {
                 Step::Send => self.transmit(&sealed).await.err(),
                 Step::Wait(wait) => match self.ack_within(wait, ack_text).await? {
                     Heard::Ack(by) => {
@@ -392,7 +400,7 @@ impl PlainPeer {
         }
         loop {
             let target = self.target();
-            if self.newest().association.as_ref().is_some_and(Association::is_established) {
+            if self.newest().is_established() {
                 return Ok(());
             }
             if let Some(ended) = self.ended.take() {
@@ -588,11 +596,6 @@ fn is_report(error: &io::Error) -> bool {
 fn no_target() -> BindError {
     let source = io::Error::new(io::ErrorKind::InvalidInput, "no address to send to");
     BindError::System { address: SocketAddr::new([0, 0, 0, 0].into(), 0), source }
-}
-
-fn random() -> u32 {
-    // Without randomness the waits merely do not vary.
-    getrandom::u32().unwrap_or(u32::MAX / 2)
 }
 
 #[cfg(test)]

@@ -73,3 +73,19 @@ pub(crate) fn opened(open: &mut Open, datagram: &[u8]) -> Vec<u8> {
     let opened = open.open(datagram, hikyaku::clock::wall());
     opened.expect("it is one of ours").payload.into_owned()
 }
+
+/// A certificate for `localhost` and 127.0.0.1: its files, and its pin.
+pub(crate) struct Own {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+    pub(crate) pin: String,
+}
+
+#[track_caller]
+pub(crate) fn own(folder: &tempfile::TempDir, name: &str) -> Own {
+    let base = file_in(folder.path(), name);
+    let made = run(&["keygen", "--cert", "localhost", "127.0.0.1", "--out", &base], b"");
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let pin = made.text().trim().to_owned();
+    Own { certificate: format!("{base}.crt"), key: format!("{base}.key"), pin }
+}

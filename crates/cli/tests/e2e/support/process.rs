@@ -168,6 +168,12 @@ impl Stream {
         found.unwrap_or_else(|| panic!("no such line: {self:?}"))
     }
 
+    /// Whether it says a text within `time`, or has said it before.
+    pub(crate) fn says_within(&self, text: &str, time: Duration) -> bool {
+        let has = |said: &Said| String::from_utf8_lossy(&said.bytes).contains(text);
+        self.0.wait(Instant::now() + time, |said| has(said).then_some(())).is_some()
+    }
+
     /// Waits until all it has said so far is this.
     #[track_caller]
     pub(crate) fn line_so_far(&self, wanted: &str) {

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     batch::Datagram,
-    limits::{MAX_DTLS_NOTICES, MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS},
+    limits::{MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS},
     plain::ReplyTo,
 };
 
@@ -30,8 +30,10 @@ use crate::{
 pub enum Notice {
     /// It has an association now.
     Established(SocketAddr),
-    /// It has none, or none any more.
+    /// It has none any more.
     Ended(SocketAddr, Ended),
+    /// Its handshake came to nothing. If it had an association before, it still has that.
+    Failed(SocketAddr, Ended),
 }
 
 /// A payload that came through an association.
@@ -58,10 +60,15 @@ pub(in crate::plain) struct Hub {
     deadlines: BTreeSet<(Instant, SocketAddr)>,
     next_id: u64,
     output: VecDeque<(Vec<u8>, ReplyTo)>,
-    arrived: VecDeque<Arrived>,
-    notices: VecDeque<Notice>,
-    /// There is a notice that nobody was woken for yet.
-    has_news: bool,
+    /// In the order it happened: who hears of an end must have heard all that was said before it.
+    /// Emptied after each batch of datagrams; an association begins and ends once.
+    happened: VecDeque<Happened>,
+}
+
+#[derive(Debug)]
+enum Happened {
+    Arrived(Arrived),
+    Noticed(Notice),
 }
 
 /// What there is with one address.
@@ -79,6 +86,8 @@ struct Held {
     id: u64,
     /// What the client drew by lot for it.
     random: [u8; 32],
+    /// The listener knows of it.
+    told: bool,
     association: Association,
 }
 
@@ -91,9 +100,7 @@ impl Hub {
             deadlines: BTreeSet::new(),
             next_id: 0,
             output: VecDeque::new(),
-            arrived: VecDeque::new(),
-            notices: VecDeque::new(),
-            has_news: false,
+            happened: VecDeque::new(),
         }
     }
 
@@ -152,6 +159,15 @@ impl Hub {
         sent
     }
 
+    /// Says goodbye to one peer.
+    pub(in crate::plain) fn dismiss(&mut self, peer: SocketAddr, wall: Timestamp) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        if let Some(held) = &mut known.current {
+            held.association.close(Ended::Closed);
+        }
+        self.settle(peer, None, wall);
+    }
+
     /// Says goodbye to everyone.
     pub(in crate::plain) fn close(&mut self, wall: Timestamp) {
         let everyone: BTreeSet<SocketAddr> = self.peers.keys().copied().collect();
@@ -168,18 +184,26 @@ impl Hub {
         self.output.pop_front()
     }
 
+    /// The next payload, if nothing is to be noticed before it.
     pub(in crate::plain) fn poll_arrived(&mut self) -> Option<Arrived> {
-        self.arrived.pop_front()
+        match self.happened.pop_front()? {
+            Happened::Arrived(arrived) => Some(arrived),
+            notice @ Happened::Noticed(_) => {
+                self.happened.push_front(notice);
+                None
+            }
+        }
     }
 
+    /// The next notice, if no payload came before it.
     pub(in crate::plain) fn poll_notice(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
-    }
-
-    /// Whether notices came since this was asked last: who does not care for them is not woken for
-    /// the same one for ever.
-    pub(in crate::plain) const fn take_news(&mut self) -> bool {
-        std::mem::replace(&mut self.has_news, false)
+        match self.happened.pop_front()? {
+            Happened::Noticed(notice) => Some(notice),
+            arrived @ Happened::Arrived(_) => {
+                self.happened.push_front(arrived);
+                None
+            }
+        }
     }
 
     #[cfg(test)]
@@ -209,7 +233,7 @@ impl Hub {
             return;
         }
         let association = Association::server(&self.config.0, now);
-        if let Some(previous) = place.replace(Held { id, random, association }) {
+        if let Some(previous) = place.replace(Held { id, random, told: false, association }) {
             self.unverified.remove(&previous.id);
         }
         self.next_id += 1;
@@ -237,6 +261,7 @@ impl Hub {
         let reply_to = peer.reply_to;
         let mut replaced = false;
         for is_next in [false, true] {
+            let replaces = is_next && peer.current.is_some();
             let place = if is_next { &mut peer.next } else { &mut peer.current };
             let Some(held) = place else { continue };
             let association = &mut held.association;
@@ -250,26 +275,29 @@ impl Hub {
                 let notice = match event {
                     Event::Message(payload) => {
                         let (from, to) = (address, local);
-                        self.arrived.push_back(Arrived { payload, from, to, at });
+                        let arrived = Arrived { payload, from, to, at };
+                        self.happened.push_back(Happened::Arrived(arrived));
                         continue;
                     }
                     Event::Established => {
+                        held.told = true;
                         replaced |= is_next;
+                        if replaces {
+                            let ended = Notice::Ended(address, Ended::Replaced);
+                            self.happened.push_back(Happened::Noticed(ended));
+                        }
                         Notice::Established(address)
                     }
                     // Who never showed that he hears us was perhaps never there.
                     Event::Ended(_) if !association.is_verified() => continue,
-                    Event::Ended(why) => Notice::Ended(address, why),
+                    Event::Ended(why) if held.told => Notice::Ended(address, why),
+                    Event::Ended(why) => Notice::Failed(address, why),
                 };
-                tell(&mut self.notices, notice);
-                self.has_news = true;
+                self.happened.push_back(Happened::Noticed(notice));
             }
             place.take_if(|held| held.association.has_ended());
         }
         if replaced && peer.next.is_some() {
-            if peer.current.is_some() {
-                tell(&mut self.notices, Notice::Ended(address, Ended::Replaced));
-            }
             peer.current = peer.next.take();
         }
         self.tidy(address);
@@ -303,14 +331,6 @@ impl Peer {
     fn both(&mut self) -> impl Iterator<Item = &mut Held> {
         self.current.iter_mut().chain(&mut self.next)
     }
-}
-
-/// The oldest goes first when nobody asks.
-fn tell(notices: &mut VecDeque<Notice>, notice: Notice) {
-    if notices.len() == MAX_DTLS_NOTICES {
-        notices.pop_front();
-    }
-    notices.push_back(notice);
 }
 
 impl fmt::Debug for Hub {

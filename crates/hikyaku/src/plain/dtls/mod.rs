@@ -151,6 +151,15 @@ impl ServerConfig {
             .map(Self)
     }
 
+    /// The SHA-256 of the certificate that it shows, where it shows one.
+    #[must_use]
+    pub fn pin(&self) -> Option<Pin> {
+        match &*self.0.auth {
+            Auth::Certificates { certificate, .. } => Some(Pin::of(&certificate.certificate)),
+            Auth::SharedKey => None,
+        }
+    }
+
     /// Both know a key (DTLS 1.2, `PSK-AES128-CCM8`).
     ///
     /// # Errors

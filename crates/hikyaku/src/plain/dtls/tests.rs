@@ -79,6 +79,7 @@ struct World {
     loss: u8,
     dice: u64,
     heard: Vec<Vec<u8>>,
+    noticed: Vec<Notice>,
     events: Vec<Event>,
     /// What the client sent, to be sent again by someone else.
     tapped: VecDeque<Vec<u8>>,
@@ -97,6 +98,7 @@ impl World {
             loss: 0,
             dice: 1,
             heard: Vec::new(),
+            noticed: Vec::new(),
             events: Vec::new(),
             tapped: VecDeque::new(),
             answered: 0,
@@ -127,8 +129,20 @@ impl World {
                 }
             }
             self.events.extend(std::iter::from_fn(|| self.client.poll_event()));
-            self.heard.extend(std::iter::from_fn(|| self.hub.poll_arrived()).map(|a| a.payload));
             if quiet {
+                return self.listen();
+            }
+        }
+    }
+
+    /// Takes what the hub has, in the order it has it.
+    fn listen(&mut self) {
+        loop {
+            if let Some(arrived) = self.hub.poll_arrived() {
+                self.heard.push(arrived.payload);
+            } else if let Some(notice) = self.hub.poll_notice() {
+                self.noticed.push(notice);
+            } else {
                 return;
             }
         }
@@ -163,7 +177,8 @@ impl World {
     }
 
     fn notices(&mut self) -> Vec<Notice> {
-        std::iter::from_fn(|| self.hub.poll_notice()).collect()
+        self.noticed.extend(std::iter::from_fn(|| self.hub.poll_notice()));
+        std::mem::take(&mut self.noticed)
     }
 
     /// A message each way.
@@ -290,7 +305,7 @@ fn a_listener_lets_in_only_clients_it_believes() {
         world.pass(Duration::from_secs(5));
         assert_eq!(world.ended(), Some(Ended::DismissedByPeer), "{:?}", world.events);
         assert!(!world.events.contains(&Event::Established));
-        let [Notice::Ended(_, Ended::Refused(refusal))] = &world.notices()[..] else {
+        let [Notice::Failed(_, Ended::Refused(refusal))] = &world.notices()[..] else {
             panic!("the listener says why");
         };
         assert_eq!(refusal.problem, Problem::UnknownIssuer);
@@ -306,7 +321,7 @@ fn a_shared_key_opens_to_who_has_it() {
     let mut world = World::new(listener(), &wrong);
     world.pass(Duration::from_secs(60));
     assert_eq!(world.ended(), Some(Ended::Stalled));
-    assert!(world.notices().iter().all(|notice| matches!(notice, Notice::Ended(..))));
+    assert!(world.notices().iter().all(|notice| matches!(notice, Notice::Failed(..))));
 }
 
 #[test]
@@ -360,6 +375,45 @@ fn a_message_has_at_most_what_a_record_holds() {
 }
 
 #[test]
+fn what_a_peer_said_comes_before_its_goodbye() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let config = client("a", Anchors::anyone());
+    let mut world = World::new(server(&own), &config);
+    world.speak();
+    let peer = world.from.peer;
+    assert_eq!(world.notices(), [Notice::Established(peer)]);
+    world.client.send(b"bye", world.now).unwrap();
+    world.client.close(Ended::Closed);
+    while let Some(datagram) = world.client.poll_output() {
+        world.hub.handle_datagram(&datagram, world.from, world.wall, world.now);
+    }
+    assert_eq!(world.notices(), [], "not before all is heard");
+    assert_eq!(world.hub.poll_arrived().unwrap().payload, b"bye");
+    assert_eq!(world.hub.poll_arrived().map(|a| a.payload), None);
+    assert_eq!(world.notices(), [Notice::Ended(peer, Ended::ClosedByPeer)]);
+}
+
+#[test]
+fn a_peer_that_is_dismissed_is_said_goodbye_and_may_begin_anew() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let config = client("a", Anchors::anyone());
+    let mut world = World::new(server(&own), &config);
+    world.speak();
+    let peer = world.from.peer;
+    world.hub.dismiss(peer, world.wall);
+    world.settle();
+    assert_eq!(world.ended(), Some(Ended::ClosedByPeer));
+    assert_eq!(world.hub.len(), 0);
+    world.restart_client(&config);
+    world.speak();
+    assert_eq!(
+        world.notices(),
+        [Notice::Established(peer), Notice::Ended(peer, Ended::Closed), Notice::Established(peer)]
+    );
+    world.hub.dismiss(address(9).peer, world.wall);
+}
+
+#[test]
 fn a_client_that_restarts_on_its_port_gets_a_new_association() {
     // RFC 6347 section 4.2.8.
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
@@ -373,10 +427,30 @@ fn a_client_that_restarts_on_its_port_gets_a_new_association() {
         world.notices(),
         [
             Notice::Established(peer),
+            Notice::Ended(peer, Ended::Replaced),
             Notice::Established(peer),
-            Notice::Ended(peer, Ended::Replaced)
         ]
     );
+}
+
+#[test]
+fn a_handshake_that_fails_on_a_peers_port_leaves_its_association() {
+    let authority = Authority::new();
+    let listener =
+        ServerConfig::new(&authority.server(), Some(authority.anchors()), MinVersion::V1_2);
+    let with = |own: &Certified| {
+        let anchors = authority.anchors();
+        ClientConfig::new("server.example", anchors, Some(own), MinVersion::V1_2, wall()).unwrap()
+    };
+    let mut world = World::new(listener.unwrap(), &with(&authority.issue(|_| {})));
+    world.speak();
+    let peer = world.from.peer;
+    assert_eq!(world.notices(), [Notice::Established(peer)]);
+    world.restart_client(&with(&Authority::new().server()));
+    world.pass(Duration::from_secs(5));
+    let notices = world.notices();
+    assert!(matches!(&notices[..], [Notice::Failed(_, Ended::Refused(_))]), "{notices:?}");
+    world.hub.send(b"still here", peer, world.now, world.wall).unwrap();
 }
 
 #[test]

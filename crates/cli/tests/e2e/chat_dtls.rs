@@ -1,0 +1,207 @@
+//! Chats over DTLS: a member is an association.
+
+use std::time::Duration;
+
+use crate::support::{
+    Listener,
+    chat::{is_stamped, join, leaves_well, room},
+    file_in, folder, hear, heard_by_now, keys,
+    keys::{Own, own},
+    process::Process,
+    refused,
+    relay::{Harm, Relay},
+    run, stranger,
+};
+
+fn room_of(own: &Own, options: &[&str]) -> Listener {
+    room(&[&["--dtls", "--cert", &own.certificate, "--key", &own.key], options].concat())
+}
+
+/// Joins and waits until the room has greeted.
+#[track_caller]
+fn join_room(room: &Listener, name: &str, options: &[&str]) -> Process {
+    let client = join(room.address, name, &[&["--dtls"], options].concat());
+    client.out.line(|line| line.contains(&format!("* this is a hikyaku chat; you are {name};")));
+    client
+}
+
+#[test]
+fn members_hear_each_other_by_name_until_they_leave() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let room = room_of(&own, &["-v", "--min-version", "1.3"]);
+    let mut ana = join_room(&room, "ana", &["--ca", &own.certificate]);
+    let mut ben = join_room(&room, "ben", &["--pin", &own.pin]);
+    ana.out.line(|line| is_stamped(line, "* ben joined"));
+    ana.type_line("good evening, 飛脚");
+    ben.out.line(|line| is_stamped(line, "ana: good evening, 飛脚"));
+    ben.type_line("and to you");
+    ana.out.line(|line| is_stamped(line, "ben: and to you"));
+    leaves_well(ana);
+    ben.out.line(|line| is_stamped(line, "* ana left"));
+    let ended = room.interrupt();
+    ben.out.line(|line| is_stamped(line, "* this chat is closing"));
+    ben.out.line(|line| line.contains("parted from the server: it closed the association"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn all_that_a_member_said_before_a_goodbye_is_heard() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let room = room_of(&own, &[]);
+    let ana = join_room(&room, "ana", &["--insecure"]);
+    let mut ben = join(room.address, "ben", &["--dtls", "--pin", &own.pin]);
+    ben.type_all(b"one\ntwo\nthree");
+    for text in ["ben: one", "ben: two", "ben: three", "* ben left"] {
+        ana.out.line(|line| is_stamped(line, text));
+    }
+    assert_eq!(ben.end().code, Some(0));
+    let text = ana.out.text();
+    assert_eq!(text.matches("joined").count(), 1, "{text}");
+}
+
+#[test]
+fn who_ends_the_association_has_left() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let room = room_of(&own, &[]);
+    let ana = join_room(&room, "ana", &["--pin", &own.pin]);
+    // It knows nothing of chats, but says goodbye to whom it has shaken hands with.
+    let address = room.to();
+    let sent = run(&["send", "--dtls", "--pin", &own.pin, &address, "passing by"], b"");
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    let said = ana.out.line(|line| line.ends_with(": passing by"));
+    let name = said["[00:00:00] ".len()..].strip_suffix(": passing by").expect("it ends so");
+    ana.out.line(|line| is_stamped(line, &format!("* {name} left")));
+}
+
+#[test]
+fn who_is_silent_is_said_goodbye_and_may_come_back() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let room = room_of(&own, &["--idle", "300ms", "-v"]);
+    let mut ana = join_room(&room, "ana", &["--pin", &own.pin]);
+    ana.out.line(|line| line.contains("parted from the server: it closed the association"));
+    ana.type_line("back again");
+    ana.out.line(|line| line.contains("you are 127.0.0.1:") && line.contains("nobody else"));
+    ana.out.line(|line| line.ends_with(" is now ana"));
+}
+
+#[test]
+fn who_is_not_believed_is_refused_in_one_line_and_nobody_hears_them() {
+    let folder = folder();
+    let (own, friend, other) = (own(&folder, "own"), own(&folder, "friend"), own(&folder, "other"));
+    let room = room_of(&own, &["--client-ca", &friend.certificate]);
+    let shown = ["--cert", &friend.certificate, "--key", &friend.key];
+    let believed = [&["--pin", &own.pin][..], &shown].concat();
+    let ana = join_room(&room, "ana", &believed);
+    let to = room.to();
+    let wrong_pin = [&["--pin", &other.pin][..], &shown].concat();
+    let stranger = ["--pin", &own.pin, "--cert", &other.certificate, "--key", &other.key];
+    let cases: [(&[&str], &str); 3] = [
+        (&wrong_pin, "is not the one pinned"),
+        (&["--pin", &own.pin], "does it want a certificate of ours?"),
+        (&stranger, "does it want a certificate of ours?"),
+    ];
+    for (options, why) in cases {
+        let args = [&["chat", "join", "--dtls", "--name", "eve"], options, &[&to]].concat();
+        let ended = run(&args, b"let me in\n");
+        assert_eq!((ended.code, ended.err.lines().count()), (Some(3), 1), "{ended:?}");
+        assert!(ended.err.contains(why) && ended.err.contains(&to), "{ended:?}");
+    }
+    let (mut ana, ben) = (ana, join_room(&room, "ben", &believed));
+    ana.out.line(|line| is_stamped(line, "* ben joined"));
+    ana.type_line("who is it?");
+    ben.out.line(|line| is_stamped(line, "ana: who is it?"));
+    assert!(!ana.out.text().contains("let me in"), "{:?}", ana.out);
+    assert_eq!(ana.out.text().matches("joined").count(), 1, "{:?}", ana.out);
+}
+
+#[test]
+fn a_datagram_without_an_association_is_neither_heard_nor_answered() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let room = room_of(&own, &[]);
+    let ana = join_room(&room, "ana", &["--pin", &own.pin]);
+    let eve = stranger();
+    eve.send_to(b"let me in", room.address).expect("loopback takes it");
+    let mut ben = join_room(&room, "ben", &["--pin", &own.pin]);
+    ben.type_line("hello");
+    ana.out.line(|line| is_stamped(line, "ben: hello"));
+    assert!(!ana.out.text().contains("let me in"), "{:?}", ana.out);
+    assert!(heard_by_now(&eve).is_empty(), "nothing is said to a stranger");
+    assert!(room.interrupt().err.contains("dropped: 1 no association"));
+}
+
+#[test]
+fn a_shared_key_does_and_keys_still_name_members() {
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    let ana = keys::identity(folder.path(), "ana");
+    let psk = format!("team:{key}");
+    let room = room(&["--dtls", "--psk", &psk, "--signed-by", &ana.public]);
+    let sign = ["--psk", &psk, "--sign", &ana.private];
+    let ana = join_room(&room, "ana", &sign);
+    leaves_well(ana);
+    join_room(&room, "ana", &sign);
+}
+
+#[test]
+fn members_talk_through_a_network_that_loses() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let room = room_of(&own, &[]);
+    let ana = join_room(&room, "ana", &["--pin", &own.pin]);
+    let harm = Harm { lost: 20, repeated: 5, held: 20, altered: 0 };
+    // A line that is lost is lost, the hello too: three of them are, once in twenty.
+    let heard = (0..5).any(|seed| {
+        let relay = Relay::start(room.address, harm, seed);
+        let mut ben = join(relay.address, "ben", &["--dtls", "--pin", &own.pin]);
+        let heard = (0..200).any(|_| {
+            ben.type_line("through loss");
+            ana.out.says_within("ben: through loss", Duration::from_millis(100))
+        });
+        assert!(relay.done().lost > 0, "{:?}", relay.done());
+        heard
+    });
+    assert!(heard, "{:?}", ana.out);
+}
+
+#[test]
+fn a_host_says_how_others_join_and_has_nothing_to_warn_of() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let ended = room_of(&own, &[]).interrupt();
+    let join = format!("others join with: hikyaku chat join --dtls --pin {} 127.0.0.1:", own.pin);
+    assert!(ended.err.lines().any(|line| line.starts_with(&join)), "{}", ended.err);
+    assert!(!ended.err.contains("warning"), "{}", ended.err);
+}
+
+#[test]
+fn ctrl_c_does_not_wait_for_a_handshake() {
+    let silent = stranger();
+    let address = silent.local_addr().expect("it is bound");
+    let mut ana = join(address, "ana", &["--dtls", "--insecure"]);
+    hear(&silent);
+    ana.type_line("unheard");
+    ana.interrupt();
+    assert!(ana.ends_within(Duration::from_secs(10)), "{ana:?}");
+}
+
+#[test]
+fn what_cannot_be_meant_is_told_before_anything_is_sent() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let missing = file_in(folder.path(), "missing");
+    let with = ["chat", "host", "--cert", &own.certificate, "--key", &own.key, ":0"];
+    refused(
+        2,
+        &[
+            (&["chat", "host", "--dtls", ":0"], &["--cert", "keygen --cert"]),
+            (&with, &["--dtls"]),
+            (&["chat", "join", "--dtls", "--ca", &missing, ":9"], &[&missing]),
+            (&["chat", "join", "--pin", &own.pin, ":9"], &["--dtls"]),
+        ],
+    );
+}
