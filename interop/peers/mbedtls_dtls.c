@@ -6,8 +6,8 @@
  *   mbedtls_dtls server CA CERT KEY                 asks for a certificate, and takes none other
  *   mbedtls_dtls server psk IDENTITY HEXKEY
  *
- * A client sends each line of its input, and prints what comes back. A server prints its port, then
- * what it hears, and sends that back.
+ * A client sends each line of its input, and prints what comes. A server prints its port, then what
+ * it hears, and sends that back.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 #include <mbedtls/ssl_cookie.h>
 #include <mbedtls/timing.h>
 #include <arpa/inet.h>
+#include <sys/select.h>
 
 static mbedtls_entropy_context entropy;
 static mbedtls_ctr_drbg_context drbg;
@@ -72,7 +73,7 @@ static void shake_hands(void) {
 static int hear(unsigned char *buffer, size_t room) {
     int result;
     do result = mbedtls_ssl_read(&ssl, buffer, room);
-    while (result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_TIMEOUT);
+    while (result == MBEDTLS_ERR_SSL_WANT_READ);
     return result;
 }
 
@@ -81,12 +82,26 @@ static void run_client(const char *port) {
     check(mbedtls_net_connect(&net, "127.0.0.1", port, MBEDTLS_NET_PROTO_UDP), "connect");
     mbedtls_ssl_set_bio(&ssl, &net, mbedtls_net_send, NULL, mbedtls_net_recv_timeout);
     shake_hands();
-    while (fgets((char *) buffer, sizeof buffer, stdin)) {
-        mbedtls_ssl_write(&ssl, buffer, strlen((char *) buffer));
-        int len = hear(buffer, sizeof buffer);
-        if (len <= 0) break;
-        fwrite(buffer, 1, (size_t) len, stdout);
-        fflush(stdout);
+    /* So that a datagram with no data in it holds up no line that is typed. */
+    mbedtls_ssl_conf_read_timeout(&config, 100);
+    setvbuf(stdin, NULL, _IONBF, 0);
+    for (;;) {
+        fd_set ready;
+        FD_ZERO(&ready);
+        FD_SET(0, &ready);
+        FD_SET(net.fd, &ready);
+        if (select(net.fd + 1, &ready, NULL, NULL, NULL) < 0) break;
+        if (FD_ISSET(net.fd, &ready)) {
+            int len = hear(buffer, sizeof buffer);
+            if (len == MBEDTLS_ERR_SSL_TIMEOUT) continue;
+            if (len <= 0) break;
+            fwrite(buffer, 1, (size_t) len, stdout);
+            fflush(stdout);
+        }
+        if (FD_ISSET(0, &ready)) {
+            if (!fgets((char *) buffer, sizeof buffer, stdin)) break;
+            mbedtls_ssl_write(&ssl, buffer, strlen((char *) buffer));
+        }
     }
     mbedtls_ssl_close_notify(&ssl);
 }

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
-use hikyaku_interop::{Authority, Process, Stream, file_in, hikyaku, listen_dtls, run};
+use hikyaku_interop::{Authority, LossyRelay, Process, Stream, file_in, hikyaku, listen_dtls, run};
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
 
@@ -79,4 +81,56 @@ fn send_talks_with_mbedtls() {
     let (_server, address) = peer.serve(&["psk", "sensor", PSK]);
     let named = format!("sensor:{}", authority.write("psk", PSK));
     echoed(&["--psk", &named], &address);
+}
+
+/// Does `listen` hear mbedTLS through a relay that loses a fifth?
+fn is_heard_through_loss(peer: &Peer, ours: &[&str], theirs: &[&str], seed: u64) -> bool {
+    let (listener, address) = listen_dtls(ours);
+    let relay = LossyRelay::start(address, seed);
+    let port = relay.address.port().to_string();
+    let mut client = peer.start(&[&["client", &port], theirs].concat());
+    (0..500).any(|_| {
+        client.type_line("through loss");
+        listener.heard_within("through loss", Duration::from_millis(100))
+    })
+}
+
+/// Does mbedTLS hear `send` through it, and `send` its echo?
+fn is_echoed_through_loss(peer: &Peer, ours: &[&str], theirs: &[&str], seed: u64) -> bool {
+    let (_server, address) = peer.serve(theirs);
+    let relay = LossyRelay::start(address.parse().expect("an address"), seed);
+    let to = relay.address.to_string();
+    let what = ["--reply=1s", "--count", "30", "--interval", "20ms", &to, "through loss"];
+    let sender = Process::start(hikyaku(&[&["send", "--dtls"], ours, &what].concat()));
+    sender.ends_within(Duration::from_secs(50)) && sender.said(Stream::Out).contains("through loss")
+}
+
+#[test]
+fn handshakes_come_to_their_end_where_a_fifth_is_lost() {
+    let (peer, authority) = (Peer::compile(), Authority::new());
+    let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
+    let named = format!("sensor:{}", authority.write("psk", PSK));
+    let shown = ["--cert", &ours.file, "--key", &ours.key];
+    let (listens, sends) =
+        ([&shown[..], &["--client-ca", &ca]].concat(), [&shown[..], &["--ca", &ca]].concat());
+    let certified = [&ca[..], &theirs.file, &theirs.key];
+    let (shared, their_shared) = (["--psk", &named[..]], ["psk", "sensor", PSK]);
+    let cases: [(&[&str], &[&str], &[&str]); 2] =
+        [(&listens, &sends, &certified), (&shared, &shared, &their_shared)];
+    thread::scope(|scope| {
+        for (peer, (listens, sends, theirs), seed) in
+            cases.iter().flat_map(|case| (0..6).map(|seed| (&peer, *case, seed)))
+        {
+            // One in fifty is unlucky for longer than a handshake may take.
+            let three = [seed, seed + 100, seed + 200];
+            scope.spawn(move || {
+                let heard = three.iter().any(|n| is_heard_through_loss(peer, listens, theirs, *n));
+                assert!(heard, "listen {listens:?}, seed {seed}");
+            });
+            scope.spawn(move || {
+                let echoed = three.iter().any(|n| is_echoed_through_loss(peer, sends, theirs, *n));
+                assert!(echoed, "send {sends:?}, seed {seed}");
+            });
+        }
+    });
 }
