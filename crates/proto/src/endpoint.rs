@@ -37,6 +37,8 @@ use crate::{
     },
 };
 
+#[cfg(fuzzing)]
+mod fuzzing;
 mod places;
 mod resets;
 mod slots;

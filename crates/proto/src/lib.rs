@@ -37,6 +37,12 @@ mod message;
 mod recovery;
 mod wire;
 
+/// Doors for the fuzzers of `fuzz/`, in their builds alone.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::wire::fuzzing::{header, parameters, payload};
+}
+
 pub use config::{Congestion, EndpointConfig, Retry, TransportConfig};
 pub use connection::Connection;
 pub use crypto::{Crypto, KeyLog, Trust};

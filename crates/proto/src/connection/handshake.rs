@@ -296,7 +296,7 @@ impl Connection {
         Ok(())
     }
 
-    fn apply_parameters(&mut self, theirs: &Parameters) {
+    pub(super) fn apply_parameters(&mut self, theirs: &Parameters) {
         self.remote.set_first_token(theirs.reset_token);
         self.outbox.set_peer_limits(peer_limits(theirs));
         self.in_flight.set_max_ack_delay(theirs.max_ack_delay);

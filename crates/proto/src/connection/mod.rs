@@ -44,6 +44,8 @@ use crate::{
 };
 
 pub(crate) mod closing;
+#[cfg(fuzzing)]
+mod fuzzing;
 pub(crate) mod handshake;
 mod ids;
 mod mtu;

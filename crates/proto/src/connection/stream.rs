@@ -43,6 +43,18 @@ impl CryptoStream {
         out.pending.insert(start..position(out.bytes.len()));
     }
 
+    /// Changes a byte that was not sent yet.
+    #[cfg(fuzzing)]
+    pub(super) fn lie(&mut self, at: usize, xor: u8) {
+        let out = &mut self.outgoing;
+        let Some(range) = out.pending.first() else { return };
+        let waiting = out.bytes.get_mut(range.start as usize..).unwrap_or_default();
+        let len = waiting.len().max(1);
+        if let Some(byte) = waiting.get_mut(at % len) {
+            *byte ^= xor;
+        }
+    }
+
     /// Is there something to send?
     pub(super) fn wants_to_send(&self) -> bool {
         !self.outgoing.pending.is_empty()

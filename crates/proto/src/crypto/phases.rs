@@ -68,7 +68,7 @@ enum Phase {
 
 impl DataKeys {
     /// The first keys, from each direction's first secret.
-    pub(super) fn new(cipher: Cipher, root: &Secret, side: Side) -> Self {
+    pub(crate) fn new(cipher: Cipher, root: &Secret, side: Side) -> Self {
         let (own, peers) = (root.of_direction(side), root.of_direction(side.peer()));
         Self {
             cipher,

@@ -34,6 +34,8 @@
 
 pub(crate) mod codec;
 pub(crate) mod frame;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod header;
 pub(crate) mod level;
 pub(crate) mod parameters;

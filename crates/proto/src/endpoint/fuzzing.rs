@@ -1,0 +1,82 @@
+//! Endpoints for the fuzzers: joined without a handshake, and able to say what no honest one says.
+//!
+//! In: two endpoints, frames as bytes. Out: connections, sealed packets. Never: part of a build
+//! without `--cfg fuzzing`.
+
+use std::net::SocketAddr;
+
+use super::Endpoint;
+use crate::{
+    connection::Connection,
+    crypto::Side,
+    event::ConnectionHandle,
+    time::Time,
+    wire::{header::ConnectionId, level::Level, parameters::Parameters},
+};
+
+impl Endpoint {
+    /// Connects a client and a server, at these addresses, as after a handshake. What the client
+    /// says of itself is `parameters` as on the wire, where they parse.
+    pub fn join(
+        now: Time,
+        [client, server]: [&mut Self; 2],
+        addresses: [SocketAddr; 2],
+        parameters: &[u8],
+    ) -> [ConnectionHandle; 2] {
+        let ids = [ConnectionId(client.random.array()), ConnectionId(server.random.array())];
+        let mut of_client =
+            Parameters::decode(parameters).unwrap_or_else(|_| Parameters::new(ids[0]));
+        of_client.source = ids[0];
+        of_client.reset_token = None;
+        let mut of_server = Parameters::new(ids[1]);
+        of_server.reset_token =
+            Some(crate::wire::frame::ResetToken(server.strangers.reset_token(ids[1])));
+        let dialled = Connection::joined(
+            &client.config,
+            now,
+            Side::Client,
+            (ids[0], &of_server),
+            addresses[1],
+        );
+        let admitted = Connection::joined(
+            &server.config,
+            now,
+            Side::Server,
+            (ids[1], &of_client),
+            addresses[0],
+        );
+        [(client, dialled), (server, admitted)].map(|(end, connection)| {
+            let handle = end.add(connection, None, [None; 2]).expect("an endpoint has room for one");
+            end.after_packet(handle);
+            handle
+        })
+    }
+
+    /// A packet with these frames from a connection to its peer: of level 0 Hello, 1 Handshake,
+    /// 2 ZeroRtt, 3 Data. None when it has no keys for it.
+    pub fn seal_frames(
+        &mut self,
+        handle: ConnectionHandle,
+        level: u8,
+        skip: u64,
+        frames: &[u8],
+    ) -> Option<Vec<u8>> {
+        self.connections.get_mut(handle)?.connection.seal_frames(level_of(level), skip, frames)
+    }
+
+    /// Changes a byte of what TLS has to say at a level and was not sent yet.
+    pub fn lie(&mut self, handle: ConnectionHandle, level: u8, at: usize, xor: u8) {
+        if let Some(slot) = self.connections.get_mut(handle) {
+            slot.connection.lie(level_of(level), at, xor);
+        }
+    }
+}
+
+const fn level_of(number: u8) -> Level {
+    match number & 3 {
+        0 => Level::Hello,
+        1 => Level::Handshake,
+        2 => Level::ZeroRtt,
+        _ => Level::Data,
+    }
+}
