@@ -36,6 +36,12 @@ pub fn configs() -> [EndpointConfig; 2] {
     })
 }
 
+/// One of the three.
+#[must_use]
+pub const fn congestion(choice: usize) -> Congestion {
+    [Congestion::Cubic, Congestion::Bbr, Congestion::Fixed { rate: 1 << 20 }][choice % 3]
+}
+
 /// Two ends that are joined, and the time.
 struct World {
     now: Time,
@@ -63,10 +69,13 @@ impl World {
         let now = Time::from_micros(1_000_000);
         let mut configs = configs();
         for config in &mut configs {
-            config.transport.congestion =
-                [Congestion::Cubic, Congestion::Bbr, Congestion::Fixed { rate: 1 << 20 }]
-                    [script.below(3)];
-            if script.u8() & 1 == 1 {
+            config.transport.congestion = congestion(script.u8().into());
+            let choice = script.u8();
+            if choice & 2 == 2 {
+                // What is larger is mostly padding, which costs time.
+                config.transport.max_mtu = 1_452;
+            }
+            if choice & 1 == 1 {
                 // So small that scripts reach the bounds.
                 config.transport.credit = 4_000;
                 config.transport.channel_credit = 2_000;
@@ -84,7 +93,7 @@ impl World {
         client.may_send_to(addresses[1]);
         server.may_send_to(addresses[0]);
         let ends = [&mut client.endpoint, &mut server.endpoint];
-        let handles = Endpoint::join(now, ends, addresses, parameters);
+        let handles = Endpoint::join(now, ends, addresses, [parameters, &[]]);
         Self { now, hosts, handles, joined: true }
     }
 

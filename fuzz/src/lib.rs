@@ -7,6 +7,7 @@ pub mod dice;
 pub mod frames;
 pub mod hello;
 pub mod host;
+pub mod operations;
 pub mod script;
 pub mod seeds;
 pub mod strangers;
@@ -15,4 +16,5 @@ pub mod strangers;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them, in the order in which `cargo xtask fuzz` tries them.
-pub const TARGETS: [Target; 2] = [("frames", frames::run), ("strangers", strangers::run)];
+pub const TARGETS: [Target; 3] =
+    [("frames", frames::run), ("strangers", strangers::run), ("operations", operations::run)];

@@ -8,7 +8,7 @@ pub type Seeds = Vec<Vec<u8>>;
 /// Those of every target.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Seeds)> {
-    vec![("frames", frames()), ("strangers", strangers())]
+    vec![("frames", frames()), ("strangers", strangers()), ("operations", operations())]
 }
 
 /// A chunk of a script.
@@ -62,7 +62,8 @@ fn every_frame() -> Vec<Vec<u8>> {
 fn frames() -> Seeds {
     let mut seeds = Seeds::new();
     for (index, parameters) in parameters().iter().enumerate() {
-        let start = [&[index as u8, index as u8][..], &chunk(parameters)].concat();
+        let choices = [0, 2, 1, 3, 2, 3].map(|choice| choice ^ index as u8);
+        let start = [&choices[..4], &chunk(parameters)].concat();
         let mut there = start.clone();
         let mut back = start.clone();
         for frame in every_frame().iter().filter(|frame| frame[0] != 14) {
@@ -76,7 +77,7 @@ fn frames() -> Seeds {
         seeds.extend([there, back]);
     }
     for frame in every_frame() {
-        seeds.push([&[0, 1, 0, 0][..], &chunk(&frame), &[0x80], &chunk(&frame)].concat());
+        seeds.push([&[0, 3, 0, 2, 0, 0][..], &chunk(&frame), &[0x80], &chunk(&frame)].concat());
     }
     seeds
 }
@@ -113,6 +114,26 @@ fn strangers() -> Seeds {
     seeds.push(seed);
     for frame in frames {
         seeds.push([&[0, 4, 0][..], &chunk(&frame), &[4, 0], &chunk(&frame), &[11]].concat());
+    }
+    seeds
+}
+
+fn operations() -> Seeds {
+    let mut seeds = Seeds::new();
+    for start in [0, 1, 2, 8, 16, 24 + 4] {
+        // Every class, both ways, small and large, on two channels; with losses, repetitions, a
+        // change of order, of keys, of address.
+        let mut seed = vec![start];
+        for class in 0..5_u8 {
+            for size in [3, 0x7f, 0xbf, 0xff] {
+                seed.extend([class, size & 1, size, 200, 0x80 | class, 1, size, 90, 13, 11]);
+            }
+            seed.extend([8, 0, 5, 3, 7, 1, 9, 1, 0, 30, 4, 15, 3, 11, 11, 15, 0x19, 10, 0x9f, 11]);
+            seed.extend([12, 3, 0x8c, 200, 13, 0x8f, 4, 13]);
+        }
+        seeds.push(seed.clone());
+        seed.extend([15, 0x1c, 11, 13, 0x8f, 0x1d]);
+        seeds.push(seed);
     }
     seeds
 }

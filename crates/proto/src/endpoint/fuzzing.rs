@@ -15,20 +15,20 @@ use crate::{
 };
 
 impl Endpoint {
-    /// Connects a client and a server, at these addresses, as after a handshake. What the client
-    /// says of itself is `parameters` as on the wire, where they parse.
+    /// Connects a client and a server, at these addresses, as after a handshake. What each
+    /// says of itself is its `parameters` as on the wire, where they parse.
     pub fn join(
         now: Time,
         [client, server]: [&mut Self; 2],
         addresses: [SocketAddr; 2],
-        parameters: &[u8],
+        parameters: [&[u8]; 2],
     ) -> [ConnectionHandle; 2] {
         let ids = [ConnectionId(client.random.array()), ConnectionId(server.random.array())];
-        let mut of_client =
-            Parameters::decode(parameters).unwrap_or_else(|_| Parameters::new(ids[0]));
-        of_client.source = ids[0];
+        let [mut of_client, mut of_server] = [0, 1].map(|end| {
+            let sound = Parameters::decode(parameters[end]);
+            Parameters { source: ids[end], ..sound.unwrap_or_else(|_| Parameters::new(ids[end])) }
+        });
         of_client.reset_token = None;
-        let mut of_server = Parameters::new(ids[1]);
         of_server.reset_token =
             Some(crate::wire::frame::ResetToken(server.strangers.reset_token(ids[1])));
         let dialled = Connection::joined(

@@ -1,0 +1,3 @@
+//! See `operations` in the library.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| hikyaku_fuzz::operations::run(input));
