@@ -18,6 +18,6 @@ pub use output::{Dropped, json_lines, text_of};
 pub use process::{Exit, Process, Stream};
 pub use programs::{
     Key, bound_address, file_in, hikyaku, key_of, listen, listen_dtls, new_key, new_shared_key,
-    python, run, udp_port,
+    python, run, udp_port, wolfssl,
 };
 pub use relay::LossyRelay;

@@ -48,6 +48,16 @@ pub fn python(script: &str, args: &[&str]) -> Command {
     command
 }
 
+/// Our program on wolfSSL: `HIKYAKU_WOLFSSL`, else the one that `cargo xtask interop` compiled.
+#[must_use]
+pub fn wolfssl(args: &[&str]) -> Command {
+    let program = std::env::var_os("HIKYAKU_WOLFSSL").map(PathBuf::from);
+    let program = program.unwrap_or_else(|| target_folder().join("interop-wolfssl/dtls"));
+    let mut command = Command::new(program);
+    command.args(args);
+    command
+}
+
 /// Tests are built into `target/<profile>/deps`.
 fn target_folder() -> PathBuf {
     let this = std::env::current_exe().expect("a test knows its own program");

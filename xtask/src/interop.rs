@@ -1,14 +1,14 @@
 //! The tests against real peers: which peers are here, and what that lets us run.
 //!
 //! In: the workspace root, `strict`. Out: a table of peers, then the tests of those found.
-//! Never: installs anything; `.ci/run` does.
+//! Never: installs anything; `.ci/run` does. What comes as source is compiled in the build folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::run;
+use crate::{run, wolfssl};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Peer {
@@ -21,10 +21,11 @@ enum Peer {
     OpenSsl,
     GnuTls,
     MbedTls,
+    WolfSsl,
 }
 
 impl Peer {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Python,
         Self::Cryptography,
         Self::Cwt,
@@ -34,6 +35,7 @@ impl Peer {
         Self::OpenSsl,
         Self::GnuTls,
         Self::MbedTls,
+        Self::WolfSsl,
     ];
 
     fn name(self) -> &'static str {
@@ -47,6 +49,7 @@ impl Peer {
             Self::OpenSsl => "openssl",
             Self::GnuTls => "gnutls-cli, gnutls-serv",
             Self::MbedTls => "mbedTLS 2.28, cc",
+            Self::WolfSsl => "wolfSSL's source, cc",
         }
     }
 
@@ -60,6 +63,7 @@ impl Peer {
             Self::OpenSsl => "apt-get install openssl",
             Self::GnuTls => "apt-get install gnutls-bin",
             Self::MbedTls => "apt-get install gcc libc6-dev libmbedtls-dev",
+            Self::WolfSsl => "apt-get install gcc libc6-dev; its source is fetched from crates.io",
         }
     }
 
@@ -77,6 +81,7 @@ impl Peer {
                 Path::new("cc"),
                 &["-E", "-o", "/dev/null", "-x", "c", "-include", "mbedtls/certs.h", "/dev/null"],
             ),
+            Self::WolfSsl => (Path::new("cc"), &["--version"]),
             // It has no option that only succeeds: that it starts at all is the answer, in `here`.
             Self::SshKeygen => (Path::new("ssh-keygen"), &["-l", "-f", "/dev/null"]),
         };
@@ -95,7 +100,7 @@ impl Peer {
 }
 
 /// Each test file of `interop/tests`, with the peers it talks to.
-const TESTS: [(&str, &[Peer]); 9] = [
+const TESTS: [(&str, &[Peer]); 10] = [
     ("python_socket", &[Peer::Python]),
     ("python_fernet", &[Peer::Python, Peer::Cryptography]),
     ("python_cose", &[Peer::Python, Peer::Cryptography, Peer::Cwt]),
@@ -105,12 +110,14 @@ const TESTS: [(&str, &[Peer]); 9] = [
     ("openssl_dtls", &[Peer::OpenSsl]),
     ("gnutls_dtls", &[Peer::OpenSsl, Peer::GnuTls]),
     ("mbedtls_dtls", &[Peer::OpenSsl, Peer::MbedTls]),
+    ("wolfssl_dtls", &[Peer::OpenSsl, Peer::WolfSsl]),
 ];
 
 pub(crate) fn run(root: &Path, strict: bool) -> Result<()> {
     let target = target_folder()?;
     let python = python(&target);
-    let found: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| peer.here(&python)).collect();
+    let mut found: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| peer.here(&python)).collect();
+    let wolfssl = compiled(root, &target, &mut found);
     let missing = print_table(&found);
     if strict && missing > 0 {
         bail!("interop: --strict asks for all peers, MISSING above: {missing}");
@@ -128,7 +135,21 @@ pub(crate) fn run(root: &Path, strict: bool) -> Result<()> {
         command.args(["--test", test]);
     }
     command.env("HIKYAKU_BIN", target.join("release/hikyaku")).env("HIKYAKU_PYTHON", python);
+    command.envs(wolfssl.map(|program| ("HIKYAKU_WOLFSSL", program)));
     run::must_succeed(&mut command)
+}
+
+/// The peer that comes as source; it says why it could not be compiled, and is then missing.
+fn compiled(root: &Path, target: &Path, found: &mut Vec<Peer>) -> Option<PathBuf> {
+    if !found.contains(&Peer::WolfSsl) {
+        return None;
+    }
+    let program = wolfssl::program(root, target);
+    if let Err(error) = &program {
+        println!("interop: wolfSSL: {error:#}");
+        found.retain(|peer| *peer != Peer::WolfSsl);
+    }
+    program.ok()
 }
 
 /// Returns how many are missing.

@@ -12,6 +12,7 @@ mod mutants;
 mod run;
 mod sim;
 mod tidy;
+mod wolfssl;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

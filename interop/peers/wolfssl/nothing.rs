@@ -1,0 +1,3 @@
+//! A package must have something to compile; this one is there for its dependency's files.
+//!
+//! In: nothing. Out: nothing. Never: anything else.
