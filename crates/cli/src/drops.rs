@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use hikyaku::{
-    Discard, EndpointStats, clock,
+    Discard, EndpointStats, Refusal, clock,
     plain::{Dropped, Drops, dtls::Notice},
     signers::Fingerprint,
 };
@@ -45,6 +45,13 @@ impl Complaints {
                 self.say(&format!("{peer}: {}", sanitize(&why.to_string())));
             }
             _ => {}
+        }
+    }
+
+    /// Somebody came who was not let in.
+    pub(crate) fn tell_refusal(&mut self, refusal: &Refusal) {
+        if self.wanted {
+            self.say(&refusal.to_string());
         }
     }
 

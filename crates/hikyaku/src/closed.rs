@@ -2,9 +2,11 @@
 //!
 //! In: reasons of the protocol. Out: errors. Never: a decision.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use hikyaku_proto::{ClosedReason, Outcome, error::Close};
+
+use crate::signers::Fingerprint;
 
 /// Why a connection is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +75,36 @@ impl From<ClosedReason> for Closed {
             ClosedReason::HandshakeTimeout => Self::NoAnswer,
             ClosedReason::SharedKey => Self::SharedKey,
             ClosedReason::VersionMismatch => Self::Version,
+        }
+    }
+}
+
+/// Somebody who was turned away before there was a connection: [`Endpoint::refused`].
+///
+/// [`Endpoint::refused`]: crate::Endpoint::refused
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Where it is. It has shown that it gets what is sent there.
+    pub from: SocketAddr,
+    /// The key that it has proved to hold, if it came so far.
+    pub key: Option<Fingerprint>,
+    /// How its handshake ended.
+    pub closed: Closed,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, key, closed } = self;
+        match key {
+            Some(key) => write!(f, "{from} was turned away, {key}: ")?,
+            None => write!(f, "{from} was turned away: ")?,
+        }
+        match closed {
+            Closed::Failed { code: Close::ACCESS_DENIED, .. } => f.write_str("it is not let in"),
+            Closed::NoAnswer => f.write_str("it did not finish its handshake"),
+            Closed::SharedKey => f.write_str("it has another shared key, or one side has none"),
+            closed => write!(f, "{closed}"),
         }
     }
 }

@@ -39,7 +39,7 @@ use tracing::{debug, trace};
 use crate::{
     batch::{RecvBatch, from_codepoint, to_codepoint},
     clock::Stopwatch,
-    closed::Closed,
+    closed::{Closed, Refusal},
     filter::Filter,
     limits::{
         CLOSE_ACK, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS,
@@ -47,6 +47,7 @@ use crate::{
     },
     peer::Peer,
     shared::{Dial, Requests, Shared, Unanswered},
+    signers::Signer,
     socket::{Socket, Unreachable, Way},
     stats::EndpointStats,
 };
@@ -390,6 +391,12 @@ impl Driver {
     }
 
     fn on_event(&mut self, now: Time, handle: ConnectionHandle, event: Event) {
+        if let Event::Refused { from, key, reason } = event {
+            let key = key.and_then(|key| Signer::from_key(&key)).map(|key| key.fingerprint());
+            let refusal = Refusal { from, key, closed: Closed::from(reason) };
+            debug!(%refusal);
+            return self.shared.turned_away(refusal);
+        }
         let Some(connection) = self.endpoint.connection(handle) else { return };
         let peer = match event {
             Event::Incoming | Event::Connected { .. } if !connection.is_client() => {

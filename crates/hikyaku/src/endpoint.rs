@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     address::{Address, AddressError, Family},
     builder::EndpointBuilder,
-    closed::Closed,
+    closed::{Closed, Refusal},
     connection::Connection,
     known_hosts::host_name,
     limits::NEXT_ADDRESS,
@@ -249,6 +249,14 @@ impl Endpoint {
     pub async fn accept(&self) -> Option<Connection> {
         let established = self.0.shared.accept().await?;
         Some(Connection::new(established, Trusted::CameIn))
+    }
+
+    /// The next newcomer that was turned away before it was in: by its key, because the shared keys
+    /// differ, or because its handshake failed. For a log: whoever comes without one of the keys
+    /// that are let in can make it as long as it likes. Of forged addresses nothing is told. The
+    /// newest 64 wait. Cancel-safe.
+    pub async fn refused(&self) -> Refusal {
+        self.0.shared.next_refusal().await
     }
 
     /// The address really bound, with the port that the system chose for 0.

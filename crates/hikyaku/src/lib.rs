@@ -154,7 +154,7 @@ mod stats;
 mod trust;
 
 pub use builder::{EndpointBuilder, StartError};
-pub use closed::{Closed, NotDelivered, SendError, TrySendError, Unfinished};
+pub use closed::{Closed, NotDelivered, Refusal, SendError, TrySendError, Unfinished};
 pub use connection::{Channel, Connection};
 pub use endpoint::{ConnectError, Endpoint};
 pub use hikyaku_proto::{

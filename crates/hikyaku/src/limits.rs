@@ -88,6 +88,9 @@ pub(crate) const MAX_OUTCOME_RUNS: usize = 65_536;
 /// Connections that came in and wait for `accept`; who comes then is refused.
 pub(crate) const MAX_ACCEPT_QUEUE: usize = 1_024;
 
+/// Newcomers that were turned away and of whom nobody asked: the oldest are forgotten.
+pub(crate) const MAX_REFUSALS: usize = 64;
+
 /// Trains of datagrams sent (4 MiB at most) before the driver looks at what came in.
 pub(crate) const MAX_TRAINS_A_TURN: usize = 16;
 

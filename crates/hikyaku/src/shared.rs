@@ -17,8 +17,8 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     clock::Stopwatch,
-    closed::Closed,
-    limits::{LINGER, MAX_ACCEPT_QUEUE},
+    closed::{Closed, Refusal},
+    limits::{LINGER, MAX_ACCEPT_QUEUE, MAX_REFUSALS},
     mailbox::{Mailbox, Request},
     signers::Signer,
     socket::Unreachable,
@@ -33,6 +33,9 @@ pub(crate) struct Shared {
     incoming: Mutex<Incoming>,
     /// A connection came in, or none will.
     came: Notify,
+    refusals: Mutex<VecDeque<Refusal>>,
+    /// Somebody was turned away.
+    refused: Notify,
     /// The driver has ended.
     ended: Notify,
 }
@@ -95,6 +98,8 @@ impl Shared {
             requests: Mutex::default(),
             incoming: Mutex::default(),
             came: Notify::new(),
+            refusals: Mutex::default(),
+            refused: Notify::new(),
             ended: Notify::new(),
         }
     }
@@ -175,6 +180,40 @@ impl Shared {
                 }
             }
             came.await;
+        }
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, VecDeque<Refusal>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody was turned away.
+    pub(crate) fn turned_away(&self, refusal: Refusal) {
+        let mut refusals = self.refusals();
+        if refusals.len() == MAX_REFUSALS {
+            refusals.pop_front();
+        }
+        refusals.push_back(refusal);
+        drop(refusals);
+        self.refused.notify_one();
+    }
+
+    /// The next who was turned away; waits for ever where nobody is any more.
+    pub(crate) async fn next_refusal(&self) -> Refusal {
+        loop {
+            let refused = self.refused.notified();
+            let next = {
+                let mut refusals = self.refusals();
+                let next = refusals.pop_front();
+                if !refusals.is_empty() {
+                    self.refused.notify_one();
+                }
+                next
+            };
+            if let Some(refusal) = next {
+                return refusal;
+            }
+            refused.await;
         }
     }
 

@@ -413,10 +413,16 @@ async fn only_keys_that_are_allowed_come_in() {
     let stranger = Endpoint::client().unwrap();
     let error = in_time(stranger.connect(&*address, Trust::AnyKey)).await.unwrap_err();
     assert!(matches!(error, ConnectError::NotAllowed { .. }), "{error}");
+    let refusal = in_time(server.refused()).await;
+    assert_eq!(refusal.key, Some(stranger.fingerprint()));
+    assert_eq!(refusal.from.port(), stranger.local_addr().port());
+    assert!(refusal.to_string().ends_with("it is not let in"), "{refusal}");
     let friend = Endpoint::builder().identity(&ours).start().await.unwrap();
     let connection = in_time(friend.connect(&*address, Trust::AnyKey)).await.unwrap();
     let came = in_time(server.accept()).await.unwrap();
     assert_eq!(came.peer().fingerprint(), ours.fingerprint());
+    let more = tokio::time::timeout(Duration::from_millis(100), server.refused()).await;
+    assert!(more.is_err(), "{more:?}");
     drop(connection);
 }
 

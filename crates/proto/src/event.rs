@@ -62,6 +62,17 @@ pub enum Event {
     /// A peer came in, and has proved who it is; or (`Connected` follows then) one that did so
     /// formerly sent 0-RTT.
     Incoming,
+    /// A newcomer was turned away before it was in, by its key or otherwise: for a log alone. Only
+    /// of those whose address is shown to be their own: nobody else writes lines there. The handle
+    /// is of a connection that is over.
+    Refused {
+        /// Where it is.
+        from: SocketAddr,
+        /// The Ed25519 public key that it has proved to have, if it came so far.
+        key: Option<[u8; 32]>,
+        /// Why.
+        reason: ClosedReason,
+    },
     /// The handshake is complete: the peer has opened and sealed data. `early_accepted`: what was
     /// sent as 0-RTT arrived as that.
     Connected {

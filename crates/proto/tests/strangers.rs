@@ -12,7 +12,8 @@ use std::{
 use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
     ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Retry, Trust,
-    error::Discard, time::Time,
+    error::{Close, Discard},
+    time::Time,
 };
 
 // M-60
@@ -239,4 +240,49 @@ fn who_has_many_networks_does_not_keep_others_out() {
     pair.establish();
     let stats = pair.ends[SERVER].stats();
     assert_eq!((stats.half_open, stats.connections), (39, 40), "one has given way");
+}
+
+/// What a server hears of those whom it turned away.
+fn refused(pair: &Pair) -> Vec<(SocketAddr, Option<[u8; 32]>, ClosedReason)> {
+    let events = pair.events[SERVER].iter();
+    let all = events.filter_map(|(_, event)| match event {
+        Event::Refused { from, key, reason } => Some((*from, *key, reason.clone())),
+        _ => None,
+    });
+    all.collect()
+}
+
+#[test]
+fn a_server_hears_whom_it_turned_away_and_why() {
+    let client = client_config();
+    let (key, home) = (client.crypto.public_key(), address(1, 1_000));
+    let nobody = server_config().crypto.accepting(Trust::Pinned(Vec::new()));
+    let other = server_config().crypto.with_shared_key(&[9; 32]);
+    for (crypto, code) in [(nobody, Some(Close::ACCESS_DENIED)), (other, None)] {
+        let server = EndpointConfig { crypto, ..server_config() };
+        let mut pair = Pair::with(client.clone(), server);
+        pair.connect();
+        pair.run(Duration::from_secs(20));
+        let all = refused(&pair);
+        let [(from, shown, reason)] = &all[..] else { panic!("once: {all:?}") };
+        assert_eq!((*from, *shown), (home, Some(key)));
+        match code {
+            Some(code) => {
+                assert!(matches!(reason, ClosedReason::Error(close) if close.code == code));
+            }
+            None => assert_eq!(*reason, ClosedReason::SharedKey),
+        }
+        assert_eq!(pair.ends[SERVER].stats().connections, 0);
+    }
+}
+
+// Whoever writes an address that is not his writes no lines.
+#[test]
+fn of_an_address_that_was_not_shown_a_server_hears_nothing() {
+    let mut pair = Pair::new();
+    pair.rule = Box::new(|packet| packet.from == CLIENT && packet.index == 0);
+    pair.connect();
+    pair.run(Duration::from_secs(20));
+    assert!(refused(&pair).is_empty(), "its handshake came to nothing");
+    assert_eq!(pair.ends[SERVER].stats().connections, 0);
 }

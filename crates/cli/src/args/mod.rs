@@ -137,7 +137,8 @@ pub(crate) struct FilterArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TalkArgs {
-    /// Say more: why each dropped datagram was dropped; native: connections, figures at the end
+    /// Say more: why each dropped datagram was dropped; native: connections, who was not let in,
+    /// figures at the end
     #[arg(short, long, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
     /// Say nothing but errors

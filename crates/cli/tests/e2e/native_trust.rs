@@ -99,10 +99,13 @@ fn a_revoked_key_is_refused() {
 fn unknown_clients_are_refused_where_keys_are_asked_for_and_known_ones_are_not() {
     let (alice, bob, eve) = (Home::new(), Home::new(), Home::new());
     let alices = keys::identity(alice.path(), "alice");
-    let listener = bob.listen(&["--allow-key", &alices.public, "--format", "json"]);
+    let listener = bob.listen(&["-v", "--allow-key", &alices.public, "--format", "json"]);
     let to = listener.to();
-    let refused = eve.send(&["-q", &to, "let me in"]);
+    let eves = keys::identity(eve.path(), "eve");
+    let refused = eve.send(&["-q", "--identity", &eves.private, &to, "let me in"]);
     assert_refused(&refused, &["does not accept your key", "--allow-key", "ssh-ed25519 AAAA"]);
+    let line = listener.process.err.line(|line| line.contains("was turned away"));
+    assert!(line.contains(&eves.fingerprint) && line.ends_with("it is not let in"), "{line}");
     // The server stays up, for whom it knows.
     let sent = alice.send(&["--identity", &alices.private, &to, "hello"]);
     assert_eq!(sent.code, Some(0), "{sent:?}");

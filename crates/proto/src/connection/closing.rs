@@ -196,8 +196,19 @@ impl Connection {
         // Of a stranger that did not finish its handshake no application knows.
         if self.side == Side::Client || self.told.incoming {
             self.told.events.push_back(Event::Closed(reason));
+        } else if self.paths.current.validated {
+            self.tell_refused(reason);
         }
         self.clocks.paced_until = None;
+    }
+
+    /// A newcomer is turned away. One that goes by itself was not.
+    fn tell_refused(&mut self, reason: ClosedReason) {
+        let of_its_own = matches!(reason, ClosedReason::Peer(_) | ClosedReason::Local);
+        if !of_its_own {
+            let (from, key) = (self.remote(), self.shown_key());
+            self.told.events.push_back(Event::Refused { from, key, reason });
+        }
     }
 
     /// Nothing is to be said any more.

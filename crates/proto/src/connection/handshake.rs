@@ -325,6 +325,12 @@ impl Connection {
         });
     }
 
+    /// The key that the peer has shown, let in or not.
+    pub(super) fn shown_key(&self) -> Option<[u8; 32]> {
+        let handshake = self.handshake.as_ref();
+        self.peer_key.or_else(|| handshake.and_then(|handshake| handshake.agreement.peer_key()))
+    }
+
     fn early_accepted(&self) -> bool {
         let handshake = self.handshake.as_ref();
         handshake.is_some_and(|handshake| handshake.agreement.early_accepted() == Some(true))

@@ -131,8 +131,8 @@ impl Connection {
             State::Handshaking if due(Some(self.born + self.patience())) => {
                 // The peer may have come further than we have.
                 let close = Close::new(Close::NO_ERROR, "the handshake took too long");
-                let opens_nothing = self.keys.as_ref().is_some_and(DataKeys::opens_nothing);
-                let reason = match opens_nothing {
+                let sealed_otherwise = self.keys.as_ref().is_some_and(DataKeys::has_failed);
+                let reason = match sealed_otherwise {
                     true => ClosedReason::SharedKey,
                     false => ClosedReason::HandshakeTimeout,
                 };

@@ -157,10 +157,10 @@ impl Agreement {
         };
         // TLS asks for a key and its form on both sides; this does not lean on it.
         let key = key.ok_or_else(|| close_of(Some(AlertDescription::CertificateRequired)))?;
+        self.peer_key = Some(key);
         if !self.trust.accepts(&key) {
             return Err(close_of(Some(AlertDescription::AccessDenied)));
         }
-        self.peer_key = Some(key);
         Ok(())
     }
 
@@ -207,8 +207,8 @@ impl Agreement {
         self.is_complete() && self.outcomes.is_empty() && !waits
     }
 
-    /// The Ed25519 key that the peer has proved to have, in a resumed handshake formerly; of a
-    /// handshake that is not complete, it has proved nothing yet.
+    /// The Ed25519 key that the peer has proved to have, in a resumed handshake formerly; whether
+    /// it is trusted or not. A handshake that is not complete may be one that was played again.
     pub(crate) const fn peer_key(&self) -> Option<[u8; 32]> {
         self.peer_key
     }

@@ -184,6 +184,11 @@ impl DataKeys {
         self.receiving.failed > 7
     }
 
+    /// Has anything come that these keys do not open?
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.receiving.failed > 0
+    }
+
     /// Why the connection has to end, when too many packets have failed to open (M-22).
     #[inline]
     pub(crate) fn exhausted(&self) -> Option<Close> {

@@ -155,6 +155,7 @@ impl Reception<'_> {
                         return End::Stream(served);
                     }
                 }
+                refusal = self.endpoint.refused() => self.hall.tell_refusal(&refusal),
                 accepted = self.endpoint.accept() => match accepted {
                     Some(connection) => self.welcome(connection),
                     None => return End::EndpointGone,

@@ -5,10 +5,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hikyaku::{Closed, Connection, Delivery, Message, clock};
+use hikyaku::{Closed, Connection, Delivery, Message, Refusal, clock};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -35,10 +35,17 @@ pub(super) struct Hall {
 }
 
 impl Hall {
+    /// Nothing here leaves them half changed.
+    fn complaints(&self) -> MutexGuard<'_, Complaints> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn tell_unsaved(&self, name: &str, source: &Source, reason: &str) {
-        // Nothing here leaves it half changed.
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        complaints.tell_unsaved(name, (source.from, source.key), reason);
+        self.complaints().tell_unsaved(name, (source.from, source.key), reason);
+    }
+
+    pub(super) fn tell_refusal(&self, refusal: &Refusal) {
+        self.complaints().tell_refusal(refusal);
     }
 }
 
