@@ -168,8 +168,8 @@ impl Connection {
         let inbox = InboxConfig {
             credit: limit(transport.credit),
             channel_credit: limit(transport.channel_credit),
-            max_message: transport.max_message,
-            pool: transport.pool,
+            max_message: limit(transport.max_message as u64),
+            pool: limit(transport.pool as u64),
         };
         let path = Path::new(now, remote, transport, seed);
         Self {

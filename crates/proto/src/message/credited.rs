@@ -29,7 +29,7 @@ impl Inbox {
     pub(super) fn deliver_next(&mut self, part: &MessagePart<'_>) -> bool {
         let MessagePart { channel: channel_id, class, id, data, .. } = *part;
         let plain = class.is_credited() && part.is_whole() && self.pending.is_empty();
-        if !plain || part.total > self.config.max_message {
+        if !plain || part.total > self.config.max_message as usize {
             return false;
         }
         let Some(channel) = self.channels.get_mut(channel_id) else { return false };

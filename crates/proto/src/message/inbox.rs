@@ -27,9 +27,9 @@ pub(crate) struct InboxConfig {
     /// Parameter 5: the same of each channel.
     pub(crate) channel_credit: u32,
     /// Parameter 6: the longest message, in bytes.
-    pub(crate) max_message: usize,
+    pub(crate) max_message: u32,
     /// Bytes of messages without credit that wait (D-6): `UNCREDITED_POOL`, or more.
-    pub(crate) pool: usize,
+    pub(crate) pool: u32,
 }
 
 /// What became of a part (D-2).
@@ -153,7 +153,7 @@ impl Inbox {
 
     fn insert_any(&mut self, now: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
         // M-50
-        if part.total > self.config.max_message {
+        if part.total > self.config.max_message as usize {
             return Err(Close::violation("a message is larger than allowed"));
         }
         let ends = part.offset.checked_add(part.data.len());

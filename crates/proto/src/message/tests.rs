@@ -140,7 +140,7 @@ impl World {
         outbox.set_peer_limits(PeerLimits {
             credit: CONFIG.credit.into(),
             channel_credit: CONFIG.channel_credit.into(),
-            max_message: CONFIG.max_message as u64,
+            max_message: CONFIG.max_message.into(),
         });
         outbox.set_priority(ChannelId(1), 7);
         let mut inbox = Inbox::new(CONFIG);
@@ -207,7 +207,7 @@ impl World {
                 let entry = Pushed { delivery, channel, at, payload, outcome, delivered };
                 self.pushed.insert(receipt, entry);
             }
-            Err(SendError::TooLarge) => assert!(len > CONFIG.max_message),
+            Err(SendError::TooLarge) => assert!(len > CONFIG.max_message as usize),
             Err(SendError::Closed) => panic!("an outbox does not close"),
             Err(SendError::Full) => assert!(self.outbox.queued() + len + OVERHEAD > CAPACITY),
         }
@@ -398,7 +398,7 @@ impl World {
     fn check_accounts(&self) {
         assert!(self.outbox.queued() <= CAPACITY);
         let inbox = &self.inbox;
-        assert!(inbox.pool <= CONFIG.pool, "pool {}", inbox.pool);
+        assert!(inbox.pool <= CONFIG.pool as usize, "pool {}", inbox.pool);
         let mut pool = 0;
         let mut credited = 0;
         inbox.ready.for_each(|message| {
@@ -421,7 +421,7 @@ impl World {
             gaps += usize::from(seen) * SEEN_BITS_LEN;
         }
         assert_eq!(gaps, inbox.gaps);
-        assert!(gaps <= CONFIG.pool / 4);
+        assert!(gaps <= CONFIG.pool as usize / 4);
         assert_eq!(pool, inbox.pool);
         assert_eq!(outstanding, inbox.window.outstanding());
         assert_eq!(credited as u64, outstanding);

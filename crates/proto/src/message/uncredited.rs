@@ -132,7 +132,7 @@ impl Inbox {
 
     /// Makes room in the pool, if it can be made; `replaced` bytes are about to be free.
     fn admit(&mut self, cost: usize, replaced: usize) -> bool {
-        while self.pool - replaced + cost > self.config.pool {
+        while self.pool - replaced + cost > self.config.pool as usize {
             if !self.evict_one() {
                 return false;
             }
@@ -213,7 +213,7 @@ impl Inbox {
     /// D-7. Gaps take memory, of at most 2,048 channels when the pool is 4 MiB; without it, what a
     /// gap left out is given up.
     fn mark_seen(&mut self, lane: LaneId, id: u64) {
-        let full = self.gaps + SEEN_BITS_LEN > self.config.pool / 4;
+        let full = self.gaps + SEEN_BITS_LEN > self.config.pool as usize / 4;
         let seen = &mut self.others(lane).seen;
         let before = seen.holds_memory();
         if full && seen.needs_memory(id) {
