@@ -3,6 +3,7 @@
  *   mbedtls_dtls client PORT CA                     name 127.0.0.1 is not checked: 2.28 knows no IPs
  *   mbedtls_dtls client PORT CA CERT KEY
  *   mbedtls_dtls client PORT psk IDENTITY HEXKEY
+ *   mbedtls_dtls server - CERT KEY
  *   mbedtls_dtls server CA CERT KEY                 asks for a certificate, and takes none other
  *   mbedtls_dtls server psk IDENTITY HEXKEY
  *
@@ -156,7 +157,7 @@ int main(int argc, char **argv) {
         set_psk(rest[1], rest[2]);
         mbedtls_ssl_conf_ciphersuites(&config, suites);
     } else {
-        set_ca(rest[0]);
+        if (strcmp(rest[0], "-") != 0) set_ca(rest[0]);
         if (count == 3) set_own(rest[1], rest[2]);
     }
     check(mbedtls_ssl_cookie_setup(&cookies, mbedtls_ctr_drbg_random, &drbg), "cookies");

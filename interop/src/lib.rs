@@ -9,6 +9,7 @@ mod flood;
 mod output;
 mod process;
 mod programs;
+mod refusals;
 mod relay;
 
 pub use certificates::{Authority, Certificate, openssl};
@@ -20,4 +21,5 @@ pub use programs::{
     Key, bound_address, file_in, hikyaku, key_of, listen, listen_dtls, new_key, new_shared_key,
     python, run, udp_port, wolfssl,
 };
+pub use refusals::{is_refused, listen_refuses, send_refuses};
 pub use relay::LossyRelay;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hikyaku_interop::{
     Authority, Certificate, LossyRelay, Process, Stream, hikyaku, is_a_member, listen_dtls,
-    room_dtls, run, udp_port,
+    listen_refuses, room_dtls, run, send_refuses, udp_port,
 };
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
@@ -100,6 +100,42 @@ fn a_shared_key_does_instead_of_certificates() {
     let args = ["send", "--dtls", "--psk", &named, "--reply=1s", &address, "secret too"];
     let exit = run(hikyaku(&args));
     assert!(exit.code == Some(0) && exit.out.contains("secret too"), "{exit:?}");
+}
+
+#[test]
+fn send_refuses_gnutls_servs_that_are_not_the_right_ones() {
+    send_refuses(|own, asks| {
+        let shown = ["--x509certfile", &own.file[..], "--x509keyfile", &own.key];
+        match asks {
+            Some(ca) => {
+                let asks = ["--x509cafile", ca, "--require-client-cert", "--verify-client-cert"];
+                server(&[&shown[..], &asks].concat())
+            }
+            None => server(&shown),
+        }
+    });
+}
+
+#[test]
+fn listen_tells_which_gnutls_clis_it_refuses() {
+    listen_refuses(|address, ca, shown| {
+        let believes = ["--x509cafile", ca];
+        let Some(own) = shown else { return client(address, &believes) };
+        let shown = ["--x509certfile", &own.file[..], "--x509keyfile", &own.key];
+        client(address, &[&believes[..], &shown].concat())
+    });
+}
+
+#[test]
+fn where_gnutls_serv_has_rsa_and_says_nothing_the_end_says_what_to_use() {
+    let authority = Authority::new();
+    let rsa = authority.rsa();
+    let (_server, address) = server(&["--x509certfile", &rsa.file, "--x509keyfile", &rsa.key]);
+    let sender = Process::start(hikyaku(&["send", "--dtls", "--insecure", &address, "x"]));
+    assert!(sender.ends_within(Duration::from_secs(60)), "{sender:?}");
+    let exit = sender.wait_for_end();
+    assert_eq!((exit.code, exit.err.lines().count()), (Some(1), 1), "{exit:?}");
+    assert!(exit.err.contains("RSA") && exit.err.contains("ECDSA"), "{exit:?}");
 }
 
 /// Does `listen` hear `gnutls-cli` through a relay that loses a fifth?

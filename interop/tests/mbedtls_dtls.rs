@@ -5,7 +5,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use hikyaku_interop::{Authority, LossyRelay, Process, Stream, file_in, hikyaku, listen_dtls, run};
+use hikyaku_interop::{
+    Authority, LossyRelay, Process, Stream, file_in, hikyaku, is_refused, listen_dtls,
+    listen_refuses, run, send_refuses,
+};
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
 
@@ -81,6 +84,32 @@ fn send_talks_with_mbedtls() {
     let (_server, address) = peer.serve(&["psk", "sensor", PSK]);
     let named = format!("sensor:{}", authority.write("psk", PSK));
     echoed(&["--psk", &named], &address);
+}
+
+#[test]
+fn send_refuses_mbedtls_servers_that_are_not_the_right_ones() {
+    let peer = Peer::compile();
+    send_refuses(|own, asks| peer.serve(&[asks.unwrap_or("-"), &own.file, &own.key]));
+}
+
+#[test]
+fn listen_tells_which_mbedtls_clients_it_refuses() {
+    let peer = Peer::compile();
+    listen_refuses(|address, ca, shown| {
+        let port = address.port().to_string();
+        match shown {
+            Some(own) => peer.start(&["client", &port, ca, &own.file, &own.key]),
+            None => peer.start(&["client", &port, ca]),
+        }
+    });
+}
+
+#[test]
+fn rsa_is_refused_with_what_to_use_instead() {
+    let (peer, authority) = (Peer::compile(), Authority::new());
+    let rsa = authority.rsa();
+    let (_server, address) = peer.serve(&["-", &rsa.file, &rsa.key]);
+    is_refused(&["--insecure", &address, "x"], "no RSA");
 }
 
 /// Does `listen` hear mbedTLS through a relay that loses a fifth?

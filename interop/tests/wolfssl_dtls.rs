@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use hikyaku_interop::{
-    Authority, LossyRelay, Process, Stream, hikyaku, is_a_member, listen_dtls, room_dtls, run,
-    wolfssl,
+    Authority, LossyRelay, Process, Stream, hikyaku, is_a_member, listen_dtls, listen_refuses,
+    room_dtls, run, send_refuses, wolfssl,
 };
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
@@ -80,6 +80,23 @@ fn wolfssl_is_a_member_of_a_chat() {
     let (_room, address) = room_dtls(&["--cert", &own.file, "--key", &own.key]);
     let ben = client("1.3", address.port(), &[&ca]);
     is_a_member(ben, &["--dtls", "--ca", &ca, &address.to_string()]);
+}
+
+#[test]
+fn send_refuses_wolfssl_servers_that_are_not_the_right_ones() {
+    for version in VERSIONS {
+        send_refuses(|own, asks| server(version, &[asks.unwrap_or("-"), &own.file, &own.key]));
+    }
+}
+
+#[test]
+fn listen_tells_which_wolfssl_clients_it_refuses() {
+    for version in VERSIONS {
+        listen_refuses(|address, ca, shown| match shown {
+            Some(own) => client(version, address.port(), &[ca, &own.file, &own.key]),
+            None => client(version, address.port(), &[ca]),
+        });
+    }
 }
 
 /// Does `listen` hear wolfSSL through a relay that loses a fifth?

@@ -39,8 +39,9 @@ pub enum Ended {
     NoAnswer,
     /// It began, and came to no end.
     #[error(
-        "the DTLS handshake began but did not come to an end within {} seconds; \
-         a wrong shared key looks like this too", DTLS_HANDSHAKE_TIMEOUT.as_secs()
+        "the DTLS handshake began but did not come to an end within {} seconds; a wrong shared \
+         key looks like this too, and so does an RSA certificate at GnuTLS, which DTLS here does \
+         not speak: ECDSA alone", DTLS_HANDSHAKE_TIMEOUT.as_secs()
     )]
     Stalled,
     /// The handshake, or the association, broke a rule.
@@ -106,7 +107,8 @@ fn alert(description: u8) -> String {
         42..=44 | 46 => "it does not accept our certificate",
         45 => "our certificate has expired",
         48 => "it does not know the issuer of our certificate",
-        49 => "we may not come in",
+        // GnuTLS says so to who shows no certificate, or one that it does not know.
+        49 => "we may not come in; does it want a certificate of ours?",
         70 => "it does not speak this version of DTLS",
         80 => "it has an internal error",
         115 => "it does not know our shared key's identity",

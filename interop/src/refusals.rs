@@ -1,0 +1,84 @@
+//! Who must not be believed over DTLS, whichever program is on the other side.
+//!
+//! In: how to start the other program. Out: what `send` and `listen` say of each refusal, checked.
+//! Never: knows which program it is.
+
+use std::net::SocketAddr;
+
+use crate::certificates::{Authority, Certificate};
+use crate::process::{Process, Stream};
+use crate::programs::{hikyaku, listen_dtls, run};
+
+/// `send` ends with exit code 3 and one line: with servers of another issuer, expired, of another
+/// name, and with one that wants a certificate which `send` has not. `serve` starts a server with
+/// a certificate, which asks for one of clients where it is given their issuer.
+#[track_caller]
+pub fn send_refuses(serve: impl Fn(&Certificate, Option<&str>) -> (Process, String)) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (ca, stranger) = (authority.file(), other.issue("stranger"));
+    let (right, late) = (authority.issue("right"), authority.issue_expired("late"));
+    let believes = ["--ca", &ca[..]];
+    let has_another = ["--ca", &ca, "--cert", &stranger.file, "--key", &stranger.key];
+    let elsewhere = authority.issue_elsewhere("elsewhere");
+    let cases: [(&Certificate, Option<&str>, &[&str], &str); 6] = [
+        (&right, None, &["--ca", &other.file()], "was issued by someone who is not believed here"),
+        (&right, None, &[], "was issued by someone who is not believed here"),
+        (&late, None, &believes, "expired on 2021-01-01"),
+        (&elsewhere, None, &believes, "is not for 127.0.0.1, but for other.example"),
+        (&right, Some(&ca), &believes, "certificate"),
+        (&right, Some(&ca), &has_another, "certificate"),
+    ];
+    let wrong: Vec<String> = cases
+        .into_iter()
+        .filter_map(|(certificate, asks, options, why)| {
+            let (_server, address) = serve(certificate, asks);
+            not_refused(&[options, &[&address, "x"]].concat(), why)
+        })
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// `send` with these arguments ends with exit code 3 and one line that tells why.
+#[track_caller]
+pub fn is_refused(args: &[&str], why: &str) {
+    assert_eq!(not_refused(args, why), None);
+}
+
+fn not_refused(args: &[&str], why: &str) -> Option<String> {
+    let exit = run(hikyaku(&[&["send", "--dtls"], args].concat()));
+    let is_clear = exit.err.lines().count() == 1 && exit.err.contains(why);
+    (exit.code != Some(3) || !is_clear).then(|| format!("{args:?}: wants {why:?}: {exit:?}"))
+}
+
+/// `listen` tells in a line each of clients without a certificate, with a stranger's, with an
+/// expired one, and of one that does not believe ours; it hears none of them, and then the right
+/// one. `connect` starts a client that believes an issuer, with a certificate or without.
+#[track_caller]
+pub fn listen_refuses(connect: impl Fn(SocketAddr, &str, Option<&Certificate>) -> Process) {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let (own, ca) = (authority.issue("own"), authority.file());
+    let options = ["--cert", &own.file, "--key", &own.key, "--client-ca", &ca];
+    let (right, late) = (authority.issue("right"), authority.issue_expired("late"));
+    let stranger = other.issue("stranger");
+    let elsewhere = other.file();
+    let cases: [(&str, Option<&Certificate>, &str); 4] = [
+        (&ca, None, "it showed no certificate"),
+        (&ca, Some(&stranger), "was issued by someone who is not believed here"),
+        (&ca, Some(&late), "its certificate expired on 2021-01-01"),
+        (&elsewhere, Some(&right), "it refused the handshake: it does not"),
+    ];
+    for (believes, has, why) in cases {
+        let (listener, address) = listen_dtls(&[&options[..], &["--once"]].concat());
+        let refused = connect(address, believes, has);
+        listener.wait_for_line(Stream::Err, |line| {
+            line.starts_with("127.0.0.1:") && line.contains(why)
+        });
+        drop(refused);
+        let mut welcome = connect(address, &ca, Some(&right));
+        welcome.type_line("it is me");
+        let exit = listener.wait_for_end();
+        assert_eq!((exit.code, exit.out.as_str()), (Some(0), "it is me\n"), "{exit:?}");
+        let told = exit.err.lines().filter(|line| line.starts_with("127.0.0.1:")).count();
+        assert_eq!(told, 1, "{exit:?}");
+    }
+}
