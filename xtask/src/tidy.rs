@@ -6,6 +6,7 @@
 mod file;
 mod house;
 mod protocol;
+mod security;
 mod tree;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     house::check(&tree, &mut findings);
     protocol::check(&tree, &mut findings);
+    security::check(&tree, &mut findings);
 
     for warning in &findings.warnings {
         println!("tidy: warning: {warning}");

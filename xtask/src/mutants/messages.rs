@@ -170,7 +170,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "pool-unbounded",
         ("D-6", "the pool of messages without credit has no end"),
         UNCREDITED,
-        "while self.pool - replaced + cost > self.config.pool {",
+        "while self.pool - replaced + cost > self.config.pool as usize {",
         "while false {",
     ),
     mutation(
