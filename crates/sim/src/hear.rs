@@ -29,6 +29,10 @@ impl World {
         if matches!(event, Event::Incoming) {
             return self.handle_early(host, handle, &event);
         }
+        let known = self.ends.contains_key(&(host, handle));
+        if matches!(event, Event::Refused { .. }) && !known {
+            return Ok(()); // of a handshake that came to nothing: its client knows
+        }
         let Some(id) = self.ends.get(&(host, handle)).copied() else {
             if self.early.contains_key(&(host, handle)) {
                 return self.handle_early(host, handle, &event);

@@ -72,14 +72,12 @@ impl HostConfig {
 
     fn endpoint(&self, identity: [u8; 32], local: SocketAddr) -> EndpointConfig {
         EndpointConfig {
-            crypto: crypto(identity, self.shared),
-            local,
             server: self.server,
             retry: self.retry,
             max_half_open: self.max_half_open,
-            half_open_per_network: None,
             max_connections: self.max_connections,
             transport: self.transport.clone(),
+            ..EndpointConfig::server(crypto(identity, self.shared), local)
         }
     }
 }
