@@ -115,6 +115,10 @@ pub(crate) const MAX_LISTENED: usize = 1_024;
 /// the largest size and its overhead, since all its channels are read as one.
 pub(crate) const LISTENED_CREDIT: u64 = MAX_MESSAGE as u64 + (64 << 10);
 
+/// Bytes that all connections of a native `listen` may hold together beyond 256 KiB of each: thirty
+/// messages of the largest size, and what a small machine has.
+pub(crate) const LISTENED_TOGETHER: u64 = 512 << 20;
+
 /// Bytes of a file that wait in memory before they are written: one trip to the disk for many
 /// messages.
 pub(crate) const MAX_UNSAVED: usize = 4 << 20;

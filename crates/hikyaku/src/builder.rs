@@ -60,6 +60,7 @@ pub struct EndpointBuilder {
     transport: TransportConfig,
     retry: Retry,
     max_connections: Option<usize>,
+    hold_together: Option<u64>,
     key_log: Option<PathBuf>,
 }
 
@@ -99,6 +100,7 @@ impl EndpointBuilder {
             transport: TransportConfig::default(),
             retry: Retry::default(),
             max_connections: None,
+            hold_together: None,
             key_log: None,
         }
     }
@@ -170,6 +172,14 @@ impl EndpointBuilder {
         self
     }
 
+    /// Bytes of messages that all connections together may hold before an application takes them,
+    /// beyond 256 KiB of each; 1 GiB where nothing is said. What comes when there is no room is
+    /// not acknowledged, and comes again. In memory it is up to twice as much.
+    pub fn hold_together(mut self, bytes: u64) -> Self {
+        self.hold_together = Some(bytes);
+        self
+    }
+
     /// Appends the secrets of all its connections to this file (NSS key log format; made with mode
     /// 0600). Whoever has it reads all that is sent, unless a shared key protects it too.
     pub fn key_log(mut self, path: &Path) -> Self {
@@ -227,6 +237,9 @@ impl EndpointBuilder {
         config.transport = self.transport;
         if let Some(count) = self.max_connections {
             config.max_connections = count;
+        }
+        if let Some(bytes) = self.hold_together {
+            config.held_together = bytes;
         }
         let handle = Handle {
             shared: Arc::new(Shared::new()),

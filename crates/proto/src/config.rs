@@ -33,6 +33,12 @@ pub struct EndpointConfig {
     pub half_open_per_network: Option<usize>,
     /// Connections in all, at most; dialled ones count.
     pub max_connections: usize,
+    /// Bytes of messages that were not taken that a connection may hold whatever the others do
+    /// (D-13); a message counts its length and 64.
+    pub held_each: u64,
+    /// The same of all connections together, beyond that: what comes when it is used up is not
+    /// acknowledged, and comes again. In memory both are up to twice as much.
+    pub held_together: u64,
     /// For every connection.
     pub transport: TransportConfig,
 }
@@ -49,6 +55,8 @@ impl EndpointConfig {
             max_half_open: 1_000,
             half_open_per_network: None,
             max_connections: 100_000,
+            held_each: 256 << 10,
+            held_together: 1 << 30,
             transport: TransportConfig::default(),
         }
     }

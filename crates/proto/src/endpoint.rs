@@ -29,6 +29,7 @@ use crate::{
     error::Discard,
     event::{ConnectError, ConnectionHandle, Ecn, EndpointStats, Output, Reason},
     limits::BASE_MTU,
+    message::inbox::Rules,
     rng::Random,
     time::Time,
     wire::{
@@ -47,6 +48,8 @@ mod strangers;
 /// Many connections over one socket, as a value.
 pub struct Endpoint {
     config: Arc<EndpointConfig>,
+    /// Of what its connections receive.
+    rules: Arc<Rules>,
     random: Box<dyn Random>,
     strangers: Strangers,
     connections: Slots<Slot>,
@@ -88,6 +91,7 @@ impl Endpoint {
             places: Places::new(&config),
             strangers: Strangers::new(&config, &mut *random),
             resets: ResetIndex::new(&mut *random),
+            rules: Connection::rules(&config),
             config: Arc::new(config),
             random,
             connections: Slots::default(),
@@ -114,8 +118,9 @@ impl Endpoint {
             return Err(ConnectError::TooMany);
         }
         self.config.crypto.set_time(now);
-        let connection = Connection::dial(&self.config, now, to, trust, &mut *self.random)
-            .map_err(|_| ConnectError::Tls)?;
+        let connection =
+            Connection::dial(&self.config, &self.rules, now, to, trust, &mut *self.random)
+                .map_err(|_| ConnectError::Tls)?;
         self.add(connection, [None; 2]).ok_or(ConnectError::TooMany)
     }
 
@@ -264,8 +269,9 @@ impl Endpoint {
         let token = self.strangers.reset_token(id);
         let hello = Newcomer { from: arrival.from, to, source, first, id, token };
         let seed = u64::from_be_bytes(self.random.array());
-        let connection = Connection::admit(&self.config, arrival.now, &hello, keys, seed)
-            .map_err(|_| Discard::Busy)?;
+        let connection =
+            Connection::admit(&self.config, &self.rules, arrival.now, &hello, keys, seed)
+                .map_err(|_| Discard::Busy)?;
         if let Some(oldest) = oldest {
             self.remove(oldest);
         }
@@ -349,6 +355,7 @@ impl Endpoint {
         EndpointStats {
             connections: self.connections.len(),
             half_open: self.places.taken(),
+            held_together: self.rules.budget.taken(),
             discards: self.discards.clone(),
         }
     }

@@ -179,6 +179,8 @@ pub struct EndpointStats {
     pub connections: usize,
     /// Of these, those that came in and have not finished their handshake.
     pub half_open: usize,
+    /// Of [`EndpointConfig::held_together`](crate::EndpointConfig::held_together) in use.
+    pub held_together: u64,
     /// Packets discarded, by reason.
     pub discards: std::collections::BTreeMap<crate::error::Discard, u64>,
 }

@@ -11,6 +11,20 @@ const LOST: &str = "recovery/in_flight/lost.rs";
 
 pub(super) const TABLE: &[Mutation] = &[
     mutation(
+        "weak-keys",
+        ("the handshake", "a key that anybody can sign for passes"),
+        "crypto/setup.rs",
+        ".filter(|key| !is_weak(key))",
+        "",
+    ),
+    mutation(
+        "early-beside-shared-key",
+        ("M-10", "with a shared key a client sends 0-RTT, which that does not protect"),
+        "crypto/setup.rs",
+        "        client.enable_early_data = false;\n        if self.resumes {",
+        "        if self.resumes {",
+    ),
+    mutation(
         "replay-window-short",
         ("M-4", "the replay window is one number short"),
         "crypto/replay.rs",

@@ -128,7 +128,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "credit-unguarded",
         ("D-4", "a receiver does not mind that a channel's credit is overdrawn"),
         CREDITED,
-        "if !of.allows(cost, self.config.channel_credit) {",
+        "if !of.allows(cost, self.rules.config.channel_credit) {",
         "if false {",
     ),
     mutation(
@@ -170,14 +170,21 @@ pub(super) const TABLE: &[Mutation] = &[
         "pool-unbounded",
         ("D-6", "the pool of messages without credit has no end"),
         UNCREDITED,
-        "while self.pool - replaced + cost > self.config.pool as usize {",
-        "while false {",
+        "self.pool as usize - replaced + cost > most",
+        "false",
+    ),
+    mutation(
+        "held-unbounded",
+        ("D-13", "what all connections hold together has no end"),
+        "message/budget.rs",
+        ".filter(|sum| *sum <= self.most)",
+        "",
     ),
     mutation(
         "pool-leaks",
         ("D-6", "what is dropped stays in the pool's count"),
         UNCREDITED,
-        "self.pool -= self.forget(lane, id);",
+        "let cost = self.forget(lane, id);\n        self.give_to_pool(cost);",
         "self.forget(lane, id);",
     ),
     mutation(

@@ -157,6 +157,13 @@ pub(super) const TABLE: &[Mutation] = &[
         "const AMPLIFICATION: u64 = 4;",
     ),
     mutation(
+        "validated-from-elsewhere",
+        ("M-33", "a handshake packet from elsewhere validates the address that is answered"),
+        "connection/handshake.rs",
+        "self.paths.current.validated |= from == self.paths.current.remote;",
+        "self.paths.current.validated |= from.port() > 0;",
+    ),
+    mutation(
         "response-unread",
         ("P-2", "any RESPONSE answers the CHALLENGE"),
         PATH,

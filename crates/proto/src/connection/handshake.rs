@@ -18,7 +18,7 @@ use crate::{
     error::{Close, Discard},
     event::Event,
     limits::{MAX_DATAGRAM, TAG_LEN},
-    message::peer_limits::PeerLimits,
+    message::{inbox::Rules, peer_limits::PeerLimits},
     rng::Random,
     time::Time,
     wire::{
@@ -103,6 +103,7 @@ impl Connection {
     /// 1, client: a Hello leaves for `to`.
     pub(crate) fn dial(
         config: &Arc<EndpointConfig>,
+        rules: &Arc<Rules>,
         now: Time,
         to: SocketAddr,
         trust: Trust,
@@ -113,7 +114,7 @@ impl Connection {
         let own = own_parameters(config, id);
         let agreement = Agreement::client(&config.crypto, to, trust, own.encode())?;
         let mut connection =
-            Self::new(Arc::clone(config), (Side::Client, now, seed), (id, first), to);
+            Self::new(Arc::clone(config), rules, (Side::Client, now, seed), (id, first), to);
         let early_seal = agreement.zero_rtt_seal();
         let remembered = agreement.peer_params().map(Parameters::decode);
         let keys = LevelKeys::hello(first.0, Side::Client);
@@ -131,6 +132,7 @@ impl Connection {
     /// 1, server: a Hello was opened with `keys`.
     pub(crate) fn admit(
         config: &Arc<EndpointConfig>,
+        rules: &Arc<Rules>,
         now: Time,
         newcomer: &Newcomer,
         keys: LevelKeys,
@@ -143,7 +145,7 @@ impl Connection {
         own.reset_token = Some(ResetToken(token));
         let agreement = Agreement::server(&config.crypto, own.encode())?;
         let mut connection =
-            Self::new(Arc::clone(config), (Side::Server, now, seed), (id, source), from);
+            Self::new(Arc::clone(config), rules, (Side::Server, now, seed), (id, source), from);
         connection.paths.current.validated = first.is_some(); // M-33
         connection.handshake = Some(Box::new(Handshake::new(agreement, keys, to)));
         Ok(connection)

@@ -31,7 +31,7 @@ use crate::{
     message::{
         Message,
         delivery::{ChannelId, Class, Delivery},
-        inbox::{Inbox, InboxConfig},
+        inbox::{Inbox, InboxConfig, Rules},
         outbox::Outbox,
     },
     recovery::{
@@ -159,18 +159,12 @@ impl Connection {
     /// What both sides begin with. `id` is the own one, `peer` what packets are for at first.
     fn new(
         config: Arc<EndpointConfig>,
+        rules: &Arc<Rules>,
         (side, now, seed): (Side, Time, u64),
         (id, peer): (ConnectionId, ConnectionId),
         remote: SocketAddr,
     ) -> Self {
         let transport = &config.transport;
-        let limit = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
-        let inbox = InboxConfig {
-            credit: limit(transport.credit),
-            channel_credit: limit(transport.channel_credit),
-            max_message: limit(transport.max_message as u64),
-            pool: limit(transport.pool as u64),
-        };
         let path = Path::new(now, remote, transport, seed);
         Self {
             side,
@@ -191,12 +185,25 @@ impl Connection {
             report: None,
             owed: Owed::default(),
             outbox: Outbox::new(transport.send_queue),
-            inbox: Inbox::new(inbox),
+            inbox: Inbox::new(rules),
             clocks: Clocks { heard_at: now, idle: transport.idle_timeout, ..Clocks::default() },
             told: Told::default(),
             stats: Counters::default(),
             config,
         }
+    }
+
+    /// What holds for what all connections of an endpoint receive.
+    pub(crate) fn rules(config: &EndpointConfig) -> Arc<Rules> {
+        let transport = &config.transport;
+        let limit = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let inbox = InboxConfig {
+            credit: limit(transport.credit),
+            channel_credit: limit(transport.channel_credit),
+            max_message: limit(transport.max_message as u64),
+            pool: limit(transport.pool as u64),
+        };
+        Rules::new(inbox, (config.held_each, config.held_together))
     }
 
     /// Queues a message. Its outcome comes as an event with the receipt.

@@ -211,7 +211,7 @@ impl Window {
         u64::from(size) + self.returned
     }
 
-    #[cfg(test)]
+    /// Bytes that began to come and whose credit is not back.
     pub(super) fn outstanding(&self) -> u64 {
         self.outstanding.into()
     }

@@ -1,7 +1,7 @@
 //! What a receiver does for Ordered and Reliable: exactly once, within credit (D-3, D-4).
 //!
-//! In: parts. Out: messages ready, credit back. Never: a part refused for want of memory; credit
-//! has made room.
+//! In: parts. Out: messages ready, credit back. Never: a part refused of a message that has begun;
+//! its first one is, where the endpoint holds too much (D-13).
 
 use super::{
     LaneId, Message, MessagePart,
@@ -29,15 +29,16 @@ impl Inbox {
     pub(super) fn deliver_next(&mut self, part: &MessagePart<'_>) -> bool {
         let MessagePart { channel: channel_id, class, id, data, .. } = *part;
         let plain = class.is_credited() && part.is_whole() && self.pending.is_empty();
-        if !plain || part.total > self.config.max_message as usize {
+        if !plain || part.total > self.rules.config.max_message as usize {
             return false;
         }
+        let held = self.held();
         let Some(channel) = self.channels.get_mut(channel_id) else { return false };
         let cost = (part.total + OVERHEAD) as u64;
-        let paid = channel.window.allows(cost, self.config.channel_credit)
-            && self.window.allows(cost, self.config.credit);
+        let paid = channel.window.allows(cost, self.rules.config.channel_credit)
+            && self.window.allows(cost, self.rules.config.credit);
         let next = channel.next_of(class);
-        if !paid || id != *next {
+        if !paid || id != *next || !self.rules.take_room(held, cost) {
             return false;
         }
         *next = id + 1;
@@ -61,7 +62,9 @@ impl Inbox {
             }
             Some(Slot::Whole(_) | Slot::Passed { .. }) => return Ok(Kept::Yes),
             None => {
-                self.charge(part.channel, part.total + OVERHEAD)?;
+                if !self.charge(part.channel, part.total + OVERHEAD)? {
+                    return Ok(Kept::Refused);
+                }
                 if !part.is_whole() {
                     let mut assembly = Assembly::new(part.total, 0, Time::ZERO);
                     // The first part can be neither the last nor one too many.
@@ -91,19 +94,23 @@ impl Inbox {
         self.give_back(lane.channel, len + OVERHEAD);
     }
 
-    /// D-4: the receiver counts a message when it first sees a part.
-    fn charge(&mut self, channel: ChannelId, cost: usize) -> Result<(), Close> {
+    /// D-4: the receiver counts a message when it first sees a part. False: D-13.
+    fn charge(&mut self, channel: ChannelId, cost: usize) -> Result<bool, Close> {
+        let held = self.held();
         let cost = cost as u64;
         let of = &mut self.channels.get_or_default(channel).window;
-        if !of.allows(cost, self.config.channel_credit) {
+        if !of.allows(cost, self.rules.config.channel_credit) {
             return Err(Close::new(Close::FLOW_CONTROL, "a channel's credit is overdrawn"));
         }
-        if !self.window.allows(cost, self.config.credit) {
+        if !self.window.allows(cost, self.rules.config.credit) {
             return Err(Close::new(Close::FLOW_CONTROL, "the connection's credit is overdrawn"));
+        }
+        if !self.rules.take_room(held, cost) {
+            return Ok(false);
         }
         of.charge(cost);
         self.window.charge(cost);
-        Ok(())
+        Ok(true)
     }
 
     fn complete_ordered(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
@@ -161,11 +168,11 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::inbox::tests::{CONFIG, NOW, half, kept, on, part, pop};
+    use crate::message::inbox::tests::{NOW, half, inbox, kept, on, part, pop};
 
     #[test]
     fn ordered_comes_in_the_order_of_ids_and_once() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
             assert!(kept(&mut inbox, part(Class::Ordered, id, &[id as u8])));
         }
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn reliable_comes_as_soon_as_it_is_whole_and_once() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
             assert!(kept(&mut inbox, part(Class::Reliable, id, &[id as u8])));
         }
@@ -188,7 +195,7 @@ mod tests {
     #[test]
     fn m52_an_id_65536_above_the_lowest_missing_closes() {
         for class in [Class::Ordered, Class::Reliable] {
-            let mut inbox = Inbox::new(CONFIG);
+            let mut inbox = inbox();
             assert!(kept(&mut inbox, part(class, 65_535, &[])));
             let close = inbox.insert(NOW, part(class, 65_536, &[])).unwrap_err();
             assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
@@ -200,7 +207,7 @@ mod tests {
     // D-4
     #[test]
     fn d4_overdrawing_a_channel_or_the_connection_closes() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         assert!(kept(&mut inbox, half(part(Class::Ordered, 0, &[0; 400]))));
         let close = inbox.insert(NOW, part(Class::Reliable, 0, &[0; 73])).unwrap_err();
         assert_eq!(close.code, Close::FLOW_CONTROL);
@@ -213,7 +220,7 @@ mod tests {
     // D-4
     #[test]
     fn d4_a_message_is_counted_once_however_many_parts_it_has() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         let first = half(part(Class::Ordered, 0, &[7; 400]));
         assert!(kept(&mut inbox, first) && kept(&mut inbox, first));
         assert_eq!(inbox.window.outstanding(), 864);
@@ -226,7 +233,7 @@ mod tests {
     #[test]
     fn d4_a_reliable_message_above_a_gap_holds_64_bytes_until_the_gap_closes() {
         for taken_first in [true, false] {
-            let mut inbox = Inbox::new(CONFIG);
+            let mut inbox = inbox();
             assert!(kept(&mut inbox, part(Class::Reliable, 1, &[1; 100])));
             if taken_first {
                 pop(&mut inbox).unwrap();

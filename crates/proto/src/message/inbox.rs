@@ -3,11 +3,15 @@
 //! In: parts as they come, what the application takes. Out: whole messages, credit to announce.
 //! Never: packets; what a class promises of its own is in `credited.rs` and `uncredited.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::{
     LaneId, Message, MessagePart, Scope,
     assembly::Assembly,
+    budget::Budget,
     credit::Window,
     delivery::{ChannelId, Class},
     ledger::Ledger,
@@ -30,6 +34,33 @@ pub(crate) struct InboxConfig {
     pub(crate) max_message: u32,
     /// Bytes of messages without credit that wait (D-6): `UNCREDITED_POOL`, or more.
     pub(crate) pool: u32,
+}
+
+/// What holds for all inboxes of an endpoint.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(super) config: InboxConfig,
+    /// What each may hold whatever the others do, in bytes (D-13).
+    each: u64,
+    /// For what they hold beyond that.
+    pub(crate) budget: Budget,
+}
+
+impl Rules {
+    pub(crate) fn new(config: InboxConfig, (each, together): (u64, u64)) -> Arc<Self> {
+        Arc::new(Self { config, each, budget: Budget::new(together) })
+    }
+
+    /// D-13: where so much is held, is there room for a message that costs so much? Then it is
+    /// taken.
+    pub(super) fn take_room(&self, held: u64, cost: u64) -> bool {
+        let more = self.beyond_each(held + cost) - self.beyond_each(held);
+        more == 0 || self.budget.take(more)
+    }
+
+    const fn beyond_each(&self, held: u64) -> u64 {
+        held.saturating_sub(self.each)
+    }
 }
 
 /// What became of a part (D-2).
@@ -57,7 +88,7 @@ pub(crate) struct CreditUpdate {
 /// the gaps of D-7. A channel ever used costs 64 bytes at rest, one that used Latest or Deadline
 /// 120. A connection that received nothing holds no heap.
 pub(crate) struct Inbox {
-    pub(super) config: InboxConfig,
+    pub(super) rules: Arc<Rules>,
     pub(super) channels: Ledger<ChannelId, Channel>,
     /// What is not over and not ready, of all lanes.
     pub(super) pending: BTreeMap<(LaneId, u64), Slot>,
@@ -66,7 +97,7 @@ pub(crate) struct Inbox {
     /// Windows to announce.
     pub(super) announce: VecDeque<Scope>,
     /// Bytes in the pool of classes without credit.
-    pub(super) pool: usize,
+    pub(super) pool: u32,
     /// Bytes that remember gaps between delivered Deadline messages (D-7). Not of the pool: they
     /// may stay for as long as the connection, and a message must not wait for that.
     pub(super) gaps: usize,
@@ -122,9 +153,9 @@ impl Channel {
 }
 
 impl Inbox {
-    pub(crate) fn new(config: InboxConfig) -> Self {
+    pub(crate) fn new(rules: &Arc<Rules>) -> Self {
         Self {
-            config,
+            rules: Arc::clone(rules),
             channels: Ledger::default(),
             pending: BTreeMap::new(),
             ready: ReadyQueue::default(),
@@ -153,7 +184,7 @@ impl Inbox {
 
     fn insert_any(&mut self, now: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
         // M-50
-        if part.total > self.config.max_message as usize {
+        if part.total > self.rules.config.max_message as usize {
             return Err(Close::violation("a message is larger than allowed"));
         }
         let ends = part.offset.checked_add(part.data.len());
@@ -204,7 +235,7 @@ impl Inbox {
 
     /// Drops all: nobody takes it any more.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.config);
+        *self = Self::new(&Arc::clone(&self.rules));
     }
 
     /// The peer says that it waits for credit of this scope (BLOCKED).
@@ -215,6 +246,46 @@ impl Inbox {
         }
         if self.window_of(scope).is_some_and(|(window, _)| window.on_blocked()) {
             self.announce.push_back(scope);
+        }
+    }
+
+    /// Takes so much of the pool, if the endpoint has room for it.
+    pub(super) fn take_of_pool(&mut self, cost: usize) -> bool {
+        let pool = u32::try_from(cost).ok().and_then(|cost| self.pool.checked_add(cost));
+        let Some(pool) = pool.filter(|_| self.rules.take_room(self.held(), cost as u64)) else {
+            return false;
+        };
+        self.pool = pool;
+        true
+    }
+
+    /// So much of the pool is free again.
+    pub(super) fn give_to_pool(&mut self, cost: usize) {
+        let held = self.held();
+        // What was taken fits.
+        self.pool -= cost as u32;
+        self.give_room(held);
+    }
+
+    /// Credit of the connection comes back.
+    fn return_credit(&mut self, cost: u64) {
+        let held = self.held();
+        if self.window.give_back(cost, self.rules.config.credit) {
+            self.announce.push_back(Scope::Connection);
+        }
+        self.give_room(held);
+    }
+
+    /// What credit and pool count of what is here.
+    pub(super) fn held(&self) -> u64 {
+        self.window.outstanding() + u64::from(self.pool)
+    }
+
+    /// So much was held before: what is not any more, others may have.
+    fn give_room(&self, before: u64) {
+        let less = self.rules.beyond_each(before) - self.rules.beyond_each(self.held());
+        if less > 0 {
+            self.rules.budget.give(less);
         }
     }
 
@@ -263,10 +334,10 @@ impl Inbox {
 
     fn window_of(&mut self, scope: Scope) -> Option<(&mut Window, u32)> {
         match scope {
-            Scope::Connection => Some((&mut self.window, self.config.credit)),
+            Scope::Connection => Some((&mut self.window, self.rules.config.credit)),
             Scope::Channel(channel) => {
                 let channel = self.channels.get_mut(channel)?;
-                Some((&mut channel.window, self.config.channel_credit))
+                Some((&mut channel.window, self.rules.config.channel_credit))
             }
         }
     }
@@ -282,12 +353,10 @@ impl Inbox {
         match message.class {
             Class::Ordered => {
                 let cost = (len + OVERHEAD) as u64;
-                if self.window.give_back(cost, self.config.credit) {
-                    self.announce.push_back(Scope::Connection);
-                }
-                if channel.window.give_back(cost, self.config.channel_credit) {
+                if channel.window.give_back(cost, self.rules.config.channel_credit) {
                     self.announce.push_back(Scope::Channel(channel_id));
                 }
+                self.return_credit(cost);
                 return Some((message, None));
             }
             Class::Reliable => {
@@ -305,22 +374,26 @@ impl Inbox {
             }
             Class::Unreliable => {}
         }
-        self.pool -= len + OVERHEAD;
         if channel.is_untouched() {
             self.channels.remove_recent(channel_id);
         }
+        self.give_to_pool(len + OVERHEAD);
         Some((message, expires))
     }
 
     /// Credit of a channel and of the connection comes back.
     pub(super) fn give_back(&mut self, channel: ChannelId, cost: usize) {
-        if self.window.give_back(cost as u64, self.config.credit) {
-            self.announce.push_back(Scope::Connection);
-        }
+        self.return_credit(cost as u64);
         let Some(of) = self.channels.get_mut(channel) else { return };
-        if of.window.give_back(cost as u64, self.config.channel_credit) {
+        if of.window.give_back(cost as u64, self.rules.config.channel_credit) {
             self.announce.push_back(Scope::Channel(channel));
         }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.rules.budget.give(self.rules.beyond_each(self.held()));
     }
 }
 
@@ -329,6 +402,14 @@ pub(super) mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    pub(in crate::message) fn inbox() -> Inbox {
+        with(CONFIG)
+    }
+
+    pub(in crate::message) fn with(config: InboxConfig) -> Inbox {
+        Inbox::new(&Rules::new(config, (0, u64::MAX)))
+    }
 
     pub(in crate::message) const NOW: Time = Time::from_micros(1_000_000);
     pub(in crate::message) const CONFIG: InboxConfig =
@@ -364,7 +445,7 @@ pub(super) mod tests {
     // M-50
     #[test]
     fn m50_a_fragment_beyond_its_message_and_a_message_beyond_the_limit_close() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for (total, offset, len) in [(10, 5, 6), (10, usize::MAX, 2), (901, 0, 5)] {
             for class in Class::ALL {
                 let data = &[0; 10][..len];
@@ -378,7 +459,7 @@ pub(super) mod tests {
 
     #[test]
     fn messages_are_taken_in_order_of_arrival_or_by_channel() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for channel in [3, 1, 3, 2] {
             assert!(kept(&mut inbox, on(channel, part(Class::Unreliable, 0, &[channel as u8]))));
         }
@@ -391,7 +472,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_channel_apart_is_told_of_and_given_out_by_name_alone() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for (channel, class) in [(1, Class::Latest), (0, Class::Ordered), (1, Class::Ordered)] {
             assert!(kept(&mut inbox, on(channel, part(class, 0, &[channel as u8]))));
         }
@@ -413,7 +494,7 @@ pub(super) mod tests {
     // D-5
     #[test]
     fn d5_credit_is_announced_when_half_a_window_was_taken_and_again_when_lost() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         assert!(kept(&mut inbox, part(Class::Ordered, 0, &[0; 500])));
         assert_eq!(inbox.poll_credit(), None, "nothing was taken");
         pop(&mut inbox).unwrap();
@@ -428,7 +509,7 @@ pub(super) mod tests {
     // D-5
     #[test]
     fn a_peer_that_waits_gets_credit_at_once_even_if_that_overtakes_its_messages() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         inbox.on_blocked(Scope::Channel(ChannelId(0)));
         inbox.on_blocked(Scope::Connection);
         assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 10])));
@@ -440,7 +521,7 @@ pub(super) mod tests {
 
     #[test]
     fn an_idle_inbox_holds_only_counters() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for class in Class::ALL {
             assert!(kept(&mut inbox, part(class, 0, &[0; 10])));
         }

@@ -11,8 +11,8 @@ use std::{fmt, ops::Range, str::Utf8Error, time::Duration};
 
 use self::delivery::{ChannelId, Class};
 
+pub(crate) mod budget;
 pub(crate) mod delivery;
-
 pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod peer_limits;

@@ -13,7 +13,7 @@ use super::{
     LaneId, Message, MessagePart, PartRef, Scope, Sent,
     delivery::{ChannelId, Class, Delivery},
     header_len,
-    inbox::{CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Slot},
+    inbox::{CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Rules, Slot},
     outbox::Outbox,
     peer_limits::PeerLimits,
     receipt::{Outcome, Receipt, SendError},
@@ -143,7 +143,7 @@ impl World {
             max_message: CONFIG.max_message.into(),
         });
         outbox.set_priority(ChannelId(1), 7);
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = Inbox::new(&Rules::new(CONFIG, (0, u64::MAX)));
         if seed % 2 == 1 {
             inbox.set_apart(ChannelId(2));
         }
@@ -398,7 +398,7 @@ impl World {
     fn check_accounts(&self) {
         assert!(self.outbox.queued() <= CAPACITY);
         let inbox = &self.inbox;
-        assert!(inbox.pool <= CONFIG.pool as usize, "pool {}", inbox.pool);
+        assert!(inbox.pool <= CONFIG.pool, "pool {}", inbox.pool);
         let mut pool = 0;
         let mut credited = 0;
         inbox.ready.for_each(|message| {
@@ -422,7 +422,7 @@ impl World {
         }
         assert_eq!(gaps, inbox.gaps);
         assert!(gaps <= CONFIG.pool as usize / 4);
-        assert_eq!(pool, inbox.pool);
+        assert_eq!(pool, inbox.pool as usize);
         assert_eq!(outstanding, inbox.window.outstanding());
         assert_eq!(credited as u64, outstanding);
         assert!(outstanding <= u64::from(CONFIG.credit));

@@ -62,7 +62,8 @@ impl Inbox {
             } else if let Some(channel) = self.channels.get_mut(lane.channel)
                 && let Some(message) = self.ready.remove(&mut channel.ready, place)
             {
-                self.pool -= message.payload.len() + OVERHEAD;
+                let cost = message.payload.len() + OVERHEAD;
+                self.give_to_pool(cost);
             }
         }
     }
@@ -132,12 +133,12 @@ impl Inbox {
 
     /// Makes room in the pool, if it can be made; `replaced` bytes are about to be free.
     fn admit(&mut self, cost: usize, replaced: usize) -> bool {
-        while self.pool - replaced + cost > self.config.pool as usize {
+        let most = self.rules.config.pool as usize;
+        while self.pool as usize - replaced + cost > most || !self.take_of_pool(cost) {
             if !self.evict_one() {
                 return false;
             }
         }
-        self.pool += cost;
         true
     }
 
@@ -170,7 +171,8 @@ impl Inbox {
     }
 
     fn drop_unfinished(&mut self, lane: LaneId, id: u64) {
-        self.pool -= self.forget(lane, id);
+        let cost = self.forget(lane, id);
+        self.give_to_pool(cost);
     }
 
     /// A message is whole, and the pool has room for it.
@@ -191,7 +193,8 @@ impl Inbox {
         while let Some((&(_, older), _)) = self.pending.range((lane, 0)..(lane, id)).next() {
             self.drop_unfinished(lane, older);
         }
-        self.pool -= self.waiting_cost(lane);
+        let cost = self.waiting_cost(lane);
+        self.give_to_pool(cost);
         let others = self.others(lane);
         others.floor = id.saturating_add(1);
         let waiting = others.waiting;
@@ -213,7 +216,7 @@ impl Inbox {
     /// D-7. Gaps take memory, of at most 2,048 channels when the pool is 4 MiB; without it, what a
     /// gap left out is given up.
     fn mark_seen(&mut self, lane: LaneId, id: u64) {
-        let full = self.gaps + SEEN_BITS_LEN > self.config.pool as usize / 4;
+        let full = self.gaps + SEEN_BITS_LEN > self.rules.config.pool as usize / 4;
         let seen = &mut self.others(lane).seen;
         let before = seen.holds_memory();
         if full && seen.needs_memory(id) {
@@ -245,7 +248,7 @@ mod tests {
     use super::*;
     use crate::message::{
         inbox::InboxConfig,
-        inbox::tests::{CONFIG, NOW, half, kept, on, part, pop},
+        inbox::tests::{CONFIG, NOW, half, inbox, kept, on, part, pop, with},
     };
 
     fn later(millis: u64) -> Time {
@@ -254,11 +257,11 @@ mod tests {
 
     #[test]
     fn latest_takes_the_place_of_an_older_one_that_was_not_taken() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for id in [0, 2, 1] {
             assert!(kept(&mut inbox, part(Class::Latest, id, &[id as u8; 10])));
         }
-        assert_eq!(inbox.pool, 10 + OVERHEAD);
+        assert_eq!(inbox.pool as usize, 10 + OVERHEAD);
         assert_eq!((pop(&mut inbox), pop(&mut inbox)), (Some(vec![2; 10]), None));
         assert!(kept(&mut inbox, part(Class::Latest, 2, &[2; 10])));
         assert_eq!((pop(&mut inbox), inbox.pool), (None, 0));
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_latest_may_still_come_until_a_newer_one_is_whole() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         let (old, new) = (half(part(Class::Latest, 0, &[0])), half(part(Class::Latest, 1, &[1])));
         assert!(kept(&mut inbox, old) && kept(&mut inbox, new));
         assert!(kept(&mut inbox, MessagePart { offset: 1, ..old }));
@@ -279,7 +282,7 @@ mod tests {
     // D-6
     #[test]
     fn d6_a_full_pool_drops_the_oldest_unfinished_unreliable() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for id in 0..3 {
             assert!(kept(&mut inbox, half(part(Class::Unreliable, id, &[id as u8; 400]))));
         }
@@ -299,7 +302,7 @@ mod tests {
     #[test]
     fn d2_what_is_resent_is_refused_when_the_pool_is_full_and_comes_in_later() {
         for class in [Class::Deadline, Class::Latest] {
-            let mut inbox = Inbox::new(CONFIG);
+            let mut inbox = inbox();
             assert!(kept(&mut inbox, part(Class::Unreliable, 0, &[0; 900])));
             assert!(kept(&mut inbox, part(Class::Unreliable, 1, &[0; 900])));
             assert!(!kept(&mut inbox, part(class, 0, &[9; 100])));
@@ -313,7 +316,7 @@ mod tests {
     // D-6
     #[test]
     fn d6_only_a_latest_that_its_sender_gave_up_is_dropped_for_others() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         assert!(kept(&mut inbox, half(part(Class::Latest, 0, &[0; 400]))));
         assert!(kept(&mut inbox, on(1, half(part(Class::Latest, 0, &[0; 400])))));
         let newer = half(part(Class::Latest, 1, &[0; 400]));
@@ -324,7 +327,7 @@ mod tests {
 
     #[test]
     fn deadline_is_not_delivered_after_its_time() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         assert!(kept(&mut inbox, part(Class::Deadline, 0, &[0; 10])));
         assert!(kept(&mut inbox, on(1, part(Class::Deadline, 0, &[1; 10]))));
         let (message, expires) = inbox.pop(later(50), None).unwrap();
@@ -336,7 +339,7 @@ mod tests {
     // D-7
     #[test]
     fn an_unfinished_deadline_goes_by_its_fastest_part() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         let first = half(part(Class::Deadline, 0, &[0; 10]));
         assert!(kept(&mut inbox, first));
         let fast = MessagePart { time_left: Some(Duration::from_millis(20)), ..first };
@@ -349,7 +352,7 @@ mod tests {
     // D-7
     #[test]
     fn d7_a_deadline_comes_once() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         for id in [0, 2, 2, 0, 5_000, 2, 3_000, 3_000] {
             assert!(kept(&mut inbox, part(Class::Deadline, id, &[id as u8])));
         }
@@ -360,7 +363,7 @@ mod tests {
     // D-7
     #[test]
     fn without_memory_for_a_gap_what_it_leaves_out_is_refused() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         assert!(kept(&mut inbox, on(1, part(Class::Deadline, 5, &[5]))), "takes all there is");
         assert!(kept(&mut inbox, part(Class::Deadline, 5, &[5])));
         assert!(!kept(&mut inbox, part(Class::Deadline, 4, &[4])));
@@ -373,7 +376,7 @@ mod tests {
 
     #[test]
     fn d7_a_gap_takes_nothing_of_the_pool() {
-        let mut inbox = Inbox::new(CONFIG);
+        let mut inbox = inbox();
         assert!(kept(&mut inbox, part(Class::Deadline, 5, &[5])));
         pop(&mut inbox).unwrap();
         assert_eq!((inbox.pool, inbox.gaps), (0, SEEN_BITS_LEN));
@@ -382,7 +385,7 @@ mod tests {
     // D-6
     #[test]
     fn d6_a_message_larger_than_every_pool_closes() {
-        let mut inbox = Inbox::new(InboxConfig { max_message: 16 << 20, ..CONFIG });
+        let mut inbox = with(InboxConfig { max_message: 16 << 20, ..CONFIG });
         let huge = MessagePart {
             total: UNCREDITED_POOL - OVERHEAD + 1,
             ..part(Class::Unreliable, 0, &[0; 10])

@@ -29,7 +29,8 @@ use crate::{
     drops::{Complaints, tell_figures},
     exit::Failure,
     limits::{
-        LAST_ACKS, LAST_GUESTS, LAST_WRITE, LISTENED_CREDIT, MAX_LISTENED, MAX_UNWRITTEN_KIB,
+        LAST_ACKS, LAST_GUESTS, LAST_WRITE, LISTENED_CREDIT, LISTENED_TOGETHER, MAX_LISTENED,
+        MAX_UNWRITTEN_KIB,
     },
     native::{self, code},
     output::{note, warn},
@@ -93,7 +94,8 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<Endpoint, Failur
             channel_credit: LISTENED_CREDIT,
             ..TransportConfig::default()
         })
-        .max_connections(MAX_LISTENED);
+        .max_connections(MAX_LISTENED)
+        .hold_together(LISTENED_TOGETHER);
     if let Some(path) = &args.native.allow_key {
         builder = builder.allow_keys(signers(path)?);
     }

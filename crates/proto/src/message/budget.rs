@@ -1,0 +1,35 @@
+//! What all connections of an endpoint may hold together, beyond what each may hold anyhow.
+//!
+//! In: how much more a connection would hold, how much less it does. Out: may it. Never: messages,
+//! whose it is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes for all connections of an endpoint, as credit and pool count them.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    most: u64,
+    taken: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) const fn new(most: u64) -> Self {
+        Self { most, taken: AtomicU64::new(0) }
+    }
+
+    /// So much is taken.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Takes `more`, if that is there.
+    pub(super) fn take(&self, more: u64) -> bool {
+        let enough = |taken: u64| taken.checked_add(more).filter(|sum| *sum <= self.most);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok()
+    }
+
+    /// What `take` took is free again.
+    pub(super) fn give(&self, less: u64) {
+        self.taken.fetch_sub(less, Ordering::Relaxed);
+    }
+}
