@@ -99,3 +99,28 @@ fn the_room_of_a_connection_that_is_over_is_the_others() {
     pair.run(SECOND * 40);
     assert_eq!((held(&pair), pair.ends[SERVER].stats().connections), (0, 0));
 }
+
+// D-13: what counts is what there is, within a factor.
+#[test]
+fn what_is_held_takes_at_most_twice_what_it_counts() {
+    for delivery in [Delivery::Ordered, Delivery::Reliable, Delivery::Unreliable] {
+        for (count, len) in [(20_000, 1), (4_000, 200), (40, 60_000)] {
+            let (mut pair, client, _) = Pair::established();
+            let taken = allocation_counter::measure(|| {
+                for n in 0..count {
+                    pair.send(CLIENT, client, delivery, &vec![1; len]);
+                    if n % 500 == 0 {
+                        pair.run(SECOND / 10);
+                    }
+                }
+                pair.run(SECOND * 4);
+                pair.events[CLIENT] = Vec::new();
+            });
+            let stats = pair.ends[CLIENT].connection(client).expect("it is there").stats();
+            assert_eq!(stats.queued_bytes, 0, "all of it is on the other side");
+            let counted = (count * (len + 64)) as i64;
+            let factor = taken.bytes_current as f64 / counted as f64;
+            assert!((0.5..=2.0).contains(&factor), "{delivery:?} {len}: {factor}");
+        }
+    }
+}
