@@ -229,7 +229,7 @@ impl EndpointBuilder {
         }
         let local = socket.local_addr();
         let mut config = if server {
-            EndpointConfig::server(crypto, local)
+            EndpointConfig { host: host_name(), ..EndpointConfig::server(crypto, local) }
         } else {
             EndpointConfig::client(crypto)
         };
@@ -272,6 +272,17 @@ fn any_port(family: Option<Family>) -> Vec<SocketAddr> {
         Some(Family::V6) => vec![v6],
         None => vec![v6, v4],
     }
+}
+
+/// What this machine is called. Several may have one identity, and listen on every address.
+#[cfg(unix)]
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
 /// The operating system's randomness.

@@ -16,11 +16,13 @@ pub struct EndpointConfig {
     /// Who it is, whom it accepts, its shared key.
     pub crypto: Crypto,
     /// A server's own address: part of the key of stateless resets, so that one identity on two
-    /// addresses does not give one's tokens away at the other (M-60). So it has to be one that no
-    /// other endpoint of the identity has: a real one, no wildcard, where there are several hosts.
+    /// addresses does not give one's tokens away at the other (M-60). So no other endpoint of the
+    /// identity may have it and `host`.
     /// With port 0 (the system's choice is not known yet) its resets do not outlive a restart.
     /// Not used to route.
     pub local: SocketAddr,
+    /// The name of the machine, the other part of that key: a wildcard is an address of many.
+    pub host: String,
     /// Does it let others in?
     pub server: bool,
     /// When it asks newcomers to show that their address is theirs (M-31).
@@ -50,6 +52,7 @@ impl EndpointConfig {
         Self {
             crypto,
             local: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+            host: String::new(),
             server: false,
             retry: Retry::UnderLoad,
             max_half_open: 1_000,

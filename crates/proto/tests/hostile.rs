@@ -188,13 +188,16 @@ fn no_end_can_be_asked_for_the_reset_of_a_connection_that_lives() {
     for (sender, bytes) in &ids {
         assert_eq!(asked(&mut pair.ends[1 - sender], now, &bytes[1..9]), None, "it is in use");
     }
-    // One of the same identity elsewhere knows no connection, and another token.
-    let elsewhere = EndpointConfig { local: address(3, 2_000), ..server_config() };
-    let mut elsewhere = Endpoint::new(elsewhere, Box::new(Dice(5)));
     let id = ids.iter().find(|(from, _)| *from == CLIENT).map(|(_, bytes)| bytes[1..9].to_vec());
     let id = id.unwrap();
-    let reset = asked(&mut elsewhere, now, &id).expect("it knows nothing of it");
-    pair.inject(CLIENT, home, reset);
+    // One of the same identity elsewhere knows no connection, and another token.
+    let other = EndpointConfig { local: address(3, 2_000), ..server_config() };
+    let host = EndpointConfig { host: "another".to_owned(), ..server_config() };
+    for elsewhere in [other, host] {
+        let mut elsewhere = Endpoint::new(elsewhere, Box::new(Dice(5)));
+        let reset = asked(&mut elsewhere, now, &id).expect("it knows nothing of it");
+        pair.inject(CLIENT, home, reset);
+    }
     // An id that was given back is told, and is of no use any more.
     assert!(pair.ends[CLIENT].connection(client).unwrap().take_new_id());
     pair.run(SECOND);

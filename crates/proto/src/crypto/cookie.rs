@@ -360,19 +360,21 @@ mod tests {
     fn a_reset_token_is_as_the_protocol_says_and_outlives_a_restart() {
         let id = [1, 2, 3, 4, 5, 6, 7, 8];
         for _start in 0..2 {
-            let key = Crypto::new(&[1; 32]).reset_key(address("127.0.0.1:9"));
+            let key = Crypto::new(&[1; 32]).reset_key(address("127.0.0.1:9"), "");
             assert_eq!(hex(&key.token(id)), "12e0857ed84cb92d24544f7d0e8ebe46", "M-60");
         }
     }
 
     // M-60
     #[test]
-    fn reset_tokens_differ_by_id_address_and_identity() {
+    fn reset_tokens_differ_by_id_address_host_and_identity() {
         let crypto = Crypto::new(&[1; 32]);
-        let token = crypto.reset_key(address("127.0.0.1:9")).token([1; 8]);
-        assert!(!equal(&token, &crypto.reset_key(address("127.0.0.1:9")).token([2; 8])));
-        assert!(!equal(&token, &crypto.reset_key(address("127.0.0.1:8")).token([1; 8])));
+        let token = crypto.reset_key(address("127.0.0.1:9"), "").token([1; 8]);
+        assert!(!equal(&token, &crypto.reset_key(address("127.0.0.1:9"), "").token([2; 8])));
+        assert!(!equal(&token, &crypto.reset_key(address("127.0.0.1:8"), "").token([1; 8])));
+        let elsewhere = crypto.reset_key(address("127.0.0.1:9"), "elsewhere");
+        assert!(!equal(&token, &elsewhere.token([1; 8])));
         let other = Crypto::new(&[2; 32]);
-        assert!(!equal(&token, &other.reset_key(address("127.0.0.1:9")).token([1; 8])));
+        assert!(!equal(&token, &other.reset_key(address("127.0.0.1:9"), "").token([1; 8])));
     }
 }

@@ -174,11 +174,12 @@ impl Crypto {
         self.shared_key.as_deref().map(|key| &**key)
     }
 
-    /// The key of stateless resets for the endpoint at `local`: the same after a restart with the
-    /// same identity, another for every other address. Were it the same there, an endpoint could
-    /// be made to tell the tokens of another's ids (RFC 9000 section 21.11).
-    pub(crate) fn reset_key(&self, local: SocketAddr) -> ResetKey {
-        let local = local.to_string();
+    /// The key of stateless resets for the endpoint at `local` of this host: the same after a
+    /// restart with the same identity, another for every other address and host. Were it the same
+    /// there, an endpoint could be made to tell the tokens of another's ids (RFC 9000 section
+    /// 21.11).
+    pub(crate) fn reset_key(&self, local: SocketAddr, host: &str) -> ResetKey {
+        let local = format!("{local}{host}");
         ResetKey::new(&self.reset_secret.derive("hikyaku v1 reset", local.as_bytes()))
     }
 

@@ -151,7 +151,7 @@ impl Strangers {
 /// section 21.11).
 fn reset_key(config: &EndpointConfig, random: &mut dyn Random) -> ResetKey {
     if config.server && config.local.port() != 0 {
-        return config.crypto.reset_key(config.local);
+        return config.crypto.reset_key(config.local, &config.host);
     }
     ResetKey::generate(random)
 }
