@@ -429,3 +429,23 @@ fn copies_that_overtake_a_connection_hold_it_up_and_do_not_take_it() {
         assert_eq!(remote, pair.addresses[other]);
     }
 }
+
+// P-1: the thief's copy is the last that came, and its owner has nothing more to say.
+#[test]
+fn a_silent_client_is_found_again_at_its_address() {
+    let (mut pair, client, server) = Pair::established();
+    pair.run(SECOND);
+    pair.rule = Box::new(|packet| {
+        if packet.from == CLIENT {
+            packet.source = address(66, 6_666);
+        }
+        packet.from == CLIENT
+    });
+    pair.ends[CLIENT].connection(client).unwrap().ping();
+    pair.run(MS * 15);
+    assert_eq!(pair.ends[SERVER].connection(server).unwrap().remote(), address(66, 6_666));
+    pair.rule = Box::new(|packet| packet.from == SERVER);
+    pair.send(SERVER, server, Delivery::Ordered, b"where are you?");
+    pair.run(SECOND * 8);
+    assert_eq!(pair.payloads(CLIENT, client), [b"where are you?"]);
+}
