@@ -174,7 +174,8 @@ impl EndpointBuilder {
 
     /// Bytes of messages that all connections together may hold before an application takes them,
     /// beyond 256 KiB of each; 1 GiB where nothing is said. What comes when there is no room is
-    /// not acknowledged, and comes again. In memory it is up to twice as much.
+    /// not acknowledged, and comes again: so it has to be twice the largest message at least. In
+    /// memory it is up to twice as much.
     pub fn hold_together(mut self, bytes: u64) -> Self {
         self.hold_together = Some(bytes);
         self

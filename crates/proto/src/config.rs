@@ -39,7 +39,8 @@ pub struct EndpointConfig {
     /// (D-13); a message counts its length and 64.
     pub held_each: u64,
     /// The same of all connections together, beyond that: what comes when it is used up is not
-    /// acknowledged, and comes again. In memory both are up to twice as much.
+    /// acknowledged, and comes again. At least twice the largest message, or that may never come.
+    /// In memory both are up to twice as much.
     pub held_together: u64,
     /// For every connection.
     pub transport: TransportConfig,

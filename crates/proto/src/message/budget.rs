@@ -22,6 +22,11 @@ impl Budget {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Is half of it still there when so much more is taken?
+    pub(super) fn has_plenty(&self, more: u64) -> bool {
+        self.taken().saturating_add(more) <= self.most / 2
+    }
+
     /// Takes `more`, if that is there.
     pub(super) fn take(&self, more: u64) -> bool {
         let enough = |taken: u64| taken.checked_add(more).filter(|sum| *sum <= self.most);

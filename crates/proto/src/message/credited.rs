@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{error::Close, limits::MAX_CREDITED_IN_FLIGHT, time::Time};
 
+/// Messages before one that are looked at, to know whether it waits for them.
+const MANY: u64 = 64;
+
 impl Inbox {
     pub(super) fn insert_credited(&mut self, part: MessagePart<'_>) -> Result<Kept, Close> {
         let channel = self.channels.get_mut(part.channel);
@@ -38,7 +41,7 @@ impl Inbox {
         let paid = channel.window.allows(cost, self.rules.config.channel_credit)
             && self.window.allows(cost, self.rules.config.credit);
         let next = channel.next_of(class);
-        if !paid || id != *next || !self.rules.take_room(held, cost) {
+        if !paid || id != *next || !self.rules.take_room(held, cost, false) {
             return false;
         }
         *next = id + 1;
@@ -62,7 +65,8 @@ impl Inbox {
             }
             Some(Slot::Whole(_) | Slot::Passed { .. }) => return Ok(Kept::Yes),
             None => {
-                if !self.charge(part.channel, part.total + OVERHEAD)? {
+                let waits = self.waits_for_others(key.0, part.id);
+                if !self.charge(part.channel, part.total + OVERHEAD, waits)? {
                     return Ok(Kept::Refused);
                 }
                 if !part.is_whole() {
@@ -82,6 +86,15 @@ impl Inbox {
         Ok(Kept::Yes)
     }
 
+    /// Is there one before it of which nothing has come? Of many, it is taken for so.
+    fn waits_for_others(&mut self, lane: LaneId, id: u64) -> bool {
+        let channel = self.channels.get_mut(lane.channel);
+        let next = channel.map_or(0, |channel| *channel.next_of(lane.class));
+        let before = id.saturating_sub(next);
+        let begun = || self.pending.range((lane, next)..(lane, id)).count() as u64;
+        before > MANY || before > 0 && begun() < before
+    }
+
     /// The application took a message.
     pub(super) fn on_reliable_taken(&mut self, lane: LaneId, id: u64, len: usize) {
         // A message above a gap is remembered (`Passed`): that is what its 64 bytes pay for, until
@@ -95,7 +108,7 @@ impl Inbox {
     }
 
     /// D-4: the receiver counts a message when it first sees a part. False: D-13.
-    fn charge(&mut self, channel: ChannelId, cost: usize) -> Result<bool, Close> {
+    fn charge(&mut self, channel: ChannelId, cost: usize, waits: bool) -> Result<bool, Close> {
         let held = self.held();
         let cost = cost as u64;
         let of = &mut self.channels.get_or_default(channel).window;
@@ -105,7 +118,7 @@ impl Inbox {
         if !self.window.allows(cost, self.rules.config.credit) {
             return Err(Close::new(Close::FLOW_CONTROL, "the connection's credit is overdrawn"));
         }
-        if !self.rules.take_room(held, cost) {
+        if !self.rules.take_room(held, cost, waits) {
             return Ok(false);
         }
         of.charge(cost);
@@ -168,7 +181,23 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::inbox::tests::{NOW, half, inbox, kept, on, part, pop};
+    use crate::message::inbox::Rules;
+    use crate::message::inbox::tests::{CONFIG, NOW, half, inbox, kept, on, part, pop};
+
+    // D-13
+    #[test]
+    fn d13_what_waits_for_others_leaves_them_room() {
+        for class in [Class::Ordered, Class::Reliable] {
+            let mut inbox = Inbox::new(&Rules::new(CONFIG, (0, 600)));
+            let room = (1..9).filter(|id| kept(&mut inbox, part(class, *id, &[1; 36]))).count();
+            assert_eq!(room, 3, "of 100 each: half of it");
+            assert!(kept(&mut inbox, part(class, 0, &[0; 236])), "what they wait for");
+            assert!(!kept(&mut inbox, part(class, 4, &[4; 36])), "there is no more");
+            let got = std::iter::from_fn(|| pop(&mut inbox)).count();
+            assert_eq!(got, 4);
+            assert!(kept(&mut inbox, part(class, 4, &[4; 36])));
+        }
+    }
 
     #[test]
     fn ordered_comes_in_the_order_of_ids_and_once() {

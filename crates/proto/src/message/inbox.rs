@@ -52,10 +52,11 @@ impl Rules {
     }
 
     /// D-13: where so much is held, is there room for a message that costs so much? Then it is
-    /// taken.
-    pub(super) fn take_room(&self, held: u64, cost: u64) -> bool {
+    /// taken. One that `waits` for others that have not begun leaves half of the room to those:
+    /// else all of it could be held by what waits, and nothing would ever be delivered.
+    pub(super) fn take_room(&self, held: u64, cost: u64, waits: bool) -> bool {
         let more = self.beyond_each(held + cost) - self.beyond_each(held);
-        more == 0 || self.budget.take(more)
+        more == 0 || (!waits || self.budget.has_plenty(more)) && self.budget.take(more)
     }
 
     const fn beyond_each(&self, held: u64) -> u64 {
@@ -252,7 +253,8 @@ impl Inbox {
     /// Takes so much of the pool, if the endpoint has room for it.
     pub(super) fn take_of_pool(&mut self, cost: usize) -> bool {
         let pool = u32::try_from(cost).ok().and_then(|cost| self.pool.checked_add(cost));
-        let Some(pool) = pool.filter(|_| self.rules.take_room(self.held(), cost as u64)) else {
+        let Some(pool) = pool.filter(|_| self.rules.take_room(self.held(), cost as u64, false))
+        else {
             return false;
         };
         self.pool = pool;
