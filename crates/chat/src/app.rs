@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 
 use crate::{
     limits::{
-        CLIENT_BURST, CLIENT_RATE, GREETING_WAIT, HELLO_TRIES, HELLO_WAIT, KEEP_ALIVE,
-        MAX_LINE_LEN, MAX_UNSHOWN_LINES, MAX_WAITING_LINES,
+        ANSWER_WAIT, CLIENT_BURST, CLIENT_RATE, GREETING_WAIT, HELLO_TRIES, HELLO_WAIT, KEEP_ALIVE,
+        MAX_LINE_LEN, MAX_UNANSWERED, MAX_UNSHOWN_LINES, MAX_WAITING_LINES,
     },
     name::Name,
     plain::{strip_stamp, trim_end},
@@ -25,6 +25,8 @@ pub enum Output {
     Send(String),
     /// Show this line. It is sanitised.
     Show(Shown),
+    /// End the association with the server, so that what is sent next begins another.
+    Renew,
     /// Nothing, until something happens or, where there is one, this time has come.
     Wait(Option<Time>),
     /// The client has left: everything has been sent. Further calls do nothing.
@@ -93,6 +95,15 @@ pub struct App {
     refused: bool,
     /// The server has sent something.
     heard: bool,
+    /// Where a room answers keep-alives.
+    watch: Option<Watch>,
+}
+
+/// Keep-alives that are asked to be answered.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    last: Time,
+    unanswered: u32,
 }
 
 impl App {
@@ -111,7 +122,15 @@ impl App {
             pace: Bucket::default(),
             last_sent: now,
             refused: false,
+            watch: None,
         }
+    }
+
+    /// Over DTLS, where a room answers keep-alives: that it does not, means that it has forgotten
+    /// the association.
+    #[must_use]
+    pub fn over_dtls(self, now: Time) -> Self {
+        Self { watch: Some(Watch { last: now, unanswered: 0 }), ..self }
     }
 
     /// Whether there is room for another typed line. Whoever reads from a pipe waits for it.
@@ -159,6 +178,7 @@ impl App {
         }
         let unsent = self.waiting.len();
         self.waiting.clear();
+        self.due = None;
         unsent
     }
 
@@ -167,6 +187,9 @@ impl App {
         self.heard = true;
         let text = collapse_blanks(sanitize_bytes(trim_end(datagram)));
         self.refused = false;
+        if let Some(watch) = &mut self.watch {
+            watch.unanswered = 0;
+        }
         if text.is_empty() {
             return;
         }
@@ -205,7 +228,11 @@ impl App {
                 self.server = Server::Unknown { tries, hello_at, decide_at };
                 self.due = Some(self.hello());
             }
-            Server::Hikyaku if self.last_sent + KEEP_ALIVE <= now => {
+            Server::Hikyaku if self.keep_alive_at() <= now => {
+                if let Some(watch) = &mut self.watch {
+                    watch.last = now;
+                    watch.unanswered += 1;
+                }
                 self.due = Some(String::new());
             }
             _ => {}
@@ -216,6 +243,9 @@ impl App {
     pub fn poll_output(&mut self, now: Time) -> Output {
         if matches!(self.stage, Stage::Here | Stage::Leaving) {
             self.handle_timeout(now);
+            if self.is_forgotten() {
+                return self.renew();
+            }
         }
         if let Some(shown) = self.unshown.pop_front() {
             return Output::Show(shown);
@@ -238,6 +268,27 @@ impl App {
             return Output::Send(self.farewell());
         }
         self.next_wait()
+    }
+
+    fn keep_alive_at(&self) -> Time {
+        match self.watch {
+            None => self.last_sent + KEEP_ALIVE,
+            Some(Watch { last, unanswered: 0 }) => last + KEEP_ALIVE,
+            Some(Watch { last, .. }) => last + ANSWER_WAIT,
+        }
+    }
+
+    fn is_forgotten(&self) -> bool {
+        self.watch.is_some_and(|watch| watch.unanswered > MAX_UNANSWERED)
+    }
+
+    fn renew(&mut self) -> Output {
+        if let Some(watch) = &mut self.watch {
+            watch.unanswered = 0;
+        }
+        self.notice("the room does not answer any more; joining anew");
+        self.due = Some(self.hello());
+        Output::Renew
     }
 
     /// The next typed line in the form that the server needs, if it may be sent by now.
@@ -282,7 +333,7 @@ impl App {
         let next = match self.server {
             Server::Unknown { hello_at, decide_at, .. } => Some(hello_at.unwrap_or(decide_at)),
             Server::Hikyaku => {
-                let keep_alive_at = self.last_sent + KEEP_ALIVE;
+                let keep_alive_at = self.keep_alive_at();
                 Some(line_at.map_or(keep_alive_at, |at| at.min(keep_alive_at)))
             }
             Server::Foreign => line_at,
@@ -425,6 +476,36 @@ mod tests {
         outputs(&mut app, 0);
         outputs(&mut app, 1_500);
         app
+    }
+
+    #[test]
+    fn over_dtls_a_room_that_answers_no_keep_alive_is_joined_anew() {
+        let mut app = alice().over_dtls(at(0));
+        app.handle_datagram(GREETED);
+        outputs(&mut app, 0);
+        // What is typed is no sign of its life.
+        app.handle_line("hello?").unwrap();
+        assert_eq!(outputs(&mut app, 59_000), [">hello?"]);
+        for millis in [60_000, 65_000, 70_000, 75_000, 80_000] {
+            assert_eq!(outputs(&mut app, millis - 1), [""; 0]);
+            assert_eq!(outputs(&mut app, millis), [">"]);
+        }
+        assert_eq!(app.poll_output(at(85_000)), Output::Renew);
+        let anew = ["* the room does not answer any more; joining anew", ">/name alice"];
+        assert_eq!(outputs(&mut app, 85_000), anew);
+        app.handle_datagram(b"");
+        assert_eq!(wait(&mut app, 85_000), Some(at(145_000)));
+    }
+
+    #[test]
+    fn over_dtls_one_answer_is_enough() {
+        let mut app = alice().over_dtls(at(0));
+        app.handle_datagram(GREETED);
+        for millis in [60_000, 65_000, 70_000] {
+            outputs(&mut app, millis);
+        }
+        app.handle_datagram(b"");
+        assert_eq!(wait(&mut app, 70_000), Some(at(130_000)));
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! In: datagrams, typed lines, deadlines, the end. Out: datagrams, lines to show.
 //! Never: decides what to say.
 
-use std::{io, net::SocketAddr, pin::pin};
+use std::{
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+};
 
 use hikyaku::plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended};
 use tokio::sync::mpsc;
@@ -77,14 +81,15 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<Parted, ClientError> {
     let mut shutdown = pin!(shutdown);
-    tokio::select! {
-        connected = connect(&mut peer) => connected?,
-        () = &mut shutdown => {
-            return Ok(Parted { unsent: lines.len(), drops: peer.drops().clone() });
-        }
+    match done_before(shutdown.as_mut(), connect(&mut peer)).await {
+        Some(connected) => connected?,
+        None => return Ok(Parted { unsent: lines.len(), drops: peer.drops().clone() }),
     }
     let clock = Clock::start();
     let mut app = App::new(clock.now(), guest.name);
+    if peer.speaks_dtls() {
+        app = app.over_dtls(clock.now());
+    }
     let mut link = Link::default();
     let mut unsent = None;
     loop {
@@ -98,25 +103,22 @@ pub async fn run(
             // An association that is over has taken us out of the room with it.
             Output::Send(_) if app.has_left() && !peer.is_connected() => continue,
             Output::Send(datagram) => {
-                let sent = tokio::select! {
-                    biased;
-                    sent = link.send(&mut peer, &mut app, &mut show, &datagram) => Some(sent),
-                    // Only a handshake takes so long.
-                    () = &mut shutdown, if unsent.is_none() => None,
-                };
-                let this = usize::from(!datagram.is_empty());
-                sent.unwrap_or_else(|| {
-                    unsent = Some(app.handle_interrupt() + this);
-                    Ok(())
-                })?;
+                let sending = link.send(&mut peer, &mut app, &mut show, &datagram);
+                if unsent.is_some() {
+                    sending.await?;
+                } else if let Some(sent) = done_before(shutdown.as_mut(), sending).await {
+                    sent?;
+                } else {
+                    unsent = Some(app.handle_interrupt() + usize::from(!datagram.is_empty()));
+                }
                 continue;
             }
-            Output::Show(Shown::Stamped(line)) => {
-                show(&line);
+            Output::Show(line) => {
+                show(&stamped(line));
                 continue;
             }
-            Output::Show(Shown::Unstamped(line)) => {
-                show(&format!("[{}] {line}", stamp()));
+            Output::Renew => {
+                peer.close().await;
                 continue;
             }
             Output::Wait(wake) => wake,
@@ -144,6 +146,25 @@ pub async fn run(
             () = clock.sleep_until(wake) => {}
             () = &mut shutdown, if unsent.is_none() => unsent = Some(app.handle_interrupt()),
         }
+    }
+}
+
+fn stamped(line: Shown) -> String {
+    match line {
+        Shown::Stamped(line) => line,
+        Shown::Unstamped(line) => format!("[{}] {line}", stamp()),
+    }
+}
+
+/// What comes of `work`, which may wait for a handshake, unless the end comes first.
+async fn done_before<T>(
+    end: Pin<&mut impl Future<Output = ()>>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = end => None,
     }
 }
 

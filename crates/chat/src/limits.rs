@@ -100,6 +100,14 @@ pub const GREETING_WAIT: Duration = Duration::from_millis(1_500);
 /// minutes or more (RFC 4787 REQ-5), a room its member after five.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
+/// Over DTLS a room answers keep-alives: wait before the next where the answer does not come.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// Keep-alives without an answer after which the association is taken to be dead, as it is when a
+/// room was killed and started again. Where a fifth is lost each way, six in a thousand such
+/// judgements are wrong, and cost a handshake.
+pub const MAX_UNANSWERED: u32 = 5;
+
 /// Host lines waiting to be said: a paste; a terminal is slower than a room, a pipe has to wait.
 pub const MAX_HOST_LINES: usize = 64;
 

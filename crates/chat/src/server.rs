@@ -226,11 +226,18 @@ impl<S: FnMut(&str)> Server<S> {
             None => self.handle(now, from, action).await,
             Some(signer) => self.hear_signed(now, from, signer, action).await,
         }
-        if !self.room.is_member(from) {
+        let is_here = self.room.is_member(from);
+        if !is_here {
             self.ways.remove(&from);
-            if was_here {
-                self.sender.dismiss(received.from.peer).await;
-            }
+        }
+        if was_here && !is_here {
+            self.sender.dismiss(received.from.peer).await;
+        }
+        // A client cannot tell a silent room from one that has forgotten its association. Without
+        // one, a keep-alive makes it a member again, and an answer would go to who never asked.
+        if was_here && is_here && received.payload.is_empty() && self.sender.speaks_dtls() {
+            let answered = self.sender.send(b"", received.from).await;
+            self.unsent += u64::from(answered.is_err());
         }
     }
 
@@ -353,7 +360,10 @@ mod tests {
     use hikyaku::{
         filter::Filter,
         identity::{Identity, SharedKey},
-        plain::{Armour, PeerOptions, PlainPeer},
+        plain::{
+            Armour, PeerOptions, PlainPeer,
+            dtls::{Anchors, Certified, ClientConfig, MinVersion, ServerConfig},
+        },
         signers::AuthorizedKeys,
         socket::SocketOptions,
     };
@@ -375,7 +385,10 @@ mod tests {
     }
 
     fn start(config: RoomConfig, armour: Armour) -> Running {
-        let listener = bound(armour);
+        start_on(bound(armour), config)
+    }
+
+    fn start_on(listener: PlainListener, config: RoomConfig) -> Running {
         let address = listener.local_addr();
         let (lines, typed) = mpsc::channel(8);
         let (show, shown) = mpsc::unbounded_channel();
@@ -518,6 +531,27 @@ mod tests {
         server.stop.send(()).unwrap();
         assert_eq!(server.task.await.unwrap().unwrap().room.members, 2);
         assert_eq!(heard_at(&mut there).await, "* this chat is closing");
+    }
+
+    #[tokio::test]
+    async fn over_dtls_keep_alives_are_answered_and_a_farewell_ends_the_association() {
+        let names = ["localhost".to_owned()];
+        let own = Certified::generate(&names, hikyaku::clock::wall()).unwrap();
+        let shown = ServerConfig::new(&own, None, MinVersion::V1_2).unwrap();
+        let listener = bound(Armour::new()).speak_dtls(shown);
+        let server = start_on(listener, RoomConfig::default());
+        let pinned = Anchors::pinned(vec![own.pin()]);
+        let now = hikyaku::clock::wall();
+        let config = ClientConfig::new("localhost", pinned, None, MinVersion::V1_2, now);
+        let mut alice = peer(server.address, Armour::new()).speak_dtls(config.unwrap());
+        alice.send(b"/name alice").await.unwrap();
+        assert!(heard(&mut alice).await.contains("you are alice;"));
+        alice.send(b"").await.unwrap();
+        assert_eq!(alice.recv().await.unwrap().payload, b"");
+        alice.send(b"/quit").await.unwrap();
+        let parted = alice.recv().await.expect_err("the room has said goodbye");
+        assert_eq!(parted.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(!alice.is_connected());
     }
 
     #[test]

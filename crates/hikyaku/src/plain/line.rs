@@ -1,11 +1,15 @@
 //! A socket of ours towards a peer, and the DTLS association over it where there is one.
 //!
-//! In: the time. Out: what the association has to send and to tell. Never: a system call.
+//! In: datagrams, the time. Out: what the association has to send and to tell, what the network
+//! reports. Never: a decision about what to send.
 
-use std::{sync::Arc, time::Instant};
+use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
-use super::dtls::{Association, Event};
-use crate::socket::Socket;
+use super::{
+    SendError,
+    dtls::{Association, Event},
+};
+use crate::socket::{Socket, Unreachable};
 
 #[derive(Debug)]
 pub(super) struct Line {
@@ -42,4 +46,40 @@ impl Line {
         let Some(association) = &mut self.association else { return Vec::new() };
         std::iter::from_fn(|| association.poll_event()).collect()
     }
+
+    /// Sends a datagram, and tells what the network reports by then.
+    pub(super) async fn send(&self, sealed: &[u8], target: SocketAddr) -> Result<(), SendError> {
+        let socket = &self.socket;
+        let mut sent = socket.send(sealed, target, None).await;
+        let mut earlier = None;
+        if let Err(e) = &sent
+            && is_report(e)
+        {
+            // The error belongs to an earlier datagram and kept this one from going out.
+            earlier = socket.transport_error();
+            sent = socket.send(sealed, target, None).await;
+        }
+        match sent {
+            // EACCES: a broadcast address, or a route that forbids it.
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error()) => {
+                return Err(SendError::Forbidden(target));
+            }
+            Err(e) if is_report(&e) => {
+                let error = Unreachable { reporter: None, source: e };
+                return Err(SendError::Unreachable { target, error });
+            }
+            Err(e) => return Err(SendError::System { target, source: e }),
+            Ok(()) => {}
+        }
+        match earlier.or_else(|| socket.transport_error()) {
+            Some(error) => Err(SendError::Unreachable { target, error }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Does this error say that nothing can be delivered there? It may be about an earlier datagram.
+pub(super) fn is_report(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionReset | Kind::HostUnreachable)
 }

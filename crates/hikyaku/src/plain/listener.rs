@@ -219,6 +219,12 @@ pub struct PlainSender {
 }
 
 impl PlainSender {
+    /// Is it DTLS that is spoken?
+    #[must_use]
+    pub const fn speaks_dtls(&self) -> bool {
+        self.hub.is_some()
+    }
+
     /// Wraps a payload once, to be sent to many.
     ///
     /// # Errors

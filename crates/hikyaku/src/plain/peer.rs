@@ -26,7 +26,7 @@ use super::{
     ack::{Step, StopAndWait},
     dtls::{Arrived, Association, ClientConfig, Ended, Event, NotSent},
     gate::Gate,
-    line::Line,
+    line::{Line, is_report},
     sleep_until,
 };
 use crate::{
@@ -124,6 +124,12 @@ impl PlainPeer {
                 done => return done,
             }
         }
+    }
+
+    /// Is it DTLS that is spoken?
+    #[must_use]
+    pub const fn speaks_dtls(&self) -> bool {
+        self.dtls.is_some()
     }
 
     /// Could a message go out at once? Without DTLS, always.
@@ -348,7 +354,7 @@ impl PlainPeer {
         }
     }
 
-    /// Says goodbye to the DTLS peer.
+    /// Says goodbye to the DTLS peer; a message after it begins another association.
     pub async fn close(&mut self) {
         for association in self.lines.iter_mut().filter_map(|line| line.association.as_mut()) {
             association.close(Ended::Closed);
@@ -375,7 +381,7 @@ impl PlainPeer {
     async fn transmit(&mut self, sealed: &[u8]) -> Result<(), SendError> {
         let Some(config) = self.dtls.clone() else {
             self.used = true;
-            return self.send_datagram(sealed).await;
+            return self.newest().send(sealed, self.target()).await;
         };
         self.shake_hands(&config).await?;
         let target = self.target();
@@ -385,7 +391,7 @@ impl PlainPeer {
         });
         sent.map_err(|e| SendError::System { target, source: io::Error::other(e) })?;
         while let Some(datagram) = self.newest_mut().poll_output() {
-            self.send_datagram(&datagram).await?;
+            self.newest().send(&datagram, target).await?;
         }
         Ok(())
     }
@@ -427,36 +433,6 @@ impl PlainPeer {
                     _ => {}
                 }
             }
-        }
-    }
-
-    async fn send_datagram(&self, sealed: &[u8]) -> Result<(), SendError> {
-        let target = self.target();
-        let socket = self.socket();
-        let mut sent = socket.send(sealed, target, None).await;
-        let mut earlier = None;
-        if let Err(e) = &sent
-            && is_report(e)
-        {
-            // The error belongs to an earlier datagram and kept this one from going out.
-            earlier = socket.transport_error();
-            sent = socket.send(sealed, target, None).await;
-        }
-        match sent {
-            // EACCES: a broadcast address, or a route that forbids it.
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error()) => {
-                return Err(SendError::Forbidden(target));
-            }
-            Err(e) if is_report(&e) => {
-                let error = Unreachable { reporter: None, source: e };
-                return Err(SendError::Unreachable { target, error });
-            }
-            Err(e) => return Err(SendError::System { target, source: e }),
-            Ok(()) => {}
-        }
-        match earlier.or_else(|| socket.transport_error()) {
-            Some(error) => Err(SendError::Unreachable { target, error }),
-            None => Ok(()),
         }
     }
 
@@ -585,12 +561,6 @@ enum Heard {
 fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
     let ip = |address: SocketAddr| -> IpAddr { address.ip().to_canonical() };
     ip(a) == ip(b) && a.port() == b.port()
-}
-
-/// Does this error say that nothing can be delivered there? It may be about an earlier datagram.
-fn is_report(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionReset | Kind::HostUnreachable)
 }
 
 fn no_target() -> BindError {
