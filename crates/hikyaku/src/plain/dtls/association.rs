@@ -3,7 +3,11 @@
 //! In: its datagrams, payloads, the time. Out: datagrams for it, payloads, events. Never: a
 //! socket, a clock, an address.
 
-use std::{collections::VecDeque, fmt, time::Instant};
+use std::{
+    collections::VecDeque,
+    fmt,
+    time::{Duration, Instant},
+};
 
 use dimpl::{Dtls, Output, ProtocolVersion};
 use jiff::Timestamp;
@@ -52,10 +56,19 @@ pub(in crate::plain) struct Association {
     events: VecDeque<Event>,
     /// Lent to the state machine, which asks for more where it needs it.
     buffer: Vec<u8>,
+    /// Bytes that were given to the state machine during the handshake.
+    read: usize,
 }
 
 /// Handshakes and most messages fit; what a larger message took is given back.
 const BUFFER_LEN: usize = 1_536;
+
+/// Bytes of a handshake that the state machine holds at once: 30 datagrams.
+const MAX_HANDSHAKE_HELD: usize = 30 << 16;
+
+/// The state machine of DTLS 1.3 wants to tell of a gap in a flight at once, and as long as there is
+/// one it is always at once. A quarter of the first wait is what RFC 9147 section 7.1 has in mind.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -116,6 +129,7 @@ impl Association {
             output: VecDeque::new(),
             events: VecDeque::new(),
             buffer: vec![0; BUFFER_LEN],
+            read: 0,
         }
     }
 
@@ -189,6 +203,9 @@ impl Association {
         let passed = self.sieve.pass(datagram);
         if passed.is_empty() || !self.is_expected(&passed) {
             return;
+        }
+        if !self.is_established() {
+            self.read += passed.len();
         }
         // The state machine's clock goes first.
         let handled = self.dtls.handle_timeout(now).and_then(|()| self.dtls.handle_packet(&passed));
@@ -266,6 +283,7 @@ impl Association {
     /// What the state machine has to say after it was given something.
     fn after(&mut self, result: Result<(), dimpl::Error>, now: Instant, wall: Option<Timestamp>) {
         let mut turn = self.drain();
+        self.timer = self.timer.map(|at| at.max(now + LEAST_PAUSE));
         if let Some(certificate) = turn.certificate.take()
             && let Some(wall) = wall
         {
@@ -366,6 +384,11 @@ impl Association {
 
     fn drain(&mut self) -> Turn {
         let mut turn = Turn::default();
+        // For a certificate it does not ask, it panics. None is longer than all that came.
+        let longest = self.read.min(MAX_HANDSHAKE_HELD);
+        if !self.is_established() && self.buffer.len() < longest {
+            self.buffer.resize(longest, 0);
+        }
         loop {
             match self.dtls.poll_output(&mut self.buffer) {
                 Output::Packet(packet) => turn.packets.push(packet.to_vec()),

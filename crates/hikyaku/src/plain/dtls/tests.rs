@@ -78,6 +78,10 @@ struct World {
     /// Chance in 256 that a datagram is lost.
     loss: u8,
     dice: u64,
+    /// Which of the datagrams arrives damaged, and where.
+    damaged: Option<(usize, usize)>,
+    carried: usize,
+    alarms: usize,
     heard: Vec<Vec<u8>>,
     noticed: Vec<Notice>,
     events: Vec<Event>,
@@ -97,6 +101,9 @@ impl World {
             wall: wall(),
             loss: 0,
             dice: 1,
+            damaged: None,
+            carried: 0,
+            alarms: 0,
             heard: Vec::new(),
             noticed: Vec::new(),
             events: Vec::new(),
@@ -110,6 +117,16 @@ impl World {
         ((self.dice >> 40) as u8) < self.loss
     }
 
+    /// What arrives of a datagram.
+    fn pass_on(&mut self, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
+        self.carried += 1;
+        if let Some((_, at)) = self.damaged.filter(|(which, _)| *which == self.carried) {
+            let at = at.min(datagram.len() - 1);
+            datagram[at] ^= 1;
+        }
+        (!self.is_lost()).then_some(datagram)
+    }
+
     /// Carries what there is to carry.
     fn settle(&mut self) {
         loop {
@@ -117,14 +134,16 @@ impl World {
             while let Some(datagram) = self.client.poll_output() {
                 quiet = false;
                 self.tapped.push_back(datagram.clone());
-                if !self.is_lost() {
+                if let Some(datagram) = self.pass_on(datagram) {
                     self.hub.handle_datagram(&datagram, self.from, self.wall, self.now);
                 }
             }
             while let Some((datagram, to)) = self.hub.poll_output() {
                 quiet = false;
                 self.answered += datagram.len();
-                if to.peer == self.from.peer && !self.is_lost() {
+                if to.peer == self.from.peer
+                    && let Some(datagram) = self.pass_on(datagram)
+                {
                     self.client.handle_datagram(&datagram, self.now, self.wall);
                 }
             }
@@ -157,6 +176,7 @@ impl World {
             let next = self.client.deadline().into_iter().chain(self.hub.deadline()).min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
             alarms += 1;
+            self.alarms += 1;
             assert!(alarms < 10_000, "alarms without end");
             self.now = self.now.max(at);
             self.client.handle_timeout(self.now);
@@ -353,6 +373,38 @@ fn handshakes_come_to_their_end_over_a_wire_that_loses_a_fifth() {
         world.loss = 0;
         world.events.clear();
         world.speak();
+    }
+}
+
+// Found by the fuzzer of this door: the state machine answers a gap in a flight at once, and then
+// for ever, each time it is asked when to wake.
+#[test]
+fn a_damaged_record_makes_nobody_restless() {
+    let [own, theirs] = [0, 1].map(|_| Certified::generate(&["a".to_owned()], wall()).unwrap());
+    let pinned = |of: &Certified| Anchors::pinned(vec![of.pin()]);
+    for (which, at) in (3..8).flat_map(|which| (0..12).map(move |at| (which, 20 + 70 * at))) {
+        let listener = ServerConfig::new(&own, Some(pinned(&theirs)), MinVersion::V1_3).unwrap();
+        let client =
+            ClientConfig::new("a", pinned(&own), Some(&theirs), MinVersion::V1_3, wall()).unwrap();
+        let mut world = World::new(listener, &client);
+        world.damaged = Some((which, at));
+        world.pass(Duration::from_secs(10));
+        let (alarms, carried) = (world.alarms, world.carried);
+        // It may not come about; nobody may wear himself out over it.
+        assert!(alarms < 120 && carried < 150, "{which} at {at}: {alarms} alarms, {carried} sent");
+    }
+}
+
+// Found by the same: the state machine asks for a larger buffer for all but a certificate.
+#[test]
+fn a_peer_with_a_long_certificate_ends_no_process() {
+    let names: Vec<String> = (0..150).map(|n| format!("a-long-name-{n}.example")).collect();
+    let [own, theirs] = [0, 1].map(|_| Certified::generate(&names, wall()).unwrap());
+    let pinned = |of: &Certified| Anchors::pinned(vec![of.pin()]);
+    for min in [MinVersion::V1_2, MinVersion::V1_3] {
+        let listener = ServerConfig::new(&own, Some(pinned(&theirs)), min).unwrap();
+        let client = ClientConfig::new("a", pinned(&own), Some(&theirs), min, wall()).unwrap();
+        World::new(listener, &client).speak();
     }
 }
 
