@@ -87,8 +87,7 @@ impl World {
         let parameters = script.chunk();
         let [client, server] = configs;
         let addresses = [address(1, 1_000), address(2, 2_000)];
-        let mut hosts =
-            [Host::new(client, 1, addresses[0]), Host::new(server, 2, addresses[1])];
+        let mut hosts = [Host::new(client, 1, addresses[0]), Host::new(server, 2, addresses[1])];
         let [client, server] = &mut hosts;
         client.may_send_to(addresses[1]);
         server.may_send_to(addresses[0]);

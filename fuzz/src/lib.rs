@@ -3,18 +3,36 @@
 
 #![forbid(unsafe_code)]
 
+pub mod armour;
+pub mod chat;
 pub mod dice;
+pub mod dtls;
+pub mod files;
 pub mod frames;
+pub mod handshake;
 pub mod hello;
 pub mod host;
 pub mod operations;
 pub mod script;
 pub mod seeds;
 pub mod strangers;
+pub mod terminal;
+pub mod wire;
 
 /// A door, and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them, in the order in which `cargo xtask fuzz` tries them.
-pub const TARGETS: [Target; 3] =
-    [("frames", frames::run), ("strangers", strangers::run), ("operations", operations::run)];
+/// All of them; each has a file of its name in `fuzz_targets`.
+pub const TARGETS: [Target; 11] = [
+    ("wire", wire::run),
+    ("strangers", strangers::run),
+    ("frames", frames::run),
+    ("handshake", handshake::run),
+    ("operations", operations::run),
+    ("envelope", armour::envelope),
+    ("fernet", armour::fernet),
+    ("files", files::run),
+    ("dtls", dtls::run),
+    ("chat", chat::run),
+    ("terminal", terminal::run),
+];

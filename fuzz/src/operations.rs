@@ -87,8 +87,7 @@ impl World {
         }
         let [client, server] = configs;
         let addresses = [address(1, 1_000), address(2, 2_000)];
-        let mut hosts =
-            [Host::new(client, 1, addresses[0]), Host::new(server, 2, addresses[1])];
+        let mut hosts = [Host::new(client, 1, addresses[0]), Host::new(server, 2, addresses[1])];
         let [client, server] = &mut hosts;
         client.may_send_to(addresses[1]);
         server.may_send_to(addresses[0]);
@@ -228,7 +227,9 @@ impl World {
         let pipe = self.pipes[1 - end];
         for _ in 0..most {
             let connection = self.hosts[end].endpoint.connection(self.handles[end]);
-            let Some(message) = connection.and_then(|connection| connection.recv(now)) else { break };
+            let Some(message) = connection.and_then(|connection| connection.recv(now)) else {
+                break;
+            };
             let (channel, class) = (message.channel, message.class);
             let received =
                 self.oracle.received(pipe, now, channel, class, &message.payload, reception);
@@ -239,7 +240,9 @@ impl World {
 
     fn ask(&mut self, end: usize, what: u8) {
         let now = self.now;
-        let Some(connection) = self.hosts[end].endpoint.connection(self.handles[end]) else { return };
+        let Some(connection) = self.hosts[end].endpoint.connection(self.handles[end]) else {
+            return;
+        };
         match what & 15 {
             0 | 1 => connection.ping(),
             2 => drop(connection.timed_ping(now)),
@@ -328,7 +331,10 @@ impl World {
         for pipe in self.pipes {
             let (undelivered, unresolved) =
                 (self.oracle.undelivered(pipe), self.oracle.unresolved(pipe));
-            assert!(self.oracle.is_idle(pipe), "{undelivered} undelivered, {unresolved} unresolved");
+            assert!(
+                self.oracle.is_idle(pipe),
+                "{undelivered} undelivered, {unresolved} unresolved"
+            );
             self.oracle.finish(pipe, self.prompt).expect("a promise");
         }
     }

@@ -8,7 +8,19 @@ pub type Seeds = Vec<Vec<u8>>;
 /// Those of every target.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Seeds)> {
-    vec![("frames", frames()), ("strangers", strangers()), ("operations", operations())]
+    vec![
+        ("frames", frames()),
+        ("strangers", strangers()),
+        ("operations", operations()),
+        ("dtls", dtls()),
+        ("chat", chat()),
+        ("terminal", terminal()),
+        ("wire", wire()),
+        ("handshake", handshake()),
+        ("envelope", armour()),
+        ("fernet", armour()),
+        ("files", files()),
+    ]
 }
 
 /// A chunk of a script.
@@ -135,5 +147,183 @@ fn operations() -> Seeds {
         seed.extend([15, 0x1c, 11, 13, 0x8f, 0x1d]);
         seeds.push(seed);
     }
+    seeds
+}
+
+fn dtls() -> Seeds {
+    let mut seeds = Seeds::new();
+    // A handshake, messages both ways, a damaged one, one twice; a client that begins anew.
+    let talk = [11, 0, 9, 0x8b, 1, 0, 0, 11, 0, 3, 4, 0, 0, 30, 1, 11, 0, 3, 0x44, 0, 0, 0, 0];
+    for kind in 0..4 {
+        let mut seed = vec![kind];
+        seed.extend([0; 8]);
+        seed.extend(talk);
+        seeds.push([&seed[..], &[0x8e | kind << 4, 0, 0, 0, 0, 0, 0], &talk, &[15]].concat());
+        seeds.push([&seed[..], &[0x4f, 0, 10, 10]].concat());
+        // With time, losses and other cuts; from another address.
+        let rough = [0xcf, 40, 20, 0, 3, 0, 10, 0, 0x83, 1, 10, 0, 0xcf, 90, 60, 0, 10, 0, 0, 0];
+        seeds.push([&[kind][..], &rough, &talk, &[0x2c, 0, 0, 11, 0, 1, 0, 0]].concat());
+        seeds
+            .push([&[kind, 4, 0, 0, 50, 1, 0x84, 0, 0, 50, 1, 0, 10, 0, 5, 0][..], &talk].concat());
+    }
+    // Fragments by hand: a ClientHello in parts, an alert, a message that is too long.
+    let part = |kind, number, len: u16, at: u16, bytes: &[u8]| {
+        let (len, at) = (len.to_be_bytes(), at.to_be_bytes());
+        [&[kind, 0, number, 9, len[0], len[1], at[0], at[1]][..], &chunk(bytes)].concat()
+    };
+    let mut seed = vec![0];
+    for (len, at) in [(40, 0), (40, 20), (40, 10), (60_000, 0)] {
+        seed.extend([&[8, 1][..], &part(1, 0, len, at, &[3; 20])].concat());
+        seed.extend([&[13][..], &part(2, 0, len, at, &[3; 20])].concat());
+    }
+    seeds.push(seed);
+    let record = |flags: u8, body: &[u8]| {
+        let len = (body.len() as u16).to_be_bytes();
+        chunk(&[&[flags, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1][..], &len, body].concat())
+    };
+    let fragment = |at: u8, bytes: &[u8]| {
+        [&[11, 0, 0, 30, 0, 1, 0, 0, at, 0, 0, bytes.len() as u8][..], bytes].concat()
+    };
+    let parts = [fragment(0, &[1; 20]), fragment(5, &[2; 10]), fragment(12, &[3; 18])];
+    let mut seed = vec![7];
+    parts.iter().for_each(|part| seed.extend(record(22, part)));
+    seed.extend([record(20, &[1]), record(21, &[2, 40]), record(22, &parts.concat())].concat());
+    seeds.push(seed);
+    seeds
+}
+
+fn chat() -> Seeds {
+    let said: [&[u8]; 14] = [
+        b"hello there",
+        b"/name alice",
+        b"/name bob",
+        b"/who",
+        b"/help",
+        b"/msg alice psst, you",
+        b"/msg 10.0.0.1:2 hi",
+        b"/nonsense with words",
+        b"[12:00:00] * this is a hikyaku chat; you are 10.0.0.5:5; here: bob",
+        b"\x1b[31mred\x07 \xe2\x80\xae left",
+        b"\xff\xfe not utf-8",
+        b"",
+        b"/name [forged]: ->",
+        b"/quit",
+    ];
+    let mut seeds = Seeds::new();
+    for choice in 0..4 {
+        // Idle after half a second, twenty members, 50 lines a second.
+        let mut seed = [&[choice, 19, 0xaf, 50, 200][..], &chunk(b"carol")].concat();
+        for (index, line) in said.iter().enumerate() {
+            seed.extend([&[(index as u8 % 8) << 3][..], &chunk(line)].concat());
+            seed.extend([&[4][..], &chunk(line)].concat());
+            seed.extend([3, index as u8, 6, 0x85]);
+        }
+        seed.extend([&[5][..], &chunk(said[8]), &[5], &chunk(said[9]), &[0x17, 6, 0xff]].concat());
+        seed.extend([0x1f, 7, 6, 0xff]);
+        seeds.push(seed);
+    }
+    seeds
+}
+
+fn terminal() -> Seeds {
+    let texts: [&[u8]; 8] = [
+        b"plain words, nothing else",
+        "飛脚 Ünïcödé e\u{301} 👩\u{200d}🚀".as_bytes(),
+        b"\x1b]0;title\x07\x1b[2J\x9b31m\r\n\t\x7f",
+        "a\u{202e}b\u{2066}c\u{200b}d\u{feff}e\u{2028}f\u{e0041}".as_bytes(),
+        b"\xff\xc3\x28\xf0\x9f\x80 half",
+        b"hi                 [12:00:00] bob: I owe you",
+        "x\u{2800}\u{2800}\u{3164}y \u{200d} z".as_bytes(),
+        b"  alice   b  ",
+    ];
+    texts.iter().map(|text| text.to_vec()).collect()
+}
+
+fn wire() -> Seeds {
+    let mut seeds = every_frame();
+    seeds.push(every_frame().concat());
+    seeds.extend(parameters());
+    seeds.push([&[0x40][..], &[1; 8], &[0, 0, 0, 9], &[7; 30]].concat());
+    for first in 0xc0..=0xc4 {
+        let version = u8::from(first != 0xc4);
+        seeds.push([&[first, 0, 0, 0, version][..], &[1; 16], &[4], &[2; 40]].concat());
+    }
+    seeds
+}
+
+fn handshake() -> Seeds {
+    let mut seeds = Seeds::new();
+    let every = every_frame();
+    for choice in [0, 1, 2, 3, 4] {
+        let calm = [0, 13, 12, 13, 12, 13, 12, 13, 12, 13, 14, 1, 13, 12, 13, 12, 13, 0x8e, 0, 13];
+        seeds.push([&[choice][..], &calm].concat());
+        seeds.push([&[choice, 0][..], &[13, 5, 12, 13, 5, 5, 12, 13, 12, 13, 12, 13]].concat());
+    }
+    // Lies at each level, of either end.
+    for level in [0, 0x20, 0x40, 0x60] {
+        for end in [0, 0x80] {
+            let lie = [end | level | 6, 0, 90, 1, 13, 12, 13, end | level | 6, 0, 5, 0x40, 13, 12];
+            seeds.push([&[0, 0][..], &lie, &[13, 12, 13]].concat());
+            let mut say = vec![0, 0, 0, 0, 0];
+            for frame in [&every[4], &every[2], &every[5], &every[13]] {
+                say.extend([&[end | level | 8][..], &chunk(frame), &[0, 0]].concat());
+            }
+            seeds.push([&say[..], &[13, 12, 13]].concat());
+        }
+    }
+    seeds.push(vec![0, 2, 0, 40, 1, 13, 12, 13]);
+    seeds
+}
+
+/// Of both: the scripts are the same.
+fn armour() -> Seeds {
+    let mut seeds = Seeds::new();
+    let hello = chunk(b"hello");
+    let seal = [&[2][..], &hello, &[3], &hello, &[2], &chunk(&[7; 300])].concat();
+    seeds.push([&seal[..], &[7, 0, 7, 0, 7, 1, 7, 2]].concat());
+    seeds.push([&seal[..], &[4, 0, 0, 9, 1, 0, 4, 1, 0, 9, 1, 2, 4, 2, 0, 3, 9, 3]].concat());
+    seeds.push([&seal[..], &[6, 0xff, 7, 0, 6, 0xff, 7, 2]].concat());
+    seeds.push([&seal[..], &[5, 0, 3, 9], &chunk(&[0xa1, 1, 0x27]), &[7, 0]].concat());
+    // COSE_Sign1 by hand: tag, protected header with claims, payload, signature.
+    let protected = [0xa1, 1, 0x27];
+    let envelope =
+        [&[0xd2, 0x84, 0x43][..], &protected, &[0xa0, 0x45], b"hello", &[0x58, 64], &[9; 64]]
+            .concat();
+    seeds.push([&[0][..], &chunk(&envelope)].concat());
+    let deep = [&[0xd2, 0x84][..], &[0x81; 60]].concat();
+    seeds.push([&[0][..], &chunk(&deep)].concat());
+    seeds.push([&[0][..], &chunk(b"gAAAAABlU_EAAAECAwQFBgcICQoLDA0ODw==")].concat());
+    seeds
+}
+
+fn files() -> Seeds {
+    const KEY: &[u8] =
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c a b\n";
+    let list: [(u8, &[u8]); 14] = [
+        (
+            0,
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n\
+            -----END OPENSSH PRIVATE KEY-----\n",
+        ),
+        (0, KEY),
+        (1, KEY),
+        (1, b"# comment\n\nno-pty ssh-ed25519 AAAA x\nssh-rsa AAAAB3 y\n"),
+        (2, KEY),
+        (2, b"|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAAAAA= ssh-ed25519 AAAA\n"),
+        (3, b"allow 10.0.0.0/8\ndeny 10.1.0.0/16 # but\nallow fe80::/10\ndeny ::ffff:1.2.3.4\n"),
+        (3, b"deny 0.0.0.0/0\nallow ::/0\nallow 10.1.2.3\n"),
+        (4, b"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n"),
+        (5, b"000102030405060708090a0b0c0d0e0f\n"),
+        (6, b"-----BEGIN CERTIFICATE-----\nMIIBAAA=\n-----END CERTIFICATE-----\n"),
+        (7, b"\x35-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"),
+        (8, b"10.0.0.1:80\n[::1]:9\n[fe80::1%eth0]\nexample.org\n:5\n10.0.0.0/8\n"),
+        (8, b"SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU\n"),
+    ];
+    let mut seeds: Seeds = list.iter().map(|(kind, text)| [&[*kind][..], text].concat()).collect();
+    let hosts = b"example.org,192.0.2.1 ssh-ed25519 \
+        AAAAC3NzaC1lZDI1NTE5AAAAIIqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c\n\
+        @revoked * ssh-ed25519 \
+        AAAAC3NzaC1lZDI1NTE5AAAAIIE5dw6oLUaUOphFsHWi+URJXkr5gxW7XJrVwLSu9hq0\n";
+    seeds.push([&[2][..], hosts].concat());
     seeds
 }

@@ -4,7 +4,11 @@
 //! In: a script. Out: a panic when an endpoint breaks, or answers with more than it may. Never: keys
 //! that only a peer has (`frames`, `handshake`).
 
-use std::{collections::{BTreeMap, BTreeSet}, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use hikyaku_proto::{EndpointConfig, Retry, Trust, time::Time};
 

@@ -65,6 +65,12 @@ impl Endpoint {
         self.connections.get_mut(handle)?.connection.seal_frames(level_of(level), skip, frames)
     }
 
+    /// All connections there are.
+    #[must_use]
+    pub fn handles(&self) -> Vec<ConnectionHandle> {
+        self.connections.handles().collect()
+    }
+
     /// Changes a byte of what TLS has to say at a level and was not sent yet.
     pub fn lie(&mut self, handle: ConnectionHandle, level: u8, at: usize, xor: u8) {
         if let Some(slot) = self.connections.get_mut(handle) {

@@ -45,6 +45,11 @@ impl<T> Slots<T> {
         Some(handle)
     }
 
+    #[cfg(fuzzing)]
+    pub(super) fn handles(&self) -> impl Iterator<Item = ConnectionHandle> {
+        self.places.iter().flatten().map(|(handle, _)| *handle)
+    }
+
     #[inline]
     pub(super) fn get(&self, handle: ConnectionHandle) -> Option<&T> {
         let (holder, value) = self.places.get(place_of(handle))?.as_ref()?;

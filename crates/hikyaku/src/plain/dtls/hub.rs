@@ -206,12 +206,12 @@ impl Hub {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn len(&self) -> usize {
         self.peers.len()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn unverified(&self) -> usize {
         self.unverified.len()
     }

@@ -52,6 +52,8 @@
 mod association;
 mod credentials;
 mod ended;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hub;
 mod record;
 mod sieve;
@@ -190,6 +192,10 @@ impl Setup {
         server: Option<ServerName<'static>>,
         config: dimpl::ConfigBuilder,
     ) -> Result<Self, CredentialError> {
+        #[cfg(fuzzing)]
+        let config = config.dangerously_set_rng_seed(
+            fuzzing::NEXT_SEED.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+        );
         let config = config
             .mtu(DTLS_HANDSHAKE_MTU)
             .handshake_timeout(DTLS_HANDSHAKE_TIMEOUT)

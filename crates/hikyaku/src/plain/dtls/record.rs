@@ -44,6 +44,19 @@ pub(super) enum Record<'a> {
     Other(&'a [u8]),
 }
 
+#[cfg(fuzzing)]
+impl Record<'_> {
+    pub(super) const fn len(&self) -> usize {
+        match self {
+            Self::Handshake { header, body } => header.len() + 2 + body.len(),
+            Self::Alert { whole, .. }
+            | Self::ChangeCipherSpec(whole)
+            | Self::Finished(whole)
+            | Self::Other(whole) => whole.len(),
+        }
+    }
+}
+
 /// The records of a datagram, in order; it ends where one makes no sense.
 pub(super) struct Records<'a>(&'a [u8]);
 

@@ -83,6 +83,16 @@ impl Sieve {
         if changed { Cow::Owned(passed) } else { Cow::Borrowed(&datagram[..end]) }
     }
 
+    /// Is all within its limits?
+    #[cfg(fuzzing)]
+    pub(super) fn check(&self) {
+        let held: usize = self.partial.values().map(Partial::held).sum();
+        assert_eq!(held, self.held, "it counts wrongly");
+        assert!(held <= MAX_PARTIAL_BYTES && self.partial.len() <= MAX_PARTIAL_MESSAGES);
+        let most = self.partial.values().map(|partial| partial.parts.len()).max();
+        assert!(most.is_none_or(|most| most <= MAX_HANDSHAKE_PARTS));
+    }
+
     /// What the peer sent with its certificate `own` for whoever does not know its issuer. Nothing
     /// vouches for it but the signatures in it.
     pub(super) fn intermediates(&self, own: &[u8]) -> &[Vec<u8>] {

@@ -1,0 +1,3 @@
+//! See `dtls` in the library.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| hikyaku_fuzz::dtls::run(input));

@@ -1,0 +1,3 @@
+//! See `files` in the library.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| hikyaku_fuzz::files::run(input));

@@ -1,0 +1,3 @@
+//! See `terminal` in the library.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| hikyaku_fuzz::terminal::run(input));

@@ -1,0 +1,3 @@
+//! See `wire` in the library.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|input: &[u8]| hikyaku_fuzz::wire::run(input));

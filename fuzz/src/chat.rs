@@ -1,0 +1,206 @@
+//! A chat room, its members and strangers, and a client: datagrams, commands, names, time.
+//!
+//! In: a script. Out: a panic when a promise is broken. Never: a socket, a clock.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use hikyaku_chat::{
+    Name, RoomConfig, Time,
+    app::{App, Output, Shown},
+    limits::{MAX_LINE_LEN, MAX_MEMBERS_PER_IP, MAX_NAME_LEN},
+    plain::{parse, render},
+    room::{Action, Audience, Effect, Peer, Room},
+};
+
+use crate::{frames::address, script::Script, terminal::check_shown};
+
+/// Steps of a script that are read.
+const MAX_STEPS: usize = 300;
+/// What a room and a client may say to each other before time passes.
+const MAX_TALK: usize = 400;
+const STAMP: &str = "12:34:56";
+
+/// Whoever a datagram came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Member(SocketAddr);
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Peer for Member {
+    fn network(&self) -> Option<IpAddr> {
+        Some(self.0.ip())
+    }
+}
+
+struct World {
+    now: Time,
+    room: Room<Member>,
+    most: usize,
+    /// Who sits at the server's terminal.
+    host: Option<Member>,
+    app: App,
+    /// Where the client is.
+    home: Member,
+    talk: usize,
+    left: bool,
+}
+
+/// One input.
+pub fn run(input: &[u8]) {
+    let mut script = Script::new(input);
+    let mut world = World::new(&mut script);
+    for _ in 0..MAX_STEPS {
+        if script.is_empty() {
+            break;
+        }
+        world.talk = 0;
+        world.step(&mut script);
+        world.check();
+    }
+}
+
+impl World {
+    fn new(script: &mut Script<'_>) -> Self {
+        let (choice, most) = (script.u8(), 1 + script.below(20));
+        let idle = Duration::from_micros(script.magnitude());
+        let (rate, burst) = (u32::from(script.u8()), u32::from(script.u8()));
+        let mut room = Room::new(RoomConfig { idle, max_clients: most, rate, burst });
+        let host = (choice & 1 == 1).then_some(Member(address(0, 0)));
+        let name = Name::parse("host").expect("it is a name");
+        if let Some(host) = host {
+            room.seat_host(host, (choice & 2 == 2).then_some(&name));
+        }
+        let wish = String::from_utf8_lossy(script.chunk()).into_owned();
+        let name = Name::parse(&wish).unwrap_or(name);
+        let now = Time::ZERO;
+        let app = App::new(now, name);
+        Self { now, room, most, host, app, home: Member(address(5, 5)), talk: 0, left: false }
+    }
+
+    fn step(&mut self, script: &mut Script<'_>) {
+        let op = script.u8();
+        match op & 7 {
+            0..=2 => {
+                let from = Member(address(1 + (op >> 6), u16::from(op >> 3 & 7)));
+                self.hear(from, script.chunk());
+            }
+            3 => {
+                // Many from one address.
+                let from = Member(address(9, u16::from(script.u8())));
+                self.hear(from, b"hi");
+            }
+            4 => {
+                let line = String::from_utf8_lossy(script.chunk()).into_owned();
+                if self.app.handle_line(&line).is_ok() {
+                    self.drive();
+                }
+            }
+            5 => {
+                self.app.handle_datagram(script.chunk());
+                self.drive();
+            }
+            6 => {
+                self.now = self.now + Duration::from_micros(script.magnitude());
+                let mut effects = Vec::new();
+                self.room.handle_timeout(self.now, &mut effects);
+                let due = self.room.poll_timeout();
+                assert!(due.is_none_or(|at| at > self.now), "a deadline that has passed");
+                self.deliver(effects);
+                self.drive();
+            }
+            _ => match op >> 3 {
+                0 => self.app.handle_end(),
+                1 => drop(self.app.handle_interrupt()),
+                2 => self.app.handle_refused(),
+                3 => {
+                    let mut effects = Vec::new();
+                    self.room.close(&mut effects);
+                    self.deliver(effects);
+                }
+                _ => self.drive(),
+            },
+        }
+    }
+
+    fn hear(&mut self, from: Member, datagram: &[u8]) {
+        let action = parse(datagram);
+        if let Action::Said(text) | Action::Whispered(text) = &action {
+            check_shown(text);
+            assert!(text.len() <= MAX_LINE_LEN, "a line longer than the longest");
+        }
+        let mut effects = Vec::new();
+        self.room.handle(self.now, from, action, &mut effects);
+        self.deliver(effects);
+    }
+
+    /// What all get is fit to be shown, and to be heard again by another room.
+    fn deliver(&mut self, effects: Vec<Effect<Member>>) {
+        for effect in effects {
+            let line = render(STAMP, &effect.line);
+            check_shown(&line);
+            let most = MAX_LINE_LEN + 2 * MAX_NAME_LEN + 64;
+            assert!(line.len() <= most, "{} bytes in a line", line.len());
+            assert_eq!(parse(line.as_bytes()), Action::Heard, "it would go round for ever");
+            let home = self.home;
+            let gets = match effect.to {
+                Audience::One(to) => to == home,
+                Audience::AllBut(but) => but != home && self.room.is_member(home),
+                Audience::All => self.room.is_member(home),
+            };
+            if gets && self.talk < MAX_TALK {
+                self.app.handle_datagram(line.as_bytes());
+                self.drive();
+            }
+        }
+    }
+
+    /// The client says and shows all it has to.
+    fn drive(&mut self) {
+        loop {
+            self.talk += 1;
+            assert!(self.talk <= MAX_TALK, "client and room talk without end");
+            match self.app.poll_output(self.now) {
+                Output::Send(datagram) => {
+                    assert!(datagram.len() <= MAX_LINE_LEN + MAX_NAME_LEN + 2, "too long");
+                    self.hear(self.home, datagram.as_bytes());
+                }
+                Output::Show(Shown::Stamped(text) | Shown::Unstamped(text)) => check_shown(&text),
+                Output::Wait(at) => {
+                    assert!(at.is_none_or(|at| at > self.now), "it waits for what has passed");
+                    return;
+                }
+                Output::Left | Output::Unreachable => {
+                    self.left = true;
+                    return;
+                }
+                #[allow(unreachable_patterns, reason = "there may be more one day")]
+                _ => return,
+            }
+        }
+    }
+
+    fn check(&self) {
+        let peers: Vec<Member> = self.room.peers().collect();
+        let clients = peers.len() - usize::from(self.host.is_some());
+        assert!(clients <= self.most, "{clients} members of {}", self.most);
+        let mut networks = BTreeMap::<IpAddr, usize>::new();
+        let mut names = BTreeMap::new();
+        for peer in peers {
+            *networks.entry(peer.0.ip()).or_default() += 1;
+            let shown = self.room.shown(peer);
+            check_shown(&shown);
+            let twin = names.insert(shown.to_lowercase(), peer);
+            assert!(twin.is_none(), "two are called {shown:?}");
+        }
+        assert!(networks.values().all(|count| *count <= MAX_MEMBERS_PER_IP));
+    }
+}
