@@ -140,6 +140,11 @@ pub(crate) const MAX_PARTIAL_MESSAGES: usize = 8;
 /// Parts of one handshake message: the largest in datagrams of 128 bytes.
 pub(crate) const MAX_HANDSHAKE_PARTS: usize = 256;
 
+/// Certificates that are kept of those a peer sends with its own: as many as a chain between it and
+/// an issuer that is believed may have. Each of more could have issued each of the others, and
+/// whoever tries all ways to an issuer takes long.
+pub(crate) const MAX_INTERMEDIATES: usize = 6;
+
 /// Peers of a DTLS listener that have not yet shown that they hear us, some 7.5 kB each; beyond it
 /// the oldest goes. 25 µs of work each, so that it takes ten thousand datagrams a second to push
 /// out a client whose round trip is 400 ms.

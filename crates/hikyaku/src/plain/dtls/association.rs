@@ -277,6 +277,7 @@ impl Association {
 
     fn establish(&mut self) {
         self.state = State::Established;
+        self.sieve.finish();
         self.events.push_back(Event::Established);
     }
 

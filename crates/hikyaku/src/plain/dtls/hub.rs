@@ -72,8 +72,8 @@ enum Happened {
 }
 
 /// What there is with one address.
+#[derive(Default)]
 struct Peer {
-    reply_to: ReplyTo,
     current: Option<Held>,
     /// A second one, where a client that we have an association with begins anew: it may have
     /// restarted, or someone writes its address on his datagrams. The first stays until the second
@@ -84,6 +84,9 @@ struct Peer {
 
 struct Held {
     id: u64,
+    /// The address of ours is the one that its client wrote to: when it began, and when it last
+    /// proved to be itself.
+    reply_to: ReplyTo,
     /// What the client drew by lot for it.
     random: [u8; 32],
     /// The listener knows of it.
@@ -113,11 +116,15 @@ impl Hub {
         now: Instant,
     ) -> bool {
         let address = from.peer;
-        if let Some(hello) = record::first_hello(datagram) {
+        let hello = record::hello(datagram);
+        if let Some(hello) = hello.filter(|hello| hello.is_first) {
             self.begin(hello.random, from, now);
         }
         let Some(peer) = self.peers.get_mut(&address) else { return false };
-        for held in peer.both() {
+        // The hello of one handshake would make the other send its own part again, which the
+        // client would take for an answer.
+        let is_for = |held: &&mut Held| hello.is_none_or(|hello| hello.random == held.random);
+        for held in peer.both().filter(is_for) {
             held.association.handle_datagram(datagram, now, at);
         }
         self.settle(address, from.local, at);
@@ -224,7 +231,7 @@ impl Hub {
         if !is_known && self.peers.len() >= MAX_DTLS_PEERS {
             return;
         }
-        let peer = self.peers.entry(address).or_insert_with(|| Peer::new(from));
+        let peer = self.peers.entry(address).or_default();
         if peer.both().any(|held| held.random == random) {
             return;
         }
@@ -233,7 +240,8 @@ impl Hub {
             return;
         }
         let association = Association::server(&self.config.0, now);
-        if let Some(previous) = place.replace(Held { id, random, told: false, association }) {
+        let held = Held { id, reply_to: from, random, told: false, association };
+        if let Some(previous) = place.replace(held) {
             self.unverified.remove(&previous.id);
         }
         self.next_id += 1;
@@ -255,18 +263,14 @@ impl Hub {
     /// Collects what an address's associations have to say, and forgets those that are over.
     fn settle(&mut self, address: SocketAddr, local: Option<IpAddr>, at: Timestamp) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
-        if local.is_some() {
-            peer.reply_to.local = local;
-        }
-        let reply_to = peer.reply_to;
         let mut replaced = false;
         for is_next in [false, true] {
-            let replaces = is_next && peer.current.is_some();
+            let replaces = is_next && peer.current.as_ref().is_some_and(|held| held.told);
             let place = if is_next { &mut peer.next } else { &mut peer.current };
             let Some(held) = place else { continue };
             let association = &mut held.association;
             while let Some(datagram) = association.poll_output() {
-                self.output.push_back((datagram, reply_to));
+                self.output.push_back((datagram, held.reply_to));
             }
             if association.is_verified() || association.has_ended() {
                 self.unverified.remove(&held.id);
@@ -274,6 +278,7 @@ impl Hub {
             while let Some(event) = association.poll_event() {
                 let notice = match event {
                     Event::Message(payload) => {
+                        held.reply_to.local = local.or(held.reply_to.local);
                         let (from, to) = (address, local);
                         let arrived = Arrived { payload, from, to, at };
                         self.happened.push_back(Happened::Arrived(arrived));
@@ -297,7 +302,7 @@ impl Hub {
             }
             place.take_if(|held| held.association.has_ended());
         }
-        if replaced && peer.next.is_some() {
+        if replaced {
             peer.current = peer.next.take();
         }
         self.tidy(address);
@@ -324,10 +329,6 @@ impl Hub {
 }
 
 impl Peer {
-    const fn new(reply_to: ReplyTo) -> Self {
-        Self { reply_to, current: None, next: None, deadline: None }
-    }
-
     fn both(&mut self) -> impl Iterator<Item = &mut Held> {
         self.current.iter_mut().chain(&mut self.next)
     }

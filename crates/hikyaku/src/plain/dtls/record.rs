@@ -157,22 +157,23 @@ pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
     Some(fragments)
 }
 
-/// A client's first word.
+/// A ClientHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
-    /// What it drew by lot: the same in what it sends again, another after a restart.
+    /// What its client drew by lot: the same in what it sends again, another after a restart.
     pub(super) random: [u8; 32],
+    /// It begins a handshake. The one with the cookie begins none: its message number is 1.
+    pub(super) is_first: bool,
 }
 
-/// The ClientHello that begins a handshake, or its first fragment, where the datagram begins with
-/// one. The one with the cookie begins none: its message number is 1.
-pub(super) fn first_hello(datagram: &[u8]) -> Option<Hello> {
+/// The ClientHello, or its first fragment, where the datagram begins with one.
+pub(super) fn hello(datagram: &[u8]) -> Option<Hello> {
     let Record::Handshake { body, .. } = records(datagram).next()? else { return None };
     let fragment = *fragments(body)?.first()?;
-    let begins = (fragment.kind, fragment.number, fragment.offset) == (CLIENT_HELLO, 0, 0);
+    let is_hello = (fragment.kind, fragment.offset) == (CLIENT_HELLO, 0);
     // Two bytes of version come first.
-    let random = begins.then(|| fragment.bytes.get(2..34))??;
-    Some(Hello { random: random.try_into().ok()? })
+    let random = is_hello.then(|| fragment.bytes.get(2..34))??;
+    Some(Hello { random: random.try_into().ok()?, is_first: fragment.number == 0 })
 }
 
 /// The type of the handshake message with which a datagram begins.

@@ -17,7 +17,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use super::record::{self, CERTIFICATE, FRAGMENT_HEADER_LEN, Fragment, Record};
 use crate::limits::{
-    MAX_HANDSHAKE_MESSAGE, MAX_HANDSHAKE_PARTS, MAX_PARTIAL_BYTES, MAX_PARTIAL_MESSAGES,
+    MAX_HANDSHAKE_MESSAGE, MAX_HANDSHAKE_PARTS, MAX_INTERMEDIATES, MAX_PARTIAL_BYTES,
+    MAX_PARTIAL_MESSAGES,
 };
 
 /// Handshake messages of one peer that have come in part.
@@ -30,6 +31,9 @@ pub(super) struct Sieve {
     chain: Vec<Vec<u8>>,
     /// The newest sealed handshake record.
     finished: Option<Vec<u8>>,
+    /// The handshake has come to its end. What still comes in the clear may ask for something to be
+    /// sent again, for which its header is enough.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -56,12 +60,12 @@ impl Sieve {
                 }
                 Record::Finished(whole) => {
                     finishes = true;
-                    self.finished = Some(whole.to_vec());
+                    self.finished = (!self.is_over).then(|| whole.to_vec());
                     (whole, None)
                 }
                 Record::Handshake { header, body } => {
                     let whole = &datagram[end..end + header.len() + 2 + body.len()];
-                    (whole, self.join(header, body))
+                    (whole, if self.is_over { None } else { self.join(header, body) })
                 }
             };
             end += whole.len();
@@ -91,6 +95,11 @@ impl Sieve {
         assert!(held <= MAX_PARTIAL_BYTES && self.partial.len() <= MAX_PARTIAL_MESSAGES);
         let most = self.partial.values().map(|partial| partial.parts.len()).max();
         assert!(most.is_none_or(|most| most <= MAX_HANDSHAKE_PARTS));
+    }
+
+    /// Keeps nothing from now on: what is yet to come in the clear is anybody's.
+    pub(super) fn finish(&mut self) {
+        *self = Self { is_over: true, ..Self::default() };
     }
 
     /// What the peer sent with its certificate `own` for whoever does not know its issuer. Nothing
@@ -218,11 +227,12 @@ fn put_message(record: &mut Vec<u8>, fragment: &Fragment<'_>, message: &[u8]) {
     record.extend_from_slice(message);
 }
 
-/// RFC 5246 section 7.4.2: a list of certificates, each with its length before it.
+/// RFC 5246 section 7.4.2: a list of certificates, each with its length before it. The first of
+/// them, where there are more than a chain has.
 fn certificates(message: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut rest = message.get(3..)?;
     let mut certificates = Vec::new();
-    while !rest.is_empty() {
+    while !rest.is_empty() && certificates.len() <= MAX_INTERMEDIATES {
         let end = 3 + record::u24_at(rest, 0)?;
         certificates.push(rest.get(3..end)?.to_vec());
         rest = &rest[end..];
@@ -358,6 +368,37 @@ mod tests {
         assert!(sieve.pass(&fragment(0, &forged, 0, 40)).is_empty());
         assert!(sieve.pass(&fragment(0, &message, 0, 20)).is_empty());
         assert!(!sieve.pass(&fragment(0, &message, 20, 40)).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_kept_after_the_handshake() {
+        let message = message(50);
+        let mut sieve = Sieve::default();
+        assert!(sieve.pass(&fragment(2, &message, 0, 20)).is_empty());
+        sieve.finish();
+        let rest = fragment(2, &message, 20, 50);
+        assert_eq!(*sieve.pass(&rest), rest);
+        let list = fragment(0, &[0, 0, 3, 0, 0, 0], 0, 6);
+        let finished = [22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 8, 9];
+        for datagram in [list.as_slice(), &finished] {
+            assert_eq!(*sieve.pass(datagram), *datagram);
+        }
+        assert_eq!((sieve.held, sieve.partial.len(), sieve.chain.len()), (0, 0, 0));
+        assert_eq!(sieve.finished, None);
+    }
+
+    #[test]
+    fn a_list_of_many_certificates_is_kept_as_far_as_a_chain_goes() {
+        // Empty ones take three bytes on the wire and 24 here; those that could each have issued
+        // all the others take a verifier a long time.
+        for certificate in [&[0, 0, 0][..], &[0, 0, 1, 7]] {
+            let own = [0, 0, 2, 1, 2];
+            let list = [&[0, 0, 0], &own[..], &certificate.repeat(3_000)].concat();
+            let mut sieve = Sieve::default();
+            let _ = sieve.pass(&fragment(0, &list, 0, list.len()));
+            assert_eq!(sieve.intermediates(&[1, 2]).len(), MAX_INTERMEDIATES);
+            assert!(sieve.chain.capacity() <= 2 * (1 + MAX_INTERMEDIATES));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! In: certificates, a clock that is moved by hand. Out: what both sides tell. Never: a socket.
 
+mod addresses;
+
 use std::{collections::VecDeque, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};

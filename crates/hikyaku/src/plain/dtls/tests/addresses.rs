@@ -1,0 +1,50 @@
+//! Who writes a peer's address on its datagrams, and who comes back to one.
+//!
+//! In: datagrams that lie, or come late. Out: what the peer notices of it. Never: a socket.
+
+use super::*;
+
+#[test]
+fn who_writes_a_peers_address_does_not_choose_where_its_answers_come_from() {
+    // A listener with many addresses: answers from another than the peer wrote to do not reach it.
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let config = client("a", Anchors::anyone());
+    let mut world = World::new(server(&own), &config);
+    let (ours, another) = ("192.0.2.7".parse().unwrap(), "198.51.100.7".parse().unwrap());
+    world.from.local = Some(ours);
+    world.speak();
+    let forged = ReplyTo { local: Some(another), ..world.from };
+    let hello = Association::client(&config, world.now).poll_output().unwrap();
+    for datagram in [b"noise".as_slice(), &record::fatal_alert(40), &hello] {
+        world.hub.handle_datagram(datagram, forged, world.wall, world.now);
+        while world.hub.poll_output().is_some() {}
+        world.hub.send(b"answer", world.from.peer, world.now, world.wall).unwrap();
+        let (_, to) = world.hub.poll_output().unwrap();
+        assert_eq!(to.local, Some(ours), "{} bytes", datagram.len());
+    }
+    // It is the peer itself that writes to another of our addresses.
+    world.client.send(b"question", world.now).unwrap();
+    let question = world.client.poll_output().unwrap();
+    world.hub.handle_datagram(&question, forged, world.wall, world.now);
+    world.hub.send(b"answer", world.from.peer, world.now, world.wall).unwrap();
+    assert_eq!(world.hub.poll_output().unwrap().1.local, Some(another));
+}
+
+#[test]
+fn an_end_is_told_of_those_alone_whose_beginning_was() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let config = client("a", Anchors::anyone());
+    let mut world = World::new(server(&own), &config);
+    // Its cookie comes back, and nothing after it.
+    for _ in 0..2 {
+        let hello = world.client.poll_output().unwrap();
+        world.hub.handle_datagram(&hello, world.from, world.wall, world.now);
+        let (answer, _) = world.hub.poll_output().unwrap();
+        world.client.handle_datagram(&answer, world.now, world.wall);
+    }
+    assert_eq!(world.hub.unverified(), 0);
+    while world.hub.poll_output().is_some() {}
+    world.restart_client(&config);
+    world.speak();
+    assert_eq!(world.notices(), [Notice::Established(world.from.peer)]);
+}
