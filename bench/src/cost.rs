@@ -42,7 +42,7 @@ impl Meter {
 }
 
 /// Time on a processor of all its threads that still run (proc(5), schedstat).
-fn processor(pid: u32) -> Result<Duration> {
+pub(crate) fn processor(pid: u32) -> Result<Duration> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("Linux alone has /proc")? {
         let text = fs::read_to_string(task?.path().join("schedstat"))?;
@@ -53,7 +53,16 @@ fn processor(pid: u32) -> Result<Duration> {
 
 /// Memory that is really there, in KiB (proc(5), VmRSS).
 pub(crate) fn resident(pid: u32) -> Result<f64> {
+    status(pid, "VmRSS:")
+}
+
+/// The most that it ever was.
+pub(crate) fn peak(pid: u32) -> Result<f64> {
+    status(pid, "VmHWM:")
+}
+
+fn status(pid: u32, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
     Ok(line.split_whitespace().nth(1).context("no figure")?.parse()?)
 }

@@ -5,6 +5,7 @@
 mod child;
 mod cost;
 mod field;
+mod flood;
 mod hikyaku_peer;
 mod memory;
 mod payload;
@@ -16,7 +17,8 @@ mod rows;
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: hikyaku-bench memory|profile [part of a row's name]
-       hikyaku-bench quinn [--rounds N] [--threads N] [bulk|small|pingpong|idle] [part of a name]";
+       hikyaku-bench quinn [--rounds N] [--threads N] [bulk|small|pingpong|idle] [part of a name]
+       hikyaku-bench flood [--rate N]... [part of a row's name]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +27,7 @@ fn main() -> Result<()> {
         ["memory"] => memory::run(""),
         ["memory", row] => memory::run(row),
         ["profile", row] => memory::profile(row),
+        ["flood", ref rest @ ..] => flood::run(&flood_plan(rest)?),
         ["quinn", ref rest @ ..] => race::run(&plan(rest)?),
         [child::SERVE, index, threads] => {
             let contestant = field::FIELD.get(index.parse::<usize>()?).context("no such one")?;
@@ -60,5 +63,23 @@ fn plan(mut rest: &[&str]) -> Result<race::Plan> {
     }
     anyhow::ensure!((1..=1_000).contains(&plan.rounds), "1 to 1,000 rounds");
     anyhow::ensure!((1..=64).contains(&plan.threads), "1 to 64 threads");
+    Ok(plan)
+}
+
+fn flood_plan(mut rest: &[&str]) -> Result<flood::Plan> {
+    let mut plan = flood::Plan { rates: Vec::new(), name: String::new() };
+    while let ["--rate", rate, later @ ..] = rest {
+        plan.rates.push(rate.parse().context("--rate takes a number")?);
+        rest = later;
+    }
+    if plan.rates.is_empty() {
+        plan.rates = vec![10_000, 100_000];
+    }
+    anyhow::ensure!(plan.rates.iter().all(|rate| *rate <= 1_000_000), "1,000,000 a second at most");
+    match rest {
+        [] => {}
+        [name] => plan.name = (*name).to_owned(),
+        _ => bail!(USAGE),
+    }
     Ok(plan)
 }

@@ -145,7 +145,7 @@ pub(crate) const MAX_HANDSHAKE_PARTS: usize = 256;
 /// whoever tries all ways to an issuer takes long.
 pub(crate) const MAX_INTERMEDIATES: usize = 6;
 
-/// Peers of a DTLS listener that have not yet shown that they hear us, some 7.5 kB each; beyond it
+/// Peers of a DTLS listener that have not yet shown that they hear us, some 12 kB each; beyond it
 /// the oldest goes. 25 µs of work each, so that it takes ten thousand datagrams a second to push
 /// out a client whose round trip is 400 ms.
 pub(crate) const MAX_UNVERIFIED_PEERS: usize = 4_096;

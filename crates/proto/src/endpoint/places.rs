@@ -25,7 +25,7 @@ const LEAST: usize = 8;
 
 /// A place is kept for so long, whoever wants it: a handshake's two round trips. Who has networks
 /// without end can thus make the server begin as many handshakes a second as there are places, and
-/// no more; before, he kept everybody out with a tenth of that.
+/// no more; without that, newcomers would share the tenth of them whose 10 s are over.
 const TENURE: Duration = Duration::from_secs(1);
 
 /// Those that are taken. Networks are as many as places taken, at most.
