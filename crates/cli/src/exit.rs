@@ -139,7 +139,7 @@ impl From<SendError> for Failure {
 impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         match error {
-            FileError::Exposed { .. } => Self::Refused(error.to_string()),
+            FileError::Exposed { .. } | FileError::NotOurs(_) => Self::Refused(error.to_string()),
             FileError::Exists(_) | FileError::Write { .. } => Self::failed(error),
             _ => Self::usage(error),
         }

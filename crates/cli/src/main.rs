@@ -14,6 +14,7 @@ mod native;
 mod output;
 mod plan;
 mod progress;
+mod secrecy;
 mod terminal;
 mod transfer;
 mod values;
@@ -30,6 +31,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    secrecy::keep_out_of_core_files();
     let args = match Args::try_parse_from(args::untangled(std::env::args_os())) {
         Ok(args) => args,
         Err(error) => return exit::report_usage(&error),

@@ -13,7 +13,7 @@ use std::{
 use hikyaku::{
     Closed, ConnectError, Connection, Endpoint, EndpointBuilder, Trust, TrustError, Trusted,
     address::Address,
-    files::{FileError, IfExists, make_private_folder},
+    files::{FileError, IfExists, check_unchangeable, make_private_folder},
     identity::{Identity, KeyError},
     known_hosts::{KnownHosts, host_name},
     signers::Fingerprint,
@@ -125,7 +125,11 @@ pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
     let path = KnownHosts::default_path().ok_or_else(|| {
         Failure::usage("HOME is not set, so no listener is known; --trust FINGERPRINT names one")
     })?;
-    Ok(Trust::KnownHosts(KnownHosts::open(&path)?))
+    let known = KnownHosts::open(&path)?;
+    if let Err(changeable) = check_unchangeable(&path) {
+        warn(&changeable.to_string());
+    }
+    Ok(Trust::KnownHosts(known))
 }
 
 /// Connects. With nothing heard for `timeout` it is given up.

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use hikyaku::{
     address::Family,
-    files::check_private,
+    files::{check_private, check_unchangeable},
     filter::{Action, Filter},
     identity::{Identity, KeyError, KeyFile, SharedKey},
     limits::DEFAULT_SIGNED_MAX_AGE,
@@ -140,6 +140,9 @@ pub(crate) fn shared_key(path: &Path) -> Result<SharedKey, Failure> {
 
 pub(crate) fn signers(path: &Path) -> Result<AuthorizedKeys, Failure> {
     let (keys, skipped) = AuthorizedKeys::read(path)?;
+    if let Err(changeable) = check_unchangeable(path) {
+        warn(&changeable.to_string());
+    }
     for line in skipped {
         warn(&format!("{}:{}: left out: {}", path.display(), line.line, line.reason));
     }

@@ -4,7 +4,7 @@
 
 use std::{
     env,
-    fs::{DirBuilder, File},
+    fs::{DirBuilder, File, Metadata},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -53,6 +53,20 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A file for secrets that is another user's, who can read what is written there.
+    #[error("{} belongs to another user", .0.display())]
+    NotOurs(PathBuf),
+    /// A file that says who is believed, and that everyone on this machine can change.
+    #[error(
+        "{} can be changed by everyone on this machine, and so whom it names; chmod o-w {}",
+        path.display(), open.display()
+    )]
+    Changeable {
+        /// The file.
+        path: PathBuf,
+        /// What everyone can write: itself, or its folder.
+        open: PathBuf,
+    },
 }
 
 /// Reads a text file of at most [`MAX_FILE_LEN`] bytes, wiped from memory when dropped: the
@@ -61,8 +75,27 @@ pub enum FileError {
 /// # Errors
 /// When it cannot be read, is too large or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<Zeroizing<String>, FileError> {
+    read_opened(&open(path)?, path)
+}
+
+/// As [`read_text`], for a file that should be a secret: with what [`check_private`] says of the
+/// very file that was read, whatever is at its path by then.
+///
+/// # Errors
+/// As [`read_text`].
+pub(crate) fn read_secret(
+    path: &Path,
+) -> Result<(Zeroizing<String>, Result<(), FileError>), FileError> {
+    let file = open(path)?;
+    Ok((read_opened(&file, path)?, check_private_opened(&file, path)))
+}
+
+fn open(path: &Path) -> Result<File, FileError> {
+    File::open(path).map_err(|source| FileError::Read { path: path.to_owned(), source })
+}
+
+fn read_opened(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError> {
     let failed = |source| FileError::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(failed)?;
     let known_len = file.metadata().map_err(failed)?.len();
     if known_len > MAX_FILE_LEN {
         return Err(FileError::TooLarge(path.to_owned()));
@@ -83,11 +116,19 @@ pub fn read_text(path: &Path) -> Result<Zeroizing<String>, FileError> {
 /// # Errors
 /// [`FileError::Exposed`] with its permission bits; [`FileError::Read`] when it cannot be looked
 /// at. A pipe (`/dev/fd/…`) is never exposed: it belongs to one process.
-#[cfg(unix)]
 pub fn check_private(path: &Path) -> Result<(), FileError> {
+    judge(std::fs::metadata(path), path)
+}
+
+/// The same of a file that is open, which was found at `path`.
+fn check_private_opened(file: &File, path: &Path) -> Result<(), FileError> {
+    judge(file.metadata(), path)
+}
+
+#[cfg(unix)]
+fn judge(meta: io::Result<Metadata>, path: &Path) -> Result<(), FileError> {
     use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::metadata(path)
-        .map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    let meta = meta.map_err(|source| FileError::Read { path: path.to_owned(), source })?;
     let mode = meta.mode() & 0o777;
     if meta.is_file() && mode & 0o077 != 0 {
         return Err(FileError::Exposed { path: path.to_owned(), mode });
@@ -96,12 +137,66 @@ pub fn check_private(path: &Path) -> Result<(), FileError> {
 }
 
 /// On systems without permission bits there is nothing to check.
+#[cfg(not(unix))]
+fn judge(_meta: io::Result<Metadata>, _path: &Path) -> Result<(), FileError> {
+    Ok(())
+}
+
+/// Is this file, open to be written to, our own alone? Its owner could read what a privileged
+/// process writes to it.
+#[cfg(unix)]
+pub(crate) fn check_own(file: &File, path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt;
+    check_private_opened(file, path)?;
+    let meta =
+        file.metadata().map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    if meta.is_file() && meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(FileError::NotOurs(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// On systems without permission bits there is nothing to check.
+#[cfg(not(unix))]
+pub(crate) fn check_own(_file: &File, _path: &Path) -> Result<(), FileError> {
+    Ok(())
+}
+
+/// Can everyone on this machine change a file that says who is believed, or put another in its
+/// place (its folder is open to all, and not sticky as `/tmp` is)? What a group may write is its
+/// owner's choice: where users have groups of their own that is the usual umask.
+///
+/// # Errors
+/// [`FileError::Changeable`]. A file that is not there cannot be changed.
+#[cfg(unix)]
+pub fn check_unchangeable(path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt;
+    const STICKY: u32 = 0o1000;
+    let changeable =
+        |open: &Path| FileError::Changeable { path: path.to_owned(), open: open.to_owned() };
+    let Ok(file) = path.metadata() else { return Ok(()) };
+    if file.is_file() && file.mode() & 0o002 != 0 {
+        return Err(changeable(path));
+    }
+    let folder = folder_of(path);
+    let open = folder.metadata().is_ok_and(|meta| meta.mode() & (STICKY | 0o002) == 0o002);
+    if file.is_file() && open { Err(changeable(folder)) } else { Ok(()) }
+}
+
+/// On systems without permission bits there is nothing to check.
 ///
 /// # Errors
 /// None here.
 #[cfg(not(unix))]
-pub fn check_private(_path: &Path) -> Result<(), FileError> {
+pub fn check_unchangeable(_path: &Path) -> Result<(), FileError> {
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Where this user's keys and known hosts are: `hikyaku` in `$XDG_CONFIG_HOME`, or in `.config` of
@@ -156,10 +251,7 @@ pub fn write_public(path: &Path, text: &str, if_exists: IfExists) -> Result<(), 
 
 fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     // tempfile creates with mode 0600, so that a secret is never open to others, even briefly.
     // The kind alone: the error's own text names the temporary file.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.kind().into()))?;
@@ -213,6 +305,59 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         let error = check_private(&path).expect_err("group can read").to_string();
         assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn what_is_read_is_what_is_checked_also_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let [key, link] = ["key", "link"].map(|name| dir.path().join(name));
+        write_private(&key, "s", IfExists::Refuse).unwrap();
+        std::os::unix::fs::symlink(&key, &link).unwrap();
+        assert!(read_secret(&link).unwrap().1.is_ok());
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o604)).unwrap();
+        let (text, checked) = read_secret(&link).unwrap();
+        assert_eq!(*text, "s");
+        assert!(matches!(checked, Err(FileError::Exposed { mode: 0o604, .. })), "{checked:?}");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_key_is_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let [dear, link] = ["dear", "link"].map(|name| dir.path().join(name));
+        std::fs::write(&dear, "dear to me").unwrap();
+        std::os::unix::fs::symlink(&dear, &link).unwrap();
+        let refused = write_private(&link, "s", IfExists::Refuse);
+        assert!(matches!(refused, Err(FileError::Exists(_))), "{refused:?}");
+        write_private(&link, "s", IfExists::Replace).unwrap();
+        assert_eq!(std::fs::read_to_string(&dear).unwrap(), "dear to me");
+        assert!(link.symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn what_everyone_can_change_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("friends");
+        std::fs::write(&path, "").unwrap();
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (of_folder, of_file, open) in [
+            (0o755, 0o664, None),
+            (0o755, 0o666, Some(&path)),
+            (0o777, 0o644, Some(&folder)),
+            (0o1777, 0o644, None),
+        ] {
+            set(&folder, of_folder);
+            set(&path, of_file);
+            let named = match check_unchangeable(&path) {
+                Err(FileError::Changeable { open, .. }) => Some(open),
+                _ => None,
+            };
+            assert_eq!(named.as_ref(), open, "{of_folder:o} {of_file:o}");
+        }
+        check_unchangeable(&folder.join("gone")).unwrap();
     }
 
     #[test]

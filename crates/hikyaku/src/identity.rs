@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub use crate::key_error::KeyError;
 use crate::{
     files::{
-        FileError, IfExists, check_private, config_folder, make_private_folder, read_text,
+        FileError, IfExists, config_folder, make_private_folder, read_secret, read_text,
         write_private, write_public,
     },
     signers::{Fingerprint, Signer, public_line},
@@ -79,10 +79,10 @@ impl Identity {
     /// When it cannot be read, is no Ed25519 key, or others than its owner can read it (as ssh
     /// refuses it too).
     pub fn read(path: &Path) -> Result<KeyFile, KeyError> {
-        let text = read_text(path)?;
+        let (text, is_private) = read_secret(path)?;
         let key = PrivateKey::from_openssh(text.as_bytes())
             .map_err(|_| KeyError::NotPrivate(path.to_owned()))?;
-        check_private(path)?;
+        is_private?;
         check_ed25519(path, &key.algorithm())?;
         if key.is_encrypted() {
             return Ok(KeyFile::Locked(LockedKey { path: path.to_owned(), key }));
@@ -259,7 +259,7 @@ impl SharedKey {
     }
 
     /// Reads a key file. Whether others can read it too is the caller's question to
-    /// [`check_private`].
+    /// [`check_private`](crate::files::check_private).
     ///
     /// # Errors
     /// When it cannot be read or holds no such key.

@@ -14,13 +14,14 @@ use data_encoding::HEXLOWER;
 use hikyaku_proto::KeyLog;
 use zeroize::Zeroizing;
 
-use crate::files::{FileError, check_private};
+use crate::files::{FileError, check_own};
 
 #[derive(Debug)]
 pub(crate) struct KeyLogFile(Mutex<File>);
 
 impl KeyLogFile {
-    /// Opens the file to append to, and makes it (mode 0600) where there is none.
+    /// Opens the file to append to, and makes it (mode 0600) where there is none. One that is not
+    /// ours alone is refused.
     pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
@@ -29,7 +30,7 @@ impl KeyLogFile {
         let file = options
             .open(path)
             .map_err(|source| FileError::Write { path: path.to_owned(), source })?;
-        check_private(path)?;
+        check_own(&file, path)?;
         Ok(Self(Mutex::new(file)))
     }
 }
@@ -38,9 +39,53 @@ impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let secret = Zeroizing::new(HEXLOWER.encode(secret));
         let client_random = HEXLOWER.encode(client_random);
-        let line = Zeroizing::new(format!("{label} {client_random} {}\n", *secret));
+        // Room for all of it at once: a string that grows leaves copies behind.
+        let len = label.len() + client_random.len() + secret.len() + 3;
+        let mut line = Zeroizing::new(String::with_capacity(len));
+        for part in [label, " ", &client_random, " ", &secret, "\n"] {
+            line.push_str(part);
+        }
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk must not end a conversation.
         let _ = file.write_all(line.as_bytes());
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn lines_are_as_the_format_says_in_a_file_of_its_owner_s() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.log");
+        KeyLogFile::open(&path).unwrap().log("EXPORTER_SECRET", &[1; 32], &[0xab; 2]);
+        let line = format!("EXPORTER_SECRET {} abab\n", "01".repeat(32));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), line);
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.log");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o604)).unwrap();
+        let refused = KeyLogFile::open(&path);
+        assert!(matches!(refused, Err(FileError::Exposed { .. })), "{refused:?}");
+    }
+
+    /// Only root can make such a file; others have nothing to test here.
+    #[test]
+    fn a_file_of_another_user_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.log");
+        drop(KeyLogFile::open(&path).unwrap());
+        if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+            let refused = KeyLogFile::open(&path);
+            assert!(matches!(refused, Err(FileError::NotOurs(_))), "{refused:?}");
+        }
     }
 }

@@ -23,6 +23,7 @@ mod native_told;
 mod native_trust;
 mod readme;
 mod refusals;
+mod secrecy;
 mod sending;
 mod stopping;
 mod support;

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::trust::Pin;
 use crate::{
-    files::{FileError, IfExists, check_private, read_text, write_private, write_public},
+    files::{FileError, IfExists, read_secret, read_text, write_private, write_public},
     identity::SharedKey,
 };
 
@@ -201,8 +201,8 @@ impl PreShared {
     /// # Errors
     /// When it cannot be read, holds no key, or others than its owner can read it.
     pub fn read(identity: &str, path: &Path) -> Result<Self, CredentialError> {
-        let text = read_text(path)?;
-        check_private(path)?;
+        let (text, is_private) = read_secret(path)?;
+        is_private?;
         if !(1..=128).contains(&identity.len()) {
             return Err(CredentialError::BadIdentity);
         }
@@ -269,19 +269,20 @@ fn ecdsa_point(der: &CertificateDer<'_>, path: &Path) -> Result<Vec<u8>, Credent
 
 /// A private key, and the public one that belongs to it.
 fn read_key(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), CredentialError> {
-    let text = read_text(path)?;
+    let (text, is_private) = read_secret(path)?;
     let key = PrivateKeyDer::from_pem_slice(text.as_bytes())
         .map_err(|_| CredentialError::NoKey(path.to_owned()))?;
-    check_private(path)?;
-    let der = Zeroizing::new(key.secret_der().to_vec());
+    let key = Zeroizing::new(key);
+    is_private?;
+    let der = key.secret_der();
     for algorithm in [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING] {
-        if let Ok(pair) = EcdsaKeyPair::from_private_key_der(algorithm, &der) {
+        if let Ok(pair) = EcdsaKeyPair::from_private_key_der(algorithm, der) {
             let pkcs8 = pair.to_pkcs8v1().map_err(|_| CredentialError::NoKey(path.to_owned()))?;
             let public = pair.public_key().as_ref().to_vec();
             return Ok((Zeroizing::new(pkcs8.as_ref().to_vec()), public));
         }
     }
-    let what = match key {
+    let what = match *key {
         PrivateKeyDer::Pkcs1(_) => "an RSA key",
         _ if der.windows(RSA.len()).any(|window| window == RSA) => "an RSA key",
         _ => "a key of another algorithm",

@@ -70,7 +70,7 @@ use std::{
 use dimpl::{Config, Dtls, DtlsCertificate, PskResolver};
 use jiff::Timestamp;
 use rustls_pki_types::ServerName;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 pub(super) use self::{
     association::{Association, Event, NotSent},
@@ -184,6 +184,14 @@ struct Setup {
 enum Auth {
     Certificates { min: MinVersion, certificate: DtlsCertificate, believed: Option<Anchors> },
     SharedKey,
+}
+
+impl Drop for Auth {
+    fn drop(&mut self) {
+        if let Self::Certificates { certificate, .. } = self {
+            certificate.private_key.zeroize();
+        }
+    }
 }
 
 impl Setup {
