@@ -215,13 +215,28 @@ fn accepted(entry: &ssh_key::authorized_keys::Entry) -> Result<Signer, String> {
 
 /// The key as a line for an authorized-keys file.
 pub(crate) fn public_line(key: &PublicKey) -> String {
-    key.to_openssh().expect("an Ed25519 public key always encodes")
+    let line = key.to_openssh().expect("an Ed25519 public key always encodes");
+    // Its comment is whatever its file says: it makes no second line, and commands no terminal.
+    line.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::Identity;
+
+    // Found by fuzzing: a public key file of several lines is a key with a comment of several.
+    #[test]
+    fn a_key_is_one_line_whatever_its_comment_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pub");
+        let key = Identity::generate("").unwrap();
+        let line = format!("{} mine\nssh-ed25519 AAAA\x1b[2J", key.public_line());
+        std::fs::write(&path, line).unwrap();
+        let read = crate::identity::read_public(&path).unwrap();
+        assert!(!read.public_line().contains(char::is_control), "{:?}", read.public_line());
+        assert_eq!(read.fingerprint(), key.fingerprint());
+    }
 
     #[test]
     fn a_fingerprint_reads_back_as_it_is_shown() {

@@ -46,8 +46,7 @@ impl Endpoint {
             addresses[0],
         );
         [(client, dialled), (server, admitted)].map(|(end, connection)| {
-            let handle =
-                end.add(connection, None, [None; 2]).expect("an endpoint has room for one");
+            let handle = end.add(connection, [None; 2]).expect("an endpoint has room for one");
             end.after_packet(handle);
             handle
         })

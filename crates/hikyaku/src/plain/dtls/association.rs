@@ -67,7 +67,7 @@ const BUFFER_LEN: usize = 1_536;
 const MAX_HANDSHAKE_HELD: usize = 30 << 16;
 
 /// The state machine of DTLS 1.3 wants to tell of a gap in a flight at once, and as long as there is
-/// one it is always at once. A quarter of the first wait is what RFC 9147 section 7.1 has in mind.
+/// one that is always. A quarter of the first wait is what RFC 9147 section 7.1 has in mind.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

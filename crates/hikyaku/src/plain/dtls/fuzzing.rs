@@ -2,15 +2,12 @@
 //!
 //! In: datagrams, time. Out: datagrams, payloads. Never: part of a build without `--cfg fuzzing`.
 
-use std::{net::SocketAddr, sync::atomic::AtomicU64, time::Instant};
+use std::{net::SocketAddr, time::Instant};
 
 use jiff::Timestamp;
 
 use super::{Association, ClientConfig, Ended, Event, Hub, ServerConfig};
 use crate::limits::{MAX_DTLS_NOTICES, MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS};
-
-/// The chance of each configuration, so that a run can be repeated.
-pub(super) static NEXT_SEED: AtomicU64 = AtomicU64::new(1);
 
 /// A listener's side.
 #[derive(Debug)]

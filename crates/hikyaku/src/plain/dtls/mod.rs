@@ -200,10 +200,6 @@ impl Setup {
         server: Option<ServerName<'static>>,
         config: dimpl::ConfigBuilder,
     ) -> Result<Self, CredentialError> {
-        #[cfg(fuzzing)]
-        let config = config.dangerously_set_rng_seed(
-            fuzzing::NEXT_SEED.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-        );
         let config = config
             .mtu(DTLS_HANDSHAKE_MTU)
             .handshake_timeout(DTLS_HANDSHAKE_TIMEOUT)

@@ -1,0 +1,68 @@
+//! Damage, noise, and peers that mean ill.
+//!
+//! In: two sides, a wire in memory. Out: what both do. Never: a socket.
+
+use super::*;
+
+// Found by fuzzing: the state machine answers a gap in a flight at once, and then for ever, each
+// time it is asked when to wake.
+#[test]
+fn a_damaged_record_makes_nobody_restless() {
+    let [own, theirs] = [0, 1].map(|_| Certified::generate(&["a".to_owned()], wall()).unwrap());
+    let pinned = |of: &Certified| Anchors::pinned(vec![of.pin()]);
+    for (which, at) in (3..8).flat_map(|which| (0..12).map(move |at| (which, 20 + 70 * at))) {
+        let listener = ServerConfig::new(&own, Some(pinned(&theirs)), MinVersion::V1_3).unwrap();
+        let client =
+            ClientConfig::new("a", pinned(&own), Some(&theirs), MinVersion::V1_3, wall()).unwrap();
+        let mut world = World::new(listener, &client);
+        world.damaged = Some((which, at));
+        world.pass(Duration::from_secs(10));
+        let (alarms, carried) = (world.alarms, world.carried);
+        // It may not come about; nobody may wear himself out over it.
+        assert!(alarms < 120 && carried < 150, "{which} at {at}: {alarms} alarms, {carried} sent");
+    }
+}
+
+// Found by fuzzing: the state machine asks for a larger buffer for all but a certificate.
+#[test]
+fn a_peer_with_a_long_certificate_ends_no_process() {
+    let names: Vec<String> = (0..150).map(|n| format!("a-long-name-{n}.example")).collect();
+    let [own, theirs] = [0, 1].map(|_| Certified::generate(&names, wall()).unwrap());
+    let pinned = |of: &Certified| Anchors::pinned(vec![of.pin()]);
+    for min in [MinVersion::V1_2, MinVersion::V1_3] {
+        let listener = ServerConfig::new(&own, Some(pinned(&theirs)), min).unwrap();
+        let client = ClientConfig::new("a", pinned(&own), Some(&theirs), min, wall()).unwrap();
+        World::new(listener, &client).speak();
+    }
+}
+
+#[test]
+fn noise_and_forged_records_end_no_association() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    for by_key in [false, true] {
+        let mut world = if by_key {
+            let listener = ServerConfig::with_shared_key(shared(KEY)).unwrap();
+            World::new(listener, &ClientConfig::with_shared_key(shared(KEY)).unwrap())
+        } else {
+            World::new(server(&own), &client("a", Anchors::anyone()))
+        };
+        world.speak();
+        let originals: Vec<Vec<u8>> = world.tapped.iter().cloned().collect();
+        world.answered = 0;
+        let mut poured = 0;
+        for n in 0..4_000_usize {
+            let mut datagram = originals[n % originals.len()].clone();
+            let at = n * 31 % datagram.len();
+            datagram[at] ^= 1 + (n % 255) as u8;
+            poured += datagram.len();
+            world.hub.handle_datagram(&datagram, world.from, world.wall, world.now);
+            world.client.handle_datagram(&datagram, world.now, world.wall);
+            world.client.handle_datagram(&record::fatal_alert(40), world.now, world.wall);
+        }
+        world.settle();
+        world.heard.clear();
+        world.events.clear();
+        assert!(world.answered < poured, "{} for {poured} bytes", world.answered);
+        world.speak();
+    }
+}
