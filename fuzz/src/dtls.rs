@@ -1,6 +1,7 @@
 //! The DTLS front end: anyone's datagrams from several addresses, and a real client's, damaged.
 //!
-//! In: a script. Out: a panic when a promise is broken. Never: what `dimpl` promises alone.
+//! In: a script. Out: a panic when a promise is broken. What both sides draw by lot (keys,
+//! cookies) is another each time. Never: what `dimpl` promises alone.
 
 use std::{
     cell::OnceCell,

@@ -1,8 +1,8 @@
 //! Anyone's datagrams, from several addresses, to a server and to a client that dials: before any
 //! handshake is complete.
 //!
-//! In: a script. Out: a panic when an endpoint breaks, or answers with more than it may. Never: keys
-//! that only a peer has (`frames`, `handshake`).
+//! In: a script. Out: a panic when an endpoint breaks, or answers with more than it may. Never:
+//! keys that only a peer has (`frames`, `handshake`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

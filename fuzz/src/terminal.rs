@@ -47,7 +47,8 @@ pub fn check_shown(text: &str) {
     for character in text.chars() {
         let commands = character.is_control();
         let turns = matches!(character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}');
         let ends = matches!(character, '\u{2028}' | '\u{2029}');
         assert!(!commands && !turns && !ends, "{character:?} in {text:?}");
     }
