@@ -45,6 +45,8 @@ pub(in crate::plain) struct Association {
     believed: bool,
     /// The peer has answered us something.
     heard: bool,
+    /// It has named cipher suites of version 1.3.
+    offered_v13: bool,
     /// The last time that something was sent or received.
     active_at: Instant,
     /// The number of the next record in the clear, of a client. The state machine sends its first
@@ -66,8 +68,8 @@ const BUFFER_LEN: usize = 1_536;
 /// Bytes of a handshake that the state machine holds at once: 30 datagrams.
 const MAX_HANDSHAKE_HELD: usize = 30 << 16;
 
-/// The state machine of DTLS 1.3 wants to tell of a gap in a flight at once, and as long as there is
-/// one that is always. A quarter of the first wait is what RFC 9147 section 7.1 has in mind.
+/// The state machine of DTLS 1.3 wants to tell of a gap in a flight at once, and as long as there
+/// is one that is always. A quarter of the first wait is what RFC 9147 section 7.1 has in mind.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +125,7 @@ impl Association {
             state: State::Handshake,
             believed: false,
             heard: false,
+            offered_v13: false,
             active_at: now,
             next_clear: 0,
             timer: None,
@@ -206,6 +209,7 @@ impl Association {
         }
         if !self.is_established() {
             self.read += passed.len();
+            self.offered_v13 |= record::offers_v13(&passed);
         }
         // The state machine's clock goes first.
         let handled = self.dtls.handle_timeout(now).and_then(|()| self.dtls.handle_packet(&passed));
@@ -322,7 +326,11 @@ impl Association {
 
     fn on_connected(&mut self, now: Instant) {
         let is_v13 = self.dtls.protocol_version() == Some(ProtocolVersion::DTLS1_3);
-        if self.setup.believed().is_some() && !self.believed {
+        if self.role != Role::Client && self.offered_v13 && !is_v13 {
+            // The hello that was answered is under the Finished; the first one, with its versions,
+            // is not (RFC 6347 section 4.2.1).
+            self.close(Ended::Downgraded);
+        } else if self.setup.believed().is_some() && !self.believed {
             self.close(Ended::NoCertificate);
         } else if is_v13 && self.role == Role::Client {
             self.active_at = now;

@@ -28,6 +28,9 @@ pub enum Ended {
         "it ended the association right after the handshake: does it want a certificate of ours?"
     )]
     DismissedByPeer,
+    /// A client that speaks 1.3 came in by 1.2.
+    #[error("it speaks DTLS 1.3, and somebody on the way made 1.2 of it")]
+    Downgraded,
     /// Nothing in common.
     #[error(
         "no cipher suite in common: DTLS here speaks ECDSA certificates (no RSA, no Ed25519) with \
@@ -72,6 +75,7 @@ impl Ended {
                 | Self::UnknownSharedKey
                 | Self::RefusedByPeer(_)
                 | Self::DismissedByPeer
+                | Self::Downgraded
         )
     }
 

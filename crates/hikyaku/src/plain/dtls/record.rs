@@ -176,6 +176,28 @@ pub(super) fn hello(datagram: &[u8]) -> Option<Hello> {
     Some(Hello { random: random.try_into().ok()?, is_first: fragment.number == 0 })
 }
 
+/// Does a datagram hold a whole ClientHello that names cipher suites of version 1.3? Who speaks
+/// only 1.2 has no use for them (RFC 8446 appendix B.4).
+pub(super) fn offers_v13(datagram: &[u8]) -> bool {
+    records(datagram).any(|record| match record {
+        Record::Handshake { body, .. } => fragments(body).is_some_and(|all| {
+            let hellos = all.iter().filter(|part| part.kind == CLIENT_HELLO && part.is_whole());
+            hellos.into_iter().any(|hello| names_v13_suites(hello.bytes).unwrap_or(false))
+        }),
+        _ => false,
+    })
+}
+
+/// Version and random, session id, cookie, suites (RFC 6347 section 4.2.1).
+fn names_v13_suites(hello: &[u8]) -> Option<bool> {
+    let rest = hello.get(34..)?;
+    let (len, rest) = rest.split_first()?;
+    let (len, rest) = rest.get(usize::from(*len)..)?.split_first()?;
+    let rest = rest.get(usize::from(*len)..)?;
+    let suites = rest.get(2..)?.get(..usize::from(u16_at(rest, 0)?))?;
+    Some(suites.chunks_exact(2).any(|suite| matches!(suite, [0x13, 1..=5])))
+}
+
 /// The type of the handshake message with which a datagram begins.
 pub(super) fn first_message(datagram: &[u8]) -> Option<u8> {
     match records(datagram).next()? {

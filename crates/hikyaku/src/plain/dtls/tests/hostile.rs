@@ -66,3 +66,18 @@ fn noise_and_forged_records_end_no_association() {
         world.speak();
     }
 }
+
+#[test]
+fn who_takes_1_3_out_of_a_hello_on_the_way_gets_no_1_2_association() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
+    let mut hello = world.client.poll_output().unwrap();
+    // The extension supported_versions, with DTLS 1.3 as its first, becomes one that nobody knows.
+    let versions = [0, 0x2b, 0, 5, 4, 0xfe];
+    let at = hello.windows(versions.len()).position(|w| w == versions).unwrap();
+    hello[at..at + 2].copy_from_slice(&[0xfa, 0xfa]);
+    world.hub.handle_datagram(&hello, world.from, world.wall, world.now);
+    world.pass(Duration::from_secs(60));
+    assert!(!world.client.is_established());
+    assert!(world.notices().contains(&Notice::Failed(world.from.peer, Ended::Downgraded)));
+}
