@@ -174,6 +174,8 @@ impl World {
                     self.hear(self.home, datagram.as_bytes());
                 }
                 Output::Show(Shown::Stamped(text) | Shown::Unstamped(text)) => check_shown(&text),
+                // There is no association here.
+                Output::Renew => {}
                 Output::Wait(at) => {
                     assert!(at.is_none_or(|at| at > self.now), "it waits for what has passed");
                     return;
@@ -182,8 +184,6 @@ impl World {
                     self.left = true;
                     return;
                 }
-                #[allow(unreachable_patterns, reason = "there may be more one day")]
-                _ => return,
             }
         }
     }

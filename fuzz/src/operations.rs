@@ -124,7 +124,7 @@ impl World {
             8 => drop(self.take(script.below(8))),
             9 => self.damage(script),
             10 => self.pass(Duration::from_micros(script.magnitude())),
-            11 => self.to_next(),
+            11 => self.advance(),
             12 => self.receive(end, script.u8()),
             13 => self.deliver_all(),
             _ => self.ask(end, script.u8()),
@@ -202,7 +202,7 @@ impl World {
     }
 
     /// To the next alarm, or the next arrival.
-    fn to_next(&mut self) {
+    fn advance(&mut self) {
         let alarms = self.hosts.iter().filter_map(|host| host.alarm);
         let next = alarms.chain(self.line.iter().map(|packet| packet.at + WAY)).min();
         self.now = self.now.max(next.unwrap_or(self.now));
@@ -325,7 +325,7 @@ impl World {
             if self.now > until || (idle(self) && self.line.is_empty()) {
                 break;
             }
-            self.to_next();
+            self.advance();
             self.settle();
         }
         for pipe in self.pipes {

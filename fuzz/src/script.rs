@@ -55,7 +55,7 @@ impl<'a> Script<'a> {
     }
 
     /// All that is left.
-    pub const fn rest(&mut self) -> &'a [u8] {
-        std::mem::replace(&mut self.0, &[])
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
     }
 }

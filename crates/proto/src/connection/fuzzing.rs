@@ -15,6 +15,7 @@ use crate::{
         phases::DataKeys,
     },
     limits::TAG_LEN,
+    message::inbox::Rules,
     time::Time,
     wire::{codec::Writer, header::ConnectionId, level::Level, parameters::Parameters},
 };
@@ -22,14 +23,14 @@ use crate::{
 impl Connection {
     /// As after a handshake with a peer that has these parameters.
     pub(crate) fn joined(
-        config: &Arc<EndpointConfig>,
+        (config, rules): (&Arc<EndpointConfig>, &Arc<Rules>),
         now: Time,
         side: Side,
         (id, theirs): (ConnectionId, &Parameters),
         remote: SocketAddr,
     ) -> Self {
         let ids = (id, theirs.source);
-        let mut joined = Self::new(Arc::clone(config), (side, now, 7), ids, remote);
+        let mut joined = Self::new(Arc::clone(config), rules, (side, now, 7), ids, remote);
         let root = Secret::extract(b"fuzzing", b"known to both ends");
         joined.keys = Some(DataKeys::new(Cipher::Aes128Gcm, &root, side));
         joined.apply_parameters(theirs);

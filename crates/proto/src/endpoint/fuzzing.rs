@@ -32,14 +32,14 @@ impl Endpoint {
         of_server.reset_token =
             Some(crate::wire::frame::ResetToken(server.strangers.reset_token(ids[1])));
         let dialled = Connection::joined(
-            &client.config,
+            (&client.config, &client.rules),
             now,
             Side::Client,
             (ids[0], &of_server),
             addresses[1],
         );
         let admitted = Connection::joined(
-            &server.config,
+            (&server.config, &server.rules),
             now,
             Side::Server,
             (ids[1], &of_client),
