@@ -89,7 +89,7 @@ pub enum Retry {
 pub struct TransportConfig {
     /// Silence after which it is over (M-61); the peer may ask for less. None: never.
     pub idle_timeout: Option<Duration>,
-    /// Silence after which a PING is sent.
+    /// Silence after which a PING is sent; at least 100 ms.
     pub keep_alive: Option<Duration>,
     /// How its rate is found.
     pub congestion: Congestion,

@@ -130,6 +130,20 @@ fn silence_ends_a_connection_and_keep_alive_prevents_it() {
     assert_eq!(pair.ends[SERVER].stats().connections, 1);
 }
 
+// M-61
+#[test]
+fn a_keep_alive_of_nothing_floods_nobody() {
+    let mut config = client_config();
+    config.transport.keep_alive = Some(Duration::ZERO);
+    let mut pair = Pair::with(config, server_config());
+    pair.establish();
+    pair.run(SECOND);
+    let before = pair.sent[CLIENT];
+    pair.run(SECOND * 10);
+    let sent = pair.sent[CLIENT] - before;
+    assert!((50..=101).contains(&sent), "{sent} packets in ten seconds");
+}
+
 // M-31
 #[test]
 fn a_server_may_ask_for_a_retry() {

@@ -27,6 +27,9 @@ const IDLE_PTOS: u32 = 3;
 /// Without an idle timeout, a peer that owes an answer for this long is gone (M-61).
 const UNANSWERED: Duration = Duration::from_secs(120);
 
+/// However little is asked for: ten PINGs a second keep every binding of an address alive (M-61).
+const LEAST_KEEP_ALIVE: Duration = Duration::from_millis(100);
+
 /// Silence after which a sender that waits for credit sends a PING (D-4).
 const STARVED: Duration = Duration::from_secs(5);
 
@@ -279,7 +282,8 @@ impl Connection {
         // Messages wait, and nothing is in flight: for credit. It may have been sent to an address
         // where we are no more, and only we can tell the peer.
         let starved = (!self.outbox.is_drained()).then_some(STARVED);
-        let span = match (self.config.transport.keep_alive, starved) {
+        let asked = self.config.transport.keep_alive.map(|span| span.max(LEAST_KEEP_ALIVE));
+        let span = match (asked, starved) {
             (Some(keep_alive), Some(starved)) => keep_alive.min(starved),
             (keep_alive, starved) => keep_alive.or(starved)?,
         };
