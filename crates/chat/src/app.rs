@@ -369,7 +369,7 @@ impl App {
         let name = self.name.clone();
         let hint = match self.heard {
             true => "",
-            false => "; a room with armour answers only to the same --fernet, --sign, --signed-by",
+            false => "; a safe room answers only to the same --dtls, --fernet, --sign, --signed-by",
         };
         let what = format!("others see \"{name}: your text\"{hint}");
         self.notice(&format!("no hikyaku chat answers there: {what}"));

@@ -2,7 +2,7 @@
 //!
 //! In: drops. Out: lines on standard error, so many a second. Never: their content.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use hikyaku::{
     Discard, EndpointStats, Refusal, clock,
@@ -11,21 +11,29 @@ use hikyaku::{
 };
 use hikyaku_chat::sanitize;
 
-use crate::{args::TalkArgs, limits::MAX_DROP_LINES, output::note};
+use crate::{args::TalkArgs, limits::MAX_DROP_LINES, output::note, terminal::SharedShow};
 
 /// Says why each datagram was dropped, with `-v`.
-#[derive(Debug)]
 pub(crate) struct Complaints {
     wanted: bool,
     quiet: bool,
     second: i64,
     told: u32,
     untold: u64,
+    /// Above what a person is typing.
+    show: Option<Arc<SharedShow>>,
 }
 
 impl Complaints {
     pub(crate) const fn new(talk: &TalkArgs) -> Self {
-        Self { wanted: talk.verbose, quiet: talk.quiet, second: 0, told: 0, untold: 0 }
+        Self { wanted: talk.verbose, quiet: talk.quiet, second: 0, told: 0, untold: 0, show: None }
+    }
+
+    /// Where a person types, nobody else is to fill the screen: refusals are told with `-v` alone.
+    pub(crate) fn shown_above(mut self, show: Arc<SharedShow>) -> Self {
+        self.quiet = true;
+        self.show = Some(show);
+        self
     }
 
     pub(crate) fn tell(&mut self, dropped: &Dropped) {
@@ -80,12 +88,19 @@ impl Complaints {
             return;
         }
         self.told += 1;
-        note(line);
+        self.put(line);
+    }
+
+    fn put(&self, line: &str) {
+        match &self.show {
+            Some(show) => show.put(&format!("* {line}")),
+            None => note(line),
+        }
     }
 
     fn tell_untold(&mut self) {
         if self.untold > 0 {
-            note(&format!("{} more lines like these in that second", self.untold));
+            self.put(&format!("{} more lines like these in that second", self.untold));
             self.untold = 0;
         }
     }

@@ -7,6 +7,7 @@
 use std::{
     env,
     io::{self, BufRead, IsTerminal, Read},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -43,6 +44,20 @@ impl Lines {
 
 /// Shows lines above the one being typed.
 pub(crate) type Show = Box<dyn FnMut(&str) + Send>;
+
+/// The same, for more than one who has something to show.
+pub(crate) struct SharedShow(Mutex<Show>);
+
+impl SharedShow {
+    pub(crate) fn new(show: Show) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(show)))
+    }
+
+    pub(crate) fn put(&self, line: &str) {
+        // A line is shown or it is not: nothing is left half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)(line);
+    }
+}
 
 /// Reads standard input: with a prompt and line editing where a person types, as it comes
 /// otherwise.

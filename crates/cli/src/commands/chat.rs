@@ -2,7 +2,7 @@
 //!
 //! In: what people type. Out: what others say. Never: the rules of a room.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use anstyle::AnsiColor;
 use hikyaku::{
@@ -30,7 +30,7 @@ use crate::{
     limits::BURST_SECONDS,
     output::{Stream, note, styled, warn},
     plan::Keys,
-    terminal::{self, Ending, Lines, Restore, Show},
+    terminal::{self, Ending, Lines, Restore, SharedShow},
 };
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -116,16 +116,22 @@ async fn serve(
         }
         safety.warn_if_none();
     }
-    let (host, mut show, _restore) = match seat {
+    let mut complaints = Complaints::new(&me.talk);
+    let (host, show, _restore) = match seat {
         Seat::Host => {
             let (lines, show) = terminal::read_lines("> ")?;
             let (restore, lines) = typed(lines);
-            (Some(Host { name: Some(name(me)), lines }), show, Some(restore))
+            let show = SharedShow::new(show);
+            complaints = complaints.shown_above(Arc::clone(&show));
+            (Some(Host { name: Some(name(me)), lines }), Some(show), Some(restore))
         }
-        Seat::Nobody => (None, Box::new(|_: &str| {}) as Show, None),
+        Seat::Nobody => (None, None, None),
     };
-    let mut complaints = Complaints::new(&me.talk);
-    let show = move |line: &str| show(&coloured(line));
+    let show = |line: &str| {
+        if let Some(show) = &show {
+            show.put(&coloured(line));
+        }
+    };
     let door = |happened: AtTheDoor<'_>| match happened {
         AtTheDoor::Dropped(dropped) => complaints.tell(dropped),
         AtTheDoor::Peer(notice) => complaints.tell_peer(notice),
@@ -277,10 +283,11 @@ async fn take_part(
     if !me.talk.quiet {
         safety.warn_if_none();
     }
-    let (lines, mut show) = terminal::read_lines("> ")?;
+    let (lines, show) = terminal::read_lines("> ")?;
     let (_restore, lines) = typed(lines);
-    let mut complaints = Complaints::new(&me.talk);
-    let show = move |line: &str| show(&coloured(line));
+    let show = SharedShow::new(show);
+    let mut complaints = Complaints::new(&me.talk).shown_above(Arc::clone(&show));
+    let show = |line: &str| show.put(&coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
     let guest = Guest { name: name(me), rooms_only };
     let parted = client::run(peer, guest, lines, show, dropped, ending.wanted()).await;

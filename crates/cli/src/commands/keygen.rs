@@ -50,6 +50,9 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
 }
 
 fn certificate(names: &[String], base: &Path, if_exists: IfExists) -> Result<(), Failure> {
+    if names.iter().any(|name| name.trim().is_empty()) {
+        return Err(Failure::usage("--cert '': a certificate is for a name or an address"));
+    }
     let with = |end: &str| {
         let mut name = base.as_os_str().to_owned();
         name.push(end);

@@ -46,7 +46,9 @@ pub enum CredentialError {
     #[error(
         "{} is {what}; DTLS here takes ECDSA on P-256 or P-384 alone: \
          `hikyaku keygen --cert NAME` makes such a certificate, or \
-         `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256`", path.display()
+         `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=NAME \
+         -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:NAME`",
+        path.display()
     )]
     NotEcdsa {
         /// The file.

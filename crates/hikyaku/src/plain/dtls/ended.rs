@@ -110,7 +110,7 @@ fn alert(description: u8) -> String {
         }
         42..=44 | 46 => "it does not accept our certificate",
         45 => "our certificate has expired",
-        48 => "it does not know the issuer of our certificate",
+        48 => "it does not know the issuer of our certificate, if we have one to show at all",
         // GnuTLS says so to who shows no certificate, or one that it does not know.
         49 => "we may not come in; does it want a certificate of ours?",
         70 => "it does not speak this version of DTLS",

@@ -178,7 +178,7 @@ impl fmt::Debug for Pin {
 
 /// A peer whose certificate is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its certificate {problem} (its SHA-256: {pin})")]
+#[error("its certificate {problem} (its SHA-256, to pin it if it is the right one: {pin})")]
 pub struct Refusal {
     /// What is wrong with it.
     pub problem: Problem,
@@ -211,7 +211,7 @@ pub enum Problem {
     #[error("is not meant for a {0}")]
     Purpose(&'static str),
     /// An issuer's own certificate.
-    #[error("is an issuer's, not a server's or client's")]
+    #[error("is an issuer's (CA:TRUE), not a server's or client's: only a pin lets it in")]
     Issuers,
     /// Not the one that was pinned.
     #[error("is not the one pinned")]
