@@ -407,6 +407,22 @@ fn a_handshake_packet_from_elsewhere_validates_no_address() {
     assert!(came > 2_400 && sent <= 3 * came, "{sent} for {came}");
 }
 
+// M-33: a client moved away, and back, as its handshake came to its end.
+#[test]
+fn who_was_elsewhere_at_the_end_of_the_handshake_gets_all_the_same() {
+    let mut pair = Pair::new();
+    pair.rule = Box::new(|packet| {
+        if packet.from == CLIENT && packet.bytes[0] == 0xc1 {
+            packet.source = address(66, 6_666);
+        }
+        true
+    });
+    let (client, server) = pair.establish();
+    pair.send(SERVER, server, Delivery::Ordered, &[1; 1_000_000]);
+    pair.run(SECOND * 8);
+    assert_eq!(pair.payloads(CLIENT, client).len(), 1);
+}
+
 // P-1: a copy of each packet comes from somewhere else, before it: nobody is there.
 #[test]
 fn copies_that_overtake_a_connection_hold_it_up_and_do_not_take_it() {

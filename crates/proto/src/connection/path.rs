@@ -233,6 +233,10 @@ impl Connection {
     ) {
         if from == self.paths.current.remote {
             self.paths.current.on_received(bytes);
+            // Its handshake came to its end at another address, which says nothing of this (M-33).
+            if self.confirmed && !self.paths.current.validated && self.paths.challenge.is_none() {
+                self.ask(now, random);
+            }
             return;
         }
         // Before the handshake is confirmed an address cannot change (RFC 9000 section 9).
@@ -246,6 +250,11 @@ impl Connection {
         }
         self.move_to(now, from);
         self.paths.current.on_received(bytes);
+        self.ask(now, random);
+    }
+
+    /// Asks the present address for an answer (P-1).
+    fn ask(&mut self, now: Time, random: &mut dyn Random) {
         let path = &self.paths.current;
         let patience = self.in_flight.pto(&path.rtt).max(self.in_flight.pto(&Rtt::default()));
         let until = now + patience * VALIDATION_PTOS;
