@@ -126,6 +126,7 @@ fn what_cannot_be_meant_is_told_before_anything_is_sent() {
             (&["send", "--dtls", "--psk", &psk, "--min-version", "1.3", ":9", "x"], &["1.2"]),
             (&["send", "--dtls", "--broadcast", "--insecure", ":9", "x"], &["--broadcast"]),
             (&["send", "--dtls", "--insecure", "--raw", ":9"], &["--raw"]),
+            (&["keygen", "--cert", ""], &["--cert", "a name or an address"]),
         ],
     );
 }
