@@ -409,8 +409,10 @@ impl Driver {
             },
         };
         match event {
-            // Who comes in with 0-RTT is heard when the handshake has shown who it is.
-            Event::Incoming if !connection.is_established() => {}
+            // A client that sends 0-RTT has no proven key yet; `Connected` follows. The state of the
+            // connection says nothing here: one that came, sent and closed within a turn is over
+            // by now, and what it sent was acknowledged.
+            Event::Incoming if connection.peer_key().is_none() => {}
             Event::Incoming | Event::Connected { .. } => {
                 peer.establish(now, connection, &self.shared);
             }
