@@ -21,22 +21,27 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// The native protocol's time: microseconds since the endpoint began.
+/// The native protocol's time: microseconds since the endpoint began. It is the runtime's clock, by
+/// which its timers ring: one that a test has paused stands still here too.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch(Instant);
+pub(crate) struct Stopwatch(tokio::time::Instant);
 
 impl Stopwatch {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the timer clock"
+    )]
     pub(crate) fn start() -> Self {
-        Self(monotonic())
+        Self(tokio::time::Instant::now())
     }
 
     pub(crate) fn now(self) -> Time {
-        let micros = monotonic().duration_since(self.0).as_micros();
+        let micros = self.0.elapsed().as_micros();
         Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
     /// When a timer has to ring for `at`.
-    pub(crate) fn instant(self, at: Time) -> Instant {
+    pub(crate) fn instant(self, at: Time) -> tokio::time::Instant {
         self.0 + at.since(Time::ZERO)
     }
 }

@@ -211,23 +211,28 @@ impl Connection {
     }
 
     /// Delivers what was sent, and then ends it with code 0; nothing more can be sent meanwhile.
-    /// Who stops waiting does not change that: it ends `within` that time.
+    /// Returns when the peer has confirmed the end, or at the end of that time; the peer was sent
+    /// the CLOSE then. Dropping the future changes nothing.
     ///
     /// # Errors
     /// [`Unfinished`] when not everything had a good end by then: a message that its class allowed
     /// to be dropped, and was, had one.
     pub async fn finish(&self, within: Duration) -> Result<(), Unfinished> {
         let _ = self.handle.mailbox.request(Request::Leave { within });
-        let closed = match tokio::time::timeout(within, self.closed()).await {
+        // A confirmation that is not there when the time is up is not waited for. At the end the
+        // CLOSE has left: the driver sends it before it reports the end.
+        let confirmed = async {
+            let closed = self.closed().await;
+            self.handle.mailbox.released().await;
+            closed
+        };
+        let closed = match tokio::time::timeout(within, confirmed).await {
             Ok(closed) => closed,
-            // What the protocol has no room for yet keeps it open.
             Err(_) => {
                 self.close(0, "");
                 self.closed().await
             }
         };
-        // So that the peer hears of the end before a program that ends here is gone.
-        self.handle.mailbox.released().await;
         match self.handle.mailbox.undelivered() {
             0 => Ok(()),
             undelivered => Err(Unfinished { undelivered, closed }),

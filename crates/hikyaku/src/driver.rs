@@ -30,10 +30,7 @@ use hikyaku_proto::{
     ClosedReason, ConnectionHandle, Event, Output, Reason, Transmit, Trust, error::Close,
     time::Time,
 };
-use tokio::{
-    task::yield_now,
-    time::{Instant, Sleep},
-};
+use tokio::{task::yield_now, time::Sleep};
 use tracing::{debug, trace};
 
 use crate::{
@@ -82,6 +79,10 @@ pub(crate) struct Driver {
     failures: u32,
     /// Nobody holds the endpoint: it ends with its last connection.
     abandoned: bool,
+    /// All connections end by then.
+    close_by: Option<Time>,
+    /// The protocol had nothing more to send or report in the last turn.
+    quiet: bool,
     /// Room that is used again.
     listed: Vec<ConnectionHandle>,
     /// Connections that are to end, by when they do at the latest.
@@ -98,7 +99,7 @@ impl Driver {
         shared: Arc<Shared>,
     ) -> Self {
         let clock = shared.clock;
-        let sleep = tokio::time::sleep_until(Instant::from_std(clock.instant(Time::ZERO)));
+        let sleep = tokio::time::sleep_until(clock.instant(Time::ZERO));
         let stats = EndpointStats { gso: socket.has_gso(), ..EndpointStats::default() };
         Self {
             socket: Arc::new(socket),
@@ -120,6 +121,8 @@ impl Driver {
             stats,
             failures: 0,
             abandoned: false,
+            close_by: None,
+            quiet: false,
             listed: Vec::new(),
             leaves: BTreeSet::new(),
         }
@@ -128,7 +131,9 @@ impl Driver {
     /// Steps 1 to 4, once. True when there may be more to do at once.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let now = self.now();
+        self.quiet = false;
         self.poll_reports(cx, now);
+        self.endpoint.set_admitting(self.shared.has_accept_room());
         let more_came = self.receive(cx, now)?;
         let requests = self.shared.take(cx, &mut self.listed);
         self.on_requests(now, requests);
@@ -229,7 +234,7 @@ impl Driver {
             let _ = reply.send(self.stats());
         }
         if requests.abandoned && !self.abandoned {
-            self.endpoint.refuse_newcomers();
+            self.endpoint.refuse_newcomers(now);
             self.abandoned = true;
         }
         if let Some(within) = requests.close {
@@ -273,14 +278,30 @@ impl Driver {
         }
     }
 
+    /// Asked for more than once, the earliest time counts. Connections that are established, and of
+    /// which no event was polled yet, still come in: what they sent was acknowledged.
     fn close_all(&mut self, now: Time, within: Duration) {
-        self.endpoint.refuse_newcomers();
-        self.shared.end_incoming();
+        let by = now + within;
+        self.close_by = Some(self.close_by.map_or(by, |before| before.min(by)));
+        self.endpoint.refuse_newcomers(now);
         self.abandoned = true;
         for (handle, peer) in &mut self.peers {
             let Some(connection) = self.endpoint.connection(*handle) else { continue };
             peer.leave_within(now, connection, within);
             self.leaves.extend(peer.leaving().map(|by| (by, *handle)));
+        }
+    }
+
+    /// The protocol has no more to send or report for now.
+    fn on_quiet(&mut self) {
+        self.quiet = true;
+        if self.close_by.is_none() {
+            return;
+        }
+        // No connection comes in any more: no handshake is under way, and each event was polled.
+        self.shared.end_incoming();
+        if self.peers.values().all(Peer::is_over) {
+            self.shared.note_closes_sent();
         }
     }
 
@@ -320,6 +341,7 @@ impl Driver {
                     trace!(?next, "next deadline");
                     let leave = self.leaves.first().map(|&(by, _)| (by, Reason::Leave));
                     self.deadline = next.into_iter().chain(leave).min_by_key(|(at, _)| *at);
+                    self.on_quiet();
                     return false;
                 }
             }
@@ -415,6 +437,10 @@ impl Driver {
             Event::Incoming if connection.peer_key().is_none() => {}
             Event::Incoming | Event::Connected { .. } => {
                 peer.establish(now, connection, &self.shared);
+                if let Some(by) = self.close_by {
+                    peer.leave_within(now, connection, by.since(now));
+                    self.leaves.extend(peer.leaving().map(|by| (by, handle)));
+                }
             }
             Event::Readable => peer.deliver(now, connection),
             Event::Writable => {
@@ -472,7 +498,7 @@ impl Driver {
             // cheaper than one that is set each time.
             if self.armed.is_none_or(|armed| at < armed) {
                 self.armed = Some(at);
-                self.sleep.as_mut().reset(Instant::from_std(self.clock.instant(at)));
+                self.sleep.as_mut().reset(self.clock.instant(at));
             }
             ready!(self.sleep.as_mut().poll(cx));
             self.armed = None;
@@ -480,7 +506,9 @@ impl Driver {
     }
 
     fn is_done(&self) -> bool {
-        self.abandoned && self.peers.is_empty()
+        // A peer that never answered need not hear of the end: nobody may be there.
+        let done = |peer: &Peer| peer.is_over() && !peer.is_established();
+        self.abandoned && self.quiet && self.peers.values().all(done)
     }
 
     fn end(&mut self, closed: &Closed) {

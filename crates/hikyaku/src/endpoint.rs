@@ -17,7 +17,7 @@ use crate::{
     closed::{Closed, Refusal},
     connection::Connection,
     known_hosts::host_name,
-    limits::NEXT_ADDRESS,
+    limits::{LAST_PACKETS, NEXT_ADDRESS},
     shared::{Dial, Established, Shared, Unanswered},
     signers::Fingerprint,
     socket::Unreachable,
@@ -244,8 +244,8 @@ impl Endpoint {
     }
 
     /// The next connection that came in, whose peer has proved who it is; none when the endpoint
-    /// was closed. Cancel-safe. 1,024 wait for it at most, who comes then is refused: give each
-    /// connection a task of its own, and come back.
+    /// was closed. Cancel-safe. While 1,024 wait for it, newcomers are not
+    /// answered and try again: give each connection a task of its own, and come back.
     pub async fn accept(&self) -> Option<Connection> {
         let established = self.0.shared.accept().await?;
         Some(Connection::new(established, Trusted::CameIn))
@@ -285,10 +285,17 @@ impl Endpoint {
     }
 
     /// Lets nobody in any more, delivers what was sent on all connections within that time, closes
-    /// them with code 0, and ends. Who stops waiting does not change that, if the runtime lives.
+    /// them with code 0, and ends. Returns when every peer has confirmed the end, or at the end of
+    /// that time; a peer that has not confirmed was sent its CLOSE then. Called more than once,
+    /// the earliest end counts. Dropping the future changes nothing while the runtime lives.
     pub async fn close(&self, within: Duration) {
-        self.0.shared.ask(|requests| requests.close = Some(within));
-        let _ = timeout(within, self.0.shared.ended()).await;
+        self.0.shared.ask(|requests| {
+            requests.close = Some(requests.close.map_or(within, |before| before.min(within)));
+        });
+        if timeout(within, self.0.shared.ended()).await.is_err() {
+            // The driver's own timer rings at the same time: its packets leave first.
+            let _ = timeout(LAST_PACKETS, self.0.shared.closes_sent()).await;
+        }
     }
 }
 

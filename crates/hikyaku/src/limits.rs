@@ -85,7 +85,8 @@ pub(crate) const MESSAGE_COST: usize = 64;
 /// same one, so that only who mixes classes and asks for none of the receipts meets this.
 pub(crate) const MAX_OUTCOME_RUNS: usize = 65_536;
 
-/// Connections that came in and wait for `accept`; who comes then is refused.
+/// Connections that came in and wait for `accept`. Beyond it newcomers are not answered, and try
+/// again; handshakes under way (1,000 at most) still complete.
 pub(crate) const MAX_ACCEPT_QUEUE: usize = 1_024;
 
 /// Newcomers that were turned away and of whom nobody asked: the oldest are forgotten.
@@ -108,6 +109,10 @@ pub(crate) const MAX_RECEIVE_FAILURES: u32 = 1_000;
 /// Reports that nobody is there before a dial is given up: a single one anyone could have made up
 /// or may be out of date; each Hello that is sent again brings another.
 pub(crate) const UNREACHABLE_REPORTS: u32 = 2;
+
+/// How long `Endpoint::close` waits for its last packets to leave once its time is up: a turn of the
+/// driver, on a machine that is very busy.
+pub(crate) const LAST_PACKETS: Duration = Duration::from_secs(1);
 
 /// How long a connection whose handles are all gone may take to deliver what was sent.
 pub(crate) const LINGER: Duration = Duration::from_secs(30);

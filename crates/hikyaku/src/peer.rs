@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     /// Times that the network said that nobody is there.
     pub(crate) unreachable: u32,
     established: bool,
+    /// It has ended, and where it ended here the CLOSE has left.
+    over: bool,
     /// Who waits for a PING, and when it was asked for.
     pings: Vec<(Time, oneshot::Sender<Option<Duration>>)>,
     /// It is to end when all that waits is delivered, or then.
@@ -53,6 +55,7 @@ impl Peer {
             dialler,
             unreachable: 0,
             established: false,
+            over: false,
             pings: Vec::new(),
             leaving: None,
         }
@@ -130,6 +133,14 @@ impl Peer {
         self.leave(now, connection);
     }
 
+    pub(crate) const fn is_established(&self) -> bool {
+        self.established
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over
+    }
+
     /// When it ends at the latest, where it is to end.
     pub(crate) const fn leaving(&self) -> Option<Time> {
         self.leaving
@@ -180,6 +191,7 @@ impl Peer {
     /// It is over: the application gets all that came, and is told.
     pub(crate) fn close(&mut self, now: Time, connection: &mut Connection, closed: Closed) {
         self.span.in_scope(|| debug!(%closed, "over"));
+        self.over = true;
         self.deliver_on(now, connection, None, true);
         for channel in self.mailbox.apart() {
             self.deliver_on(now, connection, Some(channel), true);

@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     refusals: Mutex<VecDeque<Refusal>>,
     /// Somebody was turned away.
     refused: Notify,
-    /// The driver has ended.
+    /// The driver has ended, or has sent every CLOSE.
     ended: Notify,
 }
 
@@ -52,6 +52,8 @@ pub(crate) struct Requests {
     pub(crate) abandoned: bool,
     /// End all connections within this time.
     pub(crate) close: Option<Duration>,
+    /// Every peer that is to hear of the end was sent a CLOSE.
+    closes_sent: bool,
     ended: bool,
 }
 
@@ -142,6 +144,7 @@ impl Shared {
             stats: mem::take(&mut requests.stats),
             abandoned: requests.abandoned,
             close: requests.close.take(),
+            closes_sent: false,
             ended: false,
         };
         if !requests.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -150,10 +153,17 @@ impl Shared {
         taken
     }
 
-    /// A connection came in. False when too many wait to be accepted, or nobody accepts any more.
+    /// Returns `true` while newcomers may come in: their number waiting for `accept` is bounded
+    /// by this and by that of handshakes under way. A connection that is established is never
+    /// turned away for want of room, since what it sent was acknowledged.
+    pub(crate) fn has_accept_room(&self) -> bool {
+        self.incoming().waiting.len() < MAX_ACCEPT_QUEUE
+    }
+
+    /// A connection came in. Returns `false` when nobody accepts any more.
     pub(crate) fn came_in(&self, established: Established) -> bool {
         let mut incoming = self.incoming();
-        if incoming.ended || incoming.waiting.len() >= MAX_ACCEPT_QUEUE {
+        if incoming.ended {
             return false;
         }
         incoming.waiting.push_back(established);
@@ -245,10 +255,27 @@ impl Shared {
         self.ended.notify_waiters();
     }
 
+    /// The driver has sent a CLOSE to every peer.
+    pub(crate) fn note_closes_sent(&self) {
+        if !mem::replace(&mut self.lock().closes_sent, true) {
+            self.ended.notify_waiters();
+        }
+    }
+
+    /// Waits until the driver has ended.
     pub(crate) async fn ended(&self) {
+        self.wait_until(|requests| requests.ended).await;
+    }
+
+    /// Waits until every peer was sent a CLOSE.
+    pub(crate) async fn closes_sent(&self) {
+        self.wait_until(|requests| requests.closes_sent || requests.ended).await;
+    }
+
+    async fn wait_until(&self, reached: impl Fn(&Requests) -> bool) {
         loop {
             let ended = self.ended.notified();
-            if self.lock().ended {
+            if reached(&self.lock()) {
                 return;
             }
             ended.await;

@@ -144,3 +144,141 @@ async fn a_report_of_a_dead_port_ends_no_other_dial() {
     assert!(gone.is_err(), "{gone:?}");
     assert!(living.is_ok(), "{living:?}");
 }
+
+/// A relay that holds each datagram back for `one_way` while it is on, and drops all once it is off.
+async fn slow_relay(
+    behind: std::net::SocketAddr,
+    one_way: Duration,
+) -> (std::net::SocketAddr, Switch) {
+    let relay = std::sync::Arc::new(tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let address = relay.local_addr().unwrap();
+    let switch = Switch::default();
+    let on = switch.clone();
+    tokio::spawn(async move {
+        let mut buffer = vec![0; 65_536];
+        let mut client = None;
+        loop {
+            let Ok((len, from)) = relay.recv_from(&mut buffer).await else { continue };
+            if from != behind {
+                client = Some(from);
+            }
+            let to = if from == behind { client.unwrap() } else { behind };
+            let (relay, datagram, on) = (relay.clone(), buffer[..len].to_vec(), on.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(one_way).await;
+                if !on.is_off() {
+                    let _ = relay.send_to(&datagram, to).await;
+                }
+            });
+        }
+    });
+    (address, switch)
+}
+
+#[derive(Clone, Default)]
+struct Switch(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl Switch {
+    fn off(&self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    fn is_off(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn finish_ends_in_its_time_when_the_peer_is_gone() {
+    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let (relay, switch) = slow_relay(server.local_addr(), Duration::from_millis(150)).await;
+    let client = Endpoint::client().unwrap();
+    let connection = in_time(client.connect(relay, Trust::AnyKey)).await.unwrap();
+    switch.off();
+    connection.send(Delivery::Ordered, "nobody hears this").await.unwrap();
+    let began = tokio::time::Instant::now();
+    let finished = connection.finish(Duration::from_secs(1)).await;
+    assert!(finished.is_err());
+    // Without the limit the CLOSE is repeated for nine probe timeouts, 4.5 s here.
+    assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn of_two_closes_the_earlier_end_counts() {
+    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let (relay, switch) = slow_relay(server.local_addr(), Duration::ZERO).await;
+    let client = Endpoint::client().unwrap();
+    let connection = in_time(client.connect(relay, Trust::AnyKey)).await.unwrap();
+    switch.off();
+    connection.send(Delivery::Ordered, "nobody hears this").await.unwrap();
+    let began = tokio::time::Instant::now();
+    let short = async {
+        client.close(AT_ONCE).await;
+        connection.closed().await
+    };
+    let long = client.close(Duration::from_secs(60));
+    in_time(async { tokio::join!(long, short) }).await;
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_dial_that_failed_holds_up_no_end() {
+    let client = Endpoint::client().unwrap();
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let dial = client.connect(silent.local_addr().unwrap(), Trust::AnyKey);
+    assert!(tokio::time::timeout(AT_ONCE, dial).await.is_err());
+    let began = tokio::time::Instant::now();
+    client.close(Duration::from_secs(10)).await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+/// The runtime is gone as soon as `close` returns, as at the end of `main`.
+#[test]
+fn a_peer_that_reads_nothing_hears_of_the_end_of_a_program() {
+    let own = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let here = own();
+    for _ in 0..10 {
+        let (server, address) = here.block_on(async {
+            let credit = 1 << 16;
+            let transport =
+                TransportConfig { credit, channel_credit: credit, ..Default::default() };
+            let server = Endpoint::bind("127.0.0.1:0").transport(transport).start().await.unwrap();
+            let address = to(&server);
+            (server, address)
+        });
+        let program = std::thread::spawn(move || {
+            own().block_on(async {
+                let client = Endpoint::client().unwrap();
+                let connection = client.connect(&*address, Trust::AnyKey).await.unwrap();
+                connection.send(Delivery::Ordered, vec![0; 60_000]).await.unwrap();
+                connection.send(Delivery::Ordered, vec![0; 60_000]).await.unwrap();
+                client.close(AT_ONCE).await;
+            });
+        });
+        let closed = here.block_on(async {
+            let theirs = in_time(server.accept()).await.unwrap();
+            in_time(theirs.closed()).await
+        });
+        program.join().unwrap();
+        assert!(matches!(closed, Closed::ByPeer { .. }), "{closed:?}");
+    }
+}
+
+/// With a paused clock the runtime moves time on to the next timer whenever it has nothing to do.
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_keeps_no_core_busy() {
+    let transport = TransportConfig { idle_timeout: None, ..TransportConfig::default() };
+    let server = Endpoint::bind("127.0.0.1:0").transport(transport.clone()).start().await.unwrap();
+    let client = Endpoint::builder().transport(transport).start().await.unwrap();
+    let address = to(&server);
+    let (ours, theirs) = tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept());
+    let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
+    let receipt = ours.send(Delivery::Ordered, "hello").await.unwrap();
+    assert_eq!(theirs.recv().await.unwrap().text(), Ok("hello"));
+    receipt.acknowledged().await.unwrap();
+    let before = server.stats().await.unwrap().receive_calls;
+    // An hour that takes no time: a loop that waits for another clock would never let it pass.
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    let after = server.stats().await.unwrap().receive_calls;
+    assert!(after - before < 100, "{}", after - before);
+}

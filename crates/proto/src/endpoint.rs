@@ -26,7 +26,7 @@ use crate::{
         receive::{Arrival, Head},
     },
     crypto::{Side, Trust, packet::LevelKeys},
-    error::Discard,
+    error::{Close, Discard},
     event::{ConnectError, ConnectionHandle, Ecn, EndpointStats, Output, Reason},
     limits::BASE_MTU,
     message::inbox::Rules,
@@ -64,6 +64,8 @@ pub struct Endpoint {
     ready: VecDeque<ConnectionHandle>,
     places: Places,
     discards: BTreeMap<Discard, u64>,
+    /// False while newcomers have to wait, see [`Self::set_admitting`].
+    admitting: bool,
 }
 
 /// A connection, and what its endpoint knows of it.
@@ -100,6 +102,7 @@ impl Endpoint {
             alarms: BTreeSet::new(),
             ready: VecDeque::new(),
             discards: BTreeMap::new(),
+            admitting: true,
         }
     }
 
@@ -124,9 +127,25 @@ impl Endpoint {
         self.add(connection, [None; 2]).ok_or(ConnectError::TooMany)
     }
 
-    /// Lets nobody in any more; what is open stays so.
-    pub fn refuse_newcomers(&mut self) {
+    /// Lets nobody in any more. Handshakes that have not completed end now, so that no connection
+    /// comes in later with messages that were acknowledged; what is established stays open.
+    pub fn refuse_newcomers(&mut self, now: Time) {
         Arc::make_mut(&mut self.config).server = false;
+        let half_open: Vec<_> = self.connections.handles().collect();
+        for handle in half_open {
+            let Some(slot) = self.connections.get_mut(handle) else { continue };
+            let connection = &slot.connection;
+            if slot.place.is_some() && !connection.is_established() && !connection.is_known() {
+                slot.connection.close(now, Close::REFUSED, "the server is closing");
+                self.after_packet(handle);
+            }
+        }
+    }
+
+    /// Lets newcomers in, or discards their Hellos as [`Discard::Busy`] meanwhile: they try again.
+    /// For a driver whose application does not accept as fast as connections come.
+    pub const fn set_admitting(&mut self, admitting: bool) {
+        self.admitting = admitting;
     }
 
     /// A datagram came. What it asks for is in `poll_output`. It is opened in place: its bytes are
@@ -241,6 +260,9 @@ impl Endpoint {
     ) -> Result<(), Discard> {
         if !self.config.server {
             return Err(Discard::UnknownConnection);
+        }
+        if !self.admitting {
+            return Err(Discard::Busy);
         }
         if datagram.len() < BASE_MTU {
             return Err(Discard::TooSmall); // M-32

@@ -45,7 +45,6 @@ impl<T> Slots<T> {
         Some(handle)
     }
 
-    #[cfg(fuzzing)]
     pub(super) fn handles(&self) -> impl Iterator<Item = ConnectionHandle> {
         self.places.iter().flatten().map(|(handle, _)| *handle)
     }
