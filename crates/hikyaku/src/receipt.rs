@@ -43,7 +43,8 @@ impl Receipt {
     }
 
     /// Waits until the peer has acknowledged the message: it has all of it and keeps it for its
-    /// application. What the application does with it only an answer of its own can tell.
+    /// application, and of `Ordered` all earlier ones of the channel too. What the application does
+    /// with it only an answer of its own can tell.
     ///
     /// It always ends: the connection does, if nothing else. Dropped while it waits it takes the
     /// receipt with it; a [`timeout`](tokio::time::timeout) is for who then wants to know no more.

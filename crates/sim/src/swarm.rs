@@ -302,11 +302,16 @@ impl Swarm {
             let at = self.some_time(world);
             world.plan(at, Action::Close(client, side));
         }
-        if self.rng.chance(0.15) {
+        if self.rng.chance(0.25) {
             let within = (Duration::from_millis(1), Duration::from_secs(60));
             let within = self.rng.span(within.0, within.1);
             let at = self.some_time(world);
             world.plan(at, Action::CloseGracefully(client, side, within));
+            if self.rng.chance(0.5) {
+                // Both sides have said what they had to say, at about the same time.
+                let apart = self.rng.span(Duration::ZERO, Duration::from_millis(300));
+                world.plan(at + apart, Action::CloseGracefully(client, side.other(), within));
+            }
         }
         if self.rng.chance(0.1) {
             let at = self.some_time(world);

@@ -21,7 +21,8 @@ pub(super) struct Outgoing {
     /// Everything below was sent once.
     sent: u32,
     repeat_safe: bool,
-    /// Acknowledged or given up; the payload is gone.
+    /// Acknowledged or given up; the payload is gone. An Ordered message behind one that is not
+    /// done still owes its receipt (D-1).
     done: bool,
     /// Its id is in the lane's list of losses.
     in_losses: bool,
@@ -41,6 +42,8 @@ pub(super) struct Finished {
     pub(super) payload: Vec<u8>,
     pub(super) receipt: Receipt,
     pub(super) due: Time,
+    /// Ordered: an earlier one is not done, and the receipt waits for it (D-1).
+    pub(super) waits: bool,
 }
 
 /// Why a lane with new messages is in no queue.
@@ -63,6 +66,8 @@ pub(super) struct Lane {
     first: u64,
     /// Messages that may be on their way (D-3).
     span: u64,
+    /// Ordered: receipts come in the order of ids (D-1).
+    in_order: bool,
     /// No message below has unsent bytes.
     fresh: u64,
     /// Ids with lost parts, each once, in the order of their loss.
@@ -127,7 +132,8 @@ impl Lane {
     pub(super) fn starting_at(id: u64, class: Class) -> Self {
         let span =
             if class.is_credited() { MAX_CREDITED_IN_FLIGHT } else { MAX_MESSAGES_IN_FLIGHT };
-        Self { first: id, fresh: id, span, ..Self::default() }
+        let in_order = class == Class::Ordered;
+        Self { first: id, fresh: id, span, in_order, ..Self::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -173,7 +179,7 @@ impl Lane {
     /// Puts another message in the place of one of which no part was sent.
     pub(super) fn replace(message: &mut Outgoing, new: Outgoing) -> Finished {
         let old = mem::replace(message, new);
-        Finished { payload: old.payload, receipt: old.receipt, due: old.due }
+        Finished { payload: old.payload, receipt: old.receipt, due: old.due, waits: false }
     }
 
     /// The oldest message that is not done and is older than `id`.
@@ -276,7 +282,8 @@ impl Lane {
         again
     }
 
-    /// The message is over, for whatever reason. Nothing when it was before.
+    /// The message is over, for whatever reason. Nothing when it was before. Call
+    /// [`Self::pop_done`] afterwards.
     #[inline]
     pub(super) fn finish(&mut self, id: u64) -> Option<Finished> {
         if id != self.first {
@@ -285,22 +292,27 @@ impl Lane {
         // The front is never done.
         let Outgoing { payload, receipt, due, .. } = self.messages.pop_front()?;
         self.first += 1;
-        if self.messages.front().is_some_and(|front| front.done) {
-            self.drop_done();
-        }
-        Some(Finished { payload, receipt, due })
+        Some(Finished { payload, receipt, due, waits: false })
     }
 
     fn finish_apart(&mut self, id: u64) -> Option<Finished> {
+        let waits = self.in_order;
         let message = self.get_mut(id)?;
         message.done = true;
         message.parts = None;
         let payload = mem::take(&mut message.payload);
-        Some(Finished { payload, receipt: message.receipt, due: message.due })
+        Some(Finished { payload, receipt: message.receipt, due: message.due, waits })
     }
 
-    fn drop_done(&mut self) {
-        while self.messages.front().is_some_and(|front| front.done) {
+    /// Lets go of messages in front that are done; `tell` gets the receipts that waited for them.
+    #[inline]
+    pub(super) fn pop_done(&mut self, mut tell: impl FnMut(Receipt)) {
+        while let Some(front) = self.messages.front()
+            && front.done
+        {
+            if self.in_order {
+                tell(front.receipt);
+            }
             self.messages.pop_front();
             self.first += 1;
         }
@@ -310,7 +322,7 @@ impl Lane {
     pub(super) fn remove_unsent(&mut self, id: u64) -> Option<Finished> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
         let gone = self.messages.remove(index)?;
-        Some(Finished { payload: gone.payload, receipt: gone.receipt, due: gone.due })
+        Some(Finished { payload: gone.payload, receipt: gone.receipt, due: gone.due, waits: false })
     }
 
     /// Ids that are not done and of which nothing was sent.
@@ -379,8 +391,10 @@ mod tests {
     fn d3_the_window_begins_at_the_lowest_that_is_not_done() {
         let mut lane = lane(&[1; 3]);
         lane.finish(8);
+        lane.pop_done(|_| ());
         assert!(!lane.within_window(7 + 4096));
         lane.finish(7);
+        lane.pop_done(|_| ());
         assert!(lane.within_window(9 + 4095) && !lane.within_window(9 + 4096));
     }
 

@@ -344,13 +344,20 @@ impl Outbox {
             && !self.outcomes.holds_memory()
     }
 
-    /// Ends a message, and tells its outcome.
+    /// Ends a message, and tells its outcome: at once, or of an Ordered one that arrived before
+    /// one ahead of it when that ends, and as that does (D-1).
     pub(super) fn resolve(&mut self, lane_id: LaneId, id: u64, outcome: Outcome) {
-        let finished = self.lanes.get_mut(lane_id).and_then(|lane| lane.finish(id));
-        let Some(finished) = finished else { return };
+        let Some(lane) = self.lanes.get_mut(lane_id) else { return };
+        let Some(finished) = lane.finish(id) else { return };
         self.queued -= finished.payload.len();
-        self.live -= 1;
-        self.outcomes.push(finished.receipt, outcome);
+        let mut tell = |receipt| {
+            self.live -= 1;
+            self.outcomes.push(receipt, outcome);
+        };
+        if !finished.waits {
+            tell(finished.receipt);
+            lane.pop_done(tell);
+        }
         if lane_id.class == Class::Deadline {
             self.deadlines.remove(&(finished.due, lane_id, id));
         }
@@ -362,11 +369,17 @@ impl Outbox {
     pub(super) fn end_run(&mut self, run: SentRun, outcome: Outcome) {
         let lane_id = LaneId { channel: run.channel, class: run.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
+        let mut tell = |receipt| {
+            self.live -= 1;
+            self.outcomes.push(receipt, outcome);
+        };
         for id in run.ids() {
             let Some(finished) = lane.finish(id) else { continue };
             self.queued -= finished.payload.len();
-            self.live -= 1;
-            self.outcomes.push(finished.receipt, outcome);
+            if !finished.waits {
+                tell(finished.receipt);
+                lane.pop_done(&mut tell);
+            }
         }
         self.unpark(lane_id, Park::Window);
         self.rest(lane_id);
@@ -423,7 +436,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{peer_limits::PeerLimits, tests::packet};
+    use crate::message::{PartRef, peer_limits::PeerLimits, tests::packet};
 
     const NOW: Time = Time::ZERO;
     const CHANNEL: ChannelId = ChannelId(0);
@@ -450,6 +463,49 @@ mod tests {
         push(&mut outbox, Delivery::Ordered, 872).unwrap();
         outbox.poll_receipt().unwrap();
         assert_eq!(outbox.queued(), 936);
+    }
+
+    /// Sends ids 0 to 2, a packet each, and says that those of 2 and 1 arrived.
+    fn all_but_the_first(delivery: Delivery) -> (Outbox, PartRef) {
+        let mut outbox = Outbox::new(100_000);
+        outbox.set_peer_limits(limits(5_000));
+        let parts: Vec<_> = (0..3)
+            .map(|_| {
+                push(&mut outbox, delivery, 10).unwrap();
+                packet(&mut outbox, NOW, false)[0]
+            })
+            .collect();
+        outbox.on_acked(Sent::Part(parts[2].sent()));
+        outbox.on_acked(Sent::Part(parts[1].sent()));
+        (outbox, parts[0])
+    }
+
+    fn outcomes(outbox: &mut Outbox) -> Vec<(u64, Outcome)> {
+        std::iter::from_fn(|| outbox.poll_receipt()).map(|(Receipt(n), end)| (n, end)).collect()
+    }
+
+    // D-1
+    #[test]
+    fn d1_an_ordered_message_is_acknowledged_when_all_before_it_are() {
+        let (mut outbox, first) = all_but_the_first(Delivery::Ordered);
+        assert_eq!(outcomes(&mut outbox), []);
+        assert!(!outbox.is_drained());
+        outbox.on_acked(Sent::Part(first.sent()));
+        let all: Vec<_> = (0..3).map(|number| (number, Outcome::Acknowledged)).collect();
+        assert_eq!(outcomes(&mut outbox), all);
+        assert!(outbox.is_drained() && outbox.queued() == 0);
+        let (mut outbox, _) = all_but_the_first(Delivery::Reliable);
+        assert_eq!(outcomes(&mut outbox).len(), 2, "nothing holds up a Reliable one");
+    }
+
+    // D-1
+    #[test]
+    fn d1_at_the_end_what_lies_behind_a_gap_is_unsent() {
+        let (mut outbox, _) = all_but_the_first(Delivery::Ordered);
+        outbox.give_up_all();
+        let all: Vec<_> = (0..3).map(|number| (number, Outcome::Unsent)).collect();
+        assert_eq!(outcomes(&mut outbox), all);
+        assert!(outbox.is_drained() && outbox.queued() == 0);
     }
 
     #[test]

@@ -10,7 +10,8 @@ pub struct Receipt(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The peer has all of it and keeps it for its application.
+    /// The peer has all of it and keeps it for its application. Ordered: all earlier ones of its
+    /// channel are acknowledged, too, so nothing keeps the application from it.
     Acknowledged,
     /// Unreliable: all of it was sent, and that is all there is to know.
     Sent,
