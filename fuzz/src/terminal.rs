@@ -3,11 +3,11 @@
 //! In: any bytes. Out: a panic when a promise is broken. Never: a terminal.
 
 use hikyaku_chat::{
-    Line, Name, is_safe,
+    Line, Name,
     limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN},
     plain::{render, strip_stamp},
-    sanitize, sanitize_bytes,
 };
+use hikyaku_text::{is_safe, sanitize, sanitize_bytes};
 use unicode_width::UnicodeWidthStr as _;
 
 /// An escape is at most four times as long as what it stands for: `\x1b`, `\xNN`.

@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use hikyaku_text::{collapse_blanks, sanitize_bytes};
+
 use crate::{
     limits::{
         ANSWER_WAIT, CLIENT_BURST, CLIENT_RATE, GREETING_WAIT, HELLO_TRIES, HELLO_WAIT, KEEP_ALIVE,
@@ -14,7 +16,6 @@ use crate::{
     plain::{strip_stamp, trim_end},
     rate::{Bucket, Rate},
     room::{GREETING, NAME_REFUSED},
-    sanitize::{collapse_blanks, sanitize_bytes},
     time::Time,
 };
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use hikyaku::plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended};
+use hikyaku_text::sanitize;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     clock::{Clock, stamp},
     limits::MAX_RECEIVE_ERRORS,
     name::Name,
-    sanitize::sanitize,
 };
 
 /// Why a client could not take part.

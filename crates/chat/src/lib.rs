@@ -9,7 +9,6 @@
 //! - `members`, `name`, `line`, `rate`: what it is made of.
 //! - [`plain`]: datagrams into a room's actions, a room's lines into text.
 //! - [`app`]: the client's side, also with servers that know nothing of hikyaku.
-//! - [`mod@sanitize`]: peers' text made safe for a terminal.
 //! - [`limits`]: every bound, with its reason. `time`: a point in time.
 //!
 //! Glue, which drives them with sockets and a clock: [`server`], [`client`], `clock`.
@@ -19,7 +18,6 @@ pub mod client;
 pub mod limits;
 pub mod plain;
 pub mod room;
-pub mod sanitize;
 pub mod server;
 
 mod clock;
@@ -33,6 +31,5 @@ pub use self::{
     line::Line,
     name::{Name, NameError},
     room::RoomConfig,
-    sanitize::{is_safe, sanitize, sanitize_bytes},
     time::Time,
 };

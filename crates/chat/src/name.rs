@@ -4,12 +4,9 @@
 
 use std::{fmt, sync::Arc};
 
-use unicode_width::UnicodeWidthStr as _;
+use hikyaku_text::{columns, is_blank, is_safe, is_shapeless};
 
-use crate::{
-    limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN},
-    sanitize::{is_blank, is_safe, is_shapeless},
-};
+use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 
 /// A name that may be shown before a line: 1 to 32 columns, no control or bidirectional
 /// characters, nothing that could be taken for an address, a time stamp, a notice, a private
@@ -58,7 +55,7 @@ impl Name {
         if name.chars().all(|c| is_blank(c) || is_shapeless(c)) {
             return Err(NameError::Empty);
         }
-        if name.width() > MAX_NAME_COLUMNS || name.len() > MAX_NAME_LEN {
+        if columns(&name) > MAX_NAME_COLUMNS || name.len() > MAX_NAME_LEN {
             return Err(NameError::TooLong);
         }
         if name.contains([':', ',', ';', '[', ']']) || name.contains("->") {

@@ -3,11 +3,12 @@
 //! In: datagrams; a room's lines and a time stamp. Out: actions; text that any program can show.
 //! Never: knows who is here, asks a clock.
 
+use hikyaku_text::{collapse_blanks, sanitize, sanitize_bytes};
+
 use crate::{
     limits::MAX_LINE_LEN,
     line::Line,
     room::{Action, Question},
-    sanitize::{collapse_blanks, sanitize, sanitize_bytes},
 };
 
 /// Reads what the sender of a datagram did.
@@ -110,7 +111,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sanitize::is_safe;
+    use hikyaku_text::is_safe;
 
     fn said(text: &str) -> Action {
         Action::Said(text.to_owned())

@@ -9,7 +9,7 @@ use hikyaku::{
     plain::{Dropped, Drops, dtls::Notice},
     signers::Fingerprint,
 };
-use hikyaku_chat::sanitize;
+use hikyaku_text::sanitize;
 
 use crate::{args::TalkArgs, limits::MAX_DROP_LINES, output::note, terminal::SharedShow};
 

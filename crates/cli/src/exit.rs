@@ -15,7 +15,7 @@ use hikyaku::{
     plain::{SendError, dtls::CredentialError},
     socket::BindError,
 };
-use hikyaku_chat::sanitize;
+use hikyaku_text::sanitize;
 use serde::Serialize;
 
 use crate::output::{self, Stream};

@@ -21,7 +21,7 @@ pub(crate) fn decoded(text: Vec<u8>, hex: bool) -> Result<Vec<u8>, String> {
 
 /// The first bytes of a message, quoted, to name it by.
 pub(crate) fn excerpt(message: &[u8]) -> String {
-    let mut text = hikyaku_chat::sanitize_bytes(message).into_owned();
+    let mut text = hikyaku_text::sanitize_bytes(message).into_owned();
     if let Some((cut, _)) = text.char_indices().nth(32) {
         text.truncate(cut);
         text.push('…');

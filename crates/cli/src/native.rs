@@ -18,7 +18,7 @@ use hikyaku::{
     known_hosts::{KnownHosts, host_name},
     signers::Fingerprint,
 };
-use hikyaku_chat::sanitize;
+use hikyaku_text::sanitize;
 
 use crate::{
     args::{NativeArgs, NetworkArgs, TalkArgs},

@@ -18,7 +18,7 @@ use hikyaku::{
     Class, clock,
     signers::{Fingerprint, Signer},
 };
-use hikyaku_chat::{is_safe, sanitize, sanitize_bytes};
+use hikyaku_text::{is_safe, sanitize, sanitize_bytes};
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};

@@ -14,7 +14,7 @@ use crate::{limits::MAX_TIME, transfer::FILES_CHANNEL};
 
 /// A comment is part of a line that others copy into their files.
 pub(crate) fn comment(text: &str) -> Result<String, String> {
-    if !text.chars().all(hikyaku_chat::is_safe) {
+    if !text.chars().all(hikyaku_text::is_safe) {
         return Err("it holds a line end or another character that cannot be seen".to_owned());
     }
     Ok(text.to_owned())

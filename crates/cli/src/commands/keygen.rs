@@ -10,7 +10,7 @@ use hikyaku::{
     identity::{Identity, SharedKey, public_path, read_public},
     plain::dtls::Certified,
 };
-use hikyaku_chat::sanitize;
+use hikyaku_text::sanitize;
 use zeroize::Zeroizing;
 
 use crate::{

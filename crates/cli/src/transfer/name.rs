@@ -25,7 +25,7 @@ pub(crate) fn safe_name(name: &str) -> Option<String> {
 
 /// Neither invisible nor of a meaning to some system.
 fn is_harmless(c: char) -> bool {
-    hikyaku_chat::is_safe(c) && !matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|')
+    hikyaku_text::is_safe(c) && !matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|')
 }
 
 /// Cut in the middle, so that its extension stays.

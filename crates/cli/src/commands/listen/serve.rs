@@ -90,7 +90,7 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
         room.hall.tell_unsaved(&name, &room.source, &reason);
     }
     if room.hall.verbose {
-        let reason = hikyaku_chat::sanitize(&closed.to_string()).into_owned();
+        let reason = hikyaku_text::sanitize(&closed.to_string()).into_owned();
         note(&format!("{from} has gone: {reason}"));
     }
     Served { brought: room.brought, whole: room.whole, closed }

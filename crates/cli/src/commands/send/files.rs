@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hikyaku_chat::sanitize;
+use hikyaku_text::sanitize;
 use serde::Serialize;
 use tokio::{
     sync::Notify,

@@ -1,4 +1,4 @@
-//! Peers' text made safe for a terminal.
+//! The escaping itself.
 //!
 //! In: text or bytes from anywhere. Out: the same, with all that is unseen or that commands a
 //! terminal written out as visible escapes, and runs of blanks made one. Never: drops what can be
@@ -41,7 +41,7 @@ pub fn sanitize_bytes(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Whether [`sanitize`] leaves `character` as it is.
+/// Returns `true` if [`sanitize`] leaves `character` as it is.
 #[must_use]
 pub fn is_safe(character: char) -> bool {
     if character.is_ascii() {
@@ -63,7 +63,8 @@ pub fn is_safe(character: char) -> bool {
 
 /// Makes each run of two or more blanks one space: blanks up to the edge of a screen would make
 /// what follows them look like a line of its own. Other text is returned as it came.
-pub(crate) fn collapse_blanks(text: Cow<'_, str>) -> Cow<'_, str> {
+#[must_use]
+pub fn collapse_blanks(text: Cow<'_, str>) -> Cow<'_, str> {
     let Some((start, end)) = first_run(&text) else {
         return text;
     };
@@ -101,9 +102,10 @@ fn first_run(text: &str) -> Option<(usize, usize)> {
     (blanks > 1).then_some((start, text.len()))
 }
 
-/// Whether `character` takes place and shows nothing: white space of any kind, a Braille cell
-/// without dots, a note without a head, blank hieroglyphs, and fillers.
-pub(crate) fn is_blank(character: char) -> bool {
+/// Returns `true` if `character` takes place and shows nothing: white space of any kind, a Braille
+/// cell without dots, a note without a head, blank hieroglyphs, and fillers.
+#[must_use]
+pub fn is_blank(character: char) -> bool {
     character.is_whitespace()
         || matches!(
             character,
@@ -118,8 +120,9 @@ pub(crate) fn is_blank(character: char) -> bool {
         )
 }
 
-/// Joiners and variation selectors: safe in a text, but alone or added they show nothing.
-pub(crate) fn is_shapeless(character: char) -> bool {
+/// Returns `true` for joiners and variation selectors: safe in a text, alone they show nothing.
+#[must_use]
+pub fn is_shapeless(character: char) -> bool {
     matches!(character,
         '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180d}' | '\u{180f}'
         | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
