@@ -210,8 +210,8 @@ impl Connection {
         let _ = self.handle.mailbox.request(Request::Close { code, reason: reason.to_owned() });
     }
 
-    /// Delivers what was sent, and then ends it with code 0; nothing more can be sent meanwhile.
-    /// Returns when the peer has confirmed the end, or at the end of that time; the peer was sent
+    /// Delivers what was sent, and what the peer has queued, and then ends it with code 0; nothing
+    /// more can be sent meanwhile, on either side. Returns when the peer has confirmed the end, or at the end of that time; the peer was sent
     /// the CLOSE then. Dropping the future changes nothing.
     ///
     /// # Errors

@@ -4,8 +4,11 @@ mod common;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use common::{CLIENT, Pair, SERVER};
-use hikyaku_proto::{ClosedReason, Delivery, Event, Outcome, error::Close};
+use common::{CLIENT, Dice, Pair, SERVER};
+use hikyaku_proto::{
+    ChannelId, ClosedReason, ConnectionHandle, Delivery, Event, Outcome, Receipt, SendError,
+    error::Close,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -110,6 +113,126 @@ fn nobody_who_hears_a_close_is_waited_for_long() {
     pair.run(SECOND * 2);
     assert!(pair.has_event(CLIENT, &Event::Drained));
     assert!(pair.ends[CLIENT].connection(client).is_none());
+}
+
+/// Asks both ends to close gracefully, with messages of both on their way.
+fn both_leave(
+    pair: &mut Pair,
+    handles: [ConnectionHandle; 2],
+    within: Duration,
+) -> [Vec<Receipt>; 2] {
+    let now = pair.now;
+    [CLIENT, SERVER].map(|end| {
+        let receipts = (0..5)
+            .map(|n| {
+                let delivery = if n % 2 == 0 { Delivery::Ordered } else { Delivery::Reliable };
+                pair.send(end, handles[end], delivery, &[n; 2_000])
+            })
+            .collect();
+        let connection = pair.ends[end].connection(handles[end]).expect("it is there");
+        connection.close_gracefully(now, within);
+        receipts
+    })
+}
+
+// M-63, M-65: the one that is heard first does not end the other's way.
+#[test]
+fn when_both_sides_close_gracefully_all_messages_arrive() {
+    for seed in 0..40 {
+        let (mut pair, client, server) = Pair::established();
+        let mut dice = Dice(seed);
+        pair.rule = Box::new(move |_| dice.next() % 10 >= 3);
+        let receipts = both_leave(&mut pair, [client, server], SECOND * 60);
+        pair.run(SECOND * 30);
+        for (end, receipts) in receipts.iter().enumerate() {
+            for receipt in receipts {
+                let acknowledged = Event::Receipt(*receipt, Outcome::Acknowledged);
+                assert!(pair.has_event(end, &acknowledged), "seed {seed}, end {end}");
+            }
+            assert!(pair.has_event(end, &Event::Closed(ClosedReason::Local)), "seed {seed}");
+            assert!(pair.has_event(end, &Event::Drained), "seed {seed}");
+        }
+        assert_eq!(pair.payloads(CLIENT, client).len(), 5, "seed {seed}");
+        assert_eq!(pair.payloads(SERVER, server).len(), 5, "seed {seed}");
+    }
+}
+
+// M-65
+#[test]
+fn a_peer_that_hears_end_finishes_what_it_has_queued() {
+    let (mut pair, client, server) = Pair::established();
+    let receipt = pair.send(SERVER, server, Delivery::Reliable, &[1; 200_000]);
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close_gracefully(now, SECOND * 9);
+    pair.run(SECOND);
+    assert_eq!(pair.payloads(CLIENT, client).len(), 1);
+    assert!(pair.has_event(SERVER, &Event::Receipt(receipt, Outcome::Acknowledged)));
+    assert!(pair.has_event(SERVER, &closed_by_peer()));
+    assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Local)));
+    assert!(pair.has_event(CLIENT, &Event::Drained));
+}
+
+// M-65
+#[test]
+fn a_peer_that_hears_end_takes_no_new_messages() {
+    let (mut pair, client, server) = Pair::established();
+    pair.send(SERVER, server, Delivery::Reliable, &[1; 2_000]);
+    pair.rule = Box::new(|packet| packet.from == CLIENT);
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close_gracefully(now, SECOND * 9);
+    pair.run(Duration::from_millis(20));
+    let connection = pair.ends[SERVER].connection(server).unwrap();
+    assert!(connection.is_established(), "its message is on its way");
+    let refused = connection.can_send(ChannelId(7), Delivery::Latest, 1);
+    assert_eq!(refused, Err(SendError::Closed));
+}
+
+// M-63
+#[test]
+fn a_graceful_close_ends_when_its_time_is_up_and_says_so() {
+    let (mut pair, client, server) = Pair::established();
+    pair.delay = Duration::from_millis(150);
+    pair.rule = Box::new(|packet| packet.from == CLIENT);
+    pair.send(CLIENT, client, Delivery::Ordered, b"never acknowledged");
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close_gracefully(now, SECOND);
+    pair.run(SECOND);
+    assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Local)));
+    pair.run(Duration::from_millis(150));
+    assert!(pair.has_event(SERVER, &closed_by_peer()));
+    assert_eq!(pair.payloads(SERVER, server).len(), 1);
+}
+
+// M-63: of a peer that reads nothing, and has no credit left for what is queued.
+#[test]
+fn a_close_amid_a_graceful_one_leaves_at_once() {
+    let (mut pair, client, _) = Pair::established();
+    for _ in 0..2 {
+        pair.send(CLIENT, client, Delivery::Ordered, &[0; 15 << 20]);
+    }
+    pair.run(SECOND * 5);
+    let now = pair.now;
+    let connection = pair.ends[CLIENT].connection(client).unwrap();
+    connection.close_gracefully(now, SECOND * 30);
+    connection.close(now, Close::NO_ERROR, "");
+    let before = pair.sent[CLIENT];
+    pair.run(Duration::ZERO);
+    assert_eq!(pair.sent[CLIENT] - before, 1, "the CLOSE, in the same turn");
+    pair.run(pair.delay);
+    assert!(pair.has_event(SERVER, &closed_by_peer()));
+}
+
+// M-63
+#[test]
+fn a_peer_that_is_gone_after_end_is_not_waited_for_to_the_last() {
+    let (mut pair, client, _) = Pair::established();
+    pair.rule = Box::new(|packet| packet.from == CLIENT);
+    let now = pair.now;
+    pair.ends[CLIENT].connection(client).unwrap().close_gracefully(now, SECOND * 60);
+    pair.run(SECOND * 2);
+    assert!(!pair.has_event(CLIENT, &Event::Closed(ClosedReason::Local)), "it may yet answer");
+    pair.run(SECOND * 2);
+    assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Local)));
 }
 
 // P-4

@@ -29,6 +29,9 @@ const UNREAD_KEPT: Duration = Duration::from_secs(30);
 /// five losing packets, one end in five thousand is not heard.
 const CLOSE_AGAIN: u32 = 8;
 
+/// A peer that was told END is waited for in silence for so long at least (M-63).
+const PARTING_SILENCE: Duration = Duration::from_secs(3);
+
 /// Ranges of the ACK before a CLOSE (M-62): with their largest numbers they leave room for it.
 const CLOSE_ACK_RANGES: usize = 32;
 
@@ -71,6 +74,33 @@ pub(super) struct Closing {
     pub(super) again: Option<Time>,
     /// The application is told when it was heard.
     awaited: bool,
+}
+
+/// The way to a graceful end (M-63, M-65): each side says END when its messages have outcomes.
+#[derive(Debug, Default)]
+pub(super) struct Parting {
+    /// The application asked for the end, by then at the latest.
+    by: Option<Time>,
+    /// The peer knows, or is to know, that nothing more comes from here.
+    said: bool,
+    /// An END has to leave.
+    pub(super) owes: bool,
+    /// Nothing more comes from the peer.
+    heard: bool,
+    /// Messages waited for room when that was heard: they are still taken.
+    backlog: bool,
+}
+
+impl Parting {
+    /// Are new messages refused?
+    pub(super) const fn refuses(&self) -> bool {
+        self.by.is_some() || (self.heard && !self.backlog)
+    }
+
+    /// The application asks for the end; the earlier of two times counts.
+    pub(super) fn leave_by(&mut self, by: Time) {
+        self.by = Some(self.by.map_or(by, |before| before.min(by)));
+    }
 }
 
 /// The levels at which a CLOSE has to leave.
@@ -142,7 +172,10 @@ impl Connection {
     /// Ends it without a word: nobody is there to hear it.
     pub(super) fn end_silently(&mut self, now: Time, reason: ClosedReason) {
         if !self.state.is_over() {
-            self.finish(reason);
+            // A peer that forgot the connection after our END has ended it.
+            let ours = self.parting.said && reason == ClosedReason::Reset;
+            self.finish(if ours { ClosedReason::Local } else { reason });
+            self.tell_drained(ours);
             self.state = State::Over { until: now + UNREAD_KEPT };
         }
     }
@@ -152,7 +185,10 @@ impl Connection {
         let until = now + self.close_interval() * 3;
         match &mut self.state {
             State::Handshaking | State::Established => {
-                self.finish(ClosedReason::Peer(close));
+                // The answer to our END: it was this side that wanted the end.
+                let ours = self.parting.said && close.code == Close::NO_ERROR;
+                self.finish(if ours { ClosedReason::Local } else { ClosedReason::Peer(close) });
+                self.tell_drained(ours);
                 self.state = State::Draining { until, owes: Owes::ALL, answers: CLOSE_AGAIN };
             }
             // It has heard, or both ended it at once: each knows.
@@ -182,13 +218,47 @@ impl Connection {
         }
     }
 
-    /// M-63: the graceful close has waited for long enough.
+    /// M-65: END came.
+    pub(super) fn on_end(&mut self) {
+        self.parting.backlog |= !self.parting.heard && self.told.refused.is_some();
+        self.parting.heard = true;
+    }
+
+    /// M-63: nothing keeps a graceful close any more, or it has waited for long enough.
     pub(super) fn leave_if_done(&mut self, now: Time) {
-        let Some(by) = self.clocks.leave_by else { return };
-        if now >= by || self.outbox.is_drained() {
-            let close = Close::new(Close::NO_ERROR, "");
-            self.end(now, close, ClosedReason::Local);
+        let no_error = || Close::new(Close::NO_ERROR, "");
+        let done = self.outbox.is_drained();
+        if self.leave_at().is_some_and(|at| at <= now) {
+            return self.end(now, no_error(), ClosedReason::Local);
         }
+        match (self.parting.by, &self.state) {
+            _ if !done => {}
+            (Some(_), State::Established) if !self.parting.heard => {
+                self.parting.owes |= !self.parting.said;
+                self.parting.said = true;
+            }
+            (Some(_), _) => self.end(now, no_error(), ClosedReason::Local),
+            (None, _) if self.parting.heard => {
+                self.end(now, no_error(), ClosedReason::Peer(no_error()));
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// When a graceful close waits no longer: the caller's time is up, or a peer that was told END
+    /// is not heard of any more.
+    pub(super) fn leave_at(&self) -> Option<Time> {
+        let by = self.parting.by?;
+        if !self.parting.said || self.parting.owes {
+            return Some(by);
+        }
+        let span = (self.close_interval() * (CLOSE_AGAIN + 1)).max(PARTING_SILENCE);
+        Some(by.min(self.active_at() + span))
+    }
+
+    /// Silence after which a peer that was told END, and owes its own, is asked for a sign of life.
+    pub(super) fn parting_ping(&self) -> Option<Duration> {
+        self.parting.said.then(|| self.close_interval() * 3)
     }
 
     fn finish(&mut self, reason: ClosedReason) {

@@ -17,7 +17,7 @@
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use self::{
-    closing::State,
+    closing::{Parting, State},
     handshake::Handshake,
     ids::{LocalIds, RemoteIds},
     path::{Path, Paths},
@@ -85,6 +85,7 @@ pub struct Connection {
     report: Option<Box<Report>>,
 
     owed: Owed,
+    parting: Parting,
     outbox: Outbox,
     inbox: Inbox,
 
@@ -115,8 +116,6 @@ struct Clocks {
     idle: Option<Duration>,
     /// The pacer lets the next packet leave then.
     paced_until: Option<Time>,
-    /// A graceful close waits until then at most (M-63).
-    leave_by: Option<Time>,
     /// What only a busy connection needs was given back.
     rested: bool,
 }
@@ -184,6 +183,7 @@ impl Connection {
             ack: AckOwed::new(transport.max_ack_delay),
             report: None,
             owed: Owed::default(),
+            parting: Parting::default(),
             outbox: Outbox::new(transport.send_queue),
             inbox: Inbox::new(rules),
             clocks: Clocks { heard_at: now, idle: transport.idle_timeout, ..Clocks::default() },
@@ -276,7 +276,7 @@ impl Connection {
     }
 
     fn check_open(&self) -> Result<(), SendError> {
-        if self.state.is_over() || self.clocks.leave_by.is_some() {
+        if self.state.is_over() || self.parting.refuses() {
             return Err(SendError::Closed);
         }
         Ok(())
@@ -370,11 +370,11 @@ impl Connection {
         self.end(now, close, ClosedReason::Local);
     }
 
-    /// Ends it when all that was queued has an outcome, or after `within` (M-63). Nothing more can
-    /// be sent.
+    /// Ends it when all that was queued has an outcome, here and, where the peer lives, there; or
+    /// after `within` (M-63). Nothing more can be sent.
     pub fn close_gracefully(&mut self, now: Time, within: Duration) {
         if !self.state.is_over() {
-            self.clocks.leave_by = Some(now + within);
+            self.parting.leave_by(now + within);
             self.leave_if_done(now);
         }
     }

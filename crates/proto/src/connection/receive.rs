@@ -306,6 +306,7 @@ impl Connection {
                 let reason = reason.to_owned().into();
                 self.on_close(now, Close { code, reason });
             }
+            Frame::End => self.on_end(),
             Frame::Message(part) => return self.on_message(now, level, part),
         }
         Ok(true)

@@ -109,7 +109,7 @@ impl Connection {
         at(self.keys.as_ref().and_then(DataKeys::deadline), Reason::OldKeys);
         at(self.paths.deadline(), Reason::Path);
         at(self.outbox.deadline(), Reason::Message);
-        at(self.clocks.leave_by, Reason::Leave);
+        at(self.leave_at(), Reason::Leave);
         at(self.rest_at(), Reason::Rest);
         next
     }
@@ -207,6 +207,7 @@ impl Connection {
                 }
             }
             SentFrame::Done => self.owed.done = true,
+            SentFrame::End => self.parting.owes = true,
             SentFrame::NewId(sequence) => self.local.on_new_lost(sequence),
             SentFrame::RetireId(sequence) => self.remote.on_retire_lost(sequence),
             SentFrame::Challenge(data) => self.paths.on_challenge_lost(data),
@@ -230,6 +231,7 @@ impl Connection {
                 }
             }
             SentFrame::Done => self.owed.done = false,
+            SentFrame::End => self.parting.owes = false,
             SentFrame::RetireId(sequence) => self.remote.on_retire_acked(sequence),
             SentFrame::Message(sent) => self.outbox.on_acked(sent),
             SentFrame::Ping
@@ -266,7 +268,7 @@ impl Connection {
     }
 
     /// The last sign of life, of either side (M-61).
-    fn active_at(&self) -> Time {
+    pub(super) fn active_at(&self) -> Time {
         self.clocks.spoke_at.unwrap_or_default().max(self.clocks.heard_at)
     }
 
@@ -283,10 +285,7 @@ impl Connection {
         // where we are no more, and only we can tell the peer.
         let starved = (!self.outbox.is_drained()).then_some(STARVED);
         let asked = self.config.transport.keep_alive.map(|span| span.max(LEAST_KEEP_ALIVE));
-        let span = match (asked, starved) {
-            (Some(keep_alive), Some(starved)) => keep_alive.min(starved),
-            (keep_alive, starved) => keep_alive.or(starved)?,
-        };
+        let span = [asked, starved, self.parting_ping()].into_iter().flatten().min()?;
         // What is in flight calls for an answer already.
         (!self.in_flight.is_waiting() && !self.owed.ping).then(|| self.active_at() + span)
     }

@@ -23,6 +23,8 @@ pub(crate) enum SentFrame {
     Crypto { level: Level, offset: u64, len: u16 },
     /// DONE.
     Done,
+    /// END.
+    End,
     /// NEW_ID of this sequence.
     NewId(u64),
     /// RETIRE_ID of this sequence.

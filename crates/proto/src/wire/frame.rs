@@ -33,6 +33,7 @@ const CREDIT: u8 = 0x0a;
 const CHANNEL_CREDIT: u8 = 0x0b;
 const BLOCKED: u8 = 0x0d;
 const CLOSE: u8 = 0x0e;
+const END: u8 = 0x0f;
 const MESSAGE: u8 = 0x10;
 const MESSAGE_LAST: u8 = 0x1f;
 const MESSAGE_FRAGMENT: u8 = 0b1000;
@@ -88,6 +89,8 @@ pub(crate) enum Frame<'a> {
         code: u64,
         reason: &'a str,
     },
+    /// Its sender sends no more messages, and every one that it sent has an outcome (M-65).
+    End,
     Message(MessagePart<'a>),
 }
 
@@ -124,6 +127,7 @@ impl<'a> Frame<'a> {
             }
             BLOCKED => Self::decode_blocked(reader)?,
             CLOSE => Self::decode_close(reader)?,
+            END => Self::End,
             _ => return Err(Malformed),
         })
     }
@@ -192,6 +196,7 @@ impl<'a> Frame<'a> {
                 put_numbers(writer, CLOSE, &[code.min(VARINT_MAX)]);
                 writer.put_prefixed(clip(reason).as_bytes());
             }
+            Self::End => writer.put_u8(END),
             Self::Message(ref part) => write_message(writer, part),
         }
     }
@@ -202,7 +207,7 @@ impl<'a> Frame<'a> {
             Self::Padding(n) => return n,
             Self::Ack(ref ack) => return ack.encoded_len(),
             Self::Message(ref part) => return message_header_len(part) + part.data.len(),
-            Self::Ping | Self::Done => 0,
+            Self::Ping | Self::Done | Self::End => 0,
             Self::Crypto { offset, data } => varint_len(offset) + prefixed_len(data.len()),
             Self::NewId { sequence, retire_below, id, token } => {
                 varint_len(sequence) + varint_len(retire_below) + id.0.len() + token.0.len()
@@ -380,6 +385,7 @@ mod tests {
             (0..=VARINT_MAX - 512, data())
                 .prop_map(|(offset, data)| Frame::Crypto { offset, data }),
             Just(Frame::Done),
+            Just(Frame::End),
             (number(), number(), any::<[u8; 8]>(), any::<[u8; 16]>()).prop_map(
                 |(a, b, id, token)| Frame::NewId {
                     sequence: a.max(b),
@@ -449,11 +455,12 @@ mod tests {
         let token = ResetToken([2; 16]);
         let channel = ChannelId(64);
         let new_id = [&[0x06, 5, 3], &[1; 8][..], &[2; 16]].concat();
-        let frames: [(Frame<'_>, &[u8]); 11] = [
+        let frames: [(Frame<'_>, &[u8]); 12] = [
             (Frame::Padding(2), &[0, 0]),
             (Frame::Ping, &[0x01]),
             (Frame::Crypto { offset: 9, data: b"ab" }, b"\x04\x09\x02ab"),
             (Frame::Done, &[0x05]),
+            (Frame::End, &[0x0f]),
             (Frame::NewId { sequence: 5, retire_below: 3, id, token }, &new_id),
             (Frame::RetireId(7), &[0x07, 7]),
             (Frame::Challenge(*b"12345678"), b"\x0812345678"),
@@ -478,7 +485,7 @@ mod tests {
 
     #[test]
     fn an_unknown_type_is_malformed() {
-        for kind in [0x0c, 0x0f].into_iter().chain(0x20..=0xff) {
+        for kind in std::iter::once(0x0c).chain(0x20..=0xff) {
             let mut bytes = [0; 40];
             bytes[0] = kind;
             assert_eq!(decoded(&bytes), Err(Malformed), "{kind:#x}");
@@ -552,7 +559,13 @@ mod tests {
             assert_eq!(allowed(&frame), [true, true, false, true], "{frame:?}");
         }
         assert_eq!(allowed(&message), [false, false, true, true]);
-        for frame in [Frame::Done, Frame::Credit(1), Frame::Challenge([0; 8]), Frame::RetireId(0)] {
+        for frame in [
+            Frame::Done,
+            Frame::End,
+            Frame::Credit(1),
+            Frame::Challenge([0; 8]),
+            Frame::RetireId(0),
+        ] {
             assert_eq!(allowed(&frame), [false, false, false, true], "{frame:?}");
         }
     }
