@@ -8,6 +8,7 @@ mod dialect;
 mod drops;
 mod dtls;
 mod exit;
+mod fault;
 mod limits;
 mod message;
 mod native;
@@ -31,6 +32,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    fault::say_faults_in_a_line();
     secrecy::keep_out_of_core_files();
     let args = match Args::try_parse_from(args::untangled(std::env::args_os())) {
         Ok(args) => args,

@@ -131,6 +131,7 @@ mod builder;
 pub mod clock;
 mod closed;
 mod connection;
+mod contain;
 mod driver;
 mod endpoint;
 pub mod files;

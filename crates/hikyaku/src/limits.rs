@@ -132,6 +132,11 @@ pub const MAX_DTLS_PAYLOAD: usize = 1 << 14;
 /// tag.
 pub(crate) const DTLS_OVERHEAD: usize = 13 + 8 + 16;
 
+/// Bytes of our own certificate, at most. A DTLS 1.3 flight with it and all else must fit the
+/// twelve records of [`DTLS_HANDSHAKE_MTU`] bytes that the state machine keeps of a flight to send
+/// again; over one more it panics.
+pub(crate) const MAX_OWN_CERTIFICATE: usize = 7 << 10;
+
 /// Largest DTLS handshake message that is put together, in bytes. A record would hold no larger
 /// one, and chains of certificates are a third of it.
 pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = (1 << 14) - 12;

@@ -7,7 +7,7 @@ use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr};
 use jiff::Timestamp;
 
 use super::{Open, Opened};
-use crate::{batch::Datagram, filter::Filter, signers::Signer};
+use crate::{batch::Datagram, contain::contain, filter::Filter, signers::Signer};
 
 /// Why a datagram was dropped on its way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,10 +27,12 @@ pub enum Discard {
     Stale,
     /// Its id was seen before. It is authentic: its sender may have missed the acknowledgement.
     Duplicate,
+    /// A library panicked over it. The fault is ours to mend; nobody else was affected.
+    Fault,
 }
 
 impl Discard {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Filtered,
         Self::NoAssociation,
         Self::Undecryptable,
@@ -38,6 +40,7 @@ impl Discard {
         Self::UnknownSigner,
         Self::Stale,
         Self::Duplicate,
+        Self::Fault,
     ];
 }
 
@@ -51,6 +54,7 @@ impl fmt::Display for Discard {
             Self::UnknownSigner => "unknown signer",
             Self::Stale => "stale",
             Self::Duplicate => "duplicate",
+            Self::Fault => "by a fault in a library (please report it)",
         })
     }
 }
@@ -61,7 +65,11 @@ pub struct Drops([u64; Discard::ALL.len()]);
 
 impl Drops {
     const fn count(&mut self, reason: Discard) {
-        self.0[reason as usize] += 1;
+        self.count_many(reason, 1);
+    }
+
+    const fn count_many(&mut self, reason: Discard, many: u64) {
+        self.0[reason as usize] += many;
     }
 
     /// The count for one reason.
@@ -152,6 +160,10 @@ impl Gate {
         self.drops.count(Discard::NoAssociation);
     }
 
+    pub(super) const fn on_faults(&mut self, many: u64) {
+        self.drops.count_many(Discard::Fault, many);
+    }
+
     pub(super) fn pass<'d>(
         &mut self,
         datagram: Datagram<'d>,
@@ -181,7 +193,7 @@ impl Gate {
         if !self.filter.allows(from.peer.ip()) {
             return Err(Discard::Filtered);
         }
-        self.open.open(bytes, now)
+        contain(|| self.open.open(bytes, now)).unwrap_or(Err(Discard::Fault))
     }
 }
 

@@ -131,6 +131,7 @@ impl PlainListener {
             self.sender.flush(hub).await;
             let deadline = {
                 let mut hub = lock(hub);
+                self.gate.on_faults(hub.take_faults());
                 self.arrived.extend(iter::from_fn(|| hub.poll_arrived()));
                 let notices = iter::from_fn(|| hub.poll_notice()).take(MAX_DTLS_NOTICES);
                 let mut has_news = false;

@@ -8,6 +8,7 @@
 use std::{
     collections::VecDeque,
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -111,12 +112,14 @@ impl Agreement {
     /// # Errors
     /// CRYPTO_ERROR with TLS's alert, or with `access_denied` when the peer's key is not trusted;
     /// PROTOCOL_VIOLATION for bytes of a level that is over or not begun (RFC 9001 section 4.1.3).
-    /// After an error it stays with it, and has no outcomes.
+    /// After an error it stays with it, and has no outcomes. A panic of the TLS library over what
+    /// the peer sent is such an error too, `internal_error`: it ends this handshake and no other.
     pub(crate) fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), Close> {
         if let Some(close) = &self.failed {
             return Err(close.clone());
         }
-        let result = self.try_read(level, bytes);
+        let result = catch_unwind(AssertUnwindSafe(|| self.try_read(level, bytes)))
+            .unwrap_or_else(|_| Err(close_of(None)));
         if let Err(close) = &result {
             self.failed = Some(close.clone());
             self.outcomes.clear();
@@ -731,6 +734,27 @@ mod tests {
         assert!(close.code > Close::CRYPTO_ERROR && close.code < Close::CRYPTO_ERROR + 256);
         assert_eq!(server.read(Level::Hello, &[]).unwrap_err(), close);
         assert!(server.poll_outcome().is_none() && !server.is_complete());
+    }
+
+    /// A dependency of a handshake that panics.
+    #[derive(Debug)]
+    struct Panics;
+
+    impl super::super::KeyLog for Panics {
+        fn log(&self, _label: &str, _client_random: &[u8], _secret: &[u8]) {
+            panic!("contained, as it should be");
+        }
+    }
+
+    #[test]
+    fn a_panic_within_tls_ends_its_handshake_alone() {
+        let (client, server) = cryptos();
+        let server = server.with_key_log(Arc::new(Panics));
+        let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+        let close = pair.run().unwrap_err();
+        assert_eq!(close.code, Close::CRYPTO_ERROR + 80, "internal_error");
+        assert!(pair.server.poll_outcome().is_none() && !pair.server.is_complete());
+        assert_eq!(pair.server.read(Level::Hello, &[]).unwrap_err(), close);
     }
 
     #[test]

@@ -19,8 +19,11 @@ use super::{
     sieve::Sieve,
     trust::Shown,
 };
-use crate::limits::{
-    DTLS_CONFIRMATION, DTLS_IDLE, MAX_DTLS_PAYLOAD, MAX_UNVERIFIED_AGE, MAX_UNVERIFIED_BYTES,
+use crate::{
+    contain::contain,
+    limits::{
+        DTLS_CONFIRMATION, DTLS_IDLE, MAX_DTLS_PAYLOAD, MAX_UNVERIFIED_AGE, MAX_UNVERIFIED_BYTES,
+    },
 };
 
 /// What happened.
@@ -37,7 +40,8 @@ pub(in crate::plain) enum Event {
 /// One association.
 pub(in crate::plain) struct Association {
     setup: Setup,
-    dtls: Dtls,
+    /// None after a panic of its own.
+    dtls: Option<Dtls>,
     sieve: Sieve,
     role: Role,
     state: State,
@@ -107,7 +111,7 @@ impl Association {
     /// A client's; it has its first datagram to send.
     pub(in crate::plain) fn client(setup: &super::ClientConfig, now: Instant) -> Self {
         let mut association = Self::new(&setup.0, Role::Client, now);
-        association.dtls.set_active(true);
+        association.contained(|association| association.dtls().set_active(true));
         association.handle_timeout(now);
         association
     }
@@ -117,9 +121,10 @@ impl Association {
     }
 
     fn new(setup: &Setup, role: Role, now: Instant) -> Self {
-        Self {
+        let dtls = contain(|| setup.state_machine(now));
+        let mut association = Self {
             setup: setup.clone(),
-            dtls: setup.state_machine(now),
+            dtls,
             sieve: Sieve::default(),
             role,
             state: State::Handshake,
@@ -133,7 +138,33 @@ impl Association {
             events: VecDeque::new(),
             buffer: vec![0; BUFFER_LEN],
             read: 0,
+        };
+        if association.dtls.is_none() {
+            association.end(Ended::Fault);
         }
+        association
+    }
+
+    /// Does some of this association's work, whose panic ends this association alone.
+    pub(super) fn contained<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if self.has_ended() {
+            return None;
+        }
+        let done = contain(|| work(self));
+        if done.is_none() {
+            self.output.clear();
+            // What is half changed may panic once more as it goes.
+            let broken = self.dtls.take();
+            contain(|| drop(broken));
+            if !self.has_ended() {
+                self.end(Ended::Fault);
+            }
+        }
+        done
+    }
+
+    fn dtls(&mut self) -> &mut Dtls {
+        self.dtls.as_mut().expect("it is there until the association has ended")
     }
 
     pub(in crate::plain) fn is_established(&self) -> bool {
@@ -173,6 +204,10 @@ impl Association {
     }
 
     pub(in crate::plain) fn handle_timeout(&mut self, now: Instant) {
+        self.contained(|association| association.on_timeout(now));
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
         match (&self.state, self.role) {
             (State::Ended, _) => return,
             (State::Established, _) if now >= self.active_at + DTLS_IDLE => {
@@ -189,7 +224,7 @@ impl Association {
             (_, Role::Server { unverified: Some(_), .. }) => return,
             _ => {}
         }
-        let advanced = self.dtls.handle_timeout(now);
+        let advanced = self.dtls().handle_timeout(now);
         self.after(advanced, now, None);
     }
 
@@ -200,7 +235,11 @@ impl Association {
         now: Instant,
         wall: Timestamp,
     ) {
-        if self.state == State::Ended || !self.may_read(datagram.len()) {
+        self.contained(|association| association.on_datagram(datagram, now, wall));
+    }
+
+    fn on_datagram(&mut self, datagram: &[u8], now: Instant, wall: Timestamp) {
+        if !self.may_read(datagram.len()) {
             return;
         }
         let passed = self.sieve.pass(datagram);
@@ -212,7 +251,8 @@ impl Association {
             self.offered_v13 |= record::offers_v13(&passed);
         }
         // The state machine's clock goes first.
-        let handled = self.dtls.handle_timeout(now).and_then(|()| self.dtls.handle_packet(&passed));
+        let dtls = self.dtls();
+        let handled = dtls.handle_timeout(now).and_then(|()| dtls.handle_packet(&passed));
         self.after(handled, now, Some(wall));
         let speaks_last = is_under_data_keys(datagram);
         if speaks_last && matches!(self.state, State::Unconfirmed(_)) {
@@ -237,7 +277,7 @@ impl Association {
         if !self.is_verified() {
             return record::first_message(datagram) == Some(CLIENT_HELLO);
         }
-        if self.role != Role::Client || self.dtls.protocol_version().is_some() {
+        if self.role != Role::Client || self.dtls().protocol_version().is_some() {
             return true;
         }
         if let Some(Record::Alert { description, .. }) = record::records(datagram).next() {
@@ -256,8 +296,10 @@ impl Association {
             return Err(NotSent::NoAssociation);
         }
         self.active_at = now;
-        let sent = self.dtls.send_application_data(payload).map(drop);
-        self.after(sent, now, None);
+        self.contained(|association| {
+            let sent = association.dtls().send_application_data(payload).map(drop);
+            association.after(sent, now, None);
+        });
         if self.has_ended() { Err(NotSent::NoAssociation) } else { Ok(()) }
     }
 
@@ -266,11 +308,13 @@ impl Association {
         if self.has_ended() {
             return;
         }
-        // Whatever is wrong with a goodbye, it is one.
-        let _ = self.dtls.close();
-        let goodbye = self.drain().packets;
-        self.output.extend(goodbye);
-        self.end(why);
+        self.contained(|association| {
+            // Whatever is wrong with a goodbye, it is one.
+            let _ = association.dtls().close();
+            let goodbye = association.drain().packets;
+            association.output.extend(goodbye);
+            association.end(why);
+        });
     }
 
     fn end(&mut self, why: Ended) {
@@ -325,7 +369,7 @@ impl Association {
     }
 
     fn on_connected(&mut self, now: Instant) {
-        let is_v13 = self.dtls.protocol_version() == Some(ProtocolVersion::DTLS1_3);
+        let is_v13 = self.dtls().protocol_version() == Some(ProtocolVersion::DTLS1_3);
         if self.role != Role::Client && self.offered_v13 && !is_v13 {
             // The hello that was answered is under the Finished; the first one, with its versions,
             // is not (RFC 6347 section 4.2.1).
@@ -367,7 +411,7 @@ impl Association {
     /// Tells the peer that it is not believed, as soon as it can be told; until then it hears
     /// nothing.
     fn refuse(&mut self, why: Ended, connected: bool, failed: bool) {
-        let version = self.dtls.protocol_version();
+        let version = self.dtls().protocol_version();
         if version == Some(ProtocolVersion::DTLS1_2) {
             let alert = match &why {
                 Ended::Refused(refusal) => refusal.problem.alert(),
@@ -399,7 +443,8 @@ impl Association {
             self.buffer.resize(longest, 0);
         }
         loop {
-            match self.dtls.poll_output(&mut self.buffer) {
+            let dtls = self.dtls.as_mut().expect("it is there until the association has ended");
+            match dtls.poll_output(&mut self.buffer) {
                 Output::Packet(packet) => turn.packets.push(packet.to_vec()),
                 Output::Timeout(at) => {
                     self.timer = Some(at);

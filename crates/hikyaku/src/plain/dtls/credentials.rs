@@ -22,6 +22,7 @@ use super::trust::Pin;
 use crate::{
     files::{FileError, IfExists, read_secret, read_text, write_private, write_public},
     identity::SharedKey,
+    limits::MAX_OWN_CERTIFICATE,
 };
 
 /// How long a certificate made here is valid, in years. Nothing but its owner ends it: it is
@@ -42,6 +43,17 @@ pub enum CredentialError {
     /// No private key in it.
     #[error("{} holds no private key in PEM that needs no passphrase", .0.display())]
     NoKey(PathBuf),
+    /// A certificate that no handshake here can carry.
+    #[error(
+        "{what} has {len} bytes, and a certificate that DTLS here can show has \
+         {MAX_OWN_CERTIFICATE} at most; make one with fewer names or extensions"
+    )]
+    TooLarge {
+        /// The certificate.
+        what: String,
+        /// Its size in bytes.
+        len: usize,
+    },
     /// A key for an algorithm that DTLS here does not speak.
     #[error(
         "{} is {what}; DTLS here takes ECDSA on P-256 or P-384 alone: \
@@ -105,6 +117,7 @@ impl Certified {
         let certificates = read_certificates(certificate)?;
         let (own, others) =
             certificates.split_first().ok_or_else(|| no_certificate(certificate))?;
+        check_size(own, || format!("the certificate in {}", certificate.display()))?;
         let public = ecdsa_point(own, certificate)?;
         let (private, its_public) = read_key(key)?;
         if public != its_public {
@@ -139,6 +152,7 @@ impl Certified {
         params.distinguished_name.push(DnType::CommonName, common);
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(made)?;
         let certificate = params.self_signed(&pair).map_err(made)?;
+        check_size(certificate.der(), || "a certificate for all these names".to_owned())?;
         let key = Zeroizing::new(pair.serialize_der());
         Ok(Self { certificate: certificate.der().to_vec(), key, others: 0 })
     }
@@ -227,6 +241,13 @@ fn shared_key(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     }
     let key = Zeroizing::new(HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?);
     (16..=64).contains(&key.len()).then_some(key)
+}
+
+fn check_size(certificate: &[u8], what: impl FnOnce() -> String) -> Result<(), CredentialError> {
+    match certificate.len() {
+        ..=MAX_OWN_CERTIFICATE => Ok(()),
+        len => Err(CredentialError::TooLarge { what: what(), len }),
+    }
 }
 
 /// The certificates in a PEM file, at least one.

@@ -50,6 +50,10 @@ pub enum Ended {
     /// The handshake, or the association, broke a rule.
     #[error("DTLS failed: {0}")]
     Failed(String),
+    /// A library that DTLS here stands on panicked over what the peer sent. Nobody else was
+    /// affected.
+    #[error("a fault in the DTLS library ended it; please report this")]
+    Fault,
     /// The peer said goodbye.
     #[error("it closed the association")]
     ClosedByPeer,

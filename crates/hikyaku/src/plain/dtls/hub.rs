@@ -63,6 +63,8 @@ pub(in crate::plain) struct Hub {
     /// In the order it happened: who hears of an end must have heard all that was said before it.
     /// Emptied after each batch of datagrams; an association begins and ends once.
     happened: VecDeque<Happened>,
+    /// Associations ended by a fault that was not counted yet.
+    faults: u64,
 }
 
 #[derive(Debug)]
@@ -105,6 +107,7 @@ impl Hub {
             next_id: 0,
             output: VecDeque::new(),
             happened: VecDeque::new(),
+            faults: 0,
         }
     }
 
@@ -214,6 +217,11 @@ impl Hub {
         }
     }
 
+    /// Returns how many associations ended by a fault of a library since it was last asked.
+    pub(in crate::plain) fn take_faults(&mut self) -> u64 {
+        std::mem::take(&mut self.faults)
+    }
+
     #[cfg(any(test, fuzzing))]
     pub(super) fn len(&self) -> usize {
         self.peers.len()
@@ -277,6 +285,7 @@ impl Hub {
                 self.unverified.remove(&held.id);
             }
             while let Some(event) = association.poll_event() {
+                self.faults += u64::from(event == Event::Ended(Ended::Fault));
                 let notice = match event {
                     Event::Message(payload) => {
                         held.reply_to.local = local.or(held.reply_to.local);
@@ -295,7 +304,9 @@ impl Hub {
                         Notice::Established(address)
                     }
                     // Who never showed that he hears us was perhaps never there.
-                    Event::Ended(_) if !association.is_verified() => continue,
+                    Event::Ended(why) if !association.is_verified() && why != Ended::Fault => {
+                        continue;
+                    }
                     Event::Ended(why) if held.told => Notice::Ended(address, why),
                     Event::Ended(why) => Notice::Failed(address, why),
                 };

@@ -3,6 +3,7 @@
 //! In: certificates, a clock that is moved by hand. Out: what both sides tell. Never: a socket.
 
 mod addresses;
+mod faults;
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -1,0 +1,53 @@
+//! What is said of a panic: one line, whatever the panic says.
+//!
+//! In: panics, contained or not. Out: a line on standard error. Never: a backtrace unless
+//! `RUST_BACKTRACE` asks for one, more lines than [`MAX_FAULTS_SAID`].
+
+use std::{
+    env,
+    panic::{self, PanicHookInfo},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::{limits::MAX_FAULTS_SAID, output::warn};
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("a fault of a library must end one association, not the process: panics unwind");
+
+/// From here on a panic is a line on standard error.
+pub(crate) fn say_faults_in_a_line() {
+    if env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
+        return;
+    }
+    panic::set_hook(Box::new(say));
+}
+
+fn say(fault: &PanicHookInfo<'_>) {
+    // Who can cause one can cause a million.
+    static SAID: AtomicU32 = AtomicU32::new(0);
+    if SAID.fetch_add(1, Ordering::Relaxed) < MAX_FAULTS_SAID {
+        let place = fault.location().map(ToString::to_string);
+        let what = fault.payload_as_str().unwrap_or("no words");
+        warn(&line(place.as_deref().unwrap_or("an unknown place"), what));
+    }
+}
+
+fn line(place: &str, what: &str) -> String {
+    // The file of a dependency stands in the registry's folder, in one with a hash for a name.
+    let inside = place.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/'));
+    let place = inside.map_or(place, |(_, inside)| inside);
+    format!("internal fault at {place}: {what}; please report it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_names_the_crate_and_line_it_happened_at() {
+        let place = "/home/a/.cargo/registry/src/index-1/dimpl-0.9.0/src/engine.rs:1037:39";
+        let said = line(place, "out of room");
+        let seen = "internal fault at dimpl-0.9.0/src/engine.rs:1037:39: out of room; ";
+        assert!(said.starts_with(seen), "{said}");
+    }
+}
