@@ -36,6 +36,15 @@ pub const UNCREDITED_POOL: usize = 4 << 20;
 /// Longest reason in a CLOSE frame, in bytes.
 pub const MAX_REASON_LEN: usize = 256;
 
-/// Packets from the oldest not heard of to the newest sent: a window of 1,200-byte packets at
-/// 10 Gbit/s and 100 ms. A peer that never acknowledges cannot make us remember more.
-pub const MAX_PACKETS_IN_FLIGHT: usize = 1 << 17;
+/// Packet numbers from the oldest packet not heard of to the newest sent: a window of 1,200-byte
+/// packets at 10 Gbit/s and 100 ms.
+pub const MAX_PACKETS_IN_FLIGHT: u64 = 1 << 17;
+
+/// Packets in flight on other paths than the present one. A peer that changes its address gets a
+/// new window each time: without this, it could make us remember one of them for each address.
+pub const MAX_PACKETS_ELSEWHERE: u32 = 1 << 10;
+
+/// Packets in flight that leave whatever the window says and hold nothing that is sent again when
+/// it is lost (PING, CHALLENGE, RESPONSE). A peer makes us send one for each packet of its own; an
+/// honest one acknowledges them within a round trip.
+pub const MAX_TRIFLES: u16 = 256;

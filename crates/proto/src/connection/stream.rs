@@ -9,6 +9,9 @@ use crate::{error::Close, message::ranges::RangeSet};
 /// stranger's Hello can make us keep ends here.
 const MAX_AHEAD: u64 = 16 << 10;
 
+/// Pieces of that with gaps between them, at most: an honest handshake is some 10 packets long.
+const MAX_PIECES: usize = 64;
+
 /// Both directions of one level.
 #[derive(Debug, Default)]
 pub(super) struct CryptoStream {
@@ -96,10 +99,8 @@ impl CryptoStream {
     pub(super) fn on_lost(&mut self, offset: u64, len: u16) {
         let out = &mut self.outgoing;
         let Some(range) = out.range(offset, len) else { return };
-        out.pending.insert(range);
-        for acked in out.acked.iter() {
-            out.pending.remove(acked);
-        }
+        out.pending.insert(range.clone());
+        out.pending.remove_all(&out.acked, range);
     }
 
     /// All of it is to be sent again (after a Retry).
@@ -113,7 +114,7 @@ impl CryptoStream {
     ///
     /// # Errors
     ///
-    /// When it is too far ahead.
+    /// When it is too far ahead, or in too many pieces (M-40).
     pub(super) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), Close> {
         let incoming = &mut self.incoming;
         let end = offset.saturating_add(data.len() as u64);
@@ -135,6 +136,9 @@ impl CryptoStream {
             place.copy_from_slice(data);
         }
         incoming.have.insert(position(from)..position(to));
+        if incoming.have.iter().len() > MAX_PIECES {
+            return Err(Close::violation("handshake bytes in too many pieces"));
+        }
         Ok(())
     }
 
@@ -204,15 +208,25 @@ mod tests {
     }
 
     proptest! {
+        // M-40
         #[test]
         fn bytes_arrive_once_and_in_order(
             bytes in prop::collection::vec(any::<u8>(), 1..5_000),
-            part in 1_usize..900,
+            // So large that there are at most `MAX_PIECES`.
+            part in 80_usize..900,
             order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
             lost in 0_usize..20,
         ) {
             prop_assert_eq!(through(&bytes, part, &order, lost), bytes);
         }
+    }
+
+    // M-40
+    #[test]
+    fn m_40_crumbs_of_a_handshake_are_a_violation() {
+        let mut stream = CryptoStream::default();
+        let crumbs = (1..100_u64).map(|n| stream.insert(2 * n, &[1]));
+        assert_eq!(crumbs.take_while(Result::is_ok).count(), MAX_PIECES);
     }
 
     // M-40

@@ -30,6 +30,10 @@ const UNANSWERED: Duration = Duration::from_secs(120);
 /// However little is asked for: ten PINGs a second keep every binding of an address alive (M-61).
 const LEAST_KEEP_ALIVE: Duration = Duration::from_millis(100);
 
+/// Idle timeouts within which what was sent has to be acknowledged: a peer that was cut off for
+/// nearly all of one has the other to hear a probe (M-66).
+const UNANSWERED_IDLES: u32 = 2;
+
 /// Silence after which a sender that waits for credit sends a PING (D-4).
 const STARVED: Duration = Duration::from_secs(5);
 
@@ -100,6 +104,7 @@ impl Connection {
             State::Established => at(self.keep_alive_at(), Reason::KeepAlive),
         }
         at(self.idle_at(), Reason::Idle);
+        at(self.unanswered_at(), Reason::Idle);
         at(self.in_flight.loss_deadline(), Reason::Loss);
         if !self.is_mute() {
             at(self.probe_at(), Reason::Probe);
@@ -149,6 +154,10 @@ impl Connection {
         }
         if due(self.idle_at()) {
             return self.end_silently(now, ClosedReason::Idle);
+        }
+        if due(self.unanswered_at()) {
+            let close = Close::violation("nothing of what was sent was acknowledged");
+            return self.end(now, close.clone(), ClosedReason::Error(close));
         }
         if due(self.in_flight.loss_deadline()) {
             self.on_loss_alarm(now);
@@ -270,6 +279,13 @@ impl Connection {
     /// The last sign of life, of either side (M-61).
     pub(super) fn active_at(&self) -> Time {
         self.clocks.spoke_at.unwrap_or_default().max(self.clocks.heard_at)
+    }
+
+    /// M-66: a peer that is heard and acknowledges nothing.
+    fn unanswered_at(&self) -> Option<Time> {
+        let least = self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS;
+        let idle = self.clocks.idle.unwrap_or(UNANSWERED).max(least);
+        self.in_flight.unanswered_since().map(|since| since + idle * UNANSWERED_IDLES)
     }
 
     fn idle_at(&self) -> Option<Time> {

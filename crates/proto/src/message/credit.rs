@@ -32,6 +32,8 @@ struct Allowance {
     limit: u64,
     /// A message waits for more than `limit`, and the peer was told or is going to be.
     short: bool,
+    /// It is in the list of scopes of which the peer is to hear.
+    listed: bool,
 }
 
 impl SendCredit {
@@ -55,13 +57,13 @@ impl SendCredit {
         let fresh = Allowance { limit: start.channel, ..Allowance::default() };
         let own = self.channels.get_or_insert_with(channel, || fresh);
         if !own.allows(cost) {
-            if !mem::replace(&mut own.short, true) {
+            if own.runs_short() {
                 self.blocked.push_back(Scope::Channel(channel));
             }
             return Err(Park::Channel);
         }
         if !self.connection.allows(cost) {
-            if !mem::replace(&mut self.connection.short, true) {
+            if self.connection.runs_short() {
                 self.blocked.push_back(Scope::Connection);
             }
             return Err(Park::Connection);
@@ -91,31 +93,48 @@ impl SendCredit {
         self.of(scope).is_some_and(|allowance| allowance.raise(total))
     }
 
-    pub(super) fn owes_blocked(&self) -> bool {
-        self.blocked.iter().any(|scope| match scope {
-            Scope::Connection => self.connection.short,
-            Scope::Channel(channel) => self.channels.get(*channel).is_some_and(|own| own.short),
-        })
+    pub(super) fn owes_blocked(&mut self) -> bool {
+        self.next_blocked().is_some()
     }
 
     pub(super) fn poll_blocked(&mut self) -> Option<Scope> {
-        while let Some(scope) = self.blocked.pop_front() {
+        let scope = self.next_blocked()?;
+        self.unlist();
+        Some(scope)
+    }
+
+    pub(super) fn on_blocked_lost(&mut self, scope: Scope) {
+        let list =
+            self.of(scope).is_some_and(|own| own.short && !mem::replace(&mut own.listed, true));
+        if list {
+            self.blocked.push_back(scope);
+        }
+    }
+
+    /// The first of the list. Those for which credit has come since leave it, each once.
+    fn next_blocked(&mut self) -> Option<Scope> {
+        while let Some(scope) = self.blocked.front().copied() {
             if self.of(scope).is_some_and(|allowance| allowance.short) {
                 return Some(scope);
             }
+            self.unlist();
         }
         None
     }
 
-    pub(super) fn on_blocked_lost(&mut self, scope: Scope) {
-        let short = self.of(scope).is_some_and(|allowance| allowance.short);
-        if short && !self.blocked.contains(&scope) {
-            self.blocked.push_back(scope);
+    fn unlist(&mut self) {
+        if let Some(scope) = self.blocked.pop_front()
+            && let Some(allowance) = self.of(scope)
+        {
+            allowance.listed = false;
         }
     }
 
     pub(super) fn release_idle(&mut self) {
         self.starved = Vec::new();
+        while !self.blocked.is_empty() {
+            self.unlist();
+        }
         self.blocked = VecDeque::new();
         self.channels.settle(|_| true);
     }
@@ -129,6 +148,11 @@ impl SendCredit {
 }
 
 impl Allowance {
+    /// A message has to wait. True when the peer is to hear of it.
+    fn runs_short(&mut self) -> bool {
+        !mem::replace(&mut self.short, true) && !mem::replace(&mut self.listed, true)
+    }
+
     fn left(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
@@ -160,7 +184,7 @@ pub(super) struct Window {
     /// It is in the list of windows to announce.
     listed: bool,
     /// The peer said that it waits: what comes back is announced at once.
-    wanted: bool,
+    pub(super) wanted: bool,
 }
 
 impl Window {
@@ -216,8 +240,9 @@ impl Window {
         self.outstanding.into()
     }
 
+    /// Has nothing come that it has to count?
     pub(super) fn is_untouched(&self) -> bool {
-        self.returned == 0 && self.outstanding == 0 && !self.wanted
+        self.returned == 0 && self.outstanding == 0
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     LaneId, Message, MessagePart,
     assembly::{Added, Assembly},
     delivery::{ChannelId, Class},
-    inbox::{Channel, Inbox, Kept, OVERHEAD, Slot},
+    inbox::{Channel, Inbox, Kept, OVERHEAD, Slot, UNFINISHED_COST},
 };
 use crate::{error::Close, limits::MAX_CREDITED_IN_FLIGHT, time::Time};
 
@@ -60,13 +60,17 @@ impl Inbox {
                 match assembly.add(part.total, part.offset, part.data)? {
                     Added::Kept => return Ok(Kept::Yes),
                     Added::Refused => return Ok(Kept::Refused),
-                    Added::Whole(payload) => payload,
+                    Added::Whole(payload) => {
+                        self.give_state(UNFINISHED_COST);
+                        payload
+                    }
                 }
             }
             Some(Slot::Whole(_) | Slot::Passed { .. }) => return Ok(Kept::Yes),
             None => {
                 let waits = self.waits_for_others(key.0, part.id);
-                if !self.charge(part.channel, part.total + OVERHEAD, waits)? {
+                let besides = if part.is_whole() { 0 } else { UNFINISHED_COST };
+                if !self.charge(part.channel, (part.total + OVERHEAD, besides), waits)? {
                     return Ok(Kept::Refused);
                 }
                 if !part.is_whole() {
@@ -107,8 +111,14 @@ impl Inbox {
         self.give_back(lane.channel, len + OVERHEAD);
     }
 
-    /// D-4: the receiver counts a message when it first sees a part. False: D-13.
-    fn charge(&mut self, channel: ChannelId, cost: usize, waits: bool) -> Result<bool, Close> {
+    /// D-4: the receiver counts a message when it first sees a part; what it costs `besides`, D-14.
+    /// False: D-13.
+    fn charge(
+        &mut self,
+        channel: ChannelId,
+        (cost, besides): (usize, u32),
+        waits: bool,
+    ) -> Result<bool, Close> {
         let held = self.held();
         let cost = cost as u64;
         let of = &mut self.channels.get_or_default(channel).window;
@@ -118,9 +128,10 @@ impl Inbox {
         if !self.window.allows(cost, self.rules.config.credit) {
             return Err(Close::new(Close::FLOW_CONTROL, "the connection's credit is overdrawn"));
         }
-        if !self.rules.take_room(held, cost, waits) {
+        if !self.rules.take_room(held, cost + u64::from(besides), waits) {
             return Ok(false);
         }
+        self.state += besides;
         of.charge(cost);
         self.window.charge(cost);
         Ok(true)
@@ -181,14 +192,14 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::inbox::Rules;
     use crate::message::inbox::tests::{CONFIG, NOW, half, inbox, kept, on, part, pop};
+    use crate::message::inbox::{CHANNEL_COST, Rules};
 
     // D-13
     #[test]
     fn d13_what_waits_for_others_leaves_them_room() {
         for class in [Class::Ordered, Class::Reliable] {
-            let mut inbox = Inbox::new(&Rules::new(CONFIG, (0, 600)));
+            let mut inbox = Inbox::new(&Rules::new(CONFIG, (CHANNEL_COST.into(), 600)));
             let room = (1..9).filter(|id| kept(&mut inbox, part(class, *id, &[1; 36]))).count();
             assert_eq!(room, 3, "of 100 each: half of it");
             assert!(kept(&mut inbox, part(class, 0, &[0; 236])), "what they wait for");

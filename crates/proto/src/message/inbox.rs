@@ -20,6 +20,14 @@ use super::{
 };
 use crate::{error::Close, limits::MESSAGE_OVERHEAD, time::Time};
 
+/// What a channel costs (D-14): its counters and those of Latest and Deadline, with the slack of
+/// the tree that they stand in.
+pub(super) const CHANNEL_COST: u32 = 256;
+
+/// What a message costs besides its bytes and [`OVERHEAD`] while it is unfinished (D-14): the list
+/// of its pieces, and the places where it is found.
+pub(super) const UNFINISHED_COST: u32 = 192;
+
 /// Length that a message adds to its own in every account.
 pub(super) const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
 
@@ -59,7 +67,7 @@ impl Rules {
         more == 0 || (!waits || self.budget.has_plenty(more)) && self.budget.take(more)
     }
 
-    const fn beyond_each(&self, held: u64) -> u64 {
+    pub(super) const fn beyond_each(&self, held: u64) -> u64 {
         held.saturating_sub(self.each)
     }
 }
@@ -74,6 +82,14 @@ pub(crate) enum Kept {
     Refused,
 }
 
+impl Kept {
+    /// D-2, where there is no room: what is resent is refused, so that it comes again; the rest is
+    /// dropped.
+    pub(super) const fn or_dropped(class: Class) -> Self {
+        if class.is_resent() { Self::Refused } else { Self::Yes }
+    }
+}
+
 /// A CREDIT (of the connection) or CHANNEL_CREDIT frame to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CreditUpdate {
@@ -85,9 +101,9 @@ pub(crate) struct CreditUpdate {
 /// The receiving side of one connection's messages.
 ///
 /// Memory: credited messages cost at most twice the connection's credit and about 80 bytes for
-/// each 64 of it; those without credit the same of the pool (D-6), and a quarter of the pool for
-/// the gaps of D-7. A channel ever used costs 64 bytes at rest, one that used Latest or Deadline
-/// 120. A connection that received nothing holds no heap.
+/// each 64 of it; those without credit the same of the pool (D-6). What neither counts is counted
+/// apart (D-14), for the budget of the endpoint (D-13). A connection that received nothing holds no
+/// heap.
 pub(crate) struct Inbox {
     pub(super) rules: Arc<Rules>,
     pub(super) channels: Ledger<ChannelId, Channel>,
@@ -99,9 +115,13 @@ pub(crate) struct Inbox {
     pub(super) announce: VecDeque<Scope>,
     /// Bytes in the pool of classes without credit.
     pub(super) pool: u32,
-    /// Bytes that remember gaps between delivered Deadline messages (D-7). Not of the pool: they
+    /// Bytes that neither credit nor pool count: of channels, unfinished messages and gaps (D-14).
+    pub(super) state: u32,
+    /// Those that remember gaps between delivered Deadline messages (D-7). Not of the pool: they
     /// may stay for as long as the connection, and a message must not wait for that.
-    pub(super) gaps: usize,
+    pub(super) gaps: u32,
+    /// The peer said that it waits on a channel of which nothing came. Which one, is not kept.
+    pub(super) blocked_early: bool,
     /// Unfinished messages that may be dropped for others, by arrival.
     pub(super) evictable: BTreeMap<u64, (LaneId, u64)>,
     /// Deadline messages by the time they are dropped, with their place in `ready` or `NONE`.
@@ -163,7 +183,9 @@ impl Inbox {
             window: Window::default(),
             announce: VecDeque::new(),
             pool: 0,
+            state: 0,
             gaps: 0,
+            blocked_early: false,
             evictable: BTreeMap::new(),
             expiry: BTreeMap::new(),
             arrivals: 0,
@@ -192,12 +214,28 @@ impl Inbox {
         if ends.is_none_or(|end| end > part.total) {
             return Err(Close::violation("a fragment ends beyond its message"));
         }
+        if !self.open_channel(part.channel) {
+            return Ok(Kept::or_dropped(part.class));
+        }
         match part.class {
             Class::Ordered | Class::Reliable => self.insert_credited(part),
             Class::Latest | Class::Unreliable | Class::Deadline => {
                 self.insert_uncredited(now, part)
             }
         }
+    }
+
+    /// D-14: is there a channel of this name, or room for it?
+    fn open_channel(&mut self, channel: ChannelId) -> bool {
+        if self.channels.get(channel).is_some() {
+            return true;
+        }
+        let room = self.take_state(CHANNEL_COST);
+        if room {
+            // Its BLOCKED may have overtaken this message.
+            self.channels.get_or_default(channel).window.wanted = self.blocked_early;
+        }
+        room
     }
 
     /// The message that has been ready for longest, of this channel or of all that are not apart,
@@ -239,77 +277,6 @@ impl Inbox {
         *self = Self::new(&Arc::clone(&self.rules));
     }
 
-    /// The peer says that it waits for credit of this scope (BLOCKED).
-    pub(crate) fn on_blocked(&mut self, scope: Scope) {
-        if let Scope::Channel(channel) = scope {
-            // It may overtake the first message of its channel.
-            self.channels.get_or_default(channel);
-        }
-        if self.window_of(scope).is_some_and(|(window, _)| window.on_blocked()) {
-            self.announce.push_back(scope);
-        }
-    }
-
-    /// Takes so much of the pool, if the endpoint has room for it.
-    pub(super) fn take_of_pool(&mut self, cost: usize) -> bool {
-        let pool = u32::try_from(cost).ok().and_then(|cost| self.pool.checked_add(cost));
-        let Some(pool) = pool.filter(|_| self.rules.take_room(self.held(), cost as u64, false))
-        else {
-            return false;
-        };
-        self.pool = pool;
-        true
-    }
-
-    /// So much of the pool is free again.
-    pub(super) fn give_to_pool(&mut self, cost: usize) {
-        let held = self.held();
-        // What was taken fits.
-        self.pool -= cost as u32;
-        self.give_room(held);
-    }
-
-    /// Credit of the connection comes back.
-    fn return_credit(&mut self, cost: u64) {
-        let held = self.held();
-        if self.window.give_back(cost, self.rules.config.credit) {
-            self.announce.push_back(Scope::Connection);
-        }
-        self.give_room(held);
-    }
-
-    /// What credit and pool count of what is here.
-    pub(super) fn held(&self) -> u64 {
-        self.window.outstanding() + u64::from(self.pool)
-    }
-
-    /// So much was held before: what is not any more, others may have.
-    fn give_room(&self, before: u64) {
-        let less = self.rules.beyond_each(before) - self.rules.beyond_each(self.held());
-        if less > 0 {
-            self.rules.budget.give(less);
-        }
-    }
-
-    /// The next CREDIT or CHANNEL_CREDIT frame to send (D-5). It counts as sent.
-    pub(crate) fn poll_credit(&mut self) -> Option<CreditUpdate> {
-        let scope = self.announce.pop_front()?;
-        let (window, size) = self.window_of(scope)?;
-        Some(CreditUpdate { scope, total: window.announce(size) })
-    }
-
-    /// Is there credit to announce?
-    pub(crate) fn owes_credit(&self) -> bool {
-        !self.announce.is_empty()
-    }
-
-    /// A packet with credit of this scope was lost: what holds now is announced again.
-    pub(crate) fn on_credit_lost(&mut self, scope: Scope) {
-        if self.window_of(scope).is_some_and(|(window, _)| window.on_lost()) {
-            self.announce.push_back(scope);
-        }
-    }
-
     /// Frees what only a busy connection needs. Call it when nothing came for 3 PTO or longer: of
     /// an Unreliable message that is not whole by then, nothing more will come.
     pub(crate) fn release_idle(&mut self, now: Time) {
@@ -325,23 +292,21 @@ impl Inbox {
             self.expiry = BTreeMap::new();
         }
         self.evictable = BTreeMap::new();
-        self.channels.settle(|channel| !channel.is_untouched());
+        let (channels, mut wanted) = (self.channels.len(), false);
+        self.channels.settle(|channel| {
+            wanted |= channel.is_untouched() && channel.window.wanted;
+            !channel.is_untouched()
+        });
+        self.blocked_early |= wanted;
+        let gone = channels - self.channels.len();
+        // There are 65,536 channels at most.
+        self.give_state(gone as u32 * CHANNEL_COST);
     }
 
     /// Does it hold no more than the counters of channels that were used?
     #[cfg(test)]
     pub(crate) fn heap_is_idle(&self) -> bool {
         self.pending.is_empty() && self.ready.heap_is_idle() && self.announce.capacity() == 0
-    }
-
-    fn window_of(&mut self, scope: Scope) -> Option<(&mut Window, u32)> {
-        match scope {
-            Scope::Connection => Some((&mut self.window, self.rules.config.credit)),
-            Scope::Channel(channel) => {
-                let channel = self.channels.get_mut(channel)?;
-                Some((&mut channel.window, self.rules.config.channel_credit))
-            }
-        }
     }
 
     /// Gives the message at this place away, and its credit or its share of the pool back.
@@ -377,19 +342,14 @@ impl Inbox {
             Class::Unreliable => {}
         }
         if channel.is_untouched() {
-            self.channels.remove_recent(channel_id);
+            let wanted = channel.window.wanted;
+            if self.channels.remove_recent(channel_id) {
+                self.blocked_early |= wanted;
+                self.give_state(CHANNEL_COST);
+            }
         }
         self.give_to_pool(len + OVERHEAD);
         Some((message, expires))
-    }
-
-    /// Credit of a channel and of the connection comes back.
-    pub(super) fn give_back(&mut self, channel: ChannelId, cost: usize) {
-        self.return_credit(cost as u64);
-        let Some(of) = self.channels.get_mut(channel) else { return };
-        if of.window.give_back(cost as u64, self.rules.config.channel_credit) {
-            self.announce.push_back(Scope::Channel(channel));
-        }
     }
 }
 
@@ -442,6 +402,51 @@ pub(super) mod tests {
 
     pub(in crate::message) fn pop_from(inbox: &mut Inbox, channel: Option<u16>) -> Option<Vec<u8>> {
         inbox.pop(NOW, channel.map(ChannelId)).map(|(message, _)| message.payload)
+    }
+
+    // D-14
+    #[test]
+    fn d14_channels_are_of_the_budget_and_go_with_the_connection() {
+        for class in [Class::Ordered, Class::Latest, Class::Deadline] {
+            let cost = u64::from(CHANNEL_COST);
+            let rules = Rules::new(CONFIG, (3 * cost, 20 * cost + OVERHEAD as u64));
+            let mut inbox = Inbox::new(&rules);
+            let opened = (0..u16::MAX).filter(|channel| {
+                let kept = kept(&mut inbox, on(*channel, part(class, 0, &[])));
+                assert!(!kept || pop(&mut inbox).is_some());
+                kept
+            });
+            assert_eq!(opened.count(), 23, "{class:?}");
+            assert!(kept(&mut inbox, on(0, part(class, 1, &[]))), "a channel that is open");
+            let other = kept(&mut Inbox::new(&rules), on(9, part(class, 0, &[])));
+            assert!(other, "each connection has room of its own");
+            drop(inbox);
+            assert_eq!(rules.budget.taken(), 0);
+        }
+    }
+
+    // D-14
+    #[test]
+    fn d14_a_channel_of_unreliable_messages_gives_its_room_back() {
+        let rules = Rules::new(CONFIG, (0, 2 * u64::from(CHANNEL_COST)));
+        let mut inbox = Inbox::new(&rules);
+        for channel in 0..100 {
+            assert!(kept(&mut inbox, on(channel, part(Class::Unreliable, 0, &[1]))));
+            assert_eq!(pop(&mut inbox), Some(vec![1]));
+        }
+        assert_eq!(rules.budget.taken(), 0);
+    }
+
+    // D-5
+    #[test]
+    fn d5_blocked_before_the_first_message_costs_nothing_and_is_not_forgotten() {
+        let mut inbox = inbox();
+        (0..u16::MAX).for_each(|channel| inbox.on_blocked(Scope::Channel(ChannelId(channel))));
+        assert!(inbox.channels.is_empty() && inbox.heap_is_idle());
+        assert!(kept(&mut inbox, on(7, part(Class::Ordered, 0, &[1]))));
+        pop(&mut inbox);
+        let update = inbox.poll_credit().map(|update| update.scope);
+        assert_eq!(update, Some(Scope::Channel(ChannelId(7))));
     }
 
     // M-50

@@ -272,8 +272,8 @@ impl Lane {
         let Some(message) = self.get_mut(id) else { return false };
         let Some(place) = message.place(offset, len) else { return false };
         let Parts { acked, lost } = &mut **message.parts.get_or_insert_default();
-        lost.insert(place);
-        acked.iter().for_each(|range| lost.remove(range));
+        lost.insert(place.clone());
+        lost.remove_all(acked, place);
         let again = !lost.is_empty();
         if again && !message.in_losses {
             message.in_losses = true;

@@ -57,9 +57,13 @@ impl<K: Ord + Copy, V> Ledger<K, V> {
     }
 
     /// Takes out a value that nobody needs, if that costs little. [`Self::settle`] does it in any
-    /// case.
-    pub(super) fn remove_recent(&mut self, key: K) {
-        self.recent.remove(&key);
+    /// case. Says whether it did.
+    pub(super) fn remove_recent(&mut self, key: K) -> bool {
+        self.recent.remove(&key).is_some()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.settled.len() + self.recent.len()
     }
 
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
@@ -67,7 +71,7 @@ impl<K: Ord + Copy, V> Ledger<K, V> {
     }
 
     /// Drops what is not to be kept, and takes as little memory as there can be for the rest.
-    pub(super) fn settle(&mut self, keep: impl Fn(&V) -> bool) {
+    pub(super) fn settle(&mut self, mut keep: impl FnMut(&V) -> bool) {
         // An emptied tree keeps its root.
         let recent = mem::take(&mut self.recent);
         if recent.is_empty() && self.settled.iter().all(|(_, value)| keep(value)) {

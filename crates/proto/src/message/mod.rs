@@ -18,6 +18,7 @@ pub(crate) mod outbox;
 pub(crate) mod peer_limits;
 pub(crate) mod receipt;
 
+mod accounts;
 mod assembly;
 mod credit;
 mod credited;

@@ -258,7 +258,7 @@ impl Outbox {
     }
 
     /// Is there a BLOCKED frame to send, unless credit came since?
-    pub(crate) fn owes_blocked(&self) -> bool {
+    pub(crate) fn owes_blocked(&mut self) -> bool {
         self.credit.owes_blocked()
     }
 

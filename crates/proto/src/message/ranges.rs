@@ -22,8 +22,15 @@ impl RangeSet {
         self.ranges.first().cloned()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Range<u32>> + '_ {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Range<u32>> + '_ {
         self.ranges.iter().cloned()
+    }
+
+    /// Takes everything of another set out of a range of this one.
+    pub(crate) fn remove_all(&mut self, other: &Self, within: Range<u32>) {
+        let from = other.ranges.partition_point(|range| range.end <= within.start);
+        let common = other.ranges[from..].iter().take_while(|range| range.start < within.end);
+        common.for_each(|range| self.remove(range.clone()));
     }
 
     /// Is everything below `end` in the set?
@@ -78,6 +85,27 @@ mod tests {
     use super::*;
 
     proptest! {
+        #[test]
+        fn another_set_is_taken_out_of_a_range(
+            ours in prop::collection::vec((0u32..60, 0u32..12), 0..8),
+            theirs in prop::collection::vec((0u32..60, 0u32..12), 0..8),
+            (start, len) in (0u32..60, 0u32..30),
+        ) {
+            let mut sets = [RangeSet::default(), RangeSet::default()];
+            for (set, ranges) in sets.iter_mut().zip([ours, theirs]) {
+                ranges.into_iter().for_each(|(start, len)| set.insert(start..start + len));
+            }
+            let [mut set, other] = sets;
+            // What is asked for: nothing of the other within the range, and all that was elsewhere.
+            let before: BTreeSet<u32> = set.iter().flatten().collect();
+            let out: BTreeSet<u32> = other.iter().flatten().collect();
+            set.remove_all(&other, start..start + len);
+            let left: BTreeSet<u32> = set.iter().flatten().collect();
+            prop_assert!(left.is_subset(&before));
+            prop_assert!((start..start + len).all(|at| !(left.contains(&at) && out.contains(&at))));
+            prop_assert!(before.difference(&left).all(|at| out.contains(at)));
+        }
+
         #[test]
         fn it_is_a_set(ops in prop::collection::vec((any::<bool>(), 0u32..60, 0u32..12), 0..60)) {
             let (mut set, mut model) = (RangeSet::default(), BTreeSet::new());

@@ -13,7 +13,10 @@ use super::{
     LaneId, Message, MessagePart, PartRef, Scope, Sent,
     delivery::{ChannelId, Class, Delivery},
     header_len,
-    inbox::{CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Rules, Slot},
+    inbox::{
+        CHANNEL_COST, CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Rules, Slot,
+        UNFINISHED_COST,
+    },
     outbox::Outbox,
     peer_limits::PeerLimits,
     receipt::{Outcome, Receipt, SendError},
@@ -418,10 +421,16 @@ impl World {
             assert!(channel.window.outstanding() <= u64::from(CONFIG.channel_credit));
             outstanding += channel.window.outstanding();
             let seen = channel.others.as_ref().is_some_and(|others| others.seen.holds_memory());
-            gaps += usize::from(seen) * SEEN_BITS_LEN;
+            gaps += u32::from(seen) * SEEN_BITS_LEN;
         }
         assert_eq!(gaps, inbox.gaps);
-        assert!(gaps <= CONFIG.pool as usize / 4);
+        assert!(gaps <= CONFIG.pool / 4);
+        // D-14
+        let unfinished = inbox.pending.values().filter(|slot| matches!(slot, Slot::Partial(_)));
+        let state = gaps
+            + unfinished.count() as u32 * UNFINISHED_COST
+            + inbox.channels.len() as u32 * CHANNEL_COST;
+        assert_eq!(state, inbox.state);
         assert_eq!(pool, inbox.pool as usize);
         assert_eq!(outstanding, inbox.window.outstanding());
         assert_eq!(credited as u64, outstanding);

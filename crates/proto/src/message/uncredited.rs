@@ -10,7 +10,7 @@ use super::{
     LaneId, Message, MessagePart,
     assembly::{Added, Assembly},
     delivery::Class,
-    inbox::{Inbox, Kept, OVERHEAD, Others, Slot},
+    inbox::{Inbox, Kept, OVERHEAD, Others, Slot, UNFINISHED_COST},
     ready::NONE,
     window::{SEEN_BITS_LEN, Seen},
 };
@@ -42,7 +42,7 @@ impl Inbox {
         let due = self.hasten(lane, part.id, due);
         match added {
             Added::Kept => Ok(Kept::Yes),
-            Added::Refused => Ok(refused(part.class)),
+            Added::Refused => Ok(Kept::or_dropped(part.class)),
             Added::Whole(payload) => {
                 self.forget(lane, part.id);
                 self.complete(lane, part.id, payload, due);
@@ -83,8 +83,8 @@ impl Inbox {
                     return Seen::Over;
                 }
                 if id > others.newest {
-                    others.newest = id;
-                    self.let_go_below(lane, id);
+                    let before = std::mem::replace(&mut others.newest, id);
+                    self.let_go(lane, before);
                 }
                 Seen::New
             }
@@ -94,12 +94,11 @@ impl Inbox {
         }
     }
 
-    /// A newer Latest message began: its sender gave up the older ones (D-6 may drop them).
-    fn let_go_below(&mut self, lane: LaneId, id: u64) {
-        for ((lane, older), slot) in self.pending.range((lane, 0)..(lane, id)) {
-            if let Slot::Partial(assembly) = slot {
-                self.evictable.insert(assembly.arrival, (*lane, *older));
-            }
+    /// A newer Latest message began: its sender gave up this one (D-6 may drop it). Those before it
+    /// were let go when it came, or when their first part came after one of its.
+    fn let_go(&mut self, lane: LaneId, id: u64) {
+        if let Some(Slot::Partial(assembly)) = self.pending.get(&(lane, id)) {
+            self.evictable.insert(assembly.arrival, (lane, id));
         }
     }
 
@@ -107,8 +106,9 @@ impl Inbox {
     fn begin(&mut self, lane: LaneId, due: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
         // A whole Latest message takes the place of one that was not taken yet.
         let replaced = if part.is_whole() { self.waiting_cost(lane) } else { 0 };
-        if !self.admit(part.total + OVERHEAD, replaced) {
-            return Ok(refused(part.class));
+        let besides = if part.is_whole() { 0 } else { UNFINISHED_COST };
+        if !self.admit(part.total + OVERHEAD, besides, replaced) {
+            return Ok(Kept::or_dropped(part.class));
         }
         if part.is_whole() {
             self.complete(lane, part.id, part.data.to_vec(), due);
@@ -131,10 +131,11 @@ impl Inbox {
         Ok(Kept::Yes)
     }
 
-    /// Makes room in the pool, if it can be made; `replaced` bytes are about to be free.
-    fn admit(&mut self, cost: usize, replaced: usize) -> bool {
+    /// Makes room in the pool, and for what a message costs `besides`, if it can be made;
+    /// `replaced` bytes are about to be free.
+    fn admit(&mut self, cost: usize, besides: u32, replaced: usize) -> bool {
         let most = self.rules.config.pool as usize;
-        while self.pool as usize - replaced + cost > most || !self.take_of_pool(cost) {
+        while self.pool as usize - replaced + cost > most || !self.take_of_pool(cost, besides) {
             if !self.evict_one() {
                 return false;
             }
@@ -167,6 +168,7 @@ impl Inbox {
         let Some(Slot::Partial(assembly)) = self.pending.remove(&(lane, id)) else { return 0 };
         self.evictable.remove(&assembly.arrival);
         self.expiry.remove(&(assembly.due, lane, id));
+        self.give_state(UNFINISHED_COST);
         assembly.total() + OVERHEAD
     }
 
@@ -216,17 +218,22 @@ impl Inbox {
     /// D-7. Gaps take memory, of at most 2,048 channels when the pool is 4 MiB; without it, what a
     /// gap left out is given up.
     fn mark_seen(&mut self, lane: LaneId, id: u64) {
-        let full = self.gaps + SEEN_BITS_LEN > self.rules.config.pool as usize / 4;
+        let before = self.others(lane).seen.holds_memory();
+        let needs = self.others(lane).seen.needs_memory(id);
+        let full = self.gaps + SEEN_BITS_LEN > self.rules.config.pool / 4;
+        let blind = needs && (full || !self.take_state(SEEN_BITS_LEN));
         let seen = &mut self.others(lane).seen;
-        let before = seen.holds_memory();
-        if full && seen.needs_memory(id) {
+        if blind {
             seen.mark_blindly(id);
         } else {
             seen.mark(id);
         }
         match (before, seen.holds_memory()) {
             (false, true) => self.gaps += SEEN_BITS_LEN,
-            (true, false) => self.gaps -= SEEN_BITS_LEN,
+            (true, false) => {
+                self.gaps -= SEEN_BITS_LEN;
+                self.give_state(SEEN_BITS_LEN);
+            }
             _ => {}
         }
     }
@@ -234,11 +241,6 @@ impl Inbox {
     fn others(&mut self, lane: LaneId) -> &mut Others {
         self.channels.get_or_default(lane.channel).others.get_or_insert_default()
     }
-}
-
-/// D-2: what is resent is refused, so that it comes again; the rest is dropped.
-fn refused(class: Class) -> Kept {
-    if class.is_refusable() { Kept::Refused } else { Kept::Yes }
 }
 
 #[cfg(test)]
@@ -253,6 +255,20 @@ mod tests {
 
     fn later(millis: u64) -> Time {
         NOW + Duration::from_millis(millis)
+    }
+
+    // D-6
+    #[test]
+    fn d6_all_but_the_newest_of_many_unfinished_latest_may_be_dropped() {
+        let mut inbox = inbox();
+        // In any order: 3 and 9 come when a newer one has begun.
+        for id in [0, 2, 1, 7, 3, 12, 9] {
+            assert!(kept(&mut inbox, half(part(Class::Latest, id, &[1; 20]))));
+        }
+        assert_eq!((inbox.pending.len(), inbox.evictable.len()), (7, 6));
+        while inbox.evict_one() {}
+        let left: Vec<u64> = inbox.pending.keys().map(|(_, id)| *id).collect();
+        assert_eq!(left, [12]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::limits::MAX_MESSAGES_IN_FLIGHT;
 const WORDS: usize = (MAX_MESSAGES_IN_FLIGHT / 64) as usize;
 
 /// Length of the heap part of a [`SeenWindow`].
-pub(super) const SEEN_BITS_LEN: usize = WORDS * 8;
+pub(super) const SEEN_BITS_LEN: u32 = WORDS as u32 * 8;
 
 /// Ids delivered on one channel. As long as none is left out it is one number; a gap costs 512
 /// bytes until it closes or falls out of the window.
@@ -70,7 +70,7 @@ impl SeenWindow {
         }
         self.floor += 1;
         while self.held > 0 && self.bit(self.floor) {
-            self.clear(self.floor);
+            self.clear(self.floor, 1);
             self.floor += 1;
         }
         if self.held == 0 {
@@ -86,8 +86,12 @@ impl SeenWindow {
 
     fn raise_floor(&mut self, floor: u64) {
         let passed = (floor - self.floor).min(MAX_MESSAGES_IN_FLIGHT);
-        for id in self.floor..self.floor + passed {
-            self.clear(id);
+        let end = self.floor + passed;
+        // By whole words, so that a jump over the window costs 64 steps and not 4,096.
+        while self.floor < end && self.held > 0 {
+            let most = (64 - self.floor % 64).min(end - self.floor);
+            self.clear(self.floor, most);
+            self.floor += most;
         }
         self.floor = floor;
     }
@@ -96,11 +100,14 @@ impl SeenWindow {
         self.bits.as_ref().is_some_and(|bits| bits[word_of(id)] & mask_of(id) != 0)
     }
 
-    fn clear(&mut self, id: u64) {
+    /// Clears `count` ids, at least one, all in the word of the first.
+    fn clear(&mut self, id: u64, count: u64) {
         let Some(bits) = &mut self.bits else { return };
         let word = &mut bits[word_of(id)];
-        self.held -= u16::from(*word & mask_of(id) != 0);
-        *word &= !mask_of(id);
+        let gone = *word & (u64::MAX >> (64 - count)) << (id % 64);
+        // At most 64 bits are set.
+        self.held -= gone.count_ones() as u16;
+        *word &= !gone;
     }
 }
 

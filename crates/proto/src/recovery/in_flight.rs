@@ -13,7 +13,11 @@ use super::{
     rtt::Rtt,
     sent::{SentFrame, SentPacket},
 };
-use crate::{limits::MAX_PACKETS_IN_FLIGHT, time::Time, wire::level::Level};
+use crate::{
+    limits::{MAX_PACKETS_ELSEWHERE, MAX_PACKETS_IN_FLIGHT, MAX_TRIFLES},
+    time::Time,
+    wire::level::Level,
+};
 
 mod heard;
 mod lost;
@@ -27,20 +31,33 @@ const PACKET_THRESHOLD: u64 = 3;
 /// Packets sent at each probe timeout.
 const PROBES: usize = 2;
 
+/// Probe timeouts in a row after which a silence is the peer's, and not a pause of our own (M-66).
+const UNANSWERED_PROBES: u8 = 3;
+
 /// All levels and paths of a connection, in one number space (M-2).
+///
+/// What leaves whatever the window says is remembered up to a bound, so that memory grows with what
+/// is sent within the window and not with what the peer makes us answer.
 ///
 /// In the steady state nothing is allocated: the slots are a ring, each packet's list of frames
 /// comes from [`Self::lend_frames`] and goes back when the packet ends. What the ring and the lists
 /// once grew to is kept until [`Self::release_memory`].
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    /// Packets `base`, `base + 1`, … up to the last one sent.
+    /// Packets and numbers passed over, in the order of their numbers; not all packets that ask for
+    /// no ACK, and not all trifles.
     slots: VecDeque<Slot>,
-    base: u64,
+    /// The lowest number that may be sent next.
+    next: u64,
     /// Ack-eliciting packets in `slots`, of all levels and paths.
-    eliciting: usize,
-    /// Bytes of those on the present path.
+    eliciting: u32,
+    /// Those of them that left on the present path, and their bytes.
+    on_path: u32,
     bytes: u64,
+    /// Packets in `slots` whose loss calls for nothing, ACKs alone among them.
+    trifles: u16,
+    /// Probe timeouts since the oldest of them became that.
+    unanswered: u8,
     path: u8,
     /// The highest number acknowledged at each group's level: a packet is judged by what ACKs that
     /// may speak of it said.
@@ -60,11 +77,24 @@ pub(crate) struct InFlight {
 
 #[derive(Debug)]
 enum Slot {
-    /// Ended; so are at least this many slots from here on, itself counted.
-    Gone(usize),
+    /// The packet of this number ended; so did those of at least `run` slots from here on, itself
+    /// counted.
+    Gone {
+        number: u64,
+        run: usize,
+    },
     /// No packet has this number: an ACK of it is a lie (M-53).
-    PassedOver,
+    PassedOver(u64),
     Flying(SentPacket),
+}
+
+impl Slot {
+    const fn number(&self) -> u64 {
+        match self {
+            Self::Gone { number, .. } | Self::PassedOver(number) => *number,
+            Self::Flying(packet) => packet.number,
+        }
+    }
 }
 
 impl InFlight {
@@ -72,9 +102,12 @@ impl InFlight {
     pub(crate) fn new() -> Self {
         Self {
             slots: VecDeque::new(),
-            base: 0,
+            next: 0,
             eliciting: 0,
+            on_path: 0,
             bytes: 0,
+            trifles: 0,
+            unanswered: 0,
             path: 0,
             largest: [None; Group::COUNT],
             loss_at: None,
@@ -109,29 +142,39 @@ impl InFlight {
 
     /// A packet left. Its number must be above all before; one that is not is a fault of the
     /// caller and is not recorded.
+    ///
+    /// Of what leaves whatever the window says, and is not sent again, no more than [`MAX_TRIFLES`]
+    /// are waited for; none when nothing else is.
     pub(crate) fn record(&mut self, mut packet: SentPacket) {
-        let Some(passed) = packet.number.checked_sub(self.next_number()) else {
+        let next = self.next;
+        if packet.number < next {
             debug_assert!(false, "numbers rise (M-2)");
             return;
-        };
+        }
+        self.next = packet.number + 1;
         if packet.marked {
             self.ecn.on_sent();
         }
-        if !packet.eliciting && self.eliciting == 0 {
-            // Nothing is waited for: no need to know what becomes of an ACK.
-            self.forget_all(packet.number + 1);
+        if packet.eliciting {
+            self.last_eliciting = Some(packet.at);
+        }
+        packet.trifle = !packet.eliciting || packet.is_trifle();
+        let unasked = !packet.eliciting && self.eliciting == 0;
+        if unasked || (packet.trifle && self.trifles >= MAX_TRIFLES) {
+            if unasked {
+                self.forget_all();
+            }
             self.give_back(packet.frames);
             return;
         }
-        (0..passed).for_each(|_| self.slots.push_back(Slot::PassedOver));
-        if packet.eliciting {
-            let bytes = u64::from(packet.bytes);
-            self.eliciting += 1;
-            self.last_eliciting = Some(packet.at);
-            if packet.path == self.path {
-                packet.snapshot = self.rate.on_sent(packet.at, self.bytes, bytes);
-                self.bytes += bytes;
-            }
+        self.slots.extend((next..packet.number).map(Slot::PassedOver));
+        let bytes = u64::from(packet.bytes);
+        self.trifles += u16::from(packet.trifle);
+        self.eliciting += u32::from(packet.eliciting);
+        if packet.eliciting && packet.path == self.path {
+            packet.snapshot = self.rate.on_sent(packet.at, self.bytes, bytes);
+            self.on_path += 1;
+            self.bytes += bytes;
         }
         self.slots.push_back(Slot::Flying(packet));
     }
@@ -149,6 +192,22 @@ impl InFlight {
             .flat_map(|packet| &packet.frames)
     }
 
+    /// When the oldest ack-eliciting packet in flight left, if it and the probes after it have been
+    /// unanswered for so many timeouts that the peer could have answered.
+    pub(crate) fn unanswered_since(&self) -> Option<Time> {
+        if self.unanswered < UNANSWERED_PROBES {
+            return None;
+        }
+        self.oldest().map(|packet| packet.at)
+    }
+
+    fn oldest(&self) -> Option<&SentPacket> {
+        self.slots.iter().find_map(|slot| match slot {
+            Slot::Flying(packet) if packet.eliciting => Some(packet),
+            _ => None,
+        })
+    }
+
     /// The present probe timeout without backoff, for the timers that are multiples of it.
     pub(crate) fn pto(&self, rtt: &Rtt) -> Duration {
         rtt.pto(self.max_ack_delay)
@@ -162,10 +221,9 @@ impl InFlight {
             if !matches!(slot, Slot::Flying(packet) if packet.level == level) {
                 continue;
             }
-            if let Slot::Flying(packet) = std::mem::replace(slot, Slot::Gone(1)) {
-                if packet.eliciting {
-                    self.leave_flight(&packet);
-                }
+            let gone = Slot::Gone { number: slot.number(), run: 1 };
+            if let Slot::Flying(packet) = std::mem::replace(slot, gone) {
+                self.leave_flight(&packet);
                 self.give_back(packet.frames);
             }
         }
@@ -184,7 +242,7 @@ impl InFlight {
         self.packet_threshold = PACKET_THRESHOLD;
         self.backoff = 0;
         self.first_rtt_at = None;
-        self.bytes = 0;
+        (self.on_path, self.bytes) = (0, 0);
         for slot in &mut self.slots {
             if let Slot::Flying(packet) = slot
                 && packet.eliciting
@@ -192,6 +250,7 @@ impl InFlight {
             {
                 let bytes = u64::from(packet.bytes);
                 packet.snapshot = self.rate.on_sent(packet.at, self.bytes, bytes);
+                self.on_path += 1;
                 self.bytes += bytes;
             }
         }
@@ -219,12 +278,14 @@ impl InFlight {
 
     /// So much is waited for that nothing but probes may leave.
     pub(crate) fn is_full(&self) -> bool {
-        self.slots.len() >= MAX_PACKETS_IN_FLIGHT
+        let span = self.slots.front().map_or(0, |front| self.next - front.number());
+        span >= MAX_PACKETS_IN_FLIGHT || self.eliciting - self.on_path >= MAX_PACKETS_ELSEWHERE
     }
 
     /// The lowest number that may be sent next.
-    pub(crate) fn next_number(&self) -> u64 {
-        self.base + self.slots.len() as u64
+    #[cfg(test)]
+    pub(crate) const fn next_number(&self) -> u64 {
+        self.next
     }
 
     /// Gives back what an idle connection does not need; only while nothing is in flight.
@@ -237,8 +298,10 @@ impl InFlight {
     }
 
     fn leave_flight(&mut self, packet: &SentPacket) {
-        self.eliciting -= 1;
-        if packet.path == self.path {
+        self.trifles -= u16::from(packet.trifle);
+        self.eliciting -= u32::from(packet.eliciting);
+        if packet.eliciting && packet.path == self.path {
+            self.on_path -= 1;
             self.bytes -= u64::from(packet.bytes);
         }
     }
@@ -248,39 +311,48 @@ impl InFlight {
         self.largest[group.index()..].iter().copied().max().flatten()
     }
 
+    /// Forgets what is before the oldest packet in flight.
     fn compact(&mut self) {
         if self.eliciting == 0 {
-            self.forget_all(self.next_number());
+            self.forget_all();
             return;
         }
         loop {
             match (self.slots.front(), self.slots.get(1)) {
-                (Some(Slot::Gone(_)), _) => {}
+                (Some(Slot::Gone { .. }), _) => {}
                 // A peer that acknowledges the next packet may yet give itself away.
-                (Some(Slot::PassedOver), next) if !matches!(next, Some(Slot::Flying(_))) => {}
+                (Some(Slot::PassedOver(_)), next) if !matches!(next, Some(Slot::Flying(_))) => {}
                 _ => return,
             }
             self.slots.pop_front();
-            self.base += 1;
+            self.unanswered = 0;
         }
     }
 
-    /// The slot of a number, as long as that is remembered.
-    fn slot(&self, number: u64) -> Option<&Slot> {
-        self.slots.get(usize::try_from(number.checked_sub(self.base)?).ok()?)
+    /// The index of the first slot of this number or a higher one.
+    fn index_of(&self, number: u64) -> usize {
+        let Some(front) = self.slots.front() else { return 0 };
+        // Where every packet asks for an ACK, it is that many behind the first.
+        let guess = usize::try_from(number.saturating_sub(front.number())).unwrap_or(usize::MAX);
+        if self.slots.get(guess).is_some_and(|slot| slot.number() == number) {
+            return guess;
+        }
+        self.slots.partition_point(|slot| slot.number() < number)
     }
 
+    /// Was the number not passed over, as far as is remembered?
     fn is_packet(&self, number: u64) -> bool {
-        !matches!(self.slot(number), Some(Slot::PassedOver))
+        let slot = self.slots.get(self.index_of(number));
+        !matches!(slot, Some(Slot::PassedOver(passed)) if *passed == number)
     }
 
-    fn forget_all(&mut self, base: u64) {
+    fn forget_all(&mut self) {
         while let Some(slot) = self.slots.pop_front() {
             if let Slot::Flying(packet) = slot {
                 self.give_back(packet.frames);
             }
         }
-        self.base = base;
+        (self.unanswered, self.trifles) = (0, 0);
     }
 }
 
@@ -730,6 +802,59 @@ mod tests {
         assert_eq!((side.flight.slots.len(), side.flight.next_number()), (0, 1_000));
         assert_eq!(side.flight.spare.len(), 1, "one list of frames went round");
         side.ack(2_000, &[0..=999]);
+    }
+
+    //
+    #[test]
+    fn r_10_a_peer_that_acknowledges_nothing_is_remembered_no_acks_and_few_answers() {
+        let mut side = Side::new();
+        side.send(0, 0);
+        for number in 1..10_000 {
+            side.send_as(number, number, Level::Data, |packet| packet.eliciting = false);
+        }
+        assert_eq!(side.flight.slots.len(), 1 + MAX_TRIFLES as usize);
+        for number in 10_000..20_000 {
+            side.send_as(number, number, Level::Data, |packet| {
+                packet.frames.clear();
+                packet.frames.push(SentFrame::Response);
+            });
+        }
+        assert_eq!(side.flight.slots.len(), 1 + MAX_TRIFLES as usize);
+        assert!(side.flight.spare.len() <= 1 && !side.flight.is_full());
+        side.report.clear();
+        let header = AckHeader { level: Level::Data, delay: Duration::ZERO, ecn: None };
+        side.ack_with(20_000, &header, &[19_999..=19_999, 0..=0]).unwrap();
+        assert_eq!((side.flight.slots.len(), side.flight.trifles), (0, 0), "all others are lost");
+    }
+
+    //
+    #[test]
+    fn r_10_no_more_than_1_024_packets_are_waited_for_on_former_paths() {
+        let mut side = Side::sampled();
+        for number in 1..=1_024 {
+            assert!(!side.flight.is_full());
+            side.send_as(number, 100, Level::Data, |packet| packet.path = number as u8 & 1);
+            side.flight.on_new_path(number as u8 & 1 ^ 1);
+        }
+        side.flight.on_new_path(7);
+        assert!(side.flight.is_full());
+        side.ack(200, &[1..=1]);
+        assert!(!side.flight.is_full());
+    }
+
+    // M-66
+    #[test]
+    fn m_66_what_is_unanswered_for_three_probe_timeouts_is_told() {
+        let mut side = Side::sampled();
+        side.send(1, 200);
+        side.send(2, 300);
+        for _ in 0..3 {
+            assert_eq!(side.flight.unanswered_since(), None);
+            side.flight.on_pto();
+        }
+        assert_eq!(side.flight.unanswered_since(), Some(at(200)));
+        side.ack(400, &[1..=1]);
+        assert_eq!(side.flight.unanswered_since(), None, "another is the oldest");
     }
 
     #[test]

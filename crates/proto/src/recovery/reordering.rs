@@ -14,7 +14,7 @@ const MAX_REMEMBERED: usize = 1_024;
 /// one began, as in RFC 9002 section 7.3.2.
 #[derive(Debug, Default)]
 pub(super) struct Reordering {
-    /// Ascending.
+    /// Those that have not come, ascending.
     lost: VecDeque<Lost>,
     /// When the present event began.
     began: Option<Time>,
@@ -29,7 +29,6 @@ pub(super) struct Reordering {
 struct Lost {
     number: u64,
     event: u32,
-    missing: bool,
 }
 
 /// What came late.
@@ -53,27 +52,25 @@ impl Reordering {
         if self.lost.len() >= MAX_REMEMBERED
             && let Some(oldest) = self.lost.pop_front()
         {
-            self.forgotten |= oldest.missing && oldest.event == self.event;
+            self.forgotten |= oldest.event == self.event;
         }
-        let lost = Lost { number, event: self.event, missing: true };
+        let lost = Lost { number, event: self.event };
         // Mostly at the end; levels differ in what their ACKs may tell (M-12).
         let index = self.lost.partition_point(|other| other.number < number);
         self.lost.insert(index, lost);
         self.missing += 1;
     }
 
-    /// A range was acknowledged, when `largest` had been the highest number acknowledged.
+    /// A range was acknowledged, when `largest` had been the highest number acknowledged. What
+    /// comes late is forgotten, so that an ACK that says the same again finds nothing here.
     pub(super) fn on_acked(&mut self, range: &RangeInclusive<u64>, largest: u64) -> Late {
         let mut late = Late::default();
         if self.lost.back().is_none_or(|last| last.number < *range.start()) {
             return late;
         }
         let first = self.lost.partition_point(|lost| lost.number < *range.start());
-        for lost in self.lost.range_mut(first..).take_while(|lost| lost.number <= *range.end()) {
-            if !lost.missing {
-                continue;
-            }
-            lost.missing = false;
+        let end = self.lost.partition_point(|lost| lost.number <= *range.end());
+        for lost in self.lost.drain(first..end) {
             late.behind = late.behind.max(largest.saturating_sub(lost.number));
             if lost.event == self.event {
                 self.missing = self.missing.saturating_sub(1);

@@ -60,6 +60,8 @@ pub(crate) struct SentPacket {
     pub(crate) marked: bool,
     /// Which path it left on.
     pub(crate) path: u8,
+    /// Does its loss call for nothing? Written by `record`.
+    pub(crate) trifle: bool,
     /// Its frames; a Vec of [`super::in_flight::InFlight::lend_frames`].
     pub(crate) frames: Vec<SentFrame>,
     /// Delivery as it was then; written by `record`.
@@ -84,8 +86,18 @@ impl SentPacket {
             mtu_probe: false,
             marked: false,
             path: 0,
+            trifle: false,
             frames,
             snapshot: Snapshot::default(),
         }
+    }
+    /// Holds it nothing that is sent again when it is lost, or that something else does not send
+    /// again in time?
+    pub(crate) fn is_trifle(&self) -> bool {
+        let trifle = |frame: &SentFrame| {
+            use SentFrame::{AckUpTo, Challenge, Ping, Response};
+            matches!(frame, Ping | AckUpTo { .. } | Challenge(_) | Response)
+        };
+        !self.mtu_probe && self.frames.iter().all(trifle)
     }
 }

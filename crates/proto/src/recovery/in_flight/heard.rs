@@ -50,7 +50,7 @@ impl InFlight {
     ) -> Result<(), Close> {
         let mut ranges = ranges.into_iter().peekable();
         let Some(highest) = ranges.peek().map(|range| *range.end()) else { return Ok(()) };
-        if highest >= self.next_number() {
+        if highest >= self.next {
             return Err(Close::violation("ACK of a packet that was not sent"));
         }
         report.is_news = true;
@@ -132,22 +132,20 @@ impl InFlight {
         progress: &mut Progress,
         report: &mut Report,
     ) -> Result<(), Close> {
-        let Some(last) = range.end().checked_sub(self.base) else { return Ok(()) };
-        let Ok(last) = usize::try_from(last) else { return Ok(()) };
-        let mut index =
-            usize::try_from(range.start().saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let mut index = self.index_of(*range.start());
         // Where the present run of slots that are gone began: joined, so that the next ACK of the
         // same range steps over it at once.
         let mut run: Option<usize> = None;
-        while index <= last {
-            let Some(slot) = self.slots.get_mut(index) else { break };
+        while let Some(slot) =
+            self.slots.get_mut(index).filter(|slot| slot.number() <= *range.end())
+        {
             let stays = match slot {
-                Slot::Gone(length) => {
+                Slot::Gone { run: length, .. } => {
                     run.get_or_insert(index);
                     index += *length;
                     continue;
                 }
-                Slot::PassedOver => {
+                Slot::PassedOver(_) => {
                     return Err(Close::violation("ACK of a packet number that was passed over"));
                 }
                 Slot::Flying(packet) => Group::of(packet.level) > group,
@@ -166,7 +164,7 @@ impl InFlight {
 
     fn close_run(&mut self, run: Option<usize>, end: usize) {
         let Some(begin) = run else { return };
-        if let Some(Slot::Gone(length)) = self.slots.get_mut(begin) {
+        if let Some(Slot::Gone { run: length, .. }) = self.slots.get_mut(begin) {
             *length = end - begin;
         }
     }
@@ -187,10 +185,12 @@ impl InFlight {
         if packet.number == highest {
             progress.highest = Some((packet.at, on_path));
         }
+        self.trifles -= u16::from(packet.trifle);
         if packet.eliciting {
             progress.eliciting = true;
             self.eliciting -= 1;
             if on_path {
+                self.on_path -= 1;
                 self.bytes -= u64::from(packet.bytes);
                 self.rate.on_acked(now, packet, &mut progress.newest);
                 if packet.mtu_probe {
@@ -201,6 +201,6 @@ impl InFlight {
             }
         }
         self.spare.push(std::mem::take(&mut packet.frames));
-        *slot = Slot::Gone(1);
+        *slot = Slot::Gone { number: packet.number, run: 1 };
     }
 }

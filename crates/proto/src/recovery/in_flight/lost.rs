@@ -30,13 +30,13 @@ impl InFlight {
         let mut index = 0;
         while let Some(slot) = self.slots.get_mut(index) {
             let packet = match slot {
-                Slot::Gone(length) => {
+                Slot::Gone { run, .. } => {
                     // It may have been acknowledged: what is around it is not one outage.
                     span.begin = None;
-                    index += *length;
+                    index += *run;
                     continue;
                 }
-                Slot::PassedOver => {
+                Slot::PassedOver(_) => {
                     index += 1;
                     continue;
                 }
@@ -70,8 +70,9 @@ impl InFlight {
     /// later, or more, are at or below the highest that was acknowledged.
     fn lost_below(&self, group: Group) -> u64 {
         let Some(mut number) = self.largest_for(group) else { return 0 };
+        let base = self.slots.front().map_or(self.next, Slot::number);
         let mut left = self.packet_threshold;
-        while left > 0 && number > self.base {
+        while left > 0 && number > base {
             left -= u64::from(self.is_packet(number));
             number -= 1;
         }
@@ -80,13 +81,14 @@ impl InFlight {
 
     fn lose(&mut self, now: Time, index: usize, span: &mut LostSpan, report: &mut Report) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        let Slot::Flying(mut packet) = std::mem::replace(slot, Slot::Gone(1)) else { return };
+        let gone = Slot::Gone { number: slot.number(), run: 1 };
+        let Slot::Flying(mut packet) = std::mem::replace(slot, gone) else { return };
         report.lost.append(&mut packet.frames);
         if packet.marked {
             self.ecn.on_lost();
         }
+        self.leave_flight(&packet);
         if packet.eliciting {
-            self.leave_flight(&packet);
             // P-4: a probe is lost because it is large.
             let on_path = packet.path == self.path;
             let counts = on_path && !packet.mtu_probe;
@@ -129,6 +131,7 @@ impl InFlight {
     /// window and the pacer say; [`Self::oldest_frames`] says what is best in them.
     pub(crate) const fn on_pto(&mut self) -> usize {
         self.backoff = self.backoff.saturating_add(1);
+        self.unanswered = self.unanswered.saturating_add(1);
         PROBES
     }
 

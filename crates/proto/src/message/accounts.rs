@@ -1,0 +1,117 @@
+//! What an inbox holds, counted: credit, pool, and what neither counts (D-4 to D-6, D-13, D-14).
+//!
+//! In: costs as they come and go, BLOCKED. Out: is there room, credit to announce. Never: messages.
+
+use super::{
+    Scope,
+    credit::Window,
+    delivery::ChannelId,
+    inbox::{CreditUpdate, Inbox},
+};
+
+impl Inbox {
+    /// The peer says that it waits for credit of this scope (BLOCKED).
+    pub(crate) fn on_blocked(&mut self, scope: Scope) {
+        match self.window_of(scope).map(|(window, _)| window.on_blocked()) {
+            Some(true) => self.announce.push_back(scope),
+            Some(false) => {}
+            // It has overtaken the first message of its channel. A name costs the peer two bytes,
+            // and more to remember: all channels that are opened from now on are taken for it.
+            None => self.blocked_early = true,
+        }
+    }
+
+    /// Takes so much of the pool, and so much besides, if the endpoint has room for it.
+    pub(super) fn take_of_pool(&mut self, cost: usize, besides: u32) -> bool {
+        let pool = u32::try_from(cost).ok().and_then(|cost| self.pool.checked_add(cost));
+        let all = cost as u64 + u64::from(besides);
+        let Some(pool) = pool.filter(|_| self.rules.take_room(self.held(), all, false)) else {
+            return false;
+        };
+        self.pool = pool;
+        self.state += besides;
+        true
+    }
+
+    /// Takes room for what neither credit nor pool count, if the endpoint has it.
+    pub(super) fn take_state(&mut self, cost: u32) -> bool {
+        let room = self.rules.take_room(self.held(), cost.into(), false);
+        self.state += if room { cost } else { 0 };
+        room
+    }
+
+    /// So much of that is free again.
+    pub(super) fn give_state(&mut self, cost: u32) {
+        let held = self.held();
+        self.state -= cost;
+        self.give_room(held);
+    }
+
+    /// So much of the pool is free again.
+    pub(super) fn give_to_pool(&mut self, cost: usize) {
+        let held = self.held();
+        // What was taken fits.
+        self.pool -= cost as u32;
+        self.give_room(held);
+    }
+
+    /// Credit of the connection comes back.
+    pub(super) fn return_credit(&mut self, cost: u64) {
+        let held = self.held();
+        if self.window.give_back(cost, self.rules.config.credit) {
+            self.announce.push_back(Scope::Connection);
+        }
+        self.give_room(held);
+    }
+
+    /// What there is here, as D-13 and D-14 count it.
+    pub(super) fn held(&self) -> u64 {
+        self.window.outstanding() + u64::from(self.pool) + u64::from(self.state)
+    }
+
+    /// So much was held before: what is not any more, others may have.
+    fn give_room(&self, before: u64) {
+        let less = self.rules.beyond_each(before) - self.rules.beyond_each(self.held());
+        if less > 0 {
+            self.rules.budget.give(less);
+        }
+    }
+
+    /// The next CREDIT or CHANNEL_CREDIT frame to send (D-5). It counts as sent.
+    pub(crate) fn poll_credit(&mut self) -> Option<CreditUpdate> {
+        let scope = self.announce.pop_front()?;
+        let (window, size) = self.window_of(scope)?;
+        Some(CreditUpdate { scope, total: window.announce(size) })
+    }
+
+    /// Is there credit to announce?
+    pub(crate) fn owes_credit(&self) -> bool {
+        !self.announce.is_empty()
+    }
+
+    /// A packet with credit of this scope was lost: what holds now is announced again.
+    pub(crate) fn on_credit_lost(&mut self, scope: Scope) {
+        if self.window_of(scope).is_some_and(|(window, _)| window.on_lost()) {
+            self.announce.push_back(scope);
+        }
+    }
+
+    /// Credit of a channel and of the connection comes back.
+    pub(super) fn give_back(&mut self, channel: ChannelId, cost: usize) {
+        self.return_credit(cost as u64);
+        let Some(of) = self.channels.get_mut(channel) else { return };
+        if of.window.give_back(cost as u64, self.rules.config.channel_credit) {
+            self.announce.push_back(Scope::Channel(channel));
+        }
+    }
+
+    fn window_of(&mut self, scope: Scope) -> Option<(&mut Window, u32)> {
+        match scope {
+            Scope::Connection => Some((&mut self.window, self.rules.config.credit)),
+            Scope::Channel(channel) => {
+                let channel = self.channels.get_mut(channel)?;
+                Some((&mut channel.window, self.rules.config.channel_credit))
+            }
+        }
+    }
+}
