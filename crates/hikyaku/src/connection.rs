@@ -405,5 +405,5 @@ impl Channel {
 }
 
 const fn staged(channel: u16, delivery: Delivery, payload: Vec<u8>, repeatable: bool) -> Staged {
-    Staged { channel: ChannelId(channel), delivery, payload, repeatable }
+    Staged { number: 0, channel: ChannelId(channel), delivery, payload, repeatable }
 }

@@ -153,6 +153,7 @@ pub mod signers;
 pub mod socket;
 mod stats;
 mod trust;
+mod turns;
 
 pub use builder::{EndpointBuilder, StartError};
 pub use closed::{Closed, NotDelivered, Refusal, SendError, TrySendError, Unfinished};

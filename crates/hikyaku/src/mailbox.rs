@@ -10,8 +10,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::Future,
     mem,
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -20,7 +22,10 @@ use std::{
 use hikyaku_proto::{
     ChannelId, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome, Receipt,
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    task::coop::{Coop, cooperative},
+};
 
 use crate::{
     closed::{Closed, SendError},
@@ -28,6 +33,7 @@ use crate::{
     outcomes::{Known, Outcomes},
     received::{Kept, Received},
     shared::Shared,
+    turns::{Lane, Turn, Turns},
 };
 
 /// One connection's mailbox.
@@ -35,18 +41,29 @@ pub(crate) struct Mailbox {
     pub(crate) handle: ConnectionHandle,
     shared: Arc<Shared>,
     state: Mutex<State>,
-    /// There is room to send again, or the connection is over.
-    room: Notify,
     /// The connection is over.
     over: Notify,
 }
 
 /// A message on its way to the protocol.
 pub(crate) struct Staged {
+    /// Of its receipt; given when it is staged.
+    pub(crate) number: u64,
     pub(crate) channel: ChannelId,
     pub(crate) delivery: Delivery,
     pub(crate) payload: Vec<u8>,
     pub(crate) repeatable: bool,
+}
+
+impl Staged {
+    pub(crate) fn lane(&self) -> Lane {
+        (self.channel, self.delivery.class())
+    }
+
+    /// What it counts in the mailbox, in bytes.
+    fn cost(&self) -> usize {
+        self.payload.len() + MESSAGE_COST
+    }
 }
 
 /// What an application asks of a connection, beside sending.
@@ -69,7 +86,9 @@ pub(crate) enum Request {
 
 pub(crate) struct State {
     staged: VecDeque<Staged>,
+    /// Of these, and of messages whose senders were granted a turn.
     staged_bytes: usize,
+    turns: Turns,
     requests: Vec<Request>,
     /// Does the driver know that there is something for it?
     listed: bool,
@@ -101,6 +120,7 @@ impl Mailbox {
             state: Mutex::new(State {
                 staged: VecDeque::new(),
                 staged_bytes: 0,
+                turns: Turns::default(),
                 requests: Vec::new(),
                 listed: false,
                 leaving: false,
@@ -114,7 +134,6 @@ impl Mailbox {
                 closed: None,
                 released: false,
             }),
-            room: Notify::new(),
             over: Notify::new(),
         }
     }
@@ -135,52 +154,30 @@ impl Mailbox {
 
     /// Stages a message, and says its number; or gives its payload back.
     pub(crate) fn try_send(&self, message: Staged) -> Result<u64, (Vec<u8>, SendError)> {
-        match self.with_room(&message) {
-            Ok(state) => Ok(self.stage(state, message)),
-            Err(error) => Err((message.payload, error)),
+        let mut state = self.lock();
+        if let Err(error) = state.check(&message) {
+            return Err((message.payload, error));
         }
+        if !state.has_room(&message) {
+            return Err((message.payload, SendError::Full));
+        }
+        state.staged_bytes += message.cost();
+        Ok(self.stage(&mut state, message))
     }
 
-    /// As [`Self::try_send`], waiting while it is full.
-    pub(crate) async fn send(&self, message: Staged) -> Result<u64, SendError> {
-        loop {
-            // Before the look: a notice between the two is not lost.
-            let room = self.room.notified();
-            match self.with_room(&message) {
-                Ok(state) => return Ok(self.stage(state, message)),
-                Err(SendError::Full) => {}
-                Err(error) => return Err(error),
-            }
-            room.await;
-        }
+    /// As [`Self::try_send`], waiting for its turn while there is no room.
+    /// A task that sends without a pause lets the others of its thread have their turn.
+    pub(crate) fn send(&self, message: Staged) -> Coop<Sending<'_>> {
+        cooperative(Sending { mailbox: self, message: Some(message), turn: None })
     }
 
-    /// Whether something can be staged is known before it is handed over: a message is moved once.
-    fn with_room(&self, message: &Staged) -> Result<MutexGuard<'_, State>, SendError> {
-        let state = self.lock();
-        if let Some(closed) = &state.closed {
-            return Err(closed.clone().into());
-        }
-        if state.leaving {
-            return Err(Closed::Here.into());
-        }
-        let (len, limit) =
-            (message.payload.len(), state.longest[message.delivery.class() as usize]);
-        if len > limit {
-            return Err(SendError::TooLarge { len, limit });
-        }
-        if state.staged_bytes >= MAX_STAGED {
-            return Err(SendError::Full);
-        }
-        Ok(state)
-    }
-
-    fn stage(&self, mut state: MutexGuard<'_, State>, message: Staged) -> u64 {
-        state.staged_bytes += message.payload.len() + MESSAGE_COST;
-        state.staged.push_back(message);
+    /// Stages a message that `staged_bytes` counts already.
+    fn stage(&self, state: &mut State, mut message: Staged) -> u64 {
         let number = state.next;
         state.next += 1;
-        self.list(&mut state);
+        message.number = number;
+        state.staged.push_back(message);
+        self.list(state);
         number
     }
 
@@ -259,9 +256,19 @@ impl Mailbox {
         if let Some(closed) = &state.closed {
             return Err(closed.clone());
         }
-        state.leaving |= matches!(request, Request::Leave { .. } | Request::Close { .. });
+        let mut ended = Vec::new();
+        match request {
+            Request::Leave { .. } | Request::Close { .. } => {
+                state.leaving = true;
+                ended = state.turns.end();
+            }
+            Request::Priority(channel, priority) => state.turns.set_priority(channel, priority),
+            _ => {}
+        }
         state.requests.push(request);
         self.list(&mut state);
+        drop(state);
+        ended.into_iter().for_each(Waker::wake);
         Ok(())
     }
 
@@ -313,22 +320,26 @@ impl Mailbox {
 
     // The driver's side.
 
-    /// Takes what was asked, and what was staged if `waiting` is empty.
-    pub(crate) fn take(&self, waiting: &mut VecDeque<Staged>) -> Vec<Request> {
+    /// Takes what was asked, and what was staged into `staged`, which is empty.
+    pub(crate) fn take(&self, staged: &mut VecDeque<Staged>) -> Vec<Request> {
         let mut state = self.lock();
         state.listed = false;
-        let was_full = state.staged_bytes >= MAX_STAGED;
-        let wanted = waiting.is_empty();
-        if wanted {
-            mem::swap(&mut state.staged, waiting);
-            state.staged_bytes = 0;
-        }
+        mem::swap(&mut state.staged, staged);
+        state.staged_bytes = state.turns.reserved();
         let requests = mem::take(&mut state.requests);
+        let granted = state.grant();
         drop(state);
-        if wanted && was_full {
-            self.room.notify_waiters();
-        }
+        granted.into_iter().for_each(Waker::wake);
         requests
+    }
+
+    /// The protocol has no room for messages of this lane, or has some again.
+    pub(crate) fn set_blocked(&self, lane: Lane, blocked: bool) {
+        let mut state = self.lock();
+        state.turns.set_blocked(lane, blocked);
+        let granted = state.grant();
+        drop(state);
+        granted.into_iter().for_each(Waker::wake);
     }
 
     /// Is nothing staged?
@@ -386,10 +397,10 @@ impl Mailbox {
         state.requests = Vec::new();
         state.closed.get_or_insert(closed);
         let waiting = mem::take(&mut state.waiting);
+        let senders = state.turns.end();
         state.received.wake_all();
         drop(state);
-        waiting.into_values().for_each(Waker::wake);
-        self.room.notify_waiters();
+        waiting.into_values().chain(senders).for_each(Waker::wake);
         self.over.notify_waiters();
     }
 
@@ -397,6 +408,91 @@ impl Mailbox {
     pub(crate) fn release(&self) {
         self.lock().released = true;
         self.over.notify_waiters();
+    }
+}
+
+impl State {
+    /// Whether a message can be staged at all is known before it is handed over.
+    fn check(&self, message: &Staged) -> Result<(), SendError> {
+        if let Some(closed) = &self.closed {
+            return Err(closed.clone().into());
+        }
+        if self.leaving {
+            return Err(Closed::Here.into());
+        }
+        let (len, limit) = (message.payload.len(), self.longest[message.delivery.class() as usize]);
+        if len > limit {
+            return Err(SendError::TooLarge { len, limit });
+        }
+        Ok(())
+    }
+
+    fn has_room(&self, message: &Staged) -> bool {
+        self.staged_bytes < MAX_STAGED && !self.turns.must_wait(message.lane())
+    }
+
+    /// Grants turns to senders that wait, while there is room. Returns whom to wake.
+    #[must_use]
+    fn grant(&mut self) -> Vec<Waker> {
+        self.turns.grant(&mut self.staged_bytes, MAX_STAGED)
+    }
+}
+
+/// A message that waits for its turn to be staged. Dropped before, it leaves no trace.
+pub(crate) struct Sending<'a> {
+    mailbox: &'a Mailbox,
+    /// Until it is staged.
+    message: Option<Staged>,
+    /// Its turn among those that wait.
+    turn: Option<Turn>,
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<u64, SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { mailbox, message, turn } = &mut *self;
+        let next = message.as_ref().expect("it is not polled after it was ready");
+        let mut state = mailbox.lock();
+        if let Err(error) = state.check(next) {
+            return Poll::Ready(Err(error));
+        }
+        match *turn {
+            Some(waiting) if !state.turns.take(waiting, next.lane(), cx.waker()) => {
+                return Poll::Pending;
+            }
+            // Granted, and counted then.
+            Some(_) => *turn = None,
+            None if state.has_room(next) => state.staged_bytes += next.cost(),
+            None => {
+                let (lane, cost) = (next.lane(), next.cost());
+                *turn = Some(state.turns.wait(lane, cost, cx.waker().clone()));
+                // Where there is room it only lets those go first that were granted a turn before:
+                // one that is never polled again holds up nobody.
+                let granted = state.grant();
+                drop(state);
+                granted.into_iter().for_each(Waker::wake);
+                return Poll::Pending;
+            }
+        }
+        let Some(message) = message.take() else { return Poll::Pending };
+        let number = mailbox.stage(&mut state, message);
+        let granted = state.grant();
+        drop(state);
+        granted.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(number))
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let (Some(turn), Some(message)) = (self.turn, &self.message) else { return };
+        let mut state = self.mailbox.lock();
+        let reserved = state.turns.cancel(turn, message.lane());
+        state.staged_bytes = state.staged_bytes.saturating_sub(reserved);
+        let granted = state.grant();
+        drop(state);
+        granted.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -3,10 +3,16 @@
 //! In: what is in the mailbox, what the protocol has. Out: the same, on the other side. Never: the
 //! socket, another connection.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use hikyaku_proto::{
-    ChannelId, Class, Connection, ConnectionHandle, SendError, error::Close, time::Time,
+    ChannelId, Class, Connection, ConnectionHandle, Receipt, SendError, error::Close, time::Time,
 };
 use tokio::sync::oneshot;
 use tracing::{Span, debug, debug_span};
@@ -16,6 +22,7 @@ use crate::{
     mailbox::{Mailbox, Request, Staged},
     shared::{Established, Shared, Unanswered},
     signers::Signer,
+    turns::Lane,
 };
 
 /// Who dialled, and waits for a connection.
@@ -26,8 +33,11 @@ pub(crate) struct Peer {
     pub(crate) mailbox: Arc<Mailbox>,
     /// What is logged of it.
     pub(crate) span: Span,
-    /// Messages for which the protocol had no room.
-    waiting: VecDeque<Staged>,
+    /// Room for what is taken from the mailbox.
+    staged: VecDeque<Staged>,
+    /// Messages for which the protocol had no room, in the order they were sent on each lane. What
+    /// was staged until the mailbox knew of it is all that waits here.
+    waiting: BTreeMap<Lane, VecDeque<Staged>>,
     /// Until the connection is established.
     pub(crate) dialler: Option<Dialler>,
     /// Times that the network said that nobody is there.
@@ -51,7 +61,8 @@ impl Peer {
         Self {
             span: debug_span!("connection", %remote, dialled = dialler.is_some()),
             mailbox: Arc::new(Mailbox::new(handle, Arc::clone(shared), remote)),
-            waiting: VecDeque::new(),
+            staged: VecDeque::new(),
+            waiting: BTreeMap::new(),
             dialler,
             unreachable: 0,
             established: false,
@@ -84,25 +95,49 @@ impl Peer {
 
     /// Takes what is in the mailbox.
     pub(crate) fn serve(&mut self, now: Time, connection: &mut Connection) {
-        for request in self.mailbox.take(&mut self.waiting) {
+        let mut staged = mem::take(&mut self.staged);
+        for request in self.mailbox.take(&mut staged) {
             self.answer(now, connection, request);
         }
+        for message in staged.drain(..) {
+            self.send(now, connection, message);
+        }
+        self.staged = staged;
         self.push(now, connection);
         self.leave(now, connection);
         self.deliver(now, connection);
     }
 
+    /// Gives the protocol a message, or lets it wait behind those of its lane.
+    fn send(&mut self, now: Time, connection: &mut Connection, message: Staged) {
+        if !self.waiting.is_empty()
+            && let Some(lane) = self.waiting.get_mut(&message.lane())
+        {
+            return lane.push_back(message);
+        }
+        if has_room(connection, &message) {
+            return give(now, connection, message);
+        }
+        let lane = message.lane();
+        self.mailbox.set_blocked(lane, true);
+        self.waiting.insert(lane, VecDeque::from([message]));
+    }
+
     /// Gives the protocol what waits, as far as there is room.
     pub(crate) fn push(&mut self, now: Time, connection: &mut Connection) {
-        while let Some(next) = self.waiting.front() {
-            let fits = connection.can_send(next.channel, next.delivery, next.payload.len());
-            if fits == Err(SendError::Full) || fits == Err(SendError::Closed) {
-                return; // `Writable` comes, or `Closed`
+        let mailbox = &self.mailbox;
+        self.waiting.retain(|lane, messages| {
+            while let Some(next) = messages.front()
+                && has_room(connection, next)
+            {
+                let Some(message) = messages.pop_front() else { break };
+                give(now, connection, message);
             }
-            let Some(message) = self.waiting.pop_front() else { return };
-            let kind = (message.channel, message.delivery);
-            let _ = connection.send_or_tell(now, kind, message.payload, message.repeatable);
-        }
+            if messages.is_empty() {
+                mailbox.set_blocked(*lane, false);
+            }
+            !messages.is_empty()
+        });
     }
 
     fn answer(&mut self, now: Time, connection: &mut Connection, request: Request) {
@@ -204,6 +239,19 @@ impl Peer {
         if let Some(dialler) = self.dialler.take() {
             let _ = dialler.send(Err(Unanswered::Closed(closed.clone())));
         }
-        self.mailbox.close(closed, self.waiting.len() as u64);
+        let left: usize = self.waiting.values().map(VecDeque::len).sum();
+        self.mailbox.close(closed, left as u64);
     }
+}
+
+/// Does the protocol take it now? Otherwise `Writable` comes, or `Closed`.
+fn has_room(connection: &mut Connection, message: &Staged) -> bool {
+    let fits = connection.can_send(message.channel, message.delivery, message.payload.len());
+    !matches!(fits, Err(SendError::Full | SendError::Closed))
+}
+
+/// Gives the protocol a message that it has room for.
+fn give(now: Time, connection: &mut Connection, message: Staged) {
+    let Staged { number, channel, delivery, payload, repeatable } = message;
+    let _ = connection.send_as(now, Receipt(number), (channel, delivery), payload, repeatable);
 }

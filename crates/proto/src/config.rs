@@ -95,7 +95,8 @@ pub struct TransportConfig {
     pub congestion: Congestion,
     /// The largest message accepted, in bytes.
     pub max_message: usize,
-    /// What may wait to be sent and acknowledged, in bytes; each message counts 64 more.
+    /// What may wait to be sent and acknowledged, in bytes; each message counts 64 more. Messages
+    /// of one class on one channel may take as much as the others leave free: alone, half of it.
     pub send_queue: usize,
     /// What the peer may have sent of Ordered and Reliable that was not taken, in bytes (D-4);
     /// at most 2^32 − 1.
@@ -117,7 +118,8 @@ impl Default for TransportConfig {
             keep_alive: None,
             congestion: Congestion::Cubic,
             max_message: 16 << 20,
-            send_queue: 32 << 20,
+            // A message of the largest size has room beside a channel that nobody reads.
+            send_queue: 2 * ((16 << 20) + (64 << 10)),
             // A message and its overhead have to fit (D-4), else none of the largest could come.
             // A channel that nobody reads must not hold up the others.
             credit: 4 * ((16 << 20) + (64 << 10)),

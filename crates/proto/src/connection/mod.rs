@@ -150,8 +150,6 @@ struct Told {
     readable: bool,
     /// Server: the application knows of the connection.
     incoming: bool,
-    /// What `send` refused as full: tell when it would be taken.
-    refused: Option<(ChannelId, Class, usize)>,
 }
 
 impl Connection {
@@ -238,23 +236,32 @@ impl Connection {
         self.queue(now, (channel, delivery), payload, true)
     }
 
-    /// As [`Self::send`] or [`Self::send_repeatable`], for a caller that cannot be told at once: a
-    /// message that is too large gets a receipt, and its outcome says so.
+    /// As [`Self::send`] or [`Self::send_repeatable`], under a receipt that the caller numbers: for
+    /// a driver whose application has the number already. Each number is used once, and `send` is
+    /// not called on the same connection. The outcome of a message that is too large says so.
     ///
     /// # Errors
     ///
     /// `Full`, `Closed`.
-    pub fn send_or_tell(
+    pub fn send_as(
         &mut self,
         now: Time,
-        (channel, delivery): (ChannelId, Delivery),
+        receipt: Receipt,
+        kind: (ChannelId, Delivery),
         payload: Vec<u8>,
         repeatable: bool,
-    ) -> Result<Receipt, SendError> {
-        match self.queue(now, (channel, delivery), payload, repeatable) {
-            Err(SendError::TooLarge) => Ok(self.outbox.refuse()),
-            outcome => outcome,
+    ) -> Result<(), SendError> {
+        self.check_open()?;
+        let len = payload.len();
+        match self.outbox.push_as(now, receipt, kind, payload, repeatable) {
+            Ok(()) => self.clocks.rested = false,
+            Err(SendError::TooLarge) => self.outbox.refuse(receipt),
+            Err(error) => {
+                self.outbox.note_refused(kind.0, kind.1.class(), len);
+                return Err(error);
+            }
         }
+        Ok(())
     }
 
     fn queue(
@@ -269,7 +276,7 @@ impl Connection {
         let pushed = self.outbox.push(now, channel, delivery, payload, repeatable);
         match pushed {
             Ok(_) => self.clocks.rested = false,
-            Err(SendError::Full) => self.told.refused = Some((channel, delivery.class(), len)),
+            Err(SendError::Full) => self.outbox.note_refused(channel, delivery.class(), len),
             Err(_) => {}
         }
         pushed
@@ -296,7 +303,7 @@ impl Connection {
         self.check_open()?;
         let result = self.outbox.check(channel, delivery.class(), len);
         if result == Err(SendError::Full) {
-            self.told.refused = Some((channel, delivery.class(), len));
+            self.outbox.note_refused(channel, delivery.class(), len);
         }
         result
     }
@@ -448,11 +455,7 @@ impl Connection {
         if let Some((receipt, outcome)) = self.outbox.poll_receipt() {
             return Some(Event::Receipt(receipt, outcome));
         }
-        if !self.state.is_over()
-            && let Some((channel, class, len)) = self.told.refused
-            && self.outbox.check(channel, class, len).is_ok()
-        {
-            self.told.refused = None;
+        if !self.state.is_over() && self.outbox.poll_writable() {
             return Some(Event::Writable);
         }
         if let Some(Event::Incoming | Event::Connected { .. }) = self.told.events.front() {

@@ -6,7 +6,7 @@ use std::{collections::VecDeque, mem, ops::Range};
 
 use super::{delivery::Class, ranges::RangeSet, receipt::Receipt};
 use crate::{
-    limits::{MAX_CREDITED_IN_FLIGHT, MAX_MESSAGES_IN_FLIGHT},
+    limits::{MAX_CREDITED_IN_FLIGHT, MAX_MESSAGES_IN_FLIGHT, MESSAGE_OVERHEAD},
     time::Time,
 };
 
@@ -68,6 +68,8 @@ pub(super) struct Lane {
     span: u64,
     /// Ordered: receipts come in the order of ids (D-1).
     in_order: bool,
+    /// Bytes of messages that are not done, each counted with `MESSAGE_OVERHEAD`.
+    pub(super) queued: usize,
     /// No message below has unsent bytes.
     fresh: u64,
     /// Ids with lost parts, each once, in the order of their loss.
@@ -111,6 +113,11 @@ impl Outgoing {
         self.sent = self.span();
     }
 
+    /// What it counts in a queue, in bytes.
+    fn cost(&self) -> usize {
+        self.payload.len() + MESSAGE_OVERHEAD as usize
+    }
+
     fn span(&self) -> u32 {
         // Messages are shorter than 2^32 bytes: `Outbox::check`.
         (self.payload.len() as u32).max(1)
@@ -150,6 +157,7 @@ impl Lane {
     }
 
     pub(super) fn push(&mut self, message: Outgoing) -> u64 {
+        self.queued += message.cost();
         self.messages.push_back(message);
         self.next_id() - 1
     }
@@ -165,21 +173,22 @@ impl Lane {
         self.messages.get_mut(index).filter(|message| !message.done)
     }
 
-    /// The last message, when no part of it was sent.
-    pub(super) fn unsent_last(&mut self) -> Option<&mut Outgoing> {
-        self.messages.back_mut().filter(|last| !last.done && !last.begun())
-    }
-
-    /// How long that is.
-    pub(super) fn unsent_last_len(&self) -> usize {
+    /// Length of the last message, when no part of it was sent.
+    pub(super) fn unsent_last_len(&self) -> Option<usize> {
         let last = self.messages.back().filter(|last| !last.done && !last.begun());
-        last.map_or(0, |last| last.payload.len())
+        last.map(|last| last.payload.len())
     }
 
-    /// Puts another message in the place of one of which no part was sent.
-    pub(super) fn replace(message: &mut Outgoing, new: Outgoing) -> Finished {
-        let old = mem::replace(message, new);
-        Finished { payload: old.payload, receipt: old.receipt, due: old.due, waits: false }
+    /// Puts another message in the place of the last, when no part of that was sent; otherwise
+    /// returns the new one.
+    pub(super) fn replace_unsent_last(&mut self, new: Outgoing) -> Result<Finished, Outgoing> {
+        let last = self.messages.back_mut().filter(|last| !last.done && !last.begun());
+        let Some(last) = last else { return Err(new) };
+        self.queued += new.cost();
+        self.queued -= last.cost();
+        let old = mem::replace(last, new);
+        let Outgoing { payload, receipt, due, .. } = old;
+        Ok(Finished { payload, receipt, due, waits: false })
     }
 
     /// The oldest message that is not done and is older than `id`.
@@ -290,7 +299,9 @@ impl Lane {
             return self.finish_apart(id);
         }
         // The front is never done.
-        let Outgoing { payload, receipt, due, .. } = self.messages.pop_front()?;
+        let message = self.messages.pop_front()?;
+        self.queued -= message.cost();
+        let Outgoing { payload, receipt, due, .. } = message;
         self.first += 1;
         Some(Finished { payload, receipt, due, waits: false })
     }
@@ -298,10 +309,13 @@ impl Lane {
     fn finish_apart(&mut self, id: u64) -> Option<Finished> {
         let waits = self.in_order;
         let message = self.get_mut(id)?;
+        let cost = message.cost();
         message.done = true;
         message.parts = None;
         let payload = mem::take(&mut message.payload);
-        Some(Finished { payload, receipt: message.receipt, due: message.due, waits })
+        let finished = Finished { payload, receipt: message.receipt, due: message.due, waits };
+        self.queued -= cost;
+        Some(finished)
     }
 
     /// Lets go of messages in front that are done; `tell` gets the receipts that waited for them.
@@ -322,6 +336,7 @@ impl Lane {
     pub(super) fn remove_unsent(&mut self, id: u64) -> Option<Finished> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
         let gone = self.messages.remove(index)?;
+        self.queued -= gone.cost();
         Some(Finished { payload: gone.payload, receipt: gone.receipt, due: gone.due, waits: false })
     }
 

@@ -50,6 +50,12 @@ pub(crate) struct Outbox {
     pub(super) not_early: Vec<LaneId>,
     pub(super) max_message: u64,
     capacity: usize,
+    /// Messages for which there was no room, by their lanes: the length of each. Few connections
+    /// ever have one.
+    #[expect(clippy::box_collection, reason = "an idle connection is 16 bytes smaller")]
+    refused: Option<Box<BTreeMap<LaneId, usize>>>,
+    /// There is more room than when `refused` was last looked at.
+    freed: bool,
     pub(super) queued: usize,
     pub(super) live: usize,
     receipts: u64,
@@ -74,6 +80,8 @@ impl Outbox {
             // An offset in a message is 32 bits wide here.
             max_message: u64::from(u32::MAX) - MESSAGE_OVERHEAD,
             capacity,
+            refused: None,
+            freed: false,
             queued: 0,
             live: 0,
             receipts: 0,
@@ -81,14 +89,11 @@ impl Outbox {
         }
     }
 
-    /// Queues a message.
-    ///
-    /// `repeat_safe`: it may go in 0-RTT, where an observer can make the peer see it twice (M-36).
-    /// A Latest message takes the place of one of its channel of which nothing was sent.
+    /// Queues a message, and numbers its receipt.
     ///
     /// # Errors
     ///
-    /// As [`Self::check`]; the payload is dropped then, so check first to keep it.
+    /// As [`Self::push_as`].
     pub(crate) fn push(
         &mut self,
         now: Time,
@@ -97,10 +102,30 @@ impl Outbox {
         payload: Vec<u8>,
         repeat_safe: bool,
     ) -> Result<Receipt, SendError> {
+        let receipt = Receipt(self.receipts);
+        self.push_as(now, receipt, (channel, delivery), payload, repeat_safe)?;
+        self.receipts += 1;
+        Ok(receipt)
+    }
+
+    /// Queues a message under a receipt that the caller numbers.
+    ///
+    /// `repeat_safe`: it may go in 0-RTT, where an observer can make the peer see it twice (M-36).
+    /// A Latest message takes the place of one of its channel of which nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::check`]; the payload is dropped then, so check first to keep it.
+    pub(crate) fn push_as(
+        &mut self,
+        now: Time,
+        receipt: Receipt,
+        (channel, delivery): (ChannelId, Delivery),
+        payload: Vec<u8>,
+        repeat_safe: bool,
+    ) -> Result<(), SendError> {
         self.check(channel, delivery.class(), payload.len())?;
         let lane_id = LaneId { channel, class: delivery.class() };
-        let receipt = Receipt(self.receipts);
-        self.receipts += 1;
         self.queued += payload.len() + OVERHEAD;
         self.live += 1;
         let due = match delivery {
@@ -112,36 +137,57 @@ impl Outbox {
         let lane = self.lanes.get_or_insert_with(lane_id, || {
             Lane::starting_at(ids.get(lane_id).copied().unwrap_or(0), lane_id.class)
         });
-        if lane_id.class == Class::Latest
-            && let Some(last) = lane.unsent_last()
-        {
-            let old = Lane::replace(last, message);
-            self.live -= 1;
-            self.queued -= old.payload.len();
-            self.outcomes.push(old.receipt, Outcome::Superseded);
-            if repeat_safe {
-                // What may have kept the old one need not keep this one.
-                lane.parked = None;
+        let replaced = match lane_id.class {
+            Class::Latest => lane.replace_unsent_last(message),
+            _ => Err(message),
+        };
+        match replaced {
+            Ok(old) => {
+                self.live -= 1;
+                self.queued -= old.payload.len();
+                self.freed = true;
+                self.outcomes.push(old.receipt, Outcome::Superseded);
+                if repeat_safe {
+                    // What may have kept the old one need not keep this one.
+                    lane.parked = None;
+                }
             }
-        } else {
-            let id = lane.push(message);
-            if lane_id.class == Class::Deadline {
-                self.deadlines.insert((due, lane_id, id));
+            Err(message) => {
+                let id = lane.push(message);
+                if lane_id.class == Class::Deadline {
+                    self.deadlines.insert((due, lane_id, id));
+                }
             }
         }
         if !lane.listed_fresh {
             self.list(lane_id, Kind::Fresh);
         }
-        Ok(receipt)
+        Ok(())
     }
 
-    /// Tells by a receipt that a message is too large.
-    pub(crate) fn refuse(&mut self) -> Receipt {
-        let receipt = Receipt(self.receipts);
-        self.receipts += 1;
+    /// Reports by its receipt that a message is too large.
+    pub(crate) fn refuse(&mut self, receipt: Receipt) {
         self.queued += OVERHEAD;
         self.outcomes.push(receipt, Outcome::TooLarge);
-        receipt
+    }
+
+    /// A message for which there was no room: `poll_writable` says when there is.
+    pub(crate) fn note_refused(&mut self, channel: ChannelId, class: Class, len: usize) {
+        self.refused.get_or_insert_default().insert(LaneId { channel, class }, len);
+    }
+
+    /// Returns `true` when a message that was refused as `Full` would be taken now. Each refusal
+    /// is reported once, several of them together.
+    pub(crate) fn poll_writable(&mut self) -> bool {
+        if self.refused.is_none() || !mem::take(&mut self.freed) {
+            return false;
+        }
+        let Some(mut refused) = self.refused.take() else { return false };
+        let before = refused.len();
+        refused.retain(|lane, len| self.check(lane.channel, lane.class, *len).is_err());
+        let after = refused.len();
+        self.refused = (after > 0).then_some(refused);
+        after < before
     }
 
     /// Would `push` queue a message of `len` bytes?
@@ -151,7 +197,10 @@ impl Outbox {
     /// [`SendError::TooLarge`], now and later: it is longer than the peer accepts, or costs more
     /// than the credit it gives from the start (so that it could never be sent), than the pool
     /// every receiver has for classes without credit (D-6), or than this outbox holds.
-    /// [`SendError::Full`]: not now.
+    /// [`SendError::Full`]: not now. A lane may hold as much as the others leave free: one that
+    /// nobody reads takes half of the capacity, and the next one half of the rest, so that there is
+    /// always room for another (the dynamic thresholds of Choudhury and Hahne, IEEE/ACM
+    /// Transactions on Networking 6(2), 1998, with α = 1).
     pub(crate) fn check(
         &self,
         channel: ChannelId,
@@ -162,14 +211,15 @@ impl Outbox {
         if len > self.max_message(class) || cost > self.capacity {
             return Err(SendError::TooLarge);
         }
-        let freed = match class {
-            Class::Latest => {
-                let lane = self.lanes.get(LaneId { channel, class });
-                lane.map_or(0, Lane::unsent_last_len)
-            }
-            _ => 0,
+        let lane = self.lanes.get(LaneId { channel, class });
+        let replaced = match class {
+            Class::Latest => lane.and_then(Lane::unsent_last_len),
+            _ => None,
         };
-        if self.queued.saturating_sub(freed) + cost > self.capacity {
+        // The outcome of the one that is replaced waits, and counts until it is taken.
+        let left = self.capacity.saturating_sub(self.queued - replaced.unwrap_or(0));
+        let held = lane.map_or(0, |lane| lane.queued) - replaced.map_or(0, |len| len + OVERHEAD);
+        if held + cost > left {
             return Err(SendError::Full);
         }
         Ok(())
@@ -285,6 +335,7 @@ impl Outbox {
     pub(crate) fn poll_receipt(&mut self) -> Option<(Receipt, Outcome)> {
         let told = self.outcomes.pop()?;
         self.queued -= OVERHEAD;
+        self.freed = true;
         Some(told)
     }
 
@@ -350,6 +401,7 @@ impl Outbox {
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let Some(finished) = lane.finish(id) else { return };
         self.queued -= finished.payload.len();
+        self.freed = true;
         let mut tell = |receipt| {
             self.live -= 1;
             self.outcomes.push(receipt, outcome);
@@ -369,6 +421,7 @@ impl Outbox {
     pub(super) fn end_run(&mut self, run: SentRun, outcome: Outcome) {
         let lane_id = LaneId { channel: run.channel, class: run.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
+        self.freed = true;
         let mut tell = |receipt| {
             self.live -= 1;
             self.outcomes.push(receipt, outcome);
@@ -515,6 +568,36 @@ mod tests {
         assert_eq!(push(&mut outbox, Delivery::Latest, 900), Err(SendError::Full));
         push(&mut outbox, Delivery::Latest, 870).unwrap();
         assert_eq!(outbox.queued(), 870 + 2 * OVERHEAD);
+    }
+
+    #[test]
+    fn a_lane_that_nobody_reads_leaves_room_for_another() {
+        let mut outbox = Outbox::new(100_000);
+        outbox.set_peer_limits(limits(5_000));
+        let fill = |outbox: &mut Outbox, channel| {
+            let push = |outbox: &mut Outbox| {
+                outbox.push(NOW, ChannelId(channel), Delivery::Ordered, vec![0; 936], false)
+            };
+            (0..).take_while(|_| push(outbox).is_ok()).count()
+        };
+        let counts = [0, 1, 2, 3].map(|channel| fill(&mut outbox, channel));
+        assert_eq!(counts, [50, 25, 13, 6]);
+    }
+
+    #[test]
+    fn room_is_reported_once_to_all_that_were_refused() {
+        let mut outbox = Outbox::new(1_000);
+        outbox.set_peer_limits(limits(5_000));
+        push(&mut outbox, Delivery::Unreliable, 400).unwrap();
+        for class in [Class::Ordered, Class::Unreliable] {
+            assert_eq!(outbox.check(CHANNEL, class, 500), Err(SendError::Full));
+            outbox.note_refused(CHANNEL, class, 500);
+        }
+        assert!(!outbox.poll_writable());
+        packet(&mut outbox, NOW, false);
+        assert!(outbox.poll_writable() && !outbox.poll_writable());
+        outbox.poll_receipt().unwrap();
+        assert!(!outbox.poll_writable());
     }
 
     // D-4, D-6

@@ -212,7 +212,11 @@ impl World {
             }
             Err(SendError::TooLarge) => assert!(len > CONFIG.max_message as usize),
             Err(SendError::Closed) => panic!("an outbox does not close"),
-            Err(SendError::Full) => assert!(self.outbox.queued() + len + OVERHEAD > CAPACITY),
+            Err(SendError::Full) => {
+                let lane = LaneId { channel, class: delivery.class() };
+                let held = self.outbox.lanes.get(lane).map_or(0, |lane| lane.queued);
+                assert!(self.outbox.queued() + held + len + OVERHEAD > CAPACITY);
+            }
         }
     }
 

@@ -1,0 +1,243 @@
+//! Whose turn it is to stage a message, where several senders wait for room.
+//!
+//! In: senders that wait, room. Out: the wakers of those that are granted a turn. Never: a message,
+//! a lock.
+//!
+//! Senders are served by the priority of their channel, and then in the order they came: one that
+//! has just staged a message and has the next ready waits behind the others.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    task::Waker,
+};
+
+use hikyaku_proto::{ChannelId, Class};
+
+/// One class on one channel: what the protocol's queue gives a share of its own.
+pub(crate) type Lane = (ChannelId, Class);
+
+/// The priority of a channel that has none set, see `Channel::set_priority`.
+const DEFAULT_PRIORITY: u8 = 3;
+
+/// A place in the order of those that wait: a higher priority first, then whoever came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    /// 7 less the priority.
+    rank: u8,
+    ticket: u64,
+}
+
+/// A sender that waits.
+#[derive(Debug)]
+struct Waiter {
+    lane: Lane,
+    /// What its message counts, in bytes.
+    cost: usize,
+    waker: Waker,
+}
+
+/// The senders of one connection that wait for room.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    waiting: BTreeMap<Turn, Waiter>,
+    /// Those whose lane has no room in the protocol; they hold up nobody else.
+    blocked: BTreeMap<Lane, BTreeMap<Turn, Waiter>>,
+    blocked_lanes: BTreeSet<Lane>,
+    /// Those that may stage now, and what their messages count. They have not done so yet.
+    granted: BTreeMap<Turn, usize>,
+    priorities: BTreeMap<ChannelId, u8>,
+    tickets: u64,
+}
+
+impl Turns {
+    pub(crate) fn set_priority(&mut self, channel: ChannelId, priority: u8) {
+        if priority == DEFAULT_PRIORITY {
+            self.priorities.remove(&channel);
+        } else {
+            self.priorities.insert(channel, priority);
+        }
+    }
+
+    fn rank(&self, lane: Lane) -> u8 {
+        7 - self.priorities.get(&lane.0).copied().unwrap_or(DEFAULT_PRIORITY).min(7)
+    }
+
+    /// Returns `true` when a sender that comes now has to wait, however much room there is.
+    pub(crate) fn must_wait(&self, lane: Lane) -> bool {
+        if self.waiting.is_empty() && self.granted.is_empty() && self.blocked_lanes.is_empty() {
+            return false; // nearly always
+        }
+        let rank = self.rank(lane);
+        let ahead = |first: Option<&Turn>| first.is_some_and(|first| first.rank <= rank);
+        self.blocked_lanes.contains(&lane)
+            || ahead(self.waiting.keys().next())
+            || ahead(self.granted.keys().next())
+    }
+
+    /// A sender waits with a message that counts `cost` bytes.
+    pub(crate) fn wait(&mut self, lane: Lane, cost: usize, waker: Waker) -> Turn {
+        let turn = Turn { rank: self.rank(lane), ticket: self.tickets };
+        self.tickets += 1;
+        let waiter = Waiter { lane, cost, waker };
+        if self.blocked_lanes.contains(&lane) {
+            self.blocked.entry(lane).or_default().insert(turn, waiter);
+        } else {
+            self.waiting.insert(turn, waiter);
+        }
+        turn
+    }
+
+    /// Takes a turn that was granted. Returns `false` while it is not; then `waker` is woken when
+    /// it is.
+    pub(crate) fn take(&mut self, turn: Turn, lane: Lane, waker: &Waker) -> bool {
+        if self.granted.remove(&turn).is_some() {
+            return true;
+        }
+        let waiter = match self.waiting.get_mut(&turn) {
+            Some(waiter) => Some(waiter),
+            None => self.blocked.get_mut(&lane).and_then(|lane| lane.get_mut(&turn)),
+        };
+        if let Some(waiter) = waiter {
+            waiter.waker.clone_from(waker);
+        }
+        false
+    }
+
+    /// A sender does not wait any more. Returns what was reserved for it, in bytes.
+    pub(crate) fn cancel(&mut self, turn: Turn, lane: Lane) -> usize {
+        if let Some(cost) = self.granted.remove(&turn) {
+            return cost;
+        }
+        if self.waiting.remove(&turn).is_none()
+            && let Some(waiters) = self.blocked.get_mut(&lane)
+        {
+            waiters.remove(&turn);
+            if waiters.is_empty() {
+                self.blocked.remove(&lane);
+            }
+        }
+        0
+    }
+
+    /// Grants turns while `staged`, which counts them, is below `limit`. Returns whom to wake.
+    #[must_use]
+    pub(crate) fn grant(&mut self, staged: &mut usize, limit: usize) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while *staged < limit
+            && let Some((turn, waiter)) = self.waiting.pop_first()
+        {
+            *staged += waiter.cost;
+            self.granted.insert(turn, waiter.cost);
+            wakers.push(waiter.waker);
+        }
+        wakers
+    }
+
+    /// What the messages count whose senders were granted a turn, in bytes.
+    pub(crate) fn reserved(&self) -> usize {
+        self.granted.values().sum()
+    }
+
+    /// The protocol has no room for this lane, or has some again.
+    pub(crate) fn set_blocked(&mut self, lane: Lane, blocked: bool) {
+        if !blocked {
+            self.blocked_lanes.remove(&lane);
+            self.waiting.extend(self.blocked.remove(&lane).unwrap_or_default());
+        } else if self.blocked_lanes.insert(lane) {
+            let of_lane = self.waiting.extract_if(.., |_, waiter| waiter.lane == lane);
+            let of_lane: BTreeMap<_, _> = of_lane.collect();
+            if !of_lane.is_empty() {
+                self.blocked.insert(lane, of_lane);
+            }
+        }
+    }
+
+    /// Nothing is staged any more. Returns whom to wake.
+    #[must_use]
+    pub(crate) fn end(&mut self) -> Vec<Waker> {
+        let blocked = mem::take(&mut self.blocked).into_values().flatten();
+        let waiting = mem::take(&mut self.waiting).into_iter();
+        blocked.chain(waiting).map(|(_, waiter)| waiter.waker).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    const LIMIT: usize = 100;
+
+    fn lane(channel: u16) -> Lane {
+        (ChannelId(channel), Class::Ordered)
+    }
+
+    fn wait(turns: &mut Turns, channel: u16, cost: usize) -> Turn {
+        turns.wait(lane(channel), cost, Waker::noop().clone())
+    }
+
+    fn take(turns: &mut Turns, turn: Turn, channel: u16) -> bool {
+        turns.take(turn, lane(channel), Waker::noop())
+    }
+
+    #[test]
+    fn those_that_wait_are_served_in_turn_and_newcomers_behind_them() {
+        let mut turns = Turns::default();
+        assert!(!turns.must_wait(lane(1)));
+        let [one, two, three] = [40, 70, 10].map(|cost| wait(&mut turns, 1, cost));
+        let mut staged = 0;
+        assert_eq!(turns.grant(&mut staged, LIMIT).len(), 2);
+        assert_eq!(staged, 110);
+        assert!(take(&mut turns, one, 1) && !take(&mut turns, three, 1));
+        // Its next message: behind the one that is granted and the one that waits.
+        assert!(turns.must_wait(lane(1)));
+        let next = wait(&mut turns, 1, 40);
+        assert!(take(&mut turns, two, 1));
+        staged = 0;
+        assert_eq!(turns.grant(&mut staged, 1).len(), 1);
+        assert!(take(&mut turns, three, 1) && !take(&mut turns, next, 1));
+    }
+
+    #[test]
+    fn a_higher_priority_goes_first() {
+        let mut turns = Turns::default();
+        turns.set_priority(ChannelId(1), 0);
+        turns.set_priority(ChannelId(7), 7);
+        let bulk = wait(&mut turns, 1, 10);
+        assert!(turns.must_wait(lane(1)) && !turns.must_wait(lane(7)) && !turns.must_wait(lane(2)));
+        let urgent = wait(&mut turns, 7, 10);
+        assert_eq!(turns.grant(&mut 0, 1).len(), 1);
+        assert!(!take(&mut turns, bulk, 1) && take(&mut turns, urgent, 7));
+    }
+
+    #[test]
+    fn a_lane_without_room_holds_up_no_other() {
+        let mut turns = Turns::default();
+        let before = wait(&mut turns, 1, 10);
+        turns.set_blocked(lane(1), true);
+        let after = wait(&mut turns, 1, 10);
+        assert!(turns.must_wait(lane(1)) && !turns.must_wait(lane(2)));
+        assert!(turns.grant(&mut 0, LIMIT).is_empty());
+        turns.set_blocked(lane(1), false);
+        assert_eq!(turns.grant(&mut 0, LIMIT).len(), 2);
+        assert!(take(&mut turns, before, 1) && take(&mut turns, after, 1));
+        assert!(!turns.must_wait(lane(1)));
+    }
+
+    #[test]
+    fn a_sender_that_gives_up_gives_its_turn_back() {
+        let mut turns = Turns::default();
+        let [one, two] = [40, 50].map(|cost| wait(&mut turns, 1, cost));
+        turns.set_blocked(lane(2), true);
+        let three = wait(&mut turns, 2, 30);
+        let mut staged = 0;
+        assert_eq!(turns.grant(&mut staged, 1).len(), 1);
+        assert_eq!(turns.cancel(one, lane(1)), 40);
+        assert_eq!(turns.cancel(two, lane(1)), 0);
+        assert_eq!(turns.cancel(three, lane(2)), 0);
+        assert!(turns.blocked.is_empty() && !turns.must_wait(lane(1)));
+        assert!(turns.end().is_empty());
+    }
+}

@@ -1,0 +1,146 @@
+//! Senders, channels and classes that share a connection: none starves another.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
+
+use std::time::Duration;
+
+use hikyaku::{
+    Close, Congestion, Connection, Delivery, Endpoint, SendError, TransportConfig, Trust,
+};
+use tokio::task::JoinSet;
+
+const SOON: Duration = Duration::from_secs(30);
+
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, future).await.expect("in time")
+}
+
+struct Pair {
+    _endpoints: [Endpoint; 2],
+    ours: Connection,
+    theirs: Connection,
+}
+
+async fn pair(transport: TransportConfig) -> Pair {
+    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let client = Endpoint::builder().transport(transport).start().await.unwrap();
+    let address = format!("127.0.0.1:{}", server.local_addr().port());
+    let (ours, theirs) =
+        in_time(async { tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept()) })
+            .await;
+    Pair { _endpoints: [client, server], ours: ours.unwrap(), theirs: theirs.unwrap() }
+}
+
+/// Sends on a channel until there is no room; then also nothing was taken for a while.
+async fn fill(connection: &Connection, channel: u16) {
+    let channel = connection.channel(channel);
+    let pause = Duration::from_millis(300);
+    while let Ok(sent) =
+        tokio::time::timeout(pause, channel.send(Delivery::Ordered, vec![0; 10_000])).await
+    {
+        sent.unwrap();
+    }
+}
+
+/// Each gets at least this part of an equal share.
+async fn each_sender_gets_its_share(part: f64) {
+    const SENDERS: u8 = 8;
+    const MESSAGES: usize = 20_000;
+    let small = TransportConfig { send_queue: 64 << 10, ..TransportConfig::default() };
+    let Pair { ours, theirs, _endpoints } = pair(small).await;
+    let mut senders = JoinSet::new();
+    for name in 0..SENDERS {
+        let ours = ours.clone();
+        senders.spawn(async move {
+            while ours.send(Delivery::Ordered, vec![name; 1_000]).await.is_ok() {}
+        });
+    }
+    let mut counts = [0_u32; SENDERS as usize];
+    for n in 0..2 * MESSAGES {
+        let message = in_time(theirs.recv()).await.unwrap();
+        // The first sender that runs finds an empty queue, and fills it.
+        if n >= MESSAGES {
+            counts[usize::from(message.payload[0])] += 1;
+        }
+    }
+    ours.close(Close::NO_ERROR, "");
+    in_time(senders.join_all()).await;
+    let least = part * MESSAGES as f64 / f64::from(SENDERS);
+    assert!(counts.iter().all(|count| f64::from(*count) >= least), "{counts:?}");
+}
+
+#[tokio::test]
+async fn eight_senders_get_their_shares() {
+    each_sender_gets_its_share(0.5).await;
+}
+
+/// The scheduler decides which of two threads goes on, so shares differ more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_senders_get_their_shares_with_several_threads() {
+    each_sender_gets_its_share(0.02).await;
+}
+
+async fn an_unread_channel_is_alone_with_it() {
+    let Pair { ours, theirs, _endpoints } = pair(TransportConfig::default()).await;
+    // From the first call on this channel is read for itself, and then no more.
+    assert_eq!(theirs.channel(1).try_recv().unwrap(), None);
+    fill(&ours, 1).await;
+    let full = ours.channel(1).try_send(Delivery::Ordered, vec![0; 10_000]).unwrap_err();
+    assert_eq!(full.reason, SendError::Full);
+    for delivery in [
+        Delivery::Ordered,
+        Delivery::Reliable,
+        Delivery::Latest,
+        Delivery::Unreliable,
+        Delivery::Deadline(SOON),
+    ] {
+        ours.channel(2).try_send(delivery, "past it").unwrap();
+        assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("past it"), "{delivery:?}");
+    }
+    let largest = vec![7; 16 << 20];
+    let sent = in_time(ours.channel(3).send(Delivery::Ordered, largest)).await.unwrap();
+    assert_eq!(in_time(theirs.recv()).await.unwrap().payload.len(), 16 << 20);
+    in_time(sent.acknowledged()).await.unwrap();
+    // What waits is still there.
+    assert_eq!(in_time(theirs.channel(1).recv()).await.unwrap().payload.len(), 10_000);
+}
+
+#[tokio::test]
+async fn a_channel_that_nobody_reads_holds_up_no_other() {
+    an_unread_channel_is_alone_with_it().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_nobody_reads_holds_up_no_other_with_several_threads() {
+    an_unread_channel_is_alone_with_it().await;
+}
+
+#[tokio::test]
+async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
+    let slow = TransportConfig {
+        congestion: Congestion::Fixed { rate: 1_000_000 },
+        ..TransportConfig::default()
+    };
+    let Pair { ours, theirs, _endpoints } = pair(slow).await;
+    let (bulk, urgent) = (ours.channel(1), ours.channel(2));
+    bulk.set_priority(0);
+    urgent.set_priority(7);
+    let sender = tokio::spawn(async move {
+        while bulk.send(Delivery::Ordered, vec![0; 10_000]).await.is_ok() {}
+    });
+    let reader = tokio::spawn(async move { while theirs.recv().await.is_ok() {} });
+    // The bulk fills its share, 16 s' worth of the rate.
+    in_time(async {
+        while ours.stats().await.unwrap().queued_bytes < 16 << 20 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for _ in 0..10 {
+        let sent = in_time(urgent.send(Delivery::Ordered, "at once")).await.unwrap();
+        let acknowledged = tokio::time::timeout(Duration::from_secs(5), sent.acknowledged());
+        acknowledged.await.expect("ahead of the bulk").unwrap();
+    }
+    ours.close(Close::NO_ERROR, "");
+    let _ = in_time(async { tokio::join!(sender, reader) }).await;
+}
