@@ -62,18 +62,20 @@ async fn speak(connection: &Connection) -> Result<String> {
         frame.resize(4 + FRAME_BYTES, number as u8); // the sound
         receipts.push(connection.send(Delivery::Deadline(DEADLINE), frame).await?);
     }
-    let (mut there, mut expired) = (0, 0);
+    let (mut there, mut expired, mut unconfirmed) = (0, 0, 0);
     for receipt in receipts {
         match receipt.acknowledged().await {
             Ok(()) => there += 1,
             Err(NotDelivered::Expired) => expired += 1,
+            Err(NotDelivered::Unconfirmed) => unconfirmed += 1,
             Err(other) => return Err(other.into()),
         }
     }
     let lost = connection.stats().await?.lost_packets;
-    // `Expired` says that nobody has told in time that it was there: the frame itself may be.
+    // `Expired` was not sent, since it could not be there in time; `Unconfirmed` may be there.
     Ok(format!(
-        "spoke {FRAMES} frames: {there} acknowledged in time, {expired} not; {lost} packets lost"
+        "spoke {FRAMES} frames: {there} acknowledged, {expired} expired, {unconfirmed} \
+         unconfirmed; {lost} packets lost"
     ))
 }
 

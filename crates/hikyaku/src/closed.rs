@@ -170,9 +170,14 @@ pub enum NotDelivered {
     /// Unreliable: it was sent, and this class is never acknowledged.
     #[error("sent, and messages of this class are not acknowledged")]
     Unacknowledged,
-    /// Deadline: its time was up first.
-    #[error("its deadline passed first")]
+    /// Deadline: its time was up before all of it had been sent, the way to the peer counted. It
+    /// was not delivered.
+    #[error("its deadline could not be kept, so it was not sent, or not to its end")]
     Expired,
+    /// Deadline: it was sent, and its time was up before the peer confirmed it. It was delivered
+    /// in time, or not at all.
+    #[error("its deadline passed before the peer confirmed it; it may have arrived")]
+    Unconfirmed,
     /// Latest: a newer one took its place.
     #[error("a newer message took its place")]
     Superseded,
@@ -191,6 +196,7 @@ impl NotDelivered {
             Outcome::Acknowledged => None,
             Outcome::Sent => Some(Self::Unacknowledged),
             Outcome::Expired => Some(Self::Expired),
+            Outcome::Unconfirmed => Some(Self::Unconfirmed),
             Outcome::Superseded => Some(Self::Superseded),
             _ => Some(Self::Unsent),
         }

@@ -69,7 +69,7 @@ impl Connection {
     /// let frame = vec![0; 160];
     /// let receipt = connection.send(Delivery::Deadline(Duration::from_millis(100)), frame).await?;
     /// match receipt.acknowledged().await {
-    ///     Ok(()) | Err(NotDelivered::Expired) => {}
+    ///     Ok(()) | Err(NotDelivered::Expired | NotDelivered::Unconfirmed) => {}
     ///     Err(other) => return Err(other.into()),
     /// }
     /// # Ok(())
@@ -211,8 +211,9 @@ impl Connection {
     }
 
     /// Delivers what was sent, and what the peer has queued, and then ends it with code 0; nothing
-    /// more can be sent meanwhile, on either side. Returns when the peer has confirmed the end, or at the end of that time; the peer was sent
-    /// the CLOSE then. Dropping the future changes nothing.
+    /// more can be sent meanwhile, on either side. Returns when the peer has confirmed the end, or
+    /// at the end of that time; the peer was sent the CLOSE then. Dropping the future changes
+    /// nothing.
     ///
     /// # Errors
     /// [`Unfinished`] when not everything had a good end by then: a message that its class allowed

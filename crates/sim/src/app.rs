@@ -17,6 +17,9 @@ use crate::{
     world::World,
 };
 
+/// The longest that a swarm's ACKs wait, and a timer's slack.
+const ACK_DELAY: Duration = Duration::from_millis(110);
+
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -238,8 +241,15 @@ impl World {
         let sender = self.end(EndId { side: receiver.side.other(), ..receiver }).host;
         // The time left is told in whole milliseconds.
         let rounding = Duration::from_millis(2);
-        let slack = self.network.longest_transit(sender, end.host) + rounding;
-        Reception { prompt: !end.was_slow, slack }
+        let (there, back) = ((sender, end.host), (end.host, sender));
+        let longest = |(from, to)| self.network.longest_transit(from, to);
+        let shortest = |(from, to)| self.network.shortest_transit(from, to);
+        let slack = longest(there) + rounding;
+        let half = (shortest(there) + shortest(back)) / 2;
+        // What a peer delays an ACK by counts as part of the way, if it says that it does not.
+        let given_up_before = (longest(there) + longest(back)) / 2 + ACK_DELAY;
+        let slack_counted = slack.saturating_sub(half);
+        Reception { prompt: !end.was_slow, slack, slack_counted, given_up_before }
     }
 
     /// Gives an application a message to send, now or as soon as there is room.
@@ -258,6 +268,10 @@ impl World {
 
     pub(crate) fn send_waiting(&mut self, id: EndId) -> Result<(), Violation> {
         let (now, pipe) = (self.now, self.pipe_out(id));
+        // A new path begins without a measurement.
+        let moved = self.moved.contains(&self.pairs[id.pair].client);
+        let counts = matches!(self.end(id).state, State::Open) && !moved;
+        self.oracle.counts_way(pipe, counts);
         while let Some(planned) = self.end(id).waiting.front().copied() {
             let Planned { channel, delivery, size, repeatable } = planned;
             let payload = payload(pipe, self.end(id).sent, size);

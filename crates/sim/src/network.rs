@@ -93,6 +93,7 @@ pub struct Network {
     next_id: u64,
     arrived: BTreeSet<u64>,
     longest_transit: BTreeMap<(HostId, HostId), Duration>,
+    shortest_transit: BTreeMap<(HostId, HostId), Duration>,
     strangers: BTreeMap<SocketAddr, Balance>,
     violations: Vec<String>,
     stats: NetworkStats,
@@ -117,6 +118,7 @@ impl Network {
             next_id: 0,
             arrived: BTreeSet::new(),
             longest_transit: BTreeMap::new(),
+            shortest_transit: BTreeMap::new(),
             strangers: BTreeMap::new(),
             violations: Vec::new(),
             stats: NetworkStats {
@@ -323,7 +325,10 @@ impl Network {
             return;
         };
         let transit = self.longest_transit.entry((sender, host)).or_default();
-        *transit = (*transit).max(now.since(packet.born));
+        let took = now.since(packet.born);
+        *transit = (*transit).max(took);
+        let transit = self.shortest_transit.entry((sender, host)).or_insert(took);
+        *transit = (*transit).min(took);
     }
 
     /// Takes back the buffer of a datagram that has been read.
@@ -337,6 +342,12 @@ impl Network {
     #[must_use]
     pub fn longest_transit(&self, from: HostId, to: HostId) -> Duration {
         self.longest_transit.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// The shortest that any datagram so far took from one host to another.
+    #[must_use]
+    pub fn shortest_transit(&self, from: HostId, to: HostId) -> Duration {
+        self.shortest_transit.get(&(from, to)).copied().unwrap_or_default()
     }
 
     /// What became of the packets.

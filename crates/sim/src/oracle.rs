@@ -37,8 +37,13 @@ pub struct Delivered {
 pub struct Reception {
     /// Its application takes every message in the moment in which it can be taken.
     pub prompt: bool,
-    /// What a Deadline message may be late by: the longest way that a packet took so far.
+    /// What a Deadline message may be late by whose sender did not know how long the way takes:
+    /// the longest way that a packet took so far.
     pub slack: Duration,
+    /// The same where the sender knew: less half of the shortest way there and back.
+    pub slack_counted: Duration,
+    /// How long before its time a message may be given up: half of the longest way there and back.
+    pub given_up_before: Duration,
 }
 
 #[derive(Debug)]
@@ -48,6 +53,8 @@ struct Pipe<R> {
     /// Receipts without an outcome, reliable messages not delivered: for a quick `is_idle`.
     unresolved: usize,
     undelivered: usize,
+    /// Its sender knows how long the way takes.
+    counts_way: bool,
     /// Its application knows whose the connection is.
     receiver_knows: bool,
     sender_ended: bool,
@@ -84,6 +91,7 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
             receipts: BTreeMap::new(),
             unresolved: 0,
             undelivered: 0,
+            counts_way: false,
             receiver_knows: false,
             sender_ended: false,
             receiver_ended: false,
@@ -113,7 +121,9 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
             Delivery::Deadline(span) => Some(now + span),
             _ => None,
         };
-        stream.sent.push(Sent { at: now, print, deadline, delivered: false, outcome: None });
+        let counted = pipe.counts_way;
+        let (delivered, outcome) = (false, None);
+        stream.sent.push(Sent { at: now, print, deadline, counted, delivered, outcome });
         stream.pending.entry(print).or_default().push_back(index);
         pipe.unresolved += 1;
         pipe.undelivered += usize::from(class.is_credited());
@@ -146,9 +156,13 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         let index = stream.take(class, Print::of(payload)).map_err(|problem| what(&problem))?;
         let sent = &mut stream.sent[index];
         sent.delivered = true;
+        if sent.outcome == Some(Outcome::Expired) {
+            return Err(what("delivered, but its receipt says that it expired"));
+        }
+        let slack = if sent.counted { reception.slack_counted } else { reception.slack };
         if let Some(deadline) = sent.deadline
             && reception.prompt
-            && now > deadline + reception.slack
+            && now > deadline + slack
         {
             let late = now.since(deadline);
             return Err(what(&format!("delivered {late:?} after its time")));
@@ -203,13 +217,20 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
                 Err(what("but it was not delivered"))
             }
             Outcome::Superseded if !newer_sent => Err(what("but none is newer")),
-            Outcome::Expired
-                if sent.deadline.is_none_or(|at| now + Duration::from_millis(1) < at) =>
+            Outcome::Expired if twin_delivered => Err(what("but it was delivered")),
+            Outcome::Expired | Outcome::Unconfirmed
+                if sent.counted
+                    && sent.deadline.is_none_or(|at| now + reception.given_up_before < at) =>
             {
                 Err(what("before its time was up"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Does the sender know how long the way takes, from now on?
+    pub fn counts_way(&mut self, pipe: PipeId, counts: bool) {
+        self.pipes[pipe.0].counts_way = counts;
     }
 
     /// The receiving application knows of the connection from now on.
@@ -353,7 +374,7 @@ const fn may_be(class: Class, outcome: Outcome) -> bool {
         Outcome::Unsent => true,
         Outcome::Acknowledged => !matches!(class, Class::Unreliable),
         Outcome::Sent => matches!(class, Class::Unreliable),
-        Outcome::Expired => matches!(class, Class::Deadline),
+        Outcome::Expired | Outcome::Unconfirmed => matches!(class, Class::Deadline),
         Outcome::Superseded => matches!(class, Class::Latest),
         // Nothing that is planned is too large; what else there may be, nobody planned for.
         _ => false,
@@ -365,8 +386,13 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
-    const PROMPT: Reception = Reception { prompt: true, slack: Duration::ZERO };
-    const SLOW: Reception = Reception { prompt: false, slack: Duration::ZERO };
+    const SLOW: Reception = Reception {
+        prompt: false,
+        slack: Duration::ZERO,
+        slack_counted: Duration::ZERO,
+        given_up_before: Duration::ZERO,
+    };
+    const PROMPT: Reception = Reception { prompt: true, ..SLOW };
     const HERE: ChannelId = ChannelId(0);
 
     /// One pipe on which `count` messages were sent, 1 ms apart: [0], [1], ... with receipts
@@ -432,12 +458,35 @@ mod tests {
     #[test]
     fn a_deadline_allows_for_the_way_and_no_more() {
         let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 2);
-        let slack = Reception { prompt: true, slack: 5 * MS };
+        let slack = Reception { slack: 5 * MS, ..PROMPT };
         let mut get = |millis, byte, reception| {
             oracle.received(pipe, at(millis), HERE, Class::Deadline, &[byte], reception)
         };
         assert_eq!(get(15, 0, slack).map(|delivered| delivered.latency), Ok(15 * MS));
         assert!(get(17, 1, slack).unwrap_err().contains("after its time"));
+    }
+
+    #[test]
+    fn a_deadline_whose_way_was_counted_allows_for_less() {
+        let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 1);
+        oracle.counts_way(pipe, true);
+        let print = Print::of(&[9]);
+        oracle.sent(pipe, at(0), HERE, Delivery::Deadline(10 * MS), print, 9).unwrap();
+        let slack = Reception { slack: 5 * MS, slack_counted: MS, ..PROMPT };
+        let late = oracle.received(pipe, at(12), HERE, Class::Deadline, &[9], slack);
+        assert!(late.unwrap_err().contains("after its time"));
+    }
+
+    #[test]
+    fn what_expired_is_never_delivered() {
+        let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 2);
+        oracle.resolved(pipe, at(10), 0, Outcome::Expired, PROMPT).unwrap();
+        let slack = Reception { slack: 50 * MS, ..PROMPT };
+        let mut get = |byte| oracle.received(pipe, at(11), HERE, Class::Deadline, &[byte], slack);
+        assert!(get(0).unwrap_err().contains("expired"));
+        get(1).unwrap();
+        let outcome = oracle.resolved(pipe, at(12), 1, Outcome::Expired, PROMPT);
+        assert!(outcome.unwrap_err().contains("delivered"));
     }
 
     #[test]
@@ -488,7 +537,10 @@ mod tests {
 
     #[test]
     fn nothing_expires_early_or_is_superseded_by_nothing() {
-        let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 1);
+        let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 0);
+        oracle.counts_way(pipe, true);
+        let print = Print::of(&[0]);
+        oracle.sent(pipe, at(0), HERE, Delivery::Deadline(10 * MS), print, 0).unwrap();
         assert!(oracle.resolved(pipe, at(5), 0, Outcome::Expired, PROMPT).is_err());
         let (mut oracle, pipe) = sent(Delivery::Latest, 2);
         assert_eq!(oracle.resolved(pipe, at(5), 0, Outcome::Superseded, PROMPT), Ok(()));

@@ -16,6 +16,8 @@ pub(crate) struct Sent {
     pub(crate) at: Time,
     pub(crate) print: Print,
     pub(crate) deadline: Option<Time>,
+    /// Of that, its sender counted the way.
+    pub(crate) counted: bool,
     pub(crate) delivered: bool,
     pub(crate) outcome: Option<Outcome>,
 }

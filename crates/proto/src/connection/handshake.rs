@@ -301,6 +301,7 @@ impl Connection {
     pub(super) fn apply_parameters(&mut self, theirs: &Parameters) {
         self.remote.set_first_token(theirs.reset_token);
         self.outbox.set_peer_limits(peer_limits(theirs));
+        self.outbox.count_way(self.paths.current.rtt.one_way());
         self.in_flight.set_max_ack_delay(theirs.max_ack_delay);
         self.paths.set_mtu_limit(theirs.max_datagram);
         // M-61

@@ -273,6 +273,7 @@ impl Connection {
     ) -> Result<Receipt, SendError> {
         self.check_open()?;
         let len = payload.len();
+        let delivery = self.less_the_way(delivery);
         let pushed = self.outbox.push(now, channel, delivery, payload, repeatable);
         match pushed {
             Ok(_) => self.clocks.rested = false,
@@ -280,6 +281,15 @@ impl Connection {
             Err(_) => {}
         }
         pushed
+    }
+
+    /// D-7: of the time that a Deadline message has, the way takes its share. When it takes all,
+    /// the message is given up, and a PING asks whether the way is still as long.
+    fn less_the_way(&mut self, delivery: Delivery) -> Delivery {
+        let Delivery::Deadline(span) = delivery else { return delivery };
+        let left = span.saturating_sub(self.paths.current.rtt.one_way());
+        self.owed.ping |= left.is_zero() && !self.in_flight.is_waiting();
+        Delivery::Deadline(left)
     }
 
     fn check_open(&self) -> Result<(), SendError> {

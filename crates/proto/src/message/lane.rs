@@ -4,7 +4,11 @@
 
 use std::{collections::VecDeque, mem, ops::Range};
 
-use super::{delivery::Class, ranges::RangeSet, receipt::Receipt};
+use super::{
+    delivery::Class,
+    ranges::RangeSet,
+    receipt::{Outcome, Receipt},
+};
 use crate::{
     limits::{MAX_CREDITED_IN_FLIGHT, MAX_MESSAGES_IN_FLIGHT, MESSAGE_OVERHEAD},
     time::Time,
@@ -26,6 +30,8 @@ pub(super) struct Outgoing {
     done: bool,
     /// Its id is in the lane's list of losses.
     in_losses: bool,
+    /// Deadline: its time is up, and nothing of it is sent any more. What left may arrive.
+    late: bool,
     /// Only for a message that was sent in more than one part, or lost one.
     parts: Option<Box<Parts>>,
 }
@@ -82,8 +88,8 @@ pub(super) struct Lane {
 
 impl Outgoing {
     pub(super) fn new(payload: Vec<u8>, receipt: Receipt, due: Time, repeat_safe: bool) -> Self {
-        let (sent, done, in_losses, parts) = (0, false, false, None);
-        Self { payload, receipt, due, sent, repeat_safe, done, in_losses, parts }
+        let (sent, done, in_losses, late, parts) = (0, false, false, false, None);
+        Self { payload, receipt, due, sent, repeat_safe, done, in_losses, late, parts }
     }
 
     pub(super) fn payload(&self) -> &[u8] {
@@ -101,6 +107,11 @@ impl Outgoing {
     /// Has a part of it been sent?
     pub(super) fn begun(&self) -> bool {
         self.sent > 0
+    }
+
+    /// Deadline: is it only waited for what has left?
+    pub(super) fn is_late(&self) -> bool {
+        self.late
     }
 
     /// Can it be sent as a whole now?
@@ -289,6 +300,33 @@ impl Lane {
             self.losses.push_back(id);
         }
         again
+    }
+
+    /// The time of a Deadline message is up: nothing more of it is sent. Its outcome, if that is
+    /// known, or as well as it ever will be.
+    pub(super) fn expire(&mut self, id: u64) -> Option<Outcome> {
+        let message = self.get_mut(id)?;
+        if !message.all_sent() {
+            return Some(Outcome::Expired);
+        }
+        if message.parts.as_ref().is_some_and(|parts| !parts.lost.is_empty()) {
+            return Some(Outcome::Unconfirmed);
+        }
+        message.late = true;
+        None
+    }
+
+    /// Deadline messages that are only waited for.
+    pub(super) fn late_ids(&self) -> Vec<u64> {
+        let ids = self.first..self.next_id();
+        ids.filter(|id| self.get(*id).is_some_and(Outgoing::is_late)).collect()
+    }
+
+    /// The time of a Deadline message that was not sent yet is up sooner than was thought.
+    pub(super) fn hasten(&mut self, id: u64, due: Time) {
+        if let Some(message) = self.get_mut(id) {
+            message.due = due;
+        }
     }
 
     /// The message is over, for whatever reason. Nothing when it was before. Call

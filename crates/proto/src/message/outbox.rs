@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
+    time::Duration,
 };
 
 use super::{
@@ -253,8 +254,13 @@ impl Outbox {
     fn on_part_acked(&mut self, part: SentPart) {
         let lane_id = LaneId { channel: part.channel, class: part.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
+        let Some(message) = lane.get(part.id) else { return };
+        // The peer drops unfinished ones when their time is up: of parts that it acknowledges
+        // after that, nobody knows whether they were ever together.
+        let apart = message.is_late() && message.payload().len() != part.len as usize;
         if lane.on_acked(part.id, part.offset, part.len) {
-            self.resolve(lane_id, part.id, Outcome::Acknowledged);
+            let outcome = if apart { Outcome::Unconfirmed } else { Outcome::Acknowledged };
+            self.resolve(lane_id, part.id, outcome);
         }
     }
 
@@ -276,6 +282,9 @@ impl Outbox {
         }
         let lane_id = LaneId { channel: part.channel, class: part.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
+        if lane.get(part.id).is_some_and(Outgoing::is_late) {
+            return self.resolve(lane_id, part.id, Outcome::Unconfirmed);
+        }
         if lane.on_lost(part.id, part.offset, part.len) {
             self.list(lane_id, Kind::Lost);
         }
@@ -327,7 +336,23 @@ impl Outbox {
         while let Some(&(due, lane_id, id)) = self.deadlines.first()
             && due <= now
         {
-            self.resolve(lane_id, id, Outcome::Expired);
+            self.deadlines.pop_first();
+            let lane = self.lanes.get_mut(lane_id);
+            if let Some(outcome) = lane.and_then(|lane| lane.expire(id)) {
+                self.resolve(lane_id, id, outcome);
+            }
+        }
+    }
+
+    /// How long the way takes is known now: what was queued before, and has not begun, counts it
+    /// too (D-7).
+    pub(crate) fn count_way(&mut self, way: Duration) {
+        for (due, lane_id, id) in mem::take(&mut self.deadlines) {
+            let Some(lane) = self.lanes.get_mut(lane_id) else { continue };
+            let begun = lane.get(id).is_none_or(Outgoing::begun);
+            let due = if begun { due } else { due.before(way) };
+            lane.hasten(id, due);
+            self.deadlines.insert((due, lane_id, id));
         }
     }
 

@@ -3,7 +3,12 @@
 //! In: the peer's limits, the fate of 0-RTT. Out: nothing. Never: the handshake itself.
 
 use super::{
-    LaneId, credit::SendCredit, delivery::Class, lane::Park, outbox::Outbox, receipt::Outcome,
+    LaneId,
+    credit::SendCredit,
+    delivery::Class,
+    lane::{Lane, Park},
+    outbox::Outbox,
+    receipt::Outcome,
     schedule::Kind,
 };
 use crate::limits::MESSAGE_OVERHEAD;
@@ -42,6 +47,10 @@ impl Outbox {
         self.credit = SendCredit::default();
         let all: Vec<LaneId> = self.lanes.keys().collect();
         for lane_id in all {
+            let late = self.lanes.get(lane_id).map(Lane::late_ids).unwrap_or_default();
+            for id in late {
+                self.resolve(lane_id, id, Outcome::Unconfirmed);
+            }
             let Some(lane) = self.lanes.get_mut(lane_id) else { continue };
             lane.restart();
             let older = lane.older_than(lane.next_id().saturating_sub(1));

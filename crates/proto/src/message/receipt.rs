@@ -15,8 +15,12 @@ pub enum Outcome {
     Acknowledged,
     /// Unreliable: all of it was sent, and that is all there is to know.
     Sent,
-    /// Deadline: its time was up first. The peer may have it all the same.
+    /// Deadline: its time was up before all of it had left, the way to the peer counted. It was
+    /// certainly not delivered.
     Expired,
+    /// Deadline: all of it left, and its time was up before the peer said whether it came. It was
+    /// delivered in time, or not at all.
+    Unconfirmed,
     /// Latest: a newer one took its place. The peer may have it all the same.
     Superseded,
     /// The peer, known only after it was queued, accepts no message of this size.

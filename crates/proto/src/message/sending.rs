@@ -519,8 +519,48 @@ mod tests {
         lost(&mut outbox, &part);
         assert_eq!(outbox.deadline(), Some(NOW + span));
         assert_eq!(packet(&mut outbox, NOW + span, false), []);
-        assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Expired)]);
+        assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Unconfirmed)], "it may be there");
         assert_eq!(outbox.deadline(), None);
+    }
+
+    // D-14
+    #[test]
+    fn d14_expired_is_said_only_of_what_did_not_leave_to_its_end() {
+        let (mut outbox, span) = (outbox(), Duration::from_millis(10));
+        let begun = push(&mut outbox, 0, Delivery::Deadline(span), 3_000);
+        let unsent = push(&mut outbox, 0, Delivery::Deadline(span), 10);
+        assert_eq!(packet(&mut outbox, NOW, false).len(), 1);
+        outbox.handle_timeout(NOW + span);
+        let expired = [begun, unsent].map(|receipt| (receipt, Outcome::Expired));
+        assert_eq!(outcomes(&mut outbox), expired);
+    }
+
+    // D-14
+    #[test]
+    fn d14_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing() {
+        let (mut outbox, span) = (outbox(), Duration::from_millis(10));
+        let receipts = [10, 20].map(|len| push(&mut outbox, 0, Delivery::Deadline(span), len));
+        let parts = packet(&mut outbox, NOW, false);
+        outbox.handle_timeout(NOW + span);
+        assert_eq!(outcomes(&mut outbox), []);
+        acked(&mut outbox, &parts[0]);
+        lost(&mut outbox, &parts[1]);
+        assert_eq!(packet(&mut outbox, NOW + span, false), [], "nothing is sent again");
+        let told = [(receipts[0], Outcome::Acknowledged), (receipts[1], Outcome::Unconfirmed)];
+        assert_eq!(outcomes(&mut outbox), told);
+        assert!(outbox.is_drained());
+    }
+
+    // D-14: the peer may have dropped the first part before the second came.
+    #[test]
+    fn d14_parts_that_are_acknowledged_late_confirm_nothing() {
+        let (mut outbox, span) = (outbox(), Duration::from_millis(10));
+        let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 2_000);
+        let parts = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
+        acked(&mut outbox, &parts[0]);
+        outbox.handle_timeout(NOW + span);
+        acked(&mut outbox, &parts[1]);
+        assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Unconfirmed)]);
     }
 
     // D-9

@@ -391,7 +391,9 @@ impl World {
                 (Outcome::Acknowledged, delivery) => delivery != Delivery::Unreliable,
                 (Outcome::Sent, delivery) => delivery == Delivery::Unreliable,
                 (Outcome::Superseded, delivery) => delivery == Delivery::Latest,
-                (Outcome::Expired, Delivery::Deadline(span)) => self.now >= entry.at + span,
+                (Outcome::Expired | Outcome::Unconfirmed, Delivery::Deadline(span)) => {
+                    self.now >= entry.at + span
+                }
                 _ => false,
             };
             assert!(fits, "{outcome:?} of {:?}", entry.delivery);

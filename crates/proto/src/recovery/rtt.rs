@@ -82,6 +82,12 @@ impl Rtt {
         self.smoothed
     }
 
+    /// How long a packet takes to the peer, about: half of the way there and back, since nobody
+    /// can tell the two apart. Zero before the first sample.
+    pub(crate) fn one_way(&self) -> Duration {
+        if self.sampled { self.smoothed / 2 } else { Duration::ZERO }
+    }
+
     /// Has there been a sample?
     #[cfg(test)]
     pub(crate) const fn is_sampled(&self) -> bool {

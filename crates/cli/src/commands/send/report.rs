@@ -52,6 +52,8 @@ struct Summary {
     unacknowledged: u64,
     #[serde(skip_serializing_if = "is_zero")]
     expired: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    unconfirmed: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<Vec<super::files::Summary>>,
     seconds: f64,
@@ -112,7 +114,11 @@ impl Report<'_> {
         let (late, large) = (self.tally.expired(), self.tally.too_large());
         Some(match (late, large) {
             (_, 1..) => format!("{large} larger than the listener accepts"),
-            (1.., 0) => format!("{late} not there before the deadline"),
+            (1.., 0) => format!("{late} not sent: the deadline could not be kept"),
+            _ if self.tally.unconfirmed() > 0 => {
+                let count = self.tally.unconfirmed();
+                format!("{count} not confirmed before the deadline; may have arrived")
+            }
             _ => "not all was acknowledged".to_owned(),
         })
     }
@@ -193,6 +199,7 @@ impl Report<'_> {
             superseded: tally.superseded(),
             unacknowledged: tally.unacknowledged(),
             expired: tally.expired(),
+            unconfirmed: tally.unconfirmed(),
             files: match source {
                 Source::Files(files) => Some(files.summaries()),
                 _ => None,

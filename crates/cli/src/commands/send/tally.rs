@@ -22,6 +22,8 @@ pub(super) struct Tally {
     unacknowledged: Cell<u64>,
     /// Deadline: too late.
     expired: Cell<u64>,
+    /// Deadline: sent, and too late for anybody to know.
+    unconfirmed: Cell<u64>,
     too_large: Cell<u64>,
     settled: Cell<u64>,
     /// Settled, and not known to have arrived.
@@ -80,12 +82,13 @@ impl Tally {
             Some(Outcome::Superseded) => &self.superseded,
             Some(Outcome::Sent) => &self.unacknowledged,
             Some(Outcome::Expired) => &self.expired,
+            Some(Outcome::Unconfirmed) => &self.unconfirmed,
             Some(Outcome::TooLarge) => &self.too_large,
             // The connection ended first.
             _ => return self.miss(number),
         };
         add(count, 1);
-        if matches!(outcome, Some(Outcome::Expired | Outcome::TooLarge)) {
+        if matches!(outcome, Some(Outcome::Expired | Outcome::Unconfirmed | Outcome::TooLarge)) {
             self.miss(number);
         }
     }
@@ -101,7 +104,8 @@ impl Tally {
 
     /// Has the connection ended before everything had an outcome of its class?
     pub(super) const fn is_lost(&self) -> bool {
-        self.missed.get() > self.expired.get() + self.too_large.get()
+        let known = self.expired.get() + self.unconfirmed.get() + self.too_large.get();
+        self.missed.get() > known
     }
 
     fn miss(&self, number: u64) {
@@ -140,6 +144,10 @@ impl Tally {
         self.expired.get()
     }
 
+    pub(super) const fn unconfirmed(&self) -> u64 {
+        self.unconfirmed.get()
+    }
+
     pub(super) const fn too_large(&self) -> u64 {
         self.too_large.get()
     }
@@ -172,13 +180,14 @@ mod tests {
     #[test]
     fn outcomes_are_counted_and_what_did_not_arrive_is_named() {
         let tally = Tally::default();
-        tally.sent.set(5);
+        tally.sent.set(6);
         let outcomes = [
             Outcome::Acknowledged,
             Outcome::Superseded,
             Outcome::Expired,
             Outcome::Acknowledged,
             Outcome::Unsent,
+            Outcome::Unconfirmed,
         ];
         for outcome in outcomes {
             tally.settle(Some(outcome), 10);
@@ -187,6 +196,7 @@ mod tests {
         assert!(!tally.is_good() && tally.is_lost());
         assert_eq!(tally.missing(7), [2, 4, 5, 6]);
         assert_eq!((tally.missing_count(7), tally.missing_count(1_000)), (4, 997));
+        assert_eq!(tally.unconfirmed(), 1);
     }
 
     #[test]
