@@ -220,7 +220,7 @@ impl Connection {
 
     /// M-65: END came.
     pub(super) fn on_end(&mut self) {
-        self.parting.backlog |= !self.parting.heard && self.told.refused.is_some();
+        self.parting.backlog |= !self.parting.heard && self.outbox.has_refused();
         self.parting.heard = true;
     }
 

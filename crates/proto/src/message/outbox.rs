@@ -177,6 +177,11 @@ impl Outbox {
         self.refused.get_or_insert_default().insert(LaneId { channel, class }, len);
     }
 
+    /// Returns `true` while a message that was refused as `Full` has not been reported to fit.
+    pub(crate) const fn has_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Returns `true` when a message that was refused as `Full` would be taken now. Each refusal
     /// is reported once, several of them together.
     pub(crate) fn poll_writable(&mut self) -> bool {
