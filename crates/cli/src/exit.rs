@@ -18,7 +18,10 @@ use hikyaku::{
 use hikyaku_text::sanitize;
 use serde::Serialize;
 
-use crate::output::{self, Stream};
+use crate::{
+    line::Line,
+    output::{self, Stream},
+};
 
 /// Why the command did not do what was asked.
 #[derive(Debug)]
@@ -214,8 +217,8 @@ fn one_line(rendered: &str) -> String {
 }
 
 fn complain(message: &str) {
-    let error = output::styled(Stream::Stderr, AnsiColor::Red, "hikyaku:");
-    output::note(&format!("{error} {message}"));
+    let error = Line::default().coloured(Stream::Stderr, AnsiColor::Red, "hikyaku:");
+    output::note_line(&error.text(" ").text(message));
 }
 
 #[cfg(test)]

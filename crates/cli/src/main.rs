@@ -10,6 +10,7 @@ mod dtls;
 mod exit;
 mod fault;
 mod limits;
+mod line;
 mod message;
 mod native;
 mod output;
