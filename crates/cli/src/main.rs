@@ -21,6 +21,7 @@ mod terminal;
 mod transfer;
 mod values;
 mod writer;
+mod written;
 
 use std::process::ExitCode;
 

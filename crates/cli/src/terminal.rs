@@ -267,17 +267,23 @@ pub(crate) struct Ending {
     /// The terminal has gone; not watched where who started us had us ignore that (nohup).
     #[cfg(unix)]
     hang_up: Option<tokio::signal::unix::Signal>,
+    /// Never looked at. Watched, it does not kill: writing a file that is larger than the system
+    /// allows (`ulimit -f`) fails like any other.
+    #[cfg(unix)]
+    _file_too_large: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Ending {
     /// From here on a signal no longer kills us: it is waited for.
     pub(crate) fn watch() -> io::Result<Self> {
+        use rustix::process::Signal;
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: hang_up_counts().then(|| signal(SignalKind::hangup())).transpose()?,
+            _file_too_large: signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?,
         })
     }
 
