@@ -10,7 +10,6 @@ mod dtls;
 mod exit;
 mod fault;
 mod limits;
-mod line;
 mod message;
 mod native;
 mod output;
@@ -21,7 +20,6 @@ mod terminal;
 mod transfer;
 mod values;
 mod writer;
-mod written;
 
 use std::process::ExitCode;
 

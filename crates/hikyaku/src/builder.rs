@@ -21,6 +21,7 @@ use crate::{
     filter::Filter,
     identity::{Identity, KeyError, SharedKey},
     key_log::KeyLogFile,
+    port::Port,
     shared::Shared,
     signers::AuthorizedKeys,
     socket::{BindError, Socket, SocketOptions},
@@ -62,7 +63,6 @@ pub struct EndpointBuilder {
     max_connections: Option<usize>,
     hold_together: Option<u64>,
     key_log: Option<PathBuf>,
-    application: Option<String>,
 }
 
 enum Where {
@@ -103,7 +103,6 @@ impl EndpointBuilder {
             max_connections: None,
             hold_together: None,
             key_log: None,
-            application: None,
         }
     }
 
@@ -183,15 +182,6 @@ impl EndpointBuilder {
         self
     }
 
-    /// Names what is spoken over its connections, and in which version: `"board/2"`; 64 bytes
-    /// count. Ends that name the same know so from the start
-    /// ([`Connection::shares_application`](crate::Connection::shares_application)), and may agree
-    /// on more than messages. Others are connected all the same.
-    pub fn application(mut self, name: &str) -> Self {
-        self.application = Some(name.to_owned());
-        self
-    }
-
     /// Appends the secrets of all its connections to this file (NSS key log format; made with mode
     /// 0600). Whoever has it reads all that is sent, unless a shared key protects it too.
     pub fn key_log(mut self, path: &Path) -> Self {
@@ -212,17 +202,26 @@ impl EndpointBuilder {
     }
 
     pub(crate) fn start_dialling(self) -> Result<Endpoint, StartError> {
-        let Self { listen, mut socket, .. } = self;
-        let (addresses, server) = match listen {
-            Some(Where::Found(addresses)) => (addresses, true),
+        let (addresses, server) = match &self.listen {
+            Some(Where::Found(addresses)) => (addresses.clone(), true),
             _ => (any_port(self.family), false),
         };
-        socket.unfragmented = true;
-        let socket = Socket::bind(&addresses, &socket)?;
+        let options = SocketOptions { unfragmented: true, ..self.socket.clone() };
+        let socket = Socket::bind(&addresses, &options)?;
         if !server {
             // Where the system has no such reports a dial takes its full time to fail.
             let _ = socket.report_transport_errors();
         }
+        self.start_over(Port::Udp(socket), server, Box::new(System))
+    }
+
+    /// Sets to work over a port that is open.
+    pub(crate) fn start_over(
+        self,
+        port: Port,
+        server: bool,
+        random: Box<dyn Random>,
+    ) -> Result<Endpoint, StartError> {
         let seed = match self.seed {
             Some(seed) => seed,
             None => Zeroizing::new(*Identity::generate("")?.seed()),
@@ -236,13 +235,10 @@ impl EndpointBuilder {
             let keys = allowed.iter().map(|signer| signer.key()).collect();
             crypto = crypto.accepting(hikyaku_proto::Trust::Pinned(keys));
         }
-        if let Some(name) = &self.application {
-            crypto = crypto.with_application(name);
-        }
         if let Some(path) = &self.key_log {
             crypto = crypto.with_key_log(Arc::new(KeyLogFile::open(path)?));
         }
-        let local = socket.local_addr();
+        let local = port.local_addr();
         let mut config = if server {
             EndpointConfig { host: host_name(), ..EndpointConfig::server(crypto, local) }
         } else {
@@ -263,10 +259,10 @@ impl EndpointBuilder {
                 .expect("a key of our own is a good one")
                 .fingerprint(),
             family: self.family,
-            receive_buffer: socket.receive_buffer(),
+            receive_buffer: port.receive_buffer(),
         };
-        let endpoint = hikyaku_proto::Endpoint::new(config, Box::new(System));
-        let driver = Driver::new(socket, self.filter, endpoint, Arc::clone(&handle.shared));
+        let endpoint = hikyaku_proto::Endpoint::new(config, random);
+        let driver = Driver::new(port, self.filter, endpoint, Arc::clone(&handle.shared));
         tokio::spawn(driver.instrument(info_span!("endpoint", %local)));
         Ok(Endpoint::new(handle))
     }

@@ -43,15 +43,16 @@ use crate::{
         UNREACHABLE_REPORTS,
     },
     peer::Peer,
+    port::Port,
     shared::{Dial, Requests, Shared, Unanswered},
     signers::Signer,
-    socket::{Socket, Unreachable, Way},
+    socket::{Unreachable, Way},
     stats::EndpointStats,
 };
 
 /// An endpoint at work.
 pub(crate) struct Driver {
-    socket: Arc<Socket>,
+    socket: Arc<Port>,
     /// What the network reports, asked for while somebody dials.
     reports: Option<Reports>,
     filter: Filter,
@@ -93,7 +94,7 @@ type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
 
 impl Driver {
     pub(crate) fn new(
-        socket: Socket,
+        socket: Port,
         filter: Filter,
         endpoint: hikyaku_proto::Endpoint,
         shared: Arc<Shared>,
@@ -576,7 +577,7 @@ fn ends_dial(error: &io::Error) -> bool {
     )
 }
 
-fn reports_of(socket: &Arc<Socket>) -> Reports {
+fn reports_of(socket: &Arc<Port>) -> Reports {
     let socket = Arc::clone(socket);
     Box::pin(async move { socket.next_transport_error().await })
 }

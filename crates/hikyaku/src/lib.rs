@@ -146,10 +146,13 @@ mod mailbox;
 mod outcomes;
 mod peer;
 pub mod plain;
+mod port;
 mod receipt;
 mod received;
 mod shared;
 pub mod signers;
+#[cfg(test)]
+mod simulation;
 pub mod socket;
 mod stats;
 mod trust;

@@ -27,4 +27,3 @@ mod secrecy;
 mod sending;
 mod stopping;
 mod support;
-mod written;

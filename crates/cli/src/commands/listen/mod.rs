@@ -2,7 +2,6 @@
 //!
 //! In: arguments. Out: what its rooms make of them. Never: a socket.
 
-mod confirm;
 mod datagrams;
 mod desk;
 mod native;
@@ -10,7 +9,6 @@ mod plain;
 mod save;
 mod serve;
 
-pub(crate) use self::confirm::Account;
 use crate::{
     args::{Format, ListenArgs},
     dialect,

@@ -23,7 +23,6 @@ use crate::{
     native::code,
     progress::Progress,
     transfer::{Control, DATA, FILES_CHANNEL, Offer, Outgoing, Standing},
-    written::Written,
 };
 
 /// The files, and where each stands.
@@ -147,8 +146,7 @@ impl Files {
                 () = self.given_up.notified() => continue,
             };
             let Ok(message) = message else { return Ok(()) };
-            // What is written of messages is said there too, at the end at least.
-            if message.channel.0 != FILES_CHANNEL || Written::decode(&message.payload).is_some() {
+            if message.channel.0 != FILES_CHANNEL {
                 continue;
             }
             let heard = self.standings.borrow_mut().handle(&message.payload);

@@ -2,7 +2,6 @@
 //!
 //! In: arguments. Out: what its rooms make of them. Never: a socket.
 
-mod confirm;
 mod courier;
 mod files;
 mod messages;
