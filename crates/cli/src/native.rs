@@ -150,9 +150,25 @@ pub(crate) async fn connect(
     // Only when the handshake fails by its own time is a different shared key told from silence.
     let patience = if timeout < HANDSHAKE { timeout } else { timeout + MARGIN };
     match tokio::time::timeout(patience, dialled).await {
-        Ok(Ok(connection)) => Ok(connection),
+        Ok(Ok(connection)) => {
+            warn_of_shorter_silence(&connection, address, timeout).await;
+            Ok(connection)
+        }
         Ok(Err(error)) => Err(refusal(address, ours, &error)),
         Err(_) => Err(no_answer(address)),
+    }
+}
+
+/// The peer has asked for an end after less silence than was asked for here.
+async fn warn_of_shorter_silence(connection: &Connection, address: &Address, asked: Duration) {
+    let agreed = connection.stats().await.ok().and_then(|stats| stats.idle_timeout);
+    if let Some(agreed) = agreed.filter(|agreed| *agreed < asked) {
+        warn(&format!(
+            "{address} gives the connection up after {} of silence, so --timeout {} is no more \
+             than that",
+            human_time(agreed),
+            human_time(asked)
+        ));
     }
 }
 
@@ -228,7 +244,10 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
             "nothing was heard from {address} for {}: it is gone, or cannot be reached",
             human_time(silence)
         ),
-        Closed::Reset => format!("{address} was restarted and has forgotten the connection"),
+        Closed::Reset => format!(
+            "{address} no longer knows the connection: it heard nothing from here for too long, or \
+             was restarted"
+        ),
         Closed::ByPeer { reason, .. } if !reason.is_empty() => {
             format!("{address} closed the connection: {}", sanitize(reason))
         }

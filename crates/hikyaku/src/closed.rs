@@ -26,8 +26,11 @@ pub enum Closed {
     /// Nothing came from the peer for the idle timeout.
     #[error("nothing was heard from the peer any more")]
     Silent,
-    /// The peer does not know the connection: it was restarted.
-    #[error("the peer was restarted and has forgotten the connection")]
+    /// The peer does not know the connection any more: it heard nothing for the idle timeout, as
+    /// when this side was suspended, or was restarted.
+    #[error(
+        "the peer no longer knows the connection: it heard nothing for too long, or was restarted"
+    )]
     Reset,
     /// The handshake did not complete in time: nobody answered.
     #[error("no answer")]

@@ -8,7 +8,10 @@ use std::{
 };
 
 pub use crate::recovery::congestion::Congestion;
-use crate::{crypto::Crypto, limits::MAX_DATAGRAM};
+use crate::{
+    crypto::Crypto,
+    limits::{DEFAULT_IDLE_TIMEOUT, MAX_DATAGRAM},
+};
 
 /// An endpoint.
 #[derive(Clone, Debug)]
@@ -87,7 +90,9 @@ pub enum Retry {
 /// A connection.
 #[derive(Clone, Debug)]
 pub struct TransportConfig {
-    /// Silence after which it is over (M-61); the peer may ask for less. None: never.
+    /// Silence after which it is over (M-61); none: never. Of two ends the shorter counts, except
+    /// that the usual 30 s give way to a longer time that the peer asks for, up to 10 minutes:
+    /// [`ConnectionStats::idle_timeout`](crate::ConnectionStats::idle_timeout) is what came of it.
     pub idle_timeout: Option<Duration>,
     /// Silence after which a PING is sent; at least 100 ms.
     pub keep_alive: Option<Duration>,
@@ -114,7 +119,7 @@ pub struct TransportConfig {
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
-            idle_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
             keep_alive: None,
             congestion: Congestion::Cubic,
             max_message: 16 << 20,

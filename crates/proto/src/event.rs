@@ -110,7 +110,7 @@ pub enum ClosedReason {
     Error(Close),
     /// Nothing came for the idle timeout.
     Idle,
-    /// The peer has forgotten it (M-60): it was restarted.
+    /// The peer has forgotten it (M-60): it heard nothing for the idle timeout, or was restarted.
     Reset,
     /// The handshake took longer than 10 s (M-44).
     HandshakeTimeout,
@@ -167,6 +167,8 @@ pub struct ConnectionStats {
     pub delivery_rate: u64,
     /// Bytes in the queue of messages to send, 64 for each message with them.
     pub queued_bytes: usize,
+    /// Silence after which it is over: what both ends agreed on (M-61). None: never.
+    pub idle_timeout: Option<Duration>,
     /// Key updates of the own direction that were asked for and begun.
     pub key_updates: u64,
 }

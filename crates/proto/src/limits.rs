@@ -2,6 +2,8 @@
 //!
 //! In: nothing. Out: constants. Never: logic.
 
+use std::time::Duration;
+
 /// UDP payload that every path must carry: IPv6's least MTU less the headers (RFC 8200 section 5,
 /// RFC 9000 section 14).
 pub const BASE_MTU: usize = 1_200;
@@ -48,3 +50,10 @@ pub const MAX_PACKETS_ELSEWHERE: u32 = 1 << 10;
 /// it is lost (PING, CHALLENGE, RESPONSE). A peer makes us send one for each packet of its own; an
 /// honest one acknowledges them within a round trip.
 pub const MAX_TRIFLES: u16 = 256;
+
+/// Silence after which a connection is over where nobody has said otherwise (M-61).
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest idle timeout that an end with the usual one grants its peer (M-61): what an idle
+/// connection holds, 4 KiB, it may hold for so long.
+pub const MOST_GRANTED_IDLE: Duration = Duration::from_secs(600);

@@ -207,10 +207,10 @@ fn a_graceful_close_ends_when_its_time_is_up_and_says_so() {
 #[test]
 fn a_close_amid_a_graceful_one_leaves_at_once() {
     let (mut pair, client, _) = Pair::established();
-    for _ in 0..2 {
-        pair.send(CLIENT, client, Delivery::Ordered, &[0; 15 << 20]);
-    }
+    pair.send(CLIENT, client, Delivery::Ordered, &[0; 14 << 20]);
     pair.run(SECOND * 5);
+    pair.send(CLIENT, client, Delivery::Ordered, &[0; 14 << 20]);
+    pair.run(SECOND);
     let now = pair.now;
     let connection = pair.ends[CLIENT].connection(client).unwrap();
     connection.close_gracefully(now, SECOND * 30);

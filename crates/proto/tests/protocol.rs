@@ -143,6 +143,36 @@ fn what_came_before_the_end_can_be_read_for_30_seconds() {
 
 // M-61
 #[test]
+fn the_usual_idle_timeout_gives_way_to_a_longer_one_and_no_other_does() {
+    let agreed = [
+        ([30, 60], 60),
+        ([60, 30], 60),
+        ([5, 30], 5),
+        ([60, 20], 20),
+        ([60, 90], 60),
+        ([30, 3_600], 600),
+        ([3_600, 3_600], 3_600),
+    ];
+    for ([own, other], seconds) in agreed {
+        let (mut client, mut server) = (client_config(), server_config());
+        client.transport.idle_timeout = Some(SECOND * own);
+        server.transport.idle_timeout = Some(SECOND * other);
+        let mut pair = Pair::with(client, server);
+        let handles = <[_; 2]>::from(pair.establish());
+        for (end, handle) in handles.into_iter().enumerate() {
+            let connection = pair.ends[end].connection(handle).unwrap();
+            assert_eq!(connection.stats().idle_timeout, Some(SECOND * seconds), "{own} {other}");
+        }
+        pair.run(SECOND * (seconds - 2));
+        assert!(pair.ends[SERVER].connection(handles[SERVER]).is_some(), "{own} {other}");
+        pair.run(SECOND * 4);
+        assert!(pair.has_event(SERVER, &Event::Closed(ClosedReason::Idle)), "{own} {other}");
+        assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Idle)), "{own} {other}");
+    }
+}
+
+// M-61
+#[test]
 fn without_an_idle_timeout_a_peer_that_owes_an_answer_is_gone_after_two_minutes() {
     let (mut client, mut server) = (client_config(), server_config());
     client.transport.idle_timeout = None;

@@ -17,7 +17,7 @@ use crate::{
     },
     error::{Close, Discard},
     event::Event,
-    limits::{MAX_DATAGRAM, TAG_LEN},
+    limits::{DEFAULT_IDLE_TIMEOUT, MAX_DATAGRAM, MOST_GRANTED_IDLE, TAG_LEN},
     message::{inbox::Rules, peer_limits::PeerLimits},
     rng::Random,
     time::Time,
@@ -305,10 +305,7 @@ impl Connection {
         self.in_flight.set_max_ack_delay(theirs.max_ack_delay);
         self.paths.set_mtu_limit(theirs.max_datagram);
         // M-61
-        self.clocks.idle = match (self.config.transport.idle_timeout, theirs.idle_timeout) {
-            (Some(own), Some(other)) => Some(own.min(other)),
-            (own, other) => own.or(other),
-        };
+        self.clocks.idle = agreed_idle(self.config.transport.idle_timeout, theirs.idle_timeout);
     }
 
     /// 8: the first data packet was opened: both ends have the same keys (M-10).
@@ -418,4 +415,12 @@ const fn peer_limits(theirs: &Parameters) -> PeerLimits {
         channel_credit: theirs.channel_credit,
         max_message: theirs.max_message,
     }
+}
+/// M-61: the smaller of two idle timeouts; but the usual one is nobody's wish, and gives way to a
+/// longer one, within reason.
+fn agreed_idle(own: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    let (Some(own), Some(other)) = (own, other) else { return own.or(other) };
+    let (shorter, longer) = (own.min(other), own.max(other));
+    let gives_way = shorter == DEFAULT_IDLE_TIMEOUT;
+    Some(if gives_way { longer.min(MOST_GRANTED_IDLE.max(shorter)) } else { shorter })
 }

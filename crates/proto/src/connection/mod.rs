@@ -456,6 +456,7 @@ impl Connection {
             pacing_rate: path.pacer.rate(),
             delivery_rate: counted.delivery_rate,
             queued_bytes: self.outbox.queued(),
+            idle_timeout: self.clocks.idle,
             key_updates: counted.key_updates,
         }
     }

@@ -523,9 +523,9 @@ mod tests {
         assert_eq!(outbox.deadline(), None);
     }
 
-    // D-14
+    // D-15
     #[test]
-    fn d14_expired_is_said_only_of_what_did_not_leave_to_its_end() {
+    fn d15_expired_is_said_only_of_what_did_not_leave_to_its_end() {
         let (mut outbox, span) = (outbox(), Duration::from_millis(10));
         let begun = push(&mut outbox, 0, Delivery::Deadline(span), 3_000);
         let unsent = push(&mut outbox, 0, Delivery::Deadline(span), 10);
@@ -535,9 +535,9 @@ mod tests {
         assert_eq!(outcomes(&mut outbox), expired);
     }
 
-    // D-14
+    // D-15
     #[test]
-    fn d14_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing() {
+    fn d15_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing() {
         let (mut outbox, span) = (outbox(), Duration::from_millis(10));
         let receipts = [10, 20].map(|len| push(&mut outbox, 0, Delivery::Deadline(span), len));
         let parts = packet(&mut outbox, NOW, false);
@@ -551,9 +551,9 @@ mod tests {
         assert!(outbox.is_drained());
     }
 
-    // D-14: the peer may have dropped the first part before the second came.
+    // D-15: the peer may have dropped the first part before the second came.
     #[test]
-    fn d14_parts_that_are_acknowledged_late_confirm_nothing() {
+    fn d15_parts_that_are_acknowledged_late_confirm_nothing() {
         let (mut outbox, span) = (outbox(), Duration::from_millis(10));
         let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 2_000);
         let parts = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Malformed,
-    limits::{BASE_MTU, MAX_DATAGRAM},
+    limits::{BASE_MTU, DEFAULT_IDLE_TIMEOUT, MAX_DATAGRAM},
 };
 
 const FIRST_DESTINATION: u64 = 0;
@@ -54,7 +54,7 @@ impl Parameters {
         Self {
             first_destination: None,
             source,
-            idle_timeout: Some(Duration::from_secs(30)),
+            idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
             max_datagram: MAX_DATAGRAM,
             credit: 16 << 20,
             channel_credit: 4 << 20,
