@@ -31,11 +31,14 @@ pub enum NameError {
     #[error("it holds a character that cannot be seen or is not UTF-8")]
     Unseen,
     /// It holds what marks an address, a time stamp, a private message or a list.
-    #[error("`:`, `,`, `;`, `[`, `]` and `->` cannot be part of it")]
+    #[error("`:`, `,`, `;`, `[`, `]` and `->`, and what looks like them, cannot be part of it")]
     Mark,
     /// It begins as commands and notices begin.
-    #[error("it cannot begin with `/` or `*`")]
+    #[error("it cannot begin with `/` or `*`, nor with what looks like them")]
     Start,
+    /// It is a word of the room's own.
+    #[error("it reads as if the room itself spoke")]
+    Reserved,
 }
 
 impl Name {
@@ -58,11 +61,14 @@ impl Name {
         if columns(&name) > MAX_NAME_COLUMNS || name.len() > MAX_NAME_LEN {
             return Err(NameError::TooLong);
         }
-        if name.contains([':', ',', ';', '[', ']']) || name.contains("->") {
+        if name.contains(is_mark) || name.contains("->") {
             return Err(NameError::Mark);
         }
-        if name.starts_with(['/', '*']) {
+        if name.starts_with(is_start) {
             return Err(NameError::Start);
+        }
+        if RESERVED.contains(&&*likeness(&name)) {
+            return Err(NameError::Reserved);
         }
         Ok(Self(name.into()))
     }
@@ -83,6 +89,30 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// What a room or a program on the way calls itself, and whom a private message is for.
+const RESERVED: [&str; 6] = ["server", "system", "notice", "room", "you", "everyone"];
+
+/// A mark of a line's form, or a character that looks like one in most fonts.
+fn is_mark(c: char) -> bool {
+    matches!(c, ':' | ',' | ';' | '[' | ']')
+        || matches!(
+            c,
+            '\u{ff1a}' | '\u{2236}' | '\u{a789}' | '\u{fe55}' | '\u{fe13}' | '\u{2f8}' // colons
+            | '\u{ff0c}' | '\u{fe50}' | '\u{201a}' | '\u{ff1b}' | '\u{37e}' | '\u{fe54}' // commas
+            | '\u{ff3b}' | '\u{ff3d}' | '\u{2192}' | '\u{27f6}' // brackets, arrows
+        )
+}
+
+/// What commands and notices begin with, or a character that looks like one.
+fn is_start(c: char) -> bool {
+    matches!(c, '/' | '\u{ff0f}' | '\u{2215}' | '\u{2044}' | '\u{29f8}') // slashes
+        || matches!(
+            c,
+            '*' | '\u{2217}' | '\u{ff0a}' | '\u{204e}' | '\u{fe61}' | '\u{66d}' | '\u{2731}'
+                | '\u{2732}' | '\u{273b}' | '\u{2a2f}' | '\u{22c6}' | '\u{a673}' // asterisks
+        )
 }
 
 /// What two names have in common when people would take one for the other: neither case nor
@@ -149,6 +179,23 @@ mod tests {
     fn no_name_begins_as_a_command_or_a_notice() {
         assert_eq!(refusal("/who"), NameError::Start);
         assert_eq!(refusal(" * bob joined"), NameError::Start);
+    }
+
+    #[test]
+    fn no_name_reads_as_a_notice_by_characters_that_look_alike() {
+        for text in ["∗ bob joined", "＊ bob left", "⁎ bob", "\u{fe61} bob", "／who", "⁄nick"]
+        {
+            assert_eq!(refusal(text), NameError::Start, "{text:?}");
+        }
+        for text in ["alice： hi", "bob → you", "［12:00］", "alice，bob", "a∶b"] {
+            assert_eq!(refusal(text), NameError::Mark, "{text:?}");
+        }
+        for text in ["server", "SERVER", "se\u{200d}rver", "You", "Room"] {
+            assert_eq!(refusal(text), NameError::Reserved, "{text:?}");
+        }
+        for text in ["servers", "observer", "飛脚", "mushroom", "bob*"] {
+            assert!(Name::parse(text).is_ok(), "{text:?}");
+        }
     }
 
     #[test]

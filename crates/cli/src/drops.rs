@@ -93,7 +93,7 @@ impl Complaints {
 
     fn put(&self, line: &str) {
         match &self.show {
-            Some(show) => show.put(&format!("* {line}")),
+            Some(show) => show.put(format!("* {line}")),
             None => note(line),
         }
     }

@@ -18,7 +18,10 @@ use hikyaku::{
 use hikyaku_text::sanitize;
 use serde::Serialize;
 
-use crate::output::{self, Stream};
+use crate::{
+    line::Line,
+    output::{self, Stream},
+};
 
 /// Why the command did not do what was asked.
 #[derive(Debug)]
@@ -87,9 +90,24 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::failed(error),
+            _ => Self::failed(in_words(&error)),
         }
     }
+}
+
+/// An error of the system in its own words, without what was put around it: a library may add the
+/// name of a temporary file, or hide the system's words behind "uncategorized error".
+pub(crate) fn in_words(error: &io::Error) -> String {
+    let mut source = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    while let Some(inner) = source {
+        if let Some(system) = inner.downcast_ref::<io::Error>()
+            && system.raw_os_error().is_some()
+        {
+            return system.to_string();
+        }
+        source = inner.source();
+    }
+    error.to_string()
 }
 
 impl From<AddressError> for Failure {
@@ -214,13 +232,36 @@ fn one_line(rendered: &str) -> String {
 }
 
 fn complain(message: &str) {
-    let error = output::styled(Stream::Stderr, AnsiColor::Red, "hikyaku:");
-    output::note(&format!("{error} {message}"));
+    let error = Line::default().coloured(Stream::Stderr, AnsiColor::Red, "hikyaku:");
+    output::note_line(&error.text(" ").text(message));
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{error::Error, fmt};
+
     use super::*;
+
+    #[test]
+    fn an_error_of_the_system_is_told_in_its_words() {
+        #[derive(Debug)]
+        struct Around(io::Error);
+        impl Display for Around {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("at path /somewhere/.tmp")
+            }
+        }
+        impl Error for Around {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let system = || io::Error::from_raw_os_error(24);
+        let words = system().to_string();
+        let around = io::Error::new(system().kind(), Around(system()));
+        assert_eq!([in_words(&system()), in_words(&around)], [words.clone(), words]);
+        assert_eq!(in_words(&io::Error::other("it is late")), "it is late");
+    }
 
     #[test]
     fn clap_s_explanation_becomes_one_line() {

@@ -98,6 +98,14 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long a listener that ends waits for its senders to hear what was acknowledged.
 pub(crate) const LAST_ACKS: Duration = Duration::from_secs(1);
 
+/// How long a listener that ends waits for all its connections: to take what came, to write it, to
+/// say so, and a little for the machine.
+pub(crate) const LAST_OF_ALL: Duration = Duration::from_secs(5);
+
+/// From one word of what is written to the next, of one connection: a sender waits for the last one
+/// alone.
+pub(crate) const CONFIRM_EVERY: Duration = Duration::from_millis(1);
+
 /// The largest message of the native protocol where nothing else is agreed (its default).
 pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 

@@ -10,6 +10,7 @@ mod dtls;
 mod exit;
 mod fault;
 mod limits;
+mod line;
 mod message;
 mod native;
 mod output;
@@ -20,6 +21,7 @@ mod terminal;
 mod transfer;
 mod values;
 mod writer;
+mod written;
 
 use std::process::ExitCode;
 

@@ -196,7 +196,8 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
              --shared-key"
         )),
         ConnectError::Refused { reason, .. } => {
-            Failure::refused(format!("{address} turned us away: {}", sanitize(reason)))
+            // It ends, or has no room: whom it lets in it says otherwise.
+            Failure::failed(format!("{address} turned us away: {}", sanitize(reason)))
         }
         ConnectError::NoAnswer { .. } => no_answer(address),
         ConnectError::Unreachable { source, .. }

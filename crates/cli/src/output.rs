@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anstyle::{AnsiColor, Color, Style};
+use anstyle::AnsiColor;
 use data_encoding::BASE64;
 use hikyaku::{
     Class, clock,
@@ -23,7 +23,7 @@ use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use crate::{args::Format, limits::SHORT_ID};
+use crate::{args::Format, limits::SHORT_ID, line::Line};
 
 /// The two streams, which may be a terminal each on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +46,18 @@ pub(crate) fn colourful(stream: Stream) -> bool {
     }
 }
 
-/// The text in a colour, or as it is where there is no colour.
-pub(crate) fn styled(stream: Stream, colour: AnsiColor, text: &str) -> String {
-    if !colourful(stream) {
-        return text.to_owned();
-    }
-    let style = Style::new().fg_color(Some(Color::Ansi(colour)));
-    format!("{style}{text}{style:#}")
+/// The text in a colour, escaped, or without a colour where there is none.
+fn styled(stream: Stream, colour: AnsiColor, text: &str) -> Line {
+    Line::default().coloured(stream, colour, text)
 }
 
 /// A line on standard error. Nobody listening there is no reason to fail.
 pub(crate) fn note(line: &str) {
+    note_line(&line.into());
+}
+
+/// As [`note`], where some of it has colour.
+pub(crate) fn note_line(line: &Line) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
@@ -69,17 +70,17 @@ pub(crate) fn clear_line(mut terminal: impl Write) {
 
 /// A warning on standard error.
 pub(crate) fn warn(message: &str) {
-    note(&warning(message));
+    note_line(&warning(message));
 }
 
 /// A line that begins with `warning:`, in colour where there is any.
-pub(crate) fn warning(message: &str) -> String {
-    format!("{} {message}", styled(Stream::Stderr, AnsiColor::Yellow, "warning:"))
+pub(crate) fn warning(message: &str) -> Line {
+    styled(Stream::Stderr, AnsiColor::Yellow, "warning:").text(" ").text(message)
 }
 
 /// A line on standard output.
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{line}")
+    writeln!(io::stdout().lock(), "{}", Line::from(line))
 }
 
 /// A message to print, or a file that was saved.

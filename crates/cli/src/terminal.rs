@@ -6,11 +6,12 @@
 
 use std::{
     env,
-    io::{self, BufRead, IsTerminal, Read},
+    io::{self, BufRead, IsTerminal, Read, Write as _},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
+use hikyaku_text::sanitize;
 use rustyline::{DefaultEditor, ExternalPrinter as _, error::ReadlineError};
 use tokio::sync::{Notify, mpsc};
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     exit::Failure,
     limits::{LAST_WRITE, MAX_LINE_LEN, MAX_LINES_AHEAD, MAX_LINES_TO_SHOW},
-    output,
+    line::Line,
 };
 
 /// Ctrl-C came as a key press.
@@ -43,7 +44,7 @@ impl Lines {
 }
 
 /// Shows lines above the one being typed.
-pub(crate) type Show = Box<dyn FnMut(&str) + Send>;
+pub(crate) type Show = Box<dyn FnMut(Line) + Send>;
 
 /// The same, for more than one who has something to show.
 pub(crate) struct SharedShow(Mutex<Show>);
@@ -53,9 +54,9 @@ impl SharedShow {
         Arc::new(Self(Mutex::new(show)))
     }
 
-    pub(crate) fn put(&self, line: &str) {
+    pub(crate) fn put(&self, line: impl Into<Line>) {
         // A line is shown or it is not: nothing is left half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)(line);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)(line.into());
     }
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn read_lines_of(
     thread::spawn(move || read_pipe(io::stdin().lock(), limit, &sender));
     let (show, shown) = show_in_background(|line| {
         // Whoever reads our output may be gone; the chat goes on for the others.
-        let _ = output::print_line(line);
+        let _ = writeln!(io::stdout().lock(), "{line}");
     });
     Ok((Lines { queue, restore: Restore { terminal: None, shown: Some(shown) } }, show))
 }
@@ -96,22 +97,22 @@ pub(crate) fn read_lines_of(
 /// line editor busy with pasted lines must not stop us. The second value is cut off when all is
 /// shown.
 fn show_in_background(
-    mut show: impl FnMut(&str) + Send + 'static,
+    mut show: impl FnMut(Line) + Send + 'static,
 ) -> (Show, std::sync::mpsc::Receiver<()>) {
-    let (sender, queue) = std::sync::mpsc::sync_channel::<String>(MAX_LINES_TO_SHOW);
+    let (sender, queue) = std::sync::mpsc::sync_channel::<Line>(MAX_LINES_TO_SHOW);
     let (showing, shown) = std::sync::mpsc::channel::<()>();
     thread::spawn(move || {
         let _showing = showing;
         for line in queue {
-            show(&line);
+            show(line);
         }
     });
     let mut missed = 0_u64;
     let show: Show = Box::new(move |line| {
-        if missed > 0 && sender.try_send(format!("({missed} lines not shown)")).is_ok() {
+        if missed > 0 && sender.try_send(format!("({missed} lines not shown)").into()).is_ok() {
             missed = 0;
         }
-        if sender.try_send(line.to_owned()).is_err() {
+        if sender.try_send(line).is_err() {
             missed += 1;
         }
     });
@@ -228,6 +229,7 @@ pub(crate) async fn ask_secret(
     ending: &mut Ending,
 ) -> Result<io::Result<Zeroizing<String>>, Failure> {
     let _restore = Restore::remember();
+    let question = sanitize(&question).into_owned();
     let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password(question));
     tokio::select! {
         answer = asked => match answer.map_err(io::Error::other).flatten() {
@@ -265,17 +267,23 @@ pub(crate) struct Ending {
     /// The terminal has gone; not watched where who started us had us ignore that (nohup).
     #[cfg(unix)]
     hang_up: Option<tokio::signal::unix::Signal>,
+    /// Never looked at. Watched, it does not kill: writing a file that is larger than the system
+    /// allows (`ulimit -f`) fails like any other.
+    #[cfg(unix)]
+    _file_too_large: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Ending {
     /// From here on a signal no longer kills us: it is waited for.
     pub(crate) fn watch() -> io::Result<Self> {
+        use rustix::process::Signal;
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hang_up: hang_up_counts().then(|| signal(SignalKind::hangup())).transpose()?,
+            _file_too_large: signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -20,15 +20,17 @@ use jiff::Timestamp;
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    oneshot,
+    watch,
 };
 
 use crate::{
     args::Format,
-    exit::Failure,
+    commands::listen::Account,
+    exit::{Failure, in_words},
     limits::{LARGE_PAYLOAD, LAST_WRITE},
     output::{Content, Origin, Record},
     terminal::Ending,
+    written::Share,
 };
 
 /// An answer to a datagram, and where it goes.
@@ -43,6 +45,9 @@ pub(crate) struct Page {
     pub(crate) answers: Vec<Answer>,
     /// Bytes of the payloads that are not in `bytes`.
     apart: usize,
+    /// What of this is a native connection's, which learns when it is written.
+    pub(crate) share: Share,
+    pub(crate) account: Option<Arc<Account>>,
 }
 
 struct Entry {
@@ -101,6 +106,8 @@ impl Page {
         message: hikyaku::Message,
     ) {
         self.apart += message.payload.len();
+        self.share.messages += 1;
+        self.share.bytes += message.payload.len() as u64;
         let sent = (message.class, message.channel.0);
         self.add_native(at, source, sent, Held::Whole(message.payload));
     }
@@ -118,7 +125,7 @@ impl Page {
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.answers.is_empty()
+        self.entries.is_empty() && self.answers.is_empty() && self.share == Share::default()
     }
 
     fn kib(&self) -> usize {
@@ -139,6 +146,22 @@ pub(crate) struct Tray {
     room: Arc<Semaphore>,
     /// All the room there is, in KiB.
     kib: usize,
+    gone: watch::Receiver<Option<Gone>>,
+}
+
+/// Nothing can be written any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// All was written, or nobody reads it.
+    Unread,
+    /// The output failed, with this reason.
+    Failed(String),
+}
+
+/// Waits until nothing can be written any more. Cancel-safe.
+async fn wait_gone(mut gone: watch::Receiver<Option<Gone>>) -> Gone {
+    let gone = gone.wait_for(Option::is_some).await.ok();
+    gone.and_then(|gone| gone.clone()).unwrap_or(Gone::Unread)
 }
 
 impl Tray {
@@ -153,6 +176,11 @@ impl Tray {
         // The writer may have gone; `gone` tells.
         let _ = self.pages.send((page, permit));
     }
+
+    /// As [`Writer::gone`].
+    pub(crate) async fn gone(&self) -> Gone {
+        wait_gone(self.gone.clone()).await
+    }
 }
 
 /// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
@@ -160,25 +188,46 @@ pub(crate) struct Writer {
     tray: Option<Tray>,
     /// The answers of the pages written; what waits here is bounded by what was written.
     pub(crate) written: UnboundedReceiver<Vec<Answer>>,
-    /// Resolves when nothing can be written any more.
-    pub(crate) gone: oneshot::Receiver<()>,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    gone: watch::Receiver<Option<Gone>>,
+    thread: Option<JoinHandle<Result<(), Unwritten>>>,
+}
+
+/// The output failed, after so many bytes.
+struct Unwritten {
+    error: io::Error,
+    after: u64,
+}
+
+impl Unwritten {
+    /// `No space left on device (os error 28), after 12345 bytes`; nothing where whoever read the
+    /// output has gone, which is their good right.
+    fn reason(&self) -> Option<String> {
+        let Self { error, after } = self;
+        let told = error.kind() != io::ErrorKind::BrokenPipe;
+        told.then(|| format!("{}, after {after} bytes", in_words(error)))
+    }
 }
 
 impl Writer {
     /// Starts the thread; at most `kib` KiB wait for it.
     pub(crate) fn start(format: Format, kib: usize) -> Self {
         let (pages, queue) = mpsc::channel::<Waiting>();
-        let (going, gone) = oneshot::channel();
+        let (going, gone) = watch::channel(None);
         let (writing, written) = unbounded_channel();
         let thread = std::thread::spawn(move || {
             let outcome = write_pages(format, &queue, &writing);
             drop(queue);
-            let _ = going.send(());
+            let reason = outcome.as_ref().err().and_then(Unwritten::reason);
+            going.send_replace(Some(reason.map_or(Gone::Unread, Gone::Failed)));
             outcome
         });
-        let tray = Tray { pages, room: Arc::new(Semaphore::new(kib)), kib };
+        let tray = Tray { pages, room: Arc::new(Semaphore::new(kib)), kib, gone: gone.clone() };
         Self { tray: Some(tray), written, gone, thread: Some(thread) }
+    }
+
+    /// Waits until nothing can be written any more. Cancel-safe.
+    pub(crate) fn gone(&self) -> impl Future<Output = Gone> + use<> {
+        wait_gone(self.gone.clone())
     }
 
     /// Another place to hand pages in; nothing after [`Self::finish`].
@@ -202,19 +251,24 @@ impl Writer {
             if !hurry {
                 ending.wanted().await;
             }
-            tokio::time::sleep(LAST_WRITE).await;
-        };
-        tokio::select! {
-            outcome = joined => match outcome {
-                Ok(Ok(Err(e))) if e.kind() != io::ErrorKind::BrokenPipe => {
-                    Err(Failure::failed(format!("cannot write to standard output: {e}")))
-                }
-                Ok(Ok(written)) => Ok(written?),
-                _ => Err(Failure::failed("the writer of standard output broke down")),
-            },
-            () = patience => {
-                Err(Failure::failed("nobody reads the output; what was left is lost"))
+            tokio::select! {
+                () = tokio::time::sleep(LAST_WRITE) => {}
+                () = ending.wanted() => {}
             }
+        };
+        let outcome = tokio::select! {
+            outcome = joined => outcome,
+            () = patience => {
+                return Err(Failure::failed("nobody reads the output; what was left is lost"));
+            }
+        };
+        match outcome {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(unwritten))) => Err(match unwritten.reason() {
+                Some(why) => Failure::failed(format!("cannot write to standard output: {why}")),
+                None => Failure::OutputClosed,
+            }),
+            _ => Err(Failure::failed("the writer of standard output broke down")),
         }
     }
 }
@@ -223,11 +277,16 @@ fn write_pages(
     format: Format,
     queue: &mpsc::Receiver<Waiting>,
     written: &UnboundedSender<Vec<Answer>>,
-) -> io::Result<()> {
-    let mut out = standard_output()?;
+) -> Result<(), Unwritten> {
+    let failed = |after| move |error| Unwritten { error, after };
+    let mut out = Counted { out: standard_output().map_err(failed(0))?, count: 0 };
     let mut text = Vec::new();
     while let Ok((mut page, _permit)) = queue.recv() {
-        write_page(format, &page, &mut text, &mut out)?;
+        let wrote = write_page(format, &page, &mut text, &mut out);
+        wrote.map_err(failed(out.count))?;
+        if let Some(account) = &page.account {
+            account.add(&page.share);
+        }
         let answers = mem::take(&mut page.answers);
         if !answers.is_empty() {
             // Nobody waits for them any more when we are ending.
@@ -235,6 +294,24 @@ fn write_pages(
         }
     }
     Ok(())
+}
+
+/// Counts what was taken.
+struct Counted<W> {
+    out: W,
+    count: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = self.out.write(bytes)?;
+        self.count += taken as u64;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Standard output without the buffer that the standard library puts before it, which would look

@@ -63,6 +63,7 @@ pub struct EndpointBuilder {
     max_connections: Option<usize>,
     hold_together: Option<u64>,
     key_log: Option<PathBuf>,
+    application: Option<String>,
 }
 
 enum Where {
@@ -103,6 +104,7 @@ impl EndpointBuilder {
             max_connections: None,
             hold_together: None,
             key_log: None,
+            application: None,
         }
     }
 
@@ -182,6 +184,15 @@ impl EndpointBuilder {
         self
     }
 
+    /// Names what is spoken over its connections, and in which version: `"board/2"`; 64 bytes
+    /// count. Ends that name the same know so from the start
+    /// ([`Connection::shares_application`](crate::Connection::shares_application)), and may agree
+    /// on more than messages. Others are connected all the same.
+    pub fn application(mut self, name: &str) -> Self {
+        self.application = Some(name.to_owned());
+        self
+    }
+
     /// Appends the secrets of all its connections to this file (NSS key log format; made with mode
     /// 0600). Whoever has it reads all that is sent, unless a shared key protects it too.
     pub fn key_log(mut self, path: &Path) -> Self {
@@ -234,6 +245,9 @@ impl EndpointBuilder {
         if let Some(allowed) = &self.allowed {
             let keys = allowed.iter().map(|signer| signer.key()).collect();
             crypto = crypto.accepting(hikyaku_proto::Trust::Pinned(keys));
+        }
+        if let Some(name) = &self.application {
+            crypto = crypto.with_application(name);
         }
         if let Some(path) = &self.key_log {
             crypto = crypto.with_key_log(Arc::new(KeyLogFile::open(path)?));

@@ -190,6 +190,13 @@ impl Connection {
         &self.handle.peer
     }
 
+    /// Returns `true` if both ends named the same application
+    /// ([`EndpointBuilder::application`](crate::EndpointBuilder::application)).
+    #[must_use]
+    pub fn shares_application(&self) -> bool {
+        self.handle.shares_application
+    }
+
     /// Why the peer was let pass.
     #[must_use]
     pub fn trusted(&self) -> Trusted {

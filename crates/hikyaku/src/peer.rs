@@ -81,7 +81,11 @@ impl Peer {
         };
         self.span.in_scope(|| debug!(peer = %key.fingerprint(), "established"));
         self.mailbox.set_longest(Class::ALL.map(|class| connection.max_message(class)));
-        let established = Established { mailbox: Arc::clone(&self.mailbox), peer: key };
+        let established = Established {
+            mailbox: Arc::clone(&self.mailbox),
+            peer: key,
+            shares_application: connection.shares_application(),
+        };
         let wanted = match self.dialler.take() {
             Some(dialler) => dialler.send(Ok(established)).is_ok(),
             None if connection.is_client() => false,

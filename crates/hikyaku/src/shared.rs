@@ -68,6 +68,8 @@ pub(crate) struct Dial {
 pub(crate) struct Established {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) peer: Signer,
+    /// Did both ends name the same application?
+    pub(crate) shares_application: bool,
 }
 
 impl Drop for Established {

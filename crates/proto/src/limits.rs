@@ -35,6 +35,10 @@ pub const MESSAGE_OVERHEAD: u64 = 64;
 /// The pool for unfinished messages without credit, in bytes.
 pub const UNCREDITED_POOL: usize = 4 << 20;
 
+/// Longest name of an application protocol, in bytes: a word and a version. It travels in every
+/// Hello of its endpoint.
+pub const MAX_APPLICATION: usize = 64;
+
 /// Longest reason in a CLOSE frame, in bytes.
 pub const MAX_REASON_LEN: usize = 256;
 

@@ -17,7 +17,7 @@ use crate::values::{channel, class, congestion, duration, some_time, source_addr
 /// UDP program.
 ///
 /// Native (no --plain): always encrypted, each message once and in order, and exit code 0 only when
-/// the listener has acknowledged all of it.
+/// the listener has written all of it.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

@@ -28,7 +28,8 @@ use crate::{
     dtls,
     exit::Failure,
     limits::BURST_SECONDS,
-    output::{Stream, note, styled, warn},
+    line::Line,
+    output::{Stream, note, warn},
     plan::Keys,
     terminal::{self, Ending, Lines, Restore, SharedShow},
 };
@@ -129,7 +130,7 @@ async fn serve(
     };
     let show = |line: &str| {
         if let Some(show) = &show {
-            show.put(&coloured(line));
+            show.put(coloured(line));
         }
     };
     let door = |happened: AtTheDoor<'_>| match happened {
@@ -144,15 +145,15 @@ async fn serve(
 }
 
 /// The stamp dim, so that the eye goes to who speaks.
-fn coloured(line: &str) -> String {
-    let Some(rest) = strip_stamp(line) else { return line.to_owned() };
+fn coloured(line: &str) -> Line {
+    let Some(rest) = strip_stamp(line) else { return line.into() };
     let stamp = line.strip_suffix(rest).unwrap_or_default().trim_end();
-    let stamp = styled(Stream::Stdout, AnsiColor::BrightBlack, stamp);
+    let stamped = Line::default().coloured(Stream::Stdout, AnsiColor::BrightBlack, stamp).text(" ");
     match rest.split_once(": ") {
         Some((name, text)) if !rest.starts_with('*') => {
-            format!("{stamp} {}: {text}", styled(Stream::Stdout, AnsiColor::Cyan, name))
+            stamped.coloured(Stream::Stdout, AnsiColor::Cyan, name).text(": ").text(text)
         }
-        _ => format!("{stamp} {rest}"),
+        _ => stamped.text(rest),
     }
 }
 
@@ -287,7 +288,7 @@ async fn take_part(
     let (_restore, lines) = typed(lines);
     let show = SharedShow::new(show);
     let mut complaints = Complaints::new(&me.talk).shown_above(Arc::clone(&show));
-    let show = |line: &str| show.put(&coloured(line));
+    let show = |line: &str| show.put(coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
     let guest = Guest { name: name(me), rooms_only };
     let parted = client::run(peer, guest, lines, show, dropped, ending.wanted()).await;

@@ -10,7 +10,6 @@ use hikyaku::{
     identity::{Identity, SharedKey, public_path, read_public},
     plain::dtls::Certified,
 };
-use hikyaku_text::sanitize;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -81,7 +80,7 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
     }
     let key = read_public(&args.file)?;
     // The comment is whatever the file's writer put there.
-    print_line(&sanitize(key.public_line()))?;
+    print_line(key.public_line())?;
     Ok(print_line(&key.fingerprint().to_string())?)
 }
 

@@ -99,7 +99,7 @@ impl Control {
 }
 
 /// The first bytes of a text, at most so many, no character split.
-fn cut(text: &str, most: usize) -> &str {
+pub(crate) fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

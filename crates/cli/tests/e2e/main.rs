@@ -27,3 +27,4 @@ mod secrecy;
 mod sending;
 mod stopping;
 mod support;
+mod written;

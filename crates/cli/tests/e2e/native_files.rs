@@ -147,7 +147,8 @@ fn a_listener_that_ends_in_the_middle_of_a_file_says_of_which_and_leaves_nothing
         assert_eq!(saved(&bob).len(), 1, "under another name");
         listener.process.signal(signal);
         let ended = listener.process.end();
-        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let last = ended.err.trim_end().ends_with("a file was cut short: the listener was stopped");
+        assert!(ended.code == Some(1) && last, "{ended:?}");
         let line =
             ended.err.lines().find(|line| line.starts_with("not saved: ha_lf, from SHA256:"));
         assert!(line.is_some_and(|line| line.contains("it was not complete")), "{ended:?}");
@@ -274,4 +275,39 @@ fn a_file_that_changes_while_it_is_sent_is_not_saved() {
     assert_eq!(sent.code, Some(1), "{sent:?}");
     assert!(sent.err.contains("status: it changed while it was sent"), "{sent:?}");
     assert_eq!(saved(&bob), names(&[]));
+}
+
+#[test]
+fn a_file_s_own_name_commands_no_terminal_of_its_sender_and_forges_no_line() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let forged = "x\x1b[2J\nsaved: 9 of 9 files\u{202e}";
+    let listener = saver(&bob, &[]);
+    let file = write(&alice, forged, b"x");
+    let safe = |ended: &Ended| {
+        let text = format!("{}{}", ended.text(), ended.err);
+        assert!(text.contains("saved: 9 of 9 files"), "it names the file: {text:?}");
+        let only = |c: char| c == '\n' || (!c.is_control() && c != '\u{202e}');
+        assert!(text.chars().all(only), "{text:?}");
+        assert!(!text.lines().any(|line| line.starts_with("saved: 9")), "{text:?}");
+    };
+    let sent = alice.send(&[&listener.to(), "--file", &file]);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    safe(&sent);
+    safe(&alice.send(&[&listener.to(), "--json", "--file", &file]));
+    let (missing, to) = (format!("{file}.gone"), listener.to());
+    for odd in [
+        vec!["--file", &missing],
+        vec!["--file", alice.path().to_str().expect("text"), forged],
+        vec!["--identity", &missing, "--", "hi"],
+        vec!["--allow-key", forged, "hi"],
+        vec![&*format!("--{forged}")],
+        vec!["--class", forged, "hi"],
+    ] {
+        let args = [&[&*to], &odd[..]].concat();
+        let failed = alice.send(&args);
+        assert_ne!(failed.code, Some(0), "{odd:?} {failed:?}");
+        let only = |c: char| c == '\n' || (!c.is_control() && c != '\u{202e}');
+        assert!(failed.err.chars().all(only), "{odd:?} {failed:?}");
+        assert_eq!(failed.err.lines().count(), 1, "{odd:?} {failed:?}");
+    }
 }

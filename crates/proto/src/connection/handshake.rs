@@ -278,6 +278,7 @@ impl Connection {
         let keys = keys.ok_or_else(|| Close::new(Close::INTERNAL, "no data keys"))?;
         self.keys = Some(keys);
         self.peer_key = agreement.peer_key();
+        self.shares_application = agreement.shares_application();
         let early_offered = handshake.early_seal.take().is_some();
         if early_offered && agreement.early_accepted() != Some(true) {
             // M-37: all of it is new again.

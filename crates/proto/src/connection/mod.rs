@@ -74,6 +74,7 @@ pub struct Connection {
     /// The peer's Finished was verified (server), or DONE came (client): both ends have data keys.
     confirmed: bool,
     peer_key: Option<[u8; 32]>,
+    shares_application: bool,
     replay: ReplayWindow,
 
     /// The next packet's (M-2).
@@ -174,6 +175,7 @@ impl Connection {
             keys: None,
             confirmed: false,
             peer_key: None,
+            shares_application: false,
             replay: ReplayWindow::new(),
             next_number: 0,
             skips: Skips::default(),
@@ -413,6 +415,14 @@ impl Connection {
     #[must_use]
     pub fn peer_key(&self) -> Option<[u8; 32]> {
         self.peer_key
+    }
+
+    /// Returns `true` if both ends named the same application protocol
+    /// ([`Crypto::with_application`](crate::Crypto::with_application)). Known once the handshake is
+    /// complete.
+    #[must_use]
+    pub const fn shares_application(&self) -> bool {
+        self.shares_application
     }
 
     /// Where the peer is.

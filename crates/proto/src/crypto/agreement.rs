@@ -24,7 +24,7 @@ use super::{
     Side,
     packet::{Cipher, LevelKeys, OpenKey, SealKey, Secret},
     phases::DataKeys,
-    setup::{Crypto, Trust, ed25519_key},
+    setup::{ALPN, Crypto, Trust, ed25519_key},
 };
 use crate::{error::Close, wire::level::Level};
 
@@ -214,6 +214,11 @@ impl Agreement {
     /// it is trusted or not. A handshake that is not complete may be one that was played again.
     pub(crate) const fn peer_key(&self) -> Option<[u8; 32]> {
         self.peer_key
+    }
+
+    /// Returns `true` if both ends named the same application (M-14).
+    pub(crate) fn shares_application(&self) -> bool {
+        self.tls.alpn_protocol().is_some_and(|protocol| protocol != ALPN)
     }
 
     /// The peer's transport parameters. Not to be relied on before the handshake is complete: a

@@ -36,10 +36,10 @@ use rustls::{
 use zeroize::Zeroizing;
 
 use super::{cookie::ResetKey, packet::Secret};
-use crate::time::Time;
+use crate::{limits::MAX_APPLICATION, time::Time};
 
-/// The one application protocol, and its version (RFC 7301).
-const ALPN: &[u8] = b"hikyaku/1";
+/// The protocol and its version, as ALPN names them (RFC 7301).
+pub(super) const ALPN: &[u8] = b"hikyaku/1";
 
 /// Sessions that may be resumed, remembered for peers at each end: the oldest go first. About
 /// 300 bytes each.
@@ -131,6 +131,18 @@ impl Crypto {
             server.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
             client.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
         }
+        self
+    }
+
+    /// Offers an application protocol by name (M-14), of which [`MAX_APPLICATION`] bytes count. A
+    /// peer that does not offer the same one is served all the same.
+    #[must_use]
+    pub fn with_application(mut self, name: &str) -> Self {
+        let name = name.as_bytes();
+        let name = name.get(..MAX_APPLICATION).unwrap_or(name);
+        let protocols = vec![[ALPN, b" ", name].concat(), ALPN.to_vec()];
+        Arc::make_mut(&mut self.server).alpn_protocols.clone_from(&protocols);
+        Arc::make_mut(&mut self.client).alpn_protocols = protocols;
         self
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Guest(u64);
 pub(super) enum Part {
     /// Now; what was acknowledged is still printed.
     Now { code: u64, reason: &'static str },
-    /// When the senders know what was acknowledged; what came beyond is not printed.
+    /// When the senders know what is written; what came beyond is not printed.
     Enough,
 }
 

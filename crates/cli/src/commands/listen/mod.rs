@@ -2,6 +2,7 @@
 //!
 //! In: arguments. Out: what its rooms make of them. Never: a socket.
 
+mod confirm;
 mod datagrams;
 mod desk;
 mod native;
@@ -9,6 +10,7 @@ mod plain;
 mod save;
 mod serve;
 
+pub(crate) use self::confirm::Account;
 use crate::{
     args::{Format, ListenArgs},
     dialect,

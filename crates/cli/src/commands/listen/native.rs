@@ -11,17 +11,18 @@
 use std::{
     pin::pin,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use hikyaku::{
     Closed, Connection, Endpoint, TransportConfig, address::Address, limits::DEFAULT_PORT,
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     desk::{Desk, Part},
     save::Saver,
-    serve::{Hall, Served, serve},
+    serve::{Hall, Served, UNREAD, serve},
     wants_stream,
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     drops::{Complaints, tell_figures},
     exit::Failure,
     limits::{
-        LAST_ACKS, LAST_GUESTS, LAST_WRITE, LISTENED_CREDIT, LISTENED_TOGETHER, MAX_LISTENED,
+        LAST_ACKS, LAST_GUESTS, LAST_OF_ALL, LISTENED_CREDIT, LISTENED_TOGETHER, MAX_LISTENED,
         MAX_UNWRITTEN_KIB,
     },
     native::{self, code},
@@ -37,6 +38,7 @@ use crate::{
     plan::signers,
     terminal::Ending,
     writer::Writer,
+    written::APPLICATION,
 };
 
 pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -63,8 +65,14 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         complaints: Mutex::new(Complaints::new(&args.talk)),
     });
     let mut reception = Reception { endpoint: &endpoint, hall, tasks: JoinSet::new() };
-    let end = reception.receive(&args, &mut writer, ending).await;
-    let whole = reception.part(&end).await;
+    let end = reception.receive(&args, &writer, ending).await;
+    let parted = tokio::select! {
+        parted = reception.part(&end) => parted,
+        () = ending.wanted() => {
+            let _ = timeout(LAST_GUESTS, endpoint.close(Duration::ZERO)).await;
+            return Err(Failure::failed("stopped at once; what was not written yet is lost"));
+        }
+    };
     let Reception { hall, .. } = reception;
     let (heard, connections) = (hall.desk.heard(), hall.desk.connections());
     drop(hall);
@@ -76,8 +84,8 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     }
     endpoint.close(LAST_ACKS).await;
     written?;
-    if matches!(end, End::Interrupted) && wants_stream(&args) && heard > 0 && !whole {
-        return Err(Failure::failed("the stream was cut short: the listener was stopped"));
+    if let Some(what) = parted.cut_short(&args, &end, heard) {
+        return Err(Failure::failed(format!("{what} was cut short: the listener was stopped")));
     }
     outcome(&args, &end, heard)
 }
@@ -94,6 +102,7 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<Endpoint, Failur
             channel_credit: LISTENED_CREDIT,
             ..TransportConfig::default()
         })
+        .application(APPLICATION)
         .max_connections(MAX_LISTENED)
         .hold_together(LISTENED_TOGETHER);
     if let Some(path) = &args.native.allow_key {
@@ -113,7 +122,7 @@ enum End {
     Enough,
     /// The one stream that was wanted.
     Stream(Served),
-    /// Nobody reads the output.
+    /// Nothing can be written any more.
     WriterGone,
     /// The endpoint is no more.
     EndpointGone,
@@ -132,12 +141,7 @@ struct Reception<'a> {
 }
 
 impl Reception<'_> {
-    async fn receive(
-        &mut self,
-        args: &ListenArgs,
-        writer: &mut Writer,
-        ending: &mut Ending,
-    ) -> End {
+    async fn receive(&mut self, args: &ListenArgs, writer: &Writer, ending: &mut Ending) -> End {
         let mut time_up = pin!(async {
             match args.duration {
                 Some(duration) => tokio::time::sleep(duration).await,
@@ -150,7 +154,7 @@ impl Reception<'_> {
                 biased;
                 () = ending.wanted() => return End::Interrupted,
                 () = &mut time_up => return End::TimeUp,
-                _ = &mut writer.gone => return End::WriterGone,
+                _ = writer.gone() => return End::WriterGone,
                 () = self.hall.desk.done() => return End::Enough,
                 Some(Ok(served)) = self.tasks.join_next() => {
                     if stream && served.brought {
@@ -168,41 +172,63 @@ impl Reception<'_> {
 
     /// A connection that came in already, or is about to: what it brought may be acknowledged.
     async fn waiting(&self) -> Option<Connection> {
-        tokio::time::timeout(LAST_GUESTS, self.endpoint.accept()).await.ok().flatten()
+        timeout(LAST_GUESTS, self.endpoint.accept()).await.ok().flatten()
     }
 
     fn welcome(&mut self, connection: Connection) {
         self.tasks.spawn(serve(connection, Arc::clone(&self.hall)));
     }
 
-    /// Ends all connections; what was acknowledged is still handed to the writer, also of those
-    /// that nobody has looked at yet. True when a stream came to its end meanwhile.
-    async fn part(&mut self, end: &End) -> bool {
+    /// Ends all connections; what was acknowledged is still written, also of those that nobody has
+    /// looked at yet.
+    async fn part(&mut self, end: &End) -> Parted {
         let late = async {
             while let Some(connection) = self.waiting().await {
                 self.welcome(connection);
             }
         };
         // Who keeps coming keeps nobody here.
-        let _ = tokio::time::timeout(LAST_ACKS, late).await;
+        let _ = timeout(LAST_ACKS, late).await;
         let now = |code, reason| Part::Now { code, reason };
         self.hall.desk.part(match end {
             End::Interrupted => now(code::INTERRUPTED, "the listener was stopped"),
             End::TimeUp => now(code::ENOUGH, "the listener's time is up"),
-            End::WriterGone => now(code::OUTPUT, "the listener's output has gone"),
+            End::WriterGone => now(code::OUTPUT, UNREAD),
             End::Enough | End::Stream(_) | End::EndpointGone => Part::Enough,
         });
-        let mut whole = false;
+        let mut parted = Parted::default();
         let all = async {
             while let Some(served) = self.tasks.join_next().await {
-                whole |= served.is_ok_and(|served| served.whole);
+                let Ok(served) = served else { continue };
+                parted.whole |= served.whole;
+                parted.cut |= served.cut;
             }
         };
         // Where nobody reads the output a task may wait for ever.
-        if tokio::time::timeout(LAST_ACKS + LAST_WRITE, all).await.is_err() {
+        if timeout(LAST_OF_ALL, all).await.is_err() {
             self.tasks.shutdown().await;
         }
-        whole
+        parted
+    }
+}
+
+/// What became of the connections that the end of the listener ended.
+#[derive(Default)]
+struct Parted {
+    /// A stream came to its end meanwhile.
+    whole: bool,
+    /// A file did not.
+    cut: bool,
+}
+
+impl Parted {
+    /// What was under way and is not complete, where that is a failure.
+    fn cut_short(&self, args: &ListenArgs, end: &End, heard: u64) -> Option<&'static str> {
+        let stopped = matches!(end, End::Interrupted);
+        if stopped && wants_stream(args) && heard > 0 && !self.whole {
+            return Some("the stream");
+        }
+        ((stopped || matches!(end, End::TimeUp)) && self.cut).then_some("a file")
     }
 }
 

@@ -124,7 +124,7 @@ async fn receive(
             biased;
             () = ending.wanted() => return Ok(End::of(&desk, true)),
             () = &mut time_up => return Ok(End::of(&desk, false)),
-            _ = &mut writer.gone => return Ok(End::of(&desk, true)),
+            _ = writer.gone() => return Ok(End::of(&desk, true)),
             Some(answers) = writer.written.recv() => { desk.answer(answers).await; continue }
             incoming = listener.recv() => match incoming {
                 Ok(incoming) => desk.take(incoming),

@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    exit::Failure,
+    exit::{Failure, in_words},
     limits::MAX_UNSAVED,
     transfer::{Control, Incoming, Offer, Task, Violation, safe_name},
 };
@@ -33,7 +33,7 @@ impl Saver {
             io::ErrorKind::NotFound => Failure::usage(format!(
                 "--save {shown}: there is no such folder; `mkdir {shown}` makes it"
             )),
-            _ => Failure::usage(format!("--save {shown}: {e}")),
+            _ => Failure::usage(format!("--save {shown}: {}", in_words(&e))),
         };
         // Wherever we or its name go later, it stays the same.
         let folder = folder.canonicalize().map_err(named)?;
@@ -59,21 +59,13 @@ impl Saver {
             let mode = offer.mode.unwrap_or(0o666) & 0o777 | 0o600;
             builder.permissions(std::fs::Permissions::from_mode(mode));
         }
-        let file = builder.tempfile_in(&self.folder).map_err(|e| why(&e))?;
+        let file = builder.tempfile_in(&self.folder).map_err(|e| in_words(&e))?;
         Ok(Pending { file, path, name, bytes: 0 })
     }
 }
 
 fn exists(name: &str) -> String {
     format!("{name} exists there already")
-}
-
-/// What the system said, without the name of the temporary file.
-fn why(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code).to_string(),
-        None => error.kind().to_string(),
-    }
 }
 
 /// A file that is being written, under another name. Dropped, it is gone.
@@ -90,7 +82,7 @@ impl Pending {
         for chunk in chunks {
             // The first byte is not the file's.
             let data = chunk.get(1..).unwrap_or_default();
-            self.file.as_file_mut().write_all(data).map_err(|e| why(&e))?;
+            self.file.as_file_mut().write_all(data).map_err(|e| in_words(&e))?;
             self.bytes += data.len() as u64;
         }
         Ok(())
@@ -98,10 +90,10 @@ impl Pending {
 
     /// On the disk, under its name, or not at all.
     fn keep(self) -> Result<(String, u64), String> {
-        self.file.as_file().sync_all().map_err(|e| why(&e))?;
+        self.file.as_file().sync_all().map_err(|e| in_words(&e))?;
         self.file.persist_noclobber(&self.path).map_err(|e| match e.error.kind() {
             io::ErrorKind::AlreadyExists => exists(&self.name),
-            _ => why(&e.error),
+            _ => in_words(&e.error),
         })?;
         // The name is as lasting as the bytes, where the system can do that.
         let _ = self.path.parent().map(|folder| File::open(folder).and_then(|f| f.sync_all()));

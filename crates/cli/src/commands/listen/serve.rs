@@ -4,6 +4,7 @@
 //! was taken is handed over.
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -12,17 +13,22 @@ use hikyaku::{Closed, Connection, Delivery, Message, Refusal, clock};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
+    confirm::Confirming,
     desk::{Desk, Guest, Part},
     save::{Filed, Filing, Saver},
 };
 use crate::{
     drops::Complaints,
-    limits::{LAST_ACKS, LAST_WORDS, MAX_TAKEN},
+    limits::{LAST_ACKS, LAST_WORDS, LAST_WRITE, MAX_TAKEN},
     native::code,
     output::note,
     transfer::FILES_CHANNEL,
-    writer::{Page, Source, Tray},
+    writer::{Gone, Page, Source, Tray},
+    written::{FLUSH, Share, WRITTEN_CHANNEL},
 };
+
+/// What a sender hears where the output of the listener is a pipe that was closed.
+pub(super) const UNREAD: &str = "nobody reads the listener's output";
 
 /// What all connections share.
 pub(super) struct Hall {
@@ -55,6 +61,8 @@ pub(super) struct Served {
     pub(super) brought: bool,
     /// Its stream came to its end.
     pub(super) whole: bool,
+    /// A file of it was not complete when this side ended it.
+    pub(super) cut: bool,
     pub(super) closed: Closed,
 }
 
@@ -72,12 +80,14 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
         note(&format!("{from} came in: {key}"));
     }
     let filing = Filing::new(hall.saver.clone());
+    let confirming = Confirming::begin(&connection);
     let mut room = Room {
         connection,
         hall,
         guest,
         source,
         filing,
+        confirming,
         brought: false,
         whole: false,
         broken: false,
@@ -85,7 +95,9 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
     };
     let closed = room.attend(parting).await;
     // Half a file is gone before anybody is told that its sender is.
-    if let Some(name) = room.filing.abandon() {
+    let half = room.filing.abandon();
+    let cut = half.is_some() && closed == Closed::Here;
+    if let Some(name) = half {
         let reason = format!("it was not complete: {closed}");
         room.hall.tell_unsaved(&name, &room.source, &reason);
     }
@@ -93,7 +105,7 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
         let reason = hikyaku_text::sanitize(&closed.to_string()).into_owned();
         note(&format!("{from} has gone: {reason}"));
     }
-    Served { brought: room.brought, whole: room.whole, closed }
+    Served { brought: room.brought, whole: room.whole, cut, closed }
 }
 
 struct Room {
@@ -102,6 +114,8 @@ struct Room {
     guest: Guest,
     source: Source,
     filing: Filing,
+    /// Where the sender learns what is written.
+    confirming: Option<Confirming>,
     brought: bool,
     whole: bool,
     /// Its files do not keep to the format: what comes after that is nobody's.
@@ -136,6 +150,10 @@ impl Room {
         let at = clock::wall();
         let mut page = Page::default();
         for message in std::mem::take(&mut self.batch) {
+            if self.asks(&message) {
+                page.share.flushes += 1;
+                continue;
+            }
             if message.channel.0 == FILES_CHANNEL {
                 self.take_file_part(message.payload, &mut page).await;
                 if self.broken {
@@ -153,7 +171,16 @@ impl Room {
         if !self.broken {
             self.settle_files(&mut page).await;
         }
+        if page.share != Share::default() {
+            page.account = self.confirming.as_mut().map(|confirming| confirming.hand(&page.share));
+        }
         self.hall.tray.write(page).await;
+    }
+
+    /// Does the sender ask whether all that came before is written?
+    fn asks(&self, message: &Message) -> bool {
+        let asks = message.channel.0 == WRITTEN_CHANNEL && message.payload == [FLUSH];
+        asks && self.confirming.is_some()
     }
 
     async fn take_file_part(&mut self, message: Vec<u8>, page: &mut Page) {
@@ -191,31 +218,73 @@ impl Room {
         let _ = files.send(Delivery::Ordered, answer.encode()).await;
     }
 
-    /// A PING takes the ACKs along that are owed, so that the sender knows what is printed; most
-    /// then end by themselves.
+    /// Ends the connection; its sender knows then what is written.
     async fn part(&mut self, part: Part) -> Closed {
         match part {
             Part::Now { code, reason } => {
-                let _ = timeout(LAST_WORDS, self.connection.ping()).await;
-                self.connection.close(code, reason);
+                // Of what cannot be written nothing more has to be taken.
+                if code != code::OUTPUT {
+                    self.take_what_came().await;
+                }
+                self.end(code, reason).await;
                 while !self.broken
                     && self.connection.recv_many(&mut self.batch, MAX_TAKEN).await.is_ok()
                 {
                     self.take_batch().await;
                 }
             }
-            Part::Enough => {
-                let told = async {
-                    let _ = self.connection.ping().await;
-                    if self.whole {
-                        self.connection.closed().await;
-                    }
-                };
-                let _ = timeout(LAST_ACKS, told).await;
-                self.connection.close(code::ENOUGH, "the listener has what it wanted");
-            }
+            Part::Enough => self.end(code::ENOUGH, "the listener has what it wanted").await,
         }
         self.connection.closed().await
+    }
+
+    /// Takes what has been acknowledged; a sender that goes on sending keeps nobody here.
+    async fn take_what_came(&mut self) {
+        let until = clock::monotonic() + LAST_WORDS;
+        while clock::monotonic() < until {
+            // With an answer comes what there was no room for before.
+            if self.connection.stats().await.is_err() {
+                return;
+            }
+            while self.batch.len() < MAX_TAKEN
+                && let Ok(Some(message)) = self.connection.try_recv()
+            {
+                self.batch.push(message);
+            }
+            if self.batch.is_empty() || self.broken {
+                return;
+            }
+            self.take_batch().await;
+        }
+    }
+
+    /// Ends the connection, once the sender knows what is written, and that no more will be.
+    async fn end(&mut self, mut code: u64, reason: &str) {
+        let mut reason = Cow::Borrowed(reason);
+        if let Some(confirming) = &mut self.confirming {
+            tokio::select! {
+                biased;
+                () = confirming.written(LAST_WRITE) => {}
+                gone = self.hall.tray.gone() => (code, reason) = (code::OUTPUT, in_words(gone)),
+            }
+            confirming.end(&reason).await;
+        } else {
+            // A PING takes the ACKs along that are owed.
+            let _ = timeout(LAST_WORDS, self.connection.ping()).await;
+        }
+        if self.whole {
+            // The sender has it all: it ends by itself.
+            let _ = timeout(LAST_ACKS, self.connection.closed()).await;
+        }
+        self.connection.close(code, &reason);
+    }
+}
+
+/// Why nothing more is written.
+fn in_words(gone: Gone) -> Cow<'static, str> {
+    match gone {
+        Gone::Unread => UNREAD.into(),
+        Gone::Failed(why) => format!("the listener could not write: {why}").into(),
     }
 }
 

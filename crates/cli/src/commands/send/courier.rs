@@ -15,8 +15,9 @@ use crate::{
     drops::Complaints,
     exit::Failure,
     limits::MAX_NAMED,
+    line::Line,
     message::{decoded, excerpt},
-    output::{human_time, note, warning},
+    output::{human_time, note_line, warning},
     terminal::{self, Lines, Show},
 };
 
@@ -176,7 +177,7 @@ impl<'a> Courier<'a> {
                 return;
             }
             told = true;
-            say(show, &warning(&format!("message {number}: {target}: {error}; trying again")));
+            say(show, warning(&format!("message {number}: {target}: {error}; trying again")));
         };
         let ack_text = self.args.plain.ack.text().as_bytes();
         let sent = self.peer.send_acknowledged(message, ack_text, policy, unreachable).await;
@@ -208,7 +209,7 @@ impl<'a> Courier<'a> {
     }
 
     fn say(&mut self, line: &str) {
-        say(&mut self.show, line);
+        say(&mut self.show, line.into());
     }
 }
 
@@ -221,10 +222,10 @@ fn retry_policy(args: &SendArgs) -> RetryPolicy {
 }
 
 /// Above the prompt where there is one, else on standard error.
-fn say(show: &mut Option<Show>, line: &str) {
+fn say(show: &mut Option<Show>, line: Line) {
     match show {
         Some(show) => show(line),
-        None => note(line),
+        None => note_line(&line),
     }
 }
 

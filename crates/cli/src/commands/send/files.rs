@@ -23,6 +23,7 @@ use crate::{
     native::code,
     progress::Progress,
     transfer::{Control, DATA, FILES_CHANNEL, Offer, Outgoing, Standing},
+    written::Written,
 };
 
 /// The files, and where each stands.
@@ -146,7 +147,8 @@ impl Files {
                 () = self.given_up.notified() => continue,
             };
             let Ok(message) = message else { return Ok(()) };
-            if message.channel.0 != FILES_CHANNEL {
+            // What is written of messages is said there too, at the end at least.
+            if message.channel.0 != FILES_CHANNEL || Written::decode(&message.payload).is_some() {
                 continue;
             }
             let heard = self.standings.borrow_mut().handle(&message.payload);

@@ -131,7 +131,7 @@ async fn send_lines(
                 // Why is told at the end.
                 Err(_) => return Ok(()),
             },
-            (Err(e), Some(show)) => show(&e),
+            (Err(e), Some(show)) => show(e.into()),
             (Err(e), None) => return Err(Failure::usage(format!("line {number}: {e}"))),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! In: arguments. Out: what its rooms make of them. Never: a socket.
 
+mod confirm;
 mod courier;
 mod files;
 mod messages;

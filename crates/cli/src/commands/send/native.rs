@@ -11,6 +11,7 @@ use hikyaku::{
 
 use super::{
     Told,
+    confirm::Confirmed,
     files::Files,
     messages::{self, Messages},
     report::{Report, Stop},
@@ -20,10 +21,11 @@ use super::{
 use crate::{
     args::SendArgs,
     exit::Failure,
-    limits::{DEFAULT_SILENCE, KEEP_ALIVES, LAST_WORDS},
+    limits::{DEFAULT_SILENCE, KEEP_ALIVES, LAST_ACKS, LAST_WORDS},
     native::{self, Keyed, code},
     terminal::Ending,
     transfer::FILES_CHANNEL,
+    written::APPLICATION,
 };
 
 pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Failure> {
@@ -41,9 +43,11 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     native::tell_first_contact(&args.address, &connection, &args.talk);
 
     let (tally, began) = (Tally::default(), clock::monotonic());
-    let stop = deliver(&args, &connection, &source, &tally, ending).await;
+    let confirmed = source.confirmed(&args, &connection);
+    let known = Known { tally: &tally, confirmed: &confirmed };
+    let stop = deliver(&args, &connection, &source, known, ending).await;
     let elapsed = clock::monotonic().saturating_duration_since(began);
-    let report = Report { args: &args, connection: &connection, tally: &tally, elapsed, silence };
+    let report = Report { args: &args, connection: &connection, known, elapsed, silence };
     let outcome = report.tell(&stop, &source).await;
     // What was told stands; the other side hears the end as far as the network lets it.
     match &stop {
@@ -65,6 +69,7 @@ async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result
         ..TransportConfig::default()
     };
     let builder = Endpoint::builder()
+        .application(APPLICATION)
         .transport(transport)
         .family(args.network.family())
         .socket(args.network.socket_options())
@@ -100,9 +105,51 @@ impl Source {
         }
     }
 
+    /// The delivery class.
+    fn delivery(&self, args: &SendArgs) -> Delivery {
+        match self {
+            Self::Files(_) => Delivery::Ordered,
+            _ => args.native.class.unwrap_or(Delivery::Ordered),
+        }
+    }
+
+    /// Files have answers of their own.
+    fn confirmed(&self, args: &SendArgs, connection: &Connection) -> Confirmed {
+        match self {
+            Self::Files(_) => Confirmed::none(),
+            _ => Confirmed::of(connection, self.delivery(args).class()),
+        }
+    }
+
     /// Has the listener said of each file what became of it? That says more than acknowledgements.
     fn is_answered(&self) -> bool {
         matches!(self, Self::Files(files) if files.are_settled())
+    }
+}
+
+/// What is known of what was sent.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) tally: &'a Tally,
+    pub(super) confirmed: &'a Confirmed,
+}
+
+impl Known<'_> {
+    /// Counts what becomes of it all, and then waits until it is written.
+    async fn settle(&self, connection: &Connection, counting: impl Future<Output = ()>) {
+        let all = async {
+            counting.await;
+            self.confirmed.settle(connection, self.tally).await;
+        };
+        tokio::select! {
+            () = all => {}
+            () = self.confirmed.hear(connection) => {}
+        }
+    }
+
+    /// Is everything where it was to be?
+    pub(super) fn is_good(&self) -> bool {
+        self.tally.is_good() && self.confirmed.is_whole(self.tally)
     }
 }
 
@@ -151,14 +198,16 @@ async fn deliver(
     args: &SendArgs,
     connection: &Connection,
     source: &Source,
-    tally: &Tally,
+    known: Known<'_>,
     ending: &mut Ending,
 ) -> Stop {
+    let tally = known.tally;
     let (receipts, counting) = counter(tally);
-    let mut counting = pin!(counting);
-    let (channel, delivery) = match source {
-        Source::Files(_) => (FILES_CHANNEL, Delivery::Ordered),
-        _ => (args.native.channel.unwrap_or(0), args.native.class.unwrap_or(Delivery::Ordered)),
+    let mut counting = pin!(known.settle(connection, counting));
+    let delivery = source.delivery(args);
+    let channel = match source {
+        Source::Files(_) => FILES_CHANNEL,
+        _ => args.native.channel.unwrap_or(0),
     };
     let at_prompt = matches!(source, Source::Messages(messages) if messages.at_prompt());
     let channel = connection.channel(channel);
@@ -188,12 +237,22 @@ async fn deliver(
         // Its end was met by what was sent or was to be sent next, before it was heard here.
         Stop::Done | Stop::Closed(_) if source.is_answered() => Stop::Done,
         Stop::Done if tally.is_cut() || tally.is_lost() => Stop::Closed(connection.closed().await),
+        Stop::Done if !known.confirmed.is_complete(tally) => {
+            Stop::Closed(last_word(connection, known.confirmed).await)
+        }
         // The listener had enough, and it has all of it.
-        Stop::Closed(_) if all_queued && tally.is_good() => Stop::Done,
+        Stop::Closed(_) if all_queued && known.is_good() => Stop::Done,
         // At an idle prompt, Ctrl-C is a way to leave like any other.
-        Stop::Interrupted if at_prompt && tally.is_good() => Stop::Done,
+        Stop::Interrupted if at_prompt && known.is_good() => Stop::Done,
         stop => stop,
     }
+}
+
+/// Why not all is written: the listener says so, and closes the connection with the same words.
+async fn last_word(connection: &Connection, confirmed: &Confirmed) -> Closed {
+    let Some(reason) = confirmed.ended() else { return connection.closed().await };
+    let closed = tokio::time::timeout(LAST_ACKS, connection.closed()).await;
+    closed.unwrap_or(Closed::ByPeer { code: code::OUTPUT, reason })
 }
 
 /// What is under way still counts.

@@ -14,6 +14,7 @@ use super::courier::{Courier, lines};
 use crate::{
     args::Format,
     exit::Failure,
+    line::Line,
     output::{Content, Origin, Record, human_time},
 };
 
@@ -71,7 +72,7 @@ impl Courier<'_> {
         let mut text = Vec::new();
         self.args.plain.format.unwrap_or(Format::Text).write(&record, &mut text)?;
         match &mut self.show {
-            Some(show) => show(String::from_utf8_lossy(&text).trim_end_matches('\n')),
+            Some(show) => show(Line::formatted(&text)),
             None => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(&text)?;

@@ -1,17 +1,19 @@
 //! What is said at the end of a native `send`, and its exit code.
 //!
 //! In: counts, and why it ended. Out: a line for a person, an object for a program. Never: success
-//! without every acknowledgement.
+//! without every word that it
+//! waits for.
 
 use std::{io, time::Duration};
 
 use hikyaku::{Closed, Connection};
 use serde::Serialize;
 
-use super::{native::Source, tally::Tally};
+use super::native::{Known, Source};
 use crate::{
     args::SendArgs,
     exit::Failure,
+    limits::MAX_NAMED,
     native,
     output::{clear_line, human_bytes, human_time, note, print_json},
 };
@@ -32,9 +34,16 @@ pub(super) enum Stop {
 pub(super) struct Report<'a> {
     pub(super) args: &'a SendArgs,
     pub(super) connection: &'a Connection,
-    pub(super) tally: &'a Tally,
+    pub(super) known: Known<'a>,
     pub(super) elapsed: Duration,
     pub(super) silence: Duration,
+}
+
+/// So much, and what is known of it.
+struct Share {
+    verb: &'static str,
+    messages: u64,
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -46,6 +55,10 @@ struct Summary {
     acknowledged: u64,
     bytes: u64,
     acknowledged_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_bytes: Option<u64>,
     #[serde(skip_serializing_if = "is_zero")]
     superseded: u64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -108,27 +121,43 @@ impl Report<'_> {
         if let Source::Files(files) = source {
             return files.shortfall();
         }
-        if self.tally.is_good() {
+        let Known { tally, confirmed } = self.known;
+        if self.known.is_good() {
             return None;
         }
-        let (late, large) = (self.tally.expired(), self.tally.too_large());
+        let unwritten = match confirmed.is_told() {
+            true => tally.acknowledged().saturating_sub(confirmed.messages()),
+            false => 0,
+        };
+        let (late, large) = (tally.expired(), tally.too_large());
         Some(match (late, large) {
             (_, 1..) => format!("{large} larger than the listener accepts"),
             (1.., 0) => format!("{late} not sent: the deadline could not be kept"),
-            _ if self.tally.unconfirmed() > 0 => {
-                let count = self.tally.unconfirmed();
+            _ if tally.unconfirmed() > 0 => {
+                let count = tally.unconfirmed();
                 format!("{count} not confirmed before the deadline; may have arrived")
             }
+            _ if unwritten > 0 => format!("{unwritten} too late to be written"),
             _ => "not all was acknowledged".to_owned(),
         })
     }
 
-    /// `acknowledged: 2 of 3 messages; not acknowledged: "three"`
+    /// What is known of the messages: that they are written, where the listener says so.
+    fn share(&self) -> Share {
+        let Known { tally, confirmed } = self.known;
+        if confirmed.is_told() {
+            let (messages, bytes) = (confirmed.messages(), confirmed.bytes());
+            return Share { verb: "written", messages, bytes };
+        }
+        let (messages, bytes) = (tally.acknowledged(), tally.acknowledged_bytes());
+        Share { verb: "acknowledged", messages, bytes }
+    }
+
+    /// `written: 2 of 3 messages; not written: "three"`
     fn shares(&self, stop: &Stop, source: &Source) -> String {
-        let tally = self.tally;
-        let (good, bytes) = (tally.acknowledged(), tally.acknowledged_bytes());
+        let Share { verb, messages: good, bytes } = self.share();
         match source {
-            Source::Stream => format!("acknowledged: {} of the stream", human_bytes(bytes)),
+            Source::Stream => format!("{verb}: {} of the stream", human_bytes(bytes)),
             // Each file has its answer: bytes say nothing more.
             Source::Files(files) if matches!(stop, Stop::Done) => {
                 format!("saved: {}", files.share())
@@ -138,14 +167,15 @@ impl Report<'_> {
                 format!("saved: {}; acknowledged: {bytes} of {size}", files.share())
             }
             Source::Messages(messages) => {
-                let total = messages.total().unwrap_or(tally.sent());
-                let mut told = format!("acknowledged: {good} of {}", count(total));
-                let missing: Vec<String> =
-                    tally.missing(total).into_iter().map(|number| messages.name(number)).collect();
-                if !missing.is_empty() {
-                    told += &format!("; not acknowledged: {}", missing.join(", "));
+                let total = messages.total().unwrap_or(self.known.tally.sent());
+                let mut told = format!("{verb}: {good} of {}", count(total));
+                let (missing, missing_count) = self.missing(total);
+                let names: Vec<String> =
+                    missing.into_iter().map(|number| messages.name(number)).collect();
+                if !names.is_empty() {
+                    told += &format!("; not {verb}: {}", names.join(", "));
                 }
-                match tally.missing_count(total) - missing.len() as u64 {
+                match missing_count - names.len() as u64 {
                     0 => told,
                     more => format!("{told} and {more} more"),
                 }
@@ -153,12 +183,23 @@ impl Report<'_> {
         }
     }
 
+    /// The numbers of the first messages that are not known to be there, of `total`, and how many
+    /// there are. Where they have no order, a count of what is written does not name them: those
+    /// that were not acknowledged are named.
+    fn missing(&self, total: u64) -> (Vec<u64>, u64) {
+        let Known { tally, confirmed } = self.known;
+        if !confirmed.is_ordered() {
+            return (tally.missing(total), tally.missing_count(total));
+        }
+        let written = confirmed.messages().min(total);
+        ((written..total).take(MAX_NAMED).collect(), total - written)
+    }
+
     fn success(&self, source: &Source) -> String {
-        let tally = self.tally;
         let (to, time) = (self.connection.remote_addr(), human_time(self.elapsed));
-        let bytes = human_bytes(tally.sent_bytes());
+        let bytes = human_bytes(self.known.tally.sent_bytes());
         match source {
-            Source::Stream => format!("{bytes} acknowledged by {to}, {time}"),
+            Source::Stream => format!("{bytes} {} by {to}, {time}", self.share().verb),
             Source::Files(files) => {
                 format!("saved: {} ({bytes}) by {to}, {time}{}", files.share(), files.renamed())
             }
@@ -167,9 +208,13 @@ impl Report<'_> {
     }
 
     fn success_of_messages(&self) -> String {
-        let (tally, to) = (self.tally, self.connection.remote_addr());
+        let Known { tally, confirmed } = self.known;
+        let (to, share) = (self.connection.remote_addr(), self.share());
         let mut parts = Vec::new();
-        if tally.superseded() > 0 {
+        if confirmed.is_told() && tally.sent() > share.messages {
+            // What its class lets go.
+            parts.push(format!("{} superseded", count(tally.sent() - share.messages)));
+        } else if !confirmed.is_told() && tally.superseded() > 0 {
             // A newer one took its place here: what was on its way by then may well be there.
             let superseded = count(tally.superseded());
             parts.push(format!(
@@ -180,14 +225,14 @@ impl Report<'_> {
             let sent = count(tally.unacknowledged());
             parts.push(format!("{sent} sent to {to} (this class is not acknowledged)"));
         }
-        if tally.acknowledged() > 0 || parts.is_empty() {
-            parts.push(format!("{} acknowledged by {to}", count(tally.acknowledged())));
+        if share.messages > 0 || parts.is_empty() {
+            parts.push(format!("{} {} by {to}", count(share.messages), share.verb));
         }
         parts.join(", ")
     }
 
     fn summary(&self, source: &Source, failure: Option<&Failure>) -> Summary {
-        let tally = self.tally;
+        let Known { tally, confirmed } = self.known;
         Summary {
             done: failure.is_none(),
             address: self.connection.remote_addr().to_string(),
@@ -196,6 +241,8 @@ impl Report<'_> {
             acknowledged: tally.acknowledged(),
             bytes: tally.sent_bytes(),
             acknowledged_bytes: tally.acknowledged_bytes(),
+            written: confirmed.is_told().then(|| confirmed.messages()),
+            written_bytes: confirmed.is_told().then(|| confirmed.bytes()),
             superseded: tally.superseded(),
             unacknowledged: tally.unacknowledged(),
             expired: tally.expired(),

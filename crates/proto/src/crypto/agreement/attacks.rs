@@ -206,6 +206,30 @@ fn another_application_protocol_or_none_ends_the_handshake() {
     }
 }
 
+// M-14: both ends know whether they named the same application, and speak with each other anyway.
+#[test]
+fn the_application_is_shared_where_both_ends_name_the_same() {
+    let named = |crypto: Crypto, name: Option<&str>| match name {
+        Some(name) => crypto.with_application(name),
+        None => crypto,
+    };
+    let cases = [
+        (Some("board/1"), Some("board/1"), true),
+        (Some("board/1"), Some("board/2"), false),
+        (Some("board/1"), None, false),
+        (None, Some("board/1"), false),
+        (None, None, false),
+    ];
+    for (ours, theirs, shared) in cases {
+        let (client, server) = cryptos();
+        let mut pair = Pair::new(&named(client, ours), &named(server, theirs), Trust::AnyKey);
+        pair.run().unwrap();
+        assert!(pair.client.is_complete() && pair.server.is_complete());
+        let found = [pair.client.shares_application(), pair.server.shares_application()];
+        assert_eq!(found, [shared, shared], "{ours:?} {theirs:?}");
+    }
+}
+
 /// Carries the client's Hello to the server, changed on the way; how the server takes it, and then
 /// the client the answer.
 fn meddled(client: &Crypto, server: &Crypto, change: impl FnOnce(&mut Vec<u8>)) -> [bool; 2] {
