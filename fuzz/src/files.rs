@@ -74,7 +74,7 @@ fn again(signer: &Signer) {
 
 fn authorized(path: &Path) {
     let Ok((keys, skipped)) = AuthorizedKeys::read(path) else { return };
-    let lines = fs::read_to_string(path).unwrap_or_default().lines().count();
+    let lines = fs::read(path).unwrap_or_default().split(|byte| *byte == b'\n').count();
     assert!(keys.len() + skipped.len() <= lines);
     for signer in keys.iter() {
         assert!(keys.get(&signer.fingerprint()).is_some());

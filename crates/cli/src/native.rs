@@ -129,6 +129,9 @@ pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
     if let Err(changeable) = check_unchangeable(&path) {
         warn(&changeable.to_string());
     }
+    for line in known.skipped() {
+        warn(&format!("{}:{}: left out: {}", path.display(), line.line, line.reason));
+    }
     Ok(Trust::KnownHosts(known))
 }
 

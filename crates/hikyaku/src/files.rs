@@ -4,7 +4,7 @@
 
 use std::{
     env,
-    fs::{DirBuilder, File, Metadata},
+    fs::{DirBuilder, File, Metadata, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -28,6 +28,14 @@ pub enum FileError {
     /// It is larger than any such file should be.
     #[error("{} is larger than {MAX_FILE_LEN} bytes; is it the right file?", .0.display())]
     TooLarge(PathBuf),
+    /// It is a folder, a device, a socket or a named pipe, which might never come to an end.
+    #[error("{} is no file but {what}", path.display())]
+    NotAFile {
+        /// What is at that path.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
     /// It is not UTF-8 text.
     #[error("{} is not a text file", .0.display())]
     NotText(PathBuf),
@@ -90,11 +98,71 @@ pub(crate) fn read_secret(
     Ok((read_opened(&file, path)?, check_private_opened(&file, path)))
 }
 
+/// As [`read_text`], for a file that may hold bytes of any encoding.
+pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    bytes_of(&open(path)?, path)
+}
+
+/// Opens a file to read, without waiting: a named pipe would wait for a writer.
 fn open(path: &Path) -> Result<File, FileError> {
-    File::open(path).map_err(|source| FileError::Read { path: path.to_owned(), source })
+    let failed = |source| FileError::Read { path: path.to_owned(), source };
+    if is_own_descriptor(path) {
+        return File::open(path).map_err(failed);
+    }
+    // Before it is opened, for a socket cannot be, and after, for another may be there by then.
+    check_is_file(&path.metadata().map_err(failed)?, path)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    do_not_wait(&mut options);
+    let file = options.open(path).map_err(failed)?;
+    check_is_file(&file.metadata().map_err(failed)?, path)?;
+    Ok(file)
+}
+
+/// Opening a named pipe returns at once; to a file it means nothing.
+pub(crate) fn do_not_wait(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        let flag = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flag);
+    }
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+/// What the shell hands over (`<(…)`, `/dev/stdin`) is whatever its user wants.
+fn is_own_descriptor(path: &Path) -> bool {
+    ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|folder| path.starts_with(folder))
+}
+
+/// Refuses what is no regular file.
+pub(crate) fn check_is_file(meta: &Metadata, path: &Path) -> Result<(), FileError> {
+    let kind = meta.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    let what = {
+        use std::os::unix::fs::FileTypeExt as _;
+        match () {
+            () if kind.is_dir() => "a folder",
+            () if kind.is_fifo() => "a named pipe",
+            () if kind.is_socket() => "a socket",
+            () => "a device",
+        }
+    };
+    #[cfg(not(unix))]
+    let what = if kind.is_dir() { "a folder" } else { "a device" };
+    Err(FileError::NotAFile { path: path.to_owned(), what })
 }
 
 fn read_opened(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError> {
+    let bytes = bytes_of(file, path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let failed = |source| FileError::Read { path: path.to_owned(), source };
     let known_len = file.metadata().map_err(failed)?.len();
     if known_len > MAX_FILE_LEN {
@@ -107,8 +175,7 @@ fn read_opened(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError>
     if bytes.len() as u64 > MAX_FILE_LEN {
         return Err(FileError::TooLarge(path.to_owned()));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
-    Ok(Zeroizing::new(text.to_owned()))
+    Ok(bytes)
 }
 
 /// Is a file of secrets readable or writable by others than its owner?
@@ -358,6 +425,23 @@ mod tests {
             assert_eq!(named.as_ref(), open, "{of_folder:o} {of_file:o}");
         }
         check_unchangeable(&folder.join("gone")).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once_by_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let [pipe, socket] = ["pipe", "socket"].map(|name| dir.path().join(name));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let zeros = Path::new("/dev/zero");
+        for (path, kind) in
+            [(&*pipe, "pipe"), (&*socket, "socket"), (dir.path(), "folder"), (zeros, "device")]
+        {
+            let refused = read_text(path).unwrap_err();
+            assert!(matches!(refused, FileError::NotAFile { .. }), "{refused:?}");
+            assert!(refused.to_string().contains(kind), "{refused}");
+        }
     }
 
     #[test]

@@ -15,10 +15,12 @@ use zeroize::Zeroizing;
 
 pub use crate::key_error::KeyError;
 use crate::{
+    contain::contain,
     files::{
-        FileError, IfExists, config_folder, make_private_folder, read_secret, read_text,
-        write_private, write_public,
+        FileError, IfExists, config_folder, make_private_folder, read_bytes, read_secret,
+        read_text, write_private, write_public,
     },
+    key_line::{authorized_key, text_of, tidy_pem},
     signers::{Fingerprint, Signer, public_line},
 };
 
@@ -80,8 +82,7 @@ impl Identity {
     /// refuses it too).
     pub fn read(path: &Path) -> Result<KeyFile, KeyError> {
         let (text, is_private) = read_secret(path)?;
-        let key = PrivateKey::from_openssh(text.as_bytes())
-            .map_err(|_| KeyError::NotPrivate(path.to_owned()))?;
+        let key = private_key(&text).ok_or_else(|| KeyError::NotPrivate(path.to_owned()))?;
         is_private?;
         check_ed25519(path, &key.algorithm())?;
         if key.is_encrypted() {
@@ -230,13 +231,25 @@ pub fn public_path(path: &Path) -> PathBuf {
 /// # Errors
 /// When the file is no Ed25519 key in OpenSSH's format.
 pub fn read_public(path: &Path) -> Result<Signer, KeyError> {
-    let text = read_text(path)?;
-    let key = match PrivateKey::from_openssh(text.as_bytes()) {
-        Ok(private) => private.public_key().clone(),
-        Err(_) => PublicKey::from_openssh(&text).map_err(|_| KeyError::NotAKey(path.to_owned()))?,
+    let bytes = read_bytes(path)?;
+    let private = std::str::from_utf8(&bytes).ok().and_then(private_key);
+    let key = match private {
+        Some(private) => private.public_key().clone(),
+        None => first_key(&bytes).ok_or_else(|| KeyError::NotAKey(path.to_owned()))?,
     };
     check_ed25519(path, &key.algorithm())?;
     Signer::from_ssh(&key).ok_or_else(|| KeyError::NotAKey(path.to_owned()))
+}
+
+/// A private key, whatever an editor or a paste has added around it.
+fn private_key(text: &str) -> Option<PrivateKey> {
+    let tidied = tidy_pem(text);
+    contain(|| PrivateKey::from_openssh(tidied.as_bytes()))?.ok()
+}
+
+/// The first public key of a file, comments and blank lines left out.
+fn first_key(bytes: &[u8]) -> Option<PublicKey> {
+    text_of(bytes).lines().find_map(|line| authorized_key(line).transpose())?.ok()
 }
 
 fn check_ed25519(path: &Path, algorithm: &ssh_key::Algorithm) -> Result<(), KeyError> {
@@ -331,6 +344,30 @@ mod tests {
         assert_eq!(read_public(&path).unwrap().fingerprint(), made.fingerprint());
         let public = read_public(&public_path(&path)).unwrap();
         assert_eq!(public.fingerprint(), made.fingerprint());
+    }
+
+    #[test]
+    fn what_editors_add_around_a_key_does_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        let made = Identity::generate("me").unwrap();
+        made.write(&path, None, IfExists::Refuse).unwrap();
+        let (private, public) = (std::fs::read_to_string(&path).unwrap(), made.public_line());
+        for text in [
+            format!("{private}\n"),
+            format!("\n{private}\n\n"),
+            private.replace('\n', "\r\n"),
+            format!("\u{feff}{private}"),
+            private.trim_end().to_owned(),
+        ] {
+            write_private(&path, &text, IfExists::Replace).unwrap();
+            assert_eq!(open(&path).fingerprint(), made.fingerprint(), "{text:?}");
+            assert_eq!(read_public(&path).unwrap().fingerprint(), made.fingerprint());
+        }
+        for text in [format!("\u{feff}{public}\r\n\r\n"), format!("# mine\n\n  {public}\n")] {
+            write_private(&path, &text, IfExists::Replace).unwrap();
+            assert_eq!(read_public(&path).unwrap().fingerprint(), made.fingerprint(), "{text:?}");
+        }
     }
 
     #[test]

@@ -40,15 +40,15 @@ pub enum KeyError {
     )]
     NotShared(PathBuf),
     /// An authorized-keys file without a usable key.
-    #[error("{} holds no Ed25519 public key", .0.display())]
-    NoSigner(PathBuf),
-    /// A line of an authorized-keys file that cannot be read.
-    #[error("{}:{line}: not a public key (`ssh-ed25519 AAAA… comment`)", path.display())]
-    BadLine {
+    #[error(
+        "{} holds no Ed25519 public key{}", path.display(),
+        left_out.as_ref().map(|why| format!("; {why}")).unwrap_or_default()
+    )]
+    NoSigner {
         /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
+        /// The first line that was left out, and why.
+        left_out: Option<String>,
     },
     /// More keys than are accepted.
     #[error("{} holds more than {MAX_SIGNERS} keys", .0.display())]

@@ -14,7 +14,7 @@ use data_encoding::HEXLOWER;
 use hikyaku_proto::KeyLog;
 use zeroize::Zeroizing;
 
-use crate::files::{FileError, check_own};
+use crate::files::{FileError, check_is_file, check_own, do_not_wait};
 
 #[derive(Debug)]
 pub(crate) struct KeyLogFile(Mutex<File>);
@@ -27,9 +27,14 @@ impl KeyLogFile {
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
-            .open(path)
-            .map_err(|source| FileError::Write { path: path.to_owned(), source })?;
+        let failed = |source| FileError::Write { path: path.to_owned(), source };
+        // A named pipe has no end, and a reader that stops would stop us.
+        if let Ok(meta) = path.metadata() {
+            check_is_file(&meta, path)?;
+        }
+        do_not_wait(&mut options);
+        let file = options.open(path).map_err(failed)?;
+        check_is_file(&file.metadata().map_err(failed)?, path)?;
         check_own(&file, path)?;
         Ok(Self(Mutex::new(file)))
     }
@@ -65,6 +70,16 @@ mod tests {
         let line = format!("EXPORTER_SECRET {} abab\n", "01".repeat(32));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), line);
         assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_named_pipe_is_refused_without_waiting_for_a_reader() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let refused = KeyLogFile::open(&pipe);
+        assert!(matches!(refused, Err(FileError::NotAFile { .. })), "{refused:?}");
     }
 
     #[test]

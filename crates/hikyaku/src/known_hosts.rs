@@ -13,10 +13,12 @@ use aws_lc_rs::hmac;
 use ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 
 use crate::{
-    files::{self, FileError, read_text},
+    contain::contain,
+    files::{self, FileError, read_bytes},
     key_error::KeyError,
+    key_line::text_of,
     limits::{DEFAULT_PORT, MAX_SIGNERS},
-    signers::{Fingerprint, Signer},
+    signers::{Fingerprint, Signer, SkippedLine},
 };
 
 /// The keys that hosts have shown before: a file in the format of OpenSSH's `known_hosts`, so that
@@ -27,6 +29,7 @@ use crate::{
 pub struct KnownHosts {
     path: PathBuf,
     lines: Vec<Line>,
+    skipped: Vec<SkippedLine>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,19 +73,26 @@ pub fn host_name(host: &str, port: u16) -> String {
 impl KnownHosts {
     /// Reads the file; where there is none nobody is known.
     ///
-    /// Lines that are none of this format are left alone, as ssh leaves them.
+    /// Lines that are none of this format are left alone, as ssh leaves them, and named by
+    /// [`KnownHosts::skipped`].
     ///
     /// # Errors
-    /// When the file cannot be read, is no text, or names more than [`MAX_SIGNERS`] keys.
+    /// When the file cannot be read, or names more than [`MAX_SIGNERS`] keys.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
-        let lines = match read_text(path) {
-            Ok(text) => parse(path, &text)?,
+        let (lines, skipped) = match read_bytes(path) {
+            Ok(bytes) => parse(path, &text_of(&bytes))?,
             Err(FileError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Vec::new()
+                Default::default()
             }
             Err(e) => return Err(e.into()),
         };
-        Ok(Self { path: path.to_owned(), lines })
+        Ok(Self { path: path.to_owned(), lines, skipped })
+    }
+
+    /// Lines of the file that cannot be read, and mean nothing.
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedLine] {
+        &self.skipped
     }
 
     /// `known_hosts` in [`files::config_folder`], where there is one.
@@ -156,6 +166,7 @@ fn open_to_append(path: &Path) -> io::Result<File> {
     options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    files::do_not_wait(&mut options);
     options.open(path)
 }
 
@@ -179,36 +190,47 @@ fn ends_a_line(file: &mut File) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Line>, KeyError> {
-    let mut lines = Vec::new();
+fn parse(path: &Path, text: &str) -> Result<(Vec<Line>, Vec<SkippedLine>), KeyError> {
+    let (mut lines, mut skipped) = (Vec::new(), Vec::new());
     for (index, text) in text.lines().enumerate() {
-        let Some(line) = parse_line(index + 1, text) else { continue };
+        let line = match parse_line(index + 1, text) {
+            Ok(Some(line)) => line,
+            Ok(None) => continue,
+            Err(reason) => {
+                if skipped.len() < MAX_SIGNERS {
+                    skipped.push(SkippedLine { line: index + 1, reason });
+                }
+                continue;
+            }
+        };
         if lines.len() == MAX_SIGNERS {
             return Err(KeyError::TooManySigners(path.to_owned()));
         }
         lines.push(line);
     }
-    Ok(lines)
+    Ok((lines, skipped))
 }
 
 /// A line that says something about an Ed25519 host key.
-fn parse_line(number: usize, text: &str) -> Option<Line> {
+fn parse_line(number: usize, text: &str) -> Result<Option<Line>, String> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
-        return None;
+        return Ok(None);
     }
     // Fields may be any white space apart; the parser knows of one blank. A comment may be a
     // key's, and has to stay.
     let text: Vec<&str> = text.split_whitespace().collect();
-    let entry: Entry = text.join(" ").parse().ok()?;
+    let entry = contain(|| text.join(" ").parse::<Entry>().ok()).flatten();
+    let entry = entry.ok_or("not `[@marker] hosts type key [comment]`")?;
     let revoked = match entry.marker() {
         None => false,
         Some(Marker::Revoked) => true,
         // It certifies keys, and there are no certificates here.
-        Some(Marker::CertAuthority) => return None,
+        Some(Marker::CertAuthority) => return Ok(None),
     };
-    let key = Signer::from_ssh(entry.public_key())?.fingerprint();
-    Some(Line { number, hosts: entry.host_patterns().clone(), key, revoked })
+    let Some(signer) = Signer::from_ssh(entry.public_key()) else { return Ok(None) };
+    let (hosts, key) = (entry.host_patterns().clone(), signer.fingerprint());
+    Ok(Some(Line { number, hosts, key, revoked }))
 }
 
 /// Does a line speak of this host?
@@ -278,6 +300,25 @@ mod tests {
         fs::write(&path, text).unwrap();
         let hosts = KnownHosts::open(&path).unwrap();
         (dir, hosts)
+    }
+
+    #[test]
+    fn lines_are_read_as_editors_leave_them_and_bad_ones_are_named() {
+        let (known, other) = (key(), key());
+        let line = |host: &str, key: &Signer| format!("{host} {}", key.bare_line());
+        let mut bytes = b"\xef\xbb\xbf".to_vec();
+        bytes.extend(format!("{} of \r\n", line("a", &known)).bytes());
+        bytes.extend(format!("\t{}\t", line("b", &known).replace(' ', "\t ")).bytes());
+        bytes.extend(b"caf\xe9\n@revoked ");
+        bytes.extend(format!("{}\nc ssh-ed25519 AAAA\nnonsense\n", line("*", &other)).bytes());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("known_hosts");
+        fs::write(&path, bytes).unwrap();
+        let hosts = KnownHosts::open(&path).unwrap();
+        assert_eq!(hosts.check("a", &known), Verdict::Known);
+        assert_eq!(hosts.check("b", &known), Verdict::Known);
+        assert_eq!(hosts.check("b", &other), Verdict::Revoked { line: 3 });
+        assert_eq!(hosts.skipped().iter().map(|s| s.line).collect::<Vec<_>>(), [4, 5]);
     }
 
     #[test]

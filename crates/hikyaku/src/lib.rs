@@ -139,6 +139,7 @@ pub mod filter;
 pub mod identity;
 pub mod interface;
 mod key_error;
+mod key_line;
 mod key_log;
 pub mod known_hosts;
 pub mod limits;

@@ -7,7 +7,12 @@ use std::{collections::BTreeMap, fmt, path::Path, str::FromStr, sync::Arc};
 use ed25519_dalek::{Signature, VerifyingKey};
 use ssh_key::{HashAlg, PublicKey};
 
-use crate::{files::read_text, key_error::KeyError, limits::MAX_SIGNERS};
+use crate::{
+    files::read_bytes,
+    key_error::KeyError,
+    key_line::{authorized_key, text_of},
+    limits::MAX_SIGNERS,
+};
 
 /// SHA-256 of a public key in its SSH encoding: what `ssh-keygen -l` prints.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,22 +152,20 @@ pub struct SkippedLine {
 }
 
 impl AuthorizedKeys {
-    /// Reads the file. Keys of other algorithms, and keys with options (which restrict them in
-    /// ways that do not apply here), are left out and reported.
+    /// Reads the file. Lines that hold no key, keys of other algorithms, and keys with options
+    /// (which restrict them in ways that are not known here), are left out and reported.
     ///
     /// # Errors
-    /// Names the file and line; also when no usable key remains.
+    /// When the file cannot be read, or no usable key remains.
     pub fn read(path: &Path) -> Result<(Self, Vec<SkippedLine>), KeyError> {
-        let text = read_text(path)?;
+        let text = text_of(&read_bytes(path)?);
         let mut keys = Self::default();
         let mut skipped = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line_number = index + 1;
-            let Some(entry) = ssh_key::AuthorizedKeys::new(line).next() else { continue };
-            let entry = entry
-                .map_err(|_| KeyError::BadLine { path: path.to_owned(), line: line_number })?;
-            match accepted(&entry) {
-                Ok(signer) => keys.insert(signer),
+            match authorized_key(line).and_then(|key| key.map(|key| accepted(&key)).transpose()) {
+                Ok(None) => {}
+                Ok(Some(signer)) => keys.insert(signer),
                 Err(reason) => skipped.push(SkippedLine { line: line_number, reason }),
             }
             if keys.len() > MAX_SIGNERS {
@@ -170,7 +173,9 @@ impl AuthorizedKeys {
             }
         }
         if keys.is_empty() {
-            return Err(KeyError::NoSigner(path.to_owned()));
+            let left_out =
+                skipped.first().map(|line| format!("line {}: {}", line.line, line.reason));
+            return Err(KeyError::NoSigner { path: path.to_owned(), left_out });
         }
         Ok((keys, skipped))
     }
@@ -204,11 +209,7 @@ impl AuthorizedKeys {
     }
 }
 
-fn accepted(entry: &ssh_key::authorized_keys::Entry) -> Result<Signer, String> {
-    if !entry.config_opts().is_empty() {
-        return Err("options before a key are not supported".to_owned());
-    }
-    let key = entry.public_key();
+fn accepted(key: &PublicKey) -> Result<Signer, String> {
     Signer::from_ssh(key)
         .ok_or_else(|| format!("{} is not used here, only ssh-ed25519", key.algorithm()))
 }
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn authorized_keys_skip_what_does_not_apply_and_name_bad_lines() {
+    fn authorized_keys_leave_out_what_does_not_apply_and_name_its_lines() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("authorized_keys");
         let line = Identity::generate("alice").unwrap().public_line();
@@ -259,10 +260,11 @@ mod tests {
         assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [4]);
 
         std::fs::write(&path, format!("{line}\nssh-ed25519 nonsense\n")).unwrap();
-        let error = AuthorizedKeys::read(&path).expect_err("line 2 is nonsense").to_string();
-        assert!(error.contains("authorized_keys:2:"), "{error}");
+        let (keys, skipped) = AuthorizedKeys::read(&path).unwrap();
+        assert_eq!((keys.len(), skipped[0].line), (1, 2), "{skipped:?}");
+        assert!(skipped[0].reason.contains("not a public key"), "{skipped:?}");
 
         std::fs::write(&path, "# nobody\n").unwrap();
-        assert!(matches!(AuthorizedKeys::read(&path), Err(KeyError::NoSigner(_))));
+        assert!(matches!(AuthorizedKeys::read(&path), Err(KeyError::NoSigner { .. })));
     }
 }
