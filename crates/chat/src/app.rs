@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 
+use hikyaku::dialect::Dialect;
 use hikyaku_text::{collapse_blanks, sanitize_bytes};
 
 use crate::{
     limits::{
-        ANSWER_WAIT, CLIENT_BURST, CLIENT_RATE, GREETING_WAIT, HELLO_TRIES, HELLO_WAIT, KEEP_ALIVE,
-        MAX_LINE_LEN, MAX_UNANSWERED, MAX_UNSHOWN_LINES, MAX_WAITING_LINES,
+        ANSWER_WAIT, CLIENT_BURST, CLIENT_RATE, GREETING_WAIT, HELLO_AGAIN, HELLO_TRIES,
+        HELLO_WAIT, KEEP_ALIVE, MAX_LINE_LEN, MAX_UNANSWERED, MAX_UNSHOWN_LINES, MAX_WAITING_LINES,
     },
     name::Name,
     plain::{strip_stamp, trim_end},
@@ -34,6 +35,8 @@ pub enum Output {
     Left,
     /// Nobody listens at the server's address: the network said so, and no answer came.
     Unreachable,
+    /// The server says that it speaks another dialect, and nothing else came.
+    OtherDialect(Dialect),
 }
 
 /// A line for the screen.
@@ -62,6 +65,9 @@ pub enum LineError {
 enum Server {
     /// Nobody has yet. `hello_at`: when to say the next hello, of `tries` said so far.
     Unknown { tries: u32, hello_at: Option<Time>, decide_at: Time },
+    /// Nothing came back by the time a room would have answered. It may be a room that hears
+    /// another dialect: nothing typed leaves before something has come.
+    Silent { hello_at: Time },
     /// A hikyaku room.
     Hikyaku,
     /// A program that knows nothing of hikyaku.
@@ -76,6 +82,7 @@ enum Stage {
     Leaving,
     Left,
     Unreachable,
+    OtherDialect(Dialect),
 }
 
 /// A chat client. After each call that hands something in, call [`App::poll_output`] until it
@@ -96,6 +103,10 @@ pub struct App {
     refused: bool,
     /// The server has sent something.
     heard: bool,
+    /// The server is known to be a program that passes lines on.
+    passes_on: bool,
+    /// What the server says that it speaks.
+    hint: Option<Dialect>,
     /// Where a room answers keep-alives.
     watch: Option<Watch>,
 }
@@ -115,6 +126,8 @@ impl App {
         Self {
             name,
             heard: false,
+            passes_on: false,
+            hint: None,
             server: Server::Unknown { tries: 0, hello_at: Some(now), decide_at },
             stage: Stage::Here,
             waiting: VecDeque::new(),
@@ -125,6 +138,13 @@ impl App {
             refused: false,
             watch: None,
         }
+    }
+
+    /// With a program that passes lines on to the others and may say nothing itself: where no room
+    /// answers, lines go out all the same.
+    #[must_use]
+    pub fn with_any_program(self) -> Self {
+        Self { passes_on: true, ..self }
     }
 
     /// Over DTLS, where a room answers keep-alives: that it does not, means that it has forgotten
@@ -173,7 +193,7 @@ impl App {
     /// Leaves at once; returns how many typed lines have not been sent.
     pub fn handle_interrupt(&mut self) -> usize {
         self.handle_end();
-        if matches!(self.server, Server::Unknown { .. }) {
+        if self.is_unknown() {
             // Better a farewell that a foreign program shows as it is than a room left waiting.
             self.server = Server::Hikyaku;
         }
@@ -185,6 +205,9 @@ impl App {
 
     /// Takes in a datagram from the server.
     pub fn handle_datagram(&mut self, datagram: &[u8]) {
+        if self.is_unknown() && Dialect::of_hint(datagram).is_some() {
+            return;
+        }
         self.heard = true;
         let text = collapse_blanks(sanitize_bytes(trim_end(datagram)));
         self.refused = false;
@@ -199,10 +222,18 @@ impl App {
         } else if self.is_unknown() && text.contains(&self.hello()) {
             // Our own hello came back as text: no hikyaku room does that.
             return self.on_foreign();
+        } else if self.is_silent() {
+            self.on_foreign();
         }
         let stamped = strip_stamp(&text).is_some();
         let text = text.into_owned();
         self.show(if stamped { Shown::Stamped(text) } else { Shown::Unstamped(text) });
+    }
+
+    /// The server says that it speaks another dialect. Anyone can say so in its name: it counts
+    /// only where nothing else comes.
+    pub fn handle_hint(&mut self, dialect: Dialect) {
+        self.hint = Some(dialect);
     }
 
     /// The network says that nobody listens at the server's address.
@@ -221,7 +252,11 @@ impl App {
     /// Does what is due by now: a hello again, a decision, a keep-alive.
     pub fn handle_timeout(&mut self, now: Time) {
         match self.server {
-            Server::Unknown { decide_at, .. } if decide_at <= now => self.on_no_greeting(),
+            Server::Unknown { decide_at, .. } if decide_at <= now => self.on_no_greeting(now),
+            Server::Silent { hello_at } if hello_at <= now => {
+                self.server = Server::Silent { hello_at: now + HELLO_AGAIN };
+                self.due = Some(self.hello());
+            }
             Server::Unknown { tries, hello_at: Some(at), decide_at } if at <= now => {
                 let tries = tries + 1;
                 let wait = HELLO_WAIT.saturating_mul(1 << (tries - 1));
@@ -254,6 +289,7 @@ impl App {
         match self.stage {
             Stage::Left => return Output::Left,
             Stage::Unreachable => return Output::Unreachable,
+            Stage::OtherDialect(dialect) => return Output::OtherDialect(dialect),
             Stage::Here | Stage::Leaving => {}
         }
         if let Some(datagram) = self.due.take().or_else(|| self.next_line(now)) {
@@ -264,11 +300,23 @@ impl App {
         if let Some(shown) = self.unshown.pop_front() {
             return Output::Show(shown);
         }
-        if self.stage == Stage::Leaving && self.waiting.is_empty() && !self.is_unknown() {
+        if self.stage == Stage::Leaving && self.may_leave() {
             self.stage = Stage::Left;
             return Output::Send(self.farewell());
         }
         self.next_wait()
+    }
+
+    /// Everything has been sent that will be.
+    fn may_leave(&self) -> bool {
+        self.is_silent()
+            || self.waiting.is_empty() && !matches!(self.server, Server::Unknown { .. })
+    }
+
+    /// Typed lines that have not been sent.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.waiting.len()
     }
 
     fn keep_alive_at(&self) -> Time {
@@ -338,6 +386,7 @@ impl App {
                 Some(line_at.map_or(keep_alive_at, |at| at.min(keep_alive_at)))
             }
             Server::Foreign => line_at,
+            Server::Silent { hello_at } => Some(hello_at),
         };
         Output::Wait(next)
     }
@@ -357,23 +406,29 @@ impl App {
         }
     }
 
-    fn on_no_greeting(&mut self) {
+    fn on_no_greeting(&mut self, now: Time) {
         if self.refused {
             self.stage = Stage::Unreachable;
-            return;
+        } else if self.heard || self.passes_on {
+            self.on_foreign();
+        } else if let Some(dialect) = self.hint {
+            self.stage = Stage::OtherDialect(dialect);
+        } else {
+            self.server = Server::Silent { hello_at: now + HELLO_AGAIN };
+            self.notice(
+                "nothing answers there; what you type waits until something does. A room with \
+                 --dtls, --fernet or --signed-by answers only to the same; for a program that \
+                 passes lines on and says nothing itself, join with --foreign",
+            );
         }
-        self.on_foreign();
     }
 
     fn on_foreign(&mut self) {
         self.server = Server::Foreign;
-        let name = self.name.clone();
-        let hint = match self.heard {
-            true => "",
-            false => "; a safe room answers only to the same --dtls, --fernet, --sign, --signed-by",
-        };
-        let what = format!("others see \"{name}: your text\"{hint}");
-        self.notice(&format!("no hikyaku chat answers there: {what}"));
+        let name = &self.name;
+        self.notice(&format!(
+            "no hikyaku chat answers there, but another program: others see \"{name}: your text\""
+        ));
     }
 
     /// The server is known, and it is no hikyaku chat.
@@ -388,7 +443,13 @@ impl App {
     }
 
     fn is_unknown(&self) -> bool {
-        matches!(self.server, Server::Unknown { .. })
+        matches!(self.server, Server::Unknown { .. } | Server::Silent { .. })
+    }
+
+    /// Nothing answers at the server's address.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self.server, Server::Silent { .. })
     }
 
     fn hello(&self) -> String {
@@ -398,7 +459,7 @@ impl App {
     fn farewell(&self) -> String {
         match self.server {
             Server::Foreign => format!("{} left", self.name),
-            Server::Hikyaku | Server::Unknown { .. } => "/quit".to_owned(),
+            _ => "/quit".to_owned(),
         }
     }
 
@@ -473,7 +534,7 @@ mod tests {
     }
 
     fn in_foreign_chat() -> App {
-        let mut app = alice();
+        let mut app = alice().with_any_program();
         outputs(&mut app, 0);
         outputs(&mut app, 1_500);
         app
@@ -553,8 +614,60 @@ mod tests {
     }
 
     #[test]
-    fn without_a_greeting_lines_carry_the_name() {
+    fn nothing_typed_leaves_before_something_has_answered() {
         let mut app = alice();
+        app.handle_line("a secret").unwrap();
+        let mut sent = Vec::new();
+        for millis in (0..60_000).step_by(100) {
+            sent.extend(outputs(&mut app, millis).into_iter().filter(|out| out.starts_with('>')));
+        }
+        assert!(sent.len() > 10 && sent.iter().all(|hello| hello == ">/name alice"), "{sent:?}");
+        app.handle_datagram(GREETED);
+        assert_eq!(outputs(&mut app, 60_000)[1..], [">a secret"]);
+    }
+
+    #[test]
+    fn what_was_never_sent_is_counted_by_one_who_leaves() {
+        let mut app = alice();
+        app.handle_line("a secret").unwrap();
+        outputs(&mut app, 0);
+        outputs(&mut app, 1_500);
+        app.handle_end();
+        assert_eq!(outputs(&mut app, 1_600), [">/quit", "Left"]);
+        assert_eq!((app.unsent(), app.is_silent()), (1, true));
+    }
+
+    #[test]
+    fn a_line_that_comes_late_shows_a_program_that_passes_lines_on() {
+        let mut app = alice();
+        app.handle_line("hi").unwrap();
+        outputs(&mut app, 0);
+        outputs(&mut app, 1_500);
+        app.handle_datagram(b"bob is here");
+        let heard = outputs(&mut app, 2_000);
+        assert!(heard[0].starts_with("* no hikyaku chat"), "{heard:?}");
+        assert_eq!(heard[1..], ["bob is here", ">alice: hi"]);
+    }
+
+    #[test]
+    fn a_hint_counts_where_nothing_else_comes() {
+        let mut app = alice();
+        app.handle_line("a secret").unwrap();
+        outputs(&mut app, 0);
+        app.handle_hint(Dialect::Fernet);
+        app.handle_datagram(b"?fernet");
+        assert_eq!(outputs(&mut app, 1_500), ["OtherDialect(Fernet)"]);
+        let mut app = alice();
+        outputs(&mut app, 0);
+        app.handle_hint(Dialect::Fernet);
+        app.handle_datagram(GREETED);
+        outputs(&mut app, 0);
+        assert!(outputs(&mut app, 1_500).is_empty());
+    }
+
+    #[test]
+    fn without_a_greeting_lines_carry_the_name() {
+        let mut app = alice().with_any_program();
         app.handle_line("hi").unwrap();
         outputs(&mut app, 0);
         outputs(&mut app, 300);

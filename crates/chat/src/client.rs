@@ -9,7 +9,10 @@ use std::{
     pin::{Pin, pin},
 };
 
-use hikyaku::plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended};
+use hikyaku::{
+    dialect::Dialect,
+    plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended},
+};
 use hikyaku_text::sanitize;
 use tokio::sync::mpsc;
 
@@ -18,6 +21,7 @@ use crate::{
     clock::{Clock, stamp},
     limits::MAX_RECEIVE_ERRORS,
     name::Name,
+    time::Time,
 };
 
 /// Why a client could not take part.
@@ -30,6 +34,17 @@ pub enum ClientError {
     /// Something is there, and it is no hikyaku chat.
     #[error("what listens at {0} is no hikyaku chat, or wants other armour")]
     NotAChat(SocketAddr),
+    /// Its answers say that it speaks another dialect, or has another key. They prove nothing:
+    /// anyone can have sent them.
+    #[error("what listens at {to} says that it hears {theirs}, and here it is {ours}")]
+    OtherDialect {
+        /// The server.
+        to: SocketAddr,
+        /// What it says that it speaks.
+        theirs: Dialect,
+        /// What is spoken here.
+        ours: Dialect,
+    },
     /// Nothing can be sent.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -48,16 +63,31 @@ pub enum ClientError {
 pub struct Guest {
     /// What they want to be called.
     pub name: Name,
-    /// Only in a hikyaku chat, not with a foreign server that merely passes datagrams on.
-    pub rooms_only: bool,
+    /// What may be there.
+    pub server: Expected,
+}
+
+/// What a client takes for a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Expected {
+    /// A hikyaku chat alone.
+    Room,
+    /// Whatever answers: a hikyaku chat, or a program that passes lines on to the others.
+    Answering,
+    /// Also a program that passes lines on and says nothing itself: lines go out although nothing
+    /// has answered.
+    Anything,
 }
 
 /// How a client's part in a chat ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Parted {
-    /// Typed lines that were not sent, which only a shutdown can cause.
+    /// Typed lines that were not sent, because of a shutdown or because nothing answered.
     pub unsent: usize,
+    /// Whether anything ever answered.
+    pub answered: bool,
     /// Datagrams from the server that were not let in.
     pub drops: Drops,
 }
@@ -83,22 +113,19 @@ pub async fn run(
     let mut shutdown = pin!(shutdown);
     match done_before(shutdown.as_mut(), connect(&mut peer)).await {
         Some(connected) => connected?,
-        None => return Ok(Parted { unsent: lines.len(), drops: peer.drops().clone() }),
+        None => return Ok(Parted::unanswered(lines.len(), &peer)),
     }
     let clock = Clock::start();
-    let mut app = App::new(clock.now(), guest.name);
-    if peer.speaks_dtls() {
-        app = app.over_dtls(clock.now());
-    }
+    let expected = guest.server;
+    let mut app = guest.into_app(clock.now(), peer.speaks_dtls());
     let mut link = Link::default();
     let mut unsent = None;
     loop {
-        if guest.rooms_only && app.is_foreign() {
+        if expected == Expected::Room && (app.is_foreign() || app.is_silent()) {
             return Err(ClientError::NotAChat(peer.target()));
         }
-        while let Some(drop) = peer.take_dropped() {
-            dropped(&drop);
-        }
+        peer.hint().into_iter().for_each(|theirs| app.handle_hint(theirs));
+        std::iter::from_fn(|| peer.take_dropped()).for_each(|drop| dropped(&drop));
         let wake = match app.poll_output(clock.now()) {
             // An association that is over has taken us out of the room with it.
             Output::Send(_) if app.has_left() && !peer.is_connected() => continue,
@@ -124,9 +151,9 @@ pub async fn run(
             Output::Wait(wake) => wake,
             Output::Left => {
                 peer.close().await;
-                let drops = peer.drops().clone();
-                return Ok(Parted { unsent: unsent.unwrap_or(0), drops });
+                return Ok(Parted::of(&app, &peer, unsent));
             }
+            Output::OtherDialect(theirs) => return Err(other_dialect(&peer, theirs)),
             Output::Unreachable => return Err(ClientError::Unreachable(peer.target())),
         };
         tokio::select! {
@@ -147,6 +174,33 @@ pub async fn run(
             () = &mut shutdown, if unsent.is_none() => unsent = Some(app.handle_interrupt()),
         }
     }
+}
+
+impl Guest {
+    fn into_app(self, now: Time, dtls: bool) -> App {
+        let mut app = App::new(now, self.name);
+        if self.server == Expected::Anything {
+            app = app.with_any_program();
+        }
+        if dtls { app.over_dtls(now) } else { app }
+    }
+}
+
+impl Parted {
+    /// Of a client that left, or was interrupted with `interrupted` lines not sent.
+    fn of(app: &App, peer: &PlainPeer, interrupted: Option<usize>) -> Self {
+        let unsent = interrupted.unwrap_or(app.unsent());
+        Self { unsent, answered: !app.is_silent(), drops: peer.drops().clone() }
+    }
+
+    /// Of a client that was interrupted before there was an association.
+    fn unanswered(unsent: usize, peer: &PlainPeer) -> Self {
+        Self { unsent, answered: true, drops: peer.drops().clone() }
+    }
+}
+
+fn other_dialect(peer: &PlainPeer, theirs: Dialect) -> ClientError {
+    ClientError::OtherDialect { to: peer.target(), theirs, ours: peer.dialect() }
 }
 
 fn stamped(line: Shown) -> String {
@@ -171,6 +225,9 @@ async fn done_before<T>(
 async fn connect(peer: &mut PlainPeer) -> Result<(), ClientError> {
     peer.connect().await.map_err(|e| match e {
         SendError::Unreachable { target, .. } => ClientError::Unreachable(target),
+        SendError::OtherDialect { target: to, dialect: theirs } => {
+            ClientError::OtherDialect { to, theirs, ours: Dialect::Dtls }
+        }
         other => other.into(),
     })
 }
@@ -260,6 +317,10 @@ mod tests {
     }
 
     fn join(address: SocketAddr, name: &str) -> Joined {
+        join_expecting(address, name, Expected::Answering)
+    }
+
+    fn join_expecting(address: SocketAddr, name: &str, server: Expected) -> Joined {
         let peer =
             PlainPeer::new(vec![address], PeerOptions::default(), Armour::new(), Filter::new())
                 .unwrap();
@@ -267,14 +328,8 @@ mod tests {
         let (show, shown) = mpsc::unbounded_channel();
         let show = move |line: &str| show.send(line.to_owned()).unwrap();
         let name = Name::parse(name).unwrap();
-        let task = tokio::spawn(run(
-            peer,
-            Guest { name, rooms_only: false },
-            typed,
-            show,
-            |_| {},
-            future::pending(),
-        ));
+        let task =
+            tokio::spawn(run(peer, Guest { name, server }, typed, show, |_| {}, future::pending()));
         Joined { lines, shown, task }
     }
 
@@ -324,7 +379,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_merely_fans_out_is_told_who_speaks() {
         let mut listener = listener();
-        let alice = join(listener.local_addr(), "alice");
+        let alice = join_expecting(listener.local_addr(), "alice", Expected::Anything);
         alice.lines.send("hi".to_owned()).await.unwrap();
         drop(alice.lines);
         let mut heard = Vec::new();

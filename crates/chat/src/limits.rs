@@ -96,6 +96,10 @@ pub const HELLO_WAIT: Duration = Duration::from_millis(300);
 /// that knows nothing of hikyaku: the third hello's answer had 600 ms.
 pub const GREETING_WAIT: Duration = Duration::from_millis(1_500);
 
+/// Wait before a client says hello again where nothing has answered: a room that starts later is
+/// joined soon, and a stranger hears of it seldom.
+pub const HELLO_AGAIN: Duration = Duration::from_secs(5);
+
 /// Silence after which the client sends a keep-alive: home routers forget a UDP path after two
 /// minutes or more (RFC 4787 REQ-5), a room its member after five.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(60);

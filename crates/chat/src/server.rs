@@ -11,6 +11,7 @@ use std::{
 };
 
 use hikyaku::{
+    dialect::Dialect,
     plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice},
     signers::{Fingerprint, Signer},
 };
@@ -54,6 +55,15 @@ pub enum AtTheDoor<'a> {
     Dropped(&'a Dropped),
     /// A DTLS peer came, went, or was refused.
     Peer(&'a Notice),
+    /// Somebody speaks a dialect that is not heard here.
+    OtherDialect {
+        /// Who, as the datagram says.
+        from: SocketAddr,
+        /// What they speak.
+        theirs: Dialect,
+        /// What is spoken here.
+        ours: Dialect,
+    },
 }
 
 /// Runs a chat until the host leaves or `shutdown` resolves, and tells the members of its end.
@@ -79,7 +89,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Served> {
     let clock = Clock::start();
-    let mut server = Server::new(listener.sender(), config, show);
+    let mut server = Server::new(listener.sender(), listener.dialect(), config, show);
     if let Some(host) = &host {
         server.room.seat_host(Member::Host, host.name.as_ref());
     }
@@ -96,8 +106,10 @@ pub async fn run(
                     for datagram in batch {
                         let work = async {
                             match datagram {
-                                Ok(received) => server.hear(clock.now(), &received).await,
-                                Err(dropped) => door(AtTheDoor::Dropped(&dropped)),
+                                Ok(received) => {
+                                    server.hear_any(clock.now(), &received, &mut door).await;
+                                }
+                                Err(dropped) => server.refuse(&dropped, &mut door).await,
                             }
                         };
                         if !is_done_before(shutdown.as_mut(), work).await {
@@ -125,6 +137,9 @@ pub async fn run(
                 }
             }
             () = &mut shutdown => break,
+        }
+        while let Some(stray) = listener.take_stray() {
+            server.refuse(&stray, &mut door).await;
         }
         while let Some(notice) = listener.take_notice() {
             door(AtTheDoor::Peer(&notice));
@@ -200,6 +215,8 @@ struct Server<S> {
     /// Where each member was last heard from; between calls, of members alone.
     ways: BTreeMap<Member, Way>,
     sender: PlainSender,
+    /// What members speak.
+    ours: Dialect,
     show: S,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect<Member>>,
@@ -207,9 +224,40 @@ struct Server<S> {
 }
 
 impl<S: FnMut(&str)> Server<S> {
-    fn new(sender: PlainSender, config: RoomConfig, show: S) -> Self {
+    fn new(sender: PlainSender, ours: Dialect, config: RoomConfig, show: S) -> Self {
         let (room, ways, effects) = (Room::new(config), BTreeMap::new(), Vec::new());
-        Self { room, ways, sender, show, effects, unsent: 0 }
+        Self { room, ways, sender, ours, show, effects, unsent: 0 }
+    }
+
+    /// What opens another dialect is nobody's line, where anything may be one; nor is a hint, which
+    /// somebody made a listener send here.
+    async fn hear_any(
+        &mut self,
+        now: Time,
+        received: &Received<'_>,
+        door: &mut impl FnMut(AtTheDoor<'_>),
+    ) {
+        let ours = self.ours;
+        match Dialect::of(&received.payload).filter(|_| ours == Dialect::Plain) {
+            None if Dialect::of_hint(&received.payload).is_some() => {}
+            None => self.hear(now, received).await,
+            Some(theirs) => {
+                let from = received.from.peer;
+                door(AtTheDoor::OtherDialect { from, theirs, ours });
+                self.sender.hint(&received.payload, received.from).await;
+            }
+        }
+    }
+
+    async fn refuse(&self, dropped: &Dropped, door: &mut impl FnMut(AtTheDoor<'_>)) {
+        door(AtTheDoor::Dropped(dropped));
+        let ours = self.ours;
+        // Whose envelope or record it is, is another question.
+        let differs = |theirs: &Dialect| *theirs != ours || ours == Dialect::Fernet;
+        if let Some(theirs) = dropped.dialect.filter(differs) {
+            door(AtTheDoor::OtherDialect { from: dropped.from.peer, theirs, ours });
+        }
+        self.sender.hint_dropped(dropped).await;
     }
 
     async fn hear(&mut self, now: Time, received: &Received<'_>) {
@@ -565,7 +613,8 @@ mod tests {
     #[tokio::test]
     async fn the_way_to_who_is_not_here_is_forgotten() {
         let mut listener = bound(Armour::new());
-        let mut server = Server::new(listener.sender(), RoomConfig::default(), |_: &str| {});
+        let mut server =
+            Server::new(listener.sender(), Dialect::Plain, RoomConfig::default(), |_: &str| {});
         let mut alice = peer(listener.local_addr(), Armour::new());
         for (datagram, ways) in [("/quit", 0), ("hi", 1), ("/quit", 0), ("hi", 1)] {
             alice.send(datagram.as_bytes()).await.unwrap();

@@ -2,31 +2,55 @@
 //!
 //! In: drops. Out: lines on standard error, so many a second. Never: their content.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use hikyaku::{
     Discard, EndpointStats, Refusal, clock,
+    dialect::Dialect,
     plain::{Dropped, Drops, dtls::Notice},
     signers::Fingerprint,
 };
 use hikyaku_text::sanitize;
 
-use crate::{args::TalkArgs, limits::MAX_DROP_LINES, output::note, terminal::SharedShow};
+use crate::{
+    args::TalkArgs,
+    limits::{MAX_DROP_LINES, MAX_TOLD_SOURCES},
+    mismatch::{Place, at_listener},
+    output::note,
+    terminal::SharedShow,
+};
 
 /// Says why each datagram was dropped, with `-v`.
 pub(crate) struct Complaints {
     wanted: bool,
     quiet: bool,
+    /// Nothing but errors is wanted.
+    silent: bool,
     second: i64,
     told: u32,
     untold: u64,
     /// Above what a person is typing.
     show: Option<Arc<SharedShow>>,
+    /// Who was reported to speak which dialect, once each.
+    mismatches: BTreeSet<(IpAddr, Dialect)>,
 }
 
 impl Complaints {
     pub(crate) const fn new(talk: &TalkArgs) -> Self {
-        Self { wanted: talk.verbose, quiet: talk.quiet, second: 0, told: 0, untold: 0, show: None }
+        Self {
+            wanted: talk.verbose,
+            quiet: talk.quiet,
+            silent: talk.quiet,
+            second: 0,
+            told: 0,
+            untold: 0,
+            show: None,
+            mismatches: BTreeSet::new(),
+        }
     }
 
     /// Where a person types, nobody else is to fill the screen: refusals are told with `-v` alone.
@@ -39,6 +63,36 @@ impl Complaints {
     pub(crate) fn tell(&mut self, dropped: &Dropped) {
         if self.wanted {
             self.say(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
+        }
+    }
+
+    /// Somebody speaks `theirs` where `ours` is spoken: reported once per address and dialect, and
+    /// for so many of these in all.
+    pub(crate) fn tell_mismatch(
+        &mut self,
+        from: SocketAddr,
+        theirs: Dialect,
+        ours: Dialect,
+        place: Place,
+    ) {
+        let full = self.mismatches.len() >= MAX_TOLD_SOURCES;
+        if self.silent || full || !self.mismatches.insert((from.ip(), theirs)) {
+            return;
+        }
+        self.put(&at_listener(from, theirs, ours, place));
+        if self.mismatches.len() == MAX_TOLD_SOURCES {
+            self.put("more senders of other dialects are counted, not named");
+        }
+    }
+
+    /// As [`Self::tell_mismatch`], for a datagram that could not be opened.
+    pub(crate) fn tell_unopened(&mut self, dropped: &Dropped, ours: Dialect, place: Place) {
+        match dropped.dialect {
+            // Whose envelope or record it is, is another question.
+            Some(theirs) if theirs != ours || theirs == Dialect::Fernet => {
+                self.tell_mismatch(dropped.from.peer, theirs, ours, place);
+            }
+            _ => {}
         }
     }
 

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use hikyaku::{
     StartError,
     address::AddressError,
+    dialect::Dialect,
     files::FileError,
     filter::FilterError,
     identity::KeyError,
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 use crate::{
     line::Line,
+    mismatch::{Place, at_sender},
     output::{self, Stream},
 };
 
@@ -147,6 +149,9 @@ impl From<SendError> for Failure {
                 // Names in a certificate are whatever its maker put there.
                 let text = sanitize(&error.to_string()).into_owned();
                 if ended.is_refusal() { Self::Refused(text) } else { Self::Failed(text) }
+            }
+            SendError::OtherDialect { ref target, dialect } => {
+                Self::failed(at_sender(target, dialect, Dialect::Dtls, Place::Listener))
             }
             SendError::TooLarge { .. } | SendError::Forbidden(_) => Self::usage(error),
             _ => Self::failed(error),

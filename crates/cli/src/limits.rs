@@ -26,6 +26,14 @@ pub(crate) const MAX_ANSWERS: u32 = 10_000;
 /// Lines about dropped datagrams that `-v` prints a second: an attacker writes no novels here.
 pub(crate) const MAX_DROP_LINES: u32 = 20;
 
+/// Addresses that are reported to speak another dialect: anyone can write any address on a
+/// datagram, and the rest is counted.
+pub(crate) const MAX_TOLD_SOURCES: usize = 64;
+
+/// Datagrams of other dialects, of one batch, that may be answered by a hint: as many as the
+/// library answers a second.
+pub(crate) const MAX_WAITING_HINTS: usize = 20;
+
 /// Most that `send --whole` keeps, in bytes; of what is longer only the length is told.
 pub(crate) const MAX_WHOLE: u64 = 16 << 20;
 

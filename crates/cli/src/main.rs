@@ -12,6 +12,7 @@ mod fault;
 mod limits;
 mod line;
 mod message;
+mod mismatch;
 mod native;
 mod output;
 mod plan;

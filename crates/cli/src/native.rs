@@ -13,6 +13,7 @@ use std::{
 use hikyaku::{
     Closed, ConnectError, Connection, Endpoint, EndpointBuilder, Trust, TrustError, Trusted,
     address::Address,
+    dialect::Dialect,
     files::{FileError, IfExists, check_unchangeable, make_private_folder},
     identity::{Identity, KeyError},
     known_hosts::{KnownHosts, host_name},
@@ -24,6 +25,7 @@ use crate::{
     args::{NativeArgs, NetworkArgs, TalkArgs},
     exit::Failure,
     limits::{HANDSHAKE, MARGIN},
+    mismatch::{Place, at_sender},
     output::{human_bytes, human_time, note, warn},
     plan::{identity, shared_key},
     terminal::{self, Ending},
@@ -203,6 +205,15 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
             Failure::failed(format!("{address} turned us away: {}", sanitize(reason)))
         }
         ConnectError::NoAnswer { .. } => no_answer(address),
+        ConnectError::OtherDialect { dialect, .. } => {
+            Failure::failed(at_sender(address, *dialect, Dialect::Native, Place::Listener))
+        }
+        ConnectError::Unreachable { source, .. } if source.is_too_long() => {
+            Failure::failed(format!(
+                "{address}: {source}: the native protocol needs 1,228 bytes on each link (1,248 \
+                 with IPv6); shorter datagrams can go with --plain"
+            ))
+        }
         ConnectError::Unreachable { source, .. }
             if source.source.kind() == io::ErrorKind::ConnectionRefused =>
         {

@@ -5,6 +5,7 @@
 //! sequence that a peer sent.
 
 use std::{
+    borrow::Cow,
     fmt::Write as _,
     io::{self, IsTerminal, Write},
     net::SocketAddr,
@@ -154,6 +155,11 @@ impl Format {
             }
             // A file is not part of what was asked for byte by byte.
             (Self::Raw, Content::File { .. }) => Ok(()),
+            (Self::Lines, Content::Message(payload)) => {
+                writeln!(out, "{}", one_line(payload))
+            }
+            // A file is no message.
+            (Self::Lines, Content::File { .. }) => Ok(()),
             (Self::Hex, Content::Message(payload)) => write_hex(record, payload, out),
             (Self::Text, Content::Message(payload)) => write_text(record, payload, out),
             (Self::Text | Self::Hex, Content::File { name, bytes }) => {
@@ -228,13 +234,18 @@ impl Formatter for TerminalSafe {
     }
 }
 
+/// A message as one line of text: a line end at its end is not doubled; what would end the line
+/// inside it, and whatever is no safe text, is escaped.
+fn one_line(payload: &[u8]) -> Cow<'_, str> {
+    let payload = payload.strip_suffix(b"\n").unwrap_or(payload);
+    sanitize_bytes(payload.strip_suffix(b"\r").unwrap_or(payload))
+}
+
 /// `HH:MM:SS.mmm 127.0.0.1:5555  text`; a trailing newline, which line-minded programs send, is
 /// not shown as an escape.
 fn write_text(record: &Record<'_>, payload: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     head(record, out)?;
-    let payload = payload.strip_suffix(b"\n").unwrap_or(payload);
-    let payload = payload.strip_suffix(b"\r").unwrap_or(payload);
-    writeln!(out, "  {}", sanitize_bytes(payload))
+    writeln!(out, "  {}", one_line(payload))
 }
 
 fn head(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
@@ -305,6 +316,11 @@ fn hex_row(offset: usize, bytes: &[u8], line: &mut String) -> std::fmt::Result {
     line.extend(bytes.iter().map(printable));
     line.push('|');
     Ok(())
+}
+
+/// So many of something.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A byte count as people read it.
@@ -413,6 +429,14 @@ mod tests {
     fn text_shows_what_would_upset_a_terminal_escaped() {
         let text = shown(Format::Text, b"\x1b[2Jhi\xff\r\n");
         assert!(text.ends_with("127.0.0.1:5555  \\x1b[2Jhi\\xff\n"), "{text:?}");
+    }
+
+    #[test]
+    fn a_line_is_the_message_alone_whatever_is_in_it() {
+        assert_eq!(shown_of(Format::Lines, Content::Message(b"hi"), peer()), "hi\n");
+        assert_eq!(shown(Format::Lines, b"hi\r\n"), "hi\n");
+        assert_eq!(shown(Format::Lines, b""), "\n");
+        assert_eq!(shown(Format::Lines, b"a\nb\\\x1b\xff\n\n"), "a\\nb\\\\x1b\\xff\\n\n");
     }
 
     #[test]

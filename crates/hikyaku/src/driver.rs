@@ -15,6 +15,8 @@
 //! Nothing is locked while packets are made or opened: the protocol is this task's own, and a
 //! mailbox is locked once for a batch.
 
+mod dials;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -37,18 +39,22 @@ use crate::{
     batch::{RecvBatch, from_codepoint, to_codepoint},
     clock::Stopwatch,
     closed::{Closed, Refusal},
+    dialect::Dialect,
     filter::Filter,
     limits::{
         CLOSE_ACK, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS,
-        UNREACHABLE_REPORTS,
+        OTHER_DIALECT_REPORTS,
     },
     peer::Peer,
+    plain::hints::Hints,
     port::Port,
     shared::{Dial, Requests, Shared, Unanswered},
     signers::Signer,
-    socket::{Unreachable, Way},
+    socket::{Unreachable, Way, is_too_long},
     stats::EndpointStats,
+    stray::{Astray, Meaning, Stray},
 };
+use dials::{ends_dial, reports_of};
 
 /// An endpoint at work.
 pub(crate) struct Driver {
@@ -88,6 +94,9 @@ pub(crate) struct Driver {
     listed: Vec<ConnectionHandle>,
     /// Connections that are to end, by when they do at the latest.
     leaves: BTreeSet<(Time, ConnectionHandle)>,
+    /// Datagrams of other dialects, of one batch.
+    strays: Vec<Stray>,
+    hints: Hints,
 }
 
 type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
@@ -126,6 +135,8 @@ impl Driver {
             quiet: false,
             listed: Vec::new(),
             leaves: BTreeSet::new(),
+            strays: Vec::new(),
+            hints: Hints::new(Dialect::Native),
         }
     }
 
@@ -162,6 +173,7 @@ impl Driver {
         }
         self.stats.receive_calls += 1;
         let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
+        let strays = &mut self.strays;
         // Bound to one address, the system has no choice.
         let any = self.socket.local_addr().ip().is_unspecified();
         self.batch.for_each_mut(|(from, local), ecn, datagram| {
@@ -171,8 +183,12 @@ impl Driver {
                 return;
             }
             let at = (from, local.filter(|_| any));
-            endpoint.handle_datagram_at(now, at, ecn.map(from_codepoint), datagram);
+            let discard = endpoint.handle_datagram_at(now, at, ecn.map(from_codepoint), datagram);
+            if let Some(stray) = discard.and_then(|why| Stray::of(datagram, from, local, why)) {
+                strays.push(stray);
+            }
         });
+        self.on_strays(cx, now);
         Ok(self.socket.poll_readable(cx).is_ready())
     }
 
@@ -184,40 +200,6 @@ impl Driver {
         }
         debug!(%error, "receiving failed");
         Ok(())
-    }
-
-    /// Takes what routers and hosts report while somebody dials.
-    fn poll_reports(&mut self, cx: &mut Context<'_>, now: Time) {
-        while let Some(reports) = &mut self.reports {
-            let Poll::Ready(report) = reports.as_mut().poll(cx) else { return };
-            let dials = self.peers.values().any(|peer| peer.dialler.is_some());
-            self.reports = dials.then(|| reports_of(&self.socket));
-            if let Ok(report) = report {
-                self.on_unreachable(now, report);
-            }
-        }
-    }
-
-    /// A report ends no connection, since anyone can make it up; only who dials, and was told so
-    /// more than once, gives up sooner.
-    fn on_unreachable(&mut self, now: Time, report: Unreachable) {
-        debug!(%report, "the network reports");
-        let from = report.reporter.map(|reporter| reporter.ip());
-        let mut dialling = self.peers.iter_mut().filter(|(_, peer)| {
-            peer.dialler.is_some() && from.is_none_or(|ip| ip == peer.mailbox.remote().ip())
-        });
-        // Of which port is not told: of several dials to one host it may mean any.
-        let (Some((&handle, peer)), None) = (dialling.next(), dialling.next()) else { return };
-        peer.unreachable += 1;
-        if peer.unreachable < UNREACHABLE_REPORTS {
-            return;
-        }
-        if let Some(dialler) = peer.dialler.take() {
-            let _ = dialler.send(Err(Unanswered::Unreachable(report)));
-        }
-        if let Some(connection) = self.endpoint.connection(handle) {
-            connection.close(now, Close::NO_ERROR, "");
-        }
     }
 
     // 2 requests
@@ -391,28 +373,6 @@ impl Driver {
         Poll::Ready(())
     }
 
-    /// The system itself has no way there: nobody can have made that up, so who dials hears it at
-    /// once, unless a Hello has left before.
-    fn on_unsent(&mut self, to: SocketAddr, unsent: u64, error: &io::Error) {
-        let now = self.latest;
-        for (&handle, peer) in &mut self.peers {
-            if peer.dialler.is_none() || peer.mailbox.remote() != to {
-                continue;
-            }
-            let Some(connection) = self.endpoint.connection(handle) else { continue };
-            if connection.stats().sent_packets > unsent {
-                continue;
-            }
-            if let Some(dialler) = peer.dialler.take() {
-                let source =
-                    error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error);
-                let report = Unreachable { reporter: None, source };
-                let _ = dialler.send(Err(Unanswered::Unreachable(report)));
-            }
-            connection.close(now, Close::NO_ERROR, "");
-        }
-    }
-
     fn on_event(&mut self, now: Time, handle: ConnectionHandle, event: Event) {
         if let Event::Refused { from, key, reason } = event {
             let key = key.and_then(|key| Signer::from_key(&key)).map(|key| key.fingerprint());
@@ -561,23 +521,4 @@ impl Drop for Driver {
         // The runtime was shut down: nobody may wait for ever.
         self.end(&Closed::EndpointGone);
     }
-}
-
-/// Does the system say that it cannot send to an address at all: without a route, or not allowed?
-fn ends_dial(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::NetworkUnreachable
-            | Kind::HostUnreachable
-            | Kind::NetworkDown
-            | Kind::InvalidInput
-            | Kind::PermissionDenied
-            | Kind::AddrNotAvailable
-    )
-}
-
-fn reports_of(socket: &Arc<Port>) -> Reports {
-    let socket = Arc::clone(socket);
-    Box::pin(async move { socket.next_transport_error().await })
 }

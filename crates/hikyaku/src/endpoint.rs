@@ -16,12 +16,14 @@ use crate::{
     builder::EndpointBuilder,
     closed::{Closed, Refusal},
     connection::Connection,
+    dialect::Dialect,
     known_hosts::host_name,
     limits::{LAST_PACKETS, NEXT_ADDRESS},
     shared::{Dial, Established, Shared, Unanswered},
     signers::Fingerprint,
     socket::Unreachable,
     stats::EndpointStats,
+    stray::Astray,
     trust::{Trust, TrustError, Trusted},
 };
 
@@ -112,6 +114,15 @@ pub enum ConnectError {
         to: SocketAddr,
         /// What was reported.
         source: Unreachable,
+    },
+    /// Its answers say that it speaks another dialect. They prove nothing: anyone can have sent
+    /// them.
+    #[error("{to} says that it speaks another dialect: {dialect}")]
+    OtherDialect {
+        /// The peer's address.
+        to: SocketAddr,
+        /// What it says that it speaks.
+        dialect: Dialect,
     },
     /// Nobody answered in time.
     #[error("no answer from {to}")]
@@ -259,6 +270,12 @@ impl Endpoint {
         self.0.shared.next_refusal().await
     }
 
+    /// The next datagram that came in another dialect, such as a plain one, for a log. The oldest
+    /// 64 wait. Cancel-safe.
+    pub async fn astray(&self) -> Astray {
+        self.0.shared.next_astray().await
+    }
+
     /// The address really bound, with the port that the system chose for 0.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
@@ -316,6 +333,9 @@ async fn dial(
         Err(_) => Err(ConnectError::EndpointGone),
         Ok(Ok(established)) => Ok(established),
         Ok(Err(Unanswered::Unreachable(source))) => Err(ConnectError::Unreachable { to, source }),
+        Ok(Err(Unanswered::OtherDialect(dialect))) => {
+            Err(ConnectError::OtherDialect { to, dialect })
+        }
         Ok(Err(Unanswered::Dial(DialError::TooMany))) => Err(ConnectError::TooMany),
         Ok(Err(Unanswered::Dial(_))) => Err(ConnectError::EndpointGone),
         Ok(Err(Unanswered::Closed(closed))) => Err(explained(to, ours, closed)),

@@ -98,7 +98,7 @@
 //! let target = vec![listener.local_addr()];
 //! let armour = Armour::new().shared_key(&key, None);
 //! let mut peer = PlainPeer::new(target, PeerOptions::default(), armour, Filter::new())?;
-//! let sending = peer.send_acknowledged(b"hello", b"ACK", RetryPolicy::default(), |_, _| {});
+//! let sending = peer.send_acknowledged(b"hello", b"ACK", RetryPolicy::default(), |_| {});
 //!
 //! let answering = async {
 //!     let hello = listener.recv().await?.next().unwrap().unwrap();
@@ -119,7 +119,8 @@
 //! [`Channel`] send and receive · [`Receipt`] what became of a message · [`Trust`] whom to believe.
 //!
 //! Both: [`address`] what people type · [`identity`] our keys · [`signers`] keys of others ·
-//! [`known_hosts`] whose key is whose · [`filter`] networks · [`socket`] the operating system ·
+//! [`dialect`] who speaks the wrong one · [`known_hosts`] whose key is whose ·
+//! [`filter`] networks · [`socket`] the operating system ·
 //! [`interface`] the machine's networks · [`files`] small files · [`clock`] the only clock ·
 //! [`limits`] every bound · [`batch`] received datagrams.
 //!
@@ -132,6 +133,7 @@ pub mod clock;
 mod closed;
 mod connection;
 mod contain;
+pub mod dialect;
 mod driver;
 mod endpoint;
 pub mod files;
@@ -156,6 +158,7 @@ pub mod signers;
 mod simulation;
 pub mod socket;
 mod stats;
+mod stray;
 mod trust;
 mod turns;
 
@@ -170,4 +173,5 @@ pub use hikyaku_proto::{
 };
 pub use receipt::Receipt;
 pub use stats::EndpointStats;
+pub use stray::Astray;
 pub use trust::{Trust, TrustError, Trusted};

@@ -106,9 +106,20 @@ pub(crate) const MAX_TURNS: usize = 32;
 /// Receive calls that may fail, one after the other, before the socket is taken for broken.
 pub(crate) const MAX_RECEIVE_FAILURES: u32 = 1_000;
 
-/// Reports that nobody is there before a dial is given up: a single one anyone could have made up
-/// or may be out of date; each Hello that is sent again brings another.
-pub(crate) const UNREACHABLE_REPORTS: u32 = 2;
+/// Times that the far end of a dial says that it speaks another dialect before the dial is given
+/// up: anyone can make up one; each Hello that is sent again brings another.
+pub(crate) const OTHER_DIALECT_REPORTS: u32 = 2;
+
+/// How long a plain message is sent to an address that the network reports unreachable all the
+/// while: time to start what should listen there.
+pub(crate) const UNREACHABLE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Programs of another dialect that are told a second what is spoken here: people start commands
+/// that often, and a flood of forged openings makes no flood of answers.
+pub(crate) const MAX_HINTS: u32 = 20;
+
+/// Datagrams of other dialects that wait to be reported; the rest is counted.
+pub(crate) const MAX_STRAYS: usize = 64;
 
 /// How long `Endpoint::close` waits for its last packets to leave once its time is up: a turn of the
 /// driver, on a machine that is very busy.

@@ -40,8 +40,8 @@ pub(crate) struct Peer {
     waiting: BTreeMap<Lane, VecDeque<Staged>>,
     /// Until the connection is established.
     pub(crate) dialler: Option<Dialler>,
-    /// Times that the network said that nobody is there.
-    pub(crate) unreachable: u32,
+    /// Times that its far end said that it speaks another dialect.
+    pub(crate) hints: u32,
     established: bool,
     /// It has ended, and where it ended here the CLOSE has left.
     over: bool,
@@ -64,7 +64,7 @@ impl Peer {
             staged: VecDeque::new(),
             waiting: BTreeMap::new(),
             dialler,
-            unreachable: 0,
+            hints: 0,
             established: false,
             over: false,
             pings: Vec::new(),

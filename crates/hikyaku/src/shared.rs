@@ -18,11 +18,13 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     clock::Stopwatch,
     closed::{Closed, Refusal},
-    limits::{LINGER, MAX_ACCEPT_QUEUE, MAX_REFUSALS},
+    dialect::Dialect,
+    limits::{LINGER, MAX_ACCEPT_QUEUE, MAX_REFUSALS, MAX_STRAYS},
     mailbox::{Mailbox, Request},
     signers::Signer,
     socket::Unreachable,
     stats::EndpointStats,
+    stray::Astray,
 };
 
 /// An endpoint's mailbox.
@@ -36,6 +38,9 @@ pub(crate) struct Shared {
     refusals: Mutex<VecDeque<Refusal>>,
     /// Somebody was turned away.
     refused: Notify,
+    astray: Mutex<VecDeque<Astray>>,
+    /// Somebody spoke another dialect.
+    strayed: Notify,
     /// The driver has ended, or has sent every CLOSE.
     ended: Notify,
 }
@@ -87,6 +92,8 @@ pub(crate) enum Unanswered {
     Closed(Closed),
     /// What the network reported.
     Unreachable(Unreachable),
+    /// What the far end said that it speaks.
+    OtherDialect(Dialect),
 }
 
 #[derive(Default)]
@@ -104,6 +111,8 @@ impl Shared {
             came: Notify::new(),
             refusals: Mutex::default(),
             refused: Notify::new(),
+            astray: Mutex::default(),
+            strayed: Notify::new(),
             ended: Notify::new(),
         }
     }
@@ -226,6 +235,39 @@ impl Shared {
                 return refusal;
             }
             refused.await;
+        }
+    }
+
+    fn astray(&self) -> MutexGuard<'_, VecDeque<Astray>> {
+        self.astray.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody spoke another dialect. The oldest are kept where nobody takes them.
+    pub(crate) fn went_astray(&self, astray: Astray) {
+        let mut waiting = self.astray();
+        if waiting.len() < MAX_STRAYS {
+            waiting.push_back(astray);
+            drop(waiting);
+            self.strayed.notify_one();
+        }
+    }
+
+    /// The next who spoke another dialect; waits for ever where nobody does any more.
+    pub(crate) async fn next_astray(&self) -> Astray {
+        loop {
+            let strayed = self.strayed.notified();
+            let next = {
+                let mut waiting = self.astray();
+                let next = waiting.pop_front();
+                if !waiting.is_empty() {
+                    self.strayed.notify_one();
+                }
+                next
+            };
+            if let Some(astray) = next {
+                return astray;
+            }
+            strayed.await;
         }
     }
 

@@ -424,9 +424,29 @@ pub struct Unreachable {
     pub source: io::Error,
 }
 
+/// Returns `true` if the system or a router says that a datagram is longer than the way takes.
+#[cfg(unix)]
+pub(crate) fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_too_long(_: &io::Error) -> bool {
+    false
+}
+
 impl Unreachable {
+    /// Returns `true` if a datagram was longer than a link on the way takes (its MTU).
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        is_too_long(&self.source)
+    }
+
     fn text(&self) -> String {
         match self.source.kind() {
+            _ if self.is_too_long() => {
+                "a datagram is longer than the MTU of a link on the way".to_owned()
+            }
             io::ErrorKind::ConnectionRefused => {
                 "port unreachable: nothing is listening there".to_owned()
             }

@@ -169,15 +169,15 @@ impl Endpoint {
         (from, local): (SocketAddr, Option<IpAddr>),
         ecn: Option<Ecn>,
         datagram: &mut [u8],
-    ) {
+    ) -> Option<Discard> {
         let arrival = Arrival { now, from, local, ecn, bytes: datagram.len() };
-        self.handle_arrival(&arrival, datagram);
+        self.handle_arrival(&arrival, datagram)
     }
 
-    fn handle_arrival(&mut self, arrival: &Arrival, datagram: &mut [u8]) {
-        if let Err(discard) = self.route(arrival, datagram) {
-            *self.discards.entry(discard).or_default() += 1;
-        }
+    fn handle_arrival(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Option<Discard> {
+        let discard = self.route(arrival, datagram).err()?;
+        *self.discards.entry(discard).or_default() += 1;
+        Some(discard)
     }
 
     /// To the connection it is for, or to what is done for strangers.

@@ -55,3 +55,4 @@ pub use message::{
     Message,
     delivery::{ChannelId, Class, Delivery},
 };
+pub use wire::header::opens_connection;

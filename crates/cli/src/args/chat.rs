@@ -106,6 +106,10 @@ pub(crate) struct JoinArgs {
     pub(crate) address: Option<Address>,
     #[command(flatten)]
     pub(crate) dialect: DialectArgs,
+    /// The server is another program, which passes lines on and says nothing itself: send what is
+    /// typed although nothing has answered
+    #[arg(long)]
+    pub(crate) foreign: bool,
     #[command(flatten)]
     pub(crate) me: MeArgs,
     #[command(flatten)]

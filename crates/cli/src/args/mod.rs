@@ -151,6 +151,8 @@ pub(crate) struct TalkArgs {
 pub(crate) enum Format {
     /// Time, sender and text; what is not UTF-8 or would upset a terminal is escaped
     Text,
+    /// Each message as one line, and nothing else; line ends inside it are escaped as in text
+    Lines,
     /// One JSON object a line: time, from, to, bytes, text or base64; signer, or native peer,
     /// class, channel
     Json,

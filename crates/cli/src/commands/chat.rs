@@ -15,7 +15,7 @@ use hikyaku::{
 };
 use hikyaku_chat::{
     Name, RoomConfig,
-    client::{self, ClientError, Guest},
+    client::{self, ClientError, Expected, Guest},
     limits::MAX_HOST_LINES,
     plain::strip_stamp,
     server::{self, AtTheDoor, Host},
@@ -29,7 +29,8 @@ use crate::{
     exit::Failure,
     limits::BURST_SECONDS,
     line::Line,
-    output::{Stream, note, warn},
+    mismatch::{self, Place},
+    output::{Stream, counted, note, warn},
     plan::Keys,
     terminal::{self, Ending, Lines, Restore, SharedShow},
 };
@@ -58,7 +59,7 @@ async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failur
             let targets = address.resolve(None).await?;
             let peer = peer(targets, &options, &keys, args.filter.read()?)?;
             let safety = Safety::of(&args.armour);
-            take_part(peer, &args.me, &safety, true, ending).await.map_err(|e| match e {
+            take_part(peer, &args.me, &safety, Expected::Room, ending).await.map_err(|e| match e {
                 Failure::Failed(e) => Failure::Failed(format!(
                     "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
                 )),
@@ -136,6 +137,9 @@ async fn serve(
     let door = |happened: AtTheDoor<'_>| match happened {
         AtTheDoor::Dropped(dropped) => complaints.tell(dropped),
         AtTheDoor::Peer(notice) => complaints.tell_peer(notice),
+        AtTheDoor::OtherDialect { from, theirs, ours } => {
+            complaints.tell_mismatch(from, theirs, ours, Place::Room);
+        }
     };
     let served = server::run(listener, config, host, show, door, ending.wanted())
         .await
@@ -261,7 +265,8 @@ async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
         safety.is_none = false;
         peer = peer.speak_dtls(config);
     }
-    take_part(peer, &args.me, &safety, false, ending).await
+    let server = if args.foreign { Expected::Anything } else { Expected::Answering };
+    take_part(peer, &args.me, &safety, server, ending).await
 }
 
 fn peer(
@@ -278,7 +283,7 @@ async fn take_part(
     peer: PlainPeer,
     me: &MeArgs,
     safety: &Safety,
-    rooms_only: bool,
+    server: Expected,
     ending: &mut Ending,
 ) -> Result<(), Failure> {
     if !me.talk.quiet {
@@ -290,15 +295,26 @@ async fn take_part(
     let mut complaints = Complaints::new(&me.talk).shown_above(Arc::clone(&show));
     let show = |line: &str| show.put(coloured(line));
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
-    let guest = Guest { name: name(me), rooms_only };
+    let guest = Guest { name: name(me), server };
+    let target = peer.target();
     let parted = client::run(peer, guest, lines, show, dropped, ending.wanted()).await;
     let parted = parted.map_err(|e| match e {
         ClientError::Send(e) => e.into(),
+        ClientError::OtherDialect { to, theirs, ours } => {
+            let told = mismatch::at_sender(&to, theirs, ours, Place::Room);
+            if theirs == ours { Failure::refused(told) } else { Failure::failed(told) }
+        }
         other => Failure::failed(other),
     })?;
     tell_counts(&me.talk, &parted.drops, None);
     match parted.unsent {
         0 => Ok(()),
-        unsent => Err(Failure::failed(format!("interrupted; {unsent} lines were not sent"))),
+        unsent => {
+            let unsent = counted(unsent as u64, "line");
+            Err(Failure::failed(match parted.answered {
+                true => format!("interrupted; not sent: {unsent}"),
+                false => format!("nothing answered at {target}; not sent: {unsent}"),
+            }))
+        }
     }
 }

@@ -301,7 +301,7 @@ fn in_a_foreign_room_lines_carry_the_name() {
     let (address, serving) = foreign_server();
     let ben = Plain(stranger(), address);
     ben.say("ben is here");
-    let mut ana = join(address, "ana", &[]);
+    let mut ana = join(address, "ana", &["--foreign"]);
     ben.hears(|line| line == "/name ana");
     ana.type_line("hello");
     ben.hears(|line| line == "ana: hello");

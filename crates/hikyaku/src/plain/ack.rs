@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::limits::MAX_ACK_WAIT;
+use crate::limits::{MAX_ACK_WAIT, UNREACHABLE_PATIENCE};
 
 /// How long to wait for an acknowledgement, and how often to send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,16 @@ pub struct RetryPolicy {
     pub timeout: Duration,
     /// Times to send again after the first.
     pub retries: u32,
+    /// How long an address is tried that the network reports unreachable all the while; without a
+    /// time, as long as any other.
+    pub unreachable: Option<Duration>,
 }
 
 impl Default for RetryPolicy {
-    /// One second, five retries.
+    /// One second, five retries, and ten seconds for what is reported unreachable.
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(1), retries: 5 }
+        let unreachable = Some(UNREACHABLE_PATIENCE);
+        Self { timeout: Duration::from_secs(1), retries: 5, unreachable }
     }
 }
 
@@ -44,11 +48,30 @@ pub(super) struct StopAndWait {
     tries: u32,
     /// When the present wait ends, counted from the start.
     deadline: Duration,
+    /// When it is given up before the tries are.
+    give_up_at: Duration,
 }
 
 impl StopAndWait {
     pub(super) const fn new(policy: RetryPolicy) -> Self {
-        Self { policy, tries: 0, deadline: Duration::ZERO }
+        Self { policy, tries: 0, deadline: Duration::ZERO, give_up_at: Duration::MAX }
+    }
+
+    /// Times the message may be sent.
+    pub(super) const fn most_tries(&self) -> u32 {
+        self.policy.retries.saturating_add(1)
+    }
+
+    /// From now on, the network says that nobody is there: the patience for that counts.
+    pub(super) fn on_unreachable(&mut self) {
+        let patience = self.policy.unreachable.unwrap_or(Duration::MAX);
+        self.give_up_at = self.give_up_at.min(patience);
+        self.deadline = self.deadline.min(patience);
+    }
+
+    /// The peer has spoken.
+    pub(super) const fn on_heard(&mut self) {
+        self.give_up_at = Duration::MAX;
     }
 
     /// Times the message has been sent.
@@ -61,10 +84,11 @@ impl StopAndWait {
         if elapsed < self.deadline {
             return Step::Wait(self.deadline.saturating_sub(elapsed));
         }
-        if self.tries > self.policy.retries {
+        if self.tries > self.policy.retries || elapsed >= self.give_up_at {
             return Step::GiveUp;
         }
-        self.deadline = elapsed.saturating_add(wait(self.policy.timeout, self.tries, random));
+        let next = elapsed.saturating_add(wait(self.policy.timeout, self.tries, random));
+        self.deadline = next.min(self.give_up_at);
         self.tries += 1;
         Step::Send
     }
@@ -85,7 +109,7 @@ mod tests {
     const HALF: u32 = u32::MAX / 2;
 
     fn policy(timeout_ms: u64, retries: u32) -> RetryPolicy {
-        RetryPolicy { timeout: Duration::from_millis(timeout_ms), retries }
+        RetryPolicy { timeout: Duration::from_millis(timeout_ms), retries, unreachable: None }
     }
 
     /// When the message goes out and when it is given up, in milliseconds, if nobody answers.
@@ -109,6 +133,20 @@ mod tests {
         assert_eq!(sent.len(), 4, "one try and three retries");
         assert!(about(sent[1], 1_000) && about(sent[2], 3_000) && about(sent[3], 7_000));
         assert!(about(given_up, 15_000), "{given_up}");
+    }
+
+    #[test]
+    fn what_is_reported_unreachable_is_tried_for_its_own_time() {
+        let mut exchange = StopAndWait::new(RetryPolicy::default());
+        let mut now = Duration::ZERO;
+        loop {
+            match exchange.poll(now, HALF) {
+                Step::Send => exchange.on_unreachable(),
+                Step::Wait(wait) => now += wait,
+                Step::GiveUp => break,
+            }
+        }
+        assert_eq!((now, exchange.tries()), (UNREACHABLE_PATIENCE, 4));
     }
 
     #[test]

@@ -7,7 +7,13 @@ use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr};
 use jiff::Timestamp;
 
 use super::{Open, Opened};
-use crate::{batch::Datagram, contain::contain, filter::Filter, signers::Signer};
+use crate::{
+    batch::Datagram,
+    contain::contain,
+    dialect::{Dialect, is_text},
+    filter::Filter,
+    signers::Signer,
+};
 
 /// Why a datagram was dropped on its way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +27,8 @@ pub enum Discard {
     Undecryptable,
     /// Not an envelope, or one whose signature does not hold.
     BadSignature,
+    /// A signature that holds, over an envelope without a time or an id: it could be played back.
+    Unstamped,
     /// Signed by someone we do not accept.
     UnknownSigner,
     /// Too old, or from too far in the future.
@@ -32,11 +40,12 @@ pub enum Discard {
 }
 
 impl Discard {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Filtered,
         Self::NoAssociation,
         Self::Undecryptable,
         Self::BadSignature,
+        Self::Unstamped,
         Self::UnknownSigner,
         Self::Stale,
         Self::Duplicate,
@@ -51,6 +60,7 @@ impl fmt::Display for Discard {
             Self::NoAssociation => "no association",
             Self::Undecryptable => "undecryptable",
             Self::BadSignature => "bad signature",
+            Self::Unstamped => "signed, but without time or id",
             Self::UnknownSigner => "unknown signer",
             Self::Stale => "stale",
             Self::Duplicate => "duplicate",
@@ -128,6 +138,12 @@ pub struct Dropped {
     pub from: ReplyTo,
     /// Why.
     pub reason: Discard,
+    /// What it speaks instead, where it could not be opened and its form leaves no doubt; text is
+    /// plain.
+    pub dialect: Option<Dialect>,
+    /// Whether its sender may receive the [hint](super::PlainSender::hint) that says what is spoken
+    /// here.
+    pub may_be_answered: bool,
 }
 
 /// The checks on the way in, cheapest first.
@@ -136,11 +152,23 @@ pub(super) struct Gate {
     filter: Filter,
     open: Open,
     drops: Drops,
+    /// What whoever is let in speaks.
+    spoken: Dialect,
 }
 
 impl Gate {
     pub(super) fn new(filter: Filter, open: Open) -> Self {
-        Self { filter, open, drops: Drops::default() }
+        let spoken = open.dialect();
+        Self { filter, open, drops: Drops::default(), spoken }
+    }
+
+    pub(super) const fn spoken(&self) -> Dialect {
+        self.spoken
+    }
+
+    /// Puts DTLS beneath the armour.
+    pub(super) const fn speak_dtls(&mut self) {
+        self.spoken = Dialect::Dtls;
     }
 
     pub(super) const fn drops(&self) -> &Drops {
@@ -156,8 +184,21 @@ impl Gate {
         admitted
     }
 
-    pub(super) const fn on_no_association(&mut self) {
-        self.drops.count(Discard::NoAssociation);
+    /// A datagram outside every association.
+    pub(super) fn on_no_association(&mut self, bytes: &[u8], from: ReplyTo) -> Dropped {
+        self.refuse(bytes, from, Discard::NoAssociation)
+    }
+
+    fn refuse(&mut self, bytes: &[u8], from: ReplyTo, reason: Discard) -> Dropped {
+        self.drops.count(reason);
+        let unopened = matches!(
+            reason,
+            Discard::NoAssociation | Discard::Undecryptable | Discard::BadSignature
+        );
+        let speaks = || Dialect::of(bytes).or(is_text(bytes).then_some(Dialect::Plain));
+        let dialect = if unopened { speaks() } else { None };
+        let may_be_answered = unopened && self.spoken.may_answer(bytes);
+        Dropped { from, reason, dialect, may_be_answered }
     }
 
     pub(super) const fn on_faults(&mut self, many: u64) {
@@ -178,10 +219,7 @@ impl Gate {
                 at: datagram.at,
                 signer: opened.signer,
             })
-            .map_err(|reason| {
-                self.drops.count(reason);
-                Dropped { from, reason }
-            })
+            .map_err(|reason| self.refuse(datagram.bytes, from, reason))
     }
 
     fn open<'d>(

@@ -17,13 +17,15 @@ use super::{
     Armour, Dropped, Drops, Received, ReplyTo, Seal,
     dtls::{Arrived, Hub, NotSent, Notice, ServerConfig},
     gate::Gate,
+    hints::Hints,
     sleep_until,
 };
 use crate::{
     batch::{Datagram, RecvBatch},
     clock,
+    dialect::Dialect,
     filter::Filter,
-    limits::MAX_DTLS_NOTICES,
+    limits::{MAX_DTLS_NOTICES, MAX_STRAYS},
     socket::{BindError, Socket, SocketOptions},
 };
 
@@ -53,6 +55,8 @@ pub struct PlainListener {
     arrived: Vec<Arrived>,
     /// What happened after it, and before the next.
     notices: VecDeque<Notice>,
+    /// What came outside every association.
+    strays: VecDeque<Dropped>,
 }
 
 impl PlainListener {
@@ -68,12 +72,15 @@ impl PlainListener {
     ) -> Result<Self, BindError> {
         let socket = Arc::new(Socket::bind(addresses, options)?);
         let (seal, open) = armour.split();
+        let gate = Gate::new(filter, open);
+        let hints = Arc::new(Mutex::new(Hints::new(gate.spoken())));
         Ok(Self {
-            sender: PlainSender { socket, seal, hub: None },
-            gate: Gate::new(filter, open),
+            sender: PlainSender { socket, seal, hub: None, hints },
+            gate,
             batch: RecvBatch::new(),
             arrived: Vec::new(),
             notices: VecDeque::new(),
+            strays: VecDeque::new(),
         })
     }
 
@@ -83,6 +90,8 @@ impl PlainListener {
     #[must_use]
     pub fn speak_dtls(mut self, config: ServerConfig) -> Self {
         self.sender.hub = Some(Arc::new(Mutex::new(Hub::new(config))));
+        self.gate.speak_dtls();
+        self.sender.hints = Arc::new(Mutex::new(Hints::new(Dialect::Dtls)));
         self
     }
 
@@ -142,7 +151,7 @@ impl PlainListener {
                     }
                     self.notices.push_back(notice);
                 }
-                if has_news || !self.arrived.is_empty() {
+                if has_news || !self.arrived.is_empty() || !self.strays.is_empty() {
                     return Ok(());
                 }
                 hub.deadline()
@@ -161,7 +170,10 @@ impl PlainListener {
                 if self.gate.admits(from.peer.ip())
                     && !hub.handle_datagram(datagram.bytes, from, datagram.at, now)
                 {
-                    self.gate.on_no_association();
+                    let stray = self.gate.on_no_association(datagram.bytes, from);
+                    if self.strays.len() < MAX_STRAYS {
+                        self.strays.push_back(stray);
+                    }
                 }
             }
         }
@@ -172,6 +184,18 @@ impl PlainListener {
     /// the newest are kept.
     pub fn take_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
+    }
+
+    /// Something that came outside every DTLS association. Where nobody takes them, the oldest are
+    /// kept; all are counted.
+    pub fn take_stray(&mut self) -> Option<Dropped> {
+        self.strays.pop_front()
+    }
+
+    /// What is spoken here.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.gate.spoken()
     }
 
     /// Says goodbye to every DTLS peer.
@@ -217,9 +241,45 @@ pub struct PlainSender {
     socket: Arc<Socket>,
     seal: Seal,
     hub: Option<Arc<Mutex<Hub>>>,
+    hints: Arc<Mutex<Hints>>,
 }
 
 impl PlainSender {
+    /// Tells the sender of a datagram of another dialect what is spoken here, with a bare datagram
+    /// that is no longer than the one it answers. Does nothing where `datagram` opens no dialect,
+    /// where it came by way of a group or broadcast address, or when enough was said this second.
+    pub async fn hint(&self, datagram: &[u8], to: ReplyTo) {
+        if self.spoken().may_answer(datagram) {
+            self.send_hint(to).await;
+        }
+    }
+
+    /// As [`PlainSender::hint`], for a datagram that was dropped.
+    pub async fn hint_dropped(&self, dropped: &Dropped) {
+        if dropped.may_be_answered {
+            self.send_hint(dropped.from).await;
+        }
+    }
+
+    fn spoken(&self) -> Dialect {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner).spoken()
+    }
+
+    async fn send_hint(&self, to: ReplyTo) {
+        // Of what came to a group each member would say the same.
+        if to.local.is_none() {
+            return;
+        }
+        let hint = {
+            let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+            hints.next(clock::monotonic())
+        };
+        if let Some(hint) = hint {
+            // One that is lost is worth as little as one that is not believed.
+            let _ = self.send_datagram(hint, to).await;
+        }
+    }
+
     /// Is it DTLS that is spoken?
     #[must_use]
     pub const fn speaks_dtls(&self) -> bool {

@@ -13,6 +13,7 @@ mod ack;
 pub mod dtls;
 mod fernet;
 mod gate;
+pub(crate) mod hints;
 mod line;
 mod listener;
 mod outcome;
@@ -33,14 +34,20 @@ pub use self::{
     ack::RetryPolicy,
     gate::{Discard, Dropped, Drops, Received, ReplyTo},
     listener::{Incoming, PlainListener, PlainSender},
-    outcome::{Acknowledged, Reply, SendError},
+    outcome::{Acknowledged, Reply, SendError, Setback},
     peer::{PeerOptions, PlainPeer},
 };
 use crate::{
     clock::unix_seconds,
+    dialect::Dialect,
     identity::{Identity, SharedKey},
     signers::{AuthorizedKeys, Signer},
 };
+
+/// Returns `true` if a datagram has the form of a signed envelope.
+pub(crate) fn is_envelope(datagram: &[u8]) -> bool {
+    shape::shape_of(datagram).is_some()
+}
 
 /// The armour of a socket: what each datagram is wrapped in on its way out, and must be wrapped
 /// in on its way in. Without any, datagrams go as they are.
@@ -144,6 +151,15 @@ pub struct Opened<'a> {
 }
 
 impl Open {
+    /// What its senders speak.
+    const fn dialect(&self) -> Dialect {
+        match (&self.fernet, &self.verifier) {
+            (Some(_), _) => Dialect::Fernet,
+            (None, Some(_)) => Dialect::Signed,
+            (None, None) => Dialect::Plain,
+        }
+    }
+
     /// Unwraps a datagram: decrypts, then verifies.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{Received, dtls::Ended};
 use crate::{
+    dialect::Dialect,
     signers::Signer,
     socket::{BindError, Unreachable},
 };
@@ -61,6 +62,14 @@ pub enum SendError {
         /// Why.
         ended: Ended,
     },
+    /// The peer says that it speaks another dialect. That proves nothing: anyone can have sent it.
+    #[error("{target} says that it speaks another dialect: {dialect}")]
+    OtherDialect {
+        /// Where it was to go.
+        target: SocketAddr,
+        /// What it says that it speaks.
+        dialect: Dialect,
+    },
     /// Nobody acknowledged it.
     #[error("no acknowledgement from {target} after {tries} {}{}",
         if *.tries == 1 { "try" } else { "tries" },
@@ -72,6 +81,34 @@ pub enum SendError {
         tries: u32,
         /// What the network reported meanwhile.
         report: Option<String>,
+        /// The last datagram that came back instead.
+        instead: Option<Vec<u8>>,
+        /// What the peer says that it speaks, which proves nothing.
+        spoken: Option<Dialect>,
+    },
+}
+
+/// What happened on the way to an acknowledgement that is not there yet.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Setback<'a> {
+    /// The network reports the address unreachable; it is tried again.
+    Unreachable {
+        /// The address.
+        target: SocketAddr,
+        /// The report.
+        error: &'a Unreachable,
+    },
+    /// No acknowledgement came in time: the message goes out again.
+    Again {
+        /// Where it goes.
+        target: SocketAddr,
+        /// Times it was sent so far.
+        tries: u32,
+        /// Times it is sent at most.
+        most: u32,
+        /// The last datagram that came back instead.
+        instead: Option<&'a [u8]>,
     },
 }
 

@@ -11,6 +11,8 @@
 //! message which was sent once comes once: the port changes only after a message that was sent more
 //! often, or that nobody acknowledged.
 
+mod association;
+
 use std::{
     borrow::Cow,
     collections::VecDeque,
@@ -22,9 +24,9 @@ use std::{
 };
 
 use super::{
-    Acknowledged, Armour, Dropped, Drops, Reply, RetryPolicy, Seal, SendError,
+    Acknowledged, Armour, Dropped, Drops, Reply, RetryPolicy, Seal, SendError, Setback,
     ack::{Step, StopAndWait},
-    dtls::{Arrived, Association, ClientConfig, Ended, Event, NotSent},
+    dtls::{Arrived, ClientConfig, Ended, NotSent},
     gate::Gate,
     line::{Line, is_report},
     sleep_until,
@@ -32,6 +34,7 @@ use super::{
 use crate::{
     batch::{Datagram, RecvBatch},
     clock,
+    dialect::Dialect,
     filter::Filter,
     limits::{DTLS_OVERHEAD, MAX_DTLS_PAYLOAD, MAX_OLD_SOCKETS, MAX_WAITING_REPLIES},
     socket::{BindError, Socket, SocketOptions, Unreachable},
@@ -66,6 +69,11 @@ pub struct PlainPeer {
     ack_text: Vec<u8>,
     replies: VecDeque<Reply>,
     dropped: VecDeque<Dropped>,
+    /// The last datagram that came while an acknowledgement was awaited, and is none.
+    instead: Option<Vec<u8>>,
+    /// What the peer says that it speaks, and how often it said so.
+    hint: Option<Dialect>,
+    hints: u32,
     batch: RecvBatch,
 }
 
@@ -94,6 +102,9 @@ impl PlainPeer {
             ack_text: Vec::new(),
             replies: VecDeque::new(),
             dropped: VecDeque::new(),
+            instead: None,
+            hint: None,
+            hints: 0,
             batch: RecvBatch::new(),
         };
         match peer.open_socket() {
@@ -130,6 +141,22 @@ impl PlainPeer {
     #[must_use]
     pub const fn speaks_dtls(&self) -> bool {
         self.dtls.is_some()
+    }
+
+    /// What is spoken here.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self.dtls {
+            Some(_) => Dialect::Dtls,
+            None => self.gate.spoken(),
+        }
+    }
+
+    /// What the peer says that it speaks, if it said so. That proves nothing: anyone can say so in
+    /// its name.
+    #[must_use]
+    pub const fn hint(&self) -> Option<Dialect> {
+        self.hint
     }
 
     /// Could a message go out at once? Without DTLS, always.
@@ -231,8 +258,7 @@ impl PlainPeer {
     }
 
     /// Sends a message until the peer answers `ack_text` (trailing white space does not matter),
-    /// as often as `policy` says. `unreachable` is told of each address that the network reports
-    /// as unreachable; sending goes on.
+    /// as often as `policy` says. `setback` hears of what goes wrong meanwhile; sending goes on.
     ///
     /// # Errors
     /// [`SendError::NotAcknowledged`] at the end of the tries.
@@ -241,7 +267,7 @@ impl PlainPeer {
         payload: &[u8],
         ack_text: &[u8],
         policy: RetryPolicy,
-        mut unreachable: impl FnMut(SocketAddr, &Unreachable),
+        mut setback: impl FnMut(Setback<'_>),
     ) -> Result<Acknowledged, SendError> {
         if self.used && !self.has_fixed_port() {
             self.open_socket()?;
@@ -251,6 +277,7 @@ impl PlainPeer {
         // Sealed once: a resend is the same message, and must look it to a replay window.
         let sealed = self.sealed(payload)?;
         self.connect().await?;
+        self.instead = None;
         let started = clock::monotonic();
         let elapsed = || clock::monotonic().duration_since(started);
         let mut exchange = StopAndWait::new(policy);
@@ -259,7 +286,14 @@ impl PlainPeer {
             // Without randomness the waits merely do not vary.
             let random = getrandom::u32().unwrap_or(u32::MAX / 2);
             let problem = match exchange.poll(elapsed(), random) {
-                Step::Send => self.transmit(&sealed).await.err(),
+                Step::Send => {
+                    let (target, tries) = (self.target(), exchange.tries() - 1);
+                    let (most, instead) = (exchange.most_tries(), self.instead.as_deref());
+                    if tries > 0 {
+                        setback(Setback::Again { target, tries, most, instead });
+                    }
+                    self.transmit(&sealed).await.err()
+                }
                 Step::Wait(wait) => match self.ack_within(wait, ack_text).await? {
                     Heard::Ack(by) => {
                         let tries = exchange.tries();
@@ -269,19 +303,31 @@ impl PlainPeer {
                     Heard::Unreachable(error) => {
                         Some(SendError::Unreachable { target: self.target(), error })
                     }
-                    Heard::Nothing => None,
+                    Heard::Nothing => {
+                        if self.instead.is_some() {
+                            exchange.on_heard();
+                        }
+                        None
+                    }
                 },
                 Step::GiveUp => {
-                    let tries = exchange.tries();
-                    let target = self.target();
-                    return Err(SendError::NotAcknowledged { target, tries, report });
+                    let (target, tries) = (self.target(), exchange.tries());
+                    let (instead, spoken) = (self.instead.take(), self.hint);
+                    return Err(SendError::NotAcknowledged {
+                        target,
+                        tries,
+                        report,
+                        instead,
+                        spoken,
+                    });
                 }
             };
             match problem {
                 None => {}
                 Some(SendError::Unreachable { target, error }) => {
-                    unreachable(target, &error);
+                    setback(Setback::Unreachable { target, error: &error });
                     report = Some(error.to_string());
+                    exchange.on_unreachable();
                     if self.next_target()? {
                         exchange = StopAndWait::new(policy);
                         report = None;
@@ -396,46 +442,6 @@ impl PlainPeer {
         Ok(())
     }
 
-    /// Until there is an association to send over.
-    async fn shake_hands(&mut self, config: &ClientConfig) -> Result<(), SendError> {
-        let now = clock::monotonic();
-        let line = self.newest_mut();
-        if line.association.as_ref().is_none_or(Association::has_ended) {
-            line.association = Some(Association::client(config, now));
-            self.ended = None;
-        }
-        loop {
-            let target = self.target();
-            if self.newest().is_established() {
-                return Ok(());
-            }
-            if let Some(ended) = self.ended.take() {
-                self.flush().await;
-                return Err(SendError::Dtls { target, ended });
-            }
-            match self.hear(false).await {
-                Ok(Heard::Unreachable(error)) => {
-                    return Err(SendError::Unreachable { target, error });
-                }
-                Ok(_) => {}
-                Err(source) => return Err(SendError::System { target, source }),
-            }
-        }
-    }
-
-    /// Keeps why the newest association ended; nobody asks about the older ones.
-    fn note_end(&mut self) {
-        let newest = self.lines.len() - 1;
-        for index in 0..self.lines.len() {
-            for event in self.lines[index].events() {
-                match event {
-                    Event::Ended(why) if index == newest => self.ended = Some(why),
-                    _ => {}
-                }
-            }
-        }
-    }
-
     /// Goes on to the next address of the name, while none has answered yet.
     fn next_target(&mut self) -> Result<bool, BindError> {
         if self.targets.len() < 2 {
@@ -485,6 +491,7 @@ impl PlainPeer {
         let to = self.lines[index].socket.local_addr();
         let now = clock::wall();
         let is_newest = index + 1 == self.lines.len();
+        self.note_hints(target);
         let arrived = self.take_in_dtls(index);
         let datagrams: Box<dyn Iterator<Item = Datagram<'_>>> = match &arrived {
             Some(arrived) => Box::new(arrived.iter().map(Arrived::datagram)),
@@ -509,34 +516,22 @@ impl PlainPeer {
                 acknowledged_by = acknowledged_by.or(is_newest.then_some(received.from.peer));
                 continue;
             }
+            if !self.ack_text.is_empty() {
+                self.instead = Some(received.payload.to_vec());
+            }
             push_bounded(&mut self.replies, Reply::new(received, to));
         }
         acknowledged_by
     }
 
-    /// What a received batch brought through an association, where there is one.
-    fn take_in_dtls(&mut self, index: usize) -> Option<Vec<Arrived>> {
-        self.dtls.as_ref()?;
-        let target = self.target();
-        let mut arrived = Vec::new();
-        let now = clock::monotonic();
-        let is_newest = index + 1 == self.lines.len();
-        let line = &mut self.lines[index];
+    /// What the peer says that it speaks. Anyone can say so in its name.
+    fn note_hints(&mut self, target: SocketAddr) {
         for datagram in self.batch.iter().filter(|d| same_endpoint(d.from, target)) {
-            let Some(association) = &mut line.association else { break };
-            association.handle_datagram(datagram.bytes, now, datagram.at);
-            for event in line.events() {
-                match event {
-                    Event::Message(payload) => {
-                        let Datagram { from, to, at, .. } = datagram;
-                        arrived.push(Arrived { payload, from, to, at });
-                    }
-                    Event::Ended(why) if is_newest => self.ended = Some(why),
-                    _ => {}
-                }
+            if let Some(dialect) = Dialect::of_hint(datagram.bytes) {
+                self.hint = Some(dialect);
+                self.hints += 1;
             }
         }
-        Some(arrived)
     }
 }
 
@@ -586,7 +581,7 @@ mod tests {
     }
 
     fn quick(retries: u32) -> RetryPolicy {
-        RetryPolicy { timeout: Duration::from_millis(20), retries }
+        RetryPolicy { timeout: Duration::from_millis(20), retries, unreachable: None }
     }
 
     #[tokio::test]
@@ -605,7 +600,7 @@ mod tests {
             program
         });
         let policy = quick(2);
-        let ignore = |_: SocketAddr, _: &Unreachable| {};
+        let ignore = |_: Setback<'_>| {};
         peer.send_acknowledged(b"one", b"ACK", policy, ignore).await.unwrap();
         let second = peer.send_acknowledged(b"two", b"ACK", policy, ignore).await;
         drop(acker.join().unwrap());
@@ -622,7 +617,7 @@ mod tests {
             program.send_to(b"ACK\n", from).unwrap();
             program
         });
-        let sent = peer.send_acknowledged(b"x", b"ACK", RetryPolicy::default(), |_, _| {}).await;
+        let sent = peer.send_acknowledged(b"x", b"ACK", RetryPolicy::default(), |_| {}).await;
         assert_eq!(sent.unwrap().tries, 1);
         assert_eq!(peer.recv().await.unwrap().payload, b"news");
         drop(acker.join().unwrap());
@@ -660,7 +655,11 @@ mod tests {
             PlainPeer::new(vec![gone], PeerOptions::default(), Armour::new(), Filter::new())
                 .unwrap();
         let mut told = 0;
-        let sent = peer.send_acknowledged(b"x", b"ACK", quick(2), |_, _| told += 1).await;
+        let sent = peer
+            .send_acknowledged(b"x", b"ACK", quick(2), |setback| {
+                told += u32::from(matches!(setback, Setback::Unreachable { .. }));
+            })
+            .await;
         assert!(
             matches!(sent, Err(SendError::NotAcknowledged { tries: 3, report: Some(_), .. })),
             "{sent:?}"

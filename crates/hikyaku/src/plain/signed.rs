@@ -87,8 +87,14 @@ impl Verifier {
     pub(super) fn open(&mut self, envelope: &[u8], now_secs: u64) -> Result<Verified, Discard> {
         // 1. read
         let message = decode(envelope)?;
-        let claims = claims(&message.protected.header)?;
         check_header(&message.protected.header)?;
+        let claims = match claims(&message.protected.header) {
+            // Worth a check of the signature: its maker learns what to add.
+            Err(Discard::Unstamped) => {
+                return Err(self.signer_of(&message).err().unwrap_or(Discard::Unstamped));
+            }
+            claims => claims?,
+        };
         // 2. fresh?
         if claims.issued_at > now_secs.saturating_add(MAX_CLOCK_SKEW_SECS)
             || now_secs.saturating_sub(claims.issued_at) > self.max_age_secs
@@ -152,13 +158,13 @@ struct Claims {
 fn claims(header: &Header) -> Result<Claims, Discard> {
     let label = Label::Int(iana::HeaderParameter::CwtClaims.to_i64());
     let value = header.rest.iter().find(|(l, _)| *l == label).map(|(_, value)| value.clone());
-    let value: Value = value.ok_or(Discard::BadSignature)?;
+    let value: Value = value.ok_or(Discard::Unstamped)?;
     let set = ClaimsSet::from_cbor_value(value).map_err(|_| Discard::BadSignature)?;
-    let issued_at = match set.issued_at.ok_or(Discard::BadSignature)? {
+    let issued_at = match set.issued_at.ok_or(Discard::Unstamped)? {
         Timestamp::WholeSeconds(secs) => u64::try_from(secs).map_err(|_| Discard::Stale)?,
         Timestamp::FractionalSeconds(secs) => whole_seconds(secs)?,
     };
-    let id = set.cwt_id.filter(|id| !id.is_empty()).ok_or(Discard::BadSignature)?;
+    let id = set.cwt_id.filter(|id| !id.is_empty()).ok_or(Discard::Unstamped)?;
     Ok(Claims { issued_at, id })
 }
 

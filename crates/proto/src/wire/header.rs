@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{Discard, Malformed},
-    limits::TAG_LEN,
+    limits::{BASE_MTU, TAG_LEN},
 };
 
 /// The version of the protocol that is spoken here.
@@ -24,6 +24,9 @@ const ID_LEN: usize = 8;
 pub(crate) const DATA_HEADER_LEN: usize = 1 + ID_LEN + 4;
 /// What all versions share: first byte, version, both ids.
 const LONG_START_LEN: usize = 1 + 4 + 2 * ID_LEN;
+
+/// Packet numbers of the Hellos that a client sends before it gives up: a few dozen.
+const MAX_FIRST_TRIES: u32 = 1_000;
 
 const DATA: u8 = 0b0100_0000;
 const DATA_PHASE: u8 = 0b0000_0001;
@@ -240,6 +243,19 @@ pub(crate) fn versions(list: &[u8]) -> impl Iterator<Item = u32> {
     list.as_chunks().0.iter().map(|version| u32::from_be_bytes(*version))
 }
 
+/// Returns `true` if a datagram is one of the first packets of a client that nobody has answered: a
+/// padded Hello of this version, without a token (M-31). For programs that speak something else on
+/// the same port: no text has this form, and no packet of QUIC version 1.
+#[must_use]
+pub fn opens_connection(datagram: &[u8]) -> bool {
+    datagram.len() >= BASE_MTU
+        && matches!(
+            Header::decode(datagram),
+            Ok((Header::Long { kind: LongKind::Hello, token: [], number, .. }, _))
+                if number < MAX_FIRST_TRIES
+        )
+}
+
 /// The packet number nearest to `expected` (the highest opened so far, and one) that ends in the
 /// 32 bits `low`: M-3, RFC 9000 appendix A.3. It is below 2^62.
 pub(crate) const fn expand_number(low: u32, expected: u64) -> u64 {
@@ -415,6 +431,29 @@ mod tests {
         assert_eq!(Header::decode(&ids), Err(Discard::Malformed));
         let odd = encoded(&Header::Versions { to: TO, from: FROM, list: &[0; 6] });
         assert_eq!(Header::decode(&odd), Err(Discard::Malformed));
+    }
+
+    #[test]
+    fn a_first_hello_is_told_from_all_that_resembles_it() {
+        let hello = |token: &'static [u8], number, len| {
+            let kind = LongKind::Hello;
+            let mut bytes = encoded(&Header::Long { kind, to: TO, from: FROM, token, number });
+            bytes.resize(len, 0x5a);
+            bytes
+        };
+        assert!(opens_connection(&hello(&[], 0, BASE_MTU)));
+        assert!(opens_connection(&hello(&[], 9, 1_452)));
+        assert!(!opens_connection(&hello(&[], 0, BASE_MTU - 1)), "it is not padded");
+        assert!(!opens_connection(&hello(b"token", 0, BASE_MTU)), "somebody has answered it");
+        assert!(!opens_connection(&hello(&[], MAX_FIRST_TRIES, BASE_MTU)));
+        // QUIC version 1: the same first bytes once in sixteen, then ids with their lengths.
+        for len in 8..=20_u8 {
+            let mut quic = vec![0xc0, 0, 0, 0, 1, len];
+            quic.extend(std::iter::repeat_n(0xab, len.into()));
+            quic.extend([0, 0, 0x44, 0x96]);
+            quic.resize(BASE_MTU, 0x5a);
+            assert!(!opens_connection(&quic), "{len}");
+        }
     }
 
     #[test]

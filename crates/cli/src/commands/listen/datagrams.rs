@@ -4,14 +4,16 @@
 
 use std::net::SocketAddr;
 
-use hikyaku::plain::{
-    Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice,
+use hikyaku::{
+    dialect::Dialect,
+    plain::{Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice},
 };
 
 use crate::{
-    args::ListenArgs,
+    args::{Format, ListenArgs},
     drops::Complaints,
-    limits::MAX_ANSWERS,
+    limits::{MAX_ANSWERS, MAX_WAITING_HINTS},
+    mismatch::Place,
     writer::{Answer, Page},
 };
 
@@ -24,6 +26,11 @@ pub(super) struct Datagrams<'a> {
     wanted: Option<u64>,
     pub(super) done: bool,
     answers: Budget,
+    ours: Dialect,
+    /// Datagrams of another dialect that were kept off the screen.
+    pub(super) withheld: u64,
+    /// What opened another dialect, and will be answered by what is spoken here.
+    hints: Vec<Answer>,
     complaints: Complaints,
 }
 
@@ -37,6 +44,9 @@ impl<'a> Datagrams<'a> {
             wanted: args.wanted(),
             done: false,
             answers: Budget::default(),
+            ours: listener.dialect(),
+            withheld: 0,
+            hints: Vec::new(),
             complaints: Complaints::new(&args.talk),
         }
     }
@@ -64,12 +74,19 @@ impl<'a> Datagrams<'a> {
     }
 
     fn hear(&mut self, received: &Received<'_>, page: &mut Page) {
+        if self.ours == Dialect::Plain && self.withholds(received) {
+            return;
+        }
         self.heard += 1;
         let until = self.args.until.as_deref();
         self.done = self.wanted == Some(self.heard)
             || until.is_some_and(|text| text.as_bytes() == &*received.payload);
         let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
         page.add(received, to);
+        if Dialect::of_hint(&received.payload).is_some() {
+            // An answer of a listener's to a datagram that bore our address.
+            return;
+        }
         if self.args.plain.echo && self.may_answer(received.from) {
             page.answers.push((received.from, received.payload.to_vec()));
         }
@@ -80,8 +97,30 @@ impl<'a> Datagrams<'a> {
         }
     }
 
+    /// Reports a datagram that opens another dialect. Where lines for a person are printed, packets
+    /// that no person can read are not among them; whoever asked for bytes receives all of them.
+    fn withholds(&mut self, received: &Received<'_>) -> bool {
+        let Some(theirs) = Dialect::of(&received.payload) else { return false };
+        self.complaints.tell_mismatch(received.from.peer, theirs, self.ours, Place::Listener);
+        let binary = matches!(theirs, Dialect::Native | Dialect::Dtls);
+        if binary && self.hints.len() < MAX_WAITING_HINTS {
+            self.hints.push((received.from, received.payload.to_vec()));
+        }
+        let is_hidden = binary && matches!(self.args.format, Format::Text | Format::Lines);
+        self.withheld += u64::from(is_hidden);
+        is_hidden
+    }
+
+    /// Reports what came outside every DTLS association; its sender may receive a hint.
+    pub(super) async fn take_stray(&mut self, stray: &Dropped) {
+        self.complaints.tell_unopened(stray, self.ours, Place::Listener);
+        self.complaints.tell(stray);
+        self.sender.hint_dropped(stray).await;
+    }
+
     /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
     fn drop(&mut self, dropped: &Dropped, page: &mut Page) {
+        self.complaints.tell_unopened(dropped, self.ours, Place::Listener);
         self.complaints.tell(dropped);
         if dropped.reason == Discard::Duplicate && self.args.plain.ack.ack {
             self.acknowledge(dropped.from, page);
@@ -103,6 +142,12 @@ impl<'a> Datagrams<'a> {
         peer.port() == self.local.port()
             && (peer.ip() == self.local.ip()
                 || self.local.ip().is_unspecified() && peer.ip().is_loopback())
+    }
+
+    pub(super) async fn send_hints(&mut self) {
+        for (to, datagram) in self.hints.drain(..) {
+            self.sender.hint(&datagram, to).await;
+        }
     }
 
     pub(super) async fn answer(&self, answers: Vec<Answer>) {

@@ -162,6 +162,7 @@ impl Reception<'_> {
                     }
                 }
                 refusal = self.endpoint.refused() => self.hall.tell_refusal(&refusal),
+                astray = self.endpoint.astray() => self.hall.tell_astray(&astray),
                 accepted = self.endpoint.accept() => match accepted {
                     Some(connection) => self.welcome(connection),
                     None => return End::EndpointGone,

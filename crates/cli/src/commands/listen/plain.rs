@@ -27,7 +27,7 @@ use crate::{
     dtls,
     exit::Failure,
     limits::{MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
-    output::{human_bytes, note, warn},
+    output::{counted, human_bytes, note, warn},
     terminal::Ending,
     writer::Writer,
 };
@@ -48,6 +48,12 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     listener.close().await;
     tell_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
+    if end.withheld > 0 && !args.talk.quiet {
+        note(&format!(
+            "not shown: {} of another dialect (--format hex shows them)",
+            counted(end.withheld, "datagram")
+        ));
+    }
     written?;
     check_count(&args, &end)
 }
@@ -96,12 +102,13 @@ fn check_group(group: IpAddr, local: SocketAddr, only_v6: bool) -> Result<(), Fa
 /// What ended the listening.
 struct End {
     heard: u64,
+    withheld: u64,
     interrupted: bool,
 }
 
 impl End {
     const fn of(desk: &Datagrams<'_>, interrupted: bool) -> Self {
-        Self { heard: desk.heard, interrupted }
+        Self { heard: desk.heard, withheld: desk.withheld, interrupted }
     }
 }
 
@@ -137,6 +144,10 @@ async fn receive(
         while let Some(notice) = listener.take_notice() {
             desk.tell(&notice);
         }
+        while let Some(stray) = listener.take_stray() {
+            desk.take_stray(&stray).await;
+        }
+        desk.send_hints().await;
         tokio::select! {
             biased;
             () = writer.write(page) => {}

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hikyaku::{Closed, Connection, Delivery, Message, Refusal, clock};
+use hikyaku::{Astray, Closed, Connection, Delivery, Message, Refusal, clock, dialect::Dialect};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
 use crate::{
     drops::Complaints,
     limits::{LAST_ACKS, LAST_WORDS, LAST_WRITE, MAX_TAKEN},
+    mismatch::Place,
     native::code,
     output::note,
     transfer::FILES_CHANNEL,
@@ -48,6 +49,11 @@ impl Hall {
 
     fn tell_unsaved(&self, name: &str, source: &Source, reason: &str) {
         self.complaints().tell_unsaved(name, (source.from, source.key), reason);
+    }
+
+    pub(super) fn tell_astray(&self, astray: &Astray) {
+        let (from, theirs) = (astray.from, astray.dialect);
+        self.complaints().tell_mismatch(from, theirs, Dialect::Native, Place::Listener);
     }
 
     pub(super) fn tell_refusal(&self, refusal: &Refusal) {

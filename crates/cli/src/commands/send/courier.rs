@@ -3,12 +3,9 @@
 //! In: messages. Out: datagrams; acknowledgements and failures told. Never: where messages come
 //! from.
 
-use std::{io, net::SocketAddr};
+use std::io;
 
-use hikyaku::{
-    plain::{PlainPeer, RetryPolicy, SendError},
-    socket::Unreachable,
-};
+use hikyaku::plain::{PlainPeer, RetryPolicy, SendError, Setback};
 
 use crate::{
     args::SendArgs,
@@ -17,6 +14,7 @@ use crate::{
     limits::MAX_NAMED,
     line::Line,
     message::{decoded, excerpt},
+    mismatch::{Place, at_sender, unacknowledged},
     output::{human_time, note_line, warning},
     terminal::{self, Lines, Show},
 };
@@ -170,21 +168,39 @@ impl<'a> Courier<'a> {
     async fn send_acknowledged(&mut self, message: &[u8]) -> Result<(), Failure> {
         let number = self.sent + 1;
         let policy = retry_policy(self.args);
-        let mut told = self.args.talk.quiet;
-        let show = &mut self.show;
-        let unreachable = |target: SocketAddr, error: &Unreachable| {
-            if told {
+        let mut reported = false;
+        let (show, talk) = (&mut self.show, &self.args.talk);
+        let setback = |setback: Setback<'_>| {
+            if talk.quiet {
                 return;
             }
-            told = true;
-            say(show, warning(&format!("message {number}: {target}: {error}; trying again")));
+            let told = match setback {
+                Setback::Unreachable { target, error } if !reported => {
+                    reported = true;
+                    format!("{target}: {error}; trying again")
+                }
+                Setback::Again { target, tries, most, instead } => {
+                    let try_of = format!("sending again (try {} of {most})", tries + 1);
+                    match instead {
+                        _ if reported => return,
+                        Some(instead) => {
+                            format!("{target} answers {}, {try_of}", not_the_ack(instead))
+                        }
+                        None => format!("no acknowledgement from {target} yet, {try_of}"),
+                    }
+                }
+                _ => return,
+            };
+            say(show, warning(&format!("message {number}: {told}")));
         };
-        let ack_text = self.args.plain.ack.text().as_bytes();
-        let sent = self.peer.send_acknowledged(message, ack_text, policy, unreachable).await;
+        let text = self.args.plain.ack.text();
+        let sent = self.peer.send_acknowledged(message, text.as_bytes(), policy, setback).await;
         let done = match sent {
             Ok(done) => done,
             Err(e @ SendError::NotAcknowledged { .. }) => {
-                return Err(Failure::failed(format!("message {number} {}: {e}", excerpt(message))));
+                let hint = self.what_to_try(&e);
+                let message = excerpt(message);
+                return Err(Failure::failed(format!("message {number} {message}: {e}; {hint}")));
             }
             Err(e) => return Err(e.into()),
         };
@@ -197,6 +213,20 @@ impl<'a> Courier<'a> {
             ));
         }
         Ok(())
+    }
+
+    /// For a message that nobody acknowledged.
+    fn what_to_try(&self, error: &SendError) -> String {
+        let address = &self.args.address;
+        match error {
+            SendError::NotAcknowledged { spoken: Some(theirs), .. } => {
+                at_sender(address, *theirs, self.peer.dialect(), Place::Listener)
+            }
+            SendError::NotAcknowledged { instead: Some(instead), .. } => {
+                format!("it answered {}", not_the_ack(instead))
+            }
+            _ => unacknowledged(self.args.plain.ack.text()),
+        }
     }
 
     /// At an idle prompt, Ctrl-C is a way to leave like any other.
@@ -213,9 +243,18 @@ impl<'a> Courier<'a> {
     }
 }
 
+/// What came instead of the acknowledgement, and how to take it for one.
+fn not_the_ack(instead: &[u8]) -> String {
+    let instead = excerpt(instead.trim_ascii_end());
+    format!("{instead} instead (--ack-text takes it for the acknowledgement)")
+}
+
+/// Who says how long it may take is taken at their word.
 fn retry_policy(args: &SendArgs) -> RetryPolicy {
     let usual = RetryPolicy::default();
+    let is_asked = args.timeout.is_some() || args.plain.retries.is_some();
     RetryPolicy {
+        unreachable: usual.unreachable.filter(|_| !is_asked),
         timeout: args.timeout.unwrap_or(usual.timeout),
         retries: args.plain.retries.unwrap_or(usual.retries),
     }

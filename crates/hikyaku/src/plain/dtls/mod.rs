@@ -72,6 +72,7 @@ use jiff::Timestamp;
 use rustls_pki_types::ServerName;
 use zeroize::{Zeroize, Zeroizing};
 
+pub(crate) use self::record::begins_handshake;
 pub(super) use self::{
     association::{Association, Event, NotSent},
     hub::{Arrived, Hub},

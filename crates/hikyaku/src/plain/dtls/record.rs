@@ -176,6 +176,19 @@ pub(super) fn hello(datagram: &[u8]) -> Option<Hello> {
     Some(Hello { random: random.try_into().ok()?, is_first: fragment.number == 0 })
 }
 
+/// Returns `true` if a datagram begins with the first ClientHello of a handshake. Looks at no more
+/// than the head of its first record, whose version every client writes as 1.0 or 1.2 (RFC 9147
+/// section 5.3).
+pub(crate) fn begins_handshake(datagram: &[u8]) -> bool {
+    let Some((header, body)) = datagram.split_at_checked(HEADER_LEN) else { return false };
+    let is_clear = header[0] == HANDSHAKE
+        && matches!(header[1..3], [0xfe, 0xff | 0xfd])
+        && header[3..5] == [0, 0];
+    let Some((fragment, hello)) = body.split_at_checked(FRAGMENT_HEADER_LEN) else { return false };
+    let is_first = fragment[0] == CLIENT_HELLO && fragment[4..9] == [0; 5];
+    is_clear && is_first && hello.len() >= 34 && matches!(hello[..2], [0xfe, 0xff | 0xfd])
+}
+
 /// Does a datagram hold a whole ClientHello that names cipher suites of version 1.3? Who speaks
 /// only 1.2 has no use for them (RFC 8446 appendix B.4).
 pub(super) fn offers_v13(datagram: &[u8]) -> bool {

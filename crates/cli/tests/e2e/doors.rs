@@ -1,0 +1,305 @@
+//! Two sides that speak different dialects: noticed once, on both sides, with what would work.
+
+use std::time::Duration;
+
+use crate::support::{
+    Listener, address_of,
+    chat::{Plain, hosted, join, join_room, room},
+    folder, hear, heard_by_now, keys, listen,
+    native::Home,
+    process::{Process, hikyaku},
+    run, send, stranger,
+};
+
+/// Waits until a command has said this on standard error.
+#[track_caller]
+fn says(process: &Process, words: &[&str]) -> String {
+    process.err.line(|line| words.iter().all(|word| line.contains(word)))
+}
+
+/// How often a command has said this on standard error.
+fn times(text: &str, word: &str) -> usize {
+    text.lines().filter(|line| line.contains(word)).count()
+}
+
+#[test]
+fn plain_datagrams_at_a_native_listener_are_reported_once() {
+    let home = Home::new();
+    let listener = home.listen(&[]);
+    for text in ["hello", "A message that begins as a data packet does", "@all"] {
+        assert_eq!(send(&[&listener.to(), text]).code, Some(0));
+    }
+    says(&listener.process, &["127.0.0.1", "plain datagrams", "`hikyaku listen --plain`"]);
+    // It goes on, and hears who speaks its own dialect.
+    assert_eq!(home.send(&[&listener.to(), "native"]).code, Some(0));
+    let ended = listener.interrupt();
+    assert_eq!(times(&ended.err, "plain datagrams"), 1, "{}", ended.err);
+    assert!(ended.text().ends_with("native\n"), "{}", ended.text());
+}
+
+#[test]
+fn a_native_listener_answers_no_plain_message() {
+    let listener = Home::new().listen(&[]);
+    let program = stranger();
+    for text in ["hello", "?native", "A message longer than any data packet's head, by far"] {
+        program.send_to(text.as_bytes(), listener.address).expect("loopback takes it");
+    }
+    // What joins a chat is answered, with no more than it sent; it is the last to be heard.
+    program.send_to(b"/name ana", listener.address).expect("loopback takes it");
+    loop {
+        let (answer, _) = hear(&program);
+        if answer == b"?native" {
+            return;
+        }
+        assert_eq!(answer.len(), 40, "only what may be a lost connection's packet is reset");
+    }
+}
+
+#[test]
+fn a_plain_message_that_a_native_listener_ignores_is_explained_at_the_end() {
+    let listener = Home::new().listen(&[]);
+    let to = listener.to();
+    let sent = send(&["--ack", "--retries", "1", "--timeout", "50ms", &to, "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("sending again (try 2 of 2)"), "{}", sent.err);
+    let last = sent.err.lines().last().unwrap_or_default();
+    assert!(last.contains("hikyaku listen --plain --ack") && last.contains("without --plain"));
+}
+
+#[test]
+fn a_native_sender_at_a_plain_listener_is_told_and_so_is_the_listener() {
+    let home = Home::new();
+    let listener = listen(&[]);
+    let sent = home.send(&[&listener.to(), "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    let words = ["plain datagrams", "`hikyaku send --plain"];
+    assert!(words.iter().all(|word| sent.err.contains(word)), "{}", sent.err);
+    assert_eq!(send(&[&listener.to(), "plain"]).code, Some(0));
+    listener.process.out.line(|line| line.ends_with("plain"));
+    let ended = listener.interrupt();
+    assert_eq!(ended.text().lines().count(), 1, "{}", ended.text());
+    assert_eq!(times(&ended.err, "native packets, which are not heard here"), 1, "{}", ended.err);
+    assert!(ended.err.contains("not shown: "), "{}", ended.err);
+}
+
+#[test]
+fn who_asks_for_bytes_receives_packets_of_any_dialect() {
+    let listener = listen(&["--format", "hex"]);
+    let home = Home::new();
+    assert_eq!(home.send(&["--timeout", "2s", &listener.to(), "hello"]).code, Some(1));
+    listener.process.out.line(|line| line.starts_with("00000000  c0 00 00 00 01"));
+    let ended = listener.interrupt();
+    assert_eq!(times(&ended.err, "native packets"), 1, "{}", ended.err);
+    assert!(!ended.err.contains("not shown"), "{}", ended.err);
+}
+
+#[test]
+fn messages_that_merely_look_like_another_dialect_are_printed() {
+    let listener = listen(&[]);
+    let like_native = [&[0xc0, 0, 0, 0, 1], [b'x'; 100].as_slice()].concat();
+    let like_dtls = b"\x16\xfe\xfd and so on".to_vec();
+    let program = stranger();
+    for bytes in [like_native.as_slice(), &like_dtls, b"gAAAAA", b"?plain"] {
+        program.send_to(bytes, listener.address).expect("loopback takes it");
+    }
+    listener.process.out.line(|line| line.ends_with("?plain"));
+    let ended = listener.interrupt();
+    assert_eq!(ended.text().lines().count(), 4, "{}", ended.text());
+    assert!(!ended.err.contains("not heard here"), "{}", ended.err);
+}
+
+#[test]
+fn an_encrypted_message_at_a_bare_listener_is_printed_and_explained() {
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    let listener = listen(&[]);
+    assert_eq!(send(&["--fernet", &key, &listener.to(), "hello"]).code, Some(0));
+    listener.process.out.line(|line| line.contains("gAAAAA"));
+    says(&listener.process, &["encrypted with --fernet", "listen --plain --fernet KEYFILE"]);
+}
+
+#[test]
+fn an_unencrypted_message_where_a_key_is_asked_for_is_explained_to_the_listener_alone() {
+    let folder = folder();
+    let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
+    let listener = listen(&["--fernet", &key]);
+    let program = stranger();
+    program.send_to(b"hello", listener.address).expect("loopback takes it");
+    says(&listener.process, &["plain datagrams", "send --plain --fernet KEYFILE"]);
+    assert_eq!(send(&["--fernet", &other, &listener.to(), "hello"]).code, Some(0));
+    says(&listener.process, &["another key", "both sides need the same file"]);
+    assert!(heard_by_now(&program).is_empty());
+}
+
+#[test]
+fn native_and_dtls_packets_are_no_lines_of_a_plain_chat() {
+    let mut room = hosted(&[]);
+    let ben = Plain::join(&room, "ben");
+    let home = Home::new();
+    let sent = home.send(&[&room.to(), "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("plain datagrams"), "{}", sent.err);
+    let joined = run(&["chat", "join", "--dtls", "--insecure", "--name", "eve", &room.to()], b"");
+    assert_eq!(joined.code, Some(1), "{joined:?}");
+    assert!(joined.err.contains("hikyaku chat join --plain"), "{}", joined.err);
+    room.process.out.line(|line| line.contains("native packets"));
+    room.process.out.line(|line| line.contains("DTLS, which is not heard here"));
+    ben.say("/who");
+    ben.hears(|line| line.contains("2 here"));
+    assert!(heard_by_now(&ben.0).is_empty(), "nobody has joined, and nothing was said");
+    room.process.type_line("q");
+    let ended = room.process.end();
+    assert_eq!(times(ended.text(), "native packets"), 1, "{}", ended.text());
+}
+
+#[test]
+fn dtls_at_a_plain_and_at_a_native_listener_is_explained_on_both_sides() {
+    let home = Home::new();
+    for (listener, there) in [(listen(&[]), "send --plain"), (home.listen(&[]), "hikyaku send ")] {
+        let to = listener.to();
+        let sent = run(&["send", "--dtls", "--insecure", &to, "hello"], b"");
+        assert_eq!(sent.code, Some(1), "{sent:?}");
+        assert!(sent.err.contains(there), "{}", sent.err);
+        says(&listener.process, &["speaks DTLS, which is not heard here", "listen --dtls"]);
+        assert_eq!(listener.interrupt().text(), "");
+    }
+}
+
+#[test]
+fn plain_and_native_at_a_dtls_listener_are_explained() {
+    let home = Home::new();
+    let folder = folder();
+    let own = keys::own(&folder, "own");
+    let (certificate, key) = (own.certificate.as_str(), own.key.as_str());
+    let args = ["listen", "--dtls", "--cert", certificate, "--key", key, "127.0.0.1:0"];
+    let listener = Listener::new(Process::start(home.command(&args)));
+    assert_eq!(send(&[&listener.to(), "hello"]).code, Some(0));
+    says(&listener.process, &["plain datagrams", "`hikyaku send --dtls`"]);
+    let sent = home.send(&[&listener.to(), "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("hikyaku send --dtls"), "{}", sent.err);
+    says(&listener.process, &["native packets", "`hikyaku listen`"]);
+}
+
+#[test]
+fn a_line_typed_at_a_room_with_a_key_does_not_leave_in_the_clear() {
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    let room = room(&["--fernet", &key]);
+    let mut eve = join(room.address, "eve", &[]);
+    eve.type_line("a secret");
+    let ended = eve.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("chat join --plain --fernet KEYFILE"), "{}", ended.err);
+    says(&room.process, &["plain datagrams", "chat join --plain --fernet KEYFILE"]);
+}
+
+#[test]
+fn nothing_typed_reaches_a_silent_program_unless_that_is_asked_for() {
+    let program = stranger();
+    let to = address_of(&program);
+    let silent = run(&["chat", "join", "--plain", "--name", "ana", &to], b"a secret\n");
+    assert_eq!(silent.code, Some(1), "{silent:?}");
+    assert!(silent.err.contains("not sent: 1 line"), "{}", silent.err);
+    let heard = heard_by_now(&program);
+    assert!(heard.iter().all(|datagram| !datagram.ends_with(b"a secret")), "{heard:?}");
+    let args = ["chat", "join", "--plain", "--foreign", "--name", "ana", &to];
+    assert_eq!(run(&args, b"hello\n").code, Some(0));
+    assert!(heard_by_now(&program).contains(&b"ana: hello".to_vec()));
+}
+
+#[test]
+fn another_key_than_the_room_s_is_said_to_be_one() {
+    let folder = folder();
+    let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
+    let room = room(&["--fernet", &key]);
+    let ended = join(room.address, "eve", &["--fernet", &other]).end();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("it has another key"), "{}", ended.err);
+    says(&room.process, &["has another key"]);
+    join_room(&room, "ana", &["--fernet", &key]);
+}
+
+#[test]
+fn a_key_where_the_room_has_none_is_explained() {
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    let room = room(&[]);
+    let ended = join(room.address, "eve", &["--fernet", &key]).end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("plain datagrams"), "{}", ended.err);
+    says(&room.process, &["encrypted with --fernet"]);
+    let ben = Plain::join(&room, "ben");
+    ben.say("/who");
+    ben.hears(|line| line.contains("1 here: ben"));
+}
+
+#[test]
+fn joining_a_native_listener_is_explained() {
+    let listener = Home::new().listen(&[]);
+    let mut eve = join(listener.address, "eve", &[]);
+    eve.type_line("hello");
+    let ended = eve.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("`hikyaku send "), "{}", ended.err);
+}
+
+#[test]
+fn two_listeners_that_are_made_to_hear_each_other_fall_silent() {
+    // As if somebody had written the address of one on a datagram to the other.
+    let (echo, other) = (listen(&["--echo", "--format", "json"]), listen(&["--echo"]));
+    let relay = stranger();
+    for hint in ["?plain", "?native"] {
+        relay.send_to(hint.as_bytes(), echo.address).expect("loopback takes it");
+        relay.send_to(hint.as_bytes(), other.address).expect("loopback takes it");
+    }
+    relay.send_to(b"the last", echo.address).expect("loopback takes it");
+    assert_eq!(hear(&relay).0, b"the last", "a hint is answered by nobody");
+    relay.set_read_timeout(Some(Duration::from_secs(5))).expect("it is a time");
+}
+
+#[test]
+fn only_so_many_senders_of_another_dialect_are_named() {
+    let home = Home::new();
+    let listener = home.listen(&[]);
+    let program = stranger();
+    for round in 0..500 {
+        let text = format!("{round}");
+        program.send_to(text.as_bytes(), listener.address).expect("loopback takes it");
+    }
+    assert_eq!(home.send(&[&listener.to(), "native"]).code, Some(0));
+    let ended = listener.interrupt();
+    assert_eq!(times(&ended.err, "plain datagrams"), 1, "{}", ended.err);
+}
+
+#[test]
+fn a_server_that_acknowledges_with_another_word_is_noticed() {
+    let server = stranger();
+    let to = address_of(&server);
+    let answering = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (_, from) = hear(&server);
+            server.send_to(b"OK\n", from).expect("loopback takes it");
+        }
+    });
+    let sent = send(&["--ack", "--retries", "1", "--timeout", "100ms", &to, "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("answers \"OK\" instead (--ack-text"), "{}", sent.err);
+    assert!(sent.err.contains("it answered \"OK\""), "{}", sent.err);
+    answering.join().expect("it answers twice");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_port_is_tried_for_ten_seconds_unless_told_otherwise() {
+    let gone = address_of(&stranger());
+    let began = std::time::Instant::now();
+    let sent = send(&["--ack", &gone, "hello"]);
+    let took = began.elapsed();
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("port unreachable") && sent.err.contains("after 4 tries"));
+    assert!((10..40).contains(&took.as_secs()), "{took:?}");
+    let args = ["send", "--plain", "--ack", "--retries", "0", "--timeout", "50ms", &gone, "x"];
+    let quick = Process::start(hikyaku(&args)).end();
+    assert!(quick.err.contains("after 1 try"), "{}", quick.err);
+}

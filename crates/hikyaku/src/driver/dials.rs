@@ -1,0 +1,137 @@
+//! What ends a dial before its time: reports of the network, hints of another dialect.
+//!
+//! In: reports, datagrams of no connection. Out: dials given up, hints to those who speak another
+//! dialect. Never: the end of a connection that is up.
+
+use super::*;
+
+impl Driver {
+    /// Takes what routers and hosts report while somebody dials.
+    pub(super) fn poll_reports(&mut self, cx: &mut Context<'_>, now: Time) {
+        while let Some(reports) = &mut self.reports {
+            let Poll::Ready(report) = reports.as_mut().poll(cx) else { return };
+            let dials = self.peers.values().any(|peer| peer.dialler.is_some());
+            self.reports = dials.then(|| reports_of(&self.socket));
+            if let Ok(report) = report {
+                self.on_unreachable(now, report);
+            }
+        }
+    }
+
+    /// A report ends no connection, since anyone can make it up; a dial it ends at once, as it does
+    /// with TCP.
+    fn on_unreachable(&mut self, now: Time, report: Unreachable) {
+        debug!(%report, "the network reports");
+        // A probe of a connection that is up is too long for the way, and no dial is concerned.
+        if report.is_too_long() && self.peers.len() > 1 {
+            return;
+        }
+        let from = report.reporter.map(|reporter| reporter.ip());
+        let is_dial = |peer: &Peer| peer.dialler.is_some();
+        let is_of = |peer: &Peer| from.is_none_or(|ip| ip == peer.mailbox.remote().ip());
+        let dials = || self.peers.iter().filter(|(_, peer)| is_dial(peer));
+        // A router on the way reports in its own name. Which port is meant is not told: of several
+        // dials it may be any.
+        let mut named = dials().filter(|(_, peer)| is_of(peer)).map(|(handle, _)| *handle);
+        let mut all = dials().map(|(handle, _)| *handle);
+        let meant = match (named.next(), named.next()) {
+            (Some(handle), None) => Some(handle),
+            (None, _) => all.next().filter(|_| all.next().is_none()),
+            _ => None,
+        };
+        if let Some(handle) = meant {
+            self.give_up(now, handle, Unanswered::Unreachable(report));
+        }
+    }
+
+    /// Datagrams of other dialects: reported here; their senders receive a hint; and a hint may end
+    /// a dial.
+    pub(super) fn on_strays(&mut self, cx: &mut Context<'_>, now: Time) {
+        let mut strays = mem::take(&mut self.strays);
+        for stray in strays.drain(..) {
+            match stray.meaning {
+                Meaning::Hint(dialect) => self.on_hint(now, stray.from, dialect),
+                Meaning::Opens(dialect) => {
+                    if stray.may_be_answered
+                        && let Some(hint) = self.hints.next(self.clock.instant(now).into_std())
+                    {
+                        let way = Way {
+                            to: stray.from,
+                            source: stray.local,
+                            ecn: None,
+                            segment: hint.len(),
+                        };
+                        // One that is lost is worth as little as one that is not believed.
+                        let _ = self.socket.poll_send_train(cx, hint, &way);
+                    }
+                    self.shared.went_astray(Astray { from: stray.from, dialect });
+                }
+            }
+        }
+        self.strays = strays;
+    }
+
+    /// Anyone can make a hint up; only a dial gives up sooner, and not by the first.
+    fn on_hint(&mut self, now: Time, from: SocketAddr, dialect: Dialect) {
+        let dial = |(_, peer): &(&ConnectionHandle, &mut Peer)| {
+            peer.dialler.is_some() && peer.mailbox.remote() == from
+        };
+        let Some((&handle, peer)) = self.peers.iter_mut().find(dial) else { return };
+        peer.hints += 1;
+        if peer.hints >= OTHER_DIALECT_REPORTS {
+            self.give_up(now, handle, Unanswered::OtherDialect(dialect));
+        }
+    }
+
+    fn give_up(&mut self, now: Time, handle: ConnectionHandle, why: Unanswered) {
+        let Some(peer) = self.peers.get_mut(&handle) else { return };
+        if let Some(dialler) = peer.dialler.take() {
+            let _ = dialler.send(Err(why));
+        }
+        if let Some(connection) = self.endpoint.connection(handle) {
+            connection.close(now, Close::NO_ERROR, "");
+        }
+    }
+
+    /// The system itself has no way there: nobody can have made that up, so who dials hears it at
+    /// once, unless a Hello has left before.
+    pub(super) fn on_unsent(&mut self, to: SocketAddr, unsent: u64, error: &io::Error) {
+        let now = self.latest;
+        for (&handle, peer) in &mut self.peers {
+            if peer.dialler.is_none() || peer.mailbox.remote() != to {
+                continue;
+            }
+            let Some(connection) = self.endpoint.connection(handle) else { continue };
+            if connection.stats().sent_packets > unsent {
+                continue;
+            }
+            if let Some(dialler) = peer.dialler.take() {
+                let source =
+                    error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error);
+                let report = Unreachable { reporter: None, source };
+                let _ = dialler.send(Err(Unanswered::Unreachable(report)));
+            }
+            connection.close(now, Close::NO_ERROR, "");
+        }
+    }
+}
+
+/// Does the system say that it cannot send to an address at all: without a route, or not allowed?
+pub(super) fn ends_dial(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    is_too_long(error)
+        || matches!(
+            error.kind(),
+            Kind::NetworkUnreachable
+                | Kind::HostUnreachable
+                | Kind::NetworkDown
+                | Kind::InvalidInput
+                | Kind::PermissionDenied
+                | Kind::AddrNotAvailable
+        )
+}
+
+pub(super) fn reports_of(socket: &Arc<Port>) -> Reports {
+    let socket = Arc::clone(socket);
+    Box::pin(async move { socket.next_transport_error().await })
+}

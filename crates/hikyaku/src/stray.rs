@@ -1,0 +1,85 @@
+//! Datagrams that came to a native endpoint and are none of the native protocol's.
+//!
+//! In: a datagram that the protocol discarded, and why. Out: what it means. Never: an answer.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hikyaku_proto::error::Discard;
+
+use crate::dialect::{Dialect, is_text};
+
+/// Somebody who speaks another dialect to an endpoint. What is said of it was authenticated by
+/// nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Astray {
+    /// Where its datagram came from.
+    pub from: SocketAddr,
+    /// What it speaks; [`Dialect::Plain`] where its form says nothing else.
+    pub dialect: Dialect,
+}
+
+/// A datagram of another dialect.
+pub(crate) struct Stray {
+    pub(crate) from: SocketAddr,
+    pub(crate) local: Option<IpAddr>,
+    pub(crate) meaning: Meaning,
+    pub(crate) may_be_answered: bool,
+}
+
+pub(crate) enum Meaning {
+    /// It says what is spoken where it came from.
+    Hint(Dialect),
+    Opens(Dialect),
+}
+
+impl Stray {
+    /// What a discarded datagram means; nothing where it may be a packet of the native protocol.
+    pub(crate) fn of(
+        datagram: &[u8],
+        from: SocketAddr,
+        local: Option<IpAddr>,
+        why: Discard,
+    ) -> Option<Self> {
+        let meaning = match why {
+            Discard::Malformed => match (Dialect::of_hint(datagram), Dialect::of(datagram)) {
+                (Some(dialect), _) => Meaning::Hint(dialect),
+                (_, Some(dialect)) => Meaning::Opens(dialect),
+                // Keep-alives and answers of programs that know nothing of us are no messages.
+                (None, None) if datagram.is_empty() => return None,
+                (None, None) => Meaning::Opens(Dialect::Plain),
+            },
+            // `@` and `A` are what data packets begin with.
+            Discard::UnknownConnection if is_text(datagram) => Meaning::Opens(Dialect::Plain),
+            _ => return None,
+        };
+        let may_be_answered = local.is_some() && Dialect::Native.may_answer(datagram);
+        Some(Self { from, local, meaning, may_be_answered })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(datagram: &[u8], why: Discard) -> Option<Dialect> {
+        let from = SocketAddr::from(([192, 0, 2, 1], 9));
+        match Stray::of(datagram, from, None, why)?.meaning {
+            Meaning::Opens(dialect) => Some(dialect),
+            Meaning::Hint(_) => None,
+        }
+    }
+
+    #[test]
+    fn any_message_is_plain_and_no_lost_packet_is_one() {
+        let lost = [[0x41].as_slice(), &[0x8f; 40]].concat();
+        assert_eq!(meaning(b"hello", Discard::Malformed), Some(Dialect::Plain));
+        assert_eq!(meaning(&[0xff, 0], Discard::Malformed), Some(Dialect::Plain));
+        let text = b"A message that begins like a data packet";
+        assert_eq!(meaning(text, Discard::UnknownConnection), Some(Dialect::Plain));
+        assert_eq!(meaning(&lost, Discard::UnknownConnection), None);
+        assert_eq!(meaning(b"A message", Discard::Unauthentic), None);
+        assert_eq!(meaning(b"", Discard::Malformed), None);
+        assert_eq!(meaning(b"?plain", Discard::Malformed), None);
+    }
+}
