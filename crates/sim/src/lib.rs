@@ -7,6 +7,7 @@ pub mod agenda;
 pub mod api;
 pub mod app;
 pub mod attack;
+pub mod evil;
 pub mod golden;
 mod hear;
 pub mod link;

@@ -31,7 +31,7 @@ const PACKET_THRESHOLD: u64 = 3;
 /// Packets sent at each probe timeout.
 const PROBES: usize = 2;
 
-/// Probe timeouts in a row after which a silence is the peer's, and not a pause of our own (M-66).
+/// Probe timeouts after which a silence is the peer's, and not a pause of our own (M-66).
 const UNANSWERED_PROBES: u8 = 3;
 
 /// All levels and paths of a connection, in one number space (M-2).
@@ -56,7 +56,7 @@ pub(crate) struct InFlight {
     bytes: u64,
     /// Packets in `slots` whose loss calls for nothing, ACKs alone among them.
     trifles: u16,
-    /// Probe timeouts since the oldest of them became that.
+    /// Probe timeouts, and trifles beyond the bound, since the oldest of them became that.
     unanswered: u8,
     path: u8,
     /// The highest number acknowledged at each group's level: a packet is judged by what ACKs that
@@ -163,6 +163,9 @@ impl InFlight {
         if unasked || (packet.trifle && self.trifles >= MAX_TRIFLES) {
             if unasked {
                 self.forget_all();
+            } else {
+                // What leaves all the time keeps the probe timeout from coming.
+                self.unanswered = self.unanswered.saturating_add(1);
             }
             self.give_back(packet.frames);
             return;

@@ -1,0 +1,250 @@
+//! What the frames of an authenticated peer cost at most, in time and memory, by kind and class.
+//!
+//! `cargo test --release -p hikyaku-sim --test evil -- --nocapture` prints each stream's figures;
+//! SECURITY.md sums them up.
+
+#![expect(clippy::print_stdout, reason = "the figures are for people")]
+
+use std::{net::SocketAddr, time::Duration};
+
+use allocation_counter::measure;
+use hikyaku_sim::{
+    api::{ConnectionHandle, Endpoint, EndpointConfig, Event, Output, Time, crypto},
+    evil::{
+        Dialler, Evil,
+        frames::{Stream, all, honest},
+    },
+    rng::Rng,
+};
+
+/// Packets of a stream in the first run; the second has four times as many.
+const PACKETS: usize = if cfg!(debug_assertions) { 64 } else { 400 };
+
+/// Bytes of frames in a packet, at most.
+const ROOM: usize = 1_170;
+
+/// Packets that come at once.
+const BATCH: usize = 16;
+
+/// From one batch to the next.
+const STEP: Duration = Duration::from_millis(2);
+
+/// What an endpoint may hold of each connection, and beyond that of all (D-13).
+const HELD: (u64, u64) = (256 << 10, 1 << 20);
+
+/// What that is in memory, at most: SECURITY.md. The rest is packets sent and not acknowledged,
+/// and lists that keep the room they had.
+const MOST: i64 = 3 * (HELD.0 + HELD.1) as i64 + (512 << 10);
+
+/// A listener, an evil peer, and the time.
+struct World {
+    now: Time,
+    listener: Endpoint,
+    handle: ConnectionHandle,
+    evil: Evil,
+    /// Does its application take what comes?
+    reads: bool,
+    closed: bool,
+    frames: u64,
+    buffer: Vec<u8>,
+    /// Heads of what the listener sent.
+    heard: Vec<[u8; 16]>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Cost {
+    /// Of a processor.
+    time: Duration,
+    /// Most that was held.
+    memory: i64,
+    /// Received.
+    bytes: usize,
+}
+
+impl Cost {
+    fn nanos(self) -> f64 {
+        self.time.as_nanos() as f64 / self.bytes as f64
+    }
+}
+
+fn address(last: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, last], 1_000))
+}
+
+/// Time that this thread had of a processor: others on the machine do not count.
+fn processor() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+impl World {
+    fn new(reads: bool) -> Self {
+        let mut now = Time::from_micros(1_000_000);
+        let config = EndpointConfig {
+            held_each: HELD.0,
+            held_together: HELD.1,
+            ..EndpointConfig::server(crypto([2; 32], None), address(2))
+        };
+        let mut listener = Endpoint::new(config, Box::new(Rng::new(2)));
+        let mut dialler = Dialler::new(now, address(2), 1).expect("it dials");
+        let (mut handle, mut buffer) = (None, Vec::new());
+        for _ in 0..100 {
+            now += STEP;
+            for mut datagram in dialler.poll(now) {
+                listener.handle_datagram(now, address(1), None, &mut datagram);
+            }
+            listener.handle_timeout(now);
+            loop {
+                match listener.poll_output(now, &mut buffer) {
+                    Output::Transmit(transmit) => {
+                        for datagram in buffer[..transmit.len].chunks(transmit.segment_size) {
+                            let evil = dialler.hear(now, datagram).expect("it opens");
+                            if let (Some(evil), Some(handle)) = (evil, handle) {
+                                let (closed, frames, heard) = (false, 0, Vec::new());
+                                return Self {
+                                    now,
+                                    listener,
+                                    handle,
+                                    evil,
+                                    reads,
+                                    closed,
+                                    frames,
+                                    buffer,
+                                    heard,
+                                };
+                            }
+                        }
+                    }
+                    Output::Event(connection, Event::Incoming) => handle = Some(connection),
+                    Output::Event(..) => {}
+                    Output::Timeout(_) => break,
+                }
+            }
+        }
+        panic!("the handshake does not end");
+    }
+
+    /// So many packets of a stream, or as many as the connection lives for.
+    fn suffer(&mut self, stream: &Stream, packets: usize) -> Cost {
+        let (mut cost, mut held) = (Cost::default(), 0);
+        for _ in 0..packets / BATCH {
+            let mut batch: Vec<Vec<u8>> = (0..BATCH)
+                .map(|_| {
+                    let frames = stream.fill(&mut self.frames, ROOM, &self.evil);
+                    self.evil.seal(&frames)
+                })
+                .collect();
+            cost.bytes += batch.iter().map(Vec::len).sum::<usize>();
+            self.heard.clear();
+            self.heard.reserve(1_024);
+            self.now += STEP;
+            let began = processor();
+            held += measure(|| self.turn(&mut batch)).bytes_current;
+            cost.time += processor().saturating_sub(began);
+            cost.memory = cost.memory.max(held);
+            self.heard.iter().for_each(|head| self.evil.hear(head));
+            if self.closed {
+                break;
+            }
+        }
+        cost
+    }
+
+    /// What a driver does.
+    fn turn(&mut self, batch: &mut [Vec<u8>]) {
+        for datagram in batch {
+            self.listener.handle_datagram(self.now, address(1), None, datagram);
+        }
+        self.listener.handle_timeout(self.now);
+        loop {
+            match self.listener.poll_output(self.now, &mut self.buffer) {
+                Output::Transmit(transmit) => {
+                    let sent = self.buffer[..transmit.len].chunks(transmit.segment_size);
+                    let heads = sent.filter_map(|packet| packet.first_chunk().copied());
+                    let room = self.heard.capacity() - self.heard.len();
+                    self.heard.extend(heads.take(room));
+                }
+                Output::Event(_, Event::Readable) if self.reads => {
+                    let connection = self.listener.connection(self.handle);
+                    if let Some(connection) = connection {
+                        while connection.recv(self.now).is_some() {}
+                    }
+                }
+                Output::Event(_, Event::Closed(_)) => self.closed = true,
+                Output::Event(..) => {}
+                Output::Timeout(_) => return,
+            }
+        }
+    }
+}
+
+fn cost(stream: &Stream, packets: usize, reads: bool) -> (Cost, bool) {
+    let mut world = World::new(reads);
+    // So that there is something to acknowledge from the first packet on.
+    let pings = all().into_iter().find(|stream| stream.title() == "PING, one a packet");
+    world.suffer(&pings.expect("there is one"), 8 * BATCH);
+    world.frames = 0;
+    let cost = world.suffer(stream, packets);
+    (cost, world.closed)
+}
+
+// D-13, D-14
+#[test]
+fn no_frame_costs_more_the_more_came_before_it_nor_more_memory_than_there_is_for_all() {
+    println!("{:46} {:>9} {:>9} {:>8}", "frames", "ns/byte", "B/byte", "most KiB");
+    let (base, _) = cost(&honest(), 4 * PACKETS, true);
+    println!("{:46} {:>9.2}", "an honest sender's", base.nanos());
+    for stream in all() {
+        for reads in [true, false] {
+            let name = format!("{}{}", stream.title(), if reads { "" } else { ", not taken" });
+            let (mut growth, mut worst) = (f64::MAX, Cost::default());
+            let mut ended = false;
+            // Others on the machine take caches away: a growth that is real is there each time.
+            for _ in 0..3 {
+                let (few, early) = cost(&stream, PACKETS, reads);
+                let (many, closed) = cost(&stream, 4 * PACKETS, reads);
+                assert!(many.memory <= MOST, "{name}: {} bytes of memory", many.memory);
+                (worst, ended) = (many, closed);
+                // What is over within the first run has no time to grow.
+                let floor = Duration::from_millis(if early { 1_000 } else { 20 });
+                growth = growth.min(many.time.max(floor).div_duration_f64(few.time.max(floor / 4)));
+                if growth <= 8.0 {
+                    break;
+                }
+            }
+            println!(
+                "{name:46} {:9.1} {:9.2} {:8}{}",
+                worst.nanos(),
+                worst.memory as f64 / worst.bytes as f64,
+                worst.memory >> 10,
+                if ended { "  closed" } else { "" },
+            );
+            assert!(
+                growth <= 8.0,
+                "{name}: four times as many packets cost {growth} times as much"
+            );
+            let factor = worst.nanos() / base.nanos();
+            assert!(factor <= 1_000.0, "{name}: {factor} times what honest bytes cost");
+        }
+    }
+}
+
+// M-66
+#[test]
+fn a_peer_that_acknowledges_nothing_is_let_go_after_two_idle_timeouts() {
+    let mut world = World::new(true);
+    let began = world.now;
+    let stream = all().into_iter().find(|stream| stream.title() == "CHALLENGE").unwrap();
+    let mut held = 0;
+    while !world.closed {
+        let frames = stream.fill(&mut world.frames, 100, &world.evil);
+        let mut batch = [world.evil.seal(&frames)];
+        world.now += Duration::from_millis(5);
+        held += measure(|| world.turn(&mut batch)).bytes_current;
+        assert!(held <= 512 << 10, "{held} bytes");
+        assert!(world.now.since(began) < Duration::from_secs(70), "it goes on for ever");
+        world.heard.clear();
+        world.heard.reserve(64);
+    }
+    assert!(world.now.since(began) >= Duration::from_secs(60), "an honest one may be cut off");
+}
