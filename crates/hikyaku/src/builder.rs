@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use hikyaku_proto::{Crypto, EndpointConfig, Retry, TransportConfig, rng::Random};
+use hikyaku_proto::{ConfigError, Crypto, EndpointConfig, Retry, TransportConfig, rng::Random};
 use tracing::{Instrument, info_span};
 use zeroize::Zeroizing;
 
@@ -78,6 +78,9 @@ pub enum StartError {
     /// The address could not be used.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// A field of the configuration is out of its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The socket could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -266,6 +269,7 @@ impl EndpointBuilder {
         if let Some(bytes) = self.hold_together {
             config.held_together = bytes;
         }
+        config.validate()?;
         let handle = Handle {
             shared: Arc::new(Shared::new()),
             local,

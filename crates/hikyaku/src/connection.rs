@@ -213,7 +213,11 @@ impl Connection {
     /// [`Close::APPLICATION`](crate::Close) on) and a reason that the peer is told, of which 256
     /// bytes are sent. What was not acknowledged may be lost, [`Connection::finish`] is the way not
     /// to. What came before can still be received. After the end it does nothing.
+    ///
+    /// # Panics
+    /// If the code is 2^62 or more, which no CLOSE can say.
     pub fn close(&self, code: u64, reason: &str) {
+        assert!(code < 1 << 62, "the code of a close is below 2^62, and {code} is not");
         let _ = self.handle.mailbox.request(Request::Close { code, reason: reason.to_owned() });
     }
 

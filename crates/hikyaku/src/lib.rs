@@ -167,7 +167,7 @@ pub use closed::{Closed, NotDelivered, Refusal, SendError, TrySendError, Unfinis
 pub use connection::{Channel, Connection};
 pub use endpoint::{ConnectError, Endpoint};
 pub use hikyaku_proto::{
-    ChannelId, Class, Congestion, ConnectionStats, Delivery, Message, Outcome, Retry,
+    ChannelId, Class, ConfigError, Congestion, ConnectionStats, Delivery, Message, Outcome, Retry,
     TransportConfig,
     error::{Close, Discard},
 };

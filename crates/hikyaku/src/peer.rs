@@ -154,9 +154,8 @@ impl Peer {
             }
             Request::Ping(reply) => self.pings.push((connection.timed_ping(now), reply)),
             Request::Close { code, reason } => connection.close(now, code, &reason),
-            Request::Leave { within } => {
-                self.leave_within(now, connection, within);
-            }
+            // `serve` ends it, once what was staged before has been sent.
+            Request::Leave { within } => self.plan_leaving(now + within),
         }
     }
 
@@ -167,9 +166,12 @@ impl Peer {
         connection: &mut Connection,
         within: Duration,
     ) {
-        let by = now + within;
-        self.leaving = Some(self.leaving.map_or(by, |before| before.min(by)));
+        self.plan_leaving(now + within);
         self.leave(now, connection);
+    }
+
+    fn plan_leaving(&mut self, by: Time) {
+        self.leaving = Some(self.leaving.map_or(by, |before| before.min(by)));
     }
 
     pub(crate) const fn is_established(&self) -> bool {

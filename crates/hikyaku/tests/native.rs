@@ -6,7 +6,7 @@ use std::{collections::HashSet, time::Duration};
 
 use hikyaku::{
     Class, Close, Closed, ConnectError, Connection, Delivery, Endpoint, NotDelivered, SendError,
-    TransportConfig, Trust, TrustError, Trusted,
+    StartError, TransportConfig, Trust, TrustError, Trusted,
     identity::{Identity, SharedKey},
     known_hosts::KnownHosts,
     signers::AuthorizedKeys,
@@ -524,4 +524,17 @@ async fn an_answer_takes_the_acknowledgement_along() {
     let sent = in_time(ours.stats()).await.unwrap().sent_packets - before;
     // Path-MTU probes are among them, and ACKs where something held this thread up.
     assert!(sent < 1_500, "{sent} packets for 1,000 questions");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_transport_out_of_range_is_reported_at_the_start_with_the_field_and_its_range() {
+    let slow =
+        TransportConfig { max_ack_delay: Duration::from_secs(60), ..TransportConfig::default() };
+    let small = TransportConfig { pool: 0, ..TransportConfig::default() };
+    for (transport, field) in [(slow, "max_ack_delay"), (small, "pool")] {
+        let started = Endpoint::bind("127.0.0.1:0").transport(transport).start().await;
+        let Err(StartError::Config(error)) = started else { panic!("{started:?}") };
+        assert_eq!(error.field, field);
+        assert!(error.to_string().contains(" to "), "{error}");
+    }
 }

@@ -7,6 +7,9 @@ use std::{
     time::Duration,
 };
 
+mod check;
+
+pub use self::check::ConfigError;
 pub use crate::recovery::congestion::Congestion;
 use crate::{
     crypto::Crypto,

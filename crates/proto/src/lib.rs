@@ -43,7 +43,7 @@ pub mod fuzzing {
     pub use crate::wire::fuzzing::{header, parameters, payload};
 }
 
-pub use config::{Congestion, EndpointConfig, Retry, TransportConfig};
+pub use config::{ConfigError, Congestion, EndpointConfig, Retry, TransportConfig};
 pub use connection::Connection;
 pub use crypto::{Crypto, KeyLog, Trust};
 pub use endpoint::Endpoint;

@@ -61,3 +61,9 @@ pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest idle timeout that an end with the usual one grants its peer (M-61): what an idle
 /// connection holds, 4 KiB, it may hold for so long.
 pub const MOST_GRANTED_IDLE: Duration = Duration::from_secs(600);
+
+/// The longest idle timeout: what is longer is none.
+pub const LONGEST_IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// The longest that an ACK may wait (parameter 7): RFC 9000 section 18.2 has the same.
+pub const LONGEST_ACK_DELAY: Duration = Duration::from_millis(16_383);

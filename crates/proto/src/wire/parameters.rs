@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::Malformed,
-    limits::{BASE_MTU, DEFAULT_IDLE_TIMEOUT, MAX_DATAGRAM},
+    limits::{self, BASE_MTU, DEFAULT_IDLE_TIMEOUT, MAX_DATAGRAM},
 };
 
 const FIRST_DESTINATION: u64 = 0;
@@ -27,7 +27,8 @@ const RETRY_SOURCE: u64 = 9;
 const KNOWN: u64 = 10;
 
 /// A longer delay of ACKs would make loss undetectable (RFC 9000 section 18.2).
-const LONGEST_ACK_DELAY: u64 = (1 << 14) - 1;
+const LONGEST_ACK_DELAY: u64 =
+    limits::LONGEST_ACK_DELAY.as_secs() * 1_000 + limits::LONGEST_ACK_DELAY.subsec_millis() as u64;
 
 /// A set of parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
