@@ -10,7 +10,7 @@ use hikyaku::{
     StartError,
     address::AddressError,
     dialect::Dialect,
-    files::FileError,
+    files::{FileError, os_error},
     filter::FilterError,
     identity::KeyError,
     plain::{SendError, dtls::CredentialError},
@@ -20,6 +20,7 @@ use hikyaku_text::sanitize;
 use serde::Serialize;
 
 use crate::{
+    limits::RUNTIME_PIPES,
     line::Line,
     mismatch::{Place, at_sender},
     output::{self, Stream},
@@ -97,19 +98,16 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// An error of the system in its own words, without what was put around it: a library may add the
-/// name of a temporary file, or hide the system's words behind "uncategorized error".
+/// Fails where the system has no descriptors left for what the runtime opens: it panics there.
+pub(crate) fn check_descriptors() -> Result<(), Failure> {
+    let enough: io::Result<Vec<_>> = (0..RUNTIME_PIPES).map(|_| io::pipe()).collect();
+    let few = |e| format!("cannot begin: {}; `ulimit -n` says how many there may be", in_words(&e));
+    enough.map(drop).map_err(|e| Failure::Failed(few(e)))
+}
+
+/// An error of the system in its own words, without what was put around it.
 pub(crate) fn in_words(error: &io::Error) -> String {
-    let mut source = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
-    while let Some(inner) = source {
-        if let Some(system) = inner.downcast_ref::<io::Error>()
-            && system.raw_os_error().is_some()
-        {
-            return system.to_string();
-        }
-        source = inner.source();
-    }
-    error.to_string()
+    os_error(error).map_or_else(|| error.to_string(), |error| error.to_string())
 }
 
 impl From<AddressError> for Failure {

@@ -106,6 +106,14 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long a listener that ends waits for its senders to hear what was acknowledged.
 pub(crate) const LAST_ACKS: Duration = Duration::from_secs(1);
 
+/// Pipes that can be opened before the runtime is built: its poller, and the pair of sockets by
+/// which it hears signals, take no more descriptors.
+pub(crate) const RUNTIME_PIPES: usize = 3;
+
+/// How long a listener that ends may find nothing in the kernel before it takes that for all there
+/// was: one look takes less, on a busy machine too.
+pub(crate) const LAST_LOOK: Duration = Duration::from_millis(20);
+
 /// How long a listener that ends waits for all its connections: to take what came, to write it, to
 /// say so, and a little for the machine.
 pub(crate) const LAST_OF_ALL: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 
 use std::{
     env,
+    error::Error,
     fs::{DirBuilder, File, Metadata, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
@@ -316,12 +317,30 @@ pub fn write_public(path: &Path, text: &str, if_exists: IfExists) -> Result<(), 
     write_whole(path, text, if_exists, 0o644)
 }
 
+/// Returns the error of the system in an error that a library may have put something around, such
+/// as the name of a temporary file: it says in words what its kind may not have a word for.
+#[must_use]
+pub fn os_error(error: &io::Error) -> Option<io::Error> {
+    if let Some(code) = error.raw_os_error() {
+        return Some(io::Error::from_raw_os_error(code));
+    }
+    let mut source = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    while let Some(inner) = source {
+        if let Some(code) = inner.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(io::Error::from_raw_os_error(code));
+        }
+        source = inner.source();
+    }
+    None
+}
+
 fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
     let folder = folder_of(path);
     // tempfile creates with mode 0600, so that a secret is never open to others, even briefly.
-    // The kind alone: the error's own text names the temporary file.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.kind().into()))?;
+    // The error's own text names the temporary file.
+    let unmade = |e: io::Error| failed(os_error(&e).unwrap_or_else(|| e.kind().into()));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unmade)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     #[cfg(unix)]
     if mode != 0o600 {

@@ -54,6 +54,42 @@ fn dropped_datagrams_do_not_count() {
 }
 
 #[test]
+fn what_lies_in_the_kernel_as_the_end_is_wanted_is_printed_and_counted() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let listener = listen(&["--format", "raw", "--ack"]);
+        listener.process.signal("STOP");
+        let client = stranger();
+        for number in 0..50 {
+            let sent = client.send_to(format!("<{number}>").as_bytes(), listener.address);
+            sent.expect("loopback takes it");
+        }
+        listener.process.signal(signal);
+        listener.process.signal("CONT");
+        let ended = listener.process.end();
+        let all: String = (0..50).map(|number| format!("<{number}>")).collect();
+        assert_eq!((ended.code, ended.text()), (Some(0), &*all), "{signal}");
+        for _ in 0..50 {
+            assert_eq!(hear(&client).0.trim_ascii(), b"ACK", "each is acknowledged");
+        }
+    }
+}
+
+#[test]
+fn too_few_descriptors_are_an_error_in_words() {
+    for few in 3..16 {
+        let mut command = Command::new("sh");
+        let listen = ["listen", "--plain", "--for", "10ms", "127.0.0.1:0"];
+        let limit = format!("ulimit -n {few}; exec \"$0\" \"$@\"");
+        command.args(["-c", &limit]).arg(hikyaku(&[]).get_program()).args(listen);
+        let ended = Process::start(command).end();
+        let loads = !ended.err.contains("error while loading");
+        let told = ended.code == Some(0) || ended.err.contains("Too many open files");
+        assert!(told || few < 6 && !loads, "{few}: {ended:?}");
+        assert!(!ended.err.contains("panicked"), "{few}: {ended:?}");
+    }
+}
+
+#[test]
 fn for_ends_when_its_time_is_up() {
     let listener = listen(&["--for", "100ms"]);
     assert_eq!(listener.process.end().code, Some(0));

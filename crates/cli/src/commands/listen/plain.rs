@@ -15,10 +15,13 @@ use std::{
 
 use hikyaku::{
     address::Address,
+    clock,
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
     plain::PlainListener,
     socket::Socket,
 };
+
+use tokio::time::timeout;
 
 use super::datagrams::{Datagrams, answer};
 use crate::{
@@ -26,7 +29,7 @@ use crate::{
     drops::tell_counts,
     dtls,
     exit::Failure,
-    limits::{MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
+    limits::{LAST_LOOK, LAST_WORDS, LAST_WRITE, MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
     output::{counted, human_bytes, note, warn},
     terminal::Ending,
     writer::Writer,
@@ -127,18 +130,25 @@ async fn receive(
     });
     let mut errors = 0;
     loop {
-        let page = tokio::select! {
+        let taken = tokio::select! {
             biased;
-            () = ending.wanted() => return Ok(End::of(&desk, true)),
-            () = &mut time_up => return Ok(End::of(&desk, false)),
+            () = ending.wanted() => Err(true),
+            () = &mut time_up => Err(false),
             _ = writer.gone() => return Ok(End::of(&desk, true)),
             Some(answers) = writer.written.recv() => { desk.answer(answers).await; continue }
             incoming = listener.recv() => match incoming {
-                Ok(incoming) => desk.take(incoming),
+                Ok(incoming) => Ok(desk.take(incoming)),
                 // What the network reports of one sender must not end it for all.
                 Err(_) if errors < MAX_RECEIVE_ERRORS => { errors += 1; continue }
                 Err(e) => return Err(e.into()),
             },
+        };
+        let page = match taken {
+            Ok(page) => page,
+            Err(interrupted) => {
+                drain(listener, &mut desk, writer).await;
+                return Ok(End::of(&desk, interrupted));
+            }
         };
         errors = 0;
         while let Some(notice) = listener.take_notice() {
@@ -148,14 +158,33 @@ async fn receive(
             desk.take_stray(&stray).await;
         }
         desk.send_hints().await;
-        tokio::select! {
+        let mut write = pin!(writer.write(page));
+        let stopped = tokio::select! {
             biased;
-            () = writer.write(page) => {}
-            () = ending.wanted() => return Ok(End::of(&desk, true)),
-            () = &mut time_up => return Ok(End::of(&desk, false)),
+            () = &mut write => None,
+            () = ending.wanted() => Some(true),
+            () = &mut time_up => Some(false),
+        };
+        if let Some(interrupted) = stopped {
+            // Nobody reads: what is in hand has counted already, and no more is taken.
+            let _ = timeout(LAST_WRITE, write).await;
+            return Ok(End::of(&desk, interrupted));
         }
         if desk.done {
             return Ok(End::of(&desk, false));
+        }
+    }
+}
+
+/// What came before the end lies in the kernel yet: it counts. Senders that go on sending keep
+/// nobody here.
+async fn drain(listener: &mut PlainListener, desk: &mut Datagrams<'_>, writer: &Writer) {
+    let until = clock::monotonic() + LAST_WORDS;
+    while !desk.done && clock::monotonic() < until {
+        let Ok(Ok(incoming)) = timeout(LAST_LOOK, listener.recv()).await else { return };
+        let page = desk.take(incoming);
+        if timeout(LAST_WRITE, writer.write(page)).await.is_err() {
+            return;
         }
     }
 }
