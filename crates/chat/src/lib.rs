@@ -6,7 +6,7 @@
 //! Pure rooms, which are told the time and touch nothing:
 //!
 //! - [`room`]: who is in, what they are called, who hears what. Any dialect can drive it.
-//! - `members`, `name`, `line`, `rate`: what it is made of.
+//! - `members`, `newcomers`, `name`, `line`, `rate`: what it is made of.
 //! - [`plain`]: datagrams into a room's actions, a room's lines into text.
 //! - [`app`]: the client's side, also with servers that know nothing of hikyaku.
 //! - [`limits`]: every bound, with its reason. `time`: a point in time.
@@ -24,6 +24,7 @@ mod clock;
 mod line;
 mod members;
 mod name;
+mod newcomers;
 mod rate;
 mod time;
 

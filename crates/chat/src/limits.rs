@@ -31,6 +31,18 @@ pub const DEFAULT_BURST: u32 = 200;
 /// second refill a room of the default size before its clients have given up.
 pub const NEWCOMER_RATE: u32 = 100;
 
+/// Newcomers per second from one site, or one socket of this machine, in the long run: people
+/// come back now and then. A twentieth of [`NEWCOMER_RATE`], so that it takes twenty to crowd out
+/// others.
+pub const SOURCE_RATE: u32 = 5;
+
+/// Newcomers from one source at once: as many as one site may have members.
+pub const SOURCE_BURST: u32 = 64;
+
+/// Sources whose allowance is remembered, some 100 bytes each. Beyond it everybody's rate alone
+/// counts; at that rate it takes longer to fill them than each needs to be forgotten.
+pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
+
 /// Bytes per second that a room sends to all members together, in the long run, and at once:
 /// half of what a gigabit link carries, and 16 ns a byte. A talk of a thousand people needs a
 /// hundredth of it; beyond it a room would be a weapon.

@@ -199,7 +199,7 @@ impl<P: Peer> Members<P> {
 
 /// What counts as one place: an IPv4 address, or an IPv6 /64, all of whose addresses one machine
 /// may use (RFC 4291 section 2.5.4, RFC 8981). Loopback does not count.
-fn site(peer: impl Peer) -> Option<IpAddr> {
+pub(crate) fn site(peer: impl Peer) -> Option<IpAddr> {
     match peer.network()?.to_canonical() {
         ip if ip.is_loopback() => None,
         IpAddr::V4(ip) => Some(ip.into()),

@@ -14,6 +14,7 @@ use crate::{
     line::{Line, quote},
     members::Members,
     name::Name,
+    newcomers::Newcomers,
     rate::{Bucket, Rate},
     time::Time,
 };
@@ -135,7 +136,7 @@ pub struct Room<P> {
     config: RoomConfig,
     members: Members<P>,
     host: Option<P>,
-    newcomers: Bucket,
+    newcomers: Newcomers<P>,
     full_notices: Bucket,
     /// Bytes that may be sent to members.
     fan_out: Bucket,
@@ -151,7 +152,7 @@ impl<P: Peer> Room<P> {
             config,
             members: Members::new(),
             host: None,
-            newcomers: Bucket::default(),
+            newcomers: Newcomers::new(),
             full_notices: Bucket::default(),
             fan_out: Bucket::default(),
             stats: Stats::default(),
@@ -264,7 +265,8 @@ impl<P: Peer> Room<P> {
         // A whole room may come at once: all come back when a server starts again. And a small
         // room must not keep out who comes just after another has left.
         let burst = u32::try_from(self.config.max_clients).unwrap_or(u32::MAX);
-        if !self.newcomers.take(now, Rate::new(NEWCOMER_RATE, burst.max(NEWCOMER_RATE))) {
+        let rate = Rate::new(NEWCOMER_RATE, burst.max(NEWCOMER_RATE));
+        if !self.newcomers.take(now, from, rate) {
             self.stats.dropped_crowd += 1;
             return false;
         }
@@ -680,7 +682,30 @@ mod tests {
             act(&mut room, 0, 1, said("spam"));
             act(&mut room, 0, 1, Action::Left);
         }
-        assert_eq!((room.stats().joined, room.stats().dropped_crowd), (100, 900));
+        assert_eq!((room.stats().joined, room.stats().dropped_crowd), (64, 936));
+        // What is left of everybody's allowance is there for others, and then it is used up.
+        for peer in 2..=1_000 {
+            act(&mut room, 0, peer, said("spam"));
+            act(&mut room, 0, peer, Action::Left);
+        }
+        assert_eq!(room.stats().joined, 100);
+    }
+
+    #[test]
+    fn one_socket_that_comes_and_goes_without_a_pause_keeps_nobody_out() {
+        let mut room = Room::new(RoomConfig::default());
+        for millis in 0..60_000 {
+            for _ in 0..2 {
+                act(&mut room, millis, 1, said("spam"));
+                act(&mut room, millis, 1, Action::Left);
+            }
+            if millis % 500 == 499 {
+                let guest = 2 + u32::try_from(millis).unwrap();
+                act(&mut room, millis, guest, named("guest"));
+                assert!(room.is_member(guest), "at {millis} ms");
+                act(&mut room, millis, guest, Action::Left);
+            }
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::{
     files::FileError,
     filter::Filter,
     identity::{Identity, KeyError, SharedKey},
+    installation,
     key_log::KeyLogFile,
     port::Port,
     shared::Shared,
@@ -236,6 +237,8 @@ impl EndpointBuilder {
         server: bool,
         random: Box<dyn Random>,
     ) -> Result<Endpoint, StartError> {
+        // A key that is new has been nobody's before: it has no one to tell of a restart.
+        let lasts = self.seed.is_some();
         let seed = match self.seed {
             Some(seed) => seed,
             None => Zeroizing::new(*Identity::generate("")?.seed()),
@@ -257,7 +260,8 @@ impl EndpointBuilder {
         }
         let local = port.local_addr();
         let mut config = if server {
-            EndpointConfig { host: host_name(), ..EndpointConfig::server(crypto, local) }
+            let host = if lasts { reset_scope() } else { String::new() };
+            EndpointConfig { host, ..EndpointConfig::server(crypto, local) }
         } else {
             EndpointConfig::client(crypto)
         };
@@ -301,6 +305,17 @@ fn any_port(family: Option<Family>) -> Vec<SocketAddr> {
         Some(Family::V6) => vec![v6],
         None => vec![v6, v4],
     }
+}
+
+/// What tells our reset tokens from those of another with our identity at the same address: what
+/// the machine is called, and a digest of the installation's secret. A digest, for it is part of a
+/// configuration, which may be shown.
+fn reset_scope() -> String {
+    let secret = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA256,
+        &*installation::reset_secret().bytes(),
+    );
+    format!("{} {}", host_name(), data_encoding::HEXLOWER.encode(secret.as_ref()))
 }
 
 /// What this machine is called. Several may have one identity, and listen on every address.

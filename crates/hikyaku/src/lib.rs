@@ -139,6 +139,7 @@ mod endpoint;
 pub mod files;
 pub mod filter;
 pub mod identity;
+mod installation;
 pub mod interface;
 mod key_error;
 mod key_line;

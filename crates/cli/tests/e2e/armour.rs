@@ -288,3 +288,16 @@ fn a_restricted_signer_is_left_out_and_said_to_be() {
     listener.process.out.line(|line| line == "alice");
     assert_eq!(dropped(&listener.interrupt().err, "unknown signer"), 1);
 }
+
+#[test]
+fn an_acknowledgement_that_is_played_back_is_no_message() {
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    let listener = listen(&["--fernet", &key, "--ack", "--count", "1", "--format", "raw"]);
+    let (seal, _) = keys::fernet(&key);
+    tell(&listener, &stranger(), &keys::sealed(&seal, b"ACK", 0));
+    tell(&listener, &stranger(), &keys::sealed(&seal, b"ACK\n", 0));
+    tell(&listener, &stranger(), &keys::sealed(&seal, b"a message", 0));
+    let ended = listener.process.end();
+    assert_eq!((ended.code, ended.text()), (Some(0), "a message"), "{ended:?}");
+}

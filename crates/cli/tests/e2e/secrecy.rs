@@ -92,7 +92,7 @@ fn secrets_are_their_owner_s_alone_whatever_the_umask() {
         }
         // Identity, shared key, the certificate's key, known hosts, key log, and the file that
         // was private where it came from.
-        assert_eq!(secrets, 6, "{:?}", all(home.path()));
+        assert_eq!(secrets, 7, "{:?}", all(home.path()));
     }
 }
 
@@ -125,4 +125,20 @@ fn a_listener_leaves_no_core_file() {
     assert_eq!(listener.process.end().code, None);
     let left: Vec<_> = all(home.path());
     assert!(!left.iter().any(|path| path.to_string_lossy().contains("/core")), "{left:?}");
+}
+
+#[test]
+fn a_listener_keeps_a_secret_of_its_installation_apart_from_its_identity() {
+    let [one, other] = [Home::new(), Home::new()];
+    let secret = |home: &Home| {
+        let listener = home.listen(&[]);
+        let path = home.path().join(".config/hikyaku/reset_secret");
+        let about = fs::metadata(&path).expect("it is made at first use");
+        assert_eq!(about.permissions().mode() & 0o777, 0o600);
+        drop(listener);
+        fs::read_to_string(&path).expect("it is a text")
+    };
+    let first = secret(&one);
+    assert_eq!(secret(&one), first, "it outlives a restart");
+    assert_ne!(secret(&other), first);
 }

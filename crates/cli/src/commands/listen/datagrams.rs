@@ -77,6 +77,11 @@ impl<'a> Datagrams<'a> {
         if self.ours == Dialect::Plain && self.withholds(received) {
             return;
         }
+        // Our own acknowledgement, played back by someone who recorded it, opens as any message
+        // of ours does; and two listeners that acknowledge each other's would never stop.
+        if self.is_acknowledgement(&received.payload) {
+            return;
+        }
         self.heard += 1;
         let until = self.args.until.as_deref();
         self.done = self.wanted == Some(self.heard)
@@ -90,9 +95,7 @@ impl<'a> Datagrams<'a> {
         if self.args.plain.echo && self.may_answer(received.from) {
             page.answers.push((received.from, received.payload.to_vec()));
         }
-        let ack_text = self.args.plain.ack.text().trim_ascii_end().as_bytes();
-        // Two listeners that acknowledge each other's ACKs would never stop.
-        if self.args.plain.ack.ack && received.payload.trim_ascii_end() != ack_text {
+        if self.args.plain.ack.ack {
             self.acknowledge(received.from, page);
         }
     }
@@ -116,6 +119,12 @@ impl<'a> Datagrams<'a> {
         self.complaints.tell_unopened(stray, self.ours, Place::Listener);
         self.complaints.tell(stray);
         self.sender.hint_dropped(stray).await;
+    }
+
+    /// Returns `true` for the text that `--ack` answers with, where it does.
+    fn is_acknowledgement(&self, payload: &[u8]) -> bool {
+        let text = self.args.plain.ack.text().trim_ascii_end();
+        self.args.plain.ack.ack && !text.is_empty() && payload.trim_ascii_end() == text.as_bytes()
     }
 
     /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
