@@ -225,7 +225,7 @@ fn errors_and_handles_can_be_sent_to_other_tasks() {
     fn is_error<E: std::error::Error + Send + Sync + 'static>() {}
     fn is_told_to_many<E: Clone + PartialEq>() {}
     fn is_shared<T: Clone + Send + Sync + 'static>() {}
-    is_error::<hikyaku::StartError>();
+    is_error::<StartError>();
     is_error::<ConnectError>();
     is_error::<TrustError>();
     is_error::<SendError>();
