@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 pub use hikyaku_proto::{
     ChannelId, Class, ClosedReason, Congestion, Connection, ConnectionHandle, Crypto, Delivery,
     Ecn, Endpoint, EndpointConfig, Event, Message, Outcome, Output, Receipt, Retry, SendError,
-    Transmit, TransportConfig, time::Time,
+    Transmit, TransportConfig, error::Discard, time::Time,
 };
 use hikyaku_proto::{Trust, error::Close};
 

@@ -167,7 +167,8 @@ impl Pair {
     }
 }
 
-/// The bytes of the `index`th message of a pipe: no two alike, but for the shortest.
+/// The bytes of the `index`th message of a pipe: no two of a pipe are alike from 4 bytes on, and no
+/// two at all from 8 bytes on.
 fn payload(pipe: PipeId, index: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
     let mut state = (pipe.0 as u64) << 40 ^ index;
@@ -392,6 +393,15 @@ mod tests {
         for size in [2, 3, 4, 8, 1_000] {
             let all: std::collections::BTreeSet<Vec<u8>> =
                 (0..500).map(|index| payload(PipeId(1), index, size)).collect();
+            assert_eq!(all.len(), 500, "{size}");
+        }
+    }
+
+    #[test]
+    fn payloads_of_two_pipes_differ_from_eight_bytes_on() {
+        for size in [8, 9, 1_000] {
+            let all: std::collections::BTreeSet<Vec<u8>> =
+                (0..500).map(|pipe| payload(PipeId(pipe), 7, size)).collect();
             assert_eq!(all.len(), 500, "{size}");
         }
     }

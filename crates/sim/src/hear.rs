@@ -105,8 +105,8 @@ impl World {
 
     /// What came as 0-RTT is taken, and held until it is known whose it is.
     fn hold_early(&mut self, host: HostId, handle: ConnectionHandle) -> Result<(), Violation> {
-        /// With room for a number: no two of these are alike.
-        const TOLD_APART: usize = 4;
+        /// With room for more than its number on its connection: no two of these are alike.
+        const TOLD_APART: usize = 8;
         let now = self.now;
         self.touch(host);
         let held = self.early.entry((host, handle)).or_default();

@@ -331,6 +331,12 @@ impl Network {
         *transit = (*transit).min(took);
     }
 
+    /// Its receiver could not open it, perhaps for want of keys: a copy may be the first to bring
+    /// what is in it.
+    pub fn brought_nothing(&mut self, id: u64) {
+        self.arrived.remove(&id);
+    }
+
     /// Takes back the buffer of a datagram that has been read.
     pub fn recycle(&mut self, buffer: Vec<u8>) {
         if self.spare.len() < MAX_SPARE {
@@ -519,5 +525,9 @@ mod tests {
         network.inject(Time::from_micros(9_000), from, to, copy(&lost), b"lost");
         drain(&mut network);
         assert_eq!(network.longest_transit(a, b), 9 * MS);
+        network.brought_nothing(seen.id);
+        network.inject(Time::from_micros(12_000), from, to, copy(&seen), b"seen");
+        drain(&mut network);
+        assert_eq!(network.longest_transit(a, b), 12 * MS, "it had not been opened");
     }
 }

@@ -5,7 +5,9 @@
 use std::net::SocketAddr;
 
 use crate::{
-    api::{ConnectionHandle, Ecn, Endpoint, EndpointConfig, Event, Output, Time, Transmit},
+    api::{
+        ConnectionHandle, Discard, Ecn, Endpoint, EndpointConfig, Event, Output, Time, Transmit,
+    },
     rng::Rng,
 };
 
@@ -56,9 +58,24 @@ impl Node {
         }
     }
 
-    /// A datagram arrived.
-    pub fn feed(&mut self, now: Time, from: SocketAddr, ecn: Option<Ecn>, datagram: &mut [u8]) {
+    /// A datagram arrived. False: it was not opened, and so may bring something yet when it comes
+    /// again.
+    pub fn feed(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        ecn: Option<Ecn>,
+        datagram: &mut [u8],
+    ) -> bool {
+        let before = self.unopened();
         self.endpoint.handle_datagram(now, from, ecn, datagram);
+        self.unopened() == before
+    }
+
+    fn unopened(&self) -> u64 {
+        let discards = self.endpoint.stats().discards;
+        let unopened = discards.iter().filter(|(reason, _)| **reason != Discard::Replayed);
+        unopened.map(|(_, count)| count).sum()
     }
 
     /// When [`Node::ring`] is due.

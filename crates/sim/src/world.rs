@@ -282,7 +282,9 @@ impl World {
         if let Some((host, mut packet)) = self.network.arrive(self.now) {
             let Host { name, node, .. } = &mut self.hosts[host.0];
             self.trace.line(self.now, name, || format!("gets {}", tap::describe(&packet.bytes)));
-            node.feed(self.now, packet.from, packet.ecn, &mut packet.bytes);
+            if !node.feed(self.now, packet.from, packet.ecn, &mut packet.bytes) {
+                self.network.brought_nothing(packet.id);
+            }
             self.network.recycle(packet.bytes);
             self.dirty.insert(host);
         }
