@@ -4,6 +4,7 @@
 
 mod child;
 mod cost;
+mod evil;
 mod field;
 mod flood;
 mod hikyaku_peer;
@@ -18,7 +19,8 @@ use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: hikyaku-bench memory|profile [part of a row's name]
        hikyaku-bench quinn [--rounds N] [--threads N] [bulk|small|pingpong|idle] [part of a name]
-       hikyaku-bench flood [--rate N]... [part of a row's name]";
+       hikyaku-bench flood [--rate N]... [part of a row's name]
+       hikyaku-bench evil [--seconds N] [part of a stream's name]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +30,7 @@ fn main() -> Result<()> {
         ["memory", row] => memory::run(row),
         ["profile", row] => memory::profile(row),
         ["flood", ref rest @ ..] => flood::run(&flood_plan(rest)?),
+        ["evil", ref rest @ ..] => evil::run(&evil_plan(rest)?),
         ["quinn", ref rest @ ..] => race::run(&plan(rest)?),
         [child::SERVE, index, threads] => {
             let contestant = field::FIELD.get(index.parse::<usize>()?).context("no such one")?;
@@ -64,6 +67,21 @@ fn plan(mut rest: &[&str]) -> Result<race::Plan> {
     anyhow::ensure!((1..=1_000).contains(&plan.rounds), "1 to 1,000 rounds");
     anyhow::ensure!((1..=64).contains(&plan.threads), "1 to 64 threads");
     Ok(plan)
+}
+
+fn evil_plan(mut rest: &[&str]) -> Result<evil::Plan> {
+    let mut seconds = 60;
+    if let ["--seconds", n, later @ ..] = rest {
+        seconds = n.parse().context("--seconds takes a number")?;
+        rest = later;
+    }
+    let span = std::time::Duration::from_secs(seconds);
+    anyhow::ensure!(span <= evil::LONGEST, "{:?} at most", evil::LONGEST);
+    match rest {
+        [] => Ok(evil::Plan { span, name: String::new() }),
+        [name] => Ok(evil::Plan { span, name: (*name).to_owned() }),
+        _ => bail!(USAGE),
+    }
 }
 
 fn flood_plan(mut rest: &[&str]) -> Result<flood::Plan> {

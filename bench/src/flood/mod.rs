@@ -116,7 +116,7 @@ fn measure(row: &Row, rate: u64) -> Result<()> {
 }
 
 /// A `hikyaku listen`, and what its clients have to know.
-struct Host<'a> {
+pub(crate) struct Host<'a> {
     child: Child,
     home: &'a Path,
     address: SocketAddr,
@@ -127,7 +127,7 @@ struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    fn start(home: &'a Path, dtls: bool) -> Result<Self> {
+    pub(crate) fn start(home: &'a Path, dtls: bool) -> Result<Self> {
         let (mut options, mut trust) = (Vec::new(), Vec::new());
         if dtls {
             let base = home.join("own").display().to_string();
@@ -153,8 +153,16 @@ impl<'a> Host<'a> {
         Ok(Self { child, home, address, trust, _err: err })
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// How long an honest client takes, from its start to its end.
-    fn send(&self) -> Result<Duration> {
+    pub(crate) fn send(&self) -> Result<Duration> {
         let began = Instant::now();
         let to = self.address.to_string();
         let patience = format!("{}s", PATIENCE.as_secs());

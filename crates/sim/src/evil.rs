@@ -52,6 +52,8 @@ pub struct Dialler {
 pub struct Evil {
     to: [u8; 8],
     keys: Keys,
+    /// The other end's.
+    theirs: Keys,
     number: u64,
     /// The last numbers of the other end's packets, ascending.
     pub(crate) heard: Vec<u64>,
@@ -152,9 +154,9 @@ impl Evil {
                 key.map(|key| Keys { key: LessSafeKey::new(key), mask })
             });
             if let (Ok(keys), Ok(theirs)) = (ours, theirs)
-                && theirs.opens(packet)
+                && theirs.open(packet).is_some()
             {
-                return Ok(Self { to, keys, number: FIRST_NUMBER, heard: Vec::new() });
+                return Ok(Self { to, keys, theirs, number: FIRST_NUMBER, heard: Vec::new() });
             }
         }
         Err("no cipher opens what the other end sealed".into())
@@ -169,6 +171,13 @@ impl Evil {
         if self.heard.len() > 2 * HEARD {
             self.heard.drain(..HEARD);
         }
+    }
+
+    /// Says this packet of the other end that the connection is over?
+    #[must_use]
+    pub fn is_closed(&self, datagram: &[u8]) -> bool {
+        let Some(frames) = self.theirs.open(datagram) else { return false };
+        frames::is_close(&frames)
     }
 
     /// The next packet, with these frames.
@@ -201,11 +210,12 @@ impl Keys {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    fn opens(&self, packet: &[u8]) -> bool {
-        let Some(number) = number_of(packet) else { return false };
+    fn open(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        let number = number_of(packet)?;
         let (header, sealed) = packet.split_at(HEADER);
         let mut sealed = sealed.to_vec();
-        self.key.open_in_place(self.nonce(number), Aad::from(header), &mut sealed).is_ok()
+        let opened = self.key.open_in_place(self.nonce(number), Aad::from(header), &mut sealed);
+        opened.ok().map(|frames| frames.to_vec())
     }
 }
 

@@ -106,6 +106,29 @@ impl Frames {
     }
 }
 
+/// Is CLOSE the first of these frames, or the first behind an ACK?
+pub(super) fn is_close(frames: &[u8]) -> bool {
+    let mut rest = frames;
+    let mut number = || {
+        let (first, _) = rest.split_first()?;
+        let len = 1_usize << (first >> 6);
+        let (bytes, behind) = rest.split_at_checked(len)?;
+        rest = behind;
+        let most = u64::from(bytes[0] & 0x3f);
+        Some(bytes[1..].iter().fold(most, |sum, byte| sum << 8 | u64::from(*byte)))
+    };
+    let mut kind = number();
+    if let Some(2 | 3) = kind {
+        let marks = if kind == Some(3) { 3 } else { 0 };
+        let count = [(); 3].map(|()| number())[2].unwrap_or_default();
+        for _ in 0..1 + 2 * count.min(64) + marks {
+            number();
+        }
+        kind = number();
+    }
+    kind == Some(0x0e)
+}
+
 const fn all_of(name: &'static str, write: fn(&mut Frames, u64, &Evil)) -> Stream {
     Stream { name, full: true, write, class: None }
 }

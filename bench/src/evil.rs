@@ -1,0 +1,189 @@
+//! `hikyaku listen` under peers that shake hands and then say what no honest one says: what does it
+//! cost, and does an honest client still get through?
+//!
+//! In: for how long, which streams. Out: a table on standard output. Never: traffic that leaves
+//! this machine.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use hikyaku_proto::time::Time;
+use hikyaku_sim::evil::{
+    Dialler, Evil,
+    frames::{Stream, all},
+};
+
+use crate::{cost, flood::Host};
+
+/// Connections of the attack at a time.
+const PEERS: usize = 16;
+
+/// Datagrams a second, of all together: 19 Mbit/s where they are full.
+const RATE: u64 = 2_000;
+
+/// Bytes of frames in a datagram.
+const ROOM: usize = 1_170;
+
+/// From one honest client to the next.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// No stream is sent for longer.
+pub(crate) const LONGEST: Duration = Duration::from_secs(120);
+
+/// What was asked for.
+pub(crate) struct Plan {
+    /// How long each stream is sent.
+    pub(crate) span: Duration,
+    /// Part of a stream's name.
+    pub(crate) name: String,
+}
+
+pub(crate) fn run(plan: &Plan) -> Result<()> {
+    println!(
+        "{:34}{:>8}{:>8}{:>7}{:>9}{:>9}{:>9}{:>9}",
+        "frames", "sent/s", "dialled", "CPU", "MiB", "in", "p50 ms", "max ms"
+    );
+    let mut ran = false;
+    for stream in all().iter().filter(|stream| stream.title().contains(&plan.name)) {
+        measure(stream, plan.span.min(LONGEST)).with_context(|| stream.title())?;
+        ran = true;
+    }
+    ensure!(ran, "no stream has that name");
+    Ok(())
+}
+
+fn measure(stream: &Stream, span: Duration) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let host = Host::start(folder.path(), false)?;
+    // Memory that every listener takes for its first client is none of the attack's.
+    host.send().context("nobody gets in, and there is no attack")?;
+    let (memory, busy) = (cost::resident(host.pid())?, cost::processor(host.pid())?);
+    let attack = Attack::start(*stream, host.address());
+    let began = Instant::now();
+    let (mut took, mut tried) = (Vec::new(), 0);
+    while began.elapsed() < span {
+        tried += 1;
+        took.extend(host.send().ok());
+        thread::sleep(PAUSE);
+    }
+    let span = began.elapsed().as_secs_f64();
+    let busy = cost::processor(host.pid())?.saturating_sub(busy).as_secs_f64();
+    let grown = (cost::peak(host.pid())? - memory) / 1_024.0;
+    let (sent, dialled) = attack.end()?;
+    took.sort();
+    let ms = |at: usize| took.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3);
+    println!(
+        "{:34}{:8.0}{dialled:8}{:6.0}%{grown:9.1}{:6}/{tried:<3}{:8.0}{:9.0}",
+        stream.title(),
+        sent as f64 / span,
+        busy / span * 100.0,
+        took.len(),
+        ms(took.len() / 2),
+        ms(took.len().saturating_sub(1)),
+    );
+    Ok(())
+}
+
+/// An attack that runs.
+struct Attack {
+    stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    thread: thread::JoinHandle<Result<u64>>,
+}
+
+impl Attack {
+    fn start(stream: Stream, to: SocketAddr) -> Self {
+        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (until, count) = (Arc::clone(&stop), Arc::clone(&sent));
+        let thread = thread::spawn(move || shoot(&stream, to, &until, &count));
+        Self { stop, sent, thread }
+    }
+
+    /// Datagrams sent, and how often a peer dialled.
+    fn end(self) -> Result<(u64, u64)> {
+        self.stop.store(true, Ordering::Relaxed);
+        let dialled = self.thread.join().map_err(|_| anyhow!("the attacker panicked"))??;
+        Ok((self.sent.load(Ordering::Relaxed), dialled))
+    }
+}
+
+/// One of the attacking peers.
+struct Peer {
+    socket: UdpSocket,
+    evil: Evil,
+    frames: u64,
+}
+
+fn shoot(stream: &Stream, to: SocketAddr, stop: &AtomicBool, sent: &AtomicU64) -> Result<u64> {
+    let began = Instant::now();
+    let mut dialled = 0;
+    let mut peers: Vec<Option<Peer>> = (0..PEERS).map(|_| None).collect();
+    let mut turn = 0;
+    while !stop.load(Ordering::Relaxed) && began.elapsed() < LONGEST + LONGEST {
+        let due = (began.elapsed().as_secs_f64() * RATE as f64) as u64;
+        if sent.load(Ordering::Relaxed) >= due {
+            thread::sleep(Duration::from_micros(500));
+            continue;
+        }
+        turn = (turn + 1) % PEERS;
+        let Some(peer) = &mut peers[turn] else {
+            dialled += 1;
+            // One that finds no place tries again when it is its turn.
+            peers[turn] = dial(to, dialled)?;
+            continue;
+        };
+        let frames = stream.fill(&mut peer.frames, ROOM, &peer.evil);
+        let packet = peer.evil.seal(&frames);
+        peer.socket.send(&packet)?;
+        sent.fetch_add(1, Ordering::Relaxed);
+        if !peer.listen() {
+            peers[turn] = None;
+        }
+    }
+    Ok(dialled)
+}
+
+/// Shakes hands as an honest peer does. `seed` decides who it is.
+fn dial(to: SocketAddr, seed: u64) -> Result<Option<Peer>> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.connect(to)?;
+    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+    let began = Instant::now();
+    let now = || Time::from_micros(1_000_000 + began.elapsed().as_micros() as u64);
+    let mut dialler = Dialler::new(now(), to, seed).map_err(anyhow::Error::msg)?;
+    let mut buffer = vec![0; 1 << 16];
+    while began.elapsed() < Duration::from_secs(2) {
+        for datagram in dialler.poll(now()) {
+            socket.send(&datagram)?;
+        }
+        let Ok(len) = socket.recv(&mut buffer) else { continue };
+        let evil = dialler.hear(now(), &buffer[..len]).map_err(anyhow::Error::msg)?;
+        if let Some(evil) = evil {
+            socket.set_nonblocking(true)?;
+            return Ok(Some(Peer { socket, evil, frames: 0 }));
+        }
+    }
+    Ok(None)
+}
+
+impl Peer {
+    /// Takes what came; false when the other end has closed: it then says the same over and over.
+    fn listen(&mut self) -> bool {
+        let mut buffer = [0; 1 << 11];
+        while let Ok(len) = self.socket.recv(&mut buffer) {
+            self.evil.hear(&buffer[..len]);
+            if self.evil.is_closed(&buffer[..len]) {
+                return false;
+            }
+        }
+        true
+    }
+}
