@@ -174,8 +174,8 @@ impl World {
                     self.hear(self.home, datagram.as_bytes());
                 }
                 Output::Show(Shown::Stamped(text) | Shown::Unstamped(text)) => check_shown(&text),
-                // There is no association here.
-                Output::Renew => {}
+                // There is no association here, and nobody to report to.
+                Output::Renew | Output::OtherDialect(_) => {}
                 Output::Wait(at) => {
                     assert!(at.is_none_or(|at| at > self.now), "it waits for what has passed");
                     return;
