@@ -170,6 +170,10 @@ impl App {
             return Ok(());
         }
         if matches!(line, "q" | "/quit" | "/leave") {
+            if self.is_unknown() && self.waiting.is_empty() {
+                // Nothing waits for an answer.
+                self.server = Server::Hikyaku;
+            }
             self.handle_end();
             return Ok(());
         }
@@ -647,6 +651,14 @@ mod tests {
         let heard = outputs(&mut app, 2_000);
         assert!(heard[0].starts_with("* no hikyaku chat"), "{heard:?}");
         assert_eq!(heard[1..], ["bob is here", ">alice: hi"]);
+    }
+
+    #[test]
+    fn one_who_has_typed_nothing_leaves_at_once() {
+        let mut app = alice();
+        outputs(&mut app, 0);
+        app.handle_line("q").unwrap();
+        assert_eq!(outputs(&mut app, 1), [">/quit", "Left"]);
     }
 
     #[test]

@@ -96,6 +96,7 @@ fn plain_send(args: &PlainSendArgs) -> Vec<Misplaced> {
     all.extend([
         (args.retries.is_some(), "--retries", "the native protocol resends until --timeout"),
         (args.reply.is_some(), "--reply", "a native listener acknowledges and says no more"),
+        (args.chunk.is_some(), "--chunk", "--raw sends all of standard input, byte for byte"),
         (args.format.is_some(), "--format", "it is for --reply; --json tells how it ended"),
         (args.bind.is_some(), "--bind", "a native connection outlives its address"),
         (args.broadcast, "--broadcast", "a native connection has one peer"),

@@ -204,7 +204,7 @@ pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
 }
 
 /// Tells what clap found wrong in one line; prints help where that was asked for.
-pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn report_usage(error: &clap::Error, instead: Option<String>) -> ExitCode {
     if !error.use_stderr() {
         // Help or version; if nobody reads it, that is fine.
         let _ = error.print();
@@ -214,7 +214,8 @@ pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
         // Nothing was typed that could be wrong: the whole help is the answer.
         let _ = error.print();
     } else {
-        complain(&one_line(&error.render().to_string()));
+        let told = one_line(&error.render().to_string());
+        complain(&instead.map_or(told.clone(), |instead| format!("{instead}; {told}")));
     }
     ExitCode::from(2)
 }

@@ -34,6 +34,9 @@ pub(crate) const MAX_TOLD_SOURCES: usize = 64;
 /// library answers a second.
 pub(crate) const MAX_WAITING_HINTS: usize = 20;
 
+/// How long a number of replies is waited for: several times what a slow server takes.
+pub(crate) const COUNTED_REPLIES: Duration = Duration::from_secs(10);
+
 /// Most that `send --whole` keeps, in bytes; of what is longer only the length is told.
 pub(crate) const MAX_WHOLE: u64 = 16 << 20;
 

@@ -9,6 +9,7 @@ mod drops;
 mod dtls;
 mod exit;
 mod fault;
+mod habits;
 mod limits;
 mod line;
 mod message;
@@ -39,7 +40,10 @@ fn main() -> ExitCode {
     secrecy::keep_out_of_core_files();
     let args = match Args::try_parse_from(args::untangled(std::env::args_os())) {
         Ok(args) => args,
-        Err(error) => return exit::report_usage(&error),
+        Err(error) => {
+            let words: Vec<_> = std::env::args_os().collect();
+            return exit::report_usage(&error, habits::instead(&words));
+        }
     };
     exit::report(run(args))
 }

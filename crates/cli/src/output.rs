@@ -114,6 +114,8 @@ pub(crate) enum Origin<'a> {
     /// Whose connection it is, and how it was sent.
     Peer {
         key: Fingerprint,
+        /// What our own file calls the key.
+        name: Option<&'a str>,
         class: Class,
         channel: u16,
     },
@@ -180,7 +182,7 @@ fn write_json(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let (signer, peer) = match record.origin {
         Origin::Anyone => (None, None),
         Origin::Signer(signer) => (Some(signer.fingerprint().to_string()), None),
-        Origin::Peer { key, class, channel } => (None, Some((key.to_string(), class, channel))),
+        Origin::Peer { key, class, channel, .. } => (None, Some((key.to_string(), class, channel))),
     };
     let text = payload.and_then(|payload| std::str::from_utf8(payload).ok());
     let json = Json {
@@ -255,6 +257,7 @@ fn head(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     let name = match record.origin {
         Origin::Anyone => return Ok(()),
         Origin::Signer(signer) => signer_name(signer),
+        Origin::Peer { name: Some(name), .. } => sanitize(name).into_owned(),
         Origin::Peer { key, .. } => short_id(key),
     };
     write!(out, " {}", styled(Stream::Stdout, AnsiColor::Green, &name))
@@ -380,7 +383,7 @@ mod tests {
 
     fn peer() -> Origin<'static> {
         let key = Fingerprint::from_bytes(&[7; 32]).unwrap();
-        Origin::Peer { key, class: Class::Latest, channel: 3 }
+        Origin::Peer { key, name: None, class: Class::Latest, channel: 3 }
     }
 
     #[test]

@@ -173,7 +173,9 @@ fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
             };
             // The history is for the arrow keys; it is in memory only.
             let _ = editor.add_history_entry(&line);
-            if sender.blocking_send(Ok(line.into_bytes())).is_err() {
+            // Whoever leaves wants no other prompt.
+            let leaves = line == "q";
+            if sender.blocking_send(Ok(line.into_bytes())).is_err() || leaves {
                 return;
             }
         }

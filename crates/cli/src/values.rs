@@ -80,6 +80,26 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if time <= MAX_TIME { Ok(time) } else { Err(wrong()) }
 }
 
+/// What ends the waiting for replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replies {
+    /// This time after the last message.
+    For(Duration),
+    /// So many of them.
+    Count(u64),
+}
+
+/// A number of replies, or a time with its unit.
+pub(crate) fn replies(text: &str) -> Result<Replies, String> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return duration(text).map(Replies::For);
+    }
+    match text.parse() {
+        Ok(0) | Err(_) => Err(format!("{text} is no number of replies; a time is 2s or 250ms")),
+        Ok(count) => Ok(Replies::Count(count)),
+    }
+}
+
 /// A duration that is not nothing.
 pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
@@ -105,6 +125,13 @@ mod tests {
         assert_eq!(channel("65534"), Ok(65_534));
         assert!(channel("65535").unwrap_err().contains("--file"));
         assert!(channel("65536").is_err() && channel("-1").is_err());
+    }
+
+    #[test]
+    fn a_bare_number_of_replies_is_a_count_and_a_time_has_its_unit() {
+        assert_eq!(replies("1"), Ok(Replies::Count(1)));
+        assert_eq!(replies("1s"), Ok(Replies::For(Duration::from_secs(1))));
+        assert!(replies("0").is_err() && replies("soon").is_err() && replies("").is_err());
     }
 
     #[test]

@@ -71,15 +71,17 @@ enum Held {
 enum Whose {
     Anyone,
     Signer(Box<Signer>),
-    Peer { key: Fingerprint, class: Class, channel: u16 },
+    Peer { key: Fingerprint, name: Option<Arc<str>>, class: Class, channel: u16 },
 }
 
 /// A native connection, as its messages name it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) key: Fingerprint,
+    /// What our own file calls the key.
+    pub(crate) name: Option<Arc<str>>,
 }
 
 impl Page {
@@ -120,7 +122,7 @@ impl Page {
 
     fn add_native(&mut self, at: Timestamp, source: &Source, sent: (Class, u16), content: Held) {
         let (class, channel) = sent;
-        let origin = Whose::Peer { key: source.key, class, channel };
+        let origin = Whose::Peer { key: source.key, name: source.name.clone(), class, channel };
         self.entries.push(Entry { at, from: source.from, to: source.to, content, origin });
     }
 
@@ -354,8 +356,8 @@ fn write_page(
         let origin = match &entry.origin {
             Whose::Anyone => Origin::Anyone,
             Whose::Signer(signer) => Origin::Signer(signer),
-            Whose::Peer { key, class, channel } => {
-                Origin::Peer { key: *key, class: *class, channel: *channel }
+            Whose::Peer { key, name, class, channel } => {
+                Origin::Peer { key: *key, name: name.as_deref(), class: *class, channel: *channel }
             }
         };
         let record = Record { at: entry.at, from: entry.from, to: entry.to, content, origin };

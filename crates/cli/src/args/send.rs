@@ -11,7 +11,9 @@ use super::{
     AckArgs, ArmourArgs, DialectArgs, DtlsArgs, DtlsSendArgs, FilterArgs, Format, NativeArgs,
     NetworkArgs, TalkArgs, addr_help,
 };
-use crate::values::{channel, class, congestion, duration, some_time, source_address};
+use crate::values::{
+    Replies, channel, class, congestion, duration, replies, some_time, source_address,
+};
 
 /// Send messages, a stream or files to a hikyaku that listens; with --plain, datagrams to any
 /// UDP program.
@@ -134,12 +136,19 @@ pub(crate) struct PlainSendArgs {
     /// Times to send again when no acknowledgement comes [default: 5]
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
-    /// Print datagrams that come back, until TIME after the last message [default: 2s]
+    /// Print datagrams that come back: N of them (waits 10 s for them at most), or those that come
+    /// until TIME after the last message, such as 500ms [default: 2s]
     #[arg(
-        long, value_name = "TIME", num_args = 0..=1, require_equals = true,
-        default_missing_value = "2s", value_parser = duration
+        long, value_name = "N|TIME", num_args = 0..=1, require_equals = true,
+        default_missing_value = "2s", value_parser = replies
     )]
-    pub(crate) reply: Option<Duration>,
+    pub(crate) reply: Option<Replies>,
+    /// Send standard input as datagrams of SIZE bytes each, the last one shorter: for binary data
+    #[arg(
+        long, value_name = "SIZE", conflicts_with_all = ["messages", "whole", "hex"],
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub(crate) chunk: Option<u16>,
     /// How replies are printed [default: text]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,

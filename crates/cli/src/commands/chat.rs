@@ -162,7 +162,7 @@ fn coloured(line: &str) -> Line {
 }
 
 /// The addresses by which others reach a listener: all of this machine's where it listens on all.
-fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
+pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
     if !local.ip().is_unspecified() {
         return vec![local];
     }

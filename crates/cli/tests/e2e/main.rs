@@ -12,6 +12,7 @@ mod chat_dtls;
 mod doors;
 mod dtls;
 mod filters;
+mod first_minutes;
 mod flood;
 mod formats;
 mod keys;

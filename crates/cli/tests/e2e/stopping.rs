@@ -166,7 +166,7 @@ fn ctrl_c_says_nothing_where_nothing_was_dropped() {
     listener.process.out.line(|line| line == "heard");
     let ended = listener.interrupt();
     assert_eq!(ended.code, Some(0));
-    assert_eq!(complaints(&ended.err).len(), 1, "{}", ended.err);
+    assert_eq!(complaints(&ended.err).len(), 2, "two lines of its start: {}", ended.err);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_reader_who_goes_away_ends_it_quietly() {
     let ended = listener.process.end();
     reader.wait().expect("a child of ours can be waited for");
     assert_eq!(ended.code, Some(0));
-    assert_eq!(complaints(&ended.err).len(), 1, "{}", ended.err);
+    assert_eq!(complaints(&ended.err).len(), 2, "two lines of its start: {}", ended.err);
 }
 
 #[test]

@@ -11,8 +11,13 @@ mod save;
 mod serve;
 
 pub(crate) use self::confirm::Account;
+use std::net::{IpAddr, SocketAddr};
+
+use hikyaku::limits::DEFAULT_PORT;
+
 use crate::{
     args::{Format, ListenArgs},
+    commands::chat::reachable_at,
     dialect,
     exit::Failure,
     terminal::Ending,
@@ -24,6 +29,20 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         return plain::run(args, ending).await;
     }
     native::run(args, ending).await
+}
+
+/// A line to copy for the other side.
+fn how_to_reach(local: SocketAddr, options: &str) -> String {
+    let addresses = reachable_at(local);
+    // Others come from outside, where there is an outside.
+    let outside = addresses.iter().find(|address| !address.ip().is_loopback());
+    let to = outside.or(addresses.first()).copied().unwrap_or(local);
+    let port = if to.port() == DEFAULT_PORT { String::new() } else { format!(":{}", to.port()) };
+    let host = match to.ip() {
+        IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    format!("send to it with: hikyaku send{options} {host}{port} hello")
 }
 
 /// Is one stream all that is wanted: `--once --format raw`?

@@ -16,11 +16,13 @@ use std::{
 
 use hikyaku::{
     Closed, Connection, Endpoint, TransportConfig, address::Address, limits::DEFAULT_PORT,
+    signers::AuthorizedKeys,
 };
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     desk::{Desk, Part},
+    how_to_reach,
     save::Saver,
     serve::{Hall, Served, UNREAD, serve},
     wants_stream,
@@ -43,7 +45,11 @@ use crate::{
 
 pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
     let saver = args.native.save.as_deref().map(Saver::new).transpose()?;
-    let endpoint = open(&args, ending).await?;
+    let friends = match &args.native.allow_key {
+        Some(path) => Some(signers(path)?),
+        None => None,
+    };
+    let endpoint = open(&args, friends.clone(), ending).await?;
     if !args.talk.quiet {
         if saver.is_some()
             && args.native.allow_key.is_none()
@@ -52,6 +58,10 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
             warn("whoever reaches this port can save files; --allow-key or --shared-key limits it");
         }
         note(&format!("the key of this listener is {}", endpoint.fingerprint()));
+        let shared = args.native.keys.shared_key.is_some();
+        let shared = if shared { " --shared-key KEYFILE" } else { "" };
+        let trust = format!(" --trust {}{shared}", endpoint.fingerprint());
+        note(&how_to_reach(endpoint.local_addr(), &trust));
         note(&format!("listening on {}", endpoint.local_addr()));
     }
     let mut writer = Writer::start(args.format, MAX_UNWRITTEN_KIB);
@@ -63,6 +73,7 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         local: endpoint.local_addr(),
         verbose: args.talk.verbose,
         complaints: Mutex::new(Complaints::new(&args.talk)),
+        friends: friends.unwrap_or_default(),
     });
     let mut reception = Reception { endpoint: &endpoint, hall, tasks: JoinSet::new() };
     let end = reception.receive(&args, &writer, ending).await;
@@ -90,7 +101,11 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     outcome(&args, &end, heard)
 }
 
-async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<Endpoint, Failure> {
+async fn open(
+    args: &ListenArgs,
+    friends: Option<AuthorizedKeys>,
+    ending: &mut Ending,
+) -> Result<Endpoint, Failure> {
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let addresses = address.resolve_local(args.network.family()).await?;
     let mut builder = Endpoint::builder()
@@ -105,8 +120,8 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<Endpoint, Failur
         .application(APPLICATION)
         .max_connections(MAX_LISTENED)
         .hold_together(LISTENED_TOGETHER);
-    if let Some(path) = &args.native.allow_key {
-        builder = builder.allow_keys(signers(path)?);
+    if let Some(friends) = friends {
+        builder = builder.allow_keys(friends);
     }
     let keyed = native::keyed(builder, &args.native.keys, &args.talk, ending).await?;
     Ok(keyed.builder.start().await?)

@@ -23,7 +23,10 @@ use hikyaku::{
 
 use tokio::time::timeout;
 
-use super::datagrams::{Datagrams, answer};
+use super::{
+    datagrams::{Datagrams, answer},
+    how_to_reach,
+};
 use crate::{
     args::ListenArgs,
     drops::tell_counts,
@@ -39,6 +42,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     let mut listener = open(&args, ending).await?;
     if !args.talk.quiet {
         warn_of_small_buffer(listener.socket());
+        note(&how_to_reach(listener.local_addr(), &flags(&args)));
         note(&format!("listening on {}", listener.local_addr()));
     }
     let mut writer = Writer::start(args.format, MAX_WAITING_KIB);
@@ -59,6 +63,21 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     }
     written?;
     check_count(&args, &end)
+}
+
+/// What a sender needs to be heard.
+fn flags(args: &ListenArgs) -> String {
+    let armour = &args.armour;
+    let all = [
+        (args.dtls.dtls, " --dtls"),
+        (!args.dtls.dtls, " --plain"),
+        (args.dtls.psk.is_some(), " --psk IDENTITY:KEYFILE"),
+        (args.dtls.dtls && args.dtls.psk.is_none(), " --ca FILE"),
+        (armour.fernet.is_some(), " --fernet KEYFILE"),
+        (armour.signed_by.is_some(), " --sign KEY"),
+        (args.plain.ack.ack, " --ack"),
+    ];
+    all.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect()
 }
 
 async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<PlainListener, Failure> {

@@ -9,7 +9,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hikyaku::{Astray, Closed, Connection, Delivery, Message, Refusal, clock, dialect::Dialect};
+use hikyaku::{
+    Astray, Closed, Connection, Delivery, Message, Refusal, clock,
+    dialect::Dialect,
+    signers::{AuthorizedKeys, Fingerprint},
+};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -39,6 +43,8 @@ pub(super) struct Hall {
     pub(super) local: SocketAddr,
     pub(super) verbose: bool,
     pub(super) complaints: Mutex<Complaints>,
+    /// The keys that are let in, where not all are.
+    pub(super) friends: AuthorizedKeys,
 }
 
 impl Hall {
@@ -49,6 +55,12 @@ impl Hall {
 
     fn tell_unsaved(&self, name: &str, source: &Source, reason: &str) {
         self.complaints().tell_unsaved(name, (source.from, source.key), reason);
+    }
+
+    /// What the file of `--allow-key` calls a key.
+    fn name_of(&self, key: Fingerprint) -> Option<Arc<str>> {
+        let comment = self.friends.get(&key)?.comment();
+        (!comment.is_empty()).then(|| comment.into())
     }
 
     pub(super) fn tell_astray(&self, astray: &Astray) {
@@ -80,6 +92,7 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
         from: connection.remote_addr(),
         to: hall.local,
         key: connection.peer().fingerprint(),
+        name: hall.name_of(connection.peer().fingerprint()),
     };
     let (from, key) = (source.from, source.key);
     if hall.verbose {

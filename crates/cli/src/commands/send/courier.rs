@@ -3,7 +3,7 @@
 //! In: messages. Out: datagrams; acknowledgements and failures told. Never: where messages come
 //! from.
 
-use std::io;
+use std::io::{self, Read as _};
 
 use hikyaku::plain::{PlainPeer, RetryPolicy, SendError, Setback};
 
@@ -11,7 +11,7 @@ use crate::{
     args::SendArgs,
     drops::Complaints,
     exit::Failure,
-    limits::MAX_NAMED,
+    limits::{MAX_LINES_AHEAD, MAX_NAMED},
     line::Line,
     message::{decoded, excerpt},
     mismatch::{Place, at_sender, unacknowledged},
@@ -34,6 +34,8 @@ pub(super) struct Courier<'a> {
     pub(super) unreachable: Option<String>,
     /// The peer has said goodbye.
     pub(super) closed: bool,
+    /// The person has left the prompt.
+    pub(super) left: bool,
     complaints: Complaints,
     /// Shows lines above a prompt, where there is one.
     pub(super) show: Option<Show>,
@@ -51,6 +53,7 @@ impl<'a> Courier<'a> {
             in_flight: false,
             unreachable: None,
             closed: false,
+            left: false,
             complaints,
             show: None,
         }
@@ -77,6 +80,34 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
+    /// Sends standard input in datagrams of one size, the last one shorter.
+    pub(super) async fn send_chunks(&mut self, size: u16) -> Result<(), Failure> {
+        self.peer.check(&vec![0; size.into()]).map_err(Failure::usage)?;
+        let (sender, mut chunks) = tokio::sync::mpsc::channel(MAX_LINES_AHEAD);
+        std::thread::spawn(move || {
+            let mut input = io::stdin().lock();
+            loop {
+                let mut chunk = Vec::with_capacity(size.into());
+                let chunk = match input.by_ref().take(size.into()).read_to_end(&mut chunk) {
+                    Ok(0) => return,
+                    Ok(_) => Ok(chunk),
+                    Err(e) => Err(e),
+                };
+                let failed = chunk.is_err();
+                if sender.blocking_send(chunk).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        while let Some(chunk) = chunks.recv().await {
+            if self.sent > 0 {
+                self.pause(self.args.interval, false).await?;
+            }
+            self.send(&chunk?).await?;
+        }
+        Ok(())
+    }
+
     /// Sends lines as they come. A bad line from a pipe ends the sending; a person may try again.
     pub(super) async fn send_lines(&mut self, mut lines: Lines, show: Show) -> Result<(), Failure> {
         let interactive = terminal::is_interactive();
@@ -85,6 +116,7 @@ impl<'a> Courier<'a> {
             let Some(line) = self.next_line(&mut lines).await? else { return Ok(()) };
             let line = line.map_err(|e| Failure::usage(self.after_line(&e.to_string())))?;
             if interactive && line == b"q" {
+                self.left = true;
                 return Ok(());
             }
             if self.sent > 0 {

@@ -13,9 +13,9 @@ mod report;
 mod stream;
 mod tally;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
-use crate::{args::SendArgs, dialect, exit::Failure, terminal::Ending};
+use crate::{args::SendArgs, dialect, exit::Failure, habits, terminal::Ending};
 
 /// What was told at the end. (A failure before that is told by who gets it.)
 type Told = Result<(), Failure>;
@@ -41,6 +41,22 @@ async fn begin(args: SendArgs, ending: &mut Ending) -> Result<Told, Failure> {
 fn check_source(args: &SendArgs) -> Result<(), Failure> {
     if args.address.port() == 0 {
         return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
+    }
+    if matches!(args.address.host().as_str(), "0.0.0.0" | "::") {
+        return Err(Failure::usage(format!(
+            "{}: every address of a machine is for listening; to send to this one, write :{}",
+            args.address,
+            args.address.port()
+        )));
+    }
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if args.native.file.is_empty()
+        && let Some(told) = habits::port_as_message(&words, &args.address, &args.messages)
+    {
+        return Err(Failure::usage(told));
+    }
+    if args.plain.chunk.is_some() && args.count > 1 {
+        return Err(Failure::usage("--count repeats messages; --chunk sends standard input once"));
     }
     if args.count == 1 {
         return Ok(());

@@ -23,6 +23,7 @@ use crate::{
     exit::Failure,
     limits::{DEFAULT_SILENCE, KEEP_ALIVES, LAST_ACKS, LAST_WORDS},
     native::{self, Keyed, code},
+    output::note,
     terminal::Ending,
     transfer::FILES_CHANNEL,
     written::APPLICATION,
@@ -35,6 +36,9 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     let trust = native::trust(&args.native.trust)?;
     let endpoint = keyed.builder.start().await?;
     let ours = &keyed.public_line;
+    if source.at_prompt() && !args.talk.quiet {
+        note(&format!("connecting to {}; a prompt for messages follows", args.address));
+    }
     let connecting = native::connect(&endpoint, &args.address, &args.network, trust, silence, ours);
     let connection = tokio::select! {
         connected = connecting => connected?,
@@ -119,6 +123,11 @@ impl Source {
             Self::Files(_) => Confirmed::none(),
             _ => Confirmed::of(connection, self.delivery(args).class()),
         }
+    }
+
+    /// Does a person type what is sent?
+    const fn at_prompt(&self) -> bool {
+        matches!(self, Self::Messages(messages) if messages.at_prompt())
     }
 
     /// Has the listener said of each file what became of it? That says more than acknowledgements.
@@ -209,7 +218,7 @@ async fn deliver(
         Source::Files(_) => FILES_CHANNEL,
         _ => args.native.channel.unwrap_or(0),
     };
-    let at_prompt = matches!(source, Source::Messages(messages) if messages.at_prompt());
+    let at_prompt = source.at_prompt();
     let channel = connection.channel(channel);
     let session = Session { args, connection, tally, channel, delivery, receipts };
     let mut sending = Box::pin(async move {

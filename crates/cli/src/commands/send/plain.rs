@@ -68,6 +68,8 @@ async fn send_all(courier: &mut Courier<'_>) -> Result<(), Failure> {
         let input = input.map_err(Failure::failed)??;
         let message = decoded(input, args.hex).map_err(Failure::usage)?;
         courier.send_known(&[message]).await?;
+    } else if let Some(size) = args.plain.chunk {
+        courier.send_chunks(size).await?;
     } else if !args.messages.is_empty() {
         let messages: Result<Vec<_>, _> =
             args.messages.iter().map(|text| decoded(bytes_of(text), args.hex)).collect();

@@ -14,8 +14,10 @@ use super::courier::{Courier, lines};
 use crate::{
     args::Format,
     exit::Failure,
+    limits::COUNTED_REPLIES,
     line::Line,
     output::{Content, Origin, Record, human_time},
+    values::Replies,
 };
 
 impl Courier<'_> {
@@ -29,7 +31,9 @@ impl Courier<'_> {
             return Ok(());
         }
         let mut time_up = pin!(tokio::time::sleep(time));
-        while !at_end || (self.unreachable.is_none() && !self.closed) {
+        while !at_end
+            || (self.unreachable.is_none() && !self.closed && !self.left && !self.has_enough())
+        {
             let reply = tokio::select! {
                 biased;
                 reply = self.peer.recv() => reply,
@@ -84,8 +88,8 @@ impl Courier<'_> {
 
     /// Waits for the last replies and tells what the network reported.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
-        if let Some(time) = self.args.plain.reply {
-            self.pause(time, true).await?;
+        if let Some(wanted) = self.args.plain.reply {
+            self.pause(patience(wanted), true).await?;
         }
         if let Some(report) = self.unreachable.take() {
             return Err(Failure::Failed(report));
@@ -94,11 +98,33 @@ impl Courier<'_> {
             let what = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
             return Err(Failure::failed(format!("{} not {what}", lines(self.unsent))));
         }
-        if let (Some(time), 0) = (self.args.plain.reply, self.replies) {
-            let target = self.peer.target();
-            let time = human_time(time);
-            return Err(Failure::failed(format!("no reply from {target} within {time}")));
+        match self.args.plain.reply {
+            Some(wanted) if !self.left => self.shortfall(wanted),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    fn shortfall(&self, wanted: Replies) -> Result<(), Failure> {
+        let (target, time) = (self.peer.target(), human_time(patience(wanted)));
+        match (wanted, self.replies) {
+            (_, 0) => Err(Failure::failed(format!("no reply from {target} within {time}"))),
+            (Replies::Count(count), came) if came < count => Err(Failure::failed(format!(
+                "{came} of {count} replies from {target} within {time}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// As many replies have come as were asked for.
+    fn has_enough(&self) -> bool {
+        matches!(self.args.plain.reply, Some(Replies::Count(count)) if self.replies >= count)
+    }
+}
+
+/// How long replies may take after the last message.
+const fn patience(wanted: Replies) -> Duration {
+    match wanted {
+        Replies::For(time) => time,
+        Replies::Count(_) => COUNTED_REPLIES,
     }
 }
