@@ -113,11 +113,13 @@ impl<'a> Courier<'a> {
         let interactive = terminal::is_interactive();
         self.show = interactive.then_some(show);
         loop {
-            let Some(line) = self.next_line(&mut lines).await? else { return Ok(()) };
+            let Some(line) = self.next_line(&mut lines).await? else {
+                return self.leave_prompt();
+            };
             let line = line.map_err(|e| Failure::usage(self.after_line(&e.to_string())))?;
             if interactive && line == b"q" {
                 self.left = true;
-                return Ok(());
+                return self.leave_prompt();
             }
             if self.sent > 0 {
                 self.pause(self.args.interval, false).await?;
@@ -138,6 +140,12 @@ impl<'a> Courier<'a> {
                 other => other?,
             }
         }
+    }
+
+    /// What shows lines above the prompt ends with it; who waits for the one waits for the other.
+    fn leave_prompt(&mut self) -> Result<(), Failure> {
+        self.show = None;
+        Ok(())
     }
 
     fn after_line(&self, problem: &str) -> String {
