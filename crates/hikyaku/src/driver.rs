@@ -392,9 +392,9 @@ impl Driver {
             },
         };
         match event {
-            // A client that sends 0-RTT has no proven key yet; `Connected` follows. The state of the
-            // connection says nothing here: one that came, sent and closed within a turn is over
-            // by now, and what it sent was acknowledged.
+            // A client that sends 0-RTT has no proven key yet; `Connected` follows. The state of
+            // the connection says nothing here: one that came, sent and closed within a turn is
+            // over by now, and what it sent was acknowledged.
             Event::Incoming if connection.peer_key().is_none() => {}
             Event::Incoming | Event::Connected { .. } => {
                 peer.establish(now, connection, &self.shared);

@@ -121,8 +121,8 @@ pub(crate) const MAX_HINTS: u32 = 20;
 /// Datagrams of other dialects that wait to be reported; the rest is counted.
 pub(crate) const MAX_STRAYS: usize = 64;
 
-/// How long `Endpoint::close` waits for its last packets to leave once its time is up: a turn of the
-/// driver, on a machine that is very busy.
+/// How long `Endpoint::close` waits for its last packets to leave once its time is up: a turn of
+/// the driver, on a machine that is very busy.
 pub(crate) const LAST_PACKETS: Duration = Duration::from_secs(1);
 
 /// How long a connection whose handles are all gone may take to deliver what was sent.

@@ -20,7 +20,8 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ChannelId, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome, Receipt,
+    ChannelId, Charge, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome,
+    Receipt,
 };
 use tokio::{
     sync::{Notify, oneshot},
@@ -101,6 +102,10 @@ pub(crate) struct State {
     longest: [usize; Class::ALL.len()],
 
     received: Received,
+    /// What the endpoint is charged for messages that wait here after the end.
+    charge: Option<Charge>,
+    /// No handle is left: nobody will receive what waits.
+    unwanted: bool,
 
     outcomes: Outcomes,
     waiting: BTreeMap<u64, Waker>,
@@ -127,6 +132,8 @@ impl Mailbox {
                 next: 0,
                 longest: [usize::MAX; Class::ALL.len()],
                 received: Received::new(),
+                charge: None,
+                unwanted: false,
                 outcomes: Outcomes::default(),
                 waiting: BTreeMap::new(),
                 undelivered: 0,
@@ -204,6 +211,9 @@ impl Mailbox {
             state.requests.extend(channel.map(Request::More));
             self.list(state);
         }
+        if state.charge.is_some() && state.received.is_empty() {
+            state.charge = None;
+        }
         match &state.closed {
             Some(closed) if count == 0 => Err(closed.clone()),
             _ => Ok(count),
@@ -270,6 +280,15 @@ impl Mailbox {
         drop(state);
         ended.into_iter().for_each(Waker::wake);
         Ok(())
+    }
+
+    /// No handle is left: what was sent is delivered within `linger`, and what comes is not kept
+    /// beyond the end.
+    pub(crate) fn let_go(&self, linger: Duration) {
+        let _ = self.request(Request::Leave { within: linger });
+        let mut state = self.lock();
+        state.unwanted = true;
+        state.forget_unwanted();
     }
 
     pub(crate) fn poll_outcome(&self, number: u64, cx: &mut Context<'_>) -> Poll<Known> {
@@ -398,10 +417,18 @@ impl Mailbox {
         state.closed.get_or_insert(closed);
         let waiting = mem::take(&mut state.waiting);
         let senders = state.turns.end();
+        state.forget_unwanted();
         state.received.wake_all();
         drop(state);
         waiting.into_values().chain(senders).for_each(Waker::wake);
         self.over.notify_waiters();
+    }
+
+    /// The connection is over: what waits here, and what is delivered from now on, counts for the
+    /// endpoint until it was received. `charge` gets the bytes that wait here.
+    pub(crate) fn charge_unread(&self, charge: impl FnOnce(u64) -> Charge) {
+        let mut state = self.lock();
+        state.charge = Some(charge(state.received.bytes() as u64));
     }
 
     /// Nothing more is sent.
@@ -425,6 +452,14 @@ impl State {
             return Err(SendError::TooLarge { len, limit });
         }
         Ok(())
+    }
+
+    /// Forgets what waits when the connection is over and nobody will receive it.
+    fn forget_unwanted(&mut self) {
+        if self.unwanted && self.closed.is_some() {
+            self.received = Received::new();
+            self.charge = None;
+        }
     }
 
     fn has_room(&self, message: &Staged) -> bool {

@@ -233,6 +233,8 @@ impl Peer {
     pub(crate) fn close(&mut self, now: Time, connection: &mut Connection, closed: Closed) {
         self.span.in_scope(|| debug!(%closed, "over"));
         self.over = true;
+        // All of it moves to the mailbox, however much there is, and counts until it is read.
+        self.mailbox.charge_unread(|besides| connection.charge_unread(besides));
         self.deliver_on(now, connection, None, true);
         for channel in self.mailbox.apart() {
             self.deliver_on(now, connection, Some(channel), true);

@@ -1,5 +1,7 @@
 //! What a driver receives and sends over: a UDP socket, or in tests a simulated network.
 //!
+//! In: trains of datagrams. Out: batches of datagrams. Never: what is in one.
+//!
 //! The whole library above it is the same in both cases, so that a simulation drives what a program
 //! runs: batches, turn limits, mailboxes, handles.
 

@@ -93,6 +93,17 @@ impl Received {
         })
     }
 
+    /// Bytes of what waits.
+    pub(crate) fn bytes(&self) -> usize {
+        self.common.bytes + self.apart.values().map(|queue| queue.bytes).sum::<usize>()
+    }
+
+    /// Does nothing wait?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.common.messages.is_empty()
+            && self.apart.values().all(|queue| queue.messages.is_empty())
+    }
+
     /// The connection is over.
     pub(crate) fn wake_all(&self) {
         self.common.arrived.notify_waiters();

@@ -79,7 +79,7 @@ pub(crate) struct Established {
 
 impl Drop for Established {
     fn drop(&mut self) {
-        let _ = self.mailbox.request(Request::Leave { within: LINGER });
+        self.mailbox.let_go(LINGER);
     }
 }
 

@@ -146,7 +146,7 @@ async fn a_report_of_a_dead_port_ends_no_other_dial() {
     assert!(living.is_ok(), "{living:?}");
 }
 
-/// A relay that holds each datagram back for `one_way` while it is on, and drops all once it is off.
+/// A relay that holds each datagram back for `one_way` while it is on, and drops all after that.
 async fn slow_relay(
     behind: std::net::SocketAddr,
     one_way: Duration,

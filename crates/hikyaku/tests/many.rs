@@ -75,3 +75,30 @@ async fn what_a_hundred_clients_had_acknowledged_is_there() {
 async fn and_with_several_threads() {
     what_was_acknowledged_is_there().await;
 }
+
+/// What a peer sent before it left counts until it is read: connections that come and go cannot
+/// make a server that does not read hold ever more.
+#[tokio::test]
+async fn what_closed_connections_left_unread_is_bounded() {
+    let server = Endpoint::bind("127.0.0.1:0").hold_together(1 << 20).start().await.unwrap();
+    let address = format!("127.0.0.1:{}", server.local_addr().port());
+    let mut unread = Vec::new();
+    let full = loop {
+        assert!(unread.len() < 20, "it holds {} times 200 kB", unread.len());
+        let client = Endpoint::client().unwrap();
+        let dial = client.connect(&*address, Trust::AnyKey);
+        let dialled = tokio::time::timeout(Duration::from_millis(1_500), dial).await;
+        let Ok(Ok(connection)) = dialled else { break client };
+        connection.send(Delivery::Reliable, vec![0; 200_000]).await.unwrap();
+        connection.finish(SOON).await.unwrap();
+        unread.push(server.accept().await.unwrap());
+    };
+    assert!(unread.len() >= 5, "{}", unread.len());
+    for connection in unread.drain(..3) {
+        assert_eq!(connection.recv().await.unwrap().payload.len(), 200_000);
+    }
+    // One is dropped unread.
+    drop(unread.pop());
+    let again = tokio::time::timeout(SOON, full.connect(&*address, Trust::AnyKey)).await;
+    again.expect("in time").unwrap();
+}

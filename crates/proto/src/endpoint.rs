@@ -261,7 +261,8 @@ impl Endpoint {
         if !self.config.server {
             return Err(Discard::UnknownConnection);
         }
-        if !self.admitting {
+        // Each newcomer may hold something whatever the others do (D-13).
+        if !self.admitting || self.rules.budget.is_spent() {
             return Err(Discard::Busy);
         }
         if datagram.len() < BASE_MTU {

@@ -54,5 +54,6 @@ pub use event::{
 pub use message::{
     Message,
     delivery::{ChannelId, Class, Delivery},
+    inbox::Charge,
 };
 pub use wire::header::opens_connection;

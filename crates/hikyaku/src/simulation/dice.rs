@@ -1,4 +1,6 @@
 //! Chance by seed: the same seed, the same throws.
+//!
+//! In: a seed. Out: numbers, bytes. Never: the system's randomness.
 
 use hikyaku_proto::rng::Random;
 

@@ -1,5 +1,7 @@
 //! The whole library on a simulated network, in virtual time: what was acknowledged is there.
 //!
+//! In: a seed. Out: a verdict. Never: a socket, the system's time.
+//!
 //! The protocol's own simulator (`crates/sim`) polls each event as it comes. Here the driver does,
 //! with its batches and turn limits, behind packets that have left already, and programs use what
 //! programs use: endpoints, connections, receipts. A world comes from a seed; one that breaks a

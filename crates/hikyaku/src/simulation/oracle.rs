@@ -1,4 +1,6 @@
 //! What was promised, checked: each acknowledged message is there, none twice, in order.
+//!
+//! In: receipts, messages. Out: a verdict. Never: why a promise was broken.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

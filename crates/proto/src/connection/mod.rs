@@ -31,7 +31,7 @@ use crate::{
     message::{
         Message,
         delivery::{ChannelId, Class, Delivery},
-        inbox::{Inbox, InboxConfig, Rules},
+        inbox::{Charge, Inbox, InboxConfig, Rules},
         outbox::Outbox,
     },
     recovery::{
@@ -339,6 +339,14 @@ impl Connection {
         channel: Option<ChannelId>,
     ) -> Option<(Message, Option<Time>)> {
         self.inbox.pop(now, channel)
+    }
+
+    /// Charges the endpoint for what waits to be received, as long as the charge lives (D-13): for
+    /// a driver that takes all of it at the end of the connection, and keeps it for the
+    /// application, with the bytes that it keeps already.
+    #[must_use]
+    pub fn charge_unread(&self, besides: u64) -> Charge {
+        self.inbox.charge_unread(besides)
     }
 
     /// From now on [`Self::recv`] does not give out the messages of this channel: [`Self::recv_on`]

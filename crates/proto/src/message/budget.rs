@@ -33,6 +33,16 @@ impl Budget {
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok()
     }
 
+    /// Takes `more`, which is held already and moves to another holder.
+    pub(super) fn take_over(&self, more: u64) {
+        self.taken.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Is nothing left of it?
+    pub(crate) fn is_spent(&self) -> bool {
+        self.taken() >= self.most
+    }
+
     /// What `take` took is free again.
     pub(super) fn give(&self, less: u64) {
         self.taken.fetch_sub(less, Ordering::Relaxed);

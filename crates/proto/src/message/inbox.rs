@@ -72,6 +72,20 @@ impl Rules {
     }
 }
 
+/// Bytes of messages that left a connection and still count for its endpoint (D-13), as long as
+/// this lives.
+#[derive(Debug)]
+pub struct Charge {
+    rules: Arc<Rules>,
+    bytes: u64,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.rules.budget.give(self.bytes);
+    }
+}
+
 /// What became of a part (D-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a packet with a refused part must not be acknowledged"]
@@ -350,6 +364,15 @@ impl Inbox {
         }
         self.give_to_pool(len + OVERHEAD);
         Some((message, expires))
+    }
+}
+
+impl Inbox {
+    /// Charges what is held once more, to whoever takes it over, with what they hold already.
+    pub(crate) fn charge_unread(&self, besides: u64) -> Charge {
+        let bytes = self.held() + besides;
+        self.rules.budget.take_over(bytes);
+        Charge { rules: Arc::clone(&self.rules), bytes }
     }
 }
 
