@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use hikyaku::{Delivery, Endpoint, Trust};
+use hikyaku::{Delivery, Endpoint, TransportConfig, Trust};
 use tokio::task::JoinSet;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -80,7 +80,9 @@ async fn and_with_several_threads() {
 /// make a server that does not read hold ever more.
 #[tokio::test]
 async fn what_closed_connections_left_unread_is_bounded() {
-    let server = Endpoint::bind("127.0.0.1:0").hold_together(1 << 20).start().await.unwrap();
+    let transport = TransportConfig { max_message: 1 << 18, ..TransportConfig::default() };
+    let server = Endpoint::bind("127.0.0.1:0").transport(transport).hold_together(1 << 20);
+    let server = server.start().await.unwrap();
     let address = format!("127.0.0.1:{}", server.local_addr().port());
     let mut unread = Vec::new();
     let full = loop {
