@@ -3,10 +3,11 @@
 use hikyaku_sim::{many, swarm};
 
 /// Seeds that found something once; each with what it was.
-const FOUND: [u64; 13] = [
+const FOUND: [u64; 14] = [
     132,    // 0-RTT was acknowledged before its server's application knew of the connection
     322,    // a client that had moved waited for credit that went to its former address
     612,    // a client gave its handshake up without a word, its server had finished it
+    800,    // an outage one way was taken for a peer that acknowledges nothing
     1_148,  // less might leave for a new address than an ACK that was due
     2_072,  // the same the other way round
     3_333,  // a CLOSE was lost, and the peer had moved: nobody answered for ever

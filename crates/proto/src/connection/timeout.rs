@@ -34,6 +34,9 @@ const LEAST_KEEP_ALIVE: Duration = Duration::from_millis(100);
 /// nearly all of one has the other to hear a probe (M-66).
 const UNANSWERED_IDLES: u32 = 2;
 
+/// An idle timeout for that, at least: probes are up to 2 s apart, and several may be lost.
+const LEAST_UNANSWERED: Duration = Duration::from_secs(30);
+
 /// Silence after which a sender that waits for credit sends a PING (D-4).
 const STARVED: Duration = Duration::from_secs(5);
 
@@ -284,7 +287,7 @@ impl Connection {
     /// M-66: a peer that is heard and acknowledges nothing.
     fn unanswered_at(&self) -> Option<Time> {
         let least = self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS;
-        let idle = self.clocks.idle.unwrap_or(UNANSWERED).max(least);
+        let idle = self.clocks.idle.unwrap_or(UNANSWERED).max(least).max(LEAST_UNANSWERED);
         self.in_flight.unanswered_since().map(|since| since + idle * UNANSWERED_IDLES)
     }
 
