@@ -20,6 +20,9 @@ use crate::{
 /// The longest that a swarm's ACKs wait, and a timer's slack.
 const ACK_DELAY: Duration = Duration::from_millis(110);
 
+/// What is taken for the round trip before it was measured.
+const INITIAL_RTT: Duration = Duration::from_millis(333);
+
 /// Which end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
@@ -269,9 +272,11 @@ impl World {
 
     pub(crate) fn send_waiting(&mut self, id: EndId) -> Result<(), Violation> {
         let (now, pipe) = (self.now, self.pipe_out(id));
-        // A new path begins without a measurement.
+        // A new path begins without a measurement, and where packets change places or are lost
+        // the first may come late.
         let moved = self.moved.contains(&self.pairs[id.pair].client);
-        let counts = matches!(self.end(id).state, State::Open) && !moved;
+        let measured = self.connection(id).is_some_and(|own| own.stats().rtt != INITIAL_RTT);
+        let counts = matches!(self.end(id).state, State::Open) && !moved && measured;
         self.oracle.counts_way(pipe, counts);
         while let Some(planned) = self.end(id).waiting.front().copied() {
             let Planned { channel, delivery, size, repeatable } = planned;
