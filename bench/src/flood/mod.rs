@@ -138,7 +138,10 @@ impl<'a> Host<'a> {
             options = words(&own);
             trust = words(&format!("--dtls --ack --pin {pin}"));
         }
-        let mut child = hikyaku(home, &["listen"])?.args(options).arg("127.0.0.1:0").spawn()?;
+        // What it prints is not read: a pipe would fill, and hold it up.
+        let mut listen = hikyaku(home, &["listen"])?;
+        listen.args(options).arg("127.0.0.1:0").stdout(Stdio::null());
+        let mut child = listen.spawn()?;
         let mut err = BufReader::new(child.stderr.take().context("it is piped")?);
         let address = loop {
             let mut line = String::new();
