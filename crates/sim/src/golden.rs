@@ -21,8 +21,9 @@ const BULK_MESSAGE: usize = 64 << 10;
 const BULK_BYTES: usize = 16 << 20;
 /// Long enough that losses, and not the first of them, decide.
 const BULK_TIME: Duration = Duration::from_secs(100);
-/// What waits to be sent: small, so that the application feels the rate.
-const BULK_QUEUE: usize = 1 << 20;
+/// What waits to be sent, half of it of one class and channel: small, so that the application feels
+/// the rate.
+const BULK_QUEUE: usize = 2 << 20;
 /// Of Latest only the newest counts: these come at the pace of a game.
 const STATE_MESSAGE: usize = 16 << 10;
 const STATE_EACH: Duration = Duration::from_millis(20);
