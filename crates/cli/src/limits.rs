@@ -159,5 +159,5 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(1);
 /// How long a listener that ends waits for connections that were let in and not looked at yet.
 pub(crate) const LAST_GUESTS: Duration = Duration::from_millis(50);
 
-/// Faults of libraries that are told, each in a line: enough to report, too few to fill a disk.
+/// Faults of libraries that are reported, each in a line: enough to see, too few to fill a disk.
 pub(crate) const MAX_FAULTS_SAID: u32 = 8;

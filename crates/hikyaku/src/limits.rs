@@ -114,8 +114,8 @@ pub(crate) const OTHER_DIALECT_REPORTS: u32 = 2;
 /// while: time to start what should listen there.
 pub(crate) const UNREACHABLE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Programs of another dialect that are told a second what is spoken here: people start commands
-/// that often, and a flood of forged openings makes no flood of answers.
+/// Answers a second to programs of another dialect, naming the one spoken here: people start
+/// commands that often, and a flood of forged openings makes no flood of answers.
 pub(crate) const MAX_HINTS: u32 = 20;
 
 /// Datagrams of other dialects that wait to be reported; the rest is counted.

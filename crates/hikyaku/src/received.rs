@@ -98,7 +98,7 @@ impl Received {
         self.common.bytes + self.apart.values().map(|queue| queue.bytes).sum::<usize>()
     }
 
-    /// Does nothing wait?
+    /// Returns `true` if nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.common.messages.is_empty()
             && self.apart.values().all(|queue| queue.messages.is_empty())

@@ -73,7 +73,7 @@ pub(crate) struct Dial {
 pub(crate) struct Established {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) peer: Signer,
-    /// Did both ends name the same application?
+    /// Returns `true` if both ends named the same application.
     pub(crate) shares_application: bool,
 }
 

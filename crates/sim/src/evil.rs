@@ -173,7 +173,7 @@ impl Evil {
         }
     }
 
-    /// Says this packet of the other end that the connection is over?
+    /// Returns `true` if this packet of the other end says that the connection is over.
     #[must_use]
     pub fn is_closed(&self, datagram: &[u8]) -> bool {
         let Some(frames) = self.theirs.open(datagram) else { return false };

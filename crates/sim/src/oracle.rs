@@ -228,7 +228,7 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         }
     }
 
-    /// Does the sender know how long the way takes, from now on?
+    /// The sender knows how long the way takes, from now on.
     pub fn counts_way(&mut self, pipe: PipeId, counts: bool) {
         self.pipes[pipe.0].counts_way = counts;
     }

@@ -42,7 +42,7 @@ struct World {
     listener: Endpoint,
     handle: ConnectionHandle,
     evil: Evil,
-    /// Does its application take what comes?
+    /// Its application takes what comes.
     reads: bool,
     closed: bool,
     frames: u64,

@@ -116,7 +116,7 @@ impl Driver {
     }
 }
 
-/// Does the system say that it cannot send to an address at all: without a route, or not allowed?
+/// Returns `true` if the system cannot send to an address at all: without a route, or not allowed.
 pub(super) fn ends_dial(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     is_too_long(error)

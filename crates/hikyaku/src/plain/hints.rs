@@ -1,4 +1,4 @@
-//! How often programs of another dialect are told what is spoken here.
+//! How often programs of another dialect are answered with the one spoken here.
 //!
 //! In: the time. Out: a hint, or none. Never: who it is for.
 

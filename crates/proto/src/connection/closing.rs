@@ -92,7 +92,7 @@ pub(super) struct Parting {
 }
 
 impl Parting {
-    /// Are new messages refused?
+    /// Returns `true` when new messages are refused.
     pub(super) const fn refuses(&self) -> bool {
         self.by.is_some() || (self.heard && !self.backlog)
     }

@@ -84,7 +84,7 @@ impl Inbox {
         Some(CreditUpdate { scope, total: window.announce(size) })
     }
 
-    /// Is there credit to announce?
+    /// Returns `true` if there is credit to announce.
     pub(crate) fn owes_credit(&self) -> bool {
         !self.announce.is_empty()
     }

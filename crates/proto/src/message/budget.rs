@@ -38,7 +38,7 @@ impl Budget {
         self.taken.fetch_add(more, Ordering::Relaxed);
     }
 
-    /// Is nothing left of it?
+    /// Returns `true` if nothing is left of it.
     pub(crate) fn is_spent(&self) -> bool {
         self.taken() >= self.most
     }

@@ -240,7 +240,7 @@ impl Window {
         self.outstanding.into()
     }
 
-    /// Has nothing come that it has to count?
+    /// Returns `true` if nothing has come that it has to count.
     pub(super) fn is_untouched(&self) -> bool {
         self.returned == 0 && self.outstanding == 0
     }

@@ -239,7 +239,7 @@ impl Inbox {
         }
     }
 
-    /// D-14: is there a channel of this name, or room for it?
+    /// D-14: returns `true` if there is a channel of this name, or room for it.
     fn open_channel(&mut self, channel: ChannelId) -> bool {
         if self.channels.get(channel).is_some() {
             return true;

@@ -109,7 +109,7 @@ impl Outgoing {
         self.sent > 0
     }
 
-    /// Deadline: is it only waited for what has left?
+    /// Deadline: only what has left is still waited for.
     pub(super) fn is_late(&self) -> bool {
         self.late
     }

@@ -343,7 +343,7 @@ impl InFlight {
         self.slots.partition_point(|slot| slot.number() < number)
     }
 
-    /// Was the number not passed over, as far as is remembered?
+    /// Returns `true` if the number was not skipped, as far as is remembered.
     fn is_packet(&self, number: u64) -> bool {
         let slot = self.slots.get(self.index_of(number));
         !matches!(slot, Some(Slot::PassedOver(passed)) if *passed == number)

@@ -106,7 +106,7 @@ impl Frames {
     }
 }
 
-/// Is CLOSE the first of these frames, or the first behind an ACK?
+/// Returns `true` if CLOSE is the first of these frames, or the first behind an ACK.
 pub(super) fn is_close(frames: &[u8]) -> bool {
     let mut rest = frames;
     let mut number = || {

@@ -196,7 +196,7 @@ impl Room {
         self.hall.tray.write(page).await;
     }
 
-    /// Does the sender ask whether all that came before is written?
+    /// The sender asks whether all that came before is written.
     fn asks(&self, message: &Message) -> bool {
         let asks = message.channel.0 == WRITTEN_CHANNEL && message.payload == [FLUSH];
         asks && self.confirming.is_some()

@@ -41,12 +41,12 @@ impl Confirmed {
         }
     }
 
-    /// Does the listener say what it has written?
+    /// Returns `true` if the listener confirms what it has written.
     pub(super) const fn is_told(&self) -> bool {
         self.class.is_some()
     }
 
-    /// Are the first so many messages those that are written?
+    /// Returns `true` if the first so many messages are those that are written.
     pub(super) const fn is_ordered(&self) -> bool {
         matches!(self.class, Some(Class::Ordered))
     }
@@ -66,7 +66,7 @@ impl Confirmed {
         self.written.borrow().ended.clone()
     }
 
-    /// Is all written that has to be, once everything has an outcome?
+    /// Returns `true` if all is written that has to be, once everything has an outcome.
     pub(super) fn is_whole(&self, tally: &Tally) -> bool {
         let written = self.written.borrow();
         match self.class {
@@ -87,7 +87,7 @@ impl Confirmed {
         self.flushing.get() && self.written.borrow().flushes > 0
     }
 
-    /// Is there anything more to be heard?
+    /// Returns `true` if more may come.
     fn is_settled(&self, tally: &Tally) -> bool {
         self.is_complete(tally) || self.over.get() || self.written.borrow().ended.is_some()
     }
@@ -113,7 +113,7 @@ impl Confirmed {
     pub(super) async fn settle(&self, connection: &Connection, tally: &Tally) {
         if matches!(self.class, Some(Class::Latest | Class::Deadline)) {
             let flush = connection.channel(WRITTEN_CHANNEL).send(Delivery::Ordered, vec![FLUSH]);
-            // Where the connection is over, that is told at the end.
+            // Where the connection is over, the end reports it.
             self.flushing.set(flush.await.is_ok());
         }
         while !self.is_settled(tally) {

@@ -125,7 +125,7 @@ impl Source {
         }
     }
 
-    /// Does a person type what is sent?
+    /// Returns `true` if a person types what is sent.
     const fn at_prompt(&self) -> bool {
         matches!(self, Self::Messages(messages) if messages.at_prompt())
     }
@@ -156,7 +156,7 @@ impl Known<'_> {
         }
     }
 
-    /// Is everything where it was to be?
+    /// Returns `true` if everything is where it was to be.
     pub(super) fn is_good(&self) -> bool {
         self.tally.is_good() && self.confirmed.is_whole(self.tally)
     }

@@ -28,7 +28,7 @@ pub(super) async fn send(session: &Session<'_>) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    // Where the connection is over, that is told at the end.
+    // Where the connection is over, the end reports it.
     let _ = session.queue(Vec::new()).await;
     Ok(())
 }
