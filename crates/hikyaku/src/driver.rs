@@ -42,8 +42,8 @@ use crate::{
     dialect::Dialect,
     filter::Filter,
     limits::{
-        CLOSE_ACK, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN, MAX_TURNS,
-        OTHER_DIALECT_REPORTS,
+        CLOSE_ACK, CLOSED_PORT_PATIENCE, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN,
+        MAX_TURNS, OTHER_DIALECT_REPORTS,
     },
     peer::Peer,
     plain::hints::Hints,

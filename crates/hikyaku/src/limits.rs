@@ -106,6 +106,10 @@ pub(crate) const MAX_TURNS: usize = 32;
 /// Receive calls that may fail, one after the other, before the socket is taken for broken.
 pub(crate) const MAX_RECEIVE_FAILURES: u32 = 1_000;
 
+/// A port is still reported closed after this time when a dial to it is given up: the packets of
+/// one Hello bring a report each, and the next Hello leaves a second later.
+pub(crate) const CLOSED_PORT_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Times that the far end of a dial says that it speaks another dialect before the dial is given
 /// up: anyone can make up one; each Hello that is sent again brings another.
 pub(crate) const OTHER_DIALECT_REPORTS: u32 = 2;

@@ -42,6 +42,8 @@ pub(crate) struct Peer {
     pub(crate) dialler: Option<Dialler>,
     /// Times that its far end said that it speaks another dialect.
     pub(crate) hints: u32,
+    /// When the network first reported the port closed that is dialled.
+    pub(crate) refused_at: Option<Time>,
     established: bool,
     /// It has ended, and where it ended here the CLOSE has left.
     over: bool,
@@ -65,6 +67,7 @@ impl Peer {
             waiting: BTreeMap::new(),
             dialler,
             hints: 0,
+            refused_at: None,
             established: false,
             over: false,
             pings: Vec::new(),

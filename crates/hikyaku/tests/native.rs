@@ -456,6 +456,22 @@ async fn nobody_there_is_told_soon() {
     assert!(ok, "{error}");
 }
 
+/// As a listener that is just being started: the first packets find its port closed.
+#[tokio::test]
+async fn a_listener_that_opens_a_moment_later_is_found() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    drop(taken);
+    let client = Endpoint::client().unwrap();
+    let opens = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Endpoint::bind(&address).start().await.unwrap()
+    };
+    let dial = client.connect(&*address, Trust::AnyKey);
+    let (dialled, _server) = in_time(async { tokio::join!(dial, opens) }).await;
+    dialled.unwrap();
+}
+
 #[tokio::test]
 async fn a_closed_endpoint_delivers_first_and_accepts_nobody_more() {
     let (client, ours, server, theirs) = pair().await;

@@ -91,7 +91,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "ack-of-unsent",
         ("M-53", "an ACK of what was never sent is no violation"),
         HEARD,
-        "if highest >= self.next_number() {",
+        "if highest >= self.next {",
         "if false {",
     ),
     mutation(

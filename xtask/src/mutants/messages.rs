@@ -86,8 +86,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "deadline-resent",
         ("D-7", "Deadline is sent again when its time is up"),
         "message/outbox.rs",
-        "self.resolve(lane_id, id, Outcome::Expired);",
-        "self.deadlines.remove(&(due, lane_id, id));",
+        "if let Some(outcome) = lane.and_then(|lane| lane.expire(id)) {",
+        "if let Some(outcome) = lane.and_then(|lane| lane.expire(id)).filter(|_| false) {",
     ),
     mutation(
         "unreliable-resent",
@@ -191,7 +191,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "queue-unbounded",
         ("D-11", "what waits to be sent has no bound"),
         "message/outbox.rs",
-        "if self.queued.saturating_sub(freed) + cost > self.capacity {",
+        "if held + cost > left {",
         "if false {",
     ),
 ];

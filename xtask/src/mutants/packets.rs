@@ -267,8 +267,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "graceful-at-once",
         ("M-63", "a graceful close does not wait"),
         CLOSING,
-        "if now >= by ||",
-        "if true || now >= by ||",
+        "if self.leave_at().is_some_and(|at| at <= now) {",
+        "if self.parting.by.is_some() {",
     ),
     mutation(
         "close-once",

@@ -19,7 +19,7 @@ impl Driver {
     }
 
     /// A report ends no connection, since anyone can make it up; a dial it ends at once, as it does
-    /// with TCP.
+    /// with TCP, or of a closed port when the next Hello finds it closed too.
     fn on_unreachable(&mut self, now: Time, report: Unreachable) {
         debug!(%report, "the network reports");
         // A probe of a connection that is up is too long for the way, and no dial is concerned.
@@ -39,9 +39,20 @@ impl Driver {
             (None, _) => all.next().filter(|_| all.next().is_none()),
             _ => None,
         };
-        if let Some(handle) = meant {
-            self.give_up(now, handle, Unanswered::Unreachable(report));
+        let Some(handle) = meant else { return };
+        if report.source.kind() == io::ErrorKind::ConnectionRefused
+            && self.may_still_open(now, handle)
+        {
+            return;
         }
+        self.give_up(now, handle, Unanswered::Unreachable(report));
+    }
+
+    /// Returns `true` when the far end's port was reported closed only just now: a listener may be
+    /// starting, and the next Hello asks again.
+    fn may_still_open(&mut self, now: Time, handle: ConnectionHandle) -> bool {
+        let Some(peer) = self.peers.get_mut(&handle) else { return false };
+        now.since(*peer.refused_at.get_or_insert(now)) < CLOSED_PORT_PATIENCE
     }
 
     /// Datagrams of other dialects: reported here; their senders receive a hint; and a hint may end

@@ -223,14 +223,15 @@ impl Room {
     async fn answer(&mut self, filed: Filed, page: &mut Page) {
         let answer = filed.answer();
         match filed {
-            Filed::Saved { name, bytes, .. } if self.hall.desk.takes_file(self.guest) => {
-                self.brought = true;
+            // One beyond the last that was wanted is on the disk too, and reported.
+            Filed::Saved { name, bytes, .. } => {
+                self.brought |= self.hall.desk.takes_file(self.guest);
                 page.add_file(clock::wall(), &self.source, name, bytes);
             }
             Filed::Refused { name, reason, .. } => {
                 self.hall.tell_unsaved(&name, &self.source, &reason);
             }
-            Filed::Saved { .. } | Filed::Accepted { .. } => {}
+            Filed::Accepted { .. } => {}
         }
         let files = self.connection.channel(FILES_CHANNEL);
         // A sender that has gone does not ask any more.
