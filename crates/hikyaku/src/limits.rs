@@ -70,6 +70,10 @@ pub const MAX_COSE_HEADER: usize = 512;
 /// taken yet; a message beyond that waits. Enough for one wake-up to bring a thousand of them.
 pub(crate) const MAX_STAGED: usize = 1 << 20;
 
+/// Bytes of messages of one connection that the driver has taken and the protocol has no room for:
+/// each lane without room may leave what was staged then, and beyond this all senders wait.
+pub(crate) const MAX_PARKED: usize = 32 << 20;
+
 /// Bytes of received messages that wait for their application outside the protocol, whose credit
 /// they have given back: one wake-up brings them all. What waits beyond that holds the sender up.
 pub(crate) const MAX_INCOMING: usize = 1 << 20;

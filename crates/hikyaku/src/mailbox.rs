@@ -30,7 +30,7 @@ use tokio::{
 
 use crate::{
     closed::{Closed, SendError},
-    limits::{MAX_STAGED, MESSAGE_COST},
+    limits::{MAX_PARKED, MAX_STAGED, MESSAGE_COST},
     outcomes::{Known, Outcomes},
     received::{Kept, Received},
     shared::Shared,
@@ -62,7 +62,7 @@ impl Staged {
     }
 
     /// What it counts in the mailbox, in bytes.
-    fn cost(&self) -> usize {
+    pub(crate) fn cost(&self) -> usize {
         self.payload.len() + MESSAGE_COST
     }
 }
@@ -87,8 +87,9 @@ pub(crate) enum Request {
 
 pub(crate) struct State {
     staged: VecDeque<Staged>,
-    /// Of these, and of messages whose senders were granted a turn.
     staged_bytes: usize,
+    /// Bytes of messages that the driver has taken, and the protocol has no room for.
+    parked_bytes: usize,
     turns: Turns,
     requests: Vec<Request>,
     /// Does the driver know that there is something for it?
@@ -125,6 +126,7 @@ impl Mailbox {
             state: Mutex::new(State {
                 staged: VecDeque::new(),
                 staged_bytes: 0,
+                parked_bytes: 0,
                 turns: Turns::default(),
                 requests: Vec::new(),
                 listed: false,
@@ -165,10 +167,9 @@ impl Mailbox {
         if let Err(error) = state.check(&message) {
             return Err((message.payload, error));
         }
-        if !state.has_room(&message) {
+        if !state.has_room(message.lane()) || state.turns.must_wait(message.lane()) {
             return Err((message.payload, SendError::Full));
         }
-        state.staged_bytes += message.cost();
         Ok(self.stage(&mut state, message))
     }
 
@@ -178,8 +179,8 @@ impl Mailbox {
         cooperative(Sending { mailbox: self, message: Some(message), turn: None })
     }
 
-    /// Stages a message that `staged_bytes` counts already.
     fn stage(&self, state: &mut State, mut message: Staged) -> u64 {
+        state.staged_bytes += message.cost();
         let number = state.next;
         state.next += 1;
         message.number = number;
@@ -344,7 +345,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.listed = false;
         mem::swap(&mut state.staged, staged);
-        state.staged_bytes = state.turns.reserved();
+        state.staged_bytes = 0;
         let requests = mem::take(&mut state.requests);
         let granted = state.grant();
         drop(state);
@@ -352,10 +353,20 @@ impl Mailbox {
         requests
     }
 
-    /// The protocol has no room for messages of this lane, or has some again.
-    pub(crate) fn set_blocked(&self, lane: Lane, blocked: bool) {
+    /// The protocol has no room for a message of this lane, which waits with the driver.
+    pub(crate) fn park(&self, message: &Staged) {
         let mut state = self.lock();
-        state.turns.set_blocked(lane, blocked);
+        state.parked_bytes += message.cost();
+        state.turns.set_blocked(message.lane(), true);
+    }
+
+    /// So many bytes of messages of this lane wait no longer; has all of it found room?
+    pub(crate) fn unpark(&self, lane: Lane, bytes: usize, all: bool) {
+        let mut state = self.lock();
+        state.parked_bytes = state.parked_bytes.saturating_sub(bytes);
+        if all {
+            state.turns.set_blocked(lane, false);
+        }
         let granted = state.grant();
         drop(state);
         granted.into_iter().for_each(Waker::wake);
@@ -462,14 +473,23 @@ impl State {
         }
     }
 
-    fn has_room(&self, message: &Staged) -> bool {
-        self.staged_bytes < MAX_STAGED && !self.turns.must_wait(message.lane())
+    /// Bytes for which there is room, of whichever lane.
+    fn room(&self) -> usize {
+        if self.parked_bytes >= MAX_PARKED {
+            return 0;
+        }
+        MAX_STAGED.saturating_sub(self.staged_bytes)
+    }
+
+    fn has_room(&self, lane: Lane) -> bool {
+        self.room() > 0 && !self.turns.is_blocked(lane)
     }
 
     /// Grants turns to senders that wait, while there is room. Returns whom to wake.
     #[must_use]
     fn grant(&mut self) -> Vec<Waker> {
-        self.turns.grant(&mut self.staged_bytes, MAX_STAGED)
+        let room = self.room();
+        self.turns.grant(room)
     }
 }
 
@@ -492,15 +512,18 @@ impl Future for Sending<'_> {
         if let Err(error) = state.check(next) {
             return Poll::Ready(Err(error));
         }
+        let (lane, cost) = (next.lane(), next.cost());
         match *turn {
-            Some(waiting) if !state.turns.take(waiting, next.lane(), cx.waker()) => {
+            Some(waiting) if !state.turns.take(waiting, lane, cx.waker()) => return Poll::Pending,
+            Some(_) if state.has_room(lane) => *turn = None,
+            Some(waiting) => {
+                state.turns.wait_again(waiting, lane, cost, cx.waker().clone());
                 return Poll::Pending;
             }
-            // Granted, and counted then.
-            Some(_) => *turn = None,
-            None if state.has_room(next) => state.staged_bytes += next.cost(),
+            None if state.has_room(lane)
+                && !state.turns.must_wait(lane)
+                && !state.turns.is_polite_to_wait(lane) => {}
             None => {
-                let (lane, cost) = (next.lane(), next.cost());
                 *turn = Some(state.turns.wait(lane, cost, cx.waker().clone()));
                 // Where there is room it only lets those go first that were granted a turn before:
                 // one that is never polled again holds up nobody.
@@ -523,8 +546,7 @@ impl Drop for Sending<'_> {
     fn drop(&mut self) {
         let (Some(turn), Some(message)) = (self.turn, &self.message) else { return };
         let mut state = self.mailbox.lock();
-        let reserved = state.turns.cancel(turn, message.lane());
-        state.staged_bytes = state.staged_bytes.saturating_sub(reserved);
+        state.turns.cancel(turn, message.lane());
         let granted = state.grant();
         drop(state);
         granted.into_iter().for_each(Waker::wake);

@@ -117,31 +117,28 @@ impl Peer {
 
     /// Gives the protocol a message, or lets it wait behind those of its lane.
     fn send(&mut self, now: Time, connection: &mut Connection, message: Staged) {
-        if !self.waiting.is_empty()
-            && let Some(lane) = self.waiting.get_mut(&message.lane())
-        {
-            return lane.push_back(message);
-        }
-        if has_room(connection, &message) {
+        let waits = !self.waiting.is_empty() && self.waiting.contains_key(&message.lane());
+        if !waits && has_room(connection, &message) {
             return give(now, connection, message);
         }
-        let lane = message.lane();
-        self.mailbox.set_blocked(lane, true);
-        self.waiting.insert(lane, VecDeque::from([message]));
+        self.mailbox.park(&message);
+        self.waiting.entry(message.lane()).or_default().push_back(message);
     }
 
     /// Gives the protocol what waits, as far as there is room.
     pub(crate) fn push(&mut self, now: Time, connection: &mut Connection) {
         let mailbox = &self.mailbox;
         self.waiting.retain(|lane, messages| {
+            let mut bytes = 0;
             while let Some(next) = messages.front()
                 && has_room(connection, next)
             {
                 let Some(message) = messages.pop_front() else { break };
+                bytes += message.cost();
                 give(now, connection, message);
             }
-            if messages.is_empty() {
-                mailbox.set_blocked(*lane, false);
+            if bytes > 0 {
+                mailbox.unpark(*lane, bytes, messages.is_empty());
             }
             !messages.is_empty()
         });

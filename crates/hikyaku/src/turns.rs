@@ -44,8 +44,9 @@ pub(crate) struct Turns {
     /// Those whose lane has no room in the protocol; they hold up nobody else.
     blocked: BTreeMap<Lane, BTreeMap<Turn, Waiter>>,
     blocked_lanes: BTreeSet<Lane>,
-    /// Those that may stage now, and what their messages count. They have not done so yet.
-    granted: BTreeMap<Turn, usize>,
+    /// Those that were woken to stage, and have not done so yet. Nothing is reserved for them: one
+    /// that is never polled again keeps no room from the others.
+    granted: BTreeSet<Turn>,
     priorities: BTreeMap<ChannelId, u8>,
     tickets: u64,
 }
@@ -63,35 +64,47 @@ impl Turns {
         7 - self.priorities.get(&lane.0).copied().unwrap_or(DEFAULT_PRIORITY).min(7)
     }
 
-    /// Returns `true` when a sender that comes now has to wait, however much room there is.
+    /// Returns `true` when others wait ahead of a sender that comes now, or its lane has no room.
     pub(crate) fn must_wait(&self, lane: Lane) -> bool {
-        if self.waiting.is_empty() && self.granted.is_empty() && self.blocked_lanes.is_empty() {
+        if self.waiting.is_empty() && self.blocked_lanes.is_empty() {
             return false; // nearly always
         }
-        let rank = self.rank(lane);
-        let ahead = |first: Option<&Turn>| first.is_some_and(|first| first.rank <= rank);
+        let first = self.waiting.keys().next();
+        self.is_blocked(lane) || first.is_some_and(|first| first.rank <= self.rank(lane))
+    }
+
+    /// Returns `true` when a sender that comes now lets those go first that were woken before.
+    pub(crate) fn is_polite_to_wait(&self, lane: Lane) -> bool {
+        self.granted.first().is_some_and(|first| first.rank <= self.rank(lane))
+    }
+
+    /// Returns `true` when the protocol has no room for this lane.
+    pub(crate) fn is_blocked(&self, lane: Lane) -> bool {
         self.blocked_lanes.contains(&lane)
-            || ahead(self.waiting.keys().next())
-            || ahead(self.granted.keys().next())
     }
 
     /// A sender waits with a message that counts `cost` bytes.
     pub(crate) fn wait(&mut self, lane: Lane, cost: usize, waker: Waker) -> Turn {
         let turn = Turn { rank: self.rank(lane), ticket: self.tickets };
         self.tickets += 1;
+        self.wait_again(turn, lane, cost, waker);
+        turn
+    }
+
+    /// A sender that was woken finds no room after all, and keeps its place.
+    pub(crate) fn wait_again(&mut self, turn: Turn, lane: Lane, cost: usize, waker: Waker) {
         let waiter = Waiter { lane, cost, waker };
         if self.blocked_lanes.contains(&lane) {
             self.blocked.entry(lane).or_default().insert(turn, waiter);
         } else {
             self.waiting.insert(turn, waiter);
         }
-        turn
     }
 
     /// Takes a turn that was granted. Returns `false` while it is not; then `waker` is woken when
     /// it is.
     pub(crate) fn take(&mut self, turn: Turn, lane: Lane, waker: &Waker) -> bool {
-        if self.granted.remove(&turn).is_some() {
+        if self.granted.remove(&turn) {
             return true;
         }
         let waiter = match self.waiting.get_mut(&turn) {
@@ -104,12 +117,10 @@ impl Turns {
         false
     }
 
-    /// A sender does not wait any more. Returns what was reserved for it, in bytes.
-    pub(crate) fn cancel(&mut self, turn: Turn, lane: Lane) -> usize {
-        if let Some(cost) = self.granted.remove(&turn) {
-            return cost;
-        }
-        if self.waiting.remove(&turn).is_none()
+    /// A sender does not wait any more.
+    pub(crate) fn cancel(&mut self, turn: Turn, lane: Lane) {
+        if !self.granted.remove(&turn)
+            && self.waiting.remove(&turn).is_none()
             && let Some(waiters) = self.blocked.get_mut(&lane)
         {
             waiters.remove(&turn);
@@ -117,26 +128,20 @@ impl Turns {
                 self.blocked.remove(&lane);
             }
         }
-        0
     }
 
-    /// Grants turns while `staged`, which counts them, is below `limit`. Returns whom to wake.
+    /// Grants turns to as many as `room` bytes are for. Returns whom to wake.
     #[must_use]
-    pub(crate) fn grant(&mut self, staged: &mut usize, limit: usize) -> Vec<Waker> {
+    pub(crate) fn grant(&mut self, mut room: usize) -> Vec<Waker> {
         let mut wakers = Vec::new();
-        while *staged < limit
+        while room > 0
             && let Some((turn, waiter)) = self.waiting.pop_first()
         {
-            *staged += waiter.cost;
-            self.granted.insert(turn, waiter.cost);
+            room = room.saturating_sub(waiter.cost);
+            self.granted.insert(turn);
             wakers.push(waiter.waker);
         }
         wakers
-    }
-
-    /// What the messages count whose senders were granted a turn, in bytes.
-    pub(crate) fn reserved(&self) -> usize {
-        self.granted.values().sum()
     }
 
     /// The protocol has no room for this lane, or has some again.
@@ -187,17 +192,38 @@ mod tests {
         let mut turns = Turns::default();
         assert!(!turns.must_wait(lane(1)));
         let [one, two, three] = [40, 70, 10].map(|cost| wait(&mut turns, 1, cost));
-        let mut staged = 0;
-        assert_eq!(turns.grant(&mut staged, LIMIT).len(), 2);
-        assert_eq!(staged, 110);
-        assert!(take(&mut turns, one, 1) && !take(&mut turns, three, 1));
-        // Its next message: behind the one that is granted and the one that waits.
+        assert_eq!(turns.grant(LIMIT).len(), 2);
         assert!(turns.must_wait(lane(1)));
+        assert!(take(&mut turns, one, 1) && !take(&mut turns, three, 1));
+        // Its next message: behind the one that was woken and the one that waits.
         let next = wait(&mut turns, 1, 40);
         assert!(take(&mut turns, two, 1));
-        staged = 0;
-        assert_eq!(turns.grant(&mut staged, 1).len(), 1);
+        assert_eq!(turns.grant(1).len(), 1);
         assert!(take(&mut turns, three, 1) && !take(&mut turns, next, 1));
+    }
+
+    #[test]
+    fn one_that_is_never_polled_again_keeps_no_room_from_the_others() {
+        let mut turns = Turns::default();
+        let parked = wait(&mut turns, 1, 2 * LIMIT);
+        assert_eq!(turns.grant(LIMIT).len(), 1);
+        assert!(!turns.must_wait(lane(1)) && turns.is_polite_to_wait(lane(1)));
+        let next = wait(&mut turns, 1, 10);
+        assert_eq!(turns.grant(LIMIT).len(), 1);
+        assert!(take(&mut turns, next, 1));
+        turns.cancel(parked, lane(1));
+        assert!(!turns.is_polite_to_wait(lane(1)));
+    }
+
+    #[test]
+    fn one_that_finds_no_room_after_all_keeps_its_place() {
+        let mut turns = Turns::default();
+        let [one, two] = [40, 40].map(|cost| wait(&mut turns, 1, cost));
+        assert_eq!(turns.grant(1).len(), 1);
+        assert!(take(&mut turns, one, 1));
+        turns.wait_again(one, lane(1), 40, Waker::noop().clone());
+        assert_eq!(turns.grant(1).len(), 1);
+        assert!(!take(&mut turns, two, 1) && take(&mut turns, one, 1));
     }
 
     #[test]
@@ -208,7 +234,7 @@ mod tests {
         let bulk = wait(&mut turns, 1, 10);
         assert!(turns.must_wait(lane(1)) && !turns.must_wait(lane(7)) && !turns.must_wait(lane(2)));
         let urgent = wait(&mut turns, 7, 10);
-        assert_eq!(turns.grant(&mut 0, 1).len(), 1);
+        assert_eq!(turns.grant(1).len(), 1);
         assert!(!take(&mut turns, bulk, 1) && take(&mut turns, urgent, 7));
     }
 
@@ -219,25 +245,24 @@ mod tests {
         turns.set_blocked(lane(1), true);
         let after = wait(&mut turns, 1, 10);
         assert!(turns.must_wait(lane(1)) && !turns.must_wait(lane(2)));
-        assert!(turns.grant(&mut 0, LIMIT).is_empty());
+        assert!(turns.grant(LIMIT).is_empty());
         turns.set_blocked(lane(1), false);
-        assert_eq!(turns.grant(&mut 0, LIMIT).len(), 2);
+        assert_eq!(turns.grant(LIMIT).len(), 2);
         assert!(take(&mut turns, before, 1) && take(&mut turns, after, 1));
         assert!(!turns.must_wait(lane(1)));
     }
 
     #[test]
-    fn a_sender_that_gives_up_gives_its_turn_back() {
+    fn a_sender_that_gives_up_leaves_no_trace() {
         let mut turns = Turns::default();
         let [one, two] = [40, 50].map(|cost| wait(&mut turns, 1, cost));
         turns.set_blocked(lane(2), true);
         let three = wait(&mut turns, 2, 30);
-        let mut staged = 0;
-        assert_eq!(turns.grant(&mut staged, 1).len(), 1);
-        assert_eq!(turns.cancel(one, lane(1)), 40);
-        assert_eq!(turns.cancel(two, lane(1)), 0);
-        assert_eq!(turns.cancel(three, lane(2)), 0);
-        assert!(turns.blocked.is_empty() && !turns.must_wait(lane(1)));
+        assert_eq!(turns.grant(1).len(), 1);
+        turns.cancel(one, lane(1));
+        turns.cancel(two, lane(1));
+        turns.cancel(three, lane(2));
+        assert!(turns.blocked.is_empty() && turns.granted.is_empty() && turns.waiting.is_empty());
         assert!(turns.end().is_empty());
     }
 }

@@ -144,3 +144,45 @@ async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
     ours.close(Close::NO_ERROR, "");
     let _ = in_time(async { tokio::join!(sender, reader) }).await;
 }
+
+/// As in a `select!` whose other branch goes on: the future is kept, and not polled.
+#[tokio::test]
+async fn a_send_that_is_not_polled_any_more_holds_up_nobody() {
+    let small = TransportConfig { send_queue: 4 << 20, ..TransportConfig::default() };
+    let Pair { ours, theirs, _endpoints } = pair(small).await;
+    fill(&ours, 0).await;
+    let parked = ours.send(Delivery::Ordered, vec![0; 1_900_000]);
+    let mut parked = std::pin::pin!(parked);
+    let once =
+        std::future::poll_fn(|cx| std::task::Poll::Ready(parked.as_mut().poll(cx).is_pending()));
+    assert!(once.await, "there is no room for it");
+    let reader = tokio::spawn(async move { while theirs.recv().await.is_ok() {} });
+    for channel in [0, 9] {
+        let channel = ours.channel(channel);
+        in_time(channel.send(Delivery::Ordered, "past it")).await.unwrap();
+        let sent = in_time(channel.send(Delivery::Reliable, "past it")).await.unwrap();
+        in_time(sent.acknowledged()).await.unwrap();
+        channel.try_send(Delivery::Ordered, "past it").unwrap();
+    }
+    in_time(parked).await.unwrap();
+    ours.close(Close::NO_ERROR, "");
+    in_time(reader).await.unwrap();
+}
+
+/// Each channel finds its share used up by the first message, and leaves one behind it.
+#[tokio::test]
+async fn what_a_peer_that_reads_nothing_makes_us_hold_is_bounded() {
+    let Pair { ours, theirs: _theirs, _endpoints } = pair(TransportConfig::default()).await;
+    let mut taken = 0;
+    for channel in 0..1_000 {
+        let channel = ours.channel(channel);
+        let pause = Duration::from_millis(200);
+        match tokio::time::timeout(pause, channel.send(Delivery::Ordered, vec![0; 900_000])).await {
+            Ok(sent) => drop(sent.unwrap()),
+            Err(_) => break,
+        }
+        taken += 1;
+    }
+    // The peer's credit of 64 MiB, the send queue of 32, what is parked and what is staged.
+    assert!(taken < 160, "{taken} messages of 900 kB");
+}
