@@ -51,7 +51,8 @@ impl Connection {
     ///
     /// The queue holds 1 MiB on its way to the endpoint's task, and there what
     /// [`TransportConfig::send_queue`](crate::TransportConfig::send_queue) says, of all messages
-    /// that have no outcome yet.
+    /// that have no outcome yet. Each class on each channel has a share of it, so that one that the
+    /// peer does not read holds up no other; senders that wait are served by priority, and in turn.
     ///
     /// ```
     /// # use hikyaku::{Delivery, Endpoint, NotDelivered, Trust};
