@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: cargo xtask ci [--strict] [--skip STEP]...
-       cargo xtask tidy
+       cargo xtask tidy [--shrink]
        cargo xtask interop [--strict]
        cargo xtask sim --seeds N [--from S] | --seed S | --golden
        cargo xtask fuzz --seconds N [TARGET]...
@@ -33,6 +33,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
   mutants  the protocol broken on purpose, one place at a time: what notices?
 
+  --shrink     lists anew what tidy still allows, if that is less than before
   --strict     a missing tool or peer is a failure
   --skip STEP  leaves out a step of ci";
 
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             None => return usage(),
         },
         ["tidy"] => tidy::run(&root),
+        ["tidy", "--shrink"] => tidy::shrink(&root),
         ["sim", words @ ..] => match sim::parse(words) {
             Some(words) => sim::run(&root, &words),
             None => return usage(),
