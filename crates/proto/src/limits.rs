@@ -53,7 +53,7 @@ pub const MAX_PACKETS_ELSEWHERE: u32 = 1 << 10;
 /// Packets in flight that leave whatever the window says and hold nothing that is sent again when
 /// it is lost (PING, CHALLENGE, RESPONSE). A peer makes us send one for each packet of its own; an
 /// honest one acknowledges them within a round trip.
-pub const MAX_TRIFLES: u16 = 256;
+pub const MAX_EXPENDABLE: u16 = 256;
 
 /// Silence after which a connection is over where nobody has said otherwise (M-61).
 pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use super::{Mutation, mutation};
 
 const PHASES: &str = "crypto/phases.rs";
 const COOKIE: &str = "crypto/cookie.rs";
-const HEARD: &str = "recovery/in_flight/heard.rs";
+const HEARD: &str = "recovery/in_flight/acked.rs";
 const LOST: &str = "recovery/in_flight/lost.rs";
 
 pub(super) const TABLE: &[Mutation] = &[
@@ -98,7 +98,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "skipped-unchecked",
         ("M-53", "an ACK of a number that was passed over is no violation"),
         HEARD,
-        "return Err(Close::violation(\"ACK of a packet number that was passed over\"));",
+        "return Err(Close::violation(\"ACK of a skipped packet number\"));",
         "index += 1; continue;",
     ),
     mutation(

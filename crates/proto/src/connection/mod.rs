@@ -35,7 +35,7 @@ use crate::{
         outbox::Outbox,
     },
     recovery::{
-        ack::AckOwed,
+        ack::PendingAcks,
         in_flight::InFlight,
         report::{AckSample, Report},
     },
@@ -81,7 +81,7 @@ pub struct Connection {
     next_number: u64,
     skips: Skips,
     in_flight: InFlight,
-    ack: AckOwed,
+    ack: PendingAcks,
     /// Gone while idle.
     report: Option<Box<Report>>,
 
@@ -180,7 +180,7 @@ impl Connection {
             next_number: 0,
             skips: Skips::default(),
             in_flight: InFlight::new(),
-            ack: AckOwed::new(transport.max_ack_delay),
+            ack: PendingAcks::new(transport.max_ack_delay),
             report: None,
             owed: Owed::default(),
             parting: Parting::default(),

@@ -1,9 +1,9 @@
-//! One TLS 1.3 handshake (RFC 8446, carried after RFC 9001): from first bytes to keys.
+//! One TLS 1.3 handshake (RFC 8446, carried as in RFC 9001), from the first bytes to the keys.
 //!
 //! In: handshake bytes of a level, in order. Out: the same, keys, the peer's key and parameters.
-//! Never: packets, frames, loss, time (what tickets need of it is told to `Crypto`).
+//! Never: packets, frames, loss, time (`Crypto::set_time` sets the clock that tickets age by).
 //!
-//! Allocates as TLS does. When [`Agreement::is_over`], drop it: an idle connection needs none.
+//! Allocates as TLS does. Drop it once [`Agreement::is_over`]: an idle connection needs none.
 
 use std::{
     collections::VecDeque,
@@ -28,23 +28,23 @@ use super::{
 };
 use crate::{error::Close, wire::level::Level};
 
-/// The label of what is exported from TLS (RFC 8446 section 7.5).
+/// The label of the secret exported from TLS (RFC 8446 section 7.5).
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-hikyaku-v1";
 
-/// What comes out of a handshake on its way.
+/// A result of a handshake in progress.
 pub(crate) enum Outcome {
-    /// For CRYPTO frames of this level, behind what came before of the same level.
+    /// Bytes for CRYPTO frames of this level, to follow those produced for it before.
     Bytes {
         /// Hello, Handshake or Data.
         level: Level,
         /// Never empty.
         bytes: Vec<u8>,
     },
-    /// The keys of the Handshake level; once.
+    /// The keys of the Handshake level; produced once.
     HandshakeKeys(LevelKeys),
 }
 
-/// A handshake, and what TLS has to say after it.
+/// A handshake, and the TLS messages that follow it.
 pub(crate) struct Agreement {
     tls: Box<Connection>,
     side: Side,
@@ -60,9 +60,9 @@ pub(crate) struct Agreement {
 }
 
 impl Agreement {
-    /// A client's handshake with the server at `server`, with these transport parameters.
+    /// Begins a client's handshake with the server at `server`, with these transport parameters.
     ///
-    /// A session with that address and under the same `trust` is resumed when there is one.
+    /// Resumes a session with that address under the same `trust` when there is one.
     ///
     /// # Errors
     /// INTERNAL when TLS cannot begin (no randomness).
@@ -81,7 +81,8 @@ impl Agreement {
         Ok(agreement)
     }
 
-    /// A server's handshake, with these transport parameters, for clients that `crypto` accepts.
+    /// Begins a server's handshake, with these transport parameters, for clients that `crypto`
+    /// accepts.
     ///
     /// # Errors
     /// INTERNAL when TLS cannot begin.
@@ -106,14 +107,14 @@ impl Agreement {
         }
     }
 
-    /// Takes the bytes that follow in the peer's CRYPTO stream of `level`; then ask
-    /// [`Self::poll_outcome`] until it has no more.
+    /// Reads the next bytes of the peer's CRYPTO stream of `level`. Call [`Self::poll_outcome`]
+    /// afterwards until it returns `None`.
     ///
-    /// # Errors
-    /// CRYPTO_ERROR with TLS's alert, or with `access_denied` when the peer's key is not trusted;
-    /// PROTOCOL_VIOLATION for bytes of a level that is over or not begun (RFC 9001 section 4.1.3).
-    /// After an error it stays with it, and has no outcomes. A panic of the TLS library over what
-    /// the peer sent is such an error too, `internal_error`: it ends this handshake and no other.
+    /// # Errors CRYPTO_ERROR with TLS's alert, or with `access_denied` when the peer's key is not
+    /// trusted; PROTOCOL_VIOLATION for bytes of a level that has ended or not begun (RFC 9001
+    /// section 4.1.3). After an error every later call fails and there are no more outcomes. A
+    /// panic of the TLS library while it reads the peer's bytes is reported as the alert
+    /// `internal_error` and ends only this handshake.
     pub(crate) fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), Close> {
         if let Some(close) = &self.failed {
             return Err(close.clone());
@@ -147,8 +148,8 @@ impl Agreement {
         }
     }
 
-    /// Looks at the peer's key as soon as TLS has verified it, in a resumed handshake too, and
-    /// before anything that TLS answered is sent.
+    /// Checks the peer's key as soon as TLS has verified it, in a resumed handshake too, and before
+    /// anything that TLS answered is sent.
     fn check_peer(&mut self) -> Result<(), Close> {
         if self.peer_key.is_some() {
             return Ok(());
@@ -158,7 +159,7 @@ impl Agreement {
             Some([key]) => ed25519_key(key),
             _ => None,
         };
-        // TLS asks for a key and its form on both sides; this does not lean on it.
+        // TLS demands a key of the right form on both sides; this check does not rely on it.
         let key = key.ok_or_else(|| close_of(Some(AlertDescription::CertificateRequired)))?;
         self.peer_key = Some(key);
         if !self.trust.accepts(&key) {
@@ -167,7 +168,7 @@ impl Agreement {
         Ok(())
     }
 
-    /// Takes from TLS all that it wants to send, and the keys it has made.
+    /// Collects all bytes that TLS wants to send, and the keys it has made.
     fn collect(&mut self) {
         loop {
             let mut bytes = Vec::new();
@@ -182,7 +183,7 @@ impl Agreement {
                     self.writes = Level::Handshake;
                     self.outcomes.push_back(Outcome::HandshakeKeys(LevelKeys::handshake(keys)));
                 }
-                // The data keys are ours (PROTOCOL.md section 2); TLS's are not used.
+                // The data keys are our own (PROTOCOL.md section 2); those of TLS are not used.
                 Some(KeyChange::OneRtt { .. }) => self.writes = Level::Data,
                 None if !wrote => return,
                 None => {}
@@ -190,18 +191,18 @@ impl Agreement {
         }
     }
 
-    /// What is next to be sent or used, in order.
+    /// Returns the next outcome, in order.
     pub(crate) fn poll_outcome(&mut self) -> Option<Outcome> {
         self.outcomes.pop_front()
     }
 
-    /// Has the peer's Finished been verified? From then on there are data keys.
+    /// Returns `true` once the peer's Finished is verified. From then on there are data keys.
     pub(crate) fn is_complete(&self) -> bool {
         self.failed.is_none() && !self.tls.is_handshaking()
     }
 
-    /// Is it complete, with nothing to give out and nothing to wait for (a client waits for a
-    /// ticket, if it may)? Then it can be dropped; the peer's key should be kept.
+    /// Returns `true` if the handshake is complete, with no outcomes left and nothing to wait for
+    /// (a client that may resume waits for a ticket). It can then be dropped; keep the peer's key.
     pub(crate) fn is_over(&self) -> bool {
         let waits = match &*self.tls {
             Connection::Client(tls) => self.resumes && tls.tls13_tickets_received() == 0,
@@ -210,8 +211,9 @@ impl Agreement {
         self.is_complete() && self.outcomes.is_empty() && !waits
     }
 
-    /// The Ed25519 key that the peer has proved to have, in a resumed handshake formerly; whether
-    /// it is trusted or not. A handshake that is not complete may be one that was played again.
+    /// Returns the Ed25519 key whose possession the peer has proved (in a resumed handshake: proved
+    /// earlier), whether it is trusted or not. Before the handshake is complete, it may be a
+    /// replay.
     pub(crate) const fn peer_key(&self) -> Option<[u8; 32]> {
         self.peer_key
     }
@@ -221,32 +223,35 @@ impl Agreement {
         self.tls.alpn_protocol().is_some_and(|protocol| protocol != ALPN)
     }
 
-    /// The peer's transport parameters. Not to be relied on before the handshake is complete: a
-    /// client that resumes has those of the former connection, until the server's come.
+    /// Returns the peer's transport parameters. Do not rely on them before the handshake is
+    /// complete: a client that resumes has those of the previous connection until the server's
+    /// arrive.
     pub(crate) fn peer_params(&self) -> Option<&[u8]> {
         self.tls.quic_transport_parameters()
     }
 
-    /// Was the handshake a resumption of an earlier one?
+    /// Returns `true` if the handshake resumed an earlier session.
     #[cfg(test)]
     pub(crate) fn is_resumed(&self) -> bool {
         self.tls.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
-    /// A client's key for ZeroRtt packets, from the start, if it has a session to resume.
+    /// Returns a client's key for ZeroRtt packets, available from the start if it resumes a
+    /// session.
     pub(crate) fn zero_rtt_seal(&self) -> Option<SealKey> {
         let key = self.tls.zero_rtt_keys().filter(|_| self.side == Side::Client)?;
         Some(SealKey::tls(key.packet))
     }
 
-    /// A server's key for ZeroRtt packets, once it has read a Hello whose early data it accepts.
+    /// Returns a server's key for ZeroRtt packets, once it has read a Hello whose early data it
+    /// accepts.
     pub(crate) fn zero_rtt_open(&self) -> Option<OpenKey> {
         let key = self.tls.zero_rtt_keys().filter(|_| self.side == Side::Server)?;
         Some(OpenKey::tls(key.packet))
     }
 
-    /// Was ZeroRtt accepted? `None` while that is not known; `Some(false)` also when the client
-    /// did not offer it. On a client it is known when the handshake is complete (M-37).
+    /// Returns `true` if ZeroRtt was accepted, or `None` while that is unknown; also `Some(false)`
+    /// when the client did not offer it. A client knows when the handshake is complete (M-37).
     pub(crate) fn early_accepted(&self) -> Option<bool> {
         match &*self.tls {
             Connection::Client(_) if !self.early_offered => Some(false),
@@ -257,8 +262,8 @@ impl Agreement {
         }
     }
 
-    /// The keys of data packets (PROTOCOL.md section 2), once the handshake is complete. Call it
-    /// once: a second set would use the same numbers under the same keys.
+    /// Returns the keys of data packets (PROTOCOL.md section 2) once the handshake is complete.
+    /// Call it only once: a second set would use the same packet numbers under the same keys.
     pub(crate) fn data_keys(&self, crypto: &Crypto) -> Option<DataKeys> {
         if !self.is_complete() {
             return None;
@@ -266,19 +271,19 @@ impl Agreement {
         let cipher = match self.tls.negotiated_cipher_suite()?.suite() {
             CipherSuite::TLS13_AES_128_GCM_SHA256 => Cipher::Aes128Gcm,
             CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => Cipher::ChaCha20Poly1305,
-            _ => return None, // none other is offered
+            _ => return None, // no other suite is offered
         };
         let exported = Zeroizing::new([0; 32]);
         let exported = self.tls.export_keying_material(exported, EXPORTER_LABEL, None).ok()?;
-        // As an HMAC key the shared key rules what comes out even if TLS's part is known.
+        // As the HMAC key, the shared key protects the output even if the TLS secret is known.
         let salt = crypto.shared_key().map_or(&[][..], |key| &key[..]);
         Some(DataKeys::new(cipher, &Secret::extract(salt, &exported[..]), self.side))
     }
 }
 
-/// Under what name a session is kept: address and expectation, so that no ticket of one server is
-/// shown to another that was not asked for. An IP address in form, since rustls wants a name and
-/// never sends this kind.
+/// Returns the name under which a session is kept. It covers the address and the trust, so that a
+/// ticket is never shown to a server it did not come from. It has the form of an IP address because
+/// rustls requires a name and never sends this kind.
 fn session_name(server: SocketAddr, trust: &Trust) -> ServerName<'static> {
     let mut hash = digest::Context::new(&digest::SHA256);
     hash.update(server.to_string().as_bytes());
@@ -291,11 +296,11 @@ fn session_name(server: SocketAddr, trust: &Trust) -> ServerName<'static> {
     ServerName::from(IpAddr::V6(Ipv6Addr::from(name)))
 }
 
-/// TLS's alert, or `internal_error` when it gave none.
+/// Returns a close with TLS's alert, or with `internal_error` when TLS gave none.
 fn close_of(alert: Option<AlertDescription>) -> Close {
     let alert = alert.unwrap_or(AlertDescription::InternalError);
     let reason = match alert {
-        AlertDescription::AccessDenied => "the key is not one that is trusted",
+        AlertDescription::AccessDenied => "the key is not trusted",
         AlertDescription::NoApplicationProtocol => "no protocol in common",
         AlertDescription::HandshakeFailure => "no cipher or key exchange in common",
         AlertDescription::CertificateRequired => "a key is required",
@@ -324,13 +329,13 @@ mod tests {
     pub(super) const CLIENT: [u8; 32] = [1; 32];
     pub(super) const SERVER: [u8; 32] = [2; 32];
 
-    /// Two agreements joined by function calls, and what each has given out.
+    /// Two agreements joined by function calls, and everything each has produced.
     pub(super) struct Pair {
         pub(super) client: Agreement,
         pub(super) server: Agreement,
         client_keys: Option<LevelKeys>,
         server_keys: Option<LevelKeys>,
-        /// Side that sent, level, bytes: in order.
+        /// Sender, level and number of bytes, in order.
         flights: Vec<(Side, Level, usize)>,
     }
 
@@ -345,7 +350,7 @@ mod tests {
             }
         }
 
-        /// Carries what one side has given out to the other. Says whether there was anything.
+        /// Carries one side's output to the other. Returns `true` if there was any.
         pub(super) fn carry(&mut self, from: Side) -> Result<bool, Close> {
             let (sender, keys, receiver) = match from {
                 Side::Client => (&mut self.client, &mut self.client_keys, &mut self.server),
@@ -360,7 +365,7 @@ mod tests {
                     }
                     Outcome::Bytes { level, bytes } => {
                         self.flights.push((from, level, bytes.len()));
-                        // In pieces, as packets cut it.
+                        // In pieces, as packets would carry it.
                         bytes.chunks(500).try_for_each(|bytes| receiver.read(level, bytes))?;
                     }
                 }
@@ -389,7 +394,7 @@ mod tests {
         pair
     }
 
-    /// Seals with one's data keys and opens with the other's.
+    /// Seals with one side's data keys and opens with the other's.
     pub(super) fn carries(from: &mut DataKeys, to: &mut DataKeys) -> Result<(), Discard> {
         let mut packet = unsealed();
         let phase = from.phase_to_send().unwrap();
@@ -437,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn data_and_handshake_keys_fit_in_both_directions() {
+    fn data_and_handshake_keys_match_in_both_directions() {
         let (client, server) = cryptos();
         let pair = complete(&client, &server);
         let (mut ours, mut theirs) = data_keys(&pair, &client, &server);
@@ -517,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn pinned_keys_are_let_in_and_others_refused_by_either_side() {
+    fn pinned_keys_are_accepted_and_others_refused_by_either_side() {
         let (client, server) = cryptos();
         let pinned = |keys: &[&Crypto]| {
             Trust::Pinned(keys.iter().map(|crypto| crypto.public_key()).collect())
@@ -577,7 +582,7 @@ mod tests {
 
     // M-11
     #[test]
-    fn no_side_has_data_keys_before_the_others_finished() {
+    fn no_side_has_data_keys_before_the_peers_finished() {
         let (client, server) = cryptos();
         let mut pair = Pair::new(&client, &server, Trust::AnyKey);
         assert!(pair.client.data_keys(&client).is_none());
@@ -625,7 +630,7 @@ mod tests {
         complete(&client, &server);
         let mut pair = Pair::new(&client, &server, Trust::AnyKey);
         let Some(Outcome::Bytes { level, bytes }) = pair.client.poll_outcome() else {
-            panic!("a client begins with bytes");
+            panic!("the client sends the first bytes");
         };
         pair.server.read(level, &bytes).unwrap();
         assert_eq!(pair.server.early_accepted(), Some(true));
@@ -649,7 +654,7 @@ mod tests {
     }
 
     #[test]
-    fn tickets_age_by_the_time_that_was_told() {
+    fn tickets_age_by_the_time_that_was_set() {
         let (client, server) = cryptos();
         complete(&client, &server);
         let day = Time::ZERO + Duration::from_secs(24 * 3_600 + 1);
@@ -685,7 +690,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_the_ticket_has_gone_over() {
+    fn it_is_over_once_the_ticket_has_arrived() {
         let (client, server) = cryptos();
         let mut pair = Pair::new(&client, &server, Trust::AnyKey);
         for from in [Side::Client, Side::Server, Side::Client] {
@@ -704,11 +709,11 @@ mod tests {
         let Some(Outcome::Bytes { level: Level::Hello, bytes: mut hello }) =
             pair.server.poll_outcome()
         else {
-            panic!("a server answers with bytes");
+            panic!("the server answers with bytes");
         };
         assert!(matches!(pair.server.poll_outcome(), Some(Outcome::HandshakeKeys(_))));
         let Some(Outcome::Bytes { bytes: rest, .. }) = pair.server.poll_outcome() else {
-            panic!("and then with more");
+            panic!("the server sends a second flight");
         };
         let mut joined = Agreement::client(&client, address(), Trust::AnyKey, Vec::new()).unwrap();
         std::mem::swap(&mut joined, &mut pair.client);
@@ -732,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_ends_the_handshake_for_good() {
+    fn garbage_ends_the_handshake_for_good() {
         let server = Crypto::new(&SERVER);
         let mut server = Agreement::server(&server, Vec::new()).unwrap();
         let close = server.read(Level::Hello, &[0xff; 64]).unwrap_err();
@@ -741,18 +746,18 @@ mod tests {
         assert!(server.poll_outcome().is_none() && !server.is_complete());
     }
 
-    /// A dependency of a handshake that panics.
+    /// A dependency of the handshake that panics.
     #[derive(Debug)]
     struct Panics;
 
     impl super::super::KeyLog for Panics {
         fn log(&self, _label: &str, _client_random: &[u8], _secret: &[u8]) {
-            panic!("contained, as it should be");
+            panic!("deliberate panic, contained by the test");
         }
     }
 
     #[test]
-    fn a_panic_within_tls_ends_its_handshake_alone() {
+    fn a_panic_within_tls_ends_only_its_handshake() {
         let (client, server) = cryptos();
         let server = server.with_key_log(Arc::new(Panics));
         let mut pair = Pair::new(&client, &server, Trust::AnyKey);

@@ -1,7 +1,7 @@
-//! Tokens that this side gives out and need not remember: to tell an address that answers from a
-//! forged one, a Retry from a forged one, and a peer that forgot from one that is silent.
+//! Stateless tokens: they prove that an address answers, that a Retry is genuine, and that a peer
+//! has lost its state.
 //!
-//! In: addresses, ids, times. Out: tokens, and whether they hold. Never: state for a peer.
+//! In: addresses, ids, times. Out: tokens, and whether they are valid. Never: state per peer.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 use super::packet::{Cipher, OpenKey, SealKey, Secret, hello_secret};
 use crate::{error::Discard, limits::TAG_LEN, rng::Random, time::Time};
 
-/// How long a Retry's token holds (M-31): time for one round trip, several times over.
+/// The lifetime of a Retry's token (M-31): several round trips.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(15);
 
-/// How long tokens are sealed under one key (M-31): who steals it has no use of it for longer.
+/// The lifetime of a token key (M-31). It bounds how long a stolen key is of use.
 const TOKEN_KEY_LIFETIME: Duration = Duration::from_secs(3_600);
 
 const SALT_LEN: usize = 16;
@@ -25,27 +25,27 @@ const ADDRESS_LEN: usize = 16 + 2;
 const ID_LEN: usize = 8;
 const TIME_LEN: usize = 8;
 
-/// Length of a Retry's token: a salt, then sealed the id and the time, then the seal's tag.
+/// The length of a Retry's token: a salt, the sealed id and time, and the tag.
 pub(crate) const TOKEN_LEN: usize = SALT_LEN + ID_LEN + TIME_LEN + TAG_LEN;
 
-/// What is sealed: what the client has to repeat (not sent again), then what the server wants
-/// back. The first part is the associated data.
+/// The length of what a token is bound to: the values the client repeats, which are not sent again.
+/// They are the associated data of the seal.
 const BOUND_LEN: usize = ADDRESS_LEN + ID_LEN;
 
 /// Seals and opens the tokens of Retry packets (M-31).
 ///
-/// Each token has a key of its own, from 16 random bytes that begin it: no count of tokens wears
-/// the key out, and endpoints that share it need not agree on nonces.
+/// Each token has a key of its own, derived from the 16 random bytes it begins with: the number of
+/// tokens does not wear the key out, and endpoints that share it need not coordinate nonces.
 pub(crate) struct TokenKey(Secret);
 
 impl TokenKey {
-    /// A key that nobody knows. Endpoints behind one address share one.
+    /// Generates a random key. Endpoints behind one address share one.
     pub(crate) fn generate(rng: &mut dyn Random) -> Self {
         let random = Zeroizing::new(rng.array::<32>());
         Self(Secret::extract(b"hikyaku v1 token", &random[..]))
     }
 
-    /// A token for the client at `from`, whose Hello was to `original`, and which will send its
+    /// Seals a token for the client at `from`, which sent its Hello to `original` and will send the
     /// next one to `retry_id` (the source id of the Retry).
     pub(crate) fn seal(
         &self,
@@ -68,11 +68,11 @@ impl TokenKey {
         token
     }
 
-    /// The destination id of the client's first Hello, out of the token of a Hello that came from
-    /// `from` to `to`.
+    /// Opens the token of a Hello from `from` to `to`. Returns the destination id of the client's
+    /// first Hello.
     ///
     /// # Errors
-    /// `BadToken` when it is not of this key, of another address or id, or older than 15 s.
+    /// `BadToken` for a token of another key, address or id, and for one older than 15 s.
     pub(crate) fn open(
         &self,
         token: &[u8],
@@ -97,7 +97,7 @@ impl TokenKey {
     }
 }
 
-/// The token key of now, and the one before it, for tokens that were given out under that.
+/// The current token key, and the previous one for tokens issued under it.
 pub(crate) struct TokenKeys {
     current: TokenKey,
     former: Option<TokenKey>,
@@ -105,12 +105,12 @@ pub(crate) struct TokenKeys {
 }
 
 impl TokenKeys {
-    /// Keys that nobody knows.
+    /// Generates random keys.
     pub(crate) fn generate(rng: &mut dyn Random) -> Self {
         Self { current: TokenKey::generate(rng), former: None, changed_at: Time::ZERO }
     }
 
-    /// As [`TokenKey::seal`], under the key of now.
+    /// Seals under the current key, see [`TokenKey::seal`].
     pub(crate) fn seal(
         &mut self,
         rng: &mut dyn Random,
@@ -126,10 +126,9 @@ impl TokenKeys {
         self.current.seal(rng, from, original, retry_id, now)
     }
 
-    /// As [`TokenKey::open`], under either key.
+    /// Opens under either key, see [`TokenKey::open`].
     ///
-    /// # Errors
-    /// The same.
+    /// # Errors As for [`TokenKey::open`].
     pub(crate) fn open(
         &mut self,
         token: &[u8],
@@ -138,7 +137,7 @@ impl TokenKeys {
         now: Time,
     ) -> Result<[u8; 8], Discard> {
         if now.since(self.changed_at) > TOKEN_LIFETIME {
-            // None of its tokens holds any more.
+            // All of its tokens have expired.
             self.former = None;
         }
         let opened = self.current.open(token, from, to, now);
@@ -149,8 +148,8 @@ impl TokenKeys {
     }
 }
 
-/// The address and the id that a token holds for. IPv4 addresses are one thing in both their
-/// forms.
+/// Encodes the address and the id that a token is valid for. Both forms of an IPv4 address encode
+/// alike.
 fn bound(from: SocketAddr, id: [u8; 8]) -> [u8; BOUND_LEN] {
     let ip = match from.ip() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -163,13 +162,14 @@ fn bound(from: SocketAddr, id: [u8; 8]) -> [u8; BOUND_LEN] {
     bytes
 }
 
-/// The tag of a Retry that answers a Hello to `answered`, over all of it before the tag (M-31).
-/// Who makes it has seen that Hello.
+/// Returns the tag of a Retry that answers a Hello to `answered`, over all bytes before the tag
+/// (M-31). It proves that the sender has seen that Hello.
 pub(crate) fn retry_tag(answered: [u8; 8], retry: &[u8]) -> [u8; TAG_LEN] {
     truncated(&hello_secret(answered).derive("hikyaku v1 retry", &[]).hmac_key(), retry)
 }
 
-/// Does `tag` belong to the Retry before it, as the answer to a Hello to `answered`?
+/// Returns `true` if `tag` is the tag of the Retry before it, as the answer to a Hello to
+/// `answered`.
 pub(crate) fn is_retry_tag(answered: [u8; 8], retry: &[u8], tag: &[u8; TAG_LEN]) -> bool {
     equal(&retry_tag(answered, retry), tag)
 }
@@ -178,35 +178,36 @@ pub(crate) fn is_retry_tag(answered: [u8; 8], retry: &[u8], tag: &[u8; TAG_LEN])
 pub(crate) struct ResetKey(hmac::Key);
 
 impl ResetKey {
-    /// A key that nobody knows, and that ends with this process.
+    /// Generates a random key that lasts as long as this process.
     pub(crate) fn generate(rng: &mut dyn Random) -> Self {
         let random = Zeroizing::new(rng.array::<32>());
         Self::new(&Secret::extract(b"hikyaku v1 reset", &random[..]))
     }
 
-    /// From a secret that outlives a restart, see [`super::setup::Crypto::reset_key`].
+    /// Derives the key from a secret that survives a restart, see
+    /// [`super::setup::Crypto::reset_key`].
     pub(super) fn new(secret: &Secret) -> Self {
         Self(secret.hmac_key())
     }
 
-    /// The token of one of this endpoint's connection ids.
+    /// Returns the token of one of this endpoint's connection ids.
     pub(crate) fn token(&self, id: [u8; 8]) -> [u8; TAG_LEN] {
         truncated(&self.0, &id)
     }
 }
 
-/// Marks reset tokens, so that they can be looked up without being compared: see
+/// Hashes reset tokens with a secret key, so that they can be looked up without comparing them: see
 /// `endpoint/resets.rs`.
 pub(crate) struct MarkKey(hmac::Key);
 
 impl MarkKey {
-    /// A key that nobody knows.
+    /// Generates a random key.
     pub(crate) fn generate(rng: &mut dyn Random) -> Self {
         let random = Zeroizing::new(rng.array::<32>());
         Self(Secret::extract(b"hikyaku v1 mark", &random[..]).hmac_key())
     }
 
-    /// The mark of a token that the peer at `from` gave.
+    /// Returns the mark of a token issued by the peer at `from`.
     pub(crate) fn mark(&self, from: SocketAddr, token: &[u8; TAG_LEN]) -> u64 {
         let bound = bound(from, [0; ID_LEN]);
         let mut context = hmac::Context::with_key(&self.0);
@@ -217,13 +218,13 @@ impl MarkKey {
     }
 }
 
-/// Are these the same, told in a time that does not depend on them? For tokens and tags.
+/// Compares two tokens or tags in constant time.
 #[inline]
 pub(crate) fn equal(one: &[u8; TAG_LEN], other: &[u8; TAG_LEN]) -> bool {
     verify_slices_are_equal(one, other).is_ok()
 }
 
-/// The first 16 bytes of HMAC-SHA256 (RFC 2104 section 5).
+/// Returns the first 16 bytes of HMAC-SHA256 (RFC 2104 section 5).
 fn truncated(key: &hmac::Key, data: &[u8]) -> [u8; TAG_LEN] {
     let tag = hmac::sign(key, data);
     *tag.as_ref().first_chunk().expect("HMAC-SHA256 gives 32 bytes")
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_gives_back_the_first_id_at_its_address() {
+    fn a_token_returns_the_first_id_at_its_address() {
         let (key, token) = token();
         let opened = key.open(&token, address("192.0.2.1:5"), RETRY_ID, NOW);
         assert_eq!(opened, Ok(ORIGINAL));
@@ -271,7 +272,7 @@ mod tests {
 
     // M-31
     #[test]
-    fn a_token_holds_for_no_other_address_port_or_id() {
+    fn a_token_is_invalid_for_another_address_port_or_id() {
         let (key, token) = token();
         for other in ["192.0.2.2:5", "192.0.2.1:6", "[2001:db8::1]:5"] {
             let opened = key.open(&token, address(other), RETRY_ID, NOW);
@@ -283,7 +284,7 @@ mod tests {
 
     // M-31
     #[test]
-    fn a_token_holds_for_15_seconds() {
+    fn a_token_is_valid_for_15_seconds() {
         let (key, token) = token();
         let open = |now| key.open(&token, address("192.0.2.1:5"), RETRY_ID, now);
         assert_eq!(open(NOW + Duration::from_secs(15)), Ok(ORIGINAL), "M-31");
@@ -307,7 +308,7 @@ mod tests {
 
     // M-31
     #[test]
-    fn the_key_changes_each_hour_and_tokens_of_the_former_hold_as_long_as_any() {
+    fn the_key_rotates_hourly_and_tokens_of_the_previous_key_stay_valid() {
         let (mut rng, from) = (Counter(0), address("192.0.2.1:5"));
         let mut keys = TokenKeys::generate(&mut rng);
         let first = keys.seal(&mut rng, from, ORIGINAL, RETRY_ID, NOW);
@@ -323,7 +324,7 @@ mod tests {
         assert_eq!(open(&first, Duration::ZERO), Err(Discard::BadToken));
         let opened = keys.current.open(&old, from, RETRY_ID, just_before);
         assert_eq!(opened, Err(Discard::BadToken), "another key");
-        assert!(keys.former.is_none(), "it is forgotten when it is of no use");
+        assert!(keys.former.is_none(), "a key without valid tokens is forgotten");
     }
 
     #[test]
@@ -345,7 +346,7 @@ mod tests {
 
     // M-31
     #[test]
-    fn a_retry_tag_holds_for_one_id_and_one_packet() {
+    fn a_retry_tag_is_valid_for_one_id_and_one_packet() {
         let tag = retry_tag(ORIGINAL, b"retry packet");
         assert!(is_retry_tag(ORIGINAL, b"retry packet", &tag));
         assert!(!is_retry_tag(RETRY_ID, b"retry packet", &tag));
@@ -357,7 +358,7 @@ mod tests {
 
     // M-60
     #[test]
-    fn a_reset_token_is_as_the_protocol_says_and_outlives_a_restart() {
+    fn a_reset_token_is_as_the_protocol_says_and_survives_a_restart() {
         let id = [1, 2, 3, 4, 5, 6, 7, 8];
         for _start in 0..2 {
             let key = Crypto::new(&[1; 32]).reset_key(address("127.0.0.1:9"), "");

@@ -1,13 +1,13 @@
-//! Keys and sealed boxes: who the peer is, what opens its packets, what was seen before.
+//! Keys and authenticated encryption: identity of the peer, opening of packets, replay protection.
 //!
 //! In: handshake bytes, packets. Out: keys, plaintext, tokens. Never: frames, sockets, clocks.
 //!
-//! - [`setup`]: what an endpoint brings to every handshake: its identity, whom it trusts.
-//! - [`agreement`]: one TLS handshake, from first bytes to keys.
+//! - [`setup`]: what an endpoint brings to every handshake: its identity and the keys it trusts.
+//! - [`agreement`]: one TLS handshake, from the first bytes to the keys.
 //! - [`packet`]: sealing and opening one packet, at every level.
 //! - [`phases`]: the data keys and their updates.
-//! - [`replay`]: the window of packet numbers seen.
-//! - [`cookie`]: tokens that a server gives out and need not remember.
+//! - [`replay`]: the window of packet numbers already received.
+//! - [`cookie`]: tokens that a server issues without keeping state for them.
 
 pub(crate) mod agreement;
 pub(crate) mod cookie;
@@ -18,17 +18,17 @@ pub(crate) mod setup;
 
 pub use setup::{Crypto, KeyLog, Trust};
 
-/// Which end of a connection this is.
+/// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// It sent the first Hello.
+    /// Sent the first Hello.
     Client,
-    /// It answered.
+    /// Answered it.
     Server,
 }
 
 impl Side {
-    /// The other end.
+    /// Returns the other end.
     pub(crate) const fn peer(self) -> Self {
         match self {
             Self::Client => Self::Server,

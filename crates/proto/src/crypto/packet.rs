@@ -1,7 +1,7 @@
-//! The seal of one packet: a key of one level, one direction and one phase.
+//! Seals and opens packets with the key of one level, direction and phase.
 //!
-//! In: a packet and its number. Out: the same bytes, sealed or opened, in place. Never: frames,
-//! which numbers were used, when keys change.
+//! In: a packet and its number. Out: the same bytes, sealed or opened, in place. Never: frames, the
+//! packet numbers in use, when keys change.
 //!
 //! Nothing here allocates per packet.
 
@@ -33,8 +33,8 @@ impl Cipher {
         }
     }
 
-    /// Packets that one key may seal: RFC 9001 section 6.6 (M-20). ChaCha20-Poly1305 has no limit
-    /// that packet numbers would not reach first.
+    /// Returns the number of packets that one key may seal: RFC 9001 section 6.6 (M-20).
+    /// ChaCha20-Poly1305 has no limit below that of packet numbers.
     pub(crate) const fn seal_limit(self) -> u64 {
         match self {
             Self::Aes128Gcm => 1 << 23,
@@ -42,7 +42,7 @@ impl Cipher {
         }
     }
 
-    /// Packets that may fail to open in the life of a connection: RFC 9001 section 6.6 (M-22).
+    /// Returns how many packets may fail to open during a connection: RFC 9001 section 6.6 (M-22).
     pub(crate) const fn open_limit(self) -> u64 {
         match self {
             Self::Aes128Gcm => 1 << 52,
@@ -51,14 +51,14 @@ impl Cipher {
     }
 }
 
-/// 32 secret bytes that keys are made from, wiped when dropped.
+/// 32 secret bytes from which keys are derived, wiped when dropped.
 pub(crate) struct Secret(Zeroizing<[u8; 32]>);
 
 impl Secret {
     /// HKDF-Extract with SHA-256 (RFC 5869 section 2.2).
     ///
-    /// By hand, out of HMAC: the library's own leaves its copy of the salt in memory, and ours can
-    /// be the shared key.
+    /// Built from HMAC by hand: the library's version leaves a copy of the salt in memory, and the
+    /// salt can be the shared key.
     pub(crate) fn extract(salt: &[u8], input: &[u8]) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         let key = hmac::Key::new(hmac::HMAC_SHA256, salt);
@@ -67,7 +67,7 @@ impl Secret {
         Self(bytes)
     }
 
-    /// HKDF-Expand with SHA-256 (RFC 5869 section 2.3); `info` is what the parts are joined.
+    /// HKDF-Expand with SHA-256 (RFC 5869 section 2.3); `info` is given in pieces to be joined.
     fn expand(&self, info: &[&[u8]], out: &mut [u8]) {
         struct Length(usize);
         impl hkdf::KeyType for Length {
@@ -78,17 +78,17 @@ impl Secret {
         Prk::new_less_safe(HKDF_SHA256, &self.0[..])
             .expand(info, Length(out.len()))
             .and_then(|okm| okm.fill(out))
-            .expect("no key here is longer than HKDF gives (255 hashes)");
+            .expect("no key here exceeds the output of HKDF (255 hashes)");
     }
 
-    /// The secret that `label` and `context` name.
+    /// Derives the secret for `label` and `context`.
     pub(crate) fn derive(&self, label: &str, context: &[u8]) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         self.expand(&[label.as_bytes(), context], &mut bytes[..]);
         Self(bytes)
     }
 
-    /// The secret of a side's direction (PROTOCOL.md section 2).
+    /// Derives the secret for packets sent by `from` (PROTOCOL.md section 2).
     pub(crate) fn of_direction(&self, from: Side) -> Self {
         match from {
             Side::Client => self.derive("hikyaku v1 client", &[]),
@@ -96,12 +96,12 @@ impl Secret {
         }
     }
 
-    /// The secret of the next key phase.
+    /// Derives the secret of the next key phase.
     pub(crate) fn next(&self) -> Self {
         self.derive("update", &[])
     }
 
-    /// As a key of HMAC-SHA256.
+    /// Returns the secret as a key of HMAC-SHA256.
     pub(crate) fn hmac_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, &self.0[..])
     }
@@ -118,13 +118,14 @@ impl Secret {
     }
 }
 
-/// What opens or seals: of our own derivation, or of TLS's.
+/// A packet key, either derived here or made by TLS.
 enum Key {
     Own { key: LessSafeKey, mask: Zeroizing<[u8; aead::NONCE_LEN]> },
     Tls(Box<dyn quic::PacketKey>),
 }
 
-/// The mask XOR the number in its last 8 bytes. Unique for a key as long as numbers are (M-2).
+/// Returns the mask with the number XORed into its last 8 bytes. Unique per key, as numbers are
+/// (M-2).
 #[inline]
 fn nonce(mask: &[u8; aead::NONCE_LEN], number: u64) -> Nonce {
     let mut nonce = *mask;
@@ -138,19 +139,20 @@ fn nonce(mask: &[u8; aead::NONCE_LEN], number: u64) -> Nonce {
 pub(crate) struct SealKey(Key);
 
 impl SealKey {
-    /// The key of a direction's secret, for the side that sends.
+    /// Derives the key from the secret of the direction in which this side sends.
     pub(crate) fn new(secret: &Secret, cipher: Cipher) -> Self {
         Self(secret.key(cipher))
     }
 
-    /// A key that TLS made.
+    /// Wraps a key that TLS made.
     pub(super) fn tls(key: Box<dyn quic::PacketKey>) -> Self {
         Self(Key::Tls(key))
     }
 
-    /// Seals `packet`: header, plaintext, and [`TAG_LEN`] spare bytes that take the tag.
+    /// Seals `packet`: header, plaintext, and [`TAG_LEN`] spare bytes for the tag.
     ///
-    /// The caller gives every number once (M-2), and a packet that holds its header and the tag.
+    /// The caller uses each number once (M-2) and passes a packet with room for its header and the
+    /// tag.
     #[inline]
     pub(crate) fn seal(&self, number: u64, packet: &mut [u8], header_len: usize) {
         debug_assert!(packet.len() >= header_len + TAG_LEN, "room for header and tag");
@@ -177,22 +179,21 @@ impl SealKey {
 pub(crate) struct OpenKey(Key);
 
 impl OpenKey {
-    /// The key of a direction's secret, for the side that receives.
+    /// Derives the key from the secret of the direction in which this side receives.
     pub(crate) fn new(secret: &Secret, cipher: Cipher) -> Self {
         Self(secret.key(cipher))
     }
 
-    /// A key that TLS made.
+    /// Wraps a key that TLS made.
     pub(super) fn tls(key: Box<dyn quic::PacketKey>) -> Self {
         Self(Key::Tls(key))
     }
 
-    /// Opens `packet` and gives its plaintext, which lies behind the header.
+    /// Opens `packet` and returns its plaintext, which follows the header.
     ///
-    /// # Errors
-    /// `Malformed` when there is no room for header and tag; `Unauthentic` when it was not sealed
-    /// with this key under this number and header. The plaintext's place then holds rubbish, but
-    /// the last 16 bytes are as they came: they can be a reset token (M-60).
+    /// # Errors `Malformed` when the packet is too short for header and tag; `Unauthentic` when it
+    /// was not sealed with this key under this number and header. The plaintext is garbage then,
+    /// but the last 16 bytes are unchanged, because they may be a reset token (M-60).
     #[inline]
     pub(crate) fn open<'a>(
         &self,
@@ -205,8 +206,8 @@ impl OpenKey {
         self.open_sealed(number, header, sealed, tag).ok_or(Discard::Unauthentic)
     }
 
-    /// An option and never inlined: so what it gives back stays in registers. As a result in memory
-    /// it would be read in another width than it was written in, for which the load has to wait.
+    /// Returns an `Option` and is never inlined, so that the result stays in registers. A result in
+    /// memory would be read with another width than it was written, which stalls the load.
     #[inline(never)]
     fn open_sealed<'a>(
         &self,
@@ -232,16 +233,16 @@ impl OpenKey {
     }
 }
 
-/// The salt of this version's Hello keys: anyone can derive them, but not by mistaking another
-/// protocol's packets for ours.
+/// The salt of this version's Hello keys. Anyone can derive them; the salt keeps packets of other
+/// protocols from opening by accident.
 const HELLO_SALT: &[u8] = b"hikyaku v1 hello";
 
-/// What the Hello keys and the Retry tag are made from.
+/// Returns the secret from which the Hello keys and the Retry tag are derived.
 pub(super) fn hello_secret(first_destination: [u8; 8]) -> Secret {
     Secret::extract(HELLO_SALT, &first_destination)
 }
 
-/// Both directions' keys of the Hello or the Handshake level.
+/// The keys of both directions at the Hello or Handshake level.
 pub(crate) struct LevelKeys {
     /// Seals what this side sends.
     pub(crate) seal: SealKey,
@@ -250,8 +251,8 @@ pub(crate) struct LevelKeys {
 }
 
 impl LevelKeys {
-    /// The keys of Hello packets, from the destination id of the client's first Hello (after a
-    /// Retry: of the first Hello that follows it).
+    /// Derives the keys of Hello packets from the destination id of the client's first Hello (after
+    /// a Retry, of the first Hello that follows it).
     pub(crate) fn hello(first_destination: [u8; 8], side: Side) -> Self {
         let root = hello_secret(first_destination);
         Self {
@@ -260,7 +261,7 @@ impl LevelKeys {
         }
     }
 
-    /// The keys of Handshake packets, as TLS made them.
+    /// Wraps the keys of Handshake packets, as TLS made them.
     pub(super) fn handshake(keys: quic::Keys) -> Self {
         Self { seal: SealKey::tls(keys.local.packet), open: OpenKey::tls(keys.remote.packet) }
     }
@@ -273,12 +274,13 @@ pub(super) mod tests {
     pub(in crate::crypto) const HEADER: &[u8] = b"header";
     pub(in crate::crypto) const FRAMES: &[u8] = b"frames";
 
-    /// A packet with room for its tag.
+    /// Returns a packet with room for its tag.
     pub(in crate::crypto) fn unsealed() -> Vec<u8> {
         [HEADER, FRAMES, &[0; TAG_LEN]].concat()
     }
 
-    /// Hex, as the values below were computed: by Python's `cryptography` from PROTOCOL.md alone.
+    /// Formats bytes as hex. The values below were computed with Python's `cryptography` from
+    /// PROTOCOL.md alone.
     pub(in crate::crypto) fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -326,7 +328,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_is_noticed_and_the_end_left_as_it_came() {
+    fn every_flipped_bit_is_detected_and_the_last_16_bytes_are_kept() {
         for cipher in [Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305] {
             let (seal, open) = pair(cipher);
             let mut packet = unsealed();
@@ -343,7 +345,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_too_short_is_malformed_whatever_the_header_length() {
+    fn a_short_packet_is_malformed_whatever_the_header_length() {
         let (seal, open) = pair(Cipher::Aes128Gcm);
         let mut packet = unsealed();
         seal.seal(5, &mut packet, HEADER.len());
@@ -356,7 +358,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_packet_may_hold_nothing() {
+    fn a_packet_may_be_empty() {
         let (seal, open) = pair(Cipher::ChaCha20Poly1305);
         let mut packet = [HEADER, &[0; TAG_LEN]].concat();
         seal.seal(5, &mut packet, HEADER.len());

@@ -1,13 +1,13 @@
-//! The keys of data packets, and how they change (M-20, M-21, M-22).
+//! The keys of data packets and their updates (M-20, M-21, M-22).
 //!
-//! In: packets, their phase bit and number, what was acknowledged. Out: the same, sealed or
-//! opened. Never: headers, timers of its own.
+//! In: packets, their phase bit and number, acknowledged numbers. Out: the same, sealed or opened.
+//! Never: headers, timers of its own.
 //!
-//! Each direction has phases, counted from 0; the header tells the last bit. A side may be one
-//! phase ahead of its peer, until the peer has answered: so a packet is of the present phase, the
-//! one before or the one after, and its bit and number tell which. One key is tried, never two.
+//! The phases of each direction are counted from 0; the header carries the lowest bit. A side may
+//! be one phase ahead of its peer until the peer has answered. So a packet belongs to the current
+//! phase, the previous or the next one, and its bit and number decide which. Only one key is tried.
 //!
-//! Steady state: no allocation. A change of phase allocates one key for each direction.
+//! No allocation in the steady state; a key update allocates one key per direction.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::{
     time::Time,
 };
 
-/// An update is begun at half of what a key may seal, so that one that has to wait for an
-/// acknowledgement is still in time.
+/// An update begins at half of what a key may seal, so that it is still in time if it first has to
+/// wait for an acknowledgement.
 const UPDATE_MARGIN: u64 = 2;
 
 /// For ciphers without a limit: often enough that a stolen key opens seconds, not days.
 const UPDATE_AFTER: u64 = 1 << 22;
 
-/// Both directions' keys of the Data level.
+/// The keys of both directions at the Data level.
 pub(crate) struct DataKeys {
     cipher: Cipher,
     sending: Sending,
@@ -42,7 +42,7 @@ struct Sending {
     sealed: u64,
     /// The first number sealed in this phase.
     first: Option<u64>,
-    /// A packet of this phase was acknowledged.
+    /// `true` once a packet of this phase was acknowledged.
     confirmed: bool,
 }
 
@@ -50,12 +50,12 @@ struct Receiving {
     key: OpenKey,
     next_secret: Secret,
     phase: u64,
-    /// The number that opened first in this phase: what came before it in number and has the other
-    /// bit is of the phase before.
+    /// The first number opened in this phase. A lower number with the other bit belongs to the
+    /// previous phase.
     first: Option<u64>,
-    /// Made when first asked for, then kept: forged packets cost one derivation, not one each.
+    /// Derived on first use and kept, so that all forged packets together cost one derivation.
     next: Option<Box<OpenKey>>,
-    /// The keys of the phase before, until this time.
+    /// The keys of the previous phase, and when they expire.
     previous: Option<Box<(OpenKey, Time)>>,
     failed: u64,
 }
@@ -67,7 +67,7 @@ enum Phase {
 }
 
 impl DataKeys {
-    /// The first keys, from each direction's first secret.
+    /// Creates the first keys of each direction.
     pub(crate) fn new(cipher: Cipher, root: &Secret, side: Side) -> Self {
         let (own, peers) = (root.of_direction(side), root.of_direction(side.peer()));
         Self {
@@ -93,29 +93,30 @@ impl DataKeys {
         }
     }
 
-    /// Begins updates after this many packets, if that is less than the cipher's limit asks for.
+    /// Begins updates after this many packets, if the cipher's limit is higher.
     #[cfg(test)]
     pub(crate) fn update_after(&mut self, packets: u64) {
         self.update_after = self.update_after.min(packets);
     }
 
-    /// The phase bit for the header of the next packet. Begins an update first when it is due
-    /// (M-20). Ask for every packet, before its header is written.
+    /// Returns the phase bit for the header of the next packet, after beginning an update if one is
+    /// due (M-20). Call it for every packet, before its header is written.
     ///
     /// # Errors
-    /// AEAD_LIMIT when the key has sealed all it may and no update is allowed.
+    /// AEAD_LIMIT when the key has sealed as many packets as it may and no update is allowed.
     #[inline]
     pub(crate) fn phase_to_send(&mut self) -> Result<bool, Close> {
         if self.sending.sealed >= self.update_after {
             self.start_update();
             if self.sending.sealed >= self.cipher.seal_limit() {
-                return Err(Close::new(Close::AEAD_LIMIT, "a key has sealed all it may"));
+                return Err(Close::new(Close::AEAD_LIMIT, "a key reached its limit of packets"));
             }
         }
         Ok(is_odd(self.sending.phase))
     }
 
-    /// Seals a packet, see [`SealKey::seal`]; its header has the bit of [`Self::phase_to_send`].
+    /// Seals a packet, see [`SealKey::seal`]. Its header carries the bit from
+    /// [`Self::phase_to_send`].
     #[inline]
     pub(crate) fn seal(&mut self, number: u64, packet: &mut [u8], header_len: usize) {
         self.sending.key.seal(number, packet, header_len);
@@ -123,8 +124,9 @@ impl DataKeys {
         self.sending.first.get_or_insert(number);
     }
 
-    /// Changes the own direction's keys, if that is allowed now (M-20): a packet sealed under the
-    /// present ones was acknowledged, and the peer has followed the update before. Says whether.
+    /// Updates the sending keys if that is allowed now (M-20): a packet sealed under the current
+    /// ones was acknowledged, and the peer has followed the previous update. Returns `true` if it
+    /// did.
     pub(crate) fn start_update(&mut self) -> bool {
         let allowed = self.sending.confirmed && self.sending.phase == self.receiving.phase;
         if allowed {
@@ -133,7 +135,7 @@ impl DataKeys {
         allowed
     }
 
-    /// A data packet with this number was acknowledged. The largest of an ACK is enough.
+    /// Records that the data packet `number` was acknowledged. The largest of an ACK is enough.
     #[inline]
     pub(crate) fn on_acked(&mut self, number: u64) {
         if self.sending.first.is_some_and(|first| first <= number) {
@@ -141,12 +143,12 @@ impl DataKeys {
         }
     }
 
-    /// Opens a packet, see [`OpenKey::open`], with the keys of its phase (M-21). When the peer has
-    /// moved on, so does this side, and keeps the former keys for `keep` (3 PTO) from `now`.
+    /// Opens a packet, see [`OpenKey::open`], with the keys of its phase (M-21). Follows an update
+    /// of the peer, and then keeps the previous keys for `keep` (3 PTO) from `now`.
     ///
     /// # Errors
-    /// As there; `NoKeys` when the packet is of a phase whose keys are gone. After `Unauthentic`,
-    /// see [`Self::exhausted`].
+    /// As for [`OpenKey::open`]; `NoKeys` when the keys of the packet's phase are gone. After
+    /// `Unauthentic`, see [`Self::exhausted`].
     #[inline]
     pub(crate) fn open<'a>(
         &mut self,
@@ -178,38 +180,38 @@ impl DataKeys {
         opened
     }
 
-    /// Has more come that these keys do not open (M-10) than a few damaged packets? Of use while
-    /// nothing has opened.
+    /// Returns `true` if more packets failed to open (M-10) than damage in transit explains.
+    /// Meaningful while none has opened.
     pub(crate) const fn opens_nothing(&self) -> bool {
         self.receiving.failed > 7
     }
 
-    /// Has anything come that these keys do not open?
+    /// Returns `true` if any packet failed to open.
     pub(crate) const fn has_failed(&self) -> bool {
         self.receiving.failed > 0
     }
 
-    /// Why the connection has to end, when too many packets have failed to open (M-22).
+    /// Returns the reason to close the connection once too many packets have failed to open (M-22).
     #[inline]
     pub(crate) fn exhausted(&self) -> Option<Close> {
         (self.receiving.failed >= self.cipher.open_limit())
             .then(|| Close::new(Close::AEAD_LIMIT, "too many packets failed to open"))
     }
 
-    /// When the former keys' time is up, to be told by [`Self::handle_timeout`]. They open nothing
-    /// after it even if that comes late.
+    /// Returns when the previous keys expire; call [`Self::handle_timeout`] then. They open nothing
+    /// after that time even if the call comes late.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.receiving.previous.as_ref().map(|kept| kept.1)
     }
 
-    /// Forgets the former keys when their time is up.
+    /// Discards the previous keys if they have expired.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         if self.deadline().is_some_and(|until| until <= now) {
             self.receiving.previous = None;
         }
     }
 
-    /// Answers the peer's update with one of the own direction (M-21), unless it was the answer.
+    /// Answers the peer's update with our own (M-21), unless the peer's was itself the answer.
     fn follow(&mut self) {
         if self.sending.phase < self.receiving.phase {
             self.sending.advance(self.cipher);
@@ -229,8 +231,9 @@ impl Sending {
 }
 
 impl Receiving {
-    /// Numbers rise from phase to phase (M-2), so of the two phases with the other bit the former
-    /// has numbers below, the next has numbers above what opened first in the present one.
+    /// Returns the phase of a packet. Numbers rise from phase to phase (M-2), so among the two
+    /// phases with the other bit, the previous one has lower numbers than the first opened in the
+    /// current one, and the next one higher.
     #[inline]
     fn phase_of(&self, bit: bool, number: u64) -> Phase {
         if bit == is_odd(self.phase) {
@@ -251,7 +254,7 @@ impl Receiving {
         self.next.get_or_insert_with(|| Box::new(OpenKey::new(&self.next_secret, cipher)))
     }
 
-    /// Moves on to the next keys, with which `number` has opened.
+    /// Advances to the next keys, which have opened `number`.
     fn advance(&mut self, cipher: Cipher, number: u64, keep_until: Time) {
         let next = match self.next.take() {
             Some(next) => *next,
@@ -277,7 +280,7 @@ mod tests {
 
     const KEEP: Duration = Duration::from_millis(300);
 
-    /// A packet under way: its phase bit, its number, its bytes.
+    /// A packet in transit: its phase bit, its number, its bytes.
     #[derive(Clone)]
     struct Sealed(bool, u64, Vec<u8>);
 
@@ -303,7 +306,7 @@ mod tests {
         open_at(keys, packet, Time::ZERO)
     }
 
-    /// One packet there, acknowledged by one packet back.
+    /// Sends one packet, acknowledged by one packet back.
     fn exchange(from: &mut DataKeys, to: &mut DataKeys, number: u64) {
         let packet = seal(from, number);
         open(to, &packet).unwrap();
@@ -345,11 +348,11 @@ mod tests {
     #[test]
     fn no_update_before_a_packet_of_the_phase_is_acknowledged() {
         let (mut client, mut server) = pair(Cipher::Aes128Gcm);
-        assert!(!client.start_update(), "M-20: nothing was sent");
+        assert!(!client.start_update(), "M-20: nothing was sent yet");
         let packet = seal(&mut client, 10);
         open(&mut server, &packet).unwrap();
         client.on_acked(9);
-        assert!(!client.start_update(), "M-20: what was acknowledged is not of this phase");
+        assert!(!client.start_update(), "M-20: the acknowledged packet is not of this phase");
         client.on_acked(10);
         assert!(client.start_update());
         assert!(!client.start_update(), "M-20: nothing of the new phase was acknowledged");
@@ -367,7 +370,7 @@ mod tests {
         let answer = seal(&mut server, 1);
         assert!(answer.0, "M-21");
         assert_eq!(open(&mut client, &answer), Ok(()));
-        assert!(seal(&mut client, 2).0, "the answer asks for no answer");
+        assert!(seal(&mut client, 2).0, "an answer is not answered again");
     }
 
     // M-20
@@ -386,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn updates_go_on_in_both_directions() {
+    fn updates_continue_in_both_directions() {
         for cipher in [Cipher::Aes128Gcm, Cipher::ChaCha20Poly1305] {
             let (mut client, mut server) = pair(cipher);
             for round in 0..20 {
@@ -415,7 +418,7 @@ mod tests {
 
     // M-21
     #[test]
-    fn reordered_packets_of_the_former_phase_open_for_as_long_as_was_asked() {
+    fn reordered_packets_of_the_previous_phase_open_until_the_deadline() {
         let (mut client, mut server) = pair(Cipher::Aes128Gcm);
         exchange(&mut client, &mut server, 0);
         let (late, later) = (seal(&mut client, 1), seal(&mut client, 2));
@@ -428,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn former_keys_are_forgotten_at_the_deadline() {
+    fn previous_keys_are_discarded_at_the_deadline() {
         let (mut client, mut server) = pair(Cipher::Aes128Gcm);
         exchange(&mut client, &mut server, 0);
         assert_eq!(server.deadline(), None);

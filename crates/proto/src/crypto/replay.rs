@@ -1,9 +1,10 @@
-//! Which packet numbers have been opened already.
+//! The window of packet numbers already received.
 //!
 //! In: packet numbers. Out: new or not. Never: keys, packets.
 //!
-//! A ring of bits after RFC 6479: moving the window clears whole words and never shifts. One word
-//! more than the window holds, so that a word half in, half out of it need not be cut.
+//! A ring of bits as in RFC 6479: advancing the window clears whole words and never shifts. The
+//! ring has one more word than the window needs, so that a word that is only partly inside can be
+//! kept whole.
 
 use crate::limits::REPLAY_WINDOW;
 
@@ -12,8 +13,8 @@ const WORDS: usize = (REPLAY_WINDOW / WORD) as usize + 1;
 
 const _: () = assert!(REPLAY_WINDOW.is_multiple_of(WORD), "the window is whole words");
 
-/// The packet numbers of one direction that were opened (M-4): [`REPLAY_WINDOW`] below the highest
-/// are told apart; 528 bytes, never more.
+/// The packet numbers of one direction that were opened (M-4). Tracks the [`REPLAY_WINDOW`] numbers
+/// below the highest in 528 bytes.
 pub(crate) struct ReplayWindow {
     /// One above the highest number entered; 0 when there is none.
     next: u64,
@@ -21,14 +22,14 @@ pub(crate) struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// A window that has seen nothing.
+    /// Creates an empty window.
     pub(crate) const fn new() -> Self {
         Self { next: 0, seen: [0; WORDS] }
     }
 
-    /// Is `number` new, as far as can be told? A number older than the window counts as seen.
+    /// Returns `true` if `number` is new. A number older than the window counts as seen.
     ///
-    /// Ask before a packet is opened; enter it with [`Self::commit`] only when it has opened.
+    /// Call it before a packet is opened; call [`Self::commit`] once it has opened.
     #[inline]
     pub(crate) fn check(&self, number: u64) -> bool {
         if number >= self.next {
@@ -37,11 +38,11 @@ impl ReplayWindow {
         if self.is_too_old(number) {
             return false;
         }
-        let (word, bit) = place(number);
+        let (word, bit) = word_and_bit(number);
         self.seen[word] & bit == 0
     }
 
-    /// Enters `number`, whose packet was authentic.
+    /// Records `number`, whose packet was authentic.
     #[inline]
     pub(crate) fn commit(&mut self, number: u64) {
         if number >= self.next {
@@ -49,11 +50,11 @@ impl ReplayWindow {
         } else if self.is_too_old(number) {
             return;
         }
-        let (word, bit) = place(number);
+        let (word, bit) = word_and_bit(number);
         self.seen[word] |= bit;
     }
 
-    /// The number expected next: one above the highest entered (M-3).
+    /// Returns the next expected number: one above the highest recorded (M-3).
     #[inline]
     pub(crate) const fn expected(&self) -> u64 {
         self.next
@@ -64,23 +65,23 @@ impl ReplayWindow {
         self.next - 1 - number > REPLAY_WINDOW
     }
 
-    /// Makes `number` the highest and forgets what its words held a ring ago.
+    /// Makes `number` the highest and clears the words it reuses.
     fn advance_to(&mut self, number: u64) {
         let last_word = self.next.checked_sub(1).map(|highest| highest / WORD);
         let new_word = number / WORD;
-        // Before the first number no word is in use: none need be kept.
+        // Before the first number no word is in use.
         let fresh = last_word.map_or(WORDS as u64, |last| new_word - last).min(WORDS as u64);
         for step in 0..fresh {
-            let (word, _) = place((new_word - step.min(new_word)) * WORD);
+            let (word, _) = word_and_bit((new_word - step.min(new_word)) * WORD);
             self.seen[word] = 0;
         }
         self.next = number.saturating_add(1);
     }
 }
 
-/// The word of the ring, and the bit in it, that stand for `number`.
+/// Returns the word of the ring, and the bit in it, for `number`.
 #[inline]
-const fn place(number: u64) -> (usize, u64) {
+const fn word_and_bit(number: u64) -> (usize, u64) {
     let word = (number / WORD) % WORDS as u64;
     (word as usize, 1 << (number % WORD))
 }
@@ -102,7 +103,7 @@ mod tests {
 
     // M-4
     #[test]
-    fn asking_enters_nothing() {
+    fn checking_records_nothing() {
         let window = ReplayWindow::new();
         assert!(window.check(7));
         assert!(window.check(7));
@@ -111,7 +112,7 @@ mod tests {
 
     // M-4
     #[test]
-    fn exactly_4096_numbers_below_the_highest_are_told_apart() {
+    fn exactly_4096_numbers_below_the_highest_are_distinguished() {
         for highest in [4_096, 5_000, 8_191, 8_192, 1 << 40] {
             let mut window = ReplayWindow::new();
             window.commit(highest);
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_over_the_whole_ring_leaves_nothing_behind() {
+    fn a_jump_over_the_whole_ring_clears_it() {
         let mut window = ReplayWindow::new();
         (0..5_000).for_each(|number| window.commit(number));
         window.commit(1_000_000);
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_numbers_do_no_harm() {
+    fn the_largest_numbers_do_not_overflow() {
         let mut window = ReplayWindow::new();
         window.commit(u64::MAX);
         assert!(!window.check(0));
@@ -139,7 +140,7 @@ mod tests {
         assert!(!window.check(u64::MAX - 1));
     }
 
-    /// Numbers near each other, with leaps: as a network orders them, and worse.
+    /// Numbers near each other, with jumps: reordered as by a network, and worse.
     fn numbers() -> impl Strategy<Value = Vec<u64>> {
         let leap = prop_oneof![8 => 0_u64..3, 2 => 0_u64..200, 1 => 3_900_u64..4_400];
         let late = prop_oneof![6 => Just(0_u64), 3 => 0_u64..300, 2 => 4_000_u64..4_200];
@@ -155,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_window_answers_as_a_set_would(numbers in numbers()) {
+        fn the_window_agrees_with_a_set(numbers in numbers()) {
             let mut window = ReplayWindow::new();
             let mut model = BTreeSet::new();
             for number in numbers {

@@ -1,8 +1,8 @@
-//! What an endpoint brings to every handshake: who it is, whom it trusts, what it remembers.
+//! The TLS configuration an endpoint brings to every handshake: identity, trust, sessions.
 //!
 //! In: an identity and choices. Out: TLS's configurations. Never: a connection, a clock.
 //!
-//! All that is known of rustls is here, in `agreement`, and where `packet` uses TLS's keys.
+//! Only this file, `agreement` and `packet` (for the keys of TLS) know rustls.
 
 use std::{
     fmt,
@@ -38,30 +38,31 @@ use zeroize::Zeroizing;
 use super::{cookie::ResetKey, packet::Secret};
 use crate::{limits::MAX_APPLICATION, time::Time};
 
-/// The protocol and its version, as ALPN names them (RFC 7301).
+/// The protocol and its version, as an ALPN name (RFC 7301).
 pub(super) const ALPN: &[u8] = b"hikyaku/1";
 
-/// Sessions that may be resumed, remembered for peers at each end: the oldest go first. About
-/// 300 bytes each.
+/// The number of sessions remembered for resumption at each end, about 300 bytes each. The oldest
+/// are dropped first.
 const REMEMBERED_SESSIONS: usize = 1_024;
 
-/// QUIC's way to say that early data is allowed, and limited by other means (RFC 9001 section
+/// The value by which QUIC allows early data and leaves its limit to other means (RFC 9001 section
 /// 4.6.1).
 const EARLY_DATA: u32 = u32::MAX;
 
-/// Before the 32 bytes of an Ed25519 seed: PKCS#8 (RFC 8410 section 7).
+/// The PKCS#8 header before the 32 bytes of an Ed25519 seed (RFC 8410 section 7).
 const PKCS8_HEAD: [u8; 16] =
     [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
-/// Before the 32 bytes of an Ed25519 public key: SubjectPublicKeyInfo (RFC 8410 section 4).
+/// The SubjectPublicKeyInfo header before the 32 bytes of an Ed25519 public key (RFC 8410 section
+/// 4).
 pub(super) const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
-/// Which peers a handshake may end well with.
+/// The peers with which a handshake may succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Any that proves to have its key. Who asks for this looks at the key afterwards.
+    /// Any peer that proves to have its key. The caller checks the key afterwards.
     AnyKey,
-    /// Those with one of these Ed25519 public keys.
+    /// Peers with one of these Ed25519 public keys.
     Pinned(Vec<[u8; 32]>),
 }
 
@@ -74,17 +75,17 @@ impl Trust {
     }
 }
 
-/// Where the secrets of handshakes are written down, for who has to look into packets.
+/// A log of handshake secrets, for decrypting captured packets.
 pub trait KeyLog: fmt::Debug + Send + Sync {
-    /// A secret, its name and the client's random bytes that name its connection, as in the NSS
-    /// key log format. Data keys follow from `EXPORTER_SECRET` (PROTOCOL.md section 2).
+    /// Logs a secret with its label and the client random of its connection, as in the NSS key log
+    /// format. Data keys follow from `EXPORTER_SECRET` (PROTOCOL.md section 2).
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]);
 }
 
 #[derive(Debug)]
-struct Told(Arc<dyn KeyLog>);
+struct RustlsKeyLog(Arc<dyn KeyLog>);
 
-impl rustls::KeyLog for Told {
+impl rustls::KeyLog for RustlsKeyLog {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         self.0.log(label, client_random, secret);
     }
@@ -104,22 +105,22 @@ pub struct Crypto {
 }
 
 impl Crypto {
-    /// An endpoint with the Ed25519 key pair of this seed (RFC 8032 section 5.1.5), that accepts
-    /// any client.
+    /// Creates the configuration for the Ed25519 key pair of this seed (RFC 8032 section 5.1.5). It
+    /// accepts any client.
     #[must_use]
     pub fn new(seed: &[u8; 32]) -> Self {
         Self::with_provider(seed, provider_for_all())
     }
 
-    /// Accepts only these clients. Servers are chosen for each connection.
+    /// Accepts only these clients. Servers are chosen per connection.
     #[must_use]
     pub fn accepting(mut self, trust: Trust) -> Self {
         self.accepts = Arc::new(trust);
         self
     }
 
-    /// Mixes a secret that both ends have into the data keys (M-10). Nothing is sent early then,
-    /// nor taken: 0-RTT's keys are TLS's alone. Sessions of before are forgotten.
+    /// Mixes a secret known to both ends into the data keys (M-10). Early data is then neither sent
+    /// nor accepted, because the 0-RTT keys come from TLS alone. Forgets existing sessions.
     #[must_use]
     pub fn with_shared_key(mut self, key: &[u8; 32]) -> Self {
         self.shared_key = Some(Arc::new(Zeroizing::new(*key)));
@@ -134,8 +135,8 @@ impl Crypto {
         self
     }
 
-    /// Offers an application protocol by name (M-14), of which [`MAX_APPLICATION`] bytes count. A
-    /// peer that does not offer the same one is served all the same.
+    /// Offers an application protocol by name (M-14), truncated to [`MAX_APPLICATION`] bytes. A
+    /// peer that does not offer the same name is still accepted.
     #[must_use]
     pub fn with_application(mut self, name: &str) -> Self {
         let name = name.as_bytes();
@@ -146,16 +147,17 @@ impl Crypto {
         self
     }
 
-    /// Tells the secrets of every handshake to `log`: whoever has them reads all that is sent.
+    /// Logs the secrets of every handshake to `log`, which allows its reader to decrypt all
+    /// traffic.
     #[must_use]
     pub fn with_key_log(mut self, log: Arc<dyn KeyLog>) -> Self {
-        let log = Arc::new(Told(log));
+        let log = Arc::new(RustlsKeyLog(log));
         Arc::make_mut(&mut self.server).key_log = Arc::clone(&log) as _;
         Arc::make_mut(&mut self.client).key_log = log;
         self
     }
 
-    /// Neither gives tickets nor uses them: every handshake is a full one, without 0-RTT.
+    /// Disables session tickets: every handshake is a full one, without 0-RTT.
     #[must_use]
     pub fn without_resumption(mut self) -> Self {
         self.resumes = false;
@@ -169,26 +171,26 @@ impl Crypto {
         self
     }
 
-    /// The Ed25519 public key that peers see.
+    /// Returns the Ed25519 public key that peers see.
     #[must_use]
     pub const fn public_key(&self) -> [u8; 32] {
         self.public_key
     }
 
-    /// Tells the time, by which tickets age (24 hours). Tell it before handshakes are begun or
-    /// read; it never goes back. The only time that TLS sees.
+    /// Sets the time by which tickets age (24 hours), the only clock of TLS. Set it before
+    /// handshakes begin or read; it never goes back.
     pub fn set_time(&self, now: Time) {
         self.time.0.fetch_max(now.as_micros(), Ordering::Relaxed);
     }
 
-    /// The secret that both ends have, if one was given.
+    /// Returns the secret known to both ends, if one was given.
     pub(super) fn shared_key(&self) -> Option<&[u8; 32]> {
         self.shared_key.as_deref().map(|key| &**key)
     }
 
-    /// The key of stateless resets for the endpoint at `local` of this host: the same after a
-    /// restart with the same identity, another for every other address and host. Were it the same
-    /// there, an endpoint could be made to tell the tokens of another's ids (RFC 9000 section
+    /// Returns the key of stateless resets for the endpoint at `local` of this host. It is the same
+    /// after a restart with the same identity, and differs for every other address and host.
+    /// Otherwise an endpoint could be made to reveal the tokens of another's ids (RFC 9000 section
     /// 21.11).
     pub(crate) fn reset_key(&self, local: SocketAddr, host: &str) -> ResetKey {
         let local = format!("{local}{host}");
@@ -196,7 +198,8 @@ impl Crypto {
     }
 
     pub(super) fn with_provider(seed: &[u8; 32], provider: CryptoProvider) -> Self {
-        // aws-lc's randomness takes some 50 ms to begin, once in a process: no handshake waits.
+        // aws-lc's randomness takes some 50 ms to initialize, once per process: do it before a
+        // handshake.
         let _ = provider.secure_random.fill(&mut [0]);
         let key = certified_key(seed);
         let public_key = key
@@ -239,8 +242,8 @@ fn server_config(
         .with_client_cert_verifier(Arc::new(RawKeys::new(&provider)))
         .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::clone(key))));
     config.alpn_protocols = vec![ALPN.to_vec()];
-    // Kept here, not sealed into the tickets: each can be used once, so what was sent as 0-RTT
-    // cannot be replayed to this server (RFC 8446 section 8.1), and no clock turns keys over.
+    // Kept here instead of sealed into the tickets: each can be used once, so 0-RTT data cannot be
+    // replayed to this server (RFC 8446 section 8.1), and no clock has to rotate ticket keys.
     config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);
     config.send_tls13_tickets = 1;
     config.max_early_data_size = EARLY_DATA;
@@ -269,7 +272,7 @@ fn client_config(
     config
 }
 
-/// The suites and groups of PROTOCOL.md section 2, in the order of preference.
+/// Returns the suites and groups of PROTOCOL.md section 2, in order of preference.
 fn provider_for_all() -> CryptoProvider {
     let aes = provider::cipher_suite::TLS13_AES_128_GCM_SHA256;
     let chacha = provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
@@ -281,8 +284,8 @@ fn provider_for_all() -> CryptoProvider {
     }
 }
 
-/// Does this processor do AES itself? Without, ChaCha20-Poly1305 is faster, and AES in software
-/// is hard to keep from telling secrets by its timing.
+/// Returns `true` if the processor has AES instructions. Without them ChaCha20-Poly1305 is faster,
+/// and software AES is hard to protect against timing attacks.
 fn has_aes() -> bool {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     return std::arch::is_x86_feature_detected!("aes");
@@ -292,7 +295,7 @@ fn has_aes() -> bool {
     return false;
 }
 
-/// The key pair of `seed`, as TLS wants it: the raw public key in the certificate's place.
+/// Returns the key pair of `seed` for TLS, with the raw public key in place of a certificate.
 pub(super) fn certified_key(seed: &[u8; 32]) -> Arc<CertifiedKey> {
     let mut der = Zeroizing::new([0; PKCS8_HEAD.len() + 32]);
     der[..PKCS8_HEAD.len()].copy_from_slice(&PKCS8_HEAD);
@@ -303,14 +306,14 @@ pub(super) fn certified_key(seed: &[u8; 32]) -> Arc<CertifiedKey> {
     Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki.as_ref().to_vec())], key))
 }
 
-/// The public key in a SubjectPublicKeyInfo, if it is one of Ed25519, and not a weak one.
+/// Returns the public key in a SubjectPublicKeyInfo, if it is an Ed25519 key and not a weak one.
 pub(super) fn ed25519_key(spki: &[u8]) -> Option<[u8; 32]> {
     spki.strip_prefix(&SPKI_HEAD)?.try_into().ok().filter(|key| !is_weak(key))
 }
 
-/// Is it one of the points of small order? Anybody can sign for those, and the signature's check
-/// does not look (RFC 8032 section 5.1.7 leaves it open). In each of the encodings that a decoder
-/// may take; the sign, in the last bit, is left out.
+/// Returns `true` for a point of small order. Anybody can sign for those, and the signature check
+/// does not reject them (RFC 8032 section 5.1.7 leaves it open). Covers each encoding that a
+/// decoder may accept and ignores the sign, which is the last bit.
 fn is_weak(key: &[u8; 32]) -> bool {
     const fn around(first: u8, middle: u8, last: u8) -> [u8; 32] {
         let mut point = [middle; 32];
@@ -334,7 +337,7 @@ fn is_weak(key: &[u8; 32]) -> bool {
     WEAK.contains(&unsigned)
 }
 
-/// The time that TLS sees, in µs: told, never asked of a clock.
+/// The time that TLS sees, in µs, set by the caller and never read from a clock.
 #[derive(Debug, Default)]
 struct SharedTime(AtomicU64);
 
@@ -345,10 +348,10 @@ impl TimeProvider for SharedTime {
     }
 }
 
-/// Lets through any peer that proves to have its Ed25519 key (RFC 7250, RFC 8446 section 4.4.2).
+/// Accepts any peer that proves to have its Ed25519 key (RFC 7250, RFC 8446 section 4.4.2).
 ///
-/// Whether it is a key to be trusted is asked of [`Trust`] in `agreement`, because a resumed
-/// handshake does not come by here, and because rustls resumes only under the same verifier.
+/// `agreement` then asks [`Trust`] whether the key is trusted, because a resumed handshake does not
+/// call this verifier, and because rustls resumes only under the same verifier.
 #[derive(Debug)]
 struct RawKeys(WebPkiSupportedAlgorithms);
 

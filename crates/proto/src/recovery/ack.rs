@@ -1,4 +1,4 @@
-//! What the peer is owed: which of its packets came, and by when it should hear so.
+//! Pending acknowledgements: which of the peer's packets arrived, and when an ACK is due.
 //!
 //! In: packets received and kept. Out: ranges to list, a deadline. Never: bytes, frames.
 
@@ -10,58 +10,59 @@ use super::{
 };
 use crate::{limits::MAX_ACK_RANGES, time::Time, wire::level::Level};
 
-/// Packets that want an ACK after which one is owed at once.
+/// Ack-eliciting packets after which an ACK is due at once.
 const PACKETS_PER_ACK: u32 = 10;
 
-/// The same near the start, when the peer's window is small and its samples few.
+/// The same for the start of a connection, when the peer has a small window and few samples.
 const PACKETS_PER_ACK_AT_START: u32 = 2;
 
-/// Packets that are the start.
+/// The number of packets that count as the start.
 const START: u64 = 100;
 
-/// Ranges after which an ACK should be made to be acknowledged, so that the list is cut.
+/// The number of ranges above which we ask the peer to acknowledge an ACK, so that the list
+/// shrinks.
 const MANY_RANGES: usize = 16;
 
-/// Ranges that an idle connection keeps.
+/// The number of ranges that an idle connection keeps.
 const RANGES_AT_REST: usize = 4;
 
-/// What is owed. One number space, but three lists: an ACK tells only of packets of its own level
-/// and lower ones (M-12), so the list of each group holds what came in it or below; but Hello's
-/// numbers are in no list of Data.
+/// The acknowledgements of all levels. They share one number space but have three lists: an ACK
+/// covers only packets of its own level and below (M-12), so each group's list holds what arrived
+/// at its level or below, except that Hello's numbers are in no list of Data.
 #[derive(Debug)]
-pub(crate) struct AckOwed {
-    data: Owed,
-    /// Hello's and Handshake's; gone with the handshake.
-    early: Option<Box<[Owed; 2]>>,
-    /// The own parameter 7.
+pub(crate) struct PendingAcks {
+    data: PendingList,
+    /// The lists of Hello and Handshake; dropped with the handshake.
+    early: Option<Box<[PendingList; 2]>>,
+    /// Our own parameter 7.
     max_delay: Duration,
     /// The highest number received, at any level.
     largest: Option<u64>,
-    /// Packets received, up to the end of the start.
+    /// Packets received, counted until the start is over.
     received: u64,
     ecn: EcnCounts,
 }
 
-/// What is owed at a level that is gone.
-static NOTHING: Owed =
-    Owed { ranges: Ranges(Vec::new()), largest_at: Time::ZERO, eliciting: 0, due: None };
+/// The list of a level that was dropped.
+static NOTHING: PendingList =
+    PendingList { ranges: Ranges(Vec::new()), largest_at: Time::ZERO, eliciting: 0, due: None };
 
-/// One list, with the debts made by packets of that very group.
+/// One list, and the ack-eliciting packets of exactly that group.
 #[derive(Debug, Default)]
-struct Owed {
+struct PendingList {
     ranges: Ranges,
-    /// When the highest of `ranges` came.
+    /// When the highest number of `ranges` arrived.
     largest_at: Time,
-    /// Packets since the last ACK that want one.
+    /// Ack-eliciting packets since the last ACK.
     eliciting: u32,
     due: Option<Time>,
 }
 
-impl AckOwed {
-    /// Nothing owed; later at most `max_delay` (the own parameter 7) from when it is.
+impl PendingAcks {
+    /// Creates an empty state. An ACK waits for at most `max_delay` (our own parameter 7).
     pub(crate) fn new(max_delay: Duration) -> Self {
         Self {
-            data: Owed::default(),
+            data: PendingList::default(),
             early: Some(Box::default()),
             max_delay,
             largest: None,
@@ -70,8 +71,8 @@ impl AckOwed {
         }
     }
 
-    /// A packet came, opened, was no replay, and all it holds was kept (D-2). `smoothed` is the
-    /// smoothed RTT.
+    /// Records a packet that arrived, opened, was no replay, and whose contents were all kept
+    /// (D-2). `smoothed` is the smoothed RTT.
     pub(crate) fn on_packet(
         &mut self,
         now: Time,
@@ -81,7 +82,7 @@ impl AckOwed {
         smoothed: Duration,
     ) {
         let group = Group::of(level);
-        // A gap that closes is a number that is not the next one, too.
+        // A packet that closes a gap is not the next number, either.
         let is_next =
             self.largest.map_or(Some(0), |largest| largest.checked_add(1)) == Some(number);
         if group != Group::Hello {
@@ -91,61 +92,60 @@ impl AckOwed {
         if let Some(mark) = mark {
             self.ecn.on_packet(mark);
         }
-        // Anyone who saw the first packet can make a Hello of any number: a list that messages are
-        // acknowledged by must not hold it.
+        // Anyone who saw the first packet can forge a Hello of any number, so the list that
+        // acknowledges messages must not contain it.
         let highest = if group == Group::Hello { Group::Handshake } else { Group::Data };
         for group in Group::between(group, highest) {
-            let Some(owed) = self.list_mut(*group) else { continue };
-            if owed.ranges.largest().is_none_or(|largest| number > largest) {
-                owed.largest_at = now;
+            let Some(list) = self.list_mut(*group) else { continue };
+            if list.ranges.largest().is_none_or(|largest| number > largest) {
+                list.largest_at = now;
             }
-            owed.ranges.insert(number);
+            list.ranges.insert(number);
         }
         if !eliciting {
             return;
         }
         let limit = if self.received <= START { PACKETS_PER_ACK_AT_START } else { PACKETS_PER_ACK };
         let longest = self.max_delay.min(smoothed / 4);
-        let Some(owed) = self.list_mut(group) else { return };
-        owed.eliciting = owed.eliciting.saturating_add(1);
+        let Some(list) = self.list_mut(group) else { return };
+        list.eliciting = list.eliciting.saturating_add(1);
         //
         let at_once = !is_next
             || mark == Some(EcnMark::Ce)
             || group != Group::Data
-            || owed.eliciting >= limit;
+            || list.eliciting >= limit;
         let due = if at_once { now } else { now + longest };
-        owed.due = Some(owed.due.map_or(due, |earlier| earlier.min(due)));
+        list.due = Some(list.due.map_or(due, |earlier| earlier.min(due)));
     }
 
-    /// The data packet of that call held a PING: somebody waits for the answer.
+    /// Records that the last data packet contained a PING: the peer waits for the answer.
     pub(crate) const fn on_ping(&mut self, now: Time) {
         self.data.due = Some(now);
     }
 
-    /// Must an ACK leave in a packet of `level` now?
+    /// Returns `true` if an ACK must be sent in a packet of `level` now.
     pub(crate) fn is_due(&self, now: Time, level: Level) -> bool {
-        self.debts(level).any(|owed| owed.due.is_some_and(|due| due <= now))
+        self.lists_up_to(level).any(|list| list.due.is_some_and(|due| due <= now))
     }
 
-    /// Is there anything the peer waits to hear of, that an ACK may tell in a packet of `level`
-    /// that leaves anyway?
-    pub(crate) fn is_owed(&self, level: Level) -> bool {
-        self.debts(level).any(|owed| owed.due.is_some())
+    /// Returns `true` if a packet of `level` that is sent anyway should carry an ACK.
+    pub(crate) fn is_pending(&self, level: Level) -> bool {
+        self.lists_up_to(level).any(|list| list.due.is_some())
     }
 
-    /// When the first ACK is due; in the past when it is due at once.
+    /// Returns when the first ACK is due; a time in the past means at once.
     #[cfg(test)]
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.deadline_at(Level::Data)
     }
 
-    /// The same, of what may be told in a packet of `level`.
+    /// Returns when an ACK in a packet of `level` is due.
     pub(crate) fn deadline_at(&self, level: Level) -> Option<Time> {
-        self.debts(level).filter_map(|owed| owed.due).min()
+        self.lists_up_to(level).filter_map(|list| list.due).min()
     }
 
-    /// The ranges that an ACK in a packet of `level` lists: newest first, not touching, at most 64
-    /// (M-51). Empty before any packet came.
+    /// Returns the ranges that an ACK in a packet of `level` lists: newest first, not adjacent, at
+    /// most 64 (M-51). Empty before any packet arrived.
     pub(crate) fn ranges(
         &self,
         level: Level,
@@ -153,69 +153,71 @@ impl AckOwed {
         self.list(Group::of(level)).ranges.newest_first()
     }
 
-    /// How long ago the highest number of [`Self::ranges`] came (RFC 9000 section 13.2.5).
+    /// Returns the time since the highest number of [`Self::ranges`] arrived (RFC 9000 section
+    /// 13.2.5).
     pub(crate) fn delay(&self, now: Time, level: Level) -> Duration {
         now.since(self.list(Group::of(level)).largest_at)
     }
 
-    /// Counts of marks, when any packet had one.
+    /// Returns the ECN counts if any packet was marked.
     pub(crate) fn ecn(&self) -> Option<EcnCounts> {
         (self.ecn != EcnCounts::default()).then_some(self.ecn)
     }
 
-    /// An ACK was written into a packet of `level`: what it could tell is no longer owed.
+    /// Records that an ACK was written into a packet of `level`: nothing it covers is pending any
+    /// more.
     pub(crate) fn on_ack_written(&mut self, level: Level) {
         for group in Group::between(Group::Hello, Group::of(level)) {
-            let Some(owed) = self.list_mut(*group) else { continue };
-            owed.due = None;
-            owed.eliciting = 0;
+            let Some(list) = self.list_mut(*group) else { continue };
+            list.due = None;
+            list.eliciting = 0;
         }
     }
 
-    /// The peer acknowledged an ACK that left at `level` and listed everything up to `largest`:
-    /// it need not be told again (RFC 9000 section 13.2.4). The highest number stays, so that
-    /// every ACK has one.
+    /// Records that the peer acknowledged an ACK sent at `level` that listed everything up to
+    /// `largest`: those numbers need not be listed again (RFC 9000 section 13.2.4). The highest
+    /// number stays, so that every ACK has one.
     pub(crate) fn on_ack_of_ack(&mut self, level: Level, largest: u64) {
         for group in Group::between(Group::Hello, Group::of(level)) {
-            let Some(owed) = self.list_mut(*group) else { continue };
-            owed.ranges.forget_to(largest);
+            let Some(list) = self.list_mut(*group) else { continue };
+            list.ranges.forget_to(largest);
         }
     }
 
-    /// The list is long: the next packet with an ACK should elicit one (a PING will do), so that
-    /// it can be cut. For ends that only receive.
-    pub(crate) fn wants_answer(&self) -> bool {
+    /// Returns `true` if the list is long: the next packet with an ACK should be ack-eliciting (a
+    /// PING is enough), so that the list can be pruned. For ends that only receive.
+    pub(crate) fn wants_ack(&self) -> bool {
         self.data.ranges.0.len() > MANY_RANGES
     }
 
-    /// The keys of `level` are gone (M-13): no ACK can leave there. What came there can still be
-    /// told at higher levels, but is not owed.
+    /// Records that the keys of `level` were dropped (M-13): no ACK can be sent there. Its packets
+    /// are still listed at higher levels, but no ACK of them is pending.
     pub(crate) fn drop_level(&mut self, level: Level) {
         match (&mut self.early, Group::of(level)) {
-            // It is the last of the two (M-13).
+            // The later of the two to be dropped (M-13).
             (early, Group::Handshake) => *early = None,
-            (Some(early), Group::Hello) => early[0] = Owed::default(),
+            (Some(early), Group::Hello) => early[0] = PendingList::default(),
             _ => {}
         }
     }
 
-    /// Gives back what an idle connection does not need. A peer that has been silent for so long
-    /// has heard of all but the newest ranges, or sends again what it has not.
+    /// Releases what an idle connection does not need. After such a silence the peer has received
+    /// all but the newest ranges, or will retransmit.
     pub(crate) fn release_memory(&mut self) {
         for group in Group::ALL {
-            let Some(owed) = self.list_mut(*group) else { continue };
-            let ranges = &mut owed.ranges.0;
+            let Some(list) = self.list_mut(*group) else { continue };
+            let ranges = &mut list.ranges.0;
             ranges.drain(..ranges.len().saturating_sub(RANGES_AT_REST));
             ranges.shrink_to_fit();
         }
     }
 
-    /// The lists up to that of `level`.
-    fn debts(&self, level: Level) -> impl Iterator<Item = &Owed> {
+    /// Returns the lists up to that of `level`.
+    fn lists_up_to(&self, level: Level) -> impl Iterator<Item = &PendingList> {
         Group::between(Group::Hello, Group::of(level)).iter().map(|group| self.list(*group))
     }
 
-    fn list(&self, group: Group) -> &Owed {
+    fn list(&self, group: Group) -> &PendingList {
         match (&self.early, group) {
             (_, Group::Data) => &self.data,
             (Some(early), group) => &early[group.index()],
@@ -223,8 +225,8 @@ impl AckOwed {
         }
     }
 
-    /// None at a level that is gone.
-    fn list_mut(&mut self, group: Group) -> Option<&mut Owed> {
+    /// Returns `None` at a level that was dropped.
+    fn list_mut(&mut self, group: Group) -> Option<&mut PendingList> {
         match (&mut self.early, group) {
             (_, Group::Data) => Some(&mut self.data),
             (Some(early), group) => Some(&mut early[group.index()]),
@@ -233,14 +235,14 @@ impl AckOwed {
     }
 }
 
-/// A set of numbers as ranges: ascending, not touching, at most 64; what is more goes from the
-/// oldest end. It allocates only while it grows.
+/// A set of numbers as ranges: ascending, not adjacent, at most 64; the oldest are dropped first.
+/// It allocates only while it grows.
 #[derive(Debug, Default)]
 struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
     fn insert(&mut self, number: u64) {
-        // The next number is by far the most frequent.
+        // The next number is by far the most frequent case.
         if let Some(last) = self.0.last_mut()
             && last.1.checked_add(1) == Some(number)
         {
@@ -268,7 +270,7 @@ impl Ranges {
         if self.0.len() < MAX_ACK_RANGES {
             self.0.insert(at, (number, number));
         } else if at > 0 {
-            // Full: the oldest range makes room. One older than all is not worth it.
+            // Full: drop the oldest range, unless the new number is older still.
             self.0.remove(0);
             self.0.insert(at - 1, (number, number));
         }
@@ -308,13 +310,13 @@ mod tests {
         Time::from_micros(millis * 1_000)
     }
 
-    fn owed() -> AckOwed {
-        AckOwed::new(MAX_DELAY)
+    fn empty() -> PendingAcks {
+        PendingAcks::new(MAX_DELAY)
     }
 
-    /// Past the start, with everything acknowledged.
-    fn settled() -> AckOwed {
-        let mut ack = owed();
+    /// Returns a state past the start, with everything acknowledged.
+    fn past_start() -> PendingAcks {
+        let mut ack = empty();
         for number in 0..START {
             data(&mut ack, at(0), number);
         }
@@ -322,20 +324,20 @@ mod tests {
         ack
     }
 
-    fn data(ack: &mut AckOwed, now: Time, number: u64) {
+    fn data(ack: &mut PendingAcks, now: Time, number: u64) {
         ack.on_packet(now, (number, Level::Data), true, None, RTT);
     }
 
-    fn list(ack: &AckOwed, level: Level) -> Vec<RangeInclusive<u64>> {
+    fn list(ack: &PendingAcks, level: Level) -> Vec<RangeInclusive<u64>> {
         ack.ranges(level).collect()
     }
 
     //
     #[test]
     fn r_6_a_lone_packet_is_acknowledged_after_a_quarter_of_the_rtt() {
-        let mut ack = settled();
+        let mut ack = past_start();
         data(&mut ack, at(5), START);
-        assert!(!ack.is_due(at(5), Level::Data) && ack.is_owed(Level::Data));
+        assert!(!ack.is_due(at(5), Level::Data) && ack.is_pending(Level::Data));
         assert_eq!(ack.deadline(), Some(at(15)));
         assert!(ack.is_due(at(15), Level::Data));
     }
@@ -343,7 +345,7 @@ mod tests {
     //
     #[test]
     fn r_6_a_ping_is_acknowledged_at_once() {
-        let mut ack = settled();
+        let mut ack = past_start();
         data(&mut ack, at(5), START);
         ack.on_ping(at(5));
         assert!(ack.is_due(at(5), Level::Data));
@@ -352,7 +354,7 @@ mod tests {
     //
     #[test]
     fn r_6_no_ack_waits_longer_than_parameter_7() {
-        let mut ack = settled();
+        let mut ack = past_start();
         ack.on_packet(at(5), (START, Level::Data), true, None, Duration::from_secs(1));
         assert_eq!(ack.deadline(), Some(at(5) + MAX_DELAY));
     }
@@ -360,12 +362,12 @@ mod tests {
     //
     #[test]
     fn r_6_the_second_packet_at_the_start_and_the_tenth_later_are_acknowledged_at_once() {
-        let mut ack = owed();
+        let mut ack = empty();
         data(&mut ack, at(0), 0);
         assert!(!ack.is_due(at(0), Level::Data));
         data(&mut ack, at(0), 1);
         assert!(ack.is_due(at(0), Level::Data));
-        let mut ack = settled();
+        let mut ack = past_start();
         for count in 0..10 {
             assert!(!ack.is_due(at(1), Level::Data), "{count} packets");
             data(&mut ack, at(1), START + count);
@@ -375,13 +377,13 @@ mod tests {
 
     //
     #[test]
-    fn r_6_a_gap_is_told_at_once_and_so_is_its_end() {
-        let mut ack = settled();
+    fn r_6_a_gap_and_its_end_are_acknowledged_at_once() {
+        let mut ack = past_start();
         data(&mut ack, at(1), START + 1);
         assert!(ack.is_due(at(1), Level::Data));
         ack.on_ack_written(Level::Data);
         data(&mut ack, at(2), START + 2);
-        assert!(!ack.is_due(at(2), Level::Data), "an old gap is no news");
+        assert!(!ack.is_due(at(2), Level::Data), "an old gap is not reported again");
         data(&mut ack, at(3), START);
         assert!(ack.is_due(at(3), Level::Data));
         assert_eq!(list(&ack, Level::Data), [0..=START + 2]);
@@ -389,19 +391,19 @@ mod tests {
 
     //
     #[test]
-    fn r_6_congestion_marks_and_handshake_packets_are_told_at_once() {
-        let mut ack = settled();
+    fn r_6_congestion_marks_and_handshake_packets_are_acknowledged_at_once() {
+        let mut ack = past_start();
         ack.on_packet(at(1), (START, Level::Data), true, Some(EcnMark::Ce), RTT);
         assert!(ack.is_due(at(1), Level::Data));
         assert_eq!(ack.ecn(), Some(EcnCounts { ect0: 0, ect1: 0, ce: 1 }));
-        let mut ack = owed();
+        let mut ack = empty();
         ack.on_packet(at(1), (0, Level::Hello), true, None, RTT);
         assert!(ack.is_due(at(1), Level::Hello));
     }
 
     #[test]
-    fn a_packet_that_wants_no_ack_is_listed_but_not_owed() {
-        let mut ack = owed();
+    fn a_packet_that_elicits_no_ack_is_listed_but_not_pending() {
+        let mut ack = empty();
         ack.on_packet(at(1), (7, Level::Data), false, None, RTT);
         assert_eq!(ack.deadline(), None);
         assert_eq!(list(&ack, Level::Data), [7..=7]);
@@ -410,7 +412,7 @@ mod tests {
     // M-12
     #[test]
     fn m_12_an_ack_lists_only_packets_of_its_level_and_below() {
-        let mut ack = owed();
+        let mut ack = empty();
         for (number, level) in
             [(0, Level::Hello), (1, Level::ZeroRtt), (2, Level::Handshake), (3, Level::Data)]
         {
@@ -418,16 +420,16 @@ mod tests {
         }
         assert_eq!(list(&ack, Level::Hello), [0..=0]);
         assert_eq!(list(&ack, Level::Handshake), [2..=2, 0..=0]);
-        assert_eq!(list(&ack, Level::Data), [1..=3], "anyone can make a Hello");
+        assert_eq!(list(&ack, Level::Data), [1..=3], "anyone can forge a Hello");
         assert_eq!(ack.delay(at(10), Level::Handshake), Duration::from_millis(8));
         ack.on_ack_written(Level::Handshake);
-        assert!(ack.is_owed(Level::Data) && !ack.is_owed(Level::Handshake));
+        assert!(ack.is_pending(Level::Data) && !ack.is_pending(Level::Handshake));
     }
 
     // M-13
     #[test]
-    fn m_13_a_dropped_level_owes_nothing() {
-        let mut ack = owed();
+    fn m_13_a_dropped_level_has_nothing_pending() {
+        let mut ack = empty();
         ack.on_packet(at(1), (0, Level::Hello), true, None, RTT);
         ack.drop_level(Level::Hello);
         assert_eq!(ack.deadline(), None);
@@ -435,8 +437,8 @@ mod tests {
     }
 
     #[test]
-    fn what_the_peer_knows_is_not_listed_again() {
-        let mut ack = owed();
+    fn ranges_the_peer_knows_are_not_listed_again() {
+        let mut ack = empty();
         for number in [0, 1, 3, 5, 6, 9] {
             data(&mut ack, at(1), number);
         }
@@ -445,21 +447,21 @@ mod tests {
         ack.on_ack_of_ack(Level::Data, 9);
         assert_eq!(list(&ack, Level::Data), [9..=9], "the highest stays");
         data(&mut ack, at(2), 2);
-        assert_eq!(list(&ack, Level::Data), [9..=9, 2..=2], "one that was late is still told");
+        assert_eq!(list(&ack, Level::Data), [9..=9, 2..=2], "a late packet is still listed");
     }
 
     #[test]
     fn an_ack_of_a_lower_levels_ack_prunes_only_what_it_listed() {
-        let mut ack = owed();
+        let mut ack = empty();
         ack.on_packet(at(1), (0, Level::ZeroRtt), true, None, RTT);
         ack.on_packet(at(1), (1, Level::Handshake), true, None, RTT);
         ack.on_ack_of_ack(Level::Handshake, 1);
-        assert_eq!(list(&ack, Level::Data), [0..=1], "0 was never told");
+        assert_eq!(list(&ack, Level::Data), [0..=1], "0 was never listed");
     }
 
     #[test]
-    fn at_rest_the_newest_ranges_are_kept() {
-        let mut ack = owed();
+    fn an_idle_connection_keeps_the_newest_ranges() {
+        let mut ack = empty();
         (0..40).for_each(|count| data(&mut ack, at(1), count * 2));
         ack.release_memory();
         assert_eq!(list(&ack, Level::Data), [78..=78, 76..=76, 74..=74, 72..=72]);
@@ -469,13 +471,13 @@ mod tests {
     // M-51
     #[test]
     fn m_51_at_most_64_ranges_are_listed_and_the_oldest_go_first() {
-        let mut ack = owed();
+        let mut ack = empty();
         (0..100).for_each(|count| data(&mut ack, at(1), count * 2));
         let ranges = list(&ack, Level::Data);
         assert_eq!((ranges.len(), ranges[0].clone()), (MAX_ACK_RANGES, 198..=198));
-        assert!(ack.wants_answer());
+        assert!(ack.wants_ack());
         data(&mut ack, at(1), 1);
-        assert_eq!(list(&ack, Level::Data), ranges, "older than all that is kept");
+        assert_eq!(list(&ack, Level::Data), ranges, "older than all kept ranges");
     }
 
     proptest! {
@@ -490,7 +492,7 @@ mod tests {
                 ranges.insert(number);
                 prop_assert!(ranges.0.len() <= MAX_ACK_RANGES);
                 for pair in ranges.0.windows(2) {
-                    prop_assert!(pair[0].1 + 1 < pair[1].0, "apart, and ascending");
+                    prop_assert!(pair[0].1 + 1 < pair[1].0, "ascending and not adjacent");
                 }
             }
             let listed: BTreeSet<u64> = ranges.newest_first().flatten().collect();

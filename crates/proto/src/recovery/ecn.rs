@@ -1,14 +1,14 @@
-//! Does the path carry congestion marks, and did one come?
+//! ECN validation of a path, and congestion marks.
 //!
-//! In: how packets were marked, counts from the peer. Out: mark or not, congestion or not.
-//! Never: packets, windows.
+//! In: how packets were marked, counts from the peer. Out: mark or not, congestion or not. Never:
+//! packets, windows.
 
-/// What the IP header of a received packet said (RFC 3168 section 5).
+/// The ECN codepoint of a received packet's IP header (RFC 3168 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EcnMark {
-    /// Capable, the usual mark.
+    /// ECN-capable, ECT(0): the usual mark.
     Ect0,
-    /// Capable, the experimental mark.
+    /// ECN-capable, ECT(1): the experimental mark.
     Ect1,
     /// Congestion experienced.
     Ce,
@@ -27,7 +27,7 @@ impl EcnCounts {
     }
 }
 
-/// Marked packets that must all be lost before the marks are blamed (RFC 9000 appendix A.4).
+/// The number of marked packets, all lost, after which marking stops (RFC 9000 appendix A.4).
 const TEST_PACKETS: u32 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ enum State {
     Failed,
 }
 
-/// Validation of one path (RFC 9000 section 13.4.2).
+/// ECN validation of one path (RFC 9000 section 13.4.2).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EcnPath {
     state: State,
@@ -54,22 +54,23 @@ impl Default for EcnPath {
 }
 
 impl EcnPath {
-    /// Should packets leave as ECT(0)?
+    /// Returns `true` if packets should be sent as ECT(0).
     pub(crate) fn marks(&self) -> bool {
         self.state != State::Failed
     }
 
-    /// The path is another: it is tested anew. The counts go on, they are the connection's.
+    /// Starts validation again for a new path. The counts continue, since they are the
+    /// connection's.
     pub(crate) const fn on_new_path(&mut self) {
         self.state = State::Testing(0);
     }
 
-    /// A packet left as ECT(0).
+    /// Records that a packet was sent as ECT(0).
     pub(crate) const fn on_sent(&mut self) {
         self.sent += 1;
     }
 
-    /// A packet that left as ECT(0) was lost.
+    /// Records that a packet sent as ECT(0) was lost.
     pub(crate) const fn on_lost(&mut self) {
         if let State::Testing(lost) = self.state {
             self.state =
@@ -77,9 +78,9 @@ impl EcnPath {
         }
     }
 
-    /// An ACK that raised the highest number acknowledged `marked` packets that left as ECT(0).
-    /// True when more of them met congestion. (Others must not come here: their counts may be
-    /// older, RFC 9000 section 13.4.2.1.)
+    /// Processes the counts of an ACK that raised the highest number and acknowledged `marked`
+    /// packets sent as ECT(0). Returns `true` if more packets met congestion. Do not call it for
+    /// other ACKs, whose counts may be older (RFC 9000 section 13.4.2.1).
     pub(crate) fn on_ack(&mut self, marked: u64, counts: Option<EcnCounts>) -> bool {
         if self.state == State::Failed {
             return false;
@@ -101,11 +102,11 @@ impl EcnPath {
         met > 0
     }
 
-    /// How much CE rose, when the counts are possible.
+    /// Returns the increase of CE, or `None` if the counts are impossible.
     fn rise(&self, counts: EcnCounts, marked: u64) -> Option<u64> {
         let ect0 = counts.ect0.checked_sub(self.seen.ect0)?;
         let ce = counts.ce.checked_sub(self.seen.ce)?;
-        // We never send ECT(1): a path that makes it so rewrites marks.
+        // We never send ECT(1): a path that produces it rewrites marks.
         let possible = counts.ect1 == 0
             && counts.ect0.checked_add(counts.ce)? <= self.sent
             && ect0.checked_add(ce)? >= marked;
@@ -129,7 +130,7 @@ mod tests {
 
     //
     #[test]
-    fn r_9_a_rise_of_ce_is_congestion_once() {
+    fn r_9_a_rise_of_ce_counts_as_congestion_once() {
         let mut path = path(4);
         assert!(!path.on_ack(1, counts(1, 0, 0)));
         assert!(path.on_ack(2, counts(2, 0, 1)));
@@ -145,11 +146,11 @@ mod tests {
         assert!(!silent.marks());
         let mut short = path(4);
         short.on_ack(3, counts(2, 0, 0));
-        assert!(!short.marks(), "three were marked, two came so");
+        assert!(!short.marks(), "three were sent marked, two arrived marked");
     }
 
     #[test]
-    fn r_9_impossible_counts_end_the_marks() {
+    fn r_9_impossible_counts_end_marking() {
         for bad in [counts(9, 0, 0), counts(1, 1, 0), counts(u64::MAX, 0, u64::MAX)] {
             let mut path = path(2);
             assert!(!path.on_ack(1, bad));
@@ -163,7 +164,7 @@ mod tests {
 
     //
     #[test]
-    fn r_9_ten_marked_packets_lost_and_none_heard_of_end_the_marks() {
+    fn r_9_ten_lost_marked_packets_and_none_acknowledged_end_marking() {
         let mut path = path(20);
         (0..9).for_each(|_| path.on_lost());
         assert!(path.marks());
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_on_a_path_that_carries_marks_are_no_reason() {
+    fn losses_do_not_end_marking_on_a_validated_path() {
         let mut path = path(40);
         path.on_ack(1, counts(1, 0, 0));
         (0..30).for_each(|_| path.on_lost());

@@ -1,7 +1,7 @@
-//! The packets that left and have not been heard of.
+//! The packets that were sent and are neither acknowledged nor lost.
 //!
-//! In: packets sent, ACKs, time. Out: each packet's one end (acknowledged, lost, or gone with its
-//! level), and the alarms of loss. Never: bytes, windows.
+//! In: packets sent, ACKs, time. Out: the end of each packet, exactly once (acknowledged, lost, or
+//! dropped with its level), and the loss timers. Never: bytes, windows.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -14,53 +14,55 @@ use super::{
     sent::{SentFrame, SentPacket},
 };
 use crate::{
-    limits::{MAX_PACKETS_ELSEWHERE, MAX_PACKETS_IN_FLIGHT, MAX_TRIFLES},
+    limits::{MAX_EXPENDABLE, MAX_PACKETS_ELSEWHERE, MAX_PACKETS_IN_FLIGHT},
     time::Time,
     wire::level::Level,
 };
 
-mod heard;
+mod acked;
 mod lost;
 
-pub(crate) use heard::AckHeader;
+pub(crate) use acked::AckHeader;
 
-/// Numbers below the highest acknowledged at which a packet is lost, at first (R-2; RFC 9002
-/// section 6.1.1).
+/// The initial packet threshold for loss detection (R-2; RFC 9002 section 6.1.1).
 const PACKET_THRESHOLD: u64 = 3;
 
-/// Packets sent at each probe timeout.
+/// The number of packets sent on each probe timeout.
 const PROBES: usize = 2;
 
-/// Probe timeouts after which a silence is the peer's, and not a pause of our own (M-66).
+/// Probe timeouts after which silence is attributed to the peer rather than to a pause of our own
+/// (M-66).
 const UNANSWERED_PROBES: u8 = 3;
 
-/// All levels and paths of a connection, in one number space (M-2).
+/// The packets in flight at all levels and on all paths of a connection, in one number space (M-2).
 ///
-/// What leaves whatever the window says is remembered up to a bound, so that memory grows with what
-/// is sent within the window and not with what the peer makes us answer.
+/// Packets that are exempt from the window are tracked up to a bound, so that memory grows with
+/// what is sent within the window and not with what the peer makes us answer.
 ///
-/// In the steady state nothing is allocated: the slots are a ring, each packet's list of frames
-/// comes from [`Self::lend_frames`] and goes back when the packet ends. What the ring and the lists
+/// The steady state allocates nothing: the slots are a ring, and each packet's list of frames comes
+/// from [`Self::lend_frames`] and returns when the packet ends. Grown memory is kept until
+/// [`Self::release_memory`].
 /// once grew to is kept until [`Self::release_memory`].
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    /// Packets and numbers passed over, in the order of their numbers; not all packets that ask for
-    /// no ACK, and not all trifles.
+    /// Packets and skipped numbers, in ascending order; excludes some packets that elicit no ACK
+    /// and some expendable ones.
     slots: VecDeque<Slot>,
     /// The lowest number that may be sent next.
     next: u64,
     /// Ack-eliciting packets in `slots`, of all levels and paths.
     eliciting: u32,
-    /// Those of them that left on the present path, and their bytes.
+    /// Those of them sent on the current path, and their bytes.
     on_path: u32,
     bytes: u64,
-    /// Packets in `slots` whose loss calls for nothing, ACKs alone among them.
-    trifles: u16,
-    /// Probe timeouts, and trifles beyond the bound, since the oldest of them became that.
+    /// Packets in `slots` whose loss has no consequence, ACK-only packets among them.
+    expendable: u16,
+    /// Probe timeouts, and expendable packets beyond the bound, since the oldest packet became the
+    /// oldest.
     unanswered: u8,
     path: u8,
-    /// The highest number acknowledged at each group's level: a packet is judged by what ACKs that
-    /// may speak of it said.
+    /// The highest number acknowledged at each group's level: loss detection uses only ACKs that
+    /// cover the packet's level.
     largest: [Option<u64>; Group::COUNT],
     loss_at: Option<Time>,
     last_eliciting: Option<Time>,
@@ -69,7 +71,7 @@ pub(crate) struct InFlight {
     max_ack_delay: Duration,
     first_rtt_at: Option<Time>,
     rate: RateSampler,
-    /// From the first loss on, while busy.
+    /// Set from the first loss on, while busy.
     reordering: Option<Box<Reordering>>,
     ecn: EcnPath,
     spare: Vec<Vec<SentFrame>>,
@@ -77,28 +79,28 @@ pub(crate) struct InFlight {
 
 #[derive(Debug)]
 enum Slot {
-    /// The packet of this number ended; so did those of at least `run` slots from here on, itself
-    /// counted.
+    /// The packet with this number ended, as did those of at least `run` slots starting here.
     Gone {
         number: u64,
         run: usize,
     },
-    /// No packet has this number: an ACK of it is a lie (M-53).
-    PassedOver(u64),
+    /// A skipped number: an ACK of it is forged (M-53).
+    Skipped(u64),
     Flying(SentPacket),
 }
 
 impl Slot {
     const fn number(&self) -> u64 {
         match self {
-            Self::Gone { number, .. } | Self::PassedOver(number) => *number,
+            Self::Gone { number, .. } | Self::Skipped(number) => *number,
             Self::Flying(packet) => packet.number,
         }
     }
 }
 
 impl InFlight {
-    /// Nothing sent. Until [`Self::set_max_ack_delay`], the peer's parameter 7 is its default.
+    /// Creates an empty store. The peer's parameter 7 is the default until
+    /// [`Self::set_max_ack_delay`].
     pub(crate) fn new() -> Self {
         Self {
             slots: VecDeque::new(),
@@ -106,7 +108,7 @@ impl InFlight {
             eliciting: 0,
             on_path: 0,
             bytes: 0,
-            trifles: 0,
+            expendable: 0,
             unanswered: 0,
             path: 0,
             largest: [None; Group::COUNT],
@@ -123,28 +125,28 @@ impl InFlight {
         }
     }
 
-    /// The peer's parameter 7.
+    /// Sets the peer's parameter 7.
     pub(crate) const fn set_max_ack_delay(&mut self, delay: Duration) {
         self.max_ack_delay = delay;
     }
 
-    /// An empty list for a packet's frames. It goes back with [`Self::record`], or with
-    /// [`Self::give_back`] when the packet does not leave after all.
+    /// Lends an empty list for a packet's frames. Return it with [`Self::record`], or with
+    /// [`Self::give_back`] if the packet is not sent.
     pub(crate) fn lend_frames(&mut self) -> Vec<SentFrame> {
         self.spare.pop().unwrap_or_default()
     }
 
-    /// See [`Self::lend_frames`].
+    /// Takes back a list from [`Self::lend_frames`].
     pub(crate) fn give_back(&mut self, mut frames: Vec<SentFrame>) {
         frames.clear();
         self.spare.push(frames);
     }
 
-    /// A packet left. Its number must be above all before; one that is not is a fault of the
-    /// caller and is not recorded.
+    /// Records a packet that was sent. Its number must be above all previous ones; otherwise the
+    /// caller has a bug and the packet is not recorded.
     ///
-    /// Of what leaves whatever the window says, and is not sent again, no more than [`MAX_TRIFLES`]
-    /// are waited for; none when nothing else is.
+    /// Of the packets that are exempt from the window and never retransmitted, at most
+    /// [`MAX_EXPENDABLE`] are tracked, and none while nothing else is in flight.
     pub(crate) fn record(&mut self, mut packet: SentPacket) {
         let next = self.next;
         if packet.number < next {
@@ -158,21 +160,21 @@ impl InFlight {
         if packet.eliciting {
             self.last_eliciting = Some(packet.at);
         }
-        packet.trifle = !packet.eliciting || packet.is_trifle();
+        packet.expendable = !packet.eliciting || packet.is_expendable();
         let unasked = !packet.eliciting && self.eliciting == 0;
-        if unasked || (packet.trifle && self.trifles >= MAX_TRIFLES) {
+        if unasked || (packet.expendable && self.expendable >= MAX_EXPENDABLE) {
             if unasked {
                 self.forget_all();
             } else {
-                // What leaves all the time keeps the probe timeout from coming.
+                // A steady flow of these packets keeps postponing the probe timeout.
                 self.unanswered = self.unanswered.saturating_add(1);
             }
             self.give_back(packet.frames);
             return;
         }
-        self.slots.extend((next..packet.number).map(Slot::PassedOver));
+        self.slots.extend((next..packet.number).map(Slot::Skipped));
         let bytes = u64::from(packet.bytes);
-        self.trifles += u16::from(packet.trifle);
+        self.expendable += u16::from(packet.expendable);
         self.eliciting += u32::from(packet.eliciting);
         if packet.eliciting && packet.path == self.path {
             packet.snapshot = self.rate.on_sent(packet.at, self.bytes, bytes);
@@ -182,8 +184,8 @@ impl InFlight {
         self.slots.push_back(Slot::Flying(packet));
     }
 
-    /// Frames of the oldest ack-eliciting packets that are in flight, for probes to carry again:
-    /// they are still in flight and may yet be acknowledged.
+    /// Returns the frames of the oldest ack-eliciting packets in flight, for probes to repeat. They
+    /// stay in flight and may still be acknowledged.
     pub(crate) fn oldest_frames(&self) -> impl Iterator<Item = &SentFrame> {
         self.slots
             .iter()
@@ -195,8 +197,8 @@ impl InFlight {
             .flat_map(|packet| &packet.frames)
     }
 
-    /// When the oldest ack-eliciting packet in flight left, if it and the probes after it have been
-    /// unanswered for so many timeouts that the peer could have answered.
+    /// Returns when the oldest ack-eliciting packet in flight was sent, if it and the probes after
+    /// it have gone unanswered for so many timeouts that the peer had a chance to answer.
     pub(crate) fn unanswered_since(&self) -> Option<Time> {
         if self.unanswered < UNANSWERED_PROBES {
             return None;
@@ -211,13 +213,13 @@ impl InFlight {
         })
     }
 
-    /// The present probe timeout without backoff, for the timers that are multiples of it.
+    /// Returns the current probe timeout without backoff, on which other timers are based.
     pub(crate) fn pto(&self, rtt: &Rtt) -> Duration {
         rtt.pto(self.max_ack_delay)
     }
 
-    /// The keys of `level` are gone (M-13): its packets leave flight, neither acknowledged nor
-    /// lost; the backoff starts again (RFC 9002 section 6.4).
+    /// Drops the packets of `level`, whose keys are gone (M-13): they are neither acknowledged nor
+    /// lost, and the backoff starts again (RFC 9002 section 6.4).
     pub(crate) fn drop_level(&mut self, level: Level) {
         for index in 0..self.slots.len() {
             let slot = &mut self.slots[index];
@@ -234,9 +236,9 @@ impl InFlight {
         self.compact();
     }
 
-    /// Packets leave on another path from now on (P-3), or on the former one again. What is in
-    /// flight elsewhere stays waited for, but tells nothing of this path (RFC 9000 section 9.4).
-    /// The caller starts a new RTT and controller, or takes the kept ones.
+    /// Switches to another path (P-3), possibly back to a previous one. Packets in flight on other
+    /// paths stay tracked but no longer count for this one (RFC 9000 section 9.4). The caller
+    /// starts a new RTT estimate and controller, or restores the saved ones.
     pub(crate) fn on_new_path(&mut self, path: u8) {
         self.path = path;
         self.rate = RateSampler::default();
@@ -259,39 +261,39 @@ impl InFlight {
         }
     }
 
-    /// The application has no more to send, though window and pacer would let it.
+    /// Records that the application has no more to send although window and pacer would allow it.
     pub(crate) fn on_app_limited(&mut self) {
         self.rate.on_app_limited(self.bytes);
     }
 
-    /// Should the next packet leave as ECT(0)?
+    /// Returns `true` if the next packet should be sent as ECT(0).
     pub(crate) fn marks(&self) -> bool {
         self.ecn.marks()
     }
 
-    /// Bytes in flight on the present path, for the window.
+    /// Returns the bytes in flight on the current path, for comparison with the window.
     pub(crate) const fn bytes_in_flight(&self) -> u64 {
         self.bytes
     }
 
-    /// Is anything in flight that the peer must acknowledge, on any path?
+    /// Returns `true` if any ack-eliciting packet is in flight, on any path.
     pub(crate) const fn is_waiting(&self) -> bool {
         self.eliciting > 0
     }
 
-    /// So much is waited for that nothing but probes may leave.
+    /// Returns `true` if so much is tracked that only probes may be sent.
     pub(crate) fn is_full(&self) -> bool {
         let span = self.slots.front().map_or(0, |front| self.next - front.number());
         span >= MAX_PACKETS_IN_FLIGHT || self.eliciting - self.on_path >= MAX_PACKETS_ELSEWHERE
     }
 
-    /// The lowest number that may be sent next.
+    /// Returns the lowest number that may be sent next.
     #[cfg(test)]
     pub(crate) const fn next_number(&self) -> u64 {
         self.next
     }
 
-    /// Gives back what an idle connection does not need; only while nothing is in flight.
+    /// Releases what an idle connection does not need. Only while nothing is in flight.
     pub(crate) fn release_memory(&mut self) {
         if self.eliciting == 0 {
             self.spare = Vec::new();
@@ -301,7 +303,7 @@ impl InFlight {
     }
 
     fn leave_flight(&mut self, packet: &SentPacket) {
-        self.trifles -= u16::from(packet.trifle);
+        self.expendable -= u16::from(packet.expendable);
         self.eliciting -= u32::from(packet.eliciting);
         if packet.eliciting && packet.path == self.path {
             self.on_path -= 1;
@@ -309,12 +311,12 @@ impl InFlight {
         }
     }
 
-    /// The highest number acknowledged at a level that may speak of this group.
+    /// Returns the highest number acknowledged at a level that covers this group.
     fn largest_for(&self, group: Group) -> Option<u64> {
         self.largest[group.index()..].iter().copied().max().flatten()
     }
 
-    /// Forgets what is before the oldest packet in flight.
+    /// Removes the slots before the oldest packet in flight.
     fn compact(&mut self) {
         if self.eliciting == 0 {
             self.forget_all();
@@ -323,8 +325,9 @@ impl InFlight {
         loop {
             match (self.slots.front(), self.slots.get(1)) {
                 (Some(Slot::Gone { .. }), _) => {}
-                // A peer that acknowledges the next packet may yet give itself away.
-                (Some(Slot::PassedOver(_)), next) if !matches!(next, Some(Slot::Flying(_))) => {}
+                // Keep it: a dishonest peer that acknowledges the next packet can still reveal
+                // itself.
+                (Some(Slot::Skipped(_)), next) if !matches!(next, Some(Slot::Flying(_))) => {}
                 _ => return,
             }
             self.slots.pop_front();
@@ -332,10 +335,10 @@ impl InFlight {
         }
     }
 
-    /// The index of the first slot of this number or a higher one.
+    /// Returns the index of the first slot with this number or a higher one.
     fn index_of(&self, number: u64) -> usize {
         let Some(front) = self.slots.front() else { return 0 };
-        // Where every packet asks for an ACK, it is that many behind the first.
+        // If every packet is ack-eliciting, its index is the distance from the first number.
         let guess = usize::try_from(number.saturating_sub(front.number())).unwrap_or(usize::MAX);
         if self.slots.get(guess).is_some_and(|slot| slot.number() == number) {
             return guess;
@@ -343,10 +346,10 @@ impl InFlight {
         self.slots.partition_point(|slot| slot.number() < number)
     }
 
-    /// Returns `true` if the number was not skipped, as far as is remembered.
+    /// Returns `true` if the number was not skipped, as far as it is remembered.
     fn is_packet(&self, number: u64) -> bool {
         let slot = self.slots.get(self.index_of(number));
-        !matches!(slot, Some(Slot::PassedOver(passed)) if *passed == number)
+        !matches!(slot, Some(Slot::Skipped(skipped)) if *skipped == number)
     }
 
     fn forget_all(&mut self) {
@@ -355,7 +358,7 @@ impl InFlight {
                 self.give_back(packet.frames);
             }
         }
-        (self.unanswered, self.trifles) = (0, 0);
+        (self.unanswered, self.expendable) = (0, 0);
     }
 }
 
@@ -377,7 +380,7 @@ mod tests {
         Time::from_micros(millis * 1_000)
     }
 
-    /// A store and what belongs to it.
+    /// A store with its RTT and report.
     struct Side {
         flight: InFlight,
         rtt: Rtt,
@@ -389,7 +392,7 @@ mod tests {
             Self { flight: InFlight::new(), rtt: Rtt::default(), report: Report::default() }
         }
 
-        /// With an RTT of 100 ms, nothing in flight, and number 1 next, at 100 ms.
+        /// Returns a side with an RTT of 100 ms, nothing in flight, and number 1 next, at 100 ms.
         fn sampled() -> Self {
             let mut side = Self::new();
             side.send(0, 0);
@@ -464,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ack_gives_back_each_packets_frames_once() {
+    fn an_ack_returns_each_packets_frames_once() {
         let mut side = Side::new();
         (0..4).for_each(|number| side.send(number, 0));
         side.ack(50, &[2..=3, 0..=0]);
@@ -477,7 +480,7 @@ mod tests {
 
     //
     #[test]
-    fn no_more_than_131_072_numbers_are_waited_for() {
+    fn at_most_131_072_numbers_are_tracked() {
         let mut side = Side::sampled();
         (1..131_072).for_each(|number| side.send(number, 100));
         assert!(!side.flight.is_full());
@@ -487,20 +490,20 @@ mod tests {
 
     // M-53
     #[test]
-    fn m_53_an_ack_of_what_was_never_sent_is_a_violation() {
+    fn m_53_an_ack_of_an_unsent_packet_is_a_violation() {
         let mut side = Side::new();
         side.send(0, 0);
         let close = side.ack_at(50, Level::Data, &[0..=1]).unwrap_err();
         assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
-        assert!(side.report.acked.is_empty(), "and nothing of it counts");
+        assert!(side.report.acked.is_empty(), "no part of the ACK counts");
         side.send(2, 60);
-        assert!(side.ack_at(90, Level::Data, &[0..=2]).is_err(), "1 was passed over");
+        assert!(side.ack_at(90, Level::Data, &[0..=2]).is_err(), "1 was skipped");
         assert!(side.ack_at(90, Level::Data, &[2..=2, 0..=0]).is_ok());
     }
 
     // M-53
     #[test]
-    fn m_53_every_number_passed_over_is_known_as_long_as_it_matters() {
+    fn m_53_skipped_numbers_are_remembered_while_they_matter() {
         let mut side = Side::sampled();
         [1, 3, 5, 8].iter().for_each(|number| side.send(*number, 100));
         for lie in [[1..=3], [5..=6], [7..=8], [4..=5]] {
@@ -513,20 +516,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_passed_over_is_forgotten_when_what_is_around_it_came() {
+    fn skipped_numbers_are_forgotten_once_their_neighbours_arrived() {
         let mut side = Side::sampled();
         (1..=5_000).filter(|number| number % 2 == 0).for_each(|number| side.send(number, 100));
         (1..=2_490).for_each(|count| side.ack(150, &[count * 2..=count * 2]));
-        assert_eq!(side.flight.slots.len(), 2 * 10, "10 packets, and what was before each");
+        assert_eq!(
+            side.flight.slots.len(),
+            2 * 10,
+            "10 packets, each with a skipped number before it"
+        );
     }
 
     //
     #[test]
-    fn r_2_a_number_that_was_passed_over_is_no_packet() {
+    fn r_2_a_skipped_number_does_not_count_as_a_packet() {
         let mut side = Side::sampled();
         [1, 2, 4, 5].iter().for_each(|number| side.send(*number, 100));
         side.ack(150, &[4..=4]);
-        assert!(side.lost().is_empty(), "2 and 4 left after 1");
+        assert!(side.lost().is_empty(), "2 and 4 were sent after 1");
         side.ack(151, &[4..=5]);
         assert_eq!(side.lost(), [1]);
         side.ack(152, &[4..=5, 1..=2]);
@@ -539,7 +546,7 @@ mod tests {
 
     //
     #[test]
-    fn r_4_a_number_that_was_passed_over_interrupts_no_outage() {
+    fn r_4_a_skipped_number_does_not_interrupt_persistent_congestion() {
         let mut side = Side::sampled();
         side.send(1, 100);
         side.send(3, 3_000);
@@ -551,7 +558,7 @@ mod tests {
 
     // M-12
     #[test]
-    fn m_12_an_ack_says_nothing_of_higher_levels() {
+    fn m_12_an_ack_does_not_cover_higher_levels() {
         let mut side = Side::new();
         side.send_as(0, 0, Level::Hello, |_| {});
         side.send_as(1, 0, Level::ZeroRtt, |_| {});
@@ -566,12 +573,12 @@ mod tests {
 
     // M-12
     #[test]
-    fn m_12_a_packet_is_not_lost_by_acks_that_may_not_speak_of_it() {
+    fn m_12_acks_that_do_not_cover_a_packet_do_not_declare_it_lost() {
         let mut side = Side::new();
         side.send_as(0, 0, Level::ZeroRtt, |_| {});
         (1..8).for_each(|number| side.send_as(number, 0, Level::Hello, |_| {}));
         side.ack_at(500, Level::Hello, &[7..=7]).unwrap();
-        assert_eq!(side.lost(), [1, 2, 3, 4], "and not the 0-RTT packet");
+        assert_eq!(side.lost(), [1, 2, 3, 4], "but not the 0-RTT packet");
     }
 
     //
@@ -598,7 +605,7 @@ mod tests {
         assert!(side.lost().is_empty());
         let due = at(100) + Duration::from_micros(112_500);
         assert_eq!(side.flight.loss_deadline(), Some(due));
-        assert_eq!(side.flight.pto_deadline(&side.rtt, false), None, "the sooner alarm rules");
+        assert_eq!(side.flight.pto_deadline(&side.rtt, false), None, "the earlier timer wins");
         side.detect(213);
         assert_eq!(side.lost(), [1]);
         assert_eq!(side.flight.loss_deadline(), None);
@@ -631,7 +638,7 @@ mod tests {
     }
 
     #[test]
-    fn probes_carry_what_is_oldest() {
+    fn probes_carry_the_oldest_frames() {
         let mut side = Side::sampled();
         (1..=4).for_each(|number| side.send(number, 100));
         let frames: Vec<_> = side.flight.oldest_frames().copied().collect();
@@ -656,7 +663,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_9002_7_6_2_an_ack_between_is_no_persistent_congestion() {
+    fn rfc_9002_7_6_2_an_ack_in_between_rules_out_persistent_congestion() {
         let mut side = Side::sampled();
         side.send(1, 100);
         side.send(2, 1_000);
@@ -685,7 +692,7 @@ mod tests {
 
     // P-4
     #[test]
-    fn p_4_a_lost_mtu_probe_is_told_but_is_no_congestion() {
+    fn p_4_a_lost_mtu_probe_is_reported_but_is_no_congestion() {
         let mut side = Side::sampled();
         side.send_as(1, 100, Level::Data, |packet| {
             packet.mtu_probe = true;
@@ -702,7 +709,7 @@ mod tests {
     }
 
     #[test]
-    fn p_5_large_packets_that_are_lost_or_come_are_told() {
+    fn p_5_large_packets_lost_or_acknowledged_are_reported() {
         let mut side = Side::sampled();
         side.send_as(1, 100, Level::Data, |packet| packet.bytes = 1_400);
         (2..=4).for_each(|number| side.send(number, 100));
@@ -713,7 +720,7 @@ mod tests {
 
     //
     #[test]
-    fn r_5_losses_that_come_after_all_are_told_and_raise_the_threshold() {
+    fn r_5_spurious_losses_are_reported_and_raise_the_threshold() {
         let mut side = Side::sampled();
         (1..=9).for_each(|number| side.send(number, 100));
         side.ack(200, &[6..=6]);
@@ -722,15 +729,15 @@ mod tests {
         assert!(!side.report.spurious);
         side.ack(202, &[1..=6]);
         assert!(side.report.spurious);
-        assert!(side.report.acked.is_empty(), "their frames were given back as lost");
+        assert!(side.report.acked.is_empty(), "their frames were already returned as lost");
         (10..=19).for_each(|number| side.send(number, 300));
         side.ack(400, &[15..=15]);
-        assert_eq!(side.lost(), [7, 8, 9], "5 were seen: now 6 numbers below is lost");
+        assert_eq!(side.lost(), [7, 8, 9], "reordering by 5 was seen: the threshold is now 6");
     }
 
     //
     #[test]
-    fn r_1_the_peers_delay_is_believed_up_to_its_parameter_and_only_for_data() {
+    fn r_1_the_peers_ack_delay_is_capped_and_ignored_below_data() {
         let sample = |level: Level| {
             let mut side = Side::sampled();
             side.send_as(1, 100, level, |_| {});
@@ -767,7 +774,7 @@ mod tests {
 
     // P-3
     #[test]
-    fn p_3_packets_of_the_old_path_tell_nothing_of_the_new_one() {
+    fn p_3_packets_of_the_old_path_do_not_count_on_the_new_one() {
         let mut side = Side::sampled();
         (1..=5).for_each(|number| side.send(number, 100));
         side.flight.on_new_path(1);
@@ -782,7 +789,7 @@ mod tests {
     }
 
     #[test]
-    fn r_9_congestion_marks_are_told_with_when_their_packet_left() {
+    fn r_9_congestion_marks_are_reported_with_their_packets_send_time() {
         let mut side = Side::new();
         for number in 0..2 {
             side.send_as(number, number, Level::Data, |packet| packet.marked = true);
@@ -793,7 +800,7 @@ mod tests {
         assert_eq!(side.report.marked_at, Some(at(1)));
         side.send_as(2, 60, Level::Data, |packet| packet.marked = true);
         side.ack(90, &[0..=2]);
-        assert!(!side.flight.marks(), "an ACK without counts ends them");
+        assert!(!side.flight.marks(), "an ACK without counts ends marking");
     }
 
     #[test]
@@ -803,36 +810,40 @@ mod tests {
             side.send_as(number, number, Level::Data, |packet| packet.eliciting = false);
         }
         assert_eq!((side.flight.slots.len(), side.flight.next_number()), (0, 1_000));
-        assert_eq!(side.flight.spare.len(), 1, "one list of frames went round");
+        assert_eq!(side.flight.spare.len(), 1, "one list of frames was reused");
         side.ack(2_000, &[0..=999]);
     }
 
     //
     #[test]
-    fn r_10_a_peer_that_acknowledges_nothing_is_remembered_no_acks_and_few_answers() {
+    fn r_10_a_peer_that_acknowledges_nothing_costs_few_tracked_packets() {
         let mut side = Side::new();
         side.send(0, 0);
         for number in 1..10_000 {
             side.send_as(number, number, Level::Data, |packet| packet.eliciting = false);
         }
-        assert_eq!(side.flight.slots.len(), 1 + MAX_TRIFLES as usize);
+        assert_eq!(side.flight.slots.len(), 1 + MAX_EXPENDABLE as usize);
         for number in 10_000..20_000 {
             side.send_as(number, number, Level::Data, |packet| {
                 packet.frames.clear();
                 packet.frames.push(SentFrame::Response);
             });
         }
-        assert_eq!(side.flight.slots.len(), 1 + MAX_TRIFLES as usize);
+        assert_eq!(side.flight.slots.len(), 1 + MAX_EXPENDABLE as usize);
         assert!(side.flight.spare.len() <= 1 && !side.flight.is_full());
         side.report.clear();
         let header = AckHeader { level: Level::Data, delay: Duration::ZERO, ecn: None };
         side.ack_with(20_000, &header, &[19_999..=19_999, 0..=0]).unwrap();
-        assert_eq!((side.flight.slots.len(), side.flight.trifles), (0, 0), "all others are lost");
+        assert_eq!(
+            (side.flight.slots.len(), side.flight.expendable),
+            (0, 0),
+            "all others are lost"
+        );
     }
 
     //
     #[test]
-    fn r_10_no_more_than_1_024_packets_are_waited_for_on_former_paths() {
+    fn r_10_at_most_1_024_packets_are_tracked_on_former_paths() {
         let mut side = Side::sampled();
         for number in 1..=1_024 {
             assert!(!side.flight.is_full());
@@ -847,7 +858,7 @@ mod tests {
 
     // M-66
     #[test]
-    fn m_66_what_is_unanswered_for_three_probe_timeouts_is_told() {
+    fn m_66_three_unanswered_probe_timeouts_are_reported() {
         let mut side = Side::sampled();
         side.send(1, 200);
         side.send(2, 300);
@@ -861,7 +872,7 @@ mod tests {
     }
 
     #[test]
-    fn the_steady_state_uses_what_it_has() {
+    fn the_steady_state_reuses_its_memory() {
         let mut side = Side::new();
         let mut grown = (0, 0);
         for round in 0..100 {
@@ -907,7 +918,7 @@ mod tests {
         ]
     }
 
-    /// Every ack-eliciting packet that is in flight: its level and path.
+    /// Every ack-eliciting packet in flight: its level and path.
     type Model = BTreeMap<u64, (Level, u8)>;
 
     fn end_all(model: &mut Model, ends: &[u64], level: Option<Level>) {
@@ -917,8 +928,7 @@ mod tests {
         }
     }
 
-    /// Ranges, newest first, of the numbers from `from` below the next one that are wanted and
-    /// were sent.
+    /// Returns ranges, newest first, of those numbers from `from` on that are wanted and were sent.
     fn ranges_of(sent: &[u64], from: u64, wanted: &[bool]) -> Vec<RangeInclusive<u64>> {
         let newest = sent.iter().rev().skip(from as usize).zip(wanted);
         newest.filter(|(_, wanted)| **wanted).map(|(number, _)| *number..=*number).collect()

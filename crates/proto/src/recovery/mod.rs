@@ -1,4 +1,4 @@
-//! What was lost, what the peer is owed, and how fast we may go.
+//! Loss recovery, acknowledgements and congestion control.
 //!
 //! In: packets sent, ACKs, time. Out: frames acknowledged and lost, deadlines, a window, a rate.
 //! Never: sockets, keys, message contents.
@@ -6,8 +6,8 @@
 //! ```text
 //! leaving   Controller::window, Pacer::may_send ─▶ InFlight::record ─▶ Controller::on_sent
 //! ACK       InFlight::on_ack ─▶ Report ─▶ Controller::on_report ─▶ Pacer::set_rate
-//! alarm     InFlight::detect_lost ─▶ Report ─▶ the same;  InFlight::on_pto ─▶ two probes
-//! arriving  AckOwed::on_packet ─▶ is_due / ranges ─▶ on_ack_written
+//! timer     InFlight::detect_lost ─▶ Report ─▶ the same;  InFlight::on_pto ─▶ two probes
+//! arriving  PendingAcks::on_packet ─▶ is_due / ranges ─▶ on_ack_written
 //! ```
 
 use crate::wire::level::Level;
@@ -23,7 +23,7 @@ pub(crate) mod report;
 pub(crate) mod rtt;
 pub(crate) mod sent;
 
-/// Levels whose packets the same ACKs may acknowledge (M-12): ZeroRtt counts as Data.
+/// Groups of levels that one ACK may cover together (M-12): ZeroRtt counts as Data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Group {
     Hello,
@@ -43,7 +43,7 @@ impl Group {
         }
     }
 
-    /// In their order, both of these among them.
+    /// Returns the groups from `lowest` to `highest`, both included.
     fn between(lowest: Self, highest: Self) -> &'static [Self] {
         Self::ALL.get(lowest.index()..=highest.index()).unwrap_or_default()
     }
@@ -62,7 +62,7 @@ mod tests {
     };
 
     use super::{
-        ack::AckOwed,
+        ack::PendingAcks,
         congestion::{Congestion, Controller},
         ecn::EcnMark,
         in_flight::{AckHeader, InFlight},
@@ -84,10 +84,10 @@ mod tests {
         rate: u64,
         one_way: Duration,
         buffer: u64,
-        /// Per thousand: packets lost by chance, and packets that come late by up to 5 ms.
+        /// Per thousand: packets lost at random, and packets delayed by up to 5 ms.
         lost: u64,
         late: u64,
-        /// Queue in bytes above which packets are marked.
+        /// The queue in bytes above which packets are marked.
         mark_above: u64,
     }
 
@@ -114,13 +114,13 @@ mod tests {
         free_at: Time,
         to_receiver: BTreeMap<(Time, u64), Option<EcnMark>>,
         to_sender: VecDeque<Ack>,
-        owed: AckOwed,
+        pending: PendingAcks,
         flight: InFlight,
         rtt: Rtt,
         controller: Controller,
         pacer: Pacer,
         report: Report,
-        /// What the application may still send.
+        /// The bytes the application may still send.
         supply: u64,
         /// Packets delivered in each second.
         delivered: Vec<u64>,
@@ -138,7 +138,7 @@ mod tests {
                 free_at: now,
                 to_receiver: BTreeMap::new(),
                 to_sender: VecDeque::new(),
-                owed: AckOwed::new(Duration::from_millis(25)),
+                pending: PendingAcks::new(Duration::from_millis(25)),
                 flight: InFlight::new(),
                 rtt: Rtt::default(),
                 controller: Controller::new(congestion, now, usize::from(MTU), seed),
@@ -159,11 +159,11 @@ mod tests {
         fn run(&mut self, seconds: u64) -> &mut Self {
             let end = self.now + Duration::from_secs(seconds);
             while self.now < end {
-                self.send_what_may_leave();
+                self.send_all_allowed();
                 self.now = self.next_event().min(end);
                 self.receive();
-                self.hear();
-                self.ring();
+                self.receive_ack();
+                self.on_timer();
             }
             self
         }
@@ -172,7 +172,7 @@ mod tests {
             let mut next = vec![Time::from_micros(u64::MAX)];
             next.extend(self.to_receiver.keys().next().map(|(at, _)| *at));
             next.extend(self.to_sender.front().map(|ack| ack.at));
-            next.extend(self.owed.deadline());
+            next.extend(self.pending.deadline());
             next.extend(self.flight.loss_deadline());
             next.extend(self.flight.pto_deadline(&self.rtt, false));
             if self.supply > 0 && self.has_window() {
@@ -185,7 +185,7 @@ mod tests {
             self.flight.bytes_in_flight() + u64::from(MTU) <= self.controller.window()
         }
 
-        fn send_what_may_leave(&mut self) {
+        fn send_all_allowed(&mut self) {
             while self.has_window() && self.pacer.may_send(self.now, usize::from(MTU)) {
                 if self.supply == 0 {
                     self.flight.on_app_limited();
@@ -227,22 +227,22 @@ mod tests {
             {
                 let ((_, number), mark) = entry.remove_entry();
                 let smoothed = self.rtt.smoothed();
-                self.owed.on_packet(self.now, (number, Level::Data), true, mark, smoothed);
+                self.pending.on_packet(self.now, (number, Level::Data), true, mark, smoothed);
                 let second = (self.now.as_micros() / 1_000_000) as usize;
                 self.delivered.resize(self.delivered.len().max(second + 1), 0);
                 self.delivered[second] += 1;
             }
-            if self.owed.is_due(self.now, Level::Data) {
-                let delay = self.owed.delay(self.now, Level::Data);
-                let header = AckHeader { level: Level::Data, delay, ecn: self.owed.ecn() };
-                let ranges: Vec<_> = self.owed.ranges(Level::Data).collect();
+            if self.pending.is_due(self.now, Level::Data) {
+                let delay = self.pending.delay(self.now, Level::Data);
+                let header = AckHeader { level: Level::Data, delay, ecn: self.pending.ecn() };
+                let ranges: Vec<_> = self.pending.ranges(Level::Data).collect();
                 assert!(ranges.len() <= 64);
-                self.owed.on_ack_written(Level::Data);
+                self.pending.on_ack_written(Level::Data);
                 self.to_sender.push_back(Ack { at: self.now + self.path.one_way, header, ranges });
             }
         }
 
-        fn hear(&mut self) {
+        fn receive_ack(&mut self) {
             while self.to_sender.front().is_some_and(|ack| ack.at <= self.now) {
                 let ack = self.to_sender.pop_front().unwrap();
                 self.report.clear();
@@ -253,7 +253,7 @@ mod tests {
             }
         }
 
-        fn ring(&mut self) {
+        fn on_timer(&mut self) {
             if self.flight.loss_deadline().is_some_and(|due| due <= self.now) {
                 self.report.clear();
                 self.flight.detect_lost(self.now, &mut self.rtt, &mut self.report);
@@ -274,13 +274,13 @@ mod tests {
             self.pacer.set_rate(self.now, rate, usize::from(MTU));
         }
 
-        /// Part of the link used, in percent, from the first to the last second.
+        /// Returns the utilisation of the link in percent, from the first to the last second.
         fn used(&self) -> u64 {
             let bytes = self.delivered.iter().sum::<u64>() * u64::from(MTU);
             bytes * 100 / (self.path.rate * self.delivered.len() as u64)
         }
 
-        /// The worst second after the first two, in percent.
+        /// Returns the utilisation of the worst second after the first two, in percent.
         fn worst(&self) -> u64 {
             let least = self.delivered.iter().skip(2).min().unwrap();
             least * u64::from(MTU) * 100 / self.path.rate
@@ -307,7 +307,7 @@ mod tests {
 
     // R-8
     #[test]
-    fn bbr_bears_two_percent_of_loss_where_cubic_does_not() {
+    fn bbr_tolerates_two_percent_loss_and_cubic_does_not() {
         let lossy = Path { lost: 20, ..CLEAN };
         for seed in 1..=4 {
             let mut bbr = World::new(Congestion::Bbr, lossy, seed);
@@ -318,9 +318,9 @@ mod tests {
         assert!(cubic < 40, "{cubic}");
     }
 
-    // R-8: loss below its threshold costs it next to nothing, though nearly every round has some.
+    // R-8: loss below its threshold costs little, though nearly every round has some.
     #[test]
-    fn bbr_bears_half_a_percent_of_loss_almost_for_nothing_and_one_percent_for_a_fifth() {
+    fn bbr_loses_little_at_half_a_percent_loss_and_a_fifth_at_one_percent() {
         let path = Path { rate: 2 * RATE, one_way: Duration::from_millis(25), ..CLEAN };
         for (lost, least) in [(5, 90), (10, 74)] {
             for seed in 1..=4 {
@@ -332,8 +332,8 @@ mod tests {
         }
     }
 
-    /// Packets in a round trip that random loss leaves: CUBIC's response function (RFC 9438 section
-    /// 5.1), or Reno's where that is more, with its timeouts (Padhye and others, 1998).
+    /// Returns the window in packets that random loss allows: CUBIC's response function (RFC 9438
+    /// section 5.1), or Reno's where that is more, with its timeouts (Padhye and others, 1998).
     fn law(lost: f64, rtt: f64, timeout: f64) -> f64 {
         let cubic = 1.054 * (rtt / lost).powf(0.75);
         let timeouts = 1_f64.min(3.0 * (3.0 * lost / 8.0).sqrt()) * lost;
@@ -342,10 +342,10 @@ mod tests {
         cubic.max(reno)
     }
 
-    // R-8: where loss bounds it, nothing of ours holds it down: not the pacer, not thin ACKs, not
-    // probe timeouts.
+    // R-8: where loss is the limit, nothing else limits the rate: neither the pacer, nor sparse
+    // ACKs, nor probe timeouts.
     #[test]
-    fn cubic_gets_through_random_loss_what_its_law_allows() {
+    fn cubic_reaches_the_rate_of_its_response_function() {
         for (millis, per_mille) in [(300, 5), (300, 1), (100, 2), (30, 1), (25, 10), (25, 50)] {
             let one_way = Duration::from_millis(millis);
             let wide =
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_sent_is_heard_of_in_the_end() {
+    fn every_packet_is_acknowledged_or_lost_in_the_end() {
         for congestion in [Congestion::Cubic, Congestion::Bbr, Congestion::Fixed { rate: RATE }] {
             let mut world = World::new(congestion, Path { lost: 100, late: 100, ..CLEAN }, 7);
             world.supply = 3_000;

@@ -1,6 +1,6 @@
-//! When the next packet may leave, so that a window is spread over its round trip.
+//! Pacing: spreads a window over its round trip.
 //!
-//! In: a rate, what was sent. Out: may we, and if not, when. Never: a window, a socket.
+//! In: a rate, bytes sent. Out: whether to send, or when. Never: a window, a socket.
 
 use std::time::Duration;
 
@@ -9,41 +9,41 @@ use crate::time::Time;
 /// Packets that may always leave together (R-7; RFC 9002 section 7.7).
 const BURST_PACKETS: u64 = 10;
 
-/// Span of the rate that may leave together.
+/// The span of the rate that may be sent as one burst.
 const BURST_MICROS: u64 = 2_000;
 
-/// Span of the rate that is waited for when there is nothing left: a train for the system call at
-/// high rates, one packet at low ones.
+/// The span of the rate to wait for once the bucket is empty: at high rates a batch for one system
+/// call, at low rates one packet.
 const QUANTUM_MICROS: u64 = 500;
 
 const MICROS: u64 = 1_000_000;
 
-/// A token bucket (RFC 9002 section 7.7). Its tokens are bytes times a million, so that a
+/// A token bucket (RFC 9002 section 7.7). Its tokens are millionths of a byte, so that a
 /// microsecond of any rate is a whole number of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pacer {
-    /// Bytes a second, at least 1.
+    /// Bytes per second, at least 1.
     rate: u64,
     mtu: u64,
     tokens: u64,
-    /// When `tokens` was right.
+    /// When `tokens` was last updated.
     at: Time,
 }
 
 impl Pacer {
-    /// A pacer with a full bucket, for packets of `mtu` bytes.
+    /// Creates a pacer with a full bucket, for packets of `mtu` bytes.
     pub(crate) fn new(now: Time, mtu: usize) -> Self {
         let mut pacer = Self { rate: 1, mtu: mtu as u64, tokens: 0, at: now };
         pacer.tokens = pacer.capacity();
         pacer
     }
 
-    /// Bytes a second.
+    /// Returns the rate in bytes per second.
     pub(crate) const fn rate(&self) -> u64 {
         self.rate
     }
 
-    /// Takes the controller's rate in bytes a second, from now on.
+    /// Sets the rate in bytes per second, effective from `now`.
     pub(crate) fn set_rate(&mut self, now: Time, rate: u64, mtu: usize) {
         self.refill(now);
         self.rate = rate.max(1);
@@ -51,21 +51,21 @@ impl Pacer {
         self.tokens = self.tokens.min(self.capacity());
     }
 
-    /// May `bytes` leave now?
+    /// Returns `true` if `bytes` may be sent now.
     pub(crate) fn may_send(&mut self, now: Time, bytes: usize) -> bool {
         self.refill(now);
         self.tokens >= self.needed(bytes)
     }
 
-    /// `bytes` left. What may leave without asking (a probe) puts the bucket in debt of nothing:
-    /// it cannot go below empty.
+    /// Records that `bytes` were sent. Packets sent regardless of the pacer (probes) empty the
+    /// bucket but leave no debt.
     pub(crate) fn on_sent(&mut self, now: Time, bytes: usize) {
         self.refill(now);
         self.tokens = self.tokens.saturating_sub((bytes as u64).saturating_mul(MICROS));
     }
 
-    /// When it is worth asking again for `bytes`: when a quantum is there, so that a fast sender
-    /// wakes once for a train and not once for each packet.
+    /// Returns when to try again for `bytes`. It waits for a full quantum, so that a fast sender
+    /// wakes up once per batch and not once per packet.
     pub(crate) fn next_time(&mut self, now: Time, bytes: usize) -> Time {
         if self.may_send(now, bytes) {
             return now;
@@ -75,19 +75,19 @@ impl Pacer {
         now + Duration::from_micros(missing.div_ceil(self.rate))
     }
 
-    /// 10 packets, or 2 ms of the rate, whichever is more.
+    /// Returns the size of the bucket: 10 packets, or 2 ms of the rate, whichever is more.
     fn capacity(&self) -> u64 {
         let packets = (BURST_PACKETS * self.mtu).saturating_mul(MICROS);
         packets.max(self.rate.saturating_mul(BURST_MICROS))
     }
 
-    /// A packet larger than the bucket leaves when the bucket is full.
+    /// A packet larger than the bucket may leave when the bucket is full.
     fn needed(&self, bytes: usize) -> u64 {
         (bytes as u64).saturating_mul(MICROS).min(self.capacity())
     }
 
     fn refill(&mut self, now: Time) {
-        // Most packets leave in trains, at one time.
+        // Most packets leave in batches, at one time.
         if now <= self.at {
             return;
         }

@@ -1,5 +1,5 @@
-//! How fast the path delivers: samples after draft-cheng-iccrg-delivery-rate-estimation, now in
-//! draft-ietf-ccwg-bbr section "Delivery Rate Samples".
+//! Delivery rate samples, as in draft-cheng-iccrg-delivery-rate-estimation (now the section
+//! "Delivery Rate Samples" of draft-ietf-ccwg-bbr).
 //!
 //! In: packets sent, acknowledged, lost. Out: samples. Never: windows, frames.
 
@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{report::AckSample, sent::SentPacket};
 use crate::time::Time;
 
-/// The path's state as a packet left.
+/// The state of the path when a packet was sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Snapshot {
     delivered: u64,
@@ -20,32 +20,33 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Bytes in flight after the packet left.
+    /// Returns the bytes in flight after the packet was sent.
     pub(super) const fn in_flight(&self) -> u64 {
         self.in_flight
     }
 
-    /// Did it leave while the application had no more?
+    /// Returns `true` if the packet was sent while the application had no more to send.
     pub(super) const fn is_app_limited(&self) -> bool {
         self.app_limited
     }
 }
 
-/// The sampler of one path.
+/// The delivery rate sampler of one path.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RateSampler {
-    /// Bytes acknowledged, ever.
+    /// Bytes acknowledged in total.
     delivered: u64,
     delivered_at: Time,
-    /// When the packet left that was acknowledged last, or the first one after silence.
+    /// When the most recently acknowledged packet was sent, or the first packet after an idle
+    /// period.
     first_sent_at: Time,
-    /// Bytes lost, ever.
+    /// Bytes lost in total.
     lost: u64,
-    /// What is sent before this many bytes are delivered is limited by the application; 0: none.
+    /// Packets sent before this many bytes are delivered are app-limited; 0 for none.
     app_limited_to: u64,
 }
 
-/// The newest of the packets acknowledged together, so far.
+/// The newest packet acknowledged by an ACK, so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Newest {
     at: Time,
@@ -55,14 +56,14 @@ pub(super) struct Newest {
 }
 
 impl Newest {
-    /// When it left.
+    /// Returns when the packet was sent.
     pub(super) const fn at(&self) -> Time {
         self.at
     }
 }
 
 impl RateSampler {
-    /// A packet leaves, with `in_flight` bytes before it.
+    /// Records a packet sent with `in_flight` bytes before it.
     pub(super) fn on_sent(&mut self, at: Time, in_flight: u64, bytes: u64) -> Snapshot {
         if in_flight == 0 {
             self.first_sent_at = at;
@@ -78,7 +79,7 @@ impl RateSampler {
         }
     }
 
-    /// The application has no more, though the window and the pacer would let it.
+    /// Records that the application has no more to send although window and pacer would allow it.
     pub(super) fn on_app_limited(&mut self, in_flight: u64) {
         self.app_limited_to = (self.delivered + in_flight).max(1);
     }
@@ -87,12 +88,12 @@ impl RateSampler {
         self.lost += bytes;
     }
 
-    /// Bytes lost since the packet left.
+    /// Returns the bytes lost since the packet was sent.
     pub(super) const fn lost_since(&self, snapshot: &Snapshot) -> u64 {
         self.lost.saturating_sub(snapshot.lost)
     }
 
-    /// A packet is acknowledged; `newest` gathers those of one ACK.
+    /// Records that a packet was acknowledged; `newest` accumulates over one ACK.
     pub(super) fn on_acked(&mut self, now: Time, packet: &SentPacket, newest: &mut Option<Newest>) {
         let bytes = u64::from(packet.bytes);
         self.delivered += bytes;
@@ -111,7 +112,7 @@ impl RateSampler {
         }
     }
 
-    /// The sample of one ACK, after its losses. `in_flight` is before and after it.
+    /// Returns the sample of one ACK, after its losses. `in_flight` is before and after it.
     pub(super) fn sample(
         &mut self,
         newest: &Newest,
@@ -124,12 +125,12 @@ impl RateSampler {
         }
         let then = &newest.snapshot;
         self.first_sent_at = self.first_sent_at.max(newest.at);
-        // The slower of how it was sent and how it was acknowledged: neither a burst of packets
-        // nor a burst of ACKs is a fast path.
+        // The longer of the send and the ACK interval, so that neither a burst of packets nor a
+        // burst of ACKs looks like a fast path.
         let interval =
             newest.at.since(then.first_sent_at).max(self.delivered_at.since(then.delivered_at));
         let delivered = self.delivered - then.delivered;
-        // Shorter than the least RTT: no path delivers so, the sample is wrong.
+        // No path delivers within less than the minimum RTT: such a sample is wrong.
         let reliable = interval >= min_rtt && !interval.is_zero();
         AckSample {
             bytes: newest.bytes,
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_what_was_delivered_over_the_slower_of_both_ways() {
+    fn the_rate_uses_the_longer_of_the_send_and_ack_intervals() {
         let mut rate = RateSampler::default();
         let first = send(&mut rate, 0, at(0), 0);
         let second = send(&mut rate, 1, at(1), 1_000);
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn acks_that_come_in_a_burst_are_measured_by_how_the_packets_left() {
+    fn a_burst_of_acks_is_measured_by_the_send_interval() {
         let mut rate = RateSampler::default();
         let packets: Vec<_> = (0..4).map(|n| send(&mut rate, n, at(n * 10), n * 1_000)).collect();
         ack(&mut rate, at(50), &[&packets[0]]);
@@ -193,14 +194,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_shorter_than_the_least_rtt_has_no_rate() {
+    fn a_sample_shorter_than_the_minimum_rtt_has_no_rate() {
         let mut rate = RateSampler::default();
         let packet = send(&mut rate, 0, at(0), 0);
         assert_eq!(ack(&mut rate, at(9), &[&packet]).delivery_rate, None);
     }
 
     #[test]
-    fn packets_sent_after_the_application_ran_out_are_marked_until_those_are_delivered() {
+    fn packets_sent_while_app_limited_are_marked_until_delivered() {
         let mut rate = RateSampler::default();
         let first = send(&mut rate, 0, at(0), 0);
         rate.on_app_limited(1_000);
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_counted_from_when_the_packet_left() {
+    fn losses_are_counted_since_the_packet_was_sent() {
         let mut rate = RateSampler::default();
         rate.on_lost(500);
         let packet = send(&mut rate, 0, at(0), 0);

@@ -1,27 +1,27 @@
-//! Losses that were none: packets that come after they were given up.
+//! Spurious losses: packets that arrive after they were declared lost.
 //!
-//! In: packets found lost, ranges acknowledged. Out: how far apart order got, and whether a whole
-//! congestion event was a mistake. Never: windows.
+//! In: lost packets, acknowledged ranges. Out: the degree of reordering, and whether a whole
+//! congestion event was spurious. Never: windows.
 
 use std::{collections::VecDeque, ops::RangeInclusive};
 
 use crate::time::Time;
 
-/// Lost packets remembered. A path that reorders so many at once is not told from one that loses.
+/// The number of lost packets remembered. More reordering than that is treated as loss.
 const MAX_REMEMBERED: usize = 1_024;
 
-/// The memory of one path. A congestion event begins with a lost packet that left after the last
-/// one began, as in RFC 9002 section 7.3.2.
+/// The lost packets of one path. A congestion event begins with a lost packet that was sent after
+/// the previous event began, as in RFC 9002 section 7.3.2.
 #[derive(Debug, Default)]
 pub(super) struct Reordering {
-    /// Those that have not come, ascending.
+    /// Those that have not arrived, ascending.
     lost: VecDeque<Lost>,
-    /// When the present event began.
+    /// When the current event began.
     began: Option<Time>,
     event: u32,
-    /// Packets of the present event that have not come.
+    /// Packets of the current event that have not arrived.
     missing: usize,
-    /// One of them was forgotten: it cannot be a mistake as a whole any more.
+    /// A packet of the event was forgotten, so the event can no longer prove spurious.
     forgotten: bool,
 }
 
@@ -31,17 +31,17 @@ struct Lost {
     event: u32,
 }
 
-/// What came late.
+/// The lost packets that an ACK shows to have arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Late {
-    /// How many numbers the latest of them was behind, 0 for none.
+    /// The largest distance in numbers by which one of them was late, 0 for none.
     pub(super) behind: u64,
-    /// All of the present event have come.
+    /// All packets of the current event have arrived.
     pub(super) spurious: bool,
 }
 
 impl Reordering {
-    /// A packet that left `at` is given up.
+    /// Records that a packet sent `at` was declared lost.
     pub(super) fn on_lost(&mut self, now: Time, number: u64, at: Time) {
         if self.began.is_none_or(|began| at > began) {
             self.began = Some(now);
@@ -55,14 +55,14 @@ impl Reordering {
             self.forgotten |= oldest.event == self.event;
         }
         let lost = Lost { number, event: self.event };
-        // Mostly at the end; levels differ in what their ACKs may tell (M-12).
+        // Mostly at the end; ACKs of different levels cover different packets (M-12).
         let index = self.lost.partition_point(|other| other.number < number);
         self.lost.insert(index, lost);
         self.missing += 1;
     }
 
-    /// A range was acknowledged, when `largest` had been the highest number acknowledged. What
-    /// comes late is forgotten, so that an ACK that says the same again finds nothing here.
+    /// Processes an acknowledged range; `largest` was the highest number acknowledged until then.
+    /// Packets that arrived late are removed, so that a repeated ACK has no effect.
     pub(super) fn on_acked(&mut self, range: &RangeInclusive<u64>, largest: u64) -> Late {
         let mut late = Late::default();
         if self.lost.back().is_none_or(|last| last.number < *range.start()) {
@@ -78,7 +78,7 @@ impl Reordering {
             }
         }
         if late.spurious {
-            // The controller takes the event back: the next loss is a new one.
+            // The controller undoes the event: the next loss is a new one.
             self.began = None;
         }
         late
@@ -95,17 +95,17 @@ mod tests {
 
     //
     #[test]
-    fn r_5_an_event_is_a_mistake_when_all_of_it_came() {
+    fn r_5_an_event_is_spurious_when_all_its_packets_arrive() {
         let mut seen = Reordering::default();
         seen.on_lost(at(100), 4, at(50));
         seen.on_lost(at(110), 7, at(60));
         assert_eq!(seen.on_acked(&(4..=4), 9), Late { behind: 5, spurious: false });
         assert_eq!(seen.on_acked(&(0..=8), 12), Late { behind: 5, spurious: true });
-        assert_eq!(seen.on_acked(&(0..=8), 12), Late::default(), "told once");
+        assert_eq!(seen.on_acked(&(0..=8), 12), Late::default(), "reported once");
     }
 
     #[test]
-    fn r_5_what_came_of_an_earlier_event_does_not_undo_the_present_one() {
+    fn r_5_packets_of_an_earlier_event_do_not_undo_the_current_one() {
         let mut seen = Reordering::default();
         seen.on_lost(at(100), 4, at(50));
         seen.on_lost(at(300), 40, at(200));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn r_5_an_event_too_large_to_remember_is_no_mistake() {
+    fn r_5_an_event_too_large_to_remember_is_not_spurious() {
         let mut seen = Reordering::default();
         for number in 0..=MAX_REMEMBERED as u64 {
             seen.on_lost(at(100), number, at(50));

@@ -1,20 +1,20 @@
-//! How long the way there and back takes, and what waits follow from it.
+//! Round-trip time estimation, and the timeouts derived from it.
 //!
 //! In: samples. Out: estimates and spans. Never: deadlines, packets.
 
 use std::time::Duration;
 
-/// Round-trip time before the first sample (R-3; RFC 9002 section 6.2.2).
+/// The round-trip time assumed before the first sample (R-3; RFC 9002 section 6.2.2).
 pub(crate) const INITIAL_RTT: Duration = Duration::from_millis(333);
 
-/// The finest span a timer is trusted with (RFC 9002 section 6.1.2, kGranularity).
+/// The timer granularity (RFC 9002 section 6.1.2, kGranularity).
 pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
 
 /// The longest probe timeout.
 const MAX_PTO: Duration = Duration::from_secs(60);
 
-/// Probes follow each other so soon at least, unless the path is slower than half of that:
-/// after an outage traffic goes on within it, and two small packets in it burden no path.
+/// The longest interval between probes, except on paths slower than half of it: after an
+/// outage traffic resumes within it, and two small packets per interval burden no path.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
 /// Estimates of one path's round-trip time (R-1; RFC 9002 section 5). A new path gets a new one.
@@ -40,8 +40,8 @@ impl Default for Rtt {
 }
 
 impl Rtt {
-    /// Takes a sample and the delay the peer says it added, already limited to what is believed of
-    /// it (RFC 9002 section 5.3).
+    /// Processes a sample and the delay reported by the peer, already capped to its maximum (RFC
+    /// 9002 section 5.3).
     pub(crate) fn update(&mut self, sample: Duration, delay: Duration) {
         self.latest = sample;
         if !self.sampled {
@@ -51,7 +51,7 @@ impl Rtt {
             self.variation = sample / 2;
             return;
         }
-        // The least ignores the peer's word: a lie must not lower it (section 5.2).
+        // The minimum ignores the peer's delay, so that a lie cannot lower it (section 5.2).
         self.min = self.min.min(sample);
         let adjusted =
             if sample >= self.min.saturating_add(delay) { sample - delay } else { sample };
@@ -60,55 +60,57 @@ impl Rtt {
         self.smoothed = (self.smoothed * 7 + adjusted) / 8;
     }
 
-    /// The path may have become another: the least is what was measured last (RFC 9002
-    /// section 5.2).
+    /// Resets the minimum to the latest sample, since the path may have changed (RFC 9002 section
+    /// 5.2).
     pub(crate) const fn on_persistent_congestion(&mut self) {
         self.min = self.latest;
     }
 
-    /// The last sample, or the initial RTT.
+    /// Returns the latest sample, or the initial RTT.
     #[cfg(test)]
     pub(crate) const fn latest(&self) -> Duration {
         self.latest
     }
 
-    /// The least sample, or the initial RTT.
+    /// Returns the smallest sample, or the initial RTT.
     pub(crate) const fn min(&self) -> Duration {
         self.min
     }
 
-    /// The moving average, or the initial RTT.
+    /// Returns the moving average, or the initial RTT.
     pub(crate) const fn smoothed(&self) -> Duration {
         self.smoothed
     }
 
-    /// How long a packet takes to the peer, about: half of the way there and back, since nobody
-    /// can tell the two apart. Zero before the first sample.
+    /// Returns an estimate of the one-way delay to the peer: half the round trip, since the two
+    /// directions cannot be told apart. Zero before the first sample.
     pub(crate) fn one_way(&self) -> Duration {
         if self.sampled { self.smoothed / 2 } else { Duration::ZERO }
     }
 
-    /// Has there been a sample?
+    /// Returns `true` if there was a sample.
     #[cfg(test)]
     pub(crate) const fn is_sampled(&self) -> bool {
         self.sampled
     }
 
-    /// The probe timeout without backoff, at most 60 s (R-3; RFC 9002 section 6.2.1): a peer that
-    /// answers after an hour must not make us remember its connection for many.
+    /// Returns the probe timeout without backoff, at most 60 s (R-3; RFC 9002 section 6.2.1). The
+    /// cap keeps a peer that answers after an hour from making us keep its connection for many
+    /// hours.
     pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
         (self.smoothed + (self.variation * 4).max(GRANULARITY) + max_ack_delay).min(MAX_PTO)
     }
 
-    /// The probe timeout after `backoff` in a row without an answer: doubled each time, at most
-    /// 2 s, or twice the first.
+    /// Returns the probe timeout after `backoff` unanswered ones in a row: doubled each time, up to
+    /// 2 s or twice the first.
     pub(crate) fn pto_after(&self, max_ack_delay: Duration, backoff: u32) -> Duration {
         let factor = 1_u32.checked_shl(backoff).unwrap_or(u32::MAX);
         let first = self.pto(max_ack_delay);
         first.saturating_mul(factor).min(LONGEST_BACKOFF.max(first * 2)).min(MAX_PTO)
     }
 
-    /// How much older than an acknowledged packet a lost one is (R-2; RFC 9002 section 6.1.2).
+    /// Returns how much older than an acknowledged packet a lost one is (R-2; RFC 9002 section
+    /// 6.1.2).
     pub(crate) fn loss_delay(&self) -> Duration {
         (self.smoothed.max(self.latest) * 9 / 8).max(GRANULARITY)
     }
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn r_1_the_first_sample_replaces_the_guess() {
+    fn r_1_the_first_sample_replaces_the_initial_rtt() {
         let rtt = sampled(80);
         assert_eq!((rtt.smoothed, rtt.variation, rtt.min), (ms(80), ms(40), ms(80)));
     }
@@ -150,13 +152,13 @@ mod tests {
 
     //
     #[test]
-    fn r_1_the_peers_delay_is_taken_off_but_never_below_the_least() {
+    fn r_1_the_peers_delay_is_subtracted_but_not_below_the_minimum() {
         let mut rtt = sampled(80);
         rtt.update(ms(100), ms(20));
-        assert_eq!(rtt.smoothed, ms(80), "100 - 20 is the 80 of before");
+        assert_eq!(rtt.smoothed, ms(80), "100 - 20 is the previous 80");
         let mut rtt = sampled(80);
         rtt.update(ms(88), ms(20));
-        assert_eq!(rtt.smoothed, ms(81), "88 - 20 would be below the least: not believed");
+        assert_eq!(rtt.smoothed, ms(81), "88 - 20 is below the minimum: ignored");
     }
 
     //

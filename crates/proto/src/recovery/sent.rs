@@ -1,4 +1,4 @@
-//! What is remembered of a packet that left.
+//! The record of a sent packet.
 //!
 //! In: a packet's facts. Out: the same, later. Never: decisions.
 
@@ -9,15 +9,15 @@ use crate::{
     wire::level::Level,
 };
 
-/// What to do about a frame when its packet is acknowledged or lost.
+/// A frame of a sent packet, with what its acknowledgement or loss needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SentFrame {
-    /// Nothing to do.
+    /// A PING: nothing to do.
     Ping,
-    /// PING, for an application that asked then.
+    /// A PING that the application requested at this time.
     TimedPing(Time),
-    /// An ACK that left at `level` and listed *all* that was owed up to `largest`. (One for which
-    /// some ranges did not fit must not be recorded so: they would never be told.)
+    /// An ACK sent at `level` that listed *everything* pending up to `largest`. (An ACK that had no
+    /// room for some ranges must not be recorded so: they would never be listed.)
     AckUpTo { level: Level, largest: u64 },
     /// Handshake bytes.
     Crypto { level: Level, offset: u64, len: u16 },
@@ -25,9 +25,9 @@ pub(crate) enum SentFrame {
     Done,
     /// END.
     End,
-    /// NEW_ID of this sequence.
+    /// NEW_ID with this sequence number.
     NewId(u64),
-    /// RETIRE_ID of this sequence.
+    /// RETIRE_ID with this sequence number.
     RetireId(u64),
     /// CHALLENGE with this data.
     Challenge([u8; 8]),
@@ -35,41 +35,41 @@ pub(crate) enum SentFrame {
     Response,
     /// CREDIT or CHANNEL_CREDIT.
     Credit(Scope),
-    /// BLOCKED, on a channel or on the connection.
+    /// BLOCKED, for a channel or the connection.
     Blocked(Scope),
-    /// Of messages.
+    /// A frame of a message.
     Message(Sent),
 }
 
-/// A packet that left.
+/// A sent packet.
 #[derive(Debug)]
 pub(crate) struct SentPacket {
     /// Its number.
     pub(crate) number: u64,
     /// Its level.
     pub(crate) level: Level,
-    /// When it left.
+    /// When it was sent.
     pub(crate) at: Time,
-    /// UDP payload.
+    /// The size of its UDP payload.
     pub(crate) bytes: u16,
-    /// Does it count for loss (PROTOCOL.md section 4)?
+    /// Counts for loss detection (PROTOCOL.md section 4).
     pub(crate) eliciting: bool,
-    /// Is it a probe of the path's MTU (P-4)?
+    /// A probe of the path's MTU (P-4).
     pub(crate) mtu_probe: bool,
-    /// Did it leave as ECT(0)?
+    /// Sent as ECT(0).
     pub(crate) marked: bool,
-    /// Which path it left on.
+    /// The path it was sent on.
     pub(crate) path: u8,
-    /// Does its loss call for nothing? Written by `record`.
-    pub(crate) trifle: bool,
-    /// Its frames; a Vec of [`super::in_flight::InFlight::lend_frames`].
+    /// Its loss has no consequence. Set by `record`.
+    pub(crate) expendable: bool,
+    /// Its frames, in a list from [`super::in_flight::InFlight::lend_frames`].
     pub(crate) frames: Vec<SentFrame>,
-    /// Delivery as it was then; written by `record`.
+    /// The state of delivery when it was sent; set by `record`.
     pub(crate) snapshot: Snapshot,
 }
 
 impl SentPacket {
-    /// An ack-eliciting packet on path 0, without marks; change what differs.
+    /// Creates a record of an unmarked ack-eliciting packet on path 0, for the caller to adjust.
     pub(crate) fn new(
         number: u64,
         level: Level,
@@ -86,18 +86,18 @@ impl SentPacket {
             mtu_probe: false,
             marked: false,
             path: 0,
-            trifle: false,
+            expendable: false,
             frames,
             snapshot: Snapshot::default(),
         }
     }
-    /// Holds it nothing that is sent again when it is lost, or that something else does not send
-    /// again in time?
-    pub(crate) fn is_trifle(&self) -> bool {
-        let trifle = |frame: &SentFrame| {
+    /// Returns `true` if nothing in the packet is retransmitted when it is lost, or if something
+    /// else retransmits it in time.
+    pub(crate) fn is_expendable(&self) -> bool {
+        let expendable = |frame: &SentFrame| {
             use SentFrame::{AckUpTo, Challenge, Ping, Response};
             matches!(frame, Ping | AckUpTo { .. } | Challenge(_) | Response)
         };
-        !self.mtu_probe && self.frames.iter().all(trifle)
+        !self.mtu_probe && self.frames.iter().all(expendable)
     }
 }

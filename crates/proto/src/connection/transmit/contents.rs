@@ -44,14 +44,14 @@ impl Connection {
         }
         // 2 owe
         let heard = frames.len();
-        if level != Level::ZeroRtt && self.ack.is_owed(level) {
+        if level != Level::ZeroRtt && self.ack.is_pending(level) {
             self.write_ack(now, level, writer, frames);
         }
         let told = frames.len() - heard;
         if plan.purpose == Purpose::Acknowledge {
             // An end that only receives has to hear now and then that its ACKs arrive.
             return level == Level::Data
-                && self.ack.wants_answer()
+                && self.ack.wants_ack()
                 && put(writer, frames, &Frame::Ping, SentFrame::Ping);
         }
         // 3 tell

@@ -1,6 +1,6 @@
-//! What has been tried against handshakes like this one, tried against this one (SECURITY.md).
+//! Known attacks on handshakes like this one, tried against it (SECURITY.md).
 //!
-//! In: agreements, and somebody in between or in one's place. Out: refusals. Never: packets.
+//! In: agreements, and an attacker between them or in place of one. Out: refusals. Never: packets.
 
 use rustls::{
     Error, SignatureAlgorithm, SignatureScheme,
@@ -23,8 +23,8 @@ const BAD_CERTIFICATE: u64 = Close::CRYPTO_ERROR + 42;
 const NO_APPLICATION_PROTOCOL: u64 = Close::CRYPTO_ERROR + 120;
 const ATTACKER: [u8; 32] = [0x66; 32];
 
-/// An end that shows these certificates, whatever they are, and signs with that key.
-fn showing(shown: Vec<Vec<u8>>, key: Arc<dyn SigningKey>) -> Crypto {
+/// Returns an end that presents these certificates, whatever they are, and signs with that key.
+fn presenting(shown: Vec<Vec<u8>>, key: Arc<dyn SigningKey>) -> Crypto {
     let mut crypto = Crypto::new(&ATTACKER).without_resumption();
     let shown = shown.into_iter().map(CertificateDer::from).collect();
     let key = Arc::new(CertifiedKey::new(shown, key));
@@ -39,16 +39,16 @@ fn spki(key: &[u8; 32]) -> Vec<u8> {
     [&SPKI_HEAD[..], key].concat()
 }
 
-/// Who has the key of `stolen` shows that of `other`.
-fn posing(other: &Crypto, stolen: &[u8; 32]) -> Crypto {
-    showing(vec![spki(&other.public_key())], Arc::clone(&certified_key(stolen).key))
+/// Returns an end with the key of `stolen` that presents the key of `other`.
+fn impersonating(other: &Crypto, stolen: &[u8; 32]) -> Crypto {
+    presenting(vec![spki(&other.public_key())], Arc::clone(&certified_key(stolen).key))
 }
 
 fn pinned(key: [u8; 32]) -> Trust {
     Trust::Pinned(vec![key])
 }
 
-/// How a handshake ends that must not end well.
+/// Returns the error of a handshake that must fail.
 fn refusal(client: &Crypto, server: &Crypto, trust: Trust) -> Close {
     let mut pair = Pair::new(client, server, trust);
     let close = pair.run().unwrap_err();
@@ -56,29 +56,29 @@ fn refusal(client: &Crypto, server: &Crypto, trust: Trust) -> Close {
     close
 }
 
-// Key compromise impersonation: what is stolen from a server makes nobody else to it.
+// Key compromise impersonation: a server's stolen key impersonates nobody else to that server.
 #[test]
-fn a_thief_of_the_servers_key_cannot_pose_as_a_client_to_it() {
+fn a_stolen_server_key_cannot_impersonate_a_client_to_that_server() {
     let (client, server) = cryptos();
     let server = server.accepting(pinned(client.public_key()));
-    let thief = posing(&client, &SERVER);
-    assert_eq!(refusal(&thief, &server, Trust::AnyKey).code, DECRYPT_ERROR);
+    let impostor = impersonating(&client, &SERVER);
+    assert_eq!(refusal(&impostor, &server, Trust::AnyKey).code, DECRYPT_ERROR);
     let itself = Crypto::new(&SERVER);
     assert_eq!(refusal(&itself, &server, Trust::AnyKey).code, Close::ACCESS_DENIED);
 }
 
-// The same the other way round.
+// The same in the other direction.
 #[test]
-fn a_thief_of_a_clients_key_cannot_pose_as_a_server_to_it() {
+fn a_stolen_client_key_cannot_impersonate_a_server_to_that_client() {
     let (client, server) = cryptos();
     let trust = pinned(server.public_key());
-    let thief = posing(&server, &CLIENT);
-    assert_eq!(refusal(&client, &thief, trust.clone()).code, DECRYPT_ERROR);
+    let impostor = impersonating(&server, &CLIENT);
+    assert_eq!(refusal(&client, &impostor, trust.clone()).code, DECRYPT_ERROR);
     assert_eq!(refusal(&client, &Crypto::new(&CLIENT), trust).code, Close::ACCESS_DENIED);
 }
 
-// Unknown key share: nobody gets between two ends that know each other's keys, even where he lets
-// in anybody himself; and nobody can show a key as his that is another's.
+// Unknown key share: nobody gets between two ends that know each other's keys, even if one accepts
+// any client; and nobody can present another's key as their own.
 #[test]
 fn a_relay_with_keys_of_its_own_is_noticed_by_pins_on_both_ends() {
     let (client, server) = cryptos();
@@ -87,16 +87,16 @@ fn a_relay_with_keys_of_its_own_is_noticed_by_pins_on_both_ends() {
     let server = server.accepting(pinned(client.public_key()));
     assert_eq!(refusal(&client, &relay, trust.clone()).code, Close::ACCESS_DENIED);
     assert_eq!(refusal(&relay, &server, Trust::AnyKey).code, Close::ACCESS_DENIED);
-    assert_eq!(refusal(&client, &posing(&server, &ATTACKER), trust).code, DECRYPT_ERROR);
-    let posing = posing(&client, &ATTACKER);
-    assert_eq!(refusal(&posing, &server, Trust::AnyKey).code, DECRYPT_ERROR);
+    assert_eq!(refusal(&client, &impersonating(&server, &ATTACKER), trust).code, DECRYPT_ERROR);
+    let impostor = impersonating(&client, &ATTACKER);
+    assert_eq!(refusal(&impostor, &server, Trust::AnyKey).code, DECRYPT_ERROR);
 }
 
-/// Signs as anybody can who shows a point of small order for his key.
+/// Signs as anybody can after presenting a point of small order as the key.
 #[derive(Debug)]
-struct Anybody([u8; 64]);
+struct ForgedSignature([u8; 64]);
 
-impl SigningKey for Anybody {
+impl SigningKey for ForgedSignature {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         offered.contains(&SignatureScheme::ED25519).then(|| Box::new(Self(self.0)) as _)
     }
@@ -106,7 +106,7 @@ impl SigningKey for Anybody {
     }
 }
 
-impl Signer for Anybody {
+impl Signer for ForgedSignature {
     fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, Error> {
         Ok(self.0.to_vec())
     }
@@ -116,7 +116,7 @@ impl Signer for Anybody {
     }
 }
 
-// With the neutral element for key and for R, and S = 0, every message is signed.
+// With the neutral element as the key and as R, and S = 0, every message verifies.
 #[test]
 fn a_key_that_anybody_can_sign_for_is_refused() {
     let (client, server) = cryptos();
@@ -124,36 +124,36 @@ fn a_key_that_anybody_can_sign_for_is_refused() {
     neutral[0] = 1;
     let mut signature = [0; 64];
     signature[0] = 1;
-    let anybody = showing(vec![spki(&neutral)], Arc::new(Anybody(signature)));
-    assert_eq!(refusal(&anybody, &server, Trust::AnyKey).code, BAD_CERTIFICATE);
-    assert_eq!(refusal(&client, &anybody, Trust::AnyKey).code, BAD_CERTIFICATE);
-    // So with the others, whoever could sign for them; p + 1 is 1 once more.
+    let forger = presenting(vec![spki(&neutral)], Arc::new(ForgedSignature(signature)));
+    assert_eq!(refusal(&forger, &server, Trust::AnyKey).code, BAD_CERTIFICATE);
+    assert_eq!(refusal(&client, &forger, Trust::AnyKey).code, BAD_CERTIFICATE);
+    // The other encodings, whoever could sign for them; p + 1 is 1 again.
     for (first, rest, last) in [(0, 0, 0x80), (1, 0, 0x80), (0xec, 0xff, 0xff), (0xee, 0xff, 0x7f)]
     {
         let mut weak = [rest; 32];
         (weak[0], weak[31]) = (first, last);
-        let anybody = showing(vec![spki(&weak)], Arc::new(Anybody(signature)));
-        assert_eq!(refusal(&anybody, &server, Trust::AnyKey).code, BAD_CERTIFICATE, "{first:x}");
+        let forger = presenting(vec![spki(&weak)], Arc::new(ForgedSignature(signature)));
+        assert_eq!(refusal(&forger, &server, Trust::AnyKey).code, BAD_CERTIFICATE, "{first:x}");
     }
 }
 
-// RFC 7250: a certificate, or more than one key, in the place of the one key.
+// RFC 7250: a certificate, or more than one key, in place of the one key.
 #[test]
-fn a_certificate_in_a_keys_place_is_refused_by_either_side() {
+fn a_certificate_in_place_of_a_key_is_refused_by_either_side() {
     let (client, server) = cryptos();
     let key = || Arc::clone(&certified_key(&ATTACKER).key);
     let own = spki(&Crypto::new(&ATTACKER).public_key());
     // The first bytes of a certificate around the key (RFC 5280 section 4.1).
     let certificate = [&[0x30, 0x5a, 0x30, 0x47, 0xa0, 3, 2, 1, 2][..], &own].concat();
     for shown in [vec![certificate], vec![own.clone(), own.clone()], vec![own[..43].to_vec()]] {
-        let attacker = showing(shown, key());
+        let attacker = presenting(shown, key());
         assert!(refusal(&client, &attacker, Trust::AnyKey).code > Close::CRYPTO_ERROR);
         assert!(refusal(&attacker, &server, Trust::AnyKey).code > Close::CRYPTO_ERROR);
     }
-    assert_eq!(Pair::new(&client, &showing(vec![own], key()), Trust::AnyKey).run(), Ok(()));
+    assert_eq!(Pair::new(&client, &presenting(vec![own], key()), Trust::AnyKey).run(), Ok(()));
 }
 
-/// Says that it has certificates of the other kind.
+/// Claims to have certificates of the other kind.
 #[derive(Debug)]
 struct Certificates(Arc<CertifiedKey>);
 
@@ -173,9 +173,9 @@ impl ResolvesClientCert for Certificates {
     }
 }
 
-// Neither side settles for certificates, which nobody here would verify.
+// Neither side falls back to certificates, which nobody here would verify.
 #[test]
-fn an_end_that_has_certificates_alone_is_refused() {
+fn an_end_with_only_certificates_is_refused() {
     let (client, server) = cryptos();
     let certificates = Arc::new(Certificates(certified_key(&ATTACKER)));
     let mut attacker = Crypto::new(&ATTACKER);
@@ -185,11 +185,11 @@ fn an_end_that_has_certificates_alone_is_refused() {
     assert!(refusal(&attacker, &server, Trust::AnyKey).code > Close::CRYPTO_ERROR);
 }
 
-// A peer without a key is nobody, whatever is accepted.
+// A peer without a key is refused, whatever is accepted.
 #[test]
 fn a_client_that_shows_no_key_is_refused() {
     let (client, server) = cryptos();
-    let nobody = showing(Vec::new(), Arc::clone(&certified_key(&ATTACKER).key));
+    let nobody = presenting(Vec::new(), Arc::clone(&certified_key(&ATTACKER).key));
     assert!(refusal(&nobody, &server, Trust::AnyKey).code > Close::CRYPTO_ERROR);
     assert!(refusal(&client, &nobody, Trust::AnyKey).code > Close::CRYPTO_ERROR);
 }
@@ -206,7 +206,7 @@ fn another_application_protocol_or_none_ends_the_handshake() {
     }
 }
 
-// M-14: both ends know whether they named the same application, and speak with each other anyway.
+// M-14: both ends know whether they named the same application, and connect in either case.
 #[test]
 fn the_application_is_shared_where_both_ends_name_the_same() {
     let named = |crypto: Crypto, name: Option<&str>| match name {
@@ -230,12 +230,12 @@ fn the_application_is_shared_where_both_ends_name_the_same() {
     }
 }
 
-/// Carries the client's Hello to the server, changed on the way; how the server takes it, and then
-/// the client the answer.
-fn meddled(client: &Crypto, server: &Crypto, change: impl FnOnce(&mut Vec<u8>)) -> [bool; 2] {
+/// Carries the client's Hello, changed in transit, to the server, and the answer back. Returns
+/// whether the server and the client accepted what they read.
+fn tampered(client: &Crypto, server: &Crypto, change: impl FnOnce(&mut Vec<u8>)) -> [bool; 2] {
     let mut pair = Pair::new(client, server, Trust::AnyKey);
     let Some(Outcome::Bytes { level, mut bytes }) = pair.client.poll_outcome() else {
-        panic!("a client begins with bytes");
+        panic!("the client sends the first bytes");
     };
     change(&mut bytes);
     if pair.server.read(level, &bytes).is_err() {
@@ -244,29 +244,35 @@ fn meddled(client: &Crypto, server: &Crypto, change: impl FnOnce(&mut Vec<u8>)) 
     [true, pair.run().is_ok() && pair.client.is_complete()]
 }
 
-/// Where `needle` stands, from which there is one.
+/// Returns the offset of `needle`, which occurs exactly once.
 fn find(bytes: &[u8], needle: &[u8]) -> usize {
     let mut all = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(needle));
-    let (Some(at), None) = (all.next(), all.next()) else { panic!("it stands there once") };
+    let (Some(at), None) = (all.next(), all.next()) else {
+        panic!("the needle must occur exactly once")
+    };
     at
 }
 
-// The groups that a client supports are under both ends' signatures and Finished.
+// The groups that a client supports are covered by both ends' signatures and Finished.
 #[test]
-fn the_post_quantum_group_cannot_be_talked_away() {
+fn the_post_quantum_group_cannot_be_stripped() {
     let client = Crypto::new(&CLIENT).without_resumption();
     let server = Crypto::new(&SERVER).without_resumption();
     // supported_groups: X25519MLKEM768 and X25519.
     let groups = [0, 10, 0, 6, 0, 4, 0x11, 0xec, 0, 0x1d];
-    assert_eq!(meddled(&client, &server, |hello| _ = find(hello, &groups)), [true, true]);
-    let taken_away = |hello: &mut Vec<u8>| {
+    assert_eq!(tampered(&client, &server, |hello| _ = find(hello, &groups)), [true, true]);
+    let stripped = |hello: &mut Vec<u8>| {
         let at = find(hello, &groups);
         hello[at + 6..at + 8].copy_from_slice(&[0x0a, 0x0a]); // one that nobody has
     };
-    assert_eq!(meddled(&client, &server, taken_away), [true, false], "it goes on, and is noticed");
+    assert_eq!(
+        tampered(&client, &server, stripped),
+        [true, false],
+        "the server continues, the client notices"
+    );
 }
 
-// A share of small order would make an agreement that anybody knows.
+// A share of small order would lead to a secret that forger knows.
 #[test]
 fn a_key_share_of_zeros_is_refused() {
     let x25519 = [provider::kx_group::X25519];
@@ -274,20 +280,20 @@ fn a_key_share_of_zeros_is_refused() {
     let client = with_only(&CLIENT, &suites, &x25519.map(|group| group as _));
     let share = |hello: &[u8]| find(hello, &[0, 51, 0, 38, 0, 36, 0, 0x1d, 0, 32]) + 10;
     let server = Crypto::new(&SERVER);
-    assert_eq!(meddled(&client, &server, |hello| _ = share(hello)), [true, true]);
+    assert_eq!(tampered(&client, &server, |hello| _ = share(hello)), [true, true]);
     for low in [0, 1] {
         let zeroed = |hello: &mut Vec<u8>| {
             let at = share(hello);
             hello[at..at + 32].fill(0);
             hello[at] = low;
         };
-        assert_eq!(meddled(&client, &server, zeroed), [false, false], "{low}");
+        assert_eq!(tampered(&client, &server, zeroed), [false, false], "{low}");
     }
 }
 
-// A Hello that never ends is kept up to a limit.
+// A Hello that never ends is buffered up to a limit.
 #[test]
-fn a_hello_without_end_is_refused_within_64_kib() {
+fn an_endless_hello_is_refused_within_64_kib() {
     for (head, most) in [([1, 0xff, 0xff, 0xff], 4), ([1, 0, 0xff, 0xff], 65_540)] {
         let mut server = Agreement::server(&Crypto::new(&SERVER), Vec::new()).unwrap();
         let mut taken = head.len();
@@ -300,9 +306,9 @@ fn a_hello_without_end_is_refused_within_64_kib() {
     }
 }
 
-// Where another server stands at the address, its ticket is nothing there.
+// A ticket is worthless to another server at the same address.
 #[test]
-fn a_ticket_of_one_server_is_nothing_to_another() {
+fn a_ticket_of_one_server_is_ignored_by_another() {
     let (client, server) = cryptos();
     complete(&client, &server);
     let other = Crypto::new(&ATTACKER);
@@ -313,15 +319,15 @@ fn a_ticket_of_one_server_is_nothing_to_another() {
     assert_eq!(pair.server.early_accepted(), Some(false));
     assert!(pair.server.zero_rtt_open().is_none());
     assert_eq!(pair.client.peer_key(), Some(other.public_key()), "not the one remembered");
-    // And under a pin: with the ticket at hand, the other is still refused.
+    // With a pinned key the other server is refused in spite of the ticket.
     let trust = pinned(server.public_key());
     Pair::new(&client, &server, trust.clone()).run().unwrap();
     assert_eq!(refusal(&client, &other, trust).code, Close::ACCESS_DENIED);
 }
 
-// M-10: what goes early is sealed by TLS alone, which the shared key is no part of.
+// M-10: early data is sealed by TLS alone, without the shared key.
 #[test]
-fn with_a_shared_key_nothing_is_sent_early_and_nothing_taken() {
+fn with_a_shared_key_there_is_no_early_data() {
     for (ours, theirs) in [(true, true), (true, false), (false, true)] {
         let with = |crypto: Crypto, it| if it { crypto.with_shared_key(&[7; 32]) } else { crypto };
         let (client, server) = cryptos();
@@ -335,9 +341,9 @@ fn with_a_shared_key_nothing_is_sent_early_and_nothing_taken() {
     }
 }
 
-// M-10: sessions of before are not taken for a proof of the new key.
+// M-10: earlier sessions are no proof of the new key.
 #[test]
-fn a_changed_shared_key_forgets_the_sessions_of_the_former() {
+fn changing_the_shared_key_forgets_earlier_sessions() {
     let (client, server) = cryptos();
     complete(&client, &server);
     let changed = server.with_shared_key(&[7; 32]);
@@ -348,7 +354,7 @@ fn a_changed_shared_key_forgets_the_sessions_of_the_former() {
     assert_eq!(carries(&mut a, &mut b), Err(Discard::Unauthentic));
 }
 
-// RFC 9001 section 6: in QUIC's way keys change by the phase bit; and nobody renegotiates.
+// RFC 9001 section 6: as in QUIC, keys change by the phase bit, and there is no renegotiation.
 #[test]
 fn tls_messages_after_the_handshake_change_no_keys() {
     let (client, server) = cryptos();

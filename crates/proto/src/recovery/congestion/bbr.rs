@@ -1,10 +1,11 @@
-//! BBR version 3 (draft-ietf-ccwg-bbr): send at the rate the path delivers, probe it now and then.
+//! BBR version 3 (draft-ietf-ccwg-bbr): sends at the rate the path delivers and probes it
+//! regularly.
 //!
 //! In: samples, losses, marks. Out: a window, a rate. Never: packets.
 //!
 //! ```text
 //! Startup ─▶ Drain ─▶ Down ─▶ Cruise ─▶ Refill ─▶ Up ─▶ Down …      (ProbeBW)
-//! any, when the least RTT is 10 s old ─▶ ProbeRtt ─▶ Cruise, or Startup
+//! any, when the minimum RTT is 10 s old ─▶ ProbeRtt ─▶ Cruise, or Startup
 //! ```
 
 use std::time::Duration;
@@ -18,19 +19,19 @@ mod probe_rtt;
 
 use model::{Model, UNBOUNDED, inflight_at_loss, is_too_high};
 
-/// 4 ln 2: the least gain at which the rate doubles in a round.
+/// 4 ln 2: the smallest gain at which the rate doubles per round.
 const STARTUP_GAIN: f64 = 2.77;
 
-/// Part of the bandwidth that is not used, to keep queues short.
+/// The fraction of the bandwidth left unused to keep queues short.
 const PACING_MARGIN: f64 = 0.01;
 
 /// Runs of lost packets in a round that end Startup.
 const STARTUP_LOSS_RUNS: u32 = 6;
 
-/// Part of the bandwidth-delay product in flight while the least RTT is looked for.
+/// The fraction of the bandwidth-delay product kept in flight while probing the minimum RTT.
 const PROBE_RTT_GAIN: f64 = 0.5;
 
-/// Rounds after which Drain gives up draining.
+/// Rounds after which Drain ends in any case.
 const DRAIN_ROUNDS: u64 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ enum State {
     ProbeRtt,
 }
 
-/// What the ACKs that come now were sent in.
+/// The phase in which the packets now being acknowledged were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AckPhase {
     Init,
@@ -62,7 +63,7 @@ pub(crate) struct Bbr {
     chance: u64,
     window: u64,
     initial_window: u64,
-    /// Bytes a second.
+    /// Bytes per second.
     rate: f64,
 
     drain_round: u64,
@@ -84,13 +85,14 @@ pub(crate) struct Bbr {
     probe_rtt_round_done: bool,
     prior_window: u64,
     idle_restart: bool,
-    /// What left before so many bytes were delivered left in ProbeRtt: its rate says nothing.
+    /// Packets sent before this many bytes were delivered belong to ProbeRtt; their rate is
+    /// ignored.
     ignored_to: u64,
     tx_in_flight: u64,
     undo: Undo,
 }
 
-/// State before the first loss of a round (SaveStateUponLoss).
+/// The state before the first loss of a round (SaveStateUponLoss).
 #[derive(Clone, Copy, Debug)]
 struct Undo {
     left: Option<State>,
@@ -170,7 +172,8 @@ impl Bbr {
         sample.in_flight_before + 2 * self.model.mtu >= self.window
     }
 
-    /// A multiple of the bandwidth-delay product; the initial window before there is an RTT.
+    /// Returns a multiple of the bandwidth-delay product; the initial window before there is an
+    /// RTT.
     fn bdp(&self, bw: f64, gain: f64) -> u64 {
         self.model.bdp(bw).map_or(self.initial_window, |bdp| (gain * bdp) as u64)
     }
@@ -266,7 +269,7 @@ impl Bbr {
         self.window = self.window.min(bound).max(self.model.min_pipe());
     }
 
-    /// splitmix64 (Steele, Lea, Flood 2014): the times of probing need no better chance.
+    /// splitmix64 (Steele, Lea, Flood 2014): good enough to randomise the times of probing.
     const fn draw(&mut self) -> u64 {
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.chance;
@@ -277,7 +280,7 @@ impl Bbr {
 }
 
 impl Control for Bbr {
-    /// HandleRestartFromIdle(): nothing in flight after something was is for want of data.
+    /// HandleRestartFromIdle(): nothing is in flight because the application had nothing to send.
     fn on_sent(&mut self, now: Time, in_flight_before: u64) {
         if in_flight_before > 0 || self.model.delivered == 0 {
             return;
@@ -309,7 +312,7 @@ impl Control for Bbr {
         }
     }
 
-    /// R-9: as a loss of more than the threshold would be.
+    /// R-9: treated like a loss above the threshold.
     fn on_marked(&mut self, now: Time, _left: Time) {
         self.note_loss();
         self.model.marked_in_round = true;
@@ -380,7 +383,7 @@ impl Control for Bbr {
     }
 
     fn pacing_rate(&self, _rtt: &Rtt) -> u64 {
-        // Never still: without a rate there would be no sample to get a better one from.
+        // Never zero: without sending there would be no sample to improve the rate.
         (self.rate as u64).max(self.model.mtu)
     }
 
@@ -411,7 +414,7 @@ mod tests {
             Self { bbr: Bbr::new(Time::ZERO, MTU, 1), now: Time::ZERO, delivered: 0 }
         }
 
-        /// Out of Startup and Drain.
+        /// Returns a controller past Startup and Drain.
         fn steady() -> Self {
             let mut drive = Self::new();
             for _ in 0..12 {
@@ -421,7 +424,7 @@ mod tests {
             drive
         }
 
-        /// Goes on until this state.
+        /// Runs until this state.
         fn to(mut self, state: State, in_flight: u64) -> Self {
             for _ in 0..400 {
                 if self.bbr.state == state {
@@ -432,7 +435,7 @@ mod tests {
             panic!("stuck in {:?}", self.bbr.state);
         }
 
-        /// A round of 40 packets in 10 ACKs, delivered at `rate`.
+        /// One round of 40 packets in 10 ACKs, delivered at `rate`.
         fn round(&mut self, rate: u64, in_flight: u64) {
             self.round_with(rate, in_flight, |_| {});
         }
@@ -486,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn startup_never_ends_for_want_of_data() {
+    fn startup_does_not_end_while_app_limited() {
         let mut drive = Drive::new();
         for _ in 0..50 {
             drive.round_with(RATE, BDP, |ack| ack.app_limited = true);
@@ -511,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn r_5_startup_that_ended_by_mistake_goes_on() {
+    fn r_5_startup_resumes_after_a_spurious_loss() {
         let mut drive = Drive::new();
         drive.round(RATE / 4, 4 * BDP);
         drive.round(RATE / 2, 4 * BDP);
@@ -566,7 +569,7 @@ mod tests {
     fn a_probe_that_loses_too_much_goes_down_and_sets_the_bound() {
         let mut drive = Drive::steady().to(State::Up, BDP);
         drive.lose(1, MTU, BDP * 5 / 4);
-        assert_eq!(drive.bbr.state, State::Up, "one loss may be chance");
+        assert_eq!(drive.bbr.state, State::Up, "one loss may be random");
         drive.lose(3, 2 * MTU, BDP * 5 / 4);
         assert_eq!(drive.bbr.state, State::Down);
         let bound = drive.bbr.model.inflight_long;
@@ -585,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn r_5_a_probe_that_ended_by_mistake_begins_again() {
+    fn r_5_a_probe_resumes_after_a_spurious_loss() {
         let mut drive = Drive::steady().to(State::Up, BDP);
         drive.lose(1, MTU, BDP);
         drive.lose(3, 2 * MTU, BDP);
@@ -602,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_rtt_is_looked_for_every_ten_seconds() {
+    fn the_minimum_rtt_is_probed_every_ten_seconds() {
         let mut drive = Drive::steady().to(State::ProbeRtt, BDP);
         assert!(drive.now > Time::from_micros(10_000_000));
         let half = BDP / 2;
@@ -614,12 +617,12 @@ mod tests {
         }
         let took = drive.now.since(began);
         assert!((200..300).contains(&took.as_millis()), "{took:?}");
-        assert!(drive.bbr.window() > BDP, "and the window is back: {}", drive.bbr.window());
-        assert!(drive.bbr.model.bw > RATE as f64 * 0.9, "its rates are not believed");
+        assert!(drive.bbr.window() > BDP, "the window is restored: {}", drive.bbr.window());
+        assert!(drive.bbr.model.bw > RATE as f64 * 0.9, "its rates are ignored");
     }
 
     #[test]
-    fn after_silence_the_least_rtt_is_not_looked_for() {
+    fn an_idle_period_needs_no_rtt_probe() {
         let mut drive = Drive::steady();
         drive.now += Duration::from_secs(20);
         drive.bbr.on_sent(drive.now, 0);

@@ -1,4 +1,4 @@
-//! CUBIC (RFC 9438): after a loss the window comes back along a cubic of time.
+//! CUBIC (RFC 9438): after a loss the window grows back along a cubic function of time.
 //!
 //! In: deliveries, losses, marks. Out: a window. Never: packets.
 
@@ -11,16 +11,16 @@ use super::{
 };
 use crate::{recovery::rtt::Rtt, time::Time};
 
-/// How fast the cubic opens, in packets a cubed second (RFC 9438 section 4.1).
+/// The scaling constant, in packets per cubed second (RFC 9438 section 4.1).
 const C: f64 = 0.4;
 
-/// What is left of the window after congestion (section 4.6).
+/// The multiplicative decrease factor (section 4.6).
 const BETA: f64 = 0.7;
 
-/// Reno's growth that is as fast, on average, as Reno with its own decrease (section 4.3).
+/// The growth of Reno that matches Reno with its own decrease on average (section 4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 
-/// See [`super::Congestion::Cubic`]. Sizes are packets unless they say bytes.
+/// See [`super::Congestion::Cubic`]. Sizes are in packets unless stated otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Cubic {
     mtu: u64,
@@ -29,29 +29,29 @@ pub(crate) struct Cubic {
     /// Bytes; infinite before the first congestion.
     threshold: f64,
     slow_start: HyStart,
-    /// What left before this belongs to the last congestion event (RFC 9002 section 7.3.2).
+    /// Packets sent before this belong to the last congestion event (RFC 9002 section 7.3.2).
     recovery_began: Option<Time>,
     curve: Curve,
     last_ack: Time,
     undo: Option<Undo>,
 }
 
-/// The growth of one congestion avoidance.
+/// The growth during one congestion avoidance phase.
 #[derive(Clone, Copy, Debug, Default)]
 struct Curve {
     /// The window before the last reduction.
     max: f64,
     /// The window just before the last reduction, without fast convergence.
     prior: f64,
-    /// Begin of this congestion avoidance; what then held is in `k` and `reno`.
+    /// The start of this congestion avoidance phase, from which `k` and `reno` count.
     epoch: Option<Time>,
     /// Seconds from the epoch until `max` is reached again.
     k: f64,
-    /// What Reno's window would be.
+    /// The window Reno would have.
     reno: f64,
 }
 
-/// State before a congestion event, in case it was none.
+/// The state before a congestion event, in case it proves spurious.
 #[derive(Clone, Copy, Debug)]
 struct Undo {
     window: f64,
@@ -78,14 +78,16 @@ impl Cubic {
         2.0 * self.mtu as f64
     }
 
-    /// One congestion event; false when `left` belongs to the last one.
+    /// Reduces the window for a congestion event. Returns `false` if `left` belongs to the last
+    /// one.
     fn reduce(&mut self, now: Time, left: Time) -> bool {
         if self.recovery_began.is_some_and(|began| left <= began) {
             return false;
         }
         self.recovery_began = Some(now);
         let packets = self.window / self.mtu as f64;
-        // Fast convergence (section 4.7): who falls again before coming back makes room.
+        // Fast convergence (section 4.7): a flow reduced again before it recovers makes room for
+        // others.
         let max = if packets < self.curve.max { packets * (1.0 + BETA) / 2.0 } else { packets };
         self.curve = Curve { max, prior: packets, ..Curve::default() };
         self.window = (self.window * BETA).max(self.min_window());
@@ -93,8 +95,8 @@ impl Cubic {
         true
     }
 
-    /// Does the window bound what is sent? If not, it must not grow (RFC 9002 section 7.8,
-    /// RFC 9438 section 5.8). The pacer alone leaves less than half of it unused.
+    /// Returns `true` if the window limits what is sent; otherwise it must not grow (RFC 9002
+    /// section 7.8, RFC 9438 section 5.8). The pacer alone leaves less than half of it unused.
     fn is_used(&self, sample: &AckSample) -> bool {
         let flight = sample.in_flight_before as f64;
         let half = flight * 2.0 >= self.window;
@@ -116,20 +118,21 @@ impl Cubic {
             self.window = self.window.max(self.curve.reno * mtu);
             return;
         }
-        // Sections 4.4 and 4.5: towards where the cubic is one RTT from now, never faster than
-        // half again in one RTT.
+        // Sections 4.4 and 4.5: towards the value of the cubic one RTT from now, growing by at most
+        // half per RTT.
         let target = self.curve.at(passed + rtt.as_secs_f64()).clamp(window, 1.5 * window);
         self.window += (target - window) / window * acked * mtu;
     }
 }
 
 impl Curve {
-    /// The epoch; it begins with the first ACK of a congestion avoidance (section 4.2).
+    /// Returns the epoch, which begins with the first ACK of a congestion avoidance phase (section
+    /// 4.2).
     fn begin(&mut self, now: Time, window: f64) -> Time {
         if let Some(epoch) = self.epoch {
             return epoch;
         }
-        // After slow start without congestion there is no former window: it is this one.
+        // After slow start without congestion there is no previous window: take this one.
         self.max = self.max.max(window);
         self.k = ((self.max - window) / C).cbrt();
         self.reno = window;
@@ -154,7 +157,7 @@ impl Control for Cubic {
             self.undo = Some(before);
         }
         if event.persistent {
-            // RFC 9002 section 7.6.2: begin anew, up to the threshold.
+            // RFC 9002 section 7.6.2: start again, up to the threshold.
             self.window = self.min_window();
             self.recovery_began = None;
             self.curve.epoch = None;
@@ -164,7 +167,7 @@ impl Control for Cubic {
 
     fn on_marked(&mut self, now: Time, left: Time) {
         if self.reduce(now, left) {
-            // A mark is never a mistake.
+            // A mark is never spurious.
             self.undo = None;
         }
     }
@@ -185,7 +188,7 @@ impl Control for Cubic {
             return;
         }
         if !self.is_used(sample) {
-            // Time that was not used is no time of the curve (section 5.8).
+            // Idle time does not count for the curve (section 5.8).
             self.curve.epoch = self.curve.epoch.map(|epoch| (epoch + idle).min(now));
             return;
         }
@@ -233,7 +236,7 @@ pub(super) mod tests {
         Time::from_micros(millis * 1_000)
     }
 
-    /// `bytes` of a window in full use.
+    /// A sample of `bytes` from a window in full use.
     pub(in super::super) fn sample(bytes: u64) -> AckSample {
         AckSample {
             bytes,
@@ -260,7 +263,7 @@ pub(super) mod tests {
         LossEvent { newest, persistent: false }
     }
 
-    /// At 100 packets, out of slow start at 0 ms: 70 packets.
+    /// Reduced from 100 packets out of slow start at 0 ms: 70 packets.
     fn reduced() -> Cubic {
         let mut cubic = Cubic::new(MTU);
         cubic.window = 100.0 * MTU as f64;
@@ -268,7 +271,7 @@ pub(super) mod tests {
         cubic
     }
 
-    /// One round of full use, a packet at a time; the window after it, in packets.
+    /// Runs one round of full use, one packet at a time. Returns the window after it, in packets.
     fn round(cubic: &mut Cubic, now: Time) -> f64 {
         let packets = cubic.window() / MTU;
         (0..packets).for_each(|_| cubic.on_ack(now, &sample(MTU), &rtt()));
@@ -304,7 +307,11 @@ pub(super) mod tests {
             windows.push(round(&mut cubic, at(10 + step * 100)));
         }
         assert!(windows[20] < 98.0, "concave: {}", windows[20]);
-        assert!((99.0..101.5).contains(&windows[42]), "flat at the former window: {}", windows[42]);
+        assert!(
+            (99.0..101.5).contains(&windows[42]),
+            "flat at the previous window: {}",
+            windows[42]
+        );
         assert!(windows[51] > windows[42] && windows[51] < 110.0, "convex: {}", windows[51]);
     }
 
@@ -326,14 +333,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn rfc_9438_4_7_a_second_fall_gives_way() {
+    fn rfc_9438_4_7_fast_convergence_lowers_the_maximum() {
         let mut cubic = reduced();
         cubic.on_loss(at(200), &lost(at(150)), 0);
         assert!((cubic.curve.max - 70.0 * 0.85).abs() < 1e-9);
     }
 
     #[test]
-    fn rfc_9002_7_6_persistent_congestion_begins_anew() {
+    fn rfc_9002_7_6_persistent_congestion_restarts_slow_start() {
         let mut cubic = reduced();
         cubic.on_loss(at(900), &LossEvent { newest: at(800), persistent: true }, 0);
         assert_eq!(cubic.window(), 2 * MTU);
@@ -355,11 +362,11 @@ pub(super) mod tests {
         }
         assert_eq!(cubic.window(), 84_000);
         let after = round(&mut cubic, at(10_100));
-        assert!(after < 75.0, "and the idle time is not made up for: {after}");
+        assert!(after < 75.0, "idle time is not compensated: {after}");
     }
 
     #[test]
-    fn nothing_grows_by_what_left_before_the_congestion() {
+    fn acks_from_before_the_congestion_do_not_grow_the_window() {
         let mut cubic = reduced();
         let mut old = sample(MTU);
         old.newest = at(10);
@@ -368,7 +375,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn r_5_a_spurious_event_is_taken_back() {
+    fn r_5_a_spurious_event_is_undone() {
         let mut cubic = Cubic::new(MTU);
         cubic.on_loss(at(10), &lost(at(5)), 0);
         assert!(cubic.window() == 8_400 && !cubic.is_slow_start());
@@ -378,7 +385,7 @@ pub(super) mod tests {
 
     //
     #[test]
-    fn r_9_a_mark_is_congestion_and_is_not_taken_back() {
+    fn r_9_a_mark_is_congestion_and_is_never_undone() {
         let mut cubic = Cubic::new(MTU);
         cubic.on_marked(at(10), at(5));
         cubic.on_loss(at(11), &lost(at(6)), 0);

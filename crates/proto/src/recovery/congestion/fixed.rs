@@ -1,11 +1,11 @@
-//! A rate that the caller gave.
+//! A fixed rate chosen by the caller.
 //!
-//! In: the RTT. Out: a window that never holds the rate up. Never: a reaction to loss.
+//! In: the RTT. Out: a window that never limits the rate. Never: a reaction to loss.
 
 use super::{AckSample, Control, LossEvent};
 use crate::{recovery::rtt::Rtt, time::Time};
 
-/// Packets that the RTT is taken to hold at least.
+/// The minimum number of packets that the window assumes per RTT.
 const MIN_PACKETS: u64 = 10;
 
 /// See [`super::Congestion::Fixed`].
@@ -23,7 +23,7 @@ impl Fixed {
         fixed
     }
 
-    /// Twice what the rate keeps in flight, with a quarter more RTT than is usual.
+    /// Sets the window to twice what the rate keeps in flight at one and a quarter times the RTT.
     fn set_window(&mut self, rtt: &Rtt) {
         let micros = rtt.smoothed().as_micros() * 5 / 4;
         let flight = u128::from(self.rate) * micros / 1_000_000;

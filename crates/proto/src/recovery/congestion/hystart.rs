@@ -1,4 +1,4 @@
-//! When slow start has found the path's end: HyStart++ (RFC 9406).
+//! HyStart++ (RFC 9406): ends slow start when the path is full.
 //!
 //! In: RTT samples of rounds. Out: how fast to grow, and when to stop. Never: the window.
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::AckSample;
 
-/// Constants of RFC 9406 section 4.3. There is no limit L, since packets are paced.
+/// The constants of RFC 9406 section 4.3. There is no limit L, since packets are paced.
 const MIN_RTT_THRESH: Duration = Duration::from_millis(4);
 const MAX_RTT_THRESH: Duration = Duration::from_millis(16);
 const MIN_RTT_DIVISOR: u32 = 8;
@@ -14,29 +14,29 @@ const RTT_SAMPLES: u32 = 8;
 const CSS_GROWTH_DIVISOR: u64 = 4;
 const CSS_ROUNDS: u32 = 5;
 
-/// Slow start as it goes on.
+/// The state of slow start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HyStart {
-    /// The round ends when what was sent after this many bytes were delivered is acknowledged.
+    /// The round ends when a packet sent after this many bytes were delivered is acknowledged.
     round_end: u64,
     last_min: Option<Duration>,
     current_min: Option<Duration>,
     samples: u32,
-    /// In conservative slow start: the least RTT at its begin, and its rounds.
+    /// In conservative slow start: the minimum RTT at its start, and its rounds.
     conservative: Option<(Duration, u32)>,
 }
 
-/// What slow start may do.
+/// The growth that slow start allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Growth {
-    /// Grow by so many bytes.
+    /// Grow by this many bytes.
     Grow(u64),
-    /// The end is found: slow start is over.
+    /// Slow start is over.
     Stop,
 }
 
 impl HyStart {
-    /// Takes what one ACK tells (RFC 9406 section 4.2).
+    /// Processes one ACK (RFC 9406 section 4.2).
     pub(super) fn on_ack(&mut self, sample: &AckSample) -> Growth {
         if sample.prior_delivered >= self.round_end && self.next_round(sample.delivered) {
             return Growth::Stop;
@@ -52,7 +52,7 @@ impl HyStart {
         }
     }
 
-    /// True when conservative slow start has had its rounds.
+    /// Returns `true` when conservative slow start has had its rounds.
     fn next_round(&mut self, delivered: u64) -> bool {
         self.round_end = delivered;
         self.last_min = self.current_min.take();
@@ -67,7 +67,7 @@ impl HyStart {
             return;
         };
         match (self.conservative, self.last_min) {
-            // The rise was noise: go on as before.
+            // The rise was noise: continue as before.
             (Some((baseline, _)), _) if current < baseline => self.conservative = None,
             (None, Some(last)) => {
                 let threshold = (last / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
@@ -84,7 +84,8 @@ impl HyStart {
 mod tests {
     use super::{super::cubic::tests::sample, *};
 
-    /// Rounds of ten ACKs, each with its RTT in ms; what the last ACK of each said.
+    /// Runs rounds of ten ACKs, each with its RTT in ms. Returns the growth of the last ACK of
+    /// each.
     fn rounds(start: &mut HyStart, rtts: &[u64]) -> Vec<Growth> {
         let mut delivered = start.round_end;
         let mut said = Vec::new();
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_rtt_slows_it_and_five_rounds_later_it_ends() {
+    fn a_longer_rtt_slows_growth_and_ends_slow_start_five_rounds_later() {
         let mut start = HyStart::default();
         let said = rounds(&mut start, &[40, 40, 45]);
         assert_eq!(said[2], Growth::Grow(300), "40 + 40 / 8 was reached");
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rise_that_was_noise_is_forgotten() {
+    fn a_transient_rise_is_ignored() {
         let mut start = HyStart::default();
         rounds(&mut start, &[40, 46]);
         assert_eq!(rounds(&mut start, &[40]), [Growth::Grow(1_200)]);

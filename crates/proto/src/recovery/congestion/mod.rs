@@ -1,7 +1,7 @@
-//! How much may be in flight, and how fast it may leave.
+//! Congestion control: how much may be in flight, and how fast it may be sent.
 //!
-//! In: what was sent, delivered, lost. Out: a window in bytes, a rate in bytes a second.
-//! Never: packets, timers.
+//! In: packets sent, delivered, lost. Out: a window in bytes, a rate in bytes per second. Never:
+//! packets, timers.
 
 use super::{
     report::{AckSample, LossEvent, LostPacket, Report},
@@ -14,26 +14,26 @@ mod cubic;
 mod fixed;
 mod hystart;
 
-/// Which congestion control.
+/// The congestion control algorithm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Congestion {
-    /// RFC 9438, with slow start after HyStart++ (RFC 9406): fills what buffer there is, yields to
-    /// every loss.
+    /// CUBIC (RFC 9438), with HyStart++ (RFC 9406) for slow start. Fills the available buffer and
+    /// backs off on every loss.
     #[default]
     Cubic,
-    /// BBR version 3 (draft-ietf-ccwg-bbr): by a model of the path, with short queues; bears a
-    /// little loss.
+    /// BBR version 3 (draft-ietf-ccwg-bbr). Follows a model of the path, keeps queues short and
+    /// tolerates some loss.
     Bbr,
-    /// A rate that the caller knows to be right, whatever happens: for links of one's own.
+    /// A constant rate chosen by the caller, regardless of loss. For links of one's own.
     Fixed {
-        /// Bytes of UDP payload a second.
+        /// Bytes of UDP payload per second.
         rate: u64,
     },
 }
 
 impl Congestion {
-    /// The one with this name, `cubic` or `bbr` (`fixed` needs a rate).
+    /// Returns the algorithm with this name, `cubic` or `bbr` (`fixed` needs a rate).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -43,7 +43,7 @@ impl Congestion {
         }
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Congestion {
     }
 }
 
-/// What every controller can do; each does some of it.
+/// The operations of a controller.
 trait Control {
     fn on_sent(&mut self, _now: Time, _in_flight_before: u64) {}
     fn on_packet_lost(&mut self, _now: Time, _packet: &LostPacket) {}
@@ -77,8 +77,8 @@ pub(crate) enum Controller {
 }
 
 impl Controller {
-    /// One with the initial window, for packets of `mtu` bytes. `seed` is chance: BBR's times of
-    /// probing should differ between connections. Allocates once.
+    /// Creates a controller with the initial window, for packets of `mtu` bytes. `seed` randomises
+    /// BBR's times of probing, which should differ between connections. Allocates once.
     pub(crate) fn new(congestion: Congestion, now: Time, mtu: usize, seed: u64) -> Self {
         let mtu = mtu as u64;
         match congestion {
@@ -88,12 +88,12 @@ impl Controller {
         }
     }
 
-    /// A packet that counts leaves, with this many bytes in flight before it.
+    /// Records that a packet that counts was sent with this many bytes in flight before it.
     pub(crate) fn on_sent(&mut self, now: Time, in_flight_before: u64) {
         self.control_mut().on_sent(now, in_flight_before);
     }
 
-    /// Takes the findings of one ACK or alarm; `in_flight` is what is in flight after it.
+    /// Processes the results of one ACK or timer; `in_flight` is the value after it.
     pub(crate) fn on_report(&mut self, now: Time, report: &Report, rtt: &Rtt, in_flight: u64) {
         let control = self.control_mut();
         if report.spurious {
@@ -114,17 +114,17 @@ impl Controller {
         }
     }
 
-    /// The path's packets have another size from now on.
+    /// Changes the packet size of the path.
     pub(crate) fn on_mtu(&mut self, mtu: usize) {
         self.control_mut().on_mtu(mtu as u64);
     }
 
-    /// Bytes that may be in flight.
+    /// Returns how many bytes may be in flight.
     pub(crate) fn window(&self) -> u64 {
         self.control().window()
     }
 
-    /// Bytes a second at which packets should leave.
+    /// Returns the rate in bytes per second at which packets should be sent.
     pub(crate) fn pacing_rate(&self, rtt: &Rtt) -> u64 {
         self.control().pacing_rate(rtt)
     }
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_initial_window_is_ten_packets_but_for_large_ones() {
+    fn the_initial_window_is_ten_packets_except_for_large_ones() {
         assert_eq!(initial_window(1_200), 12_000);
         assert_eq!(initial_window(1_500), 14_720);
         assert_eq!(initial_window(65_507), 131_014);

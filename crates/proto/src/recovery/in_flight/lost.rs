@@ -1,6 +1,6 @@
-//! What is given up, and the alarms that lead to it.
+//! Loss detection and its timers.
 //!
-//! In: time, what was acknowledged. Out: lost packets, deadlines. Never: ranges.
+//! In: time, acknowledged numbers. Out: lost packets, deadlines. Never: ranges.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use super::{
 };
 use crate::time::Time;
 
-/// Probe timeouts without an answer that persistent congestion spans.
+/// The number of unanswered probe timeouts that make persistent congestion.
 const PERSISTENT_FACTOR: u32 = 3;
 
 impl InFlight {
-    /// Finds what is lost by now (R-2; RFC 9002 section 6.1) and adds it to `report`. For the
-    /// alarm of [`Self::loss_deadline`]; [`Self::on_ack`] does it by itself.
+    /// Detects lost packets (R-2; RFC 9002 section 6.1) and adds them to `report`. Call it at
+    /// [`Self::loss_deadline`]; [`Self::on_ack`] calls it itself.
     pub(crate) fn detect_lost(&mut self, now: Time, rtt: &mut Rtt, report: &mut Report) {
         report.is_news = true;
         self.loss_at = None;
@@ -31,12 +31,12 @@ impl InFlight {
         while let Some(slot) = self.slots.get_mut(index) {
             let packet = match slot {
                 Slot::Gone { run, .. } => {
-                    // It may have been acknowledged: what is around it is not one outage.
+                    // It may have been acknowledged, which would interrupt the outage.
                     span.begin = None;
                     index += *run;
                     continue;
                 }
-                Slot::PassedOver(_) => {
+                Slot::Skipped(_) => {
                     index += 1;
                     continue;
                 }
@@ -66,8 +66,8 @@ impl InFlight {
         self.compact();
     }
 
-    /// Packets of a group below this number are lost, by the packet threshold: so many that left
-    /// later, or more, are at or below the highest that was acknowledged.
+    /// Returns the number below which packets of a group are lost by the packet threshold: at least
+    /// that many packets sent later are at or below the highest acknowledged number.
     fn lost_below(&self, group: Group) -> u64 {
         let Some(mut number) = self.largest_for(group) else { return 0 };
         let base = self.slots.front().map_or(self.next, Slot::number);
@@ -89,7 +89,7 @@ impl InFlight {
         }
         self.leave_flight(&packet);
         if packet.eliciting {
-            // P-4: a probe is lost because it is large.
+            // P-4: a lost probe was too large, which is no congestion.
             let on_path = packet.path == self.path;
             let counts = on_path && !packet.mtu_probe;
             if counts {
@@ -111,14 +111,14 @@ impl InFlight {
         self.give_back(packet.frames);
     }
 
-    /// When [`Self::detect_lost`] should be called.
+    /// Returns when to call [`Self::detect_lost`].
     pub(crate) const fn loss_deadline(&self) -> Option<Time> {
         self.loss_at
     }
 
-    /// When [`Self::on_pto`] should be called (R-3; RFC 9002 section 6.2). `unvalidated`: a client
-    /// that does not know yet whether its server may answer probes also when nothing is in
-    /// flight, lest both wait (section 6.2.2.1).
+    /// Returns when to call [`Self::on_pto`] (R-3; RFC 9002 section 6.2). `unvalidated`: a client
+    /// whose server may not have validated it probes even with nothing in flight, to avoid a
+    /// deadlock (section 6.2.2.1).
     pub(crate) fn pto_deadline(&self, rtt: &Rtt, unvalidated: bool) -> Option<Time> {
         if self.loss_at.is_some() || (self.eliciting == 0 && !unvalidated) {
             return None;
@@ -127,15 +127,15 @@ impl InFlight {
         Some(last + rtt.pto_after(self.max_ack_delay, self.backoff))
     }
 
-    /// The probe timeout came. Returns how many ack-eliciting packets must leave now, whatever the
-    /// window and the pacer say; [`Self::oldest_frames`] says what is best in them.
+    /// Handles a probe timeout. Returns how many ack-eliciting packets must be sent now, regardless
+    /// of window and pacer; [`Self::oldest_frames`] gives their preferred contents.
     pub(crate) const fn on_pto(&mut self) -> usize {
         self.backoff = self.backoff.saturating_add(1);
         self.unanswered = self.unanswered.saturating_add(1);
         PROBES
     }
 
-    /// R-4; RFC 9002 section 7.6.1.
+    /// Returns the span of persistent congestion (R-4; RFC 9002 section 7.6.1).
     fn persistent_span(&self, rtt: &Rtt) -> Duration {
         rtt.pto(self.max_ack_delay) * PERSISTENT_FACTOR
     }

@@ -1,4 +1,4 @@
-//! BBR's model of the path: what it delivers, how long it takes, how much it holds.
+//! BBR's model of the path: bandwidth, round-trip time and volume in flight.
 //!
 //! In: samples, losses. Out: bandwidth in bytes a second, volumes in bytes. Never: states, gains.
 
@@ -7,31 +7,31 @@ use std::time::Duration;
 use super::super::AckSample;
 use crate::time::Time;
 
-/// No bound on a volume.
+/// A volume without a bound.
 pub(super) const UNBOUNDED: u64 = u64::MAX;
 
-/// Most of the window that loss takes away in a round.
+/// The factor by which loss reduces the window at most in a round.
 pub(super) const BETA: f64 = 0.7;
 
-/// Loss of one round above which what was in flight was too much.
+/// The fraction lost in one round above which too much was in flight.
 const LOSS_THRESHOLD: f64 = 0.02;
 
-/// Runs of lost packets in a round that are more than chance: with 50 packets in flight a single
-/// loss is the 2 % already. The draft lets one do; this is what its authors' QUIC does
-/// (quiche's probe_bw_full_loss_count).
+/// Runs of lost packets in a round that are more than random: with 50 packets in flight a single
+/// loss already is 2 %. The draft accepts one; this is what its authors' QUIC does (quiche's
+/// probe_bw_full_loss_count).
 const PROBE_LOSS_RUNS: u32 = 2;
 
-/// Room left to others below the bound.
+/// Room left to other flows below the bound.
 const HEADROOM: f64 = 0.15;
 
 /// Rounds without a quarter more bandwidth after which the pipe is full.
 const FULL_BW_ROUNDS: u32 = 3;
 const FULL_BW_GROWTH: f64 = 1.25;
 
-/// Rounds that the degree of aggregation is remembered for, in two halves.
+/// Rounds for which the degree of aggregation is remembered, in two halves.
 const EXTRA_ACKED_HALF: u32 = 5;
 
-/// The names are the draft's, but for its "longterm" and "shortterm".
+/// The names are the draft's, except for its "longterm" and "shortterm".
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Model {
     pub(super) mtu: u64,
@@ -41,10 +41,10 @@ pub(super) struct Model {
     pub(super) round_start: bool,
     pub(super) round_count: u64,
 
-    /// The most of the former and of the present cycle of ProbeBW.
+    /// The maxima of the previous and the current cycle of ProbeBW.
     max_bw: [f64; 2],
     pub(super) bw_short: f64,
-    /// The smaller of the long and the short view.
+    /// The smaller of the long-term and the short-term estimate.
     pub(super) bw: f64,
     pub(super) min_rtt: Option<Duration>,
 
@@ -52,7 +52,7 @@ pub(super) struct Model {
     pub(super) inflight_short: u64,
 
     pub(super) loss_in_round: bool,
-    /// Some packet of this round met congestion and was marked for it.
+    /// A packet of this round was marked for congestion.
     pub(super) marked_in_round: bool,
     loss_round_delivered: u64,
     pub(super) loss_round_start: bool,
@@ -106,7 +106,7 @@ impl Model {
         }
     }
 
-    /// 4 packets: enough to keep two under way in each direction.
+    /// Returns 4 packets: enough to keep two in transit per direction.
     pub(super) const fn min_pipe(&self) -> u64 {
         4 * self.mtu
     }
@@ -115,12 +115,14 @@ impl Model {
         self.max_bw[0].max(self.max_bw[1])
     }
 
-    /// What `bw` keeps in flight over the least RTT; none before there is one.
+    /// Returns the bandwidth-delay product of `bw` and the minimum RTT, or `None` before there is
+    /// one.
     pub(super) fn bdp(&self, bw: f64) -> Option<f64> {
         self.min_rtt.map(|rtt| bw * rtt.as_secs_f64())
     }
 
-    /// Recent ACKs of more than was expected: what must be in flight besides.
+    /// Returns the excess of recent ACKs over the expected delivery, which must be in flight in
+    /// addition.
     pub(super) fn extra_acked(&self) -> u64 {
         self.extra_acked[0].max(self.extra_acked[1])
     }
@@ -145,7 +147,7 @@ impl Model {
         }
     }
 
-    /// UpdateRound() and UpdateMaxBw(). True when a round began.
+    /// UpdateRound() and UpdateMaxBw(). Returns `true` if a round began.
     pub(super) fn update_bandwidth(&mut self, sample: &AckSample, app_limited: bool) -> bool {
         self.round_start = sample.prior_delivered >= self.next_round_delivered;
         if self.round_start {
@@ -163,7 +165,7 @@ impl Model {
         self.next_round_delivered = self.delivered;
     }
 
-    /// AdvanceMaxBwFilter(): a cycle is over. One without samples does not count.
+    /// AdvanceMaxBwFilter(): ends a cycle. A cycle without samples does not count.
     pub(super) fn advance_max_bw(&mut self) {
         if self.max_bw[1] > 0.0 {
             self.max_bw = [self.max_bw[1], 0.0];
@@ -171,9 +173,9 @@ impl Model {
     }
 
     /// AdaptLowerBoundsFromCongestion(), for states that do not probe. The draft lowers its bounds
-    /// for every round with a loss, however small: at 1 % by chance that takes a hundredth of the
-    /// rate away each round until the next probe. Here a round's loss is congestion under the same
-    /// condition as while probing.
+    /// for every round with a loss, however small: 1 % of random loss would take a hundredth of the
+    /// rate away in each round until the next probe. Here the loss of a round is congestion under
+    /// the same condition as while probing.
     pub(super) fn adapt_short_term(&mut self, probing: bool, window: u64, sample: &AckSample) {
         if !self.loss_round_start {
             return;
@@ -209,7 +211,7 @@ impl Model {
         self.bw = self.max_bw().min(self.bw_short);
     }
 
-    /// NoteLoss(). True for the first of its round.
+    /// NoteLoss(). Returns `true` for the first loss of the round.
     pub(super) const fn note_loss(&mut self) -> bool {
         let first = !self.loss_in_round;
         if first {
@@ -254,7 +256,7 @@ impl Model {
         self.full_bw_now = false;
     }
 
-    /// Begins to look for a plateau from this sample on.
+    /// Restarts the search for a plateau at this sample.
     pub(super) fn restart_full_bw(&mut self, sample: &AckSample) {
         self.reset_full_bw();
         self.full_bw = rate(sample);
@@ -296,12 +298,12 @@ impl Model {
     }
 }
 
-/// Was so much of it lost?
+/// Returns `true` if `lost` exceeds the loss threshold.
 pub(super) fn is_too_high(lost: u64, tx_in_flight: u64) -> bool {
     lost as f64 > tx_in_flight as f64 * LOSS_THRESHOLD
 }
 
-/// InflightAtLoss(): what was in flight when the loss crossed the threshold within a packet.
+/// InflightAtLoss(): the bytes in flight when the loss crossed the threshold within a packet.
 pub(super) fn inflight_at_loss(bytes: u64, lost: u64, tx_in_flight: u64) -> u64 {
     let before = tx_in_flight.saturating_sub(bytes) as f64;
     let lost_before = lost.saturating_sub(bytes) as f64;
@@ -309,7 +311,7 @@ pub(super) fn inflight_at_loss(bytes: u64, lost: u64, tx_in_flight: u64) -> u64 
     (before + prefix).max(0.0) as u64
 }
 
-/// A part of a volume.
+/// Returns a fraction of a volume.
 pub(super) fn scale(bytes: u64, part: f64) -> u64 {
     (bytes as f64 * part) as u64
 }
@@ -318,7 +320,7 @@ fn rate(sample: &AckSample) -> f64 {
     sample.delivery_rate.map_or(0.0, |rate| rate as f64)
 }
 
-/// Delivered between when the newest packet left and its ACK.
+/// Returns the bytes delivered between sending the newest packet and its ACK.
 const fn volume(sample: &AckSample) -> u64 {
     sample.delivered.saturating_sub(sample.prior_delivered)
 }
@@ -349,7 +351,7 @@ mod tests {
         assert_eq!(model.max_bw(), 500.0);
         model.advance_max_bw();
         model.advance_max_bw();
-        assert_eq!(model.max_bw(), 500.0, "a cycle without samples is none");
+        assert_eq!(model.max_bw(), 500.0, "a cycle without samples does not count");
     }
 
     #[test]
@@ -380,12 +382,12 @@ mod tests {
         model.note_lost_number(7);
         model.loss_round_start = true;
         model.adapt_short_term(false, 10_000, &ack);
-        assert_eq!(model.inflight_short, UNBOUNDED, "one place is chance");
+        assert_eq!(model.inflight_short, UNBOUNDED, "one run may be random");
         model.note_loss();
         model.note_lost_number(9);
         ack.lost_since = 2;
         model.adapt_short_term(false, 10_000, &ack);
-        assert_eq!(model.inflight_short, UNBOUNDED, "2 % is borne");
+        assert_eq!(model.inflight_short, UNBOUNDED, "2 % is tolerated");
         model.note_loss();
         ack.lost_since = 3;
         model.adapt_short_term(false, 10_000, &ack);

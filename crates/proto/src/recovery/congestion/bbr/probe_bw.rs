@@ -1,4 +1,4 @@
-//! BBR in its steady state: slower, even, refill, faster, and again.
+//! The ProbeBW cycle of BBR: Down, Cruise, Refill, Up.
 //!
 //! In: samples, time. Out: states, the bound on what is in flight. Never: rates, windows.
 
@@ -11,7 +11,8 @@ use super::{
 };
 use crate::time::Time;
 
-/// Most rounds between probes: where Reno on the same path would need the room (62 or 63).
+/// The longest time between probes in rounds: when Reno on the same path would need the room (62 or
+/// 63).
 const RENO_ROUNDS: u64 = 63;
 
 impl Bbr {
@@ -64,7 +65,7 @@ impl Bbr {
 
     fn check_up_done(&mut self, now: Time, sample: &AckSample) {
         if self.is_time_to_go_down(sample) {
-            // Not for loss, so far: its ACKs are still to come.
+            // Not because of loss so far: its ACKs are still outstanding.
             self.probe_was_too_high = false;
             self.start_down(now);
         }
@@ -86,14 +87,14 @@ impl Bbr {
             return true;
         }
         if self.is_window_limited(sample) && self.window >= self.model.inflight_long {
-            // The bound holds the bandwidth down: no plateau.
+            // The bound limits the bandwidth, so this is no plateau.
             self.model.restart_full_bw(sample);
             return false;
         }
         self.model.full_bw_now
     }
 
-    /// AdaptLongTermModel(): true when it changed the state.
+    /// AdaptLongTermModel(). Returns `true` if it changed the state.
     fn adapt_long_term(&mut self, sample: &AckSample, app_limited: bool) -> bool {
         if self.ack_phase == AckPhase::Starting && self.model.round_start {
             self.ack_phase = AckPhase::Feedback;
@@ -121,7 +122,7 @@ impl Bbr {
         false
     }
 
-    /// ProbeInflightLongtermUpward(): packets a round, doubled each round.
+    /// ProbeInflightLongtermUpward(): packets per round, doubled each round.
     fn probe_upward(&mut self, sample: &AckSample) {
         if !self.is_window_limited(sample) || self.window < self.model.inflight_long {
             return;

@@ -1,13 +1,13 @@
-//! BBR's search for the least RTT: almost nothing in flight for a moment, every ten seconds.
+//! BBR's probe of the minimum RTT: almost nothing in flight for a moment, every ten seconds.
 //!
-//! In: samples, time. Out: the least RTT, the state. Never: rates.
+//! In: samples, time. Out: the minimum RTT, the state. Never: rates.
 
 use std::time::Duration;
 
 use super::{super::AckSample, AckPhase, Bbr, PROBE_RTT_GAIN, State};
 use crate::time::Time;
 
-/// How long the least RTT is believed, and how long it is looked for.
+/// How long the minimum RTT is valid, and how long a probe of it lasts.
 const MIN_RTT_LIFE: Duration = Duration::from_secs(10);
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
 
@@ -15,7 +15,7 @@ impl Bbr {
     pub(super) fn update_min_rtt(&mut self, now: Time, sample: &AckSample) {
         self.min_rtt_expired = now > self.min_rtt_at + MIN_RTT_LIFE;
         if self.min_rtt_expired && self.state != State::ProbeRtt {
-            // From the RTT that was believed until now: the next is likely one with a queue.
+            // Based on the RTT valid until now: the next one likely includes a queue.
             let target = self.bdp(self.model.bw, PROBE_RTT_GAIN);
             self.probe_rtt_window = target.max(self.model.min_pipe());
         }

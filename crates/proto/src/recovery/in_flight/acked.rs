@@ -1,7 +1,7 @@
-//! What an ACK says of the packets in flight.
+//! Processing of ACK frames.
 //!
-//! In: an ACK's ranges. Out: the packets they take out of flight, a sample of the RTT and of the
-//! rate. Never: alarms.
+//! In: an ACK's ranges. Out: the acknowledged packets, a sample of the RTT and of the rate. Never:
+//! timers.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -11,34 +11,35 @@ use super::{
 };
 use crate::{error::Close, time::Time, wire::level::Level};
 
-/// The packet threshold grows so far at most.
+/// The upper bound of the packet threshold.
 const MAX_PACKET_THRESHOLD: u64 = 64;
 
-/// An ACK frame, its ranges apart.
+/// An ACK frame without its ranges.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckHeader {
-    /// Level of the packet it came in.
+    /// The level of the packet that contained it.
     pub(crate) level: Level,
-    /// How long the peer waited, as it says.
+    /// The delay that the peer reports.
     pub(crate) delay: Duration,
-    /// The peer's counts of marks.
+    /// The peer's ECN counts.
     pub(crate) ecn: Option<EcnCounts>,
 }
 
-/// What one ACK has brought so far.
+/// The results of one ACK so far.
 #[derive(Default)]
 struct Progress {
     newest: Option<Newest>,
-    /// Newly acknowledged, left marked.
+    /// Newly acknowledged packets that were sent marked.
     marked: u64,
     eliciting: bool,
-    /// The ACK's highest number, when newly acknowledged: when it left, and did it on this path.
+    /// If the ACK's highest number is newly acknowledged: when it was sent, and whether on this
+    /// path.
     highest: Option<(Time, bool)>,
 }
 
 impl InFlight {
-    /// Applies an ACK frame and finds the losses it shows; `ranges` are the frame's, newest first.
-    /// Findings are added to `report`. Fails with PROTOCOL_VIOLATION when a number was never sent
+    /// Applies an ACK frame, whose `ranges` are newest first, and detects the losses it implies.
+    /// Adds the results to `report`. Fails with PROTOCOL_VIOLATION if a number was never sent
     /// (M-53).
     pub(crate) fn on_ack(
         &mut self,
@@ -76,8 +77,8 @@ impl InFlight {
             report.marked_at = progress.newest.map(|newest| newest.at());
         }
         if progress.eliciting && ack.level > Level::Hello {
-            // Anyone who saw the first packet can acknowledge at Hello, and a server that is not
-            // sure of its client may fall silent (RFC 9002 section 6.2.1).
+            // Anyone who saw the first packet can acknowledge at the Hello level, and a server that
+            // has not validated its client may fall silent (RFC 9002 section 6.2.1).
             self.backoff = 0;
         }
         let sample = self.rtt_sample(now, ack, &progress, rtt);
@@ -89,16 +90,16 @@ impl InFlight {
         Ok(())
     }
 
-    /// A packet came that was given up when `largest` had come.
+    /// Processes the arrival of a packet that was declared lost when `largest` had arrived.
     fn raise_threshold(&mut self, late: u64, largest: u64) {
-        // One that was passed over long ago may be forgotten, and counts as a packet then.
+        // A number skipped long ago may be forgotten and then counts as a packet.
         let numbers = (late + 1..=largest).take(2 * MAX_PACKET_THRESHOLD as usize);
         let behind = numbers.filter(|number| self.is_packet(*number)).count() as u64;
         self.packet_threshold = self.packet_threshold.max((behind + 1).min(MAX_PACKET_THRESHOLD));
     }
 
-    /// R-1, RFC 9002 section 5.1: a sample when the highest number is new and something that had
-    /// to be acknowledged at once or soon was.
+    /// Returns an RTT sample if the highest number is newly acknowledged and an ack-eliciting
+    /// packet is among the acknowledged ones (R-1; RFC 9002 section 5.1).
     fn rtt_sample(
         &mut self,
         now: Time,
@@ -111,7 +112,7 @@ impl InFlight {
             return None;
         }
         let sample = now.since(left);
-        // Handshake packets are acknowledged at once: a delay there is not believed.
+        // Handshake packets are acknowledged at once: a delay reported there is ignored.
         let delay = match ack.level {
             Level::Data => ack.delay.min(self.max_ack_delay),
             _ => Duration::ZERO,
@@ -121,8 +122,8 @@ impl InFlight {
         Some(sample)
     }
 
-    /// Takes out the packets of a range that an ACK at this group's level may speak of (M-12).
-    /// Fails when the range holds a number that was passed over (M-53).
+    /// Removes the packets of a range that an ACK at this group's level covers (M-12). Fails if the
+    /// range contains a skipped number (M-53).
     fn take_acked(
         &mut self,
         now: Time,
@@ -133,8 +134,8 @@ impl InFlight {
         report: &mut Report,
     ) -> Result<(), Close> {
         let mut index = self.index_of(*range.start());
-        // Where the present run of slots that are gone began: joined, so that the next ACK of the
-        // same range steps over it at once.
+        // The start of the current run of ended slots. Joining them lets the next ACK of the same
+        // range skip the run at once.
         let mut run: Option<usize> = None;
         while let Some(slot) =
             self.slots.get_mut(index).filter(|slot| slot.number() <= *range.end())
@@ -145,8 +146,8 @@ impl InFlight {
                     index += *length;
                     continue;
                 }
-                Slot::PassedOver(_) => {
-                    return Err(Close::violation("ACK of a packet number that was passed over"));
+                Slot::Skipped(_) => {
+                    return Err(Close::violation("ACK of a skipped packet number"));
                 }
                 Slot::Flying(packet) => Group::of(packet.level) > group,
             };
@@ -185,7 +186,7 @@ impl InFlight {
         if packet.number == highest {
             progress.highest = Some((packet.at, on_path));
         }
-        self.trifles -= u16::from(packet.trifle);
+        self.expendable -= u16::from(packet.expendable);
         if packet.eliciting {
             progress.eliciting = true;
             self.eliciting -= 1;
