@@ -17,14 +17,14 @@ const DISCOVERY: Duration = Duration::from_secs(5);
 
 /// A server on a free port of loopback, and its key's fingerprint.
 pub(crate) async fn server(size: Size) -> Result<(Endpoint, String)> {
-    let endpoint = with_transport(Endpoint::bind("127.0.0.1:0"), size).start().await?;
+    let endpoint = with_transport(Endpoint::builder(), size).bind("127.0.0.1:0").await?;
     let fingerprint = endpoint.fingerprint().to_string();
     Ok((endpoint, fingerprint))
 }
 
 /// An endpoint to dial from.
 pub(crate) async fn client(size: Size) -> Result<Endpoint> {
-    Ok(with_transport(Endpoint::builder(), size).start().await?)
+    Ok(with_transport(Endpoint::builder(), size).client()?)
 }
 
 /// A connection that knows its path's MTU.
@@ -49,7 +49,7 @@ pub(crate) async fn connect(
 }
 
 fn with_transport(builder: EndpointBuilder, size: Size) -> EndpointBuilder {
-    let mut config = TransportConfig { idle_timeout: Some(IDLE), ..TransportConfig::default() };
+    let mut config = TransportConfig::default().idle_timeout(Some(IDLE));
     if let Some(limit) = size.limit() {
         config.max_mtu = limit;
     }

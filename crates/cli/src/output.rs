@@ -194,7 +194,7 @@ fn write_json(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         base64: payload.filter(|_| text.is_none()).map(|payload| BASE64.encode(payload)),
         file,
         signer,
-        class: peer.as_ref().map(|(_, class, _)| class_name(*class)),
+        class: peer.as_ref().map(|(_, class, _)| class.name()),
         channel: peer.as_ref().map(|(_, _, channel)| *channel),
         peer: peer.map(|(key, ..)| key),
     };
@@ -268,17 +268,6 @@ pub(crate) fn short_id(key: Fingerprint) -> String {
     let text = key.to_string();
     let digest = text.strip_prefix("SHA256:").unwrap_or(&text);
     digest.chars().take(SHORT_ID).collect()
-}
-
-/// A delivery class as the command line names it.
-const fn class_name(class: Class) -> &'static str {
-    match class {
-        Class::Ordered => "ordered",
-        Class::Reliable => "reliable",
-        Class::Latest => "latest",
-        Class::Unreliable => "unreliable",
-        Class::Deadline => "deadline",
-    }
 }
 
 /// The comment that our own file gives the key; without one, the fingerprint.

@@ -36,7 +36,7 @@ async fn main() -> Result {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["listen", address] => {
-            let endpoint = Endpoint::bind(address).start().await?;
+            let endpoint = Endpoint::bind(*address).await?;
             println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
             let connection = endpoint.accept().await.ok_or("the endpoint was closed")?;
             println!("{}", listen(&connection).await?);
@@ -124,7 +124,7 @@ async fn frame(connection: &Connection) -> Result<Option<(u32, Vec<u8>)>> {
 // The play.
 
 async fn play() -> Result {
-    let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    let server = Endpoint::bind("127.0.0.1:0").await?;
     let client = Endpoint::client()?;
     let weather = Weather {
         lost: 15,

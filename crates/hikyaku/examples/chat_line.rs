@@ -40,8 +40,8 @@ async fn main() -> Result {
             // People may have nothing to say for longer than the 30 s after which a connection is
             // taken for dead.
             let keep_alive = Some(Duration::from_secs(10));
-            let transport = TransportConfig { keep_alive, ..TransportConfig::default() };
-            let endpoint = Endpoint::bind(address).transport(transport).start().await?;
+            let transport = TransportConfig::default().keep_alive(keep_alive);
+            let endpoint = Endpoint::builder().transport(transport).bind(*address).await?;
             println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
             room(endpoint).await;
             Ok(())
@@ -142,7 +142,7 @@ fn shown(message: &Message) -> String {
 // The play.
 
 async fn play() -> Result {
-    let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    let server = Endpoint::bind("127.0.0.1:0").await?;
     let trust = || Trust::pinned(server.fingerprint());
     let room = tokio::spawn(room(server.clone()));
 

@@ -32,7 +32,7 @@ async fn main() -> Result {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["listen", address] => {
-            let endpoint = Endpoint::bind(address).start().await?;
+            let endpoint = Endpoint::bind(*address).await?;
             println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
             while let Some(connection) = endpoint.accept().await {
                 tokio::spawn(serve(connection));
@@ -125,7 +125,7 @@ async fn slow_screen(connection: Connection) -> Result<Vec<u32>> {
 // The play.
 
 async fn play() -> Result {
-    let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    let server = Endpoint::bind("127.0.0.1:0").await?;
     let client = Endpoint::client()?;
     println!("a server sends {TICKS} states over a path that loses 30 % of its packets");
     let fast = join(&server, &client, 1, fast_screen);

@@ -37,7 +37,7 @@ async fn main() -> Result {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["listen", address] => {
-            let endpoint = Endpoint::bind(address).start().await?;
+            let endpoint = Endpoint::bind(*address).await?;
             println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
             while let Some(connection) = endpoint.accept().await {
                 tokio::spawn(answer(connection));
@@ -111,7 +111,7 @@ async fn answer_to(connection: &Connection, id: u16) -> Result<Ipv4Addr> {
 // The play.
 
 async fn play() -> Result {
-    let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    let server = Endpoint::bind("127.0.0.1:0").await?;
     let client = Endpoint::client()?;
     let weather = Weather {
         lost: 30,

@@ -28,7 +28,10 @@ use crate::{
     socket::{BindError, Socket, SocketOptions},
 };
 
-/// An endpoint to be.
+/// Configures an [`Endpoint`], made by [`Endpoint::builder`].
+///
+/// [`EndpointBuilder::bind`] opens a server, [`EndpointBuilder::client`] an endpoint that only
+/// connects.
 ///
 /// ```
 /// # use hikyaku::{Endpoint, TransportConfig, identity::Identity, signers::AuthorizedKeys};
@@ -38,21 +41,17 @@ use crate::{
 /// # let friend = Identity::generate("friend")?.public();
 /// let mut friends = AuthorizedKeys::default(); // or AuthorizedKeys::read(path)?
 /// friends.insert(friend);
-/// let server = Endpoint::bind("127.0.0.1:0")
+/// let server = Endpoint::builder()
 ///     .allow_keys(friends)
-///     .transport(TransportConfig {
-///         keep_alive: Some(Duration::from_secs(10)),
-///         ..TransportConfig::default()
-///     })
+///     .transport(TransportConfig::default().keep_alive(Some(Duration::from_secs(10))))
 ///     .max_connections(1_000)
-///     .start()
+///     .bind("127.0.0.1:0")
 ///     .await?;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "nothing is opened before `start`"]
+#[must_use = "nothing is opened before `bind` or `client`"]
 pub struct EndpointBuilder {
-    listen: Option<Where>,
     seed: Option<Zeroizing<[u8; 32]>>,
     shared_key: Option<SharedKey>,
     allowed: Option<AuthorizedKeys>,
@@ -67,12 +66,7 @@ pub struct EndpointBuilder {
     application: Option<String>,
 }
 
-enum Where {
-    Text(String),
-    Found(Vec<SocketAddr>),
-}
-
-/// Why an endpoint could not be started.
+/// Why an endpoint could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -91,12 +85,17 @@ pub enum StartError {
     /// The key log could not be opened.
     #[error(transparent)]
     KeyLog(#[from] FileError),
+    /// There is no tokio runtime for its task.
+    #[error(
+        "there is no tokio runtime here: an endpoint works in a task of its own, so open it \
+         within `Runtime::block_on`, `#[tokio::main]` or after `Runtime::enter`"
+    )]
+    NoRuntime,
 }
 
 impl EndpointBuilder {
     pub(crate) fn new() -> Self {
         Self {
-            listen: None,
             seed: None,
             shared_key: None,
             allowed: None,
@@ -110,17 +109,6 @@ impl EndpointBuilder {
             key_log: None,
             application: None,
         }
-    }
-
-    pub(crate) fn listen_at(mut self, address: &str) -> Self {
-        self.listen = Some(Where::Text(address.to_owned()));
-        self
-    }
-
-    /// Lets others in, at the first of these addresses that this machine supports.
-    pub fn listen(mut self, addresses: &[SocketAddr]) -> Self {
-        self.listen = Some(Where::Found(addresses.to_vec()));
-        self
     }
 
     /// Who it is; a key made for it where none is given.
@@ -204,25 +192,37 @@ impl EndpointBuilder {
         self
     }
 
-    /// Opens the socket and sets to work on the runtime that this is called on.
+    /// Opens a server at `address`, as [`Endpoint::bind`] does, with what was configured. It can
+    /// connect to others as well. Of a name with several addresses, the first one that this machine
+    /// can bind is used.
     ///
     /// # Errors
-    /// [`StartError`], naming the address.
-    pub async fn start(mut self) -> Result<Endpoint, StartError> {
-        if let Some(Where::Text(text)) = &self.listen {
-            let address: Address = text.parse()?;
-            self.listen = Some(Where::Found(address.resolve_local(self.family).await?));
-        }
-        self.start_dialling()
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub async fn bind<A>(self, address: A) -> Result<Endpoint, StartError>
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        let address = address.try_into().map_err(AddressError::from)?;
+        require_runtime()?;
+        let addresses = address.resolve_local(self.family).await?;
+        self.open(&addresses, true)
     }
 
-    pub(crate) fn start_dialling(self) -> Result<Endpoint, StartError> {
-        let (addresses, server) = match &self.listen {
-            Some(Where::Found(addresses)) => (addresses.clone(), true),
-            _ => (any_port(self.family), false),
-        };
+    /// Opens an endpoint that only connects to others, from a port that the system chooses, as
+    /// [`Endpoint::client`] does, with what was configured.
+    ///
+    /// # Errors
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub fn client(self) -> Result<Endpoint, StartError> {
+        require_runtime()?;
+        let addresses = any_port(self.family);
+        self.open(&addresses, false)
+    }
+
+    fn open(self, addresses: &[SocketAddr], server: bool) -> Result<Endpoint, StartError> {
         let options = SocketOptions { unfragmented: true, ..self.socket.clone() };
-        let socket = Socket::bind(&addresses, &options)?;
+        let socket = Socket::bind(addresses, &options)?;
         if !server {
             // Where the system has no such reports a dial takes its full time to fail.
             let _ = socket.report_transport_errors();
@@ -294,6 +294,11 @@ impl fmt::Debug for EndpointBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointBuilder").finish_non_exhaustive()
     }
+}
+
+/// Sockets, timers and tasks are the runtime's: without one they panic.
+fn require_runtime() -> Result<(), StartError> {
+    tokio::runtime::Handle::try_current().map(drop).map_err(|_| StartError::NoRuntime)
 }
 
 /// Any port, IPv4 included where there is IPv6.

@@ -59,7 +59,7 @@ impl Connection {
     /// # use std::time::Duration;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    /// # let server = Endpoint::bind("127.0.0.1:0").await?;
     /// # let client = Endpoint::client()?;
     /// # let connection = client.connect(server.local_addr(), Trust::AnyKey).await?;
     /// // Chat: once, in order, however long it takes.
@@ -286,7 +286,7 @@ impl fmt::Debug for Connection {
 /// # use hikyaku::{Delivery, Endpoint, Trust};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+/// # let server = Endpoint::bind("127.0.0.1:0").await?;
 /// # let client = Endpoint::client()?;
 /// # let here = client.connect(server.local_addr(), Trust::AnyKey).await?;
 /// # let there = server.accept().await.ok_or("closed")?;
@@ -360,7 +360,7 @@ impl Channel {
     /// # use hikyaku::{Delivery, Endpoint, Trust};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+    /// # let server = Endpoint::bind("127.0.0.1:0").await?;
     /// # let client = Endpoint::client()?;
     /// # let here = client.connect(server.local_addr(), Trust::AnyKey).await?;
     /// # let there = server.accept().await.ok_or("closed")?;

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     address::{Address, AddressError, Family},
-    builder::EndpointBuilder,
+    builder::{EndpointBuilder, StartError},
     closed::{Closed, Refusal},
     connection::Connection,
     dialect::Dialect,
@@ -42,7 +42,7 @@ use crate::{
 /// # let folder = folder.path();
 /// // A server that is the same one after a restart: it keeps its key in a file.
 /// let identity = Identity::read_or_generate(&folder.join("server_key"), "my server")?;
-/// let server = Endpoint::bind("127.0.0.1:0").identity(&identity).start().await?;
+/// let server = Endpoint::builder().identity(&identity).bind("127.0.0.1:0").await?;
 /// println!("{} at {}", server.fingerprint(), server.local_addr());
 ///
 /// // One client for any number of servers.
@@ -147,30 +147,34 @@ pub enum ConnectError {
 }
 
 impl Endpoint {
-    /// One that lets others in, at an address as people write it: `192.0.2.2:5000`, `[::]:5000`,
-    /// `:5000` for every address of this machine, port 0 for any that is free
-    /// ([`Endpoint::local_addr`]). It can dial as well.
+    /// Opens a server at an address as people write it: `192.0.2.2:5000`, `[::]:5000`, `:5000` for
+    /// every address of this machine, port 0 for any free one ([`Endpoint::local_addr`]). A server
+    /// can connect to others as well.
     ///
-    /// It has a new key each time, unless [`EndpointBuilder::identity`] gives it one: clients that
-    /// remember keys would take it for another server.
-    pub fn bind(address: &str) -> EndpointBuilder {
-        EndpointBuilder::new().listen_at(address)
-    }
-
-    /// One that dials, from any port, with a key made for it: enough, where the server lets anybody
-    /// in. One is enough for many connections.
+    /// It has a new key each time, which clients that remember keys take for another server:
+    /// [`EndpointBuilder::identity`] gives it a lasting one.
     ///
     /// # Errors
-    /// When the system has no socket or no randomness for it.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub fn client() -> Result<Self, crate::StartError> {
-        EndpointBuilder::new().start_dialling()
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub async fn bind<A>(address: A) -> Result<Self, StartError>
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        EndpointBuilder::new().bind(address).await
     }
 
-    /// One that dials, unless it is told where to listen; a client with a key of its own is
-    /// `Endpoint::builder().identity(&identity).start()`.
+    /// Opens an endpoint that only connects to others, from a port that the system chooses and with
+    /// a new key, which is enough where the server lets anyone in. One endpoint serves many
+    /// connections.
+    ///
+    /// # Errors
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub fn client() -> Result<Self, StartError> {
+        EndpointBuilder::new().client()
+    }
+
+    /// Returns a builder, for an endpoint with a key of its own, other limits or other timeouts.
     pub fn builder() -> EndpointBuilder {
         EndpointBuilder::new()
     }

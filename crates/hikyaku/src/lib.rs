@@ -9,7 +9,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // A server, which says the same back to whoever comes in.
-//! let server = Endpoint::bind("127.0.0.1:0").start().await?;
+//! let server = Endpoint::bind("127.0.0.1:0").await?;
 //! let door = server.clone();
 //! tokio::spawn(async move {
 //!     while let Some(connection) = door.accept().await {

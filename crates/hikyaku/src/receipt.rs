@@ -20,7 +20,7 @@ use crate::{closed::NotDelivered, mailbox::Mailbox, outcomes::Known};
 /// # use hikyaku::{Delivery, Endpoint, NotDelivered, Trust};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let server = Endpoint::bind("127.0.0.1:0").start().await?;
+/// # let server = Endpoint::bind("127.0.0.1:0").await?;
 /// # let client = Endpoint::client()?;
 /// # let connection = client.connect(server.local_addr(), Trust::AnyKey).await?;
 /// let receipt = connection.send(Delivery::Reliable, "it rains").await?;

@@ -205,7 +205,7 @@ mod tests {
 
     fn kept(channel: u16, class: Class, says: u8) -> Kept {
         let expires = (class == Class::Deadline).then_some(NOW);
-        (Message { channel: ChannelId(channel), class, payload: vec![says] }, expires)
+        (Message::new(ChannelId(channel), class, [says]), expires)
     }
 
     fn fill(received: &mut Received, channel: Option<u16>, kept: Vec<Kept>) -> bool {

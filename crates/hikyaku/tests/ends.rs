@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use hikyaku::{Closed, ConnectError, Delivery, Endpoint, TransportConfig, Trust};
+use hikyaku::{Closed, ConnectError, Delivery, Endpoint, StartError, TransportConfig, Trust};
 
 const SOON: Duration = Duration::from_secs(5);
 const AT_ONCE: Duration = Duration::from_millis(300);
@@ -21,13 +21,13 @@ fn to(server: &Endpoint) -> String {
 /// Clients that would keep a connection for ever.
 async fn lasting_client() -> Endpoint {
     let keep_alive = Some(Duration::from_millis(200));
-    let transport = TransportConfig { keep_alive, ..TransportConfig::default() };
-    Endpoint::builder().transport(transport).start().await.unwrap()
+    let transport = TransportConfig::default().keep_alive(keep_alive);
+    Endpoint::builder().transport(transport).client().unwrap()
 }
 
 #[tokio::test]
 async fn an_endpoint_that_has_ended_answers_all_who_ask() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let address = to(&server);
     client.close(AT_ONCE).await;
@@ -36,9 +36,18 @@ async fn an_endpoint_that_has_ended_answers_all_who_ask() {
     assert!(matches!(refused, Err(ConnectError::EndpointGone)), "{refused:?}");
 }
 
+#[test]
+fn without_a_runtime_an_endpoint_is_an_error_and_no_panic() {
+    assert!(matches!(Endpoint::client(), Err(StartError::NoRuntime)));
+    let mut binding = std::pin::pin!(Endpoint::bind("127.0.0.1:0"));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = binding.as_mut().poll(&mut cx);
+    assert!(matches!(polled, std::task::Poll::Ready(Err(StartError::NoRuntime))), "{polled:?}");
+}
+
 #[tokio::test]
 async fn what_nobody_accepted_ends_with_the_endpoint() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = lasting_client().await;
     let connection = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     drop(server);
@@ -47,7 +56,7 @@ async fn what_nobody_accepted_ends_with_the_endpoint() {
 
 #[tokio::test]
 async fn nobody_comes_in_where_nobody_accepts_any_more() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = lasting_client().await;
     let address = to(&server);
     let (ours, theirs) =
@@ -66,7 +75,7 @@ async fn nobody_comes_in_where_nobody_accepts_any_more() {
 
 #[tokio::test]
 async fn a_dial_given_up_leaves_no_connection() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = lasting_client().await;
     let address = to(&server);
     for _ in 0..50 {
@@ -83,12 +92,10 @@ async fn a_dial_given_up_leaves_no_connection() {
 
 #[tokio::test]
 async fn a_peer_that_reads_nothing_holds_up_no_end() {
-    let transport =
-        TransportConfig { credit: 1 << 16, channel_credit: 1 << 16, ..Default::default() };
-    let server = Endpoint::bind("127.0.0.1:0").transport(transport).start().await.unwrap();
-    let small =
-        TransportConfig { send_queue: 1 << 17, keep_alive: Some(AT_ONCE), ..Default::default() };
-    let client = Endpoint::builder().transport(small).start().await.unwrap();
+    let transport = TransportConfig::default().credit(1 << 16).channel_credit(1 << 16);
+    let server = Endpoint::builder().transport(transport).bind("127.0.0.1:0").await.unwrap();
+    let small = TransportConfig::default().send_queue(1 << 17).keep_alive(Some(AT_ONCE));
+    let client = Endpoint::builder().transport(small).client().unwrap();
     let connection = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     let theirs = in_time(server.accept()).await.unwrap();
     while tokio::time::timeout(AT_ONCE, connection.send(Delivery::Ordered, vec![0; 10_000]))
@@ -102,7 +109,7 @@ async fn a_peer_that_reads_nothing_holds_up_no_end() {
 
 #[tokio::test]
 async fn questions_put_off_no_end() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let connection = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     let _unread = in_time(server.accept()).await.unwrap();
@@ -120,7 +127,7 @@ async fn questions_put_off_no_end() {
 
 #[tokio::test]
 async fn a_report_of_a_dead_port_ends_no_other_dial() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let relay = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let slow = relay.local_addr().unwrap();
     let behind = server.local_addr();
@@ -191,7 +198,7 @@ impl Switch {
 
 #[tokio::test]
 async fn finish_ends_in_its_time_when_the_peer_is_gone() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let (relay, switch) = slow_relay(server.local_addr(), Duration::from_millis(150)).await;
     let client = Endpoint::client().unwrap();
     let connection = in_time(client.connect(relay, Trust::AnyKey)).await.unwrap();
@@ -206,7 +213,7 @@ async fn finish_ends_in_its_time_when_the_peer_is_gone() {
 
 #[tokio::test]
 async fn of_two_closes_the_earlier_end_counts() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let (relay, switch) = slow_relay(server.local_addr(), Duration::ZERO).await;
     let client = Endpoint::client().unwrap();
     let connection = in_time(client.connect(relay, Trust::AnyKey)).await.unwrap();
@@ -241,9 +248,9 @@ fn a_peer_that_reads_nothing_hears_of_the_end_of_a_program() {
     for _ in 0..10 {
         let (server, address) = here.block_on(async {
             let credit = 1 << 16;
-            let transport =
-                TransportConfig { credit, channel_credit: credit, ..Default::default() };
-            let server = Endpoint::bind("127.0.0.1:0").transport(transport).start().await.unwrap();
+            let transport = TransportConfig::default().credit(credit).channel_credit(credit);
+            let server =
+                Endpoint::builder().transport(transport).bind("127.0.0.1:0").await.unwrap();
             let address = to(&server);
             (server, address)
         });
@@ -269,7 +276,7 @@ fn a_peer_that_reads_nothing_hears_of_the_end_of_a_program() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_clock_moves_on() {
     let began = std::time::Instant::now();
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let address = to(&server);
     let (ours, theirs) = tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept());

@@ -22,8 +22,8 @@ struct Pair {
 }
 
 async fn pair(transport: TransportConfig) -> Pair {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
-    let client = Endpoint::builder().transport(transport).start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
+    let client = Endpoint::builder().transport(transport).client().unwrap();
     let address = format!("127.0.0.1:{}", server.local_addr().port());
     let (ours, theirs) =
         in_time(async { tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept()) })
@@ -46,7 +46,7 @@ async fn fill(connection: &Connection, channel: u16) {
 async fn each_sender_gets_its_share(part: f64) {
     const SENDERS: u8 = 8;
     const MESSAGES: usize = 20_000;
-    let small = TransportConfig { send_queue: 64 << 10, ..TransportConfig::default() };
+    let small = TransportConfig::default().send_queue(64 << 10);
     let Pair { ours, theirs, _endpoints } = pair(small).await;
     let mut senders = JoinSet::new();
     for name in 0..SENDERS {
@@ -117,10 +117,7 @@ async fn a_channel_that_nobody_reads_holds_up_no_other_with_several_threads() {
 
 #[tokio::test]
 async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
-    let slow = TransportConfig {
-        congestion: Congestion::Fixed { rate: 1_000_000 },
-        ..TransportConfig::default()
-    };
+    let slow = TransportConfig::default().congestion(Congestion::Fixed { rate: 1_000_000 });
     let Pair { ours, theirs, _endpoints } = pair(slow).await;
     let (bulk, urgent) = (ours.channel(1), ours.channel(2));
     bulk.set_priority(0);
@@ -148,7 +145,7 @@ async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
 /// As in a `select!` whose other branch goes on: the future is kept, and not polled.
 #[tokio::test]
 async fn a_send_that_is_not_polled_any_more_holds_up_nobody() {
-    let small = TransportConfig { send_queue: 4 << 20, ..TransportConfig::default() };
+    let small = TransportConfig::default().send_queue(4 << 20);
     let Pair { ours, theirs, _endpoints } = pair(small).await;
     fill(&ours, 0).await;
     let parked = ours.send(Delivery::Ordered, vec![0; 1_900_000]);

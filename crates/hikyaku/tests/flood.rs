@@ -99,7 +99,7 @@ async fn connects(server: &Endpoint) {
 // M-31, M-35
 #[tokio::test]
 async fn who_is_honest_connects_during_a_flood_from_everywhere() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.expect("there is a port");
+    let server = Endpoint::bind("127.0.0.1:0").await.expect("there is a port");
     connects(&server).await;
     let before = memory();
     let stats = flood(&server, 700, |high, low| Ipv4Addr::new(127, high + 1, low, 1)).await;
@@ -113,7 +113,7 @@ async fn who_is_honest_connects_during_a_flood_from_everywhere() {
 // M-35
 #[tokio::test]
 async fn one_network_takes_a_quarter_of_the_places() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.expect("there is a port");
+    let server = Endpoint::bind("127.0.0.1:0").await.expect("there is a port");
     let stats = flood(&server, 300, |_, low| Ipv4Addr::new(127, 66, 6, low.max(1))).await;
     assert!((OF_NETWORK / 2..=OF_NETWORK).contains(&stats.half_open), "{stats:?}");
     connects(&server).await;

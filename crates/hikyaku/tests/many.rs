@@ -31,7 +31,7 @@ async fn send_five(address: String, name: u32) -> Vec<(u32, u32)> {
 }
 
 async fn what_was_acknowledged_is_there() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let address = format!("127.0.0.1:{}", server.local_addr().port());
     let mut senders = JoinSet::new();
     for name in 0..CLIENTS {
@@ -80,9 +80,9 @@ async fn and_with_several_threads() {
 /// make a server that does not read hold ever more.
 #[tokio::test]
 async fn what_closed_connections_left_unread_is_bounded() {
-    let transport = TransportConfig { max_message: 1 << 18, ..TransportConfig::default() };
-    let server = Endpoint::bind("127.0.0.1:0").transport(transport).hold_together(1 << 20);
-    let server = server.start().await.unwrap();
+    let transport = TransportConfig::default().max_message(1 << 18);
+    let builder = Endpoint::builder().transport(transport).hold_together(1 << 20);
+    let server = builder.bind("127.0.0.1:0").await.unwrap();
     let address = format!("127.0.0.1:{}", server.local_addr().port());
     let mut unread = Vec::new();
     let full = loop {

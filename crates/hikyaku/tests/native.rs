@@ -23,7 +23,7 @@ fn to(server: &Endpoint) -> String {
 }
 
 async fn pair() -> (Endpoint, Connection, Endpoint, Connection) {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let address = to(&server);
     let (ours, theirs) =
@@ -168,8 +168,8 @@ async fn a_task_for_each_channel_gets_its_own() {
 
 #[tokio::test]
 async fn what_is_too_large_for_the_peer_is_refused_at_once() {
-    let small = TransportConfig { max_message: 1_000, ..TransportConfig::default() };
-    let server = Endpoint::bind("127.0.0.1:0").transport(small).start().await.unwrap();
+    let small = TransportConfig::default().max_message(1_000);
+    let server = Endpoint::builder().transport(small).bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let ours = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     let too_large = SendError::TooLarge { len: 1_001, limit: 1_000 };
@@ -372,7 +372,7 @@ async fn a_slow_reader_holds_up_its_sender_and_nobody_else() {
 
 #[tokio::test]
 async fn trust_is_judged_before_anything_is_sent() {
-    let server = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let address = to(&server);
     let dir = tempfile::tempdir().unwrap();
@@ -394,7 +394,7 @@ async fn trust_is_judged_before_anything_is_sent() {
 
     let port = server.local_addr();
     in_time(server.close(SOON)).await;
-    let other = Endpoint::bind(&port.to_string()).start().await.unwrap();
+    let other = Endpoint::bind(&port.to_string()).await.unwrap();
     let error = in_time(client.connect(&*address, known())).await.unwrap_err();
     let ConnectError::Untrusted(TrustError::KeyChanged { offered, remembered, line, .. }) = error
     else {
@@ -408,7 +408,7 @@ async fn only_keys_that_are_allowed_come_in() {
     let ours = Identity::generate("ours").unwrap();
     let mut allowed = AuthorizedKeys::default();
     allowed.insert(ours.public());
-    let server = Endpoint::bind("127.0.0.1:0").allow_keys(allowed).start().await.unwrap();
+    let server = Endpoint::builder().allow_keys(allowed).bind("127.0.0.1:0").await.unwrap();
     let address = to(&server);
     let stranger = Endpoint::client().unwrap();
     let error = in_time(stranger.connect(&*address, Trust::AnyKey)).await.unwrap_err();
@@ -417,7 +417,7 @@ async fn only_keys_that_are_allowed_come_in() {
     assert_eq!(refusal.key, Some(stranger.fingerprint()));
     assert_eq!(refusal.from.port(), stranger.local_addr().port());
     assert!(refusal.to_string().ends_with("it is not let in"), "{refusal}");
-    let friend = Endpoint::builder().identity(&ours).start().await.unwrap();
+    let friend = Endpoint::builder().identity(&ours).client().unwrap();
     let connection = in_time(friend.connect(&*address, Trust::AnyKey)).await.unwrap();
     let came = in_time(server.accept()).await.unwrap();
     assert_eq!(came.peer().fingerprint(), ours.fingerprint());
@@ -429,10 +429,10 @@ async fn only_keys_that_are_allowed_come_in() {
 #[tokio::test]
 async fn without_the_shared_key_nobody_comes_in() {
     let key = SharedKey::generate();
-    let server = Endpoint::bind("127.0.0.1:0").shared_key(key.clone()).start().await.unwrap();
+    let server = Endpoint::builder().shared_key(key.clone()).bind("127.0.0.1:0").await.unwrap();
     let address = to(&server);
     let stranger = Endpoint::client().unwrap();
-    let friend = Endpoint::builder().shared_key(key).start().await.unwrap();
+    let friend = Endpoint::builder().shared_key(key).client().unwrap();
     let (refused, let_in) = in_time(async {
         tokio::join!(
             stranger.connect(&*address, Trust::AnyKey),
@@ -447,7 +447,7 @@ async fn without_the_shared_key_nobody_comes_in() {
 
 #[tokio::test]
 async fn nobody_there_is_told_soon() {
-    let gone = Endpoint::bind("127.0.0.1:0").start().await.unwrap();
+    let gone = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let address = to(&gone);
     gone.close(SOON).await;
     let client = Endpoint::client().unwrap();
@@ -465,7 +465,7 @@ async fn a_listener_that_opens_a_moment_later_is_found() {
     let client = Endpoint::client().unwrap();
     let opens = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        Endpoint::bind(&address).start().await.unwrap()
+        Endpoint::bind(&address).await.unwrap()
     };
     let dial = client.connect(&*address, Trust::AnyKey);
     let (dialled, _server) = in_time(async { tokio::join!(dial, opens) }).await;
@@ -498,7 +498,7 @@ async fn the_key_log_is_written_when_asked_for_and_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("keys");
-    let server = Endpoint::bind("127.0.0.1:0").key_log(&file).start().await.unwrap();
+    let server = Endpoint::builder().key_log(&file).bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     in_time(server.accept()).await.unwrap();
@@ -506,13 +506,13 @@ async fn the_key_log_is_written_when_asked_for_and_private() {
     assert!(text.lines().any(|line| line.starts_with("EXPORTER_SECRET ")), "{text}");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
-    let refused = Endpoint::bind("127.0.0.1:0").key_log(&file).start().await;
+    let refused = Endpoint::builder().key_log(&file).bind("127.0.0.1:0").await;
     assert!(refused.is_err(), "others could read it");
 }
 
 #[tokio::test]
 async fn answers_come_from_the_address_that_was_asked() {
-    let server = Endpoint::bind("0.0.0.0:0").start().await.unwrap();
+    let server = Endpoint::bind("0.0.0.0:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let address = format!("127.0.0.2:{}", server.local_addr().port());
     let (ours, theirs) =
@@ -544,11 +544,10 @@ async fn an_answer_takes_the_acknowledgement_along() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_transport_out_of_range_is_reported_at_the_start_with_the_field_and_its_range() {
-    let slow =
-        TransportConfig { max_ack_delay: Duration::from_secs(60), ..TransportConfig::default() };
-    let small = TransportConfig { pool: 0, ..TransportConfig::default() };
+    let slow = TransportConfig::default().max_ack_delay(Duration::from_secs(60));
+    let small = TransportConfig::default().pool(0);
     for (transport, field) in [(slow, "max_ack_delay"), (small, "pool")] {
-        let started = Endpoint::bind("127.0.0.1:0").transport(transport).start().await;
+        let started = Endpoint::builder().transport(transport).bind("127.0.0.1:0").await;
         let Err(StartError::Config(error)) = started else { panic!("{started:?}") };
         assert_eq!(error.field, field);
         assert!(error.to_string().contains(" to "), "{error}");

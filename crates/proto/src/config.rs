@@ -80,6 +80,7 @@ impl EndpointConfig {
 
 /// When a server asks a newcomer to show that its address is its own, for one round trip more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Retry {
     /// Never: a flood of forged addresses takes all half-open places.
     Never,
@@ -90,8 +91,16 @@ pub enum Retry {
     Always,
 }
 
-/// A connection.
+/// Timeouts, queues, credit and congestion control of a connection. Each field has a setter of the
+/// same name:
+///
+/// ```
+/// # use hikyaku_proto::TransportConfig;
+/// # use std::time::Duration;
+/// let config = TransportConfig::default().keep_alive(Some(Duration::from_secs(10)));
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TransportConfig {
     /// Silence after which it is over (M-61); none: never. Of two ends the shorter counts, except
     /// that the usual 30 s give way to a longer time that the peer asks for, up to 10 minutes:
@@ -117,6 +126,78 @@ pub struct TransportConfig {
     pub max_mtu: usize,
     /// How long an ACK may wait, at most 16 s.
     pub max_ack_delay: Duration,
+}
+
+impl TransportConfig {
+    /// Sets [`Self::idle_timeout`](field@Self::idle_timeout).
+    #[must_use]
+    pub const fn idle_timeout(mut self, idle_timeout: Option<Duration>) -> Self {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// Sets [`Self::keep_alive`](field@Self::keep_alive).
+    #[must_use]
+    pub const fn keep_alive(mut self, keep_alive: Option<Duration>) -> Self {
+        self.keep_alive = keep_alive;
+        self
+    }
+
+    /// Sets [`Self::congestion`](field@Self::congestion).
+    #[must_use]
+    pub const fn congestion(mut self, congestion: Congestion) -> Self {
+        self.congestion = congestion;
+        self
+    }
+
+    /// Sets [`Self::max_message`](field@Self::max_message).
+    #[must_use]
+    pub const fn max_message(mut self, max_message: usize) -> Self {
+        self.max_message = max_message;
+        self
+    }
+
+    /// Sets [`Self::send_queue`](field@Self::send_queue).
+    #[must_use]
+    pub const fn send_queue(mut self, send_queue: usize) -> Self {
+        self.send_queue = send_queue;
+        self
+    }
+
+    /// Sets [`Self::credit`](field@Self::credit).
+    #[must_use]
+    pub const fn credit(mut self, credit: u64) -> Self {
+        self.credit = credit;
+        self
+    }
+
+    /// Sets [`Self::channel_credit`](field@Self::channel_credit).
+    #[must_use]
+    pub const fn channel_credit(mut self, channel_credit: u64) -> Self {
+        self.channel_credit = channel_credit;
+        self
+    }
+
+    /// Sets [`Self::pool`](field@Self::pool).
+    #[must_use]
+    pub const fn pool(mut self, pool: usize) -> Self {
+        self.pool = pool;
+        self
+    }
+
+    /// Sets [`Self::max_mtu`](field@Self::max_mtu).
+    #[must_use]
+    pub const fn max_mtu(mut self, max_mtu: usize) -> Self {
+        self.max_mtu = max_mtu;
+        self
+    }
+
+    /// Sets [`Self::max_ack_delay`](field@Self::max_ack_delay).
+    #[must_use]
+    pub const fn max_ack_delay(mut self, max_ack_delay: Duration) -> Self {
+        self.max_ack_delay = max_ack_delay;
+        self
+    }
 }
 
 impl Default for TransportConfig {

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use crate::{
     agenda::Action,
-    api::{ChannelId, Class, Congestion, Delivery, Time},
+    api::{ChannelId, Class, Congestion, Time},
     app::{Planned, Reader, Record, Side, State},
     link::{LinkConfig, Loss},
     network::HostId,
@@ -257,13 +257,7 @@ fn plan_flow(
     each: Duration,
     count: u32,
 ) {
-    let delivery = match class {
-        Class::Ordered => Delivery::Ordered,
-        Class::Reliable => Delivery::Reliable,
-        Class::Latest => Delivery::Latest,
-        Class::Unreliable => Delivery::Unreliable,
-        Class::Deadline => Delivery::Deadline(DEADLINE),
-    };
+    let delivery = class.delivery(DEADLINE);
     let planned = Planned { channel: ChannelId(0), delivery, size, repeatable: false };
     for index in 0..count {
         world.plan(world.now + each * index, Action::Send(client, Side::Server, planned));

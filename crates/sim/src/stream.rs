@@ -67,6 +67,7 @@ impl Stream {
             // Copies of one message cannot be told apart; the newest has most time left.
             Class::Deadline => waiting.len() - 1,
             Class::Reliable | Class::Unreliable => 0,
+            other => return Err(format!("{other} is not checked here")),
         };
         let Some(index) = waiting.remove(position) else {
             return Err("altered or invented".to_owned());

@@ -218,16 +218,10 @@ impl Swarm {
     }
 
     fn delivery(&mut self, class: Class) -> Delivery {
-        match class {
-            Class::Ordered => Delivery::Ordered,
-            Class::Reliable => Delivery::Reliable,
-            Class::Latest => Delivery::Latest,
-            Class::Unreliable => Delivery::Unreliable,
-            Class::Deadline => {
-                let span = (Duration::from_millis(1), Duration::from_millis(1_500));
-                Delivery::Deadline(self.rng.span(span.0, span.1))
-            }
+        if class != Class::Deadline {
+            return class.delivery(Duration::ZERO);
         }
+        Delivery::Deadline(self.rng.span(Duration::from_millis(1), Duration::from_millis(1_500)))
     }
 
     fn size(&mut self) -> u64 {
@@ -325,24 +319,19 @@ fn draw_transport(rng: &mut Rng) -> TransportConfig {
     let seconds = Duration::from_secs;
     let credit = rng.pick(&[20_000, 64 << 10, 300_000, 1 << 20, 16 << 20]);
     let rate = rng.between(20_000, 2_000_000);
-    TransportConfig {
-        idle_timeout: rng.pick(&[None, Some(seconds(3)), Some(seconds(30)), Some(seconds(30))]),
-        keep_alive: rng.pick(&[None, None, Some(seconds(1)), Some(Duration::from_millis(300))]),
-        congestion: rng.pick(&[
-            Congestion::Cubic,
-            Congestion::Cubic,
-            Congestion::Bbr,
-            Congestion::Fixed { rate },
-        ]),
-        max_message: 256 << 10,
-        send_queue: rng.pick(&[16 << 10, 128 << 10, 4 << 20]),
-        credit,
-        channel_credit: credit.min(rng.pick(&[20_000, 64 << 10, 300_000, 4 << 20])),
+    let fixed = Congestion::Fixed { rate };
+    TransportConfig::default()
+        .idle_timeout(rng.pick(&[None, Some(seconds(3)), Some(seconds(30)), Some(seconds(30))]))
+        .keep_alive(rng.pick(&[None, None, Some(seconds(1)), Some(Duration::from_millis(300))]))
+        .congestion(rng.pick(&[Congestion::Cubic, Congestion::Cubic, Congestion::Bbr, fixed]))
+        .max_message(256 << 10)
+        .send_queue(rng.pick(&[16 << 10, 128 << 10, 4 << 20]))
+        .credit(credit)
+        .channel_credit(credit.min(rng.pick(&[20_000, 64 << 10, 300_000, 4 << 20])))
         // Room for the largest message, and often for not much more (D-2).
-        pool: rng.pick(&[MAX_MESSAGE as usize + 1_000, 4 << 20]),
-        max_mtu: rng.pick(&[1_200, 1_400, 1_472, 9_000, 65_507]),
-        max_ack_delay: Duration::from_millis(rng.pick(&[1, 10, 25, 25, 100])),
-    }
+        .pool(rng.pick(&[MAX_MESSAGE as usize + 1_000, 4 << 20]))
+        .max_mtu(rng.pick(&[1_200, 1_400, 1_472, 9_000, 65_507]))
+        .max_ack_delay(Duration::from_millis(rng.pick(&[1, 10, 25, 25, 100])))
 }
 
 /// A preset, or a path that has no name.

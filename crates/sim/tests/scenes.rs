@@ -52,13 +52,7 @@ fn each_class_keeps_its_promise_on_each_path() {
     for preset in Preset::ALL {
         for class in Class::ALL {
             let (mut world, client, _) = scene(preset);
-            let delivery = match class {
-                Class::Ordered => Delivery::Ordered,
-                Class::Reliable => Delivery::Reliable,
-                Class::Latest => Delivery::Latest,
-                Class::Unreliable => Delivery::Unreliable,
-                Class::Deadline => Delivery::Deadline(500 * MS),
-            };
+            let delivery = class.delivery(500 * MS);
             for index in 0..100 {
                 let planned = message(delivery, 4 + index * 80);
                 for side in [Side::Client, Side::Server] {

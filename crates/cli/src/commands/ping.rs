@@ -35,15 +35,14 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
     if args.address.port() == 0 {
         return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
     }
-    let transport =
-        TransportConfig { idle_timeout: Some(args.timeout), ..TransportConfig::default() };
+    let transport = TransportConfig::default().idle_timeout(Some(args.timeout));
     let builder = Endpoint::builder()
         .family(args.network.family())
         .transport(transport)
         .socket(args.network.socket_options());
     let keyed = native::keyed(builder, &args.keys, &args.talk, ending).await?;
     let trust = native::trust(&args.trust)?;
-    let endpoint = keyed.builder.start().await?;
+    let endpoint = keyed.builder.client()?;
     let began = clock::monotonic();
     let ours = &keyed.public_line;
     let connecting =

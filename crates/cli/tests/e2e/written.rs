@@ -127,7 +127,7 @@ fn a_program_that_does_not_say_what_it_writes_has_only_acknowledged() {
     let runtime = runtime.expect("the system gives a poller");
     let alice = Home::new();
     for class in ["ordered", "reliable", "latest", "deadline=50s"] {
-        let program = runtime.block_on(async { Endpoint::bind("127.0.0.1:0").start().await });
+        let program = runtime.block_on(async { Endpoint::bind("127.0.0.1:0").await });
         let program = program.expect("a port is free");
         let to = program.local_addr().to_string();
         let _ = fs::remove_file(alice.known_hosts());

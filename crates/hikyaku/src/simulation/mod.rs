@@ -92,10 +92,7 @@ async fn world(seed: u64) -> Result<Oracle, String> {
 }
 
 fn endpoint(network: &Network, local: SocketAddr, listens: bool, dice: &mut Dice) -> Endpoint {
-    let transport = TransportConfig {
-        send_queue: dice.pick(&[64 << 10, 1 << 20]),
-        ..TransportConfig::default()
-    };
+    let transport = TransportConfig::default().send_queue(dice.pick(&[64 << 10, 1 << 20]));
     let port = Port::Simulated(network.connect(local));
     let builder = Endpoint::builder().transport(transport);
     builder.start_over(port, listens, Box::new(dice.fork())).expect("it starts")

@@ -29,6 +29,7 @@ impl fmt::Display for ChannelId {
 
 /// What a sender asks for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Delivery {
     /// Exactly once, in the order sent on its channel: chat, commands, files.
     Ordered,
@@ -54,6 +55,7 @@ impl fmt::Display for Delivery {
 
 /// A delivery class, as the wire and the receiver know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Class {
     /// See [`Delivery::Ordered`].
     Ordered,
@@ -85,6 +87,31 @@ impl Class {
     /// Every class, in the order of its number on the wire.
     pub const ALL: [Self; 5] =
         [Self::Ordered, Self::Reliable, Self::Latest, Self::Unreliable, Self::Deadline];
+
+    /// Returns the name in lower case, as the command takes it: `ordered`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ordered => "ordered",
+            Self::Reliable => "reliable",
+            Self::Latest => "latest",
+            Self::Unreliable => "unreliable",
+            Self::Deadline => "deadline",
+        }
+    }
+
+    /// Returns the delivery of this class. `deadline` is that of [`Class::Deadline`], and of no
+    /// meaning for the others.
+    #[must_use]
+    pub const fn delivery(self, deadline: Duration) -> Delivery {
+        match self {
+            Self::Ordered => Delivery::Ordered,
+            Self::Reliable => Delivery::Reliable,
+            Self::Latest => Delivery::Latest,
+            Self::Unreliable => Delivery::Unreliable,
+            Self::Deadline => Delivery::Deadline(deadline),
+        }
+    }
 
     /// Its number on the wire.
     pub(crate) const fn to_wire(self) -> u8 {
@@ -121,16 +148,10 @@ impl Class {
     }
 }
 
-/// In lower case: `ordered`.
+/// The name of the class: `ordered`.
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Ordered => "ordered",
-            Self::Reliable => "reliable",
-            Self::Latest => "latest",
-            Self::Unreliable => "unreliable",
-            Self::Deadline => "deadline",
-        })
+        f.pad(self.name())
     }
 }
 
@@ -149,6 +170,7 @@ mod tests {
     #[test]
     fn classes_keep_their_numbers() {
         for class in Class::ALL {
+            assert_eq!(class.delivery(Duration::ZERO).class(), class);
             assert_eq!(Class::from_wire(class.to_wire()), Some(class));
         }
         assert_eq!(Class::from_wire(5), None);

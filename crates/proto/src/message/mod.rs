@@ -38,6 +38,7 @@ mod tests;
 
 /// A message as the application takes it.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Message {
     /// The channel it came on.
     pub channel: ChannelId,
@@ -48,6 +49,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message as if it had been received, for tests of what handles messages.
+    pub fn new(channel: ChannelId, class: Class, payload: impl Into<Vec<u8>>) -> Self {
+        Self { channel, class, payload: payload.into() }
+    }
+
     /// What it says, as text. It is as the peer sent it: not safe for a terminal.
     ///
     /// # Errors

@@ -107,16 +107,13 @@ async fn open(
     ending: &mut Ending,
 ) -> Result<Endpoint, Failure> {
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
-    let addresses = address.resolve_local(args.network.family()).await?;
+    let transport =
+        TransportConfig::default().credit(LISTENED_CREDIT).channel_credit(LISTENED_CREDIT);
     let mut builder = Endpoint::builder()
-        .listen(&addresses)
+        .family(args.network.family())
         .socket(args.network.socket_options())
         .filter(args.filter.read()?)
-        .transport(TransportConfig {
-            credit: LISTENED_CREDIT,
-            channel_credit: LISTENED_CREDIT,
-            ..TransportConfig::default()
-        })
+        .transport(transport)
         .application(APPLICATION)
         .max_connections(MAX_LISTENED)
         .hold_together(LISTENED_TOGETHER);
@@ -124,7 +121,7 @@ async fn open(
         builder = builder.allow_keys(friends);
     }
     let keyed = native::keyed(builder, &args.native.keys, &args.talk, ending).await?;
-    Ok(keyed.builder.start().await?)
+    Ok(keyed.builder.bind(address).await?)
 }
 
 /// What ended the listening.

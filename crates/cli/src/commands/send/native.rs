@@ -34,7 +34,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     let silence = args.timeout.unwrap_or(DEFAULT_SILENCE);
     let keyed = open(&args, silence, ending).await?;
     let trust = native::trust(&args.native.trust)?;
-    let endpoint = keyed.builder.start().await?;
+    let endpoint = keyed.builder.client()?;
     let ours = &keyed.public_line;
     if source.at_prompt() && !args.talk.quiet {
         note(&format!("connecting to {}; a prompt for messages follows", args.address));
@@ -65,13 +65,11 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
 }
 
 async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result<Keyed, Failure> {
-    let transport = TransportConfig {
-        idle_timeout: Some(silence),
+    let transport = TransportConfig::default()
+        .idle_timeout(Some(silence))
         // While there is nothing to send the listener is asked now and then whether it is there.
-        keep_alive: Some(silence / KEEP_ALIVES),
-        congestion: args.native.congestion.unwrap_or_default(),
-        ..TransportConfig::default()
-    };
+        .keep_alive(Some(silence / KEEP_ALIVES))
+        .congestion(args.native.congestion.unwrap_or_default());
     let builder = Endpoint::builder()
         .application(APPLICATION)
         .transport(transport)
