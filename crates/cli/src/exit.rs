@@ -2,7 +2,7 @@
 //!
 //! In: outcomes and errors. Out: one line on standard error, an exit code. Never: a backtrace.
 
-use std::{fmt::Display, io, process::ExitCode};
+use std::{ffi::OsString, fmt::Display, io, process::ExitCode};
 
 use anstyle::AnsiColor;
 use clap::error::ErrorKind;
@@ -20,6 +20,7 @@ use hikyaku_text::sanitize;
 use serde::Serialize;
 
 use crate::{
+    habits,
     limits::RUNTIME_PIPES,
     line::Line,
     mismatch::{Place, at_sender},
@@ -62,8 +63,17 @@ impl Failure {
         }
     }
 
-    /// The same failure, told to a program too: for what ends before there is more to tell.
-    pub(crate) fn in_json(self, address: &str) -> Self {
+    /// The same failure with more to try, where it failed on the way.
+    pub(crate) fn with_hint(self, hint: &str) -> Self {
+        match self {
+            Self::Failed(text) => Self::Failed(format!("{text}; {hint}")),
+            other => other,
+        }
+    }
+
+    /// The same failure, printed as an object for a program too: for a command that ends before
+    /// there is more to report.
+    pub(crate) fn in_json(self, address: Option<&str>) -> Self {
         let (error, exit) = (self.text(), self.code());
         match output::print_json(&Json { done: false, address, error, exit }) {
             Ok(()) => self,
@@ -84,7 +94,9 @@ impl Failure {
 #[derive(Serialize)]
 struct Json<'a> {
     done: bool,
-    address: &'a str,
+    /// Where to; missing where the command line was not understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
     error: String,
     exit: u8,
 }
@@ -161,7 +173,9 @@ impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         match error {
             FileError::Exposed { .. } | FileError::NotOurs(_) => Self::Refused(error.to_string()),
-            FileError::Exists(_) | FileError::Write { .. } => Self::failed(error),
+            FileError::Exists(_) | FileError::NoFolder { .. } | FileError::Write { .. } => {
+                Self::failed(error)
+            }
             _ => Self::usage(error),
         }
     }
@@ -203,21 +217,37 @@ pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
     ExitCode::from(failure.code())
 }
 
-/// Tells what clap found wrong in one line; prints help where that was asked for.
-pub(crate) fn report_usage(error: &clap::Error, instead: Option<String>) -> ExitCode {
-    if !error.use_stderr() {
-        // Help or version; if nobody reads it, that is fine.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // Nothing was typed that could be wrong: the whole help is the answer.
-        let _ = error.print();
-    } else {
-        let told = one_line(&error.render().to_string());
-        complain(&instead.map_or(told.clone(), |instead| format!("{instead}; {told}")));
-    }
-    ExitCode::from(2)
+/// Reports what clap found wrong with these words, in one line; prints help where that was asked
+/// for.
+pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let told = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            if habits::asks_for_help(words) {
+                // If nobody reads it, that is fine.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            habits::dashed_word(words)
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // Nothing was typed that could be wrong: the whole help is the answer.
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
+        _ => one_line(&error.render().to_string()),
+    };
+    let told = match habits::instead(words) {
+        Some(instead) => format!("{instead}; {told}"),
+        None => told,
+    };
+    let failure = Failure::Usage(format!("{told} (try --help)"));
+    report(Err(if wants_json(words) { failure.in_json(None) } else { failure }))
+}
+
+/// Returns `true` if a command that prints an object is asked for one.
+fn wants_json(words: &[OsString]) -> bool {
+    let has_object = words.get(1).is_some_and(|command| command == "send" || command == "ping");
+    has_object && words.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
 /// clap explains over several lines; the reader of a log wants one.
@@ -232,7 +262,7 @@ fn one_line(rendered: &str) -> String {
             parts.push(line.strip_prefix("tip: ").unwrap_or(line));
         }
     }
-    format!("{} (--help tells more)", parts.join("; ").replace(":; ", ": "))
+    parts.join("; ").replace(":; ", ": ")
 }
 
 fn complain(message: &str) {
@@ -274,8 +304,7 @@ mod tests {
                         try '--help'.\n";
         assert_eq!(
             one_line(rendered),
-            "unexpected argument '--sned' found; a similar argument exists: '--send' \
-             (--help tells more)"
+            "unexpected argument '--sned' found; a similar argument exists: '--send'"
         );
     }
 }

@@ -1,14 +1,20 @@
-//! What people type who are used to netcat, socat or ssh, answered with the right form.
+//! Command lines of other programs (netcat, socat, ssh), answered with the right form.
 //!
 //! In: the words of a command line. Out: what to type instead. Never: a guess at what is valid.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, net::Ipv6Addr};
 
 use hikyaku::{address::Address, limits::DEFAULT_PORT};
 
+use crate::{args::TalkArgs, output::warn};
+
 const COMMANDS: [&str; 6] = ["send", "listen", "chat", "ping", "keygen", "key"];
 
-/// What to type instead of a command line that was refused, where its words are another program's.
+/// Single letters that stand for an option somewhere.
+const SHORT_OPTIONS: &str = "46vqChV";
+
+/// Returns what to type instead of a command line that was refused, if it has the form of another
+/// program's.
 pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     let words: Vec<&str> =
         words.iter().skip(1).take_while(|w| *w != "--").filter_map(|w| w.to_str()).collect();
@@ -20,20 +26,34 @@ pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     if command == "-l" || command.starts_with("-l") && command.len() <= 4 {
         return Some("to listen: hikyaku listen :PORT (--plain for any UDP program)".to_owned());
     }
-    let flag = words.iter().skip(1).find_map(|word| netcats(word, command));
-    let own = |flag: &(String, String)| format!("{}: {}", flag.0, flag.1);
-    flag.as_ref().map(own)
+    let rest = &words[1..];
+    let flag = rest.iter().find_map(|word| option_of_others(word, command));
+    let flag = flag.map(|(flag, told)| format!("{flag}: {told}"));
+    flag.or_else(|| spare_port(command, rest)).or_else(|| chat_without_a_role(command, rest))
 }
 
-/// A flag of netcat or ssh, and what stands for it here.
-fn netcats(word: &str, command: &str) -> Option<(String, String)> {
-    let letters = word.strip_prefix('-')?;
-    let is_short = !letters.is_empty() && letters.len() <= 3 && !letters.starts_with('-');
-    if !is_short {
-        return None;
-    }
-    let form = if command == "listen" { "hikyaku listen :5005" } else { "hikyaku send HOST:5005" };
-    let told = match letters.chars().find(|c| "plukiw".contains(*c))? {
+/// An option of netcat or ssh, and what stands for it here.
+fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
+    let name = word.split('=').next().unwrap_or(word);
+    let letter = match name.strip_prefix("--") {
+        Some("port" | "source-port") => 'p',
+        Some("listen") => 'l',
+        Some("udp") => 'u',
+        Some("keep-open") => 'k',
+        Some("wait") => 'w',
+        Some(_) => return None,
+        None => {
+            let letters = name.strip_prefix('-').filter(|letters| letters.len() <= 3)?;
+            letters.chars().find(|c| "plukiw".contains(*c))?
+        }
+    };
+    let form = match command {
+        "listen" => "hikyaku listen :5005",
+        "ping" => "hikyaku ping HOST:5005",
+        "chat" => "hikyaku chat join --plain HOST:5005",
+        _ => "hikyaku send HOST:5005",
+    };
+    let told = match letter {
         'p' => format!("the port is part of the address: {form}"),
         'l' => "to listen: hikyaku listen :PORT (--plain for any UDP program)".to_owned(),
         'u' => "it is always UDP; --plain speaks it with any program".to_owned(),
@@ -41,7 +61,71 @@ fn netcats(word: &str, command: &str) -> Option<(String, String)> {
         'k' => "`listen` hears all senders until Ctrl-C; --once ends it after one".to_owned(),
         _ => "a key of your own is --identity KEY; with --plain, --sign KEY".to_owned(),
     };
-    Some((word.to_owned(), told))
+    Some((name.to_owned(), told))
+}
+
+/// `listen HOST PORT` and its like.
+fn spare_port(command: &str, words: &[&str]) -> Option<String> {
+    let at = words.iter().position(|word| is_port(word)).filter(|at| *at > 0)?;
+    let address: Address = words[at - 1].parse().ok()?;
+    // The first word after `chat` is the role.
+    let is_role = command == "chat" && at == 1;
+    if words[at - 1].starts_with('-') || is_role || address.port() != DEFAULT_PORT {
+        return None;
+    }
+    let command = match command {
+        "listen" | "ping" => command.to_owned(),
+        "chat" => format!("chat {}", words.first().unwrap_or(&"join")),
+        _ => return None,
+    };
+    let form = with_port(&address, words[at]);
+    Some(format!("the port is part of the address: hikyaku {command} {form}"))
+}
+
+/// `chat HOST` and `chat --plain`.
+fn chat_without_a_role(command: &str, words: &[&str]) -> Option<String> {
+    let first = *words.first().filter(|_| command == "chat")?;
+    if ["host", "join"].contains(&first) {
+        return None;
+    }
+    let address = words
+        .iter()
+        .find(|word| !word.starts_with('-') && word.parse::<Address>().is_ok() && !is_port(word));
+    Some(match address {
+        Some(address) => format!("to join the room there: hikyaku chat join --plain {address}"),
+        None => "hikyaku chat host --plain opens a room, hikyaku chat join --plain HOST joins one"
+            .to_owned(),
+    })
+}
+
+fn is_port(word: &str) -> bool {
+    word.parse::<u16>().is_ok_and(|port| port != 0) && word.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The address with this port instead of its own.
+fn with_port(address: &Address, port: &str) -> String {
+    let host = address.host();
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Returns `true` if help or the version is asked for by its name. clap takes a message such as
+/// `-hello` for a wish for help, too.
+pub(crate) fn asks_for_help(words: &[OsString]) -> bool {
+    let asks = |word: &str| {
+        let letters = word.strip_prefix('-').unwrap_or_default();
+        let is_cluster = !letters.is_empty() && letters.chars().all(|c| SHORT_OPTIONS.contains(c));
+        is_cluster || ["help", "--help", "--version"].contains(&word)
+    };
+    let options = words.iter().take_while(|word| *word != "--");
+    options.filter_map(|word| word.to_str()).any(asks)
+}
+
+/// Returns what is wrong with a word such as `-hello`, which is neither an option nor a message.
+pub(crate) fn dashed_word(words: &[OsString]) -> String {
+    let is_dashed = |word: &&str| word.starts_with('-') && word.contains(['h', 'V']);
+    let options = words.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
+    let word = options.filter(|word| is_dashed(word)).last().unwrap_or("-h");
+    format!("unexpected argument '{word}'; a message that begins with - follows --: -- {word}")
 }
 
 /// `send HOST PORT MESSAGE`, as netcat has it. Numbers may be messages; so it takes a port's number
@@ -51,31 +135,79 @@ pub(crate) fn port_as_message(
     address: &Address,
     messages: &[OsString],
 ) -> Option<String> {
-    let [first, rest @ ..] = messages else { return None };
-    let port: u16 = first.to_str()?.parse().ok().filter(|port| *port != 0)?;
+    if messages.len() < 2 {
+        return None;
+    }
+    let port = lone_port(words, address, messages)?;
+    let form = with_port(address, port);
+    let as_message = with_port(address, &DEFAULT_PORT.to_string());
+    Some(format!(
+        "{port} looks like a port, which is part of the address: hikyaku send {form} …; to send \
+         it as a message, write {as_message}"
+    ))
+}
+
+/// Returns what may have been meant by `send HOST PORT` without a message.
+pub(crate) fn perhaps_meant(
+    words: &[OsString],
+    address: &Address,
+    messages: &[OsString],
+) -> Option<String> {
+    if messages.len() != 1 {
+        return None;
+    }
+    let port = lone_port(words, address, messages)?;
+    let form = with_port(address, port);
+    Some(format!("{port} is taken for the message; for that port, write {form}"))
+}
+
+/// Returns the first message if it may be a port, and the address was given none.
+fn lone_port<'m>(
+    words: &[OsString],
+    address: &Address,
+    messages: &'m [OsString],
+) -> Option<&'m str> {
+    let port = messages.first()?.to_str().filter(|word| is_port(word))?;
     let is_given = |word: &OsString| {
         let word = word.to_str().unwrap_or_default();
         word.ends_with(&format!(":{DEFAULT_PORT}"))
             && word.parse::<Address>().ok().as_ref() == Some(address)
     };
-    if rest.is_empty() || address.port() != DEFAULT_PORT || words.iter().any(is_given) {
-        return None;
+    (address.port() == DEFAULT_PORT && !words.iter().any(is_given)).then_some(port)
+}
+
+/// Warns where an IPv6 address without brackets may have been meant to have a port.
+pub(crate) fn warn_of_missing_brackets(address: &Address, talk: &TalkArgs) {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(doubt) = unbracketed(&words, address).filter(|_| !talk.quiet) {
+        warn(&doubt);
     }
-    let host = address.host();
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    Some(format!(
-        "{port} looks like a port, which is part of the address: hikyaku send {host}:{port} …; to \
-         send it as a message, write {host}:{DEFAULT_PORT}"
-    ))
+}
+
+/// Returns what may have been meant by an IPv6 address whose last group looks like a port.
+fn unbracketed(words: &[OsString], address: &Address) -> Option<String> {
+    let is_it = |word: &&str| {
+        word.parse::<Ipv6Addr>().is_ok() && word.parse::<Address>().ok().as_ref() == Some(address)
+    };
+    let word = words.iter().filter_map(|word| word.to_str()).find(is_it)?;
+    let (host, port) = word.rsplit_once(':')?;
+    // A host that ends in a colon has lost half of its `::`.
+    let is_whole = host.parse::<Ipv6Addr>().is_ok();
+    (port.len() >= 2 && is_port(port) && is_whole).then(|| {
+        format!("{word} is an IPv6 address without a port; for port {port}, write [{host}]:{port}")
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(Into::into).collect()
+    }
+
     fn told(line: &str) -> String {
-        let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
-        instead(&words).unwrap_or_default()
+        instead(&words(line)).unwrap_or_default()
     }
 
     #[test]
@@ -83,23 +215,33 @@ mod tests {
         for (line, word) in [
             ("hikyaku listen -p 5005", "hikyaku listen :5005"),
             ("hikyaku send -p 5005 host hi", "hikyaku send HOST:5005"),
+            ("hikyaku send --port 5005 host hi", "hikyaku send HOST:5005"),
+            ("hikyaku listen --port=5005", "hikyaku listen :5005"),
+            ("hikyaku ping --port 5005 host", "hikyaku ping HOST:5005"),
             ("hikyaku listen -u 5005", "--plain"),
             ("hikyaku -l 5005", "hikyaku listen :PORT"),
             ("hikyaku -lu 5005", "hikyaku listen :PORT"),
             ("hikyaku send -i key host hi", "--identity"),
             ("hikyaku send -w 3 host hi", "--timeout"),
             ("hikyaku Listen", "hikyaku listen"),
+            ("hikyaku listen 127.0.0.1 5005", "hikyaku listen 127.0.0.1:5005"),
+            ("hikyaku listen --plain ::1 5005", "hikyaku listen [::1]:5005"),
+            ("hikyaku ping host 5005", "hikyaku ping host:5005"),
+            ("hikyaku chat join host 5005", "hikyaku chat join host:5005"),
+            ("hikyaku chat localhost", "hikyaku chat join --plain localhost"),
+            ("hikyaku chat --plain", "hikyaku chat host --plain opens"),
         ] {
             assert!(told(line).contains(word), "{line}: {}", told(line));
         }
-        assert_eq!(told("hikyaku send --sned host"), "");
-        assert_eq!(told("hikyaku send host -- -p"), "");
+        for line in ["hikyaku send --sned host", "hikyaku send host -- -p", "hikyaku chat host"] {
+            assert_eq!(told(line), "", "{line}");
+        }
     }
 
     #[test]
     fn a_port_among_messages_is_one_only_where_nothing_else_says_which() {
         let told = |line: &str| {
-            let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            let words = words(line);
             let address = line.split(' ').next().unwrap().parse().unwrap();
             port_as_message(&words, &address, &words[1..]).is_some()
         };
@@ -107,5 +249,31 @@ mod tests {
         assert!(!told("localhost 5005") && !told("localhost hi 5005") && !told("localhost 0 1"));
         assert!(!told("localhost:12345 5005 hi") && !told("localhost:9 5005 hi"));
         assert!(!told("localhost 70000 hi"));
+    }
+
+    #[test]
+    fn what_may_have_been_meant_is_told_only_where_it_may() {
+        let told = |line: &str| {
+            let words = words(line);
+            let address = line.split(' ').next().unwrap().parse().unwrap();
+            let port = perhaps_meant(&words, &address, &words[1..]);
+            port.or_else(|| unbracketed(&words, &address)).unwrap_or_default()
+        };
+        assert!(told("localhost 5005").contains("write localhost:5005"));
+        assert!(told("::1:5005 hi").contains("write [::1]:5005"));
+        assert!(told("fe80::1:2:80").contains("write [fe80::1:2]:80"));
+        for line in ["localhost:9 5005", "localhost hi", "::1 hi", "[::1:5005]:9 hi", "::5005 hi"] {
+            assert_eq!(told(line), "", "{line}");
+        }
+    }
+
+    #[test]
+    fn a_message_with_an_h_in_it_is_no_wish_for_help() {
+        let asks = |line: &str| asks_for_help(&words(line));
+        assert!(asks("hikyaku -h") && asks("hikyaku send -qh") && asks("hikyaku help send"));
+        assert!(asks("hikyaku --version") && asks("hikyaku -V"));
+        assert!(!asks("hikyaku send host -hello") && !asks("hikyaku send host -- -h"));
+        let told = dashed_word(&words("hikyaku send host -hello"));
+        assert!(told.contains("'-hello'") && told.ends_with("-- -hello"), "{told}");
     }
 }

@@ -27,8 +27,6 @@ mod written;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::{
     args::{Args, Command},
     exit::Failure,
@@ -38,12 +36,10 @@ use crate::{
 fn main() -> ExitCode {
     fault::say_faults_in_a_line();
     secrecy::keep_out_of_core_files();
-    let args = match Args::try_parse_from(args::untangled(std::env::args_os())) {
+    let words: Vec<_> = std::env::args_os().collect();
+    let args = match args::parse(&words) {
         Ok(args) => args,
-        Err(error) => {
-            let words: Vec<_> = std::env::args_os().collect();
-            return exit::report_usage(&error, habits::instead(&words));
-        }
+        Err(error) => return exit::report_usage(&error, &words),
     };
     exit::report(run(args))
 }

@@ -68,6 +68,21 @@ pub(crate) fn channel(text: &str) -> Result<u16, String> {
     }
 }
 
+/// Returns a parser of numbers from `least` to `most`.
+pub(crate) fn number<T: TryFrom<u64>>(
+    least: u64,
+    most: u64,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        let wrong = || match most {
+            u64::MAX => format!("it is not a number from {least} on"),
+            _ => format!("it is not a number from {least} to {most}"),
+        };
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(wrong)
+    }
+}
+
 /// A duration as people write it: `250ms`, `2s`, `1.5s`, `1h 30m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time of at most a year; write 250ms, 2s or 5m");
@@ -132,6 +147,18 @@ mod tests {
         assert_eq!(replies("1"), Ok(Replies::Count(1)));
         assert_eq!(replies("1s"), Ok(Replies::For(Duration::from_secs(1))));
         assert!(replies("0").is_err() && replies("soon").is_err() && replies("").is_err());
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_told_the_range() {
+        let chunk = number::<u16>(1, 65_535);
+        assert_eq!(chunk("1"), Ok(1));
+        for wrong in ["1k", "0", "65536", "-1", "", "1.5"] {
+            assert_eq!(chunk(wrong).unwrap_err(), "it is not a number from 1 to 65535", "{wrong}");
+        }
+        let count = number::<u64>(1, u64::MAX);
+        assert_eq!(count("18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(count("0").unwrap_err(), "it is not a number from 1 on");
     }
 
     #[test]

@@ -43,6 +43,17 @@ pub enum FileError {
     /// It is there already and was not to be overwritten.
     #[error("{} exists; --force replaces it", .0.display())]
     Exists(PathBuf),
+    /// The folder that it would be in does not exist.
+    #[error(
+        "cannot write {}: there is no folder {}; `mkdir -p {}` makes it",
+        path.display(), folder.display(), folder.display()
+    )]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// It could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -331,7 +342,14 @@ pub fn os_error(error: &io::Error) -> Option<io::Error> {
         }
         source = inner.source();
     }
-    None
+    code_in(&error.to_string()).map(io::Error::from_raw_os_error)
+}
+
+/// Returns the code in a text such as `No such file or directory (os error 2) at path …`, which is
+/// all that tempfile shows of it.
+fn code_in(text: &str) -> Option<i32> {
+    let (_, code) = text.split_once("(os error ")?;
+    code.split_once(')')?.0.parse().ok()
 }
 
 fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Result<(), FileError> {
@@ -339,7 +357,12 @@ fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Resul
     let folder = folder_of(path);
     // tempfile creates with mode 0600, so that a secret is never open to others, even briefly.
     // The error's own text names the temporary file.
-    let unmade = |e: io::Error| failed(os_error(&e).unwrap_or_else(|| e.kind().into()));
+    let unmade = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => {
+            FileError::NoFolder { path: path.to_owned(), folder: folder.to_owned() }
+        }
+        kind => failed(os_error(&e).unwrap_or_else(|| kind.into())),
+    };
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unmade)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     #[cfg(unix)]

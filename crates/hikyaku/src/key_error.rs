@@ -39,6 +39,12 @@ pub enum KeyError {
          `hikyaku keygen --shared FILE` makes one", .0.display()
     )]
     NotShared(PathBuf),
+    /// A private key where public keys are asked for.
+    #[error(
+        "{} is a private key; name the file of its public half: {}.pub",
+        .0.display(), .0.display()
+    )]
+    Private(PathBuf),
     /// An authorized-keys file without a usable key.
     #[error(
         "{} holds no Ed25519 public key{}", path.display(),

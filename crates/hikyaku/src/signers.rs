@@ -151,6 +151,11 @@ pub struct SkippedLine {
     pub reason: String,
 }
 
+/// Returns `true` for the first line of a private key in any PEM format.
+fn is_private_key_head(line: &str) -> bool {
+    line.starts_with("-----BEGIN ") && line.trim_end().ends_with(" PRIVATE KEY-----")
+}
+
 impl AuthorizedKeys {
     /// Reads the file. Lines that hold no key, keys of other algorithms, and keys with options
     /// (which restrict them in ways that are not known here), are left out and reported.
@@ -171,6 +176,9 @@ impl AuthorizedKeys {
             if keys.len() > MAX_SIGNERS {
                 return Err(KeyError::TooManySigners(path.to_owned()));
             }
+        }
+        if keys.is_empty() && text.lines().any(is_private_key_head) {
+            return Err(KeyError::Private(path.to_owned()));
         }
         if keys.is_empty() {
             let left_out =

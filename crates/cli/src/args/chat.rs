@@ -12,7 +12,7 @@ use super::{
     ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs, NetworkArgs,
     TalkArgs, addr_help,
 };
-use crate::values::{name, some_time};
+use crate::values::{name, number, some_time};
 
 /// Talk with others: open a room, or join one.
 #[derive(Debug, ClapArgs)]
@@ -72,13 +72,13 @@ pub(crate) struct HostArgs {
     /// People in the room at most
     #[arg(
         long, value_name = "N", default_value_t = 1_000,
-        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+        value_parser = number::<u64>(1, 1_000_000)
     )]
     pub(crate) max_clients: u64,
     /// Lines a second that each may send in the long run
     #[arg(
         long, value_name = "N", default_value_t = 50,
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = number::<u32>(1, u32::MAX.into())
     )]
     pub(crate) rate: u32,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use super::{
     AckArgs, ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, FilterArgs, Format, NativeArgs,
     NetworkArgs, TalkArgs, addr_help,
 };
-use crate::values::duration;
+use crate::values::{duration, number};
 
 /// Print what `hikyaku send` sends, and save its files; with --plain, datagrams from any UDP
 /// program.
@@ -50,7 +50,7 @@ pub(crate) struct ListenArgs {
     #[arg(long, conflicts_with = "count")]
     pub(crate) once: bool,
     /// End after N messages and files
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::<u64>(1, u64::MAX))]
     pub(crate) count: Option<u64>,
     /// End after this time
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]

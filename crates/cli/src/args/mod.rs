@@ -16,6 +16,7 @@ use hikyaku::{
     filter::Network,
     limits::{DEFAULT_PORT, DEFAULT_SIGNED_MAX_AGE},
 };
+use hikyaku_text::Foreign;
 
 pub(crate) use self::{
     chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
@@ -176,9 +177,18 @@ fn max_age_help() -> String {
     )
 }
 
+/// Parses a command line. An error quotes its words escaped: clap removes what could upset a
+/// terminal, and then shows another word than was typed.
+pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
+    let words = untangled(words.iter().cloned());
+    let escaped = |word: &OsString| OsString::from(&*Foreign::from(word.as_os_str()).escaped());
+    Args::try_parse_from(&words)
+        .map_err(|error| Args::try_parse_from(words.iter().map(escaped)).err().unwrap_or(error))
+}
+
 /// `--reply TIME` and `--reply ADDR` look alike to a parser: an optional value must be glued on.
 /// So a word after `--reply` that is a duration is.
-pub(crate) fn untangled(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+fn untangled(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::new();
     let mut words = words.peekable();
     while let Some(word) = words.next() {

@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use hikyaku::{address::Address, signers::Fingerprint};
 
 use super::{NativeArgs, NetworkArgs, TalkArgs, addr_help};
-use crate::values::{duration, some_time};
+use crate::values::{duration, number, some_time};
 
 /// Measure the way to a hikyaku that listens: handshake, round trips, loss, packet size.
 #[derive(Debug, ClapArgs)]
@@ -25,7 +25,7 @@ pub(crate) struct PingArgs {
     /// Round trips
     #[arg(
         long, value_name = "N", default_value_t = 10,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+        value_parser = number::<u32>(1, 1_000_000)
     )]
     pub(crate) count: u32,
     /// From one to the next

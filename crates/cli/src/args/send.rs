@@ -12,7 +12,7 @@ use super::{
     NetworkArgs, TalkArgs, addr_help,
 };
 use crate::values::{
-    Replies, channel, class, congestion, duration, replies, some_time, source_address,
+    Replies, channel, class, congestion, duration, number, replies, some_time, source_address,
 };
 
 /// Send messages, a stream or files to a hikyaku that listens; with --plain, datagrams to any
@@ -62,7 +62,7 @@ pub(crate) struct SendArgs {
     /// Send everything N times
     #[arg(
         long, value_name = "N", default_value_t = 1,
-        value_parser = clap::value_parser!(u64).range(1..)
+        value_parser = number::<u64>(1, u64::MAX)
     )]
     pub(crate) count: u64,
     /// Wait between messages
@@ -134,7 +134,7 @@ pub(crate) struct PlainSendArgs {
     #[command(flatten)]
     pub(crate) ack: AckArgs,
     /// Times to send again when no acknowledgement comes [default: 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u32>(0, u32::MAX.into()))]
     pub(crate) retries: Option<u32>,
     /// Print datagrams that come back: N of them (waits 10 s for them at most), or those that come
     /// until TIME after the last message, such as 500ms [default: 2s]
@@ -146,7 +146,7 @@ pub(crate) struct PlainSendArgs {
     /// Send standard input as datagrams of SIZE bytes each, the last one shorter: for binary data
     #[arg(
         long, value_name = "SIZE", conflicts_with_all = ["messages", "whole", "hex"],
-        value_parser = clap::value_parser!(u16).range(1..)
+        value_parser = number::<u16>(1, u16::MAX.into())
     )]
     pub(crate) chunk: Option<u16>,
     /// How replies are printed [default: text]
@@ -160,6 +160,6 @@ pub(crate) struct PlainSendArgs {
     #[arg(long)]
     pub(crate) broadcast: bool,
     /// Hops a datagram may take; multicast takes 1 unless told otherwise
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::<u8>(1, u8::MAX.into()))]
     pub(crate) ttl: Option<u8>,
 }

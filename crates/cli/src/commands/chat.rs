@@ -27,6 +27,7 @@ use crate::{
     drops::{Complaints, tell_counts},
     dtls,
     exit::Failure,
+    habits,
     limits::BURST_SECONDS,
     line::Line,
     mismatch::{self, Place},
@@ -253,6 +254,7 @@ async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
     args.dialect.check(&args.dtls)?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let family: Option<Family> = args.network.family();
+    habits::warn_of_missing_brackets(&address, &args.me.talk);
     if address.port() == 0 {
         return Err(Failure::usage(format!("{address}: nothing listens on port 0")));
     }

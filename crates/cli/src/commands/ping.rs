@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::{
     args::PingArgs,
     exit::Failure,
+    habits,
     limits::LAST_WORDS,
     native,
     output::{human_time, print_json, print_line},
@@ -22,7 +23,7 @@ type Told = Result<(), Failure>;
 pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failure> {
     match measured(&args, ending).await {
         Ok(told) => told,
-        Err(failure) if args.json => Err(failure.in_json(&args.address.to_string())),
+        Err(failure) if args.json => Err(failure.in_json(Some(&args.address.to_string()))),
         Err(failure) => Err(failure),
     }
 }
@@ -32,6 +33,7 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
         let why = "ping speaks the native protocol alone: plain UDP programs answer as they like";
         return Err(Failure::usage(why));
     }
+    habits::warn_of_missing_brackets(&args.address, &args.talk);
     if args.address.port() == 0 {
         return Err(Failure::usage(format!("{}: nothing listens on port 0", args.address)));
     }

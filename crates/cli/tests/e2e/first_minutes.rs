@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    address_of, hear, heard_by_now, listen,
+    address_of, hear, heard_by_now, json, listen,
     native::{Home, fingerprint},
     process::{Process, hikyaku},
     refused, run, send, stranger,
@@ -124,4 +124,136 @@ fn keys_that_are_let_in_are_called_by_their_comments() {
     let ended = listener.process.end();
     assert!(ended.text().ends_with(" alice at home  hi\n"), "{}", ended.text());
     assert!(fs::metadata(&key).is_ok());
+}
+
+#[test]
+fn a_port_apart_from_its_address_is_answered_with_the_right_form() {
+    refused(
+        2,
+        &[
+            (&["listen", "127.0.0.1", "5005"], &["hikyaku listen 127.0.0.1:5005"]),
+            (&["listen", "--port", "5005"], &["hikyaku listen :5005"]),
+            (&["send", "--port=5005", "host", "hi"], &["hikyaku send HOST:5005"]),
+            (&["ping", "host", "5005"], &["hikyaku ping host:5005"]),
+            (&["chat", "localhost"], &["hikyaku chat join --plain localhost"]),
+            (&["chat", "--plain"], &["hikyaku chat host --plain", "hikyaku chat join --plain"]),
+        ],
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_port_taken_for_the_message_is_named_when_nobody_is_there() {
+    let home = Home::new();
+    for plain in [&[][..], &["--plain"]] {
+        let args = [&["send"], plain, &["127.0.0.1", "5005"]].concat();
+        let ended = home.run(&args, b"");
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("for that port, write 127.0.0.1:5005"), "{}", ended.err);
+    }
+    let ended = home.run(&["send", "--plain", "::1:5005", "hi"], b"");
+    assert!(ended.err.contains("for port 5005, write [::1]:5005"), "{}", ended.err);
+}
+
+#[test]
+fn a_message_that_begins_with_a_dash_is_no_wish_for_help() {
+    refused(2, &[(&["send", "127.0.0.1:9", "-hello"], &["'-hello'", "-- -hello"])]);
+    let help = run(&["send", "-h"], b"");
+    assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
+    assert!(help.text().contains("Usage: hikyaku send"), "{}", help.text());
+    let program = stranger();
+    assert_eq!(send(&[&address_of(&program), "--", "-hello"]).code, Some(0));
+    assert_eq!(heard_by_now(&program), [b"-hello".to_vec()]);
+}
+
+#[test]
+fn that_nothing_was_sent_is_said() {
+    let home = Home::new();
+    let listener = home.listen(&[]);
+    let program = stranger();
+    for args in [
+        &["send", "-4", &listener.to()][..],
+        &["send", "--plain", "-4", &address_of(&program)],
+        &["send", "--plain", "--chunk", "9", &address_of(&program)],
+    ] {
+        let ended = home.run(args, b"");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.err.ends_with("standard input was empty: nothing was sent\n"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_program_that_asks_for_an_object_gets_one_whatever_it_typed() {
+    for args in [
+        &["send", "--json", "--sned", "127.0.0.1", "x"][..],
+        &["ping", "--json", "--count", "0", "127.0.0.1"],
+        &["send", "--json"],
+    ] {
+        let ended = run(args, b"");
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let object = json(ended.text());
+        assert_eq!((&object["done"], &object["exit"]), (&false.into(), &2.into()));
+        let error = object["error"].as_str().expect("it says why");
+        assert!(ended.err.contains(error), "{ended:?}");
+    }
+    assert_eq!(run(&["send", "--sned", "--", "--json"], b"").text(), "");
+}
+
+#[test]
+fn a_word_with_control_characters_is_quoted_with_them_escaped() {
+    refused(
+        2,
+        &[
+            (&["send", "--pl\x1b[31main", "host", "x"], &[r"'--pl\x1b[31main'"]),
+            (&["send", "--plain", "host:\u{202e}x", "x"], &[r"host:\u{202e}x"]),
+            (&["se\x07nd", "host"], &[r"'se\x07nd'"]),
+        ],
+    );
+}
+
+#[test]
+fn a_number_that_is_none_is_told_its_range() {
+    refused(
+        2,
+        &[
+            (&["send", "--plain", "--chunk", "1k", "127.0.0.1:9"], &["'1k'", "from 1 to 65535"]),
+            (&["send", "--plain", "--retries", "x", "127.0.0.1:9", "m"], &["a number from 0"]),
+            (&["listen", "--count", "0"], &["a number from 1"]),
+            (&["chat", "host", "--plain", "--max-clients", "many"], &["from 1 to 1000000"]),
+        ],
+    );
+}
+
+#[test]
+fn a_private_key_where_public_ones_are_asked_for_is_recognised() {
+    let home = Home::new();
+    let key = home.file("key");
+    assert_eq!(home.run(&["keygen", &key], b"").code, Some(0));
+    for args in [
+        &["listen", "--allow-key", &key, "127.0.0.1:0"][..],
+        &["listen", "--plain", "--signed-by", &key, "127.0.0.1:0"],
+    ] {
+        let ended = home.run(args, b"");
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(
+            ended
+                .err
+                .contains(&format!("private key; name the file of its public half: {key}.pub"))
+        );
+    }
+}
+
+#[test]
+fn a_key_for_a_folder_that_is_not_there_is_told_so() {
+    let home = Home::new();
+    let path = home.file("nowhere/key");
+    for args in [
+        &["keygen", &path][..],
+        &["keygen", "--shared", &path],
+        &["keygen", "--cert", "host", "--out", &path],
+    ] {
+        let ended = home.run(args, b"");
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("there is no folder") && ended.err.contains("mkdir -p"));
+    }
 }

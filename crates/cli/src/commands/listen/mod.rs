@@ -20,11 +20,15 @@ use crate::{
     commands::chat::reachable_at,
     dialect,
     exit::Failure,
+    habits,
     terminal::Ending,
 };
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
     dialect::check_listen(&args)?;
+    if let Some(address) = &args.address {
+        habits::warn_of_missing_brackets(address, &args.talk);
+    }
     if args.is_plain() {
         return plain::run(args, ending).await;
     }

@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 
 use hikyaku::plain::{PlainPeer, RetryPolicy, SendError, Setback};
 
+use super::note_nothing_sent;
 use crate::{
     args::SendArgs,
     drops::Complaints,
@@ -105,6 +106,9 @@ impl<'a> Courier<'a> {
             }
             self.send(&chunk?).await?;
         }
+        if self.sent == 0 {
+            note_nothing_sent(self.args.talk.quiet);
+        }
         Ok(())
     }
 
@@ -114,6 +118,9 @@ impl<'a> Courier<'a> {
         self.show = interactive.then_some(show);
         loop {
             let Some(line) = self.next_line(&mut lines).await? else {
+                if self.sent + self.unsent == 0 && !interactive {
+                    note_nothing_sent(self.args.talk.quiet);
+                }
                 return self.leave_prompt();
             };
             let line = line.map_err(|e| Failure::usage(self.after_line(&e.to_string())))?;

@@ -13,20 +13,43 @@ mod report;
 mod stream;
 mod tally;
 
-use std::ffi::{OsStr, OsString};
+use std::{
+    ffi::{OsStr, OsString},
+    io::IsTerminal as _,
+};
 
-use crate::{args::SendArgs, dialect, exit::Failure, habits, terminal::Ending};
+use crate::{
+    args::SendArgs,
+    dialect,
+    exit::Failure,
+    habits,
+    output::{note, warn},
+    terminal::Ending,
+};
 
-/// What was told at the end. (A failure before that is told by who gets it.)
+/// The outcome, which has been reported. (A failure before that is reported by the caller.)
 type Told = Result<(), Failure>;
 
 pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
     let json = args.native.json.then(|| args.address.to_string());
-    match (begin(args, ending).await, json) {
-        (Ok(told), _) => told,
-        (Err(failure), Some(address)) => Err(failure.in_json(&address)),
-        (Err(failure), None) => Err(failure),
+    habits::warn_of_missing_brackets(&args.address, &args.talk);
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let doubt = habits::perhaps_meant(&words, &args.address, &args.messages);
+    let mut doubt = doubt.filter(|_| args.native.file.is_empty());
+    let at_terminal = std::io::stderr().is_terminal();
+    // Scripts send numbers as messages; there the hint comes with a failure alone.
+    if let Some(doubt) = doubt.take_if(|_| at_terminal && !args.talk.quiet) {
+        warn(&doubt);
     }
+    let reported = match (begin(args, ending).await, json) {
+        (Ok(reported), _) => reported,
+        (Err(failure), Some(address)) => Err(failure.in_json(Some(&address))),
+        (Err(failure), None) => Err(failure),
+    };
+    reported.map_err(|failure| match doubt {
+        Some(doubt) => failure.with_hint(&doubt),
+        None => failure,
+    })
 }
 
 async fn begin(args: SendArgs, ending: &mut Ending) -> Result<Told, Failure> {
@@ -73,6 +96,13 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Reports that there was nothing to send, which is no failure and may be a surprise.
+fn note_nothing_sent(quiet: bool) {
+    if !quiet {
+        note("standard input was empty: nothing was sent");
+    }
 }
 
 #[cfg(unix)]

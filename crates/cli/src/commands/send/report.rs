@@ -9,7 +9,10 @@ use std::{io, time::Duration};
 use hikyaku::{Closed, Connection};
 use serde::Serialize;
 
-use super::native::{Known, Source};
+use super::{
+    native::{Known, Source},
+    note_nothing_sent,
+};
 use crate::{
     args::SendArgs,
     exit::Failure,
@@ -90,6 +93,11 @@ impl Report<'_> {
         }
         if self.args.native.json {
             print_json(&self.summary(source, outcome.as_ref().err()))?;
+        } else if outcome.is_ok() && self.known.tally.sent() == 0 {
+            match source {
+                Source::Messages(messages) if messages.at_prompt() => {}
+                _ => note_nothing_sent(self.args.talk.quiet),
+            }
         } else if outcome.is_ok() && !self.args.talk.quiet {
             note(&self.success(source));
         }
