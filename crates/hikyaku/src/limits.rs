@@ -200,6 +200,10 @@ pub(crate) const DTLS_HANDSHAKE_MTU: usize = 1_200;
 /// How long a DTLS handshake may take.
 pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// How long a client waits for an answer to what proves its shared key. It goes out five times by
+/// then; a peer that could open it would have answered one of them.
+pub(crate) const DTLS_PROOF: Duration = Duration::from_secs(10);
+
 /// How long a client waits for a DTLS 1.3 server's word that its handshake has come to an end too.
 /// The server may have refused our certificate, which it can say only then.
 pub(crate) const DTLS_CONFIRMATION: Duration = Duration::from_secs(3);

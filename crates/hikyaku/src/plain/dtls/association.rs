@@ -22,7 +22,8 @@ use super::{
 use crate::{
     contain::contain,
     limits::{
-        DTLS_CONFIRMATION, DTLS_IDLE, MAX_DTLS_PAYLOAD, MAX_UNVERIFIED_AGE, MAX_UNVERIFIED_BYTES,
+        DTLS_CONFIRMATION, DTLS_IDLE, DTLS_PROOF, MAX_DTLS_PAYLOAD, MAX_UNVERIFIED_AGE,
+        MAX_UNVERIFIED_BYTES,
     },
 };
 
@@ -64,10 +65,25 @@ pub(in crate::plain) struct Association {
     buffer: Vec<u8>,
     /// Bytes that were given to the state machine during the handshake.
     read: usize,
+    began: Instant,
+    /// With a shared key alone.
+    proof: Proof,
+}
+
+/// What proves that a side holds the shared key: the sealed Finished.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proof {
+    /// When a client first sent its own.
+    sent_at: Option<Instant>,
+    /// The datagram being handled holds the peer's.
+    received: bool,
 }
 
 /// Handshakes and most messages fit; what a larger message took is given back.
 const BUFFER_LEN: usize = 1_536;
+
+/// What an alert says where a Finished cannot be opened (RFC 5246 section 7.2.2).
+const DECRYPT_ERROR: u8 = 51;
 
 /// Bytes of a handshake that the state machine holds at once: 30 datagrams.
 const MAX_HANDSHAKE_HELD: usize = 30 << 16;
@@ -138,6 +154,8 @@ impl Association {
             events: VecDeque::new(),
             buffer: vec![0; BUFFER_LEN],
             read: 0,
+            began: now,
+            proof: Proof::default(),
         };
         if association.dtls.is_none() {
             association.end(Ended::Fault);
@@ -198,9 +216,16 @@ impl Association {
             (_, Role::Server { began, unverified: Some(_) }) => {
                 return Some(began + MAX_UNVERIFIED_AGE);
             }
+            (_, Role::Client) => Some(self.gives_up_at()),
             _ => None,
         };
         own.into_iter().chain(self.timer).min()
+    }
+
+    /// When a client gives up its handshake.
+    fn gives_up_at(&self) -> Instant {
+        let at = self.began + self.setup.patience;
+        self.proof.sent_at.map_or(at, |sent_at| at.min(sent_at + DTLS_PROOF))
     }
 
     pub(in crate::plain) fn handle_timeout(&mut self, now: Instant) {
@@ -219,9 +244,17 @@ impl Association {
             (_, Role::Server { began, unverified: Some(_) })
                 if now >= began + MAX_UNVERIFIED_AGE =>
             {
-                return self.end(Ended::NoAnswer);
+                return self.end(Ended::NoAnswer(MAX_UNVERIFIED_AGE));
             }
             (_, Role::Server { unverified: Some(_), .. }) => return,
+            (State::Handshake, Role::Client) if now >= self.gives_up_at() => {
+                let waited = now.saturating_duration_since(self.began);
+                return self.end(match (self.proof.sent_at, self.heard) {
+                    (Some(_), _) => Ended::Unproven,
+                    (None, true) => Ended::Stalled(waited),
+                    (None, false) => Ended::NoAnswer(waited),
+                });
+            }
             _ => {}
         }
         let advanced = self.dtls().handle_timeout(now);
@@ -250,6 +283,7 @@ impl Association {
             self.read += passed.len();
             self.offered_v13 |= record::offers_v13(&passed);
         }
+        self.proof.received = self.setup.has_shared_key() && record::holds_finished(&passed);
         // The state machine's clock goes first.
         let dtls = self.dtls();
         let handled = dtls.handle_timeout(now).and_then(|()| dtls.handle_packet(&passed));
@@ -266,7 +300,7 @@ impl Association {
         *read += len;
         let may = *read <= MAX_UNVERIFIED_BYTES;
         if !may {
-            self.end(Ended::NoAnswer);
+            self.end(Ended::NoAnswer(MAX_UNVERIFIED_AGE));
         }
         may
     }
@@ -349,6 +383,12 @@ impl Association {
                 record::renumber(packet, &mut self.next_clear);
             }
         }
+        if self.proof.sent_at.is_none()
+            && self.setup.has_shared_key()
+            && turn.packets.iter().any(|packet| record::holds_finished(packet))
+        {
+            self.proof.sent_at = Some(now);
+        }
         self.output.extend(turn.packets);
         if turn.connected {
             self.on_connected(now);
@@ -362,7 +402,15 @@ impl Association {
         }
         match result {
             _ if self.has_ended() => {}
-            Err(error) => self.end(Ended::of(error, self.heard)),
+            Err(_) if self.proof.received && self.role != Role::Client => {
+                // The client would try for a long time.
+                self.output.push_back(record::fatal_alert(DECRYPT_ERROR));
+                self.end(Ended::OtherSharedKey);
+            }
+            Err(error) => {
+                let waited = now.saturating_duration_since(self.began);
+                self.end(Ended::of(error, self.heard, waited));
+            }
             Ok(()) if turn.closed => self.on_close_notify(),
             Ok(()) => {}
         }

@@ -2,10 +2,12 @@
 //!
 //! In: errors of the state machine, alerts. Out: a reason. Never: a decision.
 
+use std::time::Duration;
+
 use dimpl::{CertificateError, Error, PskError, SecurityError};
 
 use super::trust::Refusal;
-use crate::limits::{DTLS_HANDSHAKE_TIMEOUT, DTLS_IDLE};
+use crate::limits::DTLS_IDLE;
 
 /// Why there is no association, or none any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,16 +39,24 @@ pub enum Ended {
          AES-GCM or ChaCha20-Poly1305, and shared keys with PSK-AES128-CCM8"
     )]
     NothingInCommon,
-    /// Nobody answered.
-    #[error("no answer to a DTLS handshake within {} seconds", DTLS_HANDSHAKE_TIMEOUT.as_secs())]
-    NoAnswer,
-    /// It began, and came to no end.
+    /// Nobody answered within this time.
+    #[error("no answer to a DTLS handshake within {}", seconds(*.0))]
+    NoAnswer(Duration),
+    /// The handshake began, and was not complete within this time.
     #[error(
-        "the DTLS handshake began but did not come to an end within {} seconds; a wrong shared \
-         key looks like this too, and so does an RSA certificate at GnuTLS, which DTLS here does \
-         not speak: ECDSA alone", DTLS_HANDSHAKE_TIMEOUT.as_secs()
+        "the DTLS handshake began but was not complete within {}; an RSA certificate at GnuTLS \
+         looks like this (DTLS here speaks ECDSA alone)", seconds(*.0)
     )]
-    Stalled,
+    Stalled(Duration),
+    /// The peer did not answer what proves that we hold the shared key.
+    #[error(
+        "the peer does not complete the handshake with the shared key: it probably has another \
+         key under that identity"
+    )]
+    Unproven,
+    /// The peer cannot have the shared key: what it sealed with it does not open.
+    #[error("it has another shared key under that identity")]
+    OtherSharedKey,
     /// The handshake, or the association, broke a rule.
     #[error("DTLS failed: {0}")]
     Failed(String),
@@ -69,7 +79,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// Was it a matter of who may speak with whom?
+    /// Returns `true` if one side refused the other for what it is: its key, its certificate.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         matches!(
@@ -77,17 +87,20 @@ impl Ended {
             Self::Refused(_)
                 | Self::NoCertificate
                 | Self::UnknownSharedKey
+                | Self::Unproven
+                | Self::OtherSharedKey
                 | Self::RefusedByPeer(_)
                 | Self::DismissedByPeer
                 | Self::Downgraded
         )
     }
 
-    /// `heard`: has the peer said anything that makes sense?
-    pub(super) fn of(error: Error, heard: bool) -> Self {
+    /// The reason behind an error of the state machine. `heard`: the peer has answered something
+    /// that makes sense; `waited`: how long the handshake took.
+    pub(super) fn of(error: Error, heard: bool, waited: Duration) -> Self {
         match error {
-            Error::Timeout(_) if heard => Self::Stalled,
-            Error::Timeout(_) => Self::NoAnswer,
+            Error::Timeout(_) if heard => Self::Stalled(waited),
+            Error::Timeout(_) => Self::NoAnswer(waited),
             Error::SecurityError(SecurityError::FatalAlert { description }) => {
                 Self::RefusedByPeer(description)
             }
@@ -104,10 +117,16 @@ impl Ended {
     }
 }
 
+/// `40 seconds`
+fn seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds == 1.0 { "1 second".to_owned() } else { format!("{seconds:.0} seconds") }
+}
+
 /// What alerts mean to a person who configures two programs to speak with each other.
 fn alert(description: u8) -> String {
     let words = match description {
-        20 | 51 => "it cannot decrypt what we sent; is the shared key the same?",
+        20 | 51 => "it cannot decrypt what we sent: it probably has another shared key",
         40 => {
             "nothing in common, or it wants a certificate of ours; DTLS here speaks ECDSA \
              certificates (no RSA, no Ed25519), and shared keys with PSK-AES128-CCM8"

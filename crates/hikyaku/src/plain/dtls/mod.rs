@@ -132,6 +132,13 @@ impl ClientConfig {
         let config = Config::builder().with_psk_client(identity, Arc::new(OneKey(key)));
         Setup::new(Auth::SharedKey, None, config).map(Self)
     }
+
+    /// Gives a handshake up after this time; 40 seconds are the default, and the most.
+    #[must_use]
+    pub fn give_up_after(mut self, time: Duration) -> Self {
+        self.0.patience = time.min(DTLS_HANDSHAKE_TIMEOUT);
+        self
+    }
 }
 
 /// How a server shakes hands.
@@ -180,6 +187,8 @@ struct Setup {
     auth: Arc<Auth>,
     /// Whom a client calls.
     server: Option<ServerName<'static>>,
+    /// How long a client's handshake may take.
+    patience: Duration,
 }
 
 enum Auth {
@@ -208,7 +217,12 @@ impl Setup {
             .flight_retries(HANDSHAKE_RETRIES)
             .build()
             .map_err(|e| CredentialError::Generate(e.to_string()))?;
-        Ok(Self { config: Arc::new(config), auth: Arc::new(auth), server })
+        let patience = DTLS_HANDSHAKE_TIMEOUT;
+        Ok(Self { config: Arc::new(config), auth: Arc::new(auth), server, patience })
+    }
+
+    fn has_shared_key(&self) -> bool {
+        matches!(*self.auth, Auth::SharedKey)
     }
 
     fn state_machine(&self, now: Instant) -> Dtls {

@@ -219,6 +219,11 @@ pub(super) fn first_message(datagram: &[u8]) -> Option<u8> {
     }
 }
 
+/// Returns `true` if a datagram holds the sealed Finished of a DTLS 1.2 handshake.
+pub(super) fn holds_finished(datagram: &[u8]) -> bool {
+    records(datagram).any(|record| matches!(record, Record::Finished(_)))
+}
+
 /// Does what a server sends show that the client has returned its cookie? Before that it says
 /// nothing but HelloVerifyRequest and HelloRetryRequest.
 pub(super) fn shows_a_returned_cookie(sent: &[u8]) -> bool {
