@@ -1,7 +1,7 @@
 //! A peer that has the keys, and says what no honest one says: any frames, in any order.
 //!
 //! In: a script. Out: a panic when an endpoint breaks. Never: packets that do not open
-//! (`strangers`).
+//! (`stateless`).
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -15,7 +15,7 @@ pub mod host;
 pub mod operations;
 pub mod script;
 pub mod seeds;
-pub mod strangers;
+pub mod stateless;
 pub mod terminal;
 pub mod wire;
 
@@ -25,7 +25,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of them; each has a file of its name in `fuzz_targets`.
 pub const TARGETS: [Target; 11] = [
     ("wire", wire::run),
-    ("strangers", strangers::run),
+    ("stateless", stateless::run),
     ("frames", frames::run),
     ("handshake", handshake::run),
     ("operations", operations::run),

@@ -10,7 +10,7 @@ pub type Seeds = Vec<Vec<u8>>;
 pub fn all() -> Vec<(&'static str, Seeds)> {
     vec![
         ("frames", frames()),
-        ("strangers", strangers()),
+        ("stateless", stateless()),
         ("operations", operations()),
         ("dtls", dtls()),
         ("chat", chat()),
@@ -94,7 +94,7 @@ fn frames() -> Seeds {
     seeds
 }
 
-fn strangers() -> Seeds {
+fn stateless() -> Seeds {
     let mut seeds = Seeds::new();
     let frames = every_frame();
     // A TLS ClientHello that says nothing, in a CRYPTO frame; and its length alone.

@@ -1,4 +1,4 @@
-//! What its owner may choose for an endpoint and its connections.
+//! Configuration of an endpoint and its connections.
 //!
 //! In: choices. Out: the same, with sound defaults. Never: secrets beyond `Crypto`, logic.
 
@@ -16,44 +16,44 @@ use crate::{
     limits::{DEFAULT_IDLE_TIMEOUT, MAX_DATAGRAM},
 };
 
-/// An endpoint.
+/// The configuration of an endpoint.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
-    /// Who it is, whom it accepts, its shared key.
+    /// Its identity, the keys it accepts, and the shared key.
     pub crypto: Crypto,
     /// A server's own address: part of the key of stateless resets, so that one identity on two
-    /// addresses does not give one's tokens away at the other (M-60). So no other endpoint of the
-    /// identity may have it and `host`.
-    /// With port 0 (the system's choice is not known yet) its resets do not outlive a restart.
-    /// Not used to route.
+    /// addresses does not reveal the tokens of one at the other (M-60). No other endpoint with the
+    /// same identity may have the same address and `host`. With port 0 (the system's choice is not
+    /// known yet) its resets do not survive a restart. Not used for routing.
     pub local: SocketAddr,
-    /// The name of the machine, the other part of that key: a wildcard is an address of many.
+    /// The name of the machine, the other part of that key: many machines can share a wildcard
+    /// address.
     pub host: String,
-    /// Does it let others in?
+    /// Whether it accepts clients.
     pub server: bool,
-    /// When it asks newcomers to show that their address is theirs (M-31).
+    /// When clients must validate their address (M-31).
     pub retry: Retry,
-    /// Connections that have not finished their handshake, at most (M-35). Server only.
+    /// The maximum number of connections with an incomplete handshake (M-35). Server only.
     pub max_half_open: usize,
-    /// The same for those from one network (IPv4 /24, IPv6 /56), without and with a token each.
-    /// None: a quarter of all, at least 8. To be raised where many clients come through one
+    /// The same per network (IPv4 /24, IPv6 /56), for clients with and without a token separately.
+    /// `None` means a quarter of the total, at least 8. Raise it where many clients share one
     /// address, as behind a proxy.
     pub half_open_per_network: Option<usize>,
-    /// Connections in all, at most; dialled ones count.
+    /// The maximum number of connections of any kind, outgoing ones included.
     pub max_connections: usize,
-    /// Bytes of messages that were not taken that a connection may hold whatever the others do
-    /// (D-13); a message counts its length and 64.
+    /// Bytes of messages not yet taken by the application that each connection may hold regardless
+    /// of the others (D-13); a message counts its length and 64.
     pub held_each: u64,
-    /// The same of all connections together, beyond that: what comes when it is used up is not
-    /// acknowledged, and comes again. At least twice the largest message, or that may never come.
-    /// In memory both are up to twice as much.
+    /// The same beyond that for all connections together. Once it is used up, further messages are
+    /// not acknowledged and are retransmitted later. At least twice the largest message, which
+    /// might otherwise never arrive. Memory use is up to twice both values.
     pub held_together: u64,
-    /// For every connection.
+    /// The configuration of every connection.
     pub transport: TransportConfig,
 }
 
 impl EndpointConfig {
-    /// One that only dials.
+    /// Returns a configuration that only connects.
     #[must_use]
     pub fn client(crypto: Crypto) -> Self {
         Self {
@@ -71,20 +71,20 @@ impl EndpointConfig {
         }
     }
 
-    /// One at `local` that lets others in, and can dial.
+    /// Returns a configuration that accepts clients at `local`, and can connect.
     #[must_use]
     pub fn server(crypto: Crypto, local: SocketAddr) -> Self {
         Self { server: true, local, ..Self::client(crypto) }
     }
 }
 
-/// When a server asks a newcomer to show that its address is its own, for one round trip more.
+/// When a server makes clients validate their address, at the cost of one more round trip.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {
-    /// Never: a flood of forged addresses takes all half-open places.
+    /// Never: a flood of forged addresses occupies all half-open slots.
     Never,
-    /// When half of the half-open places are taken, or those of the newcomer's network.
+    /// When half of the half-open slots are occupied, or those of the client's network.
     #[default]
     UnderLoad,
     /// Always.
@@ -102,25 +102,26 @@ pub enum Retry {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TransportConfig {
-    /// Silence after which it is over (M-61); none: never. Of two ends the shorter counts, except
-    /// that the usual 30 s give way to a longer time that the peer asks for, up to 10 minutes:
-    /// [`ConnectionStats::idle_timeout`](crate::ConnectionStats::idle_timeout) is what came of it.
+    /// Silence after which the connection ends (M-61); `None` for never. The shorter of both ends
+    /// applies, except that the default of 30 s yields to a longer time requested by the peer, up
+    /// to 10 minutes: [`ConnectionStats::idle_timeout`](crate::ConnectionStats::idle_timeout) is
+    /// the result.
     pub idle_timeout: Option<Duration>,
     /// Silence after which a PING is sent; at least 100 ms.
     pub keep_alive: Option<Duration>,
-    /// How its rate is found.
+    /// The congestion control algorithm.
     pub congestion: Congestion,
     /// The largest message accepted, in bytes.
     pub max_message: usize,
-    /// What may wait to be sent and acknowledged, in bytes; each message counts 64 more. Messages
-    /// of one class on one channel may take as much as the others leave free: alone, half of it.
+    /// Bytes that may wait to be sent and acknowledged; each message counts 64 more. Messages of
+    /// one class on one channel may use as much as the others leave free: alone, half of it.
     pub send_queue: usize,
-    /// What the peer may have sent of Ordered and Reliable that was not taken, in bytes (D-4);
+    /// Bytes of Ordered and Reliable messages that the peer may send before they are taken (D-4);
     /// at most 2^32 − 1.
     pub credit: u64,
     /// The same for each channel.
     pub channel_credit: u64,
-    /// What waits of the other classes, in bytes (D-6).
+    /// The bytes that may wait in the other classes (D-6).
     pub pool: usize,
     /// The largest UDP payload to send, in bytes.
     pub max_mtu: usize,
@@ -207,10 +208,10 @@ impl Default for TransportConfig {
             keep_alive: None,
             congestion: Congestion::Cubic,
             max_message: 16 << 20,
-            // A message of the largest size has room beside a channel that nobody reads.
+            // Leaves room for a message of the largest size beside a channel that nobody reads.
             send_queue: 2 * ((16 << 20) + (64 << 10)),
-            // A message and its overhead have to fit (D-4), else none of the largest could come.
-            // A channel that nobody reads must not hold up the others.
+            // A message and its overhead have to fit (D-4), or the largest could never arrive. A
+            // channel that nobody reads must not block the others.
             credit: 4 * ((16 << 20) + (64 << 10)),
             channel_credit: (16 << 20) + (64 << 10),
             pool: crate::limits::UNCREDITED_POOL,

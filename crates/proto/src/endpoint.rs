@@ -1,9 +1,9 @@
-//! The front door: which connection a datagram is for, who may come in, what leaves, and when.
+//! An endpoint: routes datagrams to connections, admits clients, and merges all output.
 //!
-//! In: datagrams, time, calls to dial. Out: trains of datagrams, events, the next deadline.
-//! Never: a socket, a clock, what a connection does (`connection/`).
+//! In: datagrams, time, calls to connect. Out: batches of datagrams, events, the next deadline.
+//! Never: a socket, a clock, the protocol of one connection (`connection/`).
 //!
-//! One owner: all connections are here, and nothing is sent from one to the other.
+//! The endpoint owns all connections, and nothing is sent between them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -13,10 +13,10 @@ use std::{
 };
 
 use self::{
-    places::{Place, Places},
+    half_open::{HalfOpen, HalfOpenSlot},
     resets::{Marks, ResetIndex},
     slots::Slots,
-    strangers::Strangers,
+    stateless::Stateless,
 };
 use crate::{
     config::EndpointConfig,
@@ -40,58 +40,58 @@ use crate::{
 
 #[cfg(fuzzing)]
 mod fuzzing;
-mod places;
+mod half_open;
 mod resets;
 mod slots;
-mod strangers;
+mod stateless;
 
 /// Many connections over one socket, as a value.
 pub struct Endpoint {
     config: Arc<EndpointConfig>,
-    /// Of what its connections receive.
+    /// The rules shared by its connections for what they receive.
     rules: Arc<Rules>,
     random: Box<dyn Random>,
-    strangers: Strangers,
+    stateless: Stateless,
     connections: Slots<Slot>,
-    /// Under which ids packets come.
+    /// The connection for each local connection id.
     routes: BTreeMap<ConnectionId, ConnectionHandle>,
-    /// The one that was found last: most packets come in batches.
+    /// The connection found last: most packets arrive in batches.
     last_route: Option<(ConnectionId, ConnectionHandle)>,
-    /// By which tokens peers say that they forgot us: a reset names no id that we know.
+    /// Finds connections by stateless reset tokens, since a reset carries no id of ours.
     resets: ResetIndex,
     alarms: BTreeSet<(Time, ConnectionHandle)>,
-    /// Those that may have something to say, each once.
+    /// Connections that may have output, each once.
     ready: VecDeque<ConnectionHandle>,
-    places: Places,
+    half_open: HalfOpen,
     discards: BTreeMap<Discard, u64>,
-    /// False while newcomers have to wait, see [`Self::set_admitting`].
+    /// `false` while new clients have to wait, see [`Self::set_admitting`].
     admitting: bool,
 }
 
-/// A connection, and what its endpoint knows of it.
+/// A connection with its endpoint's bookkeeping.
 struct Slot {
     connection: Connection,
     alarm: Option<(Time, Reason)>,
     ready: bool,
-    /// It had nothing to send then, and nothing has changed since: a thousand receipts are told
-    /// without asking it a thousand times.
+    /// When it had nothing to send and since when nothing has changed: a thousand outcomes are then
+    /// reported without polling it a thousand times.
     silent_at: Option<Time>,
-    /// Until it is established; apart, since most are.
-    place: Option<Box<Place>>,
-    /// The tokens that its peer gave, as they stand in the index of resets.
+    /// Its half-open slot, until it is established. Boxed, since most connections are established.
+    half_open: Option<Box<HalfOpenSlot>>,
+    /// The reset tokens of its peer, as entered in the index of resets.
     marks: Marks,
-    /// The destinations of the client's Hellos, before and after a Retry. Its packets come under
-    /// the last until it knows the own id; those that come late or twice open no other connection.
+    /// The destinations of the client's Hellos, before and after a Retry. Its packets carry the
+    /// last of them until it knows our id; late and duplicate ones open no other connection.
     hellos: [Option<ConnectionId>; 2],
 }
 
 impl Endpoint {
-    /// An endpoint without connections.
+    /// Creates an endpoint without connections.
     #[must_use]
     pub fn new(config: EndpointConfig, mut random: Box<dyn Random>) -> Self {
         Self {
-            places: Places::new(&config),
-            strangers: Strangers::new(&config, &mut *random),
+            half_open: HalfOpen::new(&config),
+            stateless: Stateless::new(&config, &mut *random),
             resets: ResetIndex::new(&mut *random),
             rules: Connection::rules(&config),
             config: Arc::new(config),
@@ -106,11 +106,11 @@ impl Endpoint {
         }
     }
 
-    /// Dials `to`. Messages can be queued at once. `trust` says which keys it may have.
+    /// Connects to `to`. Messages can be queued at once. `trust` selects the accepted keys.
     ///
     /// # Errors
     ///
-    /// When there are too many connections, or TLS cannot begin.
+    /// If there are too many connections, or TLS cannot begin.
     pub fn connect(
         &mut self,
         now: Time,
@@ -127,29 +127,29 @@ impl Endpoint {
         self.add(connection, [None; 2]).ok_or(ConnectError::TooMany)
     }
 
-    /// Lets nobody in any more. Handshakes that have not completed end now, so that no connection
-    /// comes in later with messages that were acknowledged; what is established stays open.
+    /// Stops accepting clients. Closes incomplete handshakes, so that no connection appears later
+    /// with messages that were acknowledged; established connections stay open.
     pub fn refuse_newcomers(&mut self, now: Time) {
         Arc::make_mut(&mut self.config).server = false;
         let half_open: Vec<_> = self.connections.handles().collect();
         for handle in half_open {
             let Some(slot) = self.connections.get_mut(handle) else { continue };
             let connection = &slot.connection;
-            if slot.place.is_some() && !connection.is_established() && !connection.is_known() {
+            if slot.half_open.is_some() && !connection.is_established() && !connection.is_known() {
                 slot.connection.close(now, Close::REFUSED, "the server is closing");
                 self.after_packet(handle);
             }
         }
     }
 
-    /// Lets newcomers in, or discards their Hellos as [`Discard::Busy`] meanwhile: they try again.
-    /// For a driver whose application does not accept as fast as connections come.
+    /// Accepts clients, or discards their Hellos as [`Discard::Busy`] meanwhile, so that they
+    /// retry. For a driver whose application accepts more slowly than connections arrive.
     pub const fn set_admitting(&mut self, admitting: bool) {
         self.admitting = admitting;
     }
 
-    /// A datagram came. What it asks for is in `poll_output`. It is opened in place: its bytes are
-    /// of no use afterwards.
+    /// Handles a received datagram; `poll_output` returns the results. The packet is opened in
+    /// place, so the bytes are useless afterwards.
     pub fn handle_datagram(
         &mut self,
         now: Time,
@@ -161,8 +161,8 @@ impl Endpoint {
         self.handle_arrival(&arrival, datagram);
     }
 
-    /// As [`Self::handle_datagram`], where the own address is known that it was sent to: answers
-    /// then leave from there ([`Transmit::local`](crate::Transmit::local)).
+    /// Handles a datagram whose local destination address is known: answers are then sent from that
+    /// address ([`Transmit::local`](crate::Transmit::local)).
     pub fn handle_datagram_at(
         &mut self,
         now: Time,
@@ -180,7 +180,7 @@ impl Endpoint {
         Some(discard)
     }
 
-    /// To the connection it is for, or to what is done for strangers.
+    /// Passes the datagram to its connection, or handles it without one.
     fn route(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Result<(), Discard> {
         if let Some((to, head)) = Head::of_data(datagram)
             && let Some(handle) = self.find(to)
@@ -191,16 +191,16 @@ impl Endpoint {
         let to = header.destination();
         let handle = self.find(to);
         if let Some(head) = Head::of(&header, len) {
-            // M-32, for those who may be servers of it.
+            // M-32, for clients of a connection that may be this server's.
             let hello = head.level == Level::Hello;
             if let Some(handle) = handle {
                 return self.deliver(arrival, handle, &head, datagram);
             }
             if hello {
-                return self.welcome(arrival, &head, datagram);
+                return self.on_first_hello(arrival, &head, datagram);
             }
             return match head.level {
-                Level::Data => self.on_lost_packet(arrival, to, datagram),
+                Level::Data => self.on_unknown_id(arrival, to, datagram),
                 _ => Err(Discard::UnknownConnection),
             };
         }
@@ -208,7 +208,7 @@ impl Endpoint {
             if !self.config.server {
                 return Err(Discard::OtherVersion);
             }
-            return self.strangers.offer_versions(arrival, (to, from));
+            return self.stateless.send_versions(arrival, (to, from));
         }
         let handle = handle.ok_or(Discard::UnknownConnection)?;
         let slot = self.connections.get_mut(handle).ok_or(Discard::UnknownConnection)?;
@@ -250,9 +250,9 @@ impl Endpoint {
         Ok(())
     }
 
-    /// A Hello of nobody we know.
+    /// Handles a Hello that belongs to no connection.
     #[inline(never)]
-    fn welcome(
+    fn on_first_hello(
         &mut self,
         arrival: &Arrival,
         head: &Head,
@@ -261,7 +261,7 @@ impl Endpoint {
         if !self.config.server {
             return Err(Discard::UnknownConnection);
         }
-        // Each newcomer may hold something whatever the others do (D-13).
+        // Each newcomer may hold some memory regardless of the others (D-13).
         if !self.admitting || self.rules.budget.is_spent() {
             return Err(Discard::Busy);
         }
@@ -273,23 +273,23 @@ impl Endpoint {
         };
         let first = if token.is_empty() {
             let connections = self.connections.len();
-            if self.places.asks_for_retry(self.config.retry, arrival.from, connections) {
-                return self.strangers.ask_again(arrival, (to, source), &mut *self.random);
+            if self.half_open.needs_retry(self.config.retry, arrival.from, connections) {
+                return self.stateless.send_retry(arrival, (to, source), &mut *self.random);
             }
             None
         } else {
-            Some(self.strangers.first_id(arrival, token, to)?)
+            Some(self.stateless.first_id(arrival, token, to)?)
         };
         // M-35
         let newcomer = (arrival.from, first.is_some());
-        let oldest = self.places.check(arrival.now, newcomer, self.connections.len())?;
+        let oldest = self.half_open.check(arrival.now, newcomer, self.connections.len())?;
         // Nothing is kept for bytes that do not open.
         let keys = LevelKeys::hello(to.0, Side::Server);
         let number = expand_number(head.number, 0);
         let payload = keys.open.open(number, datagram, head.len)?;
         self.config.crypto.set_time(arrival.now);
         let id = ConnectionId(self.random.array());
-        let token = self.strangers.reset_token(id);
+        let token = self.stateless.reset_token(id);
         let hello = Newcomer { from: arrival.from, to, source, first, id, token };
         let seed = u64::from_be_bytes(self.random.array());
         let connection =
@@ -300,15 +300,15 @@ impl Endpoint {
         }
         let handle = self.add(connection, [Some(to), first]).ok_or(Discard::Busy)?;
         if let Some(slot) = self.connections.get_mut(handle) {
-            slot.place = Some(Box::new(self.places.take(arrival.now, newcomer, handle)));
+            slot.half_open = Some(Box::new(self.half_open.take(arrival.now, newcomer, handle)));
             slot.connection.receive_opened(arrival, head, number, payload, &mut *self.random);
         }
         self.after_packet(handle);
         Ok(())
     }
 
-    /// A data packet for no id of ours: the peer forgot us, or we forgot it (M-60).
-    fn on_lost_packet(
+    /// Handles a data packet for an unknown id: one end has lost its state (M-60).
+    fn on_unknown_id(
         &mut self,
         arrival: &Arrival,
         to: ConnectionId,
@@ -321,11 +321,12 @@ impl Endpoint {
             self.after_packet(handle);
             return Ok(());
         }
-        self.strangers.reset(arrival, to, &mut *self.random)?;
+        self.stateless.reset(arrival, to, &mut *self.random)?;
         Err(Discard::UnknownConnection)
     }
 
-    /// Does all that is due. To be called when the deadline told has come; no harm at any time.
+    /// Handles all expired timers. Call it at the reported deadline; calling it earlier is
+    /// harmless.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(&(at, handle)) = self.alarms.first()
             && at <= now
@@ -339,11 +340,11 @@ impl Endpoint {
         }
     }
 
-    /// The next thing to do; to be asked until it says `Timeout`. Datagrams are written to the
-    /// front of `out` ([`Transmit::len`](crate::Transmit::len)), which grows when it has to; give
-    /// the same one each time.
+    /// Returns the next output. Call it until it returns `Timeout`. Datagrams are written to the
+    /// front of `out` ([`Transmit::len`](crate::Transmit::len)), which grows as needed; pass the
+    /// same buffer each time.
     pub fn poll_output(&mut self, now: Time, out: &mut Vec<u8>) -> Output {
-        if let Some(transmit) = self.strangers.poll_reply(out) {
+        if let Some(transmit) = self.stateless.poll_reply(out) {
             return Output::Transmit(transmit);
         }
         while let Some(handle) = self.ready.pop_front() {
@@ -351,7 +352,7 @@ impl Endpoint {
             if slot.silent_at != Some(now)
                 && let Some(transmit) = slot.connection.transmit(now, out)
             {
-                // The others first: a busy one takes turns.
+                // The others first: a busy connection takes turns.
                 self.ready.push_back(handle);
                 return Output::Transmit(transmit);
             }
@@ -367,17 +368,17 @@ impl Endpoint {
         Output::Timeout(next.and_then(|slot| slot.alarm))
     }
 
-    /// A connection, for the application's calls. None when it is over and forgotten.
+    /// Returns a connection for the application's calls, or `None` once it is closed and forgotten.
     pub fn connection(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
         self.touch(handle).map(|slot| &mut slot.connection)
     }
 
-    /// What is known of it as a whole.
+    /// Returns the statistics of the endpoint.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
         EndpointStats {
             connections: self.connections.len(),
-            half_open: self.places.taken(),
+            half_open: self.half_open.len(),
             held_together: self.rules.budget.taken(),
             discards: self.discards.clone(),
         }
@@ -388,15 +389,15 @@ impl Endpoint {
         connection: Connection,
         hellos: [Option<ConnectionId>; 2],
     ) -> Option<ConnectionHandle> {
-        let (alarm, ready, silent_at, place) = (None, false, None, None);
+        let (alarm, ready, silent_at, half_open) = (None, false, None, None);
         let marks = Marks::default();
-        let slot = Slot { connection, alarm, ready, silent_at, place, marks, hellos };
+        let slot = Slot { connection, alarm, ready, silent_at, half_open, marks, hellos };
         let handle = self.connections.insert(Box::new(slot))?;
         let slot = self.connections.get(handle)?;
         for id in slot.connection.own_ids() {
             self.routes.insert(id, handle);
         }
-        // Chosen by a stranger: they take nobody's place.
+        // Chosen by an unauthenticated peer: they replace no existing route.
         for id in hellos.into_iter().flatten() {
             self.routes.entry(id).or_insert(handle);
         }
@@ -414,19 +415,20 @@ impl Endpoint {
         Some(slot)
     }
 
-    /// A packet or an alarm may have changed what the endpoint knows of a connection.
+    /// Updates the endpoint after a packet or timer may have changed a connection.
     fn after_packet(&mut self, handle: ConnectionHandle) {
         self.touch(handle);
         let Some(slot) = self.connections.get_mut(handle) else { return };
         let connection = &mut slot.connection;
-        // M-35: one that ended before it was established keeps its place until it is forgotten,
-        // lest broken Hellos of forged addresses make the server work without end.
-        match &slot.place {
-            Some(place) if connection.is_established() => {
-                self.places.give_back(place);
-                slot.place = None;
+        // M-35: a connection that ended before it was established keeps its slot until it is
+        // forgotten, so that broken Hellos from forged addresses cannot make the server work
+        // without end.
+        match &slot.half_open {
+            Some(half_open) if connection.is_established() => {
+                self.half_open.release(half_open);
+                slot.half_open = None;
             }
-            Some(place) if connection.is_known() => self.places.keep(place),
+            Some(half_open) if connection.is_known() => self.half_open.protect(half_open),
             _ => {}
         }
         if connection.poll_reset_news() {
@@ -439,12 +441,12 @@ impl Endpoint {
         }
         while connection.wants_id() {
             let id = ConnectionId(self.random.array());
-            connection.give_id(id, self.strangers.reset_token(id));
+            connection.give_id(id, self.stateless.reset_token(id));
             self.routes.insert(id, handle);
         }
     }
 
-    /// Nothing more to do for a connection now: sets its alarm, or forgets it.
+    /// Sets a connection's timer when it has nothing more to do, or forgets it.
     fn rearm(&mut self, handle: ConnectionHandle) {
         let Some(slot) = self.connections.get_mut(handle) else { return };
         if slot.connection.is_forgotten() {
@@ -472,8 +474,8 @@ impl Endpoint {
             }
         }
         self.last_route = None;
-        if let Some(place) = &slot.place {
-            self.places.give_back(place);
+        if let Some(half_open) = &slot.half_open {
+            self.half_open.release(half_open);
         }
         self.resets.remove(handle, &mut slot.marks);
         if let Some((at, _)) = slot.alarm {
@@ -486,7 +488,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("connections", &self.connections.len())
-            .field("half_open", &self.places.taken())
+            .field("half_open", &self.half_open.len())
             .finish_non_exhaustive()
     }
 }

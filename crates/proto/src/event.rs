@@ -1,4 +1,4 @@
-//! What an endpoint tells its driver.
+//! The output of an endpoint: transmits, events, statistics.
 //!
 //! In: nothing. Out: values. Never: logic.
 
@@ -14,118 +14,118 @@ pub use crate::{
 };
 use crate::{error::Close, time::Time};
 
-/// Names a connection of an endpoint. Never used again for another.
+/// A handle of a connection within its endpoint. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionHandle(pub(crate) u64);
 
 impl ConnectionHandle {
-    /// Its number in the endpoint.
+    /// Returns its number in the endpoint.
     #[must_use]
     pub const fn number(self) -> u64 {
         self.0
     }
 }
 
-/// The next thing to do.
+/// The next output of an endpoint.
 #[derive(Debug)]
 pub enum Output {
-    /// The buffer holds datagrams: send them.
+    /// The buffer contains datagrams to send.
     Transmit(Transmit),
-    /// An application should hear this.
+    /// An event for the application.
     Event(ConnectionHandle, Event),
-    /// Nothing more to do before then, or before something comes.
+    /// Nothing more to do until this deadline or the next input.
     Timeout(Option<(Time, Reason)>),
 }
 
-/// A train of datagrams in the buffer that `poll_output` was given: each as long as a segment, but
-/// the last, which may be shorter.
+/// A batch of datagrams in the buffer given to `poll_output`, each as long as a segment except the
+/// last, which may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmit {
-    /// Where to.
+    /// The destination.
     pub to: SocketAddr,
-    /// The own address to send from, where `handle_datagram_at` told one: an answer has to come
-    /// from where the question went.
+    /// The local address to send from, if `handle_datagram_at` reported one: an answer must come
+    /// from the address that the request went to.
     pub local: Option<IpAddr>,
-    /// How to mark the IP headers.
+    /// The ECN codepoint for the IP headers.
     pub ecn: Option<Ecn>,
-    /// Of each datagram but the last, in bytes of UDP payload.
+    /// The length of each datagram except the last, in bytes of UDP payload.
     pub segment_size: usize,
-    /// Of all of them together, at the front of the buffer. What is behind them means nothing: a
-    /// buffer that keeps its length is not filled with zeros for each train.
+    /// The total length, at the front of the buffer. The bytes after it are unspecified, so that a
+    /// reused buffer need not be cleared for each batch.
     pub len: usize,
 }
 
-/// Something happened to a connection.
+/// An event of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A peer came in, and has proved who it is; or (`Connected` follows then) one that did so
-    /// formerly sent 0-RTT.
+    /// A peer has connected and proved its identity, or sent 0-RTT after proving it in an earlier
+    /// connection (`Connected` follows then).
     Incoming,
-    /// A newcomer was turned away before it was in, by its key or otherwise: for a log alone. Only
-    /// of those whose address is shown to be their own: nobody else writes lines there. The handle
-    /// is of a connection that is over.
+    /// A client was refused before it was connected, because of its key or otherwise; meant for a
+    /// log. Reported only for validated addresses, so that nobody can fill the log with forged
+    /// ones. The connection of the handle is closed.
     Refused {
-        /// Where it is.
+        /// The address of the client.
         from: SocketAddr,
-        /// The Ed25519 public key that it has proved to have, if it came so far.
+        /// The Ed25519 public key whose possession it has proved, if it got that far.
         key: Option<[u8; 32]>,
-        /// Why.
+        /// The reason.
         reason: ClosedReason,
     },
-    /// The handshake is complete: the peer has opened and sealed data. `early_accepted`: what was
-    /// sent as 0-RTT arrived as that.
+    /// The handshake is complete: the peer has opened and sealed data.
     Connected {
-        /// Was 0-RTT offered and accepted?
+        /// `true` if 0-RTT was offered and accepted.
         early_accepted: bool,
     },
-    /// There are messages to receive, until `recv` has no more.
+    /// There are messages to receive, until `recv` returns `None`.
     Readable,
-    /// A message of the size that was refused as `Full` would be taken now.
+    /// A message of the size that was refused as `Full` would be accepted now.
     Writable,
-    /// What became of a PING that `timed_ping` asked for. A lost one may be told of twice: lost,
-    /// and then after all how long it took.
+    /// The outcome of a PING requested with `timed_ping`. A lost one may be reported twice: as
+    /// lost, and later with the time it took.
     Pong {
-        /// What `timed_ping` returned.
+        /// The value that `timed_ping` returned.
         asked: Time,
-        /// How long it took; none when it, or the answer, was lost.
+        /// The time it took; `None` if the PING or its answer was lost.
         took: Option<Duration>,
     },
-    /// What became of a message.
+    /// The outcome of a message.
     Receipt(Receipt, Outcome),
-    /// It is over. Receive what came before it now: it is forgotten soon.
+    /// The connection is closed. Receive any remaining messages now: it is forgotten soon.
     Closed(ClosedReason),
-    /// After `Closed` with `Local` or `Error`: the peer has heard that, or does not answer.
+    /// After `Closed` with `Local` or `Error`: the peer has acknowledged the close, or does not
+    /// answer.
     Drained,
 }
 
-/// Why a connection is over.
+/// The reason why a connection closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClosedReason {
     /// This side closed it.
     Local,
     /// The peer closed it.
     Peer(Close),
-    /// The peer broke the protocol, or this side failed; the peer was told so.
+    /// The peer broke the protocol, or this side failed; the peer was notified.
     Error(Close),
-    /// Nothing came for the idle timeout.
+    /// Nothing was received during the idle timeout.
     Idle,
-    /// The peer has forgotten it (M-60): it heard nothing for the idle timeout, or was restarted.
+    /// The peer has lost the connection's state (M-60): its idle timeout expired, or it restarted.
     Reset,
     /// The handshake took longer than 10 s (M-44).
     HandshakeTimeout,
-    /// In that time TLS completed, but nothing that the peer sealed with the data keys opened: the
-    /// shared keys differ, or one side has none (M-10).
+    /// TLS completed in that time, but no packet that the peer sealed with the data keys opened:
+    /// the shared keys differ, or one side has none (M-10).
     SharedKey,
-    /// The server does not speak this version (M-30).
+    /// The server does not support this version (M-30).
     VersionMismatch,
 }
 
-/// Why there is no connection to dial with.
+/// The reason why no connection could be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// As many connections as the configuration allows.
+    /// The endpoint has the maximum number of connections.
     #[error("the endpoint has as many connections as it may")]
     TooMany,
     /// TLS could not begin.
@@ -133,17 +133,17 @@ pub enum ConnectError {
     Tls,
 }
 
-/// What is known of a connection.
+/// Statistics of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// The smoothed round-trip time; of the default before the first sample.
+    /// The smoothed round-trip time; a default before the first sample.
     pub rtt: Duration,
-    /// The largest datagram that is known to pass, in bytes of UDP payload.
+    /// The largest datagram known to pass, in bytes of UDP payload.
     pub mtu: usize,
     /// The congestion window, in bytes.
     pub window: u64,
-    /// Bytes sent and not heard of.
+    /// Bytes sent and neither acknowledged nor lost.
     pub in_flight: u64,
     /// Packets sent.
     pub sent_packets: u64,
@@ -151,37 +151,36 @@ pub struct ConnectionStats {
     pub sent_bytes: u64,
     /// Packets received and opened.
     pub received_packets: u64,
-    /// Bytes of UDP payload of these.
+    /// Bytes of UDP payload in these packets.
     pub received_bytes: u64,
-    /// Packets that were found lost, probes of the path's MTU among them.
+    /// Packets declared lost, probes of the path's MTU included.
     pub lost_packets: u64,
-    /// Bytes of messages that were sent again, since packets that carried them were taken for
-    /// lost. Of some the first copy arrived after all.
+    /// Bytes of messages sent again because their packets were declared lost. Some first copies may
+    /// have arrived after all.
     pub resent_bytes: u64,
-    /// How fast packets may leave at present, in bytes a second of UDP payload: what the
-    /// congestion controller allows.
+    /// The current rate limit of the congestion controller, in bytes of UDP payload per second.
     pub pacing_rate: u64,
-    /// How fast packets arrived at the peer when that could be told last, in bytes a second of UDP
-    /// payload (draft-ietf-ccwg-bbr, "Delivery Rate Samples"); 0 before. What was sent while there
-    /// was little to send counts only where it shows more.
+    /// The rate at which packets arrived at the peer when last measured, in bytes of UDP payload
+    /// per second (draft-ietf-ccwg-bbr, "Delivery Rate Samples"); 0 before. App-limited samples
+    /// count only if they are higher.
     pub delivery_rate: u64,
-    /// Bytes in the queue of messages to send, 64 for each message with them.
+    /// Bytes in the send queue, including 64 per message.
     pub queued_bytes: usize,
-    /// Silence after which it is over: what both ends agreed on (M-61). None: never.
+    /// The idle timeout that both ends agreed on (M-61). `None` means never.
     pub idle_timeout: Option<Duration>,
-    /// Key updates of the own direction that were asked for and begun.
+    /// Key updates begun on request in the sending direction.
     pub key_updates: u64,
 }
 
-/// What is known of an endpoint.
+/// Statistics of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// Connections, those that are being closed among them.
+    /// All connections, including those being closed.
     pub connections: usize,
-    /// Of these, those that came in and have not finished their handshake.
+    /// Those among them that are incoming and whose handshake is incomplete.
     pub half_open: usize,
-    /// Of [`EndpointConfig::held_together`](crate::EndpointConfig::held_together) in use.
+    /// The part of [`EndpointConfig::held_together`](crate::EndpointConfig::held_together) in use.
     pub held_together: u64,
     /// Packets discarded, by reason.
     pub discards: std::collections::BTreeMap<crate::error::Discard, u64>,

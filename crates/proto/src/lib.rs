@@ -1,5 +1,5 @@
-//! The native protocol of hikyaku as a value: no sockets, no clock, no threads. PROTOCOL.md is its
-//! law; this is its map.
+//! The native protocol of hikyaku as a value: no sockets, no clock, no threads. PROTOCOL.md
+//! specifies it; this is the map.
 //!
 //! ```text
 //! the way in                                          the way out
@@ -8,20 +8,21 @@
 //!             │ wire: header → connection             driver ─▶ Endpoint::poll_output   endpoint
 //!             ▼                                                   ▼
 //!           Connection::receive         receive       Connection::transmit              transmit
-//!             1 open    crypto, replay                  1 may we?  window, pacer, limits
-//!             2 read    wire: whole or not at all       2 owe      ack
-//!             3 apply   recovery, handshake, inbox      3 tell     frames, TLS's bytes
-//!             4 owe     ack                             4 carry    outbox
-//!             5 settle  losses, window, rate            5 seal     crypto
-//!             6 tell    events                          6 remember in_flight
+//!             1 open    crypto, replay                  1 allow    window, pacer, limits
+//!             2 parse   wire: whole or not at all       2 ack      ack
+//!             3 apply   recovery, handshake, inbox      3 control  frames, TLS's bytes
+//!             4 ack     ack                             4 messages outbox
+//!             5 process losses, window, rate            5 seal     crypto
+//!             6 events                                  6 record   in_flight
 //! driver ◀── poll_output ── Event ─▶ Connection::recv driver ◀── Transmit { to, segment_size }
 //! ```
 //!
-//! Four kinds of methods: `handle_*` the world pushes in, `poll_*` the world pulls out, `on_*` one
-//! room tells another, and plain verbs (`send`, `close`) for the application.
+//! Four kinds of methods: `handle_*` take input from the driver, `poll_*` return output to it,
+//! `on_*` notify one module of another's event, and plain verbs (`send`, `close`) serve the
+//! application.
 //!
-//! Rooms: `wire` bytes and values · `crypto` keys and sealed boxes · `recovery` what was lost, how
-//! fast may we go · `message` what the application sees · `connection` all of them in one order.
+//! Modules: `wire` the wire format · `crypto` keys and sealing · `recovery` loss detection and
+//! congestion control · `message` the application's messages · `connection` all of them in order.
 
 pub mod config;
 pub mod error;
@@ -37,7 +38,7 @@ mod message;
 mod recovery;
 mod wire;
 
-/// Doors for the fuzzers of `fuzz/`, in their builds alone.
+/// Entry points for the fuzzers of `fuzz/`, only in their builds.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     pub use crate::wire::fuzzing::{header, parameters, payload};

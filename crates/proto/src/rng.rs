@@ -1,16 +1,16 @@
-//! Chance, told by whoever drives the protocol.
+//! Randomness, supplied by the driver of the protocol.
 //!
 //! In: random bytes. Out: numbers and ids. Never: a source of its own.
 
-/// Random bytes. In life the operating system's, which nobody can predict; in a simulation a
-/// seeded generator's, so that a run can be repeated.
+/// A source of random bytes. In production the operating system's, which is unpredictable; in a
+/// simulation a seeded generator, so that runs can be repeated.
 pub trait Random: Send {
-    /// Fills `bytes`.
+    /// Fills `bytes` with random data.
     fn fill(&mut self, bytes: &mut [u8]);
 }
 
 impl dyn Random + '_ {
-    /// Some array of random bytes.
+    /// Returns an array of random bytes.
     pub(crate) fn array<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.fill(&mut bytes);

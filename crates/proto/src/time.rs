@@ -1,4 +1,4 @@
-//! A point in time, told by whoever drives the protocol.
+//! Points in time, supplied by the driver of the protocol.
 //!
 //! In: microseconds. Out: points and spans. Never: a clock.
 
@@ -16,32 +16,33 @@ impl Time {
     /// The epoch.
     pub const ZERO: Self = Self(0);
 
-    /// A point `micros` microseconds after the epoch.
+    /// Creates a point `micros` microseconds after the epoch.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since the epoch.
+    /// Returns the microseconds since the epoch.
     #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
-    /// The span since `earlier`; zero when that is later.
+    /// Returns the span since `earlier`, or zero if that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
-    /// The point `span` before this one; the epoch when that is before it.
+    /// Returns the point `span` before this one, or the epoch if that would be earlier.
     #[must_use]
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(micros(span)))
     }
 }
 
-/// Not by `Duration::as_micros`, whose 128 bits cost more than all else that is done with a time.
+/// Avoids `Duration::as_micros`, whose 128-bit arithmetic costs more than everything else done with
+/// a time.
 #[inline]
 fn micros(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000).saturating_add(span.subsec_micros().into())
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_never_go_below_zero_or_past_the_end() {
+    fn spans_saturate_at_zero_and_at_the_maximum() {
         let (early, late) = (Time::from_micros(5), Time::from_micros(9));
         assert_eq!(late.since(early), Duration::from_micros(4));
         assert_eq!(early.since(late), Duration::ZERO);

@@ -96,14 +96,14 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "skipped-unchecked",
-        ("M-53", "an ACK of a number that was passed over is no violation"),
+        ("M-53", "an ACK of a number that was skipped is no violation"),
         HEARD,
         "return Err(Close::violation(\"ACK of a skipped packet number\"));",
         "index += 1; continue;",
     ),
     mutation(
         "skipped-forgotten",
-        ("M-53", "a number that was passed over is forgotten before the next is acknowledged"),
+        ("M-53", "a number that was skipped is forgotten before the next is acknowledged"),
         "recovery/in_flight.rs",
         "if !matches!(next, Some(Slot::Flying(_))) => {}",
         "=> { let _ = next; }",

@@ -31,11 +31,11 @@ pub(super) const TABLE: &[Mutation] = &[
         "unparsed-applied",
         ("M-5", "the frames before one that does not parse are applied"),
         RECEIVE,
-        "let part = only_part(payload, level);",
+        "let part = only_fragment(payload, level);",
         "if check_all(payload, level).is_err() {
             let _ = self.apply_all(arrival, level, payload);
         }
-        let part = only_part(payload, level);",
+        let part = only_fragment(payload, level);",
     ),
     mutation(
         "ack-before-keeping",
@@ -68,7 +68,7 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "reset-answered",
         ("M-60", "a reset is answered by a reset"),
-        "endpoint/strangers.rs",
+        "endpoint/stateless.rs",
         "if arrival.bytes < RESET_LEN ||",
         "if arrival.bytes < RESET_LEN - 1 ||",
     ),
@@ -82,42 +82,42 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "half-open-unlimited",
         ("M-35", "half-open connections have no limit"),
-        "endpoint/places.rs",
+        "endpoint/half_open.rs",
         "if self.taken < self.all(connections) {",
         "if true {",
     ),
     mutation(
         "network-unlimited",
         ("M-35", "one network can take all half-open places"),
-        "endpoint/places.rs",
+        "endpoint/half_open.rs",
         "*of_network.of(validated) >= self.most_of_network",
         "*of_network.of(validated) == usize::MAX",
     ),
     mutation(
         "network-unasked",
         ("M-35", "a network that has all its places is not asked to show its addresses"),
-        "endpoint/places.rs",
+        "endpoint/half_open.rs",
         "|| self.is_full_for(from, false)",
         "",
     ),
     mutation(
         "network-places-shared",
         ("M-35", "newcomers with forged addresses take the places of those that brought a token"),
-        "endpoint/places.rs",
+        "endpoint/half_open.rs",
         "if validated { &mut self.validated }",
         "if false { &mut self.validated }",
     ),
     mutation(
         "connections-unlimited",
         ("M-35", "connections that come in have no limit, and leave newcomers all places"),
-        "endpoint/places.rs",
+        "endpoint/half_open.rs",
         "self.most.min(self.most_connections.saturating_sub(others))",
         "self.most.min(self.most_connections.saturating_add(others))",
     ),
     mutation(
         "places-held",
         ("M-35", "who has many networks keeps all places to himself"),
-        "endpoint/places.rs",
+        "endpoint/half_open.rs",
         "now.since(*since) >= TENURE",
         "now.since(*since) >= TENURE * 10",
     ),
@@ -307,7 +307,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "numbers-unskipped",
-        ("M-53", "no number is passed over"),
+        ("M-53", "no number is skipped"),
         TRANSMIT,
         "self.next_number += 1; // M-53",
         "",

@@ -1,6 +1,6 @@
-//! Whether a configuration can be kept: each field within its range.
+//! Validation of a configuration: each field within its range.
 //!
-//! In: a configuration. Out: the first field that is not. Never: a value changed in silence.
+//! In: a configuration. Out: the first invalid field. Never: changes a value silently.
 
 use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
 
@@ -10,19 +10,19 @@ use crate::limits::{
     UNCREDITED_POOL,
 };
 
-/// What a 32-bit account counts (D-4, D-6).
+/// The range of a 32-bit counter (D-4, D-6).
 const ACCOUNT: u64 = u32::MAX as u64;
 
-/// A field of a configuration that is out of its range.
+/// A configuration field that is out of range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is {value}: it has to be {allowed}")]
+#[error("{field} is {value}: it must be {allowed}")]
 #[non_exhaustive]
 pub struct ConfigError {
-    /// Its name.
+    /// The name of the field.
     pub field: &'static str,
-    /// What it was given.
+    /// Its value.
     pub value: String,
-    /// What it may be.
+    /// The allowed range.
     pub allowed: String,
 }
 
@@ -31,7 +31,7 @@ impl EndpointConfig {
     ///
     /// # Errors
     ///
-    /// The first that is out of its range.
+    /// The first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let any = usize::MAX;
         within("max_half_open", self.max_half_open, 1..=any)?;
@@ -48,9 +48,9 @@ impl TransportConfig {
     ///
     /// # Errors
     ///
-    /// The first that is out of its range.
+    /// The first field that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        // Of a millisecond on the wire 0 means none.
+        // On the wire, 0 milliseconds means none.
         let least = Duration::from_millis(1);
         let idle = self.idle_timeout.unwrap_or(least);
         within("idle_timeout", idle, least..=LONGEST_IDLE_TIMEOUT)?;
@@ -62,11 +62,11 @@ impl TransportConfig {
         let longest = (ACCOUNT - MESSAGE_OVERHEAD) as usize;
         within("max_message", self.max_message, 1..=longest)?;
         within("send_queue", self.send_queue, BASE_MTU..=usize::MAX)?;
-        // A message of one byte has to be within it.
+        // A message of one byte must fit.
         let credit = MESSAGE_OVERHEAD + 1..=ACCOUNT;
         within("credit", self.credit, credit.clone())?;
         within("channel_credit", self.channel_credit, credit)?;
-        // Every sender counts on so much (D-6).
+        // Every sender relies on this much (D-6).
         within("pool", self.pool, UNCREDITED_POOL..=ACCOUNT as usize)?;
         within("max_mtu", self.max_mtu, BASE_MTU..=MAX_DATAGRAM)?;
         within("max_ack_delay", self.max_ack_delay, Duration::ZERO..=LONGEST_ACK_DELAY)
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::crypto::Crypto;
 
-    /// What is said of a default configuration with one change.
+    /// Returns the error of a default configuration with one change.
     fn said(change: impl FnOnce(&mut EndpointConfig)) -> Option<String> {
         let mut config = EndpointConfig::client(Crypto::new(&[1; 32]));
         change(&mut config);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn each_field_out_of_its_range_is_named_with_the_range() {
+    fn an_error_names_the_field_and_its_range() {
         let second = Duration::from_secs(1);
         let cases: [(&str, Option<String>); 13] = [
             ("max_ack_delay", said(|config| config.transport.max_ack_delay = second * 60)),
@@ -131,6 +131,6 @@ mod tests {
         };
         assert!(said(fixed).is_some_and(|said| said.starts_with("congestion: rate is 0: ")));
         let slow = said(|config| config.transport.max_ack_delay = second * 60);
-        assert_eq!(slow.unwrap(), "max_ack_delay is 60s: it has to be 0ns to 16.383s");
+        assert_eq!(slow.unwrap(), "max_ack_delay is 60s: it must be 0ns to 16.383s");
     }
 }

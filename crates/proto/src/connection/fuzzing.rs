@@ -1,8 +1,7 @@
-//! A connection for the fuzzers: established without a handshake, and packets of frames that no
-//! honest end would send.
+//! A connection for the fuzzers: established without a handshake, and able to send invalid frames.
 //!
-//! In: keys that both ends know, parameters, frames as bytes. Out: a connection, sealed packets.
-//! Never: part of a build without `--cfg fuzzing`.
+//! In: keys known to both ends, parameters, frames as bytes. Out: a connection, sealed packets.
+//! Never: compiled without `--cfg fuzzing`.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -21,7 +20,7 @@ use crate::{
 };
 
 impl Connection {
-    /// As after a handshake with a peer that has these parameters.
+    /// Creates a connection as after a handshake with a peer that has these parameters.
     pub(crate) fn joined(
         (config, rules): (&Arc<EndpointConfig>, &Arc<Rules>),
         now: Time,
@@ -41,8 +40,8 @@ impl Connection {
         joined
     }
 
-    /// A packet with these frames, sealed as the next of a level, `skip` numbers further on; none
-    /// without keys of that level. It is not remembered: nothing of it is sent again.
+    /// Seals a packet with these frames as the next of a level, `skip` numbers further on, or
+    /// returns `None` without keys of that level. It is not tracked, so it is never retransmitted.
     pub(crate) fn seal_frames(
         &mut self,
         level: Level,
@@ -60,7 +59,7 @@ impl Connection {
             return None;
         }
         let number = self.next_number + skip;
-        // Far ahead is for one packet: the own memory goes from number to number.
+        // A large skip is for one packet only: our own state advances number by number.
         self.next_number = if skip < 64 { number + 1 } else { self.next_number };
         let mut packet = vec![0; 512 + frames.len() + TAG_LEN];
         let mut writer = Writer::new(&mut packet);
@@ -73,7 +72,7 @@ impl Connection {
         Some(packet)
     }
 
-    /// Changes TLS's bytes that wait to be sent at a level, as a peer would that lies in them.
+    /// Corrupts TLS's bytes that wait to be sent at a level.
     pub(crate) fn lie(&mut self, level: Level, at: usize, xor: u8) {
         if let Some(handshake) = &mut self.handshake {
             handshake.stream(level).lie(at, xor);

@@ -1,7 +1,8 @@
-//! From the first packet to data keys, in the order of the protocol (section 3).
+//! The handshake of a connection, from the first packet to data keys, in protocol order (section
+//! 3).
 //!
-//! In: handshake bytes, Retry, Versions. Out: keys of each level, bytes for CRYPTO frames, what
-//! both ends are told about each other. Never: packets of bytes.
+//! In: handshake bytes, Retry, Versions. Out: keys of each level, bytes for CRYPTO frames, the
+//! peer's parameters. Never: packets as bytes.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,43 +30,42 @@ use crate::{
     },
 };
 
-/// A Retry's token is no longer, in bytes: it has to leave room for a Hello's frames (M-31).
+/// The maximum length of a Retry's token: it must leave room for a Hello's frames (M-31).
 const MAX_TOKEN: usize = 256;
 
-/// What only a handshake needs.
+/// The state that only a handshake needs.
 pub(super) struct Handshake {
     agreement: Agreement,
-    /// Of Hello, Handshake, Data.
+    /// The streams of Hello, Handshake and Data.
     streams: [CryptoStream; 3],
     pub(super) hello: Option<LevelKeys>,
     pub(super) hello_replay: ReplayWindow,
     pub(super) handshake: Option<LevelKeys>,
     pub(super) early_seal: Option<SealKey>,
     pub(super) early_open: Option<OpenKey>,
-    /// Of the Retry that was followed: Hellos carry it.
+    /// The token of the Retry that was followed, which later Hellos carry.
     pub(super) token: Vec<u8>,
     /// The destination of the client's first Hello.
     first_destination: ConnectionId,
     /// The source of the Retry that was followed.
     retry_source: Option<ConnectionId>,
-    /// A packet of the peer was opened.
+    /// `true` once a packet of the peer was opened.
     heard: bool,
-    /// Somebody said that the server does not speak this version: believed then, if nothing else
-    /// was heard.
+    /// When to give up because of an unauthenticated Versions packet, if nothing else arrives.
     mismatch_at: Option<Time>,
 }
 
-/// How long a server may contradict a Versions packet, for which nobody vouches: two round trips
+/// How long a server may contradict a Versions packet, which is not authenticated: two round trips
 /// of the slowest paths (M-30).
 const MISMATCH_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Handshake {
-    /// When the connection is over for want of a common version.
+    /// Returns when the connection ends for lack of a common version.
     pub(super) fn mismatch_at(&self) -> Option<Time> {
         self.mismatch_at.filter(|_| !self.heard)
     }
 
-    /// TLS's bytes of a level.
+    /// Returns the TLS stream of a level.
     pub(super) const fn stream(&mut self, level: Level) -> &mut CryptoStream {
         let [hello, handshake, data] = &mut self.streams;
         match level {
@@ -75,7 +75,7 @@ impl Handshake {
         }
     }
 
-    /// The highest of Hello and Handshake that there are keys for.
+    /// Returns the higher of Hello and Handshake for which there are keys.
     pub(super) const fn highest_level(&self) -> Option<Level> {
         match (&self.hello, &self.handshake) {
             (_, Some(_)) => Some(Level::Handshake),
@@ -85,22 +85,23 @@ impl Handshake {
     }
 }
 
-/// What a server knows of a Hello that it lets in.
+/// A Hello that a server accepts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Newcomer {
     pub(crate) from: SocketAddr,
     /// The destination of this Hello, and its source.
     pub(crate) to: ConnectionId,
     pub(crate) source: ConnectionId,
-    /// The destination of the first Hello, out of a Retry's token: the address is the client's own.
+    /// The destination of the first Hello, from a Retry's token, which validates the client's
+    /// address.
     pub(crate) first: Option<ConnectionId>,
-    /// The id that the server is to have, and its reset token.
+    /// The id that the server takes, and its reset token.
     pub(crate) id: ConnectionId,
     pub(crate) token: [u8; 16],
 }
 
 impl Connection {
-    /// 1, client: a Hello leaves for `to`.
+    /// Step 1, client: creates a connection that sends a Hello to `to`.
     pub(crate) fn dial(
         config: &Arc<EndpointConfig>,
         rules: &Arc<Rules>,
@@ -119,7 +120,7 @@ impl Connection {
         let remembered = agreement.peer_params().map(Parameters::decode);
         let keys = LevelKeys::hello(first.0, Side::Client);
         let mut handshake = Handshake::new(agreement, keys, first);
-        // M-36: by what the server allowed before.
+        // M-36: under the limits that the server granted before.
         if let (Some(early), Some(Ok(remembered))) = (early_seal, remembered) {
             handshake.early_seal = Some(early);
             connection.outbox.set_peer_limits(peer_limits(&remembered));
@@ -129,7 +130,7 @@ impl Connection {
         Ok(connection)
     }
 
-    /// 1, server: a Hello was opened with `keys`.
+    /// Step 1, server: accepts a Hello that was opened with `keys`.
     pub(crate) fn admit(
         config: &Arc<EndpointConfig>,
         rules: &Arc<Rules>,
@@ -151,7 +152,8 @@ impl Connection {
         Ok(connection)
     }
 
-    /// 2, client: the server does not speak this version (M-30). Nobody vouches for this.
+    /// Step 2, client: handles an unauthenticated claim that the server does not support this
+    /// version (M-30).
     pub(crate) fn on_versions(
         &mut self,
         now: Time,
@@ -169,7 +171,7 @@ impl Connection {
         Ok(())
     }
 
-    /// 3, client: the server wants to see that the address is the own one (M-31).
+    /// Step 3, client: handles the server's request to validate our address (M-31).
     pub(crate) fn on_retry(
         &mut self,
         from: ConnectionId,
@@ -195,7 +197,7 @@ impl Connection {
         handshake.stream(Level::Hello).restart();
         self.remote.replace_first(from);
         self.in_flight.drop_level(Level::Hello);
-        // The server kept nothing of what came with the Hello either.
+        // The server did not keep the early data sent with the Hello, either.
         let had_early = handshake.early_seal.is_some();
         let remembered = handshake.agreement.peer_params().map(Parameters::decode);
         if let (true, Some(Ok(remembered))) = (had_early, remembered) {
@@ -206,23 +208,23 @@ impl Connection {
         Ok(())
     }
 
-    /// 4: a packet of the handshake was opened. A server has chosen its id in it.
+    /// Step 4: handles an opened handshake packet, in which a server announces its id.
     pub(super) fn on_long_packet(&mut self, level: Level, source: ConnectionId, from: SocketAddr) {
         let Some(handshake) = &mut self.handshake else { return };
-        // Until TLS confirms one of them (M-34), the last to be heard: a server that was restarted
-        // in between has another id than the one that answered first.
+        // Until TLS confirms one of them (M-34), take the latest: a server that restarted in
+        // between has another id than the one that answered first.
         if self.side == Side::Client && self.keys.is_none() {
             self.remote.replace_first(source);
         }
         handshake.heard = true;
         if self.side == Side::Server && level == Level::Handshake {
-            // M-33: from elsewhere it says nothing of the address that is answered.
+            // M-33: a packet from elsewhere does not validate the address we answer to.
             self.paths.current.validated |= from == self.paths.current.remote;
             self.drop_level(Level::Hello); // M-13
         }
     }
 
-    /// 5: a CRYPTO frame came.
+    /// Step 5: handles a CRYPTO frame.
     pub(super) fn on_crypto(
         &mut self,
         now: Time,
@@ -239,7 +241,7 @@ impl Connection {
         Ok(())
     }
 
-    /// 6: TLS has something to say, or new keys.
+    /// Step 6: sends TLS's output and takes new keys.
     fn advance(&mut self, now: Time) -> Result<(), Close> {
         let Some(handshake) = &mut self.handshake else { return Ok(()) };
         while let Some(outcome) = handshake.agreement.poll_outcome() {
@@ -257,14 +259,15 @@ impl Connection {
         Ok(())
     }
 
-    /// 7: the peer's Finished was verified. There are data keys from now on (M-11).
+    /// Step 7: completes the handshake after the peer's Finished was verified. Data keys now exist
+    /// (M-11).
     fn complete(&mut self, now: Time) -> Result<(), Close> {
         let Some(handshake) = &mut self.handshake else { return Ok(()) };
         let agreement = &handshake.agreement;
-        let wrong = || Close::new(Close::PARAMETER_ERROR, "the parameters do not fit");
+        let wrong = || Close::new(Close::PARAMETER_ERROR, "the parameters are inconsistent");
         let theirs = agreement.peer_params().ok_or_else(wrong)?;
         let theirs = Parameters::decode(theirs).map_err(|_| wrong())?;
-        // M-34: nobody has changed the ids on the way.
+        // M-34: verifies that nobody changed the ids in transit.
         let (first, retry) = (handshake.first_destination, handshake.retry_source);
         let expected = match self.side {
             Side::Client => (Some(first), retry, true),
@@ -281,13 +284,13 @@ impl Connection {
         self.shares_application = agreement.shares_application();
         let early_offered = handshake.early_seal.take().is_some();
         if early_offered && agreement.early_accepted() != Some(true) {
-            // M-37: all of it is new again.
+            // M-37: send all of it again.
             self.in_flight.drop_level(Level::ZeroRtt);
             self.outbox.requeue_all();
         }
         self.apply_parameters(&theirs);
         match self.side {
-            // What the client sends now, the server opens at once: it needs not wait for more.
+            // The server opens what the client sends now at once and need not wait for more.
             Side::Client => self.owed.ping = true,
             Side::Server => {
                 self.confirmed = true;
@@ -309,14 +312,15 @@ impl Connection {
         self.clocks.idle = agreed_idle(self.config.transport.idle_timeout, theirs.idle_timeout);
     }
 
-    /// 8: the first data packet was opened: both ends have the same keys (M-10).
+    /// Step 8: handles the first opened data packet, which proves that both ends have the same keys
+    /// (M-10).
     pub(super) fn on_data_packet(&mut self) {
         if !matches!(self.state, State::Handshaking) {
             return;
         }
         self.state = State::Established;
         let accepted = self.early_accepted();
-        // A server whose client sent 0-RTT has told of it already.
+        // A server whose client sent 0-RTT has reported it already.
         let connected = self.side == Side::Client || self.told.incoming;
         self.told.incoming = true;
         self.told.events.push_back(if connected {
@@ -326,7 +330,7 @@ impl Connection {
         });
     }
 
-    /// The key that the peer has shown, let in or not.
+    /// Returns the key that the peer has presented, accepted or not.
     pub(super) fn shown_key(&self) -> Option<[u8; 32]> {
         let handshake = self.handshake.as_ref();
         self.peer_key.or_else(|| handshake.and_then(|handshake| handshake.agreement.peer_key()))
@@ -337,10 +341,10 @@ impl Connection {
         handshake.is_some_and(|handshake| handshake.agreement.early_accepted() == Some(true))
     }
 
-    /// 9, client: DONE came. The server has the own Finished.
+    /// Step 9, client: handles DONE. The server has our Finished.
     pub(super) fn on_done(&mut self) -> Result<(), Close> {
         if self.side == Side::Server {
-            return Err(Close::violation("DONE is the server's to send"));
+            return Err(Close::violation("only a server sends DONE"));
         }
         if !self.confirmed {
             self.confirmed = true;
@@ -350,7 +354,7 @@ impl Connection {
         Ok(())
     }
 
-    /// 10: nothing more is to be said or heard.
+    /// Step 10: drops the handshake once nothing of it is outstanding.
     pub(super) fn end_handshake(&mut self) {
         let over = |handshake: &Handshake| {
             handshake.agreement.is_over()
@@ -362,7 +366,7 @@ impl Connection {
         }
     }
 
-    /// The keys of a level are gone, and with them all that was to be sent under them (M-13).
+    /// Drops the keys of a level and everything that was to be sent under them (M-13).
     pub(super) fn drop_level(&mut self, level: Level) {
         let Some(handshake) = &mut self.handshake else { return };
         let gone = match level {
@@ -417,8 +421,8 @@ const fn peer_limits(theirs: &Parameters) -> PeerLimits {
         max_message: theirs.max_message,
     }
 }
-/// M-61: the smaller of two idle timeouts; but the usual one is nobody's wish, and gives way to a
-/// longer one, within reason.
+/// Returns the smaller of two idle timeouts, except that a default timeout yields to a longer one,
+/// within limits (M-61).
 fn agreed_idle(own: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
     let (Some(own), Some(other)) = (own, other) else { return own.or(other) };
     let (shorter, longer) = (own.min(other), own.max(other));

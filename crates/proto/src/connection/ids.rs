@@ -1,6 +1,6 @@
-//! The names of a connection: those the peer uses for us, and those we use for it (P-6).
+//! Connection ids: those the peer uses for us, and those we use for it (P-6).
 //!
-//! In: ids given, given back. Out: which to use, what to tell. Never: packets, routes.
+//! In: ids issued and retired. Out: the id to use, frames to send. Never: packets, routes.
 
 use crate::{
     error::Close,
@@ -10,14 +10,14 @@ use crate::{
     },
 };
 
-/// Ids each side keeps the other supplied with: the one in use and 2 spare (P-6).
+/// The number of ids each side keeps available to the other: one in use and 2 spare (P-6).
 const SUPPLY: usize = 3;
 
-/// Ids of the peer that are kept, at most: its supply, and the same again while it replaces them.
+/// The maximum number of the peer's ids: its supply, and as many again while it replaces them.
 const MAX_REMOTE: usize = 2 * SUPPLY;
 
-/// Ids given back of which the peer has not heard, at most. A peer that makes us give back more
-/// without listening breaks the protocol.
+/// The maximum number of retired ids not yet acknowledged. A peer that makes us retire more breaks
+/// the protocol.
 const MAX_RETIRING: usize = 16;
 
 /// The ids of this side.
@@ -25,7 +25,7 @@ const MAX_RETIRING: usize = 16;
 pub(super) struct LocalIds {
     active: Vec<Given>,
     next: u64,
-    /// Given back: packets to them are not for us any more.
+    /// Retired ids: packets to them are no longer for us.
     gone: Vec<ConnectionId>,
 }
 
@@ -34,38 +34,38 @@ struct Given {
     sequence: u64,
     id: ConnectionId,
     token: ResetToken,
-    /// A NEW_ID has to leave.
+    /// A NEW_ID must be sent.
     owed: bool,
 }
 
 impl LocalIds {
-    /// With the id of the handshake, of sequence 0.
+    /// Creates the set with the id of the handshake, which has sequence number 0.
     pub(super) fn new(id: ConnectionId) -> Self {
         let first = Given { sequence: 0, id, token: ResetToken([0; 16]), owed: false };
         Self { active: vec![first], next: 1, gone: Vec::new() }
     }
 
-    /// Gives back room that nothing is in.
+    /// Releases unused capacity.
     pub(super) fn release_memory(&mut self) {
         self.active.shrink_to_fit();
         self.gone.shrink_to_fit();
     }
 
-    /// Should the peer be given another one?
+    /// Returns `true` if the peer should be issued another id.
     pub(super) const fn wants_more(&self) -> bool {
         self.active.len() < SUPPLY
     }
 
-    /// Another id for the peer to use.
+    /// Issues another id for the peer to use.
     pub(super) fn give(&mut self, id: ConnectionId, token: ResetToken) {
         self.active.push(Given { sequence: self.next, id, token, owed: true });
         self.next += 1;
     }
 
-    /// RETIRE_ID came.
+    /// Handles RETIRE_ID.
     pub(super) fn on_retired(&mut self, sequence: u64) -> Result<(), Close> {
         if sequence >= self.next {
-            return Err(Close::violation("an id was given back that was never given"));
+            return Err(Close::violation("an id was retired that was never issued"));
         }
         if let Some(at) = self.active.iter().position(|given| given.sequence == sequence) {
             self.gone.push(self.active.remove(at).id);
@@ -73,22 +73,22 @@ impl LocalIds {
         Ok(())
     }
 
-    /// An id that packets are not for us under any more.
+    /// Returns an id that no longer receives packets.
     pub(super) fn poll_gone(&mut self) -> Option<ConnectionId> {
         self.gone.pop()
     }
 
-    /// All that the peer may use.
+    /// Returns all ids that the peer may use.
     pub(super) fn all(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         self.active.iter().map(|given| given.id)
     }
 
-    /// Is a NEW_ID to be sent?
+    /// Returns `true` if a NEW_ID must be sent.
     pub(super) fn owes(&self) -> bool {
         self.active.iter().any(|given| given.owed)
     }
 
-    /// The next NEW_ID to send, with its sequence. It counts as sent.
+    /// Returns the next NEW_ID with its sequence number and marks it as sent.
     pub(super) fn poll_new(&mut self) -> Option<(u64, Frame<'static>)> {
         let given = self.active.iter_mut().find(|given| given.owed)?;
         given.owed = false;
@@ -96,7 +96,7 @@ impl LocalIds {
         Some((sequence, Frame::NewId { sequence, retire_below: 0, id, token }))
     }
 
-    /// The packet with this NEW_ID was lost.
+    /// Records that the packet with this NEW_ID was lost.
     pub(super) fn on_new_lost(&mut self, sequence: u64) {
         if let Some(given) = self.active.iter_mut().find(|given| given.sequence == sequence) {
             given.owed = true;
@@ -109,11 +109,11 @@ impl LocalIds {
 pub(super) struct RemoteIds {
     current: Known,
     spare: Vec<Known>,
-    /// All below were given back.
+    /// All sequence numbers below are retired.
     floor: u64,
-    /// Given back, and whether the RETIRE_ID has to leave.
+    /// Retired sequence numbers, and whether the RETIRE_ID must be sent.
     retiring: Vec<(u64, bool)>,
-    /// The tokens, or where they hold, are others than when it was last asked.
+    /// The tokens or their address have changed since the last call of `poll_news`.
     news: bool,
 }
 
@@ -130,29 +130,29 @@ impl RemoteIds {
         Self { current, spare: Vec::new(), floor: 0, retiring: Vec::new(), news: false }
     }
 
-    /// Gives back room that nothing is in.
+    /// Releases unused capacity.
     pub(super) fn release_memory(&mut self) {
         self.spare.shrink_to_fit();
         self.retiring.shrink_to_fit();
     }
 
-    /// The one to use.
+    /// Returns the id to use.
     pub(super) const fn current(&self) -> ConnectionId {
         self.current.id
     }
 
-    /// During the handshake: the peer chose another.
+    /// Replaces the id during the handshake, when the peer chooses another.
     pub(super) const fn replace_first(&mut self, id: ConnectionId) {
         self.current.id = id;
     }
 
-    /// The reset token of the handshake's id (parameter 8).
+    /// Sets the reset token of the handshake's id (parameter 8).
     pub(super) const fn set_first_token(&mut self, token: Option<ResetToken>) {
         self.current.token = token;
         self.news = true;
     }
 
-    /// NEW_ID came.
+    /// Handles NEW_ID.
     pub(super) fn on_new(
         &mut self,
         sequence: u64,
@@ -165,16 +165,19 @@ impl RemoteIds {
         let mut same = known.filter(|known| known.sequence == sequence || known.id == id);
         if let Some(old) = same.next() {
             let repeats = old.sequence == sequence && old.id == id;
-            return if repeats { Ok(()) } else { Err(Close::violation("an id was given twice")) };
+            return if repeats {
+                Ok(())
+            } else {
+                Err(Close::violation("a sequence number was issued with two ids"))
+            };
         }
-        // Ids are used in the order of their sequence: one from before the present one was given
-        // back,
-        // and this is its NEW_ID again, or it came too late.
+        // Ids are used in the order of their sequence numbers: one before the current one was
+        // retired, and this is a duplicate of its NEW_ID, or a late one.
         if sequence < self.floor.max(self.current.sequence) {
             return self.retire(sequence);
         }
         if self.spare.len() + 1 >= MAX_REMOTE {
-            return Err(Close::violation("more connection ids than are of use"));
+            return Err(Close::violation("too many connection ids"));
         }
         self.spare.push(new);
         self.news = true;
@@ -185,12 +188,12 @@ impl RemoteIds {
             self.retire(sequence)?;
         }
         if self.current.sequence < floor && !self.take_another()? {
-            return Err(Close::violation("all connection ids were taken back"));
+            return Err(Close::violation("all connection ids were retired"));
         }
         Ok(())
     }
 
-    /// Uses another id from now on, if there is one (P-6). Says whether.
+    /// Switches to another id if there is one (P-6). Returns `true` if it did.
     pub(super) fn take_another(&mut self) -> Result<bool, Close> {
         let lowest = self.spare.iter().enumerate().min_by_key(|(_, known)| known.sequence);
         let Some((at, _)) = lowest else { return Ok(false) };
@@ -200,8 +203,8 @@ impl RemoteIds {
         Ok(true)
     }
 
-    /// Uses an id whose reset token is known rather than one without: a client's first has none,
-    /// for a Hello hides nothing.
+    /// Switches to an id with a known reset token if the current one has none. A client's first id
+    /// has none, because a Hello is not confidential.
     pub(super) fn prefer_token(&mut self) -> Result<(), Close> {
         if self.current.token.is_none() {
             self.take_another()?;
@@ -214,47 +217,47 @@ impl RemoteIds {
             return Ok(());
         }
         if self.retiring.len() >= MAX_RETIRING {
-            return Err(Close::violation("too many connection ids taken back at once"));
+            return Err(Close::violation("too many connection ids retired at once"));
         }
         self.retiring.push((sequence, true));
         Ok(())
     }
 
-    /// Is a RETIRE_ID to be sent?
+    /// Returns `true` if a RETIRE_ID must be sent.
     pub(super) fn owes(&self) -> bool {
         self.retiring.iter().any(|(_, owed)| *owed)
     }
 
-    /// The next RETIRE_ID to send. It counts as sent.
+    /// Returns the next RETIRE_ID and marks it as sent.
     pub(super) fn poll_retire(&mut self) -> Option<u64> {
         let (sequence, owed) = self.retiring.iter_mut().find(|(_, owed)| *owed)?;
         *owed = false;
         Some(*sequence)
     }
 
-    /// The packet with this RETIRE_ID was lost.
+    /// Records that the packet with this RETIRE_ID was lost.
     pub(super) fn on_retire_lost(&mut self, sequence: u64) {
         if let Some((_, owed)) = self.retiring.iter_mut().find(|(other, _)| *other == sequence) {
             *owed = true;
         }
     }
 
-    /// The packet with this RETIRE_ID was acknowledged.
+    /// Records that the packet with this RETIRE_ID was acknowledged.
     pub(super) fn on_retire_acked(&mut self, sequence: u64) {
         self.retiring.retain(|(other, _)| *other != sequence);
     }
 
-    /// The peer is at another address: its tokens hold there.
+    /// Records that the peer moved to another address, where its tokens are valid now.
     pub(super) const fn on_moved(&mut self) {
         self.news = true;
     }
 
-    /// Have [`Self::tokens`], or where they hold, changed since this was asked?
+    /// Returns `true` if [`Self::tokens`] or their address changed since the last call.
     pub(super) const fn poll_news(&mut self) -> bool {
         std::mem::replace(&mut self.news, false)
     }
 
-    /// The tokens by which the peer can say that it forgot us (M-60).
+    /// Returns the tokens with which the peer can reset the connection (M-60).
     pub(super) fn tokens(&self) -> impl Iterator<Item = ResetToken> + '_ {
         std::iter::once(&self.current).chain(&self.spare).filter_map(|known| known.token)
     }
@@ -278,13 +281,13 @@ mod tests {
 
     // P-6
     #[test]
-    fn p_6_an_id_that_was_given_back_is_not_taken_up_again() {
+    fn p_6_a_retired_id_is_not_used_again() {
         let mut remote = remote_with(2);
         assert!(remote.take_another().unwrap() && remote.take_another().unwrap());
         remote.on_retire_acked(1);
-        // The packet that gave it was thought lost.
+        // The packet with its NEW_ID was declared lost.
         remote.on_new(1, 0, id(1), ResetToken([1; 16])).unwrap();
-        assert_eq!(remote.take_another(), Ok(false), "the peer does not know it any more");
+        assert_eq!(remote.take_another(), Ok(false), "the peer has retired it");
         assert_eq!(remote.current(), id(2));
     }
 
@@ -306,15 +309,15 @@ mod tests {
 
     // M-54
     #[test]
-    fn an_id_never_given_cannot_be_given_back() {
+    fn an_id_never_issued_cannot_be_retired() {
         let mut local = LocalIds::new(id(0));
         assert!(local.on_retired(1).is_err());
         local.on_retired(0).unwrap();
-        assert_eq!(local.on_retired(0), Ok(()), "again is no harm");
+        assert_eq!(local.on_retired(0), Ok(()), "a duplicate is harmless");
     }
 
     #[test]
-    fn a_lost_new_id_is_told_again_unless_given_back() {
+    fn a_lost_new_id_is_sent_again_unless_retired() {
         let mut local = LocalIds::new(id(0));
         local.give(id(1), ResetToken([1; 16]));
         assert!(local.poll_new().is_some());
@@ -327,7 +330,7 @@ mod tests {
 
     // M-54
     #[test]
-    fn a_repeated_new_id_is_no_harm_and_a_contradiction_is() {
+    fn a_repeated_new_id_is_harmless_and_a_contradiction_is_not() {
         let mut remote = remote_with(1);
         assert_eq!(remote.on_new(1, 0, id(1), ResetToken([1; 16])), Ok(()));
         assert!(remote.on_new(2, 0, id(1), ResetToken([1; 16])).is_err());
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_below_the_mark_are_given_back_and_another_is_used() {
+    fn ids_below_retire_below_are_retired_and_another_is_used() {
         let mut remote = remote_with(2);
         remote.on_new(3, 2, id(3), ResetToken([3; 16])).unwrap();
         assert_eq!(remote.current(), id(2));
@@ -351,7 +354,7 @@ mod tests {
 
     // M-54
     #[test]
-    fn a_peer_cannot_make_us_keep_ids_without_end() {
+    fn the_number_of_ids_kept_for_a_peer_is_bounded() {
         let mut remote = RemoteIds::new(id(0));
         let given = (1..=200)
             .take_while(|n| remote.on_new((*n).into(), 0, id(*n), ResetToken([*n; 16])).is_ok());
@@ -366,7 +369,7 @@ mod tests {
 
     // P-6
     #[test]
-    fn taking_another_gives_the_old_one_back() {
+    fn switching_to_another_id_retires_the_old_one() {
         let mut remote = remote_with(1);
         assert_eq!(remote.take_another(), Ok(true));
         assert_eq!(remote.current(), id(1));

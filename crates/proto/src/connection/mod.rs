@@ -12,7 +12,7 @@
 //! | [`timeout`] | the alarms, and what each does |
 //! | [`closing`] | the end, in all its forms |
 //!
-//! Leaves of this room: [`ids`], [`mtu`], [`skips`], [`stream`].
+//! Leaves of this room: [`ids`], [`mtu`], [`skipped_pn`], [`stream`].
 
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use self::{
     handshake::Handshake,
     ids::{LocalIds, RemoteIds},
     path::{Path, Paths},
-    skips::Skips,
+    skipped_pn::SkippedPn,
 };
 use crate::{
     config::EndpointConfig,
@@ -51,7 +51,7 @@ mod ids;
 mod mtu;
 mod path;
 pub(crate) mod receive;
-mod skips;
+mod skipped_pn;
 mod stream;
 pub(crate) mod timeout;
 mod transmit;
@@ -79,7 +79,7 @@ pub struct Connection {
 
     /// The next packet's (M-2).
     next_number: u64,
-    skips: Skips,
+    skipped_pn: SkippedPn,
     in_flight: InFlight,
     ack: PendingAcks,
     /// Gone while idle.
@@ -178,7 +178,7 @@ impl Connection {
             shares_application: false,
             replay: ReplayWindow::new(),
             next_number: 0,
-            skips: Skips::default(),
+            skipped_pn: SkippedPn::default(),
             in_flight: InFlight::new(),
             ack: PendingAcks::new(transport.max_ack_delay),
             report: None,

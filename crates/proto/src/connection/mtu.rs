@@ -1,43 +1,44 @@
-//! How large a datagram may be: path-MTU discovery after RFC 8899, black holes noticed.
+//! Path MTU discovery (RFC 8899) and black hole detection.
 //!
-//! In: probes acknowledged and lost, packets lost. Out: the size to use, the size to probe.
-//! Never: builds a packet.
+//! In: probes acknowledged and lost, packets lost. Out: the size to use, the size to probe. Never:
+//! packets.
 
 use std::{net::IpAddr, time::Duration};
 
 use crate::{limits::BASE_MTU, time::Time};
 
-/// Sizes worth trying first, in bytes of UDP payload (P-4): Ethernet's, jumbo frames', and the
-/// largest there is, which passes on loopback. Less the headers of IPv4 (20) and UDP (8): the last
-/// is bounded by IPv4's length field.
+/// Sizes to try first, in bytes of UDP payload (P-4): Ethernet, jumbo frames, and the maximum,
+/// which passes on loopback; each less the headers of IPv4 (20) and UDP (8). The maximum is bounded
+/// by IPv4's length field.
 const COMMON_V4: [usize; 3] = [1_472, 8_972, 65_507];
 
-/// Less the headers of IPv6 (40) and UDP (8): the last is bounded by the 65,536 bytes that Linux's
-/// loopback carries; no link carries more.
+/// The same less the headers of IPv6 (40) and UDP (8). The maximum is bounded by the 65,536 bytes
+/// that Linux's loopback carries; no link carries more.
 const COMMON_V6: [usize; 3] = [1_452, 8_952, 65_488];
 
-/// Lost probes of one size that end it (RFC 8899 section 5.1.2, MAX_PROBES).
+/// The number of lost probes of one size that end its search (RFC 8899 section 5.1.2, MAX_PROBES).
 const MAX_PROBES: u8 = 3;
 
-/// The search ends when what passed and what did not are this close, in bytes, ...
+/// The search ends when the bounds are this close, in bytes, ...
 const CLOSE_ENOUGH: usize = 16;
 
-/// ... or this part of what passed: fewer packets by so little are not worth more lost probes.
+/// ... or this fraction of the lower bound: a slightly larger size is not worth more lost probes.
 const CLOSE_ENOUGH_PART: usize = 64;
 
-/// A path may grow: look again after this (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER).
+/// The time after which to search again, since a path may change (RFC 8899 section 5.1.1,
+/// PMTU_RAISE_TIMER).
 const SEARCH_AGAIN: Duration = Duration::from_secs(600);
 
-/// After a black hole the path is suspect for this long.
+/// The time without a search after a black hole.
 const AFTER_BLACK_HOLE: Duration = Duration::from_secs(60);
 
-/// Rounds in which only large packets were lost that make a black hole (P-5).
+/// The number of rounds with losses of large packets only that make a black hole (P-5).
 const BLACK_HOLE_ROUNDS: u8 = 4;
 
-/// The search for the largest datagram a path carries.
+/// The search for the largest datagram that a path carries.
 #[derive(Clone, Debug)]
 pub(super) struct MtuSearch {
-    /// The largest size that has passed.
+    /// The largest size known to pass.
     passed: usize,
     /// The smallest size known not to pass, or one more than the largest allowed.
     blocked: usize,
@@ -45,16 +46,16 @@ pub(super) struct MtuSearch {
     common: &'static [usize; 3],
     in_flight: Option<usize>,
     lost_probes: u8,
-    /// When to search (again); nothing while a search is on.
+    /// When to search again; `None` during a search.
     resume_at: Option<Time>,
     bad_rounds: u8,
-    /// Losses at or before this time belong to a round already counted.
+    /// Losses of packets sent at or before this time belong to a round already counted.
     round_began: Time,
 }
 
 impl MtuSearch {
-    /// A search up to `limit` bytes, which is at least [`BASE_MTU`], on the way to `remote`. What
-    /// passes is bounded by the headers of its kind of address; a mapped one is one of IPv4.
+    /// Creates a search on the path to `remote`, up to `limit` bytes, which is at least
+    /// [`BASE_MTU`]. The maximum depends on the IP version; a mapped address counts as IPv4.
     pub(super) fn new(limit: usize, remote: IpAddr) -> Self {
         let common = if remote.to_canonical().is_ipv4() { &COMMON_V4 } else { &COMMON_V6 };
         let [.., most] = *common;
@@ -72,19 +73,19 @@ impl MtuSearch {
         }
     }
 
-    /// The size to use now, in bytes of UDP payload.
+    /// Returns the size to use now, in bytes of UDP payload.
     pub(super) const fn current(&self) -> usize {
         self.passed
     }
 
-    /// The peer accepts no more than this.
+    /// Sets the largest size that the peer accepts.
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit.clamp(BASE_MTU, self.limit);
         self.passed = self.passed.min(self.limit);
         self.blocked = self.blocked.min(self.limit + 1);
     }
 
-    /// The size to probe with now, if any. The caller sends it and tells what became of it.
+    /// Returns the size to probe now, if any. The caller sends the probe and reports its outcome.
     pub(super) fn poll_probe(&mut self, now: Time) -> Option<usize> {
         if self.in_flight.is_some() {
             return None;
@@ -104,8 +105,8 @@ impl MtuSearch {
         size
     }
 
-    /// The next common size, or the limit; when that does not pass, whether anything more does that
-    /// is worth it; when that does, halves.
+    /// Returns the next common size or the limit. If that does not pass, tries the smallest
+    /// worthwhile increase; if that passes, bisects.
     fn next_size(&self) -> Option<usize> {
         let gap = self.blocked - self.passed;
         let worth = CLOSE_ENOUGH.max(self.passed / CLOSE_ENOUGH_PART);
@@ -121,22 +122,22 @@ impl MtuSearch {
         Some(self.passed + if settled { worth } else { gap / 2 })
     }
 
-    /// Bytes of the probe that is on its way.
+    /// Returns the size of the probe in flight, or 0.
     pub(super) fn probing(&self) -> usize {
         self.in_flight.unwrap_or(0)
     }
 
-    /// Nobody will tell what became of the probe that is on its way.
+    /// Forgets the probe in flight, whose outcome will not be reported.
     pub(super) const fn forget_probe(&mut self) {
         self.in_flight = None;
     }
 
-    /// A probe of `size` bytes has left.
+    /// Records that a probe of `size` bytes was sent.
     pub(super) fn on_probe_sent(&mut self, size: usize) {
         self.in_flight = Some(size);
     }
 
-    /// The probe of `size` bytes has arrived.
+    /// Records that the probe of `size` bytes was acknowledged.
     pub(super) fn on_probe_acked(&mut self, size: usize) {
         if self.in_flight == Some(size) {
             self.in_flight = None;
@@ -147,7 +148,7 @@ impl MtuSearch {
         }
     }
 
-    /// The probe of `size` bytes was lost.
+    /// Records that the probe of `size` bytes was lost.
     pub(super) fn on_probe_lost(&mut self, size: usize) {
         if self.in_flight != Some(size) {
             return;
@@ -160,15 +161,16 @@ impl MtuSearch {
         }
     }
 
-    /// A packet of `size` bytes arrived: large ones pass.
+    /// Records that a packet of `size` bytes was acknowledged: large packets pass.
     pub(super) const fn on_acked(&mut self, size: usize) {
         if size > BASE_MTU {
             self.bad_rounds = 0;
         }
     }
 
-    /// A packet above [`BASE_MTU`], sent at `sent_at`, was lost. True when that makes a black
-    /// hole: the size is down to the base, and what is in flight should not count any more.
+    /// Records the loss of a packet above [`BASE_MTU`] that was sent at `sent_at`. Returns `true`
+    /// if it reveals a black hole: the size is then back at the base, and packets in flight should
+    /// not count.
     pub(super) fn on_large_lost(&mut self, now: Time, sent_at: Time) -> bool {
         if self.passed == BASE_MTU || sent_at <= self.round_began {
             return false;
@@ -198,8 +200,8 @@ mod tests {
     const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
     const MAPPED: IpAddr = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
 
-    /// Searches a path that carries `path` bytes; returns what it settles on, and the probes.
-    fn settle(limit: usize, remote: IpAddr, path: usize) -> (usize, u32) {
+    /// Searches a path that carries `path` bytes. Returns the size found and the number of probes.
+    fn search(limit: usize, remote: IpAddr, path: usize) -> (usize, u32) {
         let mut search = MtuSearch::new(limit, remote);
         let mut probes = 0;
         while let Some(size) = search.poll_probe(Time::ZERO) {
@@ -213,9 +215,9 @@ mod tests {
 
     // P-4
     #[test]
-    fn the_search_settles_just_below_what_the_path_carries() {
+    fn the_search_ends_just_below_what_the_path_carries() {
         for path in [1_200, 1_252, 1_280, 1_372, 1_392, 1_464, 1_600, 4_068, 8_868, 9_100, 30_000] {
-            let (found, probes) = settle(MAX_DATAGRAM, V4, path);
+            let (found, probes) = search(MAX_DATAGRAM, V4, path);
             let close = CLOSE_ENOUGH.max(path / CLOSE_ENOUGH_PART);
             assert!(found <= path && path - found <= close, "{found} of {path}");
             assert!(probes <= 30, "{probes} probes for {path}");
@@ -227,24 +229,25 @@ mod tests {
     fn common_sizes_are_found_exactly_with_few_probes() {
         for (remote, sizes) in [(V4, COMMON_V4), (MAPPED, COMMON_V4), (V6, COMMON_V6)] {
             let [ethernet, jumbo, loopback] = sizes;
-            // Each size that does not pass costs three: the next common one, and one just above.
-            assert_eq!(settle(MAX_DATAGRAM, remote, ethernet), (ethernet, 7));
-            assert_eq!(settle(MAX_DATAGRAM, remote, jumbo), (jumbo, 8));
-            assert_eq!(settle(MAX_DATAGRAM, remote, MAX_DATAGRAM), (loopback, 3));
+            // Each size that does not pass costs three probes: the next common one, and one just
+            // above.
+            assert_eq!(search(MAX_DATAGRAM, remote, ethernet), (ethernet, 7));
+            assert_eq!(search(MAX_DATAGRAM, remote, jumbo), (jumbo, 8));
+            assert_eq!(search(MAX_DATAGRAM, remote, MAX_DATAGRAM), (loopback, 3));
         }
     }
 
     // P-4
     #[test]
-    fn the_limit_is_kept_and_found() {
-        assert_eq!(settle(1_472, V4, 65_507), (1_472, 1));
-        assert_eq!(settle(4_000, V6, 65_507), (4_000, 2));
-        assert_eq!(settle(500, V4, 65_507), (BASE_MTU, 0), "never below the base");
+    fn the_limit_is_respected_and_reached() {
+        assert_eq!(search(1_472, V4, 65_507), (1_472, 1));
+        assert_eq!(search(4_000, V6, 65_507), (4_000, 2));
+        assert_eq!(search(500, V4, 65_507), (BASE_MTU, 0), "never below the base");
     }
 
     // P-4
     #[test]
-    fn a_probe_that_nobody_tells_of_does_not_end_the_search() {
+    fn a_probe_without_a_reported_outcome_does_not_end_the_search() {
         let mut search = MtuSearch::new(1_472, V4);
         search.on_probe_sent(1_472);
         assert_eq!(search.poll_probe(Time::ZERO), None);
@@ -254,7 +257,7 @@ mod tests {
 
     // P-4
     #[test]
-    fn a_lost_probe_alone_ends_nothing() {
+    fn a_single_lost_probe_does_not_end_the_search() {
         let mut search = MtuSearch::new(1_472, V4);
         for _ in 0..2 {
             let size = search.poll_probe(Time::ZERO).unwrap();
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_search_begins_again_later() {
+    fn the_search_resumes_later() {
         let mut search = MtuSearch::new(1_210, V4);
         assert_eq!(search.poll_probe(Time::ZERO), None);
         let later = Time::ZERO + SEARCH_AGAIN;
@@ -275,7 +278,7 @@ mod tests {
 
     // P-5
     #[test]
-    fn a_black_hole_sends_the_size_back_to_the_base() {
+    fn a_black_hole_resets_the_size_to_the_base() {
         let mut search = MtuSearch::new(1_472, V4);
         search.on_probe_sent(1_472);
         search.on_probe_acked(1_472);
@@ -290,7 +293,7 @@ mod tests {
 
     // P-5
     #[test]
-    fn losses_of_one_round_count_once_and_an_arrival_clears_them() {
+    fn losses_of_one_round_count_once_and_an_ack_clears_them() {
         let mut search = MtuSearch::new(1_472, V4);
         search.on_probe_sent(1_472);
         search.on_probe_acked(1_472);

@@ -1,7 +1,7 @@
-//! Where the peer is, how it changes its address, and how it shows that the new one is its own.
+//! Network paths to the peer: address changes, validation and limits.
 //!
-//! In: where packets came from, challenges and responses. Out: where packets go, how many.
-//! Never: the frames themselves (`transmit`), the search for the MTU (`mtu`).
+//! In: source addresses, challenges and responses. Out: where packets go, and how many bytes.
+//! Never: the frames themselves (`transmit`), MTU discovery (`mtu`).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,23 +17,23 @@ use crate::{
     time::Time,
 };
 
-/// Bytes that may go to an unvalidated address for each that came from it (M-33, P-1).
+/// Bytes that may be sent to an unvalidated address per byte received from it (M-33, P-1).
 const AMPLIFICATION: u64 = 3;
 
-/// Challenges of the peer that wait for their answer, at most: it has one address at a time.
+/// The maximum number of the peer's challenges waiting for an answer: it has one address at a time.
 const MAX_RESPONSES: usize = 4;
 
-/// Probe timeouts that a new address has to answer in (P-1).
+/// The number of probe timeouts within which a new address must answer (P-1).
 const VALIDATION_PTOS: u32 = 3;
 
-/// One way to the peer, and what is known of it.
+/// A path to the peer and its state.
 pub(super) struct Path {
-    /// Packets remember on which path they left.
+    /// The number by which sent packets refer to their path.
     pub(super) number: u8,
     pub(super) remote: SocketAddr,
-    /// Has the peer shown that it gets what is sent there?
+    /// `true` once the peer has proved to receive packets there.
     pub(super) validated: bool,
-    /// Bytes that came from there and left for there.
+    /// Bytes received from there and sent there.
     received: u64,
     sent: u64,
     pub(super) rtt: Rtt,
@@ -42,44 +42,44 @@ pub(super) struct Path {
     pub(super) mtu: MtuSearch,
 }
 
-/// The present path, the one before it, and what passes between the ends to tell which holds.
+/// The current path, the previous one, and the validation between them.
 pub(super) struct Paths {
     pub(super) current: Path,
-    /// The own address that the peer sends to, where that is known.
+    /// Our address that the peer sends to, if known.
     pub(super) local: Option<IpAddr>,
     former: Option<Box<Former>>,
-    /// Rare, and an idle connection is to be small.
+    /// Boxed because it is rare and an idle connection must be small.
     challenge: Option<Box<Challenge>>,
     responses: Vec<([u8; 8], SocketAddr)>,
-    /// The last that was given to a path.
+    /// The number given to the latest path.
     number: u8,
-    /// The peer accepts no larger datagram.
+    /// The largest datagram that the peer accepts.
     mtu_limit: usize,
     seed: u64,
 }
 
-/// The last path that was validated.
+/// The last validated path.
 struct Former {
     remote: SocketAddr,
-    /// Nothing when the present path has what is known of it: only the port changed (P-3).
+    /// `None` if the current path has inherited its state because only the port changed (P-3).
     path: Option<Path>,
 }
 
-/// Two questions to an address: does it get what is sent there, and does that hold for packets of
-/// [`BASE_MTU`]? The second answers the first, but may not leave while little may (RFC 9000 section
-/// 8.2.1).
+/// A pair of challenges to an address: one proves that the peer receives there, the other that
+/// packets of [`BASE_MTU`] arrive. The second implies the first, but may exceed what may be sent at
+/// first (RFC 9000 section 8.2.1).
 struct Challenge {
     short: [u8; 8],
     full: [u8; 8],
     owed: bool,
-    /// It is sent again then, whatever backoff the silence at the former address has led to.
+    /// When it is sent again, regardless of any backoff from the silence at the previous address.
     again: Time,
     patience: Duration,
     until: Time,
 }
 
 impl Path {
-    /// A path of which nothing is known (P-3), and to which all may be sent.
+    /// Creates a path without any state (P-3), with no limit on what may be sent.
     pub(super) fn new(
         now: Time,
         remote: SocketAddr,
@@ -103,7 +103,7 @@ impl Path {
         }
     }
 
-    /// Bytes that may leave for it now (M-33, P-1).
+    /// Returns the bytes that may be sent now (M-33, P-1).
     pub(super) fn allowance(&self) -> usize {
         if self.validated {
             return usize::MAX;
@@ -120,7 +120,7 @@ impl Path {
         self.sent += bytes as u64;
     }
 
-    /// The rate or the size of packets may have changed.
+    /// Updates the pacer after the rate or the packet size may have changed.
     pub(super) fn set_rate(&mut self, now: Time) {
         self.pacer.set_rate(now, self.controller.pacing_rate(&self.rtt), self.mtu.current());
     }
@@ -134,13 +134,13 @@ impl Paths {
         Self { current, local, former, challenge, responses, number, mtu_limit, seed }
     }
 
-    /// The peer's parameter 3.
+    /// Sets the peer's parameter 3.
     pub(super) fn set_mtu_limit(&mut self, limit: usize) {
         self.mtu_limit = limit;
         self.current.mtu.set_limit(limit);
     }
 
-    /// CHALLENGE came from there (P-2).
+    /// Queues the response to a CHALLENGE from `from` (P-2).
     pub(super) fn on_challenge(&mut self, data: [u8; 8], from: SocketAddr) {
         if self.responses.len() == MAX_RESPONSES {
             self.responses.remove(0);
@@ -148,7 +148,7 @@ impl Paths {
         self.responses.push((data, from));
     }
 
-    /// RESPONSE came: the present address holds, if it answers the challenge (P-2).
+    /// Handles RESPONSE: validates the current address if it answers the challenge (P-2).
     pub(super) fn on_response(&mut self, now: Time, data: [u8; 8]) {
         let Some(challenge) = &mut self.challenge else { return };
         if challenge.full == data {
@@ -163,7 +163,7 @@ impl Paths {
         }
     }
 
-    /// A number that no path has of which packets may still be heard.
+    /// Returns a number that no path has whose packets may still be acknowledged.
     fn fresh_number(&mut self) -> u8 {
         let former = self.former.as_ref().and_then(|former| former.path.as_ref());
         let taken = [Some(ELSEWHERE), Some(self.current.number), former.map(|path| path.number)];
@@ -175,7 +175,7 @@ impl Paths {
         }
     }
 
-    /// A packet with this challenge was lost, or had no answer.
+    /// Records that a packet with this challenge was lost or unanswered.
     pub(super) fn on_challenge_lost(&mut self, data: [u8; 8]) {
         if let Some(challenge) = &mut self.challenge {
             let answered = self.current.validated && challenge.short == data;
@@ -183,7 +183,7 @@ impl Paths {
         }
     }
 
-    /// Is a CHALLENGE or, for the present address, a RESPONSE to be sent?
+    /// Returns `true` if a CHALLENGE, or a RESPONSE to the current address, must be sent.
     pub(super) fn owes(&self) -> bool {
         self.owes_challenge() || self.responses.iter().any(|(_, to)| *to == self.current.remote)
     }
@@ -192,7 +192,7 @@ impl Paths {
         self.challenge.as_ref().is_some_and(|challenge| challenge.owed)
     }
 
-    /// The CHALLENGE to send, in a packet of at most `size` bytes. It counts as sent.
+    /// Returns the CHALLENGE to send in a packet of at most `size` bytes and marks it as sent.
     pub(super) fn poll_challenge(&mut self, size: usize) -> Option<[u8; 8]> {
         let full = size >= BASE_MTU;
         let asks = full || !self.current.validated;
@@ -201,29 +201,29 @@ impl Paths {
         Some(if full { challenge.full } else { challenge.short })
     }
 
-    /// The RESPONSE to send to the present address. It counts as sent.
+    /// Returns the RESPONSE to send to the current address and marks it as sent.
     pub(super) fn poll_response(&mut self) -> Option<[u8; 8]> {
         let current = self.current.remote;
         let at = self.responses.iter().position(|(_, to)| *to == current)?;
         Some(self.responses.remove(at).0)
     }
 
-    /// The RESPONSE to send to some other address. It counts as sent.
+    /// Returns a RESPONSE to send to another address and marks it as sent.
     pub(super) fn poll_response_elsewhere(&mut self) -> Option<([u8; 8], SocketAddr)> {
         let current = self.current.remote;
         let at = self.responses.iter().position(|(_, to)| *to != current)?;
         Some(self.responses.remove(at))
     }
 
-    /// When the present address has to have answered, or is to be asked again.
+    /// Returns when to challenge the current address again, or to give it up.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.challenge.as_ref().map(|challenge| challenge.again.min(challenge.until))
     }
 }
 
 impl Connection {
-    /// A packet of `bytes` opened that came from `from`. When it is a data packet with the highest
-    /// number so far, the peer is there now (P-1).
+    /// Handles an opened packet of `bytes` from `from`. If it is the data packet with the highest
+    /// number so far, the peer has moved there (P-1).
     pub(super) fn on_address(
         &mut self,
         (now, from): (Time, SocketAddr),
@@ -233,7 +233,7 @@ impl Connection {
     ) {
         if from == self.paths.current.remote {
             self.paths.current.on_received(bytes);
-            // Its handshake came to its end at another address, which says nothing of this (M-33).
+            // Its handshake ended at another address, which does not validate this one (M-33).
             if self.confirmed && !self.paths.current.validated && self.paths.challenge.is_none() {
                 self.ask(now, random);
             }
@@ -253,7 +253,7 @@ impl Connection {
         self.ask(now, random);
     }
 
-    /// Asks the present address for an answer (P-1).
+    /// Challenges the current address (P-1).
     fn ask(&mut self, now: Time, random: &mut dyn Random) {
         let path = &self.paths.current;
         let patience = self.in_flight.pto(&path.rtt).max(self.in_flight.pto(&Rtt::default()));
@@ -263,13 +263,13 @@ impl Connection {
             Some(Box::new(Challenge { short, full, owed: true, again, patience, until }));
     }
 
-    /// Takes up the path to another address, unvalidated, and keeps the last validated one.
+    /// Switches to the path of another address, unvalidated, and keeps the last validated one.
     fn move_to(&mut self, now: Time, to: SocketAddr) {
         let paths = &mut self.paths;
         let old = paths.current.remote;
         let was_validated = paths.current.validated;
         if to.ip() == old.ip() {
-            // P-3: a NAT. What is known of the path holds.
+            // P-3: only a NAT changed the port, so the state of the path remains valid.
             if was_validated {
                 paths.former = Some(Box::new(Former { remote: old, path: None }));
             }
@@ -296,12 +296,12 @@ impl Connection {
         self.remote.on_moved();
     }
 
-    /// The present address did not answer, or the peer is at the former one again.
+    /// Returns to the previous path: the current address did not answer, or the peer is back.
     fn go_back(&mut self) {
         self.paths.challenge = None;
         let Some(former) = self.paths.former.take() else { return };
         if let Some(mut path) = former.path {
-            // What became of a probe was not told while it was another path's turn.
+            // The outcome of a probe was not reported while another path was in use.
             path.mtu.forget_probe();
             self.paths.current = path;
             self.in_flight.on_new_path(self.paths.current.number);
@@ -335,7 +335,7 @@ mod tests {
 
     // P-2
     #[test]
-    fn a_response_goes_where_its_challenge_came_from() {
+    fn a_response_goes_to_the_source_of_its_challenge() {
         let (mut paths, here) = paths();
         let there = SocketAddr::from(([192, 0, 2, 9], 9));
         paths.on_challenge([9; 8], there);
@@ -355,7 +355,7 @@ mod tests {
 
     // P-1
     #[test]
-    fn a_challenge_that_was_lost_on_another_path_is_not_sent_again() {
+    fn a_challenge_lost_on_another_path_is_not_repeated() {
         let (mut paths, _) = paths();
         paths.current.validated = false;
         paths.challenge = Some(Box::new(challenge(1)));
@@ -369,7 +369,7 @@ mod tests {
 
     // P-1
     #[test]
-    fn a_short_answer_lifts_the_limit_and_only_a_full_one_ends_the_question() {
+    fn a_short_response_lifts_the_limit_and_only_a_full_one_ends_validation() {
         let (mut paths, _) = paths();
         paths.current.validated = false;
         paths.challenge = Some(Box::new(challenge(1)));
@@ -379,21 +379,21 @@ mod tests {
         assert_eq!(paths.poll_challenge(BASE_MTU), Some([2; 8]));
         paths.on_challenge_lost([1; 8]);
         paths.on_response(Time::ZERO, [1; 8]);
-        assert!(!paths.owes_challenge(), "it was answered");
+        assert!(!paths.owes_challenge(), "the challenge was answered");
         paths.on_response(Time::ZERO, [2; 8]);
         assert!(paths.challenge.is_none());
     }
 
-    // P-3: an ACK that comes late speaks of the path on which its packet left.
+    // P-3: a late ACK refers to the path on which its packet was sent.
     #[test]
-    fn no_two_paths_that_may_be_heard_of_have_one_number() {
+    fn paths_with_outstanding_packets_have_distinct_numbers() {
         let (mut paths, home) = paths();
         let mut last = [0; 200];
         for turn in 0..1_000 {
             let number = paths.fresh_number();
             assert!(number != 0 && number != ELSEWHERE && !last.contains(&number), "{turn}");
             last[turn % last.len()] = number;
-            // It fails, and the next one begins at the former one again.
+            // Validation fails, and the next path starts from the previous one.
             assert_eq!((paths.current.number, paths.current.remote), (0, home));
         }
     }

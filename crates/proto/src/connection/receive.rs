@@ -1,15 +1,15 @@
-//! THE WAY IN: from a datagram to what it changes.
+//! THE WAY IN: from a datagram to its effects.
 //!
-//! In: a datagram for this connection, time. Out: changed state; what is owed is left for
+//! In: a datagram for this connection, time. Out: changed state; what must be sent is left for
 //! `transmit`. Never: bytes to send.
 //!
 //! ```text
 //! 1 open     restore the number · replay.check · open in place · replay.commit
-//! 2 read     the whole packet parses, or the connection closes and none of it counts
+//! 2 parse    the whole packet parses, or the connection closes and none of it counts
 //! 3 apply    Ack → in_flight → outbox · Crypto → handshake · Message → inbox · …
-//! 4 owe      an ACK, if all that was promised to be kept was kept
-//! 5 settle   what the ACKs brought: losses, window, rate, key phase, MTU
-//! 6 tell     events
+//! 4 ack      schedule an ACK, if everything was kept that must be
+//! 5 process  the results of ACKs: losses, window, rate, key phase, MTU
+//! 6 events   report to the application
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
@@ -26,32 +26,32 @@ use crate::{
     time::Time,
     wire::{
         codec::Reader,
-        frame::{AckFrame, Frame, MessagePart, Summary, Whole, check_all, frames, only_part},
+        frame::{AckFrame, Frame, MessagePart, Summary, Whole, check_all, frames, only_fragment},
         header::{ConnectionId, Header, expand_number},
         level::Level,
     },
 };
 
-/// Probe timeouts for which the keys before an update are kept (M-21).
+/// The number of probe timeouts for which the keys before an update are kept (M-21).
 const OLD_KEYS_PTOS: u32 = 3;
 
-/// How a datagram came.
+/// The circumstances in which a datagram arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) now: Time,
     pub(crate) from: SocketAddr,
-    /// The own address it came to, where that is known.
+    /// The local address it was sent to, if known.
     pub(crate) local: Option<IpAddr>,
     pub(crate) ecn: Option<Ecn>,
-    /// Length of the datagram, in bytes.
+    /// The length of the datagram, in bytes.
     pub(crate) bytes: usize,
 }
 
-/// What the head of a packet with sealed frames says.
+/// The header fields of a packet with sealed frames.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head {
     pub(crate) level: Level,
-    /// Data: the key phase.
+    /// Data packets: the key phase.
     phase: bool,
     /// Long form: the id of the sender.
     source: Option<ConnectionId>,
@@ -60,14 +60,14 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Of a data packet, with the id it is for; none of any other.
+    /// Returns the fields and destination of a data packet, or `None` for any other packet.
     #[inline]
     pub(crate) fn of_data(datagram: &[u8]) -> Option<(ConnectionId, Self)> {
         let (phase, to, number, len) = Header::decode_data(datagram)?;
         Some((to, Self { level: Level::Data, phase, source: None, number, len }))
     }
 
-    /// None of a packet that has no sealed frames.
+    /// Returns the fields, or `None` for a packet without sealed frames.
     pub(crate) const fn of(header: &Header<'_>, len: usize) -> Option<Self> {
         match *header {
             Header::Data { phase, number, .. } => {
@@ -82,11 +82,11 @@ impl Head {
 }
 
 impl Connection {
-    /// Takes a packet whose header was read.
+    /// Handles a packet whose header was parsed.
     ///
     /// # Errors
     ///
-    /// Why it was discarded; then nothing has changed (M-6).
+    /// The reason why it was discarded; no state has changed then (M-6).
     pub(crate) fn receive(
         &mut self,
         arrival: &Arrival,
@@ -117,8 +117,8 @@ impl Connection {
         Err(self.on_unopened(arrival.now, discard))
     }
 
-    /// Hello packets, which anyone can make who saw the first, have a window of their own: no
-    /// number of theirs keeps a packet of another level out.
+    /// Returns the replay window of a level. Hello packets, which anyone can forge after seeing the
+    /// first, have their own: their numbers keep no packet of another level out.
     fn replay_of(&mut self, level: Level) -> &mut ReplayWindow {
         match &mut self.handshake {
             Some(handshake) if level == Level::Hello => &mut handshake.hello_replay,
@@ -147,7 +147,7 @@ impl Connection {
         key.ok_or(Discard::NoKeys)?.open(number, datagram, head.len)
     }
 
-    /// A packet did not open: too many of them end the connection (M-22).
+    /// Handles a packet that did not open: too many of them end the connection (M-22).
     fn on_unopened(&mut self, now: Time, discard: Discard) -> Discard {
         if let Some(close) = self.keys.as_ref().and_then(|keys| keys.exhausted()) {
             self.end(now, close.clone(), ClosedReason::Error(close));
@@ -155,10 +155,11 @@ impl Connection {
         discard
     }
 
-    /// Is this how the peer says that it has forgotten us (M-60)? Then the connection is over.
+    /// Ends the connection if this is a stateless reset from the peer (M-60). Returns `true` if it
+    /// is.
     pub(crate) fn on_reset(&mut self, now: Time, datagram: &[u8]) -> bool {
         let Some(end) = datagram.last_chunk::<TAG_LEN>() else { return false };
-        // All are compared, whichever fits.
+        // Compares all tokens, in constant time.
         let fits = self.remote.tokens().fold(false, |fits, token| equal(&token.0, end) | fits);
         if fits {
             self.end_silently(now, ClosedReason::Reset);
@@ -166,7 +167,7 @@ impl Connection {
         fits
     }
 
-    /// Takes a packet from step 1 on, its number and payload authentic.
+    /// Handles an authentic packet, with its number and payload, after step 1.
     pub(crate) fn receive_opened(
         &mut self,
         arrival: &Arrival,
@@ -200,7 +201,7 @@ impl Connection {
             self.paths.local = arrival.local;
         }
         if self.confirmed {
-            self.skips.choose(self.next_number, random);
+            self.skipped_pn.choose(self.next_number, random);
         }
         if let Err(close) = self.read(arrival, head, number, payload) {
             self.end(now, close.clone(), ClosedReason::Error(close));
@@ -216,8 +217,8 @@ impl Connection {
         payload: &[u8],
     ) -> Result<(), Close> {
         let (now, level) = (arrival.now, head.level);
-        // 2 read
-        let part = only_part(payload, level);
+        // 2 parse
+        let part = only_fragment(payload, level);
         let summary = match part {
             Some(_) => Summary { ack_eliciting: true, ping: false },
             None => check_all(payload, level)
@@ -238,7 +239,7 @@ impl Connection {
         if self.state.is_over() {
             return Ok(());
         }
-        // 4 owe
+        // 4 ack
         if kept {
             let smoothed = self.paths.current.rtt.smoothed();
             let packet = (number, level);
@@ -247,15 +248,15 @@ impl Connection {
                 self.ack.on_ping(now);
             }
         }
-        // 5 settle
-        self.settle(now);
-        // 6 tell
+        // 5 process
+        self.process_report(now);
+        // 6 events
         self.end_handshake();
         self.leave_if_done(now);
         Ok(())
     }
 
-    /// Step 3, until the connection is over.
+    /// Step 3: applies all frames, until the connection ends.
     fn apply_all(
         &mut self,
         arrival: &Arrival,
@@ -277,8 +278,8 @@ impl Connection {
         Ok(kept)
     }
 
-    /// Step 3, of one frame. False when something was not kept that has to be, so that its packet
-    /// must not be acknowledged (D-2).
+    /// Step 3 for one frame. Returns `false` if something was not kept that must be, so that the
+    /// packet must not be acknowledged (D-2).
     fn apply(&mut self, arrival: &Arrival, level: Level, frame: &Frame<'_>) -> Result<bool, Close> {
         let now = arrival.now;
         match *frame {
@@ -301,8 +302,8 @@ impl Connection {
                 self.inbox.on_blocked(channel.map_or(Scope::Connection, Scope::Channel));
             }
             Frame::Close { code, reason } => {
-                // The ACK before it counts: what has no outcome at the end is lost (M-62).
-                self.settle(now);
+                // The preceding ACK counts: a message without an outcome at the end is lost (M-62).
+                self.process_report(now);
                 let reason = reason.to_owned().into();
                 self.on_close(now, Close { code, reason });
             }
@@ -319,7 +320,7 @@ impl Connection {
         self.in_flight.on_ack(now, &header, ack.ranges(), rtt, report)
     }
 
-    /// A message, or a part of one; and step 6 of it: one event, however many there are.
+    /// Handles a message or a fragment, and step 6 for it: one event, however many there are.
     #[inline]
     fn on_message(
         &mut self,
@@ -328,7 +329,7 @@ impl Connection {
         part: MessagePart<'_>,
     ) -> Result<bool, Close> {
         if level == Level::ZeroRtt && self.side == Side::Client {
-            return Err(Close::violation("0-RTT is the client's to send"));
+            return Err(Close::violation("only a client sends 0-RTT"));
         }
         let kept = self.inbox.insert(now, part)?;
         if self.inbox.has_ready() {
@@ -341,8 +342,8 @@ impl Connection {
         Ok(kept == Kept::Yes)
     }
 
-    /// Step 5: what ACKs and the loss alarm brought to light.
-    pub(super) fn settle(&mut self, now: Time) {
+    /// Step 5: processes the results of ACKs and of the loss timer.
+    pub(super) fn process_report(&mut self, now: Time) {
         let Some(mut report) = self.report.take_if(|report| report.is_news) else { return };
         for frame in &report.acked {
             self.on_frame_acked(now, frame);
@@ -389,7 +390,7 @@ impl Connection {
         self.report = Some(report);
     }
 
-    /// Both ends may close at once: then neither has to say more.
+    /// Handles a CLOSE from the peer while closing: then neither end needs to send more.
     fn look_for_close(&mut self, now: Time, payload: &[u8]) {
         for frame in frames(payload) {
             if let Frame::Close { code, reason } = frame {

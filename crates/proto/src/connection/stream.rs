@@ -1,15 +1,15 @@
-//! TLS's bytes of one level, in order, over packets that are not: the CRYPTO frames.
+//! The ordered byte stream of TLS at one level, carried in CRYPTO frames.
 //!
-//! In: bytes to send, frames received, what became of frames. Out: frames to send, bytes in order.
-//! Never: what the bytes say.
+//! In: bytes to send, frames received, outcomes of frames. Out: frames to send, bytes in order.
+//! Never: the meaning of the bytes.
 
 use crate::{error::Close, message::ranges::RangeSet};
 
-/// Bytes beyond the first missing one that are kept: more than any handshake of ours has. What a
-/// stranger's Hello can make us keep ends here.
+/// The number of bytes kept beyond the first missing one: more than any of our handshakes needs. It
+/// bounds what an unauthenticated Hello can make us keep.
 const MAX_AHEAD: u64 = 16 << 10;
 
-/// Pieces of that with gaps between them, at most: an honest handshake is some 10 packets long.
+/// The maximum number of separate ranges kept: an honest handshake is about 10 packets long.
 const MAX_PIECES: usize = 64;
 
 /// Both directions of one level.
@@ -19,17 +19,17 @@ pub(super) struct CryptoStream {
     incoming: Incoming,
 }
 
-/// Positions are relative to `base`; all below that was acknowledged.
+/// Positions are relative to `base`; everything below was acknowledged.
 #[derive(Debug, Default)]
 struct Outgoing {
     base: u64,
     bytes: Vec<u8>,
-    /// To be sent, first or again.
+    /// Ranges to send, for the first time or again.
     pending: RangeSet,
     acked: RangeSet,
 }
 
-/// Positions are relative to `next`; all below that was handed on.
+/// Positions are relative to `next`; everything below was handed to TLS.
 #[derive(Debug, Default)]
 struct Incoming {
     next: u64,
@@ -38,7 +38,7 @@ struct Incoming {
 }
 
 impl CryptoStream {
-    /// Bytes to send, behind those before.
+    /// Appends bytes to send.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let out = &mut self.outgoing;
         let start = position(out.bytes.len());
@@ -46,7 +46,7 @@ impl CryptoStream {
         out.pending.insert(start..position(out.bytes.len()));
     }
 
-    /// Changes a byte that was not sent yet.
+    /// Corrupts a byte that was not sent yet.
     #[cfg(fuzzing)]
     pub(super) fn lie(&mut self, at: usize, xor: u8) {
         let out = &mut self.outgoing;
@@ -58,23 +58,23 @@ impl CryptoStream {
         }
     }
 
-    /// Is there something to send?
+    /// Returns `true` if there are bytes to send.
     pub(super) fn wants_to_send(&self) -> bool {
         !self.outgoing.pending.is_empty()
     }
 
-    /// Has all been sent and acknowledged?
+    /// Returns `true` if everything was sent and acknowledged.
     pub(super) fn is_settled(&self) -> bool {
         self.outgoing.bytes.is_empty() && self.incoming.bytes.is_empty()
     }
 
-    /// The offset and length of what to send next.
+    /// Returns the offset and length of the next bytes to send.
     pub(super) fn front(&self) -> Option<(u64, usize)> {
         let range = self.outgoing.pending.first()?;
         Some((self.outgoing.base + u64::from(range.start), range.len()))
     }
 
-    /// Takes the first `len` of [`Self::front`] to be sent.
+    /// Takes the first `len` bytes of [`Self::front`] to be sent.
     pub(super) fn take(&mut self, len: usize) -> &[u8] {
         let out = &mut self.outgoing;
         let Some(range) = out.pending.first() else { return &[] };
@@ -83,7 +83,7 @@ impl CryptoStream {
         out.bytes.get(range.start as usize..end as usize).unwrap_or_default()
     }
 
-    /// The packet with this part was acknowledged.
+    /// Records that the packet with this range was acknowledged.
     pub(super) fn on_acked(&mut self, offset: u64, len: u16) {
         let out = &mut self.outgoing;
         let Some(range) = out.range(offset, len) else { return };
@@ -95,7 +95,7 @@ impl CryptoStream {
         }
     }
 
-    /// The packet with this part was lost, or is to be sent again.
+    /// Records that the packet with this range was lost or must be repeated.
     pub(super) fn on_lost(&mut self, offset: u64, len: u16) {
         let out = &mut self.outgoing;
         let Some(range) = out.range(offset, len) else { return };
@@ -103,18 +103,18 @@ impl CryptoStream {
         out.pending.remove_all(&out.acked, range);
     }
 
-    /// All of it is to be sent again (after a Retry).
+    /// Queues everything again (after a Retry).
     pub(super) fn restart(&mut self) {
         let out = &mut self.outgoing;
         out.acked = RangeSet::default();
         out.pending.insert(0..position(out.bytes.len()));
     }
 
-    /// A CRYPTO frame came. Bytes that are next in order are then given by [`Self::pop`].
+    /// Handles a CRYPTO frame. [`Self::pop`] then returns the bytes that are next in order.
     ///
     /// # Errors
     ///
-    /// When it is too far ahead, or in too many pieces (M-40).
+    /// If the frame is too far ahead, or leaves too many separate ranges (M-40).
     pub(super) fn insert(&mut self, offset: u64, data: &[u8]) -> Result<(), Close> {
         let incoming = &mut self.incoming;
         let end = offset.saturating_add(data.len() as u64);
@@ -137,12 +137,12 @@ impl CryptoStream {
         }
         incoming.have.insert(position(from)..position(to));
         if incoming.have.iter().len() > MAX_PIECES {
-            return Err(Close::violation("handshake bytes in too many pieces"));
+            return Err(Close::violation("handshake bytes in too many ranges"));
         }
         Ok(())
     }
 
-    /// The bytes that are next in order, all that there are. Allocates: handshakes do.
+    /// Returns all bytes that are next in order. Allocates, as handshakes do.
     pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
         let incoming = &mut self.incoming;
         let len = incoming.have.first().filter(|first| first.start == 0)?.end;
@@ -159,14 +159,14 @@ impl CryptoStream {
 }
 
 impl Outgoing {
-    /// The part of a frame that is not behind `base`.
+    /// Returns the range of a frame that is not below `base`.
     fn range(&self, offset: u64, len: u16) -> Option<std::ops::Range<u32>> {
         let start = u32::try_from(offset.checked_sub(self.base)?).ok()?;
         Some(start..start.checked_add(u32::from(len))?)
     }
 }
 
-/// TLS writes far less than 2^32 bytes of a level.
+/// TLS writes far less than 2^32 bytes per level.
 fn position(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
@@ -177,8 +177,8 @@ mod tests {
 
     use super::*;
 
-    /// Sends `bytes` in parts of `part`, and delivers them in the order that `order` picks, with
-    /// the first `lost` of them lost once.
+    /// Sends `bytes` in frames of `part` bytes and delivers them in the order given by `order`,
+    /// losing the first `lost` of them once.
     fn through(bytes: &[u8], part: usize, order: &[prop::sample::Index], lost: usize) -> Vec<u8> {
         let (mut from, mut to) = (CryptoStream::default(), CryptoStream::default());
         from.push(bytes);
@@ -212,7 +212,7 @@ mod tests {
         #[test]
         fn bytes_arrive_once_and_in_order(
             bytes in prop::collection::vec(any::<u8>(), 1..5_000),
-            // So large that there are at most `MAX_PIECES`.
+            // Large enough that there are at most `MAX_PIECES`.
             part in 80_usize..900,
             order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
             lost in 0_usize..20,
@@ -223,7 +223,7 @@ mod tests {
 
     // M-40
     #[test]
-    fn m_40_crumbs_of_a_handshake_are_a_violation() {
+    fn m_40_too_many_separate_ranges_are_a_violation() {
         let mut stream = CryptoStream::default();
         let crumbs = (1..100_u64).map(|n| stream.insert(2 * n, &[1]));
         assert_eq!(crumbs.take_while(Result::is_ok).count(), MAX_PIECES);
@@ -231,7 +231,7 @@ mod tests {
 
     // M-40
     #[test]
-    fn what_is_too_far_ahead_is_refused() {
+    fn bytes_too_far_ahead_are_refused() {
         let mut stream = CryptoStream::default();
         stream.insert(MAX_AHEAD - 1, &[1]).unwrap();
         assert!(stream.insert(MAX_AHEAD, &[1]).is_err());
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_is_not_sent_again() {
+    fn acknowledged_bytes_are_not_sent_again() {
         let mut stream = CryptoStream::default();
         stream.push(&[1, 2, 3, 4]);
         stream.take(2);

@@ -1,6 +1,6 @@
-//! The alarm clock: when the next thing is to be done that nobody else calls for, and what it is.
+//! Timers of a connection: the next deadline, and the work due then.
 //!
-//! In: time. Out: the next deadline and its reason; what each alarm does. Never: a clock.
+//! In: time. Out: the next deadline and its reason; the effects of each timer. Never: a clock.
 
 use std::time::Duration;
 
@@ -14,69 +14,70 @@ use crate::{
     wire::level::Level,
 };
 
-/// A handshake that takes longer fails (M-44).
+/// The time after which an incomplete handshake fails (M-44).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A dialler to which the peer has shown who it is, but none of whose sealed packets opens, gives
-/// up then: the shared keys differ (M-44).
+/// The time after which a client gives up if the peer has authenticated but none of its sealed
+/// packets opens: the shared keys differ (M-44).
 const OPENS_NOTHING: Duration = Duration::from_secs(3);
 
-/// Probe timeouts that an idle timeout spans at least (M-61).
+/// The minimum idle timeout, in probe timeouts (M-61).
 const IDLE_PTOS: u32 = 3;
 
-/// Without an idle timeout, a peer that owes an answer for this long is gone (M-61).
+/// Without an idle timeout, the time after which an unanswered peer is gone (M-61).
 const UNANSWERED: Duration = Duration::from_secs(120);
 
-/// However little is asked for: ten PINGs a second keep every binding of an address alive (M-61).
+/// The shortest keep-alive interval: ten PINGs per second keep any NAT binding alive (M-61).
 const LEAST_KEEP_ALIVE: Duration = Duration::from_millis(100);
 
-/// Idle timeouts within which what was sent has to be acknowledged: a peer that was cut off for
-/// nearly all of one has the other to hear a probe (M-66).
+/// The number of idle timeouts within which sent packets must be acknowledged: a peer that was cut
+/// off for nearly all of one has the second to receive a probe (M-66).
 const UNANSWERED_IDLES: u32 = 2;
 
-/// An idle timeout for that, at least: probes are up to 2 s apart, and several may be lost.
+/// The shortest idle timeout for that purpose: probes are up to 2 s apart, and several may be lost.
 const LEAST_UNANSWERED: Duration = Duration::from_secs(30);
 
-/// Silence after which a sender that waits for credit sends a PING (D-4).
+/// The silence after which a sender that waits for credit sends a PING (D-4).
 const STARVED: Duration = Duration::from_secs(5);
 
-/// Silence after which what only a busy connection needs is given back; 3 PTO, if that is more.
+/// The silence after which memory that only a busy connection needs is released; 3 PTO if that is
+/// more.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
-/// Why there is a deadline.
+/// The reason for a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
     /// The handshake takes too long (M-44).
     Handshake,
-    /// Nothing was heard for too long (M-61).
+    /// Nothing was received for too long (M-61).
     Idle,
     /// A PING keeps the connection, and the NATs on its path, alive.
     KeepAlive,
-    /// A packet will be old enough to be lost.
+    /// A packet becomes old enough to be declared lost.
     Loss,
-    /// No answer: something is sent that calls for one.
+    /// No acknowledgement arrived: an ack-eliciting packet is sent.
     Probe,
-    /// An ACK has waited for long enough.
+    /// An ACK has been delayed long enough.
     Ack,
-    /// The pacer lets the next packet leave.
+    /// The pacer allows the next packet.
     Pacing,
-    /// The keys before the last update are forgotten (M-21).
+    /// The keys before the last update are discarded (M-21).
     OldKeys,
     /// A new address of the peer has not answered (P-1).
     Path,
-    /// A message's time is up.
+    /// A message has expired.
     Message,
-    /// A graceful close has waited for long enough (M-63).
+    /// A graceful close has waited long enough (M-63).
     Leave,
     /// A closed connection is forgotten (M-62).
     Forget,
-    /// Memory that only a busy connection needs is given back.
+    /// Memory that only a busy connection needs is released.
     Rest,
 }
 
 impl Connection {
-    /// The next deadline.
+    /// Returns the next deadline and its reason.
     pub(crate) fn deadline(&self) -> Option<(Time, Reason)> {
         let mut next: Option<(Time, Reason)> = None;
         let mut at = |time: Option<Time>, reason: Reason| {
@@ -122,7 +123,7 @@ impl Connection {
         next
     }
 
-    /// Does all that is due.
+    /// Handles all expired timers.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         let due = |time: Option<Time>| time.is_some_and(|time| time <= now);
         match &self.state {
@@ -140,7 +141,7 @@ impl Connection {
                 return;
             }
             State::Handshaking if due(Some(self.born + self.patience())) => {
-                // The peer may have come further than we have.
+                // The peer may have progressed further than this side.
                 let close = Close::new(Close::NO_ERROR, "the handshake took too long");
                 let sealed_otherwise = self.keys.as_ref().is_some_and(DataKeys::has_failed);
                 let reason = match sealed_otherwise {
@@ -159,7 +160,7 @@ impl Connection {
             return self.end_silently(now, ClosedReason::Idle);
         }
         if due(self.unanswered_at()) {
-            let close = Close::violation("nothing of what was sent was acknowledged");
+            let close = Close::violation("no packet was acknowledged");
             return self.end(now, close.clone(), ClosedReason::Error(close));
         }
         if due(self.in_flight.loss_deadline()) {
@@ -181,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// How long the handshake may take.
+    /// Returns the time limit of the handshake.
     fn patience(&self) -> Duration {
         let hopeless = self.side == Side::Client
             && self.keys.as_ref().is_some_and(DataKeys::opens_nothing)
@@ -189,24 +190,24 @@ impl Connection {
         if hopeless { OPENS_NOTHING } else { HANDSHAKE_TIMEOUT }
     }
 
-    ///
+    /// Handles the loss timer.
     fn on_loss_alarm(&mut self, now: Time) {
         let report = self.report.get_or_insert_default();
         self.in_flight.detect_lost(now, &mut self.paths.current.rtt, report);
-        self.settle(now);
+        self.process_report(now);
     }
 
-    /// two packets leave that call for an answer, with what is most missed in them.
+    /// Handles the probe timeout: two ack-eliciting packets repeat the oldest frames.
     fn on_probe_alarm(&mut self) {
         self.owed.probes = self.in_flight.on_pto();
         let oldest: Vec<SentFrame> = self.in_flight.oldest_frames().copied().collect();
-        // Nothing is lost yet: what is timed goes on being so.
+        // Nothing is lost yet, so timed PINGs remain timed.
         for frame in oldest.iter().filter(|frame| !matches!(frame, SentFrame::TimedPing(_))) {
             self.on_frame_lost(frame);
         }
     }
 
-    /// What a frame that was lost, or may have been, calls for.
+    /// Handles a frame that was lost, or may have been.
     pub(super) fn on_frame_lost(&mut self, frame: &SentFrame) {
         match *frame {
             SentFrame::Ping | SentFrame::AckUpTo { .. } | SentFrame::Response => {}
@@ -229,7 +230,7 @@ impl Connection {
         }
     }
 
-    /// What a frame that was acknowledged ends.
+    /// Handles a frame that was acknowledged.
     pub(super) fn on_frame_acked(&mut self, now: Time, frame: &SentFrame) {
         match *frame {
             SentFrame::TimedPing(asked) => {
@@ -255,12 +256,13 @@ impl Connection {
         }
     }
 
-    /// May nothing leave for want of the peer's bytes (M-33)? Then no alarm that sends helps.
+    /// Returns `true` if the anti-amplification limit allows no packet (M-33). Timers that send are
+    /// useless then.
     pub(super) fn is_mute(&self) -> bool {
         self.paths.current.allowance() < super::transmit::LEAST_PACKET
     }
 
-    /// The highest level at which ACKs can leave.
+    /// Returns the highest level at which ACKs can be sent.
     fn highest_level(&self) -> Option<Level> {
         if self.keys.is_some() {
             return Some(Level::Data);
@@ -274,17 +276,17 @@ impl Connection {
     }
 
     fn probe_at(&self) -> Option<Time> {
-        // RFC 9002 section 6.2.2.1: a server that is not sure of us may wait for us.
+        // RFC 9002 section 6.2.2.1: a server that has not validated us may be waiting for us.
         let unvalidated = self.side == Side::Client && !self.confirmed;
         self.in_flight.pto_deadline(&self.paths.current.rtt, unvalidated)
     }
 
-    /// The last sign of life, of either side (M-61).
+    /// Returns the last activity of either side (M-61).
     pub(super) fn active_at(&self) -> Time {
         self.clocks.spoke_at.unwrap_or_default().max(self.clocks.heard_at)
     }
 
-    /// M-66: a peer that is heard and acknowledges nothing.
+    /// Returns when to close because the peer sends packets but acknowledges nothing (M-66).
     fn unanswered_at(&self) -> Option<Time> {
         let least = self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS;
         let idle = self.clocks.idle.unwrap_or(UNANSWERED).max(least).max(LEAST_UNANSWERED);
@@ -300,12 +302,12 @@ impl Connection {
     }
 
     fn keep_alive_at(&self) -> Option<Time> {
-        // Messages wait, and nothing is in flight: for credit. It may have been sent to an address
-        // where we are no more, and only we can tell the peer.
+        // Messages wait for credit, and nothing is in flight. The credit may have been sent to an
+        // address that is no longer ours, which only we can tell the peer.
         let starved = (!self.outbox.is_drained()).then_some(STARVED);
         let asked = self.config.transport.keep_alive.map(|span| span.max(LEAST_KEEP_ALIVE));
         let span = [asked, starved, self.parting_ping()].into_iter().flatten().min()?;
-        // What is in flight calls for an answer already.
+        // Packets in flight already elicit an answer.
         (!self.in_flight.is_waiting() && !self.owed.ping).then(|| self.active_at() + span)
     }
 
@@ -315,10 +317,10 @@ impl Connection {
         (!busy).then(|| self.active_at() + span)
     }
 
-    /// An idle connection holds as little as it can.
+    /// Releases the memory that an idle connection does not need.
     fn rest(&mut self, now: Time) {
         self.clocks.rested = true;
-        // A ticket that has not come by now is not waited for.
+        // Stop waiting for a ticket that has not arrived by now.
         self.handshake = None;
         self.local.release_memory();
         self.remote.release_memory();

@@ -1,15 +1,15 @@
-//! THE WAY OUT: from what is owed and queued to a train of datagrams.
+//! THE WAY OUT: from pending frames and queued messages to a batch of datagrams.
 //!
-//! In: time, a buffer. Out: packets in it, remembered until they are heard of. Never: what makes
-//! something owed.
+//! In: time, a buffer. Out: packets in it, tracked until they are acknowledged or lost. Never: the
+//! reason why something is to be sent.
 //!
 //! ```text
-//! 1 may we?    state · M-33's limit · window and pacer (but for ACKs and probes)
-//! 2 owe        the ACK
-//! 3 tell       frames of the connection · TLS's bytes
-//! 4 carry      parts of messages: lost ones first, then new ones (D-8, by the outbox)
-//! 5 seal       pad where that is asked for · seal in place
-//! 6 remember   in_flight · controller · pacer · M-33's count
+//! 1 allow      state · M-33's limit · window and pacer (except for ACKs and probes)
+//! 2 ack        the pending ACK
+//! 3 control    frames of the connection · TLS's bytes
+//! 4 messages   fragments of messages: lost ones first, then new ones (D-8, by the outbox)
+//! 5 seal       pad where required · seal in place
+//! 6 record     in_flight · controller · pacer · M-33's count
 //! ```
 
 use super::Connection;
@@ -29,46 +29,48 @@ use crate::{
 
 mod contents;
 
-/// Datagrams in a train, at most: what the system call takes (UDP_MAX_SEGMENTS of Linux).
+/// The maximum number of datagrams in a batch: what the system call takes (UDP_MAX_SEGMENTS of
+/// Linux).
 const MAX_TRAIN: usize = 64;
 
-/// Bytes in a train, at most: the same.
+/// The maximum number of bytes in a batch, for the same reason.
 const MAX_TRAIN_BYTES: usize = 65_507;
 
-/// With less than this left of the limit of an address nothing leaves, in bytes (M-33, P-1): header
-/// and tag, CHALLENGE, RESPONSE, and an ACK of one range with the longest numbers, which would
-/// else be owed and never sent. Thrice the shortest data packet is more.
+/// Nothing is sent with less than this left of an address's limit, in bytes (M-33, P-1): header and
+/// tag, CHALLENGE, RESPONSE, and an ACK of one range with the longest numbers, which would
+/// otherwise stay pending for ever. Three times the shortest data packet is more.
 pub(super) const LEAST_PACKET: usize = 13 + 16 + 2 * 9 + 50;
 
-/// No data packet is shorter, so that a peer that forgot us can answer any of them (M-60).
+/// The length of the shortest data packet, so that a peer without state can reset any of them
+/// (M-60).
 pub(super) const LEAST_DATA_PACKET: usize = 41;
 
-/// The number of a path that packets to another address than the present one leave on.
+/// The path number of packets sent to an address other than the current one.
 pub(super) const ELSEWHERE: u8 = u8::MAX;
 
-/// What the next packet is for.
+/// The purpose of the next packet.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
     level: Level,
-    /// Its length at most, in bytes of UDP payload.
+    /// Its maximum length, in bytes of UDP payload.
     size: usize,
     purpose: Purpose,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
-    /// All that is owed and queued.
+    /// Everything pending and queued.
     Carry,
-    /// Nothing but an ACK: it leaves whatever the window says.
+    /// Only an ACK, which is exempt from the window.
     Acknowledge,
-    /// Does a packet of this size pass (P-4)?
+    /// A probe whether packets of this size pass (P-4).
     ProbeMtu,
-    /// A RESPONSE to another address than the present one (P-2).
+    /// A RESPONSE to an address other than the current one (P-2).
     Respond([u8; 8]),
 }
 
 impl Connection {
-    /// The next train, if there is anything to send now.
+    /// Returns the next batch, if there is anything to send now.
     pub(crate) fn transmit(&mut self, now: Time, out: &mut Vec<u8>) -> Option<Transmit> {
         self.clocks.paced_until = None;
         if self.state.is_over() {
@@ -92,7 +94,7 @@ impl Connection {
             if packets == 1 {
                 segment_size = len;
             }
-            // A shorter one ends a train, and a probe is one of its own.
+            // A shorter datagram ends a batch, and a probe is sent alone.
             if len < segment_size || plan.purpose == Purpose::ProbeMtu {
                 break;
             }
@@ -108,12 +110,12 @@ impl Connection {
         Some(Transmit { to, local: self.paths.local, ecn, segment_size, len: used })
     }
 
-    /// Step 1. `limit`: no longer than this, if not 0.
+    /// Step 1: decides what to send. `limit` bounds the size, unless it is 0.
     fn plan(&mut self, now: Time, limit: usize) -> Option<Plan> {
         let allowance = self.paths.current.allowance();
         let mut most = if limit == 0 { usize::MAX } else { limit };
         if self.owed.probes > 0 {
-            // What it repeats may have been lost for its size (P-5).
+            // The packet it repeats may have been lost because of its size (P-5).
             most = most.min(BASE_MTU);
         }
         let size = self.paths.current.mtu.current().min(allowance).min(most);
@@ -132,7 +134,7 @@ impl Connection {
             let mut wants = self.wants(now, level);
             wants |= self.owed.probes > 0 && level == self.probe_level();
             idle &= !wants;
-            // What a new address waits for does not wait for what was lost at the old one (P-1).
+            // Validation of a new address does not wait for losses at the old one (P-1).
             let urgent = self.owed.probes > 0 || (level == Level::Data && self.paths.owes());
             if wants && (urgent || self.may_leave(now, size)) {
                 return Some(Plan { level, size, purpose: Purpose::Carry });
@@ -148,14 +150,14 @@ impl Connection {
             self.in_flight.on_app_limited();
         }
         let size = self.paths.current.mtu.poll_probe(now)?;
-        // A window that has not grown keeps none away: it is one datagram a round trip.
+        // With nothing in flight a datagram is always allowed: one per round trip.
         let alone = self.in_flight.bytes_in_flight() == 0 && !self.in_flight.is_full();
         let fits = self.paths.current.validated && (alone || self.fits_window(size));
         fits.then_some(Plan { level: Level::Data, size, purpose: Purpose::ProbeMtu })
     }
 
-    /// By far the most frequent: the handshake is done, and a message has begun that is not all
-    /// sent. Nothing comes before a data packet then, and there is no need to ask what it is for.
+    /// Returns `true` in the most frequent case: the handshake is over, and a message is partly
+    /// sent. A data packet then has the highest priority, and no other purpose need be considered.
     fn carries_on(&mut self, now: Time, size: usize) -> bool {
         self.handshake.is_none()
             && self.keys.is_some()
@@ -164,13 +166,13 @@ impl Connection {
             && self.may_leave(now, size)
     }
 
-    /// The levels at which packets can leave, lowest first.
+    /// Returns the levels at which packets can be sent, lowest first.
     fn levels(&self) -> [Option<Level>; 3] {
         let handshake = self.handshake.as_deref();
         let hello = handshake.is_some_and(|keys| keys.hello.is_some());
         let middle = handshake.is_some_and(|keys| keys.handshake.is_some());
         let early = handshake.is_some_and(|keys| keys.early_seal.is_some());
-        // A client that has Handshake keys has all of the server's Hello: it goes on there (M-13).
+        // A client with Handshake keys has all of the server's Hello and continues there (M-13).
         let hello = hello && !(middle && self.side == Side::Client);
         let last = if self.keys.is_some() { Level::Data } else { Level::ZeroRtt };
         [
@@ -180,7 +182,7 @@ impl Connection {
         ]
     }
 
-    /// Is there something to send at this level, ACKs apart?
+    /// Returns `true` if there is something to send at this level other than ACKs.
     fn wants(&mut self, now: Time, level: Level) -> bool {
         match level {
             Level::ZeroRtt => self.outbox.wants_to_send(now, true),
@@ -206,9 +208,9 @@ impl Connection {
         self.handshake.as_mut().is_some_and(|handshake| handshake.stream(level).wants_to_send())
     }
 
-    /// Where a probe leaves that has nothing else to carry: where the peer surely has keys. A
-    /// client that waits for DONE cannot know which keys its server has left: one of its probes
-    /// goes each way.
+    /// Returns the level for a probe without other contents: one for which the peer has keys for
+    /// certain. A client that waits for DONE cannot know which keys its server has left, so it
+    /// sends one probe at each level.
     fn probe_level(&self) -> Level {
         if self.confirmed || (self.keys.is_some() && self.owed.probes == 1) {
             return Level::Data;
@@ -230,16 +232,16 @@ impl Connection {
     }
 
     fn fits_window(&self, size: usize) -> bool {
-        // A probe of the MTU takes nobody's place: for what is larger than the window it would be
-        // everybody's, until its loss is noticed (P-4).
+        // A probe of the MTU does not occupy the window: a probe larger than the window would block
+        // everything until its loss is detected (P-4).
         let probe = self.paths.current.mtu.probing() as u64;
         let in_flight = self.in_flight.bytes_in_flight().saturating_sub(probe);
         let window = self.paths.current.controller.window();
         !self.in_flight.is_full() && in_flight + size as u64 <= window
     }
 
-    /// Steps 2 to 6: writes a packet into `out` from `start` on; its length. Bytes behind it mean
-    /// nothing. None when there was nothing to say.
+    /// Steps 2 to 6: writes a packet into `out` from `start` on and returns its length, or `None`
+    /// if there was nothing to send. The bytes after it are unspecified.
     fn write_packet(
         &mut self,
         now: Time,
@@ -247,7 +249,7 @@ impl Connection {
         out: &mut Vec<u8>,
         start: usize,
     ) -> Option<usize> {
-        if plan.purpose == Purpose::Carry && self.skips.take(self.next_number) {
+        if plan.purpose == Purpose::Carry && self.skipped_pn.take(self.next_number) {
             self.next_number += 1; // M-53
         }
         let number = self.next_number;
@@ -273,7 +275,7 @@ impl Connection {
         writer.put_zeros(least.saturating_sub(writer.len()).min(writer.room()));
         let len = writer.len() + TAG_LEN;
         self.seal(plan.level, number, out.get_mut(start..start + len)?, header_len);
-        // 6 remember
+        // 6 record
         self.remember(now, plan, frames, (len, eliciting));
         Some(len)
     }
@@ -309,18 +311,19 @@ impl Connection {
         Ok(())
     }
 
-    /// May so little leave for a new address that all of it is needed to validate it (P-1)?
+    /// Returns `true` if so little may be sent to a new address that all of it is needed to
+    /// validate it (P-1).
     pub(super) fn is_scarce(&self) -> bool {
         self.confirmed && self.paths.current.allowance() < BASE_MTU
     }
 
-    /// To how many bytes of UDP payload a packet is padded.
+    /// Returns the number of bytes of UDP payload to which a packet is padded.
     fn least_len(&self, plan: &Plan, frames: &[SentFrame]) -> usize {
         let client = self.side == Side::Client;
         match plan.level {
             Level::Hello if client => BASE_MTU, // M-32
             Level::Hello | Level::Handshake | Level::ZeroRtt => 0,
-            // P-1: the address has to carry this much.
+            // P-1: proves that the address carries packets of this size.
             Level::Data if plan.size >= BASE_MTU && frames.iter().any(is_challenge) => BASE_MTU,
             Level::Data => LEAST_DATA_PACKET,
         }

@@ -1,7 +1,7 @@
-//! Endpoints for the fuzzers: joined without a handshake, and able to say what no honest one says.
+//! Endpoints for the fuzzers: connected without a handshake, and able to send invalid frames.
 //!
-//! In: two endpoints, frames as bytes. Out: connections, sealed packets. Never: part of a build
-//! without `--cfg fuzzing`.
+//! In: two endpoints, frames as bytes. Out: connections, sealed packets. Never: compiled without
+//! `--cfg fuzzing`.
 
 use std::net::SocketAddr;
 
@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Endpoint {
-    /// Connects a client and a server, at these addresses, as after a handshake. What each
-    /// says of itself is its `parameters` as on the wire, where they parse.
+    /// Connects a client and a server at these addresses, as after a handshake. The `parameters` of
+    /// each are in wire format and used where they parse.
     pub fn join(
         now: Time,
         [client, server]: [&mut Self; 2],
@@ -30,7 +30,7 @@ impl Endpoint {
         });
         of_client.reset_token = None;
         of_server.reset_token =
-            Some(crate::wire::frame::ResetToken(server.strangers.reset_token(ids[1])));
+            Some(crate::wire::frame::ResetToken(server.stateless.reset_token(ids[1])));
         let dialled = Connection::joined(
             (&client.config, &client.rules),
             now,
@@ -52,8 +52,8 @@ impl Endpoint {
         })
     }
 
-    /// A packet with these frames from a connection to its peer: of level 0 Hello, 1 Handshake,
-    /// 2 ZeroRtt, 3 Data. None when it has no keys for it.
+    /// Returns a packet with these frames from a connection to its peer, at level 0 Hello, 1
+    /// Handshake, 2 ZeroRtt or 3 Data. Returns `None` if there are no keys for the level.
     pub fn seal_frames(
         &mut self,
         handle: ConnectionHandle,
@@ -64,13 +64,13 @@ impl Endpoint {
         self.connections.get_mut(handle)?.connection.seal_frames(level_of(level), skip, frames)
     }
 
-    /// All connections there are.
+    /// Returns the handles of all connections.
     #[must_use]
     pub fn handles(&self) -> Vec<ConnectionHandle> {
         self.connections.handles().collect()
     }
 
-    /// Changes a byte of what TLS has to say at a level and was not sent yet.
+    /// Changes a byte of TLS's output at a level that was not sent yet.
     pub fn lie(&mut self, handle: ConnectionHandle, level: u8, at: usize, xor: u8) {
         if let Some(slot) = self.connections.get_mut(handle) {
             slot.connection.lie(level_of(level), at, xor);

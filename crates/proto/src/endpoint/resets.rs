@@ -1,24 +1,23 @@
-//! Whose end a stateless reset means: found by the token, without asking every connection.
+//! Finds the connection that a stateless reset belongs to by its token.
 //!
-//! In: the tokens that peers gave, and where those peers are. Out: the one connection that a packet
-//! may be the reset of. Never: the answer; the connection compares (M-60).
+//! In: the tokens that peers issued, and their addresses. Out: the one connection that a packet may
+//! reset. Never: the decision; the connection compares the token (M-60).
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use crate::{crypto::cookie::MarkKey, event::ConnectionHandle, limits::TAG_LEN, rng::Random};
 
-/// Tokens by their marks: 8 bytes of a keyed hash of address and token. How long a search takes
-/// tells something of the marks it passed, and who guesses tokens does not know those of any (RFC
-/// 9000 section 10.3.1). The key is this endpoint's alone, and drawn at its start.
+/// Connections by the marks of their tokens: 8 bytes of a keyed hash of address and token. The
+/// duration of a lookup reveals something about the marks it passed, but an attacker who guesses
+/// tokens knows no marks (RFC 9000 section 10.3.1). The key belongs to this endpoint and is random.
 ///
-/// As large as the connections: each has as many tokens as ids of its peer, which are bounded
-/// (M-54).
+/// Each connection has as many entries as its peer has issued ids, which are bounded (M-54).
 pub(super) struct ResetIndex {
     key: MarkKey,
     entries: BTreeSet<(u64, ConnectionHandle)>,
 }
 
-/// What stands in the index for one connection.
+/// The index entries of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Marks(Box<[u64]>);
 
@@ -27,8 +26,8 @@ impl ResetIndex {
         Self { key: MarkKey::generate(random), entries: BTreeSet::new() }
     }
 
-    /// The connection that the peer at `from` gave the token at the end of this packet. A peer
-    /// that gave several the same gets one of them.
+    /// Returns the connection whose peer, at `from`, issued the token at the end of this packet. If
+    /// several share a token, returns one of them.
     pub(super) fn find(&self, from: SocketAddr, datagram: &[u8]) -> Option<ConnectionHandle> {
         if self.entries.is_empty() {
             return None;
@@ -38,7 +37,7 @@ impl ResetIndex {
         self.entries.range(all).next().map(|(_, handle)| *handle)
     }
 
-    /// The peer of `handle` is at `from`, and these are its tokens now.
+    /// Sets the peer's address and current tokens of a connection.
     pub(super) fn replace(
         &mut self,
         handle: ConnectionHandle,
@@ -51,7 +50,7 @@ impl ResetIndex {
         self.entries.extend(marks.0.iter().map(|mark| (*mark, handle)));
     }
 
-    /// The connection is forgotten.
+    /// Removes a connection.
     pub(super) fn remove(&mut self, handle: ConnectionHandle, marks: &mut Marks) {
         for mark in std::mem::take(&mut marks.0) {
             self.entries.remove(&(mark, handle));
@@ -90,7 +89,7 @@ mod tests {
 
     // M-60
     #[test]
-    fn one_connection_of_several_with_a_token_is_found_and_then_the_next() {
+    fn connections_that_share_a_token_are_found_one_after_the_other() {
         let mut index = ResetIndex::new(&mut Fixed);
         let mut all = [1, 2].map(|n| (ConnectionHandle(n), Marks::default()));
         for (handle, marks) in &mut all {

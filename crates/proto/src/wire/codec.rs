@@ -1,6 +1,6 @@
-//! Two cursors over bytes, and the integers they know.
+//! Reader and writer over bytes, and the integers of the wire.
 //!
-//! In: bytes to read, a buffer to fill. Out: integers and slices. Never: what they mean.
+//! In: bytes to read, a buffer to fill. Out: integers and slices. Never: their meaning.
 
 use crate::error::Malformed;
 
@@ -12,7 +12,7 @@ const MAX_1: u64 = (1 << 6) - 1;
 const MAX_2: u64 = (1 << 14) - 1;
 const MAX_4: u64 = (1 << 30) - 1;
 
-/// How many bytes the shortest varint of `value` takes: 1, 2, 4 or 8.
+/// Returns the length of the shortest varint of `value`: 1, 2, 4 or 8 bytes.
 pub(crate) const fn varint_len(value: u64) -> usize {
     if value <= MAX_1 {
         1
@@ -25,15 +25,15 @@ pub(crate) const fn varint_len(value: u64) -> usize {
     }
 }
 
-/// How many bytes a slice of `len` bytes takes with its length before it, as a varint.
+/// Returns the length of a slice of `len` bytes with its length before it, as a varint.
 pub(crate) const fn prefixed_len(len: usize) -> usize {
     varint_len(len as u64).saturating_add(len)
 }
 
-/// The most bytes that fit in `room` with their length before them; none when not even the length
-/// of nothing fits.
+/// Returns the largest slice that fits in `room` bytes with its length before it, or `None` if not
+/// even an empty one fits.
 pub(crate) fn prefixed_fit(room: usize) -> Option<usize> {
-    // A shorter length may hold more than a longer one, close above the bounds of each.
+    // Just above the bounds of each width, a shorter length field leaves room for more bytes.
     let with = |width: usize, max: u64| {
         let left = room.checked_sub(width)?;
         Some(usize::try_from(max).map_or(left, |max| left.min(max)))
@@ -41,7 +41,7 @@ pub(crate) fn prefixed_fit(room: usize) -> Option<usize> {
     [with(1, MAX_1), with(2, MAX_2), with(4, MAX_4), with(8, VARINT_MAX)].into_iter().max()?
 }
 
-/// Reads from the front of some bytes. After an error its position means nothing.
+/// Reads from the front of a byte slice. The position is unspecified after an error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     left: &'a [u8],
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
         Self { left: bytes, len: bytes.len() }
     }
 
-    /// How many bytes have been read.
+    /// Returns the number of bytes read.
     pub(crate) const fn position(&self) -> usize {
         self.len.saturating_sub(self.left.len())
     }
@@ -89,10 +89,10 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// A varint, of any of its lengths: a longer one than need be is as good (RFC 9000 section 16).
+    /// Reads a varint of any length: longer ones than necessary are accepted (RFC 9000 section 16).
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
-        // Seldom at the end: then 8 bytes can be looked at, whatever the length.
+        // Seldom near the end of the input: 8 bytes can then be loaded, whatever the length.
         let Some(bytes) = self.left.first_chunk() else { return self.last_varint() };
         let raw = u64::from_be_bytes(*bytes);
         let len = 1_usize << (raw >> 62);
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A varint that counts bytes in memory.
+    /// Reads a varint that counts bytes in memory.
     #[inline]
     pub(crate) fn size(&mut self) -> Result<usize, Malformed> {
         usize::try_from(self.varint()?).map_err(|_| Malformed)
@@ -122,21 +122,21 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// Bytes with their length before them.
+    /// Reads bytes with their length before them.
     #[inline]
     pub(crate) fn prefixed(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.size()?;
         self.bytes(len)
     }
 
-    /// All that is left.
+    /// Returns all remaining bytes.
     pub(crate) const fn rest(&mut self) -> &'a [u8] {
         let rest = self.left;
         self.left = &[];
         rest
     }
 
-    /// Reads zeros as far as they go; how many there were.
+    /// Skips zeros and returns how many there were.
     pub(crate) fn zeros(&mut self) -> usize {
         let zeros = self.left.iter().take_while(|&&byte| byte == 0).count();
         self.left = self.left.get(zeros..).unwrap_or_default();
@@ -144,8 +144,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes into a buffer from its front. The caller sees to it that there is room: what does not
-/// fit is not written, and a debug build panics.
+/// Writes into a buffer from its front. The caller ensures that there is room: bytes that do not
+/// fit are not written, and a debug build panics.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
     buffer: &'a mut [u8],
@@ -157,17 +157,17 @@ impl<'a> Writer<'a> {
         Self { buffer, len: 0 }
     }
 
-    /// How many bytes still fit.
+    /// Returns the number of bytes that still fit.
     pub(crate) const fn room(&self) -> usize {
         self.buffer.len().saturating_sub(self.len)
     }
 
-    /// How many bytes have been written.
+    /// Returns the number of bytes written.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    /// What has been written.
+    /// Returns the bytes written.
     pub(crate) fn written(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }
@@ -196,12 +196,12 @@ impl<'a> Writer<'a> {
         self.put_bytes(&value.to_be_bytes());
     }
 
-    /// The shortest varint of `value`, at most [`VARINT_MAX`]: what is more is the caller's error,
-    /// written as that.
+    /// Writes the shortest varint of `value`. A value above [`VARINT_MAX`] is a bug of the caller
+    /// and is written as that maximum.
     #[expect(clippy::cast_possible_truncation, reason = "each cast is behind its bound")]
     #[inline]
     pub(crate) fn put_varint(&mut self, value: u64) {
-        debug_assert!(value <= VARINT_MAX, "{value} is no varint");
+        debug_assert!(value <= VARINT_MAX, "{value} exceeds a varint");
         match varint_len(value) {
             1 => self.put_u8(value as u8),
             2 => self.put_u16(0b01 << 14 | value as u16),
@@ -210,13 +210,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A size in memory, as a varint.
+    /// Writes a size in memory as a varint.
     #[inline]
     pub(crate) fn put_size(&mut self, size: usize) {
         self.put_varint(size as u64);
     }
 
-    /// Bytes with their length before them.
+    /// Writes bytes with their length before them.
     #[inline]
     pub(crate) fn put_prefixed(&mut self, bytes: &[u8]) {
         self.put_size(bytes.len());
@@ -229,8 +229,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A byte and three varints, as `put_u8` and `put_varint` write them: with room behind them
-    /// each is written as 8 bytes, whatever its length, and what is too much written over.
+    /// Writes a byte and three varints like `put_u8` and `put_varint`. With room behind them each
+    /// varint is stored as 8 bytes, and the next one overwrites the excess.
     #[inline]
     pub(crate) fn put_start(&mut self, kind: u8, numbers: [u64; 3]) {
         const MOST: usize = 1 + 3 * 8;
@@ -242,7 +242,7 @@ impl<'a> Writer<'a> {
         start[0] = kind;
         let mut at = 1;
         for number in numbers {
-            debug_assert!(number <= VARINT_MAX, "{number} is no varint");
+            debug_assert!(number <= VARINT_MAX, "{number} exceeds a varint");
             let len = varint_len(number);
             let code = u64::from(len.trailing_zeros()) << 62;
             let raw = number.min(VARINT_MAX) << (u64::BITS as usize - 8 * len) | code;
@@ -254,9 +254,9 @@ impl<'a> Writer<'a> {
         self.len += at;
     }
 
-    /// Writes over the byte at `position`, counted from the front and written before.
+    /// Overwrites the byte at `position`, which was written before.
     pub(crate) fn patch_u8(&mut self, position: usize, value: u8) {
-        debug_assert!(position < self.len, "nothing is written at {position} yet");
+        debug_assert!(position < self.len, "position {position} is not written yet");
         if let Some(byte) = self.buffer.get_mut(position) {
             *byte = value;
         }
@@ -264,7 +264,7 @@ impl<'a> Writer<'a> {
 
     #[inline]
     fn take(&mut self, n: usize) -> Option<&mut [u8]> {
-        debug_assert!(n <= self.room(), "{n} bytes for a room of {}", self.room());
+        debug_assert!(n <= self.room(), "{n} bytes do not fit in {}", self.room());
         let end = self.len.checked_add(n)?;
         let slot = self.buffer.get_mut(self.len..end)?;
         self.len = end;
@@ -278,7 +278,7 @@ mod tests {
 
     use super::*;
 
-    /// Numbers of every length, the bounds among them.
+    /// Numbers of every length, including the bounds.
     fn varint() -> impl Strategy<Value = u64> {
         prop_oneof![
             0..=MAX_1,
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn varints_are_those_of_rfc_9000_appendix_a_1() {
+    fn varints_match_rfc_9000_appendix_a_1() {
         let examples: [(&[u8], u64); 5] = [
             (&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c], 151_288_809_941_952_652),
             (&[0x9d, 0x7f, 0x3e, 0x7d], 494_878_333),
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_tells_where_it_is_and_what_is_left() {
+    fn a_reader_tracks_its_position() {
         let mut reader = Reader::new(&[1, 0, 0, 2, 7, 8, 9]);
         assert_eq!(reader.u8(), Ok(1));
         assert_eq!(reader.zeros(), 2);
@@ -321,13 +321,13 @@ mod tests {
     }
 
     #[test]
-    fn a_length_beyond_the_bytes_is_malformed() {
+    fn a_length_beyond_the_input_is_malformed() {
         assert_eq!(Reader::new(&[2, 7]).prefixed(), Err(Malformed));
         assert_eq!(Reader::new(&[0xff; 8]).prefixed(), Err(Malformed));
     }
 
     #[test]
-    fn a_patch_changes_the_byte_it_names_and_no_other() {
+    fn a_patch_changes_only_the_byte_at_its_position() {
         let mut buffer = [0; 4];
         let mut writer = Writer::new(&mut buffer);
         writer.put_bytes(&[1, 2, 3]);
@@ -337,14 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn no_length_fits_in_no_room() {
+    fn no_length_fits_into_an_empty_buffer() {
         assert_eq!(prefixed_fit(0), None);
         assert_eq!(prefixed_fit(1), Some(0));
     }
 
     proptest! {
         #[test]
-        fn integers_come_back(a: u8, b: u16, c: u32, d: u64) {
+        fn integers_round_trip(a: u8, b: u16, c: u32, d: u64) {
             let mut buffer = [0; 15];
             let mut writer = Writer::new(&mut buffer);
             writer.put_u8(a);
@@ -360,7 +360,7 @@ mod tests {
         }
 
         #[test]
-        fn a_varint_comes_back_in_the_length_foretold(value in varint()) {
+        fn a_varint_round_trips_in_its_computed_length(value in varint()) {
             let mut buffer = [0; 16];
             let mut writer = Writer::new(&mut buffer);
             writer.put_varint(value);
@@ -372,7 +372,7 @@ mod tests {
         }
 
         #[test]
-        fn a_start_is_its_byte_and_its_varints(
+        fn put_start_equals_a_byte_and_varints(
             numbers in prop::array::uniform3(varint()),
             spare in 0..20_usize,
         ) {
@@ -387,7 +387,7 @@ mod tests {
         }
 
         #[test]
-        fn a_varint_cut_short_is_malformed(value in varint()) {
+        fn a_truncated_varint_is_malformed(value in varint()) {
             let mut buffer = [0; 8];
             let mut writer = Writer::new(&mut buffer);
             writer.put_varint(value);
@@ -397,7 +397,7 @@ mod tests {
         }
 
         #[test]
-        fn the_most_that_fits_fits_and_one_more_does_not(
+        fn prefixed_fit_is_the_most_that_fits(
             room in prop_oneof![1..200_usize, 16_000..17_000_usize],
         ) {
             let fit = prefixed_fit(room).unwrap();

@@ -1,6 +1,6 @@
-//! What a packet says, once it is opened: frames.
+//! Frames: the contents of an opened packet.
 //!
-//! In: a payload, frames. Out: the other. Never: whether a frame makes sense now.
+//! In: a payload, frames. Out: the other. Never: whether a frame is valid in the current state.
 
 mod ack;
 mod message;
@@ -39,8 +39,9 @@ const MESSAGE_LAST: u8 = 0x1f;
 const MESSAGE_FRAGMENT: u8 = 0b1000;
 const MESSAGE_CLASS: u8 = 0b0111;
 
-/// What ends a connection when it comes under that connection's id (M-60). Whoever knows it can do
-/// that, so it is not shown. It is compared in constant time where that matters.
+/// The token that ends a connection when it arrives under that connection's id (M-60). Whoever
+/// knows it can end the connection, so `Debug` hides it. Compared in constant time where that
+/// matters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ResetToken(pub(crate) [u8; 16]);
 
@@ -50,56 +51,56 @@ impl fmt::Debug for ResetToken {
     }
 }
 
-/// A frame. Its data is that of the packet it came in.
+/// A frame. Its data borrows from the packet it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
-    /// That many PADDING frames on end, at least one.
+    /// A run of PADDING frames, at least one.
     Padding(usize),
     Ping,
     Ack(AckFrame<'a>),
-    /// A part of TLS's stream of this level; it ends below 2^62.
+    /// A range of TLS's stream at this level; it ends below 2^62.
     Crypto {
         offset: u64,
         data: &'a [u8],
     },
     Done,
-    /// Another id for its sender. Ids of a sequence below `retire_below`, which is not above
-    /// `sequence`, are to be given back.
+    /// Another id of the sender. Ids with a sequence number below `retire_below`, which is at most
+    /// `sequence`, are to be retired.
     NewId {
         sequence: u64,
         retire_below: u64,
         id: ConnectionId,
         token: ResetToken,
     },
-    /// The id of this sequence is not used any more.
+    /// The id with this sequence number is no longer used.
     RetireId(u64),
     Challenge([u8; 8]),
     Response([u8; 8]),
-    /// The credit of the connection since the start, in bytes (D-5).
+    /// The credit of the connection since its start, in bytes (D-5).
     Credit(u64),
-    /// The same, of a channel.
+    /// The same for a channel.
     ChannelCredit {
         channel: ChannelId,
         total: u64,
     },
-    /// No credit left: of a channel, or of the connection.
+    /// No credit is left, on a channel or on the connection.
     Blocked(Option<ChannelId>),
-    /// The end. Of a reason of more than 256 bytes only those are sent.
+    /// Closes the connection. A reason is sent up to 256 bytes.
     Close {
         code: u64,
         reason: &'a str,
     },
-    /// Its sender sends no more messages, and every one that it sent has an outcome (M-65).
+    /// The sender sends no more messages, and every one it sent has an outcome (M-65).
     End,
     Message(MessagePart<'a>),
 }
 
 impl<'a> Frame<'a> {
-    /// Reads one frame. After an error the reader's position means nothing.
+    /// Reads one frame. The reader's position is unspecified after an error.
     ///
     /// # Errors
     ///
-    /// For an unknown type, for a frame that is cut short, and for one that could never make sense.
+    /// If the type is unknown, the frame is truncated, or its values can never be valid.
     #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         match reader.u8()? {
@@ -143,7 +144,7 @@ impl<'a> Frame<'a> {
 
     fn decode_new_id(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let (sequence, retire_below) = (reader.varint()?, reader.varint()?);
-        // RFC 9000 section 19.15: an id is not given and taken back in one.
+        // RFC 9000 section 19.15: a frame cannot issue an id and retire it.
         if retire_below > sequence {
             return Err(Malformed);
         }
@@ -168,7 +169,7 @@ impl<'a> Frame<'a> {
         Ok(Self::Close { code, reason })
     }
 
-    /// Writes the frame, [`Self::encoded_len`] bytes.
+    /// Writes the frame, which takes [`Self::encoded_len`] bytes.
     pub(crate) fn encode(&self, writer: &mut Writer<'_>) {
         match *self {
             Self::Padding(n) => writer.put_zeros(n),
@@ -201,7 +202,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// How many bytes [`Self::encode`] writes.
+    /// Returns the number of bytes that [`Self::encode`] writes.
     pub(crate) fn encoded_len(&self) -> usize {
         let fields = match *self {
             Self::Padding(n) => return n,
@@ -223,8 +224,8 @@ impl<'a> Frame<'a> {
         1 + fields
     }
 
-    /// May it stand in a packet of this level (section 2)? That DONE is the server's alone, its
-    /// receiver knows.
+    /// Returns `true` if the frame may appear at this level (section 2). The receiver checks that
+    /// DONE comes from a server.
     pub(crate) const fn allowed_in(&self, level: Level) -> bool {
         match self {
             Self::Padding(_) | Self::Ping | Self::Close { .. } => true,
@@ -234,26 +235,27 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Is a packet that holds it to be acknowledged ("counts for loss", section 4)?
+    /// Returns `true` if a packet with this frame must be acknowledged ("counts for loss", section
+    /// 4).
     pub(crate) const fn is_ack_eliciting(&self) -> bool {
         !matches!(self, Self::Padding(_) | Self::Ack(_) | Self::Close { .. })
     }
 }
 
-/// What a packet's frames have in common.
+/// The combined properties of a packet's frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
-    /// Is one of them to be acknowledged?
+    /// One of them is ack-eliciting.
     pub(crate) ack_eliciting: bool,
-    /// Is one of them a PING?
+    /// One of them is a PING.
     pub(crate) ping: bool,
 }
 
-/// Reads a whole payload before any of it is applied (M-5).
+/// Parses a whole payload before any of it is applied (M-5).
 ///
 /// # Errors
 ///
-/// When a frame does not parse, or is not allowed in this level.
+/// If a frame does not parse or is not allowed at this level.
 pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malformed> {
     let mut reader = Reader::new(payload);
     let mut summary = Summary::default();
@@ -273,23 +275,23 @@ pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malform
     Ok(summary)
 }
 
-/// The part of a message that is all there is in a payload: by far the most frequent where messages
-/// are longer than packets. [`check_all`] has nothing to find in it.
+/// Returns the fragment that makes up the whole payload: by far the most frequent case where
+/// messages are longer than packets. It then needs no [`check_all`].
 #[inline]
-pub(crate) fn only_part(payload: &[u8], level: Level) -> Option<MessagePart<'_>> {
+pub(crate) fn only_fragment(payload: &[u8], level: Level) -> Option<MessagePart<'_>> {
     let may_carry = matches!(level, Level::ZeroRtt | Level::Data);
     if may_carry { MessagePart::decode_only(payload) } else { None }
 }
 
-/// The frames of a payload that [`check_all`] found good: all of them. Of another, those before the
-/// first that does not parse.
+/// Returns the frames of a payload that passed [`check_all`]. For any other payload, returns those
+/// before the first that does not parse.
 pub(crate) fn frames(payload: &[u8]) -> impl Iterator<Item = Frame<'_>> {
     let mut reader = Reader::new(payload);
     std::iter::from_fn(move || Frame::decode(&mut reader).ok())
 }
 
-/// How many of `len` bytes of TLS's stream, from `offset`, fit into `room` bytes of a packet as a
-/// CRYPTO frame; none when not a single one does.
+/// Returns how many of `len` bytes of TLS's stream at `offset` fit into `room` bytes as a CRYPTO
+/// frame, or `None` if none do.
 pub(crate) fn crypto_fit(offset: u64, len: usize, room: usize) -> Option<usize> {
     let fit = prefixed_fit(room.checked_sub(1 + varint_len(offset))?)?.min(len);
     (fit > 0).then_some(fit)
@@ -316,7 +318,7 @@ fn blocked_number(channel: Option<ChannelId>) -> u64 {
     channel.map_or(0, |channel| u64::from(channel.0) + 1)
 }
 
-/// As much of a reason as is sent: whole characters, at most 256 bytes.
+/// Truncates a reason to at most 256 bytes, between characters.
 fn clip(reason: &str) -> &str {
     reason.get(..reason.floor_char_boundary(MAX_REASON_LEN)).unwrap_or_default()
 }
@@ -332,7 +334,7 @@ mod tests {
 
     const LEVELS: [Level; 4] = [Level::Hello, Level::Handshake, Level::ZeroRtt, Level::Data];
 
-    /// Whence the data of the frames below is borrowed.
+    /// The bytes from which the frames below borrow their data.
     static POOL: [u8; 512] = {
         let mut pool = [0; 512];
         let mut i = 0;
@@ -359,7 +361,7 @@ mod tests {
         prop::sample::select(Class::ALL.to_vec())
     }
 
-    /// Parts of messages: the whole, or some of a longer one.
+    /// Fragments of messages: the whole message, or a piece of a longer one.
     pub(super) fn part() -> impl Strategy<Value = MessagePart<'static>> {
         let place = prop_oneof![
             Just((0, 0)),
@@ -368,7 +370,7 @@ mod tests {
         ];
         (channel(), class(), number(), number(), data(), place).prop_map(
             |(channel, class, id, left, data, (offset, behind))| {
-                // M-50: a fragment says something.
+                // M-50: a fragment is not empty.
                 let (offset, behind) = if data.is_empty() { (0, 0) } else { (offset, behind) };
                 let time_left = (class == Class::Deadline).then_some(Duration::from_millis(left));
                 let total = offset + data.len() + behind;
@@ -377,7 +379,7 @@ mod tests {
         )
     }
 
-    /// Every frame but ACK, whose ranges are bytes.
+    /// Every frame except ACK, whose ranges are encoded bytes.
     fn no_ack() -> impl Strategy<Value = Frame<'static>> {
         prop_oneof![
             (1..50_usize).prop_map(Frame::Padding),
@@ -433,7 +435,7 @@ mod tests {
         Frame::decode(&mut Reader::new(bytes))
     }
 
-    /// Bytes that are frames more often than chance would have it.
+    /// Bytes that are valid frames more often than random ones.
     fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![4 => 0..=0x1f_u8, 1 => any::<u8>()];
         prop_oneof![
@@ -450,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_of_section_4() {
+    fn the_encoding_matches_section_4() {
         let id = ConnectionId([1; 8]);
         let token = ResetToken([2; 16]);
         let channel = ChannelId(64);
@@ -475,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn blocked_is_the_channel_and_one_or_nothing_for_the_connection() {
+    fn blocked_encodes_the_channel_plus_one_or_zero_for_the_connection() {
         assert_eq!(encoded(&Frame::Blocked(None)), [0x0d, 0]);
         assert_eq!(encoded(&Frame::Blocked(Some(ChannelId(0)))), [0x0d, 1]);
         let last = [0x0d, 0x80, 1, 0, 0];
@@ -493,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_or_class_that_is_none_is_malformed() {
+    fn an_invalid_channel_or_class_is_malformed() {
         assert_eq!(decoded(&[0x0b, 0x80, 1, 0, 0, 0]), Err(Malformed));
         assert_eq!(decoded(&[0x15, 0, 0, 0]), Err(Malformed));
     }
@@ -508,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_is_no_text_is_malformed() {
+    fn a_reason_that_is_not_utf_8_is_malformed() {
         assert_eq!(decoded(&[0x0e, 0, 2, 0xc3, 0x28]), Err(Malformed));
     }
 
@@ -522,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_beyond_all_varints_is_sent_as_the_largest() {
+    fn a_code_beyond_the_varint_range_is_clamped() {
         let close = Frame::Close { code: u64::MAX, reason: "" };
         assert_eq!(decoded(&encoded(&close)), Ok(Frame::Close { code: VARINT_MAX, reason: "" }));
     }
@@ -542,12 +544,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_token_is_not_shown() {
+    fn debug_hides_the_reset_token() {
         assert_eq!(format!("{:?}", ResetToken([7; 16])), "ResetToken(..)");
     }
 
     #[test]
-    fn each_level_allows_what_section_2_says() {
+    fn each_level_allows_the_frames_of_section_2() {
         let ack = [0x02, 5, 0, 0, 0];
         let allowed = |frame: &Frame<'_>| LEVELS.map(|level| frame.allowed_in(level));
         let message = decoded(&[0x10, 0, 0, 0]).unwrap();
@@ -572,7 +574,7 @@ mod tests {
 
     // M-5
     #[test]
-    fn m_5_a_frame_that_its_level_does_not_allow_spoils_the_packet() {
+    fn m_5_a_frame_not_allowed_at_its_level_rejects_the_packet() {
         let payload = [0x01, 0x05];
         assert_eq!(
             check_all(&payload, Level::Data),
@@ -582,14 +584,14 @@ mod tests {
     }
 
     #[test]
-    fn padding_acks_and_the_end_are_not_acknowledged() {
+    fn padding_ack_and_close_are_not_ack_eliciting() {
         let payload = [0x00, 0x02, 5, 0, 0, 0, 0x0e, 0, 0, 0x00];
         assert_eq!(check_all(&payload, Level::Data), Ok(Summary::default()));
     }
 
     proptest! {
         #[test]
-        fn a_frame_comes_back_in_the_length_foretold(frame in no_ack()) {
+        fn a_frame_round_trips_in_its_computed_length(frame in no_ack()) {
             let bytes = encoded(&frame);
             prop_assert_eq!(bytes.len(), frame.encoded_len());
             let mut reader = Reader::new(&bytes);
@@ -598,8 +600,8 @@ mod tests {
         }
 
         #[test]
-        fn a_frame_cut_short_is_malformed(bytes in encoded_frame()) {
-            // Less padding is padding still.
+        fn a_truncated_frame_is_malformed(bytes in encoded_frame()) {
+            // Truncated padding is still padding.
             let least = if bytes[0] == PADDING { 0..1 } else { 0..bytes.len() };
             for len in least {
                 prop_assert_eq!(decoded(&bytes[..len]), Err(Malformed));
@@ -607,7 +609,7 @@ mod tests {
         }
 
         #[test]
-        fn a_frame_ends_where_it_ends(bytes in encoded_frame()) {
+        fn a_frame_leaves_the_following_bytes_unread(bytes in encoded_frame()) {
             let followed = [&bytes[..], &[PING]].concat();
             let mut reader = Reader::new(&followed);
             prop_assert_eq!(Frame::decode(&mut reader), decoded(&bytes));
@@ -615,7 +617,7 @@ mod tests {
         }
 
         #[test]
-        fn what_decodes_encodes_to_what_decodes_the_same(bytes in likely_bytes()) {
+        fn a_decoded_value_round_trips(bytes in likely_bytes()) {
             if let Ok(frame) = decoded(&bytes) {
                 let again = encoded(&frame);
                 prop_assert_eq!(again.len(), frame.encoded_len());
@@ -625,7 +627,7 @@ mod tests {
 
         // M-5
         #[test]
-        fn m_5_a_packet_is_good_when_each_frame_is(
+        fn m_5_a_packet_is_valid_if_each_frame_is(
             parts in prop::collection::vec(encoded_frame(), 0..6),
             tail in prop_oneof![3 => Just(Vec::new()), 1 => likely_bytes()],
             level in prop::sample::select(LEVELS.to_vec()),
@@ -652,7 +654,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_said_to_fit_of_crypto_fits_and_no_more_does(
+        fn crypto_fit_is_the_most_that_fits(
             offset in number(), len in 1..200_usize, room in 0..220_usize,
         ) {
             let crypto_len = |n: usize| Frame::Crypto { offset, data: &POOL[..n] }.encoded_len();

@@ -1,6 +1,6 @@
-//! What stands before the sealed frames: which connection a packet is for, and its number.
+//! Packet headers: the bytes before the sealed frames, with connection ids and packet number.
 //!
-//! In: a datagram, a header. Out: the other. Never: what is sealed.
+//! In: a datagram, a header. Out: the other. Never: the sealed part.
 
 use std::fmt;
 
@@ -13,19 +13,19 @@ use crate::{
     limits::{BASE_MTU, TAG_LEN},
 };
 
-/// The version of the protocol that is spoken here.
+/// The version of the protocol implemented here.
 pub(crate) const VERSION: u32 = 1;
 
 /// The version field of a Versions packet, which belongs to no version.
 const NO_VERSION: u32 = 0;
 
 const ID_LEN: usize = 8;
-/// Length of the header of every data packet.
+/// The length of every data packet's header.
 pub(crate) const DATA_HEADER_LEN: usize = 1 + ID_LEN + 4;
-/// What all versions share: first byte, version, both ids.
+/// The length of the fields shared by all versions: first byte, version, both ids.
 const LONG_START_LEN: usize = 1 + 4 + 2 * ID_LEN;
 
-/// Packet numbers of the Hellos that a client sends before it gives up: a few dozen.
+/// The bound on the packet numbers of a client's Hellos before it gives up: a few dozen are used.
 const MAX_FIRST_TRIES: u32 = 1_000;
 
 const DATA: u8 = 0b0100_0000;
@@ -38,7 +38,7 @@ const ZERO_RTT: u8 = 2;
 const RETRY: u8 = 3;
 const VERSIONS: u8 = 4;
 
-/// Names one end of a connection to the other, whatever its address.
+/// Identifies a connection at one end, independent of addresses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(pub(crate) [u8; ID_LEN]);
 
@@ -54,7 +54,7 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
-/// The packets of the long form that hold sealed frames.
+/// The long-form packets that contain sealed frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LongKind {
     Hello,
@@ -63,7 +63,7 @@ pub(crate) enum LongKind {
 }
 
 impl LongKind {
-    /// The level whose keys seal it.
+    /// Returns the level whose keys seal it.
     pub(crate) const fn level(self) -> Level {
         match self {
             Self::Hello => Level::Hello,
@@ -81,31 +81,32 @@ impl LongKind {
     }
 }
 
-/// The head of a packet. `to` is the destination id, `from` the source id, `number` the low 32
+/// The header of a packet. `to` is the destination id, `from` the source id, `number` the low 32
 /// bits of the packet number (see [`expand_number`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Header<'a> {
-    /// Frames under the keys of the connection. `phase` is the key phase (M-21).
+    /// Frames under the connection's keys. `phase` is the key phase (M-21).
     Data { phase: bool, to: ConnectionId, number: u32 },
-    /// Frames of the handshake. Only a Hello has a token; it is empty when there is none.
+    /// Frames of the handshake. Only a Hello carries a token, which is empty if there is none.
     Long { kind: LongKind, to: ConnectionId, from: ConnectionId, token: &'a [u8], number: u32 },
-    /// Come again with this token, which is not empty (M-31). The tag is over all before it.
+    /// Asks for a new Hello with this token, which is not empty (M-31). The tag covers all bytes
+    /// before it.
     Retry { to: ConnectionId, from: ConnectionId, token: &'a [u8], tag: [u8; TAG_LEN] },
-    /// The versions that the sender speaks (M-30), at least one: see [`versions`].
+    /// The versions that the sender supports (M-30), at least one: see [`versions`].
     Versions { to: ConnectionId, from: ConnectionId, list: &'a [u8] },
-    /// A Hello of a version not spoken here (M-30).
+    /// A Hello of an unsupported version (M-30).
     OtherVersion { version: u32, to: ConnectionId, from: ConnectionId },
 }
 
 impl<'a> Header<'a> {
-    /// Reads the head of the packet in `datagram`; how long it is, too. A Retry and a Versions are
-    /// nothing but head. Of a Hello of another version no more is known than its ids: the length is
-    /// up to there.
+    /// Decodes the header of the packet in `datagram`. Returns it with its length. A Retry or a
+    /// Versions packet consists of its header only. For a Hello of another version, only the ids
+    /// are known, and the length ends after them.
     ///
     /// # Errors
     ///
-    /// `Malformed` for what is no packet (M-1) or is cut short, `OtherVersion` for a packet of
-    /// another version that is no Hello: there is nothing to answer.
+    /// `Malformed` for bytes that are no packet (M-1) or truncated; `OtherVersion` for a packet of
+    /// another version that is no Hello and needs no answer.
     pub(crate) fn decode(datagram: &'a [u8]) -> Result<(Self, usize), Discard> {
         if let Some((phase, to, number, len)) = Self::decode_data(datagram) {
             return Ok((Self::Data { phase, to, number }, len));
@@ -120,8 +121,8 @@ impl<'a> Header<'a> {
         Ok((header, reader.position()))
     }
 
-    /// Key phase, destination and number of a data packet, and the length of its header: by far the
-    /// most frequent. None of any other packet.
+    /// Returns key phase, destination, number and header length of a data packet, by far the most
+    /// frequent kind, or `None` for any other packet.
     #[inline]
     pub(crate) fn decode_data(datagram: &[u8]) -> Option<(bool, ConnectionId, u32, usize)> {
         let mut reader = Reader::new(datagram);
@@ -138,7 +139,7 @@ impl<'a> Header<'a> {
         let (to, from) = (reader.id()?, reader.id()?);
         match (kind, version) {
             (VERSIONS, NO_VERSION) => Ok(Self::decode_versions(to, from, reader)?),
-            // Never answered: two ends could answer each other for ever.
+            // Never answered: otherwise two ends could answer each other for ever.
             (VERSIONS, _) | (_, NO_VERSION) => Err(Discard::Malformed),
             (HELLO, VERSION) => {
                 let (token, number) = (reader.prefixed()?, reader.u32()?);
@@ -173,15 +174,15 @@ impl<'a> Header<'a> {
         reader: &mut Reader<'a>,
     ) -> Result<Self, Malformed> {
         let (token, tag) = reader.rest().split_last_chunk().ok_or(Malformed)?;
-        // A Retry without a token asks for nothing (RFC 9000 section 17.2.5.2).
+        // A Retry without a token has no purpose (RFC 9000 section 17.2.5.2).
         if token.is_empty() {
             return Err(Malformed);
         }
         Ok(Self::Retry { to, from, token, tag: *tag })
     }
 
-    /// Writes the head, [`Self::encoded_len`] bytes. A Retry's tag is written as it stands here: a
-    /// caller that does not have it yet writes zeros, and the tag over them afterwards.
+    /// Writes the header, which takes [`Self::encoded_len`] bytes. The tag of a Retry is written as
+    /// given: a caller that does not have it yet writes zeros and overwrites them later.
     pub(crate) fn encode(&self, writer: &mut Writer<'_>) {
         match *self {
             Self::Data { phase, to, number } => {
@@ -190,7 +191,10 @@ impl<'a> Header<'a> {
                 writer.put_u32(number);
             }
             Self::Long { kind, to, from, token, number } => {
-                debug_assert!(kind == LongKind::Hello || token.is_empty(), "no Hello, no token");
+                debug_assert!(
+                    kind == LongKind::Hello || token.is_empty(),
+                    "only a Hello has a token"
+                );
                 put_long_start(writer, kind.to_wire(), VERSION, to, from);
                 if kind == LongKind::Hello {
                     writer.put_prefixed(token);
@@ -212,7 +216,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// How many bytes [`Self::encode`] writes.
+    /// Returns the number of bytes that [`Self::encode`] writes.
     pub(crate) const fn encoded_len(&self) -> usize {
         match self {
             Self::Data { .. } => DATA_HEADER_LEN,
@@ -226,7 +230,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The id it is for.
+    /// Returns the destination id.
     pub(crate) const fn destination(&self) -> ConnectionId {
         match *self {
             Self::Data { to, .. }
@@ -238,14 +242,14 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The versions in the list of a Versions packet.
+/// Returns the versions in the list of a Versions packet.
 pub(crate) fn versions(list: &[u8]) -> impl Iterator<Item = u32> {
     list.as_chunks().0.iter().map(|version| u32::from_be_bytes(*version))
 }
 
-/// Returns `true` if a datagram is one of the first packets of a client that nobody has answered: a
-/// padded Hello of this version, without a token (M-31). For programs that speak something else on
-/// the same port: no text has this form, and no packet of QUIC version 1.
+/// Returns `true` if a datagram is a client's first packet before any answer: a padded Hello of
+/// this version, without a token (M-31). For programs that speak another protocol on the same port:
+/// no text and no packet of QUIC version 1 has this form.
 #[must_use]
 pub fn opens_connection(datagram: &[u8]) -> bool {
     datagram.len() >= BASE_MTU
@@ -256,8 +260,8 @@ pub fn opens_connection(datagram: &[u8]) -> bool {
         )
 }
 
-/// The packet number nearest to `expected` (the highest opened so far, and one) that ends in the
-/// 32 bits `low`: M-3, RFC 9000 appendix A.3. It is below 2^62.
+/// Returns the packet number nearest to `expected` (one above the highest opened so far) whose low
+/// 32 bits are `low` (M-3, RFC 9000 appendix A.3). It is below 2^62.
 pub(crate) const fn expand_number(low: u32, expected: u64) -> u64 {
     const WINDOW: u64 = 1 << 32;
     let expected = if expected > VARINT_MAX { VARINT_MAX } else { expected };
@@ -285,13 +289,13 @@ fn put_long_start(
 }
 
 impl Reader<'_> {
-    /// A connection id.
+    /// Reads a connection id.
     pub(crate) fn id(&mut self) -> Result<ConnectionId, Malformed> {
         self.array().map(ConnectionId)
     }
 }
 
-/// A head that cannot be read is dropped; nobody has vouched for it yet.
+/// A packet whose header does not parse is dropped: its sender is not authenticated yet.
 impl From<Malformed> for Discard {
     fn from(Malformed: Malformed) -> Self {
         Self::Malformed
@@ -320,7 +324,7 @@ mod tests {
         prop::sample::select(vec![LongKind::Handshake, LongKind::ZeroRtt])
     }
 
-    /// Heads of packets that hold frames: they can be told from one cut short.
+    /// Headers of packets with frames, for which truncation can be detected.
     fn sealed() -> impl Strategy<Value = Header<'static>> {
         prop_oneof![
             (any::<bool>(), id(), any::<u32>()).prop_map(|(phase, to, number)| Header::Data {
@@ -356,7 +360,7 @@ mod tests {
         writer.written().to_vec()
     }
 
-    /// The long form with any type and version, and enough behind it for any of them.
+    /// Returns a long-form packet of any type and version, with enough bytes for any of them.
     fn long(kind: u8, version: u32) -> Vec<u8> {
         let mut bytes = vec![LONG | kind];
         bytes.extend(version.to_be_bytes());
@@ -364,7 +368,7 @@ mod tests {
         bytes
     }
 
-    /// The number that M-3 asks for, by looking at all that come into question.
+    /// Returns the number that M-3 asks for, by trying all candidates.
     fn nearest(low: u32, expected: u64) -> u64 {
         let round = expected >> 32;
         let candidates = round.saturating_sub(1)..=round + 1;
@@ -374,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_of_the_diagram() {
+    fn the_encoding_matches_the_diagram() {
         let data = Header::Data { phase: true, to: TO, number: 0x0a0b_0c0d };
         assert_eq!(encoded(&data), [&[0x41], &[1; 8][..], &[10, 11, 12, 13]].concat());
         let hello =
@@ -401,7 +405,7 @@ mod tests {
 
     // M-8, M-30
     #[test]
-    fn m_30_a_hello_alone_asks_for_the_versions_spoken() {
+    fn m_30_only_a_hello_is_answered_with_versions() {
         let (to, from) = (ConnectionId([0; 8]), ConnectionId([0; 8]));
         let asks = Header::OtherVersion { version: 7, to, from };
         assert_eq!(Header::decode(&long(HELLO, 7)), Ok((asks, LONG_START_LEN)));
@@ -420,13 +424,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_versions_is_read_as_it_was_written() {
+    fn a_list_of_versions_round_trips() {
         let list = [VERSION.to_be_bytes(), 9_u32.to_be_bytes()].concat();
         assert!(versions(&list).eq([VERSION, 9]));
     }
 
     #[test]
-    fn a_list_of_no_versions_or_of_parts_of_one_is_malformed() {
+    fn an_empty_or_truncated_list_of_versions_is_malformed() {
         let ids = encoded(&Header::Versions { to: TO, from: FROM, list: &[] });
         assert_eq!(Header::decode(&ids), Err(Discard::Malformed));
         let odd = encoded(&Header::Versions { to: TO, from: FROM, list: &[0; 6] });
@@ -434,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_hello_is_told_from_all_that_resembles_it() {
+    fn a_first_hello_is_distinguished_from_similar_packets() {
         let hello = |token: &'static [u8], number, len| {
             let kind = LongKind::Hello;
             let mut bytes = encoded(&Header::Long { kind, to: TO, from: FROM, token, number });
@@ -443,10 +447,11 @@ mod tests {
         };
         assert!(opens_connection(&hello(&[], 0, BASE_MTU)));
         assert!(opens_connection(&hello(&[], 9, 1_452)));
-        assert!(!opens_connection(&hello(&[], 0, BASE_MTU - 1)), "it is not padded");
-        assert!(!opens_connection(&hello(b"token", 0, BASE_MTU)), "somebody has answered it");
+        assert!(!opens_connection(&hello(&[], 0, BASE_MTU - 1)), "not padded");
+        assert!(!opens_connection(&hello(b"token", 0, BASE_MTU)), "already answered");
         assert!(!opens_connection(&hello(&[], MAX_FIRST_TRIES, BASE_MTU)));
-        // QUIC version 1: the same first bytes once in sixteen, then ids with their lengths.
+        // QUIC version 1: the same first bytes in one of sixteen packets, then ids with their
+        // lengths.
         for len in 8..=20_u8 {
             let mut quic = vec![0xc0, 0, 0, 0, 1, len];
             quic.extend(std::iter::repeat_n(0xab, len.into()));
@@ -463,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_whose_length_is_longer_than_need_be_is_accepted() {
+    fn a_token_with_an_overlong_length_is_accepted() {
         let mut bytes = long(HELLO, VERSION);
         bytes[LONG_START_LEN..LONG_START_LEN + 3].copy_from_slice(&[0x40, 1, 9]);
         let (header, len) = Header::decode(&bytes).unwrap();
@@ -473,14 +478,14 @@ mod tests {
 
     // M-3
     #[test]
-    fn m_3_is_the_example_of_rfc_9000_appendix_a_3_widened() {
+    fn m_3_matches_the_example_of_rfc_9000_appendix_a_3() {
         assert_eq!(expand_number(0x9b32_0000, 0xa82f_30ea + 1), 0x9b32_0000);
         assert_eq!(expand_number(2, 0xffff_ffff), 0x1_0000_0002);
         assert_eq!(expand_number(0xffff_fffe, 0x1_0000_0001), 0xffff_fffe);
     }
 
     #[test]
-    fn m_3_of_two_numbers_as_near_the_higher_is_taken() {
+    fn m_3_a_tie_is_resolved_to_the_higher_number() {
         let far = 1 << 31;
         assert_eq!(expand_number(5, 5 + far), 5 + 2 * far);
         assert_eq!(expand_number(5 + (1 << 31), 5 + 2 * far), 5 + 3 * far);
@@ -488,21 +493,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_head_comes_back_with_its_length(header in any_header()) {
+        fn a_header_round_trips_with_its_length(header in any_header()) {
             let bytes = encoded(&header);
             prop_assert_eq!(bytes.len(), header.encoded_len());
             prop_assert_eq!(Header::decode(&bytes), Ok((header, bytes.len())));
         }
 
         #[test]
-        fn what_is_sealed_is_not_looked_at(header in sealed(), sealed: [u8; 32]) {
+        fn decoding_ignores_the_sealed_bytes(header in sealed(), sealed: [u8; 32]) {
             let bytes = encoded(&header);
             let packet = [&bytes, &sealed[..]].concat();
             prop_assert_eq!(Header::decode(&packet), Ok((header, bytes.len())));
         }
 
         #[test]
-        fn a_head_cut_short_is_malformed(header in sealed()) {
+        fn a_truncated_header_is_malformed(header in sealed()) {
             let bytes = encoded(&header);
             for len in 0..bytes.len() {
                 prop_assert_eq!(Header::decode(&bytes[..len]), Err(Discard::Malformed));
@@ -510,7 +515,7 @@ mod tests {
         }
 
         #[test]
-        fn what_decodes_encodes_to_what_decodes_the_same(
+        fn a_decoded_value_round_trips(
             first in prop_oneof![any::<u8>(), Just(DATA), LONG..LONG + 5],
             version in prop_oneof![Just(VERSION), Just(NO_VERSION), any::<u32>()],
             rest in prop::collection::vec(any::<u8>(), 0..90),
@@ -545,7 +550,7 @@ mod tests {
         }
 
         #[test]
-        fn m_3_no_number_is_beyond_the_last(low: u32, expected: u64) {
+        fn m_3_no_number_exceeds_the_maximum(low: u32, expected: u64) {
             prop_assert!(expand_number(low, expected) < 1 << 62);
         }
     }

@@ -1,8 +1,8 @@
-//! Bytes and values: packets and frames as PROTOCOL.md sections 1 and 4 draw them.
+//! The wire format: packets and frames as in PROTOCOL.md sections 1 and 4.
 //!
 //! In: bytes, values. Out: the other. Never: state, keys, allocation.
 //!
-//! A datagram holds one packet. What stands before the sealed frames is the associated data of
+//! A datagram contains one packet. The bytes before the sealed frames are the associated data of
 //! the seal; there is no header protection.
 //!
 //! ```text
@@ -24,12 +24,12 @@
 //! Versions: first byte, version 0, ids, list of versions (4 each)
 //! ```
 //!
-//! The way in: [`header::Header::decode`], then (opened) [`frame::check_all`], then
-//! [`frame::frames`]. The way out: a [`codec::Writer`] over the packet's buffer less the tag, into
+//! Receiving: [`header::Header::decode`], then (opened) [`frame::check_all`], then
+//! [`frame::frames`]. Sending: a [`codec::Writer`] over the packet's buffer less the tag, into
 //! which [`header::Header::encode`], [`frame::write_ack`], [`frame::write_message`] and
 //! [`frame::Frame::encode`] write.
 
-// Bytes of strangers are read here: no index and no cast that a wire value could break.
+// Untrusted bytes are parsed here: no index and no cast that a wire value could break.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::cast_possible_truncation))]
 
 pub(crate) mod codec;

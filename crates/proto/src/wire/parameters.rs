@@ -1,6 +1,6 @@
-//! Transport parameters (M-34): what each end tells the other inside TLS.
+//! Transport parameters (M-34), which the ends exchange inside TLS.
 //!
-//! In: values, bytes. Out: the other. Never: what follows from them.
+//! In: values, bytes. Out: the other. Never: their consequences.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ const RESET_TOKEN: u64 = 8;
 const RETRY_SOURCE: u64 = 9;
 const KNOWN: u64 = 10;
 
-/// A longer delay of ACKs would make loss undetectable (RFC 9000 section 18.2).
+/// A longer ACK delay would make loss undetectable (RFC 9000 section 18.2).
 const LONGEST_ACK_DELAY: u64 =
     limits::LONGEST_ACK_DELAY.as_secs() * 1_000 + limits::LONGEST_ACK_DELAY.subsec_millis() as u64;
 
-/// A set of parameters.
+/// A set of transport parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parameters {
     /// Server: the client's first destination id.
@@ -43,14 +43,14 @@ pub(crate) struct Parameters {
     pub(crate) channel_credit: u64,
     pub(crate) max_message: u64,
     pub(crate) max_ack_delay: Duration,
-    /// Server: of the id of the handshake.
+    /// Server: the reset token of the handshake's id.
     pub(crate) reset_token: Option<ResetToken>,
-    /// Server: the source id of the Retry that came before.
+    /// Server: the source id of the preceding Retry.
     pub(crate) retry_source: Option<ConnectionId>,
 }
 
 impl Parameters {
-    /// The defaults of PROTOCOL.md section 3.
+    /// Creates the defaults of PROTOCOL.md section 3.
     pub(crate) const fn new(source: ConnectionId) -> Self {
         Self {
             first_destination: None,
@@ -66,7 +66,7 @@ impl Parameters {
         }
     }
 
-    /// The bytes for TLS. Allocates, once a handshake.
+    /// Encodes the parameters for TLS. Allocates, once per handshake.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut buffer = [0; 160];
         let mut writer = Writer::new(&mut buffer);
@@ -89,11 +89,11 @@ impl Parameters {
         writer.written().to_vec()
     }
 
-    /// Reads what [`Self::encode`] wrote.
+    /// Decodes the output of [`Self::encode`].
     ///
     /// # Errors
     ///
-    /// For a parameter that is repeated, cut short or out of its bounds, and without a source id.
+    /// If a parameter is repeated, truncated or out of bounds, or the source id is missing.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let mut parameters = Self::new(ConnectionId([0; 8]));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn parameters_round_trip() {
         for parameters in [full(), Parameters::new(ConnectionId([7; 8]))] {
             assert_eq!(Parameters::decode(&parameters.encode()), Ok(parameters));
         }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_required_and_bounds_are_kept() {
+    fn a_source_id_is_required_and_bounds_are_enforced() {
         assert_eq!(Parameters::decode(&[]), Err(Malformed));
         let mut small = full();
         small.max_datagram = BASE_MTU - 1;
@@ -214,7 +214,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn decode_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Parameters::decode(&bytes);
         }
     }

@@ -1,7 +1,7 @@
-//! What stands in a packet: steps 2 to 4 of the way out.
+//! The contents of a packet: steps 2 to 4 of the way out.
 //!
-//! In: what is owed and queued, the room there is. Out: frames written, and what to remember of
-//! them. Never: whether a packet may leave, its header, its seal.
+//! In: pending frames and queued messages, the room available. Out: frames written, and their
+//! records. Never: whether a packet may be sent, its header, its seal.
 
 use super::{Plan, Purpose};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Connection {
-    /// Steps 2 to 4. Is it to be acknowledged?
+    /// Steps 2 to 4: writes the frames. Returns `true` if the packet is ack-eliciting.
     pub(super) fn write_frames(
         &mut self,
         now: Time,
@@ -38,23 +38,23 @@ impl Connection {
             }
             Purpose::Carry | Purpose::Acknowledge => {}
         }
-        // An address that is new comes first: all else waits for it (P-1).
+        // A new address comes first, because everything else waits for it (P-1).
         if level == Level::Data {
             self.write_paths(plan.size, writer, frames);
         }
-        // 2 owe
+        // 2 ack
         let heard = frames.len();
         if level != Level::ZeroRtt && self.ack.is_pending(level) {
             self.write_ack(now, level, writer, frames);
         }
         let told = frames.len() - heard;
         if plan.purpose == Purpose::Acknowledge {
-            // An end that only receives has to hear now and then that its ACKs arrive.
+            // An end that only receives needs to know now and then that its ACKs arrive.
             return level == Level::Data
                 && self.ack.wants_ack()
                 && put(writer, frames, &Frame::Ping, SentFrame::Ping);
         }
-        // 3 tell
+        // 3 control
         let scarce = level == Level::Data && self.is_scarce();
         if level == Level::Data && !scarce {
             self.write_control(writer, frames);
@@ -62,7 +62,7 @@ impl Connection {
         if !scarce {
             self.write_crypto(level, writer, frames);
         }
-        // 4 carry
+        // 4 messages
         if level >= Level::ZeroRtt && !scarce {
             self.write_messages(now, level, writer, frames);
         }
@@ -102,9 +102,9 @@ impl Connection {
         }
     }
 
-    /// What tells whether the peer is at an address.
+    /// Writes the frames that validate addresses.
     fn write_paths(&mut self, size: usize, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
-        /// Of either frame.
+        /// The length of either frame.
         const LEN: usize = 1 + 8;
         while writer.room() >= LEN {
             let (frame, sent) = if let Some(data) = self.paths.poll_challenge(size) {
@@ -118,9 +118,9 @@ impl Connection {
         }
     }
 
-    /// Frames of the connection itself.
+    /// Writes frames of the connection itself.
     fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
-        /// The longest of these frames, NEW_ID.
+        /// The length of the longest of these frames, NEW_ID.
         const LONGEST: usize = 1 + 8 + 8 + 8 + 16;
         if self.owed.done && put(writer, frames, &Frame::Done, SentFrame::Done) {
             self.owed.done = false;
@@ -183,7 +183,7 @@ impl Connection {
     }
 }
 
-/// Writes a frame if there is room for it; says whether.
+/// Writes a frame and records it. Returns `false` if there is no room.
 fn put(
     writer: &mut Writer<'_>,
     frames: &mut Vec<SentFrame>,

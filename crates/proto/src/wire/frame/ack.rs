@@ -1,6 +1,6 @@
-//! The ACK frame: which packets have come, newest first.
+//! The ACK frame: the packet numbers received, newest first.
 //!
-//! In: ranges of packet numbers, an ACK's bytes. Out: the other. Never: which are owed.
+//! In: ranges of packet numbers, an ACK's bytes. Out: the other. Never: which are pending.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -13,10 +13,10 @@ use crate::{
 
 /// The unit of an ACK's delay, in microseconds.
 const DELAY_UNIT: u64 = 8;
-/// The longest delay, in its unit, that microseconds can count: more is taken for this.
+/// The longest delay, in its unit, that fits in microseconds; longer ones are clamped to it.
 const MAX_DELAY: u64 = u64::MAX / DELAY_UNIT;
 
-/// How many packets came with each mark of ECN, since the start (RFC 9000 section 19.3.2).
+/// The number of packets received with each ECN mark since the start (RFC 9000 section 19.3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EcnCounts {
     pub(crate) ect0: u64,
@@ -40,17 +40,17 @@ impl EcnCounts {
     }
 }
 
-/// An ACK as it came. Its ranges stay in the packet, and were seen to be sound when it was decoded.
+/// A decoded ACK. Its ranges stay in the packet and were validated on decoding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckFrame<'a> {
-    /// The highest number that has come.
+    /// The highest number received.
     pub(crate) largest: u64,
-    /// How long the sender kept that packet before it sent this, in steps of 8 µs.
+    /// The time between receiving that packet and sending this frame, in steps of 8 µs.
     pub(crate) delay: Duration,
     pub(crate) ecn: Option<EcnCounts>,
     /// 1 to 64 (M-51).
     count: usize,
-    /// First length, then (gap, length) for each further range.
+    /// The first length, then a gap and a length for each further range.
     ranges: &'a [u8],
 }
 
@@ -72,8 +72,8 @@ impl<'a> AckFrame<'a> {
         Ok(Self { largest, delay, ecn, count, ranges })
     }
 
-    /// The numbers that have come: 1 to 64 ranges that do not touch, newest first, the first of
-    /// which ends with [`Self::largest`].
+    /// Returns the received numbers: 1 to 64 ranges that are not adjacent, newest first. The first
+    /// one ends with [`Self::largest`].
     pub(crate) const fn ranges(&self) -> Ranges<'a> {
         Ranges::new(Reader::new(self.ranges), self.largest, self.count)
     }
@@ -98,7 +98,7 @@ impl<'a> AckFrame<'a> {
     }
 }
 
-/// Equal when they say the same, in however many bytes.
+/// Equal if both report the same, whatever the length of their varints.
 impl PartialEq for AckFrame<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.largest == other.largest
@@ -115,7 +115,7 @@ impl Eq for AckFrame<'_> {}
 pub(crate) struct Ranges<'a> {
     reader: Reader<'a>,
     largest: u64,
-    /// The lowest number of the range before.
+    /// The lowest number of the previous range.
     above: Option<u64>,
     left: usize,
 }
@@ -125,7 +125,7 @@ impl<'a> Ranges<'a> {
         Self { reader, largest, above: None, left }
     }
 
-    /// The next range; an error when it is cut short or goes below 0.
+    /// Returns the next range, or an error if it is truncated or goes below 0.
     fn step(&mut self) -> Result<RangeInclusive<u64>, Malformed> {
         let end = match self.above {
             None => self.largest,
@@ -153,9 +153,9 @@ impl Iterator for Ranges<'_> {
     }
 }
 
-/// Writes an ACK of `ranges`, which come newest first and do not touch: as many of the newest as
-/// there is room for, at most 64 (M-51). How many there were; with none, nothing is written. The
-/// delay is rounded down to 8 µs.
+/// Writes an ACK of `ranges`, which are newest first and not adjacent. Writes as many of the newest
+/// as fit, at most 64 (M-51), and returns their number; if none fit, writes nothing. The delay is
+/// rounded down to 8 µs.
 pub(crate) fn write_ack(
     writer: &mut Writer<'_>,
     delay: Duration,
@@ -186,7 +186,7 @@ pub(crate) fn write_ack(
     1 + usize::from(further)
 }
 
-/// Writes the ranges below `above` that fit, and leaves `spare` bytes; how many there were.
+/// Writes the ranges below `above` that fit, leaving `spare` bytes, and returns their number.
 fn write_further(
     writer: &mut Writer<'_>,
     mut above: u64,
@@ -198,7 +198,7 @@ fn write_further(
         let (start, end) = range.into_inner();
         let gap = above.checked_sub(end).and_then(|distance| distance.checked_sub(2));
         let (Some(gap), Some(len)) = (gap, end.checked_sub(start)) else {
-            debug_assert!(false, "{start}..={end} is not below {above}, or touches it");
+            debug_assert!(false, "{start}..={end} is not below {above}, or adjacent to it");
             break;
         };
         if writer.room() < varint_len(gap) + varint_len(len) + spare {
@@ -235,7 +235,7 @@ mod tests {
 
     type Range = RangeInclusive<u64>;
 
-    /// The ranges of a set of numbers, newest first.
+    /// Returns the ranges of a set of numbers, newest first.
     fn ranges_of(numbers: &BTreeSet<u64>) -> Vec<Range> {
         let mut ranges: Vec<Range> = Vec::new();
         for &number in numbers.iter().rev() {
@@ -247,7 +247,7 @@ mod tests {
         ranges
     }
 
-    /// At least one range, sometimes more than an ACK may have, high numbers and wide gaps too.
+    /// At least one range, sometimes more than an ACK may have, with high numbers and wide gaps.
     fn ranges() -> impl Strategy<Value = Vec<Range>> {
         let dense = prop::collection::btree_set(0..300_u64, 1..200);
         let wide = prop::collection::btree_set(0..=VARINT_MAX, 1..20);
@@ -284,10 +284,10 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_those_of_rfc_9000_section_19_3() {
+    fn the_encoding_matches_rfc_9000_section_19_3() {
         let ranges = [90..=100, 85..=86, 80..=80];
         let bytes = written(50, Duration::from_micros(80), &ranges, None);
-        // Gaps 3 and 4: the numbers missing between two ranges, less one.
+        // Gaps 3 and 4: one less than the numbers missing between two ranges.
         assert_eq!(bytes, [0x02, 0x40, 100, 10, 2, 10, 2, 1, 3, 0]);
         let counts = EcnCounts { ect0: 7, ect1: 0, ce: 1 };
         let bytes = written(50, Duration::ZERO, &[5..=5], Some(counts));
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_beyond_all_clocks_is_read_as_long() {
+    fn an_excessive_delay_is_clamped() {
         let mut bytes = vec![0x02, 5];
         bytes.extend([0xff; 8]);
         bytes.extend([0, 0]);
@@ -330,13 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_of_no_ranges() {
+    fn no_ranges_write_nothing() {
         assert_eq!(written(50, Duration::ZERO, &[], None), [0; 0]);
     }
 
     proptest! {
         #[test]
-        fn an_ack_comes_back(ranges in ranges(), delay in delay(), ecn in ecn()) {
+        fn an_ack_round_trips(ranges in ranges(), delay in delay(), ecn in ecn()) {
             let bytes = written(2_000, delay, &ranges, ecn);
             let ack = decoded(&bytes).unwrap();
             let kept = &ranges[..ranges.len().min(MAX_ACK_RANGES)];
@@ -345,7 +345,7 @@ mod tests {
         }
 
         #[test]
-        fn in_little_room_the_newest_ranges_stay(
+        fn a_small_buffer_keeps_the_newest_ranges(
             ranges in ranges(), delay in delay(), ecn in ecn(), room in 0..120_usize,
         ) {
             let bytes = written(room, delay, &ranges, ecn);
@@ -361,7 +361,7 @@ mod tests {
         }
 
         #[test]
-        fn an_ack_cut_short_is_malformed(ranges in ranges(), delay in delay(), ecn in ecn()) {
+        fn a_truncated_ack_is_malformed(ranges in ranges(), delay in delay(), ecn in ecn()) {
             let bytes = written(2_000, delay, &ranges, ecn);
             for len in 0..bytes.len() {
                 prop_assert!(decoded(&bytes[..len]).is_none());
@@ -369,7 +369,7 @@ mod tests {
         }
 
         #[test]
-        fn an_ack_that_came_can_be_written_again(
+        fn a_decoded_ack_can_be_encoded_again(
             ranges in ranges(), delay in delay(), ecn in ecn(),
         ) {
             let bytes = written(2_000, delay, &ranges, ecn);

@@ -1,6 +1,7 @@
-//! The MESSAGE frame: a message, or a part of one, of some class on some channel.
+//! The MESSAGE frame: a message, or a fragment of one.
 //!
-//! In: a part, a MESSAGE's bytes, the room in a packet. Out: the other, what fits. Never: queues.
+//! In: a fragment, a MESSAGE's bytes, the room in a packet. Out: the other, what fits. Never:
+//! queues.
 
 use std::time::Duration;
 
@@ -11,24 +12,24 @@ use crate::{
     wire::codec::{Reader, VARINT_MAX, Writer, prefixed_len, varint_len},
 };
 
-/// A part of a message; the whole of it when it is as long as the total. It ends within the total.
+/// A fragment of a message, or all of it. It ends within the total length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MessagePart<'a> {
     pub(crate) channel: ChannelId,
     pub(crate) class: Class,
-    /// Counts the messages of one class on one channel, from 0.
+    /// The number of the message within its class and channel, from 0.
     pub(crate) id: u64,
-    /// What is left of a Deadline's time, in whole ms; none for the other classes.
+    /// The rest of a Deadline's time in whole ms; `None` for the other classes.
     pub(crate) time_left: Option<Duration>,
-    /// Length of the whole message, in bytes.
+    /// The length of the whole message, in bytes.
     pub(crate) total: usize,
-    /// Where in the message this part begins, in bytes.
+    /// The offset of this fragment in the message, in bytes.
     pub(crate) offset: usize,
     pub(crate) data: &'a [u8],
 }
 
 impl<'a> MessagePart<'a> {
-    /// Reads what follows the type `kind`, one of 0x10 to 0x1f.
+    /// Decodes the fields after the type `kind`, one of 0x10 to 0x1f.
     #[inline]
     pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let class = Class::from_wire(kind & MESSAGE_CLASS).ok_or(Malformed)?; // M-52
@@ -48,8 +49,8 @@ impl<'a> MessagePart<'a> {
         part.makes_sense().then_some(part).ok_or(Malformed)
     }
 
-    /// Reads a payload that is one fragment and nothing else, of any class but Deadline: by far the
-    /// most frequent where messages are longer than packets.
+    /// Decodes a payload that is exactly one fragment of any class except Deadline: by far the most
+    /// frequent case where messages are longer than packets.
     #[inline]
     pub(crate) fn decode_only(payload: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(payload);
@@ -65,19 +66,19 @@ impl<'a> MessagePart<'a> {
         (reader.is_empty() && part.makes_sense()).then_some(part)
     }
 
-    /// M-50
+    /// Returns `true` if the lengths are consistent (M-50).
     fn makes_sense(&self) -> bool {
         let says_nothing = self.data.is_empty() && self.total > 0;
         !says_nothing
             && self.offset.checked_add(self.data.len()).is_some_and(|end| end <= self.total)
     }
 
-    /// Is this the message, and no fragment of it?
+    /// Returns `true` if this is a whole message and not a fragment.
     pub(crate) const fn is_whole(&self) -> bool {
         self.data.len() == self.total
     }
 
-    /// The length of the fields from the type up to total and offset.
+    /// Returns the length of the fields from the type up to total and offset.
     fn start_len(&self) -> usize {
         let time_left = match self.class {
             Class::Deadline => varint_len(self.millis_left()),
@@ -90,24 +91,24 @@ impl<'a> MessagePart<'a> {
         varint_len(self.total as u64) + varint_len(self.offset as u64)
     }
 
-    /// Rounded down: no message is delivered after its time.
+    /// Rounds down, so that no message is delivered after its time.
     fn millis_left(&self) -> u64 {
         let millis = self.time_left.unwrap_or_default().as_millis();
         u64::try_from(millis).unwrap_or(VARINT_MAX).min(VARINT_MAX)
     }
 }
 
-/// How many bytes `part` takes in a packet, its data not counted.
+/// Returns the encoded length of `part`, without its data.
 pub(crate) fn message_header_len(part: &MessagePart<'_>) -> usize {
     let fragment = if part.is_whole() { 0 } else { part.fragment_len() };
     part.start_len() + fragment + varint_len(part.data.len() as u64)
 }
 
-/// Writes `part`: `message_header_len(part)` bytes and its data. A Deadline without a time left is
-/// written with none.
+/// Writes `part`: `message_header_len(part)` bytes and its data. A Deadline whose time is over is
+/// written with none left.
 pub(crate) fn write_message(writer: &mut Writer<'_>, part: &MessagePart<'_>) {
     let ends_within = part.offset.checked_add(part.data.len()).is_some_and(|end| end <= part.total);
-    debug_assert!(ends_within, "a part that ends beyond its message breaks M-50");
+    debug_assert!(ends_within, "a fragment that ends beyond its message breaks M-50");
     let fragment = if part.is_whole() { 0 } else { MESSAGE_FRAGMENT };
     writer.put_u8(MESSAGE | fragment | part.class.to_wire());
     writer.put_varint(u64::from(part.channel.0));
@@ -122,7 +123,7 @@ pub(crate) fn write_message(writer: &mut Writer<'_>, part: &MessagePart<'_>) {
     writer.put_prefixed(part.data);
 }
 
-/// A whole message of any class but Deadline, as it came.
+/// A decoded whole message of any class except Deadline.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Whole<'a> {
     pub(crate) channel: ChannelId,
@@ -132,8 +133,8 @@ pub(crate) struct Whole<'a> {
 }
 
 impl<'a> Whole<'a> {
-    /// Reads such a frame, if one is next: most frames are. If not, or if it does not parse,
-    /// nothing is read: [`Frame::decode`](super::Frame::decode) says what it is.
+    /// Decodes a whole message if one is next, as most frames are. Otherwise, or if it does not
+    /// parse, reads nothing and leaves it to [`Frame::decode`](super::Frame::decode).
     #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Option<Self> {
         let mut ahead = *reader;
@@ -156,7 +157,7 @@ impl<'a> From<Whole<'a>> for MessagePart<'a> {
     }
 }
 
-/// Writes a whole message of any class but Deadline, if there is room for it; says whether.
+/// Writes a whole message of any class except Deadline. Returns `false` if it does not fit.
 #[inline]
 pub(crate) fn write_whole(
     writer: &mut Writer<'_>,
@@ -192,7 +193,7 @@ mod tests {
     fn decoded(bytes: &[u8]) -> Result<MessagePart<'_>, Malformed> {
         match Frame::decode(&mut Reader::new(bytes))? {
             Frame::Message(part) => Ok(part),
-            other => panic!("{other:?} is no message"),
+            other => panic!("{other:?} is not a message"),
         }
     }
 
@@ -207,7 +208,7 @@ mod tests {
     };
 
     #[test]
-    fn the_bytes_are_those_of_section_5() {
+    fn the_encoding_matches_section_5() {
         assert_eq!(written(&WHOLE), b"\x10\x07\x09\x03abc");
         let fragment = MessagePart { class: Class::Unreliable, total: 100, offset: 5, ..WHOLE };
         assert_eq!(written(&fragment), b"\x1b\x07\x09\x40\x64\x05\x03abc");
@@ -220,7 +221,7 @@ mod tests {
 
     // M-52
     #[test]
-    fn m_52_a_class_of_no_number_is_malformed() {
+    fn m_52_an_unknown_class_is_malformed() {
         for kind in [0x15, 0x16, 0x17, 0x1d, 0x1e, 0x1f] {
             assert_eq!(decoded(&[kind, 0, 0, 0, 0, 0, 0, 0]), Err(Malformed));
         }
@@ -244,13 +245,13 @@ mod tests {
 
     // M-50
     #[test]
-    fn m_50_a_fragment_of_nothing_is_malformed() {
+    fn m_50_an_empty_fragment_is_malformed() {
         assert_eq!(decoded(b"\x18\x00\x00\x05\x02\x00"), Err(Malformed));
         assert!(decoded(b"\x18\x00\x00\x00\x00\x00").is_ok());
     }
 
     #[test]
-    fn a_fragment_that_is_all_is_the_whole() {
+    fn a_fragment_with_all_bytes_is_the_whole_message() {
         assert_eq!(decoded(b"\x18\x07\x09\x03\x00\x03abc"), Ok(WHOLE));
     }
 
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_left_beyond_all_varints_is_written_as_the_longest() {
+    fn an_excessive_time_left_is_clamped() {
         for long in [Duration::from_millis(u64::MAX), Duration::MAX] {
             let deadline = MessagePart { class: Class::Deadline, time_left: Some(long), ..WHOLE };
             let bytes = written(&deadline);
@@ -274,13 +275,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_comes_back(part in part()) {
+        fn a_message_round_trips(part in part()) {
             let bytes = written(&part);
             prop_assert_eq!(decoded(&bytes), Ok(part));
         }
 
         #[test]
-        fn a_whole_message_is_written_alike_or_not_at_all(part in part(), spare in -2..2_isize) {
+        fn a_whole_message_is_encoded_alike_or_not_at_all(part in part(), spare in -2..2_isize) {
             prop_assume!(part.is_whole() && part.class != Class::Deadline);
             let bytes = written(&part);
             let mut buffer = vec![0; bytes.len().saturating_add_signed(spare)];
@@ -291,7 +292,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_as_whole_is_what_the_frame_is(
+        fn the_fast_path_agrees_with_the_frame_decoder(
             bytes in prop_oneof![
                 part().prop_map(|part| written(&part)),
                 prop::collection::vec(any::<u8>(), 0..30),
@@ -314,7 +315,7 @@ mod tests {
         }
 
         #[test]
-        fn the_header_is_as_long_as_foretold(part in part()) {
+        fn the_header_has_its_computed_length(part in part()) {
             let len = message_header_len(&part) + part.data.len();
             prop_assert_eq!(written(&part).len(), len);
         }

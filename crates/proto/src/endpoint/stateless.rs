@@ -1,7 +1,7 @@
-//! What is said to those that are no peers: Retry, Versions, stateless resets.
+//! Stateless responses to packets of no connection: Retry, Versions, stateless resets.
 //!
-//! In: what a packet of no connection says, and where it came from. Out: answers that wait to
-//! leave, what the tokens of former answers hold. Never: state for a stranger, routes.
+//! In: packets without a connection, and their source. Out: queued answers, the contents of tokens
+//! issued earlier. Never: state per sender, routes.
 
 use std::{
     collections::VecDeque,
@@ -24,25 +24,26 @@ use crate::{
     },
 };
 
-/// Answers to strangers that wait to leave, at most: beyond that they are dropped.
+/// The maximum number of queued responses: further ones are dropped.
 const MAX_REPLIES: usize = 64;
 
-/// Stateless resets a second, at most (M-60).
+/// The maximum number of stateless resets per second (M-60).
 const RESETS_PER_SECOND: u32 = 100;
 
-/// The shortest packet that is answered by a reset, which is one byte shorter (M-60): no reset is.
+/// The length of the shortest packet answered by a reset, which is one byte shorter (M-60): no
+/// reset is answered.
 const RESET_LEN: usize = 41;
 
-/// The answers to packets of no connection, and the keys of their tokens.
-pub(super) struct Strangers {
+/// The stateless responses, and the keys of their tokens.
+pub(super) struct Stateless {
     token_keys: TokenKeys,
     reset_key: ResetKey,
     replies: VecDeque<(SocketAddr, Option<IpAddr>, Vec<u8>)>,
-    /// When the present second of resets began, and how many there were in it.
+    /// The start of the current second, and the number of resets in it.
     resets: (Time, u32),
 }
 
-impl Strangers {
+impl Stateless {
     pub(super) fn new(config: &EndpointConfig, random: &mut dyn Random) -> Self {
         Self {
             token_keys: TokenKeys::generate(random),
@@ -52,12 +53,12 @@ impl Strangers {
         }
     }
 
-    /// The reset token of an id of this endpoint (M-60).
+    /// Returns the reset token of an id of this endpoint (M-60).
     pub(super) fn reset_token(&self, id: ConnectionId) -> [u8; TAG_LEN] {
         self.reset_key.token(id.0)
     }
 
-    /// The destination of the client's first Hello, out of the token of a later one to `to`.
+    /// Returns the destination of the client's first Hello from the token of a later one to `to`.
     pub(super) fn first_id(
         &mut self,
         arrival: &Arrival,
@@ -67,8 +68,8 @@ impl Strangers {
         self.token_keys.open(token, arrival.from, to.0, arrival.now).map(ConnectionId)
     }
 
-    /// M-31.
-    pub(super) fn ask_again(
+    /// Sends a Retry (M-31).
+    pub(super) fn send_retry(
         &mut self,
         arrival: &Arrival,
         (to, source): (ConnectionId, ConnectionId),
@@ -84,8 +85,8 @@ impl Strangers {
         self.reply(arrival, bytes)
     }
 
-    /// M-30.
-    pub(super) fn offer_versions(
+    /// Sends a Versions packet (M-30).
+    pub(super) fn send_versions(
         &mut self,
         arrival: &Arrival,
         (to, source): (ConnectionId, ConnectionId),
@@ -98,7 +99,7 @@ impl Strangers {
         self.reply(arrival, bytes)
     }
 
-    /// A data packet for no id of ours: we forgot its sender (M-60).
+    /// Answers a data packet for an unknown id: we lost the state of the connection (M-60).
     pub(super) fn reset(
         &mut self,
         arrival: &Arrival,
@@ -136,7 +137,7 @@ impl Strangers {
         Ok(())
     }
 
-    /// The next answer, written into `out`.
+    /// Writes the next response into `out`.
     pub(super) fn poll_reply(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
         let (to, local, bytes) = self.replies.pop_front()?;
         let len = bytes.len();
@@ -145,10 +146,10 @@ impl Strangers {
     }
 }
 
-/// The key of stateless resets outlives a restart where that helps: at a server, whose address its
-/// clients go on to use. Several processes that only dial may have one identity, and a port that
-/// the system chose for each: with one key, each would tell the tokens of the others (RFC 9000
-/// section 21.11).
+/// Returns the key of stateless resets. It survives a restart where that helps: at a server, whose
+/// address clients continue to use. Several processes that only connect may share an identity and
+/// get their ports from the system: with one key, each would reveal the tokens of the others (RFC
+/// 9000 section 21.11).
 fn reset_key(config: &EndpointConfig, random: &mut dyn Random) -> ResetKey {
     if config.server && config.local.port() != 0 {
         return config.crypto.reset_key(config.local, &config.host);
@@ -156,7 +157,7 @@ fn reset_key(config: &EndpointConfig, random: &mut dyn Random) -> ResetKey {
     ResetKey::generate(random)
 }
 
-/// Allocates: only for answers to strangers, which are few.
+/// Allocates: only for stateless responses, which are few.
 fn encode(header: &Header<'_>) -> Vec<u8> {
     let mut bytes = vec![0; header.encoded_len()];
     header.encode(&mut Writer::new(&mut bytes));
@@ -178,14 +179,14 @@ mod tests {
 
     // M-60
     #[test]
-    fn only_a_server_with_a_port_of_its_own_keeps_its_reset_tokens() {
+    fn only_a_server_on_a_fixed_port_keeps_its_reset_tokens() {
         let crypto = Crypto::new(&[1; 32]);
         let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
         let server = EndpointConfig::server(crypto.clone(), at(9));
         let unknown = EndpointConfig::server(crypto.clone(), at(0));
         let client = EndpointConfig { local: at(9), ..EndpointConfig::client(crypto) };
         for (config, same) in [(server, true), (unknown, false), (client, false)] {
-            let [one, other] = [1, 2].map(|seed| Strangers::new(&config, &mut Fixed(seed)));
+            let [one, other] = [1, 2].map(|seed| Stateless::new(&config, &mut Fixed(seed)));
             let id = ConnectionId([1; 8]);
             assert_eq!(one.reset_token(id) == other.reset_token(id), same, "{config:?}");
         }

@@ -1,30 +1,30 @@
-//! Packet numbers that are passed over on purpose: a peer that acknowledges what it did not get
-//! gives itself away (M-2, M-53; RFC 9000 section 21.4).
+//! Deliberately skipped packet numbers, which expose a peer that acknowledges packets it did not
+//! receive (M-2, M-53; RFC 9000 section 21.4).
 //!
-//! In: chance, the next number. Out: whether to pass it over. Never: what was passed over;
-//! `in_flight` remembers that.
+//! In: randomness, the next number. Out: whether to skip it. Never: which numbers were skipped;
+//! `in_flight` remembers them.
 
 use std::num::NonZeroU64;
 
 use crate::rng::Random;
 
-/// At least so many numbers from one that is passed over to the next. The receiver tells each gap
-/// at once and lists it until it hears that its ACK came: of so many packets, that is one ACK
-/// more beside 25.
+/// The minimum distance between skipped numbers. The receiver reports each gap at once and
+/// lists it until its ACK is acknowledged: for so many packets that is one ACK in addition to 25.
 const LEAST: u64 = 250;
 
-/// Of so many numbers after that, any may be the one.
+/// The range of numbers after that from which the next one is drawn.
 const SPREAD: u64 = 512;
 
-/// The next number to pass over.
+/// The next number to skip.
 #[derive(Debug, Default)]
-pub(super) struct Skips {
+pub(super) struct SkippedPn {
     at: Option<NonZeroU64>,
 }
 
-impl Skips {
-    /// Chooses the next one, if there is none. To be called now and then, when chance is at hand:
-    /// chance nobody can predict, since the peer sees which numbers were passed over before.
+impl SkippedPn {
+    /// Chooses the next number to skip if there is none. Called now and then, when a source of
+    /// randomness is available. It must be unpredictable, since the peer can see which numbers were
+    /// skipped before.
     pub(super) fn choose(&mut self, next: u64, random: &mut dyn Random) {
         if self.at.is_none() {
             let spread = u64::from_be_bytes(random.array()) % SPREAD;
@@ -32,7 +32,7 @@ impl Skips {
         }
     }
 
-    /// Is this number, the next to leave, to be passed over? True once for each one chosen.
+    /// Returns `true` if `next` is to be skipped, once for each chosen number.
     pub(super) fn take(&mut self, next: u64) -> bool {
         self.at.take_if(|at| at.get() <= next).is_some()
     }
@@ -50,7 +50,7 @@ mod tests {
 
     const WAY: Duration = Duration::from_millis(5);
 
-    /// splitmix64, Steele, Lea and Flood 2014.
+    /// splitmix64 (Steele, Lea and Flood 2014).
     struct Dice(u64);
 
     impl Random for Dice {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     impl End {
-        /// All that leaves now.
+        /// Returns all datagrams to send now.
         fn poll(&mut self, now: Time) -> Vec<Vec<u8>> {
             let (mut buffer, mut all) = (Vec::new(), Vec::new());
             self.endpoint.handle_timeout(now);
@@ -91,7 +91,7 @@ mod tests {
             }
         }
 
-        /// Claims to have got every packet up to the highest that came.
+        /// Acknowledges every packet up to the highest received.
         fn lie(&mut self, now: Time) {
             let handle = self.handle.filter(|_| self.closed.is_none());
             let Some(connection) = handle.and_then(|handle| self.endpoint.connection(handle))
@@ -112,8 +112,8 @@ mod tests {
         SocketAddr::from(([10, 0, 0, 1], port))
     }
 
-    /// 600 packets of messages each way, and every tenth of those from the client lost if `lossy`;
-    /// how the client's connection ended, and how many numbers were not those of a packet.
+    /// Sends 600 packets of messages in each direction, losing every tenth of the client's if
+    /// `lossy`. Returns how the client's connection ended, and how many numbers were skipped.
     fn exchange(lies: bool, lossy: bool) -> (Option<ClosedReason>, u64) {
         let configs = [
             EndpointConfig::client(Crypto::new(&[1; 32])),
@@ -156,19 +156,19 @@ mod tests {
 
     // M-2, M-53, RFC 9000 section 21.4
     #[test]
-    fn m_53_a_peer_that_acknowledges_what_was_passed_over_is_closed() {
+    fn m_53_a_peer_that_acknowledges_skipped_numbers_is_closed() {
         let (closed, _) = exchange(true, false);
         let Some(ClosedReason::Error(close)) = closed else { panic!("{closed:?}") };
         assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
-        assert!(close.reason.contains("passed over"), "{}", close.reason);
+        assert!(close.reason.contains("skipped"), "{}", close.reason);
     }
 
     #[test]
-    fn m_53_an_honest_peer_is_not() {
+    fn m_53_an_honest_peer_is_not_closed() {
         for lossy in [false, true] {
-            let (closed, passed_over) = exchange(false, lossy);
+            let (closed, skipped) = exchange(false, lossy);
             assert_eq!(closed, None);
-            assert!((1..=4).contains(&passed_over), "{passed_over}");
+            assert!((1..=4).contains(&skipped), "{skipped}");
         }
     }
 }

@@ -1,3 +1,0 @@
-//! See `strangers` in the library.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|input: &[u8]| hikyaku_fuzz::strangers::run(input));
