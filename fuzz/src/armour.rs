@@ -7,9 +7,9 @@ use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 use hikyaku::{
     files::{IfExists, write_private},
     identity::{Identity, KeyFile, SharedKey},
-    plain::{Armour, Open, Seal},
     signers::AuthorizedKeys,
 };
+use hikyaku_plain::{Armour, Open, Seal};
 use jiff::Timestamp;
 use ssh_key::{
     LineEnding, PrivateKey,

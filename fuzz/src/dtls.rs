@@ -13,10 +13,10 @@ use std::{
 use hikyaku::{
     clock,
     files::{IfExists, write_private},
-    plain::dtls::{
-        Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig,
-        fuzzing::{Client, Server, sieve},
-    },
+};
+use hikyaku_plain::dtls::{
+    Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig,
+    fuzzing::{Client, Server, sieve},
 };
 use jiff::Timestamp;
 

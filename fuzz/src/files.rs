@@ -10,9 +10,9 @@ use hikyaku::{
     filter::{Filter, Network},
     identity::{Identity, KeyFile, SharedKey, read_public},
     known_hosts::{KnownHosts, Verdict, host_name},
-    plain::dtls::{Anchors, Certified, Pin, PreShared},
     signers::{AuthorizedKeys, Fingerprint, Signer},
 };
+use hikyaku_plain::dtls::{Anchors, Certified, Pin, PreShared};
 use ssh_key::{PublicKey, public::Ed25519PublicKey};
 
 use crate::script::Script;

@@ -9,10 +9,8 @@ use std::{
     pin::{Pin, pin},
 };
 
-use hikyaku::{
-    dialect::Dialect,
-    plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended},
-};
+use hikyaku::dialect::Dialect;
+use hikyaku_plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended};
 use hikyaku_text::sanitize;
 use tokio::sync::mpsc;
 
@@ -287,11 +285,8 @@ impl Link {
 mod tests {
     use std::{future, time::Duration};
 
-    use hikyaku::{
-        filter::Filter,
-        plain::{Armour, PeerOptions, PlainListener},
-        socket::SocketOptions,
-    };
+    use hikyaku::{filter::Filter, socket::SocketOptions};
+    use hikyaku_plain::{Armour, PeerOptions, PlainListener};
     use tokio::task::JoinHandle;
 
     use super::*;

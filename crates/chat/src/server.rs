@@ -12,9 +12,9 @@ use std::{
 
 use hikyaku::{
     dialect::Dialect,
-    plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice},
     signers::{Fingerprint, Signer},
 };
+use hikyaku_plain::{Dropped, Drops, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice};
 use tokio::{sync::mpsc, task::coop::consume_budget};
 
 use crate::{
@@ -408,12 +408,12 @@ mod tests {
     use hikyaku::{
         filter::Filter,
         identity::{Identity, SharedKey},
-        plain::{
-            Armour, PeerOptions, PlainPeer,
-            dtls::{Anchors, Certified, ClientConfig, MinVersion, ServerConfig},
-        },
         signers::AuthorizedKeys,
         socket::SocketOptions,
+    };
+    use hikyaku_plain::{
+        Armour, PeerOptions, PlainPeer,
+        dtls::{Anchors, Certified, ClientConfig, MinVersion, ServerConfig},
     };
     use tokio::{sync::oneshot, task::JoinHandle};
 

@@ -8,12 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use hikyaku::{
-    Discard, EndpointStats, Refusal, clock,
-    dialect::Dialect,
-    plain::{Dropped, Drops, dtls::Notice},
-    signers::Fingerprint,
-};
+use hikyaku::{Discard, EndpointStats, Refusal, clock, dialect::Dialect, signers::Fingerprint};
+use hikyaku_plain::{Dropped, Drops, dtls::Notice};
 use hikyaku_text::sanitize;
 
 use crate::{

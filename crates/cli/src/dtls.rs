@@ -4,11 +4,8 @@
 
 use std::path::Path;
 
-use hikyaku::{
-    address::Address,
-    clock,
-    plain::dtls::{Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig},
-};
+use hikyaku::{address::Address, clock};
+use hikyaku_plain::dtls::{Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig};
 
 use crate::{
     args::{DtlsArgs, DtlsListenArgs, DtlsSendArgs},

@@ -13,9 +13,9 @@ use hikyaku::{
     files::{FileError, os_error},
     filter::FilterError,
     identity::KeyError,
-    plain::{SendError, dtls::CredentialError},
     socket::BindError,
 };
+use hikyaku_plain::{SendError, dtls::CredentialError};
 use hikyaku_text::sanitize;
 use serde::Serialize;
 

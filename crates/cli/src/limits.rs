@@ -59,15 +59,6 @@ pub(crate) const BURST_SECONDS: u32 = 4;
 /// Tries that a passphrase has.
 pub(crate) const MAX_PASSPHRASE_TRIES: u32 = 3;
 
-/// Bytes of a control message of a file transfer: a name, a reason, some numbers.
-pub(crate) const MAX_CONTROL: usize = 4_096;
-
-/// Bytes of a reason for refusing a file: a line to read.
-pub(crate) const MAX_REASON: usize = 256;
-
-/// Bytes of a saved file's name; every system takes 255, and other tools add to a name.
-pub(crate) const MAX_NAME: usize = 200;
-
 /// Characters of a fingerprint that `text` shows: 48 bits.
 pub(crate) const SHORT_ID: usize = 8;
 

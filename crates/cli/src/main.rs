@@ -20,7 +20,6 @@ mod plan;
 mod progress;
 mod secrecy;
 mod terminal;
-mod transfer;
 mod values;
 mod writer;
 mod written;

@@ -9,11 +9,10 @@ use hikyaku::{
     files::{check_private, check_unchangeable},
     filter::{Action, Filter},
     identity::{Identity, KeyError, KeyFile, SharedKey},
-    limits::DEFAULT_SIGNED_MAX_AGE,
-    plain::Armour,
     signers::AuthorizedKeys,
     socket::SocketOptions,
 };
+use hikyaku_plain::{Armour, limits::DEFAULT_SIGNED_MAX_AGE};
 
 use crate::{
     args::{ArmourArgs, DialectArgs, DtlsArgs, FilterArgs, NetworkArgs},

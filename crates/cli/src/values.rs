@@ -10,7 +10,9 @@ use hikyaku::{
 };
 use hikyaku_chat::Name;
 
-use crate::{limits::MAX_TIME, transfer::FILES_CHANNEL};
+use hikyaku_services::files::FILES_CHANNEL;
+
+use crate::limits::MAX_TIME;
 
 /// A comment is part of a line that others copy into their files.
 pub(crate) fn comment(text: &str) -> Result<String, String> {

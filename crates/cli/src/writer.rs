@@ -13,9 +13,9 @@ use std::{
 
 use hikyaku::{
     Class,
-    plain::{Received, ReplyTo},
     signers::{Fingerprint, Signer},
 };
+use hikyaku_plain::{Received, ReplyTo};
 use jiff::Timestamp;
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
@@ -116,7 +116,7 @@ impl Page {
 
     /// A file that was saved.
     pub(crate) fn add_file(&mut self, at: Timestamp, source: &Source, name: String, bytes: u64) {
-        let sent = (Class::Ordered, crate::transfer::FILES_CHANNEL);
+        let sent = (Class::Ordered, hikyaku_services::files::FILES_CHANNEL);
         self.add_native(at, source, sent, Held::File { name, bytes });
     }
 

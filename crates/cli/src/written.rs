@@ -19,9 +19,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use hikyaku_services::{
+    files::{FILES_CHANNEL, cut},
     limits::{MAX_CONTROL, MAX_REASON},
-    transfer::{FILES_CHANNEL, cut},
 };
 
 /// What the two sides name in the handshake: what is said here, and its version.

@@ -20,8 +20,7 @@ use crate::{
     files::FileError,
     filter::Filter,
     identity::{Identity, KeyError, SharedKey},
-    installation,
-    key_log::KeyLogFile,
+    keys::{installation, key_log::KeyLogFile},
     port::Port,
     shared::Shared,
     signers::AuthorizedKeys,
@@ -246,7 +245,7 @@ impl EndpointBuilder {
         let mut crypto = Crypto::new(&seed);
         let public = crypto.public_key();
         if let Some(key) = &self.shared_key {
-            crypto = crypto.with_shared_key(&key.bytes());
+            crypto = crypto.with_shared_key(key.as_bytes());
         }
         if let Some(allowed) = &self.allowed {
             let keys = allowed.iter().map(|signer| signer.key()).collect();
@@ -318,7 +317,7 @@ fn any_port(family: Option<Family>) -> Vec<SocketAddr> {
 fn reset_scope() -> String {
     let secret = aws_lc_rs::digest::digest(
         &aws_lc_rs::digest::SHA256,
-        &*installation::reset_secret().bytes(),
+        installation::reset_secret().as_bytes(),
     );
     format!("{} {}", host_name(), data_encoding::HEXLOWER.encode(secret.as_ref()))
 }

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// What `work` was changing may be half changed then: the caller drops it, and does not use it
 /// again. Where panics abort (`panic = "abort"`) nothing is contained.
-pub(crate) fn contain<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub fn contain<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 

@@ -74,90 +74,39 @@
 //! - **Every future is cancel-safe** unless its page says otherwise: in a `select!` nothing is lost
 //!   with the branch that was not first.
 //!
-//! # Plain UDP
-//!
-//! The other dialect, [`plain`], is one datagram for one message, as every UDP program speaks it,
-//! with armour around each datagram where it is asked for. Here a message is sent until it is
-//! acknowledged, encrypted with a key both sides hold:
-//!
-//! ```
-//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! use hikyaku::{
-//!     filter::Filter,
-//!     identity::SharedKey,
-//!     plain::{Armour, PeerOptions, PlainListener, PlainPeer, RetryPolicy},
-//!     socket::SocketOptions,
-//! };
-//!
-//! let key = SharedKey::generate();
-//! let any_port = ["127.0.0.1:0".parse()?];
-//! let armour = Armour::new().shared_key(&key, None);
-//! let mut listener =
-//!     PlainListener::bind(&any_port, &SocketOptions::default(), armour, Filter::new())?;
-//!
-//! let target = vec![listener.local_addr()];
-//! let armour = Armour::new().shared_key(&key, None);
-//! let mut peer = PlainPeer::new(target, PeerOptions::default(), armour, Filter::new())?;
-//! let sending = peer.send_acknowledged(b"hello", b"ACK", RetryPolicy::default(), |_| {});
-//!
-//! let answering = async {
-//!     let hello = listener.recv().await?.next().unwrap().unwrap();
-//!     assert_eq!(&*hello.payload, b"hello");
-//!     let from = hello.from;
-//!     listener.sender().send(b"ACK", from).await
-//! };
-//! let (acknowledged, answered) = tokio::join!(sending, answering);
-//! assert_eq!(acknowledged?.tries, 1);
-//! answered?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # }).unwrap();
-//! ```
-//!
 //! # Rooms
 //!
 //! Native: [`Endpoint`] dials and lets in, as [`EndpointBuilder`] says · [`Connection`] and
 //! [`Channel`] send and receive · [`Receipt`] what became of a message · [`Trust`] whom to believe.
 //!
-//! Both: [`address`] what people type · [`identity`] our keys · [`signers`] keys of others ·
+//! Beneath: [`address`] what people type · [`identity`] our keys · [`signers`] keys of others ·
 //! [`dialect`] who speaks the wrong one · [`known_hosts`] whose key is whose ·
 //! [`filter`] networks · [`socket`] the operating system ·
 //! [`interface`] the machine's networks · [`files`] small files · [`clock`] the only clock ·
 //! [`limits`] every bound · [`batch`] received datagrams.
 //!
-//! Plain: [`plain`].
+//! The other dialect, plain UDP, is the crate `hikyaku-plain`.
 
-pub mod address;
-pub mod batch;
 mod builder;
 pub mod clock;
 mod closed;
 mod connection;
-mod contain;
+pub mod contain;
 pub mod dialect;
 mod driver;
 mod endpoint;
-pub mod files;
-pub mod filter;
-pub mod identity;
-mod installation;
-pub mod interface;
-mod key_error;
-mod key_line;
-mod key_log;
-pub mod known_hosts;
+mod host;
+mod keys;
 pub mod limits;
 mod mailbox;
 mod outcomes;
 mod peer;
-pub mod plain;
 mod port;
 mod receipt;
 mod received;
 mod shared;
-pub mod signers;
 #[cfg(test)]
 mod simulation;
-pub mod socket;
 mod stats;
 mod stray;
 mod trust;
@@ -172,6 +121,8 @@ pub use hikyaku_proto::{
     TransportConfig,
     error::{Close, Discard},
 };
+pub use host::{address, batch, filter, interface, socket};
+pub use keys::{files, identity, known_hosts, signers};
 pub use receipt::Receipt;
 pub use stats::EndpointStats;
 pub use stray::Astray;

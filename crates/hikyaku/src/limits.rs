@@ -27,32 +27,6 @@ pub const KERNEL_RECEIVE_BUFFER: usize = 8 << 20;
 /// network that fills it.
 pub const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 
-/// Longest wait between two tries of the stop-and-wait ACK, however often it has doubled; a longer
-/// first wait that the caller asks for is kept.
-pub const MAX_ACK_WAIT: Duration = Duration::from_secs(60);
-
-/// Sockets kept open for late replies when each acknowledged message has its own source port: a
-/// reply that is later than sixteen further messages is late indeed, and descriptors are few.
-pub const MAX_OLD_SOCKETS: usize = 16;
-
-/// Replies held for the application while it waits for an ACK; the oldest goes first.
-pub const MAX_WAITING_REPLIES: usize = 1_024;
-
-/// Message ids remembered against replay, shared evenly by the accepted signers. At the 20,000
-/// signatures a second that one core verifies this is 50 seconds' worth; beyond it a signer's
-/// oldest second is forgotten *and refused*.
-pub const MAX_REPLAY_IDS: usize = 1 << 20;
-
-/// How far ahead of ours a sender's clock may be, in seconds (the Fernet specification's figure).
-pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
-
-/// Age beyond which a signed datagram is refused where the caller names no other.
-pub const DEFAULT_SIGNED_MAX_AGE: Duration = Duration::from_secs(60);
-
-/// A signed datagram that does not name its signer is tried with every accepted key, where there
-/// are no more than this: each costs a verification (some 40 µs).
-pub const MAX_KEYS_TRIED: usize = 8;
-
 /// Largest key, filter or authorized-keys file that is read, in bytes: 100,000 rules take 4 MiB.
 pub const MAX_FILE_LEN: u64 = 64 << 20;
 
@@ -61,10 +35,6 @@ pub const MAX_SIGNERS: usize = 100_000;
 
 /// Networks in one filter: more than the Internet's routing table has, some 200 MB.
 pub const MAX_RULES: usize = 2_000_000;
-
-/// Bytes of a signed datagram's header, each of its two parts. Ours takes 75; a parser's cost
-/// for what nobody has signed yet stays below that of checking a signature.
-pub const MAX_COSE_HEADER: usize = 512;
 
 /// Bytes of messages that applications may have sent on one connection and the driver has not
 /// taken yet; a message beyond that waits. Enough for one wake-up to bring a thousand of them.
@@ -116,18 +86,14 @@ pub(crate) const CLOSED_PORT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Times that the far end of a dial says that it speaks another dialect before the dial is given
 /// up: anyone can make up one; each Hello that is sent again brings another.
-pub(crate) const OTHER_DIALECT_REPORTS: u32 = 2;
-
-/// How long a plain message is sent to an address that the network reports unreachable all the
-/// while: time to start what should listen there.
-pub(crate) const UNREACHABLE_PATIENCE: Duration = Duration::from_secs(10);
+pub const OTHER_DIALECT_REPORTS: u32 = 2;
 
 /// Answers a second to programs of another dialect, naming the one spoken here: people start
 /// commands that often, and a flood of forged openings makes no flood of answers.
 pub(crate) const MAX_HINTS: u32 = 20;
 
 /// Datagrams of other dialects that wait to be reported; the rest is counted.
-pub(crate) const MAX_STRAYS: usize = 64;
+pub const MAX_STRAYS: usize = 64;
 
 /// How long `Endpoint::close` waits for its last packets to leave once its time is up: a turn of
 /// the driver, on a machine that is very busy.
@@ -138,78 +104,3 @@ pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
 /// Pause before the next address of a host is tried as well (RFC 8305 section 5).
 pub(crate) const NEXT_ADDRESS: Duration = Duration::from_millis(250);
-
-/// Bytes of a DTLS record without its header: 2^14 of data and what sealing may add (RFC 5246
-/// section 6.2.3; DTLS 1.3 adds less).
-pub(crate) const MAX_DTLS_RECORD: usize = (1 << 14) + 2_048;
-
-/// Bytes of one message over DTLS: a record holds no more (RFC 6347 section 4.1, RFC 9147
-/// section 4), and a message is one record.
-pub const MAX_DTLS_PAYLOAD: usize = 1 << 14;
-
-/// Bytes that DTLS 1.2 adds to a message with AES-GCM, which adds most: header, explicit nonce,
-/// tag.
-pub(crate) const DTLS_OVERHEAD: usize = 13 + 8 + 16;
-
-/// Bytes of our own certificate, at most. A DTLS 1.3 flight with it and all else must fit the
-/// twelve records of [`DTLS_HANDSHAKE_MTU`] bytes that the state machine keeps of a flight to send
-/// again; over one more it panics.
-pub(crate) const MAX_OWN_CERTIFICATE: usize = 7 << 10;
-
-/// Largest DTLS handshake message that is put together, in bytes. A record would hold no larger
-/// one, and chains of certificates are a third of it.
-pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = (1 << 14) - 12;
-
-/// Bytes of one peer's handshake messages that have come in part: two of the largest.
-pub(crate) const MAX_PARTIAL_BYTES: usize = 1 << 15;
-
-/// One peer's handshake messages that have come in part: no flight has more.
-pub(crate) const MAX_PARTIAL_MESSAGES: usize = 8;
-
-/// Parts of one handshake message: the largest in datagrams of 128 bytes.
-pub(crate) const MAX_HANDSHAKE_PARTS: usize = 256;
-
-/// Certificates that are kept of those a peer sends with its own: as many as a chain between it and
-/// an issuer that is believed may have. Each of more could have issued each of the others, and
-/// whoever tries all ways to an issuer takes long.
-pub(crate) const MAX_INTERMEDIATES: usize = 6;
-
-/// Peers of a DTLS listener that have not yet shown that they hear us, some 12 kB each; beyond it
-/// the oldest goes. 25 µs of work each, so that it takes ten thousand datagrams a second to push
-/// out a client whose round trip is 400 ms.
-pub(crate) const MAX_UNVERIFIED_PEERS: usize = 4_096;
-
-/// How long a DTLS client may take to return its cookie: as long as it tries. Where much is lost,
-/// the fifth copy of it may be the first to come, half a minute later.
-pub(crate) const MAX_UNVERIFIED_AGE: Duration = DTLS_HANDSHAKE_TIMEOUT;
-
-/// Bytes that are read of a DTLS client which has not returned its cookie: a few ClientHellos.
-pub(crate) const MAX_UNVERIFIED_BYTES: usize = 1 << 14;
-
-/// Peers of a DTLS listener, at most 30 kB each. Who comes when it is full is not heard.
-pub(crate) const MAX_DTLS_PEERS: usize = 16_384;
-
-/// An association over which nothing came for this long ends. Peers whose machine went away never
-/// say so.
-pub const DTLS_IDLE: Duration = Duration::from_secs(15 * 60);
-
-/// Datagrams of handshakes, as long as the path's size is not known: with IPv6 and UDP headers they
-/// fit where 1,280 bytes do (RFC 8200 section 5), which every path must carry.
-pub(crate) const DTLS_HANDSHAKE_MTU: usize = 1_200;
-
-/// How long a DTLS handshake may take.
-pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
-
-/// How long a client waits for an answer to what proves its shared key. It goes out five times by
-/// then; a peer that could open it would have answered one of them.
-pub(crate) const DTLS_PROOF: Duration = Duration::from_secs(10);
-
-/// How long a client waits for a DTLS 1.3 server's word that its handshake has come to an end too.
-/// The server may have refused our certificate, which it can say only then.
-pub(crate) const DTLS_CONFIRMATION: Duration = Duration::from_secs(3);
-
-/// What a DTLS listener tells of its peers and nobody asks for; the oldest goes first.
-pub(crate) const MAX_DTLS_NOTICES: usize = 1_024;
-
-/// Names in a certificate that an error tells.
-pub(crate) const MAX_NAMES_TOLD: usize = 8;

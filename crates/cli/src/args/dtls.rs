@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use hikyaku::plain::dtls::{MinVersion, Pin};
+use hikyaku_plain::dtls::{MinVersion, Pin};
 
 use crate::values::shared_name;
 

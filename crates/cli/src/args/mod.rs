@@ -12,10 +12,8 @@ mod send;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use hikyaku::{
-    filter::Network,
-    limits::{DEFAULT_PORT, DEFAULT_SIGNED_MAX_AGE},
-};
+use hikyaku::{filter::Network, limits::DEFAULT_PORT};
+use hikyaku_plain::limits::DEFAULT_SIGNED_MAX_AGE;
 use hikyaku_text::Foreign;
 
 pub(crate) use self::{

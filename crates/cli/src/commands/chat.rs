@@ -10,7 +10,6 @@ use hikyaku::{
     filter::Filter,
     interface::machine_addresses,
     limits::DEFAULT_PORT,
-    plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin},
     socket::{BindError, SocketOptions},
 };
 use hikyaku_chat::{
@@ -20,6 +19,7 @@ use hikyaku_chat::{
     plain::strip_stamp,
     server::{self, AtTheDoor, Host},
 };
+use hikyaku_plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin};
 use tokio::sync::mpsc;
 
 use crate::{

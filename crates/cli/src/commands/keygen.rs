@@ -8,8 +8,8 @@ use hikyaku::{
     clock,
     files::{IfExists, make_private_folder},
     identity::{Identity, SharedKey, public_path, read_public},
-    plain::dtls::Certified,
 };
+use hikyaku_plain::dtls::Certified;
 use zeroize::Zeroizing;
 
 use crate::{

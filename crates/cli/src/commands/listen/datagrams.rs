@@ -4,9 +4,9 @@
 
 use std::net::SocketAddr;
 
-use hikyaku::{
-    dialect::Dialect,
-    plain::{Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice},
+use hikyaku::dialect::Dialect;
+use hikyaku_plain::{
+    Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice,
 };
 
 use crate::{

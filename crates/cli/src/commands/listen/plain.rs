@@ -17,9 +17,9 @@ use hikyaku::{
     address::Address,
     clock,
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
-    plain::PlainListener,
     socket::Socket,
 };
+use hikyaku_plain::PlainListener;
 
 use tokio::time::timeout;
 

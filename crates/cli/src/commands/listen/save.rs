@@ -13,10 +13,11 @@ use std::{
 use tempfile::NamedTempFile;
 use tokio::task::spawn_blocking;
 
+use hikyaku_services::files::{Control, Incoming, Offer, Task, Violation, safe_name};
+
 use crate::{
     exit::{Failure, in_words},
     limits::MAX_UNSAVED,
-    transfer::{Control, Incoming, Offer, Task, Violation, safe_name},
 };
 
 /// The folder.

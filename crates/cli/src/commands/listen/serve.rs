@@ -21,13 +21,14 @@ use super::{
     desk::{Desk, Guest, Part},
     save::{Filed, Filing, Saver},
 };
+use hikyaku_services::files::FILES_CHANNEL;
+
 use crate::{
     drops::Complaints,
     limits::{LAST_ACKS, LAST_WORDS, LAST_WRITE, MAX_TAKEN},
     mismatch::Place,
     native::code,
     output::note,
-    transfer::FILES_CHANNEL,
     writer::{Gone, Page, Source, Tray},
     written::{FLUSH, Share, WRITTEN_CHANNEL},
 };

@@ -5,7 +5,7 @@
 
 use std::io::{self, Read as _};
 
-use hikyaku::plain::{PlainPeer, RetryPolicy, SendError, Setback};
+use hikyaku_plain::{PlainPeer, RetryPolicy, SendError, Setback};
 
 use super::note_nothing_sent;
 use crate::{

@@ -17,12 +17,13 @@ use tokio::{
 };
 
 use super::{native::Session, stream::read_ahead};
+use hikyaku_services::files::{Control, DATA, FILES_CHANNEL, Offer, Outgoing, Standing};
+
 use crate::{
     exit::Failure,
     limits::{FILE_CHUNK, MAX_NAMED, PROGRESS_EVERY},
     native::code,
     progress::Progress,
-    transfer::{Control, DATA, FILES_CHANNEL, Offer, Outgoing, Standing},
     written::Written,
 };
 

@@ -18,6 +18,8 @@ use super::{
     stream,
     tally::{Receipts, Tally, counter},
 };
+use hikyaku_services::files::FILES_CHANNEL;
+
 use crate::{
     args::SendArgs,
     exit::Failure,
@@ -25,7 +27,6 @@ use crate::{
     native::{self, Keyed, code},
     output::note,
     terminal::Ending,
-    transfer::FILES_CHANNEL,
     written::APPLICATION,
 };
 

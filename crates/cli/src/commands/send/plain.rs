@@ -8,10 +8,8 @@ use std::{
     net::SocketAddr,
 };
 
-use hikyaku::{
-    address::Family,
-    plain::{PeerOptions, PlainPeer},
-};
+use hikyaku::address::Family;
+use hikyaku_plain::{PeerOptions, PlainPeer};
 
 use super::{bytes_of, courier::Courier};
 use crate::{

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku::plain::Reply;
+use hikyaku_plain::Reply;
 
 use super::courier::{Courier, lines};
 use crate::{

@@ -4,9 +4,9 @@ use std::{fs, path::Path, time::Duration};
 
 use hikyaku::{
     identity::{Identity, KeyFile, SharedKey},
-    plain::{Armour, Open, Seal},
     signers::AuthorizedKeys,
 };
+use hikyaku_plain::{Armour, Open, Seal};
 
 use super::{file_in, run};
 

@@ -1,0 +1,523 @@
+//! THE LOOP: one task owns an endpoint's socket and its protocol, and feeds each with the other.
+//!
+//! In: datagrams, time, what applications have put into mailboxes. Out: datagrams, what mailboxes
+//! are given. Never: what the protocol decides.
+//!
+//! ```text
+//!            ┌──────────── Driver::turn, until nobody has anything to do ────────────┐
+//! socket ───▶│ 1 receive   batches, joined datagrams split (GRO) ▶ handle_datagram   │
+//! mailboxes ▶│ 2 requests  dials, staged messages ▶ Connection::send                 │
+//! clock ────▶│ 3 timeout   handle_timeout                                            │
+//!            │ 4 output    poll_output: trains (GSO) ▶ socket, events ▶ mailboxes    │
+//!            └──────── then sleep: until a datagram, a request or the deadline ──────┘
+//! ```
+//!
+//! Nothing is locked while packets are made or opened: the protocol is this task's own, and a
+//! mailbox is locked once for a batch.
+
+mod dials;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    io, mem,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hikyaku_proto::{
+    ClosedReason, ConnectionHandle, Event, Output, Reason, Transmit, Trust, error::Close,
+    time::Time,
+};
+use tokio::{task::yield_now, time::Sleep};
+use tracing::{debug, trace};
+
+use crate::{
+    batch::{RecvBatch, from_codepoint, to_codepoint},
+    clock::Stopwatch,
+    closed::{Closed, Refusal},
+    dialect::{Dialect, Hints},
+    filter::Filter,
+    limits::{
+        CLOSE_ACK, CLOSED_PORT_PATIENCE, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN,
+        MAX_TURNS, OTHER_DIALECT_REPORTS,
+    },
+    peer::Peer,
+    port::Port,
+    shared::{Dial, Requests, Shared, Unanswered},
+    signers::Signer,
+    socket::{Unreachable, Way, is_too_long},
+    stats::EndpointStats,
+    stray::{Astray, Meaning, Stray},
+};
+use dials::{ends_dial, reports_of};
+
+/// An endpoint at work.
+pub(crate) struct Driver {
+    socket: Arc<Port>,
+    /// What the network reports, asked for while somebody dials.
+    reports: Option<Reports>,
+    filter: Filter,
+    endpoint: hikyaku_proto::Endpoint,
+    shared: Arc<Shared>,
+    peers: BTreeMap<ConnectionHandle, Peer>,
+    clock: Stopwatch,
+    batch: RecvBatch,
+    /// The bytes of `unsent`, or room for those of the next.
+    out: Vec<u8>,
+    /// A train that the kernel had no room for.
+    unsent: Option<Transmit>,
+    /// Nobody will say when it has.
+    blind: bool,
+    deadline: Option<(Time, Reason)>,
+    sleep: Pin<Box<Sleep>>,
+    /// What `sleep` is set to.
+    armed: Option<Time>,
+    /// The close deadline for which the others were given their turn.
+    yielded: Option<Time>,
+    /// What the protocol was told last: it never goes back.
+    latest: Time,
+    stats: EndpointStats,
+    /// Receive calls that failed, one after the other.
+    failures: u32,
+    /// Nobody holds the endpoint: it ends with its last connection.
+    abandoned: bool,
+    /// All connections end by then.
+    close_by: Option<Time>,
+    /// The protocol had nothing more to send or report in the last turn.
+    quiet: bool,
+    /// Room that is used again.
+    listed: Vec<ConnectionHandle>,
+    /// Connections that are to end, by when they do at the latest.
+    leaves: BTreeSet<(Time, ConnectionHandle)>,
+    /// Datagrams of other dialects, of one batch.
+    strays: Vec<Stray>,
+    hints: Hints,
+}
+
+type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
+
+impl Driver {
+    pub(crate) fn new(
+        socket: Port,
+        filter: Filter,
+        endpoint: hikyaku_proto::Endpoint,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let clock = shared.clock;
+        let sleep = tokio::time::sleep_until(clock.instant(Time::ZERO));
+        let stats = EndpointStats { gso: socket.has_gso(), ..EndpointStats::default() };
+        Self {
+            socket: Arc::new(socket),
+            reports: None,
+            filter,
+            endpoint,
+            shared,
+            peers: BTreeMap::new(),
+            clock,
+            batch: RecvBatch::new(),
+            out: Vec::new(),
+            unsent: None,
+            blind: false,
+            deadline: None,
+            sleep: Box::pin(sleep),
+            armed: None,
+            yielded: None,
+            latest: Time::ZERO,
+            stats,
+            failures: 0,
+            abandoned: false,
+            close_by: None,
+            quiet: false,
+            listed: Vec::new(),
+            leaves: BTreeSet::new(),
+            strays: Vec::new(),
+            hints: Hints::new(Dialect::Native),
+        }
+    }
+
+    /// Steps 1 to 4, once. True when there may be more to do at once.
+    fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let now = self.now();
+        self.quiet = false;
+        self.poll_reports(cx, now);
+        self.endpoint.set_admitting(self.shared.has_accept_room());
+        let more_came = self.receive(cx, now)?;
+        let requests = self.shared.take(cx, &mut self.listed);
+        self.on_requests(now, requests);
+        if self.deadline.is_some_and(|(at, _)| at <= now) {
+            self.endpoint.handle_timeout(now);
+            self.end_leavers(now);
+        }
+        let more_leaves = self.output(cx, now);
+        Ok(more_came || more_leaves)
+    }
+
+    fn now(&mut self) -> Time {
+        self.latest = self.latest.max(self.clock.now());
+        self.latest
+    }
+
+    // 1 receive
+
+    /// True when there may be more; where not, the socket wakes us.
+    fn receive(&mut self, cx: &mut Context<'_>, now: Time) -> io::Result<bool> {
+        match self.socket.poll_recv_all(cx, &mut self.batch) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(())) => self.failures = 0,
+            Poll::Ready(Err(error)) => return self.on_receive_error(error).map(|()| true),
+        }
+        self.stats.receive_calls += 1;
+        let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
+        let strays = &mut self.strays;
+        // Bound to one address, the system has no choice.
+        let any = self.socket.local_addr().ip().is_unspecified();
+        self.batch.for_each_mut(|(from, local), ecn, datagram| {
+            stats.received += 1;
+            if !filter.is_empty() && !filter.allows(from.ip()) {
+                stats.filtered += 1;
+                return;
+            }
+            let at = (from, local.filter(|_| any));
+            let discard = endpoint.handle_datagram_at(now, at, ecn.map(from_codepoint), datagram);
+            if let Some(stray) = discard.and_then(|why| Stray::of(datagram, from, local, why)) {
+                strays.push(stray);
+            }
+        });
+        self.on_strays(cx, now);
+        Ok(self.socket.poll_readable(cx).is_ready())
+    }
+
+    /// What the network reports of one peer must not end it for all.
+    fn on_receive_error(&mut self, error: io::Error) -> io::Result<()> {
+        self.failures += 1;
+        if self.failures > MAX_RECEIVE_FAILURES {
+            return Err(error);
+        }
+        debug!(%error, "receiving failed");
+        Ok(())
+    }
+
+    // 2 requests
+
+    fn on_requests(&mut self, now: Time, requests: Requests) {
+        for dial in requests.dials {
+            self.dial(now, dial);
+        }
+        let mut listed = mem::take(&mut self.listed);
+        for handle in listed.drain(..) {
+            self.serve(now, handle);
+        }
+        self.listed = listed;
+        for reply in requests.stats {
+            let _ = reply.send(self.stats());
+        }
+        if requests.abandoned && !self.abandoned {
+            self.endpoint.refuse_newcomers(now);
+            self.abandoned = true;
+        }
+        if let Some(within) = requests.close {
+            self.close_all(now, within);
+        }
+    }
+
+    fn dial(&mut self, now: Time, dial: Dial) {
+        // An endpoint that is being closed ends without it; its dialler hears so.
+        if self.abandoned {
+            return;
+        }
+        // Whom to trust is the dialler's own question, once the key is proven.
+        let handle = match self.endpoint.connect(now, dial.to, Trust::AnyKey) {
+            Ok(handle) => handle,
+            Err(error) => {
+                let _ = dial.reply.send(Err(Unanswered::Dial(error)));
+                return;
+            }
+        };
+        let peer = Peer::new(handle, &self.shared, dial.to, Some(dial.reply));
+        self.peers.insert(handle, peer);
+        self.reports.get_or_insert_with(|| reports_of(&self.socket));
+    }
+
+    /// Takes what is in a connection's mailbox.
+    fn serve(&mut self, now: Time, handle: ConnectionHandle) {
+        let Some(peer) = self.peers.get_mut(&handle) else { return };
+        let Some(connection) = self.endpoint.connection(handle) else { return };
+        peer.serve(now, connection);
+        self.leaves.extend(peer.leaving().filter(|by| *by > now).map(|by| (by, handle)));
+    }
+
+    /// Those whose time to leave is up.
+    fn end_leavers(&mut self, now: Time) {
+        while let Some(&(by, handle)) = self.leaves.first()
+            && by <= now
+        {
+            self.leaves.pop_first();
+            self.serve(now, handle);
+        }
+    }
+
+    /// Asked for more than once, the earliest time counts. Connections that are established, and of
+    /// which no event was polled yet, still come in: what they sent was acknowledged.
+    fn close_all(&mut self, now: Time, within: Duration) {
+        let by = now + within;
+        self.close_by = Some(self.close_by.map_or(by, |before| before.min(by)));
+        self.endpoint.refuse_newcomers(now);
+        self.abandoned = true;
+        for (handle, peer) in &mut self.peers {
+            let Some(connection) = self.endpoint.connection(*handle) else { continue };
+            peer.leave_within(now, connection, within);
+            self.leaves.extend(peer.leaving().map(|by| (by, *handle)));
+        }
+    }
+
+    /// The protocol has no more to send or report for now.
+    fn on_quiet(&mut self) {
+        self.quiet = true;
+        if self.close_by.is_none() {
+            return;
+        }
+        // No connection comes in any more: no handshake is under way, and each event was polled.
+        self.shared.end_incoming();
+        if self.peers.values().all(Peer::is_over) {
+            self.shared.note_closes_sent();
+        }
+    }
+
+    fn stats(&self) -> EndpointStats {
+        let protocol = self.endpoint.stats();
+        EndpointStats {
+            connections: protocol.connections,
+            half_open: protocol.half_open,
+            discards: protocol.discards,
+            gso: self.socket.has_gso(),
+            ..self.stats.clone()
+        }
+    }
+
+    // 4 output
+
+    /// Sends and tells until there is nothing more, or the kernel has no room, or it is the others'
+    /// turn. True when there is more.
+    fn output(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
+        let mut trains = 0;
+        loop {
+            if self.unsent.is_some() && self.send(cx).is_pending() {
+                // Nothing can be done before there is room again. The runtime tells, or a timer.
+                self.deadline = self.blind.then(|| (now + FULL_QUEUE_PAUSE, Reason::Pacing));
+                return false;
+            }
+            if trains == MAX_TRAINS_A_TURN {
+                return true;
+            }
+            match self.endpoint.poll_output(now, &mut self.out) {
+                Output::Transmit(transmit) => {
+                    trains += 1;
+                    self.unsent = Some(transmit);
+                }
+                Output::Event(handle, event) => self.on_event(now, handle, event),
+                Output::Timeout(next) => {
+                    trace!(?next, "next deadline");
+                    let leave = self.leaves.first().map(|&(by, _)| (by, Reason::Leave));
+                    self.deadline = next.into_iter().chain(leave).min_by_key(|(at, _)| *at);
+                    self.on_quiet();
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(train) = self.unsent else { return Poll::Ready(()) };
+        let way = Way {
+            to: train.to,
+            source: train.local,
+            ecn: train.ecn.map(to_codepoint),
+            segment: train.segment_size,
+        };
+        let poll = self.socket.poll_send_train(cx, &self.out[..train.len], &way);
+        let blind = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock;
+        self.blind = matches!(&poll, Poll::Ready(Err(e)) if blind(e));
+        let poll = match poll {
+            // It may be what the network reports of an earlier datagram, to whomever; then this one
+            // was not sent, and the next try is free of it.
+            Poll::Ready(Err(e)) if self.reports.is_some() && ends_dial(&e) => {
+                self.socket.poll_send_train(cx, &self.out[..train.len], &way)
+            }
+            poll => poll,
+        };
+        let Poll::Ready(sent) = poll else { return Poll::Pending };
+        if self.blind {
+            return Poll::Pending;
+        }
+        self.unsent = None;
+        let datagrams = train.len.div_ceil(train.segment_size) as u64;
+        match sent {
+            Ok(()) => {
+                self.stats.sent += datagrams;
+                self.stats.send_calls += 1;
+            }
+            Err(error) => {
+                // An MTU probe too long for the interface, or what an earlier datagram caused.
+                trace!(%error, to = %train.to, "not sent");
+                self.stats.send_errors += datagrams;
+                if self.reports.is_some() && ends_dial(&error) {
+                    self.on_unsent(train.to, datagrams, &error);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn on_event(&mut self, now: Time, handle: ConnectionHandle, event: Event) {
+        if let Event::Refused { from, key, reason } = event {
+            let key = key.and_then(|key| Signer::from_key(&key)).map(|key| key.fingerprint());
+            let refusal = Refusal { from, key, closed: Closed::from(reason) };
+            debug!(%refusal);
+            return self.shared.turned_away(refusal);
+        }
+        let Some(connection) = self.endpoint.connection(handle) else { return };
+        let peer = match event {
+            Event::Incoming | Event::Connected { .. } if !connection.is_client() => {
+                let (shared, remote) = (&self.shared, connection.remote());
+                self.peers.entry(handle).or_insert_with(|| Peer::new(handle, shared, remote, None))
+            }
+            _ => match self.peers.get_mut(&handle) {
+                Some(peer) => peer,
+                None => return,
+            },
+        };
+        match event {
+            // A client that sends 0-RTT has no proven key yet; `Connected` follows. The state of
+            // the connection says nothing here: one that came, sent and closed within a turn is
+            // over by now, and what it sent was acknowledged.
+            Event::Incoming if connection.peer_key().is_none() => {}
+            Event::Incoming | Event::Connected { .. } => {
+                peer.establish(now, connection, &self.shared);
+                if let Some(by) = self.close_by {
+                    peer.leave_within(now, connection, by.since(now));
+                    self.leaves.extend(peer.leaving().map(|by| (by, handle)));
+                }
+            }
+            Event::Readable => peer.deliver(now, connection),
+            Event::Writable => {
+                peer.push(now, connection);
+                self.serve(now, handle);
+            }
+            Event::Receipt(receipt, outcome) => {
+                let mut first = Some((receipt, outcome));
+                let next = || first.take().or_else(|| connection.poll_receipt());
+                peer.mailbox.settle(next);
+            }
+            Event::Pong { asked, took } => peer.tell_ping(asked, took),
+            Event::Closed(reason) => {
+                // `Drained` follows what was ended here.
+                let told = matches!(reason, ClosedReason::Local | ClosedReason::Error(_));
+                peer.close(now, connection, Closed::from(reason));
+                if !told {
+                    self.forget(handle);
+                }
+            }
+            Event::Drained => self.forget(handle),
+            _ => {}
+        }
+    }
+
+    /// Nothing more is sent to this peer.
+    fn forget(&mut self, handle: ConnectionHandle) {
+        if let Some(peer) = self.peers.remove(&handle) {
+            if let Some(by) = peer.leaving() {
+                self.leaves.remove(&(by, handle));
+            }
+            peer.mailbox.release();
+        }
+    }
+
+    /// Waits for the deadline.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let Some((at, reason)) = self.deadline else { return Poll::Pending };
+            let now = self.now();
+            // Timers ring a millisecond late, and setting them costs more than an ACK. Whoever
+            // runs meanwhile may send something that takes the ACK along; if not, it leaves early.
+            if reason == Reason::Ack && at.since(now) <= CLOSE_ACK {
+                if self.yielded.replace(at) == Some(at) {
+                    self.latest = now.max(at);
+                    return Poll::Ready(());
+                }
+                come_back(cx);
+                return Poll::Pending;
+            }
+            if at <= now {
+                return Poll::Ready(());
+            }
+            // Most deadlines move on with each packet: one that rings too soon now and then is
+            // cheaper than one that is set each time.
+            if self.armed.is_none_or(|armed| at < armed) {
+                self.armed = Some(at);
+                self.sleep.as_mut().reset(self.clock.instant(at));
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            self.armed = None;
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        // A peer that never answered need not hear of the end: nobody may be there.
+        let done = |peer: &Peer| peer.is_over() && !peer.is_established();
+        self.abandoned && self.quiet && self.peers.values().all(done)
+    }
+
+    fn end(&mut self, closed: &Closed) {
+        for (_, mut peer) in mem::take(&mut self.peers) {
+            peer.end(closed.clone());
+            peer.mailbox.release();
+        }
+        self.shared.end();
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        for _ in 0..MAX_TURNS {
+            match this.turn(cx) {
+                Ok(_) if this.is_done() => {
+                    this.end(&Closed::Here);
+                    return Poll::Ready(());
+                }
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    debug!(%error, "the socket failed");
+                    this.end(&Closed::EndpointGone);
+                    return Poll::Ready(());
+                }
+            }
+            if this.poll_deadline(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        // The others on this thread have waited for long enough.
+        come_back(cx);
+        Poll::Pending
+    }
+}
+
+/// Lets all other tasks and the network have their turn, and wakes this task then. (Woken by
+/// itself it would be the next one again.)
+fn come_back(cx: &mut Context<'_>) {
+    let _ = pin!(yield_now()).poll(cx);
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // The runtime was shut down: nobody may wait for ever.
+        self.end(&Closed::EndpointGone);
+    }
+}

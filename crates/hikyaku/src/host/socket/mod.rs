@@ -1,0 +1,550 @@
+//! UDP as the operating system gives it: batches in and out through quinn-udp, options through
+//! socket2 and rustix.
+//!
+//! In: addresses, options, bytes. Out: datagrams with their sender, receiver and time.
+//! Never: what is inside a datagram.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    task::{Context, Poll, ready},
+};
+
+use quinn_udp::{EcnCodepoint, Transmit, UdpSocketState};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Type};
+use tokio::{io::Interest, net::UdpSocket};
+
+use crate::{
+    address::canonical,
+    batch::RecvBatch,
+    interface,
+    limits::{FULL_QUEUE_PAUSE, KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6},
+};
+
+/// How a socket is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketOptions {
+    /// May send to broadcast addresses.
+    pub broadcast: bool,
+    /// Hops a datagram may take (IPv4 time to live, IPv6 hop limit), also for multicast, whose
+    /// default is 1: this network only.
+    pub ttl: Option<u8>,
+    /// Send and receive on this network interface alone.
+    pub interface: Option<String>,
+    /// Several sockets may share the port: for multicast groups, which all of them hear.
+    pub shared_port: bool,
+    /// A socket on `[::]` leaves IPv4 alone.
+    pub only_v6: bool,
+    /// IP may not split datagrams: for a protocol that finds the path's MTU itself.
+    pub unfragmented: bool,
+}
+
+/// Why a socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another socket has the port.
+    #[error("{0} is taken by another program; try another port, or :0 for any free one")]
+    InUse(SocketAddr),
+    /// The address is not one of this machine's.
+    #[error("{0} is not an address of this machine")]
+    NotOurs(SocketAddr),
+    /// The interface does not exist.
+    #[error("no network interface {0:?} on this machine")]
+    NoInterface(String),
+    /// The system refused.
+    #[error("cannot open {address}: {source}")]
+    System {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// How a train of datagrams leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    pub(crate) to: SocketAddr,
+    /// The address of ours to send from, where it matters which.
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) ecn: Option<EcnCodepoint>,
+    /// Length of each datagram but the last, in bytes.
+    pub(crate) segment: usize,
+}
+
+/// A UDP socket that receives and sends in batches.
+pub struct Socket {
+    io: UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    receive_buffer: usize,
+}
+
+impl Socket {
+    /// Opens a socket on the first of `addresses` that this machine supports. The next is tried
+    /// only where the system has no such family (IPv6 switched off), never when a port is taken.
+    ///
+    /// # Errors
+    /// [`BindError`], naming the address. `addresses` must not be empty.
+    pub fn bind(addresses: &[SocketAddr], options: &SocketOptions) -> Result<Self, BindError> {
+        let mut addresses = addresses.iter().peekable();
+        while let Some(&address) = addresses.next() {
+            match Self::bind_one(address, options) {
+                Ok(socket) => return Ok(socket),
+                Err(e) if family_is_missing(&e) && addresses.peek().is_some() => {}
+                Err(e) => return Err(explained(address, options, e)),
+            }
+        }
+        let unspecified = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "no address given");
+        Err(BindError::System { address: unspecified, source })
+    }
+
+    /// Opens a socket on a free port to send to `target`.
+    ///
+    /// # Errors
+    /// As [`Socket::bind`].
+    pub fn towards(target: SocketAddr, options: &SocketOptions) -> Result<Self, BindError> {
+        let any = match target {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        Self::bind(&[SocketAddr::new(any, 0)], options)
+    }
+
+    fn bind_one(address: SocketAddr, options: &SocketOptions) -> io::Result<Self> {
+        let domain = Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        if domain == Domain::IPV6 {
+            socket.set_only_v6(options.only_v6)?;
+        }
+        apply(&socket, domain, options)?;
+        let receive_buffer = enlarge_receive_buffer(&socket);
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let io = UdpSocket::from_std(socket.into())?;
+        let state = UdpSocketState::new((&io).into())?;
+        if !options.unfragmented {
+            allow_fragmentation(&io, domain);
+        }
+        let local = canonical(io.local_addr()?);
+        Ok(Self { io, state, local, receive_buffer })
+    }
+
+    /// The address really bound.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Bytes of receive buffer the kernel granted (as it counts them: Linux reports double what
+    /// it was asked for, and charges its own overhead against it).
+    #[must_use]
+    pub const fn receive_buffer(&self) -> usize {
+        self.receive_buffer
+    }
+
+    /// The largest payload one datagram to `target` can carry, in bytes.
+    #[must_use]
+    pub const fn max_payload(target: &SocketAddr) -> usize {
+        match target {
+            SocketAddr::V4(_) => MAX_PAYLOAD_V4,
+            SocketAddr::V6(_) => MAX_PAYLOAD_V6,
+        }
+    }
+
+    /// Joins a multicast group, on `interface` or on every interface there is.
+    ///
+    /// # Errors
+    /// When the group is none, the interface is unknown, or the system refuses on all of them.
+    pub fn join(&self, group: IpAddr, interface: Option<&str>) -> io::Result<()> {
+        if !group.is_multicast() {
+            let message = format!("{group} is not a multicast group");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let indexes = match interface {
+            Some(name) => vec![interface::index_of(name).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::NotFound, format!("no network interface {name:?}"))
+            })?],
+            None => interface::all_indexes()?,
+        };
+        let mut outcome = Err(io::Error::new(io::ErrorKind::NotFound, "no network interface"));
+        for index in indexes {
+            let joined = self.join_on(group, index);
+            if outcome.is_err() {
+                outcome = joined;
+            }
+        }
+        outcome
+    }
+
+    fn join_on(&self, group: IpAddr, index: u32) -> io::Result<()> {
+        let socket = SockRef::from(&self.io);
+        match group {
+            IpAddr::V4(group) => {
+                socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index))
+            }
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, index),
+        }
+    }
+
+    /// Receives what has arrived, up to a batch; waits for the first.
+    ///
+    /// # Errors
+    /// The system's, also one that an earlier send caused ([`Socket::transport_error`] has more).
+    pub async fn recv(&self, batch: &mut RecvBatch) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_recv(cx, batch)).await
+    }
+
+    /// As [`Socket::recv`], for a hand-written future. One task at a time is woken.
+    ///
+    /// # Errors
+    /// As [`Socket::recv`].
+    pub fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let received = self.io.try_io(Interest::READABLE, || {
+                batch.fill(|bufs, meta| self.state.recv((&self.io).into(), bufs, meta))
+            });
+            match received {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// As [`Socket::poll_recv`], for a caller that comes back when it is woken: a batch that was
+    /// not full has emptied the queue, so that the system need not be asked again to hear that.
+    pub(crate) fn poll_recv_all(
+        &self,
+        cx: &mut Context<'_>,
+        batch: &mut RecvBatch,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.io.poll_recv_ready(cx))?;
+            let mut emptied = false;
+            let received = self.io.try_io(Interest::READABLE, || {
+                batch.fill(|bufs, meta| self.state.recv((&self.io).into(), bufs, meta))?;
+                emptied = !batch.is_full();
+                // What comes from now on wakes us again (epoll(7), edge-triggered).
+                if emptied { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match received {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && !emptied => {}
+                Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(e)),
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// Is there something to receive? If not, the task is woken when there is.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.poll_recv_ready(cx)
+    }
+
+    /// Sends a train of datagrams, in one system call where the kernel can (GSO).
+    ///
+    /// # Errors
+    /// The system's. Where it refused the train as such, it was sent a datagram at a time.
+    /// `WouldBlock`: its queue is full, and nobody will say when it no longer is; to be tried again
+    /// after [`FULL_QUEUE_PAUSE`].
+    pub(crate) fn poll_send_train(
+        &self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        way: &Way,
+    ) -> Poll<io::Result<()>> {
+        let Way { to, source, ecn, segment } = *way;
+        let destination = self.in_our_family(to);
+        let src_ip = source.map(|ip| self.in_our_family(SocketAddr::new(ip, 0)).ip());
+        let is_train = bytes.len() > segment;
+        let mut full = false;
+        loop {
+            ready!(self.io.poll_send_ready(cx))?;
+            let transmit = Transmit {
+                destination,
+                ecn,
+                contents: bytes,
+                segment_size: is_train.then_some(segment),
+                src_ip,
+            };
+            let sent = self.io.try_io(Interest::WRITABLE, || {
+                if is_train && self.state.max_gso_segments() == 1 {
+                    return self.send_singly(&transmit, segment);
+                }
+                match self.state.try_send((&self.io).into(), &transmit) {
+                    // It has just learnt that the kernel or the device cannot.
+                    Err(_) if is_train && self.state.max_gso_segments() == 1 => {
+                        self.send_singly(&transmit, segment)
+                    }
+                    sent => sent,
+                }
+            });
+            match sent {
+                // After an error report, as of a probe longer than the interface's MTU, the runtime
+                // takes the socket for writable for ever: asking it again would spin.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && !full => full = true,
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// What did not fit in the queue is lost, as it would be further on.
+    fn send_singly(&self, train: &Transmit<'_>, segment: usize) -> io::Result<()> {
+        for (index, contents) in train.contents.chunks(segment).enumerate() {
+            let transmit = Transmit {
+                destination: train.destination,
+                ecn: train.ecn,
+                contents,
+                segment_size: None,
+                src_ip: train.src_ip,
+            };
+            match self.state.try_send((&self.io).into(), &transmit) {
+                Err(e) if index == 0 => return Err(e),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Are trains of datagrams sent in one system call?
+    pub(crate) fn has_gso(&self) -> bool {
+        self.state.max_gso_segments() > 1
+    }
+
+    /// Sends one datagram, waiting while the kernel's queue is full. `source` is the address of
+    /// ours to send from, where it matters which (an answer comes from where the question went).
+    ///
+    /// # Errors
+    /// The system's, also one that an earlier datagram caused: then this one was *not* sent.
+    pub async fn send(
+        &self,
+        bytes: &[u8],
+        to: SocketAddr,
+        source: Option<IpAddr>,
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: self.in_our_family(to),
+            ecn: None,
+            contents: bytes,
+            segment_size: None,
+            src_ip: source.map(|ip| self.in_our_family(SocketAddr::new(ip, 0)).ip()),
+        };
+        loop {
+            self.io.writable().await?;
+            let sent = self
+                .io
+                .try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit));
+            match sent {
+                // After an error report the runtime takes the socket for writable for ever, so
+                // waiting for that alone could spin.
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(FULL_QUEUE_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// A socket of the IPv6 family speaks to IPv4 by mapped addresses.
+    fn in_our_family(&self, address: SocketAddr) -> SocketAddr {
+        match address {
+            SocketAddr::V4(v4) if self.local.is_ipv6() => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            _ => address,
+        }
+    }
+
+    /// Asks for the errors that routers and hosts report (ICMP), see
+    /// [`Socket::transport_error`]. Only Linux tells them all.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn report_transport_errors(&self) -> io::Result<()> {
+        self.state.enable_transport_errors((&self.io).into())
+    }
+
+    /// The next error that the network reported about something sent earlier.
+    #[must_use]
+    pub fn transport_error(&self) -> Option<Unreachable> {
+        // An error already handed to a send or receive call stays in the queue; clear that one
+        // too, or it would be told twice.
+        let _ = SockRef::from(&self.io).take_error();
+        let error = self.state.recv_transport_error((&self.io).into()).ok()??;
+        let source = io::Error::from_raw_os_error(error.raw_errno);
+        Some(Unreachable { reporter: error.addr.map(canonical), source })
+    }
+
+    /// Waits for the next error that the network reports. Cancel-safe.
+    ///
+    /// # Errors
+    /// The runtime's, when it is shutting down.
+    pub async fn next_transport_error(&self) -> io::Result<Unreachable> {
+        loop {
+            self.io.ready(Interest::ERROR).await?;
+            let error = self.io.try_io(Interest::ERROR, || {
+                self.transport_error().ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            });
+            match error {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Datagrams the kernel threw away because we did not fetch them in time; nothing where the
+    /// system does not tell. Read from `/proc/net/udp` (proc(5)): its last column.
+    #[must_use]
+    pub fn kernel_drops(&self) -> Option<u64> {
+        let inode = rustix::fs::fstat(&self.io).ok()?.st_ino.to_string();
+        ["/proc/net/udp", "/proc/net/udp6"].iter().find_map(|table| {
+            let table = std::fs::read_to_string(table).ok()?;
+            let row = table.lines().find(|row| row.split_whitespace().nth(9) == Some(&inode))?;
+            row.split_whitespace().last()?.parse().ok()
+        })
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Socket({})", self.local)
+    }
+}
+
+/// An error that the network reported about a datagram sent earlier.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct Unreachable {
+    /// Who reported it: the peer's host, or a router on the way.
+    pub reporter: Option<SocketAddr>,
+    /// The error.
+    pub source: io::Error,
+}
+
+/// Returns `true` if the system or a router says that a datagram is longer than the way takes.
+#[cfg(unix)]
+pub(crate) fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_too_long(_: &io::Error) -> bool {
+    false
+}
+
+impl Unreachable {
+    /// Returns `true` if a datagram was longer than a link on the way takes (its MTU).
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        is_too_long(&self.source)
+    }
+
+    fn text(&self) -> String {
+        match self.source.kind() {
+            _ if self.is_too_long() => {
+                "a datagram is longer than the MTU of a link on the way".to_owned()
+            }
+            io::ErrorKind::ConnectionRefused => {
+                "port unreachable: nothing is listening there".to_owned()
+            }
+            _ => self.source.to_string(),
+        }
+    }
+}
+
+fn apply(socket: &socket2::Socket, domain: Domain, options: &SocketOptions) -> io::Result<()> {
+    socket.set_broadcast(options.broadcast)?;
+    if options.shared_port {
+        socket.set_reuse_address(true)?;
+    }
+    if let Some(name) = &options.interface {
+        bind_to_interface(socket, name)?;
+        if domain == Domain::IPV6 {
+            socket.set_multicast_if_v6(interface::index_of(name).unwrap_or(0))?;
+        }
+    }
+    let Some(ttl) = options.ttl.map(u32::from) else { return Ok(()) };
+    if domain == Domain::IPV6 {
+        socket.set_unicast_hops_v6(ttl)?;
+        socket.set_multicast_hops_v6(ttl)
+    } else {
+        socket.set_ttl_v4(ttl)?;
+        socket.set_multicast_ttl_v4(ttl)
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn bind_to_interface(socket: &socket2::Socket, name: &str) -> io::Result<()> {
+    socket.bind_device(Some(name.as_bytes()))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn bind_to_interface(_: &socket2::Socket, _: &str) -> io::Result<()> {
+    let message = "choosing an interface works on Linux only so far";
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
+
+/// Asks for [`KERNEL_RECEIVE_BUFFER`], past the system's limit where we may (CAP_NET_ADMIN), and
+/// reads back what was granted.
+fn enlarge_receive_buffer(socket: &socket2::Socket) -> usize {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let forced = {
+        use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+        set_socket_recv_buffer_size_force(socket, KERNEL_RECEIVE_BUFFER).is_ok()
+    };
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let forced = false;
+    if !forced {
+        // A smaller buffer is no error: the caller is told its size.
+        let _ = socket.set_recv_buffer_size(KERNEL_RECEIVE_BUFFER);
+    }
+    socket.recv_buffer_size().unwrap_or(0)
+}
+
+/// quinn-udp forbids IP fragmentation, which suits a protocol that finds the path's MTU. A plain
+/// datagram has the size its sender chose, so the IP layer must be free to split it.
+fn allow_fragmentation(io: &UdpSocket, domain: Domain) {
+    use rustix::net::sockopt;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let dont = sockopt::Ipv4PathMtuDiscovery::DONT;
+        let _ = sockopt::set_ip_mtu_discover(io, dont);
+        if domain == Domain::IPV6 {
+            let dont = sockopt::Ipv6PathMtuDiscovery::DONT;
+            let _ = sockopt::set_ipv6_mtu_discover(io, dont);
+            #[cfg(target_os = "linux")]
+            let _ =
+                nix::sys::socket::setsockopt(io, nix::sys::socket::sockopt::Ipv6DontFrag, &false);
+        }
+    }
+}
+
+/// Returns `true` if the system does not let us send there (EACCES): a broadcast address that was
+/// not asked for, or a route that forbids it.
+#[must_use]
+pub fn is_forbidden(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error())
+}
+
+fn family_is_missing(error: &io::Error) -> bool {
+    // EAFNOSUPPORT: no IPv6 in this kernel. EADDRNOTAVAIL: IPv6 is there but switched off.
+    let missing = [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL];
+    missing.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn explained(address: SocketAddr, options: &SocketOptions, source: io::Error) -> BindError {
+    match (source.kind(), &options.interface) {
+        (io::ErrorKind::AddrInUse, _) => BindError::InUse(address),
+        (io::ErrorKind::AddrNotAvailable, _) => BindError::NotOurs(address),
+        (_, Some(name)) if interface::index_of(name).is_none() => {
+            BindError::NoInterface(name.clone())
+        }
+        _ => BindError::System { address, source },
+    }
+}
+
+#[cfg(test)]
+mod tests;

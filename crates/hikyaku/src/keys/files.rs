@@ -1,0 +1,496 @@
+//! Small files of keys and rules: read within a bound, secrets written complete and private.
+//!
+//! In: paths. Out: text, or an error that names the file. Never: what the text means.
+
+use std::{
+    env,
+    error::Error,
+    fs::{DirBuilder, File, Metadata, OpenOptions},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use crate::limits::MAX_FILE_LEN;
+
+/// Why a file of keys or rules could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// It could not be opened or read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is larger than any such file should be.
+    #[error("{} is larger than {MAX_FILE_LEN} bytes; is it the right file?", .0.display())]
+    TooLarge(PathBuf),
+    /// It is a folder, a device, a socket or a named pipe, which might never come to an end.
+    #[error("{} is no file but {what}", path.display())]
+    NotAFile {
+        /// What is at that path.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// It is not UTF-8 text.
+    #[error("{} is not a text file", .0.display())]
+    NotText(PathBuf),
+    /// It is there already and was not to be overwritten.
+    #[error("{} exists; --force replaces it", .0.display())]
+    Exists(PathBuf),
+    /// The folder that it would be in does not exist.
+    #[error(
+        "cannot write {}: there is no folder {}; `mkdir -p {}` makes it",
+        path.display(), folder.display(), folder.display()
+    )]
+    NoFolder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// It could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A secret that other users of this machine can read.
+    #[error(
+        "{} can be read by others (mode {mode:04o}); make it private: chmod 600 {}",
+        path.display(), path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A file for secrets that is another user's, who can read what is written there.
+    #[error("{} belongs to another user", .0.display())]
+    NotOurs(PathBuf),
+    /// A file that says who is believed, and that everyone on this machine can change.
+    #[error(
+        "{} can be changed by everyone on this machine, and so whom it names; chmod o-w {}",
+        path.display(), open.display()
+    )]
+    Changeable {
+        /// The file.
+        path: PathBuf,
+        /// What everyone can write: itself, or its folder.
+        open: PathBuf,
+    },
+}
+
+/// Reads a text file of at most [`MAX_FILE_LEN`] bytes, wiped from memory when dropped: the
+/// caller may not know yet whether it holds a secret.
+///
+/// # Errors
+/// When it cannot be read, is too large or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<Zeroizing<String>, FileError> {
+    read_opened(&open(path)?, path)
+}
+
+/// As [`read_text`], for a file that should be a secret: with what [`check_private`] says of the
+/// very file that was read, whatever is at its path by then.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_secret(path: &Path) -> Result<(Zeroizing<String>, Result<(), FileError>), FileError> {
+    let file = open(path)?;
+    Ok((read_opened(&file, path)?, check_private_opened(&file, path)))
+}
+
+/// As [`read_text`], for a file that may hold bytes of any encoding.
+pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    bytes_of(&open(path)?, path)
+}
+
+/// Opens a file to read, without waiting: a named pipe would wait for a writer.
+fn open(path: &Path) -> Result<File, FileError> {
+    let failed = |source| FileError::Read { path: path.to_owned(), source };
+    if is_own_descriptor(path) {
+        return File::open(path).map_err(failed);
+    }
+    // Before it is opened, for a socket cannot be, and after, for another may be there by then.
+    check_is_file(&path.metadata().map_err(failed)?, path)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    do_not_wait(&mut options);
+    let file = options.open(path).map_err(failed)?;
+    check_is_file(&file.metadata().map_err(failed)?, path)?;
+    Ok(file)
+}
+
+/// Opening a named pipe returns at once; to a file it means nothing.
+pub(crate) fn do_not_wait(options: &mut OpenOptions) {
+    #[cfg(unix)]
+    {
+        let flag = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(options, flag);
+    }
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+/// What the shell hands over (`<(…)`, `/dev/stdin`) is whatever its user wants.
+fn is_own_descriptor(path: &Path) -> bool {
+    ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|folder| path.starts_with(folder))
+}
+
+/// Refuses what is no regular file.
+pub(crate) fn check_is_file(meta: &Metadata, path: &Path) -> Result<(), FileError> {
+    let kind = meta.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    let what = {
+        use std::os::unix::fs::FileTypeExt as _;
+        match () {
+            () if kind.is_dir() => "a folder",
+            () if kind.is_fifo() => "a named pipe",
+            () if kind.is_socket() => "a socket",
+            () => "a device",
+        }
+    };
+    #[cfg(not(unix))]
+    let what = if kind.is_dir() { "a folder" } else { "a device" };
+    Err(FileError::NotAFile { path: path.to_owned(), what })
+}
+
+fn read_opened(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError> {
+    let bytes = bytes_of(file, path)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let failed = |source| FileError::Read { path: path.to_owned(), source };
+    let known_len = file.metadata().map_err(failed)?.len();
+    if known_len > MAX_FILE_LEN {
+        return Err(FileError::TooLarge(path.to_owned()));
+    }
+    // Room for the whole file at once: a growing buffer would leave copies of a secret behind.
+    let room = usize::try_from(known_len).unwrap_or(0).max(4_096) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE_LEN {
+        return Err(FileError::TooLarge(path.to_owned()));
+    }
+    Ok(bytes)
+}
+
+/// Is a file of secrets readable or writable by others than its owner?
+///
+/// # Errors
+/// [`FileError::Exposed`] with its permission bits; [`FileError::Read`] when it cannot be looked
+/// at. A pipe (`/dev/fd/…`) is never exposed: it belongs to one process.
+pub fn check_private(path: &Path) -> Result<(), FileError> {
+    judge(std::fs::metadata(path), path)
+}
+
+/// The same of a file that is open, which was found at `path`.
+fn check_private_opened(file: &File, path: &Path) -> Result<(), FileError> {
+    judge(file.metadata(), path)
+}
+
+#[cfg(unix)]
+fn judge(meta: io::Result<Metadata>, path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = meta.map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    let mode = meta.mode() & 0o777;
+    if meta.is_file() && mode & 0o077 != 0 {
+        return Err(FileError::Exposed { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// On systems without permission bits there is nothing to check.
+#[cfg(not(unix))]
+fn judge(_meta: io::Result<Metadata>, _path: &Path) -> Result<(), FileError> {
+    Ok(())
+}
+
+/// Is this file, open to be written to, our own alone? Its owner could read what a privileged
+/// process writes to it.
+#[cfg(unix)]
+pub(crate) fn check_own(file: &File, path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt;
+    check_private_opened(file, path)?;
+    let meta =
+        file.metadata().map_err(|source| FileError::Read { path: path.to_owned(), source })?;
+    if meta.is_file() && meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(FileError::NotOurs(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// On systems without permission bits there is nothing to check.
+#[cfg(not(unix))]
+pub(crate) fn check_own(_file: &File, _path: &Path) -> Result<(), FileError> {
+    Ok(())
+}
+
+/// Can everyone on this machine change a file that says who is believed, or put another in its
+/// place (its folder is open to all, and not sticky as `/tmp` is)? What a group may write is its
+/// owner's choice: where users have groups of their own that is the usual umask.
+///
+/// # Errors
+/// [`FileError::Changeable`]. A file that is not there cannot be changed.
+#[cfg(unix)]
+pub fn check_unchangeable(path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt;
+    const STICKY: u32 = 0o1000;
+    let changeable =
+        |open: &Path| FileError::Changeable { path: path.to_owned(), open: open.to_owned() };
+    let Ok(file) = path.metadata() else { return Ok(()) };
+    if file.is_file() && file.mode() & 0o002 != 0 {
+        return Err(changeable(path));
+    }
+    let folder = folder_of(path);
+    let open = folder.metadata().is_ok_and(|meta| meta.mode() & (STICKY | 0o002) == 0o002);
+    if file.is_file() && open { Err(changeable(folder)) } else { Ok(()) }
+}
+
+/// On systems without permission bits there is nothing to check.
+///
+/// # Errors
+/// None here.
+#[cfg(not(unix))]
+pub fn check_unchangeable(_path: &Path) -> Result<(), FileError> {
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Where this user's keys and known hosts are: `hikyaku` in `$XDG_CONFIG_HOME`, or in `.config` of
+/// `$HOME` (XDG Base Directory Specification; a relative path there means nothing). None where
+/// neither is set.
+#[must_use]
+pub fn config_folder() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let config = absolute("XDG_CONFIG_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
+    Some(config.join("hikyaku"))
+}
+
+/// Makes a folder that only its owner may enter (mode 0700), and those above it that are missing;
+/// one that exists stays as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// What to do when a file to be written exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfExists {
+    /// Leave it alone and say so.
+    Refuse,
+    /// Put the new one in its place.
+    Replace,
+}
+
+/// Writes a file that only its owner may read (mode 0600), complete or not at all: it is written
+/// under another name in the same folder, then moved.
+///
+/// # Errors
+/// [`FileError::Exists`] with [`IfExists::Refuse`], [`FileError::Write`] otherwise.
+pub fn write_private(path: &Path, text: &str, if_exists: IfExists) -> Result<(), FileError> {
+    write_whole(path, text, if_exists, 0o600)
+}
+
+/// Writes a file that everyone may read (mode 0644), complete or not at all.
+///
+/// # Errors
+/// As [`write_private`].
+pub fn write_public(path: &Path, text: &str, if_exists: IfExists) -> Result<(), FileError> {
+    write_whole(path, text, if_exists, 0o644)
+}
+
+/// Returns the error of the system in an error that a library may have put something around, such
+/// as the name of a temporary file: it says in words what its kind may not have a word for.
+#[must_use]
+pub fn os_error(error: &io::Error) -> Option<io::Error> {
+    if let Some(code) = error.raw_os_error() {
+        return Some(io::Error::from_raw_os_error(code));
+    }
+    let mut source = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    while let Some(inner) = source {
+        if let Some(code) = inner.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
+            return Some(io::Error::from_raw_os_error(code));
+        }
+        source = inner.source();
+    }
+    code_in(&error.to_string()).map(io::Error::from_raw_os_error)
+}
+
+/// Returns the code in a text such as `No such file or directory (os error 2) at path …`, which is
+/// all that tempfile shows of it.
+fn code_in(text: &str) -> Option<i32> {
+    let (_, code) = text.split_once("(os error ")?;
+    code.split_once(')')?.0.parse().ok()
+}
+
+fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Result<(), FileError> {
+    let failed = |source| FileError::Write { path: path.to_owned(), source };
+    let folder = folder_of(path);
+    // tempfile creates with mode 0600, so that a secret is never open to others, even briefly.
+    // The error's own text names the temporary file.
+    let unmade = |e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound => {
+            FileError::NoFolder { path: path.to_owned(), folder: folder.to_owned() }
+        }
+        kind => failed(os_error(&e).unwrap_or_else(|| kind.into())),
+    };
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unmade)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    #[cfg(unix)]
+    if mode != 0o600 {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = std::fs::Permissions::from_mode(mode);
+        file.as_file().set_permissions(permissions).map_err(failed)?;
+    }
+    file.as_file().sync_all().map_err(failed)?;
+    let placed = match if_exists {
+        IfExists::Replace => file.persist(path),
+        IfExists::Refuse => file.persist_noclobber(path),
+    };
+    match placed {
+        Ok(_) => Ok(()),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(FileError::Exists(path.to_owned()))
+        }
+        Err(e) => Err(failed(e.error)),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_private_and_never_overwritten_unasked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        write_private(&path, "one", IfExists::Refuse).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        let again = write_private(&path, "two", IfExists::Refuse);
+        assert!(matches!(again, Err(FileError::Exists(_))), "{again:?}");
+        assert_eq!(*read_text(&path).unwrap(), "one");
+        write_private(&path, "two", IfExists::Replace).unwrap();
+        assert_eq!(*read_text(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no leftovers");
+    }
+
+    #[test]
+    fn a_secret_others_can_read_is_named_with_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        write_private(&path, "s", IfExists::Refuse).unwrap();
+        check_private(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let error = check_private(&path).expect_err("group can read").to_string();
+        assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn what_is_read_is_what_is_checked_also_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let [key, link] = ["key", "link"].map(|name| dir.path().join(name));
+        write_private(&key, "s", IfExists::Refuse).unwrap();
+        std::os::unix::fs::symlink(&key, &link).unwrap();
+        assert!(read_secret(&link).unwrap().1.is_ok());
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o604)).unwrap();
+        let (text, checked) = read_secret(&link).unwrap();
+        assert_eq!(*text, "s");
+        assert!(matches!(checked, Err(FileError::Exposed { mode: 0o604, .. })), "{checked:?}");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_key_is_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let [dear, link] = ["dear", "link"].map(|name| dir.path().join(name));
+        std::fs::write(&dear, "dear to me").unwrap();
+        std::os::unix::fs::symlink(&dear, &link).unwrap();
+        let refused = write_private(&link, "s", IfExists::Refuse);
+        assert!(matches!(refused, Err(FileError::Exists(_))), "{refused:?}");
+        write_private(&link, "s", IfExists::Replace).unwrap();
+        assert_eq!(std::fs::read_to_string(&dear).unwrap(), "dear to me");
+        assert!(link.symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn what_everyone_can_change_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("friends");
+        std::fs::write(&path, "").unwrap();
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (of_folder, of_file, open) in [
+            (0o755, 0o664, None),
+            (0o755, 0o666, Some(&path)),
+            (0o777, 0o644, Some(&folder)),
+            (0o1777, 0o644, None),
+        ] {
+            set(&folder, of_folder);
+            set(&path, of_file);
+            let named = match check_unchangeable(&path) {
+                Err(FileError::Changeable { open, .. }) => Some(open),
+                _ => None,
+            };
+            assert_eq!(named.as_ref(), open, "{of_folder:o} {of_file:o}");
+        }
+        check_unchangeable(&folder.join("gone")).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once_by_what_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let [pipe, socket] = ["pipe", "socket"].map(|name| dir.path().join(name));
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let zeros = Path::new("/dev/zero");
+        for (path, kind) in
+            [(&*pipe, "pipe"), (&*socket, "socket"), (dir.path(), "folder"), (zeros, "device")]
+        {
+            let refused = read_text(path).unwrap_err();
+            assert!(matches!(refused, FileError::NotAFile { .. }), "{refused:?}");
+            assert!(refused.to_string().contains(kind), "{refused}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let missing = read_text(Path::new("no/such/file")).expect_err("missing").to_string();
+        assert!(missing.contains("no/such/file"), "{missing}");
+        let dir = tempfile::tempdir().unwrap();
+        let binary = dir.path().join("binary");
+        std::fs::write(&binary, [0xff, 0xfe]).unwrap();
+        assert!(matches!(read_text(&binary), Err(FileError::NotText(_))));
+    }
+}

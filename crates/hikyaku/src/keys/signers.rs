@@ -1,0 +1,283 @@
+//! Whom we accept: public keys, their fingerprints, authorized-keys files.
+//!
+//! In: public keys as OpenSSH writes them. Out: signatures that hold, or do not. Never: a secret.
+
+use std::{collections::BTreeMap, fmt, path::Path, str::FromStr, sync::Arc};
+
+use ed25519_dalek::{Signature, VerifyingKey};
+use ssh_key::{HashAlg, PublicKey};
+
+use crate::{
+    files::read_bytes,
+    keys::{
+        key_error::KeyError,
+        key_line::{authorized_key, text_of},
+    },
+    limits::MAX_SIGNERS,
+};
+
+/// SHA-256 of a public key in its SSH encoding: what `ssh-keygen -l` prints.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(crate) fn of(key: &PublicKey) -> Self {
+        let digest = key.fingerprint(HashAlg::Sha256).sha256();
+        Self(digest.expect("a SHA-256 fingerprint was asked for"))
+    }
+
+    /// The digest itself.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A fingerprint from its digest, or nothing when it is not 32 bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        ssh_key::Fingerprint::Sha256(self.0).fmt(f)
+    }
+}
+
+/// A text that is no fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a fingerprint; it looks like SHA256: and 43 letters, as `hikyaku key` prints it"
+)]
+pub struct NotAFingerprint(String);
+
+impl FromStr for Fingerprint {
+    type Err = NotAFingerprint;
+
+    /// Reads `SHA256:` and unpadded base64.
+    fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
+        match text.parse() {
+            Ok(ssh_key::Fingerprint::Sha256(digest)) => Ok(Self(digest)),
+            _ => Err(NotAFingerprint(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A public key that verifies signatures, with the comment our own file gives it.
+#[derive(Clone)]
+pub struct Signer {
+    key: VerifyingKey,
+    fingerprint: Fingerprint,
+    comment: Arc<str>,
+    line: Arc<str>,
+}
+
+impl Signer {
+    pub(crate) fn from_ssh(public: &PublicKey) -> Option<Self> {
+        let bytes = public.key_data().ed25519()?;
+        let key = VerifyingKey::from_bytes(&bytes.0).ok().filter(|key| !key.is_weak())?;
+        Some(Self {
+            key,
+            fingerprint: Fingerprint::of(public),
+            comment: public.comment().as_str_lossy().into(),
+            line: public_line(public).into(),
+        })
+    }
+
+    /// A bare public key, without a comment; none of a key that is weak or no point at all.
+    pub(crate) fn from_key(key: &[u8; 32]) -> Option<Self> {
+        Self::from_ssh(&PublicKey::from(ssh_key::public::Ed25519PublicKey(*key)))
+    }
+
+    pub(crate) fn key(&self) -> [u8; 32] {
+        self.key.to_bytes()
+    }
+
+    /// SHA-256 fingerprint.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The comment beside the key in our file, often `name@host`; empty where there is none.
+    #[must_use]
+    pub fn comment(&self) -> &str {
+        &self.comment
+    }
+
+    /// The key as a line for an authorized-keys file.
+    #[must_use]
+    pub fn public_line(&self) -> &str {
+        &self.line
+    }
+
+    /// The key as a line without its comment.
+    pub(crate) fn bare_line(&self) -> &str {
+        let mut blanks = self.line.match_indices(' ').map(|(at, _)| at);
+        blanks.nth(1).map_or(&self.line, |end| &self.line[..end])
+    }
+
+    /// Returns `true` if `signature` is this signer's of `bytes`.
+    ///
+    /// Strict verification (ed25519-dalek `verify_strict`): no small-order keys, canonical
+    /// encodings only, so one message has one signature that anybody can make.
+    #[must_use]
+    pub fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        let Ok(signature) = Signature::from_slice(signature) else { return false };
+        self.key.verify_strict(bytes, &signature).is_ok()
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({} {:?})", self.fingerprint, self.comment)
+    }
+}
+
+/// The signers a listener accepts: an authorized-keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+#[derive(Clone, Debug, Default)]
+pub struct AuthorizedKeys {
+    signers: BTreeMap<Fingerprint, Signer>,
+}
+
+/// A line of an authorized-keys file that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedLine {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// Returns `true` for the first line of a private key in any PEM format.
+fn is_private_key_head(line: &str) -> bool {
+    line.starts_with("-----BEGIN ") && line.trim_end().ends_with(" PRIVATE KEY-----")
+}
+
+impl AuthorizedKeys {
+    /// Reads the file. Lines that hold no key, keys of other algorithms, and keys with options
+    /// (which restrict them in ways that are not known here), are left out and reported.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or no usable key remains.
+    pub fn read(path: &Path) -> Result<(Self, Vec<SkippedLine>), KeyError> {
+        let text = text_of(&read_bytes(path)?);
+        let mut keys = Self::default();
+        let mut skipped = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line_number = index + 1;
+            match authorized_key(line).and_then(|key| key.map(|key| accepted(&key)).transpose()) {
+                Ok(None) => {}
+                Ok(Some(signer)) => keys.insert(signer),
+                Err(reason) => skipped.push(SkippedLine { line: line_number, reason }),
+            }
+            if keys.len() > MAX_SIGNERS {
+                return Err(KeyError::TooManySigners(path.to_owned()));
+            }
+        }
+        if keys.is_empty() && text.lines().any(is_private_key_head) {
+            return Err(KeyError::Private(path.to_owned()));
+        }
+        if keys.is_empty() {
+            let left_out =
+                skipped.first().map(|line| format!("line {}: {}", line.line, line.reason));
+            return Err(KeyError::NoSigner { path: path.to_owned(), left_out });
+        }
+        Ok((keys, skipped))
+    }
+
+    /// Adds a signer.
+    pub fn insert(&mut self, signer: Signer) {
+        self.signers.insert(signer.fingerprint, signer);
+    }
+
+    /// The signer with this fingerprint.
+    #[must_use]
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Signer> {
+        self.signers.get(fingerprint)
+    }
+
+    /// All signers.
+    pub fn iter(&self) -> impl Iterator<Item = &Signer> {
+        self.signers.values()
+    }
+
+    /// Number of signers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.signers.len()
+    }
+
+    /// True without signers.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signers.is_empty()
+    }
+}
+
+fn accepted(key: &PublicKey) -> Result<Signer, String> {
+    Signer::from_ssh(key)
+        .ok_or_else(|| format!("{} is not used here, only ssh-ed25519", key.algorithm()))
+}
+
+/// The key as a line for an authorized-keys file.
+pub(crate) fn public_line(key: &PublicKey) -> String {
+    let line = key.to_openssh().expect("an Ed25519 public key always encodes");
+    // Its comment is whatever its file says: it makes no second line, and commands no terminal.
+    line.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    // Found by fuzzing: a public key file of several lines is a key with a comment of several.
+    #[test]
+    fn a_key_is_one_line_whatever_its_comment_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key.pub");
+        let key = Identity::generate("").unwrap();
+        let line = format!("{} mine\nssh-ed25519 AAAA\x1b[2J", key.public_line());
+        std::fs::write(&path, line).unwrap();
+        let read = crate::identity::read_public(&path).unwrap();
+        assert!(!read.public_line().contains(char::is_control), "{:?}", read.public_line());
+        assert_eq!(read.fingerprint(), key.fingerprint());
+    }
+
+    #[test]
+    fn a_fingerprint_reads_back_as_it_is_shown() {
+        let made = Identity::generate("").unwrap().fingerprint();
+        assert_eq!(made.to_string().parse(), Ok(made));
+        for wrong in ["", "SHA256:", "SHA256:AAAA", "MD5:00", &made.to_string()[7..]] {
+            assert!(wrong.parse::<Fingerprint>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn authorized_keys_leave_out_what_does_not_apply_and_name_its_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("authorized_keys");
+        let line = Identity::generate("alice").unwrap().public_line();
+        let restricted = Identity::generate("bob").unwrap().public_line();
+        std::fs::write(&path, format!("# team\n\n{line}\nno-pty {restricted}\n")).unwrap();
+        let (keys, skipped) = AuthorizedKeys::read(&path).unwrap();
+        assert_eq!(keys.iter().map(Signer::comment).collect::<Vec<_>>(), ["alice"]);
+        assert_eq!(skipped.iter().map(|s| s.line).collect::<Vec<_>>(), [4]);
+
+        std::fs::write(&path, format!("{line}\nssh-ed25519 nonsense\n")).unwrap();
+        let (keys, skipped) = AuthorizedKeys::read(&path).unwrap();
+        assert_eq!((keys.len(), skipped[0].line), (1, 2), "{skipped:?}");
+        assert!(skipped[0].reason.contains("not a public key"), "{skipped:?}");
+
+        std::fs::write(&path, "# nobody\n").unwrap();
+        assert!(matches!(AuthorizedKeys::read(&path), Err(KeyError::NoSigner { .. })));
+    }
+}

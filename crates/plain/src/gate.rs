@@ -1,0 +1,264 @@
+//! Who is let in: filter, then armour; what is not is counted by reason.
+//!
+//! In: received datagrams. Out: payloads, or why not. Never: a word to the sender.
+
+use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr};
+
+use hikyaku::{
+    batch::Datagram,
+    contain::contain,
+    dialect::{Dialect, is_text},
+    filter::Filter,
+    signers::Signer,
+};
+use jiff::Timestamp;
+
+use super::{Open, Opened};
+
+/// Why a datagram was dropped on its way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Discard {
+    /// Its source address is not let in.
+    Filtered,
+    /// Neither the beginning of a DTLS association nor part of one.
+    NoAssociation,
+    /// Not a token of our shared key.
+    Undecryptable,
+    /// Not an envelope, or one whose signature does not hold.
+    BadSignature,
+    /// A signature that holds, over an envelope without a time or an id: it could be played back.
+    Unstamped,
+    /// Signed by someone we do not accept.
+    UnknownSigner,
+    /// Too old, or from too far in the future.
+    Stale,
+    /// Its id was seen before. It is authentic: its sender may have missed the acknowledgement.
+    Duplicate,
+    /// A library panicked over it. The fault is ours to mend; nobody else was affected.
+    Fault,
+}
+
+impl Discard {
+    const ALL: [Self; 9] = [
+        Self::Filtered,
+        Self::NoAssociation,
+        Self::Undecryptable,
+        Self::BadSignature,
+        Self::Unstamped,
+        Self::UnknownSigner,
+        Self::Stale,
+        Self::Duplicate,
+        Self::Fault,
+    ];
+}
+
+impl fmt::Display for Discard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Filtered => "filtered",
+            Self::NoAssociation => "no association",
+            Self::Undecryptable => "undecryptable",
+            Self::BadSignature => "bad signature",
+            Self::Unstamped => "signed, but without time or id",
+            Self::UnknownSigner => "unknown signer",
+            Self::Stale => "stale",
+            Self::Duplicate => "duplicate",
+            Self::Fault => "by a fault in a library (please report it)",
+        })
+    }
+}
+
+/// How many datagrams were dropped, by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drops([u64; Discard::ALL.len()]);
+
+impl Drops {
+    const fn count(&mut self, reason: Discard) {
+        self.count_many(reason, 1);
+    }
+
+    const fn count_many(&mut self, reason: Discard, many: u64) {
+        self.0[reason as usize] += many;
+    }
+
+    /// The count for one reason.
+    #[must_use]
+    pub const fn of(&self, reason: Discard) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
+        Discard::ALL.into_iter().map(|reason| (reason, self.of(reason)))
+    }
+}
+
+/// A sender: its address, and the address of ours it wrote to, from which answers should come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyTo {
+    /// The sender.
+    pub peer: SocketAddr,
+    /// Ours, where the system tells and something can be sent from it.
+    pub local: Option<IpAddr>,
+}
+
+impl ReplyTo {
+    /// Nothing can be sent *from* a group or broadcast address.
+    pub(super) fn of(datagram: &Datagram<'_>) -> Self {
+        Self { peer: datagram.from, local: datagram.to.filter(is_unicast) }
+    }
+}
+
+impl From<SocketAddr> for ReplyTo {
+    fn from(peer: SocketAddr) -> Self {
+        Self { peer, local: None }
+    }
+}
+
+/// A datagram that was let in.
+#[derive(Clone, Debug)]
+pub struct Received<'a> {
+    /// What the sender sent, without armour.
+    pub payload: Cow<'a, [u8]>,
+    /// Who sent it, and where to answer.
+    pub from: ReplyTo,
+    /// The address it was sent to, a group's perhaps, where the system tells.
+    pub to: Option<IpAddr>,
+    /// When it came.
+    pub at: Timestamp,
+    /// Who signed it, where signatures are asked for.
+    pub signer: Option<Signer>,
+}
+
+/// A datagram that was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its source address, which anyone could have written there.
+    pub from: ReplyTo,
+    /// Why.
+    pub reason: Discard,
+    /// What it speaks instead, where it could not be opened and its form leaves no doubt; text is
+    /// plain.
+    pub dialect: Option<Dialect>,
+    /// Whether its sender may receive the [hint](super::PlainSender::hint) that says what is spoken
+    /// here.
+    pub may_be_answered: bool,
+}
+
+/// The checks on the way in, cheapest first.
+#[derive(Debug)]
+pub(super) struct Gate {
+    filter: Filter,
+    open: Open,
+    drops: Drops,
+    /// What whoever is let in speaks.
+    spoken: Dialect,
+}
+
+impl Gate {
+    pub(super) fn new(filter: Filter, open: Open) -> Self {
+        let spoken = open.dialect();
+        Self { filter, open, drops: Drops::default(), spoken }
+    }
+
+    pub(super) const fn spoken(&self) -> Dialect {
+        self.spoken
+    }
+
+    /// Puts DTLS beneath the armour.
+    pub(super) const fn speak_dtls(&mut self) {
+        self.spoken = Dialect::Dtls;
+    }
+
+    pub(super) const fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    /// The first check alone, where others stand between it and the rest.
+    pub(super) fn admits(&mut self, peer: IpAddr) -> bool {
+        let admitted = self.filter.allows(peer);
+        if !admitted {
+            self.drops.count(Discard::Filtered);
+        }
+        admitted
+    }
+
+    /// A datagram outside every association.
+    pub(super) fn on_no_association(&mut self, bytes: &[u8], from: ReplyTo) -> Dropped {
+        self.refuse(bytes, from, Discard::NoAssociation)
+    }
+
+    fn refuse(&mut self, bytes: &[u8], from: ReplyTo, reason: Discard) -> Dropped {
+        self.drops.count(reason);
+        let unopened = matches!(
+            reason,
+            Discard::NoAssociation | Discard::Undecryptable | Discard::BadSignature
+        );
+        let speaks = || Dialect::of(bytes).or(is_text(bytes).then_some(Dialect::Plain));
+        let dialect = if unopened { speaks() } else { None };
+        let may_be_answered = unopened && self.spoken.may_answer(bytes);
+        Dropped { from, reason, dialect, may_be_answered }
+    }
+
+    pub(super) const fn on_faults(&mut self, many: u64) {
+        self.drops.count_many(Discard::Fault, many);
+    }
+
+    pub(super) fn pass<'d>(
+        &mut self,
+        datagram: Datagram<'d>,
+        now: Timestamp,
+    ) -> Result<Received<'d>, Dropped> {
+        let from = ReplyTo::of(&datagram);
+        self.open(datagram.bytes, from, now)
+            .map(|opened| Received {
+                payload: opened.payload,
+                from,
+                to: datagram.to,
+                at: datagram.at,
+                signer: opened.signer,
+            })
+            .map_err(|reason| self.refuse(datagram.bytes, from, reason))
+    }
+
+    fn open<'d>(
+        &mut self,
+        bytes: &'d [u8],
+        from: ReplyTo,
+        now: Timestamp,
+    ) -> Result<Opened<'d>, Discard> {
+        if !self.filter.allows(from.peer.ip()) {
+            return Err(Discard::Filtered);
+        }
+        contain(|| self.open.open(bytes, now)).unwrap_or(Err(Discard::Fault))
+    }
+}
+
+/// Nothing can be sent *from* a group or broadcast address.
+fn is_unicast(ip: &IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !broadcast && !ip.is_multicast() && !ip.is_unspecified()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_counted_by_reason() {
+        let mut drops = Drops::default();
+        drops.count(Discard::Stale);
+        drops.count(Discard::Stale);
+        drops.count(Discard::Filtered);
+        let some: Vec<_> = drops.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(some, [(Discard::Filtered, 1), (Discard::Stale, 2)]);
+    }
+
+    #[test]
+    fn answers_never_come_from_a_group() {
+        let unicast = |ip: &str| is_unicast(&ip.parse().unwrap());
+        assert!(unicast("127.0.0.1") && unicast("::1"));
+        assert!(!unicast("239.1.2.3") && !unicast("ff02::1") && !unicast("255.255.255.255"));
+    }
+}

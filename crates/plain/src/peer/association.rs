@@ -1,0 +1,83 @@
+//! The DTLS half of a [`PlainPeer`]: shakes hands, takes payloads out of records, notes the end.
+//!
+//! In: received batches, the time. Out: payloads, why an association ended. Never: a message sent.
+
+use hikyaku::{batch::Datagram, clock, limits::OTHER_DIALECT_REPORTS};
+
+use super::{Heard, PlainPeer, same_endpoint};
+use crate::{
+    SendError,
+    dtls::{Arrived, Association, ClientConfig, Event},
+};
+
+impl PlainPeer {
+    /// Until there is an association to send over.
+    pub(super) async fn shake_hands(&mut self, config: &ClientConfig) -> Result<(), SendError> {
+        let now = clock::monotonic();
+        let line = self.newest_mut();
+        if line.association.as_ref().is_none_or(Association::has_ended) {
+            line.association = Some(Association::client(config, now));
+            self.ended = None;
+        }
+        loop {
+            let target = self.target();
+            if self.newest().is_established() {
+                return Ok(());
+            }
+            if let Some(dialect) = self.hint
+                && self.hints >= OTHER_DIALECT_REPORTS
+            {
+                return Err(SendError::OtherDialect { target, dialect });
+            }
+            if let Some(ended) = self.ended.take() {
+                self.flush().await;
+                return Err(SendError::Dtls { target, ended });
+            }
+            match self.hear(false).await {
+                Ok(Heard::Unreachable(error)) => {
+                    return Err(SendError::Unreachable { target, error });
+                }
+                Ok(_) => {}
+                Err(source) => return Err(SendError::System { target, source }),
+            }
+        }
+    }
+
+    /// Keeps why the newest association ended; nobody asks about the older ones.
+    pub(super) fn note_end(&mut self) {
+        let newest = self.lines.len() - 1;
+        for index in 0..self.lines.len() {
+            for event in self.lines[index].events() {
+                match event {
+                    Event::Ended(why) if index == newest => self.ended = Some(why),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// What a received batch brought through an association, where there is one.
+    pub(super) fn take_in_dtls(&mut self, index: usize) -> Option<Vec<Arrived>> {
+        self.dtls.as_ref()?;
+        let target = self.target();
+        let mut arrived = Vec::new();
+        let now = clock::monotonic();
+        let is_newest = index + 1 == self.lines.len();
+        let line = &mut self.lines[index];
+        for datagram in self.batch.iter().filter(|d| same_endpoint(d.from, target)) {
+            let Some(association) = &mut line.association else { break };
+            association.handle_datagram(datagram.bytes, now, datagram.at);
+            for event in line.events() {
+                match event {
+                    Event::Message(payload) => {
+                        let Datagram { from, to, at, .. } = datagram;
+                        arrived.push(Arrived { payload, from, to, at });
+                    }
+                    Event::Ended(why) if is_newest => self.ended = Some(why),
+                    _ => {}
+                }
+            }
+        }
+        Some(arrived)
+    }
+}

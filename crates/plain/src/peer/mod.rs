@@ -1,0 +1,681 @@
+//! Talks to one address: sends, sends until acknowledged, hears what comes back.
+//!
+//! In: payloads. Out: datagrams to the peer; its replies. Never: a datagram from someone else.
+//!
+//! A plain `ACK` does not say which message it is for. If each message went out from the same
+//! port, a late or duplicated ACK for one would pass for the next one's, and a lost message would
+//! count as delivered. So each acknowledged message has a source port of its own: an ACK is for
+//! the message that was sent from the port it comes to.
+//!
+//! Over DTLS a new port is a new handshake. But there a datagram comes once, so that the ACK of a
+//! message which was sent once comes once: the port changes only after a message that was sent more
+//! often, or that nobody acknowledged.
+
+mod association;
+
+use std::{
+    borrow::Cow,
+    collections::VecDeque,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hikyaku::{
+    batch::{Datagram, RecvBatch},
+    clock,
+    dialect::Dialect,
+    filter::Filter,
+    socket::{BindError, Socket, SocketOptions, Unreachable},
+};
+
+use super::{
+    Acknowledged, Armour, Dropped, Drops, Reply, RetryPolicy, Seal, SendError, Setback,
+    ack::{Step, StopAndWait},
+    dtls::{Arrived, ClientConfig, Ended, NotSent},
+    gate::Gate,
+    line::{Line, is_report},
+    sleep_until,
+};
+use crate::limits::{DTLS_OVERHEAD, MAX_DTLS_PAYLOAD, MAX_OLD_SOCKETS, MAX_WAITING_REPLIES};
+
+/// How a [`PlainPeer`] opens its sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerOptions {
+    /// Socket options.
+    pub socket: SocketOptions,
+    /// Send from this address. With a port in it, every message has that same source port, and a
+    /// late ACK of one message can pass for the next one's.
+    pub bind: Option<SocketAddr>,
+}
+
+/// One address to talk to.
+#[derive(Debug)]
+pub struct PlainPeer {
+    /// Addresses to try; the first that does not report itself unreachable is kept.
+    targets: VecDeque<SocketAddr>,
+    options: PeerOptions,
+    seal: Seal,
+    gate: Gate,
+    dtls: Option<ClientConfig>,
+    /// The newest last; it is the one that sends.
+    lines: VecDeque<Line>,
+    /// An ACK of an earlier message may yet come to the newest line.
+    used: bool,
+    /// Why the newest line's association is over, until somebody is told.
+    ended: Option<Ended>,
+    /// The acknowledgement last waited for; empty where none ever was.
+    ack_text: Vec<u8>,
+    replies: VecDeque<Reply>,
+    dropped: VecDeque<Dropped>,
+    /// The last datagram that came while an acknowledgement was awaited, and is none.
+    instead: Option<Vec<u8>>,
+    /// What the peer says that it speaks, and how often it said so.
+    hint: Option<Dialect>,
+    hints: u32,
+    batch: RecvBatch,
+}
+
+impl PlainPeer {
+    /// Opens a socket to talk to the first of `targets` (of one name, best first) that does not
+    /// report itself unreachable at the first message.
+    ///
+    /// # Errors
+    /// [`BindError`]. `targets` must not be empty.
+    pub fn new(
+        targets: Vec<SocketAddr>,
+        options: PeerOptions,
+        armour: Armour,
+        filter: Filter,
+    ) -> Result<Self, BindError> {
+        let (seal, open) = armour.split();
+        let mut peer = Self {
+            targets: targets.into(),
+            options,
+            seal,
+            gate: Gate::new(filter, open),
+            dtls: None,
+            lines: VecDeque::new(),
+            used: false,
+            ended: None,
+            ack_text: Vec::new(),
+            replies: VecDeque::new(),
+            dropped: VecDeque::new(),
+            instead: None,
+            hint: None,
+            hints: 0,
+            batch: RecvBatch::new(),
+        };
+        match peer.open_socket() {
+            Err(BindError::System { .. }) if peer.next_target()? => {}
+            outcome => outcome?,
+        }
+        Ok(peer)
+    }
+
+    /// Speaks DTLS beneath the armour; the first message waits for the handshake. To be called
+    /// before it. An association that has ended is made anew for the next message.
+    #[must_use]
+    pub fn speak_dtls(mut self, config: ClientConfig) -> Self {
+        self.dtls = Some(config);
+        self
+    }
+
+    /// Shakes hands where DTLS is spoken; else, or where there is an association, does nothing. A
+    /// message does the same.
+    ///
+    /// # Errors
+    /// [`SendError::Dtls`] and those of the network.
+    pub async fn connect(&mut self) -> Result<(), SendError> {
+        let Some(config) = self.dtls.clone() else { return Ok(()) };
+        loop {
+            match self.shake_hands(&config).await {
+                Err(SendError::Unreachable { .. }) if self.next_target()? => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Is it DTLS that is spoken?
+    #[must_use]
+    pub const fn speaks_dtls(&self) -> bool {
+        self.dtls.is_some()
+    }
+
+    /// What is spoken here.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self.dtls {
+            Some(_) => Dialect::Dtls,
+            None => self.gate.spoken(),
+        }
+    }
+
+    /// What the peer says that it speaks, if it said so. That proves nothing: anyone can say so in
+    /// its name.
+    #[must_use]
+    pub const fn hint(&self) -> Option<Dialect> {
+        self.hint
+    }
+
+    /// Could a message go out at once? Without DTLS, always.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.dtls.is_none() || self.newest().is_established()
+    }
+
+    /// The address messages go to.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        *self.targets.front().expect("there is a target, and the last one is never removed")
+    }
+
+    /// The address of ours that the newest message comes from.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.socket().local_addr()
+    }
+
+    fn socket(&self) -> &Arc<Socket> {
+        &self.newest().socket
+    }
+
+    fn newest(&self) -> &Line {
+        self.lines.back().expect(ALWAYS_ONE)
+    }
+
+    fn newest_mut(&mut self) -> &mut Line {
+        self.lines.back_mut().expect(ALWAYS_ONE)
+    }
+
+    fn open_socket(&mut self) -> Result<(), BindError> {
+        let target = *self.targets.front().ok_or_else(no_target)?;
+        if self.has_fixed_port() {
+            self.lines.clear(); // It has the port that the new one needs.
+        }
+        let socket = match self.options.bind {
+            Some(address) => Socket::bind(&[address], &self.options.socket)?,
+            None => Socket::towards(target, &self.options.socket)?,
+        };
+        // Where the system does not report errors, an unreachable peer just stays silent.
+        let _ = socket.report_transport_errors();
+        self.lines.push_back(Line::new(socket));
+        if self.lines.len() > 1 + MAX_OLD_SOCKETS {
+            self.lines.pop_front();
+        }
+        self.used = false;
+        Ok(())
+    }
+
+    fn has_fixed_port(&self) -> bool {
+        self.options.bind.is_some_and(|address| address.port() != 0)
+    }
+
+    /// Would this payload fit in one datagram, armour included?
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`] with both sizes.
+    pub fn check(&self, payload: &[u8]) -> Result<(), SendError> {
+        self.sealed(payload).map(drop)
+    }
+
+    fn sealed<'a>(&self, payload: &'a [u8]) -> Result<Cow<'a, [u8]>, SendError> {
+        let target = self.target();
+        let mut limit = Socket::max_payload(&target);
+        if self.dtls.is_some() {
+            limit = MAX_DTLS_PAYLOAD.min(limit - DTLS_OVERHEAD);
+        }
+        let too_large =
+            |sealed| SendError::TooLarge { payload: payload.len(), sealed, limit, target };
+        // Armour only adds: no need to seal what is too large already.
+        if payload.len() > limit {
+            return Err(too_large(None));
+        }
+        let sealed = self
+            .seal
+            .seal(payload, clock::wall())
+            .map_err(|source| SendError::System { target, source })?;
+        if sealed.len() > limit {
+            return Err(too_large(Some(sealed.len())));
+        }
+        Ok(sealed)
+    }
+
+    /// Sends a message and does not wait for anything. An error that the network reports at once
+    /// (on this machine it does) is returned; silence proves nothing.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        let sealed = self.sealed(payload)?;
+        loop {
+            match self.transmit(&sealed).await {
+                Err(SendError::Unreachable { .. }) if self.next_target()? => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Sends a message until the peer answers `ack_text` (trailing white space does not matter),
+    /// as often as `policy` says. `setback` hears of what goes wrong meanwhile; sending goes on.
+    ///
+    /// # Errors
+    /// [`SendError::NotAcknowledged`] at the end of the tries.
+    pub async fn send_acknowledged(
+        &mut self,
+        payload: &[u8],
+        ack_text: &[u8],
+        policy: RetryPolicy,
+        mut setback: impl FnMut(Setback<'_>),
+    ) -> Result<Acknowledged, SendError> {
+        if self.used && !self.has_fixed_port() {
+            self.open_socket()?;
+        }
+        // Until one try alone has been acknowledged, there may be more ACKs on their way.
+        self.used = true;
+        // Sealed once: a resend is the same message, and must look it to a replay window.
+        let sealed = self.sealed(payload)?;
+        self.connect().await?;
+        self.instead = None;
+        let started = clock::monotonic();
+        let elapsed = || clock::monotonic().duration_since(started);
+        let mut exchange = StopAndWait::new(policy);
+        let mut report = None;
+        loop {
+            // Without randomness the waits merely do not vary.
+            let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+            let problem = match exchange.poll(elapsed(), random) {
+                Step::Send => {
+                    let (target, tries) = (self.target(), exchange.tries() - 1);
+                    let (most, instead) = (exchange.most_tries(), self.instead.as_deref());
+                    if tries > 0 {
+                        setback(Setback::Again { target, tries, most, instead });
+                    }
+                    self.transmit(&sealed).await.err()
+                }
+                Step::Wait(wait) => match self.ack_within(wait, ack_text).await? {
+                    Heard::Ack(by) => {
+                        let tries = exchange.tries();
+                        self.used = self.dtls.is_none() || tries > 1;
+                        return Ok(Acknowledged { by, tries, elapsed: elapsed() });
+                    }
+                    Heard::Unreachable(error) => {
+                        Some(SendError::Unreachable { target: self.target(), error })
+                    }
+                    Heard::Nothing => {
+                        if self.instead.is_some() {
+                            exchange.on_heard();
+                        }
+                        None
+                    }
+                },
+                Step::GiveUp => {
+                    let (target, tries) = (self.target(), exchange.tries());
+                    let (instead, spoken) = (self.instead.take(), self.hint);
+                    return Err(SendError::NotAcknowledged {
+                        target,
+                        tries,
+                        report,
+                        instead,
+                        spoken,
+                    });
+                }
+            };
+            match problem {
+                None => {}
+                Some(SendError::Unreachable { target, error }) => {
+                    setback(Setback::Unreachable { target, error: &error });
+                    report = Some(error.to_string());
+                    exchange.on_unreachable();
+                    if self.next_target()? {
+                        exchange = StopAndWait::new(policy);
+                        report = None;
+                    }
+                }
+                Some(other) => return Err(other),
+            }
+        }
+    }
+
+    async fn ack_within(&mut self, wait: Duration, ack_text: &[u8]) -> Result<Heard, SendError> {
+        self.ack_text = ack_text.to_vec();
+        match tokio::time::timeout(wait, self.hear(true)).await {
+            Err(_) => Ok(Heard::Nothing),
+            Ok(Ok(heard)) => Ok(heard),
+            Ok(Err(source)) => Err(SendError::System { target: self.target(), source }),
+        }
+    }
+
+    /// The next datagram from the peer. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the network or the system reported; receiving can go on. Over DTLS also that the
+    /// association has ended, of the kind `ConnectionAborted` where the peer said goodbye.
+    pub async fn recv(&mut self) -> io::Result<Reply> {
+        loop {
+            if let Some(reply) = self.replies.pop_front() {
+                return Ok(reply);
+            }
+            if let Some(ended) = self.ended.take() {
+                let kind = match ended {
+                    Ended::ClosedByPeer => io::ErrorKind::ConnectionAborted,
+                    _ => io::ErrorKind::Other,
+                };
+                return Err(io::Error::new(kind, ended));
+            }
+            if let Heard::Unreachable(error) = self.hear(false).await? {
+                return Err(io::Error::new(error.source.kind(), error));
+            }
+        }
+    }
+
+    /// Waits for datagrams, and for what the network reports of those sent: the report of a
+    /// router far away comes when nothing else does.
+    async fn hear(&mut self, awaits_ack: bool) -> io::Result<Heard> {
+        let newest = Arc::clone(self.socket());
+        self.flush().await;
+        let deadline = self.lines.iter().filter_map(Line::deadline).min();
+        tokio::select! {
+            heard = std::future::poll_fn(|cx| self.poll_incoming(cx, awaits_ack)) => heard,
+            error = newest.next_transport_error() => Ok(Heard::Unreachable(error?)),
+            () = sleep_until(deadline) => {
+                let now = clock::monotonic();
+                for line in &mut self.lines {
+                    line.handle_timeout(now);
+                }
+                self.note_end();
+                Ok(Heard::Nothing)
+            }
+        }
+    }
+
+    /// What associations have to send, but no messages. What is refused is lost: they send again.
+    async fn flush(&mut self) {
+        let target = self.target();
+        for line in &mut self.lines {
+            while let Some(datagram) = line.poll_output() {
+                let _ = line.socket.send(&datagram, target, None).await;
+            }
+        }
+    }
+
+    /// Says goodbye to the DTLS peer; a message after it begins another association.
+    pub async fn close(&mut self) {
+        for association in self.lines.iter_mut().filter_map(|line| line.association.as_mut()) {
+            association.close(Ended::Closed);
+        }
+        self.flush().await;
+    }
+
+    /// A reply that has been received already, if there is one.
+    pub fn take_reply(&mut self) -> Option<Reply> {
+        self.replies.pop_front()
+    }
+
+    /// A datagram that was dropped since the last call, if there is one; the newest are kept.
+    pub fn take_dropped(&mut self) -> Option<Dropped> {
+        self.dropped.pop_front()
+    }
+
+    /// What was dropped so far.
+    #[must_use]
+    pub const fn drops(&self) -> &Drops {
+        self.gate.drops()
+    }
+
+    async fn transmit(&mut self, sealed: &[u8]) -> Result<(), SendError> {
+        let Some(config) = self.dtls.clone() else {
+            self.used = true;
+            return self.newest().send(sealed, self.target()).await;
+        };
+        self.shake_hands(&config).await?;
+        let target = self.target();
+        let association = self.newest_mut().association.as_mut();
+        let sent = association.map_or(Err(NotSent::NoAssociation), |association| {
+            association.send(sealed, clock::monotonic())
+        });
+        sent.map_err(|e| SendError::System { target, source: io::Error::other(e) })?;
+        while let Some(datagram) = self.newest_mut().poll_output() {
+            self.newest().send(&datagram, target).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next address of the name, while none has answered yet.
+    fn next_target(&mut self) -> Result<bool, BindError> {
+        if self.targets.len() < 2 {
+            return Ok(false);
+        }
+        self.targets.pop_front();
+        match self.open_socket() {
+            // The family of this one is missing here; another may do.
+            Err(BindError::System { .. }) if self.targets.len() > 1 => self.next_target(),
+            outcome => outcome.map(|()| true),
+        }
+    }
+
+    /// Takes in what has arrived on any of the sockets. Ready when the ACK waited for has come or,
+    /// where none is, when there is a reply.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>, awaits_ack: bool) -> Poll<io::Result<Heard>> {
+        for index in (0..self.lines.len()).rev() {
+            let socket = Arc::clone(&self.lines[index].socket);
+            while let Poll::Ready(received) = socket.poll_recv(cx, &mut self.batch) {
+                match received {
+                    Err(e) if is_report(&e) => {
+                        let error = socket.transport_error();
+                        let error = error.unwrap_or(Unreachable { reporter: None, source: e });
+                        return Poll::Ready(Ok(Heard::Unreachable(error)));
+                    }
+                    Err(e) => return Poll::Ready(Err(e)),
+                    Ok(()) => {}
+                }
+                let acknowledged_by = self.take_in(index);
+                if let Some(by) = acknowledged_by.filter(|_| awaits_ack) {
+                    return Poll::Ready(Ok(Heard::Ack(by)));
+                }
+                // An association may have something to send, or come to its end.
+                if self.dtls.is_some() || (!awaits_ack && !self.replies.is_empty()) {
+                    return Poll::Ready(Ok(Heard::Nothing));
+                }
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Sorts a received batch into ACKs and replies. Who acknowledged the newest message, if
+    /// anyone: an ACK that comes to an older port is an older message's, and no news.
+    fn take_in(&mut self, index: usize) -> Option<SocketAddr> {
+        let target = self.target();
+        let anyone = self.options.socket.broadcast || target.ip().is_multicast();
+        let to = self.lines[index].socket.local_addr();
+        let now = clock::wall();
+        let is_newest = index + 1 == self.lines.len();
+        self.note_hints(target);
+        let arrived = self.take_in_dtls(index);
+        let datagrams: Box<dyn Iterator<Item = Datagram<'_>>> = match &arrived {
+            Some(arrived) => Box::new(arrived.iter().map(Arrived::datagram)),
+            None => Box::new(self.batch.iter()),
+        };
+        let ack_text = self.ack_text.trim_ascii_end();
+        let mut acknowledged_by = None;
+        for datagram in datagrams {
+            if !anyone && !same_endpoint(datagram.from, target) {
+                continue;
+            }
+            let received = match self.gate.pass(datagram, now) {
+                Ok(received) => received,
+                Err(dropped) => {
+                    push_bounded(&mut self.dropped, dropped);
+                    continue;
+                }
+            };
+            // The peer has spoken: this is the address to stay with.
+            self.targets.truncate(1);
+            if !self.ack_text.is_empty() && received.payload.trim_ascii_end() == ack_text {
+                acknowledged_by = acknowledged_by.or(is_newest.then_some(received.from.peer));
+                continue;
+            }
+            if !self.ack_text.is_empty() {
+                self.instead = Some(received.payload.to_vec());
+            }
+            push_bounded(&mut self.replies, Reply::new(received, to));
+        }
+        acknowledged_by
+    }
+
+    /// What the peer says that it speaks. Anyone can say so in its name.
+    fn note_hints(&mut self, target: SocketAddr) {
+        for datagram in self.batch.iter().filter(|d| same_endpoint(d.from, target)) {
+            if let Some(dialect) = Dialect::of_hint(datagram.bytes) {
+                self.hint = Some(dialect);
+                self.hints += 1;
+            }
+        }
+    }
+}
+
+const ALWAYS_ONE: &str = "a line is opened at the start and one is always kept";
+
+/// The oldest goes first when nobody takes them.
+fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() == MAX_WAITING_REPLIES {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}
+
+/// What came in while waiting.
+enum Heard {
+    Ack(SocketAddr),
+    Unreachable(Unreachable),
+    Nothing,
+}
+
+/// Zone and flow label do not make another peer.
+fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
+    let ip = |address: SocketAddr| -> IpAddr { address.ip().to_canonical() };
+    ip(a) == ip(b) && a.port() == b.port()
+}
+
+fn no_target() -> BindError {
+    let source = io::Error::new(io::ErrorKind::InvalidInput, "no address to send to");
+    BindError::System { address: SocketAddr::new([0, 0, 0, 0].into(), 0), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn program() -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    }
+
+    fn peer(target: &UdpSocket) -> PlainPeer {
+        let targets = vec![target.local_addr().unwrap()];
+        PlainPeer::new(targets, PeerOptions::default(), Armour::new(), Filter::new()).unwrap()
+    }
+
+    fn quick(retries: u32) -> RetryPolicy {
+        RetryPolicy { timeout: Duration::from_millis(20), retries, unreachable: None }
+    }
+
+    #[tokio::test]
+    async fn a_late_ack_of_one_message_is_not_taken_for_the_next() {
+        let program = program();
+        let mut peer = peer(&program);
+        let acker = std::thread::spawn(move || {
+            let mut buffer = [0; 16];
+            let (_, first) = program.recv_from(&mut buffer).unwrap();
+            program.send_to(b"ACK", first).unwrap();
+            // The second message: answered to the first one's port only, three times over.
+            program.recv_from(&mut buffer).unwrap();
+            for _ in 0..3 {
+                program.send_to(b"ACK", first).unwrap();
+            }
+            program
+        });
+        let policy = quick(2);
+        let ignore = |_: Setback<'_>| {};
+        peer.send_acknowledged(b"one", b"ACK", policy, ignore).await.unwrap();
+        let second = peer.send_acknowledged(b"two", b"ACK", policy, ignore).await;
+        drop(acker.join().unwrap());
+        assert!(matches!(second, Err(SendError::NotAcknowledged { tries: 3, .. })), "{second:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_ack_is_a_reply() {
+        let program = program();
+        let mut peer = peer(&program);
+        let acker = std::thread::spawn(move || {
+            let (_, from) = program.recv_from(&mut [0; 16]).unwrap();
+            program.send_to(b"news", from).unwrap();
+            program.send_to(b"ACK\n", from).unwrap();
+            program
+        });
+        let sent = peer.send_acknowledged(b"x", b"ACK", RetryPolicy::default(), |_| {}).await;
+        assert_eq!(sent.unwrap().tries, 1);
+        assert_eq!(peer.recv().await.unwrap().payload, b"news");
+        drop(acker.join().unwrap());
+    }
+
+    #[tokio::test]
+    async fn strangers_are_not_heard() {
+        let (program, stranger) = (program(), program());
+        let mut peer = peer(&program);
+        peer.send(b"x").await.unwrap();
+        let (_, from) = program.recv_from(&mut [0; 16]).unwrap();
+        stranger.send_to(b"forged", from).unwrap();
+        program.send_to(b"honest", from).unwrap();
+        assert_eq!(peer.recv().await.unwrap().payload, b"honest");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_unreachable_address_gives_way_to_the_next_of_the_name() {
+        let gone = program().local_addr().unwrap();
+        let program = program();
+        let targets = vec![gone, program.local_addr().unwrap()];
+        let mut peer =
+            PlainPeer::new(targets, PeerOptions::default(), Armour::new(), Filter::new()).unwrap();
+        peer.send(b"x").await.unwrap();
+        assert_eq!(program.recv(&mut [0; 16]).unwrap(), 1);
+        assert_eq!(peer.target(), program.local_addr().unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_unreachable_port_is_told_and_tried_again() {
+        let gone = program().local_addr().unwrap();
+        let mut peer =
+            PlainPeer::new(vec![gone], PeerOptions::default(), Armour::new(), Filter::new())
+                .unwrap();
+        let mut told = 0;
+        let sent = peer
+            .send_acknowledged(b"x", b"ACK", quick(2), |setback| {
+                told += u32::from(matches!(setback, Setback::Unreachable { .. }));
+            })
+            .await;
+        assert!(
+            matches!(sent, Err(SendError::NotAcknowledged { tries: 3, report: Some(_), .. })),
+            "{sent:?}"
+        );
+        assert_eq!(told, 3);
+    }
+
+    #[tokio::test]
+    async fn too_large_is_told_with_both_sizes_before_anything_is_sent() {
+        let program = program();
+        let mut peer = peer(&program);
+        let error = peer.send(&vec![0; 65_508]).await.expect_err("one byte too many");
+        let text = error.to_string();
+        assert!(text.contains("65508 bytes") && text.contains("65507 bytes"), "{text}");
+        peer.send(b"next").await.unwrap();
+        assert_eq!(program.recv(&mut [0; 16]).unwrap(), 4, "the next message came first");
+    }
+}

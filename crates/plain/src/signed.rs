@@ -1,0 +1,416 @@
+//! Signature armour: each datagram is a COSE_Sign1 with Ed25519, a time and a unique id.
+//!
+//! In: a payload or an envelope, the time, an id. Out: the other, and who signed. Never: a clock.
+//!
+//! COSE_Sign1 is RFC 9052 section 4.2. Time (`iat`) and id (`cti`) are CWT claims (RFC 8392)
+//! inside the protected header (RFC 9597), so both are signed. `kid` is the SHA-256 fingerprint
+//! of the signer's key, as ssh-keygen prints it.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
+
+use coset::{AsCborValue, iana::EnumI64};
+use coset::{
+    CborSerializable, CoseSign1, CoseSign1Builder, Header, HeaderBuilder, Label,
+    RegisteredLabelWithPrivate, TaggedCborSerializable,
+    cbor::Value,
+    cwt::{ClaimsSet, ClaimsSetBuilder, Timestamp},
+    iana,
+};
+use hikyaku::{
+    identity::Identity,
+    signers::{AuthorizedKeys, Fingerprint, Signer},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Discard,
+    limits::{MAX_CLOCK_SKEW_SECS, MAX_KEYS_TRIED, MAX_REPLAY_IDS},
+    shape::{Shape, shape_of},
+};
+
+/// A unique message id.
+pub(super) type MessageId = [u8; 16];
+
+/// Seals a payload into a signed envelope.
+pub(super) fn seal(identity: &Identity, payload: &[u8], now_secs: u64, id: MessageId) -> Vec<u8> {
+    let claims = ClaimsSetBuilder::new()
+        .issued_at(Timestamp::WholeSeconds(i64::try_from(now_secs).unwrap_or(i64::MAX)))
+        .cwt_id(id.to_vec())
+        .build();
+    let protected = HeaderBuilder::new()
+        .algorithm(iana::Algorithm::EdDSA)
+        .key_id(identity.fingerprint().as_bytes().to_vec())
+        .value(
+            iana::HeaderParameter::CwtClaims.to_i64(),
+            claims.to_cbor_value().expect("an integer and a byte string always encode"),
+        )
+        .build();
+    CoseSign1Builder::new()
+        .protected(protected)
+        .payload(payload.to_vec())
+        .create_signature(&[], |bytes| identity.sign(bytes).to_vec())
+        .build()
+        .to_tagged_vec()
+        .expect("byte strings and integers always encode")
+}
+
+/// Accepts envelopes from known signers, each once, while they are fresh.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    signers: AuthorizedKeys,
+    max_age_secs: u64,
+    /// What each signer has sent: one who sends much, or whose clock is wrong, spoils nothing for
+    /// the others.
+    seen: BTreeMap<Fingerprint, SeenIds>,
+    /// Ids remembered for each signer.
+    quota: usize,
+}
+
+/// An envelope that holds.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) payload: Vec<u8>,
+    pub(super) signer: Signer,
+}
+
+impl Verifier {
+    pub(super) fn new(signers: AuthorizedKeys, max_age: Duration) -> Self {
+        let quota = MAX_REPLAY_IDS / signers.len().max(1);
+        Self { signers, max_age_secs: max_age.as_secs(), seen: BTreeMap::new(), quota }
+    }
+
+    /// Order matters: cheap refusals, then the signature, and only an authentic envelope may
+    /// leave its id behind.
+    pub(super) fn open(&mut self, envelope: &[u8], now_secs: u64) -> Result<Verified, Discard> {
+        // 1. read
+        let message = decode(envelope)?;
+        check_header(&message.protected.header)?;
+        let claims = match claims(&message.protected.header) {
+            // Worth a check of the signature: its maker learns what to add.
+            Err(Discard::Unstamped) => {
+                return Err(self.signer_of(&message).err().unwrap_or(Discard::Unstamped));
+            }
+            claims => claims?,
+        };
+        // 2. fresh?
+        if claims.issued_at > now_secs.saturating_add(MAX_CLOCK_SKEW_SECS)
+            || now_secs.saturating_sub(claims.issued_at) > self.max_age_secs
+        {
+            return Err(Discard::Stale);
+        }
+        // 3. authentic?
+        let signer = self.signer_of(&message)?.clone();
+        // 4. the first?
+        let oldest = now_secs.saturating_sub(self.max_age_secs);
+        let seen = self.seen.entry(signer.fingerprint()).or_default();
+        seen.insert(claims.issued_at, hashed(&claims.id), oldest, self.quota)?;
+        let payload = message.payload.ok_or(Discard::BadSignature)?;
+        Ok(Verified { payload, signer })
+    }
+
+    fn signer_of(&self, message: &CoseSign1) -> Result<&Signer, Discard> {
+        let signed = message.tbs_data(&[]);
+        let verifies = |signer: &&Signer| signer.verifies(&signed, &message.signature);
+        let kid = match &message.protected.header.key_id {
+            kid if kid.is_empty() => &message.unprotected.key_id,
+            kid => kid,
+        };
+        if kid.is_empty() {
+            if self.signers.len() > MAX_KEYS_TRIED {
+                return Err(Discard::UnknownSigner);
+            }
+            return self.signers.iter().find(verifies).ok_or(Discard::BadSignature);
+        }
+        let fingerprint = Fingerprint::from_bytes(kid).ok_or(Discard::UnknownSigner)?;
+        let signer = self.signers.get(&fingerprint).ok_or(Discard::UnknownSigner)?;
+        Some(signer).filter(verifies).ok_or(Discard::BadSignature)
+    }
+}
+
+fn decode(envelope: &[u8]) -> Result<CoseSign1, Discard> {
+    let decoded = match shape_of(envelope).ok_or(Discard::BadSignature)? {
+        Shape::Tagged => CoseSign1::from_tagged_slice(envelope),
+        Shape::Untagged => CoseSign1::from_slice(envelope),
+    };
+    decoded.map_err(|_| Discard::BadSignature)
+}
+
+/// The algorithm must be Ed25519, by its old name or its own (RFC 9864), and nothing may be
+/// critical that is not understood here (RFC 9052 section 3.1).
+fn check_header(header: &Header) -> Result<(), Discard> {
+    use iana::{Algorithm::Ed25519, Algorithm::EdDSA, HeaderParameter as Param};
+    let ed25519 = [EdDSA, Ed25519].map(RegisteredLabelWithPrivate::Assigned);
+    let understood =
+        [Param::Alg, Param::Kid, Param::CwtClaims].map(RegisteredLabelWithPrivate::Assigned);
+    let alg_fits = header.alg.as_ref().is_some_and(|alg| ed25519.contains(alg));
+    let crit_fits = header.crit.iter().all(|label| understood.contains(label));
+    if alg_fits && crit_fits { Ok(()) } else { Err(Discard::BadSignature) }
+}
+
+struct Claims {
+    issued_at: u64,
+    id: Vec<u8>,
+}
+
+fn claims(header: &Header) -> Result<Claims, Discard> {
+    let label = Label::Int(iana::HeaderParameter::CwtClaims.to_i64());
+    let value = header.rest.iter().find(|(l, _)| *l == label).map(|(_, value)| value.clone());
+    let value: Value = value.ok_or(Discard::Unstamped)?;
+    let set = ClaimsSet::from_cbor_value(value).map_err(|_| Discard::BadSignature)?;
+    let issued_at = match set.issued_at.ok_or(Discard::Unstamped)? {
+        Timestamp::WholeSeconds(secs) => u64::try_from(secs).map_err(|_| Discard::Stale)?,
+        Timestamp::FractionalSeconds(secs) => whole_seconds(secs)?,
+    };
+    let id = set.cwt_id.filter(|id| !id.is_empty()).ok_or(Discard::Unstamped)?;
+    Ok(Claims { issued_at, id })
+}
+
+fn whole_seconds(secs: f64) -> Result<u64, Discard> {
+    if !(0.0..1e15).contains(&secs) {
+        return Err(Discard::Stale);
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked")]
+    Ok(secs as u64)
+}
+
+/// Ids may have any length; 128 bits of their SHA-256 tell them apart.
+fn hashed(id: &[u8]) -> MessageId {
+    let digest: [u8; 32] = Sha256::digest(id).into();
+    let (half, _) = digest.split_at(16);
+    half.try_into().expect("32 bytes halve into 16")
+}
+
+/// One signer's ids seen, by the second they were made in.
+///
+/// An id may be forgotten only when nothing that bears it would be accepted: because it is too
+/// old, or because `floor` has passed its second. So memory is bounded and a replay never gets in.
+#[derive(Debug, Default)]
+struct SeenIds {
+    by_second: BTreeMap<u64, HashSet<MessageId>>,
+    len: usize,
+    /// Nothing made in this second or before is accepted any more.
+    floor: Option<u64>,
+}
+
+impl SeenIds {
+    fn insert(
+        &mut self,
+        second: u64,
+        id: MessageId,
+        oldest: u64,
+        quota: usize,
+    ) -> Result<(), Discard> {
+        while self.first_second().is_some_and(|first| first < oldest) {
+            self.forget_first();
+        }
+        if self.floor.is_some_and(|floor| second <= floor) {
+            return Err(Discard::Stale);
+        }
+        if !self.by_second.entry(second).or_default().insert(id) {
+            return Err(Discard::Duplicate);
+        }
+        self.len += 1;
+        while self.len > quota {
+            self.forget_first();
+        }
+        Ok(())
+    }
+
+    fn first_second(&self) -> Option<u64> {
+        self.by_second.first_key_value().map(|(second, _)| *second)
+    }
+
+    fn forget_first(&mut self) {
+        let Some((second, ids)) = self.by_second.pop_first() else { return };
+        self.len -= ids.len();
+        self.floor = self.floor.max(Some(second));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn identity() -> Identity {
+        Identity::generate("tester").unwrap()
+    }
+
+    fn verifier(identities: &[&Identity], max_age_secs: u64) -> Verifier {
+        let mut signers = AuthorizedKeys::default();
+        identities.iter().for_each(|identity| signers.insert(identity.public()));
+        Verifier::new(signers, Duration::from_secs(max_age_secs))
+    }
+
+    #[test]
+    fn a_signed_payload_opens_and_names_its_signer() {
+        let alice = identity();
+        let envelope = seal(&alice, b"hello", NOW, [1; 16]);
+        let opened = verifier(&[&alice], 60).open(&envelope, NOW).unwrap();
+        assert_eq!(opened.payload, b"hello");
+        assert_eq!(opened.signer.fingerprint(), alice.fingerprint());
+    }
+
+    #[test]
+    fn the_same_id_opens_once_and_another_id_opens_again() {
+        let alice = identity();
+        let mut verifier = verifier(&[&alice], 60);
+        let envelope = seal(&alice, b"hello", NOW, [1; 16]);
+        assert!(verifier.open(&envelope, NOW).is_ok());
+        assert_eq!(verifier.open(&envelope, NOW + 60).err(), Some(Discard::Duplicate));
+        assert!(verifier.open(&seal(&alice, b"hello", NOW, [2; 16]), NOW).is_ok());
+    }
+
+    #[test]
+    fn strangers_are_refused() {
+        let (alice, eve) = (identity(), identity());
+        let envelope = seal(&eve, b"hello", NOW, [1; 16]);
+        let refused = verifier(&[&alice], 60).open(&envelope, NOW).err();
+        assert_eq!(refused, Some(Discard::UnknownSigner));
+    }
+
+    #[test]
+    fn a_stranger_who_claims_another_s_key_is_refused() {
+        let (alice, eve) = (identity(), identity());
+        let mut message = decode(&seal(&eve, b"hello", NOW, [1; 16])).unwrap();
+        let honest = decode(&seal(&alice, b"hello", NOW, [1; 16])).unwrap();
+        message.protected = honest.protected;
+        let envelope = message.to_tagged_vec().unwrap();
+        let mut verifier = verifier(&[&alice], 60);
+        assert_eq!(verifier.open(&envelope, NOW).err(), Some(Discard::BadSignature));
+        // and leaves no id behind that would shut out the honest message
+        assert!(verifier.open(&seal(&alice, b"hello", NOW, [1; 16]), NOW).is_ok());
+    }
+
+    #[test]
+    fn too_old_and_too_far_ahead_are_stale() {
+        let alice = identity();
+        let envelope = seal(&alice, b"hello", NOW, [1; 16]);
+        let at = |now| verifier(&[&alice], 60).open(&envelope, now).err();
+        assert_eq!(at(NOW + 60), None);
+        assert_eq!(at(NOW + 61), Some(Discard::Stale));
+        assert_eq!(at(NOW - MAX_CLOCK_SKEW_SECS), None);
+        assert_eq!(at(NOW - MAX_CLOCK_SKEW_SECS - 1), Some(Discard::Stale));
+    }
+
+    #[test]
+    fn every_changed_byte_is_noticed() {
+        let alice = identity();
+        for payload in [b"hello".as_slice(), b""] {
+            let envelope = seal(&alice, payload, NOW, [1; 16]);
+            for index in 0..envelope.len() {
+                for bit in 0..8 {
+                    let mut changed = envelope.clone();
+                    changed[index] ^= 1 << bit;
+                    let opened = verifier(&[&alice], 60).open(&changed, NOW);
+                    assert!(opened.is_err(), "bit {bit} of byte {index}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_payload_taken_out_is_refused_and_leaves_no_id_behind() {
+        let alice = identity();
+        let honest = seal(&alice, b"", NOW, [1; 16]);
+        let mut taken_out = honest.clone();
+        let payload = taken_out.len() - 67;
+        assert_eq!(taken_out[payload], 0x40, "an empty byte string");
+        taken_out[payload] = 0xf6;
+        let mut verifier = verifier(&[&alice], 60);
+        assert_eq!(verifier.open(&taken_out, NOW).err(), Some(Discard::BadSignature));
+        assert!(verifier.open(&honest, NOW).is_ok());
+    }
+
+    #[test]
+    fn truncation_and_garbage_are_bad_signatures() {
+        let alice = identity();
+        let envelope = seal(&alice, b"hello", NOW, [1; 16]);
+        let mut verifier = verifier(&[&alice], 60);
+        for len in 0..envelope.len() {
+            assert_eq!(verifier.open(&envelope[..len], NOW).err(), Some(Discard::BadSignature));
+        }
+        assert_eq!(verifier.open(b"hello", NOW).err(), Some(Discard::BadSignature));
+    }
+
+    #[test]
+    fn an_untagged_envelope_without_key_id_opens() {
+        let (alice, bob) = (identity(), identity());
+        let claims = ClaimsSetBuilder::new()
+            .issued_at(Timestamp::FractionalSeconds(NOW as f64 + 0.5))
+            .cwt_id(vec![9; 3])
+            .build();
+        let protected = HeaderBuilder::new()
+            .algorithm(iana::Algorithm::Ed25519)
+            .value(15, claims.to_cbor_value().unwrap())
+            .build();
+        let envelope = CoseSign1Builder::new()
+            .protected(protected)
+            .payload(b"hello".to_vec())
+            .create_signature(&[], |bytes| alice.sign(bytes).to_vec())
+            .build()
+            .to_vec()
+            .unwrap();
+        let opened = verifier(&[&bob, &alice], 60).open(&envelope, NOW).unwrap();
+        assert_eq!(opened.signer.fingerprint(), alice.fingerprint());
+    }
+
+    #[test]
+    fn an_unknown_critical_parameter_is_refused() {
+        let alice = identity();
+        let claims = ClaimsSetBuilder::new()
+            .issued_at(Timestamp::WholeSeconds(NOW.cast_signed()))
+            .cwt_id(vec![1])
+            .build();
+        let protected = HeaderBuilder::new()
+            .algorithm(iana::Algorithm::EdDSA)
+            .add_critical(iana::HeaderParameter::ContentType)
+            .value(15, claims.to_cbor_value().unwrap())
+            .build();
+        let envelope = CoseSign1Builder::new()
+            .protected(protected)
+            .payload(b"hello".to_vec())
+            .create_signature(&[], |bytes| alice.sign(bytes).to_vec())
+            .build()
+            .to_vec()
+            .unwrap();
+        let refused = verifier(&[&alice], 60).open(&envelope, NOW).err();
+        assert_eq!(refused, Some(Discard::BadSignature));
+    }
+
+    #[test]
+    fn forgotten_ids_are_refused_not_accepted_again() {
+        let mut seen = SeenIds::default();
+        for n in 0..=10_000_u128 {
+            let second = 100 + (n / 1_000) as u64;
+            seen.insert(second, n.to_le_bytes(), 0, 10_000).unwrap();
+        }
+        assert!(seen.len <= 10_000, "bounded");
+        let first = seen.insert(100, 0_u128.to_le_bytes(), 0, 10_000);
+        assert_eq!(first, Err(Discard::Stale), "the first second was forgotten");
+    }
+
+    #[test]
+    fn one_signer_who_fills_the_memory_shuts_nobody_else_out() {
+        let (alice, eve) = (identity(), identity());
+        let mut verifier = verifier(&[&alice, &eve], 60);
+        verifier.quota = 8;
+        for n in 0..100_u8 {
+            let _ = verifier.open(&seal(&eve, b"x", NOW + 60, [n; 16]), NOW);
+        }
+        assert!(verifier.open(&seal(&alice, b"hello", NOW, [1; 16]), NOW).is_ok());
+        assert!(verifier.seen.values().all(|seen| seen.len <= 8));
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_reopen_what_has_expired() {
+        let mut seen = SeenIds::default();
+        seen.insert(100, [1; 16], 40, 8).unwrap();
+        seen.insert(200, [2; 16], 140, 8).unwrap();
+        assert_eq!(seen.insert(100, [1; 16], 40, 8), Err(Discard::Stale));
+    }
+}

@@ -1,0 +1,195 @@
+//! The side that saves files.
+//!
+//! In: the sender's messages, in order. Out: what to do with the file at hand. Never: a file.
+
+use super::{CONTROL, Control, DATA, Offer, VERSION, Violation};
+
+/// Which file is at hand, of one connection.
+#[derive(Debug, Default)]
+pub struct Incoming(State);
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    /// A file that has `left` bytes to come.
+    Taking { id: u64, left: u64 },
+    /// A file that was refused, of which more may come before its sender hears so.
+    Skipping { id: u64 },
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Make a file for it and accept, or [`Incoming::refuse`].
+    Open(Offer),
+    /// All but the first byte of the message belongs to the file.
+    Write,
+    /// The file is complete: keep it and say so, or that it could not be kept.
+    Finish {
+        /// The file.
+        id: u64,
+    },
+    /// Throw the file away; refuse where a reason is given.
+    Drop {
+        /// The file.
+        id: u64,
+        /// Why it is refused.
+        refuse: Option<&'static str>,
+    },
+    /// It was thrown away before.
+    Nothing,
+}
+
+impl Incoming {
+    /// Takes the next message.
+    ///
+    /// # Errors
+    /// When the sender does not keep to the format.
+    pub fn handle(&mut self, message: &[u8]) -> Result<Task, Violation> {
+        match message {
+            [DATA, data @ ..] => self.on_data(data.len() as u64),
+            [CONTROL, json @ ..] => match Control::decode(json)? {
+                Control::Offer(offer) => self.on_offer(offer),
+                Control::End { id } => self.on_end(id),
+                Control::Abort { id, .. } => self.on_abort(id),
+                Control::Accept { .. } | Control::Refuse { .. } | Control::Saved { .. } => {
+                    Err(Violation("an answer to nothing"))
+                }
+            },
+            _ => Err(Violation("a message of no known kind")),
+        }
+    }
+
+    /// The file at hand cannot be saved: what is left of it means nothing.
+    pub fn refuse(&mut self) {
+        if let State::Taking { id, .. } = self.0 {
+            self.0 = State::Skipping { id };
+        }
+    }
+
+    fn on_offer(&mut self, offer: Offer) -> Result<Task, Violation> {
+        if !matches!(self.0, State::Idle) {
+            return Err(Violation("a file within a file"));
+        }
+        let id = offer.id;
+        if offer.version != VERSION {
+            self.0 = State::Skipping { id };
+            return Ok(Task::Drop { id, refuse: Some("this version of file transfer is unknown") });
+        }
+        self.0 = State::Taking { id, left: offer.size };
+        Ok(Task::Open(offer))
+    }
+
+    fn on_data(&mut self, len: u64) -> Result<Task, Violation> {
+        match &mut self.0 {
+            State::Idle => Err(Violation("bytes of no file")),
+            State::Skipping { .. } => Ok(Task::Nothing),
+            State::Taking { left, .. } if len <= *left => {
+                *left -= len;
+                Ok(Task::Write)
+            }
+            State::Taking { id, .. } => {
+                let id = *id;
+                self.0 = State::Skipping { id };
+                Ok(Task::Drop { id, refuse: Some("it is longer than was said") })
+            }
+        }
+    }
+
+    fn on_end(&mut self, id: u64) -> Result<Task, Violation> {
+        match std::mem::take(&mut self.0) {
+            State::Taking { id: at_hand, left: 0 } if at_hand == id => Ok(Task::Finish { id }),
+            State::Taking { id: at_hand, .. } if at_hand == id => {
+                Ok(Task::Drop { id, refuse: Some("it is shorter than was said") })
+            }
+            State::Skipping { id: at_hand } if at_hand == id => Ok(Task::Nothing),
+            _ => Err(Violation("the end of another file")),
+        }
+    }
+
+    fn on_abort(&mut self, id: u64) -> Result<Task, Violation> {
+        match std::mem::take(&mut self.0) {
+            State::Taking { id: at_hand, .. } if at_hand == id => {
+                Ok(Task::Drop { id, refuse: None })
+            }
+            State::Skipping { id: at_hand } if at_hand == id => Ok(Task::Nothing),
+            _ => Err(Violation("the end of another file")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer(id: u64, size: u64) -> Offer {
+        Offer::new(id, "name".to_owned(), size, None)
+    }
+
+    fn offered(size: u64) -> Incoming {
+        let mut incoming = Incoming::default();
+        let task = incoming.handle(&Control::Offer(offer(1, size)).encode());
+        assert_eq!(task, Ok(Task::Open(offer(1, size))));
+        incoming
+    }
+
+    #[test]
+    fn a_file_is_opened_written_and_kept() {
+        let mut incoming = offered(3);
+        assert_eq!(incoming.handle(b"Dab"), Ok(Task::Write));
+        assert_eq!(incoming.handle(b"Dc"), Ok(Task::Write));
+        assert_eq!(incoming.handle(&Control::End { id: 1 }.encode()), Ok(Task::Finish { id: 1 }));
+        assert_eq!(
+            incoming.handle(&Control::Offer(offer(2, 0)).encode()),
+            Ok(Task::Open(offer(2, 0)))
+        );
+    }
+
+    #[test]
+    fn a_file_of_another_length_than_offered_is_not_kept() {
+        let mut incoming = offered(3);
+        assert_eq!(incoming.handle(b"Dab"), Ok(Task::Write));
+        let shorter = incoming.handle(&Control::End { id: 1 }.encode());
+        assert!(matches!(shorter, Ok(Task::Drop { id: 1, refuse: Some(_) })), "{shorter:?}");
+        let mut incoming = offered(3);
+        let longer = incoming.handle(b"Dabcd");
+        assert!(matches!(longer, Ok(Task::Drop { id: 1, refuse: Some(_) })), "{longer:?}");
+        assert_eq!(incoming.handle(b"De"), Ok(Task::Nothing));
+        assert_eq!(incoming.handle(&Control::End { id: 1 }.encode()), Ok(Task::Nothing));
+    }
+
+    #[test]
+    fn what_is_left_of_a_refused_file_means_nothing_and_the_next_one_counts() {
+        let mut incoming = offered(3);
+        incoming.refuse();
+        assert_eq!(incoming.handle(b"Dabcdefgh"), Ok(Task::Nothing));
+        let abort = Control::Abort { id: 1, reason: String::new() };
+        assert_eq!(incoming.handle(&abort.encode()), Ok(Task::Nothing));
+        let next = incoming.handle(&Control::Offer(offer(2, 1)).encode());
+        assert_eq!(next, Ok(Task::Open(offer(2, 1))));
+        let abort = Control::Abort { id: 2, reason: String::new() };
+        assert_eq!(incoming.handle(&abort.encode()), Ok(Task::Drop { id: 2, refuse: None }));
+    }
+
+    #[test]
+    fn what_comes_out_of_turn_ends_it() {
+        assert!(Incoming::default().handle(b"Dx").is_err());
+        assert!(Incoming::default().handle(b"").is_err());
+        assert!(Incoming::default().handle(b"C{").is_err());
+        assert!(Incoming::default().handle(b"X").is_err());
+        let end = Control::End { id: 9 }.encode();
+        assert!(Incoming::default().handle(&end).is_err());
+        assert!(offered(0).handle(&end).is_err());
+        assert!(offered(0).handle(&Control::Offer(offer(2, 0)).encode()).is_err());
+        assert!(offered(0).handle(&Control::Accept { id: 1 }.encode()).is_err());
+    }
+
+    #[test]
+    fn another_version_is_refused_by_name() {
+        let mut later = offer(1, 0);
+        later.version = 2;
+        let task = Incoming::default().handle(&Control::Offer(later).encode());
+        assert!(matches!(task, Ok(Task::Drop { id: 1, refuse: Some(_) })), "{task:?}");
+    }
+}

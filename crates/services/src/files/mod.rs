@@ -1,0 +1,211 @@
+//! Files over messages: the format, and both sides of it as values.
+//!
+//! In: messages of the channel for files. Out: messages, and what to do with a file. Never: opens
+//! a file, sends a message.
+//!
+//! All messages are Ordered, on channel 65535. The first byte says what the rest is: `D` bytes of
+//! the file that was offered last, `C` control, as JSON:
+//!
+//! ```text
+//! sender                                                                              listener
+//! C {"offer":{"version":1,"id":0,"name":"a","size":3,"mode":420}}  ──▶
+//! D bytes …                                                        ──▶
+//! C {"end":{"id":0}}   or   C {"abort":{"id":0,"reason":"…"}}      ──▶
+//!                      ◀── C {"accept":{"id":0}}, or refuse at any time: {"id":0,"reason":"…"}
+//!                      ◀── C {"saved":{"id":0,"name":"a"}}: on disk, under that name
+//! ```
+//!
+//! The sender waits for nothing but the last answer, and leaves out what is left of a file that was
+//! refused.
+
+mod incoming;
+mod name;
+mod outgoing;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    incoming::{Incoming, Task},
+    name::safe_name,
+    outgoing::{Outgoing, Standing},
+};
+use crate::limits::{MAX_CONTROL, MAX_REASON};
+
+/// The channel that files take; messages have the others.
+pub const FILES_CHANNEL: u16 = u16::MAX;
+
+/// The version of the format that an offer names.
+const VERSION: u32 = 1;
+
+/// First byte of a message: bytes of a file.
+pub const DATA: u8 = b'D';
+/// First byte of a message: JSON.
+const CONTROL: u8 = b'C';
+
+/// What the two sides say to each other of files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Control {
+    /// The sender offers a file; its bytes follow at once.
+    Offer(Offer),
+    /// The sender has sent all of it.
+    End {
+        /// The file.
+        id: u64,
+    },
+    /// The sender gives it up.
+    Abort {
+        /// The file.
+        id: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The listener takes it.
+    Accept {
+        /// The file.
+        id: u64,
+    },
+    /// The listener does not take it, or no more of it.
+    Refuse {
+        /// The file.
+        id: u64,
+        /// Why.
+        reason: String,
+    },
+    /// It is on the listener's disk.
+    Saved {
+        /// The file.
+        id: u64,
+        /// Its name there.
+        name: String,
+    },
+}
+
+/// A file that is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    version: u32,
+    /// Its number on this connection.
+    pub id: u64,
+    /// Its name, as the sender has it.
+    pub name: String,
+    /// Its length, in bytes.
+    pub size: u64,
+    /// Its permission bits, where the sender has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+}
+
+impl Offer {
+    /// Returns an offer in this version of the format.
+    #[must_use]
+    pub const fn new(id: u64, name: String, size: u64, mode: Option<u32>) -> Self {
+        Self { version: VERSION, id, name, size, mode }
+    }
+}
+
+/// What is no message of this format, or comes at the wrong time: the connection is not worth
+/// keeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation(pub &'static str);
+
+impl Control {
+    /// The message that says so.
+    ///
+    /// # Panics
+    /// Never: what it holds can be written as JSON.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut message = vec![CONTROL];
+        serde_json::to_writer(&mut message, self).expect("numbers and strings are JSON");
+        message
+    }
+
+    /// Reads the part after the first byte.
+    fn decode(json: &[u8]) -> Result<Self, Violation> {
+        if json.len() > MAX_CONTROL {
+            return Err(Violation("a control message too long"));
+        }
+        serde_json::from_slice(json).map_err(|_| Violation("a control message that is none"))
+    }
+
+    /// A refusal; what is too long for a line is cut.
+    #[must_use]
+    pub fn refuse(id: u64, reason: &str) -> Self {
+        Self::Refuse { id, reason: cut(reason, MAX_REASON).to_owned() }
+    }
+}
+
+/// The first bytes of a text, at most so many, no character split.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn control() -> impl Strategy<Value = Control> {
+        let id = any::<u64>;
+        let offer = (id(), any::<String>(), any::<u64>(), any::<Option<u32>>());
+        prop_oneof![
+            offer.prop_map(|(id, name, size, mode)| Control::Offer(Offer::new(
+                id, name, size, mode
+            ))),
+            id().prop_map(|id| Control::End { id }),
+            id().prop_map(|id| Control::Accept { id }),
+            (id(), any::<String>()).prop_map(|(id, reason)| Control::Abort { id, reason }),
+            (id(), any::<String>()).prop_map(|(id, reason)| Control::Refuse { id, reason }),
+            (id(), any::<String>()).prop_map(|(id, name)| Control::Saved { id, name }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(control in control()) {
+            let message = control.encode();
+            prop_assert_eq!(message[0], b'C');
+            prop_assert_eq!(Control::decode(&message[1..]), Ok(control));
+        }
+
+        #[test]
+        fn nothing_that_comes_breaks_a_side(
+            messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20)
+        ) {
+            let (mut incoming, mut outgoing) = (Incoming::default(), Outgoing::default());
+            for message in messages {
+                let _ = incoming.handle(&message);
+                let _ = outgoing.handle(&message);
+            }
+        }
+    }
+
+    #[test]
+    fn fields_of_later_versions_do_no_harm() {
+        let json = br#"{"end":{"id":7,"sha256":"AAAA"}}"#;
+        assert_eq!(Control::decode(json), Ok(Control::End { id: 7 }));
+    }
+
+    #[test]
+    fn the_format_is_as_documented() {
+        let offer = Control::Offer(Offer::new(0, "a".to_owned(), 3, Some(0o644))).encode();
+        let text = br#"C{"offer":{"version":1,"id":0,"name":"a","size":3,"mode":420}}"#;
+        assert_eq!(offer, text);
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_or_cut() {
+        let long = "é".repeat(MAX_CONTROL);
+        let message = Control::Saved { id: 0, name: long.clone() }.encode();
+        assert!(Control::decode(&message[1..]).is_err());
+        let Control::Refuse { reason, .. } = Control::refuse(0, &long) else { panic!("not that") };
+        assert_eq!(reason.len(), MAX_REASON);
+    }
+}

@@ -1,0 +1,120 @@
+//! The side that sends files.
+//!
+//! In: the listener's answers. Out: where each file stands. Never: a file.
+
+use super::{CONTROL, Control, Violation};
+
+/// Where each file stands; its index is its id.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    files: Vec<Standing>,
+}
+
+/// What the listener has said of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing that lasts.
+    Open,
+    /// It is on the listener's disk, under this name.
+    Saved(String),
+    /// It is not, and why.
+    Refused(String),
+    /// The sender itself gave it up, and why; an answer may still come, and says nothing new.
+    GivenUp(String),
+}
+
+impl Outgoing {
+    /// So many files will be sent.
+    pub fn new(count: usize) -> Self {
+        Self { files: vec![Standing::Open; count] }
+    }
+
+    /// Takes the next message of the listener.
+    ///
+    /// # Errors
+    /// When the listener does not keep to the format.
+    pub fn handle(&mut self, message: &[u8]) -> Result<(), Violation> {
+        let [CONTROL, json @ ..] = message else {
+            return Err(Violation("a message of no known kind"));
+        };
+        let (id, standing) = match Control::decode(json)? {
+            Control::Accept { id } => (id, Standing::Open),
+            Control::Saved { id, name } => (id, Standing::Saved(name)),
+            Control::Refuse { id, reason } => (id, Standing::Refused(reason)),
+            _ => return Err(Violation("an offer where an answer is due")),
+        };
+        match self.file(id) {
+            Some(now @ Standing::Open) => *now = standing,
+            Some(Standing::GivenUp(_)) => {}
+            _ => return Err(Violation("an answer to nothing")),
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, id: u64) -> Option<&mut Standing> {
+        self.files.get_mut(usize::try_from(id).ok()?)
+    }
+
+    /// The sender gives a file up: there will be no answer, or none that counts.
+    pub fn give_up(&mut self, id: u64, reason: String) {
+        if let Some(standing @ Standing::Open) = self.file(id) {
+            *standing = Standing::GivenUp(reason);
+        }
+    }
+
+    /// Where a file stands.
+    pub fn standing(&self, id: u64) -> &Standing {
+        let index = usize::try_from(id).unwrap_or(usize::MAX);
+        self.files.get(index).unwrap_or(&Standing::Open)
+    }
+
+    /// Has every file its final answer?
+    pub fn is_settled(&self) -> bool {
+        self.files.iter().all(|standing| *standing != Standing::Open)
+    }
+
+    /// How many files are saved.
+    pub fn saved(&self) -> usize {
+        self.files.iter().filter(|standing| matches!(standing, Standing::Saved(_))).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_settled_when_each_file_is_saved_or_refused() {
+        let mut outgoing = Outgoing::new(2);
+        assert_eq!(outgoing.handle(&Control::Accept { id: 0 }.encode()), Ok(()));
+        assert!(!outgoing.is_settled());
+        let saved = Control::Saved { id: 0, name: "a".to_owned() };
+        assert_eq!(outgoing.handle(&saved.encode()), Ok(()));
+        assert!(!outgoing.is_settled());
+        let refused = Control::refuse(1, "disk full");
+        assert_eq!(outgoing.handle(&refused.encode()), Ok(()));
+        assert!(outgoing.is_settled());
+        assert_eq!(outgoing.saved(), 1);
+        assert_eq!(*outgoing.standing(1), Standing::Refused("disk full".to_owned()));
+    }
+
+    #[test]
+    fn an_answer_to_a_file_given_up_says_nothing_new() {
+        let mut outgoing = Outgoing::new(1);
+        outgoing.give_up(0, "it changed".to_owned());
+        assert!(outgoing.is_settled());
+        assert_eq!(outgoing.handle(&Control::refuse(0, "disk full").encode()), Ok(()));
+        assert_eq!(*outgoing.standing(0), Standing::GivenUp("it changed".to_owned()));
+    }
+
+    #[test]
+    fn what_comes_out_of_turn_ends_it() {
+        let refused = |control: Control| Outgoing::new(1).handle(&control.encode()).is_err();
+        assert!(refused(Control::Accept { id: 1 }));
+        assert!(refused(Control::End { id: 0 }));
+        assert!(Outgoing::new(1).handle(b"Dx").is_err());
+        let mut outgoing = Outgoing::new(1);
+        let saved = Control::Saved { id: 0, name: "a".to_owned() }.encode();
+        assert!(outgoing.handle(&saved).is_ok() && outgoing.handle(&saved).is_err());
+    }
+}
