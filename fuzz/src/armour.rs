@@ -2,7 +2,11 @@
 //!
 //! In: a script. Out: a panic when something opens that nobody sealed, or twice. Never: DTLS.
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
 use hikyaku::{
     files::{IfExists, write_private},
@@ -10,7 +14,6 @@ use hikyaku::{
     signers::AuthorizedKeys,
 };
 use hikyaku_plain::{Armour, Open, Seal};
-use jiff::Timestamp;
 use ssh_key::{
     LineEnding, PrivateKey,
     private::{Ed25519Keypair, KeypairData},
@@ -115,8 +118,9 @@ impl<'a> World<'a> {
         }
     }
 
-    fn time(&self) -> Timestamp {
-        Timestamp::from_second(self.now).expect("it is not far away")
+    fn time(&self) -> SystemTime {
+        let since = Duration::from_secs(u64::try_from(self.now).unwrap_or(0));
+        SystemTime::UNIX_EPOCH + since
     }
 
     fn seal(&mut self, who: usize, text: &[u8]) {

@@ -7,7 +7,7 @@ use std::{
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use hikyaku::{
@@ -18,7 +18,6 @@ use hikyaku_plain::dtls::{
     Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig,
     fuzzing::{Client, Server, sieve},
 };
-use jiff::Timestamp;
 
 use crate::{frames::address, script::Script};
 
@@ -83,13 +82,13 @@ impl Kinds {
 }
 
 /// When certificates are looked at: now, for they are made now.
-fn wall() -> Timestamp {
+fn wall() -> SystemTime {
     clock::wall()
 }
 
 struct World<'a> {
     kinds: &'a Kinds,
-    at: (Instant, Timestamp),
+    at: (Instant, SystemTime),
     server: Server,
     client: Client,
     from: SocketAddr,

@@ -4,7 +4,8 @@
 
 use std::{future, time::Instant};
 
-use hikyaku::clock::{local_hms, monotonic, wall};
+use hikyaku::clock::{monotonic, wall};
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::time::Time;
 
@@ -34,5 +35,6 @@ impl Clock {
 
 /// The time of day here, `HH:MM:SS`.
 pub(crate) fn stamp() -> String {
-    local_hms(wall())
+    let now = Timestamp::try_from(wall()).unwrap_or(Timestamp::UNIX_EPOCH);
+    now.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
 }

@@ -26,7 +26,7 @@ pub(crate) struct Complaints {
     quiet: bool,
     /// Nothing but errors is wanted.
     silent: bool,
-    second: i64,
+    second: u64,
     told: u32,
     untold: u64,
     /// Above what a person is typing.
@@ -127,7 +127,7 @@ impl Complaints {
     }
 
     fn say(&mut self, line: &str) {
-        let second = clock::wall().as_second();
+        let second = clock::unix_seconds(clock::wall());
         if second != self.second {
             self.tell_untold();
             self.second = second;

@@ -20,6 +20,7 @@ mod plan;
 mod progress;
 mod secrecy;
 mod terminal;
+mod times;
 mod values;
 mod writer;
 mod written;

@@ -10,21 +10,25 @@ use std::{
     io::{self, IsTerminal, Write},
     net::SocketAddr,
     sync::OnceLock,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anstyle::AnsiColor;
 use data_encoding::BASE64;
 use hikyaku::{
-    Class, clock,
+    Class,
     signers::{Fingerprint, Signer},
 };
 use hikyaku_text::{is_safe, sanitize, sanitize_bytes};
-use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use crate::{args::Format, limits::SHORT_ID, line::Line};
+use crate::{
+    args::Format,
+    limits::SHORT_ID,
+    line::Line,
+    times::{local_hms_millis, rfc_3339},
+};
 
 /// The two streams, which may be a terminal each on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +91,7 @@ pub(crate) fn print_line(line: &str) -> io::Result<()> {
 /// A message to print, or a file that was saved.
 #[derive(Clone, Debug)]
 pub(crate) struct Record<'a> {
-    pub(crate) at: Timestamp,
+    pub(crate) at: SystemTime,
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) content: Content<'a>,
@@ -122,7 +126,6 @@ pub(crate) enum Origin<'a> {
 }
 
 /// RFC 3339 in UTC with microseconds.
-const RFC_3339: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 #[derive(Serialize)]
 struct Json<'a> {
@@ -173,8 +176,7 @@ impl Format {
 }
 
 fn write_json(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
-    let mut time = String::with_capacity(32);
-    RFC_3339.print_timestamp(&record.at, &mut time).map_err(io::Error::other)?;
+    let time = rfc_3339(record.at);
     let (bytes, payload, file) = match record.content {
         Content::Message(payload) => (payload.len() as u64, Some(payload), None),
         Content::File { name, bytes } => (bytes, None, Some(name)),
@@ -251,7 +253,7 @@ fn write_text(record: &Record<'_>, payload: &[u8], out: &mut Vec<u8>) -> io::Res
 }
 
 fn head(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
-    let time = styled(Stream::Stdout, AnsiColor::BrightBlack, &clock::local_hms_millis(record.at));
+    let time = styled(Stream::Stdout, AnsiColor::BrightBlack, &local_hms_millis(record.at));
     let from = styled(Stream::Stdout, AnsiColor::Cyan, &record.from.to_string());
     write!(out, "{time} {from}")?;
     let name = match record.origin {
@@ -345,7 +347,7 @@ mod tests {
 
     fn shown_of(format: Format, content: Content<'_>, origin: Origin<'_>) -> String {
         let record = Record {
-            at: "2026-01-02T03:04:05.678901Z".parse().unwrap(),
+            at: "2026-01-02T03:04:05.678901Z".parse::<jiff::Timestamp>().unwrap().into(),
             from: "127.0.0.1:5555".parse().unwrap(),
             to: "[::1]:12345".parse().unwrap(),
             content,

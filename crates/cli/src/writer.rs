@@ -9,6 +9,7 @@ use std::{
     ops::Range,
     sync::{Arc, mpsc},
     thread::JoinHandle,
+    time::SystemTime,
 };
 
 use hikyaku::{
@@ -16,7 +17,6 @@ use hikyaku::{
     signers::{Fingerprint, Signer},
 };
 use hikyaku_plain::{Received, ReplyTo};
-use jiff::Timestamp;
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -51,7 +51,7 @@ pub(crate) struct Page {
 }
 
 struct Entry {
-    at: Timestamp,
+    at: SystemTime,
     from: SocketAddr,
     to: SocketAddr,
     content: Held,
@@ -103,7 +103,7 @@ impl Page {
     /// A message of a connection: its payload is moved, not copied.
     pub(crate) fn add_message(
         &mut self,
-        at: Timestamp,
+        at: SystemTime,
         source: &Source,
         message: hikyaku::Message,
     ) {
@@ -115,12 +115,12 @@ impl Page {
     }
 
     /// A file that was saved.
-    pub(crate) fn add_file(&mut self, at: Timestamp, source: &Source, name: String, bytes: u64) {
+    pub(crate) fn add_file(&mut self, at: SystemTime, source: &Source, name: String, bytes: u64) {
         let sent = (Class::Ordered, hikyaku_services::files::FILES_CHANNEL);
         self.add_native(at, source, sent, Held::File { name, bytes });
     }
 
-    fn add_native(&mut self, at: Timestamp, source: &Source, sent: (Class, u16), content: Held) {
+    fn add_native(&mut self, at: SystemTime, source: &Source, sent: (Class, u16), content: Held) {
         let (class, channel) = sent;
         let origin = Whose::Peer { key: source.key, name: source.name.clone(), class, channel };
         self.entries.push(Entry { at, from: source.from, to: source.to, content, origin });

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku::{Close, Connection, Delivery, Endpoint, Message, TransportConfig, Trust, clock};
+use hikyaku::{Close, Connection, Delivery, Endpoint, Message, TransportConfig, Trust};
 use tokio::{select, sync::mpsc};
 
 use self::lossy::{Lossy, Weather};
@@ -129,7 +129,7 @@ fn typed() -> mpsc::Receiver<String> {
 }
 
 fn show(line: &Message) {
-    println!("[{}] {}", clock::local_hms(clock::wall()), shown(line));
+    println!("{}", shown(line));
 }
 
 /// What a peer has sent is not fit for a terminal before this.

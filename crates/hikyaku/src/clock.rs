@@ -5,13 +5,12 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hikyaku_proto::time::Time;
-use jiff::Timestamp;
 
 /// The wall clock, for people and for the age of signed or encrypted datagrams.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the wall clock")]
-pub fn wall() -> Timestamp {
-    Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
+pub fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 /// The monotonic clock, for timers.
@@ -47,27 +46,16 @@ impl Stopwatch {
 }
 
 /// Whole seconds since the Unix epoch, as Fernet (version 0x80) and CWT claims (RFC 8392) count.
+/// 0 before it.
 #[must_use]
-pub fn unix_seconds(time: Timestamp) -> u64 {
-    u64::try_from(time.as_second()).unwrap_or(0)
+pub fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// A kernel receive time stamp (time since the Unix epoch) as a wall-clock time.
 #[must_use]
-pub fn from_unix(since_epoch: Duration) -> Timestamp {
-    Timestamp::try_from(UNIX_EPOCH + since_epoch).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// `HH:MM:SS` in this machine's time zone.
-#[must_use]
-pub fn local_hms(time: Timestamp) -> String {
-    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
-}
-
-/// `HH:MM:SS.mmm` in this machine's time zone.
-#[must_use]
-pub fn local_hms_millis(time: Timestamp) -> String {
-    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+pub fn from_unix(since_epoch: Duration) -> SystemTime {
+    UNIX_EPOCH + since_epoch
 }
 
 #[cfg(test)]
@@ -77,7 +65,8 @@ mod tests {
     #[test]
     fn kernel_time_stamps_keep_their_microseconds() {
         let time = from_unix(Duration::new(1_700_000_000, 123_456_000));
-        assert_eq!(time.to_string(), "2023-11-14T22:13:20.123456Z");
+        let since = time.duration_since(UNIX_EPOCH).unwrap();
+        assert_eq!(since, Duration::from_micros(1_700_000_000_123_456));
         assert_eq!(unix_seconds(time), 1_700_000_000);
     }
 }

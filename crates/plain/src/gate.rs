@@ -2,7 +2,7 @@
 //!
 //! In: received datagrams. Out: payloads, or why not. Never: a word to the sender.
 
-use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr};
+use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr, time::SystemTime};
 
 use hikyaku::{
     batch::Datagram,
@@ -11,7 +11,6 @@ use hikyaku::{
     filter::Filter,
     signers::Signer,
 };
-use jiff::Timestamp;
 
 use super::{Open, Opened};
 
@@ -126,7 +125,7 @@ pub struct Received<'a> {
     /// The address it was sent to, a group's perhaps, where the system tells.
     pub to: Option<IpAddr>,
     /// When it came.
-    pub at: Timestamp,
+    pub at: SystemTime,
     /// Who signed it, where signatures are asked for.
     pub signer: Option<Signer>,
 }
@@ -208,7 +207,7 @@ impl Gate {
     pub(super) fn pass<'d>(
         &mut self,
         datagram: Datagram<'d>,
-        now: Timestamp,
+        now: SystemTime,
     ) -> Result<Received<'d>, Dropped> {
         let from = ReplyTo::of(&datagram);
         self.open(datagram.bytes, from, now)
@@ -226,7 +225,7 @@ impl Gate {
         &mut self,
         bytes: &'d [u8],
         from: ReplyTo,
-        now: Timestamp,
+        now: SystemTime,
     ) -> Result<Opened<'d>, Discard> {
         if !self.filter.allows(from.peer.ip()) {
             return Err(Discard::Filtered);

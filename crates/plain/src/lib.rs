@@ -60,7 +60,7 @@ use std::{
     borrow::Cow,
     io,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use hikyaku::{
@@ -69,7 +69,6 @@ use hikyaku::{
     identity::{Identity, SharedKey},
     signers::{AuthorizedKeys, Signer},
 };
-use jiff::Timestamp;
 
 pub use self::{
     ack::RetryPolicy,
@@ -150,7 +149,7 @@ impl Seal {
     ///
     /// # Errors
     /// When the system gives no randomness for a message id.
-    pub fn seal<'a>(&self, payload: &'a [u8], now: Timestamp) -> io::Result<Cow<'a, [u8]>> {
+    pub fn seal<'a>(&self, payload: &'a [u8], now: SystemTime) -> io::Result<Cow<'a, [u8]>> {
         let now_secs = unix_seconds(now);
         let mut datagram = Cow::Borrowed(payload);
         if let Some(identity) = &self.identity {
@@ -195,7 +194,7 @@ impl Open {
     ///
     /// # Errors
     /// The reason to drop it. Nothing should be said to its sender.
-    pub fn open<'a>(&mut self, datagram: &'a [u8], now: Timestamp) -> Result<Opened<'a>, Discard> {
+    pub fn open<'a>(&mut self, datagram: &'a [u8], now: SystemTime) -> Result<Opened<'a>, Discard> {
         let now_secs = unix_seconds(now);
         let mut payload = Cow::Borrowed(datagram);
         if let Some((fernet, max_age)) = &self.fernet {
@@ -221,8 +220,8 @@ async fn sleep_until(deadline: Option<Instant>) {
 mod tests {
     use super::*;
 
-    fn time(secs: i64) -> Timestamp {
-        Timestamp::from_second(secs).unwrap()
+    fn time(secs: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(secs)
     }
 
     fn signers(identity: &Identity) -> AuthorizedKeys {

@@ -9,6 +9,7 @@ use std::{
     fmt, io, iter,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use hikyaku::{
@@ -19,7 +20,6 @@ use hikyaku::{
     limits::MAX_STRAYS,
     socket::{BindError, Socket, SocketOptions},
 };
-use jiff::Timestamp;
 
 use super::{
     Armour, Dropped, Drops, Received, ReplyTo, Seal,
@@ -217,7 +217,7 @@ impl PlainListener {
 pub struct Incoming<'a> {
     datagrams: Box<dyn Iterator<Item = Datagram<'a>> + Send + 'a>,
     gate: &'a mut Gate,
-    now: Timestamp,
+    now: SystemTime,
 }
 
 impl<'a> Iterator for Incoming<'a> {

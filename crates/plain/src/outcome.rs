@@ -2,14 +2,17 @@
 //!
 //! In: nothing. Out: the words for it. Never: logic.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use hikyaku::{
     dialect::Dialect,
     signers::Signer,
     socket::{BindError, Unreachable},
 };
-use jiff::Timestamp;
 
 use super::{Received, dtls::Ended};
 
@@ -133,7 +136,7 @@ pub struct Reply {
     /// The address of ours it came to.
     pub to: SocketAddr,
     /// When it came.
-    pub at: Timestamp,
+    pub at: SystemTime,
     /// Who signed it, where signatures are asked for.
     pub signer: Option<Signer>,
 }

@@ -7,10 +7,10 @@ use std::{
     fmt,
     io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr},
+    time::SystemTime,
 };
 
 use hikyaku_proto::Ecn;
-use jiff::Timestamp;
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta};
 
 use crate::{address::canonical, clock, limits::RECEIVE_BUFFER_LEN};
@@ -21,7 +21,7 @@ pub struct RecvBatch {
     bytes: Vec<u8>,
     metas: [RecvMeta; BATCH_SIZE],
     filled: usize,
-    received_at: Timestamp,
+    received_at: SystemTime,
 }
 
 /// A received datagram.
@@ -34,7 +34,7 @@ pub struct Datagram<'a> {
     /// The address of ours it was sent to, where the system tells.
     pub to: Option<IpAddr>,
     /// When it came: the kernel's stamp where there is one.
-    pub at: Timestamp,
+    pub at: SystemTime,
 }
 
 impl Default for RecvBatch {
@@ -51,7 +51,7 @@ impl RecvBatch {
             bytes: vec![0; RECEIVE_BUFFER_LEN * BATCH_SIZE],
             metas: [RecvMeta::default(); BATCH_SIZE],
             filled: 0,
-            received_at: Timestamp::UNIX_EPOCH,
+            received_at: SystemTime::UNIX_EPOCH,
         }
     }
 

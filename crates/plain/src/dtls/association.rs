@@ -6,12 +6,11 @@
 use std::{
     collections::VecDeque,
     fmt,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use dimpl::{Dtls, Output, ProtocolVersion};
 use hikyaku::contain::contain;
-use jiff::Timestamp;
 
 use super::{
     Setup,
@@ -260,11 +259,11 @@ impl Association {
     }
 
     /// Takes in a datagram. `wall` is for the dates in certificates.
-    pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant, wall: Timestamp) {
+    pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant, wall: SystemTime) {
         self.contained(|association| association.on_datagram(datagram, now, wall));
     }
 
-    fn on_datagram(&mut self, datagram: &[u8], now: Instant, wall: Timestamp) {
+    fn on_datagram(&mut self, datagram: &[u8], now: Instant, wall: SystemTime) {
         if !self.may_read(datagram.len()) {
             return;
         }
@@ -357,7 +356,7 @@ impl Association {
     }
 
     /// What the state machine has to say after it was given something.
-    fn after(&mut self, result: Result<(), dimpl::Error>, now: Instant, wall: Option<Timestamp>) {
+    fn after(&mut self, result: Result<(), dimpl::Error>, now: Instant, wall: Option<SystemTime>) {
         let mut turn = self.drain();
         self.timer = self.timer.map(|at| at.max(now + LEAST_PAUSE));
         if let Some(certificate) = turn.certificate.take()
@@ -436,7 +435,7 @@ impl Association {
     }
 
     /// The peer has shown its certificate.
-    fn judge(&mut self, certificate: &[u8], now: Timestamp) {
+    fn judge(&mut self, certificate: &[u8], now: SystemTime) {
         let Some(anchors) = self.setup.believed() else { return };
         let shown = Shown {
             certificate,

@@ -5,6 +5,7 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use aws_lc_rs::signature::{
@@ -134,10 +135,11 @@ impl Certified {
     ///
     /// # Errors
     /// [`CredentialError::BadName`].
-    pub fn generate(names: &[String], now: Timestamp) -> Result<Self, CredentialError> {
+    pub fn generate(names: &[String], now: SystemTime) -> Result<Self, CredentialError> {
         let made = |e: rcgen::Error| CredentialError::Generate(e.to_string());
         let bad = |_| CredentialError::BadName(names.join(", "));
         let mut params = CertificateParams::new(names).map_err(bad)?;
+        let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
         let day = now.to_zoned(TimeZone::UTC).date();
         let date = |year: i16| {
             // 29 February has no anniversary; the 28th is on every calendar.

@@ -2,9 +2,10 @@
 //!
 //! In: datagrams, time. Out: datagrams, payloads. Never: part of a build without `--cfg fuzzing`.
 
-use std::{net::SocketAddr, time::Instant};
-
-use jiff::Timestamp;
+use std::{
+    net::SocketAddr,
+    time::{Instant, SystemTime},
+};
 
 use super::{Association, ClientConfig, Ended, Event, Hub, ServerConfig};
 use crate::limits::{MAX_DTLS_NOTICES, MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS};
@@ -25,7 +26,7 @@ impl Server {
         &mut self,
         datagram: &[u8],
         from: SocketAddr,
-        (now, wall): (Instant, Timestamp),
+        (now, wall): (Instant, SystemTime),
     ) {
         self.0.handle_datagram(datagram, from.into(), wall, now);
         let (peers, unverified) = (self.0.len(), self.0.unverified());
@@ -33,7 +34,7 @@ impl Server {
     }
 
     /// The time of [`Self::deadline`] has come.
-    pub fn handle_timeout(&mut self, (now, wall): (Instant, Timestamp)) {
+    pub fn handle_timeout(&mut self, (now, wall): (Instant, SystemTime)) {
         self.0.handle_timeout(now, wall);
     }
 
@@ -44,12 +45,12 @@ impl Server {
     }
 
     /// Seals a payload; says whether there is an association for it.
-    pub fn send(&mut self, payload: &[u8], to: SocketAddr, at: (Instant, Timestamp)) -> bool {
+    pub fn send(&mut self, payload: &[u8], to: SocketAddr, at: (Instant, SystemTime)) -> bool {
         self.0.send(payload, to, at.0, at.1).is_ok()
     }
 
     /// Says goodbye to everyone.
-    pub fn close(&mut self, wall: Timestamp) {
+    pub fn close(&mut self, wall: SystemTime) {
         self.0.close(wall);
     }
 
@@ -90,7 +91,7 @@ impl Client {
     }
 
     /// A datagram came.
-    pub fn handle_datagram(&mut self, datagram: &[u8], (now, wall): (Instant, Timestamp)) {
+    pub fn handle_datagram(&mut self, datagram: &[u8], (now, wall): (Instant, SystemTime)) {
         self.0.handle_datagram(datagram, now, wall);
     }
 

@@ -7,11 +7,10 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     net::{IpAddr, SocketAddr},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use hikyaku::batch::Datagram;
-use jiff::Timestamp;
 
 use super::{
     ServerConfig,
@@ -42,7 +41,7 @@ pub(crate) struct Arrived {
     pub(crate) payload: Vec<u8>,
     pub(crate) from: SocketAddr,
     pub(crate) to: Option<IpAddr>,
-    pub(crate) at: Timestamp,
+    pub(crate) at: SystemTime,
 }
 
 impl Arrived {
@@ -116,7 +115,7 @@ impl Hub {
         &mut self,
         datagram: &[u8],
         from: ReplyTo,
-        at: Timestamp,
+        at: SystemTime,
         now: Instant,
     ) -> bool {
         let address = from.peer;
@@ -136,7 +135,7 @@ impl Hub {
     }
 
     /// Whoever's time has come.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, wall: Timestamp) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, wall: SystemTime) {
         let due = self.deadlines.iter().take_while(|(at, _)| *at <= now).copied();
         let due: Vec<(Instant, SocketAddr)> = due.collect();
         for entry in due {
@@ -161,7 +160,7 @@ impl Hub {
         payload: &[u8],
         to: SocketAddr,
         now: Instant,
-        wall: Timestamp,
+        wall: SystemTime,
     ) -> Result<(), NotSent> {
         let peer = self.peers.get_mut(&to).ok_or(NotSent::NoAssociation)?;
         let held = peer.current.as_mut().ok_or(NotSent::NoAssociation)?;
@@ -171,7 +170,7 @@ impl Hub {
     }
 
     /// Says goodbye to one peer.
-    pub(crate) fn dismiss(&mut self, peer: SocketAddr, wall: Timestamp) {
+    pub(crate) fn dismiss(&mut self, peer: SocketAddr, wall: SystemTime) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         if let Some(held) = &mut known.current {
             held.association.close(Ended::Closed);
@@ -180,7 +179,7 @@ impl Hub {
     }
 
     /// Says goodbye to everyone.
-    pub(crate) fn close(&mut self, wall: Timestamp) {
+    pub(crate) fn close(&mut self, wall: SystemTime) {
         let everyone: BTreeSet<SocketAddr> = self.peers.keys().copied().collect();
         for address in everyone {
             let Some(peer) = self.peers.get_mut(&address) else { continue };
@@ -270,7 +269,7 @@ impl Hub {
     }
 
     /// Collects what an address's associations have to say, and forgets those that are over.
-    fn settle(&mut self, address: SocketAddr, local: Option<IpAddr>, at: Timestamp) {
+    fn settle(&mut self, address: SocketAddr, local: Option<IpAddr>, at: SystemTime) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         let mut replaced = false;
         for is_next in [false, true] {

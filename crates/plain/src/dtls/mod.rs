@@ -64,11 +64,10 @@ mod trust;
 use std::{
     fmt,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use dimpl::{Config, Dtls, DtlsCertificate, PskResolver};
-use jiff::Timestamp;
 use rustls_pki_types::ServerName;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -110,7 +109,7 @@ impl ClientConfig {
         anchors: Anchors,
         own: Option<&Certified>,
         min: MinVersion,
-        now: Timestamp,
+        now: SystemTime,
     ) -> Result<Self, CredentialError> {
         let bad_name = |_| CredentialError::BadName(name.to_owned());
         let server = ServerName::try_from(name.to_owned()).map_err(bad_name)?;

@@ -2,7 +2,7 @@
 //!
 //! In: a peer's certificate, the time. Out: yes, or what is wrong with it. Never: a socket.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{fmt, path::Path, str::FromStr, time::SystemTime};
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use hikyaku::clock::unix_seconds;
@@ -65,7 +65,7 @@ impl Anchors {
     }
 
     /// Is this certificate believed, of a server with this name, or of a client?
-    pub(super) fn verify(&self, shown: &Shown<'_>, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn verify(&self, shown: &Shown<'_>, now: SystemTime) -> Result<(), Refusal> {
         let pin = Pin::of(shown.certificate);
         let refused = |problem| Refusal { problem, pin };
         match &self.0 {
@@ -103,7 +103,7 @@ pub(super) struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    fn leads_to(&self, anchors: &[TrustAnchor<'_>], now: Timestamp) -> Result<(), Problem> {
+    fn leads_to(&self, anchors: &[TrustAnchor<'_>], now: SystemTime) -> Result<(), Problem> {
         let der = CertificateDer::from(self.certificate);
         let problem = |e| Problem::of(e, self.name);
         let certificate = EndEntityCert::try_from(&der).map_err(problem)?;

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use hikyaku::dialect::Dialect;
+use hikyaku::{clock, dialect::Dialect};
 use hikyaku_plain::{
     Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice,
 };
@@ -174,13 +174,13 @@ pub(super) async fn answer(sender: &PlainSender, answers: Vec<Answer>) {
 /// So many a second.
 #[derive(Default)]
 struct Budget {
-    second: i64,
+    second: u64,
     spent: u32,
 }
 
 impl Budget {
     fn take(&mut self) -> bool {
-        let second = hikyaku::clock::wall().as_second();
+        let second = clock::unix_seconds(clock::wall());
         if second != self.second {
             *self = Self { second, spent: 0 };
         }

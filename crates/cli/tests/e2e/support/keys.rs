@@ -61,9 +61,10 @@ pub(crate) fn verifying(pair: &Pair) -> Open {
     Armour::new().signed_by(signers, Duration::from_secs(60)).split().1
 }
 
-/// A datagram made by `seal` so many seconds ago.
+/// A datagram made by `seal` so many seconds ago; of the future where that is negative.
 pub(crate) fn sealed(seal: &Seal, payload: &[u8], seconds_ago: i64) -> Vec<u8> {
-    let then = hikyaku::clock::wall() - jiff::SignedDuration::from_secs(seconds_ago);
+    let (now, apart) = (hikyaku::clock::wall(), Duration::from_secs(seconds_ago.unsigned_abs()));
+    let then = if seconds_ago < 0 { now + apart } else { now - apart };
     seal.seal(payload, then).expect("the system has randomness").into_owned()
 }
 

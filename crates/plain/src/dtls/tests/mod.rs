@@ -58,7 +58,7 @@ impl Authority {
     }
 }
 
-fn wall() -> Timestamp {
+fn wall() -> SystemTime {
     hikyaku::clock::wall()
 }
 
@@ -80,7 +80,7 @@ struct World {
     client: Association,
     from: ReplyTo,
     now: Instant,
-    wall: Timestamp,
+    wall: SystemTime,
     /// Chance in 256 that a datagram is lost.
     loss: u8,
     /// Alerts in the clear are lost.
