@@ -100,7 +100,8 @@ impl Peer {
 }
 
 /// Each test file of `interop/tests`, with the peers it talks to.
-const TESTS: [(&str, &[Peer]); 10] = [
+const TESTS: [(&str, &[Peer]); 11] = [
+    ("guide", &[Peer::Python, Peer::Cryptography, Peer::Cwt, Peer::OpenSsl]),
     ("python_socket", &[Peer::Python]),
     ("python_fernet", &[Peer::Python, Peer::Cryptography]),
     ("python_cose", &[Peer::Python, Peer::Cryptography, Peer::Cwt]),

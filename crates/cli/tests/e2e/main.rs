@@ -23,6 +23,7 @@ mod native_flood;
 mod native_network;
 mod native_told;
 mod native_trust;
+mod page;
 mod readme;
 mod refusals;
 mod secrecy;
