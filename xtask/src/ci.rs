@@ -8,18 +8,19 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{fuzz, interop, run, tidy};
+use crate::{docs, fuzz, interop, run, tidy};
 
 type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
 
 /// Cheap steps first, so that the usual mistakes are told at once.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("test", test),
     ("doc", doc),
     ("deny", deny),
     ("tidy", |root, _| tidy::run(root)),
+    ("docs", |root, _| docs::check(root)),
     ("fuzz", |root, _| fuzz::replay(root)),
     ("interop", |root, options| interop::run(root, options.strict)),
 ];

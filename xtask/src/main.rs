@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask ci | tidy | interop | sim | fuzz | mutants`.
+//! The project's chores: `cargo xtask ci | tidy | docs | interop | sim | fuzz | mutants`.
 //!
 //! In: the command line. Out: exit code 0 when all is well, 1 when a check failed, 2 for bad usage.
 //! Never: part of the product; nothing depends on this crate.
@@ -7,6 +7,7 @@
 #![expect(clippy::print_stderr, reason = "a command for people prints")]
 
 mod ci;
+mod docs;
 mod fuzz;
 mod interop;
 mod mutants;
@@ -21,13 +22,15 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask tidy [--shrink]
+       cargo xtask docs
        cargo xtask interop [--strict]
        cargo xtask sim --seeds N [--from S] | --seed S | --golden
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
 
-  ci       fmt, clippy, test, doc, deny, tidy, fuzz, interop; stops at the first failure
+  ci       fmt, clippy, test, doc, deny, tidy, docs, fuzz, interop; stops at the first failure
   tidy     the house rules that no compiler knows
+  docs     the pages of docs/ as a book, if mdbook is installed
   interop  the tests against real peers: those that are installed
   sim      N seeds of the world in a box; one seed with its trace; the golden table anew
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         },
         ["tidy"] => tidy::run(&root),
         ["tidy", "--shrink"] => tidy::shrink(&root),
+        ["docs"] => docs::run(&root),
         ["sim", words @ ..] => match sim::parse(words) {
             Some(words) => sim::run(&root, &words),
             None => return usage(),

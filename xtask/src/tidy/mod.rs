@@ -6,6 +6,7 @@
 mod file;
 mod house;
 mod language;
+mod links;
 mod protocol;
 mod ratchet;
 mod security;
@@ -33,6 +34,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         file::check(source, &mut findings);
     }
     house::check(&tree, &mut findings);
+    links::check(&tree, &mut findings);
     protocol::check(&tree, &mut findings);
     security::check(&tree, &mut findings);
     check_ratchet(root, &tree, &mut findings)?;
