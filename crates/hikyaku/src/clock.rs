@@ -20,18 +20,20 @@ pub fn monotonic() -> Instant {
     Instant::now()
 }
 
+/// The runtime's clock, by which its timers ring; a test can pause it.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the timer clock")]
+pub(crate) fn runtime_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// The native protocol's time: microseconds since the endpoint began. It is the runtime's clock, by
 /// which its timers ring: one that a test has paused stands still here too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(tokio::time::Instant);
 
 impl Stopwatch {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that asks the timer clock"
-    )]
     pub(crate) fn start() -> Self {
-        Self(tokio::time::Instant::now())
+        Self(runtime_now())
     }
 
     pub(crate) fn now(self) -> Time {

@@ -56,10 +56,34 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// Did it end as connections should: with code 0, by either side?
+    /// Returns `true` if it ended as connections should: with code 0, by either side.
     #[must_use]
     pub const fn is_graceful(&self) -> bool {
         matches!(self, Self::Here | Self::ByPeer { code: Close::NO_ERROR, .. })
+    }
+
+    /// Returns the code that one side closed it with, if one did.
+    #[must_use]
+    pub const fn code(&self) -> Option<u64> {
+        match self {
+            Self::ByPeer { code, .. } | Self::Failed { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if a new connection to the same peer may succeed: the peer fell silent, was
+    /// restarted, refused this one for the time being, or closed it with code 0, as a server does
+    /// that shuts down. A program for which code 0 is the end of its work checks
+    /// [`Closed::is_graceful`] first. Codes of the application's own mean what it says.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Silent | Self::Reset | Self::NoAnswer => true,
+            Self::ByPeer { code, .. } | Self::Failed { code, .. } => {
+                matches!(*code, Close::NO_ERROR | Close::REFUSED | Close::INTERNAL)
+            }
+            Self::Here | Self::SharedKey | Self::Version | Self::EndpointGone => false,
+        }
     }
 }
 
@@ -181,8 +205,9 @@ pub enum NotDelivered {
     /// in time, or not at all.
     #[error("its deadline passed before the peer confirmed it; it may have arrived")]
     Unconfirmed,
-    /// Latest: a newer one took its place.
-    #[error("a newer message took its place")]
+    /// Latest: a newer one took its place. It may have arrived all the same: what was sent of it
+    /// before is not called back.
+    #[error("a newer message took its place; it may have arrived")]
     Superseded,
     /// The connection ended first; the peer may have the message all the same.
     #[error("the connection ended first")]

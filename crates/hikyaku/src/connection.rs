@@ -22,6 +22,7 @@ use crate::{
     shared::Established,
     signers::Signer,
     trust::Trusted,
+    weak::WeakConnection,
 };
 
 /// A connection to a peer that has proved who it is. Clones are the same connection, and equal; any
@@ -41,8 +42,19 @@ impl Connection {
         Self { handle: Arc::new(established), trusted }
     }
 
+    pub(crate) const fn of(handle: Arc<Established>, trusted: Trusted) -> Self {
+        Self { handle, trusted }
+    }
+
     pub(crate) fn with(self, trusted: Trusted) -> Self {
         Self { trusted, ..self }
+    }
+
+    /// Returns a handle that does not keep the connection open, as for a task that only reads.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakConnection {
+        let mailbox = Arc::clone(&self.handle.mailbox);
+        WeakConnection::new(mailbox, Arc::downgrade(&self.handle), self.trusted)
     }
 
     /// Queues a message on channel 0, waiting while the queue is full, and returns as soon as it

@@ -13,12 +13,15 @@ use tokio::{
 
 use crate::{
     address::{Address, AddressError, Family},
+    backoff::Backoff,
     builder::{EndpointBuilder, StartError},
     closed::{Closed, Refusal},
     connection::Connection,
     dialect::Dialect,
+    incoming::Incoming,
     known_hosts::host_name,
     limits::{LAST_PACKETS, NEXT_ADDRESS},
+    reconnect::Reconnecting,
     shared::{Dial, Established, Shared, Unanswered},
     signers::Fingerprint,
     socket::Unreachable,
@@ -146,6 +149,29 @@ pub enum ConnectError {
     EndpointGone,
 }
 
+impl ConnectError {
+    /// Returns `true` if another attempt may succeed: nobody answered, the peer refused for now,
+    /// the name could not be looked up. Returns `false` for what a person has to change first, such
+    /// as a key that is not accepted.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::NoAnswer { .. }
+            | Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::TooMany
+            // Anyone can have sent those answers.
+            | Self::OtherDialect { .. } => true,
+            Self::Address(error) => matches!(error, AddressError::Resolve { .. }),
+            Self::Failed { closed, .. } => closed.is_retryable(),
+            Self::Untrusted(_)
+            | Self::NotAllowed { .. }
+            | Self::SharedKey { .. }
+            | Self::EndpointGone => false,
+        }
+    }
+}
+
 impl Endpoint {
     /// Opens a server at an address as people write it: `192.0.2.2:5000`, `[::]:5000`, `:5000` for
     /// every address of this machine, port 0 for any free one ([`Endpoint::local_addr`]). A server
@@ -229,6 +255,24 @@ impl Endpoint {
         }
     }
 
+    /// Returns a value that connects to `to` again and again, each time as [`Endpoint::connect`]
+    /// does, with the pauses of `backoff`: for a program that has to stay connected.
+    ///
+    /// # Errors
+    /// [`AddressError`] if `to` is not an address.
+    pub fn reconnecting<A>(
+        &self,
+        to: A,
+        trust: Trust,
+        backoff: Backoff,
+    ) -> Result<Reconnecting, AddressError>
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        Ok(Reconnecting::new(self.clone(), to.try_into()?, trust, backoff))
+    }
+
     /// The first of these addresses that answers.
     async fn race(&self, addresses: &[SocketAddr]) -> Result<Established, ConnectError> {
         let mut addresses = addresses.iter().copied();
@@ -258,25 +302,34 @@ impl Endpoint {
         }
     }
 
-    /// The next connection that came in, whose peer has proved who it is; none when the endpoint
-    /// was closed. Cancel-safe. While 1,024 wait for it, newcomers are not
-    /// answered and try again: give each connection a task of its own, and come back.
+    /// Waits for the next connection that came in, whose peer has proved who it is, and accepts it.
+    /// Returns `None` once the endpoint was closed. Cancel-safe.
+    ///
+    /// While 1,024 connections wait to be accepted, newcomers are not answered and try again: give
+    /// each connection a task of its own, and come back.
     pub async fn accept(&self) -> Option<Connection> {
-        let established = self.0.shared.accept().await?;
-        Some(Connection::new(established, Trusted::CameIn))
+        Some(self.incoming().await?.accept())
     }
 
-    /// The next newcomer that was turned away before it was in: by its key, because the shared keys
-    /// differ, or because its handshake failed. For a log: whoever comes without one of the keys
-    /// that are let in can make it as long as it likes. Of forged addresses nothing is told. The
-    /// newest 64 wait. Cancel-safe.
-    pub async fn refused(&self) -> Refusal {
+    /// Waits for the next connection that came in, as [`Endpoint::accept`] does, for the server to
+    /// accept or refuse. Cancel-safe.
+    pub async fn incoming(&self) -> Option<Incoming> {
+        self.0.shared.accept().await.map(Incoming::new)
+    }
+
+    /// Waits for the next newcomer that was turned away before it was in: by its key, because the
+    /// shared keys differ, or because its handshake failed. Returns `None` once the endpoint has
+    /// ended. Cancel-safe.
+    ///
+    /// This is for a log. Only newcomers are reported that have shown that their address is their
+    /// own, the newest 64; anyone who has an address can make that log as long as they like.
+    pub async fn refused(&self) -> Option<Refusal> {
         self.0.shared.next_refusal().await
     }
 
-    /// The next datagram that came in another dialect, such as a plain one, for a log. The oldest
-    /// 64 wait. Cancel-safe.
-    pub async fn astray(&self) -> Astray {
+    /// Waits for the next datagram that came in another dialect, such as a plain one, for a log.
+    /// Returns `None` once the endpoint has ended. The oldest 64 are kept. Cancel-safe.
+    pub async fn astray(&self) -> Option<Astray> {
         self.0.shared.next_astray().await
     }
 

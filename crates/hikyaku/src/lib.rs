@@ -87,6 +87,7 @@
 //!
 //! The other dialect, plain UDP, is the crate `hikyaku-plain`.
 
+mod backoff;
 mod builder;
 pub mod clock;
 mod closed;
@@ -96,6 +97,7 @@ pub mod dialect;
 mod driver;
 mod endpoint;
 mod host;
+mod incoming;
 mod keys;
 pub mod limits;
 mod mailbox;
@@ -103,7 +105,9 @@ mod outcomes;
 mod peer;
 mod port;
 mod receipt;
+mod receipts;
 mod received;
+mod reconnect;
 mod shared;
 #[cfg(test)]
 mod simulation;
@@ -111,7 +115,9 @@ mod stats;
 mod stray;
 mod trust;
 mod turns;
+mod weak;
 
+pub use backoff::Backoff;
 pub use builder::{EndpointBuilder, StartError};
 pub use closed::{Closed, NotDelivered, Refusal, SendError, TrySendError, Unfinished};
 pub use connection::{Channel, Connection};
@@ -122,8 +128,12 @@ pub use hikyaku_proto::{
     error::{Close, Discard},
 };
 pub use host::{address, batch, filter, interface, socket};
+pub use incoming::Incoming;
 pub use keys::{files, identity, known_hosts, signers};
-pub use receipt::Receipt;
+pub use receipt::{NoOutcome, Receipt};
+pub use receipts::Receipts;
+pub use reconnect::Reconnecting;
 pub use stats::EndpointStats;
 pub use stray::Astray;
 pub use trust::{Trust, TrustError, Trusted};
+pub use weak::WeakConnection;

@@ -36,6 +36,13 @@ pub const MAX_SIGNERS: usize = 100_000;
 /// Networks in one filter: more than the Internet's routing table has, some 200 MB.
 pub const MAX_RULES: usize = 2_000_000;
 
+/// The first pause before another attempt to connect: a server that restarts is back in less.
+pub const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+
+/// The longest pause before another attempt to connect: nobody waits much longer for a network that
+/// is there again, and a thousand clients of a dead server are 33 packets a second.
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
 /// Bytes of messages that applications may have sent on one connection and the driver has not
 /// taken yet; a message beyond that waits. Enough for one wake-up to bring a thousand of them.
 pub(crate) const MAX_STAGED: usize = 1 << 20;

@@ -109,7 +109,9 @@ pub(crate) struct State {
     unwanted: bool,
 
     outcomes: Outcomes,
-    waiting: BTreeMap<u64, Waker>,
+    /// Tasks that wait for the outcome of a message, by its number and a ticket of their own.
+    waiting: BTreeMap<(u64, u64), Waker>,
+    tickets: u64,
     /// Messages that had no good outcome when the connection ended, or before.
     undelivered: u64,
     remote: SocketAddr,
@@ -138,6 +140,7 @@ impl Mailbox {
                 unwanted: false,
                 outcomes: Outcomes::default(),
                 waiting: BTreeMap::new(),
+                tickets: 0,
                 undelivered: 0,
                 remote,
                 closed: None,
@@ -292,20 +295,33 @@ impl Mailbox {
         state.forget_unwanted();
     }
 
-    pub(crate) fn poll_outcome(&self, number: u64, cx: &mut Context<'_>) -> Poll<Known> {
-        let mut state = self.lock();
-        match state.outcomes.get(number) {
-            Known::NotYet if state.closed.is_some() => Poll::Ready(Known::Yes(Outcome::Unsent)),
-            Known::NotYet => {
-                state.waiting.insert(number, cx.waker().clone());
-                Poll::Pending
-            }
-            known => Poll::Ready(known),
-        }
+    /// What is known of a message now.
+    pub(crate) fn outcome(&self, number: u64) -> Known {
+        self.lock().outcome(number)
     }
 
-    pub(crate) fn forget_waiting(&self, number: u64) {
-        self.lock().waiting.remove(&number);
+    /// Waits for the outcome of a message, under a ticket that the first call gives.
+    pub(crate) fn poll_outcome(
+        &self,
+        number: u64,
+        ticket: &mut Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Known> {
+        let state = &mut *self.lock();
+        let known = state.outcome(number);
+        if known != Known::NotYet {
+            return Poll::Ready(known);
+        }
+        let ticket = ticket.get_or_insert_with(|| {
+            state.tickets += 1;
+            state.tickets
+        });
+        state.waiting.insert((number, *ticket), cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(crate) fn forget_waiting(&self, number: u64, ticket: u64) {
+        self.lock().waiting.remove(&(number, ticket));
     }
 
     pub(crate) fn remote(&self) -> SocketAddr {
@@ -411,10 +427,8 @@ impl Mailbox {
         while let Some((Receipt(number), outcome)) = next() {
             state.outcomes.insert(number, outcome);
             state.undelivered += u64::from(is_failure(outcome));
-            if !state.waiting.is_empty()
-                && let Some(waker) = state.waiting.remove(&number)
-            {
-                waker.wake();
+            if !state.waiting.is_empty() {
+                state.wake_waiting(number);
             }
         }
     }
@@ -428,8 +442,9 @@ impl Mailbox {
         state.closed.get_or_insert(closed);
         let waiting = mem::take(&mut state.waiting);
         let senders = state.turns.end();
-        state.forget_unwanted();
+        // A reader with a weak handle may wait at a queue that is forgotten.
         state.received.wake_all();
+        state.forget_unwanted();
         drop(state);
         waiting.into_values().chain(senders).for_each(Waker::wake);
         self.over.notify_waiters();
@@ -463,6 +478,20 @@ impl State {
             return Err(SendError::TooLarge { len, limit });
         }
         Ok(())
+    }
+
+    fn outcome(&self, number: u64) -> Known {
+        match self.outcomes.get(number) {
+            Known::NotYet if self.closed.is_some() => Known::Yes(Outcome::Unsent),
+            known => known,
+        }
+    }
+
+    fn wake_waiting(&mut self, number: u64) {
+        let of_this = (number, 0)..=(number, u64::MAX);
+        while let Some((&key, _)) = self.waiting.range(of_this.clone()).next() {
+            self.waiting.remove(&key).into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Forgets what waits when the connection is over and nobody will receive it.

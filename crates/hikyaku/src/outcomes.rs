@@ -27,6 +27,15 @@ pub(crate) enum Known {
     Forgotten,
 }
 
+impl Known {
+    pub(crate) const fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Yes(outcome) => Some(outcome),
+            Self::NotYet | Self::Forgotten => None,
+        }
+    }
+}
+
 impl Outcomes {
     /// Notes an outcome; each number once.
     pub(crate) fn insert(&mut self, number: u64, outcome: Outcome) {

@@ -1,6 +1,4 @@
-//! What becomes of a sent message, for who wants to know.
-//!
-//! In: a message's number. Out: its outcome, once there is one. Never: a cost for who does not ask.
+//! What becomes of a sent message. A receipt that nobody asks costs nothing.
 
 use std::{
     fmt,
@@ -14,7 +12,9 @@ use hikyaku_proto::Outcome;
 
 use crate::{closed::NotDelivered, mailbox::Mailbox, outcomes::Known};
 
-/// A message that was queued. May be dropped: the message is delivered all the same.
+/// A message that was queued. It may be dropped: the message is delivered all the same.
+///
+/// [`Receipts`](crate::Receipts) wait for many.
 ///
 /// ```
 /// # use hikyaku::{Delivery, Endpoint, NotDelivered, Trust};
@@ -44,32 +44,46 @@ impl Receipt {
 
     /// Waits until the peer has acknowledged the message: it has all of it and keeps it for its
     /// application, and of `Ordered` all earlier ones of the channel too. What the application does
-    /// with it only an answer of its own can tell.
+    /// with it, only an answer of its own can tell. Cancel-safe.
     ///
-    /// It always ends: the connection does, if nothing else. Dropped while it waits it takes the
-    /// receipt with it; a [`timeout`](tokio::time::timeout) is for who then wants to know no more.
+    /// This always ends: with the connection, if nothing else.
     ///
     /// # Errors
-    /// [`NotDelivered`]: why that will never be known. Only `Latest`, `Unreliable` and `Deadline`
-    /// fail while the connection lives.
-    pub async fn acknowledged(self) -> Result<(), NotDelivered> {
-        match self.known().await {
-            Known::Yes(outcome) => NotDelivered::of(outcome).map_or(Ok(()), Err),
-            _ => Err(NotDelivered::Forgotten),
+    /// [`NotDelivered`], why it was not acknowledged, which does not prove that it did not arrive.
+    /// Only `Latest`, `Unreliable` and `Deadline` fail while the connection lives.
+    pub async fn acknowledged(&self) -> Result<(), NotDelivered> {
+        verdict(self.known().await)
+    }
+
+    /// Returns what [`Receipt::acknowledged`] would, or `None` if there is no outcome yet.
+    #[must_use]
+    pub fn try_acknowledged(&self) -> Option<Result<(), NotDelivered>> {
+        match self.mailbox.outcome(self.number) {
+            Known::NotYet => None,
+            known => Some(verdict(known)),
         }
     }
 
-    /// Waits for the outcome, as [`Receipt::acknowledged`] does; nothing when it is not remembered
-    /// any more: a connection remembers 65,536 changes from one outcome to another.
-    pub async fn outcome(self) -> Option<Outcome> {
-        match self.known().await {
-            Known::Yes(outcome) => Some(outcome),
-            _ => None,
+    /// Waits for the outcome, as [`Receipt::acknowledged`] does. Returns `None` if it is no longer
+    /// remembered: a connection remembers 65,536 changes from one outcome to another. Cancel-safe.
+    pub async fn outcome(&self) -> Option<Outcome> {
+        self.known().await.outcome()
+    }
+
+    /// Returns the outcome, without waiting.
+    ///
+    /// # Errors
+    /// [`NoOutcome`] if there is none yet, or it is no longer remembered.
+    pub fn try_outcome(&self) -> Result<Outcome, NoOutcome> {
+        match self.mailbox.outcome(self.number) {
+            Known::Yes(outcome) => Ok(outcome),
+            Known::NotYet => Err(NoOutcome::Pending),
+            Known::Forgotten => Err(NoOutcome::Forgotten),
         }
     }
 
     fn known(&self) -> Waiting<'_> {
-        Waiting { receipt: self, registered: false }
+        Waiting { receipt: self, ticket: None }
     }
 }
 
@@ -79,26 +93,44 @@ impl fmt::Debug for Receipt {
     }
 }
 
+/// Why [`Receipt::try_outcome`] has no outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoOutcome {
+    /// The message is on its way, or waits to be sent.
+    #[error("there is no outcome yet")]
+    Pending,
+    /// Tens of thousands of different outcomes came since.
+    #[error("the outcome is no longer remembered")]
+    Forgotten,
+}
+
+fn verdict(known: Known) -> Result<(), NotDelivered> {
+    let outcome = known.outcome().ok_or(NotDelivered::Forgotten)?;
+    NotDelivered::of(outcome).map_or(Ok(()), Err)
+}
+
 struct Waiting<'a> {
     receipt: &'a Receipt,
-    registered: bool,
+    /// What tells it from others that wait for the same outcome, once it is registered.
+    ticket: Option<u64>,
 }
 
 impl Future for Waiting<'_> {
     type Output = Known;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Known> {
-        self.registered = true;
-        let known = ready!(self.receipt.mailbox.poll_outcome(self.receipt.number, cx));
-        self.registered = false;
+        let Self { receipt, ticket } = &mut *self;
+        let known = ready!(receipt.mailbox.poll_outcome(receipt.number, ticket, cx));
+        *ticket = None;
         Poll::Ready(known)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.registered {
-            self.receipt.mailbox.forget_waiting(self.receipt.number);
+        if let Some(ticket) = self.ticket {
+            self.receipt.mailbox.forget_waiting(self.receipt.number, ticket);
         }
     }
 }

@@ -219,22 +219,30 @@ impl Shared {
         self.refused.notify_one();
     }
 
-    /// The next who was turned away; waits for ever where nobody is any more.
-    pub(crate) async fn next_refusal(&self) -> Refusal {
+    /// Returns the next who was turned away, or `None` once the driver has ended.
+    pub(crate) async fn next_refusal(&self) -> Option<Refusal> {
+        self.next_of(&self.refusals, &self.refused).await
+    }
+
+    /// Waits for the next entry of a list. Once the driver has ended, what is left is returned, and
+    /// then `None`.
+    async fn next_of<T>(&self, list: &Mutex<VecDeque<T>>, added: &Notify) -> Option<T> {
         loop {
-            let refused = self.refused.notified();
+            let more = added.notified();
+            // Asked first: the driver adds nothing after its end.
+            let ended = self.lock().ended;
             let next = {
-                let mut refusals = self.refusals();
-                let next = refusals.pop_front();
-                if !refusals.is_empty() {
-                    self.refused.notify_one();
+                let mut waiting = list.lock().unwrap_or_else(PoisonError::into_inner);
+                let next = waiting.pop_front();
+                if !waiting.is_empty() || ended {
+                    added.notify_one();
                 }
                 next
             };
-            if let Some(refusal) = next {
-                return refusal;
+            if next.is_some() || ended {
+                return next;
             }
-            refused.await;
+            more.await;
         }
     }
 
@@ -252,23 +260,9 @@ impl Shared {
         }
     }
 
-    /// The next who spoke another dialect; waits for ever where nobody does any more.
-    pub(crate) async fn next_astray(&self) -> Astray {
-        loop {
-            let strayed = self.strayed.notified();
-            let next = {
-                let mut waiting = self.astray();
-                let next = waiting.pop_front();
-                if !waiting.is_empty() {
-                    self.strayed.notify_one();
-                }
-                next
-            };
-            if let Some(astray) = next {
-                return astray;
-            }
-            strayed.await;
-        }
+    /// Returns the next who spoke another dialect, or `None` once the driver has ended.
+    pub(crate) async fn next_astray(&self) -> Option<Astray> {
+        self.next_of(&self.astray, &self.strayed).await
     }
 
     /// No more connections come in.
@@ -296,6 +290,8 @@ impl Shared {
         requests.stats.clear();
         drop(requests);
         self.end_incoming();
+        self.refused.notify_one();
+        self.strayed.notify_one();
         self.ended.notify_waiters();
     }
 

@@ -26,7 +26,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Trust {
     /// As ssh does it: the first key of a host is remembered, another one later is refused.

@@ -413,7 +413,7 @@ async fn only_keys_that_are_allowed_come_in() {
     let stranger = Endpoint::client().unwrap();
     let error = in_time(stranger.connect(&*address, Trust::AnyKey)).await.unwrap_err();
     assert!(matches!(error, ConnectError::NotAllowed { .. }), "{error}");
-    let refusal = in_time(server.refused()).await;
+    let refusal = in_time(server.refused()).await.unwrap();
     assert_eq!(refusal.key, Some(stranger.fingerprint()));
     assert_eq!(refusal.from.port(), stranger.local_addr().port());
     assert!(refusal.to_string().ends_with("it is not let in"), "{refusal}");

@@ -25,6 +25,7 @@ use crate::{
 };
 
 /// An Ed25519 key pair (RFC 8032). The secret half is wiped from memory when dropped.
+#[derive(Clone)]
 pub struct Identity {
     secret: SigningKey,
     public: PublicKey,

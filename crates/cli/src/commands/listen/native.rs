@@ -173,8 +173,8 @@ impl Reception<'_> {
                         return End::Stream(served);
                     }
                 }
-                refusal = self.endpoint.refused() => self.hall.tell_refusal(&refusal),
-                astray = self.endpoint.astray() => self.hall.tell_astray(&astray),
+                Some(refusal) = self.endpoint.refused() => self.hall.tell_refusal(&refusal),
+                Some(astray) = self.endpoint.astray() => self.hall.tell_astray(&astray),
                 accepted = self.endpoint.accept() => match accepted {
                     Some(connection) => self.welcome(connection),
                     None => return End::EndpointGone,
