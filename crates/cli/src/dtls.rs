@@ -2,19 +2,52 @@
 //!
 //! In: arguments. Out: whom to believe, what to show. Never: a socket.
 
-use std::path::Path;
+use std::{path::Path, pin::pin, time::Duration};
 
 use hikyaku::{address::Address, clock};
-use hikyaku_plain::dtls::{Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig};
+use hikyaku_plain::{
+    PlainPeer, SendError,
+    dtls::{Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig},
+};
 
 use crate::{
     args::{DtlsArgs, DtlsListenArgs, DtlsSendArgs},
     exit::Failure,
-    output::warn,
+    limits::HANDSHAKE_NOTE,
+    output::{note, warn},
 };
 
-/// What a client needs, where DTLS is asked for.
+/// What a client needs, where DTLS is asked for. Its handshake may take `timeout`.
 pub(crate) fn client(
+    args: &DtlsArgs,
+    send: &DtlsSendArgs,
+    address: &Address,
+    timeout: Option<Duration>,
+) -> Result<Option<ClientConfig>, Failure> {
+    let config = untimed_client(args, send, address)?;
+    Ok(config.map(|config| match timeout {
+        Some(time) => config.give_up_after(time),
+        None => config,
+    }))
+}
+
+/// Shakes hands. Says that it waits where that takes longer than a person expects.
+pub(crate) async fn connect(peer: &mut PlainPeer, quiet: bool) -> Result<(), SendError> {
+    if peer.is_connected() {
+        return Ok(());
+    }
+    let target = peer.target();
+    let mut connecting = pin!(peer.connect());
+    loop {
+        match tokio::time::timeout(HANDSHAKE_NOTE, &mut connecting).await {
+            Ok(connected) => return connected,
+            Err(_) if quiet => {}
+            Err(_) => note(&format!("still waiting for the DTLS handshake with {target}")),
+        }
+    }
+}
+
+fn untimed_client(
     args: &DtlsArgs,
     send: &DtlsSendArgs,
     address: &Address,

@@ -63,10 +63,11 @@ impl Failure {
         }
     }
 
-    /// The same failure with more to try, where it failed on the way.
+    /// The same failure and more of it, where something was tried.
     pub(crate) fn with_hint(self, hint: &str) -> Self {
         match self {
             Self::Failed(text) => Self::Failed(format!("{text}; {hint}")),
+            Self::Refused(text) => Self::Refused(format!("{text}; {hint}")),
             other => other,
         }
     }

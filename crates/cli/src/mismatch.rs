@@ -74,24 +74,41 @@ pub(crate) fn at_sender(
     ours: Dialect,
     place: Place,
 ) -> String {
-    if theirs == ours {
+    if theirs != ours {
         return format!(
-            "{address} cannot open what is sent: it has another key; both sides need the same file"
+            "{address} says that it hears {theirs}: try `{} {address}`",
+            place.join(theirs)
         );
     }
-    format!("{address} says that it hears {theirs}: try `{} {address}`", place.join(theirs))
+    match theirs {
+        Dialect::Fernet => format!(
+            "{address} cannot open what is sent: it has another key; both sides need the same file"
+        ),
+        Dialect::Signed => format!(
+            "{address} does not accept the signature: its --signed-by file must hold your public \
+             key"
+        ),
+        same => format!("{address} says that it hears {same}, which is what was sent"),
+    }
 }
 
-/// What a plain sender can try that waited for an acknowledgement in vain.
-pub(crate) fn unacknowledged(ack_text: &str) -> String {
+/// Returns what a plain sender of `ours` can try whose message was not acknowledged.
+pub(crate) fn unacknowledged(ack_text: &str, ours: Dialect) -> String {
     let ack_text = match ack_text {
         "ACK" => String::new(),
         other => format!(" --ack-text {other:?}"),
     };
-    format!(
-        "start `hikyaku listen --plain --ack{ack_text}` there; to a native `hikyaku listen`, send \
-         without --plain"
-    )
+    let (there, needs) = match ours {
+        Dialect::Dtls => ("--dtls", "whatever else speaks DTLS there may send no acknowledgements"),
+        Dialect::Fernet => ("--plain --fernet KEYFILE", "both sides need the same key"),
+        Dialect::Signed => ("--plain --signed-by FILE", "its file must hold your public key"),
+        _ => (
+            "--plain",
+            "where it has --fernet, --signed-by or --dtls, send with the same; a native `hikyaku \
+             listen` needs no --plain",
+        ),
+    };
+    format!("is `hikyaku listen {there} --ack{ack_text}` there? {needs}")
 }
 
 #[cfg(test)]
@@ -100,6 +117,33 @@ mod tests {
 
     const ALL: [Dialect; 5] =
         [Dialect::Plain, Dialect::Fernet, Dialect::Signed, Dialect::Dtls, Dialect::Native];
+
+    #[test]
+    fn what_to_try_is_of_the_dialect_that_was_sent() {
+        for (ours, word) in [
+            (Dialect::Plain, "needs no --plain"),
+            (Dialect::Fernet, "listen --plain --fernet KEYFILE --ack"),
+            (Dialect::Signed, "listen --plain --signed-by FILE --ack"),
+            (Dialect::Dtls, "listen --dtls --ack"),
+        ] {
+            let told = unacknowledged("OK", ours);
+            assert!(told.contains(word) && told.contains("--ack --ack-text \"OK\""), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_same_dialect_is_another_key_only_where_there_are_keys() {
+        let address = "192.0.2.1:9";
+        for (dialect, word) in [
+            (Dialect::Fernet, "another key"),
+            (Dialect::Signed, "your public key"),
+            (Dialect::Plain, "what was sent"),
+            (Dialect::Dtls, "what was sent"),
+        ] {
+            let told = at_sender(&address, dialect, dialect, Place::Room);
+            assert!(told.contains(word), "{told}");
+        }
+    }
 
     #[test]
     fn every_mismatch_names_both_sides_and_a_command_for_each() {

@@ -145,6 +145,15 @@ pub struct Seal {
 }
 
 impl Seal {
+    /// The dialect of what is sealed.
+    const fn dialect(&self) -> Dialect {
+        match (&self.fernet, &self.identity) {
+            (Some(_), _) => Dialect::Fernet,
+            (None, Some(_)) => Dialect::Signed,
+            (None, None) => Dialect::Plain,
+        }
+    }
+
     /// Wraps a payload: signs, then encrypts. Without armour the payload itself, not a copy.
     ///
     /// # Errors

@@ -112,6 +112,8 @@ pub enum Setback<'a> {
         most: u32,
         /// The last datagram that came back instead.
         instead: Option<&'a [u8]>,
+        /// The dialect that the peer says it speaks, which proves nothing.
+        spoken: Option<Dialect>,
     },
 }
 

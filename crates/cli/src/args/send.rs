@@ -55,8 +55,9 @@ pub(crate) struct SendArgs {
     /// Messages are hexadecimal digits (white space and colons between them are ignored)
     #[arg(long)]
     pub(crate) hex: bool,
-    /// Native: silence after which the listener is given up [default: 10s]. --plain --ack: first
-    /// wait for an acknowledgement, doubled with each try, varied by a quarter [default: 1s]
+    /// Native: give up after this long without a word from the listener [default: 10s]. With --ack:
+    /// wait this long for the first acknowledgement, and twice as long with each retry [default:
+    /// 1s]. With --dtls alone: give up the handshake after this long [default: 40s, the most]
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) timeout: Option<Duration>,
     /// Send everything N times

@@ -260,7 +260,7 @@ async fn run_join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
     }
     let targets = address.resolve(family).await?;
     let keys = args.armour.read(ending).await?;
-    let dtls = dtls::client(&args.dtls, &args.dtls_send, &address)?;
+    let dtls = dtls::client(&args.dtls, &args.dtls_send, &address, None)?;
     let mut peer = peer(targets, &args.network.socket_options(), &keys, args.filter.read()?)?;
     let mut safety = Safety::of(&args.armour);
     if let Some(config) = dtls {

@@ -63,7 +63,7 @@ fn a_plain_message_that_a_native_listener_ignores_is_explained_at_the_end() {
     assert_eq!(sent.code, Some(1), "{sent:?}");
     assert!(sent.err.contains("sending again (try 2 of 2)"), "{}", sent.err);
     let last = sent.err.lines().last().unwrap_or_default();
-    assert!(last.contains("hikyaku listen --plain --ack") && last.contains("without --plain"));
+    assert!(last.contains("hikyaku listen --plain --ack") && last.contains("needs no --plain"));
 }
 
 #[test]
@@ -302,4 +302,89 @@ fn a_closed_port_is_tried_for_ten_seconds_unless_told_otherwise() {
     let args = ["send", "--plain", "--ack", "--retries", "0", "--timeout", "50ms", &gone, "x"];
     let quick = Process::start(hikyaku(&args)).end();
     assert!(quick.err.contains("after 1 try"), "{}", quick.err);
+}
+
+#[test]
+fn another_key_than_the_listener_s_is_said_to_be_one_where_an_acknowledgement_is_awaited() {
+    let folder = folder();
+    let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
+    let listener = listen(&["--ack", "--fernet", &key]);
+    let to = listener.to();
+    let args = ["--ack", "--timeout", "100ms", "--fernet", &other, &to, "one", "two"];
+    let sent = send(&args);
+    assert_eq!(sent.code, Some(3), "{sent:?}");
+    assert!(sent.err.contains("it has another key"), "{}", sent.err);
+    assert!(sent.err.contains("not sent: \"two\""), "{}", sent.err);
+    assert!(!sent.err.contains("--ack-text"), "{}", sent.err);
+    let without = send(&["--ack", "--timeout", "50ms", "--retries", "1", &to, "one"]);
+    assert_eq!(without.code, Some(1), "{without:?}");
+    assert!(without.err.contains("where it has --fernet, --signed-by or --dtls"), "{without:?}");
+}
+
+#[test]
+fn native_and_signed_datagrams_at_a_listener_with_a_key_are_explained() {
+    let home = Home::new();
+    let folder = folder();
+    let key = keys::shared(folder.path(), "key");
+    let listener = listen(&["--fernet", &key]);
+    let to = listener.to();
+    let sent = home.send(&[&to, "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("hikyaku send --plain --fernet KEYFILE"), "{}", sent.err);
+    let ours = keys::identity(folder.path(), "ours");
+    let sent = send(&["--ack", "--timeout", "100ms", "--sign", &ours.private, &to, "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("hikyaku send --plain --fernet KEYFILE"), "{}", sent.err);
+}
+
+#[test]
+fn what_a_listener_without_acknowledgements_needs_is_of_its_dialect() {
+    let folder = folder();
+    let own = keys::own(&folder, "own");
+    let args = ["listen", "--dtls", "--cert", &own.certificate, "--key", &own.key, "127.0.0.1:0"];
+    let listener = Listener::new(Process::start(hikyaku(&args)));
+    let to = listener.to();
+    let quick = ["send", "--dtls", "--insecure", "--ack", "--retries", "0", "--timeout", "50ms"];
+    let sent = run(&[&quick[..], &[&to, "hello"]].concat(), b"");
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("`hikyaku listen --dtls --ack`"), "{}", sent.err);
+    assert!(!sent.err.contains("native"), "{}", sent.err);
+}
+
+#[test]
+fn no_hint_is_answered_whatever_ends_it() {
+    let (room, listener) = (room(&[]), listen(&["--ack", "--echo"]));
+    let program = stranger();
+    for hint in ["?plain", "?plain\n", "?native\r\n", "?fernet \n"] {
+        program.send_to(hint.as_bytes(), room.address).expect("loopback takes it");
+        program.send_to(hint.as_bytes(), listener.address).expect("loopback takes it");
+    }
+    program.send_to(b"/name ben", room.address).expect("loopback takes it");
+    assert!(hear(&program).0.starts_with(b"["), "the greeting is the first answer");
+    program.send_to(b"the last", listener.address).expect("loopback takes it");
+    let answers = [hear(&program).0, hear(&program).0];
+    assert!(
+        answers.contains(&b"the last".to_vec()) && answers.iter().any(|a| a.starts_with(b"ACK"))
+    );
+}
+
+#[test]
+fn a_signature_where_the_room_asks_for_none_is_explained() {
+    let folder = folder();
+    let ours = keys::identity(folder.path(), "ours");
+    let room = room(&[]);
+    let ended = join(room.address, "eve", &["--sign", &ours.private]).end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("it hears plain datagrams"), "{}", ended.err);
+    assert!(ended.err.contains("hikyaku chat join --plain "), "{}", ended.err);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_try_alone_is_not_said_to_be_followed_by_another() {
+    let gone = address_of(&stranger());
+    let sent = send(&["--ack", "--retries", "0", "--timeout", "50ms", &gone, "x"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(!sent.err.contains("trying again"), "{}", sent.err);
+    assert_eq!(sent.err.lines().count(), 1, "{}", sent.err);
 }

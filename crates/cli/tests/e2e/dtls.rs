@@ -1,12 +1,15 @@
 //! DTLS between two of us: 1.3 with certificates, 1.2 with a shared key.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use crate::support::{
-    Listener, file_in, folder,
+    Listener, address_of, file_in, folder,
     keys::{self, Own, own},
     process::{Ended, Process, hikyaku},
-    refused, run,
+    refused, run, stranger,
 };
 
 fn listen(options: &[&str]) -> Listener {
@@ -101,6 +104,46 @@ fn a_shared_key_is_read_from_its_file() {
     let sent = send(&["--psk", &format!("sensor:{key}"), &listener.to(), "secret"]);
     assert_eq!(sent.code, Some(0), "{sent:?}");
     assert_eq!(listener.process.end().text(), "secret");
+}
+
+#[test]
+fn another_shared_key_is_refused_at_once_on_both_sides() {
+    let folder = folder();
+    let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
+    for ack in [&[][..], &["--ack"]] {
+        let listener = listen(&[&["--psk", &format!("sensor:{key}")], ack].concat());
+        let psk = format!("sensor:{other}");
+        let began = Instant::now();
+        let sent = send(&[&["--psk", &psk], ack, &[&listener.to(), "secret"]].concat());
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+        assert_eq!(sent.code, Some(3), "{sent:?}");
+        assert!(sent.err.contains("another shared key"), "{}", sent.err);
+        listener.process.err.line(|line| line.contains("another shared key under that identity"));
+    }
+}
+
+#[test]
+fn a_handshake_that_nobody_answers_is_given_up_in_time_and_meanwhile_talked_of() {
+    let silent = stranger();
+    let to = address_of(&silent);
+    let sent = send(&["--insecure", "--timeout", "4s", &to, "hello"]);
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    let lines: Vec<_> = sent.err.lines().collect();
+    let [waiting, failed] = lines[..] else { panic!("{sent:?}") };
+    assert_eq!(waiting, format!("still waiting for the DTLS handshake with {to}"));
+    assert!(failed.ends_with("no answer to a DTLS handshake within 4 seconds"), "{failed}");
+}
+
+#[test]
+fn the_line_that_a_dtls_listener_prints_works_on_the_other_side() {
+    let folder = folder();
+    let own = own(&folder, "own");
+    let listener = listen_as(&own, &["--ack"]);
+    let line = listener.process.err.line(|line| line.starts_with("send to it with: hikyaku "));
+    assert!(line.contains(" --pin ") && !line.contains("FILE"), "{line}");
+    let words: Vec<&str> = line["send to it with: hikyaku ".len()..].split(' ').collect();
+    let sent = run(&words, b"");
+    assert_eq!(sent.code, Some(0), "{line}: {sent:?}");
 }
 
 #[test]

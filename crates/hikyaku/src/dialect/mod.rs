@@ -67,11 +67,13 @@ impl Dialect {
         }
     }
 
-    /// Returns the dialect that a datagram names as a [hint](Self::hint), if it is one.
+    /// Returns the dialect that a datagram names as a [hint](Self::hint), if it is one. A program
+    /// that passes a hint on may add a line end.
     #[must_use]
     pub fn of_hint(datagram: &[u8]) -> Option<Self> {
         let all = [Self::Plain, Self::Fernet, Self::Signed, Self::Dtls, Self::Native];
-        all.into_iter().find(|dialect| dialect.hint() == datagram)
+        let word = datagram.trim_ascii_end();
+        all.into_iter().find(|dialect| dialect.hint() == word)
     }
 
     /// Returns `true` if a listener of `self` may answer this datagram with its hint: the datagram

@@ -80,7 +80,9 @@ fn what_merely_resembles_one_is_a_plain_message() {
 fn a_hint_is_known_whole_and_opens_nothing() {
     for dialect in ALL {
         assert_eq!(Dialect::of_hint(dialect.hint()), Some(dialect));
-        assert_eq!(Dialect::of_hint(&[dialect.hint(), b"\n"].concat()), None);
+        assert_eq!(Dialect::of_hint(&[dialect.hint(), b"\r\n"].concat()), Some(dialect));
+        assert_eq!(Dialect::of_hint(&[dialect.hint(), b"\nx"].concat()), None);
+        assert_eq!(Dialect::of_hint(&[b" ", dialect.hint()].concat()), None);
         assert_eq!(Dialect::of(dialect.hint()), None);
     }
 }

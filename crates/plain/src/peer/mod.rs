@@ -28,6 +28,7 @@ use hikyaku::{
     clock,
     dialect::Dialect,
     filter::Filter,
+    limits::OTHER_DIALECT_REPORTS,
     socket::{BindError, Socket, SocketOptions, Unreachable},
 };
 
@@ -144,12 +145,13 @@ impl PlainPeer {
         self.dtls.is_some()
     }
 
-    /// What is spoken here.
+    /// The dialect of what is sent. What is accepted may be another: `--sign` alone signs, and
+    /// hears everyone.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         match self.dtls {
             Some(_) => Dialect::Dtls,
-            None => self.gate.spoken(),
+            None => self.seal.dialect(),
         }
     }
 
@@ -289,9 +291,10 @@ impl PlainPeer {
             let problem = match exchange.poll(elapsed(), random) {
                 Step::Send => {
                     let (target, tries) = (self.target(), exchange.tries() - 1);
-                    let (most, instead) = (exchange.most_tries(), self.instead.as_deref());
+                    let (most, spoken) = (exchange.most_tries(), self.hint);
+                    let instead = self.instead.as_deref();
                     if tries > 0 {
-                        setback(Setback::Again { target, tries, most, instead });
+                        setback(Setback::Again { target, tries, most, instead, spoken });
                     }
                     self.transmit(&sealed).await.err()
                 }
@@ -308,20 +311,13 @@ impl PlainPeer {
                         if self.instead.is_some() {
                             exchange.on_heard();
                         }
+                        if self.speaks_otherwise() {
+                            return Err(self.not_acknowledged(exchange.tries(), report));
+                        }
                         None
                     }
                 },
-                Step::GiveUp => {
-                    let (target, tries) = (self.target(), exchange.tries());
-                    let (instead, spoken) = (self.instead.take(), self.hint);
-                    return Err(SendError::NotAcknowledged {
-                        target,
-                        tries,
-                        report,
-                        instead,
-                        spoken,
-                    });
-                }
+                Step::GiveUp => return Err(self.not_acknowledged(exchange.tries(), report)),
             };
             match problem {
                 None => {}
@@ -337,6 +333,16 @@ impl PlainPeer {
                 Some(other) => return Err(other),
             }
         }
+    }
+
+    /// Returns `true` if the peer has named another dialect often enough, and nothing else came.
+    const fn speaks_otherwise(&self) -> bool {
+        self.hints >= OTHER_DIALECT_REPORTS && self.instead.is_none()
+    }
+
+    fn not_acknowledged(&mut self, tries: u32, report: Option<String>) -> SendError {
+        let (target, spoken) = (self.target(), self.hint);
+        SendError::NotAcknowledged { target, tries, report, instead: self.instead.take(), spoken }
     }
 
     async fn ack_within(&mut self, wait: Duration, ack_text: &[u8]) -> Result<Heard, SendError> {
@@ -517,7 +523,7 @@ impl PlainPeer {
                 acknowledged_by = acknowledged_by.or(is_newest.then_some(received.from.peer));
                 continue;
             }
-            if !self.ack_text.is_empty() {
+            if !self.ack_text.is_empty() && Dialect::of_hint(&received.payload).is_none() {
                 self.instead = Some(received.payload.to_vec());
             }
             push_bounded(&mut self.replies, Reply::new(received, to));

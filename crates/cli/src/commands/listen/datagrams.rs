@@ -31,6 +31,8 @@ pub(super) struct Datagrams<'a> {
     pub(super) withheld: u64,
     /// What opened another dialect, and will be answered by what is spoken here.
     hints: Vec<Answer>,
+    /// The same of what could not be opened.
+    unopened: Vec<Dropped>,
     complaints: Complaints,
 }
 
@@ -47,6 +49,7 @@ impl<'a> Datagrams<'a> {
             ours: listener.dialect(),
             withheld: 0,
             hints: Vec::new(),
+            unopened: Vec::new(),
             complaints: Complaints::new(&args.talk),
         }
     }
@@ -131,6 +134,9 @@ impl<'a> Datagrams<'a> {
     fn drop(&mut self, dropped: &Dropped, page: &mut Page) {
         self.complaints.tell_unopened(dropped, self.ours, Place::Listener);
         self.complaints.tell(dropped);
+        if dropped.may_be_answered && self.unopened.len() < MAX_WAITING_HINTS {
+            self.unopened.push(*dropped);
+        }
         if dropped.reason == Discard::Duplicate && self.args.plain.ack.ack {
             self.acknowledge(dropped.from, page);
         }
@@ -156,6 +162,9 @@ impl<'a> Datagrams<'a> {
     pub(super) async fn send_hints(&mut self) {
         for (to, datagram) in self.hints.drain(..) {
             self.sender.hint(&datagram, to).await;
+        }
+        for dropped in self.unopened.drain(..) {
+            self.sender.hint_dropped(&dropped).await;
         }
     }
 

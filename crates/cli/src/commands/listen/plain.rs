@@ -19,7 +19,10 @@ use hikyaku::{
     limits::{DEFAULT_PORT, KERNEL_RECEIVE_BUFFER},
     socket::Socket,
 };
-use hikyaku_plain::PlainListener;
+use hikyaku_plain::{
+    PlainListener,
+    dtls::{Pin, ServerConfig},
+};
 
 use tokio::time::timeout;
 
@@ -39,10 +42,10 @@ use crate::{
 };
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
-    let mut listener = open(&args, ending).await?;
+    let (mut listener, pin) = open(&args, ending).await?;
     if !args.talk.quiet {
         warn_of_small_buffer(listener.socket());
-        note(&how_to_reach(listener.local_addr(), &flags(&args)));
+        note(&how_to_reach(listener.local_addr(), &flags(&args, pin)));
         note(&format!("listening on {}", listener.local_addr()));
     }
     let mut writer = Writer::start(args.format, MAX_WAITING_KIB);
@@ -65,14 +68,20 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     check_count(&args, &end)
 }
 
-/// What a sender needs to be heard.
-fn flags(args: &ListenArgs) -> String {
+/// The options that a sender needs.
+fn flags(args: &ListenArgs, pin: Option<Pin>) -> String {
     let armour = &args.armour;
+    let pin = pin.map(|pin| format!(" --pin {pin}")).unwrap_or_default();
+    let psk = match &args.dtls.psk {
+        Some((identity, _)) => format!(" --psk {identity}:KEYFILE"),
+        None => String::new(),
+    };
     let all = [
         (args.dtls.dtls, " --dtls"),
         (!args.dtls.dtls, " --plain"),
-        (args.dtls.psk.is_some(), " --psk IDENTITY:KEYFILE"),
-        (args.dtls.dtls && args.dtls.psk.is_none(), " --ca FILE"),
+        (true, &*psk),
+        (true, &*pin),
+        (args.dtls_listen.client_ca.is_some(), " --cert FILE --key FILE"),
         (armour.fernet.is_some(), " --fernet KEYFILE"),
         (armour.signed_by.is_some(), " --sign KEY"),
         (args.plain.ack.ack, " --ack"),
@@ -80,7 +89,11 @@ fn flags(args: &ListenArgs) -> String {
     all.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect()
 }
 
-async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<PlainListener, Failure> {
+/// The listener, and the pin of its certificate where it has one.
+async fn open(
+    args: &ListenArgs,
+    ending: &mut Ending,
+) -> Result<(PlainListener, Option<Pin>), Failure> {
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let family = args.network.family();
     let addresses = address.resolve_local(family).await?;
@@ -89,6 +102,7 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<PlainListener, F
     let armour = args.armour.read(ending).await?.armour();
     let dtls = dtls::server(&args.dtls, &args.dtls_listen)?;
     let mut listener = PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?;
+    let pin = dtls.as_ref().and_then(ServerConfig::pin);
     if let Some(config) = dtls {
         listener = listener.speak_dtls(config);
     }
@@ -100,7 +114,7 @@ async fn open(args: &ListenArgs, ending: &mut Ending) -> Result<PlainListener, F
             _ => Failure::failed(format!("cannot join {group}: {e}")),
         })?;
     }
-    Ok(listener)
+    Ok((listener, pin))
 }
 
 /// A group is heard only on a socket of its family that is bound to no address of its own.

@@ -11,6 +11,7 @@ use super::note_nothing_sent;
 use crate::{
     args::SendArgs,
     drops::Complaints,
+    dtls,
     exit::Failure,
     limits::{MAX_LINES_AHEAD, MAX_NAMED},
     line::Line,
@@ -141,10 +142,8 @@ impl<'a> Courier<'a> {
                     self.say(&e);
                 }
                 Err(Failure::Usage(e)) => return Err(Failure::usage(self.after_line(&e))),
-                Err(Failure::Failed(e)) => {
-                    return Err(Failure::Failed(format!("{e}; later lines were not sent")));
-                }
-                other => other?,
+                Err(failure) => return Err(failure.with_hint("later lines were not sent")),
+                Ok(()) => {}
             }
         }
     }
@@ -176,10 +175,10 @@ impl<'a> Courier<'a> {
 
     async fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
         self.in_flight = true;
-        let sent = if self.args.plain.ack.ack {
-            self.send_acknowledged(message).await
-        } else {
-            self.send_once(message).await
+        let sent = match dtls::connect(&mut self.peer, self.args.talk.quiet).await {
+            Err(e) => Err(e.into()),
+            Ok(()) if self.args.plain.ack.ack => self.send_acknowledged(message).await,
+            Ok(()) => self.send_once(message).await,
         };
         self.in_flight = false;
         while let Some(dropped) = self.peer.take_dropped() {
@@ -224,16 +223,22 @@ impl<'a> Courier<'a> {
             let told = match setback {
                 Setback::Unreachable { target, error } if !reported => {
                     reported = true;
-                    format!("{target}: {error}; trying again")
+                    match policy.retries {
+                        0 => return,
+                        _ => format!("{target}: {error}; trying again"),
+                    }
                 }
-                Setback::Again { target, tries, most, instead } => {
+                Setback::Again { target, tries, most, instead, spoken } => {
                     let try_of = format!("sending again (try {} of {most})", tries + 1);
-                    match instead {
+                    match (instead, spoken) {
                         _ if reported => return,
-                        Some(instead) => {
+                        (Some(instead), _) => {
                             format!("{target} answers {}, {try_of}", not_the_ack(instead))
                         }
-                        None => format!("no acknowledgement from {target} yet, {try_of}"),
+                        (None, Some(theirs)) => {
+                            format!("{target} says that it hears {theirs}, {try_of}")
+                        }
+                        (None, None) => format!("no acknowledgement from {target} yet, {try_of}"),
                     }
                 }
                 _ => return,
@@ -245,9 +250,7 @@ impl<'a> Courier<'a> {
         let done = match sent {
             Ok(done) => done,
             Err(e @ SendError::NotAcknowledged { .. }) => {
-                let hint = self.what_to_try(&e);
-                let message = excerpt(message);
-                return Err(Failure::failed(format!("message {number} {message}: {e}; {hint}")));
+                return Err(self.not_acknowledged(number, message, &e));
             }
             Err(e) => return Err(e.into()),
         };
@@ -262,18 +265,23 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    /// For a message that nobody acknowledged.
-    fn what_to_try(&self, error: &SendError) -> String {
-        let address = &self.args.address;
-        match error {
-            SendError::NotAcknowledged { spoken: Some(theirs), .. } => {
-                at_sender(address, *theirs, self.peer.dialect(), Place::Listener)
-            }
-            SendError::NotAcknowledged { instead: Some(instead), .. } => {
+    /// The failure of a message that was not acknowledged, with what to try.
+    fn not_acknowledged(&self, number: u64, message: &[u8], error: &SendError) -> Failure {
+        let (address, ours) = (&self.args.address, self.peer.dialect());
+        let ack_text = self.args.plain.ack.text();
+        let spoken = match error {
+            SendError::NotAcknowledged { spoken, .. } => *spoken,
+            _ => None,
+        };
+        let hint = match (spoken, error) {
+            (Some(theirs), _) => at_sender(address, theirs, ours, Place::Listener),
+            (None, SendError::NotAcknowledged { instead: Some(instead), .. }) => {
                 format!("it answered {}", not_the_ack(instead))
             }
-            _ => unacknowledged(self.args.plain.ack.text()),
-        }
+            _ => unacknowledged(ack_text, ours),
+        };
+        let text = format!("message {number} {}: {error}; {hint}", excerpt(message));
+        if spoken == Some(ours) { Failure::refused(text) } else { Failure::failed(text) }
     }
 
     /// At an idle prompt, Ctrl-C is a way to leave like any other.
@@ -321,16 +329,15 @@ fn with_unsent<'m>(
     unsent: impl Iterator<Item = &'m Vec<u8>>,
     count: u64,
 ) -> Failure {
-    let Failure::Failed(message) = failure else { return failure };
     let mut named: Vec<String> = unsent.take(MAX_NAMED).map(|message| excerpt(message)).collect();
     let more = count.saturating_sub(named.len() as u64);
     if more > 0 {
         named.push(format!("{more} more"));
     }
-    Failure::Failed(match named.is_empty() {
-        true => message,
-        false => format!("{message}; not sent: {}", named.join(", ")),
-    })
+    match named.is_empty() {
+        true => failure,
+        false => failure.with_hint(&format!("not sent: {}", named.join(", "))),
+    }
 }
 
 pub(super) fn lines(count: u64) -> String {

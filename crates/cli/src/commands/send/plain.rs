@@ -51,7 +51,9 @@ async fn open(args: &SendArgs, ending: &mut Ending) -> Result<PlainPeer, Failure
     socket.ttl = args.plain.ttl;
     let options = PeerOptions { socket, bind };
     let armour = args.armour.read(ending).await?.armour();
-    let dtls = dtls::client(&args.dtls, &args.dtls_send, &args.address)?;
+    // With --ack it is the time of one try.
+    let timeout = args.timeout.filter(|_| !args.plain.ack.ack);
+    let dtls = dtls::client(&args.dtls, &args.dtls_send, &args.address, timeout)?;
     let peer = PlainPeer::new(targets, options, armour, args.filter.read()?)?;
     Ok(match dtls {
         Some(config) => peer.speak_dtls(config),

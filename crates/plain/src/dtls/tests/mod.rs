@@ -134,7 +134,8 @@ impl World {
             datagram[at] ^= 1;
         }
         let is_alert = datagram.first() == Some(&21);
-        (!self.is_lost() && !(is_alert && self.alerts_are_lost)).then_some(datagram)
+        let is_lost = self.is_lost() || is_alert && self.alerts_are_lost;
+        (!is_lost).then_some(datagram)
     }
 
     /// Carries what there is to carry.
