@@ -19,9 +19,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use bytes::Bytes;
 use hikyaku_proto::{
-    ChannelId, ConnectionHandle, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Trust,
-    rng::Random, time::Time,
+    ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Outgoing,
+    Output, Trust, rng::Random, time::Time,
 };
 
 /// Of each row; the median of each column is printed.
@@ -217,7 +218,7 @@ struct Pair {
     sender: End,
     receiver: End,
     /// Payloads to send: those that came.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Bytes>,
     /// What left in this round, by length.
     lens: Vec<u32>,
     acks: u64,
@@ -299,8 +300,8 @@ impl Pair {
         let room = QUEUE.saturating_sub(connection.stats().queued_bytes);
         for _ in 0..room.div_ceil(len + OVERHEAD) {
             let payload = self.spare.pop().filter(|spare| spare.len() == len);
-            let payload = payload.unwrap_or_else(|| vec![7; len]);
-            connection.send(now, ChannelId(1), delivery, payload)?;
+            let payload = payload.unwrap_or_else(|| vec![7; len].into());
+            connection.send(now, Outgoing::new(1, delivery, payload))?;
         }
         self.sender.spent += began.elapsed();
         Ok(())
@@ -323,7 +324,7 @@ impl Pair {
         if let Some((segment, len)) = train {
             for datagram in self.sender.buffer[..len].chunks_mut(segment) {
                 let from = self.sender.address;
-                self.receiver.endpoint.handle_datagram(self.now, from, None, datagram);
+                self.receiver.endpoint.handle_datagram(self.now, Datagram::new(from, datagram));
             }
         }
         self.receiver.endpoint.handle_timeout(self.now);
@@ -331,7 +332,7 @@ impl Pair {
             let (now, spare) = (self.now, &mut self.spare);
             let before = spare.len();
             let connection = self.receiver.connection()?;
-            while let Some(message) = connection.recv(now) {
+            while let Some(message) = connection.recv(now, None) {
                 spare.push(message.payload);
             }
             self.messages += (spare.len() - before) as u64;
@@ -343,7 +344,7 @@ impl Pair {
             for datagram in self.receiver.buffer[..len].chunks_mut(segment) {
                 self.acks += 1;
                 let from = self.receiver.address;
-                self.sender.endpoint.handle_datagram(self.now + WAY, from, None, datagram);
+                self.sender.endpoint.handle_datagram(self.now + WAY, Datagram::new(from, datagram));
             }
             self.sender.spent += began.elapsed();
             let began = Instant::now();

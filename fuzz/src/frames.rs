@@ -7,7 +7,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use hikyaku_proto::{
     ChannelId, Congestion, ConnectionHandle, Crypto, Delivery, Ecn, Endpoint, EndpointConfig,
-    time::Time,
+    Outgoing, time::Time,
 };
 
 use crate::{host::Host, script::Script};
@@ -154,9 +154,10 @@ impl World {
         let payload = vec![7; usize::from(script.u16()) % 5_000];
         let now = self.now;
         if let Some(connection) = self.hosts[end].endpoint.connection(self.handles[end]) {
-            let can = connection.can_send(channel, delivery, payload.len());
-            let sent = connection.send(now, channel, delivery, payload);
-            assert_eq!(can.is_ok(), sent.is_ok(), "can_send told what send does not do");
+            let len = payload.len();
+            let sent = connection.send(now, Outgoing::new(channel, delivery, payload));
+            let back = sent.err().map(|refused| refused.payload.len());
+            assert!(back.is_none_or(|back| back == len), "what is refused comes back whole");
         }
         self.hosts[end].poll(now);
     }
@@ -165,8 +166,8 @@ impl World {
         let (now, apart) = (self.now, script.u8());
         if let Some(connection) = self.hosts[end].endpoint.connection(self.handles[end]) {
             match apart {
-                0..=127 => while connection.recv(now).is_some() {},
-                128..=191 => drop(connection.recv_on(now, ChannelId(apart.into()))),
+                0..=127 => while connection.recv(now, None).is_some() {},
+                128..=191 => drop(connection.recv(now, Some(ChannelId(apart.into())))),
                 _ => connection.set_apart(ChannelId(u16::from(apart) & 7)),
             }
         }

@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use hikyaku_proto::{
-    ChannelId, ConnectionHandle, Crypto, Delivery, EndpointConfig, Retry, Trust, time::Time,
+    ChannelId, ConnectionHandle, Crypto, Datagram, Delivery, EndpointConfig, Outgoing, Retry,
+    Trust, time::Time,
 };
 
 use crate::{frames::address, host::Host, script::Script};
@@ -76,7 +77,8 @@ impl World {
             && let Some(connection) = endpoint.connection(handle)
         {
             let payload = vec![early; 100];
-            let _ = connection.send_repeatable(self.now, ChannelId(1), Delivery::Reliable, payload);
+            let message = Outgoing::new(1, Delivery::Reliable, payload).repeatable();
+            let _ = connection.send(self.now, message);
         }
         if early & 2 == 2 {
             self.lies.push((0, 0, usize::from(script.u16()), script.u8()));
@@ -169,7 +171,7 @@ impl World {
         let from = self.hosts[1 - to].address;
         let host = &mut self.hosts[to];
         host.may_send_to(from);
-        host.endpoint.handle_datagram(self.now, from, None, &mut datagram.to_vec());
+        host.endpoint.handle_datagram(self.now, Datagram::new(from, &mut datagram.to_vec()));
         self.settle(to);
     }
 
@@ -208,7 +210,7 @@ impl World {
                 let key = connection.peer_key();
                 assert!(key.is_none_or(|key| key == keys[1 - end]), "a key of nobody's");
                 assert!(key.is_some() || !connection.is_established(), "with whom?");
-                while let Some(message) = connection.recv(self.now) {
+                while let Some(message) = connection.recv(self.now, None) {
                     let sent = message.payload.len() == 100;
                     assert!(!self.honest || sent, "a message that nobody sent");
                 }

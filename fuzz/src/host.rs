@@ -5,7 +5,9 @@
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
-use hikyaku_proto::{ConnectionHandle, Ecn, Endpoint, EndpointConfig, Event, Output, time::Time};
+use hikyaku_proto::{
+    ConnectionHandle, Datagram, Ecn, Endpoint, EndpointConfig, Event, Output, time::Time,
+};
 
 use crate::dice::Dice;
 
@@ -59,7 +61,8 @@ impl Host {
     /// A datagram came.
     pub fn feed(&mut self, now: Time, from: SocketAddr, ecn: Option<Ecn>, datagram: &[u8]) {
         self.known.insert(from);
-        self.endpoint.handle_datagram(now, from, ecn, &mut datagram.to_vec());
+        self.endpoint
+            .handle_datagram(now, Datagram { ecn, ..Datagram::new(from, &mut datagram.to_vec()) });
         self.poll(now);
     }
 
@@ -103,7 +106,7 @@ impl Host {
         for _ in 0..10_000 {
             for handle in handles {
                 if let Some(connection) = self.endpoint.connection(*handle) {
-                    while connection.recv(now).is_some() {}
+                    while connection.recv(now, None).is_some() {}
                 }
             }
             self.poll(now);

@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use hikyaku_proto::{
-    ChannelId, ConnectionHandle, Delivery, Ecn, Endpoint, Event, SendError, time::Time,
+    ChannelId, ConnectionHandle, Delivery, Ecn, Endpoint, Event, Outgoing, SendError, time::Time,
 };
 use hikyaku_sim::oracle::{Oracle, PipeId, Print, Reception};
 
@@ -151,7 +151,10 @@ impl World {
         payload.extend(self.dice.bytes(len));
         let (now, print) = (self.now, Print::of(&payload));
         let sent = match self.hosts[end].endpoint.connection(self.handles[end]) {
-            Some(connection) => connection.send(now, channel, delivery, payload),
+            Some(connection) => {
+                let message = Outgoing::new(channel, delivery, payload);
+                connection.send(now, message).map_err(|refused| refused.reason)
+            }
             None => Err(SendError::Closed),
         };
         match sent {
@@ -230,7 +233,7 @@ impl World {
         let pipe = self.pipes[1 - end];
         for _ in 0..most {
             let connection = self.hosts[end].endpoint.connection(self.handles[end]);
-            let Some(message) = connection.and_then(|connection| connection.recv(now)) else {
+            let Some(message) = connection.and_then(|connection| connection.recv(now, None)) else {
                 break;
             };
             let (channel, class) = (message.channel, message.class);

@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::Result;
-use hikyaku_proto::{Endpoint, Output, Trust, rng::Random, time::Time};
+use hikyaku_proto::{Datagram, Endpoint, Output, Trust, rng::Random, time::Time};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
 use super::packets::{DTLS_RANDOM, Dice, another, dialler, first_flight, source_of, with_token};
@@ -157,7 +157,7 @@ fn loiter(gun: Gun, pace: &Pace) -> Result<()> {
         gun.hear(|answer| {
             // They follow a Retry, and hear nothing else.
             if answer.first() == Some(&0xc3) {
-                clients.handle_datagram(now(), gun.to, None, answer);
+                clients.handle_datagram(now(), Datagram::new(gun.to, answer));
             }
         });
         clients.handle_timeout(now());

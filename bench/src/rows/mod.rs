@@ -178,14 +178,14 @@ async fn receive(connection: &hikyaku::Connection, mut check: InOrder, count: u6
 }
 
 async fn say_count(connection: &hikyaku::Connection, count: u64) -> Result<()> {
-    connection.send(Delivery::Ordered, count.to_le_bytes()).await?;
+    connection.send(Delivery::Ordered, count.to_le_bytes().to_vec()).await?;
     Ok(())
 }
 
 /// The server's answer, for the client.
 async fn counted(connection: &hikyaku::Connection, count: u64) -> Result<u64> {
     let answer = connection.recv().await?.payload;
-    let came = u64::from_le_bytes(answer.as_slice().try_into()?);
+    let came = u64::from_le_bytes(answer[..].try_into()?);
     ensure!(came == count, "{came} of {count} messages came");
     Ok(came)
 }

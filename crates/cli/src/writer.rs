@@ -12,6 +12,7 @@ use std::{
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use hikyaku::{
     Class,
     signers::{Fingerprint, Signer},
@@ -61,7 +62,7 @@ struct Entry {
 enum Held {
     /// A part of the page's buffer.
     Part(Range<usize>),
-    Whole(Vec<u8>),
+    Whole(Bytes),
     File {
         name: String,
         bytes: u64,

@@ -14,7 +14,7 @@ mod lossy;
 
 use std::{collections::BTreeMap, env, error::Error, time::Duration};
 
-use hikyaku::{Connection, Delivery, Endpoint, NotDelivered, Receipt, Trust};
+use hikyaku::{Bytes, Connection, Delivery, Endpoint, NotDelivered, Receipt, Trust};
 use tokio::{select, time::interval};
 
 use self::lossy::{Lossy, Weather};
@@ -110,7 +110,7 @@ async fn listen(connection: &Connection) -> Result<String> {
 
 /// The next frame, in whichever order they come: frames do not wait for each other. None when the
 /// speaker has hung up.
-async fn frame(connection: &Connection) -> Result<Option<(u32, Vec<u8>)>> {
+async fn frame(connection: &Connection) -> Result<Option<(u32, Bytes)>> {
     let mut payload = match connection.recv().await {
         Ok(message) => message.payload,
         Err(closed) if closed.is_graceful() => return Ok(None),

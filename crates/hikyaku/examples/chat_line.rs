@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku::{Close, Connection, Delivery, Endpoint, Message, TransportConfig, Trust};
+use hikyaku::{Bytes, Close, Connection, Delivery, Endpoint, Message, TransportConfig, Trust};
 use tokio::{select, sync::mpsc};
 
 use self::lossy::{Lossy, Weather};
@@ -85,10 +85,12 @@ async fn member(connection: Connection, members: Members) {
     tell(&members, &format!("* {name} left"));
 }
 
-/// Tells all the same line. Who has left is forgotten; who has not read for so long that the queue
-/// is full has to go, so that the others are not held up.
+/// Sends the same line to all members; they share one copy of it. A member that has left is
+/// forgotten, and one that has not read for so long that its queue is full has to go, so that it
+/// holds up no other.
 fn tell(members: &Members, line: &str) {
-    lock(members).retain(|member| match member.try_send(Delivery::Ordered, line) {
+    let line = Bytes::copy_from_slice(line.as_bytes());
+    lock(members).retain(|member| match member.try_send(Delivery::Ordered, line.clone()) {
         Ok(_receipt) => true,
         Err(_) => {
             member.close(Close::APPLICATION + 1, "too slow");
@@ -105,7 +107,7 @@ fn lock(members: &Members) -> impl std::ops::DerefMut<Target = Vec<Connection>> 
 
 /// Sends what is typed, and shows what is heard.
 async fn person(connection: Connection, name: &str) -> Result {
-    connection.send(Delivery::Ordered, name).await?;
+    connection.send(Delivery::Ordered, name.to_owned()).await?;
     let mut typed = typed();
     loop {
         // Both are cancel-safe: what the one brings is not lost when the other was first.
@@ -189,7 +191,7 @@ async fn actor(
         }
         match mem::take(&mut lines) {
             [line, rest @ ..] => {
-                connection.send(Delivery::Ordered, *line).await?;
+                connection.send(Delivery::Ordered, line.to_string()).await?;
                 lines = rest;
             }
             [] => return Ok(connection.finish(GOODBYE).await?),

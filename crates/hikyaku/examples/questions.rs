@@ -100,7 +100,7 @@ async fn ask(connection: &Connection, id: u16, name: &str) -> Result<(Ipv4Addr, 
 async fn answer_to(connection: &Connection, id: u16) -> Result<Ipv4Addr> {
     loop {
         let answer = connection.recv().await?.payload;
-        if let Ok([high, low, address @ ..]) = <[u8; 6]>::try_from(answer)
+        if let Ok([high, low, address @ ..]) = <[u8; 6]>::try_from(&answer[..])
             && u16::from_be_bytes([high, low]) == id
         {
             return Ok(address.into());

@@ -54,7 +54,7 @@ async fn send(connection: &Connection, file: Vec<u8>) -> Result {
         return Err(format!("more than {MAX_FILE} bytes are not taken").into());
     }
     let length = (file.len() as u32).to_be_bytes();
-    connection.send(Delivery::Reliable, length).await?;
+    connection.send(Delivery::Reliable, length.to_vec()).await?;
 
     let mut receipts = Vec::new();
     for (number, part) in (0_u32..).zip(file.chunks(PART)) {

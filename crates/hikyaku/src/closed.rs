@@ -4,6 +4,7 @@
 
 use std::{fmt, net::SocketAddr};
 
+use bytes::Bytes;
 use hikyaku_proto::{ClosedReason, Outcome, error::Close};
 
 use crate::signers::Fingerprint;
@@ -151,7 +152,7 @@ fn because(code: u64, reason: &str) -> String {
 #[error("{reason}")]
 pub struct TrySendError {
     /// What was to be sent.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     /// Why it was not.
     pub reason: SendError,
 }

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hikyaku_proto::{ChannelId, ConnectionStats, Delivery, Message};
 use tokio::sync::oneshot;
 
@@ -77,7 +78,7 @@ impl Connection {
     /// // Chat: once, in order, however long it takes.
     /// connection.send(Delivery::Ordered, "good evening").await?;
     /// // Where the mouse is: an older place does not matter any more.
-    /// connection.send(Delivery::Latest, [12, 7]).await?;
+    /// connection.send(Delivery::Latest, vec![12, 7]).await?;
     /// // 20 ms of sound, to be heard within 100 ms or not at all.
     /// let frame = vec![0; 160];
     /// let receipt = connection.send(Delivery::Deadline(Duration::from_millis(100)), frame).await?;
@@ -92,7 +93,7 @@ impl Connection {
     /// # Errors
     /// [`SendError::Closed`] when the connection is over, or was asked to end;
     /// [`SendError::TooLarge`] at once when no message of this size is ever delivered.
-    pub fn send<P: Into<Vec<u8>>>(
+    pub fn send<P: Into<Bytes>>(
         &self,
         delivery: Delivery,
         payload: P,
@@ -108,7 +109,7 @@ impl Connection {
     pub fn try_send(
         &self,
         delivery: Delivery,
-        payload: impl Into<Vec<u8>>,
+        payload: impl Into<Bytes>,
     ) -> Result<Receipt, TrySendError> {
         self.stage(staged(0, delivery, payload.into(), false))
     }
@@ -336,7 +337,7 @@ impl Channel {
     ///
     /// # Errors
     /// As there.
-    pub fn send<P: Into<Vec<u8>>>(
+    pub fn send<P: Into<Bytes>>(
         &self,
         delivery: Delivery,
         payload: P,
@@ -351,7 +352,7 @@ impl Channel {
     pub fn try_send(
         &self,
         delivery: Delivery,
-        payload: impl Into<Vec<u8>>,
+        payload: impl Into<Bytes>,
     ) -> Result<Receipt, TrySendError> {
         self.connection.stage(staged(self.id.0, delivery, payload.into(), false))
     }
@@ -379,8 +380,8 @@ impl Channel {
     /// let sound = there.channel(2);
     /// let playing = tokio::spawn(async move { sound.recv().await });
     /// here.channel(1).send(Delivery::Ordered, "do you hear this?").await?;
-    /// here.channel(2).send(Delivery::Unreliable, [0; 160]).await?;
-    /// assert_eq!(playing.await??.payload, [0; 160]);
+    /// here.channel(2).send(Delivery::Unreliable, vec![0; 160]).await?;
+    /// assert_eq!(playing.await??.payload, vec![0; 160]);
     /// assert_eq!(there.recv().await?.text()?, "do you hear this?");
     /// # Ok(())
     /// # }
@@ -429,6 +430,6 @@ impl Channel {
     }
 }
 
-const fn staged(channel: u16, delivery: Delivery, payload: Vec<u8>, repeatable: bool) -> Staged {
+const fn staged(channel: u16, delivery: Delivery, payload: Bytes, repeatable: bool) -> Staged {
     Staged { number: 0, channel: ChannelId(channel), delivery, payload, repeatable }
 }

@@ -119,6 +119,7 @@ mod weak;
 
 pub use backoff::Backoff;
 pub use builder::{EndpointBuilder, StartError};
+pub use bytes::Bytes;
 pub use closed::{Closed, NotDelivered, Refusal, SendError, TrySendError, Unfinished};
 pub use connection::{Channel, Connection};
 pub use endpoint::{ConnectError, Endpoint};

@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use hikyaku_proto::{
     ChannelId, Charge, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome,
     Receipt,
@@ -52,7 +53,7 @@ pub(crate) struct Staged {
     pub(crate) number: u64,
     pub(crate) channel: ChannelId,
     pub(crate) delivery: Delivery,
-    pub(crate) payload: Vec<u8>,
+    pub(crate) payload: Bytes,
     pub(crate) repeatable: bool,
 }
 
@@ -165,7 +166,7 @@ impl Mailbox {
     // The application's side.
 
     /// Stages a message, and says its number; or gives its payload back.
-    pub(crate) fn try_send(&self, message: Staged) -> Result<u64, (Vec<u8>, SendError)> {
+    pub(crate) fn try_send(&self, message: Staged) -> Result<u64, (Bytes, SendError)> {
         let mut state = self.lock();
         if let Err(error) = state.check(&message) {
             return Err((message.payload, error));

@@ -12,7 +12,8 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ChannelId, Class, Connection, ConnectionHandle, Receipt, SendError, error::Close, time::Time,
+    ChannelId, Class, Connection, ConnectionHandle, Outcome, Outgoing, Receipt, Refused, SendError,
+    error::Close, time::Time,
 };
 use tokio::sync::oneshot;
 use tracing::{Span, debug, debug_span};
@@ -118,9 +119,8 @@ impl Peer {
     /// Gives the protocol a message, or lets it wait behind those of its lane.
     fn send(&mut self, now: Time, connection: &mut Connection, message: Staged) {
         let waits = !self.waiting.is_empty() && self.waiting.contains_key(&message.lane());
-        if !waits && has_room(connection, &message) {
-            return give(now, connection, message);
-        }
+        let left = if waits { Err(message) } else { give(now, connection, &self.mailbox, message) };
+        let Err(message) = left else { return };
         self.mailbox.park(&message);
         self.waiting.entry(message.lane()).or_default().push_back(message);
     }
@@ -130,12 +130,13 @@ impl Peer {
         let mailbox = &self.mailbox;
         self.waiting.retain(|lane, messages| {
             let mut bytes = 0;
-            while let Some(next) = messages.front()
-                && has_room(connection, next)
-            {
-                let Some(message) = messages.pop_front() else { break };
-                bytes += message.cost();
-                give(now, connection, message);
+            while let Some(message) = messages.pop_front() {
+                let cost = message.cost();
+                if let Err(message) = give(now, connection, mailbox, message) {
+                    messages.push_front(message);
+                    break;
+                }
+                bytes += cost;
             }
             if bytes > 0 {
                 mailbox.unpark(*lane, bytes, messages.is_empty());
@@ -252,14 +253,26 @@ impl Peer {
     }
 }
 
-/// Does the protocol take it now? Otherwise `Writable` comes, or `Closed`.
-fn has_room(connection: &mut Connection, message: &Staged) -> bool {
-    let fits = connection.can_send(message.channel, message.delivery, message.payload.len());
-    !matches!(fits, Err(SendError::Full | SendError::Closed))
-}
-
-/// Gives the protocol a message that it has room for.
-fn give(now: Time, connection: &mut Connection, message: Staged) {
+/// Gives the protocol a message; returns it when there is no room for it now. Then `Writable`
+/// follows, or `Closed`.
+fn give(
+    now: Time,
+    connection: &mut Connection,
+    mailbox: &Mailbox,
+    message: Staged,
+) -> Result<(), Staged> {
     let Staged { number, channel, delivery, payload, repeatable } = message;
-    let _ = connection.send_as(now, Receipt(number), (channel, delivery), payload, repeatable);
+    let mut outgoing = Outgoing::new(channel, delivery, payload).with_receipt(Receipt(number));
+    outgoing.repeatable = repeatable;
+    match connection.send(now, outgoing) {
+        Ok(_) => Ok(()),
+        Err(Refused { reason: SendError::TooLarge, .. }) => {
+            let mut outcome = Some((Receipt(number), Outcome::TooLarge));
+            mailbox.settle(|| outcome.take());
+            Ok(())
+        }
+        Err(Refused { payload, .. }) => {
+            Err(Staged { number, channel, delivery, payload, repeatable })
+        }
+    }
 }

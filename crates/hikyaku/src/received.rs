@@ -205,7 +205,7 @@ mod tests {
 
     fn kept(channel: u16, class: Class, says: u8) -> Kept {
         let expires = (class == Class::Deadline).then_some(NOW);
-        (Message::new(ChannelId(channel), class, [says]), expires)
+        (Message::new(ChannelId(channel), class, vec![says]), expires)
     }
 
     fn fill(received: &mut Received, channel: Option<u16>, kept: Vec<Kept>) -> bool {
@@ -230,7 +230,7 @@ mod tests {
         let mut one = None;
         received.common.take(1, || NOW, |message| one = Some(message.payload));
         fill(&mut received, None, vec![latest(2, 4)]);
-        assert_eq!((one, take(&mut received, None, NOW)), (Some(vec![0]), vec![3, 4]));
+        assert_eq!((one, take(&mut received, None, NOW)), (Some(vec![0].into()), vec![3, 4]));
         fill(&mut received, None, vec![latest(1, 5)]);
         assert_eq!(take(&mut received, None, NOW), [5]);
         assert!(received.common.latest.is_empty() && received.common.bytes == 0);

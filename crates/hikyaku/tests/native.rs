@@ -77,8 +77,8 @@ async fn a_slow_reader_sees_the_newest() {
     let other = ours.channel(2);
     for n in 0_u32..60 {
         for receipt in [
-            ours.send(Delivery::Latest, n.to_be_bytes()).await.unwrap(),
-            other.send(Delivery::Latest, [n as u8]).await.unwrap(),
+            ours.send(Delivery::Latest, n.to_be_bytes().to_vec()).await.unwrap(),
+            other.send(Delivery::Latest, vec![n as u8]).await.unwrap(),
         ] {
             let _ = in_time(receipt.acknowledged()).await;
         }
@@ -87,8 +87,8 @@ async fn a_slow_reader_sees_the_newest() {
     let old = ours.channel(1).send(limit, "old").await.unwrap();
     let _ = in_time(old.acknowledged()).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(in_time(theirs.recv()).await.unwrap().payload, 59_u32.to_be_bytes());
-    assert_eq!(in_time(theirs.recv()).await.unwrap().payload, [59]);
+    assert_eq!(*in_time(theirs.recv()).await.unwrap().payload, 59_u32.to_be_bytes());
+    assert_eq!(*in_time(theirs.recv()).await.unwrap().payload, [59]);
     assert_eq!(theirs.try_recv(), Ok(None), "its time is up");
     ours.send(Delivery::Latest, "newer").await.unwrap();
     assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("newer"));
@@ -107,7 +107,7 @@ async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
             ours.channel(unread).send(Delivery::Ordered, vec![n; 40_000]).await.unwrap();
         }
         for n in 0..1_000_u32 {
-            ours.channel(QUICK).send(Delivery::Reliable, n.to_be_bytes()).await.unwrap();
+            ours.channel(QUICK).send(Delivery::Reliable, n.to_be_bytes().to_vec()).await.unwrap();
             assert_eq!(in_time(quick.recv()).await.unwrap().channel.0, QUICK);
         }
     }
@@ -174,8 +174,8 @@ async fn what_is_too_large_for_the_peer_is_refused_at_once() {
     let ours = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     let too_large = SendError::TooLarge { len: 1_001, limit: 1_000 };
     for delivery in [Delivery::Ordered, Delivery::Latest] {
-        assert_eq!(ours.send(delivery, [0; 1_001]).await.err(), Some(too_large.clone()));
-        ours.send(delivery, [0; 1_000]).await.unwrap().acknowledged().await.unwrap();
+        assert_eq!(ours.send(delivery, vec![0; 1_001]).await.err(), Some(too_large.clone()));
+        ours.send(delivery, vec![0; 1_000]).await.unwrap().acknowledged().await.unwrap();
     }
     let theirs = in_time(server.accept()).await.unwrap();
     let limit = (4 << 20) - 64;
@@ -326,7 +326,7 @@ async fn the_end_is_told_with_its_code_after_the_last_message() {
     let closed = in_time(theirs.closed()).await;
     let expected = Closed::ByPeer { code: Close::APPLICATION + 7, reason: "enough".into() };
     assert_eq!(closed, expected);
-    assert_eq!(in_time(theirs.recv()).await.unwrap().payload, b"last");
+    assert_eq!(in_time(theirs.recv()).await.unwrap().payload, &b"last"[..]);
     assert_eq!(in_time(theirs.recv()).await, Err(expected.clone()));
     let refused = theirs.send(Delivery::Ordered, "too late").await.unwrap_err();
     assert_eq!(refused, SendError::Closed(expected));
@@ -362,7 +362,7 @@ async fn a_slow_reader_holds_up_its_sender_and_nobody_else() {
     let sent = in_time(flood).await.unwrap();
     assert!(sent < 160 << 20, "{sent} bytes went into the queues");
     let _ = other.send(Delivery::Ordered, "through").await.unwrap();
-    assert_eq!(in_time(others.recv()).await.unwrap().payload, b"through");
+    assert_eq!(in_time(others.recv()).await.unwrap().payload, &b"through"[..]);
     let mut received = 0;
     while let Ok(message) = in_time(theirs.recv()).await {
         received += message.payload.len() as u64;

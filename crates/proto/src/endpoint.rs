@@ -68,6 +68,28 @@ pub struct Endpoint {
     admitting: bool,
 }
 
+/// A received datagram.
+#[derive(Debug)]
+pub struct Datagram<'a> {
+    /// The source address.
+    pub from: SocketAddr,
+    /// The local address that it was sent to, if that is known: answers are sent from there
+    /// ([`Transmit::local`](crate::Transmit::local)).
+    pub local: Option<IpAddr>,
+    /// The ECN mark of its IP header.
+    pub ecn: Option<Ecn>,
+    /// The UDP payload. It is opened in place: the bytes are of no use afterwards.
+    pub bytes: &'a mut [u8],
+}
+
+impl<'a> Datagram<'a> {
+    /// A datagram without an ECN mark, to an unknown local address.
+    #[must_use]
+    pub const fn new(from: SocketAddr, bytes: &'a mut [u8]) -> Self {
+        Self { from, local: None, ecn: None, bytes }
+    }
+}
+
 /// A connection with its endpoint's bookkeeping.
 struct Slot {
     connection: Connection,
@@ -148,34 +170,12 @@ impl Endpoint {
         self.admitting = admitting;
     }
 
-    /// Handles a received datagram; `poll_output` returns the results. The packet is opened in
-    /// place, so the bytes are useless afterwards.
-    pub fn handle_datagram(
-        &mut self,
-        now: Time,
-        from: SocketAddr,
-        ecn: Option<Ecn>,
-        datagram: &mut [u8],
-    ) {
-        let arrival = Arrival { now, from, local: None, ecn, bytes: datagram.len() };
-        self.handle_arrival(&arrival, datagram);
-    }
-
-    /// Handles a datagram whose local destination address is known: answers are then sent from that
-    /// address ([`Transmit::local`](crate::Transmit::local)).
-    pub fn handle_datagram_at(
-        &mut self,
-        now: Time,
-        (from, local): (SocketAddr, Option<IpAddr>),
-        ecn: Option<Ecn>,
-        datagram: &mut [u8],
-    ) -> Option<Discard> {
-        let arrival = Arrival { now, from, local, ecn, bytes: datagram.len() };
-        self.handle_arrival(&arrival, datagram)
-    }
-
-    fn handle_arrival(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Option<Discard> {
-        let discard = self.route(arrival, datagram).err()?;
+    /// Handles a received datagram; `poll_output` returns the results. Returns the reason if it was
+    /// discarded.
+    pub fn handle_datagram(&mut self, now: Time, datagram: Datagram<'_>) -> Option<Discard> {
+        let Datagram { from, local, ecn, bytes } = datagram;
+        let arrival = Arrival { now, from, local, ecn, bytes: bytes.len() };
+        let discard = self.route(&arrival, bytes).err()?;
         *self.discards.entry(discard).or_default() += 1;
         Some(discard)
     }

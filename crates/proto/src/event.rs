@@ -43,8 +43,8 @@ pub enum Output {
 pub struct Transmit {
     /// The destination.
     pub to: SocketAddr,
-    /// The local address to send from, if `handle_datagram_at` reported one: an answer must come
-    /// from the address that the request went to.
+    /// The local address to send from, if [`Datagram::local`](crate::Datagram::local) named one: an
+    /// answer must come from the address that the request went to.
     pub local: Option<IpAddr>,
     /// The ECN codepoint for the IP headers.
     pub ecn: Option<Ecn>,

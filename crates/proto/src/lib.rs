@@ -33,6 +33,7 @@ pub mod time;
 
 mod connection;
 mod crypto;
+mod delivery;
 mod endpoint;
 mod message;
 mod recovery;
@@ -44,17 +45,20 @@ pub mod fuzzing {
     pub use crate::wire::fuzzing::{header, parameters, payload};
 }
 
+/// What messages carry.
+pub use bytes::Bytes;
 pub use config::{ConfigError, Congestion, EndpointConfig, Retry, TransportConfig};
 pub use connection::Connection;
 pub use crypto::{Crypto, KeyLog, Trust};
-pub use endpoint::Endpoint;
+pub use delivery::{ChannelId, Class, Delivery};
+pub use endpoint::{Datagram, Endpoint};
 pub use event::{
     ClosedReason, ConnectError, ConnectionHandle, ConnectionStats, Ecn, EndpointStats, Event,
     Outcome, Output, Reason, Receipt, SendError, Transmit,
 };
 pub use message::{
     Message,
-    delivery::{ChannelId, Class, Delivery},
     inbox::Charge,
+    outgoing::{Outgoing, Refused},
 };
 pub use wire::header::opens_connection;

@@ -13,8 +13,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use allocation_counter::{AllocationInfo, measure};
 use hikyaku_proto::{
-    ChannelId, ConnectionHandle, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Trust,
-    rng::Random, time::Time,
+    Bytes, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Outgoing,
+    Output, Trust, rng::Random, time::Time,
 };
 
 const WAY: Duration = Duration::from_micros(50);
@@ -85,11 +85,11 @@ impl End {
             let connection = self.endpoint.connection(*handle).expect("it is there");
             for (delivery, len) in classes.iter().flat_map(|class| [(*class, 10), (*class, 3_000)])
             {
-                let sent = connection.send(now, ChannelId(1), delivery, vec![7; len]);
+                let sent = connection.send(now, Outgoing::new(1, delivery, vec![7; len]));
                 sent.expect("there is room");
             }
             // A second one would take the place of the first.
-            let sent = connection.send(now, ChannelId(1), Delivery::Latest, vec![7; 3_000]);
+            let sent = connection.send(now, Outgoing::new(1, Delivery::Latest, vec![7; 3_000]));
             sent.expect("there is room");
         }
     }
@@ -98,7 +98,7 @@ impl End {
     fn listen(&mut self, now: Time) {
         for handle in &self.handles {
             let connection = self.endpoint.connection(*handle).expect("it is there");
-            while let Some(message) = connection.recv(now) {
+            while let Some(message) = connection.recv(now, None) {
                 self.heard += 1;
                 drop(message);
             }
@@ -159,7 +159,7 @@ impl Pair {
         if receiver.handle.is_some() {
             receiver.count(|end| {
                 let connection = end.connection();
-                while let Some(message) = connection.recv(*now) {
+                while let Some(message) = connection.recv(*now, None) {
                     *messages += 1;
                     drop(message);
                 }
@@ -175,7 +175,7 @@ impl Pair {
             let payload = vec![7; len];
             let now = self.now;
             self.sender.count(|end| {
-                let sent = end.connection().send(now, ChannelId(1), delivery, payload);
+                let sent = end.connection().send(now, Outgoing::new(1, delivery, payload));
                 sent.expect("there is room");
             });
         }
@@ -197,7 +197,8 @@ fn carry(now: Time, from: &mut End, to: &mut End, packets: &mut u64) {
         for datagram in from.buffer.chunks_mut(segment) {
             *packets += 1;
             let source = from.address;
-            to.count(|end| end.endpoint.handle_datagram(now + WAY, source, None, datagram));
+            let datagram = Datagram::new(source, datagram);
+            to.count(|end| _ = end.endpoint.handle_datagram(now + WAY, datagram));
         }
     }
 }
@@ -259,6 +260,38 @@ fn packets_of_fragmented_messages_take_nothing_but_two_pieces_a_message_on_each_
         let budget = Budget { sender: 0, receiver: 2 };
         assert_budget(mtu, (16, 64 << 10), Delivery::Unreliable, &budget);
     }
+}
+
+/// What a chat of many members costs: a line is queued for each and sent to each, and there is one
+/// copy of it.
+#[test]
+fn one_payload_is_sent_on_many_connections_without_a_copy() {
+    const MEMBERS: usize = 20;
+    const LINE: usize = 256 << 10;
+    let mut host = End::new(server(), 2, address(2));
+    let mut members = End::new(client(1_452), 1, address(1));
+    let mut now = Time::from_micros(1_000_000);
+    for _ in 0..MEMBERS {
+        members.endpoint.connect(now, address(2), Trust::AnyKey).expect("it dials");
+    }
+    for _ in 0..20 {
+        carry(now, &mut members, &mut host, &mut 0);
+        carry(now, &mut host, &mut members, &mut 0);
+        now += WAY;
+    }
+    assert_eq!(host.handles.len(), MEMBERS);
+    host.counted = AllocationInfo::default();
+    let line = Bytes::from(vec![7; LINE]);
+    host.count(|end| {
+        for handle in end.handles.clone() {
+            let connection = end.endpoint.connection(handle).expect("it is there");
+            let sent = connection.send(now, Outgoing::new(1, Delivery::Ordered, line.clone()));
+            sent.expect("there is room");
+        }
+    });
+    carry(now, &mut host, &mut members, &mut 0);
+    let most = host.counted.bytes_max;
+    assert!(most < LINE as u64, "{most} bytes for {MEMBERS} times the same {LINE}");
 }
 
 /// Kilobytes of memory that the process holds, if the system tells.

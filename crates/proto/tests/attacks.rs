@@ -12,7 +12,7 @@ use aws_lc_rs::{
     hmac,
 };
 use common::{CLIENT, Pair, SERVER, address, client_config, server_config};
-use hikyaku_proto::{ClosedReason, Delivery, Event, Retry, error::Close};
+use hikyaku_proto::{ClosedReason, Delivery, Event, Outgoing, Retry, error::Close};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -214,7 +214,8 @@ fn m_36_what_went_early_is_not_taken_twice_by_the_same_server() {
     let client = pair.connect();
     let (now, channel) = (pair.now, hikyaku_proto::ChannelId(0));
     let connection = pair.ends[CLIENT].connection(client).unwrap();
-    connection.send_repeatable(now, channel, Delivery::Reliable, b"early".to_vec()).unwrap();
+    let early = Outgoing::new(channel, Delivery::Reliable, &b"early"[..]).repeatable();
+    connection.send(now, early).unwrap();
     pair.run(MS * 500);
     let server = pair.incoming().expect("told early");
     assert_eq!(pair.payloads(SERVER, server), [b"early"]);

@@ -6,7 +6,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use common::{CLIENT, Dice, Pair, SERVER};
 use hikyaku_proto::{
-    ChannelId, ClosedReason, ConnectionHandle, Delivery, Event, Outcome, Receipt, SendError,
+    ClosedReason, ConnectionHandle, Delivery, Event, Outcome, Outgoing, Receipt, SendError,
     error::Close,
 };
 
@@ -183,8 +183,8 @@ fn a_peer_that_hears_end_takes_no_new_messages() {
     pair.run(Duration::from_millis(20));
     let connection = pair.ends[SERVER].connection(server).unwrap();
     assert!(connection.is_established(), "its message is on its way");
-    let refused = connection.can_send(ChannelId(7), Delivery::Latest, 1);
-    assert_eq!(refused, Err(SendError::Closed));
+    let refused = connection.send(now, Outgoing::new(7, Delivery::Latest, vec![1]));
+    assert_eq!(refused.map_err(|refused| refused.reason), Err(SendError::Closed));
 }
 
 // M-63

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{CLIENT, Pair, SERVER};
-use hikyaku_proto::{ConnectionHandle, Delivery, Event, Outcome, Receipt};
+use hikyaku_proto::{ConnectionHandle, Delivery, Event, Outcome, Outgoing, Receipt};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -34,6 +34,21 @@ fn what_cannot_be_there_in_time_is_not_sent_and_expires() {
         let receipt = pair.send(CLIENT, client, Delivery::Deadline(50 * MS), b"late");
         pair.run(400 * MS);
         assert_eq!(outcome(&pair, receipt), Some(Outcome::Expired));
+    }
+    assert!(pair.payloads(SERVER, server).is_empty());
+}
+
+// D-7: a driver that numbers the receipts itself is promised the same.
+#[test]
+fn the_way_is_taken_off_whoever_numbers_the_receipts() {
+    let (mut pair, client, server) = pair_over(150 * MS);
+    for number in 0..20 {
+        let (now, number) = (pair.now, Receipt(1_000 + number));
+        let connection = pair.ends[CLIENT].connection(client).unwrap();
+        let late = Outgoing::new(7, Delivery::Deadline(50 * MS), &b"late"[..]);
+        assert_eq!(connection.send(now, late.with_receipt(number)), Ok(number));
+        pair.run(400 * MS);
+        assert_eq!(outcome(&pair, number), Some(Outcome::Expired));
     }
     assert!(pair.payloads(SERVER, server).is_empty());
 }

@@ -7,7 +7,8 @@ use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 
 use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Retry, Trust,
+    ClosedReason, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Outgoing, Output,
+    Retry, Trust,
     error::{Close, Discard},
     rng::Random as _,
 };
@@ -165,7 +166,7 @@ fn what_two_servers_answer_each_other_comes_to_an_end_at_once() {
 fn asked(end: &mut Endpoint, pair_now: hikyaku_proto::time::Time, id: &[u8]) -> Option<Vec<u8>> {
     let mut probe = [&[0x40], id, &[7; 60]].concat();
     let mut out = Vec::new();
-    end.handle_datagram(pair_now, address(66, 6), None, &mut probe);
+    end.handle_datagram(pair_now, Datagram::new(address(66, 6), &mut probe));
     match end.poll_output(pair_now, &mut out) {
         Output::Transmit(transmit) if transmit.to == address(66, 6) => {
             Some(out[..transmit.len].to_vec())
@@ -398,7 +399,8 @@ fn a_handshake_packet_from_elsewhere_validates_no_address() {
     let client = pair.connect();
     let (now, channel) = (pair.now, hikyaku_proto::ChannelId(0));
     let connection = pair.ends[CLIENT].connection(client).unwrap();
-    connection.send_repeatable(now, channel, Delivery::Reliable, b"send me much".to_vec()).unwrap();
+    let early = Outgoing::new(channel, Delivery::Reliable, &b"send me much"[..]).repeatable();
+    connection.send(now, early).unwrap();
     pair.run(MS * 15);
     let server = pair.incoming().expect("told early");
     pair.send(SERVER, server, Delivery::Ordered, &[1; 1_000_000]);

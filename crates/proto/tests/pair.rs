@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use common::{ALL, CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Congestion, Crypto, Delivery, Event, Outcome, Retry, Trust, error::Close,
+    ClosedReason, Congestion, Crypto, Delivery, Event, Outcome, Outgoing, Retry, Trust,
+    error::Close,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,7 +32,7 @@ fn a_message_of_every_class_and_size_arrives() {
             assert!(pair.has_event(SERVER, &Event::Readable));
             let got = pair.recv(SERVER, server);
             assert_eq!(got.len(), 1, "{delivery:?} {len}");
-            assert_eq!((got[0].class, &got[0].payload), (delivery.class(), &payload));
+            assert_eq!((got[0].class, &got[0].payload[..]), (delivery.class(), &payload[..]));
             let outcome = match delivery {
                 Delivery::Unreliable => Outcome::Sent,
                 _ => Outcome::Acknowledged,
@@ -288,8 +289,9 @@ fn the_second_connection_sends_at_once_what_is_safe_to_repeat() {
     let client = pair.connect();
     let connection = pair.ends[CLIENT].connection(client).unwrap();
     let channel = hikyaku_proto::ChannelId(0);
-    connection.send_repeatable(now, channel, Delivery::Reliable, b"early".to_vec()).unwrap();
-    connection.send(now, channel, Delivery::Ordered, b"late".to_vec()).unwrap();
+    let early = Outgoing::new(channel, Delivery::Reliable, &b"early"[..]).repeatable();
+    connection.send(now, early).unwrap();
+    connection.send(now, Outgoing::new(channel, Delivery::Ordered, &b"late"[..])).unwrap();
     pair.run(Duration::from_millis(12));
     let server = pair.incoming().expect("told early");
     assert_eq!(pair.payloads(SERVER, server), [b"early"]);
@@ -312,7 +314,8 @@ fn what_a_restarted_server_does_not_accept_early_is_sent_again() {
     let client = pair.connect();
     let connection = pair.ends[CLIENT].connection(client).unwrap();
     let channel = hikyaku_proto::ChannelId(0);
-    connection.send_repeatable(now, channel, Delivery::Reliable, b"early".to_vec()).unwrap();
+    let early = Outgoing::new(channel, Delivery::Reliable, &b"early"[..]).repeatable();
+    connection.send(now, early).unwrap();
     // It goes with what ends the handshake, and is not waited for until it counts as lost.
     pair.run(pair.delay * 3);
     let server = pair.incoming().unwrap();
@@ -455,12 +458,12 @@ fn one_slow_channel_does_not_stall_another() {
     pair.run(SECOND * 2);
     let now = pair.now;
     let connection = pair.ends[CLIENT].connection(client).unwrap();
-    connection.send(now, hikyaku_proto::ChannelId(1), Delivery::Ordered, vec![2]).unwrap();
+    connection.send(now, Outgoing::new(1, Delivery::Ordered, vec![2])).unwrap();
     pair.run(SECOND);
     let channel = hikyaku_proto::ChannelId(1);
     let now = pair.now;
-    let other = pair.ends[SERVER].connection(server).unwrap().recv_on(now, channel);
-    assert_eq!(other.map(|message| message.payload), Some(vec![2]));
+    let other = pair.ends[SERVER].connection(server).unwrap().recv(now, Some(channel));
+    assert_eq!(other.map(|message| message.payload), Some(vec![2].into()));
     let mut got = 0;
     for _ in 0..20 {
         got += pair.recv(SERVER, server).len();

@@ -11,7 +11,8 @@ use std::{
 
 use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Crypto, Delivery, Endpoint, EndpointConfig, Event, Output, Retry, Trust,
+    ClosedReason, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Output, Retry,
+    Trust,
     error::{Close, Discard},
     time::Time,
 };
@@ -54,7 +55,7 @@ fn a_reset_finds_its_connection_among_many_with_one_address() {
     // A server that came back says that it does not know this one.
     let mut restarted = Endpoint::new(pair.configs[SERVER].clone(), Box::new(Dice(99)));
     let (now, client) = (pair.now, pair.addresses[CLIENT]);
-    restarted.handle_datagram(now, client, None, &mut asked.borrow().clone());
+    restarted.handle_datagram(now, Datagram::new(client, &mut asked.borrow().clone()));
     let mut reset = Vec::new();
     assert!(matches!(restarted.poll_output(now, &mut reset), Output::Transmit(_)));
     pair.inject(CLIENT, address(66, 6), reset.clone());
@@ -108,7 +109,8 @@ fn a_first_hello_that_comes_again_opens_no_second_connection() {
         let mut hello = first.borrow().clone();
         let again = |pair: &mut Pair| {
             let mut bytes = hello.clone();
-            pair.ends[SERVER].handle_datagram(pair.now, address(1, 1_000), None, &mut bytes);
+            pair.ends[SERVER]
+                .handle_datagram(pair.now, Datagram::new(address(1, 1_000), &mut bytes));
             let stats = pair.ends[SERVER].stats();
             assert_eq!((stats.connections, stats.half_open), (1, 0), "{retry:?}");
         };
@@ -207,7 +209,7 @@ impl Loiterers {
         let mut retry = Vec::new();
         while let Output::Transmit(train) = pair.ends[SERVER].poll_output(pair.now, &mut retry) {
             if train.to == from {
-                self.dialler.handle_datagram(pair.now, to, None, &mut retry[..train.len]);
+                self.dialler.handle_datagram(pair.now, Datagram::new(to, &mut retry[..train.len]));
             }
         }
         self.deliver(pair, from);

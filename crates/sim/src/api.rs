@@ -5,9 +5,9 @@
 use std::net::SocketAddr;
 
 pub use hikyaku_proto::{
-    ChannelId, Class, ClosedReason, Congestion, Connection, ConnectionHandle, Crypto, Delivery,
-    Ecn, Endpoint, EndpointConfig, Event, Message, Outcome, Output, Receipt, Retry, SendError,
-    Transmit, TransportConfig, error::Discard, time::Time,
+    ChannelId, Class, ClosedReason, Congestion, Connection, ConnectionHandle, Crypto, Datagram,
+    Delivery, Ecn, Endpoint, EndpointConfig, Event, Message, Outcome, Outgoing, Output, Receipt,
+    Retry, SendError, Transmit, TransportConfig, error::Discard, time::Time,
 };
 use hikyaku_proto::{Trust, error::Close};
 

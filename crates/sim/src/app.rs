@@ -7,8 +7,8 @@ use std::{collections::VecDeque, time::Duration};
 use crate::{
     agenda::Action,
     api::{
-        ChannelId, Class, ClosedReason, Connection, ConnectionHandle, Delivery, Message, SendError,
-        Time,
+        ChannelId, Class, ClosedReason, Connection, ConnectionHandle, Delivery, Message, Outgoing,
+        SendError, Time,
     },
     network::HostId,
     oracle::{Delivered, PipeId, Print, Reception, Violation},
@@ -286,11 +286,9 @@ impl World {
                 self.oracle.mark_repeatable(print);
             }
             let Some(connection) = self.connection(id) else { return Ok(()) };
-            let result = match repeatable {
-                true => connection.send_repeatable(now, channel, delivery, payload),
-                false => connection.send(now, channel, delivery, payload),
-            };
-            match result {
+            let mut message = Outgoing::new(channel, delivery, payload);
+            message.repeatable = repeatable;
+            match connection.send(now, message).map_err(|refused| refused.reason) {
                 Ok(receipt) => {
                     let queued = connection.stats().queued_bytes;
                     let limit = self.hosts[self.end(id).host.0].config.transport.send_queue;
@@ -325,7 +323,7 @@ impl World {
 
     fn read_one(&mut self, id: EndId) -> Result<bool, Violation> {
         let now = self.now;
-        match self.connection(id).and_then(|connection| connection.recv(now)) {
+        match self.connection(id).and_then(|connection| connection.recv(now, None)) {
             Some(message) => self.take(id, now, &message).map(|()| true),
             None => Ok(false),
         }

@@ -17,7 +17,7 @@ use aws_lc_rs::{
 };
 
 use crate::{
-    api::{self, Endpoint, EndpointConfig, Output, Time},
+    api::{self, Datagram, Endpoint, EndpointConfig, Output, Time},
     rng::Rng,
 };
 
@@ -130,7 +130,7 @@ impl Dialler {
         if datagram.first().is_some_and(|first| first & 0x80 != 0) {
             self.id = datagram.get(13..21).and_then(|id| id.try_into().ok());
         }
-        self.endpoint.handle_datagram(now, self.to, None, &mut datagram.to_vec());
+        self.endpoint.handle_datagram(now, Datagram::new(self.to, &mut datagram.to_vec()));
         let secret = self.log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match (self.id, secret) {
             (Some(id), Some(secret)) if datagram[0] & 0x80 == 0 => {

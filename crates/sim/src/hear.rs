@@ -114,7 +114,7 @@ impl World {
             return Ok(());
         };
         let complete = connection.is_established();
-        while let Some(message) = connection.recv(now) {
+        while let Some(message) = connection.recv(now, None) {
             let print = Print::of(&message.payload);
             if !complete {
                 self.oracle.received_early(&message.payload);

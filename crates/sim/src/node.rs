@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use crate::{
     api::{
-        ConnectionHandle, Discard, Ecn, Endpoint, EndpointConfig, Event, Output, Time, Transmit,
+        ConnectionHandle, Datagram, Discard, Ecn, Endpoint, EndpointConfig, Event, Output, Time,
+        Transmit,
     },
     rng::Rng,
 };
@@ -68,7 +69,7 @@ impl Node {
         datagram: &mut [u8],
     ) -> bool {
         let before = self.unopened();
-        self.endpoint.handle_datagram(now, from, ecn, datagram);
+        self.endpoint.handle_datagram(now, Datagram { ecn, ..Datagram::new(from, datagram) });
         self.unopened() == before
     }
 

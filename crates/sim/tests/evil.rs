@@ -9,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use allocation_counter::measure;
 use hikyaku_sim::{
-    api::{ConnectionHandle, Endpoint, EndpointConfig, Event, Output, Time, crypto},
+    api::{ConnectionHandle, Datagram, Endpoint, EndpointConfig, Event, Output, Time, crypto},
     evil::{
         Dialler, Evil,
         frames::{Stream, all, honest},
@@ -91,7 +91,7 @@ impl World {
         for _ in 0..100 {
             now += STEP;
             for mut datagram in dialler.poll(now) {
-                listener.handle_datagram(now, address(1), None, &mut datagram);
+                listener.handle_datagram(now, Datagram::new(address(1), &mut datagram));
             }
             listener.handle_timeout(now);
             loop {
@@ -153,7 +153,7 @@ impl World {
     /// What a driver does.
     fn turn(&mut self, batch: &mut [Vec<u8>]) {
         for datagram in batch {
-            self.listener.handle_datagram(self.now, address(1), None, datagram);
+            self.listener.handle_datagram(self.now, Datagram::new(address(1), datagram));
         }
         self.listener.handle_timeout(self.now);
         loop {
@@ -167,7 +167,7 @@ impl World {
                 Output::Event(_, Event::Readable) if self.reads => {
                     let connection = self.listener.connection(self.handle);
                     if let Some(connection) = connection {
-                        while connection.recv(self.now).is_some() {}
+                        while connection.recv(self.now, None).is_some() {}
                     }
                 }
                 Output::Event(_, Event::Closed(_)) => self.closed = true,

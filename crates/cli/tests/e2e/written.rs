@@ -143,7 +143,11 @@ fn a_program_that_does_not_say_what_it_writes_has_only_acknowledged() {
             messages
         };
         let messages = runtime.block_on(async { tokio::time::timeout(DEADLINE, serving).await });
-        assert_eq!(messages.expect("in time"), [b"hello"], "nothing that `listen` alone knows");
+        assert_eq!(
+            messages.expect("in time"),
+            [&b"hello"[..]],
+            "nothing that `listen` alone knows"
+        );
         let sent = sending.end();
         let told = format!("1 message acknowledged by {to}, ");
         assert!(sent.code == Some(0) && sent.err.contains(&told), "{sent:?}");

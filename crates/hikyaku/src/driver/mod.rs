@@ -29,7 +29,7 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ClosedReason, ConnectionHandle, Event, Output, Reason, Transmit, Trust, error::Close,
+    ClosedReason, ConnectionHandle, Datagram, Event, Output, Reason, Transmit, Trust, error::Close,
     time::Time,
 };
 use tokio::{task::yield_now, time::Sleep};
@@ -181,8 +181,9 @@ impl Driver {
                 stats.filtered += 1;
                 return;
             }
-            let at = (from, local.filter(|_| any));
-            let discard = endpoint.handle_datagram_at(now, at, ecn.map(from_codepoint), datagram);
+            let (source, ecn) = (local.filter(|_| any), ecn.map(from_codepoint));
+            let came = Datagram { from, local: source, ecn, bytes: &mut *datagram };
+            let discard = endpoint.handle_datagram(now, came);
             if let Some(stray) = discard.and_then(|why| Stray::of(datagram, from, local, why)) {
                 strays.push(stray);
             }

@@ -26,13 +26,14 @@ use self::{
 use crate::{
     config::EndpointConfig,
     crypto::{Side, phases::DataKeys, replay::ReplayWindow},
+    delivery::{ChannelId, Class, Delivery},
     error::Close,
     event::{ClosedReason, ConnectionStats, Event, Outcome, Receipt, SendError},
     message::{
         Message,
-        delivery::{ChannelId, Class, Delivery},
         inbox::{Charge, Inbox, InboxConfig, Rules},
         outbox::Outbox,
+        outgoing::{Outgoing, Refused},
     },
     recovery::{
         ack::PendingAcks,
@@ -206,83 +207,20 @@ impl Connection {
         Rules::new(inbox, (config.held_each, config.held_together))
     }
 
-    /// Queues a message. Its outcome comes as an event with the receipt.
+    /// Queues a message. Its outcome comes as an event with the receipt that this returns.
     ///
     /// # Errors
     ///
-    /// `Full`: an event `Writable` comes when there is room; check with [`Self::can_send`] first
-    /// to keep the payload. `TooLarge`, `Closed`: for ever.
-    pub fn send(
-        &mut self,
-        now: Time,
-        channel: ChannelId,
-        delivery: Delivery,
-        payload: Vec<u8>,
-    ) -> Result<Receipt, SendError> {
-        self.queue(now, (channel, delivery), payload, false)
-    }
-
-    /// Queues a message that does no harm when it comes twice: it may leave as 0-RTT, which an
-    /// observer can repeat (M-36).
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::send`].
-    pub fn send_repeatable(
-        &mut self,
-        now: Time,
-        channel: ChannelId,
-        delivery: Delivery,
-        payload: Vec<u8>,
-    ) -> Result<Receipt, SendError> {
-        self.queue(now, (channel, delivery), payload, true)
-    }
-
-    /// As [`Self::send`] or [`Self::send_repeatable`], under a receipt that the caller numbers: for
-    /// a driver whose application has the number already. Each number is used once, and `send` is
-    /// not called on the same connection. The outcome of a message that is too large says so.
-    ///
-    /// # Errors
-    ///
-    /// `Full`, `Closed`.
-    pub fn send_as(
-        &mut self,
-        now: Time,
-        receipt: Receipt,
-        kind: (ChannelId, Delivery),
-        payload: Vec<u8>,
-        repeatable: bool,
-    ) -> Result<(), SendError> {
-        self.check_open()?;
-        let len = payload.len();
-        match self.outbox.push_as(now, receipt, kind, payload, repeatable) {
-            Ok(()) => self.clocks.rested = false,
-            Err(SendError::TooLarge) => self.outbox.refuse(receipt),
-            Err(error) => {
-                self.outbox.note_refused(kind.0, kind.1.class(), len);
-                return Err(error);
-            }
+    /// [`SendError::Full`]: an event `Writable` comes when there is room. [`SendError::TooLarge`]
+    /// and [`SendError::Closed`]: the message is never taken. The payload comes back.
+    pub fn send(&mut self, now: Time, message: Outgoing) -> Result<Receipt, Refused> {
+        if self.state.is_over() || self.parting.refuses() {
+            return Err(Refused { payload: message.payload, reason: SendError::Closed });
         }
-        Ok(())
-    }
-
-    fn queue(
-        &mut self,
-        now: Time,
-        (channel, delivery): (ChannelId, Delivery),
-        payload: Vec<u8>,
-        repeatable: bool,
-    ) -> Result<Receipt, SendError> {
-        self.check_open()?;
-        let len = payload.len();
-        let delivery = self.less_the_way(delivery);
-        let pushed = self.outbox.push(now, channel, delivery, payload, repeatable);
-        match pushed {
-            Ok(_) => self.clocks.rested = false,
-            Err(SendError::Full) => self.outbox.note_refused(channel, delivery.class(), len),
-            Err(_) => {}
-        }
-        pushed
+        let delivery = self.less_the_way(message.delivery);
+        let receipt = self.outbox.push(now, Outgoing { delivery, ..message })?;
+        self.clocks.rested = false;
+        Ok(receipt)
     }
 
     /// D-7: of the time that a Deadline message has, the way takes its share. When it takes all,
@@ -294,45 +232,15 @@ impl Connection {
         Delivery::Deadline(left)
     }
 
-    fn check_open(&self) -> Result<(), SendError> {
-        if self.state.is_over() || self.parting.refuses() {
-            return Err(SendError::Closed);
-        }
-        Ok(())
+    /// Returns the message that has waited longest, of this channel or of all. Messages whose
+    /// deadline is before `now` are dropped.
+    pub fn recv(&mut self, now: Time, channel: Option<ChannelId>) -> Option<Message> {
+        self.inbox.pop(now, channel).map(|(message, _)| message)
     }
 
-    /// Would a message of `len` bytes be taken? When it is `Full`, `Writable` comes later.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::send`].
-    pub fn can_send(
-        &mut self,
-        channel: ChannelId,
-        delivery: Delivery,
-        len: usize,
-    ) -> Result<(), SendError> {
-        self.check_open()?;
-        let result = self.outbox.check(channel, delivery.class(), len);
-        if result == Err(SendError::Full) {
-            self.outbox.note_refused(channel, delivery.class(), len);
-        }
-        result
-    }
-
-    /// The message that has waited for longest. `now` drops those whose time is up.
-    pub fn recv(&mut self, now: Time) -> Option<Message> {
-        self.inbox.pop(now, None).map(|(message, _)| message)
-    }
-
-    /// The same, of one channel.
-    pub fn recv_on(&mut self, now: Time, channel: ChannelId) -> Option<Message> {
-        self.inbox.pop(now, Some(channel)).map(|(message, _)| message)
-    }
-
-    /// As [`Self::recv`], or [`Self::recv_on`] where a channel is named, and when a Deadline is
-    /// over: for a driver that keeps the message before the application takes it. What is taken
-    /// here is replaced by no newer Latest, and dropped at no deadline.
+    /// As [`Self::recv`], and when a Deadline is over: for a driver that keeps the message before
+    /// the application takes it. What is taken here is replaced by no newer Latest, and dropped at
+    /// no deadline.
     pub fn recv_to_keep(
         &mut self,
         now: Time,
@@ -349,9 +257,9 @@ impl Connection {
         self.inbox.charge_unread(besides)
     }
 
-    /// From now on [`Self::recv`] does not give out the messages of this channel: [`Self::recv_on`]
-    /// alone does, and [`Self::poll_apart`] tells when. So a driver can leave those of one channel
-    /// here, and take those of another.
+    /// From now on [`Self::recv`] does not give out the messages of this channel, unless it is
+    /// named, and [`Self::poll_apart`] tells when. So a driver can leave those of one channel here,
+    /// and take those of another.
     pub fn set_apart(&mut self, channel: ChannelId) {
         self.inbox.set_apart(channel);
     }

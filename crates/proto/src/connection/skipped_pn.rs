@@ -44,8 +44,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        ChannelId, ClosedReason, ConnectionHandle, Crypto, Delivery, Endpoint, EndpointConfig,
-        Event, Output, Trust, error::Close, time::Time, wire::level::Level,
+        ClosedReason, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig,
+        Event, Outgoing, Output, Trust, error::Close, time::Time, wire::level::Level,
     };
 
     const WAY: Duration = Duration::from_millis(5);
@@ -133,12 +133,15 @@ mod tests {
             if turn % 5 == 0 && client.closed.is_none() {
                 let connection = client.endpoint.connection(handle).unwrap();
                 let message = vec![0; 1_000];
-                connection.send(now, ChannelId(0), Delivery::Unreliable, message).unwrap();
+                let message = Outgoing::new(0, Delivery::Unreliable, message);
+                connection.send(now, message).unwrap();
             }
             for mut datagram in client.poll(now) {
                 sent += 1;
                 if !(lossy && sent.is_multiple_of(10)) {
-                    server.endpoint.handle_datagram(now + WAY, address(1), None, &mut datagram);
+                    server
+                        .endpoint
+                        .handle_datagram(now + WAY, Datagram::new(address(1), &mut datagram));
                 }
             }
             now += WAY;
@@ -146,7 +149,9 @@ mod tests {
                 server.lie(now);
             }
             for mut datagram in server.poll(now) {
-                client.endpoint.handle_datagram(now + WAY, address(2), None, &mut datagram);
+                client
+                    .endpoint
+                    .handle_datagram(now + WAY, Datagram::new(address(2), &mut datagram));
             }
             now += WAY;
         }

@@ -5,9 +5,9 @@
 use super::{
     Scope,
     credit::Window,
-    delivery::ChannelId,
     inbox::{CreditUpdate, Inbox},
 };
+use crate::delivery::ChannelId;
 
 impl Inbox {
     /// The peer says that it waits for credit of this scope (BLOCKED).

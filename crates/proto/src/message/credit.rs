@@ -4,7 +4,8 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::{LaneId, Scope, delivery::ChannelId, lane::Park, ledger::Ledger};
+use super::{LaneId, Scope, lane::Park, ledger::Ledger};
+use crate::delivery::ChannelId;
 
 /// What the peer lets us send.
 #[derive(Default)]

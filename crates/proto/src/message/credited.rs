@@ -3,13 +3,19 @@
 //! In: parts. Out: messages ready, credit back. Never: a part refused of a message that has begun;
 //! its first one is, where the endpoint holds too much (D-13).
 
+use bytes::Bytes;
+
 use super::{
     LaneId, Message, MessagePart,
     assembly::{Added, Assembly},
-    delivery::{ChannelId, Class},
     inbox::{Channel, Inbox, Kept, OVERHEAD, Slot, UNFINISHED_COST},
 };
-use crate::{error::Close, limits::MAX_CREDITED_IN_FLIGHT, time::Time};
+use crate::{
+    delivery::{ChannelId, Class},
+    error::Close,
+    limits::MAX_CREDITED_IN_FLIGHT,
+    time::Time,
+};
 
 /// Messages before one that are looked at, to know whether it waits for them.
 const MANY: u64 = 64;
@@ -47,7 +53,7 @@ impl Inbox {
         *next = id + 1;
         channel.window.charge(cost);
         self.window.charge(cost);
-        let message = Message { channel: channel_id, class, payload: data.to_vec() };
+        let message = Message { channel: channel_id, class, payload: Bytes::copy_from_slice(data) };
         self.ready.push(&mut channel.ready, message, id, Time::ZERO);
         true
     }
@@ -62,7 +68,7 @@ impl Inbox {
                     Added::Refused => return Ok(Kept::Refused),
                     Added::Whole(payload) => {
                         self.give_state(UNFINISHED_COST);
-                        payload
+                        payload.into()
                     }
                 }
             }
@@ -80,7 +86,7 @@ impl Inbox {
                     self.pending.insert(key, Slot::Partial(Box::new(assembly)));
                     return Ok(Kept::Yes);
                 }
-                part.data.to_vec()
+                Bytes::copy_from_slice(part.data)
             }
         };
         match part.class {
@@ -137,7 +143,7 @@ impl Inbox {
         Ok(true)
     }
 
-    fn complete_ordered(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
+    fn complete_ordered(&mut self, lane: LaneId, id: u64, payload: Bytes) {
         let Some(channel) = self.channels.get_mut(lane.channel) else { return };
         let next = &mut channel.next[0];
         if id != *next {
@@ -159,7 +165,7 @@ impl Inbox {
         }
     }
 
-    fn complete_reliable(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
+    fn complete_reliable(&mut self, lane: LaneId, id: u64, payload: Bytes) {
         let Some(channel) = self.channels.get_mut(lane.channel) else { return };
         let message = Message { channel: lane.channel, class: lane.class, payload };
         self.ready.push(&mut channel.ready, message, id, Time::ZERO);

@@ -8,17 +8,23 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use super::{
     LaneId, Message, MessagePart, Scope,
     assembly::Assembly,
     budget::Budget,
     credit::Window,
-    delivery::{ChannelId, Class},
     ledger::Ledger,
     ready::{List, NONE, ReadyQueue},
     window::SeenWindow,
 };
-use crate::{error::Close, limits::MESSAGE_OVERHEAD, time::Time};
+use crate::{
+    delivery::{ChannelId, Class},
+    error::Close,
+    limits::MESSAGE_OVERHEAD,
+    time::Time,
+};
 
 /// What a channel costs (D-14): its counters and those of Latest and Deadline, with the slack of
 /// the tree that they stand in.
@@ -170,7 +176,7 @@ pub(super) enum Slot {
     /// Parts are missing.
     Partial(Box<Assembly>),
     /// Ordered: whole, and one before it is missing.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// Reliable: it was ready before one with a lower id, and must not be so again.
     Passed { taken: bool },
 }
@@ -424,7 +430,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::message) fn pop_from(inbox: &mut Inbox, channel: Option<u16>) -> Option<Vec<u8>> {
-        inbox.pop(NOW, channel.map(ChannelId)).map(|(message, _)| message.payload)
+        inbox.pop(NOW, channel.map(ChannelId)).map(|(message, _)| message.payload.into())
     }
 
     // D-14

@@ -4,12 +4,14 @@
 
 use std::{collections::VecDeque, mem, ops::Range};
 
+use bytes::Bytes;
+
 use super::{
-    delivery::Class,
     ranges::RangeSet,
     receipt::{Outcome, Receipt},
 };
 use crate::{
+    delivery::Class,
     limits::{MAX_CREDITED_IN_FLIGHT, MAX_MESSAGES_IN_FLIGHT, MESSAGE_OVERHEAD},
     time::Time,
 };
@@ -17,8 +19,8 @@ use crate::{
 /// One message on its way.
 ///
 /// Positions are of its *span*: its bytes, or for an empty message one place that stands for it.
-pub(super) struct Outgoing {
-    payload: Vec<u8>,
+pub(super) struct Queued {
+    payload: Bytes,
     receipt: Receipt,
     /// Its time is up then; the end of time for all but Deadline.
     due: Time,
@@ -45,7 +47,7 @@ struct Parts {
 
 /// What a message leaves behind when it is done.
 pub(super) struct Finished {
-    pub(super) payload: Vec<u8>,
+    pub(super) payload: Bytes,
     pub(super) receipt: Receipt,
     pub(super) due: Time,
     /// Ordered: an earlier one is not done, and the receipt waits for it (D-1).
@@ -68,7 +70,7 @@ pub(super) enum Park {
 #[derive(Default)]
 pub(super) struct Lane {
     /// Ids run from `first` without a gap. The front is never done.
-    messages: VecDeque<Outgoing>,
+    messages: VecDeque<Queued>,
     first: u64,
     /// Messages that may be on their way (D-3).
     span: u64,
@@ -86,8 +88,8 @@ pub(super) struct Lane {
     pub(super) parked: Option<Park>,
 }
 
-impl Outgoing {
-    pub(super) fn new(payload: Vec<u8>, receipt: Receipt, due: Time, repeat_safe: bool) -> Self {
+impl Queued {
+    pub(super) fn new(payload: Bytes, receipt: Receipt, due: Time, repeat_safe: bool) -> Self {
         let (sent, done, in_losses, late, parts) = (0, false, false, false, None);
         Self { payload, receipt, due, sent, repeat_safe, done, in_losses, late, parts }
     }
@@ -167,19 +169,19 @@ impl Lane {
         self.first + self.messages.len() as u64
     }
 
-    pub(super) fn push(&mut self, message: Outgoing) -> u64 {
+    pub(super) fn push(&mut self, message: Queued) -> u64 {
         self.queued += message.cost();
         self.messages.push_back(message);
         self.next_id() - 1
     }
 
     /// A message that is not done.
-    pub(super) fn get(&self, id: u64) -> Option<&Outgoing> {
+    pub(super) fn get(&self, id: u64) -> Option<&Queued> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
         self.messages.get(index).filter(|message| !message.done)
     }
 
-    fn get_mut(&mut self, id: u64) -> Option<&mut Outgoing> {
+    fn get_mut(&mut self, id: u64) -> Option<&mut Queued> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
         self.messages.get_mut(index).filter(|message| !message.done)
     }
@@ -192,13 +194,13 @@ impl Lane {
 
     /// Puts another message in the place of the last, when no part of that was sent; otherwise
     /// returns the new one.
-    pub(super) fn replace_unsent_last(&mut self, new: Outgoing) -> Result<Finished, Outgoing> {
+    pub(super) fn replace_unsent_last(&mut self, new: Queued) -> Result<Finished, Queued> {
         let last = self.messages.back_mut().filter(|last| !last.done && !last.begun());
         let Some(last) = last else { return Err(new) };
         self.queued += new.cost();
         self.queued -= last.cost();
         let old = mem::replace(last, new);
-        let Outgoing { payload, receipt, due, .. } = old;
+        let Queued { payload, receipt, due, .. } = old;
         Ok(Finished { payload, receipt, due, waits: false })
     }
 
@@ -209,7 +211,7 @@ impl Lane {
 
     /// The message to send something new of.
     #[inline]
-    pub(super) fn fresh(&mut self) -> Option<(u64, &Outgoing)> {
+    pub(super) fn fresh(&mut self) -> Option<(u64, &Queued)> {
         self.fresh = self.fresh.max(self.first);
         while let Some(message) = self.messages.get((self.fresh - self.first) as usize) {
             if !message.done && !message.all_sent() {
@@ -221,7 +223,7 @@ impl Lane {
     }
 
     /// The messages from `id` on of which something new can be sent, and that may begin.
-    pub(super) fn fresh_from(&mut self, id: u64) -> impl Iterator<Item = (u64, &mut Outgoing)> {
+    pub(super) fn fresh_from(&mut self, id: u64) -> impl Iterator<Item = (u64, &mut Queued)> {
         let from = (id.saturating_sub(self.first) as usize).min(self.messages.len());
         let most = (self.span as usize).min(self.messages.len()).max(from);
         (id..).zip(self.messages.range_mut(from..most))
@@ -319,7 +321,7 @@ impl Lane {
     /// Deadline messages that are only waited for.
     pub(super) fn late_ids(&self) -> Vec<u64> {
         let ids = self.first..self.next_id();
-        ids.filter(|id| self.get(*id).is_some_and(Outgoing::is_late)).collect()
+        ids.filter(|id| self.get(*id).is_some_and(Queued::is_late)).collect()
     }
 
     /// The time of a Deadline message that was not sent yet is up sooner than was thought.
@@ -339,7 +341,7 @@ impl Lane {
         // The front is never done.
         let message = self.messages.pop_front()?;
         self.queued -= message.cost();
-        let Outgoing { payload, receipt, due, .. } = message;
+        let Queued { payload, receipt, due, .. } = message;
         self.first += 1;
         Some(Finished { payload, receipt, due, waits: false })
     }
@@ -404,7 +406,7 @@ mod tests {
         let mut lane = Lane::starting_at(7, Class::Latest);
         for (count, len) in lens.iter().enumerate() {
             let receipt = Receipt(count as u64);
-            lane.push(Outgoing::new(vec![0; *len], receipt, Time::ZERO, false));
+            lane.push(Queued::new(vec![0; *len].into(), receipt, Time::ZERO, false));
         }
         lane
     }

@@ -9,10 +9,11 @@
 
 use std::{fmt, ops::Range, str::Utf8Error, time::Duration};
 
-use self::delivery::{ChannelId, Class};
+use bytes::Bytes;
+
+use crate::delivery::{ChannelId, Class};
 
 pub(crate) mod budget;
-pub(crate) mod delivery;
 pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod peer_limits;
@@ -26,6 +27,7 @@ mod directory;
 mod lane;
 mod ledger;
 mod outcomes;
+pub(crate) mod outgoing;
 pub(crate) mod ranges;
 mod ready;
 mod schedule;
@@ -45,12 +47,12 @@ pub struct Message {
     /// What its sender asked for it.
     pub class: Class,
     /// What it says.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 impl Message {
     /// A message as if it had been received, for tests of what handles messages.
-    pub fn new(channel: ChannelId, class: Class, payload: impl Into<Vec<u8>>) -> Self {
+    pub fn new(channel: ChannelId, class: Class, payload: impl Into<Bytes>) -> Self {
         Self { channel, class, payload: payload.into() }
     }
 

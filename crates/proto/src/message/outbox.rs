@@ -12,15 +12,16 @@ use std::{
 use super::{
     LaneId, Scope, Sent, SentPart, SentRun,
     credit::SendCredit,
-    delivery::{ChannelId, Class, Delivery},
     directory::Directory,
-    lane::{Lane, Outgoing, Park},
+    lane::{Lane, Park, Queued},
     ledger::Ledger,
     outcomes::Outcomes,
+    outgoing::{Outgoing, Refused},
     receipt::{Outcome, Receipt, SendError},
     schedule::{DEFAULT_PRIORITY, Kind, PRIORITIES, Schedule},
 };
 use crate::{
+    delivery::{ChannelId, Class, Delivery},
     limits::{MESSAGE_OVERHEAD, UNCREDITED_POOL},
     time::Time,
 };
@@ -90,42 +91,25 @@ impl Outbox {
         }
     }
 
-    /// Queues a message, and numbers its receipt.
+    /// Queues a message.
     ///
-    /// # Errors
-    ///
-    /// As [`Self::push_as`].
-    pub(crate) fn push(
-        &mut self,
-        now: Time,
-        channel: ChannelId,
-        delivery: Delivery,
-        payload: Vec<u8>,
-        repeat_safe: bool,
-    ) -> Result<Receipt, SendError> {
-        let receipt = Receipt(self.receipts);
-        self.push_as(now, receipt, (channel, delivery), payload, repeat_safe)?;
-        self.receipts += 1;
-        Ok(receipt)
-    }
-
-    /// Queues a message under a receipt that the caller numbers.
-    ///
-    /// `repeat_safe`: it may go in 0-RTT, where an observer can make the peer see it twice (M-36).
     /// A Latest message takes the place of one of its channel of which nothing was sent.
     ///
     /// # Errors
     ///
-    /// As [`Self::check`]; the payload is dropped then, so check first to keep it.
-    pub(crate) fn push_as(
-        &mut self,
-        now: Time,
-        receipt: Receipt,
-        (channel, delivery): (ChannelId, Delivery),
-        payload: Vec<u8>,
-        repeat_safe: bool,
-    ) -> Result<(), SendError> {
-        self.check(channel, delivery.class(), payload.len())?;
+    /// As [`Self::check`].
+    pub(crate) fn push(&mut self, now: Time, message: Outgoing) -> Result<Receipt, Refused> {
+        let Outgoing { channel, delivery, payload, repeatable, receipt } = message;
+        if let Err(reason) = self.check(channel, delivery.class(), payload.len()) {
+            if reason == SendError::Full {
+                self.note_refused(channel, delivery.class(), payload.len());
+            }
+            return Err(Refused { payload, reason });
+        }
+        let receipt = receipt.unwrap_or_else(|| {
+            self.receipts += 1;
+            Receipt(self.receipts - 1)
+        });
         let lane_id = LaneId { channel, class: delivery.class() };
         self.queued += payload.len() + OVERHEAD;
         self.live += 1;
@@ -133,7 +117,7 @@ impl Outbox {
             Delivery::Deadline(span) => now + span,
             _ => Time::from_micros(u64::MAX),
         };
-        let message = Outgoing::new(payload, receipt, due, repeat_safe);
+        let message = Queued::new(payload, receipt, due, repeatable);
         let ids = &self.ids;
         let lane = self.lanes.get_or_insert_with(lane_id, || {
             Lane::starting_at(ids.get(lane_id).copied().unwrap_or(0), lane_id.class)
@@ -148,7 +132,7 @@ impl Outbox {
                 self.queued -= old.payload.len();
                 self.freed = true;
                 self.outcomes.push(old.receipt, Outcome::Superseded);
-                if repeat_safe {
+                if repeatable {
                     // What may have kept the old one need not keep this one.
                     lane.parked = None;
                 }
@@ -163,17 +147,11 @@ impl Outbox {
         if !lane.listed_fresh {
             self.list(lane_id, Kind::Fresh);
         }
-        Ok(())
+        Ok(receipt)
     }
 
-    /// Reports by its receipt that a message is too large.
-    pub(crate) fn refuse(&mut self, receipt: Receipt) {
-        self.queued += OVERHEAD;
-        self.outcomes.push(receipt, Outcome::TooLarge);
-    }
-
-    /// A message for which there was no room: `poll_writable` says when there is.
-    pub(crate) fn note_refused(&mut self, channel: ChannelId, class: Class, len: usize) {
+    /// Remembers a message for which there was no room: `poll_writable` says when there is.
+    fn note_refused(&mut self, channel: ChannelId, class: Class, len: usize) {
         self.refused.get_or_insert_default().insert(LaneId { channel, class }, len);
     }
 
@@ -287,7 +265,7 @@ impl Outbox {
         }
         let lane_id = LaneId { channel: part.channel, class: part.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
-        if lane.get(part.id).is_some_and(Outgoing::is_late) {
+        if lane.get(part.id).is_some_and(Queued::is_late) {
             return self.resolve(lane_id, part.id, Outcome::Unconfirmed);
         }
         if lane.on_lost(part.id, part.offset, part.len) {
@@ -354,7 +332,7 @@ impl Outbox {
     pub(crate) fn count_way(&mut self, way: Duration) {
         for (due, lane_id, id) in mem::take(&mut self.deadlines) {
             let Some(lane) = self.lanes.get_mut(lane_id) else { continue };
-            let begun = lane.get(id).is_none_or(Outgoing::begun);
+            let begun = lane.get(id).is_none_or(Queued::begun);
             let due = if begun { due } else { due.before(way) };
             lane.hasten(id, due);
             self.deadlines.insert((due, lane_id, id));
@@ -529,7 +507,8 @@ mod tests {
     }
 
     fn push(outbox: &mut Outbox, delivery: Delivery, len: usize) -> Result<Receipt, SendError> {
-        outbox.push(NOW, CHANNEL, delivery, vec![0; len], false)
+        let message = Outgoing::new(CHANNEL, delivery, vec![0; len]);
+        outbox.push(NOW, message).map_err(|refused| refused.reason)
     }
 
     // D-11
@@ -606,7 +585,7 @@ mod tests {
         outbox.set_peer_limits(limits(5_000));
         let fill = |outbox: &mut Outbox, channel| {
             let push = |outbox: &mut Outbox| {
-                outbox.push(NOW, ChannelId(channel), Delivery::Ordered, vec![0; 936], false)
+                outbox.push(NOW, Outgoing::new(channel, Delivery::Ordered, vec![0; 936]))
             };
             (0..).take_while(|_| push(outbox).is_ok()).count()
         };
@@ -619,9 +598,8 @@ mod tests {
         let mut outbox = Outbox::new(1_000);
         outbox.set_peer_limits(limits(5_000));
         push(&mut outbox, Delivery::Unreliable, 400).unwrap();
-        for class in [Class::Ordered, Class::Unreliable] {
-            assert_eq!(outbox.check(CHANNEL, class, 500), Err(SendError::Full));
-            outbox.note_refused(CHANNEL, class, 500);
+        for delivery in [Delivery::Ordered, Delivery::Unreliable] {
+            assert_eq!(push(&mut outbox, delivery, 500), Err(SendError::Full));
         }
         assert!(!outbox.poll_writable());
         packet(&mut outbox, NOW, false);
@@ -683,7 +661,7 @@ mod tests {
         outbox.set_peer_limits(limits(5_000));
         for channel in 0..100 {
             let channel = ChannelId(channel);
-            outbox.push(NOW, channel, Delivery::Unreliable, vec![0; 9], false).unwrap();
+            outbox.push(NOW, Outgoing::new(channel, Delivery::Unreliable, vec![0; 9])).unwrap();
             assert_eq!(packet(&mut outbox, NOW, false).len(), 1);
             outbox.poll_receipt().unwrap();
         }

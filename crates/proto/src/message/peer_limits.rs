@@ -5,13 +5,12 @@
 use super::{
     LaneId,
     credit::SendCredit,
-    delivery::Class,
     lane::{Lane, Park},
     outbox::Outbox,
     receipt::Outcome,
     schedule::Kind,
 };
-use crate::limits::MESSAGE_OVERHEAD;
+use crate::{delivery::Class, limits::MESSAGE_OVERHEAD};
 
 /// What the peer's transport parameters allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use std::{collections::BTreeSet, mem};
 
-use super::{Message, delivery::ChannelId};
-use crate::time::Time;
+use super::Message;
+use crate::{delivery::ChannelId, time::Time};
 
 /// No place.
 pub(super) const NONE: u32 = u32::MAX;
@@ -231,7 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::delivery::{ChannelId, Class};
+    use crate::delivery::{ChannelId, Class};
 
     proptest! {
         #[test]
@@ -250,7 +250,7 @@ mod tests {
                     prop_assert_eq!(queue.poll_news().is_some(), !lists[1].is_empty());
                 }
                 if op < 3 {
-                    let (class, payload) = (Class::Reliable, vec![0; 3]);
+                    let (class, payload) = (Class::Reliable, vec![0; 3].into());
                     let message = Message { channel: ChannelId(channel), class, payload };
                     let news = apart == Some(channel) && lists[usize::from(channel)].is_empty();
                     queue.push(&mut lists[usize::from(channel)], message, id, Time::ZERO);

@@ -102,7 +102,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::delivery::{ChannelId, Class};
+    use crate::delivery::{ChannelId, Class};
 
     fn lane(channel: u16) -> LaneId {
         LaneId { channel: ChannelId(channel), class: Class::Ordered }

@@ -5,9 +5,7 @@
 use std::{mem, ops::Range, time::Duration};
 
 use super::{
-    LaneId, MessagePart, PartRef, Sent, SentPart, SentRun,
-    delivery::Class,
-    header_len,
+    LaneId, MessagePart, PartRef, Sent, SentPart, SentRun, header_len,
     lane::{Lane, Park},
     outbox::Outbox,
     receipt::Outcome,
@@ -15,6 +13,7 @@ use super::{
     varint_len,
 };
 use crate::{
+    delivery::Class,
     limits::MESSAGE_OVERHEAD,
     time::Time,
     wire::{
@@ -325,8 +324,9 @@ fn fit(part: &PartRef, rest: Range<usize>, room: usize, packet_room: usize) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::{ChannelId, Delivery};
     use crate::message::{
-        delivery::{ChannelId, Delivery},
+        outgoing::Outgoing,
         peer_limits::PeerLimits,
         receipt::Receipt,
         tests::{packet, packet_of, write},
@@ -344,7 +344,7 @@ mod tests {
 
     fn push(outbox: &mut Outbox, channel: u16, delivery: Delivery, len: usize) -> Receipt {
         let payload = vec![channel as u8; len];
-        outbox.push(NOW, ChannelId(channel), delivery, payload, false).unwrap()
+        outbox.push(NOW, Outgoing::new(channel, delivery, payload)).unwrap()
     }
 
     fn acked(outbox: &mut Outbox, part: &PartRef) {
@@ -469,7 +469,8 @@ mod tests {
         let mut outbox = outbox();
         push(&mut outbox, 0, Delivery::Reliable, 10);
         let payload = vec![1; 10];
-        outbox.push(NOW, ChannelId(1), Delivery::Reliable, payload, true).unwrap();
+        let message = Outgoing::new(1, Delivery::Reliable, payload).repeatable();
+        outbox.push(NOW, message).unwrap();
         assert_eq!(channels(&packet(&mut outbox, NOW, true)), [1]);
         assert!(!outbox.wants_to_send(NOW, true));
         assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0]);
@@ -480,7 +481,8 @@ mod tests {
     fn m37_what_went_early_in_vain_goes_again_with_its_id_and_its_credit() {
         let mut outbox = outbox();
         let payload = vec![1; 99_000];
-        outbox.push(NOW, ChannelId(1), Delivery::Reliable, payload, true).unwrap();
+        let message = Outgoing::new(1, Delivery::Reliable, payload).repeatable();
+        outbox.push(NOW, message).unwrap();
         let first = packet(&mut outbox, NOW, true);
         outbox.requeue_all();
         assert!(!outbox.wants_to_send(NOW, false), "no limits are known yet");

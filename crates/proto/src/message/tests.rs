@@ -10,20 +10,20 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    LaneId, Message, MessagePart, PartRef, Scope, Sent,
-    delivery::{ChannelId, Class, Delivery},
-    header_len,
+    LaneId, Message, MessagePart, PartRef, Scope, Sent, header_len,
     inbox::{
         CHANNEL_COST, CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Rules, Slot,
         UNFINISHED_COST,
     },
     outbox::Outbox,
+    outgoing::Outgoing,
     peer_limits::PeerLimits,
     receipt::{Outcome, Receipt, SendError},
     sending::Packing,
     window::SEEN_BITS_LEN,
 };
 use crate::{
+    delivery::{ChannelId, Class, Delivery},
     time::Time,
     wire::{codec::Writer, frame},
 };
@@ -202,7 +202,8 @@ impl World {
         } as usize;
         let next = Receipt(self.pushed.len() as u64);
         let payload: Vec<u8> = if len == 0 { Vec::new() } else { stamped(next, len) };
-        let pushed = self.outbox.push(self.now, channel, delivery, payload.clone(), false);
+        let message = Outgoing::new(channel, delivery, payload.clone());
+        let pushed = self.outbox.push(self.now, message).map_err(|refused| refused.reason);
         match pushed {
             Ok(receipt) => {
                 assert_eq!(receipt, next);

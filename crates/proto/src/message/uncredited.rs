@@ -6,15 +6,16 @@
 //! only as parts come), so that whatever is let in can be finished: several half-finished messages
 //! never wait for each other's room.
 
+use bytes::Bytes;
+
 use super::{
     LaneId, Message, MessagePart,
     assembly::{Added, Assembly},
-    delivery::Class,
     inbox::{Inbox, Kept, OVERHEAD, Others, Slot, UNFINISHED_COST},
     ready::NONE,
     window::{SEEN_BITS_LEN, Seen},
 };
-use crate::{error::Close, limits::UNCREDITED_POOL, time::Time};
+use crate::{delivery::Class, error::Close, limits::UNCREDITED_POOL, time::Time};
 
 impl Inbox {
     pub(super) fn insert_uncredited(
@@ -45,7 +46,7 @@ impl Inbox {
             Added::Refused => Ok(Kept::or_dropped(part.class)),
             Added::Whole(payload) => {
                 self.forget(lane, part.id);
-                self.complete(lane, part.id, payload, due);
+                self.complete(lane, part.id, payload.into(), due);
                 Ok(Kept::Yes)
             }
         }
@@ -111,7 +112,7 @@ impl Inbox {
             return Ok(Kept::or_dropped(part.class));
         }
         if part.is_whole() {
-            self.complete(lane, part.id, part.data.to_vec(), due);
+            self.complete(lane, part.id, Bytes::copy_from_slice(part.data), due);
             return Ok(Kept::Yes);
         }
         self.arrivals += 1;
@@ -178,7 +179,7 @@ impl Inbox {
     }
 
     /// A message is whole, and the pool has room for it.
-    fn complete(&mut self, lane: LaneId, id: u64, payload: Vec<u8>, due: Time) {
+    fn complete(&mut self, lane: LaneId, id: u64, payload: Bytes, due: Time) {
         match lane.class {
             Class::Latest => return self.complete_latest(lane, id, payload),
             Class::Deadline => self.mark_seen(lane, id),
@@ -191,7 +192,7 @@ impl Inbox {
     }
 
     /// Older ones are over; one that was not taken gives its place to this one.
-    fn complete_latest(&mut self, lane: LaneId, id: u64, payload: Vec<u8>) {
+    fn complete_latest(&mut self, lane: LaneId, id: u64, payload: Bytes) {
         while let Some((&(_, older), _)) = self.pending.range((lane, 0)..(lane, id)).next() {
             self.drop_unfinished(lane, older);
         }
@@ -209,7 +210,7 @@ impl Inbox {
         self.others(lane).waiting = place;
     }
 
-    fn make_ready(&mut self, lane: LaneId, id: u64, payload: Vec<u8>, due: Time) -> u32 {
+    fn make_ready(&mut self, lane: LaneId, id: u64, payload: Bytes, due: Time) -> u32 {
         let message = Message { channel: lane.channel, class: lane.class, payload };
         let channel = self.channels.get_or_default(lane.channel);
         self.ready.push(&mut channel.ready, message, id, due)
@@ -347,7 +348,7 @@ mod tests {
         assert!(kept(&mut inbox, part(Class::Deadline, 0, &[0; 10])));
         assert!(kept(&mut inbox, on(1, part(Class::Deadline, 0, &[1; 10]))));
         let (message, expires) = inbox.pop(later(50), None).unwrap();
-        assert_eq!((message.payload, expires), (vec![0; 10], Some(later(50))));
+        assert_eq!((&message.payload[..], expires), (&[0; 10][..], Some(later(50))));
         assert_eq!(inbox.pop(later(51), None), None);
         assert_eq!((inbox.pool, inbox.has_ready()), (0, false));
     }

@@ -17,7 +17,7 @@ use super::{
     header::ConnectionId,
     level::Level,
 };
-use crate::{error::Malformed, limits::MAX_REASON_LEN, message::delivery::ChannelId};
+use crate::{delivery::ChannelId, error::Malformed, limits::MAX_REASON_LEN};
 
 const PADDING: u8 = 0x00;
 const PING: u8 = 0x01;
@@ -330,7 +330,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::message::delivery::Class;
+    use crate::delivery::Class;
 
     const LEVELS: [Level; 4] = [Level::Hello, Level::Handshake, Level::ZeroRtt, Level::Data];
 

@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use hikyaku_proto::{
-    ChannelId, Class, ConnectionHandle, Crypto, Delivery, Endpoint, EndpointConfig, Event, Message,
-    Output, Receipt, Trust, rng::Random, time::Time,
+    Class, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Message,
+    Outgoing, Output, Receipt, Trust, rng::Random, time::Time,
 };
 
 /// splitmix64, Steele, Lea and Flood 2014.
@@ -165,7 +165,7 @@ impl Pair {
 
     /// Gives an end a datagram that is not on the line.
     pub(crate) fn inject(&mut self, to: usize, source: SocketAddr, mut bytes: Vec<u8>) {
-        self.ends[to].handle_datagram(self.now, source, None, &mut bytes);
+        self.ends[to].handle_datagram(self.now, Datagram::new(source, &mut bytes));
     }
 
     pub(crate) fn run(&mut self, span: Duration) {
@@ -187,7 +187,8 @@ impl Pair {
             {
                 let mut packet = entry.remove();
                 let to = 1 - packet.from;
-                self.ends[to].handle_datagram(self.now, packet.source, None, &mut packet.bytes);
+                self.ends[to]
+                    .handle_datagram(self.now, Datagram::new(packet.source, &mut packet.bytes));
             }
             for end in [CLIENT, SERVER] {
                 self.ends[end].handle_timeout(self.now);
@@ -204,17 +205,17 @@ impl Pair {
     ) -> Receipt {
         let now = self.now;
         let connection = self.ends[end].connection(handle).expect("it is there");
-        connection.send(now, ChannelId(7), delivery, payload.to_vec()).expect("it is taken")
+        connection.send(now, Outgoing::new(7, delivery, payload.to_vec())).expect("it is taken")
     }
 
     pub(crate) fn recv(&mut self, end: usize, handle: ConnectionHandle) -> Vec<Message> {
         let now = self.now;
         let Some(connection) = self.ends[end].connection(handle) else { return Vec::new() };
-        std::iter::from_fn(|| connection.recv(now)).collect()
+        std::iter::from_fn(|| connection.recv(now, None)).collect()
     }
 
     pub(crate) fn payloads(&mut self, end: usize, handle: ConnectionHandle) -> Vec<Vec<u8>> {
-        self.recv(end, handle).into_iter().map(|message| message.payload).collect()
+        self.recv(end, handle).into_iter().map(|message| message.payload.into()).collect()
     }
 
     pub(crate) fn has_event(&self, end: usize, wanted: &Event) -> bool {

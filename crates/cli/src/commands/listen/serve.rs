@@ -175,7 +175,7 @@ impl Room {
                 continue;
             }
             if message.channel.0 == FILES_CHANNEL {
-                self.take_file_part(message.payload, &mut page).await;
+                self.take_file_part(message.payload.into(), &mut page).await;
                 if self.broken {
                     break;
                 }
@@ -199,7 +199,7 @@ impl Room {
 
     /// The sender asks whether all that came before is written.
     fn asks(&self, message: &Message) -> bool {
-        let asks = message.channel.0 == WRITTEN_CHANNEL && message.payload == [FLUSH];
+        let asks = message.channel.0 == WRITTEN_CHANNEL && *message.payload == [FLUSH];
         asks && self.confirming.is_some()
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{MESSAGE, MESSAGE_CLASS, MESSAGE_FRAGMENT, decode_channel};
 use crate::{
+    delivery::{ChannelId, Class},
     error::Malformed,
-    message::delivery::{ChannelId, Class},
     wire::codec::{Reader, VARINT_MAX, Writer, prefixed_len, varint_len},
 };
 
