@@ -4,6 +4,8 @@
 
 mod args;
 mod commands;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod dialect;
 mod drops;
 mod dtls;

@@ -25,6 +25,7 @@ use serde_json::ser::{Formatter, Serializer};
 
 use crate::{
     args::Format,
+    exit::Failure,
     limits::SHORT_ID,
     line::Line,
     times::{local_hms_millis, rfc_3339},
@@ -49,6 +50,22 @@ pub(crate) fn colourful(stream: Stream) -> bool {
         Stream::Stdout => *STDOUT.get_or_init(|| wanted(io::stdout().is_terminal())),
         Stream::Stderr => *STDERR.get_or_init(|| wanted(io::stderr().is_terminal())),
     }
+}
+
+/// Fails where standard output was closed before the command began. Rust's runtime opens
+/// `/dev/null` in its place, which takes everything: what is confirmed as written would be lost.
+///
+/// Some programs that start others (Python, Node.js) open `/dev/null` just so when they are asked
+/// for it; `>/dev/null` of a shell is another case, which passes.
+pub(crate) fn check_stdout() -> Result<(), Failure> {
+    #[cfg(target_os = "linux")]
+    if crate::descriptors::stdout_was_closed() {
+        return Err(Failure::usage(
+            "standard output is closed, so that nothing that comes could be printed; >/dev/null \
+             discards it on purpose",
+        ));
+    }
+    Ok(())
 }
 
 /// The text in a colour, escaped, or without a colour where there is none.

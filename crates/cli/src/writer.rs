@@ -186,6 +186,9 @@ impl Tray {
     }
 }
 
+/// What a second Ctrl-C means.
+pub(crate) const STOPPED_AT_ONCE: &str = "stopped at once; what was not written yet is lost";
+
 /// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
 pub(crate) struct Writer {
     tray: Option<Tray>,
@@ -255,15 +258,13 @@ impl Writer {
                 ending.wanted().await;
             }
             tokio::select! {
-                () = tokio::time::sleep(LAST_WRITE) => {}
-                () = ending.wanted() => {}
+                () = tokio::time::sleep(LAST_WRITE) => "nobody reads the output; what was left is lost",
+                () = ending.wanted() => STOPPED_AT_ONCE,
             }
         };
         let outcome = tokio::select! {
             outcome = joined => outcome,
-            () = patience => {
-                return Err(Failure::failed("nobody reads the output; what was left is lost"));
-            }
+            why = patience => return Err(Failure::failed(why)),
         };
         match outcome {
             Ok(Ok(Ok(()))) => Ok(()),

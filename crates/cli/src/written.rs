@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! sender                                                                   listener
+//! S 0 0                                             ──▶  Ordered: what comes on channel 0 is a stream
 //! messages …                                        ──▶
 //!                 ◀── W {"messages":3,"bytes":12}   Latest: of this connection, so far
 //! F                                                 ──▶  Ordered: what came before, written or not
@@ -15,7 +16,8 @@
 //! ```
 //!
 //! Counts only grow, so a lost message is made good by the next. `F` is for the classes of which
-//! not every message has to be given out: a count does not say there that all is written.
+//! not every message has to be given out: a count does not say there that all is written. After `S`
+//! an empty message on that channel is the end of a stream, not a message to print.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,8 @@ pub(crate) const WRITTEN_CHANNEL: u16 = FILES_CHANNEL;
 
 /// The whole of the message that asks whether all that came before it is written.
 pub(crate) const FLUSH: u8 = b'F';
+/// First byte of a message: the channel of a stream follows, in two bytes.
+const STREAM: u8 = b'S';
 /// First byte of a message: what is written, as JSON.
 const WRITTEN: u8 = b'W';
 
@@ -48,6 +52,18 @@ pub(crate) struct Written {
     /// Nothing more of this connection will be written, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<String>,
+}
+
+/// Returns the message that announces a stream on a channel.
+pub(crate) fn announce_stream(channel: u16) -> Vec<u8> {
+    let [high, low] = channel.to_be_bytes();
+    vec![STREAM, high, low]
+}
+
+/// Returns the channel of the stream that a message announces, if it does.
+pub(crate) fn announced_stream(message: &[u8]) -> Option<u16> {
+    let &[STREAM, high, low] = message else { return None };
+    Some(u16::from_be_bytes([high, low]))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
@@ -115,6 +131,16 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let _ = Written::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_stream_is_announced_by_its_channel() {
+        for channel in [0, 1, 256, 65_534] {
+            assert_eq!(announced_stream(&announce_stream(channel)), Some(channel));
+        }
+        for other in [&b""[..], b"S", b"S\0", b"S\0\0\0", b"F", b"W{}"] {
+            assert_eq!(announced_stream(other), None);
         }
     }
 

@@ -6,7 +6,8 @@ use std::{
 };
 
 use crate::support::{
-    DEADLINE, Listener, dropped, hear, heard_by_now, listen,
+    DEADLINE, Listener, address_of, dropped, hear, heard_by_now, listen,
+    native::Home,
     process::{Process, hikyaku},
     run, send, stranger,
 };
@@ -218,4 +219,119 @@ fn two_listeners_cannot_have_one_port() {
     let second = run(&["listen", "--plain", &listener.to()], b"");
     assert_eq!(second.code, Some(1));
     assert!(second.err.contains(&listener.to()) && second.err.contains("taken"), "{}", second.err);
+}
+
+/// The command in a shell that changes its standard streams first.
+fn redirected(streams: &str, args: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    let program = hikyaku(&[]);
+    shell.args(["-c", &format!("exec \"$0\" \"$@\" {streams}")]).arg(program.get_program());
+    shell.args(args).env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home"));
+    shell
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_output_is_refused_and_one_that_is_discarded_is_not() {
+    let listen = ["listen", "--for", "100ms", "127.0.0.1:0"];
+    let plain = ["listen", "--plain", "--for", "100ms", "127.0.0.1:0"];
+    for closed in [">&-", "</dev/null >&-"] {
+        for args in [&listen[..], &plain] {
+            let ended = Process::start(redirected(closed, args)).end();
+            assert_eq!(ended.code, Some(2), "{closed}: {ended:?}");
+            assert!(ended.err.contains("standard output is closed"), "{closed}: {ended:?}");
+        }
+    }
+    for open in [">/dev/null", "<>/dev/null >&0", "<>/dev/null >&0 2>&0"] {
+        let ended = Process::start(redirected(open, &listen)).end();
+        assert_eq!(ended.code, Some(0), "{open}: {ended:?}");
+    }
+    let acknowledges = ["listen", "--plain", "--ack", "--for", "100ms", "127.0.0.1:0"];
+    let ended = Process::start(redirected(">&-", &acknowledges)).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.err.contains("warning: standard output is closed"), "{ended:?}");
+}
+
+#[test]
+fn a_second_signal_is_not_blamed_on_the_reader() {
+    let mut command = hikyaku(&["listen", "--plain", "127.0.0.1:0"]);
+    let (unread, output) = std::io::pipe().expect("a pipe can be made");
+    command.stdout(output);
+    let listener = Listener::new(Process::start_with_output_elsewhere(command));
+    let client = stranger();
+    // More than a pipe holds, so that the writer waits for a reader.
+    for _ in 0..100 {
+        client.send_to(&[b'x'; 4_000], listener.address).expect("loopback takes it");
+    }
+    listener.process.interrupt();
+    while !listener.process.ends_within(Duration::from_millis(200)) {
+        listener.process.interrupt();
+    }
+    let ended = listener.process.end();
+    drop(unread);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("stopped at once"), "{}", ended.err);
+}
+
+#[test]
+fn ctrl_c_with_nothing_left_to_send_is_a_way_to_leave() {
+    let home = Home::new();
+    let listener = home.listen(&["--format", "lines"]);
+    let (to, program) = (listener.to(), stranger());
+    for args in [&["send", &to][..], &["send", "--plain", &address_of(&program)]] {
+        let mut sender = Process::start(home.command(args));
+        sender.type_line("a line");
+        if args.len() == 2 {
+            listener.process.out.line(|line| line == "a line");
+        } else {
+            assert_eq!(hear(&program).0, b"a line");
+        }
+        sender.interrupt();
+        let ended = sender.end();
+        assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_with_something_left_to_send_is_a_failure() {
+    let home = Home::new();
+    let listener = home.listen(&["--format", "lines"]);
+    let (to, program) = (listener.to(), stranger());
+    let plain = address_of(&program);
+    for args in [
+        &["send", "--interval", "1h", &to, "one", "two"][..],
+        &["send", "--plain", "--interval", "1h", &plain, "one", "two"],
+        &["send", "--raw", "--channel", "7", &to],
+        &["send", "--plain", "--reply=1", &plain, "one"],
+    ] {
+        let mut sender = Process::start(home.command(args));
+        match args {
+            [_, "--raw", ..] => sender.type_part(b"a stream\n"),
+            _ => {}
+        }
+        if args.contains(&"--plain") {
+            assert_eq!(hear(&program).0, b"one");
+        } else {
+            listener.process.out.line(|line| args.contains(&"--raw") == (line == "a stream"));
+        }
+        sender.interrupt();
+        let ended = sender.end();
+        assert_eq!(ended.code, Some(1), "{args:?}: {ended:?}");
+        assert!(ended.err.contains("interrupted"), "{args:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_stream_is_no_message() {
+    let home = Home::new();
+    for (format, printed) in [("lines", "all of it\n"), ("raw", "all of it")] {
+        let listener = home.listen(&["--format", format]);
+        let sent = home.run(&["send", "--raw", &listener.to()], b"all of it");
+        assert_eq!(sent.code, Some(0), "{sent:?}");
+        assert!(sent.err.contains("9 bytes written"), "{}", sent.err);
+        assert_eq!(listener.interrupt().text(), printed);
+    }
+    let listener = home.listen(&["--format", "lines"]);
+    assert_eq!(home.send(&[&listener.to(), "one", "", "two"]).code, Some(0));
+    assert_eq!(listener.interrupt().text(), "one\n\ntwo\n", "an empty message is one");
 }

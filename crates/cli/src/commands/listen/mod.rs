@@ -21,6 +21,7 @@ use crate::{
     dialect,
     exit::Failure,
     habits,
+    output::{check_stdout, warn},
     terminal::Ending,
 };
 
@@ -29,10 +30,23 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     if let Some(address) = &args.address {
         habits::warn_of_missing_brackets(address, &args.talk);
     }
+    check_output(&args)?;
     if args.is_plain() {
         return plain::run(args, ending).await;
     }
     native::run(args, ending).await
+}
+
+/// Fails where nothing could be printed. Whoever saves files or answers datagrams may not care.
+fn check_output(args: &ListenArgs) -> Result<(), Failure> {
+    let does_more = args.native.save.is_some() || args.plain.echo || args.plain.ack.ack;
+    match check_stdout() {
+        Err(closed) if does_more => {
+            warn(&closed.text());
+            Ok(())
+        }
+        checked => checked,
+    }
 }
 
 /// A line to copy for the other side.

@@ -39,7 +39,7 @@ use crate::{
     output::{note, warn},
     plan::signers,
     terminal::Ending,
-    writer::Writer,
+    writer::{STOPPED_AT_ONCE, Writer},
     written::APPLICATION,
 };
 
@@ -81,7 +81,7 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         parted = reception.part(&end) => parted,
         () = ending.wanted() => {
             let _ = timeout(LAST_GUESTS, endpoint.close(Duration::ZERO)).await;
-            return Err(Failure::failed("stopped at once; what was not written yet is lost"));
+            return Err(Failure::failed(STOPPED_AT_ONCE));
         }
     };
     let Reception { hall, .. } = reception;

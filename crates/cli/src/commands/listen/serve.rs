@@ -30,7 +30,7 @@ use crate::{
     native::code,
     output::note,
     writer::{Gone, Page, Source, Tray},
-    written::{FLUSH, Share, WRITTEN_CHANNEL},
+    written::{FLUSH, Share, WRITTEN_CHANNEL, announced_stream},
 };
 
 /// What a sender hears where the output of the listener is a pipe that was closed.
@@ -112,6 +112,7 @@ pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
         whole: false,
         broken: false,
         batch: vec![],
+        stream: None,
     };
     let closed = room.attend(parting).await;
     // Half a file is gone before anybody is told that its sender is.
@@ -141,6 +142,8 @@ struct Room {
     /// Its files do not keep to the format: what comes after that is nobody's.
     broken: bool,
     batch: Vec<Message>,
+    /// The channel of a stream, whose end is an empty message.
+    stream: Option<u16>,
 }
 
 impl Room {
@@ -174,6 +177,9 @@ impl Room {
                 page.share.flushes += 1;
                 continue;
             }
+            if self.notes_stream(&message) {
+                continue;
+            }
             if message.channel.0 == FILES_CHANNEL {
                 self.take_file_part(message.payload.into(), &mut page).await;
                 if self.broken {
@@ -181,11 +187,17 @@ impl Room {
                 }
                 continue;
             }
-            if !self.hall.desk.takes(self.guest, &message.payload) {
+            let counts = self.hall.desk.is_one_stream() || !self.ends_stream(&message);
+            if counts && !self.hall.desk.takes(self.guest, &message.payload) {
                 continue;
             }
             self.brought = true;
             self.whole = message.payload.is_empty() && self.hall.desk.is_one_stream();
+            if self.ends_stream(&message) {
+                // There is nothing to print, and its sender waits for it as for any message.
+                page.share.messages += 1;
+                continue;
+            }
             page.add_message(at, &self.source, message);
         }
         if !self.broken {
@@ -201,6 +213,19 @@ impl Room {
     fn asks(&self, message: &Message) -> bool {
         let asks = message.channel.0 == WRITTEN_CHANNEL && *message.payload == [FLUSH];
         asks && self.confirming.is_some()
+    }
+
+    /// Returns `true` for the word that a stream comes on some channel.
+    fn notes_stream(&mut self, message: &Message) -> bool {
+        let is_word = message.channel.0 == WRITTEN_CHANNEL && self.confirming.is_some();
+        let stream = announced_stream(&message.payload).filter(|_| is_word);
+        self.stream = stream.or(self.stream);
+        stream.is_some()
+    }
+
+    /// Returns `true` for the empty message at the end of a stream.
+    fn ends_stream(&self, message: &Message) -> bool {
+        message.payload.is_empty() && self.stream == Some(message.channel.0)
     }
 
     async fn take_file_part(&mut self, message: Vec<u8>, page: &mut Page) {

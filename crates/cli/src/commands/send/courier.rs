@@ -30,8 +30,10 @@ pub(super) struct Courier<'a> {
     pub(super) replies: u64,
     /// Messages that a person typed and that were not sent or not acknowledged.
     pub(super) unsent: u64,
-    /// A message is on its way.
-    in_flight: bool,
+    /// Nothing is on its way or left to do: the next line is waited for.
+    idle: bool,
+    /// All is sent, and replies are waited for.
+    pub(super) awaits_replies: bool,
     /// An address that the network reported unreachable, told at the end.
     pub(super) unreachable: Option<String>,
     /// The peer has said goodbye.
@@ -52,7 +54,8 @@ impl<'a> Courier<'a> {
             sent: 0,
             replies: 0,
             unsent: 0,
-            in_flight: false,
+            idle: false,
+            awaits_replies: false,
             unreachable: None,
             closed: false,
             left: false,
@@ -165,8 +168,12 @@ impl<'a> Courier<'a> {
         lines: &mut Lines,
     ) -> Result<Option<io::Result<Vec<u8>>>, Failure> {
         loop {
+            self.idle = true;
             let reply = tokio::select! {
-                line = lines.queue.recv() => return Ok(line),
+                line = lines.queue.recv() => {
+                    self.idle = false;
+                    return Ok(line);
+                }
                 reply = self.peer.recv(), if self.args.plain.reply.is_some() => reply,
             };
             self.take_reply(reply)?;
@@ -174,13 +181,11 @@ impl<'a> Courier<'a> {
     }
 
     async fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
-        self.in_flight = true;
         let sent = match dtls::connect(&mut self.peer, self.args.talk.quiet).await {
             Err(e) => Err(e.into()),
             Ok(()) if self.args.plain.ack.ack => self.send_acknowledged(message).await,
             Ok(()) => self.send_once(message).await,
         };
-        self.in_flight = false;
         while let Some(dropped) = self.peer.take_dropped() {
             self.complaints.tell(&dropped);
         }
@@ -284,10 +289,10 @@ impl<'a> Courier<'a> {
         if spoken == Some(ours) { Failure::refused(text) } else { Failure::failed(text) }
     }
 
-    /// At an idle prompt, Ctrl-C is a way to leave like any other.
-    pub(super) fn interrupted(&self) -> Result<(), Failure> {
-        if self.show.is_some() && !self.in_flight {
-            return Ok(());
+    /// With nothing left to send, Ctrl-C is a way to leave like any other.
+    pub(super) fn interrupted(&mut self) -> Result<(), Failure> {
+        if self.idle || self.has_its_replies() {
+            return self.sent_all();
         }
         let sent = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
         Err(Failure::failed(format!("interrupted; messages {sent} before: {}", self.sent)))

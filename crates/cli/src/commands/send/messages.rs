@@ -3,7 +3,10 @@
 //! In: what was typed or piped. Out: messages queued, one after the other. Never: what becomes of
 //! them.
 
-use std::io::{self, Read as _};
+use std::{
+    cell::Cell,
+    io::{self, Read as _},
+};
 
 use hikyaku::{Closed, SendError};
 
@@ -25,7 +28,12 @@ pub(super) enum Messages {
     /// They are all known now.
     Known { messages: Vec<Vec<u8>>, rounds: u64 },
     /// Lines as they come, from a person or a pipe.
-    Lines { at_prompt: bool, hex: bool },
+    Lines {
+        at_prompt: bool,
+        hex: bool,
+        /// The next line is waited for, and none is there.
+        idle: Cell<bool>,
+    },
 }
 
 impl Messages {
@@ -40,7 +48,11 @@ impl Messages {
         if args.messages.is_empty() {
             // They are read when there is a connection: who is asked for a passphrase before types
             // no message.
-            return Ok(Self::Lines { at_prompt: terminal::is_interactive(), hex: args.hex });
+            return Ok(Self::Lines {
+                at_prompt: terminal::is_interactive(),
+                hex: args.hex,
+                idle: Cell::new(false),
+            });
         }
         let messages: Result<Vec<_>, _> =
             args.messages.iter().map(|text| decoded(bytes_of(text), args.hex)).collect();
@@ -61,6 +73,14 @@ impl Messages {
     /// Does a person type them?
     pub(super) const fn at_prompt(&self) -> bool {
         matches!(self, Self::Lines { at_prompt: true, .. })
+    }
+
+    /// Returns `true` while the next line is waited for, and none is there.
+    pub(super) const fn is_idle(&self) -> bool {
+        match self {
+            Self::Known { .. } => false,
+            Self::Lines { idle, .. } => idle.get(),
+        }
     }
 
     /// How many there are, where that is known.
@@ -100,9 +120,9 @@ impl Messages {
                 }
                 Ok(())
             }
-            Self::Lines { at_prompt, hex } => {
+            Self::Lines { at_prompt, hex, idle } => {
                 let (lines, show) = terminal::read_lines_of("> ", LINES)?;
-                send_lines(lines, at_prompt.then_some(show), *hex, session).await
+                send_lines(lines, at_prompt.then_some(show), *hex, idle, session).await
             }
         }
     }
@@ -113,10 +133,14 @@ async fn send_lines(
     mut lines: Lines,
     mut show: Option<Show>,
     hex: bool,
+    idle: &Cell<bool>,
     session: &Session<'_>,
 ) -> Result<(), Failure> {
     let mut number = 0_u64;
-    while let Some(line) = lines.queue.recv().await {
+    loop {
+        idle.set(true);
+        let Some(line) = lines.queue.recv().await else { return Ok(()) };
+        idle.set(false);
         number += 1;
         let line = line.map_err(|e| Failure::usage(format!("line {number}: {e}")))?;
         if show.is_some() && line == b"q" {
@@ -135,7 +159,6 @@ async fn send_lines(
             (Err(e), None) => return Err(Failure::usage(format!("line {number}: {e}"))),
         }
     }
-    Ok(())
 }
 
 fn whole_input() -> Result<Vec<u8>, Failure> {

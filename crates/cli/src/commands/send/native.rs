@@ -129,6 +129,11 @@ impl Source {
         matches!(self, Self::Messages(messages) if messages.at_prompt())
     }
 
+    /// Returns `true` while the next line is waited for, and none is there.
+    const fn is_idle(&self) -> bool {
+        matches!(self, Self::Messages(messages) if messages.is_idle())
+    }
+
     /// Has the listener said of each file what became of it? That says more than acknowledgements.
     fn is_answered(&self) -> bool {
         matches!(self, Self::Files(files) if files.are_settled())
@@ -217,7 +222,6 @@ async fn deliver(
         Source::Files(_) => FILES_CHANNEL,
         _ => args.native.channel.unwrap_or(0),
     };
-    let at_prompt = source.at_prompt();
     let channel = connection.channel(channel);
     let session = Session { args, connection, tally, channel, delivery, receipts };
     let mut sending = Box::pin(async move {
@@ -250,8 +254,8 @@ async fn deliver(
         }
         // The listener had enough, and it has all of it.
         Stop::Closed(_) if all_queued && known.is_good() => Stop::Done,
-        // At an idle prompt, Ctrl-C is a way to leave like any other.
-        Stop::Interrupted if at_prompt && known.is_good() => Stop::Done,
+        // With nothing left to send, Ctrl-C is a way to leave like any other.
+        Stop::Interrupted if (all_queued || source.is_idle()) && known.is_good() => Stop::Done,
         stop => stop,
     }
 }

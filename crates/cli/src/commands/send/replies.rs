@@ -89,8 +89,18 @@ impl Courier<'_> {
     /// Waits for the last replies and tells what the network reported.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
         if let Some(wanted) = self.args.plain.reply {
+            self.awaits_replies = true;
             self.pause(patience(wanted), true).await?;
         }
+        self.sent_all()?;
+        match self.args.plain.reply {
+            Some(wanted) if !self.left => self.shortfall(wanted),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if a message was not sent or, as far as the network reports it, not delivered.
+    pub(super) fn sent_all(&mut self) -> Result<(), Failure> {
         if let Some(report) = self.unreachable.take() {
             return Err(Failure::Failed(report));
         }
@@ -98,10 +108,13 @@ impl Courier<'_> {
             let what = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
             return Err(Failure::failed(format!("{} not {what}", lines(self.unsent))));
         }
-        match self.args.plain.reply {
-            Some(wanted) if !self.left => self.shortfall(wanted),
-            _ => Ok(()),
-        }
+        Ok(())
+    }
+
+    /// Returns `true` if nothing but more replies than were asked for can still come.
+    pub(super) fn has_its_replies(&self) -> bool {
+        let wanted = self.args.plain.reply.filter(|_| self.awaits_replies);
+        wanted.is_some_and(|wanted| self.shortfall(wanted).is_ok())
     }
 
     fn shortfall(&self, wanted: Replies) -> Result<(), Failure> {

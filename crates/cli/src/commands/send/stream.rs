@@ -10,16 +10,19 @@ use std::{
     mem, thread,
 };
 
+use hikyaku::{Delivery, Receipt};
 use tokio::sync::mpsc;
 
 use super::native::Session;
 use crate::{
     exit::Failure,
     limits::{CHUNKS_AHEAD, STREAM_CHUNK},
+    written::{WRITTEN_CHANNEL, announce_stream},
 };
 
 /// Queues all of standard input.
 pub(super) async fn send(session: &Session<'_>) -> Result<(), Failure> {
+    let announced = announce(session).await;
     let mut chunks = read_ahead(io::stdin(), STREAM_CHUNK, 0);
     while let Some(chunk) = chunks.recv().await {
         let chunk =
@@ -28,9 +31,24 @@ pub(super) async fn send(session: &Session<'_>) -> Result<(), Failure> {
             return Ok(());
         }
     }
+    // The end of the stream must not come before the word that there is one.
+    if let Some(receipt) = announced {
+        let _ = receipt.acknowledged().await;
+    }
     // Where the connection is over, the end reports it.
     let _ = session.queue(Vec::new()).await;
     Ok(())
+}
+
+/// Tells a listener of ours that a stream comes, so that it does not print the empty message at
+/// the end.
+async fn announce(session: &Session<'_>) -> Option<Receipt> {
+    if !session.connection.shares_application() {
+        return None;
+    }
+    let channel = session.args.native.channel.unwrap_or(0);
+    let words = session.connection.channel(WRITTEN_CHANNEL);
+    words.send(Delivery::Ordered, announce_stream(channel)).await.ok()
 }
 
 /// Reads on a thread of its own, a few chunks ahead: each at most `size` bytes as they come, behind
