@@ -257,8 +257,9 @@ impl Writer {
             if !hurry {
                 ending.wanted().await;
             }
+            const UNREAD: &str = "nobody reads the output; what was left is lost";
             tokio::select! {
-                () = tokio::time::sleep(LAST_WRITE) => "nobody reads the output; what was left is lost",
+                () = tokio::time::sleep(LAST_WRITE) => UNREAD,
                 () = ending.wanted() => STOPPED_AT_ONCE,
             }
         };

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! sender                                                                   listener
-//! S 0 0                                             ──▶  Ordered: what comes on channel 0 is a stream
+//! S 0 0                                             ──▶  Ordered: channel 0 carries a stream
 //! messages …                                        ──▶
 //!                 ◀── W {"messages":3,"bytes":12}   Latest: of this connection, so far
 //! F                                                 ──▶  Ordered: what came before, written or not

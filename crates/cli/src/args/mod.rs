@@ -29,7 +29,8 @@ use crate::values::duration;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.
 Ctrl-C and SIGTERM end every command in order: 0 if all that was begun is complete, 1 if something
-was left unsent, unwritten or unanswered. A second one ends it at once, with 1 if anything was lost.";
+was left unsent, unwritten or unanswered. A second one ends it at once, with 1 if anything was
+lost.";
 
 /// Send, hear and talk over UDP: encrypted and in order with each other, plainly with any program.
 #[derive(Debug, Parser)]
