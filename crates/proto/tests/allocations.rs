@@ -1,11 +1,11 @@
-//! What the protocol takes from the heap, counted.
+//! Heap allocations of the protocol, counted.
 //!
-//! In: two endpoints joined by a function call. Out: allocations for each message and packet, bytes
-//! for each idle connection. Never: a socket, a clock.
+//! In: two endpoints joined by a function call. Out: allocations per message and packet, bytes per
+//! idle connection. Never: a socket, a clock.
 //!
-//! Only this thread's allocations through Rust's allocator are counted: the contexts of the AEAD
-//! keys are aws-lc's, from C's malloc, and are not seen. The test of idle connections prints what
-//! the process grew by beside it, where the system tells (Linux).
+//! Counts only this thread's allocations through Rust's allocator: the AEAD contexts of aws-lc come
+//! from C's malloc and are not seen. The test of idle connections also prints the growth of the
+//! process, where the system reports it (Linux).
 
 #![expect(clippy::print_stdout, reason = "the figures are for people")]
 
@@ -19,7 +19,7 @@ use hikyaku_proto::{
 
 const WAY: Duration = Duration::from_micros(50);
 
-/// splitmix64, Steele, Lea and Flood 2014.
+/// splitmix64 (Steele, Lea and Flood 2014).
 struct Dice(u64);
 
 impl Random for Dice {
@@ -32,7 +32,7 @@ impl Random for Dice {
     }
 }
 
-/// One endpoint, what was counted in calls of it, and its newest connection.
+/// One endpoint, the allocations counted during calls, and its newest connection.
 struct End {
     endpoint: Endpoint,
     address: SocketAddr,
@@ -48,18 +48,18 @@ impl End {
         let buffer = Vec::with_capacity(70_000);
         let counted = AllocationInfo::default();
         let endpoint = Endpoint::new(config, Box::new(Dice(seed)));
-        // Its own growth is not the endpoint's.
+        // Reserved, so that growth of this list is not counted.
         let handles = Vec::with_capacity(200);
         Self { endpoint, address, handle: None, handles, heard: 0, buffer, counted }
     }
 
-    /// Calls the endpoint, counting.
+    /// Calls the endpoint, counting allocations.
     fn count(&mut self, call: impl FnOnce(&mut Self)) {
         let counted = measure(|| call(self));
         self.counted += counted;
     }
 
-    /// The length of each datagram of the next train in the buffer, and its receiver.
+    /// Returns the length of each datagram of the next batch in the buffer, and its destination.
     fn poll(&mut self, now: Time) -> Option<(usize, SocketAddr)> {
         loop {
             match self.endpoint.poll_output(now, &mut self.buffer) {
@@ -77,27 +77,27 @@ impl End {
         }
     }
 
-    /// A message of every class, in one part and in several, on each connection.
+    /// Sends a message of every class, in one fragment and in several, on each connection.
     fn talk(&mut self, now: Time) {
         let deadline = Delivery::Deadline(Duration::from_secs(1));
         let classes = [Delivery::Ordered, Delivery::Reliable, Delivery::Unreliable, deadline];
         for handle in &self.handles {
-            let connection = self.endpoint.connection(*handle).expect("it is there");
+            let connection = self.endpoint.connection(*handle).expect("the connection exists");
             for (delivery, len) in classes.iter().flat_map(|class| [(*class, 10), (*class, 3_000)])
             {
                 let sent = connection.send(now, Outgoing::new(1, delivery, vec![7; len]));
                 sent.expect("there is room");
             }
-            // A second one would take the place of the first.
+            // A second one would replace the first.
             let sent = connection.send(now, Outgoing::new(1, Delivery::Latest, vec![7; 3_000]));
             sent.expect("there is room");
         }
     }
 
-    /// Takes all that came.
+    /// Receives all messages.
     fn listen(&mut self, now: Time) {
         for handle in &self.handles {
-            let connection = self.endpoint.connection(*handle).expect("it is there");
+            let connection = self.endpoint.connection(*handle).expect("the connection exists");
             while let Some(message) = connection.recv(now, None) {
                 self.heard += 1;
                 drop(message);
@@ -106,8 +106,8 @@ impl End {
     }
 
     fn connection(&mut self) -> &mut hikyaku_proto::Connection {
-        let handle = self.handle.expect("there is a connection");
-        self.endpoint.connection(handle).expect("it is there")
+        let handle = self.handle.expect("a connection was made");
+        self.endpoint.connection(handle).expect("the connection exists")
     }
 }
 
@@ -147,11 +147,12 @@ impl Pair {
 
     fn dial(&mut self) {
         let (now, to) = (self.now, self.receiver.address);
-        let handle = self.sender.endpoint.connect(now, to, Trust::AnyKey).expect("it dials");
+        let handle =
+            self.sender.endpoint.connect(now, to, Trust::AnyKey).expect("the client connects");
         self.sender.handle = Some(handle);
     }
 
-    /// All trains there, then all back; messages are received and dropped.
+    /// Carries all batches in one direction, then back; messages are received and dropped.
     fn turn(&mut self) {
         let Self { now, sender, receiver, packets, messages } = self;
         carry(*now, sender, receiver, packets);
@@ -169,7 +170,7 @@ impl Pair {
         *now += WAY;
     }
 
-    /// Sends `count` messages, and lets them arrive.
+    /// Sends `count` messages and lets them arrive.
     fn send(&mut self, count: usize, len: usize, delivery: Delivery) {
         for _ in 0..count {
             let payload = vec![7; len];
@@ -203,20 +204,20 @@ fn carry(now: Time, from: &mut End, to: &mut End, packets: &mut u64) {
     }
 }
 
-/// What each message may take from the heap; packets take nothing.
+/// The allocations allowed per message; packets allocate nothing.
 struct Budget {
-    /// Its payload was the caller's: what remembers which of its parts were acknowledged.
+    /// The payload comes from the caller: only the record of acknowledged fragments.
     sender: u64,
-    /// The payload that the application is given, and what keeps its place until it is whole.
+    /// The payload given to the application, and its reassembly state.
     receiver: u64,
 }
 
-/// Moves many bursts of `count` messages, and counts the second half.
+/// Sends many bursts of `count` messages and counts the second half.
 fn assert_budget(max_mtu: usize, (count, len): (usize, usize), delivery: Delivery, each: &Budget) {
     const BURSTS: usize = 50;
     let mut pair = Pair::new(max_mtu);
     pair.dial();
-    // The handshake, and the path's MTU.
+    // The handshake, and MTU discovery.
     for _ in 0..8_000 {
         pair.turn();
     }
@@ -235,35 +236,34 @@ fn assert_budget(max_mtu: usize, (count, len): (usize, usize), delivery: Deliver
     println!("{delivery:?}, {len} bytes, MTU {max_mtu}: {messages} in {packets} packets: {made:?}");
     let budget = [each.sender * messages, each.receiver * messages];
     assert_eq!(made, budget, "{delivery:?}, {len} bytes, MTU {max_mtu}");
-    // What lies behind it is freed when messages are done, and does not grow from round to round.
-    assert!(pair.sender.counted.bytes_current <= 0, "the sender keeps something");
-    assert!(pair.receiver.counted.bytes_current <= 0, "the receiver keeps something");
+    // Everything is freed when messages are done, and does not grow from round to round.
+    assert!(pair.sender.counted.bytes_current <= 0, "the sender retains memory");
+    assert!(pair.receiver.counted.bytes_current <= 0, "the receiver retains memory");
 }
 
 #[test]
-fn packets_of_small_messages_take_nothing_but_the_payloads_that_are_given_out() {
+fn small_messages_allocate_only_the_payloads_given_out() {
     let budget = Budget { sender: 0, receiver: 1 };
     for mtu in [1_452, 65_507] {
         for delivery in [Delivery::Ordered, Delivery::Reliable, Delivery::Unreliable] {
-            // As many as the queue of those that wait for the application keeps places for.
+            // As many as the queue towards the application has capacity for.
             assert_budget(mtu, (60, 64), delivery, &budget);
         }
     }
 }
 
 #[test]
-fn packets_of_fragmented_messages_take_nothing_but_two_pieces_a_message_on_each_side() {
+fn fragmented_messages_allocate_at_most_twice_per_message() {
     for mtu in [1_452, 65_507] {
         let budget = Budget { sender: 2, receiver: 2 };
         assert_budget(mtu, (16, 64 << 10), Delivery::Ordered, &budget);
-        // Nothing of it is sent again: nothing has to be remembered.
+        // Nothing is retransmitted, so nothing has to be recorded.
         let budget = Budget { sender: 0, receiver: 2 };
         assert_budget(mtu, (16, 64 << 10), Delivery::Unreliable, &budget);
     }
 }
 
-/// What a chat of many members costs: a line is queued for each and sent to each, and there is one
-/// copy of it.
+/// A chat with many members queues and sends a line to each of them, with a single copy of it.
 #[test]
 fn one_payload_is_sent_on_many_connections_without_a_copy() {
     const MEMBERS: usize = 20;
@@ -272,7 +272,7 @@ fn one_payload_is_sent_on_many_connections_without_a_copy() {
     let mut members = End::new(client(1_452), 1, address(1));
     let mut now = Time::from_micros(1_000_000);
     for _ in 0..MEMBERS {
-        members.endpoint.connect(now, address(2), Trust::AnyKey).expect("it dials");
+        members.endpoint.connect(now, address(2), Trust::AnyKey).expect("the client connects");
     }
     for _ in 0..20 {
         carry(now, &mut members, &mut host, &mut 0);
@@ -284,7 +284,7 @@ fn one_payload_is_sent_on_many_connections_without_a_copy() {
     let line = Bytes::from(vec![7; LINE]);
     host.count(|end| {
         for handle in end.handles.clone() {
-            let connection = end.endpoint.connection(handle).expect("it is there");
+            let connection = end.endpoint.connection(handle).expect("the connection exists");
             let sent = connection.send(now, Outgoing::new(1, Delivery::Ordered, line.clone()));
             sent.expect("there is room");
         }
@@ -294,19 +294,18 @@ fn one_payload_is_sent_on_many_connections_without_a_copy() {
     assert!(most < LINE as u64, "{most} bytes for {MEMBERS} times the same {LINE}");
 }
 
-/// Kilobytes of memory that the process holds, if the system tells.
+/// Returns the resident memory of the process in KiB, if the system reports it.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// Heap bytes of each of many connections, as a server holds them, after they rested.
-/// With `messages`, each has carried some of every class before, both ways, in one part and in
-/// several.
+/// Returns the heap bytes per connection of a server with many idle connections. With `messages`,
+/// each has carried some of every class before, in both directions, in one fragment and in several.
 fn rested(messages: bool) -> i64 {
-    // All 10,000 take 6 s in release, but 100 s without optimization (handshakes): a tenth there,
-    // which costs each no less.
+    // All 10,000 take 6 s in release, but 100 s without optimization (handshakes): use a tenth
+    // there, which costs no less per connection.
     const CONNECTIONS: usize = if cfg!(debug_assertions) { 1_000 } else { 10_000 };
     const TOGETHER: usize = 100;
     let mut receiver = End::new(server(), 2, address(2));
@@ -317,9 +316,9 @@ fn rested(messages: bool) -> i64 {
         let mut sender = End::new(client(1_452), 10 + batch as u64, source);
         for _ in 0..TOGETHER {
             let handle = sender.endpoint.connect(now, address(2), Trust::AnyKey);
-            sender.handles.push(handle.expect("it dials"));
+            sender.handles.push(handle.expect("the client connects"));
         }
-        // Until both sides have rested.
+        // Until both sides have released their memory.
         for turn in 0..160 {
             if messages && (30..38).contains(&turn) && turn % 2 == 0 {
                 sender.talk(now);
@@ -354,7 +353,7 @@ fn an_idle_connection_holds_at_most_4_kib_of_heap() {
 }
 
 #[test]
-fn a_connection_that_carried_messages_and_rests_holds_at_most_4_kib_of_heap() {
+fn a_used_connection_at_rest_holds_at_most_4_kib_of_heap() {
     let each = rested(true);
     assert!(each <= 4_096, "{each} bytes");
 }

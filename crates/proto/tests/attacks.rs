@@ -1,4 +1,4 @@
-//! What an observer can do who sees a handshake and can send, but cannot stop packets.
+//! Attacks by an observer who sees a handshake and can send packets, but cannot stop any.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails there fails the test")]
 
@@ -36,19 +36,19 @@ fn hello_root(destination: &[u8]) -> Vec<u8> {
     hmac::sign(&key, destination).as_ref().to_vec()
 }
 
-/// A client's Hello, as anyone can make it who knows both ids; padded.
+/// Returns a client's padded Hello, which anyone who knows both ids can forge.
 fn hello(ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
     let secret = expand(&hello_root(&ids[..8]), "hikyaku v1 client", 32);
     sealed(&secret, ids, number, frames)
 }
 
-/// A server's answer to it, as anyone can make it.
+/// Returns a server's answer to it, which anyone can forge.
 fn hello_back(ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
     let secret = expand(&hello_root(&ids[..8]), "hikyaku v1 server", 32);
     sealed(&secret, &[&ids[8..], &[5; 8]].concat(), number, frames)
 }
 
-/// Frames in a Hello packet; what is left of 1,200 bytes is padding.
+/// Seals frames in a Hello packet, padded to 1,200 bytes.
 fn sealed(secret: &[u8], ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
     let key = UnboundKey::new(&AES_128_GCM, &expand(secret, "key", 16)).unwrap();
     let mut nonce: [u8; 12] = expand(secret, "iv", 12).try_into().unwrap();
@@ -71,8 +71,8 @@ fn sealed(secret: &[u8], ids: &[u8], number: u32, frames: &[u8]) -> Vec<u8> {
     [header, body].concat()
 }
 
-/// The ids in the first datagram of the client.
-fn tapped(pair: &mut Pair) -> std::rc::Rc<std::cell::RefCell<Vec<u8>>> {
+/// Records the ids in the first datagram of the client.
+fn record_ids(pair: &mut Pair) -> std::rc::Rc<std::cell::RefCell<Vec<u8>>> {
     let ids = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let tap = std::rc::Rc::clone(&ids);
     pair.rule = Box::new(move |packet| {
@@ -85,15 +85,15 @@ fn tapped(pair: &mut Pair) -> std::rc::Rc<std::cell::RefCell<Vec<u8>>> {
 }
 
 #[test]
-fn m_12_forged_hellos_acknowledge_nothing_that_did_not_come() {
+fn m_12_forged_hellos_acknowledge_nothing_that_did_not_arrive() {
     let mut pair = Pair::new();
-    let ids = tapped(&mut pair);
+    let ids = record_ids(&mut pair);
     let client = pair.connect();
     let all: Vec<Vec<u8>> = (0..10).map(|n| vec![n; 1_000]).collect();
     for payload in &all {
         pair.send(CLIENT, client, Delivery::Ordered, payload);
     }
-    // The server has answered; the client's Finished is not there yet.
+    // The server has answered; the client's Finished has not arrived.
     pair.run(MS * 25);
     let source = pair.addresses[CLIENT];
     for number in 3..13 {
@@ -101,17 +101,17 @@ fn m_12_forged_hellos_acknowledge_nothing_that_did_not_come() {
         pair.inject(SERVER, source, forged);
     }
     pair.run(MS * 5_000);
-    let server = pair.incoming().expect("the handshake is not hindered");
+    let server = pair.incoming().expect("the handshake completes");
     let got = pair.payloads(SERVER, server).len();
     let receipts =
         pair.events[CLIENT].iter().filter(|(_, event)| matches!(event, Event::Receipt(..))).count();
-    assert_eq!((got, receipts), (10, 10), "delivered, said to be");
+    assert_eq!((got, receipts), (10, 10), "delivered and acknowledged");
 }
 
 #[test]
 fn m_6_a_forged_hello_far_ahead_does_not_end_the_handshake() {
     let mut pair = Pair::new();
-    let ids = tapped(&mut pair);
+    let ids = record_ids(&mut pair);
     let client = pair.connect();
     pair.send(CLIENT, client, Delivery::Ordered, b"x");
     pair.run(MS * 25);
@@ -119,17 +119,17 @@ fn m_6_a_forged_hello_far_ahead_does_not_end_the_handshake() {
     let forged = hello(&ids.borrow(), 0x7fff_ffff, &[]);
     pair.inject(SERVER, source, forged);
     pair.run(MS * 5_000);
-    let server = pair.incoming().expect("the handshake is not hindered");
+    let server = pair.incoming().expect("the handshake completes");
     assert_eq!(pair.payloads(SERVER, server), [b"x"]);
 }
 
 #[test]
-fn m_35_a_newcomer_that_fails_at_once_still_takes_a_half_open_place() {
+fn m_35_a_client_that_fails_at_once_still_occupies_a_half_open_slot() {
     let mut config = server_config();
     (config.max_half_open, config.max_connections) = (8, 32);
     let mut pair = Pair::with(client_config(), config);
     for n in 0..64_u8 {
-        // A frame that does not parse, from an address that is not the sender's.
+        // A frame that does not parse, from a forged address.
         let forged = hello(&[n; 16], 0, &[0x3f]);
         pair.inject(SERVER, address(77, n.into()), forged);
         pair.run(MS);
@@ -138,16 +138,16 @@ fn m_35_a_newcomer_that_fails_at_once_still_takes_a_half_open_place() {
     let client = pair.connect();
     pair.send(CLIENT, client, Delivery::Ordered, b"x");
     pair.run(MS * 6_000);
-    let server = pair.incoming().expect("there is room for one that is real");
+    let server = pair.incoming().expect("a real client is accepted");
     assert_eq!(pair.payloads(SERVER, server), [b"x"]);
 }
 
 #[test]
-fn m_31_a_token_that_does_not_fit_into_a_hello_is_refused() {
+fn m_31_a_token_too_long_for_a_hello_is_refused() {
     let mut config = server_config();
     config.retry = Retry::Always;
     let mut pair = Pair::with(client_config(), config);
-    let ids = tapped(&mut pair);
+    let ids = record_ids(&mut pair);
     let client = pair.connect();
     pair.send(CLIENT, client, Delivery::Ordered, b"x");
     pair.run(MS * 5);
@@ -162,18 +162,18 @@ fn m_31_a_token_that_does_not_fit_into_a_hello_is_refused() {
     let source = pair.addresses[SERVER];
     pair.inject(CLIENT, source, retry);
     pair.run(MS * 2_000);
-    let server = pair.incoming().expect("the true Retry is followed");
+    let server = pair.incoming().expect("the genuine Retry is followed");
     assert_eq!(pair.payloads(SERVER, server), [b"x"]);
 }
 
-// A CLOSE that could be applied stands before what does not parse.
+// A valid CLOSE precedes the bytes that do not parse.
 #[test]
 fn m_5_nothing_of_a_packet_that_does_not_parse_is_applied() {
     let close = Close { code: 7, reason: "go".into() };
     let frames = [0x0e, 7, 2, b'g', b'o'];
     for parses in [true, false] {
         let mut pair = Pair::new();
-        let ids = tapped(&mut pair);
+        let ids = record_ids(&mut pair);
         pair.connect();
         pair.run(MS * 5);
         let rest: &[u8] = if parses { &[] } else { &[0x3f] };
@@ -195,9 +195,9 @@ fn m_5_nothing_of_a_packet_that_does_not_parse_is_applied() {
     }
 }
 
-// "Each good once": an observer sends again what it saw of a connection with 0-RTT.
+// An observer replays what it saw of a connection with 0-RTT.
 #[test]
-fn m_36_what_went_early_is_not_taken_twice_by_the_same_server() {
+fn m_36_early_data_is_not_accepted_twice_by_the_same_server() {
     let (mut pair, client, _) = Pair::established();
     let now = pair.now;
     pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
@@ -217,9 +217,9 @@ fn m_36_what_went_early_is_not_taken_twice_by_the_same_server() {
     let early = Outgoing::new(channel, Delivery::Reliable, &b"early"[..]).repeatable();
     connection.send(now, early).unwrap();
     pair.run(MS * 500);
-    let server = pair.incoming().expect("told early");
+    let server = pair.incoming().expect("the connection is reported early");
     assert_eq!(pair.payloads(SERVER, server), [b"early"]);
-    // While the connection is remembered, its first packets are for it (M-35).
+    // While the connection is remembered, its first packets belong to it (M-35).
     pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
     pair.run(MS * 40_000);
     assert_eq!(pair.ends[SERVER].stats().connections, 0);
@@ -237,16 +237,16 @@ fn m_36_what_went_early_is_not_taken_twice_by_the_same_server() {
 /// `[0x0e, code, length of the reason, reason]`
 const FORGED_CLOSE: [u8; 5] = [0x0e, 7, 2, b'g', b'o'];
 
-// M-13: who saw the first packets can end a connection with them until its ends have better keys.
+// M-13: an observer of the first packets can forge a close until both ends have better keys.
 #[test]
-fn a_close_forged_at_the_first_level_ends_nothing_once_there_are_better_keys() {
+fn a_close_forged_at_the_hello_level_is_ignored_once_there_are_better_keys() {
     for end in [CLIENT, SERVER] {
         for after in [21, 31, 41, 200] {
             if (end, after) == (SERVER, 21) {
-                continue; // it has nothing better yet
+                continue; // there are no better keys yet
             }
             let mut pair = Pair::new();
-            let ids = tapped(&mut pair);
+            let ids = record_ids(&mut pair);
             let client = pair.connect();
             pair.run(MS * after);
             let (ids, source) = (ids.borrow().clone(), pair.addresses[1 - end]);
@@ -257,15 +257,15 @@ fn a_close_forged_at_the_first_level_ends_nothing_once_there_are_better_keys() {
             pair.inject(end, source, forged);
             pair.send(CLIENT, client, Delivery::Ordered, b"x");
             pair.run(MS * 1_000);
-            let server = pair.incoming().expect("the handshake is not hindered");
+            let server = pair.incoming().expect("the handshake completes");
             assert_eq!(pair.payloads(SERVER, server), [b"x"], "{end} {after}");
         }
     }
 }
 
-// M-44: whoever keeps a handshake alive with forged Hellos keeps it for 10 s, and it is forgotten.
+// M-44: an attacker can keep a handshake alive with forged Hellos for 10 s; then it is forgotten.
 #[test]
-fn a_handshake_that_never_ends_is_over_after_10_seconds() {
+fn an_endless_handshake_fails_after_10_seconds() {
     let mut pair = Pair::new();
     let ids = [7; 16];
     let source = address(77, 7);
@@ -276,12 +276,12 @@ fn a_handshake_that_never_ends_is_over_after_10_seconds() {
     }
     pair.run(MS * 5_000);
     assert_eq!(pair.ends[SERVER].stats().connections, 0);
-    assert!(pair.events[SERVER].is_empty(), "no application hears of it");
+    assert!(pair.events[SERVER].is_empty(), "not reported to the application");
 }
 
-// M-40: what a stranger's handshake can make us keep.
+// M-40: bounds what an unauthenticated handshake makes us keep.
 #[test]
-fn handshake_bytes_far_ahead_end_the_handshake_that_they_are_for() {
+fn handshake_bytes_too_far_ahead_end_the_handshake() {
     let mut pair = Pair::new();
     let source = address(77, 7);
     // CRYPTO: offset 16,384 as a varint of four bytes, one byte.

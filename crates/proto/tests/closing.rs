@@ -1,4 +1,4 @@
-//! The end of a connection on a line that loses packets.
+//! Closing connections over a lossy link.
 
 mod common;
 
@@ -18,7 +18,7 @@ fn closed_by_peer() -> Event {
 
 // M-62
 #[test]
-fn a_close_that_is_lost_is_sent_again() {
+fn a_lost_close_is_sent_again() {
     for lost in [1, 3, 7] {
         let (mut pair, client, _) = Pair::established();
         let mut left = lost;
@@ -35,16 +35,16 @@ fn a_close_that_is_lost_is_sent_again() {
     }
 }
 
-// M-62: what a sender asked for was there; it must not take it for lost because of the end.
+// M-62: messages that arrived before the close must be acknowledged.
 #[test]
-fn a_close_acknowledges_what_came_before_it() {
+fn a_close_acknowledges_earlier_messages() {
     let (mut pair, client, server) = Pair::established();
     let receipt = pair.send(CLIENT, client, Delivery::Ordered, &[7; 20_000]);
     pair.rule = Box::new(|packet| packet.from == CLIENT);
     pair.run(Duration::from_millis(300));
     assert_eq!(pair.payloads(SERVER, server).len(), 1);
     assert!(!pair.has_event(CLIENT, &Event::Receipt(receipt, Outcome::Acknowledged)));
-    // From here on nothing is lost, but all that the server still says is that it ends.
+    // From here on nothing is lost, but the server sends only its CLOSE.
     pair.rule = Box::new(|_| true);
     let now = pair.now;
     pair.ends[SERVER].connection(server).unwrap().close(now, 0x1001, "enough");
@@ -54,7 +54,7 @@ fn a_close_acknowledges_what_came_before_it() {
 
 // M-62
 #[test]
-fn an_answer_to_a_close_that_is_lost_is_given_again() {
+fn a_lost_answer_to_a_close_is_repeated() {
     let (mut pair, client, _) = Pair::established();
     let mut left = 3;
     pair.rule = Box::new(move |packet| {
@@ -66,15 +66,15 @@ fn an_answer_to_a_close_that_is_lost_is_given_again() {
     pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
     let before = pair.sent;
     pair.run(Duration::from_millis(400));
-    assert!(pair.has_event(CLIENT, &Event::Drained), "the fourth answer came");
+    assert!(pair.has_event(CLIENT, &Event::Drained), "the fourth answer arrived");
     pair.run(SECOND * 10);
     let sent = pair.sent;
     assert!(sent[CLIENT] - before[CLIENT] <= 9 && sent[SERVER] - before[SERVER] <= 9, "{sent:?}");
 }
 
-// M-62: whoever sends CLOSEs without end gets an answer to nine of them.
+// M-62: a peer that repeats CLOSE for ever gets nine answers.
 #[test]
-fn a_close_that_comes_again_and_again_is_answered_nine_times() {
+fn a_repeated_close_is_answered_nine_times() {
     let (mut pair, client, server) = Pair::established();
     let closes = Rc::new(RefCell::new(Vec::new()));
     let kept = Rc::clone(&closes);
@@ -86,13 +86,13 @@ fn a_close_that_comes_again_and_again_is_answered_nine_times() {
     });
     let now = pair.now;
     pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
-    // Nothing of it is heard yet: what the server still says calls for more of them.
+    // The CLOSE has not arrived yet: the server's other packets elicit more of them.
     for _ in 0..5 {
         pair.send(SERVER, server, Delivery::Unreliable, b"still there");
         pair.run(Duration::from_millis(80));
     }
     let closes = closes.take();
-    assert!(closes.len() > 9, "{} came", closes.len());
+    assert!(closes.len() > 9, "{} arrived", closes.len());
     let (before, source) = (pair.sent[SERVER], pair.addresses[CLIENT]);
     for close in closes {
         pair.inject(SERVER, source, close);
@@ -104,7 +104,7 @@ fn a_close_that_comes_again_and_again_is_answered_nine_times() {
 
 // M-62
 #[test]
-fn nobody_who_hears_a_close_is_waited_for_long() {
+fn a_peer_that_received_the_close_is_not_waited_for() {
     let (mut pair, client, _) = Pair::established();
     pair.rule = Box::new(|_| false);
     let now = pair.now;
@@ -115,8 +115,8 @@ fn nobody_who_hears_a_close_is_waited_for_long() {
     assert!(pair.ends[CLIENT].connection(client).is_none());
 }
 
-/// Asks both ends to close gracefully, with messages of both on their way.
-fn both_leave(
+/// Asks both ends to close gracefully, with messages in transit in both directions.
+fn close_both(
     pair: &mut Pair,
     handles: [ConnectionHandle; 2],
     within: Duration,
@@ -129,20 +129,20 @@ fn both_leave(
                 pair.send(end, handles[end], delivery, &[n; 2_000])
             })
             .collect();
-        let connection = pair.ends[end].connection(handles[end]).expect("it is there");
+        let connection = pair.ends[end].connection(handles[end]).expect("the connection exists");
         connection.close_gracefully(now, within);
         receipts
     })
 }
 
-// M-63, M-65: the one that is heard first does not end the other's way.
+// M-63, M-65: the END that arrives first does not stop the other direction.
 #[test]
 fn when_both_sides_close_gracefully_all_messages_arrive() {
     for seed in 0..40 {
         let (mut pair, client, server) = Pair::established();
         let mut dice = Dice(seed);
         pair.rule = Box::new(move |_| dice.next() % 10 >= 3);
-        let receipts = both_leave(&mut pair, [client, server], SECOND * 60);
+        let receipts = close_both(&mut pair, [client, server], SECOND * 60);
         pair.run(SECOND * 30);
         for (end, receipts) in receipts.iter().enumerate() {
             for receipt in receipts {
@@ -159,7 +159,7 @@ fn when_both_sides_close_gracefully_all_messages_arrive() {
 
 // M-65
 #[test]
-fn a_peer_that_hears_end_finishes_what_it_has_queued() {
+fn a_peer_that_receives_end_sends_its_queued_messages() {
     let (mut pair, client, server) = Pair::established();
     let receipt = pair.send(SERVER, server, Delivery::Reliable, &[1; 200_000]);
     let now = pair.now;
@@ -174,7 +174,7 @@ fn a_peer_that_hears_end_finishes_what_it_has_queued() {
 
 // M-65
 #[test]
-fn a_peer_that_hears_end_takes_no_new_messages() {
+fn a_peer_that_receives_end_accepts_no_new_messages() {
     let (mut pair, client, server) = Pair::established();
     pair.send(SERVER, server, Delivery::Reliable, &[1; 2_000]);
     pair.rule = Box::new(|packet| packet.from == CLIENT);
@@ -182,14 +182,14 @@ fn a_peer_that_hears_end_takes_no_new_messages() {
     pair.ends[CLIENT].connection(client).unwrap().close_gracefully(now, SECOND * 9);
     pair.run(Duration::from_millis(20));
     let connection = pair.ends[SERVER].connection(server).unwrap();
-    assert!(connection.is_established(), "its message is on its way");
+    assert!(connection.is_established(), "its message is in transit");
     let refused = connection.send(now, Outgoing::new(7, Delivery::Latest, vec![1]));
     assert_eq!(refused.map_err(|refused| refused.reason), Err(SendError::Closed));
 }
 
 // M-63
 #[test]
-fn a_graceful_close_ends_when_its_time_is_up_and_says_so() {
+fn a_graceful_close_ends_at_its_time_limit_and_reports_it() {
     let (mut pair, client, server) = Pair::established();
     pair.delay = Duration::from_millis(150);
     pair.rule = Box::new(|packet| packet.from == CLIENT);
@@ -203,9 +203,9 @@ fn a_graceful_close_ends_when_its_time_is_up_and_says_so() {
     assert_eq!(pair.payloads(SERVER, server).len(), 1);
 }
 
-// M-63: of a peer that reads nothing, and has no credit left for what is queued.
+// M-63: the peer reads nothing, and there is no credit for the queued messages.
 #[test]
-fn a_close_amid_a_graceful_one_leaves_at_once() {
+fn a_close_during_a_graceful_one_takes_effect_at_once() {
     let (mut pair, client, _) = Pair::established();
     pair.send(CLIENT, client, Delivery::Ordered, &[0; 14 << 20]);
     pair.run(SECOND * 5);
@@ -224,20 +224,20 @@ fn a_close_amid_a_graceful_one_leaves_at_once() {
 
 // M-63
 #[test]
-fn a_peer_that_is_gone_after_end_is_not_waited_for_to_the_last() {
+fn a_peer_that_vanishes_after_end_is_given_up_early() {
     let (mut pair, client, _) = Pair::established();
     pair.rule = Box::new(|packet| packet.from == CLIENT);
     let now = pair.now;
     pair.ends[CLIENT].connection(client).unwrap().close_gracefully(now, SECOND * 60);
     pair.run(SECOND * 2);
-    assert!(!pair.has_event(CLIENT, &Event::Closed(ClosedReason::Local)), "it may yet answer");
+    assert!(!pair.has_event(CLIENT, &Event::Closed(ClosedReason::Local)), "it may still answer");
     pair.run(SECOND * 2);
     assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Local)));
 }
 
 // P-4
 #[test]
-fn a_probe_of_the_mtu_that_is_lost_holds_no_message_up() {
+fn a_lost_mtu_probe_delays_no_message() {
     let mut pair = Pair::new();
     pair.rule = Box::new(|packet| packet.bytes.len() <= 9_000);
     let (client, server) = pair.establish();
@@ -245,7 +245,7 @@ fn a_probe_of_the_mtu_that_is_lost_holds_no_message_up() {
         pair.send(CLIENT, client, Delivery::Unreliable, &[n; 500]);
         pair.run(Duration::from_millis(20));
         let got = pair.payloads(SERVER, server);
-        assert!(!got.is_empty(), "message {n} waits");
+        assert!(!got.is_empty(), "message {n} is delayed");
         pair.run(Duration::from_millis(20));
         pair.payloads(SERVER, server);
     }

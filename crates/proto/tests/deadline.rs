@@ -1,4 +1,4 @@
-//! Deadline messages over a path that takes its time.
+//! Deadline messages over a path with delay.
 
 mod common;
 
@@ -9,13 +9,13 @@ use hikyaku_proto::{ConnectionHandle, Delivery, Event, Outcome, Outgoing, Receip
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A pair whose line takes `delay` each way, with its round trip measured.
+/// Returns a pair with `delay` in each direction and a measured round trip.
 fn pair_over(delay: Duration) -> (Pair, ConnectionHandle, ConnectionHandle) {
     let mut pair = Pair::new();
     pair.delay = delay;
     let client = pair.connect();
     pair.run(delay * 20);
-    let server = pair.incoming().expect("the server was told");
+    let server = pair.incoming().expect("the server has a connection");
     (pair, client, server)
 }
 
@@ -28,7 +28,7 @@ fn outcome(pair: &Pair, receipt: Receipt) -> Option<Outcome> {
 
 // D-7
 #[test]
-fn what_cannot_be_there_in_time_is_not_sent_and_expires() {
+fn a_message_that_would_be_late_is_not_sent_and_expires() {
     let (mut pair, client, server) = pair_over(150 * MS);
     for _ in 0..20 {
         let receipt = pair.send(CLIENT, client, Delivery::Deadline(50 * MS), b"late");
@@ -38,9 +38,9 @@ fn what_cannot_be_there_in_time_is_not_sent_and_expires() {
     assert!(pair.payloads(SERVER, server).is_empty());
 }
 
-// D-7: a driver that numbers the receipts itself is promised the same.
+// D-7: the same holds for a driver that numbers the receipts itself.
 #[test]
-fn the_way_is_taken_off_whoever_numbers_the_receipts() {
+fn the_transit_time_is_subtracted_whoever_numbers_the_receipts() {
     let (mut pair, client, server) = pair_over(150 * MS);
     for number in 0..20 {
         let (now, number) = (pair.now, Receipt(1_000 + number));
@@ -53,9 +53,9 @@ fn the_way_is_taken_off_whoever_numbers_the_receipts() {
     assert!(pair.payloads(SERVER, server).is_empty());
 }
 
-// D-7: the tolerance is a timer's, and the millisecond to which the time left is rounded.
+// D-7: the tolerance covers a timer and the rounding of the time left to milliseconds.
 #[test]
-fn what_is_delivered_was_on_the_way_no_longer_than_its_time() {
+fn a_delivered_message_was_in_transit_no_longer_than_its_deadline() {
     for span in [160, 200, 310] {
         let (mut pair, client, server) = pair_over(150 * MS);
         let sent = pair.now;
@@ -63,7 +63,7 @@ fn what_is_delivered_was_on_the_way_no_longer_than_its_time() {
         pair.run(151 * MS);
         assert_eq!(pair.payloads(SERVER, server).len(), 1, "{span} ms");
         assert!(pair.now.since(sent) <= (span + 2) * MS);
-        // Its ACK comes after 300 ms, and is waited for.
+        // Its ACK arrives after 300 ms.
         pair.run(200 * MS);
         assert_eq!(outcome(&pair, receipt), Some(Outcome::Acknowledged), "{span} ms");
     }
@@ -71,7 +71,7 @@ fn what_is_delivered_was_on_the_way_no_longer_than_its_time() {
 
 // D-7
 #[test]
-fn what_is_not_taken_in_time_is_dropped_there_too() {
+fn a_message_not_taken_in_time_is_dropped_by_the_receiver() {
     let (mut pair, client, server) = pair_over(150 * MS);
     pair.send(CLIENT, client, Delivery::Deadline(200 * MS), b"in time");
     pair.run(205 * MS);
@@ -80,7 +80,7 @@ fn what_is_not_taken_in_time_is_dropped_there_too() {
 
 // D-7
 #[test]
-fn a_lost_one_is_not_known_to_be_there_or_not() {
+fn a_lost_message_has_an_unknown_outcome() {
     let (mut pair, client, server) = pair_over(150 * MS);
     pair.rule = Box::new(|packet| packet.from == CLIENT);
     let arrived = pair.send(CLIENT, client, Delivery::Deadline(200 * MS), b"arrives");
@@ -89,9 +89,9 @@ fn a_lost_one_is_not_known_to_be_there_or_not() {
     drop(pair.payloads(SERVER, server));
 }
 
-// D-7: a way that has become short again is found to be.
+// D-7: a sender notices when the path becomes short again.
 #[test]
-fn a_sender_that_gives_all_up_asks_whether_the_way_is_still_as_long() {
+fn a_sender_that_drops_everything_measures_the_path_again() {
     let (mut pair, client, server) = pair_over(150 * MS);
     pair.delay = 5 * MS;
     let mut delivered = 0;

@@ -1,4 +1,4 @@
-//! What is known against protocols like this one, tried against two whole ends: the table "The
+//! Known attacks on protocols like this one, tried against two complete endpoints. The table "The
 //! review" of SECURITY.md names these tests.
 
 mod common;
@@ -18,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 type Kept = Rc<RefCell<Vec<(usize, Vec<u8>)>>>;
 
-/// Whoever is on the path keeps a copy of every datagram, with its sender.
+/// An observer on the path keeps a copy of every datagram, with its sender.
 fn keep_all(pair: &mut Pair) -> Kept {
     let kept = Kept::default();
     let copies = Rc::clone(&kept);
@@ -29,14 +29,14 @@ fn keep_all(pair: &mut Pair) -> Kept {
     kept
 }
 
-/// Lets others in as well as it dials.
-fn dialling_server() -> EndpointConfig {
+/// Returns a configuration that both accepts and connects.
+fn connecting_server() -> EndpointConfig {
     EndpointConfig::server(Crypto::new(&[1; 32]), address(1, 1_000))
 }
 
-// M-6: from the first Hello on, at every level; as if it came from whom it was for.
+// M-6: from the first Hello on, at every level, with the receiver's address as the source.
 #[test]
-fn a_packet_that_comes_back_to_its_sender_changes_nothing() {
+fn a_packet_reflected_to_its_sender_changes_nothing() {
     let mut pair = Pair::new();
     let kept = keep_all(&mut pair);
     let client = pair.connect();
@@ -55,17 +55,17 @@ fn a_packet_that_comes_back_to_its_sender_changes_nothing() {
         }
     }
     pair.run(SECOND);
-    let server = pair.incoming().expect("the handshake is not hindered");
+    let server = pair.incoming().expect("the handshake completes");
     let got = [pair.recv(SERVER, server).len(), pair.recv(CLIENT, client).len()];
     assert!(got[0] > 150 && got[0] == got[1] && reflected > 200, "{got:?} {reflected}");
     assert_eq!(pair.ends.each_ref().map(|end| end.stats().connections), [1, 1]);
 }
 
-// The same where both ends dial and let in, once they know each other. Each packet is one for no
-// connection, and is answered by a reset, which the true end does not believe.
+// The same where both ends accept and connect, once the connection is established. Each packet
+// belongs to no connection and is answered by a reset, which the genuine end ignores.
 #[test]
-fn a_packet_that_comes_back_to_an_end_that_lets_others_in_changes_nothing_either() {
-    let mut pair = Pair::with(dialling_server(), server_config());
+fn a_packet_reflected_to_an_accepting_endpoint_changes_nothing() {
+    let mut pair = Pair::with(connecting_server(), server_config());
     let (client, server) = pair.establish();
     let kept = keep_all(&mut pair);
     for n in 0..100_u8 {
@@ -82,9 +82,9 @@ fn a_packet_that_comes_back_to_an_end_that_lets_others_in_changes_nothing_either
     assert_eq!(pair.ends.each_ref().map(|end| end.stats().connections), [1, 1]);
 }
 
-/// An end that dials, all of whose packets come back to it from where they went.
-fn led_to_itself(trust: Trust) -> (Pair, hikyaku_proto::ConnectionHandle) {
-    let mut pair = Pair::with(dialling_server(), server_config());
+/// Returns a client whose packets are all reflected to it, apparently from their destination.
+fn reflected_to_itself(trust: Trust) -> (Pair, hikyaku_proto::ConnectionHandle) {
+    let mut pair = Pair::with(connecting_server(), server_config());
     let back = Kept::default();
     let copies = Rc::clone(&back);
     pair.rule = Box::new(move |packet| {
@@ -92,7 +92,7 @@ fn led_to_itself(trust: Trust) -> (Pair, hikyaku_proto::ConnectionHandle) {
         false
     });
     let (now, to) = (pair.now, pair.addresses[SERVER]);
-    let client = pair.ends[CLIENT].connect(now, to, trust).expect("there is room");
+    let client = pair.ends[CLIENT].connect(now, to, trust).expect("the client connects");
     for _ in 0..500 {
         pair.run(MS);
         for (sender, bytes) in back.take() {
@@ -103,14 +103,15 @@ fn led_to_itself(trust: Trust) -> (Pair, hikyaku_proto::ConnectionHandle) {
     (pair, client)
 }
 
-// Selfie (Drucker and Gueron 2019): who only asks whether the peer knows a secret meets itself.
+// Selfie (Drucker and Gueron 2019): a client that checks only for a shared secret connects to
+// itself.
 #[test]
-fn an_end_that_is_led_to_itself_sees_its_own_key() {
+fn a_client_connected_to_itself_sees_its_own_key() {
     let own = Crypto::new(&[1; 32]).public_key();
-    let (mut pair, client) = led_to_itself(Trust::AnyKey);
+    let (mut pair, client) = reflected_to_itself(Trust::AnyKey);
     assert_eq!(pair.ends[CLIENT].connection(client).unwrap().peer_key(), Some(own));
     let wanted = Crypto::new(&[2; 32]).public_key();
-    let (pair, client) = led_to_itself(Trust::Pinned(vec![wanted]));
+    let (pair, client) = reflected_to_itself(Trust::Pinned(vec![wanted]));
     let refused = |(handle, event): &(_, Event)| {
         matches!(event, Event::Closed(ClosedReason::Error(close))
             if *handle == client && close.code == Close::ACCESS_DENIED)
@@ -118,7 +119,7 @@ fn an_end_that_is_led_to_itself_sees_its_own_key() {
     assert!(pair.events[CLIENT].iter().any(refused), "{:?}", pair.events[CLIENT]);
 }
 
-/// A true first Hello, from somewhere.
+/// Returns a genuine first Hello.
 fn a_hello() -> Vec<u8> {
     let mut pair = Pair::new();
     let kept = keep_all(&mut pair);
@@ -130,7 +131,7 @@ fn a_hello() -> Vec<u8> {
 
 // RFC 9000 section 21.5.5: two servers are made to answer each other.
 #[test]
-fn what_two_servers_answer_each_other_comes_to_an_end_at_once() {
+fn two_servers_do_not_keep_answering_each_other() {
     let mut dice = Dice(3);
     let mut noise = vec![0; 1_300];
     dice.fill(&mut noise);
@@ -150,19 +151,19 @@ fn what_two_servers_answer_each_other_comes_to_an_end_at_once() {
         ("a list of versions", with(&[0xc4, 0, 0, 0, 0], 29), 0),
     ] {
         for retry in [Retry::Never, Retry::Always] {
-            let ends = [dialling_server(), server_config()];
+            let ends = [connecting_server(), server_config()];
             let [one, other] = ends.map(|end| EndpointConfig { retry, ..end });
             let mut pair = Pair::with(one, other);
             let source = pair.addresses[SERVER];
             pair.inject(CLIENT, source, datagram.clone());
             pair.run(SECOND * 20);
             assert!(pair.sent_bytes[CLIENT] <= most, "{name}: {}", pair.sent_bytes[CLIENT]);
-            assert_eq!(pair.sent[SERVER], 0, "{name} is answered by what nobody answers");
+            assert_eq!(pair.sent[SERVER], 0, "{name} gets an answer that is not answered again");
         }
     }
 }
 
-/// What an endpoint says to a data packet that comes from nowhere to this id.
+/// Returns an endpoint's answer to a data packet for this id from an unknown address.
 fn asked(end: &mut Endpoint, pair_now: hikyaku_proto::time::Time, id: &[u8]) -> Option<Vec<u8>> {
     let mut probe = [&[0x40], id, &[7; 60]].concat();
     let mut out = Vec::new();
@@ -175,10 +176,10 @@ fn asked(end: &mut Endpoint, pair_now: hikyaku_proto::time::Time, id: &[u8]) -> 
     }
 }
 
-// M-60, RFC 9000 section 21.11: the reset of an id that is in use is told by nobody.
+// M-60, RFC 9000 section 21.11: nobody reveals the reset token of an id in use.
 #[test]
-fn no_end_can_be_asked_for_the_reset_of_a_connection_that_lives() {
-    let mut pair = Pair::with(dialling_server(), server_config());
+fn no_endpoint_reveals_the_reset_token_of_a_live_connection() {
+    let mut pair = Pair::with(connecting_server(), server_config());
     let (client, server) = pair.establish();
     let kept = keep_all(&mut pair);
     pair.send(CLIENT, client, Delivery::Ordered, b"here");
@@ -187,23 +188,24 @@ fn no_end_can_be_asked_for_the_reset_of_a_connection_that_lives() {
     let (now, home) = (pair.now, pair.addresses[SERVER]);
     let ids: Vec<_> = kept.borrow().iter().map(|(from, bytes)| (*from, bytes.clone())).collect();
     for (sender, bytes) in &ids {
-        assert_eq!(asked(&mut pair.ends[1 - sender], now, &bytes[1..9]), None, "it is in use");
+        assert_eq!(asked(&mut pair.ends[1 - sender], now, &bytes[1..9]), None, "the id is in use");
     }
     let id = ids.iter().find(|(from, _)| *from == CLIENT).map(|(_, bytes)| bytes[1..9].to_vec());
     let id = id.unwrap();
-    // One of the same identity elsewhere knows no connection, and another token.
+    // An endpoint with the same identity elsewhere does not know the connection and has another
+    // token.
     let other = EndpointConfig { local: address(3, 2_000), ..server_config() };
     let host = EndpointConfig { host: "another".to_owned(), ..server_config() };
     for elsewhere in [other, host] {
         let mut elsewhere = Endpoint::new(elsewhere, Box::new(Dice(5)));
-        let reset = asked(&mut elsewhere, now, &id).expect("it knows nothing of it");
+        let reset = asked(&mut elsewhere, now, &id).expect("an unknown id is reset");
         pair.inject(CLIENT, home, reset);
     }
-    // An id that was given back is told, and is of no use any more.
+    // The token of a retired id is revealed, but no longer of use.
     assert!(pair.ends[CLIENT].connection(client).unwrap().take_new_id());
     pair.run(SECOND);
     let now = pair.now;
-    let reset = asked(&mut pair.ends[SERVER], now, &id).expect("it was given back");
+    let reset = asked(&mut pair.ends[SERVER], now, &id).expect("the id was retired");
     assert_eq!(reset.len(), 40);
     pair.inject(CLIENT, home, reset);
     pair.send(CLIENT, client, Delivery::Ordered, b"still here");
@@ -211,19 +213,19 @@ fn no_end_can_be_asked_for_the_reset_of_a_connection_that_lives() {
     assert_eq!(pair.payloads(SERVER, server), [&b"here"[..], b"still here"]);
 }
 
-/// A list of versions for who sent this Hello.
+/// Returns a Versions packet for the sender of this Hello.
 fn versions(hello: &[u8], list: &[u8]) -> Vec<u8> {
     [&[0xc4, 0, 0, 0, 0], &hello[13..21], &hello[5..13], list].concat()
 }
 
-// M-30: a downgrade, though there is nothing yet to go down to.
+// M-30: a downgrade attack, although no older version exists yet.
 #[test]
-fn a_forged_list_of_versions_ends_no_dial_that_the_server_answers() {
+fn a_forged_versions_packet_does_not_end_an_answered_handshake() {
     let only_nine = [0, 0, 0, 9];
     let with_ours = [0, 0, 0, 9, 0, 0, 0, 1];
     for (list, seen, way, end) in [
         (&only_nine[..], true, Some(10), None),
-        (&only_nine, true, Some(900), None), // its first word comes in time, its last does not
+        (&only_nine, true, Some(900), None), // only its first answer is in time
         (&only_nine, true, None, Some(ClosedReason::VersionMismatch)),
         (&only_nine, false, None, Some(ClosedReason::HandshakeTimeout)), // from off the path
         (&with_ours, true, None, Some(ClosedReason::HandshakeTimeout)),
@@ -249,9 +251,9 @@ fn a_forged_list_of_versions_ends_no_dial_that_the_server_answers() {
     }
 }
 
-// M-31: from another address, too late, at a server that was restarted; and where it belongs.
+// M-31: from another address, too late, at a restarted server; and where it is valid.
 #[test]
-fn a_token_is_good_at_its_address_for_15_seconds_at_the_server_that_gave_it() {
+fn a_token_is_valid_for_its_address_for_15_seconds_at_its_server() {
     let config = || EndpointConfig { retry: Retry::Always, ..server_config() };
     let home = address(1, 1_000);
     for (from, wait, restart, holds) in [
@@ -286,7 +288,8 @@ fn a_token_is_good_at_its_address_for_15_seconds_at_the_server_that_gave_it() {
     }
 }
 
-/// Lengths and kinds of what a server with a shared key says to a client with this one, and when.
+/// Returns when a server with a shared key answers a client with this key, with which kinds and
+/// lengths.
 fn answers_to(key: Option<[u8; 32]>) -> Vec<(Duration, u8, usize)> {
     let keyed = |config: EndpointConfig, key: &[u8; 32]| {
         let crypto = config.crypto.clone().with_shared_key(key);
@@ -311,7 +314,7 @@ fn answers_to(key: Option<[u8; 32]>) -> Vec<(Duration, u8, usize)> {
     answers
 }
 
-// M-10: what it answers tells nothing of how wrong a key is, nor whether there was one at all.
+// M-10: the answers reveal neither how a key is wrong nor whether there was one.
 #[test]
 fn every_wrong_shared_key_is_answered_alike() {
     let none = answers_to(None);
@@ -319,10 +322,10 @@ fn every_wrong_shared_key_is_answered_alike() {
     for wrong in [Some([0; 32]), nearly, Some([0xff; 32])] {
         assert_eq!(answers_to(wrong), none);
     }
-    assert_ne!(answers_to(Some([7; 32])), none, "the right one is another matter");
+    assert_ne!(answers_to(Some([7; 32])), none, "the right key is answered differently");
 }
 
-// M-20, M-21: both ends change keys as often as they may; the path loses a fifth and reorders.
+// M-20, M-21: both ends update keys as often as allowed; the path loses a fifth and reorders.
 #[test]
 fn a_storm_of_key_updates_on_a_bad_path_loses_nothing() {
     let (mut pair, client, server) = Pair::established();
@@ -347,7 +350,7 @@ fn a_storm_of_key_updates_on_a_bad_path_loses_nothing() {
     }
 }
 
-/// The packets of a first connection, whose ends draw what these dice give.
+/// Returns the packets of a first connection whose ends draw their randomness from these dice.
 fn first_packets() -> Vec<(usize, Vec<u8>)> {
     let mut pair = Pair::new();
     let kept = keep_all(&mut pair);
@@ -358,10 +361,10 @@ fn first_packets() -> Vec<(usize, Vec<u8>)> {
     kept.take()
 }
 
-// M-2: an end that begins again with all that it had, its own chance included, as a machine does
-// that is restored, seals nothing under a key and number of before: TLS draws anew.
+// M-2: an endpoint restored with all of its state, including its source of randomness, reuses no
+// key with a number: TLS draws its own randomness.
 #[test]
-fn the_same_ends_once_more_have_other_keys() {
+fn restored_endpoints_have_other_keys() {
     let (before, after) = (first_packets(), first_packets());
     let data = |packets: &[(usize, Vec<u8>)]| -> Vec<_> {
         packets.iter().filter(|(_, bytes)| bytes[0] & 0x80 == 0).cloned().collect()
@@ -374,7 +377,7 @@ fn the_same_ends_once_more_have_other_keys() {
     }
 }
 
-// M-33: somebody who hears what goes to an address shakes hands from another one in its name.
+// M-33: an observer of packets to an address completes a handshake from another one in its name.
 #[test]
 fn a_handshake_packet_from_elsewhere_validates_no_address() {
     let (mut pair, client, _) = Pair::established();
@@ -402,16 +405,16 @@ fn a_handshake_packet_from_elsewhere_validates_no_address() {
     let early = Outgoing::new(channel, Delivery::Reliable, &b"send me much"[..]).repeatable();
     connection.send(now, early).unwrap();
     pair.run(MS * 15);
-    let server = pair.incoming().expect("told early");
+    let server = pair.incoming().expect("the connection is reported early");
     pair.send(SERVER, server, Delivery::Ordered, &[1; 1_000_000]);
     pair.run(SECOND * 8);
     let (sent, came) = (pair.sent_bytes[SERVER], *came.borrow());
     assert!(came > 2_400 && sent <= 3 * came, "{sent} for {came}");
 }
 
-// M-33: a client moved away, and back, as its handshake came to its end.
+// M-33: a client moved away and back just as its handshake completed.
 #[test]
-fn who_was_elsewhere_at_the_end_of_the_handshake_gets_all_the_same() {
+fn a_client_that_moved_during_the_handshake_receives_everything() {
     let mut pair = Pair::new();
     pair.rule = Box::new(|packet| {
         if packet.from == CLIENT && packet.bytes[0] == 0xc1 {
@@ -425,17 +428,17 @@ fn who_was_elsewhere_at_the_end_of_the_handshake_gets_all_the_same() {
     assert_eq!(pair.payloads(CLIENT, client).len(), 1);
 }
 
-// P-1: a copy of each packet comes from somewhere else, before it: nobody is there.
+// P-1: copies of each packet arrive earlier, from another address where nobody listens.
 #[test]
-fn copies_that_overtake_a_connection_hold_it_up_and_do_not_take_it() {
+fn copies_that_overtake_a_connection_delay_it_but_do_not_take_it_over() {
     let (mut pair, client, server) = Pair::established();
     let kept = keep_all(&mut pair);
-    let mut thief = Dice(9);
+    let mut attacker = Dice(9);
     for n in 0..100_u8 {
         pair.send(CLIENT, client, Delivery::Ordered, &[n; 200]);
         pair.run(MS * 5);
         for (sender, bytes) in kept.take() {
-            let source: SocketAddr = address(60 + (thief.next() % 100) as u8, 6_000);
+            let source: SocketAddr = address(60 + (attacker.next() % 100) as u8, 6_000);
             pair.inject(1 - sender, source, bytes);
         }
     }
@@ -448,7 +451,7 @@ fn copies_that_overtake_a_connection_hold_it_up_and_do_not_take_it() {
     }
 }
 
-// P-1: the thief's copy is the last that came, and its owner has nothing more to say.
+// P-1: the attacker's copy arrives last, and the client sends nothing more.
 #[test]
 fn a_silent_client_is_found_again_at_its_address() {
     let (mut pair, client, server) = Pair::established();

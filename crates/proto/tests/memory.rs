@@ -1,4 +1,4 @@
-//! What connections may hold of messages that nobody takes.
+//! Memory held by connections for messages that nobody takes.
 
 mod common;
 
@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const EACH: u64 = 64 << 10;
 const TOGETHER: u64 = 1 << 20;
 
-/// A server with little room, and so many clients: each with its server's end.
+/// Returns a server with little memory and this many clients, each with both handles.
 fn crowd(count: usize) -> (Pair, Vec<(ConnectionHandle, ConnectionHandle)>) {
     let server = EndpointConfig { held_each: EACH, held_together: TOGETHER, ..server_config() };
     let mut pair = Pair::with(client_config(), server);
@@ -23,14 +23,14 @@ fn held(pair: &Pair) -> u64 {
     pair.ends[SERVER].stats().held_together
 }
 
-/// Lengths of what there is to take.
+/// Receives all messages and returns their lengths.
 fn taken(pair: &mut Pair, server: ConnectionHandle) -> Vec<usize> {
     pair.recv(SERVER, server).into_iter().map(|message| message.payload.len()).collect()
 }
 
 // D-13
 #[test]
-fn what_many_hold_together_is_bounded_and_small_messages_pass_all_the_same() {
+fn memory_held_together_is_bounded_and_small_messages_still_arrive() {
     let last = Delivery::Deadline(SECOND * 60);
     for delivery in ALL.into_iter().take(4).chain([last]) {
         let (mut pair, all) = crowd(12);
@@ -41,7 +41,7 @@ fn what_many_hold_together_is_bounded_and_small_messages_pass_all_the_same() {
         pair.run(SECOND);
         let full = held(&pair);
         assert!(full > TOGETHER / 2 && full <= TOGETHER, "{delivery:?}: {full}");
-        // Who holds little is not kept from more of that.
+        // A client that holds little may still send more.
         for (client, _) in others {
             for _ in 0..10 {
                 pair.send(CLIENT, *client, delivery, &[2; 500]);
@@ -58,9 +58,9 @@ fn what_many_hold_together_is_bounded_and_small_messages_pass_all_the_same() {
     }
 }
 
-// D-13: who waits gets what others give back.
+// D-13: waiting messages get the room that others release.
 #[test]
-fn what_found_no_room_arrives_when_there_is_some() {
+fn refused_messages_arrive_once_there_is_room() {
     for delivery in [Delivery::Ordered, Delivery::Reliable, Delivery::Latest] {
         let (mut pair, all) = crowd(12);
         for (client, _) in &all {
@@ -81,9 +81,9 @@ fn what_found_no_room_arrives_when_there_is_some() {
     }
 }
 
-// D-13: who has gone holds nothing.
+// D-13: a closed connection holds nothing.
 #[test]
-fn the_room_of_a_connection_that_is_over_is_the_others() {
+fn a_closed_connection_releases_its_memory() {
     let (mut pair, all) = crowd(4);
     for (client, _) in &all {
         pair.send(CLIENT, *client, Delivery::Latest, &[1; 200_000]);
@@ -93,16 +93,16 @@ fn the_room_of_a_connection_that_is_over_is_the_others() {
     assert!(held(&pair) > TOGETHER / 2);
     let now = pair.now;
     for (client, _) in &all {
-        pair.ends[CLIENT].connection(*client).expect("it is there").close(now, 0, "");
+        pair.ends[CLIENT].connection(*client).expect("the connection exists").close(now, 0, "");
     }
-    // M-64: what came can be read for 30 s.
+    // M-64: messages can be received for 30 s.
     pair.run(SECOND * 40);
     assert_eq!((held(&pair), pair.ends[SERVER].stats().connections), (0, 0));
 }
 
-// D-13: what counts is what there is, within a factor.
+// D-13: the counted bytes match the memory used, within a factor.
 #[test]
-fn what_is_held_takes_at_most_twice_what_it_counts() {
+fn held_memory_is_at_most_twice_the_counted_bytes() {
     for delivery in [Delivery::Ordered, Delivery::Reliable, Delivery::Unreliable] {
         for (count, len) in [(20_000, 1), (4_000, 200), (40, 60_000)] {
             let (mut pair, client, _) = Pair::established();
@@ -116,8 +116,9 @@ fn what_is_held_takes_at_most_twice_what_it_counts() {
                 pair.run(SECOND * 4);
                 pair.events[CLIENT] = Vec::new();
             });
-            let stats = pair.ends[CLIENT].connection(client).expect("it is there").stats();
-            assert_eq!(stats.queued_bytes, 0, "all of it is on the other side");
+            let stats =
+                pair.ends[CLIENT].connection(client).expect("the connection exists").stats();
+            assert_eq!(stats.queued_bytes, 0, "everything has arrived");
             let counted = (count * (len + 64)) as i64;
             let factor = taken.bytes_current as f64 / counted as f64;
             assert!((0.5..=2.0).contains(&factor), "{delivery:?} {len}: {factor}");

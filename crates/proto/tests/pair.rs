@@ -1,4 +1,4 @@
-//! What two endpoints do with each other, in virtual time.
+//! Two endpoints talking to each other, in virtual time.
 
 mod common;
 
@@ -13,7 +13,7 @@ use hikyaku_proto::{
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn two_ends_shake_hands_and_know_each_other() {
+fn two_endpoints_complete_a_handshake_and_know_each_other() {
     let (mut pair, client, server) = Pair::established();
     let keys = [Crypto::new(&[1; 32]).public_key(), Crypto::new(&[2; 32]).public_key()];
     assert_eq!(pair.ends[CLIENT].connection(client).unwrap().peer_key(), Some(keys[1]));
@@ -43,7 +43,7 @@ fn a_message_of_every_class_and_size_arrives() {
 }
 
 #[test]
-fn messages_go_both_ways_and_in_order() {
+fn messages_arrive_in_order_in_both_directions() {
     let (mut pair, client, server) = Pair::established();
     let all: Vec<Vec<u8>> = (0..500_u32).map(|n| n.to_be_bytes().to_vec()).collect();
     for payload in &all {
@@ -88,7 +88,7 @@ fn half_of_all_datagrams_may_be_lost() {
 
 // M-62
 #[test]
-fn a_close_is_heard_with_its_reason() {
+fn a_close_is_reported_with_its_reason() {
     let (mut pair, client, _) = Pair::established();
     let (now, code) = (pair.now, Close::APPLICATION + 5);
     pair.ends[CLIENT].connection(client).unwrap().close(now, code, "enough");
@@ -103,7 +103,7 @@ fn a_close_is_heard_with_its_reason() {
 
 // M-63
 #[test]
-fn a_graceful_close_waits_for_what_was_queued() {
+fn a_graceful_close_waits_for_queued_messages() {
     let (mut pair, client, server) = Pair::established();
     pair.send(CLIENT, client, Delivery::Ordered, &[7; 300_000]);
     let now = pair.now;
@@ -133,7 +133,7 @@ fn silence_ends_a_connection_and_keep_alive_prevents_it() {
 
 // M-61
 #[test]
-fn a_keep_alive_of_nothing_floods_nobody() {
+fn a_keep_alive_of_zero_is_rate_limited() {
     let mut config = client_config();
     config.transport.keep_alive = Some(Duration::ZERO);
     let mut pair = Pair::with(config, server_config());
@@ -159,7 +159,7 @@ fn a_server_may_ask_for_a_retry() {
 
 // M-44
 #[test]
-fn a_handshake_with_nobody_fails_by_time() {
+fn a_handshake_without_a_server_times_out() {
     let mut pair = Pair::new();
     pair.rule = Box::new(|_| false);
     pair.connect();
@@ -170,14 +170,14 @@ fn a_handshake_with_nobody_fails_by_time() {
 
 // M-30
 #[test]
-fn an_old_version_is_offered_the_ones_spoken() {
+fn an_unsupported_version_is_answered_with_the_supported_ones() {
     let mut pair = Pair::new();
     pair.rule = Box::new(|packet| {
         if packet.from == CLIENT {
             packet.bytes[4] = 9;
         } else {
-            // The client asked for version 1, and is told of 9 alone.
-            assert_eq!(packet.bytes[0], 0b1100_0100, "nothing but Versions");
+            // The client asked for version 1, and only 9 is offered.
+            assert_eq!(packet.bytes[0], 0b1100_0100, "a Versions packet");
             let end = packet.bytes.len() - 1;
             packet.bytes[end] = 9;
         }
@@ -190,7 +190,7 @@ fn an_old_version_is_offered_the_ones_spoken() {
 }
 
 #[test]
-fn what_was_sent_again_and_how_fast_it_went_is_known() {
+fn statistics_report_retransmissions_and_rates() {
     let mut pair = Pair::new();
     pair.rule = Box::new(|packet| packet.bytes.len() <= 1_452);
     let (client, server) = pair.establish();
@@ -258,13 +258,13 @@ fn a_client_may_change_its_port_and_its_address() {
 
 // P-1
 #[test]
-fn a_copy_from_another_address_does_not_keep_the_connection() {
+fn a_copy_from_another_address_does_not_take_over_the_connection() {
     let (mut pair, client, server) = Pair::established();
-    // An observer that is faster than the path copies a packet, and answers nothing.
-    let thief = address(66, 6_666);
+    // An observer that is faster than the path copies a packet, and does not respond.
+    let attacker = address(66, 6_666);
     pair.rule = Box::new(move |packet| {
         if packet.from == CLIENT {
-            packet.source = thief;
+            packet.source = attacker;
         }
         true
     });
@@ -280,7 +280,7 @@ fn a_copy_from_another_address_does_not_keep_the_connection() {
 
 // M-36
 #[test]
-fn the_second_connection_sends_at_once_what_is_safe_to_repeat() {
+fn a_resumed_connection_sends_repeatable_messages_at_once() {
     let (mut pair, client, _) = Pair::established();
     let now = pair.now;
     pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
@@ -293,7 +293,7 @@ fn the_second_connection_sends_at_once_what_is_safe_to_repeat() {
     connection.send(now, early).unwrap();
     connection.send(now, Outgoing::new(channel, Delivery::Ordered, &b"late"[..])).unwrap();
     pair.run(Duration::from_millis(12));
-    let server = pair.incoming().expect("told early");
+    let server = pair.incoming().expect("the connection is reported early");
     assert_eq!(pair.payloads(SERVER, server), [b"early"]);
     pair.run(SECOND);
     assert_eq!(pair.payloads(SERVER, server), [b"late"]);
@@ -303,7 +303,7 @@ fn the_second_connection_sends_at_once_what_is_safe_to_repeat() {
 
 // M-37
 #[test]
-fn what_a_restarted_server_does_not_accept_early_is_sent_again() {
+fn early_data_refused_by_a_restarted_server_is_sent_again() {
     let (mut pair, client, _) = Pair::established();
     let now = pair.now;
     pair.ends[CLIENT].connection(client).unwrap().close(now, 0, "");
@@ -316,7 +316,7 @@ fn what_a_restarted_server_does_not_accept_early_is_sent_again() {
     let channel = hikyaku_proto::ChannelId(0);
     let early = Outgoing::new(channel, Delivery::Reliable, &b"early"[..]).repeatable();
     connection.send(now, early).unwrap();
-    // It goes with what ends the handshake, and is not waited for until it counts as lost.
+    // It is sent with the end of the handshake, before it counts as lost.
     pair.run(pair.delay * 3);
     let server = pair.incoming().unwrap();
     assert_eq!(pair.payloads(SERVER, server), [b"early"]);
@@ -324,9 +324,9 @@ fn what_a_restarted_server_does_not_accept_early_is_sent_again() {
     assert!(pair.has_event(CLIENT, &Event::Connected { early_accepted: false }));
 }
 
-// an ACK that waited would make the path look longer than it is.
+// a delayed ACK would make the path look longer than it is.
 #[test]
-fn a_timed_ping_takes_the_way_there_and_back_alone() {
+fn a_timed_ping_measures_only_the_round_trip() {
     let (mut pair, client, _) = Pair::established();
     pair.run(SECOND);
     let now = pair.now;
@@ -338,7 +338,7 @@ fn a_timed_ping_takes_the_way_there_and_back_alone() {
 
 // P-4
 #[test]
-fn datagrams_grow_to_what_the_path_carries() {
+fn datagrams_grow_to_the_path_mtu() {
     for path in [1_472, 9_000] {
         let mut pair = Pair::new();
         pair.rule = Box::new(move |packet| packet.bytes.len() <= path);
@@ -355,7 +355,7 @@ fn datagrams_grow_to_what_the_path_carries() {
 
 // P-5
 #[test]
-fn a_path_that_shrinks_is_noticed() {
+fn a_shrinking_path_mtu_is_detected() {
     let mut pair = Pair::new();
     pair.rule = Box::new(|packet| packet.bytes.len() <= 1_472);
     let (client, server) = pair.establish();
@@ -369,7 +369,7 @@ fn a_path_that_shrinks_is_noticed() {
 
 // M-10, M-38, M-44
 #[test]
-fn different_shared_keys_never_meet() {
+fn different_shared_keys_never_connect() {
     let mut config = client_config();
     config.crypto = Crypto::new(&[1; 32]).with_shared_key(&[9; 32]);
     let mut pair = Pair::with(config, server_config());
@@ -469,7 +469,7 @@ fn one_slow_channel_does_not_stall_another() {
         got += pair.recv(SERVER, server).len();
         pair.run(SECOND);
     }
-    assert_eq!(got, 30, "credit comes back");
+    assert_eq!(got, 30, "credit is returned");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Addresses that change, sizes that pass.
+//! Address changes and MTU discovery.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails there fails the test")]
 
@@ -17,7 +17,7 @@ fn mtu(pair: &mut Pair, end: usize, handle: ConnectionHandle) -> usize {
 
 // P-4
 #[test]
-fn the_search_goes_on_after_a_move_that_failed() {
+fn the_mtu_search_continues_after_a_failed_migration() {
     let mut pair = Pair::new();
     pair.delay = 100 * MS;
     pair.rule = Box::new(|packet| packet.bytes.len() <= 1_472);
@@ -26,7 +26,7 @@ fn the_search_goes_on_after_a_move_that_failed() {
         pair.run(MS);
     }
     let server = pair.incoming().unwrap();
-    // A probe of the server's is on its way when somebody sends a packet on from elsewhere.
+    // A probe of the server is in flight when somebody forwards a packet from elsewhere.
     pair.rule = Box::new(|packet| {
         if packet.from == CLIENT {
             packet.source = address(66, 6_666);
@@ -47,7 +47,7 @@ fn the_search_goes_on_after_a_move_that_failed() {
 
 // P-4
 #[test]
-fn loopback_and_jumbo_frames_are_used_whole_after_three_probes() {
+fn loopback_and_jumbo_frames_are_found_after_three_probes() {
     let v6 = |port| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port));
     let mapped = |port| SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1], port));
     let v4 = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -77,7 +77,7 @@ fn loopback_and_jumbo_frames_are_used_whole_after_three_probes() {
     }
 }
 
-/// The lengths of the server's packets, with what the client had sent by then.
+/// Records the lengths of the server's packets, with the bytes the client had sent by then.
 fn listen(pair: &mut Pair) -> Rc<RefCell<Vec<(usize, usize)>>> {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let (list, mut sent) = (Rc::clone(&heard), 0);
@@ -101,7 +101,7 @@ fn a_short_packet_from_a_new_address_is_enough_to_validate_it() {
         let heard = listen(&mut pair);
         pair.addresses[CLIENT] = to;
         pair.ends[CLIENT].connection(client).unwrap().ping();
-        // What waits does not take what little may leave.
+        // Queued messages do not use up the little that may be sent.
         pair.run(9 * MS);
         pair.send(SERVER, server, Delivery::Ordered, &[1; 900]);
         pair.run(2 * MS);
@@ -110,7 +110,7 @@ fn a_short_packet_from_a_new_address_is_enough_to_validate_it() {
         pair.run(18 * MS);
         let before: Vec<_> = heard.borrow().clone();
         assert!(before.iter().all(|(len, sent)| *len <= 3 * sent), "{before:?}");
-        // The RESPONSE is there: all may leave, and the path is asked whether it carries enough.
+        // The RESPONSE has arrived: everything may be sent, and the path is probed for its size.
         pair.run(20 * MS);
         let len = heard.borrow().iter().map(|(len, _)| *len).max();
         assert!(len >= Some(1_200), "{heard:?}");
@@ -121,9 +121,9 @@ fn a_short_packet_from_a_new_address_is_enough_to_validate_it() {
     }
 }
 
-// D-4: the credit went to where the sender was, and nothing of its own would tell the receiver.
+// D-4: the credit went to the sender's old address, and no packet reveals the new one.
 #[test]
-fn a_sender_that_moved_while_it_waited_for_credit_is_found() {
+fn a_sender_that_moved_while_waiting_for_credit_receives_it() {
     let mut config = server_config();
     config.transport.channel_credit = 4_000;
     let mut pair = Pair::with(client_config(), config);
@@ -133,7 +133,7 @@ fn a_sender_that_moved_while_it_waited_for_credit_is_found() {
     }
     pair.run(3_000 * MS);
     pair.addresses[CLIENT] = address(9, 1_000);
-    assert_eq!(pair.recv(SERVER, server).len(), 3, "what there was credit for");
+    assert_eq!(pair.recv(SERVER, server).len(), 3, "as many as there was credit for");
     pair.run(1_000 * MS);
     assert_eq!(pair.recv(SERVER, server).len(), 0, "its credit is lost");
     pair.run(6_000 * MS);
@@ -142,7 +142,7 @@ fn a_sender_that_moved_while_it_waited_for_credit_is_found() {
 
 // P-1
 #[test]
-fn a_new_address_that_carries_no_1_200_bytes_is_not_kept() {
+fn a_new_address_that_does_not_carry_1_200_bytes_is_given_up() {
     let (mut pair, client, server) = Pair::established();
     pair.run(5_000 * MS);
     let home = pair.addresses[CLIENT];
@@ -151,7 +151,7 @@ fn a_new_address_that_carries_no_1_200_bytes_is_not_kept() {
     pair.ends[CLIENT].connection(client).unwrap().ping();
     pair.run(100 * MS);
     assert_eq!(pair.ends[SERVER].connection(server).unwrap().remote(), address(9, 1_000));
-    // Until it is heard from there again.
+    // Until a packet arrives from there again.
     let went_back = (0..10_000).any(|_| {
         pair.run(MS);
         pair.ends[SERVER].connection(server).unwrap().remote() == home

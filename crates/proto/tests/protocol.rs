@@ -1,4 +1,4 @@
-//! Requirements of PROTOCOL.md that only two whole ends can show.
+//! Requirements of PROTOCOL.md that only two complete endpoints can show.
 
 mod common;
 
@@ -12,7 +12,7 @@ use hikyaku_proto::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The datagrams of one end, as they leave.
+/// Records the datagrams that one end sends.
 fn listen_to(pair: &mut Pair, end: usize) -> Rc<RefCell<Vec<Vec<u8>>>> {
     let heard = Rc::new(RefCell::new(Vec::new()));
     let tap = Rc::clone(&heard);
@@ -25,7 +25,7 @@ fn listen_to(pair: &mut Pair, end: usize) -> Rc<RefCell<Vec<Vec<u8>>>> {
     heard
 }
 
-/// The low half of a packet's number, wherever it stands. There is no token here.
+/// Returns the low 32 bits of a packet's number. There is no token here.
 fn number_of(packet: &[u8]) -> u32 {
     let at = match packet[0] {
         0b1100_0000 => 22,
@@ -52,13 +52,13 @@ fn numbers_begin_at_0_and_rise_through_all_levels() {
 
 // M-6
 #[test]
-fn what_does_not_open_is_counted_and_never_answered() {
+fn packets_that_do_not_open_are_counted_and_never_answered() {
     let (mut pair, client, _) = Pair::established();
     let heard = listen_to(&mut pair, CLIENT);
     pair.send(CLIENT, client, Delivery::Ordered, &[1; 500]);
     pair.run(SECOND);
     let mut forged = heard.borrow()[0].clone();
-    forged[12] ^= 0x40; // another number, so that it is no copy
+    forged[12] ^= 0x40; // another number, so that it is not a replay
     let (sent, source) = (pair.sent[SERVER], pair.addresses[CLIENT]);
     pair.inject(SERVER, source, forged);
     pair.run(SECOND);
@@ -86,7 +86,7 @@ fn a_hello_in_less_than_1_200_bytes_is_discarded() {
 
 // M-35
 #[test]
-fn half_open_connections_have_a_limit_and_half_of_it_asks_for_a_retry() {
+fn half_open_connections_are_limited_and_half_the_limit_triggers_retry() {
     for (retry, half_open) in [(Retry::UnderLoad, 2), (Retry::Never, 4)] {
         let mut config = server_config();
         (config.max_half_open, config.retry) = (4, retry);
@@ -102,7 +102,7 @@ fn half_open_connections_have_a_limit_and_half_of_it_asks_for_a_retry() {
 
 // M-35
 #[test]
-fn connections_that_come_in_have_a_limit_and_a_place_that_is_left_is_free() {
+fn incoming_connections_are_limited_and_closed_ones_free_their_slot() {
     let mut config = server_config();
     config.max_connections = 2;
     let mut pair = Pair::with(client_config(), config);
@@ -127,7 +127,7 @@ fn connections_that_come_in_have_a_limit_and_a_place_that_is_left_is_free() {
 
 // M-64
 #[test]
-fn what_came_before_the_end_can_be_read_for_30_seconds() {
+fn messages_received_before_the_close_can_be_read_for_30_seconds() {
     for (wait, read) in [(25, 1), (35, 0)] {
         let (mut pair, client, server) = Pair::established();
         pair.send(CLIENT, client, Delivery::Ordered, b"last words");
@@ -143,7 +143,7 @@ fn what_came_before_the_end_can_be_read_for_30_seconds() {
 
 // M-61
 #[test]
-fn the_usual_idle_timeout_gives_way_to_a_longer_one_and_no_other_does() {
+fn only_the_default_idle_timeout_yields_to_a_longer_one() {
     let agreed = [
         ([30, 60], 60),
         ([60, 30], 60),
@@ -173,14 +173,17 @@ fn the_usual_idle_timeout_gives_way_to_a_longer_one_and_no_other_does() {
 
 // M-61
 #[test]
-fn without_an_idle_timeout_a_peer_that_owes_an_answer_is_gone_after_two_minutes() {
+fn without_an_idle_timeout_an_unanswered_peer_is_given_up_after_two_minutes() {
     let (mut client, mut server) = (client_config(), server_config());
     client.transport.idle_timeout = None;
     server.transport.idle_timeout = None;
     let mut pair = Pair::with(client, server);
     let (client, _) = pair.establish();
     pair.run(SECOND * 1_000);
-    assert!(pair.ends[CLIENT].connection(client).unwrap().is_established(), "silence is no end");
+    assert!(
+        pair.ends[CLIENT].connection(client).unwrap().is_established(),
+        "silence does not end it"
+    );
     pair.rule = Box::new(|_| false);
     pair.send(CLIENT, client, Delivery::Ordered, b"anybody?");
     pair.run(SECOND * 110);
@@ -191,7 +194,7 @@ fn without_an_idle_timeout_a_peer_that_owes_an_answer_is_gone_after_two_minutes(
 
 // P-3
 #[test]
-fn a_new_address_begins_anew_and_a_new_port_does_not() {
+fn a_new_address_resets_the_path_state_and_a_new_port_does_not() {
     for (to, mtu) in [(address(1, 1_001), 1_472), (address(9, 1_000), 1_200)] {
         let mut pair = Pair::new();
         pair.rule = Box::new(|packet| packet.bytes.len() <= 1_472);
@@ -207,9 +210,9 @@ fn a_new_address_begins_anew_and_a_new_port_does_not() {
     }
 }
 
-// M-62: within the closer's 3 PTO, so that it is the CLOSE and no reset that ends it.
+// M-62: within 3 PTO of the close, so that the CLOSE ends it and not a reset.
 #[test]
-fn a_close_that_was_lost_is_repeated_to_a_peer_that_goes_on() {
+fn a_lost_close_is_repeated_to_a_peer_that_keeps_sending() {
     let (mut pair, client, server) = Pair::established();
     pair.rule = Box::new(|packet| packet.from == SERVER);
     let now = pair.now;
@@ -222,9 +225,9 @@ fn a_close_that_was_lost_is_repeated_to_a_peer_that_goes_on() {
     assert!(pair.has_event(SERVER, &Event::Closed(ClosedReason::Peer(close))));
 }
 
-// P-1: though silence at the former port has led to a probe timeout of many seconds.
+// P-1: even if silence at the former port has led to a probe timeout of many seconds.
 #[test]
-fn a_challenge_that_was_lost_is_sent_again_before_the_address_is_given_up() {
+fn a_lost_challenge_is_repeated_before_the_address_is_given_up() {
     let (mut pair, client, server) = Pair::established();
     pair.rule = Box::new(|_| false);
     pair.send(SERVER, server, Delivery::Reliable, b"here");
@@ -232,7 +235,7 @@ fn a_challenge_that_was_lost_is_sent_again_before_the_address_is_given_up() {
     let new = address(1, 1_001);
     pair.addresses[CLIENT] = new;
     pair.ends[CLIENT].connection(client).unwrap().ping();
-    // The way back is cut for longer than the first CHALLENGE needs.
+    // The return path is cut for longer than the first CHALLENGE needs.
     pair.rule = Box::new(|packet| packet.from == CLIENT);
     pair.run(Duration::from_millis(500));
     pair.rule = Box::new(|_| true);
@@ -241,7 +244,7 @@ fn a_challenge_that_was_lost_is_sent_again_before_the_address_is_given_up() {
     assert_eq!(pair.payloads(CLIENT, client), [b"here"]);
 }
 
-// M-60: whether it is for an id that its receiver knows, or for none.
+// M-60: for an id that its receiver knows, and for an unknown one.
 #[test]
 fn a_reset_with_one_wrong_bit_ends_nothing() {
     for (bit, known, ends) in
@@ -269,15 +272,15 @@ fn a_reset_with_one_wrong_bit_ends_nothing() {
     }
 }
 
-// M-13: over a path so long that Hellos are sent twice. Nothing was lost, so nothing may be found
+// M-13: over a path so long that Hellos are sent twice. Nothing is lost, so nothing may be declared
 // lost, and nothing may stay in flight.
 #[test]
-fn a_handshake_in_which_nothing_is_lost_leaves_nothing_lost_and_nothing_in_flight() {
+fn a_lossless_handshake_leaves_nothing_lost_or_in_flight() {
     let mut pair = Pair::new();
     pair.delay = Duration::from_millis(700);
     let client = pair.connect();
     pair.run(SECOND * 4);
-    let server = pair.incoming().expect("the server was told");
+    let server = pair.incoming().expect("the server has a connection");
     for n in 0..40 {
         pair.send(CLIENT, client, Delivery::Reliable, &[n; 100]);
         pair.send(SERVER, server, Delivery::Reliable, &[n; 100]);
@@ -290,7 +293,7 @@ fn a_handshake_in_which_nothing_is_lost_leaves_nothing_lost_and_nothing_in_fligh
     }
 }
 
-/// An established pair with small datagrams alone.
+/// Returns an established pair that uses small datagrams only.
 fn small() -> (Pair, ConnectionHandle, ConnectionHandle) {
     let (mut client, mut server) = (client_config(), server_config());
     (client.transport.max_mtu, server.transport.max_mtu) = (1_200, 1_200);
@@ -299,9 +302,9 @@ fn small() -> (Pair, ConnectionHandle, ConnectionHandle) {
     (pair, client, server)
 }
 
-// without an answer no more than the window leaves.
+// without an answer no more than the window is sent.
 #[test]
-fn no_more_is_in_flight_than_the_window_allows() {
+fn bytes_in_flight_stay_within_the_window() {
     let (mut pair, client, _) = small();
     pair.rule = Box::new(|packet| packet.from == CLIENT);
     let window = pair.ends[CLIENT].connection(client).unwrap().stats().window;
@@ -330,7 +333,7 @@ fn a_window_is_spread_over_its_round_trip() {
     assert!((2..=burst).contains(&at_once), "{at_once} at once, {burst} are a burst");
 }
 
-/// A client whose server has no room left for messages without credit, and reads none of them.
+/// Returns a client whose server has no room for messages without credit, and reads none of them.
 fn with_a_full_pool() -> (Pair, ConnectionHandle, ConnectionHandle) {
     const POOL: usize = 4 << 20;
     let (mut pair, client, server) = Pair::established();
@@ -346,7 +349,7 @@ fn with_a_full_pool() -> (Pair, ConnectionHandle, ConnectionHandle) {
 
 // D-2, D-12
 #[test]
-fn what_a_full_pool_refuses_holds_up_no_other_receipt() {
+fn messages_refused_by_a_full_pool_delay_no_other_receipt() {
     let (mut pair, client, server) = with_a_full_pool();
     let mut receipts = Vec::new();
     for n in 0..20 {
@@ -361,7 +364,7 @@ fn what_a_full_pool_refuses_holds_up_no_other_receipt() {
         assert!(pair.has_event(CLIENT, &Event::Receipt(receipt, Outcome::Acknowledged)));
     }
     let stats = pair.ends[CLIENT].connection(client).unwrap().stats();
-    assert!(stats.queued_bytes > 0, "what was refused waits");
+    assert!(stats.queued_bytes > 0, "refused messages stay queued");
     let small = |got: Vec<Vec<u8>>| got.into_iter().filter(|payload| payload.len() == 50).count();
     assert_eq!(small(pair.payloads(SERVER, server)), 40);
     // Now there is room again: for the last Latest, and for every Deadline.

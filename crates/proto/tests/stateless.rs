@@ -1,4 +1,4 @@
-//! What is done for those that are no peers, or are not known to be.
+//! Stateless responses, and limits on half-open connections.
 
 mod common;
 
@@ -19,7 +19,7 @@ use hikyaku_proto::{
 
 // M-60
 #[test]
-fn a_restarted_server_tells_its_peers_at_once() {
+fn a_restarted_server_resets_its_peers_at_once() {
     let (mut pair, client, _) = Pair::established();
     pair.restart(SERVER);
     pair.send(CLIENT, client, Delivery::Ordered, b"are you there?");
@@ -27,14 +27,14 @@ fn a_restarted_server_tells_its_peers_at_once() {
     assert!(pair.has_event(CLIENT, &Event::Closed(ClosedReason::Reset)));
 }
 
-// M-60: two processes that dial with one identity are told apart by nothing that outlives them.
+// M-60: two processes that connect with one identity have no reset key in common.
 #[test]
 fn another_client_of_the_same_identity_cannot_reset_a_connection() {
     let (mut pair, _, server) = Pair::established();
     pair.restart(CLIENT);
     pair.send(SERVER, server, Delivery::Ordered, b"are you there?");
     pair.run(Duration::from_millis(100));
-    assert!(pair.sent[CLIENT] > 0, "it answers with resets");
+    assert!(pair.sent[CLIENT] > 0, "the other client answers with resets");
     assert!(!pair.has_event(SERVER, &Event::Closed(ClosedReason::Reset)));
 }
 
@@ -52,7 +52,7 @@ fn a_reset_finds_its_connection_among_many_with_one_address() {
     });
     pair.send(CLIENT, last, Delivery::Ordered, b"are you there?");
     pair.run(Duration::from_millis(1));
-    // A server that came back says that it does not know this one.
+    // A restarted server reports that it does not know this connection.
     let mut restarted = Endpoint::new(pair.configs[SERVER].clone(), Box::new(Dice(99)));
     let (now, client) = (pair.now, pair.addresses[CLIENT]);
     restarted.handle_datagram(now, Datagram::new(client, &mut asked.borrow().clone()));
@@ -68,9 +68,9 @@ fn a_reset_finds_its_connection_among_many_with_one_address() {
     assert_eq!(pair.ends[CLIENT].stats().connections, 39, "no other ends");
 }
 
-// M-60: P-1's addresses count.
+// M-60: the addresses of P-1 count.
 #[test]
-fn a_restarted_end_that_had_moved_tells_its_peer_too() {
+fn a_restarted_end_that_had_moved_resets_its_peer_too() {
     let client = EndpointConfig::server(Crypto::new(&[1; 32]), address(1, 1_000));
     let mut pair = Pair::with(client, server_config());
     let (client, server) = pair.establish();
@@ -85,7 +85,7 @@ fn a_restarted_end_that_had_moved_tells_its_peer_too() {
     assert!(pair.has_event(SERVER, &Event::Closed(ClosedReason::Reset)));
 }
 
-/// Keeps the client's first datagram.
+/// Records the client's first datagram.
 fn keep_first(pair: &mut Pair) -> Rc<RefCell<Vec<u8>>> {
     let kept = Rc::new(RefCell::new(Vec::new()));
     let first = Rc::clone(&kept);
@@ -98,14 +98,14 @@ fn keep_first(pair: &mut Pair) -> Rc<RefCell<Vec<u8>>> {
     kept
 }
 
-// M-35: what comes twice takes one place.
+// M-35: a duplicate occupies no second slot.
 #[test]
-fn a_first_hello_that_comes_again_opens_no_second_connection() {
+fn a_duplicate_first_hello_opens_no_second_connection() {
     for retry in [Retry::Never, Retry::Always] {
         let mut pair = Pair::with(client_config(), EndpointConfig { retry, ..server_config() });
         let first = keep_first(&mut pair);
         let (_, server) = pair.establish();
-        // It was late, or an observer sends it again, and the load that called for a Retry is over.
+        // It was delayed or replayed, and the load that called for a Retry is over.
         let mut hello = first.borrow().clone();
         let again = |pair: &mut Pair| {
             let mut bytes = hello.clone();
@@ -116,11 +116,11 @@ fn a_first_hello_that_comes_again_opens_no_second_connection() {
         };
         again(&mut pair);
         let now = pair.now;
-        pair.ends[SERVER].connection(server).expect("it is there").close(now, 0, "");
+        pair.ends[SERVER].connection(server).expect("the connection exists").close(now, 0, "");
         again(&mut pair);
         pair.run(Duration::from_millis(50));
         again(&mut pair);
-        // Afterwards it is anyone's: nothing is remembered for ever.
+        // Afterwards anyone may use it: nothing is remembered for ever.
         pair.run(Duration::from_secs(60));
         assert_eq!(pair.ends[SERVER].stats().connections, 0);
         pair.inject(SERVER, address(1, 1_000), std::mem::take(&mut hello));
@@ -131,7 +131,7 @@ fn a_first_hello_that_comes_again_opens_no_second_connection() {
 
 // M-35
 #[test]
-fn one_network_cannot_take_all_half_open_places() {
+fn one_network_cannot_occupy_all_half_open_slots() {
     for (retry, busy) in [(Retry::UnderLoad, false), (Retry::Never, true)] {
         let mut config = EndpointConfig { retry, max_half_open: 100, ..server_config() };
         config.max_connections = 1_000;
@@ -147,7 +147,7 @@ fn one_network_cannot_take_all_half_open_places() {
         let stats = pair.ends[SERVER].stats();
         assert_eq!(stats.half_open, 25, "{retry:?}: a quarter");
         assert_eq!(stats.discards.contains_key(&Discard::Busy), busy, "{retry:?}");
-        // From elsewhere one still comes in at once.
+        // A client from elsewhere still connects at once.
         pair.rule = Box::new(|packet| {
             packet.source = SocketAddr::from(([10, 0, 1, 1], 1_000));
             packet.from == CLIENT
@@ -158,16 +158,16 @@ fn one_network_cannot_take_all_half_open_places() {
     }
 }
 
-/// The first datagrams of `count` clients that never go on, each from a network of its own.
+/// Returns the first datagrams of `count` clients that never continue, each from its own network.
 fn first_hellos(count: u16) -> Vec<(SocketAddr, Vec<u8>)> {
     let mut stranger = Endpoint::new(client_config(), Box::new(Dice(77)));
     let (now, mut out) = (Time::from_micros(1), Vec::new());
     let mut hellos = Vec::new();
     for number in 0..count {
         let [high, low] = number.to_be_bytes();
-        stranger.connect(now, address(2, 2_000), Trust::AnyKey).expect("there is room");
+        stranger.connect(now, address(2, 2_000), Trust::AnyKey).expect("the client connects");
         let Output::Transmit(train) = stranger.poll_output(now, &mut out) else {
-            panic!("a Hello leaves")
+            panic!("the client sends a Hello")
         };
         let first = out[..train.segment_size].to_vec();
         hellos.push((SocketAddr::from(([172, high, low, 1], 5)), first));
@@ -178,7 +178,7 @@ fn first_hellos(count: u16) -> Vec<(SocketAddr, Vec<u8>)> {
 
 // M-35
 #[test]
-fn forged_hellos_do_not_take_what_established_connections_have_left() {
+fn forged_hellos_do_not_use_up_the_room_left_by_established_connections() {
     let config = EndpointConfig { max_connections: 60, ..server_config() };
     let mut pair = Pair::with(client_config(), config);
     (0..40).for_each(|_| _ = pair.establish());
@@ -190,21 +190,21 @@ fn forged_hellos_do_not_take_what_established_connections_have_left() {
     pair.establish();
 }
 
-/// Clients that have shown their addresses, and never go on.
-struct Loiterers {
+/// Clients that have validated their addresses, and never continue.
+struct IdleClients {
     dialler: Endpoint,
     buffer: Vec<u8>,
 }
 
-impl Loiterers {
+impl IdleClients {
     fn new() -> Self {
         Self { dialler: Endpoint::new(client_config(), Box::new(Dice(5))), buffer: Vec::new() }
     }
 
-    /// One more, at `from`, at a server that asks for a Retry.
-    fn come(&mut self, pair: &mut Pair, from: SocketAddr) {
+    /// Adds one at `from`, at a server that asks for a Retry.
+    fn add(&mut self, pair: &mut Pair, from: SocketAddr) {
         let to = pair.addresses[SERVER];
-        self.dialler.connect(pair.now, to, Trust::AnyKey).expect("there is room");
+        self.dialler.connect(pair.now, to, Trust::AnyKey).expect("the client connects");
         self.deliver(pair, from);
         let mut retry = Vec::new();
         while let Output::Transmit(train) = pair.ends[SERVER].poll_output(pair.now, &mut retry) {
@@ -224,27 +224,31 @@ impl Loiterers {
     }
 }
 
-// M-35: a site has 256 networks, and needs no more than some of them.
+// M-35: a site has 256 networks, and needs only some of them.
 #[test]
-fn who_has_many_networks_does_not_keep_others_out() {
+fn an_attacker_with_many_networks_does_not_keep_others_out() {
     let config = EndpointConfig { retry: Retry::Always, max_half_open: 40, ..server_config() };
     let mut pair = Pair::with(client_config(), config);
-    let mut loiterers = Loiterers::new();
+    let mut idle_clients = IdleClients::new();
     for number in 0..80_u16 {
         let from = Ipv6Addr::from([0x2001, 0xdb8, 0, number << 8, 0, 0, 0, 1]);
-        loiterers.come(&mut pair, (from, 5).into());
+        idle_clients.add(&mut pair, (from, 5).into());
     }
     let stats = pair.ends[SERVER].stats();
-    assert_eq!((stats.half_open, stats.connections), (40, 40), "all places are taken");
-    assert_eq!(stats.discards[&Discard::Busy], 80, "and kept for a time: both datagrams");
+    assert_eq!((stats.half_open, stats.connections), (40, 40), "all slots are occupied");
+    assert_eq!(
+        stats.discards[&Discard::Busy],
+        80,
+        "and protected for a second, against both datagrams"
+    );
     let late = pair.now + Duration::from_secs(1);
     pair.run(late.since(pair.now));
     pair.establish();
     let stats = pair.ends[SERVER].stats();
-    assert_eq!((stats.half_open, stats.connections), (39, 40), "one has given way");
+    assert_eq!((stats.half_open, stats.connections), (39, 40), "one was evicted");
 }
 
-/// What a server hears of those whom it turned away.
+/// Returns the refused clients that a server reported.
 fn refused(pair: &Pair) -> Vec<(SocketAddr, Option<[u8; 32]>, ClosedReason)> {
     let events = pair.events[SERVER].iter();
     let all = events.filter_map(|(_, event)| match event {
@@ -255,7 +259,7 @@ fn refused(pair: &Pair) -> Vec<(SocketAddr, Option<[u8; 32]>, ClosedReason)> {
 }
 
 #[test]
-fn a_server_hears_whom_it_turned_away_and_why() {
+fn a_server_reports_refused_clients_with_the_reason() {
     let client = client_config();
     let (key, home) = (client.crypto.public_key(), address(1, 1_000));
     let nobody = server_config().crypto.accepting(Trust::Pinned(Vec::new()));
@@ -266,7 +270,7 @@ fn a_server_hears_whom_it_turned_away_and_why() {
         pair.connect();
         pair.run(Duration::from_secs(20));
         let all = refused(&pair);
-        let [(from, shown, reason)] = &all[..] else { panic!("once: {all:?}") };
+        let [(from, shown, reason)] = &all[..] else { panic!("reported once: {all:?}") };
         assert_eq!((*from, *shown), (home, Some(key)));
         match code {
             Some(code) => {
@@ -278,13 +282,13 @@ fn a_server_hears_whom_it_turned_away_and_why() {
     }
 }
 
-// Whoever writes an address that is not his writes no lines.
+// Forged addresses produce no events.
 #[test]
-fn of_an_address_that_was_not_shown_a_server_hears_nothing() {
+fn an_unvalidated_address_is_not_reported() {
     let mut pair = Pair::new();
     pair.rule = Box::new(|packet| packet.from == CLIENT && packet.index == 0);
     pair.connect();
     pair.run(Duration::from_secs(20));
-    assert!(refused(&pair).is_empty(), "its handshake came to nothing");
+    assert!(refused(&pair).is_empty(), "its handshake did not complete");
     assert_eq!(pair.ends[SERVER].stats().connections, 0);
 }

@@ -1,6 +1,6 @@
 //! Two endpoints joined by a function call, in virtual time.
 //!
-//! In: configurations, a rule for what is lost. Out: events, messages. Never: a socket, a clock.
+//! In: configurations, a rule for losses. Out: events, messages. Never: a socket, a clock.
 
 #![allow(clippy::allow_attributes, reason = "not every file leaves the same unused")]
 #![allow(dead_code, reason = "each test file uses some of it")]
@@ -12,7 +12,7 @@ use hikyaku_proto::{
     Outgoing, Output, Receipt, Trust, rng::Random, time::Time,
 };
 
-/// splitmix64, Steele, Lea and Flood 2014.
+/// splitmix64 (Steele, Lea and Flood 2014).
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
@@ -35,26 +35,26 @@ impl Random for Dice {
 pub(crate) const CLIENT: usize = 0;
 pub(crate) const SERVER: usize = 1;
 
-/// A datagram on its way.
+/// A datagram in transit.
 #[derive(Clone, Debug)]
 pub(crate) struct Packet {
     pub(crate) from: usize,
     pub(crate) source: SocketAddr,
     pub(crate) bytes: Vec<u8>,
-    /// Counts the datagrams of this direction.
+    /// The number of the datagram in its direction.
     pub(crate) index: usize,
 }
 
 type Rule = Box<dyn FnMut(&mut Packet) -> bool>;
 
-/// The two, and the line between them.
+/// Two endpoints and the link between them.
 pub(crate) struct Pair {
     pub(crate) now: Time,
     pub(crate) ends: [Endpoint; 2],
     pub(crate) configs: [EndpointConfig; 2],
     pub(crate) addresses: [SocketAddr; 2],
     pub(crate) delay: Duration,
-    /// May change a datagram; false: it is lost.
+    /// May change a datagram; returns `true` to deliver it, `false` to lose it.
     pub(crate) rule: Rule,
     pub(crate) sent: [usize; 2],
     pub(crate) sent_bytes: [usize; 2],
@@ -111,10 +111,10 @@ impl Pair {
 
     pub(crate) fn connect(&mut self) -> ConnectionHandle {
         let (now, to) = (self.now, self.addresses[SERVER]);
-        self.ends[CLIENT].connect(now, to, Trust::AnyKey).expect("there is room")
+        self.ends[CLIENT].connect(now, to, Trust::AnyKey).expect("the client connects")
     }
 
-    /// Dials, and runs until both are established.
+    /// Connects, and runs until both are established.
     pub(crate) fn established() -> (Self, ConnectionHandle, ConnectionHandle) {
         let mut pair = Self::new();
         let (client, server) = pair.establish();
@@ -124,9 +124,13 @@ impl Pair {
     pub(crate) fn establish(&mut self) -> (ConnectionHandle, ConnectionHandle) {
         let client = self.connect();
         self.run(Duration::from_millis(200));
-        let server = self.incoming().expect("the server was told");
-        assert!(self.ends[CLIENT].connection(client).expect("it is there").is_established());
-        assert!(self.ends[SERVER].connection(server).expect("it is there").is_established());
+        let server = self.incoming().expect("the server has a connection");
+        assert!(
+            self.ends[CLIENT].connection(client).expect("the connection exists").is_established()
+        );
+        assert!(
+            self.ends[SERVER].connection(server).expect("the connection exists").is_established()
+        );
         (client, server)
     }
 
@@ -135,7 +139,7 @@ impl Pair {
         incoming.find(|(_, event)| *event == Event::Incoming).map(|(handle, _)| *handle)
     }
 
-    /// Sends what is to be sent now, and takes the events; when the next alarm is.
+    /// Sends everything due and collects the events. Returns the next deadline.
     fn poll(&mut self, end: usize) -> Option<Time> {
         for _ in 0..100_000 {
             match self.ends[end].poll_output(self.now, &mut self.buffer) {
@@ -160,10 +164,10 @@ impl Pair {
                 Output::Timeout(at) => return at.map(|(at, _)| at),
             }
         }
-        panic!("poll_output does not come to an end");
+        panic!("poll_output never returns Timeout");
     }
 
-    /// Gives an end a datagram that is not on the line.
+    /// Delivers a datagram that is not on the link.
     pub(crate) fn inject(&mut self, to: usize, source: SocketAddr, mut bytes: Vec<u8>) {
         self.ends[to].handle_datagram(self.now, Datagram::new(source, &mut bytes));
     }
@@ -180,7 +184,7 @@ impl Pair {
                 return;
             };
             rings = if next > self.now { 0 } else { rings + 1 };
-            assert!(rings < 1_000, "it spins");
+            assert!(rings < 1_000, "the timers never advance");
             self.now = self.now.max(next);
             while let Some(entry) = self.line.first_entry()
                 && entry.key().0 <= self.now
@@ -204,8 +208,10 @@ impl Pair {
         payload: &[u8],
     ) -> Receipt {
         let now = self.now;
-        let connection = self.ends[end].connection(handle).expect("it is there");
-        connection.send(now, Outgoing::new(7, delivery, payload.to_vec())).expect("it is taken")
+        let connection = self.ends[end].connection(handle).expect("the connection exists");
+        connection
+            .send(now, Outgoing::new(7, delivery, payload.to_vec()))
+            .expect("the message is accepted")
     }
 
     pub(crate) fn recv(&mut self, end: usize, handle: ConnectionHandle) -> Vec<Message> {
