@@ -1,6 +1,6 @@
-//! The server, in a process of its own.
+//! The server, in its own process.
 //!
-//! In: a contestant. Out: where its server is; its end. Never: a child that outlives its race.
+//! In: a contestant. Out: the server's address; its end. Never: a child that outlives its round.
 
 use std::{
     env,
@@ -17,13 +17,13 @@ use crate::{
     rows,
 };
 
-/// The subcommand that is for ourselves alone.
+/// The internal subcommand.
 pub(crate) const SERVE: &str = "serve";
 
-/// No round takes longer.
+/// The time limit of a round.
 pub(crate) const LONGEST_ROUND: Duration = Duration::from_secs(180);
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct Server {
     child: Child,
     /// Its address, and its certificate or fingerprint.
@@ -37,11 +37,12 @@ impl Server {
             .args([SERVE, &index.to_string(), &threads.to_string()])
             .stdout(Stdio::piped())
             .spawn()?;
-        let out = child.stdout.take().context("it is piped")?;
+        let out = child.stdout.take().context("standard output is piped")?;
         let mut server = Self { child, address: String::new(), identity: String::new() };
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
-        let (address, identity) = line.trim().split_once(' ').context("the server said nothing")?;
+        let (address, identity) =
+            line.trim().split_once(' ').context("the server printed nothing")?;
         (server.address, server.identity) = (address.to_owned(), identity.to_owned());
         Ok(server)
     }
@@ -50,7 +51,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Waits until it has ended well.
+    /// Waits for it to end successfully.
     pub(crate) fn end(mut self) -> Result<()> {
         ensure!(self.child.wait()?.success(), "the server failed");
         Ok(())
@@ -59,13 +60,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Where it has ended, there is nothing to kill.
+        // If it has already ended, there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs in the child.
+/// Runs the server in the child process.
 pub(crate) fn serve(contestant: &Contestant, threads: usize) -> Result<()> {
     runtime(threads)?.block_on(async {
         let serving = rows::serve(contestant);
@@ -73,14 +74,15 @@ pub(crate) fn serve(contestant: &Contestant, threads: usize) -> Result<()> {
     })
 }
 
-/// Tells the parent where we are.
+/// Reports the address to the parent process.
 pub(crate) fn announce(address: &str, identity: &str) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{address} {identity}")?;
     Ok(out.flush()?)
 }
 
-/// One thread a side unless told otherwise, so that each side has a processor of two.
+/// Creates a runtime. One thread per side is the default, so that each side has one of two
+/// processors.
 pub(crate) fn runtime(threads: usize) -> Result<Runtime> {
     let mut builder = match threads {
         1 => Builder::new_current_thread(),
@@ -92,7 +94,7 @@ pub(crate) fn runtime(threads: usize) -> Result<Runtime> {
     Ok(builder.enable_all().build()?)
 }
 
-/// Where a contestant stands in the field.
+/// Returns a contestant's index in the field.
 pub(crate) fn index_of(contestant: &Contestant) -> usize {
     FIELD.iter().position(|other| other == contestant).unwrap_or(FIELD.len())
 }

@@ -1,7 +1,7 @@
-//! What two processes have cost, as the system counts it.
+//! The cost of both processes, as measured by the system.
 //!
-//! In: the other one's process id. Out: time, time on a processor, memory. Never: a process's own
-//! word for it.
+//! In: the other one's process id. Out: time, processor time, memory. Never: figures reported by a
+//! process about itself.
 
 use std::{
     fs,
@@ -10,17 +10,17 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// What something took.
+/// The cost of a task.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
     pub(crate) time: Duration,
-    /// Of a processor, in this process.
+    /// Processor time of this process.
     pub(crate) client: Duration,
-    /// Of a processor, in the other one.
+    /// Processor time of the other one.
     pub(crate) server: Duration,
 }
 
-/// Runs from its start.
+/// A measurement in progress.
 pub(crate) struct Meter {
     server: u32,
     began: Instant,
@@ -41,22 +41,22 @@ impl Meter {
     }
 }
 
-/// Time on a processor of all its threads that still run (proc(5), schedstat).
+/// Returns the processor time of all running threads (proc(5), schedstat).
 pub(crate) fn processor(pid: u32) -> Result<Duration> {
     let mut nanos = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).context("Linux alone has /proc")? {
+    for task in fs::read_dir(format!("/proc/{pid}/task")).context("only Linux has /proc")? {
         let text = fs::read_to_string(task?.path().join("schedstat"))?;
         nanos += text.split(' ').next().context("schedstat is empty")?.parse::<u64>()?;
     }
     Ok(Duration::from_nanos(nanos))
 }
 
-/// Memory that is really there, in KiB (proc(5), VmRSS).
+/// Returns the resident memory in KiB (proc(5), VmRSS).
 pub(crate) fn resident(pid: u32) -> Result<f64> {
     status(pid, "VmRSS:")
 }
 
-/// The most that it ever was.
+/// Returns the peak of the resident memory.
 pub(crate) fn peak(pid: u32) -> Result<f64> {
     status(pid, "VmHWM:")
 }

@@ -1,7 +1,7 @@
-//! `hikyaku listen` under peers that shake hands and then say what no honest one says: what does it
-//! cost, and does an honest client still get through?
+//! `hikyaku listen` under authenticated peers that send arbitrary frames: its cost, and whether an
+//! honest client is still served.
 //!
-//! In: for how long, which streams. Out: a table on standard output. Never: traffic that leaves
+//! In: the duration, which streams. Out: a table on standard output. Never: traffic that leaves
 //! this machine.
 
 use std::{
@@ -23,24 +23,24 @@ use hikyaku_sim::evil::{
 
 use crate::{cost, flood::Host};
 
-/// Connections of the attack at a time.
+/// The number of attacking connections at a time.
 const PEERS: usize = 16;
 
-/// Datagrams a second, of all together: 19 Mbit/s where they are full.
+/// Datagrams per second in total: 19 Mbit/s if they are full.
 const RATE: u64 = 2_000;
 
-/// Bytes of frames in a datagram.
+/// Bytes of frames per datagram.
 const ROOM: usize = 1_170;
 
-/// From one honest client to the next.
+/// The interval between honest clients.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// No stream is sent for longer.
+/// The maximum duration of a stream.
 pub(crate) const LONGEST: Duration = Duration::from_secs(120);
 
-/// What was asked for.
+/// The requested measurements.
 pub(crate) struct Plan {
-    /// How long each stream is sent.
+    /// The duration of each stream.
     pub(crate) span: Duration,
     /// Part of a stream's name.
     pub(crate) name: String,
@@ -63,8 +63,8 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
 fn measure(stream: &Stream, span: Duration) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let host = Host::start(folder.path(), false)?;
-    // Memory that every listener takes for its first client is none of the attack's.
-    host.send().context("nobody gets in, and there is no attack")?;
+    // Memory that every listener takes for its first client is not due to the attack.
+    host.send().context("a client fails without an attack")?;
     let (memory, busy) = (cost::resident(host.pid())?, cost::processor(host.pid())?);
     let attack = Attack::start(*stream, host.address());
     let began = Instant::now();
@@ -92,7 +92,7 @@ fn measure(stream: &Stream, span: Duration) -> Result<()> {
     Ok(())
 }
 
-/// An attack that runs.
+/// An attack in progress.
 struct Attack {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -107,7 +107,7 @@ impl Attack {
         Self { stop, sent, thread }
     }
 
-    /// Datagrams sent, and how often a peer dialled.
+    /// Ends the attack. Returns the datagrams sent, and how often a peer connected.
     fn end(self) -> Result<(u64, u64)> {
         self.stop.store(true, Ordering::Relaxed);
         let dialled = self.thread.join().map_err(|_| anyhow!("the attacker panicked"))??;
@@ -136,7 +136,7 @@ fn shoot(stream: &Stream, to: SocketAddr, stop: &AtomicBool, sent: &AtomicU64) -
         turn = (turn + 1) % PEERS;
         let Some(peer) = &mut peers[turn] else {
             dialled += 1;
-            // One that finds no place tries again when it is its turn.
+            // A peer that was refused tries again on its next turn.
             peers[turn] = dial(to, dialled)?;
             continue;
         };
@@ -151,7 +151,7 @@ fn shoot(stream: &Stream, to: SocketAddr, stop: &AtomicBool, sent: &AtomicU64) -
     Ok(dialled)
 }
 
-/// Shakes hands as an honest peer does. `seed` decides who it is.
+/// Completes a handshake like an honest peer. `seed` determines its identity.
 fn dial(to: SocketAddr, seed: u64) -> Result<Option<Peer>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.connect(to)?;
@@ -165,7 +165,7 @@ fn dial(to: SocketAddr, seed: u64) -> Result<Option<Peer>> {
             socket.send(&datagram)?;
         }
         let Ok(len) = socket.recv(&mut buffer) else { continue };
-        let evil = dialler.hear(now(), &buffer[..len]).map_err(anyhow::Error::msg)?;
+        let evil = dialler.handle_datagram(now(), &buffer[..len]).map_err(anyhow::Error::msg)?;
         if let Some(evil) = evil {
             socket.set_nonblocking(true)?;
             return Ok(Some(Peer { socket, evil, frames: 0 }));
@@ -175,11 +175,12 @@ fn dial(to: SocketAddr, seed: u64) -> Result<Option<Peer>> {
 }
 
 impl Peer {
-    /// Takes what came; false when the other end has closed: it then says the same over and over.
+    /// Processes received datagrams. Returns `false` once the other end has closed and repeats its
+    /// CLOSE.
     fn listen(&mut self) -> bool {
         let mut buffer = [0; 1 << 11];
         while let Ok(len) = self.socket.recv(&mut buffer) {
-            self.evil.hear(&buffer[..len]);
+            self.evil.handle_datagram(&buffer[..len]);
             if self.evil.is_closed(&buffer[..len]) {
                 return false;
             }

@@ -1,17 +1,17 @@
-//! Who runs against whom.
+//! The contestants and their tasks.
 //!
-//! In: nothing. Out: the contestants, each with its task. Never: how a task is done.
+//! In: nothing. Out: the contestants, each with its task. Never: how a task is performed.
 
-/// What is measured.
+/// The kind of measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Row {
     /// Messages of 64 KiB, one way.
     Bulk,
     /// Messages of 64 bytes, one way.
     Small,
-    /// One message of 64 bytes there, then one back, then the next.
+    /// Messages of 64 bytes back and forth, one at a time.
     PingPong,
-    /// Connections that say nothing.
+    /// Idle connections.
     Idle,
 }
 
@@ -32,13 +32,13 @@ impl Row {
     }
 }
 
-/// The size of the datagrams; with what goes with it.
+/// The size of the datagrams and related settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Size {
-    /// No setting is touched: what a program gets that asks for nothing.
+    /// Default settings.
     AsItComes,
-    /// Payloads of at most 1,452 bytes, what Ethernet carries over IPv6, and what quinn's path-MTU
-    /// discovery ends at unless told otherwise.
+    /// Payloads of at most 1,452 bytes, which Ethernet carries over IPv6, and which quinn's MTU
+    /// discovery reaches by default.
     Ethernet,
     /// The largest that loopback carries.
     Largest,
@@ -53,7 +53,7 @@ impl Size {
         }
     }
 
-    /// In bytes of UDP payload.
+    /// Returns the maximum UDP payload in bytes.
     pub(crate) const fn limit(self) -> Option<usize> {
         match self {
             Self::AsItComes => None,
@@ -63,26 +63,26 @@ impl Size {
     }
 }
 
-/// Who carries the messages, and how.
+/// The library, and how it carries the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// One stream, a write a message; the length of a message is known to both.
+pub(crate) enum Carrier {
+    /// One stream, one write per message; both sides know the length of a message.
     QuinnStream,
-    /// A stream of its own for each message: message boundaries, and no message waits for another.
+    /// One stream per message: with message boundaries, and no message waits for another.
     QuinnStreamEach,
-    /// An unreliable datagram for each message.
+    /// One unreliable datagram per message.
     QuinnDatagrams,
     /// One stream; the application packs messages with their lengths into writes of 64 KiB.
     QuinnPacked,
-    /// A connection without any traffic.
+    /// A connection without traffic.
     QuinnIdle,
-    /// A message is a message.
+    /// One message per message.
     Hikyaku,
     /// The application packs messages with their lengths into messages of 64 KiB.
     HikyakuPacked,
 }
 
-impl Way {
+impl Carrier {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::QuinnStream => "quinn, one stream",
@@ -96,19 +96,19 @@ impl Way {
     }
 }
 
-/// One of those who are compared.
+/// A contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Contestant {
     pub(crate) row: Row,
     pub(crate) size: Size,
-    pub(crate) way: Way,
-    /// Messages to carry, round trips to make, or connections to open.
+    pub(crate) carrier: Carrier,
+    /// The number of messages to carry, round trips to make, or connections to open.
     pub(crate) count: u64,
 }
 
-/// Those of a row and a size are compared with each other.
+/// Contestants with the same row and size are compared with each other.
 pub(crate) static FIELD: &[Contestant] = &{
-    use {Row::*, Size::*, Way::*};
+    use {Carrier::*, Row::*, Size::*};
     const GIB: u64 = 16 << 10;
     [
         of(Bulk, AsItComes, QuinnStream, GIB),
@@ -141,6 +141,6 @@ pub(crate) static FIELD: &[Contestant] = &{
     ]
 };
 
-const fn of(row: Row, size: Size, way: Way, count: u64) -> Contestant {
-    Contestant { row, size, way, count }
+const fn of(row: Row, size: Size, carrier: Carrier, count: u64) -> Contestant {
+    Contestant { row, size, carrier, count }
 }

@@ -12,22 +12,22 @@ use crate::field::Size;
 /// Longer than any round.
 const IDLE: Duration = Duration::from_secs(600);
 
-/// How long a connection may look for its path's MTU.
+/// The time limit of MTU discovery.
 const DISCOVERY: Duration = Duration::from_secs(5);
 
-/// A server on a free port of loopback, and its key's fingerprint.
+/// Creates a server on a free port of loopback. Returns its key's fingerprint.
 pub(crate) async fn server(size: Size) -> Result<(Endpoint, String)> {
     let endpoint = with_transport(Endpoint::builder(), size).bind("127.0.0.1:0").await?;
     let fingerprint = endpoint.fingerprint().to_string();
     Ok((endpoint, fingerprint))
 }
 
-/// An endpoint to dial from.
+/// Creates an endpoint to connect from.
 pub(crate) async fn client(size: Size) -> Result<Endpoint> {
     Ok(with_transport(Endpoint::builder(), size).client()?)
 }
 
-/// A connection that knows its path's MTU.
+/// Connects and waits for MTU discovery.
 pub(crate) async fn connect(
     endpoint: &Endpoint,
     size: Size,

@@ -1,4 +1,4 @@
-//! Measurements, side by side: with the cipher alone, and with quinn over real sockets.
+//! Benchmarks: the protocol against its cipher alone, and hikyaku against quinn over real sockets.
 
 #![expect(clippy::print_stdout, reason = "the figures are for people")]
 
@@ -33,7 +33,9 @@ fn main() -> Result<()> {
         ["evil", ref rest @ ..] => evil::run(&evil_plan(rest)?),
         ["quinn", ref rest @ ..] => race::run(&plan(rest)?),
         [child::SERVE, index, threads] => {
-            let contestant = field::FIELD.get(index.parse::<usize>()?).context("no such one")?;
+            let contestant = field::FIELD
+                .get(index.parse::<usize>()?)
+                .context("no contestant with this index")?;
             child::serve(contestant, threads.parse()?)
         }
         _ => bail!(USAGE),

@@ -1,14 +1,14 @@
-//! Two endpoints joined by a function call: what a packet costs each side, and what of that is the
-//! cipher's work.
+//! Two endpoints joined by a function call: the cost of a packet on each side, and the cipher's
+//! share of it.
 //!
-//! In: nothing. Out: a table on standard output. Never: sockets, threads, the real time as the
-//! protocol's.
+//! In: nothing. Out: a table on standard output. Never: sockets, threads, real time in the
+//! protocol.
 //!
-//! Each train is handed over as it leaves, so that the caches are as warm as they would be with
-//! sockets. What the receiver gets is what the sender sends next: no payload is made or copied by
-//! the benchmark. The clock is read around each side's turn, which is a train of up to 64 packets.
+//! Each batch is handed over as it is sent, so that caches are as warm as with sockets. The
+//! receiver's payloads are sent next, so the benchmark neither creates nor copies payloads. The
+//! clock is read around each side's turn, which is a batch of up to 64 packets.
 //!
-//! Beside it the cipher alone: buffers of the lengths that left in that round, sealed and then
+//! For comparison, the cipher alone: buffers of the lengths sent in that round are sealed and
 //! opened in place, by the calls of `proto`'s `crypto/packet.rs`.
 
 use std::{
@@ -25,30 +25,30 @@ use hikyaku_proto::{
     Output, Trust, rng::Random, time::Time,
 };
 
-/// Of each row; the median of each column is printed.
+/// Rounds per row; the median of each column is printed.
 const ROUNDS: usize = 7;
 
-/// How long a round lasts, at least.
+/// The minimum duration of a round.
 const ROUND: Duration = Duration::from_millis(250);
 
-/// Packets of a row for a profiler: as many each time, so that counts of instructions can be
+/// Packets per row for a profiler: always the same number, so that instruction counts can be
 /// compared.
 const PROFILED: usize = 50_000;
 
-/// From one side to the other, in the protocol's time.
-const WAY: Duration = Duration::from_micros(20);
+/// The one-way delay, in the protocol's time.
+const ONE_WAY: Duration = Duration::from_micros(20);
 
-/// Bytes that wait to be sent, at most; more than a train.
+/// The maximum number of bytes queued; more than a batch.
 const QUEUE: usize = 256 << 10;
 
-/// What a message counts in the queue besides its length.
+/// The bytes that a message counts in the queue besides its length.
 const OVERHEAD: usize = 64;
 
-/// Of a packet: 1 of flags, 8 of id, 4 of number; and the tag.
+/// The length of a packet's header: 1 of flags, 8 of id, 4 of number.
 const HEADER: usize = 13;
 const TAG: usize = 16;
 
-/// What one round measured.
+/// The measurements of one round.
 #[derive(Clone, Copy, Default)]
 struct Round {
     packets: u64,
@@ -61,7 +61,7 @@ struct Round {
     opening: Duration,
 }
 
-/// Prints a row for each size, class and MTU whose name holds `wanted`.
+/// Prints a row for each size, class and MTU whose name contains `wanted`.
 pub(crate) fn run(wanted: &str) -> Result<()> {
     println!("                                      packet        sender            receiver");
     println!(
@@ -79,8 +79,8 @@ pub(crate) fn run(wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs the rows whose name holds `wanted`, and measures nothing. `valgrind --tool=callgrind
-/// --toggle-collect='*Pair::work*'` counts what is of interest alone.
+/// Runs the rows whose name contains `wanted` without measuring. `valgrind --tool=callgrind
+/// --toggle-collect='*Pair::work*'` counts only the relevant part.
 pub(crate) fn profile(wanted: &str) -> Result<()> {
     for Row { name, mtu, len, delivery } in rows(wanted) {
         let mut pair = Pair::new(mtu)?;
@@ -160,7 +160,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// splitmix64, Steele, Lea and Flood 2014.
+/// splitmix64 (Steele, Lea and Flood 2014).
 struct Dice(u64);
 
 impl Random for Dice {
@@ -173,12 +173,12 @@ impl Random for Dice {
     }
 }
 
-/// An endpoint and its one connection.
+/// An endpoint with its one connection.
 struct End {
     endpoint: Endpoint,
     handle: Option<ConnectionHandle>,
     address: SocketAddr,
-    /// In real time.
+    /// Processing time, in real time.
     spent: Duration,
     buffer: Vec<u8>,
 }
@@ -190,7 +190,7 @@ impl End {
         Self { endpoint, handle: None, address, spent: Duration::ZERO, buffer: Vec::new() }
     }
 
-    /// The next train: the length of each datagram, and of all. Events are taken.
+    /// Returns the lengths of a datagram and of the whole next batch. Handles events.
     fn poll(&mut self, now: Time) -> Result<Option<(usize, usize)>> {
         loop {
             match self.endpoint.poll_output(now, &mut self.buffer) {
@@ -198,7 +198,8 @@ impl End {
                 Output::Event(handle, Event::Incoming) => self.handle = Some(handle),
                 Output::Event(_, Event::Closed(reason)) => anyhow::bail!("closed: {reason:?}"),
                 Output::Event(handle, Event::Receipt(..)) => {
-                    let connection = self.endpoint.connection(handle).context("it is there")?;
+                    let connection =
+                        self.endpoint.connection(handle).context("the connection exists")?;
                     while connection.poll_receipt().is_some() {}
                 }
                 Output::Event(..) => {}
@@ -208,8 +209,8 @@ impl End {
     }
 
     fn connection(&mut self) -> Result<&mut hikyaku_proto::Connection> {
-        let handle = self.handle.context("there is a connection")?;
-        self.endpoint.connection(handle).context("it is there")
+        let handle = self.handle.context("there is no connection yet")?;
+        self.endpoint.connection(handle).context("the connection exists")
     }
 }
 
@@ -217,9 +218,9 @@ struct Pair {
     now: Time,
     sender: End,
     receiver: End,
-    /// Payloads to send: those that came.
+    /// Received payloads, to be sent next.
     spare: Vec<Bytes>,
-    /// What left in this round, by length.
+    /// The lengths of the packets sent in this round.
     lens: Vec<u32>,
     acks: u64,
     messages: u64,
@@ -244,7 +245,7 @@ impl Pair {
         let to = pair.receiver.address;
         let handle = pair.sender.endpoint.connect(pair.now, to, Trust::AnyKey)?;
         pair.sender.handle = Some(handle);
-        // The handshake, and the path's MTU.
+        // The handshake, and MTU discovery.
         for _ in 0..20_000 {
             pair.turn()?;
         }
@@ -254,7 +255,7 @@ impl Pair {
         Ok(pair)
     }
 
-    /// Sends and receives for a while.
+    /// Sends and receives for the duration of a round.
     fn run(&mut self, len: usize, delivery: Delivery) -> Result<()> {
         self.clear();
         let began = Instant::now();
@@ -270,14 +271,14 @@ impl Pair {
         self.lens.clear();
     }
 
-    /// A function of its own for profilers.
+    /// A separate function for profilers.
     #[inline(never)]
     fn work(&mut self, len: usize, delivery: Delivery) -> Result<()> {
         self.fill(len, delivery)?;
         self.turn()
     }
 
-    /// The same, and then the cipher's part of it alone.
+    /// Runs a round, and then the cipher alone on the same lengths.
     fn round(&mut self, len: usize, delivery: Delivery) -> Result<Round> {
         self.run(len, delivery)?;
         let (sealing, opening) = cipher_alone(&self.lens)?;
@@ -307,7 +308,7 @@ impl Pair {
         Ok(())
     }
 
-    /// A train there, what it brought is received, and what that calls for goes back.
+    /// Carries a batch in one direction, receives its messages, and carries the response back.
     fn turn(&mut self) -> Result<()> {
         let began = Instant::now();
         self.sender.endpoint.handle_timeout(self.now);
@@ -318,7 +319,7 @@ impl Pair {
                 self.sender.buffer[..len].chunks(segment).map(|datagram| datagram.len() as u32);
             self.lens.extend(lens);
         }
-        self.now += WAY;
+        self.now += ONE_WAY;
 
         let began = Instant::now();
         if let Some((segment, len)) = train {
@@ -344,19 +345,21 @@ impl Pair {
             for datagram in self.receiver.buffer[..len].chunks_mut(segment) {
                 self.acks += 1;
                 let from = self.receiver.address;
-                self.sender.endpoint.handle_datagram(self.now + WAY, Datagram::new(from, datagram));
+                self.sender
+                    .endpoint
+                    .handle_datagram(self.now + ONE_WAY, Datagram::new(from, datagram));
             }
             self.sender.spent += began.elapsed();
             let began = Instant::now();
             answer = self.receiver.poll(self.now)?;
             self.receiver.spent += began.elapsed();
         }
-        self.now += WAY;
+        self.now += ONE_WAY;
         Ok(())
     }
 }
 
-/// Seals, then opens, packets of these lengths, a train's worth at a time.
+/// Seals and then opens packets of these lengths, one batch at a time.
 fn cipher_alone(lens: &[u32]) -> Result<(Duration, Duration)> {
     let key = UnboundKey::new(&AES_128_GCM, &[3; 16]).ok().context("the key is 16 bytes long")?;
     let key = LessSafeKey::new(key);
@@ -377,14 +380,14 @@ fn cipher_alone(lens: &[u32]) -> Result<(Duration, Duration)> {
             let (plain, tag) = sealed.split_at_mut(sealed.len() - TAG);
             let nonce = nonce(number + index);
             let made = key.seal_in_place_separate_tag(nonce, Aad::from(&*header), plain);
-            tag.copy_from_slice(made.expect("it is short").as_ref());
+            tag.copy_from_slice(made.expect("a packet is short enough").as_ref());
         });
         sealing += began.elapsed();
         let began = Instant::now();
         each(now, &mut train, |index, packet| {
             let (header, sealed) = packet.split_at_mut(HEADER);
             let opened = key.open_in_place(nonce(number + index), Aad::from(&*header), sealed);
-            black_box(opened.expect("it was sealed so").len());
+            black_box(opened.expect("the packet was sealed with this key").len());
         });
         opening += began.elapsed();
         number += now.len() as u64;

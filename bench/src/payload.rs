@@ -1,20 +1,20 @@
-//! What is carried, so that it can be checked to the last byte.
+//! Payloads that can be verified to the last byte.
 //!
-//! In: a message's number. Out: the message; whether what came is it. Never: how it travels.
+//! In: a message's number. Out: the message; whether a received one is equal. Never: transport.
 
 use anyhow::{Result, ensure};
 
-/// Bytes of a message's number in front of it.
+/// The length of the message number at the front.
 const NUMBER_LEN: usize = 8;
 
-/// Makes messages of one length: a number, then bytes that are always the same.
+/// Creates messages of one length: a number, then constant bytes.
 pub(crate) struct Payloads {
     template: Vec<u8>,
 }
 
 impl Payloads {
     pub(crate) fn new(len: usize) -> Self {
-        // Not a constant, so that a piece in a wrong place is seen.
+        // Bytes that vary, so that misplaced fragments are detected.
         Self { template: (0..len).map(|at| (at * 31 + (at >> 8)) as u8).collect() }
     }
 
@@ -29,7 +29,7 @@ impl Payloads {
         into.extend_from_slice(&self.template[NUMBER_LEN..]);
     }
 
-    /// The number of a message in any order.
+    /// Verifies a message and returns its number.
     pub(crate) fn number(&self, message: &[u8]) -> Result<u64> {
         ensure!(message.len() == self.template.len(), "a message of {} bytes", message.len());
         let (number, rest) = message.split_at(NUMBER_LEN);
@@ -38,12 +38,12 @@ impl Payloads {
     }
 }
 
-/// Checks that messages come whole, unaltered and in order, in whatever pieces.
+/// Verifies that messages arrive whole, unaltered and in order, in fragments of any size.
 pub(crate) struct InOrder {
     expected: Vec<u8>,
-    /// Messages that have come.
+    /// Messages received.
     pub(crate) count: u64,
-    /// Bytes of the next one that have.
+    /// Bytes received of the next one.
     within: usize,
 }
 
@@ -52,13 +52,13 @@ impl InOrder {
         Self { expected: Payloads::new(len).message(0), count: 0, within: 0 }
     }
 
-    /// One message, whole.
+    /// Verifies one whole message.
     pub(crate) fn message(&mut self, message: &[u8]) -> Result<()> {
         ensure!(message.len() == self.expected.len(), "a message of {} bytes", message.len());
         self.piece(message)
     }
 
-    /// What comes next, wherever it begins or ends.
+    /// Verifies the next bytes, wherever they begin or end.
     pub(crate) fn piece(&mut self, mut piece: &[u8]) -> Result<()> {
         while !piece.is_empty() {
             let rest = &self.expected[self.within..];
@@ -76,11 +76,11 @@ impl InOrder {
     }
 }
 
-/// Checks messages that come in any order, each once.
+/// Verifies messages that arrive in any order, each once.
 pub(crate) struct AnyOrder {
     payloads: Payloads,
     seen: Vec<bool>,
-    /// Messages that have come.
+    /// Messages received.
     pub(crate) count: u64,
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_altered_missing_or_out_of_order_is_seen() {
+    fn altered_missing_or_reordered_messages_are_detected() {
         let payloads = Payloads::new(64);
         let mut check = InOrder::new(64);
         check.message(&payloads.message(0)).unwrap();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_comes_twice_is_seen() {
+    fn a_duplicate_message_is_detected() {
         let payloads = Payloads::new(64);
         let mut check = AnyOrder::new(64, 2);
         check.message(&payloads.message(1)).unwrap();

@@ -1,7 +1,7 @@
-//! Rounds: one contestant after the other, again and again, so that what else the machine does
-//! meets them all.
+//! Rounds: the contestants run in turn, several times, so that other load on the machine affects
+//! all of them.
 //!
-//! In: which rows, how often. Out: their figures. Never: a figure of a run that was not checked.
+//! In: which rows, how often. Out: their figures. Never: a figure of an unverified run.
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,7 +12,7 @@ use crate::{
     rows::{self, Outcome},
 };
 
-/// What was asked for.
+/// The requested measurements.
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
     pub(crate) threads: usize,
@@ -29,7 +29,9 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
             let group: Vec<&Contestant> = FIELD
                 .iter()
                 .filter(|one| one.row == row && one.size == size)
-                .filter(|one| format!("{} {}", size.name(), one.way.name()).contains(&plan.name))
+                .filter(|one| {
+                    format!("{} {}", size.name(), one.carrier.name()).contains(&plan.name)
+                })
                 .collect();
             if !group.is_empty() {
                 raced = true;
@@ -43,7 +45,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
 
 fn race(plan: &Plan, row: Row, size: Size, group: &[&Contestant]) -> Result<()> {
     let mut lines: Vec<Line> =
-        group.iter().map(|one| Line { name: one.way.name(), outcomes: Vec::new() }).collect();
+        group.iter().map(|one| Line { name: one.carrier.name(), outcomes: Vec::new() }).collect();
     for _ in 0..plan.rounds {
         for (one, line) in group.iter().zip(&mut lines) {
             let outcome = round(one, plan.threads)
@@ -62,10 +64,10 @@ fn round(contestant: &Contestant, threads: usize) -> Result<Outcome> {
         let running = rows::run(contestant, &server);
         tokio::time::timeout(LONGEST_ROUND, running).await.context("the client took too long")?
     })?;
-    // What the client has left open ends with its runtime.
+    // Connections that the client left open end with its runtime.
     drop(runtime);
     if contestant.row == Row::Idle {
-        // Of ten thousand goodbyes at once some are lost; nothing is left to learn from it.
+        // With ten thousand closes at once some are lost, which does not affect the result.
         return Ok(outcome);
     }
     server.end()?;

@@ -1,6 +1,6 @@
-//! Figures for people.
+//! The tables of results.
 //!
-//! In: what the rounds measured. Out: a table on standard output. Never: a mean, which one bad
+//! In: measurements of the rounds. Out: a table on standard output. Never: a mean, which one bad
 //! round spoils.
 
 use crate::{
@@ -14,7 +14,7 @@ pub(crate) struct Line {
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// A figure that an outcome has.
+/// A figure of an outcome.
 struct Figure {
     name: &'static str,
     decimals: usize,
@@ -38,8 +38,8 @@ const P99: Figure =
 const MEMORY: Figure =
     Figure { name: "KiB each", decimals: 2, of: |one| one.memory / one.done as f64 };
 
-/// Prints how the contestants did. The last one is compared with each other one, round by round:
-/// the ratio is the median of the rounds' ratios.
+/// Prints the results. The last contestant is compared with each other one, round by round: the
+/// ratio is the median of the rounds' ratios.
 pub(crate) fn print(row: Row, size: Size, lines: &[Line]) {
     let Some(ours) = lines.last() else { return };
     let (rate, others) = figures(row);
@@ -63,14 +63,14 @@ pub(crate) fn print(row: Row, size: Size, lines: &[Line]) {
     println!();
 }
 
-/// What the table says, once for all.
+/// Explains the table.
 pub(crate) fn explain(rounds: usize, threads: usize) {
-    println!("Of {rounds} rounds, in turn: the least, the median and the greatest rate; the ratio");
+    println!("{rounds} rounds, in turn: minimum, median and maximum rate; the ratio");
     println!(
         "of hikyaku's rate to that line's, median of the rounds; and medians of the time of a"
     );
-    println!("processor that each message, round trip or handshake took of either process, in ns.");
-    println!("{threads} thread(s) a side.\n");
+    println!("processor per message, round trip or handshake in either process, in ns.");
+    println!("{threads} thread(s) per side.\n");
 }
 
 fn title(row: Row, size: Size) -> String {
@@ -87,7 +87,7 @@ fn middle(sorted: &[f64]) -> f64 {
     sorted[sorted.len() / 2]
 }
 
-/// The rate, and what else is told.
+/// Returns the rate of a row, and its other figures.
 fn figures(row: Row) -> (Figure, Vec<Figure>) {
     let each = |one: &Outcome| one.done as f64 / one.cost.time.as_secs_f64();
     let rate = |name| Figure { name, decimals: 0, of: each };

@@ -1,4 +1,4 @@
-//! Writes `corpus/TARGET/seed-NN` anew: `cargo run --no-default-features --example seeds`.
+//! Updates `corpus/TARGET/seed-NN`: `cargo run --no-default-features --example seeds`.
 
 use std::{fs, io, path::Path};
 

@@ -1,6 +1,6 @@
-//! The armour of plain datagrams: COSE_Sign1 and Fernet, with keys and without.
+//! Armour of plain datagrams: COSE_Sign1 and Fernet, with and without keys.
 //!
-//! In: a script. Out: a panic when something opens that nobody sealed, or twice. Never: DTLS.
+//! In: a script. Out: a panic if something opens that was not sealed, or opens twice. Never: DTLS.
 
 use std::{
     cell::RefCell,
@@ -21,7 +21,7 @@ use ssh_key::{
 
 use crate::script::Script;
 
-/// Steps of a script that are read.
+/// The maximum number of script steps.
 const MAX_STEPS: usize = 30;
 const MAX_AGE: Duration = Duration::from_secs(60);
 const START: i64 = 1_700_000_000;
@@ -30,17 +30,17 @@ thread_local! {
     static SIGNERS: RefCell<Option<[Identity; 2]>> = const { RefCell::new(None) };
 }
 
-/// The key pair of a seed.
+/// Returns the key pair of a seed.
 fn identity(seed: u8) -> Identity {
     let pair = Ed25519Keypair::from_seed(&[seed; 32]);
-    let key = PrivateKey::new(KeypairData::Ed25519(pair), "alice").expect("it is a key");
-    let text = key.to_openssh(LineEnding::LF).expect("it can be written");
-    let folder = tempfile::tempdir().expect("there is a folder");
+    let key = PrivateKey::new(KeypairData::Ed25519(pair), "alice").expect("the key is valid");
+    let text = key.to_openssh(LineEnding::LF).expect("the key can be encoded");
+    let folder = tempfile::tempdir().expect("a folder can be made");
     let path = folder.path().join("key");
-    write_private(&path, &text, IfExists::Refuse).expect("it is written");
+    write_private(&path, &text, IfExists::Refuse).expect("the key file can be written");
     match Identity::read(&path) {
         Ok(KeyFile::Open(identity)) => identity,
-        other => panic!("{other:?} is no open key"),
+        other => panic!("{other:?} is not an unencrypted key"),
     }
 }
 
@@ -57,11 +57,11 @@ fn signed() -> [Armour; 2] {
 fn encrypted() -> [Armour; 2] {
     [1, 2].map(|seed| {
         let key = SharedKey::parse(&data_encoding::BASE64URL.encode(&[seed; 32]));
-        Armour::new().shared_key(&key.expect("it is a key"), Some(MAX_AGE))
+        Armour::new().shared_key(&key.expect("the key is valid"), Some(MAX_AGE))
     })
 }
 
-/// One input for signatures.
+/// Runs one input for signatures.
 pub fn envelope(input: &[u8]) {
     thread_local! {
         static SEALS: [Seal; 2] = signed().map(|armour| armour.split().0);
@@ -75,19 +75,19 @@ pub fn envelope(input: &[u8]) {
     SEALS.with(|seals| World::new(seals, open, true).run(input));
 }
 
-/// One input for encryption.
+/// Runs one input for encryption.
 pub fn fernet(input: &[u8]) {
     let [(known, open), (other, _)] = encrypted().map(Armour::split);
     World::new(&[known, other], open, false).run(input);
 }
 
 struct World<'a> {
-    /// Whose messages are to be let in, and whose not.
+    /// Senders to accept, and senders to refuse.
     seals: &'a [Seal; 2],
     open: Open,
     once: bool,
     now: i64,
-    /// What was sealed, when, and how often that opened.
+    /// Sealed messages, when they were sealed, and how often they opened.
     sealed: BTreeMap<Vec<u8>, (i64, usize)>,
     datagrams: Vec<Vec<u8>>,
     messages: u32,
@@ -106,7 +106,7 @@ impl<'a> World<'a> {
                 return;
             }
             match script.u8() & 7 {
-                // Nobody sealed these in this run: corpora hold some that were in another.
+                // Not sealed in this run: corpora contain some that were sealed in another.
                 0 | 1 => drop(self.open.open(script.chunk(), self.time())),
                 2 => self.seal(0, script.chunk()),
                 3 => self.seal(1, script.chunk()),
@@ -127,7 +127,7 @@ impl<'a> World<'a> {
         self.messages += 1;
         let payload = [&self.messages.to_be_bytes()[..], text].concat();
         let datagram = self.seals[who].seal(&payload, self.time());
-        self.datagrams.push(datagram.expect("there is randomness").into_owned());
+        self.datagrams.push(datagram.expect("randomness is available").into_owned());
         if who == 0 {
             self.sealed.insert(payload, (self.now, 0));
         }
@@ -145,7 +145,7 @@ impl<'a> World<'a> {
         });
     }
 
-    /// Bytes of the script in place of some of its own.
+    /// Replaces bytes with some of the script.
     fn splice(&mut self, script: &mut Script<'_>) {
         let (which, from, to) = (script.u8(), script.u8(), script.u8());
         let bytes = script.chunk();
@@ -167,9 +167,9 @@ impl<'a> World<'a> {
         let now = self.time();
         let Ok(opened) = self.open.open(&datagram, now) else { return };
         let known = self.sealed.get_mut(&*opened.payload);
-        let (at, times) = known.expect("something opened that nobody sealed");
+        let (at, times) = known.expect("an opened message was sealed before");
         *times += 1;
-        assert!(!self.once || *times == 1, "it opened twice");
-        assert!(self.now - *at <= MAX_AGE.as_secs().cast_signed(), "it opened too late");
+        assert!(!self.once || *times == 1, "a message opened twice");
+        assert!(self.now - *at <= MAX_AGE.as_secs().cast_signed(), "an expired message opened");
     }
 }

@@ -1,6 +1,6 @@
-//! A chat room, its members and strangers, and a client: datagrams, commands, names, time.
+//! A chat room with members, other senders and a client: datagrams, commands, names, time.
 //!
-//! In: a script. Out: a panic when a promise is broken. Never: a socket, a clock.
+//! In: a script. Out: a panic if a promise is broken. Never: a socket, a clock.
 
 use std::{
     collections::BTreeMap,
@@ -19,13 +19,13 @@ use hikyaku_chat::{
 
 use crate::{frames::address, script::Script, terminal::check_shown};
 
-/// Steps of a script that are read.
+/// The maximum number of script steps.
 const MAX_STEPS: usize = 300;
-/// What a room and a client may say to each other before time passes.
+/// The maximum number of datagrams between a room and a client before time passes.
 const MAX_TALK: usize = 400;
 const STAMP: &str = "12:34:56";
 
-/// Whoever a datagram came from.
+/// A sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Member(SocketAddr);
 
@@ -45,16 +45,16 @@ struct World {
     now: Time,
     room: Room<Member>,
     most: usize,
-    /// Who sits at the server's terminal.
+    /// The person at the server's terminal.
     host: Option<Member>,
     app: App,
-    /// Where the client is.
+    /// The client's address.
     home: Member,
     talk: usize,
     left: bool,
 }
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let mut world = World::new(&mut script);
@@ -75,7 +75,7 @@ impl World {
         let (rate, burst) = (u32::from(script.u8()), u32::from(script.u8()));
         let mut room = Room::new(RoomConfig { idle, max_clients: most, rate, burst });
         let host = (choice & 1 == 1).then_some(Member(address(0, 0)));
-        let name = Name::parse("host").expect("it is a name");
+        let name = Name::parse("host").expect("the name is valid");
         if let Some(host) = host {
             room.seat_host(host, (choice & 2 == 2).then_some(&name));
         }
@@ -91,12 +91,12 @@ impl World {
         match op & 7 {
             0..=2 => {
                 let from = Member(address(1 + (op >> 6), u16::from(op >> 3 & 7)));
-                self.hear(from, script.chunk());
+                self.receive(from, script.chunk());
             }
             3 => {
                 // Many from one address.
                 let from = Member(address(9, u16::from(script.u8())));
-                self.hear(from, b"hi");
+                self.receive(from, b"hi");
             }
             4 => {
                 let line = String::from_utf8_lossy(script.chunk()).into_owned();
@@ -113,7 +113,7 @@ impl World {
                 let mut effects = Vec::new();
                 self.room.handle_timeout(self.now, &mut effects);
                 let due = self.room.poll_timeout();
-                assert!(due.is_none_or(|at| at > self.now), "a deadline that has passed");
+                assert!(due.is_none_or(|at| at > self.now), "the deadline is in the past");
                 self.deliver(effects);
                 self.drive();
             }
@@ -131,25 +131,25 @@ impl World {
         }
     }
 
-    fn hear(&mut self, from: Member, datagram: &[u8]) {
+    fn receive(&mut self, from: Member, datagram: &[u8]) {
         let action = parse(datagram);
         if let Action::Said(text) | Action::Whispered(text) = &action {
             check_shown(text);
-            assert!(text.len() <= MAX_LINE_LEN, "a line longer than the longest");
+            assert!(text.len() <= MAX_LINE_LEN, "a line exceeds the limit");
         }
         let mut effects = Vec::new();
         self.room.handle(self.now, from, action, &mut effects);
         self.deliver(effects);
     }
 
-    /// What all get is fit to be shown, and to be heard again by another room.
+    /// Checks that what members receive can be displayed, and is ignored by another room.
     fn deliver(&mut self, effects: Vec<Effect<Member>>) {
         for effect in effects {
             let line = render(STAMP, &effect.line);
             check_shown(&line);
             let most = MAX_LINE_LEN + 2 * MAX_NAME_LEN + 64;
             assert!(line.len() <= most, "{} bytes in a line", line.len());
-            assert_eq!(parse(line.as_bytes()), Action::Heard, "it would go round for ever");
+            assert_eq!(parse(line.as_bytes()), Action::Heard, "two rooms would echo it for ever");
             let home = self.home;
             let gets = match effect.to {
                 Audience::One(to) => to == home,
@@ -163,21 +163,24 @@ impl World {
         }
     }
 
-    /// The client says and shows all it has to.
+    /// Performs everything the client has to send and show.
     fn drive(&mut self) {
         loop {
             self.talk += 1;
-            assert!(self.talk <= MAX_TALK, "client and room talk without end");
+            assert!(self.talk <= MAX_TALK, "client and room exchange messages without end");
             match self.app.poll_output(self.now) {
                 Output::Send(datagram) => {
                     assert!(datagram.len() <= MAX_LINE_LEN + MAX_NAME_LEN + 2, "too long");
-                    self.hear(self.home, datagram.as_bytes());
+                    self.receive(self.home, datagram.as_bytes());
                 }
                 Output::Show(Shown::Stamped(text) | Shown::Unstamped(text)) => check_shown(&text),
                 // There is no association here, and nobody to report to.
                 Output::Renew | Output::OtherDialect(_) => {}
                 Output::Wait(at) => {
-                    assert!(at.is_none_or(|at| at > self.now), "it waits for what has passed");
+                    assert!(
+                        at.is_none_or(|at| at > self.now),
+                        "the client waits for a time in the past"
+                    );
                     return;
                 }
                 Output::Left | Output::Unreachable => {
@@ -199,7 +202,7 @@ impl World {
             let shown = self.room.shown(peer);
             check_shown(&shown);
             let twin = names.insert(shown.to_lowercase(), peer);
-            assert!(twin.is_none(), "two are called {shown:?}");
+            assert!(twin.is_none(), "two members are called {shown:?}");
         }
         assert!(networks.values().all(|count| *count <= MAX_MEMBERS_PER_IP));
     }

@@ -1,15 +1,15 @@
-//! Seeded randomness, so that an input does the same each time.
+//! Seeded randomness, so that runs of an input are reproducible.
 //!
-//! In: a seed. Out: bytes. Never: for anything but tests.
+//! In: a seed. Out: bytes. Never: outside of tests.
 
 use hikyaku_proto::rng::Random;
 
-/// splitmix64, Steele, Lea and Flood 2014.
+/// splitmix64 (Steele, Lea and Flood 2014).
 #[derive(Debug)]
 pub struct Dice(pub u64);
 
 impl Dice {
-    /// The next number.
+    /// Returns the next number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,7 +17,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// That many bytes.
+    /// Returns this many bytes.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
         self.fill(&mut bytes);

@@ -1,7 +1,7 @@
-//! The DTLS front end: anyone's datagrams from several addresses, and a real client's, damaged.
+//! The DTLS front end: arbitrary datagrams from several addresses, and a real client's, damaged.
 //!
-//! In: a script. Out: a panic when a promise is broken. What both sides draw by lot (keys,
-//! cookies) is another each time. Never: what `dimpl` promises alone.
+//! In: a script. Out: a panic if a promise is broken. Random values of both sides (keys, cookies)
+//! differ in each run. Never: the promises of `dimpl` itself.
 
 use std::{
     cell::OnceCell,
@@ -21,12 +21,12 @@ use hikyaku_plain::dtls::{
 
 use crate::{frames::address, script::Script};
 
-/// Steps of a script that are read.
+/// The maximum number of script steps.
 const MAX_STEPS: usize = 200;
-/// What may leave for an address that has shown nothing, for each byte from there.
+/// Bytes that may be sent to an unvalidated address per byte received from it.
 const AMPLIFICATION: usize = 3;
 
-/// What costs too much to make for each input.
+/// Values too expensive to create for each input.
 struct Kinds {
     servers: Vec<ServerConfig>,
     clients: Vec<ClientConfig>,
@@ -38,8 +38,8 @@ thread_local! {
 }
 
 impl Kinds {
-    /// Servers: with a certificate, with a shared key, with clients' certificates, of 1.3 alone;
-    /// clients: two of each.
+    /// Creates servers with a certificate, with a shared key, with client certificates, and for 1.3
+    /// only; and two clients for each.
     fn new() -> Self {
         let wall = wall();
         // One certificate is longer than a datagram.
@@ -47,13 +47,13 @@ impl Kinds {
             let name =
                 |n| if n == 0 { "localhost".to_owned() } else { format!("name-{n}.example") };
             let names: Vec<String> = (0..count).map(name).collect();
-            Certified::generate(&names, wall).expect("a certificate is made")
+            Certified::generate(&names, wall).expect("a certificate can be made")
         });
-        let folder = tempfile::tempdir().expect("there is a folder");
+        let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("key");
         let key = "000102030405060708090a0b0c0d0e0f";
-        write_private(&path, key, IfExists::Refuse).expect("it is written");
-        let shared = || PreShared::read("sensor", &path).expect("it is a key");
+        write_private(&path, key, IfExists::Refuse).expect("the key file can be written");
+        let shared = || PreShared::read("sensor", &path).expect("the key is valid");
         let known = |of: &Certified| Anchors::pinned(vec![of.pin()]);
         let (both, new) = (MinVersion::V1_2, MinVersion::V1_3);
         let servers = vec![
@@ -75,13 +75,15 @@ impl Kinds {
             client(Some(&own), both),
             client(Some(&theirs), new),
         ];
-        let servers = servers.into_iter().map(|config| config.expect("it is sound")).collect();
-        let clients = clients.into_iter().map(|config| config.expect("it is sound")).collect();
+        let servers =
+            servers.into_iter().map(|config| config.expect("the configuration is valid")).collect();
+        let clients =
+            clients.into_iter().map(|config| config.expect("the configuration is valid")).collect();
         Self { servers, clients, now: clock::monotonic() }
     }
 }
 
-/// When certificates are looked at: now, for they are made now.
+/// Returns the time at which certificates are validated: now, when they are made.
 fn wall() -> SystemTime {
     clock::wall()
 }
@@ -92,17 +94,17 @@ struct World<'a> {
     server: Server,
     client: Client,
     from: SocketAddr,
-    /// On their way: to the server, to the client.
+    /// In transit to the server and to the client.
     there: Vec<Vec<u8>>,
     back: Vec<Vec<u8>>,
     heard: BTreeMap<SocketAddr, usize>,
     said: BTreeMap<SocketAddr, usize>,
-    /// Payloads that were sent and did not arrive: to the server, to the client.
+    /// Payloads sent but not yet received: to the server, to the client.
     sent: [BTreeSet<Vec<u8>>; 2],
     messages: u32,
 }
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let kind = script.u8();
@@ -117,7 +119,7 @@ pub fn run(input: &[u8]) {
                 break;
             }
             world.step(&mut script);
-            world.settle();
+            world.process();
         }
         world.finish();
     });
@@ -151,7 +153,7 @@ impl<'a> World<'a> {
             7 => self.feed(stranger, script.chunk()),
             8 => self.forge(stranger, script),
             9 => self.pass(Duration::from_micros(script.magnitude())),
-            10 => drop(self.ring()),
+            10 => drop(self.on_timer()),
             11 => self.speak(op >> 7 == 0, script.u16()),
             12 => self.from = stranger,
             13 => self.forge_back(script),
@@ -173,7 +175,7 @@ impl<'a> World<'a> {
         self.server.handle_datagram(datagram, from, self.at);
     }
 
-    /// Everything arrives.
+    /// Delivers everything.
     fn carry(&mut self) {
         for datagram in std::mem::take(&mut self.there) {
             self.feed(self.from, &datagram);
@@ -188,7 +190,7 @@ impl<'a> World<'a> {
         (!line.is_empty()).then(|| line.remove(index % line.len()))
     }
 
-    /// One arrives changed, cut, twice, from elsewhere.
+    /// Delivers a datagram changed, truncated, twice, or from elsewhere.
     fn damage(&mut self, op: u8, script: &mut Script<'_>) {
         let there = op >> 7 == 0;
         let (index, at, xor) = (script.below(4), script.u16(), script.u8());
@@ -209,7 +211,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// A record with a handshake fragment in it, as anyone can write it.
+    /// Returns a record with a handshake fragment, which anyone can forge.
     fn record(script: &mut Script<'_>) -> Vec<u8> {
         let (kind, flags) = (script.u8(), script.u8());
         let (number, sequence) = (script.u8(), script.u8());
@@ -241,7 +243,7 @@ impl<'a> World<'a> {
         self.client.handle_datagram(&record, self.at);
     }
 
-    /// The client's next datagram, its first fragment cut in two that overlap.
+    /// Splits the first fragment of the client's next datagram into two that overlap.
     fn recut(&mut self, script: &mut Script<'_>) {
         const HEAD: usize = 13 + 12;
         let (a, b) = (usize::from(script.u8()), usize::from(script.u8()));
@@ -284,8 +286,8 @@ impl<'a> World<'a> {
         self.client.handle_timeout(self.at.0);
     }
 
-    /// To the next alarm.
-    fn ring(&mut self) -> bool {
+    /// Advances to the next timer.
+    fn on_timer(&mut self) -> bool {
         let next = self.server.deadline().into_iter().chain(self.client.deadline()).min();
         let Some(next) = next else { return false };
         self.at.0 = self.at.0.max(next);
@@ -293,7 +295,7 @@ impl<'a> World<'a> {
         true
     }
 
-    fn settle(&mut self) {
+    fn process(&mut self) {
         while let Some(datagram) = self.client.poll_output() {
             assert!(!datagram.is_empty());
             self.there.push(datagram);
@@ -306,20 +308,20 @@ impl<'a> World<'a> {
             }
         }
         while let Some((payload, _)) = self.server.poll_arrived() {
-            assert!(self.sent[0].remove(&payload), "invented, altered, or there twice");
+            assert!(self.sent[0].remove(&payload), "invented, altered or duplicated");
         }
         while let Some(payload) = self.client.poll_arrived() {
-            assert!(self.sent[1].remove(&payload), "invented, altered, or there twice");
+            assert!(self.sent[1].remove(&payload), "invented, altered or duplicated");
         }
         for (to, said) in &self.said {
             let heard = self.heard.get(to).copied().unwrap_or_default();
-            // The client's address may have been any of those near it.
+            // The client may have used any of the addresses near its own.
             let stranger = !address(1, 0).ip().eq(&to.ip()) && to.ip() != address(2, 0).ip();
             assert!(!stranger || *said <= AMPLIFICATION * heard, "{said} for {heard} from {to}");
         }
     }
 
-    /// Nothing comes any more: nothing is left in the end.
+    /// Stops all traffic and checks that nothing remains.
     fn finish(mut self) {
         for n in 0..2_000 {
             if n > 1_990 {
@@ -330,12 +332,12 @@ impl<'a> World<'a> {
                     self.client.deadline().map(|d| d - self.kinds.now)
                 );
             }
-            if !self.ring() {
-                assert!(self.server.is_empty(), "a peer without a deadline is kept for ever");
+            if !self.on_timer() {
+                assert!(self.server.is_empty(), "a peer without a deadline is never dropped");
                 return;
             }
-            self.settle();
+            self.process();
         }
-        panic!("alarms without end: {:?} {:?}", self.server, self.client);
+        panic!("timers without end: {:?} {:?}", self.server, self.client);
     }
 }

@@ -1,6 +1,6 @@
-//! Files that people and other programs write: keys, known hosts, authorized keys, filters.
+//! Files written by people and other programs: keys, known hosts, authorized keys, filters.
 //!
-//! In: bytes; the first says what kind of file. Out: a panic when a promise is broken. Never: the
+//! In: bytes; the first selects the kind of file. Out: a panic if a promise is broken. Never: the
 //! network.
 
 use std::{cell::OnceCell, fs, net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
@@ -21,10 +21,10 @@ thread_local! {
     static FOLDER: OnceCell<tempfile::TempDir> = const { OnceCell::new() };
 }
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     FOLDER.with(|folder| {
-        let folder = folder.get_or_init(|| tempfile::tempdir().expect("there is a folder"));
+        let folder = folder.get_or_init(|| tempfile::tempdir().expect("a folder can be made"));
         let path = folder.path().join("file");
         let mut script = Script::new(input);
         let kind = script.u8() % 9;
@@ -46,12 +46,12 @@ pub fn run(input: &[u8]) {
 }
 
 fn write(path: &Path, bytes: &[u8]) {
-    fs::write(path, bytes).expect("it can be written");
+    fs::write(path, bytes).expect("the file can be written");
     let mode = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(path, mode).expect("it is ours");
+    fs::set_permissions(path, mode).expect("the file is ours");
 }
 
-/// An identity that can be read, signs for the key it shows.
+/// Checks that an identity that can be read signs for its public key.
 fn identity(path: &Path) {
     let public = read_public(path);
     if let Ok(KeyFile::Open(identity)) = Identity::read(path) {
@@ -63,13 +63,13 @@ fn identity(path: &Path) {
     }
 }
 
-/// A key's line names the same key.
+/// Checks that a key's line names the same key.
 fn again(signer: &Signer) {
-    let line: PublicKey = signer.public_line().parse().expect("a line of ours can be read");
+    let line: PublicKey = signer.public_line().parse().expect("our own line can be parsed");
     let fingerprint = line.fingerprint(ssh_key::HashAlg::Sha256).to_string();
     assert_eq!(fingerprint, signer.fingerprint().to_string());
     assert_eq!(fingerprint.parse::<Fingerprint>().ok(), Some(signer.fingerprint()));
-    assert!(!signer.public_line().contains('\n'), "a key of two lines");
+    assert!(!signer.public_line().contains('\n'), "the line of a key contains a line end");
 }
 
 fn authorized(path: &Path) {
@@ -82,15 +82,15 @@ fn authorized(path: &Path) {
     }
 }
 
-/// A host that was remembered is known, and what was known before still is.
+/// Checks that a remembered host is known, and earlier ones still are.
 fn known_hosts(path: &Path) {
     let Ok(mut known) = KnownHosts::open(path) else { return };
     let [ours, theirs] = [[1; 32], [2; 32]].map(|seed| {
         let pair = ssh_key::private::Ed25519Keypair::from_seed(&seed);
         let key = PublicKey::from(Ed25519PublicKey(pair.public.0));
         let file = path.with_file_name("public");
-        write(&file, key.to_openssh().expect("it can be written").as_bytes());
-        read_public(&file).expect("it is a key")
+        write(&file, key.to_openssh().expect("the key can be encoded").as_bytes());
+        read_public(&file).expect("the key is valid")
     });
     for host in [host_name("Example.org", 12_345), host_name("192.0.2.1", 9)] {
         let before = [known.check(&host, &ours), known.check(&host, &theirs)];
@@ -98,7 +98,7 @@ fn known_hosts(path: &Path) {
         assert_eq!(verdict, before[0]);
         let after = known.check(&host, &ours);
         let expected = if verdict == Verdict::New { Verdict::Known } else { verdict };
-        assert_eq!(after, expected, "what was remembered is not known");
+        assert_eq!(after, expected, "a remembered host is unknown");
         if before[1] == Verdict::New {
             let changed = known.check(&host, &theirs);
             assert!(matches!(changed, Verdict::Changed { .. }), "{changed:?}");
@@ -108,7 +108,7 @@ fn known_hosts(path: &Path) {
     }
 }
 
-/// The longest matching prefix decides, as by going through all rules.
+/// Checks that the longest matching prefix decides, by comparison with a linear search.
 fn filter(path: &Path) {
     let mut filter = Filter::new();
     if filter.add_file(path).is_err() {
@@ -146,8 +146,8 @@ fn shared(path: &Path) {
     let Ok(key) = SharedKey::read(path) else { return };
     let copy = path.with_file_name("copy");
     let _ = fs::remove_file(&copy);
-    key.write(&copy, hikyaku::files::IfExists::Refuse).expect("it can be written");
-    SharedKey::read(&copy).expect("what was written can be read");
+    key.write(&copy, hikyaku::files::IfExists::Refuse).expect("the key can be written");
+    SharedKey::read(&copy).expect("a written key can be read");
 }
 
 fn certificate(script: &mut Script<'_>, folder: &Path) {
@@ -160,7 +160,7 @@ fn certificate(script: &mut Script<'_>, folder: &Path) {
     }
 }
 
-/// Words that people type: addresses, networks, fingerprints, pins.
+/// Parses words that people type: addresses, networks, fingerprints, pins.
 fn text(path: &Path) {
     let Ok(text) = fs::read_to_string(path) else { return };
     for word in text.lines() {

@@ -1,7 +1,6 @@
-//! A peer that has the keys, and says what no honest one says: any frames, in any order.
+//! A peer with the keys that sends arbitrary frames, in any order.
 //!
-//! In: a script. Out: a panic when an endpoint breaks. Never: packets that do not open
-//! (`stateless`).
+//! In: a script. Out: a panic if an endpoint breaks. Never: packets that do not open (`stateless`).
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,21 +11,21 @@ use hikyaku_proto::{
 
 use crate::{host::Host, script::Script};
 
-/// Steps of a script that are read.
+/// The maximum number of script steps.
 const MAX_STEPS: usize = 200;
 
 thread_local! {
-    /// Parsing keys costs more than all else: once.
+    /// Created once, because parsing keys dominates the cost.
     static CRYPTO: [Crypto; 2] = [Crypto::new(&[1; 32]), Crypto::new(&[2; 32])];
 }
 
-/// An address of the test network.
+/// Returns an address of the test network.
 #[must_use]
 pub fn address(last: u8, port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], port))
 }
 
-/// Both ends' identities.
+/// Returns the configurations of both ends.
 #[must_use]
 pub fn configs() -> [EndpointConfig; 2] {
     CRYPTO.with(|[client, server]| {
@@ -37,22 +36,22 @@ pub fn configs() -> [EndpointConfig; 2] {
     })
 }
 
-/// One of the three.
+/// Returns one of the three algorithms.
 #[must_use]
 pub const fn congestion(choice: usize) -> Congestion {
     [Congestion::Cubic, Congestion::Bbr, Congestion::Fixed { rate: 1 << 20 }][choice % 3]
 }
 
-/// Two ends that are joined, and the time.
+/// Two connected endpoints, and the time.
 struct World {
     now: Time,
     hosts: [Host; 2],
     handles: [ConnectionHandle; 2],
-    /// Does what one end sends reach the other by itself?
+    /// Whether datagrams of one end reach the other automatically.
     joined: bool,
 }
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let mut world = World::new(&mut script);
@@ -73,11 +72,11 @@ impl World {
             config.transport.congestion = congestion(script.u8().into());
             let choice = script.u8();
             if choice & 2 == 2 {
-                // What is larger is mostly padding, which costs time.
+                // Larger packets are mostly padding, which costs time.
                 config.transport.max_mtu = 1_452;
             }
             if choice & 1 == 1 {
-                // So small that scripts reach the bounds.
+                // Small enough for scripts to reach the bounds.
                 config.transport.credit = 4_000;
                 config.transport.channel_credit = 2_000;
                 config.transport.max_message = 1_000;
@@ -113,7 +112,7 @@ impl World {
         self.exchange();
     }
 
-    /// A packet of frames out of the script, from one of several addresses.
+    /// Sends a packet of frames from the script, from one of several addresses.
     fn say(&mut self, end: usize, op: u8, script: &mut Script<'_>) {
         let (skip, frames) = (u64::from(op >> 4 & 1) * script.magnitude(), script.chunk());
         let handle = self.handles[end];
@@ -132,7 +131,7 @@ impl World {
     fn pass(&mut self, span: Duration) {
         self.now += span;
         for host in &mut self.hosts {
-            host.ring(self.now);
+            host.on_timer(self.now);
         }
     }
 
@@ -157,7 +156,7 @@ impl World {
             let len = payload.len();
             let sent = connection.send(now, Outgoing::new(channel, delivery, payload));
             let back = sent.err().map(|refused| refused.payload.len());
-            assert!(back.is_none_or(|back| back == len), "what is refused comes back whole");
+            assert!(back.is_none_or(|back| back == len), "a refused payload is returned whole");
         }
         self.hosts[end].poll(now);
     }
@@ -174,7 +173,7 @@ impl World {
         self.hosts[end].poll(now);
     }
 
-    /// Bytes as they are: sealed packets damaged, and others.
+    /// Delivers raw bytes: damaged sealed packets, and others.
     fn replay(&mut self, end: usize, script: &mut Script<'_>) {
         let handle = self.handles[end];
         let (at, xor, frames) = (script.u16(), script.u8(), script.chunk());
@@ -207,7 +206,7 @@ impl World {
         self.hosts[end].poll(now);
     }
 
-    /// What the ends have said to each other arrives, or does not; bounded, for it goes on.
+    /// Delivers or drops the datagrams of both ends, up to a limit.
     fn exchange(&mut self) {
         for _ in 0..4 {
             for end in [0, 1] {

@@ -1,9 +1,9 @@
-//! The handshake of two real ends, TLS and all, where the one or the other lies: bytes of TLS
-//! changed before they are sealed, frames of its own at every level, datagrams lost and damaged.
+//! Complete handshakes with TLS in which either end lies: bytes of TLS changed before they are
+//! sealed, arbitrary frames at every level, datagrams lost and damaged.
 //!
-//! In: a script. Out: a panic when an end breaks, or believes a key that is not the other's. TLS's
-//! keys are drawn by lot each time: what is done with them is the same. Never: what comes after it
-//! (`frames`, `operations`).
+//! In: a script. Out: a panic if an end breaks, or accepts a key that is not the other's. TLS's
+//! keys are random in each run, which does not change what is done with them. Never: what follows
+//! the handshake (`frames`, `operations`).
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use hikyaku_proto::{
 
 use crate::{frames::address, host::Host, script::Script};
 
-/// Steps of a script that are read.
+/// The maximum number of script steps.
 const MAX_STEPS: usize = 60;
-/// Datagrams that wait, at most.
+/// The maximum number of datagrams in transit.
 const MAX_LINE: usize = 64;
 
-/// A change to what TLS says next at a level: of the endpoint, level, place, bits.
+/// A change to TLS's next bytes at a level: endpoint, level, offset, bits.
 type Lie = (usize, u8, usize, u8);
 
 struct World {
@@ -27,11 +27,11 @@ struct World {
     hosts: [Host; 2],
     line: Vec<(usize, Vec<u8>)>,
     lies: Vec<Lie>,
-    /// Packets of our own were let in between: they may say anything.
+    /// `false` once packets of the script were injected, which may contain anything.
     honest: bool,
 }
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let mut world = World::new(&mut script);
@@ -83,7 +83,7 @@ impl World {
         if early & 2 == 2 {
             self.lies.push((0, 0, usize::from(script.u16()), script.u8()));
         }
-        self.settle(0);
+        self.collect(0);
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
@@ -100,28 +100,28 @@ impl World {
             }
             5 if !self.line.is_empty() => drop(self.line.remove(0)),
             6 | 7 => {
-                // For what this end says next.
+                // Applied to this end's next bytes.
                 self.lies.push((end, op >> 5 & 3, usize::from(script.u16()), script.u8()));
             }
             8..=10 => self.say(end, op >> 5 & 3, script.chunk()),
             11 => {
                 self.now += Duration::from_micros(script.magnitude());
-                self.ring();
+                self.on_timer();
             }
             12 => {
                 let alarms = self.hosts.iter().filter_map(|host| host.alarm);
                 self.now = self.now.max(alarms.min().unwrap_or(self.now));
-                self.ring();
+                self.on_timer();
             }
             13 => self.all(),
             14 => {
-                // Away, and back again with a ticket.
+                // Disconnects, and connects again with a ticket.
                 for handle in self.hosts[end].endpoint.handles() {
                     if let Some(connection) = self.hosts[end].endpoint.connection(handle) {
                         connection.close(self.now, 7, "enough");
                     }
                 }
-                self.settle(end);
+                self.collect(end);
                 self.all();
                 if self.hosts[0].endpoint.stats().connections < 4 {
                     self.dial(script);
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// Frames of the script, sealed with an end's keys of a level.
+    /// Sends frames of the script, sealed with an end's keys of a level.
     fn say(&mut self, end: usize, level: u8, frames: &[u8]) {
         self.honest = false;
         for handle in self.hosts[end].endpoint.handles() {
@@ -145,7 +145,7 @@ impl World {
         }
     }
 
-    /// A client's Hello is to be 1,200 bytes long.
+    /// Pads a client's Hello to the required 1,200 bytes.
     fn padded(&mut self, end: usize, handle: ConnectionHandle, frames: &[u8]) -> Option<Vec<u8>> {
         let mut long = frames.to_vec();
         long.resize(long.len().max(1_200), 0);
@@ -172,18 +172,18 @@ impl World {
         let host = &mut self.hosts[to];
         host.may_send_to(from);
         host.endpoint.handle_datagram(self.now, Datagram::new(from, &mut datagram.to_vec()));
-        self.settle(to);
+        self.collect(to);
     }
 
-    fn ring(&mut self) {
+    fn on_timer(&mut self) {
         for end in [0, 1] {
-            self.hosts[end].ring(self.now);
-            self.settle(end);
+            self.hosts[end].on_timer(self.now);
+            self.collect(end);
         }
     }
 
-    /// What an end has to say leaves, with its lies in it.
-    fn settle(&mut self, end: usize) {
+    /// Takes an end's output, with the lies applied.
+    fn collect(&mut self, end: usize) {
         let host = &mut self.hosts[end];
         for (_, level, at, xor) in self.lies.extract_if(.., |lie| lie.0 == end) {
             for handle in host.endpoint.handles() {
@@ -199,7 +199,7 @@ impl World {
         }
     }
 
-    /// Whoever is believed to be there, is.
+    /// Checks that each end knows the other's true identity.
     fn check(&mut self) {
         let keys = [1_u8, 2].map(public_key);
         for end in [0, 1] {
@@ -208,11 +208,14 @@ impl World {
                     continue;
                 };
                 let key = connection.peer_key();
-                assert!(key.is_none_or(|key| key == keys[1 - end]), "a key of nobody's");
-                assert!(key.is_some() || !connection.is_established(), "with whom?");
+                assert!(key.is_none_or(|key| key == keys[1 - end]), "a key of neither end");
+                assert!(
+                    key.is_some() || !connection.is_established(),
+                    "established without a peer key"
+                );
                 while let Some(message) = connection.recv(self.now, None) {
                     let sent = message.payload.len() == 100;
-                    assert!(!self.honest || sent, "a message that nobody sent");
+                    assert!(!self.honest || sent, "a message that was never sent");
                 }
             }
             self.hosts[end].poll(self.now);
@@ -222,6 +225,6 @@ impl World {
 
 fn public_key(seed: u8) -> [u8; 32] {
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("it is a seed");
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("the seed is valid");
     pair.public_key().as_ref().try_into().expect("32 bytes")
 }

@@ -1,5 +1,5 @@
-//! Hello packets and Retries, as anyone can make them: their keys follow from what is in the clear
-//! (PROTOCOL.md section 2).
+//! Forged Hello packets and Retries, whose keys follow from plaintext fields (PROTOCOL.md section
+//! 2).
 //!
 //! In: ids, frames. Out: sealed packets. Never: a key that only a peer has.
 
@@ -9,27 +9,27 @@ use aws_lc_rs::{
     hmac,
 };
 
-/// What a client's first packet says in the clear.
+/// The plaintext fields of a client's first packet.
 #[derive(Clone, Debug)]
 pub struct Hello {
-    /// The destination, by which the keys go.
+    /// The destination id, from which the keys are derived.
     pub to: [u8; 8],
     /// The sender's own id.
     pub from: [u8; 8],
-    /// Of a Retry.
+    /// The token of a Retry.
     pub token: Vec<u8>,
-    /// The packet's.
+    /// The packet number.
     pub number: u32,
 }
 
 impl Hello {
-    /// The first of a connection.
+    /// Creates the first Hello of a connection.
     #[must_use]
     pub const fn new(to: [u8; 8]) -> Self {
         Self { to, from: [9; 8], token: Vec::new(), number: 0 }
     }
 
-    /// The one that follows on a Retry, if this is one.
+    /// Returns the Hello that follows a Retry, if `datagram` is one.
     #[must_use]
     pub fn after_retry(datagram: &[u8]) -> Option<Self> {
         let (head, _) = datagram.split_last_chunk::<16>()?;
@@ -38,14 +38,14 @@ impl Hello {
         (head.starts_with(&[0xc3, 0, 0, 0, 1])).then_some(Self { to, token, ..Self::new([0; 8]) })
     }
 
-    /// With these frames, padded to what a server asks for.
+    /// Seals these frames, padded to the length that a server requires.
     #[must_use]
     pub fn seal(&self, frames: &[u8]) -> Vec<u8> {
         let ids = [self.to, self.from];
         sealed((self.to, "client"), ids, &self.token, self.number, frames)
     }
 
-    /// A server's answer, of that id, to this one.
+    /// Seals a server's answer to this Hello, from that id.
     #[must_use]
     pub fn seal_back(&self, from: [u8; 8], number: u32, frames: &[u8]) -> Vec<u8> {
         sealed((from, "server"), [self.to, from], &[], number, frames)
@@ -77,11 +77,11 @@ fn sealed(
     let nonce = Nonce::assume_unique_for_key(nonce);
     LessSafeKey::new(key)
         .seal_in_place_append_tag(nonce, Aad::from(&header), &mut body)
-        .expect("it is short");
+        .expect("a packet is short enough");
     [header, body].concat()
 }
 
-/// The tag of a Retry to a Hello to `answered` (M-31).
+/// Returns the tag of a Retry to a Hello to `answered` (M-31).
 #[must_use]
 pub fn retry_tag(answered: [u8; 8], retry: &[u8]) -> [u8; 16] {
     let secret = expand(&hello_root(answered), "hikyaku v1 retry", 32);
@@ -105,7 +105,8 @@ impl KeyType for Len {
 fn expand(secret: &[u8], info: &str, len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
     let prk = Prk::new_less_safe(HKDF_SHA256, secret);
-    let expanded = prk.expand(&[info.as_bytes()], Len(len)).expect("it is short").fill(&mut out);
-    expanded.expect("as long as was said");
+    let expanded =
+        prk.expand(&[info.as_bytes()], Len(len)).expect("the length is valid").fill(&mut out);
+    expanded.expect("the length matches");
     out
 }

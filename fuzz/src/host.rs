@@ -1,7 +1,7 @@
-//! What a socket, a clock and a loop are to an endpoint, driven by a script.
+//! A driver for an endpoint, controlled by a script.
 //!
-//! In: an endpoint, datagrams, time. Out: datagrams, events; a panic when it spins, or sends to
-//! who never sent. Never: a socket, a clock.
+//! In: an endpoint, datagrams, time. Out: datagrams, events; a panic on a busy loop or an
+//! unsolicited packet. Never: a socket, a clock.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -11,25 +11,25 @@ use hikyaku_proto::{
 
 use crate::dice::Dice;
 
-/// Outputs at one point in time, at most: the largest window there can be, in small packets.
+/// The maximum number of outputs at one point in time: the largest window in small packets.
 const MAX_OUTPUTS: usize = 100_000;
-/// Alarms at one point in time, at most.
-const MAX_ALARMS: usize = 200;
+/// The maximum number of timers at one point in time.
+const MAX_TIMERS: usize = 200;
 
-/// An endpoint and what is around it.
+/// An endpoint with its surroundings.
 #[derive(Debug)]
 pub struct Host {
-    /// The endpoint itself; [`Host::poll`] after calls.
+    /// The endpoint; call [`Host::poll`] after using it.
     pub endpoint: Endpoint,
-    /// Where it is.
+    /// Its address.
     pub address: SocketAddr,
-    /// What it sent, oldest first.
+    /// Datagrams sent, oldest first.
     pub sent: Vec<(SocketAddr, Vec<u8>)>,
-    /// What it told.
+    /// Events reported.
     pub events: Vec<(ConnectionHandle, Event)>,
-    /// Its next alarm.
+    /// The next deadline.
     pub alarm: Option<Time>,
-    /// Who may be sent something.
+    /// Addresses that may be sent to.
     known: BTreeSet<SocketAddr>,
     buffer: Vec<u8>,
     moment: Time,
@@ -37,7 +37,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// A new endpoint at an address.
+    /// Creates an endpoint at an address.
     #[must_use]
     pub fn new(config: EndpointConfig, seed: u64, address: SocketAddr) -> Self {
         Self {
@@ -53,12 +53,12 @@ impl Host {
         }
     }
 
-    /// It may send to this address.
+    /// Allows sending to this address.
     pub fn may_send_to(&mut self, address: SocketAddr) {
         self.known.insert(address);
     }
 
-    /// A datagram came.
+    /// Delivers a datagram.
     pub fn feed(&mut self, now: Time, from: SocketAddr, ecn: Option<Ecn>, datagram: &[u8]) {
         self.known.insert(from);
         self.endpoint
@@ -66,14 +66,14 @@ impl Host {
         self.poll(now);
     }
 
-    /// Takes all that it has to send and to tell now.
+    /// Collects everything to send and report now.
     pub fn poll(&mut self, now: Time) {
         for _ in 0..MAX_OUTPUTS {
             match self.endpoint.poll_output(now, &mut self.buffer) {
                 Output::Transmit(transmit) => {
                     let train = &self.buffer[..transmit.len];
                     assert!(!train.is_empty() && transmit.segment_size > 0, "an empty train");
-                    assert!(self.known.contains(&transmit.to), "sends to who never sent");
+                    assert!(self.known.contains(&transmit.to), "an unsolicited packet");
                     let datagrams = train.chunks(transmit.segment_size);
                     self.sent.extend(datagrams.map(|bytes| (transmit.to, bytes.to_vec())));
                 }
@@ -84,24 +84,24 @@ impl Host {
                 }
             }
         }
-        panic!("poll_output does not come to an end");
+        panic!("poll_output never returns Timeout");
     }
 
-    /// It is `now`: what was due before rings.
-    pub fn ring(&mut self, now: Time) {
+    /// Advances to `now` and handles expired timers.
+    pub fn on_timer(&mut self, now: Time) {
         if now > self.moment {
             (self.moment, self.alarms) = (now, 0);
         }
         if self.alarm.is_some_and(|at| at <= now) {
             self.alarms += 1;
-            assert!(self.alarms < MAX_ALARMS, "an alarm rings without end");
+            assert!(self.alarms < MAX_TIMERS, "a timer fires without end");
             self.endpoint.handle_timeout(now);
         }
         self.poll(now);
     }
 
-    /// Nothing comes any more: rings every alarm until the last, and gives the time of that. Every
-    /// connection has ended then, and nothing of it is left, its messages taken.
+    /// Stops all traffic, handles every remaining timer and returns the time of the last. Checks
+    /// that every connection has ended and left nothing behind once its messages are taken.
     pub fn outlive(&mut self, mut now: Time, handles: &[ConnectionHandle]) -> Time {
         for _ in 0..10_000 {
             for handle in handles {
@@ -113,12 +113,12 @@ impl Host {
             self.sent.clear();
             let Some(at) = self.alarm else {
                 let left = self.endpoint.stats().connections;
-                assert_eq!(left, 0, "a connection without an alarm is kept for ever");
+                assert_eq!(left, 0, "a connection without a timer is never dropped");
                 return now;
             };
             now = now.max(at);
-            self.ring(now);
+            self.on_timer(now);
         }
-        panic!("a connection of which nobody hears does not end");
+        panic!("a connection without traffic does not end");
     }
 }

@@ -1,5 +1,5 @@
-//! The doors of hikyaku, each as a function of bytes: what a fuzzer tries, and what a test tries
-//! again (`tests/replay.rs`).
+//! The fuzz targets of hikyaku, each as a function of bytes, for the fuzzers and for
+//! `tests/replay.rs`.
 
 #![forbid(unsafe_code)]
 
@@ -19,10 +19,10 @@ pub mod stateless;
 pub mod terminal;
 pub mod wire;
 
-/// A door, and its name.
+/// A target with its name.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them; each has a file of its name in `fuzz_targets`.
+/// All targets; each has a file of the same name in `fuzz_targets`.
 pub const TARGETS: [Target; 11] = [
     ("wire", wire::run),
     ("stateless", stateless::run),

@@ -1,6 +1,6 @@
-//! Two joined ends, operations out of a script, and the promises of each class as a model.
+//! Two connected endpoints, scripted operations, and the promises of each class as a model.
 //!
-//! In: a script. Out: a panic when a promise is broken. Never: bytes that an honest end would not
+//! In: a script. Out: a panic if a promise is broken. Never: bytes that an honest end would not
 //! send (`frames`).
 
 use std::{net::SocketAddr, time::Duration};
@@ -17,15 +17,16 @@ use crate::{
     script::Script,
 };
 
-/// Steps of a script that are read.
+/// The maximum number of script steps.
 const MAX_STEPS: usize = 300;
-/// Messages of a script, at most.
+/// The maximum number of messages.
 const MAX_MESSAGES: u32 = 200;
-/// After the troubles: everything is there by then. Probes back off to 60 s at most.
+/// The time after the faults by which everything has arrived. Probes back off to 60 s at most
+///
 const HEALED: Duration = Duration::from_secs(150);
 const WAY: Duration = Duration::from_millis(10);
 
-/// A datagram on its way.
+/// A datagram in transit.
 struct Packet {
     at: Time,
     source: SocketAddr,
@@ -41,20 +42,20 @@ struct World {
     pipes: [PipeId; 2],
     oracle: Oracle,
     line: Vec<Packet>,
-    /// Do the applications take what is there at once?
+    /// Whether the applications take messages at once.
     prompt: bool,
-    /// Which ends are over.
+    /// Which ends are closed.
     closed: [bool; 2],
-    /// Which ends may not send any more.
+    /// Which ends are closing and may not send any more.
     leaving: [bool; 2],
     dice: Dice,
     messages: u32,
-    /// The longest way of a packet.
+    /// The longest transit time of a packet.
     slack: Duration,
     healed: bool,
 }
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let mut world = World::new(&mut script);
@@ -73,9 +74,9 @@ impl World {
         let (choice, mut configs) = (script.u8(), configs());
         for config in &mut configs {
             config.transport.congestion = congestion(choice.into());
-            // What is larger is mostly padding, which costs time alone.
+            // Larger packets are mostly padding, which costs time.
             config.transport.max_mtu = 1_452;
-            // No promise depends on it, and 300 steps are to pass many of them.
+            // No promise depends on it, and 300 steps should cover many of them.
             config.transport.idle_timeout = (choice & 4 != 0).then_some(Duration::from_secs(30));
             if choice & 8 != 0 {
                 config.transport.credit = 8_000;
@@ -129,7 +130,7 @@ impl World {
             13 => self.deliver_all(),
             _ => self.ask(end, script.u8()),
         }
-        self.settle();
+        self.process();
     }
 
     fn send(&mut self, end: usize, class: u8, script: &mut Script<'_>) {
@@ -159,13 +160,19 @@ impl World {
         };
         match sent {
             Ok(receipt) => {
-                assert!(!self.leaving[end] && !self.closed[end], "taken after the end");
+                assert!(
+                    !self.leaving[end] && !self.closed[end],
+                    "a message was accepted after the end"
+                );
                 let sent =
                     self.oracle.sent(self.pipes[end], now, channel, delivery, print, receipt);
-                sent.expect("a promise");
+                sent.expect("the oracle agrees");
             }
             Err(SendError::Closed) => {
-                assert!(self.leaving[end] || self.closed[end], "Closed, but it is not");
+                assert!(
+                    self.leaving[end] || self.closed[end],
+                    "send reported a close that did not happen"
+                );
             }
             Err(_) => {}
         }
@@ -180,7 +187,7 @@ impl World {
         Some(packet)
     }
 
-    /// One of those on their way arrives, whatever left before it; once or twice.
+    /// Delivers one of the packets in transit, in any order, once or twice.
     fn arrive(&mut self, index: usize, twice: bool) {
         let Some(packet) = self.take(index) else { return };
         for _ in 0..=usize::from(twice) {
@@ -200,11 +207,11 @@ impl World {
     fn pass(&mut self, span: Duration) {
         self.now += span;
         for host in &mut self.hosts {
-            host.ring(self.now);
+            host.on_timer(self.now);
         }
     }
 
-    /// To the next alarm, or the next arrival.
+    /// Advances to the next timer or arrival.
     fn advance(&mut self) {
         let alarms = self.hosts.iter().filter_map(|host| host.alarm);
         let next = alarms.chain(self.line.iter().map(|packet| packet.at + WAY)).min();
@@ -222,7 +229,7 @@ impl World {
     }
 
     fn reception(&self) -> Reception {
-        // The longest way that a packet took is no shorter than half of any way there and back.
+        // The longest transit time is at least half of any round trip.
         let slack = self.slack + Duration::from_millis(1);
         let (slack_counted, given_up_before) = (slack, slack);
         Reception { prompt: self.prompt, slack, slack_counted, given_up_before }
@@ -239,7 +246,7 @@ impl World {
             let (channel, class) = (message.channel, message.class);
             let received =
                 self.oracle.received(pipe, now, channel, class, &message.payload, reception);
-            received.expect("a promise");
+            received.expect("the oracle agrees");
         }
         self.hosts[end].poll(now);
     }
@@ -272,8 +279,8 @@ impl World {
         }
     }
 
-    /// What came of a step: packets on their way, events, messages.
-    fn settle(&mut self) {
+    /// Processes the results of a step: packets, events, messages.
+    fn process(&mut self) {
         for end in [0, 1] {
             self.hosts[end].poll(self.now);
             if self.prompt || self.healed {
@@ -281,24 +288,24 @@ impl World {
             }
             let source = self.hosts[end].address;
             for (to, bytes) in std::mem::take(&mut self.hosts[end].sent) {
-                // Where the client was, nobody is.
+                // Nobody has the client's previous address.
                 if to == self.hosts[1 - end].address {
                     self.line.push(Packet { at: self.now, source, to: 1 - end, bytes });
                 }
             }
             for (_, event) in std::mem::take(&mut self.hosts[end].events) {
-                self.hear(end, &event);
+                self.receive_event(end, &event);
             }
         }
     }
 
-    fn hear(&mut self, end: usize, event: &Event) {
+    fn receive_event(&mut self, end: usize, event: &Event) {
         let reception = self.reception();
         match event {
             Event::Receipt(receipt, outcome) => {
                 let pipe = self.pipes[end];
-                let told = self.oracle.resolved(pipe, self.now, *receipt, *outcome, reception);
-                told.expect("a promise");
+                let checked = self.oracle.resolved(pipe, self.now, *receipt, *outcome, reception);
+                checked.expect("the oracle agrees");
             }
             Event::Closed(reason) => {
                 assert!(!self.closed[end], "closed twice");
@@ -315,16 +322,16 @@ impl World {
         }
     }
 
-    /// From now on all arrives, and all has to come right.
+    /// Stops all faults and checks that everything converges.
     fn heal(&mut self) {
         self.healed = true;
         for end in [0, 1] {
             if let Some(connection) = self.hosts[end].endpoint.connection(self.handles[end]) {
-                // Who moved in silence is found when it speaks.
+                // A client that moved while idle is found when it sends.
                 connection.ping();
             }
         }
-        self.settle();
+        self.process();
         let until = self.now + HEALED;
         let idle = |world: &Self| world.pipes.iter().all(|pipe| world.oracle.is_idle(*pipe));
         for _ in 0..20_000 {
@@ -332,7 +339,7 @@ impl World {
                 break;
             }
             self.advance();
-            self.settle();
+            self.process();
         }
         for pipe in self.pipes {
             let (undelivered, unresolved) =
@@ -341,12 +348,12 @@ impl World {
                 self.oracle.is_idle(pipe),
                 "{undelivered} undelivered, {unresolved} unresolved"
             );
-            self.oracle.finish(pipe, self.prompt).expect("a promise");
+            self.oracle.finish(pipe, self.prompt).expect("the oracle agrees");
         }
     }
 }
 
-/// What both ends say of themselves, as their configuration has it.
+/// Returns the transport parameters of both ends, matching their configuration.
 fn parameters(small: bool) -> Vec<u8> {
     let id = [&[1, 8][..], &[5; 8]].concat();
     if !small {

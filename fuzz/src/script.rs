@@ -1,49 +1,49 @@
-//! A fuzzer's bytes, read as instructions.
+//! Interprets a fuzzer's bytes as instructions.
 //!
-//! In: bytes. Out: numbers, choices, chunks; zeros when there are no more. Never: an error: every
-//! byte string is a script.
+//! In: bytes. Out: numbers, choices, chunks; zeros at the end. Never: an error: every byte string
+//! is a script.
 
-/// What is left of it.
+/// The rest of a script.
 #[derive(Debug)]
 pub struct Script<'a>(&'a [u8]);
 
 impl<'a> Script<'a> {
-    /// All of an input.
+    /// Creates a script from a whole input.
     #[must_use]
     pub const fn new(input: &'a [u8]) -> Self {
         Self(input)
     }
 
-    /// Is there more?
+    /// Returns `true` if bytes are left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The next byte.
+    /// Returns the next byte.
     pub fn u8(&mut self) -> u8 {
         let Some((first, rest)) = self.0.split_first() else { return 0 };
         self.0 = rest;
         *first
     }
 
-    /// The next two.
+    /// Returns the next two bytes.
     pub fn u16(&mut self) -> u16 {
         u16::from_be_bytes([self.u8(), self.u8()])
     }
 
-    /// One of `n`.
+    /// Returns a number below `n`.
     pub fn below(&mut self, n: usize) -> usize {
         usize::from(self.u8()) % n.max(1)
     }
 
-    /// A number of any size, small ones more often: 5 bits, shifted by what 3 bits say.
+    /// Returns a number of any size, small ones more often: 5 bits, shifted by the value of 3 bits.
     pub fn magnitude(&mut self) -> u64 {
         let byte = self.u8();
         u64::from(byte & 31) << (4 * (byte >> 5))
     }
 
-    /// Bytes with their length before them: one byte, or 255 and two.
+    /// Returns bytes with a length prefix: one byte, or 255 and two.
     pub fn chunk(&mut self) -> &'a [u8] {
         let len = match self.u8() {
             255 => usize::from(self.u16()),
@@ -54,7 +54,7 @@ impl<'a> Script<'a> {
         chunk
     }
 
-    /// All that is left.
+    /// Returns all remaining bytes.
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }

@@ -1,11 +1,12 @@
-//! Where the fuzzers begin: for each door a few inputs that get through it.
+//! Seed inputs: for each target a few inputs that reach deep into it.
 //!
-//! In: nothing. Out: inputs by target. Never: what a fuzzer found; that stands in `corpus/` alone.
+//! In: nothing. Out: inputs by target. Never: inputs found by a fuzzer; those are in `corpus/`
+//! only.
 
-/// Inputs of one target, numbered in order.
+/// The inputs of one target, numbered in order.
 pub type Seeds = Vec<Vec<u8>>;
 
-/// Those of every target.
+/// Returns the seeds of every target.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Seeds)> {
     vec![
@@ -23,7 +24,7 @@ pub fn all() -> Vec<(&'static str, Seeds)> {
     ]
 }
 
-/// A chunk of a script.
+/// Encodes a chunk of a script.
 fn chunk(bytes: &[u8]) -> Vec<u8> {
     match u8::try_from(bytes.len()) {
         Ok(len) if len < 255 => [&[len], bytes].concat(),
@@ -34,14 +35,14 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Transport parameters that are the defaults, and some that are extreme.
+/// Returns the default transport parameters, and extreme ones.
 fn parameters() -> Vec<Vec<u8>> {
     let id = [&[1, 8][..], &[5; 8]].concat();
     let odd = [2, 1, 1, 3, 2, 0x44, 0xb0, 4, 1, 9, 5, 1, 0, 6, 1, 7, 7, 2, 0x7f, 0xff, 40, 1, 1];
     vec![Vec::new(), id.clone(), [&id[..], &odd].concat()]
 }
 
-/// Every frame there is, as bytes (PROTOCOL.md section 4).
+/// Returns one frame of every type, encoded (PROTOCOL.md section 4).
 fn every_frame() -> Vec<Vec<u8>> {
     let mut list: Vec<Vec<u8>> = vec![
         vec![0; 4],
@@ -82,7 +83,7 @@ fn frames() -> Seeds {
             there.extend([&[0][..], &chunk(frame)].concat());
             back.extend([&[0x80][..], &chunk(frame)].concat());
         }
-        // Both ends speak, time passes, the client moves, keys change, it ends.
+        // Both ends send, time passes, the client moves, keys are updated, the connection closes.
         let talk = [9, 0, 1, 1, 0, 0x89, 1, 1, 4, 0, 10, 0, 0x8a, 0, 6, 0x9f, 12, 2, 0x40, 1, 1];
         let end = [7, 7, 8, 7, 7, 8, 0x20, 0, 3, 1, 1, 1, 12, 5, 7, 7];
         seeds.push([&start[..], &talk, &end].concat());
@@ -97,7 +98,7 @@ fn frames() -> Seeds {
 fn stateless() -> Seeds {
     let mut seeds = Seeds::new();
     let frames = every_frame();
-    // A TLS ClientHello that says nothing, in a CRYPTO frame; and its length alone.
+    // A minimal TLS ClientHello in a CRYPTO frame; and one that is only a length.
     let tls = [4, 0, 8, 1, 0, 0, 4, 3, 3, 0, 0];
     for retry in [0, 1, 2, 0x80] {
         let mut seed = vec![retry];
@@ -133,8 +134,8 @@ fn stateless() -> Seeds {
 fn operations() -> Seeds {
     let mut seeds = Seeds::new();
     for start in [0, 1, 2, 8, 16, 24 + 4] {
-        // Every class, both ways, small and large, on two channels; with losses, repetitions, a
-        // change of order, of keys, of address.
+        // Every class in both directions, small and large, on two channels; with losses,
+        // duplicates, reordering, key updates and changes of address.
         let mut seed = vec![start];
         for class in 0..5_u8 {
             for size in [3, 0x7f, 0xbf, 0xff] {
@@ -152,7 +153,8 @@ fn operations() -> Seeds {
 
 fn dtls() -> Seeds {
     let mut seeds = Seeds::new();
-    // A handshake, messages both ways, a damaged one, one twice; a client that begins anew.
+    // A handshake, messages in both directions, a damaged one, a duplicate; a client that starts
+    // again.
     let talk = [11, 0, 9, 0x8b, 1, 0, 0, 11, 0, 3, 4, 0, 0, 30, 1, 11, 0, 3, 0x44, 0, 0, 0, 0];
     for kind in 0..4 {
         let mut seed = vec![kind];
@@ -160,13 +162,13 @@ fn dtls() -> Seeds {
         seed.extend(talk);
         seeds.push([&seed[..], &[0x8e | kind << 4, 0, 0, 0, 0, 0, 0], &talk, &[15]].concat());
         seeds.push([&seed[..], &[0x4f, 0, 10, 10]].concat());
-        // With time, losses and other cuts; from another address.
+        // With delays, losses and other fragment sizes; from another address.
         let rough = [0xcf, 40, 20, 0, 3, 0, 10, 0, 0x83, 1, 10, 0, 0xcf, 90, 60, 0, 10, 0, 0, 0];
         seeds.push([&[kind][..], &rough, &talk, &[0x2c, 0, 0, 11, 0, 1, 0, 0]].concat());
         seeds
             .push([&[kind, 4, 0, 0, 50, 1, 0x84, 0, 0, 50, 1, 0, 10, 0, 5, 0][..], &talk].concat());
     }
-    // Fragments by hand: a ClientHello in parts, an alert, a message that is too long.
+    // Fragments by hand: a fragmented ClientHello, an alert, a message that is too long.
     let part = |kind, number, len: u16, at: u16, bytes: &[u8]| {
         let (len, at) = (len.to_be_bytes(), at.to_be_bytes());
         [&[kind, 0, number, 9, len[0], len[1], at[0], at[1]][..], &chunk(bytes)].concat()
@@ -211,7 +213,7 @@ fn chat() -> Seeds {
     ];
     let mut seeds = Seeds::new();
     for choice in 0..4 {
-        // Idle after half a second, twenty members, 50 lines a second.
+        // Idle after half a second, twenty members, 50 lines per second.
         let mut seed = [&[choice, 19, 0xaf, 50, 200][..], &chunk(b"carol")].concat();
         for (index, line) in said.iter().enumerate() {
             seed.extend([&[(index as u8 % 8) << 3][..], &chunk(line)].concat());
@@ -275,7 +277,7 @@ fn handshake() -> Seeds {
     seeds
 }
 
-/// Of both: the scripts are the same.
+/// Returns the seeds of both armour targets, whose scripts are the same.
 fn armour() -> Seeds {
     let mut seeds = Seeds::new();
     let hello = chunk(b"hello");

@@ -1,8 +1,8 @@
-//! Anyone's datagrams, from several addresses, to a server and to a client that dials: before any
+//! Arbitrary datagrams from several addresses to a server and to a connecting client, before any
 //! handshake is complete.
 //!
-//! In: a script. Out: a panic when an endpoint breaks, or answers with more than it may. Never:
-//! keys that only a peer has (`frames`, `handshake`).
+//! In: a script. Out: a panic if an endpoint breaks, or answers more than it may. Never: keys that
+//! only a peer has (`frames`, `handshake`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,9 +19,9 @@ use crate::{
     script::Script,
 };
 
-/// Steps of a script that are read.
+/// The maximum number of script steps.
 const MAX_STEPS: usize = 100;
-/// M-33: what leaves for an address that has shown nothing, for each byte that came from there.
+/// M-33: bytes that may be sent to an unvalidated address per byte received from it.
 const AMPLIFICATION: usize = 3;
 
 struct World {
@@ -31,15 +31,15 @@ struct World {
     /// Bytes from and to each address.
     heard: BTreeMap<SocketAddr, usize>,
     said: BTreeMap<SocketAddr, usize>,
-    /// From these came a token: they may be sent more.
+    /// Addresses that presented a token, to which more may be sent.
     shown: BTreeSet<SocketAddr>,
-    /// What it sent last, to be sent back to it.
+    /// Its latest datagrams, to be sent back to it.
     last: Vec<Vec<u8>>,
-    /// The next number of a Hello of ours.
+    /// The number of our next Hello.
     number: u32,
 }
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     let mut script = Script::new(input);
     let mut world = World::new(&mut script);
@@ -52,12 +52,12 @@ pub fn run(input: &[u8]) {
     }
     let handles: Vec<_> = world.host.events.iter().map(|(handle, _)| *handle).collect();
     world.host.outlive(world.now, &handles);
-    assert_eq!(world.host.endpoint.stats().half_open, 0, "a place is never given back");
+    assert_eq!(world.host.endpoint.stats().half_open, 0, "a half-open slot is never released");
 }
 
 fn server(config: &mut EndpointConfig, choice: u8) {
     config.retry = [Retry::Never, Retry::UnderLoad, Retry::Always][usize::from(choice) % 3];
-    // So few that scripts reach the bounds.
+    // Few enough for scripts to reach the bounds.
     config.max_half_open = 6;
     config.half_open_per_network = Some(3);
     config.max_connections = 5;
@@ -75,7 +75,7 @@ impl World {
         if !is_server {
             let to = address(1, 1);
             host.may_send_to(to);
-            host.endpoint.connect(now, to, Trust::AnyKey).expect("there is room for one");
+            host.endpoint.connect(now, to, Trust::AnyKey).expect("the client connects");
             host.poll(now);
         }
         let (heard, said, shown) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
@@ -91,7 +91,7 @@ impl World {
         match op & 0x0f {
             0..=2 => self.feed(from, script.chunk()),
             3 => {
-                // As it is, but as long as a server asks for.
+                // Unchanged, but padded to the length that a server requires.
                 let mut datagram = script.chunk().to_vec();
                 datagram.resize(1_200, 0);
                 self.feed(from, &datagram);
@@ -99,11 +99,11 @@ impl World {
             4..=9 => self.hello(from, script),
             10 => {
                 self.now += Duration::from_micros(script.magnitude());
-                self.host.ring(self.now);
+                self.host.on_timer(self.now);
             }
             11 => {
                 self.now = self.now.max(self.host.alarm.unwrap_or(self.now));
-                self.host.ring(self.now);
+                self.host.on_timer(self.now);
             }
             12 | 13 => self.echo(from, script),
             _ => self.answer(from, script),
@@ -115,11 +115,11 @@ impl World {
         self.host.feed(self.now, from, None, datagram);
     }
 
-    /// A Hello that opens, with any frames: anyone can make one (section 2).
+    /// Sends a Hello that opens, with arbitrary frames, which anyone can forge (section 2).
     fn hello(&mut self, from: SocketAddr, script: &mut Script<'_>) {
         let (ids, frames) = (script.u8(), script.chunk());
         self.number += 1;
-        // To a connection that is, or to a new one; of a token that was given, if there is one.
+        // To an existing connection or a new one; with a token from a Retry, if there is one.
         let retried = self.last.iter().find_map(|reply| Hello::after_retry(reply));
         let mut hello = match retried {
             Some(retried) if ids & 0x80 != 0 => {
@@ -132,7 +132,7 @@ impl World {
         self.feed(from, &hello.seal(frames));
     }
 
-    /// Something that it sent comes back, changed.
+    /// Sends one of its datagrams back, changed.
     fn echo(&mut self, from: SocketAddr, script: &mut Script<'_>) {
         let (which, at, xor) = (script.u8(), script.u16(), script.u8());
         let Some(mut datagram) = self.last.get(usize::from(which)).cloned() else { return };
@@ -141,13 +141,13 @@ impl World {
         self.feed(from, &datagram);
     }
 
-    /// Something with the ids of what it sent last: as an answer has them.
+    /// Sends an answer with the ids of its latest datagram.
     fn answer(&mut self, from: SocketAddr, script: &mut Script<'_>) {
         let (first, middle, tail) = (script.u8(), script.u8(), script.chunk());
         let Some(sent) = self.last.last().filter(|sent| sent.len() > 21) else { return };
         let (to, source) = (&sent[13..21], &sent[5..13]);
         let mut answer = vec![0xc0 | first & 0x0f, 0, 0, 0, first >> 7];
-        // The other end's id as it was in the header, or the id that it is to be called by.
+        // The other end's id from the header, or the id it is to be addressed by.
         answer.extend_from_slice(to);
         answer.extend_from_slice(source);
         if middle & 1 == 1 {
@@ -158,7 +158,7 @@ impl World {
         }
         answer.extend_from_slice(tail);
         if middle & 2 == 2 {
-            // A Retry whose tag is right: who saw the Hello can make it.
+            // A Retry with the correct tag, which an observer of the Hello can make.
             let tag = crate::hello::retry_tag(source.try_into().expect("8 bytes"), &answer);
             answer.extend_from_slice(&tag);
         }

@@ -1,6 +1,6 @@
-//! What reaches a terminal: nothing commands it, nothing deceives, nothing grows without bound.
+//! Text for a terminal: it commands nothing, deceives nobody, and its growth is bounded.
 //!
-//! In: any bytes. Out: a panic when a promise is broken. Never: a terminal.
+//! In: any bytes. Out: a panic if a promise is broken. Never: a terminal.
 
 use hikyaku_chat::{
     Line, Name,
@@ -10,27 +10,27 @@ use hikyaku_chat::{
 use hikyaku_text::{is_safe, sanitize, sanitize_bytes};
 use unicode_width::UnicodeWidthStr as _;
 
-/// An escape is at most four times as long as what it stands for: `\x1b`, `\xNN`.
+/// An escape is at most four times as long as the original: `\x1b`, `\xNN`.
 const GROWTH: usize = 4;
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     let bytes = sanitize_bytes(input);
     check_shown(&bytes);
     assert!(bytes.len() <= GROWTH * input.len(), "{} of {}", bytes.len(), input.len());
-    assert_eq!(sanitize(&bytes), bytes, "a second pass changes it");
+    assert_eq!(sanitize(&bytes), bytes, "a second pass changes the text");
     let Ok(text) = str::from_utf8(input) else { return };
-    assert_eq!(sanitize(text), bytes, "the two ways differ");
+    assert_eq!(sanitize(text), bytes, "sanitize and sanitize_bytes differ");
     if text.chars().all(is_safe) {
-        assert_eq!(bytes, text, "it changes what is safe");
+        assert_eq!(bytes, text, "safe text was changed");
     }
     name(text);
     let line = Line::Said { name: "alice".into(), text: text.to_owned() };
     let shown = render("12:34:56", &line);
     check_shown(&shown);
-    assert!(strip_stamp(&shown).is_some(), "it hides its stamp");
-    // One of its own, and what is left of the text's.
-    assert!(!shown.contains("   "), "it fills its row with blanks");
+    assert!(strip_stamp(&shown).is_some(), "the time stamp is hidden");
+    // One of the line's own, and the text's after collapsing.
+    assert!(!shown.contains("   "), "the row is filled with blanks");
 }
 
 fn name(text: &str) {
@@ -38,11 +38,11 @@ fn name(text: &str) {
     let shown = name.as_str();
     check_shown(shown);
     assert!(shown.len() <= MAX_NAME_LEN && shown.width() <= MAX_NAME_COLUMNS);
-    assert_eq!(Name::parse(shown).as_ref(), Ok(&name), "a name is no name");
+    assert_eq!(Name::parse(shown).as_ref(), Ok(&name), "a parsed name does not parse again");
     assert!(!shown.contains([':', ',', ';', '[', ']']) && !shown.starts_with(['/', '*', ' ']));
 }
 
-/// As a terminal sees it, whatever the sanitiser calls safe.
+/// Checks text as a terminal sees it, independently of the sanitiser.
 pub fn check_shown(text: &str) {
     for character in text.chars() {
         let commands = character.is_control();

@@ -1,10 +1,10 @@
-//! Packets, frames and parameters as bytes: what is read is what would be written.
+//! Packets, frames and parameters as bytes: whatever decodes is encoded the same.
 //!
-//! In: any bytes. Out: a panic when a promise is broken. Never: a connection.
+//! In: any bytes. Out: a panic if a promise is broken. Never: a connection.
 
 use hikyaku_proto::fuzzing::{header, parameters, payload};
 
-/// One input.
+/// Runs one input.
 pub fn run(input: &[u8]) {
     header(input);
     payload(input);

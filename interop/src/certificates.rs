@@ -1,4 +1,4 @@
-//! Certificates, as OpenSSL's command makes them.
+//! Certificates made with OpenSSL's command.
 //!
 //! In: names, dates. Out: PEM files. Never: a key that outlives its test.
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::process::Exit;
 use crate::programs::{file_in, run};
 
-/// An issuer of certificates for ECDSA keys on P-256, in a folder of its own.
+/// An issuer of certificates for ECDSA keys on P-256, with its own folder.
 #[derive(Debug)]
 pub struct Authority {
     folder: TempDir,
@@ -26,7 +26,7 @@ pub struct Certificate {
 }
 
 impl Authority {
-    /// Makes it.
+    /// Creates an issuer.
     #[track_caller]
     #[must_use]
     pub fn new() -> Self {
@@ -47,27 +47,27 @@ impl Authority {
         authority
     }
 
-    /// Its own certificate.
+    /// Returns the file of its own certificate.
     #[must_use]
     pub fn file(&self) -> String {
         self.path("ca.crt")
     }
 
-    /// A certificate for `localhost` and 127.0.0.1, for servers and clients.
+    /// Issues a certificate for `localhost` and 127.0.0.1, for servers and clients.
     #[track_caller]
     #[must_use]
     pub fn issue(&self, name: &str) -> Certificate {
         self.issue_from(name, "20250101000000Z", "20400101000000Z")
     }
 
-    /// One whose time is over.
+    /// Issues an expired certificate.
     #[track_caller]
     #[must_use]
     pub fn issue_expired(&self, name: &str) -> Certificate {
         self.issue_from(name, "20200101000000Z", "20210101000000Z")
     }
 
-    /// One for `other.example` alone.
+    /// Issues a certificate that is valid only for `other.example`.
     #[track_caller]
     #[must_use]
     pub fn issue_elsewhere(&self, name: &str) -> Certificate {
@@ -92,7 +92,7 @@ impl Authority {
         Certificate { file, key }
     }
 
-    /// One with an RSA key, signed by itself.
+    /// Creates a self-signed certificate with an RSA key.
     #[track_caller]
     #[must_use]
     pub fn rsa(&self) -> Certificate {
@@ -102,7 +102,7 @@ impl Authority {
         Certificate { file, key }
     }
 
-    /// A file in its folder, readable by its owner alone.
+    /// Writes a file in its folder, readable by its owner only.
     #[track_caller]
     pub fn write(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
@@ -135,7 +135,7 @@ fn succeed(args: &[&str]) {
     assert_eq!(exit.code, Some(0), "{args:?}: {exit:?}");
 }
 
-/// OpenSSL's command.
+/// Returns a command that runs OpenSSL.
 #[must_use]
 pub fn openssl(args: &[&str]) -> Command {
     let mut command = Command::new("openssl");

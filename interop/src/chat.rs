@@ -1,7 +1,7 @@
-//! A chat room of ours with one of us in it, for a client of others to join.
+//! A `hikyaku` chat room with one member, for another program's client to join.
 //!
-//! In: a client's own `Process`. Out: the conversation every client must be able to have.
-//! Never: knows which program the client is.
+//! In: the client's `Process`. Out: the conversation that every client must support. Never: knows
+//! which program the client is.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::programs::{bound_address, hikyaku};
 #[derive(Debug)]
 pub struct Room {
     host: Process,
-    /// Somebody silent, in the room from the start, who hears all that is told.
+    /// A silent member from the start, who receives everything sent to members.
     witness: UdpSocket,
     /// Its port on 127.0.0.1.
     pub port: String,
@@ -32,28 +32,29 @@ impl Room {
         Self { host, witness, port }
     }
 
-    /// Waits until the room has told the others of `name`.
+    /// Waits until the room has announced `name`.
     #[track_caller]
-    pub fn wait_until_told_of(&self, name: &str) {
+    pub fn wait_until_announced(&self, name: &str) {
         let mut buffer = [0; 2048];
         loop {
             let told = self.witness.recv(&mut buffer);
-            let count = told.unwrap_or_else(|_| panic!("not told of {name}: {:?}", self.host));
+            let count =
+                told.unwrap_or_else(|_| panic!("{name} was not announced: {:?}", self.host));
             if String::from_utf8_lossy(&buffer[..count]).contains(name) {
                 return;
             }
         }
     }
 
-    /// [`talk_with_ana`], in this room.
+    /// Runs [`talk_with_ana`] in this room.
     #[track_caller]
     pub fn ana_talks_with(&self, ben: &mut Process) {
         talk_with_ana(&["--plain", &format!("127.0.0.1:{}", self.port)], ben);
     }
 }
 
-/// Ana joins with `hikyaku chat join` and talks with Ben, whose client is in the room already
-/// and has called itself `ben`. A client may show datagrams without ending its lines.
+/// Lets Ana join with `hikyaku chat join` and talk with Ben, whose client is in the room already
+/// and named `ben`. A client may show datagrams without ending its lines.
 #[track_caller]
 pub fn talk_with_ana(joins_with: &[&str], ben: &mut Process) {
     let mut ana =
@@ -73,7 +74,7 @@ pub fn talk_with_ana(joins_with: &[&str], ben: &mut Process) {
     ben.wait_for_text(Stream::Out, "left");
 }
 
-/// A room over DTLS without a host, and where it is.
+/// Starts a room over DTLS without an interactive host. Returns its address.
 #[track_caller]
 #[must_use]
 pub fn room_dtls(options: &[&str]) -> (Process, SocketAddr) {
@@ -83,8 +84,8 @@ pub fn room_dtls(options: &[&str]) -> (Process, SocketAddr) {
     (host, address)
 }
 
-/// Ben's client, of whatever program, is a member: known by its address until it says a name,
-/// heard, told what others say, and gone when it ends.
+/// Checks that Ben's client, of any program, is a member: known by its address until it gives a
+/// name, heard by others, receiving their messages, and gone when it ends.
 #[track_caller]
 pub fn is_a_member(mut ben: Process, joins_with: &[&str]) {
     let watch = [&["chat", "join", "--name", "eve"], joins_with].concat();
@@ -99,12 +100,12 @@ pub fn is_a_member(mut ben: Process, joins_with: &[&str]) {
     talk_with_ana(joins_with, &mut ben);
     ben.type_line("/quit");
     eve.wait_for_line(Stream::Out, |line| line.ends_with("* ben left"));
-    // Said goodbye to, it has no more to wait for.
+    // Its association was closed, so it has nothing more to wait for.
     let exit = ben.wait_for_end();
     assert!(exit.code.is_some(), "{exit:?}");
 }
 
-/// Whether a line is `[HH:MM:SS] name: text`.
+/// Returns `true` if a line is `[HH:MM:SS] name: text`.
 #[must_use]
 pub fn is_stamped(line: &str, name: &str, text: &str) -> bool {
     let Some((time, rest)) = line.strip_prefix('[').and_then(|line| line.split_once("] ")) else {
@@ -113,7 +114,7 @@ pub fn is_stamped(line: &str, name: &str, text: &str) -> bool {
     time.len() == 8 && shows_a_time(time) && rest == format!("{name}: {text}")
 }
 
-/// Whether `HH:MM:SS` stands somewhere in a line.
+/// Returns `true` if a line contains `HH:MM:SS`.
 #[must_use]
 pub fn shows_a_time(line: &str) -> bool {
     line.as_bytes().windows(8).any(|window| {
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stamped_line_is_told_from_others() {
+    fn a_stamped_line_is_recognised() {
         assert!(is_stamped("[01:02:03] ana: hi", "ana", "hi"));
         assert!(!is_stamped("[01:02:03] ana: hi there", "ana", "hi"));
         assert!(!is_stamped("01:02:03 ana: hi", "ana", "hi"));

@@ -1,7 +1,7 @@
-//! Many datagrams from a Python loop into `hikyaku listen`, and the account of each.
+//! Sends many datagrams from a Python loop to `hikyaku listen` and accounts for each.
 //!
-//! In: how many. Out: nothing, or a panic that says what is missing.
-//! Never: takes a loss for granted: whoever lost a datagram has to say so.
+//! In: their number. Out: nothing, or a panic that describes what is missing. Never: ignores a
+//! loss: every lost datagram must be reported.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,7 +14,8 @@ use crate::programs::{bound_address, hikyaku, python, run};
 
 const END: &str = "the end";
 
-/// Each of `count` datagrams is printed, or reported as dropped by the kernel; none by us.
+/// Checks that each of `count` datagrams is printed or reported as dropped by the kernel, and none
+/// by us.
 #[track_caller]
 pub fn flood(count: u64) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -29,7 +30,7 @@ pub fn flood(count: u64) {
     let sent = run(python("send_loop.py", &["127.0.0.1", &port, &count.to_string(), "64"]));
     assert_eq!(sent.code, Some(0), "{sent:?}");
 
-    // The kernel may drop the end as well, so it is said until it is heard.
+    // The kernel may drop the end marker too, so it is repeated until it arrives.
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     let mut ends = 0;
     while ends == 0 || !listener.ends_within(Duration::from_millis(200)) {

@@ -1,7 +1,7 @@
-//! Programs of others against `hikyaku`: what the tests in `tests/` need to drive both.
+//! Runs other programs against `hikyaku`, for the tests in `tests/`.
 //!
-//! The peers in `peers/*.py` are the programs a beginner writes from a guide; the other peers are
-//! the tools of every Linux machine. Run all with `cargo xtask interop`.
+//! The peers in `peers/*.py` are the programs that a beginner writes from a guide; the others are
+//! standard tools of Linux systems. Run all with `cargo xtask interop`.
 
 mod certificates;
 mod chat;

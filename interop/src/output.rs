@@ -1,10 +1,10 @@
-//! Reading what `hikyaku` printed.
+//! Parses the output of `hikyaku`.
 //!
 //! In: its output. Out: values to compare. Never: starts a program.
 
 use serde_json::Value;
 
-/// The objects of `--format json`, one a line; a panic where a line is none.
+/// Parses the output of `--format json`, one object per line. Panics on any other line.
 #[track_caller]
 #[must_use]
 pub fn json_lines(output: &str) -> Vec<Value> {
@@ -14,7 +14,7 @@ pub fn json_lines(output: &str) -> Vec<Value> {
     output.lines().map(parse).collect()
 }
 
-/// The `text` field of an object; a panic where there is none.
+/// Returns the `text` field of an object. Panics if there is none.
 #[track_caller]
 #[must_use]
 pub fn text_of(object: &Value) -> &str {
@@ -28,7 +28,7 @@ pub struct Dropped {
 }
 
 impl Dropped {
-    /// Reads all of standard error.
+    /// Parses all of standard error.
     #[must_use]
     pub fn read(standard_error: &str) -> Self {
         let lines = standard_error.lines().filter_map(|line| line.split_once("dropped"));
@@ -36,20 +36,20 @@ impl Dropped {
         Self { counts: parts.filter_map(count_and_reason).collect() }
     }
 
-    /// How many for a reason that contains `word`.
+    /// Returns the number dropped for a reason that contains `word`.
     #[must_use]
     pub fn of(&self, word: &str) -> u64 {
         let matching = self.counts.iter().filter(|(_, reason)| reason.contains(word));
         matching.map(|(count, _)| count).sum()
     }
 
-    /// How many by the kernel, before we could see them.
+    /// Returns the number dropped by the kernel, before we could see them.
     #[must_use]
     pub fn by_the_kernel(&self) -> u64 {
         self.of("kernel")
     }
 
-    /// How many for all other reasons.
+    /// Returns the number dropped for all other reasons.
     #[must_use]
     pub fn by_us(&self) -> u64 {
         self.counts.iter().map(|(count, _)| count).sum::<u64>() - self.by_the_kernel()

@@ -1,7 +1,7 @@
-//! A program under test: its input, everything it has said so far, its end.
+//! A program under test: its input, its output so far, its end.
 //!
-//! In: a command. Out: its lines as they come, its exit; a panic that shows all of it when a
-//! deadline passes. Never: sleeps, or leaves a program running behind a test.
+//! In: a command. Out: its lines as they arrive, its exit; a panic that shows all of them when a
+//! deadline passes. Never: sleeps, or leaves a program running after a test.
 
 use std::fmt;
 use std::io::{Read, Write as _};
@@ -11,10 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Far more than any step takes, so that passing it means "never", on a busy machine too.
+/// Far more than any step takes, so that exceeding it means "never", even on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// One of the two ways a program speaks.
+/// An output stream of a program.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stream {
     /// Standard output.
@@ -23,10 +23,10 @@ pub enum Stream {
     Err,
 }
 
-/// How a program ended, and all it said.
+/// The exit of a program, with all of its output.
 #[derive(Debug)]
 pub struct Exit {
-    /// The exit code; `None` when a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Everything on standard output.
     pub out: String,
@@ -57,14 +57,14 @@ struct Spoken {
 }
 
 impl Process {
-    /// Starts the program with all three standard streams in our hands.
+    /// Starts the program with all three standard streams connected.
     #[track_caller]
     pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         Self::start_with_output_elsewhere(command)
     }
 
-    /// Starts it with standard output where the command already sends it, such as a file.
+    /// Starts it with standard output where the command already sends it, such as to a file.
     #[track_caller]
     pub fn start_with_output_elsewhere(mut command: Command) -> Self {
         let name = format!("{command:?}");
@@ -81,7 +81,7 @@ impl Process {
         Self { name, child, stdin, said }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -97,7 +97,7 @@ impl Process {
         }
     }
 
-    /// Types all of `text`, then ends its standard input.
+    /// Types all of `text`, then closes its standard input.
     #[track_caller]
     pub fn type_all(&mut self, text: &str) {
         let mut stdin = self.stdin.take().expect("standard input is still open");
@@ -106,7 +106,7 @@ impl Process {
         }
     }
 
-    /// Waits for a whole line that satisfies `wanted`, said before or from now on.
+    /// Waits for a whole line that satisfies `wanted`, in past or future output.
     #[track_caller]
     pub fn wait_for_line(&self, stream: Stream, wanted: impl Fn(&str) -> bool) -> String {
         let found = self.said.wait(DEADLINE, |spoken| {
@@ -118,28 +118,28 @@ impl Process {
         found.unwrap_or_else(|| panic!("{}: no such line\n{}", self.name, self.said))
     }
 
-    /// Everything it has said so far.
+    /// Returns its output so far.
     #[must_use]
     pub fn said(&self, stream: Stream) -> String {
         String::from_utf8_lossy(self.said.lock().stream(stream)).into_owned()
     }
 
-    /// Waits for a text, at the end of an unfinished line too.
+    /// Waits for a text, which may be at the end of an unfinished line.
     #[track_caller]
     pub fn wait_for_text(&self, stream: Stream, text: &str) {
         let found = self.said.wait(DEADLINE, |spoken| {
             String::from_utf8_lossy(spoken.stream(stream)).contains(text).then_some(())
         });
-        found.unwrap_or_else(|| panic!("{}: never said {text:?}\n{}", self.name, self.said));
+        found.unwrap_or_else(|| panic!("{}: never printed {text:?}\n{}", self.name, self.said));
     }
 
-    /// Whether it says a text on standard output within `time`.
-    pub fn heard_within(&self, text: &str, time: Duration) -> bool {
+    /// Returns `true` if it prints a text on standard output within `time`.
+    pub fn prints_within(&self, text: &str, time: Duration) -> bool {
         let said = |spoken: &Spoken| String::from_utf8_lossy(&spoken.out).contains(text);
         self.said.wait(time, |spoken| said(spoken).then_some(())).is_some()
     }
 
-    /// Waits for an address that stands behind `prefix` in a line.
+    /// Waits for an address that follows `prefix` in a line.
     #[track_caller]
     pub fn wait_for_address(&self, stream: Stream, prefix: &str) -> SocketAddr {
         let line = self.wait_for_line(stream, |line| line.contains(prefix));
@@ -148,12 +148,12 @@ impl Process {
         word.parse().unwrap_or_else(|_| panic!("{}: no address in {line:?}", self.name))
     }
 
-    /// Whether it ends within `time`.
+    /// Returns `true` if it ends within `time`.
     pub fn ends_within(&self, time: Duration) -> bool {
         self.said.wait(time, |spoken| (spoken.open_streams == 0).then_some(())).is_some()
     }
 
-    /// Waits for its end. A program has ended when it can say nothing more.
+    /// Waits for its end, which is when both of its output streams are closed.
     #[track_caller]
     pub fn wait_for_end(mut self) -> Exit {
         if !self.ends_within(DEADLINE) {
@@ -171,14 +171,14 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has ended already, which is what we want.
+        // Both fail only if it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Said {
-    /// Reads a stream to its end, on a thread of its own.
+    /// Reads a stream to its end, on its own thread.
     fn collect(self: &Arc<Self>, mut from: impl Read + Send + 'static, stream: Stream) {
         let said = Arc::clone(self);
         said.lock().open_streams += 1;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_tells_code_and_both_streams() {
+    fn the_exit_has_the_code_and_both_streams() {
         let exit = shell("echo out; echo err >&2; exit 3").wait_for_end();
         assert_eq!((exit.code, exit.out.as_str(), exit.err.as_str()), (Some(3), "out\n", "err\n"));
     }
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "cannot type")]
-    fn typing_to_a_program_that_has_ended_is_told() {
+    fn typing_to_an_ended_program_panics() {
         let mut gone = shell("exit");
         assert!(gone.ends_within(DEADLINE));
         gone.child.wait().unwrap();

@@ -1,7 +1,7 @@
-//! Finding and starting the programs that talk to each other.
+//! Finds and starts the programs that talk to each other.
 //!
-//! In: environment variables, the build folder. Out: commands, started listeners, keys.
-//! Never: a fixed port, or a path that holds on one machine alone.
+//! In: environment variables, the build folder. Out: commands, started listeners, keys. Never: a
+//! fixed port, or a path that exists on one machine only.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use crate::process::{Exit, Process, Stream};
 
-/// The `hikyaku` command with these arguments: `HIKYAKU_BIN`, else the one built beside us.
+/// Returns the `hikyaku` command with these arguments: `HIKYAKU_BIN`, or the one built beside this
+/// test.
 #[track_caller]
 #[must_use]
 pub fn hikyaku(args: &[&str]) -> Command {
@@ -31,8 +32,8 @@ fn hikyaku_program() -> PathBuf {
     found.expect("hikyaku is built: run `cargo xtask interop`, or set HIKYAKU_BIN")
 }
 
-/// One of our Python peers: by `HIKYAKU_PYTHON`, else the environment that `.ci/run` makes, else
-/// the system's Python.
+/// Returns a command for one of the Python peers. Uses `HIKYAKU_PYTHON`, or the environment made by
+/// `.ci/run`, or the system's Python.
 #[must_use]
 pub fn python(script: &str, args: &[&str]) -> Command {
     let made = target_folder().join("interop-venv/bin/python");
@@ -43,12 +44,13 @@ pub fn python(script: &str, args: &[&str]) -> Command {
     };
     let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
     let mut command = Command::new(python);
-    // -B: no compiled files beside the sources; -u: nothing is held back in a buffer.
+    // -B: no compiled files beside the sources; -u: unbuffered output.
     command.args(["-B", "-u"]).arg(peers.join(script)).args(args);
     command
 }
 
-/// Our program on wolfSSL: `HIKYAKU_WOLFSSL`, else the one that `cargo xtask interop` compiled.
+/// Returns a command for our program on wolfSSL: `HIKYAKU_WOLFSSL`, or the one compiled by `cargo
+/// xtask interop`.
 #[must_use]
 pub fn wolfssl(args: &[&str]) -> Command {
     let program = std::env::var_os("HIKYAKU_WOLFSSL").map(PathBuf::from);
@@ -58,7 +60,7 @@ pub fn wolfssl(args: &[&str]) -> Command {
     command
 }
 
-/// Tests are built into `target/<profile>/deps`.
+/// Tests are built in `target/<profile>/deps`.
 fn target_folder() -> PathBuf {
     let this = std::env::current_exe().expect("a test knows its own program");
     this.ancestors().nth(3).expect("a test is three folders deep in target").to_owned()
@@ -94,7 +96,7 @@ pub fn listen_dtls(options: &[&str]) -> (Process, SocketAddr) {
     (process, address)
 }
 
-/// Where a `listen` or `chat host` of ours is bound.
+/// Waits for the bound address of `hikyaku listen` or `chat host`.
 #[track_caller]
 #[must_use]
 pub fn bound_address(process: &Process) -> SocketAddr {
@@ -122,7 +124,7 @@ pub fn new_key(folder: &Path, name: &str) -> Key {
     key_of(&file)
 }
 
-/// What `hikyaku key` says of a key file.
+/// Parses the output of `hikyaku key` for a key file.
 #[track_caller]
 #[must_use]
 pub fn key_of(file: &str) -> Key {
@@ -139,7 +141,7 @@ pub fn key_of(file: &str) -> Key {
     }
 }
 
-/// Makes a shared key in `folder`; its file, as an argument.
+/// Makes a shared key in `folder`. Returns its file as an argument.
 #[track_caller]
 #[must_use]
 pub fn new_shared_key(folder: &Path, name: &str) -> String {
@@ -149,14 +151,14 @@ pub fn new_shared_key(folder: &Path, name: &str) -> String {
     file
 }
 
-/// A file's path, as an argument.
+/// Returns a file's path as an argument.
 #[track_caller]
 #[must_use]
 pub fn file_in(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().expect("a temporary path is UTF-8").to_owned()
 }
 
-/// The UDP port that a silent program of others is bound to, as soon as it is (Linux).
+/// Waits until a program that prints nothing is bound, and returns its UDP port (Linux).
 #[track_caller]
 #[must_use]
 pub fn udp_port(process: &Process) -> u16 {
@@ -166,12 +168,12 @@ pub fn udp_port(process: &Process) -> u16 {
             return port;
         }
         assert!(Instant::now() < deadline, "no UDP port: {process:?}");
-        // Nothing tells of another program's bind; the kernel's table has to be asked again.
+        // Nothing reports another program's bind, so the kernel's table is polled.
         thread::park_timeout(Duration::from_millis(2));
     }
 }
 
-/// The kernel's table of UDP sockets, joined with the sockets the process holds.
+/// Combines the kernel's table of UDP sockets with the sockets that the process holds.
 fn bound_udp_ports(id: u32) -> Vec<u16> {
     let Ok(descriptors) = fs::read_dir(format!("/proc/{id}/fd")) else { return Vec::new() };
     let held: Vec<String> = descriptors

@@ -1,7 +1,7 @@
-//! Who must not be believed over DTLS, whichever program is on the other side.
+//! Certificates that must be refused over DTLS, whichever program is the peer.
 //!
-//! In: how to start the other program. Out: what `send` and `listen` say of each refusal, checked.
-//! Never: knows which program it is.
+//! In: how to start the peer. Out: the refusals of `send` and `listen`, checked. Never: knows which
+//! program the peer is.
 
 use std::net::SocketAddr;
 
@@ -9,9 +9,10 @@ use crate::certificates::{Authority, Certificate};
 use crate::process::{Process, Stream};
 use crate::programs::{hikyaku, listen_dtls, run};
 
-/// `send` ends with exit code 3 and one line: with servers of another issuer, expired, of another
-/// name, and with one that wants a certificate which `send` has not. `serve` starts a server with
-/// a certificate, which asks for one of clients where it is given their issuer.
+/// Checks that `send` ends with exit code 3 and one line for servers of another issuer, with an
+/// expired certificate or another name, and for one that requires a client certificate when `send`
+/// has none. `serve` starts a server with a certificate, which requires client certificates if it
+/// is given an issuer.
 #[track_caller]
 pub fn send_refuses(serve: impl Fn(&Certificate, Option<&str>) -> (Process, String)) {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -38,7 +39,7 @@ pub fn send_refuses(serve: impl Fn(&Certificate, Option<&str>) -> (Process, Stri
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// `send` with these arguments ends with exit code 3 and one line that tells why.
+/// Checks that `send` with these arguments ends with exit code 3 and one line with the reason.
 #[track_caller]
 pub fn is_refused(args: &[&str], why: &str) {
     assert_eq!(not_refused(args, why), None);
@@ -50,9 +51,10 @@ fn not_refused(args: &[&str], why: &str) -> Option<String> {
     (exit.code != Some(3) || !is_clear).then(|| format!("{args:?}: wants {why:?}: {exit:?}"))
 }
 
-/// `listen` tells in a line each of clients without a certificate, with a stranger's, with an
-/// expired one, and of one that does not believe ours; it hears none of them, and then the right
-/// one. `connect` starts a client that believes an issuer, with a certificate or without.
+/// Checks that `listen` reports in one line each of the clients without a certificate, with one of
+/// another issuer, with an expired one, and one that does not trust ours. It prints nothing from
+/// them, and then hears the right client. `connect` starts a client that trusts an issuer, with or
+/// without a certificate.
 #[track_caller]
 pub fn listen_refuses(connect: impl Fn(SocketAddr, &str, Option<&Certificate>) -> Process) {
     let (authority, other) = (Authority::new(), Authority::new());

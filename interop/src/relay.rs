@@ -1,6 +1,6 @@
-//! A network that loses datagrams, between one client and one server.
+//! A lossy relay between one client and one server.
 //!
-//! In: a server's address, a seed. Out: an address for the client. Never: a datagram altered.
+//! In: a server's address, a seed. Out: an address for the client. Never: alters a datagram.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,24 +8,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Losses in a row, one way. Who sends again waits twice as long each time, so that without this
-/// bound a run would now and then take minutes.
+/// The maximum number of losses in a row per direction. Retransmissions back off exponentially, so
+/// without this bound a run would occasionally take minutes.
 const MAX_LOST_IN_A_ROW: u32 = 2;
 
-/// How soon its threads notice that nobody needs them any more.
+/// How soon its threads notice that they are no longer needed.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
-/// Loses a fifth of what it carries, each way.
+/// Loses a fifth of the datagrams in each direction.
 #[derive(Debug)]
 pub struct LossyRelay {
-    /// Where the client has to send to.
+    /// The address to which the client sends.
     pub address: SocketAddr,
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl LossyRelay {
-    /// Starts it. The seed decides which datagrams are lost, each way in the order they come.
+    /// Starts the relay. The seed determines which datagrams are lost, by their order in each
+    /// direction.
     #[track_caller]
     #[must_use]
     pub fn start(server: SocketAddr, seed: u64) -> Self {
@@ -40,7 +41,7 @@ impl LossyRelay {
                 (Arc::clone(&front), Arc::clone(&back), Arc::clone(&client));
             carry(Fate::new(seed), &over, Arc::clone(&front), move |datagram, from| {
                 *client.lock().unwrap_or_else(PoisonError::into_inner) = Some(from);
-                // What cannot be sent is lost as well.
+                // A datagram that cannot be sent counts as lost.
                 let _ = back.send(datagram);
             })
         };
@@ -79,7 +80,8 @@ fn carry(
     thread::spawn(move || {
         let mut buffer = [0; 65_536];
         while !over.load(Ordering::Relaxed) {
-            // A deadline, or a report that nobody is there: the next one may find someone.
+            // A timeout, or an error report that nobody listens there: the next datagram may
+            // succeed.
             let Ok((len, from)) = socket.recv_from(&mut buffer) else { continue };
             if !fate.loses() {
                 deliver(&buffer[..len], from);

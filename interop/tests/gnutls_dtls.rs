@@ -19,10 +19,10 @@ fn client(address: SocketAddr, args: &[&str]) -> Process {
     Process::start(command)
 }
 
-/// A server that echoes, and where it listens.
+/// Starts a server that echoes. Returns its address.
 fn server(args: &[&str]) -> (Process, String) {
     let mut command = Command::new("gnutls-serv");
-    // It takes no "any port": one that was free a moment ago.
+    // It cannot choose a free port, so it gets one that was free a moment ago.
     let free = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.local_addr());
     let port = free.expect("a port is free").port().to_string();
     command.args(["--udp", "--echo", "--port", &port]).args(args);
@@ -64,7 +64,7 @@ fn gnutls_serv_echoes_what_send_sends() {
 }
 
 #[test]
-fn each_shows_the_other_a_certificate() {
+fn both_ends_present_certificates() {
     let authority = Authority::new();
     let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
     let shown = ["--x509certfile", &theirs.file, "--x509keyfile", &theirs.key];
@@ -84,7 +84,7 @@ fn each_shows_the_other_a_certificate() {
 }
 
 #[test]
-fn a_shared_key_does_instead_of_certificates() {
+fn a_shared_key_replaces_certificates() {
     let authority = Authority::new();
     let named = format!("sensor:{}", authority.write("psk", PSK));
     let (listener, address) = listen_dtls(&["--psk", &named, "--once"]);
@@ -103,7 +103,7 @@ fn a_shared_key_does_instead_of_certificates() {
 }
 
 #[test]
-fn send_refuses_gnutls_servs_that_are_not_the_right_ones() {
+fn send_refuses_untrusted_gnutls_servers() {
     send_refuses(|own, asks| {
         let shown = ["--x509certfile", &own.file[..], "--x509keyfile", &own.key];
         match asks {
@@ -117,7 +117,7 @@ fn send_refuses_gnutls_servs_that_are_not_the_right_ones() {
 }
 
 #[test]
-fn listen_tells_which_gnutls_clis_it_refuses() {
+fn listen_reports_refused_gnutls_clients() {
     listen_refuses(|address, ca, shown| {
         let believes = ["--x509cafile", ca];
         let Some(own) = shown else { return client(address, &believes) };
@@ -127,7 +127,7 @@ fn listen_tells_which_gnutls_clis_it_refuses() {
 }
 
 #[test]
-fn where_gnutls_serv_has_rsa_and_says_nothing_the_end_says_what_to_use() {
+fn a_gnutls_serv_with_rsa_that_stays_silent_is_explained() {
     let authority = Authority::new();
     let rsa = authority.rsa();
     let (_server, address) = server(&["--x509certfile", &rsa.file, "--x509keyfile", &rsa.key]);
@@ -138,18 +138,18 @@ fn where_gnutls_serv_has_rsa_and_says_nothing_the_end_says_what_to_use() {
     assert!(exit.err.contains("RSA") && exit.err.contains("ECDSA"), "{exit:?}");
 }
 
-/// Does `listen` hear `gnutls-cli` through a relay that loses a fifth?
+/// Returns `true` if `listen` hears `gnutls-cli` through a relay that loses a fifth.
 fn is_heard_through_loss(own: &Certificate, ca: &str, seed: u64) -> bool {
     let (listener, address) = listen_dtls(&["--cert", &own.file, "--key", &own.key]);
     let relay = LossyRelay::start(address, seed);
     let mut client = client(relay.address, &["--x509cafile", ca]);
     (0..500).any(|_| {
         client.type_line("through loss");
-        listener.heard_within("through loss", Duration::from_millis(100))
+        listener.prints_within("through loss", Duration::from_millis(100))
     })
 }
 
-/// Does `gnutls-serv` hear `send` through it, and `send` its echo?
+/// Returns `true` if `gnutls-serv` hears `send` through the relay, and `send` its echo.
 fn is_echoed_through_loss(own: &Certificate, ca: &str, seed: u64) -> bool {
     let (_server, address) = server(&["--x509certfile", &own.file, "--x509keyfile", &own.key]);
     let relay = LossyRelay::start(address.parse().expect("an address"), seed);
@@ -161,7 +161,7 @@ fn is_echoed_through_loss(own: &Certificate, ca: &str, seed: u64) -> bool {
 }
 
 #[test]
-fn handshakes_come_to_their_end_where_a_fifth_is_lost() {
+fn handshakes_complete_with_a_fifth_lost() {
     let authority = Authority::new();
     let (own, ca) = (authority.issue("server"), authority.file());
     let (own, ca) = (&own, ca.as_str());

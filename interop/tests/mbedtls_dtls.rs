@@ -12,7 +12,7 @@ use hikyaku_interop::{
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
 
-/// The program, in a folder that lasts as long as it.
+/// The compiled program, in a temporary folder.
 struct Peer {
     folder: tempfile::TempDir,
 }
@@ -87,13 +87,13 @@ fn send_talks_with_mbedtls() {
 }
 
 #[test]
-fn send_refuses_mbedtls_servers_that_are_not_the_right_ones() {
+fn send_refuses_untrusted_mbedtls_servers() {
     let peer = Peer::compile();
     send_refuses(|own, asks| peer.serve(&[asks.unwrap_or("-"), &own.file, &own.key]));
 }
 
 #[test]
-fn listen_tells_which_mbedtls_clients_it_refuses() {
+fn listen_reports_refused_mbedtls_clients() {
     let peer = Peer::compile();
     listen_refuses(|address, ca, shown| {
         let port = address.port().to_string();
@@ -105,14 +105,14 @@ fn listen_tells_which_mbedtls_clients_it_refuses() {
 }
 
 #[test]
-fn rsa_is_refused_with_what_to_use_instead() {
+fn rsa_is_refused_with_advice() {
     let (peer, authority) = (Peer::compile(), Authority::new());
     let rsa = authority.rsa();
     let (_server, address) = peer.serve(&["-", &rsa.file, &rsa.key]);
     is_refused(&["--insecure", &address, "x"], "no RSA");
 }
 
-/// Does `listen` hear mbedTLS through a relay that loses a fifth?
+/// Returns `true` if `listen` hears mbedTLS through a relay that loses a fifth.
 fn is_heard_through_loss(peer: &Peer, ours: &[&str], theirs: &[&str], seed: u64) -> bool {
     let (listener, address) = listen_dtls(ours);
     let relay = LossyRelay::start(address, seed);
@@ -120,11 +120,11 @@ fn is_heard_through_loss(peer: &Peer, ours: &[&str], theirs: &[&str], seed: u64)
     let mut client = peer.start(&[&["client", &port], theirs].concat());
     (0..500).any(|_| {
         client.type_line("through loss");
-        listener.heard_within("through loss", Duration::from_millis(100))
+        listener.prints_within("through loss", Duration::from_millis(100))
     })
 }
 
-/// Does mbedTLS hear `send` through it, and `send` its echo?
+/// Returns `true` if mbedTLS hears `send` through the relay, and `send` its echo.
 fn is_echoed_through_loss(peer: &Peer, ours: &[&str], theirs: &[&str], seed: u64) -> bool {
     let (_server, address) = peer.serve(theirs);
     let relay = LossyRelay::start(address.parse().expect("an address"), seed);
@@ -135,7 +135,7 @@ fn is_echoed_through_loss(peer: &Peer, ours: &[&str], theirs: &[&str], seed: u64
 }
 
 #[test]
-fn handshakes_come_to_their_end_where_a_fifth_is_lost() {
+fn handshakes_complete_with_a_fifth_lost() {
     let (peer, authority) = (Peer::compile(), Authority::new());
     let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
     let named = format!("sensor:{}", authority.write("psk", PSK));

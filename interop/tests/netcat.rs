@@ -52,6 +52,6 @@ fn ncat_takes_part_in_our_chat() {
     let room = Room::open();
     let mut ben = ncat(&["127.0.0.1", &room.port]);
     ben.type_line("/name ben");
-    room.wait_until_told_of("ben");
+    room.wait_until_announced("ben");
     room.ana_talks_with(&mut ben);
 }

@@ -18,7 +18,7 @@ fn client(address: SocketAddr, args: &[&str]) -> Process {
     Process::start(command)
 }
 
-/// A server, and where it listens.
+/// Starts a server. Returns its address.
 fn server(args: &[&str]) -> (Process, String) {
     let mut command = openssl(&["s_server", "-dtls1_2", "-accept", "127.0.0.1:0"]);
     command.args(args);
@@ -31,7 +31,7 @@ fn server_with(certificate: &Certificate, args: &[&str]) -> (Process, String) {
     server(&[&["-cert", &certificate.file, "-key", &certificate.key], args].concat())
 }
 
-/// `hikyaku send --dtls` to the end: its exit code and what it complained of.
+/// Runs `hikyaku send --dtls` to its end. Returns its exit code and error output.
 fn send(args: &[&str]) -> (Option<i32>, String) {
     let exit = run(hikyaku(&[&["send", "--dtls"], args].concat()));
     (exit.code, exit.err)
@@ -64,7 +64,7 @@ fn s_server_hears_send_and_answers() {
     server.wait_for_text(Stream::Out, "hello from us");
     server.type_line("hello from s_server");
     sender.wait_for_text(Stream::Out, "hello from s_server");
-    // Q ends it with a goodbye, which ends our waiting.
+    // Q closes the association, which ends the wait for replies.
     server.type_line("Q");
     let exit = sender.wait_for_end();
     assert_eq!(exit.code, Some(0), "{exit:?}");
@@ -80,7 +80,7 @@ fn s_client_is_a_member_of_a_chat() {
 }
 
 #[test]
-fn a_certificate_made_here_is_pinned_and_believed_as_its_own_issuer() {
+fn our_certificate_can_be_pinned_and_trusted_as_its_own_issuer() {
     let folder = tempfile::tempdir().expect("a folder");
     let base = hikyaku_interop::file_in(folder.path(), "own");
     let made = run(hikyaku(&["keygen", "--cert", "localhost", "127.0.0.1", "--out", &base]));
@@ -94,7 +94,7 @@ fn a_certificate_made_here_is_pinned_and_believed_as_its_own_issuer() {
 }
 
 #[test]
-fn each_shows_the_other_a_certificate() {
+fn both_ends_present_certificates() {
     let authority = Authority::new();
     let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
     let asks = ["-Verify", "2", "-verify_return_error", "-CAfile", &ca];
@@ -113,7 +113,7 @@ fn each_shows_the_other_a_certificate() {
 }
 
 #[test]
-fn a_shared_key_does_instead_of_certificates() {
+fn a_shared_key_replaces_certificates() {
     let authority = Authority::new();
     let named = format!("sensor:{}", authority.write("psk", PSK));
     let theirs = ["-psk", PSK, "-cipher", PSK_SUITE];
@@ -130,7 +130,7 @@ fn a_shared_key_does_instead_of_certificates() {
 }
 
 #[test]
-fn send_refuses_s_servers_that_are_not_the_right_ones() {
+fn send_refuses_untrusted_s_servers() {
     send_refuses(|certificate, asks| match asks {
         Some(ca) => {
             server_with(certificate, &["-Verify", "2", "-verify_return_error", "-CAfile", ca])
@@ -140,7 +140,7 @@ fn send_refuses_s_servers_that_are_not_the_right_ones() {
 }
 
 #[test]
-fn listen_tells_which_s_clients_it_refuses() {
+fn listen_reports_refused_s_clients() {
     listen_refuses(|address, ca, shown| match shown {
         Some(own) => client(address, &["-CAfile", ca, "-cert", &own.file, "-key", &own.key]),
         None => client(address, &["-CAfile", ca]),
@@ -148,7 +148,7 @@ fn listen_tells_which_s_clients_it_refuses() {
 }
 
 #[test]
-fn a_client_without_the_right_certificate_is_not_heard_and_told_so() {
+fn a_client_without_a_trusted_certificate_is_refused_with_an_alert() {
     let authority = Authority::new();
     let (own, ca) = (authority.issue("server"), authority.file());
     let options = ["--cert", &own.file, "--key", &own.key, "--client-ca", &ca, "--for", "20s"];
@@ -166,7 +166,7 @@ fn a_client_without_the_right_certificate_is_not_heard_and_told_so() {
 }
 
 #[test]
-fn rsa_is_refused_with_what_to_use_instead() {
+fn rsa_is_refused_with_advice() {
     let authority = Authority::new();
     let rsa = authority.rsa();
     let exit = run(hikyaku(&["listen", "--dtls", "--cert", &rsa.file, "--key", &rsa.key, ":0"]));
@@ -176,7 +176,7 @@ fn rsa_is_refused_with_what_to_use_instead() {
     is_refused(&["--insecure", &address, "x"], "no RSA");
 }
 
-/// Does `listen` hear `s_client` through a relay that loses a fifth?
+/// Returns `true` if `listen` hears `s_client` through a relay that loses a fifth.
 fn is_heard_through_loss(
     server: &Certificate,
     client_has: &Certificate,
@@ -190,11 +190,11 @@ fn is_heard_through_loss(
     let mut client = client(relay.address, &shown);
     (0..500).any(|_| {
         client.type_line("through loss");
-        listener.heard_within("through loss", Duration::from_millis(100))
+        listener.prints_within("through loss", Duration::from_millis(100))
     })
 }
 
-/// Does `s_server` hear `send` through it?
+/// Returns `true` if `s_server` hears `send` through the relay.
 fn is_sent_through_loss(
     server: &Certificate,
     client_has: &Certificate,
@@ -209,11 +209,11 @@ fn is_sent_through_loss(
     let what = ["--count", "30", "--interval", "20ms", &to, "through loss"];
     let sender = Process::start(hikyaku(&[&["send", "--dtls"], &shown[..], &what].concat()));
     sender.ends_within(Duration::from_secs(50))
-        && server.heard_within("through loss", Duration::from_secs(1))
+        && server.prints_within("through loss", Duration::from_secs(1))
 }
 
 #[test]
-fn handshakes_come_to_their_end_where_a_fifth_is_lost() {
+fn handshakes_complete_with_a_fifth_lost() {
     let authority = Authority::new();
     let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
     let (ours, theirs, ca) = (&ours, &theirs, ca.as_str());

@@ -1,4 +1,4 @@
-//! A Python COSE library (`cwt`): it verifies what we sign, and signs what we verify.
+//! A Python COSE library (`cwt`) verifies our signatures, and we verify its.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ fn cose_sign(key: &Key, address: SocketAddr, message: &str, options: &[&str]) {
     assert_eq!(sent.code, Some(0), "{sent:?}");
 }
 
-/// A listener that accepts `key` alone and ends after `count` messages.
+/// Starts a listener that accepts only `key` and ends after `count` messages.
 fn listen_for(key: &Key, folder: &Path, count: &str, options: &[&str]) -> (Process, SocketAddr) {
     let accepted = file_in(folder, "accepted");
     let lines = format!("# who may speak\n{} a friend\n", key.public);

@@ -1,4 +1,4 @@
-//! Python's `cryptography`: Fernet tokens in both directions, and those that must not open.
+//! Python's `cryptography`: Fernet tokens in both directions, and invalid ones.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -56,7 +56,7 @@ fn we_read_pythons_key_and_its_tokens() {
 }
 
 #[test]
-fn what_does_not_open_is_dropped_and_counted() {
+fn tokens_that_do_not_open_are_dropped_and_counted() {
     let folder = tempdir().unwrap();
     let [ours, theirs] = ["ours", "theirs"].map(|name| new_shared_key(folder.path(), name));
     let (listener, address) = listen(&[&JSON_ONCE[..], &["--fernet", &ours]].concat());
@@ -73,7 +73,7 @@ fn what_does_not_open_is_dropped_and_counted() {
 }
 
 #[test]
-fn what_is_too_old_is_dropped_and_counted() {
+fn old_tokens_are_dropped_and_counted() {
     let folder = tempdir().unwrap();
     let key = new_shared_key(folder.path(), "shared.key");
     let options = [&JSON_ONCE[..], &["--fernet", &key, "--max-age", "60s"]].concat();

@@ -1,4 +1,4 @@
-//! Python's `socket`, in both roles, as a beginner's guide writes it.
+//! Python's `socket` in both roles, as in a beginner's guide.
 
 use std::net::UdpSocket;
 
@@ -95,7 +95,7 @@ fn a_pipe_of_1000_lines_is_acknowledged_line_by_line() {
 
 #[test]
 fn python_resends_until_listen_answers() {
-    // The first two tries meet somebody who does not answer.
+    // The first two attempts reach a socket that does not answer.
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let client = Process::start(python(
@@ -143,7 +143,7 @@ fn send_gives_up_on_a_server_that_never_answers() {
     let sent = run(command);
     assert_eq!(sent.code, Some(1), "{sent:?}");
     for told in [address.as_str(), "first", "second"] {
-        assert!(sent.err.contains(told), "{told:?} is not told: {sent:?}");
+        assert!(sent.err.contains(told), "{told:?} is not reported: {sent:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `socat` as sender, listener and acknowledging server, over both families.
+//! `socat` as sender, listener and acknowledging server, over IPv4 and IPv6.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -42,7 +42,8 @@ fn one_listener_hears_both_families() {
     let v4 = socat(&["-u", "-", &format!("UDP4-SENDTO:127.0.0.1:{port}")]);
     let other = match bound {
         SocketAddr::V6(_) => format!("UDP6-SENDTO:[::1]:{port}"),
-        // No IPv6 on this machine: the listener has fallen back, and the second is IPv4 as well.
+        // Without IPv6 on this machine the listener has fallen back, and the second sender uses
+        // IPv4 as well.
         SocketAddr::V4(_) => format!("UDP4-SENDTO:127.0.0.1:{port}"),
     };
     let other_sender = if bound.is_ipv6() { "[::1]:" } else { "127.0.0.1:" };

@@ -1,4 +1,4 @@
-//! OpenSSH's `ssh-keygen`: it reads our keys, we read its.
+//! OpenSSH's `ssh-keygen` reads our keys, and we read its.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ fn ssh_keygen(args: &[&str]) -> Exit {
     run(command)
 }
 
-/// Makes a key with ssh-keygen; its file.
+/// Makes a key with ssh-keygen. Returns its file.
 fn their_key(folder: &Path, kind: &str, passphrase: &str) -> String {
     let file = file_in(folder, "theirs");
     let made = ssh_keygen(&["-q", "-t", kind, "-N", passphrase, "-C", "a comment", "-f", &file]);
@@ -25,7 +25,7 @@ fn their_key(folder: &Path, kind: &str, passphrase: &str) -> String {
     file
 }
 
-/// What ssh-keygen says of a key it made, to compare with what we say.
+/// Compares what ssh-keygen and `hikyaku key` report for a key.
 fn assert_same_key(ours: &Key, public_file: &str) {
     let public = fs::read_to_string(public_file).expect("ssh-keygen made it");
     assert_eq!(public.split_whitespace().take(2).collect::<Vec<_>>().join(" "), ours.public);
@@ -53,7 +53,7 @@ fn we_read_a_key_of_ssh_keygen() {
 }
 
 #[test]
-fn a_key_of_ssh_keygen_signs_and_its_public_file_says_who_may() {
+fn a_key_of_ssh_keygen_signs_and_its_public_file_authorizes_it() {
     let folder = tempdir().unwrap();
     let file = their_key(folder.path(), "ed25519", "");
     let options = ["--format", "json", "--once", "--for", "20s", "--signed-by"];
@@ -82,7 +82,7 @@ fn an_encrypted_key_asks_for_its_passphrase_at_the_terminal() {
     let options = ["--format", "json", "--once", "--for", "20s", "--signed-by"];
     let (listener, address) = listen(&[&options[..], &[&format!("{file}.pub")]].concat());
 
-    // `script` (on every Debian machine) gives the command a terminal of its own.
+    // `script` (on every Debian machine) gives the command its own terminal.
     let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--return", "--command"]);
     let send = hikyaku(&["send", "--plain", "--sign", &file, &address.to_string(), "signed"]);
@@ -97,7 +97,7 @@ fn an_encrypted_key_asks_for_its_passphrase_at_the_terminal() {
     assert_eq!(text_of(&json_lines(&listener.wait_for_end().out)[0]), "signed");
 }
 
-/// A native listener, and where a sender with this home remembers it.
+/// Starts a native listener. Returns the file in which a sender with this home remembers it.
 fn native_listener(home: &Path) -> (Process, SocketAddr, String) {
     let mut command = hikyaku(&["listen", "--for", "60s", "127.0.0.1:0"]);
     command.env("HOME", home).env_remove("XDG_CONFIG_HOME");

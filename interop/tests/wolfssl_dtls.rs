@@ -1,4 +1,4 @@
-//! wolfSSL in both roles: the other program with DTLS 1.3, and 1.2 too.
+//! wolfSSL in both roles: the other program with DTLS 1.3, and with 1.2.
 
 use std::thread;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn client(version: &str, port: u16, args: &[&str]) -> Process {
     Process::start(wolfssl(&[&["client", version, &port], args].concat()))
 }
 
-/// A server that echoes, and where it listens.
+/// Starts a server that echoes. Returns its address.
 fn server(version: &str, args: &[&str]) -> (Process, String) {
     let server = Process::start(wolfssl(&[&["server", version], args].concat()));
     let line = server.wait_for_line(Stream::Out, |line| line.starts_with("port "));
@@ -24,7 +24,7 @@ fn server(version: &str, args: &[&str]) -> (Process, String) {
     (server, address)
 }
 
-/// Sends `text`, waits until it is echoed, and says which version it was.
+/// Sends `text`, waits for its echo, and checks the version.
 #[track_caller]
 fn talks(mut client: Process, version: &str, text: &str) {
     client.type_line(text);
@@ -32,7 +32,7 @@ fn talks(mut client: Process, version: &str, text: &str) {
     client.wait_for_text(Stream::Err, &format!("DTLSv{version}"));
 }
 
-/// `send` to a server that echoes.
+/// Checks that a server echoes what `send` sends.
 #[track_caller]
 fn is_echoed(args: &[&str], address: &str) {
     let words = [&["send", "--dtls"], args, &["--reply=1s", address, "hello from us"]].concat();
@@ -83,14 +83,14 @@ fn wolfssl_is_a_member_of_a_chat() {
 }
 
 #[test]
-fn send_refuses_wolfssl_servers_that_are_not_the_right_ones() {
+fn send_refuses_untrusted_wolfssl_servers() {
     for version in VERSIONS {
         send_refuses(|own, asks| server(version, &[asks.unwrap_or("-"), &own.file, &own.key]));
     }
 }
 
 #[test]
-fn listen_tells_which_wolfssl_clients_it_refuses() {
+fn listen_reports_refused_wolfssl_clients() {
     for version in VERSIONS {
         listen_refuses(|address, ca, shown| match shown {
             Some(own) => client(version, address.port(), &[ca, &own.file, &own.key]),
@@ -99,18 +99,18 @@ fn listen_tells_which_wolfssl_clients_it_refuses() {
     }
 }
 
-/// Does `listen` hear wolfSSL through a relay that loses a fifth?
+/// Returns `true` if `listen` hears wolfSSL through a relay that loses a fifth.
 fn is_heard_through_loss(version: &str, ours: &[&str], theirs: &[&str], seed: u64) -> bool {
     let (listener, address) = listen_dtls(ours);
     let relay = LossyRelay::start(address, seed);
     let mut client = client(version, relay.address.port(), theirs);
     (0..500).any(|_| {
         client.type_line("through loss");
-        listener.heard_within("through loss", Duration::from_millis(100))
+        listener.prints_within("through loss", Duration::from_millis(100))
     })
 }
 
-/// Does wolfSSL hear `send` through it, and `send` its echo?
+/// Returns `true` if wolfSSL hears `send` through the relay, and `send` its echo.
 fn is_echoed_through_loss(version: &str, ours: &[&str], theirs: &[&str], seed: u64) -> bool {
     let (_server, address) = server(version, theirs);
     let relay = LossyRelay::start(address.parse().expect("an address"), seed);
@@ -121,7 +121,7 @@ fn is_echoed_through_loss(version: &str, ours: &[&str], theirs: &[&str], seed: u
 }
 
 #[test]
-fn handshakes_come_to_their_end_where_a_fifth_is_lost() {
+fn handshakes_complete_with_a_fifth_lost() {
     let authority = Authority::new();
     let (ours, theirs, ca) = (authority.issue("ours"), authority.issue("theirs"), authority.file());
     let shown = ["--cert", &ours.file, "--key", &ours.key];

@@ -1,4 +1,4 @@
-//! Everything that must hold before a change is accepted, in one command.
+//! All checks that a change must pass, in one command.
 //!
 //! In: the workspace root, `--strict`, `--skip`. Out: each step with its time, up to the first
 //! failure. Never: a step that changes a file of the repository.
@@ -12,7 +12,7 @@ use crate::{docs, fuzz, interop, run, tidy};
 
 type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
 
-/// Cheap steps first, so that the usual mistakes are told at once.
+/// Cheap steps first, so that common mistakes are reported at once.
 const STEPS: [Step; 9] = [
     ("fmt", fmt),
     ("clippy", clippy),
@@ -32,7 +32,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// `None` when a word is not an option or not the name of a step.
+    /// Parses options. Returns `None` for an unknown option or step.
     pub(crate) fn parse(words: &[&str]) -> Option<Self> {
         let mut options = Self::default();
         let mut words = words.iter();
@@ -72,7 +72,7 @@ fn fmt(root: &Path, _: &Options) -> Result<()> {
 }
 
 fn clippy(root: &Path, _: &Options) -> Result<()> {
-    // The peers' tests are compiled too, although only `interop` runs them.
+    // Also compiles the tests against real peers, which only `interop` runs.
     let args = ["clippy", "--workspace", "--all-targets", "--features", "hikyaku-interop/peers"];
     run::must_succeed(run::cargo(root, &args).args(["--", "-D", "warnings"]))
 }
@@ -97,7 +97,7 @@ fn deny(root: &Path, options: &Options) -> Result<()> {
     }
     let args = ["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     run::must_succeed(&mut run::cargo(root, &args))?;
-    // Where the database is out of reach that is no fault of the tree, strict or not.
+    // An unreachable database is no fault of the tree, strict or not.
     if !run::succeeds(&mut run::cargo(root, &["deny", "fetch", "db"])) {
         println!("ci: known advisories NOT CHECKED, `cargo deny fetch db` cannot reach them");
         return Ok(());
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_does_not_exist_cannot_be_skipped() {
+    fn an_unknown_step_cannot_be_skipped() {
         assert_eq!(Options::parse(&["--skip", "tset"]), None);
         assert_eq!(Options::parse(&["--skip"]), None);
         assert_eq!(Options::parse(&["--fast"]), None);

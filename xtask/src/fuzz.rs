@@ -1,7 +1,7 @@
-//! The fuzzers of `fuzz/`, one after the other; and what they found once, tried again.
+//! Runs the fuzzers of `fuzz/` one after the other, and replays their earlier findings.
 //!
-//! In: the workspace root, seconds for each, their names. Out: a line each; an error when anything
-//! was found. Never: an input added to the corpora that are committed.
+//! In: the workspace root, seconds per target, target names. Out: a line for each; an error if
+//! anything was found. Never: an input added to the committed corpora.
 
 use std::{
     fs,
@@ -13,8 +13,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::run;
 
-/// Seconds that one input may take, megabytes that it may need, and its length at most: a door
-/// that takes more is broken.
+/// The limits of one input: seconds, megabytes, length. An entry point that exceeds them is broken.
 const LIMITS: [&str; 3] = ["-timeout=10", "-rss_limit_mb=2048", "-max_len=4096"];
 
 #[derive(Debug, PartialEq)]
@@ -24,7 +23,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// `None` when a word is not an option or no number of seconds.
+    /// Parses options. Returns `None` for an unknown option or an invalid number of seconds.
     pub(crate) fn parse(words: &[&str]) -> Option<Self> {
         let ["--seconds", seconds, targets @ ..] = words else { return None };
         if targets.iter().any(|target| target.starts_with('-')) {
@@ -58,25 +57,25 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     }
     match found {
         0 => Ok(()),
-        _ => bail!("fuzz: {found} of {} doors did not hold, named above", wanted.len()),
+        _ => bail!("fuzz: {found} of {} targets failed, named above", wanted.len()),
     }
 }
 
-/// The corpora and what was found once, without a fuzzer: a step of `ci`.
+/// Replays the corpora and earlier findings without a fuzzer: a step of `ci`.
 pub(crate) fn replay(root: &Path) -> Result<()> {
     let fuzz = root.join("fuzz");
-    // There, `.cargo/config.toml` opens the doors that only fuzzers have.
+    // `.cargo/config.toml` in that folder enables the code that only fuzzers use.
     run::must_succeed(&mut run::cargo(&fuzz, &["fmt", "--check"]))?;
     let args = ["test", "--quiet", "--no-default-features", "--test", "replay"];
     run::must_succeed(&mut run::cargo(&fuzz, &args))
 }
 
-/// With what they are built.
+/// The toolchain of the fuzzers.
 #[derive(Clone, Copy, Debug)]
 enum Toolchain {
     /// Nightly Rust, with AddressSanitizer.
     Nightly,
-    /// The Rust at hand, without a sanitizer.
+    /// The installed Rust, without a sanitizer.
     Present,
 }
 
@@ -111,7 +110,7 @@ impl Toolchain {
         if matches!(self, Self::Nightly) {
             command.args(["run", "nightly", "cargo", "fuzz", verb]).current_dir(root);
         }
-        // No code here frees by hand: what was freed need not be kept for long to be recognised.
+        // No code here frees by hand, so a small quarantine is enough to detect use after free.
         command.env("ASAN_OPTIONS", "quarantine_size_mb=8");
         command
     }
@@ -129,7 +128,7 @@ fn targets(root: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What comes new goes to a folder beside the build: the committed corpus is read alone.
+/// New inputs go to a folder beside the build: the committed corpus is only read.
 fn fuzz(root: &Path, toolchain: &Toolchain, target: &str, seconds: u32) -> Result<Report> {
     let new = format!("fuzz/target/corpus/{target}");
     fs::create_dir_all(root.join(&new)).with_context(|| new.clone())?;
@@ -145,7 +144,7 @@ fn fuzz(root: &Path, toolchain: &Toolchain, target: &str, seconds: u32) -> Resul
     Ok(report)
 }
 
-/// What libFuzzer said.
+/// The results in libFuzzer's log.
 #[derive(Debug, Default, PartialEq)]
 struct Report {
     executions: String,
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_read_up_to_its_end() {
+    fn a_log_is_parsed_to_its_end() {
         let log = "#2\tINITED cov: 7 ft: 8 corp: 1/1b exec/s: 0 rss: 40Mb\n\
             #99\tNEW    cov: 4446 ft: 18240 corp: 1018/240Kb lim: 585 exec/s: 358 rss: 464Mb\n\
             artifact_prefix='a/'; Test unit written to a/crash-1\n\

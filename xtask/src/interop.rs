@@ -1,7 +1,7 @@
-//! The tests against real peers: which peers are here, and what that lets us run.
+//! Runs the tests against real peers that are installed.
 //!
-//! In: the workspace root, `strict`. Out: a table of peers, then the tests of those found.
-//! Never: installs anything; `.ci/run` does. What comes as source is compiled in the build folder.
+//! In: the workspace root, `strict`. Out: a table of peers, then the tests of those found. Never:
+//! installs anything, which `.ci/run` does. Peers in source form are compiled in the build folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -82,7 +82,7 @@ impl Peer {
                 &["-E", "-o", "/dev/null", "-x", "c", "-include", "mbedtls/certs.h", "/dev/null"],
             ),
             Self::WolfSsl => (Path::new("cc"), &["--version"]),
-            // It has no option that only succeeds: that it starts at all is the answer, in `here`.
+            // It has no option that only succeeds, so `here` only checks that it starts.
             Self::SshKeygen => (Path::new("ssh-keygen"), &["-l", "-f", "/dev/null"]),
         };
         let mut command = Command::new(program);
@@ -140,7 +140,7 @@ pub(crate) fn run(root: &Path, strict: bool) -> Result<()> {
     run::must_succeed(&mut command)
 }
 
-/// The peer that comes as source; it says why it could not be compiled, and is then missing.
+/// Compiles the peer in source form. If that fails, prints the reason and counts it as missing.
 fn compiled(root: &Path, target: &Path, found: &mut Vec<Peer>) -> Option<PathBuf> {
     if !found.contains(&Peer::WolfSsl) {
         return None;
@@ -153,7 +153,7 @@ fn compiled(root: &Path, target: &Path, found: &mut Vec<Peer>) -> Option<PathBuf
     program.ok()
 }
 
-/// Returns how many are missing.
+/// Prints the table. Returns the number of missing peers.
 fn print_table(found: &[Peer]) -> usize {
     let mut missing = 0;
     for peer in Peer::ALL {
@@ -172,14 +172,15 @@ fn runnable(found: &[Peer]) -> Vec<&'static str> {
     TESTS.iter().filter(|(_, needs)| all_found(needs)).map(|(test, _)| *test).collect()
 }
 
-/// Where cargo builds: it built this very program there.
+/// Returns cargo's target folder, which contains this program.
 fn target_folder() -> Result<PathBuf> {
     let this = std::env::current_exe().context("interop: where is this program?")?;
     let target = this.parent().and_then(Path::parent);
     Ok(target.context("interop: this program is not in a target folder")?.to_owned())
 }
 
-/// The one asked for, else the one with the libraries that `.ci/run` made, else the system's.
+/// Returns the requested Python, or the one with the libraries installed by `.ci/run`, or the
+/// system's.
 fn python(target: &Path) -> PathBuf {
     if let Some(python) = std::env::var_os("HIKYAKU_PYTHON") {
         return python.into();
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_test_runs_only_when_all_its_peers_are_here() {
+    fn a_test_runs_only_when_all_its_peers_are_installed() {
         assert_eq!(runnable(&[Peer::Cryptography, Peer::Ncat]), ["netcat"]);
         assert_eq!(
             runnable(&[Peer::Python, Peer::Cryptography]),
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn every_test_file_is_known_here_and_in_the_manifest() {
+    fn every_test_file_is_listed_here_and_in_the_manifest() {
         let root = crate::workspace_root();
         let manifest = std::fs::read_to_string(root.join("interop/Cargo.toml")).unwrap();
         let mut files: Vec<String> = std::fs::read_dir(root.join("interop/tests"))

@@ -1,7 +1,7 @@
-//! The project's chores: `cargo xtask ci | tidy | docs | interop | sim | fuzz | mutants`.
+//! Development tasks: `cargo xtask ci | tidy | docs | interop | sim | fuzz | mutants`.
 //!
-//! In: the command line. Out: exit code 0 when all is well, 1 when a check failed, 2 for bad usage.
-//! Never: part of the product; nothing depends on this crate.
+//! In: the command line. Out: exit code 0 if everything passed, 1 if a check failed, 2 for invalid
+//! usage. Never: part of the product; nothing depends on this crate.
 
 #![expect(clippy::print_stdout, reason = "a command for people prints")]
 #![expect(clippy::print_stderr, reason = "a command for people prints")]

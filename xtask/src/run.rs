@@ -1,4 +1,4 @@
-//! Running other programs.
+//! Runs other programs.
 //!
 //! In: a program and its arguments. Out: whether it succeeded.
 //! Never: a shell, so no quoting to get wrong.
@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// The cargo that runs us, for commands in the workspace.
+/// Returns a command of the cargo that runs this program, in the workspace.
 pub(crate) fn cargo(root: &Path, args: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
@@ -27,12 +27,12 @@ pub(crate) fn must_succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs in silence: a question, not a step.
+/// Runs without output. Returns `true` if the program succeeds.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     silent_status(command).is_ok_and(|status| status.success())
 }
 
-/// Whether the program is there at all, whatever it then says.
+/// Returns `true` if the program can be started, whatever its exit code.
 pub(crate) fn starts(command: &mut Command) -> bool {
     silent_status(command).is_ok()
 }

@@ -1,7 +1,7 @@
-//! The world in a box: many seeds, or one with its trace.
+//! Runs the simulator: many seeds, or one with its trace.
 //!
-//! In: the workspace root, what is asked of it. Out: an error when a promise was broken.
-//! Never: a seed that a debug build would run: ten thousand of them take minutes as it is.
+//! In: the workspace root, arguments. Out: an error if a promise was broken. Never: a debug build:
+//! ten thousand seeds take minutes as it is.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::run;
 
-/// The words that `hikyaku-sim` takes, if these are some.
+/// Returns the arguments for `hikyaku-sim`, or `None` if they are invalid.
 pub(crate) fn parse<'a>(words: &[&'a str]) -> Option<Vec<&'a str>> {
     let number = |word: &str| word.parse::<u64>().is_ok();
     let known = match words {

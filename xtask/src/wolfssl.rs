@@ -1,7 +1,7 @@
-//! wolfSSL, the one other program with DTLS 1.3: Debian's has none, so it is compiled here.
+//! Compiles wolfSSL, the one other program with DTLS 1.3, which Debian does not package with it.
 //!
-//! In: the workspace root, the build folder. Out: a program that speaks DTLS with it.
-//! Never: compiles it twice, or anything but with `cc`.
+//! In: the workspace root, the build folder. Out: a program that speaks DTLS with it. Never:
+//! compiles it twice, or with anything but `cc`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::run;
 
 const PACKAGE: &str = "interop/peers/wolfssl";
 
-/// The program, compiled where it is missing or older than what it is made of.
+/// Returns the program, after compiling it if it is missing or older than its sources.
 pub(crate) fn program(root: &Path, target: &Path) -> Result<PathBuf> {
     let package = root.join(PACKAGE);
     let folder = target.join("interop-wolfssl");
@@ -41,22 +41,24 @@ fn changed(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).and_then(|known| known.modified()).ok()
 }
 
-/// Where cargo has put it, after it has fetched it.
+/// Fetches the source with cargo and returns its folder.
 fn source(root: &Path, package: &Path) -> Result<PathBuf> {
     let mut ask = run::cargo(root, &["metadata", "--locked", "--format-version", "1"]);
-    let told = ask.arg("--manifest-path").arg(package.join("Cargo.toml")).output();
-    let told = told.context("cannot start cargo")?;
-    if !told.status.success() {
-        bail!("its source cannot be fetched: {}", String::from_utf8_lossy(&told.stderr).trim());
+    let output = ask.arg("--manifest-path").arg(package.join("Cargo.toml")).output();
+    let output = output.context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("its source cannot be fetched: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
-    let told = String::from_utf8(told.stdout).context("cargo metadata speaks UTF-8")?;
-    manifest(&told).map(|path| path.with_file_name("wolfssl-src")).context("no wolfssl-sys there")
+    let output = String::from_utf8(output.stdout).context("cargo metadata prints UTF-8")?;
+    manifest(&output)
+        .map(|path| path.with_file_name("wolfssl-src"))
+        .context("no wolfssl-sys in the metadata")
 }
 
-/// The manifest of wolfssl-sys in what `cargo metadata` tells.
-fn manifest(told: &str) -> Option<PathBuf> {
+/// Returns the manifest of wolfssl-sys from the output of `cargo metadata`.
+fn manifest(output: &str) -> Option<PathBuf> {
     let paths =
-        told.split(r#""manifest_path":""#).skip(1).filter_map(|rest| rest.split('"').next());
+        output.split(r#""manifest_path":""#).skip(1).filter_map(|rest| rest.split('"').next());
     paths.map(PathBuf::from).find(|path| {
         let folder = path.parent().and_then(Path::file_name).and_then(OsStr::to_str);
         folder.is_some_and(|name| name.starts_with("wolfssl-sys-"))
@@ -69,7 +71,7 @@ fn cc(package: &Path, source: &Path) -> Command {
     cc
 }
 
-/// Every file of it, several at once; what the settings leave out becomes an empty object.
+/// Compiles every file, several at once; files disabled by the settings become empty objects.
 fn compile(package: &Path, source: &Path, folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for part in ["src", "wolfcrypt/src"] {
@@ -106,9 +108,9 @@ mod tests {
 
     #[test]
     fn its_manifest_is_found_among_others() {
-        let told = r#"{"packages":[{"manifest_path":"/a/wolfssl-1/Cargo.toml"},
+        let output = r#"{"packages":[{"manifest_path":"/a/wolfssl-1/Cargo.toml"},
             {"name":"x","manifest_path":"/r/wolfssl-sys-5.3.0/Cargo.toml","id":"y"}]}"#;
-        assert_eq!(manifest(told), Some("/r/wolfssl-sys-5.3.0/Cargo.toml".into()));
+        assert_eq!(manifest(output), Some("/r/wolfssl-sys-5.3.0/Cargo.toml".into()));
         assert_eq!(manifest("{}"), None);
     }
 }

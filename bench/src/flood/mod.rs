@@ -1,6 +1,7 @@
-//! `hikyaku listen` under a flood of first packets: do honest clients get in, what does it cost?
+//! `hikyaku listen` under a flood of first packets: its cost, and whether honest clients are still
+//! served.
 //!
-//! In: how fast. Out: a table on standard output. Never: a flood that leaves this machine.
+//! In: the rate. Out: a table on standard output. Never: a flood that leaves this machine.
 
 mod packets;
 mod sender;
@@ -20,29 +21,29 @@ use anyhow::{Context, Result, ensure};
 use self::sender::{Flood, Kind, LONGEST};
 use crate::cost;
 
-/// Honest clients of each row, one after the other.
+/// Honest clients per row, one after the other.
 const HONEST: usize = 20;
 
-/// The flood alone, before the first of them.
+/// The duration of the flood before the first of them.
 const BEFORE: Duration = Duration::from_secs(6);
 
-/// How long one of them waits.
+/// How long each of them waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What was asked for.
+/// The requested measurements.
 pub(crate) struct Plan {
-    /// Datagrams a second.
+    /// Datagrams per second.
     pub(crate) rates: Vec<u64>,
     /// Part of a row's name.
     pub(crate) name: String,
 }
 
-/// What a row measures.
+/// A measurement.
 struct Row {
     name: &'static str,
     kind: Kind,
     dtls: bool,
-    /// New clients do not come at the rates of datagrams.
+    /// Rates of new clients, which differ from those of datagrams.
     own_rates: Option<&'static [u64]>,
 }
 
@@ -56,8 +57,8 @@ const ROWS: [Row; 9] = [
     row("forged, from one /24", Kind::OneNetwork),
     row("replayed", Kind::Replayed),
     row("bad tokens", Kind::BadTokens),
-    row("rubbish", Kind::Rubbish),
-    Row { own_rates: Some(&[500, 2_000]), ..row("loiterers", Kind::Loitering) },
+    row("garbage", Kind::Garbage),
+    Row { own_rates: Some(&[500, 2_000]), ..row("loiterers", Kind::HalfOpen) },
     Row { dtls: true, own_rates: Some(&[0]), ..row("DTLS, quiet", Kind::Quiet) },
     Row { dtls: true, ..row("DTLS, forged", Kind::Dtls) },
 ];
@@ -82,8 +83,8 @@ fn measure(row: &Row, rate: u64) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let host = Host::start(folder.path(), row.dtls)?;
     let first = if row.dtls { host.first_datagram()? } else { Vec::new() };
-    // Memory that every listener takes for its first client is none of the flood's.
-    host.send().context("nobody gets in, and there is no flood")?;
+    // Memory that every listener takes for its first client is not due to the flood.
+    host.send().context("a client fails without a flood")?;
     let (memory, dropped) = (cost::resident(host.child.id())?, host.dropped()?);
     let flood = Flood::start(row.kind, rate, host.address, &first)?;
     let processor = cost::processor(host.child.id())?;
@@ -115,14 +116,14 @@ fn measure(row: &Row, rate: u64) -> Result<()> {
     Ok(())
 }
 
-/// A `hikyaku listen`, and what its clients have to know.
+/// A running `hikyaku listen`, with the options for its clients.
 pub(crate) struct Host<'a> {
     child: Child,
     home: &'a Path,
     address: SocketAddr,
-    /// By which options a client knows it.
+    /// The options by which a client authenticates it.
     trust: Vec<String>,
-    /// Open until the end: its writer must not meet a closed pipe.
+    /// Kept open, so that the listener never writes to a closed pipe.
     _err: BufReader<ChildStderr>,
 }
 
@@ -138,11 +139,11 @@ impl<'a> Host<'a> {
             options = words(&own);
             trust = words(&format!("--dtls --ack --pin {pin}"));
         }
-        // What it prints is not read: a pipe would fill, and hold it up.
+        // Its output is not read, so a pipe would fill up and block it.
         let mut listen = hikyaku(home, &["listen"])?;
         listen.args(options).arg("127.0.0.1:0").stdout(Stdio::null());
         let mut child = listen.spawn()?;
-        let mut err = BufReader::new(child.stderr.take().context("it is piped")?);
+        let mut err = BufReader::new(child.stderr.take().context("standard error is piped")?);
         let address = loop {
             let mut line = String::new();
             ensure!(err.read_line(&mut line)? > 0, "the listener has ended");
@@ -164,7 +165,7 @@ impl<'a> Host<'a> {
         self.address
     }
 
-    /// How long an honest client takes, from its start to its end.
+    /// Runs an honest client. Returns the duration from its start to its end.
     pub(crate) fn send(&self) -> Result<Duration> {
         let began = Instant::now();
         let to = self.address.to_string();
@@ -176,7 +177,7 @@ impl<'a> Host<'a> {
         Ok(began.elapsed())
     }
 
-    /// The first datagram of a client.
+    /// Returns the first datagram of a client.
     fn first_datagram(&self) -> Result<Vec<u8>> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -191,7 +192,8 @@ impl<'a> Host<'a> {
         Ok(datagram)
     }
 
-    /// How many datagrams the kernel had no room for (proc(5), `/proc/net/udp`).
+    /// Returns how many datagrams the kernel dropped for lack of buffer space (proc(5),
+    /// `/proc/net/udp`).
     fn dropped(&self) -> Result<u64> {
         let port = format!(":{:04X}", self.address.port());
         let table = fs::read_to_string("/proc/net/udp")?;
@@ -203,7 +205,7 @@ impl<'a> Host<'a> {
 
 impl Drop for Host<'_> {
     fn drop(&mut self) {
-        // Where it has ended, there is nothing to kill.
+        // If it has already ended, there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -213,7 +215,7 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The command, which `cargo build --release -p hikyaku-cli` puts beside ourselves.
+/// Returns the command, which `cargo build --release -p hikyaku-cli` builds beside this program.
 fn hikyaku(home: &Path, args: &[&str]) -> Result<Command> {
     let beside = || env::current_exe().map(|path| path.with_file_name("hikyaku"));
     let path = env::var_os("HIKYAKU_BIN").map_or_else(beside, |path| Ok(PathBuf::from(path)))?;

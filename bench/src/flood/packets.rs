@@ -1,6 +1,6 @@
-//! First packets as an attacker makes them: those of real clients, under ids of their own.
+//! Forged first packets: those of real clients, with other connection ids.
 //!
-//! In: what a client sends first. Out: as many of it as wanted. Never: a socket.
+//! In: a client's first flight. Out: any number of variants. Never: a socket.
 
 use std::net::SocketAddr;
 
@@ -12,17 +12,17 @@ use aws_lc_rs::{
 };
 use hikyaku_proto::{Crypto, Endpoint, EndpointConfig, Output, Trust, rng::Random, time::Time};
 
-/// First byte, version, both ids, the length of a token that is not there, the number.
+/// First byte, version, both ids, the length of an empty token, the number.
 const HEADER: usize = 1 + 4 + 8 + 8 + 1 + 4;
 const TO: std::ops::Range<usize> = 5..13;
 const FROM: std::ops::Range<usize> = 13..21;
 const NUMBER: std::ops::Range<usize> = HEADER - 4..HEADER;
 
-/// Where a DTLS ClientHello has its random bytes: behind record, message header and version (RFC
-/// 6347 sections 4.1, 4.2.2 and 4.2.1).
+/// The position of the random bytes of a DTLS ClientHello, after the record header, message header
+/// and version (RFC 6347 sections 4.1, 4.2.2 and 4.2.1).
 pub(super) const DTLS_RANDOM: std::ops::Range<usize> = 27..59;
 
-/// splitmix64, Steele, Lea and Flood 2014.
+/// splitmix64 (Steele, Lea and Flood 2014).
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -48,14 +48,14 @@ impl Random for Dice {
     }
 }
 
-/// One that dials, and whose keys nobody knows.
+/// Creates a client endpoint with a random key.
 pub(super) fn dialler(seed: u64) -> Endpoint {
     let mut config = EndpointConfig::client(Crypto::new(&[7; 32]));
     config.max_connections = 1 << 20;
     Endpoint::new(config, Box::new(Dice(seed)))
 }
 
-/// The datagrams of one client's first flight.
+/// Returns the datagrams of one client's first flight.
 pub(super) fn first_flight(to: SocketAddr) -> Result<Vec<Vec<u8>>> {
     let (mut client, mut out) = (dialler(1), Vec::new());
     let now = Time::from_micros(1);
@@ -67,7 +67,7 @@ pub(super) fn first_flight(to: SocketAddr) -> Result<Vec<Vec<u8>>> {
     Ok(flight)
 }
 
-/// The same flight of another client: sealed anew, since its keys follow from its id.
+/// Returns the same flight for another client, sealed again because its keys depend on its id.
 pub(super) fn another(flight: &[Vec<u8>], dice: &mut Dice) -> Result<Vec<Vec<u8>>> {
     let to: [u8; 8] = dice.array();
     flight.iter().map(|datagram| resealed(datagram, to)).collect()
@@ -87,7 +87,7 @@ fn resealed(datagram: &[u8], to: [u8; 8]) -> Result<Vec<u8>> {
     Ok(datagram)
 }
 
-/// A Hello with a token that nobody gave out.
+/// Returns a Hello with a random token.
 pub(super) fn with_token(datagram: &[u8], dice: &mut Dice) -> Vec<u8> {
     let token: [u8; 48] = dice.array();
     let mut with = datagram[..HEADER - 5].to_vec();
@@ -97,12 +97,12 @@ pub(super) fn with_token(datagram: &[u8], dice: &mut Dice) -> Vec<u8> {
     with
 }
 
-/// The client's own id in a long packet: it stays as long as the connection.
+/// Returns the client's own id in a long packet, which stays the same for the connection.
 pub(super) fn source_of(datagram: &[u8]) -> Option<[u8; 8]> {
     datagram.get(FROM)?.try_into().ok()
 }
 
-/// PROTOCOL.md section 2.
+/// Derives the Hello key as in PROTOCOL.md section 2.
 fn hello_key(to: &[u8], number: [u8; 4]) -> Result<(LessSafeKey, Nonce)> {
     let salt = hmac::Key::new(hmac::HMAC_SHA256, b"hikyaku v1 hello");
     let root = hmac::sign(&salt, to);

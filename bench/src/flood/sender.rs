@@ -1,9 +1,9 @@
-//! The attacker: a thread that sends first packets under addresses of others.
+//! The attacker: a thread that sends first packets with forged source addresses.
 //!
-//! In: what, where, how many a second. Out: how many left. Never: more than its bounds.
+//! In: what, where, how many per second. Out: how many were sent. Never: more than its limits.
 //!
-//! All of 127.0.0.0/8 is this machine's on Linux, so that any of 16 million addresses may stand as
-//! the source without a privilege.
+//! On Linux all of 127.0.0.0/8 belongs to this machine, so that any of 16 million addresses can be
+//! the source without privileges.
 
 use std::{
     io::IoSliceMut,
@@ -22,17 +22,17 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
 use super::packets::{DTLS_RANDOM, Dice, another, dialler, first_flight, source_of, with_token};
 
-/// No flood lasts longer.
+/// The maximum duration of a flood.
 pub(super) const LONGEST: Duration = Duration::from_secs(120);
 
-/// First flights of clients that are made beforehand; then they come again, from elsewhere. Half a
-/// percent of them can be half-open at a time.
+/// The number of first flights prepared in advance, which are then repeated from other addresses.
+/// Half a percent of them can be half-open at a time.
 const CLIENTS: usize = 16_384;
 
-/// Between two bursts.
+/// The interval between bursts.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// What it sends.
+/// What the attacker sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Nothing.
@@ -41,19 +41,20 @@ pub(super) enum Kind {
     Forged,
     /// The same, all from one network (/24).
     OneNetwork,
-    /// Copies of one client's, from any address.
+    /// Copies of one client's flight, from any address.
     Replayed,
-    /// With tokens that nobody gave out.
+    /// Hellos with random tokens.
     BadTokens,
-    /// Nothing that opens.
-    Rubbish,
-    /// Clients in any network that answer a Retry, and never go on: a site's owner, a botnet.
-    Loitering,
+    /// Packets that do not open.
+    Garbage,
+    /// Clients in any network that answer a Retry and never continue, like a large site or a
+    /// botnet.
+    HalfOpen,
     /// DTLS: a client's first packet, each with other random bytes.
     Dtls,
 }
 
-/// A flood that runs.
+/// A flood in progress.
 pub(super) struct Flood {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -62,8 +63,8 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    /// `rate`: datagrams a second; new clients a second where they answer. `dtls`: a DTLS client's
-    /// first packet.
+    /// Starts a flood. `rate`: datagrams per second, or new clients per second if they answer.
+    /// `dtls`: a DTLS client's first packet.
     pub(super) fn start(kind: Kind, rate: u64, to: SocketAddr, dtls: &[u8]) -> Result<Self> {
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let gun = Gun::new(to, Arc::clone(&sent))?;
@@ -74,14 +75,14 @@ impl Flood {
         };
         let thread = (kind != Kind::Quiet).then(|| {
             thread::spawn(move || match kind {
-                Kind::Loitering => loiter(gun, &pace),
+                Kind::HalfOpen => stay_half_open(gun, &pace),
                 _ => shoot(gun, &pace, kind, pool),
             })
         });
         Ok(Self { stop, sent, thread, began: Instant::now() })
     }
 
-    /// How many datagrams have left, in how long.
+    /// Returns how many datagrams were sent, and in how long.
     pub(super) fn sent(&self) -> (u64, Duration) {
         (self.sent.load(Ordering::Relaxed), self.began.elapsed())
     }
@@ -102,7 +103,7 @@ impl Drop for Flood {
     }
 }
 
-/// What is sent, ready to be sent again and again.
+/// Returns the datagrams to send repeatedly.
 fn pool(kind: Kind, to: SocketAddr) -> Result<Vec<Vec<u8>>> {
     let (mut dice, flight) = (Dice(3), first_flight(to)?);
     let mut pool = Vec::new();
@@ -113,14 +114,14 @@ fn pool(kind: Kind, to: SocketAddr) -> Result<Vec<Vec<u8>>> {
                 let another = another(&flight, &mut dice)?;
                 pool.extend(another.iter().map(|datagram| with_token(datagram, &mut dice)));
             }
-            Kind::Rubbish => {
-                let mut rubbish = flight[0].clone();
-                dice.fill(&mut rubbish[5..]);
-                rubbish[21] = 0; // no token: the dearest to find out
-                pool.push(rubbish);
+            Kind::Garbage => {
+                let mut garbage = flight[0].clone();
+                dice.fill(&mut garbage[5..]);
+                garbage[21] = 0; // no token: the most expensive to reject
+                pool.push(garbage);
             }
             Kind::Replayed => return Ok(flight),
-            Kind::Quiet | Kind::Loitering | Kind::Dtls => return Ok(pool),
+            Kind::Quiet | Kind::HalfOpen | Kind::Dtls => return Ok(pool),
         }
     }
     Ok(pool)
@@ -147,15 +148,15 @@ fn shoot(gun: Gun, pace: &Pace, kind: Kind, mut pool: Vec<Vec<u8>>) -> Result<()
     })
 }
 
-fn loiter(gun: Gun, pace: &Pace) -> Result<()> {
+fn stay_half_open(gun: Gun, pace: &Pace) -> Result<()> {
     let (mut clients, clock) = (dialler(5), Instant::now());
     let mut out = Vec::new();
     let now = || Time::from_micros(clock.elapsed().as_micros() as u64 + 1);
     pace.run(|| {
         clients.connect(now(), gun.to, Trust::AnyKey)?;
         send_all(&gun, &mut clients, now(), &mut out);
-        gun.hear(|answer| {
-            // They follow a Retry, and hear nothing else.
+        gun.receive(|answer| {
+            // They answer a Retry and ignore everything else.
             if answer.first() == Some(&0xc3) {
                 clients.handle_datagram(now(), Datagram::new(gun.to, answer));
             }
@@ -166,7 +167,7 @@ fn loiter(gun: Gun, pace: &Pace) -> Result<()> {
     })
 }
 
-/// Each client keeps the address that its id stands for.
+/// Each client keeps the address that belongs to its id.
 fn send_all(gun: &Gun, clients: &mut Endpoint, now: Time, out: &mut Vec<u8>) {
     loop {
         match clients.poll_output(now, out) {
@@ -182,7 +183,7 @@ fn send_all(gun: &Gun, clients: &mut Endpoint, now: Time, out: &mut Vec<u8>) {
     }
 }
 
-/// So many a second, for so long.
+/// A rate and a duration.
 struct Pace {
     rate: u64,
     stop: Arc<AtomicBool>,
@@ -193,7 +194,7 @@ impl Pace {
         let (began, mut done) = (Instant::now(), 0);
         while !self.stop.load(Ordering::Relaxed) && began.elapsed() < LONGEST {
             let due = began.elapsed().as_micros() as u64 * self.rate / 1_000_000;
-            // What could not be done in time is not made up for.
+            // Missed sends are not made up for.
             done = done.max(due.saturating_sub(self.rate / 100));
             while done < due {
                 once()?;
@@ -233,7 +234,7 @@ impl Gun {
         }
     }
 
-    fn hear(&self, mut each: impl FnMut(&mut [u8])) {
+    fn receive(&self, mut each: impl FnMut(&mut [u8])) {
         let (mut buffer, mut meta) = (vec![0; 1 << 16], [RecvMeta::default()]);
         let recv = |buffer: &mut Vec<u8>, meta: &mut [RecvMeta; 1]| {
             self.state.recv((&self.socket).into(), &mut [IoSliceMut::new(buffer)], meta)

@@ -1,6 +1,6 @@
 //! Large messages, one way: 1 GiB of them, until the client knows that the server has all.
 //!
-//! In: a connection. Out: how many came. Never: a message that was not compared.
+//! In: a connection. Out: how many arrived. Never: an unverified message.
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use quinn::Connection;
 
 use crate::payload::{InOrder, Payloads};
 
-/// Of a message, in bytes.
+/// The length of a message, in bytes.
 pub(crate) const LEN: usize = 64 << 10;
 
 /// Chunks taken at once.
@@ -17,7 +17,7 @@ const CHUNKS: usize = 64;
 
 pub(super) async fn quinn_client(connection: &Connection, count: u64) -> Result<u64> {
     let payloads = Payloads::new(LEN);
-    // The answer comes on the stream's other half.
+    // The answer arrives on the stream's other half.
     let (mut send, mut recv) = connection.open_bi().await?;
     for number in 0..count {
         send.write_chunk(Bytes::from(payloads.message(number))).await?;

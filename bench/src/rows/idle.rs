@@ -1,6 +1,6 @@
-//! Connections that say nothing: how fast they are made, and what each takes of the server.
+//! Idle connections: how fast they are made, and what each costs the server.
 //!
-//! In: endpoints. Out: memory as the system sees it. Never: a connection that was not made.
+//! In: endpoints. Out: memory as measured by the system. Never: a connection that was not made.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use super::Outcome;
 use crate::cost::{self, Meter};
 
-/// Handshakes on the way at once.
+/// Handshakes in progress at once.
 const AT_ONCE: usize = 64;
 
-/// What handshakes leave behind is given back in this time.
+/// The time in which memory of handshakes is released.
 const SETTLED: Duration = Duration::from_secs(5);
 
 pub(super) async fn quinn_client(

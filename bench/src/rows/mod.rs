@@ -1,6 +1,6 @@
-//! A row a room: what its client and its server do, with each peer.
+//! One module per row: its client and its server, with each peer.
 //!
-//! In: a contestant. Out: what its run cost, once it is known that all was right. Never: rounds.
+//! In: a contestant. Out: the cost of its run, once verified. Never: rounds.
 
 mod bulk;
 mod idle;
@@ -13,49 +13,49 @@ use anyhow::{Context, Result, ensure};
 use hikyaku::Delivery;
 use quinn::Connection;
 
-/// Of a message of the bulk row, in bytes.
+/// The length of a message of the bulk row, in bytes.
 pub(crate) const BULK_LEN: u64 = bulk::LEN as u64;
 
 use crate::{
     child::{self, Server},
     cost::{Cost, Meter},
-    field::{Contestant, Row, Way},
+    field::{Carrier, Contestant, Row},
     hikyaku_peer,
     payload::InOrder,
     quinn_peer,
 };
 
-/// To take leave in.
+/// The time limit for closing.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Messages taken at once.
 const MANY: usize = 1_024;
 
-/// What a run gave.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outcome {
-    /// Messages that came, round trips or connections.
+    /// Messages received, round trips or connections.
     pub(crate) done: u64,
     pub(crate) cost: Cost,
-    /// Of round trips.
+    /// The median of the round trips.
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
-    /// That the connections added to the server, in KiB.
+    /// Memory that the connections added to the server, in KiB.
     pub(crate) memory: f64,
 }
 
-/// The server's side, in its own process.
+/// Runs the server's side, in its own process.
 pub(crate) async fn serve(contestant: &Contestant) -> Result<()> {
-    match contestant.way {
-        Way::Hikyaku | Way::HikyakuPacked => serve_hikyaku(contestant).await,
+    match contestant.carrier {
+        Carrier::Hikyaku | Carrier::HikyakuPacked => serve_hikyaku(contestant).await,
         _ => serve_quinn(contestant).await,
     }
 }
 
-/// The client's side.
+/// Runs the client's side.
 pub(crate) async fn run(contestant: &Contestant, server: &Server) -> Result<Outcome> {
-    match contestant.way {
-        Way::Hikyaku | Way::HikyakuPacked => run_hikyaku(contestant, server).await,
+    match contestant.carrier {
+        Carrier::Hikyaku | Carrier::HikyakuPacked => run_hikyaku(contestant, server).await,
         _ => run_quinn(contestant, server).await,
     }
 }
@@ -68,12 +68,14 @@ async fn serve_quinn(contestant: &Contestant) -> Result<()> {
         return idle::quinn_server(&endpoint, count).await;
     }
     let connection = endpoint.accept().await.context("closed")?.await?;
-    match (contestant.row, contestant.way) {
+    match (contestant.row, contestant.carrier) {
         (Row::Bulk, _) => bulk::quinn_server(&connection).await?,
-        (Row::Small, Way::QuinnStreamEach) => small::stream_each_server(&connection, count).await?,
-        (Row::Small, Way::QuinnDatagrams) => small::datagram_server(&connection, count).await?,
+        (Row::Small, Carrier::QuinnStreamEach) => {
+            small::stream_each_server(&connection, count).await?
+        }
+        (Row::Small, Carrier::QuinnDatagrams) => small::datagram_server(&connection, count).await?,
         (Row::Small, _) => small::packed_server(&connection).await?,
-        (Row::PingPong, Way::QuinnDatagrams) => pingpong::datagram_server(&connection).await?,
+        (Row::PingPong, Carrier::QuinnDatagrams) => pingpong::datagram_server(&connection).await?,
         (Row::PingPong, _) => pingpong::stream_server(&connection).await?,
         (Row::Idle, _) => {}
     }
@@ -97,8 +99,8 @@ async fn run_quinn(contestant: &Contestant, server: &Server) -> Result<Outcome> 
 
 async fn quinn_task(task: &Contestant, connection: &Connection, meter: &Meter) -> Result<Outcome> {
     let count = task.count;
-    match (task.row, task.way) {
-        (Row::PingPong, Way::QuinnDatagrams) => {
+    match (task.row, task.carrier) {
+        (Row::PingPong, Carrier::QuinnDatagrams) => {
             let trips = pingpong::datagram_client(connection, count).await?;
             return pingpong::outcome(trips, meter.stop()?);
         }
@@ -108,10 +110,10 @@ async fn quinn_task(task: &Contestant, connection: &Connection, meter: &Meter) -
         }
         _ => {}
     }
-    let came = match (task.row, task.way) {
+    let came = match (task.row, task.carrier) {
         (Row::Bulk, _) => bulk::quinn_client(connection, count).await?,
-        (_, Way::QuinnStreamEach) => small::stream_each_client(connection, count).await?,
-        (_, Way::QuinnDatagrams) => small::datagram_client(connection, count).await?,
+        (_, Carrier::QuinnStreamEach) => small::stream_each_client(connection, count).await?,
+        (_, Carrier::QuinnDatagrams) => small::datagram_client(connection, count).await?,
         _ => small::packed_client(connection, count).await?,
     };
     done(came, meter)
@@ -127,7 +129,7 @@ async fn serve_hikyaku(contestant: &Contestant) -> Result<()> {
     let connection = endpoint.accept().await.context("closed")?;
     match contestant.row {
         Row::Bulk => bulk::hikyaku_server(&connection, count).await?,
-        Row::Small if contestant.way == Way::HikyakuPacked => {
+        Row::Small if contestant.carrier == Carrier::HikyakuPacked => {
             small::hikyaku_packed_server(&connection, count).await?;
         }
         Row::Small => small::hikyaku_server(&connection, count).await?,
@@ -152,7 +154,7 @@ async fn run_hikyaku(contestant: &Contestant, server: &Server) -> Result<Outcome
             pingpong::outcome(trips, meter.stop()?)?
         }
         Row::Bulk => done(bulk::hikyaku_client(&connection, count).await?, &meter)?,
-        Row::Small if contestant.way == Way::HikyakuPacked => {
+        Row::Small if contestant.carrier == Carrier::HikyakuPacked => {
             done(small::hikyaku_packed_client(&connection, count).await?, &meter)?
         }
         _ => done(small::hikyaku_client(&connection, count).await?, &meter)?,
@@ -165,7 +167,7 @@ fn done(done: u64, meter: &Meter) -> Result<Outcome> {
     Ok(Outcome { done, cost: meter.stop()?, ..Outcome::default() })
 }
 
-/// What a server of hikyaku does that gets messages one way: checks each, and says how many.
+/// Receives messages of a one-way row: verifies each, and answers with their number.
 async fn receive(connection: &hikyaku::Connection, mut check: InOrder, count: u64) -> Result<()> {
     let mut messages = Vec::new();
     while check.count < count {
@@ -182,7 +184,7 @@ async fn say_count(connection: &hikyaku::Connection, count: u64) -> Result<()> {
     Ok(())
 }
 
-/// The server's answer, for the client.
+/// Waits for the server's answer.
 async fn counted(connection: &hikyaku::Connection, count: u64) -> Result<u64> {
     let answer = connection.recv().await?.payload;
     let came = u64::from_le_bytes(answer[..].try_into()?);

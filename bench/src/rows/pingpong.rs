@@ -1,6 +1,6 @@
-//! One small message there and back, then the next.
+//! One small message in each direction at a time.
 //!
-//! In: a connection. Out: how long each round trip took. Never: two messages on the way at once.
+//! In: a connection. Out: the duration of each round trip. Never: two messages in transit at once.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use quinn::{Connection, RecvStream, SendStream};
 use super::Outcome;
 use crate::{cost::Cost, payload::Payloads};
 
-/// Of a message, in bytes.
+/// The length of a message, in bytes.
 const LEN: usize = 64;
 
-/// The median and the slowest hundredth of the round trips.
+/// Computes the median and the slowest hundredth of the round trips.
 pub(super) fn outcome(mut trips: Vec<Duration>, cost: Cost) -> Result<Outcome> {
     trips.sort_unstable();
     let at = |part: usize| trips.get(trips.len() * part / 100).copied().context("no round trip");
@@ -49,7 +49,7 @@ pub(super) async fn stream_server(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Unreliable: one that is lost would end the round.
+/// Unreliable: a lost one would end the round.
 pub(super) async fn datagram_client(connection: &Connection, count: u64) -> Result<Vec<Duration>> {
     let payloads = Payloads::new(LEN);
     let mut trips = Vec::with_capacity(count as usize);

@@ -1,6 +1,6 @@
-//! Small messages, one way: as many as take a while, until the client knows how many came.
+//! Small messages, one way: as many as take a while, until the client knows how many arrived.
 //!
-//! In: a connection. Out: how many came. Never: a message that was not compared.
+//! In: a connection. Out: how many arrived. Never: an unverified message.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -10,19 +10,19 @@ use std::time::Duration;
 
 use crate::payload::{AnyOrder, InOrder, Payloads};
 
-/// Of a message, in bytes.
+/// The length of a message, in bytes.
 const LEN: usize = 64;
 
-/// Bytes the application packs into one write.
+/// Bytes that the application packs into one write.
 const WRITE: usize = 64 << 10;
 
-/// Of a message's length in front of it.
+/// The size of the length prefix of a message.
 const PREFIX: usize = 4;
 
-/// After the last datagram nothing says that more were lost on the way; this silence does.
+/// The silence after which the remaining datagrams are considered lost.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// A stream for each, opened, written and finished.
+/// Opens, writes and finishes a stream for each message.
 pub(super) async fn stream_each_client(connection: &Connection, count: u64) -> Result<u64> {
     let payloads = Payloads::new(LEN);
     for number in 0..count {
@@ -44,7 +44,7 @@ pub(super) async fn stream_each_server(connection: &Connection, count: u64) -> R
     say(connection, check.count).await
 }
 
-/// Waits where there is no room, so that nothing is dropped before it is sent.
+/// Waits if there is no room, so that nothing is dropped before it is sent.
 pub(super) async fn datagram_client(connection: &Connection, count: u64) -> Result<u64> {
     let payloads = Payloads::new(LEN);
     for number in 0..count {
@@ -67,7 +67,7 @@ pub(super) async fn datagram_server(connection: &Connection, count: u64) -> Resu
     say(connection, check.count).await
 }
 
-/// What an application has to do that wants speed: lengths, a buffer, one write for many.
+/// Packs messages as an application must for speed: lengths, a buffer, one write for many.
 pub(super) async fn packed_client(connection: &Connection, count: u64) -> Result<u64> {
     let payloads = Payloads::new(LEN);
     let mut stream = connection.open_uni().await?;
@@ -91,7 +91,7 @@ pub(super) async fn packed_server(connection: &Connection) -> Result<()> {
     let mut check = InOrder::new(LEN);
     let mut stream = connection.accept_uni().await?;
     let mut chunks = vec![Bytes::new(); 64];
-    // The part of a message that came so far, where one chunk ends within it.
+    // The received part of a message, if a chunk ends within it.
     let mut part = Vec::with_capacity(PREFIX + LEN);
     while let Some(came) = stream.read_chunks(&mut chunks).await? {
         for chunk in &mut chunks[..came] {
@@ -119,7 +119,7 @@ fn unpack(mut chunk: &[u8], part: &mut Vec<u8>, check: &mut InOrder) -> Result<(
     Ok(())
 }
 
-/// The message in front, if all of it is there.
+/// Returns the first message, if all of it has arrived.
 fn whole(bytes: &[u8]) -> Result<Option<&[u8]>> {
     let Some((prefix, rest)) = bytes.split_first_chunk() else { return Ok(None) };
     let len = u32::from_le_bytes(*prefix) as usize;
@@ -139,7 +139,7 @@ pub(super) async fn hikyaku_server(connection: &hikyaku::Connection, count: u64)
     super::receive(connection, InOrder::new(LEN), count).await
 }
 
-/// The same packing as quinn's, into messages of the same length as its writes.
+/// The same packing as for quinn, into messages of the same length as its writes.
 pub(super) async fn hikyaku_packed_client(
     connection: &hikyaku::Connection,
     count: u64,

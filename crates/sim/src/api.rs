@@ -1,6 +1,6 @@
-//! The one door to the protocol: every name of `hikyaku_proto` that the box uses is named here.
+//! Every name of `hikyaku_proto` that the simulator uses.
 //!
-//! In: nothing. Out: names, and how an identity is made. Never: logic of its own.
+//! In: nothing. Out: names, and identities. Never: logic of its own.
 
 use std::net::SocketAddr;
 
@@ -11,19 +11,19 @@ pub use hikyaku_proto::{
 };
 use hikyaku_proto::{Trust, error::Close};
 
-/// Dials a server of any identity.
+/// Connects to a server of any identity.
 ///
 /// # Errors
-/// In words.
+/// A description of the failure.
 pub fn dial(
     endpoint: &mut Endpoint,
     now: Time,
     to: SocketAddr,
 ) -> Result<ConnectionHandle, String> {
-    endpoint.connect(now, to, Trust::AnyKey).map_err(|error| format!("cannot dial: {error:?}"))
+    endpoint.connect(now, to, Trust::AnyKey).map_err(|error| format!("cannot connect: {error:?}"))
 }
 
-/// An identity made of `seed`, that trusts anyone, with an optional shared key.
+/// Returns an identity derived from `seed` that trusts anyone, with an optional shared key.
 #[must_use]
 pub fn crypto(seed: [u8; 32], shared: Option<[u8; 32]>) -> Crypto {
     let crypto = Crypto::new(&seed);
@@ -33,5 +33,5 @@ pub fn crypto(seed: [u8; 32], shared: Option<[u8; 32]>) -> Crypto {
     }
 }
 
-/// The first code that is an application's own: what the box closes with.
+/// The first application code, with which the simulator closes.
 pub const APPLICATION_CLOSE: u64 = Close::APPLICATION;

@@ -1,11 +1,11 @@
-//! The applications at both ends of each connection: what they are, how they send and read.
+//! The simulated applications at both ends of each connection.
 //!
-//! In: plans. Out: calls on connections, reports to the oracle. Never: a datagram, an event.
+//! In: scripted messages. Out: calls on connections, reports to the oracle. Never: a datagram, an
+//! event.
 
 use std::{collections::VecDeque, time::Duration};
 
 use crate::{
-    agenda::Action,
     api::{
         ChannelId, Class, ClosedReason, Connection, ConnectionHandle, Delivery, Message, Outgoing,
         SendError, Time,
@@ -13,27 +13,28 @@ use crate::{
     network::HostId,
     oracle::{Delivered, PipeId, Print, Reception, Violation},
     rng::split_mix,
+    script::Action,
     tap::MARKER,
     world::World,
 };
 
-/// The longest that a swarm's ACKs wait, and a timer's slack.
+/// The longest ACK delay in a swarm, and the tolerance of a timer.
 const ACK_DELAY: Duration = Duration::from_millis(110);
 
-/// What is taken for the round trip before it was measured.
+/// The round-trip time assumed before the first sample.
 const INITIAL_RTT: Duration = Duration::from_millis(333);
 
-/// Which end of a connection.
+/// An end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// Who dialed.
+    /// The end that connected.
     Client,
-    /// Who answered.
+    /// The end that accepted.
     Server,
 }
 
 impl Side {
-    /// The other one.
+    /// Returns the other side.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
@@ -43,64 +44,64 @@ impl Side {
     }
 }
 
-/// One end of one connection.
+/// Identifies one end of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndId {
-    /// Which connection, in the order of dialing.
+    /// The connection, in the order of connecting.
     pub pair: usize,
-    /// Which end.
+    /// The end.
     pub side: Side,
 }
 
-/// How an application reads.
+/// The reading behaviour of an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// Everything, at once.
+    /// Takes everything at once.
     Prompt,
-    /// One message each so long.
+    /// Takes one message per interval.
     Slow(Duration),
 }
 
 /// A message to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// On which channel.
+    /// Its channel.
     pub channel: ChannelId,
-    /// How.
+    /// Its delivery class.
     pub delivery: Delivery,
-    /// Bytes.
+    /// Its length in bytes.
     pub size: usize,
-    /// It may go as 0-RTT.
+    /// Whether it may be sent as 0-RTT.
     pub repeatable: bool,
 }
 
-/// A delivery, for who measures.
+/// A delivery, recorded for measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
-    /// When.
+    /// The time of delivery.
     pub at: Time,
-    /// To which end.
+    /// The receiving end.
     pub to: EndId,
     /// Its class.
     pub class: Class,
-    /// What it was.
+    /// The message, as its sender knew it.
     pub delivered: Delivered,
 }
 
-/// Where an end is in its life.
+/// The state of an end.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// No Connected or Incoming yet.
+    /// Neither Connected nor Incoming was reported yet.
     Starting,
-    /// Both sides may speak.
+    /// Both sides may send.
     Open,
-    /// It was told that it is over.
+    /// Closed was reported.
     Closed(ClosedReason),
-    /// Its host was restarted.
+    /// Its host has restarted.
     Gone,
 }
 
-/// Whether an application wants to go on.
+/// Whether an application is closing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leaving {
     No,
@@ -117,21 +118,21 @@ pub(crate) struct End {
     pub(crate) waiting: VecDeque<Planned>,
     pub(crate) reader: Reader,
     pub(crate) was_slow: bool,
-    /// When it last took a message, or was told that it is open.
+    /// When it last took a message, or became open.
     pub(crate) heard: Time,
-    /// `send` said that it is over: Closed must follow.
+    /// `send` reported that the connection is closed, so Closed must follow.
     pub(crate) refused: bool,
     reading: bool,
     sent: u64,
 }
 
-/// A connection, known from both ends.
+/// A connection with both of its ends.
 #[derive(Debug)]
 pub(crate) struct Pair {
     pub(crate) client: HostId,
     pub(crate) server: HostId,
     pub(crate) dialed: Time,
-    /// Up, down.
+    /// The pipe from client to server, and back.
     pub(crate) pipes: [PipeId; 2],
     ends: [End; 2],
 }
@@ -170,8 +171,8 @@ impl Pair {
     }
 }
 
-/// The bytes of the `index`th message of a pipe: no two of a pipe are alike from 4 bytes on, and no
-/// two at all from 8 bytes on.
+/// Returns the payload of the `index`th message of a pipe: unique within the pipe from 4 bytes on,
+/// and unique overall from 8 bytes on.
 fn payload(pipe: PipeId, index: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
     let mut state = (pipe.0 as u64) << 40 ^ index;
@@ -196,14 +197,14 @@ impl World {
         self.pairs[id.pair].end(id.side)
     }
 
-    /// An end of a client's newest connection.
+    /// Returns an end of a client's newest connection.
     #[must_use]
     pub fn newest_end(&self, client: HostId, side: Side) -> Option<EndId> {
         let pair = self.pairs.iter().rposition(|pair| pair.client == client)?;
         Some(EndId { pair, side })
     }
 
-    /// Where an end is in its life.
+    /// Returns the state of an end.
     #[must_use]
     pub fn state(&self, id: EndId) -> &State {
         &self.end(id).state
@@ -214,43 +215,43 @@ impl World {
         matches!(end.state, State::Open) && end.leaving == Leaving::No
     }
 
-    /// Messages that an end was allowed to send so far.
+    /// Returns the number of messages that an end was allowed to send so far.
     #[must_use]
     pub fn sent_by(&self, id: EndId) -> u64 {
         self.end(id).sent
     }
 
-    /// Where the messages of an end go.
+    /// Returns the pipe for messages of an end.
     #[must_use]
     pub fn pipe_out(&self, id: EndId) -> PipeId {
         self.pairs[id.pair].pipes[id.side as usize]
     }
 
-    /// Where those for it come from.
+    /// Returns the pipe for messages to an end.
     #[must_use]
     pub fn pipe_in(&self, id: EndId) -> PipeId {
         self.pipe_out(EndId { side: id.side.other(), ..id })
     }
 
-    /// The connection of an end, to call something on it.
+    /// Returns the connection of an end, for calls on it.
     pub fn connection(&mut self, id: EndId) -> Option<&mut Connection> {
         let End { host, handle, .. } = *self.end(id);
         self.touch(host);
         self.hosts[host.0].node.endpoint.connection(handle?)
     }
 
-    /// What may be asked of the end that receives.
+    /// Returns what the receiving end must satisfy.
     pub(crate) fn reception(&self, receiver: EndId) -> Reception {
         let end = self.end(receiver);
         let sender = self.end(EndId { side: receiver.side.other(), ..receiver }).host;
-        // The time left is told in whole milliseconds.
+        // The time left is sent in whole milliseconds.
         let rounding = Duration::from_millis(2);
         let (there, back) = ((sender, end.host), (end.host, sender));
         let longest = |(from, to)| self.network.longest_transit(from, to);
         let shortest = |(from, to)| self.network.shortest_transit(from, to);
         let slack = longest(there) + rounding;
         let half = (shortest(there) + shortest(back)) / 2;
-        // What a peer delays an ACK by counts as part of the way, if it says that it does not.
+        // An ACK delay counts as part of the path if the peer does not report it.
         let given_up_before = (longest(there) + longest(back)) / 2 + ACK_DELAY;
         let slack_counted = slack.saturating_sub(half);
         Reception { prompt: !end.was_slow, slack, slack_counted, given_up_before }
@@ -259,21 +260,21 @@ impl World {
     /// Gives an application a message to send, now or as soon as there is room.
     ///
     /// # Errors
-    /// When `send` says no without a reason.
+    /// If `send` refuses it without a reason.
     pub fn send(&mut self, id: EndId, planned: Planned) -> Result<(), Violation> {
         let end = self.end_mut(id);
         if matches!(end.state, State::Closed(_) | State::Gone) || end.leaving != Leaving::No {
             return Ok(());
         }
         end.waiting.push_back(planned);
-        // Behind another that waits for room, it waits too.
+        // Waits behind earlier messages that wait for room.
         if end.waiting.len() == 1 { self.send_waiting(id) } else { Ok(()) }
     }
 
     pub(crate) fn send_waiting(&mut self, id: EndId) -> Result<(), Violation> {
         let (now, pipe) = (self.now, self.pipe_out(id));
-        // A new path begins without a measurement, and where packets change places or are lost
-        // the first may come late.
+        // A new path begins without a measurement, and with reordering or loss the first one may
+        // come late.
         let moved = self.moved.contains(&self.pairs[id.pair].client);
         let measured = self.connection(id).is_some_and(|own| own.stats().rtt != INITIAL_RTT);
         let counts = matches!(self.end(id).state, State::Open) && !moved && measured;
@@ -293,16 +294,17 @@ impl World {
                     let queued = connection.stats().queued_bytes;
                     let limit = self.hosts[self.end(id).host.0].config.transport.send_queue;
                     if queued > limit {
-                        return Err(format!("{queued} bytes wait to be sent, limit {limit}"));
+                        return Err(format!("{queued} bytes are queued, limit {limit}"));
                     }
                     self.oracle.sent(pipe, now, channel, delivery, print, receipt)?;
                 }
                 Err(SendError::Full) => return Ok(()),
                 Err(SendError::TooLarge) => {
-                    return Err(format!("send of {planned:?} says TooLarge"));
+                    return Err(format!("send of {planned:?} returned TooLarge"));
                 }
                 Err(_) => {
-                    // It is over already, and Closed is on its way to us: `owed` waits for it.
+                    // The connection is closed already and the event is pending: `unfinished` waits
+                    // for it.
                     let end = self.end_mut(id);
                     end.refused = true;
                     end.waiting.clear();
@@ -329,7 +331,7 @@ impl World {
         }
     }
 
-    /// A message, and when it came out.
+    /// Processes a received message.
     pub(crate) fn take(
         &mut self,
         id: EndId,
@@ -374,7 +376,7 @@ impl World {
         }
     }
 
-    /// From now on every application reads at once.
+    /// Makes every application read at once from now on.
     pub(crate) fn hurry_readers(&mut self) -> Result<(), Violation> {
         for pair in 0..self.pairs.len() {
             for side in [Side::Client, Side::Server] {
@@ -410,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_room_for_it_holds_the_marker() {
+    fn payloads_with_room_contain_the_marker() {
         assert!(payload(PipeId(0), 7, 24).ends_with(&MARKER));
         assert_eq!(payload(PipeId(0), 7, 0).len(), 0);
     }

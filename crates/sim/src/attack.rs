@@ -1,7 +1,7 @@
-//! Somebody on the path: hears every packet, and puts others on the wire.
+//! An attacker on the path, who observes every packet and injects others.
 //!
-//! In: packets as they leave their hosts. Out: packets of their own making.
-//! Never: a key; what a link does (loss, delay) is the link's.
+//! In: packets as they leave their hosts. Out: injected packets. Never: a key; loss and delay are
+//! the link's.
 
 use std::{collections::VecDeque, net::Ipv4Addr, net::SocketAddr, time::Duration};
 
@@ -9,37 +9,37 @@ use hikyaku_proto::rng::Random as _;
 
 use crate::{
     api::Time,
-    network::{Born, Packet, damage},
+    network::{Origin, Packet, damage},
     rng::Rng,
 };
 
-/// What an attacker can do with a packet.
+/// An attack on a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attack {
-    /// Sends one heard before again, perhaps first.
+    /// Replays an earlier packet, possibly before the original arrives.
     Replay,
-    /// Changes bits of a copy.
+    /// Flips bits of a copy.
     Mutate,
-    /// Cuts a copy short.
+    /// Truncates a copy.
     Truncate,
-    /// Adds bytes to a copy.
+    /// Appends bytes to a copy.
     Extend,
-    /// The head of one, the body of another.
+    /// Combines the header of one packet with the body of another.
     Splice,
-    /// Sends it back to its sender, as if from its receiver.
+    /// Sends it back to its sender, apparently from its receiver.
     Reflect,
-    /// Sends a copy from an address of nobody's: a change of address that is none.
+    /// Sends a copy from an unused address, which looks like a change of address.
     Redirect,
-    /// The right connection and a likely number, the rest noise.
+    /// Random bytes with the right connection id and a plausible number.
     Forge,
-    /// What looks like a stateless reset, with a token of noise.
+    /// A fake stateless reset with a random token.
     FakeReset,
-    /// Sends it to somebody else.
+    /// Sends it to another host.
     Misdeliver,
 }
 
 impl Attack {
-    /// All of them.
+    /// All attacks.
     pub const ALL: [Self; 10] = [
         Self::Replay,
         Self::Mutate,
@@ -54,17 +54,17 @@ impl Attack {
     ];
 }
 
-/// A packet of an attacker's.
+/// An injected packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Injection {
     /// When it reaches its receiver.
     pub at: Time,
-    /// Whom it claims to be from.
+    /// The claimed source.
     pub from: SocketAddr,
-    /// Whom it is for.
+    /// The destination.
     pub to: SocketAddr,
-    /// Whether it is a true copy.
-    pub born: Born,
+    /// Whether it is an exact copy.
+    pub origin: Origin,
     /// The UDP payload.
     pub bytes: Vec<u8>,
 }
@@ -72,13 +72,13 @@ pub struct Injection {
 #[derive(Clone, Debug)]
 struct Heard {
     id: u64,
-    born: Time,
+    sent_at: Time,
     from: SocketAddr,
     to: SocketAddr,
     bytes: Vec<u8>,
 }
 
-/// Somebody on the path.
+/// An attacker on the path.
 #[derive(Debug)]
 pub struct Attacker {
     rng: Rng,
@@ -88,25 +88,26 @@ pub struct Attacker {
     strangers: u32,
 }
 
-/// Packets an attacker remembers.
+/// The number of packets an attacker remembers.
 const MEMORY: usize = 128;
-/// Where a header of either form ends, about.
+/// The approximate length of either form of header.
 const HEADS: [usize; 2] = [13, 26];
 
 impl Attacker {
-    /// Attacks a `share` of the packets in the ways of `kinds`, which are not empty.
+    /// Creates an attacker that attacks a `share` of the packets with attacks of `kinds`, which is
+    /// not empty.
     #[must_use]
     pub const fn new(rng: Rng, kinds: Vec<Attack>, share: f64) -> Self {
         Self { rng, kinds, share, heard: VecDeque::new(), strangers: 0 }
     }
 
-    /// Hears a packet leave; what is to be put on the wire for it, if anything.
-    pub fn hear(&mut self, now: Time, packet: &Packet) -> Option<(Attack, Injection)> {
+    /// Observes a packet leave. Returns the packet to inject in response, if any.
+    pub fn observe(&mut self, now: Time, packet: &Packet) -> Option<(Attack, Injection)> {
         if !self.rng.chance(self.share) {
             return None;
         }
         let (from, to) = (packet.from, packet.to);
-        let heard = Heard { id: packet.id, born: now, from, to, bytes: packet.bytes.clone() };
+        let heard = Heard { id: packet.id, sent_at: now, from, to, bytes: packet.bytes.clone() };
         let kind = self.rng.pick(&self.kinds);
         let injection = self.attack(now, kind, &heard);
         if self.heard.len() == MEMORY {
@@ -116,28 +117,28 @@ impl Attacker {
         injection.map(|injection| (kind, injection))
     }
 
-    /// An address of nobody's.
+    /// Returns an unused address.
     pub fn stranger(&mut self) -> SocketAddr {
         self.strangers += 1;
-        // 198.18.0.0/16 is for tests (RFC 2544): no host of the box lives there.
+        // 198.18.0.0/16 is for tests (RFC 2544): no simulated host has such an address.
         let ip = Ipv4Addr::from(0xc612_0000 | (self.strangers & 0xffff));
         SocketAddr::new(ip.into(), 1_024 + (self.strangers >> 16) as u16)
     }
 
     fn attack(&mut self, now: Time, kind: Attack, heard: &Heard) -> Option<Injection> {
-        // Often before the packet itself: whoever is on the path can be faster.
+        // Often before the packet itself: an attacker on the path can be faster.
         let at = now + self.rng.span(Duration::ZERO, Duration::from_millis(5));
         let (from, to) = (heard.from, heard.to);
-        let copy = |heard: &Heard| Born::CopyOf { id: heard.id, born: heard.born };
-        let made = |bytes| Injection { at, from, to, born: Born::Now, bytes };
+        let copy = |heard: &Heard| Origin::CopyOf { id: heard.id, sent_at: heard.sent_at };
+        let made = |bytes| Injection { at, from, to, origin: Origin::Now, bytes };
         let mut bytes = heard.bytes.clone();
         let len = bytes.len() as u64;
         Some(match kind {
             Attack::Replay => {
                 let old = self.remembered().unwrap_or(heard.clone());
                 let at = now + self.rng.span(Duration::ZERO, Duration::from_secs(2));
-                let born = copy(&old);
-                Injection { at, from: old.from, to: old.to, born, bytes: old.bytes }
+                let origin = copy(&old);
+                Injection { at, from: old.from, to: old.to, origin, bytes: old.bytes }
             }
             Attack::Mutate => {
                 damage(&mut bytes, &mut self.rng);
@@ -160,9 +161,9 @@ impl Attacker {
                 bytes.extend_from_slice(other.bytes.get(head..).unwrap_or_default());
                 made(bytes)
             }
-            Attack::Reflect => Injection { at, from: to, to: from, born: Born::Now, bytes },
+            Attack::Reflect => Injection { at, from: to, to: from, origin: Origin::Now, bytes },
             Attack::Redirect => {
-                Injection { at, from: self.stranger(), to, born: copy(heard), bytes }
+                Injection { at, from: self.stranger(), to, origin: copy(heard), bytes }
             }
             Attack::Forge => {
                 let head = self.rng.pick(&HEADS).min(bytes.len());
@@ -183,7 +184,7 @@ impl Attacker {
             }
             Attack::Misdeliver => {
                 let other = self.remembered()?;
-                Injection { at, from, to: other.to, born: Born::Now, bytes }
+                Injection { at, from, to: other.to, origin: Origin::Now, bytes }
             }
         })
     }
@@ -202,7 +203,7 @@ mod tests {
     fn packet(id: u64) -> Packet {
         Packet {
             id,
-            born: Time::ZERO,
+            sent_at: Time::ZERO,
             from: "10.0.0.1:1".parse().unwrap(),
             to: "10.0.1.1:2".parse().unwrap(),
             ecn: None,
@@ -214,13 +215,13 @@ mod tests {
     fn attacks(kind: Attack) -> Vec<Injection> {
         let mut attacker = Attacker::new(Rng::new(1), vec![kind], 1.0);
         (0..200)
-            .filter_map(|id| attacker.hear(Time::from_micros(id * 10_000), &packet(id)))
+            .filter_map(|id| attacker.observe(Time::from_micros(id * 10_000), &packet(id)))
             .map(|(_, injection)| injection)
             .collect()
     }
 
     #[test]
-    fn every_way_of_attack_puts_something_on_the_wire() {
+    fn every_attack_injects_packets() {
         for kind in Attack::ALL {
             assert!(attacks(kind).len() > 150, "{kind:?}");
         }
@@ -230,14 +231,14 @@ mod tests {
     fn only_true_copies_claim_to_be_copies() {
         for kind in Attack::ALL {
             let claims = attacks(kind).iter().all(|made| {
-                !matches!(made.born, Born::CopyOf { .. }) || made.bytes == packet(0).bytes
+                !matches!(made.origin, Origin::CopyOf { .. }) || made.bytes == packet(0).bytes
             });
             assert!(claims, "{kind:?}");
         }
     }
 
     #[test]
-    fn what_is_changed_differs() {
+    fn changed_packets_differ() {
         for kind in [Attack::Truncate, Attack::Extend, Attack::Forge, Attack::FakeReset] {
             assert!(attacks(kind).iter().all(|made| made.bytes != packet(0).bytes), "{kind:?}");
         }
@@ -249,12 +250,12 @@ mod tests {
     #[test]
     fn a_share_of_the_packets_is_attacked() {
         let mut attacker = Attacker::new(Rng::new(2), vec![Attack::Mutate], 0.1);
-        let hits = (0..10_000).filter_map(|id| attacker.hear(Time::ZERO, &packet(id))).count();
+        let hits = (0..10_000).filter_map(|id| attacker.observe(Time::ZERO, &packet(id))).count();
         assert!((900..1_100).contains(&hits), "{hits}");
     }
 
     #[test]
-    fn strangers_are_all_different() {
+    fn unused_addresses_are_distinct() {
         let mut attacker = Attacker::new(Rng::new(3), vec![Attack::Redirect], 1.0);
         let strangers: std::collections::BTreeSet<SocketAddr> =
             (0..100_000).map(|_| attacker.stranger()).collect();

@@ -1,9 +1,9 @@
-//! An authenticated peer that seals any frames it likes: it dials as an honest one does, takes the
-//! connection's keys out of the key log, and from then on says what [`frames`] makes up.
+//! An authenticated peer that seals arbitrary frames. It connects like an honest one, takes the
+//! connection's keys from the key log, and from then on sends what [`frames`] generates.
 //!
-//! In: time, datagrams. Out: datagrams. Never: a socket, an honest word after the handshake.
+//! In: time, datagrams. Out: datagrams. Never: a socket, an honest frame after the handshake.
 //!
-//! Its sealing is written from PROTOCOL.md, and shares nothing with the protocol's own.
+//! Its sealing is written from PROTOCOL.md and shares no code with the protocol.
 
 use std::{
     net::SocketAddr,
@@ -23,22 +23,22 @@ use crate::{
 
 pub mod frames;
 
-/// Length of a data packet's header.
+/// The length of a data packet's header.
 const HEADER: usize = 13;
 
-/// Length of a tag.
+/// The length of a tag.
 const TAG: usize = 16;
 
-/// No packet is shorter.
+/// The length of the shortest packet.
 const LEAST: usize = 41;
 
-/// Numbers of packets that its endpoint sent in the handshake are below.
+/// Above all packet numbers that its endpoint uses in the handshake.
 const FIRST_NUMBER: u64 = 1_000;
 
-/// Numbers of packets heard that are kept, to be acknowledged.
+/// The number of received packet numbers that are kept for ACKs.
 const HEARD: usize = 256;
 
-/// A peer in its handshake, in which it is honest.
+/// A peer during its handshake, in which it is honest.
 pub struct Dialler {
     endpoint: Endpoint,
     to: SocketAddr,
@@ -52,20 +52,20 @@ pub struct Dialler {
 pub struct Evil {
     to: [u8; 8],
     keys: Keys,
-    /// The other end's.
+    /// The keys of the other end.
     theirs: Keys,
     number: u64,
-    /// The last numbers of the other end's packets, ascending.
+    /// The latest packet numbers of the other end, ascending.
     pub(crate) heard: Vec<u64>,
 }
 
-/// Keys for one direction, and how the nonce is made.
+/// Packet keys of one direction, with the mask of the nonce.
 struct Keys {
     key: LessSafeKey,
     mask: [u8; NONCE_LEN],
 }
 
-/// Keeps the secret that data keys are made of.
+/// Records the secret from which data keys are derived.
 #[derive(Debug, Default)]
 struct Log(Mutex<Option<Vec<u8>>>);
 
@@ -90,10 +90,10 @@ impl std::fmt::Debug for Evil {
 }
 
 impl Dialler {
-    /// Dials. `seed` decides who it is.
+    /// Connects. `seed` determines the identity.
     ///
     /// # Errors
-    /// In words.
+    /// A description of the failure.
     pub fn new(now: Time, to: SocketAddr, seed: u64) -> Result<Self, String> {
         let log = Arc::new(Log::default());
         let mut random = Rng::new(seed);
@@ -105,7 +105,7 @@ impl Dialler {
         Ok(Self { endpoint, to, log, id: None, buffer: Vec::new() })
     }
 
-    /// The datagrams to send now.
+    /// Returns the datagrams to send now.
     pub fn poll(&mut self, now: Time) -> Vec<Vec<u8>> {
         self.endpoint.handle_timeout(now);
         let mut datagrams = Vec::new();
@@ -121,11 +121,12 @@ impl Dialler {
         }
     }
 
-    /// A datagram came. When it is the first of the complete connection, the honesty is over.
+    /// Handles a datagram. Returns the evil peer with the first data packet of the complete
+    /// connection.
     ///
     /// # Errors
-    /// In words, where the other end has other ciphers than PROTOCOL.md names.
-    pub fn hear(&mut self, now: Time, datagram: &[u8]) -> Result<Option<Evil>, String> {
+    /// If the other end uses ciphers that PROTOCOL.md does not name.
+    pub fn handle_datagram(&mut self, now: Time, datagram: &[u8]) -> Result<Option<Evil>, String> {
         // Long form: first byte, version, destination, source.
         if datagram.first().is_some_and(|first| first & 0x80 != 0) {
             self.id = datagram.get(13..21).and_then(|id| id.try_into().ok());
@@ -142,7 +143,7 @@ impl Dialler {
 }
 
 impl Evil {
-    /// With the keys for which this packet of the other end opens.
+    /// Derives the keys with which this packet of the other end opens.
     fn new(to: [u8; 8], secret: &[u8], packet: &[u8]) -> Result<Self, String> {
         let root = Salt::new(HKDF_SHA256, &[]).extract(&exported(secret));
         for (cipher, key_len) in [(&AES_128_GCM, 16), (&CHACHA20_POLY1305, 32)] {
@@ -162,8 +163,8 @@ impl Evil {
         Err("no cipher opens what the other end sealed".into())
     }
 
-    /// A packet of the other end came: its number is one to acknowledge.
-    pub fn hear(&mut self, datagram: &[u8]) {
+    /// Records the number of a packet of the other end, to acknowledge it.
+    pub fn handle_datagram(&mut self, datagram: &[u8]) {
         let Some(number) = number_of(datagram) else { return };
         if self.heard.last().is_none_or(|last| number > *last) {
             self.heard.push(number);
@@ -173,14 +174,14 @@ impl Evil {
         }
     }
 
-    /// Returns `true` if this packet of the other end says that the connection is over.
+    /// Returns `true` if this packet of the other end closes the connection.
     #[must_use]
     pub fn is_closed(&self, datagram: &[u8]) -> bool {
         let Some(frames) = self.theirs.open(datagram) else { return false };
         frames::is_close(&frames)
     }
 
-    /// The next packet, with these frames.
+    /// Seals the next packet, with these frames.
     pub fn seal(&mut self, frames: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x40];
         packet.extend_from_slice(&self.to);
@@ -219,7 +220,7 @@ impl Keys {
     }
 }
 
-/// The number of a data packet, of which there were fewer than 2^32.
+/// Returns the number of a data packet, of which there were fewer than 2^32.
 fn number_of(packet: &[u8]) -> Option<u64> {
     let data = packet.first()? & 0x80 == 0;
     let number = packet.get(9..HEADER)?.try_into().ok()?;
@@ -233,7 +234,7 @@ fn exported(secret: &[u8]) -> Vec<u8> {
     expand_label(&derived, b"exporter", nothing.as_ref())
 }
 
-/// HKDF-Expand-Label, of 32 bytes, RFC 8446 section 7.1.
+/// HKDF-Expand-Label of 32 bytes, RFC 8446 section 7.1.
 fn expand_label(secret: &[u8], label: &[u8], context: &[u8]) -> Vec<u8> {
     let secret = Prk::new_less_safe(HKDF_SHA256, secret);
     let head = [0, 32, 6 + label.len() as u8];
@@ -249,7 +250,7 @@ fn expand(secret: &Prk, info: &[&[u8]], len: usize) -> Vec<u8> {
         }
     }
     let mut out = vec![0; len];
-    // It fails for lengths above 255 hashes alone.
+    // Fails only for lengths above 255 hashes.
     let _ = secret.expand(info, Len(len)).and_then(|okm| okm.fill(&mut out));
     out
 }

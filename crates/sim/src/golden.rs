@@ -1,51 +1,51 @@
-//! The golden table: how fast and how soon, for each path and class, so that a change is seen.
+//! The golden table of goodput and latency per path and class, which makes changes visible.
 //!
 //! In: nothing. Out: text, the same each time. Never: the speed of this machine.
 
 use std::{fmt::Write as _, time::Duration};
 
 use crate::{
-    agenda::Action,
     api::{ChannelId, Class, Congestion, Time},
     app::{Planned, Reader, Record, Side, State},
     link::{LinkConfig, Loss},
     network::HostId,
     oracle::Violation,
     presets::Preset,
+    script::Action,
     trace::Trace,
     world::{HostConfig, World},
 };
 
-/// Bulk: messages of this size, as many as the queue takes, until this much or for this long.
+/// Bulk: messages of this size, as many as the queue takes, up to this amount or for this long.
 const BULK_MESSAGE: usize = 64 << 10;
 const BULK_BYTES: usize = 16 << 20;
-/// Long enough that losses, and not the first of them, decide.
+/// Long enough that later losses, and not the first ones, dominate.
 const BULK_TIME: Duration = Duration::from_secs(100);
-/// What waits to be sent, half of it of one class and channel: small, so that the application feels
-/// the rate.
+/// The send queue, half of which one class and channel may use: small, so that the application is
+/// limited by the rate.
 const BULK_QUEUE: usize = 2 << 20;
-/// Of Latest only the newest counts: these come at the pace of a game.
+/// For Latest only the newest message counts: these are sent at the pace of a game.
 const STATE_MESSAGE: usize = 16 << 10;
 const STATE_EACH: Duration = Duration::from_millis(20);
-/// Small: this size, this often, for this long.
+/// Small messages: this size, this often, for this long.
 const SMALL_MESSAGE: usize = 200;
 const SMALL_EACH: Duration = Duration::from_millis(20);
 const SMALL_COUNT: u32 = 500;
 
-/// Worlds of each row of small messages: one burst of loss more or less moves the slowest.
+/// Runs per row of small messages, because one burst of loss more or less moves the slowest.
 const SMALL_WORLDS: u64 = 5;
 
-/// Of the first world.
+/// The seed of the first run.
 const SEED: u64 = 0x601d;
-/// What Deadline messages have.
+/// The time limit of Deadline messages.
 const DEADLINE: Duration = Duration::from_secs(1);
-/// After the last message, for what is still on its way.
+/// Time after the last message for those still in transit.
 const TAIL: Duration = Duration::from_secs(10);
 
-/// The whole table.
+/// Returns the whole table.
 ///
 /// # Errors
-/// A promise broken on the way.
+/// A violation during a run.
 pub fn table() -> Result<String, Violation> {
     let mut text = String::from(HEAD);
     for preset in Preset::ALL {
@@ -83,7 +83,7 @@ pub fn table() -> Result<String, Violation> {
     Ok(text)
 }
 
-/// Paths on which random loss, and not the link, bounds `cubic`.
+/// Returns paths on which random loss, and not the link, limits `cubic`.
 fn lossy_paths() -> [(&'static str, LinkConfig); 4] {
     [
         ("lte", Preset::Lte.down()),
@@ -93,13 +93,13 @@ fn lossy_paths() -> [(&'static str, LinkConfig); 4] {
     ]
 }
 
-/// Mbit/s that the window which random loss leaves carries: CUBIC's response function (RFC 9438
+/// Returns the Mbit/s of the window that random loss allows: CUBIC's response function (RFC 9438
 /// section 5.1), or Reno's where that is more, with its timeouts (Padhye and others, 1998).
 fn law(link: &LinkConfig) -> f64 {
     const HEADERS: usize = 13 + 16 + 12;
     let lost = link.loss.mean();
     let rtt = (2 * link.latency + link.jitter).as_secs_f64();
-    // An RTT, four times its variation, and the peer's delay: two RTTs, about.
+    // The RTT, four times its variation, and the peer's delay: about two RTTs.
     let timeouts = 2.0 * (3.0 * (3.0 * lost / 8.0).sqrt()).min(1.0) * lost;
     let reno = 1.0 / ((2.0 * lost / 3.0).sqrt() + timeouts * (1.0 + 32.0 * lost * lost));
     let cubic = 1.054 * (rtt / lost).powf(0.75);
@@ -138,27 +138,27 @@ fn lossy(share: f64) -> LinkConfig {
 /// A measured flow of large messages.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bulk {
-    /// Payload alone, from the first `send` to the last delivery.
+    /// Payload only, from the first `send` to the last delivery.
     pub mbit_per_second: f64,
-    /// Of the messages that were taken for sending, in percent.
+    /// The share of messages delivered out of those accepted for sending, in percent.
     pub delivered: f64,
 }
 
 /// A measured flow of small messages; milliseconds from `send` to delivery.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Small {
-    /// Half are there sooner.
+    /// Half arrive sooner.
     pub median: f64,
-    /// 99 of 100 are there sooner.
+    /// 99 of 100 arrive sooner.
     pub worst: f64,
     /// In percent.
     pub delivered: f64,
 }
 
-/// Sends as much as goes from the server to the client.
+/// Sends as much as possible from the server to the client.
 ///
 /// # Errors
-/// A promise broken on the way.
+/// A violation during the run.
 pub fn bulk(
     up: LinkConfig,
     down: LinkConfig,
@@ -178,7 +178,7 @@ pub fn bulk(
         class != Class::Latest && world.log.as_ref().is_some_and(|log| log.len() >= wanted)
     })?;
     let log = world.log.take().unwrap_or_default();
-    // What has to get through, and did not, took all of the time.
+    // If credited messages did not all arrive, they took all of the time.
     let is_done = !class.is_credited() || log.len() >= wanted;
     let last = log.last().filter(|_| is_done).map_or(end, |record| record.at);
     let bytes: usize = log.iter().map(|record| record.delivered.len).sum();
@@ -189,10 +189,10 @@ pub fn bulk(
     })
 }
 
-/// Sends small messages from the server to the client, steadily.
+/// Sends small messages from the server to the client at a steady rate.
 ///
 /// # Errors
-/// A promise broken on the way.
+/// A violation during the run.
 pub fn small(preset: Preset, class: Class) -> Result<Small, Violation> {
     let mut times: Vec<f64> = Vec::new();
     for seed in SEED..SEED + SMALL_WORLDS {
@@ -216,7 +216,7 @@ fn percent(part: usize, whole: usize) -> f64 {
     part as f64 * 100.0 / whole.max(1) as f64
 }
 
-/// A client and a server that had a second to know each other.
+/// Returns a client and a server that have been connected for a second.
 fn connected(
     seed: u64,
     up: LinkConfig,
@@ -241,7 +241,7 @@ fn connected(
             return Ok((world, client));
         }
     }
-    Err("no connection in five dials".to_owned())
+    Err("no connection in five attempts".to_owned())
 }
 
 fn is_open(world: &World, client: HostId) -> bool {

@@ -1,22 +1,22 @@
-//! A world in a box: hosts with real endpoints, a network that lies, and an oracle that knows.
+//! A simulator for the protocol: hosts with real endpoints, a faulty network, and an oracle.
 //!
-//! One seed decides everything: [`swarm::run`] draws who is there, what they say and what goes
-//! wrong, then heals the network and asks that all come right. [`many()`] does that for many seeds.
+//! One seed determines everything: [`swarm::run`] draws hosts, messages and faults, then heals the
+//! network and requires that everything converges. [`many()`] does that for many seeds.
 
-pub mod agenda;
 pub mod api;
 pub mod app;
 pub mod attack;
+mod check_events;
+pub mod converge;
 pub mod evil;
 pub mod golden;
-mod hear;
 pub mod link;
 pub mod network;
 pub mod node;
 pub mod oracle;
 pub mod presets;
 pub mod rng;
-pub mod settle;
+pub mod script;
 mod stream;
 pub mod swarm;
 pub mod tap;

@@ -1,7 +1,7 @@
-//! One direction of a path: what becomes of each packet that is given to it.
+//! One direction of a path, which decides the fate of each packet.
 //!
-//! In: the time and length of a packet. Out: when it arrives, how often, in what state, or why not.
-//! Never: the packet itself, or where it goes.
+//! In: the time and length of a packet. Out: when, how often and in what state it arrives, or why
+//! not. Never: the packet itself, or its destination.
 
 use std::time::Duration;
 
@@ -9,40 +9,40 @@ use hikyaku_proto::time::Time;
 
 use crate::rng::Rng;
 
-/// What the headers of IPv4 and UDP add to a payload on a link with a rate.
+/// The bytes that IPv4 and UDP headers add to a payload on a link with a rate.
 const HEADERS: u64 = 28;
 
-/// How a path treats packets. All chances are from 0 to 1.
+/// The behaviour of a link. All probabilities are from 0 to 1.
 #[derive(Clone, Debug)]
 pub struct LinkConfig {
-    /// The time every packet takes.
+    /// The minimum transit time.
     pub latency: Duration,
-    /// Up to this much more, evenly spread. Jitter alone does not reorder.
+    /// Additional transit time, up to this, evenly distributed. Jitter alone does not reorder.
     pub jitter: Duration,
-    /// What is lost on the way.
+    /// Random loss.
     pub loss: Loss,
-    /// The chance that a packet comes twice.
+    /// The probability that a packet is duplicated.
     pub duplicate: f64,
-    /// The chance that a packet is held back and overtaken by those behind it.
+    /// The probability that a packet is held back and overtaken by later ones.
     pub reorder: f64,
-    /// For up to this long.
+    /// The longest time it is held back.
     pub reorder_by: Duration,
-    /// The chance that bits of a packet are changed.
+    /// The probability that bits of a packet are flipped.
     pub corrupt: f64,
-    /// The largest UDP payload that passes; larger ones vanish.
+    /// The largest UDP payload that passes; larger ones are lost.
     pub mtu: usize,
-    /// Bytes a second, headers of IP and UDP counted; `None` for no limit.
+    /// Bytes per second, including IP and UDP headers; `None` for no limit.
     pub rate: Option<u64>,
-    /// Bytes that wait for a link with a rate; what does not fit is lost.
+    /// The queue of a link with a rate, in bytes; packets that do not fit are lost.
     pub queue: usize,
-    /// What becomes of ECN marks.
+    /// The treatment of ECN marks.
     pub ecn: EcnTreatment,
-    /// Nothing passes from the first up to the second, each.
+    /// Intervals in which nothing passes; the end is exclusive.
     pub outages: Vec<(Time, Time)>,
 }
 
 impl Default for LinkConfig {
-    /// Takes no time and loses nothing.
+    /// Returns a link without delay and loss.
     fn default() -> Self {
         Self {
             latency: Duration::ZERO,
@@ -61,28 +61,28 @@ impl Default for LinkConfig {
     }
 }
 
-/// What a link loses besides what its queue and MTU do not let pass.
+/// Loss in addition to the queue and the MTU.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loss {
-    /// Nothing.
+    /// No loss.
     None,
-    /// Each packet with the same chance.
+    /// Each packet with the same probability.
     Random(f64),
-    /// After Gilbert and Elliott: the link is good or bad, and changes with each packet.
+    /// The model of Gilbert and Elliott: the state, good or bad, may change with each packet.
     Bursts {
-        /// The chance to go from good to bad.
+        /// The probability to go from good to bad.
         enter: f64,
-        /// The chance to go from bad to good.
+        /// The probability to go from bad to good.
         leave: f64,
-        /// The chance of loss when good.
+        /// The probability of loss in the good state.
         in_good: f64,
-        /// The chance of loss when bad.
+        /// The probability of loss in the bad state.
         in_bad: f64,
     },
 }
 
 impl Loss {
-    /// The share of packets lost in the long run.
+    /// Returns the long-term share of packets lost.
     #[must_use]
     pub fn mean(self) -> f64 {
         match self {
@@ -96,21 +96,21 @@ impl Loss {
     }
 }
 
-/// What a link does with ECN marks (RFC 3168).
+/// The treatment of ECN marks (RFC 3168) on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EcnTreatment {
-    /// Leaves them.
+    /// Passes them.
     Pass,
-    /// Takes them off, as some paths do.
+    /// Removes them, as some paths do.
     Strip,
-    /// Marks what waits behind more than this many bytes.
+    /// Marks packets that wait behind more than this many bytes.
     MarkAbove(usize),
 }
 
-/// Why a packet did not arrive.
+/// The reason why a packet did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
-    /// By chance.
+    /// Random loss.
     Chance,
     /// In an outage.
     Outage,
@@ -120,59 +120,59 @@ pub enum Lost {
     Mtu,
 }
 
-/// What became of a packet.
+/// The fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It vanishes.
+    /// It is lost.
     Lost(Lost),
-    /// It arrives, and perhaps a copy of it too.
+    /// It arrives, possibly with a duplicate.
     Carried(Arrival, Option<Arrival>),
 }
 
-/// How a packet arrives.
+/// The arrival of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// When.
+    /// When it arrives.
     pub at: Time,
-    /// Some of its bits were changed.
+    /// Some of its bits were flipped.
     pub corrupted: bool,
     /// It was held back so that others could overtake it.
     pub held_back: bool,
-    /// The link met congestion and marked it.
+    /// It was marked for congestion.
     pub marked: bool,
 }
 
-/// A link at work.
+/// A link in operation.
 #[derive(Clone, Debug)]
 pub struct Link {
     config: LinkConfig,
-    /// Gilbert and Elliott's state.
+    /// The state of the Gilbert–Elliott model.
     bad: bool,
-    /// Until when the bytes already taken keep the link busy, in nanoseconds.
+    /// The time in nanoseconds at which the accepted bytes have been sent.
     busy_until: u64,
-    /// The latest arrival of a packet that was not held back: jitter does not pass it.
+    /// The latest arrival of a packet that was not held back: jitter does not overtake it.
     last_arrival: Time,
 }
 
 impl Link {
-    /// A link that is idle.
+    /// Creates an idle link.
     #[must_use]
     pub const fn new(config: LinkConfig) -> Self {
         Self { config, bad: false, busy_until: 0, last_arrival: Time::ZERO }
     }
 
-    /// How it treats packets.
+    /// Returns the configuration.
     #[must_use]
     pub const fn config(&self) -> &LinkConfig {
         &self.config
     }
 
-    /// Treats packets otherwise from now on; what waits keeps waiting.
+    /// Changes the configuration; queued packets stay queued.
     pub fn set_config(&mut self, config: LinkConfig) {
         self.config = config;
     }
 
-    /// Takes a packet of `len` bytes of UDP payload.
+    /// Carries a packet of `len` bytes of UDP payload.
     pub fn carry(&mut self, now: Time, len: usize, rng: &mut Rng) -> Fate {
         if self.config.outages.iter().any(|(from, to)| (*from..*to).contains(&now)) {
             return Fate::Lost(Lost::Outage);
@@ -192,7 +192,7 @@ impl Link {
         Fate::Carried(first, copy)
     }
 
-    /// When the packet has left, and whether it waited long enough to be marked.
+    /// Returns when the packet has been sent, and whether it waited long enough to be marked.
     fn queue(&mut self, now: Time, len: usize) -> Option<(Time, bool)> {
         let Some(rate) = self.config.rate else {
             return Some((now, false));
@@ -202,7 +202,7 @@ impl Link {
         let waiting = u128::from(start - now.as_micros().saturating_mul(1_000));
         let backlog = (waiting * u128::from(rate) / 1_000_000_000) as u64;
         let size = len as u64 + HEADERS;
-        // A packet that finds the link idle needs no place in the queue.
+        // A packet that finds the link idle does not use the queue.
         if backlog > 0 && backlog + size > self.config.queue as u64 {
             return None;
         }
@@ -247,7 +247,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Sends `count` packets of 1,000 bytes, one each `gap`.
+    /// Sends `count` packets of 1,000 bytes, one per `gap`.
     fn send(config: LinkConfig, count: u64, gap: Duration) -> Vec<Fate> {
         let mut rng = Rng::new(1);
         let mut link = Link::new(config);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_and_damage_come_as_often_as_told() {
+    fn duplicates_and_damage_have_the_configured_rates() {
         let config = LinkConfig { duplicate: 0.05, corrupt: 0.02, ..LinkConfig::default() };
         let fates = send(config, 100_000, MS);
         let copies = fates.iter().filter(|fate| matches!(fate, Fate::Carried(_, Some(_)))).count();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_back_is_overtaken() {
+    fn packets_held_back_are_overtaken() {
         let config = LinkConfig { reorder: 0.1, reorder_by: 5 * MS, ..LinkConfig::default() };
         let arrivals = arrivals(&send(config, 10_000, MS));
         let held = arrivals.iter().filter(|arrival| arrival.held_back).count();
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_rate_holds_and_its_queue_is_bounded() {
-        // 1,028 bytes on the link each, 102,800 bytes a second: 100 a second; sent at 1,000.
+        // 1,028 bytes each at 102,800 bytes per second: 100 per second; sent at 1,000 per second.
         let config = LinkConfig { rate: Some(102_800), queue: 10_280, ..LinkConfig::default() };
         let fates = send(config, 10_000, MS);
         let arrivals = arrivals(&fates);
@@ -340,7 +340,7 @@ mod tests {
         assert!(fates.contains(&Fate::Lost(Lost::Queue)));
         let gaps = arrivals.windows(2).map(|pair| pair[1].at.since(pair[0].at));
         assert!(gaps.into_iter().all(|gap| gap >= 10 * MS - Duration::from_micros(1)));
-        // The last one in line waited for the whole queue at most: 100 ms.
+        // The last one waited for at most the whole queue: 100 ms.
         let end = arrivals.last().unwrap().at;
         assert!(end.since(Time::from_micros(10_000_000)) <= 100 * MS);
     }
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_never_passes() {
+    fn packets_above_the_mtu_never_pass() {
         let config = LinkConfig { mtu: 999, ..LinkConfig::default() };
         assert!(send(config, 10, MS).iter().all(|fate| *fate == Fate::Lost(Lost::Mtu)));
         let config = LinkConfig { mtu: 1_000, ..LinkConfig::default() };

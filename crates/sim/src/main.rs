@@ -1,5 +1,5 @@
-//! Runs seeds: `hikyaku-sim --seeds N [--from S]`, up to the first failure: `--first N`, or one
-//! with its trace: `--seed S`; or writes the golden table: `--golden`.
+//! Runs seeds: `hikyaku-sim --seeds N [--from S]`; up to the first failure with `--first N`; one
+//! with its trace with `--seed S`. Writes the golden table with `--golden`.
 
 #![expect(clippy::print_stdout, reason = "a command for people prints")]
 #![expect(clippy::print_stderr, reason = "a command for people prints")]
@@ -70,7 +70,7 @@ fn replay(seed: u64) -> ExitCode {
 
 fn run(from: u64, count: u64, how: fn(Range<u64>, usize) -> Summary) -> ExitCode {
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    #[expect(clippy::disallowed_methods, reason = "how long it took is told to a person")]
+    #[expect(clippy::disallowed_methods, reason = "the duration is for people")]
     let start = std::time::Instant::now();
     let summary = how(from..from.saturating_add(count), threads);
     let seconds = start.elapsed().as_secs_f64();

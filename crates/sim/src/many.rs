@@ -1,6 +1,6 @@
-//! Many seeds, on all cores.
+//! Runs many seeds, on all cores.
 //!
-//! In: a range of seeds. Out: the first failures, and how much was done. Never: a clock.
+//! In: a range of seeds. Out: the first failures, and totals. Never: a clock.
 
 use std::{
     ops::Range,
@@ -13,7 +13,7 @@ use std::{
 
 use crate::swarm::{self, Run};
 
-/// What many seeds came to.
+/// The results of many seeds.
 #[derive(Debug, Default)]
 pub struct Summary {
     /// Seeds run.
@@ -22,20 +22,20 @@ pub struct Summary {
     pub packets: u64,
     /// Messages delivered.
     pub messages: u64,
-    /// Broken promises, by seed, lowest seeds first.
+    /// Violations by seed, lowest seeds first.
     pub failures: Vec<(u64, String)>,
 }
 
-/// After so many failures the rest is not run.
+/// The number of failures after which no more seeds are started.
 pub const MAX_FAILURES: usize = 10;
 
-/// Runs all seeds of a range in `threads` threads, or up to the [`MAX_FAILURES`]th that fails.
+/// Runs all seeds of a range in `threads` threads, or up to the [`MAX_FAILURES`]th failure.
 #[must_use]
 pub fn many(seeds: Range<u64>, threads: usize) -> Summary {
     run(seeds, threads, MAX_FAILURES)
 }
 
-/// Runs seeds up to the first that fails: it is the lowest one, whatever the threads do.
+/// Runs seeds up to the first failure, which is the lowest one regardless of the threads.
 #[must_use]
 pub fn up_to_first(seeds: Range<u64>, threads: usize) -> Summary {
     let mut summary = run(seeds, threads, 1);
@@ -63,7 +63,7 @@ fn run(seeds: Range<u64>, threads: usize, most: usize) -> Summary {
     summary
 }
 
-/// False when there are failures enough.
+/// Adds a run. Returns `false` once there are enough failures.
 fn add(summary: &Mutex<Summary>, run: Run, most: usize) -> bool {
     let mut summary = summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     summary.seeds += 1;

@@ -1,7 +1,4 @@
-//! The network: who lives where, what is on its way, and what became of the rest.
-//!
-//! In: datagrams with an address on them. Out: datagrams, later, perhaps twice, perhaps damaged.
-//! Never: what is inside them.
+//! The network: addresses of hosts, datagrams in transit, and statistics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,79 +12,79 @@ use crate::{
     rng::Rng,
 };
 
-/// A machine. Its address may change, it stays.
+/// A host. Its address may change, its id does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HostId(pub usize);
 
-/// A datagram on its way.
+/// A datagram in transit.
 #[derive(Clone, Debug)]
 pub struct Packet {
-    /// The same for all copies that the network makes of it.
+    /// The same for all copies that the network makes.
     pub id: u64,
     /// When its sender gave it to the network.
-    pub born: Time,
-    /// The address its receiver will see.
+    pub sent_at: Time,
+    /// The source address that its receiver sees.
     pub from: SocketAddr,
-    /// Where it goes.
+    /// The destination.
     pub to: SocketAddr,
     /// Its ECN mark.
     pub ecn: Option<Ecn>,
     /// The UDP payload.
     pub bytes: Vec<u8>,
-    /// Who sent it, none for an attacker's.
+    /// The host that sent it; `None` for an attacker's.
     pub sender: Option<HostId>,
 }
 
-/// What a change of address changes.
+/// The extent of a change of address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// The port alone: a NAT forgot a mapping.
+    /// Only the port: a NAT lost its mapping.
     Port,
     /// The whole address: another network.
     Address,
 }
 
-/// What became of the packets.
+/// Counts of packets by their fate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkStats {
-    /// Given to the network by hosts.
+    /// Sent by hosts.
     pub sent: u64,
-    /// Given to hosts, copies and attackers' packets counted.
+    /// Delivered to hosts, including copies and injected packets.
     pub delivered: u64,
     /// Lost on links, by reason.
     pub lost: BTreeMap<Lost, u64>,
-    /// Copies made.
+    /// Duplicated.
     pub copied: u64,
     /// Damaged.
     pub corrupted: u64,
     /// Held back so that others overtook them.
     pub held_back: u64,
-    /// For addresses at which nobody lives (any more).
+    /// For addresses that nobody has (any more).
     pub unroutable: u64,
-    /// Given to the network by an attacker.
+    /// Injected by an attacker.
     pub injected: u64,
-    /// Bytes given to the network by hosts.
+    /// Bytes sent by hosts.
     pub sent_bytes: u64,
 }
 
-/// Bytes between the hosts and one address at which nobody ever lived.
+/// Bytes between the hosts and one address that never belonged to a host.
 #[derive(Clone, Copy, Debug, Default)]
 struct Balance {
     from_it: u64,
     to_it: u64,
 }
 
-/// The network at work.
+/// The network.
 #[derive(Debug)]
 pub struct Network {
     rng: Rng,
     addresses: Vec<SocketAddr>,
-    /// Addresses that reach somebody now.
+    /// The current addresses of hosts.
     owners: BTreeMap<SocketAddr, HostId>,
-    /// Addresses that ever belonged to somebody.
+    /// All addresses that ever belonged to a host.
     history: BTreeMap<SocketAddr, HostId>,
     links: BTreeMap<(HostId, HostId), Link>,
-    /// By arrival, then in the order in which they were put there.
+    /// Ordered by arrival, then by insertion.
     on_their_way: BTreeMap<(Time, u64), Packet>,
     next_sequence: u64,
     next_id: u64,
@@ -100,11 +97,11 @@ pub struct Network {
     spare: Vec<Vec<u8>>,
 }
 
-/// Buffers kept for reuse; more than this are rarely on their way at once.
+/// The maximum number of buffers kept for reuse; more are rarely in transit at once.
 const MAX_SPARE: usize = 1_024;
 
 impl Network {
-    /// A network without hosts.
+    /// Creates a network without hosts.
     #[must_use]
     pub const fn new(rng: Rng) -> Self {
         Self {
@@ -136,7 +133,7 @@ impl Network {
         }
     }
 
-    /// A new host, with an address.
+    /// Adds a host with an address.
     pub fn add_host(&mut self) -> HostId {
         let host = HostId(self.addresses.len());
         let ip = Ipv4Addr::new(10, 0, host.0 as u8, 1);
@@ -147,7 +144,7 @@ impl Network {
         host
     }
 
-    /// How packets from one host to another are treated from now on.
+    /// Sets the behaviour of the link from one host to another.
     pub fn set_link(&mut self, from: HostId, to: HostId, config: LinkConfig) {
         match self.links.get_mut(&(from, to)) {
             Some(link) => link.set_config(config),
@@ -155,25 +152,25 @@ impl Network {
         }
     }
 
-    /// The configuration of a link, when there is one.
+    /// Returns the configuration of a link, if it exists.
     #[must_use]
     pub fn link(&self, from: HostId, to: HostId) -> Option<&LinkConfig> {
         self.links.get(&(from, to)).map(Link::config)
     }
 
-    /// Where a host lives now.
+    /// Returns the current address of a host.
     #[must_use]
     pub fn address(&self, host: HostId) -> SocketAddr {
         self.addresses[host.0]
     }
 
-    /// Who lives there, or did once.
+    /// Returns the host that has or had this address.
     #[must_use]
     pub fn ever_owned_by(&self, address: SocketAddr) -> Option<HostId> {
         self.history.get(&address).copied()
     }
 
-    /// Gives a host an address that it never had; what goes to the former one is lost.
+    /// Gives a host an address that it never had; packets to the previous one are lost.
     pub fn rebind(&mut self, host: HostId, how: Move) -> SocketAddr {
         let mut address = self.addresses[host.0];
         self.owners.remove(&address);
@@ -181,7 +178,7 @@ impl Network {
             match (how, address) {
                 (Move::Address, SocketAddr::V4(v4)) => {
                     let [a, b, c, d] = v4.ip().octets();
-                    // 10.x.h.y: never another host's.
+                    // 10.x.h.y: never an address of another host.
                     let (b, d) = if d == 255 { (b.wrapping_add(1), 1) } else { (b, d + 1) };
                     address.set_ip(Ipv4Addr::new(a, b, c, d).into());
                 }
@@ -194,8 +191,8 @@ impl Network {
         address
     }
 
-    /// Takes a datagram from a host. Gives it back as it goes on the wire, for whoever listens,
-    /// with its fate; `None` when there is no way to its address.
+    /// Sends a datagram of a host. Returns it as it appears on the wire, for observers, with its
+    /// fate, or `None` as the fate if its address is not routable.
     pub fn send(
         &mut self,
         now: Time,
@@ -212,13 +209,13 @@ impl Network {
         buffer.clear();
         buffer.extend_from_slice(bytes);
         let from = self.addresses[host.0];
-        let packet = Packet { id, born: now, from, to, ecn, bytes: buffer, sender: Some(host) };
+        let packet = Packet { id, sent_at: now, from, to, ecn, bytes: buffer, sender: Some(host) };
         self.account_stranger(to, bytes.len());
         let fate = self.carry(now, host, &packet);
         (packet, fate)
     }
 
-    /// An anonymous address must never get more than three times what came from it (M-33, P-1).
+    /// An anonymous address must never receive more than three times what it sent (M-33, P-1).
     fn account_stranger(&mut self, to: SocketAddr, len: usize) {
         if self.history.contains_key(&to) {
             return;
@@ -260,7 +257,7 @@ impl Network {
         if arrival.corrupted {
             self.stats.corrupted += 1;
             damage(&mut bytes, &mut self.rng);
-            // It brings nothing: an undamaged copy that comes later still is the first.
+            // It carries nothing new: an undamaged copy that arrives later still is the first.
             id = self.next_id;
             self.next_id += 1;
         }
@@ -278,27 +275,34 @@ impl Network {
         self.next_sequence += 1;
     }
 
-    /// Takes a datagram from an attacker, who needs no link and lies about who sent it.
-    pub fn inject(&mut self, at: Time, from: SocketAddr, to: SocketAddr, born: Born, bytes: &[u8]) {
+    /// Injects a datagram of an attacker, who needs no link and forges the source.
+    pub fn inject(
+        &mut self,
+        at: Time,
+        from: SocketAddr,
+        to: SocketAddr,
+        origin: Origin,
+        bytes: &[u8],
+    ) {
         self.stats.injected += 1;
-        let (id, born) = match born {
-            Born::Now => {
+        let (id, sent_at) = match origin {
+            Origin::Now => {
                 self.next_id += 1;
                 (self.next_id - 1, at)
             }
-            Born::CopyOf { id, born } => (id, born),
+            Origin::CopyOf { id, sent_at } => (id, sent_at),
         };
         let bytes = bytes.to_vec();
-        self.schedule(at, Packet { id, born, from, to, ecn: None, bytes, sender: None });
+        self.schedule(at, Packet { id, sent_at, from, to, ecn: None, bytes, sender: None });
     }
 
-    /// When the next datagram arrives.
+    /// Returns when the next datagram arrives.
     #[must_use]
     pub fn next_arrival(&self) -> Option<Time> {
         self.on_their_way.keys().next().map(|(at, _)| *at)
     }
 
-    /// The next datagram that has arrived by `now`, and at whom.
+    /// Returns the next datagram that has arrived by `now`, and its host.
     pub fn arrive(&mut self, now: Time) -> Option<(HostId, Packet)> {
         while self.next_arrival().is_some_and(|at| at <= now) {
             let (_, packet) = self.on_their_way.pop_first()?;
@@ -318,71 +322,71 @@ impl Network {
         if !self.history.contains_key(&packet.from) {
             self.strangers.entry(packet.from).or_default().from_it += packet.bytes.len() as u64;
         }
-        // The first copy alone can bring something new: how late it is, its contents may be.
+        // Only the first copy can deliver something new, whose delay matters.
         let Some(sender) =
             self.ever_owned_by(packet.from).filter(|_| self.arrived.insert(packet.id))
         else {
             return;
         };
         let transit = self.longest_transit.entry((sender, host)).or_default();
-        let took = now.since(packet.born);
+        let took = now.since(packet.sent_at);
         *transit = (*transit).max(took);
         let transit = self.shortest_transit.entry((sender, host)).or_insert(took);
         *transit = (*transit).min(took);
     }
 
-    /// Its receiver could not open it, perhaps for want of keys: a copy may be the first to bring
-    /// what is in it.
+    /// Records that the receiver could not open a datagram, possibly for lack of keys: a copy may
+    /// be the first to deliver its contents.
     pub fn brought_nothing(&mut self, id: u64) {
         self.arrived.remove(&id);
     }
 
-    /// Takes back the buffer of a datagram that has been read.
+    /// Takes back the buffer of a processed datagram.
     pub fn recycle(&mut self, buffer: Vec<u8>) {
         if self.spare.len() < MAX_SPARE {
             self.spare.push(buffer);
         }
     }
 
-    /// The longest that any datagram so far took from one host to another.
+    /// Returns the longest transit time so far from one host to another.
     #[must_use]
     pub fn longest_transit(&self, from: HostId, to: HostId) -> Duration {
         self.longest_transit.get(&(from, to)).copied().unwrap_or_default()
     }
 
-    /// The shortest that any datagram so far took from one host to another.
+    /// Returns the shortest transit time so far from one host to another.
     #[must_use]
     pub fn shortest_transit(&self, from: HostId, to: HostId) -> Duration {
         self.shortest_transit.get(&(from, to)).copied().unwrap_or_default()
     }
 
-    /// What became of the packets.
+    /// Returns the statistics.
     #[must_use]
     pub const fn stats(&self) -> &NetworkStats {
         &self.stats
     }
 
-    /// What the hosts did that no host may do to a network; told once.
+    /// Returns violations of the rules for hosts on a network, and clears them.
     pub fn take_violations(&mut self) -> Vec<String> {
         std::mem::take(&mut self.violations)
     }
 }
 
-/// Where an attacker's datagram comes from.
+/// The origin of an attacker's datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Born {
+pub enum Origin {
     /// It is new.
     Now,
-    /// It is the very bytes of one that a host sent: when it comes first, it is that one, late.
+    /// It is an exact copy of a host's datagram: if it arrives first, it is that datagram, late.
     CopyOf {
-        /// The id of that one.
+        /// The id of the original.
         id: u64,
-        /// When it was sent.
-        born: Time,
+        /// When the original was sent.
+        sent_at: Time,
     },
 }
 
-/// Changes one to four bits, anywhere.
+/// Flips one to four random bits.
 pub(crate) fn damage(bytes: &mut [u8], rng: &mut Rng) {
     if bytes.is_empty() {
         return;
@@ -495,11 +499,11 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_that_gets_more_than_three_times_what_it_sent_is_told() {
+    fn sending_an_unknown_address_over_three_times_its_bytes_is_reported() {
         let (mut network, a, b) = pair(LinkConfig::default());
         let stranger: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let to = network.address(b);
-        network.inject(Time::ZERO, stranger, to, Born::Now, &[0; 100]);
+        network.inject(Time::ZERO, stranger, to, Origin::Now, &[0; 100]);
         drain(&mut network);
         network.send(Time::ZERO, b, stranger, None, &[0; 300]);
         assert_eq!(network.take_violations(), [""; 0]);
@@ -518,7 +522,7 @@ mod tests {
         let (lost, _) = network.send(Time::ZERO, a, to, None, b"lost");
         network.set_link(a, b, LinkConfig::default());
         let (seen, _) = network.send(Time::ZERO, a, to, None, b"seen");
-        let copy = |packet: &Packet| Born::CopyOf { id: packet.id, born: packet.born };
+        let copy = |packet: &Packet| Origin::CopyOf { id: packet.id, sent_at: packet.sent_at };
         network.inject(Time::from_micros(9_000), from, to, copy(&seen), b"seen");
         drain(&mut network);
         assert_eq!(network.longest_transit(a, b), Duration::ZERO);
@@ -528,6 +532,6 @@ mod tests {
         network.brought_nothing(seen.id);
         network.inject(Time::from_micros(12_000), from, to, copy(&seen), b"seen");
         drain(&mut network);
-        assert_eq!(network.longest_transit(a, b), 12 * MS, "it had not been opened");
+        assert_eq!(network.longest_transit(a, b), 12 * MS, "the first one was not opened");
     }
 }

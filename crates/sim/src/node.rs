@@ -1,6 +1,6 @@
-//! A driver: what a socket, a clock and a loop do for an endpoint in life.
+//! A driver for an endpoint, in place of a socket, a clock and a loop.
 //!
-//! In: datagrams, time. Out: datagrams, events, when to come again. Never: an application.
+//! In: datagrams, time. Out: datagrams, events, the next deadline. Never: an application.
 
 use std::net::SocketAddr;
 
@@ -12,39 +12,39 @@ use crate::{
     rng::Rng,
 };
 
-/// An endpoint and its driver.
+/// An endpoint with its driver.
 #[derive(Debug)]
 pub struct Node {
-    /// The endpoint itself, for an application's calls; [`Node::poll`] afterwards.
+    /// The endpoint, for an application's calls; call [`Node::poll`] afterwards.
     pub endpoint: Endpoint,
-    /// The datagrams of the train told last.
+    /// The datagrams of the latest [`Effect::Train`].
     pub train: Vec<u8>,
     alarm: Option<Time>,
     alarm_text: String,
     alarms: u64,
-    /// Against endpoints that never come to rest: what it did at one point in time.
+    /// Detects endpoints that never come to rest, by counting their outputs at one point in time.
     moment: Time,
     alarms_at_moment: u32,
     outputs_at_moment: u32,
 }
 
-/// What an endpoint wants done.
+/// An output of an endpoint.
 #[derive(Debug)]
 pub enum Effect {
-    /// [`Node::train`] is to be sent.
+    /// Send the contents of [`Node::train`].
     Train(Transmit),
-    /// An application is told something.
+    /// Report an event to an application.
     Event(ConnectionHandle, Event),
 }
 
-/// Alarms at one point in time before it counts as spinning: one for each kind of timer of each
+/// Timers at one point in time before it counts as a busy loop: one per kind of timer and
 /// connection is plenty.
-const MAX_ALARMS: u32 = 200;
+const MAX_TIMERS: u32 = 200;
 /// Outputs at one point in time: a window of 64 MiB in small packets.
 const MAX_OUTPUTS: u32 = 100_000;
 
 impl Node {
-    /// A new endpoint.
+    /// Creates an endpoint.
     #[must_use]
     pub fn new(config: EndpointConfig, random: Rng) -> Self {
         Self {
@@ -59,8 +59,7 @@ impl Node {
         }
     }
 
-    /// A datagram arrived. False: it was not opened, and so may bring something yet when it comes
-    /// again.
+    /// Handles a datagram. Returns `false` if it was not opened, and a later copy may still be new.
     pub fn feed(
         &mut self,
         now: Time,
@@ -79,48 +78,48 @@ impl Node {
         unopened.map(|(_, count)| count).sum()
     }
 
-    /// When [`Node::ring`] is due.
+    /// Returns when [`Node::ring`] is due.
     #[must_use]
     pub const fn alarm(&self) -> Option<Time> {
         self.alarm
     }
 
-    /// Why.
+    /// Returns the reason for the deadline.
     #[must_use]
     pub fn alarm_text(&self) -> &str {
         &self.alarm_text
     }
 
-    /// How often it rang so far.
+    /// Returns how many timers have fired so far.
     #[must_use]
     pub const fn alarms(&self) -> u64 {
         self.alarms
     }
 
-    /// The alarm rings.
+    /// Handles the timer.
     ///
     /// # Errors
-    /// When it rang again and again without time passing.
+    /// If it fires again and again without time passing.
     pub fn ring(&mut self, now: Time) -> Result<(), String> {
         self.at(now);
         self.alarms += 1;
         self.alarms_at_moment += 1;
         self.endpoint.handle_timeout(now);
-        if self.alarms_at_moment > MAX_ALARMS {
-            return Err(format!("an alarm rings without end: {}", self.alarm_text));
+        if self.alarms_at_moment > MAX_TIMERS {
+            return Err(format!("a timer fires without end: {}", self.alarm_text));
         }
         Ok(())
     }
 
-    /// The next thing to do; `None` when there is nothing before the alarm.
+    /// Returns the next output, or `None` if there is none before the deadline.
     ///
     /// # Errors
-    /// When there was always more to do without time passing.
+    /// If there is always more output without time passing.
     pub fn poll(&mut self, now: Time) -> Result<Option<Effect>, String> {
         self.at(now);
         self.outputs_at_moment += 1;
         if self.outputs_at_moment > MAX_OUTPUTS {
-            return Err("poll_output never comes to an end".to_owned());
+            return Err("poll_output never returns Timeout".to_owned());
         }
         match self.endpoint.poll_output(now, &mut self.train) {
             Output::Transmit(transmit) => {
@@ -149,7 +148,7 @@ impl Node {
     }
 }
 
-/// A train has datagrams, none of them empty, and fits what UDP can carry.
+/// Checks that a train has datagrams, none of them empty, and fits into a UDP payload.
 fn check_train(transmit: &Transmit, train: &[u8]) -> Result<(), String> {
     if train.is_empty() || transmit.segment_size == 0 {
         return Err("an empty train".to_owned());

@@ -1,6 +1,6 @@
-//! What was sent, and so what may be received: each promise, held against what happens.
+//! The oracle: checks the promises of each delivery class against what happens.
 //!
-//! In: sends, deliveries, receipts. Out: each broken promise, in words. Never: how it came about.
+//! In: sends, deliveries, receipts. Out: violations as text. Never: their causes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,31 +18,31 @@ pub struct PipeId(pub usize);
 
 pub use crate::stream::Print;
 
-/// A broken promise, in words.
+/// A description of a broken promise.
 pub type Violation = String;
 
-/// What was delivered, as its sender knew it.
+/// A delivered message, as its sender knew it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// The how manieth of its class and channel.
+    /// Its index within its class and channel.
     pub index: usize,
-    /// Since it was given to `send`.
+    /// The time since it was given to `send`.
     pub latency: Duration,
     /// Its length.
     pub len: usize,
 }
 
-/// How far the receiver is, which decides what may be asked of it.
+/// The state of the receiver, which decides what can be demanded of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reception {
-    /// Its application takes every message in the moment in which it can be taken.
+    /// Its application takes every message as soon as it can be taken.
     pub prompt: bool,
-    /// What a Deadline message may be late by whose sender did not know how long the way takes:
-    /// the longest way that a packet took so far.
+    /// How late a Deadline message may be if its sender had not measured the path: the longest
+    /// transit so far.
     pub slack: Duration,
-    /// The same where the sender knew: less half of the shortest way there and back.
+    /// The same if the sender had measured it: less half of the shortest round trip.
     pub slack_counted: Duration,
-    /// How long before its time a message may be given up: half of the longest way there and back.
+    /// How long before its deadline a message may be dropped: half of the longest round trip.
     pub given_up_before: Duration,
 }
 
@@ -50,24 +50,24 @@ pub struct Reception {
 struct Pipe<R> {
     streams: BTreeMap<(ChannelId, Class), Stream>,
     receipts: BTreeMap<R, (ChannelId, Class, usize)>,
-    /// Receipts without an outcome, reliable messages not delivered: for a quick `is_idle`.
+    /// Receipts without an outcome and reliable messages not delivered: for a quick `is_idle`.
     unresolved: usize,
     undelivered: usize,
-    /// Its sender knows how long the way takes.
+    /// Its sender has measured the path.
     counts_way: bool,
-    /// Its application knows whose the connection is.
+    /// Its receiving application knows whose connection it is.
     receiver_knows: bool,
     sender_ended: bool,
     receiver_ended: bool,
     receiver_gone: bool,
 }
 
-/// Knows everything that was sent, and says when something else comes out. `R` are its receipts.
+/// Knows everything that was sent, and reports any other delivery. `R` is the type of receipts.
 #[derive(Debug)]
 pub struct Oracle<R = Receipt> {
     pipes: Vec<Pipe<R>>,
     repeatable: BTreeSet<Print>,
-    /// What servers' applications took as 0-RTT, before they knew from whom.
+    /// 0-RTT messages that servers' applications took before their sender was known.
     early: BTreeSet<Print>,
     deliveries: u64,
 }
@@ -84,7 +84,7 @@ impl<R> Default for Oracle<R> {
 }
 
 impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
-    /// A new direction of a new connection.
+    /// Opens a direction of a new connection.
     pub fn open(&mut self) -> PipeId {
         self.pipes.push(Pipe {
             streams: BTreeMap::new(),
@@ -100,10 +100,10 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         PipeId(self.pipes.len() - 1)
     }
 
-    /// `send` said yes.
+    /// Records that `send` accepted a message.
     ///
     /// # Errors
-    /// When the receipt is one that was given before.
+    /// If the receipt was given before.
     pub fn sent(
         &mut self,
         pipe: PipeId,
@@ -129,14 +129,14 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         pipe.undelivered += usize::from(class.is_credited());
         match pipe.receipts.insert(receipt, (channel, class, index)) {
             None => Ok(()),
-            Some(_) => Err(format!("receipt {receipt:?} is given twice")),
+            Some(_) => Err(format!("receipt {receipt:?} was given twice")),
         }
     }
 
-    /// `recv` gave a message.
+    /// Checks a message from `recv`.
     ///
     /// # Errors
-    /// When its class does not allow it.
+    /// If its class does not allow it.
     pub fn received(
         &mut self,
         pipe: PipeId,
@@ -151,13 +151,13 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         };
         let pipe = &mut self.pipes[pipe.0];
         let Some(stream) = pipe.streams.get_mut(&(channel, class)) else {
-            return Err(what("delivered, but none was ever sent"));
+            return Err(what("delivered, but none was sent"));
         };
         let index = stream.take(class, Print::of(payload)).map_err(|problem| what(&problem))?;
         let sent = &mut stream.sent[index];
         sent.delivered = true;
         if sent.outcome == Some(Outcome::Expired) {
-            return Err(what("delivered, but its receipt says that it expired"));
+            return Err(what("delivered, but its receipt said expired"));
         }
         let slack = if sent.counted { reception.slack_counted } else { reception.slack };
         if let Some(deadline) = sent.deadline
@@ -172,10 +172,10 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         Ok(Delivered { index, latency: now.since(sent.at), len: payload.len() })
     }
 
-    /// A receipt came.
+    /// Checks a receipt's outcome.
     ///
     /// # Errors
-    /// When it is not true, or not the first for its message.
+    /// If it is not true, or not the first for its message.
     pub fn resolved(
         &mut self,
         pipe: PipeId,
@@ -186,7 +186,7 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
     ) -> Result<(), Violation> {
         let pipe = &mut self.pipes[pipe.0];
         let Some((channel, class, index)) = pipe.receipts.get(&receipt).copied() else {
-            return Err(format!("{receipt:?} resolves, but was never given"));
+            return Err(format!("{receipt:?} has an outcome but was never given"));
         };
         let what = |problem: &str| {
             let channel = channel.0;
@@ -197,19 +197,19 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         };
         let newer_sent = index + 1 < stream.sent.len();
         let newer_delivered = class == Class::Latest && stream.next > index;
-        // 0-RTT: the application took it, and does not know yet from whom (and perhaps never will).
+        // 0-RTT: the application took it and does not know its sender yet (and may never know).
         let early = !pipe.receiver_knows && is_early(&self.early, stream, class, index);
         let sent = &mut stream.sent[index];
-        // Copies of one message cannot be told apart: any of them will do.
+        // Copies of one message are indistinguishable: any of them will do.
         let twin_delivered = stream.delivered.contains_key(&sent.print);
         if let Some(before) = sent.outcome.replace(outcome) {
             return Err(what(&format!("after {before:?}")));
         }
         pipe.unresolved -= 1;
         if !may_be(class, outcome) {
-            return Err(what("which its class does not know"));
+            return Err(what("which its class does not allow"));
         }
-        // Of 0-RTT that was taken before it is known whose it is, one before it may be missing.
+        // If 0-RTT was taken before its sender was known, an earlier message may be missing.
         let early = early || (class == Class::Ordered && !pipe.receiver_knows);
         let there = twin_delivered || newer_delivered || early;
         match outcome {
@@ -228,48 +228,50 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         }
     }
 
-    /// The sender knows how long the way takes, from now on.
+    /// Records whether the sender has measured the path from now on.
     pub fn counts_way(&mut self, pipe: PipeId, counts: bool) {
         self.pipes[pipe.0].counts_way = counts;
     }
 
-    /// The receiving application knows of the connection from now on.
+    /// Records that the receiving application knows the connection from now on.
     pub fn receiver_opened(&mut self, pipe: PipeId) {
         self.pipes[pipe.0].receiver_knows = true;
     }
 
-    /// A server's application took this, and does not know yet from whom.
+    /// Records 0-RTT that a server's application took before its sender was known.
     pub fn received_early(&mut self, payload: &[u8]) {
         self.early.insert(Print::of(payload));
     }
 
-    /// Was this ever sent as safe to repeat?
+    /// Returns `true` if this was ever sent as repeatable.
     #[must_use]
     pub fn is_repeatable(&self, payload: &[u8]) -> bool {
         self.repeatable.contains(&Print::of(payload))
     }
 
-    /// What is sent with these bytes is safe to repeat.
+    /// Records that messages with these bytes are repeatable.
     pub fn mark_repeatable(&mut self, print: Print) {
         self.repeatable.insert(print);
     }
 
-    /// The sending side is over: its receipts say so, and no more is asked of its messages.
+    /// Records that the sending side is closed: its receipts report that, and its messages are no
+    /// longer required.
     pub fn sender_ended(&mut self, pipe: PipeId) {
         self.pipes[pipe.0].sender_ended = true;
     }
 
-    /// The receiving side is over, and its application took what there was to take.
+    /// Records that the receiving side is closed, and its application took everything.
     pub fn receiver_ended(&mut self, pipe: PipeId) {
         self.pipes[pipe.0].receiver_ended = true;
     }
 
-    /// The receiving side is gone with what it held: it was restarted, or its application left.
+    /// Records that the receiving side is lost with its messages: it restarted, or its application
+    /// closed.
     pub fn receiver_gone(&mut self, pipe: PipeId) {
         self.pipes[pipe.0].receiver_gone = true;
     }
 
-    /// The sending side is gone, and with it its receipts: it was restarted.
+    /// Records that the sending side is lost with its receipts: it restarted.
     pub fn sender_gone(&mut self, pipe: PipeId) {
         let pipe = &mut self.pipes[pipe.0];
         pipe.sender_ended = true;
@@ -277,8 +279,8 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         pipe.receipts.clear();
     }
 
-    /// Nothing is owed any more: every receipt is there, and every reliable message, if the
-    /// connection still is.
+    /// Returns `true` if every receipt has an outcome, and every reliable message is delivered
+    /// unless the connection has ended.
     #[must_use]
     pub fn is_idle(&self, pipe: PipeId) -> bool {
         let pipe = &self.pipes[pipe.0];
@@ -286,45 +288,45 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
         pipe.unresolved == 0 && (over || pipe.undelivered == 0)
     }
 
-    /// Reliable messages that were not delivered.
+    /// Returns the number of reliable messages that were not delivered.
     #[must_use]
     pub fn undelivered(&self, pipe: PipeId) -> usize {
         self.pipes[pipe.0].undelivered
     }
 
-    /// Receipts that did not come.
+    /// Returns the number of receipts without an outcome.
     #[must_use]
     pub fn unresolved(&self, pipe: PipeId) -> usize {
         self.pipes[pipe.0].unresolved
     }
 
-    /// Messages delivered so far, in all.
+    /// Returns the total number of messages delivered.
     #[must_use]
     pub const fn deliveries(&self) -> u64 {
         self.deliveries
     }
 
-    /// The end: everything that was acknowledged has been delivered; and unless the connection
-    /// ended, so has everything reliable. `prompt`: the receiver never made anything wait.
+    /// Checks at the end that every acknowledged message was delivered and, unless the connection
+    /// ended, every reliable one. `prompt`: the receiver never made anything wait.
     ///
     /// # Errors
-    /// The first message of which that is not true.
+    /// The first message for which that is not true.
     pub fn finish(&self, pipe: PipeId, prompt: bool) -> Result<(), Violation> {
         let pipe = &self.pipes[pipe.0];
         for ((channel, class), stream) in &pipe.streams {
             for (index, sent) in stream.sent.iter().enumerate() {
                 let name = || format!("{class:?} {index} on channel {}", channel.0);
                 if sent.outcome.is_none() && !pipe.receipts.is_empty() {
-                    return Err(format!("{}: its receipt never came", name()));
+                    return Err(format!("{}: its receipt has no outcome", name()));
                 }
-                // What is not reliable may be dropped while it waits for a slow application.
+                // Unreliable messages may be dropped while they wait for a slow application.
                 let held_to_it = class.is_credited() || prompt;
                 let overtaken = *class == Class::Latest && stream.next > index;
-                // Which of two with the same bytes was delivered, nobody can tell.
+                // It is unknown which of two with the same bytes was delivered.
                 let twin = stream.delivered.contains_key(&sent.print);
                 let there = sent.delivered || overtaken || pipe.receiver_gone || !held_to_it;
-                // 0-RTT of a connection that came to nothing: its application took it, and never
-                // knew whose it was. Of Ordered, an earlier one may be missing.
+                // 0-RTT of a connection that failed: its application took it and never knew the
+                // sender. For Ordered, an earlier message may be missing.
                 let early = !pipe.receiver_knows
                     && (*class == Class::Ordered || is_early(&self.early, stream, *class, index));
                 if sent.outcome == Some(Outcome::Acknowledged) && !there && !twin && !early {
@@ -334,14 +336,15 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
                     return Err(format!("{}: never delivered", name()));
                 }
                 if sent.outcome == Some(Outcome::Unsent) && !pipe.sender_ended {
-                    return Err(format!("{}: unsent, but the connection goes on", name()));
+                    return Err(format!("{}: unsent, but the connection continues", name()));
                 }
             }
         }
         Ok(())
     }
 
-    /// The sender closed gracefully and had the time for it: everything reliable was acknowledged.
+    /// Checks that a sender that closed gracefully, with enough time, had everything reliable
+    /// acknowledged.
     ///
     /// # Errors
     /// The first message that was not.
@@ -362,13 +365,13 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
     }
 }
 
-/// Was this message taken as 0-RTT, or, of Latest, a newer one?
+/// Returns `true` if this message or, for Latest, a newer one was taken as 0-RTT.
 fn is_early(early: &BTreeSet<Print>, stream: &Stream, class: Class, index: usize) -> bool {
     let newer = if class == Class::Latest { stream.sent.len() } else { index + 1 };
     stream.sent[index..newer].iter().any(|sent| early.contains(&sent.print))
 }
 
-/// The outcomes that each class knows.
+/// Returns `true` if a class allows this outcome.
 const fn may_be(class: Class, outcome: Outcome) -> bool {
     match outcome {
         Outcome::Unsent => true,
@@ -376,7 +379,7 @@ const fn may_be(class: Class, outcome: Outcome) -> bool {
         Outcome::Sent => matches!(class, Class::Unreliable),
         Outcome::Expired | Outcome::Unconfirmed => matches!(class, Class::Deadline),
         Outcome::Superseded => matches!(class, Class::Latest),
-        // Nothing that is planned is too large; what else there may be, nobody planned for.
+        // No scripted message is too large; other outcomes are unexpected.
         _ => false,
     }
 }
@@ -395,8 +398,7 @@ mod tests {
     const PROMPT: Reception = Reception { prompt: true, ..SLOW };
     const HERE: ChannelId = ChannelId(0);
 
-    /// One pipe on which `count` messages were sent, 1 ms apart: [0], [1], ... with receipts
-    /// 0, 1, ...
+    /// Returns a pipe with `count` messages sent 1 ms apart: [0], [1], ... with receipts 0, 1, ...
     fn sent(delivery: Delivery, count: u8) -> (Oracle<u64>, PipeId) {
         let mut oracle = Oracle::default();
         let pipe = oracle.open();
@@ -440,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn of_latest_only_newer_ones_come() {
+    fn latest_delivers_only_newer_messages() {
         let (mut oracle, pipe) = sent(Delivery::Latest, 4);
         assert_eq!(get(&mut oracle, pipe, Class::Latest, 2), Ok(2));
         assert!(get(&mut oracle, pipe, Class::Latest, 1).unwrap_err().contains("after the newer"));
@@ -449,14 +451,14 @@ mod tests {
     }
 
     #[test]
-    fn unreliable_messages_come_once_or_not() {
+    fn unreliable_messages_arrive_at_most_once() {
         let (mut oracle, pipe) = sent(Delivery::Unreliable, 2);
         assert_eq!(get(&mut oracle, pipe, Class::Unreliable, 1), Ok(1));
         assert!(get(&mut oracle, pipe, Class::Unreliable, 1).unwrap_err().contains("twice"));
     }
 
     #[test]
-    fn a_deadline_allows_for_the_way_and_no_more() {
+    fn a_deadline_allows_for_the_transit_time_and_no_more() {
         let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 2);
         let slack = Reception { slack: 5 * MS, ..PROMPT };
         let mut get = |millis, byte, reception| {
@@ -467,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_whose_way_was_counted_allows_for_less() {
+    fn a_deadline_with_a_measured_path_allows_for_less() {
         let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 1);
         oracle.counts_way(pipe, true);
         let print = Print::of(&[9]);
@@ -478,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn what_expired_is_never_delivered() {
+    fn an_expired_message_is_never_delivered() {
         let (mut oracle, pipe) = sent(Delivery::Deadline(10 * MS), 2);
         oracle.resolved(pipe, at(10), 0, Outcome::Expired, PROMPT).unwrap();
         let slack = Reception { slack: 50 * MS, ..PROMPT };
@@ -490,16 +492,16 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sent_is_seen() {
+    fn a_message_never_sent_is_reported() {
         let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
         assert!(get(&mut oracle, pipe, Class::Reliable, 9).unwrap_err().contains("invented"));
-        assert!(get(&mut oracle, pipe, Class::Ordered, 0).unwrap_err().contains("none was ever"));
+        assert!(get(&mut oracle, pipe, Class::Ordered, 0).unwrap_err().contains("none was sent"));
         let other = oracle.received(pipe, at(1), ChannelId(1), Class::Reliable, &[0], PROMPT);
         assert!(other.is_err());
     }
 
     #[test]
-    fn an_acknowledgement_before_delivery_is_a_lie() {
+    fn an_acknowledgement_before_delivery_is_a_violation() {
         let deadline = Delivery::Deadline(MS);
         for delivery in [Delivery::Ordered, Delivery::Reliable, Delivery::Latest, deadline] {
             let (mut oracle, pipe) = sent(delivery, 1);
@@ -509,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_slow_application_may_be_acknowledged_but_must_come() {
+    fn messages_waiting_for_a_slow_application_must_arrive() {
         let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
         oracle.resolved(pipe, at(1), 0, Outcome::Acknowledged, SLOW).unwrap();
         assert!(oracle.finish(pipe, false).is_err());
@@ -548,7 +550,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_idle_when_all_is_delivered_and_all_receipts_are_there() {
+    fn a_pipe_is_idle_when_all_is_delivered_and_all_receipts_have_outcomes() {
         let (mut oracle, pipe) = sent(Delivery::Ordered, 1);
         assert!(!oracle.is_idle(pipe));
         get(&mut oracle, pipe, Class::Ordered, 0).unwrap();
@@ -560,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn unsent_is_no_answer_while_the_connection_goes_on() {
+    fn unsent_is_a_violation_while_the_connection_is_open() {
         let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
         oracle.resolved(pipe, at(1), 0, Outcome::Unsent, PROMPT).unwrap();
         assert!(oracle.finish(pipe, true).is_err());
@@ -570,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_with_the_same_bytes_stand_for_each_other() {
+    fn messages_with_the_same_bytes_are_interchangeable() {
         let (mut oracle, pipe) = sent(Delivery::Reliable, 1);
         oracle.sent(pipe, at(1), HERE, Delivery::Reliable, Print::of(&[0]), 1).unwrap();
         get(&mut oracle, pipe, Class::Reliable, 0).unwrap();

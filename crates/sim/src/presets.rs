@@ -1,6 +1,6 @@
-//! Paths as they are met in life, and one as nobody wants to meet it.
+//! Typical network paths, and a hostile one.
 //!
-//! In: a name. Out: how each direction treats packets. Never: state.
+//! In: a name. Out: the configuration of each direction. Never: state.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use crate::link::{EcnTreatment, LinkConfig, Loss};
 /// A path by name. Up is from the client, down is to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Preset {
-    /// 10 ms each way, nothing lost, no limit.
+    /// 10 ms per direction, no loss, no limit.
     Perfect,
     /// A switched gigabit Ethernet.
     Lan,
     /// A home network with a neighbour on the same channel: 50 Mbit/s, losses in short bursts.
     Wifi,
-    /// A phone: 10 Mbit/s up, 40 Mbit/s down, deep queues.
+    /// A mobile network: 10 Mbit/s up, 40 Mbit/s down, deep queues.
     Lte,
-    /// Geostationary: 300 ms each way, 5 Mbit/s up, 20 Mbit/s down, 0.5 % lost.
+    /// Geostationary: 300 ms per direction, 5 Mbit/s up, 20 Mbit/s down, 0.5 % loss.
     Satellite,
-    /// 10 % lost in bursts, copies, reordering, damage, 4 Mbit/s, a shallow queue, the least MTU.
+    /// 10 % loss in bursts, duplicates, reordering, damage, 4 Mbit/s, a shallow queue, the minimum
+    /// MTU.
     Hostile,
 }
 
@@ -28,7 +29,7 @@ impl Preset {
     pub const ALL: [Self; 6] =
         [Self::Perfect, Self::Lan, Self::Wifi, Self::Lte, Self::Satellite, Self::Hostile];
 
-    /// Its name on the command line and in the golden table.
+    /// Returns its name on the command line and in the golden table.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -41,7 +42,7 @@ impl Preset {
         }
     }
 
-    /// The direction from the client to the server.
+    /// Returns the link from the client to the server.
     #[must_use]
     pub fn up(self) -> LinkConfig {
         match self {
@@ -51,7 +52,7 @@ impl Preset {
         }
     }
 
-    /// The direction from the server to the client.
+    /// Returns the link from the server to the client.
     #[must_use]
     pub fn down(self) -> LinkConfig {
         match self {
@@ -67,7 +68,7 @@ impl Preset {
             Self::Wifi => LinkConfig {
                 latency: micros(3_000),
                 jitter: micros(2_000),
-                // One in 250 packets begins a burst of 3, and half of a burst is lost: 0.6 %.
+                // One in 250 packets begins a burst of 3, half of which is lost: 0.6 %.
                 loss: Loss::Bursts { enter: 0.004, leave: 0.33, in_good: 0.0, in_bad: 0.5 },
                 reorder: 0.001,
                 reorder_by: micros(5_000),
@@ -112,7 +113,7 @@ impl Preset {
     }
 }
 
-/// Megabits a second in bytes a second.
+/// Converts megabits per second to bytes per second.
 const fn mbit(count: u64) -> u64 {
     count * 1_000_000 / 8
 }
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn losses_are_what_the_names_say() {
+    fn presets_have_the_documented_loss() {
         let mean = |preset: Preset| preset.down().loss.mean();
         assert_eq!(mean(Preset::Perfect), 0.0);
         assert!((mean(Preset::Wifi) - 0.006).abs() < 0.000_1, "{}", mean(Preset::Wifi));
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_carries_the_least_datagram_and_more_than_one_at_a_time() {
+    fn every_preset_carries_the_minimum_datagram_and_queues_several() {
         for preset in Preset::ALL {
             for link in [preset.up(), preset.down()] {
                 assert!(link.mtu >= 1_200, "{preset:?}");

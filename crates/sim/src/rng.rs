@@ -1,4 +1,4 @@
-//! Chance that can be repeated: one seed, one stream of numbers.
+//! Reproducible randomness: one seed, one stream of numbers.
 //!
 //! In: a seed. Out: numbers, bytes, choices. Never: the system's randomness.
 
@@ -6,27 +6,27 @@ use std::time::Duration;
 
 use hikyaku_proto::rng::Random;
 
-/// xoshiro256++ (Blackman and Vigna, 2019), its state filled by SplitMix64. Not for secrets.
+/// xoshiro256++ (Blackman and Vigna, 2019), seeded with SplitMix64. Not for secrets.
 #[derive(Clone, Debug)]
 pub struct Rng([u64; 4]);
 
 impl Rng {
-    /// A generator; equal seeds give equal streams.
+    /// Creates a generator; equal seeds give equal streams.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut state = seed;
         Self([(); 4].map(|()| split_mix(&mut state)))
     }
 
-    /// A generator of its own for one part of the world, so that what another part draws does not
-    /// shift what this one draws.
+    /// Returns an independent generator for one part of the simulation, so that the draws of other
+    /// parts do not shift its own.
     #[must_use]
     pub fn fork(&mut self) -> Self {
         Self::new(self.next())
     }
 
-    /// 64 random bits.
-    #[expect(clippy::should_implement_trait, reason = "a stream without end is no iterator")]
+    /// Returns 64 random bits.
+    #[expect(clippy::should_implement_trait, reason = "an endless stream is not an iterator")]
     pub fn next(&mut self) -> u64 {
         let [a, b, c, d] = &mut self.0;
         let result = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);
@@ -40,31 +40,31 @@ impl Rng {
         result
     }
 
-    /// A number from 0 up to but not including `end`; 0 when `end` is 0.
+    /// Returns a number from 0 up to but not including `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        // The high half of a product is spread evenly enough: the bias is below end / 2^64.
+        // The high half of the product is distributed evenly enough: the bias is below end / 2^64.
         let wide = u128::from(self.next()) * u128::from(end);
         (wide >> 64) as u64
     }
 
-    /// A number from `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low).saturating_add(1))
     }
 
-    /// A span from `low` to `high`, in whole microseconds.
+    /// Returns a span from `low` to `high`, in whole microseconds.
     pub fn span(&mut self, low: Duration, high: Duration) -> Duration {
         Duration::from_micros(self.between(low.as_micros() as u64, high.as_micros() as u64))
     }
 
-    /// True with a probability of `share`, from 0 to 1.
+    /// Returns `true` with a probability of `share`, from 0 to 1.
     pub fn chance(&mut self, share: f64) -> bool {
         // 53 bits: every float of this form is exact, on every machine.
         let unit = (self.next() >> 11) as f64 / (1_u64 << 53) as f64;
         unit < share
     }
 
-    /// One of `choices`, which are not empty.
+    /// Returns one of `choices`, which is not empty.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len() as u64) as usize]
     }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_below_reach_every_value_and_no_other() {
+    fn below_covers_exactly_its_range() {
         let mut rng = Rng::new(1);
         let mut seen = [0_u32; 6];
         for _ in 0..60_000 {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn chances_come_as_often_as_told() {
+    fn chances_have_the_given_probability() {
         let mut rng = Rng::new(2);
         let hits = (0..100_000).filter(|_| rng.chance(0.1)).count();
         assert!((9_700..10_300).contains(&hits), "{hits}");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_does_not_shift_its_parent_by_what_it_draws() {
+    fn a_forks_draws_do_not_shift_its_parent() {
         let (mut one, mut two) = (Rng::new(3), Rng::new(3));
         let mut fork = one.fork();
         fork.next();

@@ -1,7 +1,7 @@
-//! The messages of one class on one channel: which of them a delivered one is.
+//! The messages of one class on one channel, to identify delivered ones.
 //!
-//! In: what was sent, what is delivered. Out: which it is, if it may be that now.
-//! Never: time, receipts.
+//! In: messages sent, a delivery. Out: its message, if it may be delivered now. Never: time,
+//! receipts.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,7 +16,7 @@ pub(crate) struct Sent {
     pub(crate) at: Time,
     pub(crate) print: Print,
     pub(crate) deadline: Option<Time>,
-    /// Of that, its sender counted the way.
+    /// For Deadline: its sender had measured the path.
     pub(crate) counted: bool,
     pub(crate) delivered: bool,
     pub(crate) outcome: Option<Outcome>,
@@ -26,9 +26,9 @@ pub(crate) struct Sent {
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) sent: Vec<Sent>,
-    /// Not delivered yet, oldest first: messages with the same bytes cannot be told apart.
+    /// Not delivered yet, oldest first: messages with the same bytes are indistinguishable.
     pub(crate) pending: BTreeMap<Print, VecDeque<usize>>,
-    /// Delivered, to tell a repetition from an invention.
+    /// Delivered, to distinguish a repetition from an invention.
     pub(crate) delivered: BTreeMap<Print, usize>,
     /// Ordered: the next; Latest: one above the newest delivered.
     pub(crate) next: usize,
@@ -42,7 +42,7 @@ pub struct Print {
 }
 
 impl Stream {
-    /// The message that this one is, if it may be delivered now.
+    /// Returns the index of this message, if it may be delivered now.
     pub(crate) fn take(&mut self, class: Class, print: Print) -> Result<usize, Violation> {
         let pending = self.pending.get_mut(&print);
         let Some(waiting) = pending.filter(|waiting| !waiting.is_empty()) else {
@@ -64,7 +64,7 @@ impl Stream {
                     format!("message {} after the newer {}", waiting[0], next.saturating_sub(1))
                 })?
             }
-            // Copies of one message cannot be told apart; the newest has most time left.
+            // Copies of one message are indistinguishable; the newest has the most time left.
             Class::Deadline => waiting.len() - 1,
             Class::Reliable | Class::Unreliable => 0,
             other => return Err(format!("{other} is not checked here")),
@@ -81,7 +81,7 @@ impl Stream {
 }
 
 impl Print {
-    /// Not for secrets: what nobody chose on purpose does not collide.
+    /// Hashes a payload. Not for secrets: accidental collisions do not occur.
     #[must_use]
     pub fn of(payload: &[u8]) -> Self {
         let mut hash = 0x6869_6b79_616b_7500;

@@ -1,6 +1,6 @@
-//! One seed, one world: who is there, over what they talk, what they say, and what goes wrong.
+//! A random run: one seed determines hosts, links, messages and faults.
 //!
-//! In: a seed. Out: `Ok`, or the first broken promise. Never: two runs of a seed that differ.
+//! In: a seed. Out: `Ok`, or the first violation. Never: two runs of a seed that differ.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,7 +8,6 @@ use std::{
 };
 
 use crate::{
-    agenda::Action,
     api::{ChannelId, Class, Congestion, Delivery, Retry, Time, TransportConfig},
     app::{Planned, Reader, Side},
     attack::{Attack, Attacker},
@@ -17,28 +16,29 @@ use crate::{
     oracle::Violation,
     presets::Preset,
     rng::Rng,
+    script::Action,
     trace::Trace,
     world::{HostConfig, World},
 };
 
-/// What a seed came to.
+/// The result of a seed.
 #[derive(Debug)]
 pub struct Run {
-    /// Which.
+    /// The seed.
     pub seed: u64,
-    /// The first broken promise.
+    /// The first violation.
     pub result: Result<(), Violation>,
-    /// What happened, when it was asked for.
+    /// The trace, if requested.
     pub trace: Vec<String>,
-    /// Datagrams that hosts sent.
+    /// Datagrams sent by hosts.
     pub packets: u64,
     /// Messages delivered.
     pub messages: u64,
-    /// How long it took in the box.
+    /// The duration in virtual time.
     pub virtual_time: Duration,
 }
 
-/// Runs one seed. A panic counts as a broken promise.
+/// Runs one seed. A panic counts as a violation.
 #[must_use]
 pub fn run(seed: u64, traced: bool) -> Run {
     let trace = if traced { Trace::on() } else { Trace::off() };
@@ -64,24 +64,24 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
-/// Bytes of all messages of a seed, about: what a seed may cost.
+/// The approximate number of bytes in all messages of a seed, which bounds its cost.
 const BYTES: u64 = 2_500_000;
-/// No message is larger.
+/// The size of the largest message.
 const MAX_MESSAGE: u64 = 200_000;
-/// What a message costs of credit besides its length (D-4).
+/// The credit that a message costs besides its length (D-4).
 const OVERHEAD: u64 = 64;
 
-/// What a seed drew.
+/// A random run.
 #[derive(Debug)]
 struct Swarm {
     rng: Rng,
     server: HostId,
     clients: Vec<HostId>,
-    /// How long there is trouble.
+    /// The duration of the faults.
     trouble: Duration,
-    /// The largest message that every window has room for.
+    /// The largest message for which every window has room.
     largest: u64,
-    /// The shared keys differ: nobody may ever get in.
+    /// The shared keys differ: no connection may ever be established.
     mismatch: bool,
 }
 
@@ -104,7 +104,7 @@ impl Swarm {
             transport,
             ..HostConfig::server()
         };
-        // Another one, whatever was drawn.
+        // A different key, whatever was drawn.
         let another = shared.map_or([0xa5; 32], |key| key.map(|byte| !byte));
         let theirs = if mismatch { Some(another) } else { shared };
         let client = HostConfig { shared: theirs, transport: other, ..HostConfig::client() };
@@ -137,22 +137,22 @@ impl Swarm {
         world.run(end, |_| false)?;
         world.heal()?;
         if self.mismatch {
-            return self.nobody_got_in(world);
+            return self.check_nothing_delivered(world);
         }
-        // Whoever fails by time fails within this; then all can dial again.
+        // A handshake that times out does so within this; then all can connect again.
         world.run_for(Duration::from_secs(11))?;
-        world.last_words()?;
-        world.settle()?;
+        world.send_last_messages()?;
+        world.converge()?;
         world.redial(self.server);
         world.run_for(Duration::from_secs(11))?;
-        world.last_words()?;
-        world.settle()?;
-        world.rest(Duration::from_secs(20))?;
-        world.everybody_leaves()
+        world.send_last_messages()?;
+        world.converge()?;
+        world.stay_idle(Duration::from_secs(20))?;
+        world.close_all()
     }
 
-    /// M-10.
-    fn nobody_got_in(&self, world: &mut World) -> Result<(), Violation> {
+    /// Checks that nothing was delivered without the shared key (M-10).
+    fn check_nothing_delivered(&self, world: &mut World) -> Result<(), Violation> {
         world.run_for(Duration::from_secs(30))?;
         match world.oracle.deliveries() {
             0 => Ok(()),
@@ -167,7 +167,7 @@ impl Swarm {
         Attacker::new(self.rng.fork(), kinds, share)
     }
 
-    /// A point in the time of trouble.
+    /// Returns a random time while there are faults.
     fn some_time(&mut self, world: &World) -> Time {
         world.now + self.rng.span(Duration::ZERO, self.trouble)
     }
@@ -235,13 +235,13 @@ impl Swarm {
         size.min(self.largest)
     }
 
-    /// Messages too short for a number cannot be told apart, and so not their deadlines.
+    /// Messages too short for a number are indistinguishable, and so are their deadlines.
     fn size_of(&mut self, class: Class, most: u64) -> usize {
         let least = if class == Class::Deadline { 4 } else { 0 };
         self.size().min(most).max(least) as usize
     }
 
-    /// Each flow: one class on one channel from one side, steady or all at once.
+    /// Schedules the flows: each of one class on one channel from one side, steady or in a burst.
     fn plan_flows(&mut self, world: &mut World) {
         let mut left = BYTES;
         for _ in 0..self.rng.between(1, 12) {
@@ -302,7 +302,7 @@ impl Swarm {
             let at = self.some_time(world);
             world.plan(at, Action::CloseGracefully(client, side, within));
             if self.rng.chance(0.5) {
-                // Both sides have said what they had to say, at about the same time.
+                // Both sides close at about the same time.
                 let apart = self.rng.span(Duration::ZERO, Duration::from_millis(300));
                 world.plan(at + apart, Action::CloseGracefully(client, side.other(), within));
             }
@@ -328,13 +328,13 @@ fn draw_transport(rng: &mut Rng) -> TransportConfig {
         .send_queue(rng.pick(&[16 << 10, 128 << 10, 4 << 20]))
         .credit(credit)
         .channel_credit(credit.min(rng.pick(&[20_000, 64 << 10, 300_000, 4 << 20])))
-        // Room for the largest message, and often for not much more (D-2).
+        // Room for the largest message, and often for little more (D-2).
         .pool(rng.pick(&[MAX_MESSAGE as usize + 1_000, 4 << 20]))
         .max_mtu(rng.pick(&[1_200, 1_400, 1_472, 9_000, 65_507]))
         .max_ack_delay(Duration::from_millis(rng.pick(&[1, 10, 25, 25, 100])))
 }
 
-/// A preset, or a path that has no name.
+/// Returns a preset, or a random path.
 fn draw_links(rng: &mut Rng) -> (LinkConfig, LinkConfig) {
     if rng.chance(0.5) {
         let preset = rng.pick(&Preset::ALL);

@@ -1,48 +1,48 @@
-//! Somebody listens on the wire: what every packet that a host sends must be like.
+//! An observer on the wire that checks every packet a host sends.
 //!
-//! In: datagrams as they leave. Out: what is wrong with them. Never: changes one.
+//! In: datagrams as they leave. Out: descriptions of violations. Never: changes a packet.
 
 use std::collections::BTreeSet;
 
 use crate::{api::Time, network::Packet};
 
-/// Stands in every payload that has room for it: it must never be seen on the wire.
+/// Part of every payload that has room for it: it must never appear on the wire.
 pub const MARKER: [u8; 16] = *b"hikyaku plain!!\n";
 
-/// What no packet of this protocol is longer than.
+/// The maximum length of a packet of this protocol.
 const MAX_DATAGRAM: usize = 65_527;
 
-/// Listens, and remembers the numbers of packets.
+/// Observes packets, and remembers their numbers.
 #[derive(Debug, Default)]
 pub struct Tap {
-    /// Who, connection id, packet number: of data packets.
+    /// Host, connection id and packet number of data packets.
     numbers: BTreeSet<(usize, u64, u32)>,
     heard: u64,
 }
 
 impl Tap {
-    /// Hears a packet of a host; says what is wrong with it.
-    pub fn hear(&mut self, packet: &Packet) -> Option<String> {
+    /// Checks a packet of a host. Returns a description of what is wrong with it.
+    pub fn observe(&mut self, packet: &Packet) -> Option<String> {
         self.heard += 1;
         let bytes = &packet.bytes;
         if bytes.len() > MAX_DATAGRAM {
             return Some(format!("a datagram of {} bytes", bytes.len()));
         }
-        // A look through all of it costs more than sealing it: one in eight is enough to find a
-        // protocol that forgets to seal.
+        // A full search costs more than sealing: one in eight packets is enough to find a protocol
+        // that forgets to seal.
         if self.heard.is_multiple_of(8) && holds(bytes, &MARKER) {
             return Some("a message in the clear".to_owned());
         }
         let form = bytes.first().map_or(0, |first| first >> 6);
         match form {
-            0b01 => self.hear_data(packet),
+            0b01 => self.observe_data(packet),
             0b11 => None,
             _ => Some(format!("M-1: a packet that begins with {:#04x}", bytes[0])),
         }
     }
 
-    /// M-2. Not for what is as short as a stateless reset: its number is random.
-    fn hear_data(&mut self, packet: &Packet) -> Option<String> {
+    /// Checks M-2, except for packets as short as a stateless reset, whose number is random.
+    fn observe_data(&mut self, packet: &Packet) -> Option<String> {
         const RESET: usize = 41;
         let id = u64::from_be_bytes(packet.bytes.get(1..9)?.try_into().ok()?);
         let number = u32::from_be_bytes(packet.bytes.get(9..13)?.try_into().ok()?);
@@ -68,7 +68,7 @@ fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
     false
 }
 
-/// A packet for a human reader: its form, its number, its length.
+/// Describes a packet for a human reader: its form, number and length.
 #[must_use]
 pub fn describe(bytes: &[u8]) -> String {
     let word = |at: usize| -> Option<u32> {
@@ -95,7 +95,7 @@ pub fn describe(bytes: &[u8]) -> String {
     }
 }
 
-/// The time in a column.
+/// Returns the time as a column.
 #[must_use]
 pub fn column(now: Time) -> String {
     format!("{:>12}", now.to_string())
@@ -110,7 +110,7 @@ mod tests {
         let address = "10.0.0.1:1".parse().unwrap();
         Packet {
             id: 0,
-            born: Time::ZERO,
+            sent_at: Time::ZERO,
             from: address,
             to: address,
             ecn: None,
@@ -127,29 +127,29 @@ mod tests {
     }
 
     #[test]
-    fn a_number_used_twice_is_heard() {
+    fn a_reused_packet_number_is_detected() {
         let mut tap = Tap::default();
-        assert_eq!(tap.hear(&data(1, 60)), None);
-        assert_eq!(tap.hear(&data(2, 60)), None);
-        assert!(tap.hear(&data(1, 60)).is_some());
+        assert_eq!(tap.observe(&data(1, 60)), None);
+        assert_eq!(tap.observe(&data(2, 60)), None);
+        assert!(tap.observe(&data(1, 60)).is_some());
     }
 
     #[test]
-    fn a_message_in_the_clear_is_heard() {
+    fn a_plaintext_message_is_detected() {
         let mut tap = Tap::default();
         let mut clear = data(9, 60);
         clear.bytes.extend_from_slice(b"hhi");
         clear.bytes.extend_from_slice(&MARKER);
         let heard = (0..8).filter_map(|_| {
             tap.numbers.clear();
-            tap.hear(&clear)
+            tap.observe(&clear)
         });
         assert_eq!(heard.count(), 1);
     }
 
     #[test]
-    fn what_is_no_packet_is_heard() {
-        assert!(Tap::default().hear(&packet(vec![0x00; 60])).is_some());
-        assert!(Tap::default().hear(&packet(vec![0x80; 60])).is_some());
+    fn an_invalid_packet_is_detected() {
+        assert!(Tap::default().observe(&packet(vec![0x00; 60])).is_some());
+        assert!(Tap::default().observe(&packet(vec![0x80; 60])).is_some());
     }
 }

@@ -1,36 +1,36 @@
-//! What happened, line by line, for a human reader.
+//! A readable trace of a run, line by line.
 //!
-//! In: what happens. Out: lines. Never: bytes that differ between two runs of one seed.
+//! In: events. Out: lines. Never: bytes that differ between two runs of one seed.
 
 use crate::api::Time;
 
-/// Lines, when somebody wants them.
+/// The lines, if they are wanted.
 #[derive(Debug, Default)]
 pub struct Trace {
     lines: Option<Vec<String>>,
 }
 
 impl Trace {
-    /// Keeps nothing.
+    /// Creates a trace that keeps nothing.
     #[must_use]
     pub const fn off() -> Self {
         Self { lines: None }
     }
 
-    /// Keeps every line.
+    /// Creates a trace that keeps every line.
     #[must_use]
     pub const fn on() -> Self {
         Self { lines: Some(Vec::new()) }
     }
 
-    /// Writes a line, which is made only when it is wanted.
+    /// Adds a line, which is formatted only if it is wanted.
     pub fn line(&mut self, now: Time, who: &str, what: impl FnOnce() -> String) {
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{:>12}  {who:<7} {}", now.to_string(), what()));
         }
     }
 
-    /// The lines.
+    /// Returns the lines.
     #[must_use]
     pub fn lines(&self) -> &[String] {
         self.lines.as_deref().unwrap_or_default()

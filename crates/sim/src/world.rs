@@ -1,7 +1,7 @@
-//! The world: hosts, the network between them, one clock, and everybody who watches.
+//! The world: hosts, the network between them, one clock, and all observers.
 //!
-//! In: hosts, links, an agenda. Out: time passes; the first broken promise. Never: chance that the
-//! seed does not decide (TLS's own randomness apart, which changes no length and no time).
+//! In: hosts, links, a script. Out: time passes; the first violation. Never: randomness other than
+//! the seed's (except TLS's own, which changes no length and no time).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,6 @@ use std::{
 };
 
 use crate::{
-    agenda::Action,
     api::{
         Congestion, ConnectionHandle, Ecn, EndpointConfig, Message, Retry, Time, TransportConfig,
         crypto,
@@ -22,20 +21,21 @@ use crate::{
     node::{Effect, Node},
     oracle::{Oracle, PipeId, Print, Violation},
     rng::Rng,
+    script::Action,
     tap::{self, Tap},
     trace::Trace,
 };
 
-/// How an endpoint is made, so that it can be made again.
+/// The configuration of an endpoint, from which it can be created again.
 #[derive(Clone, Debug)]
 pub struct HostConfig {
-    /// It answers.
+    /// Whether it accepts connections.
     pub server: bool,
-    /// When it asks for a token.
+    /// When it sends a Retry.
     pub retry: Retry,
-    /// Connections that are not complete yet.
+    /// The maximum number of half-open connections.
     pub max_half_open: usize,
-    /// Connections in all.
+    /// The maximum number of connections.
     pub max_connections: usize,
     /// A key that both sides know.
     pub shared: Option<[u8; 32]>,
@@ -44,7 +44,7 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// A client with defaults.
+    /// Returns a client with defaults.
     #[must_use]
     pub fn client() -> Self {
         Self {
@@ -57,13 +57,13 @@ impl HostConfig {
         }
     }
 
-    /// A server with defaults.
+    /// Returns a server with defaults.
     #[must_use]
     pub fn server() -> Self {
         Self { server: true, retry: Retry::UnderLoad, ..Self::client() }
     }
 
-    /// The same with this congestion control.
+    /// Changes the congestion control.
     #[must_use]
     pub fn with(mut self, congestion: Congestion) -> Self {
         self.transport.congestion = congestion;
@@ -82,7 +82,7 @@ impl HostConfig {
     }
 }
 
-/// A host: an endpoint, and how it is made.
+/// A host: an endpoint with its configuration.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) node: Node,
@@ -94,42 +94,42 @@ pub(crate) struct Host {
     rng: Rng,
 }
 
-/// Everything.
+/// The complete state of a simulation.
 #[derive(Debug)]
 pub struct World {
-    /// The time it is.
+    /// The current time.
     pub now: Time,
     /// The network.
     pub network: Network,
-    /// What happened.
+    /// The trace.
     pub trace: Trace,
-    /// What was promised.
+    /// The oracle.
     pub oracle: Oracle,
-    /// Somebody on the path.
+    /// An attacker on the path.
     pub attacker: Option<Attacker>,
-    /// Each delivery, when somebody wants to measure.
+    /// All deliveries, if they are to be measured.
     pub log: Option<Vec<Record>>,
     pub(crate) rng: Rng,
     pub(crate) hosts: Vec<Host>,
     pub(crate) pairs: Vec<Pair>,
     pub(crate) ends: BTreeMap<(HostId, ConnectionHandle), EndId>,
-    pub(crate) agenda: BTreeMap<(Time, u64), Action>,
+    pub(crate) script: BTreeMap<(Time, u64), Action>,
     pub(crate) next_action: u64,
-    /// Handshakes may fail by time up to here: the network was no good.
+    /// Handshakes may time out until then, because of faults in the network.
     pub(crate) excused_until: Time,
     pub(crate) refused: bool,
-    /// First packets from made-up addresses so far.
+    /// First packets from unused addresses so far.
     pub(crate) flooders: u32,
     /// Pipes whose senders closed gracefully, in time.
     pub(crate) graceful: Vec<PipeId>,
-    /// A server's connections whose handshakes are not complete, and what came of them as 0-RTT:
-    /// perhaps somebody repeats what a client once sent.
+    /// A server's connections with incomplete handshakes, and their 0-RTT messages: they may be
+    /// replays of what a client once sent.
     pub(crate) early: BTreeMap<(HostId, ConnectionHandle), Vec<(Time, Message)>>,
-    /// Which connection took what as 0-RTT: nothing may be taken by two.
+    /// Which connection accepted which 0-RTT message: no two may accept the same.
     pub(crate) early_takers: BTreeMap<Print, (HostId, ConnectionHandle)>,
     /// Hosts whose address has changed.
     pub(crate) moved: BTreeSet<HostId>,
-    /// When each host was last made anew.
+    /// When each host last restarted.
     pub(crate) restarts: BTreeMap<HostId, Time>,
     dirty: BTreeSet<HostId>,
     tap: Tap,
@@ -137,7 +137,7 @@ pub struct World {
 }
 
 impl World {
-    /// A world in which nothing is yet.
+    /// Creates an empty world.
     #[must_use]
     pub fn new(seed: u64, trace: Trace) -> Self {
         let mut rng = Rng::new(seed);
@@ -152,7 +152,7 @@ impl World {
             hosts: Vec::new(),
             pairs: Vec::new(),
             ends: BTreeMap::new(),
-            agenda: BTreeMap::new(),
+            script: BTreeMap::new(),
             next_action: 0,
             excused_until: Time::ZERO,
             refused: false,
@@ -168,7 +168,7 @@ impl World {
         }
     }
 
-    /// A new host.
+    /// Adds a host.
     pub fn add_host(&mut self, config: HostConfig) -> HostId {
         let host = self.network.add_host();
         let mut rng = self.rng.fork();
@@ -185,46 +185,47 @@ impl World {
         host
     }
 
-    /// Joins a client and a server.
+    /// Connects a client and a server by links.
     pub fn join(&mut self, client: HostId, server: HostId, up: LinkConfig, down: LinkConfig) {
         self.network.set_link(client, server, up);
         self.network.set_link(server, client, down);
     }
 
-    /// Its endpoint is made anew at the same address; all that it knew is gone.
+    /// Creates the host's endpoint anew at the same address, without any of its state.
     pub(crate) fn remake(&mut self, host: HostId) {
         let host = &mut self.hosts[host.0];
         host.node = Node::new(host.config.endpoint(host.identity, host.local), host.rng.fork());
     }
 
-    /// A stranger's endpoint, whose first packets are real.
+    /// Creates an unrelated endpoint, whose first packets are genuine.
     pub(crate) fn throwaway(&mut self) -> Node {
         let local = SocketAddr::from(([192, 0, 2, 1], 1));
         let config = HostConfig::client().endpoint([0xee; 32], local);
         Node::new(config, self.rng.fork())
     }
 
-    /// How often something happened so far.
+    /// Returns the number of steps so far.
     #[must_use]
     pub const fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// How often alarms rang so far, of all hosts.
+    /// Returns how many timers have fired so far, on all hosts.
     #[must_use]
     pub fn alarms(&self) -> u64 {
         self.hosts.iter().map(|host| host.node.alarms()).sum()
     }
 
-    /// An application's hand was on this endpoint: it is polled before time goes on.
+    /// Marks an endpoint that an application has called: it is polled before time passes.
     pub(crate) fn touch(&mut self, host: HostId) {
         self.dirty.insert(host);
     }
 
-    /// Lets time pass up to `end`, or until `enough`, which is asked when time is about to pass.
+    /// Lets time pass until `end`, or until `enough` returns `true`, which is called whenever time
+    /// is about to pass.
     ///
     /// # Errors
-    /// The first broken promise.
+    /// The first violation.
     pub fn run(
         &mut self,
         end: Time,
@@ -250,19 +251,19 @@ impl World {
     /// Lets a span of time pass.
     ///
     /// # Errors
-    /// The first broken promise.
+    /// The first violation.
     pub fn run_for(&mut self, span: Duration) -> Result<(), Violation> {
         self.run(self.now + span, |_| false)
     }
 
     fn next_time(&self) -> Option<Time> {
         let arrival = self.network.next_arrival();
-        let action = self.agenda.keys().next().map(|(at, _)| *at);
+        let action = self.script.keys().next().map(|(at, _)| *at);
         let alarm = self.hosts.iter().filter_map(|host| host.node.alarm()).min();
         [arrival, action, alarm].into_iter().flatten().min()
     }
 
-    /// What comes first of what is due: alarms, then what was planned, then one datagram.
+    /// Performs the first of what is due: timers, then scripted actions, then one datagram.
     fn step(&mut self) -> Result<(), Violation> {
         self.steps += 1;
         let due = |host: &Host| host.node.alarm().is_some_and(|at| at <= self.now);
@@ -274,8 +275,8 @@ impl World {
             self.dirty.insert(HostId(index));
             return Ok(());
         }
-        if self.agenda.first_key_value().is_some_and(|((at, _), _)| *at <= self.now)
-            && let Some((_, action)) = self.agenda.pop_first()
+        if self.script.first_key_value().is_some_and(|((at, _), _)| *at <= self.now)
+            && let Some((_, action)) = self.script.pop_first()
         {
             return self.act(action);
         }
@@ -291,7 +292,7 @@ impl World {
         Ok(())
     }
 
-    /// Does what an endpoint wants done, until it wants nothing more.
+    /// Performs the outputs of an endpoint until there are none left.
     fn poll(&mut self, host: HostId) -> Result<(), Violation> {
         loop {
             let Host { node, name, .. } = &mut self.hosts[host.0];
@@ -315,7 +316,7 @@ impl World {
         }
     }
 
-    /// M-35.
+    /// Checks the limits of M-35.
     fn check_limits(&self, host: HostId) -> Result<(), Violation> {
         let Host { node, name, config, .. } = &self.hosts[host.0];
         let stats = node.endpoint.stats();
@@ -338,7 +339,7 @@ impl World {
         self.trace.line(self.now, name, || {
             format!("sends {}{}", tap::describe(datagram), fate_text(fate, self.now))
         });
-        if let Some(problem) = self.tap.hear(&packet) {
+        if let Some(problem) = self.tap.observe(&packet) {
             return Err(format!("{name}: {problem}"));
         }
         let limit = config.transport.max_mtu.max(1_200);
@@ -350,24 +351,24 @@ impl World {
         Ok(())
     }
 
-    /// Nobody hears what goes to an address that was made up: whoever could would own it, and could
-    /// answer its challenges.
+    /// Packets to unused addresses reach nobody: whoever received them would own the address and
+    /// could answer its challenges.
     fn attack(&mut self, packet: &Packet) {
         if self.network.ever_owned_by(packet.to).is_none() {
             return;
         }
         let Some(attacker) = &mut self.attacker else { return };
-        let Some((kind, made)) = attacker.hear(self.now, packet) else { return };
+        let Some((kind, made)) = attacker.observe(self.now, packet) else { return };
         self.trace.line(self.now, "attack", || {
             format!("{kind:?} for {} at {}: {}", made.to, made.at, tap::describe(&made.bytes))
         });
-        self.network.inject(made.at, made.from, made.to, made.born, &made.bytes);
+        self.network.inject(made.at, made.from, made.to, made.origin, &made.bytes);
     }
 }
 
 fn fate_text(fate: Option<Fate>, now: Time) -> String {
     match fate {
-        None => ": nobody lives there".to_owned(),
+        None => ": unroutable".to_owned(),
         Some(Fate::Lost(reason)) => format!(": LOST ({reason:?})"),
         Some(Fate::Carried(first, copy)) => {
             let damaged = if first.corrupted { ", damaged" } else { "" };

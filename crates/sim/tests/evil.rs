@@ -1,7 +1,7 @@
-//! What the frames of an authenticated peer cost at most, in time and memory, by kind and class.
+//! Bounds on the cost of an authenticated peer's frames, in time and memory, by kind and class.
 //!
-//! `cargo test --release -p hikyaku-sim --test evil -- --nocapture` prints each stream's figures;
-//! SECURITY.md sums them up.
+//! `cargo test --release -p hikyaku-sim --test evil -- --nocapture` prints the figures of each
+//! stream; SECURITY.md summarises them.
 
 #![expect(clippy::print_stdout, reason = "the figures are for people")]
 
@@ -20,20 +20,20 @@ use hikyaku_sim::{
 /// Packets of a stream in the first run; the second has four times as many.
 const PACKETS: usize = if cfg!(debug_assertions) { 64 } else { 400 };
 
-/// Bytes of frames in a packet, at most.
+/// The maximum number of bytes of frames in a packet.
 const ROOM: usize = 1_170;
 
-/// Packets that come at once.
+/// Packets that arrive at once.
 const BATCH: usize = 16;
 
-/// From one batch to the next.
+/// The interval between batches.
 const STEP: Duration = Duration::from_millis(2);
 
-/// What an endpoint may hold of each connection, and beyond that of all (D-13).
+/// What an endpoint may hold per connection, and beyond that in total (D-13).
 const HELD: (u64, u64) = (256 << 10, 1 << 20);
 
-/// What that is in memory, at most: SECURITY.md. The rest is packets sent and not acknowledged,
-/// and lists that keep the room they had.
+/// The maximum memory for that, as in SECURITY.md. The remainder is for packets in flight, and
+/// lists that keep their capacity.
 const MOST: i64 = 3 * (HELD.0 + HELD.1) as i64 + (512 << 10);
 
 /// A listener, an evil peer, and the time.
@@ -42,22 +42,22 @@ struct World {
     listener: Endpoint,
     handle: ConnectionHandle,
     evil: Evil,
-    /// Its application takes what comes.
+    /// Whether its application takes messages.
     reads: bool,
     closed: bool,
     frames: u64,
     buffer: Vec<u8>,
-    /// Heads of what the listener sent.
+    /// The headers of the listener's packets.
     heard: Vec<[u8; 16]>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
-    /// Of a processor.
+    /// Processor time.
     time: Duration,
-    /// Most that was held.
+    /// Peak memory.
     memory: i64,
-    /// Received.
+    /// Bytes received.
     bytes: usize,
 }
 
@@ -71,7 +71,7 @@ fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], 1_000))
 }
 
-/// Time that this thread had of a processor: others on the machine do not count.
+/// Returns the processor time of this thread, which excludes other load on the machine.
 fn processor() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
@@ -86,7 +86,7 @@ impl World {
             ..EndpointConfig::server(crypto([2; 32], None), address(2))
         };
         let mut listener = Endpoint::new(config, Box::new(Rng::new(2)));
-        let mut dialler = Dialler::new(now, address(2), 1).expect("it dials");
+        let mut dialler = Dialler::new(now, address(2), 1).expect("the client connects");
         let (mut handle, mut buffer) = (None, Vec::new());
         for _ in 0..100 {
             now += STEP;
@@ -98,7 +98,8 @@ impl World {
                 match listener.poll_output(now, &mut buffer) {
                     Output::Transmit(transmit) => {
                         for datagram in buffer[..transmit.len].chunks(transmit.segment_size) {
-                            let evil = dialler.hear(now, datagram).expect("it opens");
+                            let evil =
+                                dialler.handle_datagram(now, datagram).expect("the packet opens");
                             if let (Some(evil), Some(handle)) = (evil, handle) {
                                 let (closed, frames, heard) = (false, 0, Vec::new());
                                 return Self {
@@ -121,11 +122,11 @@ impl World {
                 }
             }
         }
-        panic!("the handshake does not end");
+        panic!("the handshake does not complete");
     }
 
-    /// So many packets of a stream, or as many as the connection lives for.
-    fn suffer(&mut self, stream: &Stream, packets: usize) -> Cost {
+    /// Receives this many packets of a stream, or as many as the connection survives.
+    fn receive(&mut self, stream: &Stream, packets: usize) -> Cost {
         let (mut cost, mut held) = (Cost::default(), 0);
         for _ in 0..packets / BATCH {
             let mut batch: Vec<Vec<u8>> = (0..BATCH)
@@ -142,7 +143,7 @@ impl World {
             held += measure(|| self.turn(&mut batch)).bytes_current;
             cost.time += processor().saturating_sub(began);
             cost.memory = cost.memory.max(held);
-            self.heard.iter().for_each(|head| self.evil.hear(head));
+            self.heard.iter().for_each(|head| self.evil.handle_datagram(head));
             if self.closed {
                 break;
             }
@@ -150,7 +151,7 @@ impl World {
         cost
     }
 
-    /// What a driver does.
+    /// Acts as the driver.
     fn turn(&mut self, batch: &mut [Vec<u8>]) {
         for datagram in batch {
             self.listener.handle_datagram(self.now, Datagram::new(address(1), datagram));
@@ -182,15 +183,15 @@ fn cost(stream: &Stream, packets: usize, reads: bool) -> (Cost, bool) {
     let mut world = World::new(reads);
     // So that there is something to acknowledge from the first packet on.
     let pings = all().into_iter().find(|stream| stream.title() == "PING, one a packet");
-    world.suffer(&pings.expect("there is one"), 8 * BATCH);
+    world.receive(&pings.expect("the stream exists"), 8 * BATCH);
     world.frames = 0;
-    let cost = world.suffer(stream, packets);
+    let cost = world.receive(stream, packets);
     (cost, world.closed)
 }
 
 // D-13, D-14
 #[test]
-fn no_frame_costs_more_the_more_came_before_it_nor_more_memory_than_there_is_for_all() {
+fn frames_have_constant_cost_and_bounded_memory() {
     println!("{:46} {:>9} {:>9} {:>8}", "frames", "ns/byte", "B/byte", "most KiB");
     let (base, _) = cost(&honest(), 4 * PACKETS, true);
     println!("{:46} {:>9.2}", "an honest sender's", base.nanos());
@@ -199,13 +200,13 @@ fn no_frame_costs_more_the_more_came_before_it_nor_more_memory_than_there_is_for
             let name = format!("{}{}", stream.title(), if reads { "" } else { ", not taken" });
             let (mut growth, mut worst) = (f64::MAX, Cost::default());
             let mut ended = false;
-            // Others on the machine take caches away: a growth that is real is there each time.
+            // Other load on the machine evicts caches; real growth shows each time.
             for _ in 0..3 {
                 let (few, early) = cost(&stream, PACKETS, reads);
                 let (many, closed) = cost(&stream, 4 * PACKETS, reads);
                 assert!(many.memory <= MOST, "{name}: {} bytes of memory", many.memory);
                 (worst, ended) = (many, closed);
-                // What is over within the first run has no time to grow.
+                // A stream that ends within the first run has no time to grow.
                 let floor = Duration::from_millis(if early { 1_000 } else { 20 });
                 growth = growth.min(many.time.max(floor).div_duration_f64(few.time.max(floor / 4)));
                 if growth <= 8.0 {
@@ -231,7 +232,7 @@ fn no_frame_costs_more_the_more_came_before_it_nor_more_memory_than_there_is_for
 
 // M-66
 #[test]
-fn a_peer_that_acknowledges_nothing_is_let_go_after_two_idle_timeouts() {
+fn a_peer_that_acknowledges_nothing_is_closed_after_two_idle_timeouts() {
     let mut world = World::new(true);
     let began = world.now;
     let stream = all().into_iter().find(|stream| stream.title() == "CHALLENGE").unwrap();
@@ -242,9 +243,9 @@ fn a_peer_that_acknowledges_nothing_is_let_go_after_two_idle_timeouts() {
         world.now += Duration::from_millis(5);
         held += measure(|| world.turn(&mut batch)).bytes_current;
         assert!(held <= 512 << 10, "{held} bytes");
-        assert!(world.now.since(began) < Duration::from_secs(70), "it goes on for ever");
+        assert!(world.now.since(began) < Duration::from_secs(70), "the connection is never closed");
         world.heard.clear();
         world.heard.reserve(64);
     }
-    assert!(world.now.since(began) >= Duration::from_secs(60), "an honest one may be cut off");
+    assert!(world.now.since(began) >= Duration::from_secs(60), "an honest peer might be closed");
 }

@@ -1,10 +1,10 @@
-//! The golden table is what it was.
+//! Compares the golden table with the stored one.
 
 use std::path::Path;
 
-/// Written anew by `cargo xtask sim --golden`: a change is read, then kept.
+/// Update it with `cargo xtask sim --golden`, after reviewing the change.
 #[test]
-fn the_golden_table_is_what_it_was() {
+fn the_golden_table_is_unchanged() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden.txt");
     let kept = std::fs::read_to_string(path).unwrap_or_default();
     let now = hikyaku_sim::golden::table().unwrap();

@@ -1,11 +1,10 @@
-//! One scene for each thing that a person would ask: what happens when …?
+//! One scenario for each question that a user would ask.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::time::Duration;
 
 use hikyaku_sim::{
-    agenda::Action,
     api::{ChannelId, Class, ClosedReason, Delivery},
     app::{Planned, Reader, Side, State},
     attack::{Attack, Attacker},
@@ -13,6 +12,7 @@ use hikyaku_sim::{
     network::{HostId, Move},
     presets::Preset,
     rng::Rng,
+    script::Action,
     trace::Trace,
     world::{HostConfig, World},
 };
@@ -23,7 +23,7 @@ fn message(delivery: Delivery, size: usize) -> Planned {
     Planned { channel: ChannelId(0), delivery, size, repeatable: false }
 }
 
-/// A client and a server, connected over `preset`.
+/// Returns a client and a server, connected over `preset`.
 fn scene(preset: Preset) -> (World, HostId, HostId) {
     let mut world = World::new(7, Trace::on());
     let server = world.add_host(HostConfig::server());
@@ -42,7 +42,7 @@ fn send(world: &mut World, client: HostId, side: Side, planned: Planned) {
     world.plan(world.now, Action::Send(client, side, planned));
 }
 
-fn told(result: Result<(), String>, world: &World) {
+fn assert_ok(result: Result<(), String>, world: &World) {
     let last: Vec<&String> = world.trace.lines().iter().rev().take(40).collect();
     assert_eq!(result, Ok(()), "the last lines, newest first: {last:#?}");
 }
@@ -60,8 +60,8 @@ fn each_class_keeps_its_promise_on_each_path() {
                     world.plan(at, Action::Send(client, side, planned));
                 }
             }
-            let result = world.run_for(Duration::from_secs(60)).and_then(|()| world.settle());
-            told(result, &world);
+            let result = world.run_for(Duration::from_secs(60)).and_then(|()| world.converge());
+            assert_ok(result, &world);
             assert!(world.oracle.deliveries() >= 20, "{preset:?} {class:?}");
         }
     }
@@ -76,18 +76,18 @@ fn on_a_perfect_path_everything_arrives_whatever_its_class() {
             world.plan(world.now + 30 * MS * index, Action::Send(client, Side::Client, planned));
         }
         let result = world.run_for(Duration::from_secs(5));
-        told(result, &world);
+        assert_ok(result, &world);
         assert_eq!(world.oracle.deliveries(), 50, "{delivery:?}");
     }
 }
 
 #[test]
-fn a_restarted_server_is_noticed_within_two_round_trips_of_the_next_message() {
+fn a_restarted_server_is_detected_within_two_round_trips_of_the_next_message() {
     let (mut world, client, server) = scene(Preset::Perfect);
     world.plan(world.now, Action::Restart(server));
     send(&mut world, client, Side::Client, message(Delivery::Reliable, 100));
     let result = world.run_for(40 * MS);
-    told(result, &world);
+    assert_ok(result, &world);
     let id = world.newest_end(client, Side::Client).unwrap();
     let state = world.state(id);
     assert!(matches!(state, State::Closed(ClosedReason::Reset)), "{state:?}");
@@ -104,8 +104,8 @@ fn a_new_address_does_not_end_a_connection() {
                 world.plan(world.now + 20 * MS * index, Action::Send(client, side, planned));
             }
         }
-        let result = world.run_for(Duration::from_secs(20)).and_then(|()| world.settle());
-        told(result, &world);
+        let result = world.run_for(Duration::from_secs(20)).and_then(|()| world.converge());
+        assert_ok(result, &world);
         assert_eq!(world.oracle.deliveries(), 40);
     }
 }
@@ -119,8 +119,8 @@ fn an_outage_shorter_than_the_idle_timeout_ends_nothing() {
     for _ in 0..10 {
         send(&mut world, client, Side::Client, message(Delivery::Ordered, 10_000));
     }
-    let result = world.run_for(Duration::from_secs(25)).and_then(|()| world.settle());
-    told(result, &world);
+    let result = world.run_for(Duration::from_secs(25)).and_then(|()| world.converge());
+    assert_ok(result, &world);
     assert_eq!(world.oracle.deliveries(), 10);
 }
 
@@ -132,8 +132,8 @@ fn a_graceful_close_delivers_first() {
     }
     let within = Duration::from_secs(60);
     world.plan(world.now + MS, Action::CloseGracefully(client, Side::Client, within));
-    let result = world.run_for(Duration::from_secs(30)).and_then(|()| world.settle());
-    told(result, &world);
+    let result = world.run_for(Duration::from_secs(30)).and_then(|()| world.converge());
+    assert_ok(result, &world);
     assert_eq!(world.oracle.deliveries(), 20);
 }
 
@@ -150,8 +150,8 @@ fn each_attack_alone_neither_ends_nor_alters_a_connection() {
         let result = world
             .run_for(Duration::from_secs(3))
             .and_then(|()| world.heal())
-            .and_then(|()| world.settle());
-        told(result, &world);
+            .and_then(|()| world.converge());
+        assert_ok(result, &world);
         assert_eq!(world.oracle.deliveries(), 200, "{kind:?}");
     }
 }
@@ -159,7 +159,7 @@ fn each_attack_alone_neither_ends_nor_alters_a_connection() {
 #[test]
 fn a_slow_channel_does_not_hold_up_another() {
     let (mut world, client, _) = scene(Preset::Lan);
-    // One message that never ends in time for the others, on a channel of low priority.
+    // A message that never finishes in time for the others, on a channel of low priority.
     let large = Planned { channel: ChannelId(1), ..message(Delivery::Ordered, 4_000_000) };
     world.plan(world.now, Action::Priority(client, Side::Client, ChannelId(1), 0));
     send(&mut world, client, Side::Client, large);
@@ -168,8 +168,8 @@ fn a_slow_channel_does_not_hold_up_another() {
         let at = world.now + MS * (index + 1);
         world.plan(at, Action::Send(client, Side::Client, message(Delivery::Ordered, 100)));
     }
-    let result = world.run_for(Duration::from_secs(5)).and_then(|()| world.settle());
-    told(result, &world);
+    let result = world.run_for(Duration::from_secs(5)).and_then(|()| world.converge());
+    assert_ok(result, &world);
     let log = world.log.take().unwrap();
     assert_eq!(log.len(), 11);
     assert_eq!(log.last().unwrap().delivered.len, 4_000_000);
@@ -185,7 +185,7 @@ fn a_flood_of_first_packets_keeps_nobody_out() {
     let (readers, early) = ([Reader::Prompt; 2], Vec::new());
     world.plan(world.now + 500 * MS, Action::Connect { client, server, readers, early });
     let result = world.run_for(Duration::from_secs(5));
-    told(result, &world);
+    assert_ok(result, &world);
     let id = world.newest_end(client, Side::Client).unwrap();
     assert!(matches!(world.state(id), State::Open), "{:?}", world.state(id));
 }

@@ -1,17 +1,17 @@
-//! The escaping itself.
+//! Escaping of untrusted text.
 //!
-//! In: text or bytes from anywhere. Out: the same, with all that is unseen or that commands a
-//! terminal written out as visible escapes, and runs of blanks made one. Never: drops what can be
-//! seen, fails.
+//! In: text or bytes from anywhere. Out: the same, with everything invisible or able to command a
+//! terminal written as visible escapes, and runs of blanks collapsed. Never: drops visible text,
+//! fails.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Writes out what could deceive: control characters (`\n`, `\x1b`), and bidirectional controls,
-/// line separators and invisible characters (`\u{202e}`).
+/// Escapes what could deceive: control characters (`\n`, `\x1b`), bidirectional controls, line
+/// separators and invisible characters (`\u{202e}`).
 ///
-/// Joiners and variation selectors stay, for emoji and Persian need them. A backslash stays as
-/// it is, so that the result of a second pass is that of the first: an escape that someone typed
-/// cannot be told from one that was made here. Clean text is returned as it came.
+/// Joiners and variation selectors are kept, because emoji and Persian need them. A backslash is
+/// kept as it is, so that a second pass changes nothing: an escape that someone typed cannot be
+/// distinguished from one made here. Clean text is returned without a copy.
 #[must_use]
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     let Some(start) = first_unsafe(text) else {
@@ -24,8 +24,8 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// [`sanitize`] for bytes that may not be UTF-8: each byte that is not part of a character is
-/// written out as `\xNN`.
+/// Escapes bytes that may not be UTF-8 like [`sanitize`]: each byte that is not part of a character
+/// becomes `\xNN`.
 #[must_use]
 pub fn sanitize_bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -61,8 +61,8 @@ pub fn is_safe(character: char) -> bool {
     )
 }
 
-/// Makes each run of two or more blanks one space: blanks up to the edge of a screen would make
-/// what follows them look like a line of its own. Other text is returned as it came.
+/// Collapses each run of two or more blanks to one space: blanks up to the edge of a screen would
+/// make the text after them look like its own line. Other text is returned without a copy.
 #[must_use]
 pub fn collapse_blanks(text: Cow<'_, str>) -> Cow<'_, str> {
     let Some((start, end)) = first_run(&text) else {
@@ -81,8 +81,8 @@ pub fn collapse_blanks(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(collapsed)
 }
 
-/// Where the first run of two or more blanks begins and ends; what has no shape between or after
-/// them belongs to it.
+/// Returns the range of the first run of two or more blanks, including characters without a shape
+/// between or after them.
 fn first_run(text: &str) -> Option<(usize, usize)> {
     let mut start = 0;
     let mut blanks = 0;
@@ -102,8 +102,8 @@ fn first_run(text: &str) -> Option<(usize, usize)> {
     (blanks > 1).then_some((start, text.len()))
 }
 
-/// Returns `true` if `character` takes place and shows nothing: white space of any kind, a Braille
-/// cell without dots, a note without a head, blank hieroglyphs, and fillers.
+/// Returns `true` if `character` takes up space and shows nothing: white space of any kind, a
+/// Braille cell without dots, a note without a head, blank hieroglyphs, and fillers.
 #[must_use]
 pub fn is_blank(character: char) -> bool {
     character.is_whitespace()
@@ -120,7 +120,7 @@ pub fn is_blank(character: char) -> bool {
         )
 }
 
-/// Returns `true` for joiners and variation selectors: safe in a text, alone they show nothing.
+/// Returns `true` for joiners and variation selectors: safe within a text, invisible on their own.
 #[must_use]
 pub fn is_shapeless(character: char) -> bool {
     matches!(character,
@@ -129,7 +129,7 @@ pub fn is_shapeless(character: char) -> bool {
 }
 
 fn first_unsafe(text: &str) -> Option<usize> {
-    // Most of what people say is printable ASCII: one look at each byte settles it.
+    // Most text is printable ASCII: one look at each byte is enough.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
     }
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Longest escape that one byte of text can become, in bytes (`\xff`).
+    /// The longest escape of one byte, in bytes (`\xff`).
     const MAX_ESCAPE_GROWTH: usize = 4;
 
     fn collapsed(text: &str) -> Cow<'_, str> {
@@ -179,17 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_forged_by_a_line_end() {
+    fn line_ends_are_escaped() {
         assert_eq!(sanitize("a\r\nb\u{2028}c\td"), "a\\r\\nb\\u{2028}c\\td");
     }
 
     #[test]
-    fn direction_is_not_turned_round() {
+    fn bidirectional_controls_are_escaped() {
         assert_eq!(sanitize("a\u{202e}b\u{2066}\u{61c}"), "a\\u{202e}b\\u{2066}\\u{61c}");
     }
 
     #[test]
-    fn the_invisible_is_seen() {
+    fn invisible_characters_are_escaped() {
         let seen = "\\u{200b}\\u{ad}\\u{feff}\\u{fff9}\\u{e0041}\\u{2060}";
         assert_eq!(sanitize("\u{200b}\u{ad}\u{feff}\u{fff9}\u{e0041}\u{2060}"), seen);
     }
@@ -202,17 +202,17 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_text_are_written_out() {
+    fn invalid_utf_8_is_escaped() {
         assert_eq!(sanitize_bytes(b"caf\xe9 \xff\x1b!"), "caf\\xe9 \\xff\\x1b!");
     }
 
     #[test]
-    fn bytes_that_are_text_are_not_copied() {
+    fn valid_utf_8_is_not_copied() {
         assert!(matches!(sanitize_bytes("grün".as_bytes()), Cow::Borrowed("grün")));
     }
 
     #[test]
-    fn no_blanks_of_any_kind_fill_a_row() {
+    fn runs_of_any_blanks_are_collapsed() {
         for blank in [
             "  ",
             "\u{a0} ",
@@ -238,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_can_be_seen_survives_collapsing(text in "[ab \u{2800}\u{200d}\u{3000}]{0,40}") {
+        fn visible_characters_survive_collapsing(text in "[ab \u{2800}\u{200d}\u{3000}]{0,40}") {
             let seen = |text: &str| text.replace(|c| is_blank(c) || is_shapeless(c), "");
             let once = collapsed(&text);
             prop_assert_eq!(seen(&once), seen(&text));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_bounded_for_each_character_there_is() {
+    fn growth_is_bounded_for_every_character() {
         for character in '\0'..=char::MAX {
             let mut buffer = [0; 4];
             let text = &*character.encode_utf8(&mut buffer);

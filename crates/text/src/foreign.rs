@@ -1,7 +1,7 @@
-//! A text of someone else, as a type.
+//! Untrusted text as a type.
 //!
-//! In: names of files, reasons of peers, errors of the system. Out: the same, escaped. Never: shows
-//! itself raw.
+//! In: file names, reasons given by peers, errors of the system. Out: the same, escaped. Never: raw
+//! text by accident.
 
 use std::{
     borrow::Cow,
@@ -12,21 +12,21 @@ use std::{
 
 use crate::escape::{sanitize, sanitize_bytes};
 
-/// A text that is not ours: it was typed, received, or read from a file, and may hold anything.
+/// Text from elsewhere: it was typed, received, or read from a file, and may contain anything.
 ///
-/// `Display` and `Debug` show it escaped, as [`sanitize_bytes`] does. Whoever needs the text
-/// itself, to open a file or to answer, asks for [`Foreign::as_bytes`].
+/// `Display` and `Debug` show it escaped, as [`sanitize_bytes`] does. Code that needs the raw text,
+/// to open a file or to answer, calls [`Foreign::as_bytes`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Foreign<'a>(Cow<'a, [u8]>);
 
 impl Foreign<'_> {
-    /// Returns what `value` displays, as a text that is not ours: an error may quote anything.
+    /// Returns the output of `value`'s `Display` as untrusted text: an error may quote anything.
     #[must_use]
     pub fn shown(value: &(impl Display + ?Sized)) -> Foreign<'static> {
         Foreign(value.to_string().into_bytes().into())
     }
 
-    /// Returns the text as it came. Not to be printed.
+    /// Returns the raw text. Not to be printed.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -38,7 +38,7 @@ impl Foreign<'_> {
         sanitize_bytes(&self.0)
     }
 
-    /// Returns the same text, borrowed from nobody.
+    /// Returns the same text without borrowing.
     #[must_use]
     pub fn into_owned(self) -> Foreign<'static> {
         Foreign(self.0.into_owned().into())
@@ -119,7 +119,7 @@ mod tests {
     use crate::is_safe;
 
     #[test]
-    fn what_is_foreign_is_shown_escaped_whatever_its_type() {
+    fn foreign_text_is_shown_escaped_whatever_its_type() {
         let forged = "a\x1b[2J\nsaved: 9 of 9 files";
         let seen = "a\\x1b[2J\\nsaved: 9 of 9 files";
         assert_eq!(Foreign::from(forged).to_string(), seen);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_itself_is_there_for_whoever_must_have_it() {
+    fn the_raw_text_is_accessible() {
         let bytes = b"a\x1b\xff";
         assert_eq!(Foreign::from(&bytes[..]).into_owned().as_bytes(), bytes);
     }

@@ -1,11 +1,11 @@
-//! Text of others made safe for a terminal, and its width there.
+//! Makes untrusted text safe for a terminal, and measures its width there.
 //!
-//! In: text or bytes from anywhere. Out: text that commands no terminal and forges no line.
-//! Never: reads, writes, knows who is shown it.
+//! In: text or bytes from anywhere. Out: text that commands no terminal and forges no line. Never:
+//! reads, writes.
 //!
-//! - [`Foreign`]: a text of someone else, which can only be shown escaped.
-//! - [`sanitize`]: the escaping itself. Every other way to it ends there.
-//! - [`columns`]: the place that a text takes on a screen.
+//! - [`Foreign`]: untrusted text, which can only be shown escaped.
+//! - [`sanitize`]: the escaping, which all other functions use.
+//! - [`columns`]: the width of a text on a terminal.
 
 mod escape;
 mod foreign;

@@ -1,7 +1,8 @@
-//! The protocol, broken on purpose in one place at a time: does anything notice?
+//! Mutation tests: breaks the protocol in one way at a time and checks that something fails.
 //!
-//! In: the workspace root, names of mutations (none: all). Out: who found each, in the report; an
-//! error when one lives on. Never: the work tree; what is broken is a copy.
+//! In: the workspace root, names of mutations (none means all). Out: what detected each, in the
+//! report; an error if one survives. Never: changes the work tree; the mutations are applied to a
+//! copy.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,29 +16,29 @@ mod workshop;
 
 use workshop::{Finding, Workshop};
 
-/// Seeds of the swarm that each mutation has to get past.
+/// The number of swarm seeds that each mutation must survive before the tests run.
 const SEEDS: u32 = 1_000;
 
-/// Where all of them ended, for people to read.
+/// The report for people to read.
 const REPORT: &str = "crates/sim/MUTATIONS.md";
 
-/// These the swarm itself has to find: they are what it is for.
+/// Mutations that the swarm itself must detect, as its purpose.
 const BY_SWARM: [&str; 4] =
-    ["replay-unchecked", "ack-before-keeping", "probe-arrived", "lost-part-forgotten"];
+    ["replay-unchecked", "ack-before-keeping", "probe-arrived", "lost-fragment-forgotten"];
 
-/// Those that may live on, each with the reason why nothing can see it.
+/// Mutations that may survive, each with the reason why nothing can detect it.
 const EXCUSED: [(&str, &str); 0] = [];
 
 /// One way to break the protocol.
 #[derive(Clone, Copy, Debug)]
 struct Mutation {
     name: &'static str,
-    /// The requirement of PROTOCOL.md that is broken by it, and how.
+    /// The requirement of PROTOCOL.md that it breaks.
     rule: &'static str,
     breaks: &'static str,
-    /// Below `crates/proto/src`.
+    /// The file, relative to `crates/proto/src`.
     file: &'static str,
-    /// Stands there exactly once.
+    /// The text to replace, which occurs exactly once.
     old: &'static str,
     new: &'static str,
 }
@@ -52,7 +53,7 @@ const fn mutation(
     Mutation { name, rule, breaks, file, old, new }
 }
 
-/// All of them, in the order of the report.
+/// Returns all mutations, in the order of the report.
 fn table() -> impl Iterator<Item = &'static Mutation> {
     packets::TABLE.iter().chain(keys::TABLE).chain(messages::TABLE)
 }
@@ -62,12 +63,12 @@ impl Mutation {
         format!("crates/proto/src/{}", self.file)
     }
 
-    /// The text with its one place changed.
+    /// Returns the text with the mutation applied.
     fn apply(&self, text: &str) -> Result<String> {
         match text.matches(self.old).count() {
             1 => Ok(text.replacen(self.old, self.new, 1)),
             count => bail!(
-                "mutation {}: its old text stands {count} times in {}, not once: {:?}",
+                "mutation {}: its old text occurs {count} times in {}, not once: {:?}",
                 self.name,
                 self.path(),
                 self.old
@@ -76,7 +77,7 @@ impl Mutation {
     }
 }
 
-/// Runs those named, or all, and writes what was found into the report.
+/// Runs the named mutations, or all, and writes the findings into the report.
 pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     let chosen = choose(names)?;
     check_places(root, chosen.iter().copied())?;
@@ -86,7 +87,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
     }
     let (mut findings, mut failed) = (Vec::new(), Vec::new());
     for (count, mutation) in chosen.iter().enumerate() {
-        // One that does not build any more does not keep the others from being tried.
+        // One that no longer builds does not prevent the others from being tried.
         let finding = match examine(&workshop, mutation) {
             Ok(finding) => finding,
             Err(error) => {
@@ -96,7 +97,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
         };
         println!("{:>3}/{} {:<28} {finding}", count + 1, chosen.len(), mutation.name);
         findings.push((*mutation, finding));
-        // At once: a run that is interrupted has found what it has found.
+        // Written after each mutation, so that an interrupted run keeps its findings.
         let before = std::fs::read_to_string(root.join(REPORT)).unwrap_or_default();
         std::fs::write(root.join(REPORT), report(&before, &findings)).context(REPORT)?;
     }
@@ -109,7 +110,7 @@ fn read(root: &Path, mutation: &Mutation) -> Result<String> {
     std::fs::read_to_string(root.join(&path)).with_context(|| path)
 }
 
-/// Those named, in the order of the names, since all of them take long; or all.
+/// Returns the named mutations in the given order, or all.
 fn choose(names: &[&str]) -> Result<Vec<&'static Mutation>> {
     if names.is_empty() {
         return Ok(table().collect());
@@ -123,7 +124,7 @@ fn choose(names: &[&str]) -> Result<Vec<&'static Mutation>> {
     names.iter().map(by_name).collect()
 }
 
-/// Each finds its one place; an error names all that do not, so that they are mended at once.
+/// Checks that each old text occurs exactly once; the error names all that do not.
 fn check_places<'a>(root: &Path, chosen: impl Iterator<Item = &'a Mutation>) -> Result<()> {
     let stale: Vec<String> = chosen
         .filter_map(|mutation| read(root, mutation).and_then(|text| mutation.apply(&text)).err())
@@ -144,7 +145,7 @@ fn examine(workshop: &Workshop, mutation: &Mutation) -> Result<Finding> {
     finding.with_context(|| mutation.name)
 }
 
-/// Why this finding is not good enough.
+/// Returns why this finding is not good enough.
 fn complaint((mutation, finding): &(&Mutation, Finding)) -> Option<String> {
     let name = mutation.name;
     let excused = EXCUSED.iter().any(|(excused, _)| *excused == name);
@@ -173,7 +174,7 @@ written: a change of what it draws moves them.
 
 ";
 
-/// The report with what was found now; of the others, what it said before.
+/// Returns the report with the new findings; other rows are kept.
 fn report(before: &str, findings: &[(&Mutation, Finding)]) -> String {
     let rows: Vec<(&Mutation, String)> = table()
         .map(|mutation| {
@@ -200,7 +201,7 @@ fn report(before: &str, findings: &[(&Mutation, Finding)]) -> String {
     text
 }
 
-/// What a report says of one of them.
+/// Returns the finding for a mutation in an existing report.
 fn known(report: &str, name: &str) -> String {
     let begin = format!("| `{name}` | ");
     let row = report.lines().find_map(|line| line.strip_prefix(&begin));
@@ -213,13 +214,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mutation_has_one_place_in_the_sources() {
+    fn every_old_text_occurs_once_in_the_sources() {
         check_places(&crate::workspace_root(), table()).unwrap();
         assert!(table().all(|mutation| mutation.old != mutation.new));
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn mutation_names_are_unique() {
         let mut names: Vec<&str> = table().map(|mutation| mutation.name).collect();
         names.sort_unstable();
         let all = names.len();
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn those_named_are_tried_in_the_order_of_their_names() {
+    fn named_mutations_run_in_the_given_order() {
         let named = [BY_SWARM[2], BY_SWARM[0]];
         let chosen: Vec<&str> = choose(&named).unwrap().iter().map(|chosen| chosen.name).collect();
         assert_eq!(chosen, named);
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_there_twice_or_not_at_all_is_refused() {
+    fn an_old_text_must_occur_exactly_once() {
         let broken = mutation("x", ("M-1", "breaks"), "lib.rs", "one", "two");
         assert_eq!(broken.apply("one, three").unwrap(), "two, three");
         assert!(broken.apply("one, one").is_err());
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_before_stays_in_the_report() {
+    fn earlier_findings_stay_in_the_report() {
         let mut all = table();
         let (one, other) = (all.next().unwrap(), all.next().unwrap());
         let first = report("", &[(one, Finding::Swarm("seed 7: a | b".to_owned()))]);
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_nothing_finds_is_complained_of_and_the_swarm_has_its_own() {
+    fn only_survivors_and_misses_of_the_swarm_are_reported() {
         let broken = mutation("x", ("M-1", "breaks"), "lib.rs", "one", "two");
         let of_swarm = mutation(BY_SWARM[0], ("M-1", "breaks"), "lib.rs", "one", "two");
         let test = || Finding::Test("a_test".to_owned());

@@ -1,4 +1,4 @@
-//! Mutations of packets, the handshake, paths and the end.
+//! Mutations of packets, the handshake, paths and closing.
 //!
 //! In: nothing. Out: a table. Never: two changes in one.
 
@@ -22,7 +22,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "replay-entered-unopened",
-        ("M-4", "a number is entered before its packet has opened: a forged one keeps it out"),
+        ("M-4", "a number is recorded before its packet has opened: a forged one blocks it"),
         RECEIVE,
         "return Err(Discard::Replayed); // M-4\n        }",
         "return Err(Discard::Replayed); // M-4\n        }\n        replay.commit(number);",
@@ -39,7 +39,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "ack-before-keeping",
-        ("D-2", "a packet is acknowledged though something in it was refused"),
+        ("D-2", "a packet is acknowledged although part of it was refused"),
         RECEIVE,
         "if kept {",
         "if kept || true {",
@@ -53,7 +53,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "reset-unbelieved",
-        ("M-60", "no reset is believed"),
+        ("M-60", "no reset is accepted"),
         RECEIVE,
         "if fits {",
         "if fits && false {",
@@ -74,7 +74,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "hello-short",
-        ("M-32", "a Hello is taken however short its datagram"),
+        ("M-32", "a Hello in a short datagram is accepted"),
         ENDPOINT,
         "if datagram.len() < BASE_MTU {",
         "if datagram.len() < 100 {",
@@ -88,49 +88,49 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "network-unlimited",
-        ("M-35", "one network can take all half-open places"),
+        ("M-35", "one network can occupy all half-open slots"),
         "endpoint/half_open.rs",
         "*of_network.of(validated) >= self.most_of_network",
         "*of_network.of(validated) == usize::MAX",
     ),
     mutation(
         "network-unasked",
-        ("M-35", "a network that has all its places is not asked to show its addresses"),
+        ("M-35", "a network that uses all its slots is not sent a Retry"),
         "endpoint/half_open.rs",
         "|| self.is_full_for(from, false)",
         "",
     ),
     mutation(
-        "network-places-shared",
-        ("M-35", "newcomers with forged addresses take the places of those that brought a token"),
+        "network-slots-shared",
+        ("M-35", "clients with forged addresses occupy the slots of validated ones"),
         "endpoint/half_open.rs",
         "if validated { &mut self.validated }",
         "if false { &mut self.validated }",
     ),
     mutation(
         "connections-unlimited",
-        ("M-35", "connections that come in have no limit, and leave newcomers all places"),
+        ("M-35", "incoming connections have no limit"),
         "endpoint/half_open.rs",
         "self.most.min(self.most_connections.saturating_sub(others))",
         "self.most.min(self.most_connections.saturating_add(others))",
     ),
     mutation(
-        "places-held",
-        ("M-35", "who has many networks keeps all places to himself"),
+        "slots-held",
+        ("M-35", "an attacker with many networks keeps all slots"),
         "endpoint/half_open.rs",
         "now.since(*since) >= TENURE",
         "now.since(*since) >= TENURE * 10",
     ),
     mutation(
         "challenge-once",
-        ("P-1", "a CHALLENGE without an answer is not sent again by its timer"),
+        ("P-1", "an unanswered CHALLENGE is not repeated by its timer"),
         PATH,
         "challenge.owed = true;\n                challenge.again",
         "challenge.again",
     ),
     mutation(
         "address-believed",
-        ("P-1", "a new address is believed at once"),
+        ("P-1", "a new address is trusted at once"),
         PATH,
         "(current.received, current.sent) = (0, 0);",
         "(current.received, current.sent) = (0, 0);\n        current.validated = true;",
@@ -144,21 +144,21 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "amplification-off",
-        ("M-33, P-1", "an address that is not validated gets whatever there is"),
+        ("M-33, P-1", "an unvalidated address gets everything"),
         PATH,
         "const AMPLIFICATION: u64 = 3;",
         "const AMPLIFICATION: u64 = 3_000;",
     ),
     mutation(
         "amplification-four",
-        ("M-33, P-1", "it gets four times what came from it"),
+        ("M-33, P-1", "an unvalidated address gets four times what it sent"),
         PATH,
         "const AMPLIFICATION: u64 = 3;",
         "const AMPLIFICATION: u64 = 4;",
     ),
     mutation(
         "validated-from-elsewhere",
-        ("M-33", "a handshake packet from elsewhere validates the address that is answered"),
+        ("M-33", "a handshake packet from elsewhere validates the current address"),
         "connection/handshake.rs",
         "self.paths.current.validated |= from == self.paths.current.remote;",
         "self.paths.current.validated |= from.port() > 0;",
@@ -172,21 +172,21 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "response-misdirected",
-        ("P-2", "a RESPONSE goes to the present address, wherever its CHALLENGE came from"),
+        ("P-2", "a RESPONSE goes to the current address, wherever its CHALLENGE came from"),
         PATH,
         "self.responses.push((data, from));",
         "self.responses.push((data, self.current.remote));",
     ),
     mutation(
         "early-unsafe",
-        ("M-36", "anything goes as 0-RTT"),
+        ("M-36", "any message is sent as 0-RTT"),
         "message/sending.rs",
         "if early && !message.repeat_safe() {",
         "if false && !message.repeat_safe() {",
     ),
     mutation(
         "early-twice",
-        ("M-36", "a ticket is good twice: 0-RTT can be replayed"),
+        ("M-36", "a ticket can be used twice: 0-RTT can be replayed"),
         "crypto/setup.rs",
         "config.session_storage = ServerSessionMemoryCache::new(REMEMBERED_SESSIONS);",
         "use rustls::server::StoresServerSessions;
@@ -202,7 +202,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "early-forgotten",
-        ("M-37", "0-RTT that was refused is not sent again"),
+        ("M-37", "refused 0-RTT is not sent again"),
         HANDSHAKE,
         "if early_offered && agreement",
         "if false && early_offered && agreement",
@@ -230,7 +230,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "probe-arrived",
-        ("R-3", "a probe forgets what is to be sent again: it is taken for arrived"),
+        ("R-3", "a probe marks its frames as acknowledged"),
         TIMEOUT,
         "            self.on_frame_lost(frame);",
         "            if let SentFrame::Message(part) = frame { self.outbox.on_acked(*part); }",
@@ -244,7 +244,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "loss-alarm-dead",
-        ("R-2", "the alarm of loss does nothing"),
+        ("R-2", "the loss timer does nothing"),
         TIMEOUT,
         "self.in_flight.detect_lost(now, &mut self.paths.current.rtt, report);",
         "let _ = report;",
@@ -258,7 +258,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "idle-for-ever",
-        ("M-61", "silence ends nothing"),
+        ("M-61", "there is no idle timeout"),
         TIMEOUT,
         "return self.end_silently(now, ClosedReason::Idle);",
         "self.clocks.heard_at = now;",
@@ -272,35 +272,35 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "close-once",
-        ("M-62", "the CLOSE is not repeated to a peer that goes on"),
+        ("M-62", "the CLOSE is not repeated to a peer that keeps sending"),
         CLOSING,
         "            self.owes = Owes::ALL;",
         "",
     ),
     mutation(
         "close-silent-about-acks",
-        ("M-62", "a CLOSE leaves without what there is to acknowledge"),
+        ("M-62", "a CLOSE is sent without the pending ACK"),
         CLOSING,
         "if level == Level::Data && size == BASE_MTU",
         "if false && size == BASE_MTU",
     ),
     mutation(
         "close-untimed",
-        ("M-62", "a CLOSE without an answer is not sent again by its timer"),
+        ("M-62", "an unanswered CLOSE is not repeated by its timer"),
         CLOSING,
         "let again = known.then(|| now + pto);",
         "let again = None;",
     ),
     mutation(
         "close-answered-once",
-        ("M-62", "a CLOSE that comes again is not answered again"),
+        ("M-62", "a repeated CLOSE is not answered again"),
         CLOSING,
         "matches!(self.state, State::Draining { answers: 1.., .. })",
         "false",
     ),
     mutation(
         "close-answered-for-ever",
-        ("M-62", "a CLOSE that comes again is answered however often it comes"),
+        ("M-62", "a repeated CLOSE is answered without limit"),
         CLOSING,
         "*answers -= 1;",
         "",
@@ -314,7 +314,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "ping-waits",
-        ("R-6", "a PING is acknowledged no sooner than anything else"),
+        ("R-6", "a PING is not acknowledged at once"),
         RECEIVE,
         "if summary.ping && level == Level::Data {",
         "if false {",
@@ -328,7 +328,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "ack-never-alone",
-        ("R-6", "no packet is an ACK alone"),
+        ("R-6", "no packet contains only an ACK"),
         TRANSMIT,
         "if level != Level::ZeroRtt && self.ack.is_due(now, level) {",
         "if false && self.ack.is_due(now, level) {",
@@ -342,7 +342,7 @@ pub(super) const TABLE: &[Mutation] = &[
     ),
     mutation(
         "pacer-ignored",
-        ("R-7", "the window leaves at once"),
+        ("R-7", "the window is sent at once"),
         TRANSMIT,
         "let may = pacer.may_send(now, size);",
         "let may = pacer.may_send(now, size) || true;",

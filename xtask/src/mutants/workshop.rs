@@ -1,7 +1,7 @@
-//! A copy of the sources, to break things in: builds it, runs the swarm and the tests on it.
+//! A copy of the sources to mutate: builds it and runs the swarm and the tests on it.
 //!
-//! In: the workspace root, changed files. Out: what was found. Never: a file of the work tree, a
-//! process that outlives its time.
+//! In: the workspace root, changed files. Out: findings. Never: a change of the work tree, a
+//! process that outlives its time limit.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -13,28 +13,27 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::run;
 
-/// What one mutation's run of the swarm, or of one test binary, may take; else it hangs, which is
-/// a finding too.
+/// The time limit of one mutation's swarm or of one test binary. Exceeding it counts as a finding.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// How often a child is asked whether it is done.
+/// The interval at which a child process is polled.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Whose tests are asked, in this order; each is built when those before found nothing.
+/// The packages whose tests are run, in this order; each is built if those before found nothing.
 const TESTED: [(&str, &str); 3] =
     [("hikyaku-proto", "--lib"), ("hikyaku-proto", "--test=*"), ("hikyaku-sim", "--test=*")];
 
-/// This test binary takes longer than the others together: it is asked last.
+/// This test binary takes longer than the others together, so it runs last.
 const SLOWEST: &str = "/allocations-";
 
-/// Who found a mutation.
+/// What detected a mutation.
 #[derive(Debug)]
 pub(super) enum Finding {
-    /// A seed, and what was wrong.
+    /// A seed, with its violation.
     Swarm(String),
     /// A test, by name.
     Test(String),
-    /// Nobody.
+    /// Nothing.
     Survives,
 }
 
@@ -48,7 +47,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The copy; its builds stay for the next time.
+/// The copy; its builds are kept for the next run.
 #[derive(Debug)]
 pub(super) struct Workshop {
     tree: PathBuf,
@@ -77,7 +76,7 @@ impl Workshop {
         fs::write(self.tree.join(path), text).with_context(|| path.to_owned())
     }
 
-    /// Runs this many seeds, up to the first that finds something.
+    /// Runs this many seeds, up to the first violation.
     pub(super) fn swarm(&self, seeds: u32) -> Result<Option<String>> {
         self.build(&["build", "--release", "--package", "hikyaku-sim"])?;
         let program = self.target.join("release/hikyaku-sim");
@@ -90,7 +89,7 @@ impl Workshop {
         })
     }
 
-    /// Runs the tests, up to the first binary in which some fail.
+    /// Runs the tests, up to the first binary with a failure.
     pub(super) fn tests(&self) -> Result<Finding> {
         for (package, which) in TESTED {
             let told =
@@ -111,8 +110,8 @@ impl Workshop {
         Ok(Finding::Survives)
     }
 
-    /// What cargo says when it builds the copy: quickly, since each build runs but for seconds.
-    /// What is broken may be unused: lints are not asked.
+    /// Builds the copy and returns cargo's output. Optimises for compile time, since each build
+    /// runs for seconds only. Lints are disabled, because mutations can leave code unused.
     fn build(&self, args: &[&str]) -> Result<String> {
         let mut command = run::cargo(&self.tree, args);
         let output = command
@@ -131,7 +130,7 @@ impl Workshop {
         Ok(said)
     }
 
-    /// Runs to its end or for as long as we have patience; all that it said.
+    /// Runs to the end or the time limit. Returns all output.
     fn watch(&self, command: &mut Command) -> Result<(Ended, String)> {
         let log = File::create(&self.log).context("the log")?;
         let copy = log.try_clone().context("the log")?;
@@ -167,7 +166,7 @@ enum Ended {
     Late,
 }
 
-/// All but what is built and what is hidden.
+/// Copies everything except build output and hidden files.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).with_context(|| format!("{}", to.display()))?;
     for entry in fs::read_dir(from).with_context(|| format!("{}", from.display()))? {
@@ -187,7 +186,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// `sim: seed 7: what was wrong`, without the first word; its first line, not too long.
+/// Returns the first violation in `sim: seed 7: ...` lines, without the prefix and shortened.
 fn first_violation(said: &str) -> String {
     const LONGEST: usize = 100;
     let found = said.lines().find_map(|line| line.strip_prefix("sim: seed "));
@@ -195,7 +194,7 @@ fn first_violation(said: &str) -> String {
     found.chars().take(LONGEST).collect()
 }
 
-/// `test a_name ... FAILED`: the name.
+/// Returns the name in the first `test a_name ... FAILED` line.
 fn first_failure(said: &str) -> String {
     let failed = said.lines().find_map(|line| {
         line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"))
@@ -205,7 +204,7 @@ fn first_failure(said: &str) -> String {
     })
 }
 
-/// `Executable tests/pair.rs (path)`: the paths.
+/// Returns the paths in lines `Executable tests/pair.rs (path)`.
 fn executables(told: &str) -> impl Iterator<Item = &str> {
     told.lines()
         .filter(|line| line.trim_start().starts_with("Executable "))
@@ -217,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_said_is_understood() {
+    fn outputs_are_parsed() {
         let said = "sim: 3 seeds, 1 packets\nsim: seed 7: delivered twice\nsim: seed 9: x\n";
         assert_eq!(first_violation(said), "seed 7: delivered twice");
         let said = "test a::b ... ok\ntest c::d ... FAILED\ntest e ... FAILED\n";

@@ -110,7 +110,8 @@ impl Agreement {
     /// Reads the next bytes of the peer's CRYPTO stream of `level`. Call [`Self::poll_outcome`]
     /// afterwards until it returns `None`.
     ///
-    /// # Errors CRYPTO_ERROR with TLS's alert, or with `access_denied` when the peer's key is not
+    /// # Errors
+    /// CRYPTO_ERROR with TLS's alert, or with `access_denied` when the peer's key is not
     /// trusted; PROTOCOL_VIOLATION for bytes of a level that has ended or not begun (RFC 9001
     /// section 4.1.3). After an error every later call fails and there are no more outcomes. A
     /// panic of the TLS library while it reads the peer's bytes is reported as the alert

@@ -128,7 +128,8 @@ impl TokenKeys {
 
     /// Opens under either key, see [`TokenKey::open`].
     ///
-    /// # Errors As for [`TokenKey::open`].
+    /// # Errors
+    /// As for [`TokenKey::open`].
     pub(crate) fn open(
         &mut self,
         token: &[u8],

@@ -191,7 +191,8 @@ impl OpenKey {
 
     /// Opens `packet` and returns its plaintext, which follows the header.
     ///
-    /// # Errors `Malformed` when the packet is too short for header and tag; `Unauthentic` when it
+    /// # Errors
+    /// `Malformed` when the packet is too short for header and tag; `Unauthentic` when it
     /// was not sealed with this key under this number and header. The plaintext is garbage then,
     /// but the last 16 bytes are unchanged, because they may be a reset token (M-60).
     #[inline]

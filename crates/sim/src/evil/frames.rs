@@ -1,26 +1,26 @@
-//! Streams of frames that no honest end sends, each made to cost as much as it can.
+//! Streams of frames that no honest end sends, each made to cost as much as possible.
 //!
-//! In: how much room there is. Out: frames as on the wire (PROTOCOL.md section 4). Never: packets.
+//! In: the room available. Out: frames in wire format (PROTOCOL.md section 4). Never: packets.
 
 use super::Evil;
 use crate::api::Class;
 
-/// Channels there are.
+/// The number of channels.
 const CHANNELS: u64 = 65_536;
 
 /// A stream of frames of one kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
-    /// What it is, for tables.
+    /// The name, for tables.
     pub name: &'static str,
-    /// Is the last byte of a packet that the frames reach? Else one frame is all of it.
+    /// `true` if frames fill each packet; otherwise a packet has one frame.
     full: bool,
     /// Writes frame `n` of the stream.
     write: fn(&mut Frames, n: u64, evil: &Evil),
     class: Option<Class>,
 }
 
-/// A payload as it grows.
+/// A payload under construction.
 #[derive(Debug, Default)]
 pub struct Frames {
     bytes: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct Frames {
 }
 
 impl Stream {
-    /// What it is, with its class.
+    /// Returns the name with the class.
     #[must_use]
     pub fn title(&self) -> String {
         match self.class {
@@ -37,7 +37,7 @@ impl Stream {
         }
     }
 
-    /// The frames of a packet of at most `room` bytes; `n` counts frames over all packets.
+    /// Returns the frames of a packet of at most `room` bytes; `n` counts frames over all packets.
     pub fn fill(&self, n: &mut u64, room: usize, evil: &Evil) -> Vec<u8> {
         let class = Class::ALL.iter().position(|class| Some(*class) == self.class);
         let mut frames = Frames { bytes: Vec::new(), class: class.unwrap_or_default() as u8 };
@@ -75,14 +75,14 @@ impl Frames {
         self
     }
 
-    /// A whole message.
+    /// Writes a whole message.
     fn whole(&mut self, channel: u64, id: u64, len: usize) {
         self.byte(0x10 | self.class).number(channel).number(id);
         self.time_left().number(len as u64);
         self.bytes.resize(self.bytes.len() + len, 7);
     }
 
-    /// A part of a longer one.
+    /// Writes a fragment of a longer one.
     fn part(&mut self, id: u64, (total, offset, len): (u64, u64, usize)) {
         self.byte(0x18 | self.class).number(0).number(id);
         self.time_left().number(total).number(offset).number(len as u64);
@@ -93,7 +93,7 @@ impl Frames {
         if self.class == 4 { self.number(60_000) } else { self }
     }
 
-    /// An ACK of these numbers, newest first, each alone.
+    /// Writes an ACK of these numbers, newest first, each as its own range.
     fn ack(&mut self, numbers: impl DoubleEndedIterator<Item = u64> + Clone) {
         let count = numbers.clone().count() as u64;
         let mut numbers = numbers.rev();
@@ -106,7 +106,7 @@ impl Frames {
     }
 }
 
-/// Returns `true` if CLOSE is the first of these frames, or the first behind an ACK.
+/// Returns `true` if CLOSE is the first of these frames, or the first after an ACK.
 pub(super) fn is_close(frames: &[u8]) -> bool {
     let mut rest = frames;
     let mut number = || {
@@ -137,14 +137,14 @@ const fn one_of(name: &'static str, write: fn(&mut Frames, u64, &Evil)) -> Strea
     Stream { full: false, ..all_of(name, write) }
 }
 
-/// What an honest sender of large messages sends: the measure of the others.
+/// Returns the stream of an honest sender of large messages, with which the others are compared.
 #[must_use]
 pub const fn honest() -> Stream {
     let write = |frames: &mut Frames, n, _: &Evil| frames.whole(0, n, 1_100);
     Stream { class: Some(Class::Unreliable), ..one_of("large messages", write) }
 }
 
-/// All but those of messages.
+/// All streams except those of messages.
 const CONTROL: [Stream; 15] = [
     all_of("PADDING", |frames, _, _| _ = frames.byte(0)),
     all_of("PING", |frames, _, _| _ = frames.byte(1)),
@@ -179,7 +179,7 @@ const CONTROL: [Stream; 15] = [
     all_of("BLOCKED, the connection", |frames, _, _| _ = frames.byte(0x0d).number(0)),
 ];
 
-/// Those of messages, each with every class.
+/// Streams of messages, each with every class.
 const MESSAGES: [Stream; 9] = [
     all_of("empty, one a channel", |frames, n, _| frames.whole(n % CHANNELS, n / CHANNELS, 0)),
     all_of("of one byte", |frames, n, _| frames.whole(0, n, 1)),
@@ -188,7 +188,7 @@ const MESSAGES: [Stream; 9] = [
     all_of("begun, of two bytes", |frames, n, _| frames.part(n, (2, 0, 1))),
     all_of("begun, of 100 bytes", |frames, n, _| frames.part(n, (100, 0, 1))),
     all_of("crumbs", |frames, n, _| {
-        // As many islands as there may be, from the end on.
+        // As many separate ranges as allowed, starting at the end.
         const TOTAL: u64 = 1 << 20;
         let (message, crumb) = (n / (TOTAL / 64), n % (TOTAL / 64));
         frames.part(message, (TOTAL, TOTAL - 2 * crumb - 2, 1));
@@ -200,7 +200,7 @@ const MESSAGES: [Stream; 9] = [
     }),
 ];
 
-/// Every kind of frame, those of messages with each class.
+/// Returns every kind of frame, those of messages with each class.
 #[must_use]
 pub fn all() -> Vec<Stream> {
     let with = |stream: &Stream| Class::ALL.map(|class| Stream { class: Some(class), ..*stream });

@@ -1,36 +1,36 @@
-//! The second half of every run: the network heals, and then everything must come right.
+//! The second half of every run: the network heals, and everything must converge.
 //!
-//! In: a world after its troubles. Out: whether it came to rest in time, and all was delivered.
-//! Never: a fault.
+//! In: a world after its faults. Out: whether it converged in time and delivered everything. Never:
+//! a fault.
 
 use std::time::Duration;
 
 use crate::{
-    agenda::Action,
     api::{ChannelId, Delivery, Time},
     app::{EndId, Planned, Reader, Side, State},
     link::{LinkConfig, Loss},
     network::HostId,
     oracle::Violation,
+    script::Action,
     world::World,
 };
 
-/// Virtual time in which everything must have come right: probes back off to 60 s at most,
-/// and the troubles are too short for that.
+/// The virtual time within which everything must converge: probes back off to 60 s at most,
+/// and the faults are too short for that.
 const BOUND: Duration = Duration::from_secs(150);
-/// A handshake that began before the network healed fails within this (M-44).
+/// A handshake that began before the network healed fails within this time (M-44).
 const HANDSHAKE: Duration = Duration::from_millis(10_500);
-/// What heals still has a rate: at least this.
+/// The minimum rate of a healed link.
 const HEALED_RATE: u64 = 2_000_000;
 /// A channel that nothing else uses.
-const LAST_WORDS: ChannelId = ChannelId(0xfffe);
+const LAST_CHANNEL: ChannelId = ChannelId(0xfffe);
 
 impl World {
-    /// From now on nothing is lost, damaged or delayed without need, nobody attacks, applications
-    /// read at once, and nothing new is planned.
+    /// Ends all loss, damage, unnecessary delay and attacks. Applications read at once, and nothing
+    /// new is scheduled.
     ///
     /// # Errors
-    /// What comes to light when the applications read.
+    /// A violation found when the applications read.
     pub fn heal(&mut self) -> Result<(), Violation> {
         self.trace.line(self.now, "world", || "THE NETWORK HEALS".to_owned());
         self.attacker = None;
@@ -45,8 +45,8 @@ impl World {
                 self.network.set_link(from, to, healed);
             }
         }
-        // Whoever moved while it had nothing to say cannot be found until it speaks (P-1 goes by
-        // what comes from an address): no protocol helps there, but that somebody speaks.
+        // An idle client that moved cannot be found until it sends something (P-1 relies on packets
+        // from the new address). No protocol can help there, so it sends something.
         let moved =
             |id: &EndId| id.side == Side::Client && self.moved.contains(&self.end(*id).host);
         let movers: Vec<EndId> = self.all_ends().into_iter().filter(moved).collect();
@@ -58,13 +58,13 @@ impl World {
         self.hurry_readers()
     }
 
-    /// Every open end sends one more message: whoever talks to nobody is to find out.
+    /// Sends one more message from every open end, so that an end without a peer finds out.
     ///
     /// # Errors
-    /// When it cannot be sent for no reason.
-    pub fn last_words(&mut self) -> Result<(), Violation> {
+    /// If it cannot be sent for no reason.
+    pub fn send_last_messages(&mut self) -> Result<(), Violation> {
         let planned = Planned {
-            channel: LAST_WORDS,
+            channel: LAST_CHANNEL,
             delivery: Delivery::Reliable,
             size: 40,
             repeatable: false,
@@ -81,30 +81,32 @@ impl World {
             .collect()
     }
 
-    /// Runs until nothing is owed any more.
+    /// Runs until nothing is outstanding.
     ///
     /// # Errors
-    /// A broken promise, or what is still owed when time is up.
-    pub fn settle(&mut self) -> Result<(), Violation> {
+    /// A violation, or what is still outstanding when the time is up.
+    pub fn converge(&mut self) -> Result<(), Violation> {
         let end = self.now + BOUND;
-        self.run(end, |world| world.owed().is_none())?;
-        match self.owed() {
+        self.run(end, |world| world.unfinished().is_none())?;
+        match self.unfinished() {
             None => self.finish(),
-            Some(owed) => Err(format!("not settled {BOUND:?} after the network healed: {owed}")),
+            Some(unfinished) => {
+                Err(format!("not converged {BOUND:?} after the network healed: {unfinished}"))
+            }
         }
     }
 
-    /// What is still owed to somebody.
+    /// Returns a description of something still outstanding.
     #[must_use]
-    pub fn owed(&self) -> Option<String> {
+    pub fn unfinished(&self) -> Option<String> {
         let dials = |action: &Action| matches!(action, Action::Connect { .. });
-        if self.agenda.values().any(dials) {
-            return Some("somebody wants to dial".to_owned());
+        if self.script.values().any(dials) {
+            return Some("a client still wants to connect".to_owned());
         }
-        self.all_ends().into_iter().find_map(|id| self.owed_to(id))
+        self.all_ends().into_iter().find_map(|id| self.unfinished_at(id))
     }
 
-    fn owed_to(&self, id: EndId) -> Option<String> {
+    fn unfinished_at(&self, id: EndId) -> Option<String> {
         let (end, other) = (self.end(id), self.end(EndId { side: id.side.other(), ..id }));
         let name = format!("{:?} of connection {}", id.side, id.pair);
         let over = |state: &State| matches!(state, State::Closed(_) | State::Gone);
@@ -112,16 +114,16 @@ impl World {
             return None;
         }
         if matches!(end.state, State::Starting) && !over(&other.state) {
-            return Some(format!("{name} never came about"));
+            return Some(format!("{name} was never established"));
         }
         if matches!(end.state, State::Open) && over(&other.state) {
-            return Some(format!("{name} does not know that it is over"));
+            return Some(format!("{name} was not closed"));
         }
         if end.refused && !over(&end.state) {
-            return Some(format!("{name}: send says it is over, Closed never came"));
+            return Some(format!("{name}: send reported a close, but there was no Closed event"));
         }
         if !end.waiting.is_empty() {
-            return Some(format!("{name}: {} messages wait to be sent", end.waiting.len()));
+            return Some(format!("{name}: {} messages are still queued", end.waiting.len()));
         }
         let pipe = self.pipe_out(id);
         let (undelivered, unresolved) =
@@ -131,7 +133,8 @@ impl World {
         })
     }
 
-    /// A server's end whose client is gone without a word, with no idle timeout: it may stay.
+    /// Returns `true` for a server's end whose client vanished, without an idle timeout: it may
+    /// remain.
     fn is_orphan(&self, id: EndId) -> bool {
         let (end, other) = (self.end(id), self.end(EndId { side: id.side.other(), ..id }));
         let timed = |host: HostId| self.hosts[host.0].config.transport.idle_timeout.is_some();
@@ -152,7 +155,7 @@ impl World {
         self.graceful.iter().try_for_each(|pipe| self.oracle.finish_graceful(*pipe))
     }
 
-    /// Dials again for every client whose newest connection is over.
+    /// Connects again for every client whose newest connection has ended.
     pub fn redial(&mut self, server: HostId) {
         let clients: Vec<HostId> = (0..self.hosts.len())
             .map(HostId)
@@ -174,11 +177,11 @@ impl World {
         }
     }
 
-    /// Nothing is to do: for a while next to nothing happens.
+    /// Runs an idle period, in which next to nothing may happen.
     ///
     /// # Errors
-    /// When alarms ring or packets flow without a reason.
-    pub fn rest(&mut self, span: Duration) -> Result<(), Violation> {
+    /// If timers fire or packets flow without a reason.
+    pub fn stay_idle(&mut self, span: Duration) -> Result<(), Violation> {
         let (alarms, sent) = (self.alarms(), self.network.stats().sent);
         self.run_for(span)?;
         let (alarms, sent) = (self.alarms() - alarms, self.network.stats().sent - sent);
@@ -188,28 +191,28 @@ impl World {
             .filter_map(|id| self.hosts[self.end(id).host.0].config.transport.keep_alive)
             .map(|each| span.as_micros().div_ceil(each.as_micros().max(1)) as u64)
             .sum();
-        // Path-MTU probes, connection ids, the last ACKs, one alarm of each kind.
+        // Path MTU probes, connection ids, the last ACKs, one timer of each kind.
         let allowed = 200 + 40 * self.pairs.len() as u64 + 8 * keep_alives;
         if alarms > allowed || sent > allowed {
-            return Err(format!("no rest: {alarms} alarms and {sent} packets in {span:?}"));
+            return Err(format!("not idle: {alarms} timers and {sent} packets in {span:?}"));
         }
         Ok(())
     }
 
-    /// Everybody leaves; then nobody is there any more, and no alarm is set.
+    /// Closes all connections and checks that no connection and no timer remains.
     ///
     /// # Errors
-    /// When a connection or an alarm stays.
-    pub fn everybody_leaves(&mut self) -> Result<(), Violation> {
+    /// If a connection or a timer remains.
+    pub fn close_all(&mut self) -> Result<(), Violation> {
         for id in self.all_ends() {
             if id.side == Side::Client {
                 self.close_gracefully(id, Duration::from_secs(20));
             }
         }
         let end: Time = self.now + BOUND;
-        self.run(end, |world| world.owed().is_none() && world.is_empty())?;
-        if let Some(owed) = self.owed() {
-            return Err(format!("everybody left, but {owed}"));
+        self.run(end, |world| world.unfinished().is_none() && world.is_empty())?;
+        if let Some(unfinished) = self.unfinished() {
+            return Err(format!("all closed, but {unfinished}"));
         }
         self.finish()?;
         let orphans = self.all_ends().into_iter().any(|id| self.is_orphan(id));
@@ -218,7 +221,7 @@ impl World {
         }
         let host = self.hosts.iter().find(|host| !is_empty(host));
         let (name, alarm) = host.map_or(("?", ""), |host| (&host.name, host.node.alarm_text()));
-        Err(format!("everybody left, but {name} still has a connection or an alarm: {alarm}"))
+        Err(format!("all closed, but {name} still has a connection or a timer: {alarm}"))
     }
 
     fn is_empty(&self) -> bool {

@@ -1,7 +1,7 @@
-//! What applications are told, and whether it is true.
+//! Checks that the events reported to applications are true.
 //!
-//! In: events of endpoints. Out: what an application does then; a broken promise.
-//! Never: a datagram, a plan.
+//! In: events of endpoints. Out: the applications' reactions; a violation. Never: a datagram, a
+//! script.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     world::World,
 };
 
-/// M-44.
+/// The time limit of a handshake (M-44).
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 const OPENS_NOTHING: Duration = Duration::from_secs(3);
 
@@ -31,7 +31,7 @@ impl World {
         }
         let known = self.ends.contains_key(&(host, handle));
         if matches!(event, Event::Refused { .. }) && !known {
-            return Ok(()); // of a handshake that came to nothing: its client knows
+            return Ok(()); // of a handshake that failed: its client knows
         }
         let Some(id) = self.ends.get(&(host, handle)).copied() else {
             if self.early.contains_key(&(host, handle)) {
@@ -75,7 +75,7 @@ impl World {
         }
     }
 
-    /// Events of a server's connection that is not complete.
+    /// Handles events of a server's connection whose handshake is incomplete.
     fn handle_early(
         &mut self,
         host: HostId,
@@ -89,9 +89,9 @@ impl World {
         match event {
             Event::Incoming | Event::Connected { .. } if complete => self.bind(host, handle),
             Event::Closed(ClosedReason::Local | ClosedReason::Error(_)) => {
-                Err(format!("{name}: {event:?} before the handshake was complete"))
+                Err(format!("{name}: {event:?} before the handshake completed"))
             }
-            // It never was anybody's: all that came of it must be safe to repeat (M-36).
+            // It never belonged to a client: everything received must have been repeatable (M-36).
             Event::Closed(_) => {
                 let held = self.early.remove(&(host, handle)).unwrap_or_default();
                 let mut held = held.iter().map(|(_, held)| held);
@@ -103,10 +103,10 @@ impl World {
         }
     }
 
-    /// What came as 0-RTT is taken, and held until it is known whose it is.
+    /// Takes 0-RTT messages and holds them until their sender is known.
     fn hold_early(&mut self, host: HostId, handle: ConnectionHandle) -> Result<(), Violation> {
-        /// With room for more than its number on its connection: no two of these are alike.
-        const TOLD_APART: usize = 8;
+        /// Longer than a message number on its connection: no two of these are equal.
+        const MIN_DISTINCT: usize = 8;
         let now = self.now;
         self.touch(host);
         let held = self.early.entry((host, handle)).or_default();
@@ -119,8 +119,8 @@ impl World {
             if !complete {
                 self.oracle.received_early(&message.payload);
                 let taker = *self.early_takers.entry(print).or_insert((host, handle));
-                if message.payload.len() >= TOLD_APART && taker != (host, handle) {
-                    return Err("0-RTT that was taken before is taken again".to_owned());
+                if message.payload.len() >= MIN_DISTINCT && taker != (host, handle) {
+                    return Err("0-RTT data was accepted twice".to_owned());
                 }
             }
             held.push((now, message));
@@ -128,8 +128,8 @@ impl World {
         Ok(())
     }
 
-    /// The handshake is complete: its peer's key tells whose it is. There is one at a time for each
-    /// client, see `agenda`.
+    /// Assigns a completed connection to its client by the peer's key. There is one handshake at a
+    /// time per client, see `script`.
     fn bind(&mut self, host: HostId, handle: ConnectionHandle) -> Result<(), Violation> {
         let connection = self.hosts[host.0].node.endpoint.connection(handle);
         let key = connection.and_then(|connection| connection.peer_key());
@@ -139,7 +139,7 @@ impl World {
                 && Some(self.hosts[pair.client.0].public_key) == key
         });
         let Some(pair) = found else {
-            return Err(format!("server: a connection of {key:02x?}, who does not dial"));
+            return Err(format!("server: a connection of {key:02x?}, which is not connecting"));
         };
         let id = EndId { pair, side: Side::Server };
         self.ends.insert((host, handle), id);
@@ -157,7 +157,7 @@ impl World {
 
     fn closed(&mut self, id: EndId, reason: ClosedReason) -> Result<(), Violation> {
         self.check_reason(id, &reason)?;
-        // What was received before the end is still there to be taken, once.
+        // Messages received before the close can still be taken, once.
         self.read_all(id)?;
         let (out, inward) = (self.pipe_out(id), self.pipe_in(id));
         self.oracle.sender_ended(out);
@@ -173,14 +173,14 @@ impl World {
         Ok(())
     }
 
-    /// A connection ends for a reason, and the reason is true.
+    /// Checks that the reason for a close is true.
     fn check_reason(&self, id: EndId, reason: &ClosedReason) -> Result<(), Violation> {
         let (end, other) = (self.end(id), self.end(EndId { side: id.side.other(), ..id }));
         let name = &self.hosts[end.host.0].name;
         let other_is_over = matches!(other.state, State::Closed(_) | State::Gone);
         let timed = |host: HostId| self.hosts[host.0].config.transport.idle_timeout.is_some();
         let excused = self.now < self.excused_until || self.refused;
-        // An end whose application knows nothing of it yet gives up in silence (M-44, M-61).
+        // An end whose application does not know of it yet gives up silently (M-44, M-61).
         let dialed = self.pairs[id.pair].dialed;
         let starts = matches!(other.state, State::Starting);
         let too_long = starts && self.now >= dialed + HANDSHAKE_LIMIT;
@@ -188,7 +188,7 @@ impl World {
         let restarted = self.restarts.get(&other.host).is_some_and(|at| *at >= dialed);
         let is_true = match reason {
             ClosedReason::Local => end.leaving != Leaving::No,
-            // Who closes says with which code; a handshake that took too long, with 0 (M-44).
+            // An application closes with this code; a handshake that took too long with 0 (M-44).
             ClosedReason::Peer(close) if close.code == APPLICATION_CLOSE => {
                 other.leaving == Leaving::AtOnce
             }
@@ -200,16 +200,16 @@ impl World {
                     )
                     || too_long
             }
-            // Without a timeout, a peer that owes an answer is given up (M-61).
+            // Without a timeout, an unanswered peer is given up (M-61).
             ClosedReason::Idle => {
                 let least = self.least_idle(id);
                 (timed(end.host) || timed(other.host) || other_is_over)
                     && self.now >= end.heard + least
             }
-            // M-60: the other endpoint does not know the connection (any more).
+            // M-60: the other endpoint does not know the connection, or no longer.
             ClosedReason::Reset => other_is_over || (starts && restarted) || too_long || silent,
             ClosedReason::HandshakeTimeout => excused,
-            // M-44: forged packets do not open either, and it is a client that gives up.
+            // M-44: forged packets do not open either, and only a client gives up.
             ClosedReason::SharedKey => {
                 let hopeless = id.side == Side::Client && self.now >= dialed + OPENS_NOTHING;
                 self.refused || (excused && hopeless)
@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    /// Silence that has to pass before an end may call it so (M-61).
+    /// Returns the silence after which an end may report an idle timeout (M-61).
     fn least_idle(&self, id: EndId) -> Duration {
         const UNANSWERED: Duration = Duration::from_secs(120);
         let timeout = |host: HostId| self.hosts[host.0].config.transport.idle_timeout;

@@ -1,6 +1,7 @@
-//! What is planned: each thing that an application or the world does at its time.
+//! The script of a run: the actions of applications and of the world, each at its time.
 //!
-//! In: plans. Out: calls on endpoints, changes of the network. Never: a decision, but the swarm's.
+//! In: actions. Out: calls on endpoints, changes of the network. Never: decisions; those are the
+//! swarm's.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -10,61 +11,61 @@ use std::{
 use crate::{
     api::{APPLICATION_CLOSE, ChannelId, Time, dial},
     app::{EndId, Leaving, Pair, Planned, Reader, Side, State},
-    network::{Born, HostId, Move},
+    network::{HostId, Move, Origin},
     node::Effect,
     oracle::Violation,
     world::World,
 };
 
-/// Whoever began a handshake has given up after this (M-44), and what was on its way has arrived.
+/// After this a failed handshake has been given up (M-44), and everything in transit has arrived.
 const HANDSHAKE: Duration = Duration::from_secs(13);
 
-/// A plan. Those for a host mean the newest connection of that client.
+/// A scripted action. Those for a host apply to the newest connection of that client.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// A client dials, from a new port, with a first message that may go at once.
+    /// A client connects from a new port, with first messages that may be sent as 0-RTT.
     Connect {
-        /// Who.
+        /// The client.
         client: HostId,
-        /// Whom.
+        /// The server.
         server: HostId,
         /// How the applications of both sides read.
         readers: [Reader; 2],
-        /// Sent before the handshake is over, as safe to repeat.
+        /// Messages sent before the handshake completes, as repeatable.
         early: Vec<Planned>,
     },
-    /// A message.
+    /// An end sends a message.
     Send(HostId, Side, Planned),
     /// A slow application takes a message.
     Read(EndId),
-    /// A channel becomes more, or less, important.
+    /// The priority of a channel changes.
     Priority(HostId, Side, ChannelId, u8),
-    /// New keys.
+    /// An end updates its keys.
     UpdateKeys(HostId, Side),
-    /// A sign of life.
+    /// An end sends a PING.
     Ping(HostId, Side),
     /// The client's address changes.
     Move(HostId, Move),
-    /// The host forgets everything.
+    /// The host restarts and loses all state.
     Restart(HostId),
     /// An end closes at once.
     Close(HostId, Side),
-    /// An end closes when everything is delivered, or after this time.
+    /// An end closes once everything is delivered, or after this time.
     CloseGracefully(HostId, Side, Duration),
-    /// First packets from addresses of nobody's, for this server.
+    /// The server receives this many first packets from unused addresses.
     Flood(HostId, usize),
 }
 
 impl World {
-    /// Plans something.
+    /// Schedules an action.
     pub fn plan(&mut self, at: Time, action: Action) {
-        self.agenda.insert((at, self.next_action), action);
+        self.script.insert((at, self.next_action), action);
         self.next_action += 1;
     }
 
-    /// Nothing that is planned will happen but what slow readers and dialing need.
+    /// Removes all scheduled actions except those that slow readers and connecting need.
     pub(crate) fn clear_plans(&mut self) {
-        self.agenda.retain(|_, action| matches!(action, Action::Read(_) | Action::Connect { .. }));
+        self.script.retain(|_, action| matches!(action, Action::Read(_) | Action::Connect { .. }));
     }
 
     pub(crate) fn act(&mut self, action: Action) -> Result<(), Violation> {
@@ -91,7 +92,7 @@ impl World {
                 self.with(client, side, |connection, _| connection.ping());
             }
             Action::Move(host, how) => {
-                // Whoever changes networks on purpose takes a new id (P-6).
+                // A client that deliberately changes networks switches to a new id (P-6).
                 if how == Move::Address {
                     self.with(host, Side::Client, |connection, _| _ = connection.take_new_id());
                 }
@@ -114,7 +115,7 @@ impl World {
         Ok(())
     }
 
-    /// Calls something on an open end of the newest connection of a client.
+    /// Calls a function on an open end of the newest connection of a client.
     fn with(
         &mut self,
         client: HostId,
@@ -135,7 +136,8 @@ impl World {
         readers: [Reader; 2],
         early: Vec<Planned>,
     ) -> Result<(), Violation> {
-        // One handshake at a time for each client: so the server's end is known by its peer's key.
+        // One handshake at a time per client, so that a server's end can be identified by its
+        // peer's key.
         if self.is_dialing(client) {
             let at = self.now + Duration::from_millis(250);
             self.plan(at, Action::Connect { client, server, readers, early });
@@ -147,7 +149,7 @@ impl World {
         let node = &mut self.hosts[client.0].node;
         let handle = dial(&mut node.endpoint, self.now, to)?;
         let pipes = [self.oracle.open(), self.oracle.open()];
-        // The one who dials knows from whom it hears.
+        // The client knows whose connection it is.
         self.oracle.receiver_opened(pipes[1]);
         let pair = Pair::new(self.now, client, server, pipes, readers);
         let id = EndId { pair: self.pairs.len(), side: Side::Client };
@@ -158,7 +160,7 @@ impl World {
         early.into_iter().try_for_each(|planned| self.send(id, planned))
     }
 
-    /// A server may still come to know of this client's newest connection.
+    /// Returns `true` if a server may still learn of this client's newest connection.
     fn is_dialing(&self, client: HostId) -> bool {
         let Some(pair) = self.pairs.iter().rev().find(|pair| pair.client == client) else {
             return false;
@@ -179,15 +181,15 @@ impl World {
         self.early.retain(|(owner, _), _| *owner != host);
         for pair in &mut self.pairs {
             let [up, down] = pair.pipes;
-            // Whoever still dials does not notice.
+            // An end that is still connecting does not notice.
             let dials = matches!(pair.end(Side::Client).state, State::Starting);
             let end = pair.end_mut(Side::Server);
-            // But a server may be further than its client knows.
+            // But a server may have progressed further than its client knows.
             let dials = dials && matches!(end.state, State::Starting);
             if dials || end.host != host {
                 continue;
             }
-            // The new endpoint may give its name to another.
+            // The new endpoint may use the same handle for another connection.
             end.handle = None;
             if matches!(end.state, State::Closed(_) | State::Gone) {
                 continue;
@@ -204,7 +206,7 @@ impl World {
         if !self.is_open(id) {
             return Ok(());
         }
-        // What the application does not take before it closes, it does not want.
+        // The application does not want what it has not taken by now.
         self.read_all(id)?;
         let now = self.now;
         self.end_mut(id).leaving = Leaving::AtOnce;
@@ -212,7 +214,7 @@ impl World {
         let pipe = self.pipe_out(id);
         self.oracle.sender_ended(pipe);
         if let Some(connection) = self.connection(id) {
-            connection.close(now, APPLICATION_CLOSE, "the plan says so");
+            connection.close(now, APPLICATION_CLOSE, "scripted");
         }
         Ok(())
     }
@@ -229,7 +231,7 @@ impl World {
         }
     }
 
-    /// Real first packets, each from an address of its own.
+    /// Injects genuine first packets, each from its own address.
     fn flood(&mut self, server: HostId, count: usize) -> Result<(), Violation> {
         let to = self.network.address(server);
         let mut node = self.throwaway();
@@ -240,13 +242,14 @@ impl World {
             }
             at += self.rng.span(Duration::ZERO, Duration::from_millis(2));
             self.flooders += 1;
-            // 198.19.0.0/16 is for tests (RFC 2544), and not where other attackers claim to live.
+            // 198.19.0.0/16 is for tests (RFC 2544), and distinct from the addresses of other
+            // attackers.
             let ip = Ipv4Addr::from(0xc613_0000 | (self.flooders & 0xffff));
             let stranger = SocketAddr::from((ip, 9));
             while let Some(effect) = node.poll(self.now)? {
                 if let Effect::Train(transmit) = effect {
                     for datagram in node.train.chunks(transmit.segment_size) {
-                        self.network.inject(at, stranger, to, Born::Now, datagram);
+                        self.network.inject(at, stranger, to, Origin::Now, datagram);
                     }
                 }
             }
