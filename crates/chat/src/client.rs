@@ -10,7 +10,7 @@ use std::{
 };
 
 use hikyaku::dialect::Dialect;
-use hikyaku_plain::{Dropped, Drops, PlainPeer, SendError, dtls::Ended};
+use hikyaku_plain::{Dropped, Drops, PlainPeer, PlainSendError, dtls::Ended};
 use hikyaku_text::sanitize;
 use tokio::sync::mpsc;
 
@@ -45,7 +45,7 @@ pub enum ClientError {
     },
     /// Nothing can be sent.
     #[error(transparent)]
-    Send(#[from] SendError),
+    Send(#[from] PlainSendError),
     /// Nothing can be received.
     #[error("cannot receive from {from}: {source}")]
     Receive {
@@ -222,8 +222,8 @@ async fn done_before<T>(
 
 async fn connect(peer: &mut PlainPeer) -> Result<(), ClientError> {
     peer.connect().await.map_err(|e| match e {
-        SendError::Unreachable { target, .. } => ClientError::Unreachable(target),
-        SendError::OtherDialect { target: to, dialect: theirs } => {
+        PlainSendError::Unreachable { target, .. } => ClientError::Unreachable(target),
+        PlainSendError::OtherDialect { target: to, dialect: theirs } => {
             ClientError::OtherDialect { to, theirs, ours: Dialect::Dtls }
         }
         other => other.into(),
@@ -249,7 +249,7 @@ impl Link {
     ) -> Result<(), ClientError> {
         match peer.send(datagram.as_bytes()).await {
             Ok(()) => {}
-            Err(SendError::Unreachable { .. }) => app.handle_refused(),
+            Err(PlainSendError::Unreachable { .. }) => app.handle_refused(),
             // It may tell the names in a certificate, which are whatever its maker put there.
             Err(e) if self.heard => {
                 show(&format!("[{}] * not sent: {}", stamp(), sanitize(&e.to_string())));

@@ -6,7 +6,7 @@ use std::{path::Path, pin::pin, time::Duration};
 
 use hikyaku::{address::Address, clock};
 use hikyaku_plain::{
-    PlainPeer, SendError,
+    PlainPeer, PlainSendError,
     dtls::{Anchors, Certified, ClientConfig, MinVersion, PreShared, ServerConfig},
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn client(
 }
 
 /// Shakes hands. Says that it waits where that takes longer than a person expects.
-pub(crate) async fn connect(peer: &mut PlainPeer, quiet: bool) -> Result<(), SendError> {
+pub(crate) async fn connect(peer: &mut PlainPeer, quiet: bool) -> Result<(), PlainSendError> {
     if peer.is_connected() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use hikyaku::{
     identity::KeyError,
     socket::BindError,
 };
-use hikyaku_plain::{SendError, dtls::CredentialError};
+use hikyaku_plain::{PlainSendError, dtls::CredentialError};
 use hikyaku_text::sanitize;
 use serde::Serialize;
 
@@ -152,19 +152,19 @@ impl From<StartError> for Failure {
     }
 }
 
-impl From<SendError> for Failure {
-    fn from(error: SendError) -> Self {
+impl From<PlainSendError> for Failure {
+    fn from(error: PlainSendError) -> Self {
         match error {
-            SendError::Bind(error) => error.into(),
-            SendError::Dtls { ref ended, .. } => {
+            PlainSendError::Bind(error) => error.into(),
+            PlainSendError::Dtls { ref ended, .. } => {
                 // Names in a certificate are whatever its maker put there.
                 let text = sanitize(&error.to_string()).into_owned();
                 if ended.is_refusal() { Self::Refused(text) } else { Self::Failed(text) }
             }
-            SendError::OtherDialect { ref target, dialect } => {
+            PlainSendError::OtherDialect { ref target, dialect } => {
                 Self::failed(at_sender(target, dialect, Dialect::Dtls, Place::Listener))
             }
-            SendError::TooLarge { .. } | SendError::Forbidden(_) => Self::usage(error),
+            PlainSendError::TooLarge { .. } | PlainSendError::Forbidden(_) => Self::usage(error),
             _ => Self::failed(error),
         }
     }

@@ -46,7 +46,7 @@ async fn main() -> Result {
             let client = Endpoint::client()?;
             let connection = client.connect(*address, Trust::pinned(fingerprint.parse()?)).await?;
             println!("{}", speak(&connection).await?);
-            Ok(connection.finish(DEADLINE).await?)
+            Ok(connection.close(DEADLINE).await?)
         }
         _ => play().await,
     }

@@ -74,7 +74,7 @@ async fn member(connection: Connection, members: Members) {
     if name.is_empty() || name.len() > 16 || !name.chars().all(char::is_alphanumeric) {
         // Codes from `Close::APPLICATION` on are yours. The peer sees this one as
         // `Closed::ByPeer { code, reason }`.
-        return connection.close(Close::APPLICATION, "a name is 1 to 16 letters");
+        return connection.abort(Close::APPLICATION, "a name is 1 to 16 letters");
     }
     lock(&members).push(connection.clone());
     tell(&members, &format!("* {name} joined"));
@@ -93,7 +93,7 @@ fn tell(members: &Members, line: &str) {
     lock(members).retain(|member| match member.try_send(Delivery::Ordered, line.clone()) {
         Ok(_receipt) => true,
         Err(_) => {
-            member.close(Close::APPLICATION + 1, "too slow");
+            member.abort(Close::APPLICATION + 1, "too slow");
             false
         }
     });
@@ -114,7 +114,7 @@ async fn person(connection: Connection, name: &str) -> Result {
         select! {
             line = typed.recv() => match line {
                 Some(line) => drop(connection.send(Delivery::Ordered, line).await?),
-                None => return Ok(connection.finish(GOODBYE).await?),
+                None => return Ok(connection.close(GOODBYE).await?),
             },
             line = connection.recv() => show(&line?),
         }
@@ -184,7 +184,7 @@ async fn actor(
         see(&heard);
         let heard = shown(&heard);
         if heard == format!("* {other} left") {
-            return Ok(connection.finish(GOODBYE).await?);
+            return Ok(connection.close(GOODBYE).await?);
         }
         if !heard.starts_with(&format!("{other}:")) && heard != format!("* {other} joined") {
             continue;
@@ -194,7 +194,7 @@ async fn actor(
                 connection.send(Delivery::Ordered, line.to_string()).await?;
                 lines = rest;
             }
-            [] => return Ok(connection.finish(GOODBYE).await?),
+            [] => return Ok(connection.close(GOODBYE).await?),
         }
     }
 }

@@ -94,7 +94,7 @@ async fn serve(connection: Connection) -> Result {
         ticks.tick().await;
         connection.send(Delivery::Latest, State::at(tick).encode()).await?;
     }
-    Ok(connection.finish(Duration::from_secs(10)).await?)
+    Ok(connection.close(Duration::from_secs(10)).await?)
 }
 
 /// Draws every state that comes. Returns their ticks.

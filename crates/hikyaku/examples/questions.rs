@@ -78,7 +78,7 @@ async fn ask_all(connection: &Connection) -> Result {
             address => println!("{name} is at {address} (tries: {tries})"),
         }
     }
-    Ok(connection.finish(Duration::from_secs(2)).await?)
+    Ok(connection.close(Duration::from_secs(2)).await?)
 }
 
 /// Asks until there is an answer. Returns it, and how often it took.

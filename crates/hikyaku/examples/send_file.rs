@@ -75,7 +75,7 @@ async fn send(connection: &Connection, file: Vec<u8>) -> Result {
     let lost = connection.stats().await?.lost_packets;
     println!("\"{}\", says the other side", String::from_utf8_lossy(&last.payload).escape_debug());
     println!("{bytes} bytes were sent, and {lost} lost packets made good");
-    Ok(connection.finish(GOODBYE).await?)
+    Ok(connection.close(GOODBYE).await?)
 }
 
 /// Puts the parts together, in whichever order they come; even the length may come late.
@@ -106,7 +106,7 @@ async fn receive(connection: &Connection) -> Result<Vec<u8>> {
 
 /// Tells the peer, who reads it in `Closed::ByPeer`.
 fn refused(connection: &Connection) -> Box<dyn Error + Send + Sync> {
-    connection.close(Close::APPLICATION, "that is not a file in parts");
+    connection.abort(Close::APPLICATION, "that is not a file in parts");
     "the other side sends something else than a file in parts".into()
 }
 

@@ -247,7 +247,7 @@ impl Endpoint {
         match trust.judge(host, connection.peer()) {
             Ok(trusted) => Ok(connection.with(trusted)),
             Err(error) => {
-                connection.close(Close::REFUSED, "the key is not trusted");
+                connection.abort(Close::REFUSED, "the key is not trusted");
                 // So that the peer hears it before a program that gives up here has ended.
                 let _ = timeout(NEXT_ADDRESS, mailbox.closed()).await;
                 Err(error.into())

@@ -35,7 +35,7 @@
 //! assert_eq!(reply.text()?, "hello");
 //!
 //! // What was sent is delivered first. A program that ends without this may be too fast for it.
-//! connection.finish(Duration::from_secs(5)).await?;
+//! connection.close(Duration::from_secs(5)).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -67,7 +67,7 @@
 //!   last message. A channel with a task of its own is read with [`Channel::recv`].
 //! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), also one where both sides have
 //!   nothing to say. [`TransportConfig::keep_alive`] keeps it.
-//! - **The end** is [`Connection::finish`] or [`Endpoint::close`]. The endpoint works in a task of
+//! - **The end** is [`Connection::close`] or [`Endpoint::close`]. The endpoint works in a task of
 //!   its own: with the runtime it ends at once, and the peer is told nothing.
 //! - **Trust** is the dialler's question ([`Trust`]), and [`EndpointBuilder::allow_keys`] the
 //!   server's. Without the latter anybody may come in: [`Connection::peer`] says who it is.
@@ -89,6 +89,8 @@
 
 mod backoff;
 mod builder;
+mod byte_stream;
+mod channel;
 pub mod clock;
 mod closed;
 mod connection;
@@ -101,6 +103,8 @@ mod incoming;
 mod keys;
 pub mod limits;
 mod mailbox;
+#[cfg(feature = "futures")]
+mod message_stream;
 mod outcomes;
 mod peer;
 mod port;
@@ -119,9 +123,11 @@ mod weak;
 
 pub use backoff::Backoff;
 pub use builder::{EndpointBuilder, StartError};
+pub use byte_stream::ByteStream;
 pub use bytes::Bytes;
+pub use channel::Channel;
 pub use closed::{Closed, NotDelivered, Refusal, SendError, TrySendError, Unfinished};
-pub use connection::{Channel, Connection};
+pub use connection::Connection;
 pub use endpoint::{ConnectError, Endpoint};
 pub use hikyaku_proto::{
     ChannelId, Class, ConfigError, Congestion, ConnectionStats, Delivery, Message, Outcome, Retry,
@@ -131,6 +137,8 @@ pub use hikyaku_proto::{
 pub use host::{address, batch, filter, interface, socket};
 pub use incoming::Incoming;
 pub use keys::{files, identity, known_hosts, signers};
+#[cfg(feature = "futures")]
+pub use message_stream::{MessageSink, Messages};
 pub use receipt::{NoOutcome, Receipt};
 pub use receipts::Receipts;
 pub use reconnect::Reconnecting;

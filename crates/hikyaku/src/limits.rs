@@ -43,6 +43,10 @@ pub const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// is there again, and a thousand clients of a dead server are 33 packets a second.
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
+/// The longest message of a byte stream: its header is little beside it, and the reader need not
+/// wait for more.
+pub(crate) const STREAM_CHUNK: usize = 64 << 10;
+
 /// Bytes of messages that applications may have sent on one connection and the driver has not
 /// taken yet; a message beyond that waits. Enough for one wake-up to bring a thousand of them.
 pub(crate) const MAX_STAGED: usize = 1 << 20;

@@ -205,7 +205,7 @@ async fn finish_ends_in_its_time_when_the_peer_is_gone() {
     switch.off();
     connection.send(Delivery::Ordered, "nobody hears this").await.unwrap();
     let began = tokio::time::Instant::now();
-    let finished = connection.finish(Duration::from_secs(1)).await;
+    let finished = connection.close(Duration::from_secs(1)).await;
     assert!(finished.is_err());
     // Without the limit the CLOSE is repeated for nine probe timeouts, 4.5 s here.
     assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());

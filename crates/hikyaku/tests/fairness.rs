@@ -63,7 +63,7 @@ async fn each_sender_gets_its_share(part: f64) {
             counts[usize::from(message.payload[0])] += 1;
         }
     }
-    ours.close(Close::NO_ERROR, "");
+    ours.abort(Close::NO_ERROR, "");
     in_time(senders.join_all()).await;
     let least = part * MESSAGES as f64 / f64::from(SENDERS);
     assert!(counts.iter().all(|count| f64::from(*count) >= least), "{counts:?}");
@@ -138,7 +138,7 @@ async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
         let acknowledged = tokio::time::timeout(Duration::from_secs(5), sent.acknowledged());
         acknowledged.await.expect("ahead of the bulk").unwrap();
     }
-    ours.close(Close::NO_ERROR, "");
+    ours.abort(Close::NO_ERROR, "");
     let _ = in_time(async { tokio::join!(sender, reader) }).await;
 }
 
@@ -162,7 +162,7 @@ async fn a_send_that_is_not_polled_any_more_holds_up_nobody() {
         channel.try_send(Delivery::Ordered, "past it").unwrap();
     }
     in_time(parked).await.unwrap();
-    ours.close(Close::NO_ERROR, "");
+    ours.abort(Close::NO_ERROR, "");
     in_time(reader).await.unwrap();
 }
 

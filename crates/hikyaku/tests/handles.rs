@@ -96,7 +96,7 @@ async fn receipts_are_awaited_together() {
     let mut receipts = Receipts::from_iter([blocked, first]);
     let known: Vec<_> = receipts.take_known().into_iter().map(|(_, outcome)| outcome).collect();
     assert_eq!((known, receipts.len()), (vec![Ok(())], 1));
-    theirs.close(0, "");
+    theirs.abort(0, "");
     assert_eq!(in_time(receipts.acknowledged_all()).await, Err(NotDelivered::Unsent));
 }
 
@@ -165,6 +165,7 @@ fn what_applications_hold_is_send_sync_and_unpin() {
     fn holds<T: Send + Sync + Unpin + 'static>() {}
     holds::<(Endpoint, EndpointBuilder, Connection, WeakConnection, Channel, Incoming)>();
     holds::<(Receipt, Receipts, Reconnecting, Message, Closed, Trust, Identity)>();
+    holds::<(hikyaku::ByteStream, hikyaku::Messages, hikyaku::MessageSink)>();
     holds::<(hikyaku::ConnectError, hikyaku::StartError, hikyaku::SendError)>();
     holds::<(hikyaku::EndpointStats, hikyaku::ConnectionStats, hikyaku::TransportConfig)>();
 }
@@ -179,7 +180,7 @@ fn futures_are_send() {
         sends(endpoint.connect("host:1", Trust::AnyKey));
         sends(connection.send(Delivery::Ordered, "x"));
         sends(connection.recv());
-        sends(connection.finish(SOON));
+        sends(connection.close(SOON));
         sends(connection.downgrade().recv());
         sends(channel.recv());
         sends(receipt.acknowledged());

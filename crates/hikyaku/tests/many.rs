@@ -26,7 +26,7 @@ async fn send_five(address: String, name: u32) -> Vec<(u32, u32)> {
             acknowledged.push((name, n));
         }
     }
-    connection.finish(Duration::from_secs(5)).await.unwrap();
+    connection.close(Duration::from_secs(5)).await.unwrap();
     acknowledged
 }
 
@@ -92,7 +92,7 @@ async fn what_closed_connections_left_unread_is_bounded() {
         let dialled = tokio::time::timeout(Duration::from_millis(1_500), dial).await;
         let Ok(Ok(connection)) = dialled else { break client };
         connection.send(Delivery::Reliable, vec![0; 200_000]).await.unwrap();
-        connection.finish(SOON).await.unwrap();
+        connection.close(SOON).await.unwrap();
         unread.push(server.accept().await.unwrap());
     };
     assert!(unread.len() >= 5, "{}", unread.len());

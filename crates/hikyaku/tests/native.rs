@@ -65,7 +65,7 @@ async fn what_is_there_can_be_taken_without_waiting() {
     });
     let answer = answer.await;
     assert_eq!((answer.channel.0, answer.text()), (7, Ok("there")));
-    theirs.close(Close::NO_ERROR, "");
+    theirs.abort(Close::NO_ERROR, "");
     in_time(ours.closed()).await;
     assert!(ours.try_recv().is_err());
 }
@@ -120,7 +120,7 @@ async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
         in_time(slow.recv_many(&mut both.1, slow_left)).await.unwrap();
     }
     // The end brings what nobody has taken until then.
-    ours.finish(SOON).await.unwrap();
+    ours.close(SOON).await.unwrap();
     while let Ok(message) = in_time(theirs.recv()).await {
         both.0.push(message);
     }
@@ -156,7 +156,7 @@ async fn a_task_for_each_channel_gets_its_own() {
     for n in 0..300_u16 {
         ours.channel(3 + n % 3).send(Delivery::Ordered, vec![1; 5_000]).await.unwrap();
     }
-    ours.finish(SOON).await.unwrap();
+    ours.close(SOON).await.unwrap();
     let mut counts = Vec::new();
     for reader in readers {
         counts.push(in_time(reader).await.unwrap());
@@ -248,7 +248,7 @@ fn errors_and_handles_can_be_sent_to_other_tasks() {
         let channel = connection.channel(3);
         can_be_spawned(async move { channel.recv().await });
         can_be_spawned(connection.channel(3).send(Delivery::Ordered, "hello"));
-        can_be_spawned(async move { connection.finish(SOON).await });
+        can_be_spawned(async move { connection.close(SOON).await });
     }
     let _ = all;
 }
@@ -263,7 +263,7 @@ async fn many_messages_of_all_sizes_arrive_once_and_in_order() {
             payload.resize(8 + index * 7 % 3_000, index as u8);
             let _ = ours.send(Delivery::Ordered, payload).await.unwrap();
         }
-        ours.finish(SOON).await
+        ours.close(SOON).await
     });
     let mut next = 0_usize;
     let mut batch = Vec::new();
@@ -322,7 +322,7 @@ async fn the_end_is_told_with_its_code_after_the_last_message() {
     let (_client, ours, _server, theirs) = pair().await;
     let receipt = ours.send(Delivery::Ordered, "last").await.unwrap();
     in_time(receipt.acknowledged()).await.unwrap();
-    ours.close(Close::APPLICATION + 7, "enough");
+    ours.abort(Close::APPLICATION + 7, "enough");
     let closed = in_time(theirs.closed()).await;
     let expected = Closed::ByPeer { code: Close::APPLICATION + 7, reason: "enough".into() };
     assert_eq!(closed, expected);

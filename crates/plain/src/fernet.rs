@@ -12,7 +12,7 @@ use data_encoding::BASE64URL;
 use hikyaku::identity::SharedKey;
 use zeroize::Zeroizing;
 
-use crate::{Discard, limits::MAX_CLOCK_SKEW_SECS};
+use crate::{DropReason, limits::MAX_CLOCK_SKEW_SECS};
 
 /// Seals payloads into tokens.
 #[derive(Clone)]
@@ -35,20 +35,21 @@ impl Fernet {
         token: &[u8],
         max_age: Option<Duration>,
         now_secs: u64,
-    ) -> Result<Vec<u8>, Discard> {
+    ) -> Result<Vec<u8>, DropReason> {
         // Programs that send lines end the token with a newline.
-        let token = std::str::from_utf8(token.trim_ascii()).map_err(|_| Discard::Undecryptable)?;
+        let token =
+            std::str::from_utf8(token.trim_ascii()).map_err(|_| DropReason::Undecryptable)?;
         // The crate adds times without looking, and says one thing of everything. So it is asked
         // for authenticity alone, and the time is judged here.
         let payload = self
             .0
             .decrypt_at_time(token, None, u64::MAX - MAX_CLOCK_SKEW_SECS)
-            .map_err(|_| Discard::Undecryptable)?;
+            .map_err(|_| DropReason::Undecryptable)?;
         let Some(max_age) = max_age else { return Ok(payload) };
-        let made = made_at(token).ok_or(Discard::Undecryptable)?;
+        let made = made_at(token).ok_or(DropReason::Undecryptable)?;
         let too_old = now_secs.saturating_sub(made) > max_age.as_secs();
         if too_old || made > now_secs.saturating_add(MAX_CLOCK_SKEW_SECS) {
-            return Err(Discard::Stale);
+            return Err(DropReason::Stale);
         }
         Ok(payload)
     }
@@ -93,7 +94,7 @@ mod tests {
         let token = armour().seal(b"payload", 1_000);
         assert_eq!(armour().open(&token, None, 1_000), Ok(b"payload".to_vec()));
         let other = Fernet::new(&SharedKey::generate());
-        assert_eq!(other.open(&token, None, 1_000), Err(Discard::Undecryptable));
+        assert_eq!(other.open(&token, None, 1_000), Err(DropReason::Undecryptable));
     }
 
     #[test]
@@ -101,21 +102,21 @@ mod tests {
         let token = armour().seal(b"x", 1_000);
         let minute = Some(Duration::from_secs(60));
         assert!(armour().open(&token, minute, 1_060).is_ok());
-        assert_eq!(armour().open(&token, minute, 1_061), Err(Discard::Stale));
+        assert_eq!(armour().open(&token, minute, 1_061), Err(DropReason::Stale));
     }
 
     #[test]
     fn times_far_away_are_stale_and_nothing_overflows() {
         let max_age = Some(Duration::MAX);
         let at = |made, now| armour().open(&armour().seal(b"x", made), max_age, now);
-        assert_eq!(at(u64::MAX - 100, 1_000), Err(Discard::Stale));
-        assert_eq!(at(1_061, 1_000), Err(Discard::Stale));
+        assert_eq!(at(u64::MAX - 100, 1_000), Err(DropReason::Stale));
+        assert_eq!(at(1_061, 1_000), Err(DropReason::Stale));
         assert!(at(1_060, 1_000).is_ok());
         assert!(at(0, u64::MAX).is_ok());
         let ahead = armour().seal(b"x", 9_000);
         assert!(armour().open(&ahead, None, 1_000).is_ok(), "as Python does");
         let forged = format!("gP__________{}", "A".repeat(88));
-        assert_eq!(armour().open(forged.as_bytes(), max_age, 0), Err(Discard::Undecryptable));
+        assert_eq!(armour().open(forged.as_bytes(), max_age, 0), Err(DropReason::Undecryptable));
     }
 
     #[test]
@@ -132,8 +133,8 @@ mod tests {
 
     #[test]
     fn garbage_and_a_trailing_newline_are_handled() {
-        assert_eq!(armour().open(&[0xff; 100], None, 0), Err(Discard::Undecryptable));
-        assert_eq!(armour().open(b"", None, 0), Err(Discard::Undecryptable));
+        assert_eq!(armour().open(&[0xff; 100], None, 0), Err(DropReason::Undecryptable));
+        assert_eq!(armour().open(b"", None, 0), Err(DropReason::Undecryptable));
         let mut token = armour().seal(b"x", 5);
         token.push(b'\n');
         assert_eq!(armour().open(&token, None, 5), Ok(b"x".to_vec()));

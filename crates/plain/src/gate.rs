@@ -17,7 +17,7 @@ use super::{Open, Opened};
 /// Why a datagram was dropped on its way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Discard {
+pub enum DropReason {
     /// Its source address is not let in.
     Filtered,
     /// Neither the beginning of a DTLS association nor part of one.
@@ -38,7 +38,7 @@ pub enum Discard {
     Fault,
 }
 
-impl Discard {
+impl DropReason {
     const ALL: [Self; 9] = [
         Self::Filtered,
         Self::NoAssociation,
@@ -52,7 +52,7 @@ impl Discard {
     ];
 }
 
-impl fmt::Display for Discard {
+impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Filtered => "filtered",
@@ -70,26 +70,26 @@ impl fmt::Display for Discard {
 
 /// How many datagrams were dropped, by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drops([u64; Discard::ALL.len()]);
+pub struct Drops([u64; DropReason::ALL.len()]);
 
 impl Drops {
-    const fn count(&mut self, reason: Discard) {
+    const fn count(&mut self, reason: DropReason) {
         self.count_many(reason, 1);
     }
 
-    const fn count_many(&mut self, reason: Discard, many: u64) {
+    const fn count_many(&mut self, reason: DropReason, many: u64) {
         self.0[reason as usize] += many;
     }
 
     /// The count for one reason.
     #[must_use]
-    pub const fn of(&self, reason: Discard) -> u64 {
+    pub const fn of(&self, reason: DropReason) -> u64 {
         self.0[reason as usize]
     }
 
     /// Every reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
-        Discard::ALL.into_iter().map(|reason| (reason, self.of(reason)))
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.into_iter().map(|reason| (reason, self.of(reason)))
     }
 }
 
@@ -136,7 +136,7 @@ pub struct Dropped {
     /// Its source address, which anyone could have written there.
     pub from: ReplyTo,
     /// Why.
-    pub reason: Discard,
+    pub reason: DropReason,
     /// What it speaks instead, where it could not be opened and its form leaves no doubt; text is
     /// plain.
     pub dialect: Option<Dialect>,
@@ -178,21 +178,21 @@ impl Gate {
     pub(super) fn admits(&mut self, peer: IpAddr) -> bool {
         let admitted = self.filter.allows(peer);
         if !admitted {
-            self.drops.count(Discard::Filtered);
+            self.drops.count(DropReason::Filtered);
         }
         admitted
     }
 
     /// A datagram outside every association.
     pub(super) fn on_no_association(&mut self, bytes: &[u8], from: ReplyTo) -> Dropped {
-        self.refuse(bytes, from, Discard::NoAssociation)
+        self.refuse(bytes, from, DropReason::NoAssociation)
     }
 
-    fn refuse(&mut self, bytes: &[u8], from: ReplyTo, reason: Discard) -> Dropped {
+    fn refuse(&mut self, bytes: &[u8], from: ReplyTo, reason: DropReason) -> Dropped {
         self.drops.count(reason);
         let unopened = matches!(
             reason,
-            Discard::NoAssociation | Discard::Undecryptable | Discard::BadSignature
+            DropReason::NoAssociation | DropReason::Undecryptable | DropReason::BadSignature
         );
         let speaks = || Dialect::of(bytes).or(is_text(bytes).then_some(Dialect::Plain));
         let dialect = if unopened { speaks() } else { None };
@@ -201,7 +201,7 @@ impl Gate {
     }
 
     pub(super) const fn on_faults(&mut self, many: u64) {
-        self.drops.count_many(Discard::Fault, many);
+        self.drops.count_many(DropReason::Fault, many);
     }
 
     pub(super) fn pass<'d>(
@@ -226,11 +226,11 @@ impl Gate {
         bytes: &'d [u8],
         from: ReplyTo,
         now: SystemTime,
-    ) -> Result<Opened<'d>, Discard> {
+    ) -> Result<Opened<'d>, DropReason> {
         if !self.filter.allows(from.peer.ip()) {
-            return Err(Discard::Filtered);
+            return Err(DropReason::Filtered);
         }
-        contain(|| self.open.open(bytes, now)).unwrap_or(Err(Discard::Fault))
+        contain(|| self.open.open(bytes, now)).unwrap_or(Err(DropReason::Fault))
     }
 }
 
@@ -247,11 +247,11 @@ mod tests {
     #[test]
     fn drops_are_counted_by_reason() {
         let mut drops = Drops::default();
-        drops.count(Discard::Stale);
-        drops.count(Discard::Stale);
-        drops.count(Discard::Filtered);
+        drops.count(DropReason::Stale);
+        drops.count(DropReason::Stale);
+        drops.count(DropReason::Filtered);
         let some: Vec<_> = drops.iter().filter(|(_, count)| *count > 0).collect();
-        assert_eq!(some, [(Discard::Filtered, 1), (Discard::Stale, 2)]);
+        assert_eq!(some, [(DropReason::Filtered, 1), (DropReason::Stale, 2)]);
     }
 
     #[test]

@@ -72,9 +72,9 @@ use hikyaku::{
 
 pub use self::{
     ack::RetryPolicy,
-    gate::{Discard, Dropped, Drops, Received, ReplyTo},
+    gate::{DropReason, Dropped, Drops, Received, ReplyTo},
     listener::{Incoming, PlainListener, PlainSender},
-    outcome::{Acknowledged, Reply, SendError, Setback},
+    outcome::{Acknowledged, PlainSendError, Reply, Setback},
     peer::{PeerOptions, PlainPeer},
 };
 
@@ -203,7 +203,11 @@ impl Open {
     ///
     /// # Errors
     /// The reason to drop it. Nothing should be said to its sender.
-    pub fn open<'a>(&mut self, datagram: &'a [u8], now: SystemTime) -> Result<Opened<'a>, Discard> {
+    pub fn open<'a>(
+        &mut self,
+        datagram: &'a [u8],
+        now: SystemTime,
+    ) -> Result<Opened<'a>, DropReason> {
         let now_secs = unix_seconds(now);
         let mut payload = Cow::Borrowed(datagram);
         if let Some((fernet, max_age)) = &self.fernet {
@@ -283,6 +287,6 @@ mod tests {
         let (_, mut open) =
             Armour::new().shared_key(&key, None).signed_by(keys, Duration::from_secs(60)).split();
         let datagram = unsigned.seal(b"hello", time(0)).unwrap();
-        assert_eq!(open.open(&datagram, time(0)).err(), Some(Discard::BadSignature));
+        assert_eq!(open.open(&datagram, time(0)).err(), Some(DropReason::BadSignature));
     }
 }

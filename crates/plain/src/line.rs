@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 use hikyaku::socket::{Socket, Unreachable, is_forbidden};
 
 use super::{
-    SendError,
+    PlainSendError,
     dtls::{Association, Event},
 };
 
@@ -49,7 +49,11 @@ impl Line {
     }
 
     /// Sends a datagram, and tells what the network reports by then.
-    pub(super) async fn send(&self, sealed: &[u8], target: SocketAddr) -> Result<(), SendError> {
+    pub(super) async fn send(
+        &self,
+        sealed: &[u8],
+        target: SocketAddr,
+    ) -> Result<(), PlainSendError> {
         let socket = &self.socket;
         let mut sent = socket.send(sealed, target, None).await;
         let mut earlier = None;
@@ -62,17 +66,17 @@ impl Line {
         }
         match sent {
             Err(e) if is_forbidden(&e) => {
-                return Err(SendError::Forbidden(target));
+                return Err(PlainSendError::Forbidden(target));
             }
             Err(e) if is_report(&e) => {
                 let error = Unreachable { reporter: None, source: e };
-                return Err(SendError::Unreachable { target, error });
+                return Err(PlainSendError::Unreachable { target, error });
             }
-            Err(e) => return Err(SendError::System { target, source: e }),
+            Err(e) => return Err(PlainSendError::System { target, source: e }),
             Ok(()) => {}
         }
         match earlier.or_else(|| socket.transport_error()) {
-            Some(error) => Err(SendError::Unreachable { target, error }),
+            Some(error) => Err(PlainSendError::Unreachable { target, error }),
             None => Ok(()),
         }
     }

@@ -356,7 +356,7 @@ fn lock(hub: &Mutex<Hub>) -> MutexGuard<'_, Hub> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Discard;
+    use crate::DropReason;
     use hikyaku::filter::Action;
 
     fn listener(filter: Filter) -> PlainListener {
@@ -401,7 +401,7 @@ mod tests {
         client().send_to(b"hello", listener.local_addr()).unwrap();
         let outcomes: Vec<_> =
             listener.recv().await.unwrap().map(|r| r.map(|_| ()).unwrap_err().reason).collect();
-        assert_eq!(outcomes, [Discard::Filtered]);
-        assert_eq!(listener.drops().of(Discard::Filtered), 1);
+        assert_eq!(outcomes, [DropReason::Filtered]);
+        assert_eq!(listener.drops().of(DropReason::Filtered), 1);
     }
 }

@@ -19,7 +19,7 @@ use super::{Received, dtls::Ended};
 /// Why a message was not sent, or not acknowledged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum SendError {
+pub enum PlainSendError {
     /// No socket to send from.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -26,7 +26,7 @@ use hikyaku::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Discard,
+    DropReason,
     limits::{MAX_CLOCK_SKEW_SECS, MAX_KEYS_TRIED, MAX_REPLAY_IDS},
     shape::{Shape, shape_of},
 };
@@ -84,14 +84,14 @@ impl Verifier {
 
     /// Order matters: cheap refusals, then the signature, and only an authentic envelope may
     /// leave its id behind.
-    pub(super) fn open(&mut self, envelope: &[u8], now_secs: u64) -> Result<Verified, Discard> {
+    pub(super) fn open(&mut self, envelope: &[u8], now_secs: u64) -> Result<Verified, DropReason> {
         // 1. read
         let message = decode(envelope)?;
         check_header(&message.protected.header)?;
         let claims = match claims(&message.protected.header) {
             // Worth a check of the signature: its maker learns what to add.
-            Err(Discard::Unstamped) => {
-                return Err(self.signer_of(&message).err().unwrap_or(Discard::Unstamped));
+            Err(DropReason::Unstamped) => {
+                return Err(self.signer_of(&message).err().unwrap_or(DropReason::Unstamped));
             }
             claims => claims?,
         };
@@ -99,7 +99,7 @@ impl Verifier {
         if claims.issued_at > now_secs.saturating_add(MAX_CLOCK_SKEW_SECS)
             || now_secs.saturating_sub(claims.issued_at) > self.max_age_secs
         {
-            return Err(Discard::Stale);
+            return Err(DropReason::Stale);
         }
         // 3. authentic?
         let signer = self.signer_of(&message)?.clone();
@@ -107,11 +107,11 @@ impl Verifier {
         let oldest = now_secs.saturating_sub(self.max_age_secs);
         let seen = self.seen.entry(signer.fingerprint()).or_default();
         seen.insert(claims.issued_at, hashed(&claims.id), oldest, self.quota)?;
-        let payload = message.payload.ok_or(Discard::BadSignature)?;
+        let payload = message.payload.ok_or(DropReason::BadSignature)?;
         Ok(Verified { payload, signer })
     }
 
-    fn signer_of(&self, message: &CoseSign1) -> Result<&Signer, Discard> {
+    fn signer_of(&self, message: &CoseSign1) -> Result<&Signer, DropReason> {
         let signed = message.tbs_data(&[]);
         let verifies = |signer: &&Signer| signer.verifies(&signed, &message.signature);
         let kid = match &message.protected.header.key_id {
@@ -120,34 +120,34 @@ impl Verifier {
         };
         if kid.is_empty() {
             if self.signers.len() > MAX_KEYS_TRIED {
-                return Err(Discard::UnknownSigner);
+                return Err(DropReason::UnknownSigner);
             }
-            return self.signers.iter().find(verifies).ok_or(Discard::BadSignature);
+            return self.signers.iter().find(verifies).ok_or(DropReason::BadSignature);
         }
-        let fingerprint = Fingerprint::from_bytes(kid).ok_or(Discard::UnknownSigner)?;
-        let signer = self.signers.get(&fingerprint).ok_or(Discard::UnknownSigner)?;
-        Some(signer).filter(verifies).ok_or(Discard::BadSignature)
+        let fingerprint = Fingerprint::from_bytes(kid).ok_or(DropReason::UnknownSigner)?;
+        let signer = self.signers.get(&fingerprint).ok_or(DropReason::UnknownSigner)?;
+        Some(signer).filter(verifies).ok_or(DropReason::BadSignature)
     }
 }
 
-fn decode(envelope: &[u8]) -> Result<CoseSign1, Discard> {
-    let decoded = match shape_of(envelope).ok_or(Discard::BadSignature)? {
+fn decode(envelope: &[u8]) -> Result<CoseSign1, DropReason> {
+    let decoded = match shape_of(envelope).ok_or(DropReason::BadSignature)? {
         Shape::Tagged => CoseSign1::from_tagged_slice(envelope),
         Shape::Untagged => CoseSign1::from_slice(envelope),
     };
-    decoded.map_err(|_| Discard::BadSignature)
+    decoded.map_err(|_| DropReason::BadSignature)
 }
 
 /// The algorithm must be Ed25519, by its old name or its own (RFC 9864), and nothing may be
 /// critical that is not understood here (RFC 9052 section 3.1).
-fn check_header(header: &Header) -> Result<(), Discard> {
+fn check_header(header: &Header) -> Result<(), DropReason> {
     use iana::{Algorithm::Ed25519, Algorithm::EdDSA, HeaderParameter as Param};
     let ed25519 = [EdDSA, Ed25519].map(RegisteredLabelWithPrivate::Assigned);
     let understood =
         [Param::Alg, Param::Kid, Param::CwtClaims].map(RegisteredLabelWithPrivate::Assigned);
     let alg_fits = header.alg.as_ref().is_some_and(|alg| ed25519.contains(alg));
     let crit_fits = header.crit.iter().all(|label| understood.contains(label));
-    if alg_fits && crit_fits { Ok(()) } else { Err(Discard::BadSignature) }
+    if alg_fits && crit_fits { Ok(()) } else { Err(DropReason::BadSignature) }
 }
 
 struct Claims {
@@ -155,22 +155,22 @@ struct Claims {
     id: Vec<u8>,
 }
 
-fn claims(header: &Header) -> Result<Claims, Discard> {
+fn claims(header: &Header) -> Result<Claims, DropReason> {
     let label = Label::Int(iana::HeaderParameter::CwtClaims.to_i64());
     let value = header.rest.iter().find(|(l, _)| *l == label).map(|(_, value)| value.clone());
-    let value: Value = value.ok_or(Discard::Unstamped)?;
-    let set = ClaimsSet::from_cbor_value(value).map_err(|_| Discard::BadSignature)?;
-    let issued_at = match set.issued_at.ok_or(Discard::Unstamped)? {
-        Timestamp::WholeSeconds(secs) => u64::try_from(secs).map_err(|_| Discard::Stale)?,
+    let value: Value = value.ok_or(DropReason::Unstamped)?;
+    let set = ClaimsSet::from_cbor_value(value).map_err(|_| DropReason::BadSignature)?;
+    let issued_at = match set.issued_at.ok_or(DropReason::Unstamped)? {
+        Timestamp::WholeSeconds(secs) => u64::try_from(secs).map_err(|_| DropReason::Stale)?,
         Timestamp::FractionalSeconds(secs) => whole_seconds(secs)?,
     };
-    let id = set.cwt_id.filter(|id| !id.is_empty()).ok_or(Discard::Unstamped)?;
+    let id = set.cwt_id.filter(|id| !id.is_empty()).ok_or(DropReason::Unstamped)?;
     Ok(Claims { issued_at, id })
 }
 
-fn whole_seconds(secs: f64) -> Result<u64, Discard> {
+fn whole_seconds(secs: f64) -> Result<u64, DropReason> {
     if !(0.0..1e15).contains(&secs) {
-        return Err(Discard::Stale);
+        return Err(DropReason::Stale);
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked")]
     Ok(secs as u64)
@@ -202,15 +202,15 @@ impl SeenIds {
         id: MessageId,
         oldest: u64,
         quota: usize,
-    ) -> Result<(), Discard> {
+    ) -> Result<(), DropReason> {
         while self.first_second().is_some_and(|first| first < oldest) {
             self.forget_first();
         }
         if self.floor.is_some_and(|floor| second <= floor) {
-            return Err(Discard::Stale);
+            return Err(DropReason::Stale);
         }
         if !self.by_second.entry(second).or_default().insert(id) {
-            return Err(Discard::Duplicate);
+            return Err(DropReason::Duplicate);
         }
         self.len += 1;
         while self.len > quota {
@@ -261,7 +261,7 @@ mod tests {
         let mut verifier = verifier(&[&alice], 60);
         let envelope = seal(&alice, b"hello", NOW, [1; 16]);
         assert!(verifier.open(&envelope, NOW).is_ok());
-        assert_eq!(verifier.open(&envelope, NOW + 60).err(), Some(Discard::Duplicate));
+        assert_eq!(verifier.open(&envelope, NOW + 60).err(), Some(DropReason::Duplicate));
         assert!(verifier.open(&seal(&alice, b"hello", NOW, [2; 16]), NOW).is_ok());
     }
 
@@ -270,7 +270,7 @@ mod tests {
         let (alice, eve) = (identity(), identity());
         let envelope = seal(&eve, b"hello", NOW, [1; 16]);
         let refused = verifier(&[&alice], 60).open(&envelope, NOW).err();
-        assert_eq!(refused, Some(Discard::UnknownSigner));
+        assert_eq!(refused, Some(DropReason::UnknownSigner));
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
         message.protected = honest.protected;
         let envelope = message.to_tagged_vec().unwrap();
         let mut verifier = verifier(&[&alice], 60);
-        assert_eq!(verifier.open(&envelope, NOW).err(), Some(Discard::BadSignature));
+        assert_eq!(verifier.open(&envelope, NOW).err(), Some(DropReason::BadSignature));
         // and leaves no id behind that would shut out the honest message
         assert!(verifier.open(&seal(&alice, b"hello", NOW, [1; 16]), NOW).is_ok());
     }
@@ -292,9 +292,9 @@ mod tests {
         let envelope = seal(&alice, b"hello", NOW, [1; 16]);
         let at = |now| verifier(&[&alice], 60).open(&envelope, now).err();
         assert_eq!(at(NOW + 60), None);
-        assert_eq!(at(NOW + 61), Some(Discard::Stale));
+        assert_eq!(at(NOW + 61), Some(DropReason::Stale));
         assert_eq!(at(NOW - MAX_CLOCK_SKEW_SECS), None);
-        assert_eq!(at(NOW - MAX_CLOCK_SKEW_SECS - 1), Some(Discard::Stale));
+        assert_eq!(at(NOW - MAX_CLOCK_SKEW_SECS - 1), Some(DropReason::Stale));
     }
 
     #[test]
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(taken_out[payload], 0x40, "an empty byte string");
         taken_out[payload] = 0xf6;
         let mut verifier = verifier(&[&alice], 60);
-        assert_eq!(verifier.open(&taken_out, NOW).err(), Some(Discard::BadSignature));
+        assert_eq!(verifier.open(&taken_out, NOW).err(), Some(DropReason::BadSignature));
         assert!(verifier.open(&honest, NOW).is_ok());
     }
 
@@ -332,9 +332,9 @@ mod tests {
         let envelope = seal(&alice, b"hello", NOW, [1; 16]);
         let mut verifier = verifier(&[&alice], 60);
         for len in 0..envelope.len() {
-            assert_eq!(verifier.open(&envelope[..len], NOW).err(), Some(Discard::BadSignature));
+            assert_eq!(verifier.open(&envelope[..len], NOW).err(), Some(DropReason::BadSignature));
         }
-        assert_eq!(verifier.open(b"hello", NOW).err(), Some(Discard::BadSignature));
+        assert_eq!(verifier.open(b"hello", NOW).err(), Some(DropReason::BadSignature));
     }
 
     #[test]
@@ -379,7 +379,7 @@ mod tests {
             .to_vec()
             .unwrap();
         let refused = verifier(&[&alice], 60).open(&envelope, NOW).err();
-        assert_eq!(refused, Some(Discard::BadSignature));
+        assert_eq!(refused, Some(DropReason::BadSignature));
     }
 
     #[test]
@@ -391,7 +391,7 @@ mod tests {
         }
         assert!(seen.len <= 10_000, "bounded");
         let first = seen.insert(100, 0_u128.to_le_bytes(), 0, 10_000);
-        assert_eq!(first, Err(Discard::Stale), "the first second was forgotten");
+        assert_eq!(first, Err(DropReason::Stale), "the first second was forgotten");
     }
 
     #[test]
@@ -411,6 +411,6 @@ mod tests {
         let mut seen = SeenIds::default();
         seen.insert(100, [1; 16], 40, 8).unwrap();
         seen.insert(200, [2; 16], 140, 8).unwrap();
-        assert_eq!(seen.insert(100, [1; 16], 40, 8), Err(Discard::Stale));
+        assert_eq!(seen.insert(100, [1; 16], 40, 8), Err(DropReason::Stale));
     }
 }

@@ -70,7 +70,7 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
     };
     let failure = outcome.as_ref().err();
     let told = tell(args, &connection, &Measured { handshake, trips: &trips, mtu, failure });
-    let _ = connection.finish(LAST_WORDS).await;
+    let _ = connection.close(LAST_WORDS).await;
     endpoint.close(LAST_WORDS).await;
     Ok(told.and(outcome))
 }

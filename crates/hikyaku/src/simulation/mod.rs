@@ -35,13 +35,13 @@ const SERVER: SocketAddr =
 /// How a client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
-    /// `Connection::finish`.
+    /// `Connection::close`.
     Finish,
     /// `Endpoint::close`.
     Close,
     /// Its handles are dropped; the runtime lives on.
     Drop,
-    /// `Connection::close`, with messages on the way.
+    /// `Connection::abort`, with messages on the way.
     Abort,
 }
 
@@ -164,11 +164,11 @@ async fn run_client(client: Endpoint, name: u64, starts: Duration, oracle: Oracl
     let within = Duration::from_secs(30);
     match exit {
         Exit::Finish => {
-            let _ = connection.finish(within).await;
+            let _ = connection.close(within).await;
         }
         Exit::Close => client.close(within).await,
         Exit::Drop => drop((connection, client)),
-        Exit::Abort => connection.close(0, "enough"),
+        Exit::Abort => connection.abort(0, "enough"),
     }
     receipts.join_all().await;
 }

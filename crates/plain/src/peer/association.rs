@@ -6,13 +6,16 @@ use hikyaku::{batch::Datagram, clock, limits::OTHER_DIALECT_REPORTS};
 
 use super::{Heard, PlainPeer, same_endpoint};
 use crate::{
-    SendError,
+    PlainSendError,
     dtls::{Arrived, Association, ClientConfig, Event},
 };
 
 impl PlainPeer {
     /// Until there is an association to send over.
-    pub(super) async fn shake_hands(&mut self, config: &ClientConfig) -> Result<(), SendError> {
+    pub(super) async fn shake_hands(
+        &mut self,
+        config: &ClientConfig,
+    ) -> Result<(), PlainSendError> {
         let now = clock::monotonic();
         let line = self.newest_mut();
         if line.association.as_ref().is_none_or(Association::has_ended) {
@@ -27,18 +30,18 @@ impl PlainPeer {
             if let Some(dialect) = self.hint
                 && self.hints >= OTHER_DIALECT_REPORTS
             {
-                return Err(SendError::OtherDialect { target, dialect });
+                return Err(PlainSendError::OtherDialect { target, dialect });
             }
             if let Some(ended) = self.ended.take() {
                 self.flush().await;
-                return Err(SendError::Dtls { target, ended });
+                return Err(PlainSendError::Dtls { target, ended });
             }
             match self.hear(false).await {
                 Ok(Heard::Unreachable(error)) => {
-                    return Err(SendError::Unreachable { target, error });
+                    return Err(PlainSendError::Unreachable { target, error });
                 }
                 Ok(_) => {}
-                Err(source) => return Err(SendError::System { target, source }),
+                Err(source) => return Err(PlainSendError::System { target, source }),
             }
         }
     }

@@ -33,7 +33,7 @@ use hikyaku::{
 };
 
 use super::{
-    Acknowledged, Armour, Dropped, Drops, Reply, RetryPolicy, Seal, SendError, Setback,
+    Acknowledged, Armour, Dropped, Drops, PlainSendError, Reply, RetryPolicy, Seal, Setback,
     ack::{Step, StopAndWait},
     dtls::{Arrived, ClientConfig, Ended, NotSent},
     gate::Gate,
@@ -128,12 +128,12 @@ impl PlainPeer {
     /// message does the same.
     ///
     /// # Errors
-    /// [`SendError::Dtls`] and those of the network.
-    pub async fn connect(&mut self) -> Result<(), SendError> {
+    /// [`PlainSendError::Dtls`] and those of the network.
+    pub async fn connect(&mut self) -> Result<(), PlainSendError> {
         let Some(config) = self.dtls.clone() else { return Ok(()) };
         loop {
             match self.shake_hands(&config).await {
-                Err(SendError::Unreachable { .. }) if self.next_target()? => {}
+                Err(PlainSendError::Unreachable { .. }) if self.next_target()? => {}
                 done => return done,
             }
         }
@@ -218,19 +218,19 @@ impl PlainPeer {
     /// Would this payload fit in one datagram, armour included?
     ///
     /// # Errors
-    /// [`SendError::TooLarge`] with both sizes.
-    pub fn check(&self, payload: &[u8]) -> Result<(), SendError> {
+    /// [`PlainSendError::TooLarge`] with both sizes.
+    pub fn check(&self, payload: &[u8]) -> Result<(), PlainSendError> {
         self.sealed(payload).map(drop)
     }
 
-    fn sealed<'a>(&self, payload: &'a [u8]) -> Result<Cow<'a, [u8]>, SendError> {
+    fn sealed<'a>(&self, payload: &'a [u8]) -> Result<Cow<'a, [u8]>, PlainSendError> {
         let target = self.target();
         let mut limit = Socket::max_payload(&target);
         if self.dtls.is_some() {
             limit = MAX_DTLS_PAYLOAD.min(limit - DTLS_OVERHEAD);
         }
         let too_large =
-            |sealed| SendError::TooLarge { payload: payload.len(), sealed, limit, target };
+            |sealed| PlainSendError::TooLarge { payload: payload.len(), sealed, limit, target };
         // Armour only adds: no need to seal what is too large already.
         if payload.len() > limit {
             return Err(too_large(None));
@@ -238,7 +238,7 @@ impl PlainPeer {
         let sealed = self
             .seal
             .seal(payload, clock::wall())
-            .map_err(|source| SendError::System { target, source })?;
+            .map_err(|source| PlainSendError::System { target, source })?;
         if sealed.len() > limit {
             return Err(too_large(Some(sealed.len())));
         }
@@ -249,12 +249,12 @@ impl PlainPeer {
     /// (on this machine it does) is returned; silence proves nothing.
     ///
     /// # Errors
-    /// [`SendError`].
-    pub async fn send(&mut self, payload: &[u8]) -> Result<(), SendError> {
+    /// [`PlainSendError`].
+    pub async fn send(&mut self, payload: &[u8]) -> Result<(), PlainSendError> {
         let sealed = self.sealed(payload)?;
         loop {
             match self.transmit(&sealed).await {
-                Err(SendError::Unreachable { .. }) if self.next_target()? => {}
+                Err(PlainSendError::Unreachable { .. }) if self.next_target()? => {}
                 done => return done,
             }
         }
@@ -264,14 +264,14 @@ impl PlainPeer {
     /// as often as `policy` says. `setback` hears of what goes wrong meanwhile; sending goes on.
     ///
     /// # Errors
-    /// [`SendError::NotAcknowledged`] at the end of the tries.
+    /// [`PlainSendError::NotAcknowledged`] at the end of the tries.
     pub async fn send_acknowledged(
         &mut self,
         payload: &[u8],
         ack_text: &[u8],
         policy: RetryPolicy,
         mut setback: impl FnMut(Setback<'_>),
-    ) -> Result<Acknowledged, SendError> {
+    ) -> Result<Acknowledged, PlainSendError> {
         if self.used && !self.has_fixed_port() {
             self.open_socket()?;
         }
@@ -305,7 +305,7 @@ impl PlainPeer {
                         return Ok(Acknowledged { by, tries, elapsed: elapsed() });
                     }
                     Heard::Unreachable(error) => {
-                        Some(SendError::Unreachable { target: self.target(), error })
+                        Some(PlainSendError::Unreachable { target: self.target(), error })
                     }
                     Heard::Nothing => {
                         if self.instead.is_some() {
@@ -321,7 +321,7 @@ impl PlainPeer {
             };
             match problem {
                 None => {}
-                Some(SendError::Unreachable { target, error }) => {
+                Some(PlainSendError::Unreachable { target, error }) => {
                     setback(Setback::Unreachable { target, error: &error });
                     report = Some(error.to_string());
                     exchange.on_unreachable();
@@ -340,17 +340,27 @@ impl PlainPeer {
         self.hints >= OTHER_DIALECT_REPORTS && self.instead.is_none()
     }
 
-    fn not_acknowledged(&mut self, tries: u32, report: Option<String>) -> SendError {
+    fn not_acknowledged(&mut self, tries: u32, report: Option<String>) -> PlainSendError {
         let (target, spoken) = (self.target(), self.hint);
-        SendError::NotAcknowledged { target, tries, report, instead: self.instead.take(), spoken }
+        PlainSendError::NotAcknowledged {
+            target,
+            tries,
+            report,
+            instead: self.instead.take(),
+            spoken,
+        }
     }
 
-    async fn ack_within(&mut self, wait: Duration, ack_text: &[u8]) -> Result<Heard, SendError> {
+    async fn ack_within(
+        &mut self,
+        wait: Duration,
+        ack_text: &[u8],
+    ) -> Result<Heard, PlainSendError> {
         self.ack_text = ack_text.to_vec();
         match tokio::time::timeout(wait, self.hear(true)).await {
             Err(_) => Ok(Heard::Nothing),
             Ok(Ok(heard)) => Ok(heard),
-            Ok(Err(source)) => Err(SendError::System { target: self.target(), source }),
+            Ok(Err(source)) => Err(PlainSendError::System { target: self.target(), source }),
         }
     }
 
@@ -431,7 +441,7 @@ impl PlainPeer {
         self.gate.drops()
     }
 
-    async fn transmit(&mut self, sealed: &[u8]) -> Result<(), SendError> {
+    async fn transmit(&mut self, sealed: &[u8]) -> Result<(), PlainSendError> {
         let Some(config) = self.dtls.clone() else {
             self.used = true;
             return self.newest().send(sealed, self.target()).await;
@@ -442,7 +452,7 @@ impl PlainPeer {
         let sent = association.map_or(Err(NotSent::NoAssociation), |association| {
             association.send(sealed, clock::monotonic())
         });
-        sent.map_err(|e| SendError::System { target, source: io::Error::other(e) })?;
+        sent.map_err(|e| PlainSendError::System { target, source: io::Error::other(e) })?;
         while let Some(datagram) = self.newest_mut().poll_output() {
             self.newest().send(&datagram, target).await?;
         }
@@ -611,7 +621,10 @@ mod tests {
         peer.send_acknowledged(b"one", b"ACK", policy, ignore).await.unwrap();
         let second = peer.send_acknowledged(b"two", b"ACK", policy, ignore).await;
         drop(acker.join().unwrap());
-        assert!(matches!(second, Err(SendError::NotAcknowledged { tries: 3, .. })), "{second:?}");
+        assert!(
+            matches!(second, Err(PlainSendError::NotAcknowledged { tries: 3, .. })),
+            "{second:?}"
+        );
     }
 
     #[tokio::test]
@@ -668,7 +681,7 @@ mod tests {
             })
             .await;
         assert!(
-            matches!(sent, Err(SendError::NotAcknowledged { tries: 3, report: Some(_), .. })),
+            matches!(sent, Err(PlainSendError::NotAcknowledged { tries: 3, report: Some(_), .. })),
             "{sent:?}"
         );
         assert_eq!(told, 3);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use hikyaku::{clock, dialect::Dialect};
 use hikyaku_plain::{
-    Discard, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice,
+    DropReason, Dropped, PlainListener, PlainSender, Received, ReplyTo, dtls::Notice,
 };
 
 use crate::{
@@ -137,7 +137,7 @@ impl<'a> Datagrams<'a> {
         if dropped.may_be_answered && self.unopened.len() < MAX_WAITING_HINTS {
             self.unopened.push(*dropped);
         }
-        if dropped.reason == Discard::Duplicate && self.args.plain.ack.ack {
+        if dropped.reason == DropReason::Duplicate && self.args.plain.ack.ack {
             self.acknowledge(dropped.from, page);
         }
     }

@@ -234,7 +234,7 @@ impl Room {
             Ok(Some(filed)) => self.answer(filed, page).await,
             Err(violation) => {
                 self.broken = true;
-                self.connection.close(code::FORMAT, violation.0);
+                self.connection.abort(code::FORMAT, violation.0);
             }
         }
     }
@@ -322,7 +322,7 @@ impl Room {
             // The sender has it all: it ends by itself.
             let _ = timeout(LAST_ACKS, self.connection.closed()).await;
         }
-        self.connection.close(code, &reason);
+        self.connection.abort(code, &reason);
     }
 }
 

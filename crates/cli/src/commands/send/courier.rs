@@ -5,7 +5,7 @@
 
 use std::io::{self, Read as _};
 
-use hikyaku_plain::{PlainPeer, RetryPolicy, SendError, Setback};
+use hikyaku_plain::{PlainPeer, PlainSendError, RetryPolicy, Setback};
 
 use super::note_nothing_sent;
 use crate::{
@@ -201,7 +201,7 @@ impl<'a> Courier<'a> {
     /// find someone there.
     async fn send_once(&mut self, message: &[u8]) -> Result<(), Failure> {
         match self.peer.send(message).await {
-            Err(e @ SendError::Unreachable { .. }) => {
+            Err(e @ PlainSendError::Unreachable { .. }) => {
                 self.note_unreachable(&e.to_string());
                 Ok(())
             }
@@ -254,7 +254,7 @@ impl<'a> Courier<'a> {
         let sent = self.peer.send_acknowledged(message, text.as_bytes(), policy, setback).await;
         let done = match sent {
             Ok(done) => done,
-            Err(e @ SendError::NotAcknowledged { .. }) => {
+            Err(e @ PlainSendError::NotAcknowledged { .. }) => {
                 return Err(self.not_acknowledged(number, message, &e));
             }
             Err(e) => return Err(e.into()),
@@ -271,16 +271,16 @@ impl<'a> Courier<'a> {
     }
 
     /// The failure of a message that was not acknowledged, with what to try.
-    fn not_acknowledged(&self, number: u64, message: &[u8], error: &SendError) -> Failure {
+    fn not_acknowledged(&self, number: u64, message: &[u8], error: &PlainSendError) -> Failure {
         let (address, ours) = (&self.args.address, self.peer.dialect());
         let ack_text = self.args.plain.ack.text();
         let spoken = match error {
-            SendError::NotAcknowledged { spoken, .. } => *spoken,
+            PlainSendError::NotAcknowledged { spoken, .. } => *spoken,
             _ => None,
         };
         let hint = match (spoken, error) {
             (Some(theirs), _) => at_sender(address, theirs, ours, Place::Listener),
-            (None, SendError::NotAcknowledged { instead: Some(instead), .. }) => {
+            (None, PlainSendError::NotAcknowledged { instead: Some(instead), .. }) => {
                 format!("it answered {}", not_the_ack(instead))
             }
             _ => unacknowledged(ack_text, ours),

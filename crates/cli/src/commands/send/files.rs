@@ -154,7 +154,7 @@ impl Files {
             }
             let heard = self.standings.borrow_mut().handle(&message.payload);
             if let Err(violation) = heard {
-                session.connection.close(code::FORMAT, violation.0);
+                session.connection.abort(code::FORMAT, violation.0);
                 let what = violation.0;
                 return Err(Failure::failed(format!("the listener speaks out of turn: {what}")));
             }

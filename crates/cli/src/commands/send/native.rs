@@ -56,9 +56,9 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     let outcome = report.tell(&stop, &source).await;
     // What was told stands; the other side hears the end as far as the network lets it.
     match &stop {
-        Stop::Done => drop(connection.finish(LAST_WORDS).await),
-        Stop::Interrupted => connection.close(code::INTERRUPTED, "interrupted"),
-        Stop::Failed(_) => connection.close(code::INPUT, "what was to be sent cannot be read"),
+        Stop::Done => drop(connection.close(LAST_WORDS).await),
+        Stop::Interrupted => connection.abort(code::INTERRUPTED, "interrupted"),
+        Stop::Failed(_) => connection.abort(code::INPUT, "what was to be sent cannot be read"),
         Stop::Closed(_) => {}
     }
     endpoint.close(LAST_WORDS).await;

@@ -1,0 +1,180 @@
+//! A channel of a connection.
+
+use std::{future::Future, sync::Arc};
+
+use bytes::Bytes;
+use hikyaku_proto::{ChannelId, Delivery, Message};
+
+use crate::{
+    byte_stream::ByteStream,
+    closed::{Closed, SendError, TrySendError},
+    connection::Connection,
+    mailbox::{Request, Staged},
+    receipt::Receipt,
+};
+
+/// A channel of a [`Connection`]: an order of its own, and a priority. A message that waits for a
+/// lost packet on one channel does not hold up another.
+///
+/// ```
+/// # use hikyaku::{Delivery, Endpoint, Trust};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Endpoint::bind("127.0.0.1:0").await?;
+/// # let client = Endpoint::client()?;
+/// # let here = client.connect(server.local_addr(), Trust::AnyKey).await?;
+/// # let there = server.accept().await.ok_or("closed")?;
+/// const FILES: u16 = 1;
+/// const CHAT: u16 = 2;
+///
+/// let files = here.channel(FILES);
+/// files.set_priority(0); // only what the others leave room for
+/// files.send(Delivery::Reliable, vec![0; 100_000]).await?;
+/// here.channel(CHAT).send(Delivery::Ordered, "it is on its way").await?;
+///
+/// for _ in 0..2 {
+///     let message = there.recv().await?;
+///     match message.channel.0 {
+///         FILES => assert_eq!(message.payload.len(), 100_000),
+///         _ => {
+///             assert_eq!(message.text()?, "it is on its way");
+///             // An answer on the same channel.
+///             there.channel(message.channel).send(Delivery::Ordered, "good").await?;
+///         }
+///     }
+/// }
+/// assert_eq!(here.recv().await?.channel.0, CHAT);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Channel {
+    connection: Connection,
+    id: ChannelId,
+}
+
+impl Channel {
+    pub(crate) const fn new(connection: Connection, id: ChannelId) -> Self {
+        Self { connection, id }
+    }
+
+    /// Queues a message on this channel, as [`Connection::send`] does on channel 0.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send<P: Into<Bytes>>(
+        &self,
+        delivery: Delivery,
+        payload: P,
+    ) -> impl Future<Output = Result<Receipt, SendError>> + Send + use<P> {
+        self.clone().into_send(staged(self.id.0, delivery, payload.into(), false))
+    }
+
+    /// Queues a message on this channel if there is room, as [`Connection::try_send`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_send(
+        &self,
+        delivery: Delivery,
+        payload: impl Into<Bytes>,
+    ) -> Result<Receipt, TrySendError> {
+        self.connection.stage(staged(self.id.0, delivery, payload.into(), false))
+    }
+
+    /// Receives the next message of this channel, for a program with a task for each. The first
+    /// call makes the channel a *dedicated* one: from then on [`Connection::recv`] receives none of
+    /// its messages, not even those that wait already. Cancel-safe.
+    ///
+    /// A dedicated channel has a queue of its own: 256 KiB of messages here, and beyond that what
+    /// [`TransportConfig::channel_credit`](crate::TransportConfig::channel_credit) allows. When
+    /// both are full, the peer's `Ordered` and `Reliable` messages on this channel wait. Those on
+    /// other channels do not, as long as
+    /// [`TransportConfig::credit`](crate::TransportConfig::credit) is enough for all channels that
+    /// nobody reads: four of them by default. The other classes share
+    /// [`TransportConfig::pool`](crate::TransportConfig::pool), which a flood of `Unreliable`
+    /// messages on a channel that nobody reads can fill.
+    ///
+    /// ```
+    /// # use hikyaku::{Delivery, Endpoint, Trust};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Endpoint::bind("127.0.0.1:0").await?;
+    /// # let client = Endpoint::client()?;
+    /// # let here = client.connect(server.local_addr(), Trust::AnyKey).await?;
+    /// # let there = server.accept().await.ok_or("closed")?;
+    /// let sound = there.channel(2);
+    /// let playing = tokio::spawn(async move { sound.recv().await });
+    /// here.channel(1).send(Delivery::Ordered, "do you hear this?").await?;
+    /// here.channel(2).send(Delivery::Unreliable, vec![0; 160]).await?;
+    /// assert_eq!(playing.await??.payload, vec![0; 160]);
+    /// assert_eq!(there.recv().await?.text()?, "do you hear this?");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub async fn recv(&self) -> Result<Message, Closed> {
+        self.connection.mailbox().recv(Some(self.id)).await
+    }
+
+    /// Waits for a message of this channel, and receives up to `limit` of those that are there, as
+    /// [`Connection::recv_many`] does. See [`Channel::recv`].
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub async fn recv_many(&self, into: &mut Vec<Message>, limit: usize) -> Result<usize, Closed> {
+        let mailbox = &self.connection.mailbox();
+        mailbox.recv_with(Some(self.id), limit, |message| into.push(message)).await
+    }
+
+    /// Receives the next message of this channel if one is there, without waiting. See
+    /// [`Channel::recv`].
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub fn try_recv(&self) -> Result<Option<Message>, Closed> {
+        self.connection.mailbox().try_recv(Some(self.id))
+    }
+
+    /// Sets the priority, 0 to 7 (more counts as 7), of what this side sends. Messages of channels
+    /// with a higher priority are sent first. It is 3 at first.
+    pub fn set_priority(&self, priority: u8) {
+        let request = Request::Priority(self.id, priority.min(7));
+        let _ = self.connection.mailbox().request(request);
+    }
+
+    /// Returns the channel as a stream of bytes, for code written for TCP. See [`ByteStream`].
+    #[must_use]
+    pub fn into_byte_stream(self) -> ByteStream {
+        ByteStream::new(self)
+    }
+
+    /// Returns a sink of messages on this channel, all with this delivery.
+    #[cfg(feature = "futures")]
+    pub const fn sink(self, delivery: Delivery) -> crate::MessageSink {
+        crate::MessageSink::new(self, delivery)
+    }
+
+    /// Returns the number of the channel.
+    #[must_use]
+    pub const fn number(&self) -> u16 {
+        self.id.0
+    }
+
+    pub(crate) async fn into_send(self, message: Staged) -> Result<Receipt, SendError> {
+        let mailbox = &self.connection.mailbox();
+        let number = mailbox.send(message).await?;
+        Ok(Receipt::new(Arc::clone(mailbox), number))
+    }
+}
+
+pub(crate) const fn staged(
+    channel: u16,
+    delivery: Delivery,
+    payload: Bytes,
+    repeatable: bool,
+) -> Staged {
+    Staged { number: 0, channel: ChannelId(channel), delivery, payload, repeatable }
+}
