@@ -144,6 +144,9 @@ pub(crate) const MAX_UNSAVED: usize = 4 << 20;
 /// How long the protocol gives a handshake (PROTOCOL.md, M-44).
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// How long a person who has left the prompt waits without a word for the last confirmation.
+pub(crate) const CONFIRM_NOTE: Duration = Duration::from_secs(1);
+
 /// From one note that a DTLS handshake is still waited for to the next: a person wonders by then.
 pub(crate) const HANDSHAKE_NOTE: Duration = Duration::from_secs(3);
 

@@ -24,6 +24,7 @@ mod native_network;
 mod native_told;
 mod native_trust;
 mod page;
+mod prompts;
 mod readme;
 mod refusals;
 mod secrecy;

@@ -3,7 +3,10 @@
 //! In: messages. Out: datagrams; acknowledgements and failures told. Never: where messages come
 //! from.
 
-use std::io::{self, Read as _};
+use std::{
+    collections::VecDeque,
+    io::{self, Read as _},
+};
 
 use hikyaku_plain::{PlainPeer, PlainSendError, RetryPolicy, Setback};
 
@@ -120,8 +123,13 @@ impl<'a> Courier<'a> {
     pub(super) async fn send_lines(&mut self, mut lines: Lines, show: Show) -> Result<(), Failure> {
         let interactive = terminal::is_interactive();
         self.show = interactive.then_some(show);
+        let mut ahead = VecDeque::new();
         loop {
-            let Some(line) = self.next_line(&mut lines).await? else {
+            let line = match ahead.pop_front() {
+                Some(line) => Some(Ok(line)),
+                None => self.next_line(&mut lines).await?,
+            };
+            let Some(line) = line else {
                 if self.sent + self.unsent == 0 && !interactive {
                     note_nothing_sent(self.args.talk.quiet);
                 }
@@ -136,6 +144,14 @@ impl<'a> Courier<'a> {
                 self.pause(self.args.interval, false).await?;
             }
             let outcome = match decoded(line, self.args.hex) {
+                Ok(message) if interactive => tokio::select! {
+                    biased;
+                    sent = self.send(&message) => sent,
+                    () = asks_to_leave(&mut lines, &mut ahead) => {
+                        (self.left, self.unsent) = (true, self.unsent + 1);
+                        return self.leave_prompt();
+                    }
+                },
                 Ok(message) => self.send(&message).await,
                 Err(e) => Err(Failure::usage(e)),
             };
@@ -301,6 +317,19 @@ impl<'a> Courier<'a> {
     fn say(&mut self, line: &str) {
         say(&mut self.show, line.into());
     }
+}
+
+/// Takes in what a person types while a message is on its way; resolves at `q`.
+async fn asks_to_leave(lines: &mut Lines, ahead: &mut VecDeque<Vec<u8>>) {
+    while ahead.len() < MAX_LINES_AHEAD {
+        match lines.queue.recv().await {
+            Some(Ok(line)) if line == b"q" => return,
+            Some(Ok(line)) => ahead.push_back(line),
+            // The end of the input is not in such a hurry.
+            Some(Err(_)) | None => break,
+        }
+    }
+    std::future::pending().await
 }
 
 /// What came instead of the acknowledgement, and how to take it for one.

@@ -6,7 +6,8 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use hikyaku::{
-    Channel, Closed, Connection, Delivery, Endpoint, Outcome, SendError, TransportConfig, clock,
+    Channel, Closed, Connection, Delivery, Endpoint, Outcome, SendError, TransportConfig,
+    address::Address, clock,
 };
 
 use super::{
@@ -23,7 +24,7 @@ use hikyaku_services::files::FILES_CHANNEL;
 use crate::{
     args::SendArgs,
     exit::Failure,
-    limits::{DEFAULT_SILENCE, KEEP_ALIVES, LAST_ACKS, LAST_WORDS},
+    limits::{CONFIRM_NOTE, DEFAULT_SILENCE, KEEP_ALIVES, LAST_ACKS, LAST_WORDS},
     native::{self, Keyed, code},
     output::note,
     terminal::Ending,
@@ -231,6 +232,8 @@ async fn deliver(
         sent
     });
     let mut all_queued = false;
+    let at_prompt = source.at_prompt() && !args.talk.quiet;
+    let mut wondering = pin!(note_waiting(&args.address));
     let stop = loop {
         tokio::select! {
             biased;
@@ -240,6 +243,7 @@ async fn deliver(
                 Err(failure) => break Stop::Failed(failure),
             },
             () = &mut counting => break Stop::Done,
+            () = &mut wondering, if all_queued && at_prompt => {}
             closed = connection.closed() => break Stop::Closed(closed),
         }
     };
@@ -258,6 +262,13 @@ async fn deliver(
         Stop::Interrupted if (all_queued || source.is_idle()) && known.is_good() => Stop::Done,
         stop => stop,
     }
+}
+
+/// Says what is waited for, once a person who has left the prompt wonders. Never returns.
+async fn note_waiting(address: &Address) {
+    tokio::time::sleep(CONFIRM_NOTE).await;
+    note(&format!("waiting for {address} to confirm what was sent; Ctrl-C gives up"));
+    std::future::pending().await
 }
 
 /// Why not all is written: the listener says so, and closes the connection with the same words.

@@ -5,6 +5,7 @@ pub(crate) mod keys;
 pub(crate) mod native;
 pub(crate) mod process;
 pub(crate) mod relay;
+pub(crate) mod terminal;
 
 use std::{
     io,

@@ -145,7 +145,7 @@ struct Said {
 }
 
 impl Stream {
-    fn of(source: Option<impl Read + Send + 'static>) -> Self {
+    pub(super) fn of(source: Option<impl Read + Send + 'static>) -> Self {
         let heard = Arc::<Heard>::default();
         let teller = Arc::clone(&heard);
         thread::spawn(move || {
@@ -172,6 +172,17 @@ impl Stream {
     pub(crate) fn says_within(&self, text: &str, time: Duration) -> bool {
         let has = |said: &Said| String::from_utf8_lossy(&said.bytes).contains(text);
         self.0.wait(Instant::now() + time, |said| has(said).then_some(())).is_some()
+    }
+
+    /// Whether it says a text so many times within `time`.
+    pub(crate) fn says_times(&self, text: &str, times: usize, time: Duration) -> bool {
+        let has = |said: &Said| String::from_utf8_lossy(&said.bytes).matches(text).count() >= times;
+        self.0.wait(Instant::now() + time, |said| has(said).then_some(())).is_some()
+    }
+
+    /// Whether it ends within `time`.
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        self.ended_by(Instant::now() + time)
     }
 
     /// Waits until all it has said so far is this.

@@ -1,0 +1,101 @@
+//! Prompts at a terminal: what is typed is sent, and every way to leave leaves.
+
+use std::time::Duration;
+
+use crate::support::{
+    address_of, chat::room, hear, heard_by_now, native::Home, process::hikyaku, stranger,
+    terminal::Terminal,
+};
+
+/// What a prompt looks like, whatever moves the cursor behind it.
+const PROMPT: &str = "> ";
+
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+
+/// `send` at its prompt.
+fn send(home: &Home, args: &[&str]) -> Terminal {
+    let terminal = Terminal::start(home.command(&[&["send"], args].concat()));
+    terminal.shows(PROMPT, 1);
+    terminal
+}
+
+#[test]
+fn each_way_to_leave_an_idle_prompt_is_no_failure() {
+    let home = Home::new();
+    let listener = home.listen(&["--format", "lines"]);
+    for (number, leaving) in ["q\r", CTRL_D, CTRL_C, "half a line\x03"].into_iter().enumerate() {
+        let mut terminal = send(&home, &[&listener.to()]);
+        terminal.press("hello\r");
+        terminal.shows(PROMPT, 2);
+        terminal.press(leaving);
+        let ended = terminal.end();
+        assert_eq!(ended.code, Some(0), "{leaving:?}: {ended:?}");
+        assert!(ended.text().contains("1 message written by"), "{leaving:?}: {ended:?}");
+        let printed = listener.process.out.says_times("hello\n", number + 1, Duration::ZERO);
+        assert!(printed, "{leaving:?}: {:?}", listener.process.out);
+    }
+    assert_eq!(listener.interrupt().text(), "hello\nhello\nhello\nhello\n");
+}
+
+#[test]
+fn ctrl_d_behind_a_text_neither_sends_nor_loses_it() {
+    let home = Home::new();
+    let program = stranger();
+    let mut terminal = send(&home, &["--plain", &address_of(&program)]);
+    terminal.press("a text\x04");
+    terminal.press(" and more\r");
+    assert_eq!(hear(&program).0, b"a text and more");
+    terminal.press(CTRL_D);
+    assert_eq!(terminal.end().code, Some(0));
+    assert!(heard_by_now(&program).is_empty());
+}
+
+#[test]
+fn q_leaves_while_an_acknowledgement_is_awaited() {
+    let home = Home::new();
+    let program = stranger();
+    let mut terminal = send(&home, &["--plain", "--ack", "--timeout", "1h", &address_of(&program)]);
+    terminal.press("hello\r");
+    assert_eq!(hear(&program).0, b"hello");
+    terminal.press("q\r");
+    let ended = terminal.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.text().contains("1 line was not acknowledged"), "{ended:?}");
+}
+
+#[test]
+fn q_where_the_listener_is_silent_says_what_is_waited_for() {
+    let home = Home::new();
+    let listener = home.listen(&["--format", "lines"]);
+    let mut terminal = send(&home, &[&listener.to()]);
+    listener.process.signal("STOP");
+    terminal.press("hello\rq\r");
+    terminal.shows("to confirm what was sent; Ctrl-C gives up", 1);
+    listener.process.signal("CONT");
+    let ended = terminal.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn replies_are_shown_above_the_prompt() {
+    let home = Home::new();
+    let program = stranger();
+    let mut terminal = send(&home, &["--plain", "--reply", &address_of(&program)]);
+    terminal.press("hello\r");
+    let (_, from) = hear(&program);
+    program.send_to(b"an \x1b[2J answer", from).expect("loopback takes it");
+    terminal.shows("an \\x1b[2J answer", 1);
+    terminal.press("q\r");
+    assert_eq!(terminal.end().code, Some(0));
+}
+
+#[test]
+fn a_chat_at_a_terminal_shows_others_and_is_left_by_q() {
+    let room = room(&[]);
+    let args = ["chat", "join", "--plain", "--name", "ana", &room.to()];
+    let mut terminal = Terminal::start(hikyaku(&args));
+    terminal.shows("you are ana;", 1);
+    terminal.press("q\r");
+    assert_eq!(terminal.end().code, Some(0));
+}

@@ -1,0 +1,83 @@
+//! The command at a terminal: what a person types and sees.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write as _,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use super::{
+    DEADLINE,
+    process::{Ended, Stream},
+};
+
+/// A command whose three standard streams are one terminal.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    keyboard: File,
+    child: Child,
+    pub(crate) screen: Stream,
+}
+
+impl Terminal {
+    #[track_caller]
+    pub(crate) fn start(mut command: Command) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal is free");
+        grantpt(&master).expect("the terminal is ours");
+        unlockpt(&master).expect("the terminal is ours");
+        let name = ptsname(&master, Vec::new()).expect("it has a name").into_string();
+        let name = name.expect("its name is text");
+        let side = || -> Stdio {
+            let opened = OpenOptions::new().read(true).write(true).open(&name);
+            opened.expect("the other side can be opened").into()
+        };
+        command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "xterm");
+        let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let keyboard = File::from(master);
+        let screen = Stream::of(keyboard.try_clone().ok());
+        // With the command go the last copies of the other side: the screen ends with it.
+        drop(command);
+        Self { keyboard, child, screen }
+    }
+
+    /// Presses these keys.
+    #[track_caller]
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
+    }
+
+    /// Waits until a text is on the screen, `times` in all.
+    #[track_caller]
+    pub(crate) fn shows(&self, text: &str, times: usize) {
+        assert!(self.screen.says_times(text, times, DEADLINE), "{text:?}: {:?}", self.screen);
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it ends within `time`.
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        self.screen.ends_within(time)
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        assert!(self.ends_within(DEADLINE), "it does not end: {:?}", self.screen);
+        let status = self.child.wait().expect("a child of ours can be waited for");
+        Ended { code: status.code(), out: self.screen.text().into_bytes(), err: String::new() }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already, which is what we want.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
