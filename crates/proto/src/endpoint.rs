@@ -10,11 +10,13 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use self::{
     half_open::{HalfOpen, HalfOpenSlot},
     resets::{Marks, ResetIndex},
+    shares::{Share, Shares},
     slots::Slots,
     stateless::Stateless,
 };
@@ -42,6 +44,7 @@ use crate::{
 mod fuzzing;
 mod half_open;
 mod resets;
+mod shares;
 mod slots;
 mod stateless;
 
@@ -63,6 +66,7 @@ pub struct Endpoint {
     /// Connections that may have output, each once.
     ready: VecDeque<ConnectionHandle>,
     half_open: HalfOpen,
+    shares: Shares,
     discards: BTreeMap<Discard, u64>,
     /// `false` while new clients have to wait, see [`Self::set_admitting`].
     admitting: bool,
@@ -90,14 +94,18 @@ impl<'a> Datagram<'a> {
     }
 }
 
+/// A `Slot::silent_at` that equals no present time.
+const NEVER: Time = Time::from_micros(u64::MAX);
+
 /// A connection with its endpoint's bookkeeping.
 struct Slot {
     connection: Connection,
     alarm: Option<(Time, Reason)>,
     ready: bool,
     /// When it had nothing to send and since when nothing has changed: a thousand outcomes are then
-    /// reported without polling it a thousand times.
-    silent_at: Option<Time>,
+    /// reported without polling it a thousand times. [`NEVER`] where something has changed.
+    silent_at: Time,
+    share: Share,
     /// Its half-open slot, until it is established. Boxed, since most connections are established.
     half_open: Option<Box<HalfOpenSlot>>,
     /// The reset tokens of its peer, as entered in the index of resets.
@@ -123,6 +131,7 @@ impl Endpoint {
             last_route: None,
             alarms: BTreeSet::new(),
             ready: VecDeque::new(),
+            shares: Shares::default(),
             discards: BTreeMap::new(),
             admitting: true,
         }
@@ -168,6 +177,13 @@ impl Endpoint {
     /// retry. For a driver whose application accepts more slowly than connections arrive.
     pub const fn set_admitting(&mut self, admitting: bool) {
         self.admitting = admitting;
+    }
+
+    /// Records how long the oldest of the datagrams that are handled next, at `now`, has waited.
+    /// While they wait too long, datagrams beyond their connection's share are discarded unopened
+    /// ([`Discard::OverShare`]).
+    pub fn note_backlog(&mut self, now: Time, waited: Duration) {
+        self.shares.begin_turn(now, waited);
     }
 
     /// Handles a received datagram; `poll_output` returns the results. Returns the reason if it was
@@ -245,7 +261,13 @@ impl Endpoint {
         if head.level == Level::Hello && !slot.connection.is_client() && datagram.len() < BASE_MTU {
             return Err(Discard::TooSmall); // M-32
         }
-        slot.connection.receive(arrival, head, datagram, &mut *self.random)?;
+        if !self.shares.admits(slot.share) {
+            return Err(Discard::OverShare); // M-67
+        }
+        let received = slot.connection.receive(arrival, head, datagram, &mut *self.random);
+        let work = shares::work(arrival.bytes, received.unwrap_or_default());
+        self.shares.charge(arrival.now, &mut slot.share, work);
+        received?;
         self.after_packet(handle);
         Ok(())
     }
@@ -349,14 +371,14 @@ impl Endpoint {
         }
         while let Some(handle) = self.ready.pop_front() {
             let Some(slot) = self.connections.get_mut(handle) else { continue };
-            if slot.silent_at != Some(now)
+            if slot.silent_at != now
                 && let Some(transmit) = slot.connection.transmit(now, out)
             {
                 // The others first: a busy connection takes turns.
                 self.ready.push_back(handle);
                 return Output::Transmit(transmit);
             }
-            slot.silent_at = Some(now);
+            slot.silent_at = now;
             if let Some(event) = slot.connection.poll_event() {
                 self.ready.push_front(handle);
                 return Output::Event(handle, event);
@@ -380,6 +402,7 @@ impl Endpoint {
             connections: self.connections.len(),
             half_open: self.half_open.len(),
             held_together: self.rules.budget.taken(),
+            work: self.shares.total(),
             discards: self.discards.clone(),
         }
     }
@@ -389,9 +412,16 @@ impl Endpoint {
         connection: Connection,
         hellos: [Option<ConnectionId>; 2],
     ) -> Option<ConnectionHandle> {
-        let (alarm, ready, silent_at, half_open) = (None, false, None, None);
-        let marks = Marks::default();
-        let slot = Slot { connection, alarm, ready, silent_at, half_open, marks, hellos };
+        let slot = Slot {
+            connection,
+            alarm: None,
+            ready: false,
+            silent_at: NEVER,
+            share: Share::default(),
+            half_open: None,
+            marks: Marks::default(),
+            hellos,
+        };
         let handle = self.connections.insert(Box::new(slot))?;
         let slot = self.connections.get(handle)?;
         for id in slot.connection.own_ids() {
@@ -408,7 +438,7 @@ impl Endpoint {
 
     fn touch(&mut self, handle: ConnectionHandle) -> Option<&mut Slot> {
         let slot = self.connections.get_mut(handle)?;
-        slot.silent_at = None;
+        slot.silent_at = NEVER;
         if !std::mem::replace(&mut slot.ready, true) {
             self.ready.push_back(handle);
         }

@@ -28,6 +28,8 @@ pub enum Discard {
     Busy,
     /// The connection is closed.
     Closed,
+    /// Its connection had more than its share while packets waited (M-67).
+    OverShare,
 }
 
 /// Bytes that do not parse, which close the connection if they were authentic.

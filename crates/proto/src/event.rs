@@ -182,6 +182,8 @@ pub struct EndpointStats {
     pub half_open: usize,
     /// The part of [`EndpointConfig::held_together`](crate::EndpointConfig::held_together) in use.
     pub held_together: u64,
+    /// What the packets of connections have cost, by the model that shares go by (M-67).
+    pub work: Duration,
     /// Packets discarded, by reason.
     pub discards: std::collections::BTreeMap<crate::error::Discard, u64>,
 }

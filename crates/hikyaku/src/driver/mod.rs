@@ -81,6 +81,8 @@ pub(crate) struct Driver {
     /// What the protocol was told last: it never goes back.
     latest: Time,
     stats: EndpointStats,
+    /// Since then there was something to receive each time.
+    busy_since: Option<Time>,
     /// Receive calls that failed, one after the other.
     failures: u32,
     /// Nobody holds the endpoint: it ends with its last connection.
@@ -128,6 +130,7 @@ impl Driver {
             yielded: None,
             latest: Time::ZERO,
             stats,
+            busy_since: None,
             failures: 0,
             abandoned: false,
             close_by: None,
@@ -166,11 +169,18 @@ impl Driver {
     /// True when there may be more; where not, the socket wakes us.
     fn receive(&mut self, cx: &mut Context<'_>, now: Time) -> io::Result<bool> {
         match self.socket.poll_recv_all(cx, &mut self.batch) {
-            Poll::Pending => return Ok(false),
+            Poll::Pending => {
+                self.busy_since = None;
+                return Ok(false);
+            }
             Poll::Ready(Ok(())) => self.failures = 0,
             Poll::Ready(Err(error)) => return self.on_receive_error(error).map(|()| true),
         }
         self.stats.receive_calls += 1;
+        // Where the system does not stamp what comes: since when there has been something.
+        let busy_since = *self.busy_since.get_or_insert(now);
+        let waited = self.batch.waited().unwrap_or_else(|| now.since(busy_since));
+        self.endpoint.note_backlog(now, waited);
         let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
         let strays = &mut self.strays;
         // Bound to one address, the system has no choice.
@@ -189,7 +199,11 @@ impl Driver {
             }
         });
         self.on_strays(cx, now);
-        Ok(self.socket.poll_readable(cx).is_ready())
+        let more = self.socket.poll_readable(cx).is_ready();
+        if !more {
+            self.busy_since = None;
+        }
+        Ok(more)
     }
 
     /// What the network reports of one peer must not end it for all.

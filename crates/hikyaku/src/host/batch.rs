@@ -7,7 +7,7 @@ use std::{
     fmt,
     io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use hikyaku_proto::Ecn;
@@ -71,6 +71,13 @@ impl RecvBatch {
     /// Did the system fill every buffer, so that there may be more?
     pub(crate) const fn is_full(&self) -> bool {
         self.filled == BATCH_SIZE
+    }
+
+    /// Returns how long the first datagram waited, if the system stamps what it receives.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        let came = self.metas.first().filter(|_| self.filled > 0)?.timestamp?;
+        // The clock may have been set back meanwhile.
+        Some(self.received_at.duration_since(clock::from_unix(came)).unwrap_or_default())
     }
 
     /// Gives each datagram received, in order, with its sender, the address of ours it was sent to,

@@ -82,7 +82,7 @@ impl Head {
 }
 
 impl Connection {
-    /// Handles a packet whose header was parsed.
+    /// Handles a packet whose header was parsed. Returns its [`Summary::items`].
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl Connection {
         head: &Head,
         datagram: &mut [u8],
         random: &mut dyn Random,
-    ) -> Result<(), Discard> {
+    ) -> Result<u32, Discard> {
         let silent = matches!(self.state, State::Draining { .. } | State::Over { .. });
         if silent && !self.answers_close() {
             return Err(Discard::Closed);
@@ -106,13 +106,12 @@ impl Connection {
         }
         let discard = match self.open(arrival.now, head, number, datagram) {
             Ok(payload) => {
-                self.receive_opened(arrival, head, number, payload, random);
-                return Ok(());
+                return Ok(self.receive_opened(arrival, head, number, payload, random));
             }
             Err(discard) => discard,
         };
         if head.level == Level::Data && self.on_reset(arrival.now, datagram) {
-            return Ok(());
+            return Ok(0);
         }
         Err(self.on_unopened(arrival.now, discard))
     }
@@ -167,7 +166,8 @@ impl Connection {
         fits
     }
 
-    /// Handles an authentic packet, with its number and payload, after step 1.
+    /// Handles an authentic packet, with its number and payload, after step 1. Returns its
+    /// [`Summary::items`].
     pub(crate) fn receive_opened(
         &mut self,
         arrival: &Arrival,
@@ -175,7 +175,7 @@ impl Connection {
         number: u64,
         payload: &[u8],
         random: &mut dyn Random,
-    ) {
+    ) -> u32 {
         let now = arrival.now;
         self.replay_of(head.level).commit(number); // M-4
         if self.state.is_over() {
@@ -185,7 +185,7 @@ impl Connection {
             if check_all(payload, head.level).is_ok() {
                 self.look_for_close(now, payload);
             }
-            return;
+            return 0;
         }
         self.stats.received_packets += 1;
         self.stats.received_bytes += arrival.bytes as u64;
@@ -203,8 +203,12 @@ impl Connection {
         if self.confirmed {
             self.skipped_pn.choose(self.next_number, random);
         }
-        if let Err(close) = self.read(arrival, head, number, payload) {
-            self.end(now, close.clone(), ClosedReason::Error(close));
+        match self.read(arrival, head, number, payload) {
+            Ok(items) => items,
+            Err(close) => {
+                self.end(now, close.clone(), ClosedReason::Error(close));
+                0
+            }
         }
     }
 
@@ -215,12 +219,12 @@ impl Connection {
         head: &Head,
         number: u64,
         payload: &[u8],
-    ) -> Result<(), Close> {
+    ) -> Result<u32, Close> {
         let (now, level) = (arrival.now, head.level);
         // 2 parse
         let part = only_fragment(payload, level);
         let summary = match part {
-            Some(_) => Summary { ack_eliciting: true, ping: false },
+            Some(_) => Summary { items: 1, ack_eliciting: true, ping: false },
             None => check_all(payload, level)
                 .map_err(|_| Close::violation("a packet whose frames do not parse"))?, // M-5
         };
@@ -237,7 +241,7 @@ impl Connection {
             None => self.apply_all(arrival, level, payload)?,
         };
         if self.state.is_over() {
-            return Ok(());
+            return Ok(summary.items);
         }
         // 4 ack
         if kept {
@@ -253,7 +257,7 @@ impl Connection {
         // 6 events
         self.end_handshake();
         self.leave_if_done(now);
-        Ok(())
+        Ok(summary.items)
     }
 
     /// Step 3: applies all frames, until the connection ends.

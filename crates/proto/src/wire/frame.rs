@@ -240,11 +240,21 @@ impl<'a> Frame<'a> {
     pub(crate) const fn is_ack_eliciting(&self) -> bool {
         !matches!(self, Self::Padding(_) | Self::Ack(_) | Self::Close { .. })
     }
+
+    /// What it counts for in [`Summary::items`].
+    fn items(&self) -> u32 {
+        match self {
+            Self::Ack(ack) => u32::try_from(ack.count()).unwrap_or(u32::MAX),
+            _ => 1,
+        }
+    }
 }
 
 /// The combined properties of a packet's frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
+    /// The number of frames, with each range of an ACK counted.
+    pub(crate) items: u32,
     /// One of them is ack-eliciting.
     pub(crate) ack_eliciting: bool,
     /// One of them is a PING.
@@ -263,12 +273,14 @@ pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malform
     while !reader.is_empty() {
         if may_carry && Whole::decode(&mut reader).is_some() {
             summary.ack_eliciting = true;
+            summary.items += 1;
             continue;
         }
         let frame = Frame::decode(&mut reader)?;
         if !frame.allowed_in(level) {
             return Err(Malformed);
         }
+        summary.items += frame.items();
         summary.ack_eliciting |= frame.is_ack_eliciting();
         summary.ping |= matches!(frame, Frame::Ping);
     }
@@ -578,7 +590,7 @@ mod tests {
         let payload = [0x01, 0x05];
         assert_eq!(
             check_all(&payload, Level::Data),
-            Ok(Summary { ack_eliciting: true, ping: true })
+            Ok(Summary { items: 2, ack_eliciting: true, ping: true })
         );
         assert_eq!(check_all(&payload, Level::Handshake), Err(Malformed));
     }
@@ -586,7 +598,8 @@ mod tests {
     #[test]
     fn padding_ack_and_close_are_not_ack_eliciting() {
         let payload = [0x00, 0x02, 5, 0, 0, 0, 0x0e, 0, 0, 0x00];
-        assert_eq!(check_all(&payload, Level::Data), Ok(Summary::default()));
+        let summary = Summary { items: 4, ..Summary::default() };
+        assert_eq!(check_all(&payload, Level::Data), Ok(summary));
     }
 
     proptest! {
@@ -644,6 +657,7 @@ mod tests {
             let all: Result<Vec<_>, _> = one_by_one.into_iter().collect();
             let all = all.ok().filter(|all| all.iter().all(|frame| frame.allowed_in(level)));
             let summary = all.as_ref().map(|all| Summary {
+                items: all.iter().map(Frame::items).sum(),
                 ack_eliciting: all.iter().any(Frame::is_ack_eliciting),
                 ping: all.contains(&Frame::Ping),
             });

@@ -72,6 +72,11 @@ impl<'a> AckFrame<'a> {
         Ok(Self { largest, delay, ecn, count, ranges })
     }
 
+    /// Returns the number of ranges.
+    pub(crate) const fn count(&self) -> usize {
+        self.count
+    }
+
     /// Returns the received numbers: 1 to 64 ranges that are not adjacent, newest first. The first
     /// one ends with [`Self::largest`].
     pub(crate) const fn ranges(&self) -> Ranges<'a> {

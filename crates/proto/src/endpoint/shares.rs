@@ -1,0 +1,256 @@
+//! Which connections have to wait when packets come faster than they can be handled (M-67).
+//!
+//! In: how long packets waited, what they cost. Out: whose packets are dropped unopened. Never: a
+//! clock, a packet.
+//!
+//! Costs are modelled, not measured, so that a process that others interrupt charges nobody for
+//! it. All that counts is how they compare.
+
+use std::time::Duration;
+
+use crate::{
+    limits::{
+        BYTE_WORK, FRAME_WORK, LATE, LATE_WORK, OVERLOAD, OVERLOAD_BURST, PACKET_WORK, SHARE_SPAN,
+        UNCHARGED_WORK,
+    },
+    time::Time,
+};
+
+/// What a packet of so many bytes and frames costs to open and to apply.
+#[inline]
+pub(super) const fn work(bytes: usize, items: u32) -> u32 {
+    (PACKET_WORK + BYTE_WORK * bytes as u32).saturating_add(FRAME_WORK.saturating_mul(items))
+}
+
+/// What a connection has used of the present span.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    span: u32,
+    /// In nanoseconds.
+    work: u32,
+}
+
+/// What all connections have used, and how far behind the endpoint is.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    turn: Turn,
+    late: Option<Late>,
+    overload: Option<Overload>,
+    span: u32,
+    span_work: u64,
+    /// Connections charged in this span, and in the one before.
+    active: u32,
+    active_before: u32,
+    total: u64,
+}
+
+/// Packets that are handled at one time.
+#[derive(Debug, Default)]
+struct Turn {
+    now: Time,
+    /// How long the oldest of them had waited.
+    waited: Duration,
+    /// What they have cost.
+    work: u64,
+}
+
+/// Packets wait for too long.
+#[derive(Debug)]
+struct Late {
+    since: Time,
+    /// Work done since.
+    work: u64,
+}
+
+/// More came than can be handled.
+#[derive(Debug)]
+struct Overload {
+    /// It ends then, when nothing more is dropped.
+    until: Time,
+    /// Work that those may cause who have had their share, in nanoseconds; what others cause is
+    /// taken away as well.
+    tokens: i64,
+    /// New tokens for each microsecond: three quarters of what was done in one.
+    rate: i64,
+}
+
+impl Overload {
+    fn begin_turn(&mut self, before: Time, now: Time) {
+        let micros = i64::try_from(now.since(before).as_micros()).unwrap_or(i64::MAX);
+        let gained = self.rate.saturating_mul(micros);
+        self.tokens = self.tokens.saturating_add(gained).min(OVERLOAD_BURST);
+    }
+}
+
+impl Shares {
+    /// A turn begins, whose oldest packet has waited for so long.
+    pub(super) fn begin_turn(&mut self, now: Time, waited: Duration) {
+        let before = std::mem::replace(&mut self.turn, Turn { now, waited, work: 0 }).now;
+        if waited < LATE {
+            self.late = None;
+        }
+        if let Some(overload) = &mut self.overload {
+            overload.begin_turn(before, now);
+            if overload.until <= now {
+                self.overload = None;
+            }
+        }
+    }
+
+    /// Returns `true` if a packet of this connection may be opened.
+    #[inline]
+    pub(super) fn admits(&mut self, share: Share) -> bool {
+        self.overload.is_none() || self.admits_in_overload(share)
+    }
+
+    fn admits_in_overload(&mut self, share: Share) -> bool {
+        let fair = self.is_fair(share);
+        let Some(overload) = &mut self.overload else { return true };
+        if fair || overload.tokens > 0 {
+            return true;
+        }
+        overload.until = self.turn.now + OVERLOAD;
+        false
+    }
+
+    /// Has it used less than half of an equal share?
+    fn is_fair(&self, share: Share) -> bool {
+        let connections = u64::from(self.active.max(self.active_before));
+        let half = self.span_work / 2 + UNCHARGED_WORK;
+        connections < 2 || share.span != self.span || u64::from(share.work) * connections <= half
+    }
+
+    /// Charges a packet.
+    #[inline]
+    pub(super) fn charge(&mut self, now: Time, share: &mut Share, work: u32) {
+        if self.turn.now != now {
+            self.begin_turn(now, Duration::ZERO);
+        }
+        let span = (now.as_micros() / SHARE_SPAN.as_micros() as u64) as u32;
+        if span != self.span {
+            self.begin_span(span);
+        }
+        if share.span != span || share.work == 0 {
+            *share = Share { span, work: 0 };
+            self.active += 1;
+        }
+        share.work = share.work.saturating_add(work);
+        let work = u64::from(work);
+        self.total += work;
+        self.span_work += work;
+        self.turn.work += work;
+        if let Some(overload) = &mut self.overload {
+            overload.tokens = (overload.tokens - work as i64).max(-OVERLOAD_BURST);
+        }
+        if self.turn.waited + Duration::from_nanos(self.turn.work) >= LATE {
+            self.on_late(work);
+        }
+    }
+
+    /// Work was done on a packet that was late.
+    #[cold]
+    fn on_late(&mut self, work: u64) {
+        let now = self.turn.now;
+        let late = self.late.get_or_insert(Late { since: now, work: 0 });
+        late.work += work;
+        if late.work < LATE_WORK {
+            return;
+        }
+        let micros = now.since(late.since).as_micros() as u64;
+        let done = late.work.checked_div(micros).unwrap_or(1_000);
+        self.late = None;
+        let tokens = self.overload.take().map_or(0, |overload| overload.tokens);
+        let rate = (done.min(1_000_000) * 3 / 4) as i64;
+        self.overload = Some(Overload { until: now + OVERLOAD, tokens, rate });
+    }
+
+    fn begin_span(&mut self, span: u32) {
+        let follows = span == self.span.wrapping_add(1);
+        self.active_before = if follows { self.active } else { 0 };
+        (self.span, self.span_work, self.active) = (span, 0, 0);
+    }
+
+    /// What all packets have cost so far.
+    pub(super) const fn total(&self) -> Duration {
+        Duration::from_nanos(self.total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MICROSECOND: u32 = 1_000;
+
+    fn at(millis: u64) -> Time {
+        Time::from_micros(millis * 1_000)
+    }
+
+    /// Charges until the connection is not admitted any more; returns how often that was.
+    fn exhaust(shares: &mut Shares, now: Time, share: &mut Share) -> usize {
+        let mut count = 0;
+        while count < 1_000_000 && shares.admits(*share) {
+            shares.charge(now, share, 50 * MICROSECOND);
+            count += 1;
+        }
+        count
+    }
+
+    // M-67
+    #[test]
+    fn m67_nobody_waits_while_no_packet_does() {
+        let (mut shares, mut one, mut other) =
+            (Shares::default(), Share::default(), Share::default());
+        for turn in 0..10_000 {
+            let now = Time::from_micros(turn * 1_000);
+            shares.begin_turn(now, Duration::from_millis(4));
+            shares.charge(now, &mut one, 900 * MICROSECOND);
+            shares.charge(now, &mut other, MICROSECOND);
+            assert!(shares.admits(one) && shares.admits(other));
+        }
+    }
+
+    // M-67
+    #[test]
+    fn m67_a_connection_alone_never_waits() {
+        let (mut shares, mut alone) = (Shares::default(), Share::default());
+        for turn in 0..100 {
+            shares.begin_turn(at(turn), Duration::from_secs(1));
+            shares.charge(at(turn), &mut alone, 1_000 * MICROSECOND);
+            assert!(shares.admits(alone));
+        }
+    }
+
+    // M-67
+    #[test]
+    fn m67_who_has_used_more_than_the_others_waits_for_as_long_as_more_comes() {
+        let mut shares = Shares::default();
+        let (mut greedy, mut modest) = (Share::default(), Share::default());
+        shares.begin_turn(at(1), Duration::from_millis(50));
+        shares.charge(at(1), &mut modest, MICROSECOND);
+        let admitted = exhaust(&mut shares, at(1), &mut greedy);
+        assert!(admitted as u64 >= LATE_WORK / 50_000 && admitted < 1_000, "{admitted}");
+        assert!(shares.admits(modest), "it has used little");
+        for turn in 2..2_000 {
+            shares.begin_turn(at(turn), Duration::from_millis(1));
+            let admitted = exhaust(&mut shares, at(turn), &mut greedy);
+            assert!(admitted <= 20, "{admitted} in turn {turn}: 20 of them are a millisecond");
+            assert!(shares.admits(modest));
+            shares.charge(at(turn), &mut modest, MICROSECOND);
+        }
+        shares.begin_turn(at(3_000), Duration::ZERO);
+        assert!(shares.admits(greedy) && shares.overload.is_none(), "nobody was dropped since");
+    }
+
+    // M-67
+    #[test]
+    fn m67_one_turn_alone_may_be_too_long() {
+        let mut shares = Shares::default();
+        let (mut greedy, mut modest) = (Share::default(), Share::default());
+        shares.begin_turn(at(1), Duration::ZERO);
+        shares.charge(at(1), &mut modest, MICROSECOND);
+        let admitted = exhaust(&mut shares, at(1), &mut greedy) as u32;
+        assert!(Duration::from_micros(50) * admitted < 2 * LATE + Duration::from_nanos(LATE_WORK));
+        assert!(shares.admits(modest));
+    }
+}
