@@ -33,7 +33,8 @@ use crate::limits::MAX_DTLS_NOTICES;
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// use hikyaku::{filter::Filter, plain::{Armour, PlainListener}, socket::SocketOptions};
+/// use hikyaku::{filter::Filter, socket::SocketOptions};
+/// use hikyaku_plain::{Armour, PlainListener};
 ///
 /// let any_port = ["127.0.0.1:0".parse().unwrap()];
 /// let mut listener = PlainListener::bind(

@@ -17,9 +17,11 @@
 //! use hikyaku::{
 //!     clock,
 //!     filter::Filter,
-//!     plain::dtls::{Anchors, Certified, ClientConfig, MinVersion, ServerConfig},
-//!     plain::{Armour, PeerOptions, PlainListener, PlainPeer},
 //!     socket::SocketOptions,
+//! };
+//! use hikyaku_plain::{
+//!     Armour, PeerOptions, PlainListener, PlainPeer,
+//!     dtls::{Anchors, Certified, ClientConfig, MinVersion, ServerConfig},
 //! };
 //!
 //! let own = Certified::generate(&["localhost".to_owned()], clock::wall())?;

@@ -133,13 +133,13 @@ impl Shown<'_> {
 /// hexadecimal digits, with colons or without.
 ///
 /// ```
-/// use hikyaku::plain::dtls::Pin;
+/// use hikyaku_plain::dtls::Pin;
 ///
 /// let digits = "ab".repeat(32);
 /// let pin: Pin = digits.parse()?;
 /// assert_eq!(pin.to_string(), digits);
 /// assert_eq!(["AB"; 32].join(":").parse(), Ok(pin));
-/// # Ok::<(), hikyaku::plain::dtls::PinError>(())
+/// # Ok::<(), hikyaku_plain::dtls::PinError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
