@@ -129,6 +129,7 @@ impl EndpointBuilder {
         self
     }
 
+    #[cfg(feature = "filter")]
     /// Hears only whom the filter allows: the others' datagrams are dropped unread.
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;

@@ -19,7 +19,7 @@ use crate::{
     connection::Connection,
     dialect::Dialect,
     incoming::Incoming,
-    known_hosts::host_name,
+    keys::host_name::host_name,
     limits::{LAST_PACKETS, NEXT_ADDRESS},
     reconnect::Reconnecting,
     shared::{Dial, Established, Shared, Unanswered},

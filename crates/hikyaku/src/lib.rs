@@ -85,6 +85,13 @@
 //! [`interface`] the machine's networks · [`files`] small files · [`clock`] the only clock ·
 //! [`limits`] every bound · [`batch`] received datagrams.
 //!
+//! # Features
+//!
+//! Both are on unless `default-features = false` is given.
+//!
+//! - `openssh`: key files, authorized-keys files and known hosts in OpenSSH's formats.
+//! - `filter`: address filters ([`EndpointBuilder::filter`]).
+//!
 //! The other dialect, plain UDP, is the crate `hikyaku-plain`.
 
 mod backoff;
@@ -134,9 +141,15 @@ pub use hikyaku_proto::{
     TransportConfig,
     error::{Close, Discard},
 };
-pub use host::{address, batch, filter, interface, socket};
+#[cfg(not(feature = "filter"))]
+use host::filter;
+#[cfg(feature = "filter")]
+pub use host::filter;
+pub use host::{address, batch, interface, socket};
 pub use incoming::Incoming;
-pub use keys::{files, identity, known_hosts, signers};
+#[cfg(feature = "openssh")]
+pub use keys::known_hosts;
+pub use keys::{files, identity, signers};
 #[cfg(feature = "futures")]
 pub use message_stream::{MessageSink, Messages};
 pub use receipt::{NoOutcome, Receipt};

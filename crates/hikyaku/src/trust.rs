@@ -2,9 +2,10 @@
 //!
 //! In: a host's name, the key it has proved to have. Out: a verdict. Never: a message sent before.
 
+#[cfg(feature = "openssh")]
+use crate::known_hosts::{KnownHosts, Verdict};
 use crate::{
     identity::KeyError,
-    known_hosts::{KnownHosts, Verdict},
     signers::{Fingerprint, Signer},
 };
 
@@ -30,6 +31,7 @@ use crate::{
 #[non_exhaustive]
 pub enum Trust {
     /// As ssh does it: the first key of a host is remembered, another one later is refused.
+    #[cfg(feature = "openssh")]
     KnownHosts(KnownHosts),
     /// One of these alone.
     Pinned(Vec<Fingerprint>),
@@ -39,6 +41,7 @@ pub enum Trust {
 }
 
 impl Trust {
+    #[cfg(feature = "openssh")]
     /// By the known hosts of this user ([`KnownHosts::default_path`]).
     ///
     /// # Errors
@@ -55,29 +58,38 @@ impl Trust {
     }
 
     /// Judges the key that `host` has proved to have. A new one is remembered.
+    #[cfg_attr(
+        not(feature = "openssh"),
+        expect(unused_variables, reason = "known hosts alone are judged by name")
+    )]
     pub(crate) fn judge(&mut self, host: &str, key: &Signer) -> Result<Trusted, TrustError> {
         let offered = key.fingerprint();
-        let known = match self {
-            Self::AnyKey => return Ok(Trusted::Unchecked),
-            Self::Pinned(keys) if keys.contains(&offered) => return Ok(Trusted::Pinned),
-            Self::Pinned(_) => return Err(TrustError::NotPinned { offered }),
-            Self::KnownHosts(known) => known,
-        };
-        let mut verdict = known.check(host, key);
-        let is_new = verdict == Verdict::New;
-        if is_new {
-            // Another process may be first: what is remembered then counts.
-            verdict = known.remember(host, key)?;
+        match self {
+            Self::AnyKey => Ok(Trusted::Unchecked),
+            Self::Pinned(keys) if keys.contains(&offered) => Ok(Trusted::Pinned),
+            Self::Pinned(_) => Err(TrustError::NotPinned { offered }),
+            #[cfg(feature = "openssh")]
+            Self::KnownHosts(known) => remembered(known, host, key),
         }
-        let host = host.to_owned();
-        match verdict {
-            Verdict::New => Ok(Trusted::FirstContact),
-            Verdict::Known => Ok(Trusted::Known),
-            Verdict::Revoked { .. } => Err(TrustError::Revoked { host, offered }),
-            Verdict::Changed { remembered, line } => {
-                let file = known.path().to_owned();
-                Err(TrustError::KeyChanged { host, offered, remembered, file, line })
-            }
+    }
+}
+
+#[cfg(feature = "openssh")]
+fn remembered(known: &mut KnownHosts, host: &str, key: &Signer) -> Result<Trusted, TrustError> {
+    let offered = key.fingerprint();
+    let mut verdict = known.check(host, key);
+    if verdict == Verdict::New {
+        // Another process may be first: what is remembered then counts.
+        verdict = known.remember(host, key)?;
+    }
+    let host = host.to_owned();
+    match verdict {
+        Verdict::New => Ok(Trusted::FirstContact),
+        Verdict::Known => Ok(Trusted::Known),
+        Verdict::Revoked { .. } => Err(TrustError::Revoked { host, offered }),
+        Verdict::Changed { remembered, line } => {
+            let file = known.path().to_owned();
+            Err(TrustError::KeyChanged { host, offered, remembered, file, line })
         }
     }
 }

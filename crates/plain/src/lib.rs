@@ -126,7 +126,7 @@ impl Armour {
     /// and each message once.
     #[must_use]
     pub fn signed_by(mut self, signers: AuthorizedKeys, max_age: Duration) -> Self {
-        self.open.verifier = Some(signed::Verifier::new(signers, max_age));
+        self.open.verifier = Some(signed::Verifier::new(&signers, max_age));
         self
     }
 

@@ -19,6 +19,7 @@ use coset::{
     cwt::{ClaimsSet, ClaimsSetBuilder, Timestamp},
     iana,
 };
+use ed25519_dalek::{Signature, VerifyingKey};
 use hikyaku::{
     identity::Identity,
     signers::{AuthorizedKeys, Fingerprint, Signer},
@@ -60,13 +61,29 @@ pub(super) fn seal(identity: &Identity, payload: &[u8], now_secs: u64, id: Messa
 /// Accepts envelopes from known signers, each once, while they are fresh.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    signers: AuthorizedKeys,
+    signers: BTreeMap<Fingerprint, Known>,
     max_age_secs: u64,
     /// What each signer has sent: one who sends much, or whose clock is wrong, spoils nothing for
     /// the others.
     seen: BTreeMap<Fingerprint, SeenIds>,
     /// Ids remembered for each signer.
     quota: usize,
+}
+
+/// A signer that is accepted, and its key, ready to verify with.
+#[derive(Debug)]
+struct Known {
+    signer: Signer,
+    key: VerifyingKey,
+}
+
+impl Known {
+    /// Strict verification (ed25519-dalek `verify_strict`): no small-order keys, canonical
+    /// encodings only, so one message has one signature that anybody can make.
+    fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        let Ok(signature) = Signature::from_slice(signature) else { return false };
+        self.key.verify_strict(bytes, &signature).is_ok()
+    }
 }
 
 /// An envelope that holds.
@@ -77,7 +94,12 @@ pub(super) struct Verified {
 }
 
 impl Verifier {
-    pub(super) fn new(signers: AuthorizedKeys, max_age: Duration) -> Self {
+    pub(super) fn new(signers: &AuthorizedKeys, max_age: Duration) -> Self {
+        let known = |signer: &Signer| {
+            let key = VerifyingKey::from_bytes(&signer.key()).ok()?;
+            Some((signer.fingerprint(), Known { signer: signer.clone(), key }))
+        };
+        let signers: BTreeMap<_, _> = signers.iter().filter_map(known).collect();
         let quota = MAX_REPLAY_IDS / signers.len().max(1);
         Self { signers, max_age_secs: max_age.as_secs(), seen: BTreeMap::new(), quota }
     }
@@ -113,7 +135,7 @@ impl Verifier {
 
     fn signer_of(&self, message: &CoseSign1) -> Result<&Signer, DropReason> {
         let signed = message.tbs_data(&[]);
-        let verifies = |signer: &&Signer| signer.verifies(&signed, &message.signature);
+        let verifies = |known: &&Known| known.verifies(&signed, &message.signature);
         let kid = match &message.protected.header.key_id {
             kid if kid.is_empty() => &message.unprotected.key_id,
             kid => kid,
@@ -122,11 +144,13 @@ impl Verifier {
             if self.signers.len() > MAX_KEYS_TRIED {
                 return Err(DropReason::UnknownSigner);
             }
-            return self.signers.iter().find(verifies).ok_or(DropReason::BadSignature);
+            let known = self.signers.values().find(verifies);
+            return known.map(|known| &known.signer).ok_or(DropReason::BadSignature);
         }
         let fingerprint = Fingerprint::from_bytes(kid).ok_or(DropReason::UnknownSigner)?;
-        let signer = self.signers.get(&fingerprint).ok_or(DropReason::UnknownSigner)?;
-        Some(signer).filter(verifies).ok_or(DropReason::BadSignature)
+        let known = self.signers.get(&fingerprint).ok_or(DropReason::UnknownSigner)?;
+        let known = Some(known).filter(verifies).ok_or(DropReason::BadSignature)?;
+        Ok(&known.signer)
     }
 }
 
@@ -243,7 +267,7 @@ mod tests {
     fn verifier(identities: &[&Identity], max_age_secs: u64) -> Verifier {
         let mut signers = AuthorizedKeys::default();
         identities.iter().for_each(|identity| signers.insert(identity.public()));
-        Verifier::new(signers, Duration::from_secs(max_age_secs))
+        Verifier::new(&signers, Duration::from_secs(max_age_secs))
     }
 
     #[test]

@@ -43,6 +43,12 @@ impl fmt::Display for Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Why a filter could not be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -56,11 +62,11 @@ pub enum FilterError {
         /// The network as typed.
         given: String,
         /// The same with those bits cleared.
-        meant: IpNet,
+        meant: Network,
     },
     /// One network is both allowed and denied.
     #[error("{0} is both allowed and denied")]
-    Contradiction(IpNet),
+    Contradiction(Network),
     /// More rules than a filter holds.
     #[error("more than {MAX_RULES} rules")]
     TooMany,
@@ -92,7 +98,7 @@ impl FromStr for Network {
             Err(_) => text.parse::<IpNet>().map_err(|_| not_a_network())?,
         };
         if net.trunc() != net {
-            return Err(FilterError::HostBits { given: text.to_owned(), meant: net.trunc() });
+            return Err(FilterError::HostBits { given: text.to_owned(), meant: Self(net.trunc()) });
         }
         Ok(Self(unmapped(net)))
     }
@@ -134,7 +140,7 @@ impl Filter {
             return Err(FilterError::TooMany);
         }
         match self.get(network) {
-            Some(other) if other != action => return Err(FilterError::Contradiction(network.0)),
+            Some(other) if other != action => return Err(FilterError::Contradiction(network)),
             Some(_) => return Ok(()),
             None => self.allows += usize::from(action == Action::Allow),
         }

@@ -5,14 +5,36 @@
 use std::{
     env,
     error::Error,
-    fs::{DirBuilder, File, Metadata, OpenOptions},
+    fmt,
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
     io::{self, Read, Write},
+    ops::Deref,
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
 
 use crate::limits::MAX_FILE_LEN;
+
+/// The mode of a file that only its owner may read.
+const PRIVATE: u32 = 0o600;
+
+/// The text of a file, wiped from memory when dropped: it may be a secret.
+pub struct FileText(Zeroizing<String>);
+
+impl Deref for FileText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for FileText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FileText(maybe a secret)")
+    }
+}
 
 /// Why a file of keys or rules could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +116,7 @@ pub enum FileError {
 ///
 /// # Errors
 /// When it cannot be read, is too large or is not UTF-8.
-pub fn read_text(path: &Path) -> Result<Zeroizing<String>, FileError> {
+pub fn read_text(path: &Path) -> Result<FileText, FileError> {
     read_opened(&open(path)?, path)
 }
 
@@ -103,12 +125,13 @@ pub fn read_text(path: &Path) -> Result<Zeroizing<String>, FileError> {
 ///
 /// # Errors
 /// As [`read_text`].
-pub fn read_secret(path: &Path) -> Result<(Zeroizing<String>, Result<(), FileError>), FileError> {
+pub fn read_secret(path: &Path) -> Result<(FileText, Result<(), FileError>), FileError> {
     let file = open(path)?;
     Ok((read_opened(&file, path)?, check_private_opened(&file, path)))
 }
 
 /// As [`read_text`], for a file that may hold bytes of any encoding.
+#[cfg(feature = "openssh")]
 pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     bytes_of(&open(path)?, path)
 }
@@ -166,10 +189,10 @@ pub(crate) fn check_is_file(meta: &Metadata, path: &Path) -> Result<(), FileErro
     Err(FileError::NotAFile { path: path.to_owned(), what })
 }
 
-fn read_opened(file: &File, path: &Path) -> Result<Zeroizing<String>, FileError> {
+fn read_opened(file: &File, path: &Path) -> Result<FileText, FileError> {
     let bytes = bytes_of(file, path)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotText(path.to_owned()))?;
-    Ok(Zeroizing::new(text.to_owned()))
+    Ok(FileText(Zeroizing::new(text.to_owned())))
 }
 
 fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
@@ -194,7 +217,7 @@ fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
 /// [`FileError::Exposed`] with its permission bits; [`FileError::Read`] when it cannot be looked
 /// at. A pipe (`/dev/fd/…`) is never exposed: it belongs to one process.
 pub fn check_private(path: &Path) -> Result<(), FileError> {
-    judge(std::fs::metadata(path), path)
+    judge(fs::metadata(path), path)
 }
 
 /// The same of a file that is open, which was found at `path`.
@@ -315,7 +338,7 @@ pub enum IfExists {
 /// # Errors
 /// [`FileError::Exists`] with [`IfExists::Refuse`], [`FileError::Write`] otherwise.
 pub fn write_private(path: &Path, text: &str, if_exists: IfExists) -> Result<(), FileError> {
-    write_whole(path, text, if_exists, 0o600)
+    write_whole(path, text, if_exists, PRIVATE)
 }
 
 /// Writes a file that everyone may read (mode 0644), complete or not at all.
@@ -352,35 +375,69 @@ fn code_in(text: &str) -> Option<i32> {
 
 fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
-    let folder = folder_of(path);
-    // tempfile creates with mode 0600, so that a secret is never open to others, even briefly.
-    // The error's own text names the temporary file.
-    let unmade = |e: io::Error| match e.kind() {
-        io::ErrorKind::NotFound => {
-            FileError::NoFolder { path: path.to_owned(), folder: folder.to_owned() }
-        }
-        kind => failed(os_error(&e).unwrap_or_else(|| kind.into())),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unmade)?;
+    let (mut file, unfinished) = Unfinished::create(folder_of(path)).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     #[cfg(unix)]
-    if mode != 0o600 {
+    if mode != PRIVATE {
         use std::os::unix::fs::PermissionsExt;
-        let permissions = std::fs::Permissions::from_mode(mode);
-        file.as_file().set_permissions(permissions).map_err(failed)?;
+        let permissions = fs::Permissions::from_mode(mode);
+        file.set_permissions(permissions).map_err(failed)?;
     }
-    file.as_file().sync_all().map_err(failed)?;
-    let placed = match if_exists {
-        IfExists::Replace => file.persist(path),
-        IfExists::Refuse => file.persist_noclobber(path),
-    };
-    match placed {
-        Ok(_) => Ok(()),
-        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+    file.sync_all().map_err(failed)?;
+    match unfinished.place(path, if_exists) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             Err(FileError::Exists(path.to_owned()))
         }
-        Err(e) => Err(failed(e.error)),
+        Err(e) => Err(failed(e)),
     }
+}
+
+/// A file under a name of its own, removed again unless it gets its place.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    /// Made with mode 0600, so that a secret is never open to others, even briefly.
+    fn create(folder: &Path) -> io::Result<(File, Self)> {
+        let name = format!(".hikyaku-{:016x}", getrandom::u64().map_err(io::Error::other)?);
+        let path = folder.join(name);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, PRIVATE);
+        Ok((options.open(&path)?, Self(path)))
+    }
+
+    fn place(self, path: &Path, if_exists: IfExists) -> io::Result<()> {
+        match if_exists {
+            IfExists::Replace => fs::rename(&self.0, path),
+            IfExists::Refuse => rename_to_new(&self.0, path),
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Where it got its place nothing has this name any more.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Renames a file, unless the name is taken.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::{
+            fs::{CWD, RenameFlags, renameat_with},
+            io::Errno,
+        };
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Some file systems cannot, and say so by either.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return Ok(done?),
+        }
+    }
+    fs::hard_link(from, to)
 }
 
 #[cfg(all(test, unix))]
@@ -394,13 +451,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         write_private(&path, "one", IfExists::Refuse).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         let again = write_private(&path, "two", IfExists::Refuse);
         assert!(matches!(again, Err(FileError::Exists(_))), "{again:?}");
-        assert_eq!(*read_text(&path).unwrap(), "one");
+        assert_eq!(&*read_text(&path).unwrap(), "one");
         write_private(&path, "two", IfExists::Replace).unwrap();
-        assert_eq!(*read_text(&path).unwrap(), "two");
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no leftovers");
+        assert_eq!(&*read_text(&path).unwrap(), "two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no leftovers");
     }
 
     #[test]
@@ -409,7 +466,7 @@ mod tests {
         let path = dir.path().join("key");
         write_private(&path, "s", IfExists::Refuse).unwrap();
         check_private(&path).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = check_private(&path).expect_err("group can read").to_string();
         assert!(error.contains("0640") && error.contains("chmod 600"), "{error}");
     }
@@ -421,9 +478,9 @@ mod tests {
         write_private(&key, "s", IfExists::Refuse).unwrap();
         std::os::unix::fs::symlink(&key, &link).unwrap();
         assert!(read_secret(&link).unwrap().1.is_ok());
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o604)).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o604)).unwrap();
         let (text, checked) = read_secret(&link).unwrap();
-        assert_eq!(*text, "s");
+        assert_eq!(&*text, "s");
         assert!(matches!(checked, Err(FileError::Exposed { mode: 0o604, .. })), "{checked:?}");
     }
 
@@ -431,12 +488,12 @@ mod tests {
     fn a_link_in_the_place_of_a_key_is_not_written_through() {
         let dir = tempfile::tempdir().unwrap();
         let [dear, link] = ["dear", "link"].map(|name| dir.path().join(name));
-        std::fs::write(&dear, "dear to me").unwrap();
+        fs::write(&dear, "dear to me").unwrap();
         std::os::unix::fs::symlink(&dear, &link).unwrap();
         let refused = write_private(&link, "s", IfExists::Refuse);
         assert!(matches!(refused, Err(FileError::Exists(_))), "{refused:?}");
         write_private(&link, "s", IfExists::Replace).unwrap();
-        assert_eq!(std::fs::read_to_string(&dear).unwrap(), "dear to me");
+        assert_eq!(fs::read_to_string(&dear).unwrap(), "dear to me");
         assert!(link.symlink_metadata().unwrap().is_file());
     }
 
@@ -444,11 +501,11 @@ mod tests {
     fn what_everyone_can_change_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("folder");
-        std::fs::create_dir(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
         let path = folder.join("friends");
-        std::fs::write(&path, "").unwrap();
+        fs::write(&path, "").unwrap();
         let set = |path: &Path, mode| {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
         for (of_folder, of_file, open) in [
             (0o755, 0o664, None),
@@ -490,7 +547,7 @@ mod tests {
         assert!(missing.contains("no/such/file"), "{missing}");
         let dir = tempfile::tempdir().unwrap();
         let binary = dir.path().join("binary");
-        std::fs::write(&binary, [0xff, 0xfe]).unwrap();
+        fs::write(&binary, [0xff, 0xfe]).unwrap();
         assert!(matches!(read_text(&binary), Err(FileError::NotText(_))));
     }
 }

@@ -15,8 +15,8 @@ use ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use crate::{
     contain::contain,
     files::{self, FileError, read_bytes},
-    keys::{key_error::KeyError, key_line::text_of},
-    limits::{DEFAULT_PORT, MAX_SIGNERS},
+    keys::{key_error::KeyError, key_line::text_of, openssh::signer_of},
+    limits::MAX_SIGNERS,
     signers::{Fingerprint, Signer, SkippedLine},
 };
 
@@ -65,8 +65,7 @@ pub enum Verdict {
 /// as names mean the same in either.
 #[must_use]
 pub fn host_name(host: &str, port: u16) -> String {
-    let host = host.to_lowercase();
-    if port == DEFAULT_PORT { host } else { format!("[{host}]:{port}") }
+    crate::keys::host_name::host_name(host, port)
 }
 
 impl KnownHosts {
@@ -227,7 +226,7 @@ fn parse_line(number: usize, text: &str) -> Result<Option<Line>, String> {
         // It certifies keys, and there are no certificates here.
         Some(Marker::CertAuthority) => return Ok(None),
     };
-    let Some(signer) = Signer::from_ssh(entry.public_key()) else { return Ok(None) };
+    let Some(signer) = signer_of(entry.public_key()) else { return Ok(None) };
     let (hosts, key) = (entry.host_patterns().clone(), signer.fingerprint());
     Ok(Some(Line { number, hosts, key, revoked }))
 }
@@ -287,7 +286,7 @@ mod tests {
     use std::{fs, thread};
 
     use super::*;
-    use crate::identity::Identity;
+    use crate::{identity::Identity, limits::DEFAULT_PORT};
 
     fn key() -> Signer {
         Identity::generate("somebody's comment").unwrap().public()

@@ -2,28 +2,39 @@
 //!
 //! In: public keys as OpenSSH writes them. Out: signatures that hold, or do not. Never: a secret.
 
-use std::{collections::BTreeMap, fmt, path::Path, str::FromStr, sync::Arc};
+#[cfg(feature = "openssh")]
+use std::path::Path;
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
-use ed25519_dalek::{Signature, VerifyingKey};
-use ssh_key::{HashAlg, PublicKey};
+use aws_lc_rs::digest::{SHA256, digest};
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use data_encoding::{BASE64, BASE64_NOPAD};
 
+#[cfg(feature = "openssh")]
 use crate::{
     files::read_bytes,
     keys::{
         key_error::KeyError,
         key_line::{authorized_key, text_of},
+        openssh::signer_of,
     },
     limits::MAX_SIGNERS,
 };
+
+/// The name of the algorithm, in keys and in lines of text (RFC 8709).
+const ED25519: &str = "ssh-ed25519";
+
+/// What a fingerprint begins with.
+const SHA256_PREFIX: &str = "SHA256:";
 
 /// SHA-256 of a public key in its SSH encoding: what `ssh-keygen -l` prints.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    pub(crate) fn of(key: &PublicKey) -> Self {
-        let digest = key.fingerprint(HashAlg::Sha256).sha256();
-        Self(digest.expect("a SHA-256 fingerprint was asked for"))
+    fn of(encoded: &[u8]) -> Self {
+        let digest = digest(&SHA256, encoded);
+        Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
     /// The digest itself.
@@ -41,7 +52,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        ssh_key::Fingerprint::Sha256(self.0).fmt(f)
+        write!(f, "{SHA256_PREFIX}{}", BASE64_NOPAD.encode(&self.0))
     }
 }
 
@@ -57,10 +68,11 @@ impl FromStr for Fingerprint {
 
     /// Reads `SHA256:` and unpadded base64.
     fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
-        match text.parse() {
-            Ok(ssh_key::Fingerprint::Sha256(digest)) => Ok(Self(digest)),
-            _ => Err(NotAFingerprint(text.to_owned())),
-        }
+        let digest = text.strip_prefix(SHA256_PREFIX).map(str::as_bytes);
+        digest
+            .and_then(|digest| BASE64_NOPAD.decode(digest).ok())
+            .and_then(|digest| Self::from_bytes(&digest))
+            .ok_or_else(|| NotAFingerprint(text.to_owned()))
     }
 }
 
@@ -73,31 +85,41 @@ impl fmt::Debug for Fingerprint {
 /// A public key that verifies signatures, with the comment our own file gives it.
 #[derive(Clone)]
 pub struct Signer {
-    key: VerifyingKey,
+    key: [u8; 32],
     fingerprint: Fingerprint,
     comment: Arc<str>,
     line: Arc<str>,
 }
 
 impl Signer {
-    pub(crate) fn from_ssh(public: &PublicKey) -> Option<Self> {
-        let bytes = public.key_data().ed25519()?;
-        let key = VerifyingKey::from_bytes(&bytes.0).ok().filter(|key| !key.is_weak())?;
+    /// A public key and what is said of it; none of a key that is weak or no point at all, whose
+    /// signatures others could make too.
+    pub(crate) fn new(key: &[u8; 32], comment: &str) -> Option<Self> {
+        CompressedEdwardsY(*key).decompress().filter(|point| !point.is_small_order())?;
+        let encoded = [string(ED25519.as_bytes()), string(key)].concat();
+        let mut line = format!("{ED25519} {}", BASE64.encode(&encoded));
+        if !comment.is_empty() {
+            line.push(' ');
+            // It is whatever its file says: it makes no second line, and commands no terminal.
+            line.push_str(&comment.replace(char::is_control, " "));
+        }
         Some(Self {
-            key,
-            fingerprint: Fingerprint::of(public),
-            comment: public.comment().as_str_lossy().into(),
-            line: public_line(public).into(),
+            key: *key,
+            fingerprint: Fingerprint::of(&encoded),
+            comment: comment.into(),
+            line: line.into(),
         })
     }
 
-    /// A bare public key, without a comment; none of a key that is weak or no point at all.
+    /// A bare public key, without a comment.
     pub(crate) fn from_key(key: &[u8; 32]) -> Option<Self> {
-        Self::from_ssh(&PublicKey::from(ssh_key::public::Ed25519PublicKey(*key)))
+        Self::new(key, "")
     }
 
-    pub(crate) fn key(&self) -> [u8; 32] {
-        self.key.to_bytes()
+    /// The key itself: a compressed point (RFC 8032 section 5.1.2), which is not weak.
+    #[must_use]
+    pub const fn key(&self) -> [u8; 32] {
+        self.key
     }
 
     /// SHA-256 fingerprint.
@@ -119,20 +141,17 @@ impl Signer {
     }
 
     /// The key as a line without its comment.
+    #[cfg(feature = "openssh")]
     pub(crate) fn bare_line(&self) -> &str {
         let mut blanks = self.line.match_indices(' ').map(|(at, _)| at);
         blanks.nth(1).map_or(&self.line, |end| &self.line[..end])
     }
+}
 
-    /// Returns `true` if `signature` is this signer's of `bytes`.
-    ///
-    /// Strict verification (ed25519-dalek `verify_strict`): no small-order keys, canonical
-    /// encodings only, so one message has one signature that anybody can make.
-    #[must_use]
-    pub fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
-        let Ok(signature) = Signature::from_slice(signature) else { return false };
-        self.key.verify_strict(bytes, &signature).is_ok()
-    }
+/// A string as SSH encodes it (RFC 4251 section 5).
+fn string(bytes: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(bytes.len()).expect("names and keys are short");
+    [&len.to_be_bytes()[..], bytes].concat()
 }
 
 impl fmt::Debug for Signer {
@@ -157,10 +176,42 @@ pub struct SkippedLine {
 }
 
 /// Returns `true` for the first line of a private key in any PEM format.
+#[cfg(feature = "openssh")]
 fn is_private_key_head(line: &str) -> bool {
     line.starts_with("-----BEGIN ") && line.trim_end().ends_with(" PRIVATE KEY-----")
 }
 
+impl AuthorizedKeys {
+    /// Adds a signer.
+    pub fn insert(&mut self, signer: Signer) {
+        self.signers.insert(signer.fingerprint, signer);
+    }
+
+    /// The signer with this fingerprint.
+    #[must_use]
+    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Signer> {
+        self.signers.get(fingerprint)
+    }
+
+    /// All signers.
+    pub fn iter(&self) -> impl Iterator<Item = &Signer> {
+        self.signers.values()
+    }
+
+    /// Number of signers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.signers.len()
+    }
+
+    /// True without signers.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signers.is_empty()
+    }
+}
+
+#[cfg(feature = "openssh")]
 impl AuthorizedKeys {
     /// Reads the file. Lines that hold no key, keys of other algorithms, and keys with options
     /// (which restrict them in ways that are not known here), are left out and reported.
@@ -192,46 +243,11 @@ impl AuthorizedKeys {
         }
         Ok((keys, skipped))
     }
-
-    /// Adds a signer.
-    pub fn insert(&mut self, signer: Signer) {
-        self.signers.insert(signer.fingerprint, signer);
-    }
-
-    /// The signer with this fingerprint.
-    #[must_use]
-    pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Signer> {
-        self.signers.get(fingerprint)
-    }
-
-    /// All signers.
-    pub fn iter(&self) -> impl Iterator<Item = &Signer> {
-        self.signers.values()
-    }
-
-    /// Number of signers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.signers.len()
-    }
-
-    /// True without signers.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.signers.is_empty()
-    }
 }
 
-fn accepted(key: &PublicKey) -> Result<Signer, String> {
-    Signer::from_ssh(key)
-        .ok_or_else(|| format!("{} is not used here, only ssh-ed25519", key.algorithm()))
-}
-
-/// The key as a line for an authorized-keys file.
-pub(crate) fn public_line(key: &PublicKey) -> String {
-    let line = key.to_openssh().expect("an Ed25519 public key always encodes");
-    // Its comment is whatever its file says: it makes no second line, and commands no terminal.
-    line.replace(char::is_control, " ")
+#[cfg(feature = "openssh")]
+fn accepted(key: &ssh_key::PublicKey) -> Result<Signer, String> {
+    signer_of(key).ok_or_else(|| format!("{} is not used here, only {ED25519}", key.algorithm()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 //! message which was sent once comes once: the port changes only after a message that was sent more
 //! often, or that nobody acknowledged.
 
+// Longer than 400 lines: sending, waiting and hearing all work on the sockets of one peer.
+
 mod association;
 
 use std::{

@@ -1,0 +1,88 @@
+//! Keys that two or more parties hold, in files of one line.
+//!
+//! In: key files. Out: keys. Never: a secret in a log.
+
+use std::{fmt, path::Path};
+
+use data_encoding::BASE64URL;
+use zeroize::Zeroizing;
+
+use crate::{
+    files::{FileError, IfExists, read_text, write_private},
+    keys::key_error::KeyError,
+};
+
+/// A key that two or more parties hold: 32 bytes in URL-safe base64, the Fernet key format.
+/// Wiped from memory when dropped.
+#[derive(Clone)]
+pub struct SharedKey(Zeroizing<[u8; 32]>);
+
+impl SharedKey {
+    /// Makes a new key.
+    ///
+    /// # Panics
+    /// When the system has no randomness.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *key).expect("the system has randomness");
+        Self(key)
+    }
+
+    /// Reads a key file. Whether others can read it too is the caller's question to
+    /// [`check_private`](crate::files::check_private).
+    ///
+    /// # Errors
+    /// When it cannot be read or holds no such key.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let text = read_text(path)?;
+        Self::parse(&text).ok_or_else(|| KeyError::NotShared(path.to_owned()))
+    }
+
+    /// A key from its text; surrounding white space is ignored.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let decoded = Zeroizing::new(BASE64URL.decode(text.trim().as_bytes()).ok()?);
+        let bytes: &[u8; 32] = decoded.as_slice().try_into().ok()?;
+        Some(Self(Zeroizing::new(*bytes)))
+    }
+
+    /// Writes the key to a file that only its owner may read.
+    ///
+    /// # Errors
+    /// As [`write_private`].
+    pub fn write(&self, path: &Path, if_exists: IfExists) -> Result<(), FileError> {
+        let mut text = Zeroizing::new(BASE64URL.encode(&*self.0));
+        text.push('\n');
+        write_private(path, &text, if_exists)
+    }
+
+    /// The key itself. A copy of it is the caller's to wipe.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SharedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedKey(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_shared_key_is_a_shared_key() {
+        assert!(SharedKey::parse("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=\n").is_some());
+        assert!(SharedKey::parse("short").is_none());
+        assert!(SharedKey::parse("").is_none());
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        assert_eq!(format!("{:?}", SharedKey::generate()), "SharedKey(secret)");
+    }
+}
