@@ -219,7 +219,9 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
         {
             Failure::failed(format!("{address}: {source}; start `hikyaku listen` there"))
         }
-        ConnectError::Unreachable { source, .. } => Failure::failed(format!("{address}: {source}")),
+        ConnectError::Unreachable { source, .. } => Failure::failed(format!(
+            "{address}: {source}; is the address right, and does no firewall stand in the way?"
+        )),
         ConnectError::Failed { closed, .. } => {
             Failure::failed(format!("{address}: {}", sanitize(&closed.to_string())))
         }
@@ -299,4 +301,39 @@ pub(crate) fn tell_first_contact(address: &Address, connection: &Connection, tal
         connection.peer().fingerprint(),
         path.display()
     ));
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::SocketAddr;
+
+    use hikyaku::socket::Unreachable;
+    use rustix::io::Errno;
+
+    use super::*;
+
+    /// What is said of a dial that ended with this report of the network.
+    fn told(errno: Errno) -> Failure {
+        let address = "192.0.2.1:9".parse().expect("it is an address");
+        let to = SocketAddr::from(([192, 0, 2, 1], 9));
+        let source = io::Error::from_raw_os_error(errno.raw_os_error());
+        let source = Unreachable { reporter: None, source };
+        refusal(&address, "", &ConnectError::Unreachable { to, source })
+    }
+
+    #[test]
+    fn what_the_network_reports_is_named_with_what_to_try() {
+        for (errno, words) in [
+            (Errno::MSGSIZE, &["MTU of a link on the way", "needs 1,228 bytes", "--plain"][..]),
+            (Errno::CONNREFUSED, &["nothing is listening there", "start `hikyaku listen` there"]),
+            (Errno::HOSTUNREACH, &["No route to host", "firewall"]),
+            (Errno::NETUNREACH, &["Network is unreachable", "firewall"]),
+        ] {
+            let failure = told(errno);
+            assert_eq!(failure.code(), 1);
+            let text = failure.text();
+            assert!(text.starts_with("192.0.2.1:9: "), "{text}");
+            assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        }
+    }
 }

@@ -289,6 +289,43 @@ mod tests {
         assert!(verifier.open(&seal(&alice, b"hello", NOW, [2; 16]), NOW).is_ok());
     }
 
+    /// An envelope that `identity` has signed, with these claims or none.
+    fn signed_with(identity: &Identity, claims: Option<ClaimsSet>) -> Vec<u8> {
+        let mut header = HeaderBuilder::new()
+            .algorithm(iana::Algorithm::EdDSA)
+            .key_id(identity.fingerprint().as_bytes().to_vec());
+        if let Some(claims) = claims {
+            let label = iana::HeaderParameter::CwtClaims.to_i64();
+            header = header.value(label, claims.to_cbor_value().unwrap());
+        }
+        let envelope = CoseSign1Builder::new().protected(header.build()).payload(b"hello".to_vec());
+        let signed = envelope.create_signature(&[], |bytes| identity.sign(bytes).to_vec());
+        signed.build().to_tagged_vec().unwrap()
+    }
+
+    #[test]
+    fn a_signature_that_holds_without_time_or_id_is_said_to_lack_them() {
+        let (alice, eve) = (identity(), identity());
+        let time = Timestamp::WholeSeconds(NOW.cast_signed());
+        let claims = || ClaimsSetBuilder::new();
+        for lacking in [
+            None,
+            Some(claims().build()),
+            Some(claims().issued_at(time.clone()).build()),
+            Some(claims().issued_at(time.clone()).cwt_id(vec![]).build()),
+            Some(claims().cwt_id(vec![1; 16]).build()),
+        ] {
+            let envelope = signed_with(&alice, lacking.clone());
+            let refused = verifier(&[&alice], 60).open(&envelope, NOW).err();
+            assert_eq!(refused, Some(DropReason::Unstamped), "{lacking:?}");
+            let of_a_stranger = verifier(&[&eve], 60).open(&envelope, NOW).err();
+            assert_eq!(of_a_stranger, Some(DropReason::UnknownSigner), "{lacking:?}");
+        }
+        assert_eq!(DropReason::Unstamped.to_string(), "signed, but without time or id");
+        let whole = claims().issued_at(time).cwt_id(vec![1; 16]).build();
+        assert!(verifier(&[&alice], 60).open(&signed_with(&alice, Some(whole)), NOW).is_ok());
+    }
+
     #[test]
     fn strangers_are_refused() {
         let (alice, eve) = (identity(), identity());

@@ -55,11 +55,6 @@ impl Terminal {
         assert!(self.screen.says_times(text, times, DEADLINE), "{text:?}: {:?}", self.screen);
     }
 
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Whether it ends within `time`.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         self.screen.ends_within(time)
