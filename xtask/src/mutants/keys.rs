@@ -4,7 +4,7 @@
 
 use super::{Mutation, mutation};
 
-const PHASES: &str = "crypto/phases.rs";
+const PHASES: &str = "crypto/phases/mod.rs";
 const COOKIE: &str = "crypto/cookie.rs";
 const HEARD: &str = "recovery/in_flight/acked.rs";
 const LOST: &str = "recovery/in_flight/lost.rs";
@@ -104,7 +104,7 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "skipped-forgotten",
         ("M-53", "a skipped number is forgotten before the next is acknowledged"),
-        "recovery/in_flight.rs",
+        "recovery/in_flight/mod.rs",
         "if !matches!(next, Some(Slot::Flying(_))) => {}",
         "=> { let _ = next; }",
     ),
@@ -146,7 +146,7 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "lost-too-soon",
         ("R-2", "the packet threshold is two"),
-        "recovery/in_flight.rs",
+        "recovery/in_flight/mod.rs",
         "const PACKET_THRESHOLD: u64 = 3;",
         "const PACKET_THRESHOLD: u64 = 2;",
     ),
@@ -181,7 +181,7 @@ pub(super) const TABLE: &[Mutation] = &[
     mutation(
         "ack-ranges-endless",
         ("M-51", "the number of ACK ranges is not limited"),
-        "recovery/ack.rs",
+        "recovery/ack/mod.rs",
         "if self.0.len() < MAX_ACK_RANGES {",
         "if true || self.0.len() < MAX_ACK_RANGES {",
     ),
