@@ -1,4 +1,4 @@
-//! A chat room, with names and the time: `Ordered`, so that every line arrives, once, and after the
+//! A chat room, with names: `Ordered`, so that every line arrives, once, and after the
 //! lines before it.
 //!
 //! Alone it plays two people and the room over a bad network. With people, in three terminals:
