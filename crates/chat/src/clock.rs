@@ -1,13 +1,16 @@
-//! The glue's clock: what the pure rooms are told, and how long to sleep for them.
+//! The glue's clock: the time for the pure rooms, and sleep until they want to be called.
 //!
 //! In: hikyaku's clock. Out: times, stamps, sleep. Never: decisions.
 
-use std::{future, time::Instant};
+use std::{
+    future,
+    time::{Instant, UNIX_EPOCH},
+};
 
 use hikyaku::clock::{monotonic, wall};
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::time::Time;
+use crate::time::{Now, Stamp, Time};
 
 /// A clock that starts at zero.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +23,13 @@ impl Clock {
         Self { epoch: monotonic() }
     }
 
-    pub(crate) fn now(self) -> Time {
+    /// Returns the time by both clocks.
+    pub(crate) fn now(self) -> Now {
+        Now { time: self.time(), stamp: stamp() }
+    }
+
+    /// Returns the time for deadlines.
+    pub(crate) fn time(self) -> Time {
         Time::from_epoch(monotonic().saturating_duration_since(self.epoch))
     }
 
@@ -33,8 +42,19 @@ impl Clock {
     }
 }
 
-/// The time of day here, `HH:MM:SS`.
-pub(crate) fn stamp() -> String {
-    let now = Timestamp::try_from(wall()).unwrap_or(Timestamp::UNIX_EPOCH);
-    now.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+fn stamp() -> Stamp {
+    let since_epoch = wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Stamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Returns the time of day here, `HH:MM:SS`.
+pub(crate) fn time_of_day(stamp: Stamp) -> String {
+    let time = i64::try_from(stamp.as_millis()).map(Timestamp::from_millisecond);
+    let time = time.ok().and_then(Result::ok).unwrap_or_default();
+    time.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+/// Returns the time of day here and now, `HH:MM:SS`.
+pub(crate) fn time_of_day_now() -> String {
+    time_of_day(stamp())
 }

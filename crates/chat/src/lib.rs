@@ -1,36 +1,41 @@
 //! Group chat over UDP: whoever sends a datagram is in, and each line goes to all others.
 //!
-//! In: datagrams and typed lines. Out: lines for others and for the screen. Never: parses
-//! arguments, draws.
+//! In: datagrams and typed lines. Out: what others and the screen get. Never: parses arguments,
+//! draws.
 //!
-//! Pure rooms, which are told the time and touch nothing:
+//! A room is a typed log. Members ask for something by a [`request`], of which come [`event`]s,
+//! numbered by a [`log`]. Sentences are made at the edges, in the reader's [`words`].
 //!
-//! - [`room`]: who is in, what they are called, who hears what. Any dialect can drive it.
-//! - `members`, `newcomers`, `name`, `line`, `rate`: what it is made of.
-//! - [`plain`]: datagrams into a room's actions, a room's lines into text.
+//! Pure rooms, which get the time as an argument and touch nothing:
+//!
+//! - [`room`]: who is in, what they are called, what happens. Any dialect can drive it.
+//! - [`plain`]: datagrams into actions, events into text that any program can show.
+//! - [`machine`]: the same as JSON lines, for programs that read data.
 //! - [`app`]: the client's side, also with servers that know nothing of hikyaku.
-//! - [`limits`]: every bound, with its reason. `time`: a point in time.
+//! - [`limits`]: every bound, with its reason.
 //!
-//! Glue, which drives them with sockets and a clock: [`server`], [`client`], `clock`.
+//! Glue, which drives them with sockets and a clock: [`server`], [`client`], [`screen`], `clock`.
 
 pub mod app;
 pub mod client;
+pub mod event;
 pub mod limits;
+pub mod log;
+pub mod machine;
 pub mod plain;
+pub mod request;
 pub mod room;
+pub mod screen;
 pub mod server;
+pub mod words;
 
 mod clock;
-mod line;
-mod members;
 mod name;
-mod newcomers;
 mod rate;
 mod time;
 
 pub use self::{
-    line::Line,
     name::{Name, NameError},
     room::RoomConfig,
-    time::Time,
+    time::{Now, Stamp, Time},
 };

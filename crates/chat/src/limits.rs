@@ -48,9 +48,31 @@ pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
 /// hundredth of it; beyond it a room would be a weapon.
 pub const FAN_OUT_RATE: u32 = 62_500_000;
 
-/// What a line costs a network beside its words, in bytes: the headers of IPv6 and UDP (48), a
-/// stamp and marks. Armour comes on top and is not counted: a room does not know of it.
-pub const LINE_OVERHEAD: usize = 64;
+/// What an event costs a network beside its words, in bytes: the headers of IPv6 and UDP (48), and
+/// a stamp and marks (15) or the field names of a machine line (some 90). Armour comes on top and is
+/// not counted: a room does not know of it.
+pub const LINE_OVERHEAD: usize = 112;
+
+/// Events that a log in memory remembers: what a client can have missed while its network was
+/// gone for a few minutes in a busy room.
+pub const MAX_LOG_EVENTS: usize = 1_000;
+
+/// Bytes of words and names that a log in memory remembers, with [`EVENT_OVERHEAD`] for each event.
+pub const MAX_LOG_LEN: usize = 1 << 20;
+
+/// What an event costs in memory beside its words, about.
+pub const EVENT_OVERHEAD: usize = 256;
+
+/// Events that a member may ask for once more with one request; a client asks again for the rest.
+/// Each counts as a line of the member's, so that nobody can have more repeated than said.
+pub const MAX_REPLAY: usize = 50;
+
+/// Numbers tried for a free name beside a taken one: `alice-2` to `alice-99`. Beyond that a room
+/// proposes none.
+pub const MAX_NAME_SUFFIX: u32 = 99;
+
+/// Length of a topic in bytes: a row of a wide screen.
+pub const MAX_TOPIC_LEN: usize = 256;
 
 /// Shortest time between two notices that the room is full, whoever they go to: a stranger's
 /// address may be forged, and an answer to each datagram would make the room a weapon.
@@ -68,6 +90,24 @@ pub const MAX_NAME_LEN: usize = 128;
 /// than they sent, but for the number of members, the stamp and the name.
 pub const MAX_LINE_LEN: usize = 4_096;
 
+/// Length of a machine line in bytes: the longest text, doubled where each character is escaped
+/// once more, with names and fields around it.
+pub const MAX_MACHINE_LINE_LEN: usize = 4 * MAX_LINE_LEN;
+
+/// Events that a client holds while one before them is missing.
+pub const MAX_HELD_EVENTS: usize = 64;
+
+/// Time in which a client waits for a missing event before it asks for it again: longer than most
+/// round trips.
+pub const REPLAY_WAIT: Duration = Duration::from_millis(400);
+
+/// Times that a client asks for a missing event; then it shows what it has.
+pub const REPLAY_TRIES: u32 = 3;
+
+/// Time in which a client that leaves waits for the room's word that it has the last lines: as
+/// long as it waits for a greeting.
+pub const CONFIRM_WAIT: Duration = GREETING_WAIT;
+
 /// Bytes of names in the answer to "who is here": about what a datagram carries without being
 /// split by the network. The rest are counted.
 pub const MAX_ROLL_LEN: usize = 1_024;
@@ -83,6 +123,10 @@ pub const MAX_QUOTE_LEN: usize = 64;
 /// Lines the client holds until it may send them; then the caller has to wait. 25 seconds' worth
 /// at [`CLIENT_RATE`], and at most 4 MiB.
 pub const MAX_WAITING_LINES: usize = 1_000;
+
+/// Sent lines that a client remembers one by one until the room confirms them: more than are ever on
+/// the way at [`CLIENT_RATE`].
+pub const MAX_UNCONFIRMED: usize = 1_000;
 
 /// Lines the client holds until the caller takes them to show them. A caller takes all of them
 /// after each datagram, so this only guards against one who does not; the oldest goes first.
@@ -111,6 +155,13 @@ pub const GREETING_WAIT: Duration = Duration::from_millis(1_500);
 /// Wait before a client says hello again where nothing has answered: a room that starts later is
 /// joined soon, and a stranger hears of it seldom.
 pub const HELLO_AGAIN: Duration = Duration::from_secs(5);
+
+/// Time for which a client goes on where the network says that nothing listens: a room that is
+/// started at the same time is joined, and a mistyped port is soon reported.
+pub const LISTEN_WAIT: Duration = Duration::from_millis(3_500);
+
+/// Wait between its hellos meanwhile.
+pub const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 
 /// Silence after which the client sends a keep-alive: home routers forget a UDP path after two
 /// minutes or more (RFC 4787 REQ-5), a room its member after five.

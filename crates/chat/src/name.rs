@@ -5,6 +5,7 @@
 use std::{fmt, sync::Arc};
 
 use hikyaku_text::{columns, is_blank, is_safe, is_shapeless};
+use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 
@@ -18,7 +19,8 @@ use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 pub struct Name(Arc<str>);
 
 /// Why a text cannot be a name. Each reads on after "name refused: ".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NameError {
     /// Nothing in it can be seen.
@@ -39,6 +41,10 @@ pub enum NameError {
     /// It is a word of the room's own.
     #[error("it reads as if the room itself spoke")]
     Reserved,
+    /// A reason that this version does not know.
+    #[error("the room does not allow it")]
+    #[serde(other)]
+    Unknown,
 }
 
 impl Name {
@@ -77,6 +83,18 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns a name like this one with `number` at its end, cut where it would be too long.
+    pub(crate) fn numbered(&self, number: u32) -> Option<Self> {
+        let mut stem = &*self.0;
+        while let Some((last, _)) = stem.char_indices().next_back() {
+            match Self::parse(&format!("{}-{number}", stem.trim_end())) {
+                Err(NameError::TooLong) => stem = &stem[..last],
+                numbered => return numbered.ok(),
+            }
+        }
+        None
     }
 
     /// The name as it is shown, shared rather than copied.
@@ -139,6 +157,14 @@ mod tests {
         for text in ["", "   ", "\u{200d}\u{fe0f}", "\u{2800}"] {
             assert_eq!(refusal(text), NameError::Empty, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_number_is_added_and_the_name_stays_within_its_bound() {
+        let numbered = |text: &str, n| Name::parse(text).unwrap().numbered(n).unwrap().to_string();
+        assert_eq!(numbered("alice", 2), "alice-2");
+        assert_eq!(numbered(&"a".repeat(32), 10), format!("{}-10", "a".repeat(29)));
+        assert_eq!(numbered(&"飛".repeat(16), 2), format!("{}-2", "飛".repeat(15)));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The bridge between plain datagrams and a room: one datagram is one line.
 //!
-//! In: datagrams; a room's lines and a time stamp. Out: actions; text that any program can show.
+//! In: datagrams; a room's events and a time stamp. Out: actions; text that any program can show.
 //! Never: knows who is here, asks a clock.
 
-use hikyaku_text::{collapse_blanks, sanitize, sanitize_bytes};
+use hikyaku_text::sanitize_bytes;
 
 use crate::{
+    event::{Event, MemberId},
     limits::MAX_LINE_LEN,
-    line::Line,
-    room::{Action, Question},
+    machine,
+    request::{Action, Question},
+    words::{Language, Sentence},
 };
 
 /// Reads what the sender of a datagram did.
@@ -18,15 +20,21 @@ use crate::{
 /// that are not UTF-8 are written out. Nothing is refused but a line longer than
 /// [`MAX_LINE_LEN`] bytes, as it came or written out.
 ///
-/// What begins with a time stamp is a room's line that came back, and no more than a sign of
-/// life: a forged datagram can seat a room in another, or an echo in a room, and what they say
-/// would go round for ever.
+/// What begins as a room's own lines do is one that came back, and no more than a sign of life: a
+/// forged datagram can seat a room in another, or an echo in a room, and what they say would go
+/// round for ever.
 #[must_use]
 pub fn parse(datagram: &[u8]) -> Action {
-    if datagram.first_chunk().is_some_and(is_stamp) {
+    if is_rooms_own(datagram) {
         return Action::Heard;
     }
     parse_line(datagram)
+}
+
+/// Returns `true` for what begins as the lines of a room do: with a time stamp, or as a machine
+/// line.
+pub(crate) fn is_rooms_own(datagram: &[u8]) -> bool {
+    datagram.first_chunk().is_some_and(is_stamp) || machine::is_machine_line(datagram)
 }
 
 /// [`parse`] for what was typed here, which is no room's.
@@ -44,21 +52,24 @@ pub(crate) fn parse_line(line: &[u8]) -> Action {
     }
 }
 
-/// Writes a line for the receiver's terminal, sanitised, without a line end, each run of blanks
-/// as one. `stamp` is the time of day, `HH:MM:SS`.
+/// Writes an event for the terminal of `reader`, escaped and without a line end; `None` where there
+/// is nothing to read. `stamp` is the time of day, `HH:MM:SS`.
 #[must_use]
-pub fn render(stamp: &str, line: &Line) -> String {
-    let (before, name, after, text) = match line {
-        Line::Said { name, text } => ("", &**name, ": ", text),
-        Line::Whisper { name, text } => ("", &**name, " -> you: ", text),
-        Line::Whispered { to, text } => ("you -> ", &**to, ": ", text),
-        Line::Notice(text) => ("* ", "", "", text),
-    };
-    let (name, text) = (sanitize(name), collapse_blanks(sanitize(text)));
-    ["[", stamp, "] ", before, &name, after, &text].concat()
+pub fn render(stamp: &str, event: &Event, reader: Option<MemberId>) -> Option<String> {
+    Some(write(stamp, &Language::English.event(event, reader)?))
 }
 
-/// Whether a line begins with a time stamp of the form `[HH:MM:SS] `; returns what follows it.
+/// Writes a sentence with its time of day.
+#[must_use]
+pub fn write(stamp: &str, sentence: &Sentence) -> String {
+    match sentence {
+        Sentence::Speech { speaker, text } => ["[", stamp, "] ", speaker, ": ", text].concat(),
+        Sentence::Notice(text) => ["[", stamp, "] * ", text].concat(),
+        Sentence::Line(text) => ["[", stamp, "] ", text].concat(),
+    }
+}
+
+/// Returns what follows a time stamp of the form `[HH:MM:SS] ` at the beginning of a line.
 #[must_use]
 pub fn strip_stamp(line: &str) -> Option<&str> {
     let (stamp, rest) = line.split_at_checked(STAMP_FORM.len())?;
@@ -89,6 +100,10 @@ fn parse_command(command: &[u8]) -> Action {
     match word.to_ascii_lowercase().as_slice() {
         // Not sanitised: a name with something unsafe in it is refused, not written out.
         b"name" => Action::Named(String::from_utf8_lossy(words.trim_ascii()).into_owned()),
+        b"topic" => match words.trim_ascii() {
+            b"" => Action::Asked(Question::Topic),
+            words => written_out(words, Action::Topic),
+        },
         b"who" => Action::Asked(Question::Who),
         b"help" => Action::Asked(Question::Help),
         b"quit" | b"leave" => Action::Left,
@@ -98,7 +113,7 @@ fn parse_command(command: &[u8]) -> Action {
 }
 
 /// What is done with `words`, unless escapes make them too long.
-fn written_out(words: &[u8], action: fn(String) -> Action) -> Action {
+pub(crate) fn written_out(words: &[u8], action: fn(String) -> Action) -> Action {
     let words = sanitize_bytes(words).into_owned();
     match words.len() {
         ..=MAX_LINE_LEN => action(words),
@@ -111,10 +126,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        event::{Author, Kind},
+        time::Stamp,
+    };
     use hikyaku_text::is_safe;
 
     fn said(text: &str) -> Action {
         Action::Said(text.to_owned())
+    }
+
+    fn rendered(name: &str, text: &str) -> String {
+        let author = Some(Author::new(MemberId(1), name));
+        let kind = Kind::Said { text: text.to_owned() };
+        let event = Event::new(Stamp::from_millis(0), author, None, kind);
+        render("12:34:56", &event, None).unwrap()
     }
 
     #[test]
@@ -183,39 +209,24 @@ mod tests {
 
     #[test]
     fn what_a_room_says_is_not_said_again() {
-        let line = Line::Said { name: "bob".into(), text: "hi".to_owned() };
-        assert_eq!(parse(render("12:34:56", &line).as_bytes()), Action::Heard);
+        assert_eq!(parse(rendered("bob", "hi").as_bytes()), Action::Heard);
+        assert_eq!(parse(br#"{"hikyaku":1,"kind":"said","text":"hi"}"#), Action::Heard);
         assert_eq!(parse(b"[12:34:56] /quit"), Action::Heard);
         assert_eq!(parse(b"[12:34] hi there"), said("[12:34] hi there"));
     }
 
     #[test]
-    fn no_text_fills_its_row_with_blanks_to_begin_another() {
-        let text = format!("hi{}[12:00:00] bob: I owe you", " \u{2800}".repeat(40));
-        let line = Line::Said { name: "eve".into(), text };
-        assert_eq!(render("12:34:56", &line), "[12:34:56] eve: hi [12:00:00] bob: I owe you");
+    fn a_sentence_has_its_time_in_front() {
+        assert_eq!(rendered("alice", "hi"), "[12:34:56] alice: hi");
+        let event = Event::new(Stamp::from_millis(0), None, None, Kind::Closing);
+        let line = render("12:34:56", &event, None);
+        assert_eq!(line.as_deref(), Some("[12:34:56] * this chat is closing"));
     }
 
     #[test]
-    fn each_kind_of_line_has_its_form() {
-        let name = || "alice".into();
-        let text = || "hi".to_owned();
-        let stamp = "12:34:56";
-        let cases = [
-            (Line::Said { name: name(), text: text() }, "[12:34:56] alice: hi"),
-            (Line::Whisper { name: name(), text: text() }, "[12:34:56] alice -> you: hi"),
-            (Line::Whispered { to: name(), text: text() }, "[12:34:56] you -> alice: hi"),
-            (Line::Notice(text()), "[12:34:56] * hi"),
-        ];
-        for (line, expected) in cases {
-            assert_eq!(render(stamp, &line), expected);
-        }
-    }
-
-    #[test]
-    fn what_is_rendered_is_sanitised() {
-        let line = Line::Said { name: "a\x1b".into(), text: "b\u{202e}\n".to_owned() };
-        assert_eq!(render("12:34:56", &line), "[12:34:56] a\\x1b: b\\u{202e}\\n");
+    fn a_topic_is_set_or_asked_for() {
+        assert_eq!(parse(b"/topic  lunch at one\n"), Action::Topic("lunch at one".to_owned()));
+        assert_eq!(parse(b"/topic"), Action::Asked(Question::Topic));
     }
 
     #[test]
@@ -233,7 +244,7 @@ mod tests {
             datagram in proptest::collection::vec(any::<u8>(), 0..MAX_LINE_LEN + 100),
         ) {
             if let Action::Said(text) = parse(&datagram) {
-                let line = render("12:34:56", &Line::Said { name: "alice".into(), text });
+                let line = rendered("alice", &text);
                 prop_assert!(line.len() <= "[12:34:56] alice: ".len() + MAX_LINE_LEN);
             }
         }

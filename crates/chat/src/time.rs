@@ -1,8 +1,40 @@
 //! A point in time, as the pure rooms count it.
 //!
-//! In: a duration since an epoch of the caller's choice. Out: deadlines. Never: asks a clock.
+//! In: what a caller's clocks say. Out: deadlines, stamps. Never: asks a clock.
 
 use std::{ops::Add, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// The time of a call, as both clocks have it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For deadlines.
+    pub time: Time,
+    /// For people.
+    pub stamp: Stamp,
+}
+
+/// A time of the wall clock, in milliseconds since the Unix epoch. It may go backwards.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    /// Creates a stamp from milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Returns the milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+}
 
 /// A point in time: how long after an epoch that the caller chose, with nanosecond resolution.
 ///

@@ -14,10 +14,12 @@ use hikyaku::{
 };
 use hikyaku_chat::{
     Name, RoomConfig,
-    client::{self, ClientError, Expected, Guest},
+    app::Shown,
+    client::{self, ClientError, Expected, Guest, LastSeen, Parted},
     limits::MAX_HOST_LINES,
-    plain::strip_stamp,
+    screen::Row,
     server::{self, AtTheDoor, Host},
+    words::{Language, Sentence},
 };
 use hikyaku_plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin};
 use tokio::sync::mpsc;
@@ -130,9 +132,9 @@ async fn serve(
         }
         Seat::Nobody => (None, None, None),
     };
-    let show = |line: &str| {
-        if let Some(show) = &show {
-            show.put(coloured(line));
+    let show = |shown: Shown| {
+        if let (Some(show), Some(row)) = (&show, Row::of(&shown, LANGUAGE)) {
+            show.put(coloured(&row));
         }
     };
     let door = |happened: AtTheDoor<'_>| match happened {
@@ -149,16 +151,19 @@ async fn serve(
     Ok(())
 }
 
-/// The stamp dim, so that the eye goes to who speaks.
-fn coloured(line: &str) -> Line {
-    let Some(rest) = strip_stamp(line) else { return line.into() };
-    let stamp = line.strip_suffix(rest).unwrap_or_default().trim_end();
-    let stamped = Line::default().coloured(Stream::Stdout, AnsiColor::BrightBlack, stamp).text(" ");
-    match rest.split_once(": ") {
-        Some((name, text)) if !rest.starts_with('*') => {
-            stamped.coloured(Stream::Stdout, AnsiColor::Cyan, name).text(": ").text(text)
+/// The language that people here read.
+const LANGUAGE: Language = Language::English;
+
+/// The time dim, so that the eye goes to who speaks.
+fn coloured(row: &Row) -> Line {
+    let time = format!("[{}]", row.time);
+    let line = Line::default().coloured(Stream::Stdout, AnsiColor::BrightBlack, &time).text(" ");
+    match &row.sentence {
+        Sentence::Speech { speaker, text } => {
+            line.coloured(Stream::Stdout, AnsiColor::Cyan, speaker).text(": ").text(text)
         }
-        _ => stamped.text(rest),
+        Sentence::Notice(text) => line.text("* ").text(text),
+        Sentence::Line(text) => line.text(text),
     }
 }
 
@@ -295,7 +300,11 @@ async fn take_part(
     let (_restore, lines) = typed(lines);
     let show = SharedShow::new(show);
     let mut complaints = Complaints::new(&me.talk).shown_above(Arc::clone(&show));
-    let show = |line: &str| show.put(coloured(line));
+    let show = |shown: Shown| {
+        if let Some(row) = Row::of(&shown, LANGUAGE) {
+            show.put(coloured(&row));
+        }
+    };
     let dropped = |dropped: &Dropped| complaints.tell(dropped);
     let guest = Guest { name: name(me), server };
     let target = peer.target();
@@ -309,14 +318,29 @@ async fn take_part(
         other => Failure::failed(other),
     })?;
     tell_counts(&me.talk, &parted.drops, None);
-    match parted.unsent {
-        0 => Ok(()),
-        unsent => {
-            let unsent = counted(unsent as u64, "line");
-            Err(Failure::failed(match parted.answered {
-                true => format!("interrupted; not sent: {unsent}"),
-                false => format!("nothing answered at {target}; not sent: {unsent}"),
-            }))
-        }
+    undelivered(&parted, target).map_or(Ok(()), |why| Err(Failure::failed(why)))
+}
+
+/// Says which of the typed lines nobody is known to have got.
+fn undelivered(parted: &Parted, target: SocketAddr) -> Option<String> {
+    let lines = |count: usize| counted(count as u64, "line");
+    let unsent = match parted.unsent {
+        0 => None,
+        count => Some(format!("not sent: {}", lines(count))),
+    };
+    let unconfirmed = match parted.unconfirmed {
+        0 => None,
+        count => Some(format!("not confirmed by the room: {}", lines(count))),
+    };
+    let what = unsent.into_iter().chain(unconfirmed).collect::<Vec<_>>();
+    if what.is_empty() {
+        return None;
     }
+    let why = match (parted.server, parted.unsent) {
+        (LastSeen::Silent, _) => format!("nothing answered at {target}"),
+        (LastSeen::Gone, _) => format!("the chat at {target} is gone"),
+        (_, 0) => format!("some lines may not have arrived at {target}"),
+        (_, _) => "interrupted".to_owned(),
+    };
+    Some(format!("{why}; {}", what.join("; ")))
 }

@@ -3,8 +3,11 @@
 use std::{io::ErrorKind, net::SocketAddr, thread, time::Duration};
 
 use crate::support::{
+    Listener,
     chat::{Plain, hosted, is_stamped, join, join_room, leaves_well, room},
-    dropped, folder, hear, heard_by_now, keys, run, stranger,
+    dropped, folder, hear, heard_by_now, keys,
+    process::{Process, hikyaku},
+    run, stranger,
 };
 
 #[test]
@@ -302,7 +305,7 @@ fn in_a_foreign_room_lines_carry_the_name() {
     let ben = Plain(stranger(), address);
     ben.say("ben is here");
     let mut ana = join(address, "ana", &["--foreign"]);
-    ben.hears(|line| line == "/name ana");
+    ben.hears(|line| line == "/hello 1 ana");
     ana.type_line("hello");
     ben.hears(|line| line == "ana: hello");
     ben.say("ben: hello yourself");
@@ -330,7 +333,79 @@ fn a_room_that_goes_away_is_noticed() {
     let mut ana = join_room(&room, "ana", &[]);
     room.interrupt();
     ana.out.line(|line| is_stamped(line, "* this chat is closing"));
+    ana.out.line(|line| line.contains("* the server is gone"));
     ana.type_line("anyone?");
+    ana.type_line("q");
+    let ended = ana.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    assert!(last.contains("is gone") && last.contains("not sent: 1 line"), "{last}");
+}
+
+#[test]
+fn one_who_typed_nothing_leaves_a_room_that_is_gone_well() {
+    let room = room(&[]);
+    let ana = join_room(&room, "ana", &[]);
+    room.interrupt();
     ana.out.line(|line| line.contains("* the server is gone"));
     leaves_well(ana);
+}
+
+#[test]
+fn lines_to_a_room_that_was_killed_are_reported_as_not_delivered() {
+    let room = room(&[]);
+    let mut ana = join_room(&room, "ana", &[]);
+    drop(room);
+    ana.type_line("is anyone");
+    ana.type_line("here?");
+    ana.type_line("q");
+    let ended = ana.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    let count = |part: &str| part.rsplit_once(": ")?.1.split(' ').next()?.parse::<u64>().ok();
+    assert_eq!(last.split("; ").filter_map(count).sum::<u64>(), 2, "{last}");
+}
+
+#[test]
+fn what_waits_for_a_room_is_said_when_it_is_back() {
+    let old = room(&[]);
+    let mut ana = join_room(&old, "ana", &[]);
+    let to = old.to();
+    old.interrupt();
+    ana.out.line(|line| line.contains("* the server is gone"));
+    ana.type_line("waited for you");
+    let again = ["chat", "host", "--plain", "--headless", &to];
+    let back = Listener::new(Process::start(hikyaku(&again)));
+    let ben = Plain::join(&back, "ben");
+    ben.hears(|line| is_stamped(line, "ana: waited for you"));
+    ana.out.line(|line| line.contains("* the server is back"));
+    leaves_well(ana);
+}
+
+#[test]
+fn a_second_client_of_the_same_user_gets_a_name_beside_the_first() {
+    let room = room(&[]);
+    let mut ana = join_room(&room, "ana", &[]);
+    let mut twin = join(room.address, "ana", &[]);
+    twin.out.line(|line| line.contains("you are ana-2;"));
+    twin.out.line(|line| line.contains("* ana is taken, so you are ana-2; choose another name"));
+    ana.out.line(|line| is_stamped(line, "* ana-2 joined"));
+    ana.type_line("hello, me");
+    twin.out.line(|line| is_stamped(line, "ana: hello, me"));
+    twin.type_line("hello");
+    ana.out.line(|line| is_stamped(line, "ana-2: hello"));
+}
+
+#[test]
+fn a_program_that_asks_for_machine_lines_gets_them() {
+    let room = room(&[]);
+    let ben = Plain(stranger(), room.address);
+    ben.say("/hello 1 ben");
+    ben.hears(|line| line.starts_with(r#"{"hikyaku":1,"#) && line.contains(r#""kind":"greeted""#));
+    let mut ana = join_room(&room, "ana", &[]);
+    ana.type_line("hi");
+    ben.hears(|line| line.contains(r#""name":"ana"}"#) && line.contains(r#""text":"hi""#));
+    ben.say(r#"{"hikyaku":1,"request":4,"do":"said","with":"say \"hi\""}"#);
+    ben.hears(|line| line.contains(r#""request":4,"kind":"said","text":"say \"hi\"""#));
+    ana.out.line(|line| is_stamped(line, r#"ben: say "hi""#));
 }

@@ -41,7 +41,7 @@ fn members_hear_each_other_by_name_until_they_leave() {
     ben.out.line(|line| is_stamped(line, "* ana left"));
     let ended = room.interrupt();
     ben.out.line(|line| is_stamped(line, "* this chat is closing"));
-    ben.out.line(|line| line.contains("parted from the server: it closed the association"));
+    ben.out.line(|line| line.contains("* the server is gone"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 

@@ -36,8 +36,8 @@ pub enum Dialect {
 /// Bytes that show whether a datagram is text.
 const TEXT_SAMPLE: usize = 64;
 
-/// What a chat client says first; a name follows.
-const CHAT_HELLO: &[u8] = b"/name ";
+/// What chat clients say first: people and programs that read text, programs that read data.
+const CHAT_HELLOS: [&[u8]; 2] = [b"/name ", b"/hello "];
 
 impl Dialect {
     /// Returns the dialect that a datagram opens, where its form leaves no doubt: a native Hello, a
@@ -115,7 +115,7 @@ pub fn is_text(datagram: &[u8]) -> bool {
 }
 
 fn joins_chat(datagram: &[u8]) -> bool {
-    datagram.starts_with(CHAT_HELLO) && is_text(datagram)
+    CHAT_HELLOS.iter().any(|hello| datagram.starts_with(hello)) && is_text(datagram)
 }
 
 #[cfg(test)]

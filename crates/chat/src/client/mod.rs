@@ -11,16 +11,18 @@ use std::{
 
 use hikyaku::dialect::Dialect;
 use hikyaku_plain::{Dropped, Drops, PlainPeer, PlainSendError, dtls::Ended};
-use hikyaku_text::sanitize;
 use tokio::sync::mpsc;
 
 use crate::{
-    app::{App, Output, Shown},
-    clock::{Clock, stamp},
+    app::{App, Notice, Output, Shown},
+    clock::Clock,
     limits::MAX_RECEIVE_ERRORS,
     name::Name,
     time::Time,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// Why a client could not take part.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +80,28 @@ pub enum Expected {
     Anything,
 }
 
+/// What was known of the server when a client left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LastSeen {
+    /// It was there.
+    There,
+    /// It had answered once, and was gone.
+    Gone,
+    /// It never answered.
+    Silent,
+}
+
 /// How a client's part in a chat ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Parted {
     /// Typed lines that were not sent, because of a shutdown or because nothing answered.
     pub unsent: usize,
-    /// Whether anything ever answered.
-    pub answered: bool,
+    /// Lines that were sent and that the room has not confirmed, or the network sent back.
+    pub unconfirmed: usize,
+    /// Where the client stood at the end.
+    pub server: LastSeen,
     /// Datagrams from the server that were not let in.
     pub drops: Drops,
 }
@@ -94,8 +110,7 @@ pub struct Parted {
 /// resolves; says farewell. Where the peer speaks DTLS, shakes hands first; an association that
 /// ends meanwhile is made anew for the next line.
 ///
-/// `show` gets each line for the terminal, sanitised and without line end; `dropped` is told of
-/// each datagram that was not let in.
+/// `show` gets what the user is to see, `dropped` each datagram that was not let in.
 ///
 /// # Errors
 /// [`ClientError`]: when nothing can be sent or received, nobody listens there, or who listens
@@ -104,7 +119,7 @@ pub async fn run(
     mut peer: PlainPeer,
     guest: Guest,
     mut lines: mpsc::Receiver<String>,
-    mut show: impl FnMut(&str),
+    mut show: impl FnMut(Shown),
     mut dropped: impl FnMut(&Dropped),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Parted, ClientError> {
@@ -115,7 +130,7 @@ pub async fn run(
     }
     let clock = Clock::start();
     let expected = guest.server;
-    let mut app = guest.into_app(clock.now(), peer.speaks_dtls());
+    let mut app = guest.into_app(clock.time(), peer.speaks_dtls());
     let mut link = Link::default();
     let mut unsent = None;
     loop {
@@ -124,7 +139,7 @@ pub async fn run(
         }
         peer.hint().into_iter().for_each(|theirs| app.handle_hint(theirs));
         std::iter::from_fn(|| peer.take_dropped()).for_each(|drop| dropped(&drop));
-        let wake = match app.poll_output(clock.now()) {
+        let wake = match app.poll_output(clock.time()) {
             // An association that is over has taken us out of the room with it.
             Output::Send(_) if app.has_left() && !peer.is_connected() => continue,
             Output::Send(datagram) => {
@@ -138,8 +153,8 @@ pub async fn run(
                 }
                 continue;
             }
-            Output::Show(line) => {
-                show(&stamped(line));
+            Output::Show(shown) => {
+                show(shown);
                 continue;
             }
             Output::Renew => {
@@ -164,8 +179,8 @@ pub async fn run(
             },
             line = lines.recv(), if app.wants_line() => match line {
                 None => app.handle_end(),
-                Some(line) => if let Err(e) = app.handle_line(&line) {
-                    show(&format!("[{}] * {e}", stamp()));
+                Some(line) => if let Err(error) = app.handle_line(&line) {
+                    show(Shown::Notice(Notice::NotTaken { error }));
                 },
             },
             () = clock.sleep_until(wake) => {}
@@ -188,24 +203,24 @@ impl Parted {
     /// Of a client that left, or was interrupted with `interrupted` lines not sent.
     fn of(app: &App, peer: &PlainPeer, interrupted: Option<usize>) -> Self {
         let unsent = interrupted.unwrap_or(app.unsent());
-        Self { unsent, answered: !app.is_silent(), drops: peer.drops().clone() }
+        let server = if app.is_silent() {
+            LastSeen::Silent
+        } else if app.is_gone() {
+            LastSeen::Gone
+        } else {
+            LastSeen::There
+        };
+        Self { unsent, unconfirmed: app.unconfirmed(), server, drops: peer.drops().clone() }
     }
 
     /// Of a client that was interrupted before there was an association.
     fn unanswered(unsent: usize, peer: &PlainPeer) -> Self {
-        Self { unsent, answered: true, drops: peer.drops().clone() }
+        Self { unsent, unconfirmed: 0, server: LastSeen::There, drops: peer.drops().clone() }
     }
 }
 
 fn other_dialect(peer: &PlainPeer, theirs: Dialect) -> ClientError {
     ClientError::OtherDialect { to: peer.target(), theirs, ours: peer.dialect() }
-}
-
-fn stamped(line: Shown) -> String {
-    match line {
-        Shown::Stamped(line) => line,
-        Shown::Unstamped(line) => format!("[{}] {line}", stamp()),
-    }
 }
 
 /// What comes of `work`, which may wait for a handshake, unless the end comes first.
@@ -244,15 +259,14 @@ impl Link {
         &self,
         peer: &mut PlainPeer,
         app: &mut App,
-        show: &mut impl FnMut(&str),
+        show: &mut impl FnMut(Shown),
         datagram: &str,
     ) -> Result<(), ClientError> {
         match peer.send(datagram.as_bytes()).await {
             Ok(()) => {}
             Err(PlainSendError::Unreachable { .. }) => app.handle_refused(),
-            // It may tell the names in a certificate, which are whatever its maker put there.
             Err(e) if self.heard => {
-                show(&format!("[{}] * not sent: {}", stamp(), sanitize(&e.to_string())));
+                show(Shown::Notice(Notice::NotSent { why: e.to_string() }));
             }
             Err(e) => return Err(e.into()),
         }
@@ -267,7 +281,7 @@ impl Link {
     ) -> Result<(), ClientError> {
         use io::ErrorKind as Kind;
         if let Some(ended) = error.get_ref().and_then(|e| e.downcast_ref::<Ended>()) {
-            app.handle_parted(&sanitize(&ended.to_string()));
+            app.handle_parted(&ended.to_string());
             return Ok(());
         }
         match error.kind() {
@@ -278,121 +292,5 @@ impl Link {
             _ => return Err(ClientError::Receive { from, source: error }),
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{future, time::Duration};
-
-    use hikyaku::{filter::Filter, socket::SocketOptions};
-    use hikyaku_plain::{Armour, PeerOptions, PlainListener};
-    use tokio::task::JoinHandle;
-
-    use super::*;
-    use crate::{RoomConfig, server};
-
-    struct Joined {
-        lines: mpsc::Sender<String>,
-        shown: mpsc::UnboundedReceiver<String>,
-        task: JoinHandle<Result<Parted, ClientError>>,
-    }
-
-    fn listener() -> PlainListener {
-        let any = ["127.0.0.1:0".parse().unwrap()];
-        let options = SocketOptions::default();
-        PlainListener::bind(&any, &options, Armour::new(), Filter::new()).unwrap()
-    }
-
-    fn host(listener: PlainListener) -> SocketAddr {
-        let address = listener.local_addr();
-        let never = future::pending();
-        tokio::spawn(server::run(listener, RoomConfig::default(), None, |_| {}, |_| {}, never));
-        address
-    }
-
-    fn join(address: SocketAddr, name: &str) -> Joined {
-        join_expecting(address, name, Expected::Answering)
-    }
-
-    fn join_expecting(address: SocketAddr, name: &str, server: Expected) -> Joined {
-        let peer =
-            PlainPeer::new(vec![address], PeerOptions::default(), Armour::new(), Filter::new())
-                .unwrap();
-        let (lines, typed) = mpsc::channel(8);
-        let (show, shown) = mpsc::unbounded_channel();
-        let show = move |line: &str| show.send(line.to_owned()).unwrap();
-        let name = Name::parse(name).unwrap();
-        let task =
-            tokio::spawn(run(peer, Guest { name, server }, typed, show, |_| {}, future::pending()));
-        Joined { lines, shown, task }
-    }
-
-    impl Joined {
-        /// Waits for a line that holds `text`.
-        async fn sees(&mut self, text: &str) {
-            let wait = async {
-                while !self.shown.recv().await.expect("still shows lines").contains(text) {}
-            };
-            let seen = tokio::time::timeout(Duration::from_secs(10), wait).await;
-            assert!(seen.is_ok(), "no line with {text:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn two_clients_talk_and_part() {
-        let address = host(listener());
-        let mut alice = join(address, "alice");
-        alice.sees("you are alice").await;
-        let mut bob = join(address, "bob");
-        alice.sees("] * bob joined").await;
-        bob.lines.send("hi".to_owned()).await.unwrap();
-        alice.sees("] bob: hi").await;
-        alice.lines.send("/msg bob psst".to_owned()).await.unwrap();
-        bob.sees("] alice -> you: psst").await;
-        bob.lines.send("q".to_owned()).await.unwrap();
-        alice.sees("] * bob left").await;
-        assert_eq!(bob.task.await.unwrap().unwrap().unsent, 0);
-    }
-
-    #[tokio::test]
-    async fn all_lines_of_a_pipe_arrive_although_it_ends_at_once() {
-        let address = host(listener());
-        let mut alice = join(address, "alice");
-        alice.sees("you are alice").await;
-        let bob = join(address, "bob");
-        for n in 1..=120 {
-            bob.lines.send(format!("line {n}.")).await.unwrap();
-        }
-        drop(bob.lines);
-        for n in 1..=120 {
-            alice.sees(&format!("] bob: line {n}.")).await;
-        }
-        alice.sees("] * bob left").await;
-    }
-
-    #[tokio::test]
-    async fn a_server_that_merely_fans_out_is_told_who_speaks() {
-        let mut listener = listener();
-        let alice = join_expecting(listener.local_addr(), "alice", Expected::Anything);
-        alice.lines.send("hi".to_owned()).await.unwrap();
-        drop(alice.lines);
-        let mut heard = Vec::new();
-        while heard.last().is_none_or(|last| last != "alice left") {
-            for datagram in listener.recv().await.unwrap().flatten() {
-                heard.push(String::from_utf8(datagram.payload.to_vec()).unwrap());
-            }
-        }
-        assert_eq!(heard[heard.len() - 2..], ["alice: hi", "alice left"]);
-        assert!(heard[..heard.len() - 2].iter().all(|hello| hello == "/name alice"));
-    }
-
-    #[tokio::test]
-    #[cfg(target_os = "linux")]
-    async fn nobody_there_is_an_error() {
-        let nobody = listener().local_addr();
-        let alice = join(nobody, "alice");
-        let end = alice.task.await.unwrap();
-        assert!(matches!(end, Err(ClientError::Unreachable(address)) if address == nobody));
     }
 }

@@ -1,15 +1,14 @@
-//! Who may come in, and how often: all together, and each source for itself.
-//!
-//! In: a stranger, the time. Out: yes or no. Never: who is a member.
+//! How often strangers may come in: all together, and each source for itself.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{
     limits::{MAX_NEWCOMER_SOURCES, SOURCE_BURST, SOURCE_RATE},
-    members::{Peer, site},
     rate::{Bucket, Rate},
     time::Time,
 };
+
+use super::members::{Peer, site};
 
 /// What one flood can come from: a site, or a socket on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,8 +28,8 @@ impl<P: Peer> Newcomers<P> {
         Self { all: Bucket::default(), by_source: BTreeMap::new() }
     }
 
-    /// Takes a token of everybody's `rate` and one of the source's own, or neither: who comes and
-    /// goes without a pause uses up its own allowance, not that of others.
+    /// Takes a token of everybody's `rate` and one of the source's own, or neither: a source that
+    /// comes and goes without a pause uses up its own allowance, not that of others.
     pub(crate) fn take(&mut self, now: Time, peer: P, rate: Rate) -> bool {
         if !self.all.has(now, rate) {
             return false;

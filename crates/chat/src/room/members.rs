@@ -1,6 +1,4 @@
-//! Who is here: by key, by name, and by when they will be taken to have left.
-//!
-//! In: joins, names, signs of life. Out: members, deadlines, rolls. Never: speaks to anyone.
+//! The members: by key, by name, and by when they will be taken to have left.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -10,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    event::{Author, MemberId, Roll, Seq},
     name::{Name, likeness},
     rate::Bucket,
     time::Time,
@@ -29,6 +28,9 @@ pub trait Peer: Copy + Ord + Display {
 pub(crate) struct Member {
     /// The name, or the address of someone who has given none.
     pub(crate) shown: Arc<str>,
+    id: MemberId,
+    /// The newest number of the log when they came: what is after it is theirs to hear.
+    pub(crate) since: Seq,
     /// What this member may still send.
     pub(crate) bucket: Bucket,
     /// Whether the member knows that lines are being dropped.
@@ -49,6 +51,7 @@ pub(crate) struct Members<P> {
     by_idle_at: BTreeSet<(Time, P)>,
     /// How many members each site has; those without members are not in it.
     by_site: BTreeMap<IpAddr, usize>,
+    last_id: u64,
 }
 
 impl<P: Peer> Members<P> {
@@ -58,6 +61,7 @@ impl<P: Peer> Members<P> {
             by_likeness: BTreeMap::new(),
             by_idle_at: BTreeSet::new(),
             by_site: BTreeMap::new(),
+            last_id: 0,
         }
     }
 
@@ -91,7 +95,7 @@ impl<P: Peer> Members<P> {
     }
 
     /// Adds a member without a name. `peer` must not be one already.
-    pub(crate) fn insert(&mut self, peer: P, idle_at: Option<Time>) {
+    pub(crate) fn insert(&mut self, peer: P, idle_at: Option<Time>, since: Seq) {
         debug_assert!(!self.contains(peer), "a member joins once");
         let shown: Arc<str> = peer.to_string().into();
         self.by_likeness.entry(likeness(&shown)).or_insert(peer);
@@ -101,12 +105,24 @@ impl<P: Peer> Members<P> {
         if let Some(site) = site(peer) {
             *self.by_site.entry(site).or_default() += 1;
         }
-        let bucket = Bucket::default();
-        self.by_peer.insert(peer, Member { shown, bucket, told_dropped: false, idle_at });
+        self.last_id += 1;
+        let (id, bucket) = (MemberId(self.last_id), Bucket::default());
+        let member = Member { shown, id, since, bucket, told_dropped: false, idle_at };
+        self.by_peer.insert(peer, member);
     }
 
-    /// Removes a member and says how it was shown.
-    pub(crate) fn remove(&mut self, peer: P) -> Option<Arc<str>> {
+    pub(crate) fn id(&self, peer: P) -> Option<MemberId> {
+        self.by_peer.get(&peer).map(|member| member.id)
+    }
+
+    /// Returns a member as events name them.
+    pub(crate) fn author(&self, peer: P) -> Option<Author> {
+        let member = self.by_peer.get(&peer)?;
+        Some(Author::new(member.id, Arc::clone(&member.shown)))
+    }
+
+    /// Removes a member, and returns them as events name them.
+    pub(crate) fn remove(&mut self, peer: P) -> Option<Author> {
         let member = self.by_peer.remove(&peer)?;
         if let Some(idle_at) = member.idle_at {
             self.by_idle_at.remove(&(idle_at, peer));
@@ -119,7 +135,12 @@ impl<P: Peer> Members<P> {
             }
         }
         self.forget_likeness(peer, &member.shown);
-        Some(member.shown)
+        Some(Author::new(member.id, member.shown))
+    }
+
+    /// Returns `true` if nobody has the name.
+    pub(crate) fn is_free(&self, name: &Name) -> bool {
+        !self.by_likeness.contains_key(&likeness(name.as_str()))
     }
 
     /// Postpones the end of a membership, except the host's, which has none.
@@ -135,8 +156,8 @@ impl<P: Peer> Members<P> {
         self.by_idle_at.insert((idle_at, peer));
     }
 
-    /// Names a member; says how it was shown until now.
-    pub(crate) fn rename(&mut self, peer: P, name: &Name) -> Result<Arc<str>, Taken> {
+    /// Names a member.
+    pub(crate) fn rename(&mut self, peer: P, name: &Name) -> Result<(), Taken> {
         let likeness = likeness(name.as_str());
         if self.by_likeness.get(&likeness).is_some_and(|holder| *holder != peer) {
             return Err(Taken);
@@ -147,7 +168,7 @@ impl<P: Peer> Members<P> {
             member.shown = name.shared();
             self.by_likeness.insert(likeness, peer);
         }
-        Ok(old)
+        Ok(())
     }
 
     /// The member whose name or address `words` begins with (the longest such name, for names
@@ -172,19 +193,18 @@ impl<P: Peer> Members<P> {
         self.by_idle_at.first().filter(|(idle_at, _)| *idle_at <= now).map(|(_, peer)| *peer)
     }
 
-    /// Who is here but for `except`, in at most about `limit` bytes; the rest are counted.
-    pub(crate) fn roll(&self, except: Option<P>, limit: usize) -> String {
-        let mut roll = String::new();
+    /// Returns who is here except one, in at most about `limit` bytes; the rest are counted.
+    pub(crate) fn roll(&self, except: Option<P>, limit: usize) -> Roll {
+        let mut roll = Roll::default();
+        let mut len = 0;
         let mut others = self.by_peer.iter().filter(|(peer, _)| Some(**peer) != except);
         while let Some((_, member)) = others.next() {
-            if roll.len() + member.shown.len() > limit {
-                let more = 1 + others.count();
-                return format!("{roll} and {more} more");
+            if len + member.shown.len() > limit {
+                roll.more = 1 + others.count();
+                return roll;
             }
-            if !roll.is_empty() {
-                roll.push_str(", ");
-            }
-            roll.push_str(&member.shown);
+            len += member.shown.len() + 2;
+            roll.names.push(Arc::clone(&member.shown));
         }
         roll
     }
@@ -228,7 +248,7 @@ mod tests {
     fn room_of(names: &[&str]) -> Members<usize> {
         let mut members = Members::new();
         for (peer, name) in names.iter().enumerate() {
-            members.insert(peer, Some(Time::ZERO + Duration::from_secs(peer as u64)));
+            members.insert(peer, Some(Time::ZERO + Duration::from_secs(peer as u64)), Seq::START);
             members.rename(peer, &Name::parse(name).unwrap()).unwrap();
         }
         members
@@ -246,7 +266,7 @@ mod tests {
     #[test]
     fn the_address_of_a_nameless_member_cannot_be_taken_as_a_name() {
         let mut members = room_of(&["alice"]);
-        members.insert(77, None);
+        members.insert(77, None, Seq::START);
         assert_eq!(members.rename(0, &Name::parse("77").unwrap()), Err(Taken));
     }
 
@@ -262,8 +282,10 @@ mod tests {
     #[test]
     fn a_roll_counts_those_it_cannot_list() {
         let members = room_of(&["alice", "bob", "carol"]);
-        assert_eq!(members.roll(Some(1), 100), "alice, carol");
-        assert_eq!(members.roll(None, 7), "alice and 2 more");
+        let names = |roll: Roll| (roll.names.iter().map(|n| n.to_string()).collect(), roll.more);
+        assert_eq!(names(members.roll(Some(1), 100)), (vec!["alice".into(), "carol".into()], 0));
+        let short: (Vec<String>, _) = names(members.roll(None, 7));
+        assert_eq!(short, (vec!["alice".into()], 2));
     }
 
     #[test]
@@ -276,7 +298,7 @@ mod tests {
     #[test]
     fn one_without_a_deadline_never_gets_one() {
         let mut members = Members::<usize>::new();
-        members.insert(1, None);
+        members.insert(1, None, Seq::START);
         members.touch(1, Time::ZERO);
         assert_eq!(members.next_idle_at(), None);
     }
@@ -292,7 +314,7 @@ mod tests {
     /// How many of those who come from `first` are counted at the site of `second`.
     fn neighbours(first: &str, second: &str) -> usize {
         let mut members = Members::new();
-        members.insert(first.parse::<SocketAddr>().unwrap(), None);
+        members.insert(first.parse::<SocketAddr>().unwrap(), None, Seq::START);
         members.neighbours(second.parse().unwrap())
     }
 
@@ -320,7 +342,7 @@ mod tests {
     fn who_leaves_a_site_no_longer_counts_there() {
         let mut members = Members::new();
         let peer: SocketAddr = "10.0.0.1:1".parse().unwrap();
-        members.insert(peer, None);
+        members.insert(peer, None, Seq::START);
         members.remove(peer);
         assert!(members.by_site.is_empty());
     }

@@ -1,0 +1,180 @@
+//! What comes from the server, and what it says about who is there.
+
+use std::sync::Arc;
+
+use hikyaku::dialect::Dialect;
+use hikyaku_text::{collapse_blanks, sanitize_bytes};
+
+use super::{App, Notice, Server, Shown, Stage};
+use crate::{
+    event::{Author, Event, Kind, Seq},
+    limits::{HELLO_AGAIN, LISTEN_AGAIN, LISTEN_WAIT},
+    machine::{self, Ticket},
+    name::Name,
+    plain::trim_end,
+    time::Time,
+};
+
+impl App {
+    /// Takes in a datagram from the server.
+    pub fn handle_datagram(&mut self, datagram: &[u8]) {
+        if self.is_unknown() && Dialect::of_hint(datagram).is_some() {
+            return;
+        }
+        self.refused = false;
+        self.unheard = 0;
+        if let Some(watch) = &mut self.watch {
+            watch.unanswered = 0;
+        }
+        if let Some((event, ticket)) = machine::read_event(datagram) {
+            self.is_room = true;
+            return self.on_event(event, ticket);
+        }
+        self.heard = true;
+        let text = collapse_blanks(sanitize_bytes(trim_end(datagram)));
+        if text.is_empty() {
+            return;
+        }
+        if self.is_unknown() && text.contains(&self.hello()) {
+            // Our own hello came back as text: no hikyaku room does that.
+            return self.on_foreign();
+        }
+        if self.is_silent() && !self.is_room {
+            self.on_foreign();
+        }
+        self.show(Shown::Line(text.into_owned()));
+    }
+
+    /// The server says that it speaks another dialect. Anyone can say so in its name: it counts
+    /// only where nothing else comes.
+    pub fn handle_hint(&mut self, dialect: Dialect) {
+        self.hint = Some(dialect);
+    }
+
+    /// The network says that nobody listens at the server's address.
+    pub fn handle_refused(&mut self) {
+        match self.server {
+            Server::Hikyaku if self.me.is_some() => self.on_gone(),
+            Server::Foreign => {
+                self.sent_back += std::mem::take(&mut self.unheard);
+                if !self.refused {
+                    self.notice(Notice::Gone);
+                }
+            }
+            _ => {}
+        }
+        self.refused = true;
+    }
+
+    /// The way to the server is over, for this reason; the next datagram opens another.
+    pub fn handle_parted(&mut self, why: &str) {
+        if !self.is_gone() {
+            self.notice(Notice::Parted { why: why.to_owned() });
+        }
+    }
+
+    fn on_event(&mut self, event: Event, ticket: Option<Ticket>) {
+        if let Kind::Greeted { you, head, .. } = &event.kind {
+            let (you, head) = (you.clone(), *head);
+            return self.on_greeting(event, you, head, ticket);
+        }
+        let event = Arc::new(event);
+        if event.seq.is_some() {
+            self.sequence.put(event);
+            return self.show_what_is_next();
+        }
+        if event.kind == Kind::Missed {
+            self.sequence.give_up();
+        }
+        self.on_turn(event);
+        self.show_what_is_next();
+    }
+
+    fn on_greeting(&mut self, event: Event, you: Author, head: Seq, ticket: Option<Ticket>) {
+        let known = self.server == Server::Hikyaku;
+        if self.is_gone() {
+            self.notice(Notice::Back);
+        }
+        self.server = Server::Hikyaku;
+        if self.me == Some(you.member) && self.ticket == ticket {
+            // A hello that was said twice; it tells how far the log has come.
+            self.sequence.reaches(head);
+            return;
+        }
+        self.me = Some(you.member);
+        self.ticket = ticket;
+        self.sequence.restart(head);
+        // A room that has started again greets us by our address, unless it was asked by name.
+        if known && *you.name != *self.name.as_str() {
+            self.due = Some(self.hello());
+        }
+        self.on_turn(Arc::new(event));
+        self.show_what_is_next();
+    }
+
+    pub(super) fn show_what_is_next(&mut self) {
+        while let Some(event) = self.sequence.next() {
+            self.on_turn(event);
+        }
+    }
+
+    /// An event whose turn it is.
+    fn on_turn(&mut self, event: Arc<Event>) {
+        let is_mine = self.me.is_some_and(|me| event.is_by(me));
+        if let Some(request) = event.request.filter(|_| is_mine || event.author.is_none()) {
+            self.unconfirmed.remove(&request);
+        }
+        if is_mine
+            && let Kind::Renamed { name } = &event.kind
+            && let Ok(name) = Name::parse(name)
+        {
+            // Remembered for a room that forgets us, as it does when it starts again.
+            self.name = name;
+        }
+        let closes = event.kind == Kind::Closing;
+        self.show(Shown::Event { event, reader: self.me });
+        if closes {
+            self.on_gone();
+        }
+    }
+
+    fn on_gone(&mut self) {
+        if !self.is_gone() {
+            self.server = Server::Gone { hello_at: None };
+            self.notice(Notice::Gone);
+        }
+    }
+
+    pub(super) fn on_no_greeting(&mut self, now: Time) {
+        if self.is_room {
+            // It answers, but does not let us in: it is full.
+            self.server = Server::Silent { hello_at: now + HELLO_AGAIN };
+        } else if self.heard || self.passes_on && !self.refused {
+            self.on_foreign();
+        } else if let Some(dialect) = self.hint {
+            self.stage = Stage::OtherDialect(dialect);
+        } else if self.refused {
+            let (hello_at, decide_at) = (now + LISTEN_AGAIN, now + LISTEN_WAIT);
+            self.server = Server::NotListening { hello_at, decide_at };
+            self.notice(Notice::NotListening);
+        } else {
+            self.server = Server::Silent { hello_at: now + HELLO_AGAIN };
+            self.notice(Notice::Silent);
+        }
+    }
+
+    /// Nothing has begun to listen, or what has does not answer.
+    pub(super) fn on_nothing(&mut self, now: Time) {
+        let is_closed = self.refused && self.hint.is_none() && !self.heard && !self.is_room;
+        if is_closed {
+            self.stage = Stage::Unreachable;
+        } else {
+            self.on_no_greeting(now);
+        }
+    }
+
+    fn on_foreign(&mut self) {
+        self.server = Server::Foreign;
+        self.notice(Notice::Foreign { name: self.name.to_string() });
+    }
+}

@@ -1,0 +1,142 @@
+//! The log of a room, which gives its events their numbers.
+//!
+//! A room hands events in and takes them out numbered, at once or later, with other writers' events
+//! between them: a log on a disk, or one that several hosts share, fits here as well as one in
+//! memory.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use crate::{
+    event::{Event, Seq},
+    limits::{EVENT_OVERHEAD, MAX_LOG_EVENTS, MAX_LOG_LEN},
+};
+
+/// An ordered list of events, of which a room is one writer.
+pub trait Log {
+    /// Takes an event in. It comes out of [`Log::committed`] with its number, now or later.
+    fn submit(&mut self, event: Event);
+
+    /// Returns the next numbered event that has not been taken out. Numbers grow strictly; gaps
+    /// and events of other writers are possible.
+    fn committed(&mut self) -> Option<Arc<Event>>;
+
+    /// Returns the number of the event that was taken out last, 0 before the first.
+    fn head(&self) -> Seq;
+
+    /// Returns the remembered events after `seq`, as far as they have been taken out, or `None`
+    /// where one of them has been forgotten.
+    fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>>;
+}
+
+/// A log in memory that remembers the newest events and numbers from 1.
+#[derive(Debug, Default)]
+pub struct MemoryLog {
+    events: VecDeque<Arc<Event>>,
+    /// How many of `events`, at the end, have not been taken out.
+    waiting: usize,
+    /// The last number given.
+    last: u64,
+    /// The last number that has been forgotten.
+    forgotten: u64,
+    /// Bytes in `events`.
+    len: usize,
+}
+
+impl MemoryLog {
+    /// Creates an empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn cost(event: &Event) -> usize {
+        event.weight() + EVENT_OVERHEAD
+    }
+}
+
+impl Log for MemoryLog {
+    fn submit(&mut self, mut event: Event) {
+        event.prev = Seq(self.last);
+        self.last += 1;
+        event.seq = Some(Seq(self.last));
+        self.len += Self::cost(&event);
+        self.events.push_back(Arc::new(event));
+        self.waiting += 1;
+    }
+
+    fn committed(&mut self) -> Option<Arc<Event>> {
+        let next = self.events.len().checked_sub(self.waiting)?;
+        let event = Arc::clone(self.events.get(next)?);
+        self.waiting -= 1;
+        while (self.events.len() > MAX_LOG_EVENTS || self.len > MAX_LOG_LEN)
+            && self.events.len() > self.waiting
+            && let Some(oldest) = self.events.pop_front()
+        {
+            self.len -= Self::cost(&oldest);
+            self.forgotten += 1;
+        }
+        Some(event)
+    }
+
+    fn head(&self) -> Seq {
+        Seq(self.last - self.waiting as u64)
+    }
+
+    fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {
+        if seq.0 < self.forgotten {
+            return None;
+        }
+        let known = self.events.len() - self.waiting;
+        let skipped = usize::try_from(seq.0 - self.forgotten).unwrap_or(usize::MAX);
+        Some(self.events.range(skipped.min(known)..known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{event::Kind, time::Stamp};
+
+    fn said(text: &str) -> Event {
+        let text = text.to_owned();
+        Event::new(Stamp::from_millis(0), None, None, Kind::Said { text })
+    }
+
+    fn seqs(log: &MemoryLog, after: u64) -> Option<Vec<u64>> {
+        let events = log.after(Seq(after))?;
+        Some(events.map(|event| event.seq.map_or(0, |seq| seq.0)).collect())
+    }
+
+    #[test]
+    fn numbers_are_given_in_the_order_of_submission() {
+        let mut log = MemoryLog::new();
+        log.submit(said("a"));
+        log.submit(said("b"));
+        assert_eq!((log.head(), seqs(&log, 0)), (Seq(0), Some(vec![])));
+        let taken: Vec<_> = std::iter::from_fn(|| log.committed()).map(|e| e.seq).collect();
+        assert_eq!(taken, [Some(Seq(1)), Some(Seq(2))]);
+        assert_eq!((log.head(), seqs(&log, 1)), (Seq(2), Some(vec![2])));
+        assert_eq!(seqs(&log, 9), Some(vec![]));
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_and_the_log_says_so() {
+        let mut log = MemoryLog::new();
+        for _ in 0..MAX_LOG_EVENTS + 5 {
+            log.submit(said("x"));
+            log.committed();
+        }
+        assert_eq!(seqs(&log, 4), None);
+        assert_eq!(seqs(&log, 5).map(|seqs| (seqs[0], seqs.len())), Some((6, MAX_LOG_EVENTS)));
+    }
+
+    #[test]
+    fn long_lines_are_bounded_by_their_bytes() {
+        let mut log = MemoryLog::new();
+        for _ in 0..MAX_LOG_EVENTS {
+            log.submit(said(&"x".repeat(4_096)));
+            log.committed();
+        }
+        assert!(log.len <= MAX_LOG_LEN && log.events.len() > 200, "{}", log.events.len());
+    }
+}

@@ -1,0 +1,129 @@
+//! The machine line: an event or a request as one JSON object, for programs.
+//!
+//! A client asks for machine lines by its first datagram, `/hello 1 NAME`: the newest version it
+//! reads, and what it wants to be called. From then on the room writes events to it as machine
+//! lines, and reads its requests as such. A program that asks for nothing reads text.
+//!
+//! ```text
+//! {"hikyaku":1,"seq":5,"prev":4,"at":1730000000000,"author":{"member":2,"name":"bob"},"kind":"said","text":"hi"}
+//! {"hikyaku":1,"request":9,"do":"said","with":"hi"}
+//! ```
+//!
+//! All fields are those of [`Event`] and [`Request`]. A reader ignores fields and kinds that it
+//! does not know, and lines of other versions. Each text is escaped for terminals before it is
+//! written. To a member that has joined, a greeting brings a `ticket`: who shows it has been
+//! reached at that address.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    event::Event,
+    limits::{MAX_LINE_LEN, MAX_MACHINE_LINE_LEN},
+    plain,
+    request::{Action, Request},
+};
+
+/// The version that is spoken here.
+pub const VERSION: u32 = 1;
+
+/// How every machine line begins, in every version.
+const PREFIX: &[u8] = b"{\"hikyaku\":";
+
+/// How a client's first datagram begins; a version and a name follow.
+const HELLO: &[u8] = b"/hello ";
+
+/// A number that a room writes in a greeting, and that only the receiver can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ticket(u64);
+
+impl Ticket {
+    /// Creates a ticket of 53 bits of chance, as many as every reader of JSON keeps.
+    #[must_use]
+    pub const fn new(chance: u64) -> Self {
+        Self(chance >> 11)
+    }
+}
+
+/// A machine line: its version, a ticket where there is one, and what it says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line<T> {
+    hikyaku: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ticket: Option<Ticket>,
+    #[serde(flatten)]
+    says: T,
+}
+
+/// Returns `true` for what begins as a machine line does.
+#[must_use]
+pub fn is_machine_line(datagram: &[u8]) -> bool {
+    datagram.starts_with(PREFIX)
+}
+
+/// Writes an event; `ticket` goes with a greeting.
+#[must_use]
+pub fn write_event(event: &Event, ticket: Option<Ticket>) -> String {
+    write(&Line { hikyaku: VERSION, ticket, says: event })
+}
+
+/// Reads an event.
+#[must_use]
+pub fn read_event(datagram: &[u8]) -> Option<(Event, Option<Ticket>)> {
+    let Line { says, ticket, .. } = read(datagram)?;
+    Some((says, ticket))
+}
+
+/// Writes the first datagram of a client.
+#[must_use]
+pub fn write_hello(name: &str) -> String {
+    format!("/hello {VERSION} {name}")
+}
+
+/// Writes a request; `ticket` goes with what is answered at length.
+#[must_use]
+pub fn write_request(request: &Request, ticket: Option<Ticket>) -> String {
+    write(&Line { hikyaku: VERSION, ticket, says: request })
+}
+
+/// Reads the hello or a request of a client that reads machine lines. A text that is too long, or
+/// that escapes make too long, becomes [`Action::TooLong`].
+#[must_use]
+pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
+    if let Some(hello) = datagram.strip_prefix(HELLO) {
+        let hello = String::from_utf8_lossy(plain::trim_end(hello));
+        let (version, name) = hello.split_once(' ')?;
+        // A newer client reads this version too, or says that it does not.
+        let known = version.parse::<u32>().is_ok_and(|version| version >= VERSION);
+        return known.then(|| (Action::Hello(name.trim().to_owned()).into(), None));
+    }
+    let Line { says: Request { request, action }, ticket, .. } = read(datagram)?;
+    let action = match action {
+        Action::Said(text) => plain::written_out(text.as_bytes(), Action::Said),
+        Action::Whispered(text) => plain::written_out(text.as_bytes(), Action::Whispered),
+        Action::Topic(text) => plain::written_out(text.as_bytes(), Action::Topic),
+        Action::Unknown(text) => plain::written_out(text.as_bytes(), Action::Unknown),
+        // A name with something unsafe in it is refused, not escaped.
+        Action::Hello(name) | Action::Named(name) if name.len() > MAX_LINE_LEN => {
+            Action::TooLong(name.len())
+        }
+        other => other,
+    };
+    Some((Request { request, action }, ticket))
+}
+
+fn write<T: Serialize>(line: &T) -> String {
+    serde_json::to_string(line).expect("no field of a line can fail to be written")
+}
+
+/// Reads a line of this version.
+fn read<T: DeserializeOwned>(datagram: &[u8]) -> Option<Line<T>> {
+    if !is_machine_line(datagram) || datagram.len() > MAX_MACHINE_LINE_LEN {
+        return None;
+    }
+    let line: Line<T> = serde_json::from_slice(plain::trim_end(datagram)).ok()?;
+    (line.hikyaku == VERSION).then_some(line)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! How much a member may send, and the room with all of them.
+
+use std::mem;
+
+use super::{Audience, Call, Effect, Peer, Room, refuse};
+use crate::{
+    event::Refusal,
+    limits::{FAN_OUT_RATE, LINE_OVERHEAD},
+    log::Log,
+    rate::{Bucket, Rate},
+    time::Time,
+};
+
+/// What the room may still send.
+#[derive(Debug, Default)]
+pub(super) struct Allowance {
+    /// Notices to strangers that the room is full.
+    pub(super) full_notices: Bucket,
+    /// Bytes that may be sent to members.
+    fan_out: Bucket,
+}
+
+impl Allowance {
+    pub(super) fn may_fan_out(&self, now: Time) -> bool {
+        self.fan_out.has(now, fan_out_rate())
+    }
+}
+
+impl<P: Peer, L: Log> Room<P, L> {
+    /// Decides whether the member's and the room's allowances let this request pass; if not, the
+    /// member learns it once until theirs is whole again.
+    pub(super) fn may_send(&mut self, call: Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
+        let now = call.now.time;
+        let rate = Rate::new(self.config.rate, self.config.burst);
+        let host = self.host == Some(call.from);
+        let Some(member) = self.members.get_mut(call.from).filter(|_| !host) else {
+            return true;
+        };
+        if member.bucket.is_full(now) {
+            member.told_dropped = false;
+        }
+        let refusal = if !member.bucket.take(now, rate) {
+            self.stats.dropped_too_fast += 1;
+            Refusal::TooFast { rate: self.config.rate.max(1) }
+        } else if !self.allowance.may_fan_out(now) {
+            self.stats.dropped_busy += 1;
+            Refusal::Busy
+        } else {
+            return true;
+        };
+        if !mem::replace(&mut member.told_dropped, true) {
+            refuse(call, refusal, effects);
+        }
+        false
+    }
+
+    /// Takes what `effects` cost to deliver from what the room may send.
+    pub(super) fn charge(&mut self, now: Time, effects: &[Effect<P>]) {
+        let cost = |effect: &Effect<P>| {
+            let copies = match effect.to {
+                Audience::One(_) => 1,
+                Audience::All => self.clients(),
+            };
+            copies.saturating_mul(effect.event.weight() + LINE_OVERHEAD)
+        };
+        let bytes = effects.iter().map(cost).fold(0, usize::saturating_add);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.allowance.fan_out.charge(now, fan_out_rate(), bytes);
+    }
+}
+
+fn fan_out_rate() -> Rate {
+    Rate::new(FAN_OUT_RATE, FAN_OUT_RATE)
+}

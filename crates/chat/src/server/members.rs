@@ -1,0 +1,98 @@
+//! Who is in the room, and how each of them is reached.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    net::{IpAddr, SocketAddr},
+};
+
+use hikyaku::signers::{Fingerprint, Signer};
+use hikyaku_plain::ReplyTo;
+
+use crate::{machine::Ticket, name::Name, room::Peer};
+
+/// Whoever is in the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Member {
+    Host,
+    /// Known by nothing but an address, whichever of ours it writes to.
+    At(SocketAddr),
+    /// Known by a key, wherever it writes from.
+    Signed(Fingerprint),
+}
+
+impl Peer for Member {
+    fn network(&self) -> Option<IpAddr> {
+        match self {
+            Self::At(address) => Some(address.ip()),
+            Self::Host | Self::Signed(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::At(address) => address.fmt(f),
+            Self::Signed(key) => key.fmt(f),
+        }
+    }
+}
+
+/// How to reach a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    pub(super) to: ReplyTo,
+    pub(super) form: Form,
+    /// Proves to us that what we send there arrives.
+    pub(super) ticket: Ticket,
+}
+
+/// In which form a member reads events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Sentences.
+    Text,
+    /// Sentences with line ends: programs that end their lines, as `nc` does, show ours on lines of
+    /// their own only if we end them too.
+    Lines,
+    /// Machine lines.
+    Machine,
+}
+
+impl Form {
+    /// Returns the form for a member that has read `self` so far and now sends this.
+    pub(super) fn after(self, datagram: &[u8], is_machine: bool) -> Self {
+        match self {
+            _ if is_machine => Self::Machine,
+            Self::Text if datagram.ends_with(b"\n") => Self::Lines,
+            form => form,
+        }
+    }
+}
+
+/// Where tickets come from: a number and a secret of this process, hashed.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    secret: RandomState,
+    issued: u64,
+}
+
+impl Tickets {
+    pub(super) fn issue(&mut self) -> Ticket {
+        self.issued += 1;
+        Ticket::new(self.secret.hash_one(self.issued))
+    }
+}
+
+/// What the listener's own file calls a signer; a key without a fitting comment goes by the
+/// beginning of its fingerprint.
+pub(super) fn name_of(signer: &Signer) -> String {
+    if Name::parse(signer.comment()).is_ok() {
+        return signer.comment().to_owned();
+    }
+    let fingerprint = signer.fingerprint().to_string();
+    let digest = fingerprint.strip_prefix("SHA256:").unwrap_or(&fingerprint);
+    format!("key {}", digest.get(..12).unwrap_or(digest))
+}

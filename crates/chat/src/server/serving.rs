@@ -1,0 +1,208 @@
+//! A room and the routes to its members: datagrams become requests.
+
+use std::collections::BTreeMap;
+
+use hikyaku::{dialect::Dialect, signers::Signer};
+use hikyaku_plain::{Dropped, PlainSender, Received, dtls::Notice};
+
+use super::{
+    AtTheDoor,
+    delivery::{Delivery, Readers},
+    members::{Form, Member, Route, Tickets, name_of},
+};
+use crate::{
+    app::Shown,
+    log::MemoryLog,
+    machine::{self, Ticket},
+    name::Name,
+    plain::parse,
+    request::{Action, Request},
+    room::{Effect, Room, RoomConfig, Stats},
+    time::{Now, Time},
+};
+
+/// A room, and the routes to its members.
+pub(super) struct Server<S> {
+    room: Room<Member, MemoryLog>,
+    /// Where each member was last heard from; between calls, of members alone.
+    pub(super) routes: BTreeMap<Member, Route>,
+    tickets: Tickets,
+    delivery: Delivery<S>,
+    /// What members speak.
+    ours: Dialect,
+    /// Empty between calls; kept for its allocation.
+    effects: Vec<Effect<Member>>,
+}
+
+impl<S: FnMut(Shown)> Server<S> {
+    pub(super) fn new(sender: PlainSender, ours: Dialect, config: RoomConfig, show: S) -> Self {
+        Self {
+            room: Room::new(config, MemoryLog::new()),
+            routes: BTreeMap::new(),
+            tickets: Tickets::default(),
+            delivery: Delivery::new(sender, show),
+            ours,
+            effects: Vec::new(),
+        }
+    }
+
+    pub(super) fn seat_host(&mut self, name: Option<&Name>) {
+        self.room.seat_host(Member::Host, name);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        self.room.poll_timeout()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.room.stats()
+    }
+
+    pub(super) fn unsent(&self) -> u64 {
+        self.delivery.unsent
+    }
+
+    /// What opens another dialect is nobody's line, where anything may be one; nor is a hint, which
+    /// somebody made a listener send here.
+    pub(super) async fn hear_any(
+        &mut self,
+        now: Now,
+        received: &Received<'_>,
+        door: &mut impl FnMut(AtTheDoor<'_>),
+    ) {
+        let ours = self.ours;
+        match Dialect::of(&received.payload).filter(|_| ours == Dialect::Plain) {
+            None if Dialect::of_hint(&received.payload).is_some() => {}
+            None => self.hear(now, received).await,
+            Some(theirs) => {
+                let from = received.from.peer;
+                door(AtTheDoor::OtherDialect { from, theirs, ours });
+                self.delivery.sender.hint(&received.payload, received.from).await;
+            }
+        }
+    }
+
+    pub(super) async fn refuse(&self, dropped: &Dropped, door: &mut impl FnMut(AtTheDoor<'_>)) {
+        door(AtTheDoor::Dropped(dropped));
+        let ours = self.ours;
+        // Whose envelope or record it is, is another question.
+        let differs = |theirs: &Dialect| *theirs != ours || ours == Dialect::Fernet;
+        if let Some(theirs) = dropped.dialect.filter(differs) {
+            door(AtTheDoor::OtherDialect { from: dropped.from.peer, theirs, ours });
+        }
+        self.delivery.sender.hint_dropped(dropped).await;
+    }
+
+    pub(super) async fn hear(&mut self, now: Now, received: &Received<'_>) {
+        let from = match &received.signer {
+            None => Member::At(received.from.peer),
+            Some(signer) => Member::Signed(signer.fingerprint()),
+        };
+        let read = machine::read_request(&received.payload);
+        let is_machine = read.is_some();
+        let (request, shown) = read.unwrap_or_else(|| (parse(&received.payload).into(), None));
+        let is_sign_of_life = request.action == Action::Heard;
+        let was_here = self.room.is_member(from);
+        let ticket = self.note_route(from, received, is_machine);
+        let request = match request.action {
+            // Whoever cannot show the ticket may have written in another's name.
+            Action::Resumed(_) if shown != Some(ticket) => Action::Heard.into(),
+            _ => request,
+        };
+        match &received.signer {
+            None => self.handle(now, from, request).await,
+            Some(signer) => self.hear_signed(now, from, signer, request).await,
+        }
+        let is_here = self.room.is_member(from);
+        if !is_here {
+            self.routes.remove(&from);
+        }
+        if was_here && !is_here {
+            self.delivery.sender.dismiss(received.from.peer).await;
+        }
+        // A client cannot tell a silent room from one that has forgotten its association. Without
+        // one, a keep-alive makes it a member again, and an answer would go to who never asked.
+        if was_here && is_here && is_sign_of_life && self.delivery.sender.speaks_dtls() {
+            self.delivery.send(b"", received.from).await;
+        }
+    }
+
+    /// Remembers where a member writes from and what they read; returns their ticket.
+    fn note_route(&mut self, from: Member, received: &Received<'_>, is_machine: bool) -> Ticket {
+        let to = received.from;
+        let old = self.routes.get(&from).copied();
+        // Another address has yet to show that it is reached.
+        let ticket = match old.filter(|old| old.to.peer == to.peer) {
+            Some(old) => old.ticket,
+            None => self.tickets.issue(),
+        };
+        let form = old.map_or(Form::Text, |old| old.form).after(&received.payload, is_machine);
+        self.routes.insert(from, Route { to, form, ticket });
+        ticket
+    }
+
+    /// Whoever goes without a word has left all the same, unless they have written from elsewhere.
+    pub(super) async fn handle_notice(&mut self, now: Now, notice: &Notice) {
+        let Notice::Ended(address, _) = notice else { return };
+        let from = Member::At(*address);
+        let from = match self.room.is_member(from) {
+            true => Some(from),
+            // A signer.
+            false => self.routes.iter().find(|(_, way)| way.to.peer == *address).map(|(m, _)| *m),
+        };
+        if let Some(from) = from {
+            self.routes.remove(&from);
+            self.handle(now, from, Action::Left.into()).await;
+        }
+    }
+
+    /// Takes in what a signer did, who bears the name of their key from the first moment.
+    async fn hear_signed(&mut self, now: Now, from: Member, signer: &Signer, request: Request) {
+        let Request { request, action } = request;
+        let is_named = matches!(action, Action::Named(_) | Action::Hello(_));
+        let is_new = !self.room.is_member(from) && action != Action::Left;
+        if is_new {
+            let hello = Action::Hello(name_of(signer));
+            self.handle(now, from, hello.into()).await;
+            if is_named || action == Action::Heard || !self.room.is_member(from) {
+                return;
+            }
+        }
+        let action = match action {
+            // Whatever they wish for; they are greeted again.
+            Action::Named(_) | Action::Hello(_) => Action::Hello(name_of(signer)),
+            other => other,
+        };
+        self.handle(now, from, Request { request, action }).await;
+    }
+
+    pub(super) async fn handle(&mut self, now: Now, from: Member, request: Request) {
+        self.room.handle(now, from, request, &mut self.effects);
+        self.deliver().await;
+    }
+
+    pub(super) async fn handle_timeout(&mut self, now: Now) {
+        self.room.handle_timeout(now, &mut self.effects);
+        let gone: Vec<Route> = self
+            .routes
+            .extract_if(.., |member, _| !self.room.is_member(*member))
+            .map(|(_, route)| route)
+            .collect();
+        self.deliver().await;
+        for route in gone {
+            self.delivery.sender.dismiss(route.to.peer).await;
+        }
+    }
+
+    pub(super) async fn close(&mut self, now: Now) {
+        self.room.close(now, &mut self.effects);
+        self.deliver().await;
+    }
+
+    async fn deliver(&mut self) {
+        let readers = Readers { room: &self.room, routes: &self.routes };
+        for effect in self.effects.drain(..) {
+            self.delivery.deliver(&effect, &readers).await;
+        }
+    }
+}
