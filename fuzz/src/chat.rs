@@ -10,11 +10,16 @@ use std::{
 };
 
 use hikyaku_chat::{
-    Name, RoomConfig, Time,
+    Name, Now, RoomConfig, Stamp, Time,
     app::{App, Output, Shown},
-    limits::{MAX_LINE_LEN, MAX_MEMBERS_PER_IP, MAX_NAME_LEN},
+    event::Event,
+    limits::{MAX_LINE_LEN, MAX_MACHINE_LINE_LEN, MAX_MEMBERS_PER_IP, MAX_NAME_LEN},
+    log::MemoryLog,
+    machine::{self, Ticket},
     plain::{parse, render},
-    room::{Action, Audience, Effect, Peer, Room},
+    request::{Action, Request},
+    room::{Audience, Effect, Peer, Room},
+    words::{Language, Sentence},
 };
 
 use crate::{frames::address, script::Script, terminal::check_shown};
@@ -42,8 +47,8 @@ impl Peer for Member {
 }
 
 struct World {
-    now: Time,
-    room: Room<Member>,
+    now: Now,
+    room: Room<Member, MemoryLog>,
     most: usize,
     /// The person at the server's terminal.
     host: Option<Member>,
@@ -73,7 +78,8 @@ impl World {
         let (choice, most) = (script.u8(), 1 + script.below(20));
         let idle = Duration::from_micros(script.magnitude());
         let (rate, burst) = (u32::from(script.u8()), u32::from(script.u8()));
-        let mut room = Room::new(RoomConfig { idle, max_clients: most, rate, burst });
+        let mut room =
+            Room::new(RoomConfig { idle, max_clients: most, rate, burst }, MemoryLog::new());
         let host = (choice & 1 == 1).then_some(Member(address(0, 0)));
         let name = Name::parse("host").expect("the name is valid");
         if let Some(host) = host {
@@ -81,9 +87,10 @@ impl World {
         }
         let wish = String::from_utf8_lossy(script.chunk()).into_owned();
         let name = Name::parse(&wish).unwrap_or(name);
-        let now = Time::ZERO;
-        let app = App::new(now, name);
-        Self { now, room, most, host, app, home: Member(address(5, 5)), talk: 0, left: false }
+        let now = Now::default();
+        let app = App::new(now.time, name);
+        let home = Member(address(5, 5));
+        Self { now, room, most, host, app, home, talk: 0, left: false }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
@@ -109,11 +116,14 @@ impl World {
                 self.drive();
             }
             6 => {
-                self.now = self.now + Duration::from_micros(script.magnitude());
+                let later = Duration::from_micros(script.magnitude());
+                let time = self.now.time + later;
+                let millis = u64::try_from(time.since_epoch().as_millis()).unwrap_or(u64::MAX);
+                self.now = Now { time, stamp: Stamp::from_millis(millis) };
                 let mut effects = Vec::new();
                 self.room.handle_timeout(self.now, &mut effects);
                 let due = self.room.poll_timeout();
-                assert!(due.is_none_or(|at| at > self.now), "the deadline is in the past");
+                assert!(due.is_none_or(|at| at > self.now.time), "the deadline is in the past");
                 self.deliver(effects);
                 self.drive();
             }
@@ -123,7 +133,7 @@ impl World {
                 2 => self.app.handle_refused(),
                 3 => {
                     let mut effects = Vec::new();
-                    self.room.close(&mut effects);
+                    self.room.close(self.now, &mut effects);
                     self.deliver(effects);
                 }
                 _ => self.drive(),
@@ -132,28 +142,25 @@ impl World {
     }
 
     fn receive(&mut self, from: Member, datagram: &[u8]) {
-        let action = parse(datagram);
-        if let Action::Said(text) | Action::Whispered(text) = &action {
+        let read = machine::read_request(datagram).map(|(request, _)| request);
+        let request = read.unwrap_or_else(|| Request::from(parse(datagram)));
+        if let Action::Said(text) | Action::Whispered(text) | Action::Topic(text) = &request.action
+        {
             check_shown(text);
             assert!(text.len() <= MAX_LINE_LEN, "a line exceeds the limit");
         }
         let mut effects = Vec::new();
-        self.room.handle(self.now, from, action, &mut effects);
+        self.room.handle(self.now, from, request, &mut effects);
         self.deliver(effects);
     }
 
     /// Checks that what members receive can be displayed, and is ignored by another room.
     fn deliver(&mut self, effects: Vec<Effect<Member>>) {
         for effect in effects {
-            let line = render(STAMP, &effect.line);
-            check_shown(&line);
-            let most = MAX_LINE_LEN + 2 * MAX_NAME_LEN + 64;
-            assert!(line.len() <= most, "{} bytes in a line", line.len());
-            assert_eq!(parse(line.as_bytes()), Action::Heard, "two rooms would echo it for ever");
+            let line = check_forms(&effect.event);
             let home = self.home;
             let gets = match effect.to {
                 Audience::One(to) => to == home,
-                Audience::AllBut(but) => but != home && self.room.is_member(home),
                 Audience::All => self.room.is_member(home),
             };
             if gets && self.talk < MAX_TALK {
@@ -168,17 +175,17 @@ impl World {
         loop {
             self.talk += 1;
             assert!(self.talk <= MAX_TALK, "client and room exchange messages without end");
-            match self.app.poll_output(self.now) {
+            match self.app.poll_output(self.now.time) {
                 Output::Send(datagram) => {
-                    assert!(datagram.len() <= MAX_LINE_LEN + MAX_NAME_LEN + 2, "too long");
+                    assert!(datagram.len() <= MAX_MACHINE_LINE_LEN, "too long");
                     self.receive(self.home, datagram.as_bytes());
                 }
-                Output::Show(Shown::Stamped(text) | Shown::Unstamped(text)) => check_shown(&text),
+                Output::Show(shown) => check_seen(&shown),
                 // There is no association here, and nobody to report to.
                 Output::Renew | Output::OtherDialect(_) => {}
                 Output::Wait(at) => {
                     assert!(
-                        at.is_none_or(|at| at > self.now),
+                        at.is_none_or(|at| at > self.now.time),
                         "the client waits for a time in the past"
                     );
                     return;
@@ -199,11 +206,46 @@ impl World {
         let mut names = BTreeMap::new();
         for peer in peers {
             *networks.entry(peer.0.ip()).or_default() += 1;
-            let shown = self.room.shown(peer);
+            let shown = self.room.author(peer).expect("peers are members").name;
             check_shown(&shown);
             let twin = names.insert(shown.to_lowercase(), peer);
             assert!(twin.is_none(), "two members are called {shown:?}");
         }
         assert!(networks.values().all(|count| *count <= MAX_MEMBERS_PER_IP));
+    }
+}
+
+/// Each form of an event that a room has made; returns the machine line.
+fn check_forms(event: &Event) -> String {
+    if let Some(line) = render(STAMP, event, None) {
+        check_shown(&line);
+        let most = MAX_LINE_LEN + 2 * MAX_NAME_LEN + 64;
+        assert!(line.len() <= most, "{} bytes in a line", line.len());
+        assert_eq!(parse(line.as_bytes()), Action::Heard, "two rooms would echo it for ever");
+    }
+    let ticket = Some(Ticket::new(1 << 40));
+    let line = machine::write_event(event, ticket);
+    check_shown(&line);
+    assert!(line.len() <= MAX_MACHINE_LINE_LEN, "{} bytes in a machine line", line.len());
+    assert_eq!(parse(line.as_bytes()), Action::Heard, "two rooms would echo it for ever");
+    assert_eq!(machine::read_request(line.as_bytes()), None, "an event is no request");
+    assert_eq!(machine::read_event(line.as_bytes()), Some((event.clone(), ticket)));
+    line
+}
+
+/// Nothing that the client shows commands a terminal.
+fn check_seen(shown: &Shown) {
+    let sentence = match shown {
+        Shown::Event { event, reader } => Language::English.event(event, *reader),
+        Shown::Notice(notice) => Some(Language::English.notice(notice)),
+        Shown::Line(line) => return check_shown(line),
+    };
+    match sentence {
+        None => {}
+        Some(Sentence::Notice(text) | Sentence::Line(text)) => check_shown(&text),
+        Some(Sentence::Speech { speaker, text }) => {
+            check_shown(&speaker);
+            check_shown(&text);
+        }
     }
 }

@@ -3,7 +3,8 @@
 //! In: any bytes. Out: a panic if a promise is broken. Never: a terminal.
 
 use hikyaku_chat::{
-    Line, Name,
+    Name, Stamp,
+    event::{Author, Event, Kind, MemberId},
     limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN},
     plain::{render, strip_stamp},
 };
@@ -25,8 +26,10 @@ pub fn run(input: &[u8]) {
         assert_eq!(bytes, text, "safe text was changed");
     }
     name(text);
-    let line = Line::Said { name: "alice".into(), text: text.to_owned() };
-    let shown = render("12:34:56", &line);
+    let author = Some(Author::new(MemberId(1), "alice"));
+    let kind = Kind::Said { text: text.to_owned() };
+    let event = Event::new(Stamp::from_millis(0), author, None, kind);
+    let shown = render("12:34:56", &event, None).expect("others read it");
     check_shown(&shown);
     assert!(strip_stamp(&shown).is_some(), "the time stamp is hidden");
     // One of the line's own, and the text's after collapsing.

@@ -49,8 +49,8 @@ pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
 pub const FAN_OUT_RATE: u32 = 62_500_000;
 
 /// What an event costs a network beside its words, in bytes: the headers of IPv6 and UDP (48), and
-/// a stamp and marks (15) or the field names of a machine line (some 90). Armour comes on top and is
-/// not counted: a room does not know of it.
+/// the stamp and marks of text (15) or the field names of a machine line (some 90). Armour comes on
+/// top and is not counted: a room does not know of it.
 pub const LINE_OVERHEAD: usize = 112;
 
 /// Events that a log in memory remembers: what a client can have missed while its network was
@@ -124,8 +124,8 @@ pub const MAX_QUOTE_LEN: usize = 64;
 /// at [`CLIENT_RATE`], and at most 4 MiB.
 pub const MAX_WAITING_LINES: usize = 1_000;
 
-/// Sent lines that a client remembers one by one until the room confirms them: more than are ever on
-/// the way at [`CLIENT_RATE`].
+/// Sent lines that a client remembers one by one until the room confirms them: more than are ever
+/// on the way at [`CLIENT_RATE`].
 pub const MAX_UNCONFIRMED: usize = 1_000;
 
 /// Lines the client holds until the caller takes them to show them. A caller takes all of them

@@ -254,6 +254,11 @@ impl App {
     pub fn handle_timeout(&mut self, now: Time) {
         match self.server {
             Server::Unknown { decide_at, .. } if decide_at <= now => self.on_no_greeting(now),
+            Server::NotListening { .. } if self.hint.is_some() => {
+                // Something listens now, and says what it speaks; perhaps a room says more.
+                let decide_at = now + HELLO_WAIT;
+                self.server = Server::Unknown { tries: HELLO_TRIES, hello_at: None, decide_at };
+            }
             Server::NotListening { decide_at, .. } if decide_at <= now => self.on_nothing(now),
             Server::NotListening { hello_at, decide_at } if hello_at <= now => {
                 let hello_at = now + LISTEN_AGAIN;

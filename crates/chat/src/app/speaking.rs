@@ -20,8 +20,8 @@ impl App {
         while !self.waiting.is_empty() && self.pace.take(now, pace()) {
             let line = self.waiting.pop_front()?;
             let sent = match self.server {
-                Server::Foreign => self.to_program(&line),
-                _ => self.to_room(&line),
+                Server::Foreign => self.for_program(&line),
+                _ => self.for_room(&line),
             };
             if sent.is_some() {
                 self.last_line_at = now;
@@ -31,7 +31,7 @@ impl App {
         None
     }
 
-    fn to_room(&mut self, line: &str) -> Option<String> {
+    fn for_room(&mut self, line: &str) -> Option<String> {
         if is_rooms_own(line.as_bytes()) {
             self.notice(Notice::RoomsOwn);
             return None;
@@ -61,7 +61,7 @@ impl App {
         Some(machine::write_request(&Request { request: Some(request), action }, None))
     }
 
-    fn to_program(&mut self, line: &str) -> Option<String> {
+    fn for_program(&mut self, line: &str) -> Option<String> {
         if let Some(command) = room_command(line) {
             self.notice(Notice::NoRoom { command });
             return None;

@@ -384,6 +384,14 @@ fn a_room_of_another_dialect_that_starts_a_moment_later_is_named() {
     outputs(&mut app, 900);
     app.handle_hint(Dialect::Plain);
     assert_eq!(outputs(&mut app, 1_500), ["OtherDialect(Plain)"]);
+    let mut app = alice();
+    for millis in [0, 300, 900, 1_500, 2_000] {
+        outputs(&mut app, millis);
+        app.handle_refused();
+    }
+    app.handle_hint(Dialect::Plain);
+    outputs(&mut app, 2_100);
+    assert_eq!(outputs(&mut app, 2_400), ["OtherDialect(Plain)"]);
 }
 
 #[test]

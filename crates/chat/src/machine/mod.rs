@@ -5,14 +5,15 @@
 //! lines, and reads its requests as such. A program that asks for nothing reads text.
 //!
 //! ```text
-//! {"hikyaku":1,"seq":5,"prev":4,"at":1730000000000,"author":{"member":2,"name":"bob"},"kind":"said","text":"hi"}
-//! {"hikyaku":1,"request":9,"do":"said","with":"hi"}
+//! {"hikyaku":1,"seq":5,"prev":4,"at":1730000000000,
+//!  "author":{"member":2,"name":"bob"},"kind":"said","text":"hi"}      room → client, one line
+//! {"hikyaku":1,"request":9,"do":"said","with":"hi"}                  client → room
 //! ```
 //!
 //! All fields are those of [`Event`] and [`Request`]. A reader ignores fields and kinds that it
 //! does not know, and lines of other versions. Each text is escaped for terminals before it is
-//! written. To a member that has joined, a greeting brings a `ticket`: who shows it has been
-//! reached at that address.
+//! written. A greeting brings its receiver a `ticket`: a request that shows it comes from an
+//! address that the room has reached.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 

@@ -42,7 +42,8 @@ fn kinds() -> Vec<(Kind, &'static str)> {
         (Kind::Closing, r#""kind":"closing""#),
         (
             Kind::Greeted { you: Author::new(MemberId(2), "bob"), others: roll(0), head: Seq(4) },
-            r#""kind":"greeted","you":{"member":2,"name":"bob"},"others":{"names":["al"]},"head":4"#,
+            "\"kind\":\"greeted\",\"you\":{\"member\":2,\"name\":\"bob\"},\
+             \"others\":{\"names\":[\"al\"]},\"head\":4",
         ),
         (Kind::Members { roll: roll(3) }, r#""kind":"members","roll":{"names":["al"],"more":3}"#),
         (Kind::Help, r#""kind":"help""#),
@@ -85,7 +86,8 @@ fn each_event_is_written_so_and_read_back() {
         let line = write_event(&event, Some(Ticket::new(u64::MAX)));
         let expected = format!(
             "{{\"hikyaku\":1,\"ticket\":9007199254740991,\"seq\":5,\"prev\":4,\
-             \"at\":1730000000000,\"author\":{{\"member\":2,\"name\":\"bob\"}},\"request\":9,{says}}}"
+             \"at\":1730000000000,\"author\":{{\"member\":2,\"name\":\"bob\"}},\
+             \"request\":9,{says}}}"
         );
         assert_eq!(line, expected);
         assert_eq!(read_event(line.as_bytes()), Some((event, Some(Ticket::new(u64::MAX)))));

@@ -7,8 +7,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::{event::Seq, log::MemoryLog, time::Stamp};
 
-
-
 /// Something that happens at a room.
 #[derive(Clone, Debug)]
 enum Step {

@@ -74,8 +74,8 @@ pub enum AtTheDoor<'a> {
 
 /// Runs a chat until the host leaves or `shutdown` resolves, and tells the members of its end.
 ///
-/// `show` gets what the host is to see; without a host it gets nothing. `door` gets what was not let
-/// in. What cannot be sent to one member is counted and hinders no one else.
+/// `show` gets what the host is to see; without a host it gets nothing. `door` gets what was not
+/// let in. What cannot be sent to one member is counted and hinders no one else.
 ///
 /// Where the listener asks for signatures, a member is a key: called what the listener's file
 /// calls the signer, whatever `/name` says, and reached at the address it last wrote from.

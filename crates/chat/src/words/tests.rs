@@ -69,7 +69,8 @@ fn the_room_speaks_in_notices() {
         (Kind::Closing, "* this chat is closing"),
         (
             Kind::Greeted { you: you(), others: roll(&[], 0), head },
-            "* this is a hikyaku chat; you are me; nobody else is here yet; /help lists the commands",
+            "* this is a hikyaku chat; you are me; nobody else is here yet; /help lists the \
+             commands",
         ),
         (
             Kind::Greeted { you: you(), others: roll(&["bob", "eve"], 3), head },

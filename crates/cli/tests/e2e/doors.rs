@@ -388,3 +388,16 @@ fn one_try_alone_is_not_said_to_be_followed_by_another() {
     assert!(!sent.err.contains("trying again"), "{}", sent.err);
     assert_eq!(sent.err.lines().count(), 1, "{}", sent.err);
 }
+
+#[test]
+fn a_signer_at_an_unarmoured_room_learns_that_it_hears_plain_datagrams() {
+    let folder = folder();
+    let ana = keys::identity(folder.path(), "ana");
+    let room = room(&[]);
+    let to = room.to();
+    let ended = run(&["chat", "join", "--plain", "--sign", &ana.private, &to], b"hi\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    assert!(last.contains("plain datagrams") && !last.contains("key"), "{last}");
+    assert!(last.contains(&format!("`hikyaku chat join --plain {to}`")), "{last}");
+}
