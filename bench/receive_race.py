@@ -2,7 +2,7 @@
 """Who loses how much: a Python loop sends datagrams of 64 bytes as fast as it can to hikyaku, socat
 and ncat in turn, each writing to a file. Prints how many arrived, the median of three rounds.
 
-    cargo build --release && python3 bench/receive_race.py
+    cargo build --profile dist && python3 bench/receive_race.py
 """
 
 import shutil
@@ -54,7 +54,7 @@ def arrived(command):
 
 
 LISTENERS = {
-    "hikyaku": ["target/release/hikyaku", "listen", "--plain", "--format", "raw", "127.0.0.1:{port}"],
+    "hikyaku": ["target/dist/hikyaku", "listen", "--plain", "--format", "raw", "127.0.0.1:{port}"],
     "socat": ["socat", "-u", "UDP-RECV:{port},bind=127.0.0.1", "STDOUT"],
     "ncat": ["ncat", "-u", "-l", "127.0.0.1", "{port}"],
 }

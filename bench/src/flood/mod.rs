@@ -215,11 +215,11 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Returns the command, which `cargo build --release -p hikyaku-cli` builds beside this program.
+/// Returns the command, which `cargo build --profile dist -p hikyaku-cli` builds beside this program.
 fn hikyaku(home: &Path, args: &[&str]) -> Result<Command> {
     let beside = || env::current_exe().map(|path| path.with_file_name("hikyaku"));
     let path = env::var_os("HIKYAKU_BIN").map_or_else(beside, |path| Ok(PathBuf::from(path)))?;
-    ensure!(path.exists(), "build it first: cargo build --release -p hikyaku-cli");
+    ensure!(path.exists(), "build it first: cargo build --profile dist -p hikyaku-cli");
     let mut command = Command::new(path);
     command.args(args).env("HOME", home).env_remove("XDG_CONFIG_HOME");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
