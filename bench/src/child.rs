@@ -1,6 +1,4 @@
 //! The server, in its own process.
-//!
-//! In: a contestant. Out: the server's address; its end. Never: a child that outlives its round.
 
 use std::{
     env,

@@ -1,7 +1,6 @@
 //! The cost of both processes, as measured by the system.
 //!
-//! In: the other one's process id. Out: time, processor time, memory. Never: figures reported by a
-//! process about itself.
+//! A process is never asked for its own figures.
 
 use std::{
     fs,

@@ -1,8 +1,7 @@
 //! `hikyaku listen` under authenticated peers that send arbitrary frames: its cost, and whether an
 //! honest client is still served.
 //!
-//! In: the duration, which streams. Out: a table on standard output. Never: traffic that leaves
-//! this machine.
+//! The traffic never leaves this machine.
 
 use std::{
     net::{SocketAddr, UdpSocket},

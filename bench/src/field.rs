@@ -1,6 +1,4 @@
 //! The contestants and their tasks.
-//!
-//! In: nothing. Out: the contestants, each with its task. Never: how a task is performed.
 
 /// The kind of measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

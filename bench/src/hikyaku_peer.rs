@@ -1,6 +1,4 @@
 //! hikyaku as a program uses it.
-//!
-//! In: the datagrams' size. Out: endpoints and connections of hikyaku. Never: what they carry.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,7 @@
 //! Two endpoints joined by a function call: the cost of a packet on each side, and the cipher's
 //! share of it.
 //!
-//! In: nothing. Out: a table on standard output. Never: sockets, threads, real time in the
-//! protocol.
+//! There are no sockets and no threads, and the time of the protocol is virtual.
 //!
 //! Each batch is handed over as it is sent, so that caches are as warm as with sockets. The
 //! receiver's payloads are sent next, so the benchmark neither creates nor copies payloads. The

@@ -1,6 +1,4 @@
 //! Payloads that can be verified to the last byte.
-//!
-//! In: a message's number. Out: the message; whether a received one is equal. Never: transport.
 
 use anyhow::{Result, ensure};
 

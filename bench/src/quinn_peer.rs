@@ -1,7 +1,5 @@
 //! quinn at its best: its sockets, TLS and transport, tuned by someone who knows it.
 //!
-//! In: the datagrams' size. Out: endpoints and connections of quinn. Never: what they carry.
-//!
 //! Settings left at their defaults were tried and made it slower: windows of 16 MiB instead of 1.25
 //! MB (they exceed the caches: 20 % more processor time), ACKs for ten packets (5 % more), BBR (10
 //! % more), two threads per side (a ping-pong takes twice as long).

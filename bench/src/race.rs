@@ -1,7 +1,7 @@
 //! Rounds: the contestants run in turn, several times, so that other load on the machine affects
 //! all of them.
 //!
-//! In: which rows, how often. Out: their figures. Never: a figure of an unverified run.
+//! Figures of a run count only once its results are verified.
 
 use anyhow::{Context, Result, ensure};
 

@@ -1,7 +1,6 @@
 //! The tables of results.
 //!
-//! In: measurements of the rounds. Out: a table on standard output. Never: a mean, which one bad
-//! round spoils.
+//! The tables have no means, which one bad round spoils.
 
 use crate::{
     field::{Row, Size},

@@ -1,6 +1,6 @@
 //! Armour of plain datagrams: COSE_Sign1 and Fernet, with and without keys.
 //!
-//! In: a script. Out: a panic if something opens that was not sealed, or opens twice. Never: DTLS.
+//! Panics if something opens that was not sealed, or opens twice.
 
 use std::{
     cell::RefCell,

@@ -1,6 +1,6 @@
 //! A chat room with members, other senders and a client: datagrams, commands, names, time.
 //!
-//! In: a script. Out: a panic if a promise is broken. Never: a socket, a clock.
+//! Panics if a promise of the chat is broken.
 
 use std::{
     collections::BTreeMap,

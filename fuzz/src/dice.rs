@@ -1,6 +1,4 @@
 //! Seeded randomness, so that runs of an input are reproducible.
-//!
-//! In: a seed. Out: bytes. Never: outside of tests.
 
 use hikyaku_proto::rng::Random;
 

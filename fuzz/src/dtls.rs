@@ -1,7 +1,7 @@
 //! The DTLS front end: arbitrary datagrams from several addresses, and a real client's, damaged.
 //!
-//! In: a script. Out: a panic if a promise is broken. Random values of both sides (keys, cookies)
-//! differ in each run. Never: the promises of `dimpl` itself.
+//! Random values of both sides (keys, cookies) differ in each run. The promises of `dimpl` itself
+//! are not tested.
 
 use std::{
     cell::OnceCell,

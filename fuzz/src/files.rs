@@ -1,7 +1,6 @@
 //! Files written by people and other programs: keys, known hosts, authorized keys, filters.
 //!
-//! In: bytes; the first selects the kind of file. Out: a panic if a promise is broken. Never: the
-//! network.
+//! The first byte of an input selects the kind of file.
 
 use std::{cell::OnceCell, fs, net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
 

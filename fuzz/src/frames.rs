@@ -1,6 +1,6 @@
 //! A peer with the keys that sends arbitrary frames, in any order.
 //!
-//! In: a script. Out: a panic if an endpoint breaks. Never: packets that do not open (`stateless`).
+//! Packets that do not open are left to `stateless`.
 
 use std::{net::SocketAddr, time::Duration};
 

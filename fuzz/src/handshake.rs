@@ -1,9 +1,8 @@
 //! Complete handshakes with TLS in which either end lies: bytes of TLS changed before they are
 //! sealed, arbitrary frames at every level, datagrams lost and damaged.
 //!
-//! In: a script. Out: a panic if an end breaks, or accepts a key that is not the other's. TLS's
-//! keys are random in each run, which does not change what is done with them. Never: what follows
-//! the handshake (`frames`, `operations`).
+//! Panics if an end accepts a key that is not the other's. TLS's keys are random in each run, which
+//! does not change what is done with them.
 
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Forged Hello packets and Retries, whose keys follow from plaintext fields (PROTOCOL.md section
 //! 2).
-//!
-//! In: ids, frames. Out: sealed packets. Never: a key that only a peer has.
 
 use aws_lc_rs::{
     aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey},

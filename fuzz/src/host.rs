@@ -1,7 +1,6 @@
 //! A driver for an endpoint, controlled by a script.
 //!
-//! In: an endpoint, datagrams, time. Out: datagrams, events; a panic on a busy loop or an
-//! unsolicited packet. Never: a socket, a clock.
+//! Panics on a busy loop, and when the endpoint sends an unsolicited packet.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 

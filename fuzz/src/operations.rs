@@ -1,7 +1,6 @@
 //! Two connected endpoints, scripted operations, and the promises of each class as a model.
 //!
-//! In: a script. Out: a panic if a promise is broken. Never: bytes that an honest end would not
-//! send (`frames`).
+//! Bytes that an honest end would not send are left to `frames`.
 
 use std::{net::SocketAddr, time::Duration};
 

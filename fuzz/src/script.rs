@@ -1,7 +1,6 @@
 //! Interprets a fuzzer's bytes as instructions.
 //!
-//! In: bytes. Out: numbers, choices, chunks; zeros at the end. Never: an error: every byte string
-//! is a script.
+//! Every byte string is a valid script; after its end there are zeros.
 
 /// The rest of a script.
 #[derive(Debug)]

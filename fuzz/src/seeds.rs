@@ -1,7 +1,6 @@
 //! Seed inputs: for each target a few inputs that reach deep into it.
 //!
-//! In: nothing. Out: inputs by target. Never: inputs found by a fuzzer; those are in `corpus/`
-//! only.
+//! Inputs found by a fuzzer are in `corpus/` only.
 
 /// The inputs of one target, numbered in order.
 pub type Seeds = Vec<Vec<u8>>;

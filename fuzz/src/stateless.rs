@@ -1,8 +1,7 @@
 //! Arbitrary datagrams from several addresses to a server and to a connecting client, before any
 //! handshake is complete.
 //!
-//! In: a script. Out: a panic if an endpoint breaks, or answers more than it may. Never: keys that
-//! only a peer has (`frames`, `handshake`).
+//! Panics if an endpoint answers more than it may.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,4 @@
 //! Text for a terminal: it commands nothing, deceives nobody, and its growth is bounded.
-//!
-//! In: any bytes. Out: a panic if a promise is broken. Never: a terminal.
 
 use hikyaku_chat::{
     Name, Stamp,

@@ -1,6 +1,4 @@
 //! Packets, frames and parameters as bytes: whatever decodes is encoded the same.
-//!
-//! In: any bytes. Out: a panic if a promise is broken. Never: a connection.
 
 use hikyaku_proto::fuzzing::{header, parameters, payload};
 

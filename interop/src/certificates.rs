@@ -1,6 +1,4 @@
 //! Certificates made with OpenSSL's command.
-//!
-//! In: names, dates. Out: PEM files. Never: a key that outlives its test.
 
 use std::fs;
 use std::process::Command;

@@ -1,7 +1,4 @@
 //! A `hikyaku` chat room with one member, for another program's client to join.
-//!
-//! In: the client's `Process`. Out: the conversation that every client must support. Never: knows
-//! which program the client is.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;

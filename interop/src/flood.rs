@@ -1,7 +1,6 @@
 //! Sends many datagrams from a Python loop to `hikyaku listen` and accounts for each.
 //!
-//! In: their number. Out: nothing, or a panic that describes what is missing. Never: ignores a
-//! loss: every lost datagram must be reported.
+//! Every lost datagram must be reported.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

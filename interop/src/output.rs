@@ -1,6 +1,4 @@
 //! Parses the output of `hikyaku`.
-//!
-//! In: its output. Out: values to compare. Never: starts a program.
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! A program under test: its input, its output so far, its end.
 //!
-//! In: a command. Out: its lines as they arrive, its exit; a panic that shows all of them when a
-//! deadline passes. Never: sleeps, or leaves a program running after a test.
+//! A wait that exceeds its deadline panics and shows all output so far. Nothing sleeps, and no
+//! program survives its test.
 
 use std::fmt;
 use std::io::{Read, Write as _};

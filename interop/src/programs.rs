@@ -1,7 +1,6 @@
 //! Finds and starts the programs that talk to each other.
 //!
-//! In: environment variables, the build folder. Out: commands, started listeners, keys. Never: a
-//! fixed port, or a path that exists on one machine only.
+//! No port is fixed, and no path depends on the machine.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,7 +1,4 @@
 //! Certificates that must be refused over DTLS, whichever program is the peer.
-//!
-//! In: how to start the peer. Out: the refusals of `send` and `listen`, checked. Never: knows which
-//! program the peer is.
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,4 @@
 //! A lossy relay between one client and one server.
-//!
-//! In: a server's address, a seed. Out: an address for the client. Never: alters a datagram.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};

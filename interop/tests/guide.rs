@@ -1,4 +1,4 @@
-//! The page for readers of a UDP guide: its Python programs and its commands talk to each other.
+//! Runs the Python programs and commands of the page for readers of a UDP guide against each other.
 
 #[path = "../../crates/cli/tests/e2e/page.rs"]
 mod page;
@@ -20,7 +20,7 @@ fn save_programs(text: &str, folder: &Path) {
     }
 }
 
-/// A search path on which `hikyaku` and `python3` are those under test.
+/// Returns a search path on which `hikyaku` and `python3` are those under test.
 fn search_path() -> String {
     let programs = [hikyaku(&[]), python("", &[])];
     let folders = programs.iter().filter_map(|command| {

@@ -1,7 +1,6 @@
 //! All checks that a change must pass, in one command.
 //!
-//! In: the workspace root, `--strict`, `--skip`. Out: each step with its time, up to the first
-//! failure. Never: a step that changes a file of the repository.
+//! No step changes a file of the repository.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! The pages of `docs/` as a book of HTML.
+//! Builds the pages of `docs/` as an HTML book.
 //!
 //! mdBook takes minutes to compile, so nothing installs it: tidy checks links and the summary
 //! without it.
@@ -20,7 +20,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// As a step of ci: where mdbook is missing, that is no fault of the tree.
+/// Builds the book as a step of `ci`; a missing mdbook is not a fault of the tree.
 pub(crate) fn check(root: &Path) -> Result<()> {
     if !build_if_installed(root)? {
         println!("ci: the book NOT BUILT, {ADVICE}");

@@ -1,7 +1,6 @@
 //! Runs the fuzzers of `fuzz/` one after the other, and replays their earlier findings.
 //!
-//! In: the workspace root, seconds per target, target names. Out: a line for each; an error if
-//! anything was found. Never: an input added to the committed corpora.
+//! No input is added to the committed corpora.
 
 use std::{
     fs,

@@ -1,7 +1,6 @@
 //! Runs the tests against real peers that are installed.
 //!
-//! In: the workspace root, `strict`. Out: a table of peers, then the tests of those found. Never:
-//! installs anything, which `.ci/run` does. Peers in source form are compiled in the build folder.
+//! Installs nothing, which `.ci/run` does. Peers in source form are compiled in the build folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

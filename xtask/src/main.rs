@@ -1,7 +1,6 @@
 //! Development tasks: `cargo xtask ci | tidy | docs | interop | sim | fuzz | mutants`.
 //!
-//! In: the command line. Out: exit code 0 if everything passed, 1 if a check failed, 2 for invalid
-//! usage. Never: part of the product; nothing depends on this crate.
+//! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
 #![expect(clippy::print_stdout, reason = "a command for people prints")]
 #![expect(clippy::print_stderr, reason = "a command for people prints")]

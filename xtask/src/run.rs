@@ -1,7 +1,4 @@
 //! Runs other programs.
-//!
-//! In: a program and its arguments. Out: whether it succeeded.
-//! Never: a shell, so no quoting to get wrong.
 
 use std::io;
 use std::path::Path;

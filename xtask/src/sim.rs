@@ -1,7 +1,6 @@
 //! Runs the simulator: many seeds, or one with its trace.
 //!
-//! In: the workspace root, arguments. Out: an error if a promise was broken. Never: a debug build:
-//! ten thousand seeds take minutes as it is.
+//! Always a release build: ten thousand seeds take minutes as it is.
 
 use std::path::Path;
 

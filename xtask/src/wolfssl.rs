@@ -1,7 +1,6 @@
 //! Compiles wolfSSL, the one other program with DTLS 1.3, which Debian does not package with it.
 //!
-//! In: the workspace root, the build folder. Out: a program that speaks DTLS with it. Never:
-//! compiles it twice, or with anything but `cc`.
+//! Compiles it once, with `cc`.
 
 use std::ffi::OsStr;
 use std::fs;

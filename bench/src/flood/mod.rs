@@ -1,7 +1,7 @@
 //! `hikyaku listen` under a flood of first packets: its cost, and whether honest clients are still
 //! served.
 //!
-//! In: the rate. Out: a table on standard output. Never: a flood that leaves this machine.
+//! The flood never leaves this machine.
 
 mod packets;
 mod sender;

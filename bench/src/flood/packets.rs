@@ -1,6 +1,4 @@
 //! Forged first packets: those of real clients, with other connection ids.
-//!
-//! In: a client's first flight. Out: any number of variants. Never: a socket.
 
 use std::net::SocketAddr;
 

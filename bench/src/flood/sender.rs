@@ -1,7 +1,5 @@
 //! The attacker: a thread that sends first packets with forged source addresses.
 //!
-//! In: what, where, how many per second. Out: how many were sent. Never: more than its limits.
-//!
 //! On Linux all of 127.0.0.0/8 belongs to this machine, so that any of 16 million addresses can be
 //! the source without privileges.
 

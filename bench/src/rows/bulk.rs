@@ -1,6 +1,4 @@
 //! Large messages, one way: 1 GiB of them, until the client knows that the server has all.
-//!
-//! In: a connection. Out: how many arrived. Never: an unverified message.
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;

@@ -1,6 +1,4 @@
 //! Idle connections: how fast they are made, and what each costs the server.
-//!
-//! In: endpoints. Out: memory as measured by the system. Never: a connection that was not made.
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -1,6 +1,6 @@
 //! One module per row: its client and its server, with each peer.
 //!
-//! In: a contestant. Out: the cost of its run, once verified. Never: rounds.
+//! Costs are returned only for verified runs.
 
 mod bulk;
 mod idle;

@@ -1,6 +1,4 @@
 //! One small message in each direction at a time.
-//!
-//! In: a connection. Out: the duration of each round trip. Never: two messages in transit at once.
 
 use std::time::{Duration, Instant};
 

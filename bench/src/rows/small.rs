@@ -1,6 +1,4 @@
 //! Small messages, one way: as many as take a while, until the client knows how many arrived.
-//!
-//! In: a connection. Out: how many arrived. Never: an unverified message.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;

@@ -1,6 +1,4 @@
 //! Configuration of an endpoint and its connections.
-//!
-//! In: choices. Out: the same, with sound defaults. Never: secrets beyond `Crypto`, logic.
 
 use std::{
     net::{Ipv6Addr, SocketAddr},

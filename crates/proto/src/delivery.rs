@@ -1,10 +1,8 @@
-//! The delivery classes, and what each promises.
-//!
-//! In: a class. Out: its promises. Never: state.
+//! The delivery classes and their guarantees.
 
 use std::{fmt, time::Duration};
 
-/// An order of its own between two peers: what waits on one channel does not hold up another.
+/// An independent order of messages between two peers: a slow channel does not delay another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(pub u16);
 
@@ -20,30 +18,31 @@ impl From<ChannelId> for u16 {
     }
 }
 
-/// Its number alone.
+/// Shows only the number.
 impl fmt::Display for ChannelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// What a sender asks for a message.
+/// How a message is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
     /// Exactly once, in the order sent on its channel: chat, commands, files.
     Ordered,
-    /// Exactly once, as soon as it is whole: events, parts of an upload.
+    /// Exactly once, as soon as it is complete: events, fragments of an upload.
     Reliable,
-    /// At most once, and never after a newer one of its channel: game state, sensors.
+    /// At most once, and never after a newer one on its channel: game state, sensors.
     Latest,
-    /// At most once, never resent: questions that are asked again, telemetry.
+    /// At most once, never resent: repeated requests, telemetry.
     Unreliable,
-    /// Exactly once if it can be there within this time, else dropped at both ends: audio, video.
+    /// Exactly once if it can arrive within this time, otherwise dropped at both ends: audio,
+    /// video.
     Deadline(Duration),
 }
 
-/// In lower case, the time of `Deadline` with it: `ordered`, `deadline 40ms`.
+/// Shows the name in lower case, with the time of `Deadline`: `ordered`, `deadline 40ms`.
 impl fmt::Display for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,7 +52,7 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// A delivery class, as the wire and the receiver know it.
+/// A delivery class, without parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Class {
@@ -70,7 +69,7 @@ pub enum Class {
 }
 
 impl Delivery {
-    /// The class of this delivery.
+    /// Returns the class of this delivery.
     #[must_use]
     pub const fn class(self) -> Class {
         match self {
@@ -100,8 +99,8 @@ impl Class {
         }
     }
 
-    /// Returns the delivery of this class. `deadline` is that of [`Class::Deadline`], and of no
-    /// meaning for the others.
+    /// Returns the delivery of this class. `deadline` is that of [`Class::Deadline`] and ignored
+    /// for the others.
     #[must_use]
     pub const fn delivery(self, deadline: Duration) -> Delivery {
         match self {
@@ -113,12 +112,12 @@ impl Class {
         }
     }
 
-    /// Its number on the wire.
+    /// Returns its number on the wire.
     pub(crate) const fn to_wire(self) -> u8 {
         self as u8
     }
 
-    /// The class with this number on the wire.
+    /// Returns the class with this number on the wire.
     pub(crate) const fn from_wire(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Ordered),
@@ -130,25 +129,26 @@ impl Class {
         }
     }
 
-    /// Resent until acknowledged (or, for some, until that is pointless)?
+    /// Returns `true` if messages are resent until acknowledged (or, for some classes, until that
+    /// is pointless).
     #[must_use]
     pub const fn is_resent(self) -> bool {
         !matches!(self, Self::Unreliable)
     }
 
-    /// Does it cost credit (D-4)?
+    /// Returns `true` if messages cost credit (D-4).
     #[must_use]
     pub const fn is_credited(self) -> bool {
         matches!(self, Self::Ordered | Self::Reliable)
     }
 
-    /// May a receiver without room keep its packet from being acknowledged (D-2)?
+    /// Returns `true` if a receiver without room may leave the packet unacknowledged (D-2).
     pub(crate) const fn is_refusable(self) -> bool {
         self.is_resent() && !self.is_credited()
     }
 }
 
-/// The name of the class: `ordered`.
+/// Shows the name of the class: `ordered`.
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

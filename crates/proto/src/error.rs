@@ -1,6 +1,6 @@
 //! Errors by addressee: discarded packets, and the end of a connection.
 //!
-//! In: nothing. Out: reasons. Never: strings built from network bytes.
+//! No reason is built from network bytes.
 
 use std::{borrow::Cow, fmt};
 
@@ -28,7 +28,7 @@ pub enum Discard {
     Busy,
     /// The connection is closed.
     Closed,
-    /// Its connection had more than its share while packets waited (M-67).
+    /// Its connection exceeded its share while packets waited (M-67).
     OverShare,
 }
 

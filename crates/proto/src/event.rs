@@ -1,6 +1,4 @@
 //! The output of an endpoint: transmits, events, statistics.
-//!
-//! In: nothing. Out: values. Never: logic.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -182,7 +180,7 @@ pub struct EndpointStats {
     pub half_open: usize,
     /// The part of [`EndpointConfig::held_together`](crate::EndpointConfig::held_together) in use.
     pub held_together: u64,
-    /// What the packets of connections have cost, by the model that shares go by (M-67).
+    /// The modelled cost of all packets of connections, on which shares are based (M-67).
     pub work: Duration,
     /// Packets discarded, by reason.
     pub discards: std::collections::BTreeMap<crate::error::Discard, u64>,

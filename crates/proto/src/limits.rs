@@ -1,6 +1,4 @@
 //! Every bound of the protocol, with its reason.
-//!
-//! In: nothing. Out: constants. Never: logic.
 
 use std::time::Duration;
 
@@ -68,35 +66,35 @@ pub const LONGEST_IDLE_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3_600)
 /// The longest delay of an ACK (parameter 7), as in RFC 9000 section 18.2.
 pub const LONGEST_ACK_DELAY: Duration = Duration::from_millis(16_383);
 
-/// Work of a packet besides its bytes and frames, in nanoseconds: to find its keys and open it.
+/// The work of a packet besides its bytes and frames, in nanoseconds: finding its keys and opening
+/// it.
 pub const PACKET_WORK: u32 = 500;
 
-/// Work of each byte of a packet, in nanoseconds.
+/// The work of each byte of a packet, in nanoseconds.
 pub const BYTE_WORK: u32 = 1;
 
-/// Work of each frame, in nanoseconds; of an ACK, of each range: the dearest, small messages
-/// without credit in the worst order, cost some 250.
+/// The work of each frame, or each range of an ACK, in nanoseconds. The most expensive ones, small
+/// messages without credit in the worst order, cost about 250.
 pub const FRAME_WORK: u32 = 200;
 
-/// A packet that waits for this long until it is handled is late (M-67): CoDel's target
-/// (RFC 8289 section 4.4).
+/// The wait after which a packet counts as late (M-67): CoDel's target (RFC 8289 section 4.4).
 pub const LATE: Duration = Duration::from_millis(5);
 
-/// Work on late packets after which more comes than can be handled, in nanoseconds (M-67). What a
-/// socket buffer (8 MiB) holds of honest packets costs less: a process that was not scheduled for a
-/// time catches up, and drops nothing.
+/// The work on late packets that indicates overload, in nanoseconds (M-67). A socket buffer (8 MiB)
+/// full of honest packets costs less: a process that was not scheduled for a while catches up and
+/// drops nothing.
 pub const LATE_WORK: u64 = 15_000_000;
 
 /// An overload ends when nothing was dropped for this long (M-67).
 pub const OVERLOAD: Duration = Duration::from_secs(1);
 
-/// Work done at once in an overload for connections that have had their share, in nanoseconds
-/// (M-67): what comes meanwhile has to find room in the socket's buffer, which by Linux's defaults
-/// has it for 180 datagrams.
+/// The work done at once in an overload for connections that have used their share, in nanoseconds
+/// (M-67): packets that arrive meanwhile must fit into the socket's buffer, which holds 180
+/// datagrams by Linux's defaults.
 pub const OVERLOAD_BURST: i64 = 250_000;
 
-/// For how long the work of connections is compared (M-67).
+/// The span over which the work of connections is compared (M-67).
 pub const SHARE_SPAN: Duration = Duration::from_millis(100);
 
-/// Work of all connections together that is in each span charged to nobody, in nanoseconds (M-67).
+/// The work per span, of all connections together, that is not charged, in nanoseconds (M-67).
 pub const UNCHARGED_WORK: u64 = 200_000;

@@ -1,6 +1,4 @@
 //! Randomness, supplied by the driver of the protocol.
-//!
-//! In: random bytes. Out: numbers and ids. Never: a source of its own.
 
 /// A source of random bytes. In production the operating system's, which is unpredictable; in a
 /// simulation a seeded generator, so that runs can be repeated.

@@ -1,6 +1,4 @@
 //! Points in time, supplied by the driver of the protocol.
-//!
-//! In: microseconds. Out: points and spans. Never: a clock.
 
 use std::{
     fmt,

@@ -1,8 +1,5 @@
 //! Heap allocations of the protocol, counted.
 //!
-//! In: two endpoints joined by a function call. Out: allocations per message and packet, bytes per
-//! idle connection. Never: a socket, a clock.
-//!
 //! Counts only this thread's allocations through Rust's allocator: the AEAD contexts of aws-lc come
 //! from C's malloc and are not seen. The test of idle connections also prints the growth of the
 //! process, where the system reports it (Linux).

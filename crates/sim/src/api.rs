@@ -1,6 +1,4 @@
 //! Every name of `hikyaku_proto` that the simulator uses.
-//!
-//! In: nothing. Out: names, and identities. Never: logic of its own.
 
 use std::net::SocketAddr;
 

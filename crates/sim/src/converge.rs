@@ -1,7 +1,4 @@
 //! The second half of every run: the network heals, and everything must converge.
-//!
-//! In: a world after its faults. Out: whether it converged in time and delivered everything. Never:
-//! a fault.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The golden table of goodput and latency per path and class, which makes changes visible.
 //!
-//! In: nothing. Out: text, the same each time. Never: the speed of this machine.
+//! The text is the same each time, whatever the speed of the machine.
 
 use std::{fmt::Write as _, time::Duration};
 

@@ -1,6 +1,4 @@
 //! Runs many seeds, on all cores.
-//!
-//! In: a range of seeds. Out: the first failures, and totals. Never: a clock.
 
 use std::{
     ops::Range,

@@ -1,6 +1,4 @@
 //! Typical network paths, and a hostile one.
-//!
-//! In: a name. Out: the configuration of each direction. Never: state.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
 //! Reproducible randomness: one seed, one stream of numbers.
-//!
-//! In: a seed. Out: numbers, bytes, choices. Never: the system's randomness.
 
 use std::time::Duration;
 

@@ -1,7 +1,4 @@
 //! The messages of one class on one channel, to identify delivered ones.
-//!
-//! In: messages sent, a delivery. Out: its message, if it may be delivered now. Never: time,
-//! receipts.
 
 use std::collections::{BTreeMap, VecDeque};
 

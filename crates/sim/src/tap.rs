@@ -1,6 +1,4 @@
 //! An observer on the wire that checks every packet a host sends.
-//!
-//! In: datagrams as they leave. Out: descriptions of violations. Never: changes a packet.
 
 use std::collections::BTreeSet;
 

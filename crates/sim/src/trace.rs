@@ -1,6 +1,6 @@
 //! A readable trace of a run, line by line.
 //!
-//! In: events. Out: lines. Never: bytes that differ between two runs of one seed.
+//! The lines of two runs of one seed are equal.
 
 use crate::api::Time;
 

@@ -1,7 +1,7 @@
-//! A listener that is sent more than it can handle, in virtual time: each connection has its share.
+//! An overloaded listener in virtual time, in which each connection has its share.
 //!
-//! The listener's processor is a model too: handling a packet takes as long as the endpoint says
-//! that it costs, and datagrams wait meanwhile in a buffer as the system's, first in, first out.
+//! The listener's processor is modelled too: handling a packet takes as long as its modelled cost,
+//! while datagrams wait in a buffer like the system's, first in, first out.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -21,33 +21,33 @@ use hikyaku_sim::{
     rng::Rng,
 };
 
-/// Datagrams that the listener's buffer holds, by Linux's defaults.
+/// The number of datagrams in the listener's buffer, by Linux's defaults.
 const BUFFER: usize = 180;
 
-/// Datagrams that the listener takes at once.
+/// The number of datagrams that the listener takes at once.
 const BATCH: usize = 32;
 
-/// From one end to the other.
+/// The one-way delay.
 const DELAY: Duration = Duration::from_millis(1);
 
-/// Until a listener that has nothing to do looks again.
+/// The interval at which an idle listener looks for datagrams.
 const IDLE: Duration = Duration::from_micros(50);
 
-/// To notice that a datagram is to be dropped, and to drop it.
+/// The time to recognise and drop a datagram.
 const DROPPING: Duration = Duration::from_nanos(500);
 
-/// From one message of an honest client to the next.
+/// The interval between messages of an honest client.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Until an attack is noticed, and honest clients have sent again what was lost meanwhile.
+/// The time until an attack is recognised, and honest clients have resent what was lost meanwhile.
 const NOTICE: Duration = Duration::from_millis(150);
 
-/// For how long an attack is looked at then.
+/// The duration of the measurement after that.
 const SPAN: Duration = Duration::from_millis(120);
 
 const LISTENER: u16 = 1;
 
-/// An honest client is at `HONEST + n`, an evil one at `EVIL + n`.
+/// Honest clients are at `HONEST + n`, evil ones at `EVIL + n`.
 const HONEST: u16 = 100;
 const EVIL: u16 = 1_000;
 
@@ -56,7 +56,7 @@ struct Honest {
     handle: ConnectionHandle,
     next: Time,
     sent: BTreeMap<Receipt, Time>,
-    /// How long each message took until it was acknowledged.
+    /// The time from sending to acknowledgement of each message.
     took: Vec<Duration>,
 }
 
@@ -66,9 +66,9 @@ struct World {
     honest: Vec<Honest>,
     evil: Vec<Evil>,
     frames: u64,
-    /// The listener's buffer: when it came, from where, what.
+    /// The listener's buffer: arrival, source, contents.
     queue: VecDeque<(Time, u16, Vec<u8>)>,
-    /// On the way to clients, in order of arrival.
+    /// In transit to clients, in order of arrival.
     returning: VecDeque<(Time, u16, Vec<u8>)>,
     buffer: Vec<u8>,
     /// Datagrams that found no room.
@@ -109,7 +109,7 @@ impl World {
             let (sent, took) = (BTreeMap::new(), Vec::new());
             world.honest.push(Honest { endpoint, handle, next, sent, took });
         }
-        // Handshakes, and time for what came of them.
+        // Handshakes, and time for their consequences.
         let until = world.now + Duration::from_millis(90);
         while world.now < until {
             world.step(None);
@@ -118,7 +118,7 @@ impl World {
         world
     }
 
-    /// Shakes hands at once: an honest start.
+    /// Completes a handshake at once: an honest start.
     fn dial_evil(&mut self, n: u16) {
         let mut dialler =
             Dialler::new(self.now, address(LISTENER), 1_000 + u64::from(n)).expect("it dials");
@@ -143,7 +143,7 @@ impl World {
         panic!("the handshake does not end");
     }
 
-    /// The next train of the listener.
+    /// Returns the next train of the listener.
     fn listener_output(&mut self) -> Option<Vec<(Time, u16, Vec<u8>)>> {
         loop {
             match self.listener.poll_output(self.now, &mut self.buffer) {
@@ -163,8 +163,8 @@ impl World {
         }
     }
 
-    /// A turn of the listener, and what all others do
-    /// meanwhile. Evil peers send one packet in each `every` together.
+    /// Runs a turn of the listener, and everything else meanwhile. Evil peers together send one
+    /// packet per `every`.
     fn step(&mut self, stream: Option<(&Stream, Duration)>) {
         let before = self.listener.stats();
         let waited = self.queue.front().map_or(Duration::ZERO, |(at, ..)| self.now.since(*at));
@@ -265,22 +265,22 @@ fn stream(title: &str) -> Stream {
     all().into_iter().find(|stream| stream.title() == title).expect("there is one")
 }
 
-/// What came of an attack.
+/// The effect of an attack.
 #[derive(Debug)]
 struct Damage {
-    /// The longest that a message of an honest client took.
+    /// The longest delivery time of an honest client's message.
     longest: Duration,
-    /// How much of the time the listener worked.
+    /// The share of time in which the listener worked.
     busy: f64,
     /// Datagrams that found no room.
     lost: u64,
 }
 
-/// Attacks with so many times what the listener can handle.
+/// Runs an attack with this multiple of what the listener can handle.
 fn suffer(evil: u16, title: &str, load: f64) -> Damage {
     let mut world = World::new(3, evil);
     let stream = stream(title);
-    // What one packet costs.
+    // The cost of one packet.
     let before = world.listener.stats().work;
     let (began, mut every) = (world.now, Duration::from_micros(200));
     for _ in 0..40 {
@@ -308,7 +308,7 @@ fn suffer(evil: u16, title: &str, load: f64) -> Damage {
 
 // M-67
 #[test]
-fn m67_an_evil_peer_at_full_rate_holds_up_no_honest_one() {
+fn m67_an_evil_peer_at_full_rate_delays_no_honest_one() {
     for (evil, load) in [(1, 2.0), (1, 5.0), (16, 3.0)] {
         let damage = suffer(evil, "of one byte, Latest", load);
         assert!(damage.longest < Duration::from_millis(50), "{evil} at {load}: {damage:?}");

@@ -1,3 +1,1 @@
 //! A package must have something to compile; this one is there for its dependency's files.
-//!
-//! In: nothing. Out: nothing. Never: anything else.

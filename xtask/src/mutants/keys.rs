@@ -1,6 +1,4 @@
 //! Mutations of keys, tokens, loss and rate.
-//!
-//! In: nothing. Out: a table. Never: two changes in one.
 
 use super::{Mutation, mutation};
 

@@ -1,6 +1,4 @@
 //! Mutations of messages: classes, credit, the pool, receipts.
-//!
-//! In: nothing. Out: a table. Never: two changes in one.
 
 use super::{Mutation, mutation};
 

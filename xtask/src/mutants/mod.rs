@@ -1,8 +1,6 @@
 //! Mutation tests: breaks the protocol in one way at a time and checks that something fails.
 //!
-//! In: the workspace root, names of mutations (none means all). Out: what detected each, in the
-//! report; an error if one survives. Never: changes the work tree; the mutations are applied to a
-//! copy.
+//! The mutations are applied to a copy of the work tree. What detected each is in the report.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,6 +1,4 @@
 //! Mutations of packets, the handshake, paths and closing.
-//!
-//! In: nothing. Out: a table. Never: two changes in one.
 
 use super::{Mutation, mutation};
 

@@ -1,7 +1,4 @@
 //! A copy of the sources to mutate: builds it and runs the swarm and the tests on it.
-//!
-//! In: the workspace root, changed files. Out: findings. Never: a change of the work tree, a
-//! process that outlives its time limit.
 
 use std::fmt;
 use std::fs::{self, File};

@@ -1,6 +1,6 @@
 //! Validation of a configuration: each field within its range.
 //!
-//! In: a configuration. Out: the first invalid field. Never: changes a value silently.
+//! A value is never changed silently.
 
 use std::{fmt::Debug, ops::RangeInclusive, time::Duration};
 

@@ -1,7 +1,6 @@
 //! A connection for the fuzzers: established without a handshake, and able to send invalid frames.
 //!
-//! In: keys known to both ends, parameters, frames as bytes. Out: a connection, sealed packets.
-//! Never: compiled without `--cfg fuzzing`.
+//! Compiled only with `--cfg fuzzing`.
 
 use std::{net::SocketAddr, sync::Arc};
 

@@ -1,6 +1,4 @@
 //! Connection ids: those the peer uses for us, and those we use for it (P-6).
-//!
-//! In: ids issued and retired. Out: the id to use, frames to send. Never: packets, routes.
 
 use crate::{
     error::Close,

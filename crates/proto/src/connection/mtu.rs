@@ -1,7 +1,4 @@
 //! Path MTU discovery (RFC 8899) and black hole detection.
-//!
-//! In: probes acknowledged and lost, packets lost. Out: the size to use, the size to probe. Never:
-//! packets.
 
 use std::{net::IpAddr, time::Duration};
 

@@ -1,8 +1,7 @@
 //! Deliberately skipped packet numbers, which expose a peer that acknowledges packets it did not
 //! receive (M-2, M-53; RFC 9000 section 21.4).
 //!
-//! In: randomness, the next number. Out: whether to skip it. Never: which numbers were skipped;
-//! `in_flight` remembers them.
+//! `in_flight` remembers which numbers were skipped.
 
 use std::num::NonZeroU64;
 

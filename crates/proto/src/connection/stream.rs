@@ -1,7 +1,4 @@
 //! The ordered byte stream of TLS at one level, carried in CRYPTO frames.
-//!
-//! In: bytes to send, frames received, outcomes of frames. Out: frames to send, bytes in order.
-//! Never: the meaning of the bytes.
 
 use crate::{error::Close, message::ranges::RangeSet};
 

@@ -1,7 +1,5 @@
 //! The window of packet numbers already received.
 //!
-//! In: packet numbers. Out: new or not. Never: keys, packets.
-//!
 //! A ring of bits as in RFC 6479: advancing the window clears whole words and never shifts. The
 //! ring has one more word than the window needs, so that a word that is only partly inside can be
 //! kept whole.

@@ -1,7 +1,6 @@
 //! Endpoints for the fuzzers: connected without a handshake, and able to send invalid frames.
 //!
-//! In: two endpoints, frames as bytes. Out: connections, sealed packets. Never: compiled without
-//! `--cfg fuzzing`.
+//! Compiled only with `--cfg fuzzing`.
 
 use std::net::SocketAddr;
 

@@ -1,10 +1,10 @@
-//! Which connections have to wait when packets come faster than they can be handled (M-67).
+//! Fair shares of the endpoint's time when packets arrive faster than they can be handled (M-67).
 //!
-//! In: how long packets waited, what they cost. Out: whose packets are dropped unopened. Never: a
+//! In: how long packets waited, and their cost. Out: whose packets are dropped unopened. Never: a
 //! clock, a packet.
 //!
-//! Costs are modelled, not measured, so that a process that others interrupt charges nobody for
-//! it. All that counts is how they compare.
+//! Costs are modelled, not measured, so that interruptions of the process are charged to no
+//! connection. Only their proportions matter.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::{
     time::Time,
 };
 
-/// What a packet of so many bytes and frames costs to open and to apply.
+/// Returns the cost of opening and applying a packet of this many bytes and frames.
 #[inline]
 pub(super) const fn work(bytes: usize, items: u32) -> u32 {
     (PACKET_WORK + BYTE_WORK * bytes as u32).saturating_add(FRAME_WORK.saturating_mul(items))
 }
 
-/// What a connection has used of the present span.
+/// The use of the current span by one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Share {
     span: u32,
@@ -30,7 +30,7 @@ pub(super) struct Share {
     work: u32,
 }
 
-/// What all connections have used, and how far behind the endpoint is.
+/// The use by all connections, and how far behind the endpoint is.
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     turn: Turn,
@@ -38,39 +38,39 @@ pub(super) struct Shares {
     overload: Option<Overload>,
     span: u32,
     span_work: u64,
-    /// Connections charged in this span, and in the one before.
+    /// The number of connections charged in this span, and in the previous one.
     active: u32,
     active_before: u32,
     total: u64,
 }
 
-/// Packets that are handled at one time.
+/// The packets handled at one time.
 #[derive(Debug, Default)]
 struct Turn {
     now: Time,
     /// How long the oldest of them had waited.
     waited: Duration,
-    /// What they have cost.
+    /// Their cost.
     work: u64,
 }
 
-/// Packets wait for too long.
+/// A period in which packets wait too long.
 #[derive(Debug)]
 struct Late {
     since: Time,
-    /// Work done since.
+    /// The work done since it began.
     work: u64,
 }
 
-/// More came than can be handled.
+/// A period in which more packets arrive than can be handled.
 #[derive(Debug)]
 struct Overload {
-    /// It ends then, when nothing more is dropped.
+    /// When it ends unless more packets are dropped.
     until: Time,
-    /// Work that those may cause who have had their share, in nanoseconds; what others cause is
-    /// taken away as well.
+    /// The work allowed to connections that have used their share, in nanoseconds; the work of
+    /// others is subtracted too.
     tokens: i64,
-    /// New tokens for each microsecond: three quarters of what was done in one.
+    /// New tokens per microsecond: three quarters of the work done in one.
     rate: i64,
 }
 
@@ -83,7 +83,7 @@ impl Overload {
 }
 
 impl Shares {
-    /// A turn begins, whose oldest packet has waited for so long.
+    /// Begins a turn whose oldest packet has waited this long.
     pub(super) fn begin_turn(&mut self, now: Time, waited: Duration) {
         let before = std::mem::replace(&mut self.turn, Turn { now, waited, work: 0 }).now;
         if waited < LATE {
@@ -113,14 +113,14 @@ impl Shares {
         false
     }
 
-    /// Has it used less than half of an equal share?
+    /// Returns `true` if it has used less than half of an equal share.
     fn is_fair(&self, share: Share) -> bool {
         let connections = u64::from(self.active.max(self.active_before));
         let half = self.span_work / 2 + UNCHARGED_WORK;
         connections < 2 || share.span != self.span || u64::from(share.work) * connections <= half
     }
 
-    /// Charges a packet.
+    /// Charges a packet to its connection.
     #[inline]
     pub(super) fn charge(&mut self, now: Time, share: &mut Share, work: u32) {
         if self.turn.now != now {
@@ -147,7 +147,7 @@ impl Shares {
         }
     }
 
-    /// Work was done on a packet that was late.
+    /// Accounts for work on a late packet.
     #[cold]
     fn on_late(&mut self, work: u64) {
         let now = self.turn.now;
@@ -170,7 +170,7 @@ impl Shares {
         (self.span, self.span_work, self.active) = (span, 0, 0);
     }
 
-    /// What all packets have cost so far.
+    /// Returns the cost of all packets so far.
     pub(super) const fn total(&self) -> Duration {
         Duration::from_nanos(self.total)
     }
@@ -186,7 +186,7 @@ mod tests {
         Time::from_micros(millis * 1_000)
     }
 
-    /// Charges until the connection is not admitted any more; returns how often that was.
+    /// Charges until the connection is no longer admitted. Returns how often that was possible.
     fn exhaust(shares: &mut Shares, now: Time, share: &mut Share) -> usize {
         let mut count = 0;
         while count < 1_000_000 && shares.admits(*share) {
@@ -198,7 +198,7 @@ mod tests {
 
     // M-67
     #[test]
-    fn m67_nobody_waits_while_no_packet_does() {
+    fn m67_every_connection_is_admitted_while_no_packet_waits() {
         let (mut shares, mut one, mut other) =
             (Shares::default(), Share::default(), Share::default());
         for turn in 0..10_000 {
@@ -223,7 +223,7 @@ mod tests {
 
     // M-67
     #[test]
-    fn m67_who_has_used_more_than_the_others_waits_for_as_long_as_more_comes() {
+    fn m67_a_connection_beyond_its_share_waits_while_overload_lasts() {
         let mut shares = Shares::default();
         let (mut greedy, mut modest) = (Share::default(), Share::default());
         shares.begin_turn(at(1), Duration::from_millis(50));

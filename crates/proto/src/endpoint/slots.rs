@@ -1,6 +1,4 @@
 //! Storage of connections, with direct access by handle.
-//!
-//! In: connections. Out: handles, and connections by them. Never: what a connection does.
 
 use crate::event::ConnectionHandle;
 

@@ -1,7 +1,4 @@
 //! ECN validation of a path, and congestion marks.
-//!
-//! In: how packets were marked, counts from the peer. Out: mark or not, congestion or not. Never:
-//! packets, windows.
 
 /// The ECN codepoint of a received packet's IP header (RFC 3168 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,4 @@
 //! Pacing: spreads a window over its round trip.
-//!
-//! In: a rate, bytes sent. Out: whether to send, or when. Never: a window, a socket.
 
 use std::time::Duration;
 

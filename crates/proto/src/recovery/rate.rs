@@ -1,7 +1,5 @@
 //! Delivery rate samples, as in draft-cheng-iccrg-delivery-rate-estimation (now the section
 //! "Delivery Rate Samples" of draft-ietf-ccwg-bbr).
-//!
-//! In: packets sent, acknowledged, lost. Out: samples. Never: windows, frames.
 
 use std::time::Duration;
 

@@ -1,7 +1,4 @@
 //! Spurious losses: packets that arrive after they were declared lost.
-//!
-//! In: lost packets, acknowledged ranges. Out: the degree of reordering, and whether a whole
-//! congestion event was spurious. Never: windows.
 
 use std::{collections::VecDeque, ops::RangeInclusive};
 

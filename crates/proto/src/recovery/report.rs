@@ -1,7 +1,4 @@
 //! The results of processing an ACK or a loss timer.
-//!
-//! In: findings of the in-flight store. Out: the same, for the spine and the controller. Never:
-//! decisions.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
 //! Round-trip time estimation, and the timeouts derived from it.
-//!
-//! In: samples. Out: estimates and spans. Never: deadlines, packets.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
 //! The record of a sent packet.
-//!
-//! In: a packet's facts. Out: the same, later. Never: decisions.
 
 use super::rate::Snapshot;
 use crate::{

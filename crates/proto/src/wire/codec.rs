@@ -1,6 +1,4 @@
 //! Reader and writer over bytes, and the integers of the wire.
-//!
-//! In: bytes to read, a buffer to fill. Out: integers and slices. Never: their meaning.
 
 use crate::error::Malformed;
 

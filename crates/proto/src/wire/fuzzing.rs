@@ -1,6 +1,6 @@
 //! Invariants of the wire format for the fuzzers: whatever decodes is encoded the same.
 //!
-//! In: bytes. Out: a panic when an invariant is broken. Never: compiled without `--cfg fuzzing`.
+//! Compiled only with `--cfg fuzzing`.
 
 #![expect(clippy::expect_used, reason = "a broken invariant must fail the fuzzer")]
 

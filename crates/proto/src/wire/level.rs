@@ -1,6 +1,4 @@
 //! The four protection levels of packets.
-//!
-//! In: nothing. Out: levels, in order. Never: keys.
 
 /// The protection of a packet; later levels know more about the peer (M-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

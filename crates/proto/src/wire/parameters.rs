@@ -1,6 +1,4 @@
 //! Transport parameters (M-34), which the ends exchange inside TLS.
-//!
-//! In: values, bytes. Out: the other. Never: their consequences.
 
 use std::time::Duration;
 

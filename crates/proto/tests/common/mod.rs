@@ -1,6 +1,4 @@
 //! Two endpoints joined by a function call, in virtual time.
-//!
-//! In: configurations, a rule for losses. Out: events, messages. Never: a socket, a clock.
 
 #![allow(clippy::allow_attributes, reason = "not every file leaves the same unused")]
 #![allow(dead_code, reason = "each test file uses some of it")]

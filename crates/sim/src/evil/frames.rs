@@ -1,6 +1,4 @@
 //! Streams of frames that no honest end sends, each made to cost as much as possible.
-//!
-//! In: the room available. Out: frames in wire format (PROTOCOL.md section 4). Never: packets.
 
 use super::Evil;
 use crate::api::Class;

@@ -1,6 +1,4 @@
 //! Known attacks on handshakes like this one, tried against it (SECURITY.md).
-//!
-//! In: agreements, and an attacker between them or in place of one. Out: refusals. Never: packets.
 
 use rustls::{
     Error, SignatureAlgorithm, SignatureScheme,

@@ -1,6 +1,4 @@
 //! CUBIC (RFC 9438): after a loss the window grows back along a cubic function of time.
-//!
-//! In: deliveries, losses, marks. Out: a window. Never: packets.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
 //! A fixed rate chosen by the caller.
-//!
-//! In: the RTT. Out: a window that never limits the rate. Never: a reaction to loss.
 
 use super::{AckSample, Control, LossEvent};
 use crate::{recovery::rtt::Rtt, time::Time};

@@ -1,6 +1,4 @@
 //! HyStart++ (RFC 9406): ends slow start when the path is full.
-//!
-//! In: RTT samples of rounds. Out: how fast to grow, and when to stop. Never: the window.
 
 use std::time::Duration;
 

@@ -1,7 +1,4 @@
 //! Processing of ACK frames.
-//!
-//! In: an ACK's ranges. Out: the acknowledged packets, a sample of the RTT and of the rate. Never:
-//! timers.
 
 use std::{ops::RangeInclusive, time::Duration};
 

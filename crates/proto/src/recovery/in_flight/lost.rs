@@ -1,6 +1,4 @@
 //! Loss detection and its timers.
-//!
-//! In: time, acknowledged numbers. Out: lost packets, deadlines. Never: ranges.
 
 use std::time::Duration;
 

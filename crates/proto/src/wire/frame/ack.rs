@@ -1,6 +1,4 @@
 //! The ACK frame: the packet numbers received, newest first.
-//!
-//! In: ranges of packet numbers, an ACK's bytes. Out: the other. Never: which are pending.
 
 use std::{ops::RangeInclusive, time::Duration};
 

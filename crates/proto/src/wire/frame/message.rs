@@ -1,7 +1,4 @@
 //! The MESSAGE frame: a message, or a fragment of one.
-//!
-//! In: a fragment, a MESSAGE's bytes, the room in a packet. Out: the other, what fits. Never:
-//! queues.
 
 use std::time::Duration;
 

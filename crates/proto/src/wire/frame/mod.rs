@@ -1,6 +1,4 @@
 //! Frames: the contents of an opened packet.
-//!
-//! In: a payload, frames. Out: the other. Never: whether a frame is valid in the current state.
 
 mod ack;
 mod message;

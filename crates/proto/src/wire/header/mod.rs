@@ -1,6 +1,4 @@
 //! Packet headers: the bytes before the sealed frames, with connection ids and packet number.
-//!
-//! In: a datagram, a header. Out: the other. Never: the sealed part.
 
 use std::fmt;
 

@@ -1,8 +1,6 @@
 //! BBR version 3 (draft-ietf-ccwg-bbr): sends at the rate the path delivers and probes it
 //! regularly.
 //!
-//! In: samples, losses, marks. Out: a window, a rate. Never: packets.
-//!
 //! ```text
 //! Startup ─▶ Drain ─▶ Down ─▶ Cruise ─▶ Refill ─▶ Up ─▶ Down …      (ProbeBW)
 //! any, when the minimum RTT is 10 s old ─▶ ProbeRtt ─▶ Cruise, or Startup

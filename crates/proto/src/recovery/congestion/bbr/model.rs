@@ -1,6 +1,4 @@
 //! BBR's model of the path: bandwidth, round-trip time and volume in flight.
-//!
-//! In: samples, losses. Out: bandwidth in bytes a second, volumes in bytes. Never: states, gains.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
 //! The ProbeBW cycle of BBR: Down, Cruise, Refill, Up.
-//!
-//! In: samples, time. Out: states, the bound on what is in flight. Never: rates, windows.
 
 use std::time::Duration;
 

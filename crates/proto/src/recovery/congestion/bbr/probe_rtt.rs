@@ -1,6 +1,4 @@
 //! BBR's probe of the minimum RTT: almost nothing in flight for a moment, every ten seconds.
-//!
-//! In: samples, time. Out: the minimum RTT, the state. Never: rates.
 
 use std::time::Duration;
 
