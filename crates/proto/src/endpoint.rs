@@ -224,7 +224,7 @@ impl Endpoint {
             if !self.config.server {
                 return Err(Discard::OtherVersion);
             }
-            return self.stateless.send_versions(arrival, (to, from));
+            return self.stateless.send_versions(arrival, to, from);
         }
         let handle = handle.ok_or(Discard::UnknownConnection)?;
         let slot = self.connections.get_mut(handle).ok_or(Discard::UnknownConnection)?;
@@ -296,15 +296,15 @@ impl Endpoint {
         let first = if token.is_empty() {
             let connections = self.connections.len();
             if self.half_open.needs_retry(self.config.retry, arrival.from, connections) {
-                return self.stateless.send_retry(arrival, (to, source), &mut *self.random);
+                return self.stateless.send_retry(arrival, to, source, &mut *self.random);
             }
             None
         } else {
             Some(self.stateless.first_id(arrival, token, to)?)
         };
         // M-35
-        let newcomer = (arrival.from, first.is_some());
-        let oldest = self.half_open.check(arrival.now, newcomer, self.connections.len())?;
+        let (from, validated) = (arrival.from, first.is_some());
+        let oldest = self.half_open.check(arrival.now, from, validated, self.connections.len())?;
         // Nothing is kept for bytes that do not open.
         let keys = LevelKeys::hello(to.0, Side::Server);
         let number = expand_number(head.number, 0);
@@ -322,7 +322,8 @@ impl Endpoint {
         }
         let handle = self.add(connection, [Some(to), first]).ok_or(Discard::Busy)?;
         if let Some(slot) = self.connections.get_mut(handle) {
-            slot.half_open = Some(Box::new(self.half_open.take(arrival.now, newcomer, handle)));
+            slot.half_open =
+                Some(Box::new(self.half_open.take(arrival.now, from, validated, handle)));
             slot.connection.receive_opened(arrival, head, number, payload, &mut *self.random);
         }
         self.after_packet(handle);

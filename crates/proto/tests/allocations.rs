@@ -210,7 +210,7 @@ struct Budget {
 }
 
 /// Sends many bursts of `count` messages and counts the second half.
-fn assert_budget(max_mtu: usize, (count, len): (usize, usize), delivery: Delivery, each: &Budget) {
+fn assert_budget(max_mtu: usize, count: usize, len: usize, delivery: Delivery, each: &Budget) {
     const BURSTS: usize = 50;
     let mut pair = Pair::new(max_mtu);
     pair.dial();
@@ -244,7 +244,7 @@ fn small_messages_allocate_only_the_payloads_given_out() {
     for mtu in [1_452, 65_507] {
         for delivery in [Delivery::Ordered, Delivery::Reliable, Delivery::Unreliable] {
             // As many as the queue towards the application has capacity for.
-            assert_budget(mtu, (60, 64), delivery, &budget);
+            assert_budget(mtu, 60, 64, delivery, &budget);
         }
     }
 }
@@ -253,10 +253,10 @@ fn small_messages_allocate_only_the_payloads_given_out() {
 fn fragmented_messages_allocate_at_most_twice_per_message() {
     for mtu in [1_452, 65_507] {
         let budget = Budget { sender: 2, receiver: 2 };
-        assert_budget(mtu, (16, 64 << 10), Delivery::Ordered, &budget);
+        assert_budget(mtu, 16, 64 << 10, Delivery::Ordered, &budget);
         // Nothing is retransmitted, so nothing has to be recorded.
         let budget = Budget { sender: 0, receiver: 2 };
-        assert_budget(mtu, (16, 64 << 10), Delivery::Unreliable, &budget);
+        assert_budget(mtu, 16, 64 << 10, Delivery::Unreliable, &budget);
     }
 }
 

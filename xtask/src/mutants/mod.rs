@@ -43,7 +43,8 @@ struct Mutation {
 
 const fn mutation(
     name: &'static str,
-    (rule, breaks): (&'static str, &'static str),
+    rule: &'static str,
+    breaks: &'static str,
     file: &'static str,
     old: &'static str,
     new: &'static str,
@@ -99,7 +100,7 @@ pub(crate) fn run(root: &Path, names: &[&str]) -> Result<()> {
         let before = std::fs::read_to_string(root.join(REPORT)).unwrap_or_default();
         std::fs::write(root.join(REPORT), report(&before, &findings)).context(REPORT)?;
     }
-    failed.extend(findings.iter().filter_map(complaint));
+    failed.extend(findings.iter().filter_map(|(mutation, finding)| complaint(mutation, finding)));
     if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("; ")) }
 }
 
@@ -144,7 +145,7 @@ fn examine(workshop: &Workshop, mutation: &Mutation) -> Result<Finding> {
 }
 
 /// Returns why this finding is not good enough.
-fn complaint((mutation, finding): &(&Mutation, Finding)) -> Option<String> {
+fn complaint(mutation: &Mutation, finding: &Finding) -> Option<String> {
     let name = mutation.name;
     let excused = EXCUSED.iter().any(|(excused, _)| *excused == name);
     match finding {
@@ -239,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_old_text_must_occur_exactly_once() {
-        let broken = mutation("x", ("M-1", "breaks"), "lib.rs", "one", "two");
+        let broken = mutation("x", "M-1", "breaks", "lib.rs", "one", "two");
         assert_eq!(broken.apply("one, three").unwrap(), "two, three");
         assert!(broken.apply("one, one").is_err());
         assert!(broken.apply("three").is_err());
@@ -258,11 +259,11 @@ mod tests {
 
     #[test]
     fn only_survivors_and_misses_of_the_swarm_are_reported() {
-        let broken = mutation("x", ("M-1", "breaks"), "lib.rs", "one", "two");
-        let of_swarm = mutation(BY_SWARM[0], ("M-1", "breaks"), "lib.rs", "one", "two");
+        let broken = mutation("x", "M-1", "breaks", "lib.rs", "one", "two");
+        let of_swarm = mutation(BY_SWARM[0], "M-1", "breaks", "lib.rs", "one", "two");
         let test = || Finding::Test("a_test".to_owned());
-        assert!(complaint(&(&broken, Finding::Survives)).is_some());
-        assert!(complaint(&(&broken, test())).is_none());
-        assert!(complaint(&(&of_swarm, test())).is_some());
+        assert!(complaint(&broken, &Finding::Survives).is_some());
+        assert!(complaint(&broken, &test()).is_none());
+        assert!(complaint(&of_swarm, &test()).is_some());
     }
 }

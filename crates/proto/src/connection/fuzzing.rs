@@ -21,10 +21,12 @@ use crate::{
 impl Connection {
     /// Creates a connection as after a handshake with a peer that has these parameters.
     pub(crate) fn joined(
-        (config, rules): (&Arc<EndpointConfig>, &Arc<Rules>),
+        config: &Arc<EndpointConfig>,
+        rules: &Arc<Rules>,
         now: Time,
         side: Side,
-        (id, theirs): (ConnectionId, &Parameters),
+        id: ConnectionId,
+        theirs: &Parameters,
         remote: SocketAddr,
     ) -> Self {
         let ids = (id, theirs.source);

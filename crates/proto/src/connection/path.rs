@@ -226,7 +226,8 @@ impl Connection {
     /// number so far, the peer has moved there (P-1).
     pub(super) fn on_address(
         &mut self,
-        (now, from): (Time, SocketAddr),
+        now: Time,
+        from: SocketAddr,
         bytes: usize,
         newest_data: bool,
         random: &mut dyn Random,

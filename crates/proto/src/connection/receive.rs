@@ -192,7 +192,7 @@ impl Connection {
         (self.clocks.heard_at, self.clocks.spoke_at) = (now, None); // M-61
         self.clocks.rested = false;
         let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
-        self.on_address((now, arrival.from), arrival.bytes, newest, random);
+        self.on_address(now, arrival.from, arrival.bytes, newest, random);
         // A client's own address changes when it moves: the system knows which one to send from.
         if self.side == Side::Server
             && self.paths.local != arrival.local
@@ -246,8 +246,8 @@ impl Connection {
         // 4 ack
         if kept {
             let smoothed = self.paths.current.rtt.smoothed();
-            let packet = (number, level);
-            self.ack.on_packet(now, packet, summary.ack_eliciting, arrival.ecn, smoothed); // D-2
+            let eliciting = summary.ack_eliciting;
+            self.ack.on_packet(now, number, level, eliciting, arrival.ecn, smoothed); // D-2
             if summary.ping && level == Level::Data {
                 self.ack.on_ping(now);
             }

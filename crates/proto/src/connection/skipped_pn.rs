@@ -100,8 +100,7 @@ mod tests {
             let came: Vec<_> = connection.ack.ranges(Level::Data).collect();
             for pair in came.windows(2) {
                 for number in pair[1].end() + 1..*pair[0].start() {
-                    let packet = (number, Level::Data);
-                    connection.ack.on_packet(now, packet, true, None, WAY);
+                    connection.ack.on_packet(now, number, Level::Data, true, None, WAY);
                 }
             }
         }

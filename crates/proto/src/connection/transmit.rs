@@ -276,7 +276,7 @@ impl Connection {
         let len = writer.len() + TAG_LEN;
         self.seal(plan.level, number, out.get_mut(start..start + len)?, header_len);
         // 6 record
-        self.remember(now, plan, frames, (len, eliciting));
+        self.remember(now, plan, frames, len, eliciting);
         Some(len)
     }
 
@@ -352,7 +352,8 @@ impl Connection {
         now: Time,
         plan: &Plan,
         frames: Vec<SentFrame>,
-        (len, eliciting): (usize, bool),
+        len: usize,
+        eliciting: bool,
     ) {
         let elsewhere = matches!(plan.purpose, Purpose::Respond(_));
         let path = &mut self.paths.current;

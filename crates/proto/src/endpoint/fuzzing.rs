@@ -31,17 +31,21 @@ impl Endpoint {
         of_server.reset_token =
             Some(crate::wire::frame::ResetToken(server.stateless.reset_token(ids[1])));
         let dialled = Connection::joined(
-            (&client.config, &client.rules),
+            &client.config,
+            &client.rules,
             now,
             Side::Client,
-            (ids[0], &of_server),
+            ids[0],
+            &of_server,
             addresses[1],
         );
         let admitted = Connection::joined(
-            (&server.config, &server.rules),
+            &server.config,
+            &server.rules,
             now,
             Side::Server,
-            (ids[1], &of_client),
+            ids[1],
+            &of_client,
             addresses[0],
         );
         [(client, dialled), (server, admitted)].map(|(end, connection)| {

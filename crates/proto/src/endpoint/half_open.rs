@@ -112,7 +112,8 @@ impl HalfOpen {
     pub(super) fn check(
         &self,
         now: Time,
-        (from, validated): (SocketAddr, bool),
+        from: SocketAddr,
+        validated: bool,
         connections: usize,
     ) -> Result<Option<ConnectionHandle>, Discard> {
         if self.is_full_for(from, validated) {
@@ -135,7 +136,8 @@ impl HalfOpen {
     pub(super) fn take(
         &mut self,
         now: Time,
-        (from, validated): (SocketAddr, bool),
+        from: SocketAddr,
+        validated: bool,
         holder: ConnectionHandle,
     ) -> HalfOpenSlot {
         let network = Network::of(from);
@@ -214,10 +216,15 @@ mod tests {
     }
 
     /// Takes a slot as the `n`th connection.
-    fn take(slots: &mut HalfOpen, n: u64, from: (&str, bool)) -> Result<HalfOpenSlot, Discard> {
-        let from = (at(from.0), from.1);
-        assert_eq!(slots.check(Time::ZERO, from, slots.len())?, None);
-        Ok(slots.take(Time::ZERO, from, ConnectionHandle(n)))
+    fn take(
+        slots: &mut HalfOpen,
+        n: u64,
+        from: &str,
+        validated: bool,
+    ) -> Result<HalfOpenSlot, Discard> {
+        let from = at(from);
+        assert_eq!(slots.check(Time::ZERO, from, validated, slots.len())?, None);
+        Ok(slots.take(Time::ZERO, from, validated, ConnectionHandle(n)))
     }
 
     // M-35
@@ -225,14 +232,14 @@ mod tests {
     fn forged_clients_of_a_network_do_not_keep_out_validated_ones() {
         let (mut slots, here) = (half_open(100), "192.0.2.1");
         let mut taken = Vec::new();
-        (0..25).for_each(|n| taken.push(take(&mut slots, n, (here, false)).unwrap()));
-        assert_eq!(take(&mut slots, 25, (here, false)).err(), Some(Discard::Busy));
+        (0..25).for_each(|n| taken.push(take(&mut slots, n, here, false).unwrap()));
+        assert_eq!(take(&mut slots, 25, here, false).err(), Some(Discard::Busy));
         assert!(slots.needs_retry(Retry::UnderLoad, at(here), 25));
         assert!(!slots.needs_retry(Retry::UnderLoad, at("192.0.3.1"), 25));
-        (25..50).for_each(|n| taken.push(take(&mut slots, n, (here, true)).unwrap()));
-        let half = take(&mut slots, 50, (here, true)).err();
+        (25..50).for_each(|n| taken.push(take(&mut slots, n, here, true).unwrap()));
+        let half = take(&mut slots, 50, here, true).err();
         assert_eq!(half, Some(Discard::Busy), "a network has at most half of all slots");
-        taken.push(take(&mut slots, 50, ("192.0.3.1", false)).unwrap());
+        taken.push(take(&mut slots, 50, "192.0.3.1", false).unwrap());
         taken.iter().for_each(|slot| slots.release(slot));
         let left = (slots.len(), slots.networks.len(), slots.ages.len());
         assert_eq!(left, (0, 0, 0), "nothing is kept");
@@ -242,10 +249,10 @@ mod tests {
     #[test]
     fn a_small_server_has_eight_slots_per_network_within_its_total() {
         let mut slots = half_open(9);
-        (0..8).for_each(|n| _ = take(&mut slots, n, ("2001:db8::1", true)).unwrap());
-        assert_eq!(take(&mut slots, 8, ("2001:db8::2", true)).err(), Some(Discard::Busy));
-        take(&mut slots, 8, ("192.0.2.1", true)).unwrap();
-        assert_eq!(take(&mut slots, 9, ("192.0.3.1", true)).err(), Some(Discard::Busy));
+        (0..8).for_each(|n| _ = take(&mut slots, n, "2001:db8::1", true).unwrap());
+        assert_eq!(take(&mut slots, 8, "2001:db8::2", true).err(), Some(Discard::Busy));
+        take(&mut slots, 8, "192.0.2.1", true).unwrap();
+        assert_eq!(take(&mut slots, 9, "192.0.3.1", true).err(), Some(Discard::Busy));
     }
 
     // M-35
@@ -253,21 +260,21 @@ mod tests {
     fn a_validated_client_evicts_the_oldest_after_a_second() {
         let mut slots = half_open(9);
         let mut taken: Vec<HalfOpenSlot> =
-            (0..9).map(|n| take(&mut slots, n, (&format!("192.0.{n}.1"), true)).unwrap()).collect();
+            (0..9).map(|n| take(&mut slots, n, &format!("192.0.{n}.1"), true).unwrap()).collect();
         let second = Time::ZERO + TENURE;
         let just_before = Time::from_micros(second.as_micros() - 1);
         let new = at("198.51.100.1");
-        assert_eq!(slots.check(just_before, (new, true), 9), Err(Discard::Busy));
-        assert_eq!(slots.check(second, (new, true), 9), Ok(Some(ConnectionHandle(0))));
+        assert_eq!(slots.check(just_before, new, true, 9), Err(Discard::Busy));
+        assert_eq!(slots.check(second, new, true, 9), Ok(Some(ConnectionHandle(0))));
         assert_eq!(
-            slots.check(second, (new, false), 9),
+            slots.check(second, new, false, 9),
             Err(Discard::Busy),
             "an unvalidated client evicts nobody"
         );
         slots.protect(&taken[0]);
-        assert_eq!(slots.check(second, (new, true), 9), Ok(Some(ConnectionHandle(1))));
+        assert_eq!(slots.check(second, new, true, 9), Ok(Some(ConnectionHandle(1))));
         slots.release(&taken.remove(0));
-        assert_eq!(slots.check(second, (new, true), 9), Ok(None), "one slot is free");
+        assert_eq!(slots.check(second, new, true, 9), Ok(None), "one slot is free");
     }
 
     // M-35
@@ -277,10 +284,10 @@ mod tests {
         let mut slots = HalfOpen::new(&EndpointConfig { max_connections: 60, ..config });
         let new = at("198.51.100.1");
         assert!(!slots.needs_retry(Retry::UnderLoad, new, 40));
-        (0..10).for_each(|n| _ = take(&mut slots, n, (&format!("192.0.{n}.1"), false)).unwrap());
+        (0..10).for_each(|n| _ = take(&mut slots, n, &format!("192.0.{n}.1"), false).unwrap());
         assert!(slots.needs_retry(Retry::UnderLoad, new, 50), "10 of 20");
         assert!(!slots.needs_retry(Retry::UnderLoad, new, 10), "10 of 60");
-        assert_eq!(slots.check(Time::ZERO, (new, true), 59), Ok(None));
-        assert_eq!(slots.check(Time::ZERO, (new, true), 60), Err(Discard::Busy));
+        assert_eq!(slots.check(Time::ZERO, new, true, 59), Ok(None));
+        assert_eq!(slots.check(Time::ZERO, new, true, 60), Err(Discard::Busy));
     }
 }

@@ -72,7 +72,8 @@ impl Stateless {
     pub(super) fn send_retry(
         &mut self,
         arrival: &Arrival,
-        (to, source): (ConnectionId, ConnectionId),
+        to: ConnectionId,
+        source: ConnectionId,
         random: &mut dyn Random,
     ) -> Result<(), Discard> {
         let id = random.array();
@@ -89,7 +90,8 @@ impl Stateless {
     pub(super) fn send_versions(
         &mut self,
         arrival: &Arrival,
-        (to, source): (ConnectionId, ConnectionId),
+        to: ConnectionId,
+        source: ConnectionId,
     ) -> Result<(), Discard> {
         if arrival.bytes < BASE_MTU {
             return Err(Discard::TooSmall);

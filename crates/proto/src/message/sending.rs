@@ -149,7 +149,7 @@ impl Outbox {
             if !message.is_untouched() || (early && !message.repeat_safe()) || spends > credit {
                 break;
             }
-            if !write_whole(writer, (channel, class), id, message.payload()) {
+            if !write_whole(writer, channel, class, id, message.payload()) {
                 break;
             }
             message.on_all_sent();

@@ -110,13 +110,14 @@ impl RateSampler {
         }
     }
 
-    /// Returns the sample of one ACK, after its losses. `in_flight` is before and after it.
+    /// Returns the sample of one ACK, after its losses.
     pub(super) fn sample(
         &mut self,
         newest: &Newest,
         rtt: Option<Duration>,
         min_rtt: Duration,
-        in_flight: (u64, u64),
+        in_flight_before: u64,
+        in_flight: u64,
     ) -> AckSample {
         if self.app_limited_to != 0 && self.delivered > self.app_limited_to {
             self.app_limited_to = 0;
@@ -134,8 +135,8 @@ impl RateSampler {
             bytes: newest.bytes,
             newest: newest.at,
             rtt,
-            in_flight_before: in_flight.0,
-            in_flight: in_flight.1,
+            in_flight_before,
+            in_flight,
             delivered: self.delivered,
             prior_delivered: then.delivered,
             delivery_rate: reliable.then(|| per_second(delivered, interval)),
@@ -169,7 +170,7 @@ mod tests {
     fn ack(rate: &mut RateSampler, now: Time, packets: &[&SentPacket]) -> AckSample {
         let mut newest = None;
         packets.iter().for_each(|packet| rate.on_acked(now, packet, &mut newest));
-        rate.sample(&newest.unwrap(), None, Duration::from_millis(10), (0, 0))
+        rate.sample(&newest.unwrap(), None, Duration::from_millis(10), 0, 0)
     }
 
     #[test]

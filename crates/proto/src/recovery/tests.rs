@@ -170,7 +170,7 @@ impl World {
         {
             let ((_, number), mark) = entry.remove_entry();
             let smoothed = self.rtt.smoothed();
-            self.pending.on_packet(self.now, (number, Level::Data), true, mark, smoothed);
+            self.pending.on_packet(self.now, number, Level::Data, true, mark, smoothed);
             let second = (self.now.as_micros() / 1_000_000) as usize;
             self.delivered.resize(self.delivered.len().max(second + 1), 0);
             self.delivered[second] += 1;

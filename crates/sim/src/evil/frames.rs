@@ -81,7 +81,7 @@ impl Frames {
     }
 
     /// Writes a fragment of a longer one.
-    fn part(&mut self, id: u64, (total, offset, len): (u64, u64, usize)) {
+    fn part(&mut self, id: u64, total: u64, offset: u64, len: usize) {
         self.byte(0x18 | self.class).number(0).number(id);
         self.time_left().number(total).number(offset).number(len as u64);
         self.bytes.resize(self.bytes.len() + len, 7);
@@ -183,18 +183,18 @@ const MESSAGES: [Stream; 9] = [
     all_of("of one byte", |frames, n, _| frames.whole(0, n, 1)),
     all_of("every other id", |frames, n, _| frames.whole(0, 2 * n + 1, 1)),
     all_of("ids by thousands", |frames, n, _| frames.whole(0, 4_000 * n, 1)),
-    all_of("begun, of two bytes", |frames, n, _| frames.part(n, (2, 0, 1))),
-    all_of("begun, of 100 bytes", |frames, n, _| frames.part(n, (100, 0, 1))),
+    all_of("begun, of two bytes", |frames, n, _| frames.part(n, 2, 0, 1)),
+    all_of("begun, of 100 bytes", |frames, n, _| frames.part(n, 100, 0, 1)),
     all_of("crumbs", |frames, n, _| {
         // As many separate ranges as allowed, starting at the end.
         const TOTAL: u64 = 1 << 20;
         let (message, crumb) = (n / (TOTAL / 64), n % (TOTAL / 64));
-        frames.part(message, (TOTAL, TOTAL - 2 * crumb - 2, 1));
+        frames.part(message, TOTAL, TOTAL - 2 * crumb - 2, 1);
     }),
-    all_of("the same part", |frames, _, _| frames.part(0, (1 << 20, 9, 64))),
+    all_of("the same part", |frames, _, _| frames.part(0, 1 << 20, 9, 64)),
     all_of("what joins crumbs", |frames, n, _| match n % 1_024 {
-        0..1_023 => frames.part(n / 1_024, (65_600, 2 * (n % 1_024) + 1, 1)),
-        _ => frames.part(n / 1_024, (65_600, 1, 900)),
+        0..1_023 => frames.part(n / 1_024, 65_600, 2 * (n % 1_024) + 1, 1),
+        _ => frames.part(n / 1_024, 65_600, 1, 900),
     }),
 ];
 

@@ -76,7 +76,8 @@ impl PendingAcks {
     pub(crate) fn on_packet(
         &mut self,
         now: Time,
-        (number, level): (u64, Level),
+        number: u64,
+        level: Level,
         eliciting: bool,
         mark: Option<EcnMark>,
         smoothed: Duration,

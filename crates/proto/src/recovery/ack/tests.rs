@@ -28,7 +28,7 @@ fn past_start() -> PendingAcks {
 }
 
 fn data(ack: &mut PendingAcks, now: Time, number: u64) {
-    ack.on_packet(now, (number, Level::Data), true, None, RTT);
+    ack.on_packet(now, number, Level::Data, true, None, RTT);
 }
 
 fn list(ack: &PendingAcks, level: Level) -> Vec<RangeInclusive<u64>> {
@@ -58,7 +58,7 @@ fn r_6_a_ping_is_acknowledged_at_once() {
 #[test]
 fn r_6_no_ack_waits_longer_than_parameter_7() {
     let mut ack = past_start();
-    ack.on_packet(at(5), (START, Level::Data), true, None, Duration::from_secs(1));
+    ack.on_packet(at(5), START, Level::Data, true, None, Duration::from_secs(1));
     assert_eq!(ack.deadline(), Some(at(5) + MAX_DELAY));
 }
 
@@ -96,18 +96,18 @@ fn r_6_a_gap_and_its_end_are_acknowledged_at_once() {
 #[test]
 fn r_6_congestion_marks_and_handshake_packets_are_acknowledged_at_once() {
     let mut ack = past_start();
-    ack.on_packet(at(1), (START, Level::Data), true, Some(EcnMark::Ce), RTT);
+    ack.on_packet(at(1), START, Level::Data, true, Some(EcnMark::Ce), RTT);
     assert!(ack.is_due(at(1), Level::Data));
     assert_eq!(ack.ecn(), Some(EcnCounts { ect0: 0, ect1: 0, ce: 1 }));
     let mut ack = empty();
-    ack.on_packet(at(1), (0, Level::Hello), true, None, RTT);
+    ack.on_packet(at(1), 0, Level::Hello, true, None, RTT);
     assert!(ack.is_due(at(1), Level::Hello));
 }
 
 #[test]
 fn a_packet_that_elicits_no_ack_is_listed_but_not_pending() {
     let mut ack = empty();
-    ack.on_packet(at(1), (7, Level::Data), false, None, RTT);
+    ack.on_packet(at(1), 7, Level::Data, false, None, RTT);
     assert_eq!(ack.deadline(), None);
     assert_eq!(list(&ack, Level::Data), [7..=7]);
 }
@@ -119,7 +119,7 @@ fn m_12_an_ack_lists_only_packets_of_its_level_and_below() {
     for (number, level) in
         [(0, Level::Hello), (1, Level::ZeroRtt), (2, Level::Handshake), (3, Level::Data)]
     {
-        ack.on_packet(at(number), (number, level), true, None, RTT);
+        ack.on_packet(at(number), number, level, true, None, RTT);
     }
     assert_eq!(list(&ack, Level::Hello), [0..=0]);
     assert_eq!(list(&ack, Level::Handshake), [2..=2, 0..=0]);
@@ -133,7 +133,7 @@ fn m_12_an_ack_lists_only_packets_of_its_level_and_below() {
 #[test]
 fn m_13_a_dropped_level_has_nothing_pending() {
     let mut ack = empty();
-    ack.on_packet(at(1), (0, Level::Hello), true, None, RTT);
+    ack.on_packet(at(1), 0, Level::Hello, true, None, RTT);
     ack.drop_level(Level::Hello);
     assert_eq!(ack.deadline(), None);
     assert_eq!(list(&ack, Level::Handshake), [0..=0]);
@@ -156,8 +156,8 @@ fn ranges_the_peer_knows_are_not_listed_again() {
 #[test]
 fn an_ack_of_a_lower_levels_ack_prunes_only_what_it_listed() {
     let mut ack = empty();
-    ack.on_packet(at(1), (0, Level::ZeroRtt), true, None, RTT);
-    ack.on_packet(at(1), (1, Level::Handshake), true, None, RTT);
+    ack.on_packet(at(1), 0, Level::ZeroRtt, true, None, RTT);
+    ack.on_packet(at(1), 1, Level::Handshake, true, None, RTT);
     ack.on_ack_of_ack(Level::Handshake, 1);
     assert_eq!(list(&ack, Level::Data), [0..=1], "0 was never listed");
 }

@@ -81,7 +81,7 @@ impl InFlight {
         let sample = self.rtt_sample(now, ack, &progress, rtt);
         self.detect_lost(now, rtt, report);
         if let Some(newest) = &progress.newest {
-            report.sample = Some(self.rate.sample(newest, sample, rtt.min(), (before, self.bytes)));
+            report.sample = Some(self.rate.sample(newest, sample, rtt.min(), before, self.bytes));
         }
         self.compact();
         Ok(())
@@ -152,7 +152,7 @@ impl InFlight {
                 self.close_run(run.take(), index);
             } else {
                 run.get_or_insert(index);
-                self.on_acked((now, index), highest, progress, report);
+                self.on_acked(now, index, highest, progress, report);
             }
             index += 1;
         }
@@ -169,7 +169,8 @@ impl InFlight {
 
     fn on_acked(
         &mut self,
-        (now, index): (Time, usize),
+        now: Time,
+        index: usize,
         highest: u64,
         progress: &mut Progress,
         report: &mut Report,

@@ -158,7 +158,8 @@ impl<'a> From<Whole<'a>> for MessagePart<'a> {
 #[inline]
 pub(crate) fn write_whole(
     writer: &mut Writer<'_>,
-    (channel, class): (ChannelId, Class),
+    channel: ChannelId,
+    class: Class,
     id: u64,
     data: &[u8],
 ) -> bool {
@@ -283,7 +284,7 @@ mod tests {
             let bytes = written(&part);
             let mut buffer = vec![0; bytes.len().saturating_add_signed(spare)];
             let mut writer = Writer::new(&mut buffer);
-            let fits = write_whole(&mut writer, (part.channel, part.class), part.id, part.data);
+            let fits = write_whole(&mut writer, part.channel, part.class, part.id, part.data);
             prop_assert_eq!(fits, spare >= 0);
             prop_assert_eq!(writer.written(), if fits { &bytes[..] } else { &[] });
         }
