@@ -215,7 +215,7 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// Returns the command, which `cargo build --profile dist -p hikyaku-cli` builds beside this program.
+/// Returns the command built by `cargo build --profile dist -p hikyaku-cli` beside this program.
 fn hikyaku(home: &Path, args: &[&str]) -> Result<Command> {
     let beside = || env::current_exe().map(|path| path.with_file_name("hikyaku"));
     let path = env::var_os("HIKYAKU_BIN").map_or_else(beside, |path| Ok(PathBuf::from(path)))?;
