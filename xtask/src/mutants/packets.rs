@@ -3,12 +3,12 @@
 use super::{Mutation, mutation};
 
 const RECEIVE: &str = "connection/receive.rs";
-const TRANSMIT: &str = "connection/transmit.rs";
+const TRANSMIT: &str = "connection/transmit/mod.rs";
 const TIMEOUT: &str = "connection/timeout.rs";
 const HANDSHAKE: &str = "connection/handshake.rs";
 const PATH: &str = "connection/path.rs";
 const CLOSING: &str = "connection/closing.rs";
-const ENDPOINT: &str = "endpoint.rs";
+const ENDPOINT: &str = "endpoint/mod.rs";
 
 pub(super) const TABLE: &[Mutation] = &[
     mutation(
