@@ -2,9 +2,9 @@
 //!
 //! In: the time since the start, a random number. Out: what to do now. Never: a clock, a socket.
 //!
-//! The wait doubles with each try (RFC 8085 section 3.1.3 asks for exponential backoff) and
-//! varies by a quarter either way, so that many senders who lost a packet together do not come
-//! back together.
+//! The wait doubles with each attempt (RFC 8085 section 3.1.3 requires exponential backoff) and
+//! varies by a quarter either way, so that many senders that lost a packet together do not retry
+//! together.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use crate::limits::{MAX_ACK_WAIT, UNREACHABLE_PATIENCE};
 pub struct RetryPolicy {
     /// First wait.
     pub timeout: Duration,
-    /// Times to send again after the first.
+    /// How often to resend.
     pub retries: u32,
-    /// How long an address is tried that the network reports unreachable all the while; without a
-    /// time, as long as any other.
+    /// How long to try an address that the network keeps reporting unreachable; `None`: as long as
+    /// any other.
     pub unreachable: Option<Duration>,
 }
 
 impl Default for RetryPolicy {
-    /// One second, five retries, and ten seconds for what is reported unreachable.
+    /// One second, five retries, and ten seconds for an unreachable address.
     fn default() -> Self {
         let unreachable = Some(UNREACHABLE_PATIENCE);
         Self { timeout: Duration::from_secs(1), retries: 5, unreachable }
@@ -37,18 +37,18 @@ pub(super) enum Step {
     Send,
     /// Nothing, for this long.
     Wait(Duration),
-    /// It was sent as often as allowed and waited for; nobody answered.
+    /// Give up: it was sent as often as allowed, and nobody answered.
     GiveUp,
 }
 
-/// One message on its way.
+/// One message being sent.
 #[derive(Debug)]
 pub(super) struct StopAndWait {
     policy: RetryPolicy,
     tries: u32,
-    /// When the present wait ends, counted from the start.
+    /// When the current wait ends, counted from the start.
     deadline: Duration,
-    /// When it is given up before the tries are.
+    /// When to give up even if attempts remain.
     give_up_at: Duration,
 }
 
@@ -57,29 +57,29 @@ impl StopAndWait {
         Self { policy, tries: 0, deadline: Duration::ZERO, give_up_at: Duration::MAX }
     }
 
-    /// Times the message may be sent.
+    /// Returns how often the message may be sent.
     pub(super) const fn most_tries(&self) -> u32 {
         self.policy.retries.saturating_add(1)
     }
 
-    /// From now on, the network says that nobody is there: the patience for that counts.
+    /// Notes that the network reports the address unreachable: the shorter patience applies.
     pub(super) fn on_unreachable(&mut self) {
         let patience = self.policy.unreachable.unwrap_or(Duration::MAX);
         self.give_up_at = self.give_up_at.min(patience);
         self.deadline = self.deadline.min(patience);
     }
 
-    /// The peer has spoken.
+    /// Notes that the peer has answered.
     pub(super) const fn on_heard(&mut self) {
         self.give_up_at = Duration::MAX;
     }
 
-    /// Times the message has been sent.
+    /// Returns how often the message has been sent.
     pub(super) const fn tries(&self) -> u32 {
         self.tries
     }
 
-    /// What to do at `elapsed` since the start; `random` varies the waits.
+    /// Returns what to do at `elapsed` since the start; `random` varies the waits.
     pub(super) fn poll(&mut self, elapsed: Duration, random: u32) -> Step {
         if elapsed < self.deadline {
             return Step::Wait(self.deadline.saturating_sub(elapsed));

@@ -1,6 +1,6 @@
-//! Who is let in: filter, then armour; what is not is counted by reason.
+//! What is accepted: filter, then armour; the rest is counted by reason.
 //!
-//! In: received datagrams. Out: payloads, or why not. Never: a word to the sender.
+//! In: received datagrams. Out: payloads, or why not. Never: an answer to the sender.
 
 use std::{borrow::Cow, fmt, net::IpAddr, net::SocketAddr, time::SystemTime};
 
@@ -18,23 +18,23 @@ use super::{Open, Opened};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// Its source address is not let in.
+    /// Its source address is not allowed.
     Filtered,
-    /// Neither the beginning of a DTLS association nor part of one.
+    /// It neither begins a DTLS association nor belongs to one.
     NoAssociation,
-    /// Not a token of our shared key.
+    /// It is not a token of our shared key.
     Undecryptable,
-    /// Not an envelope, or one whose signature does not hold.
+    /// It is not an envelope, or its signature is invalid.
     BadSignature,
-    /// A signature that holds, over an envelope without a time or an id: it could be played back.
+    /// The signature is valid, but the envelope has no time or id: it could be replayed.
     Unstamped,
-    /// Signed by someone we do not accept.
+    /// It is signed by someone who is not accepted.
     UnknownSigner,
-    /// Too old, or from too far in the future.
+    /// It is too old, or from too far in the future.
     Stale,
     /// Its id was seen before. It is authentic: its sender may have missed the acknowledgement.
     Duplicate,
-    /// A library panicked over it. The fault is ours to mend; nobody else was affected.
+    /// A library panicked over it. The fault is ours to fix; nobody else was affected.
     Fault,
 }
 
@@ -81,24 +81,24 @@ impl Drops {
         self.0[reason as usize] += many;
     }
 
-    /// The count for one reason.
+    /// Returns the count for one reason.
     #[must_use]
     pub const fn of(&self, reason: DropReason) -> u64 {
         self.0[reason as usize]
     }
 
-    /// Every reason with its count.
+    /// Returns every reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
         DropReason::ALL.into_iter().map(|reason| (reason, self.of(reason)))
     }
 }
 
-/// A sender: its address, and the address of ours it wrote to, from which answers should come.
+/// A sender: its address, and the local address it wrote to, from which answers should come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyTo {
     /// The sender.
     pub peer: SocketAddr,
-    /// Ours, where the system tells and something can be sent from it.
+    /// The local address, if the system reports it and it can be sent from.
     pub local: Option<IpAddr>,
 }
 
@@ -115,43 +115,43 @@ impl From<SocketAddr> for ReplyTo {
     }
 }
 
-/// A datagram that was let in.
+/// An accepted datagram.
 #[derive(Clone, Debug)]
 pub struct Received<'a> {
     /// What the sender sent, without armour.
     pub payload: Cow<'a, [u8]>,
-    /// Who sent it, and where to answer.
+    /// The sender, and where to answer.
     pub from: ReplyTo,
-    /// The address it was sent to, a group's perhaps, where the system tells.
+    /// The address it was sent to, perhaps a group's, if the system reports it.
     pub to: Option<IpAddr>,
-    /// When it came.
+    /// When it arrived.
     pub at: SystemTime,
-    /// Who signed it, where signatures are asked for.
+    /// The signer, if signatures are required.
     pub signer: Option<Signer>,
 }
 
-/// A datagram that was dropped.
+/// A dropped datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// Its source address, which anyone could have written there.
+    /// Its source address, which anyone can forge.
     pub from: ReplyTo,
     /// Why.
     pub reason: DropReason,
-    /// What it speaks instead, where it could not be opened and its form leaves no doubt; text is
+    /// What it speaks instead, if it could not be opened and its form leaves no doubt; text is
     /// plain.
     pub dialect: Option<Dialect>,
-    /// Whether its sender may receive the [hint](super::PlainSender::hint) that says what is spoken
-    /// here.
+    /// Whether its sender may receive the [hint](super::PlainSender::hint) that names the dialect
+    /// spoken here.
     pub may_be_answered: bool,
 }
 
-/// The checks on the way in, cheapest first.
+/// The checks on incoming datagrams, cheapest first.
 #[derive(Debug)]
 pub(super) struct Gate {
     filter: Filter,
     open: Open,
     drops: Drops,
-    /// What whoever is let in speaks.
+    /// The dialect of accepted senders.
     spoken: Dialect,
 }
 
@@ -174,7 +174,7 @@ impl Gate {
         &self.drops
     }
 
-    /// The first check alone, where others stand between it and the rest.
+    /// Runs only the first check, if others come between it and the rest.
     pub(super) fn admits(&mut self, peer: IpAddr) -> bool {
         let admitted = self.filter.allows(peer);
         if !admitted {

@@ -7,7 +7,7 @@
 //! way in:   socket ─▶ filter ─ [DTLS] ─ decrypt ─ verify, fresh?, first? ─▶ payload
 //! ```
 //!
-//! [`PlainListener`] hears many senders, [`PlainPeer`] speaks to one address.
+//! [`PlainListener`] receives from many senders, [`PlainPeer`] talks to one address.
 //!
 //! Here a message is sent until it is acknowledged, encrypted with a key both sides hold:
 //!
@@ -78,8 +78,8 @@ pub use self::{
     peer::{PeerOptions, PlainPeer},
 };
 
-/// The armour of a socket: what each datagram is wrapped in on its way out, and must be wrapped
-/// in on its way in. Without any, datagrams go as they are.
+/// The armour of a socket: what each outgoing datagram is wrapped in, and each incoming one must be
+/// wrapped in. Without any, datagrams are sent as they are.
 ///
 /// ```
 /// use hikyaku::identity::SharedKey;
@@ -115,7 +115,7 @@ impl Armour {
         self
     }
 
-    /// Signs what goes out.
+    /// Signs outgoing messages.
     #[must_use]
     pub fn sign(mut self, identity: impl Into<Arc<Identity>>) -> Self {
         self.seal.identity = Some(identity.into());
@@ -130,7 +130,7 @@ impl Armour {
         self
     }
 
-    /// The two directions.
+    /// Returns the two directions.
     #[must_use]
     pub fn split(self) -> (Seal, Open) {
         (self.seal, self.open)
@@ -145,7 +145,7 @@ pub struct Seal {
 }
 
 impl Seal {
-    /// The dialect of what is sealed.
+    /// Returns the dialect of sealed datagrams.
     const fn dialect(&self) -> Dialect {
         match (&self.fernet, &self.identity) {
             (Some(_), _) => Dialect::Fernet,
@@ -154,10 +154,11 @@ impl Seal {
         }
     }
 
-    /// Wraps a payload: signs, then encrypts. Without armour the payload itself, not a copy.
+    /// Wraps a payload: signs, then encrypts. Without armour it returns the payload itself, not a
+    /// copy.
     ///
     /// # Errors
-    /// When the system gives no randomness for a message id.
+    /// If the system provides no randomness for a message id.
     pub fn seal<'a>(&self, payload: &'a [u8], now: SystemTime) -> io::Result<Cow<'a, [u8]>> {
         let now_secs = unix_seconds(now);
         let mut datagram = Cow::Borrowed(payload);
@@ -185,12 +186,12 @@ pub struct Open {
 pub struct Opened<'a> {
     /// What the sender sent.
     pub payload: Cow<'a, [u8]>,
-    /// Who signed it, where signatures are asked for.
+    /// The signer, if signatures are required.
     pub signer: Option<Signer>,
 }
 
 impl Open {
-    /// What its senders speak.
+    /// Returns the dialect of its senders.
     const fn dialect(&self) -> Dialect {
         match (&self.fernet, &self.verifier) {
             (Some(_), _) => Dialect::Fernet,
@@ -202,7 +203,7 @@ impl Open {
     /// Unwraps a datagram: decrypts, then verifies.
     ///
     /// # Errors
-    /// The reason to drop it. Nothing should be said to its sender.
+    /// The reason to drop it. Its sender should receive no answer.
     pub fn open<'a>(
         &mut self,
         datagram: &'a [u8],

@@ -55,60 +55,60 @@ pub(crate) const DTLS_OVERHEAD: usize = 13 + 8 + 16;
 /// again; over one more it panics.
 pub(crate) const MAX_OWN_CERTIFICATE: usize = 7 << 10;
 
-/// Largest DTLS handshake message that is put together, in bytes. A record would hold no larger
-/// one, and chains of certificates are a third of it.
+/// Largest DTLS handshake message that is reassembled, in bytes. A record would hold no larger one,
+/// and chains of certificates are a third of it.
 pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = (1 << 14) - 12;
 
-/// Bytes of one peer's handshake messages that have come in part: two of the largest.
+/// Bytes of one peer's incomplete handshake messages: two of the largest.
 pub(crate) const MAX_PARTIAL_BYTES: usize = 1 << 15;
 
-/// One peer's handshake messages that have come in part: no flight has more.
+/// Incomplete handshake messages of one peer: no flight has more.
 pub(crate) const MAX_PARTIAL_MESSAGES: usize = 8;
 
-/// Parts of one handshake message: the largest in datagrams of 128 bytes.
+/// Fragments of one handshake message: the largest in datagrams of 128 bytes.
 pub(crate) const MAX_HANDSHAKE_PARTS: usize = 256;
 
-/// Certificates that are kept of those a peer sends with its own: as many as a chain between it and
-/// an issuer that is believed may have. Each of more could have issued each of the others, and
-/// whoever tries all ways to an issuer takes long.
+/// Certificates kept of those that a peer sends with its own: as many as a chain to a trusted
+/// issuer may have. With more, each could have issued each of the others, and trying all paths to
+/// an issuer takes long.
 pub(crate) const MAX_INTERMEDIATES: usize = 6;
 
-/// Peers of a DTLS listener that have not yet shown that they hear us, some 12 kB each; beyond it
-/// the oldest goes. 25 µs of work each, so that it takes ten thousand datagrams a second to push
-/// out a client whose round trip is 400 ms.
+/// Peers of a DTLS listener that have not yet proved their address, some 12 kB each; beyond that
+/// the oldest is evicted. Each costs 25 µs, so it takes ten thousand datagrams a second to evict a
+/// client whose round trip is 400 ms.
 pub(crate) const MAX_UNVERIFIED_PEERS: usize = 4_096;
 
-/// How long a DTLS client may take to return its cookie: as long as it tries. Where much is lost,
-/// the fifth copy of it may be the first to come, half a minute later.
+/// How long a DTLS client may take to return its cookie: as long as it tries. On a lossy path the
+/// fifth copy may be the first to arrive, half a minute later.
 pub(crate) const MAX_UNVERIFIED_AGE: Duration = DTLS_HANDSHAKE_TIMEOUT;
 
-/// Bytes that are read of a DTLS client which has not returned its cookie: a few ClientHellos.
+/// Bytes read from a DTLS client that has not returned its cookie: a few ClientHellos.
 pub(crate) const MAX_UNVERIFIED_BYTES: usize = 1 << 14;
 
-/// Peers of a DTLS listener, at most 30 kB each. Who comes when it is full is not heard.
+/// Peers of a DTLS listener, at most 30 kB each. When it is full, new ones are ignored.
 pub(crate) const MAX_DTLS_PEERS: usize = 16_384;
 
-/// An association over which nothing came for this long ends. Peers whose machine went away never
-/// say so.
+/// An association that receives nothing for this long ends: a peer whose machine disappears never
+/// closes it.
 pub const DTLS_IDLE: Duration = Duration::from_secs(15 * 60);
 
-/// Datagrams of handshakes, as long as the path's size is not known: with IPv6 and UDP headers they
-/// fit where 1,280 bytes do (RFC 8200 section 5), which every path must carry.
+/// The size of handshake datagrams while the path's size is unknown: with IPv6 and UDP headers they
+/// fit into 1,280 bytes, which every path must carry (RFC 8200 section 5).
 pub(crate) const DTLS_HANDSHAKE_MTU: usize = 1_200;
 
 /// How long a DTLS handshake may take.
 pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// How long a client waits for an answer to what proves its shared key. It goes out five times by
-/// then; a peer that could open it would have answered one of them.
+/// How long a client waits for an answer to the proof of its shared key. By then it was sent five
+/// times; a peer that can open it would have answered one of them.
 pub(crate) const DTLS_PROOF: Duration = Duration::from_secs(10);
 
-/// How long a client waits for a DTLS 1.3 server's word that its handshake has come to an end too.
-/// The server may have refused our certificate, which it can say only then.
+/// How long a client waits for a DTLS 1.3 server to confirm that the handshake is complete on its
+/// side too. The server may have refused our certificate, which it can report only then.
 pub(crate) const DTLS_CONFIRMATION: Duration = Duration::from_secs(3);
 
-/// What a DTLS listener tells of its peers and nobody asks for; the oldest goes first.
+/// Notices of a DTLS listener that nobody takes; the oldest is dropped first.
 pub(crate) const MAX_DTLS_NOTICES: usize = 1_024;
 
-/// Names in a certificate that an error tells.
+/// Names of a certificate that an error lists.
 pub(crate) const MAX_NAMES_TOLD: usize = 8;

@@ -1,7 +1,7 @@
 //! A socket of ours towards a peer, and the DTLS association over it where there is one.
 //!
-//! In: datagrams, the time. Out: what the association has to send and to tell, what the network
-//! reports. Never: a decision about what to send.
+//! In: datagrams, the time. Out: the association's output and events, errors from the network.
+//! Never: a decision about what to send.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -48,7 +48,7 @@ impl Line {
         std::iter::from_fn(|| association.poll_event()).collect()
     }
 
-    /// Sends a datagram, and tells what the network reports by then.
+    /// Sends a datagram, and returns what the network has reported by then.
     pub(super) async fn send(
         &self,
         sealed: &[u8],
@@ -60,7 +60,7 @@ impl Line {
         if let Err(e) = &sent
             && is_report(e)
         {
-            // The error belongs to an earlier datagram and kept this one from going out.
+            // The error belongs to an earlier datagram and kept this one from being sent.
             earlier = socket.transport_error();
             sent = socket.send(sealed, target, None).await;
         }
@@ -82,7 +82,8 @@ impl Line {
     }
 }
 
-/// Does this error say that nothing can be delivered there? It may be about an earlier datagram.
+/// Returns `true` if this error says that nothing can be delivered there. It may belong to an
+/// earlier datagram.
 pub(super) fn is_report(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionReset | Kind::HostUnreachable)

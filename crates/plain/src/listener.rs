@@ -1,7 +1,7 @@
-//! One socket that hears many senders and can answer each.
+//! One socket that receives from many senders and can answer each.
 //!
-//! In: datagrams from anyone. Out: payloads of those let in, in order; the rest is counted.
-//! Never: a word to a sender whose datagram was dropped.
+//! In: datagrams from anyone. Out: payloads of the accepted ones, in order; the rest is counted.
+//! Never: an answer to a dropped datagram, except a hint.
 
 use std::{
     borrow::Cow,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::limits::MAX_DTLS_NOTICES;
 
-/// Hears many senders.
+/// Receives from many senders.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -52,11 +52,11 @@ pub struct PlainListener {
     sender: PlainSender,
     gate: Gate,
     batch: RecvBatch,
-    /// What came through DTLS in this batch.
+    /// Payloads that came through DTLS in this batch.
     arrived: Vec<Arrived>,
-    /// What happened after it, and before the next.
+    /// Notices from after it, and before the next.
     notices: VecDeque<Notice>,
-    /// What came outside every association.
+    /// Datagrams from outside every association.
     strays: VecDeque<Dropped>,
 }
 
@@ -85,9 +85,8 @@ impl PlainListener {
         })
     }
 
-    /// Speaks DTLS beneath the armour, with each sender in an association of its own. What comes
-    /// without is dropped. To be called before the first datagram and the first
-    /// [`PlainListener::sender`].
+    /// Speaks DTLS beneath the armour, with an association for each sender. Datagrams without DTLS
+    /// are dropped. Call this before the first datagram and the first [`PlainListener::sender`].
     #[must_use]
     pub fn speak_dtls(mut self, config: ServerConfig) -> Self {
         self.sender.hub = Some(Arc::new(Mutex::new(Hub::new(config))));
@@ -96,27 +95,27 @@ impl PlainListener {
         self
     }
 
-    /// The address really bound.
+    /// Returns the address that was bound.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.sender.socket.local_addr()
     }
 
-    /// The socket, for its options and figures.
+    /// Returns the socket, for its options and statistics.
     #[must_use]
     pub fn socket(&self) -> &Socket {
         &self.sender.socket
     }
 
-    /// A handle that sends from the same socket with the same armour.
+    /// Returns a handle that sends from the same socket with the same armour.
     #[must_use]
     pub fn sender(&self) -> PlainSender {
         self.sender.clone()
     }
 
-    /// Waits for datagrams and takes what has come, up to a batch; over DTLS also none, where
-    /// there is something to tell ([`PlainListener::take_notice`]). Cancel-safe: nothing is lost
-    /// when the future is dropped; a batch that is not read to its end is.
+    /// Waits for datagrams and takes up to a batch of them; over DTLS possibly none, if there is a
+    /// notice ([`PlainListener::take_notice`]). Cancel-safe: nothing is lost when the future is
+    /// dropped. The rest of a batch that is not read to its end is lost.
     ///
     /// # Errors
     /// The system's.
@@ -180,26 +179,25 @@ impl PlainListener {
         }
     }
 
-    /// Something about a DTLS peer that was not told yet. What is taken after a batch happened
-    /// after its datagrams came, and before those of the next. Where nobody takes them for long,
-    /// the newest are kept.
+    /// Returns the next notice about a DTLS peer. A notice taken after a batch happened after its
+    /// datagrams arrived, and before those of the next. If nobody takes them, the newest are kept.
     pub fn take_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
 
-    /// Something that came outside every DTLS association. Where nobody takes them, the oldest are
-    /// kept; all are counted.
+    /// Returns the next datagram from outside every DTLS association. If nobody takes them, the
+    /// oldest are kept; all are counted.
     pub fn take_stray(&mut self) -> Option<Dropped> {
         self.strays.pop_front()
     }
 
-    /// What is spoken here.
+    /// Returns the dialect spoken here.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         self.gate.spoken()
     }
 
-    /// Says goodbye to every DTLS peer.
+    /// Closes the association of every DTLS peer.
     pub async fn close(&mut self) {
         if let Some(hub) = self.sender.hub.clone() {
             lock(&hub).close(clock::wall());
@@ -207,14 +205,14 @@ impl PlainListener {
         }
     }
 
-    /// What was dropped so far.
+    /// Returns what was dropped so far.
     #[must_use]
     pub const fn drops(&self) -> &Drops {
         self.gate.drops()
     }
 }
 
-/// The datagrams of one batch, let in or dropped, in the order they came.
+/// The datagrams of one batch, accepted or dropped, in the order of arrival.
 pub struct Incoming<'a> {
     datagrams: Box<dyn Iterator<Item = Datagram<'a>> + Send + 'a>,
     gate: &'a mut Gate,
@@ -246,16 +244,17 @@ pub struct PlainSender {
 }
 
 impl PlainSender {
-    /// Tells the sender of a datagram of another dialect what is spoken here, with a bare datagram
-    /// that is no longer than the one it answers. Does nothing where `datagram` opens no dialect,
-    /// where it came by way of a group or broadcast address, or when enough was said this second.
+    /// Sends the name of the dialect spoken here to the sender of a datagram of another dialect, in
+    /// a bare datagram no longer than the one it answers. Does nothing if `datagram` opens no
+    /// dialect, if it arrived through a group or broadcast address, or if enough hints were sent
+    /// this second.
     pub async fn hint(&self, datagram: &[u8], to: ReplyTo) {
         if self.spoken().may_answer(datagram) {
             self.send_hint(to).await;
         }
     }
 
-    /// As [`PlainSender::hint`], for a datagram that was dropped.
+    /// Like [`PlainSender::hint`], for a dropped datagram.
     pub async fn hint_dropped(&self, dropped: &Dropped) {
         if dropped.may_be_answered {
             self.send_hint(dropped.from).await;
@@ -267,7 +266,7 @@ impl PlainSender {
     }
 
     async fn send_hint(&self, to: ReplyTo) {
-        // Of what came to a group each member would say the same.
+        // Every member of a group would send the same.
         if to.local.is_none() {
             return;
         }
@@ -276,12 +275,12 @@ impl PlainSender {
             hints.next(clock::monotonic())
         };
         if let Some(hint) = hint {
-            // One that is lost is worth as little as one that is not believed.
+            // A lost hint matters as little as one that is ignored.
             let _ = self.send_datagram(hint, to).await;
         }
     }
 
-    /// Is it DTLS that is spoken?
+    /// Returns `true` if DTLS is spoken.
     #[must_use]
     pub const fn speaks_dtls(&self) -> bool {
         self.hub.is_some()
@@ -312,8 +311,8 @@ impl PlainSender {
         })
     }
 
-    /// Says goodbye to a DTLS peer; where there is none, does nothing. What it sends from now on
-    /// is not heard, unless it begins anew.
+    /// Closes the association of a DTLS peer, if there is one. What the peer sends from now on is
+    /// dropped, unless it starts a new handshake.
     pub async fn dismiss(&self, peer: SocketAddr) {
         if let Some(hub) = &self.hub {
             lock(hub).dismiss(peer, clock::wall());
@@ -321,8 +320,8 @@ impl PlainSender {
         }
     }
 
-    /// What associations have to send. What the system refuses is lost, as it would be further on:
-    /// it says nothing about the other peers.
+    /// Sends the associations' output. What the system refuses is lost, as it could be anywhere on
+    /// the path: it says nothing about the other peers.
     async fn flush(&self, hub: &Mutex<Hub>) {
         loop {
             let next = lock(hub).poll_output();
@@ -333,8 +332,8 @@ impl PlainSender {
 
     async fn send_datagram(&self, datagram: &[u8], to: ReplyTo) -> io::Result<()> {
         match self.socket.send(datagram, to.peer, to.local).await {
-            // A broadcast to a subnet reaches us at an address we cannot send from; the system
-            // then chooses.
+            // A broadcast to a subnet arrives at an address we cannot send from; the system then
+            // chooses one.
             Err(_) if to.local.is_some() => self.socket.send(datagram, to.peer, None).await,
             done => done,
         }

@@ -1,4 +1,4 @@
-//! What becomes of a message, and what comes back.
+//! The outcome of a message, and the replies to it.
 //!
 //! In: nothing. Out: the words for it. Never: logic.
 
@@ -35,24 +35,24 @@ pub enum PlainSendError {
         sealed: Option<usize>,
         /// What fits.
         limit: usize,
-        /// Where it was to go.
+        /// Its destination.
         target: SocketAddr,
     },
     /// The system refused to send.
     #[error("cannot send to {target}: {source}")]
     System {
-        /// Where it was to go.
+        /// Its destination.
         target: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The system does not let us send there, as to a broadcast address unasked.
+    /// The system does not permit sending there, as to a broadcast address without asking.
     #[error("not allowed to send to {0}; a broadcast address must be asked for (--broadcast)")]
     Forbidden(SocketAddr),
     /// The network reported that nothing can be delivered there.
     #[error("{target}: {error}")]
     Unreachable {
-        /// Where it was to go.
+        /// Its destination.
         target: SocketAddr,
         /// The report.
         error: Unreachable,
@@ -60,17 +60,17 @@ pub enum PlainSendError {
     /// There is no DTLS association with the peer.
     #[error("{target}: {ended}")]
     Dtls {
-        /// Where it was to go.
+        /// Its destination.
         target: SocketAddr,
         /// Why.
         ended: Ended,
     },
-    /// The peer says that it speaks another dialect. That proves nothing: anyone can have sent it.
+    /// The peer claims to speak another dialect. That is unauthenticated: anyone can have sent it.
     #[error("{target} says that it speaks another dialect: {dialect}")]
     OtherDialect {
-        /// Where it was to go.
+        /// Its destination.
         target: SocketAddr,
-        /// What it says that it speaks.
+        /// The dialect that it claims.
         dialect: Dialect,
     },
     /// Nobody acknowledged it.
@@ -78,41 +78,41 @@ pub enum PlainSendError {
         if *.tries == 1 { "try" } else { "tries" },
         .report.as_ref().map_or(String::new(), |report| format!(" ({report})")))]
     NotAcknowledged {
-        /// Where it went.
+        /// Its destination.
         target: SocketAddr,
-        /// Times it was sent.
+        /// How often it was sent.
         tries: u32,
         /// What the network reported meanwhile.
         report: Option<String>,
         /// The last datagram that came back instead.
         instead: Option<Vec<u8>>,
-        /// What the peer says that it speaks, which proves nothing.
+        /// The dialect that the peer claims, unauthenticated.
         spoken: Option<Dialect>,
     },
 }
 
-/// What happened on the way to an acknowledgement that is not there yet.
+/// What happened while an acknowledgement was awaited.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Setback<'a> {
-    /// The network reports the address unreachable; it is tried again.
+    /// The network reports the address unreachable; another attempt follows.
     Unreachable {
         /// The address.
         target: SocketAddr,
         /// The report.
         error: &'a Unreachable,
     },
-    /// No acknowledgement came in time: the message goes out again.
+    /// No acknowledgement arrived in time: the message is sent again.
     Again {
-        /// Where it goes.
+        /// Its destination.
         target: SocketAddr,
-        /// Times it was sent so far.
+        /// How often it has been sent.
         tries: u32,
-        /// Times it is sent at most.
+        /// How often it may be sent.
         most: u32,
         /// The last datagram that came back instead.
         instead: Option<&'a [u8]>,
-        /// The dialect that the peer says it speaks, which proves nothing.
+        /// The dialect that the peer claims, unauthenticated.
         spoken: Option<Dialect>,
     },
 }
@@ -120,26 +120,26 @@ pub enum Setback<'a> {
 /// An acknowledged message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
-    /// Who acknowledged it: with broadcast and multicast, whoever was first.
+    /// The peer that acknowledged it; with broadcast and multicast, the first one.
     pub by: SocketAddr,
-    /// Times it was sent.
+    /// How often it was sent.
     pub tries: u32,
-    /// From the first try to the acknowledgement.
+    /// The time from the first attempt to the acknowledgement.
     pub elapsed: Duration,
 }
 
-/// A datagram that came back.
+/// A reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// What the peer sent, without armour.
     pub payload: Vec<u8>,
-    /// The peer; with broadcast and multicast, whoever answered.
+    /// The peer; with broadcast and multicast, the one that answered.
     pub from: SocketAddr,
-    /// The address of ours it came to.
+    /// The local address it arrived at.
     pub to: SocketAddr,
-    /// When it came.
+    /// When it arrived.
     pub at: SystemTime,
-    /// Who signed it, where signatures are asked for.
+    /// The signer, if signatures are required.
     pub signer: Option<Signer>,
 }
 

@@ -1,4 +1,4 @@
-//! One peer's association: handshake, messages, goodbye.
+//! The DTLS association with one peer: handshake, messages, close.
 //!
 //! In: its datagrams, payloads, the time. Out: datagrams for it, payloads, events. Never: a
 //! socket, a clock, an address.
@@ -24,69 +24,69 @@ use crate::limits::{
     MAX_UNVERIFIED_BYTES,
 };
 
-/// What happened.
+/// An event of an association.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Both know each other, as far as they asked.
+    /// The handshake is complete: each side has authenticated the other as far as it requires.
     Established,
-    /// The peer sent this.
+    /// A payload from the peer.
     Message(Vec<u8>),
-    /// It is over. The last event.
+    /// The association has ended. The last event.
     Ended(Ended),
 }
 
 /// One association.
 pub(crate) struct Association {
     setup: Setup,
-    /// None after a panic of its own.
+    /// `None` after a panic in it.
     dtls: Option<Dtls>,
     sieve: Sieve,
     role: Role,
     state: State,
-    /// The certificate asked for has been shown and is believed.
+    /// The required certificate was presented and is trusted.
     believed: bool,
-    /// The peer has answered us something.
+    /// The peer has answered something.
     heard: bool,
-    /// It has named cipher suites of version 1.3.
+    /// The peer offered cipher suites of version 1.3.
     offered_v13: bool,
     /// The last time that something was sent or received.
     active_at: Instant,
-    /// The number of the next record in the clear, of a client. The state machine sends its first
-    /// hello again and again with the same number, which others take for a replay.
+    /// The number of a client's next record in the clear. The state machine resends its first hello
+    /// with the same number, which other implementations take for a replay.
     next_clear: u64,
-    /// The state machine's.
+    /// The state machine's own deadline.
     timer: Option<Instant>,
     output: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
     /// Lent to the state machine, which asks for more where it needs it.
     buffer: Vec<u8>,
-    /// Bytes that were given to the state machine during the handshake.
+    /// Bytes passed to the state machine during the handshake.
     read: usize,
     began: Instant,
-    /// With a shared key alone.
+    /// Only with a shared key.
     proof: Proof,
 }
 
-/// What proves that a side holds the shared key: the sealed Finished.
+/// The proof that a side holds the shared key: its sealed Finished.
 #[derive(Clone, Copy, Debug, Default)]
 struct Proof {
-    /// When a client first sent its own.
+    /// When a client first sent its own Finished.
     sent_at: Option<Instant>,
-    /// The datagram being handled holds the peer's.
+    /// `true` if the datagram being handled holds the peer's Finished.
     received: bool,
 }
 
-/// Handshakes and most messages fit; what a larger message took is given back.
+/// Handshakes and most messages fit; memory for a larger message is returned afterwards.
 const BUFFER_LEN: usize = 1_536;
 
-/// What an alert says where a Finished cannot be opened (RFC 5246 section 7.2.2).
+/// The alert for a Finished that cannot be opened (RFC 5246 section 7.2.2).
 const DECRYPT_ERROR: u8 = 51;
 
 /// Bytes of a handshake that the state machine holds at once: 30 datagrams.
 const MAX_HANDSHAKE_HELD: usize = 30 << 16;
 
-/// The state machine of DTLS 1.3 wants to tell of a gap in a flight at once, and as long as there
-/// is one that is always. A quarter of the first wait is what RFC 9147 section 7.1 has in mind.
+/// The DTLS 1.3 state machine would report a gap in a flight at once, again and again while the gap
+/// lasts. RFC 9147 section 7.1 suggests a quarter of the first wait.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ enum Role {
     Client,
     Server {
         began: Instant,
-        /// Bytes read before the cookie came back; None when it has.
+        /// Bytes read before the cookie was returned; `None` afterwards.
         unverified: Option<usize>,
     },
 }
@@ -102,16 +102,16 @@ enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Handshake,
-    /// A DTLS 1.3 server whose client we do not believe: it can be told so under keys alone, which
-    /// are there when its handshake has come to an end.
+    /// A DTLS 1.3 server that rejects its client: it can say so only under keys, which exist once
+    /// the handshake is complete.
     Refusing(Ended),
-    /// A DTLS 1.3 client that is done, and may yet be refused.
+    /// A DTLS 1.3 client whose handshake is complete, and which may still be refused.
     Unconfirmed(Instant),
     Established,
     Ended,
 }
 
-/// Why a payload did not go out.
+/// Why a payload was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotSent {
     #[error("a message over DTLS has at most {MAX_DTLS_PAYLOAD} bytes")]
@@ -121,7 +121,7 @@ pub(crate) enum NotSent {
 }
 
 impl Association {
-    /// A client's; it has its first datagram to send.
+    /// Creates a client's association; its first datagram is ready to send.
     pub(crate) fn client(setup: &super::ClientConfig, now: Instant) -> Self {
         let mut association = Self::new(&setup.0, Role::Client, now);
         association.contained(|association| association.dtls().set_active(true));
@@ -160,7 +160,7 @@ impl Association {
         association
     }
 
-    /// Does some of this association's work, whose panic ends this association alone.
+    /// Runs `work`; a panic in it ends only this association.
     pub(super) fn contained<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
         if self.has_ended() {
             return None;
@@ -168,7 +168,7 @@ impl Association {
         let done = contain(|| work(self));
         if done.is_none() {
             self.output.clear();
-            // What is half changed may panic once more as it goes.
+            // A half-changed value may panic again when dropped.
             let broken = self.dtls.take();
             contain(|| drop(broken));
             if !self.has_ended() {
@@ -190,7 +190,7 @@ impl Association {
         self.state == State::Ended
     }
 
-    /// Has the peer shown that it hears us?
+    /// Returns `true` if the peer has proved that it receives at its address.
     pub(super) const fn is_verified(&self) -> bool {
         !matches!(self.role, Role::Server { unverified: Some(_), .. })
     }
@@ -209,7 +209,7 @@ impl Association {
             (State::Ended, _) => return None,
             (State::Established, _) => Some(self.active_at + DTLS_IDLE),
             (State::Unconfirmed(since), _) => Some(*since + DTLS_CONFIRMATION),
-            // The state machine would send again to who may never have asked.
+            // The state machine would resend to a peer that may never have asked.
             (_, Role::Server { began, unverified: Some(_) }) => {
                 return Some(began + MAX_UNVERIFIED_AGE);
             }
@@ -219,7 +219,7 @@ impl Association {
         own.into_iter().chain(self.timer).min()
     }
 
-    /// When a client gives up its handshake.
+    /// The time at which a client gives up its handshake.
     fn gives_up_at(&self) -> Instant {
         let at = self.began + self.setup.patience;
         self.proof.sent_at.map_or(at, |sent_at| at.min(sent_at + DTLS_PROOF))
@@ -258,7 +258,7 @@ impl Association {
         self.after(advanced, now, None);
     }
 
-    /// Takes in a datagram. `wall` is for the dates in certificates.
+    /// Handles a received datagram. `wall` is compared with the dates in certificates.
     pub(crate) fn handle_datagram(&mut self, datagram: &[u8], now: Instant, wall: SystemTime) {
         self.contained(|association| association.on_datagram(datagram, now, wall));
     }
@@ -286,7 +286,7 @@ impl Association {
         }
     }
 
-    /// Who has not shown that it hears us is not listened to for long.
+    /// A peer that has not proved its address is read only up to a bound.
     fn may_read(&mut self, len: usize) -> bool {
         let Role::Server { unverified: Some(read), .. } = &mut self.role else { return true };
         *read += len;
@@ -297,8 +297,8 @@ impl Association {
         may
     }
 
-    /// Before the version is known a client's state machine takes a server's hello, and anything
-    /// else for the end. A server hears nothing but hellos until its cookie is back.
+    /// Before the version is known, a client's state machine accepts a server's hello and treats
+    /// anything else as the end. A server reads only hellos until its cookie is returned.
     fn is_expected(&mut self, datagram: &[u8]) -> bool {
         if !self.is_verified() {
             return record::first_message(datagram) == Some(CLIENT_HELLO);
@@ -329,13 +329,13 @@ impl Association {
         if self.has_ended() { Err(NotSent::NoAssociation) } else { Ok(()) }
     }
 
-    /// Says goodbye.
+    /// Closes the association with a close_notify.
     pub(crate) fn close(&mut self, why: Ended) {
         if self.has_ended() {
             return;
         }
         self.contained(|association| {
-            // Whatever is wrong with a goodbye, it is one.
+            // An error while closing does not matter: the association is over.
             let _ = association.dtls().close();
             let goodbye = association.drain().packets;
             association.output.extend(goodbye);
@@ -355,7 +355,7 @@ impl Association {
         self.events.push_back(Event::Established);
     }
 
-    /// What the state machine has to say after it was given something.
+    /// Collects the state machine's output after some input.
     fn after(&mut self, result: Result<(), dimpl::Error>, now: Instant, wall: Option<SystemTime>) {
         let mut turn = self.drain();
         self.timer = self.timer.map(|at| at.max(now + LEAST_PAUSE));
@@ -395,7 +395,7 @@ impl Association {
         match result {
             _ if self.has_ended() => {}
             Err(_) if self.proof.received && self.role != Role::Client => {
-                // The client would try for a long time.
+                // Otherwise the client would retry for a long time.
                 self.output.push_back(record::fatal_alert(DECRYPT_ERROR));
                 self.end(Ended::OtherSharedKey);
             }
@@ -411,8 +411,8 @@ impl Association {
     fn on_connected(&mut self, now: Instant) {
         let is_v13 = self.dtls().protocol_version() == Some(ProtocolVersion::DTLS1_3);
         if self.role != Role::Client && self.offered_v13 && !is_v13 {
-            // The hello that was answered is under the Finished; the first one, with its versions,
-            // is not (RFC 6347 section 4.2.1).
+            // The Finished covers the hello that was answered, but not the first one, with its
+            // versions (RFC 6347 section 4.2.1).
             self.close(Ended::Downgraded);
         } else if self.setup.believed().is_some() && !self.believed {
             self.close(Ended::NoCertificate);
@@ -430,11 +430,11 @@ impl Association {
             State::Unconfirmed(_) => Ended::DismissedByPeer,
             _ => Ended::ClosedByPeer,
         };
-        // RFC 5246 section 7.2.1: a goodbye is answered with one.
+        // RFC 5246 section 7.2.1: a close_notify is answered with one.
         self.close(why);
     }
 
-    /// The peer has shown its certificate.
+    /// Handles the peer's certificate.
     fn judge(&mut self, certificate: &[u8], now: SystemTime) {
         let Some(anchors) = self.setup.believed() else { return };
         let shown = Shown {
@@ -448,8 +448,7 @@ impl Association {
         }
     }
 
-    /// Tells the peer that it is not believed, as soon as it can be told; until then it hears
-    /// nothing.
+    /// Rejects the peer as soon as that can be sent; until then nothing is sent to it.
     fn refuse(&mut self, why: Ended, connected: bool, failed: bool) {
         let version = self.dtls().protocol_version();
         if version == Some(ProtocolVersion::DTLS1_2) {
@@ -466,7 +465,7 @@ impl Association {
         }
     }
 
-    /// A server that says more than "who are you?" has got its cookie back.
+    /// A server that sends more than a request for the cookie has received it back.
     fn note_verified(&mut self, packets: &[Vec<u8>]) {
         if let Role::Server { unverified, .. } = &mut self.role
             && packets.iter().any(|packet| record::shows_a_returned_cookie(packet))
@@ -477,7 +476,8 @@ impl Association {
 
     fn drain(&mut self) -> Turn {
         let mut turn = Turn::default();
-        // For a certificate it does not ask, it panics. None is longer than all that came.
+        // The state machine does not ask for a larger buffer here, it panics. No certificate is
+        // longer than everything received.
         let longest = self.read.min(MAX_HANDSHAKE_HELD);
         if !self.is_established() && self.buffer.len() < longest {
             self.buffer.resize(longest, 0);
@@ -497,14 +497,14 @@ impl Association {
                 Output::Connected => turn.connected = true,
                 Output::ApplicationData(payload) => turn.messages.push(payload.to_vec()),
                 Output::CloseNotify => turn.closed = true,
-                // Keys for media: nobody asked.
+                // Keys for media are not used.
                 _ => {}
             }
         }
     }
 }
 
-/// What the state machine said at once.
+/// One output of the state machine.
 #[derive(Default)]
 struct Turn {
     packets: Vec<Vec<u8>>,

@@ -26,8 +26,8 @@ use zeroize::Zeroizing;
 use super::trust::Pin;
 use crate::limits::MAX_OWN_CERTIFICATE;
 
-/// How long a certificate made here is valid, in years. Nothing but its owner ends it: it is
-/// believed for its pin, or because its file was handed over.
+/// How long a certificate made here is valid, in years. Only its owner ends it: it is trusted by
+/// its pin, or because its file was handed over.
 const YEARS: i16 = 10;
 
 /// Why a certificate or key could not be used.
@@ -44,7 +44,7 @@ pub enum CredentialError {
     /// No private key in it.
     #[error("{} holds no private key in PEM that needs no passphrase", .0.display())]
     NoKey(PathBuf),
-    /// A certificate that no handshake here can carry.
+    /// A certificate too large for a handshake.
     #[error(
         "{what} has {len} bytes, and a certificate that DTLS here can show has \
          {MAX_OWN_CERTIFICATE} at most; make one with fewer names or extensions"
@@ -55,7 +55,7 @@ pub enum CredentialError {
         /// Its size in bytes.
         len: usize,
     },
-    /// A key for an algorithm that DTLS here does not speak.
+    /// A key for an algorithm that is not supported.
     #[error(
         "{} is {what}; DTLS here takes ECDSA on P-256 or P-384 alone: \
          `hikyaku keygen --cert NAME` makes such a certificate, or \
@@ -89,10 +89,10 @@ pub enum CredentialError {
     /// A name that no certificate can bear.
     #[error("{0:?} cannot be a name in a certificate; give host names or IP addresses")]
     BadName(String),
-    /// The system's programs believe nobody.
+    /// The system trusts no issuer.
     #[error("this system has no list of certificate issuers; name one with --ca or --pin")]
     NoSystemIssuers,
-    /// Nothing that both options allow.
+    /// The options exclude each other.
     #[error("shared keys are for DTLS 1.2 here; certificates are for 1.3 too")]
     SharedKeysAreFor12,
     /// A certificate or key could not be made.
@@ -113,7 +113,7 @@ impl Certified {
     /// Reads a certificate and its private key from PEM files, which may be the same.
     ///
     /// # Errors
-    /// When either is missing, of an algorithm not spoken here, or not the other's.
+    /// If either is missing, of an unsupported algorithm, or does not belong to the other.
     pub fn read(certificate: &Path, key: &Path) -> Result<Self, CredentialError> {
         let certificates = read_certificates(certificate)?;
         let (own, others) =
@@ -130,8 +130,8 @@ impl Certified {
         Ok(Self { certificate: own.to_vec(), key: private, others: others.len() })
     }
 
-    /// Makes a key and a certificate for these names, host names or IP addresses, signed by itself:
-    /// ECDSA on P-256, for servers and clients, valid for ten years.
+    /// Makes a key and a self-signed certificate for these host names or IP addresses: ECDSA on
+    /// P-256, for servers and clients, valid for ten years.
     ///
     /// # Errors
     /// [`CredentialError::BadName`].
@@ -142,7 +142,7 @@ impl Certified {
         let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
         let day = now.to_zoned(TimeZone::UTC).date();
         let date = |year: i16| {
-            // 29 February has no anniversary; the 28th is on every calendar.
+            // 29 February has no anniversary; the 28th exists every year.
             let (month, day) = (day.month().unsigned_abs(), day.day().unsigned_abs().min(28));
             rcgen::date_time_ymd(year.into(), month, day)
         };
@@ -164,10 +164,10 @@ impl Certified {
         Self { certificate: certificate.to_vec(), key: Zeroizing::new(key), others: 0 }
     }
 
-    /// Writes the certificate for everyone, and the key for its owner alone.
+    /// Writes the certificate readable by everyone, and the key by its owner only.
     ///
     /// # Errors
-    /// [`FileError::Exists`] when one is there and `if_exists` says to refuse.
+    /// [`FileError::Exists`] if one exists and `if_exists` says to refuse.
     pub fn write(
         &self,
         certificate: &Path,
@@ -182,14 +182,14 @@ impl Certified {
         write_public(certificate, &pem("CERTIFICATE", &self.certificate), if_exists)
     }
 
-    /// The certificate's SHA-256, by which others can know it.
+    /// Returns the certificate's SHA-256, by which others can recognise it.
     #[must_use]
     pub fn pin(&self) -> Pin {
         Pin::of(&self.certificate)
     }
 
-    /// Certificates after the first in its file. They are not sent: peers have to know the issuer
-    /// of ours.
+    /// Returns the certificates after the first in its file. They are not sent: peers have to know
+    /// our issuer.
     #[must_use]
     pub const fn unsent(&self) -> usize {
         self.others
@@ -217,7 +217,7 @@ impl PreShared {
     /// `hikyaku keygen --shared` makes.
     ///
     /// # Errors
-    /// When it cannot be read, holds no key, or others than its owner can read it.
+    /// If it cannot be read, holds no key, or is readable by others than its owner.
     pub fn read(identity: &str, path: &Path) -> Result<Self, CredentialError> {
         let (text, is_private) = read_secret(path)?;
         is_private?;
@@ -236,7 +236,8 @@ impl fmt::Debug for PreShared {
     }
 }
 
-/// 16 to 64 bytes: shorter ones are guessed, and RFC 4279 section 5.3 asks nobody for longer ones.
+/// 16 to 64 bytes: shorter ones can be guessed, and RFC 4279 section 5.3 requires nobody to accept
+/// longer ones.
 fn shared_key(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     if let Some(key) = SharedKey::parse(text) {
         return Some(Zeroizing::new(key.as_bytes().to_vec()));
@@ -252,7 +253,7 @@ fn check_size(certificate: &[u8], what: impl FnOnce() -> String) -> Result<(), C
     }
 }
 
-/// The certificates in a PEM file, at least one.
+/// Returns the certificates in a PEM file, at least one.
 pub(super) fn read_certificates(
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
@@ -276,7 +277,7 @@ const RSA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
 const ED25519: &[u8] = b"\x06\x03\x2b\x65\x70";
 const EC: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01";
 
-/// The public key in a certificate, where it is one that DTLS speaks here.
+/// Returns the public key in a certificate, if its algorithm is supported.
 fn ecdsa_point(der: &CertificateDer<'_>, path: &Path) -> Result<Vec<u8>, CredentialError> {
     let certificate = EndEntityCert::try_from(der).map_err(|_| no_certificate(path))?;
     let info = certificate.subject_public_key_info();
@@ -315,7 +316,7 @@ fn read_key(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Vec<u8>), CredentialErro
     Err(CredentialError::NotEcdsa { path: path.to_owned(), what })
 }
 
-/// RFC 7468: 64 characters a line.
+/// RFC 7468: 64 characters per line.
 fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(BASE64.encode(der));
     let mut text = Zeroizing::new(String::with_capacity(body.len() * 66 / 64 + 128));

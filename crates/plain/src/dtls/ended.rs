@@ -9,14 +9,14 @@ use dimpl::{CertificateError, Error, PskError, SecurityError};
 use super::trust::Refusal;
 use crate::limits::DTLS_IDLE;
 
-/// Why there is no association, or none any more.
+/// Why an association could not be made, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Ended {
-    /// We do not believe the peer's certificate.
+    /// The peer's certificate is not trusted.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The peer showed no certificate, and one was asked for.
+    /// The peer presented no certificate although one is required.
     #[error("it showed no certificate")]
     NoCertificate,
     /// The peer names a shared key that we do not have.
@@ -25,30 +25,30 @@ pub enum Ended {
     /// The peer refused us; the number is the alert's (RFC 5246 section 7.2).
     #[error("it refused the handshake: {}", alert(*.0))]
     RefusedByPeer(u8),
-    /// The peer said goodbye as soon as it knew who we are.
+    /// The peer closed as soon as it had seen our certificate or key.
     #[error(
         "it ended the association right after the handshake: does it want a certificate of ours?"
     )]
     DismissedByPeer,
-    /// A client that speaks 1.3 came in by 1.2.
+    /// A client that speaks 1.3 was downgraded to 1.2.
     #[error("it speaks DTLS 1.3, and somebody on the way made 1.2 of it")]
     Downgraded,
-    /// Nothing in common.
+    /// The sides have no version or cipher in common.
     #[error(
         "no cipher suite in common: DTLS here speaks ECDSA certificates (no RSA, no Ed25519) with \
          AES-GCM or ChaCha20-Poly1305, and shared keys with PSK-AES128-CCM8"
     )]
     NothingInCommon,
-    /// Nobody answered within this time.
+    /// No answer arrived within this time.
     #[error("no answer to a DTLS handshake within {}", seconds(*.0))]
     NoAnswer(Duration),
-    /// The handshake began, and was not complete within this time.
+    /// The handshake was not complete within this time.
     #[error(
         "the DTLS handshake began but was not complete within {}; an RSA certificate at GnuTLS \
          looks like this (DTLS here speaks ECDSA alone)", seconds(*.0)
     )]
     Stalled(Duration),
-    /// The peer did not answer what proves that we hold the shared key.
+    /// The peer did not answer our proof that we hold the shared key.
     #[error(
         "the peer does not complete the handshake with the shared key: it probably has another \
          key under that identity"
@@ -57,29 +57,28 @@ pub enum Ended {
     /// The peer cannot have the shared key: what it sealed with it does not open.
     #[error("it has another shared key under that identity")]
     OtherSharedKey,
-    /// The handshake, or the association, broke a rule.
+    /// The handshake or the association violated the protocol.
     #[error("DTLS failed: {0}")]
     Failed(String),
-    /// A library that DTLS here stands on panicked over what the peer sent. Nobody else was
-    /// affected.
+    /// A library used for DTLS panicked over what the peer sent. Nobody else was affected.
     #[error("a fault in the DTLS library ended it; please report this")]
     Fault,
-    /// The peer said goodbye.
+    /// The peer closed the association.
     #[error("it closed the association")]
     ClosedByPeer,
-    /// The peer began anew, so that it has forgotten this association.
+    /// The peer started a new handshake, so it has forgotten this association.
     #[error("it began a new association")]
     Replaced,
     /// Nothing was sent or received.
     #[error("nothing was sent or received for {} minutes", DTLS_IDLE.as_secs() / 60)]
     Idle,
-    /// We said goodbye.
+    /// We closed the association.
     #[error("closed")]
     Closed,
 }
 
 impl Ended {
-    /// Returns `true` if one side refused the other for what it is: its key, its certificate.
+    /// Returns `true` if one side refused the other because of its key or certificate.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         matches!(
@@ -95,8 +94,8 @@ impl Ended {
         )
     }
 
-    /// The reason behind an error of the state machine. `heard`: the peer has answered something
-    /// that makes sense; `waited`: how long the handshake took.
+    /// Returns the reason behind an error of the state machine. `heard`: the peer has answered
+    /// something valid; `waited`: how long the handshake took.
     pub(super) fn of(error: Error, heard: bool, waited: Duration) -> Self {
         match error {
             Error::Timeout(_) if heard => Self::Stalled(waited),
@@ -123,7 +122,7 @@ fn seconds(time: Duration) -> String {
     if seconds == 1.0 { "1 second".to_owned() } else { format!("{seconds:.0} seconds") }
 }
 
-/// What alerts mean to a person who configures two programs to speak with each other.
+/// What alerts mean to a person who configures two programs.
 fn alert(description: u8) -> String {
     let words = match description {
         20 | 51 => "it cannot decrypt what we sent: it probably has another shared key",
@@ -134,7 +133,7 @@ fn alert(description: u8) -> String {
         42..=44 | 46 => "it does not accept our certificate",
         45 => "our certificate has expired",
         48 => "it does not know the issuer of our certificate, if we have one to show at all",
-        // GnuTLS says so to who shows no certificate, or one that it does not know.
+        // GnuTLS sends this to a peer with no certificate, or with one that it does not know.
         49 => "we may not come in; does it want a certificate of ours?",
         70 => "it does not speak this version of DTLS",
         80 => "it has an internal error",

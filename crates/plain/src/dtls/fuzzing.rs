@@ -10,18 +10,18 @@ use std::{
 use super::{Association, ClientConfig, Ended, Event, Hub, ServerConfig};
 use crate::limits::{MAX_DTLS_NOTICES, MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS};
 
-/// A listener's side.
+/// The side of a listener.
 #[derive(Debug)]
 pub struct Server(Hub);
 
 impl Server {
-    /// Without peers.
+    /// Creates a listener without peers.
     #[must_use]
     pub fn new(config: ServerConfig) -> Self {
         Self(Hub::new(config))
     }
 
-    /// A datagram came.
+    /// Handles a received datagram.
     pub fn handle_datagram(
         &mut self,
         datagram: &[u8],
@@ -33,46 +33,46 @@ impl Server {
         assert!(peers <= MAX_DTLS_PEERS && unverified <= MAX_UNVERIFIED_PEERS, "too many peers");
     }
 
-    /// The time of [`Self::deadline`] has come.
+    /// Handles the passing of [`Self::deadline`].
     pub fn handle_timeout(&mut self, (now, wall): (Instant, SystemTime)) {
         self.0.handle_timeout(now, wall);
     }
 
-    /// When to be woken.
+    /// Returns when to be woken.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline()
     }
 
-    /// Seals a payload; says whether there is an association for it.
+    /// Seals a payload. Returns `true` if there is an association for it.
     pub fn send(&mut self, payload: &[u8], to: SocketAddr, at: (Instant, SystemTime)) -> bool {
         self.0.send(payload, to, at.0, at.1).is_ok()
     }
 
-    /// Says goodbye to everyone.
+    /// Closes all associations.
     pub fn close(&mut self, wall: SystemTime) {
         self.0.close(wall);
     }
 
-    /// A datagram to send.
+    /// Returns the next datagram to send.
     pub fn poll_output(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
         self.0.poll_output().map(|(datagram, to)| (datagram, to.peer))
     }
 
-    /// A payload that came through an association.
+    /// A payload received through an association.
     pub fn poll_arrived(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
         let told = std::iter::from_fn(|| self.0.poll_notice()).count();
         assert!(told <= MAX_DTLS_NOTICES, "too many notices");
         self.0.poll_arrived().map(|arrived| (arrived.payload, arrived.from))
     }
 
-    /// Addresses of which something is kept.
+    /// Returns the number of addresses with state.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Nothing is kept.
+    /// Returns `true` if no state is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -84,44 +84,44 @@ impl Server {
 pub struct Client(Association);
 
 impl Client {
-    /// It has its first datagram to send.
+    /// Creates a client; its first datagram is ready to send.
     #[must_use]
     pub fn new(config: &ClientConfig, now: Instant) -> Self {
         Self(Association::client(config, now))
     }
 
-    /// A datagram came.
+    /// Handles a received datagram.
     pub fn handle_datagram(&mut self, datagram: &[u8], (now, wall): (Instant, SystemTime)) {
         self.0.handle_datagram(datagram, now, wall);
     }
 
-    /// The time of [`Self::deadline`] has come.
+    /// Handles the passing of [`Self::deadline`].
     pub fn handle_timeout(&mut self, now: Instant) {
         self.0.handle_timeout(now);
     }
 
-    /// When to be woken.
+    /// Returns when to be woken.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline()
     }
 
-    /// Seals a payload; says whether there is an association.
+    /// Seals a payload. Returns `true` if there is an association.
     pub fn send(&mut self, payload: &[u8], now: Instant) -> bool {
         self.0.send(payload, now).is_ok()
     }
 
-    /// Says goodbye.
+    /// Closes the association with a close_notify.
     pub fn close(&mut self) {
         self.0.close(Ended::Closed);
     }
 
-    /// A datagram to send.
+    /// Returns the next datagram to send.
     pub fn poll_output(&mut self) -> Option<Vec<u8>> {
         self.0.poll_output()
     }
 
-    /// A payload that came.
+    /// Returns the next received payload.
     pub fn poll_arrived(&mut self) -> Option<Vec<u8>> {
         loop {
             match self.0.poll_event()? {
@@ -132,7 +132,7 @@ impl Client {
         }
     }
 
-    /// Is it over?
+    /// Returns `true` if the association has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.0.has_ended()
@@ -147,7 +147,7 @@ pub fn sieve<'a>(datagrams: impl Iterator<Item = &'a [u8]>) {
         let all: usize = super::record::records(&passed).map(|record| record.len()).sum();
         assert_eq!(all, passed.len(), "what it passes on are records");
         sieve.check();
-        // Nothing is left in what it passed on that would have to be joined.
+        // What it passes on never needs joining again.
         let again = super::sieve::Sieve::default().pass(&passed).into_owned();
         assert_eq!(again, passed, "it passes on parts");
     }

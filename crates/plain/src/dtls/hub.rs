@@ -1,7 +1,7 @@
-//! Many associations behind one socket: whose datagram is it, who may begin, who has to go.
+//! Many associations behind one socket: assigns datagrams, admits new peers, evicts old ones.
 //!
-//! In: datagrams with their senders, payloads, the time. Out: the same for each association.
-//! Never: a socket, a clock, a word to who did not begin with a ClientHello.
+//! In: datagrams with their senders, payloads, the time. Out: the same for each association. Never:
+//! a socket, a clock, an answer to a peer that did not begin with a ClientHello.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -23,19 +23,19 @@ use crate::{
     limits::{MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS},
 };
 
-/// What a listener tells of one of its peers.
+/// What a listener reports about one of its peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// It has an association now.
+    /// It has an association from now on.
     Established(SocketAddr),
-    /// It has none any more.
+    /// Its association has ended.
     Ended(SocketAddr, Ended),
-    /// Its handshake came to nothing. If it had an association before, it still has that.
+    /// Its handshake failed. An association that it had before remains.
     Failed(SocketAddr, Ended),
 }
 
-/// A payload that came through an association.
+/// A payload received through an association.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) payload: Vec<u8>,
@@ -54,15 +54,15 @@ impl Arrived {
 pub(crate) struct Hub {
     config: ServerConfig,
     peers: HashMap<SocketAddr, Peer>,
-    /// Those who have not returned their cookie, the oldest first.
+    /// Peers that have not returned their cookie, the oldest first.
     unverified: BTreeMap<u64, SocketAddr>,
     deadlines: BTreeSet<(Instant, SocketAddr)>,
     next_id: u64,
     output: VecDeque<(Vec<u8>, ReplyTo)>,
-    /// In the order it happened: who hears of an end must have heard all that was said before it.
-    /// Emptied after each batch of datagrams; an association begins and ends once.
+    /// In the order of events: everything received before the end of an association is reported
+    /// before that end. Emptied after each batch of datagrams; an association begins and ends once.
     happened: VecDeque<Happened>,
-    /// Associations ended by a fault that was not counted yet.
+    /// Associations ended by a fault that is not counted yet.
     faults: u64,
 }
 
@@ -72,26 +72,26 @@ enum Happened {
     Noticed(Notice),
 }
 
-/// What there is with one address.
+/// The state of one address.
 #[derive(Default)]
 struct Peer {
-    /// Some 4 kB, and the table of peers is half empty.
+    /// Boxed: some 4 kB, and the table of peers is half empty.
     current: Option<Box<Held>>,
-    /// A second one, where a client that we have an association with begins anew: it may have
-    /// restarted, or someone writes its address on his datagrams. The first stays until the second
-    /// has come to its end (RFC 6347 section 4.2.8).
+    /// A second association, if a client that already has one starts again: it may have restarted,
+    /// or someone forges its address. The first stays until the second is complete (RFC 6347
+    /// section 4.2.8).
     next: Option<Box<Held>>,
     deadline: Option<Instant>,
 }
 
 struct Held {
     id: u64,
-    /// The address of ours is the one that its client wrote to: when it began, and when it last
-    /// proved to be itself.
+    /// The local address is the one that the client wrote to when it began, and when it last proved
+    /// its identity.
     reply_to: ReplyTo,
-    /// What the client drew by lot for it.
+    /// The client's random value for it.
     random: [u8; 32],
-    /// The listener knows of it.
+    /// It was reported to the listener.
     told: bool,
     association: Association,
 }
@@ -110,7 +110,7 @@ impl Hub {
         }
     }
 
-    /// Takes in a datagram that came at `at`. False where it belongs to no association.
+    /// Handles a datagram received at `at`. Returns `false` if it belongs to no association.
     pub(crate) fn handle_datagram(
         &mut self,
         datagram: &[u8],
@@ -124,8 +124,8 @@ impl Hub {
             self.begin(hello.random, from, now);
         }
         let Some(peer) = self.peers.get_mut(&address) else { return false };
-        // The hello of one handshake would make the other send its own part again, which the
-        // client would take for an answer.
+        // The hello of one handshake would make the other resend its flight, which the client would
+        // take for an answer.
         let is_for = |held: &&mut Held| hello.is_none_or(|hello| hello.random == held.random);
         for held in peer.both().filter(is_for) {
             held.association.handle_datagram(datagram, now, at);
@@ -134,7 +134,7 @@ impl Hub {
         true
     }
 
-    /// Whoever's time has come.
+    /// Handles every deadline that has passed.
     pub(crate) fn handle_timeout(&mut self, now: Instant, wall: SystemTime) {
         let due = self.deadlines.iter().take_while(|(at, _)| *at <= now).copied();
         let due: Vec<(Instant, SocketAddr)> = due.collect();
@@ -169,7 +169,7 @@ impl Hub {
         sent
     }
 
-    /// Says goodbye to one peer.
+    /// Closes the association of one peer.
     pub(crate) fn dismiss(&mut self, peer: SocketAddr, wall: SystemTime) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         if let Some(held) = &mut known.current {
@@ -178,7 +178,7 @@ impl Hub {
         self.settle(peer, None, wall);
     }
 
-    /// Says goodbye to everyone.
+    /// Closes all associations.
     pub(crate) fn close(&mut self, wall: SystemTime) {
         let everyone: BTreeSet<SocketAddr> = self.peers.keys().copied().collect();
         for address in everyone {
@@ -194,7 +194,7 @@ impl Hub {
         self.output.pop_front()
     }
 
-    /// The next payload, if nothing is to be noticed before it.
+    /// Returns the next payload, unless a notice comes before it.
     pub(crate) fn poll_arrived(&mut self) -> Option<Arrived> {
         match self.happened.pop_front()? {
             Happened::Arrived(arrived) => Some(arrived),
@@ -205,7 +205,7 @@ impl Hub {
         }
     }
 
-    /// The next notice, if no payload came before it.
+    /// Returns the next notice, unless a payload comes before it.
     pub(crate) fn poll_notice(&mut self) -> Option<Notice> {
         match self.happened.pop_front()? {
             Happened::Noticed(notice) => Some(notice),
@@ -216,7 +216,7 @@ impl Hub {
         }
     }
 
-    /// Returns how many associations ended by a fault of a library since it was last asked.
+    /// Returns how many associations have ended by a fault of a library since the last call.
     pub(crate) fn take_faults(&mut self) -> u64 {
         std::mem::take(&mut self.faults)
     }
@@ -231,7 +231,7 @@ impl Hub {
         self.unverified.len()
     }
 
-    /// A ClientHello that is none of a known handshake begins one, where there is room.
+    /// Starts an association for a ClientHello of no known handshake, if there is room.
     fn begin(&mut self, random: [u8; 32], from: ReplyTo, now: Instant) {
         let id = self.next_id;
         let address = from.peer;
@@ -268,7 +268,7 @@ impl Hub {
         self.tidy(address);
     }
 
-    /// Collects what an address's associations have to say, and forgets those that are over.
+    /// Collects the output of an address's associations, and drops those that have ended.
     fn settle(&mut self, address: SocketAddr, local: Option<IpAddr>, at: SystemTime) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         let mut replaced = false;
@@ -302,7 +302,7 @@ impl Hub {
                         }
                         Notice::Established(address)
                     }
-                    // Who never showed that he hears us was perhaps never there.
+                    // A peer that never proved its address may never have existed.
                     Event::Ended(why) if !association.is_verified() && why != Ended::Fault => {
                         continue;
                     }
@@ -319,7 +319,7 @@ impl Hub {
         self.tidy(address);
     }
 
-    /// Keeps what is known of an address in step with its associations.
+    /// Updates what is known of an address from its associations.
     fn tidy(&mut self, address: SocketAddr) {
         let Some(peer) = self.peers.get_mut(&address) else { return };
         let deadline = peer.both().filter_map(|held| held.association.deadline()).min();

@@ -7,10 +7,9 @@
 //! way out:  payload ─▶ Association: dimpl ─▶ socket
 //! ```
 //!
-//! The state machine is `dimpl`'s. Ours is what it leaves to its user: which peer a datagram is
-//! from (`hub`), handshake messages cut anew when they are sent again (`sieve`), sizes
-//! (`record`), whose certificate is believed (`trust`), and when an association is over
-//! (`association`).
+//! The state machine is `dimpl`'s. Implemented here is what it leaves to its user: which peer a
+//! datagram is from (`hub`), handshake messages fragmented differently when resent (`sieve`), sizes
+//! (`record`), trusted certificates (`trust`), and the end of an association (`association`).
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

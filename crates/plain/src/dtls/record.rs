@@ -1,4 +1,4 @@
-//! DTLS records and handshake fragments, as far as they travel in the clear.
+//! DTLS records and handshake fragments, as far as they are in the clear.
 //!
 //! In: received bytes. Out: where records and fragments begin and end. Never: a copy, a key.
 
@@ -34,11 +34,11 @@ const RETRY_RANDOM: [u8; 32] = [
 pub(super) enum Record<'a> {
     /// A handshake record in the clear: its header without the length, and its body.
     Handshake { header: &'a [u8], body: &'a [u8] },
-    /// A fatal alert in the clear: what it says. Anyone can have sent it.
+    /// A fatal alert in the clear, with its number. Anyone can have sent it.
     Alert { whole: &'a [u8], description: u8 },
-    /// In DTLS 1.2: what comes next is sealed.
+    /// In DTLS 1.2: what follows is sealed.
     ChangeCipherSpec(&'a [u8]),
-    /// A handshake message of DTLS 1.2 that is sealed: the last of each side.
+    /// A sealed handshake message of DTLS 1.2: the last of each side.
     Finished(&'a [u8]),
     /// Encrypted, or of no interest here.
     Other(&'a [u8]),
@@ -57,7 +57,7 @@ impl Record<'_> {
     }
 }
 
-/// The records of a datagram, in order; it ends where one makes no sense.
+/// The records of a datagram, in order, up to the first invalid one.
 pub(super) struct Records<'a>(&'a [u8]);
 
 pub(super) const fn records(datagram: &[u8]) -> Records<'_> {
@@ -100,7 +100,7 @@ impl<'a> Records<'a> {
     /// RFC 9147 section 4: `001CSLEE`, connection id, sequence number, length.
     fn unified_header(&self) -> Option<(Record<'a>, &'a [u8])> {
         let flags = *self.0.first()?;
-        // We agree on no connection id, so that nobody may send one.
+        // No connection id is ever negotiated, so nobody may send one.
         if flags & 0x10 != 0 {
             return None;
         }
@@ -118,11 +118,11 @@ impl<'a> Records<'a> {
     }
 }
 
-/// A handshake message, or a part of one.
+/// A handshake message, or a fragment of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fragment<'a> {
     pub(super) kind: u8,
-    /// Of the whole message, in bytes.
+    /// The length of the whole message, in bytes.
     pub(super) message_len: usize,
     pub(super) number: u16,
     pub(super) offset: usize,
@@ -135,7 +135,7 @@ impl Fragment<'_> {
     }
 }
 
-/// The fragments in a handshake record. None where one of them makes no sense.
+/// Returns the fragments in a handshake record, or `None` if one of them is invalid.
 pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
     let mut fragments = Vec::new();
     while !body.is_empty() {
@@ -160,24 +160,25 @@ pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
 /// A ClientHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
-    /// What its client drew by lot: the same in what it sends again, another after a restart.
+    /// The client's random value: the same in a resent hello, different after a restart.
     pub(super) random: [u8; 32],
-    /// It begins a handshake. The one with the cookie begins none: its message number is 1.
+    /// `true` if it begins a handshake. The hello with the cookie does not: its message number is
+    /// 1.
     pub(super) is_first: bool,
 }
 
-/// The ClientHello, or its first fragment, where the datagram begins with one.
+/// Returns the ClientHello, or its first fragment, if the datagram begins with one.
 pub(super) fn hello(datagram: &[u8]) -> Option<Hello> {
     let Record::Handshake { body, .. } = records(datagram).next()? else { return None };
     let fragment = *fragments(body)?.first()?;
     let is_hello = (fragment.kind, fragment.offset) == (CLIENT_HELLO, 0);
-    // Two bytes of version come first.
+    // The version comes first, in two bytes.
     let random = is_hello.then(|| fragment.bytes.get(2..34))??;
     Some(Hello { random: random.try_into().ok()?, is_first: fragment.number == 0 })
 }
 
-/// Does a datagram hold a whole ClientHello that names cipher suites of version 1.3? Who speaks
-/// only 1.2 has no use for them (RFC 8446 appendix B.4).
+/// Returns `true` if a datagram holds a whole ClientHello that names cipher suites of version 1.3,
+/// which a client of 1.2 alone has no use for (RFC 8446 appendix B.4).
 pub(super) fn offers_v13(datagram: &[u8]) -> bool {
     records(datagram).any(|record| match record {
         Record::Handshake { body, .. } => fragments(body).is_some_and(|all| {
@@ -198,7 +199,7 @@ fn names_v13_suites(hello: &[u8]) -> Option<bool> {
     Some(suites.chunks_exact(2).any(|suite| matches!(suite, [0x13, 1..=5])))
 }
 
-/// The type of the handshake message with which a datagram begins.
+/// Returns the type of the handshake message with which a datagram begins.
 pub(super) fn first_message(datagram: &[u8]) -> Option<u8> {
     match records(datagram).next()? {
         Record::Handshake { body, .. } => body.first().copied(),
@@ -211,8 +212,8 @@ pub(super) fn holds_finished(datagram: &[u8]) -> bool {
     records(datagram).any(|record| matches!(record, Record::Finished(_)))
 }
 
-/// Does what a server sends show that the client has returned its cookie? Before that it says
-/// nothing but HelloVerifyRequest and HelloRetryRequest.
+/// Returns `true` if a server's output shows that the client has returned its cookie. Before that
+/// it sends only HelloVerifyRequest and HelloRetryRequest.
 pub(super) fn shows_a_returned_cookie(sent: &[u8]) -> bool {
     records(sent).any(|record| match record {
         Record::Handshake { body, .. } => {
@@ -223,7 +224,7 @@ pub(super) fn shows_a_returned_cookie(sent: &[u8]) -> bool {
     })
 }
 
-/// A fatal alert in the clear, with the highest number there is: no record follows it.
+/// Returns a fatal alert in the clear, with the highest possible number: no record follows it.
 pub(super) fn fatal_alert(description: u8) -> Vec<u8> {
     let mut record = vec![ALERT, 0xfe, 0xfd, 0, 0];
     record.extend_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0xff, 0xff]);
@@ -231,8 +232,8 @@ pub(super) fn fatal_alert(description: u8) -> Vec<u8> {
     record
 }
 
-/// Numbers the records in the clear of a datagram to be sent, from `next` on. Nothing seals such a
-/// number.
+/// Numbers the records in the clear of an outgoing datagram, from `next` on. No seal covers these
+/// numbers.
 pub(super) fn renumber(datagram: &mut [u8], next: &mut u64) {
     let mut rest = datagram;
     while let Some((header, more)) = rest.split_at_mut_checked(HEADER_LEN)

@@ -1,17 +1,18 @@
-//! Makes whole handshake messages of fragments, before the state machine sees them.
+//! Reassembles handshake messages before the state machine sees them.
 //!
-//! In: datagrams as they come. Out: the same with whole messages in place of fragments; the
-//! certificates a peer sent along. Never: more memory than the limits say, a word to anyone.
+//! In: received datagrams. Out: the same with whole messages in place of fragments; the
+//! certificates that a peer sent along. Never: more memory than the limits allow, an answer to
+//! anyone.
 //!
-//! A peer that sends a flight again may cut it differently: OpenSSL does. Its fragments then
-//! overlap, which RFC 6347 section 4.2.3 asks everyone to accept; `dimpl` takes contiguous ones
-//! alone. Handshake messages count as if they had come in one piece in what both sides sign, and
-//! nothing seals them yet, so that joining them here changes nothing that is checked.
+//! A peer that resends a flight may fragment it differently; OpenSSL does. The fragments then
+//! overlap, which RFC 6347 section 4.2.3 requires everyone to accept; `dimpl` accepts only
+//! contiguous ones. What both sides sign treats handshake messages as if they had arrived in one
+//! piece, and nothing seals them yet, so joining them here changes nothing that is verified.
 //!
-//! In DTLS 1.2 the last message of a handshake is sealed, and of no use before the record that
-//! says so has come. Others send the two in datagrams of their own: the message is kept for that
-//! record (RFC 6347 section 4.2.4 leaves it to us), else a fifth of loss takes one or the other
-//! again and again.
+//! In DTLS 1.2 the last message of a handshake is sealed, and useless before the record that
+//! announces it has arrived. Other implementations send the two in separate datagrams. The message
+//! is kept for that record (RFC 6347 section 4.2.4 permits either); otherwise, on a path that loses
+//! a fifth, one or the other would be lost again and again.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -21,18 +22,18 @@ use crate::limits::{
     MAX_PARTIAL_MESSAGES,
 };
 
-/// Handshake messages of one peer that have come in part.
+/// Incomplete handshake messages of one peer.
 #[derive(Debug, Default)]
 pub(super) struct Sieve {
     partial: BTreeMap<u16, Partial>,
-    /// Bytes of them all.
+    /// Bytes of all of them.
     held: usize,
-    /// Certificates in the newest Certificate message that came in the clear, its own first.
+    /// Certificates in the newest Certificate message received in the clear, the peer's own first.
     chain: Vec<Vec<u8>>,
     /// The newest sealed handshake record.
     finished: Option<Vec<u8>>,
-    /// The handshake has come to its end. What still comes in the clear may ask for something to be
-    /// sent again, for which its header is enough.
+    /// The handshake is complete. What still arrives in the clear may request a resend, for which
+    /// its header is enough.
     is_over: bool,
 }
 
@@ -40,12 +41,12 @@ pub(super) struct Sieve {
 struct Partial {
     kind: u8,
     message_len: usize,
-    /// By where they begin; none touches another.
+    /// By their offsets; none touches another.
     parts: BTreeMap<usize, Vec<u8>>,
 }
 
 impl Sieve {
-    /// What the state machine should see of a datagram: nothing, where it brought but parts.
+    /// Returns what the state machine should see of a datagram: nothing if it held only fragments.
     pub(super) fn pass<'d>(&mut self, datagram: &'d [u8]) -> Cow<'d, [u8]> {
         let mut passed = Vec::new();
         let mut end = 0;
@@ -87,7 +88,7 @@ impl Sieve {
         if changed { Cow::Owned(passed) } else { Cow::Borrowed(&datagram[..end]) }
     }
 
-    /// Is all within its limits?
+    /// Returns `true` if everything is within its limits.
     #[cfg(fuzzing)]
     pub(super) fn check(&self) {
         let held: usize = self.partial.values().map(Partial::held).sum();
@@ -97,13 +98,13 @@ impl Sieve {
         assert!(most.is_none_or(|most| most <= MAX_HANDSHAKE_PARTS));
     }
 
-    /// Keeps nothing from now on: what is yet to come in the clear is anybody's.
+    /// Keeps nothing from now on: anyone can send what still arrives in the clear.
     pub(super) fn finish(&mut self) {
         *self = Self { is_over: true, ..Self::default() };
     }
 
-    /// What the peer sent with its certificate `own` for whoever does not know its issuer. Nothing
-    /// vouches for it but the signatures in it.
+    /// Returns the issuers' certificates that the peer sent with its certificate `own`. Only the
+    /// signatures in them authenticate them.
     pub(super) fn intermediates(&self, own: &[u8]) -> &[Vec<u8>] {
         match self.chain.split_first() {
             Some((first, rest)) if first == own => rest,
@@ -111,7 +112,7 @@ impl Sieve {
         }
     }
 
-    /// A record with whole messages alone stays as it is: None.
+    /// Returns `None` for a record with only whole messages, which stays as it is.
     fn join(&mut self, header: &[u8], body: &[u8]) -> Option<Vec<u8>> {
         let Some(fragments) = record::fragments(body) else { return Some(Vec::new()) };
         for fragment in fragments.iter().filter(|fragment| fragment.is_whole()) {
@@ -132,12 +133,12 @@ impl Sieve {
         if joined.is_empty() {
             return Some(joined);
         }
-        // The record that brought the last part lends its number, which is used once as before.
+        // The record with the last fragment lends its number, which is still used only once.
         let len = u16::try_from(joined.len()).ok()?;
         Some([header, &len.to_be_bytes(), &joined].concat())
     }
 
-    /// The whole message, where this was its last part.
+    /// Returns the whole message if this was its last fragment.
     fn add(&mut self, fragment: &Fragment<'_>) -> Option<Vec<u8>> {
         if fragment.message_len > MAX_HANDSHAKE_MESSAGE || fragment.bytes.is_empty() {
             return None;
@@ -166,7 +167,7 @@ impl Sieve {
         (!too_many).then_some(message)
     }
 
-    /// The lowest message number goes first: it is left over from what was sent twice.
+    /// The lowest message number is evicted first: it is left over from a resent flight.
     fn make_room(&mut self, key: u16, len: usize) {
         while self.held + len > MAX_PARTIAL_BYTES
             || (self.partial.len() >= MAX_PARTIAL_MESSAGES && !self.partial.contains_key(&key))
@@ -194,7 +195,7 @@ impl Partial {
         self.parts.values().map(Vec::len).sum()
     }
 
-    /// Joins a part with those that it touches.
+    /// Joins a fragment with those that it touches.
     fn add(&mut self, offset: usize, bytes: &[u8]) {
         let (mut start, mut joined) = (offset, bytes.to_vec());
         while let Some((&at, part)) = self.parts.range_mut(..=start + joined.len()).next_back()
@@ -227,8 +228,8 @@ fn put_message(record: &mut Vec<u8>, fragment: &Fragment<'_>, message: &[u8]) {
     record.extend_from_slice(message);
 }
 
-/// RFC 5246 section 7.4.2: a list of certificates, each with its length before it. The first of
-/// them, where there are more than a chain has.
+/// RFC 5246 section 7.4.2: a list of certificates, each preceded by its length. Returns the first
+/// of them if there are more than a chain has.
 fn certificates(message: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut rest = message.get(3..)?;
     let mut certificates = Vec::new();

@@ -1,6 +1,6 @@
-//! Whose certificate is believed.
+//! Which certificates are trusted.
 //!
-//! In: a peer's certificate, the time. Out: yes, or what is wrong with it. Never: a socket.
+//! In: a peer's certificate, the time. Out: trusted, or what is wrong with it. Never: a socket.
 
 use std::{fmt, path::Path, str::FromStr, time::SystemTime};
 
@@ -14,24 +14,24 @@ use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted
 use super::credentials::{CredentialError, read_certificates};
 use crate::limits::MAX_NAMES_TOLD;
 
-/// Whose certificates are believed.
+/// Which certificates are trusted.
 #[derive(Clone)]
 pub struct Anchors(Believed);
 
 #[derive(Clone)]
 enum Believed {
-    /// Those that lead to one of these.
+    /// Those with a chain to one of these.
     Issuers(Vec<TrustAnchor<'static>>),
-    /// These alone.
+    /// Only these.
     Pinned(Vec<Pin>),
     Anyone,
 }
 
 impl Anchors {
-    /// The issuers that this system's programs believe.
+    /// Trusts the issuers that this system trusts.
     ///
     /// # Errors
-    /// When the system has none.
+    /// If the system has none.
     pub fn system() -> Result<Self, CredentialError> {
         let found = rustls_native_certs::load_native_certs();
         let anchors: Vec<_> = found.certs.iter().filter_map(|der| anchor(der).ok()).collect();
@@ -41,10 +41,10 @@ impl Anchors {
         Ok(Self(Believed::Issuers(anchors)))
     }
 
-    /// The issuers whose certificates are in a PEM file.
+    /// Trusts the issuers whose certificates are in a PEM file.
     ///
     /// # Errors
-    /// When it cannot be read or holds none.
+    /// If it cannot be read or holds none.
     pub fn read(path: &Path) -> Result<Self, CredentialError> {
         let certificates = read_certificates(path)?;
         let anchors: Result<Vec<_>, _> = certificates.iter().map(anchor).collect();
@@ -52,19 +52,19 @@ impl Anchors {
         Ok(Self(Believed::Issuers(anchors.map_err(unusable)?)))
     }
 
-    /// These certificates alone, whatever names and dates they bear.
+    /// Trusts only these certificates, whatever their names and dates.
     #[must_use]
     pub const fn pinned(pins: Vec<Pin>) -> Self {
         Self(Believed::Pinned(pins))
     }
 
-    /// Anyone's: what is sent is encrypted, but nobody knows for whom.
+    /// Trusts any certificate: messages are encrypted, but the receiver is unknown.
     #[must_use]
     pub const fn anyone() -> Self {
         Self(Believed::Anyone)
     }
 
-    /// Is this certificate believed, of a server with this name, or of a client?
+    /// Checks the certificate of a server with this name, or of a client.
     pub(super) fn verify(&self, shown: &Shown<'_>, now: SystemTime) -> Result<(), Refusal> {
         let pin = Pin::of(shown.certificate);
         let refused = |problem| Refusal { problem, pin };
@@ -91,14 +91,14 @@ fn anchor(der: &CertificateDer<'_>) -> Result<TrustAnchor<'static>, webpki::Erro
     anchor_from_trusted_cert(der).map(|anchor| anchor.to_owned())
 }
 
-/// What a peer shows of itself.
+/// What a peer presents.
 #[derive(Debug)]
 pub(super) struct Shown<'a> {
     /// Its certificate, in DER.
     pub(super) certificate: &'a [u8],
-    /// Others that it sent along.
+    /// Further certificates that it sent.
     pub(super) intermediates: &'a [Vec<u8>],
-    /// The name we called, where it is a server.
+    /// The name that was called, if the peer is a server.
     pub(super) name: Option<&'a ServerName<'static>>,
 }
 
@@ -129,8 +129,8 @@ impl Shown<'_> {
     }
 }
 
-/// The SHA-256 of a certificate in DER, as `openssl x509 -fingerprint -sha256` shows it too: 64
-/// hexadecimal digits, with colons or without.
+/// The SHA-256 of a certificate in DER, as `openssl x509 -fingerprint -sha256` prints it: 64
+/// hexadecimal digits, with or without colons.
 ///
 /// ```
 /// use hikyaku_plain::dtls::Pin;
@@ -177,13 +177,13 @@ impl fmt::Debug for Pin {
     }
 }
 
-/// A peer whose certificate is not believed.
+/// A peer whose certificate is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its certificate {problem} (its SHA-256, to pin it if it is the right one: {pin})")]
 pub struct Refusal {
     /// What is wrong with it.
     pub problem: Problem,
-    /// Which certificate it was: who knows it to be the right one can pin it.
+    /// The certificate, so that someone who knows it to be the right one can pin it.
     pub pin: Pin,
 }
 
@@ -191,30 +191,30 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// For another name.
+    /// It is for another name.
     #[error("is not for {wanted}{}", told(.names))]
     Name {
-        /// The name we called.
+        /// The name that was called.
         wanted: String,
-        /// Names it is for, those that are DNS names, the first of them.
+        /// The first of the DNS names that it is for.
         names: Vec<String>,
     },
-    /// Its time is over.
+    /// It has expired.
     #[error("expired on {0}")]
     Expired(Timestamp),
-    /// Its time has not come.
+    /// It is not valid yet.
     #[error("is not valid before {0}")]
     NotYet(Timestamp),
-    /// No chain leads to an issuer that is believed.
+    /// No chain leads to a trusted issuer.
     #[error("was issued by someone who is not believed here")]
     UnknownIssuer,
-    /// Not for a server, or not for a client.
+    /// It is not for a server, or not for a client.
     #[error("is not meant for a {0}")]
     Purpose(&'static str),
-    /// An issuer's own certificate.
+    /// It is an issuer's own certificate.
     #[error("is an issuer's (CA:TRUE), not a server's or client's: only a pin lets it in")]
     Issuers,
-    /// Not the one that was pinned.
+    /// It is not the pinned one.
     #[error("is not the one pinned")]
     NotPinned,
     /// Anything else.
@@ -239,7 +239,7 @@ impl Problem {
         match error {
             E::CertExpired { not_after, .. } => Self::Expired(when(not_after)),
             E::CertNotValidYet { not_before, .. } => Self::NotYet(when(not_before)),
-            // The others: by someone of the same name as one that is believed.
+            // Other errors: signed by someone with the same name as a trusted issuer.
             E::UnknownIssuer
             | E::InvalidSignatureForPublicKey
             | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Self::UnknownIssuer,
@@ -255,7 +255,7 @@ impl Problem {
         }
     }
 
-    /// The alert that tells it to the peer (RFC 5246 section 7.2.2).
+    /// Returns the alert that reports it to the peer (RFC 5246 section 7.2.2).
     pub(super) const fn alert(&self) -> u8 {
         match self {
             Self::Expired(_) => 45,

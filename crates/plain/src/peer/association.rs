@@ -1,4 +1,4 @@
-//! The DTLS half of a [`PlainPeer`]: shakes hands, takes payloads out of records, notes the end.
+//! The DTLS half of a [`PlainPeer`]: shakes hands, opens records, notes the end.
 //!
 //! In: received batches, the time. Out: payloads, why an association ended. Never: a message sent.
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl PlainPeer {
-    /// Until there is an association to send over.
+    /// Waits until there is an association to send over.
     pub(super) async fn shake_hands(
         &mut self,
         config: &ClientConfig,
@@ -46,7 +46,7 @@ impl PlainPeer {
         }
     }
 
-    /// Keeps why the newest association ended; nobody asks about the older ones.
+    /// Keeps why the newest association ended; older ones do not matter.
     pub(super) fn note_end(&mut self) {
         let newest = self.lines.len() - 1;
         for index in 0..self.lines.len() {
@@ -59,7 +59,7 @@ impl PlainPeer {
         }
     }
 
-    /// What a received batch brought through an association, where there is one.
+    /// Returns what a received batch brought through an association, if there is one.
     pub(super) fn take_in_dtls(&mut self, index: usize) -> Option<Vec<Arrived>> {
         self.dtls.as_ref()?;
         let target = self.target();

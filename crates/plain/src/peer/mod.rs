@@ -1,17 +1,17 @@
-//! Talks to one address: sends, sends until acknowledged, hears what comes back.
+//! Talks to one address: sends, sends until acknowledged, receives replies.
 //!
 //! In: payloads. Out: datagrams to the peer; its replies. Never: a datagram from someone else.
 //!
-//! A plain `ACK` does not say which message it is for. If each message went out from the same
-//! port, a late or duplicated ACK for one would pass for the next one's, and a lost message would
-//! count as delivered. So each acknowledged message has a source port of its own: an ACK is for
-//! the message that was sent from the port it comes to.
+//! A plain `ACK` does not say which message it is for. If all messages were sent from one port, a
+//! late or duplicated ACK for one could be mistaken for the next one's, and a lost message would
+//! count as delivered. So each acknowledged message has its own source port: an ACK is for the
+//! message that was sent from the port at which it arrives.
 //!
-//! Over DTLS a new port is a new handshake. But there a datagram comes once, so that the ACK of a
-//! message which was sent once comes once: the port changes only after a message that was sent more
-//! often, or that nobody acknowledged.
+//! Over DTLS a new port means a new handshake. But there a datagram arrives once, so the ACK of a
+//! message that was sent once arrives once: the port changes only after a message that was sent
+//! more often, or that nobody acknowledged.
 
-// Longer than 400 lines: sending, waiting and hearing all work on the sockets of one peer.
+// Longer than 400 lines: sending, waiting and receiving all work on the sockets of one peer.
 
 mod association;
 
@@ -49,8 +49,8 @@ use crate::limits::{DTLS_OVERHEAD, MAX_DTLS_PAYLOAD, MAX_OLD_SOCKETS, MAX_WAITIN
 pub struct PeerOptions {
     /// Socket options.
     pub socket: SocketOptions,
-    /// Send from this address. With a port in it, every message has that same source port, and a
-    /// late ACK of one message can pass for the next one's.
+    /// Send from this address. If it has a port, every message has that same source port, and a
+    /// late ACK of one message can be mistaken for the next one's.
     pub bind: Option<SocketAddr>,
 }
 
@@ -63,19 +63,19 @@ pub struct PlainPeer {
     seal: Seal,
     gate: Gate,
     dtls: Option<ClientConfig>,
-    /// The newest last; it is the one that sends.
+    /// The newest is last; it is the one that sends.
     lines: VecDeque<Line>,
-    /// An ACK of an earlier message may yet come to the newest line.
+    /// An ACK of an earlier message may still arrive on the newest line.
     used: bool,
-    /// Why the newest line's association is over, until somebody is told.
+    /// Why the newest line's association has ended, until that is reported.
     ended: Option<Ended>,
-    /// The acknowledgement last waited for; empty where none ever was.
+    /// The acknowledgement last waited for; empty if there was none.
     ack_text: Vec<u8>,
     replies: VecDeque<Reply>,
     dropped: VecDeque<Dropped>,
-    /// The last datagram that came while an acknowledgement was awaited, and is none.
+    /// The last datagram that arrived while an acknowledgement was awaited, and is not one.
     instead: Option<Vec<u8>>,
-    /// What the peer says that it speaks, and how often it said so.
+    /// The dialect that the peer claims, and how often it did.
     hint: Option<Dialect>,
     hints: u32,
     batch: RecvBatch,
@@ -118,16 +118,16 @@ impl PlainPeer {
         Ok(peer)
     }
 
-    /// Speaks DTLS beneath the armour; the first message waits for the handshake. To be called
-    /// before it. An association that has ended is made anew for the next message.
+    /// Speaks DTLS beneath the armour; the first message waits for the handshake. Call this before
+    /// it. After an association has ended, the next message makes a new one.
     #[must_use]
     pub fn speak_dtls(mut self, config: ClientConfig) -> Self {
         self.dtls = Some(config);
         self
     }
 
-    /// Shakes hands where DTLS is spoken; else, or where there is an association, does nothing. A
-    /// message does the same.
+    /// Shakes hands if DTLS is spoken and there is no association yet. Sending a message does the
+    /// same.
     ///
     /// # Errors
     /// [`PlainSendError::Dtls`] and those of the network.
@@ -141,14 +141,14 @@ impl PlainPeer {
         }
     }
 
-    /// Is it DTLS that is spoken?
+    /// Returns `true` if DTLS is spoken.
     #[must_use]
     pub const fn speaks_dtls(&self) -> bool {
         self.dtls.is_some()
     }
 
-    /// The dialect of what is sent. What is accepted may be another: `--sign` alone signs, and
-    /// hears everyone.
+    /// Returns the dialect of what is sent. What is accepted may be another: `--sign` alone signs,
+    /// and accepts everyone.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         match self.dtls {
@@ -157,26 +157,26 @@ impl PlainPeer {
         }
     }
 
-    /// What the peer says that it speaks, if it said so. That proves nothing: anyone can say so in
-    /// its name.
+    /// Returns the dialect that the peer claims, if any. That is unauthenticated: anyone can send
+    /// it in its name.
     #[must_use]
     pub const fn hint(&self) -> Option<Dialect> {
         self.hint
     }
 
-    /// Could a message go out at once? Without DTLS, always.
+    /// Returns `true` if a message could be sent at once; without DTLS, always.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.dtls.is_none() || self.newest().is_established()
     }
 
-    /// The address messages go to.
+    /// Returns the address that messages go to.
     #[must_use]
     pub fn target(&self) -> SocketAddr {
         *self.targets.front().expect("there is a target, and the last one is never removed")
     }
 
-    /// The address of ours that the newest message comes from.
+    /// Returns the local address of the newest message.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.socket().local_addr()
@@ -203,7 +203,7 @@ impl PlainPeer {
             Some(address) => Socket::bind(&[address], &self.options.socket)?,
             None => Socket::towards(target, &self.options.socket)?,
         };
-        // Where the system does not report errors, an unreachable peer just stays silent.
+        // If the system does not report errors, an unreachable peer is merely silent.
         let _ = socket.report_transport_errors();
         self.lines.push_back(Line::new(socket));
         if self.lines.len() > 1 + MAX_OLD_SOCKETS {
@@ -217,7 +217,7 @@ impl PlainPeer {
         self.options.bind.is_some_and(|address| address.port() != 0)
     }
 
-    /// Would this payload fit in one datagram, armour included?
+    /// Checks that a payload fits into one datagram, armour included.
     ///
     /// # Errors
     /// [`PlainSendError::TooLarge`] with both sizes.
@@ -233,7 +233,7 @@ impl PlainPeer {
         }
         let too_large =
             |sealed| PlainSendError::TooLarge { payload: payload.len(), sealed, limit, target };
-        // Armour only adds: no need to seal what is too large already.
+        // Armour only adds: what is already too large need not be sealed.
         if payload.len() > limit {
             return Err(too_large(None));
         }
@@ -247,8 +247,8 @@ impl PlainPeer {
         Ok(sealed)
     }
 
-    /// Sends a message and does not wait for anything. An error that the network reports at once
-    /// (on this machine it does) is returned; silence proves nothing.
+    /// Sends a message without waiting for anything. An error that the network reports at once (as
+    /// on loopback) is returned; silence proves nothing.
     ///
     /// # Errors
     /// [`PlainSendError`].
@@ -262,11 +262,11 @@ impl PlainPeer {
         }
     }
 
-    /// Sends a message until the peer answers `ack_text` (trailing white space does not matter),
-    /// as often as `policy` says. `setback` hears of what goes wrong meanwhile; sending goes on.
+    /// Sends a message until the peer answers `ack_text` (trailing white space is ignored), as
+    /// often as `policy` says. `setback` is called for each problem meanwhile; sending continues.
     ///
     /// # Errors
-    /// [`PlainSendError::NotAcknowledged`] at the end of the tries.
+    /// [`PlainSendError::NotAcknowledged`] after the last attempt.
     pub async fn send_acknowledged(
         &mut self,
         payload: &[u8],
@@ -277,9 +277,9 @@ impl PlainPeer {
         if self.used && !self.has_fixed_port() {
             self.open_socket()?;
         }
-        // Until one try alone has been acknowledged, there may be more ACKs on their way.
+        // Unless a single attempt was acknowledged, more ACKs may be on their way.
         self.used = true;
-        // Sealed once: a resend is the same message, and must look it to a replay window.
+        // Sealed once: to a replay window a resend must look like the same message.
         let sealed = self.sealed(payload)?;
         self.connect().await?;
         self.instead = None;
@@ -366,11 +366,11 @@ impl PlainPeer {
         }
     }
 
-    /// The next datagram from the peer. Cancel-safe.
+    /// Receives the next datagram from the peer. Cancel-safe.
     ///
     /// # Errors
-    /// What the network or the system reported; receiving can go on. Over DTLS also that the
-    /// association has ended, of the kind `ConnectionAborted` where the peer said goodbye.
+    /// What the network or the system reported; receiving can continue. Over DTLS also the end of
+    /// the association, of kind `ConnectionAborted` if the peer closed it.
     pub async fn recv(&mut self) -> io::Result<Reply> {
         loop {
             if let Some(reply) = self.replies.pop_front() {
@@ -389,8 +389,8 @@ impl PlainPeer {
         }
     }
 
-    /// Waits for datagrams, and for what the network reports of those sent: the report of a
-    /// router far away comes when nothing else does.
+    /// Waits for datagrams, and for errors about those sent: the report of a distant router may be
+    /// all that arrives.
     async fn hear(&mut self, awaits_ack: bool) -> io::Result<Heard> {
         let newest = Arc::clone(self.socket());
         self.flush().await;
@@ -409,7 +409,8 @@ impl PlainPeer {
         }
     }
 
-    /// What associations have to send, but no messages. What is refused is lost: they send again.
+    /// Sends the associations' output that carries no messages. What the system refuses is lost:
+    /// associations resend.
     async fn flush(&mut self) {
         let target = self.target();
         for line in &mut self.lines {
@@ -419,7 +420,7 @@ impl PlainPeer {
         }
     }
 
-    /// Says goodbye to the DTLS peer; a message after it begins another association.
+    /// Closes the DTLS association; a later message makes a new one.
     pub async fn close(&mut self) {
         for association in self.lines.iter_mut().filter_map(|line| line.association.as_mut()) {
             association.close(Ended::Closed);
@@ -427,17 +428,17 @@ impl PlainPeer {
         self.flush().await;
     }
 
-    /// A reply that has been received already, if there is one.
+    /// Returns a reply that has already been received, if there is one.
     pub fn take_reply(&mut self) -> Option<Reply> {
         self.replies.pop_front()
     }
 
-    /// A datagram that was dropped since the last call, if there is one; the newest are kept.
+    /// Returns a datagram dropped since the last call, if there is one; the newest are kept.
     pub fn take_dropped(&mut self) -> Option<Dropped> {
         self.dropped.pop_front()
     }
 
-    /// What was dropped so far.
+    /// Returns what was dropped so far.
     #[must_use]
     pub const fn drops(&self) -> &Drops {
         self.gate.drops()
@@ -461,21 +462,21 @@ impl PlainPeer {
         Ok(())
     }
 
-    /// Goes on to the next address of the name, while none has answered yet.
+    /// Moves on to the next address of the name, if none has answered yet.
     fn next_target(&mut self) -> Result<bool, BindError> {
         if self.targets.len() < 2 {
             return Ok(false);
         }
         self.targets.pop_front();
         match self.open_socket() {
-            // The family of this one is missing here; another may do.
+            // This address family is not available here; another may be.
             Err(BindError::System { .. }) if self.targets.len() > 1 => self.next_target(),
             outcome => outcome.map(|()| true),
         }
     }
 
-    /// Takes in what has arrived on any of the sockets. Ready when the ACK waited for has come or,
-    /// where none is, when there is a reply.
+    /// Takes what has arrived on any of the sockets. Ready when the awaited ACK has arrived, or, if
+    /// none is awaited, when there is a reply.
     fn poll_incoming(&mut self, cx: &mut Context<'_>, awaits_ack: bool) -> Poll<io::Result<Heard>> {
         for index in (0..self.lines.len()).rev() {
             let socket = Arc::clone(&self.lines[index].socket);
@@ -493,7 +494,7 @@ impl PlainPeer {
                 if let Some(by) = acknowledged_by.filter(|_| awaits_ack) {
                     return Poll::Ready(Ok(Heard::Ack(by)));
                 }
-                // An association may have something to send, or come to its end.
+                // An association may have output, or end.
                 if self.dtls.is_some() || (!awaits_ack && !self.replies.is_empty()) {
                     return Poll::Ready(Ok(Heard::Nothing));
                 }
@@ -502,8 +503,8 @@ impl PlainPeer {
         Poll::Pending
     }
 
-    /// Sorts a received batch into ACKs and replies. Who acknowledged the newest message, if
-    /// anyone: an ACK that comes to an older port is an older message's, and no news.
+    /// Sorts a received batch into ACKs and replies. Returns the peer that acknowledged the newest
+    /// message, if any: an ACK at an older port belongs to an older message.
     fn take_in(&mut self, index: usize) -> Option<SocketAddr> {
         let target = self.target();
         let anyone = self.options.socket.broadcast || target.ip().is_multicast();
@@ -529,7 +530,7 @@ impl PlainPeer {
                     continue;
                 }
             };
-            // The peer has spoken: this is the address to stay with.
+            // The peer has answered: keep this address.
             self.targets.truncate(1);
             if !self.ack_text.is_empty() && received.payload.trim_ascii_end() == ack_text {
                 acknowledged_by = acknowledged_by.or(is_newest.then_some(received.from.peer));
@@ -543,7 +544,7 @@ impl PlainPeer {
         acknowledged_by
     }
 
-    /// What the peer says that it speaks. Anyone can say so in its name.
+    /// Notes the dialect that the peer claims. Anyone can send that in its name.
     fn note_hints(&mut self, target: SocketAddr) {
         for datagram in self.batch.iter().filter(|d| same_endpoint(d.from, target)) {
             if let Some(dialect) = Dialect::of_hint(datagram.bytes) {
@@ -556,7 +557,7 @@ impl PlainPeer {
 
 const ALWAYS_ONE: &str = "a line is opened at the start and one is always kept";
 
-/// The oldest goes first when nobody takes them.
+/// The oldest is dropped first when nobody takes them.
 fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
     if queue.len() == MAX_WAITING_REPLIES {
         queue.pop_front();
@@ -564,14 +565,14 @@ fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
     queue.push_back(item);
 }
 
-/// What came in while waiting.
+/// What arrived while waiting.
 enum Heard {
     Ack(SocketAddr),
     Unreachable(Unreachable),
     Nothing,
 }
 
-/// Zone and flow label do not make another peer.
+/// Zone and flow label do not distinguish peers.
 fn same_endpoint(a: SocketAddr, b: SocketAddr) -> bool {
     let ip = |address: SocketAddr| -> IpAddr { address.ip().to_canonical() };
     ip(a) == ip(b) && a.port() == b.port()

@@ -4,7 +4,7 @@
 
 use super::{CONTROL, Control, DATA, Offer, VERSION, Violation};
 
-/// Which file is at hand, of one connection.
+/// The current file of one connection.
 #[derive(Debug, Default)]
 pub struct Incoming(State);
 
@@ -12,32 +12,32 @@ pub struct Incoming(State);
 enum State {
     #[default]
     Idle,
-    /// A file that has `left` bytes to come.
+    /// A file of which `left` bytes are still to come.
     Taking { id: u64, left: u64 },
-    /// A file that was refused, of which more may come before its sender hears so.
+    /// A refused file, of which more may arrive before its sender learns that.
     Skipping { id: u64 },
 }
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// Make a file for it and accept, or [`Incoming::refuse`].
+    /// Create a file for it and accept, or call [`Incoming::refuse`].
     Open(Offer),
     /// All but the first byte of the message belongs to the file.
     Write,
-    /// The file is complete: keep it and say so, or that it could not be kept.
+    /// The file is complete: keep it and report that, or that it could not be kept.
     Finish {
         /// The file.
         id: u64,
     },
-    /// Throw the file away; refuse where a reason is given.
+    /// Discard the file; refuse it if a reason is given.
     Drop {
         /// The file.
         id: u64,
         /// Why it is refused.
         refuse: Option<&'static str>,
     },
-    /// It was thrown away before.
+    /// It was discarded before.
     Nothing,
 }
 
@@ -45,7 +45,7 @@ impl Incoming {
     /// Takes the next message.
     ///
     /// # Errors
-    /// When the sender does not keep to the format.
+    /// If the sender violates the format.
     pub fn handle(&mut self, message: &[u8]) -> Result<Task, Violation> {
         match message {
             [DATA, data @ ..] => self.on_data(data.len() as u64),
@@ -61,7 +61,7 @@ impl Incoming {
         }
     }
 
-    /// The file at hand cannot be saved: what is left of it means nothing.
+    /// The current file cannot be saved: the rest of it is ignored.
     pub fn refuse(&mut self) {
         if let State::Taking { id, .. } = self.0 {
             self.0 = State::Skipping { id };

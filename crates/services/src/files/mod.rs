@@ -15,8 +15,7 @@
 //!                      ◀── C {"saved":{"id":0,"name":"a"}}: on disk, under that name
 //! ```
 //!
-//! The sender waits for nothing but the last answer, and leaves out what is left of a file that was
-//! refused.
+//! The sender waits only for the last answer, and skips the rest of a refused file.
 
 mod incoming;
 mod name;
@@ -42,7 +41,7 @@ pub const DATA: u8 = b'D';
 /// First byte of a message: JSON.
 const CONTROL: u8 = b'C';
 
-/// What the two sides say to each other of files.
+/// The control messages about files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
@@ -53,19 +52,19 @@ pub enum Control {
         /// The file.
         id: u64,
     },
-    /// The sender gives it up.
+    /// The sender aborts it.
     Abort {
         /// The file.
         id: u64,
         /// Why.
         reason: String,
     },
-    /// The listener takes it.
+    /// The listener accepts it.
     Accept {
         /// The file.
         id: u64,
     },
-    /// The listener does not take it, or no more of it.
+    /// The listener refuses it, or the rest of it.
     Refuse {
         /// The file.
         id: u64,
@@ -91,7 +90,7 @@ pub struct Offer {
     pub name: String,
     /// Its length, in bytes.
     pub size: u64,
-    /// Its permission bits, where the sender has them.
+    /// Its permission bits, if the sender has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
 }
@@ -104,13 +103,13 @@ impl Offer {
     }
 }
 
-/// What is no message of this format, or comes at the wrong time: the connection is not worth
-/// keeping.
+/// A violation of the format: an invalid message, or one at the wrong time. The connection should
+/// be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 
 impl Control {
-    /// The message that says so.
+    /// Encodes the message.
     ///
     /// # Panics
     /// Never: what it holds can be written as JSON.
@@ -121,7 +120,7 @@ impl Control {
         message
     }
 
-    /// Reads the part after the first byte.
+    /// Decodes what follows the first byte.
     fn decode(json: &[u8]) -> Result<Self, Violation> {
         if json.len() > MAX_CONTROL {
             return Err(Violation("a control message too long"));
@@ -129,14 +128,14 @@ impl Control {
         serde_json::from_slice(json).map_err(|_| Violation("a control message that is none"))
     }
 
-    /// A refusal; what is too long for a line is cut.
+    /// Returns a refusal; the reason is cut to a line.
     #[must_use]
     pub fn refuse(id: u64, reason: &str) -> Self {
         Self::Refuse { id, reason: cut(reason, MAX_REASON).to_owned() }
     }
 }
 
-/// The first bytes of a text, at most so many, no character split.
+/// Returns the beginning of a text, of at most so many bytes, without splitting a character.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());

@@ -8,17 +8,17 @@ use hikyaku_text::{columns, is_blank, is_safe, is_shapeless};
 use super::cut;
 use crate::limits::MAX_NAME;
 
-/// The last component of a name, without what could lead out of its folder, hide the file or upset
-/// a terminal; nothing where nothing is left.
+/// Returns the last component of a name, without anything that could lead out of its folder, hide
+/// the file or upset a terminal; `None` if nothing is left.
 ///
-/// Both kinds of separators count, wherever we are: the sender may be elsewhere.
+/// Both kinds of separators count on every system: the sender may run another one.
 pub fn safe_name(name: &str) -> Option<String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut safe: String = last.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
-    // What is dropped by some systems, or seen by nobody, is not at the end.
+    // Nothing at the end that some systems drop, or that nobody sees.
     safe.truncate(safe.trim_end_matches(is_no_end).len());
-    // Dots at the front hide a file or mean a folder, a dash makes an option of it, and a mark
-    // without a letter before it is seen by nobody.
+    // Leading dots hide a file or mean a folder, a dash makes it an option, and a mark without a
+    // letter before it is invisible.
     let odd: String = safe.chars().take_while(|c| is_no_start(*c)).collect();
     safe.replace_range(..odd.len(), &"_".repeat(odd.chars().count()));
     let mut safe = bounded(&safe);
@@ -26,11 +26,11 @@ pub fn safe_name(name: &str) -> Option<String> {
     if is_device(&safe) {
         safe.insert(0, '_');
     }
-    // Underscores of our own making say nothing of what was sent.
+    // Underscores inserted here say nothing about what was sent.
     last.chars().any(is_seen).then_some(safe).filter(|safe| !safe.is_empty())
 }
 
-/// Neither invisible nor of a meaning to some system.
+/// Returns `true` if a character is visible and has no special meaning to any system.
 fn is_harmless(c: char) -> bool {
     let blank = is_blank(c) && !matches!(c, ' ' | '\u{3000}');
     is_safe(c) && !blank && !matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|')
@@ -44,7 +44,7 @@ fn is_no_start(c: char) -> bool {
     matches!(c, '.' | '-') || is_blank(c) || has_no_width(c)
 }
 
-/// A character by which a person can tell that there is a name at all.
+/// Returns `true` for a character that shows a person that there is a name at all.
 fn is_seen(c: char) -> bool {
     c != '.' && is_safe(c) && !is_blank(c) && !has_no_width(c)
 }
@@ -54,8 +54,8 @@ fn has_no_width(c: char) -> bool {
     is_shapeless(c) || columns(c.encode_utf8(&mut [0; 4])) == 0
 }
 
-/// Is it a device's name to Windows, whatever its case and extension
-/// (learn.microsoft.com, "Naming Files, Paths, and Namespaces")?
+/// Returns `true` if Windows takes the name for a device, whatever its case and extension
+/// (learn.microsoft.com, "Naming Files, Paths, and Namespaces").
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_lowercase();
     if matches!(&*stem, "con" | "prn" | "aux" | "nul" | "conin$" | "conout$" | "clock$") {
@@ -67,7 +67,7 @@ fn is_device(name: &str) -> bool {
     number.next().is_some_and(is_number) && number.next().is_none()
 }
 
-/// Cut in the middle, so that its extension stays.
+/// Cuts a long name in the middle, so that its extension stays.
 fn bounded(name: &str) -> String {
     if name.len() <= MAX_NAME {
         return name.to_owned();

@@ -4,27 +4,27 @@
 
 use super::{CONTROL, Control, Violation};
 
-/// Where each file stands; its index is its id.
+/// The state of each file; its index is its id.
 #[derive(Debug, Default)]
 pub struct Outgoing {
     files: Vec<Standing>,
 }
 
-/// What the listener has said of a file.
+/// The listener's answer about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing that lasts.
+    /// No final answer yet.
     Open,
     /// It is on the listener's disk, under this name.
     Saved(String),
-    /// It is not, and why.
+    /// It is not saved, and why.
     Refused(String),
-    /// The sender itself gave it up, and why; an answer may still come, and says nothing new.
+    /// The sender aborted it, and why; an answer may still arrive, and is ignored.
     GivenUp(String),
 }
 
 impl Outgoing {
-    /// So many files will be sent.
+    /// Expects this many files to be sent.
     pub fn new(count: usize) -> Self {
         Self { files: vec![Standing::Open; count] }
     }
@@ -32,7 +32,7 @@ impl Outgoing {
     /// Takes the next message of the listener.
     ///
     /// # Errors
-    /// When the listener does not keep to the format.
+    /// If the listener violates the format.
     pub fn handle(&mut self, message: &[u8]) -> Result<(), Violation> {
         let [CONTROL, json @ ..] = message else {
             return Err(Violation("a message of no known kind"));
@@ -55,25 +55,25 @@ impl Outgoing {
         self.files.get_mut(usize::try_from(id).ok()?)
     }
 
-    /// The sender gives a file up: there will be no answer, or none that counts.
+    /// Aborts a file: there will be no answer, or none that counts.
     pub fn give_up(&mut self, id: u64, reason: String) {
         if let Some(standing @ Standing::Open) = self.file(id) {
             *standing = Standing::GivenUp(reason);
         }
     }
 
-    /// Where a file stands.
+    /// Returns the state of a file.
     pub fn standing(&self, id: u64) -> &Standing {
         let index = usize::try_from(id).unwrap_or(usize::MAX);
         self.files.get(index).unwrap_or(&Standing::Open)
     }
 
-    /// Has every file its final answer?
+    /// Returns `true` if every file has its final answer.
     pub fn is_settled(&self) -> bool {
         self.files.iter().all(|standing| *standing != Standing::Open)
     }
 
-    /// How many files are saved.
+    /// Returns how many files are saved.
     pub fn saved(&self) -> usize {
         self.files.iter().filter(|standing| matches!(standing, Standing::Saved(_))).count()
     }
