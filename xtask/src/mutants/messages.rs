@@ -19,6 +19,22 @@ pub(super) const TABLE: &[Mutation] = &[
         "SentFrame::Message(_) => {}",
     ),
     mutation(
+        "receipt-out-of-turn",
+        "D-1",
+        "an Ordered message counts as acknowledged before an earlier one is",
+        LANE,
+        "let waits = self.in_order;",
+        "let waits = false;",
+    ),
+    mutation(
+        "expired-though-sent",
+        "D-15",
+        "a Deadline message that left completely is said to have expired",
+        LANE,
+        "if !message.all_sent() {",
+        "if !message.all_sent() || true {",
+    ),
+    mutation(
         "receipt-early",
         "D-1",
         "a message counts as acknowledged when one fragment is",

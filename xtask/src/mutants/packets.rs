@@ -9,8 +9,25 @@ const HANDSHAKE: &str = "connection/handshake.rs";
 const PATH: &str = "connection/path.rs";
 const CLOSING: &str = "connection/closing.rs";
 const ENDPOINT: &str = "endpoint/mod.rs";
+const SHARES: &str = "endpoint/shares.rs";
 
 pub(super) const TABLE: &[Mutation] = &[
+    mutation(
+        "share-unlimited",
+        "M-67",
+        "in an overload every packet is opened, whatever its connection has used",
+        SHARES,
+        "if fair || overload.tokens > 0 {",
+        "if fair || overload.tokens > 0 || true {",
+    ),
+    mutation(
+        "end-ignored",
+        "M-65",
+        "END is parsed, and changes nothing",
+        RECEIVE,
+        "Frame::End => self.on_end(),",
+        "Frame::End => {}",
+    ),
     mutation(
         "replay-unchecked",
         "M-4",
