@@ -10,7 +10,7 @@ use std::{
 };
 
 use hikyaku_chat::{
-    Name, Now, RoomConfig, Stamp, Time,
+    Name, Now, RoomConfig, Stamp,
     app::{App, Output, Shown},
     event::Event,
     limits::{MAX_LINE_LEN, MAX_MACHINE_LINE_LEN, MAX_MEMBERS_PER_IP, MAX_NAME_LEN},

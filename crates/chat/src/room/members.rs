@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use super::seen::Seen;
 use crate::{
     event::{Author, MemberId, Roll, Seq},
     name::{Name, likeness},
@@ -33,6 +34,8 @@ pub(crate) struct Member {
     pub(crate) since: Seq,
     /// What this member may still send.
     pub(crate) bucket: Bucket,
+    /// Which numbered requests have been taken.
+    pub(super) requests: Seen,
     /// Whether the member knows that lines are being dropped.
     pub(crate) told_dropped: bool,
     /// When silence ends the membership; the host's never does.
@@ -107,7 +110,8 @@ impl<P: Peer> Members<P> {
         }
         self.last_id += 1;
         let (id, bucket) = (MemberId(self.last_id), Bucket::default());
-        let member = Member { shown, id, since, bucket, told_dropped: false, idle_at };
+        let requests = Seen::default();
+        let member = Member { shown, id, since, bucket, requests, told_dropped: false, idle_at };
         self.by_peer.insert(peer, member);
     }
 

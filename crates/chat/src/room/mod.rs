@@ -21,6 +21,7 @@ mod allowance;
 mod members;
 mod membership;
 mod newcomers;
+mod seen;
 
 #[cfg(test)]
 mod properties;
@@ -227,7 +228,7 @@ impl<P: Peer, L: Log> Room<P, L> {
             Action::Left => return self.quit(call, effects),
             _ => {}
         }
-        if !self.may_send(call, effects) {
+        if self.is_repeated(call) || !self.may_send(call, effects) {
             return;
         }
         match action {
@@ -251,6 +252,14 @@ impl<P: Peer, L: Log> Room<P, L> {
                 refuse(call, Refusal::TooLong { len, most: MAX_LINE_LEN }, effects);
             }
         }
+    }
+
+    /// Returns `true` for a request that has been taken; the network has delivered it twice.
+    fn is_repeated(&mut self, call: Call<P>) -> bool {
+        let (Some(request), Some(member)) = (call.request, self.members.get_mut(call.from)) else {
+            return false;
+        };
+        !member.requests.take(request)
     }
 
     fn answer(&mut self, call: Call<P>, question: Question, effects: &mut Vec<Effect<P>>) {
