@@ -60,7 +60,7 @@ struct World {
 impl World {
     fn new(seed: u64, loss: u64) -> Self {
         let config = RoomConfig { rate: 1_000, burst: 1_000, ..RoomConfig::default() };
-        let name = |client: u8| Name::parse(&format!("client {client}")).unwrap();
+        let name = |client: u8| Name::parse(&format!("client {client}")).expect("it is a name");
         Self {
             millis: 0,
             room: Room::new(config, MemoryLog::new()),

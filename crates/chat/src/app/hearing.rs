@@ -39,7 +39,7 @@ impl App {
             // Our own hello came back as text: no hikyaku room does that.
             return self.on_foreign();
         }
-        if self.is_silent() && !self.is_room {
+        if self.is_silent() {
             self.on_foreign();
         }
         self.show(Shown::Line(text.into_owned()));

@@ -342,7 +342,13 @@ impl App {
     /// Returns `true` if nothing has ever answered at the server's address.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        matches!(self.server, Server::Silent { .. })
+        matches!(self.server, Server::Silent { .. }) && !self.is_room
+    }
+
+    /// Returns `true` if a room answers and does not let the client in, as it is full.
+    #[must_use]
+    pub fn is_kept_out(&self) -> bool {
+        matches!(self.server, Server::Silent { .. }) && self.is_room
     }
 
     /// Returns `true` if the server has answered and is gone.

@@ -171,6 +171,7 @@ fn a_room_that_is_full_is_asked_again_and_not_taken_for_another_program() {
     assert_eq!(outputs(&mut app, 1)[0], "* this chat is full; try again later");
     outputs(&mut app, 900);
     assert_eq!(outputs(&mut app, 1_500), [""; 0]);
+    assert!(app.is_kept_out() && !app.is_silent());
     assert_eq!(outputs(&mut app, 6_500), [">/hello 1 alice"]);
     app.handle_datagram(&greeted("alice", 0));
     assert_eq!(outputs(&mut app, 6_600), [GREETING]);

@@ -90,6 +90,8 @@ pub enum LastSeen {
     Gone,
     /// It never answered.
     Silent,
+    /// It answered, and did not let the client in.
+    Full,
 }
 
 /// How a client's part in a chat ended.
@@ -205,6 +207,8 @@ impl Parted {
         let unsent = interrupted.unwrap_or(app.unsent());
         let server = if app.is_silent() {
             LastSeen::Silent
+        } else if app.is_kept_out() {
+            LastSeen::Full
         } else if app.is_gone() {
             LastSeen::Gone
         } else {

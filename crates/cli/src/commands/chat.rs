@@ -338,6 +338,7 @@ fn undelivered(parted: &Parted, target: SocketAddr) -> Option<String> {
     }
     let why = match (parted.server, parted.unsent) {
         (LastSeen::Silent, _) => format!("nothing answered at {target}"),
+        (LastSeen::Full, _) => format!("the chat at {target} is full"),
         (LastSeen::Gone, _) => format!("the chat at {target} is gone"),
         (_, 0) => format!("some lines may not have arrived at {target}"),
         (_, _) => "interrupted".to_owned(),

@@ -208,6 +208,16 @@ fn a_full_room_takes_nobody_in() {
 }
 
 #[test]
+fn a_pipe_that_a_full_room_keeps_out_says_so() {
+    let room = room(&["--max-clients", "1"]);
+    let _ana = Plain::join(&room, "ana");
+    let ended = run(&["chat", "join", "--plain", "--name", "late", &room.to()], b"let me in\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    assert!(last.contains("is full") && last.contains("not sent: 1 line"), "{last}");
+}
+
+#[test]
 fn one_who_leaves_makes_room() {
     let room = room(&["--max-clients", "1"]);
     leaves_well(join_room(&room, "ana", &[]));
