@@ -2,6 +2,8 @@
 //!
 //! In: what was typed. Out: the bytes to send. Never: where they came from.
 
+use std::ffi::OsStr;
+
 use data_encoding::HEXLOWER_PERMISSIVE;
 
 /// The message itself, or the bytes that its hexadecimal digits stand for.
@@ -17,6 +19,18 @@ pub(crate) fn decoded(text: Vec<u8>, hex: bool) -> Result<Vec<u8>, String> {
     }
     let odd = |_| format!("{}: an odd number of hex digits", shown());
     HEXLOWER_PERMISSIVE.decode(&digits).map_err(odd)
+}
+
+/// Returns the bytes of an argument.
+#[cfg(unix)]
+pub(crate) fn bytes_of(text: &OsStr) -> Vec<u8> {
+    std::os::unix::ffi::OsStrExt::as_bytes(text).to_vec()
+}
+
+/// Returns the bytes of an argument.
+#[cfg(not(unix))]
+pub(crate) fn bytes_of(text: &OsStr) -> Vec<u8> {
+    text.to_string_lossy().into_owned().into_bytes()
 }
 
 /// The first bytes of a message, quoted, to name it by.

@@ -78,6 +78,13 @@ pub(crate) fn note(line: &str) {
     note_line(&line.into());
 }
 
+/// Reports that there was nothing to send, which is no failure and may be a surprise.
+pub(crate) fn note_nothing_sent(quiet: bool) {
+    if !quiet {
+        note("standard input was empty: nothing was sent");
+    }
+}
+
 /// As [`note`], where some of it has colour.
 pub(crate) fn note_line(line: &Line) {
     let _ = writeln!(io::stderr().lock(), "{line}");

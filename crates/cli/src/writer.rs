@@ -1,6 +1,6 @@
 //! Formats messages and writes them, on a thread of its own.
 //!
-//! In: pages of messages. Out: standard output. Never: more waiting than a bound of bytes.
+//! In: batches of messages. Out: standard output. Never: more waiting than a bound of bytes.
 
 use std::{
     io::{self, Write},
@@ -39,10 +39,10 @@ pub(crate) type Answer = (ReplyTo, Vec<u8>);
 
 /// Messages on their way to the writer: one buffer for the payloads of datagrams.
 #[derive(Default)]
-pub(crate) struct Page {
+pub(crate) struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// To be sent when the page is written: what is acknowledged must not be lost any more.
+    /// To be sent when the batch is written: what is acknowledged must not be lost any more.
     pub(crate) answers: Vec<Answer>,
     /// Bytes of the payloads that are not in `bytes`.
     apart: usize,
@@ -60,7 +60,7 @@ struct Entry {
 }
 
 enum Held {
-    /// A part of the page's buffer.
+    /// A part of the batch's buffer.
     Part(Range<usize>),
     Whole(Bytes),
     File {
@@ -85,7 +85,7 @@ pub(crate) struct Source {
     pub(crate) name: Option<Arc<str>>,
 }
 
-impl Page {
+impl Batch {
     pub(crate) fn add(&mut self, received: &Received<'_>, to: SocketAddr) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&received.payload);
@@ -139,13 +139,13 @@ impl Page {
     }
 }
 
-/// A page, and the room it takes until it is written.
-type Waiting = (Page, OwnedSemaphorePermit);
+/// A batch, and the room it takes until it is written.
+type Waiting = (Batch, OwnedSemaphorePermit);
 
-/// Where pages are handed in. The writer ends when the last of these is dropped.
+/// Where batches are handed in. The writer ends when the last of these is dropped.
 #[derive(Clone)]
-pub(crate) struct Tray {
-    pages: mpsc::Sender<Waiting>,
+pub(crate) struct WriterHandle {
+    batches: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
     /// All the room there is, in KiB.
     kib: usize,
@@ -167,17 +167,17 @@ async fn wait_gone(mut gone: watch::Receiver<Option<Gone>>) -> Gone {
     gone.and_then(|gone| gone.clone()).unwrap_or(Gone::Unread)
 }
 
-impl Tray {
-    /// Hands a page over, waiting while too much is waiting already; a page that is larger than all
-    /// the room waits until it has it alone. Cancelled, the page is lost.
-    pub(crate) async fn write(&self, page: Page) {
-        if page.is_empty() {
+impl WriterHandle {
+    /// Hands a batch over, waiting while too much is waiting already; a batch that is larger than all
+    /// the room waits until it has it alone. Cancelled, the batch is lost.
+    pub(crate) async fn write(&self, batch: Batch) {
+        if batch.is_empty() {
             return;
         }
-        let kib = u32::try_from(page.kib().min(self.kib)).unwrap_or(u32::MAX);
+        let kib = u32::try_from(batch.kib().min(self.kib)).unwrap_or(u32::MAX);
         let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(kib).await else { return };
         // The writer may have gone; `gone` tells.
-        let _ = self.pages.send((page, permit));
+        let _ = self.batches.send((batch, permit));
     }
 
     /// As [`Writer::gone`].
@@ -191,8 +191,8 @@ pub(crate) const STOPPED_AT_ONCE: &str = "stopped at once; what was not written 
 
 /// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
 pub(crate) struct Writer {
-    tray: Option<Tray>,
-    /// The answers of the pages written; what waits here is bounded by what was written.
+    handle: Option<WriterHandle>,
+    /// The answers of the batches written; what waits here is bounded by what was written.
     pub(crate) written: UnboundedReceiver<Vec<Answer>>,
     gone: watch::Receiver<Option<Gone>>,
     thread: Option<JoinHandle<Result<(), Unwritten>>>,
@@ -217,18 +217,19 @@ impl Unwritten {
 impl Writer {
     /// Starts the thread; at most `kib` KiB wait for it.
     pub(crate) fn start(format: Format, kib: usize) -> Self {
-        let (pages, queue) = mpsc::channel::<Waiting>();
+        let (batches, queue) = mpsc::channel::<Waiting>();
         let (going, gone) = watch::channel(None);
         let (writing, written) = unbounded_channel();
         let thread = std::thread::spawn(move || {
-            let outcome = write_pages(format, &queue, &writing);
+            let outcome = write_batches(format, &queue, &writing);
             drop(queue);
             let reason = outcome.as_ref().err().and_then(Unwritten::reason);
             going.send_replace(Some(reason.map_or(Gone::Unread, Gone::Failed)));
             outcome
         });
-        let tray = Tray { pages, room: Arc::new(Semaphore::new(kib)), kib, gone: gone.clone() };
-        Self { tray: Some(tray), written, gone, thread: Some(thread) }
+        let handle =
+            WriterHandle { batches, room: Arc::new(Semaphore::new(kib)), kib, gone: gone.clone() };
+        Self { handle: Some(handle), written, gone, thread: Some(thread) }
     }
 
     /// Waits until nothing can be written any more. Cancel-safe.
@@ -236,21 +237,21 @@ impl Writer {
         wait_gone(self.gone.clone())
     }
 
-    /// Another place to hand pages in; nothing after [`Self::finish`].
-    pub(crate) fn tray(&self) -> Option<Tray> {
-        self.tray.clone()
+    /// Another place to hand batches in; nothing after [`Self::finish`].
+    pub(crate) fn handle(&self) -> Option<WriterHandle> {
+        self.handle.clone()
     }
 
-    /// As [`Tray::write`].
-    pub(crate) async fn write(&self, page: Page) {
-        if let Some(tray) = &self.tray {
-            tray.write(page).await;
+    /// As [`WriterHandle::write`].
+    pub(crate) async fn write(&self, batch: Batch) {
+        if let Some(handle) = &self.handle {
+            handle.write(batch).await;
         }
     }
 
     /// Waits until everything is written; where nobody reads it and the end is wanted, not long.
     pub(crate) async fn finish(&mut self, hurry: bool, ending: &mut Ending) -> Result<(), Failure> {
-        self.tray = None;
+        self.handle = None;
         let Some(thread) = self.thread.take() else { return Ok(()) };
         let joined = tokio::task::spawn_blocking(move || thread.join());
         let patience = async {
@@ -278,7 +279,7 @@ impl Writer {
     }
 }
 
-fn write_pages(
+fn write_batches(
     format: Format,
     queue: &mpsc::Receiver<Waiting>,
     written: &UnboundedSender<Vec<Answer>>,
@@ -286,13 +287,13 @@ fn write_pages(
     let failed = |after| move |error| Unwritten { error, after };
     let mut out = Counted { out: standard_output().map_err(failed(0))?, count: 0 };
     let mut text = Vec::new();
-    while let Ok((mut page, _permit)) = queue.recv() {
-        let wrote = write_page(format, &page, &mut text, &mut out);
+    while let Ok((mut batch, _permit)) = queue.recv() {
+        let wrote = write_batch(format, &batch, &mut text, &mut out);
         wrote.map_err(failed(out.count))?;
-        if let Some(account) = &page.account {
-            account.add(&page.share);
+        if let Some(account) = &batch.account {
+            account.add(&batch.share);
         }
-        let answers = mem::take(&mut page.answers);
+        let answers = mem::take(&mut batch.answers);
         if !answers.is_empty() {
             // Nobody waits for them any more when we are ending.
             let _ = written.send(answers);
@@ -332,18 +333,18 @@ fn standard_output() -> io::Result<impl Write> {
     Ok(io::stdout())
 }
 
-/// One write a page, so that a reader at the other end of a pipe sees a message at once; raw
+/// One write a batch, so that a reader at the other end of a pipe sees a message at once; raw
 /// payloads that are large are written from where they are.
-fn write_page(
+fn write_batch(
     format: Format,
-    page: &Page,
+    batch: &Batch,
     text: &mut Vec<u8>,
     out: &mut impl Write,
 ) -> io::Result<()> {
     text.clear();
-    for entry in &page.entries {
+    for entry in &batch.entries {
         let content = match &entry.content {
-            Held::Part(range) => Content::Message(&page.bytes[range.clone()]),
+            Held::Part(range) => Content::Message(&batch.bytes[range.clone()]),
             Held::Whole(payload) => Content::Message(payload),
             Held::File { name, bytes } => Content::File { name, bytes: *bytes },
         };

@@ -1,6 +1,6 @@
 //! What becomes of each datagram of a plain `listen`: print, answer, count, end.
 //!
-//! In: datagrams, and why others were dropped. Out: pages with their answers. Never: a format.
+//! In: datagrams, and why others were dropped. Out: batches with their answers. Never: a format.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::{
     drops::Complaints,
     limits::{MAX_ANSWERS, MAX_WAITING_HINTS},
     mismatch::Place,
-    writer::{Answer, Page},
+    writer::{Answer, Batch},
 };
 
 /// Decides about each datagram: print, answer, count, end.
@@ -57,18 +57,18 @@ impl<'a> Datagrams<'a> {
     pub(super) fn take<'d>(
         &mut self,
         incoming: impl Iterator<Item = Result<Received<'d>, Dropped>>,
-    ) -> Page {
-        let mut page = Page::default();
+    ) -> Batch {
+        let mut batch = Batch::default();
         for datagram in incoming {
             if self.done {
                 break;
             }
             match datagram {
-                Ok(received) => self.hear(&received, &mut page),
-                Err(dropped) => self.drop(&dropped, &mut page),
+                Ok(received) => self.hear(&received, &mut batch),
+                Err(dropped) => self.drop(&dropped, &mut batch),
             }
         }
-        page
+        batch
     }
 
     /// What there is to say of a DTLS peer.
@@ -76,7 +76,7 @@ impl<'a> Datagrams<'a> {
         self.complaints.tell_peer(notice);
     }
 
-    fn hear(&mut self, received: &Received<'_>, page: &mut Page) {
+    fn hear(&mut self, received: &Received<'_>, batch: &mut Batch) {
         if self.ours == Dialect::Plain && self.withholds(received) {
             return;
         }
@@ -90,16 +90,16 @@ impl<'a> Datagrams<'a> {
         self.done = self.wanted == Some(self.heard)
             || until.is_some_and(|text| text.as_bytes() == &*received.payload);
         let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
-        page.add(received, to);
+        batch.add(received, to);
         if Dialect::of_hint(&received.payload).is_some() {
             // An answer of a listener's to a datagram that bore our address.
             return;
         }
         if self.args.plain.echo && self.may_answer(received.from) {
-            page.answers.push((received.from, received.payload.to_vec()));
+            batch.answers.push((received.from, received.payload.to_vec()));
         }
         if self.args.plain.ack.ack {
-            self.acknowledge(received.from, page);
+            self.acknowledge(received.from, batch);
         }
     }
 
@@ -131,20 +131,20 @@ impl<'a> Datagrams<'a> {
     }
 
     /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
-    fn drop(&mut self, dropped: &Dropped, page: &mut Page) {
+    fn drop(&mut self, dropped: &Dropped, batch: &mut Batch) {
         self.complaints.tell_unopened(dropped, self.ours, Place::Listener);
         self.complaints.tell(dropped);
         if dropped.may_be_answered && self.unopened.len() < MAX_WAITING_HINTS {
             self.unopened.push(*dropped);
         }
         if dropped.reason == DropReason::Duplicate && self.args.plain.ack.ack {
-            self.acknowledge(dropped.from, page);
+            self.acknowledge(dropped.from, batch);
         }
     }
 
-    fn acknowledge(&mut self, to: ReplyTo, page: &mut Page) {
+    fn acknowledge(&mut self, to: ReplyTo, batch: &mut Batch) {
         if self.may_answer(to) {
-            page.answers.push((to, self.args.plain.ack.text().as_bytes().to_vec()));
+            batch.answers.push((to, self.args.plain.ack.text().as_bytes().to_vec()));
         }
     }
 

@@ -4,9 +4,9 @@
 
 mod confirm;
 mod datagrams;
-mod desk;
 mod native;
 mod plain;
+mod quota;
 mod save;
 mod serve;
 

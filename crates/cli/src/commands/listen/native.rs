@@ -4,7 +4,7 @@
 //! can be written.
 //!
 //! ```text
-//! connection ─ task ─▶ Desk counts ─▶ Tray (bounded) ─▶ writer thread ─▶ stdout
+//! connection ─ task ─▶ Quota counts ─▶ WriterHandle (bounded) ─▶ writer thread ─▶ stdout
 //!                └─▶ Filing ─▶ DIR
 //! ```
 
@@ -21,10 +21,10 @@ use hikyaku::{
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    desk::{Desk, Part},
     how_to_reach,
+    quota::{Part, Quota},
     save::Saver,
-    serve::{Hall, Served, UNREAD, serve},
+    serve::{ListenContext, Served, UNREAD, serve},
     wants_stream,
 };
 use crate::{
@@ -65,17 +65,17 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         note(&format!("listening on {}", endpoint.local_addr()));
     }
     let mut writer = Writer::start(args.format, MAX_UNWRITTEN_KIB);
-    let tray = writer.tray().ok_or_else(|| Failure::failed("the writer has ended"))?;
-    let hall = Arc::new(Hall {
-        desk: Desk::new(&args),
-        tray,
+    let handle = writer.handle().ok_or_else(|| Failure::failed("the writer has ended"))?;
+    let context = Arc::new(ListenContext {
+        quota: Quota::new(&args),
+        writer: handle,
         saver,
         local: endpoint.local_addr(),
         verbose: args.talk.verbose,
         complaints: Mutex::new(Complaints::new(&args.talk)),
         friends: friends.unwrap_or_default(),
     });
-    let mut reception = Reception { endpoint: &endpoint, hall, tasks: JoinSet::new() };
+    let mut reception = Reception { endpoint: &endpoint, context, tasks: JoinSet::new() };
     let end = reception.receive(&args, &writer, ending).await;
     let parted = tokio::select! {
         parted = reception.part(&end) => parted,
@@ -84,9 +84,9 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
             return Err(Failure::failed(STOPPED_AT_ONCE));
         }
     };
-    let Reception { hall, .. } = reception;
-    let (heard, connections) = (hall.desk.heard(), hall.desk.connections());
-    drop(hall);
+    let Reception { context, .. } = reception;
+    let (heard, connections) = (context.quota.heard(), context.quota.connections());
+    drop(context);
     let written = writer.finish(end.is_hasty(), ending).await;
     if args.talk.verbose
         && let Some(stats) = endpoint.stats().await
@@ -148,7 +148,7 @@ impl End {
 
 struct Reception<'a> {
     endpoint: &'a Endpoint,
-    hall: Arc<Hall>,
+    context: Arc<ListenContext>,
     tasks: JoinSet<Served>,
 }
 
@@ -167,14 +167,14 @@ impl Reception<'_> {
                 () = ending.wanted() => return End::Interrupted,
                 () = &mut time_up => return End::TimeUp,
                 _ = writer.gone() => return End::WriterGone,
-                () = self.hall.desk.done() => return End::Enough,
+                () = self.context.quota.done() => return End::Enough,
                 Some(Ok(served)) = self.tasks.join_next() => {
                     if stream && served.brought {
                         return End::Stream(served);
                     }
                 }
-                Some(refusal) = self.endpoint.refused() => self.hall.tell_refusal(&refusal),
-                Some(astray) = self.endpoint.astray() => self.hall.tell_astray(&astray),
+                Some(refusal) = self.endpoint.refused() => self.context.tell_refusal(&refusal),
+                Some(astray) = self.endpoint.astray() => self.context.tell_astray(&astray),
                 accepted = self.endpoint.accept() => match accepted {
                     Some(connection) => self.welcome(connection),
                     None => return End::EndpointGone,
@@ -189,7 +189,7 @@ impl Reception<'_> {
     }
 
     fn welcome(&mut self, connection: Connection) {
-        self.tasks.spawn(serve(connection, Arc::clone(&self.hall)));
+        self.tasks.spawn(serve(connection, Arc::clone(&self.context)));
     }
 
     /// Ends all connections; what was acknowledged is still written, also of those that nobody has
@@ -203,7 +203,7 @@ impl Reception<'_> {
         // Who keeps coming keeps nobody here.
         let _ = timeout(LAST_ACKS, late).await;
         let now = |code, reason| Part::Now { code, reason };
-        self.hall.desk.part(match end {
+        self.context.quota.part(match end {
             End::Interrupted => now(code::INTERRUPTED, "the listener was stopped"),
             End::TimeUp => now(code::ENOUGH, "the listener's time is up"),
             End::WriterGone => now(code::OUTPUT, UNREAD),

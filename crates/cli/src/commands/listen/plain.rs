@@ -4,7 +4,7 @@
 //! Never: formatting on the thread that receives.
 //!
 //! ```text
-//! socket ─ batch ─▶ filter, armour ─▶ Pages (bounded by bytes) ─▶ writer thread ─▶ stdout
+//! socket ─ batch ─▶ filter, armour ─▶ Batches (bounded by bytes) ─▶ writer thread ─▶ stdout
 //! ```
 
 use std::{
@@ -143,8 +143,8 @@ struct End {
 }
 
 impl End {
-    const fn of(desk: &Datagrams<'_>, interrupted: bool) -> Self {
-        Self { heard: desk.heard, withheld: desk.withheld, interrupted }
+    const fn of(datagrams: &Datagrams<'_>, interrupted: bool) -> Self {
+        Self { heard: datagrams.heard, withheld: datagrams.withheld, interrupted }
     }
 }
 
@@ -154,7 +154,7 @@ async fn receive(
     writer: &mut Writer,
     ending: &mut Ending,
 ) -> Result<End, Failure> {
-    let mut desk = Datagrams::new(args, listener);
+    let mut datagrams = Datagrams::new(args, listener);
     let mut time_up = pin!(async {
         match args.duration {
             Some(duration) => tokio::time::sleep(duration).await,
@@ -167,31 +167,31 @@ async fn receive(
             biased;
             () = ending.wanted() => Err(true),
             () = &mut time_up => Err(false),
-            _ = writer.gone() => return Ok(End::of(&desk, true)),
-            Some(answers) = writer.written.recv() => { desk.answer(answers).await; continue }
+            _ = writer.gone() => return Ok(End::of(&datagrams, true)),
+            Some(answers) = writer.written.recv() => { datagrams.answer(answers).await; continue }
             incoming = listener.recv() => match incoming {
-                Ok(incoming) => Ok(desk.take(incoming)),
+                Ok(incoming) => Ok(datagrams.take(incoming)),
                 // What the network reports of one sender must not end it for all.
                 Err(_) if errors < MAX_RECEIVE_ERRORS => { errors += 1; continue }
                 Err(e) => return Err(e.into()),
             },
         };
-        let page = match taken {
-            Ok(page) => page,
+        let batch = match taken {
+            Ok(batch) => batch,
             Err(interrupted) => {
-                drain(listener, &mut desk, writer).await;
-                return Ok(End::of(&desk, interrupted));
+                drain(listener, &mut datagrams, writer).await;
+                return Ok(End::of(&datagrams, interrupted));
             }
         };
         errors = 0;
         while let Some(notice) = listener.take_notice() {
-            desk.tell(&notice);
+            datagrams.tell(&notice);
         }
         while let Some(stray) = listener.take_stray() {
-            desk.take_stray(&stray).await;
+            datagrams.take_stray(&stray).await;
         }
-        desk.send_hints().await;
-        let mut write = pin!(writer.write(page));
+        datagrams.send_hints().await;
+        let mut write = pin!(writer.write(batch));
         let stopped = tokio::select! {
             biased;
             () = &mut write => None,
@@ -201,22 +201,22 @@ async fn receive(
         if let Some(interrupted) = stopped {
             // Nobody reads: what is in hand has counted already, and no more is taken.
             let _ = timeout(LAST_WRITE, write).await;
-            return Ok(End::of(&desk, interrupted));
+            return Ok(End::of(&datagrams, interrupted));
         }
-        if desk.done {
-            return Ok(End::of(&desk, false));
+        if datagrams.done {
+            return Ok(End::of(&datagrams, false));
         }
     }
 }
 
 /// What came before the end lies in the kernel yet: it counts. Senders that go on sending keep
 /// nobody here.
-async fn drain(listener: &mut PlainListener, desk: &mut Datagrams<'_>, writer: &Writer) {
+async fn drain(listener: &mut PlainListener, datagrams: &mut Datagrams<'_>, writer: &Writer) {
     let until = clock::monotonic() + LAST_WORDS;
-    while !desk.done && clock::monotonic() < until {
+    while !datagrams.done && clock::monotonic() < until {
         let Ok(Ok(incoming)) = timeout(LAST_LOOK, listener.recv()).await else { return };
-        let page = desk.take(incoming);
-        if timeout(LAST_WRITE, writer.write(page)).await.is_err() {
+        let batch = datagrams.take(incoming);
+        if timeout(LAST_WRITE, writer.write(batch)).await.is_err() {
             return;
         }
     }

@@ -18,7 +18,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{
     confirm::Confirming,
-    desk::{Desk, Guest, Part},
+    quota::{ConnectionNo, Part, Quota},
     save::{Filed, Filing, Saver},
 };
 use hikyaku_services::files::FILES_CHANNEL;
@@ -29,7 +29,7 @@ use crate::{
     mismatch::Place,
     native::code,
     output::note,
-    writer::{Gone, Page, Source, Tray},
+    writer::{Batch, Gone, Source, WriterHandle},
     written::{FLUSH, Share, WRITTEN_CHANNEL, announced_stream},
 };
 
@@ -37,9 +37,9 @@ use crate::{
 pub(super) const UNREAD: &str = "nobody reads the listener's output";
 
 /// What all connections share.
-pub(super) struct Hall {
-    pub(super) desk: Desk,
-    pub(super) tray: Tray,
+pub(super) struct ListenContext {
+    pub(super) quota: Quota,
+    pub(super) writer: WriterHandle,
     pub(super) saver: Option<Arc<Saver>>,
     pub(super) local: SocketAddr,
     pub(super) verbose: bool,
@@ -48,7 +48,7 @@ pub(super) struct Hall {
     pub(super) friends: AuthorizedKeys,
 }
 
-impl Hall {
+impl ListenContext {
     /// Nothing here leaves them half changed.
     fn complaints(&self) -> MutexGuard<'_, Complaints> {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,53 +86,53 @@ pub(super) struct Served {
 }
 
 /// Takes what the connection brings until it ends or is to end.
-pub(super) async fn serve(connection: Connection, hall: Arc<Hall>) -> Served {
-    let parting = hall.desk.parting();
-    let guest = hall.desk.welcome();
+pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -> Served {
+    let parting = context.quota.parting();
+    let number = context.quota.next_connection();
     let source = Source {
         from: connection.remote_addr(),
-        to: hall.local,
+        to: context.local,
         key: connection.peer().fingerprint(),
-        name: hall.name_of(connection.peer().fingerprint()),
+        name: context.name_of(connection.peer().fingerprint()),
     };
     let (from, key) = (source.from, source.key);
-    if hall.verbose {
+    if context.verbose {
         note(&format!("{from} came in: {key}"));
     }
-    let filing = Filing::new(hall.saver.clone());
+    let filing = Filing::new(context.saver.clone());
     let confirming = Confirming::begin(&connection);
-    let mut room = Room {
+    let mut session = Session {
         connection,
-        hall,
-        guest,
+        context,
+        number,
         source,
         filing,
         confirming,
         brought: false,
         whole: false,
         broken: false,
-        batch: vec![],
+        taken: vec![],
         stream: None,
     };
-    let closed = room.attend(parting).await;
+    let closed = session.attend(parting).await;
     // Half a file is gone before anybody is told that its sender is.
-    let half = room.filing.abandon();
+    let half = session.filing.abandon();
     let cut = half.is_some() && closed == Closed::Here;
     if let Some(name) = half {
         let reason = format!("it was not complete: {closed}");
-        room.hall.tell_unsaved(&name, &room.source, &reason);
+        session.context.tell_unsaved(&name, &session.source, &reason);
     }
-    if room.hall.verbose {
+    if session.context.verbose {
         let reason = hikyaku_text::sanitize(&closed.to_string()).into_owned();
         note(&format!("{from} has gone: {reason}"));
     }
-    Served { brought: room.brought, whole: room.whole, cut, closed }
+    Served { brought: session.brought, whole: session.whole, cut, closed }
 }
 
-struct Room {
+struct Session {
     connection: Connection,
-    hall: Arc<Hall>,
-    guest: Guest,
+    context: Arc<ListenContext>,
+    number: ConnectionNo,
     source: Source,
     filing: Filing,
     /// Where the sender learns what is written.
@@ -141,19 +141,19 @@ struct Room {
     whole: bool,
     /// Its files do not keep to the format: what comes after that is nobody's.
     broken: bool,
-    batch: Vec<Message>,
+    taken: Vec<Message>,
     /// The channel of a stream, whose end is an empty message.
     stream: Option<u16>,
 }
 
-impl Room {
+impl Session {
     async fn attend(&mut self, mut parting: watch::Receiver<Option<Part>>) -> Closed {
         loop {
             let taken = tokio::select! {
                 biased;
-                // The sender outlives us: the hall has it.
+                // The sender outlives us: the context has it.
                 Some(part) = told_to_part(&mut parting) => return self.part(part).await,
-                taken = self.connection.recv_many(&mut self.batch, MAX_TAKEN) => taken,
+                taken = self.connection.recv_many(&mut self.taken, MAX_TAKEN) => taken,
             };
             if let Err(closed) = taken {
                 return closed;
@@ -162,7 +162,7 @@ impl Room {
             if self.broken {
                 return self.connection.closed().await;
             }
-            if self.whole || self.hall.desk.turns_away(self.guest) {
+            if self.whole || self.context.quota.turns_away(self.number) {
                 return self.part(Part::Enough).await;
             }
         }
@@ -171,42 +171,43 @@ impl Room {
     async fn take_batch(&mut self) {
         self.source.from = self.connection.remote_addr();
         let at = clock::wall();
-        let mut page = Page::default();
-        for message in std::mem::take(&mut self.batch) {
+        let mut batch = Batch::default();
+        for message in std::mem::take(&mut self.taken) {
             if self.asks(&message) {
-                page.share.flushes += 1;
+                batch.share.flushes += 1;
                 continue;
             }
             if self.notes_stream(&message) {
                 continue;
             }
             if message.channel.0 == FILES_CHANNEL {
-                self.take_file_part(message.payload.into(), &mut page).await;
+                self.take_file_part(message.payload.into(), &mut batch).await;
                 if self.broken {
                     break;
                 }
                 continue;
             }
-            let counts = self.hall.desk.is_one_stream() || !self.ends_stream(&message);
-            if counts && !self.hall.desk.takes(self.guest, &message.payload) {
+            let counts = self.context.quota.is_one_stream() || !self.ends_stream(&message);
+            if counts && !self.context.quota.takes(self.number, &message.payload) {
                 continue;
             }
             self.brought = true;
-            self.whole = message.payload.is_empty() && self.hall.desk.is_one_stream();
+            self.whole = message.payload.is_empty() && self.context.quota.is_one_stream();
             if self.ends_stream(&message) {
                 // There is nothing to print, and its sender waits for it as for any message.
-                page.share.messages += 1;
+                batch.share.messages += 1;
                 continue;
             }
-            page.add_message(at, &self.source, message);
+            batch.add_message(at, &self.source, message);
         }
         if !self.broken {
-            self.settle_files(&mut page).await;
+            self.settle_files(&mut batch).await;
         }
-        if page.share != Share::default() {
-            page.account = self.confirming.as_mut().map(|confirming| confirming.hand(&page.share));
+        if batch.share != Share::default() {
+            batch.account =
+                self.confirming.as_mut().map(|confirming| confirming.hand(&batch.share));
         }
-        self.hall.tray.write(page).await;
+        self.context.writer.write(batch).await;
     }
 
     /// The sender asks whether all that came before is written.
@@ -228,10 +229,10 @@ impl Room {
         message.payload.is_empty() && self.stream == Some(message.channel.0)
     }
 
-    async fn take_file_part(&mut self, message: Vec<u8>, page: &mut Page) {
+    async fn take_file_part(&mut self, message: Vec<u8>, batch: &mut Batch) {
         match self.filing.handle(message).await {
             Ok(None) => {}
-            Ok(Some(filed)) => self.answer(filed, page).await,
+            Ok(Some(filed)) => self.answer(filed, batch).await,
             Err(violation) => {
                 self.broken = true;
                 self.connection.abort(code::FORMAT, violation.0);
@@ -240,22 +241,22 @@ impl Room {
     }
 
     /// What of a file waits in memory goes to the disk.
-    async fn settle_files(&mut self, page: &mut Page) {
+    async fn settle_files(&mut self, batch: &mut Batch) {
         if let Some(filed) = self.filing.flush().await {
-            self.answer(filed, page).await;
+            self.answer(filed, batch).await;
         }
     }
 
-    async fn answer(&mut self, filed: Filed, page: &mut Page) {
+    async fn answer(&mut self, filed: Filed, batch: &mut Batch) {
         let answer = filed.answer();
         match filed {
             // One beyond the last that was wanted is on the disk too, and reported.
             Filed::Saved { name, bytes, .. } => {
-                self.brought |= self.hall.desk.takes_file(self.guest);
-                page.add_file(clock::wall(), &self.source, name, bytes);
+                self.brought |= self.context.quota.takes_file(self.number);
+                batch.add_file(clock::wall(), &self.source, name, bytes);
             }
             Filed::Refused { name, reason, .. } => {
-                self.hall.tell_unsaved(&name, &self.source, &reason);
+                self.context.tell_unsaved(&name, &self.source, &reason);
             }
             Filed::Accepted { .. } => {}
         }
@@ -274,7 +275,7 @@ impl Room {
                 }
                 self.end(code, reason).await;
                 while !self.broken
-                    && self.connection.recv_many(&mut self.batch, MAX_TAKEN).await.is_ok()
+                    && self.connection.recv_many(&mut self.taken, MAX_TAKEN).await.is_ok()
                 {
                     self.take_batch().await;
                 }
@@ -288,16 +289,16 @@ impl Room {
     async fn take_what_came(&mut self) {
         let until = clock::monotonic() + LAST_WORDS;
         while clock::monotonic() < until {
-            // With an answer comes what there was no room for before.
+            // With an answer comes what there was no session for before.
             if self.connection.stats().await.is_err() {
                 return;
             }
-            while self.batch.len() < MAX_TAKEN
+            while self.taken.len() < MAX_TAKEN
                 && let Ok(Some(message)) = self.connection.try_recv()
             {
-                self.batch.push(message);
+                self.taken.push(message);
             }
-            if self.batch.is_empty() || self.broken {
+            if self.taken.is_empty() || self.broken {
                 return;
             }
             self.take_batch().await;
@@ -311,7 +312,7 @@ impl Room {
             tokio::select! {
                 biased;
                 () = confirming.written(LAST_WRITE) => {}
-                gone = self.hall.tray.gone() => (code, reason) = (code::OUTPUT, in_words(gone)),
+                gone = self.context.writer.gone() => (code, reason) = (code::OUTPUT, in_words(gone)),
             }
             confirming.end(&reason).await;
         } else {

@@ -10,7 +10,6 @@ use std::{
 
 use hikyaku_plain::{PlainPeer, PlainSendError, RetryPolicy, Setback};
 
-use super::note_nothing_sent;
 use crate::{
     args::SendArgs,
     drops::Complaints,
@@ -20,7 +19,7 @@ use crate::{
     line::Line,
     message::{decoded, excerpt},
     mismatch::{Place, at_sender, unacknowledged},
-    output::{human_time, note_line, warning},
+    output::{human_time, note_line, note_nothing_sent, warning},
     terminal::{self, Lines, Show},
 };
 

@@ -16,7 +16,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{native::Session, stream::read_ahead};
+use super::{read_ahead::read_ahead, session::Session};
 use hikyaku_services::files::{Control, DATA, FILES_CHANNEL, Offer, Outgoing, Standing};
 
 use crate::{

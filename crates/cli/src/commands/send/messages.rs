@@ -8,14 +8,12 @@ use std::{
     io::{self, Read as _},
 };
 
-use hikyaku::{Closed, SendError};
-
-use super::{bytes_of, native::Session};
+use super::session::Session;
 use crate::{
     args::SendArgs,
     exit::Failure,
     limits::{MAX_MESSAGE, MAX_NATIVE_LINE},
-    message::{decoded, excerpt},
+    message::{bytes_of, decoded, excerpt},
     output::human_bytes,
     terminal::{self, LineLimit, Lines, Show},
 };
@@ -165,12 +163,4 @@ fn whole_input() -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_MESSAGE as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-/// What ends the sending: the connection.
-pub(super) fn closed(error: SendError) -> Closed {
-    match error {
-        SendError::Closed(closed) => closed,
-        _ => Closed::EndpointGone,
-    }
 }

@@ -5,27 +5,21 @@
 mod confirm;
 mod courier;
 mod files;
+mod known;
 mod messages;
 mod native;
 mod plain;
+mod read_ahead;
 mod replies;
 mod report;
+mod session;
+mod source;
 mod stream;
 mod tally;
 
-use std::{
-    ffi::{OsStr, OsString},
-    io::IsTerminal as _,
-};
+use std::{ffi::OsString, io::IsTerminal as _};
 
-use crate::{
-    args::SendArgs,
-    dialect,
-    exit::Failure,
-    habits,
-    output::{note, warn},
-    terminal::Ending,
-};
+use crate::{args::SendArgs, dialect, exit::Failure, habits, output::warn, terminal::Ending};
 
 /// The outcome, which has been reported. (A failure before that is reported by the caller.)
 type Told = Result<(), Failure>;
@@ -96,21 +90,4 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// Reports that there was nothing to send, which is no failure and may be a surprise.
-fn note_nothing_sent(quiet: bool) {
-    if !quiet {
-        note("standard input was empty: nothing was sent");
-    }
-}
-
-#[cfg(unix)]
-fn bytes_of(text: &OsStr) -> Vec<u8> {
-    std::os::unix::ffi::OsStrExt::as_bytes(text).to_vec()
-}
-
-#[cfg(not(unix))]
-fn bytes_of(text: &OsStr) -> Vec<u8> {
-    text.to_string_lossy().into_owned().into_bytes()
 }

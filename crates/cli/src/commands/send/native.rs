@@ -5,19 +5,16 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use hikyaku::{
-    Channel, Closed, Connection, Delivery, Endpoint, Outcome, SendError, TransportConfig,
-    address::Address, clock,
-};
+use hikyaku::{Closed, Connection, Endpoint, TransportConfig, address::Address, clock};
 
 use super::{
     Told,
     confirm::Confirmed,
-    files::Files,
-    messages::{self, Messages},
+    known::Known,
     report::{Report, Stop},
-    stream,
-    tally::{Receipts, Tally, counter},
+    session::Session,
+    source::Source,
+    tally::{Tally, counter},
 };
 use hikyaku_services::files::FILES_CHANNEL;
 
@@ -79,132 +76,6 @@ async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result
         .socket(args.network.socket_options())
         .filter(args.filter.read()?);
     native::keyed(builder, &args.native.keys, &args.talk, ending).await
-}
-
-/// What is sent.
-pub(super) enum Source {
-    Messages(Messages),
-    Stream,
-    Files(Files),
-}
-
-impl Source {
-    async fn of(args: &SendArgs) -> Result<Self, Failure> {
-        let native = &args.native;
-        if native.raw {
-            return Ok(Self::Stream);
-        }
-        if !native.file.is_empty() {
-            let more = args.messages.iter().map(Into::into);
-            return Ok(Self::Files(Files::of(native.file.iter().cloned().chain(more))?));
-        }
-        Ok(Self::Messages(Messages::of(args).await?))
-    }
-
-    async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
-        match self {
-            Self::Messages(messages) => messages.send(session).await,
-            Self::Stream => stream::send(session).await,
-            Self::Files(files) => files.send(session).await,
-        }
-    }
-
-    /// The delivery class.
-    fn delivery(&self, args: &SendArgs) -> Delivery {
-        match self {
-            Self::Files(_) => Delivery::Ordered,
-            _ => args.native.class.unwrap_or(Delivery::Ordered),
-        }
-    }
-
-    /// Files have answers of their own.
-    fn confirmed(&self, args: &SendArgs, connection: &Connection) -> Confirmed {
-        match self {
-            Self::Files(_) => Confirmed::none(),
-            _ => Confirmed::of(connection, self.delivery(args).class()),
-        }
-    }
-
-    /// Returns `true` if a person types what is sent.
-    const fn at_prompt(&self) -> bool {
-        matches!(self, Self::Messages(messages) if messages.at_prompt())
-    }
-
-    /// Returns `true` while the next line is waited for, and none is there.
-    const fn is_idle(&self) -> bool {
-        matches!(self, Self::Messages(messages) if messages.is_idle())
-    }
-
-    /// Has the listener said of each file what became of it? That says more than acknowledgements.
-    fn is_answered(&self) -> bool {
-        matches!(self, Self::Files(files) if files.are_settled())
-    }
-}
-
-/// What is known of what was sent.
-#[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
-    pub(super) tally: &'a Tally,
-    pub(super) confirmed: &'a Confirmed,
-}
-
-impl Known<'_> {
-    /// Counts what becomes of it all, and then waits until it is written.
-    async fn settle(&self, connection: &Connection, counting: impl Future<Output = ()>) {
-        let all = async {
-            counting.await;
-            self.confirmed.settle(connection, self.tally).await;
-        };
-        tokio::select! {
-            () = all => {}
-            () = self.confirmed.hear(connection) => {}
-        }
-    }
-
-    /// Returns `true` if everything is where it was to be.
-    pub(super) fn is_good(&self) -> bool {
-        self.tally.is_good() && self.confirmed.is_whole(self.tally)
-    }
-}
-
-/// Where a source puts what is to be sent.
-pub(super) struct Session<'a> {
-    pub(super) args: &'a SendArgs,
-    pub(super) connection: &'a Connection,
-    pub(super) tally: &'a Tally,
-    channel: Channel,
-    delivery: Delivery,
-    receipts: Receipts,
-}
-
-impl Session<'_> {
-    /// Queues a message, waiting while the queue is full.
-    pub(super) async fn queue(&self, message: Vec<u8>) -> Result<(), Closed> {
-        let len = message.len();
-        self.queue_counted(message, len).await
-    }
-
-    /// Queues a message of which `len` bytes count.
-    pub(super) async fn queue_counted(&self, message: Vec<u8>, len: usize) -> Result<(), Closed> {
-        let sent = match self.channel.send(self.delivery, message).await {
-            Ok(receipt) => Ok(receipt),
-            // The next may be smaller.
-            Err(SendError::TooLarge { .. }) => Err(Outcome::TooLarge),
-            Err(error) => {
-                self.tally.cut();
-                return Err(messages::closed(error));
-            }
-        };
-        self.receipts.put(self.tally, sent, len).await;
-        Ok(())
-    }
-
-    /// Waits as long as is asked for between messages.
-    pub(super) async fn pause(&self) {
-        if !self.args.interval.is_zero() {
-            tokio::time::sleep(self.args.interval).await;
-        }
-    }
 }
 
 /// Sends all of it and waits for what becomes of it.

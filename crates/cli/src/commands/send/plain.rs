@@ -11,14 +11,14 @@ use std::{
 use hikyaku::address::Family;
 use hikyaku_plain::{PeerOptions, PlainPeer};
 
-use super::{bytes_of, courier::Courier};
+use super::courier::Courier;
 use crate::{
     args::SendArgs,
     drops::tell_counts,
     dtls,
     exit::Failure,
     limits::MAX_WHOLE,
-    message::decoded,
+    message::{bytes_of, decoded},
     terminal::{self, Ending},
 };
 

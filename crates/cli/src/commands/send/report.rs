@@ -9,16 +9,13 @@ use std::{io, time::Duration};
 use hikyaku::{Closed, Connection};
 use serde::Serialize;
 
-use super::{
-    native::{Known, Source},
-    note_nothing_sent,
-};
+use super::{known::Known, source::Source};
 use crate::{
     args::SendArgs,
     exit::Failure,
     limits::MAX_NAMED,
     native,
-    output::{clear_line, human_bytes, human_time, note, print_json},
+    output::{clear_line, human_bytes, human_time, note, note_nothing_sent, print_json},
 };
 
 /// Why it ended.

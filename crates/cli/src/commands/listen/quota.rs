@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::wants_stream;
 use crate::args::ListenArgs;
 
-pub(super) struct Desk {
+pub(super) struct Quota {
     wanted: Option<u64>,
     until: Option<Vec<u8>>,
     /// Is one stream all that is wanted?
@@ -26,12 +26,12 @@ struct State {
     enough: bool,
     connections: u64,
     /// Who brings the one stream that is wanted.
-    stream: Option<Guest>,
+    stream: Option<ConnectionNo>,
 }
 
 /// A connection, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Guest(u64);
+pub(super) struct ConnectionNo(u64);
 
 /// How all connections are to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) enum Part {
     Enough,
 }
 
-impl Desk {
+impl Quota {
     pub(super) fn new(args: &ListenArgs) -> Self {
         let one_stream = wants_stream(args);
         Self {
@@ -61,26 +61,26 @@ impl Desk {
     }
 
     /// A connection came in.
-    pub(super) fn welcome(&self) -> Guest {
+    pub(super) fn next_connection(&self) -> ConnectionNo {
         let mut state = self.lock();
         state.connections += 1;
-        Guest(state.connections)
+        ConnectionNo(state.connections)
     }
 
     /// Does this message count, or is it one too many?
-    pub(super) fn takes(&self, guest: Guest, payload: &[u8]) -> bool {
+    pub(super) fn takes(&self, number: ConnectionNo, payload: &[u8]) -> bool {
         let last = self.until.as_deref().is_some_and(|text| text == payload);
-        self.count(guest, last)
+        self.count(number, last)
     }
 
     /// Does this file count? It is kept all the same.
-    pub(super) fn takes_file(&self, guest: Guest) -> bool {
-        self.count(guest, false)
+    pub(super) fn takes_file(&self, number: ConnectionNo) -> bool {
+        self.count(number, false)
     }
 
-    fn count(&self, guest: Guest, last: bool) -> bool {
+    fn count(&self, number: ConnectionNo, last: bool) -> bool {
         let mut state = self.lock();
-        let theirs = !self.one_stream || *state.stream.get_or_insert(guest) == guest;
+        let theirs = !self.one_stream || *state.stream.get_or_insert(number) == number;
         if state.enough || !theirs {
             return false;
         }
@@ -99,8 +99,8 @@ impl Desk {
     }
 
     /// Is another's stream the one that is wanted?
-    pub(super) fn turns_away(&self, guest: Guest) -> bool {
-        self.lock().stream.is_some_and(|stream| stream != guest)
+    pub(super) fn turns_away(&self, number: ConnectionNo) -> bool {
+        self.lock().stream.is_some_and(|stream| stream != number)
     }
 
     /// Resolves when as much came as was wanted. Cancel-safe.
