@@ -300,6 +300,15 @@ impl Ending {
     }
 }
 
+/// Returns what comes of a future if it is done by now.
+pub(crate) async fn by_now<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = std::future::ready(()) => None,
+    }
+}
+
 /// Would a hang-up end us? Where the system does not tell, it is left to what it does unwatched.
 #[cfg(unix)]
 fn hang_up_counts() -> bool {

@@ -168,8 +168,8 @@ async fn wait_gone(mut gone: watch::Receiver<Option<Gone>>) -> Gone {
 }
 
 impl WriterHandle {
-    /// Hands a batch over, waiting while too much is waiting already; a batch that is larger than all
-    /// the room waits until it has it alone. Cancelled, the batch is lost.
+    /// Hands a batch over, waiting while too much is queued; a batch that is larger than the whole
+    /// queue waits until the queue is empty. If cancelled, the batch is lost.
     pub(crate) async fn write(&self, batch: Batch) {
         if batch.is_empty() {
             return;

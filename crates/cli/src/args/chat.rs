@@ -9,21 +9,21 @@ use hikyaku::address::Address;
 use hikyaku_chat::Name;
 
 use super::{
-    ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs, NetworkArgs,
-    TalkArgs, addr_help,
+    ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs, LISTENING,
+    NetworkArgs, TalkArgs, addr_help,
 };
 use crate::values::{name, number, some_time};
 
-/// Talk with others: open a room, or join one.
+/// Chat: open a room, or join one.
 #[derive(Debug, ClapArgs)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
-  hikyaku chat                                       open a room here, or join the one here
+  hikyaku chat                                       join the room on this machine, or open one
   hikyaku chat join --plain 192.0.2.7 --name alice
-  hikyaku chat host --plain --headless :5000         a server alone
-  hikyaku chat host --plain --fernet team.key        only holders of the key take part
+  hikyaku chat host --plain --headless :5000         a server without a prompt
+  hikyaku chat host --plain --fernet team.key        only for members with the same key
   hikyaku chat host --dtls --cert room.crt --key room.key
 
 Type a line and press Enter. /name NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
@@ -53,29 +53,29 @@ pub(crate) enum ChatRole {
 Examples:
   hikyaku chat host --plain                          on [::]:12345, IPv4 included
   hikyaku chat host --plain --headless --max-clients 50 :5000
-  hikyaku chat host --plain --signed-by friends      names come from the keys
+  hikyaku chat host --plain --signed-by friends      members are named by their keys
   hikyaku chat host --dtls --cert room.crt --key room.key
-                                                     with any program that speaks DTLS")]
+                                                     for any program that speaks DTLS")]
 pub(crate) struct HostArgs {
-    #[arg(value_name = "ADDR", help = addr_help("Where, by default [::]:12345, IPv4 included"))]
+    #[arg(value_name = "ADDR", help = addr_help(LISTENING))]
     pub(crate) address: Option<Address>,
     #[command(flatten)]
     pub(crate) dialect: DialectArgs,
     #[command(flatten)]
     pub(crate) me: MeArgs,
-    /// Serve only: nobody takes part from this terminal
+    /// Serve without taking part
     #[arg(long)]
     pub(crate) headless: bool,
-    /// Silence after which someone is taken to have left
+    /// Remove a member after this long without a word
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = some_time)]
     pub(crate) idle: Duration,
-    /// People in the room at most
+    /// Admit at most N members
     #[arg(
         long, value_name = "N", default_value_t = 1_000,
         value_parser = number::<u64>(1, 1_000_000)
     )]
     pub(crate) max_clients: u64,
-    /// Lines a second that each may send in the long run
+    /// Accept at most N lines per second from each member, on average
     #[arg(
         long, value_name = "N", default_value_t = 50,
         value_parser = number::<u32>(1, u32::MAX.into())
@@ -93,7 +93,7 @@ pub(crate) struct HostArgs {
     pub(crate) filter: FilterArgs,
 }
 
-/// Take part in a room, ours or any UDP program's that sends each datagram on to all others.
+/// Join a room of `chat host`, or of any UDP program that forwards each datagram to all others.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -102,12 +102,12 @@ Examples:
   hikyaku chat join --dtls --ca room.crt chat.example
   tail -f log | hikyaku chat join --plain :5000 --name log")]
 pub(crate) struct JoinArgs {
-    #[arg(value_name = "ADDR", help = addr_help("Where the room is, by default this machine"))]
+    #[arg(value_name = "ADDR", help = addr_help("The room, by default on this machine"))]
     pub(crate) address: Option<Address>,
     #[command(flatten)]
     pub(crate) dialect: DialectArgs,
-    /// The server is another program, which passes lines on and says nothing itself: send what is
-    /// typed although nothing has answered
+    /// The server is another program, which forwards lines and never answers: send what is typed
+    /// although nothing has answered
     #[arg(long)]
     pub(crate) foreign: bool,
     #[command(flatten)]
@@ -126,7 +126,7 @@ pub(crate) struct JoinArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MeArgs {
-    /// What others call you [default: your user name]
+    /// Your name in the room [default: your user name]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) name: Option<Name>,
     #[command(flatten)]

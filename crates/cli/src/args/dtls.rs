@@ -13,22 +13,21 @@ use crate::values::shared_name;
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "DTLS, beneath plain datagrams")]
 pub(crate) struct DtlsArgs {
-    /// Speak DTLS 1.2 or 1.3 with any program that does; one datagram is one message, as with
-    /// --plain
+    /// Speak DTLS 1.2 or 1.3, as any program may; each datagram is one message, as with --plain
     #[arg(long)]
     pub(crate) dtls: bool,
-    /// Our certificate, in PEM: ECDSA on P-256 or P-384 (`hikyaku keygen --cert NAME` makes one)
+    /// Your certificate, in PEM: ECDSA on P-256 or P-384 (`hikyaku keygen --cert NAME` makes one)
     #[arg(long, value_name = "FILE", requires = "dtls", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
     /// Its private key, in PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// A key both sides know instead of certificates, by its name and its file (hexadecimal, or as
-    /// `hikyaku keygen --shared` makes it); DTLS 1.2 with PSK-AES128-CCM8
+    /// A key that both sides know, instead of certificates: its name and its file (hexadecimal, or
+    /// as `hikyaku keygen --shared` makes it); DTLS 1.2 with PSK-AES128-CCM8
     #[arg(long, value_name = "IDENTITY:KEYFILE", requires = "dtls", conflicts_with = "cert",
         value_parser = shared_name)]
     pub(crate) psk: Option<(String, PathBuf)>,
-    /// Speak nothing older
+    /// Speak no older version
     #[arg(long, value_name = "VERSION", requires = "dtls", value_enum)]
     pub(crate) min_version: Option<Version>,
 }
@@ -50,27 +49,27 @@ impl From<Version> for MinVersion {
     }
 }
 
-/// Whose certificate a client believes.
+/// Which certificates a client trusts.
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "DTLS, beneath plain datagrams")]
 pub(crate) struct DtlsSendArgs {
-    /// Believe the issuers in this PEM file instead of the system's
+    /// Trust the issuers in this PEM file instead of the system's
     #[arg(long, value_name = "FILE", requires = "dtls",
         conflicts_with_all = ["pin", "insecure", "psk"])]
     pub(crate) ca: Option<PathBuf>,
-    /// Believe this certificate alone, by its SHA-256, whatever its name and dates (repeatable)
+    /// Trust only this certificate, by its SHA-256, whatever its name and dates (repeatable)
     #[arg(long, value_name = "SHA256", requires = "dtls", conflicts_with_all = ["insecure", "psk"])]
     pub(crate) pin: Vec<Pin>,
-    /// Believe any certificate: encrypted, but for whom is not known
+    /// Trust any certificate: encrypted, but the peer may be anyone
     #[arg(long, requires = "dtls", conflicts_with = "psk")]
     pub(crate) insecure: bool,
 }
 
-/// Whom a server lets in.
+/// Which clients a server accepts.
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "DTLS, beneath plain datagrams")]
 pub(crate) struct DtlsListenArgs {
-    /// Let in only clients with a certificate from the issuers in this PEM file
+    /// Accept only clients with a certificate from an issuer in this PEM file
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) client_ca: Option<PathBuf>,
 }

@@ -28,11 +28,13 @@ use crate::values::duration;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.
-Ctrl-C and SIGTERM end every command in order: 0 if all that was begun is complete, 1 if something
-was left unsent, unwritten or unanswered. A second one ends it at once, with 1 if anything was
-lost.";
 
-/// Send, hear and talk over UDP: encrypted and in order with each other, plainly with any program.
+Ctrl-C and SIGTERM end a command in order: with 0 if everything that was begun is complete, with 1
+if something was left unsent, unwritten or unanswered. A second one ends it at once, with 1 if
+anything was lost.";
+
+/// Send messages, streams and files over UDP: encrypted, in order, exactly once, acknowledged. With
+/// --plain, exchange datagrams with any UDP program.
 #[derive(Debug, Parser)]
 #[command(
     name = "hikyaku",
@@ -58,7 +60,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DialectArgs {
-    /// Speak plain UDP: one datagram is one message, as any program understands it
+    /// Speak plain UDP, as any program does: each datagram is one message
     #[arg(long)]
     pub(crate) plain: bool,
 }
@@ -67,22 +69,21 @@ pub(crate) struct DialectArgs {
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Native")]
 pub(crate) struct NativeArgs {
-    /// The OpenSSH Ed25519 key that says who we are; the default one is made at first use
+    /// Your private key (OpenSSH, Ed25519), made at first use
     /// [default: ~/.config/hikyaku/id_ed25519]
     #[arg(long, value_name = "KEY")]
     pub(crate) identity: Option<PathBuf>,
-    /// A shared key that the other side must hold too (`hikyaku keygen --shared`)
+    /// A key that both sides must have (`hikyaku keygen --shared` makes one)
     #[arg(long, value_name = "KEYFILE")]
     pub(crate) shared_key: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AckArgs {
-    /// Acknowledge: a sender waits for the peer's `ACK` and sends again when none comes, a
-    /// listener answers each datagram with `ACK`
+    /// `listen` answers each datagram with `ACK`; `send` waits for it, and resends if none comes
     #[arg(long)]
     pub(crate) ack: bool,
-    /// The acknowledgement, where the peer uses another text [default: ACK]
+    /// The text of the acknowledgement, if the peer uses another [default: ACK]
     #[arg(long, value_name = "TEXT")]
     pub(crate) ack_text: Option<String>,
 }
@@ -108,15 +109,16 @@ pub(crate) struct NetworkArgs {
 }
 
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "Armour, with --plain (both sides need the same)")]
+#[command(next_help_heading = "With --plain: encrypt and sign each datagram")]
 pub(crate) struct ArmourArgs {
-    /// Encrypt with the shared key in this file: each datagram is a Fernet token
+    /// Encrypt and decrypt with the key in this file, the same on both sides: each datagram is a
+    /// Fernet token
     #[arg(long, value_name = "KEYFILE")]
     pub(crate) fernet: Option<PathBuf>,
-    /// Sign with this OpenSSH Ed25519 key: each datagram is a COSE_Sign1
+    /// Sign with this private key (OpenSSH, Ed25519): each datagram is a COSE_Sign1 envelope
     #[arg(long, value_name = "KEY")]
     pub(crate) sign: Option<PathBuf>,
-    /// Accept only what the signers in this file (authorized_keys format) have signed
+    /// Accept only what is signed with a key in this file (authorized_keys format)
     #[arg(long, value_name = "FILE")]
     pub(crate) signed_by: Option<PathBuf>,
     #[arg(long, value_name = "TIME", value_parser = duration, help = max_age_help())]
@@ -124,26 +126,26 @@ pub(crate) struct ArmourArgs {
 }
 
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "Who is heard (the longest matching prefix wins)")]
+#[command(next_help_heading = "Filter by address (the longest matching prefix wins)")]
 pub(crate) struct FilterArgs {
-    /// Hear this network; everyone else is then denied (repeatable)
+    /// Accept this network; every other is then denied (repeatable)
     #[arg(long, value_name = "NET")]
     pub(crate) allow: Vec<Network>,
-    /// Do not hear this network (repeatable)
+    /// Ignore this network (repeatable)
     #[arg(long, value_name = "NET")]
     pub(crate) deny: Vec<Network>,
-    /// Rules from a file: `allow NET` or `deny NET` a line, # comments
+    /// Read rules from a file: one `allow NET` or `deny NET` per line, # begins a comment
     #[arg(long = "filter", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TalkArgs {
-    /// Say more: why each dropped datagram was dropped; native: connections, who was not let in,
+    /// Report more: why a datagram was dropped; natively also connections, refused senders, and
     /// figures at the end
     #[arg(short, long, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
-    /// Say nothing but errors
+    /// Report errors alone
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
@@ -151,12 +153,12 @@ pub(crate) struct TalkArgs {
 /// How messages are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Time, sender and text; what is not UTF-8 or would upset a terminal is escaped
+    /// Time, sender and text; control characters and invalid UTF-8 are escaped
     Text,
-    /// Each message as one line, and nothing else; line ends inside it are escaped as in text
+    /// Each message as one line and nothing else; line ends inside it are escaped
     Lines,
-    /// One JSON object a line: time, from, to, bytes, text or base64; signer, or native peer,
-    /// class, channel
+    /// One JSON object per message: time, from, to, bytes, text or base64; signer, or natively
+    /// peer, class, channel
     Json,
     /// The payload bytes alone
     Raw,
@@ -164,17 +166,21 @@ pub(crate) enum Format {
     Hex,
 }
 
+/// What an address of a listener is.
+const LISTENING: &str = "Where to listen, by default [::]:12345, IPv4 included";
+
 fn addr_help(what: &str) -> String {
     format!(
-        "{what}: host, host:port, 1.2.3.4:port, [::1]:port or :port; port {DEFAULT_PORT} where \
-         none is given"
+        "{what}: host, host:port, 1.2.3.4:port, [::1]:port or :port (this machine); the default \
+         port is {DEFAULT_PORT}"
     )
 }
 
 fn max_age_help() -> String {
     let seconds = DEFAULT_SIGNED_MAX_AGE.as_secs();
     format!(
-        "Refuse what is older, in whole seconds [default: {seconds}s when signed, else any age]"
+        "Drop datagrams older than this, in whole seconds [default: {seconds}s if signed, \
+         otherwise any age]"
     )
 }
 

@@ -15,36 +15,36 @@ use crate::values::{
     Replies, channel, class, congestion, duration, number, replies, some_time, source_address,
 };
 
-/// Send messages, a stream or files to a hikyaku that listens; with --plain, datagrams to any
-/// UDP program.
+/// Send messages, a stream or files to a hikyaku listener, or with --plain datagrams to any UDP
+/// program.
 ///
-/// Native (no --plain): always encrypted, each message once and in order, and exit code 0 only when
-/// the listener has written all of it.
+/// Without --plain, everything is encrypted, each message arrives once and in order, and the exit
+/// code is 0 only if the listener has written all of it.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  hikyaku send host hello                            a message; asks nothing, encrypts always
-  hikyaku send host one two three                    three, in order
-  tail -f log | hikyaku send loghost                 a line a message
+  hikyaku send host hello                            one message, encrypted
+  hikyaku send host one two three                    three messages, in order
+  tail -f log | hikyaku send loghost                 one message per line
   tar c dir | hikyaku send --raw host                all of standard input, byte for byte
-  hikyaku send host --file report.pdf more.txt       for `listen --save`
+  hikyaku send host --file report.pdf more.txt       files, to `listen --save`
   hikyaku send --trust SHA256:… --class latest host 'x=1'
-  hikyaku send --shared-key team.key host hello      only for holders of the key
+  hikyaku send --shared-key team.key host hello      only to a listener with the same key
   hikyaku send --plain 127.0.0.1:5005 hello          one datagram, to any UDP program
-  hikyaku send --plain --ack :5005 one two three     resent until each is acknowledged
+  hikyaku send --plain --ack :5005 one two three     each is resent until it is acknowledged
   hikyaku send --plain --reply=1s --hex :53 'abcd 0100 0001 0000 0000 0000 00 0002 0001'
   hikyaku send --plain --fernet team.key host hello  encrypted with a shared key
   hikyaku send --plain --sign ~/.ssh/id_ed25519 host hello
-  hikyaku send --dtls --reply host:5684 hello        with any program that speaks DTLS
+  hikyaku send --dtls --reply host:5684 hello        to any program that speaks DTLS
 
-Exit codes: 0 done, 1 failed (no acknowledgement, no reply, unreachable, a file not saved),
-2 usage or configuration, 3 refused for security (another key than before, a key not accepted).")]
+Exit codes: 0 done, 1 failed (no acknowledgement, no reply, unreachable, a file not saved, Ctrl-C
+before everything was sent), 2 usage or configuration, 3 refused for security (a key that changed,
+or that one side does not accept).")]
 pub(crate) struct SendArgs {
-    /// Where to: host, host:port, 1.2.3.4:port, [::1]:port, :port (this machine)
-    #[arg(value_name = "ADDR", help = addr_help("Where to"))]
+    #[arg(value_name = "ADDR", help = addr_help("Where to send"))]
     pub(crate) address: Address,
-    /// Messages; "" sends an empty one. None: read standard input, a line a message; at a
-    /// terminal, a prompt (q or Ctrl-D ends it)
+    /// The messages; "" is an empty one. With no MESSAGE, each line of standard input is one
+    /// message; at a terminal there is a prompt (q or Ctrl-D leaves it)
     #[arg(value_name = "MESSAGE")]
     pub(crate) messages: Vec<OsString>,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(crate) struct SendArgs {
     /// Send all of standard input as one message
     #[arg(long, conflicts_with = "messages")]
     pub(crate) whole: bool,
-    /// Messages are hexadecimal digits (white space and colons between them are ignored)
+    /// Take messages as hexadecimal digits; white space and colons between them are ignored
     #[arg(long)]
     pub(crate) hex: bool,
     /// Native: give up after this long without a word from the listener [default: 10s]. With --ack:
@@ -60,13 +60,13 @@ pub(crate) struct SendArgs {
     /// 1s]. With --dtls alone: give up the handshake after this long [default: 40s, the most]
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) timeout: Option<Duration>,
-    /// Send everything N times
+    /// Send all messages N times
     #[arg(
         long, value_name = "N", default_value_t = 1,
         value_parser = number::<u64>(1, u64::MAX)
     )]
     pub(crate) count: u64,
-    /// Wait between messages
+    /// Wait this long between messages
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) interval: Duration,
     #[command(flatten)]
@@ -88,79 +88,78 @@ pub(crate) struct SendArgs {
 }
 
 impl SendArgs {
-    /// Is a datagram a message?
+    /// Returns `true` if each message is one datagram.
     pub(crate) const fn is_plain(&self) -> bool {
         self.dialect.plain || self.dtls.dtls
     }
 }
 
-/// What only the native protocol has.
+/// Options of the native protocol alone.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Native")]
 pub(crate) struct NativeSendArgs {
-    /// Send standard input as one stream of bytes, for `listen --format raw`
+    /// Send standard input as one stream of bytes, to `listen --format raw`
     #[arg(long, conflicts_with_all = ["messages", "whole", "hex", "file"])]
     pub(crate) raw: bool,
-    /// Send this file, for `listen --save`; shows its progress at a terminal (repeatable; words
+    /// Send this file, to `listen --save`, with a progress bar at a terminal (repeatable; the words
     /// after ADDR are then files too)
     #[arg(long, value_name = "PATH", conflicts_with_all = ["whole", "hex"])]
     pub(crate) file: Vec<PathBuf>,
-    /// Trust this key alone, whatever was remembered (repeatable): SHA256:… as `listen` and
-    /// `hikyaku key` print it [default: the key that the host has shown before, or shows first]
+    /// Trust this key and no other, whatever is in known_hosts (repeatable): SHA256:… as `listen`
+    /// and `hikyaku key` print it [default: the key in known_hosts; at first contact, any]
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) trust: Vec<Fingerprint>,
-    /// What is promised for a message: ordered (once, in order), reliable (once), latest (a newer
-    /// one takes its place), unreliable (sent once, not acknowledged), deadline=200ms (in time or
+    /// How each message is delivered: ordered (once, in order), reliable (once), latest (a newer
+    /// message replaces it), unreliable (sent once, not acknowledged), deadline=200ms (in time or
     /// not at all) [default: ordered]
     #[arg(long, value_name = "CLASS", value_parser = class)]
     pub(crate) class: Option<Delivery>,
-    /// The channel, 0 to 65534: each has an order of its own [default: 0]
+    /// The channel, 0 to 65534; messages are in order within a channel [default: 0]
     #[arg(long, value_name = "N", value_parser = channel)]
     pub(crate) channel: Option<u16>,
-    /// How fast it goes: cubic (RFC 9438: as loss allows) or bbr (as the path is measured to carry;
-    /// better where much is lost by chance) [default: cubic]
+    /// Congestion control: cubic (RFC 9438), or bbr for paths with random loss [default: cubic]
     #[arg(long, value_name = "NAME", value_parser = congestion)]
     pub(crate) congestion: Option<Congestion>,
-    /// At the end, print what became of it as a JSON object
+    /// Print one JSON object at the end: what was sent, acknowledged and written
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) keys: NativeArgs,
 }
 
-/// What only plain datagrams have.
+/// Options of plain datagrams alone.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "With --plain")]
 pub(crate) struct PlainSendArgs {
     #[command(flatten)]
     pub(crate) ack: AckArgs,
-    /// Times to send again when no acknowledgement comes [default: 5]
+    /// With --ack: resend at most N times [default: 5]
     #[arg(long, value_name = "N", value_parser = number::<u32>(0, u32::MAX.into()))]
     pub(crate) retries: Option<u32>,
-    /// Print datagrams that come back: N of them (waits 10 s for them at most), or those that come
+    /// Print the datagrams that come back: the first N (waiting at most 10 s), or all that come
     /// until TIME after the last message, such as 500ms [default: 2s]
     #[arg(
         long, value_name = "N|TIME", num_args = 0..=1, require_equals = true,
         default_missing_value = "2s", value_parser = replies
     )]
     pub(crate) reply: Option<Replies>,
-    /// Send standard input as datagrams of SIZE bytes each, the last one shorter: for binary data
+    /// Send standard input as datagrams of SIZE bytes each, the last one shorter; for binary data
     #[arg(
         long, value_name = "SIZE", conflicts_with_all = ["messages", "whole", "hex"],
         value_parser = number::<u16>(1, u16::MAX.into())
     )]
     pub(crate) chunk: Option<u16>,
-    /// How replies are printed [default: text]
+    /// How to print replies [default: text]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// Send from this address of ours. With a port in it all messages share that port, and with
-    /// --ack a late ACK of one message may then pass for the next one's
+    /// Send from this local address. With a port, all messages come from that port, and a late ACK
+    /// of one message may then be taken for that of the next
     #[arg(long, value_name = "ADDR", value_parser = source_address)]
     pub(crate) bind: Option<Address>,
-    /// Allow sending to broadcast addresses, and replies from anyone
+    /// Allow broadcast addresses, and accept replies from anyone
     #[arg(long)]
     pub(crate) broadcast: bool,
-    /// Hops a datagram may take; multicast takes 1 unless told otherwise
+    /// Let a datagram pass at most N hops [default: the system's; 1 for multicast]
     #[arg(long, value_name = "N", value_parser = number::<u8>(1, u8::MAX.into()))]
     pub(crate) ttl: Option<u8>,
 }

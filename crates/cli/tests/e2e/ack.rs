@@ -137,10 +137,9 @@ fn a_message_that_nobody_acknowledges_is_named_with_its_address_and_those_left()
     assert_eq!(
         sent.err.lines().last(),
         Some(&*format!(
-            "hikyaku: message 1 \"one\": no acknowledgement from {to} after 3 tries; start \
-             `hikyaku listen --plain --ack` there; to a native `hikyaku listen`, send without \
-             --plain; not sent: \
-             \"two\", \"three\""
+            "hikyaku: message 1 \"one\": no acknowledgement from {to} after 3 tries; is `hikyaku \
+             listen --plain --ack` there? where it has --fernet, --signed-by or --dtls, send with \
+             the same; a native `hikyaku listen` needs no --plain; not sent: \"two\", \"three\""
         )),
     );
     assert_eq!(heard_by_now(&silent), [b"one"; 3], "one try, two retries");

@@ -1,9 +1,7 @@
 //! Prompts at a terminal: what is typed is sent, and every way to leave leaves.
 
-use std::time::Duration;
-
 use crate::support::{
-    address_of, chat::room, hear, heard_by_now, native::Home, process::hikyaku, stranger,
+    DEADLINE, address_of, chat::room, hear, heard_by_now, native::Home, process::hikyaku, stranger,
     terminal::Terminal,
 };
 
@@ -32,7 +30,7 @@ fn each_way_to_leave_an_idle_prompt_is_no_failure() {
         let ended = terminal.end();
         assert_eq!(ended.code, Some(0), "{leaving:?}: {ended:?}");
         assert!(ended.text().contains("1 message written by"), "{leaving:?}: {ended:?}");
-        let printed = listener.process.out.says_times("hello\n", number + 1, Duration::ZERO);
+        let printed = listener.process.out.says_times("hello\n", number + 1, DEADLINE);
         assert!(printed, "{leaving:?}: {:?}", listener.process.out);
     }
     assert_eq!(listener.interrupt().text(), "hello\nhello\nhello\nhello\n");

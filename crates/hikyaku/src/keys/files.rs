@@ -375,7 +375,13 @@ fn code_in(text: &str) -> Option<i32> {
 
 fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Result<(), FileError> {
     let failed = |source| FileError::Write { path: path.to_owned(), source };
-    let (mut file, unfinished) = Unfinished::create(folder_of(path)).map_err(failed)?;
+    let folder = folder_of(path);
+    let (mut file, unfinished) = Unfinished::create(folder).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => {
+            FileError::NoFolder { path: path.to_owned(), folder: folder.to_owned() }
+        }
+        _ => failed(e),
+    })?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     #[cfg(unix)]
     if mode != PRIVATE {

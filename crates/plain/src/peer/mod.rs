@@ -338,8 +338,10 @@ impl PlainPeer {
     }
 
     /// Returns `true` if the peer has named another dialect often enough, and nothing else came.
-    const fn speaks_otherwise(&self) -> bool {
-        self.hints >= OTHER_DIALECT_REPORTS && self.instead.is_none()
+    /// That it cannot open ours may also mean that the path damages datagrams.
+    fn speaks_otherwise(&self) -> bool {
+        let differs = self.hint.is_some_and(|dialect| dialect != self.dialect());
+        differs && self.hints >= OTHER_DIALECT_REPORTS && self.instead.is_none()
     }
 
     fn not_acknowledged(&mut self, tries: u32, report: Option<String>) -> PlainSendError {

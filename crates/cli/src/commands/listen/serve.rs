@@ -312,7 +312,9 @@ impl Session {
             tokio::select! {
                 biased;
                 () = confirming.written(LAST_WRITE) => {}
-                gone = self.context.writer.gone() => (code, reason) = (code::OUTPUT, in_words(gone)),
+                gone = self.context.writer.gone() => {
+                    (code, reason) = (code::OUTPUT, in_words(gone));
+                }
             }
             confirming.end(&reason).await;
         } else {

@@ -183,7 +183,7 @@ impl<'a> Courier<'a> {
         lines: &mut Lines,
     ) -> Result<Option<io::Result<Vec<u8>>>, Failure> {
         loop {
-            self.idle = true;
+            self.idle = lines.queue.is_empty();
             let reply = tokio::select! {
                 line = lines.queue.recv() => {
                     self.idle = false;
@@ -235,6 +235,7 @@ impl<'a> Courier<'a> {
         let number = self.sent + 1;
         let policy = retry_policy(self.args);
         let mut reported = false;
+        let ours = self.peer.dialect();
         let (show, talk) = (&mut self.show, &self.args.talk);
         let setback = |setback: Setback<'_>| {
             if talk.quiet {
@@ -254,6 +255,9 @@ impl<'a> Courier<'a> {
                         _ if reported => return,
                         (Some(instead), _) => {
                             format!("{target} answers {}, {try_of}", not_the_ack(instead))
+                        }
+                        (None, Some(theirs)) if theirs == ours => {
+                            format!("{target} cannot open it: another key? {try_of}")
                         }
                         (None, Some(theirs)) => {
                             format!("{target} says that it hears {theirs}, {try_of}")

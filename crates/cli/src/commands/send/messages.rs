@@ -136,7 +136,7 @@ async fn send_lines(
 ) -> Result<(), Failure> {
     let mut number = 0_u64;
     loop {
-        idle.set(true);
+        idle.set(lines.queue.is_empty());
         let Some(line) = lines.queue.recv().await else { return Ok(()) };
         idle.set(false);
         number += 1;

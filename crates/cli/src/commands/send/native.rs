@@ -24,7 +24,7 @@ use crate::{
     limits::{CONFIRM_NOTE, DEFAULT_SILENCE, KEEP_ALIVES, LAST_ACKS, LAST_WORDS},
     native::{self, Keyed, code},
     output::note,
-    terminal::Ending,
+    terminal::{Ending, by_now},
     written::APPLICATION,
 };
 
@@ -108,11 +108,16 @@ async fn deliver(
     let stop = loop {
         tokio::select! {
             biased;
-            () = ending.wanted() => break Stop::Interrupted,
             sent = &mut sending, if !all_queued => match sent {
                 Ok(()) => all_queued = true,
                 Err(failure) => break Stop::Failed(failure),
             },
+            () = ending.wanted() => {
+                // What was typed before it is queued.
+                let sent = if all_queued { None } else { by_now(&mut sending).await };
+                all_queued |= matches!(sent, Some(Ok(())));
+                break Stop::Interrupted;
+            }
             () = &mut counting => break Stop::Done,
             () = &mut wondering, if all_queued && at_prompt => {}
             closed = connection.closed() => break Stop::Closed(closed),

@@ -6,6 +6,7 @@
 use std::{
     io::{self, Read},
     net::SocketAddr,
+    pin::pin,
 };
 
 use hikyaku::address::Family;
@@ -19,16 +20,22 @@ use crate::{
     exit::Failure,
     limits::MAX_WHOLE,
     message::{bytes_of, decoded},
-    terminal::{self, Ending},
+    terminal::{self, Ending, by_now},
 };
 
 pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
     let peer = open(&args, ending).await?;
     let mut courier = Courier::new(&args, peer);
-    let sent = tokio::select! {
-        sent = send_all(&mut courier) => sent,
-        () = ending.wanted() => courier.interrupted(),
+    let sent = {
+        let mut sending = pin!(send_all(&mut courier));
+        tokio::select! {
+            biased;
+            sent = &mut sending => Some(sent),
+            // What was typed before it is sent.
+            () = ending.wanted() => by_now(&mut sending).await,
+        }
     };
+    let sent = sent.unwrap_or_else(|| courier.interrupted());
     courier.peer.close().await;
     tell_counts(&args.talk, courier.peer.drops(), None);
     sent
