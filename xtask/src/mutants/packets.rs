@@ -1,4 +1,6 @@
 //! Mutations of packets, the handshake, paths and closing.
+//!
+//! Longer than 400 lines: one table, an entry for each mutation.
 
 use super::{Mutation, mutation};
 
