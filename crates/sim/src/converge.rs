@@ -179,9 +179,9 @@ impl World {
     /// # Errors
     /// If timers fire or packets flow without a reason.
     pub fn stay_idle(&mut self, span: Duration) -> Result<(), Violation> {
-        let (alarms, sent) = (self.alarms(), self.network.stats().sent);
+        let (timers, sent) = (self.timers(), self.network.stats().sent);
         self.run_for(span)?;
-        let (alarms, sent) = (self.alarms() - alarms, self.network.stats().sent - sent);
+        let (timers, sent) = (self.timers() - timers, self.network.stats().sent - sent);
         let keep_alives: u64 = self
             .all_ends()
             .into_iter()
@@ -190,8 +190,8 @@ impl World {
             .sum();
         // Path MTU probes, connection ids, the last ACKs, one timer of each kind.
         let allowed = 200 + 40 * self.pairs.len() as u64 + 8 * keep_alives;
-        if alarms > allowed || sent > allowed {
-            return Err(format!("not idle: {alarms} timers and {sent} packets in {span:?}"));
+        if timers > allowed || sent > allowed {
+            return Err(format!("not idle: {timers} timers and {sent} packets in {span:?}"));
         }
         Ok(())
     }
@@ -217,8 +217,8 @@ impl World {
             return Ok(());
         }
         let host = self.hosts.iter().find(|host| !is_empty(host));
-        let (name, alarm) = host.map_or(("?", ""), |host| (&host.name, host.node.alarm_text()));
-        Err(format!("all closed, but {name} still has a connection or a timer: {alarm}"))
+        let (name, timer) = host.map_or(("?", ""), |host| (&host.name, host.node.timer_reason()));
+        Err(format!("all closed, but {name} still has a connection or a timer: {timer}"))
     }
 
     fn is_empty(&self) -> bool {
@@ -227,7 +227,7 @@ impl World {
 }
 
 fn is_empty(host: &crate::world::Host) -> bool {
-    host.node.endpoint.stats().connections == 0 && host.node.alarm().is_none()
+    host.node.endpoint.stats().connections == 0 && host.node.timer().is_none()
 }
 
 fn healed(link: &LinkConfig) -> LinkConfig {

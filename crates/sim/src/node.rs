@@ -19,9 +19,9 @@ pub struct Node {
     pub endpoint: Endpoint,
     /// The datagrams of the latest [`Effect::Train`].
     pub train: Vec<u8>,
-    alarm: Option<Time>,
-    alarm_text: String,
-    alarms: u64,
+    timer: Option<Time>,
+    timer_reason: String,
+    timers: u64,
     /// Detects endpoints that never come to rest, by counting their outputs at one point in time.
     moment: Time,
     alarms_at_moment: u32,
@@ -50,9 +50,9 @@ impl Node {
         Self {
             endpoint: Endpoint::new(config, Box::new(random)),
             train: Vec::new(),
-            alarm: None,
-            alarm_text: String::new(),
-            alarms: 0,
+            timer: None,
+            timer_reason: String::new(),
+            timers: 0,
             moment: Time::ZERO,
             alarms_at_moment: 0,
             outputs_at_moment: 0,
@@ -78,35 +78,35 @@ impl Node {
         unopened.map(|(_, count)| count).sum()
     }
 
-    /// Returns when [`Node::ring`] is due.
+    /// Returns when [`Node::on_timer`] is due.
     #[must_use]
-    pub const fn alarm(&self) -> Option<Time> {
-        self.alarm
+    pub const fn timer(&self) -> Option<Time> {
+        self.timer
     }
 
     /// Returns the reason for the deadline.
     #[must_use]
-    pub fn alarm_text(&self) -> &str {
-        &self.alarm_text
+    pub fn timer_reason(&self) -> &str {
+        &self.timer_reason
     }
 
     /// Returns how many timers have fired so far.
     #[must_use]
-    pub const fn alarms(&self) -> u64 {
-        self.alarms
+    pub const fn timers(&self) -> u64 {
+        self.timers
     }
 
     /// Handles the timer.
     ///
     /// # Errors
     /// If it fires again and again without time passing.
-    pub fn ring(&mut self, now: Time) -> Result<(), String> {
+    pub fn on_timer(&mut self, now: Time) -> Result<(), String> {
         self.at(now);
-        self.alarms += 1;
+        self.timers += 1;
         self.alarms_at_moment += 1;
         self.endpoint.handle_timeout(now);
         if self.alarms_at_moment > MAX_TIMERS {
-            return Err(format!("a timer fires without end: {}", self.alarm_text));
+            return Err(format!("a timer fires without end: {}", self.timer_reason));
         }
         Ok(())
     }
@@ -127,12 +127,12 @@ impl Node {
                 check_train(&transmit, &self.train).map(|()| Some(Effect::Train(transmit)))
             }
             Output::Event(handle, event) => Ok(Some(Effect::Event(handle, event))),
-            Output::Timeout(alarm) => {
-                self.alarm = alarm.as_ref().map(|(at, _)| *at);
-                self.alarm_text.clear();
-                if let Some((_, reason)) = alarm {
+            Output::Timeout(timer) => {
+                self.timer = timer.as_ref().map(|(at, _)| *at);
+                self.timer_reason.clear();
+                if let Some((_, reason)) = timer {
                     use std::fmt::Write as _;
-                    let _ = write!(self.alarm_text, "{reason:?}");
+                    let _ = write!(self.timer_reason, "{reason:?}");
                 }
                 Ok(None)
             }

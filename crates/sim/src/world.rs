@@ -212,8 +212,8 @@ impl World {
 
     /// Returns how many timers have fired so far, on all hosts.
     #[must_use]
-    pub fn alarms(&self) -> u64 {
-        self.hosts.iter().map(|host| host.node.alarms()).sum()
+    pub fn timers(&self) -> u64 {
+        self.hosts.iter().map(|host| host.node.timers()).sum()
     }
 
     /// Marks an endpoint that an application has called: it is polled before time passes.
@@ -259,19 +259,19 @@ impl World {
     fn next_time(&self) -> Option<Time> {
         let arrival = self.network.next_arrival();
         let action = self.script.keys().next().map(|(at, _)| *at);
-        let alarm = self.hosts.iter().filter_map(|host| host.node.alarm()).min();
-        [arrival, action, alarm].into_iter().flatten().min()
+        let timer = self.hosts.iter().filter_map(|host| host.node.timer()).min();
+        [arrival, action, timer].into_iter().flatten().min()
     }
 
     /// Performs the first of what is due: timers, then scripted actions, then one datagram.
     fn step(&mut self) -> Result<(), Violation> {
         self.steps += 1;
-        let due = |host: &Host| host.node.alarm().is_some_and(|at| at <= self.now);
+        let due = |host: &Host| host.node.timer().is_some_and(|at| at <= self.now);
         if let Some(index) = self.hosts.iter().position(due) {
             let host = &mut self.hosts[index];
             let (name, node) = (&host.name, &mut host.node);
-            self.trace.line(self.now, name, || format!("alarm: {}", node.alarm_text()));
-            node.ring(self.now).map_err(|problem| format!("{name}: {problem}"))?;
+            self.trace.line(self.now, name, || format!("timer: {}", node.timer_reason()));
+            node.on_timer(self.now).map_err(|problem| format!("{name}: {problem}"))?;
             self.dirty.insert(HostId(index));
             return Ok(());
         }

@@ -2,6 +2,8 @@
 //!
 //! Longer than 400 lines: one table, an entry for each mutation.
 
+// Longer than 400 lines: a table.
+
 use super::{Mutation, mutation};
 
 const RECEIVE: &str = "connection/receive.rs";
@@ -174,7 +176,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "P-1",
         "an address that did not answer is kept",
         PATH,
-        "_ => self.go_back(),",
+        "_ => self.revert_path(),",
         "_ => self.paths.challenge = None,",
     ),
     mutation(

@@ -87,7 +87,7 @@ impl Handshake {
 
 /// A Hello that a server accepts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Newcomer {
+pub(crate) struct IncomingHello {
     pub(crate) from: SocketAddr,
     /// The destination of this Hello, and its source.
     pub(crate) to: ConnectionId,
@@ -135,11 +135,11 @@ impl Connection {
         config: &Arc<EndpointConfig>,
         rules: &Arc<Rules>,
         now: Time,
-        newcomer: &Newcomer,
+        newcomer: &IncomingHello,
         keys: LevelKeys,
         seed: u64,
     ) -> Result<Self, Close> {
-        let Newcomer { from, to, source, first, id, token } = *newcomer;
+        let IncomingHello { from, to, source, first, id, token } = *newcomer;
         let mut own = own_parameters(config, id);
         own.first_destination = Some(first.unwrap_or(to));
         own.retry_source = first.map(|_| to);

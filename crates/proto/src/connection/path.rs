@@ -245,7 +245,7 @@ impl Connection {
             return;
         }
         if self.paths.former.as_ref().is_some_and(|former| former.remote == from) {
-            self.go_back();
+            self.revert_path();
             self.paths.current.on_received(bytes);
             return;
         }
@@ -298,7 +298,7 @@ impl Connection {
     }
 
     /// Returns to the previous path: the current address did not answer, or the peer is back.
-    fn go_back(&mut self) {
+    fn revert_path(&mut self) {
         self.paths.challenge = None;
         let Some(former) = self.paths.former.take() else { return };
         if let Some(mut path) = former.path {
@@ -319,7 +319,7 @@ impl Connection {
                 challenge.owed = true;
                 challenge.again = now + challenge.patience;
             }
-            _ => self.go_back(),
+            _ => self.revert_path(),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     config::EndpointConfig,
     connection::{
         Connection,
-        handshake::Newcomer,
+        handshake::IncomingHello,
         receive::{Arrival, Head},
     },
     crypto::{Side, Trust, packet::LevelKeys},
@@ -62,7 +62,7 @@ pub struct Endpoint {
     last_route: Option<(ConnectionId, ConnectionHandle)>,
     /// Finds connections by stateless reset tokens, since a reset carries no id of ours.
     resets: ResetIndex,
-    alarms: BTreeSet<(Time, ConnectionHandle)>,
+    timers: BTreeSet<(Time, ConnectionHandle)>,
     /// Connections that may have output, each once.
     ready: VecDeque<ConnectionHandle>,
     half_open: HalfOpen,
@@ -100,7 +100,7 @@ const NEVER: Time = Time::from_micros(u64::MAX);
 /// A connection with its endpoint's bookkeeping.
 struct Slot {
     connection: Connection,
-    alarm: Option<(Time, Reason)>,
+    timer: Option<(Time, Reason)>,
     ready: bool,
     /// When it had nothing to send and since when nothing has changed: a thousand outcomes are then
     /// reported without polling it a thousand times. [`NEVER`] where something has changed.
@@ -129,7 +129,7 @@ impl Endpoint {
             connections: Slots::default(),
             routes: BTreeMap::new(),
             last_route: None,
-            alarms: BTreeSet::new(),
+            timers: BTreeSet::new(),
             ready: VecDeque::new(),
             shares: Shares::default(),
             discards: BTreeMap::new(),
@@ -283,7 +283,7 @@ impl Endpoint {
         if !self.config.server {
             return Err(Discard::UnknownConnection);
         }
-        // Each newcomer may hold some memory regardless of the others (D-13).
+        // Each new client may hold some memory regardless of the others (D-13).
         if !self.admitting || self.rules.budget.is_spent() {
             return Err(Discard::Busy);
         }
@@ -312,7 +312,7 @@ impl Endpoint {
         self.config.crypto.set_time(arrival.now);
         let id = ConnectionId(self.random.array());
         let token = self.stateless.reset_token(id);
-        let hello = Newcomer { from: arrival.from, to, source, first, id, token };
+        let hello = IncomingHello { from: arrival.from, to, source, first, id, token };
         let seed = u64::from_be_bytes(self.random.array());
         let connection =
             Connection::admit(&self.config, &self.rules, arrival.now, &hello, keys, seed)
@@ -351,12 +351,12 @@ impl Endpoint {
     /// Handles all expired timers. Call it at the reported deadline; calling it earlier is
     /// harmless.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(&(at, handle)) = self.alarms.first()
+        while let Some(&(at, handle)) = self.timers.first()
             && at <= now
         {
-            self.alarms.pop_first();
+            self.timers.pop_first();
             if let Some(slot) = self.connections.get_mut(handle) {
-                slot.alarm = None;
+                slot.timer = None;
                 slot.connection.handle_timeout(now);
                 self.after_packet(handle);
             }
@@ -387,8 +387,8 @@ impl Endpoint {
             slot.ready = false;
             self.rearm(handle);
         }
-        let next = self.alarms.first().and_then(|(_, handle)| self.connections.get(*handle));
-        Output::Timeout(next.and_then(|slot| slot.alarm))
+        let next = self.timers.first().and_then(|(_, handle)| self.connections.get(*handle));
+        Output::Timeout(next.and_then(|slot| slot.timer))
     }
 
     /// Returns a connection for the application's calls, or `None` once it is closed and forgotten.
@@ -415,7 +415,7 @@ impl Endpoint {
     ) -> Option<ConnectionHandle> {
         let slot = Slot {
             connection,
-            alarm: None,
+            timer: None,
             ready: false,
             silent_at: NEVER,
             share: Share::default(),
@@ -484,16 +484,16 @@ impl Endpoint {
             return self.remove(handle);
         }
         let next = slot.connection.deadline();
-        let old = std::mem::replace(&mut slot.alarm, next);
+        let old = std::mem::replace(&mut slot.timer, next);
         let (old, next) = (old.map(|(at, _)| at), next.map(|(at, _)| at));
         if old == next {
             return;
         }
         if let Some(old) = old {
-            self.alarms.remove(&(old, handle));
+            self.timers.remove(&(old, handle));
         }
         if let Some(next) = next {
-            self.alarms.insert((next, handle));
+            self.timers.insert((next, handle));
         }
     }
 
@@ -509,8 +509,8 @@ impl Endpoint {
             self.half_open.release(half_open);
         }
         self.resets.remove(handle, &mut slot.marks);
-        if let Some((at, _)) = slot.alarm {
-            self.alarms.remove(&(at, handle));
+        if let Some((at, _)) = slot.timer {
+            self.timers.remove(&(at, handle));
         }
     }
 }

@@ -267,7 +267,7 @@ impl Connection {
         let mut frames = self.in_flight.lend_frames();
         let eliciting = self.write_frames(now, plan, &mut writer, &mut frames);
         if writer.len() == header_len {
-            self.in_flight.give_back(frames);
+            self.in_flight.return_frames(frames);
             return None;
         }
         // 5 seal

@@ -106,7 +106,7 @@ impl InFlight {
                 app_limited: packet.snapshot.is_app_limited(),
             });
         }
-        self.give_back(packet.frames);
+        self.return_frames(packet.frames);
     }
 
     /// Returns when to call [`Self::detect_lost`].

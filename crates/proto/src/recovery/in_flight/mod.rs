@@ -131,13 +131,13 @@ impl InFlight {
     }
 
     /// Lends an empty list for a packet's frames. Return it with [`Self::record`], or with
-    /// [`Self::give_back`] if the packet is not sent.
+    /// [`Self::return_frames`] if the packet is not sent.
     pub(crate) fn lend_frames(&mut self) -> Vec<SentFrame> {
         self.spare.pop().unwrap_or_default()
     }
 
     /// Takes back a list from [`Self::lend_frames`].
-    pub(crate) fn give_back(&mut self, mut frames: Vec<SentFrame>) {
+    pub(crate) fn return_frames(&mut self, mut frames: Vec<SentFrame>) {
         frames.clear();
         self.spare.push(frames);
     }
@@ -169,7 +169,7 @@ impl InFlight {
                 // A steady flow of these packets keeps postponing the probe timeout.
                 self.unanswered = self.unanswered.saturating_add(1);
             }
-            self.give_back(packet.frames);
+            self.return_frames(packet.frames);
             return;
         }
         self.slots.extend((next..packet.number).map(Slot::Skipped));
@@ -229,7 +229,7 @@ impl InFlight {
             let gone = Slot::Gone { number: slot.number(), run: 1 };
             if let Slot::Flying(packet) = std::mem::replace(slot, gone) {
                 self.leave_flight(&packet);
-                self.give_back(packet.frames);
+                self.return_frames(packet.frames);
             }
         }
         self.backoff = 0;
@@ -355,7 +355,7 @@ impl InFlight {
     fn forget_all(&mut self) {
         while let Some(slot) = self.slots.pop_front() {
             if let Slot::Flying(packet) = slot {
-                self.give_back(packet.frames);
+                self.return_frames(packet.frames);
             }
         }
         (self.unanswered, self.expendable) = (0, 0);
