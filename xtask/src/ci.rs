@@ -7,16 +7,19 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{docs, fuzz, interop, run, tidy};
+use crate::{docs, fuzz, interop, portable, run, tidy};
 
 type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
 
 /// Cheap steps first, so that common mistakes are reported at once.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 12] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("test", test),
     ("doc", doc),
+    ("features", |root, _| portable::features(root)),
+    ("oldest-rust", |root, _| portable::oldest_rust(root)),
+    ("targets", |root, options| portable::targets(root, options.strict)),
     ("deny", deny),
     ("tidy", |root, _| tidy::run(root)),
     ("docs", |root, _| docs::check(root)),

@@ -10,6 +10,7 @@ mod docs;
 mod fuzz;
 mod interop;
 mod mutants;
+mod portable;
 mod run;
 mod sim;
 mod tidy;

@@ -389,6 +389,8 @@ fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Resul
         let permissions = fs::Permissions::from_mode(mode);
         file.set_permissions(permissions).map_err(failed)?;
     }
+    #[cfg(not(unix))]
+    let _ = mode;
     file.sync_all().map_err(failed)?;
     match unfinished.place(path, if_exists) {
         Ok(()) => Ok(()),

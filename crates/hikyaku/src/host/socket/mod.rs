@@ -4,6 +4,11 @@
 //! In: addresses, options, bytes. Out: datagrams with their sender, receiver and time.
 //! Never: what is inside a datagram.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -14,6 +19,10 @@ use quinn_udp::{EcnCodepoint, Transmit, UdpSocketState};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Type};
 use tokio::{io::Interest, net::UdpSocket};
 
+#[cfg(unix)]
+use self::unix as os;
+#[cfg(windows)]
+use self::windows as os;
 use crate::{
     address::canonical,
     batch::RecvBatch,
@@ -126,7 +135,7 @@ impl Socket {
         let io = UdpSocket::from_std(socket.into())?;
         let state = UdpSocketState::new((&io).into())?;
         if !options.unfragmented {
-            allow_fragmentation(&io, domain);
+            os::allow_fragmentation(&io, domain);
         }
         let local = canonical(io.local_addr()?);
         Ok(Self { io, state, local, receive_buffer })
@@ -364,7 +373,7 @@ impl Socket {
     /// # Errors
     /// The system's.
     pub fn report_transport_errors(&self) -> io::Result<()> {
-        self.state.enable_transport_errors((&self.io).into())
+        os::report_errors(&self.state, &self.io)
     }
 
     /// The next error that the network reported about something sent earlier.
@@ -373,9 +382,7 @@ impl Socket {
         // An error already handed to a send or receive call stays in the queue; clear that one
         // too, or it would be told twice.
         let _ = SockRef::from(&self.io).take_error();
-        let error = self.state.recv_transport_error((&self.io).into()).ok()??;
-        let source = io::Error::from_raw_os_error(error.raw_errno);
-        Some(Unreachable { reporter: error.addr.map(canonical), source })
+        os::next_report(&self.state, &self.io)
     }
 
     /// Waits for the next error that the network reports. Cancel-safe.
@@ -399,12 +406,7 @@ impl Socket {
     /// system does not tell. Read from `/proc/net/udp` (proc(5)): its last column.
     #[must_use]
     pub fn kernel_drops(&self) -> Option<u64> {
-        let inode = rustix::fs::fstat(&self.io).ok()?.st_ino.to_string();
-        ["/proc/net/udp", "/proc/net/udp6"].iter().find_map(|table| {
-            let table = std::fs::read_to_string(table).ok()?;
-            let row = table.lines().find(|row| row.split_whitespace().nth(9) == Some(&inode))?;
-            row.split_whitespace().last()?.parse().ok()
-        })
+        os::kernel_drops(&self.io)
     }
 }
 
@@ -502,24 +504,6 @@ fn enlarge_receive_buffer(socket: &socket2::Socket) -> usize {
         let _ = socket.set_recv_buffer_size(KERNEL_RECEIVE_BUFFER);
     }
     socket.recv_buffer_size().unwrap_or(0)
-}
-
-/// quinn-udp forbids IP fragmentation, which suits a protocol that finds the path's MTU. A plain
-/// datagram has the size its sender chose, so the IP layer must be free to split it.
-fn allow_fragmentation(io: &UdpSocket, domain: Domain) {
-    use rustix::net::sockopt;
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        let dont = sockopt::Ipv4PathMtuDiscovery::DONT;
-        let _ = sockopt::set_ip_mtu_discover(io, dont);
-        if domain == Domain::IPV6 {
-            let dont = sockopt::Ipv6PathMtuDiscovery::DONT;
-            let _ = sockopt::set_ipv6_mtu_discover(io, dont);
-            #[cfg(target_os = "linux")]
-            let _ =
-                nix::sys::socket::setsockopt(io, nix::sys::socket::sockopt::Ipv6DontFrag, &false);
-        }
-    }
 }
 
 /// Returns `true` if the system does not let us send there (EACCES): a broadcast address that was

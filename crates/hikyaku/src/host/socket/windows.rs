@@ -1,0 +1,27 @@
+//! What sockets have on Unix alone, on Windows: nothing.
+//!
+//! In: a socket. Out: what stands for it. Never: a datagram.
+
+use std::io;
+
+use quinn_udp::UdpSocketState;
+use socket2::Domain;
+use tokio::net::UdpSocket;
+
+use super::Unreachable;
+
+/// There are no such reports: a dial takes its full time to fail.
+pub(super) fn report_errors(_: &UdpSocketState, _: &UdpSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) const fn next_report(_: &UdpSocketState, _: &UdpSocket) -> Option<Unreachable> {
+    None
+}
+
+pub(super) const fn kernel_drops(_: &UdpSocket) -> Option<u64> {
+    None
+}
+
+/// IP is free to split datagrams unless it is told otherwise.
+pub(super) const fn allow_fragmentation(_: &UdpSocket, _: Domain) {}
