@@ -36,7 +36,7 @@ pub(crate) async fn connect(
     let wanted = size.limit().unwrap_or(hikyaku::limits::MAX_PAYLOAD_V4);
     let began = Instant::now();
     loop {
-        let mtu = connection.stats().await?.mtu;
+        let mtu = connection.stats().mtu;
         // The search ends close to the limit.
         if mtu + 32 >= wanted {
             return Ok(connection);

@@ -156,7 +156,7 @@ pub(crate) async fn connect(
     let patience = if timeout < HANDSHAKE { timeout } else { timeout + MARGIN };
     match tokio::time::timeout(patience, dialled).await {
         Ok(Ok(connection)) => {
-            warn_of_shorter_silence(&connection, address, timeout).await;
+            warn_of_shorter_silence(&connection, address, timeout);
             Ok(connection)
         }
         Ok(Err(error)) => Err(refusal(address, ours, &error)),
@@ -165,8 +165,8 @@ pub(crate) async fn connect(
 }
 
 /// The peer has asked for an end after less silence than was asked for here.
-async fn warn_of_shorter_silence(connection: &Connection, address: &Address, asked: Duration) {
-    let agreed = connection.stats().await.ok().and_then(|stats| stats.idle_timeout);
+fn warn_of_shorter_silence(connection: &Connection, address: &Address, asked: Duration) {
+    let agreed = connection.stats().idle_timeout;
     if let Some(agreed) = agreed.filter(|agreed| *agreed < asked) {
         warn(&format!(
             "{address} gives the connection up after {} of silence, so --timeout {} is no more \
@@ -274,20 +274,19 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
 }
 
 /// The figures of a connection, for `-v`.
-pub(crate) async fn tell_figures(connection: &Connection) {
-    if let Ok(stats) = connection.stats().await {
-        note(&format!(
-            "round trip {}, packets of {} bytes, sent {}, lost {} ({} sent again), received {}, \
-             up to {}/s",
-            human_time(stats.rtt),
-            stats.mtu,
-            stats.sent_packets,
-            stats.lost_packets,
-            human_bytes(stats.resent_bytes),
-            stats.received_packets,
-            human_bytes(stats.delivery_rate)
-        ));
-    }
+pub(crate) fn tell_figures(connection: &Connection) {
+    let stats = connection.stats();
+    note(&format!(
+        "round trip {}, packets of {} bytes, sent {}, lost {} ({} sent again), received {}, \
+         up to {}/s",
+        human_time(stats.rtt),
+        stats.mtu,
+        stats.sent_packets,
+        stats.lost_packets,
+        human_bytes(stats.resent_bytes),
+        stats.received_packets,
+        human_bytes(stats.delivery_rate)
+    ));
 }
 
 /// What to tell of the first contact with a host.

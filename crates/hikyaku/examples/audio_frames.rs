@@ -71,7 +71,7 @@ async fn speak(connection: &Connection) -> Result<String> {
             Err(other) => return Err(other.into()),
         }
     }
-    let lost = connection.stats().await?.lost_packets;
+    let lost = connection.stats().lost_packets;
     // `Expired` was not sent, since it could not be there in time; `Unconfirmed` may be there.
     Ok(format!(
         "spoke {FRAMES} frames: {there} acknowledged, {expired} expired, {unconfirmed} \

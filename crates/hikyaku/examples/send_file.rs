@@ -72,7 +72,7 @@ async fn send(connection: &Connection, file: Vec<u8>) -> Result {
     // A receipt says that the peer's side has a message. That its program has done something with
     // it, only that program can say.
     let last = connection.recv().await?;
-    let lost = connection.stats().await?.lost_packets;
+    let lost = connection.stats().lost_packets;
     println!("\"{}\", says the other side", String::from_utf8_lossy(&last.payload).escape_debug());
     println!("{bytes} bytes were sent, and {lost} lost packets made good");
     Ok(connection.close(GOODBYE).await?)

@@ -145,6 +145,13 @@ impl Channel {
         let _ = self.connection.mailbox().request(request);
     }
 
+    /// Returns the bytes of messages that are queued on this channel and have no outcome yet, as
+    /// [`Connection::queued_bytes`] does of all channels.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.connection.mailbox().queued_bytes(Some(self.id))
+    }
+
     /// Returns the channel as a stream of bytes, for code written for TCP. See [`ByteStream`].
     #[must_use]
     pub fn into_byte_stream(self) -> ByteStream {

@@ -187,12 +187,35 @@ impl Connection {
         self.ask(Request::Ping).await
     }
 
-    /// What is known of it now: round-trip time, window, packets and bytes, losses.
+    /// Returns statistics: round-trip time, window, packets and bytes, losses. They are as of the
+    /// last turn of the endpoint's task, except for
+    /// [`queued_bytes`](ConnectionStats::queued_bytes). After the end they are the last.
+    #[must_use]
+    pub fn stats(&self) -> ConnectionStats {
+        self.handle.mailbox.stats()
+    }
+
+    /// Returns the bytes of messages that are queued and have no outcome yet, on all channels; each
+    /// message counts 64 more. A server that sends the same to many skips so those that are behind.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.handle.mailbox.queued_bytes(None)
+    }
+
+    /// Returns why the connection is over, or `None` while it is not.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<Closed> {
+        self.handle.mailbox.close_reason()
+    }
+
+    /// Waits until the endpoint's task has done all that was asked of this connection before:
+    /// messages that were queued are in the protocol's queue, and those that were acknowledged to
+    /// the peer can be received without waiting, as far as there is room for them.
     ///
     /// # Errors
-    /// When the connection is over.
-    pub async fn stats(&self) -> Result<ConnectionStats, Closed> {
-        self.ask(Request::Stats).await
+    /// [`Closed`] when the connection is over.
+    pub async fn synchronize(&self) -> Result<(), Closed> {
+        self.ask(Request::Synchronize).await
     }
 
     async fn ask<T>(

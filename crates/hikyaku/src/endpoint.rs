@@ -351,11 +351,11 @@ impl Endpoint {
         self.0.receive_buffer
     }
 
-    /// What is known of it now; nothing once it has ended.
-    pub async fn stats(&self) -> Option<EndpointStats> {
-        let (reply, answer) = oneshot::channel();
-        self.0.shared.ask(|requests| requests.stats.push(reply));
-        answer.await.ok()
+    /// Returns statistics, as of the last turn of the endpoint's task. After the end they are the
+    /// last.
+    #[must_use]
+    pub fn stats(&self) -> EndpointStats {
+        self.0.shared.stats()
     }
 
     /// Lets nobody in any more, delivers what was sent on all connections within that time, closes

@@ -115,6 +115,7 @@ mod message_stream;
 mod outcomes;
 mod peer;
 mod port;
+mod queued;
 mod receipt;
 mod receipts;
 mod received;

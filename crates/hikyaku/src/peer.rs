@@ -50,6 +50,8 @@ pub(crate) struct Peer {
     over: bool,
     /// Who waits for a PING, and when it was asked for.
     pings: Vec<(Time, oneshot::Sender<Option<Duration>>)>,
+    /// Who waits until all that was asked before is done.
+    synchronizing: Vec<oneshot::Sender<()>>,
     /// It is to end when all that waits is delivered, or then.
     leaving: Option<Time>,
 }
@@ -72,6 +74,7 @@ impl Peer {
             established: false,
             over: false,
             pings: Vec::new(),
+            synchronizing: Vec::new(),
             leaving: None,
         }
     }
@@ -114,6 +117,14 @@ impl Peer {
         self.push(now, connection);
         self.leave(now, connection);
         self.deliver(now, connection);
+        for reply in self.synchronizing.drain(..) {
+            let _ = reply.send(());
+        }
+    }
+
+    /// Publishes what is known of the connection.
+    pub(crate) fn publish(&self, connection: &Connection) {
+        self.mailbox.publish(connection.stats(), connection.queued_by_channel());
     }
 
     /// Gives the protocol a message, or lets it wait behind those of its lane.
@@ -150,9 +161,7 @@ impl Peer {
             Request::Apart(channel) => connection.set_apart(channel),
             Request::More(channel) => self.deliver_on(now, connection, Some(channel), false),
             Request::Priority(channel, priority) => connection.set_priority(channel, priority),
-            Request::Stats(reply) => {
-                let _ = reply.send(connection.stats());
-            }
+            Request::Synchronize(reply) => self.synchronizing.push(reply),
             Request::Ping(reply) => self.pings.push((connection.timed_ping(now), reply)),
             Request::Close { code, reason } => connection.close(now, code, &reason),
             // `serve` ends it, once what was staged before has been sent.

@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     incoming: Mutex<Incoming>,
     /// A connection came in, or none will.
     came: Notify,
+    stats: Mutex<EndpointStats>,
     refusals: Mutex<VecDeque<Refusal>>,
     /// Somebody was turned away.
     refused: Notify,
@@ -52,7 +53,6 @@ pub(crate) struct Requests {
     /// Connections whose mailboxes hold something.
     pub(crate) listed: Vec<ConnectionHandle>,
     pub(crate) dials: Vec<Dial>,
-    pub(crate) stats: Vec<oneshot::Sender<EndpointStats>>,
     /// Nobody holds the endpoint any more.
     pub(crate) abandoned: bool,
     /// End all connections within this time.
@@ -109,6 +109,7 @@ impl Shared {
             requests: Mutex::default(),
             incoming: Mutex::default(),
             came: Notify::new(),
+            stats: Mutex::default(),
             refusals: Mutex::default(),
             refused: Notify::new(),
             astray: Mutex::default(),
@@ -152,7 +153,6 @@ impl Shared {
             waker: None,
             listed: Vec::new(),
             dials: mem::take(&mut requests.dials),
-            stats: mem::take(&mut requests.stats),
             abandoned: requests.abandoned,
             close: requests.close.take(),
             closes_sent: false,
@@ -202,6 +202,15 @@ impl Shared {
             }
             came.await;
         }
+    }
+
+    /// What the driver published last.
+    pub(crate) fn stats(&self) -> EndpointStats {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn publish(&self, stats: &EndpointStats) {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).copy_from(stats);
     }
 
     fn refusals(&self) -> MutexGuard<'_, VecDeque<Refusal>> {
@@ -287,7 +296,6 @@ impl Shared {
         let mut requests = self.lock();
         requests.ended = true;
         requests.dials.clear();
-        requests.stats.clear();
         drop(requests);
         self.end_incoming();
         self.refused.notify_one();

@@ -1,12 +1,10 @@
-//! What is known of an endpoint as a whole.
-//!
-//! In: counts. Out: the same. Never: logic.
+//! Statistics of an endpoint.
 
 use std::collections::BTreeMap;
 
 use hikyaku_proto::error::Discard;
 
-/// What is known of an endpoint.
+/// Statistics of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
@@ -30,4 +28,28 @@ pub struct EndpointStats {
     pub gso: bool,
     /// Datagrams discarded, by reason.
     pub discards: BTreeMap<Discard, u64>,
+}
+
+impl EndpointStats {
+    /// Copies all of it; allocates only when packets were discarded since.
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let discards = std::mem::take(&mut self.discards);
+        let Self { connections, half_open, received, sent, send_calls, .. } = *other;
+        let Self { receive_calls, send_errors, filtered, gso, .. } = *other;
+        *self = Self {
+            connections,
+            half_open,
+            received,
+            sent,
+            send_calls,
+            receive_calls,
+            send_errors,
+            filtered,
+            gso,
+            discards,
+        };
+        if self.discards != other.discards {
+            self.discards.clone_from(&other.discards);
+        }
+    }
 }

@@ -31,7 +31,6 @@ async fn an_endpoint_that_has_ended_answers_all_who_ask() {
     let client = Endpoint::client().unwrap();
     let address = to(&server);
     client.close(AT_ONCE).await;
-    assert!(in_time(client.stats()).await.is_none());
     let refused = in_time(client.connect(&*address, Trust::AnyKey)).await;
     assert!(matches!(refused, Err(ConnectError::EndpointGone)), "{refused:?}");
 }
@@ -118,7 +117,7 @@ async fn questions_put_off_no_end() {
         in_time(connection.send(Delivery::Ordered, vec![0; 10 << 20])).await.unwrap();
     }
     let asking = async {
-        while connection.stats().await.is_ok() {
+        while connection.synchronize().await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

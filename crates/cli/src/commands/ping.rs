@@ -61,7 +61,7 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
         // What was measured so far counts.
         () = ending.wanted() => Ok(()),
     };
-    let mtu = connection.stats().await.map_or(0, |stats| stats.mtu);
+    let mtu = connection.stats().mtu;
     let outcome = match measured {
         Ok(()) if trips.times.is_empty() => {
             Err(Failure::failed(format!("no answer from {}", args.address)))

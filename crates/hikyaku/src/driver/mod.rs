@@ -156,6 +156,14 @@ impl Driver {
             self.end_leavers(now);
         }
         let more_leaves = self.output(cx, now);
+        while let Some(handle) = self.endpoint.poll_changed() {
+            if let Some(peer) = self.peers.get(&handle)
+                && let Some(connection) = self.endpoint.peek(handle)
+            {
+                peer.publish(connection);
+            }
+        }
+        self.publish();
         Ok(more_came || more_leaves)
     }
 
@@ -227,9 +235,6 @@ impl Driver {
             self.serve(now, handle);
         }
         self.listed = listed;
-        for reply in requests.stats {
-            let _ = reply.send(self.stats());
-        }
         if requests.abandoned && !self.abandoned {
             self.endpoint.refuse_newcomers(now);
             self.abandoned = true;
@@ -302,15 +307,15 @@ impl Driver {
         }
     }
 
-    fn stats(&self) -> EndpointStats {
-        let protocol = self.endpoint.stats();
-        EndpointStats {
-            connections: protocol.connections,
-            half_open: protocol.half_open,
-            discards: protocol.discards,
-            gso: self.socket.has_gso(),
-            ..self.stats.clone()
+    /// Publishes the statistics of the endpoint.
+    fn publish(&mut self) {
+        self.stats.connections = self.endpoint.connections();
+        self.stats.half_open = self.endpoint.half_open();
+        self.stats.gso = self.socket.has_gso();
+        if self.stats.discards != *self.endpoint.discards() {
+            self.stats.discards.clone_from(self.endpoint.discards());
         }
+        self.shared.publish(&self.stats);
     }
 
     // 4 output
@@ -394,6 +399,10 @@ impl Driver {
             debug!(%refusal);
             return self.shared.turned_away(refusal);
         }
+        if matches!(event, Event::Incoming | Event::Connected { .. }) {
+            // Before an application hears of it.
+            self.publish();
+        }
         let Some(connection) = self.endpoint.connection(handle) else { return };
         let peer = match event {
             Event::Incoming | Event::Connected { .. } if !connection.is_client() => {
@@ -405,6 +414,8 @@ impl Driver {
                 None => return,
             },
         };
+        // Before an application hears what the event is.
+        peer.publish(connection);
         match event {
             // A client that sends 0-RTT has no proven key yet; `Connected` follows. The state of
             // the connection says nothing here: one that came, sent and closed within a turn is

@@ -387,6 +387,12 @@ impl Connection {
         }
     }
 
+    /// Returns the bytes queued to be sent, 64 for each message with them: those of each channel
+    /// that has some, once for each delivery class.
+    pub fn queued_by_channel(&self) -> impl Iterator<Item = (ChannelId, usize)> + '_ {
+        self.outbox.queued_by_channel()
+    }
+
     /// The next thing to tell the application.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         if let Some((receipt, outcome)) = self.outbox.poll_receipt() {

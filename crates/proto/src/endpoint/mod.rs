@@ -65,6 +65,9 @@ pub struct Endpoint {
     timers: BTreeSet<(Time, ConnectionHandle)>,
     /// Connections that may have output, each once.
     ready: VecDeque<ConnectionHandle>,
+    /// Connections that had output or input since they were asked for last, each once; `None` until
+    /// somebody asks.
+    changed: Option<VecDeque<ConnectionHandle>>,
     half_open: HalfOpen,
     shares: Shares,
     discards: BTreeMap<Discard, u64>,
@@ -102,6 +105,8 @@ struct Slot {
     connection: Connection,
     timer: Option<(Time, Reason)>,
     ready: bool,
+    /// It is in `changed`.
+    changed: bool,
     /// When it had nothing to send and since when nothing has changed: a thousand outcomes are then
     /// reported without polling it a thousand times. [`NEVER`] where something has changed.
     silent_at: Time,
@@ -131,6 +136,7 @@ impl Endpoint {
             last_route: None,
             timers: BTreeSet::new(),
             ready: VecDeque::new(),
+            changed: None,
             shares: Shares::default(),
             discards: BTreeMap::new(),
             admitting: true,
@@ -385,6 +391,11 @@ impl Endpoint {
                 return Output::Event(handle, event);
             }
             slot.ready = false;
+            if let Some(changed) = &mut self.changed
+                && !std::mem::replace(&mut slot.changed, true)
+            {
+                changed.push_back(handle);
+            }
             self.rearm(handle);
         }
         let next = self.timers.first().and_then(|(_, handle)| self.connections.get(*handle));
@@ -394,6 +405,42 @@ impl Endpoint {
     /// Returns a connection for the application's calls, or `None` once it is closed and forgotten.
     pub fn connection(&mut self, handle: ConnectionHandle) -> Option<&mut Connection> {
         self.touch(handle).map(|slot| &mut slot.connection)
+    }
+
+    /// Returns a connection to look at, or `None` once it is closed and forgotten.
+    #[must_use]
+    pub fn peek(&self, handle: ConnectionHandle) -> Option<&Connection> {
+        self.connections.get(handle).map(|slot| &slot.connection)
+    }
+
+    /// Returns the next connection whose statistics may have changed, once it has nothing to send
+    /// or report for now. An owner that asks has to go on asking.
+    pub fn poll_changed(&mut self) -> Option<ConnectionHandle> {
+        loop {
+            let handle = self.changed.get_or_insert_default().pop_front()?;
+            if let Some(slot) = self.connections.get_mut(handle) {
+                slot.changed = false;
+                return Some(handle);
+            }
+        }
+    }
+
+    /// Returns the number of connections, those that are being closed included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Returns how many of them came in and have not finished their handshake.
+    #[must_use]
+    pub fn half_open(&self) -> usize {
+        self.half_open.len()
+    }
+
+    /// Returns the discarded packets, by reason.
+    #[must_use]
+    pub const fn discards(&self) -> &BTreeMap<Discard, u64> {
+        &self.discards
     }
 
     /// Returns the statistics of the endpoint.
@@ -417,6 +464,7 @@ impl Endpoint {
             connection,
             timer: None,
             ready: false,
+            changed: false,
             silent_at: NEVER,
             share: Share::default(),
             half_open: None,

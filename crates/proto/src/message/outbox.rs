@@ -357,6 +357,13 @@ impl Outbox {
         self.queued
     }
 
+    /// Bytes of each channel's messages of one class, where there are any.
+    pub(crate) fn queued_by_channel(&self) -> impl Iterator<Item = (ChannelId, usize)> + '_ {
+        let lanes = self.lanes.keys();
+        let bytes = lanes.map(|id| (id.channel, self.lanes.get(id).map_or(0, |lane| lane.queued)));
+        bytes.filter(|(_, bytes)| *bytes > 0)
+    }
+
     /// Has every message an outcome (M-63)?
     pub(crate) fn is_drained(&self) -> bool {
         self.live == 0

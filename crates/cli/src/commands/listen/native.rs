@@ -88,10 +88,8 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     let (heard, connections) = (context.quota.heard(), context.quota.connections());
     drop(context);
     let written = writer.finish(end.is_hasty(), ending).await;
-    if args.talk.verbose
-        && let Some(stats) = endpoint.stats().await
-    {
-        tell_figures(connections, heard, &stats);
+    if args.talk.verbose {
+        tell_figures(connections, heard, &endpoint.stats());
     }
     endpoint.close(LAST_ACKS).await;
     written?;

@@ -289,8 +289,8 @@ impl Session {
     async fn take_what_came(&mut self) {
         let until = clock::monotonic() + LAST_WORDS;
         while clock::monotonic() < until {
-            // With an answer comes what there was no session for before.
-            if self.connection.stats().await.is_err() {
+            // What there was no room for before is there after this.
+            if self.connection.synchronize().await.is_err() {
                 return;
             }
             while self.taken.len() < MAX_TAKEN

@@ -99,7 +99,7 @@ impl Report<'_> {
             note(&self.success(source));
         }
         if self.args.talk.verbose {
-            native::tell_figures(self.connection).await;
+            native::tell_figures(self.connection);
         }
         outcome
     }

@@ -10,10 +10,8 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    future::Future,
     mem,
     net::SocketAddr,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::Duration,
@@ -33,10 +31,15 @@ use crate::{
     closed::{Closed, SendError},
     limits::{MAX_PARKED, MAX_STAGED, MESSAGE_COST},
     outcomes::{Known, Outcomes},
+    queued::Queued,
     received::{Kept, Received},
     shared::Shared,
-    turns::{Lane, Turn, Turns},
+    turns::{Lane, Turns},
 };
+
+mod sending;
+
+use self::sending::Sending;
 
 /// One connection's mailbox.
 pub(crate) struct Mailbox {
@@ -75,7 +78,8 @@ pub(crate) enum Request {
     /// There is room again for what came on it.
     More(ChannelId),
     Priority(ChannelId, u8),
-    Stats(oneshot::Sender<ConnectionStats>),
+    /// The answer comes when all that was asked before is done.
+    Synchronize(oneshot::Sender<()>),
     Ping(oneshot::Sender<Option<Duration>>),
     Close {
         code: u64,
@@ -91,6 +95,8 @@ pub(crate) struct State {
     staged_bytes: usize,
     /// Bytes of messages that the driver has taken, and the protocol has no room for.
     parked_bytes: usize,
+    queued: Queued,
+    stats: ConnectionStats,
     turns: Turns,
     requests: Vec<Request>,
     /// Does the driver know that there is something for it?
@@ -130,6 +136,8 @@ impl Mailbox {
                 staged: VecDeque::new(),
                 staged_bytes: 0,
                 parked_bytes: 0,
+                queued: Queued::default(),
+                stats: ConnectionStats::default(),
                 turns: Turns::default(),
                 requests: Vec::new(),
                 listed: false,
@@ -329,6 +337,24 @@ impl Mailbox {
         self.lock().remote
     }
 
+    /// What the driver published last, and what is queued now.
+    pub(crate) fn stats(&self) -> ConnectionStats {
+        let state = self.lock();
+        let mut stats = state.stats;
+        stats.queued_bytes = state.queued_bytes(None);
+        stats
+    }
+
+    /// Bytes queued on this channel, or on all.
+    pub(crate) fn queued_bytes(&self, channel: Option<ChannelId>) -> usize {
+        self.lock().queued_bytes(channel)
+    }
+
+    /// Why it is over, if it is.
+    pub(crate) fn close_reason(&self) -> Option<Closed> {
+        self.lock().closed.clone()
+    }
+
     pub(crate) async fn closed(&self) -> Closed {
         loop {
             let over = self.over.notified();
@@ -362,6 +388,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.listed = false;
         mem::swap(&mut state.staged, staged);
+        state.queued.take(staged.iter().map(|message| (message.channel, message.cost())));
         state.staged_bytes = 0;
         let requests = mem::take(&mut state.requests);
         let granted = state.grant();
@@ -374,6 +401,7 @@ impl Mailbox {
     pub(crate) fn park(&self, message: &Staged) {
         let mut state = self.lock();
         state.parked_bytes += message.cost();
+        state.queued.park(message.channel, message.cost());
         state.turns.set_blocked(message.lane(), true);
     }
 
@@ -381,12 +409,25 @@ impl Mailbox {
     pub(crate) fn unpark(&self, lane: Lane, bytes: usize, all: bool) {
         let mut state = self.lock();
         state.parked_bytes = state.parked_bytes.saturating_sub(bytes);
+        state.queued.unpark(lane.0, bytes);
         if all {
             state.turns.set_blocked(lane, false);
         }
         let granted = state.grant();
         drop(state);
         granted.into_iter().for_each(Waker::wake);
+    }
+
+    /// The protocol has all that was taken: what it knows of the connection now, and what is in its
+    /// queue.
+    pub(crate) fn publish(
+        &self,
+        stats: ConnectionStats,
+        queue: impl Iterator<Item = (ChannelId, usize)>,
+    ) {
+        let mut state = self.lock();
+        state.stats = stats;
+        state.queued.publish(queue);
     }
 
     /// Is nothing staged?
@@ -439,6 +480,8 @@ impl Mailbox {
         let mut state = self.lock();
         state.undelivered += left + state.staged.len() as u64;
         state.staged = VecDeque::new();
+        state.staged_bytes = 0;
+        state.queued = Queued::default();
         state.requests = Vec::new();
         state.closed.get_or_insert(closed);
         let waiting = mem::take(&mut state.waiting);
@@ -481,6 +524,17 @@ impl State {
         Ok(())
     }
 
+    fn queued_bytes(&self, channel: Option<ChannelId>) -> usize {
+        let staged = match channel {
+            None => self.staged_bytes,
+            Some(channel) => {
+                let of_this = self.staged.iter().filter(|message| message.channel == channel);
+                of_this.map(Staged::cost).sum()
+            }
+        };
+        staged + self.queued.bytes(channel)
+    }
+
     fn outcome(&self, number: u64) -> Known {
         match self.outcomes.get(number) {
             Known::NotYet if self.closed.is_some() => Known::Yes(Outcome::Unsent),
@@ -520,66 +574,6 @@ impl State {
     fn grant(&mut self) -> Vec<Waker> {
         let room = self.room();
         self.turns.grant(room)
-    }
-}
-
-/// A message that waits for its turn to be staged. Dropped before, it leaves no trace.
-pub(crate) struct Sending<'a> {
-    mailbox: &'a Mailbox,
-    /// Until it is staged.
-    message: Option<Staged>,
-    /// Its turn among those that wait.
-    turn: Option<Turn>,
-}
-
-impl Future for Sending<'_> {
-    type Output = Result<u64, SendError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { mailbox, message, turn } = &mut *self;
-        let next = message.as_ref().expect("it is not polled after it was ready");
-        let mut state = mailbox.lock();
-        if let Err(error) = state.check(next) {
-            return Poll::Ready(Err(error));
-        }
-        let (lane, cost) = (next.lane(), next.cost());
-        match *turn {
-            Some(waiting) if !state.turns.take(waiting, lane, cx.waker()) => return Poll::Pending,
-            Some(_) if state.has_room(lane) => *turn = None,
-            Some(waiting) => {
-                state.turns.wait_again(waiting, lane, cost, cx.waker().clone());
-                return Poll::Pending;
-            }
-            None if state.has_room(lane)
-                && !state.turns.must_wait(lane)
-                && !state.turns.is_polite_to_wait(lane) => {}
-            None => {
-                *turn = Some(state.turns.wait(lane, cost, cx.waker().clone()));
-                // Where there is room it only lets those go first that were granted a turn before:
-                // one that is never polled again holds up nobody.
-                let granted = state.grant();
-                drop(state);
-                granted.into_iter().for_each(Waker::wake);
-                return Poll::Pending;
-            }
-        }
-        let Some(message) = message.take() else { return Poll::Pending };
-        let number = mailbox.stage(&mut state, message);
-        let granted = state.grant();
-        drop(state);
-        granted.into_iter().for_each(Waker::wake);
-        Poll::Ready(Ok(number))
-    }
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        let (Some(turn), Some(message)) = (self.turn, &self.message) else { return };
-        let mut state = self.mailbox.lock();
-        state.turns.cancel(turn, message.lane());
-        let granted = state.grant();
-        drop(state);
-        granted.into_iter().for_each(Waker::wake);
     }
 }
 
