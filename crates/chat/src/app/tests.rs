@@ -6,6 +6,7 @@ use super::*;
 use crate::limits::{DEFAULT_BURST, DEFAULT_RATE};
 use crate::{
     event::{Author, Kind, Refusal, Roll, Seq},
+    request::Action,
     time::Stamp,
     words::{Language, Sentence},
 };
