@@ -10,7 +10,7 @@ use crate::{
     exit::Failure,
 };
 
-/// An option that was given, and why not.
+/// Whether an option was given, its name, and why it does not belong.
 type Misplaced = (bool, &'static str, &'static str);
 
 pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ pub(crate) fn check_listen(args: &ListenArgs) -> Result<(), Failure> {
     refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE)
 }
 
-/// What a stream and files cannot be told.
+/// Options that a stream and files do not have.
 fn check_source(args: &SendArgs) -> Result<(), Failure> {
     let native = &args.native;
     let classed = native.class.is_some();
@@ -40,14 +40,16 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
         return Err(Failure::usage("--raw is always ordered: a stream has no other class"));
     }
     if !native.file.is_empty() && (classed || native.channel.is_some()) {
-        return Err(Failure::usage("--file has its own class and channel; leave these out"));
+        return Err(Failure::usage(
+            "--file has its own class and channel; leave out --class and --channel",
+        ));
     }
     Ok(())
 }
 
 const DTLS: &str = "is not for --dtls";
 const PLAIN: &str = "is not for plain datagrams (--plain, --dtls)";
-const NATIVE: &str = "is for --plain alone";
+const NATIVE: &str = "needs --plain";
 
 fn refuse(misplaced: &[Misplaced], why: &str) -> Result<(), Failure> {
     match misplaced.iter().find(|(given, ..)| *given) {
@@ -57,19 +59,23 @@ fn refuse(misplaced: &[Misplaced], why: &str) -> Result<(), Failure> {
 }
 
 fn one_peer(dtls: &DtlsArgs, given: bool, option: &'static str) -> [Misplaced; 1] {
-    [(dtls.dtls && given, option, "an association has one peer")]
+    [(dtls.dtls && given, option, "a DTLS association has one peer")]
 }
 
 fn native_send(args: &NativeSendArgs) -> Vec<Misplaced> {
-    let one = "a datagram is a message, and nothing more is known of it";
+    let one = "a plain datagram has no delivery class and no channel";
     let mut all = vec![
-        (args.raw, "--raw", "datagrams are no stream; leave --plain out"),
-        (!args.file.is_empty(), "--file", "datagrams lose what they lose; leave --plain out"),
-        (!args.trust.is_empty(), "--trust", "datagrams come from anyone; see --signed-by"),
+        (args.raw, "--raw", "datagrams are not a stream; leave out --plain"),
+        (!args.file.is_empty(), "--file", "files need the native protocol; leave out --plain"),
+        (
+            !args.trust.is_empty(),
+            "--trust",
+            "plain datagrams have no host key; --signed-by checks who signed them",
+        ),
         (args.class.is_some(), "--class", one),
         (args.channel.is_some(), "--channel", one),
-        (args.congestion.is_some(), "--congestion", "datagrams leave when they are typed"),
-        (args.json, "--json", "replies have --format json"),
+        (args.congestion.is_some(), "--congestion", "plain datagrams have no congestion control"),
+        (args.json, "--json", "--reply with --format json prints objects"),
     ];
     all.extend(keys(&args.keys));
     all
@@ -77,8 +83,8 @@ fn native_send(args: &NativeSendArgs) -> Vec<Misplaced> {
 
 fn native_listen(args: &NativeListenArgs) -> Vec<Misplaced> {
     let mut all = vec![
-        (args.save.is_some(), "--save", "files come from `hikyaku send --file`; leave --plain out"),
-        (args.allow_key.is_some(), "--allow-key", "--signed-by FILE does it for datagrams"),
+        (args.save.is_some(), "--save", "files need the native protocol; leave out --plain"),
+        (args.allow_key.is_some(), "--allow-key", "--signed-by FILE does that for datagrams"),
     ];
     all.extend(keys(&args.keys));
     all
@@ -95,12 +101,12 @@ fn plain_send(args: &PlainSendArgs) -> Vec<Misplaced> {
     let mut all = acks(&args.ack).to_vec();
     all.extend([
         (args.retries.is_some(), "--retries", "the native protocol resends until --timeout"),
-        (args.reply.is_some(), "--reply", "a native listener acknowledges and says no more"),
+        (args.reply.is_some(), "--reply", "a native listener sends no replies"),
         (args.chunk.is_some(), "--chunk", "--raw sends all of standard input, byte for byte"),
-        (args.format.is_some(), "--format", "it is for --reply; --json tells how it ended"),
-        (args.bind.is_some(), "--bind", "a native connection outlives its address"),
+        (args.format.is_some(), "--format", "it is for --reply; --json prints the outcome"),
+        (args.bind.is_some(), "--bind", "a native connection may change its address"),
         (args.broadcast, "--broadcast", "a native connection has one peer"),
-        (args.ttl.is_some(), "--ttl", "a native connection has one peer, however far"),
+        (args.ttl.is_some(), "--ttl", "it is for plain datagrams, multicast above all"),
     ]);
     all
 }
@@ -108,7 +114,7 @@ fn plain_send(args: &PlainSendArgs) -> Vec<Misplaced> {
 fn plain_listen(args: &PlainListenArgs) -> Vec<Misplaced> {
     let mut all = acks(&args.ack).to_vec();
     all.extend([
-        (args.echo, "--echo", "`hikyaku ping` asks a native listener for answers"),
+        (args.echo, "--echo", "`hikyaku ping` measures a native listener"),
         (!args.join.is_empty(), "--join", "a native connection has one peer"),
     ]);
     all
@@ -121,9 +127,8 @@ fn acks(args: &AckArgs) -> [Misplaced; 2] {
 
 fn armour(args: &ArmourArgs, instead: &'static str) -> [Misplaced; 4] {
     let shared = "the native protocol always encrypts; --shared-key KEYFILE takes the same file";
-    let identity =
-        "the native protocol always proves who it is; --identity KEY takes the same file";
-    let age = "nothing native can be played back";
+    let identity = "the native protocol always authenticates; --identity KEY takes the same file";
+    let age = "native messages cannot be replayed";
     [
         (args.fernet.is_some(), "--fernet", shared),
         (args.sign.is_some(), "--sign", identity),

@@ -85,7 +85,7 @@ async fn default_identity(talk: &TalkArgs, ending: &mut Ending) -> Result<Identi
     }
 }
 
-/// Is there anything, if only a link that leads nowhere?
+/// Returns `true` if anything is at this path, even a link that leads nowhere.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -183,8 +183,8 @@ fn is_for_many(ip: IpAddr) -> bool {
 
 fn no_answer(address: &Address) -> Failure {
     Failure::failed(format!(
-        "no answer from {address}: is `hikyaku listen` there? (a program that speaks plain UDP \
-         needs --plain)"
+        "no answer from {address}: is `hikyaku listen` running there? (for a plain UDP program, use \
+         --plain)"
     ))
 }
 
@@ -202,7 +202,7 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
         )),
         ConnectError::Refused { reason, .. } => {
             // It ends, or has no room: whom it lets in it says otherwise.
-            Failure::failed(format!("{address} turned us away: {}", sanitize(reason)))
+            Failure::failed(format!("{address} refused the connection: {}", sanitize(reason)))
         }
         ConnectError::NoAnswer { .. } => no_answer(address),
         ConnectError::OtherDialect { dialect, .. } => {
@@ -258,11 +258,11 @@ fn untrusted(address: &Address, error: &TrustError) -> Failure {
 pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> String {
     match closed {
         Closed::Silent => format!(
-            "nothing was heard from {address} for {}: it is gone, or cannot be reached",
+            "nothing received from {address} for {}: it is gone, or cannot be reached",
             human_time(silence)
         ),
         Closed::Reset => format!(
-            "{address} no longer knows the connection: it heard nothing from here for too long, or \
+            "{address} no longer knows the connection: it received nothing from here for too long, or \
              was restarted"
         ),
         Closed::ByPeer { reason, .. } if !reason.is_empty() => {

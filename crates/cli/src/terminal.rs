@@ -25,7 +25,7 @@ use crate::{
 /// Ctrl-C came as a key press.
 static CTRL_C_TYPED: Notify = Notify::const_new();
 
-/// Is a person typing?
+/// Returns `true` if a person is typing.
 pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }

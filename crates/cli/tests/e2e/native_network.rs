@@ -192,7 +192,7 @@ fn a_listener_that_is_killed_is_told_within_the_timeout_with_what_was_acknowledg
         "written: 1 of 3 messages; not written: line 2, line 3",
         "written: 2 of 3 messages; not written: line 3",
     ];
-    assert!(last.contains("nothing was heard from"), "{last}");
+    assert!(last.contains("nothing received from"), "{last}");
     assert!(told.iter().any(|told| last.ends_with(told)), "{last}");
 }
 

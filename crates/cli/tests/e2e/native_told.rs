@@ -124,5 +124,5 @@ fn a_listener_that_has_gone_is_the_reason_for_what_is_missing() {
     let sent = sender.end();
     assert_eq!(sent.code, Some(1), "{sent:?}");
     let last = sent.err.lines().last().unwrap_or_default();
-    assert!(last.contains("nothing was heard from") && !last.contains("not all was"), "{last}");
+    assert!(last.contains("nothing received from") && !last.contains("not all was"), "{last}");
 }

@@ -63,7 +63,7 @@ fn how_to_reach(local: SocketAddr, options: &str) -> String {
     format!("send to it with: hikyaku send{options} {host}{port} hello")
 }
 
-/// Is one stream all that is wanted: `--once --format raw`?
+/// Returns `true` if one stream is all that is wanted: `--once --format raw`.
 fn wants_stream(args: &ListenArgs) -> bool {
     args.once && args.format == Format::Raw
 }

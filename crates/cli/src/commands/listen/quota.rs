@@ -13,7 +13,7 @@ use crate::args::ListenArgs;
 pub(super) struct Quota {
     wanted: Option<u64>,
     until: Option<Vec<u8>>,
-    /// Is one stream all that is wanted?
+    /// One stream is all that is wanted.
     one_stream: bool,
     state: Mutex<State>,
     enough: watch::Sender<bool>,
@@ -25,7 +25,7 @@ struct State {
     heard: u64,
     enough: bool,
     connections: u64,
-    /// Who brings the one stream that is wanted.
+    /// The connection of the one stream that is wanted.
     stream: Option<ConnectionNo>,
 }
 
@@ -67,13 +67,13 @@ impl Quota {
         ConnectionNo(state.connections)
     }
 
-    /// Does this message count, or is it one too many?
+    /// Returns `true` if this message counts, `false` if it is one too many.
     pub(super) fn takes(&self, number: ConnectionNo, payload: &[u8]) -> bool {
         let last = self.until.as_deref().is_some_and(|text| text == payload);
         self.count(number, last)
     }
 
-    /// Does this file count? It is kept all the same.
+    /// Returns `true` if this file counts. It is kept in any case.
     pub(super) fn takes_file(&self, number: ConnectionNo) -> bool {
         self.count(number, false)
     }
@@ -93,12 +93,12 @@ impl Quota {
         true
     }
 
-    /// Is one stream all that is wanted?
+    /// Returns `true` if one stream is all that is wanted.
     pub(super) const fn is_one_stream(&self) -> bool {
         self.one_stream
     }
 
-    /// Is another's stream the one that is wanted?
+    /// Returns `true` if the stream of another connection is the one that is wanted.
     pub(super) fn turns_away(&self, number: ConnectionNo) -> bool {
         self.lock().stream.is_some_and(|stream| stream != number)
     }
@@ -124,7 +124,7 @@ impl Quota {
         self.parting.send_replace(Some(part));
     }
 
-    /// Where a connection hears that it is to end.
+    /// Returns the receiver by which a connection learns that it is to end.
     pub(super) fn parting(&self) -> watch::Receiver<Option<Part>> {
         self.parting.subscribe()
     }

@@ -131,7 +131,7 @@ impl Files {
         }
     }
 
-    /// Is there an answer for each?
+    /// Returns `true` if there is an answer for each.
     pub(super) fn are_settled(&self) -> bool {
         self.standings.borrow().is_settled()
     }

@@ -68,7 +68,7 @@ impl Messages {
         }
     }
 
-    /// Does a person type them?
+    /// Returns `true` if a person types them.
     pub(super) const fn at_prompt(&self) -> bool {
         matches!(self, Self::Lines { at_prompt: true, .. })
     }

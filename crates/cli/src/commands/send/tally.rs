@@ -102,7 +102,7 @@ impl Tally {
         self.cut.get()
     }
 
-    /// Has the connection ended before everything had an outcome of its class?
+    /// Returns `true` if the connection ended before everything had an outcome of its class.
     pub(super) const fn is_lost(&self) -> bool {
         let known = self.expired.get() + self.unconfirmed.get() + self.too_large.get();
         self.missed.get() > known
@@ -152,7 +152,7 @@ impl Tally {
         self.too_large.get()
     }
 
-    /// Was everything queued, and did it end as its class promises?
+    /// Returns `true` if everything was queued, and ended as its class promises.
     pub(super) const fn is_good(&self) -> bool {
         let fine = self.good.get() + self.superseded.get() + self.unacknowledged.get();
         fine == self.sent.get() && !self.is_cut()
