@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use hikyaku_proto::{
-    ChannelId, ConnectionHandle, Crypto, Datagram, Delivery, EndpointConfig, Outgoing, Retry,
-    Trust, time::Time,
+    ConnectionHandle, Crypto, Datagram, Delivery, EndpointConfig, Outgoing, Retry, Trust,
+    time::Time,
 };
 
 use crate::{frames::address, host::Host, script::Script};

@@ -2,8 +2,6 @@
 //!
 //! Longer than 400 lines: one table, an entry for each mutation.
 
-// Longer than 400 lines: a table.
-
 use super::{Mutation, mutation};
 
 const RECEIVE: &str = "connection/receive.rs";
