@@ -183,8 +183,8 @@ fn is_for_many(ip: IpAddr) -> bool {
 
 fn no_answer(address: &Address) -> Failure {
     Failure::failed(format!(
-        "no answer from {address}: is `hikyaku listen` running there? (for a plain UDP program, use \
-         --plain)"
+        "no answer from {address}: is `hikyaku listen` running there? (for a plain UDP program, \
+         use --plain)"
     ))
 }
 
@@ -262,8 +262,8 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
             human_time(silence)
         ),
         Closed::Reset => format!(
-            "{address} no longer knows the connection: it received nothing from here for too long, or \
-             was restarted"
+            "{address} no longer knows the connection: it received nothing from here for too \
+             long, or was restarted"
         ),
         Closed::ByPeer { reason, .. } if !reason.is_empty() => {
             format!("{address} closed the connection: {}", sanitize(reason))
