@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use hikyaku_proto::{
     ChannelId, Congestion, ConnectionHandle, Crypto, Delivery, Ecn, Endpoint, EndpointConfig,
-    Outgoing, time::Time,
+    Outgoing, ReceiveQueue, time::Time,
 };
 
 use crate::{host::Host, script::Script};
@@ -47,6 +47,8 @@ struct World {
     now: Time,
     hosts: [Host; 2],
     handles: [ConnectionHandle; 2],
+    /// What the application of each end reads where it does not read the connection itself.
+    queues: [ReceiveQueue; 2],
     /// Whether datagrams of one end reach the other automatically.
     joined: bool,
 }
@@ -93,7 +95,8 @@ impl World {
         server.may_send_to(addresses[0]);
         let ends = [&mut client.endpoint, &mut server.endpoint];
         let handles = Endpoint::join(now, ends, addresses, [parameters, &[]]);
-        Self { now, hosts, handles, joined: true }
+        let queues = Default::default();
+        Self { now, hosts, handles, queues, joined: true }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
@@ -167,7 +170,7 @@ impl World {
             match apart {
                 0..=127 => while connection.recv(now, None).is_some() {},
                 128..=191 => drop(connection.recv(now, Some(ChannelId(apart.into())))),
-                _ => connection.set_apart(ChannelId(u16::from(apart) & 7)),
+                _ => connection.exchange(now, &mut self.queues[end], |_| {}),
             }
         }
         self.hosts[end].poll(now);

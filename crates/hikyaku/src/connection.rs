@@ -151,8 +151,7 @@ impl Connection {
     /// peer's sending, and nothing else.
     ///
     /// A slow reader receives no older `Latest` once a newer one of its channel has arrived, and no
-    /// `Deadline` whose time is up. (Behind 1 MiB of other messages it may receive one older
-    /// `Latest` before the newest.)
+    /// `Deadline` whose time is up.
     ///
     /// # Errors
     /// [`Closed`] when the connection is over, and there is no message left.
@@ -285,7 +284,7 @@ impl Connection {
     /// [`Unfinished`] if not all messages had a good end by then. One that its class allowed to be
     /// dropped, and that was dropped, had one.
     pub async fn close(&self, within: Duration) -> Result<(), Unfinished> {
-        let _ = self.handle.mailbox.request(Request::Leave { within });
+        let _ = self.handle.mailbox.request(Request::CloseGracefully { within });
         // A confirmation that is not there when the time is up is not waited for. At the end the
         // CLOSE has left: the driver sends it before it reports the end.
         let confirmed = async {

@@ -55,14 +55,6 @@ pub(crate) const MAX_STAGED: usize = 1 << 20;
 /// each lane without room may leave what was staged then, and beyond this all senders wait.
 pub(crate) const MAX_PARKED: usize = 32 << 20;
 
-/// Bytes of received messages that wait for their application outside the protocol, whose credit
-/// they have given back: one wake-up brings them all. What waits beyond that holds the sender up.
-pub(crate) const MAX_INCOMING: usize = 1 << 20;
-
-/// The same of one channel that is read for itself: one wake-up brings so much, and a program that
-/// reads a hundred channels holds 25 MiB for them at most.
-pub(crate) const MAX_APART: usize = 256 << 10;
-
 /// What a message costs of these beside its payload: its place in the queue and on the heap.
 pub(crate) const MESSAGE_COST: usize = 64;
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ChannelId, Class, Connection, ConnectionHandle, Outcome, Outgoing, Receipt, Refused, SendError,
+    Class, Connection, ConnectionHandle, Outcome, Outgoing, Receipt, Refused, SendError,
     error::Close, time::Time,
 };
 use tokio::sync::oneshot;
@@ -53,7 +53,7 @@ pub(crate) struct Peer {
     /// Who waits until all that was asked before is done.
     synchronizing: Vec<oneshot::Sender<()>>,
     /// It is to end when all that waits is delivered, or then.
-    leaving: Option<Time>,
+    close_by: Option<Time>,
 }
 
 impl Peer {
@@ -75,7 +75,7 @@ impl Peer {
             over: false,
             pings: Vec::new(),
             synchronizing: Vec::new(),
-            leaving: None,
+            close_by: None,
         }
     }
 
@@ -115,7 +115,7 @@ impl Peer {
         }
         self.staged = staged;
         self.push(now, connection);
-        self.leave(now, connection);
+        self.close_if_ready(now, connection);
         self.deliver(now, connection);
         for reply in self.synchronizing.drain(..) {
             let _ = reply.send(());
@@ -158,30 +158,28 @@ impl Peer {
 
     fn answer(&mut self, now: Time, connection: &mut Connection, request: Request) {
         match request {
-            Request::Apart(channel) => connection.set_apart(channel),
-            Request::More(channel) => self.deliver_on(now, connection, Some(channel), false),
             Request::Priority(channel, priority) => connection.set_priority(channel, priority),
             Request::Synchronize(reply) => self.synchronizing.push(reply),
             Request::Ping(reply) => self.pings.push((connection.timed_ping(now), reply)),
             Request::Close { code, reason } => connection.close(now, code, &reason),
             // `serve` ends it, once what was staged before has been sent.
-            Request::Leave { within } => self.plan_leaving(now + within),
+            Request::CloseGracefully { within } => self.plan_close(now + within),
         }
     }
 
     /// It is to end within this time, or the shorter one that was asked for before.
-    pub(crate) fn leave_within(
+    pub(crate) fn close_within(
         &mut self,
         now: Time,
         connection: &mut Connection,
         within: Duration,
     ) {
-        self.plan_leaving(now + within);
-        self.leave(now, connection);
+        self.plan_close(now + within);
+        self.close_if_ready(now, connection);
     }
 
-    fn plan_leaving(&mut self, by: Time) {
-        self.leaving = Some(self.leaving.map_or(by, |before| before.min(by)));
+    fn plan_close(&mut self, by: Time) {
+        self.close_by = Some(self.close_by.map_or(by, |before| before.min(by)));
     }
 
     pub(crate) const fn is_established(&self) -> bool {
@@ -193,14 +191,14 @@ impl Peer {
     }
 
     /// When it ends at the latest, where it is to end.
-    pub(crate) const fn leaving(&self) -> Option<Time> {
-        self.leaving
+    pub(crate) const fn close_by(&self) -> Option<Time> {
+        self.close_by
     }
 
     /// Ends the connection: gracefully, once the protocol has all that was sent, or because the
     /// time is up, whatever a peer that reads nothing has left no room for.
-    fn leave(&self, now: Time, connection: &mut Connection) {
-        match self.leaving {
+    fn close_if_ready(&self, now: Time, connection: &mut Connection) {
+        match self.close_by {
             Some(by) if by <= now => connection.close(now, Close::NO_ERROR, ""),
             Some(by) if self.waiting.is_empty() && self.mailbox.is_empty() => {
                 connection.close_gracefully(now, by.since(now));
@@ -216,39 +214,24 @@ impl Peer {
         }
     }
 
-    /// Gives the application what has come, as far as there is room.
+    /// Gives the application what has come, and the protocol the room of what was taken.
     pub(crate) fn deliver(&self, now: Time, connection: &mut Connection) {
-        if !self.established {
-            return;
-        }
-        self.deliver_on(now, connection, None, false);
-        while let Some(channel) = connection.poll_apart() {
-            self.deliver_on(now, connection, Some(channel), false);
+        if self.established {
+            self.exchange(now, connection);
         }
     }
 
-    /// The messages of a channel that is read for itself, or of all others.
-    fn deliver_on(
-        &self,
-        now: Time,
-        connection: &mut Connection,
-        channel: Option<ChannelId>,
-        all: bool,
-    ) {
+    fn exchange(&self, now: Time, connection: &mut Connection) {
         let remote = connection.remote();
-        self.mailbox.deliver(channel, all, remote, || connection.recv_to_keep(now, channel));
+        self.mailbox.deliver(remote, |queue, arrived| connection.exchange(now, queue, arrived));
     }
 
     /// It is over: the application gets all that came, and is told.
     pub(crate) fn close(&mut self, now: Time, connection: &mut Connection, closed: Closed) {
         self.span.in_scope(|| debug!(%closed, "over"));
         self.over = true;
-        // All of it moves to the mailbox, however much there is, and counts until it is read.
-        self.mailbox.charge_unread(|besides| connection.charge_unread(besides));
-        self.deliver_on(now, connection, None, true);
-        for channel in self.mailbox.apart() {
-            self.deliver_on(now, connection, Some(channel), true);
-        }
+        self.exchange(now, connection);
+        self.mailbox.keep_charge(connection.charge_unread());
         self.end(closed);
     }
 

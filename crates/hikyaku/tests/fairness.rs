@@ -183,3 +183,29 @@ async fn what_a_peer_that_reads_nothing_makes_us_hold_is_bounded() {
     // The peer's credit of 64 MiB, the send queue of 32, what is parked and what is staged.
     assert!(taken < 160, "{taken} messages of 900 kB");
 }
+
+#[tokio::test]
+async fn what_waits_to_be_received_is_bounded_by_credit_alone() {
+    const FIT: usize = 19;
+    let transport = TransportConfig::default().credit(200_000).channel_credit(200_000);
+    let server = Endpoint::builder().transport(transport).bind("127.0.0.1:0").await.unwrap();
+    let client = Endpoint::builder().client().unwrap();
+    let address = format!("127.0.0.1:{}", server.local_addr().port());
+    let (ours, theirs) =
+        in_time(async { tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept()) })
+            .await;
+    let (ours, theirs) = (ours.unwrap(), theirs.unwrap());
+    let mut receipts = Vec::new();
+    for _ in 0..50 {
+        receipts.push(in_time(ours.send(Delivery::Ordered, vec![7; 10_000])).await.unwrap());
+    }
+    in_time(receipts[FIT - 1].acknowledged()).await.unwrap();
+    for _ in 0..3 {
+        in_time(ours.ping()).await.unwrap();
+    }
+    assert_eq!(receipts[FIT].try_acknowledged(), None, "nobody has read the first");
+    for _ in 0..50 {
+        assert_eq!(in_time(theirs.recv()).await.unwrap().payload.len(), 10_000);
+    }
+    in_time(receipts[49].acknowledged()).await.unwrap();
+}

@@ -5,12 +5,11 @@ use std::{
     time::Duration,
 };
 
+use crate::{error::Close, time::Time};
 pub use crate::{
-    connection::timeout::Reason,
     message::receipt::{Outcome, Receipt, SendError},
     recovery::ecn::EcnMark as Ecn,
 };
-use crate::{error::Close, time::Time};
 
 /// A handle of a connection within its endpoint. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +32,38 @@ pub enum Output {
     Event(ConnectionHandle, Event),
     /// Nothing more to do until this deadline or the next input.
     Timeout(Option<(Time, Reason)>),
+}
+
+/// The reason for a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The handshake takes too long (M-44).
+    Handshake,
+    /// Nothing was received for too long (M-61).
+    Idle,
+    /// A PING keeps the connection, and the NATs on its path, alive.
+    KeepAlive,
+    /// A packet becomes old enough to be declared lost.
+    Loss,
+    /// No acknowledgement arrived: an ack-eliciting packet is sent.
+    Probe,
+    /// An ACK has been delayed long enough.
+    Ack,
+    /// The pacer allows the next packet.
+    Pacing,
+    /// The keys before the last update are discarded (M-21).
+    OldKeys,
+    /// A new address of the peer has not answered (P-1).
+    Path,
+    /// A message has expired.
+    Message,
+    /// A graceful close has waited long enough (M-63).
+    Close,
+    /// A closed connection is forgotten (M-62).
+    Forget,
+    /// Memory that only a busy connection needs is released.
+    Rest,
 }
 
 /// A batch of datagrams in the buffer given to `poll_output`, each as long as a segment except the
@@ -76,7 +107,8 @@ pub enum Event {
         /// `true` if 0-RTT was offered and accepted.
         early_accepted: bool,
     },
-    /// There are messages to receive, until `recv` returns `None`.
+    /// There are messages to receive, until `recv` returns `None`; or the peer waits for the room
+    /// of messages that were taken from a [`ReceiveQueue`](crate::ReceiveQueue).
     Readable,
     /// A message of the size that was refused as `Full` would be accepted now.
     Writable,

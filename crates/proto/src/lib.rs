@@ -60,5 +60,6 @@ pub use message::{
     Message,
     inbox::Charge,
     outgoing::{Outgoing, Refused},
+    queue::ReceiveQueue,
 };
 pub use wire::header::opens_connection;

@@ -30,6 +30,11 @@ pub const MAX_CREDITED_IN_FLIGHT: u64 = 65_536;
 /// The credit that a message costs besides its length, for bookkeeping.
 pub const MESSAGE_OVERHEAD: u64 = 64;
 
+/// Bytes of messages, each counted with its bookkeeping, that an application may have taken from a
+/// queue of its driver's before the connection hears of it: a wake-up for each would cost more than
+/// the message, and each connection may hold four times as much whatever the others do.
+pub(crate) const MAX_UNREPORTED: u64 = 64 << 10;
+
 /// The pool for unfinished messages without credit, in bytes.
 pub const UNCREDITED_POOL: usize = 4 << 20;
 

@@ -39,8 +39,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "D-1",
         "a message counts as acknowledged when one fragment is",
         LANE,
-        "parts.acked.covers(span)",
-        "parts.acked.covers(span) || true",
+        "progress.acked.covers(span)",
+        "progress.acked.covers(span) || true",
     ),
     mutation(
         "receipt-unearned",
@@ -126,7 +126,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "D-12",
         "messages that may be refused are sent again together with those that must be kept",
         SENDING,
-        "packing.company = Company::of_lost(lane_id.class);",
+        "packing.group = RefusalGroup::of_lost(lane_id.class);",
         "",
     ),
     mutation(
@@ -134,8 +134,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "D-12",
         "messages that may be refused share packets with retransmitted frames",
         SENDING,
-        "if beside { Company::Sure } else { Company::Any }",
-        "Company::Any",
+        "if beside { RefusalGroup::Sure } else { RefusalGroup::Any }",
+        "RefusalGroup::Any",
     ),
     mutation(
         "credit-lost",
@@ -174,8 +174,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "D-4",
         "the overhead of a Reliable message above a gap is returned twice",
         CREDITED,
-        "return self.give_back(lane.channel, len);",
-        "return self.give_back(lane.channel, len + OVERHEAD);",
+        "Some(Slot::Passed { taken }) => *taken = true,",
+        "Some(Slot::Passed { taken }) => {\n *taken = true;\n cost += OVERHEAD;\n }",
     ),
     mutation(
         "ids-ahead",

@@ -319,8 +319,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "M-63",
         "a graceful close does not wait",
         CLOSING,
-        "if self.leave_at().is_some_and(|at| at <= now) {",
-        "if self.parting.by.is_some() {",
+        "if self.close_at().is_some_and(|at| at <= now) {",
+        "if self.graceful.by.is_some() {",
     ),
     mutation(
         "close-once",

@@ -94,7 +94,7 @@ pub(crate) struct Driver {
     /// Room that is used again.
     listed: Vec<ConnectionHandle>,
     /// Connections that are to end, by when they do at the latest.
-    leaves: BTreeSet<(Time, ConnectionHandle)>,
+    closes: BTreeSet<(Time, ConnectionHandle)>,
     /// Datagrams of other dialects, of one batch.
     strays: Vec<Stray>,
     hints: Hints,
@@ -136,7 +136,7 @@ impl Driver {
             close_by: None,
             quiet: false,
             listed: Vec::new(),
-            leaves: BTreeSet::new(),
+            closes: BTreeSet::new(),
             strays: Vec::new(),
             hints: Hints::new(Dialect::Native),
         }
@@ -153,7 +153,7 @@ impl Driver {
         self.on_requests(now, requests);
         if self.deadline.is_some_and(|(at, _)| at <= now) {
             self.endpoint.handle_timeout(now);
-            self.end_leavers(now);
+            self.end_overdue(now);
         }
         let more_leaves = self.output(cx, now);
         while let Some(handle) = self.endpoint.poll_changed() {
@@ -267,15 +267,15 @@ impl Driver {
         let Some(peer) = self.peers.get_mut(&handle) else { return };
         let Some(connection) = self.endpoint.connection(handle) else { return };
         peer.serve(now, connection);
-        self.leaves.extend(peer.leaving().filter(|by| *by > now).map(|by| (by, handle)));
+        self.closes.extend(peer.close_by().filter(|by| *by > now).map(|by| (by, handle)));
     }
 
     /// Those whose time to leave is up.
-    fn end_leavers(&mut self, now: Time) {
-        while let Some(&(by, handle)) = self.leaves.first()
+    fn end_overdue(&mut self, now: Time) {
+        while let Some(&(by, handle)) = self.closes.first()
             && by <= now
         {
-            self.leaves.pop_first();
+            self.closes.pop_first();
             self.serve(now, handle);
         }
     }
@@ -289,8 +289,8 @@ impl Driver {
         self.abandoned = true;
         for (handle, peer) in &mut self.peers {
             let Some(connection) = self.endpoint.connection(*handle) else { continue };
-            peer.leave_within(now, connection, within);
-            self.leaves.extend(peer.leaving().map(|by| (by, *handle)));
+            peer.close_within(now, connection, within);
+            self.closes.extend(peer.close_by().map(|by| (by, *handle)));
         }
     }
 
@@ -341,7 +341,7 @@ impl Driver {
                 Output::Event(handle, event) => self.on_event(now, handle, event),
                 Output::Timeout(next) => {
                     trace!(?next, "next deadline");
-                    let leave = self.leaves.first().map(|&(by, _)| (by, Reason::Leave));
+                    let leave = self.closes.first().map(|&(by, _)| (by, Reason::Close));
                     self.deadline = next.into_iter().chain(leave).min_by_key(|(at, _)| *at);
                     self.on_quiet();
                     return false;
@@ -424,8 +424,8 @@ impl Driver {
             Event::Incoming | Event::Connected { .. } => {
                 peer.establish(now, connection, &self.shared);
                 if let Some(by) = self.close_by {
-                    peer.leave_within(now, connection, by.since(now));
-                    self.leaves.extend(peer.leaving().map(|by| (by, handle)));
+                    peer.close_within(now, connection, by.since(now));
+                    self.closes.extend(peer.close_by().map(|by| (by, handle)));
                 }
             }
             Event::Readable => peer.deliver(now, connection),
@@ -455,8 +455,8 @@ impl Driver {
     /// Nothing more is sent to this peer.
     fn forget(&mut self, handle: ConnectionHandle) {
         if let Some(peer) = self.peers.remove(&handle) {
-            if let Some(by) = peer.leaving() {
-                self.leaves.remove(&(by, handle));
+            if let Some(by) = peer.close_by() {
+                self.closes.remove(&(by, handle));
             }
             peer.mailbox.release();
         }

@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use hikyaku_proto::{
     ChannelId, Charge, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome,
-    Receipt,
+    Receipt, ReceiveQueue, time::Time,
 };
 use tokio::{
     sync::{Notify, oneshot},
@@ -32,7 +32,7 @@ use crate::{
     limits::{MAX_PARKED, MAX_STAGED, MESSAGE_COST},
     outcomes::{Known, Outcomes},
     queued::Queued,
-    received::{Kept, Received},
+    received::Received,
     shared::Shared,
     turns::{Lane, Turns},
 };
@@ -73,10 +73,6 @@ impl Staged {
 
 /// What an application asks of a connection, beside sending.
 pub(crate) enum Request {
-    /// This channel is read for itself.
-    Apart(ChannelId),
-    /// There is room again for what came on it.
-    More(ChannelId),
     Priority(ChannelId, u8),
     /// The answer comes when all that was asked before is done.
     Synchronize(oneshot::Sender<()>),
@@ -85,7 +81,7 @@ pub(crate) enum Request {
         code: u64,
         reason: String,
     },
-    Leave {
+    CloseGracefully {
         within: Duration,
     },
 }
@@ -102,7 +98,7 @@ pub(crate) struct State {
     /// Does the driver know that there is something for it?
     listed: bool,
     /// It is being closed from here: nothing more is staged.
-    leaving: bool,
+    closing: bool,
     /// The number of the next message.
     next: u64,
 
@@ -141,7 +137,7 @@ impl Mailbox {
                 turns: Turns::default(),
                 requests: Vec::new(),
                 listed: false,
-                leaving: false,
+                closing: false,
                 next: 0,
                 longest: [usize::MAX; Class::ALL.len()],
                 received: Received::new(),
@@ -207,30 +203,30 @@ impl Mailbox {
         &self,
         channel: Option<ChannelId>,
         limit: usize,
-        take: impl FnMut(Message),
+        mut take: impl FnMut(Message),
     ) -> Result<usize, Closed> {
         let state = &mut *self.lock();
-        let is_open = state.closed.is_none();
-        if let Some(channel) = channel
-            && state.received.set_apart(channel)
-            && is_open
+        let queue = &mut state.received.queue;
+        // Most queues hold nothing that asks for the time.
+        let now = if queue.has_deadlines() { self.shared.clock.now() } else { Time::ZERO };
+        let mut count = 0;
+        while count < limit
+            && let Some(message) = queue.take(now, channel)
         {
-            state.requests.push(Request::Apart(channel));
-            self.list(state);
+            take(message);
+            count += 1;
         }
-        let queue = state.received.queue(channel);
-        let count = queue.take(limit, || self.shared.clock.now(), take);
-        if queue.wants_more() && is_open {
-            state.requests.extend(channel.map(Request::More));
-            self.list(state);
-        }
-        if state.charge.is_some() && state.received.is_empty() {
+        let Some(closed) = &state.closed else {
+            if queue.owes_report() {
+                self.list(state);
+            }
+            return Ok(count);
+        };
+        queue.forget_taken();
+        if queue.is_empty() {
             state.charge = None;
         }
-        match &state.closed {
-            Some(closed) if count == 0 => Err(closed.clone()),
-            _ => Ok(count),
-        }
+        if count == 0 { Err(closed.clone()) } else { Ok(count) }
     }
 
     /// A message, if one is there.
@@ -263,7 +259,7 @@ impl Mailbox {
                 return Ok(count);
             }
             let arrived: &Notify =
-                arrived.get_or_insert_with(|| self.lock().received.queue(channel).arrived());
+                arrived.get_or_insert_with(|| self.lock().received.arrived(channel));
             let notified = arrived.notified();
             let count = self.try_recv_with(channel, limit, &mut take)?;
             if count > 0 {
@@ -281,8 +277,8 @@ impl Mailbox {
         }
         let mut ended = Vec::new();
         match request {
-            Request::Leave { .. } | Request::Close { .. } => {
-                state.leaving = true;
+            Request::CloseGracefully { .. } | Request::Close { .. } => {
+                state.closing = true;
                 ended = state.turns.end();
             }
             Request::Priority(channel, priority) => state.turns.set_priority(channel, priority),
@@ -298,7 +294,7 @@ impl Mailbox {
     /// No handle is left: what was sent is delivered within `linger`, and what comes is not kept
     /// beyond the end.
     pub(crate) fn let_go(&self, linger: Duration) {
-        let _ = self.request(Request::Leave { within: linger });
+        let _ = self.request(Request::CloseGracefully { within: linger });
         let mut state = self.lock();
         state.unwanted = true;
         state.forget_unwanted();
@@ -440,23 +436,15 @@ impl Mailbox {
         self.lock().longest = longest;
     }
 
-    /// The channels that are read for themselves.
-    pub(crate) fn apart(&self) -> Vec<ChannelId> {
-        self.lock().received.apart()
-    }
-
-    /// Gives messages to the application while there is room, those of this channel or of all that
-    /// are not read for themselves: `next` is asked for each. With `all`, however many there are.
+    /// Gives messages to the application: `exchange` moves them to the queue that it is given.
     pub(crate) fn deliver(
         &self,
-        channel: Option<ChannelId>,
-        all: bool,
         remote: SocketAddr,
-        next: impl FnMut() -> Option<Kept>,
+        exchange: impl FnOnce(&mut ReceiveQueue, &mut dyn FnMut(Option<ChannelId>)),
     ) {
         let mut state = self.lock();
         state.remote = remote;
-        let arrived = state.received.fill(channel, all, next);
+        let arrived = state.received.fill(exchange);
         drop(state);
         if let Some(arrived) = arrived {
             arrived.notify_waiters();
@@ -494,11 +482,12 @@ impl Mailbox {
         self.over.notify_waiters();
     }
 
-    /// The connection is over: what waits here, and what is delivered from now on, counts for the
-    /// endpoint until it was received. `charge` gets the bytes that wait here.
-    pub(crate) fn charge_unread(&self, charge: impl FnOnce(u64) -> Charge) {
+    /// The connection is over: what waits here counts for the endpoint until it was received.
+    pub(crate) fn keep_charge(&self, charge: Charge) {
         let mut state = self.lock();
-        state.charge = Some(charge(state.received.bytes() as u64));
+        if !state.received.queue.is_empty() {
+            state.charge = Some(charge);
+        }
     }
 
     /// Nothing more is sent.
@@ -514,7 +503,7 @@ impl State {
         if let Some(closed) = &self.closed {
             return Err(closed.clone().into());
         }
-        if self.leaving {
+        if self.closing {
             return Err(Closed::Here.into());
         }
         let (len, limit) = (message.payload.len(), self.longest[message.delivery.class() as usize]);

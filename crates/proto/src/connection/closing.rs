@@ -30,7 +30,7 @@ const UNREAD_KEPT: Duration = Duration::from_secs(30);
 const CLOSE_AGAIN: u32 = 8;
 
 /// A peer that was told END is waited for in silence for so long at least (M-63).
-const PARTING_SILENCE: Duration = Duration::from_secs(3);
+const CLOSE_SILENCE: Duration = Duration::from_secs(3);
 
 /// Ranges of the ACK before a CLOSE (M-62): with their largest numbers they leave room for it.
 const CLOSE_ACK_RANGES: usize = 32;
@@ -78,7 +78,7 @@ pub(super) struct Closing {
 
 /// The way to a graceful end (M-63, M-65): each side says END when its messages have outcomes.
 #[derive(Debug, Default)]
-pub(super) struct Parting {
+pub(super) struct GracefulClose {
     /// The application asked for the end, by then at the latest.
     by: Option<Time>,
     /// The peer knows, or is to know, that nothing more comes from here.
@@ -91,14 +91,14 @@ pub(super) struct Parting {
     backlog: bool,
 }
 
-impl Parting {
+impl GracefulClose {
     /// Returns `true` when new messages are refused.
     pub(super) const fn refuses(&self) -> bool {
         self.by.is_some() || (self.heard && !self.backlog)
     }
 
     /// The application asks for the end; the earlier of two times counts.
-    pub(super) fn leave_by(&mut self, by: Time) {
+    pub(super) fn close_by(&mut self, by: Time) {
         self.by = Some(self.by.map_or(by, |before| before.min(by)));
     }
 }
@@ -173,7 +173,7 @@ impl Connection {
     pub(super) fn end_silently(&mut self, now: Time, reason: ClosedReason) {
         if !self.state.is_over() {
             // A peer that forgot the connection after our END has ended it.
-            let ours = self.parting.said && reason == ClosedReason::Reset;
+            let ours = self.graceful.said && reason == ClosedReason::Reset;
             self.finish(if ours { ClosedReason::Local } else { reason });
             self.tell_drained(ours);
             self.state = State::Over { until: now + UNREAD_KEPT };
@@ -186,7 +186,7 @@ impl Connection {
         match &mut self.state {
             State::Handshaking | State::Established => {
                 // The answer to our END: it was this side that wanted the end.
-                let ours = self.parting.said && close.code == Close::NO_ERROR;
+                let ours = self.graceful.said && close.code == Close::NO_ERROR;
                 self.finish(if ours { ClosedReason::Local } else { ClosedReason::Peer(close) });
                 self.tell_drained(ours);
                 self.state = State::Draining { until, owes: Owes::ALL, answers: CLOSE_AGAIN };
@@ -220,25 +220,25 @@ impl Connection {
 
     /// M-65: END came.
     pub(super) fn on_end(&mut self) {
-        self.parting.backlog |= !self.parting.heard && self.outbox.has_refused();
-        self.parting.heard = true;
+        self.graceful.backlog |= !self.graceful.heard && self.outbox.has_refused();
+        self.graceful.heard = true;
     }
 
     /// M-63: nothing keeps a graceful close any more, or it has waited for long enough.
-    pub(super) fn leave_if_done(&mut self, now: Time) {
+    pub(super) fn close_if_done(&mut self, now: Time) {
         let no_error = || Close::new(Close::NO_ERROR, "");
         let done = self.outbox.is_drained();
-        if self.leave_at().is_some_and(|at| at <= now) {
+        if self.close_at().is_some_and(|at| at <= now) {
             return self.end(now, no_error(), ClosedReason::Local);
         }
-        match (self.parting.by, &self.state) {
+        match (self.graceful.by, &self.state) {
             _ if !done => {}
-            (Some(_), State::Established) if !self.parting.heard => {
-                self.parting.owes |= !self.parting.said;
-                self.parting.said = true;
+            (Some(_), State::Established) if !self.graceful.heard => {
+                self.graceful.owes |= !self.graceful.said;
+                self.graceful.said = true;
             }
             (Some(_), _) => self.end(now, no_error(), ClosedReason::Local),
-            (None, _) if self.parting.heard => {
+            (None, _) if self.graceful.heard => {
                 self.end(now, no_error(), ClosedReason::Peer(no_error()));
             }
             (None, _) => {}
@@ -247,18 +247,18 @@ impl Connection {
 
     /// When a graceful close waits no longer: the caller's time is up, or a peer that was told END
     /// is not heard of any more.
-    pub(super) fn leave_at(&self) -> Option<Time> {
-        let by = self.parting.by?;
-        if !self.parting.said || self.parting.owes {
+    pub(super) fn close_at(&self) -> Option<Time> {
+        let by = self.graceful.by?;
+        if !self.graceful.said || self.graceful.owes {
             return Some(by);
         }
-        let span = (self.close_interval() * (CLOSE_AGAIN + 1)).max(PARTING_SILENCE);
+        let span = (self.close_interval() * (CLOSE_AGAIN + 1)).max(CLOSE_SILENCE);
         Some(by.min(self.active_at() + span))
     }
 
     /// Silence after which a peer that was told END, and owes its own, is asked for a sign of life.
-    pub(super) fn parting_ping(&self) -> Option<Duration> {
-        self.parting.said.then(|| self.close_interval() * 3)
+    pub(super) fn closing_ping(&self) -> Option<Duration> {
+        self.graceful.said.then(|| self.close_interval() * 3)
     }
 
     fn finish(&mut self, reason: ClosedReason) {

@@ -17,7 +17,7 @@
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use self::{
-    closing::{Parting, State},
+    closing::{GracefulClose, State},
     handshake::Handshake,
     ids::{LocalIds, RemoteIds},
     path::{Path, Paths},
@@ -34,6 +34,7 @@ use crate::{
         inbox::{Charge, Inbox, InboxConfig, Rules},
         outbox::Outbox,
         outgoing::{Outgoing, Refused},
+        queue::ReceiveQueue,
     },
     recovery::{
         ack::PendingAcks,
@@ -63,7 +64,7 @@ pub struct Connection {
     config: Arc<EndpointConfig>,
     side: Side,
     state: State,
-    born: Time,
+    created_at: Time,
 
     local: LocalIds,
     remote: RemoteIds,
@@ -87,7 +88,7 @@ pub struct Connection {
     report: Option<Box<Report>>,
 
     owed: Owed,
-    parting: Parting,
+    graceful: GracefulClose,
     outbox: Outbox,
     inbox: Inbox,
 
@@ -119,7 +120,7 @@ struct Clocks {
     /// The pacer lets the next packet leave then.
     paced_until: Option<Time>,
     /// What only a busy connection needs was given back.
-    rested: bool,
+    trimmed: bool,
 }
 
 /// What is only counted, for [`ConnectionStats`].
@@ -168,7 +169,7 @@ impl Connection {
         Self {
             side,
             state: State::Handshaking,
-            born: now,
+            created_at: now,
             local: LocalIds::new(id),
             remote: RemoteIds::new(peer),
             paths: Paths::new(path, seed),
@@ -184,7 +185,7 @@ impl Connection {
             ack: PendingAcks::new(transport.max_ack_delay),
             report: None,
             owed: Owed::default(),
-            parting: Parting::default(),
+            graceful: GracefulClose::default(),
             outbox: Outbox::new(transport.send_queue),
             inbox: Inbox::new(rules),
             clocks: Clocks { heard_at: now, idle: transport.idle_timeout, ..Clocks::default() },
@@ -214,12 +215,12 @@ impl Connection {
     /// [`SendError::Full`]: an event `Writable` comes when there is room. [`SendError::TooLarge`]
     /// and [`SendError::Closed`]: the message is never taken. The payload comes back.
     pub fn send(&mut self, now: Time, message: Outgoing) -> Result<Receipt, Refused> {
-        if self.state.is_over() || self.parting.refuses() {
+        if self.state.is_over() || self.graceful.refuses() {
             return Err(Refused { payload: message.payload, reason: SendError::Closed });
         }
         let delivery = self.less_the_way(message.delivery);
         let receipt = self.outbox.push(now, Outgoing { delivery, ..message })?;
-        self.clocks.rested = false;
+        self.clocks.trimmed = false;
         Ok(receipt)
     }
 
@@ -232,42 +233,34 @@ impl Connection {
         Delivery::Deadline(left)
     }
 
-    /// Returns the message that has waited longest, of this channel or of all. Messages whose
-    /// deadline is before `now` are dropped.
+    /// Takes the message that has waited longest: of `channel`, which is dedicated to its readers
+    /// then, or of all channels that are not dedicated. Messages whose deadline is before `now`
+    /// are dropped.
     pub fn recv(&mut self, now: Time, channel: Option<ChannelId>) -> Option<Message> {
-        self.inbox.pop(now, channel).map(|(message, _)| message)
+        self.inbox.take(now, channel)
     }
 
-    /// As [`Self::recv`], and when a Deadline is over: for a driver that keeps the message before
-    /// the application takes it. What is taken here is replaced by no newer Latest, and dropped at
-    /// no deadline.
-    pub fn recv_to_keep(
+    /// Accounts for the messages taken from `queue`, and moves all that can be taken to it: for a
+    /// driver whose applications run elsewhere. Calls `arrived` for each message, with its
+    /// channel if that is dedicated.
+    ///
+    /// Messages in the queue count as if they waited here (D-4, D-6) until they are taken and this
+    /// is called again: call it at [`Event::Readable`], and when
+    /// [`ReceiveQueue::owes_report`] returns `true`.
+    pub fn exchange(
         &mut self,
         now: Time,
-        channel: Option<ChannelId>,
-    ) -> Option<(Message, Option<Time>)> {
-        self.inbox.pop(now, channel)
+        queue: &mut ReceiveQueue,
+        arrived: impl FnMut(Option<ChannelId>),
+    ) {
+        self.inbox.exchange(now, queue, arrived);
     }
 
-    /// Charges the endpoint for what waits to be received, as long as the charge lives (D-13): for
-    /// a driver that takes all of it at the end of the connection, and keeps it for the
-    /// application, with the bytes that it keeps already.
+    /// Charges the endpoint for all messages that were received and not taken, as long as the
+    /// charge lives (D-13): for a driver that keeps them beyond the end of the connection.
     #[must_use]
-    pub fn charge_unread(&self, besides: u64) -> Charge {
-        self.inbox.charge_unread(besides)
-    }
-
-    /// From now on [`Self::recv`] does not give out the messages of this channel, unless it is
-    /// named, and [`Self::poll_apart`] tells when. So a driver can leave those of one channel here,
-    /// and take those of another.
-    pub fn set_apart(&mut self, channel: ChannelId) {
-        self.inbox.set_apart(channel);
-    }
-
-    /// A channel apart that has messages, where it had none when it was last told of; to be asked
-    /// at [`Event::Readable`].
-    pub fn poll_apart(&mut self) -> Option<ChannelId> {
-        self.inbox.poll_apart()
+    pub fn charge_unread(&self) -> Charge {
+        self.inbox.charge_unread()
     }
 
     /// The longest message of a class, in bytes, that the peer takes and the own queue holds. What
@@ -309,8 +302,8 @@ impl Connection {
     /// after `within` (M-63). Nothing more can be sent.
     pub fn close_gracefully(&mut self, now: Time, within: Duration) {
         if !self.state.is_over() {
-            self.parting.leave_by(now + within);
-            self.leave_if_done(now);
+            self.graceful.close_by(now + within);
+            self.close_if_done(now);
         }
     }
 

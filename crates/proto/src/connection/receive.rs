@@ -26,7 +26,7 @@ use crate::{
     time::Time,
     wire::{
         codec::Reader,
-        frame::{AckFrame, Frame, MessagePart, Summary, Whole, check_all, frames, only_fragment},
+        frame::{AckFrame, Fragment, Frame, Summary, Whole, check_all, frames, only_fragment},
         header::{ConnectionId, Header, expand_number},
         level::Level,
     },
@@ -190,7 +190,7 @@ impl Connection {
         self.stats.received_packets += 1;
         self.stats.received_bytes += arrival.bytes as u64;
         (self.clocks.heard_at, self.clocks.spoke_at) = (now, None); // M-61
-        self.clocks.rested = false;
+        self.clocks.trimmed = false;
         let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
         self.on_address(now, arrival.from, arrival.bytes, newest, random);
         // A client's own address changes when it moves: the system knows which one to send from.
@@ -256,7 +256,7 @@ impl Connection {
         self.process_report(now);
         // 6 events
         self.end_handshake();
-        self.leave_if_done(now);
+        self.close_if_done(now);
         Ok(summary.items)
     }
 
@@ -271,7 +271,7 @@ impl Connection {
         let mut reader = Reader::new(payload);
         while !reader.is_empty() && !self.state.is_over() {
             kept &= match Whole::decode(&mut reader) {
-                Some(whole) => self.on_message(arrival.now, level, MessagePart::from(whole))?,
+                Some(whole) => self.on_message(arrival.now, level, Fragment::from(whole))?,
                 None => {
                     // It parsed before.
                     let Ok(frame) = Frame::decode(&mut reader) else { break };
@@ -304,6 +304,7 @@ impl Connection {
             }
             Frame::Blocked(channel) => {
                 self.inbox.on_blocked(channel.map_or(Scope::Connection, Scope::Channel));
+                self.told.readable |= self.inbox.poll_report_wanted();
             }
             Frame::Close { code, reason } => {
                 // The preceding ACK counts: a message without an outcome at the end is lost (M-62).
@@ -326,16 +327,12 @@ impl Connection {
 
     /// Handles a message or a fragment, and step 6 for it: one event, however many there are.
     #[inline]
-    fn on_message(
-        &mut self,
-        now: Time,
-        level: Level,
-        part: MessagePart<'_>,
-    ) -> Result<bool, Close> {
+    fn on_message(&mut self, now: Time, level: Level, part: Fragment<'_>) -> Result<bool, Close> {
         if level == Level::ZeroRtt && self.side == Side::Client {
             return Err(Close::violation("only a client sends 0-RTT"));
         }
         let kept = self.inbox.insert(now, part)?;
+        self.told.readable |= self.inbox.poll_report_wanted();
         if self.inbox.has_ready() {
             self.told.readable = true;
             if level == Level::ZeroRtt && !self.told.incoming {

@@ -8,7 +8,7 @@ use super::{Connection, closing::State};
 use crate::{
     crypto::{Side, phases::DataKeys},
     error::Close,
-    event::{ClosedReason, Event},
+    event::{ClosedReason, Event, Reason},
     recovery::sent::SentFrame,
     time::Time,
     wire::level::Level,
@@ -44,38 +44,6 @@ const STARVED: Duration = Duration::from_secs(5);
 /// more.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
-/// The reason for a deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The handshake takes too long (M-44).
-    Handshake,
-    /// Nothing was received for too long (M-61).
-    Idle,
-    /// A PING keeps the connection, and the NATs on its path, alive.
-    KeepAlive,
-    /// A packet becomes old enough to be declared lost.
-    Loss,
-    /// No acknowledgement arrived: an ack-eliciting packet is sent.
-    Probe,
-    /// An ACK has been delayed long enough.
-    Ack,
-    /// The pacer allows the next packet.
-    Pacing,
-    /// The keys before the last update are discarded (M-21).
-    OldKeys,
-    /// A new address of the peer has not answered (P-1).
-    Path,
-    /// A message has expired.
-    Message,
-    /// A graceful close has waited long enough (M-63).
-    Leave,
-    /// A closed connection is forgotten (M-62).
-    Forget,
-    /// Memory that only a busy connection needs is released.
-    Rest,
-}
-
 impl Connection {
     /// Returns the next deadline and its reason.
     pub(crate) fn deadline(&self) -> Option<(Time, Reason)> {
@@ -102,7 +70,7 @@ impl Connection {
                 return next;
             }
             State::Handshaking => {
-                at(Some(self.born + self.patience()), Reason::Handshake);
+                at(Some(self.created_at + self.patience()), Reason::Handshake);
                 at(self.mismatch_at(), Reason::Handshake);
             }
             State::Established => at(self.keep_alive_at(), Reason::KeepAlive),
@@ -118,7 +86,7 @@ impl Connection {
         at(self.keys.as_ref().and_then(DataKeys::deadline), Reason::OldKeys);
         at(self.paths.deadline(), Reason::Path);
         at(self.outbox.deadline(), Reason::Message);
-        at(self.leave_at(), Reason::Leave);
+        at(self.close_at(), Reason::Close);
         at(self.rest_at(), Reason::Rest);
         next
     }
@@ -140,7 +108,7 @@ impl Connection {
                 }
                 return;
             }
-            State::Handshaking if due(Some(self.born + self.patience())) => {
+            State::Handshaking if due(Some(self.created_at + self.patience())) => {
                 // The peer may have progressed further than this side.
                 let close = Close::new(Close::NO_ERROR, "the handshake took too long");
                 let sealed_otherwise = self.keys.as_ref().is_some_and(DataKeys::has_failed);
@@ -176,7 +144,7 @@ impl Connection {
             self.on_validation_timeout(now);
         }
         self.outbox.handle_timeout(now);
-        self.leave_if_done(now);
+        self.close_if_done(now);
         if due(self.rest_at()) {
             self.rest(now);
         }
@@ -220,7 +188,7 @@ impl Connection {
                 }
             }
             SentFrame::Done => self.owed.done = true,
-            SentFrame::End => self.parting.owes = true,
+            SentFrame::End => self.graceful.owes = true,
             SentFrame::NewId(sequence) => self.local.on_new_lost(sequence),
             SentFrame::RetireId(sequence) => self.remote.on_retire_lost(sequence),
             SentFrame::Challenge(data) => self.paths.on_challenge_lost(data),
@@ -244,7 +212,7 @@ impl Connection {
                 }
             }
             SentFrame::Done => self.owed.done = false,
-            SentFrame::End => self.parting.owes = false,
+            SentFrame::End => self.graceful.owes = false,
             SentFrame::RetireId(sequence) => self.remote.on_retire_acked(sequence),
             SentFrame::Message(sent) => self.outbox.on_acked(sent),
             SentFrame::Ping
@@ -306,20 +274,20 @@ impl Connection {
         // address that is no longer ours, which only we can tell the peer.
         let starved = (!self.outbox.is_drained()).then_some(STARVED);
         let asked = self.config.transport.keep_alive.map(|span| span.max(LEAST_KEEP_ALIVE));
-        let span = [asked, starved, self.parting_ping()].into_iter().flatten().min()?;
+        let span = [asked, starved, self.closing_ping()].into_iter().flatten().min()?;
         // Packets in flight already elicit an answer.
         (!self.in_flight.is_waiting() && !self.owed.ping).then(|| self.active_at() + span)
     }
 
     fn rest_at(&self) -> Option<Time> {
-        let busy = self.clocks.rested || !self.confirmed || self.in_flight.is_waiting();
+        let busy = self.clocks.trimmed || !self.confirmed || self.in_flight.is_waiting();
         let span = REST_AFTER.max(self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS);
         (!busy).then(|| self.active_at() + span)
     }
 
     /// Releases the memory that an idle connection does not need.
     fn rest(&mut self, now: Time) {
-        self.clocks.rested = true;
+        self.clocks.trimmed = true;
         // Stop waiting for a ticket that has not arrived by now.
         self.handshake = None;
         self.local.release_memory();

@@ -2,22 +2,65 @@
 //!
 //! In: costs as they come and go, BLOCKED. Out: is there room, credit to announce. Never: messages.
 
+use std::mem;
+
 use super::{
     Scope,
     credit::Window,
-    inbox::{CreditUpdate, Inbox},
+    inbox::{CHANNEL_COST, CreditUpdate, Inbox, OVERHEAD},
+    queue::Taken,
 };
-use crate::delivery::ChannelId;
+use crate::delivery::{ChannelId, Class};
 
 impl Inbox {
     /// The peer says that it waits for credit of this scope (BLOCKED).
     pub(crate) fn on_blocked(&mut self, scope: Scope) {
-        match self.window_of(scope).map(|(window, _)| window.on_blocked()) {
-            Some(true) => self.announce.push_back(scope),
-            Some(false) => {}
+        let window = self.window_of(scope);
+        match window.map(|(window, _)| (window.wanted, window.on_blocked())) {
+            Some((wanted, announce)) => {
+                self.wanted += u32::from(!wanted);
+                self.announce.extend(announce.then_some(scope));
+            }
             // It has overtaken the first message of its channel. A name costs the peer two bytes,
             // and more to remember: all channels that are opened from now on are taken for it.
             None => self.blocked_early = true,
+        }
+        self.want_report();
+    }
+
+    /// Accounts for what was taken from the queue here, or dropped there.
+    pub(super) fn account_for_taken(&mut self) {
+        let taken = self.ready.lend_taken();
+        taken.iter().for_each(|run| self.on_taken(run));
+        self.ready.restore_taken(taken);
+    }
+
+    /// Messages left a queue: what they took of credit and pool is free again.
+    pub(super) fn on_taken(&mut self, run: &Taken) {
+        let Taken { lane, last, count, bytes } = *run;
+        let cost = bytes as usize + count as usize * OVERHEAD;
+        match lane.class {
+            Class::Ordered => return self.give_back(lane.channel, cost),
+            Class::Reliable => return self.on_reliable_taken(run),
+            Class::Latest => return self.on_latest_taken(lane.channel, last),
+            Class::Deadline | Class::Unreliable => self.give_to_pool(cost),
+        }
+        let channel = self.channels.get_mut(lane.channel).filter(|own| own.is_untouched());
+        let Some(wanted) = channel.map(|own| own.window.wanted) else { return };
+        if self.channels.remove_recent(lane.channel) {
+            self.blocked_early |= wanted;
+            self.wanted -= u32::from(wanted);
+            self.give_state(CHANNEL_COST);
+        }
+    }
+
+    /// The room of older ones went to the newest.
+    fn on_latest_taken(&mut self, channel: ChannelId, id: u64) {
+        let channel = self.channels.get_mut(channel);
+        let Some(others) = channel.and_then(|own| own.others.as_mut()) else { return };
+        if id.saturating_add(1) == others.floor {
+            let cost = mem::take(&mut others.waiting);
+            self.give_to_pool(cost as usize);
         }
     }
 
@@ -81,7 +124,10 @@ impl Inbox {
     pub(crate) fn poll_credit(&mut self) -> Option<CreditUpdate> {
         let scope = self.announce.pop_front()?;
         let (window, size) = self.window_of(scope)?;
-        Some(CreditUpdate { scope, total: window.announce(size) })
+        let (wanted, total) = (window.wanted, window.announce(size));
+        let answered = wanted && !window.wanted;
+        self.wanted -= u32::from(answered);
+        Some(CreditUpdate { scope, total })
     }
 
     /// Returns `true` if there is credit to announce.

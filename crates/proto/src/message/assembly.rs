@@ -1,12 +1,12 @@
-//! One message as its parts come.
+//! One message as its fragments come.
 //!
-//! In: parts. Out: the message, when it is whole. Never: memory for bytes that did not come.
+//! In: fragments. Out: the message, when it is whole. Never: memory for bytes that did not come.
 
 use std::{collections::BTreeMap, mem, ops::Range};
 
 use crate::{error::Close, time::Time};
 
-/// Room that the first part of a message takes at once, at most: most messages then take memory
+/// Room that the first fragment of a message takes at once, at most: most messages then take memory
 /// once and are copied once, and a claimed length of megabytes still costs little.
 const AT_ONCE: usize = 64 << 10;
 
@@ -23,7 +23,7 @@ pub(super) struct Assembly {
     head: Vec<u8>,
     /// What came beyond a gap, by its position; islands do not overlap.
     islands: BTreeMap<usize, Vec<u8>>,
-    /// When its first part came, as a count of such messages.
+    /// When its first fragment came, as a count of such messages.
     pub(super) arrival: u64,
     /// Deadline only: what is not whole by then is dropped.
     pub(super) due: Time,
@@ -33,7 +33,7 @@ pub(super) struct Assembly {
 pub(super) enum Added {
     /// Kept; something is missing.
     Kept,
-    /// That was the last missing part: the message.
+    /// That was the last missing fragment: the message.
     Whole(Vec<u8>),
     /// Not (all) kept: it has too many islands.
     Refused,
@@ -60,7 +60,7 @@ impl Assembly {
         if offset == self.head.len() && self.islands.is_empty() {
             // By far the most frequent: the next bytes, and nothing beyond them.
             self.append(data);
-        } else if !self.add_apart(offset, data)? {
+        } else if !self.add_with_gaps(offset, data)? {
             return Ok(Added::Refused);
         }
         if self.head.len() < self.total {
@@ -70,7 +70,7 @@ impl Assembly {
     }
 
     /// Of bytes that came before, or before others that are missing. False: not (all) kept.
-    fn add_apart(&mut self, offset: usize, data: &[u8]) -> Result<bool, Close> {
+    fn add_with_gaps(&mut self, offset: usize, data: &[u8]) -> Result<bool, Close> {
         let end = offset + data.len();
         let mut at = offset;
         while at < end {
@@ -78,7 +78,7 @@ impl Assembly {
             let known = self.known(at, bytes.len());
             if known.is_empty() {
                 let gap = self.gap(at, end);
-                if !self.place(at, &bytes[..gap.len()]) {
+                if !self.fill(at, &bytes[..gap.len()]) {
                     return Ok(false);
                 }
                 at = gap.end;
@@ -117,7 +117,7 @@ impl Assembly {
     }
 
     /// Puts bytes into a gap: behind what ends there, or on an island of their own.
-    fn place(&mut self, at: usize, bytes: &[u8]) -> bool {
+    fn fill(&mut self, at: usize, bytes: &[u8]) -> bool {
         if at == self.head.len() {
             self.append(bytes);
             return true;
@@ -145,8 +145,8 @@ impl Assembly {
     }
 }
 
-/// Honest parts have 64 bytes at least (`sending::MIN_PART`), so that no honest message needs more
-/// islands, and what one costs stays in proportion to the length its sender paid for.
+/// Honest fragments have 64 bytes at least (`sending::MIN_FRAGMENT`), so that no honest message
+/// needs more islands, and what one costs stays in proportion to the length its sender paid for.
 const fn most_islands(total: usize) -> usize {
     1 + total / 64
 }

@@ -4,14 +4,14 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::{LaneId, Scope, lane::Park, ledger::Ledger};
+use super::{LaneId, Scope, compact_map::CompactMap, lane::Park};
 use crate::delivery::ChannelId;
 
 /// What the peer lets us send.
 #[derive(Default)]
 pub(super) struct SendCredit {
     connection: Allowance,
-    channels: Ledger<ChannelId, Allowance>,
+    channels: CompactMap<ChannelId, Allowance>,
     /// What the peer gave from the start; `None` until that is known.
     start: Option<Start>,
     /// Lanes parked because the connection has no credit.
@@ -137,7 +137,7 @@ impl SendCredit {
             self.unlist();
         }
         self.blocked = VecDeque::new();
-        self.channels.settle(|_| true);
+        self.channels.compact(|_| true);
     }
 
     fn of(&mut self, scope: Scope) -> Option<&mut Allowance> {

@@ -1,14 +1,15 @@
 //! What a receiver does for Ordered and Reliable: exactly once, within credit (D-3, D-4).
 //!
-//! In: parts. Out: messages ready, credit back. Never: a part refused of a message that has begun;
-//! its first one is, where the endpoint holds too much (D-13).
+//! In: fragments. Out: messages ready, credit back. Never: a fragment refused of a message that has
+//! begun; its first one is, where the endpoint holds too much (D-13).
 
 use bytes::Bytes;
 
 use super::{
-    LaneId, Message, MessagePart,
+    Fragment, LaneId, Message,
     assembly::{Added, Assembly},
     inbox::{Channel, Inbox, Kept, OVERHEAD, Slot, UNFINISHED_COST},
+    queue::Taken,
 };
 use crate::{
     delivery::{ChannelId, Class},
@@ -21,7 +22,7 @@ use crate::{
 const MANY: u64 = 64;
 
 impl Inbox {
-    pub(super) fn insert_credited(&mut self, part: MessagePart<'_>) -> Result<Kept, Close> {
+    pub(super) fn insert_credited(&mut self, part: Fragment<'_>) -> Result<Kept, Close> {
         let channel = self.channels.get_mut(part.channel);
         let next = channel.map_or(0, |channel| *channel.next_of(part.class));
         let Some(ahead) = part.id.checked_sub(next) else { return Ok(Kept::Yes) };
@@ -29,14 +30,14 @@ impl Inbox {
         if ahead >= MAX_CREDITED_IN_FLIGHT {
             return Err(Close::violation("a message id is too far ahead"));
         }
-        self.insert_apart(part)
+        self.insert_pending(part)
     }
 
     /// By far the most frequent: a message that is whole and next, while nothing waits and with
     /// credit for it. Says whether it was that; else nothing is done.
     #[inline]
-    pub(super) fn deliver_next(&mut self, part: &MessagePart<'_>) -> bool {
-        let MessagePart { channel: channel_id, class, id, data, .. } = *part;
+    pub(super) fn deliver_next(&mut self, part: &Fragment<'_>) -> bool {
+        let Fragment { channel: channel_id, class, id, data, .. } = *part;
         let plain = class.is_credited() && part.is_whole() && self.pending.is_empty();
         if !plain || part.total > self.rules.config.max_message as usize {
             return false;
@@ -54,12 +55,12 @@ impl Inbox {
         channel.window.charge(cost);
         self.window.charge(cost);
         let message = Message { channel: channel_id, class, payload: Bytes::copy_from_slice(data) };
-        self.ready.push(&mut channel.ready, message, id, Time::ZERO);
+        self.ready.push(message, id, Time::ZERO);
         true
     }
 
-    /// A part of a message, or one that waits for others, or that others wait for.
-    fn insert_apart(&mut self, part: MessagePart<'_>) -> Result<Kept, Close> {
+    /// A fragment of a message, or one that waits for others, or that others wait for.
+    fn insert_pending(&mut self, part: Fragment<'_>) -> Result<Kept, Close> {
         let key = (LaneId { channel: part.channel, class: part.class }, part.id);
         let payload = match self.pending.get_mut(&key) {
             Some(Slot::Partial(assembly)) => {
@@ -81,7 +82,7 @@ impl Inbox {
                 }
                 if !part.is_whole() {
                     let mut assembly = Assembly::new(part.total, 0, Time::ZERO);
-                    // The first part can be neither the last nor one too many.
+                    // The first fragment can be neither the last nor one too many.
                     assembly.add(part.total, part.offset, part.data)?;
                     self.pending.insert(key, Slot::Partial(Box::new(assembly)));
                     return Ok(Kept::Yes);
@@ -105,20 +106,25 @@ impl Inbox {
         before > MANY || before > 0 && begun() < before
     }
 
-    /// The application took a message.
-    pub(super) fn on_reliable_taken(&mut self, lane: LaneId, id: u64, len: usize) {
-        // A message above a gap is remembered (`Passed`): that is what its 64 bytes pay for, until
-        // the gap closes.
-        let remembered = !self.pending.is_empty();
-        if remembered && let Some(Slot::Passed { taken }) = self.pending.get_mut(&(lane, id)) {
-            *taken = true;
-            return self.give_back(lane.channel, len);
+    /// The application took Reliable messages.
+    pub(super) fn on_reliable_taken(&mut self, run: &Taken) {
+        let mut cost = run.bytes as usize;
+        let first = run.last + 1 - u64::from(run.count);
+        for id in first..=run.last {
+            // A message above a gap is remembered (`Passed`): that is what its 64 bytes pay for,
+            // until the gap closes.
+            let slot =
+                if self.pending.is_empty() { None } else { self.pending.get_mut(&(run.lane, id)) };
+            match slot {
+                Some(Slot::Passed { taken }) => *taken = true,
+                _ => cost += OVERHEAD,
+            }
         }
-        self.give_back(lane.channel, len + OVERHEAD);
+        self.give_back(run.lane.channel, cost);
     }
 
-    /// D-4: the receiver counts a message when it first sees a part; what it costs `besides`, D-14.
-    /// False: D-13.
+    /// D-4: the receiver counts a message when it first sees a fragment; what it costs `besides`,
+    /// D-14. False: D-13.
     fn charge(
         &mut self,
         channel: ChannelId,
@@ -135,6 +141,7 @@ impl Inbox {
             return Err(Close::new(Close::FLOW_CONTROL, "the connection's credit is overdrawn"));
         }
         if !self.rules.take_room(held, cost + u64::from(besides), waits) {
+            self.short = true;
             return Ok(false);
         }
         self.state += besides;
@@ -154,7 +161,7 @@ impl Inbox {
         let mut payload = payload;
         loop {
             let message = Message { channel: lane.channel, class: lane.class, payload };
-            self.ready.push(&mut channel.ready, message, *next, Time::ZERO);
+            self.ready.push(message, *next, Time::ZERO);
             *next += 1;
             // Those that waited for this one.
             payload = match self.pending.get_mut(&(lane, *next)) {
@@ -168,7 +175,7 @@ impl Inbox {
     fn complete_reliable(&mut self, lane: LaneId, id: u64, payload: Bytes) {
         let Some(channel) = self.channels.get_mut(lane.channel) else { return };
         let message = Message { channel: lane.channel, class: lane.class, payload };
-        self.ready.push(&mut channel.ready, message, id, Time::ZERO);
+        self.ready.push(message, id, Time::ZERO);
         if id != channel.next[1] {
             self.pending.insert((lane, id), Slot::Passed { taken: false });
             return;
@@ -270,7 +277,7 @@ mod tests {
         let first = half(part(Class::Ordered, 0, &[7; 400]));
         assert!(kept(&mut inbox, first) && kept(&mut inbox, first));
         assert_eq!(inbox.window.outstanding(), 864);
-        assert!(kept(&mut inbox, MessagePart { offset: 400, ..first }));
+        assert!(kept(&mut inbox, Fragment { offset: 400, ..first }));
         assert_eq!(pop(&mut inbox), Some(vec![7; 800]));
         assert_eq!(inbox.window.outstanding(), 0);
     }

@@ -1,6 +1,6 @@
 //! The messages of one class on one channel that are to be sent, or were and wait for their ACK.
 //!
-//! In: messages, what became of their parts. Out: the next part's place. Never: credit.
+//! In: messages, what became of their fragments. Out: the next fragment's range. Never: credit.
 
 use std::{collections::VecDeque, mem, ops::Range};
 
@@ -18,7 +18,7 @@ use crate::{
 
 /// One message on its way.
 ///
-/// Positions are of its *span*: its bytes, or for an empty message one place that stands for it.
+/// Positions are of its *span*: its bytes, or for an empty message one range that stands for it.
 pub(super) struct Queued {
     payload: Bytes,
     receipt: Receipt,
@@ -34,12 +34,12 @@ pub(super) struct Queued {
     in_losses: bool,
     /// Deadline: its time is up, and nothing of it is sent any more. What left may arrive.
     late: bool,
-    /// Only for a message that was sent in more than one part, or lost one.
-    parts: Option<Box<Parts>>,
+    /// Only for a message that was sent in more than one fragment, or lost one.
+    progress: Option<Box<Progress>>,
 }
 
 #[derive(Default)]
-struct Parts {
+struct Progress {
     acked: RangeSet,
     /// To be sent again; nothing of `acked`.
     lost: RangeSet,
@@ -80,9 +80,9 @@ pub(super) struct Lane {
     pub(super) queued: usize,
     /// No message below has unsent bytes.
     fresh: u64,
-    /// Ids with lost parts, each once, in the order of their loss.
+    /// Ids with lost fragments, each once, in the order of their loss.
     losses: VecDeque<u64>,
-    /// In the queue of lanes with lost parts, with new ones.
+    /// In the queue of lanes with lost fragments, with new ones.
     pub(super) listed_lost: bool,
     pub(super) listed_fresh: bool,
     pub(super) parked: Option<Park>,
@@ -90,8 +90,8 @@ pub(super) struct Lane {
 
 impl Queued {
     pub(super) fn new(payload: Bytes, receipt: Receipt, due: Time, repeat_safe: bool) -> Self {
-        let (sent, done, in_losses, late, parts) = (0, false, false, false, None);
-        Self { payload, receipt, due, sent, repeat_safe, done, in_losses, late, parts }
+        let (sent, done, in_losses, late, progress) = (0, false, false, false, None);
+        Self { payload, receipt, due, sent, repeat_safe, done, in_losses, late, progress }
     }
 
     pub(super) fn payload(&self) -> &[u8] {
@@ -106,7 +106,7 @@ impl Queued {
         self.repeat_safe
     }
 
-    /// Has a part of it been sent?
+    /// Has a fragment of it been sent?
     pub(super) fn begun(&self) -> bool {
         self.sent > 0
     }
@@ -140,8 +140,8 @@ impl Queued {
         self.sent >= self.span()
     }
 
-    /// The place of a part, or nothing when the message has no such part.
-    fn place(&self, offset: u32, len: u32) -> Option<Range<u32>> {
+    /// The range of a fragment, or nothing when the message has no such fragment.
+    fn range(&self, offset: u32, len: u32) -> Option<Range<u32>> {
         let len = if self.payload.is_empty() { 1 } else { len };
         let end = offset.checked_add(len)?;
         (end <= self.span()).then_some(offset..end)
@@ -186,13 +186,13 @@ impl Lane {
         self.messages.get_mut(index).filter(|message| !message.done)
     }
 
-    /// Length of the last message, when no part of it was sent.
+    /// Length of the last message, when no fragment of it was sent.
     pub(super) fn unsent_last_len(&self) -> Option<usize> {
         let last = self.messages.back().filter(|last| !last.done && !last.begun());
         last.map(|last| last.payload.len())
     }
 
-    /// Puts another message in the place of the last, when no part of that was sent; otherwise
+    /// Puts another message in the range of the last, when no fragment of that was sent; otherwise
     /// returns the new one.
     pub(super) fn replace_unsent_last(&mut self, new: Queued) -> Result<Finished, Queued> {
         let last = self.messages.back_mut().filter(|last| !last.done && !last.begun());
@@ -243,8 +243,8 @@ impl Lane {
     /// The message to send something again of.
     pub(super) fn lost_id(&mut self) -> Option<u64> {
         while let Some(&id) = self.losses.front() {
-            let lost = self.get(id).and_then(|message| message.parts.as_ref());
-            if lost.is_some_and(|parts| !parts.lost.is_empty()) {
+            let lost = self.get(id).and_then(|message| message.progress.as_ref());
+            if lost.is_some_and(|progress| !progress.lost.is_empty()) {
                 return Some(id);
             }
             self.losses.pop_front();
@@ -258,19 +258,22 @@ impl Lane {
     /// The bytes to send next of a message: new ones, or of the first range that was lost.
     pub(super) fn rest(&self, id: u64, lost: bool) -> Option<Range<usize>> {
         let message = self.get(id)?;
-        let range =
-            if lost { message.parts.as_ref()?.lost.first()? } else { message.sent..message.span() };
+        let range = if lost {
+            message.progress.as_ref()?.lost.first()?
+        } else {
+            message.sent..message.span()
+        };
         let len = message.payload.len();
         Some((range.start as usize).min(len)..(range.end as usize).min(len))
     }
 
-    /// A part goes out. True when that was the last new one of its message.
+    /// A fragment goes out. True when that was the last new one of its message.
     pub(super) fn on_sent(&mut self, id: u64, offset: u32, len: u32) -> bool {
         let Some(message) = self.get_mut(id) else { return false };
-        let Some(place) = message.place(offset, len) else { return false };
-        message.sent = message.sent.max(place.end);
-        if let Some(parts) = &mut message.parts {
-            parts.lost.remove(place);
+        let Some(range) = message.range(offset, len) else { return false };
+        message.sent = message.sent.max(range.end);
+        if let Some(progress) = &mut message.progress {
+            progress.lost.remove(range);
         }
         message.all_sent()
     }
@@ -278,24 +281,24 @@ impl Lane {
     /// True when that makes the message whole at the receiver (D-1).
     pub(super) fn on_acked(&mut self, id: u64, offset: u32, len: u32) -> bool {
         let Some(message) = self.get_mut(id) else { return false };
-        let Some(place) = message.place(offset, len) else { return false };
+        let Some(range) = message.range(offset, len) else { return false };
         let span = message.span();
-        if place == (0..span) {
+        if range == (0..span) {
             return true;
         }
-        let parts = message.parts.get_or_insert_default();
-        parts.lost.remove(place.clone());
-        parts.acked.insert(place);
-        parts.acked.covers(span)
+        let progress = message.progress.get_or_insert_default();
+        progress.lost.remove(range.clone());
+        progress.acked.insert(range);
+        progress.acked.covers(span)
     }
 
     /// True when something of the message is to be sent again.
     pub(super) fn on_lost(&mut self, id: u64, offset: u32, len: u32) -> bool {
         let Some(message) = self.get_mut(id) else { return false };
-        let Some(place) = message.place(offset, len) else { return false };
-        let Parts { acked, lost } = &mut **message.parts.get_or_insert_default();
-        lost.insert(place.clone());
-        lost.remove_all(acked, place);
+        let Some(range) = message.range(offset, len) else { return false };
+        let Progress { acked, lost } = &mut **message.progress.get_or_insert_default();
+        lost.insert(range.clone());
+        lost.remove_all(acked, range);
         let again = !lost.is_empty();
         if again && !message.in_losses {
             message.in_losses = true;
@@ -311,7 +314,7 @@ impl Lane {
         if !message.all_sent() {
             return Some(Outcome::Expired);
         }
-        if message.parts.as_ref().is_some_and(|parts| !parts.lost.is_empty()) {
+        if message.progress.as_ref().is_some_and(|progress| !progress.lost.is_empty()) {
             return Some(Outcome::Unconfirmed);
         }
         message.late = true;
@@ -336,7 +339,7 @@ impl Lane {
     #[inline]
     pub(super) fn finish(&mut self, id: u64) -> Option<Finished> {
         if id != self.first {
-            return self.finish_apart(id);
+            return self.finish_out_of_order(id);
         }
         // The front is never done.
         let message = self.messages.pop_front()?;
@@ -346,12 +349,12 @@ impl Lane {
         Some(Finished { payload, receipt, due, waits: false })
     }
 
-    fn finish_apart(&mut self, id: u64) -> Option<Finished> {
+    fn finish_out_of_order(&mut self, id: u64) -> Option<Finished> {
         let waits = self.in_order;
         let message = self.get_mut(id)?;
         let cost = message.cost();
         message.done = true;
-        message.parts = None;
+        message.progress = None;
         let payload = mem::take(&mut message.payload);
         let finished = Finished { payload, receipt: message.receipt, due: message.due, waits };
         self.queued -= cost;
@@ -393,7 +396,7 @@ impl Lane {
         self.parked = None;
         (self.listed_lost, self.listed_fresh) = (false, false);
         for message in &mut self.messages {
-            (message.sent, message.in_losses, message.parts) = (0, false, None);
+            (message.sent, message.in_losses, message.progress) = (0, false, None);
         }
     }
 }

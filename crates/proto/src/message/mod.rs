@@ -1,13 +1,14 @@
 //! What the application sees: messages, their delivery, the queues on both sides.
 //!
-//! In: messages to send, parts received. Out: parts to send, messages whole. Never: packets, keys.
+//! In: messages to send, fragments received. Out: fragments to send, messages whole. Never:
+//! packets, keys.
 //!
 //! ```text
 //! push ─▶ outbox ─▶ lane (one class of one channel) ─▶ schedule ─▶ sending::write ─▶ wire
-//! wire ─▶ inbox::insert ─▶ credited | uncredited ─▶ assembly ─▶ ready ─▶ pop
+//! wire ─▶ inbox::insert ─▶ credited | uncredited ─▶ assembly ─▶ queue ─▶ take
 //! ```
 
-use std::{fmt, ops::Range, str::Utf8Error, time::Duration};
+use std::{fmt, ops::Range, str::Utf8Error};
 
 use bytes::Bytes;
 
@@ -21,17 +22,17 @@ pub(crate) mod receipt;
 
 mod accounts;
 mod assembly;
+mod compact_map;
 mod credit;
 mod credited;
-mod directory;
 mod lane;
-mod ledger;
 mod outcomes;
 pub(crate) mod outgoing;
+pub(crate) mod queue;
 pub(crate) mod ranges;
-mod ready;
 mod schedule;
 pub(crate) mod sending;
+mod slot_map;
 mod uncredited;
 mod window;
 
@@ -72,42 +73,29 @@ impl fmt::Debug for Message {
     }
 }
 
-pub(crate) use crate::wire::frame::MessagePart;
+pub(crate) use crate::wire::frame::{Fragment, FragmentHeader};
 
-/// A part of a message that is to be written into a packet now: all but its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PartRef {
-    pub(crate) channel: ChannelId,
-    pub(crate) class: Class,
-    pub(crate) id: u64,
-    /// Deadline only, in whole milliseconds.
-    pub(crate) time_left: Option<Duration>,
-    pub(crate) total: usize,
-    pub(crate) offset: usize,
-    pub(crate) len: usize,
-}
-
-impl PartRef {
+impl FragmentHeader {
     /// What to remember of it until its packet is acknowledged or lost.
-    pub(crate) const fn sent(&self) -> SentPart {
+    pub(crate) const fn sent(&self) -> SentFragment {
         // Messages are shorter than 2^32 bytes: `Outbox::check`.
         let (offset, len) = (self.offset as u32, self.len as u32);
-        SentPart { channel: self.channel, class: self.class, id: self.id, offset, len }
+        SentFragment { channel: self.channel, class: self.class, id: self.id, offset, len }
     }
 }
 
 /// What was sent of messages in some packet, to be remembered until that is acknowledged or lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// A part of one, or all of it.
-    Part(SentPart),
+    /// A fragment of a message, or all of it.
+    Fragment(SentFragment),
     /// Whole ones.
     Run(SentRun),
 }
 
-/// A part that was sent in some packet.
+/// A fragment that was sent in some packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SentPart {
+pub(crate) struct SentFragment {
     pub(crate) channel: ChannelId,
     pub(crate) class: Class,
     pub(crate) id: u64,
@@ -142,27 +130,4 @@ pub(crate) enum Scope {
 struct LaneId {
     channel: ChannelId,
     class: Class,
-}
-
-/// Length of a MESSAGE frame before its bytes: type, channel, id, the time left in milliseconds
-/// (Deadline), total and offset (of a fragment), length. See PROTOCOL.md section 4.
-pub(crate) const fn header_len(part: &PartRef) -> usize {
-    let mut len = 1 + varint_len(part.channel.0 as u64) + varint_len(part.id);
-    if let Some(left) = part.time_left {
-        len += varint_len(left.as_millis() as u64);
-    }
-    if part.len != part.total {
-        len += varint_len(part.total as u64) + varint_len(part.offset as u64);
-    }
-    len + varint_len(part.len as u64)
-}
-
-/// Length of a varint, RFC 9000 section 16.
-const fn varint_len(value: u64) -> usize {
-    match value {
-        0..=0x3f => 1,
-        0x40..=0x3fff => 2,
-        0x4000..=0x3fff_ffff => 4,
-        _ => 8,
-    }
 }

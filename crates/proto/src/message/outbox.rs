@@ -1,7 +1,7 @@
 //! Messages to send: queued within a bound, split, sent again, given up, told about.
 //!
-//! In: messages, credit, what became of the parts. Out: parts to send (`sending.rs`), receipts.
-//! Never: packets, the reasons for a loss.
+//! In: messages, credit, what became of the fragments. Out: fragments to send (`sending.rs`),
+//! receipts. Never: packets, the reasons for a loss.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,15 +10,15 @@ use std::{
 };
 
 use super::{
-    LaneId, Scope, Sent, SentPart, SentRun,
+    LaneId, Scope, Sent, SentFragment, SentRun,
+    compact_map::CompactMap,
     credit::SendCredit,
-    directory::Directory,
     lane::{Lane, Park, Queued},
-    ledger::Ledger,
     outcomes::Outcomes,
     outgoing::{Outgoing, Refused},
     receipt::{Outcome, Receipt, SendError},
     schedule::{DEFAULT_PRIORITY, Kind, PRIORITIES, Schedule},
+    slot_map::SlotMap,
 };
 use crate::{
     delivery::{ChannelId, Class, Delivery},
@@ -39,9 +39,9 @@ const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
 /// each lane ever used 16 bytes, for each channel with credited messages 32, plus the slack of a
 /// B-tree until it rests; a connection that sent nothing holds no heap.
 pub(crate) struct Outbox {
-    pub(super) lanes: Directory<LaneId, Lane>,
+    pub(super) lanes: SlotMap<LaneId, Lane>,
     /// Next ids of lanes that are not in `lanes`; of others, what was true once.
-    ids: Ledger<LaneId, u64>,
+    ids: CompactMap<LaneId, u64>,
     priorities: BTreeMap<ChannelId, u8>,
     pub(super) schedule: Schedule,
     /// Deadline messages by the time they are given up.
@@ -71,8 +71,8 @@ impl Outbox {
     /// Nothing can be sent before `set_peer_limits`.
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            lanes: Directory::default(),
-            ids: Ledger::default(),
+            lanes: SlotMap::default(),
+            ids: CompactMap::default(),
             priorities: BTreeMap::new(),
             schedule: Schedule::default(),
             deadlines: BTreeSet::new(),
@@ -221,7 +221,7 @@ impl Outbox {
     /// The packet that carried this was acknowledged.
     pub(crate) fn on_acked(&mut self, sent: Sent) {
         match sent {
-            Sent::Part(part) => self.on_part_acked(part),
+            Sent::Fragment(part) => self.on_fragment_acked(part),
             Sent::Run(run) => self.end_run(run, Outcome::Acknowledged),
         }
     }
@@ -229,16 +229,16 @@ impl Outbox {
     /// The packet that carried this was lost. What is still wanted is sent again.
     pub(crate) fn on_lost(&mut self, sent: Sent) {
         match sent {
-            Sent::Part(part) => self.on_part_lost(part),
+            Sent::Fragment(part) => self.on_fragment_lost(part),
             Sent::Run(run) => self.on_run_lost(run),
         }
     }
 
-    fn on_part_acked(&mut self, part: SentPart) {
+    fn on_fragment_acked(&mut self, part: SentFragment) {
         let lane_id = LaneId { channel: part.channel, class: part.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let Some(message) = lane.get(part.id) else { return };
-        // The peer drops unfinished ones when their time is up: of parts that it acknowledges
+        // The peer drops unfinished ones when their time is up: of fragments that it acknowledges
         // after that, nobody knows whether they were ever together.
         let apart = message.is_late() && message.payload().len() != part.len as usize;
         if lane.on_acked(part.id, part.offset, part.len) {
@@ -255,11 +255,11 @@ impl Outbox {
             let Some(message) = message else { continue };
             // Messages are shorter than 2^32 bytes: `check`.
             let len = message.payload().len() as u32;
-            self.on_part_lost(SentPart { channel, class, id, offset: 0, len });
+            self.on_fragment_lost(SentFragment { channel, class, id, offset: 0, len });
         }
     }
 
-    fn on_part_lost(&mut self, part: SentPart) {
+    fn on_fragment_lost(&mut self, part: SentFragment) {
         if !part.class.is_resent() {
             return;
         }
@@ -394,7 +394,7 @@ impl Outbox {
                 self.ids.insert(lane_id, lane.next_id());
             }
         }
-        self.ids.settle(|_| true);
+        self.ids.compact(|_| true);
         self.deadlines = BTreeSet::new();
         self.outcomes.shrink_to_fit();
         self.not_early = Vec::new();
@@ -504,7 +504,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{PartRef, peer_limits::PeerLimits, tests::packet};
+    use crate::message::{FragmentHeader, peer_limits::PeerLimits, tests::packet};
 
     const NOW: Time = Time::ZERO;
     const CHANNEL: ChannelId = ChannelId(0);
@@ -535,7 +535,7 @@ mod tests {
     }
 
     /// Sends ids 0 to 2, a packet each, and says that those of 2 and 1 arrived.
-    fn all_but_the_first(delivery: Delivery) -> (Outbox, PartRef) {
+    fn all_but_the_first(delivery: Delivery) -> (Outbox, FragmentHeader) {
         let mut outbox = Outbox::new(100_000);
         outbox.set_peer_limits(limits(5_000));
         let parts: Vec<_> = (0..3)
@@ -544,8 +544,8 @@ mod tests {
                 packet(&mut outbox, NOW, false)[0]
             })
             .collect();
-        outbox.on_acked(Sent::Part(parts[2].sent()));
-        outbox.on_acked(Sent::Part(parts[1].sent()));
+        outbox.on_acked(Sent::Fragment(parts[2].sent()));
+        outbox.on_acked(Sent::Fragment(parts[1].sent()));
         (outbox, parts[0])
     }
 
@@ -559,7 +559,7 @@ mod tests {
         let (mut outbox, first) = all_but_the_first(Delivery::Ordered);
         assert_eq!(outcomes(&mut outbox), []);
         assert!(!outbox.is_drained());
-        outbox.on_acked(Sent::Part(first.sent()));
+        outbox.on_acked(Sent::Fragment(first.sent()));
         let all: Vec<_> = (0..3).map(|number| (number, Outcome::Acknowledged)).collect();
         assert_eq!(outcomes(&mut outbox), all);
         assert!(outbox.is_drained() && outbox.queued() == 0);
@@ -655,7 +655,7 @@ mod tests {
             push(&mut outbox, Delivery::Ordered, 10).unwrap();
             let part = packet(&mut outbox, NOW, false)[0];
             assert_eq!(part.id, id);
-            outbox.on_acked(Sent::Part(part.sent()));
+            outbox.on_acked(Sent::Fragment(part.sent()));
             outbox.poll_receipt().unwrap();
             outbox.release_idle();
             assert!(outbox.heap_is_idle());

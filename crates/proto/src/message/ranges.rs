@@ -7,7 +7,7 @@ use std::ops::Range;
 /// Sorted ranges that neither overlap nor touch. Empty, it holds no heap.
 ///
 /// Adding at either end costs nothing to speak of; in the middle it moves what comes after. A
-/// message has at most as many ranges as it was sent in parts.
+/// message has at most as many ranges as it was sent in fragments.
 #[derive(Debug, Default)]
 pub(crate) struct RangeSet {
     ranges: Vec<Range<u32>>,

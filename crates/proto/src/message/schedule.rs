@@ -12,7 +12,7 @@ pub(super) const PRIORITIES: u8 = 8;
 /// The priority of a channel nobody set.
 pub(super) const DEFAULT_PRIORITY: u8 = 3;
 
-/// What a lane waits in the queue with. Lost parts go first.
+/// What a lane waits in the queue with. Lost fragments go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Lost,

@@ -1,30 +1,29 @@
-//! The way out: which part of which message goes into the packet now.
+//! The way out: which fragment of which message goes into the packet now.
 //!
-//! In: time, a packet. Out: parts in it. Never: a scan over what cannot be sent.
+//! In: time, a packet. Out: fragments in it. Never: a scan over what cannot be sent.
 
 use std::{mem, ops::Range, time::Duration};
 
 use super::{
-    LaneId, MessagePart, PartRef, Sent, SentPart, SentRun, header_len,
+    Fragment, FragmentHeader, LaneId, Sent, SentFragment, SentRun,
     lane::{Lane, Park},
     outbox::Outbox,
     receipt::Outcome,
     schedule::Kind,
-    varint_len,
 };
 use crate::{
     delivery::Class,
     limits::MESSAGE_OVERHEAD,
     time::Time,
     wire::{
-        codec::Writer,
+        codec::{Writer, varint_len},
         frame::{write_message, write_whole},
     },
 };
 
-/// No part but the end of a message is shorter: what a part costs the receiver in bookkeeping
-/// stays in proportion to what it brings.
-const MIN_PART: usize = 64;
+/// No fragment but the end of a message is shorter: what a fragment costs the receiver in
+/// bookkeeping stays in proportion to what it brings.
+const MIN_FRAGMENT: usize = 64;
 
 /// The shortest MESSAGE frame: type, channel, id and length, a byte each. A full packet has less
 /// room than that left, and needs no look at the queues.
@@ -33,7 +32,7 @@ const MIN_FRAME: usize = 4;
 /// Which classes a packet takes, so that a full pool of the peer (D-2) makes nothing else wait for
 /// its ACK, or be sent for ever beside what is refused (D-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Company {
+enum RefusalGroup {
     Any,
     /// None that the peer may refuse.
     Sure,
@@ -41,7 +40,7 @@ enum Company {
     Refusable,
 }
 
-impl Company {
+impl RefusalGroup {
     const fn takes(self, class: Class) -> bool {
         match self {
             Self::Any => true,
@@ -50,7 +49,7 @@ impl Company {
         }
     }
 
-    /// What goes with a part of this class that is sent again.
+    /// What goes with a fragment of this class that is sent again.
     const fn of_lost(class: Class) -> Self {
         if class.is_refusable() { Self::Refusable } else { Self::Sure }
     }
@@ -60,19 +59,19 @@ impl Company {
 pub(crate) struct Packing {
     /// Room before the first of them, in bytes.
     room: usize,
-    company: Company,
+    group: RefusalGroup,
 }
 
 impl Packing {
     /// A packet with so much room. `beside`: it holds frames of the connection, which are sent
     /// again when it is not acknowledged (D-12).
     pub(crate) const fn new(room: usize, beside: bool) -> Self {
-        Self { room, company: if beside { Company::Sure } else { Company::Any } }
+        Self { room, group: if beside { RefusalGroup::Sure } else { RefusalGroup::Any } }
     }
 }
 
 impl Outbox {
-    /// Writes what is next: a run of whole messages, or a part of one. None when nothing (more)
+    /// Writes what is next: a run of whole messages, or a fragment of one. None when nothing (more)
     /// fits or waits. What is written counts as sent.
     ///
     /// Call it until it returns none, with one `packing` for a packet. With `early` only what is
@@ -88,7 +87,7 @@ impl Outbox {
             return None;
         }
         let (kind, lane_id, id) = self.front(now, early)?;
-        if !packing.company.takes(lane_id.class) {
+        if !packing.group.takes(lane_id.class) {
             return None;
         }
         if kind == Kind::Fresh
@@ -96,12 +95,12 @@ impl Outbox {
         {
             return Some(Sent::Run(run));
         }
-        let part = self.write_part(now, (kind, lane_id, id), packing.room, writer)?;
+        let part = self.write_fragment(now, (kind, lane_id, id), packing.room, writer)?;
         if kind == Kind::Lost {
-            packing.company = Company::of_lost(lane_id.class);
+            packing.group = RefusalGroup::of_lost(lane_id.class);
             self.resent += u64::from(part.len);
         }
-        Some(Sent::Part(part))
+        Some(Sent::Fragment(part))
     }
 
     /// Is there something that may be sent now, given a packet to put it in?
@@ -109,8 +108,8 @@ impl Outbox {
         self.front(now, early).is_some()
     }
 
-    /// Has a message begun whose next part goes into the next packet? As [`Self::wants_to_send`],
-    /// where that can be told at a glance.
+    /// Has a message begun whose next fragment goes into the next packet? As
+    /// [`Self::wants_to_send`], where that can be told at a glance.
     #[inline]
     pub(crate) fn is_amid(&mut self, now: Time) -> bool {
         if self.deadline().is_some_and(|due| due <= now) {
@@ -172,13 +171,13 @@ impl Outbox {
         Some(run)
     }
 
-    fn write_part(
+    fn write_fragment(
         &mut self,
         now: Time,
         (kind, lane_id, id): (Kind, LaneId, u64),
         packet_room: usize,
         writer: &mut Writer<'_>,
-    ) -> Option<SentPart> {
+    ) -> Option<SentFragment> {
         let lane = self.lanes.get_mut(lane_id)?;
         let rest = lane.rest(id, kind == Kind::Lost)?;
         let message = lane.get(id)?;
@@ -187,12 +186,13 @@ impl Outbox {
         let time_left =
             (lane_id.class == Class::Deadline).then(|| whole_millis(message.due(), now));
         let LaneId { channel, class } = lane_id;
-        let mut part = PartRef { channel, class, id, time_left, total, offset: rest.start, len: 0 };
+        let mut part =
+            FragmentHeader { channel, class, id, time_left, total, offset: rest.start, len: 0 };
         part.len = fit(&part, rest, writer.room(), packet_room)?;
         let (offset, data) = (part.offset, message.payload());
         let data = data.get(offset..offset + part.len).unwrap_or_default();
         let before = writer.room();
-        write_message(writer, &MessagePart { channel, class, id, time_left, total, offset, data });
+        write_message(writer, &Fragment { channel, class, id, time_left, total, offset, data });
         let sent = part.sent();
         let was_last = lane.on_sent(id, sent.offset, sent.len);
         if begins {
@@ -205,7 +205,7 @@ impl Outbox {
         Some(sent)
     }
 
-    /// The first part of a message goes out.
+    /// The first fragment of a message goes out.
     fn begin(&mut self, lane_id: LaneId, id: u64, total: usize) {
         if lane_id.class.is_credited() {
             self.credit.spend(lane_id.channel, cost(total));
@@ -295,11 +295,16 @@ fn whole_millis(due: Time, now: Time) -> Duration {
 }
 
 /// How many bytes of `rest` to send in `room`; none when it is better to wait for the next packet.
-fn fit(part: &PartRef, rest: Range<usize>, room: usize, packet_room: usize) -> Option<usize> {
+fn fit(
+    part: &FragmentHeader,
+    rest: Range<usize>,
+    room: usize,
+    packet_room: usize,
+) -> Option<usize> {
     // What is longer than a packet fits into none, whatever its header.
     if rest.len() <= packet_room {
-        let whole = PartRef { len: rest.len(), ..*part };
-        let whole_len = header_len(&whole) + rest.len();
+        let whole = FragmentHeader { len: rest.len(), ..*part };
+        let whole_len = whole.header_len() + rest.len();
         if whole_len <= room {
             return Some(rest.len());
         }
@@ -315,10 +320,10 @@ fn fit(part: &PartRef, rest: Range<usize>, room: usize, packet_room: usize) -> O
         }
     }
     // The length field is reckoned for all of the room; a few bytes may stay unused.
-    let fixed = header_len(&PartRef { len: 0, ..*part }) - varint_len(0);
+    let fixed = FragmentHeader { len: 0, ..*part }.header_len() - varint_len(0);
     let space = room.checked_sub(fixed)?;
     let len = space.saturating_sub(varint_len(space as u64)).min(rest.len());
-    (len >= MIN_PART.min(rest.len())).then_some(len)
+    (len >= MIN_FRAGMENT.min(rest.len())).then_some(len)
 }
 
 #[cfg(test)]
@@ -347,19 +352,19 @@ mod tests {
         outbox.push(NOW, Outgoing::new(channel, delivery, payload)).unwrap()
     }
 
-    fn acked(outbox: &mut Outbox, part: &PartRef) {
-        outbox.on_acked(Sent::Part(part.sent()));
+    fn acked(outbox: &mut Outbox, part: &FragmentHeader) {
+        outbox.on_acked(Sent::Fragment(part.sent()));
     }
 
-    fn lost(outbox: &mut Outbox, part: &PartRef) {
-        outbox.on_lost(Sent::Part(part.sent()));
+    fn lost(outbox: &mut Outbox, part: &FragmentHeader) {
+        outbox.on_lost(Sent::Fragment(part.sent()));
     }
 
     fn outcomes(outbox: &mut Outbox) -> Vec<(Receipt, Outcome)> {
         std::iter::from_fn(|| outbox.poll_receipt()).collect()
     }
 
-    fn channels(parts: &[PartRef]) -> Vec<u16> {
+    fn channels(parts: &[FragmentHeader]) -> Vec<u16> {
         parts.iter().map(|part| part.channel.0).collect()
     }
 
@@ -553,7 +558,7 @@ mod tests {
         assert!(outbox.is_drained());
     }
 
-    // D-15: the peer may have dropped the first part before the second came.
+    // D-15: the peer may have dropped the first fragment before the second came.
     #[test]
     fn d15_parts_that_are_acknowledged_late_confirm_nothing() {
         let (mut outbox, span) = (outbox(), Duration::from_millis(10));
@@ -578,7 +583,7 @@ mod tests {
         assert_eq!(outcomes(&mut outbox), told);
     }
 
-    // The table of section 5: each part of it leaves once.
+    // The table of section 5: each fragment of it leaves once.
     #[test]
     fn nothing_of_an_unreliable_message_is_sent_again() {
         let mut outbox = outbox();
@@ -658,9 +663,9 @@ mod tests {
     fn parts_of_nothing_are_ignored() {
         let mut outbox = outbox();
         let (channel, class) = (ChannelId(9), Class::Ordered);
-        let part = SentPart { channel, class, id: 3, offset: 0, len: 7 };
+        let part = SentFragment { channel, class, id: 3, offset: 0, len: 7 };
         let run = SentRun { channel, class, first: 3, count: 2 };
-        for sent in [Sent::Part(part), Sent::Run(run)] {
+        for sent in [Sent::Fragment(part), Sent::Run(run)] {
             outbox.on_acked(sent);
             outbox.on_lost(sent);
         }
@@ -671,9 +676,10 @@ mod tests {
     fn the_header_is_as_long_as_its_fields() {
         let (channel, class) = (ChannelId(64), Class::Deadline);
         let time_left = Some(Duration::from_millis(16_384));
-        let whole = PartRef { channel, class, id: 5, time_left, total: 63, offset: 0, len: 63 };
-        assert_eq!(header_len(&whole), 1 + 2 + 1 + 4 + 1);
-        let part = PartRef { total: 1 << 30, offset: 64, len: 16_383, ..whole };
-        assert_eq!(header_len(&part), 1 + 2 + 1 + 4 + 8 + 2 + 2);
+        let whole =
+            FragmentHeader { channel, class, id: 5, time_left, total: 63, offset: 0, len: 63 };
+        assert_eq!(whole.header_len(), 1 + 2 + 1 + 4 + 1);
+        let part = FragmentHeader { total: 1 << 30, offset: 64, len: 16_383, ..whole };
+        assert_eq!(part.header_len(), 1 + 2 + 1 + 4 + 8 + 2 + 2);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::{
-    LaneId, Message, MessagePart, PartRef, Scope, Sent, header_len,
+    Fragment, FragmentHeader, LaneId, Message, Scope, Sent,
     inbox::{
         CHANNEL_COST, CreditUpdate, Inbox, InboxConfig, Kept, OVERHEAD, Rules, Slot,
         UNFINISHED_COST,
@@ -18,6 +18,7 @@ use super::{
     outbox::Outbox,
     outgoing::Outgoing,
     peer_limits::PeerLimits,
+    queue::ReceiveQueue,
     receipt::{Outcome, Receipt, SendError},
     sending::Packing,
     window::SEEN_BITS_LEN,
@@ -37,7 +38,7 @@ const LONGEST_DELAY: Duration = Duration::from_millis(40);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Written {
     pub(super) sent: Sent,
-    pub(super) parts: Vec<(PartRef, Vec<u8>)>,
+    pub(super) parts: Vec<(FragmentHeader, Vec<u8>)>,
 }
 
 /// One write into a packet of this room, and what it wrote.
@@ -53,14 +54,14 @@ pub(super) fn write(
     let sent = outbox.write(now, early, packing, &mut writer)?;
     let parts = frame::frames(writer.written()).map(|frame| {
         let frame::Frame::Message(part) = frame else { panic!("{frame:?} is no message") };
-        let MessagePart { channel, class, id, time_left, total, offset, data } = part;
+        let Fragment { channel, class, id, time_left, total, offset, data } = part;
         let len = data.len();
-        (PartRef { channel, class, id, time_left, total, offset, len }, data.to_vec())
+        (FragmentHeader { channel, class, id, time_left, total, offset, len }, data.to_vec())
     });
     Some(Written { sent, parts: parts.collect() })
 }
 
-pub(super) fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<PartRef> {
+pub(super) fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<FragmentHeader> {
     packet_of(outbox, now, &mut Packing::new(1_160, false), early)
 }
 
@@ -69,11 +70,11 @@ pub(super) fn packet_of(
     now: Time,
     packing: &mut Packing,
     early: bool,
-) -> Vec<PartRef> {
+) -> Vec<FragmentHeader> {
     let (mut room, mut parts) = (1_160, Vec::new());
     while let Some(written) = write(outbox, now, room, packing, early) {
         for (part, _) in written.parts {
-            room -= header_len(&part) + part.len;
+            room -= part.header_len() + part.len;
             parts.push(part);
         }
     }
@@ -128,6 +129,8 @@ struct World {
     greed: u64,
     outbox: Outbox,
     inbox: Inbox,
+    /// What the application reads, if that is not the inbox itself.
+    elsewhere: Option<ReceiveQueue>,
     future: BTreeMap<(Time, u64), Happening>,
     happenings: u64,
     pushed: BTreeMap<Receipt, Pushed>,
@@ -146,10 +149,7 @@ impl World {
             max_message: CONFIG.max_message.into(),
         });
         outbox.set_priority(ChannelId(1), 7);
-        let mut inbox = Inbox::new(&Rules::new(CONFIG, (0, u64::MAX)));
-        if seed % 2 == 1 {
-            inbox.set_apart(ChannelId(2));
-        }
+        let inbox = Inbox::new(&Rules::new(CONFIG, (0, u64::MAX)));
         Self {
             dice: Dice(seed),
             now: Time::ZERO,
@@ -157,6 +157,7 @@ impl World {
             greed,
             outbox,
             inbox,
+            elsewhere: (seed % 2 == 1).then(ReceiveQueue::new),
             future: BTreeMap::new(),
             happenings: 0,
             pushed: BTreeMap::new(),
@@ -229,7 +230,7 @@ impl World {
             for (part, data) in &written.parts {
                 assert_eq!(data.len(), part.len);
                 assert!(part.len > 0 || part.total == 0);
-                room -= header_len(part) + part.len;
+                room -= part.header_len() + part.len;
             }
             frames.push(Frame::Message(written));
         }
@@ -301,16 +302,16 @@ impl World {
     }
 
     /// A packet arrives once (M-4 sees to that), but its sender may think it lost for a while, or
-    /// for good, and send its parts again.
+    /// for good, and send its fragments again.
     fn receive(&mut self, frames: Vec<Frame>) {
         let mut keep = true;
         for frame in &frames {
             match frame {
                 Frame::Message(written) => {
                     for (part, data) in &written.parts {
-                        let PartRef { channel, class, id, time_left, total, offset, .. } = *part;
-                        let part =
-                            MessagePart { channel, class, id, time_left, total, offset, data };
+                        let FragmentHeader { channel, class, id, time_left, total, offset, .. } =
+                            *part;
+                        let part = Fragment { channel, class, id, time_left, total, offset, data };
                         keep &= self.inbox.insert(self.now, part).unwrap() == Kept::Yes;
                         self.note_kept();
                     }
@@ -342,11 +343,19 @@ impl World {
     }
 
     fn take(&mut self) -> bool {
-        let message = match self.dice.roll(3) {
-            0 => self.inbox.pop(self.now, Some(ChannelId(2))),
-            _ => self.inbox.pop(self.now, None),
+        let channel = (self.dice.roll(3) == 0).then_some(ChannelId(2));
+        let message = match &mut self.elsewhere {
+            Some(queue) => {
+                // When a driver hears of it, and no earlier.
+                let readable = self.inbox.has_ready() || self.inbox.poll_report_wanted();
+                if readable || queue.owes_report() {
+                    self.inbox.exchange(self.now, queue, |_| {});
+                }
+                queue.take(self.now, channel)
+            }
+            None => self.inbox.take(self.now, channel),
         };
-        let Some((message, _)) = message else { return false };
+        let Some(message) = message else { return false };
         let receipt = match message.class {
             Class::Ordered => self.next_ordered(message.channel),
             _ => stamp(&message.payload),
@@ -411,10 +420,18 @@ impl World {
         assert!(inbox.pool <= CONFIG.pool, "pool {}", inbox.pool);
         let mut pool = 0;
         let mut credited = 0;
-        inbox.ready.for_each(|message| {
-            let account = if message.class.is_credited() { &mut credited } else { &mut pool };
-            *account += message.payload.len() + OVERHEAD;
-        });
+        let mut count = |class: Class, bytes: usize| match class {
+            Class::Ordered | Class::Reliable => credited += bytes,
+            Class::Unreliable | Class::Deadline => pool += bytes,
+            // Only the newest counts, wherever it is.
+            Class::Latest => {}
+        };
+        for queue in self.elsewhere.iter().chain([&inbox.ready]) {
+            queue.for_each(|message| count(message.class, message.payload.len() + OVERHEAD));
+            for run in queue.unreported() {
+                count(run.lane.class, run.bytes as usize + run.count as usize * OVERHEAD);
+            }
+        }
         for ((LaneId { class, .. }, _), slot) in &inbox.pending {
             let account = if class.is_credited() { &mut credited } else { &mut pool };
             *account += match slot {
@@ -427,6 +444,7 @@ impl World {
         for channel in inbox.channels.values() {
             assert!(channel.window.outstanding() <= u64::from(CONFIG.channel_credit));
             outstanding += channel.window.outstanding();
+            pool += channel.others.as_ref().map_or(0, |others| others.waiting as usize);
             let seen = channel.others.as_ref().is_some_and(|others| others.seen.holds_memory());
             gaps += u32::from(seen) * SEEN_BITS_LEN;
         }
@@ -444,16 +462,27 @@ impl World {
         assert!(outstanding <= u64::from(CONFIG.credit));
     }
 
+    /// What was taken last, and asked a driver for nothing: it is reported with what comes next.
+    fn report_the_last(&mut self) {
+        let Some(queue) = &mut self.elsewhere else { return };
+        self.inbox.exchange(self.now, queue, |_| {});
+        while self.inbox.owes_credit() || !self.future.is_empty() {
+            self.step(false);
+        }
+    }
+
     /// The network heals and the application takes everything: all must come to its end.
     fn converge(&mut self) {
         (self.loss, self.greed) = (0, 100);
         for _ in 0..3_000 {
             self.step(false);
             let quiet = self.future.is_empty() && !self.inbox.owes_credit();
-            if self.outbox.is_drained() && quiet && !self.inbox.has_ready() {
+            let taken = self.elsewhere.as_ref().is_none_or(ReceiveQueue::is_empty);
+            if self.outbox.is_drained() && quiet && taken && !self.inbox.has_ready() {
                 break;
             }
         }
+        self.report_the_last();
         assert!(self.outbox.is_drained(), "something is never sent");
         assert_eq!(self.outbox.queued(), 0);
         let mut newest = BTreeMap::new();

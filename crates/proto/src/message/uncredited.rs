@@ -1,18 +1,17 @@
 //! What a receiver does for Latest, Unreliable and Deadline: at most once, in a pool (D-6, D-7).
 //!
-//! In: parts, time. Out: messages ready. Never: credit, what is not worth having any more.
+//! In: fragments, time. Out: messages ready. Never: credit, what is not worth having any more.
 //!
-//! A message takes its length and 64 bytes of the pool when its first part is let in (though memory
-//! only as parts come), so that whatever is let in can be finished: several half-finished messages
-//! never wait for each other's room.
+//! A message takes its length and 64 bytes of the pool when its first fragment is let in (though
+//! memory only as fragments come), so that whatever is let in can be finished: several
+//! half-finished messages never wait for each other's room.
 
 use bytes::Bytes;
 
 use super::{
-    LaneId, Message, MessagePart,
+    Fragment, LaneId, Message,
     assembly::{Added, Assembly},
     inbox::{Inbox, Kept, OVERHEAD, Others, Slot, UNFINISHED_COST},
-    ready::NONE,
     window::{SEEN_BITS_LEN, Seen},
 };
 use crate::{delivery::Class, error::Close, limits::UNCREDITED_POOL, time::Time};
@@ -21,7 +20,7 @@ impl Inbox {
     pub(super) fn insert_uncredited(
         &mut self,
         now: Time,
-        part: MessagePart<'_>,
+        part: Fragment<'_>,
     ) -> Result<Kept, Close> {
         if part.total > UNCREDITED_POOL - OVERHEAD {
             return Err(Close::violation("a message without credit is larger than the pool"));
@@ -33,8 +32,8 @@ impl Inbox {
             Seen::Unknown => return Ok(Kept::Refused),
             Seen::New => {}
         }
-        // D-7: the time left counts from the arrival. Of all parts the one that was fastest knows
-        // best.
+        // D-7: the time left counts from the arrival. Of all fragments the one that was fastest
+        // knows best.
         let due = part.time_left.map_or(Time::from_micros(u64::MAX), |left| now + left);
         let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, part.id)) else {
             return self.begin(lane, due, part);
@@ -54,19 +53,14 @@ impl Inbox {
 
     /// Drops the Deadline messages whose time is up, unfinished or ready.
     pub(super) fn drop_expired(&mut self, now: Time) {
-        while let Some((&(due, lane, id), &place)) = self.expiry.first_key_value()
+        while let Some(&(due, lane, id)) = self.expiry.first()
             && due < now
         {
             self.expiry.pop_first();
-            if place == NONE {
-                self.drop_unfinished(lane, id);
-            } else if let Some(channel) = self.channels.get_mut(lane.channel)
-                && let Some(message) = self.ready.remove(&mut channel.ready, place)
-            {
-                let cost = message.payload.len() + OVERHEAD;
-                self.give_to_pool(cost);
-            }
+            self.drop_unfinished(lane, id);
         }
+        self.ready.drop_expired(now);
+        self.account_for_taken();
     }
 
     /// Drops the oldest unfinished message that may be dropped (D-6).
@@ -96,15 +90,15 @@ impl Inbox {
     }
 
     /// A newer Latest message began: its sender gave up this one (D-6 may drop it). Those before it
-    /// were let go when it came, or when their first part came after one of its.
+    /// were let go when it came, or when their first fragment came after one of its.
     fn let_go(&mut self, lane: LaneId, id: u64) {
         if let Some(Slot::Partial(assembly)) = self.pending.get(&(lane, id)) {
             self.evictable.insert(assembly.arrival, (lane, id));
         }
     }
 
-    /// The first part of a message, or all of it.
-    fn begin(&mut self, lane: LaneId, due: Time, part: MessagePart<'_>) -> Result<Kept, Close> {
+    /// The first fragment of a message, or all of it.
+    fn begin(&mut self, lane: LaneId, due: Time, part: Fragment<'_>) -> Result<Kept, Close> {
         // A whole Latest message takes the place of one that was not taken yet.
         let replaced = if part.is_whole() { self.waiting_cost(lane) } else { 0 };
         let besides = if part.is_whole() { 0 } else { UNFINISHED_COST };
@@ -117,11 +111,11 @@ impl Inbox {
         }
         self.arrivals += 1;
         let mut assembly = Assembly::new(part.total, self.arrivals, due);
-        // The first part can be neither the last nor one too many.
+        // The first fragment can be neither the last nor one too many.
         assembly.add(part.total, part.offset, part.data)?;
         match lane.class {
             Class::Deadline => {
-                self.expiry.insert((due, lane, part.id), NONE);
+                self.expiry.insert((due, lane, part.id));
             }
             Class::Latest if self.others(lane).newest == part.id => {}
             _ => {
@@ -138,6 +132,7 @@ impl Inbox {
         let most = self.rules.config.pool as usize;
         while self.pool as usize - replaced + cost > most || !self.take_of_pool(cost, besides) {
             if !self.evict_one() {
+                self.short = true;
                 return false;
             }
         }
@@ -149,17 +144,16 @@ impl Inbox {
         if lane.class != Class::Latest {
             return 0;
         }
-        let place = self.others(lane).waiting;
-        self.ready.get_mut(place).map_or(0, |entry| entry.message.payload.len() + OVERHEAD)
+        self.others(lane).waiting as usize
     }
 
     /// Brings the time of an unfinished message forward; returns it.
     fn hasten(&mut self, lane: LaneId, id: u64, due: Time) -> Time {
         let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, id)) else { return due };
         let before = assembly.due;
-        if due < before && self.expiry.remove(&(before, lane, id)).is_some() {
+        if due < before && self.expiry.remove(&(before, lane, id)) {
             assembly.due = due;
-            self.expiry.insert((due, lane, id), NONE);
+            self.expiry.insert((due, lane, id));
         }
         assembly.due
     }
@@ -185,10 +179,7 @@ impl Inbox {
             Class::Deadline => self.mark_seen(lane, id),
             _ => {}
         }
-        let place = self.make_ready(lane, id, payload, due);
-        if lane.class == Class::Deadline {
-            self.expiry.insert((due, lane, id), place);
-        }
+        self.make_ready(lane, id, payload, due);
     }
 
     /// Older ones are over; one that was not taken gives its place to this one.
@@ -200,20 +191,14 @@ impl Inbox {
         self.give_to_pool(cost);
         let others = self.others(lane);
         others.floor = id.saturating_add(1);
-        let waiting = others.waiting;
-        if let Some(entry) = self.ready.get_mut(waiting) {
-            entry.message.payload = payload;
-            entry.id = id;
-            return;
-        }
-        let place = self.make_ready(lane, id, payload, Time::from_micros(u64::MAX));
-        self.others(lane).waiting = place;
+        // It is in the pool, which is smaller than 2^32.
+        others.waiting = (payload.len() + OVERHEAD) as u32;
+        self.make_ready(lane, id, payload, Time::from_micros(u64::MAX));
     }
 
-    fn make_ready(&mut self, lane: LaneId, id: u64, payload: Bytes, due: Time) -> u32 {
+    fn make_ready(&mut self, lane: LaneId, id: u64, payload: Bytes, due: Time) {
         let message = Message { channel: lane.channel, class: lane.class, payload };
-        let channel = self.channels.get_or_default(lane.channel);
-        self.ready.push(&mut channel.ready, message, id, due)
+        self.ready.push(message, id, due);
     }
 
     /// D-7. Gaps take memory, of at most 2,048 channels when the pool is 4 MiB; without it, what a
@@ -289,7 +274,7 @@ mod tests {
         let mut inbox = inbox();
         let (old, new) = (half(part(Class::Latest, 0, &[0])), half(part(Class::Latest, 1, &[1])));
         assert!(kept(&mut inbox, old) && kept(&mut inbox, new));
-        assert!(kept(&mut inbox, MessagePart { offset: 1, ..old }));
+        assert!(kept(&mut inbox, Fragment { offset: 1, ..old }));
         assert_eq!(pop(&mut inbox), Some(vec![0, 0]));
         assert!(kept(&mut inbox, half(part(Class::Latest, 3, &[3]))));
         assert!(kept(&mut inbox, part(Class::Latest, 4, &[4])));
@@ -308,7 +293,7 @@ mod tests {
         for id in 1..3 {
             let data = [id as u8; 400];
             let rest = half(part(Class::Unreliable, id, &data));
-            assert!(kept(&mut inbox, MessagePart { offset: 400, ..rest }));
+            assert!(kept(&mut inbox, Fragment { offset: 400, ..rest }));
             assert!(inbox.has_ready());
         }
         assert!(kept(&mut inbox, part(Class::Unreliable, 3, &[0; 400])), "dropped, and not owed");
@@ -347,9 +332,9 @@ mod tests {
         let mut inbox = inbox();
         assert!(kept(&mut inbox, part(Class::Deadline, 0, &[0; 10])));
         assert!(kept(&mut inbox, on(1, part(Class::Deadline, 0, &[1; 10]))));
-        let (message, expires) = inbox.pop(later(50), None).unwrap();
-        assert_eq!((&message.payload[..], expires), (&[0; 10][..], Some(later(50))));
-        assert_eq!(inbox.pop(later(51), None), None);
+        let message = inbox.take(later(50), None).unwrap();
+        assert_eq!(message.payload, &[0; 10][..]);
+        assert_eq!(inbox.take(later(51), None), None);
         assert_eq!((inbox.pool, inbox.has_ready()), (0, false));
     }
 
@@ -359,9 +344,9 @@ mod tests {
         let mut inbox = inbox();
         let first = half(part(Class::Deadline, 0, &[0; 10]));
         assert!(kept(&mut inbox, first));
-        let fast = MessagePart { time_left: Some(Duration::from_millis(20)), ..first };
+        let fast = Fragment { time_left: Some(Duration::from_millis(20)), ..first };
         assert!(kept(&mut inbox, fast));
-        let rest = MessagePart { offset: 10, ..first };
+        let rest = Fragment { offset: 10, ..first };
         assert_eq!(inbox.insert(later(21), rest), Ok(Kept::Yes));
         assert!(!inbox.has_ready());
     }
@@ -403,7 +388,7 @@ mod tests {
     #[test]
     fn d6_a_message_larger_than_every_pool_closes() {
         let mut inbox = with(InboxConfig { max_message: 16 << 20, ..CONFIG });
-        let huge = MessagePart {
+        let huge = Fragment {
             total: UNCREDITED_POOL - OVERHEAD + 1,
             ..part(Class::Unreliable, 0, &[0; 10])
         };

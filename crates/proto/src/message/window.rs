@@ -6,7 +6,7 @@ use crate::limits::MAX_MESSAGES_IN_FLIGHT;
 
 const WORDS: usize = (MAX_MESSAGES_IN_FLIGHT / 64) as usize;
 
-/// Length of the heap part of a [`SeenWindow`].
+/// Length of the heap fragment of a [`SeenWindow`].
 pub(super) const SEEN_BITS_LEN: u32 = WORDS as u32 * 8;
 
 /// Ids delivered on one channel. As long as none is left out it is one number; a gap costs 512

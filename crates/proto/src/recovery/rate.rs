@@ -3,31 +3,11 @@
 
 use std::time::Duration;
 
-use super::{report::AckSample, sent::SentPacket};
+use super::{
+    report::AckSample,
+    sent::{SentPacket, Snapshot},
+};
 use crate::time::Time;
-
-/// The state of the path when a packet was sent.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Snapshot {
-    delivered: u64,
-    delivered_at: Time,
-    first_sent_at: Time,
-    lost: u64,
-    in_flight: u64,
-    app_limited: bool,
-}
-
-impl Snapshot {
-    /// Returns the bytes in flight after the packet was sent.
-    pub(super) const fn in_flight(&self) -> u64 {
-        self.in_flight
-    }
-
-    /// Returns `true` if the packet was sent while the application had no more to send.
-    pub(super) const fn is_app_limited(&self) -> bool {
-        self.app_limited
-    }
-}
 
 /// The delivery rate sampler of one path.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,6 +1,5 @@
 //! The record of a sent packet.
 
-use super::rate::Snapshot;
 use crate::{
     message::{Scope, Sent},
     time::Time,
@@ -66,6 +65,29 @@ pub(crate) struct SentPacket {
     pub(crate) snapshot: Snapshot,
 }
 
+/// The state of the path when a packet was sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(super) delivered: u64,
+    pub(super) delivered_at: Time,
+    pub(super) first_sent_at: Time,
+    pub(super) lost: u64,
+    pub(super) in_flight: u64,
+    pub(super) app_limited: bool,
+}
+
+impl Snapshot {
+    /// Returns the bytes in flight after the packet was sent.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Returns `true` if the packet was sent while the application had no more to send.
+    pub(super) const fn is_app_limited(&self) -> bool {
+        self.app_limited
+    }
+}
+
 impl SentPacket {
     /// Creates a record of an unmarked ack-eliciting packet on path 0, for the caller to adjust.
     pub(crate) fn new(
@@ -89,6 +111,7 @@ impl SentPacket {
             snapshot: Snapshot::default(),
         }
     }
+
     /// Returns `true` if nothing in the packet is retransmitted when it is lost, or if something
     /// else retransmits it in time.
     pub(crate) fn is_expendable(&self) -> bool {

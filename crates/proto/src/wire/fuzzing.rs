@@ -6,7 +6,7 @@
 
 use super::{
     codec::{Reader, Writer},
-    frame::{Frame, MessagePart, Whole, check_all, frames, only_fragment},
+    frame::{Fragment, Frame, Whole, check_all, frames, only_fragment},
     header::Header,
     level::Level,
     parameters::Parameters,
@@ -48,7 +48,7 @@ fn walk(bytes: &[u8], level: Level) -> usize {
         let frame = Frame::decode(&mut reader).expect("the frame was decoded before");
         assert!(frame.allowed_in(level), "{frame:?}");
         if let Some(whole) = Whole::decode(&mut ahead) {
-            assert_eq!(Frame::Message(MessagePart::from(whole)), frame);
+            assert_eq!(Frame::Message(Fragment::from(whole)), frame);
             assert_eq!(ahead.position(), reader.position());
         }
     }

@@ -125,8 +125,8 @@ impl Connection {
         if self.owed.done && put(writer, frames, &Frame::Done, SentFrame::Done) {
             self.owed.done = false;
         }
-        if self.parting.owes && put(writer, frames, &Frame::End, SentFrame::End) {
-            self.parting.owes = false;
+        if self.graceful.owes && put(writer, frames, &Frame::End, SentFrame::End) {
+            self.graceful.owes = false;
         }
         while writer.room() >= LONGEST {
             let (frame, sent) = if let Some((sequence, frame)) = self.local.poll_new() {

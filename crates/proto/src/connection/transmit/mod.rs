@@ -192,7 +192,7 @@ impl Connection {
                 self.owed.ping
                     || self.owed.timed_ping.is_some()
                     || self.owed.done
-                    || self.parting.owes
+                    || self.graceful.owes
                     || self.local.owes()
                     || self.remote.owes()
                     || self.paths.owes()

@@ -11,7 +11,7 @@ use crate::{
 
 /// A fragment of a message, or all of it. It ends within the total length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MessagePart<'a> {
+pub(crate) struct Fragment<'a> {
     pub(crate) channel: ChannelId,
     pub(crate) class: Class,
     /// The number of the message within its class and channel, from 0.
@@ -25,7 +25,7 @@ pub(crate) struct MessagePart<'a> {
     pub(crate) data: &'a [u8],
 }
 
-impl<'a> MessagePart<'a> {
+impl<'a> Fragment<'a> {
     /// Decodes the fields after the type `kind`, one of 0x10 to 0x1f.
     #[inline]
     pub(super) fn decode(kind: u8, reader: &mut Reader<'a>) -> Result<Self, Malformed> {
@@ -75,17 +75,40 @@ impl<'a> MessagePart<'a> {
         self.data.len() == self.total
     }
 
-    /// Returns the length of the fields from the type up to total and offset.
-    fn start_len(&self) -> usize {
+    /// Returns the fragment without its data.
+    pub(crate) const fn header(&self) -> FragmentHeader {
+        let Self { channel, class, id, time_left, total, offset, data } = *self;
+        FragmentHeader { channel, class, id, time_left, total, offset, len: data.len() }
+    }
+}
+
+/// A fragment of a message, or a whole one, without its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FragmentHeader {
+    pub(crate) channel: ChannelId,
+    pub(crate) class: Class,
+    pub(crate) id: u64,
+    pub(crate) time_left: Option<Duration>,
+    pub(crate) total: usize,
+    pub(crate) offset: usize,
+    /// The length of the data.
+    pub(crate) len: usize,
+}
+
+impl FragmentHeader {
+    /// Returns the encoded length, without the data.
+    pub(crate) fn header_len(&self) -> usize {
         let time_left = match self.class {
             Class::Deadline => varint_len(self.millis_left()),
             _ => 0,
         };
-        1 + varint_len(u64::from(self.channel.0)) + varint_len(self.id) + time_left
-    }
-
-    const fn fragment_len(&self) -> usize {
-        varint_len(self.total as u64) + varint_len(self.offset as u64)
+        let fragment = if self.len == self.total {
+            0
+        } else {
+            varint_len(self.total as u64) + varint_len(self.offset as u64)
+        };
+        let names = 1 + varint_len(u64::from(self.channel.0)) + varint_len(self.id);
+        names + time_left + fragment + varint_len(self.len as u64)
     }
 
     /// Rounds down, so that no message is delivered after its time.
@@ -95,15 +118,9 @@ impl<'a> MessagePart<'a> {
     }
 }
 
-/// Returns the encoded length of `part`, without its data.
-pub(crate) fn message_header_len(part: &MessagePart<'_>) -> usize {
-    let fragment = if part.is_whole() { 0 } else { part.fragment_len() };
-    part.start_len() + fragment + varint_len(part.data.len() as u64)
-}
-
-/// Writes `part`: `message_header_len(part)` bytes and its data. A Deadline whose time is over is
-/// written with none left.
-pub(crate) fn write_message(writer: &mut Writer<'_>, part: &MessagePart<'_>) {
+/// Writes `part`: [`FragmentHeader::header_len`] bytes and its data. A Deadline whose time is over
+/// is written with none left.
+pub(crate) fn write_message(writer: &mut Writer<'_>, part: &Fragment<'_>) {
     let ends_within = part.offset.checked_add(part.data.len()).is_some_and(|end| end <= part.total);
     debug_assert!(ends_within, "a fragment that ends beyond its message breaks M-50");
     let fragment = if part.is_whole() { 0 } else { MESSAGE_FRAGMENT };
@@ -111,7 +128,7 @@ pub(crate) fn write_message(writer: &mut Writer<'_>, part: &MessagePart<'_>) {
     writer.put_varint(u64::from(part.channel.0));
     writer.put_varint(part.id);
     if part.class == Class::Deadline {
-        writer.put_varint(part.millis_left());
+        writer.put_varint(part.header().millis_left());
     }
     if fragment != 0 {
         writer.put_size(part.total);
@@ -147,7 +164,7 @@ impl<'a> Whole<'a> {
     }
 }
 
-impl<'a> From<Whole<'a>> for MessagePart<'a> {
+impl<'a> From<Whole<'a>> for Fragment<'a> {
     fn from(whole: Whole<'a>) -> Self {
         let Whole { channel, class, id, data } = whole;
         Self { channel, class, id, time_left: None, total: data.len(), offset: 0, data }
@@ -181,21 +198,21 @@ mod tests {
     use super::*;
     use crate::wire::frame::{Frame, tests::part};
 
-    fn written(part: &MessagePart<'_>) -> Vec<u8> {
+    fn written(part: &Fragment<'_>) -> Vec<u8> {
         let mut buffer = [0; 1_000];
         let mut writer = Writer::new(&mut buffer);
         write_message(&mut writer, part);
         writer.written().to_vec()
     }
 
-    fn decoded(bytes: &[u8]) -> Result<MessagePart<'_>, Malformed> {
+    fn decoded(bytes: &[u8]) -> Result<Fragment<'_>, Malformed> {
         match Frame::decode(&mut Reader::new(bytes))? {
             Frame::Message(part) => Ok(part),
             other => panic!("{other:?} is not a message"),
         }
     }
 
-    const WHOLE: MessagePart<'_> = MessagePart {
+    const WHOLE: Fragment<'_> = Fragment {
         channel: ChannelId(7),
         class: Class::Ordered,
         id: 9,
@@ -208,12 +225,12 @@ mod tests {
     #[test]
     fn the_encoding_matches_section_5() {
         assert_eq!(written(&WHOLE), b"\x10\x07\x09\x03abc");
-        let fragment = MessagePart { class: Class::Unreliable, total: 100, offset: 5, ..WHOLE };
+        let fragment = Fragment { class: Class::Unreliable, total: 100, offset: 5, ..WHOLE };
         assert_eq!(written(&fragment), b"\x1b\x07\x09\x40\x64\x05\x03abc");
         let time_left = Some(Duration::from_millis(20));
-        let deadline = MessagePart { class: Class::Deadline, time_left, ..WHOLE };
+        let deadline = Fragment { class: Class::Deadline, time_left, ..WHOLE };
         assert_eq!(written(&deadline), b"\x14\x07\x09\x14\x03abc");
-        let deadline = MessagePart { total: 4, offset: 1, ..deadline };
+        let deadline = Fragment { total: 4, offset: 1, ..deadline };
         assert_eq!(written(&deadline), b"\x1c\x07\x09\x14\x04\x01\x03abc");
     }
 
@@ -256,7 +273,7 @@ mod tests {
     #[test]
     fn time_left_is_rounded_down_to_a_millisecond() {
         let time_left = Some(Duration::from_micros(20_999));
-        let bytes = written(&MessagePart { class: Class::Deadline, time_left, ..WHOLE });
+        let bytes = written(&Fragment { class: Class::Deadline, time_left, ..WHOLE });
         let left = decoded(&bytes).map(|part| part.time_left);
         assert_eq!(left, Ok(Some(Duration::from_millis(20))));
     }
@@ -264,7 +281,7 @@ mod tests {
     #[test]
     fn an_excessive_time_left_is_clamped() {
         for long in [Duration::from_millis(u64::MAX), Duration::MAX] {
-            let deadline = MessagePart { class: Class::Deadline, time_left: Some(long), ..WHOLE };
+            let deadline = Fragment { class: Class::Deadline, time_left: Some(long), ..WHOLE };
             let bytes = written(&deadline);
             let left = decoded(&bytes).map(|part| part.time_left);
             assert_eq!(left, Ok(Some(Duration::from_millis(VARINT_MAX))));
@@ -297,7 +314,7 @@ mod tests {
             ],
         ) {
             let (mut fast, mut slow) = (Reader::new(&bytes), Reader::new(&bytes));
-            let whole = Whole::decode(&mut fast).map(MessagePart::from);
+            let whole = Whole::decode(&mut fast).map(Fragment::from);
             let frame = Frame::decode(&mut slow);
             match whole {
                 Some(part) => {
@@ -314,7 +331,7 @@ mod tests {
 
         #[test]
         fn the_header_has_its_computed_length(part in part()) {
-            let len = message_header_len(&part) + part.data.len();
+            let len = part.header().header_len() + part.data.len();
             prop_assert_eq!(written(&part).len(), len);
         }
     }

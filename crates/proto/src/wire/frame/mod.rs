@@ -5,7 +5,7 @@ mod message;
 
 pub(crate) use self::{
     ack::{AckFrame, EcnCounts, write_ack},
-    message::{MessagePart, Whole, message_header_len, write_message, write_whole},
+    message::{Fragment, FragmentHeader, Whole, write_message, write_whole},
 };
 
 use std::fmt;
@@ -90,7 +90,7 @@ pub(crate) enum Frame<'a> {
     },
     /// The sender sends no more messages, and every one it sent has an outcome (M-65).
     End,
-    Message(MessagePart<'a>),
+    Message(Fragment<'a>),
 }
 
 impl<'a> Frame<'a> {
@@ -103,7 +103,7 @@ impl<'a> Frame<'a> {
     pub(crate) fn decode(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         match reader.u8()? {
             // By far the most frequent.
-            kind @ MESSAGE..=MESSAGE_LAST => MessagePart::decode(kind, reader).map(Self::Message),
+            kind @ MESSAGE..=MESSAGE_LAST => Fragment::decode(kind, reader).map(Self::Message),
             kind => Self::decode_other(kind, reader),
         }
     }
@@ -205,7 +205,7 @@ impl<'a> Frame<'a> {
         let fields = match *self {
             Self::Padding(n) => return n,
             Self::Ack(ref ack) => return ack.encoded_len(),
-            Self::Message(ref part) => return message_header_len(part) + part.data.len(),
+            Self::Message(ref part) => return part.header().header_len() + part.data.len(),
             Self::Ping | Self::Done | Self::End => 0,
             Self::Crypto { offset, data } => varint_len(offset) + prefixed_len(data.len()),
             Self::NewId { sequence, retire_below, id, token } => {
@@ -288,9 +288,9 @@ pub(crate) fn check_all(payload: &[u8], level: Level) -> Result<Summary, Malform
 /// Returns the fragment that makes up the whole payload: by far the most frequent case where
 /// messages are longer than packets. It then needs no [`check_all`].
 #[inline]
-pub(crate) fn only_fragment(payload: &[u8], level: Level) -> Option<MessagePart<'_>> {
+pub(crate) fn only_fragment(payload: &[u8], level: Level) -> Option<Fragment<'_>> {
     let may_carry = matches!(level, Level::ZeroRtt | Level::Data);
-    if may_carry { MessagePart::decode_only(payload) } else { None }
+    if may_carry { Fragment::decode_only(payload) } else { None }
 }
 
 /// Returns the frames of a payload that passed [`check_all`]. For any other payload, returns those

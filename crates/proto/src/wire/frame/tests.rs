@@ -37,7 +37,7 @@ fn class() -> impl Strategy<Value = Class> {
 }
 
 /// Fragments of messages: the whole message, or a piece of a longer one.
-pub(super) fn part() -> impl Strategy<Value = MessagePart<'static>> {
+pub(super) fn part() -> impl Strategy<Value = Fragment<'static>> {
     let place = prop_oneof![
         Just((0, 0)),
         (0..100_usize, 0..100_usize),
@@ -49,7 +49,7 @@ pub(super) fn part() -> impl Strategy<Value = MessagePart<'static>> {
             let (offset, behind) = if data.is_empty() { (0, 0) } else { (offset, behind) };
             let time_left = (class == Class::Deadline).then_some(Duration::from_millis(left));
             let total = offset + data.len() + behind;
-            MessagePart { channel, class, id, time_left, total, offset, data }
+            Fragment { channel, class, id, time_left, total, offset, data }
         },
     )
 }
