@@ -20,8 +20,8 @@ use anyhow::{Context, Result, ensure};
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 use hikyaku_proto::{
-    ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Outgoing,
-    Output, Trust, rng::Random, time::Time,
+    ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, KeyPolicy,
+    Outgoing, Output, rng::Random, time::Time,
 };
 
 /// Rounds per row; the median of each column is printed.
@@ -242,7 +242,7 @@ impl Pair {
             messages: 0,
         };
         let to = pair.receiver.address;
-        let handle = pair.sender.endpoint.connect(pair.now, to, Trust::AnyKey)?;
+        let handle = pair.sender.endpoint.connect(pair.now, to, KeyPolicy::AnyKey)?;
         pair.sender.handle = Some(handle);
         // The handshake, and MTU discovery.
         for _ in 0..20_000 {

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use hikyaku_proto::{
-    ConnectionHandle, Crypto, Datagram, Delivery, EndpointConfig, Outgoing, Retry, Trust,
+    ConnectionHandle, Crypto, Datagram, Delivery, EndpointConfig, KeyPolicy, Outgoing, Retry,
     time::Time,
 };
 
@@ -71,7 +71,7 @@ impl World {
     fn dial(&mut self, script: &mut Script<'_>) {
         let (early, to) = (script.u8(), self.hosts[1].address);
         let endpoint = &mut self.hosts[0].endpoint;
-        let Ok(handle) = endpoint.connect(self.now, to, Trust::AnyKey) else { return };
+        let Ok(handle) = endpoint.connect(self.now, to, KeyPolicy::AnyKey) else { return };
         if early & 1 == 1
             && let Some(connection) = endpoint.connection(handle)
         {

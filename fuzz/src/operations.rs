@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use hikyaku_proto::{
-    ChannelId, ConnectionHandle, Delivery, Ecn, Endpoint, Event, Outgoing, SendError, time::Time,
+    ChannelId, ConnectionHandle, Delivery, Ecn, Endpoint, Event, Outgoing, QueueError, time::Time,
 };
 use hikyaku_sim::oracle::{Oracle, PipeId, Print, Reception};
 
@@ -155,7 +155,7 @@ impl World {
                 let message = Outgoing::new(channel, delivery, payload);
                 connection.send(now, message).map_err(|refused| refused.reason)
             }
-            None => Err(SendError::Closed),
+            None => Err(QueueError::Closed),
         };
         match sent {
             Ok(receipt) => {
@@ -167,7 +167,7 @@ impl World {
                     self.oracle.sent(self.pipes[end], now, channel, delivery, print, receipt);
                 sent.expect("the oracle agrees");
             }
-            Err(SendError::Closed) => {
+            Err(QueueError::Closed) => {
                 assert!(
                     self.leaving[end] || self.closed[end],
                     "send reported a close that did not happen"

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use hikyaku_proto::{EndpointConfig, Retry, Trust, time::Time};
+use hikyaku_proto::{EndpointConfig, KeyPolicy, Retry, time::Time};
 
 use crate::{
     frames::{address, configs},
@@ -74,7 +74,7 @@ impl World {
         if !is_server {
             let to = address(1, 1);
             host.may_send_to(to);
-            host.endpoint.connect(now, to, Trust::AnyKey).expect("the client connects");
+            host.endpoint.connect(now, to, KeyPolicy::AnyKey).expect("the client connects");
             host.poll(now);
         }
         let (heard, said, shown) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());

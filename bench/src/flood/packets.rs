@@ -8,7 +8,7 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, KeyType, Prk},
     hmac,
 };
-use hikyaku_proto::{Crypto, Endpoint, EndpointConfig, Output, Trust, rng::Random, time::Time};
+use hikyaku_proto::{Crypto, Endpoint, EndpointConfig, KeyPolicy, Output, rng::Random, time::Time};
 
 /// First byte, version, both ids, the length of an empty token, the number.
 const HEADER: usize = 1 + 4 + 8 + 8 + 1 + 4;
@@ -57,7 +57,7 @@ pub(super) fn dialler(seed: u64) -> Endpoint {
 pub(super) fn first_flight(to: SocketAddr) -> Result<Vec<Vec<u8>>> {
     let (mut client, mut out) = (dialler(1), Vec::new());
     let now = Time::from_micros(1);
-    client.connect(now, to, Trust::AnyKey)?;
+    client.connect(now, to, KeyPolicy::AnyKey)?;
     let mut flight = Vec::new();
     while let Output::Transmit(train) = client.poll_output(now, &mut out) {
         flight.extend(out[..train.len].chunks(train.segment_size).map(<[u8]>::to_vec));

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::Result;
-use hikyaku_proto::{Datagram, Endpoint, Output, Trust, rng::Random, time::Time};
+use hikyaku_proto::{Datagram, Endpoint, KeyPolicy, Output, rng::Random, time::Time};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
 use super::packets::{DTLS_RANDOM, Dice, another, dialler, first_flight, source_of, with_token};
@@ -151,7 +151,7 @@ fn stay_half_open(gun: Gun, pace: &Pace) -> Result<()> {
     let mut out = Vec::new();
     let now = || Time::from_micros(clock.elapsed().as_micros() as u64 + 1);
     pace.run(|| {
-        clients.connect(now(), gun.to, Trust::AnyKey)?;
+        clients.connect(now(), gun.to, KeyPolicy::AnyKey)?;
         send_all(&gun, &mut clients, now(), &mut out);
         gun.receive(|answer| {
             // They answer a Retry and ignore everything else.

@@ -250,7 +250,7 @@ impl EndpointBuilder {
         }
         if let Some(allowed) = &self.allowed {
             let keys = allowed.iter().map(|signer| signer.key()).collect();
-            crypto = crypto.accepting(hikyaku_proto::Trust::Pinned(keys));
+            crypto = crypto.accepting(hikyaku_proto::KeyPolicy::Pinned(keys));
         }
         if let Some(name) = &self.application {
             crypto = crypto.with_application(name);

@@ -4,7 +4,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
-use hikyaku_proto::{error::Close, event::ConnectError as DialError};
+use hikyaku_proto::{DialError, error::Close};
 use tokio::{
     sync::oneshot,
     task::JoinSet,

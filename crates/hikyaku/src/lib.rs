@@ -8,11 +8,11 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! // A server, which says the same back to whoever comes in.
+//! // A server that sends each message back.
 //! let server = Endpoint::bind("127.0.0.1:0").await?;
-//! let door = server.clone();
+//! let accepting = server.clone();
 //! tokio::spawn(async move {
-//!     while let Some(connection) = door.accept().await {
+//!     while let Some(connection) = accepting.accept().await {
 //!         tokio::spawn(async move {
 //!             while let Ok(message) = connection.recv().await {
 //!                 let queued = connection.send(Delivery::Ordered, message.payload).await;
@@ -42,7 +42,7 @@
 //!
 //! # Delivery classes
 //!
-//! One is chosen for each message, and a connection takes them all at once:
+//! Each message has one, and one connection carries all of them:
 //!
 //! | [`Delivery`] | each message arrives | for | up to |
 //! |---|---|---|---|
@@ -52,45 +52,50 @@
 //! | `Unreliable` | at most once, and is never sent again | questions, telemetry | 4 MiB |
 //! | `Deadline(time)` | once if it can in that time, else not at all | sound, video | 4 MiB |
 //!
-//! A [`Channel`] is an order of its own, and a priority: what waits on one holds up no other.
-//! 16 MiB is the default of [`TransportConfig::max_message`]; 4 MiB are less 64 bytes. A message
-//! that is larger than the peer takes is refused by `send` ([`SendError::TooLarge`]).
+//! Each [`Channel`] has an order and a priority of its own: a message that waits on one holds up no
+//! other. [`TransportConfig::max_message`] is 16 MiB by default; 4 MiB are less 64 bytes. A message
+//! that is larger than the peer accepts is refused by `send` ([`SendError::TooLarge`]).
 //!
-//! The folder `examples` has a program for each class, over a network that loses packets.
+//! The folder `examples` has a program for each class, over a network that loses packets, a sensor
+//! that reconnects, and remote calls.
 //!
 //! # What to know
 //!
-//! - **Sending** returns when the message is queued. A full queue makes [`Connection::send`] wait
-//!   and [`Connection::try_send`] fail; a peer that does not read fills it. Who does not care drops
-//!   the [`Receipt`].
-//! - **Receiving** is [`Connection::recv`], of all channels; it ends with [`Closed`], after the
-//!   last message. A channel with a task of its own is read with [`Channel::recv`].
-//! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), also one where both sides have
-//!   nothing to say. [`TransportConfig::keep_alive`] keeps it.
-//! - **The end** is [`Connection::close`] or [`Endpoint::close`]. The endpoint works in a task of
-//!   its own: with the runtime it ends at once, and the peer is told nothing.
-//! - **Trust** is the dialler's question ([`Trust`]), and [`EndpointBuilder::allow_keys`] the
-//!   server's. Without the latter anybody may come in: [`Connection::peer`] says who it is.
-//! - **Every future is cancel-safe** unless its page says otherwise: in a `select!` nothing is lost
-//!   with the branch that was not first.
+//! - **Sending** returns when the message is queued. While the queue is full, because the network
+//!   is slow or the peer does not read, [`Connection::send`] waits, [`Connection::try_send`] fails;
+//!   [`Connection::queued_bytes`] is how much is queued. Drop the [`Receipt`] if the outcome does
+//!   not matter; [`Receipts`] awaits many.
+//! - **Receiving** is [`Connection::recv`], for all channels. It returns [`Closed`] after the last
+//!   message. A task of its own for a channel calls [`Channel::recv`].
+//! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), also if neither side had anything
+//!   to say. [`TransportConfig::keep_alive`] prevents that.
+//! - **Closing** is up to the side that is done: [`Connection::close`], or [`Endpoint::close`] for
+//!   all connections. The endpoint's task ends with its runtime, at once and without notice to the
+//!   peer, so close first.
+//! - **A connection stays open** while there is a handle to it; a task that only reads holds a
+//!   [`WeakConnection`]. [`Endpoint::reconnecting`] connects again after one has ended.
+//! - **Trust** is two questions: [`Trust`], which keys a client accepts, and
+//!   [`EndpointBuilder::allow_keys`], which a server does. Without the latter anyone may come in;
+//!   [`Endpoint::incoming`] decides for each connection, [`Connection::peer`] is the peer's key.
+//! - **Every future is cancel-safe** unless its documentation says otherwise: `select!` loses
+//!   nothing with the branches that were not first.
 //!
-//! # Rooms
+//! # Modules
 //!
-//! Native: [`Endpoint`] dials and lets in, as [`EndpointBuilder`] says · [`Connection`] and
-//! [`Channel`] send and receive · [`Receipt`] what became of a message · [`Trust`] whom to believe.
-//!
-//! Beneath: [`address`] what people type · [`identity`] our keys · [`signers`] keys of others ·
-//! [`dialect`] who speaks the wrong one · [`known_hosts`] whose key is whose ·
-//! [`filter`] networks · [`socket`] the operating system ·
-//! [`interface`] the machine's networks · [`files`] small files · [`clock`] the only clock ·
-//! [`limits`] every bound · [`batch`] received datagrams.
+//! [`address`] addresses as people write them · [`identity`] our keys · [`signers`] keys of others
+//! · [`known_hosts`] keys of hosts · [`filter`] allow and deny rules · [`dialect`] recognises other
+//! dialects · [`socket`] the operating system · [`interface`] network interfaces · [`batch`]
+//! batches of datagrams · [`files`] small private files · [`clock`] the only clock · [`limits`]
+//! every bound, with its reason.
 //!
 //! # Features
 //!
-//! Both are on unless `default-features = false` is given.
+//! The first two are on unless `default-features = false` is given.
 //!
 //! - `openssh`: key files, authorized-keys files and known hosts in OpenSSH's formats.
 //! - `filter`: address filters ([`EndpointBuilder::filter`]).
+//! - `futures`: a connection as a `Stream` and a `Sink` of messages (`Connection::messages`,
+//!   `Connection::sink`).
 //!
 //! The other dialect, plain UDP, is the crate `hikyaku-plain`.
 

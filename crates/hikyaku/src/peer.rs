@@ -12,7 +12,7 @@ use std::{
 };
 
 use hikyaku_proto::{
-    Class, Connection, ConnectionHandle, Outcome, Outgoing, Receipt, Refused, SendError,
+    Class, Connection, ConnectionHandle, Outcome, Outgoing, QueueError, ReceiptId, Refused,
     error::Close, time::Time,
 };
 use tokio::sync::oneshot;
@@ -254,12 +254,12 @@ fn give(
     message: Staged,
 ) -> Result<(), Staged> {
     let Staged { number, channel, delivery, payload, repeatable } = message;
-    let mut outgoing = Outgoing::new(channel, delivery, payload).with_receipt(Receipt(number));
+    let mut outgoing = Outgoing::new(channel, delivery, payload).with_receipt(ReceiptId(number));
     outgoing.repeatable = repeatable;
     match connection.send(now, outgoing) {
         Ok(_) => Ok(()),
-        Err(Refused { reason: SendError::TooLarge, .. }) => {
-            let mut outcome = Some((Receipt(number), Outcome::TooLarge));
+        Err(Refused { reason: QueueError::TooLarge, .. }) => {
+            let mut outcome = Some((ReceiptId(number), Outcome::TooLarge));
             mailbox.settle(|| outcome.take());
             Ok(())
         }

@@ -87,7 +87,7 @@ impl Drop for Established {
 #[derive(Debug)]
 pub(crate) enum Unanswered {
     /// The endpoint has as many as it may, or TLS could not begin.
-    Dial(hikyaku_proto::ConnectError),
+    Dial(hikyaku_proto::DialError),
     /// It ended before it was established.
     Closed(Closed),
     /// What the network reported.

@@ -32,7 +32,7 @@ fn first_flights(count: usize, to: SocketAddr) -> Vec<Vec<Vec<u8>>> {
     let mut clients = hikyaku_proto::Endpoint::new(config, Box::new(System));
     let (now, mut out) = (Time::from_micros(1), Vec::new());
     let flight = |_| {
-        clients.connect(now, to, hikyaku_proto::Trust::AnyKey).expect("there is room");
+        clients.connect(now, to, hikyaku_proto::KeyPolicy::AnyKey).expect("there is room");
         let mut flight = Vec::new();
         while let Output::Transmit(train) = clients.poll_output(now, &mut out) {
             flight.extend(out[..train.len].chunks(train.segment_size).map(<[u8]>::to_vec));

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{error::Close, time::Time};
 pub use crate::{
-    message::receipt::{Outcome, Receipt, SendError},
+    message::receipt::{Outcome, QueueError, ReceiptId},
     recovery::ecn::EcnMark as Ecn,
 };
 
@@ -121,7 +121,7 @@ pub enum Event {
         took: Option<Duration>,
     },
     /// The outcome of a message.
-    Receipt(Receipt, Outcome),
+    Receipt(ReceiptId, Outcome),
     /// The connection is closed. Receive any remaining messages now: it is forgotten soon.
     Closed(ClosedReason),
     /// After `Closed` with `Local` or `Error`: the peer has acknowledged the close, or does not
@@ -154,7 +154,7 @@ pub enum ClosedReason {
 /// The reason why no connection could be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum ConnectError {
+pub enum DialError {
     /// The endpoint has the maximum number of connections.
     #[error("the endpoint has as many connections as it may")]
     TooMany,
@@ -205,7 +205,7 @@ pub struct ConnectionStats {
 /// Statistics of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct EndpointStats {
+pub struct ProtocolStats {
     /// All connections, including those being closed.
     pub connections: usize,
     /// Those among them that are incoming and whose handshake is incomplete.

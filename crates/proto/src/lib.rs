@@ -49,12 +49,12 @@ pub mod fuzzing {
 pub use bytes::Bytes;
 pub use config::{ConfigError, Congestion, EndpointConfig, Retry, TransportConfig};
 pub use connection::Connection;
-pub use crypto::{Crypto, KeyLog, Trust};
+pub use crypto::{Crypto, KeyLog, KeyPolicy};
 pub use delivery::{ChannelId, Class, Delivery};
 pub use endpoint::{Datagram, Endpoint};
 pub use event::{
-    ClosedReason, ConnectError, ConnectionHandle, ConnectionStats, Ecn, EndpointStats, Event,
-    Outcome, Output, Reason, Receipt, SendError, Transmit,
+    ClosedReason, ConnectionHandle, ConnectionStats, DialError, Ecn, Event, Outcome, Output,
+    ProtocolStats, QueueError, Reason, ReceiptId, Transmit,
 };
 pub use message::{
     Message,

@@ -10,8 +10,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use allocation_counter::{AllocationInfo, measure};
 use hikyaku_proto::{
-    Bytes, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Outgoing,
-    Output, Trust, rng::Random, time::Time,
+    Bytes, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event,
+    KeyPolicy, Outgoing, Output, rng::Random, time::Time,
 };
 
 const WAY: Duration = Duration::from_micros(50);
@@ -145,7 +145,7 @@ impl Pair {
     fn dial(&mut self) {
         let (now, to) = (self.now, self.receiver.address);
         let handle =
-            self.sender.endpoint.connect(now, to, Trust::AnyKey).expect("the client connects");
+            self.sender.endpoint.connect(now, to, KeyPolicy::AnyKey).expect("the client connects");
         self.sender.handle = Some(handle);
     }
 
@@ -269,7 +269,7 @@ fn one_payload_is_sent_on_many_connections_without_a_copy() {
     let mut members = End::new(client(1_452), 1, address(1));
     let mut now = Time::from_micros(1_000_000);
     for _ in 0..MEMBERS {
-        members.endpoint.connect(now, address(2), Trust::AnyKey).expect("the client connects");
+        members.endpoint.connect(now, address(2), KeyPolicy::AnyKey).expect("the client connects");
     }
     for _ in 0..20 {
         carry(now, &mut members, &mut host, &mut 0);
@@ -312,7 +312,7 @@ fn rested(messages: bool) -> i64 {
         let source = address(1_000 + batch as u16);
         let mut sender = End::new(client(1_452), 10 + batch as u64, source);
         for _ in 0..TOGETHER {
-            let handle = sender.endpoint.connect(now, address(2), Trust::AnyKey);
+            let handle = sender.endpoint.connect(now, address(2), KeyPolicy::AnyKey);
             sender.handles.push(handle.expect("the client connects"));
         }
         // Until both sides have released their memory.

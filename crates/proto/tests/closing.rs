@@ -6,7 +6,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use common::{CLIENT, Dice, Pair, SERVER};
 use hikyaku_proto::{
-    ClosedReason, ConnectionHandle, Delivery, Event, Outcome, Outgoing, Receipt, SendError,
+    ClosedReason, ConnectionHandle, Delivery, Event, Outcome, Outgoing, QueueError, ReceiptId,
     error::Close,
 };
 
@@ -120,7 +120,7 @@ fn close_both(
     pair: &mut Pair,
     handles: [ConnectionHandle; 2],
     within: Duration,
-) -> [Vec<Receipt>; 2] {
+) -> [Vec<ReceiptId>; 2] {
     let now = pair.now;
     [CLIENT, SERVER].map(|end| {
         let receipts = (0..5)
@@ -184,7 +184,7 @@ fn a_peer_that_receives_end_accepts_no_new_messages() {
     let connection = pair.ends[SERVER].connection(server).unwrap();
     assert!(connection.is_established(), "its message is in transit");
     let refused = connection.send(now, Outgoing::new(7, Delivery::Latest, vec![1]));
-    assert_eq!(refused.map_err(|refused| refused.reason), Err(SendError::Closed));
+    assert_eq!(refused.map_err(|refused| refused.reason), Err(QueueError::Closed));
 }
 
 // M-63

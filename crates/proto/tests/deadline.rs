@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{CLIENT, Pair, SERVER};
-use hikyaku_proto::{ConnectionHandle, Delivery, Event, Outcome, Outgoing, Receipt};
+use hikyaku_proto::{ConnectionHandle, Delivery, Event, Outcome, Outgoing, ReceiptId};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -19,7 +19,7 @@ fn pair_over(delay: Duration) -> (Pair, ConnectionHandle, ConnectionHandle) {
     (pair, client, server)
 }
 
-fn outcome(pair: &Pair, receipt: Receipt) -> Option<Outcome> {
+fn outcome(pair: &Pair, receipt: ReceiptId) -> Option<Outcome> {
     pair.events[CLIENT].iter().find_map(|(_, event)| match event {
         Event::Receipt(of, outcome) if *of == receipt => Some(*outcome),
         _ => None,
@@ -43,7 +43,7 @@ fn a_message_that_would_be_late_is_not_sent_and_expires() {
 fn the_transit_time_is_subtracted_whoever_numbers_the_receipts() {
     let (mut pair, client, server) = pair_over(150 * MS);
     for number in 0..20 {
-        let (now, number) = (pair.now, Receipt(1_000 + number));
+        let (now, number) = (pair.now, ReceiptId(1_000 + number));
         let connection = pair.ends[CLIENT].connection(client).unwrap();
         let late = Outgoing::new(7, Delivery::Deadline(50 * MS), &b"late"[..]);
         assert_eq!(connection.send(now, late.with_receipt(number)), Ok(number));

@@ -7,8 +7,8 @@ use std::{cell::RefCell, net::SocketAddr, rc::Rc, time::Duration};
 
 use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Outgoing, Output,
-    Retry, Trust,
+    ClosedReason, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, KeyPolicy, Outgoing,
+    Output, Retry,
     error::{Close, Discard},
     rng::Random as _,
 };
@@ -83,7 +83,7 @@ fn a_packet_reflected_to_an_accepting_endpoint_changes_nothing() {
 }
 
 /// Returns a client whose packets are all reflected to it, apparently from their destination.
-fn reflected_to_itself(trust: Trust) -> (Pair, hikyaku_proto::ConnectionHandle) {
+fn reflected_to_itself(trust: KeyPolicy) -> (Pair, hikyaku_proto::ConnectionHandle) {
     let mut pair = Pair::with(connecting_server(), server_config());
     let back = Kept::default();
     let copies = Rc::clone(&back);
@@ -108,10 +108,10 @@ fn reflected_to_itself(trust: Trust) -> (Pair, hikyaku_proto::ConnectionHandle) 
 #[test]
 fn a_client_connected_to_itself_sees_its_own_key() {
     let own = Crypto::new(&[1; 32]).public_key();
-    let (mut pair, client) = reflected_to_itself(Trust::AnyKey);
+    let (mut pair, client) = reflected_to_itself(KeyPolicy::AnyKey);
     assert_eq!(pair.ends[CLIENT].connection(client).unwrap().peer_key(), Some(own));
     let wanted = Crypto::new(&[2; 32]).public_key();
-    let (pair, client) = reflected_to_itself(Trust::Pinned(vec![wanted]));
+    let (pair, client) = reflected_to_itself(KeyPolicy::Pinned(vec![wanted]));
     let refused = |(handle, event): &(_, Event)| {
         matches!(event, Event::Closed(ClosedReason::Error(close))
             if *handle == client && close.code == Close::ACCESS_DENIED)

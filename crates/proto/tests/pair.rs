@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{ALL, CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Congestion, Crypto, Delivery, Event, Outcome, Outgoing, Retry, Trust,
+    ClosedReason, Congestion, Crypto, Delivery, Event, KeyPolicy, Outcome, Outgoing, Retry,
     error::Close,
 };
 
@@ -384,7 +384,7 @@ fn different_shared_keys_never_connect() {
 fn a_server_with_another_key_than_expected_is_refused() {
     let mut pair = Pair::new();
     let (now, to) = (pair.now, pair.addresses[SERVER]);
-    pair.ends[CLIENT].connect(now, to, Trust::Pinned(vec![[5; 32]])).unwrap();
+    pair.ends[CLIENT].connect(now, to, KeyPolicy::Pinned(vec![[5; 32]])).unwrap();
     pair.run(SECOND * 3);
     let refused = |(_, event): &(_, Event)| {
         matches!(event, Event::Closed(ClosedReason::Error(close))

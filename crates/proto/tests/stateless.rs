@@ -11,8 +11,8 @@ use std::{
 
 use common::{CLIENT, Dice, Pair, SERVER, address, client_config, server_config};
 use hikyaku_proto::{
-    ClosedReason, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Output, Retry,
-    Trust,
+    ClosedReason, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, KeyPolicy, Output,
+    Retry,
     error::{Close, Discard},
     time::Time,
 };
@@ -165,7 +165,7 @@ fn first_hellos(count: u16) -> Vec<(SocketAddr, Vec<u8>)> {
     let mut hellos = Vec::new();
     for number in 0..count {
         let [high, low] = number.to_be_bytes();
-        stranger.connect(now, address(2, 2_000), Trust::AnyKey).expect("the client connects");
+        stranger.connect(now, address(2, 2_000), KeyPolicy::AnyKey).expect("the client connects");
         let Output::Transmit(train) = stranger.poll_output(now, &mut out) else {
             panic!("the client sends a Hello")
         };
@@ -204,7 +204,7 @@ impl IdleClients {
     /// Adds one at `from`, at a server that asks for a Retry.
     fn add(&mut self, pair: &mut Pair, from: SocketAddr) {
         let to = pair.addresses[SERVER];
-        self.dialler.connect(pair.now, to, Trust::AnyKey).expect("the client connects");
+        self.dialler.connect(pair.now, to, KeyPolicy::AnyKey).expect("the client connects");
         self.deliver(pair, from);
         let mut retry = Vec::new();
         while let Output::Transmit(train) = pair.ends[SERVER].poll_output(pair.now, &mut retry) {
@@ -262,7 +262,7 @@ fn refused(pair: &Pair) -> Vec<(SocketAddr, Option<[u8; 32]>, ClosedReason)> {
 fn a_server_reports_refused_clients_with_the_reason() {
     let client = client_config();
     let (key, home) = (client.crypto.public_key(), address(1, 1_000));
-    let nobody = server_config().crypto.accepting(Trust::Pinned(Vec::new()));
+    let nobody = server_config().crypto.accepting(KeyPolicy::Pinned(Vec::new()));
     let other = server_config().crypto.with_shared_key(&[9; 32]);
     for (crypto, code) in [(nobody, Some(Close::ACCESS_DENIED)), (other, None)] {
         let server = EndpointConfig { crypto, ..server_config() };

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 
 pub use hikyaku_proto::{
     ChannelId, Class, ClosedReason, Congestion, Connection, ConnectionHandle, Crypto, Datagram,
-    Delivery, Ecn, Endpoint, EndpointConfig, Event, Message, Outcome, Outgoing, Output, Receipt,
-    Retry, SendError, Transmit, TransportConfig, error::Discard, time::Time,
+    Delivery, Ecn, Endpoint, EndpointConfig, Event, Message, Outcome, Outgoing, Output, QueueError,
+    ReceiptId, Retry, Transmit, TransportConfig, error::Discard, time::Time,
 };
-use hikyaku_proto::{Trust, error::Close};
+use hikyaku_proto::{KeyPolicy, error::Close};
 
 /// Connects to a server of any identity.
 ///
@@ -18,7 +18,9 @@ pub fn dial(
     now: Time,
     to: SocketAddr,
 ) -> Result<ConnectionHandle, String> {
-    endpoint.connect(now, to, Trust::AnyKey).map_err(|error| format!("cannot connect: {error:?}"))
+    endpoint
+        .connect(now, to, KeyPolicy::AnyKey)
+        .map_err(|error| format!("cannot connect: {error:?}"))
 }
 
 /// Returns an identity derived from `seed` that trusts anyone, with an optional shared key.

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 use crate::{
     api::{
         ChannelId, Class, ClosedReason, Connection, ConnectionHandle, Delivery, Message, Outgoing,
-        SendError, Time,
+        QueueError, Time,
     },
     network::HostId,
     oracle::{Delivered, PipeId, Print, Reception, Violation},
@@ -298,8 +298,8 @@ impl World {
                     }
                     self.oracle.sent(pipe, now, channel, delivery, print, receipt)?;
                 }
-                Err(SendError::Full) => return Ok(()),
-                Err(SendError::TooLarge) => {
+                Err(QueueError::Full) => return Ok(()),
+                Err(QueueError::TooLarge) => {
                     return Err(format!("send of {planned:?} returned TooLarge"));
                 }
                 Err(_) => {

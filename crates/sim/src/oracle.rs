@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    api::{ChannelId, Class, Delivery, Outcome, Receipt, Time},
+    api::{ChannelId, Class, Delivery, Outcome, ReceiptId, Time},
     stream::{Sent, Stream},
 };
 
@@ -64,7 +64,7 @@ struct Pipe<R> {
 
 /// Knows everything that was sent, and reports any other delivery. `R` is the type of receipts.
 #[derive(Debug)]
-pub struct Oracle<R = Receipt> {
+pub struct Oracle<R = ReceiptId> {
     pipes: Vec<Pipe<R>>,
     repeatable: BTreeSet<Print>,
     /// 0-RTT messages that servers' applications took before their sender was known.

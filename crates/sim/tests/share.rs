@@ -12,7 +12,7 @@ use std::{
 use hikyaku_sim::{
     api::{
         ChannelId, ConnectionHandle, Datagram, Delivery, Discard, Endpoint, EndpointConfig, Event,
-        Outcome, Outgoing, Output, Receipt, Time, crypto, dial,
+        Outcome, Outgoing, Output, ReceiptId, Time, crypto, dial,
     },
     evil::{
         Dialler, Evil,
@@ -55,7 +55,7 @@ struct Honest {
     endpoint: Endpoint,
     handle: ConnectionHandle,
     next: Time,
-    sent: BTreeMap<Receipt, Time>,
+    sent: BTreeMap<ReceiptId, Time>,
     /// The time from sending to acknowledgement of each message.
     took: Vec<Duration>,
 }

@@ -29,8 +29,8 @@ use std::{
 };
 
 use hikyaku_proto::{
-    ClosedReason, ConnectionHandle, Datagram, Event, Output, Reason, Transmit, Trust, error::Close,
-    time::Time,
+    ClosedReason, ConnectionHandle, Datagram, Event, KeyPolicy, Output, Reason, Transmit,
+    error::Close, time::Time,
 };
 use tokio::{task::yield_now, time::Sleep};
 use tracing::{debug, trace};
@@ -250,7 +250,7 @@ impl Driver {
             return;
         }
         // Whom to trust is the dialler's own question, once the key is proven.
-        let handle = match self.endpoint.connect(now, dial.to, Trust::AnyKey) {
+        let handle = match self.endpoint.connect(now, dial.to, KeyPolicy::AnyKey) {
             Ok(handle) => handle,
             Err(error) => {
                 let _ = dial.reply.send(Err(Unanswered::Dial(error)));

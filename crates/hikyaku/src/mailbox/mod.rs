@@ -20,7 +20,7 @@ use std::{
 use bytes::Bytes;
 use hikyaku_proto::{
     ChannelId, Charge, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome,
-    Receipt, ReceiveQueue, time::Time,
+    ReceiptId, ReceiveQueue, time::Time,
 };
 use tokio::{
     sync::{Notify, oneshot},
@@ -452,9 +452,9 @@ impl Mailbox {
     }
 
     /// Notes outcomes: `next` is asked until it has no more.
-    pub(crate) fn settle(&self, mut next: impl FnMut() -> Option<(Receipt, Outcome)>) {
+    pub(crate) fn settle(&self, mut next: impl FnMut() -> Option<(ReceiptId, Outcome)>) {
         let mut state = self.lock();
-        while let Some((Receipt(number), outcome)) = next() {
+        while let Some((ReceiptId(number), outcome)) = next() {
             state.outcomes.insert(number, outcome);
             state.undelivered += u64::from(is_failure(outcome));
             if !state.waiting.is_empty() {

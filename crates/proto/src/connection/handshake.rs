@@ -10,7 +10,7 @@ use super::{Connection, closing::State, stream::CryptoStream};
 use crate::{
     config::EndpointConfig,
     crypto::{
-        Side, Trust,
+        KeyPolicy, Side,
         agreement::{Agreement, Outcome},
         cookie::is_retry_tag,
         packet::{LevelKeys, OpenKey, SealKey},
@@ -107,7 +107,7 @@ impl Connection {
         rules: &Arc<Rules>,
         now: Time,
         to: SocketAddr,
-        trust: Trust,
+        trust: KeyPolicy,
         random: &mut dyn Random,
     ) -> Result<Self, Close> {
         let (id, first) = (ConnectionId(random.array()), ConnectionId(random.array()));

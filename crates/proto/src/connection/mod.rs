@@ -28,7 +28,7 @@ use crate::{
     crypto::{Side, phases::DataKeys, replay::ReplayWindow},
     delivery::{ChannelId, Class, Delivery},
     error::Close,
-    event::{ClosedReason, ConnectionStats, Event, Outcome, Receipt, SendError},
+    event::{ClosedReason, ConnectionStats, Event, Outcome, QueueError, ReceiptId},
     message::{
         Message,
         inbox::{Charge, Inbox, InboxConfig, Rules},
@@ -212,11 +212,11 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`]: an event `Writable` comes when there is room. [`SendError::TooLarge`]
-    /// and [`SendError::Closed`]: the message is never taken. The payload comes back.
-    pub fn send(&mut self, now: Time, message: Outgoing) -> Result<Receipt, Refused> {
+    /// [`QueueError::Full`]: an event `Writable` comes when there is room. [`QueueError::TooLarge`]
+    /// and [`QueueError::Closed`]: the message is never taken. The payload comes back.
+    pub fn send(&mut self, now: Time, message: Outgoing) -> Result<ReceiptId, Refused> {
         if self.state.is_over() || self.graceful.refuses() {
-            return Err(Refused { payload: message.payload, reason: SendError::Closed });
+            return Err(Refused { payload: message.payload, reason: QueueError::Closed });
         }
         let delivery = self.less_the_way(message.delivery);
         let receipt = self.outbox.push(now, Outgoing { delivery, ..message })?;
@@ -272,7 +272,7 @@ impl Connection {
 
     /// What became of a message that was sent. Each is told here or as an event, never both: a
     /// driver that was given one as an event takes the rest here, which costs less.
-    pub fn poll_receipt(&mut self) -> Option<(Receipt, Outcome)> {
+    pub fn poll_receipt(&mut self) -> Option<(ReceiptId, Outcome)> {
         self.outbox.poll_receipt()
     }
 

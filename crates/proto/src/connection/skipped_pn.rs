@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::{
         ClosedReason, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig,
-        Event, Outgoing, Output, Trust, error::Close, time::Time, wire::level::Level,
+        Event, KeyPolicy, Outgoing, Output, error::Close, time::Time, wire::level::Level,
     };
 
     const WAY: Duration = Duration::from_millis(5);
@@ -124,7 +124,7 @@ mod tests {
             End { endpoint, handle: None, closed: None }
         });
         let mut now = Time::from_micros(1_000_000);
-        let handle = client.endpoint.connect(now, address(2), Trust::AnyKey).unwrap();
+        let handle = client.endpoint.connect(now, address(2), KeyPolicy::AnyKey).unwrap();
         client.handle = Some(handle);
         let mut sent = 0_u64;
         for turn in 0..4_000 {

@@ -16,7 +16,7 @@ pub(crate) mod phases;
 pub(crate) mod replay;
 pub(crate) mod setup;
 
-pub use setup::{Crypto, KeyLog, Trust};
+pub use setup::{Crypto, KeyLog, KeyPolicy};
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -59,14 +59,14 @@ pub(super) const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0
 
 /// The peers with which a handshake may succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
+pub enum KeyPolicy {
     /// Any peer that proves to have its key. The caller checks the key afterwards.
     AnyKey,
     /// Peers with one of these Ed25519 public keys.
     Pinned(Vec<[u8; 32]>),
 }
 
-impl Trust {
+impl KeyPolicy {
     pub(super) fn accepts(&self, key: &[u8; 32]) -> bool {
         match self {
             Self::AnyKey => true,
@@ -96,7 +96,7 @@ impl rustls::KeyLog for RustlsKeyLog {
 pub struct Crypto {
     pub(super) server: Arc<ServerConfig>,
     pub(super) client: Arc<ClientConfig>,
-    pub(super) accepts: Arc<Trust>,
+    pub(super) accepts: Arc<KeyPolicy>,
     pub(super) resumes: bool,
     shared_key: Option<Arc<Zeroizing<[u8; 32]>>>,
     public_key: [u8; 32],
@@ -114,7 +114,7 @@ impl Crypto {
 
     /// Accepts only these clients. Servers are chosen per connection.
     #[must_use]
-    pub fn accepting(mut self, trust: Trust) -> Self {
+    pub fn accepting(mut self, trust: KeyPolicy) -> Self {
         self.accepts = Arc::new(trust);
         self
     }
@@ -211,7 +211,7 @@ impl Crypto {
         Self {
             server: Arc::new(server_config(&provider, &time, &key)),
             client: Arc::new(client_config(&provider, &time, &key)),
-            accepts: Arc::new(Trust::AnyKey),
+            accepts: Arc::new(KeyPolicy::AnyKey),
             resumes: true,
             shared_key: None,
             public_key,
@@ -350,8 +350,8 @@ impl TimeProvider for SharedTime {
 
 /// Accepts any peer that proves to have its Ed25519 key (RFC 7250, RFC 8446 section 4.4.2).
 ///
-/// `agreement` then asks [`Trust`] whether the key is trusted, because a resumed handshake does not
-/// call this verifier, and because rustls resumes only under the same verifier.
+/// `agreement` then asks [`KeyPolicy`] whether the key is trusted, because a resumed handshake does
+/// not call this verifier, and because rustls resumes only under the same verifier.
 #[derive(Debug)]
 struct RawKeys(WebPkiSupportedAlgorithms);
 

@@ -27,9 +27,9 @@ use crate::{
         handshake::IncomingHello,
         receive::{Arrival, Head},
     },
-    crypto::{Side, Trust, packet::LevelKeys},
+    crypto::{KeyPolicy, Side, packet::LevelKeys},
     error::{Close, Discard},
-    event::{ConnectError, ConnectionHandle, Ecn, EndpointStats, Output, Reason},
+    event::{ConnectionHandle, DialError, Ecn, Output, ProtocolStats, Reason},
     limits::BASE_MTU,
     message::inbox::Rules,
     rng::Random,
@@ -152,16 +152,16 @@ impl Endpoint {
         &mut self,
         now: Time,
         to: SocketAddr,
-        trust: Trust,
-    ) -> Result<ConnectionHandle, ConnectError> {
+        trust: KeyPolicy,
+    ) -> Result<ConnectionHandle, DialError> {
         if self.connections.len() >= self.config.max_connections {
-            return Err(ConnectError::TooMany);
+            return Err(DialError::TooMany);
         }
         self.config.crypto.set_time(now);
         let connection =
             Connection::dial(&self.config, &self.rules, now, to, trust, &mut *self.random)
-                .map_err(|_| ConnectError::Tls)?;
-        self.add(connection, [None; 2]).ok_or(ConnectError::TooMany)
+                .map_err(|_| DialError::Tls)?;
+        self.add(connection, [None; 2]).ok_or(DialError::TooMany)
     }
 
     /// Stops accepting clients. Closes incomplete handshakes, so that no connection appears later
@@ -445,8 +445,8 @@ impl Endpoint {
 
     /// Returns the statistics of the endpoint.
     #[must_use]
-    pub fn stats(&self) -> EndpointStats {
-        EndpointStats {
+    pub fn stats(&self) -> ProtocolStats {
+        ProtocolStats {
             connections: self.connections.len(),
             half_open: self.half_open.len(),
             held_together: self.rules.budget.taken(),

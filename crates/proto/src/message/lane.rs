@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{
     ranges::RangeSet,
-    receipt::{Outcome, Receipt},
+    receipt::{Outcome, ReceiptId},
 };
 use crate::{
     delivery::Class,
@@ -21,7 +21,7 @@ use crate::{
 /// Positions are of its *span*: its bytes, or for an empty message one range that stands for it.
 pub(super) struct Queued {
     payload: Bytes,
-    receipt: Receipt,
+    receipt: ReceiptId,
     /// Its time is up then; the end of time for all but Deadline.
     due: Time,
     /// Everything below was sent once.
@@ -48,7 +48,7 @@ struct Progress {
 /// What a message leaves behind when it is done.
 pub(super) struct Finished {
     pub(super) payload: Bytes,
-    pub(super) receipt: Receipt,
+    pub(super) receipt: ReceiptId,
     pub(super) due: Time,
     /// Ordered: an earlier one is not done, and the receipt waits for it (D-1).
     pub(super) waits: bool,
@@ -89,7 +89,7 @@ pub(super) struct Lane {
 }
 
 impl Queued {
-    pub(super) fn new(payload: Bytes, receipt: Receipt, due: Time, repeat_safe: bool) -> Self {
+    pub(super) fn new(payload: Bytes, receipt: ReceiptId, due: Time, repeat_safe: bool) -> Self {
         let (sent, done, in_losses, late, progress) = (0, false, false, false, None);
         Self { payload, receipt, due, sent, repeat_safe, done, in_losses, late, progress }
     }
@@ -363,7 +363,7 @@ impl Lane {
 
     /// Lets go of messages in front that are done; `tell` gets the receipts that waited for them.
     #[inline]
-    pub(super) fn pop_done(&mut self, mut tell: impl FnMut(Receipt)) {
+    pub(super) fn pop_done(&mut self, mut tell: impl FnMut(ReceiptId)) {
         while let Some(front) = self.messages.front()
             && front.done
         {
@@ -408,7 +408,7 @@ mod tests {
     fn lane(lens: &[usize]) -> Lane {
         let mut lane = Lane::starting_at(7, Class::Latest);
         for (count, len) in lens.iter().enumerate() {
-            let receipt = Receipt(count as u64);
+            let receipt = ReceiptId(count as u64);
             lane.push(Queued::new(vec![0; *len].into(), receipt, Time::ZERO, false));
         }
         lane

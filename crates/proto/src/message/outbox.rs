@@ -16,7 +16,7 @@ use super::{
     lane::{Lane, Park, Queued},
     outcomes::Outcomes,
     outgoing::{Outgoing, Refused},
-    receipt::{Outcome, Receipt, SendError},
+    receipt::{Outcome, QueueError, ReceiptId},
     schedule::{DEFAULT_PRIORITY, Kind, PRIORITIES, Schedule},
     slot_map::SlotMap,
 };
@@ -98,17 +98,17 @@ impl Outbox {
     /// # Errors
     ///
     /// As [`Self::check`].
-    pub(crate) fn push(&mut self, now: Time, message: Outgoing) -> Result<Receipt, Refused> {
+    pub(crate) fn push(&mut self, now: Time, message: Outgoing) -> Result<ReceiptId, Refused> {
         let Outgoing { channel, delivery, payload, repeatable, receipt } = message;
         if let Err(reason) = self.check(channel, delivery.class(), payload.len()) {
-            if reason == SendError::Full {
+            if reason == QueueError::Full {
                 self.note_refused(channel, delivery.class(), payload.len());
             }
             return Err(Refused { payload, reason });
         }
         let receipt = receipt.unwrap_or_else(|| {
             self.receipts += 1;
-            Receipt(self.receipts - 1)
+            ReceiptId(self.receipts - 1)
         });
         let lane_id = LaneId { channel, class: delivery.class() };
         self.queued += payload.len() + OVERHEAD;
@@ -178,10 +178,10 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`SendError::TooLarge`], now and later: it is longer than the peer accepts, or costs more
+    /// [`QueueError::TooLarge`], now and later: it is longer than the peer accepts, or costs more
     /// than the credit it gives from the start (so that it could never be sent), than the pool
     /// every receiver has for classes without credit (D-6), or than this outbox holds.
-    /// [`SendError::Full`]: not now. A lane may hold as much as the others leave free: one that
+    /// [`QueueError::Full`]: not now. A lane may hold as much as the others leave free: one that
     /// nobody reads takes half of the capacity, and the next one half of the rest, so that there is
     /// always room for another (the dynamic thresholds of Choudhury and Hahne, IEEE/ACM
     /// Transactions on Networking 6(2), 1998, with α = 1).
@@ -190,10 +190,10 @@ impl Outbox {
         channel: ChannelId,
         class: Class,
         len: usize,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), QueueError> {
         let cost = len.saturating_add(OVERHEAD);
         if len > self.max_message(class) || cost > self.capacity {
-            return Err(SendError::TooLarge);
+            return Err(QueueError::TooLarge);
         }
         let lane = self.lanes.get(LaneId { channel, class });
         let replaced = match class {
@@ -204,7 +204,7 @@ impl Outbox {
         let left = self.capacity.saturating_sub(self.queued - replaced.unwrap_or(0));
         let held = lane.map_or(0, |lane| lane.queued) - replaced.map_or(0, |len| len + OVERHEAD);
         if held + cost > left {
-            return Err(SendError::Full);
+            return Err(QueueError::Full);
         }
         Ok(())
     }
@@ -340,7 +340,7 @@ impl Outbox {
     }
 
     /// What became of a message. Take them often: each counts 64 bytes of the outbox until then.
-    pub(crate) fn poll_receipt(&mut self) -> Option<(Receipt, Outcome)> {
+    pub(crate) fn poll_receipt(&mut self) -> Option<(ReceiptId, Outcome)> {
         let told = self.outcomes.pop()?;
         self.queued -= OVERHEAD;
         self.freed = true;
@@ -513,7 +513,7 @@ mod tests {
         PeerLimits { credit: 10_000, channel_credit: 5_000, max_message }
     }
 
-    fn push(outbox: &mut Outbox, delivery: Delivery, len: usize) -> Result<Receipt, SendError> {
+    fn push(outbox: &mut Outbox, delivery: Delivery, len: usize) -> Result<ReceiptId, QueueError> {
         let message = Outgoing::new(CHANNEL, delivery, vec![0; len]);
         outbox.push(NOW, message).map_err(|refused| refused.reason)
     }
@@ -523,12 +523,12 @@ mod tests {
     fn it_holds_so_many_bytes_and_an_outcome_counts_until_it_is_taken() {
         let mut outbox = Outbox::new(1_000);
         outbox.set_peer_limits(limits(5_000));
-        assert_eq!(push(&mut outbox, Delivery::Unreliable, 937), Err(SendError::TooLarge));
+        assert_eq!(push(&mut outbox, Delivery::Unreliable, 937), Err(QueueError::TooLarge));
         assert_eq!(outbox.max_message(Class::Unreliable), 936);
         push(&mut outbox, Delivery::Unreliable, 936).unwrap();
-        assert_eq!(push(&mut outbox, Delivery::Ordered, 0), Err(SendError::Full));
+        assert_eq!(push(&mut outbox, Delivery::Ordered, 0), Err(QueueError::Full));
         assert_eq!(packet(&mut outbox, NOW, false).len(), 1);
-        assert_eq!(push(&mut outbox, Delivery::Ordered, 873), Err(SendError::Full));
+        assert_eq!(push(&mut outbox, Delivery::Ordered, 873), Err(QueueError::Full));
         push(&mut outbox, Delivery::Ordered, 872).unwrap();
         outbox.poll_receipt().unwrap();
         assert_eq!(outbox.queued(), 936);
@@ -550,7 +550,7 @@ mod tests {
     }
 
     fn outcomes(outbox: &mut Outbox) -> Vec<(u64, Outcome)> {
-        std::iter::from_fn(|| outbox.poll_receipt()).map(|(Receipt(n), end)| (n, end)).collect()
+        std::iter::from_fn(|| outbox.poll_receipt()).map(|(ReceiptId(n), end)| (n, end)).collect()
     }
 
     // D-1
@@ -581,7 +581,7 @@ mod tests {
     fn a_newer_latest_needs_only_the_room_the_older_does_not_free() {
         let mut outbox = Outbox::new(1_000);
         push(&mut outbox, Delivery::Latest, 800).unwrap();
-        assert_eq!(push(&mut outbox, Delivery::Latest, 900), Err(SendError::Full));
+        assert_eq!(push(&mut outbox, Delivery::Latest, 900), Err(QueueError::Full));
         push(&mut outbox, Delivery::Latest, 870).unwrap();
         assert_eq!(outbox.queued(), 870 + 2 * OVERHEAD);
     }
@@ -606,7 +606,7 @@ mod tests {
         outbox.set_peer_limits(limits(5_000));
         push(&mut outbox, Delivery::Unreliable, 400).unwrap();
         for delivery in [Delivery::Ordered, Delivery::Unreliable] {
-            assert_eq!(push(&mut outbox, delivery, 500), Err(SendError::Full));
+            assert_eq!(push(&mut outbox, delivery, 500), Err(QueueError::Full));
         }
         assert!(!outbox.poll_writable());
         packet(&mut outbox, NOW, false);
@@ -623,12 +623,12 @@ mod tests {
         let longest = 5_000 - OVERHEAD;
         assert!(push(&mut outbox, Delivery::Ordered, longest).is_ok());
         let more = push(&mut outbox, Delivery::Reliable, longest + 1);
-        assert_eq!(more, Err(SendError::TooLarge), "it costs more than its channel ever has");
+        assert_eq!(more, Err(QueueError::TooLarge), "it costs more than its channel ever has");
         assert!(push(&mut outbox, Delivery::Latest, 6_000).is_ok());
-        assert_eq!(push(&mut outbox, Delivery::Latest, 6_001), Err(SendError::TooLarge));
+        assert_eq!(push(&mut outbox, Delivery::Latest, 6_001), Err(QueueError::TooLarge));
         let mut outbox = Outbox::new(64 << 20);
         let most = UNCREDITED_POOL - OVERHEAD;
-        assert_eq!(push(&mut outbox, Delivery::Latest, most + 1), Err(SendError::TooLarge));
+        assert_eq!(push(&mut outbox, Delivery::Latest, most + 1), Err(QueueError::TooLarge));
     }
 
     #[test]

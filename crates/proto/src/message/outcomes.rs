@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::receipt::{Outcome, Receipt};
+use super::receipt::{Outcome, ReceiptId};
 
 /// A queue of outcomes: receipts on end that ended in the same way take one place.
 #[derive(Default)]
@@ -18,7 +18,7 @@ struct Run {
 
 impl Outcomes {
     #[inline]
-    pub(super) fn push(&mut self, receipt: Receipt, outcome: Outcome) {
+    pub(super) fn push(&mut self, receipt: ReceiptId, outcome: Outcome) {
         if let Some(run) = self.0.back_mut()
             && run.outcome == outcome
             && run.first + run.count == receipt.0
@@ -30,9 +30,9 @@ impl Outcomes {
     }
 
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(Receipt, Outcome)> {
+    pub(super) fn pop(&mut self) -> Option<(ReceiptId, Outcome)> {
         let run = self.0.front_mut()?;
-        let told = (Receipt(run.first), run.outcome);
+        let told = (ReceiptId(run.first), run.outcome);
         run.first += 1;
         run.count -= 1;
         if run.count == 0 {
@@ -69,8 +69,8 @@ mod tests {
                 }
                 next += step;
                 let outcome = if op == 1 { Outcome::Expired } else { Outcome::Acknowledged };
-                outcomes.push(Receipt(next), outcome);
-                model.push_back((Receipt(next), outcome));
+                outcomes.push(ReceiptId(next), outcome);
+                model.push_back((ReceiptId(next), outcome));
             }
             prop_assert!(std::iter::from_fn(|| outcomes.pop()).eq(model));
         }

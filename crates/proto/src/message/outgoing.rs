@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::receipt::{Receipt, SendError};
+use super::receipt::{QueueError, ReceiptId};
 use crate::{ChannelId, Delivery};
 
 /// A message to send.
@@ -22,7 +22,7 @@ pub struct Outgoing {
     pub repeatable: bool,
     /// The number of its receipt, where the caller counts them: then it does so for every message
     /// of the connection, and uses each number once. Otherwise the connection counts.
-    pub receipt: Option<Receipt>,
+    pub receipt: Option<ReceiptId>,
 }
 
 impl Outgoing {
@@ -46,7 +46,7 @@ impl Outgoing {
 
     /// Sets the number of its receipt.
     #[must_use]
-    pub const fn with_receipt(mut self, receipt: Receipt) -> Self {
+    pub const fn with_receipt(mut self, receipt: ReceiptId) -> Self {
         self.receipt = Some(receipt);
         self
     }
@@ -67,7 +67,7 @@ pub struct Refused {
     /// Its bytes.
     pub payload: Bytes,
     /// Why it was not queued.
-    pub reason: SendError,
+    pub reason: QueueError,
 }
 
 /// Without the bytes of the payload.

@@ -4,7 +4,7 @@
 
 /// Names one `push`; its outcome comes with the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Receipt(pub u64);
+pub struct ReceiptId(pub u64);
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Outcome {
 /// Why a message was not queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SendError {
+pub enum QueueError {
     /// The outbox is full: wait until something was sent, and receipts were taken.
     #[error("the queue of messages to send is full")]
     Full,

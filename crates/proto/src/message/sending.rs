@@ -333,7 +333,7 @@ mod tests {
     use crate::message::{
         outgoing::Outgoing,
         peer_limits::PeerLimits,
-        receipt::Receipt,
+        receipt::ReceiptId,
         tests::{packet, packet_of, write},
     };
 
@@ -347,7 +347,7 @@ mod tests {
         outbox
     }
 
-    fn push(outbox: &mut Outbox, channel: u16, delivery: Delivery, len: usize) -> Receipt {
+    fn push(outbox: &mut Outbox, channel: u16, delivery: Delivery, len: usize) -> ReceiptId {
         let payload = vec![channel as u8; len];
         outbox.push(NOW, Outgoing::new(channel, delivery, payload)).unwrap()
     }
@@ -360,7 +360,7 @@ mod tests {
         outbox.on_lost(Sent::Fragment(part.sent()));
     }
 
-    fn outcomes(outbox: &mut Outbox) -> Vec<(Receipt, Outcome)> {
+    fn outcomes(outbox: &mut Outbox) -> Vec<(ReceiptId, Outcome)> {
         std::iter::from_fn(|| outbox.poll_receipt()).collect()
     }
 

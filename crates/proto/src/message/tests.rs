@@ -19,7 +19,7 @@ use super::{
     outgoing::Outgoing,
     peer_limits::PeerLimits,
     queue::ReceiveQueue,
-    receipt::{Outcome, Receipt, SendError},
+    receipt::{Outcome, QueueError, ReceiptId},
     sending::Packing,
     window::SEEN_BITS_LEN,
 };
@@ -133,11 +133,11 @@ struct World {
     elsewhere: Option<ReceiveQueue>,
     future: BTreeMap<(Time, u64), Happening>,
     happenings: u64,
-    pushed: BTreeMap<Receipt, Pushed>,
+    pushed: BTreeMap<ReceiptId, Pushed>,
     /// Receipts of messages the inbox has had whole.
-    kept: BTreeSet<Receipt>,
+    kept: BTreeSet<ReceiptId>,
     /// The newest Latest delivered of each channel.
-    latest: BTreeMap<ChannelId, Receipt>,
+    latest: BTreeMap<ChannelId, ReceiptId>,
 }
 
 impl World {
@@ -201,7 +201,7 @@ impl World {
             1..4 => 8 + self.dice.roll(100),
             _ => 8 + self.dice.roll(6_800),
         } as usize;
-        let next = Receipt(self.pushed.len() as u64);
+        let next = ReceiptId(self.pushed.len() as u64);
         let payload: Vec<u8> = if len == 0 { Vec::new() } else { stamped(next, len) };
         let message = Outgoing::new(channel, delivery, payload.clone());
         let pushed = self.outbox.push(self.now, message).map_err(|refused| refused.reason);
@@ -212,9 +212,9 @@ impl World {
                 let entry = Pushed { delivery, channel, at, payload, outcome, delivered };
                 self.pushed.insert(receipt, entry);
             }
-            Err(SendError::TooLarge) => assert!(len > CONFIG.max_message as usize),
-            Err(SendError::Closed) => panic!("an outbox does not close"),
-            Err(SendError::Full) => {
+            Err(QueueError::TooLarge) => assert!(len > CONFIG.max_message as usize),
+            Err(QueueError::Closed) => panic!("an outbox does not close"),
+            Err(QueueError::Full) => {
                 let lane = LaneId { channel, class: delivery.class() };
                 let held = self.outbox.lanes.get(lane).map_or(0, |lane| lane.queued);
                 assert!(self.outbox.queued() + held + len + OVERHEAD > CAPACITY);
@@ -332,7 +332,7 @@ impl World {
     }
 
     fn note_kept(&mut self) {
-        let mut whole: Vec<Receipt> = Vec::new();
+        let mut whole: Vec<ReceiptId> = Vec::new();
         self.inbox.ready.for_each(|message| whole.extend(stamp(&message.payload)));
         for slot in self.inbox.pending.values() {
             if let Slot::Whole(payload) = slot {
@@ -366,14 +366,14 @@ impl World {
         true
     }
 
-    fn next_ordered(&self, channel: ChannelId) -> Option<Receipt> {
+    fn next_ordered(&self, channel: ChannelId) -> Option<ReceiptId> {
         let next = self.pushed.iter().find(|(_, entry)| {
             entry.channel == channel && entry.delivery == Delivery::Ordered && !entry.delivered
         });
         Some(*next.expect("an Ordered message is invented").0)
     }
 
-    fn check_delivered(&mut self, receipt: Receipt, message: &Message) {
+    fn check_delivered(&mut self, receipt: ReceiptId, message: &Message) {
         let entry = self.pushed.get_mut(&receipt).expect("a message is invented");
         assert_eq!(entry.payload, message.payload, "altered, or out of order");
         assert_eq!((entry.channel, entry.delivery.class()), (message.channel, message.class));
@@ -507,13 +507,13 @@ impl World {
 }
 
 /// A payload that says whose it is.
-fn stamped(receipt: Receipt, len: usize) -> Vec<u8> {
+fn stamped(receipt: ReceiptId, len: usize) -> Vec<u8> {
     let fill = (0..).map(|at: usize| (at as u64 ^ (receipt.0 * 31)) as u8);
     receipt.0.to_be_bytes().into_iter().chain(fill).take(len).collect()
 }
 
-fn stamp(payload: &[u8]) -> Option<Receipt> {
-    payload.first_chunk().map(|bytes| Receipt(u64::from_be_bytes(*bytes)))
+fn stamp(payload: &[u8]) -> Option<ReceiptId> {
+    payload.first_chunk().map(|bytes| ReceiptId(u64::from_be_bytes(*bytes)))
 }
 
 proptest! {

@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use hikyaku_proto::{
-    Class, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, Message,
-    Outgoing, Output, Receipt, Trust, rng::Random, time::Time,
+    Class, ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event,
+    KeyPolicy, Message, Outgoing, Output, ReceiptId, rng::Random, time::Time,
 };
 
 /// splitmix64 (Steele, Lea and Flood 2014).
@@ -109,7 +109,7 @@ impl Pair {
 
     pub(crate) fn connect(&mut self) -> ConnectionHandle {
         let (now, to) = (self.now, self.addresses[SERVER]);
-        self.ends[CLIENT].connect(now, to, Trust::AnyKey).expect("the client connects")
+        self.ends[CLIENT].connect(now, to, KeyPolicy::AnyKey).expect("the client connects")
     }
 
     /// Connects, and runs until both are established.
@@ -204,7 +204,7 @@ impl Pair {
         handle: ConnectionHandle,
         delivery: Delivery,
         payload: &[u8],
-    ) -> Receipt {
+    ) -> ReceiptId {
         let now = self.now;
         let connection = self.ends[end].connection(handle).expect("the connection exists");
         connection

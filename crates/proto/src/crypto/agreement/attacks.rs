@@ -42,12 +42,12 @@ fn impersonating(other: &Crypto, stolen: &[u8; 32]) -> Crypto {
     presenting(vec![spki(&other.public_key())], Arc::clone(&certified_key(stolen).key))
 }
 
-fn pinned(key: [u8; 32]) -> Trust {
-    Trust::Pinned(vec![key])
+fn pinned(key: [u8; 32]) -> KeyPolicy {
+    KeyPolicy::Pinned(vec![key])
 }
 
 /// Returns the error of a handshake that must fail.
-fn refusal(client: &Crypto, server: &Crypto, trust: Trust) -> Close {
+fn refusal(client: &Crypto, server: &Crypto, trust: KeyPolicy) -> Close {
     let mut pair = Pair::new(client, server, trust);
     let close = pair.run().unwrap_err();
     assert!(!(pair.client.is_complete() && pair.server.is_complete()));
@@ -60,9 +60,9 @@ fn a_stolen_server_key_cannot_impersonate_a_client_to_that_server() {
     let (client, server) = cryptos();
     let server = server.accepting(pinned(client.public_key()));
     let impostor = impersonating(&client, &SERVER);
-    assert_eq!(refusal(&impostor, &server, Trust::AnyKey).code, DECRYPT_ERROR);
+    assert_eq!(refusal(&impostor, &server, KeyPolicy::AnyKey).code, DECRYPT_ERROR);
     let itself = Crypto::new(&SERVER);
-    assert_eq!(refusal(&itself, &server, Trust::AnyKey).code, Close::ACCESS_DENIED);
+    assert_eq!(refusal(&itself, &server, KeyPolicy::AnyKey).code, Close::ACCESS_DENIED);
 }
 
 // The same in the other direction.
@@ -84,10 +84,10 @@ fn a_relay_with_keys_of_its_own_is_noticed_by_pins_on_both_ends() {
     let trust = pinned(server.public_key());
     let server = server.accepting(pinned(client.public_key()));
     assert_eq!(refusal(&client, &relay, trust.clone()).code, Close::ACCESS_DENIED);
-    assert_eq!(refusal(&relay, &server, Trust::AnyKey).code, Close::ACCESS_DENIED);
+    assert_eq!(refusal(&relay, &server, KeyPolicy::AnyKey).code, Close::ACCESS_DENIED);
     assert_eq!(refusal(&client, &impersonating(&server, &ATTACKER), trust).code, DECRYPT_ERROR);
     let impostor = impersonating(&client, &ATTACKER);
-    assert_eq!(refusal(&impostor, &server, Trust::AnyKey).code, DECRYPT_ERROR);
+    assert_eq!(refusal(&impostor, &server, KeyPolicy::AnyKey).code, DECRYPT_ERROR);
 }
 
 /// Signs as anybody can after presenting a point of small order as the key.
@@ -123,15 +123,15 @@ fn a_key_that_anybody_can_sign_for_is_refused() {
     let mut signature = [0; 64];
     signature[0] = 1;
     let forger = presenting(vec![spki(&neutral)], Arc::new(ForgedSignature(signature)));
-    assert_eq!(refusal(&forger, &server, Trust::AnyKey).code, BAD_CERTIFICATE);
-    assert_eq!(refusal(&client, &forger, Trust::AnyKey).code, BAD_CERTIFICATE);
+    assert_eq!(refusal(&forger, &server, KeyPolicy::AnyKey).code, BAD_CERTIFICATE);
+    assert_eq!(refusal(&client, &forger, KeyPolicy::AnyKey).code, BAD_CERTIFICATE);
     // The other encodings, whoever could sign for them; p + 1 is 1 again.
     for (first, rest, last) in [(0, 0, 0x80), (1, 0, 0x80), (0xec, 0xff, 0xff), (0xee, 0xff, 0x7f)]
     {
         let mut weak = [rest; 32];
         (weak[0], weak[31]) = (first, last);
         let forger = presenting(vec![spki(&weak)], Arc::new(ForgedSignature(signature)));
-        assert_eq!(refusal(&forger, &server, Trust::AnyKey).code, BAD_CERTIFICATE, "{first:x}");
+        assert_eq!(refusal(&forger, &server, KeyPolicy::AnyKey).code, BAD_CERTIFICATE, "{first:x}");
     }
 }
 
@@ -145,10 +145,10 @@ fn a_certificate_in_place_of_a_key_is_refused_by_either_side() {
     let certificate = [&[0x30, 0x5a, 0x30, 0x47, 0xa0, 3, 2, 1, 2][..], &own].concat();
     for shown in [vec![certificate], vec![own.clone(), own.clone()], vec![own[..43].to_vec()]] {
         let attacker = presenting(shown, key());
-        assert!(refusal(&client, &attacker, Trust::AnyKey).code > Close::CRYPTO_ERROR);
-        assert!(refusal(&attacker, &server, Trust::AnyKey).code > Close::CRYPTO_ERROR);
+        assert!(refusal(&client, &attacker, KeyPolicy::AnyKey).code > Close::CRYPTO_ERROR);
+        assert!(refusal(&attacker, &server, KeyPolicy::AnyKey).code > Close::CRYPTO_ERROR);
     }
-    assert_eq!(Pair::new(&client, &presenting(vec![own], key()), Trust::AnyKey).run(), Ok(()));
+    assert_eq!(Pair::new(&client, &presenting(vec![own], key()), KeyPolicy::AnyKey).run(), Ok(()));
 }
 
 /// Claims to have certificates of the other kind.
@@ -179,8 +179,8 @@ fn an_end_with_only_certificates_is_refused() {
     let mut attacker = Crypto::new(&ATTACKER);
     Arc::make_mut(&mut attacker.server).cert_resolver = Arc::clone(&certificates) as _;
     Arc::make_mut(&mut attacker.client).client_auth_cert_resolver = certificates;
-    assert!(refusal(&client, &attacker, Trust::AnyKey).code > Close::CRYPTO_ERROR);
-    assert!(refusal(&attacker, &server, Trust::AnyKey).code > Close::CRYPTO_ERROR);
+    assert!(refusal(&client, &attacker, KeyPolicy::AnyKey).code > Close::CRYPTO_ERROR);
+    assert!(refusal(&attacker, &server, KeyPolicy::AnyKey).code > Close::CRYPTO_ERROR);
 }
 
 // A peer without a key is refused, whatever is accepted.
@@ -188,8 +188,8 @@ fn an_end_with_only_certificates_is_refused() {
 fn a_client_that_shows_no_key_is_refused() {
     let (client, server) = cryptos();
     let nobody = presenting(Vec::new(), Arc::clone(&certified_key(&ATTACKER).key));
-    assert!(refusal(&nobody, &server, Trust::AnyKey).code > Close::CRYPTO_ERROR);
-    assert!(refusal(&client, &nobody, Trust::AnyKey).code > Close::CRYPTO_ERROR);
+    assert!(refusal(&nobody, &server, KeyPolicy::AnyKey).code > Close::CRYPTO_ERROR);
+    assert!(refusal(&client, &nobody, KeyPolicy::AnyKey).code > Close::CRYPTO_ERROR);
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn another_application_protocol_or_none_ends_the_handshake() {
         let mut other = Crypto::new(&ATTACKER);
         Arc::make_mut(&mut other.client).alpn_protocols.clone_from(&protocols);
         Arc::make_mut(&mut other.server).alpn_protocols = protocols;
-        assert_eq!(refusal(&other, &server, Trust::AnyKey).code, NO_APPLICATION_PROTOCOL);
-        assert_eq!(refusal(&client, &other, Trust::AnyKey).code, NO_APPLICATION_PROTOCOL);
+        assert_eq!(refusal(&other, &server, KeyPolicy::AnyKey).code, NO_APPLICATION_PROTOCOL);
+        assert_eq!(refusal(&client, &other, KeyPolicy::AnyKey).code, NO_APPLICATION_PROTOCOL);
     }
 }
 
@@ -220,7 +220,7 @@ fn the_application_is_shared_where_both_ends_name_the_same() {
     ];
     for (ours, theirs, shared) in cases {
         let (client, server) = cryptos();
-        let mut pair = Pair::new(&named(client, ours), &named(server, theirs), Trust::AnyKey);
+        let mut pair = Pair::new(&named(client, ours), &named(server, theirs), KeyPolicy::AnyKey);
         pair.run().unwrap();
         assert!(pair.client.is_complete() && pair.server.is_complete());
         let found = [pair.client.shares_application(), pair.server.shares_application()];
@@ -231,7 +231,7 @@ fn the_application_is_shared_where_both_ends_name_the_same() {
 /// Carries the client's Hello, changed in transit, to the server, and the answer back. Returns
 /// whether the server and the client accepted what they read.
 fn tampered(client: &Crypto, server: &Crypto, change: impl FnOnce(&mut Vec<u8>)) -> [bool; 2] {
-    let mut pair = Pair::new(client, server, Trust::AnyKey);
+    let mut pair = Pair::new(client, server, KeyPolicy::AnyKey);
     let Some(Outcome::Bytes { level, mut bytes }) = pair.client.poll_outcome() else {
         panic!("the client sends the first bytes");
     };
@@ -310,7 +310,7 @@ fn a_ticket_of_one_server_is_ignored_by_another() {
     let (client, server) = cryptos();
     complete(&client, &server);
     let other = Crypto::new(&ATTACKER);
-    let mut pair = Pair::new(&client, &other, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &other, KeyPolicy::AnyKey);
     assert!(pair.client.zero_rtt_seal().is_some());
     pair.run().unwrap();
     assert!(!pair.client.is_resumed());
@@ -331,7 +331,7 @@ fn with_a_shared_key_there_is_no_early_data() {
         let (client, server) = cryptos();
         let (client, server) = (with(client, ours), with(server, theirs));
         complete(&client, &server);
-        let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+        let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
         let offered = pair.client.zero_rtt_seal().is_some();
         pair.run().unwrap();
         assert!(!offered && pair.server.zero_rtt_open().is_none(), "{ours} {theirs}");
@@ -345,7 +345,7 @@ fn changing_the_shared_key_forgets_earlier_sessions() {
     let (client, server) = cryptos();
     complete(&client, &server);
     let changed = server.with_shared_key(&[7; 32]);
-    let mut pair = Pair::new(&client, &changed, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &changed, KeyPolicy::AnyKey);
     pair.run().unwrap();
     assert!(!pair.server.is_resumed() && pair.server.early_accepted() == Some(false));
     let (mut a, mut b) = data_keys(&pair, &client, &changed);

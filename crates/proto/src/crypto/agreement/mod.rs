@@ -24,7 +24,7 @@ use super::{
     Side,
     packet::{Cipher, LevelKeys, OpenKey, SealKey, Secret},
     phases::DataKeys,
-    setup::{ALPN, Crypto, Trust, ed25519_key},
+    setup::{ALPN, Crypto, KeyPolicy, ed25519_key},
 };
 use crate::{error::Close, wire::level::Level};
 
@@ -48,7 +48,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Agreement {
     tls: Box<Connection>,
     side: Side,
-    trust: Arc<Trust>,
+    trust: Arc<KeyPolicy>,
     resumes: bool,
     early_offered: bool,
     /// The level of the bytes that TLS writes next.
@@ -69,7 +69,7 @@ impl Agreement {
     pub(crate) fn client(
         crypto: &Crypto,
         server: SocketAddr,
-        trust: Trust,
+        trust: KeyPolicy,
         params: Vec<u8>,
     ) -> Result<Self, Close> {
         let (config, name) = (Arc::clone(&crypto.client), session_name(server, &trust));
@@ -92,7 +92,7 @@ impl Agreement {
         Ok(Self::new(crypto, tls.into(), Side::Server, Arc::clone(&crypto.accepts)))
     }
 
-    fn new(crypto: &Crypto, tls: Connection, side: Side, trust: Arc<Trust>) -> Self {
+    fn new(crypto: &Crypto, tls: Connection, side: Side, trust: Arc<KeyPolicy>) -> Self {
         Self {
             tls: Box::new(tls),
             side,
@@ -285,10 +285,10 @@ impl Agreement {
 /// Returns the name under which a session is kept. It covers the address and the trust, so that a
 /// ticket is never shown to a server it did not come from. It has the form of an IP address because
 /// rustls requires a name and never sends this kind.
-fn session_name(server: SocketAddr, trust: &Trust) -> ServerName<'static> {
+fn session_name(server: SocketAddr, trust: &KeyPolicy) -> ServerName<'static> {
     let mut hash = digest::Context::new(&digest::SHA256);
     hash.update(server.to_string().as_bytes());
-    if let Trust::Pinned(keys) = trust {
+    if let KeyPolicy::Pinned(keys) = trust {
         hash.update(b" pinned ");
         keys.iter().for_each(|key| hash.update(key));
     }

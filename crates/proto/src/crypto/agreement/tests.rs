@@ -25,7 +25,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn new(client: &Crypto, server: &Crypto, trust: Trust) -> Self {
+    pub(super) fn new(client: &Crypto, server: &Crypto, trust: KeyPolicy) -> Self {
         Self {
             client: Agreement::client(client, address(), trust, b"client's".to_vec()).unwrap(),
             server: Agreement::server(server, b"server's".to_vec()).unwrap(),
@@ -73,7 +73,7 @@ pub(super) fn cryptos() -> (Crypto, Crypto) {
 }
 
 pub(super) fn complete(client: &Crypto, server: &Crypto) -> Pair {
-    let mut pair = Pair::new(client, server, Trust::AnyKey);
+    let mut pair = Pair::new(client, server, KeyPolicy::AnyKey);
     pair.run().unwrap();
     assert!(pair.client.is_complete() && pair.server.is_complete());
     pair
@@ -182,7 +182,7 @@ fn nothing_in_common_ends_with_an_alert() {
     let client = Crypto::new(&CLIENT);
     let aes256 = provider::cipher_suite::TLS13_AES_256_GCM_SHA384;
     let server = with_only(&SERVER, &[aes256], &[provider::kx_group::X25519]);
-    let close = Pair::new(&client, &server, Trust::AnyKey).run().unwrap_err();
+    let close = Pair::new(&client, &server, KeyPolicy::AnyKey).run().unwrap_err();
     assert_eq!(close.code, Close::CRYPTO_ERROR + 40, "handshake_failure");
 }
 
@@ -209,8 +209,9 @@ fn the_flights_have_their_known_sizes() {
 #[test]
 fn pinned_keys_are_accepted_and_others_refused_by_either_side() {
     let (client, server) = cryptos();
-    let pinned =
-        |keys: &[&Crypto]| Trust::Pinned(keys.iter().map(|crypto| crypto.public_key()).collect());
+    let pinned = |keys: &[&Crypto]| {
+        KeyPolicy::Pinned(keys.iter().map(|crypto| crypto.public_key()).collect())
+    };
     let access_denied = Close::CRYPTO_ERROR + 49;
 
     let mut right = Pair::new(&client, &server, pinned(&[&client, &server]));
@@ -221,13 +222,13 @@ fn pinned_keys_are_accepted_and_others_refused_by_either_side() {
     assert!(!wrong.client.is_complete() && wrong.client.data_keys(&client).is_none());
 
     let server = server.clone().accepting(pinned(&[&server]));
-    let mut wrong = Pair::new(&client, &server, Trust::AnyKey);
+    let mut wrong = Pair::new(&client, &server, KeyPolicy::AnyKey);
     assert_eq!(wrong.run().unwrap_err().code, access_denied);
     assert!(!wrong.server.is_complete() && wrong.server.data_keys(&server).is_none());
     let server = server.accepting(pinned(&[&client]));
-    assert_eq!(Pair::new(&client, &server, Trust::AnyKey).run(), Ok(()));
-    let nobody = server.accepting(Trust::Pinned(Vec::new()));
-    let mut wrong = Pair::new(&client, &nobody, Trust::AnyKey);
+    assert_eq!(Pair::new(&client, &server, KeyPolicy::AnyKey).run(), Ok(()));
+    let nobody = server.accepting(KeyPolicy::Pinned(Vec::new()));
+    let mut wrong = Pair::new(&client, &nobody, KeyPolicy::AnyKey);
     assert_eq!(wrong.run().unwrap_err().code, access_denied);
 }
 
@@ -236,8 +237,8 @@ fn a_key_no_longer_trusted_is_refused_in_a_resumed_handshake_too() {
     let (client, server) = cryptos();
     complete(&client, &server);
     // The same sessions, fewer keys.
-    let server = server.accepting(Trust::Pinned(Vec::new()));
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let server = server.accepting(KeyPolicy::Pinned(Vec::new()));
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     assert_eq!(pair.run().unwrap_err().code, Close::CRYPTO_ERROR + 49);
     assert!(pair.server.is_resumed());
     assert!(pair.server.poll_outcome().is_none());
@@ -268,7 +269,7 @@ fn data_packets_open_only_with_the_same_shared_key_on_both_sides() {
 #[test]
 fn no_side_has_data_keys_before_the_peers_finished() {
     let (client, server) = cryptos();
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     assert!(pair.client.data_keys(&client).is_none());
     pair.carry(Side::Client).unwrap();
     assert!(pair.server.data_keys(&server).is_none(), "M-11");
@@ -287,7 +288,7 @@ fn a_second_handshake_resumes_with_early_data_and_knows_the_peer() {
     assert_eq!(first.server.early_accepted(), Some(false));
     assert!(first.client.zero_rtt_seal().is_none());
 
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     let seal = pair.client.zero_rtt_seal().unwrap();
     assert_eq!(pair.client.peer_params(), Some(&b"server's"[..]), "remembered");
     assert_eq!(pair.client.early_accepted(), None);
@@ -312,7 +313,7 @@ fn a_second_handshake_resumes_with_early_data_and_knows_the_peer() {
 fn a_replayed_first_flight_gets_no_early_data_accepted() {
     let (client, server) = cryptos();
     complete(&client, &server);
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     let Some(Outcome::Bytes { level, bytes }) = pair.client.poll_outcome() else {
         panic!("the client sends the first bytes");
     };
@@ -328,7 +329,7 @@ fn a_server_that_forgot_refuses_early_data_and_goes_on() {
     let (client, server) = cryptos();
     complete(&client, &server);
     let restarted = Crypto::new(&SERVER);
-    let mut pair = Pair::new(&client, &restarted, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &restarted, KeyPolicy::AnyKey);
     assert!(pair.client.zero_rtt_seal().is_some());
     pair.run().unwrap();
     assert_eq!(pair.client.early_accepted(), Some(false), "M-37");
@@ -343,21 +344,21 @@ fn tickets_age_by_the_time_that_was_set() {
     complete(&client, &server);
     let day = Time::ZERO + Duration::from_secs(24 * 3_600 + 1);
     client.set_time(day);
-    let pair = Pair::new(&client, &server, Trust::AnyKey);
+    let pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     assert!(pair.client.zero_rtt_seal().is_none());
     client.set_time(Time::ZERO);
     complete(&client, &server);
-    assert!(Pair::new(&client, &server, Trust::AnyKey).client.zero_rtt_seal().is_some());
+    assert!(Pair::new(&client, &server, KeyPolicy::AnyKey).client.zero_rtt_seal().is_some());
 }
 
 #[test]
 fn a_session_is_resumed_only_at_its_address_and_under_its_trust() {
     let (client, server) = cryptos();
     complete(&client, &server);
-    let pinned = Trust::Pinned(vec![server.public_key()]);
+    let pinned = KeyPolicy::Pinned(vec![server.public_key()]);
     assert!(Pair::new(&client, &server, pinned).client.zero_rtt_seal().is_none());
     let elsewhere = "192.0.2.1:444".parse().unwrap();
-    let other = Agreement::client(&client, elsewhere, Trust::AnyKey, Vec::new()).unwrap();
+    let other = Agreement::client(&client, elsewhere, KeyPolicy::AnyKey, Vec::new()).unwrap();
     assert!(other.zero_rtt_seal().is_none());
 }
 
@@ -376,7 +377,7 @@ fn without_resumption_there_are_no_tickets() {
 #[test]
 fn it_is_over_once_the_ticket_has_arrived() {
     let (client, server) = cryptos();
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     for from in [Side::Client, Side::Server, Side::Client] {
         pair.carry(from).unwrap();
         assert!(!pair.client.is_over() && !pair.server.is_over());
@@ -388,7 +389,7 @@ fn it_is_over_once_the_ticket_has_arrived() {
 #[test]
 fn handshake_bytes_in_a_hello_packet_are_refused() {
     let (client, server) = cryptos();
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     pair.carry(Side::Client).unwrap();
     let Some(Outcome::Bytes { level: Level::Hello, bytes: mut hello }) = pair.server.poll_outcome()
     else {
@@ -398,7 +399,7 @@ fn handshake_bytes_in_a_hello_packet_are_refused() {
     let Some(Outcome::Bytes { bytes: rest, .. }) = pair.server.poll_outcome() else {
         panic!("the server sends a second flight");
     };
-    let mut joined = Agreement::client(&client, address(), Trust::AnyKey, Vec::new()).unwrap();
+    let mut joined = Agreement::client(&client, address(), KeyPolicy::AnyKey, Vec::new()).unwrap();
     std::mem::swap(&mut joined, &mut pair.client);
     hello.extend(&rest);
     assert!(joined.read(Level::Hello, &hello).is_err(), "in one piece with the ServerHello");
@@ -408,7 +409,7 @@ fn handshake_bytes_in_a_hello_packet_are_refused() {
 #[test]
 fn bytes_of_another_level_are_a_violation() {
     let (client, server) = cryptos();
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     for level in [Level::Handshake, Level::ZeroRtt, Level::Data] {
         let mut server = Agreement::server(&server, Vec::new()).unwrap();
         let close = server.read(level, &[1]).unwrap_err();
@@ -443,7 +444,7 @@ impl super::super::KeyLog for Panics {
 fn a_panic_within_tls_ends_only_its_handshake() {
     let (client, server) = cryptos();
     let server = server.with_key_log(Arc::new(Panics));
-    let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+    let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
     let close = pair.run().unwrap_err();
     assert_eq!(close.code, Close::CRYPTO_ERROR + 80, "internal_error");
     assert!(pair.server.poll_outcome().is_none() && !pair.server.is_complete());
@@ -455,7 +456,7 @@ fn every_damaged_byte_of_a_flight_stops_the_handshake() {
     let (client, server) = cryptos();
     let damage = |from: Side, flight: usize, at: usize| {
         let client = client.clone().without_resumption();
-        let mut pair = Pair::new(&client, &server, Trust::AnyKey);
+        let mut pair = Pair::new(&client, &server, KeyPolicy::AnyKey);
         for turn in 0.. {
             let sender = if turn % 2 == 0 { Side::Client } else { Side::Server };
             let (out, into) = match sender {
