@@ -1,6 +1,4 @@
-//! What an endpoint is to be, before it is.
-//!
-//! In: choices. Out: an endpoint at work. Never: a choice made twice.
+//! The configuration of an endpoint.
 
 use std::{
     fmt,
@@ -78,7 +76,7 @@ pub enum StartError {
     /// The socket could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// There is no key for it.
+    /// The key could not be made.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The key log could not be opened.
@@ -110,83 +108,84 @@ impl EndpointBuilder {
         }
     }
 
-    /// Who it is; a key made for it where none is given.
+    /// Sets the key pair of the endpoint. Without it the endpoint makes a new one.
     pub fn identity(mut self, identity: &Identity) -> Self {
         self.seed = Some(Zeroizing::new(*identity.seed()));
         self
     }
 
-    /// Speaks only with those who have this key too, whoever they are.
+    /// Requires that peers have this key too, in addition to their own.
     pub fn shared_key(mut self, key: SharedKey) -> Self {
         self.shared_key = Some(key);
         self
     }
 
-    /// Lets only those in who have one of these keys. Whom it dials is [`Trust`](crate::Trust)'s
-    /// question.
+    /// Accepts only connections from peers with one of these keys. For connections that this
+    /// endpoint opens, [`Trust`](crate::Trust) decides.
     pub fn allow_keys(mut self, keys: AuthorizedKeys) -> Self {
         self.allowed = Some(keys);
         self
     }
 
+    /// Drops datagrams from addresses that the filter does not allow, unread.
     #[cfg(feature = "filter")]
-    /// Hears only whom the filter allows: the others' datagrams are dropped unread.
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// How the socket is opened.
+    /// Sets how the socket is opened.
     pub fn socket(mut self, options: SocketOptions) -> Self {
         self.socket = options;
         self
     }
 
-    /// IPv4 or IPv6 alone, where a name or an address leaves it open.
+    /// Restricts the endpoint to IPv4 or IPv6, where a name or an address leaves that open.
     pub fn family(mut self, family: Option<Family>) -> Self {
         self.family = family;
         self
     }
 
-    /// Timeouts, queues, credit and congestion control of its connections. Unless it says
-    /// otherwise a connection is over after 30 s of silence, also when nobody had anything to say.
+    /// Sets timeouts, queues, credit and congestion control of its connections. By default a
+    /// connection ends after 30 s of silence, also if neither side had anything to say.
     pub fn transport(mut self, config: TransportConfig) -> Self {
         self.transport = config;
         self
     }
 
-    /// When newcomers have to show first that their address is theirs.
+    /// Sets when new clients have to prove first that their address is their own.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Connections at most, 100,000 where nothing is said.
+    /// Limits the number of connections; the default is 100,000.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.max_connections = Some(count);
         self
     }
 
-    /// Bytes of messages that all connections together may hold before an application takes them,
-    /// beyond 256 KiB of each; 1 GiB where nothing is said. What comes when there is no room is
-    /// not acknowledged, and comes again: so it has to be twice the largest message at least. In
-    /// memory it is up to twice as much.
+    /// Limits the bytes of received messages that all connections together hold until the
+    /// application takes them, beyond 256 KiB of each; the default is 1 GiB. What arrives when
+    /// there is no room is not acknowledged, and is sent again, so the limit has to be at least
+    /// twice the largest message. Memory use is up to twice the limit.
     pub fn hold_together(mut self, bytes: u64) -> Self {
         self.hold_together = Some(bytes);
         self
     }
 
-    /// Names what is spoken over its connections, and in which version: `"board/2"`; 64 bytes
-    /// count. Ends that name the same know so from the start
-    /// ([`Connection::shares_application`](crate::Connection::shares_application)), and may agree
-    /// on more than messages. Others are connected all the same.
+    /// Names the application protocol and its version, such as `"board/2"`; only the first 64 bytes
+    /// count. Ends that give the same name know so from the start
+    /// ([`Connection::shares_application`](crate::Connection::shares_application)). A different
+    /// name does not prevent a connection.
     pub fn application(mut self, name: &str) -> Self {
         self.application = Some(name.to_owned());
         self
     }
 
-    /// Appends the secrets of all its connections to this file (NSS key log format; made with mode
-    /// 0600). Whoever has it reads all that is sent, unless a shared key protects it too.
+    /// Appends the secrets of all its connections to this file, in the NSS key log format; the file
+    /// is created with mode 0600. Anyone who has it can decrypt all that is sent, unless a shared
+    /// key protects it too.
     pub fn key_log(mut self, path: &Path) -> Self {
         self.key_log = Some(path.to_owned());
         self

@@ -1,6 +1,4 @@
-//! Why a connection is over, and why a message was not delivered: in words for people.
-//!
-//! In: reasons of the protocol. Out: errors. Never: a decision.
+//! Why a connection is over, and why a message was not delivered.
 
 use std::{fmt, net::SocketAddr};
 
@@ -107,15 +105,15 @@ impl From<ClosedReason> for Closed {
     }
 }
 
-/// Somebody who was turned away before there was a connection: [`Endpoint::refused`].
+/// A client that was refused during its handshake: [`Endpoint::refused`].
 ///
 /// [`Endpoint::refused`]: crate::Endpoint::refused
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// Where it is. It has shown that it gets what is sent there.
+    /// Its address, which it has proved to be its own.
     pub from: SocketAddr,
-    /// The key that it has proved to hold, if it came so far.
+    /// The key that it has proved to hold, if it got so far.
     pub key: Option<Fingerprint>,
     /// How its handshake ended.
     pub closed: Closed,
@@ -164,7 +162,7 @@ impl fmt::Debug for TrySendError {
     }
 }
 
-/// For who needs the payload no more.
+/// Drops the payload.
 impl From<TrySendError> for SendError {
     fn from(error: TrySendError) -> Self {
         error.reason
@@ -191,7 +189,10 @@ pub enum SendError {
     Closed(#[from] Closed),
 }
 
-/// Why a message is not known to be at the peer's.
+/// Why a message was not acknowledged.
+///
+/// Only [`NotDelivered::Expired`] means that the peer does not have it. After each of the others it
+/// may have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotDelivered {
@@ -213,13 +214,13 @@ pub enum NotDelivered {
     /// The connection ended first; the peer may have the message all the same.
     #[error("the connection ended first")]
     Unsent,
-    /// Its receipt was asked too late: tens of thousands of different outcomes came since.
+    /// The receipt was asked too late: tens of thousands of different outcomes came since.
     #[error("what became of it is not remembered any more")]
     Forgotten,
 }
 
 impl NotDelivered {
-    /// What an outcome means for who wanted the message there; nothing when it is.
+    /// Returns what an outcome means for delivery; `None` for an acknowledged message.
     pub(crate) fn of(outcome: Outcome) -> Option<Self> {
         match outcome {
             Outcome::Acknowledged => None,

@@ -1,6 +1,4 @@
-//! An endpoint, as an application holds it: dials, lets others in.
-//!
-//! In: whom to dial, whom to let in. Out: connections. Never: the protocol, which is the driver's.
+//! An endpoint, as an application holds it: connects to others and accepts connections.
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -30,11 +28,11 @@ use crate::{
     trust::{Trust, TrustError, Trusted},
 };
 
-/// One socket with many connections, dialled and accepted. Clones are the same endpoint.
+/// One socket with many connections, opened and accepted. Clones are handles to the same endpoint.
 ///
-/// It works in a task of its own on the runtime it was started on, which ends with the last
-/// connection once no clone is left. Where the runtime ends first, nothing more is sent and no peer
-/// hears of it: [`Endpoint::close`] is the way out.
+/// An endpoint works in a task of its own on the runtime it was opened on. Once no handle is left,
+/// that task ends with the last connection. If the runtime ends first, nothing more is sent and no
+/// peer is notified: call [`Endpoint::close`] before.
 ///
 /// ```
 /// # use hikyaku::{Endpoint, Trust, identity::Identity};
@@ -43,20 +41,20 @@ use crate::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
-/// // A server that is the same one after a restart: it keeps its key in a file.
+/// // A server that keeps its key in a file, so that clients know it after a restart.
 /// let identity = Identity::read_or_generate(&folder.join("server_key"), "my server")?;
 /// let server = Endpoint::builder().identity(&identity).bind("127.0.0.1:0").await?;
 /// println!("{} at {}", server.fingerprint(), server.local_addr());
 ///
 /// // One client for any number of servers.
 /// let client = Endpoint::client()?;
-/// let dialled = client.connect(server.local_addr(), Trust::pinned(identity.fingerprint())).await?;
-/// let came_in = server.accept().await.ok_or("the server was closed")?;
-/// assert_eq!(came_in.peer().fingerprint(), client.fingerprint());
+/// let ours = client.connect(server.local_addr(), Trust::pinned(identity.fingerprint())).await?;
+/// let theirs = server.accept().await.ok_or("the server was closed")?;
+/// assert_eq!(theirs.peer().fingerprint(), client.fingerprint());
 ///
 /// // What was sent is delivered first, for a second at most.
 /// server.close(Duration::from_secs(1)).await;
-/// assert!(dialled.closed().await.is_graceful());
+/// assert!(ours.closed().await.is_graceful());
 /// assert!(server.accept().await.is_none());
 /// # Ok(())
 /// # }
@@ -85,10 +83,10 @@ pub enum ConnectError {
     /// The address could not be used.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// The peer is not let pass here.
+    /// The peer's key is not trusted.
     #[error(transparent)]
     Untrusted(#[from] TrustError),
-    /// The peer does not let this side's key pass.
+    /// The peer does not accept our key.
     #[error("{to} does not accept our key ({ours})")]
     NotAllowed {
         /// The peer's address.
@@ -96,7 +94,7 @@ pub enum ConnectError {
         /// Our key.
         ours: Fingerprint,
     },
-    /// The peer turned the connection away.
+    /// The peer refused the connection.
     #[error("{to} turned us away: {reason}")]
     Refused {
         /// The peer's address.
@@ -209,16 +207,16 @@ impl Endpoint {
         Self(Arc::new(handle))
     }
 
-    /// Dials `to` (text as `host`, `host:port` or `:port` for this machine, or a [`SocketAddr`]),
-    /// and waits until the peer has proved who it is and `trust` lets it pass. Of a host with
-    /// several addresses the first that answers is taken; the next is tried beside it after 250 ms
-    /// (RFC 8305).
+    /// Connects to `to` (text such as `host`, `host:port` or `:port` for this machine, or a
+    /// [`SocketAddr`]), and waits until the peer has proved who it is and `trust` accepts its key.
+    /// Of a host with several addresses the first that answers is used; the next one is tried in
+    /// parallel after 250 ms (RFC 8305).
     ///
-    /// A peer that does not answer takes 10 s; a [`timeout`] of one's own may be shorter: to drop
-    /// the future gives the dial up.
+    /// If no peer answers, this fails after 10 s. For a shorter time, use a [`timeout`]: dropping
+    /// the future gives the attempt up.
     ///
     /// # Errors
-    /// [`ConnectError`]; nothing of the application's has left then.
+    /// [`ConnectError`]; nothing of the application's was sent then.
     pub async fn connect<A>(&self, to: A, trust: Trust) -> Result<Connection, ConnectError>
     where
         A: TryInto<Address>,
@@ -230,8 +228,8 @@ impl Endpoint {
         self.connect_to(&name, &addresses, trust).await
     }
 
-    /// As [`Endpoint::connect`], with the addresses found already. `host` is the name under which
-    /// known hosts remember the peer, as [`host_name`] writes it.
+    /// Connects as [`Endpoint::connect`] does, to addresses that were looked up already. `host` is
+    /// the name under which known hosts remember the peer, as [`host_name`] writes it.
     ///
     /// # Errors
     /// As there.
@@ -333,19 +331,19 @@ impl Endpoint {
         self.0.shared.next_astray().await
     }
 
-    /// The address really bound, with the port that the system chose for 0.
+    /// Returns the bound address, with the port that the system chose for 0.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.0.local
     }
 
-    /// The fingerprint of its own key, as peers see it.
+    /// Returns the fingerprint of the endpoint's own key, as peers see it.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.0.fingerprint
     }
 
-    /// Bytes of receive buffer that the kernel granted.
+    /// Returns the bytes of receive buffer that the kernel granted.
     #[must_use]
     pub fn receive_buffer(&self) -> usize {
         self.0.receive_buffer
@@ -358,10 +356,10 @@ impl Endpoint {
         self.0.shared.stats()
     }
 
-    /// Lets nobody in any more, delivers what was sent on all connections within that time, closes
-    /// them with code 0, and ends. Returns when every peer has confirmed the end, or at the end of
-    /// that time; a peer that has not confirmed was sent its CLOSE then. Called more than once,
-    /// the earliest end counts. Dropping the future changes nothing while the runtime lives.
+    /// Accepts no more connections, delivers what was sent on all of them, closes them with code 0,
+    /// and ends. Returns when every peer has confirmed the end, or when the time is up; all peers
+    /// were sent a CLOSE by then. If called more than once, the earliest end counts. Dropping the
+    /// future changes nothing while the runtime lives.
     pub async fn close(&self, within: Duration) {
         self.0.shared.ask(|requests| {
             requests.close = Some(requests.close.map_or(within, |before| before.min(within)));
@@ -399,7 +397,7 @@ async fn dial(
     }
 }
 
-/// Is it what this system said, of an address it has no way to?
+/// Returns `true` if this system reported it, for an address it has no route to.
 const fn is_local(error: &ConnectError) -> bool {
     matches!(error, ConnectError::Unreachable { source, .. } if source.reporter.is_none())
 }

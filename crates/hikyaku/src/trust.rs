@@ -1,6 +1,4 @@
-//! Whom a dialler takes for the one it wants.
-//!
-//! In: a host's name, the key it has proved to have. Out: a verdict. Never: a message sent before.
+//! Which keys of a server a client accepts.
 
 #[cfg(feature = "openssh")]
 use crate::known_hosts::{KnownHosts, Verdict};
@@ -9,8 +7,8 @@ use crate::{
     signers::{Fingerprint, Signer},
 };
 
-/// Which keys the peer may have. It is judged once the peer has proved to hold its key, and before
-/// anything is sent.
+/// The keys that a client accepts. The key is checked once the peer has proved to hold it, and
+/// before anything is sent.
 ///
 /// ```
 /// use hikyaku::{Trust, known_hosts::KnownHosts};
@@ -35,8 +33,7 @@ pub enum Trust {
     KnownHosts(KnownHosts),
     /// One of these alone.
     Pinned(Vec<Fingerprint>),
-    /// Any. Who asks for this looks at [`Connection::peer`](crate::Connection::peer) itself, or
-    /// shares a key with the peer.
+    /// Any key. Check [`Connection::peer`](crate::Connection::peer) yourself, or use a shared key.
     AnyKey,
 }
 
@@ -94,7 +91,7 @@ fn remembered(known: &mut KnownHosts, host: &str, key: &Signer) -> Result<Truste
     }
 }
 
-/// Why the peer was let pass.
+/// Why the peer's key was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trusted {
@@ -104,13 +101,13 @@ pub enum Trusted {
     FirstContact,
     /// Its key is one of those asked for.
     Pinned,
-    /// Nobody looked.
+    /// It was not checked.
     Unchecked,
-    /// It came in, with a key that is allowed, or any may.
+    /// The peer connected to this endpoint, with a key that is allowed, if not all are.
     CameIn,
 }
 
-/// Why the peer was not let pass.
+/// Why the peer's key was not accepted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
