@@ -24,6 +24,8 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const TICK: Duration = Duration::from_micros(16_667);
 const TICKS: u32 = 60;
 const PLAYERS: usize = 8;
+/// Bytes queued for a screen from which on it is behind.
+const BEHIND: usize = 16 << 10;
 /// As often does a slow screen look.
 const SLOW: Duration = Duration::from_millis(200);
 
@@ -92,6 +94,10 @@ async fn serve(connection: Connection) -> Result {
     let mut ticks = interval(TICK);
     for tick in 0..TICKS {
         ticks.tick().await;
+        // A screen that is far behind is spared this state: the next one says all that it says.
+        if connection.queued_bytes() > BEHIND && tick + 1 < TICKS {
+            continue;
+        }
         connection.send(Delivery::Latest, State::at(tick).encode()).await?;
     }
     Ok(connection.close(Duration::from_secs(10)).await?)
