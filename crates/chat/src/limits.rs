@@ -175,6 +175,9 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// judgements are wrong, and cost a handshake.
 pub const MAX_UNANSWERED: u32 = 5;
 
+/// Time from one report that a handshake is still under way to the next: a person wonders by then.
+pub const HANDSHAKE_NOTE: Duration = Duration::from_secs(5);
+
 /// Host lines waiting to be said: a paste; a terminal is slower than a room, a pipe has to wait.
 pub const MAX_HOST_LINES: usize = 64;
 

@@ -1,6 +1,4 @@
 //! What the standard streams were when the command began.
-//!
-//! In: the three descriptors. Out: whether standard output was closed. Never: what is written.
 
 use std::{io, os::fd::AsFd};
 
@@ -9,17 +7,19 @@ use rustix::{
     io::Errno,
 };
 
-/// Returns `true` if standard output looks as Rust's runtime leaves it where it alone was closed:
-/// `/dev/null`, open for reading and writing, and shared with no other standard stream. A shell
-/// opens it for writing alone. A daemon opens it once for all three, as the runtime does where
-/// standard input was closed too: these cannot be told apart, and are taken for a wish.
-pub(crate) fn stdout_was_closed() -> bool {
+/// Returns `true` if standard output is `/dev/null`, open for reading and writing, and shared with
+/// no other standard stream.
+///
+/// Rust's runtime leaves a closed standard output like this, and so do programs that discard the
+/// output of a child (Python, Node.js). A shell opens `/dev/null` for writing only. A daemon opens
+/// it once for all three streams.
+pub(crate) fn stdout_may_be_closed() -> bool {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let is_shared = || shares(&stdout, &stdin) || shares(&stdout, &stderr);
     is_null(&stdout).unwrap_or(false) && reads_and_writes(&stdout) && !is_shared()
 }
 
-/// `/dev/null` of Linux (its admin-guide/devices.txt).
+/// Returns `true` for Linux's `/dev/null` (admin-guide/devices.txt).
 fn is_null(stream: impl AsFd) -> Result<bool, Errno> {
     let about = fstat(stream)?;
     let is_device = FileType::from_raw_mode(about.st_mode) == FileType::CharacterDevice;
@@ -30,8 +30,8 @@ fn reads_and_writes(stream: impl AsFd) -> bool {
     fcntl_getfl(stream).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
 }
 
-/// Returns `true` if both streams are one open file: a flag set on one is then set on the other.
-/// Whether `/dev/null` appends makes no difference to anyone meanwhile.
+/// Returns `true` if both streams share one open file description: a flag set on one then shows on
+/// the other. The flag is `O_APPEND`, which has no effect on `/dev/null`, and it is restored.
 fn shares(one: impl AsFd, other: impl AsFd) -> bool {
     let flags = || Some((fcntl_getfl(&one).ok()?, fcntl_getfl(&other).ok()?));
     let Some((ours, theirs)) = flags() else { return false };

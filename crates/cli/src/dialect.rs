@@ -1,6 +1,4 @@
-//! Which dialect an option belongs to: one for the other is refused with what to use instead.
-//!
-//! In: options as typed. Out: nothing, or a usage error. Never: a file.
+//! Checks that each option belongs to the dialect in use, and names what to use instead.
 
 use crate::{
     args::{
@@ -10,7 +8,7 @@ use crate::{
     exit::Failure,
 };
 
-/// Whether an option was given, its name, and why it does not belong.
+/// An option: whether it was given, its name, and why it does not belong here.
 type Misplaced = (bool, &'static str, &'static str);
 
 pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
@@ -32,7 +30,7 @@ pub(crate) fn check_listen(args: &ListenArgs) -> Result<(), Failure> {
     refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE)
 }
 
-/// Options that a stream and files do not have.
+/// Refuses options that make no sense for a stream or for files.
 fn check_source(args: &SendArgs) -> Result<(), Failure> {
     let native = &args.native;
     let classed = native.class.is_some();

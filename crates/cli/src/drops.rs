@@ -1,6 +1,6 @@
-//! What is said of datagrams that were not let in: a line each where asked for, counts at the end.
+//! Reports of dropped datagrams: one line each with `-v`, counts at the end.
 //!
-//! In: drops. Out: lines on standard error, so many a second. Never: their content.
+//! Never: a datagram's content; more lines per second than [`MAX_DROP_LINES`].
 
 use std::{
     collections::BTreeSet,
@@ -14,24 +14,24 @@ use hikyaku_text::sanitize;
 
 use crate::{
     args::TalkArgs,
-    limits::{MAX_DROP_LINES, MAX_TOLD_SOURCES},
+    limits::{MAX_DROP_LINES, MAX_REPORTED_SOURCES},
     mismatch::{Place, at_listener},
     output::note,
     terminal::SharedShow,
 };
 
-/// Says why each datagram was dropped, with `-v`.
+/// Reports why each datagram was dropped, with `-v`.
 pub(crate) struct Complaints {
     wanted: bool,
     quiet: bool,
-    /// Nothing but errors is wanted.
+    /// Only errors are reported.
     silent: bool,
     second: u64,
     told: u32,
     untold: u64,
-    /// Above what a person is typing.
+    /// Prints above the line that a person is typing.
     show: Option<Arc<SharedShow>>,
-    /// Who was reported to speak which dialect, once each.
+    /// Peers already reported, each with the dialect it speaks.
     mismatches: BTreeSet<(IpAddr, Dialect)>,
 }
 
@@ -49,7 +49,8 @@ impl Complaints {
         }
     }
 
-    /// Where a person types, nobody else is to fill the screen: refusals are told with `-v` alone.
+    /// Prints above a prompt. Refusals then appear only with `-v`, so that strangers cannot fill
+    /// the screen of someone who types.
     pub(crate) fn shown_above(mut self, show: Arc<SharedShow>) -> Self {
         self.quiet = true;
         self.show = Some(show);
@@ -62,8 +63,8 @@ impl Complaints {
         }
     }
 
-    /// Somebody speaks `theirs` where `ours` is spoken: reported once per address and dialect, and
-    /// for so many of these in all.
+    /// Reports a peer that speaks `theirs` where `ours` is spoken: once per address and dialect,
+    /// and at most [`MAX_REPORTED_SOURCES`] in all.
     pub(crate) fn tell_mismatch(
         &mut self,
         from: SocketAddr,
@@ -71,20 +72,20 @@ impl Complaints {
         ours: Dialect,
         place: Place,
     ) {
-        let full = self.mismatches.len() >= MAX_TOLD_SOURCES;
+        let full = self.mismatches.len() >= MAX_REPORTED_SOURCES;
         if self.silent || full || !self.mismatches.insert((from.ip(), theirs)) {
             return;
         }
         self.put(&at_listener(from, theirs, ours, place));
-        if self.mismatches.len() == MAX_TOLD_SOURCES {
+        if self.mismatches.len() == MAX_REPORTED_SOURCES {
             self.put("more senders of other dialects are counted, not named");
         }
     }
 
-    /// As [`Self::tell_mismatch`], for a datagram that could not be opened.
+    /// Like [`Self::report_mismatch`], for a datagram that could not be opened.
     pub(crate) fn tell_unopened(&mut self, dropped: &Dropped, ours: Dialect, place: Place) {
         match dropped.dialect {
-            // Whose envelope or record it is, is another question.
+            // A known envelope or record under another key is a different problem.
             Some(theirs) if theirs != ours || theirs == Dialect::Fernet => {
                 self.tell_mismatch(dropped.from.peer, theirs, ours, place);
             }
@@ -92,28 +93,28 @@ impl Complaints {
         }
     }
 
-    /// A DTLS peer that is not let in, or does not let us in, is told of; the others with `-v`.
+    /// Reports a DTLS peer that was refused, or that refused us; others only with `-v`.
     pub(crate) fn tell_peer(&mut self, notice: &Notice) {
         match notice {
             Notice::Established(peer) if self.wanted => self.say(&format!("{peer} came in (DTLS)")),
             Notice::Ended(peer, why) | Notice::Failed(peer, why)
                 if self.wanted || (why.is_refusal() && !self.quiet) =>
             {
-                // Names in a certificate are whatever its maker put there.
+                // Names in a certificate are chosen by whoever made it.
                 self.say(&format!("{peer}: {}", sanitize(&why.to_string())));
             }
             _ => {}
         }
     }
 
-    /// Somebody came who was not let in.
+    /// Reports a connection that was refused.
     pub(crate) fn tell_refusal(&mut self, refusal: &Refusal) {
         if self.wanted {
             self.say(&refusal.to_string());
         }
     }
 
-    /// A file that is not saved; its name and the reason may be the sender's words.
+    /// Reports a file that was not saved. Its name and the reason may come from the sender.
     pub(crate) fn tell_unsaved(
         &mut self,
         name: &str,
@@ -156,7 +157,7 @@ impl Complaints {
     }
 }
 
-/// The final figures of a native listener, for `-v`.
+/// Prints the final figures of a native listener, for `-v`.
 pub(crate) fn tell_figures(connections: u64, messages: u64, stats: &EndpointStats) {
     note(&format!(
         "connections {connections}, messages {messages}, datagrams received {}, sent {}",
@@ -187,7 +188,7 @@ const fn in_words(why: Discard) -> &'static str {
     }
 }
 
-/// The final counts, where there is anything to count and anyone to tell.
+/// Prints the final counts, if there is anything to count.
 pub(crate) fn tell_counts(talk: &TalkArgs, drops: &Drops, kernel: Option<u64>) {
     if talk.quiet {
         return;

@@ -1,6 +1,4 @@
-//! DTLS: from options as typed to handshakes that can begin.
-//!
-//! In: arguments. Out: whom to believe, what to show. Never: a socket.
+//! Turns the options for DTLS into configurations.
 
 use std::{path::Path, pin::pin, time::Duration};
 
@@ -17,7 +15,7 @@ use crate::{
     output::{note, warn},
 };
 
-/// What a client needs, where DTLS is asked for. Its handshake may take `timeout`.
+/// Returns the client's configuration if DTLS is enabled. Its handshake may take `timeout`.
 pub(crate) fn client(
     args: &DtlsArgs,
     send: &DtlsSendArgs,
@@ -31,7 +29,7 @@ pub(crate) fn client(
     }))
 }
 
-/// Shakes hands. Says that it waits where that takes longer than a person expects.
+/// Performs the handshake, and reports at intervals that it is still waiting.
 pub(crate) async fn connect(peer: &mut PlainPeer, quiet: bool) -> Result<(), PlainSendError> {
     if peer.is_connected() {
         return Ok(());
@@ -65,14 +63,14 @@ fn untimed_client(
         None => Anchors::system()?,
     };
     let own = certified(args)?;
-    // A zone is this machine's word for a network, and in no certificate.
+    // A zone is local to this machine and appears in no certificate.
     let host = address.host();
     let name = host.split('%').next().unwrap_or(&host);
     let config = ClientConfig::new(name, anchors, own.as_ref(), min(args), clock::wall())?;
     Ok(Some(config))
 }
 
-/// What a listener needs, where DTLS is asked for.
+/// Returns the server's configuration if DTLS is enabled.
 pub(crate) fn server(
     args: &DtlsArgs,
     listen: &DtlsListenArgs,

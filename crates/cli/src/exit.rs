@@ -1,6 +1,6 @@
-//! How the command ends: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.
+//! The outcome of a command: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.
 //!
-//! In: outcomes and errors. Out: one line on standard error, an exit code. Never: a backtrace.
+//! Never: more than one line on standard error.
 
 use std::{ffi::OsString, fmt::Display, io, process::ExitCode};
 
@@ -27,16 +27,16 @@ use crate::{
     output::{self, Stream},
 };
 
-/// Why the command did not do what was asked.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was tried and did not work: exit code 1.
+    /// The attempt failed: exit code 1.
     Failed(String),
-    /// It cannot be meant like this: exit code 2.
+    /// The command line or the configuration is invalid: exit code 2.
     Usage(String),
-    /// It would not be safe: exit code 3.
+    /// Going on would not be safe: exit code 3.
     Refused(String),
-    /// Whoever read our output has gone, which is their good right.
+    /// The reader of the output closed it. This is not an error.
     OutputClosed,
 }
 
@@ -45,7 +45,7 @@ impl Failure {
         Self::Failed(message.to_string())
     }
 
-    /// What it says.
+    /// Returns the message.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Failed(text) | Self::Usage(text) | Self::Refused(text) => text.clone(),
@@ -53,7 +53,7 @@ impl Failure {
         }
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub(crate) const fn code(&self) -> u8 {
         match self {
             Self::OutputClosed => 0,
@@ -63,7 +63,7 @@ impl Failure {
         }
     }
 
-    /// The same failure and more of it, where something was tried.
+    /// Appends a hint to the message, if an attempt failed.
     pub(crate) fn with_hint(self, hint: &str) -> Self {
         match self {
             Self::Failed(text) => Self::Failed(format!("{text}; {hint}")),
@@ -72,8 +72,8 @@ impl Failure {
         }
     }
 
-    /// The same failure, printed as an object for a program too: for a command that ends before
-    /// there is more to report.
+    /// Prints the failure as a JSON object too, for a command that ends before it has more to
+    /// report.
     pub(crate) fn in_json(self, address: Option<&str>) -> Self {
         let (error, exit) = (self.text(), self.code());
         match output::print_json(&Json { done: false, address, error, exit }) {
@@ -91,11 +91,11 @@ impl Failure {
     }
 }
 
-/// What every object that tells of a failure has.
+/// The fields of every JSON object that reports a failure.
 #[derive(Serialize)]
 struct Json<'a> {
     done: bool,
-    /// Where to; missing where the command line was not understood.
+    /// The destination; missing if the command line was not understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<&'a str>,
     error: String,
@@ -111,14 +111,14 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Fails where the system has no descriptors left for what the runtime opens: it panics there.
+/// Returns an error if the system has too few descriptors left for the runtime, which would panic.
 pub(crate) fn check_descriptors() -> Result<(), Failure> {
     let enough: io::Result<Vec<_>> = (0..RUNTIME_PIPES).map(|_| io::pipe()).collect();
     let few = |e| format!("cannot begin: {}; `ulimit -n` says how many there may be", in_words(&e));
     enough.map(drop).map_err(|e| Failure::Failed(few(e)))
 }
 
-/// An error of the system in its own words, without what was put around it.
+/// Returns the operating system's message, without the context that wraps it.
 pub(crate) fn in_words(error: &io::Error) -> String {
     os_error(error).map_or_else(|| error.to_string(), |error| error.to_string())
 }
@@ -157,7 +157,7 @@ impl From<PlainSendError> for Failure {
         match error {
             PlainSendError::Bind(error) => error.into(),
             PlainSendError::Dtls { ref ended, .. } => {
-                // Names in a certificate are whatever its maker put there.
+                // Names in a certificate are chosen by whoever made it.
                 let text = sanitize(&error.to_string()).into_owned();
                 if ended.is_refusal() { Self::Refused(text) } else { Self::Failed(text) }
             }
@@ -208,7 +208,7 @@ impl From<FilterError> for Failure {
     }
 }
 
-/// Tells the outcome and turns it into the exit code.
+/// Prints the outcome and returns its exit code.
 pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
     let failure = match outcome {
         Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
@@ -218,20 +218,19 @@ pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
     ExitCode::from(failure.code())
 }
 
-/// Reports what clap found wrong with these words, in one line; prints help where that was asked
-/// for.
+/// Prints clap's error for these words in one line, or the help if it was requested.
 pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let told = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             if habits::asks_for_help(words) {
-                // If nobody reads it, that is fine.
+                // A closed output is not an error here.
                 let _ = error.print();
                 return ExitCode::SUCCESS;
             }
             habits::dashed_word(words)
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // Nothing was typed that could be wrong: the whole help is the answer.
+            // No arguments were given: print the whole help.
             let _ = error.print();
             return ExitCode::from(2);
         }
@@ -245,13 +244,13 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
     report(Err(if wants_json(words) { failure.in_json(None) } else { failure }))
 }
 
-/// Returns `true` if a command that prints an object is asked for one.
+/// Returns `true` if these words ask a command for JSON.
 fn wants_json(words: &[OsString]) -> bool {
     let has_object = words.get(1).is_some_and(|command| command == "send" || command == "ping");
     has_object && words.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
-/// clap explains over several lines; the reader of a log wants one.
+/// Reduces clap's explanation to the single line that a log needs.
 fn one_line(rendered: &str) -> String {
     let mut parts = Vec::new();
     for line in rendered.lines().map(str::trim) {

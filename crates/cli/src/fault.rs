@@ -1,7 +1,6 @@
-//! What is said of a panic: one line, whatever the panic says.
+//! Reports panics, contained or not, in one line each.
 //!
-//! In: panics, contained or not. Out: a line on standard error. Never: a backtrace unless
-//! `RUST_BACKTRACE` asks for one, more lines than [`MAX_FAULTS_SAID`].
+//! Never: a backtrace unless `RUST_BACKTRACE` asks for one; more than [`MAX_FAULTS_SAID`] lines.
 
 use std::{
     env,
@@ -14,7 +13,7 @@ use crate::{limits::MAX_FAULTS_SAID, output::warn};
 #[cfg(not(panic = "unwind"))]
 compile_error!("a fault of a library must end one association, not the process: panics unwind");
 
-/// From here on a panic is a line on standard error.
+/// Installs a panic hook that prints one line to standard error.
 pub(crate) fn say_faults_in_a_line() {
     if env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
         return;
@@ -23,7 +22,7 @@ pub(crate) fn say_faults_in_a_line() {
 }
 
 fn say(fault: &PanicHookInfo<'_>) {
-    // Who can cause one can cause a million.
+    // A peer that can cause one panic can cause a million.
     static SAID: AtomicU32 = AtomicU32::new(0);
     if SAID.fetch_add(1, Ordering::Relaxed) < MAX_FAULTS_SAID {
         let place = fault.location().map(ToString::to_string);
@@ -33,7 +32,7 @@ fn say(fault: &PanicHookInfo<'_>) {
 }
 
 fn line(place: &str, what: &str) -> String {
-    // The file of a dependency stands in the registry's folder, in one with a hash for a name.
+    // Cargo puts dependencies into a folder of the registry whose name is a hash.
     let inside = place.split_once("/registry/src/").and_then(|(_, rest)| rest.split_once('/'));
     let place = inside.map_or(place, |(_, inside)| inside);
     format!("internal fault at {place}: {what}; please report it")

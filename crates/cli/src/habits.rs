@@ -1,6 +1,4 @@
-//! Command lines of other programs (netcat, socat, ssh), answered with the right form.
-//!
-//! In: the words of a command line. Out: what to type instead. Never: a guess at what is valid.
+//! Recognizes command lines of other programs (netcat, socat, ssh) and suggests the right form.
 
 use std::{ffi::OsString, net::Ipv6Addr};
 
@@ -10,10 +8,10 @@ use crate::{args::TalkArgs, output::warn};
 
 const COMMANDS: [&str; 6] = ["send", "listen", "chat", "ping", "keygen", "key"];
 
-/// Single letters that stand for an option somewhere.
+/// Single letters that are an option of some command.
 const SHORT_OPTIONS: &str = "46vqChV";
 
-/// Returns what to type instead of a command line that was refused, if it has the form of another
+/// Returns a suggestion for a command line that was refused, if it has the form of another
 /// program's.
 pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     let words: Vec<&str> =
@@ -32,7 +30,7 @@ pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     flag.or_else(|| spare_port(command, rest)).or_else(|| chat_without_a_role(command, rest))
 }
 
-/// An option of netcat or ssh, and what stands for it here.
+/// Returns what replaces an option of netcat or ssh.
 fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
     let name = word.split('=').next().unwrap_or(word);
     let letter = match name.strip_prefix("--") {
@@ -64,7 +62,7 @@ fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
     Some((name.to_owned(), told))
 }
 
-/// `listen HOST PORT` and its like.
+/// Recognizes `listen HOST PORT` and similar.
 fn spare_port(command: &str, words: &[&str]) -> Option<String> {
     let at = words.iter().position(|word| is_port(word)).filter(|at| *at > 0)?;
     let address: Address = words[at - 1].parse().ok()?;
@@ -82,7 +80,7 @@ fn spare_port(command: &str, words: &[&str]) -> Option<String> {
     Some(format!("the port is part of the address: hikyaku {command} {form}"))
 }
 
-/// `chat HOST` and `chat --plain`.
+/// Recognizes `chat HOST` and `chat --plain`.
 fn chat_without_a_role(command: &str, words: &[&str]) -> Option<String> {
     let first = *words.first().filter(|_| command == "chat")?;
     if ["host", "join"].contains(&first) {
@@ -102,14 +100,14 @@ fn is_port(word: &str) -> bool {
     word.parse::<u16>().is_ok_and(|port| port != 0) && word.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The address with this port instead of its own.
+/// Returns the address with this port in place of its own.
 fn with_port(address: &Address, port: &str) -> String {
     let host = address.host();
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// Returns `true` if help or the version is asked for by its name. clap takes a message such as
-/// `-hello` for a wish for help, too.
+/// Returns `true` if help or the version is requested explicitly. clap also takes a message such as
+/// `-hello` for a request for help.
 pub(crate) fn asks_for_help(words: &[OsString]) -> bool {
     let asks = |word: &str| {
         let letters = word.strip_prefix('-').unwrap_or_default();
@@ -120,7 +118,7 @@ pub(crate) fn asks_for_help(words: &[OsString]) -> bool {
     options.filter_map(|word| word.to_str()).any(asks)
 }
 
-/// Returns what is wrong with a word such as `-hello`, which is neither an option nor a message.
+/// Returns an error for a word such as `-hello`, which is neither an option nor a message.
 pub(crate) fn dashed_word(words: &[OsString]) -> String {
     let is_dashed = |word: &&str| word.starts_with('-') && word.contains(['h', 'V']);
     let options = words.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
@@ -128,8 +126,8 @@ pub(crate) fn dashed_word(words: &[OsString]) -> String {
     format!("unexpected argument '{word}'; a message that begins with - follows --: -- {word}")
 }
 
-/// `send HOST PORT MESSAGE`, as netcat has it. Numbers may be messages; so it takes a port's number
-/// first, more after it, and an address without a port.
+/// Recognizes `send HOST PORT MESSAGE`, as in netcat. A message may be a number, so this requires a
+/// port number, another word after it, and an address without a port.
 pub(crate) fn port_as_message(
     words: &[OsString],
     address: &Address,
@@ -147,7 +145,7 @@ pub(crate) fn port_as_message(
     ))
 }
 
-/// Returns what may have been meant by `send HOST PORT` without a message.
+/// Returns a suggestion for `send HOST PORT` without a message.
 pub(crate) fn perhaps_meant(
     words: &[OsString],
     address: &Address,
@@ -161,7 +159,7 @@ pub(crate) fn perhaps_meant(
     Some(format!("{port} is taken for the message; for that port, write {form}"))
 }
 
-/// Returns the first message if it may be a port, and the address was given none.
+/// Returns the first message if it may be a port and the address has none.
 fn lone_port<'m>(
     words: &[OsString],
     address: &Address,
@@ -176,7 +174,7 @@ fn lone_port<'m>(
     (address.port() == DEFAULT_PORT && !words.iter().any(is_given)).then_some(port)
 }
 
-/// Warns where an IPv6 address without brackets may have been meant to have a port.
+/// Warns if an IPv6 address without brackets may have been meant to include a port.
 pub(crate) fn warn_of_missing_brackets(address: &Address, talk: &TalkArgs) {
     let words: Vec<OsString> = std::env::args_os().collect();
     if let Some(doubt) = unbracketed(&words, address).filter(|_| !talk.quiet) {
@@ -184,7 +182,7 @@ pub(crate) fn warn_of_missing_brackets(address: &Address, talk: &TalkArgs) {
     }
 }
 
-/// Returns what may have been meant by an IPv6 address whose last group looks like a port.
+/// Returns a suggestion for an IPv6 address whose last group looks like a port.
 fn unbracketed(words: &[OsString], address: &Address) -> Option<String> {
     let is_it = |word: &&str| {
         word.parse::<Ipv6Addr>().is_ok() && word.parse::<Address>().ok().as_ref() == Some(address)

@@ -1,160 +1,155 @@
-//! Every bound of the command, with its reason.
-//!
-//! In: nothing. Out: constants. Never: logic.
+//! The command's bounds, with their reasons.
 
 use std::time::Duration;
 
 use hikyaku::limits::MAX_PAYLOAD_V6;
 
-/// Longest time that an option takes: a year is for ever, and every sum of two still fits a clock.
+/// Longest time that an option accepts: a year, so that sums of two still fit a clock.
 pub(crate) const MAX_TIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Payload that may wait to be written by `listen`, in KiB. Beyond it we stop fetching, and the
-/// kernel's buffer fills and counts what it drops.
+/// Payload that may wait to be written by `listen --plain`, in KiB. Beyond it, receiving pauses,
+/// and the kernel's buffer fills and counts what it drops.
 pub(crate) const MAX_WAITING_KIB: usize = 64 * 1_024;
 
-/// How long to wait for output that nobody reads, once the end is wanted.
+/// Time to wait at the end for output that nobody reads.
 pub(crate) const LAST_WRITE: Duration = Duration::from_secs(2);
 
-/// Errors in a row after which `listen` takes the socket for broken.
+/// Consecutive errors after which `listen` considers the socket broken.
 pub(crate) const MAX_RECEIVE_ERRORS: u32 = 100;
 
-/// Datagrams that `listen` answers a second, by `--ack` or `--echo`: two listeners that a forged
-/// datagram has joined keep each other no busier than this. Who misses an ACK asks again.
+/// Datagrams per second that `listen` answers with `--ack` or `--echo`: bounds the traffic between
+/// two listeners that a forged datagram has connected. A sender without an ACK sends again.
 pub(crate) const MAX_ANSWERS: u32 = 10_000;
 
-/// Lines about dropped datagrams that `-v` prints a second: an attacker writes no novels here.
+/// Lines per second about dropped datagrams with `-v`, so that an attacker cannot flood the screen.
 pub(crate) const MAX_DROP_LINES: u32 = 20;
 
-/// Addresses that are reported to speak another dialect: anyone can write any address on a
-/// datagram, and the rest is counted.
-pub(crate) const MAX_TOLD_SOURCES: usize = 64;
+/// Addresses reported to speak another dialect; the rest are counted. Anyone can forge an address.
+pub(crate) const MAX_REPORTED_SOURCES: usize = 64;
 
-/// Datagrams of other dialects, of one batch, that may be answered by a hint: as many as the
-/// library answers a second.
+/// Datagrams of other dialects per batch that may be answered by a hint: as many as the library
+/// answers per second.
 pub(crate) const MAX_WAITING_HINTS: usize = 20;
 
-/// How long a number of replies is waited for: several times what a slow server takes.
+/// Time to wait for a given number of replies: several times what a slow server needs.
 pub(crate) const COUNTED_REPLIES: Duration = Duration::from_secs(10);
 
-/// Most that `send --whole` keeps, in bytes; of what is longer only the length is told.
+/// Largest input of `send --whole`, in bytes; for a longer one, only the length is reported.
 pub(crate) const MAX_WHOLE: u64 = 16 << 20;
 
-/// Messages named when they were not sent; the rest is counted.
+/// Messages named in an error because they were not sent; the rest are counted.
 pub(crate) const MAX_NAMED: usize = 5;
 
-/// Lines read ahead of their use: enough that reading never waits for sending, few enough that a
-/// pipe does.
+/// Lines read ahead: enough that reading does not wait for sending, few enough to make a pipe wait.
 pub(crate) const MAX_LINES_AHEAD: usize = 64;
 
-/// A line longer than this fits in no datagram, even as hexadecimal digits between spaces.
+/// Longest line: more fits in no datagram, even as hexadecimal digits with spaces.
 pub(crate) const MAX_LINE_LEN: usize = 4 * MAX_PAYLOAD_V6;
 
-/// Lines waiting to be shown by `chat`: beyond it the reader is asleep, and the room goes on.
+/// Lines waiting to be shown by `chat`. Beyond it the terminal is stopped, and the room goes on.
 pub(crate) const MAX_LINES_TO_SHOW: usize = 4_096;
 
-/// Lines that a member of a chat may send at once, for each line a second in the long run.
+/// Lines that a chat member may send at once, per line per second of its rate.
 pub(crate) const BURST_SECONDS: u32 = 4;
 
-/// Tries that a passphrase has.
+/// Attempts at a passphrase.
 pub(crate) const MAX_PASSPHRASE_TRIES: u32 = 3;
 
 /// Characters of a fingerprint that `text` shows: 48 bits.
 pub(crate) const SHORT_ID: usize = 8;
 
-/// Payload that may wait to be written by a native `listen`, in KiB. Beyond it nothing more is
-/// taken, credit runs out and the senders wait; so little is enough to keep a writer busy.
+/// Payload that may wait to be written by a native `listen`, in KiB: enough to keep the writer
+/// busy. Beyond it, no messages are taken, credit runs out and the senders wait.
 pub(crate) const MAX_UNWRITTEN_KIB: usize = 4 * 1_024;
 
 /// Messages that a native `listen` takes from one connection at a time.
 pub(crate) const MAX_TAKEN: usize = 32;
 
-/// A raw payload from which on a write of its own costs less than copying it, in bytes.
+/// Smallest raw payload, in bytes, for which a separate write costs less than a copy.
 pub(crate) const LARGE_PAYLOAD: usize = 16 * 1_024;
 
-/// How long something may last before its progress is worth drawing.
+/// Time before a progress bar appears.
 pub(crate) const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
-/// From one drawing of progress to the next: fast enough for the eye.
+/// Interval between redraws of a progress bar.
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Silence after which `send` gives its listener up where nothing else is said: a path that heals
-/// does so sooner, and nobody waits longer without a word.
+/// Default silence after which `send` gives up on the listener: an interrupted path usually
+/// recovers sooner.
 pub(crate) const DEFAULT_SILENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of a stream that are read at once: what a pipe of Linux holds.
+/// Bytes of a stream read at once: the capacity of a pipe on Linux.
 pub(crate) const STREAM_CHUNK: usize = 64 * 1_024;
 
-/// Bytes of a file that are read at once.
+/// Bytes of a file read at once.
 pub(crate) const FILE_CHUNK: usize = 256 * 1_024;
 
-/// Chunks read ahead of their sending: reading never waits, and memory stays flat.
+/// Chunks read ahead of sending, so that reading does not wait and memory use stays flat.
 pub(crate) const CHUNKS_AHEAD: usize = 8;
 
-/// Receipts kept for counting: more than the protocol lets be on the way in one order (4,096).
+/// Receipts waiting to be counted: more than the 4,096 messages that the protocol lets be in flight
+/// in one order.
 pub(crate) const MAX_RECEIPTS: usize = 16_384;
 
-/// How long an interrupted command waits for acknowledgements that are under way.
+/// Time that an interrupted command waits for outstanding acknowledgements.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How long a listener that ends waits for its senders to hear what was acknowledged.
+/// Time that a listener waits at the end for its senders to receive the last acknowledgements.
 pub(crate) const LAST_ACKS: Duration = Duration::from_secs(1);
 
-/// Pipes that can be opened before the runtime is built: its poller, and the pair of sockets by
-/// which it hears signals, take no more descriptors.
+/// Pipes that can be opened before the runtime is built: its poller and the socket pair for signals
+/// need no more descriptors.
 pub(crate) const RUNTIME_PIPES: usize = 3;
 
-/// How long a listener that ends may find nothing in the kernel before it takes that for all there
-/// was: one look takes less, on a busy machine too.
+/// Time without datagrams after which a listener that ends considers the kernel's buffer empty: one
+/// read takes less, on a busy machine too.
 pub(crate) const LAST_LOOK: Duration = Duration::from_millis(20);
 
-/// How long a listener that ends waits for all its connections: to take what came, to write it, to
-/// say so, and a little for the machine.
+/// Time that a listener waits at the end for all connections: to receive, write and confirm the
+/// rest, with a margin.
 pub(crate) const LAST_OF_ALL: Duration = Duration::from_secs(5);
 
-/// From one word of what is written to the next, of one connection: a sender waits for the last one
-/// alone.
+/// Interval between reports of what is written, per connection: a sender waits only for the last.
 pub(crate) const CONFIRM_EVERY: Duration = Duration::from_millis(1);
 
-/// The largest message of the native protocol where nothing else is agreed (its default).
+/// Default largest message of the native protocol.
 pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 
-/// A line longer than this is not taken for one: 64 of them may be read ahead.
+/// Longest line: 64 of them may be read ahead.
 pub(crate) const MAX_NATIVE_LINE: usize = 1 << 20;
 
-/// Times that a silent peer is asked whether it is there before it is given up: two of them may be
-/// lost.
+/// Probes of a silent peer before it is given up: two of them may be lost.
 pub(crate) const KEEP_ALIVES: u32 = 3;
 
-/// Connections that a native `listen` has at once: each may hold what its credit lets it send.
+/// Connections of a native `listen`: each may hold as much as its credit allows.
 pub(crate) const MAX_LISTENED: usize = 1_024;
 
-/// Bytes that a connection of a native `listen` may have sent that were not taken: one message of
-/// the largest size and its overhead, since all its channels are read as one.
+/// Credit of one connection of a native `listen`, in bytes: one message of the largest size and its
+/// overhead, since all channels are read as one.
 pub(crate) const LISTENED_CREDIT: u64 = MAX_MESSAGE as u64 + (64 << 10);
 
-/// Bytes that all connections of a native `listen` may hold together beyond 256 KiB of each: thirty
-/// messages of the largest size, and what a small machine has.
+/// Credit that all connections of a native `listen` share beyond 256 KiB each, in bytes: thirty
+/// messages of the largest size, which a small machine can hold.
 pub(crate) const LISTENED_TOGETHER: u64 = 512 << 20;
 
-/// Bytes of a file that wait in memory before they are written: one trip to the disk for many
-/// messages.
+/// Bytes of a file that are collected before they are written, to save trips to the disk.
 pub(crate) const MAX_UNSAVED: usize = 4 << 20;
 
-/// How long the protocol gives a handshake (PROTOCOL.md, M-44).
+/// Time that the protocol allows for a handshake (PROTOCOL.md, M-44).
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a person who has left the prompt waits without a word for the last confirmation.
+/// Time before `send` explains, at a prompt that was left, that it waits for the last confirmation.
 pub(crate) const CONFIRM_NOTE: Duration = Duration::from_secs(1);
 
-/// From one note that a DTLS handshake is still waited for to the next: a person wonders by then.
+/// Interval between notes that a DTLS handshake is not complete.
 pub(crate) const HANDSHAKE_NOTE: Duration = Duration::from_secs(3);
 
-/// What a time of ours is longer than one of the protocol's, so that the protocol says why first.
+/// Margin by which the command's timeouts exceed the protocol's, so that the protocol gives its
+/// reason first.
 pub(crate) const MARGIN: Duration = Duration::from_secs(1);
 
-/// How long a listener that ends waits for connections that were let in and not looked at yet.
+/// Time that a listener waits at the end for connections that were accepted and not served yet.
 pub(crate) const LAST_GUESTS: Duration = Duration::from_millis(50);
 
-/// Faults of libraries that are reported, each in a line: enough to see, too few to fill a disk.
+/// Panics that are reported, one line each: enough to see, too few to fill a disk.
 pub(crate) const MAX_FAULTS_SAID: u32 = 8;

@@ -1,7 +1,6 @@
-//! A line for a person: whatever it tells of is escaped, and only what is ours has colour.
+//! A line of text for a terminal, escaped.
 //!
-//! In: text of any origin. Out: the one type that is written to a terminal as text. Never: a
-//! second line, an escape sequence that is not ours.
+//! Never: a second line, or an escape sequence that is not our own.
 
 use std::fmt::{self, Display};
 
@@ -10,25 +9,25 @@ use hikyaku_text::sanitize;
 
 use crate::output::{Stream, colourful};
 
-/// A line, without its end. Text gets into it escaped, whatever it is; only what a format has made
-/// ([`Line::formatted`]) is as that format makes it.
+/// A line, without its end. All text is escaped as it is added; only the output of a format
+/// ([`Line::formatted`]) is taken as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Line(String);
 
 impl Line {
-    /// Adds text.
+    /// Appends text, escaped.
     pub(crate) fn text(mut self, text: &str) -> Self {
         self.0 += &sanitize(text);
         self
     }
 
-    /// What [`crate::args::Format::write`] has made of a message: that escapes for itself, and raw
-    /// was asked for.
+    /// Wraps the output of [`crate::args::Format::write`], which does its own escaping; `raw` is
+    /// raw on request.
     pub(crate) fn formatted(message: &[u8]) -> Self {
         Self(String::from_utf8_lossy(message).trim_end_matches('\n').to_owned())
     }
 
-    /// Adds text in a colour, or without where the stream has none.
+    /// Appends text in a colour, or without if the stream has none.
     pub(crate) fn coloured(self, stream: Stream, colour: AnsiColor, text: &str) -> Self {
         if !colourful(stream) {
             return self.text(text);

@@ -1,6 +1,4 @@
-//! The `hikyaku` command: what was typed, checked, run, and told by its exit code.
-//!
-//! In: arguments. Out: an exit code. Never: work of its own.
+//! The `hikyaku` command: parses its arguments, runs, and returns an exit code.
 
 mod args;
 mod commands;
@@ -51,7 +49,7 @@ fn run(args: Args) -> Result<(), Failure> {
     // One thread drives the sockets; terminals and slow output have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
-        // Before anyone can be told that we are there, and take that as the time to end us.
+        // Before anything is printed that could make another program send a signal.
         let mut ending = Ending::watch()?;
         match args.command {
             Command::Send(args) => commands::send::run(args, &mut ending).await,

@@ -1,12 +1,10 @@
-//! Messages as typed: text, or hexadecimal digits; and how an error names them.
-//!
-//! In: what was typed. Out: the bytes to send. Never: where they came from.
+//! Messages as typed: text or hexadecimal digits, and how errors name them.
 
 use std::ffi::OsStr;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
-/// The message itself, or the bytes that its hexadecimal digits stand for.
+/// Returns the message, or the bytes that its hexadecimal digits stand for.
 pub(crate) fn decoded(text: Vec<u8>, hex: bool) -> Result<Vec<u8>, String> {
     if !hex {
         return Ok(text);
@@ -33,7 +31,7 @@ pub(crate) fn bytes_of(text: &OsStr) -> Vec<u8> {
     text.to_string_lossy().into_owned().into_bytes()
 }
 
-/// The first bytes of a message, quoted, to name it by.
+/// Returns the first bytes of a message, quoted, to identify it.
 pub(crate) fn excerpt(message: &[u8]) -> String {
     let mut text = hikyaku_text::sanitize_bytes(message).into_owned();
     if let Some((cut, _)) = text.char_indices().nth(32) {

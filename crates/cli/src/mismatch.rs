@@ -1,12 +1,10 @@
-//! What is said where two sides speak different dialects: who does, and the commands that fit.
-//!
-//! In: what each side speaks. Out: a line for a person. Never: a decision.
+//! Explains a mismatch of dialects, and suggests commands that match.
 
 use std::{fmt::Display, net::SocketAddr};
 
 use hikyaku::dialect::Dialect;
 
-/// What listens.
+/// The kind of listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Listener,
@@ -14,7 +12,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// What would hear such senders.
+    /// Returns the command that listens for such senders.
     const fn open(self, dialect: Dialect) -> &'static str {
         match (self, dialect) {
             (_, Dialect::Native) => "hikyaku listen",
@@ -29,7 +27,7 @@ impl Place {
         }
     }
 
-    /// What such listeners would hear.
+    /// Returns the command that sends to such listeners.
     const fn join(self, dialect: Dialect) -> &'static str {
         match (self, dialect) {
             (_, Dialect::Native) => "hikyaku send",
@@ -45,7 +43,7 @@ impl Place {
     }
 }
 
-/// For a listener of `ours`: somebody speaks `theirs`.
+/// Returns the explanation for a listener of `ours` that received `theirs`.
 pub(crate) fn at_listener(
     from: SocketAddr,
     theirs: Dialect,
@@ -66,8 +64,8 @@ pub(crate) fn at_listener(
     .replace("DTLS, which are", "DTLS, which is")
 }
 
-/// For a sender of `ours` that hears from the other side that `theirs` is spoken there. Nobody
-/// vouches for that.
+/// Returns the explanation for a sender of `ours` that received a hint of `theirs`. The hint is not
+/// authenticated.
 pub(crate) fn at_sender(
     address: &impl Display,
     theirs: Dialect,
@@ -92,7 +90,7 @@ pub(crate) fn at_sender(
     }
 }
 
-/// Returns what a plain sender of `ours` can try whose message was not acknowledged.
+/// Returns what a plain sender of `ours` can try after a message was not acknowledged.
 pub(crate) fn unacknowledged(ack_text: &str, ours: Dialect) -> String {
     let ack_text = match ack_text {
         "ACK" => String::new(),

@@ -1,7 +1,4 @@
-//! What the commands of the native protocol share: who we are, whom we trust, how we connect, and
-//! what is said of it.
-//!
-//! In: arguments. Out: an identity, an endpoint, a connection. Never: what is sent on it.
+//! Setup shared by the native commands: keys, trust, connections, and their errors.
 
 use std::{
     io,
@@ -31,30 +28,29 @@ use crate::{
     terminal::{self, Ending},
 };
 
-/// What a connection is closed with, from the protocol's first code for applications on. 0 is the
-/// usual end, which says that everything was sent.
+/// Codes with which a connection is closed, from the protocol's first code for applications. 0 is
+/// the usual end: everything was sent.
 pub(crate) mod code {
-    /// The person at this end did not want to go on.
+    /// The user interrupted the command.
     pub(crate) const INTERRUPTED: u64 = 0x1000;
-    /// The listener has what it was started for, or its time is up.
+    /// The listener has received what it waited for, or its time is up.
     pub(crate) const ENOUGH: u64 = 0x1001;
-    /// The other side does not keep to the format of file transfers.
+    /// The peer violated the format of file transfers.
     pub(crate) const FORMAT: u64 = 0x1002;
-    /// What was to be sent could not be read.
+    /// The input could not be read.
     pub(crate) const INPUT: u64 = 0x1003;
-    /// What was received could not be written.
+    /// The output could not be written.
     pub(crate) const OUTPUT: u64 = 0x1004;
 }
 
-/// An endpoint that has its keys.
+/// A builder of an endpoint, with its keys.
 pub(crate) struct Keyed {
     pub(crate) builder: EndpointBuilder,
-    /// Our public key, as a line for others' files.
+    /// Our public key, in the form of a line for `authorized_keys`.
     pub(crate) public_line: String,
 }
 
-/// The keys as asked for: an identity, which is made when it is the default one and not there yet,
-/// and a shared key.
+/// Reads the keys that the options name. The default identity is created if it does not exist.
 pub(crate) async fn keyed(
     mut builder: EndpointBuilder,
     keys: &NativeArgs,
@@ -85,7 +81,7 @@ async fn default_identity(talk: &TalkArgs, ending: &mut Ending) -> Result<Identi
     }
 }
 
-/// Returns `true` if anything is at this path, even a link that leads nowhere.
+/// Returns `true` if this path exists, even as a dangling link.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -109,7 +105,7 @@ async fn make_identity(
             }
             Ok(made)
         }
-        // Another command was first.
+        // Another command created it first.
         Err(KeyError::File(FileError::Exists(_))) => identity(path, ending).await,
         Err(e) => Err(failed(&e)),
     }
@@ -119,7 +115,7 @@ fn no_home() -> Failure {
     Failure::usage("HOME is not set, so there is no key of yours; --identity KEY names one")
 }
 
-/// Whom to take for the listener.
+/// Returns which listener keys to trust.
 pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
     if !pinned.is_empty() {
         return Ok(Trust::Pinned(pinned.to_vec()));
@@ -137,7 +133,7 @@ pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
     Ok(Trust::KnownHosts(known))
 }
 
-/// Connects. With nothing heard for `timeout` it is given up.
+/// Connects. Fails after `timeout` without a response.
 pub(crate) async fn connect(
     endpoint: &Endpoint,
     address: &Address,
@@ -152,7 +148,7 @@ pub(crate) async fn connect(
     }
     let name = host_name(&address.host(), address.port());
     let dialled = endpoint.connect_to(&name, &addresses, trust);
-    // Only when the handshake fails by its own time is a different shared key told from silence.
+    // Only the handshake's own timeout distinguishes a different shared key from silence.
     let patience = if timeout < HANDSHAKE { timeout } else { timeout + MARGIN };
     match tokio::time::timeout(patience, dialled).await {
         Ok(Ok(connection)) => {
@@ -164,7 +160,7 @@ pub(crate) async fn connect(
     }
 }
 
-/// The peer has asked for an end after less silence than was asked for here.
+/// Warns if the peer asked for a shorter timeout than the user did.
 fn warn_of_shorter_silence(connection: &Connection, address: &Address, asked: Duration) {
     let agreed = connection.stats().idle_timeout;
     if let Some(agreed) = agreed.filter(|agreed| *agreed < asked) {
@@ -188,7 +184,7 @@ fn no_answer(address: &Address) -> Failure {
     ))
 }
 
-/// In words for who typed the address: what failed, and what to try.
+/// Explains why a connection was not made: what failed, and what to try.
 fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
     match error {
         ConnectError::Untrusted(error) => untrusted(address, error),
@@ -201,7 +197,8 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
              --shared-key"
         )),
         ConnectError::Refused { reason, .. } => {
-            // It ends, or has no room: whom it lets in it says otherwise.
+            // The listener is closing or full; it reports a key that it does not accept
+            // differently.
             Failure::failed(format!("{address} refused the connection: {}", sanitize(reason)))
         }
         ConnectError::NoAnswer { .. } => no_answer(address),
@@ -254,7 +251,7 @@ fn untrusted(address: &Address, error: &TrustError) -> Failure {
     })
 }
 
-/// Why a connection ended, in words for who typed the address.
+/// Explains why a connection ended.
 pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> String {
     match closed {
         Closed::Silent => format!(
@@ -273,7 +270,7 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
     }
 }
 
-/// The figures of a connection, for `-v`.
+/// Prints the figures of a connection, for `-v`.
 pub(crate) fn tell_figures(connection: &Connection) {
     let stats = connection.stats();
     note(&format!(
@@ -289,7 +286,7 @@ pub(crate) fn tell_figures(connection: &Connection) {
     ));
 }
 
-/// What to tell of the first contact with a host.
+/// Reports the first contact with a host.
 pub(crate) fn tell_first_contact(address: &Address, connection: &Connection, talk: &TalkArgs) {
     if talk.quiet || connection.trusted() != Trusted::FirstContact {
         return;
@@ -311,7 +308,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a dial that ended with this report of the network.
+    /// Returns the error of a connection attempt that the network reported as failed.
     fn told(errno: Errno) -> Failure {
         let address = "192.0.2.1:9".parse().expect("it is an address");
         let to = SocketAddr::from(([192, 0, 2, 1], 9));

@@ -1,8 +1,6 @@
-//! What the user sees: messages in four formats, notes and warnings on standard error, colour
-//! where a person looks.
+//! Output: messages in several formats, notes and warnings, in colour on a terminal.
 //!
-//! In: messages, notes. Out: bytes on standard output and standard error. Never: an escape
-//! sequence that a peer sent.
+//! Never: an escape sequence that a peer sent.
 
 use std::{
     borrow::Cow,
@@ -25,20 +23,19 @@ use serde_json::ser::{Formatter, Serializer};
 
 use crate::{
     args::Format,
-    exit::Failure,
     limits::SHORT_ID,
     line::Line,
     times::{local_hms_millis, rfc_3339},
 };
 
-/// The two streams, which may be a terminal each on its own.
+/// The two output streams, each of which may be a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout,
     Stderr,
 }
 
-/// Colour where a person looks at a terminal and has not asked for none (no-color.org).
+/// Returns `true` if the stream is a terminal and colour is not disabled (no-color.org).
 pub(crate) fn colourful(stream: Stream) -> bool {
     static STDOUT: OnceLock<bool> = OnceLock::new();
     static STDERR: OnceLock<bool> = OnceLock::new();
@@ -52,62 +49,57 @@ pub(crate) fn colourful(stream: Stream) -> bool {
     }
 }
 
-/// Fails where standard output was closed before the command began. Rust's runtime opens
-/// `/dev/null` in its place, which takes everything: what is confirmed as written would be lost.
+/// Warns if standard output may have been closed before the command began. Rust's runtime then
+/// opens `/dev/null` in its place, so that what is confirmed as written is lost.
 ///
-/// Some programs that start others (Python, Node.js) open `/dev/null` just so when they are asked
-/// for it; `>/dev/null` of a shell is another case, which passes.
-pub(crate) fn check_stdout() -> Result<(), Failure> {
+/// Python's `subprocess.DEVNULL` and Node.js's `ignore` look the same and are meant: this cannot be
+/// an error. A shell's `>/dev/null` looks different and is not mentioned.
+pub(crate) fn warn_if_discarded() {
     #[cfg(target_os = "linux")]
-    if crate::descriptors::stdout_was_closed() {
-        return Err(Failure::usage(
-            "standard output is closed, so that nothing that comes could be printed; >/dev/null \
-             discards it on purpose",
-        ));
+    if crate::descriptors::stdout_may_be_closed() {
+        warn("standard output is closed or /dev/null: messages are received and discarded");
     }
-    Ok(())
 }
 
-/// The text in a colour, escaped, or without a colour where there is none.
+/// Returns the text as a line, in colour if the stream has any.
 fn styled(stream: Stream, colour: AnsiColor, text: &str) -> Line {
     Line::default().coloured(stream, colour, text)
 }
 
-/// A line on standard error. Nobody listening there is no reason to fail.
+/// Prints a line to standard error, and ignores errors.
 pub(crate) fn note(line: &str) {
     note_line(&line.into());
 }
 
-/// Reports that there was nothing to send, which is no failure and may be a surprise.
+/// Reports that the input was empty. This is no failure, but may be a surprise.
 pub(crate) fn note_nothing_sent(quiet: bool) {
     if !quiet {
         note("standard input was empty: nothing was sent");
     }
 }
 
-/// As [`note`], where some of it has colour.
+/// Like [`note`], for a line with colours.
 pub(crate) fn note_line(line: &Line) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// To the start of a terminal's line, and nothing on it (ECMA-48 EL). Nobody looking is no reason
-/// to fail.
+/// Returns the cursor to the start of the line and erases it (ECMA-48 EL). Ignores errors.
 pub(crate) fn clear_line(mut terminal: impl Write) {
     let _ = terminal.write_all(b"\r\x1b[K");
     let _ = terminal.flush();
 }
 
-/// A warning on standard error.
+/// Prints a warning to standard error.
 pub(crate) fn warn(message: &str) {
     note_line(&warning(message));
 }
 
-/// A line that begins with `warning:`, in colour where there is any.
+/// Returns a line that begins with `warning:`, in colour on a terminal.
 pub(crate) fn warning(message: &str) -> Line {
     styled(Stream::Stderr, AnsiColor::Yellow, "warning:").text(" ").text(message)
 }
 
-/// A line on standard output.
+/// Prints a line to standard output.
 pub(crate) fn print_line(line: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", Line::from(line))
 }
@@ -122,27 +114,27 @@ pub(crate) struct Record<'a> {
     pub(crate) origin: Origin<'a>,
 }
 
-/// What came.
+/// The content of a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Content<'a> {
     Message(&'a [u8]),
-    /// A file, under the name it was saved as.
+    /// A file, with the name under which it was saved.
     File {
         name: &'a str,
         bytes: u64,
     },
 }
 
-/// Who it came from, where that is more than an address.
+/// The sender of a record, beyond its address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin<'a> {
     Anyone,
-    /// Who signed the datagram.
+    /// The signer of a datagram.
     Signer(&'a Signer),
-    /// Whose connection it is, and how it was sent.
+    /// The peer of a connection, and how the message was sent.
     Peer {
         key: Fingerprint,
-        /// What our own file calls the key.
+        /// The comment that our own file has for the key.
         name: Option<&'a str>,
         class: Class,
         channel: u16,
@@ -182,12 +174,12 @@ impl Format {
                 out.extend_from_slice(payload);
                 Ok(())
             }
-            // A file is not part of what was asked for byte by byte.
+            // Raw output consists of payloads only.
             (Self::Raw, Content::File { .. }) => Ok(()),
             (Self::Lines, Content::Message(payload)) => {
                 writeln!(out, "{}", one_line(payload))
             }
-            // A file is no message.
+            // A file is not a message.
             (Self::Lines, Content::File { .. }) => Ok(()),
             (Self::Hex, Content::Message(payload)) => write_hex(record, payload, out),
             (Self::Text, Content::Message(payload)) => write_text(record, payload, out),
@@ -227,7 +219,7 @@ fn write_json(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     json_line(&json, out)
 }
 
-/// An object on a line of standard output.
+/// Prints an object as one line to standard output.
 pub(crate) fn print_json(object: &impl Serialize) -> io::Result<()> {
     let mut line = Vec::new();
     json_line(object, &mut line)?;
@@ -240,7 +232,7 @@ fn json_line(object: &impl Serialize, out: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// JSON whose strings cannot upset a terminal either: JSON itself wants only C0 controls escaped.
+/// JSON that is safe to print on a terminal: JSON itself requires escapes only for C0 controls.
 struct TerminalSafe;
 
 impl Formatter for TerminalSafe {
@@ -262,15 +254,15 @@ impl Formatter for TerminalSafe {
     }
 }
 
-/// A message as one line of text: a line end at its end is not doubled; what would end the line
-/// inside it, and whatever is no safe text, is escaped.
+/// Returns a message as one line of text, without its final line end; line ends inside it and
+/// unsafe characters are escaped.
 fn one_line(payload: &[u8]) -> Cow<'_, str> {
     let payload = payload.strip_suffix(b"\n").unwrap_or(payload);
     sanitize_bytes(payload.strip_suffix(b"\r").unwrap_or(payload))
 }
 
-/// `HH:MM:SS.mmm 127.0.0.1:5555  text`; a trailing newline, which line-minded programs send, is
-/// not shown as an escape.
+/// Writes `HH:MM:SS.mmm 127.0.0.1:5555  text`. A final newline, which many programs send, is not
+/// shown.
 fn write_text(record: &Record<'_>, payload: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     head(record, out)?;
     writeln!(out, "  {}", one_line(payload))
@@ -289,14 +281,15 @@ fn head(record: &Record<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     write!(out, " {}", styled(Stream::Stdout, AnsiColor::Green, &name))
 }
 
-/// Enough of a fingerprint to tell those on a screen apart; not to trust one by.
+/// Returns the first characters of a fingerprint, to distinguish peers on a screen. Not sufficient
+/// for trust.
 pub(crate) fn short_id(key: Fingerprint) -> String {
     let text = key.to_string();
     let digest = text.strip_prefix("SHA256:").unwrap_or(&text);
     digest.chars().take(SHORT_ID).collect()
 }
 
-/// The comment that our own file gives the key; without one, the fingerprint.
+/// Returns the comment that our own file has for the key, or its fingerprint.
 pub(crate) fn signer_name(signer: &Signer) -> String {
     match signer.comment() {
         "" => signer.fingerprint().to_string(),
@@ -317,7 +310,7 @@ fn write_hex(record: &Record<'_>, payload: &[u8], out: &mut Vec<u8>) -> io::Resu
     Ok(())
 }
 
-/// Offset, sixteen bytes in two groups, and what of them is printable ASCII.
+/// Writes the offset, sixteen bytes in two groups, and their printable ASCII.
 fn hex_row(offset: usize, bytes: &[u8], line: &mut String) -> std::fmt::Result {
     write!(line, "{offset:08x} ")?;
     for index in 0..16 {
@@ -336,12 +329,12 @@ fn hex_row(offset: usize, bytes: &[u8], line: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// So many of something.
+/// Returns a count with its noun.
 pub(crate) fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// A byte count as people read it.
+/// Returns a byte count for people.
 pub(crate) fn human_bytes(bytes: u64) -> String {
     match bytes {
         1 => "1 byte".to_owned(),
@@ -352,7 +345,7 @@ pub(crate) fn human_bytes(bytes: u64) -> String {
     }
 }
 
-/// A time as people read it.
+/// Returns a duration for people.
 pub(crate) fn human_time(time: Duration) -> String {
     match time.as_micros() {
         micros @ 0..1_000 => format!("{micros} µs"),
@@ -436,7 +429,7 @@ mod tests {
 
     #[test]
     fn an_object_cannot_upset_a_terminal_either() {
-        // As a listener may name a file that it has saved.
+        // A listener chooses the name of a file that it saves.
         let object = std::collections::BTreeMap::from([("name", "a\u{9b}31m\u{202e}\x1b[2J")]);
         let mut line = Vec::new();
         json_line(&object, &mut line).unwrap();

@@ -1,6 +1,4 @@
-//! From options as typed to things that work: checked, files read, names resolved.
-//!
-//! In: arguments. Out: armour, filters, socket options. Never: sends or receives.
+//! Turns options into usable values: checks them, reads key files, builds filters.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -23,9 +21,8 @@ use crate::{
 };
 
 impl DialectArgs {
-    /// Until chat speaks the native protocol, plain must be asked for there, by name or with what
-    /// only plain has: what is unencrypted today must not become encrypted tomorrow by surprise,
-    /// nor the other way round.
+    /// Requires chat to be plain by name, or by an option that only plain has. Once chat speaks the
+    /// native protocol, a command line must not silently change whether it is encrypted.
     pub(crate) fn check(&self, dtls: &DtlsArgs) -> Result<(), Failure> {
         if self.plain || dtls.dtls {
             return Ok(());
@@ -76,7 +73,7 @@ impl ArmourArgs {
         self.fernet.is_none() && self.sign.is_none() && self.signed_by.is_none()
     }
 
-    /// Reads the key files, asking for passphrases.
+    /// Reads the key files, and asks for passphrases.
     pub(crate) async fn read(&self, ending: &mut Ending) -> Result<Keys, Failure> {
         self.check_max_age()?;
         Ok(Keys {
@@ -104,7 +101,7 @@ impl ArmourArgs {
     }
 }
 
-/// The keys of an armour, read once for however many sockets.
+/// The keys of an armour, read once for any number of sockets.
 pub(crate) struct Keys {
     shared: Option<SharedKey>,
     identity: Option<Arc<Identity>>,
@@ -148,7 +145,7 @@ pub(crate) fn signers(path: &Path) -> Result<AuthorizedKeys, Failure> {
     Ok(keys)
 }
 
-/// Reads a private key, asking for its passphrase where it has one.
+/// Reads a private key, and asks for its passphrase if it has one.
 pub(crate) async fn identity(path: &Path, ending: &mut Ending) -> Result<Identity, Failure> {
     let locked = match Identity::read(path)? {
         KeyFile::Open(identity) => return Ok(identity),

@@ -1,6 +1,4 @@
-//! How far it is: a line on a terminal that is written over.
-//!
-//! In: bytes done, time passed. Out: a line, now and then. Never: what the bytes are.
+//! A progress bar on a terminal.
 
 use std::{
     io::{self, IsTerminal, Write as _},
@@ -14,30 +12,30 @@ use crate::{
     output::{clear_line, human_bytes, human_time},
 };
 
-/// A bar for something that lasts.
+/// A progress bar for a long operation.
 #[derive(Debug)]
 pub(crate) struct Progress {
     total: u64,
     began: Instant,
-    /// When it was drawn last.
+    /// The time of the last drawing.
     drawn: Option<Instant>,
     wanted: bool,
 }
 
 impl Progress {
-    /// For so many bytes; drawn on standard error, where that is a terminal and someone may be
-    /// told.
+    /// Creates a bar for a number of bytes, drawn if standard error is a terminal and `quiet` is
+    /// not set.
     pub(crate) fn new(total: u64, quiet: bool) -> Self {
         let wanted = !quiet && io::stderr().is_terminal();
         Self { total, began: clock::monotonic(), drawn: None, wanted }
     }
 
-    /// Time since the start.
+    /// Returns the time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         clock::monotonic().saturating_duration_since(self.began)
     }
 
-    /// Draws it, where it is time to.
+    /// Draws the bar, if enough time has passed.
     pub(crate) fn draw(&mut self, done: u64) {
         let elapsed = self.elapsed();
         let now = self.began + elapsed;
@@ -52,7 +50,7 @@ impl Progress {
     }
 }
 
-/// However it ends, what is told next has the line to itself.
+/// Erases the bar, so that the next output starts on an empty line.
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.drawn.is_some() {
@@ -61,16 +59,15 @@ impl Drop for Progress {
     }
 }
 
-/// To the start of the line, the text, and nothing of the longer one before (ECMA-48 EL).
+/// Overwrites the line with the text and erases the rest (ECMA-48 EL).
 fn write(text: &str) {
     let mut stderr = io::stderr().lock();
-    // Nobody looking is no reason to fail.
+    // An unwritable terminal is not an error.
     let _ = write!(stderr, "\r{text}\x1b[K");
     let _ = stderr.flush();
 }
 
-/// Columns of the terminal, as it is now; where it does not tell, as many as terminals have had
-/// since there were terminals.
+/// Returns the terminal's current width, or the traditional 80 columns if it is unknown.
 fn columns() -> usize {
     #[cfg(unix)]
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stderr())
@@ -81,8 +78,9 @@ fn columns() -> usize {
     80
 }
 
-/// `[#########           ]  45 %  12.3 MiB of 27.0 MiB  10.2 MiB/s  1.4 s left`, of which the parts
-/// that matter least are left out where it would not fit: a line that wraps cannot be written over.
+/// Returns `[#########           ]  45 %  12.3 MiB of 27.0 MiB  10.2 MiB/s  1.4 s left`. On a
+/// narrow terminal the least important fields are left out: a line that wraps cannot be
+/// overwritten.
 fn bar(done: u64, total: u64, elapsed: Duration, columns: usize) -> String {
     const WIDTH: usize = 20;
     let part = if total == 0 { 1.0 } else { done.min(total) as f64 / total as f64 };
@@ -102,7 +100,7 @@ fn bar(done: u64, total: u64, elapsed: Duration, columns: usize) -> String {
         format!("{percent}  {left}"),
         percent,
     ];
-    // In the last column some terminals wrap already.
+    // Some terminals wrap at the last column.
     lines.into_iter().find(|line| line.chars().count() < columns).unwrap_or_default()
 }
 

@@ -1,19 +1,17 @@
-//! Keeps what is in memory from ending up in a file, or with another program.
-//!
-//! In: nothing. Out: a process that leaves no core file. Never: a secret itself.
+//! Keeps the process's memory out of core files and away from other programs.
 
-/// From now on the system writes no core file of this process, and, on Linux, lets no other process
-/// without privileges look into its memory: to be called before the first key is read.
+/// Disables core files for this process and, on Linux, denies unprivileged processes access to its
+/// memory. Call it before the first key is read.
 ///
-/// A debugger that starts the command goes on to see it; one that is to join it later needs root.
+/// A debugger that starts the command still sees its memory; attaching to it later requires root.
 pub(crate) fn keep_out_of_core_files() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        // Lowering a limit is always allowed, and no reason not to send a message if it is not.
+        // Lowering a limit is always allowed; a failure is no reason not to send a message.
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
-    // Where core files are piped to a program, Linux does not look at the limit (core(5)).
+    // If core files are piped to a program, Linux ignores the limit (core(5)).
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

@@ -1,8 +1,6 @@
-//! Lines from a person or a pipe, and lines shown above the one being typed.
+//! Reads lines from a person or a pipe, and shows lines above the one being typed.
 //!
-//! In: standard input. Out: lines, one at a time. Never: what a line means.
-//!
-//! Reading blocks, so it has a thread of its own; a bounded queue makes a pipe wait for us.
+//! Reading blocks, so it has a thread of its own; a bounded queue makes a pipe wait.
 
 use std::{
     env,
@@ -22,7 +20,7 @@ use crate::{
     line::Line,
 };
 
-/// Ctrl-C came as a key press.
+/// Notified when Ctrl-C arrives as a key press.
 static CTRL_C_TYPED: Notify = Notify::const_new();
 
 /// Returns `true` if a person is typing.
@@ -30,14 +28,14 @@ pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Lines of standard input, without their ends. A failed read ends them with its error.
+/// Lines of standard input, without their ends. A read error is the last item.
 pub(crate) struct Lines {
     pub(crate) queue: mpsc::Receiver<io::Result<Vec<u8>>>,
     restore: Restore,
 }
 
 impl Lines {
-    /// The queue alone, to be moved away; what remains restores the terminal when dropped.
+    /// Separates the queue from the guard that restores the terminal when dropped.
     pub(crate) fn split(self) -> (Restore, mpsc::Receiver<io::Result<Vec<u8>>>) {
         (self.restore, self.queue)
     }
@@ -46,7 +44,7 @@ impl Lines {
 /// Shows lines above the one being typed.
 pub(crate) type Show = Box<dyn FnMut(Line) + Send>;
 
-/// The same, for more than one who has something to show.
+/// The same, shared by several tasks.
 pub(crate) struct SharedShow(Mutex<Show>);
 
 impl SharedShow {
@@ -55,25 +53,24 @@ impl SharedShow {
     }
 
     pub(crate) fn put(&self, line: impl Into<Line>) {
-        // A line is shown or it is not: nothing is left half changed.
+        // A line is shown or not, so a poisoned lock leaves no partial state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)(line.into());
     }
 }
 
-/// Reads standard input: with a prompt and line editing where a person types, as it comes
-/// otherwise.
+/// Reads standard input: with a prompt and line editing at a terminal, as it is otherwise.
 pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure> {
     read_lines_of(prompt, LineLimit { len: MAX_LINE_LEN, why: "fits in no datagram" })
 }
 
-/// The longest line there may be, and why.
+/// The longest line allowed, and the error for a longer one.
 #[derive(Clone, Copy)]
 pub(crate) struct LineLimit {
     pub(crate) len: usize,
     pub(crate) why: &'static str,
 }
 
-/// As [`read_lines`], with lines as long as the limit.
+/// Like [`read_lines`], with this limit for a line.
 pub(crate) fn read_lines_of(
     prompt: &'static str,
     limit: LineLimit,
@@ -87,15 +84,14 @@ pub(crate) fn read_lines_of(
     let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
     thread::spawn(move || read_pipe(io::stdin().lock(), limit, &sender));
     let (show, shown) = show_in_background(|line| {
-        // Whoever reads our output may be gone; the chat goes on for the others.
+        // The reader of our output may be gone; the chat goes on.
         let _ = writeln!(io::stdout().lock(), "{line}");
     });
     Ok((Lines { queue, restore: Restore { terminal: None, shown: Some(shown) } }, show))
 }
 
-/// Shows lines on a thread of its own: a reader that has gone to sleep, a stopped terminal or a
-/// line editor busy with pasted lines must not stop us. The second value is cut off when all is
-/// shown.
+/// Shows lines on a thread of its own, so that a stopped terminal or a line editor busy with pasted
+/// lines does not block the caller. The second value is disconnected when all lines are shown.
 fn show_in_background(
     mut show: impl FnMut(Line) + Send + 'static,
 ) -> (Show, std::sync::mpsc::Receiver<()>) {
@@ -154,7 +150,7 @@ fn next_line(input: &mut impl BufRead, limit: LineLimit) -> io::Result<Option<Ve
 
 fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
     let mut restore = Restore::remember();
-    // Without bracketed paste each pasted line is a line, as if it had been typed.
+    // Without bracketed paste, each pasted line arrives as if it had been typed.
     let config = rustyline::Config::builder().bracketed_paste(false).build();
     let mut editor = DefaultEditor::with_config(config).map_err(Failure::failed)?;
     let mut printer = editor.create_external_printer().map_err(Failure::failed)?;
@@ -171,9 +167,9 @@ fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
                     return;
                 }
             };
-            // The history is for the arrow keys; it is in memory only.
+            // The history serves the arrow keys and stays in memory.
             let _ = editor.add_history_entry(&line);
-            // Whoever leaves wants no other prompt.
+            // Do not show another prompt to a person who leaves.
             let leaves = line == "q";
             if sender.blocking_send(Ok(line.into_bytes())).is_err() || leaves {
                 return;
@@ -187,8 +183,8 @@ fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
     Ok((Lines { queue, restore }, show))
 }
 
-/// Leaves things in order when dropped: ending while a line is being edited would leave the
-/// terminal raw, and what is to be shown may not be written yet.
+/// Restores the terminal when dropped: ending while a line is edited would leave it in raw mode,
+/// and lines may still be waiting to be shown.
 pub(crate) struct Restore {
     terminal: Option<Saved>,
     shown: Option<std::sync::mpsc::Receiver<()>>,
@@ -224,8 +220,8 @@ impl Drop for Restore {
     }
 }
 
-/// Asks for a secret at the terminal, without showing it. The inner error says that there is no
-/// terminal; the outer one that the end is wanted, and the terminal is as it was.
+/// Asks for a secret at the terminal, without echo. The inner error means that there is no
+/// terminal; the outer one that the user interrupted the question, with the terminal restored.
 pub(crate) async fn ask_secret(
     question: String,
     ending: &mut Ending,
@@ -235,7 +231,7 @@ pub(crate) async fn ask_secret(
     let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password(question));
     tokio::select! {
         answer = asked => match answer.map_err(io::Error::other).flatten() {
-            // The signal that ends us can reach the question first.
+            // The signal that ends the command may interrupt the question first.
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {
                 Err(Failure::failed("interrupted"))
             }
@@ -245,12 +241,12 @@ pub(crate) async fn ask_secret(
     }
 }
 
-/// The name of the user, as the system's environment tells it.
+/// Returns the user's name from the environment.
 pub(crate) fn user_name() -> Option<String> {
     ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok())
 }
 
-/// `user@host`, for the comment of a key.
+/// Returns `user@host`, for the comment of a key.
 pub(crate) fn user_at_host() -> String {
     let user = user_name().unwrap_or_else(|| "someone".to_owned());
     #[cfg(unix)]
@@ -260,24 +256,24 @@ pub(crate) fn user_at_host() -> String {
     format!("{user}@{host}")
 }
 
-/// The wish of the user or the system that we end: Ctrl-C, a termination signal, a hang-up.
+/// Requests to end the command: Ctrl-C, SIGTERM, and a hang-up.
 pub(crate) struct Ending {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
-    /// The terminal has gone; not watched where who started us had us ignore that (nohup).
+    /// SIGHUP; not watched if the parent process ignores it (nohup).
     #[cfg(unix)]
     hang_up: Option<tokio::signal::unix::Signal>,
-    /// Never looked at. Watched, it does not kill: writing a file that is larger than the system
-    /// allows (`ulimit -f`) fails like any other.
+    /// Never read. While it is watched, exceeding the file size limit (`ulimit -f`) is an error of
+    /// the write and does not kill the process.
     #[cfg(unix)]
     _file_too_large: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Ending {
-    /// From here on a signal no longer kills us: it is waited for.
+    /// Starts to watch the signals, which no longer kill the process.
     pub(crate) fn watch() -> io::Result<Self> {
         use rustix::process::Signal;
         use tokio::signal::unix::{SignalKind, signal};
@@ -289,7 +285,7 @@ impl Ending {
         })
     }
 
-    /// Resolves when the end is wanted. Cancel-safe.
+    /// Resolves when the command should end. Cancel-safe.
     pub(crate) async fn wanted(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -300,7 +296,7 @@ impl Ending {
     }
 }
 
-/// Returns what comes of a future if it is done by now.
+/// Returns the output of a future if it is ready now.
 pub(crate) async fn by_now<T>(work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -309,7 +305,7 @@ pub(crate) async fn by_now<T>(work: impl Future<Output = T>) -> Option<T> {
     }
 }
 
-/// Would a hang-up end us? Where the system does not tell, it is left to what it does unwatched.
+/// Returns `true` if SIGHUP is not ignored, or `false` if this is unknown.
 #[cfg(unix)]
 fn hang_up_counts() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,6 +1,4 @@
-//! Times of day, as people and programs read them.
-//!
-//! In: a time. Out: text. Never: a clock.
+//! Times of day, formatted for people and for programs.
 
 use std::time::SystemTime;
 
@@ -8,17 +6,17 @@ use jiff::{Timestamp, fmt::temporal::DateTimePrinter, tz::TimeZone};
 
 const RFC_3339: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
-/// `HH:MM:SS.mmm` in this machine's time zone.
+/// Returns `HH:MM:SS.mmm` in the local time zone.
 pub(crate) fn local_hms_millis(time: SystemTime) -> String {
     stamp(time).to_zoned(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
 }
 
-/// `2026-01-31T12:00:00.123456Z` (RFC 3339).
+/// Returns `2026-01-31T12:00:00.123456Z` (RFC 3339).
 pub(crate) fn rfc_3339(time: SystemTime) -> String {
     RFC_3339.timestamp_to_string(&stamp(time))
 }
 
-/// What is beyond the year 9999 is no time that a machine has.
+/// Converts a time. Times beyond the year 9999 do not occur on a working clock.
 fn stamp(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -1,6 +1,4 @@
-//! Values as people write them: times, names, addresses of ours.
-//!
-//! In: one word of the command line. Out: what it means, or why it means nothing. Never: options.
+//! Parsers of option values: durations, names, addresses, numbers.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -14,7 +12,7 @@ use hikyaku_services::files::FILES_CHANNEL;
 
 use crate::limits::MAX_TIME;
 
-/// A comment is part of a line that others copy into their files.
+/// Parses a comment, which becomes part of a line that others copy into their files.
 pub(crate) fn comment(text: &str) -> Result<String, String> {
     if !text.chars().all(hikyaku_text::is_safe) {
         return Err("it holds a line end or another character that cannot be seen".to_owned());
@@ -26,12 +24,12 @@ pub(crate) fn name(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|e| e.to_string())
 }
 
-/// An address of ours: any free port where none is given.
+/// Parses a local address; without a port, any free one is used.
 pub(crate) fn source_address(text: &str) -> Result<Address, AddressError> {
     Address::parse(text, 0)
 }
 
-/// The name of a shared key and its file.
+/// Parses the name of a shared key and its file.
 pub(crate) fn shared_name(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once(':') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => {
@@ -41,7 +39,7 @@ pub(crate) fn shared_name(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-/// A delivery class: its name, with a time for `deadline`.
+/// Parses a delivery class: its name, with a time for `deadline`.
 pub(crate) fn class(text: &str) -> Result<Delivery, String> {
     match text.split_once('=') {
         Some(("deadline", time)) => some_time(time).map(Delivery::Deadline),
@@ -56,12 +54,12 @@ pub(crate) fn class(text: &str) -> Result<Delivery, String> {
     }
 }
 
-/// Congestion control by name.
+/// Parses the name of a congestion controller.
 pub(crate) fn congestion(text: &str) -> Result<Congestion, String> {
     Congestion::from_name(text).ok_or_else(|| "it is cubic or bbr".to_owned())
 }
 
-/// A channel for messages; the last one is for files.
+/// Parses a channel for messages; the last channel is reserved for files.
 pub(crate) fn channel(text: &str) -> Result<u16, String> {
     match text.parse() {
         Ok(FILES_CHANNEL) => Err(format!("channel {FILES_CHANNEL} is for files (--file)")),
@@ -85,7 +83,7 @@ pub(crate) fn number<T: TryFrom<u64>>(
     }
 }
 
-/// A duration as people write it: `250ms`, `2s`, `1.5s`, `1h 30m`; a bare number is seconds.
+/// Parses a duration: `250ms`, `2s`, `1.5s`, `1h 30m`; a bare number is seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time of at most a year; write 250ms, 2s or 5m");
     let time = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -97,16 +95,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if time <= MAX_TIME { Ok(time) } else { Err(wrong()) }
 }
 
-/// What ends the waiting for replies.
+/// When to stop waiting for replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Replies {
-    /// This time after the last message.
+    /// This long after the last message.
     For(Duration),
-    /// So many of them.
+    /// After this many replies.
     Count(u64),
 }
 
-/// A number of replies, or a time with its unit.
+/// Parses a number of replies, or a duration with its unit.
 pub(crate) fn replies(text: &str) -> Result<Replies, String> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return duration(text).map(Replies::For);
@@ -117,7 +115,7 @@ pub(crate) fn replies(text: &str) -> Result<Replies, String> {
     }
 }
 
-/// A duration that is not nothing.
+/// Parses a duration above zero.
 pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(time) }

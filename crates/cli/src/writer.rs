@@ -1,6 +1,4 @@
-//! Formats messages and writes them, on a thread of its own.
-//!
-//! In: batches of messages. Out: standard output. Never: more waiting than a bound of bytes.
+//! Formats and writes messages on a thread of its own, behind a queue bounded by bytes.
 
 use std::{
     io::{self, Write},
@@ -34,19 +32,19 @@ use crate::{
     written::Share,
 };
 
-/// An answer to a datagram, and where it goes.
+/// An answer to a datagram, and its destination.
 pub(crate) type Answer = (ReplyTo, Vec<u8>);
 
-/// Messages on their way to the writer: one buffer for the payloads of datagrams.
+/// Messages for the writer, with one buffer for the payloads of datagrams.
 #[derive(Default)]
 pub(crate) struct Batch {
     bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// To be sent when the batch is written: what is acknowledged must not be lost any more.
+    /// Answers to send once the batch is written: an acknowledged message must not be lost.
     pub(crate) answers: Vec<Answer>,
-    /// Bytes of the payloads that are not in `bytes`.
+    /// Total length of the payloads that are not in `bytes`.
     apart: usize,
-    /// What of this is a native connection's, which learns when it is written.
+    /// The share of a native connection, which is notified when the batch is written.
     pub(crate) share: Share,
     pub(crate) account: Option<Arc<Account>>,
 }
@@ -60,7 +58,7 @@ struct Entry {
 }
 
 enum Held {
-    /// A part of the batch's buffer.
+    /// A range of the batch's buffer.
     Part(Range<usize>),
     Whole(Bytes),
     File {
@@ -75,13 +73,13 @@ enum Whose {
     Peer { key: Fingerprint, name: Option<Arc<str>>, class: Class, channel: u16 },
 }
 
-/// A native connection, as its messages name it.
+/// A native connection, as shown with its messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) key: Fingerprint,
-    /// What our own file calls the key.
+    /// The comment that our own file has for the key.
     pub(crate) name: Option<Arc<str>>,
 }
 
@@ -101,7 +99,7 @@ impl Batch {
         });
     }
 
-    /// A message of a connection: its payload is moved, not copied.
+    /// Adds a message of a connection. Moves its payload.
     pub(crate) fn add_message(
         &mut self,
         at: SystemTime,
@@ -115,7 +113,7 @@ impl Batch {
         self.add_native(at, source, sent, Held::Whole(message.payload));
     }
 
-    /// A file that was saved.
+    /// Adds a file that was saved.
     pub(crate) fn add_file(&mut self, at: SystemTime, source: &Source, name: String, bytes: u64) {
         let sent = (Class::Ordered, hikyaku_services::files::FILES_CHANNEL);
         self.add_native(at, source, sent, Held::File { name, bytes });
@@ -139,74 +137,74 @@ impl Batch {
     }
 }
 
-/// A batch, and the room it takes until it is written.
+/// A batch, and the queue space it holds until it is written.
 type Waiting = (Batch, OwnedSemaphorePermit);
 
-/// Where batches are handed in. The writer ends when the last of these is dropped.
+/// A handle that queues batches. The writer ends when the last handle is dropped.
 #[derive(Clone)]
 pub(crate) struct WriterHandle {
     batches: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
-    /// All the room there is, in KiB.
+    /// Capacity of the queue, in KiB.
     kib: usize,
     gone: watch::Receiver<Option<Gone>>,
 }
 
-/// Nothing can be written any more.
+/// Why the writer has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {
-    /// All was written, or nobody reads it.
+    /// Everything was written, or the reader closed the output.
     Unread,
-    /// The output failed, with this reason.
+    /// Writing failed, for this reason.
     Failed(String),
 }
 
-/// Waits until nothing can be written any more. Cancel-safe.
+/// Resolves when the writer has ended. Cancel-safe.
 async fn wait_gone(mut gone: watch::Receiver<Option<Gone>>) -> Gone {
     let gone = gone.wait_for(Option::is_some).await.ok();
     gone.and_then(|gone| gone.clone()).unwrap_or(Gone::Unread)
 }
 
 impl WriterHandle {
-    /// Hands a batch over, waiting while too much is queued; a batch that is larger than the whole
-    /// queue waits until the queue is empty. If cancelled, the batch is lost.
+    /// Queues a batch, and waits while too much is queued; a batch larger than the whole queue
+    /// waits until it is empty. If cancelled, the batch is lost.
     pub(crate) async fn write(&self, batch: Batch) {
         if batch.is_empty() {
             return;
         }
         let kib = u32::try_from(batch.kib().min(self.kib)).unwrap_or(u32::MAX);
         let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(kib).await else { return };
-        // The writer may have gone; `gone` tells.
+        // If the writer has ended, `gone` reports it.
         let _ = self.batches.send((batch, permit));
     }
 
-    /// As [`Writer::gone`].
+    /// Like [`Writer::gone`].
     pub(crate) async fn gone(&self) -> Gone {
         wait_gone(self.gone.clone()).await
     }
 }
 
-/// What a second Ctrl-C means.
+/// The error after a second Ctrl-C.
 pub(crate) const STOPPED_AT_ONCE: &str = "stopped at once; what was not written yet is lost";
 
 /// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
 pub(crate) struct Writer {
     handle: Option<WriterHandle>,
-    /// The answers of the batches written; what waits here is bounded by what was written.
+    /// Answers of the batches that were written; bounded by them.
     pub(crate) written: UnboundedReceiver<Vec<Answer>>,
     gone: watch::Receiver<Option<Gone>>,
     thread: Option<JoinHandle<Result<(), Unwritten>>>,
 }
 
-/// The output failed, after so many bytes.
+/// A write error, and the number of bytes written before it.
 struct Unwritten {
     error: io::Error,
     after: u64,
 }
 
 impl Unwritten {
-    /// `No space left on device (os error 28), after 12345 bytes`; nothing where whoever read the
-    /// output has gone, which is their good right.
+    /// Returns `No space left on device (os error 28), after 12345 bytes`, or `None` if the reader
+    /// closed the output, which is not an error.
     fn reason(&self) -> Option<String> {
         let Self { error, after } = self;
         let told = error.kind() != io::ErrorKind::BrokenPipe;
@@ -232,24 +230,24 @@ impl Writer {
         Self { handle: Some(handle), written, gone, thread: Some(thread) }
     }
 
-    /// Waits until nothing can be written any more. Cancel-safe.
+    /// Resolves when the writer has ended. Cancel-safe.
     pub(crate) fn gone(&self) -> impl Future<Output = Gone> + use<> {
         wait_gone(self.gone.clone())
     }
 
-    /// Another place to hand batches in; nothing after [`Self::finish`].
+    /// Returns another handle, or `None` after [`Self::finish`].
     pub(crate) fn handle(&self) -> Option<WriterHandle> {
         self.handle.clone()
     }
 
-    /// As [`WriterHandle::write`].
+    /// Like [`WriterHandle::write`].
     pub(crate) async fn write(&self, batch: Batch) {
         if let Some(handle) = &self.handle {
             handle.write(batch).await;
         }
     }
 
-    /// Waits until everything is written; where nobody reads it and the end is wanted, not long.
+    /// Waits until everything is written. If the end is urgent, does not wait long for the reader.
     pub(crate) async fn finish(&mut self, hurry: bool, ending: &mut Ending) -> Result<(), Failure> {
         self.handle = None;
         let Some(thread) = self.thread.take() else { return Ok(()) };
@@ -295,14 +293,14 @@ fn write_batches(
         }
         let answers = mem::take(&mut batch.answers);
         if !answers.is_empty() {
-            // Nobody waits for them any more when we are ending.
+            // At the end nobody waits for them any more.
             let _ = written.send(answers);
         }
     }
     Ok(())
 }
 
-/// Counts what was taken.
+/// Counts the bytes written.
 struct Counted<W> {
     out: W,
     count: u64,
@@ -320,8 +318,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Standard output without the buffer that the standard library puts before it, which would look
-/// for line ends in whatever passes.
+/// Returns standard output without the standard library's buffer, which would search for line ends.
 #[cfg(unix)]
 fn standard_output() -> io::Result<impl Write> {
     use std::os::fd::AsFd as _;
@@ -333,8 +330,8 @@ fn standard_output() -> io::Result<impl Write> {
     Ok(io::stdout())
 }
 
-/// One write a batch, so that a reader at the other end of a pipe sees a message at once; raw
-/// payloads that are large are written from where they are.
+/// Writes a batch with one call, so that the reader of a pipe sees each message at once. Large raw
+/// payloads are written from where they are.
 fn write_batch(
     format: Format,
     batch: &Batch,

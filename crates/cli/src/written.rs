@@ -1,9 +1,7 @@
-//! What a native `listen` has written of a connection: the message that says so.
+//! The message by which a native `listen` reports what it has written.
 //!
-//! In: counts, why nothing more is written. Out: a message, and back. Never: sends one.
-//!
-//! Both sides offer [`APPLICATION`] in the handshake; only where both do is any of this sent. It
-//! takes the channel that files take. The first byte says what the rest is:
+//! Both sides offer [`APPLICATION`] in the handshake; these messages are sent only if both do. They
+//! use the channel of files. The first byte is the type:
 //!
 //! ```text
 //! sender                                                                   listener
@@ -15,9 +13,9 @@
 //!                 ◀── W {"messages":5,"bytes":20,"flushes":1,"ended":"…"}   nothing more will be
 //! ```
 //!
-//! Counts only grow, so a lost message is made good by the next. `F` is for the classes of which
-//! not every message has to be given out: a count does not say there that all is written. After `S`
-//! an empty message on that channel is the end of a stream, not a message to print.
+//! Counts only grow, so the next message makes up for a lost one. `F` serves the classes that may
+//! drop messages: a count alone does not show that everything is written. After `S`, an empty
+//! message on that channel is the end of a stream, not a message to print.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,30 +24,30 @@ use hikyaku_services::{
     limits::{MAX_CONTROL, MAX_REASON},
 };
 
-/// What the two sides name in the handshake: what is said here, and its version.
+/// The application's name in the handshake: this format, and its version.
 pub(crate) const APPLICATION: &str = "written/1";
 
-/// Where it is said, beside what is said of files.
+/// The channel of these messages, shared with those of files.
 pub(crate) const WRITTEN_CHANNEL: u16 = FILES_CHANNEL;
 
-/// The whole of the message that asks whether all that came before it is written.
+/// The message that asks whether everything sent before it is written.
 pub(crate) const FLUSH: u8 = b'F';
 /// First byte of a message: the channel of a stream follows, in two bytes.
 const STREAM: u8 = b'S';
-/// First byte of a message: what is written, as JSON.
+/// First byte of a message: a [`Written`] follows, as JSON.
 const WRITTEN: u8 = b'W';
 
-/// What is written of a connection: the output took it from the listener.
+/// What the listener's output has accepted from a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Written {
-    /// Messages, files not among them.
+    /// Messages, without files.
     pub(crate) messages: u64,
     /// Bytes of their payloads.
     pub(crate) bytes: u64,
-    /// How many of the sender's `F` all that came before is written of.
+    /// The number of `F` messages for which everything sent before is written.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) flushes: u64,
-    /// Nothing more of this connection will be written, and why.
+    /// Why nothing more of this connection will be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<String>,
 }
@@ -60,7 +58,7 @@ pub(crate) fn announce_stream(channel: u16) -> Vec<u8> {
     vec![STREAM, high, low]
 }
 
-/// Returns the channel of the stream that a message announces, if it does.
+/// Returns the channel of the stream that a message announces, if any.
 pub(crate) fn announced_stream(message: &[u8]) -> Option<u16> {
     let &[STREAM, high, low] = message else { return None };
     Some(u16::from_be_bytes([high, low]))
@@ -72,14 +70,14 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl Written {
-    /// The message that says so.
+    /// Encodes the message.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut message = vec![WRITTEN];
         serde_json::to_writer(&mut message, self).expect("numbers and strings are JSON");
         message
     }
 
-    /// Reads what [`Self::encode`] wrote; nothing where it is no such message.
+    /// Decodes the message, or returns `None` if it is another.
     pub(crate) fn decode(message: &[u8]) -> Option<Self> {
         let [WRITTEN, json @ ..] = message else { return None };
         if json.len() > MAX_CONTROL {
@@ -88,20 +86,20 @@ impl Written {
         serde_json::from_slice(json).ok()
     }
 
-    /// Takes so much more as written.
+    /// Adds a share that was written.
     pub(crate) const fn add(&mut self, more: &Share) {
         self.messages += more.messages;
         self.bytes += more.bytes;
         self.flushes += more.flushes;
     }
 
-    /// Nothing more will be written; the first reason stays, cut to a line.
+    /// Records that nothing more will be written. The first reason stays, cut to one line.
     pub(crate) fn end(&mut self, reason: &str) {
         self.ended.get_or_insert_with(|| cut(reason, MAX_REASON).to_owned());
     }
 }
 
-/// What a batch of the writer has of a connection.
+/// The part of a writer's batch that belongs to one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Share {
     pub(crate) messages: u64,

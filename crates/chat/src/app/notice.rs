@@ -9,6 +9,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
+    /// The association with the server is not made yet.
+    Connecting,
     /// Nothing has answered; what is typed waits.
     Silent,
     /// The network says that nothing listens there; the client tries again for a while.

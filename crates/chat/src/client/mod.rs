@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::{
     app::{App, Notice, Output, Shown},
     clock::Clock,
-    limits::MAX_RECEIVE_ERRORS,
+    limits::{HANDSHAKE_NOTE, MAX_RECEIVE_ERRORS},
     name::Name,
     time::Time,
 };
@@ -126,7 +126,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<Parted, ClientError> {
     let mut shutdown = pin!(shutdown);
-    match done_before(shutdown.as_mut(), connect(&mut peer)).await {
+    match done_before(shutdown.as_mut(), connect(&mut peer, &mut show)).await {
         Some(connected) => connected?,
         None => return Ok(Parted::unanswered(lines.len(), &peer)),
     }
@@ -239,8 +239,16 @@ async fn done_before<T>(
     }
 }
 
-async fn connect(peer: &mut PlainPeer) -> Result<(), ClientError> {
-    peer.connect().await.map_err(|e| match e {
+/// Connects, and reports at intervals that this is not done yet.
+async fn connect(peer: &mut PlainPeer, show: &mut impl FnMut(Shown)) -> Result<(), ClientError> {
+    let mut connecting = pin!(peer.connect());
+    let connected = loop {
+        match tokio::time::timeout(HANDSHAKE_NOTE, &mut connecting).await {
+            Ok(connected) => break connected,
+            Err(_) => show(Shown::Notice(Notice::Connecting)),
+        }
+    };
+    connected.map_err(|e| match e {
         PlainSendError::Unreachable { target, .. } => ClientError::Unreachable(target),
         PlainSendError::OtherDialect { target: to, dialect: theirs } => {
             ClientError::OtherDialect { to, theirs, ours: Dialect::Dtls }

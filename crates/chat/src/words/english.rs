@@ -96,6 +96,7 @@ fn refused(refusal: &Refusal) -> String {
 
 pub(super) fn notice(notice: &Notice) -> String {
     match notice {
+        Notice::Connecting => "still waiting for the DTLS handshake; Ctrl-C gives up".to_owned(),
         Notice::Silent => {
             "nothing answers there; what you type waits until something does. A room \
              with --dtls, --fernet or --signed-by answers only to the same; for a program that \

@@ -1,6 +1,4 @@
-//! `hikyaku chat` as typed.
-//!
-//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+//! The arguments of `hikyaku chat`.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
-//! DTLS as typed.
-//!
-//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+//! The options for DTLS.
 
 use std::path::PathBuf;
 

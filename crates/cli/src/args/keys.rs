@@ -1,6 +1,4 @@
-//! `hikyaku keygen` and `hikyaku key` as typed.
-//!
-//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+//! The arguments of `hikyaku keygen` and `hikyaku key`.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,4 @@
-//! `hikyaku listen` as typed.
-//!
-//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+//! The arguments of `hikyaku listen`.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,6 +1,4 @@
-//! The command line as typed.
-//!
-//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+//! The command line, parsed. Combinations of options are checked elsewhere.
 
 mod chat;
 mod dtls;
@@ -14,7 +12,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use hikyaku::{filter::Network, limits::DEFAULT_PORT};
 use hikyaku_plain::limits::DEFAULT_SIGNED_MAX_AGE;
-use hikyaku_text::Foreign;
+use hikyaku_text::sanitize_bytes;
 
 pub(crate) use self::{
     chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
@@ -188,7 +186,7 @@ fn max_age_help() -> String {
 /// terminal, and then shows another word than was typed.
 pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
     let words = untangled(words.iter().cloned());
-    let escaped = |word: &OsString| OsString::from(&*Foreign::from(word.as_os_str()).escaped());
+    let escaped = |word: &OsString| OsString::from(&*sanitize_bytes(word.as_encoded_bytes()));
     Args::try_parse_from(&words)
         .map_err(|error| Args::try_parse_from(words.iter().map(escaped)).err().unwrap_or(error))
 }

@@ -1,6 +1,4 @@
-//! `hikyaku ping` as typed.
-//!
-//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+//! The arguments of `hikyaku ping`.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
-//! `hikyaku send` as typed.
-//!
-//! In: words. Out: typed options, not yet checked against each other. Never: files, sockets.
+//! The arguments of `hikyaku send`.
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 

@@ -1,6 +1,4 @@
 //! `hikyaku chat`: hosts a room, joins one, or does whichever fits.
-//!
-//! In: what people type. Out: what others say. Never: the rules of a room.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -46,7 +44,7 @@ pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failu
     }
 }
 
-/// Hosts on the default port; where a chat on this machine has it, joins that one.
+/// Hosts on the default port, or joins the chat on this machine that already has it.
 async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     let address = Address::unnamed(DEFAULT_PORT);
     let addresses = address.resolve_local(None).await?;
@@ -97,11 +95,11 @@ async fn run_host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
     serve(listener, config, seat, &args.me, &safety, ending).await
 }
 
-/// Who sits at the server's own terminal.
+/// The participant at the server's own terminal.
 enum Seat {
     /// The host, who takes part.
     Host,
-    /// Nobody: a server alone.
+    /// Nobody: a headless server.
     Nobody,
 }
 
@@ -151,10 +149,10 @@ async fn serve(
     Ok(())
 }
 
-/// The language that people here read.
+/// The language of the output.
 const LANGUAGE: Language = Language::English;
 
-/// The time dim, so that the eye goes to who speaks.
+/// Dims the time, so that the speaker stands out.
 fn coloured(row: &Row) -> Line {
     let time = format!("[{}]", row.time);
     let line = Line::default().coloured(Stream::Stdout, AnsiColor::BrightBlack, &time).text(" ");
@@ -167,7 +165,8 @@ fn coloured(row: &Row) -> Line {
     }
 }
 
-/// The addresses by which others reach a listener: all of this machine's where it listens on all.
+/// Returns the addresses at which a listener can be reached: all of this machine's if it listens on
+/// all.
 pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
     if !local.ip().is_unspecified() {
         return vec![local];
@@ -182,14 +181,14 @@ pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
     addresses
 }
 
-/// What keeps others out of a room, and what they need to type to come in.
+/// What protects a room, and the options that a member needs to join it.
 struct Safety {
     flags: String,
     is_none: bool,
 }
 
 impl Safety {
-    /// Which file it is they know best.
+    /// Placeholders stand for files, whose names only their owners know.
     fn of(armour: &ArmourArgs) -> Self {
         let mut flags = " --plain".to_owned();
         if armour.fernet.is_some() {
@@ -227,7 +226,7 @@ impl Safety {
     }
 }
 
-/// What is typed, as text. The first value must live as long as lines are wanted.
+/// Returns what is typed, as text. The first value must live as long as lines are wanted.
 fn typed(lines: Lines) -> (Restore, mpsc::Receiver<String>) {
     let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
     let (restore, queue) = lines.split();
@@ -235,7 +234,7 @@ fn typed(lines: Lines) -> (Restore, mpsc::Receiver<String>) {
     (restore, receiver)
 }
 
-/// Text is what people type: bytes that are none are shown as what they are.
+/// Forwards lines as text. Invalid UTF-8 is replaced.
 async fn forward(mut queue: mpsc::Receiver<io::Result<Vec<u8>>>, sender: mpsc::Sender<String>) {
     while let Some(line) = queue.recv().await {
         let line = match line {
@@ -248,7 +247,7 @@ async fn forward(mut queue: mpsc::Receiver<io::Result<Vec<u8>>>, sender: mpsc::S
     }
 }
 
-/// The name asked for, else the user's, else one that says nothing.
+/// Returns the name from the options, the user's name, or a neutral one.
 fn name(me: &MeArgs) -> Name {
     let user = || terminal::user_name().and_then(|user| Name::parse(&user).ok());
     let nobody = || Name::parse("someone").expect("a plain word is a name");
@@ -321,7 +320,7 @@ async fn take_part(
     undelivered(&parted, target).map_or(Ok(()), |why| Err(Failure::failed(why)))
 }
 
-/// Says which of the typed lines nobody is known to have got.
+/// Reports which typed lines are not known to have arrived.
 fn undelivered(parted: &Parted, target: SocketAddr) -> Option<String> {
     let lines = |count: usize| counted(count as u64, "line");
     let unsent = match parted.unsent {

@@ -1,6 +1,6 @@
-//! `hikyaku keygen` and `hikyaku key`: make keys, show their public half.
+//! `hikyaku keygen` and `hikyaku key`: make keys, and show their public half.
 //!
-//! In: file names. Out: key files, a public line and a fingerprint. Never: a secret on a screen.
+//! Never: a secret on a screen.
 
 use std::path::{Path, PathBuf};
 
@@ -65,11 +65,11 @@ fn certificate(names: &[String], base: &Path, if_exists: IfExists) -> Result<(),
     Ok(print_line(&made.pin().to_string())?)
 }
 
-/// `*` and colons stand in names of hosts and addresses; in file names they are a nuisance.
+/// Returns a file name for a host: `*` and colons are awkward in one.
 fn file_name(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
     let name: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
-    // Not hidden, and not a folder.
+    // Not a hidden file, and not a folder.
     name.trim_start_matches('.').to_owned()
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn show(args: &KeyArgs) -> Result<(), Failure> {
         return Err(Failure::usage(format!("{file} is a shared key; it has no public half")));
     }
     let key = read_public(&args.file)?;
-    // The comment is whatever the file's writer put there.
+    // The comment is chosen by whoever made the file.
     print_line(key.public_line())?;
     Ok(print_line(&key.fingerprint().to_string())?)
 }

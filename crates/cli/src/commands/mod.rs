@@ -1,6 +1,4 @@
-//! One room a command.
-//!
-//! In: its arguments. Out: what it was asked for. Never: the insides of the library.
+//! The subcommands, one module each.
 
 pub(crate) mod chat;
 pub(crate) mod keygen;

@@ -1,6 +1,4 @@
-//! `hikyaku ping`: how the way to a listener is.
-//!
-//! In: an address. Out: handshake time, round trips, loss, packet size. Never: a message.
+//! `hikyaku ping`: measures the connection to a listener.
 
 use std::time::Duration;
 
@@ -17,7 +15,7 @@ use crate::{
     terminal::Ending,
 };
 
-/// What was told at the end. (A failure before that is told by who gets it.)
+/// The outcome, which has been printed. (A failure before that is printed by the caller.)
 type Told = Result<(), Failure>;
 
 pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -97,14 +95,14 @@ async fn measure(
     Ok(())
 }
 
-/// Round trips, and those that were sent.
+/// Sends PINGs. Returns the round-trip times, and the number sent.
 #[derive(Debug, Default)]
 struct Trips {
     sent: u32,
     times: Vec<Duration>,
 }
 
-/// Of sorted times the one that so many per cent do not exceed (the nearest-rank method).
+/// Returns a percentile of sorted times, by the nearest-rank method.
 fn percentile(sorted: &[Duration], per_cent: usize) -> Duration {
     let rank = (sorted.len() * per_cent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()

@@ -185,6 +185,7 @@ fn ctrl_c_does_not_wait_for_a_handshake() {
     let mut ana = join(address, "ana", &["--dtls", "--insecure"]);
     hear(&silent);
     ana.type_line("unheard");
+    ana.out.line(|line| line.contains("still waiting for the DTLS handshake"));
     ana.interrupt();
     assert!(ana.ends_within(Duration::from_secs(10)), "{ana:?}");
 }

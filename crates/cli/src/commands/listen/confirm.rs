@@ -1,7 +1,4 @@
-//! What is written of a connection, said to its sender.
-//!
-//! In: what the writer has written. Out: a message now and then, and a last one. Never: what is
-//! not written.
+//! Reports to a sender what of its connection is written.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,27 +10,27 @@ use crate::{
     written::{Share, WRITTEN_CHANNEL, Written},
 };
 
-/// What is written of one connection. The writer adds to it, from its own thread.
+/// What is written of one connection. The writer thread adds to it.
 #[derive(Debug, Default)]
 pub(crate) struct Account(watch::Sender<Written>);
 
 impl Account {
-    /// So much more is written.
+    /// Adds a share that was written.
     pub(crate) fn add(&self, more: &Share) {
         self.0.send_modify(|written| written.add(more));
     }
 }
 
-/// One side of an agreement: the sender learns what is written. Dropped with its connection.
+/// Reports what is written to the sender of one connection, until dropped.
 pub(super) struct Confirming {
     account: Arc<Account>,
-    /// Messages that were handed to the writer.
+    /// Messages passed to the writer.
     handed: u64,
     task: JoinHandle<()>,
 }
 
 impl Confirming {
-    /// Begins, where the sender understands it.
+    /// Starts to report, if the sender supports it.
     pub(super) fn begin(connection: &Connection) -> Option<Self> {
         if !connection.shares_application() {
             return None;
@@ -43,21 +40,21 @@ impl Confirming {
         Some(Self { account, handed: 0, task })
     }
 
-    /// The account for what is handed to the writer now.
+    /// Records a share that is passed to the writer, and returns the account to credit for it.
     pub(super) fn hand(&mut self, share: &Share) -> Arc<Account> {
         self.handed += share.messages;
         Arc::clone(&self.account)
     }
 
-    /// Waits until all that was handed over is written, if that does not take too long.
+    /// Waits until everything passed to the writer is written, for a limited time.
     pub(super) async fn written(&self, within: Duration) {
         let mut written = self.account.0.subscribe();
         let all = written.wait_for(|written| written.messages >= self.handed);
         let _ = timeout(within, all).await;
     }
 
-    /// Says that nothing more will be written, and waits until the sender has heard it, or does
-    /// not answer.
+    /// Reports that nothing more will be written, and waits until the sender has received it or
+    /// does not answer.
     pub(super) async fn end(&mut self, reason: &str) {
         self.account.0.send_modify(|written| written.end(reason));
         let _ = timeout(LAST_ACKS, &mut self.task).await;
@@ -70,8 +67,8 @@ impl Drop for Confirming {
     }
 }
 
-/// Says what is written, each time that more is, and not too often; ends when the sender has heard
-/// that nothing more will be.
+/// Reports each change at most every [`CONFIRM_EVERY`]. Returns when the sender has received the
+/// last report.
 async fn confirm(connection: Connection, mut written: watch::Receiver<Written>) {
     let channel = connection.channel(WRITTEN_CHANNEL);
     while written.changed().await.is_ok() {

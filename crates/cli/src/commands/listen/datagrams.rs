@@ -1,6 +1,4 @@
-//! What becomes of each datagram of a plain `listen`: print, answer, count, end.
-//!
-//! In: datagrams, and why others were dropped. Out: batches with their answers. Never: a format.
+//! Decides about each datagram of a plain `listen`: print, answer, count, end.
 
 use std::net::SocketAddr;
 
@@ -27,11 +25,11 @@ pub(super) struct Datagrams<'a> {
     pub(super) done: bool,
     answers: Budget,
     ours: Dialect,
-    /// Datagrams of another dialect that were kept off the screen.
+    /// Datagrams of another dialect that were not shown.
     pub(super) withheld: u64,
-    /// What opened another dialect, and will be answered by what is spoken here.
+    /// Datagrams of another dialect, to be answered with a hint.
     hints: Vec<Answer>,
-    /// The same of what could not be opened.
+    /// Datagrams that could not be opened, to be answered with a hint.
     unopened: Vec<Dropped>,
     complaints: Complaints,
 }
@@ -71,7 +69,7 @@ impl<'a> Datagrams<'a> {
         batch
     }
 
-    /// What there is to say of a DTLS peer.
+    /// Reports an event of a DTLS peer.
     pub(super) fn tell(&mut self, notice: &Notice) {
         self.complaints.tell_peer(notice);
     }
@@ -80,8 +78,8 @@ impl<'a> Datagrams<'a> {
         if self.ours == Dialect::Plain && self.withholds(received) {
             return;
         }
-        // Our own acknowledgement, played back by someone who recorded it, opens as any message
-        // of ours does; and two listeners that acknowledge each other's would never stop.
+        // A recorded acknowledgement of ours that is played back opens like any message; and two
+        // listeners that acknowledge each other's acknowledgements would never stop.
         if self.is_acknowledgement(&received.payload) {
             return;
         }
@@ -92,7 +90,7 @@ impl<'a> Datagrams<'a> {
         let to = SocketAddr::new(received.to.unwrap_or(self.local.ip()), self.local.port());
         batch.add(received, to);
         if Dialect::of_hint(&received.payload).is_some() {
-            // An answer of a listener's to a datagram that bore our address.
+            // The answer of another listener to a datagram with our address as its source.
             return;
         }
         if self.args.plain.echo && self.may_answer(received.from) {
@@ -103,8 +101,8 @@ impl<'a> Datagrams<'a> {
         }
     }
 
-    /// Reports a datagram that opens another dialect. Where lines for a person are printed, packets
-    /// that no person can read are not among them; whoever asked for bytes receives all of them.
+    /// Reports a datagram of another dialect. Returns `true` if it is not to be shown: formats for
+    /// people omit packets that no person can read, other formats show them.
     fn withholds(&mut self, received: &Received<'_>) -> bool {
         let Some(theirs) = Dialect::of(&received.payload) else { return false };
         self.complaints.tell_mismatch(received.from.peer, theirs, self.ours, Place::Listener);
@@ -117,20 +115,21 @@ impl<'a> Datagrams<'a> {
         is_hidden
     }
 
-    /// Reports what came outside every DTLS association; its sender may receive a hint.
+    /// Reports a datagram outside every DTLS association; its sender may receive a hint.
     pub(super) async fn take_stray(&mut self, stray: &Dropped) {
         self.complaints.tell_unopened(stray, self.ours, Place::Listener);
         self.complaints.tell(stray);
         self.sender.hint_dropped(stray).await;
     }
 
-    /// Returns `true` for the text that `--ack` answers with, where it does.
+    /// Returns `true` if `payload` is the text that `--ack` sends.
     fn is_acknowledgement(&self, payload: &[u8]) -> bool {
         let text = self.args.plain.ack.text().trim_ascii_end();
         self.args.plain.ack.ack && !text.is_empty() && payload.trim_ascii_end() == text.as_bytes()
     }
 
-    /// A duplicate is authentic: its sender sent again because it missed our acknowledgement.
+    /// Reports a dropped datagram. A duplicate is authentic: its sender sent again because it
+    /// missed our acknowledgement.
     fn drop(&mut self, dropped: &Dropped, batch: &mut Batch) {
         self.complaints.tell_unopened(dropped, self.ours, Place::Listener);
         self.complaints.tell(dropped);
@@ -152,7 +151,7 @@ impl<'a> Datagrams<'a> {
         !self.is_ours(to.peer) && self.answers.take()
     }
 
-    /// A forged source can make us talk to ourselves.
+    /// Returns `true` for our own address: a forged source can make us talk to ourselves.
     fn is_ours(&self, peer: SocketAddr) -> bool {
         peer.port() == self.local.port()
             && (peer.ip() == self.local.ip()
@@ -173,14 +172,15 @@ impl<'a> Datagrams<'a> {
     }
 }
 
-/// An answer that cannot be sent is one the network may lose as well: the sender asks again.
+/// Sends answers. Errors are ignored, as if the network had lost the answer: the sender tries
+/// again.
 pub(super) async fn answer(sender: &PlainSender, answers: Vec<Answer>) {
     for (to, text) in answers {
         let _ = sender.send(&text, to).await;
     }
 }
 
-/// So many a second.
+/// A budget of [`MAX_ANSWERS`] per second.
 #[derive(Default)]
 struct Budget {
     second: u64,

@@ -1,6 +1,4 @@
-//! `hikyaku listen`: prints what comes, in the dialect asked for.
-//!
-//! In: arguments. Out: what its rooms make of them. Never: a socket.
+//! `hikyaku listen`: receives and prints messages, natively or in plain UDP.
 
 mod confirm;
 mod datagrams;
@@ -21,7 +19,7 @@ use crate::{
     dialect,
     exit::Failure,
     habits,
-    output::{check_stdout, warn},
+    output::warn_if_discarded,
     terminal::Ending,
 };
 
@@ -30,29 +28,19 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     if let Some(address) = &args.address {
         habits::warn_of_missing_brackets(address, &args.talk);
     }
-    check_output(&args)?;
+    if !args.talk.quiet {
+        warn_if_discarded();
+    }
     if args.is_plain() {
         return plain::run(args, ending).await;
     }
     native::run(args, ending).await
 }
 
-/// Fails where nothing could be printed. Whoever saves files or answers datagrams may not care.
-fn check_output(args: &ListenArgs) -> Result<(), Failure> {
-    let does_more = args.native.save.is_some() || args.plain.echo || args.plain.ack.ack;
-    match check_stdout() {
-        Err(closed) if does_more => {
-            warn(&closed.text());
-            Ok(())
-        }
-        checked => checked,
-    }
-}
-
-/// A line to copy for the other side.
+/// Returns the command that others run to reach this listener.
 fn how_to_reach(local: SocketAddr, options: &str) -> String {
     let addresses = reachable_at(local);
-    // Others come from outside, where there is an outside.
+    // Peers are usually on other machines.
     let outside = addresses.iter().find(|address| !address.ip().is_loopback());
     let to = outside.or(addresses.first()).copied().unwrap_or(local);
     let port = if to.port() == DEFAULT_PORT { String::new() } else { format!(":{}", to.port()) };
@@ -63,7 +51,7 @@ fn how_to_reach(local: SocketAddr, options: &str) -> String {
     format!("send to it with: hikyaku send{options} {host}{port} hello")
 }
 
-/// Returns `true` if one stream is all that is wanted: `--once --format raw`.
+/// Returns `true` if the listener takes one stream and ends: `--once --format raw`.
 fn wants_stream(args: &ListenArgs) -> bool {
     args.once && args.format == Format::Raw
 }

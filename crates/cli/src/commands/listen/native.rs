@@ -1,7 +1,6 @@
-//! `hikyaku listen`: connections, and what comes on them.
+//! `hikyaku listen`: accepts connections, and prints or saves what they deliver.
 //!
-//! In: connections. Out: a task for each, what they bring printed or saved. Never: more taken than
-//! can be written.
+//! Never: takes more than can be written.
 //!
 //! ```text
 //! connection ─ task ─▶ Quota counts ─▶ WriterHandle (bounded) ─▶ writer thread ─▶ stdout
@@ -122,19 +121,19 @@ async fn open(
     Ok(keyed.builder.bind(address).await?)
 }
 
-/// What ended the listening.
+/// Why listening ended.
 enum End {
-    /// The person wanted it.
+    /// A signal.
     Interrupted,
     /// `--for`.
     TimeUp,
-    /// As many came as were wanted.
+    /// The number of messages wanted was reached.
     Enough,
-    /// The one stream that was wanted.
+    /// The one stream wanted has ended.
     Stream(Served),
-    /// Nothing can be written any more.
+    /// The writer has ended.
     WriterGone,
-    /// The endpoint is no more.
+    /// The endpoint has ended.
     EndpointGone,
 }
 
@@ -181,7 +180,7 @@ impl Reception<'_> {
         }
     }
 
-    /// A connection that came in already, or is about to: what it brought may be acknowledged.
+    /// Accepts a connection that is here or about to be: what it delivered may be acknowledged.
     async fn waiting(&self) -> Option<Connection> {
         timeout(LAST_GUESTS, self.endpoint.accept()).await.ok().flatten()
     }
@@ -190,15 +189,15 @@ impl Reception<'_> {
         self.tasks.spawn(serve(connection, Arc::clone(&self.context)));
     }
 
-    /// Ends all connections; what was acknowledged is still written, also of those that nobody has
-    /// looked at yet.
+    /// Ends all connections. What was acknowledged is still written, including for connections that
+    /// have not been accepted yet.
     async fn part(&mut self, end: &End) -> Parted {
         let late = async {
             while let Some(connection) = self.waiting().await {
                 self.welcome(connection);
             }
         };
-        // Who keeps coming keeps nobody here.
+        // New connections must not delay the end indefinitely.
         let _ = timeout(LAST_ACKS, late).await;
         let now = |code, reason| Part::Now { code, reason };
         self.context.quota.part(match end {
@@ -215,7 +214,7 @@ impl Reception<'_> {
                 parted.cut |= served.cut;
             }
         };
-        // Where nobody reads the output a task may wait for ever.
+        // If nobody reads the output, a task may wait forever.
         if timeout(LAST_OF_ALL, all).await.is_err() {
             self.tasks.shutdown().await;
         }
@@ -223,17 +222,17 @@ impl Reception<'_> {
     }
 }
 
-/// What became of the connections that the end of the listener ended.
+/// What became of the connections that were ended.
 #[derive(Default)]
 struct Parted {
-    /// A stream came to its end meanwhile.
+    /// A stream was completed.
     whole: bool,
-    /// A file did not.
+    /// A file was cut short.
     cut: bool,
 }
 
 impl Parted {
-    /// What was under way and is not complete, where that is a failure.
+    /// Returns what was cut short, if that is a failure.
     fn cut_short(&self, args: &ListenArgs, end: &End, heard: u64) -> Option<&'static str> {
         let stopped = matches!(end, End::Interrupted);
         if stopped && wants_stream(args) && heard > 0 && !self.whole {

@@ -1,7 +1,6 @@
 //! `hikyaku listen --plain`: prints datagrams.
 //!
-//! In: datagrams. Out: lines for a person or a program, acknowledgements, counts at the end.
-//! Never: formatting on the thread that receives.
+//! Never: formats on the thread that receives.
 //!
 //! ```text
 //! socket ─ batch ─▶ filter, armour ─▶ Batches (bounded by bytes) ─▶ writer thread ─▶ stdout
@@ -68,7 +67,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     check_count(&args, &end)
 }
 
-/// The options that a sender needs.
+/// Returns the options that a sender needs.
 fn flags(args: &ListenArgs, pin: Option<Pin>) -> String {
     let armour = &args.armour;
     let pin = pin.map(|pin| format!(" --pin {pin}")).unwrap_or_default();
@@ -89,7 +88,7 @@ fn flags(args: &ListenArgs, pin: Option<Pin>) -> String {
     all.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect()
 }
 
-/// The listener, and the pin of its certificate where it has one.
+/// Returns the listener, and the pin of its certificate if it has one.
 async fn open(
     args: &ListenArgs,
     ending: &mut Ending,
@@ -117,7 +116,8 @@ async fn open(
     Ok((listener, pin))
 }
 
-/// A group is heard only on a socket of its family that is bound to no address of its own.
+/// Checks that a multicast group can be received: this needs a socket of its family that is bound
+/// to no address of its own.
 fn check_group(group: IpAddr, local: SocketAddr, only_v6: bool) -> Result<(), Failure> {
     if group.is_multicast() && !local.ip().is_unspecified() && local.ip() != group {
         return Err(Failure::usage(format!(
@@ -135,7 +135,7 @@ fn check_group(group: IpAddr, local: SocketAddr, only_v6: bool) -> Result<(), Fa
     Ok(())
 }
 
-/// What ended the listening.
+/// Why listening ended.
 struct End {
     heard: u64,
     withheld: u64,
@@ -171,7 +171,8 @@ async fn receive(
             Some(answers) = writer.written.recv() => { datagrams.answer(answers).await; continue }
             incoming = listener.recv() => match incoming {
                 Ok(incoming) => Ok(datagrams.take(incoming)),
-                // What the network reports of one sender must not end it for all.
+                // An error that the network reports about one sender must not end listening for
+                // all.
                 Err(_) if errors < MAX_RECEIVE_ERRORS => { errors += 1; continue }
                 Err(e) => return Err(e.into()),
             },
@@ -199,7 +200,7 @@ async fn receive(
             () = &mut time_up => Some(false),
         };
         if let Some(interrupted) = stopped {
-            // Nobody reads: what is in hand has counted already, and no more is taken.
+            // The output is closed: what is in hand is counted, and no more is taken.
             let _ = timeout(LAST_WRITE, write).await;
             return Ok(End::of(&datagrams, interrupted));
         }
@@ -209,8 +210,8 @@ async fn receive(
     }
 }
 
-/// What came before the end lies in the kernel yet: it counts. Senders that go on sending keep
-/// nobody here.
+/// Takes what had arrived before the end and is still in the kernel's buffer. Bounded in time, for
+/// senders that go on sending.
 async fn drain(listener: &mut PlainListener, datagrams: &mut Datagrams<'_>, writer: &Writer) {
     let until = clock::monotonic() + LAST_WORDS;
     while !datagrams.done && clock::monotonic() < until {

@@ -1,7 +1,4 @@
-//! Which messages count, and when it is enough: for all connections of a native `listen`.
-//!
-//! In: messages and files. Out: whether they count; the wish that all end. Never: what is done
-//! with them.
+//! Decides which messages count, and when a native `listen` has enough, for all its connections.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +10,7 @@ use crate::args::ListenArgs;
 pub(super) struct Quota {
     wanted: Option<u64>,
     until: Option<Vec<u8>>,
-    /// One stream is all that is wanted.
+    /// Only one stream is wanted.
     one_stream: bool,
     state: Mutex<State>,
     enough: watch::Sender<bool>,
@@ -25,11 +22,11 @@ struct State {
     heard: u64,
     enough: bool,
     connections: u64,
-    /// The connection of the one stream that is wanted.
+    /// The connection of that stream.
     stream: Option<ConnectionNo>,
 }
 
-/// A connection, by number.
+/// The number of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ConnectionNo(u64);
 
@@ -38,7 +35,7 @@ pub(super) struct ConnectionNo(u64);
 pub(super) enum Part {
     /// Now; what was acknowledged is still printed.
     Now { code: u64, reason: &'static str },
-    /// When the senders know what is written; what came beyond is not printed.
+    /// When the senders know what is written; what arrived beyond that is not printed.
     Enough,
 }
 
@@ -56,24 +53,24 @@ impl Quota {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing here leaves it half changed.
+        // A poisoned lock leaves no partial state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection came in.
+    /// Registers a connection and returns its number.
     pub(super) fn next_connection(&self) -> ConnectionNo {
         let mut state = self.lock();
         state.connections += 1;
         ConnectionNo(state.connections)
     }
 
-    /// Returns `true` if this message counts, `false` if it is one too many.
+    /// Counts a message. Returns `false` if it is one too many.
     pub(super) fn takes(&self, number: ConnectionNo, payload: &[u8]) -> bool {
         let last = self.until.as_deref().is_some_and(|text| text == payload);
         self.count(number, last)
     }
 
-    /// Returns `true` if this file counts. It is kept in any case.
+    /// Counts a file. Returns `false` if it is one too many; it is kept in any case.
     pub(super) fn takes_file(&self, number: ConnectionNo) -> bool {
         self.count(number, false)
     }
@@ -93,38 +90,38 @@ impl Quota {
         true
     }
 
-    /// Returns `true` if one stream is all that is wanted.
+    /// Returns `true` if only one stream is wanted.
     pub(super) const fn is_one_stream(&self) -> bool {
         self.one_stream
     }
 
-    /// Returns `true` if the stream of another connection is the one that is wanted.
+    /// Returns `true` if the wanted stream is that of another connection.
     pub(super) fn turns_away(&self, number: ConnectionNo) -> bool {
         self.lock().stream.is_some_and(|stream| stream != number)
     }
 
-    /// Resolves when as much came as was wanted. Cancel-safe.
+    /// Resolves when enough has arrived. Cancel-safe.
     pub(super) async fn done(&self) {
-        // The sender is ours: it outlives this.
+        // We own the sender, so the channel cannot close.
         let _ = self.enough.subscribe().wait_for(|enough| *enough).await;
     }
 
-    /// What has counted.
+    /// Returns the number of messages and files that counted.
     pub(super) fn heard(&self) -> u64 {
         self.lock().heard
     }
 
-    /// Connections that came in.
+    /// Returns the number of connections so far.
     pub(super) fn connections(&self) -> u64 {
         self.lock().connections
     }
 
-    /// All connections are to end.
+    /// Asks all connections to end.
     pub(super) fn part(&self, part: Part) {
         self.parting.send_replace(Some(part));
     }
 
-    /// Returns the receiver by which a connection learns that it is to end.
+    /// Returns the receiver that notifies a connection when it is to end.
     pub(super) fn parting(&self) -> watch::Receiver<Option<Part>> {
         self.parting.subscribe()
     }

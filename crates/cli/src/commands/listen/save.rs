@@ -1,7 +1,6 @@
-//! Files that are sent, in a folder: complete or not at all, never over another.
+//! Saves received files in a folder: complete or not at all, never over an existing one.
 //!
-//! In: messages of a file transfer. Out: files in the folder, answers. Never: a path that its
-//! sender chose.
+//! Never: a path chosen by the sender.
 
 use std::{
     fs::File,
@@ -20,14 +19,14 @@ use crate::{
     limits::MAX_UNSAVED,
 };
 
-/// The folder.
+/// The folder for received files.
 #[derive(Debug)]
 pub(super) struct Saver {
     folder: PathBuf,
 }
 
 impl Saver {
-    /// A folder that is there.
+    /// Opens an existing folder.
     pub(super) fn new(folder: &Path) -> Result<Arc<Self>, Failure> {
         let shown = folder.display();
         let named = |e: io::Error| match e.kind() {
@@ -36,7 +35,7 @@ impl Saver {
             )),
             _ => Failure::usage(format!("--save {shown}: {}", in_words(&e))),
         };
-        // Wherever we or its name go later, it stays the same.
+        // An open folder stays the same, even if its name or our working directory changes.
         let folder = folder.canonicalize().map_err(named)?;
         if !folder.is_dir() {
             return Err(named(io::ErrorKind::NotADirectory.into()));
@@ -47,7 +46,7 @@ impl Saver {
     fn open(&self, offer: &Offer) -> Result<Pending, String> {
         let name = safe_name(&offer.name).ok_or("its name is none for a file")?;
         let path = self.folder.join(&name);
-        // Before all of it is sent. A link that leads nowhere is there, too.
+        // Check before all of it is sent. A dangling link exists, too.
         if path.symlink_metadata().is_ok() {
             return Err(exists(&name));
         }
@@ -56,7 +55,7 @@ impl Saver {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            // As the sender's, but its owner may read and write it; the umask is taken off.
+            // The sender's mode, but its owner may read and write it; the umask is applied.
             let mode = offer.mode.unwrap_or(0o666) & 0o777 | 0o600;
             builder.permissions(std::fs::Permissions::from_mode(mode));
         }
@@ -69,7 +68,7 @@ fn exists(name: &str) -> String {
     format!("{name} exists there already")
 }
 
-/// A file that is being written, under another name. Dropped, it is gone.
+/// A file being written under a temporary name. Removed when dropped.
 #[derive(Debug)]
 struct Pending {
     file: NamedTempFile,
@@ -81,7 +80,7 @@ struct Pending {
 impl Pending {
     fn write(&mut self, chunks: &[Vec<u8>]) -> Result<(), String> {
         for chunk in chunks {
-            // The first byte is not the file's.
+            // The first byte is the message's type.
             let data = chunk.get(1..).unwrap_or_default();
             self.file.as_file_mut().write_all(data).map_err(|e| in_words(&e))?;
             self.bytes += data.len() as u64;
@@ -89,14 +88,14 @@ impl Pending {
         Ok(())
     }
 
-    /// On the disk, under its name, or not at all.
+    /// Syncs the file and gives it its name, or removes it.
     fn keep(self) -> Result<(String, u64), String> {
         self.file.as_file().sync_all().map_err(|e| in_words(&e))?;
         self.file.persist_noclobber(&self.path).map_err(|e| match e.error.kind() {
             io::ErrorKind::AlreadyExists => exists(&self.name),
             _ => in_words(&e.error),
         })?;
-        // The name is as lasting as the bytes, where the system can do that.
+        // Make the name as durable as the bytes, where the system can.
         let _ = self.path.parent().map(|folder| File::open(folder).and_then(|f| f.sync_all()));
         Ok((self.name, self.bytes))
     }
@@ -108,15 +107,14 @@ pub(super) struct Filing {
     incoming: Incoming,
     pending: Option<Pending>,
     id: u64,
-    /// As its sender calls it.
+    /// The name that the sender gave.
     name: String,
-    /// Bytes that came and are not written yet, message by message.
+    /// Payloads received and not written yet.
     chunks: Vec<Vec<u8>>,
     waiting: usize,
 }
 
-/// What to tell of a file. The name of one that was refused is its sender's, and not safe for a
-/// terminal.
+/// An event of a file. The name of a refused file is the sender's, and not safe for a terminal.
 #[derive(Debug)]
 pub(super) enum Filed {
     Accepted { id: u64 },
@@ -125,7 +123,7 @@ pub(super) enum Filed {
 }
 
 impl Filed {
-    /// What its sender is told.
+    /// Returns the answer for the sender.
     pub(super) fn answer(&self) -> Control {
         match self {
             Self::Accepted { id } => Control::Accept { id: *id },
@@ -142,7 +140,7 @@ impl Filing {
         Self { saver, incoming, pending: None, id: 0, name, chunks: vec![], waiting: 0 }
     }
 
-    /// Takes a message of the channel for files.
+    /// Handles a message of the channel for files.
     pub(super) async fn handle(&mut self, message: Vec<u8>) -> Result<Option<Filed>, Violation> {
         Ok(match self.incoming.handle(&message)? {
             Task::Open(offer) => Some(self.open(offer).await),
@@ -179,7 +177,7 @@ impl Filing {
         }
     }
 
-    /// Writes what waits; the answer says that it did not work.
+    /// Writes what is collected. Returns an answer if writing failed.
     pub(super) async fn flush(&mut self) -> Option<Filed> {
         let chunks = std::mem::take(&mut self.chunks);
         self.waiting = 0;
@@ -212,7 +210,7 @@ impl Filing {
         Filed::Refused { id, name: self.name.clone(), reason: reason.to_owned() }
     }
 
-    /// Nothing more comes: half a file is gone. Its name, where there was one.
+    /// Discards a partial file and returns its name, if there is one.
     pub(super) fn abandon(&mut self) -> Option<String> {
         let pending = self.pending.take();
         self.drop_pending();
@@ -226,7 +224,7 @@ impl Filing {
     }
 }
 
-/// On a thread that may wait for a disk.
+/// Runs work that may wait for a disk on a blocking thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {

@@ -1,7 +1,7 @@
-//! One connection of a native `listen`.
+//! Serves one connection of a native `listen`: its messages go to the writer, its files to the
+//! folder.
 //!
-//! In: its messages. Out: pages for the writer, files for the folder. Never: more taken before what
-//! was taken is handed over.
+//! Never: takes more before the last batch is handed over.
 
 use std::{
     borrow::Cow,
@@ -33,10 +33,10 @@ use crate::{
     written::{FLUSH, Share, WRITTEN_CHANNEL, announced_stream},
 };
 
-/// What a sender hears where the output of the listener is a pipe that was closed.
+/// The reason that a sender receives if the listener's output was closed by its reader.
 pub(super) const UNREAD: &str = "nobody reads the listener's output";
 
-/// What all connections share.
+/// State shared by all connections.
 pub(super) struct ListenContext {
     pub(super) quota: Quota,
     pub(super) writer: WriterHandle,
@@ -44,12 +44,12 @@ pub(super) struct ListenContext {
     pub(super) local: SocketAddr,
     pub(super) verbose: bool,
     pub(super) complaints: Mutex<Complaints>,
-    /// The keys that are let in, where not all are.
+    /// The accepted keys, if `--allow-key` limits them.
     pub(super) friends: AuthorizedKeys,
 }
 
 impl ListenContext {
-    /// Nothing here leaves them half changed.
+    /// Locks the complaints. A poisoned lock leaves no partial state.
     fn complaints(&self) -> MutexGuard<'_, Complaints> {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,7 +58,7 @@ impl ListenContext {
         self.complaints().tell_unsaved(name, (source.from, source.key), reason);
     }
 
-    /// What the file of `--allow-key` calls a key.
+    /// Returns the comment that the file of `--allow-key` has for a key.
     fn name_of(&self, key: Fingerprint) -> Option<Arc<str>> {
         let comment = self.friends.get(&key)?.comment();
         (!comment.is_empty()).then(|| comment.into())
@@ -74,18 +74,18 @@ impl ListenContext {
     }
 }
 
-/// What became of a connection.
+/// The outcome of a connection.
 pub(super) struct Served {
-    /// It brought something that counts.
+    /// It delivered something that counts.
     pub(super) brought: bool,
-    /// Its stream came to its end.
+    /// Its stream is complete.
     pub(super) whole: bool,
-    /// A file of it was not complete when this side ended it.
+    /// One of its files was incomplete when this side closed the connection.
     pub(super) cut: bool,
     pub(super) closed: Closed,
 }
 
-/// Takes what the connection brings until it ends or is to end.
+/// Receives from the connection until it ends or is to end.
 pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -> Served {
     let parting = context.quota.parting();
     let number = context.quota.next_connection();
@@ -115,7 +115,7 @@ pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -
         stream: None,
     };
     let closed = session.attend(parting).await;
-    // Half a file is gone before anybody is told that its sender is.
+    // Discard a partial file before the end of the connection is reported.
     let half = session.filing.abandon();
     let cut = half.is_some() && closed == Closed::Here;
     if let Some(name) = half {
@@ -135,11 +135,11 @@ struct Session {
     number: ConnectionNo,
     source: Source,
     filing: Filing,
-    /// Where the sender learns what is written.
+    /// Reports to the sender what is written.
     confirming: Option<Confirming>,
     brought: bool,
     whole: bool,
-    /// Its files do not keep to the format: what comes after that is nobody's.
+    /// The peer violated the format of file transfers: the rest is ignored.
     broken: bool,
     taken: Vec<Message>,
     /// The channel of a stream, whose end is an empty message.
@@ -151,7 +151,7 @@ impl Session {
         loop {
             let taken = tokio::select! {
                 biased;
-                // The sender outlives us: the context has it.
+                // The context holds the sender, so the channel cannot close first.
                 Some(part) = told_to_part(&mut parting) => return self.part(part).await,
                 taken = self.connection.recv_many(&mut self.taken, MAX_TAKEN) => taken,
             };
@@ -194,7 +194,7 @@ impl Session {
             self.brought = true;
             self.whole = message.payload.is_empty() && self.context.quota.is_one_stream();
             if self.ends_stream(&message) {
-                // There is nothing to print, and its sender waits for it as for any message.
+                // Nothing is printed, but the sender waits for its confirmation as for any message.
                 batch.share.messages += 1;
                 continue;
             }
@@ -210,13 +210,13 @@ impl Session {
         self.context.writer.write(batch).await;
     }
 
-    /// The sender asks whether all that came before is written.
+    /// Returns `true` if the sender asks whether everything before is written.
     fn asks(&self, message: &Message) -> bool {
         let asks = message.channel.0 == WRITTEN_CHANNEL && *message.payload == [FLUSH];
         asks && self.confirming.is_some()
     }
 
-    /// Returns `true` for the word that a stream comes on some channel.
+    /// Returns `true` if the message announces a stream, and notes its channel.
     fn notes_stream(&mut self, message: &Message) -> bool {
         let is_word = message.channel.0 == WRITTEN_CHANNEL && self.confirming.is_some();
         let stream = announced_stream(&message.payload).filter(|_| is_word);
@@ -240,7 +240,7 @@ impl Session {
         }
     }
 
-    /// What of a file waits in memory goes to the disk.
+    /// Writes the collected bytes of files to the disk.
     async fn settle_files(&mut self, batch: &mut Batch) {
         if let Some(filed) = self.filing.flush().await {
             self.answer(filed, batch).await;
@@ -250,7 +250,7 @@ impl Session {
     async fn answer(&mut self, filed: Filed, batch: &mut Batch) {
         let answer = filed.answer();
         match filed {
-            // One beyond the last that was wanted is on the disk too, and reported.
+            // A file beyond the last one wanted is kept and reported, too.
             Filed::Saved { name, bytes, .. } => {
                 self.brought |= self.context.quota.takes_file(self.number);
                 batch.add_file(clock::wall(), &self.source, name, bytes);
@@ -261,15 +261,15 @@ impl Session {
             Filed::Accepted { .. } => {}
         }
         let files = self.connection.channel(FILES_CHANNEL);
-        // A sender that has gone does not ask any more.
+        // A sender that has gone does not need the answer.
         let _ = files.send(Delivery::Ordered, answer.encode()).await;
     }
 
-    /// Ends the connection; its sender knows then what is written.
+    /// Ends the connection, after reporting to the sender what is written.
     async fn part(&mut self, part: Part) -> Closed {
         match part {
             Part::Now { code, reason } => {
-                // Of what cannot be written nothing more has to be taken.
+                // If the output cannot be written, nothing more has to be taken.
                 if code != code::OUTPUT {
                     self.take_what_came().await;
                 }
@@ -285,11 +285,11 @@ impl Session {
         self.connection.closed().await
     }
 
-    /// Takes what has been acknowledged; a sender that goes on sending keeps nobody here.
+    /// Takes what has been acknowledged. Bounded in time, for a sender that goes on sending.
     async fn take_what_came(&mut self) {
         let until = clock::monotonic() + LAST_WORDS;
         while clock::monotonic() < until {
-            // What there was no room for before is there after this.
+            // Taking messages makes room for more, which this moves to us.
             if self.connection.synchronize().await.is_err() {
                 return;
             }
@@ -305,7 +305,7 @@ impl Session {
         }
     }
 
-    /// Ends the connection, once the sender knows what is written, and that no more will be.
+    /// Closes the connection, after reporting that nothing more will be written.
     async fn end(&mut self, mut code: u64, reason: &str) {
         let mut reason = Cow::Borrowed(reason);
         if let Some(confirming) = &mut self.confirming {
@@ -318,18 +318,18 @@ impl Session {
             }
             confirming.end(&reason).await;
         } else {
-            // A PING takes the ACKs along that are owed.
+            // A PING carries the outstanding ACKs.
             let _ = timeout(LAST_WORDS, self.connection.ping()).await;
         }
         if self.whole {
-            // The sender has it all: it ends by itself.
+            // The sender has everything, and closes the connection itself.
             let _ = timeout(LAST_ACKS, self.connection.closed()).await;
         }
         self.connection.abort(code, &reason);
     }
 }
 
-/// Why nothing more is written.
+/// Returns the reason why nothing more is written.
 fn in_words(gone: Gone) -> Cow<'static, str> {
     match gone {
         Gone::Unread => UNREAD.into(),
@@ -337,7 +337,7 @@ fn in_words(gone: Gone) -> Cow<'static, str> {
     }
 }
 
-/// How the connection is to end, once it is.
+/// Resolves when the connection is to end.
 async fn told_to_part(parting: &mut watch::Receiver<Option<Part>>) -> Option<Part> {
     parting.wait_for(Option::is_some).await.ok().and_then(|part| *part)
 }

@@ -1,6 +1,4 @@
-//! What the listener has written, as it says.
-//!
-//! In: its messages, what became of ours. Out: whether all is written that has to be. Never: files.
+//! What the listener reports as written.
 
 use std::cell::{Cell, RefCell};
 
@@ -12,25 +10,24 @@ use crate::written::{FLUSH, WRITTEN_CHANNEL, Written};
 
 /// What is known to be written.
 pub(super) struct Confirmed {
-    /// The class of our messages, where the listener says what it has written of them; nothing
-    /// where it does not.
+    /// The class of our messages if the listener reports what is written, otherwise `None`.
     class: Option<Class>,
     written: RefCell<Written>,
     flushing: Cell<bool>,
-    /// The connection is over: nothing more will be heard.
+    /// The connection has ended: no more reports will come.
     over: Cell<bool>,
     news: Notify,
 }
 
 impl Confirmed {
-    /// For messages of this class.
+    /// Expects confirmations for messages of this class.
     pub(super) fn of(connection: &Connection, class: Class) -> Self {
-        // Nothing was promised of an Unreliable message, so nothing is waited for.
+        // Unreliable messages promise nothing, so there is nothing to wait for.
         let waits = connection.shares_application() && class != Class::Unreliable;
         Self { class: waits.then_some(class), ..Self::none() }
     }
 
-    /// For what has answers of its own.
+    /// Expects none, for a source that gets answers of its own.
     pub(super) fn none() -> Self {
         Self {
             class: None,
@@ -46,39 +43,40 @@ impl Confirmed {
         self.class.is_some()
     }
 
-    /// Returns `true` if the first so many messages are those that are written.
+    /// Returns `true` if the reported count names the first messages in order.
     pub(super) const fn is_ordered(&self) -> bool {
         matches!(self.class, Some(Class::Ordered))
     }
 
-    /// Messages that are written.
+    /// Returns the number of messages written.
     pub(super) fn messages(&self) -> u64 {
         self.written.borrow().messages
     }
 
-    /// Bytes that are written.
+    /// Returns the number of bytes written.
     pub(super) fn bytes(&self) -> u64 {
         self.written.borrow().bytes
     }
 
-    /// Why the listener writes nothing more, if it said so.
+    /// Returns why the listener writes nothing more, if it said so.
     pub(super) fn ended(&self) -> Option<String> {
         self.written.borrow().ended.clone()
     }
 
-    /// Returns `true` if all is written that has to be, once everything has an outcome.
+    /// Returns `true` if everything is written that must be, once every message has an outcome.
     pub(super) fn is_whole(&self, tally: &Tally) -> bool {
         let written = self.written.borrow();
         match self.class {
             None => true,
-            // Of these the listener gives out what is newest, or not too late.
+            // For these classes the listener drops messages that are replaced or late.
             Some(Class::Latest) => self.is_flushed(),
             Some(Class::Deadline) => self.is_flushed() && written.messages >= tally.acknowledged(),
             _ => written.messages >= tally.acknowledged(),
         }
     }
 
-    /// Is all written, or known not to have to be? A Deadline message may come too late for that.
+    /// Returns `true` if everything is written, or may rightly be missing: a Deadline message may
+    /// be late.
     pub(super) fn is_complete(&self, tally: &Tally) -> bool {
         self.is_whole(tally) || self.is_flushed()
     }
@@ -87,12 +85,12 @@ impl Confirmed {
         self.flushing.get() && self.written.borrow().flushes > 0
     }
 
-    /// Returns `true` if more may come.
+    /// Returns `true` if more reports may come.
     fn is_settled(&self, tally: &Tally) -> bool {
         self.is_complete(tally) || self.over.get() || self.written.borrow().ended.is_some()
     }
 
-    /// Takes what the listener says until the connection ends. Never returns.
+    /// Takes the listener's reports until the connection ends. Never returns.
     pub(super) async fn hear(&self, connection: &Connection) {
         if self.is_told() {
             let words = connection.channel(WRITTEN_CHANNEL);
@@ -108,12 +106,12 @@ impl Confirmed {
         std::future::pending().await
     }
 
-    /// Waits until all is written, or the listener says that it will not be. Everything has an
-    /// outcome by now.
+    /// Waits until everything is written or the listener reports that it will not be. Every message
+    /// must have an outcome.
     pub(super) async fn settle(&self, connection: &Connection, tally: &Tally) {
         if matches!(self.class, Some(Class::Latest | Class::Deadline)) {
             let flush = connection.channel(WRITTEN_CHANNEL).send(Delivery::Ordered, vec![FLUSH]);
-            // Where the connection is over, the end reports it.
+            // If the connection has ended, that is reported elsewhere.
             self.flushing.set(flush.await.is_ok());
         }
         while !self.is_settled(tally) {

@@ -1,7 +1,4 @@
-//! Carries the messages of `hikyaku send --plain`.
-//!
-//! In: messages. Out: datagrams; acknowledgements and failures told. Never: where messages come
-//! from.
+//! Sends the messages of `hikyaku send --plain`, and reports acknowledgements and failures.
 
 use std::{
     collections::VecDeque,
@@ -23,27 +20,27 @@ use crate::{
     terminal::{self, Lines, Show},
 };
 
-/// Sends, and prints what comes back.
+/// Sends messages, and prints replies.
 pub(super) struct Courier<'a> {
     pub(super) args: &'a SendArgs,
     pub(super) peer: PlainPeer,
-    /// Messages sent (and, where asked for, acknowledged).
+    /// Messages sent (and acknowledged, with `--ack`).
     sent: u64,
     pub(super) replies: u64,
-    /// Messages that a person typed and that were not sent or not acknowledged.
+    /// Messages typed at the prompt that were not sent or not acknowledged.
     pub(super) unsent: u64,
-    /// Nothing is on its way or left to do: the next line is waited for.
+    /// Nothing is in flight: waiting for the next line.
     idle: bool,
-    /// All is sent, and replies are waited for.
+    /// Everything is sent; waiting for replies.
     pub(super) awaits_replies: bool,
-    /// An address that the network reported unreachable, told at the end.
+    /// An address that the network reported as unreachable, for the final report.
     pub(super) unreachable: Option<String>,
-    /// The peer has said goodbye.
+    /// The peer has closed the association.
     pub(super) closed: bool,
     /// The person has left the prompt.
     pub(super) left: bool,
     complaints: Complaints,
-    /// Shows lines above a prompt, where there is one.
+    /// Shows lines above the prompt, if there is one.
     pub(super) show: Option<Show>,
 }
 
@@ -66,7 +63,7 @@ impl<'a> Courier<'a> {
         }
     }
 
-    /// Sends messages that are all known now, `--count` times.
+    /// Sends messages that are known in advance, `--count` times.
     pub(super) async fn send_known(&mut self, messages: &[Vec<u8>]) -> Result<(), Failure> {
         for (index, message) in messages.iter().enumerate() {
             self.peer.check(message).map_err(|e| {
@@ -118,7 +115,7 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    /// Sends lines as they come. A bad line from a pipe ends the sending; a person may try again.
+    /// Sends lines as they come. An invalid line from a pipe is an error; a person may try again.
     pub(super) async fn send_lines(&mut self, mut lines: Lines, show: Show) -> Result<(), Failure> {
         let interactive = terminal::is_interactive();
         self.show = interactive.then_some(show);
@@ -166,7 +163,7 @@ impl<'a> Courier<'a> {
         }
     }
 
-    /// What shows lines above the prompt ends with it; who waits for the one waits for the other.
+    /// The function that shows lines must be dropped first: the two wait for each other.
     fn leave_prompt(&mut self) -> Result<(), Failure> {
         self.show = None;
         Ok(())
@@ -177,7 +174,7 @@ impl<'a> Courier<'a> {
         format!("line {line}: {problem}; {} sent before it, none after it", lines(self.sent))
     }
 
-    /// The next line; replies are printed while it is awaited.
+    /// Returns the next line, and prints replies meanwhile.
     async fn next_line(
         &mut self,
         lines: &mut Lines,
@@ -212,8 +209,7 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    /// Without acknowledgements an unreachable port is worth a word, and the next datagram may
-    /// find someone there.
+    /// Reports an unreachable port, without acknowledgements. The next datagram may still arrive.
     async fn send_once(&mut self, message: &[u8]) -> Result<(), Failure> {
         match self.peer.send(message).await {
             Err(e @ PlainSendError::Unreachable { .. }) => {
@@ -289,7 +285,7 @@ impl<'a> Courier<'a> {
         Ok(())
     }
 
-    /// The failure of a message that was not acknowledged, with what to try.
+    /// Returns the error for a message that was not acknowledged, with what to try.
     fn not_acknowledged(&self, number: u64, message: &[u8], error: &PlainSendError) -> Failure {
         let (address, ours) = (&self.args.address, self.peer.dialect());
         let ack_text = self.args.plain.ack.text();
@@ -308,7 +304,7 @@ impl<'a> Courier<'a> {
         if spoken == Some(ours) { Failure::refused(text) } else { Failure::failed(text) }
     }
 
-    /// With nothing left to send, Ctrl-C is a way to leave like any other.
+    /// If nothing is left to send, Ctrl-C is a normal way to leave.
     pub(super) fn interrupted(&mut self) -> Result<(), Failure> {
         if self.idle || self.has_its_replies() {
             return self.sent_all();
@@ -322,26 +318,26 @@ impl<'a> Courier<'a> {
     }
 }
 
-/// Takes in what a person types while a message is on its way; resolves at `q`.
+/// Keeps what a person types while a message is in flight; resolves at `q`.
 async fn asks_to_leave(lines: &mut Lines, ahead: &mut VecDeque<Vec<u8>>) {
     while ahead.len() < MAX_LINES_AHEAD {
         match lines.queue.recv().await {
             Some(Ok(line)) if line == b"q" => return,
             Some(Ok(line)) => ahead.push_back(line),
-            // The end of the input is not in such a hurry.
+            // The end of the input does not interrupt the message in flight.
             Some(Err(_)) | None => break,
         }
     }
     std::future::pending().await
 }
 
-/// What came instead of the acknowledgement, and how to take it for one.
+/// Returns a hint if something other than the expected acknowledgement arrived.
 fn not_the_ack(instead: &[u8]) -> String {
     let instead = excerpt(instead.trim_ascii_end());
     format!("{instead} instead (--ack-text takes it for the acknowledgement)")
 }
 
-/// Who says how long it may take is taken at their word.
+/// An explicit `--timeout` is honoured without a warning.
 fn retry_policy(args: &SendArgs) -> RetryPolicy {
     let usual = RetryPolicy::default();
     let is_asked = args.timeout.is_some() || args.plain.retries.is_some();
@@ -352,7 +348,7 @@ fn retry_policy(args: &SendArgs) -> RetryPolicy {
     }
 }
 
-/// Above the prompt where there is one, else on standard error.
+/// Prints a line above the prompt, or to standard error.
 fn say(show: &mut Option<Show>, line: Line) {
     match show {
         Some(show) => show(line),
@@ -360,7 +356,7 @@ fn say(show: &mut Option<Show>, line: Line) {
     }
 }
 
-/// The failure, and which messages were not sent because of it: the first few of `count`.
+/// Adds which messages were not sent to a failure: the first few of `count`.
 fn with_unsent<'m>(
     failure: Failure,
     unsent: impl Iterator<Item = &'m Vec<u8>>,

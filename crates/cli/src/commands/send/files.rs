@@ -1,7 +1,4 @@
-//! Files on a connection, for a listener that saves them.
-//!
-//! In: paths. Out: their bytes, queued; the listener's answers. Never: waits for an answer before
-//! the next file.
+//! Sends files to a listener that saves them, without waiting for one's answer before the next.
 
 use std::{
     cell::RefCell,
@@ -27,21 +24,21 @@ use crate::{
     written::Written,
 };
 
-/// The files, and where each stands.
+/// The files, and the state of each.
 pub(super) struct Files {
     files: Vec<Source>,
     standings: RefCell<Outgoing>,
-    /// A standing has changed here, not by an answer.
+    /// A state has changed locally, not by an answer.
     given_up: Notify,
 }
 
-/// One of them.
+/// One file.
 struct Source {
     path: PathBuf,
     offer: Offer,
 }
 
-/// What became of a file, for a program.
+/// The outcome of a file, in JSON.
 #[derive(Serialize)]
 pub(super) struct Summary {
     path: String,
@@ -54,7 +51,7 @@ pub(super) struct Summary {
 }
 
 impl Files {
-    /// Looks at each of them before anything is sent.
+    /// Opens and checks every file before anything is sent.
     pub(super) fn of(paths: impl Iterator<Item = PathBuf>) -> Result<Self, Failure> {
         let files: Result<Vec<Source>, Failure> =
             paths.enumerate().map(|(id, path)| Source::of(id as u64, path)).collect();
@@ -63,7 +60,7 @@ impl Files {
         Ok(Self { files, standings, given_up: Notify::new() })
     }
 
-    /// Sends them all, and waits for the answer to each.
+    /// Sends all files, and waits for their answers.
     pub(super) async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
         let mut progress = Progress::new(self.size(), session.args.talk.quiet);
         let mut ticks = interval(PROGRESS_EVERY);
@@ -78,7 +75,7 @@ impl Files {
         }
     }
 
-    /// Bytes in all of them.
+    /// Returns the total size in bytes.
     pub(super) fn size(&self) -> u64 {
         self.files.iter().map(|file| file.offer.size).sum()
     }
@@ -86,7 +83,7 @@ impl Files {
     async fn feed(&self, session: &Session<'_>) {
         for file in &self.files {
             if self.feed_one(file, session).await.is_err() {
-                // Why is told at the end.
+                // The reason is reported at the end.
                 return;
             }
         }
@@ -131,7 +128,7 @@ impl Files {
         }
     }
 
-    /// Returns `true` if there is an answer for each.
+    /// Returns `true` if every file has an answer.
     pub(super) fn are_settled(&self) -> bool {
         self.standings.borrow().is_settled()
     }
@@ -140,7 +137,7 @@ impl Files {
         *self.standings.borrow().standing(id) == Standing::Open
     }
 
-    /// Takes the answers until there is one for each.
+    /// Handles answers until every file has one.
     async fn hear(&self, session: &Session<'_>) -> Result<(), Failure> {
         while !self.standings.borrow().is_settled() {
             let message = tokio::select! {
@@ -148,7 +145,7 @@ impl Files {
                 () = self.given_up.notified() => continue,
             };
             let Ok(message) = message else { return Ok(()) };
-            // What is written of messages is said there too, at the end at least.
+            // Reports of written messages use the same channel.
             if message.channel.0 != FILES_CHANNEL || Written::decode(&message.payload).is_some() {
                 continue;
             }
@@ -162,14 +159,14 @@ impl Files {
         Ok(())
     }
 
-    /// `2 of 3 files`
+    /// Returns `2 of 3 files`.
     pub(super) fn share(&self) -> String {
         let (saved, all) = (self.standings.borrow().saved(), self.files.len());
         let files = if all == 1 { "file" } else { "files" };
         format!("{saved} of {all} {files}")
     }
 
-    /// `; .hidden saved as _hidden`: those that have another name there.
+    /// Returns `; .hidden saved as _hidden`, for files saved under another name.
     pub(super) fn renamed(&self) -> String {
         let standings = self.standings.borrow();
         let renamed =
@@ -193,7 +190,7 @@ impl Files {
         }
     }
 
-    /// The first of those that were not saved, and why.
+    /// Returns the first file that was not saved, and why.
     pub(super) fn shortfall(&self) -> Option<String> {
         let standings = self.standings.borrow();
         let mut missing = self.files.iter().filter_map(|file| {
@@ -227,7 +224,7 @@ impl Files {
     }
 }
 
-/// Why a file is not saved; the listener's words made safe.
+/// Returns why a file was not saved, with the listener's words escaped.
 fn why_not(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Saved(_) => None,
@@ -248,7 +245,7 @@ impl Source {
         if !about.is_file() {
             return Err(Failure::usage(named(&"no file of a known size; try --raw <it")));
         }
-        // Who may not read it hears so before anything is sent.
+        // Report unreadable files before anything is sent.
         File::open(&path).map_err(|e| Failure::usage(named(&e)))?;
         let name = name_of(&path).ok_or_else(|| Failure::usage(named(&"a file has a name")))?;
         let offer = Offer::new(id, name, about.len(), mode(&about));
@@ -256,7 +253,7 @@ impl Source {
     }
 }
 
-/// The last component alone: where a file was is nobody's business.
+/// Returns the last component only: the path is private.
 fn name_of(path: &Path) -> Option<String> {
     path.file_name().map(|name| name.to_string_lossy().into_owned())
 }

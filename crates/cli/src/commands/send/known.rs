@@ -1,12 +1,10 @@
-//! What is known of what was sent: acknowledged, and written.
-//!
-//! In: counts and confirmations. Out: whether everything is where it was to be. Never: sends.
+//! What is known of the messages sent: acknowledged, and written.
 
 use hikyaku::Connection;
 
 use super::{confirm::Confirmed, tally::Tally};
 
-/// What is known of what was sent.
+/// What is known of the messages sent.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) tally: &'a Tally,
@@ -14,7 +12,7 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Counts what becomes of it all, and then waits until it is written.
+    /// Counts the outcome of each message, then waits until all are written.
     pub(super) async fn settle(&self, connection: &Connection, counting: impl Future<Output = ()>) {
         let all = async {
             counting.await;
@@ -26,7 +24,7 @@ impl Known<'_> {
         }
     }
 
-    /// Returns `true` if everything is where it was to be.
+    /// Returns `true` if everything has arrived and is written.
     pub(super) fn is_good(&self) -> bool {
         self.tally.is_good() && self.confirmed.is_whole(self.tally)
     }

@@ -1,7 +1,4 @@
-//! Messages from arguments, a pipe or a prompt, on a connection.
-//!
-//! In: what was typed or piped. Out: messages queued, one after the other. Never: what becomes of
-//! them.
+//! Queues messages from arguments, a pipe or a prompt on a connection.
 
 use std::{
     cell::Cell,
@@ -21,21 +18,21 @@ use crate::{
 const LINES: LineLimit =
     LineLimit { len: MAX_NATIVE_LINE, why: "is no line; --raw and --whole take any bytes" };
 
-/// Where messages come from.
+/// The origin of the messages.
 pub(super) enum Messages {
-    /// They are all known now.
+    /// All are known in advance.
     Known { messages: Vec<Vec<u8>>, rounds: u64 },
     /// Lines as they come, from a person or a pipe.
     Lines {
         at_prompt: bool,
         hex: bool,
-        /// The next line is waited for, and none is there.
+        /// Waiting for the next line.
         idle: Cell<bool>,
     },
 }
 
 impl Messages {
-    /// Reads and checks what there is to read before anything is sent.
+    /// Reads and checks what is known before anything is sent.
     pub(super) async fn of(args: &SendArgs) -> Result<Self, Failure> {
         if args.whole {
             let input = tokio::task::spawn_blocking(whole_input).await;
@@ -44,8 +41,8 @@ impl Messages {
             return Self::known(vec![message], args.count);
         }
         if args.messages.is_empty() {
-            // They are read when there is a connection: who is asked for a passphrase before types
-            // no message.
+            // Lines are read once there is a connection: nobody types messages before a passphrase
+            // is asked for.
             return Ok(Self::Lines {
                 at_prompt: terminal::is_interactive(),
                 hex: args.hex,
@@ -68,12 +65,12 @@ impl Messages {
         }
     }
 
-    /// Returns `true` if a person types them.
+    /// Returns `true` if a person types the messages.
     pub(super) const fn at_prompt(&self) -> bool {
         matches!(self, Self::Lines { at_prompt: true, .. })
     }
 
-    /// Returns `true` while the next line is waited for, and none is there.
+    /// Returns `true` while waiting for the next line.
     pub(super) const fn is_idle(&self) -> bool {
         match self {
             Self::Known { .. } => false,
@@ -81,7 +78,7 @@ impl Messages {
         }
     }
 
-    /// How many there are, where that is known.
+    /// Returns the number of messages, if it is known.
     pub(super) fn total(&self) -> Option<u64> {
         match self {
             Self::Known { messages, rounds } => Some(rounds.saturating_mul(messages.len() as u64)),
@@ -89,7 +86,7 @@ impl Messages {
         }
     }
 
-    /// How an error names a message, by its number from 0.
+    /// Returns how an error names a message, by its number from 0.
     pub(super) fn name(&self, number: u64) -> String {
         let messages = match self {
             Self::Known { messages, .. } => messages.as_slice(),
@@ -103,7 +100,7 @@ impl Messages {
         }
     }
 
-    /// Queues them all.
+    /// Queues all messages.
     pub(super) async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
         match self {
             Self::Known { messages, rounds } => {
@@ -126,7 +123,7 @@ impl Messages {
     }
 }
 
-/// A bad line from a pipe ends the sending; a person may try again.
+/// Queues lines as they come. An invalid line from a pipe is an error; a person may try again.
 async fn send_lines(
     mut lines: Lines,
     mut show: Option<Show>,
@@ -150,7 +147,7 @@ async fn send_lines(
         match (decoded(line, hex), &mut show) {
             (Ok(message), _) => match session.queue(message).await {
                 Ok(()) => {}
-                // Why is told at the end.
+                // The reason is reported at the end.
                 Err(_) => return Ok(()),
             },
             (Err(e), Some(show)) => show(e.into()),

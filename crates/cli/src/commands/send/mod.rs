@@ -1,6 +1,4 @@
-//! `hikyaku send`: messages, a stream or files, in the dialect asked for.
-//!
-//! In: arguments. Out: what its rooms make of them. Never: a socket.
+//! `hikyaku send`: messages, a stream or files, natively or in plain UDP.
 
 mod confirm;
 mod courier;
@@ -21,7 +19,7 @@ use std::{ffi::OsString, io::IsTerminal as _};
 
 use crate::{args::SendArgs, dialect, exit::Failure, habits, output::warn, terminal::Ending};
 
-/// The outcome, which has been reported. (A failure before that is reported by the caller.)
+/// The outcome, which has been printed. (A failure before that is printed by the caller.)
 type Told = Result<(), Failure>;
 
 pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -31,7 +29,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
     let doubt = habits::perhaps_meant(&words, &args.address, &args.messages);
     let mut doubt = doubt.filter(|_| args.native.file.is_empty());
     let at_terminal = std::io::stderr().is_terminal();
-    // Scripts send numbers as messages; there the hint comes with a failure alone.
+    // Scripts send numbers as messages, so they see this hint only with a failure.
     if let Some(doubt) = doubt.take_if(|_| at_terminal && !args.talk.quiet) {
         warn(&doubt);
     }

@@ -1,7 +1,6 @@
-//! `hikyaku send`: on a native connection.
+//! `hikyaku send` on a native connection.
 //!
-//! In: messages, a stream or files. Out: what was acknowledged, told; the exit code. Never: done
-//! before the listener has all of it.
+//! Never: reports success before the listener has everything.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -52,7 +51,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     let elapsed = clock::monotonic().saturating_duration_since(began);
     let report = Report { args: &args, connection: &connection, known, elapsed, silence };
     let outcome = report.tell(&stop, &source).await;
-    // What was told stands; the other side hears the end as far as the network lets it.
+    // The report is final; the peer is notified of the end if the network permits.
     match &stop {
         Stop::Done => drop(connection.close(LAST_WORDS).await),
         Stop::Interrupted => connection.abort(code::INTERRUPTED, "interrupted"),
@@ -66,7 +65,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
 async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result<Keyed, Failure> {
     let transport = TransportConfig::default()
         .idle_timeout(Some(silence))
-        // While there is nothing to send the listener is asked now and then whether it is there.
+        // While there is nothing to send, keep-alives check that the listener is there.
         .keep_alive(Some(silence / KEEP_ALIVES))
         .congestion(args.native.congestion.unwrap_or_default());
     let builder = Endpoint::builder()
@@ -78,7 +77,7 @@ async fn open(args: &SendArgs, silence: Duration, ending: &mut Ending) -> Result
     native::keyed(builder, &args.native.keys, &args.talk, ending).await
 }
 
-/// Sends all of it and waits for what becomes of it.
+/// Sends everything and waits for its outcome.
 async fn deliver(
     args: &SendArgs,
     connection: &Connection,
@@ -98,7 +97,7 @@ async fn deliver(
     let session = Session { args, connection, tally, channel, delivery, receipts };
     let mut sending = Box::pin(async move {
         let sent = source.send(&session).await;
-        // With the session goes the last place for receipts: counting can end.
+        // Dropping the session closes the receipts' channel, so that counting can end.
         drop(session);
         sent
     });
@@ -113,7 +112,7 @@ async fn deliver(
                 Err(failure) => break Stop::Failed(failure),
             },
             () = ending.wanted() => {
-                // What was typed before it is queued.
+                // What was typed before is queued.
                 let sent = if all_queued { None } else { by_now(&mut sending).await };
                 all_queued |= matches!(sent, Some(Ok(())));
                 break Stop::Interrupted;
@@ -126,39 +125,40 @@ async fn deliver(
     drop(sending);
     settle(&stop, counting, ending).await;
     match stop {
-        // Its end was met by what was sent or was to be sent next, before it was heard here.
+        // A failed send detected the end before it was received here.
         Stop::Done | Stop::Closed(_) if source.is_answered() => Stop::Done,
         Stop::Done if tally.is_cut() || tally.is_lost() => Stop::Closed(connection.closed().await),
         Stop::Done if !known.confirmed.is_complete(tally) => {
             Stop::Closed(last_word(connection, known.confirmed).await)
         }
-        // The listener had enough, and it has all of it.
+        // The listener has enough, and it has everything.
         Stop::Closed(_) if all_queued && known.is_good() => Stop::Done,
-        // With nothing left to send, Ctrl-C is a way to leave like any other.
+        // If nothing is left to send, Ctrl-C is a normal way to leave.
         Stop::Interrupted if (all_queued || source.is_idle()) && known.is_good() => Stop::Done,
         stop => stop,
     }
 }
 
-/// Says what is waited for, once a person who has left the prompt wonders. Never returns.
+/// Explains, after a while, what a person who has left the prompt is waiting for. Never returns.
 async fn note_waiting(address: &Address) {
     tokio::time::sleep(CONFIRM_NOTE).await;
     note(&format!("waiting for {address} to confirm what was sent; Ctrl-C gives up"));
     std::future::pending().await
 }
 
-/// Why not all is written: the listener says so, and closes the connection with the same words.
+/// Returns why not everything is written: the listener reports it, and closes the connection with
+/// the same reason.
 async fn last_word(connection: &Connection, confirmed: &Confirmed) -> Closed {
     let Some(reason) = confirmed.ended() else { return connection.closed().await };
     let closed = tokio::time::timeout(LAST_ACKS, connection.closed()).await;
     closed.unwrap_or(Closed::ByPeer { code: code::OUTPUT, reason })
 }
 
-/// What is under way still counts.
+/// Waits for messages in flight, which still count.
 async fn settle(stop: &Stop, counting: impl Future<Output = ()>, ending: &mut Ending) {
     match stop {
         Stop::Done => {}
-        // Each receipt knows its end.
+        // Every receipt resolves.
         Stop::Closed(_) => counting.await,
         Stop::Failed(_) => {
             tokio::select! {
@@ -167,7 +167,7 @@ async fn settle(stop: &Stop, counting: impl Future<Output = ()>, ending: &mut En
             }
         }
         Stop::Interrupted => {
-            // What is not heard by then is told as not acknowledged.
+            // Anything unknown by then is reported as not acknowledged.
             let _ = tokio::time::timeout(LAST_WORDS, counting).await;
         }
     }

@@ -1,7 +1,6 @@
-//! `hikyaku send --plain`: messages from arguments, a pipe or a prompt, a datagram each.
+//! `hikyaku send --plain`: messages from arguments, a pipe or a prompt, one datagram each.
 //!
-//! In: messages. Out: datagrams; acknowledgements and replies told. Never: a message sent before
-//! all that are known are known to fit.
+//! Never: sends a message before all known messages are known to fit.
 
 use std::{
     io::{self, Read},
@@ -31,7 +30,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
         tokio::select! {
             biased;
             sent = &mut sending => Some(sent),
-            // What was typed before it is sent.
+            // What was typed before is sent.
             () = ending.wanted() => by_now(&mut sending).await,
         }
     };
@@ -46,7 +45,7 @@ async fn open(args: &SendArgs, ending: &mut Ending) -> Result<PlainPeer, Failure
         Some(address) => address.resolve_local(args.network.family()).await?.first().copied(),
         None => None,
     };
-    // A source address decides the family.
+    // The source address determines the family.
     let family = match bind {
         Some(SocketAddr::V4(_)) => Some(Family::V4),
         Some(SocketAddr::V6(address)) if !address.ip().is_unspecified() => Some(Family::V6),
@@ -58,7 +57,7 @@ async fn open(args: &SendArgs, ending: &mut Ending) -> Result<PlainPeer, Failure
     socket.ttl = args.plain.ttl;
     let options = PeerOptions { socket, bind };
     let armour = args.armour.read(ending).await?.armour();
-    // With --ack it is the time of one try.
+    // With --ack it is the timeout of one attempt.
     let timeout = args.timeout.filter(|_| !args.plain.ack.ack);
     let dtls = dtls::client(&args.dtls, &args.dtls_send, &args.address, timeout)?;
     let peer = PlainPeer::new(targets, options, armour, args.filter.read()?)?;

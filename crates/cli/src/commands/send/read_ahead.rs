@@ -1,6 +1,4 @@
-//! Bytes read on a thread of their own, a few chunks ahead of their sending.
-//!
-//! In: a reader. Out: chunks. Never: what they are for.
+//! Reads a few chunks ahead, on a thread of its own.
 
 use std::{
     io::{self, Read},
@@ -11,8 +9,8 @@ use tokio::sync::mpsc;
 
 use crate::limits::CHUNKS_AHEAD;
 
-/// Reads on a thread of its own, a few chunks ahead: each at most `size` bytes as they come, behind
-/// `head` bytes left free. The chunk read into becomes the message sent.
+/// Reads on a thread of its own, a few chunks ahead. Each chunk has at most `size` bytes, behind
+/// `head` bytes left free, and becomes the message sent.
 pub(super) fn read_ahead(
     mut input: impl Read + Send + 'static,
     size: usize,
@@ -25,7 +23,7 @@ pub(super) fn read_ahead(
             buffer.resize(head + size, 0);
             let read = match input.read(&mut buffer[head..]) {
                 Ok(0) => return,
-                // A few bytes must not keep the room of many while they wait.
+                // A short read must not hold a large buffer while it waits.
                 Ok(len) if len < size / 2 => Ok(buffer[..head + len].to_vec()),
                 Ok(len) => {
                     buffer.truncate(head + len);

@@ -1,6 +1,4 @@
-//! What comes back to `send --plain`, printed while it waits.
-//!
-//! In: replies, what the network reports. Out: lines; how it ended. Never: sends.
+//! Prints the replies to `send --plain`.
 
 use std::{
     io::{self, Write as _},
@@ -21,8 +19,8 @@ use crate::{
 };
 
 impl Courier<'_> {
-    /// Waits, and prints replies meanwhile where they are wanted; at the end of it all not for
-    /// someone who is not there.
+    /// Waits, and prints replies meanwhile if they are wanted. The last wait ends early if the peer
+    /// is unreachable.
     pub(super) async fn pause(&mut self, time: Duration, at_end: bool) -> Result<(), Failure> {
         if self.args.plain.reply.is_none() {
             if !time.is_zero() {
@@ -64,7 +62,7 @@ impl Courier<'_> {
             return Ok(());
         }
         self.replies += 1;
-        // Whatever was reported, someone is there.
+        // A reply shows that the peer is reachable, whatever was reported.
         self.unreachable = None;
         let record = Record {
             at: reply.at,
@@ -86,7 +84,7 @@ impl Courier<'_> {
         Ok(())
     }
 
-    /// Waits for the last replies and tells what the network reported.
+    /// Waits for the last replies and reports errors from the network.
     pub(super) async fn finish(&mut self) -> Result<(), Failure> {
         if let Some(wanted) = self.args.plain.reply {
             self.awaits_replies = true;
@@ -99,7 +97,8 @@ impl Courier<'_> {
         }
     }
 
-    /// Fails if a message was not sent or, as far as the network reports it, not delivered.
+    /// Returns an error if a message was not sent or, as far as the network reports it, not
+    /// delivered.
     pub(super) fn sent_all(&mut self) -> Result<(), Failure> {
         if let Some(report) = self.unreachable.take() {
             return Err(Failure::Failed(report));
@@ -111,7 +110,7 @@ impl Courier<'_> {
         Ok(())
     }
 
-    /// Returns `true` if nothing but more replies than were asked for can still come.
+    /// Returns `true` if only surplus replies can still come.
     pub(super) fn has_its_replies(&self) -> bool {
         let wanted = self.args.plain.reply.filter(|_| self.awaits_replies);
         wanted.is_some_and(|wanted| self.shortfall(wanted).is_ok())
@@ -128,13 +127,13 @@ impl Courier<'_> {
         }
     }
 
-    /// As many replies have come as were asked for.
+    /// Returns `true` if the number of replies asked for has come.
     fn has_enough(&self) -> bool {
         matches!(self.args.plain.reply, Some(Replies::Count(count)) if self.replies >= count)
     }
 }
 
-/// How long replies may take after the last message.
+/// Returns how long replies may take after the last message.
 const fn patience(wanted: Replies) -> Duration {
     match wanted {
         Replies::For(time) => time,

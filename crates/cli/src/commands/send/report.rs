@@ -1,8 +1,6 @@
-//! What is said at the end of a native `send`, and its exit code.
+//! The final report of a native `send`, and its exit code.
 //!
-//! In: counts, and why it ended. Out: a line for a person, an object for a program. Never: success
-//! without every word that it
-//! waits for.
+//! Never: success before every confirmation it waits for.
 
 use std::{io, time::Duration};
 
@@ -18,11 +16,11 @@ use crate::{
     output::{clear_line, human_bytes, human_time, note, note_nothing_sent, print_json},
 };
 
-/// Why it ended.
+/// Why sending ended.
 pub(super) enum Stop {
-    /// Everything was sent, and has an outcome.
+    /// Everything was sent and has an outcome.
     Done,
-    /// The person wanted it.
+    /// A signal.
     Interrupted,
     /// The input failed.
     Failed(Failure),
@@ -30,7 +28,7 @@ pub(super) enum Stop {
     Closed(Closed),
 }
 
-/// What there is to tell.
+/// The final report.
 pub(super) struct Report<'a> {
     pub(super) args: &'a SendArgs,
     pub(super) connection: &'a Connection,
@@ -39,7 +37,7 @@ pub(super) struct Report<'a> {
     pub(super) silence: Duration,
 }
 
-/// So much, and what is known of it.
+/// The counts, and what is known to be written.
 struct Share {
     verb: &'static str,
     messages: u64,
@@ -81,11 +79,11 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl Report<'_> {
-    /// Tells how it ended.
+    /// Prints the report and returns the outcome.
     pub(super) async fn tell(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
         let outcome = self.outcome(stop, source);
         if matches!(source, Source::Messages(messages) if messages.at_prompt()) {
-            // The prompt for a line that nobody types any more.
+            // Erase the prompt for a line that nobody types any more.
             clear_line(io::stdout());
         }
         if self.args.native.json {
@@ -121,7 +119,7 @@ impl Report<'_> {
         })
     }
 
-    /// What is missing though nothing went wrong on the way.
+    /// Returns what is missing, although no error occurred.
     fn shortfall(&self, source: &Source) -> Option<String> {
         if let Source::Files(files) = source {
             return files.shortfall();
@@ -147,7 +145,7 @@ impl Report<'_> {
         })
     }
 
-    /// What is known of the messages: that they are written, where the listener says so.
+    /// Returns what is known of the messages: that they are written, if the listener reports it.
     fn share(&self) -> Share {
         let Known { tally, confirmed } = self.known;
         if confirmed.is_told() {
@@ -158,12 +156,12 @@ impl Report<'_> {
         Share { verb: "acknowledged", messages, bytes }
     }
 
-    /// `written: 2 of 3 messages; not written: "three"`
+    /// Returns `written: 2 of 3 messages; not written: "three"`.
     fn shares(&self, stop: &Stop, source: &Source) -> String {
         let Share { verb, messages: good, bytes } = self.share();
         match source {
             Source::Stream => format!("{verb}: {} of the stream", human_bytes(bytes)),
-            // Each file has its answer: bytes say nothing more.
+            // Each file has its answer: a count of bytes adds nothing.
             Source::Files(files) if matches!(stop, Stop::Done) => {
                 format!("saved: {}", files.share())
             }
@@ -188,9 +186,9 @@ impl Report<'_> {
         }
     }
 
-    /// The numbers of the first messages that are not known to be there, of `total`, and how many
-    /// there are. Where they have no order, a count of what is written does not name them: those
-    /// that were not acknowledged are named.
+    /// Returns the numbers of the first of `total` messages not known to be there, and how many
+    /// there are. Without an order, a count of what is written does not name messages; then it
+    /// returns those that were not acknowledged.
     fn missing(&self, total: u64) -> (Vec<u64>, u64) {
         let Known { tally, confirmed } = self.known;
         if !confirmed.is_ordered() {
@@ -217,10 +215,10 @@ impl Report<'_> {
         let (to, share) = (self.connection.remote_addr(), self.share());
         let mut parts = Vec::new();
         if confirmed.is_told() && tally.sent() > share.messages {
-            // What its class lets go.
+            // Messages that their class permits to drop.
             parts.push(format!("{} superseded", count(tally.sent() - share.messages)));
         } else if !confirmed.is_told() && tally.superseded() > 0 {
-            // A newer one took its place here: what was on its way by then may well be there.
+            // Replaced by a newer message; one that was in flight may well have arrived.
             let superseded = count(tally.superseded());
             parts.push(format!(
                 "{superseded} superseded before their acknowledgement came (they may have arrived)"

@@ -1,14 +1,11 @@
-//! Where a source puts what is to be sent.
-//!
-//! In: messages. Out: the same, queued on a channel, each with a receipt to count. Never: where
-//! messages come from.
+//! The queue for what a source sends, with a receipt for each message.
 
 use hikyaku::{Channel, Closed, Connection, Delivery, Outcome, SendError};
 
 use super::tally::{Receipts, Tally};
 use crate::args::SendArgs;
 
-/// Where a source puts what is to be sent.
+/// The queue for what a source sends.
 pub(super) struct Session<'a> {
     pub(super) args: &'a SendArgs,
     pub(super) connection: &'a Connection,
@@ -19,7 +16,7 @@ pub(super) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Queues a message, waiting while the queue is full.
+    /// Queues a message, and waits while the queue is full.
     pub(super) async fn queue(&self, message: Vec<u8>) -> Result<(), Closed> {
         let len = message.len();
         self.queue_counted(message, len).await
@@ -29,7 +26,7 @@ impl Session<'_> {
     pub(super) async fn queue_counted(&self, message: Vec<u8>, len: usize) -> Result<(), Closed> {
         let sent = match self.channel.send(self.delivery, message).await {
             Ok(receipt) => Ok(receipt),
-            // The next may be smaller.
+            // The next one may be smaller.
             Err(SendError::TooLarge { .. }) => Err(Outcome::TooLarge),
             Err(error) => {
                 self.tally.cut();
@@ -40,7 +37,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Waits as long as is asked for between messages.
+    /// Waits for the interval between messages.
     pub(super) async fn pause(&self) {
         if !self.args.interval.is_zero() {
             tokio::time::sleep(self.args.interval).await;
@@ -48,7 +45,7 @@ impl Session<'_> {
     }
 }
 
-/// What ends the sending: the connection.
+/// Returns why the connection ended.
 fn closed(error: SendError) -> Closed {
     match error {
         SendError::Closed(closed) => closed,

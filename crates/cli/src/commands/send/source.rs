@@ -1,13 +1,11 @@
-//! What a native `send` sends: messages, a stream or files.
-//!
-//! In: arguments. Out: everything queued on a session. Never: what becomes of it.
+//! The sources of a native `send`: messages, a stream or files.
 
 use hikyaku::{Connection, Delivery};
 
 use super::{confirm::Confirmed, files::Files, messages::Messages, session::Session, stream};
 use crate::{args::SendArgs, exit::Failure};
 
-/// What is sent.
+/// The source of what is sent.
 pub(super) enum Source {
     Messages(Messages),
     Stream,
@@ -28,7 +26,7 @@ impl Source {
         Ok(Self::Messages(Messages::of(args).await?))
     }
 
-    /// Queues all of it.
+    /// Queues everything.
     pub(super) async fn send(&self, session: &Session<'_>) -> Result<(), Failure> {
         match self {
             Self::Messages(messages) => messages.send(session).await,
@@ -37,7 +35,7 @@ impl Source {
         }
     }
 
-    /// The delivery class.
+    /// Returns the delivery class.
     pub(super) fn delivery(&self, args: &SendArgs) -> Delivery {
         match self {
             Self::Files(_) => Delivery::Ordered,
@@ -45,7 +43,7 @@ impl Source {
         }
     }
 
-    /// Files have answers of their own.
+    /// Returns which confirmations to expect: files have answers of their own.
     pub(super) fn confirmed(&self, args: &SendArgs, connection: &Connection) -> Confirmed {
         match self {
             Self::Files(_) => Confirmed::none(),
@@ -58,12 +56,12 @@ impl Source {
         matches!(self, Self::Messages(messages) if messages.at_prompt())
     }
 
-    /// Returns `true` while the next line is waited for, and none is there.
+    /// Returns `true` while waiting for the next line.
     pub(super) const fn is_idle(&self) -> bool {
         matches!(self, Self::Messages(messages) if messages.is_idle())
     }
 
-    /// Returns `true` if the listener has answered for each file, which says more than
+    /// Returns `true` if the listener has answered for every file, which says more than
     /// acknowledgements.
     pub(super) fn is_answered(&self) -> bool {
         matches!(self, Self::Files(files) if files.are_settled())

@@ -1,9 +1,7 @@
-//! Standard input as one stream of bytes, on a connection.
+//! Sends standard input as one stream of bytes.
 //!
-//! In: bytes as they come. Out: ordered messages, and an empty one at the end. Never: a line end.
-//!
-//! The empty message says that the stream is whole: a connection that ends without it has been cut
-//! short, however it ended.
+//! An empty message marks the end of the stream: without it the stream was cut short, however the
+//! connection ended.
 
 use std::io;
 
@@ -27,17 +25,17 @@ pub(super) async fn send(session: &Session<'_>) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    // The end of the stream must not come before the word that there is one.
+    // The announcement must precede the end of the stream.
     if let Some(receipt) = announced {
         let _ = receipt.acknowledged().await;
     }
-    // Where the connection is over, the end reports it.
+    // If the connection has ended, that is reported elsewhere.
     let _ = session.queue(Vec::new()).await;
     Ok(())
 }
 
-/// Tells a listener of ours that a stream comes, so that it does not print the empty message at
-/// the end.
+/// Announces the stream to a hikyaku listener, so that it does not print the empty message at the
+/// end.
 async fn announce(session: &Session<'_>) -> Option<Receipt> {
     if !session.connection.shares_application() {
         return None;

@@ -1,6 +1,4 @@
-//! What became of what was sent, counted.
-//!
-//! In: receipts, in the order of sending. Out: counts. Never: what was sent.
+//! Counts the outcomes of messages.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,38 +7,38 @@ use tokio::sync::mpsc;
 
 use crate::limits::{MAX_NAMED, MAX_RECEIPTS};
 
-/// Counts of messages and their bytes.
+/// Counts of messages and bytes.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     sent: Cell<u64>,
     sent_bytes: Cell<u64>,
     good: Cell<u64>,
     good_bytes: Cell<u64>,
-    /// Latest: a newer one took its place.
+    /// Latest: replaced by a newer one.
     superseded: Cell<u64>,
     /// Unreliable: sent, and never acknowledged.
     unacknowledged: Cell<u64>,
-    /// Deadline: too late.
+    /// Deadline: too late to be sent.
     expired: Cell<u64>,
-    /// Deadline: sent, and too late for anybody to know.
+    /// Deadline: sent, with unknown outcome.
     unconfirmed: Cell<u64>,
     too_large: Cell<u64>,
     settled: Cell<u64>,
-    /// Settled, and not known to have arrived.
+    /// Finished, and not known to have arrived.
     missed: Cell<u64>,
     /// The connection ended before everything was queued.
     cut: Cell<bool>,
-    /// The first of those that are not known to have arrived, by their number from 0.
+    /// The first messages not known to have arrived, by their number from 0.
     missing: RefCell<Vec<u64>>,
 }
 
-/// Receipts on their way to be counted.
+/// The sending half for receipts.
 pub(super) struct Receipts(mpsc::Sender<(Sent, u64)>);
 
-/// A message that is on its way, or what became of it at once.
+/// A message in flight, or its immediate outcome.
 pub(super) type Sent = Result<Receipt, Outcome>;
 
-/// A counter: who puts receipts in, and what counts them until there are no more.
+/// A counter: the sender takes receipts, and the counter runs until it is dropped.
 pub(super) fn counter(tally: &Tally) -> (Receipts, impl Future<Output = ()>) {
     let (sender, mut queue) = mpsc::channel::<(Sent, u64)>(MAX_RECEIPTS);
     let counting = async move {
@@ -56,12 +54,12 @@ pub(super) fn counter(tally: &Tally) -> (Receipts, impl Future<Output = ()>) {
 }
 
 impl Receipts {
-    /// Counts a message that was to be sent.
+    /// Counts a message.
     pub(super) async fn put(&self, tally: &Tally, sent: Sent, len: usize) {
         let len = len as u64;
         add(&tally.sent, 1);
         add(&tally.sent_bytes, len);
-        // The counter is gone when all is lost, and nobody asks any more.
+        // After the connection is lost the counter ends, and nobody needs the count.
         let _ = self.0.send((sent, len)).await;
     }
 }
@@ -93,7 +91,7 @@ impl Tally {
         }
     }
 
-    /// The connection ended before everything was queued.
+    /// Records that the connection ended before everything was queued.
     pub(super) fn cut(&self) {
         self.cut.set(true);
     }
@@ -158,8 +156,8 @@ impl Tally {
         fine == self.sent.get() && !self.is_cut()
     }
 
-    /// The numbers of the first that are not known to have arrived, of `total`: those that were
-    /// never queued come last.
+    /// Returns the numbers of the first of `total` messages not known to have arrived; those never
+    /// queued come last.
     pub(super) fn missing(&self, total: u64) -> Vec<u64> {
         let mut missing = self.missing.borrow().clone();
         let unsettled = self.settled.get()..total;
@@ -167,7 +165,7 @@ impl Tally {
         missing
     }
 
-    /// How many are not known to have arrived, of `total`.
+    /// Returns how many of `total` are not known to have arrived.
     pub(super) const fn missing_count(&self, total: u64) -> u64 {
         self.missed.get() + total.saturating_sub(self.settled.get())
     }
