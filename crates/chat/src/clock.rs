@@ -1,6 +1,4 @@
-//! The glue's clock: the time for the pure rooms, and sleep until they want to be called.
-//!
-//! In: hikyaku's clock. Out: times, stamps, sleep. Never: decisions.
+//! The clock of servers and clients: the time for the pure modules, and sleep until they are due.
 
 use std::{
     future,
@@ -33,7 +31,7 @@ impl Clock {
         Time::from_epoch(monotonic().saturating_duration_since(self.epoch))
     }
 
-    /// Sleeps until `wake`; for ever without one, or where it is too far off to express.
+    /// Sleeps until `wake`; forever without one, or if it is too far in the future.
     pub(crate) async fn sleep_until(self, wake: Option<Time>) {
         match wake.and_then(|wake| self.epoch.checked_add(wake.since_epoch())) {
             Some(wake) => tokio::time::sleep_until(wake.into()).await,
@@ -47,14 +45,14 @@ fn stamp() -> Stamp {
     Stamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Returns the time of day here, `HH:MM:SS`.
+/// Returns the local time of day, `HH:MM:SS`.
 pub(crate) fn time_of_day(stamp: Stamp) -> String {
     let time = i64::try_from(stamp.as_millis()).map(Timestamp::from_millisecond);
     let time = time.ok().and_then(Result::ok).unwrap_or_default();
     time.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
 }
 
-/// Returns the time of day here and now, `HH:MM:SS`.
+/// Returns the current local time of day, `HH:MM:SS`.
 pub(crate) fn time_of_day_now() -> String {
     time_of_day(stamp())
 }

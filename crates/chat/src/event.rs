@@ -1,4 +1,4 @@
-//! What happens in a room, as data: every dialect and every screen makes its own form of it.
+//! Events of a room, as data: every dialect and every screen shows them in its own form.
 
 use std::sync::Arc;
 
@@ -23,23 +23,23 @@ impl Seq {
     }
 }
 
-/// A stay in a room: a member who leaves and comes back has another one.
+/// A membership: a member that leaves and returns has another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MemberId(pub u64);
 
-/// A number that a client gives to a request, to recognise the event that answers it.
+/// A number that a client gives to a request, to recognize the event that answers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u64);
 
-/// A member as an event names them.
+/// A member as events name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Author {
-    /// The stay in the room.
+    /// The membership.
     pub member: MemberId,
-    /// The name at that time, or the address of a member who has given none.
+    /// The name at that time, or the address of a member without one.
     pub name: Arc<str>,
 }
 
@@ -51,25 +51,26 @@ impl Author {
     }
 }
 
-/// Something that happened in a room. Its texts are as their authors sent them; whoever shows them
-/// escapes them, as [`crate::words`] does.
+/// An event of a room. Its texts are as their authors sent them, and must be escaped when shown, as
+/// [`crate::words`] does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// The place in the room's log. `None` before the log has numbered it, and for what is meant
-    /// for one member and stands in no log.
+    /// The number in the room's log. `None` before the log has numbered it, and for an event for
+    /// one member that is not in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<Seq>,
-    /// The number of the event before it in the room's log, 0 before the first: whoever has seen
-    /// that one has missed nothing.
+    /// The number of the preceding event in the room's log, 0 before the first: a reader of that
+    /// event has missed nothing.
     #[serde(default, skip_serializing_if = "Seq::is_start")]
     pub prev: Seq,
     /// When it happened.
     pub at: Stamp,
-    /// The member who did it. `None` when the room speaks.
+    /// The member who caused it. `None` for an event of the room itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<Author>,
-    /// The request that this answers: the author's, or the receiver's where the room speaks.
+    /// The request that this answers: the author's, or the receiver's for an event of the room
+    /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
     /// What happened.
@@ -78,7 +79,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Creates an event that no log has numbered.
+    /// Creates an event that is not in a log yet.
     #[must_use]
     pub fn new(at: Stamp, author: Option<Author>, request: Option<RequestId>, kind: Kind) -> Self {
         Self { seq: None, prev: Seq::START, at, author, request, kind }
@@ -90,7 +91,7 @@ impl Event {
         self.author.as_ref().is_some_and(|author| author.member == member)
     }
 
-    /// Bytes of words and names; what a form adds to them is not counted.
+    /// Returns the bytes of text and names, without what a form adds.
     pub(crate) fn weight(&self) -> usize {
         let name = self.author.as_ref().map_or(0, |author| author.name.len());
         name + self.kind.weight()
@@ -106,25 +107,25 @@ pub enum Kind {
     Joined,
     /// The author left.
     Left(Departure),
-    /// The author has another name from now on.
+    /// The author has a new name.
     Renamed {
         /// The new name.
         name: Arc<str>,
     },
-    /// The author said something to all.
+    /// The author sent a line to all.
     Said {
         /// The author's words.
         text: String,
     },
-    /// The author whispered something to one member. Both receive this event, nobody else does.
+    /// The author whispered to one member. Only the two receive this event.
     Whispered {
         /// The name of the addressee.
         to: Arc<str>,
         /// The author's words.
         text: String,
     },
-    /// The author set what the room is about; an empty topic is none. Without an author: what the
-    /// topic is, in answer to a question.
+    /// The author set the topic; an empty one removes it. Without an author: the current topic, as
+    /// an answer.
     Topic {
         /// The topic.
         text: Arc<str>,
@@ -133,25 +134,25 @@ pub enum Kind {
     Closing,
     /// The receiver is a member.
     Greeted {
-        /// The receiver, as the room calls them.
+        /// The receiver, as the room names it.
         you: Author,
         /// The other members.
         others: Roll,
-        /// The newest number of the log; what comes later is the receiver's to hear.
+        /// The newest number of the log; later events are for the receiver.
         head: Seq,
     },
-    /// The members, in answer to a question.
+    /// The members, as an answer.
     Members {
-        /// All members, the receiver among them.
+        /// All members, including the receiver.
         roll: Roll,
     },
-    /// What a member can do, in answer to a question.
+    /// The commands, as an answer.
     Help,
-    /// Earlier events that the receiver asked for are not remembered any more.
+    /// Earlier events that the receiver asked for are no longer stored.
     Missed,
-    /// The room did not do what the receiver asked for.
+    /// The room refused the receiver's request.
     Refused(Refusal),
-    /// Something that this version does not know.
+    /// An event unknown to this version.
     #[serde(other)]
     Unknown,
 }
@@ -180,14 +181,14 @@ impl Kind {
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Departure {
-    /// The member said so, or ended the association.
+    /// The member sent a farewell, or ended the association.
     Quit,
-    /// Nothing was heard for too long.
+    /// Nothing was received for too long.
     Silent {
         /// How long, in milliseconds.
         millis: u64,
     },
-    /// A reason that this version does not know.
+    /// A reason unknown to this version.
     #[serde(other)]
     Unknown,
 }
@@ -204,7 +205,7 @@ pub struct Roll {
 }
 
 impl Roll {
-    /// Returns how many members there are, named or not.
+    /// Returns the number of members, named or not.
     #[must_use]
     pub fn count(&self) -> usize {
         self.names.len().saturating_add(self.more)
@@ -220,12 +221,12 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// Why the room did not do what a member asked for.
+/// Why the room refused a member's request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The name cannot be one.
+    /// The text is not a valid name.
     BadName {
         /// What is wrong with it.
         error: NameError,
@@ -234,46 +235,46 @@ pub enum Refusal {
     NameTaken {
         /// The name.
         name: Arc<str>,
-        /// A name that is like it and free.
+        /// A similar name that is free.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         free: Option<Arc<str>>,
     },
-    /// Another member has the name that a newcomer wished for.
+    /// Another member has the name that a newcomer asked for.
     NameReplaced {
         /// The name.
         name: Arc<str>,
-        /// What the newcomer is called instead.
+        /// The newcomer's name instead.
         given: Arc<str>,
     },
     /// The room is full.
     Full,
-    /// The member sends too fast; this and what comes next is dropped.
+    /// The member sends too fast; this request and further ones are dropped.
     TooFast {
-        /// Lines a second that are not too fast.
+        /// The permitted lines per second.
         rate: u32,
     },
-    /// The room has as much to send as it may.
+    /// The room's own allowance is used up.
     Busy,
     /// The line is too long.
     TooLong {
         /// Its length in bytes.
         len: usize,
-        /// The longest that is passed on.
+        /// The longest line that is passed on.
         most: usize,
     },
-    /// Nobody is called so.
+    /// No member has this name.
     Nobody {
         /// The beginning of the name.
         name: String,
     },
-    /// A whisper without words.
+    /// A whisper without text.
     NothingSaid,
     /// There is no such command.
     NoCommand {
         /// The beginning of the command.
         command: String,
     },
-    /// A reason that this version does not know.
+    /// A reason unknown to this version.
     #[serde(other)]
     Unknown,
 }

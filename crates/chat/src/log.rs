@@ -1,8 +1,7 @@
 //! The log of a room, which gives its events their numbers.
 //!
-//! A room hands events in and takes them out numbered, at once or later, with other writers' events
-//! between them: a log on a disk, or one that several hosts share, fits here as well as one in
-//! memory.
+//! A room appends events and takes them out numbered, immediately or later, with other writers'
+//! events between them. So a log may be on a disk, shared by several hosts, or in memory.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -13,30 +12,30 @@ use crate::{
 
 /// An ordered list of events, of which a room is one writer.
 pub trait Log {
-    /// Takes an event in. It comes out of [`Log::committed`] with its number, now or later.
+    /// Appends an event. [`Log::committed`] returns it with its number, now or later.
     fn submit(&mut self, event: Event);
 
-    /// Returns the next numbered event that has not been taken out. Numbers grow strictly; gaps
-    /// and events of other writers are possible.
+    /// Returns the next numbered event that was not taken yet. Numbers grow strictly; gaps and
+    /// events of other writers are possible.
     fn committed(&mut self) -> Option<Arc<Event>>;
 
-    /// Returns the number of the event that was taken out last, 0 before the first.
+    /// Returns the number of the event taken last, 0 before the first.
     fn head(&self) -> Seq;
 
-    /// Returns the remembered events after `seq`, as far as they have been taken out, or `None`
-    /// where one of them has been forgotten.
+    /// Returns the stored events after `seq`, as far as they have been taken, or `None` if one of
+    /// them is no longer stored.
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>>;
 }
 
-/// A log in memory that remembers the newest events and numbers from 1.
+/// A log in memory that keeps the newest events and numbers from 1.
 #[derive(Debug, Default)]
 pub struct MemoryLog {
     events: VecDeque<Arc<Event>>,
-    /// How many of `events`, at the end, have not been taken out.
+    /// The number of `events`, at the end, that have not been taken.
     waiting: usize,
-    /// The last number given.
+    /// The last number assigned.
     last: u64,
-    /// The last number that has been forgotten.
+    /// The last number no longer stored.
     forgotten: u64,
     /// Bytes in `events`.
     len: usize,

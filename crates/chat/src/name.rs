@@ -1,6 +1,4 @@
-//! Names people go by, none of which can be taken for a line, an address or another's name.
-//!
-//! In: text that someone wants to be called. Out: a name, or why not. Never: knows who is here.
+//! Names of members, which cannot be mistaken for a line, an address or another's name.
 
 use std::{fmt, sync::Arc};
 
@@ -9,36 +7,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 
-/// A name that may be shown before a line: 1 to 32 columns, no control or bidirectional
-/// characters, nothing that could be taken for an address, a time stamp, a notice, a private
+/// A name that may be shown before a line: 1 to 32 columns, without control or bidirectional
+/// characters, and without anything that looks like an address, a time stamp, a notice, a private
 /// message or the end of a name in a list.
 ///
-/// Letters of one script that look like another's (a Cyrillic `а` for a Latin `a`) pass: what
-/// looks alike is the font's doing. Who must know whom they talk to asks for signatures.
+/// Similar letters of different scripts (a Cyrillic `а` and a Latin `a`) are allowed: similarity
+/// depends on the font. Use signatures to be sure of a member's identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Arc<str>);
 
-/// Why a text cannot be a name. Each reads on after "name refused: ".
+/// Why a text is not a valid name. The messages continue "name refused: ".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NameError {
-    /// Nothing in it can be seen.
+    /// It has no visible character.
     #[error("it is empty; give one with /name NAME")]
     Empty,
-    /// It is wider than the limit, or needs too many bytes.
+    /// It is too wide, or has too many bytes.
     #[error("it is longer than {MAX_NAME_COLUMNS} columns")]
     TooLong,
-    /// It holds a control, bidirectional or invisible character, or was not UTF-8.
+    /// It contains a control, bidirectional or invisible character, or invalid UTF-8.
     #[error("it holds a character that cannot be seen or is not UTF-8")]
     Unseen,
-    /// It holds what marks an address, a time stamp, a private message or a list.
+    /// It contains a mark of an address, a time stamp, a private message or a list.
     #[error("`:`, `,`, `;`, `[`, `]` and `->`, and what looks like them, cannot be part of it")]
     Mark,
-    /// It begins as commands and notices begin.
+    /// It begins like a command or a notice.
     #[error("it cannot begin with `/` or `*`, nor with what looks like them")]
     Start,
-    /// It is a word of the room's own.
+    /// It is a reserved word of the room.
     #[error("it reads as if the room itself spoke")]
     Reserved,
     /// A reason that this version does not know.
@@ -48,15 +46,15 @@ pub enum NameError {
 }
 
 impl Name {
-    /// Takes `text` for a name; each run of white space becomes one space, none at either end.
+    /// Parses `text` as a name. Runs of white space become one space; none stays at either end.
     ///
     /// # Errors
-    /// When the text could deceive or is too long or too short: see [`NameError`].
+    /// When the text is misleading, too long or too short: see [`NameError`].
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if !text.chars().all(|c| is_safe(c) && c != char::REPLACEMENT_CHARACTER) {
             return Err(NameError::Unseen);
         }
-        // What is far too long is not worth the work below.
+        // Avoid work on a text that is far too long.
         if text.len() > 2 * MAX_NAME_LEN {
             return Err(NameError::TooLong);
         }
@@ -79,13 +77,13 @@ impl Name {
         Ok(Self(name.into()))
     }
 
-    /// The name as it is shown.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Returns a name like this one with `number` at its end, cut where it would be too long.
+    /// Returns a name like this one with `number` at its end, shortened if necessary.
     pub(crate) fn numbered(&self, number: u32) -> Option<Self> {
         let mut stem = &*self.0;
         while let Some((last, _)) = stem.char_indices().next_back() {
@@ -97,7 +95,7 @@ impl Name {
         None
     }
 
-    /// The name as it is shown, shared rather than copied.
+    /// Returns the name as shared text, without a copy.
     pub(crate) fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }
@@ -109,10 +107,10 @@ impl fmt::Display for Name {
     }
 }
 
-/// What a room or a program on the way calls itself, and whom a private message is for.
+/// Reserved words: names of the room or of programs in between, and addressees of private messages.
 const RESERVED: [&str; 6] = ["server", "system", "notice", "room", "you", "everyone"];
 
-/// A mark of a line's form, or a character that looks like one in most fonts.
+/// Returns `true` for punctuation of a line's form, or a character that resembles it.
 fn is_mark(c: char) -> bool {
     matches!(c, ':' | ',' | ';' | '[' | ']')
         || matches!(
@@ -123,7 +121,7 @@ fn is_mark(c: char) -> bool {
         )
 }
 
-/// What commands and notices begin with, or a character that looks like one.
+/// Returns `true` for the first characters of commands and notices, or ones that resemble them.
 fn is_start(c: char) -> bool {
     matches!(c, '/' | '\u{ff0f}' | '\u{2215}' | '\u{2044}' | '\u{29f8}') // slashes
         || matches!(
@@ -133,8 +131,8 @@ fn is_start(c: char) -> bool {
         )
 }
 
-/// What two names have in common when people would take one for the other: neither case nor
-/// characters without a shape of their own make a difference.
+/// Returns a form that two names share if people could confuse them: it ignores case and characters
+/// without a shape of their own.
 pub(crate) fn likeness(name: &str) -> String {
     name.chars().filter(|c| !is_shapeless(*c)).flat_map(char::to_lowercase).collect()
 }

@@ -1,7 +1,4 @@
-//! The bridge between plain datagrams and a room: one datagram is one line.
-//!
-//! In: datagrams; a room's events and a time stamp. Out: actions; text that any program can show.
-//! Never: knows who is here, asks a clock.
+//! Translates between plain datagrams and a room: one datagram is one line.
 
 use hikyaku_text::sanitize_bytes;
 
@@ -13,16 +10,15 @@ use crate::{
     words::{Language, Sentence},
 };
 
-/// Reads what the sender of a datagram did.
+/// Parses a datagram into the sender's action.
 ///
-/// Line ends and zero bytes at the end are cut, as `nc` and C programs send them. What remains
-/// blank is a sign of life, what begins with `/` a command, anything else is said to all. Bytes
-/// that are not UTF-8 are written out. Nothing is refused but a line longer than
-/// [`MAX_LINE_LEN`] bytes, as it came or written out.
+/// Line ends and zero bytes at the end are removed, as `nc` and C programs send them. A blank rest
+/// is a sign of life, a `/` begins a command, anything else is a line to all. Invalid UTF-8 is
+/// escaped. Only a line longer than [`MAX_LINE_LEN`] bytes, before or after escaping, is refused.
 ///
-/// What begins as a room's own lines do is one that came back, and no more than a sign of life: a
-/// forged datagram can seat a room in another, or an echo in a room, and what they say would go
-/// round for ever.
+/// A line in the form of a room's own lines has come back, and is only a sign of life: a forged
+/// datagram can make a room a member of another, or of an echo server, and their lines would
+/// circulate forever.
 #[must_use]
 pub fn parse(datagram: &[u8]) -> Action {
     if is_rooms_own(datagram) {
@@ -31,13 +27,13 @@ pub fn parse(datagram: &[u8]) -> Action {
     parse_line(datagram)
 }
 
-/// Returns `true` for what begins as the lines of a room do: with a time stamp, or as a machine
+/// Returns `true` if the datagram begins like a line of a room: with a time stamp, or as a machine
 /// line.
 pub(crate) fn is_rooms_own(datagram: &[u8]) -> bool {
     datagram.first_chunk().is_some_and(is_stamp) || machine::is_machine_line(datagram)
 }
 
-/// [`parse`] for what was typed here, which is no room's.
+/// Like [`parse`], for a line typed here, which cannot be a room's.
 pub(crate) fn parse_line(line: &[u8]) -> Action {
     let line = trim_end(line);
     if line.len() > MAX_LINE_LEN {
@@ -52,14 +48,14 @@ pub(crate) fn parse_line(line: &[u8]) -> Action {
     }
 }
 
-/// Writes an event for the terminal of `reader`, escaped and without a line end; `None` where there
-/// is nothing to read. `stamp` is the time of day, `HH:MM:SS`.
+/// Returns an event as a line for `reader`, escaped and without a line end, or `None` if there is
+/// nothing to read. `stamp` is the time of day, `HH:MM:SS`.
 #[must_use]
 pub fn render(stamp: &str, event: &Event, reader: Option<MemberId>) -> Option<String> {
     Some(write(stamp, &Language::English.event(event, reader)?))
 }
 
-/// Writes a sentence with its time of day.
+/// Returns a sentence with its time of day.
 #[must_use]
 pub fn write(stamp: &str, sentence: &Sentence) -> String {
     match sentence {
@@ -76,7 +72,7 @@ pub fn strip_stamp(line: &str) -> Option<&str> {
     stamp.as_bytes().first_chunk().is_some_and(is_stamp).then_some(rest)
 }
 
-/// A time stamp, a zero for each digit.
+/// The form of a time stamp; zeros stand for digits.
 const STAMP_FORM: &[u8; 11] = b"[00:00:00] ";
 
 fn is_stamp(bytes: &[u8; STAMP_FORM.len()]) -> bool {
@@ -86,19 +82,19 @@ fn is_stamp(bytes: &[u8; STAMP_FORM.len()]) -> bool {
     })
 }
 
-/// A datagram without line ends and zero bytes at its end.
+/// Removes line ends and zero bytes from the end.
 pub(crate) fn trim_end(datagram: &[u8]) -> &[u8] {
     let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\0');
     let len = datagram.iter().rposition(|byte| !is_end(byte)).map_or(0, |last| last + 1);
     &datagram[..len]
 }
 
-/// Reads a command, its `/` already taken off.
+/// Parses a command, without its `/`.
 fn parse_command(command: &[u8]) -> Action {
     let end = command.iter().position(u8::is_ascii_whitespace).unwrap_or(command.len());
     let (word, words) = command.split_at(end);
     match word.to_ascii_lowercase().as_slice() {
-        // Not sanitised: a name with something unsafe in it is refused, not written out.
+        // Not escaped: a name with unsafe characters is refused.
         b"name" => Action::Named(String::from_utf8_lossy(words.trim_ascii()).into_owned()),
         b"topic" => match words.trim_ascii() {
             b"" => Action::Asked(Question::Topic),
@@ -112,7 +108,7 @@ fn parse_command(command: &[u8]) -> Action {
     }
 }
 
-/// What is done with `words`, unless escapes make them too long.
+/// Returns the action for `words`, unless escaping makes them too long.
 pub(crate) fn written_out(words: &[u8], action: fn(String) -> Action) -> Action {
     let words = sanitize_bytes(words).into_owned();
     match words.len() {
@@ -230,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_told_from_what_resembles_it() {
+    fn a_stamp_is_distinguished_from_similar_text() {
         assert_eq!(strip_stamp("[12:34:56] hi"), Some("hi"));
         for line in ["[12:34:56]hi", "[1:34:56] hi there", "(12:34:56) hi", "[12:3", "飛脚飛脚"]
         {

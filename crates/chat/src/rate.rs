@@ -1,42 +1,40 @@
-//! How often something may happen: a token bucket.
-//!
-//! In: the time of each attempt. Out: yes, or when. Never: waits.
+//! A token bucket.
 
 use std::time::Duration;
 
 use crate::time::Time;
 
-/// A rate: so many per second in the long run, and so many at once.
+/// A rate: events per second in the long run, and events at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
-    /// Time that one event uses up.
+    /// Time between events at the long-run rate.
     interval: Duration,
-    /// How far ahead of the long-run rate the events may be, the first of them not counted.
+    /// How far events may be ahead of the long-run rate, without the first.
     tolerance: Duration,
 }
 
 impl Rate {
-    /// `per_second` in the long run and `burst` at once; a zero in either counts as one.
+    /// Creates a rate of `per_second` in the long run and `burst` at once; a zero counts as one.
     pub(crate) fn new(per_second: u32, burst: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.max(1);
         Self { interval, tolerance: interval.saturating_mul(burst.max(1) - 1) }
     }
 
-    /// Once in each `interval`.
+    /// Creates a rate of one event per `interval`.
     pub(crate) fn every(interval: Duration) -> Self {
         Self { interval, tolerance: Duration::ZERO }
     }
 }
 
-/// A token bucket, kept as one number (the generic cell rate algorithm of ITU-T I.371): the
-/// time at which the bucket would be full again.
+/// A token bucket, stored as one number (the generic cell rate algorithm of ITU-T I.371): the time
+/// at which the bucket is full again.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Bucket {
     full_at: Time,
 }
 
 impl Bucket {
-    /// Takes a token; says whether there was one.
+    /// Takes a token. Returns `false` if there is none.
     pub(crate) fn take(&mut self, now: Time, rate: Rate) -> bool {
         let has = self.has(now, rate);
         if has {
@@ -45,22 +43,22 @@ impl Bucket {
         has
     }
 
-    /// Whether there is a token.
+    /// Returns `true` if there is a token.
     pub(crate) fn has(&self, now: Time, rate: Rate) -> bool {
         self.ready_at(rate) <= now
     }
 
-    /// Takes `count` tokens, also more than there are: then it is long until the next.
+    /// Takes `count` tokens, even more than there are: the next one then takes longer.
     pub(crate) fn charge(&mut self, now: Time, rate: Rate, count: u32) {
         self.full_at = self.full_at.max(now) + rate.interval.saturating_mul(count);
     }
 
-    /// The earliest time at which there is a token.
+    /// Returns the earliest time at which there is a token.
     pub(crate) fn ready_at(&self, rate: Rate) -> Time {
         Time::from_epoch(self.full_at.since_epoch().saturating_sub(rate.tolerance))
     }
 
-    /// Whether nothing is missing from the bucket.
+    /// Returns `true` if the bucket is full.
     pub(crate) fn is_full(&self, now: Time) -> bool {
         self.full_at <= now
     }

@@ -1,58 +1,58 @@
-//! What members ask of a room, as data. Any dialect translates into it.
+//! Requests of members to a room, as data. Any dialect translates into them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{RequestId, Seq};
 
-/// Something that a member asks for, with the number by which its answer is recognised.
+/// A request of a member, with the number by which its answer is recognized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// The member's own number for it, if the member wants to recognise the answer.
+    /// The member's own number, if the answer is to carry it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
-    /// What is asked for.
+    /// The action.
     #[serde(flatten)]
     pub action: Action,
 }
 
-/// Without a number.
+/// Creates a request without a number.
 impl From<Action> for Request {
     fn from(action: Action) -> Self {
         Self { request: None, action }
     }
 }
 
-/// What someone did.
+/// An action of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", content = "with", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Action {
-    /// Gave a sign of life: a hello or a keep-alive.
+    /// A sign of life: a hello or a keep-alive.
     Heard,
-    /// Said something to all.
+    /// A line for all.
     Said(String),
-    /// Asked to be let in under this name, or to be greeted once more.
+    /// A hello with a name, the first or a repeated one.
     Hello(String),
-    /// Asked to be called so.
+    /// A change of name.
     Named(String),
-    /// Left.
+    /// A farewell.
     Left,
-    /// Asked the room something.
+    /// A question to the room.
     Asked(Question),
-    /// Whispered: the addressee's name, a space, and the text. One string, because only the room
-    /// knows which of the words are the name.
+    /// A whisper: the addressee's name, a space, and the text. One string, because only the room
+    /// knows where the name ends.
     Whispered(String),
-    /// Set the topic; an empty one removes it.
+    /// A new topic; an empty one removes it.
     Topic(String),
-    /// Asked for the events after this one once more.
+    /// A request to repeat the events after this one.
     Resumed(Seq),
-    /// Gave a command that does not exist.
+    /// An unknown command.
     Unknown(String),
-    /// Sent a line of so many bytes, more than the limit. It is not relayed in part.
+    /// A line of this many bytes, more than the limit. It is not relayed in part.
     TooLong(usize),
 }
 
-/// What someone may ask a room.
+/// A question to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! What a person sees: a time of day here, and a sentence.
+//! Rows for a person: a local time of day, and a sentence.
 
 use crate::{
     app::Shown,
@@ -7,17 +7,17 @@ use crate::{
     words::{Language, Sentence},
 };
 
-/// A row of the screen. It is escaped.
+/// A row of the screen, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The time of day, `HH:MM:SS`.
     pub time: String,
-    /// What is to be read.
+    /// The sentence.
     pub sentence: Sentence,
 }
 
 impl Row {
-    /// Returns the row for something that is to be shown; `None` where there is nothing to read.
+    /// Returns the row for an item, or `None` if there is nothing to read.
     #[must_use]
     pub fn of(shown: &Shown, language: Language) -> Option<Self> {
         Some(match shown {
@@ -29,7 +29,7 @@ impl Row {
                 Self { time: time_of_day_now(), sentence: language.notice(notice) }
             }
             Shown::Line(line) => match strip_stamp(line) {
-                // Its program's time stands between the brackets.
+                // The foreign program's time is in the brackets.
                 Some(text) => Self {
                     time: line.get(1..9).unwrap_or_default().to_owned(),
                     sentence: Sentence::Line(text.to_owned()),

@@ -1,12 +1,10 @@
-//! A point in time, as the pure rooms count it.
-//!
-//! In: what a caller's clocks say. Out: deadlines, stamps. Never: asks a clock.
+//! Points in time, as the pure modules count them.
 
 use std::{ops::Add, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// The time of a call, as both clocks have it.
+/// The time of a call, by both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     /// For deadlines.
@@ -36,36 +34,36 @@ impl Stamp {
     }
 }
 
-/// A point in time: how long after an epoch that the caller chose, with nanosecond resolution.
+/// A point in time: the time since an epoch that the caller chose, in nanoseconds.
 ///
-/// It only has to be monotonic: it is never shown to anyone.
+/// It is monotonic and never shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(Duration);
 
 impl Time {
-    /// The epoch itself.
+    /// The epoch.
     pub const ZERO: Self = Self(Duration::ZERO);
 
-    /// The point `since_epoch` after the epoch.
+    /// Creates the point `since_epoch` after the epoch.
     #[must_use]
     pub const fn from_epoch(since_epoch: Duration) -> Self {
         Self(since_epoch)
     }
 
-    /// How long after the epoch this is.
+    /// Returns the time since the epoch.
     #[must_use]
     pub const fn since_epoch(self) -> Duration {
         self.0
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// Returns the time since `earlier`, or zero if that is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// Later by a duration; stays at the end of time rather than wrap.
+/// Adds a duration; saturates instead of wrapping.
 impl Add<Duration> for Time {
     type Output = Self;
 

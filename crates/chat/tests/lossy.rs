@@ -1,4 +1,4 @@
-//! Clients and a room over a network that loses, repeats and reorders: what people see is one log.
+//! Clients and a room over a network that loses, repeats and reorders: everybody sees one log.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,12 +47,12 @@ struct World {
     millis: u64,
     room: Room<Client, MemoryLog>,
     apps: Vec<App>,
-    /// By the time of arrival, and a number that keeps them apart.
+    /// By time of arrival, and a number that distinguishes equal times.
     network: BTreeMap<(u64, u64), Datagram>,
     chance: u64,
-    /// Datagrams of a hundred that are lost.
+    /// Percentage of datagrams lost.
     loss: u64,
-    /// What each client has shown: the stay, the number and the text of what was said.
+    /// What each client has shown: membership, number and text.
     shown: Vec<Vec<(MemberId, u64, Option<String>)>>,
     lost: bool,
 }
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// A millisecond passes: what is due arrives, and everybody does what they have to.
+    /// Advances by a millisecond: delivers what is due, and runs everybody's timeouts.
     fn step(&mut self) {
         self.millis += 1;
         while let Some(entry) = self.network.first_entry().filter(|e| e.key().0 <= self.millis) {
@@ -174,7 +174,7 @@ proptest! {
                 typed.insert(text);
             }
         }
-        // The network recovers, the last come in, and a last line shows what has been missed.
+        // The network recovers, the rest join, and a last line reveals missing ones.
         world.run(2_000);
         world.loss = 0;
         world.run(6_000);

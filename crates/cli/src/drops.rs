@@ -27,8 +27,8 @@ pub(crate) struct Complaints {
     /// Only errors are reported.
     silent: bool,
     second: u64,
-    told: u32,
-    untold: u64,
+    printed: u32,
+    suppressed: u64,
     /// Prints above the line that a person is typing.
     show: Option<Arc<SharedShow>>,
     /// Peers already reported, each with the dialect it speaks.
@@ -42,8 +42,8 @@ impl Complaints {
             quiet: talk.quiet,
             silent: talk.quiet,
             second: 0,
-            told: 0,
-            untold: 0,
+            printed: 0,
+            suppressed: 0,
             show: None,
             mismatches: BTreeSet::new(),
         }
@@ -57,7 +57,7 @@ impl Complaints {
         self
     }
 
-    pub(crate) fn tell(&mut self, dropped: &Dropped) {
+    pub(crate) fn report(&mut self, dropped: &Dropped) {
         if self.wanted {
             self.say(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
         }
@@ -65,7 +65,7 @@ impl Complaints {
 
     /// Reports a peer that speaks `theirs` where `ours` is spoken: once per address and dialect,
     /// and at most [`MAX_REPORTED_SOURCES`] in all.
-    pub(crate) fn tell_mismatch(
+    pub(crate) fn report_mismatch(
         &mut self,
         from: SocketAddr,
         theirs: Dialect,
@@ -83,18 +83,18 @@ impl Complaints {
     }
 
     /// Like [`Self::report_mismatch`], for a datagram that could not be opened.
-    pub(crate) fn tell_unopened(&mut self, dropped: &Dropped, ours: Dialect, place: Place) {
+    pub(crate) fn report_unopened(&mut self, dropped: &Dropped, ours: Dialect, place: Place) {
         match dropped.dialect {
             // A known envelope or record under another key is a different problem.
             Some(theirs) if theirs != ours || theirs == Dialect::Fernet => {
-                self.tell_mismatch(dropped.from.peer, theirs, ours, place);
+                self.report_mismatch(dropped.from.peer, theirs, ours, place);
             }
             _ => {}
         }
     }
 
     /// Reports a DTLS peer that was refused, or that refused us; others only with `-v`.
-    pub(crate) fn tell_peer(&mut self, notice: &Notice) {
+    pub(crate) fn report_peer(&mut self, notice: &Notice) {
         match notice {
             Notice::Established(peer) if self.wanted => self.say(&format!("{peer} came in (DTLS)")),
             Notice::Ended(peer, why) | Notice::Failed(peer, why)
@@ -108,14 +108,14 @@ impl Complaints {
     }
 
     /// Reports a connection that was refused.
-    pub(crate) fn tell_refusal(&mut self, refusal: &Refusal) {
+    pub(crate) fn report_refusal(&mut self, refusal: &Refusal) {
         if self.wanted {
             self.say(&refusal.to_string());
         }
     }
 
     /// Reports a file that was not saved. Its name and the reason may come from the sender.
-    pub(crate) fn tell_unsaved(
+    pub(crate) fn report_unsaved(
         &mut self,
         name: &str,
         (from, key): (SocketAddr, Fingerprint),
@@ -130,15 +130,15 @@ impl Complaints {
     fn say(&mut self, line: &str) {
         let second = clock::unix_seconds(clock::wall());
         if second != self.second {
-            self.tell_untold();
+            self.report_suppressed();
             self.second = second;
-            self.told = 0;
+            self.printed = 0;
         }
-        if self.told == MAX_DROP_LINES {
-            self.untold += 1;
+        if self.printed == MAX_DROP_LINES {
+            self.suppressed += 1;
             return;
         }
-        self.told += 1;
+        self.printed += 1;
         self.put(line);
     }
 
@@ -149,16 +149,16 @@ impl Complaints {
         }
     }
 
-    fn tell_untold(&mut self) {
-        if self.untold > 0 {
-            self.put(&format!("{} more lines like these in that second", self.untold));
-            self.untold = 0;
+    fn report_suppressed(&mut self) {
+        if self.suppressed > 0 {
+            self.put(&format!("{} more lines like these in that second", self.suppressed));
+            self.suppressed = 0;
         }
     }
 }
 
 /// Prints the final figures of a native listener, for `-v`.
-pub(crate) fn tell_figures(connections: u64, messages: u64, stats: &EndpointStats) {
+pub(crate) fn report_figures(connections: u64, messages: u64, stats: &EndpointStats) {
     note(&format!(
         "connections {connections}, messages {messages}, datagrams received {}, sent {}",
         stats.received, stats.sent
@@ -189,7 +189,7 @@ const fn in_words(why: Discard) -> &'static str {
 }
 
 /// Prints the final counts, if there is anything to count.
-pub(crate) fn tell_counts(talk: &TalkArgs, drops: &Drops, kernel: Option<u64>) {
+pub(crate) fn report_counts(talk: &TalkArgs, drops: &Drops, kernel: Option<u64>) {
     if talk.quiet {
         return;
     }

@@ -220,7 +220,7 @@ pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
 
 /// Prints clap's error for these words in one line, or the help if it was requested.
 pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
-    let told = match error.kind() {
+    let message = match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             if habits::asks_for_help(words) {
                 // A closed output is not an error here.
@@ -236,11 +236,11 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
         }
         _ => one_line(&error.render().to_string()),
     };
-    let told = match habits::instead(words) {
-        Some(instead) => format!("{instead}; {told}"),
-        None => told,
+    let message = match habits::instead(words) {
+        Some(instead) => format!("{instead}; {message}"),
+        None => message,
     };
-    let failure = Failure::Usage(format!("{told} (try --help)"));
+    let failure = Failure::Usage(format!("{message} (try --help)"));
     report(Err(if wants_json(words) { failure.in_json(None) } else { failure }))
 }
 
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_the_system_is_told_in_its_words() {
+    fn an_error_of_the_system_keeps_its_message() {
         #[derive(Debug)]
         struct Around(io::Error);
         impl Display for Around {

@@ -1,6 +1,7 @@
 //! Reports panics, contained or not, in one line each.
 //!
-//! Never: a backtrace unless `RUST_BACKTRACE` asks for one; more than [`MAX_FAULTS_SAID`] lines.
+//! Never: a backtrace unless `RUST_BACKTRACE` asks for one; more than
+//! [`MAX_REPORTED_PANICS`] lines.
 
 use std::{
     env,
@@ -8,13 +9,13 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use crate::{limits::MAX_FAULTS_SAID, output::warn};
+use crate::{limits::MAX_REPORTED_PANICS, output::warn};
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("a fault of a library must end one association, not the process: panics unwind");
 
 /// Installs a panic hook that prints one line to standard error.
-pub(crate) fn say_faults_in_a_line() {
+pub(crate) fn report_panics_in_one_line() {
     if env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
         return;
     }
@@ -24,7 +25,7 @@ pub(crate) fn say_faults_in_a_line() {
 fn say(fault: &PanicHookInfo<'_>) {
     // A peer that can cause one panic can cause a million.
     static SAID: AtomicU32 = AtomicU32::new(0);
-    if SAID.fetch_add(1, Ordering::Relaxed) < MAX_FAULTS_SAID {
+    if SAID.fetch_add(1, Ordering::Relaxed) < MAX_REPORTED_PANICS {
         let place = fault.location().map(ToString::to_string);
         let what = fault.payload_as_str().unwrap_or("no words");
         warn(&line(place.as_deref().unwrap_or("an unknown place"), what));

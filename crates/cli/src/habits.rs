@@ -26,7 +26,7 @@ pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     }
     let rest = &words[1..];
     let flag = rest.iter().find_map(|word| option_of_others(word, command));
-    let flag = flag.map(|(flag, told)| format!("{flag}: {told}"));
+    let flag = flag.map(|(flag, suggestion)| format!("{flag}: {suggestion}"));
     flag.or_else(|| spare_port(command, rest)).or_else(|| chat_without_a_role(command, rest))
 }
 
@@ -51,7 +51,7 @@ fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
         "chat" => "hikyaku chat join --plain HOST:5005",
         _ => "hikyaku send HOST:5005",
     };
-    let told = match letter {
+    let suggestion = match letter {
         'p' => format!("the port is part of the address: {form}"),
         'l' => "to listen: hikyaku listen :PORT (--plain for any UDP program)".to_owned(),
         'u' => "it is always UDP; --plain speaks it with any program".to_owned(),
@@ -59,7 +59,7 @@ fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
         'k' => "`listen` hears all senders until Ctrl-C; --once ends it after one".to_owned(),
         _ => "a key of your own is --identity KEY; with --plain, --sign KEY".to_owned(),
     };
-    Some((name.to_owned(), told))
+    Some((name.to_owned(), suggestion))
 }
 
 /// Recognizes `listen HOST PORT` and similar.
@@ -204,7 +204,7 @@ mod tests {
         line.split(' ').map(Into::into).collect()
     }
 
-    fn told(line: &str) -> String {
+    fn suggestion(line: &str) -> String {
         instead(&words(line)).unwrap_or_default()
     }
 
@@ -229,49 +229,56 @@ mod tests {
             ("hikyaku chat localhost", "hikyaku chat join --plain localhost"),
             ("hikyaku chat --plain", "hikyaku chat host --plain opens"),
         ] {
-            assert!(told(line).contains(word), "{line}: {}", told(line));
+            assert!(suggestion(line).contains(word), "{line}: {}", suggestion(line));
         }
         for line in ["hikyaku send --sned host", "hikyaku send host -- -p", "hikyaku chat host"] {
-            assert_eq!(told(line), "", "{line}");
+            assert_eq!(suggestion(line), "", "{line}");
         }
     }
 
     #[test]
     fn a_port_among_messages_is_one_only_where_nothing_else_says_which() {
-        let told = |line: &str| {
+        let suggestion = |line: &str| {
             let words = words(line);
             let address = line.split(' ').next().unwrap().parse().unwrap();
             port_as_message(&words, &address, &words[1..]).is_some()
         };
-        assert!(told("localhost 5005 hi") && told("::1 5005 hi"));
-        assert!(!told("localhost 5005") && !told("localhost hi 5005") && !told("localhost 0 1"));
-        assert!(!told("localhost:12345 5005 hi") && !told("localhost:9 5005 hi"));
-        assert!(!told("localhost 70000 hi"));
+        assert!(suggestion("localhost 5005 hi") && suggestion("::1 5005 hi"));
+        assert!(
+            !suggestion("localhost 5005")
+                && !suggestion("localhost hi 5005")
+                && !suggestion("localhost 0 1")
+        );
+        assert!(!suggestion("localhost:12345 5005 hi") && !suggestion("localhost:9 5005 hi"));
+        assert!(!suggestion("localhost 70000 hi"));
     }
 
     #[test]
-    fn what_may_have_been_meant_is_told_only_where_it_may() {
-        let told = |line: &str| {
+    fn likely_intentions_are_suggested_and_nothing_else() {
+        let suggestion = |line: &str| {
             let words = words(line);
             let address = line.split(' ').next().unwrap().parse().unwrap();
             let port = perhaps_meant(&words, &address, &words[1..]);
             port.or_else(|| unbracketed(&words, &address)).unwrap_or_default()
         };
-        assert!(told("localhost 5005").contains("write localhost:5005"));
-        assert!(told("::1:5005 hi").contains("write [::1]:5005"));
-        assert!(told("fe80::1:2:80").contains("write [fe80::1:2]:80"));
+        assert!(suggestion("localhost 5005").contains("write localhost:5005"));
+        assert!(suggestion("::1:5005 hi").contains("write [::1]:5005"));
+        assert!(suggestion("fe80::1:2:80").contains("write [fe80::1:2]:80"));
         for line in ["localhost:9 5005", "localhost hi", "::1 hi", "[::1:5005]:9 hi", "::5005 hi"] {
-            assert_eq!(told(line), "", "{line}");
+            assert_eq!(suggestion(line), "", "{line}");
         }
     }
 
     #[test]
-    fn a_message_with_an_h_in_it_is_no_wish_for_help() {
+    fn a_message_with_an_h_in_it_is_not_a_request_for_help() {
         let asks = |line: &str| asks_for_help(&words(line));
         assert!(asks("hikyaku -h") && asks("hikyaku send -qh") && asks("hikyaku help send"));
         assert!(asks("hikyaku --version") && asks("hikyaku -V"));
         assert!(!asks("hikyaku send host -hello") && !asks("hikyaku send host -- -h"));
-        let told = dashed_word(&words("hikyaku send host -hello"));
-        assert!(told.contains("'-hello'") && told.ends_with("-- -hello"), "{told}");
+        let suggestion = dashed_word(&words("hikyaku send host -hello"));
+        assert!(
+            suggestion.contains("'-hello'") && suggestion.ends_with("-- -hello"),
+            "{suggestion}"
+        );
     }
 }

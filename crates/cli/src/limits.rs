@@ -152,4 +152,4 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(1);
 pub(crate) const LAST_GUESTS: Duration = Duration::from_millis(50);
 
 /// Panics that are reported, one line each: enough to see, too few to fill a disk.
-pub(crate) const MAX_FAULTS_SAID: u32 = 8;
+pub(crate) const MAX_REPORTED_PANICS: u32 = 8;

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_line_whatever_it_tells_of() {
+    fn a_line_stays_one_line_whatever_is_in_it() {
         let forged = "b.txt\x1b[2J\nsaved: 9 of 9 files\r\u{202e}";
         let line = Line::from(forged).text(forged).coloured(Stream::Stdout, AnsiColor::Red, forged);
         let shown = line.to_string();

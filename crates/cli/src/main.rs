@@ -34,7 +34,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    fault::say_faults_in_a_line();
+    fault::report_panics_in_one_line();
     secrecy::keep_out_of_core_files();
     let words: Vec<_> = std::env::args_os().collect();
     let args = match args::parse(&words) {

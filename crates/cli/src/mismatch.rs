@@ -124,8 +124,8 @@ mod tests {
             (Dialect::Signed, "listen --plain --signed-by FILE --ack"),
             (Dialect::Dtls, "listen --dtls --ack"),
         ] {
-            let told = unacknowledged("OK", ours);
-            assert!(told.contains(word) && told.contains("--ack --ack-text \"OK\""), "{told}");
+            let text = unacknowledged("OK", ours);
+            assert!(text.contains(word) && text.contains("--ack --ack-text \"OK\""), "{text}");
         }
     }
 
@@ -138,8 +138,8 @@ mod tests {
             (Dialect::Plain, "what was sent"),
             (Dialect::Dtls, "what was sent"),
         ] {
-            let told = at_sender(&address, dialect, dialect, Place::Room);
-            assert!(told.contains(word), "{told}");
+            let text = at_sender(&address, dialect, dialect, Place::Room);
+            assert!(text.contains(word), "{text}");
         }
     }
 
@@ -148,13 +148,13 @@ mod tests {
         let from = SocketAddr::from(([192, 0, 2, 1], 9));
         for place in [Place::Listener, Place::Room] {
             for (theirs, ours) in ALL.iter().flat_map(|a| ALL.map(|b| (*a, b))) {
-                let told = at_listener(from, theirs, ours, place);
+                let text = at_listener(from, theirs, ours, place);
                 assert!(
-                    told.contains(&theirs.to_string()) && told.contains("192.0.2.1:9"),
-                    "{told}"
+                    text.contains(&theirs.to_string()) && text.contains("192.0.2.1:9"),
+                    "{text}"
                 );
-                let commands = told.matches("`hikyaku ").count();
-                assert_eq!(commands, if theirs == ours { 0 } else { 2 }, "{told}");
+                let commands = text.matches("`hikyaku ").count();
+                assert_eq!(commands, if theirs == ours { 0 } else { 2 }, "{text}");
             }
         }
     }

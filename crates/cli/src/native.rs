@@ -271,7 +271,7 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
 }
 
 /// Prints the figures of a connection, for `-v`.
-pub(crate) fn tell_figures(connection: &Connection) {
+pub(crate) fn report_figures(connection: &Connection) {
     let stats = connection.stats();
     note(&format!(
         "round trip {}, packets of {} bytes, sent {}, lost {} ({} sent again), received {}, \
@@ -287,7 +287,7 @@ pub(crate) fn tell_figures(connection: &Connection) {
 }
 
 /// Reports the first contact with a host.
-pub(crate) fn tell_first_contact(address: &Address, connection: &Connection, talk: &TalkArgs) {
+pub(crate) fn report_first_contact(address: &Address, connection: &Connection, talk: &TalkArgs) {
     if talk.quiet || connection.trusted() != Trusted::FirstContact {
         return;
     }
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     /// Returns the error of a connection attempt that the network reported as failed.
-    fn told(errno: Errno) -> Failure {
+    fn reported(errno: Errno) -> Failure {
         let address = "192.0.2.1:9".parse().expect("it is an address");
         let to = SocketAddr::from(([192, 0, 2, 1], 9));
         let source = io::Error::from_raw_os_error(errno.raw_os_error());
@@ -325,7 +325,7 @@ mod tests {
             (Errno::HOSTUNREACH, &["No route to host", "firewall"]),
             (Errno::NETUNREACH, &["Network is unreachable", "firewall"]),
         ] {
-            let failure = told(errno);
+            let failure = reported(errno);
             assert_eq!(failure.code(), 1);
             let text = failure.text();
             assert!(text.starts_with("192.0.2.1:9: "), "{text}");

@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_saved_file_is_told_and_is_no_part_of_a_raw_stream() {
+    fn a_saved_file_is_reported_and_not_part_of_a_raw_stream() {
         let file = Content::File { name: "a\x1b.txt", bytes: 2_048 };
         let text = shown_of(Format::Text, file, peer());
         assert!(text.ends_with("BwcHBwcH  saved a\\x1b.txt (2 KiB)\n"), "{text}");
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn json_escapes_what_would_upset_a_terminal_and_still_means_the_same() {
+    fn json_escapes_control_characters_and_keeps_its_meaning() {
         let text = "a\u{9b}31m\u{7f}\u{202e}\u{e0041}日本\"\\";
         let json = shown(Format::Json, text.as_bytes());
         assert!(json.chars().all(|c| is_safe(c) || c == '\n'), "{json:?}");
@@ -428,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_cannot_upset_a_terminal_either() {
+    fn an_object_contains_no_control_characters() {
         // A listener chooses the name of a file that it saves.
         let object = std::collections::BTreeMap::from([("name", "a\u{9b}31m\u{202e}\x1b[2J")]);
         let mut line = Vec::new();
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn text_shows_what_would_upset_a_terminal_escaped() {
+    fn text_shows_control_characters_escaped() {
         let text = shown(Format::Text, b"\x1b[2Jhi\xff\r\n");
         assert!(text.ends_with("127.0.0.1:5555  \\x1b[2Jhi\\xff\n"), "{text:?}");
     }

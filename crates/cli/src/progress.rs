@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_tells_bytes_rate_and_time_left() {
+    fn a_bar_shows_bytes_rate_and_time_left() {
         let bar = |done, total, time| bar(done, total, time, 80);
         let half = bar(5 << 20, 10 << 20, Duration::from_secs(5));
         assert_eq!(
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_never_wraps_and_tells_what_matters_most() {
+    fn a_bar_never_wraps_and_keeps_the_most_important_fields() {
         let half = |columns| bar(5 << 20, 10 << 20, Duration::from_secs(5), columns);
         for columns in 0..100 {
             assert!(half(columns).chars().count() < columns.max(1), "{columns}");

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_out_of_its_range_is_told_the_range() {
+    fn a_number_out_of_range_is_answered_with_the_range() {
         let chunk = number::<u16>(1, 65_535);
         assert_eq!(chunk("1"), Ok(1));
         for wrong in ["1k", "0", "65536", "-1", "", "1.5"] {

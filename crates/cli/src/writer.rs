@@ -207,8 +207,8 @@ impl Unwritten {
     /// closed the output, which is not an error.
     fn reason(&self) -> Option<String> {
         let Self { error, after } = self;
-        let told = error.kind() != io::ErrorKind::BrokenPipe;
-        told.then(|| format!("{}, after {after} bytes", in_words(error)))
+        let is_failure = error.kind() != io::ErrorKind::BrokenPipe;
+        is_failure.then(|| format!("{}, after {after} bytes", in_words(error)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What comes from the server, and what it says about who is there.
+//! Handles what arrives from the server.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl App {
-    /// Takes in a datagram from the server.
+    /// Handles a datagram from the server.
     pub fn handle_datagram(&mut self, datagram: &[u8]) {
         if self.is_unknown() && Dialect::of_hint(datagram).is_some() {
             return;
@@ -45,13 +45,13 @@ impl App {
         self.show(Shown::Line(text.into_owned()));
     }
 
-    /// The server says that it speaks another dialect. Anyone can say so in its name: it counts
-    /// only where nothing else comes.
+    /// Handles a hint that the server speaks another dialect. It is not authenticated, so it counts
+    /// only if nothing else arrives.
     pub fn handle_hint(&mut self, dialect: Dialect) {
         self.hint = Some(dialect);
     }
 
-    /// The network says that nobody listens at the server's address.
+    /// Handles the network's report that nobody listens at the server's address.
     pub fn handle_refused(&mut self) {
         match self.server {
             Server::Hikyaku if self.me.is_some() => self.on_gone(),
@@ -66,7 +66,7 @@ impl App {
         self.refused = true;
     }
 
-    /// The way to the server is over, for this reason; the next datagram opens another.
+    /// Handles the end of the association, with its reason; the next datagram opens another.
     pub fn handle_parted(&mut self, why: &str) {
         if !self.is_gone() {
             self.notice(Notice::Parted { why: why.to_owned() });
@@ -97,14 +97,14 @@ impl App {
         }
         self.server = Server::Hikyaku;
         if self.me == Some(you.member) && self.ticket == ticket {
-            // A hello that was said twice; it tells how far the log has come.
+            // A repeated hello; its answer shows how far the log has come.
             self.sequence.reaches(head);
             return;
         }
         self.me = Some(you.member);
         self.ticket = ticket;
         self.sequence.restart(head);
-        // A room that has started again greets us by our address, unless it was asked by name.
+        // A restarted room greets us by our address, unless the hello has a name.
         if known && *you.name != *self.name.as_str() {
             self.due = Some(self.hello());
         }
@@ -118,7 +118,7 @@ impl App {
         }
     }
 
-    /// An event whose turn it is.
+    /// Handles the next event in order.
     fn on_turn(&mut self, event: Arc<Event>) {
         let is_mine = self.me.is_some_and(|me| event.is_by(me));
         if let Some(request) = event.request.filter(|_| is_mine || event.author.is_none()) {
@@ -128,7 +128,7 @@ impl App {
             && let Kind::Renamed { name } = &event.kind
             && let Ok(name) = Name::parse(name)
         {
-            // Remembered for a room that forgets us, as it does when it starts again.
+            // Remembered for a room that forgets us when it restarts.
             self.name = name;
         }
         let closes = event.kind == Kind::Closing;
@@ -147,7 +147,7 @@ impl App {
 
     pub(super) fn on_no_greeting(&mut self, now: Time) {
         if self.is_room {
-            // It answers, but does not let us in: it is full.
+            // It answers and does not admit us: it is full.
             self.server = Server::Silent { hello_at: now + HELLO_AGAIN };
         } else if self.heard || self.passes_on && !self.refused {
             self.on_foreign();
@@ -163,7 +163,7 @@ impl App {
         }
     }
 
-    /// Nothing has begun to listen, or what has does not answer.
+    /// Returns `true` if nothing listens yet, or what listens does not answer.
     pub(super) fn on_nothing(&mut self, now: Time) {
         let is_closed = self.refused && self.hint.is_none() && !self.heard && !self.is_room;
         if is_closed {

@@ -1,7 +1,6 @@
-//! The client's side of a chat, with a hikyaku room or with any program that fans lines out.
+//! The client's side of a chat, with a hikyaku room or any program that forwards lines.
 //!
-//! In: typed lines, datagrams, the time. Out: datagrams to send, things to show, when to wake.
-//! Never: words, a clock, a socket, a terminal.
+//! Never: a clock, a socket, a terminal; sentences.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -34,7 +33,7 @@ mod tests;
 pub use self::notice::{LineError, Notice};
 use self::sequence::Sequence;
 
-/// What the client wants done next.
+/// What the client asks its caller to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send this datagram to the server.
@@ -43,13 +42,13 @@ pub enum Output {
     Show(Shown),
     /// End the association with the server, so that what is sent next begins another.
     Renew,
-    /// Nothing, until something happens or, where there is one, this time has come.
+    /// Wait for an event or, if there is one, until this time.
     Wait(Option<Time>),
     /// The client has left: everything has been sent. Further calls do nothing.
     Left,
-    /// Nobody listens at the server's address: the network said so, and no answer came.
+    /// Nobody listens at the server's address: the network reported it, and no answer came.
     Unreachable,
-    /// The server says that it speaks another dialect, and nothing else came.
+    /// The server reports another dialect, and nothing else came.
     OtherDialect(Dialect),
 }
 
@@ -60,7 +59,7 @@ pub enum Shown {
     Event {
         /// The event.
         event: Arc<Event>,
-        /// Who reads it here.
+        /// The member who reads it here.
         reader: Option<MemberId>,
     },
     /// A line of a foreign program, escaped; it may begin with a time stamp.
@@ -69,29 +68,29 @@ pub enum Shown {
     Notice(Notice),
 }
 
-/// Who answers at the server's address.
+/// What is known of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Server {
-    /// Nobody has yet. `hello_at`: when to say the next hello, of `tries` said so far.
+    /// Nothing has answered yet. `hello_at`: when to send the next hello, of `tries` sent so far.
     Unknown { tries: u32, hello_at: Option<Time>, decide_at: Time },
-    /// Nothing listens there, the network says. It may be about to.
+    /// The network reports that nothing listens there. Something may start to.
     NotListening { hello_at: Time, decide_at: Time },
-    /// Nothing came back by the time a room would have answered. It may be a room that hears
-    /// another dialect: nothing typed leaves before something has come.
+    /// Nothing came by the time a room would have answered. It may be a room with another dialect:
+    /// typed lines wait until something comes.
     Silent { hello_at: Time },
     /// A hikyaku room.
     Hikyaku,
-    /// A hikyaku room that has closed, or where nothing listens any more.
+    /// A hikyaku room that has closed, or that nothing listens for any more.
     Gone { hello_at: Option<Time> },
-    /// A program that knows nothing of hikyaku.
+    /// A program that does not know hikyaku.
     Foreign,
 }
 
-/// Where the client stands between coming and going.
+/// The client's progress from joining to leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Here,
-    /// Leaves when all that waits has been sent.
+    /// Leaves when everything that waits has been sent.
     Leaving,
     Left,
     Unreachable,
@@ -99,48 +98,48 @@ enum Stage {
 }
 
 /// A chat client. After each call that hands something in, call [`App::poll_output`] until it
-/// says [`Output::Wait`].
+/// returns [`Output::Wait`].
 #[derive(Debug)]
 pub struct App {
-    /// What the user wants to be called.
+    /// The name that the user asked for.
     name: Name,
     server: Server,
     stage: Stage,
-    /// The stay in the room, and what proves it.
+    /// The membership, and the ticket that proves it.
     me: Option<MemberId>,
     ticket: Option<Ticket>,
     sequence: Sequence,
     /// Typed lines that may not be sent yet.
     waiting: VecDeque<String>,
-    /// Sent lines that the room has not confirmed, the newest; of older ones the number.
+    /// The newest lines that were sent and not confirmed; older ones are only counted.
     unconfirmed: BTreeSet<RequestId>,
     long_unconfirmed: usize,
     last_request: u64,
     last_line_at: Time,
-    /// Lines sent to a foreign program since anything was heard of it, and those of them that the
-    /// network sent back.
+    /// Lines sent to a foreign program since it last sent anything, and how many of them the
+    /// network returned.
     unheard: usize,
     sent_back: usize,
-    /// A datagram of the client's own, due at once.
+    /// A datagram of the client's own, due immediately.
     due: Option<String>,
     unshown: VecDeque<Shown>,
     pace: Bucket,
     last_sent: Time,
-    /// Whether the network said that nobody listens, and nothing has been heard since.
+    /// The network reported that nobody listens, and nothing has arrived since.
     refused: bool,
-    /// The server has sent something that is no machine line.
+    /// The server has sent text other than machine lines.
     heard: bool,
     /// The server has sent a machine line.
     is_room: bool,
-    /// The server is known to be a program that passes lines on.
+    /// The server is known to be a program that forwards lines.
     passes_on: bool,
-    /// What the server says that it speaks.
+    /// The dialect that the server reports.
     hint: Option<Dialect>,
-    /// Where a room answers keep-alives.
+    /// Set if a room answers keep-alives.
     watch: Option<Watch>,
 }
 
-/// Keep-alives that are asked to be answered.
+/// Keep-alives that a room answers.
 #[derive(Clone, Copy, Debug)]
 struct Watch {
     last: Time,
@@ -148,7 +147,7 @@ struct Watch {
 }
 
 impl App {
-    /// Creates a client that says hello at once.
+    /// Creates a client that sends a hello immediately.
     #[must_use]
     pub fn new(now: Time, name: Name) -> Self {
         let decide_at = now + GREETING_WAIT;
@@ -179,21 +178,21 @@ impl App {
         }
     }
 
-    /// With a program that passes lines on to the others and may say nothing itself: where no room
-    /// answers, lines go out all the same.
+    /// Sets that the server may be a program that forwards lines and never answers: lines are sent
+    /// even if no room answers.
     #[must_use]
     pub fn with_any_program(self) -> Self {
         Self { passes_on: true, ..self }
     }
 
-    /// Over DTLS, where a room answers keep-alives: that it does not, means that it has forgotten
-    /// the association.
+    /// Sets that the client speaks DTLS, where a room answers keep-alives: silence means that it
+    /// has forgotten the association.
     #[must_use]
     pub fn over_dtls(self, now: Time) -> Self {
         Self { watch: Some(Watch { last: now, unanswered: 0 }), ..self }
     }
 
-    /// Returns `true` if there is room for another typed line. Whoever reads from a pipe waits for
+    /// Returns `true` if there is room for another typed line. A caller that reads a pipe waits for
     /// it.
     #[must_use]
     pub fn wants_line(&self) -> bool {
@@ -203,7 +202,7 @@ impl App {
     /// Takes a line as typed. `q`, `/quit` or `/leave` alone leaves.
     ///
     /// # Errors
-    /// When too many lines wait, or the line is too long; it is not sent then.
+    /// When too many lines wait, or the line is too long; then it is not sent.
     pub fn handle_line(&mut self, line: &str) -> Result<(), LineError> {
         let line = line.trim_end();
         if self.stage != Stage::Here || line.is_empty() {
@@ -211,7 +210,7 @@ impl App {
         }
         if matches!(line, "q" | "/quit" | "/leave") {
             if self.is_unknown() && self.waiting.is_empty() {
-                // Nothing waits for an answer.
+                // There is nothing to wait for.
                 self.server = Server::Hikyaku;
             }
             self.handle_end();
@@ -227,29 +226,29 @@ impl App {
         Ok(())
     }
 
-    /// Leaves once all that waits has been sent: nothing more will be typed.
+    /// Leaves once everything that waits has been sent.
     pub fn handle_end(&mut self) {
         if self.stage == Stage::Here {
             self.stage = Stage::Leaving;
         }
     }
 
-    /// Leaves at once; returns how many typed lines have not been sent.
+    /// Leaves immediately. Returns how many typed lines have not been sent.
     pub fn handle_interrupt(&mut self) -> usize {
         self.handle_end();
         if self.is_unknown() {
-            // Better a farewell that a foreign program shows as it is than a room left waiting.
+            // A foreign program shows our farewell as text; better than a room left waiting.
             self.server = Server::Hikyaku;
         }
         let unsent = self.waiting.len();
         self.waiting.clear();
         self.due = None;
-        // Nothing more is waited for.
+        // Stop waiting.
         self.last_line_at = Time::ZERO;
         unsent
     }
 
-    /// What to do next. Call again after each answer but the last three.
+    /// Returns what to do. Call it again after each output except the last three.
     pub fn poll_output(&mut self, now: Time) -> Output {
         if matches!(self.stage, Stage::Here | Stage::Leaving) {
             self.handle_timeout(now);
@@ -270,7 +269,7 @@ impl App {
             self.last_sent = now;
             return Output::Send(datagram);
         }
-        // A line may have been for this client rather than for the server.
+        // The line may have been for this client, not for the server.
         if let Some(shown) = self.unshown.pop_front() {
             return Output::Show(shown);
         }
@@ -287,14 +286,14 @@ impl App {
         self.waiting.len()
     }
 
-    /// Returns how many lines were sent that the room has not confirmed, or that the network sent
-    /// back. A foreign program confirms nothing.
+    /// Returns how many lines were sent that the room has not confirmed, or that the network
+    /// returned. A foreign program confirms nothing.
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
         self.unconfirmed.len() + self.long_unconfirmed + self.sent_back
     }
 
-    /// Returns `true` if the server is known, and it is no hikyaku chat.
+    /// Returns `true` if the server is known not to be a hikyaku chat.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.server == Server::Foreign
@@ -306,7 +305,7 @@ impl App {
         matches!(self.server, Server::Silent { .. }) && !self.is_room
     }
 
-    /// Returns `true` if a room answers and does not let the client in, as it is full.
+    /// Returns `true` if a room answers but is full.
     #[must_use]
     pub fn is_kept_out(&self) -> bool {
         matches!(self.server, Server::Silent { .. }) && self.is_room
@@ -318,7 +317,7 @@ impl App {
         matches!(self.server, Server::Gone { .. })
     }
 
-    /// All has been said, perhaps except the farewell.
+    /// Returns `true` if everything has been sent, except perhaps the farewell.
     pub(crate) fn has_left(&self) -> bool {
         self.stage == Stage::Left
     }

@@ -1,4 +1,4 @@
-//! What a client has to say to its user.
+//! Notices of a client to its user.
 
 use crate::{
     limits::{MAX_LINE_LEN, MAX_WAITING_LINES},
@@ -15,16 +15,16 @@ pub enum Notice {
     Silent,
     /// The network says that nothing listens there; the client tries again for a while.
     NotListening,
-    /// The server is a program that passes lines on.
+    /// The server is a program that forwards lines.
     Foreign {
         /// The name that each line carries.
         name: String,
     },
     /// The server has gone; what is typed waits.
     Gone,
-    /// The server is there again.
+    /// The server is back.
     Back,
-    /// The room has forgotten the association; the client joins anew.
+    /// The room has forgotten the association; the client joins again.
     Renewed,
     /// The association with the server has ended.
     Parted {
@@ -36,26 +36,26 @@ pub enum Notice {
         /// How many, at least.
         lines: u64,
     },
-    /// A typed line begins as a room's own lines do.
+    /// A typed line has the form of a room's own lines.
     RoomsOwn,
-    /// A command that only a room knows, and there is none.
+    /// A command that only a room understands, and there is no room.
     NoRoom {
         /// The command.
         command: &'static str,
     },
-    /// A name cannot be one.
+    /// The text is not a valid name.
     BadName {
         /// What is wrong with it.
         error: NameError,
     },
-    /// The user has another name from now on.
+    /// The user has a new name.
     Renamed {
-        /// The name until now.
+        /// The old name.
         old: String,
         /// The new one.
         new: String,
     },
-    /// A typed line was not taken.
+    /// A typed line was rejected.
     NotTaken {
         /// Why.
         error: LineError,
@@ -67,11 +67,11 @@ pub enum Notice {
     },
 }
 
-/// Why a typed line was not taken.
+/// Why a typed line was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineError {
-    /// Too many lines wait to be sent.
+    /// Too many lines are waiting.
     #[error("not sent: {MAX_WAITING_LINES} lines are waiting already; try again in a moment")]
     Full,
     /// It is longer than a room accepts.

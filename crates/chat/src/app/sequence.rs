@@ -1,4 +1,4 @@
-//! The events of a log in their order, each once, whatever the network does to them.
+//! Delivers the events of a log in order, each once, whatever the network does.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,29 +8,29 @@ use crate::{
     time::Time,
 };
 
-/// A reader's place in a log, and the events that came before their turn.
+/// A reader's position in a log, and the events that arrived early.
 #[derive(Debug, Default)]
 pub(crate) struct Sequence {
-    /// The last event that was given out. `None` until the log is known.
+    /// The last event delivered. `None` until the log is known.
     cursor: Option<Seq>,
     held: BTreeMap<Seq, Arc<Event>>,
-    /// A number that the log is known to have reached.
+    /// A number that the log has reached.
     head: Seq,
-    /// How often, and when last, the missing events were asked for.
+    /// How often, and when, the missing events were last requested.
     asked: Option<(u32, Time)>,
 }
 
-/// What a reader does about events that are missing.
+/// What to do about missing events.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// Ask for those after this one.
+    /// Request the events after this one.
     Ask(Seq),
-    /// Go on without them: so many at least, as far as the numbers say.
+    /// Continue without them: at least this many are missing.
     GiveUp(u64),
 }
 
 impl Sequence {
-    /// Begins after `head`, with another log or another stay in a room.
+    /// Starts after `head`, with another log or another membership.
     pub(crate) fn restart(&mut self, head: Seq) {
         self.cursor = Some(head);
         self.head = head;
@@ -38,26 +38,26 @@ impl Sequence {
         self.asked = None;
     }
 
-    /// Notes that the log has reached `head`.
+    /// Records that the log has reached `head`.
     pub(crate) fn reaches(&mut self, head: Seq) {
         self.head = self.head.max(head);
     }
 
-    /// Takes an event in, unless it has been given out. It comes out of [`Self::next`] in its turn.
+    /// Stores an event unless it was delivered. [`Self::next`] returns it in order.
     pub(crate) fn put(&mut self, event: Arc<Event>) {
         let Some(seq) = event.seq else { return };
         if self.cursor.is_some_and(|cursor| seq <= cursor) {
             return;
         }
         self.held.insert(seq, event);
-        // Without the first of them the others are worth little: it is asked for again.
+        // Without the first event the later ones are useless: it is requested again.
         if self.held.len() > MAX_HELD_EVENTS {
             self.held.pop_last();
         }
         self.head = self.head.max(seq);
     }
 
-    /// Returns the next event, once all before it have been given out.
+    /// Returns the next event, once all before it have been delivered.
     pub(crate) fn next(&mut self) -> Option<Arc<Event>> {
         let cursor = self.cursor?;
         let entry = self.held.first_entry().filter(|entry| entry.get().prev <= cursor)?;
@@ -67,13 +67,13 @@ impl Sequence {
         Some(event)
     }
 
-    /// Returns when [`Self::handle_timeout`] wants to be called, if anything is missing.
+    /// Returns when to call [`Self::handle_timeout`], if anything is missing.
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let cursor = self.cursor?;
         (self.head > cursor).then(|| self.asked.map_or(Time::ZERO, |(_, at)| at + REPLAY_WAIT))
     }
 
-    /// Returns what to do about missing events by now.
+    /// Returns what to do about missing events now.
     pub(crate) fn handle_timeout(&mut self, now: Time) -> Option<Missing> {
         let cursor = self.cursor?;
         if self.poll_timeout()? > now {
@@ -87,7 +87,7 @@ impl Sequence {
         Some(Missing::GiveUp(self.give_up()))
     }
 
-    /// Goes on with the oldest event that is here; returns how many are missing before it.
+    /// Continues with the oldest event that is here. Returns how many before it are missing.
     pub(crate) fn give_up(&mut self) -> u64 {
         let Some(cursor) = self.cursor else { return 0 };
         let to = self.held.first_key_value().map_or(self.head, |(_, event)| event.prev);

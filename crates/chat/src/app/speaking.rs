@@ -1,4 +1,4 @@
-//! What goes to the server: typed lines, in the form that it reads.
+//! Prepares what goes to the server: typed lines, in the form that it reads.
 
 use super::{App, Notice, Server, pace};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl App {
-    /// Returns the next typed line in the form that the server needs, if it may be sent by now.
+    /// Returns the next typed line in the form that the server needs, if it may be sent now.
     pub(super) fn next_line(&mut self, now: Time) -> Option<String> {
         if self.is_unknown() || self.is_gone() {
             return None;
@@ -92,7 +92,7 @@ impl App {
     }
 }
 
-/// A command that a room obeys and a foreign server would pass on for all to read.
+/// Returns `true` for a command that a room obeys and a foreign server would forward as text.
 fn room_command(line: &str) -> Option<&'static str> {
     let word = line.split_whitespace().next()?;
     ["/msg", "/who", "/help", "/topic"]

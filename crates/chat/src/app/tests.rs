@@ -24,13 +24,13 @@ fn room_says(kind: Kind) -> Event {
     Event::new(Stamp::from_millis(0), None, None, kind)
 }
 
-/// A greeting by a name, with a log that has come so far.
+/// A greeting by a name, with a log that has reached this number.
 fn greeted(name: &str, head: u64) -> Vec<u8> {
     let (you, others) = (Author::new(ME, name), Roll::default());
     line(room_says(Kind::Greeted { you, others, head: Seq(head) }))
 }
 
-/// Something that a member of this number said, with its place in the log.
+/// An event by the member of this number, at this place in the log.
 fn said(member: u64, seq: u64, text: &str, request: Option<u64>) -> Vec<u8> {
     let author = Some(Author::new(MemberId(member), "bob"));
     let kind = Kind::Said { text: text.to_owned() };
@@ -71,7 +71,7 @@ fn alice() -> App {
     App::new(at(0), Name::parse("alice").unwrap())
 }
 
-/// All outputs until it waits or ends: sent datagrams after `>`, shown lines as they are.
+/// All outputs until it waits or ends: sent datagrams after `>`, shown lines unchanged.
 fn outputs(app: &mut App, millis: u64) -> Vec<String> {
     let mut outputs = Vec::new();
     loop {
@@ -114,7 +114,7 @@ fn over_dtls_a_room_that_answers_no_keep_alive_is_joined_anew() {
     let mut app = alice().over_dtls(at(0));
     app.handle_datagram(&greeted("alice", 0));
     outputs(&mut app, 0);
-    // What is typed is no sign of its life.
+    // A typed line is no sign that the server is alive.
     app.handle_line("hello?").unwrap();
     assert_eq!(outputs(&mut app, 59_000), [">hello?"]);
     for millis in [60_000, 65_000, 70_000, 75_000, 80_000] {
@@ -201,7 +201,7 @@ fn nothing_typed_leaves_before_something_has_answered() {
 }
 
 #[test]
-fn what_was_never_sent_is_counted_by_one_who_leaves() {
+fn a_client_that_leaves_counts_what_was_never_sent() {
     let mut app = alice();
     app.handle_line("a secret").unwrap();
     outputs(&mut app, 0);
@@ -224,7 +224,7 @@ fn a_line_that_comes_late_shows_a_program_that_passes_lines_on() {
 }
 
 #[test]
-fn one_who_has_typed_nothing_leaves_at_once() {
+fn a_user_that_has_typed_nothing_leaves_at_once() {
     let mut app = alice();
     outputs(&mut app, 0);
     app.handle_line("q").unwrap();
@@ -416,7 +416,7 @@ fn a_server_that_goes_away_is_reported_once_and_what_is_typed_waits_for_it() {
 }
 
 #[test]
-fn whoever_leaves_a_room_that_is_gone_learns_what_was_not_delivered() {
+fn leaving_a_lost_room_reports_what_was_not_delivered() {
     for closes in [true, false] {
         let mut app = in_room();
         app.handle_line("one").unwrap();

@@ -1,4 +1,4 @@
-//! What time brings: hellos again, decisions, keep-alives, the moment to leave.
+//! Timeouts: repeated hellos, decisions, keep-alives, the moment to leave.
 
 use super::{App, Notice, Output, Server, Stage, Watch, pace, sequence::Missing};
 use crate::{
@@ -12,12 +12,12 @@ use crate::{
 };
 
 impl App {
-    /// Does what is due by now: a hello again, a decision, a keep-alive, a question.
+    /// Does what is due: a hello, a decision, a keep-alive, a request.
     pub fn handle_timeout(&mut self, now: Time) {
         match self.server {
             Server::Unknown { decide_at, .. } if decide_at <= now => self.on_no_greeting(now),
             Server::NotListening { .. } if self.hint.is_some() => {
-                // Something listens now, and says what it speaks; perhaps a room says more.
+                // Something listens now and reports its dialect; a room may still answer.
                 let decide_at = now + HELLO_WAIT;
                 self.server = Server::Unknown { tries: HELLO_TRIES, hello_at: None, decide_at };
             }
@@ -50,13 +50,13 @@ impl App {
         }
     }
 
-    /// The last line will be answered by then, if it is at all.
+    /// Returns when to stop waiting for the answer to the last line.
     pub(super) fn leave_by(&self) -> Option<Time> {
         let waits = self.server == Server::Hikyaku && !self.unconfirmed.is_empty();
         waits.then(|| self.last_line_at + CONFIRM_WAIT)
     }
 
-    /// Everything has been sent that will be, and confirmed if it will be.
+    /// Returns `true` if everything was sent and, where that can be known, confirmed.
     pub(super) fn may_leave(&self, now: Time) -> bool {
         match self.server {
             Server::Silent { .. } | Server::Gone { .. } => true,
@@ -67,7 +67,7 @@ impl App {
         }
     }
 
-    /// In a room: asks for what is missing, and shows it that the client is there.
+    /// In a room: requests missing events, and sends keep-alives.
     pub(super) fn keep_up(&mut self, now: Time) {
         match self.sequence.handle_timeout(now) {
             Some(Missing::Ask(after)) => {

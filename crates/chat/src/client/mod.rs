@@ -1,7 +1,6 @@
-//! The glue around the client: a plain peer, a terminal, the clock.
+//! Drives a client: a plain peer, a terminal, the clock.
 //!
-//! In: datagrams, typed lines, deadlines, the end. Out: datagrams, lines to show.
-//! Never: decides what to say.
+//! Never: decides what to send.
 
 use std::{
     io,
@@ -28,21 +27,20 @@ mod tests;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The network said that nobody listens there.
+    /// The network reported that nobody listens there.
     #[error("no chat at {0}: nothing is listening there (start one with `hikyaku chat`)")]
     Unreachable(SocketAddr),
-    /// Something is there, and it is no hikyaku chat.
+    /// Something listens there, and it is not a hikyaku chat.
     #[error("what listens at {0} is no hikyaku chat, or wants other armour")]
     NotAChat(SocketAddr),
-    /// Its answers say that it speaks another dialect, or has another key. They prove nothing:
-    /// anyone can have sent them.
+    /// The answers indicate another dialect or another key. They are not authenticated.
     #[error("what listens at {to} says that it hears {theirs}, and here it is {ours}")]
     OtherDialect {
         /// The server.
         to: SocketAddr,
-        /// What it says that it speaks.
+        /// The dialect that it reports.
         theirs: Dialect,
-        /// What is spoken here.
+        /// Our dialect.
         ours: Dialect,
     },
     /// Nothing can be sent.
@@ -51,32 +49,32 @@ pub enum ClientError {
     /// Nothing can be received.
     #[error("cannot receive from {from}: {source}")]
     Receive {
-        /// Who from.
+        /// The server.
         from: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Who takes part, and where.
+/// A participant, and the kind of server it expects.
 #[derive(Clone, Debug)]
 pub struct Guest {
-    /// What they want to be called.
+    /// The name that the user asked for.
     pub name: Name,
-    /// What may be there.
+    /// The kind of server.
     pub server: Expected,
 }
 
-/// What a client takes for a server.
+/// The kinds of servers that a client accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expected {
-    /// A hikyaku chat alone.
+    /// Only a hikyaku chat.
     Room,
-    /// Whatever answers: a hikyaku chat, or a program that passes lines on to the others.
+    /// Any server that answers: a hikyaku chat, or a program that forwards lines.
     Answering,
-    /// Also a program that passes lines on and says nothing itself: lines go out although nothing
-    /// has answered.
+    /// Also a program that forwards lines and never answers: lines are sent although nothing has
+    /// answered.
     Anything,
 }
 
@@ -84,39 +82,39 @@ pub enum Expected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LastSeen {
-    /// It was there.
+    /// It was reachable.
     There,
-    /// It had answered once, and was gone.
+    /// It had answered, and was gone.
     Gone,
     /// It never answered.
     Silent,
-    /// It answered, and did not let the client in.
+    /// It answered and did not admit the client.
     Full,
 }
 
-/// How a client's part in a chat ended.
+/// The outcome of a client's part in a chat.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Parted {
     /// Typed lines that were not sent, because of a shutdown or because nothing answered.
     pub unsent: usize,
-    /// Lines that were sent and that the room has not confirmed, or the network sent back.
+    /// Lines that were sent and that the room has not confirmed, or that the network returned.
     pub unconfirmed: usize,
-    /// Where the client stood at the end.
+    /// The state of the server at the end.
     pub server: LastSeen,
-    /// Datagrams from the server that were not let in.
+    /// Datagrams from the server that were dropped.
     pub drops: Drops,
 }
 
-/// Takes part in the chat at the peer's address until the input ends, `q`, or `shutdown`
-/// resolves; says farewell. Where the peer speaks DTLS, shakes hands first; an association that
-/// ends meanwhile is made anew for the next line.
+/// Takes part in the chat at the peer's address until the input ends, `q`, or `shutdown` resolves;
+/// then leaves with a farewell. If the peer speaks DTLS, performs the handshake first; an
+/// association that ends is replaced for the next line.
 ///
-/// `show` gets what the user is to see, `dropped` each datagram that was not let in.
+/// `show` receives what the user is to see, `dropped` each datagram that was dropped.
 ///
 /// # Errors
-/// [`ClientError`]: when nothing can be sent or received, nobody listens there, or who listens
-/// there is not believed, or does not believe us.
+/// [`ClientError`]: when nothing can be sent or received, nobody listens there, or one side does
+/// not trust the other.
 pub async fn run(
     mut peer: PlainPeer,
     guest: Guest,
@@ -142,7 +140,7 @@ pub async fn run(
         peer.hint().into_iter().for_each(|theirs| app.handle_hint(theirs));
         std::iter::from_fn(|| peer.take_dropped()).for_each(|drop| dropped(&drop));
         let wake = match app.poll_output(clock.time()) {
-            // An association that is over has taken us out of the room with it.
+            // An association that has ended has taken us out of the room with it.
             Output::Send(_) if app.has_left() && !peer.is_connected() => continue,
             Output::Send(datagram) => {
                 let sending = link.send(&mut peer, &mut app, &mut show, &datagram);
@@ -202,7 +200,8 @@ impl Guest {
 }
 
 impl Parted {
-    /// Of a client that left, or was interrupted with `interrupted` lines not sent.
+    /// Returns the outcome of a client that left, or was interrupted with `interrupted` lines not
+    /// sent.
     fn of(app: &App, peer: &PlainPeer, interrupted: Option<usize>) -> Self {
         let unsent = interrupted.unwrap_or(app.unsent());
         let server = if app.is_silent() {
@@ -217,7 +216,7 @@ impl Parted {
         Self { unsent, unconfirmed: app.unconfirmed(), server, drops: peer.drops().clone() }
     }
 
-    /// Of a client that was interrupted before there was an association.
+    /// Returns the outcome of a client that was interrupted before there was an association.
     fn unanswered(unsent: usize, peer: &PlainPeer) -> Self {
         Self { unsent, unconfirmed: 0, server: LastSeen::There, drops: peer.drops().clone() }
     }
@@ -227,7 +226,7 @@ fn other_dialect(peer: &PlainPeer, theirs: Dialect) -> ClientError {
     ClientError::OtherDialect { to: peer.target(), theirs, ours: peer.dialect() }
 }
 
-/// What comes of `work`, which may wait for a handshake, unless the end comes first.
+/// Runs `work`, which may wait for a handshake, unless the end comes first.
 async fn done_before<T>(
     end: Pin<&mut impl Future<Output = ()>>,
     work: impl Future<Output = T>,
@@ -239,7 +238,7 @@ async fn done_before<T>(
     }
 }
 
-/// Connects, and reports at intervals that this is not done yet.
+/// Connects, and reports at intervals that it is still waiting.
 async fn connect(peer: &mut PlainPeer, show: &mut impl FnMut(Shown)) -> Result<(), ClientError> {
     let mut connecting = pin!(peer.connect());
     let connected = loop {
@@ -257,16 +256,16 @@ async fn connect(peer: &mut PlainPeer, show: &mut impl FnMut(Shown)) -> Result<(
     })
 }
 
-/// What the network has said of the server so far.
+/// What the network has reported of the server.
 #[derive(Default)]
 struct Link {
     heard: bool,
-    /// Failures to receive since the last success.
+    /// Consecutive errors of receiving.
     errors: u32,
 }
 
 impl Link {
-    /// Sends, and keeps going where the fault may pass: once the server has been heard, it may.
+    /// Sends. Once the server has answered, errors may be temporary and do not end the client.
     async fn send(
         &self,
         peer: &mut PlainPeer,

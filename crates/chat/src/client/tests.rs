@@ -1,4 +1,4 @@
-//! Clients at real sockets, in rooms of ours and with programs of others.
+//! Clients at real sockets, in our rooms and with other programs.
 
 use std::{future, time::Duration};
 
@@ -91,7 +91,7 @@ async fn all_lines_of_a_pipe_arrive_although_it_ends_at_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_merely_fans_out_is_told_who_speaks() {
+async fn a_server_that_only_forwards_is_sent_the_speaker_s_name() {
     let mut listener = listener();
     let alice = join_expecting(listener.local_addr(), "alice", Expected::Anything);
     alice.lines.send("hi".to_owned()).await.unwrap();

@@ -1,8 +1,8 @@
 //! The machine line: an event or a request as one JSON object, for programs.
 //!
 //! A client asks for machine lines by its first datagram, `/hello 1 NAME`: the newest version it
-//! reads, and what it wants to be called. From then on the room writes events to it as machine
-//! lines, and reads its requests as such. A program that asks for nothing reads text.
+//! reads, and the name it asks for. From then on the room sends it events as machine lines, and
+//! reads its requests as such. A program that asks for nothing reads text.
 //!
 //! ```text
 //! {"hikyaku":1,"seq":5,"prev":4,"at":1730000000000,
@@ -10,10 +10,9 @@
 //! {"hikyaku":1,"request":9,"do":"said","with":"hi"}                  client → room
 //! ```
 //!
-//! All fields are those of [`Event`] and [`Request`]. A reader ignores fields and kinds that it
-//! does not know, and lines of other versions. Each text is escaped for terminals before it is
-//! written. A greeting brings its receiver a `ticket`: a request that shows it comes from an
-//! address that the room has reached.
+//! All fields are those of [`Event`] and [`Request`]. A reader ignores unknown fields and kinds,
+//! and lines of other versions. Each text is escaped for terminals before it is written. A greeting
+//! contains a `ticket`: a request with that ticket comes from an address that the room has reached.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -24,29 +23,29 @@ use crate::{
     request::{Action, Request},
 };
 
-/// The version that is spoken here.
+/// The version implemented here.
 pub const VERSION: u32 = 1;
 
-/// How every machine line begins, in every version.
+/// The beginning of every machine line, in every version.
 const PREFIX: &[u8] = b"{\"hikyaku\":";
 
-/// How a client's first datagram begins; a version and a name follow.
+/// The beginning of a client's first datagram; a version and a name follow.
 const HELLO: &[u8] = b"/hello ";
 
-/// A number that a room writes in a greeting, and that only the receiver can know.
+/// A number that a room sends in a greeting, and that only the receiver can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ticket(u64);
 
 impl Ticket {
-    /// Creates a ticket of 53 bits of chance, as many as every reader of JSON keeps.
+    /// Creates a ticket of 53 random bits, as many as every JSON reader preserves.
     #[must_use]
     pub const fn new(chance: u64) -> Self {
         Self(chance >> 11)
     }
 }
 
-/// A machine line: its version, a ticket where there is one, and what it says.
+/// A machine line: its version, an optional ticket, and its content.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line<T> {
     hikyaku: u32,
@@ -56,45 +55,45 @@ struct Line<T> {
     says: T,
 }
 
-/// Returns `true` for what begins as a machine line does.
+/// Returns `true` if the datagram begins like a machine line.
 #[must_use]
 pub fn is_machine_line(datagram: &[u8]) -> bool {
     datagram.starts_with(PREFIX)
 }
 
-/// Writes an event; `ticket` goes with a greeting.
+/// Encodes an event; a greeting has a `ticket`.
 #[must_use]
 pub fn write_event(event: &Event, ticket: Option<Ticket>) -> String {
     write(&Line { hikyaku: VERSION, ticket, says: event })
 }
 
-/// Reads an event.
+/// Decodes an event.
 #[must_use]
 pub fn read_event(datagram: &[u8]) -> Option<(Event, Option<Ticket>)> {
     let Line { says, ticket, .. } = read(datagram)?;
     Some((says, ticket))
 }
 
-/// Writes the first datagram of a client.
+/// Encodes the first datagram of a client.
 #[must_use]
 pub fn write_hello(name: &str) -> String {
     format!("/hello {VERSION} {name}")
 }
 
-/// Writes a request; `ticket` goes with what is answered at length.
+/// Encodes a request; one with a long answer needs a `ticket`.
 #[must_use]
 pub fn write_request(request: &Request, ticket: Option<Ticket>) -> String {
     write(&Line { hikyaku: VERSION, ticket, says: request })
 }
 
-/// Reads the hello or a request of a client that reads machine lines. A text that is too long, or
-/// that escapes make too long, becomes [`Action::TooLong`].
+/// Decodes the hello or a request of a client that reads machine lines. A text that is too long,
+/// before or after escaping, becomes [`Action::TooLong`].
 #[must_use]
 pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
     if let Some(hello) = datagram.strip_prefix(HELLO) {
         let hello = String::from_utf8_lossy(plain::trim_end(hello));
         let (version, name) = hello.split_once(' ')?;
-        // A newer client reads this version too, or says that it does not.
+        // A newer client reads this version too, or reports that it does not.
         let known = version.parse::<u32>().is_ok_and(|version| version >= VERSION);
         return known.then(|| (Action::Hello(name.trim().to_owned()).into(), None));
     }
@@ -104,7 +103,7 @@ pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
         Action::Whispered(text) => plain::written_out(text.as_bytes(), Action::Whispered),
         Action::Topic(text) => plain::written_out(text.as_bytes(), Action::Topic),
         Action::Unknown(text) => plain::written_out(text.as_bytes(), Action::Unknown),
-        // A name with something unsafe in it is refused, not escaped.
+        // A name with unsafe characters is refused, not escaped.
         Action::Hello(name) | Action::Named(name) if name.len() > MAX_LINE_LEN => {
             Action::TooLong(name.len())
         }
@@ -117,7 +116,7 @@ fn write<T: Serialize>(line: &T) -> String {
     serde_json::to_string(line).expect("no field of a line can fail to be written")
 }
 
-/// Reads a line of this version.
+/// Decodes a line of this version.
 fn read<T: DeserializeOwned>(datagram: &[u8]) -> Option<Line<T>> {
     if !is_machine_line(datagram) || datagram.len() > MAX_MACHINE_LINE_LEN {
         return None;

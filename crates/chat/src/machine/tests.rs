@@ -1,4 +1,4 @@
-//! The lines as they are on the wire, and what a hostile one can do: nothing.
+//! Machine lines as they are on the wire; hostile ones do no harm.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn numbered(kind: Kind) -> Event {
     Event { seq: Some(Seq(5)), prev: Seq(4), ..event(kind) }
 }
 
-/// Each kind of event, with what its line says of it.
+/// Each kind of event, with its line.
 fn kinds() -> Vec<(Kind, &'static str)> {
     let text = || "a \"b\"".to_owned();
     let roll = |more| Roll { names: vec!["al".into()], more };

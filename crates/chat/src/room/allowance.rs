@@ -1,4 +1,4 @@
-//! How much a member may send, and the room with all of them.
+//! How much each member, and the whole room, may send.
 
 use std::mem;
 
@@ -27,8 +27,8 @@ impl Allowance {
 }
 
 impl<P: Peer, L: Log> Room<P, L> {
-    /// Decides whether the member's and the room's allowances let this request pass; if not, the
-    /// member learns it once until theirs is whole again.
+    /// Returns `true` if the member's and the room's allowances permit this request. If not, the
+    /// member is notified once, until its allowance is full again.
     pub(super) fn may_send(&mut self, call: Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
         let now = call.now.time;
         let rate = Rate::new(self.config.rate, self.config.burst);
@@ -54,7 +54,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         false
     }
 
-    /// Takes what `effects` cost to deliver from what the room may send.
+    /// Takes the cost of delivering `effects` from the room's allowance.
     pub(super) fn charge(&mut self, now: Time, effects: &[Effect<P>]) {
         let cost = |effect: &Effect<P>| {
             let copies = match effect.to {

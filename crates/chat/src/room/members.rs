@@ -1,4 +1,4 @@
-//! The members: by key, by name, and by when they will be taken to have left.
+//! The members of a room, by key, by name, and by the end of their membership.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -15,44 +15,44 @@ use crate::{
     time::Time,
 };
 
-/// What tells a room's members apart. Its `Display` is what someone without a name is called,
-/// and must not be a valid [`Name`] except for the host's.
+/// Distinguishes a room's members. Its `Display` names a member without a name, and must not be a
+/// valid [`Name`] except the host's.
 pub trait Peer: Copy + Ord + Display {
-    /// The address that what this peer is sent goes to, when all that vouches for it is that a
-    /// datagram came from there. `None` for a peer who has proved who or where they are: they may
-    /// share an address with any number of others.
+    /// The address that receives what is sent to this peer, if the peer is known only by its
+    /// datagrams' source. `None` for a peer that has proved its identity or address: it may share
+    /// an address with any number of others.
     fn network(&self) -> Option<IpAddr>;
 }
 
 /// One member of a room.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// The name, or the address of someone who has given none.
+    /// The name, or the address of a member without one.
     pub(crate) shown: Arc<str>,
     id: MemberId,
-    /// The newest number of the log when they came: what is after it is theirs to hear.
+    /// The newest number of the log when the member joined: later events are for it.
     pub(crate) since: Seq,
     /// What this member may still send.
     pub(crate) bucket: Bucket,
-    /// Which numbered requests have been taken.
+    /// Which numbered requests have been handled.
     pub(super) requests: Seen,
-    /// Whether the member knows that lines are being dropped.
+    /// The member was notified that lines are being dropped.
     pub(crate) told_dropped: bool,
-    /// When silence ends the membership; the host's never does.
+    /// When silence ends the membership; the host's never ends.
     idle_at: Option<Time>,
 }
 
-/// The member of that name is somebody else.
+/// The name belongs to another member.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Taken;
 
-/// All members of a room. The first three maps always hold the same members.
+/// All members of a room. The first three maps always have the same members.
 #[derive(Debug)]
 pub(crate) struct Members<P> {
     by_peer: BTreeMap<P, Member>,
     by_likeness: BTreeMap<String, P>,
     by_idle_at: BTreeSet<(Time, P)>,
-    /// How many members each site has; those without members are not in it.
+    /// The number of members per site, without empty sites.
     by_site: BTreeMap<IpAddr, usize>,
     last_id: u64,
 }
@@ -80,7 +80,7 @@ impl<P: Peer> Members<P> {
         self.by_peer.keys().copied()
     }
 
-    /// How many members are at the site of `peer`, as far as it counts.
+    /// Returns the number of members at the site of `peer`, if it is limited.
     pub(crate) fn neighbours(&self, peer: P) -> usize {
         site(peer).and_then(|site| self.by_site.get(&site)).copied().unwrap_or(0)
     }
@@ -89,7 +89,7 @@ impl<P: Peer> Members<P> {
         self.by_peer.get_mut(&peer)
     }
 
-    /// How `peer` is shown, member or not.
+    /// Returns how `peer` is shown, member or not.
     pub(crate) fn shown(&self, peer: P) -> Arc<str> {
         match self.by_peer.get(&peer) {
             Some(member) => Arc::clone(&member.shown),
@@ -97,7 +97,7 @@ impl<P: Peer> Members<P> {
         }
     }
 
-    /// Adds a member without a name. `peer` must not be one already.
+    /// Adds a member without a name. `peer` must not be a member.
     pub(crate) fn insert(&mut self, peer: P, idle_at: Option<Time>, since: Seq) {
         debug_assert!(!self.contains(peer), "a member joins once");
         let shown: Arc<str> = peer.to_string().into();
@@ -119,13 +119,13 @@ impl<P: Peer> Members<P> {
         self.by_peer.get(&peer).map(|member| member.id)
     }
 
-    /// Returns a member as events name them.
+    /// Returns a member as events name it.
     pub(crate) fn author(&self, peer: P) -> Option<Author> {
         let member = self.by_peer.get(&peer)?;
         Some(Author::new(member.id, Arc::clone(&member.shown)))
     }
 
-    /// Removes a member, and returns them as events name them.
+    /// Removes a member, and returns it as events name it.
     pub(crate) fn remove(&mut self, peer: P) -> Option<Author> {
         let member = self.by_peer.remove(&peer)?;
         if let Some(idle_at) = member.idle_at {
@@ -160,7 +160,7 @@ impl<P: Peer> Members<P> {
         self.by_idle_at.insert((idle_at, peer));
     }
 
-    /// Names a member.
+    /// Gives a member a name.
     pub(crate) fn rename(&mut self, peer: P, name: &Name) -> Result<(), Taken> {
         let likeness = likeness(name.as_str());
         if self.by_likeness.get(&likeness).is_some_and(|holder| *holder != peer) {
@@ -175,8 +175,8 @@ impl<P: Peer> Members<P> {
         Ok(())
     }
 
-    /// The member whose name or address `words` begins with (the longest such name, for names
-    /// hold spaces), and the words after it.
+    /// Returns the member whose name or address `words` begins with (the longest one, as names
+    /// contain spaces), and the words after it.
     pub(crate) fn find_addressee<'a>(&self, words: &'a str, limit: usize) -> Option<(P, &'a str)> {
         let window = &words[..words.floor_char_boundary(limit)];
         let inner = window.match_indices(' ').map(|(at, _)| at);
@@ -192,12 +192,12 @@ impl<P: Peer> Members<P> {
         self.by_idle_at.first().map(|(idle_at, _)| *idle_at)
     }
 
-    /// The next member whose silence has lasted too long by now.
+    /// Returns the next member whose silence has lasted too long.
     pub(crate) fn next_idle(&self, now: Time) -> Option<P> {
         self.by_idle_at.first().filter(|(idle_at, _)| *idle_at <= now).map(|(_, peer)| *peer)
     }
 
-    /// Returns who is here except one, in at most about `limit` bytes; the rest are counted.
+    /// Returns all members except one, in at most about `limit` bytes; the rest are counted.
     pub(crate) fn roll(&self, except: Option<P>, limit: usize) -> Roll {
         let mut roll = Roll::default();
         let mut len = 0;
@@ -221,8 +221,8 @@ impl<P: Peer> Members<P> {
     }
 }
 
-/// What counts as one place: an IPv4 address, or an IPv6 /64, all of whose addresses one machine
-/// may use (RFC 4291 section 2.5.4, RFC 8981). Loopback does not count.
+/// Returns the site of an address: an IPv4 address, or an IPv6 /64, which one machine may use
+/// entirely (RFC 4291 section 2.5.4, RFC 8981). Loopback is not limited.
 pub(crate) fn site(peer: impl Peer) -> Option<IpAddr> {
     match peer.network()?.to_canonical() {
         ip if ip.is_loopback() => None,
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(members.find_addressee("alice hi", 128), None);
     }
 
-    /// How many of those who come from `first` are counted at the site of `second`.
+    /// Returns how many members from `first` are counted at the site of `second`.
     fn neighbours(first: &str, second: &str) -> usize {
         let mut members = Members::new();
         members.insert(first.parse::<SocketAddr>().unwrap(), None, Seq::START);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_a_site_no_longer_counts_there() {
+    fn a_member_that_leaves_a_site_no_longer_counts_there() {
         let mut members = Members::new();
         let peer: SocketAddr = "10.0.0.1:1".parse().unwrap();
         members.insert(peer, None, Seq::START);

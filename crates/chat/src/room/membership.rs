@@ -1,4 +1,4 @@
-//! Coming, being called something, and going.
+//! Joining, naming and leaving.
 
 use super::{Call, Effect, Peer, Room, members::Taken, refuse, tell};
 use crate::{
@@ -16,13 +16,13 @@ use crate::{
 };
 
 impl<P: Peer, L: Log> Room<P, L> {
-    /// [`Self::handle`], without what the effects cost.
+    /// [`Self::handle`], without the cost of the effects.
     pub(super) fn take_in(&mut self, call: Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
         if self.members.contains(call.from) {
             self.members.touch(call.from, call.now.time + self.config.idle);
             return self.act(call, action, effects);
         }
-        // A farewell of someone who is not here, as a repeated one is, must not make a member.
+        // A farewell of a peer that is not a member, such as a repeated one, must not make it one.
         if action == Action::Left || !self.admit(call, effects) {
             return;
         }
@@ -35,7 +35,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    /// Decides whether a stranger comes in; if so they are a member now.
+    /// Decides whether to admit a stranger. If so, it is a member on return.
     fn admit(&mut self, call: Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
         let Call { now: Now { time: now, .. }, from, .. } = call;
         if self.members.neighbours(from) >= MAX_MEMBERS_PER_IP {
@@ -54,8 +54,8 @@ impl<P: Peer, L: Log> Room<P, L> {
             self.stats.dropped_busy += 1;
             return false;
         }
-        // A whole room may come at once: all come back when a server starts again. And a small
-        // room must not keep out a newcomer who comes just after another member has left.
+        // A whole room may arrive at once, when a server restarts. A small room must still admit a
+        // newcomer just after a member has left.
         let burst = u32::try_from(self.config.max_clients).unwrap_or(u32::MAX);
         let rate = Rate::new(NEWCOMER_RATE, burst.max(NEWCOMER_RATE));
         if !self.newcomers.take(now, from, rate) {
@@ -67,7 +67,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         true
     }
 
-    /// Names a newcomer before anyone hears of them, greets them, and tells the others.
+    /// Names a newcomer before it is announced, greets it, and announces it.
     fn welcome(&mut self, call: Call<P>, wish: Option<&str>, effects: &mut Vec<Effect<P>>) {
         let refusal = wish.and_then(|wish| self.name_newcomer(call.from, wish).err());
         self.greet(call, effects);
@@ -77,7 +77,8 @@ impl<P: Peer, L: Log> Room<P, L> {
         self.publish(call, Kind::Joined, effects);
     }
 
-    /// A member says hello again, because the greeting was lost or the room has forgotten the name.
+    /// Handles another hello of a member: the greeting was lost, or the room has forgotten the
+    /// name.
     pub(super) fn hello_again(&mut self, call: Call<P>, wish: &str, effects: &mut Vec<Effect<P>>) {
         let Some(before) = self.members.author(call.from) else { return };
         if *before.name != *call.from.to_string() {
@@ -104,7 +105,7 @@ impl<P: Peer, L: Log> Room<P, L> {
             .and_then(|name| self.rename(call.from, &name));
         match renamed {
             Err(refusal) => refuse(call, refusal, effects),
-            // A hello that was sent again because our greeting was lost.
+            // The hello was repeated because our greeting was lost.
             Ok(()) if before.name == self.members.shown(call.from) => self.greet(call, effects),
             Ok(()) => self.publish_rename(call, before, effects),
         }
@@ -127,7 +128,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         })
     }
 
-    /// Gives a newcomer the name they wish for; where it is taken, one like it.
+    /// Gives a newcomer the name it asked for, or a similar one if that is taken.
     fn name_newcomer(&mut self, from: P, wish: &str) -> Result<(), Refusal> {
         let name = Name::parse(wish).map_err(|error| Refusal::BadName { error })?;
         if self.members.rename(from, &name).is_ok() {
@@ -148,7 +149,7 @@ impl<P: Peer, L: Log> Room<P, L> {
             .find(|name| self.members.is_free(name))
     }
 
-    /// Sends a member the events after `after` once more, but none from before they joined.
+    /// Repeats the events after `after` to a member, except those from before it joined.
     pub(super) fn replay(&mut self, call: Call<P>, after: Seq, effects: &mut Vec<Effect<P>>) {
         let Some(member) = self.members.get_mut(call.from) else { return };
         let Some(events) = self.log.after(after.max(member.since)) else {
@@ -182,7 +183,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         self.handle_log(effects);
     }
 
-    /// Members, the host not counted.
+    /// Returns the number of members, without the host.
     pub(super) fn clients(&self) -> usize {
         self.members.len() - usize::from(self.host.is_some())
     }

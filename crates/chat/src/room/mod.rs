@@ -1,7 +1,6 @@
-//! A chat room: who is in it, what they are called, and what happens there.
+//! A chat room: its members, their names, and its events.
 //!
-//! In: what members ask for, and the time. Out: events, and who is to get them. Never: words,
-//! forms, a clock, a socket.
+//! Never: a clock, a socket; sentences.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,12 +30,12 @@ mod tests;
 pub use self::members::Peer;
 use self::{allowance::Allowance, members::Members, newcomers::Newcomers};
 
-/// What a room allows.
+/// The settings of a room.
 #[derive(Clone, Debug)]
 pub struct RoomConfig {
-    /// Silence after which a member is taken to have left; less than a millisecond counts as one.
+    /// Silence after which a member is considered gone; less than a millisecond counts as one.
     pub idle: Duration,
-    /// Members at most, the host not counted.
+    /// Maximum number of members, without the host.
     pub max_clients: usize,
     /// Lines per second that each member may send in the long run; 0 counts as 1.
     pub rate: u32,
@@ -55,34 +54,33 @@ impl Default for RoomConfig {
     }
 }
 
-/// An event, and who is to get it.
+/// An event and its receivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Effect<P> {
-    /// Who gets it.
+    /// The receivers.
     pub to: Audience<P>,
-    /// What they get.
+    /// The event.
     pub event: Arc<Event>,
 }
 
-/// Who gets an event. Members are those that the room has once the call that had the effect has
-/// returned.
+/// The receivers of an event. Members are those after the call that caused the effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience<P> {
-    /// One peer, who need not be a member.
+    /// One peer, member or not.
     One(P),
-    /// All members, the author included: the event stands in the log.
+    /// All members, the author included: the event is in the log.
     All,
 }
 
-/// What has happened in a room so far.
+/// The figures of a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Members now, the host included.
+    /// Members now, including the host.
     pub members: usize,
-    /// Newcomers taken in.
+    /// Newcomers admitted.
     pub joined: u64,
-    /// Lines said or whispered and passed on; each counts once, however many got it.
+    /// Lines said or whispered and passed on; each counts once.
     pub relayed: u64,
     /// Dropped: its sender was too fast.
     pub dropped_too_fast: u64,
@@ -94,11 +92,11 @@ pub struct Stats {
     pub dropped_crowd: u64,
     /// Dropped: from a stranger, and too many members have that IP address.
     pub dropped_same_ip: u64,
-    /// Dropped: the room had as much to send as it may.
+    /// Dropped: the room's own allowance was used up.
     pub dropped_busy: u64,
 }
 
-/// A chat room, around a log that numbers what happens in it.
+/// A chat room, around a log that numbers its events.
 #[derive(Debug)]
 pub struct Room<P, L> {
     config: RoomConfig,
@@ -111,7 +109,7 @@ pub struct Room<P, L> {
     stats: Stats,
 }
 
-/// One call: who did something, when, and the number by which they recognise the answer.
+/// One call: the peer, the time, and the request's number.
 #[derive(Clone, Copy, Debug)]
 struct Call<P> {
     now: Now,
@@ -136,8 +134,8 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    /// Seats a member who is not greeted, never falls idle, may send without limit, and takes
-    /// nobody's place: the person at the server's own terminal. Call it before anyone joins.
+    /// Adds the person at the server's own terminal, who is not greeted, never idle, not limited,
+    /// and not counted. Call it before anyone joins.
     pub fn seat_host(&mut self, host: P, name: Option<&Name>) {
         debug_assert!(self.members.len() == 0, "the host is the first");
         self.host = Some(host);
@@ -147,8 +145,8 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    /// Takes in what `from` asks for. The first thing that a stranger does makes them a member.
-    /// What comes of it is appended to `effects`, in the order it is to be delivered.
+    /// Handles a request of `from`. The first request makes a stranger a member. Effects are
+    /// appended to `effects`, in order of delivery.
     pub fn handle(
         &mut self,
         now: Now,
@@ -164,63 +162,63 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    /// When [`Self::handle_timeout`] wants to be called next, unless something happens before.
+    /// Returns when to call [`Self::handle_timeout`], unless something happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.members.next_idle_at()
     }
 
-    /// Removes those who have been silent for too long.
+    /// Removes members that have been silent for too long.
     pub fn handle_timeout(&mut self, now: Now, effects: &mut Vec<Effect<P>>) {
         let before = effects.len();
         self.remove_idle(now, effects);
         self.charge(now.time, &effects[before..]);
     }
 
-    /// Passes on what the log has numbered since the last call. Only a log that takes its time, or
-    /// has other writers, needs this: what it has at once is passed on by the call that caused it.
+    /// Passes on what the log has numbered since the last call. Needed only for a log that is slow
+    /// or has other writers: what it numbers immediately is passed on by the same call.
     pub fn handle_log(&mut self, effects: &mut Vec<Effect<P>>) {
         while let Some(event) = self.log.committed() {
             effects.push(Effect { to: Audience::All, event });
         }
     }
 
-    /// Tells all that the room closes. It can still be used, but nobody will expect it.
+    /// Announces to all that the room closes.
     pub fn close(&mut self, now: Now, effects: &mut Vec<Effect<P>>) {
         self.log.submit(Event::new(now.stamp, None, None, Kind::Closing));
         self.handle_log(effects);
     }
 
-    /// Returns who is here, the host included, in the order of their keys.
+    /// Returns all members, including the host, in the order of their keys.
     pub fn peers(&self) -> impl Iterator<Item = P> + '_ {
         self.members.peers()
     }
 
-    /// Returns `true` if `peer` is in the room.
+    /// Returns `true` if `peer` is a member.
     #[must_use]
     pub fn is_member(&self, peer: P) -> bool {
         self.members.contains(peer)
     }
 
-    /// Returns `peer` as events name them, if they are a member.
+    /// Returns `peer` as events name it, if it is a member.
     #[must_use]
     pub fn author(&self, peer: P) -> Option<Author> {
         self.members.author(peer)
     }
 
-    /// Returns the number of `peer`'s stay, if they are a member.
+    /// Returns the number of `peer`'s membership, if it is a member.
     #[must_use]
     pub fn member_id(&self, peer: P) -> Option<MemberId> {
         self.members.id(peer)
     }
 
-    /// Returns what has happened so far.
+    /// Returns the room's figures.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats { members: self.members.len(), ..self.stats }
     }
 
-    /// Does what a member asks for.
+    /// Carries out a member's request.
     fn act(&mut self, call: Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
         match action {
             // These two cost nobody anything, so they are not limited.
@@ -254,7 +252,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    /// Returns `true` for a request that has been taken; the network has delivered it twice.
+    /// Returns `true` if this request has been handled: the network delivered it twice.
     fn is_repeated(&mut self, call: Call<P>) -> bool {
         let (Some(request), Some(member)) = (call.request, self.members.get_mut(call.from)) else {
             return false;
@@ -295,7 +293,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         self.publish(call, Kind::Topic { text: Arc::clone(&self.topic) }, effects);
     }
 
-    /// Hands what a member did to the log, and passes on what the log has numbered.
+    /// Appends an action to the log, and passes on what the log has numbered.
     fn publish(&mut self, call: Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
         let author = self.members.author(call.from);
         self.log.submit(Event::new(call.now.stamp, author, call.request, kind));
@@ -303,7 +301,7 @@ impl<P: Peer, L: Log> Room<P, L> {
     }
 }
 
-/// Answers the caller alone.
+/// Answers only the caller.
 fn tell<P>(call: Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
     let event = Arc::new(Event::new(call.now.stamp, None, call.request, kind));
     effects.push(Effect { to: Audience::One(call.from), event });
@@ -313,7 +311,7 @@ fn refuse<P>(call: Call<P>, refusal: Refusal, effects: &mut Vec<Effect<P>>) {
     tell(call, Kind::Refused(refusal), effects);
 }
 
-/// Returns `text`, cut to about `limit` bytes with a visible mark, to be quoted.
+/// Returns `text`, cut to about `limit` bytes with a visible mark, as a quotation.
 fn quote(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! How often strangers may come in: all together, and each source for itself.
+//! Limits how often strangers may join: all together, and each source.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -10,7 +10,7 @@ use crate::{
 
 use super::members::{Peer, site};
 
-/// What one flood can come from: a site, or a socket on this machine.
+/// The source of a flood: a site, or a socket on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Source<P> {
     Site(IpAddr),
@@ -28,15 +28,15 @@ impl<P: Peer> Newcomers<P> {
         Self { all: Bucket::default(), by_source: BTreeMap::new() }
     }
 
-    /// Takes a token of everybody's `rate` and one of the source's own, or neither: a source that
-    /// comes and goes without a pause uses up its own allowance, not that of others.
+    /// Takes a token of the common `rate` and one of the source's own, or neither: a source that
+    /// keeps coming and going uses up its own allowance, not that of others.
     pub(crate) fn take(&mut self, now: Time, peer: P, rate: Rate) -> bool {
         if !self.all.has(now, rate) {
             return false;
         }
         let source = site(peer).map_or(Source::Socket(peer), Source::Site);
         if self.by_source.len() >= MAX_NEWCOMER_SOURCES && !self.by_source.contains_key(&source) {
-            // No more often than everybody's rate.
+            // At most at the common rate.
             self.by_source.retain(|_, bucket| !bucket.is_full(now));
         }
         let has_room = self.by_source.len() < MAX_NEWCOMER_SOURCES;

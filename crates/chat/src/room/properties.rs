@@ -1,4 +1,4 @@
-//! What holds of every room, whatever its members do.
+//! Properties of every room, whatever its members do.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{event::Seq, log::MemoryLog, time::Stamp};
 
-/// Something that happens at a room.
+/// An input of a room.
 #[derive(Clone, Debug)]
 enum Step {
     Does(u32, Action),
@@ -33,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What each stay of each peer was sent from the log, the repeated apart.
+/// What each membership of each peer received from the log, without repetitions.
 #[derive(Default)]
 struct Seen {
     live: BTreeMap<(u32, MemberId), Vec<Seq>>,

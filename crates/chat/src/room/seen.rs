@@ -1,8 +1,8 @@
-//! Which requests of a member have been taken: a network may deliver a datagram twice.
+//! Detects repeated requests: a network may deliver a datagram twice.
 
 use crate::event::RequestId;
 
-/// The newest request of a member, and which of the 64 before it have been taken.
+/// The newest request of a member, and which of the 64 before it were handled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     newest: u64,
@@ -11,7 +11,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Takes a request; returns `false` if it has been taken, or is too old to know.
+    /// Records a request. Returns `false` if it was handled, or is too old to know.
     pub(super) fn take(&mut self, RequestId(id): RequestId) -> bool {
         if id > self.newest || self.taken == 0 {
             let ahead = u32::try_from(id - self.newest).unwrap_or(u32::MAX);

@@ -77,7 +77,7 @@ fn alice_and_bob() -> TestRoom {
 }
 
 #[test]
-fn a_newcomer_with_a_name_is_told_once_and_by_name() {
+fn a_newcomer_with_a_name_is_announced_once_and_by_name() {
     let mut room = room_of(&[(1, "alice")], RoomConfig::default());
     assert_eq!(
         act(&mut room, 0, 2, named("bob")),
@@ -89,7 +89,7 @@ fn a_newcomer_with_a_name_is_told_once_and_by_name() {
 }
 
 #[test]
-fn whoever_says_something_is_in_under_their_address() {
+fn a_speaker_joins_under_their_address() {
     let mut room = room_of(&[(1, "alice")], RoomConfig::default());
     let told = act(&mut room, 0, 77, said("hi"));
     assert_eq!(told[1..], ["* 77 joined", "* 77: hi"]);
@@ -113,7 +113,7 @@ fn what_is_said_goes_to_all_others() {
 }
 
 #[test]
-fn a_new_name_is_told_to_all() {
+fn a_new_name_is_announced_to_all() {
     assert_eq!(act(&mut alice_and_bob(), 0, 1, named("Al")), ["* alice is now Al"]);
 }
 
@@ -168,7 +168,7 @@ fn a_hello_of_a_nameless_member_names_them() {
 }
 
 #[test]
-fn a_topic_is_told_to_all_and_to_whoever_asks() {
+fn a_topic_is_announced_to_all_and_sent_on_request() {
     let mut room = alice_and_bob();
     let ask = || Action::Asked(Question::Topic);
     assert_eq!(act(&mut room, 0, 2, ask()), ["2 there is no topic; /topic TEXT sets one"]);
@@ -280,7 +280,7 @@ fn a_line_too_long_is_refused_and_counted() {
 }
 
 #[test]
-fn a_farewell_is_told_to_those_who_stay() {
+fn a_farewell_is_announced_to_the_others() {
     let mut room = alice_and_bob();
     assert_eq!(act(&mut room, 0, 1, Action::Left), ["* alice left"]);
     assert_eq!(room.peers().collect::<Vec<_>>(), [2]);
@@ -318,7 +318,7 @@ fn the_host_is_never_idle_nor_limited_nor_counted() {
 }
 
 #[test]
-fn a_full_room_answers_once_a_second_whoever_asks() {
+fn a_full_room_answers_once_per_second_in_all() {
     let config = RoomConfig { max_clients: 1, ..RoomConfig::default() };
     let mut room = room_of(&[(1, "alice")], config);
     let full = ["2 this chat is full; try again later"];
@@ -330,7 +330,7 @@ fn a_full_room_answers_once_a_second_whoever_asks() {
 }
 
 #[test]
-fn excess_is_dropped_counted_and_told_once() {
+fn excess_is_dropped_counted_and_reported_once() {
     let mut room = alice_and_bob();
     let mut told = Vec::new();
     for _ in 0..300 {
@@ -342,7 +342,7 @@ fn excess_is_dropped_counted_and_told_once() {
 }
 
 #[test]
-fn the_next_burst_of_excess_is_told_again() {
+fn the_next_burst_of_excess_is_reported_again() {
     let config = RoomConfig { rate: 1, burst: 1, ..RoomConfig::default() };
     let mut room = room_of(&[(1, "alice")], config);
     for (millis, expected) in [(0, 1), (1, 1), (2, 0), (1_001, 1), (1_002, 1)] {
@@ -360,7 +360,7 @@ fn coming_and_going_does_not_outrun_the_crowd_limit() {
         act(&mut room, 0, 1, Action::Left);
     }
     assert_eq!((room.stats().joined, room.stats().dropped_crowd), (64, 936));
-    // What is left of everybody's allowance is there for others, and then it is used up.
+    // What is left of the common allowance serves others; then it is used up.
     for peer in 2..=1_000 {
         act(&mut room, 0, peer, said("spam"));
         act(&mut room, 0, peer, Action::Left);
@@ -400,7 +400,7 @@ fn one_address_cannot_fill_a_room_and_gets_no_word_for_trying() {
     assert_eq!(room.stats().members, 65);
 }
 
-/// A room of a thousand, a minute after they came.
+/// A room of a thousand, a minute after they joined.
 fn crowd() -> TestRoom {
     let mut room = new_room(RoomConfig::default());
     let mut effects = Vec::new();
@@ -430,7 +430,7 @@ fn a_room_sends_no_more_than_a_network_bears() {
 }
 
 #[test]
-fn what_a_busy_room_drops_is_counted_and_told_once() {
+fn drops_of_a_busy_room_are_counted_and_reported_once() {
     let mut room = crowd();
     let mut told = Vec::new();
     for _ in 0..100 {
@@ -516,7 +516,7 @@ fn no_notice_outgrows_a_datagram_however_many_are_here() {
 }
 
 #[test]
-fn closing_is_told_to_all() {
+fn closing_is_announced_to_all() {
     let mut effects = Vec::new();
     let mut room = alice_and_bob();
     room.close(at(0), &mut effects);

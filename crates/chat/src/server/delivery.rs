@@ -1,4 +1,4 @@
-//! Events on their way out: each is written and sealed once in each form, however many get it.
+//! Delivers events: each is written and sealed once per form, however many members get it.
 
 use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap, sync::Arc};
 
@@ -16,22 +16,22 @@ use crate::{
     room::{Audience, Effect, Room},
 };
 
-/// The way out of a room.
+/// The delivery of a room's events.
 pub(super) struct Delivery<S> {
     pub(super) sender: PlainSender,
     show: S,
-    /// Datagrams that the system refused to send.
+    /// Datagrams that the system failed to send.
     pub(super) unsent: u64,
 }
 
-/// Whoever is in the room, and how they are reached.
+/// The members, and their routes.
 pub(super) struct Readers<'a, L> {
     pub(super) room: &'a Room<Member, L>,
     pub(super) routes: &'a BTreeMap<Member, Route>,
 }
 
-/// One event in each form that somebody has asked for so far, sealed; `None` in a form in which
-/// there is nothing to read, or that does not fit.
+/// One event in each form requested so far, sealed; `None` if a form has nothing to read or does
+/// not fit.
 #[derive(Default)]
 struct Written {
     text: OnceCell<Option<Vec<u8>>>,
@@ -73,7 +73,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
             }
             let Some(route) = readers.routes.get(&member) else { continue };
             consume_budget().await;
-            // Authors read something else than the others, or nothing.
+            // Authors read another text than the others, or none.
             let is_own = reader.is_some_and(|reader| event.is_by(reader));
             if is_own && route.form != Form::Machine {
                 if let Some(sealed) = self.write(event, route, reader) {
@@ -88,9 +88,9 @@ impl<S: FnMut(Shown)> Delivery<S> {
         }
     }
 
-    /// Writes and seals an event in the form of a route; `None` where there is nothing to read.
+    /// Writes and seals an event in the form of a route; `None` if there is nothing to read.
     fn write(&self, event: &Event, route: &Route, reader: Option<MemberId>) -> Option<Vec<u8>> {
-        // A greeting is for one alone, so is its ticket.
+        // A greeting has one receiver, and so has its ticket.
         let is_greeting = matches!(event.kind, Kind::Greeted { .. });
         let text = match route.form {
             Form::Machine => machine::write_event(event, is_greeting.then_some(route.ticket)),

@@ -1,4 +1,4 @@
-//! Who is in the room, and how each of them is reached.
+//! The routes to the members of a room.
 
 use std::{
     fmt,
@@ -11,11 +11,11 @@ use hikyaku_plain::ReplyTo;
 
 use crate::{machine::Ticket, name::Name, room::Peer};
 
-/// Whoever is in the room.
+/// A member, as a server knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Member {
     Host,
-    /// Known by nothing but an address, whichever of ours it writes to.
+    /// Known only by an address, whichever of ours it writes to.
     At(SocketAddr),
     /// Known by a key, wherever it writes from.
     Signed(Fingerprint),
@@ -45,24 +45,24 @@ impl fmt::Display for Member {
 pub(super) struct Route {
     pub(super) to: ReplyTo,
     pub(super) form: Form,
-    /// Proves to us that what we send there arrives.
+    /// Proves that what we send to the address arrives.
     pub(super) ticket: Ticket,
 }
 
-/// In which form a member reads events.
+/// The form in which a member reads events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// Sentences.
     Text,
-    /// Sentences with line ends: programs that end their lines, as `nc` does, show ours on lines of
-    /// their own only if we end them too.
+    /// Sentences with line ends: programs that end their lines, such as `nc`, show ours on separate
+    /// lines only if we end them too.
     Lines,
     /// Machine lines.
     Machine,
 }
 
 impl Form {
-    /// Returns the form for a member that has read `self` so far and now sends this.
+    /// Returns the form for a member that has read `self` and now sends this datagram.
     pub(super) fn after(self, datagram: &[u8], is_machine: bool) -> Self {
         match self {
             _ if is_machine => Self::Machine,
@@ -72,7 +72,7 @@ impl Form {
     }
 }
 
-/// Where tickets come from: a number and a secret of this process, hashed.
+/// Creates tickets, by hashing a number and a secret of this process.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
     secret: RandomState,
@@ -86,8 +86,8 @@ impl Tickets {
     }
 }
 
-/// What the listener's own file calls a signer; a key without a fitting comment goes by the
-/// beginning of its fingerprint.
+/// Returns the comment that the listener's file has for a signer, or the beginning of its
+/// fingerprint.
 pub(super) fn name_of(signer: &Signer) -> String {
     if Name::parse(signer.comment()).is_ok() {
         return signer.comment().to_owned();

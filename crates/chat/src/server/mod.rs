@@ -1,7 +1,6 @@
-//! The glue around a room: a plain listener, the host's terminal, the clock.
+//! Drives a room: a plain listener, the host's terminal, the clock.
 //!
-//! In: datagrams, the host's lines, deadlines, the end. Out: datagrams, lines to show.
-//! Never: decides who hears what.
+//! Never: decides who receives what.
 
 use std::{
     future, io,
@@ -35,56 +34,57 @@ use self::{members::Member, serving::Server};
 /// The person at the server's own terminal, who takes part in the chat.
 #[derive(Debug)]
 pub struct Host {
-    /// What they are called; without it, `host`.
+    /// The name; without it, `host`.
     pub name: Option<Name>,
-    /// What they type. Its end, `q`, `/quit` or `/leave` ends the server. Give it a bound such as
-    /// [`MAX_HOST_LINES`](crate::limits::MAX_HOST_LINES): then a pipe waits for the room.
+    /// The lines typed. Their end, `q`, `/quit` or `/leave` ends the server. Give the channel a
+    /// bound such as [`MAX_HOST_LINES`](crate::limits::MAX_HOST_LINES), so that a pipe waits for
+    /// the room.
     pub lines: mpsc::Receiver<String>,
 }
 
-/// What a server has done.
+/// The figures of a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Served {
     /// The room's figures.
     pub room: Stats,
-    /// Datagrams that the listener let nobody see.
+    /// Datagrams that the listener dropped.
     pub drops: Drops,
-    /// Datagrams that the system refused to send.
+    /// Datagrams that the system failed to send.
     pub unsent: u64,
 }
 
-/// What happened at the door.
+/// An event at the listener, before the room.
 #[derive(Clone, Copy, Debug)]
 pub enum AtTheDoor<'a> {
-    /// A datagram was not let in.
+    /// A datagram was dropped.
     Dropped(&'a Dropped),
-    /// A DTLS peer came, went, or was refused.
+    /// A DTLS peer connected, left, or was refused.
     Peer(&'a Notice),
-    /// Somebody speaks a dialect that is not heard here.
+    /// A peer speaks another dialect.
     OtherDialect {
-        /// Who, as the datagram says.
+        /// The source address, which may be forged.
         from: SocketAddr,
-        /// What they speak.
+        /// The peer's dialect.
         theirs: Dialect,
-        /// What is spoken here.
+        /// Our dialect.
         ours: Dialect,
     },
 }
 
-/// Runs a chat until the host leaves or `shutdown` resolves, and tells the members of its end.
+/// Runs a chat until the host leaves or `shutdown` resolves, and announces its end to the members.
 ///
-/// `show` gets what the host is to see; without a host it gets nothing. `door` gets what was not
-/// let in. What cannot be sent to one member is counted and hinders no one else.
+/// `show` receives what the host is to see; without a host, nothing. `door` receives what the
+/// listener dropped. An error of sending to one member is counted and affects no other.
 ///
-/// Where the listener asks for signatures, a member is a key: called what the listener's file
-/// calls the signer, whatever `/name` says, and reached at the address it last wrote from.
+/// If the listener requires signatures, a member is a key: its name is the listener's comment for
+/// the signer, whatever `/name` says, and its address is the one it last wrote from.
 ///
-/// Where it speaks DTLS, a member leaves with the association it last wrote through, and the
-/// association ends with the member's stay.
+/// If it speaks DTLS, a member leaves with the association it last wrote through, and the
+/// association ends with the membership.
 ///
 /// # Errors
-/// When receiving fails again and again.
+/// When receiving fails repeatedly.
 pub async fn run(
     mut listener: PlainListener,
     config: RoomConfig,
@@ -102,8 +102,8 @@ pub async fn run(
     let mut errors = 0;
     'chat: loop {
         let deadline = server.poll_timeout();
-        // The end must not wait for an arm's work either: a batch can be thousands of datagrams,
-        // each for a thousand members.
+        // The end must not wait for the work of an arm: a batch can be thousands of datagrams, each
+        // for a thousand members.
         tokio::select! {
             received = listener.recv() => match received {
                 Ok(batch) => {
@@ -122,7 +122,7 @@ pub async fn run(
                         }
                     }
                 }
-                // What the network reports of one member must not end the chat of all.
+                // An error that the network reports about one member must not end the chat.
                 Err(_) if errors < MAX_RECEIVE_ERRORS => errors += 1,
                 Err(e) => return Err(e),
             },
@@ -160,13 +160,13 @@ pub async fn run(
     Ok(Served { room: server.stats(), drops, unsent: server.unsent() })
 }
 
-/// Whether `work` is done before the end comes. If not, what is left of it is dropped: lines go
-/// out to some and not to others, which is fine when all is about to end.
+/// Returns `true` if `work` completes before the end. Otherwise the rest is dropped: some members
+/// miss lines, which is acceptable at the end.
 async fn is_done_before(
     end: Pin<&mut impl Future<Output = ()>>,
     work: impl Future<Output = ()>,
 ) -> bool {
-    // Work that never has to wait would keep the runtime from hearing of the end.
+    // Work that never waits would keep the runtime from noticing the end.
     consume_budget().await;
     tokio::select! {
         biased;
@@ -175,7 +175,7 @@ async fn is_done_before(
     }
 }
 
-/// The host's next line; `None` at the end of input, never without a host.
+/// Returns the host's next line, or `None` at the end of input; never resolves without a host.
 async fn next_line(host: &mut Option<Host>) -> Option<String> {
     match host {
         Some(host) => host.lines.recv().await,

@@ -1,4 +1,4 @@
-//! A room and the routes to its members: datagrams become requests.
+//! A room and the routes to its members: turns datagrams into requests.
 
 use std::collections::BTreeMap;
 
@@ -24,11 +24,11 @@ use crate::{
 /// A room, and the routes to its members.
 pub(super) struct Server<S> {
     room: Room<Member, MemoryLog>,
-    /// Where each member was last heard from; between calls, of members alone.
+    /// The route to each peer; between calls, of members only.
     pub(super) routes: BTreeMap<Member, Route>,
     tickets: Tickets,
     delivery: Delivery<S>,
-    /// What members speak.
+    /// The members' dialect.
     ours: Dialect,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect<Member>>,
@@ -62,8 +62,8 @@ impl<S: FnMut(Shown)> Server<S> {
         self.delivery.unsent
     }
 
-    /// What opens another dialect is nobody's line, where anything may be one; nor is a hint, which
-    /// somebody made a listener send here.
+    /// Returns `true` if the datagram opens another dialect or is a hint: neither is a line,
+    /// although any text may be one.
     pub(super) async fn hear_any(
         &mut self,
         now: Now,
@@ -85,7 +85,7 @@ impl<S: FnMut(Shown)> Server<S> {
     pub(super) async fn refuse(&self, dropped: &Dropped, door: &mut impl FnMut(AtTheDoor<'_>)) {
         door(AtTheDoor::Dropped(dropped));
         let ours = self.ours;
-        // Whose envelope or record it is, is another question.
+        // A known envelope or record under another key is a different problem.
         let differs = |theirs: &Dialect| *theirs != ours || ours == Dialect::Fernet;
         if let Some(theirs) = dropped.dialect.filter(differs) {
             door(AtTheDoor::OtherDialect { from: dropped.from.peer, theirs, ours });
@@ -105,7 +105,7 @@ impl<S: FnMut(Shown)> Server<S> {
         let was_here = self.room.is_member(from);
         let ticket = self.note_route(from, received, is_machine);
         let request = match request.action {
-            // Whoever cannot show the ticket may have written in another's name.
+            // A sender without the ticket may have forged its address.
             Action::Resumed(_) if shown != Some(ticket) => Action::Heard.into(),
             _ => request,
         };
@@ -120,18 +120,19 @@ impl<S: FnMut(Shown)> Server<S> {
         if was_here && !is_here {
             self.delivery.sender.dismiss(received.from.peer).await;
         }
-        // A client cannot tell a silent room from one that has forgotten its association. Without
-        // one, a keep-alive makes it a member again, and an answer would go to who never asked.
+        // A client cannot distinguish a silent room from one that has forgotten its association.
+        // Without one, a keep-alive makes its sender a member again, and an answer would go to an
+        // address that may be forged.
         if was_here && is_here && is_sign_of_life && self.delivery.sender.speaks_dtls() {
             self.delivery.send(b"", received.from).await;
         }
     }
 
-    /// Remembers where a member writes from and what they read; returns their ticket.
+    /// Records where a member writes from and what it reads. Returns its ticket.
     fn note_route(&mut self, from: Member, received: &Received<'_>, is_machine: bool) -> Ticket {
         let to = received.from;
         let old = self.routes.get(&from).copied();
-        // Another address has yet to show that it is reached.
+        // A new address must show again that it is reached.
         let ticket = match old.filter(|old| old.to.peer == to.peer) {
             Some(old) => old.ticket,
             None => self.tickets.issue(),
@@ -141,7 +142,7 @@ impl<S: FnMut(Shown)> Server<S> {
         ticket
     }
 
-    /// Whoever goes without a word has left all the same, unless they have written from elsewhere.
+    /// Removes a member whose association has ended, unless it has written from elsewhere.
     pub(super) async fn handle_notice(&mut self, now: Now, notice: &Notice) {
         let Notice::Ended(address, _) = notice else { return };
         let from = Member::At(*address);
@@ -156,7 +157,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Takes in what a signer did, who bears the name of their key from the first moment.
+    /// Handles an action of a signer, whose name comes from its key from the start.
     async fn hear_signed(&mut self, now: Now, from: Member, signer: &Signer, request: Request) {
         let Request { request, action } = request;
         let is_named = matches!(action, Action::Named(_) | Action::Hello(_));
@@ -169,7 +170,7 @@ impl<S: FnMut(Shown)> Server<S> {
             }
         }
         let action = match action {
-            // Whatever they wish for; they are greeted again.
+            // Whatever name it asks for; it is greeted again.
             Action::Named(_) | Action::Hello(_) => Action::Hello(name_of(signer)),
             other => other,
         };

@@ -64,14 +64,14 @@ fn peer(address: SocketAddr, armour: Armour) -> PlainPeer {
     PlainPeer::new(vec![address], PeerOptions::default(), armour, Filter::new()).unwrap()
 }
 
-/// The next line that `peer` hears, without its stamp.
+/// Returns the next line that `peer` receives, without its stamp.
 async fn heard(peer: &mut PlainPeer) -> String {
     let reply = tokio::time::timeout(Duration::from_secs(10), peer.recv()).await;
     let text = String::from_utf8(reply.unwrap().unwrap().payload).unwrap();
     crate::plain::strip_stamp(&text).unwrap().to_owned()
 }
 
-/// The next line that comes to `listener`, without its stamp.
+/// Returns the next line that arrives at `listener`, without its stamp.
 async fn heard_at(listener: &mut PlainListener) -> String {
     let batch = tokio::time::timeout(Duration::from_secs(10), listener.recv()).await;
     let mut lines = batch
@@ -103,7 +103,7 @@ async fn two_programs_and_the_host_hear_each_other() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_hosts_input_ends_the_chat_and_is_told() {
+async fn the_end_of_the_hosts_input_ends_the_chat_and_is_announced() {
     let server = start(RoomConfig::default(), Armour::new());
     let mut alice = peer(server.address, Armour::new());
     alice.send(b"").await.unwrap();
@@ -210,7 +210,7 @@ async fn over_dtls_keep_alives_are_answered_and_a_farewell_ends_the_association(
 }
 
 #[test]
-fn only_who_is_known_by_address_counts_there() {
+fn only_members_known_by_address_count_there() {
     let address = "10.0.0.1:5".parse().unwrap();
     assert_eq!(Member::At(address).network(), Some([10, 0, 0, 1].into()));
     let key = Identity::generate("ann").unwrap().public().fingerprint();
@@ -218,7 +218,7 @@ fn only_who_is_known_by_address_counts_there() {
 }
 
 #[tokio::test]
-async fn the_route_to_whoever_has_left_is_forgotten() {
+async fn the_route_to_a_member_that_left_is_forgotten() {
     let mut listener = bound(Armour::new());
     let mut server =
         Server::new(listener.sender(), Dialect::Plain, RoomConfig::default(), |_: Shown| {});
@@ -254,7 +254,7 @@ async fn two_rooms_in_each_other_do_not_talk_for_ever() {
 }
 
 #[tokio::test]
-async fn a_signed_newcomer_who_is_refused_is_refused_once() {
+async fn a_signed_newcomer_is_refused_only_once() {
     let ann = Identity::generate("ann").unwrap();
     let mut keys = AuthorizedKeys::default();
     keys.insert(ann.public());

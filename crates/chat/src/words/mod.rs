@@ -1,7 +1,7 @@
-//! Sentences about events, in the reader's language: the one place where they are made.
+//! Sentences about events, in the reader's language. They are made only here.
 //!
-//! A language is a room of its own with a match over everything that can happen, so that the
-//! compiler names what a translation lacks. Whatever comes from others is escaped here.
+//! A language is a module with a match over everything that can happen, so that the compiler finds
+//! what a translation lacks. All text of others is escaped here.
 
 use hikyaku_text::{collapse_blanks, sanitize};
 
@@ -15,7 +15,7 @@ mod english;
 #[cfg(test)]
 mod tests;
 
-/// A language that sentences are made in.
+/// A language for sentences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Language {
@@ -24,20 +24,20 @@ pub enum Language {
     English,
 }
 
-/// What a person reads of an event. It is one line, escaped, and holds no runs of blanks, so that
-/// no text fills a row of the screen to begin another.
+/// The text of an event. It is one line, escaped, and without runs of blanks, so that no text can
+/// fill a row of the screen to forge another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sentence {
-    /// Somebody speaks.
+    /// A member's words.
     Speech {
-        /// Who, and to whom where it is a whisper.
+        /// The speaker, and the addressee of a whisper.
         speaker: String,
         /// The words.
         text: String,
     },
-    /// The room or the client reports something.
+    /// A notice of the room or the client.
     Notice(String),
-    /// A line of a program that is no room, as it came.
+    /// A line of a program that is not a room, unchanged.
     Line(String),
 }
 
@@ -56,7 +56,7 @@ fn one_line(text: &str) -> String {
 }
 
 impl Language {
-    /// Returns what `reader` reads of an event; `None` where there is nothing to read, as of what
+    /// Returns what `reader` reads of an event, or `None` for nothing, as for their own words.
     /// they said themselves.
     #[must_use]
     pub fn event(self, event: &Event, reader: Option<MemberId>) -> Option<Sentence> {
@@ -65,7 +65,7 @@ impl Language {
         }
     }
 
-    /// Returns what the user of a client reads of something that the client reports.
+    /// Returns the text of a client's notice.
     #[must_use]
     pub fn notice(self, notice: &Notice) -> Sentence {
         match self {

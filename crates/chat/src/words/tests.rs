@@ -1,4 +1,4 @@
-//! Each sentence, word by word: what a person or a plain program reads.
+//! Each sentence, word by word.
 
 use super::*;
 use crate::{

@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     args::{ArmourArgs, ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
-    drops::{Complaints, tell_counts},
+    drops::{Complaints, report_counts},
     dtls,
     exit::Failure,
     habits,
@@ -136,16 +136,16 @@ async fn serve(
         }
     };
     let door = |happened: AtTheDoor<'_>| match happened {
-        AtTheDoor::Dropped(dropped) => complaints.tell(dropped),
-        AtTheDoor::Peer(notice) => complaints.tell_peer(notice),
+        AtTheDoor::Dropped(dropped) => complaints.report(dropped),
+        AtTheDoor::Peer(notice) => complaints.report_peer(notice),
         AtTheDoor::OtherDialect { from, theirs, ours } => {
-            complaints.tell_mismatch(from, theirs, ours, Place::Room);
+            complaints.report_mismatch(from, theirs, ours, Place::Room);
         }
     };
     let served = server::run(listener, config, host, show, door, ending.wanted())
         .await
         .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
-    tell_counts(&me.talk, &served.drops, None);
+    report_counts(&me.talk, &served.drops, None);
     Ok(())
 }
 
@@ -304,19 +304,19 @@ async fn take_part(
             show.put(coloured(&row));
         }
     };
-    let dropped = |dropped: &Dropped| complaints.tell(dropped);
+    let dropped = |dropped: &Dropped| complaints.report(dropped);
     let guest = Guest { name: name(me), server };
     let target = peer.target();
     let parted = client::run(peer, guest, lines, show, dropped, ending.wanted()).await;
     let parted = parted.map_err(|e| match e {
         ClientError::Send(e) => e.into(),
         ClientError::OtherDialect { to, theirs, ours } => {
-            let told = mismatch::at_sender(&to, theirs, ours, Place::Room);
-            if theirs == ours { Failure::refused(told) } else { Failure::failed(told) }
+            let text = mismatch::at_sender(&to, theirs, ours, Place::Room);
+            if theirs == ours { Failure::refused(text) } else { Failure::failed(text) }
         }
         other => Failure::failed(other),
     })?;
-    tell_counts(&me.talk, &parted.drops, None);
+    report_counts(&me.talk, &parted.drops, None);
     undelivered(&parted, target).map_or(Ok(()), |why| Err(Failure::failed(why)))
 }
 

@@ -20,7 +20,7 @@ type Told = Result<(), Failure>;
 
 pub(crate) async fn run(args: PingArgs, ending: &mut Ending) -> Result<(), Failure> {
     match measured(&args, ending).await {
-        Ok(told) => told,
+        Ok(printed) => printed,
         Err(failure) if args.json => Err(failure.in_json(Some(&args.address.to_string()))),
         Err(failure) => Err(failure),
     }
@@ -52,7 +52,7 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
         () = ending.wanted() => return Err(Failure::failed("interrupted")),
     };
     let handshake = clock::monotonic().saturating_duration_since(began);
-    native::tell_first_contact(&args.address, &connection, &args.talk);
+    native::report_first_contact(&args.address, &connection, &args.talk);
     let mut trips = Trips::default();
     let measured = tokio::select! {
         measured = measure(args, &connection, &mut trips) => measured,
@@ -67,10 +67,11 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
         measured => measured,
     };
     let failure = outcome.as_ref().err();
-    let told = tell(args, &connection, &Measured { handshake, trips: &trips, mtu, failure });
+    let printed =
+        print_result(args, &connection, &Measured { handshake, trips: &trips, mtu, failure });
     let _ = connection.close(LAST_WORDS).await;
     endpoint.close(LAST_WORDS).await;
-    Ok(told.and(outcome))
+    Ok(printed.and(outcome))
 }
 
 async fn measure(
@@ -144,7 +145,11 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn tell(args: &PingArgs, connection: &Connection, measured: &Measured<'_>) -> Result<(), Failure> {
+fn print_result(
+    args: &PingArgs,
+    connection: &Connection,
+    measured: &Measured<'_>,
+) -> Result<(), Failure> {
     let mut times = measured.trips.times.clone();
     times.sort_unstable();
     let [min, p50, p90, p99, max] = [0, 50, 90, 99, 100].map(|n| percentile(&times, n));

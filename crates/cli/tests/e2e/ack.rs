@@ -1,4 +1,4 @@
-//! `send --ack` to `listen --ack`: what arrives through a network that does its worst.
+//! `send --ack` to `listen --ack`, through a hostile network.
 
 use std::{net::UdpSocket, thread};
 
@@ -12,7 +12,7 @@ use crate::support::{
 /// Lines that each seed sends.
 const LINES: usize = 80;
 
-/// The same where they are signed, which an unoptimised build does some hundred times a second.
+/// The number of signed lines: an unoptimised build handles some hundred per second.
 const SIGNED_LINES: usize = 30;
 const SEEDS: [u64; 3] = [1, 20_260_101, 0xDEAD_BEEF];
 
@@ -23,7 +23,7 @@ fn lines(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("message {n} of {count}, 飛脚")).collect()
 }
 
-/// What came of sending all lines through a relay.
+/// The outcome of sending all lines through a relay.
 struct Delivery {
     sent: Ended,
     listened: Ended,
@@ -35,7 +35,7 @@ impl Delivery {
         texts(self.listened.text())
     }
 
-    /// What was heard, each text where it was heard first.
+    /// The texts received, in order of first arrival.
     fn first_arrivals(&self) -> Vec<String> {
         let mut firsts: Vec<String> = Vec::new();
         for text in self.heard() {
@@ -58,12 +58,12 @@ fn deliver(
     let to = relay.address.to_string();
     let options = ["send", "--plain", "--ack", "--timeout", "20ms", "--retries", "50"];
     let sent = run(&[&options[..], send, &[&to]].concat(), lines.join("\n").as_bytes());
-    // What was acknowledged has been handed to the writer, so it is printed before the end.
+    // An acknowledged message is with the writer, so it is printed before the end.
     let listened = listener.interrupt();
     Delivery { sent, listened, done: relay.done() }
 }
 
-/// Runs a claim with each seed, at once: they mostly wait.
+/// Runs a check with each seed, in parallel: they mostly wait.
 fn with_each_seed(claim: impl Fn(u64) + Sync) {
     thread::scope(|scope| {
         for seed in SEEDS {
@@ -86,14 +86,14 @@ fn every_line_arrives_and_first_arrivals_keep_their_order() {
 }
 
 #[test]
-fn every_line_s_tries_are_told() {
+fn the_tries_of_each_line_are_reported() {
     let delivery = deliver(&lines(LINES), (7, LOSSY), &[], &[]);
-    let told: Vec<&str> =
+    let reported: Vec<&str> =
         delivery.sent.err.lines().filter(|line| line.contains("acknowledged by")).collect();
-    assert_eq!(told.len(), LINES, "{:?}", delivery.sent);
-    assert!(told[0].starts_with("message 1: acknowledged by 127.0.0.1:"), "{}", told[0]);
-    assert!(told.iter().any(|line| line.contains(" after 1 try, ")), "{told:?}");
-    assert!(told.iter().any(|line| line.contains(" after 2 tries, ")), "{told:?}");
+    assert_eq!(reported.len(), LINES, "{:?}", delivery.sent);
+    assert!(reported[0].starts_with("message 1: acknowledged by 127.0.0.1:"), "{}", reported[0]);
+    assert!(reported.iter().any(|line| line.contains(" after 1 try, ")), "{reported:?}");
+    assert!(reported.iter().any(|line| line.contains(" after 2 tries, ")), "{reported:?}");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn an_ack_that_comes_late_for_one_message_does_not_pass_for_the_next() {
         while text == b"one" {
             (text, from) = hear(&server);
         }
-        // The first message's acknowledgement comes once more; the second one's never comes.
+        // The first message's acknowledgement comes again; the second one's never comes.
         server.send_to(b"ACK", first).expect("loopback takes it");
         (server, first, from)
     });
@@ -214,7 +214,7 @@ fn a_listener_acknowledges_with_the_text_asked_for() {
 fn an_acknowledgement_is_neither_acknowledged_nor_a_message() {
     let listener = listen(&["--ack"]);
     let client = stranger();
-    // Two listeners that did so would never stop.
+    // Two such listeners would never stop.
     for datagram in [b"ACK".as_slice(), b"ACK\n", b"ACK?"] {
         client.send_to(datagram, listener.address).expect("loopback takes it");
     }
@@ -227,7 +227,7 @@ fn an_acknowledgement_is_neither_acknowledged_nor_a_message() {
 
 #[test]
 fn a_listener_that_comes_late_is_reported_unreachable_then_reached() {
-    // A socket that talks to someone else keeps the port, and what we send there is refused.
+    // A connected socket keeps the port, and what we send there is refused.
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     taken.connect("127.0.0.1:9").expect("loopback is there");
     let to = address_of(&taken);
@@ -246,7 +246,7 @@ fn a_listener_that_comes_late_is_reported_unreachable_then_reached() {
 }
 
 #[test]
-fn a_port_that_stays_unreachable_is_said_to_be() {
+fn a_port_that_stays_unreachable_is_reported() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     taken.connect("127.0.0.1:9").expect("loopback is there");
     let to = address_of(&taken);

@@ -1,4 +1,5 @@
-//! Encrypted and signed datagrams: what is let in, what is dropped, and that nobody is told.
+//! Encrypted and signed datagrams: what is accepted, what is dropped, and that nobody gets an
+//! answer.
 
 use std::{fs, net::UdpSocket, os::unix::fs::PermissionsExt as _};
 
@@ -43,7 +44,7 @@ fn a_wrong_key_and_garbage_are_counted_and_answered_by_a_hint_at_most() {
     tell(&listener, &liar, b"");
     let (seal, mut open) = keys::fernet(&right);
     tell(&listener, &friend, &keys::sealed(&seal, b"heard\n", 0));
-    // Datagrams are taken in their order: when this answer comes, the others were not answered.
+    // Datagrams are handled in order: when this answer comes, the others were not answered.
     assert_eq!(keys::opened(&mut open, &hear(&friend).0), b"heard\n");
     assert_eq!(heard_by_now(&liar), [b"?fernet"], "a hint for the token, nothing for the rest");
     let ended = listener.interrupt();
@@ -93,7 +94,7 @@ fn a_token_older_than_asked_for_is_stale() {
 }
 
 #[test]
-fn without_max_age_an_old_token_is_heard() {
+fn without_max_age_an_old_token_is_accepted() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let listener = listen(&["--fernet", &key, "--once", "--format", "raw"]);
@@ -115,7 +116,7 @@ fn a_shared_key_that_others_can_read_is_warned_of_and_works() {
 }
 
 #[test]
-fn a_known_signer_is_heard_and_a_stranger_is_counted_and_never_answered() {
+fn a_known_signer_is_accepted_and_a_stranger_is_counted_and_never_answered() {
     let folder = folder();
     let (alice, eve) =
         (keys::identity(folder.path(), "alice"), keys::identity(folder.path(), "eve"));
@@ -217,7 +218,7 @@ fn signed_then_encrypted_both_are_asked_for() {
     let options = ["--fernet", &key, "--signed-by", &alice.public, "--format", "raw"];
     let listener = listen(&options);
     let client = stranger();
-    // Signed alone, and encrypted alone, are not enough.
+    // A signature alone is not enough, nor is encryption.
     tell(&listener, &client, &keys::sealed(&keys::signing(&alice), b"signed\n", 0));
     tell(&listener, &client, &keys::sealed(&keys::fernet(&key).0, b"encrypted\n", 0));
     let both = ["--fernet", &key, "--sign", &alice.private, &listener.to(), "both\n"];
@@ -242,7 +243,7 @@ fn the_signature_is_inside_the_encryption() {
 }
 
 #[test]
-fn verbose_says_why_a_datagram_was_dropped() {
+fn verbose_reports_why_a_datagram_was_dropped() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let listener = listen(&["-v", "--fernet", &key]);
@@ -265,13 +266,13 @@ fn verbose_writes_no_novels() {
     tell(&listener, &client, &keys::sealed(&keys::fernet(&key).0, b"heard\n", 0));
     listener.process.out.line(|line| line == "heard");
     let err = listener.interrupt().err;
-    let told = err.lines().filter(|line| line.starts_with("dropped: undecryptable")).count();
-    // Twenty a second, and 500 datagrams take less than a few.
-    assert!((20..=100).contains(&told), "{told} lines");
+    let reported = err.lines().filter(|line| line.starts_with("dropped: undecryptable")).count();
+    // Twenty per second; 500 datagrams take only a few seconds.
+    assert!((20..=100).contains(&reported), "{reported} lines");
 }
 
 #[test]
-fn a_restricted_signer_is_left_out_and_said_to_be() {
+fn a_restricted_signer_is_skipped_with_a_warning() {
     let folder = folder();
     let (alice, bob) =
         (keys::identity(folder.path(), "alice"), keys::identity(folder.path(), "bob"));
@@ -290,7 +291,7 @@ fn a_restricted_signer_is_left_out_and_said_to_be() {
 }
 
 #[test]
-fn an_acknowledgement_that_is_played_back_is_no_message() {
+fn a_replayed_acknowledgement_is_not_a_message() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let listener = listen(&["--fernet", &key, "--ack", "--count", "1", "--format", "raw"]);

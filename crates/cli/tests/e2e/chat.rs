@@ -1,4 +1,4 @@
-//! Chats: rooms of ours with our clients and others', and our client in others' rooms.
+//! Chats: our rooms with our clients and other programs, and our client with other servers.
 
 use std::{io::ErrorKind, net::SocketAddr, thread, time::Duration};
 
@@ -60,12 +60,12 @@ fn a_client_that_knows_nothing_takes_part() {
     ana.out.line(|line| is_stamped(line, &format!("{address}: hello from nc")));
     ana.type_line("hello to nc");
     let client = Plain(nc, room.address);
-    // Its lines end, so ours do: nc shows them one below the other.
+    // Its lines have line ends, so ours do, too: nc shows them on separate lines.
     client.hears(|line| is_stamped(line, "ana: hello to nc\n"));
 }
 
 #[test]
-fn a_name_is_set_and_told_and_nobody_else_s() {
+fn a_name_is_set_and_announced_and_must_be_free() {
     let room = room(&[]);
     let ben = Plain::join(&room, "ben");
     let eve = Plain::join(&room, "eve");
@@ -112,7 +112,7 @@ fn a_line_cannot_fake_another() {
 }
 
 #[test]
-fn a_headless_host_ends_at_ctrl_c_and_says_so() {
+fn a_headless_host_ends_at_ctrl_c_with_a_farewell() {
     let room = room(&[]);
     let ana = Plain::join(&room, "ana");
     let ended = room.interrupt();
@@ -121,8 +121,8 @@ fn a_headless_host_ends_at_ctrl_c_and_says_so() {
 }
 
 #[test]
-fn ctrl_c_right_after_the_address_is_told_ends_a_room_cleanly() {
-    // A race, were it one; half of the tries would lose it.
+fn ctrl_c_right_after_the_address_is_printed_ends_a_room_cleanly() {
+    // If there were a race, half of the tries would lose it.
     for _ in 0..20 {
         let ended = room(&[]).interrupt();
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -160,7 +160,7 @@ fn the_end_of_the_host_s_input_ends_the_room_after_its_last_line() {
 }
 
 #[test]
-fn a_host_says_how_others_join_and_that_nothing_is_secret() {
+fn a_host_prints_how_others_join_and_warns_that_nothing_is_secret() {
     let mut room = hosted(&[]);
     room.process.type_line("q");
     let to = room.to();
@@ -175,11 +175,11 @@ fn a_host_says_how_others_join_and_that_nothing_is_secret() {
 }
 
 #[test]
-fn the_silent_are_dropped_and_told_of() {
+fn silent_members_are_removed_and_this_is_announced() {
     let room = room(&["--idle", "300ms"]);
     let ben = Plain::join(&room, "ben");
     let _silent = Plain::join(&room, "sam");
-    // Ben is alive: an empty datagram now and then, until he is told.
+    // Ben is alive: an empty datagram now and then, until he receives the notice.
     ben.0.set_read_timeout(Some(Duration::from_millis(50))).expect("it is a time");
     let mut buffer = [0; 2_048];
     let mut tries = 0;
@@ -196,7 +196,7 @@ fn the_silent_are_dropped_and_told_of() {
 }
 
 #[test]
-fn a_full_room_takes_nobody_in() {
+fn a_full_room_refuses_newcomers() {
     let room = room(&["--max-clients", "1"]);
     let ana = Plain::join(&room, "ana");
     let late = Plain(stranger(), room.address);
@@ -208,7 +208,7 @@ fn a_full_room_takes_nobody_in() {
 }
 
 #[test]
-fn a_pipe_that_a_full_room_keeps_out_says_so() {
+fn a_pipe_into_a_full_room_fails_with_the_reason() {
     let room = room(&["--max-clients", "1"]);
     let _ana = Plain::join(&room, "ana");
     let ended = run(&["chat", "join", "--plain", "--name", "late", &room.to()], b"let me in\n");
@@ -218,14 +218,14 @@ fn a_pipe_that_a_full_room_keeps_out_says_so() {
 }
 
 #[test]
-fn one_who_leaves_makes_room() {
+fn a_member_that_leaves_makes_room() {
     let room = room(&["--max-clients", "1"]);
     leaves_well(join_room(&room, "ana", &[]));
     join_room(&room, "ben", &[]);
 }
 
 #[test]
-fn one_who_leaves_makes_room_at_once_for_a_client_that_asks_but_once() {
+fn a_member_that_leaves_makes_room_at_once_for_a_client_that_asks_only_once() {
     let room = room(&["--max-clients", "1"]);
     Plain::join(&room, "ana").say("/quit");
     let ben = Plain(stranger(), room.address);
@@ -235,14 +235,14 @@ fn one_who_leaves_makes_room_at_once_for_a_client_that_asks_but_once() {
 }
 
 #[test]
-fn who_is_too_fast_is_told_and_the_others_are_spared() {
+fn a_member_that_is_too_fast_is_notified_and_the_others_are_spared() {
     let room = room(&["--rate", "1"]);
     let (ana, ben) = (Plain::join(&room, "ana"), Plain::join(&room, "ben"));
     for n in 0..100 {
         ben.say(&format!("spam {n}"));
     }
     ben.hears(|line| line.contains("too fast"));
-    // A second's line and a burst of four, and perhaps some more while the test is held up.
+    // One second's line and a burst of four, and some more if the test is delayed.
     let passed = heard_by_now(&ana.0).iter().filter(|line| contains(line, "spam")).count();
     assert!((4..50).contains(&passed), "{passed} of 100");
 }
@@ -252,7 +252,7 @@ fn contains(line: &[u8], word: &str) -> bool {
 }
 
 #[test]
-fn holders_of_the_key_chat_and_others_are_neither_heard_nor_answered() {
+fn holders_of_the_key_chat_and_others_are_ignored() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let room = room(&["--fernet", &key]);
@@ -262,7 +262,7 @@ fn holders_of_the_key_chat_and_others_are_neither_heard_nor_answered() {
     eve.send_to(b"let me in", room.address).expect("loopback takes it");
     ana.type_line("a secret");
     ben.out.line(|line| is_stamped(line, "ana: a secret"));
-    // The room takes datagrams in their order, and Eve's came before.
+    // The room handles datagrams in order, and Eve's came before.
     assert!(heard_by_now(&eve).is_empty());
     assert!(!ben.out.text().contains("let me in"), "{:?}", ben.out);
     assert_eq!(dropped(&room.interrupt().err, "undecryptable"), 1);
@@ -287,7 +287,7 @@ fn in_a_signed_room_names_come_from_the_keys() {
     assert_eq!(dropped(&room.interrupt().err, "unknown signer"), 1);
 }
 
-/// A beginner's server: passes each datagram on to all others it has heard of, until told to end.
+/// A beginner's server: forwards each datagram to all other senders, until stopped.
 fn foreign_server() -> (SocketAddr, thread::JoinHandle<()>) {
     let server = stranger();
     let address = server.local_addr().expect("it is bound");
@@ -327,7 +327,7 @@ fn in_a_foreign_room_lines_carry_the_name() {
 }
 
 #[test]
-fn where_nobody_listens_joining_fails() {
+fn joining_fails_if_nobody_listens() {
     let taken = stranger();
     taken.connect("127.0.0.1:9").expect("loopback is there");
     let to = taken.local_addr().expect("it is bound").to_string();
@@ -353,7 +353,7 @@ fn a_room_that_goes_away_is_noticed() {
 }
 
 #[test]
-fn one_who_typed_nothing_leaves_a_room_that_is_gone_well() {
+fn leaving_a_lost_room_with_nothing_typed_is_no_failure() {
     let room = room(&[]);
     let ana = join_room(&room, "ana", &[]);
     room.interrupt();
@@ -377,7 +377,7 @@ fn lines_to_a_room_that_was_killed_are_reported_as_not_delivered() {
 }
 
 #[test]
-fn what_waits_for_a_room_is_said_when_it_is_back() {
+fn lines_that_wait_for_a_room_are_sent_when_it_is_back() {
     let old = room(&[]);
     let mut ana = join_room(&old, "ana", &[]);
     let to = old.to();

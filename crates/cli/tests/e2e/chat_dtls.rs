@@ -17,7 +17,7 @@ fn room_of(own: &Own, options: &[&str]) -> Listener {
     room(&[&["--dtls", "--cert", &own.certificate, "--key", &own.key], options].concat())
 }
 
-/// Joins and waits until the room has greeted.
+/// Joins and waits for the greeting.
 #[track_caller]
 fn join_room(room: &Listener, name: &str, options: &[&str]) -> Process {
     let client = join(room.address, name, &[&["--dtls"], options].concat());
@@ -46,7 +46,7 @@ fn members_hear_each_other_by_name_until_they_leave() {
 }
 
 #[test]
-fn all_that_a_member_said_before_a_goodbye_is_heard() {
+fn everything_sent_before_a_goodbye_is_delivered() {
     let folder = folder();
     let own = own(&folder, "own");
     let room = room_of(&own, &[]);
@@ -62,12 +62,12 @@ fn all_that_a_member_said_before_a_goodbye_is_heard() {
 }
 
 #[test]
-fn who_ends_the_association_has_left() {
+fn a_member_that_ends_its_association_has_left() {
     let folder = folder();
     let own = own(&folder, "own");
     let room = room_of(&own, &[]);
     let ana = join_room(&room, "ana", &["--pin", &own.pin]);
-    // It knows nothing of chats, but says goodbye to whom it has shaken hands with.
+    // It does not know chats, but closes its associations at the end.
     let address = room.to();
     let sent = run(&["send", "--dtls", "--pin", &own.pin, &address, "passing by"], b"");
     assert_eq!(sent.code, Some(0), "{sent:?}");
@@ -77,7 +77,7 @@ fn who_ends_the_association_has_left() {
 }
 
 #[test]
-fn who_is_silent_is_said_goodbye_and_may_come_back() {
+fn a_silent_member_is_disconnected_and_may_come_back() {
     let folder = folder();
     let own = own(&folder, "own");
     let room = room_of(&own, &["--idle", "300ms", "-v"]);
@@ -89,7 +89,7 @@ fn who_is_silent_is_said_goodbye_and_may_come_back() {
 }
 
 #[test]
-fn who_is_not_believed_is_refused_in_one_line_and_nobody_hears_them() {
+fn an_untrusted_peer_is_refused_in_one_line_and_does_not_appear() {
     let folder = folder();
     let (own, friend, other) = (own(&folder, "own"), own(&folder, "friend"), own(&folder, "other"));
     let room = room_of(&own, &["--client-ca", &friend.certificate]);
@@ -119,7 +119,7 @@ fn who_is_not_believed_is_refused_in_one_line_and_nobody_hears_them() {
 }
 
 #[test]
-fn a_datagram_without_an_association_is_neither_heard_nor_answered() {
+fn a_datagram_without_an_association_is_ignored() {
     let folder = folder();
     let own = own(&folder, "own");
     let room = room_of(&own, &[]);
@@ -154,7 +154,7 @@ fn members_talk_through_a_network_that_loses() {
     let room = room_of(&own, &[]);
     let ana = join_room(&room, "ana", &["--pin", &own.pin]);
     let harm = Harm { lost: 20, repeated: 5, held: 20, altered: 0 };
-    // A line that is lost is lost, the hello too: three of them are, once in twenty.
+    // A lost line stays lost, and so does a lost hello: all three are lost once in twenty runs.
     let heard = (0..5).any(|seed| {
         let relay = Relay::start(room.address, harm, seed);
         let mut ben = join(relay.address, "ben", &["--dtls", "--pin", &own.pin]);
@@ -169,7 +169,7 @@ fn members_talk_through_a_network_that_loses() {
 }
 
 #[test]
-fn a_host_says_how_others_join_and_has_nothing_to_warn_of() {
+fn a_host_prints_how_others_join_without_a_warning() {
     let folder = folder();
     let own = own(&folder, "own");
     let ended = room_of(&own, &[]).interrupt();
@@ -191,7 +191,7 @@ fn ctrl_c_does_not_wait_for_a_handshake() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_told_before_anything_is_sent() {
+fn invalid_options_are_reported_before_anything_is_sent() {
     let folder = folder();
     let own = own(&folder, "own");
     let missing = file_in(folder.path(), "missing");

@@ -1,4 +1,4 @@
-//! Two sides that speak different dialects: noticed once, on both sides, with what would work.
+//! Peers of different dialects: each side reports the mismatch once, with a command that works.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::support::{
     run, send, stranger,
 };
 
-/// Waits until a command has said this on standard error.
+/// Waits until a command has printed this on standard error.
 #[track_caller]
 fn says(process: &Process, words: &[&str]) -> String {
     process.err.line(|line| words.iter().all(|word| line.contains(word)))
 }
 
-/// How often a command has said this on standard error.
+/// Returns how often a command has printed this on standard error.
 fn times(text: &str, word: &str) -> usize {
     text.lines().filter(|line| line.contains(word)).count()
 }
@@ -30,7 +30,7 @@ fn plain_datagrams_at_a_native_listener_are_reported_once() {
         assert_eq!(send(&[&listener.to(), text]).code, Some(0));
     }
     says(&listener.process, &["127.0.0.1", "plain datagrams", "`hikyaku listen --plain`"]);
-    // It goes on, and hears who speaks its own dialect.
+    // It goes on, and receives messages of its own dialect.
     assert_eq!(home.send(&[&listener.to(), "native"]).code, Some(0));
     let ended = listener.interrupt();
     assert_eq!(times(&ended.err, "plain datagrams"), 1, "{}", ended.err);
@@ -44,7 +44,7 @@ fn a_native_listener_answers_no_plain_message() {
     for text in ["hello", "?native", "A message longer than any data packet's head, by far"] {
         program.send_to(text.as_bytes(), listener.address).expect("loopback takes it");
     }
-    // What joins a chat is answered, with no more than it sent; it is the last to be heard.
+    // A chat client is answered with no more than it sent; its datagram is the last received.
     program.send_to(b"/name ana", listener.address).expect("loopback takes it");
     loop {
         let (answer, _) = hear(&program);
@@ -67,7 +67,7 @@ fn a_plain_message_that_a_native_listener_ignores_is_explained_at_the_end() {
 }
 
 #[test]
-fn a_native_sender_at_a_plain_listener_is_told_and_so_is_the_listener() {
+fn a_native_sender_and_a_plain_listener_both_report_the_mismatch() {
     let home = Home::new();
     let listener = listen(&[]);
     let sent = home.send(&[&listener.to(), "hello"]);
@@ -83,7 +83,7 @@ fn a_native_sender_at_a_plain_listener_is_told_and_so_is_the_listener() {
 }
 
 #[test]
-fn who_asks_for_bytes_receives_packets_of_any_dialect() {
+fn formats_for_bytes_include_packets_of_any_dialect() {
     let listener = listen(&["--format", "hex"]);
     let home = Home::new();
     assert_eq!(home.send(&["--timeout", "2s", &listener.to(), "hello"]).code, Some(1));
@@ -119,7 +119,7 @@ fn an_encrypted_message_at_a_bare_listener_is_printed_and_explained() {
 }
 
 #[test]
-fn an_unencrypted_message_where_a_key_is_asked_for_is_explained_to_the_listener_alone() {
+fn an_unencrypted_message_for_an_encrypted_listener_is_explained_there_only() {
     let folder = folder();
     let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
     let listener = listen(&["--fernet", &key]);
@@ -209,7 +209,7 @@ fn nothing_typed_reaches_a_silent_program_unless_that_is_asked_for() {
 }
 
 #[test]
-fn another_key_than_the_room_s_is_said_to_be_one() {
+fn a_key_other_than_the_room_s_is_explained() {
     let folder = folder();
     let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
     let room = room(&["--fernet", &key]);
@@ -221,7 +221,7 @@ fn another_key_than_the_room_s_is_said_to_be_one() {
 }
 
 #[test]
-fn a_key_where_the_room_has_none_is_explained() {
+fn a_key_for_a_room_without_one_is_explained() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let room = room(&[]);
@@ -245,8 +245,8 @@ fn joining_a_native_listener_is_explained() {
 }
 
 #[test]
-fn two_listeners_that_are_made_to_hear_each_other_fall_silent() {
-    // As if somebody had written the address of one on a datagram to the other.
+fn two_listeners_connected_by_a_forged_datagram_fall_silent() {
+    // As if somebody had forged the address of one on a datagram to the other.
     let (echo, other) = (listen(&["--echo", "--format", "json"]), listen(&["--echo"]));
     let relay = stranger();
     for hint in ["?plain", "?native"] {
@@ -305,7 +305,7 @@ fn a_closed_port_is_tried_for_ten_seconds_unless_told_otherwise() {
 }
 
 #[test]
-fn another_key_than_the_listener_s_is_said_to_be_one_where_an_acknowledgement_is_awaited() {
+fn a_key_other_than_the_listener_s_is_explained_with_ack() {
     let folder = folder();
     let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
     let listener = listen(&["--ack", "--fernet", &key]);
@@ -369,7 +369,7 @@ fn no_hint_is_answered_whatever_ends_it() {
 }
 
 #[test]
-fn a_signature_where_the_room_asks_for_none_is_explained() {
+fn a_signature_for_a_room_without_signers_is_explained() {
     let folder = folder();
     let ours = keys::identity(folder.path(), "ours");
     let room = room(&[]);
@@ -381,7 +381,7 @@ fn a_signature_where_the_room_asks_for_none_is_explained() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn one_try_alone_is_not_said_to_be_followed_by_another() {
+fn a_single_try_announces_no_other() {
     let gone = address_of(&stranger());
     let sent = send(&["--ack", "--retries", "0", "--timeout", "50ms", &gone, "x"]);
     assert_eq!(sent.code, Some(1), "{sent:?}");
@@ -390,7 +390,7 @@ fn one_try_alone_is_not_said_to_be_followed_by_another() {
 }
 
 #[test]
-fn a_signer_at_an_unarmoured_room_learns_that_it_hears_plain_datagrams() {
+fn a_signer_at_an_unarmoured_room_learns_that_it_accepts_plain_datagrams() {
     let folder = folder();
     let ana = keys::identity(folder.path(), "ana");
     let room = room(&[]);

@@ -1,4 +1,4 @@
-//! DTLS between two of us: 1.3 with certificates, 1.2 with a shared key.
+//! DTLS between two hikyakus: 1.3 with certificates, 1.2 with a shared key.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ fn send(args: &[&str]) -> Ended {
 }
 
 #[test]
-fn messages_are_acknowledged_answered_and_said_goodbye_after() {
+fn messages_are_acknowledged_and_answered_before_the_association_is_closed() {
     let folder = folder();
     let own = own(&folder, "own");
     let listener = listen_as(&own, &["--ack", "-v", "--min-version", "1.3"]);
@@ -41,7 +41,7 @@ fn messages_are_acknowledged_answered_and_said_goodbye_after() {
 }
 
 #[test]
-fn signed_messages_go_through_dtls_as_well() {
+fn signed_messages_pass_through_dtls_too() {
     let folder = folder();
     let (own, alice) = (own(&folder, "own"), keys::identity(folder.path(), "alice"));
     let listener = listen_as(&own, &["--signed-by", &alice.public, "--once"]);
@@ -63,7 +63,7 @@ fn an_echo_comes_back_through_the_association() {
 }
 
 #[test]
-fn who_is_not_believed_is_refused_in_one_line() {
+fn an_untrusted_peer_is_refused_in_one_line() {
     let folder = folder();
     let (own, other) = (own(&folder, "own"), own(&folder, "other"));
     let listener = listen_as(&own, &[]);
@@ -82,7 +82,7 @@ fn who_is_not_believed_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_listener_tells_whom_it_refuses_and_they_end_with_3() {
+fn a_listener_notifies_peers_that_it_refuses_and_they_exit_with_3() {
     let folder = folder();
     let (own, friend) = (own(&folder, "own"), own(&folder, "friend"));
     let listener = listen_as(&own, &["--client-ca", &friend.certificate]);
@@ -123,7 +123,7 @@ fn another_shared_key_is_refused_at_once_on_both_sides() {
 }
 
 #[test]
-fn a_handshake_that_nobody_answers_is_given_up_in_time_and_meanwhile_talked_of() {
+fn an_unanswered_handshake_is_reported_and_given_up_in_time() {
     let silent = stranger();
     let to = address_of(&silent);
     let sent = send(&["--insecure", "--timeout", "4s", &to, "hello"]);
@@ -147,7 +147,7 @@ fn the_line_that_a_dtls_listener_prints_works_on_the_other_side() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_told_before_anything_is_sent() {
+fn invalid_options_are_reported_before_anything_is_sent() {
     let folder = folder();
     let own = own(&folder, "own");
     let key = keys::shared(folder.path(), "key");

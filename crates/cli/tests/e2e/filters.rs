@@ -1,10 +1,11 @@
-//! Who is heard: `--allow`, `--deny`, `--filter`.
+//! Filters of senders: `--allow`, `--deny`, `--filter`.
 
 use std::{fmt::Write as _, fs, net::UdpSocket, time::Instant};
 
 use crate::support::{Listener, dropped, file_in, folder, heard_by_now, listen, stranger};
 
-/// Sends one datagram from each address, its own address as text, 127.0.0.1 last; what was heard.
+/// Sends one datagram from each address, with the address as its text, 127.0.0.1 last. Returns what
+/// was received.
 #[track_caller]
 fn heard(options: &[&str], from: &[&str]) -> (Vec<String>, String) {
     let listener = listen(&[&["--format", "raw"], options].concat());
@@ -23,7 +24,7 @@ fn speak(listener: &Listener, from: &[&str]) {
 }
 
 #[test]
-fn the_denied_are_not_heard_and_counted() {
+fn denied_senders_are_dropped_and_counted() {
     let from = ["127.0.0.2", "127.0.0.3", "127.0.0.1"];
     let (lines, err) = heard(&["--deny", "127.0.0.2", "--deny", "127.0.0.3/32"], &from);
     assert_eq!(lines, ["127.0.0.1"]);
@@ -62,7 +63,7 @@ fn a_file_of_rules_adds_to_those_typed() {
 }
 
 #[test]
-fn verbose_says_why_and_from_whom() {
+fn verbose_reports_the_reason_and_the_sender() {
     let denied = UdpSocket::bind("127.0.0.2:0").expect("all of 127/8 is loopback");
     let listener = listen(&["-v", "--deny", "127.0.0.2"]);
     denied.send_to(b"secret", listener.address).expect("loopback takes it");

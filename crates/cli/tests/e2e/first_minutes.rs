@@ -1,4 +1,4 @@
-//! What people try first: habits of other programs, lines to copy, small conveniences.
+//! What new users try: habits of other programs, lines to copy, small conveniences.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn habits_of_netcat_are_answered_with_the_right_form() {
 }
 
 #[test]
-fn numbers_are_messages_where_the_address_has_its_port() {
+fn numbers_are_messages_if_the_address_has_a_port() {
     let program = stranger();
     assert_eq!(send(&[&address_of(&program), "5005", "6"]).code, Some(0));
     assert_eq!(heard_by_now(&program), [b"5005".to_vec(), b"6".to_vec()]);
@@ -143,7 +143,7 @@ fn a_port_apart_from_its_address_is_answered_with_the_right_form() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_port_taken_for_the_message_is_named_when_nobody_is_there() {
+fn a_port_taken_for_the_message_is_named_if_nobody_answers() {
     let home = Home::new();
     for plain in [&[][..], &["--plain"]] {
         let args = [&["send"], plain, &["127.0.0.1", "5005"]].concat();
@@ -156,7 +156,7 @@ fn a_port_taken_for_the_message_is_named_when_nobody_is_there() {
 }
 
 #[test]
-fn a_message_that_begins_with_a_dash_is_no_wish_for_help() {
+fn a_message_that_begins_with_a_dash_does_not_print_the_help() {
     refused(2, &[(&["send", "127.0.0.1:9", "-hello"], &["'-hello'", "-- -hello"])]);
     let help = run(&["send", "-h"], b"");
     assert_eq!((help.code, help.err.as_str()), (Some(0), ""));
@@ -167,7 +167,7 @@ fn a_message_that_begins_with_a_dash_is_no_wish_for_help() {
 }
 
 #[test]
-fn that_nothing_was_sent_is_said() {
+fn empty_input_is_reported() {
     let home = Home::new();
     let listener = home.listen(&[]);
     let program = stranger();
@@ -212,7 +212,7 @@ fn a_word_with_control_characters_is_quoted_with_them_escaped() {
 }
 
 #[test]
-fn a_number_that_is_none_is_told_its_range() {
+fn an_invalid_number_is_answered_with_its_range() {
     refused(
         2,
         &[
@@ -225,7 +225,7 @@ fn a_number_that_is_none_is_told_its_range() {
 }
 
 #[test]
-fn a_private_key_where_public_ones_are_asked_for_is_recognised() {
+fn a_private_key_in_place_of_public_ones_is_recognised() {
     let home = Home::new();
     let key = home.file("key");
     assert_eq!(home.run(&["keygen", &key], b"").code, Some(0));
@@ -244,7 +244,7 @@ fn a_private_key_where_public_ones_are_asked_for_is_recognised() {
 }
 
 #[test]
-fn a_key_for_a_folder_that_is_not_there_is_told_so() {
+fn a_key_for_a_missing_folder_is_an_error() {
     let home = Home::new();
     let path = home.file("nowhere/key");
     for args in [

@@ -1,4 +1,4 @@
-//! A hundred thousand datagrams at once, and the account of each.
+//! A hundred thousand datagrams at once, each accounted for.
 
 use std::{
     collections::BTreeSet,
@@ -30,11 +30,11 @@ fn each_of_100_000_datagrams_is_printed_once_or_counted_as_dropped_by_the_kernel
     for number in 0..COUNT {
         send(&format!("{number:<64}")).expect("loopback takes it");
         if number % 64 == 0 {
-            // Some 60,000 a second: an unoptimised listener on a shared core keeps up with it.
+            // About 60,000 per second: an unoptimised listener on a shared core keeps up.
             thread::sleep(Duration::from_millis(1));
         }
     }
-    // The kernel may drop the end as well, so it is said until it is heard.
+    // The kernel may drop the end as well, so it is repeated until it arrives.
     let mut ends = 0;
     while ends == 0 || !listener.process.ends_within(Duration::from_millis(500)) {
         assert!(ends < 100, "it does not end: {:?}", listener.process);
@@ -57,13 +57,13 @@ fn each_of_100_000_datagrams_is_printed_once_or_counted_as_dropped_by_the_kernel
     }
     let lost = usize::try_from(dropped(&ended.err, "by the kernel")).expect("64 bits");
     let accounted = arrived.len() + lost;
-    // Of the ends, one was heard; the kernel may have dropped the others.
+    // One end was received; the kernel may have dropped the others.
     assert!(
         (COUNT..COUNT + ends).contains(&accounted),
         "{} arrived, {lost} lost, {ends} ends: {}",
         arrived.len(),
         ended.err,
     );
-    // An account of nothing but losses would be true as well.
+    // An account of nothing but losses would be correct, too.
     assert!(arrived.len() > COUNT / 10, "{} arrived, {lost} lost", arrived.len());
 }

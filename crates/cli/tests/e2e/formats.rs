@@ -1,4 +1,4 @@
-//! What `listen` prints of a datagram, in each format.
+//! The output of `listen` for a datagram, in each format.
 
 use std::net::UdpSocket;
 
@@ -8,7 +8,7 @@ use crate::support::{
     send, stranger,
 };
 
-/// What one datagram becomes.
+/// Returns the output for one datagram.
 #[track_caller]
 fn printed(options: &[&str], datagram: &[u8]) -> (Vec<u8>, UdpSocket) {
     let listener = listen(&[options, &["--once"]].concat());
@@ -25,7 +25,7 @@ fn printed_text(options: &[&str], datagram: &[u8]) -> (String, UdpSocket) {
     (String::from_utf8(out).expect("these formats are text"), client)
 }
 
-/// Digits as `0`, so that a form can be compared.
+/// Replaces digits by `0`, to compare the form.
 fn form(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
 }
@@ -39,7 +39,7 @@ fn text_is_time_sender_and_payload() {
 }
 
 #[test]
-fn text_escapes_what_would_upset_a_terminal() {
+fn text_escapes_control_characters() {
     let (line, _) = printed_text(&[], b"\x1b[2J\xff\x00 \xe2\x80\xae");
     assert!(line.ends_with("  \\x1b[2J\\xff\\x00 \\u{202e}\n"), "{line:?}");
 }
@@ -54,20 +54,20 @@ fn text_names_a_signer_by_the_comment_of_our_file() {
 }
 
 #[test]
-fn json_says_when_in_utc_with_microseconds() {
+fn json_has_the_time_in_utc_with_microseconds() {
     let before = jiff::Timestamp::now();
     let (line, _) = printed_text(&["--format", "json"], b"x");
     let object = json(&line);
     let time = object["time"].as_str().expect("it has a time");
     assert_eq!(form(time), "0000-00-00T00:00:00.000000Z");
     let time: jiff::Timestamp = time.parse().expect("it is RFC 3339");
-    // The kernel's clock and ours may differ by what rounding takes.
+    // The kernel's clock and ours may differ by rounding.
     let slack = jiff::SignedDuration::from_millis(1);
     assert!(before - slack <= time && time <= jiff::Timestamp::now(), "{before} {time}");
 }
 
 #[test]
-fn json_says_from_whom_to_where_how_long_and_what() {
+fn json_has_sender_destination_length_and_content() {
     let listener = listen(&["--format", "json", "--once"]);
     let client = stranger();
     client.send_to("grüß\n".as_bytes(), listener.address).expect("loopback takes it");
@@ -90,7 +90,7 @@ fn json_gives_what_is_not_utf_8_in_base64() {
 }
 
 #[test]
-fn json_says_who_signed_by_fingerprint() {
+fn json_names_the_signer_by_fingerprint() {
     let folder = folder();
     let alice = keys::identity(folder.path(), "alice");
     let signed = keys::sealed(&keys::signing(&alice), b"hi", 0);

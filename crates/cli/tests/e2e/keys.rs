@@ -1,4 +1,4 @@
-//! Key files: what `keygen` makes and `key` shows of them, and which are refused.
+//! Key files: what `keygen` makes, what `key` prints, and which files are refused.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -97,7 +97,7 @@ fn force_makes_a_shared_key_private_again() {
     assert_eq!((made.code, mode(&file)), (Some(0), 0o600), "{made:?}");
 }
 
-/// Runs keygen without a file, at home in `folder`.
+/// Runs keygen without a file, with `folder` as home.
 fn keygen_at_home(folder: &Path) -> Ended {
     let mut command = hikyaku(&["keygen"]);
     command.env("HOME", folder).env_remove("XDG_CONFIG_HOME");

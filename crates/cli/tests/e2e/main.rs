@@ -1,7 +1,7 @@
-//! The command from outside: what is typed, what it prints, how it ends.
+//! The command from outside: arguments, output, exit codes.
 //!
-//! One program for all of it: it links once, and its tests share their tools. One file alone:
-//! `cargo test -p hikyaku-cli --test e2e ack::`.
+//! One test binary, which links once and shares its helpers. To run one file: `cargo test -p
+//! hikyaku-cli --test e2e ack::`.
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "a test has deadlines of its own")]
 
@@ -21,7 +21,7 @@ mod native;
 mod native_files;
 mod native_flood;
 mod native_network;
-mod native_told;
+mod native_reports;
 mod native_trust;
 mod page;
 mod prompts;

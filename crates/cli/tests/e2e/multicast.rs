@@ -1,7 +1,7 @@
-//! Groups and broadcasts that stay on this machine.
+//! Multicast groups and broadcasts that stay on this machine.
 //!
-//! Whether the system itself carries a group's datagrams is tried first, without our command;
-//! where it does not, the test says so and is skipped.
+//! Each test first checks whether the system itself delivers a group's datagrams; if not, it prints
+//! this and is skipped.
 
 use std::{
     fs, io,
@@ -19,10 +19,10 @@ use crate::support::{
 
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(239, 255, 74, 19);
 
-/// Of interface-local scope (RFC 4291 section 2.7): nothing goes out on a wire.
+/// Of interface-local scope (RFC 4291 section 2.7): nothing leaves this machine.
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0x4a, 0x13);
 
-/// Time for a datagram to come through loopback, where it comes at all.
+/// Time for a datagram to pass through loopback.
 const SOON: Duration = Duration::from_secs(2);
 
 fn listen_on(options: &[&str]) -> Listener {
@@ -49,7 +49,7 @@ fn has_multicast_v4() -> bool {
     tried.inspect_err(|e| skipped("IPv4 multicast", e)).is_ok()
 }
 
-/// An interface that carries IPv6 groups: loopback seldom has a route for them.
+/// Returns an interface that carries IPv6 groups: loopback seldom has a route for them.
 fn multicast_v6_interface() -> Option<String> {
     let tried = (|| {
         let mut outcome = Err(io::Error::other("no network interface"));
@@ -79,7 +79,7 @@ fn carries_multicast_v6(interface: &str) -> io::Result<()> {
     receiver.recv(&mut [0; 1]).map(drop)
 }
 
-/// The one datagram that a listener hears: its text and the address it was sent to.
+/// Returns the one datagram that a listener receives: its text and its destination address.
 #[track_caller]
 fn heard(listener: Listener) -> (String, String) {
     let line = listener.process.out.line(|_| true);
@@ -114,7 +114,7 @@ fn an_ipv4_group_is_heard_by_a_dual_stack_listener_on_every_interface() {
     assert_eq!(heard(listener), ("hello all".to_owned(), to));
 }
 
-/// What a listener of the IPv6 group hears when it is sent to this host, `GROUP` standing for it.
+/// Returns what a listener of the IPv6 group receives; `GROUP` stands for its address.
 #[track_caller]
 fn heard_of_v6_group(interface: &str, host: &str) -> String {
     let group = GROUP_V6.to_string();
@@ -191,7 +191,7 @@ fn a_broadcast_asked_for_is_heard() {
 }
 
 #[test]
-fn whoever_answers_a_broadcast_acknowledges_it() {
+fn any_answer_to_a_broadcast_acknowledges_it() {
     let listener = listen_on(&["--ack", "-4", ":0"]);
     let to = format!("127.255.255.255:{}", listener.address.port());
     let sent = send(&["--broadcast", "--ack", &to, "x"]);

@@ -1,4 +1,4 @@
-//! `send` to `listen` by the native protocol: what is typed, printed, counted; how they end.
+//! `send` to `listen`, natively: input, output, counts, and how they end.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ fn objects(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn messages_arrive_with_who_sent_them_and_how() {
+fn messages_arrive_with_their_sender_class_and_channel() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "json"]);
     let to = listener.to();
@@ -89,7 +89,7 @@ fn count_repeats_and_json_sums_up() {
 }
 
 #[test]
-fn a_listener_that_has_enough_ends_and_says_so_to_whom_is_left() {
+fn a_listener_that_has_enough_ends_and_notifies_the_remaining_senders() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--count", "2", "--format", "raw"]);
     let mut sender = Process::start(alice.command(&["send", &listener.to()]));
@@ -120,7 +120,7 @@ fn for_without_what_was_wanted_fails() {
 }
 
 #[test]
-fn nobody_there_is_told_within_the_timeout() {
+fn a_missing_listener_is_reported_within_the_timeout() {
     let silent = stranger();
     let to = address_of(&silent);
     let sent = Home::new().send(&["--timeout", "300ms", &to, "x"]);
@@ -161,7 +161,7 @@ fn an_empty_stream_is_a_stream() {
 }
 
 #[test]
-fn a_stream_that_is_interrupted_is_told_on_both_sides() {
+fn an_interrupted_stream_is_reported_on_both_sides() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw", "--once"]);
     let mut sender = Process::start(alice.command(&["send", "--raw", &listener.to()]));
@@ -170,8 +170,8 @@ fn a_stream_that_is_interrupted_is_told_on_both_sides() {
     sender.interrupt();
     let sent = sender.end();
     assert_eq!(sent.code, Some(1), "{sent:?}");
-    let told = "interrupted; written: 6 bytes of the stream";
-    assert!(sent.err.contains(told), "{sent:?}");
+    let reported = "interrupted; written: 6 bytes of the stream";
+    assert!(sent.err.contains(reported), "{sent:?}");
     let ended = listener.process.end();
     assert_eq!((ended.code, ended.text()), (Some(1), "first\n"), "{ended:?}");
     assert!(ended.err.contains("cut short"), "{ended:?}");
@@ -187,14 +187,14 @@ fn an_interrupt_in_the_middle_of_the_one_stream_that_was_wanted_is_a_failure() {
     let ended = listener.interrupt();
     assert_eq!((ended.code, ended.text()), (Some(1), "first\n"), "{ended:?}");
     assert!(ended.err.contains("the stream was cut short"), "{ended:?}");
-    // With nothing of it there is nothing that could be taken for a whole.
+    // Without a file at all, nothing can be taken for a complete one.
     assert_eq!(bob.listen(&["--format", "raw", "--once"]).interrupt().code, Some(0));
 }
 
 #[test]
-fn an_address_that_the_system_has_no_way_to_is_told_at_once() {
+fn an_address_without_a_route_is_reported_at_once() {
     let home = Home::new();
-    // Loopback's broadcast address: the system wants to be asked for it.
+    // Loopback's broadcast address: the system requires a socket option for it.
     let began = Instant::now();
     let ended = home.run(&["ping", "127.255.255.255:5000"], b"");
     assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -215,7 +215,7 @@ fn many_receivers_are_for_the_other_dialect() {
 }
 
 #[test]
-fn figures_are_told_at_the_end_where_asked_for() {
+fn verbose_prints_figures_at_the_end() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["-v", "--deny", "127.0.0.2"]);
     let denied = std::net::UdpSocket::bind("127.0.0.2:0").expect("all of 127/8 is loopback");
@@ -229,7 +229,7 @@ fn figures_are_told_at_the_end_where_asked_for() {
 }
 
 #[test]
-fn an_interrupted_listener_prints_what_it_acknowledged_and_its_sender_is_told() {
+fn an_interrupted_listener_prints_what_it_acknowledged_and_notifies_its_sender() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw"]);
     let mut sender = Process::start(alice.command(&["send", &listener.to()]));
@@ -257,25 +257,25 @@ fn an_output_that_nobody_reads_ends_the_listener_and_its_sender() {
     let ended = listener.process.end();
     assert_eq!(ended.code, Some(0), "that is its reader's good right: {ended:?}");
     assert_eq!(ended.err.lines().last(), Some(&*format!("listening on {}", listener.address)));
-    let told = "nobody reads the listener's output; written: 0 bytes of the stream\n";
-    assert!(sent.code == Some(1) && sent.err.ends_with(told), "{sent:?}");
+    let reported = "nobody reads the listener's output; written: 0 bytes of the stream\n";
+    assert!(sent.code == Some(1) && sent.err.ends_with(reported), "{sent:?}");
 }
 
 #[test]
-fn ping_tells_handshake_round_trips_loss_and_packet_size() {
+fn ping_prints_handshake_round_trips_loss_and_packet_size() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let to = listener.to();
     let ping = ["ping", "--count", "20", "--interval", "1ms"];
-    let told = alice.run(&[&ping[..], &[&to]].concat(), b"");
-    assert_eq!(told.code, Some(0), "{told:?}");
+    let reported = alice.run(&[&ping[..], &[&to]].concat(), b"");
+    assert_eq!(reported.code, Some(0), "{reported:?}");
     for word in
         ["handshake", "round trips  min ", "p50", "p90", "p99", "max", "lost         0 of 20"]
     {
-        assert!(told.text().contains(word), "{word}: {told:?}");
+        assert!(reported.text().contains(word), "{word}: {reported:?}");
     }
-    let told = alice.run(&[&ping[..], &["--json", &to]].concat(), b"");
-    let json = json(told.text().trim_end());
+    let reported = alice.run(&[&ping[..], &["--json", &to]].concat(), b"");
+    let json = json(reported.text().trim_end());
     assert_eq!((&json["sent"], &json["lost"]), (&20.into(), &0.into()));
     let rtt = |name: &str| json["rtt_us"][name].as_u64().unwrap_or_default();
     assert!(0 < rtt("min") && rtt("min") <= rtt("p50") && rtt("p99") <= rtt("max"), "{json}");

@@ -1,4 +1,4 @@
-//! Files: `send --file` to `listen --save`, and what a folder must be safe from.
+//! Files: `send --file` to `listen --save`, and attacks that the folder must withstand.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::support::{
     process::{Ended, Process},
 };
 
-/// What is in the listener's folder, sorted.
+/// Returns the files in the listener's folder, sorted.
 fn saved(home: &Home) -> Vec<String> {
     let entries = fs::read_dir(home.path().join("inbox")).expect("it is there");
     let mut names: Vec<String> = entries
@@ -28,7 +28,7 @@ fn read(home: &Home, name: &str) -> Vec<u8> {
     fs::read(home.path().join("inbox").join(name)).expect("it is saved")
 }
 
-/// A listener that saves into `inbox` of its home.
+/// Starts a listener that saves into `inbox` of its home.
 fn saver(home: &Home, options: &[&str]) -> Listener {
     fs::create_dir_all(home.path().join("inbox")).expect("the home is ours");
     home.listen(&[&["--save", "inbox"], options].concat())
@@ -57,9 +57,9 @@ fn several_files_arrive_whole_with_their_names_and_modes() {
     let about = fs::metadata(bob.path().join("inbox/日本.txt")).expect("it is there");
     assert_eq!(about.permissions().mode() & 0o100, 0o100, "what runs there runs here");
     let ended = listener.process.end();
-    let told: Vec<_> = ended.text().lines().map(json).collect();
-    assert_eq!((ended.code, told.len()), (Some(0), 3), "files count: {ended:?}");
-    assert_eq!((&told[0]["file"], &told[0]["bytes"]), (&"a.bin".into(), &1_500_000.into()));
+    let reported: Vec<_> = ended.text().lines().map(json).collect();
+    assert_eq!((ended.code, reported.len()), (Some(0), 3), "files count: {ended:?}");
+    assert_eq!((&reported[0]["file"], &reported[0]["bytes"]), (&"a.bin".into(), &1_500_000.into()));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_file_that_is_there_is_never_replaced() {
     assert_eq!(sum["files"][2]["name"], "three");
     assert_eq!(saved(&bob), names(&["one", "three", "two"]));
     assert_eq!(read(&bob, "one"), b"old");
-    let line = told(&listener, "not saved: one, from SHA256:");
+    let line = reported(&listener, "not saved: one, from SHA256:");
     assert!(line.ends_with(": one exists there already"), "{line}");
 }
 
@@ -99,10 +99,10 @@ fn a_listener_without_a_folder_refuses_files_and_prints_nothing_of_them() {
 }
 
 #[test]
-fn a_full_disk_is_told_to_the_sender_and_nothing_is_left() {
+fn a_full_disk_is_reported_to_the_sender_and_leaves_no_file() {
     let (alice, bob) = (Home::new(), Home::new());
-    // A limit on the size of files stands for the disk; where it is passed, a signal would end the
-    // listener, which must not let that happen: the shell has it ignored.
+    // A file size limit stands in for a full disk. The shell ignores the signal that would end the
+    // listener.
     let inbox = bob.file("inbox");
     fs::create_dir(&inbox).expect("the home is ours");
     let program = bob.command(&[]).get_program().to_string_lossy().into_owned();
@@ -114,20 +114,20 @@ fn a_full_disk_is_told_to_the_sender_and_nothing_is_left() {
     let sent = alice.send(&["--file", &write(&alice, "f", &vec![7; 3_000_000]), &listener.to()]);
     assert_eq!(sent.code, Some(1), "{sent:?}");
     assert!(sent.err.contains("f: refused: File too large"), "{sent:?}");
-    assert!(told(&listener, "not saved: f, from SHA256:").contains(": File too large"));
+    assert!(reported(&listener, "not saved: f, from SHA256:").contains(": File too large"));
     assert_eq!(saved(&bob), names(&[]));
-    // And it is still there for what fits.
+    // It is still there for a file that fits.
     let sent = alice.send(&["--file", &write(&alice, "g", b"fits"), &listener.to()]);
     assert_eq!((sent.code, saved(&bob)), (Some(0), names(&["g"])), "{sent:?}");
 }
 
-/// The line of the listener that begins so.
-fn told(listener: &Listener, beginning: &str) -> String {
+/// Waits for the listener's line that begins like this.
+fn reported(listener: &Listener, beginning: &str) -> String {
     listener.process.err.line(|line| line.starts_with(beginning))
 }
 
 #[test]
-fn a_listener_that_ends_in_the_middle_of_a_file_says_of_which_and_leaves_nothing() {
+fn a_listener_that_ends_during_a_file_names_it_and_leaves_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("the system gives a poller");
     for signal in ["INT", "TERM", "HUP"] {
@@ -160,14 +160,14 @@ fn a_listener_that_ends_in_the_middle_of_a_file_says_of_which_and_leaves_nothing
 fn what_was_not_sent_whole_is_not_there() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = saver(&bob, &["-v"]);
-    // A connection that ends in the middle of a file.
+    // A connection that ends during a file.
     attack(&listener, &[offer("half", 100), data(b"some")]);
     listener.process.err.line(|line| line.contains("has gone"));
     assert_eq!(saved(&bob), names(&[]));
-    // One that says less or more than it sends.
+    // Files with less or more data than announced.
     attack(&listener, &[offer("more", 3), data(b"more"), end()]);
     attack(&listener, &[offer("less", 5), data(b"less"), end()]);
-    // And the listener goes on.
+    // The listener goes on.
     let sent = alice.send(&["--file", &write(&alice, "good", b"good"), &listener.to()]);
     assert_eq!((sent.code, saved(&bob)), (Some(0), names(&["good"])), "{sent:?}");
 }
@@ -212,7 +212,7 @@ fn names_that_lead_elsewhere_stay_in_the_folder() {
 }
 
 #[test]
-fn what_is_no_file_transfer_ends_the_connection_alone() {
+fn an_invalid_file_transfer_ends_only_its_connection() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = saver(&bob, &[]);
     for junk in [b"".to_vec(), b"X".to_vec(), data(b"of nothing"), b"C{".to_vec(), end()] {
@@ -240,7 +240,7 @@ fn data(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Sends these messages on the channel for files, from a program of its own, and waits until they
-/// are acknowledged and answered, or the listener wants no more.
+/// are acknowledged and answered, or the listener closes the connection.
 fn attack(listener: &Listener, messages: &[Vec<u8>]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("the system gives a poller").block_on(async {
@@ -255,7 +255,7 @@ fn attack(listener: &Listener, messages: &[Vec<u8>]) {
         for receipt in receipts.into_iter().flatten() {
             let _ = receipt.acknowledged().await;
         }
-        // The first answer accepts or refuses; what follows is final.
+        // The first answer accepts or refuses; the next is final.
         let whole = messages.last() == Some(&end());
         while whole && let Ok(answer) = connection.recv().await {
             if !answer.payload.starts_with(b"C{\"accept\"") {
@@ -270,7 +270,7 @@ fn attack(listener: &Listener, messages: &[Vec<u8>]) {
 fn a_file_that_changes_while_it_is_sent_is_not_saved() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = saver(&bob, &[]);
-    // Its size is said to be nothing, and it is not.
+    // Announced as empty, and it is not.
     let sent: Ended = alice.send(&["--file", "/proc/self/status", &listener.to()]);
     assert_eq!(sent.code, Some(1), "{sent:?}");
     assert!(sent.err.contains("status: it changed while it was sent"), "{sent:?}");

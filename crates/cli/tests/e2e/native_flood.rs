@@ -1,4 +1,4 @@
-//! A million datagrams of rubbish at a native listener's port.
+//! A million invalid datagrams at a native listener's port.
 
 use std::{fs, net::UdpSocket, thread, time::Duration};
 
@@ -18,7 +18,7 @@ impl Dice {
     }
 }
 
-/// The first datagrams of a client that nobody answers.
+/// Returns the first datagrams of a client that gets no answer.
 fn first_datagrams(home: &Home) -> Vec<Vec<u8>> {
     let nobody = stranger();
     let address = nobody.local_addr().expect("it is bound").to_string();
@@ -29,7 +29,7 @@ fn first_datagrams(home: &Home) -> Vec<Vec<u8>> {
     all
 }
 
-/// In KiB, as the system sees it.
+/// Returns the resident memory in KiB, as the system reports it.
 fn memory(id: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux tells");
@@ -39,13 +39,13 @@ fn memory(id: u32) -> u64 {
 fn mutate(dice: &mut Dice, real: &[Vec<u8>], out: &mut Vec<u8>) {
     out.clear();
     match dice.roll(4) {
-        // Nothing like a packet, or only its first byte.
+        // Unlike a packet, or with only its first byte.
         0 => (0..dice.roll(200)).for_each(|_| out.push(dice.roll(256) as u8)),
         1 => {
             out.push([0x40, 0x41, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4][dice.roll(7)]);
             (0..40 + dice.roll(60)).for_each(|_| out.push(dice.roll(256) as u8));
         }
-        // A real one, damaged or cut short.
+        // A real packet, damaged or truncated.
         _ => {
             out.extend_from_slice(&real[dice.roll(real.len())]);
             for _ in 0..=dice.roll(3) {

@@ -1,7 +1,7 @@
-//! The native protocol through a network that does its worst, and with peers that die or sleep.
+//! The native protocol through a hostile network, and with peers that are killed or stopped.
 //!
-//! The large ones are left out of an unoptimised build, unless they are asked for:
-//! `cargo test -p hikyaku-cli --test e2e 64_mib -- --include-ignored`.
+//! Large transfers are skipped in an unoptimised build, unless requested: `cargo test -p
+//! hikyaku-cli --test e2e 64_mib -- --include-ignored`.
 
 use std::{
     fs,
@@ -24,10 +24,10 @@ use crate::support::{
 const HOSTILE: Harm = Harm { lost: 20, repeated: 10, held: 20, altered: 5 };
 const HARMLESS: Harm = Harm { lost: 0, repeated: 0, held: 0, altered: 0 };
 
-/// What 64 MiB may take.
+/// Time limit for 64 MiB.
 const LONG: Duration = Duration::from_secs(1_200);
 
-/// Bytes that no compression and no repetition shortens (xorshift64, Marsaglia 2003).
+/// Returns bytes that cannot be compressed (xorshift64, Marsaglia 2003).
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -61,7 +61,7 @@ fn ten_thousand_messages_arrive_once_in_order_unaltered_whatever_the_network_doe
     assert!(lost > 10 && repeated > 5 && held > 10 && altered > 0, "{:?}", relay.done());
 }
 
-/// A stream through the hostile relay: what came out is what went in.
+/// Sends a stream through the hostile relay, and checks that it arrives unaltered.
 fn stream_through_a_hostile_network(len: usize, options: &[&str]) {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw", "--once"]);
@@ -75,7 +75,7 @@ fn stream_through_a_hostile_network(len: usize, options: &[&str]) {
     assert_eq!((ended.out.len(), sha256(&ended.out)), (len, sha256(&bytes)));
 }
 
-/// A file through the hostile relay: what is saved is what was sent.
+/// Sends a file through the hostile relay, and checks that it is saved unaltered.
 fn file_through_a_hostile_network(len: usize, options: &[&str]) {
     let (alice, bob) = (Home::new(), Home::new());
     fs::create_dir(bob.file("inbox")).expect("the home is ours");
@@ -133,7 +133,7 @@ fn a_client_whose_address_changes_loses_nothing() {
         let line = format!("round {round} ");
         sender.type_line(&line);
         expected += &line;
-        // The one before has arrived: the router forgets a connection that rests.
+        // The previous one has arrived: the router forgets an idle connection.
         listener.process.out.line_so_far(&expected);
         relay.restart();
     }
@@ -163,8 +163,8 @@ fn a_stream_whose_client_s_address_changes_arrives_whole() {
     assert_eq!(sha256(&listener.process.end().out), sha256(&bytes));
 }
 
-/// A transfer that is under way: the sender, of which the listener has two lines. It may have
-/// died before it said so.
+/// A transfer in progress: the sender, of which the listener has two lines. The listener may have
+/// been killed before it confirmed them.
 fn under_way(alice: &Home, bob: &Home, options: &[&str]) -> (Process, Listener) {
     let listener = bob.listen(&["--format", "raw"]);
     let to = listener.to();
@@ -177,7 +177,7 @@ fn under_way(alice: &Home, bob: &Home, options: &[&str]) -> (Process, Listener) 
 }
 
 #[test]
-fn a_listener_that_is_killed_is_told_within_the_timeout_with_what_was_acknowledged() {
+fn a_killed_listener_is_reported_within_the_timeout_with_what_was_acknowledged() {
     let (alice, bob) = (Home::new(), Home::new());
     let (mut sender, listener) = under_way(&alice, &bob, &["--timeout", "1s"]);
     drop(listener); // SIGKILL
@@ -187,13 +187,13 @@ fn a_listener_that_is_killed_is_told_within_the_timeout_with_what_was_acknowledg
     assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
     assert_eq!(sent.code, Some(1), "{sent:?}");
     let last = sent.err.lines().last().unwrap_or_default();
-    let told = [
+    let reported = [
         "written: 0 of 3 messages; not written: line 1, line 2, line 3",
         "written: 1 of 3 messages; not written: line 2, line 3",
         "written: 2 of 3 messages; not written: line 3",
     ];
     assert!(last.contains("nothing received from"), "{last}");
-    assert!(told.iter().any(|told| last.ends_with(told)), "{last}");
+    assert!(reported.iter().any(|reported| last.ends_with(reported)), "{last}");
 }
 
 #[test]
@@ -203,17 +203,17 @@ fn a_listener_that_is_killed_while_its_sender_rests_is_noticed_too() {
     drop(listener);
     let sent = sender.end();
     assert_eq!(sent.code, Some(1), "{sent:?}");
-    // What it could not say any more is not known.
-    let told = (0..=2).map(|written| format!("written: {written} of 2 messages"));
-    assert!(told.into_iter().any(|told| sent.err.contains(&told)), "{sent:?}");
+    // What it did not confirm is unknown.
+    let reported = (0..=2).map(|written| format!("written: {written} of 2 messages"));
+    assert!(reported.into_iter().any(|reported| sent.err.contains(&reported)), "{sent:?}");
 }
 
 #[test]
-fn a_listener_that_is_killed_in_the_middle_of_a_file_is_told() {
+fn a_listener_killed_during_a_file_is_reported() {
     let (alice, bob) = (Home::new(), Home::new());
     fs::create_dir(bob.file("inbox")).expect("the home is ours");
     let listener = bob.listen(&["--save", "inbox"]);
-    // So slow a network that it lasts.
+    // A network slow enough for the transfer to last.
     let relay = Relay::start(listener.address, Harm { lost: 10, held: 50, ..HARMLESS }, 3);
     fs::write(alice.file("large"), noise(32 << 20)).expect("the home is ours");
     let to = relay.address.to_string();
@@ -229,14 +229,14 @@ fn a_listener_that_is_killed_in_the_middle_of_a_file_is_told() {
 }
 
 #[test]
-fn a_listener_that_was_restarted_is_told_at_once() {
+fn a_restarted_listener_is_reported_at_once() {
     let (alice, bob) = (Home::new(), Home::new());
     let (mut sender, listener) = under_way(&alice, &bob, &[]);
     let to = listener.to();
     drop(listener);
     let _again = bob.listen_at(&to, &[]);
     let restarted = Instant::now();
-    // It may know already: the listener that was killed owed it an answer.
+    // It may know already: the killed listener owed it an answer.
     sender.type_all(b"more\n");
     let sent = sender.end();
     assert_eq!(sent.code, Some(1), "{sent:?}");
@@ -255,7 +255,7 @@ fn what_was_acknowledged_before_an_interrupt_is_printed() {
             scope.spawn(|| alice.run(&["send", "--json", &to], lines.join("\n").as_bytes()));
         listener.process.out.line(|line| line.contains("\"1000\""));
         let ended = listener.interrupt();
-        (sending.join().expect("it is told"), ended)
+        (sending.join().expect("it is reported"), ended)
     });
     assert_eq!((sent.code, ended.code), (Some(1), Some(0)), "{}", sent.err);
     let acknowledged = json(sent.text().trim_end())["acknowledged"].as_u64();
@@ -280,7 +280,7 @@ fn a_sender_that_is_killed_cuts_its_stream_short() {
     assert!(ended.err.contains("cut short"), "{ended:?}");
 }
 
-/// Kilobytes that a process holds in memory.
+/// Returns the resident memory of a process, in KiB.
 fn resident_kib(id: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -296,7 +296,7 @@ fn wait_for(condition: impl Fn() -> bool) {
     }
 }
 
-/// A reader that takes a little and sleeps: its sender waits, others are heard, memory stays flat.
+/// A reader that takes a little and stops: its sender waits, others are served, memory stays flat.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_slow_reader_slows_its_sender_and_nothing_else() {
@@ -326,7 +326,7 @@ fn a_slow_reader_slows_its_sender_and_nothing_else() {
     assert!(0 < theirs && theirs < FLAT_KIB, "the listener holds {theirs} KiB");
     assert!(0 < ours && ours < FLAT_KIB, "the sender holds {ours} KiB");
 
-    // Somebody else is answered meanwhile, and written as soon as somebody reads again.
+    // Another sender is served meanwhile, and its message is written once the reader reads again.
     let eve = Home::new();
     let ping = eve.run(&["ping", "--count", "3", &to], b"");
     assert_eq!(ping.code, Some(0), "{ping:?}");

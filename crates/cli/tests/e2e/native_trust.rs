@@ -1,4 +1,4 @@
-//! Who is whom: first contact, known hosts, pinned keys, allowed keys, shared keys.
+//! Trust: first contact, known hosts, pinned keys, allowed keys, shared keys.
 
 use std::{fs, os::unix::fs::MetadataExt as _, process::Command, thread};
 
@@ -8,7 +8,7 @@ use crate::support::{
     process::Ended,
 };
 
-/// Ended as refused for security, by one line that has all these words.
+/// Checks that the command was refused for security, with one line that has all these words.
 #[track_caller]
 fn assert_refused(ended: &Ended, words: &[&str]) {
     let lines: Vec<&str> = ended.err.lines().collect();
@@ -18,15 +18,15 @@ fn assert_refused(ended: &Ended, words: &[&str]) {
 }
 
 #[test]
-fn the_first_contact_is_told_and_remembered_and_the_second_says_nothing() {
+fn the_first_contact_is_reported_and_remembered_and_the_second_is_silent() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let key = fingerprint(&listener);
     let first = alice.send(&[&listener.to(), "one"]);
     assert_eq!(first.code, Some(0), "{first:?}");
-    let told = first.err.lines().find(|line| line.starts_with("first contact: "));
-    let told = told.unwrap_or_else(|| panic!("{first:?}"));
-    assert!(told.contains(&key) && told.contains(&listener.to()), "{told}");
+    let reported = first.err.lines().find(|line| line.starts_with("first contact: "));
+    let reported = reported.unwrap_or_else(|| panic!("{first:?}"));
+    assert!(reported.contains(&key) && reported.contains(&listener.to()), "{reported}");
 
     let port = listener.address.port();
     let known = fs::read_to_string(alice.known_hosts()).expect("it is remembered");
@@ -39,7 +39,7 @@ fn the_first_contact_is_told_and_remembered_and_the_second_says_nothing() {
 }
 
 #[test]
-fn a_changed_key_is_refused_and_what_is_said_to_remove_it_works() {
+fn a_changed_key_is_refused_and_the_suggested_command_removes_it() {
     let (alice, bob, mallory) = (Home::new(), Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let (to, old) = (listener.to(), fingerprint(&listener));
@@ -54,7 +54,7 @@ fn a_changed_key_is_refused_and_what_is_said_to_remove_it_works() {
 
     // The last words are a command line.
     let command = refused.err.find("ssh-keygen").map(|at| refused.err[at..].trim().to_owned());
-    let removed = Command::new("sh").args(["-c", &command.expect("it is told")]).output();
+    let removed = Command::new("sh").args(["-c", &command.expect("it is reported")]).output();
     let removed = removed.expect("there is a shell");
     if removed.status.code() == Some(127) {
         return; // no ssh-keygen here; interop asks for it
@@ -76,10 +76,10 @@ fn a_pinned_key_is_all_that_counts() {
     let other = keys::identity(alice.path(), "other").fingerprint;
     let refused = alice.send(&["--trust", &other, &to, "secret"]);
     assert_refused(&refused, &[&key, "--trust"]);
-    // What is known of the host does not help.
+    // The known host key does not help.
     assert_eq!(alice.send(&[&to, "."]).code, Some(0));
     assert_refused(&alice.send(&["--trust", &other, &to, "secret"]), &[&key]);
-    // One of several is enough.
+    // One of several keys is enough.
     assert_eq!(alice.send(&["--trust", &other, "--trust", &key, &to, "!"]).code, Some(0));
     assert_eq!(listener.interrupt().text(), "hello.!");
 }
@@ -96,7 +96,7 @@ fn a_revoked_key_is_refused() {
 }
 
 #[test]
-fn unknown_clients_are_refused_where_keys_are_asked_for_and_known_ones_are_not() {
+fn an_allow_list_refuses_unknown_clients_and_accepts_known_ones() {
     let (alice, bob, eve) = (Home::new(), Home::new(), Home::new());
     let alices = keys::identity(alice.path(), "alice");
     let listener = bob.listen(&["-v", "--allow-key", &alices.public, "--format", "json"]);
@@ -106,7 +106,7 @@ fn unknown_clients_are_refused_where_keys_are_asked_for_and_known_ones_are_not()
     assert_refused(&refused, &["does not accept your key", "--allow-key", "ssh-ed25519 AAAA"]);
     let line = listener.process.err.line(|line| line.contains("was turned away"));
     assert!(line.contains(&eves.fingerprint) && line.ends_with("it is not let in"), "{line}");
-    // The server stays up, for whom it knows.
+    // The server stays up for the keys it knows.
     let sent = alice.send(&["--identity", &alices.private, &to, "hello"]);
     assert_eq!(sent.code, Some(0), "{sent:?}");
     let ended = listener.interrupt();
@@ -121,7 +121,7 @@ fn only_holders_of_the_shared_key_get_through() {
     let wrong = keys::shared(bob.path(), "wrong.key");
     let listener = bob.listen(&["--shared-key", &key, "--format", "raw"]);
     let to = listener.to();
-    // At once: it takes the handshake's full time to know.
+    // Started together: each waits for the whole handshake timeout.
     let tries = [vec!["-q", &to, "without"], vec!["-q", "--shared-key", &wrong, &to, "wrong"]];
     thread::scope(|scope| {
         for options in &tries {
@@ -134,12 +134,12 @@ fn only_holders_of_the_shared_key_get_through() {
 }
 
 #[test]
-fn a_key_is_made_at_first_use_told_once_and_is_private() {
+fn a_key_is_made_at_first_use_reported_once_and_private() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let first = alice.send(&[&listener.to(), "one"]);
-    let told = first.err.lines().filter(|line| line.starts_with("made a key for you: "));
-    assert_eq!(told.count(), 1, "{first:?}");
+    let reported = first.err.lines().filter(|line| line.starts_with("made a key for you: "));
+    assert_eq!(reported.count(), 1, "{first:?}");
     let about = fs::metadata(alice.key()).expect("it is there");
     assert_eq!(about.mode() & 0o777, 0o600);
     let shown = alice.run(&["key", alice.key().to_str().expect("it is UTF-8")], b"");

@@ -1,10 +1,10 @@
-//! A page of documentation: its blocks of commands, and what it claims that they print.
+//! A page of documentation: its blocks of commands, and the output that it claims.
 //!
 //! Also compiled into the tests of `interop`, which run the blocks that need Python.
 
 use std::{collections::BTreeMap, net::UdpSocket};
 
-/// A block of commands, and what the page says it prints.
+/// A block of commands, and the output that the page claims.
 pub(crate) struct Block {
     pub(crate) line: usize,
     pub(crate) script: String,
@@ -15,7 +15,7 @@ impl Block {
         self.script.lines().filter_map(|line| line.strip_prefix("# prints: "))
     }
 
-    /// Whether each claim is printed, in their order; what is missing otherwise.
+    /// Checks that each claim is printed, in order. Returns what is missing.
     pub(crate) fn check(&self, printed: &str) -> Result<(), String> {
         let mut rest = printed;
         for claim in self.claims() {
@@ -28,7 +28,7 @@ impl Block {
     }
 }
 
-/// The blocks of a page that begin with `fence`.
+/// Returns the blocks of a page that begin with `fence`.
 pub(crate) fn blocks(text: &str, fence: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut inside = false;
@@ -50,7 +50,7 @@ pub(crate) fn blocks(text: &str, fence: &str) -> Vec<Block> {
     blocks
 }
 
-/// A page with free ports in place of those it names, which other programs may be using.
+/// Replaces the ports on a page by free ones, as other programs may use them.
 pub(crate) fn with_free_ports(page: &str) -> String {
     let mut ports = BTreeMap::new();
     let page = with_free_ports_after("127.0.0.1:", page, &mut ports);

@@ -1,17 +1,17 @@
-//! Prompts at a terminal: what is typed is sent, and every way to leave leaves.
+//! Prompts at a terminal: typed lines are sent, and every way to leave works.
 
 use crate::support::{
     DEADLINE, address_of, chat::room, hear, heard_by_now, native::Home, process::hikyaku, stranger,
     terminal::Terminal,
 };
 
-/// What a prompt looks like, whatever moves the cursor behind it.
+/// The text of a prompt, without the cursor movements after it.
 const PROMPT: &str = "> ";
 
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 
-/// `send` at its prompt.
+/// Starts `send` at its prompt.
 fn send(home: &Home, args: &[&str]) -> Terminal {
     let terminal = Terminal::start(home.command(&[&["send"], args].concat()));
     terminal.shows(PROMPT, 1);
@@ -19,7 +19,7 @@ fn send(home: &Home, args: &[&str]) -> Terminal {
 }
 
 #[test]
-fn each_way_to_leave_an_idle_prompt_is_no_failure() {
+fn no_way_to_leave_an_idle_prompt_is_a_failure() {
     let home = Home::new();
     let listener = home.listen(&["--format", "lines"]);
     for (number, leaving) in ["q\r", CTRL_D, CTRL_C, "half a line\x03"].into_iter().enumerate() {
@@ -63,7 +63,7 @@ fn q_leaves_while_an_acknowledgement_is_awaited() {
 }
 
 #[test]
-fn q_where_the_listener_is_silent_says_what_is_waited_for() {
+fn leaving_while_the_listener_is_silent_reports_what_is_awaited() {
     let home = Home::new();
     let listener = home.listen(&["--format", "lines"]);
     let mut terminal = send(&home, &[&listener.to()]);

@@ -15,15 +15,15 @@ use crate::support::{folder, process::Process};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Runs a block as a reader does who types everything in one folder, and returns what is wrong.
+/// Runs a block as a reader would, with everything in one folder, and returns what is wrong.
 fn run(block: &Block, home: &Path) -> Result<(), String> {
     let output = home.join(".output");
     let file = File::create(&output).expect("the folder is ours");
     let programs = Path::new(env!("CARGO_BIN_EXE_hikyaku")).parent().expect("it is in a folder");
     let path = std::env::var("PATH").unwrap_or_default();
     let mut shell = Command::new("sh");
-    // Both streams into one file, so that claims can be found in their order. Our pipe stays
-    // open as long as anything that the block started runs.
+    // Both streams go into one file, so that claims can be found in order. Our pipe stays open as
+    // long as any program that the block started runs.
     shell.args(["-euc", &format!("exec 3>&2 2>&1\n{}", block.script)]).stdout(file);
     shell.current_dir(home).env("HOME", home).env_remove("XDG_CONFIG_HOME");
     shell.env("PATH", format!("{}:{path}", programs.display()));
@@ -48,19 +48,19 @@ fn started(shell: Command) -> (u32, Process) {
     (shell.id(), shell)
 }
 
-/// Ends what a block has left running.
+/// Ends the programs that a block has left running.
 struct Group(u32);
 
 impl Drop for Group {
     fn drop(&mut self) {
         let mut kill = Command::new("sh");
         kill.args(["-c", "kill -KILL -$0 2>/dev/null", &self.0.to_string()]);
-        // Most often there is nothing left.
+        // Usually there are none.
         let _ = kill.stdin(Stdio::null()).status();
     }
 }
 
-/// README.md and the pages of docs/, by name.
+/// Returns README.md and the pages of docs/, by name.
 fn pages() -> BTreeMap<String, String> {
     let root = Path::new(ROOT);
     let docs = fs::read_dir(root.join("docs")).expect("there are docs");
@@ -79,7 +79,7 @@ fn every_sh_block_ends_well_and_prints_what_is_claimed() {
     for (name, text) in pages() {
         let blocks = blocks(&with_free_ports(&text), "```sh");
         claims += blocks.iter().map(|block| block.claims().count()).sum::<usize>();
-        // In the order of the page, so that no block spoils the next one's files.
+        // In the order of the page, so that blocks do not spoil each other's files.
         let home = folder();
         let faults =
             blocks.iter().filter_map(|block| Some((block, run(block, home.path()).err()?)));

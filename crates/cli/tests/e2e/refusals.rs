@@ -1,4 +1,4 @@
-//! Wrong input of each kind: one clear line on standard error, and the documented exit code.
+//! Invalid input of each kind: one clear line on standard error, and the documented exit code.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn plain_must_be_asked_for_in_chat() {
 }
 
 #[test]
-fn a_word_that_is_no_address_is_named() {
+fn an_invalid_address_is_named() {
     let not = |address| (["send", "--plain", address, "x"], [format!("{address:?}")]);
     let cases =
         ["1.2.3", "1.2.3.4.5", "a b", "host/x", "[::1", "[::g]:5", "::1::", "[::1]5"].map(not);
@@ -39,7 +39,7 @@ fn a_word_that_is_no_address_is_named() {
 }
 
 #[test]
-fn a_word_that_is_no_port_is_named() {
+fn an_invalid_port_is_named() {
     refused(
         2,
         &[
@@ -58,7 +58,7 @@ fn nothing_is_sent_to_port_0() {
 }
 
 #[test]
-fn a_word_that_is_no_time_is_named() {
+fn an_invalid_time_is_named() {
     let wrong = |option, time| vec!["send", "--plain", option, time, "127.0.0.1:9", "x"];
     let lines = [
         wrong("--timeout", "soon"),
@@ -312,7 +312,7 @@ fn a_refusal_does_not_depend_on_the_terminal_s_colours() {
     command.env("CLICOLOR_FORCE", "1").env("TERM", "xterm");
     let ended = Process::start(command).end();
     assert!(ended.err.starts_with("hikyaku: "), "{:?}", ended.err);
-    // And what does work says nothing of the kind.
+    // Valid input prints no such line.
     let listener = Listener::new(Process::start(hikyaku(&["listen", "--plain", "127.0.0.1:0"])));
     assert!(!listener.process.err.text().contains("hikyaku: "));
 }

@@ -1,4 +1,5 @@
-//! What others on this machine do not get: core files, and files of secrets, whatever the umask.
+//! Protection from other users of the machine: core files, and files of secrets, whatever the
+//! umask.
 
 use std::{
     fs,
@@ -13,7 +14,7 @@ use crate::support::{
     process::{Ended, Process},
 };
 
-/// The command in this home, under this umask and with core files allowed.
+/// The command with this home and umask, with core files allowed.
 fn under(umask: &str, home: &Home, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_hikyaku");
@@ -34,7 +35,7 @@ fn mode(path: &Path) -> u32 {
     found.expect("it is there").permissions().mode() & 0o777
 }
 
-/// Everything below, folders too.
+/// Returns everything below a folder.
 fn all(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("the folder is ours") {
@@ -90,22 +91,26 @@ fn secrets_are_their_owner_s_alone_whatever_the_umask() {
             assert_eq!(mode(&path), wanted, "umask {umask}: {}", path.display());
             secrets += usize::from(wanted == 0o600);
         }
-        // Identity, shared key, the certificate's key, known hosts, key log, and the file that
-        // was private where it came from.
+        // Identity, shared key, the certificate's key, known hosts, key log, and a file that was
+        // private at its source.
         assert_eq!(secrets, 7, "{:?}", all(home.path()));
     }
 }
 
 #[test]
-fn who_could_change_the_list_of_friends_is_told() {
+fn a_list_of_keys_that_others_can_change_is_a_warning() {
     let home = Home::new();
     run("022", &home, &["keygen", "friend"]);
     let friends = home.file("friend.pub");
-    for (mode, told) in [(0o666, true), (0o664, false)] {
+    for (mode, reported) in [(0o666, true), (0o664, false)] {
         fs::set_permissions(&friends, fs::Permissions::from_mode(mode)).expect("it is ours");
         let listener = home.listen(&["--allow-key", &friends]);
         let ended = listener.interrupt();
-        assert_eq!(ended.err.contains("can be changed by everyone"), told, "{mode:o} {ended:?}");
+        assert_eq!(
+            ended.err.contains("can be changed by everyone"),
+            reported,
+            "{mode:o} {ended:?}"
+        );
     }
 }
 
@@ -119,7 +124,7 @@ fn a_listener_leaves_no_core_file() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size"));
     let core: Vec<&str> = core.expect("it is a limit").split_whitespace().skip(4).collect();
     assert_eq!(core[..2], ["0", "0"], "{limits}");
-    // SIGABRT dumps what may be dumped.
+    // SIGABRT dumps core if that is permitted.
     let kill = Command::new("kill").args(["-ABRT", &id.to_string()]).status();
     assert!(kill.expect("there is kill").success());
     assert_eq!(listener.process.end().code, None);

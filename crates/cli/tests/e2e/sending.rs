@@ -1,4 +1,4 @@
-//! What `send` sends: arguments, lines, all of its input; how often and how far apart.
+//! The input of `send`: arguments, lines, all of standard input; repetition and intervals.
 
 use std::{
     thread,
@@ -11,7 +11,7 @@ use crate::support::{
     run, send, stranger,
 };
 
-/// What a socket gets when the command sends there with this input.
+/// Returns what a socket receives when the command sends this input to it.
 #[track_caller]
 fn received(options: &[&str], input: &[u8]) -> Vec<Vec<u8>> {
     let socket = stranger();
@@ -36,7 +36,7 @@ fn each_line_of_a_pipe_is_a_datagram_the_last_one_without_an_end_too() {
 }
 
 #[test]
-fn a_line_that_is_no_text_is_sent_as_it_is() {
+fn a_line_that_is_not_utf_8_is_sent_unchanged() {
     assert_eq!(received(&[], b"\xff\x00\xfe\n"), [b"\xff\x00\xfe"]);
 }
 
@@ -84,7 +84,7 @@ fn interval_is_kept_between_datagrams_and_not_after_the_last() {
     let took = start.elapsed();
     assert_eq!(sent.len(), 4);
     assert!(took >= Duration::from_millis(300), "{took:?}");
-    // An interval of a minute would pass the deadline, were it waited for after the last.
+    // An interval of a minute after the last message would exceed the deadline.
     let last = Process::start(hikyaku(&["send", "--plain", "--interval", "99s", ":9", "a"]));
     assert!(last.ends_within(DEADLINE));
 }
@@ -141,7 +141,7 @@ fn without_an_answer_reply_fails() {
 }
 
 #[test]
-fn replies_of_others_than_the_peer_are_not_heard() {
+fn replies_from_others_than_the_peer_are_ignored() {
     let (server, other) = (stranger(), stranger());
     let to = address_of(&server);
     let answering = thread::spawn(move || {
@@ -155,7 +155,7 @@ fn replies_of_others_than_the_peer_are_not_heard() {
 }
 
 #[test]
-fn nobody_listening_is_reported_without_ack_too() {
+fn a_closed_port_is_reported_without_ack_too() {
     let taken = stranger();
     taken.connect("127.0.0.1:9").expect("loopback is there");
     let to = address_of(&taken);
@@ -165,7 +165,7 @@ fn nobody_listening_is_reported_without_ack_too() {
 }
 
 #[test]
-fn many_senders_are_heard_at_once() {
+fn many_senders_are_received_at_once() {
     let listener = listen(&["--format", "raw", "--count", "200"]);
     let to = listener.to();
     thread::scope(|scope| {
@@ -180,7 +180,7 @@ fn many_senders_are_heard_at_once() {
     let ended = listener.process.end();
     assert_eq!(ended.code, Some(0));
     for sender in 0..4 {
-        // Each sender's lines are there in its order, others' between them.
+        // Each sender's lines are in order, with others between them.
         let mut rest = ended.text();
         for n in 0..50 {
             let line = format!("{sender}/{n};");

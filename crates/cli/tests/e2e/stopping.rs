@@ -1,4 +1,4 @@
-//! When `listen` ends, and what it says then.
+//! When `listen` ends, and what it prints then.
 
 use std::{
     process::{Command, Stdio},
@@ -12,13 +12,14 @@ use crate::support::{
     run, send, stranger,
 };
 
-/// Standard error without the warning of a small receive buffer, which is the machine's matter.
+/// Returns standard error without the warning of a small receive buffer, which depends on the
+/// machine.
 fn complaints(err: &str) -> Vec<&str> {
     err.lines().filter(|line| !line.starts_with("warning: the kernel grants")).collect()
 }
 
 #[test]
-fn the_address_really_bound_is_told() {
+fn the_bound_address_is_printed() {
     let listener = listen(&[]);
     assert_ne!(listener.address.port(), 0);
     assert_eq!(listener.address.ip().to_string(), "127.0.0.1");
@@ -29,7 +30,7 @@ fn once_ends_after_one_datagram() {
     let listener = listen(&["--once", "--format", "raw"]);
     let client = stranger();
     for text in ["one", "two", "three"] {
-        // The listener may have gone, and the system may say so.
+        // The listener may be gone, and the system may report it.
         let _ = client.send_to(text.as_bytes(), listener.address);
     }
     let ended = listener.process.end();
@@ -55,7 +56,7 @@ fn dropped_datagrams_do_not_count() {
 }
 
 #[test]
-fn what_lies_in_the_kernel_as_the_end_is_wanted_is_printed_and_counted() {
+fn datagrams_in_the_kernel_s_buffer_at_the_end_are_printed_and_counted() {
     for signal in ["INT", "TERM", "HUP"] {
         let listener = listen(&["--format", "raw", "--ack"]);
         listener.process.signal("STOP");
@@ -76,7 +77,7 @@ fn what_lies_in_the_kernel_as_the_end_is_wanted_is_printed_and_counted() {
 }
 
 #[test]
-fn too_few_descriptors_are_an_error_in_words() {
+fn too_few_descriptors_are_an_error_message() {
     for few in 3..16 {
         let mut command = Command::new("sh");
         let listen = ["listen", "--plain", "--for", "10ms", "127.0.0.1:0"];
@@ -84,8 +85,8 @@ fn too_few_descriptors_are_an_error_in_words() {
         command.args(["-c", &limit]).arg(hikyaku(&[]).get_program()).args(listen);
         let ended = Process::start(command).end();
         let loads = !ended.err.contains("error while loading");
-        let told = ended.code == Some(0) || ended.err.contains("Too many open files");
-        assert!(told || few < 6 && !loads, "{few}: {ended:?}");
+        let reported = ended.code == Some(0) || ended.err.contains("Too many open files");
+        assert!(reported || few < 6 && !loads, "{few}: {ended:?}");
         assert!(!ended.err.contains("panicked"), "{few}: {ended:?}");
     }
 }
@@ -139,7 +140,7 @@ fn without_ack_or_echo_nothing_is_answered() {
 }
 
 #[test]
-fn ctrl_c_ends_it_cleanly_with_what_was_heard_and_dropped() {
+fn ctrl_c_ends_it_cleanly_with_counts() {
     let listener = listen(&["--format", "raw", "--deny", "127.0.0.2"]);
     let denied = std::net::UdpSocket::bind("127.0.0.2:0").expect("all of 127/8 is loopback");
     denied.send_to(b"a", listener.address).expect("loopback takes it");
@@ -152,8 +153,8 @@ fn ctrl_c_ends_it_cleanly_with_what_was_heard_and_dropped() {
 }
 
 #[test]
-fn ctrl_c_right_after_the_address_is_told_ends_it_cleanly() {
-    // A race, were it one; half of the tries would lose it.
+fn ctrl_c_right_after_the_address_is_printed_ends_it_cleanly() {
+    // If there were a race, half of the tries would lose it.
     for _ in 0..20 {
         let ended = listen(&[]).interrupt();
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -161,7 +162,7 @@ fn ctrl_c_right_after_the_address_is_told_ends_it_cleanly() {
 }
 
 #[test]
-fn ctrl_c_says_nothing_where_nothing_was_dropped() {
+fn ctrl_c_prints_no_counts_if_nothing_was_dropped() {
     let listener = listen(&["--format", "raw"]);
     stranger().send_to(b"heard\n", listener.address).expect("loopback takes it");
     listener.process.out.line(|line| line == "heard");
@@ -171,7 +172,7 @@ fn ctrl_c_says_nothing_where_nothing_was_dropped() {
 }
 
 #[test]
-fn a_reader_who_goes_away_ends_it_quietly() {
+fn a_reader_that_goes_away_ends_it_quietly() {
     let mut head = Command::new("head");
     let mut head = head.arg("-1").stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
     let reader = head.as_mut().expect("every system has head");
@@ -179,13 +180,13 @@ fn a_reader_who_goes_away_ends_it_quietly() {
     let mut command = hikyaku(&["listen", "--plain", "127.0.0.1:0"]);
     command.stdout(pipe);
     let listener = Listener::new(Process::start_with_output_elsewhere(command));
-    // Until it notices; a write to a pipe without a reader is how it does.
+    // It notices by a write to a pipe without a reader.
     let client = stranger();
-    let mut told = 0;
+    let mut reported = 0;
     while !listener.process.ends_within(Duration::from_millis(20)) {
         let _ = client.send_to(b"is anyone there?", listener.address);
-        told += 1;
-        assert!(told < 50 * DEADLINE.as_secs(), "{:?}", listener.process);
+        reported += 1;
+        assert!(reported < 50 * DEADLINE.as_secs(), "{:?}", listener.process);
     }
     let ended = listener.process.end();
     reader.wait().expect("a child of ours can be waited for");
@@ -195,7 +196,7 @@ fn a_reader_who_goes_away_ends_it_quietly() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_hang_up_ends_it_unless_who_started_it_did_not_want_that() {
+fn a_hang_up_ends_it_unless_it_is_ignored() {
     let listener = listen(&[]);
     listener.process.signal("HUP");
     assert_eq!(listener.process.end().code, Some(0));
@@ -221,7 +222,7 @@ fn two_listeners_cannot_have_one_port() {
     assert!(second.err.contains(&listener.to()) && second.err.contains("taken"), "{}", second.err);
 }
 
-/// The command in a shell that changes its standard streams first.
+/// Returns the command, run by a shell that redirects its standard streams first.
 fn redirected(streams: &str, args: &[&str]) -> Command {
     let mut shell = Command::new("sh");
     let program = hikyaku(&[]);
@@ -289,7 +290,7 @@ fn a_second_signal_is_not_blamed_on_the_reader() {
 }
 
 #[test]
-fn ctrl_c_with_nothing_left_to_send_is_a_way_to_leave() {
+fn ctrl_c_with_nothing_left_to_send_is_no_failure() {
     let home = Home::new();
     let listener = home.listen(&["--format", "lines"]);
     let (to, program) = (listener.to(), stranger());
@@ -336,7 +337,7 @@ fn ctrl_c_with_something_left_to_send_is_a_failure() {
 }
 
 #[test]
-fn the_end_of_a_stream_is_no_message() {
+fn the_end_of_a_stream_is_not_a_message() {
     let home = Home::new();
     for (format, printed) in [("lines", "all of it\n"), ("raw", "all of it")] {
         let listener = home.listen(&["--format", format]);

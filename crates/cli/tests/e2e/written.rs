@@ -16,14 +16,14 @@ use crate::support::{
     process::{Ended, Process},
 };
 
-/// A listener whose standard output is this.
+/// Starts a listener with this standard output.
 fn listen_into(home: &Home, options: &[&str], output: impl Into<Stdio>) -> Listener {
     let mut command = home.command(&[&["listen"], options, &["127.0.0.1:0"]].concat());
     command.stdout(output);
     Listener::new(Process::start_with_output_elsewhere(command))
 }
 
-/// A listener that may write no file longer than 8 of the shell's blocks.
+/// Starts a listener that may write no file longer than 8 of the shell's blocks.
 fn listen_limited(home: &Home, options: &[&str], output: impl Into<Stdio>) -> Listener {
     let command = home.command(&[&["listen"], options, &["127.0.0.1:0"]].concat());
     let mut limited = Command::new("sh");
@@ -71,7 +71,7 @@ fn what_a_full_disk_did_not_take_is_a_failure_of_both_sides() {
                      after 0 bytes";
         ends_with(&listener.process.end(), 1, words);
     }
-    // Of this class nothing was promised, and nothing is waited for.
+    // This class promises nothing, so there is nothing to wait for.
     let listener = listen_into(&bob, &[], full());
     let sent = alice.send(&["--class", "unreliable", &listener.to(), "a"]);
     assert!(sent.code == Some(0) && !sent.err.contains("written"), "{sent:?}");
@@ -101,7 +101,7 @@ fn a_file_larger_than_the_system_allows_is_an_error_in_words_and_the_listener_li
 }
 
 #[test]
-fn what_lies_beyond_the_last_one_wanted_is_not_written_and_its_sender_knows() {
+fn messages_beyond_the_last_one_wanted_are_not_written_and_their_sender_knows() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--count", "2", "--format", "raw"]);
     let sent = alice.send(&[&listener.to(), "a", "b", "c", "d"]);
@@ -113,12 +113,16 @@ fn what_lies_beyond_the_last_one_wanted_is_not_written_and_its_sender_knows() {
 }
 
 #[test]
-fn json_says_what_is_written() {
+fn json_reports_what_is_written() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let sent = alice.send(&["--json", &listener.to(), "one", "two", "three"]);
-    let told = json(sent.text().trim_end());
-    assert_eq!((&told["written"], &told["written_bytes"]), (&3.into(), &11.into()), "{told}");
+    let reported = json(sent.text().trim_end());
+    assert_eq!(
+        (&reported["written"], &reported["written_bytes"]),
+        (&3.into(), &11.into()),
+        "{reported}"
+    );
 }
 
 #[test]
@@ -149,12 +153,12 @@ fn a_program_that_does_not_say_what_it_writes_has_only_acknowledged() {
             "nothing that `listen` alone knows"
         );
         let sent = sending.end();
-        let told = format!("1 message acknowledged by {to}, ");
-        assert!(sent.code == Some(0) && sent.err.contains(&told), "{sent:?}");
+        let reported = format!("1 message acknowledged by {to}, ");
+        assert!(sent.code == Some(0) && sent.err.contains(&reported), "{sent:?}");
     }
 }
 
-/// Whatever a listener was sent as it was ended, what its senders take for written is there.
+/// Whenever a listener is stopped, everything that it confirmed is written.
 #[test]
 fn a_listener_that_is_ended_at_any_moment_has_written_what_its_senders_say() {
     for (round, signal) in ["TERM", "INT", "HUP", "TERM"].into_iter().enumerate() {
@@ -171,7 +175,7 @@ fn a_listener_that_is_ended_at_any_moment_has_written_what_its_senders_say() {
             })
             .collect();
         if round > 0 {
-            // In the middle of it, wherever that is.
+            // At some point in the middle.
             listener.process.out.says_within(&format!("<{round}."), DEADLINE);
         }
         listener.process.signal(signal);
@@ -198,7 +202,7 @@ fn a_second_signal_ends_a_listener_at_once_and_its_sender_is_not_deceived() {
     // The rest does not fit into the pipe: the writer waits for a reader.
     reader.read_exact(&mut [0; 1]).expect("the listener writes");
     listener.process.interrupt();
-    // Until the first signal is taken the second would be the same one.
+    // Until the first signal is handled, a second would merge with it.
     thread::sleep(Duration::from_millis(300));
     listener.process.interrupt();
     assert!(listener.process.ends_within(Duration::from_millis(1_500)), "it is not at once");

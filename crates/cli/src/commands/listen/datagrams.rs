@@ -70,8 +70,8 @@ impl<'a> Datagrams<'a> {
     }
 
     /// Reports an event of a DTLS peer.
-    pub(super) fn tell(&mut self, notice: &Notice) {
-        self.complaints.tell_peer(notice);
+    pub(super) fn report(&mut self, notice: &Notice) {
+        self.complaints.report_peer(notice);
     }
 
     fn hear(&mut self, received: &Received<'_>, batch: &mut Batch) {
@@ -105,7 +105,7 @@ impl<'a> Datagrams<'a> {
     /// people omit packets that no person can read, other formats show them.
     fn withholds(&mut self, received: &Received<'_>) -> bool {
         let Some(theirs) = Dialect::of(&received.payload) else { return false };
-        self.complaints.tell_mismatch(received.from.peer, theirs, self.ours, Place::Listener);
+        self.complaints.report_mismatch(received.from.peer, theirs, self.ours, Place::Listener);
         let binary = matches!(theirs, Dialect::Native | Dialect::Dtls);
         if binary && self.hints.len() < MAX_WAITING_HINTS {
             self.hints.push((received.from, received.payload.to_vec()));
@@ -117,8 +117,8 @@ impl<'a> Datagrams<'a> {
 
     /// Reports a datagram outside every DTLS association; its sender may receive a hint.
     pub(super) async fn take_stray(&mut self, stray: &Dropped) {
-        self.complaints.tell_unopened(stray, self.ours, Place::Listener);
-        self.complaints.tell(stray);
+        self.complaints.report_unopened(stray, self.ours, Place::Listener);
+        self.complaints.report(stray);
         self.sender.hint_dropped(stray).await;
     }
 
@@ -131,8 +131,8 @@ impl<'a> Datagrams<'a> {
     /// Reports a dropped datagram. A duplicate is authentic: its sender sent again because it
     /// missed our acknowledgement.
     fn drop(&mut self, dropped: &Dropped, batch: &mut Batch) {
-        self.complaints.tell_unopened(dropped, self.ours, Place::Listener);
-        self.complaints.tell(dropped);
+        self.complaints.report_unopened(dropped, self.ours, Place::Listener);
+        self.complaints.report(dropped);
         if dropped.may_be_answered && self.unopened.len() < MAX_WAITING_HINTS {
             self.unopened.push(*dropped);
         }

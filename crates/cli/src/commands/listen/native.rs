@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     args::ListenArgs,
-    drops::{Complaints, tell_figures},
+    drops::{Complaints, report_figures},
     exit::Failure,
     limits::{
         LAST_ACKS, LAST_GUESTS, LAST_OF_ALL, LISTENED_CREDIT, LISTENED_TOGETHER, MAX_LISTENED,
@@ -88,7 +88,7 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     drop(context);
     let written = writer.finish(end.is_hasty(), ending).await;
     if args.talk.verbose {
-        tell_figures(connections, heard, &endpoint.stats());
+        report_figures(connections, heard, &endpoint.stats());
     }
     endpoint.close(LAST_ACKS).await;
     written?;
@@ -170,8 +170,8 @@ impl Reception<'_> {
                         return End::Stream(served);
                     }
                 }
-                Some(refusal) = self.endpoint.refused() => self.context.tell_refusal(&refusal),
-                Some(astray) = self.endpoint.astray() => self.context.tell_astray(&astray),
+                Some(refusal) = self.endpoint.refused() => self.context.report_refusal(&refusal),
+                Some(astray) = self.endpoint.astray() => self.context.report_astray(&astray),
                 accepted = self.endpoint.accept() => match accepted {
                     Some(connection) => self.welcome(connection),
                     None => return End::EndpointGone,

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     args::ListenArgs,
-    drops::tell_counts,
+    drops::report_counts,
     dtls,
     exit::Failure,
     limits::{LAST_LOOK, LAST_WORDS, LAST_WRITE, MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         answer(&listener.sender(), answers).await;
     }
     listener.close().await;
-    tell_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
+    report_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
     if end.withheld > 0 && !args.talk.quiet {
         note(&format!(
@@ -186,7 +186,7 @@ async fn receive(
         };
         errors = 0;
         while let Some(notice) = listener.take_notice() {
-            datagrams.tell(&notice);
+            datagrams.report(&notice);
         }
         while let Some(stray) = listener.take_stray() {
             datagrams.take_stray(&stray).await;

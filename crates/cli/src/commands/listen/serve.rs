@@ -54,8 +54,8 @@ impl ListenContext {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell_unsaved(&self, name: &str, source: &Source, reason: &str) {
-        self.complaints().tell_unsaved(name, (source.from, source.key), reason);
+    fn report_unsaved(&self, name: &str, source: &Source, reason: &str) {
+        self.complaints().report_unsaved(name, (source.from, source.key), reason);
     }
 
     /// Returns the comment that the file of `--allow-key` has for a key.
@@ -64,13 +64,13 @@ impl ListenContext {
         (!comment.is_empty()).then(|| comment.into())
     }
 
-    pub(super) fn tell_astray(&self, astray: &Astray) {
+    pub(super) fn report_astray(&self, astray: &Astray) {
         let (from, theirs) = (astray.from, astray.dialect);
-        self.complaints().tell_mismatch(from, theirs, Dialect::Native, Place::Listener);
+        self.complaints().report_mismatch(from, theirs, Dialect::Native, Place::Listener);
     }
 
-    pub(super) fn tell_refusal(&self, refusal: &Refusal) {
-        self.complaints().tell_refusal(refusal);
+    pub(super) fn report_refusal(&self, refusal: &Refusal) {
+        self.complaints().report_refusal(refusal);
     }
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -
     let cut = half.is_some() && closed == Closed::Here;
     if let Some(name) = half {
         let reason = format!("it was not complete: {closed}");
-        session.context.tell_unsaved(&name, &session.source, &reason);
+        session.context.report_unsaved(&name, &session.source, &reason);
     }
     if session.context.verbose {
         let reason = hikyaku_text::sanitize(&closed.to_string()).into_owned();
@@ -152,7 +152,7 @@ impl Session {
             let taken = tokio::select! {
                 biased;
                 // The context holds the sender, so the channel cannot close first.
-                Some(part) = told_to_part(&mut parting) => return self.part(part).await,
+                Some(part) = parting_requested(&mut parting) => return self.part(part).await,
                 taken = self.connection.recv_many(&mut self.taken, MAX_TAKEN) => taken,
             };
             if let Err(closed) = taken {
@@ -256,7 +256,7 @@ impl Session {
                 batch.add_file(clock::wall(), &self.source, name, bytes);
             }
             Filed::Refused { name, reason, .. } => {
-                self.context.tell_unsaved(&name, &self.source, &reason);
+                self.context.report_unsaved(&name, &self.source, &reason);
             }
             Filed::Accepted { .. } => {}
         }
@@ -338,6 +338,6 @@ fn in_words(gone: Gone) -> Cow<'static, str> {
 }
 
 /// Resolves when the connection is to end.
-async fn told_to_part(parting: &mut watch::Receiver<Option<Part>>) -> Option<Part> {
+async fn parting_requested(parting: &mut watch::Receiver<Option<Part>>) -> Option<Part> {
     parting.wait_for(Option::is_some).await.ok().and_then(|part| *part)
 }

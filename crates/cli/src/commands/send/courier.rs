@@ -199,7 +199,7 @@ impl<'a> Courier<'a> {
             Ok(()) => self.send_once(message).await,
         };
         while let Some(dropped) = self.peer.take_dropped() {
-            self.complaints.tell(&dropped);
+            self.complaints.report(&dropped);
         }
         while let Some(reply) = self.peer.take_reply() {
             self.print_reply(&reply)?;
@@ -237,7 +237,7 @@ impl<'a> Courier<'a> {
             if talk.quiet {
                 return;
             }
-            let told = match setback {
+            let reason = match setback {
                 Setback::Unreachable { target, error } if !reported => {
                     reported = true;
                     match policy.retries {
@@ -263,7 +263,7 @@ impl<'a> Courier<'a> {
                 }
                 _ => return,
             };
-            say(show, warning(&format!("message {number}: {told}")));
+            say(show, warning(&format!("message {number}: {reason}")));
         };
         let text = self.args.plain.ack.text();
         let sent = self.peer.send_acknowledged(message, text.as_bytes(), policy, setback).await;

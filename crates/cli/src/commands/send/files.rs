@@ -176,17 +176,17 @@ impl Files {
                 }
                 _ => None,
             });
-        let (mut told, mut more) = (String::new(), 0);
+        let (mut names, mut more) = (String::new(), 0);
         for (index, one) in renamed.enumerate() {
             if index < MAX_NAMED {
-                told += &one;
+                names += &one;
             } else {
                 more += 1;
             }
         }
         match more {
-            0 => told,
-            more => format!("{told} and {more} more"),
+            0 => names,
+            more => format!("{names} and {more} more"),
         }
     }
 

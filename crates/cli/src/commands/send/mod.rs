@@ -66,9 +66,9 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
     }
     let words: Vec<OsString> = std::env::args_os().collect();
     if args.native.file.is_empty()
-        && let Some(told) = habits::port_as_message(&words, &args.address, &args.messages)
+        && let Some(hint) = habits::port_as_message(&words, &args.address, &args.messages)
     {
-        return Err(Failure::usage(told));
+        return Err(Failure::usage(hint));
     }
     if args.plain.chunk.is_some() && args.count > 1 {
         return Err(Failure::usage("--count repeats messages; --chunk sends standard input once"));

@@ -42,7 +42,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
         connected = connecting => connected?,
         () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
     };
-    native::tell_first_contact(&args.address, &connection, &args.talk);
+    native::report_first_contact(&args.address, &connection, &args.talk);
 
     let (tally, began) = (Tally::default(), clock::monotonic());
     let confirmed = source.confirmed(&args, &connection);
@@ -50,7 +50,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     let stop = deliver(&args, &connection, &source, known, ending).await;
     let elapsed = clock::monotonic().saturating_duration_since(began);
     let report = Report { args: &args, connection: &connection, known, elapsed, silence };
-    let outcome = report.tell(&stop, &source).await;
+    let outcome = report.report(&stop, &source).await;
     // The report is final; the peer is notified of the end if the network permits.
     match &stop {
         Stop::Done => drop(connection.close(LAST_WORDS).await),

@@ -14,7 +14,7 @@ use hikyaku_plain::{PeerOptions, PlainPeer};
 use super::courier::Courier;
 use crate::{
     args::SendArgs,
-    drops::tell_counts,
+    drops::report_counts,
     dtls,
     exit::Failure,
     limits::MAX_WHOLE,
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: SendArgs, ending: &mut Ending) -> Result<(), Failu
     };
     let sent = sent.unwrap_or_else(|| courier.interrupted());
     courier.peer.close().await;
-    tell_counts(&args.talk, courier.peer.drops(), None);
+    report_counts(&args.talk, courier.peer.drops(), None);
     sent
 }
 

@@ -80,7 +80,7 @@ const fn is_zero(count: &u64) -> bool {
 
 impl Report<'_> {
     /// Prints the report and returns the outcome.
-    pub(super) async fn tell(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
+    pub(super) async fn report(&self, stop: &Stop, source: &Source) -> Result<(), Failure> {
         let outcome = self.outcome(stop, source);
         if matches!(source, Source::Messages(messages) if messages.at_prompt()) {
             // Erase the prompt for a line that nobody types any more.
@@ -97,7 +97,7 @@ impl Report<'_> {
             note(&self.success(source));
         }
         if self.args.talk.verbose {
-            native::tell_figures(self.connection);
+            native::report_figures(self.connection);
         }
         outcome
     }
@@ -112,10 +112,10 @@ impl Report<'_> {
             Stop::Closed(closed) => native::why(closed, &self.args.address, self.silence),
             Stop::Failed(failure) => failure.text(),
         };
-        let told = format!("{why}; {}", self.shares(stop, source));
+        let summary = format!("{why}; {}", self.shares(stop, source));
         Err(match stop {
-            Stop::Failed(Failure::Usage(_)) => Failure::Usage(told),
-            _ => Failure::Failed(told),
+            Stop::Failed(Failure::Usage(_)) => Failure::Usage(summary),
+            _ => Failure::Failed(summary),
         })
     }
 
@@ -171,16 +171,16 @@ impl Report<'_> {
             }
             Source::Messages(messages) => {
                 let total = messages.total().unwrap_or(self.known.tally.sent());
-                let mut told = format!("{verb}: {good} of {}", count(total));
+                let mut summary = format!("{verb}: {good} of {}", count(total));
                 let (missing, missing_count) = self.missing(total);
                 let names: Vec<String> =
                     missing.into_iter().map(|number| messages.name(number)).collect();
                 if !names.is_empty() {
-                    told += &format!("; not {verb}: {}", names.join(", "));
+                    summary += &format!("; not {verb}: {}", names.join(", "));
                 }
                 match missing_count - names.len() as u64 {
-                    0 => told,
-                    more => format!("{told} and {more} more"),
+                    0 => summary,
+                    more => format!("{summary} and {more} more"),
                 }
             }
         }

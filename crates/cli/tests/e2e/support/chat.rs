@@ -1,4 +1,4 @@
-//! Rooms, clients of ours, and clients that know nothing of us.
+//! Rooms, our clients, and clients that do not know hikyaku.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -8,7 +8,7 @@ use super::{
     stranger,
 };
 
-/// A room without a host.
+/// Starts a room without a host.
 #[track_caller]
 pub(crate) fn room(options: &[&str]) -> Listener {
     let args = [&["chat", "host", "--plain", "--headless"], options, &["127.0.0.1:0"]].concat();
@@ -22,7 +22,7 @@ pub(crate) fn join(address: SocketAddr, name: &str, options: &[&str]) -> Process
     Process::start(hikyaku(&args))
 }
 
-/// Joins and waits until the room has greeted.
+/// Joins and waits for the greeting.
 #[track_caller]
 pub(crate) fn join_room(room: &Listener, name: &str, options: &[&str]) -> Process {
     let client = join(room.address, name, options);
@@ -30,7 +30,7 @@ pub(crate) fn join_room(room: &Listener, name: &str, options: &[&str]) -> Proces
     client
 }
 
-/// A client that knows nothing of chats, in the room by its first datagram.
+/// A client that does not know hikyaku, a member by its first datagram.
 pub(crate) struct Plain(pub(crate) UdpSocket, pub(crate) SocketAddr);
 
 impl Plain {
@@ -46,7 +46,7 @@ impl Plain {
         self.0.send_to(text.as_bytes(), self.1).expect("loopback takes it");
     }
 
-    /// Waits for a line as wanted.
+    /// Waits for a line that satisfies `wanted`.
     #[track_caller]
     pub(crate) fn hears(&self, wanted: impl Fn(&str) -> bool) -> String {
         loop {
@@ -58,7 +58,7 @@ impl Plain {
     }
 }
 
-/// Whether a line is `[HH:MM:SS] rest`.
+/// Returns `true` if a line is `[HH:MM:SS] rest`.
 pub(crate) fn is_stamped(line: &str, rest: &str) -> bool {
     let Some((stamp, said)) = line.split_once(' ') else { return false };
     let form: String = stamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
@@ -73,7 +73,7 @@ pub(crate) fn leaves_well(mut client: Process) -> Ended {
     ended
 }
 
-/// A room with its host at a pipe.
+/// Starts a room whose host is a pipe.
 #[track_caller]
 pub(crate) fn hosted(options: &[&str]) -> Listener {
     let host = ["chat", "host", "--plain", "--name", "hana"];

@@ -1,4 +1,4 @@
-//! Keys for the tests, made by the command, and the armour that the library makes of them.
+//! Keys for the tests, made by the command, and the library's armour with them.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -10,14 +10,14 @@ use hikyaku_plain::{Armour, Open, Seal};
 
 use super::{file_in, run};
 
-/// An identity: the file to sign with, the file to verify by, what it is called.
+/// An identity: the file to sign with, the file to verify with, and its name.
 pub(crate) struct Pair {
     pub(crate) private: String,
     pub(crate) public: String,
     pub(crate) fingerprint: String,
 }
 
-/// Makes an identity; its `.pub` file does as a file of authorized keys.
+/// Makes an identity; its `.pub` file serves as a file of authorized keys.
 #[track_caller]
 pub(crate) fn identity(folder: &Path, name: &str) -> Pair {
     let private = file_in(folder, name);
@@ -37,7 +37,7 @@ pub(crate) fn shared(folder: &Path, name: &str) -> String {
     file
 }
 
-/// What a shared key makes and opens.
+/// The armour with a shared key.
 #[track_caller]
 pub(crate) fn fernet(file: &str) -> (Seal, Open) {
     let text = fs::read_to_string(file).expect("the key file is there");
@@ -45,7 +45,7 @@ pub(crate) fn fernet(file: &str) -> (Seal, Open) {
     Armour::new().shared_key(&key, None).split()
 }
 
-/// What an identity signs.
+/// The armour that signs with an identity.
 #[track_caller]
 pub(crate) fn signing(pair: &Pair) -> Seal {
     match Identity::read(pair.private.as_ref()) {
@@ -54,21 +54,21 @@ pub(crate) fn signing(pair: &Pair) -> Seal {
     }
 }
 
-/// What opens what an identity signed.
+/// The armour that verifies an identity's signatures.
 #[track_caller]
 pub(crate) fn verifying(pair: &Pair) -> Open {
     let (signers, _) = AuthorizedKeys::read(pair.public.as_ref()).expect("it is a public key");
     Armour::new().signed_by(signers, Duration::from_secs(60)).split().1
 }
 
-/// A datagram made by `seal` so many seconds ago; of the future where that is negative.
+/// Returns a datagram made by `seal` this many seconds ago; negative means in the future.
 pub(crate) fn sealed(seal: &Seal, payload: &[u8], seconds_ago: i64) -> Vec<u8> {
     let (now, apart) = (hikyaku::clock::wall(), Duration::from_secs(seconds_ago.unsigned_abs()));
     let then = if seconds_ago < 0 { now + apart } else { now - apart };
     seal.seal(payload, then).expect("the system has randomness").into_owned()
 }
 
-/// What is in a datagram; a panic where `open` refuses it.
+/// Returns the content of a datagram; panics if `open` refuses it.
 #[track_caller]
 pub(crate) fn opened(open: &mut Open, datagram: &[u8]) -> Vec<u8> {
     let opened = open.open(datagram, hikyaku::clock::wall());

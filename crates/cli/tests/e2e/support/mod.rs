@@ -1,4 +1,4 @@
-//! Running the command: its input, everything it has said so far, its end.
+//! Runs the command: its input, its output, its end.
 
 pub(crate) mod chat;
 pub(crate) mod keys;
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use self::process::{Ended, Process, hikyaku};
 
-/// Far more than any step takes, so that passing it means "never", on a busy machine too.
+/// Far longer than any step takes, even on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs the command to its end with this standard input.
@@ -29,17 +29,17 @@ pub(crate) fn run(args: &[&str], input: &[u8]) -> Ended {
     process.end()
 }
 
-/// Runs `hikyaku send --plain` to its end, its input empty.
+/// Runs `hikyaku send --plain` to its end, with empty input.
 #[track_caller]
 pub(crate) fn send(args: &[&str]) -> Ended {
     run(&[&["send", "--plain"], args].concat(), b"")
 }
 
-/// A command line, and words that its complaint has.
+/// A command line, and words of its error message.
 pub(crate) type Case<'a> = (&'a [&'a str], &'a [&'a str]);
 
-/// Every command line ends with this code, one line on standard error and nothing on standard
-/// output. Tells all that do not.
+/// Checks that every command line exits with this code, one line on standard error, and nothing on
+/// standard output. Reports all that do not.
 #[track_caller]
 pub(crate) fn refused(code: i32, cases: &[Case<'_>]) {
     let mut wrong = Vec::new();
@@ -56,7 +56,7 @@ pub(crate) fn refused(code: i32, cases: &[Case<'_>]) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Something of ours that listens, and where.
+/// A listening process, and its address.
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) process: Process,
@@ -72,12 +72,12 @@ impl Listener {
         Self { process, address: address.expect("an address follows") }
     }
 
-    /// Its address as an argument.
+    /// Returns its address as an argument.
     pub(crate) fn to(&self) -> String {
         self.address.to_string()
     }
 
-    /// Ctrl-C, and what it has said by then.
+    /// Sends Ctrl-C, and returns the output.
     #[track_caller]
     pub(crate) fn interrupt(self) -> Ended {
         self.process.interrupt();
@@ -92,19 +92,19 @@ pub(crate) fn listen(options: &[&str]) -> Listener {
     Listener::new(Process::start(hikyaku(&args)))
 }
 
-/// A UDP program that knows nothing of us: a socket on a free port of 127.0.0.1.
+/// A UDP program that does not know hikyaku: a socket on a free port of 127.0.0.1.
 pub(crate) fn stranger() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     socket.set_read_timeout(Some(DEADLINE)).expect("it is a time");
     socket
 }
 
-/// Where a socket of the test is, as an argument.
+/// Returns the address of a socket, as an argument.
 pub(crate) fn address_of(socket: &UdpSocket) -> String {
     socket.local_addr().expect("it is bound").to_string()
 }
 
-/// The next datagram, and who sent it.
+/// Returns the next datagram and its sender.
 #[track_caller]
 pub(crate) fn hear(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = vec![0; 65_536];
@@ -113,7 +113,7 @@ pub(crate) fn hear(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (buffer, from)
 }
 
-/// All that has come by now, without waiting. On loopback what was sent is there.
+/// Returns everything that has arrived, without waiting: on loopback, a sent datagram is there.
 pub(crate) fn heard_by_now(socket: &UdpSocket) -> Vec<Vec<u8>> {
     socket.set_nonblocking(true).expect("a socket can be");
     let mut buffer = vec![0; 65_536];
@@ -127,20 +127,20 @@ pub(crate) fn heard_by_now(socket: &UdpSocket) -> Vec<Vec<u8>> {
     }
 }
 
-/// An object of `--format json`.
+/// Parses an object of `--format json`.
 #[track_caller]
 pub(crate) fn json(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON: {line:?}: {e}"))
 }
 
-/// The texts that `--format json` has printed.
+/// Returns the texts in the output of `--format json`.
 #[track_caller]
 pub(crate) fn texts(output: &str) -> Vec<String> {
     let text = |line| json(line)["text"].as_str().expect("a text").to_owned();
     output.lines().map(text).collect()
 }
 
-/// How many datagrams were dropped for `reason`, by the final line `dropped: 3 stale, 1 …`.
+/// Returns how many datagrams were dropped for `reason`, from the line `dropped: 3 stale, 1 …`.
 pub(crate) fn dropped(err: &str, reason: &str) -> u64 {
     let line = err.lines().rev().find_map(|line| line.strip_prefix("dropped: "));
     let counts = line.into_iter().flat_map(|line| line.split(", "));
@@ -151,7 +151,7 @@ pub(crate) fn dropped(err: &str, reason: &str) -> u64 {
     fitting.next().unwrap_or(0)
 }
 
-/// A file's path as an argument.
+/// Returns a file's path as an argument.
 pub(crate) fn file_in(folder: &Path, name: &str) -> String {
     folder.join(name).to_str().expect("a temporary path is UTF-8").to_owned()
 }
@@ -161,7 +161,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder can be made")
 }
 
-/// Whether this machine has IPv6; where it has none, says that a test is skipped.
+/// Returns `true` if this machine has IPv6; otherwise prints that a test is skipped.
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 pub(crate) fn has_ipv6() -> bool {
     let bound = UdpSocket::bind("[::1]:0");

@@ -1,4 +1,4 @@
-//! Two people with keys of their own, who speak the native protocol.
+//! Users with keys of their own, for the native protocol.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use super::{
     process::{Ended, Process, hikyaku},
 };
 
-/// A home folder, with the keys and known hosts in it.
+/// A home folder, with keys and known hosts.
 #[derive(Debug)]
 pub(crate) struct Home(tempfile::TempDir);
 
@@ -19,27 +19,27 @@ impl Home {
         Self(folder())
     }
 
-    /// The folder itself.
+    /// Returns the folder.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// A file in it, as an argument.
+    /// Returns a file in it, as an argument.
     pub(crate) fn file(&self, name: &str) -> String {
         file_in(self.path(), name)
     }
 
-    /// Where its key is, once it is made.
+    /// Returns the path of its key, which may not exist yet.
     pub(crate) fn key(&self) -> PathBuf {
         self.path().join(".config/hikyaku/id_ed25519")
     }
 
-    /// Where its known hosts are.
+    /// Returns the path of its known hosts.
     pub(crate) fn known_hosts(&self) -> PathBuf {
         self.path().join(".config/hikyaku/known_hosts")
     }
 
-    /// The command, in this home.
+    /// Returns the command, with this home.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = hikyaku(args);
         command.env("HOME", self.path()).env_remove("XDG_CONFIG_HOME").current_dir(self.path());
@@ -66,7 +66,7 @@ impl Home {
         self.listen_at("127.0.0.1:0", options)
     }
 
-    /// Starts `hikyaku listen` there.
+    /// Starts `hikyaku listen` at this address.
     #[track_caller]
     pub(crate) fn listen_at(&self, address: &str, options: &[&str]) -> Listener {
         let args = [&["listen"], options, &[address]].concat();
@@ -74,7 +74,7 @@ impl Home {
     }
 }
 
-/// The fingerprint that a listener has printed at its start.
+/// Returns the fingerprint that a listener has printed.
 #[track_caller]
 pub(crate) fn fingerprint(listener: &Listener) -> String {
     let line = listener.process.err.line(|line| line.starts_with("the key of this "));

@@ -1,4 +1,4 @@
-//! A running command: killed when dropped, read as it speaks.
+//! A running command: killed when dropped, with its output read continuously.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use std::{
 
 use super::DEADLINE;
 
-/// The command under test with these arguments, with a home that is nobody's.
+/// Returns the command under test with these arguments, and an empty home.
 pub(crate) fn hikyaku(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hikyaku"));
     command.args(args);
@@ -20,10 +20,10 @@ pub(crate) fn hikyaku(args: &[&str]) -> Command {
     command
 }
 
-/// How it ended, and all it said.
+/// The exit code, and all output.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The exit code; `None` when a signal ended it.
+    /// The exit code; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
     /// Standard output.
     pub(crate) out: Vec<u8>,
@@ -32,7 +32,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Standard output as text.
+    /// Returns standard output as text.
     #[track_caller]
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.out).expect("the output is text")
@@ -49,14 +49,14 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it with its three standard streams in our hands.
+    /// Starts it with pipes as its three standard streams.
     #[track_caller]
     pub(crate) fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         Self::start_with_output_elsewhere(command)
     }
 
-    /// Starts it with standard output where the command already sends it, such as a file.
+    /// Starts it with standard output as the command sets it, such as a file.
     #[track_caller]
     pub(crate) fn start_with_output_elsewhere(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stderr(Stdio::piped());
@@ -66,7 +66,7 @@ impl Process {
         Self { child, input, out: Stream::of(out), err: Stream::of(err) }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -79,40 +79,40 @@ impl Process {
         typed.unwrap_or_else(|e| panic!("cannot type {line:?}: {e}: {:?}", self.err));
     }
 
-    /// Types `part`, and more may follow.
+    /// Types `part` of a line.
     #[track_caller]
     pub(crate) fn type_part(&mut self, part: &[u8]) {
         let typed = self.input.as_mut().expect("its input is still open").write_all(part);
         typed.unwrap_or_else(|e| panic!("cannot type: {e}: {:?}", self.err));
     }
 
-    /// Types all of `text` and ends the input. Whoever has ended already need not read it.
+    /// Types `text` and ends the input. A program that has ended need not read it.
     pub(crate) fn type_all(&mut self, text: &[u8]) {
         let _ = self.input.take().expect("its input is still open").write_all(text);
     }
 
-    /// Ctrl-C.
+    /// Sends SIGINT, as Ctrl-C does.
     #[track_caller]
     pub(crate) fn interrupt(&self) {
         self.signal("INT");
     }
 
-    /// Another signal, by its name.
+    /// Sends a signal, by its name.
     #[track_caller]
     pub(crate) fn signal(&self, name: &str) {
-        // The shell's own kill: not every small system has one as a program.
+        // The shell's built-in: some small systems have no program for it.
         let mut kill = Command::new("sh");
         let killed = kill.args(["-c", "kill -$1 $0", &self.id().to_string(), name]).status();
         assert!(killed.expect("there is a shell").success(), "it has ended: {:?}", self.err);
     }
 
-    /// Whether it ends within `time`.
+    /// Returns `true` if it ends within `time`.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         let until = Instant::now() + time;
         self.out.ended_by(until) && self.err.ended_by(until)
     }
 
-    /// Waits for its end. A program has ended when it can say nothing more.
+    /// Waits for its end. All output has been read by then.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
         assert!(self.ends_within(DEADLINE), "it does not end: {self:?}");
@@ -123,13 +123,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has ended already, which is what we want.
+        // Both fail only if it has ended already, as intended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a running command has said on one of its streams.
+/// The output of a running command on one of its streams.
 pub(crate) struct Stream(Arc<Heard>);
 
 #[derive(Default)]
@@ -161,31 +161,31 @@ impl Stream {
         Self(heard)
     }
 
-    /// Waits for a whole line that is as wanted, said before or from now on.
+    /// Waits for a whole line that satisfies `wanted`, printed before or from now on.
     #[track_caller]
     pub(crate) fn line(&self, wanted: impl Fn(&str) -> bool) -> String {
         let found = self.wait(|lines| lines.iter().find(|line| wanted(line)).cloned());
         found.unwrap_or_else(|| panic!("no such line: {self:?}"))
     }
 
-    /// Whether it says a text within `time`, or has said it before.
+    /// Returns `true` if it prints a text within `time`, or has printed it before.
     pub(crate) fn says_within(&self, text: &str, time: Duration) -> bool {
         let has = |said: &Said| String::from_utf8_lossy(&said.bytes).contains(text);
         self.0.wait(Instant::now() + time, |said| has(said).then_some(())).is_some()
     }
 
-    /// Whether it says a text so many times within `time`.
+    /// Returns `true` if it prints a text this many times within `time`.
     pub(crate) fn says_times(&self, text: &str, times: usize, time: Duration) -> bool {
         let has = |said: &Said| String::from_utf8_lossy(&said.bytes).matches(text).count() >= times;
         self.0.wait(Instant::now() + time, |said| has(said).then_some(())).is_some()
     }
 
-    /// Whether it ends within `time`.
+    /// Returns `true` if it ends within `time`.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         self.ended_by(Instant::now() + time)
     }
 
-    /// Waits until all it has said so far is this.
+    /// Waits until all output so far is this.
     #[track_caller]
     pub(crate) fn line_so_far(&self, wanted: &str) {
         let said = self.0.wait(Instant::now() + DEADLINE, |said| {
@@ -195,7 +195,7 @@ impl Stream {
         assert_eq!(said, Some(true), "{wanted:?}: {self:?}");
     }
 
-    /// All it has said so far.
+    /// Returns all output so far.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().bytes).into_owned()
     }

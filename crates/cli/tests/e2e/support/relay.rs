@@ -1,4 +1,4 @@
-//! A hostile network in a thread: it loses, repeats, holds back and alters what it carries.
+//! A hostile network in a thread: it loses, repeats, delays and alters datagrams.
 
 use std::{
     collections::VecDeque,
@@ -13,17 +13,17 @@ use std::{
 
 use tokio::{net::UdpSocket, sync::oneshot, task, time};
 
-/// Longest that a datagram is held back, in ms: several of the waits of the tests' senders.
+/// Longest delay of a datagram in ms: several of the tests' timeouts.
 const MAX_HOLD: u64 = 30;
 
-/// Losses in a row, one way on one route. A sender waits twice as long after each, so without
-/// this bound a run would now and then take minutes.
+/// Most consecutive losses in one direction of one route. A sender doubles its wait after each, so
+/// without this bound a run could take minutes.
 const MAX_LOST_IN_A_ROW: u32 = 3;
 
 /// Clients served at once; the oldest is forgotten.
 const MAX_ROUTES: usize = 32;
 
-/// What befalls datagrams, in per cent; or how often it did.
+/// The rate of each fault in per cent, or how often it occurred.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Harm {
     pub(crate) lost: u64,
@@ -32,20 +32,20 @@ pub(crate) struct Harm {
     pub(crate) altered: u64,
 }
 
-/// Carries datagrams between many clients and one server, with an address of its own for each
-/// client, as a home router does.
+/// Carries datagrams between many clients and one server, with a separate address for each client,
+/// as a home router does.
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     fate: Arc<Mutex<Fate>>,
-    /// Times that the addresses towards the server have changed.
+    /// How often the addresses towards the server have changed.
     moves: Arc<AtomicU64>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Relay {
-    /// Starts it. The seed decides what befalls each datagram, in the order they come.
+    /// Starts the relay. The seed decides what happens to each datagram, in order of arrival.
     pub(crate) fn start(server: SocketAddr, harm: Harm, seed: u64) -> Self {
         let fate = Arc::new(Mutex::new(Fate { random: seed, harm, done: Harm::default() }));
         let (stop, stopped) = oneshot::channel();
@@ -68,13 +68,13 @@ impl Relay {
         Self { address, fate, moves, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Forgets every client, as a home router does that was restarted: from the next datagram on
-    /// the server sees each of them at another port, and what it sends to the old one is lost.
+    /// Forgets every client, like a home router that restarts: the server sees each client at
+    /// another port from the next datagram on, and what it sends to the old one is lost.
     pub(crate) fn restart(&self) {
         self.moves.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// What it has done so far.
+    /// Returns what the relay has done so far.
     pub(crate) fn done(&self) -> Harm {
         self.fate.lock().unwrap_or_else(PoisonError::into_inner).done
     }
@@ -82,7 +82,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // Dropping the sender stops it; a panic of its own has been printed.
+        // Dropping the sender stops the thread; its panic would have been printed.
         drop(self.stop.take());
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -122,7 +122,7 @@ async fn carry(
             let back = Arc::clone(back);
             tokio::spawn(async move {
                 time::sleep(wait).await;
-                // A port that is not there yet is no fault of the network's.
+                // A port that is not open yet is no fault of the network.
                 let _ = back.send(&copy).await;
             });
         }
@@ -174,7 +174,7 @@ struct Fate {
 }
 
 impl Fate {
-    /// The copies of a datagram that come through, and when.
+    /// Returns the copies of a datagram that pass, and when.
     fn decide(&mut self, datagram: &[u8], lost_in_a_row: &mut u32) -> Vec<(Duration, Vec<u8>)> {
         let may_lose = *lost_in_a_row < MAX_LOST_IN_A_ROW;
         let repeated = self.happens(self.harm.repeated);

@@ -1,4 +1,4 @@
-//! The command at a terminal: what a person types and sees.
+//! The command at a terminal: keys and screen.
 
 use std::{
     fs::{File, OpenOptions},
@@ -38,7 +38,7 @@ impl Terminal {
         let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let keyboard = File::from(master);
         let screen = Stream::of(keyboard.try_clone().ok());
-        // With the command go the last copies of the other side: the screen ends with it.
+        // The command holds the last copies of the other side: the screen ends with it.
         drop(command);
         Self { keyboard, child, screen }
     }
@@ -49,13 +49,13 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
-    /// Waits until a text is on the screen, `times` in all.
+    /// Waits until a text is on the screen this many times.
     #[track_caller]
     pub(crate) fn shows(&self, text: &str, times: usize) {
         assert!(self.screen.says_times(text, times, DEADLINE), "{text:?}: {:?}", self.screen);
     }
 
-    /// Whether it ends within `time`.
+    /// Returns `true` if it ends within `time`.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         self.screen.ends_within(time)
     }
@@ -71,7 +71,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Both fail only when it has ended already, which is what we want.
+        // Both fail only if it has ended already, as intended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

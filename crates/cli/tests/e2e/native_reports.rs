@@ -1,4 +1,4 @@
-//! What a native `send` or `ping` says of how it ended, to a person and to a program.
+//! The final reports of a native `send` or `ping`, for people and for programs.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -9,45 +9,49 @@ use crate::support::{
     refused, stranger,
 };
 
-/// Its output is one object that says the same as its exit code and its last line.
+/// Checks that the output is one object that agrees with the exit code and the last line.
 #[track_caller]
-fn assert_told(ended: &Ended, code: u8, word: &str) {
+fn assert_reported(ended: &Ended, code: u8, word: &str) {
     assert_eq!(ended.text().lines().count(), 1, "{ended:?}");
-    let told = json(ended.text().trim_end());
+    let reported = json(ended.text().trim_end());
     assert_eq!(ended.code, Some(code.into()), "{ended:?}");
-    assert_eq!((&told["done"], &told["exit"]), (&(code == 0).into(), &code.into()), "{ended:?}");
-    assert!(told["address"].is_string(), "{ended:?}");
-    let error = told["error"].as_str().unwrap_or_default();
+    assert_eq!(
+        (&reported["done"], &reported["exit"]),
+        (&(code == 0).into(), &code.into()),
+        "{ended:?}"
+    );
+    assert!(reported["address"].is_string(), "{ended:?}");
+    let error = reported["error"].as_str().unwrap_or_default();
     assert!(error.contains(word), "{ended:?}");
     assert!(code == 0 || ended.err.ends_with(&format!("hikyaku: {error}\n")), "{ended:?}");
 }
 
 #[test]
-fn json_tells_of_every_failure_also_before_there_is_a_connection() {
+fn json_reports_every_failure_even_before_a_connection() {
     let (alice, bob, mallory) = (Home::new(), Home::new(), Home::new());
     let silent = stranger();
     let nobody = address_of(&silent);
     for command in ["send", "ping"] {
         let ended = alice.run(&[command, "--json", "--timeout", "300ms", &nobody], b"");
-        assert_told(&ended, 1, "no answer from");
+        assert_reported(&ended, 1, "no answer from");
         let ended = alice.run(&[command, "--json", "127.0.0.1:0"], b"");
-        assert_told(&ended, 2, "port 0");
+        assert_reported(&ended, 2, "port 0");
     }
-    assert_told(&alice.send(&["--json", &nobody, "--file", "no/such"]), 2, "no/such");
-    assert_told(&alice.send(&["--json", "--ack", &nobody, "x"]), 2, "always acknowledges");
+    assert_reported(&alice.send(&["--json", &nobody, "--file", "no/such"]), 2, "no/such");
+    assert_reported(&alice.send(&["--json", "--ack", &nobody, "x"]), 2, "always acknowledges");
 
     let listener = bob.listen(&[]);
     let to = listener.to();
-    assert_told(&alice.send(&["--json", &to, "one"]), 0, "");
-    assert_told(&alice.run(&["ping", "--json", "--count", "1", &to], b""), 0, "");
+    assert_reported(&alice.send(&["--json", &to, "one"]), 0, "");
+    assert_reported(&alice.run(&["ping", "--json", "--count", "1", &to], b""), 0, "");
     listener.interrupt();
     let _listener = mallory.listen_at(&to, &[]);
-    assert_told(&alice.send(&["--json", &to, "two"]), 3, "has changed");
-    assert_told(&alice.run(&["ping", "--json", &to], b""), 3, "has changed");
+    assert_reported(&alice.send(&["--json", &to, "two"]), 3, "has changed");
+    assert_reported(&alice.run(&["ping", "--json", &to], b""), 3, "has changed");
 }
 
 #[test]
-fn what_cannot_be_meant_is_told_in_its_own_words() {
+fn invalid_options_are_reported_by_name() {
     let to = "127.0.0.1:9";
     refused(
         2,
@@ -61,34 +65,34 @@ fn what_cannot_be_meant_is_told_in_its_own_words() {
 }
 
 #[test]
-fn what_is_not_acknowledged_by_its_class_is_not_said_to_be() {
+fn unacknowledged_classes_are_not_reported_as_acknowledged() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let to = listener.to();
     let sent = alice.send(&["--class", "unreliable", &to, "1", "2"]);
-    let told = format!("2 messages sent to {to} (this class is not acknowledged), ");
-    assert!(sent.code == Some(0) && sent.err.contains(&told), "{sent:?}");
+    let reported = format!("2 messages sent to {to} (this class is not acknowledged), ");
+    assert!(sent.code == Some(0) && sent.err.contains(&reported), "{sent:?}");
     let sent = alice.send(&["--class", "latest", "--count", "500", &to, "x"]);
-    let told = " messages superseded, ";
-    assert!(sent.code == Some(0) && sent.err.contains(told), "{sent:?}");
+    let reported = " messages superseded, ";
+    assert!(sent.code == Some(0) && sent.err.contains(reported), "{sent:?}");
     assert!(sent.err.contains(&format!(" written by {to}, ")), "{sent:?}");
 }
 
 #[test]
-fn a_list_of_what_is_missing_says_how_much_more_there_is() {
+fn a_list_of_missing_messages_counts_the_rest() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
-    // Nothing is there in a nanosecond.
+    // Nothing answers within a nanosecond.
     let to = listener.to();
     let sent = alice.send(&["--class", "deadline=1ns", "--count", "9", &to, "x"]);
     assert_eq!(sent.code, Some(1), "{sent:?}");
-    let told = "written: 0 of 9 messages; not written: \"x\", \"x\", \"x\", \"x\", \"x\" \
+    let reported = "written: 0 of 9 messages; not written: \"x\", \"x\", \"x\", \"x\", \"x\" \
                 and 4 more\n";
-    assert!(sent.err.ends_with(told), "{sent:?}");
+    assert!(sent.err.ends_with(reported), "{sent:?}");
 }
 
 #[test]
-fn a_file_saved_under_another_name_is_told() {
+fn a_file_saved_under_another_name_is_reported() {
     let (alice, bob) = (Home::new(), Home::new());
     fs::create_dir(bob.file("inbox")).expect("the home is ours");
     let listener = bob.listen(&["--save", "inbox"]);
