@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_forgotten_and_the_log_says_so() {
+    fn the_oldest_events_are_dropped_and_reported_as_missing() {
         let mut log = MemoryLog::new();
         for _ in 0..MAX_LOG_EVENTS + 5 {
             log.submit(said("x"));

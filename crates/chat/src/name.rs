@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shows_nothing_is_no_name() {
+    fn invisible_text_is_not_a_name() {
         for text in ["", "   ", "\u{200d}\u{fe0f}", "\u{2800}"] {
             assert_eq!(refusal(text), NameError::Empty, "{text:?}");
         }

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_a_sign_of_life() {
+    fn an_empty_datagram_is_a_sign_of_life() {
         for datagram in [b"".as_slice(), b"\n", b"  \n", b"\0"] {
             assert_eq!(parse(datagram), Action::Heard, "{datagram:?}");
         }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_room_says_is_not_said_again() {
+    fn lines_of_a_room_are_not_relayed_again() {
         assert_eq!(parse(rendered("bob", "hi").as_bytes()), Action::Heard);
         assert_eq!(parse(br#"{"hikyaku":1,"kind":"said","text":"hi"}"#), Action::Heard);
         assert_eq!(parse(b"[12:34:56] /quit"), Action::Heard);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_set_or_asked_for() {
+    fn a_topic_is_set_or_queried() {
         assert_eq!(parse(b"/topic  lunch at one\n"), Action::Topic("lunch at one".to_owned()));
         assert_eq!(parse(b"/topic"), Action::Asked(Question::Topic));
     }
@@ -253,7 +253,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_said_is_read_as_said(text in "[a-z][ -~]{0,80}[a-z]") {
+        fn text_is_parsed_unchanged(text in "[a-z][ -~]{0,80}[a-z]") {
             prop_assert_eq!(parse(text.as_bytes()), said(&text));
         }
     }

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_charged_beyond_what_there_is_is_owed() {
+    fn tokens_taken_beyond_the_balance_are_owed() {
         let mut bucket = Bucket::default();
         let rate = Rate::new(10, 10);
         bucket.charge(Time::ZERO, rate, 25);

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_later_is_zero_later() {
+    fn the_time_since_a_later_point_is_zero() {
         let later = Time::from_epoch(Duration::from_secs(2));
         assert_eq!(Time::ZERO.since(later), Duration::ZERO);
         assert_eq!(later.since(Time::ZERO), Duration::from_secs(2));

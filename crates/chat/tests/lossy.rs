@@ -207,7 +207,7 @@ proptest! {
 }
 
 #[test]
-fn a_client_that_is_told_of_no_event_asks_for_none() {
+fn a_client_that_knows_of_no_event_requests_none() {
     let mut world = World::new(1, 0);
     world.run(3_000);
     let asks = |datagram: &Datagram| {

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_among_messages_is_one_only_where_nothing_else_says_which() {
+    fn a_number_is_taken_for_a_port_only_if_the_address_has_none() {
         let suggestion = |line: &str| {
             let words = words(line);
             let address = line.split(' ').next().unwrap().parse().unwrap();

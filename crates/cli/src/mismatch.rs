@@ -117,7 +117,7 @@ mod tests {
         [Dialect::Plain, Dialect::Fernet, Dialect::Signed, Dialect::Dtls, Dialect::Native];
 
     #[test]
-    fn what_to_try_is_of_the_dialect_that_was_sent() {
+    fn suggestions_fit_the_dialect_that_was_sent() {
         for (ours, word) in [
             (Dialect::Plain, "needs no --plain"),
             (Dialect::Fernet, "listen --plain --fernet KEYFILE --ack"),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_dialect_is_another_key_only_where_there_are_keys() {
+    fn the_same_dialect_means_another_key_only_if_it_has_keys() {
         let address = "192.0.2.1:9";
         for (dialect, word) in [
             (Dialect::Fernet, "another key"),

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_reports_is_named_with_what_to_try() {
+    fn network_errors_are_named_with_what_to_try() {
         for (errno, words) in [
             (Errno::MSGSIZE, &["MTU of a link on the way", "needs 1,228 bytes", "--plain"][..]),
             (Errno::CONNREFUSED, &["nothing is listening there", "start `hikyaku listen` there"]),

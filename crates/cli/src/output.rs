@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_the_message_alone_whatever_is_in_it() {
+    fn lines_print_the_message_only_and_on_one_line() {
         assert_eq!(shown_of(Format::Lines, Content::Message(b"hi"), peer()), "hi\n");
         assert_eq!(shown(Format::Lines, b"hi\r\n"), "hi\n");
         assert_eq!(shown(Format::Lines, b""), "\n");
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_is_the_payload_alone() {
+    fn raw_prints_only_the_payload() {
         assert_eq!(shown(Format::Raw, b"a\nb"), "a\nb");
     }
 

@@ -122,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_said_is_understood(written in written()) {
+        fn a_report_survives_encoding(written in written()) {
             prop_assert_eq!(Written::decode(&written.encode()), Some(written));
         }
 
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_cut_or_ignored() {
+    fn a_reason_too_long_is_cut_and_a_report_too_long_ignored() {
         let mut written = Written::default();
         written.end(&"é".repeat(MAX_CONTROL));
         assert_eq!(written.ended.as_ref().map(String::len), Some(MAX_REASON));

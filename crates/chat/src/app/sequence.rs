@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_asked_for_and_what_follows_waits() {
+    fn a_missing_event_is_requested_and_later_ones_wait() {
         let mut sequence = Sequence::default();
         sequence.restart(Seq(4));
         sequence.put(event(7));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_repeats_is_given_up() {
+    fn events_that_nobody_repeats_are_given_up() {
         let mut sequence = Sequence::default();
         sequence.restart(Seq(1));
         sequence.put(event(4));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn sparse_numbers_are_no_gaps() {
+    fn sparse_numbers_are_not_gaps() {
         let mut sequence = Sequence::default();
         sequence.restart(Seq(10));
         let mut later = Arc::unwrap_or_clone(event(50));
@@ -166,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_comes_once_and_in_order_whatever_arrives(
+        fn each_event_is_delivered_once_and_in_order(
             start in 0_u64..5,
             arrivals in proptest::collection::vec(1_u64..40, 0..200),
         ) {

@@ -110,7 +110,7 @@ fn in_foreign_chat() -> App {
 }
 
 #[test]
-fn over_dtls_a_room_that_answers_no_keep_alive_is_joined_anew() {
+fn over_dtls_a_room_that_answers_no_keep_alive_is_joined_again() {
     let mut app = alice().over_dtls(at(0));
     app.handle_datagram(&greeted("alice", 0));
     outputs(&mut app, 0);
@@ -140,7 +140,7 @@ fn over_dtls_one_answer_is_enough() {
 }
 
 #[test]
-fn it_says_hello_three_times_and_ever_more_slowly() {
+fn three_hellos_are_sent_at_growing_intervals() {
     let mut app = alice();
     for (millis, hellos) in [(0, 1), (299, 0), (300, 1), (899, 0), (900, 1), (1_499, 0)] {
         let sent = outputs(&mut app, millis);
@@ -165,7 +165,7 @@ fn a_greeting_ends_the_hellos() {
 }
 
 #[test]
-fn a_room_that_is_full_is_asked_again_and_not_taken_for_another_program() {
+fn a_full_room_is_tried_again_and_not_taken_for_another_program() {
     let mut app = alice();
     outputs(&mut app, 0);
     app.handle_datagram(&line(room_says(Kind::Refused(Refusal::Full))));
@@ -179,7 +179,7 @@ fn a_room_that_is_full_is_asked_again_and_not_taken_for_another_program() {
 }
 
 #[test]
-fn lines_wait_for_the_greeting_and_go_out_bare() {
+fn lines_wait_for_the_greeting_and_are_sent_without_a_name() {
     let mut app = alice();
     app.handle_line("hi\n").unwrap();
     assert_eq!(outputs(&mut app, 0), [">/hello 1 alice"]);
@@ -212,7 +212,7 @@ fn a_client_that_leaves_counts_what_was_never_sent() {
 }
 
 #[test]
-fn a_line_that_comes_late_shows_a_program_that_passes_lines_on() {
+fn a_late_line_reveals_a_program_that_forwards_lines() {
     let mut app = alice();
     app.handle_line("hi").unwrap();
     outputs(&mut app, 0);
@@ -232,7 +232,7 @@ fn a_user_that_has_typed_nothing_leaves_at_once() {
 }
 
 #[test]
-fn a_hint_counts_where_nothing_else_comes() {
+fn a_hint_counts_if_nothing_else_arrives() {
     let mut app = alice();
     app.handle_line("a secret").unwrap();
     outputs(&mut app, 0);
@@ -260,7 +260,7 @@ fn without_a_greeting_lines_carry_the_name() {
 }
 
 #[test]
-fn a_hello_that_comes_back_is_a_foreign_servers() {
+fn an_echoed_hello_reveals_a_foreign_server() {
     let mut app = alice();
     outputs(&mut app, 0);
     app.handle_datagram(b"127.0.0.1: /hello 1 alice");
@@ -284,7 +284,7 @@ fn a_room_is_kept_alive_a_foreign_program_is_not() {
 }
 
 #[test]
-fn what_is_said_keeps_the_room_alive_as_well() {
+fn lines_keep_the_membership_alive_too() {
     let mut app = in_room();
     app.handle_line("hi").unwrap();
     outputs(&mut app, 59_000);
@@ -292,7 +292,7 @@ fn what_is_said_keeps_the_room_alive_as_well() {
 }
 
 #[test]
-fn leaving_says_so_in_the_servers_language() {
+fn a_farewell_has_the_form_that_the_server_reads() {
     for (mut app, farewell) in [(in_room(), ">/quit"), (in_foreign_chat(), ">alice left")] {
         app.handle_line("q").unwrap();
         assert_eq!(outputs(&mut app, 2_000), [farewell, "Left"]);
@@ -312,7 +312,7 @@ fn a_pipe_that_ends_at_once_is_sent_before_leaving() {
 }
 
 #[test]
-fn an_interrupt_waits_for_nothing_and_counts_what_is_lost() {
+fn an_interrupt_does_not_wait_and_counts_lost_lines() {
     let mut app = alice();
     app.handle_line("hi").unwrap();
     outputs(&mut app, 0);
@@ -321,7 +321,7 @@ fn an_interrupt_waits_for_nothing_and_counts_what_is_lost() {
 }
 
 #[test]
-fn no_line_outruns_what_the_room_allows() {
+fn lines_are_sent_at_the_permitted_rate() {
     let mut app = in_room();
     let mut allowance = Bucket::default();
     let mut sent = 0;
@@ -352,7 +352,7 @@ fn a_line_too_long_is_refused_with_its_length() {
 }
 
 #[test]
-fn nobody_there_is_said_when_the_network_goes_on_saying_it() {
+fn a_closed_port_is_reported_if_the_network_keeps_reporting_it() {
     let mut app = alice();
     let mut told = Vec::new();
     for millis in (0..=5_000).step_by(100) {
@@ -397,7 +397,7 @@ fn a_room_of_another_dialect_that_starts_a_moment_later_is_named() {
 }
 
 #[test]
-fn a_server_that_goes_away_is_reported_once_and_what_is_typed_waits_for_it() {
+fn a_lost_server_is_reported_once_and_typed_lines_wait() {
     let mut app = in_room();
     app.handle_refused();
     app.handle_refused();
@@ -463,7 +463,7 @@ fn a_room_that_confirms_nothing_is_left_in_the_end() {
 }
 
 #[test]
-fn what_is_lost_on_the_way_is_asked_for_and_shown_in_its_place() {
+fn lost_events_are_requested_and_shown_in_order() {
     let mut app = in_room();
     app.handle_datagram(&said(9, 1, "one", None));
     app.handle_datagram(&said(9, 3, "three", None));
@@ -475,7 +475,7 @@ fn what_is_lost_on_the_way_is_asked_for_and_shown_in_its_place() {
 }
 
 #[test]
-fn what_stays_lost_is_reported() {
+fn events_that_stay_lost_are_reported() {
     let mut app = in_room();
     app.handle_datagram(&said(9, 3, "three", None));
     for millis in [0, 400, 800] {
@@ -486,7 +486,7 @@ fn what_stays_lost_is_reported() {
 }
 
 #[test]
-fn a_greeting_said_again_shows_what_was_missed() {
+fn a_repeated_greeting_reveals_missing_events() {
     let mut app = in_room();
     app.handle_refused();
     outputs(&mut app, 0);
@@ -510,7 +510,7 @@ fn no_forged_line_of_text_is_taken_for_the_rooms_word() {
 }
 
 #[test]
-fn a_room_that_forgot_our_name_hears_it_again() {
+fn a_room_that_forgot_our_name_is_sent_it_again() {
     let mut app = in_room();
     let you = Author::new(MemberId(8), "[::1]:5");
     let kind = Kind::Greeted { you, others: Roll::default(), head: Seq(0) };
@@ -519,7 +519,7 @@ fn a_room_that_forgot_our_name_hears_it_again() {
 }
 
 #[test]
-fn a_name_changes_here_when_no_room_keeps_it() {
+fn a_name_changes_locally_without_a_room() {
     let mut app = in_foreign_chat();
     app.handle_line("/name al").unwrap();
     app.handle_line("hi").unwrap();
@@ -528,7 +528,7 @@ fn a_name_changes_here_when_no_room_keeps_it() {
 }
 
 #[test]
-fn what_is_shown_is_sanitised() {
+fn shown_text_is_escaped() {
     let mut app = in_room();
     app.handle_datagram(b"bob: \x1b[2J\xff\nforged");
     assert_eq!(outputs(&mut app, 0), ["bob: \\x1b[2J\\xff\\nforged"]);
@@ -543,7 +543,7 @@ fn no_row_is_filled_with_blanks() {
 }
 
 #[test]
-fn what_no_room_would_pass_on_is_said_here() {
+fn lines_that_no_room_would_relay_are_refused_locally() {
     for (mut app, expected) in [
         (in_room(), "* not sent: a line that begins as this one does is a room's own"),
         (in_foreign_chat(), ">alice: [12:00:00] bob: hi"),

@@ -95,7 +95,7 @@ fn each_event_is_written_so_and_read_back() {
 }
 
 #[test]
-fn what_is_absent_is_not_written() {
+fn absent_fields_are_not_written() {
     let mut event = event(Kind::Help);
     (event.author, event.request) = (None, None);
     let line = write_event(&event, None);
@@ -141,7 +141,7 @@ fn a_hello_names_a_version_and_a_name() {
 }
 
 #[test]
-fn what_a_newer_version_adds_is_passed_over() {
+fn additions_of_a_newer_version_are_ignored() {
     let line = br#"{"hikyaku":1,"at":1,"kind":"said","text":"hi","mood":{"good":[1]}}"#;
     let (event, _) = read_event(line).unwrap();
     assert_eq!(event.kind, Kind::Said { text: "hi".to_owned() });
@@ -153,7 +153,7 @@ fn what_a_newer_version_adds_is_passed_over() {
 }
 
 #[test]
-fn what_is_no_line_is_nothing() {
+fn other_text_is_not_a_machine_line() {
     let deep = format!("{{\"hikyaku\":1,\"at\":1,\"kind\":{}", "[".repeat(10_000));
     let long =
         format!("{{\"hikyaku\":1,\"at\":1,\"kind\":\"joined\",\"x\":\"{}\"}}", "x".repeat(20_000));
@@ -194,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn the_longest_line_that_is_said_is_read_by_all(text in "[\\\\\"é飛]{0,2000}") {
+    fn the_longest_line_reaches_all(text in "[\\\\\"é飛]{0,2000}") {
         prop_assume!(text.len() <= MAX_LINE_LEN);
         let author = Author::new(MemberId(u64::MAX), "\"".repeat(MAX_NAME_LEN));
         let request = Some(RequestId(u64::MAX));

@@ -160,7 +160,7 @@ impl<P: Peer> Members<P> {
         self.by_idle_at.insert((idle_at, peer));
     }
 
-    /// Gives a member a name.
+    /// Changes the name of a member.
     pub(crate) fn rename(&mut self, peer: P, name: &Name) -> Result<(), Taken> {
         let likeness = likeness(name.as_str());
         if self.by_likeness.get(&likeness).is_some_and(|holder| *holder != peer) {

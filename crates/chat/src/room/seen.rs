@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_to_know_is_not_taken() {
+    fn a_request_too_old_to_know_is_not_handled() {
         assert_eq!(taken(&[100, 37, 36, 1_000, 100]), [true, true, false, true, false]);
         assert_eq!(taken(&[u64::MAX, 0, u64::MAX]), [true, false, false]);
     }

@@ -103,12 +103,12 @@ fn the_first_member_hears_that_nobody_else_is_here() {
 }
 
 #[test]
-fn a_keep_alive_says_nothing_to_anyone() {
+fn a_keep_alive_is_not_passed_on() {
     assert!(act(&mut alice_and_bob(), 0, 1, Action::Heard).is_empty());
 }
 
 #[test]
-fn what_is_said_goes_to_all_others() {
+fn a_line_goes_to_all_others() {
     assert_eq!(act(&mut alice_and_bob(), 0, 1, said("hi")), ["* alice: hi"]);
 }
 
@@ -125,13 +125,13 @@ fn a_repeated_hello_is_greeted_again() {
 }
 
 #[test]
-fn a_taken_name_is_refused_to_one_alone() {
+fn a_taken_name_is_refused_to_its_requester_only() {
     let told = act(&mut alice_and_bob(), 0, 1, named("BOB"));
     assert_eq!(told, ["1 name refused: BOB is taken, BOB-2 is free; choose one with /name NAME"]);
 }
 
 #[test]
-fn a_newcomer_whose_name_is_refused_is_in_under_their_address() {
+fn a_newcomer_with_a_refused_name_joins_under_their_address() {
     let told = act(&mut alice_and_bob(), 0, 9, named("a:b"));
     assert!(told[0].contains("you are 9"));
     assert!(told[1].starts_with("9 name refused: `:`"), "{told:?}");
@@ -150,7 +150,7 @@ fn a_newcomer_whose_name_is_taken_gets_the_next_free_one() {
 }
 
 #[test]
-fn a_hello_said_twice_is_greeted_twice_by_the_same_name() {
+fn a_repeated_hello_is_answered_with_the_same_name() {
     let mut room = alice_and_bob();
     act(&mut room, 0, 9, Action::Hello("alice".to_owned()));
     let told = act(&mut room, 0, 9, Action::Hello("alice".to_owned()));
@@ -180,7 +180,7 @@ fn a_topic_is_announced_to_all_and_sent_on_request() {
 }
 
 #[test]
-fn what_was_missed_is_sent_once_more_but_nothing_from_before_one_came() {
+fn missed_events_are_repeated_except_those_before_joining() {
     let mut room = alice_and_bob();
     act(&mut room, 0, 1, said("one"));
     act(&mut room, 0, 9, said("two"));
@@ -195,7 +195,7 @@ fn what_was_missed_is_sent_once_more_but_nothing_from_before_one_came() {
 }
 
 #[test]
-fn what_is_sent_once_more_is_paid_for() {
+fn repeated_events_count_against_the_allowance() {
     let config = RoomConfig { rate: 1, burst: 20, ..RoomConfig::default() };
     let mut room = room_of(&[(1, "alice"), (2, "bob")], config);
     for _ in 0..10 {
@@ -208,7 +208,7 @@ fn what_is_sent_once_more_is_paid_for() {
 }
 
 #[test]
-fn what_is_not_remembered_is_said_to_be_missing() {
+fn events_no_longer_stored_are_reported_as_missing() {
     let config = RoomConfig { rate: 10_000, burst: 10_000, ..RoomConfig::default() };
     let mut room = room_of(&[(1, "alice"), (2, "bob")], config);
     let mut effects = Vec::new();
@@ -260,13 +260,13 @@ fn whispers_to_nobody_come_back() {
 }
 
 #[test]
-fn who_lists_all_with_the_asker() {
+fn who_lists_all_including_the_caller() {
     let told = act(&mut alice_and_bob(), 0, 1, Action::Asked(Question::Who));
     assert_eq!(told, ["1 2 here: alice, bob"]);
 }
 
 #[test]
-fn an_unknown_command_is_answered_to_one_alone() {
+fn an_unknown_command_is_answered_to_its_sender_only() {
     let told = act(&mut alice_and_bob(), 0, 1, Action::Unknown("/foo".to_owned()));
     assert_eq!(told, ["1 there is no /foo; /help lists the commands"]);
 }
@@ -287,7 +287,7 @@ fn a_farewell_is_announced_to_the_others() {
 }
 
 #[test]
-fn a_farewell_of_a_stranger_makes_no_member() {
+fn a_farewell_does_not_make_a_stranger_a_member() {
     let mut room = alice_and_bob();
     assert!(act(&mut room, 0, 9, Action::Left).is_empty());
     assert_eq!(room.stats().members, 2);
@@ -369,7 +369,7 @@ fn coming_and_going_does_not_outrun_the_crowd_limit() {
 }
 
 #[test]
-fn one_socket_that_comes_and_goes_without_a_pause_keeps_nobody_out() {
+fn one_socket_that_keeps_rejoining_does_not_keep_others_out() {
     let mut room = new_room(RoomConfig::default());
     for millis in 0..60_000 {
         for _ in 0..2 {
@@ -386,7 +386,7 @@ fn one_socket_that_comes_and_goes_without_a_pause_keeps_nobody_out() {
 }
 
 #[test]
-fn one_address_cannot_fill_a_room_and_gets_no_word_for_trying() {
+fn one_address_cannot_fill_a_room_and_gets_no_answer_for_trying() {
     let mut room = new_room(RoomConfig::default());
     let mut effects = Vec::new();
     for port in 1..=100 {
@@ -411,7 +411,7 @@ fn crowd() -> TestRoom {
 }
 
 #[test]
-fn a_room_sends_no_more_than_a_network_bears() {
+fn a_room_limits_the_bytes_it_sends() {
     let mut room = crowd();
     let mut effects = Vec::new();
     for second in 60..70 {
@@ -458,7 +458,7 @@ fn a_busy_room_takes_nobody_in_and_its_host_still_speaks() {
 }
 
 #[test]
-fn what_the_host_says_is_not_counted() {
+fn the_host_is_not_limited() {
     let mut room = new_room(RoomConfig::default());
     room.seat_host(0, None);
     for peer in 1..=900 {

@@ -165,7 +165,7 @@ async fn in_a_signed_chat_names_come_from_the_keys() {
 }
 
 #[tokio::test]
-async fn a_signer_has_one_seat_wherever_they_write_from() {
+async fn a_signer_is_one_member_at_any_address() {
     let ann = Identity::generate("ann").unwrap();
     let mut keys = AuthorizedKeys::default();
     keys.insert(ann.public());
@@ -268,7 +268,7 @@ async fn a_signed_newcomer_is_refused_only_once() {
 }
 
 #[tokio::test]
-async fn the_end_does_not_wait_for_what_has_come() {
+async fn the_end_does_not_wait_for_received_datagrams() {
     let listener = bound(Armour::new());
     let mut alice = peer(listener.local_addr(), Armour::new());
     for _ in 0..20 {

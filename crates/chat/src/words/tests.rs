@@ -29,7 +29,7 @@ fn shown(sentence: Option<Sentence>) -> String {
 }
 
 #[test]
-fn what_others_do_reads_as_a_sentence() {
+fn events_of_others_are_sentences() {
     let text = || "hi".to_owned();
     let cases = [
         (Kind::Joined, "* alice joined"),
@@ -48,7 +48,7 @@ fn what_others_do_reads_as_a_sentence() {
 }
 
 #[test]
-fn what_one_did_oneself_is_not_read_again_unless_it_says_something_new() {
+fn own_events_are_silent_unless_they_say_something_new() {
     let text = || "hi".to_owned();
     let cases = [
         (Kind::Joined, "(nothing)"),
@@ -89,7 +89,7 @@ fn the_room_speaks_in_notices() {
 }
 
 #[test]
-fn each_refusal_says_what_to_do() {
+fn each_refusal_suggests_what_to_do() {
     let cases = [
         (
             Refusal::BadName { error: NameError::Empty },

@@ -162,7 +162,7 @@ fn a_message_that_fails_later_is_named_by_its_number() {
 }
 
 #[test]
-fn an_ack_that_comes_late_for_one_message_does_not_pass_for_the_next() {
+fn a_late_ack_is_not_taken_for_that_of_the_next_message() {
     let server = stranger();
     let to = address_of(&server);
     let answering = thread::spawn(move || {

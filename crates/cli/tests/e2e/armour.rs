@@ -12,7 +12,7 @@ fn tell(listener: &Listener, from: &UdpSocket, datagram: &[u8]) {
 }
 
 #[test]
-fn holders_of_the_shared_key_understand_each_other() {
+fn holders_of_the_shared_key_exchange_messages() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let listener = listen(&["--fernet", &key, "--echo", "--ack", "--once", "--format", "raw"]);
@@ -22,7 +22,7 @@ fn holders_of_the_shared_key_understand_each_other() {
 }
 
 #[test]
-fn what_goes_out_encrypted_does_not_show_its_text() {
+fn encrypted_datagrams_do_not_contain_the_text() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let wire = stranger();
@@ -67,7 +67,7 @@ fn a_sender_with_the_wrong_key_gets_no_acknowledgement() {
 }
 
 #[test]
-fn an_acknowledgement_without_the_key_is_none() {
+fn an_acknowledgement_without_the_key_does_not_count() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let listener = listen(&["--ack"]);
@@ -255,7 +255,7 @@ fn verbose_reports_why_a_datagram_was_dropped() {
 }
 
 #[test]
-fn verbose_writes_no_novels() {
+fn verbose_limits_its_lines_per_second() {
     let folder = folder();
     let key = keys::shared(folder.path(), "key");
     let listener = listen(&["-v", "--fernet", &key, "--format", "raw"]);

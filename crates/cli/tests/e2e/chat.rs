@@ -78,7 +78,7 @@ fn a_name_is_set_and_announced_and_must_be_free() {
 }
 
 #[test]
-fn a_whisper_is_for_one_alone() {
+fn a_whisper_reaches_only_its_addressee() {
     let room = room(&[]);
     let (ana, ben, eve) =
         (Plain::join(&room, "ana"), Plain::join(&room, "ben"), Plain::join(&room, "eve"));
@@ -92,7 +92,7 @@ fn a_whisper_is_for_one_alone() {
 }
 
 #[test]
-fn who_lists_who_is_here() {
+fn who_lists_the_members() {
     let room = room(&[]);
     let ana = Plain::join(&room, "ana");
     let _ben = Plain::join(&room, "ben");
@@ -407,7 +407,7 @@ fn a_second_client_of_the_same_user_gets_a_name_beside_the_first() {
 }
 
 #[test]
-fn a_program_that_asks_for_machine_lines_gets_them() {
+fn machine_lines_are_sent_on_request() {
     let room = room(&[]);
     let ben = Plain(stranger(), room.address);
     ben.say("/hello 1 ben");

@@ -195,7 +195,7 @@ fn a_line_typed_at_a_room_with_a_key_does_not_leave_in_the_clear() {
 }
 
 #[test]
-fn nothing_typed_reaches_a_silent_program_unless_that_is_asked_for() {
+fn nothing_typed_reaches_a_silent_program_without_foreign() {
     let program = stranger();
     let to = address_of(&program);
     let silent = run(&["chat", "join", "--plain", "--name", "ana", &to], b"a secret\n");
@@ -338,7 +338,7 @@ fn native_and_signed_datagrams_at_a_listener_with_a_key_are_explained() {
 }
 
 #[test]
-fn what_a_listener_without_acknowledgements_needs_is_of_its_dialect() {
+fn a_listener_without_acknowledgements_gets_a_suggestion_for_its_dialect() {
     let folder = folder();
     let own = keys::own(&folder, "own");
     let args = ["listen", "--dtls", "--cert", &own.certificate, "--key", &own.key, "127.0.0.1:0"];

@@ -62,7 +62,7 @@ fn the_line_of_a_plain_listener_works_and_q_leaves_it_out() {
 }
 
 #[test]
-fn lines_are_the_messages_alone_one_each() {
+fn lines_prints_only_the_messages_one_per_line() {
     let listener = listen(&["--format", "lines"]);
     let to = listener.to();
     assert_eq!(send(&[&to, "one", "two\nhalves", ""]).code, Some(0));
@@ -183,7 +183,7 @@ fn empty_input_is_reported() {
 }
 
 #[test]
-fn a_program_that_asks_for_an_object_gets_one_whatever_it_typed() {
+fn json_prints_an_object_for_any_command_line() {
     for args in [
         &["send", "--json", "--sned", "127.0.0.1", "x"][..],
         &["ping", "--json", "--count", "0", "127.0.0.1"],

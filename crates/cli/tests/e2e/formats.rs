@@ -127,7 +127,7 @@ fn json_shows_ipv4_senders_of_a_dual_stack_listener_as_ipv4() {
 }
 
 #[test]
-fn raw_is_the_payload_alone() {
+fn raw_prints_only_the_payload() {
     let payload: Vec<u8> = (0..=255).collect();
     assert_eq!(printed(&["--format", "raw"], &payload).0, payload);
 }
@@ -149,7 +149,7 @@ fn hex_is_a_hexdump() {
 }
 
 #[test]
-fn an_empty_datagram_is_one_too() {
+fn an_empty_datagram_is_printed_too() {
     let listener = listen(&["--format", "json", "--count", "2"]);
     let sent = send(&[&listener.to(), "", "after"]);
     assert_eq!(sent.code, Some(0), "{sent:?}");

@@ -134,7 +134,7 @@ fn a_missing_key_file_is_named() {
 }
 
 #[test]
-fn a_file_that_holds_no_key_of_the_kind_asked_for_is_named() {
+fn a_file_without_the_required_kind_of_key_is_named() {
     let folder = folder();
     let text = file_in(folder.path(), "text");
     fs::write(&text, "cG9ldHJ5 is no key\n").expect("the folder is ours");
@@ -178,7 +178,7 @@ fn a_private_key_that_others_can_read_is_refused_for_security() {
 }
 
 #[test]
-fn keygen_leaves_an_existing_file_alone() {
+fn keygen_does_not_replace_an_existing_file() {
     let folder = folder();
     let file = file_in(folder.path(), "dear");
     fs::write(&file, "dear to me").expect("the folder is ours");
@@ -189,7 +189,7 @@ fn keygen_leaves_an_existing_file_alone() {
 }
 
 #[test]
-fn keygen_leaves_an_existing_public_half_alone() {
+fn keygen_does_not_replace_an_existing_public_half() {
     let folder = folder();
     let file = file_in(folder.path(), "id");
     let public = format!("{file}.pub");

@@ -89,7 +89,7 @@ fn heard(listener: Listener) -> (String, String) {
 }
 
 #[test]
-fn an_ipv4_group_that_was_joined_is_heard() {
+fn a_joined_ipv4_group_is_received() {
     if !has_multicast_v4() {
         return;
     }
@@ -102,7 +102,7 @@ fn an_ipv4_group_that_was_joined_is_heard() {
 }
 
 #[test]
-fn an_ipv4_group_is_heard_by_a_dual_stack_listener_on_every_interface() {
+fn a_dual_stack_listener_receives_an_ipv4_group_on_every_interface() {
     if !has_multicast_v4() {
         return;
     }
@@ -129,7 +129,7 @@ fn heard_of_v6_group(interface: &str, host: &str) -> String {
 }
 
 #[test]
-fn an_ipv6_group_that_was_joined_is_heard() {
+fn a_joined_ipv6_group_is_received() {
     if let Some(interface) = multicast_v6_interface() {
         assert_eq!(heard_of_v6_group(&interface, "GROUP"), "hello all");
     }
@@ -181,7 +181,7 @@ fn a_broadcast_is_not_sent_unasked() {
 }
 
 #[test]
-fn a_broadcast_asked_for_is_heard() {
+fn a_broadcast_is_received_on_request() {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
     socket.set_read_timeout(stranger().read_timeout().expect("it is set")).expect("it is a time");
     let port = socket.local_addr().expect("it is bound").port();

@@ -113,7 +113,7 @@ fn until_ends_at_exactly_that_text() {
 }
 
 #[test]
-fn for_without_what_was_wanted_fails() {
+fn for_fails_if_nothing_wanted_arrives() {
     let ended = Home::new().listen(&["--for", "100ms", "--once"]).process.end();
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.err.lines().last(), Some("hikyaku: 0 of 1 messages came in time"));
@@ -178,7 +178,7 @@ fn an_interrupted_stream_is_reported_on_both_sides() {
 }
 
 #[test]
-fn an_interrupt_in_the_middle_of_the_one_stream_that_was_wanted_is_a_failure() {
+fn an_interrupt_during_the_one_stream_wanted_is_a_failure() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw", "--once"]);
     let mut sender = Process::start(alice.command(&["send", "--raw", &listener.to()]));
@@ -283,7 +283,7 @@ fn ping_prints_handshake_round_trips_loss_and_packet_size() {
 }
 
 #[test]
-fn options_of_the_other_dialect_say_what_to_use_instead() {
+fn options_of_the_other_dialect_name_their_replacement() {
     let to = "127.0.0.1:9";
     refused(
         2,
@@ -346,7 +346,7 @@ fn a_listener_outlives_its_senders() {
 }
 
 #[test]
-fn many_senders_at_once_are_all_heard_in_their_own_order() {
+fn many_senders_at_once_are_all_received_each_in_order() {
     const SENDERS: usize = 20;
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "json"]);

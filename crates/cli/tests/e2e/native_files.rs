@@ -157,7 +157,7 @@ fn a_listener_that_ends_during_a_file_names_it_and_leaves_nothing() {
 }
 
 #[test]
-fn what_was_not_sent_whole_is_not_there() {
+fn incomplete_files_are_not_saved() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = saver(&bob, &["-v"]);
     // A connection that ends during a file.
@@ -173,7 +173,7 @@ fn what_was_not_sent_whole_is_not_there() {
 }
 
 #[test]
-fn nothing_is_taken_behind_what_breaks_the_format() {
+fn nothing_is_accepted_after_a_violation_of_the_format() {
     let bob = Home::new();
     let listener = saver(&bob, &["-v"]);
     attack(&listener, &[data(b"of no file"), offer("late", 4), data(b"late"), end()]);
@@ -278,7 +278,7 @@ fn a_file_that_changes_while_it_is_sent_is_not_saved() {
 }
 
 #[test]
-fn a_file_s_own_name_commands_no_terminal_of_its_sender_and_forges_no_line() {
+fn the_sender_s_report_escapes_file_names() {
     let (alice, bob) = (Home::new(), Home::new());
     let forged = "x\x1b[2J\nsaved: 9 of 9 files\u{202e}";
     let listener = saver(&bob, &[]);

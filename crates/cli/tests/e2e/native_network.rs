@@ -123,7 +123,7 @@ fn a_file_of_64_mib_arrives_unaltered_through_a_hostile_network() {
 }
 
 #[test]
-fn a_client_whose_address_changes_loses_nothing() {
+fn a_change_of_the_client_s_address_loses_nothing() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "raw"]);
     let relay = Relay::start(listener.address, HARMLESS, 1);
@@ -245,7 +245,7 @@ fn a_restarted_listener_is_reported_at_once() {
 }
 
 #[test]
-fn what_was_acknowledged_before_an_interrupt_is_printed() {
+fn messages_acknowledged_before_an_interrupt_are_printed() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&["--format", "json"]);
     let to = listener.to();

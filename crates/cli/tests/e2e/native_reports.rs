@@ -117,7 +117,7 @@ fn a_file_that_may_not_be_read_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_listener_that_has_gone_is_the_reason_for_what_is_missing() {
+fn a_lost_listener_is_the_reason_for_missing_messages() {
     let (alice, bob) = (Home::new(), Home::new());
     let listener = bob.listen(&[]);
     let to = listener.to();

@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 #[test]
-fn plain_must_be_asked_for_in_chat() {
+fn chat_requires_plain_by_name() {
     refused(
         2,
         &[
@@ -136,7 +136,7 @@ fn an_interface_or_address_of_another_machine_is_named() {
 }
 
 #[test]
-fn a_group_that_is_none_cannot_be_joined() {
+fn an_invalid_group_cannot_be_joined() {
     let join = ["listen", "--plain", "--join", "10.0.0.1", "127.0.0.1:0"];
     let word = ["listen", "--plain", "--join", "everyone", "127.0.0.1:0"];
     refused(2, &[(&join, &["10.0.0.1 is not a multicast group"]), (&word, &["everyone"])]);

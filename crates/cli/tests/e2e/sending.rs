@@ -100,7 +100,7 @@ fn bind_fixes_the_source() {
 }
 
 #[test]
-fn a_port_alone_is_this_machine() {
+fn a_bare_port_is_this_machine() {
     let socket = stranger();
     let port = socket.local_addr().expect("it is bound").port();
     assert_eq!(send(&[&format!(":{port}"), "x"]).code, Some(0));

@@ -98,7 +98,7 @@ fn for_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn for_without_the_count_asked_for_fails() {
+fn for_fails_if_the_count_is_not_reached() {
     let ended = listen(&["--for", "100ms", "--count", "2"]).process.end();
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.err.lines().last(), Some("hikyaku: 0 of 2 datagrams came in time"));
@@ -113,7 +113,7 @@ fn until_ends_at_exactly_that_text() {
 }
 
 #[test]
-fn no_datagram_ends_a_listener_unasked() {
+fn no_datagram_ends_a_listener_by_default() {
     let listener = listen(&["--format", "raw"]);
     assert_eq!(send(&[&listener.to(), "q", "quit", "exit", "\u{4}", "", "x\n"]).code, Some(0));
     listener.process.out.line(|line| line.ends_with('x'));

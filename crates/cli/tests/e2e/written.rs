@@ -52,7 +52,7 @@ const FULL: &str =
     "could not write: No space left on device (os error 28), after 0 bytes; written: ";
 
 #[test]
-fn what_a_full_disk_did_not_take_is_a_failure_of_both_sides() {
+fn a_full_disk_is_a_failure_on_both_sides() {
     let (alice, bob) = (Home::new(), Home::new());
     let cases: [(&[&str], &[u8], &str); 6] = [
         (&["a", "b"], b"", "0 of 2 messages; not written: \"a\", \"b\""),
@@ -126,7 +126,7 @@ fn json_reports_what_is_written() {
 }
 
 #[test]
-fn a_program_that_does_not_say_what_it_writes_has_only_acknowledged() {
+fn a_listener_without_reports_has_only_acknowledged() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("the system gives a poller");
     let alice = Home::new();
@@ -160,7 +160,7 @@ fn a_program_that_does_not_say_what_it_writes_has_only_acknowledged() {
 
 /// Whenever a listener is stopped, everything that it confirmed is written.
 #[test]
-fn a_listener_that_is_ended_at_any_moment_has_written_what_its_senders_say() {
+fn a_listener_stopped_at_any_moment_has_written_what_its_senders_report() {
     for (round, signal) in ["TERM", "INT", "HUP", "TERM"].into_iter().enumerate() {
         let bob = Home::new();
         let listener = bob.listen(&["--format", "raw"]);

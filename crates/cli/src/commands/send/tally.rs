@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outcomes_are_counted_and_what_did_not_arrive_is_named() {
+    fn outcomes_are_counted_and_missing_messages_are_named() {
         let tally = Tally::default();
         tally.sent.set(6);
         let outcomes = [
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_its_class_lets_go_is_no_failure() {
+    fn losses_that_the_class_permits_are_no_failure() {
         let tally = Tally::default();
         tally.sent.set(3);
         for outcome in [Outcome::Superseded, Outcome::Sent, Outcome::Acknowledged] {
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_queued_any_more_is_no_success() {
+    fn messages_that_were_not_queued_are_a_failure() {
         let tally = Tally::default();
         tally.sent.set(1);
         tally.settle(Some(Outcome::Acknowledged), 1);
