@@ -17,8 +17,8 @@ use crate::{
 /// escaped. Only a line longer than [`MAX_LINE_LEN`] bytes, before or after escaping, is refused.
 ///
 /// A line in the form of a room's own lines has come back, and is only a sign of life: a forged
-/// datagram can make a room a member of another, or of an echo server, and their lines would
-/// circulate forever.
+/// datagram can connect a room to another, or to an echo server, and their lines would circulate
+/// forever.
 #[must_use]
 pub fn parse(datagram: &[u8]) -> Action {
     if is_rooms_own(datagram) {

@@ -145,7 +145,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    /// Handles a request of `from`. The first request makes a stranger a member. Effects are
+    /// Handles a request of `from`. The first request turns a stranger into a member. Effects are
     /// appended to `effects`, in order of delivery.
     pub fn handle(
         &mut self,
