@@ -10,7 +10,6 @@ use std::{
 
 use hikyaku::{Discard, EndpointStats, Refusal, clock, dialect::Dialect, signers::Fingerprint};
 use hikyaku_plain::{Dropped, Drops, dtls::Notice};
-use hikyaku_text::sanitize;
 
 use crate::{
     args::TalkArgs,
@@ -100,8 +99,7 @@ impl Complaints {
             Notice::Ended(peer, why) | Notice::Failed(peer, why)
                 if self.wanted || (why.is_refusal() && !self.quiet) =>
             {
-                // Names in a certificate are chosen by whoever made it.
-                self.say(&format!("{peer}: {}", sanitize(&why.to_string())));
+                self.say(&format!("{peer}: {why}"));
             }
             _ => {}
         }
@@ -122,7 +120,6 @@ impl Complaints {
         reason: &str,
     ) {
         if !self.quiet {
-            let (name, reason) = (sanitize(name), sanitize(reason));
             self.say(&format!("not saved: {name}, from {key} at {from}: {reason}"));
         }
     }

@@ -16,7 +16,6 @@ use hikyaku::{
     socket::BindError,
 };
 use hikyaku_plain::{PlainSendError, dtls::CredentialError};
-use hikyaku_text::sanitize;
 use serde::Serialize;
 
 use crate::{
@@ -157,8 +156,7 @@ impl From<PlainSendError> for Failure {
         match error {
             PlainSendError::Bind(error) => error.into(),
             PlainSendError::Dtls { ref ended, .. } => {
-                // Names in a certificate are chosen by whoever made it.
-                let text = sanitize(&error.to_string()).into_owned();
+                let text = error.to_string();
                 if ended.is_refusal() { Self::Refused(text) } else { Self::Failed(text) }
             }
             PlainSendError::OtherDialect { ref target, dialect } => {

@@ -16,7 +16,6 @@ use hikyaku::{
     known_hosts::{KnownHosts, host_name},
     signers::Fingerprint,
 };
-use hikyaku_text::sanitize;
 
 use crate::{
     args::{NativeArgs, NetworkArgs, TalkArgs},
@@ -199,7 +198,7 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
         ConnectError::Refused { reason, .. } => {
             // The listener is closing or full; it reports a key that it does not accept
             // differently.
-            Failure::failed(format!("{address} refused the connection: {}", sanitize(reason)))
+            Failure::failed(format!("{address} refused the connection: {reason}"))
         }
         ConnectError::NoAnswer { .. } => no_answer(address),
         ConnectError::OtherDialect { dialect, .. } => {
@@ -219,9 +218,7 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
         ConnectError::Unreachable { source, .. } => Failure::failed(format!(
             "{address}: {source}; is the address right, and does no firewall stand in the way?"
         )),
-        ConnectError::Failed { closed, .. } => {
-            Failure::failed(format!("{address}: {}", sanitize(&closed.to_string())))
-        }
+        ConnectError::Failed { closed, .. } => Failure::failed(format!("{address}: {closed}")),
         other => Failure::failed(other),
     }
 }
@@ -263,10 +260,10 @@ pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> Stri
              long, or was restarted"
         ),
         Closed::ByPeer { reason, .. } if !reason.is_empty() => {
-            format!("{address} closed the connection: {}", sanitize(reason))
+            format!("{address} closed the connection: {reason}")
         }
         Closed::ByPeer { .. } => format!("{address} closed the connection"),
-        other => format!("{address}: {}", sanitize(&other.to_string())),
+        other => format!("{address}: {other}"),
     }
 }
 

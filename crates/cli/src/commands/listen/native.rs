@@ -248,7 +248,7 @@ fn outcome(args: &ListenArgs, end: &End, heard: u64) -> Result<(), Failure> {
         End::Stream(Served { whole: true, .. }) => return Ok(()),
         End::Stream(Served { closed, .. }) if !closed.is_graceful() => {
             let why = match closed {
-                Closed::ByPeer { reason, .. } => hikyaku_text::sanitize(reason).into_owned(),
+                Closed::ByPeer { reason, .. } => reason.clone(),
                 closed => closed.to_string(),
             };
             return Err(Failure::failed(format!("the stream was cut short: {why}")));

@@ -123,8 +123,7 @@ pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -
         session.context.report_unsaved(&name, &session.source, &reason);
     }
     if session.context.verbose {
-        let reason = hikyaku_text::sanitize(&closed.to_string()).into_owned();
-        note(&format!("{from} has gone: {reason}"));
+        note(&format!("{from} has gone: {closed}"));
     }
     Served { brought: session.brought, whole: session.whole, cut, closed }
 }

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hikyaku_text::sanitize;
 use serde::Serialize;
 use tokio::{
     sync::Notify,
@@ -172,7 +171,7 @@ impl Files {
         let renamed =
             self.files.iter().filter_map(|file| match standings.standing(file.offer.id) {
                 Standing::Saved(name) if *name != file.offer.name => {
-                    Some(format!("; {} saved as {}", file.path.display(), sanitize(name)))
+                    Some(format!("; {} saved as {name}", file.path.display()))
                 }
                 _ => None,
             });
@@ -224,12 +223,12 @@ impl Files {
     }
 }
 
-/// Returns why a file was not saved, with the listener's words escaped.
+/// Returns why a file was not saved. The reason may be the listener's.
 fn why_not(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Saved(_) => None,
         Standing::Open => Some("no answer".to_owned()),
-        Standing::Refused(reason) => Some(format!("refused: {}", sanitize(reason))),
+        Standing::Refused(reason) => Some(format!("refused: {reason}")),
         Standing::GivenUp(reason) => Some(reason.clone()),
     }
 }
