@@ -15,6 +15,7 @@ use crate::delivery::{ChannelId, Class};
 impl Inbox {
     /// The peer says that it waits for credit of this scope (BLOCKED).
     pub(crate) fn on_blocked(&mut self, scope: Scope) {
+        self.account_for_taken();
         let window = self.window_of(scope);
         match window.map(|(window, _)| (window.wanted, window.on_blocked())) {
             Some((wanted, announce)) => {
@@ -30,6 +31,9 @@ impl Inbox {
 
     /// Accounts for what was taken from the queue here, or dropped there.
     pub(super) fn account_for_taken(&mut self) {
+        if !self.ready.has_taken() {
+            return;
+        }
         let taken = self.ready.lend_taken();
         taken.iter().for_each(|run| self.on_taken(run));
         self.ready.restore_taken(taken);
@@ -122,6 +126,7 @@ impl Inbox {
 
     /// The next CREDIT or CHANNEL_CREDIT frame to send (D-5). It counts as sent.
     pub(crate) fn poll_credit(&mut self) -> Option<CreditUpdate> {
+        self.account_for_taken();
         let scope = self.announce.pop_front()?;
         let (window, size) = self.window_of(scope)?;
         let (wanted, total) = (window.wanted, window.announce(size));
@@ -131,7 +136,8 @@ impl Inbox {
     }
 
     /// Returns `true` if there is credit to announce.
-    pub(crate) fn owes_credit(&self) -> bool {
+    pub(crate) fn owes_credit(&mut self) -> bool {
+        self.account_for_taken();
         !self.announce.is_empty()
     }
 

@@ -239,6 +239,11 @@ impl ReceiveQueue {
         }
     }
 
+    /// Returns `true` if something was taken or dropped since it was last accounted for.
+    pub(super) const fn has_taken(&self) -> bool {
+        self.taken_bytes > 0
+    }
+
     /// What was taken or dropped, until it is given back with [`Self::restore_taken`].
     pub(super) fn lend_taken(&mut self) -> Vec<Taken> {
         self.taken_bytes = 0;

@@ -243,6 +243,7 @@ impl Inbox {
         if ends.is_none_or(|end| end > part.total) {
             return Err(Close::violation("a fragment ends beyond its message"));
         }
+        self.account_for_taken();
         if !self.open_channel(part.channel) {
             self.want_report();
             return Ok(Kept::or_dropped(part.class));
@@ -277,9 +278,8 @@ impl Inbox {
     /// Takes the message that has been ready for longest, of this channel or of all that are not
     /// dedicated. Those whose time is up are dropped.
     pub(crate) fn take(&mut self, now: Time, channel: Option<ChannelId>) -> Option<Message> {
-        let message = self.ready.take(now, channel);
-        self.account_for_taken();
-        message
+        // The accounts follow when they matter: a run of messages costs little more than one.
+        self.ready.take(now, channel)
     }
 
     /// Accounts for what was taken from `queue`, and moves all that is ready there; `arrived` is

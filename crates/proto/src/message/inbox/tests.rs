@@ -40,7 +40,9 @@ pub(in crate::message) fn pop(inbox: &mut Inbox) -> Option<Vec<u8>> {
 }
 
 pub(in crate::message) fn pop_from(inbox: &mut Inbox, channel: Option<u16>) -> Option<Vec<u8>> {
-    inbox.take(NOW, channel.map(ChannelId)).map(|message| message.payload.into())
+    let message = inbox.take(NOW, channel.map(ChannelId));
+    inbox.account_for_taken();
+    message.map(|message| message.payload.into())
 }
 
 // D-14
