@@ -163,7 +163,8 @@ pub(crate) fn report_figures(connections: u64, messages: u64, stats: &EndpointSt
     let filtered = (stats.filtered > 0).then(|| format!("{} filtered", stats.filtered));
     let discards = stats.discards.iter().filter(|(_, count)| **count > 0);
     let discards = discards.map(|(why, count)| format!("{count} {}", in_words(*why)));
-    let dropped: Vec<String> = filtered.into_iter().chain(discards).collect();
+    let faults = (stats.faults > 0).then(|| format!("{} connections by a fault", stats.faults));
+    let dropped: Vec<String> = filtered.into_iter().chain(discards).chain(faults).collect();
     if !dropped.is_empty() {
         note(&format!("dropped: {}", dropped.join(", ")));
     }

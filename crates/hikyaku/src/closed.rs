@@ -49,6 +49,11 @@ pub enum Closed {
         /// For people.
         reason: String,
     },
+    /// Handling the connection panicked here: a fault of this library or of one below it, which
+    /// should be reported. The connection was dropped, and the endpoint goes on. Messages that the
+    /// peer sent and that had not been received are lost, acknowledged ones included.
+    #[error("an internal fault of this side ended the connection; please report it")]
+    Fault,
     /// The endpoint has ended: its socket failed, or its runtime was shut down.
     #[error("the endpoint has ended")]
     EndpointGone,
@@ -72,12 +77,13 @@ impl Closed {
 
     /// Returns `true` if a new connection to the same peer may succeed: the peer fell silent, was
     /// restarted, refused this one for the time being, or closed it with code 0, as a server does
-    /// that shuts down. A program for which code 0 is the end of its work checks
-    /// [`Closed::is_graceful`] first. Codes of the application's own mean what it says.
+    /// that shuts down; or a fault of this side ended it. A program for which code 0 is the end of
+    /// its work checks [`Closed::is_graceful`] first. Codes of the application's own mean what it
+    /// says.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Silent | Self::Reset | Self::NoAnswer => true,
+            Self::Silent | Self::Reset | Self::NoAnswer | Self::Fault => true,
             Self::ByPeer { code, .. } | Self::Failed { code, .. } => {
                 matches!(*code, Close::NO_ERROR | Close::REFUSED | Close::INTERNAL)
             }
@@ -101,6 +107,7 @@ impl From<ClosedReason> for Closed {
             ClosedReason::HandshakeTimeout => Self::NoAnswer,
             ClosedReason::SharedKey => Self::SharedKey,
             ClosedReason::VersionMismatch => Self::Version,
+            ClosedReason::Fault => Self::Fault,
         }
     }
 }

@@ -228,10 +228,15 @@ impl Peer {
 
     /// It is over: the application gets all that came, and is told.
     pub(crate) fn close(&mut self, now: Time, connection: &mut Connection, closed: Closed) {
-        self.span.in_scope(|| debug!(%closed, "over"));
-        self.over = true;
         self.exchange(now, connection);
         self.mailbox.keep_charge(connection.charge_unread());
+        self.lose(closed);
+    }
+
+    /// It is over, and the protocol has nothing of it any more.
+    pub(crate) fn lose(&mut self, closed: Closed) {
+        self.span.in_scope(|| debug!(%closed, "over"));
+        self.over = true;
         self.end(closed);
     }
 

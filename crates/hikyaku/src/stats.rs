@@ -26,6 +26,9 @@ pub struct EndpointStats {
     pub filtered: u64,
     /// Does the system send trains of datagrams in one call (GSO)?
     pub gso: bool,
+    /// Connections dropped because handling them panicked
+    /// ([`Closed::Fault`](crate::Closed::Fault)), half-open ones included.
+    pub faults: u64,
     /// Datagrams discarded, by reason.
     pub discards: BTreeMap<Discard, u64>,
 }
@@ -35,7 +38,7 @@ impl EndpointStats {
     pub(crate) fn copy_from(&mut self, other: &Self) {
         let discards = std::mem::take(&mut self.discards);
         let Self { connections, half_open, received, sent, send_calls, .. } = *other;
-        let Self { receive_calls, send_errors, filtered, gso, .. } = *other;
+        let Self { receive_calls, send_errors, filtered, gso, faults, .. } = *other;
         *self = Self {
             connections,
             half_open,
@@ -46,6 +49,7 @@ impl EndpointStats {
             send_errors,
             filtered,
             gso,
+            faults,
             discards,
         };
         if self.discards != other.discards {

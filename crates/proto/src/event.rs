@@ -149,6 +149,11 @@ pub enum ClosedReason {
     SharedKey,
     /// The server does not support this version (M-30).
     VersionMismatch,
+    /// Handling the connection panicked here, which is a fault of this crate or of a library below
+    /// it. The connection is gone already, with the messages that were not received and the
+    /// receipts that were not reported; the peer is not notified until it sends something, and gets
+    /// a stateless reset then (M-60).
+    Fault,
 }
 
 /// The reason why no connection could be created.
@@ -214,6 +219,8 @@ pub struct ProtocolStats {
     pub held_together: u64,
     /// The modelled cost of all packets of connections, on which shares are based (M-67).
     pub work: Duration,
+    /// Connections dropped because handling them panicked ([`ClosedReason::Fault`]).
+    pub faults: u64,
     /// Packets discarded, by reason.
     pub discards: std::collections::BTreeMap<crate::error::Discard, u64>,
 }

@@ -82,6 +82,14 @@ pub const BYTE_WORK: u32 = 1;
 /// messages without credit in the worst order, cost about 250.
 pub const FRAME_WORK: u32 = 200;
 
+/// Packets in flight that a change of address walks at the cost of one frame: each takes some
+/// nanoseconds.
+pub const WALKED_PER_FRAME: usize = 32;
+
+/// The work of a change of address besides that walk, in frames: a path without any state and the
+/// random bytes of its challenges.
+pub const MOVE_FRAMES: u32 = 10;
+
 /// The wait after which a packet counts as late (M-67): CoDel's target (RFC 8289 section 4.4).
 pub const LATE: Duration = Duration::from_millis(5);
 

@@ -316,7 +316,7 @@ impl World {
         }
     }
 
-    /// Checks the limits of M-35.
+    /// Checks the limits of M-35, and that no connection panicked.
     fn check_limits(&self, host: HostId) -> Result<(), Violation> {
         let Host { node, name, config, .. } = &self.hosts[host.0];
         let stats = node.endpoint.stats();
@@ -324,7 +324,10 @@ impl World {
         if half > config.max_half_open || open > config.max_connections {
             return Err(format!("{name}: M-35: {half} half-open connections, {open} in all"));
         }
-        Ok(())
+        match stats.faults {
+            0 => Ok(()),
+            faults => Err(format!("{name}: {faults} connections panicked")),
+        }
     }
 
     fn transmit(

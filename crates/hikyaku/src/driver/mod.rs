@@ -33,7 +33,7 @@ use hikyaku_proto::{
     error::Close, time::Time,
 };
 use tokio::{task::yield_now, time::Sleep};
-use tracing::{debug, trace};
+use tracing::{debug, trace, warn};
 
 use crate::{
     batch::{RecvBatch, from_codepoint, to_codepoint},
@@ -312,6 +312,10 @@ impl Driver {
         self.stats.connections = self.endpoint.connections();
         self.stats.half_open = self.endpoint.half_open();
         self.stats.gso = self.socket.has_gso();
+        let faults = self.endpoint.faults();
+        if mem::replace(&mut self.stats.faults, faults) != faults {
+            warn!(faults, "a connection was dropped: handling it panicked");
+        }
         if self.stats.discards != *self.endpoint.discards() {
             self.stats.discards.clone_from(self.endpoint.discards());
         }
@@ -403,7 +407,9 @@ impl Driver {
             // Before an application hears of it.
             self.publish();
         }
-        let Some(connection) = self.endpoint.connection(handle) else { return };
+        let Some(connection) = self.endpoint.connection(handle) else {
+            return self.on_event_of_gone(handle, event);
+        };
         let peer = match event {
             Event::Incoming | Event::Connected { .. } if !connection.is_client() => {
                 let (shared, remote) = (&self.shared, connection.remote());
@@ -449,6 +455,14 @@ impl Driver {
             }
             Event::Drained => self.forget(handle),
             _ => {}
+        }
+    }
+
+    /// The last event of a connection that the protocol has dropped already (a fault).
+    fn on_event_of_gone(&mut self, handle: ConnectionHandle, event: Event) {
+        if let (Event::Closed(reason), Some(peer)) = (event, self.peers.get_mut(&handle)) {
+            peer.lose(Closed::from(reason));
+            self.forget(handle);
         }
     }
 

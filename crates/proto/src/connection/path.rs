@@ -11,7 +11,7 @@ use std::{
 use super::{Connection, mtu::MtuSearch, transmit::ELSEWHERE};
 use crate::{
     config::TransportConfig,
-    limits::{BASE_MTU, MAX_DATAGRAM},
+    limits::{BASE_MTU, MAX_DATAGRAM, MOVE_FRAMES, WALKED_PER_FRAME},
     recovery::{congestion::Controller, pacing::Pacer, rtt::Rtt},
     rng::Random,
     time::Time,
@@ -223,7 +223,7 @@ impl Paths {
 
 impl Connection {
     /// Handles an opened packet of `bytes` from `from`. If it is the data packet with the highest
-    /// number so far, the peer has moved there (P-1).
+    /// number so far, the peer has moved there (P-1). Returns the work of that, in frames (M-67).
     pub(super) fn on_address(
         &mut self,
         now: Time,
@@ -231,27 +231,28 @@ impl Connection {
         bytes: usize,
         newest_data: bool,
         random: &mut dyn Random,
-    ) {
+    ) -> u32 {
         if from == self.paths.current.remote {
             self.paths.current.on_received(bytes);
             // Its handshake ended at another address, which does not validate this one (M-33).
             if self.confirmed && !self.paths.current.validated && self.paths.challenge.is_none() {
                 self.ask(now, random);
             }
-            return;
+            return 0;
         }
         // Before the handshake is confirmed an address cannot change (RFC 9000 section 9).
         if !newest_data || !self.confirmed {
-            return;
+            return 0;
         }
         if self.paths.former.as_ref().is_some_and(|former| former.remote == from) {
-            self.revert_path();
+            let walked = self.revert_path();
             self.paths.current.on_received(bytes);
-            return;
+            return work(walked);
         }
-        self.move_to(now, from);
+        let walked = self.move_to(now, from);
         self.paths.current.on_received(bytes);
         self.ask(now, random);
+        work(walked)
     }
 
     /// Challenges the current address (P-1).
@@ -265,7 +266,9 @@ impl Connection {
     }
 
     /// Switches to the path of another address, unvalidated, and keeps the last validated one.
-    fn move_to(&mut self, now: Time, to: SocketAddr) {
+    /// Returns the number of packets in flight that were walked.
+    fn move_to(&mut self, now: Time, to: SocketAddr) -> usize {
+        let mut walked = 0;
         let paths = &mut self.paths;
         let old = paths.current.remote;
         let was_validated = paths.current.validated;
@@ -288,28 +291,32 @@ impl Connection {
                 left.remote = former.remote;
                 former.path = Some(left);
             }
-            self.in_flight.on_new_path(number);
+            walked = self.in_flight.on_new_path(number);
         }
         let current = &mut self.paths.current;
         current.remote = to;
         current.validated = false;
         (current.received, current.sent) = (0, 0);
         self.remote.on_moved();
+        walked
     }
 
     /// Returns to the previous path: the current address did not answer, or the peer is back.
-    fn revert_path(&mut self) {
+    /// Returns the number of packets in flight that were walked.
+    fn revert_path(&mut self) -> usize {
+        let mut walked = 0;
         self.paths.challenge = None;
-        let Some(former) = self.paths.former.take() else { return };
+        let Some(former) = self.paths.former.take() else { return walked };
         if let Some(mut path) = former.path {
             // The outcome of a probe was not reported while another path was in use.
             path.mtu.forget_probe();
             self.paths.current = path;
-            self.in_flight.on_new_path(self.paths.current.number);
+            walked = self.in_flight.on_new_path(self.paths.current.number);
         }
         self.paths.current.remote = former.remote;
         self.paths.current.validated = true;
         self.remote.on_moved();
+        walked
     }
 
     /// P-1: the new address has not answered yet, or not in time.
@@ -319,9 +326,16 @@ impl Connection {
                 challenge.owed = true;
                 challenge.again = now + challenge.patience;
             }
-            _ => self.revert_path(),
+            _ => {
+                self.revert_path();
+            }
         }
     }
+}
+
+/// The work of a change of address that walked so many packets in flight, in frames.
+const fn work(walked: usize) -> u32 {
+    MOVE_FRAMES + (walked / WALKED_PER_FRAME) as u32
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ impl Connection {
         (self.clocks.heard_at, self.clocks.spoke_at) = (now, None); // M-61
         self.clocks.trimmed = false;
         let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
-        self.on_address(now, arrival.from, arrival.bytes, newest, random);
+        let moved = self.on_address(now, arrival.from, arrival.bytes, newest, random);
         // A client's own address changes when it moves: the system knows which one to send from.
         if self.side == Side::Server
             && self.paths.local != arrival.local
@@ -204,10 +204,10 @@ impl Connection {
             self.skipped_pn.choose(self.next_number, random);
         }
         match self.read(arrival, head, number, payload) {
-            Ok(items) => items,
+            Ok(items) => items.saturating_add(moved),
             Err(close) => {
                 self.end(now, close.clone(), ClosedReason::Error(close));
-                0
+                moved
             }
         }
     }
@@ -240,8 +240,9 @@ impl Connection {
             Some(part) => self.on_message(now, level, part)?,
             None => self.apply_all(arrival, level, payload)?,
         };
+        let items = summary.items.saturating_add(self.outbox.take_woken());
         if self.state.is_over() {
-            return Ok(summary.items);
+            return Ok(items);
         }
         // 4 ack
         if kept {
@@ -257,7 +258,7 @@ impl Connection {
         // 6 events
         self.end_handshake();
         self.close_if_done(now);
-        Ok(summary.items)
+        Ok(items)
     }
 
     /// Step 3: applies all frames, until the connection ends.

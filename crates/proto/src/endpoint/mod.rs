@@ -14,9 +14,11 @@ use std::{
 };
 
 use self::{
-    half_open::{HalfOpen, HalfOpenSlot},
-    resets::{Marks, ResetIndex},
-    shares::{Share, Shares},
+    faults::Faults,
+    half_open::HalfOpen,
+    resets::ResetIndex,
+    shares::Shares,
+    slot::{NEVER, Polled, Slot},
     slots::Slots,
     stateless::Stateless,
 };
@@ -29,7 +31,7 @@ use crate::{
     },
     crypto::{KeyPolicy, Side, packet::LevelKeys},
     error::{Close, Discard},
-    event::{ConnectionHandle, DialError, Ecn, Output, ProtocolStats, Reason},
+    event::{ConnectionHandle, DialError, Ecn, Output, ProtocolStats},
     limits::BASE_MTU,
     message::inbox::Rules,
     rng::Random,
@@ -40,13 +42,17 @@ use crate::{
     },
 };
 
+mod faults;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod half_open;
 mod resets;
 mod shares;
+mod slot;
 mod slots;
 mod stateless;
+#[cfg(test)]
+mod tests;
 
 /// Many connections over one socket, as a value.
 pub struct Endpoint {
@@ -70,6 +76,7 @@ pub struct Endpoint {
     changed: Option<VecDeque<ConnectionHandle>>,
     half_open: HalfOpen,
     shares: Shares,
+    faults: Faults,
     discards: BTreeMap<Discard, u64>,
     /// `false` while new clients have to wait, see [`Self::set_admitting`].
     admitting: bool,
@@ -97,29 +104,6 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// A `Slot::silent_at` that equals no present time.
-const NEVER: Time = Time::from_micros(u64::MAX);
-
-/// A connection with its endpoint's bookkeeping.
-struct Slot {
-    connection: Connection,
-    timer: Option<(Time, Reason)>,
-    ready: bool,
-    /// It is in `changed`.
-    changed: bool,
-    /// When it had nothing to send and since when nothing has changed: a thousand outcomes are then
-    /// reported without polling it a thousand times. [`NEVER`] where something has changed.
-    silent_at: Time,
-    share: Share,
-    /// Its half-open slot, until it is established. Boxed, since most connections are established.
-    half_open: Option<Box<HalfOpenSlot>>,
-    /// The reset tokens of its peer, as entered in the index of resets.
-    marks: Marks,
-    /// The destinations of the client's Hellos, before and after a Retry. Its packets carry the
-    /// last of them until it knows our id; late and duplicate ones open no other connection.
-    hellos: [Option<ConnectionId>; 2],
-}
-
 impl Endpoint {
     /// Creates an endpoint without connections.
     #[must_use]
@@ -138,6 +122,7 @@ impl Endpoint {
             ready: VecDeque::new(),
             changed: None,
             shares: Shares::default(),
+            faults: Faults::default(),
             discards: BTreeMap::new(),
             admitting: true,
         }
@@ -233,14 +218,14 @@ impl Endpoint {
             return self.stateless.send_versions(arrival, to, from);
         }
         let handle = handle.ok_or(Discard::UnknownConnection)?;
-        let slot = self.connections.get_mut(handle).ok_or(Discard::UnknownConnection)?;
-        match header {
-            Header::Retry { from, token, .. } => slot.connection.on_retry(from, token, datagram)?,
+        self.step(handle, |slot, _| match header {
+            Header::Retry { from, token, .. } => slot.connection.on_retry(from, token, datagram),
             Header::Versions { from, list, .. } => {
-                slot.connection.on_versions(arrival.now, from, list)?;
+                slot.connection.on_versions(arrival.now, from, list)
             }
-            _ => return Err(Discard::Malformed),
-        }
+            _ => Err(Discard::Malformed),
+        })
+        .ok_or(Discard::UnknownConnection)??;
         self.touch(handle);
         Ok(())
     }
@@ -263,14 +248,18 @@ impl Endpoint {
         head: &Head,
         datagram: &mut [u8],
     ) -> Result<(), Discard> {
-        let slot = self.connections.get_mut(handle).ok_or(Discard::UnknownConnection)?;
+        let slot = self.connections.get(handle).ok_or(Discard::UnknownConnection)?;
         if head.level == Level::Hello && !slot.connection.is_client() && datagram.len() < BASE_MTU {
             return Err(Discard::TooSmall); // M-32
         }
         if !self.shares.admits(slot.share) {
             return Err(Discard::OverShare); // M-67
         }
-        let received = slot.connection.receive(arrival, head, datagram, &mut *self.random);
+        let received = self
+            .step(handle, |slot, random| slot.connection.receive(arrival, head, datagram, random));
+        let (Some(received), Some(slot)) = (received, self.connections.get_mut(handle)) else {
+            return Ok(()); // It panicked.
+        };
         let work = shares::work(arrival.bytes, received.unwrap_or_default());
         self.shares.charge(arrival.now, &mut slot.share, work);
         received?;
@@ -324,14 +313,16 @@ impl Endpoint {
             Connection::admit(&self.config, &self.rules, arrival.now, &hello, keys, seed)
                 .map_err(|_| Discard::Busy)?;
         if let Some(oldest) = oldest {
-            self.remove(oldest);
+            self.take(oldest);
         }
         let handle = self.add(connection, [Some(to), first]).ok_or(Discard::Busy)?;
         if let Some(slot) = self.connections.get_mut(handle) {
             slot.half_open =
                 Some(Box::new(self.half_open.take(arrival.now, from, validated, handle)));
-            slot.connection.receive_opened(arrival, head, number, payload, &mut *self.random);
         }
+        self.step(handle, |slot, random| {
+            slot.connection.receive_opened(arrival, head, number, payload, random)
+        });
         self.after_packet(handle);
         Ok(())
     }
@@ -344,8 +335,8 @@ impl Endpoint {
         datagram: &[u8],
     ) -> Result<(), Discard> {
         if let Some(handle) = self.resets.find(arrival.from, datagram)
-            && let Some(slot) = self.connections.get_mut(handle)
-            && slot.connection.on_reset(arrival.now, datagram)
+            && self.step(handle, |slot, _| slot.connection.on_reset(arrival.now, datagram))
+                == Some(true)
         {
             self.after_packet(handle);
             return Ok(());
@@ -361,11 +352,11 @@ impl Endpoint {
             && at <= now
         {
             self.timers.pop_first();
-            if let Some(slot) = self.connections.get_mut(handle) {
+            self.step(handle, |slot, _| {
                 slot.timer = None;
                 slot.connection.handle_timeout(now);
-                self.after_packet(handle);
-            }
+            });
+            self.after_packet(handle);
         }
     }
 
@@ -376,27 +367,24 @@ impl Endpoint {
         if let Some(transmit) = self.stateless.poll_reply(out) {
             return Output::Transmit(transmit);
         }
-        while let Some(handle) = self.ready.pop_front() {
-            let Some(slot) = self.connections.get_mut(handle) else { continue };
-            if slot.silent_at != now
-                && let Some(transmit) = slot.connection.transmit(now, out)
-            {
-                // The others first: a busy connection takes turns.
-                self.ready.push_back(handle);
-                return Output::Transmit(transmit);
+        loop {
+            if let Some(fault) = self.poll_fault() {
+                return fault;
             }
-            slot.silent_at = now;
-            if let Some(event) = slot.connection.poll_event() {
-                self.ready.push_front(handle);
-                return Output::Event(handle, event);
+            let Some(handle) = self.ready.pop_front() else { break };
+            match self.step(handle, |slot, _| slot.poll(now, out)) {
+                Some(Polled::Transmit(transmit)) => {
+                    // The others first: a busy connection takes turns.
+                    self.ready.push_back(handle);
+                    return Output::Transmit(transmit);
+                }
+                Some(Polled::Event(event)) => {
+                    self.ready.push_front(handle);
+                    return Output::Event(handle, event);
+                }
+                Some(Polled::Nothing) => self.on_silent(handle),
+                None => {}
             }
-            slot.ready = false;
-            if let Some(changed) = &mut self.changed
-                && !std::mem::replace(&mut slot.changed, true)
-            {
-                changed.push_back(handle);
-            }
-            self.rearm(handle);
         }
         let next = self.timers.first().and_then(|(_, handle)| self.connections.get(*handle));
         Output::Timeout(next.and_then(|slot| slot.timer))
@@ -451,6 +439,7 @@ impl Endpoint {
             half_open: self.half_open.len(),
             held_together: self.rules.budget.taken(),
             work: self.shares.total(),
+            faults: self.faults(),
             discards: self.discards.clone(),
         }
     }
@@ -460,18 +449,7 @@ impl Endpoint {
         connection: Connection,
         hellos: [Option<ConnectionId>; 2],
     ) -> Option<ConnectionHandle> {
-        let slot = Slot {
-            connection,
-            timer: None,
-            ready: false,
-            changed: false,
-            silent_at: NEVER,
-            share: Share::default(),
-            half_open: None,
-            marks: Marks::default(),
-            hellos,
-        };
-        let handle = self.connections.insert(Box::new(slot))?;
+        let handle = self.connections.insert(Box::new(Slot::new(connection, hellos)))?;
         let slot = self.connections.get(handle)?;
         for id in slot.connection.own_ids() {
             self.routes.insert(id, handle);
@@ -525,11 +503,18 @@ impl Endpoint {
         }
     }
 
-    /// Sets a connection's timer when it has nothing more to do, or forgets it.
-    fn rearm(&mut self, handle: ConnectionHandle) {
+    /// Sets the timer of a connection that has nothing more to do, or forgets it.
+    fn on_silent(&mut self, handle: ConnectionHandle) {
         let Some(slot) = self.connections.get_mut(handle) else { return };
+        slot.ready = false;
+        if let Some(changed) = &mut self.changed
+            && !std::mem::replace(&mut slot.changed, true)
+        {
+            changed.push_back(handle);
+        }
         if slot.connection.is_forgotten() {
-            return self.remove(handle);
+            self.take(handle);
+            return;
         }
         let next = slot.connection.deadline();
         let old = std::mem::replace(&mut slot.timer, next);
@@ -545,8 +530,9 @@ impl Endpoint {
         }
     }
 
-    fn remove(&mut self, handle: ConnectionHandle) {
-        let Some(mut slot) = self.connections.remove(handle) else { return };
+    /// Removes a connection.
+    fn take(&mut self, handle: ConnectionHandle) -> Option<Box<Slot>> {
+        let mut slot = self.connections.remove(handle)?;
         for id in slot.connection.own_ids().chain(slot.hellos.into_iter().flatten()) {
             if self.routes.get(&id) == Some(&handle) {
                 self.routes.remove(&id);
@@ -560,6 +546,7 @@ impl Endpoint {
         if let Some((at, _)) = slot.timer {
             self.timers.remove(&(at, handle));
         }
+        Some(slot)
     }
 }
 

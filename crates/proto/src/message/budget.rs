@@ -43,8 +43,10 @@ impl Budget {
         self.taken() >= self.most
     }
 
-    /// What `take` took is free again.
+    /// What `take` took is free again. Never less than nothing is taken, whatever a connection
+    /// counts that panicked.
     pub(super) fn give(&self, less: u64) {
-        self.taken.fetch_sub(less, Ordering::Relaxed);
+        let rest = |taken: u64| Some(taken.saturating_sub(less));
+        let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);
     }
 }

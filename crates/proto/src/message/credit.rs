@@ -16,6 +16,8 @@ pub(super) struct SendCredit {
     start: Option<Start>,
     /// Lanes parked because the connection has no credit.
     pub(super) starved: Vec<LaneId>,
+    /// Lanes that credit woke since that was last asked: each takes as long as a frame.
+    woken: u32,
     /// Scopes of which the peer is to hear that they have too little.
     blocked: VecDeque<Scope>,
 }
@@ -92,6 +94,17 @@ impl SendCredit {
     /// for 65,536 channels are not the peer's to make.
     pub(super) fn raise(&mut self, scope: Scope, total: u64) -> bool {
         self.of(scope).is_some_and(|allowance| allowance.raise(total))
+    }
+
+    /// Returns the lanes to wake after the connection's credit was raised.
+    pub(super) fn take_starved(&mut self) -> Vec<LaneId> {
+        self.woken = self.woken.saturating_add(self.starved.len() as u32);
+        mem::take(&mut self.starved)
+    }
+
+    /// Returns the number of lanes woken since the last call.
+    pub(super) fn take_woken(&mut self) -> u32 {
+        mem::take(&mut self.woken)
     }
 
     pub(super) fn owes_blocked(&mut self) -> bool {

@@ -278,9 +278,15 @@ impl Outbox {
         if !self.credit.raise(Scope::Connection, total) {
             return;
         }
-        for lane_id in mem::take(&mut self.credit.starved) {
+        for lane_id in self.credit.take_starved() {
             self.unpark(lane_id, Park::Connection);
         }
+    }
+
+    /// Returns the number of lanes that CREDIT woke since the last call: one byte of credit may
+    /// wake all that wait.
+    pub(crate) fn take_woken(&mut self) -> u32 {
+        self.credit.take_woken()
     }
 
     /// CHANNEL_CREDIT came. For a channel that sent nothing it is ignored: no credit can have

@@ -159,7 +159,11 @@ impl Pair {
                     }
                 }
                 Output::Event(handle, event) => self.events[end].push((handle, event)),
-                Output::Timeout(at) => return at.map(|(at, _)| at),
+                Output::Timeout(at) => {
+                    // Contained, a panic would pass for a connection that ended.
+                    assert_eq!(self.ends[end].faults(), 0, "a connection panicked");
+                    return at.map(|(at, _)| at);
+                }
             }
         }
         panic!("poll_output never returns Timeout");

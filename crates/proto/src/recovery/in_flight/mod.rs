@@ -238,8 +238,9 @@ impl InFlight {
 
     /// Switches to another path (P-3), possibly back to a previous one. Packets in flight on other
     /// paths stay tracked but no longer count for this one (RFC 9000 section 9.4). The caller
-    /// starts a new RTT estimate and controller, or restores the saved ones.
-    pub(crate) fn on_new_path(&mut self, path: u8) {
+    /// starts a new RTT estimate and controller, or restores the saved ones. Returns the number of
+    /// packets walked.
+    pub(crate) fn on_new_path(&mut self, path: u8) -> usize {
         self.path = path;
         self.rate = RateSampler::default();
         self.reordering = None;
@@ -259,6 +260,7 @@ impl InFlight {
                 self.bytes += bytes;
             }
         }
+        self.slots.len()
     }
 
     /// Records that the application has no more to send although window and pacer would allow it.

@@ -1,0 +1,66 @@
+//! A connection with its endpoint's bookkeeping.
+
+use super::{half_open::HalfOpenSlot, resets::Marks, shares::Share};
+use crate::{
+    connection::Connection,
+    event::{Event, Reason, Transmit},
+    time::Time,
+    wire::header::ConnectionId,
+};
+
+/// A `Slot::silent_at` that equals no present time.
+pub(super) const NEVER: Time = Time::from_micros(u64::MAX);
+
+/// A connection with its endpoint's bookkeeping.
+pub(super) struct Slot {
+    pub(super) connection: Connection,
+    pub(super) timer: Option<(Time, Reason)>,
+    pub(super) ready: bool,
+    /// It is in `changed`.
+    pub(super) changed: bool,
+    /// When it had nothing to send and since when nothing has changed: a thousand outcomes are then
+    /// reported without polling it a thousand times. [`NEVER`] where something has changed.
+    pub(super) silent_at: Time,
+    pub(super) share: Share,
+    /// Its half-open slot, until it is established. Boxed, since most connections are established.
+    pub(super) half_open: Option<Box<HalfOpenSlot>>,
+    /// The reset tokens of its peer, as entered in the index of resets.
+    pub(super) marks: Marks,
+    /// The destinations of the client's Hellos, before and after a Retry. Its packets carry the
+    /// last of them until it knows our id; late and duplicate ones open no other connection.
+    pub(super) hellos: [Option<ConnectionId>; 2],
+}
+
+/// What a connection gives when it is polled.
+pub(super) enum Polled {
+    Transmit(Transmit),
+    Event(Event),
+    Nothing,
+}
+
+impl Slot {
+    pub(super) fn new(connection: Connection, hellos: [Option<ConnectionId>; 2]) -> Self {
+        Self {
+            connection,
+            timer: None,
+            ready: false,
+            changed: false,
+            silent_at: NEVER,
+            share: Share::default(),
+            half_open: None,
+            marks: Marks::default(),
+            hellos,
+        }
+    }
+
+    /// Sends what the connection owes, then reports what happened to it.
+    pub(super) fn poll(&mut self, now: Time, out: &mut Vec<u8>) -> Polled {
+        if self.silent_at != now
+            && let Some(transmit) = self.connection.transmit(now, out)
+        {
+            return Polled::Transmit(transmit);
+        }
+        self.silent_at = now;
+        self.connection.poll_event().map_or(Polled::Nothing, Polled::Event)
+    }
+}
