@@ -174,8 +174,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "P-1",
         "an address that did not answer is kept",
         PATH,
-        "_ => self.revert_path(),",
-        "_ => self.paths.challenge = None,",
+        "_ => {\n                self.revert_path();",
+        "_ => {\n                self.paths.challenge = None;",
     ),
     mutation(
         "amplification-off",
