@@ -63,7 +63,7 @@ pub enum Reason {
     /// A closed connection is forgotten (M-62).
     Forget,
     /// Memory that only a busy connection needs is released.
-    Rest,
+    ReleaseMemory,
 }
 
 /// A batch of datagrams in the buffer given to `poll_output`, each as long as a segment except the

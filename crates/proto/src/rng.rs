@@ -1,7 +1,7 @@
 //! Randomness, supplied by the driver of the protocol.
 
-/// A source of random bytes. In production the operating system's, which is unpredictable; in a
-/// simulation a seeded generator, so that runs can be repeated.
+/// A source of random bytes: the operating system's in production, which is unpredictable, and a
+/// seeded generator in simulations, so that runs can be repeated.
 pub trait Random: Send {
     /// Fills `bytes` with random data.
     fn fill(&mut self, bytes: &mut [u8]);

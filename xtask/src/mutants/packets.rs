@@ -158,7 +158,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "P-1",
         "an unanswered CHALLENGE is not repeated by its timer",
         PATH,
-        "challenge.owed = true;\n                challenge.again",
+        "challenge.pending = true;\n                challenge.again",
         "challenge.again",
     ),
     mutation(
@@ -263,7 +263,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "M-38",
         "DONE is not sent again",
         TIMEOUT,
-        "SentFrame::Done => self.owed.done = true,",
+        "SentFrame::Done => self.pending.done = true,",
         "SentFrame::Done => {}",
     ),
     mutation(
@@ -312,7 +312,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "there is no idle timeout",
         TIMEOUT,
         "return self.end_silently(now, ClosedReason::Idle);",
-        "self.clocks.heard_at = now;",
+        "self.clocks.last_received = now;",
     ),
     mutation(
         "graceful-at-once",
@@ -327,7 +327,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "M-62",
         "the CLOSE is not repeated to a peer that keeps sending",
         CLOSING,
-        "            self.owes = Owes::ALL;",
+        "            self.pending = CloseLevels::ALL;",
         "",
     ),
     mutation(

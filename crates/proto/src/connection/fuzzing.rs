@@ -36,7 +36,7 @@ impl Connection {
         joined.apply_parameters(theirs);
         joined.state = State::Established;
         joined.confirmed = true;
-        joined.told.incoming = true;
+        joined.notices.incoming = true;
         joined.peer_key = Some([7; 32]);
         joined
     }

@@ -291,14 +291,14 @@ impl Connection {
         self.apply_parameters(&theirs);
         match self.side {
             // The server opens what the client sends now at once and need not wait for more.
-            Side::Client => self.owed.ping = true,
+            Side::Client => self.pending.ping = true,
             Side::Server => {
                 self.confirmed = true;
-                self.owed.done = true;
+                self.pending.done = true;
                 self.drop_level(Level::Handshake); // M-13
             }
         }
-        self.clocks.heard_at = now;
+        self.clocks.last_received = now;
         Ok(())
     }
 
@@ -321,9 +321,9 @@ impl Connection {
         self.state = State::Established;
         let accepted = self.early_accepted();
         // A server whose client sent 0-RTT has reported it already.
-        let connected = self.side == Side::Client || self.told.incoming;
-        self.told.incoming = true;
-        self.told.events.push_back(if connected {
+        let connected = self.side == Side::Client || self.notices.incoming;
+        self.notices.incoming = true;
+        self.notices.events.push_back(if connected {
             Event::Connected { early_accepted: accepted }
         } else {
             Event::Incoming
@@ -358,7 +358,7 @@ impl Connection {
     pub(super) fn end_handshake(&mut self) {
         let over = |handshake: &Handshake| {
             handshake.agreement.is_over()
-                && handshake.streams.iter().all(CryptoStream::is_settled)
+                && handshake.streams.iter().all(CryptoStream::is_complete)
                 && handshake.highest_level().is_none()
         };
         if self.confirmed && self.handshake.as_deref().is_some_and(over) {

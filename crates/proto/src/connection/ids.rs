@@ -33,13 +33,13 @@ struct Given {
     id: ConnectionId,
     token: ResetToken,
     /// A NEW_ID must be sent.
-    owed: bool,
+    pending: bool,
 }
 
 impl LocalIds {
     /// Creates the set with the id of the handshake, which has sequence number 0.
     pub(super) fn new(id: ConnectionId) -> Self {
-        let first = Given { sequence: 0, id, token: ResetToken([0; 16]), owed: false };
+        let first = Given { sequence: 0, id, token: ResetToken([0; 16]), pending: false };
         Self { active: vec![first], next: 1, gone: Vec::new() }
     }
 
@@ -56,7 +56,7 @@ impl LocalIds {
 
     /// Issues another id for the peer to use.
     pub(super) fn give(&mut self, id: ConnectionId, token: ResetToken) {
-        self.active.push(Given { sequence: self.next, id, token, owed: true });
+        self.active.push(Given { sequence: self.next, id, token, pending: true });
         self.next += 1;
     }
 
@@ -82,14 +82,14 @@ impl LocalIds {
     }
 
     /// Returns `true` if a NEW_ID must be sent.
-    pub(super) fn owes(&self) -> bool {
-        self.active.iter().any(|given| given.owed)
+    pub(super) fn has_pending(&self) -> bool {
+        self.active.iter().any(|given| given.pending)
     }
 
     /// Returns the next NEW_ID with its sequence number and marks it as sent.
     pub(super) fn poll_new(&mut self) -> Option<(u64, Frame<'static>)> {
-        let given = self.active.iter_mut().find(|given| given.owed)?;
-        given.owed = false;
+        let given = self.active.iter_mut().find(|given| given.pending)?;
+        given.pending = false;
         let (sequence, id, token) = (given.sequence, given.id, given.token);
         Some((sequence, Frame::NewId { sequence, retire_below: 0, id, token }))
     }
@@ -97,7 +97,7 @@ impl LocalIds {
     /// Records that the packet with this NEW_ID was lost.
     pub(super) fn on_new_lost(&mut self, sequence: u64) {
         if let Some(given) = self.active.iter_mut().find(|given| given.sequence == sequence) {
-            given.owed = true;
+            given.pending = true;
         }
     }
 }
@@ -222,21 +222,21 @@ impl RemoteIds {
     }
 
     /// Returns `true` if a RETIRE_ID must be sent.
-    pub(super) fn owes(&self) -> bool {
-        self.retiring.iter().any(|(_, owed)| *owed)
+    pub(super) fn has_pending(&self) -> bool {
+        self.retiring.iter().any(|(_, pending)| *pending)
     }
 
     /// Returns the next RETIRE_ID and marks it as sent.
     pub(super) fn poll_retire(&mut self) -> Option<u64> {
-        let (sequence, owed) = self.retiring.iter_mut().find(|(_, owed)| *owed)?;
-        *owed = false;
+        let (sequence, pending) = self.retiring.iter_mut().find(|(_, pending)| *pending)?;
+        *pending = false;
         Some(*sequence)
     }
 
     /// Records that the packet with this RETIRE_ID was lost.
     pub(super) fn on_retire_lost(&mut self, sequence: u64) {
-        if let Some((_, owed)) = self.retiring.iter_mut().find(|(other, _)| *other == sequence) {
-            *owed = true;
+        if let Some((_, pending)) = self.retiring.iter_mut().find(|(other, _)| *other == sequence) {
+            *pending = true;
         }
     }
 
@@ -299,7 +299,7 @@ mod tests {
         }
         assert_eq!(given, 2);
         assert_eq!(std::iter::from_fn(|| local.poll_new()).count(), 2);
-        assert!(!local.owes());
+        assert!(!local.has_pending());
         local.on_retired(0).unwrap();
         assert_eq!(local.poll_gone(), Some(id(0)));
         assert!(local.wants_more());
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!(local.poll_new().map(|(sequence, _)| sequence), Some(1));
         local.on_retired(1).unwrap();
         local.on_new_lost(1);
-        assert!(!local.owes());
+        assert!(!local.has_pending());
     }
 
     // M-54
@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(remote.poll_retire(), Some(1));
         remote.on_retire_acked(1);
         remote.on_retire_lost(1);
-        assert!(!remote.owes());
+        assert!(!remote.has_pending());
     }
 
     // M-54

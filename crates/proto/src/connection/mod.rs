@@ -1,18 +1,18 @@
-//! One connection: what it is made of, and what its owner may ask of it.
+//! One connection: its state and its public methods.
 //!
 //! In: calls of the application, datagrams, time (through `Endpoint`). Out: messages, events,
 //! datagrams. Never: another connection, a socket, a clock.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`receive`] | the way in, from a datagram to what it changes |
-//! | [`transmit`] | the way out, from what is owed and queued to a train of datagrams |
+//! | [`receive`] | the receive path, from a datagram to what it changes |
+//! | [`transmit`] | the send path, from pending frames and messages to a train of datagrams |
 //! | [`handshake`] | from the first packet to data keys, in the order of the protocol |
 //! | [`path`] | the peer's address, its change, its validation |
-//! | [`timeout`] | the alarms, and what each does |
+//! | [`timeout`] | the timers, and what each does |
 //! | [`closing`] | the end, in all its forms |
 //!
-//! Leaves of this room: [`ids`], [`mtu`], [`skipped_pn`], [`stream`].
+//! Helpers that call none of these: [`ids`], [`mtu`], [`skipped_pn`], [`stream`].
 
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -58,8 +58,8 @@ mod stream;
 pub(crate) mod timeout;
 mod transmit;
 
-/// A connection, as its endpoint lends it out. After any call that may give it something to send,
-/// ask the endpoint's `poll_output` again.
+/// A connection, borrowed from its endpoint. After any call that may give it something to send,
+/// call the endpoint's `poll_output` again.
 pub struct Connection {
     config: Arc<EndpointConfig>,
     side: Side,
@@ -70,7 +70,7 @@ pub struct Connection {
     remote: RemoteIds,
     paths: Paths,
 
-    /// Gone when TLS has no more to say.
+    /// `None` once TLS has nothing more to send or receive.
     handshake: Option<Box<Handshake>>,
     keys: Option<DataKeys>,
     /// The peer's Finished was verified (server), or DONE came (client): both ends have data keys.
@@ -79,51 +79,51 @@ pub struct Connection {
     shares_application: bool,
     replay: ReplayWindow,
 
-    /// The next packet's (M-2).
+    /// The number of the next packet (M-2).
     next_number: u64,
     skipped_pn: SkippedPn,
     in_flight: InFlight,
     ack: PendingAcks,
-    /// Gone while idle.
+    /// `None` while idle.
     report: Option<Box<Report>>,
 
-    owed: Owed,
+    pending: Pending,
     graceful: GracefulClose,
     outbox: Outbox,
     inbox: Inbox,
 
     clocks: Clocks,
-    told: Told,
+    notices: Notices,
     stats: Counters,
 }
 
-/// Frames that are to leave with the next packet, but for those that other rooms count.
+/// Frames to send with the next packet, except those that other modules track.
 #[derive(Debug, Default)]
-struct Owed {
+struct Pending {
     ping: bool,
-    /// The application asked then.
+    /// When the application asked for it.
     timed_ping: Option<Time>,
     done: bool,
-    /// Ack-eliciting packets that leave whatever the window says.
+    /// Ack-eliciting packets to send regardless of the congestion window.
     probes: usize,
 }
 
 /// Points in time, see `timeout`.
 #[derive(Debug, Default)]
 struct Clocks {
-    /// When a packet was last opened.
-    heard_at: Time,
-    /// When the first ack-eliciting packet after that left (M-61).
-    spoke_at: Option<Time>,
-    /// Silence after which it is over; none before the parameters are known means the own one.
+    /// When a packet was last received and decrypted.
+    last_received: Time,
+    /// When the first ack-eliciting packet after that was sent (M-61).
+    first_unanswered: Option<Time>,
+    /// The idle timeout: the local one until the peer's parameters are known.
     idle: Option<Duration>,
-    /// The pacer lets the next packet leave then.
+    /// When the pacer allows the next packet.
     paced_until: Option<Time>,
-    /// What only a busy connection needs was given back.
+    /// The memory that only a busy connection needs was released.
     trimmed: bool,
 }
 
-/// What is only counted, for [`ConnectionStats`].
+/// Counters for [`ConnectionStats`].
 #[derive(Debug, Default)]
 struct Counters {
     sent_packets: u64,
@@ -131,32 +131,33 @@ struct Counters {
     received_packets: u64,
     received_bytes: u64,
     lost_packets: u64,
-    /// Bytes a second.
+    /// Bytes per second.
     delivery_rate: u64,
     key_updates: u64,
 }
 
 impl Counters {
     fn on_sample(&mut self, sample: &AckSample) {
-        // Who had little to send shows little of what the path carries.
-        let shown = |rate: &u64| !sample.app_limited || *rate > self.delivery_rate;
-        if let Some(rate) = sample.delivery_rate.filter(shown) {
+        // An application-limited sample is only a lower bound of the path's rate.
+        let counts = |rate: &u64| !sample.app_limited || *rate > self.delivery_rate;
+        if let Some(rate) = sample.delivery_rate.filter(counts) {
             self.delivery_rate = rate;
         }
     }
 }
 
-/// What the application was told, and is to be told.
+/// Events for the application that are not yet polled.
 #[derive(Debug, Default)]
-struct Told {
+struct Notices {
     events: VecDeque<Event>,
     readable: bool,
-    /// Server: the application knows of the connection.
+    /// Server: the connection was reported to the application.
     incoming: bool,
 }
 
 impl Connection {
-    /// What both sides begin with. `id` is the own one, `peer` what packets are for at first.
+    /// Returns the initial state of both sides. `id` is the local connection id, `peer` the id that
+    /// the first packets are addressed to.
     fn new(
         config: Arc<EndpointConfig>,
         rules: &Arc<Rules>,
@@ -184,18 +185,22 @@ impl Connection {
             in_flight: InFlight::new(),
             ack: PendingAcks::new(transport.max_ack_delay),
             report: None,
-            owed: Owed::default(),
+            pending: Pending::default(),
             graceful: GracefulClose::default(),
             outbox: Outbox::new(transport.send_queue),
             inbox: Inbox::new(rules),
-            clocks: Clocks { heard_at: now, idle: transport.idle_timeout, ..Clocks::default() },
-            told: Told::default(),
+            clocks: Clocks {
+                last_received: now,
+                idle: transport.idle_timeout,
+                ..Clocks::default()
+            },
+            notices: Notices::default(),
             stats: Counters::default(),
             config,
         }
     }
 
-    /// What holds for what all connections of an endpoint receive.
+    /// Returns the receive limits that all connections of an endpoint share.
     pub(crate) fn rules(config: &EndpointConfig) -> Arc<Rules> {
         let transport = &config.transport;
         let limit = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -218,24 +223,24 @@ impl Connection {
         if self.state.is_over() || self.graceful.refuses() {
             return Err(Refused { payload: message.payload, reason: QueueError::Closed });
         }
-        let delivery = self.less_the_way(message.delivery);
+        let delivery = self.less_path_delay(message.delivery);
         let receipt = self.outbox.push(now, Outgoing { delivery, ..message })?;
         self.clocks.trimmed = false;
         Ok(receipt)
     }
 
-    /// D-7: of the time that a Deadline message has, the way takes its share. When it takes all,
-    /// the message is given up, and a PING asks whether the way is still as long.
-    fn less_the_way(&mut self, delivery: Delivery) -> Delivery {
+    /// D-7: subtracts the one-way delay from the time that a Deadline message has. When none is
+    /// left, the message is given up, and a PING measures whether the path is still as slow.
+    fn less_path_delay(&mut self, delivery: Delivery) -> Delivery {
         let Delivery::Deadline(span) = delivery else { return delivery };
         let left = span.saturating_sub(self.paths.current.rtt.one_way());
-        self.owed.ping |= left.is_zero() && !self.in_flight.is_waiting();
+        self.pending.ping |= left.is_zero() && !self.in_flight.is_waiting();
         Delivery::Deadline(left)
     }
 
-    /// Takes the message that has waited longest: of `channel`, which is dedicated to its readers
-    /// then, or of all channels that are not dedicated. Messages whose deadline is before `now`
-    /// are dropped.
+    /// Returns the message that has waited longest: on `channel`, which becomes dedicated to its
+    /// readers, or on all channels that are not dedicated. Drops messages whose deadline is before
+    /// `now`.
     pub fn recv(&mut self, now: Time, channel: Option<ChannelId>) -> Option<Message> {
         self.inbox.take(now, channel)
     }
@@ -263,43 +268,44 @@ impl Connection {
         self.inbox.charge_unread()
     }
 
-    /// The longest message of a class, in bytes, that the peer takes and the own queue holds. What
-    /// the peer takes is known when the connection is established.
+    /// Returns the length in bytes of the longest message of a class that the peer accepts and the
+    /// local queue holds. The peer's limit is known once the connection is established.
     #[must_use]
     pub fn max_message(&self, class: Class) -> usize {
         self.outbox.max_message(class)
     }
 
-    /// What became of a message that was sent. Each is told here or as an event, never both: a
-    /// driver that was given one as an event takes the rest here, which costs less.
+    /// Returns the next outcome of a message that was sent. Each outcome is returned here or as an
+    /// event, never both: a driver that received one as an event takes the rest here, which costs
+    /// less.
     pub fn poll_receipt(&mut self) -> Option<(ReceiptId, Outcome)> {
         self.outbox.poll_receipt()
     }
 
-    /// 0 to 7, 7 goes first (D-8); 3 at first.
+    /// Sets the priority of a channel: 0 to 7, where 7 is sent first (D-8). The default is 3.
     pub fn set_priority(&mut self, channel: ChannelId, priority: u8) {
         self.outbox.set_priority(channel, priority);
     }
 
-    /// Asks the peer for a sign of life.
+    /// Sends a PING with the next packet.
     pub fn ping(&mut self) {
-        self.owed.ping = true;
+        self.pending.ping = true;
     }
 
-    /// Asks how long a PING takes there and its ACK back. `Pong` tells, with the point in time that
-    /// this returns; calls before one has left are one.
+    /// Measures the round trip of a PING and its ACK. The result is an [`Event::Pong`] that carries
+    /// the point in time returned here. Calls before the PING is sent share one measurement.
     pub fn timed_ping(&mut self, now: Time) -> Time {
-        *self.owed.timed_ping.get_or_insert(now)
+        *self.pending.timed_ping.get_or_insert(now)
     }
 
-    /// Ends it at once. What was not acknowledged is `Unsent`.
+    /// Closes the connection immediately. Messages that were not acknowledged are `Unsent`.
     pub fn close(&mut self, now: Time, code: u64, reason: &str) {
         let close = Close { code, reason: reason.to_owned().into() };
         self.end(now, close, ClosedReason::Local);
     }
 
-    /// Ends it when all that was queued has an outcome, here and, where the peer lives, there; or
-    /// after `within` (M-63). Nothing more can be sent.
+    /// Closes the connection once every queued message has an outcome, on both sides if the peer
+    /// responds, or after `within` (M-63). Nothing more can be sent.
     pub fn close_gracefully(&mut self, now: Time, within: Duration) {
         if !self.state.is_over() {
             self.graceful.close_by(now + within);
@@ -307,20 +313,20 @@ impl Connection {
         }
     }
 
-    /// Changes the own direction's keys (M-20), if that is allowed now; says whether.
+    /// Starts a key update of the sending direction (M-20). Returns `false` if none is allowed now.
     pub fn update_keys(&mut self) -> bool {
         let began = self.confirmed && self.keys.as_mut().is_some_and(DataKeys::start_update);
         self.stats.key_updates += u64::from(began);
         began
     }
 
-    /// Packets are for another of the peer's ids from now on, if it gave one: to be called when
-    /// the own address changes on purpose (P-6). Says whether.
+    /// Switches to another connection id of the peer. Call it when the local address changes on
+    /// purpose (P-6). Returns `false` if the peer has provided no other id.
     pub fn take_new_id(&mut self) -> bool {
         self.confirmed && self.remote.take_another().unwrap_or(false)
     }
 
-    /// The Ed25519 public key of the peer, once it has proved to have it.
+    /// Returns the Ed25519 public key of the peer, once the peer has proved that it holds the key.
     #[must_use]
     pub fn peer_key(&self) -> Option<[u8; 32]> {
         self.peer_key
@@ -334,30 +340,31 @@ impl Connection {
         self.shares_application
     }
 
-    /// Where the peer is.
+    /// Returns the peer's address.
     #[must_use]
     pub const fn remote(&self) -> SocketAddr {
         self.paths.current.remote
     }
 
-    /// Is the handshake complete, and the connection not over?
+    /// Returns `true` if the handshake is complete and the connection is not closed.
     #[must_use]
     pub const fn is_established(&self) -> bool {
         matches!(self.state, State::Established)
     }
 
-    /// Has the application been told of it, or is it to be? A server's, that came in.
+    /// Returns `true` if this incoming connection was reported to the application, or is about to
+    /// be.
     pub(crate) const fn is_known(&self) -> bool {
-        self.told.incoming
+        self.notices.incoming
     }
 
-    /// Did this side dial?
+    /// Returns `true` if this side opened the connection.
     #[must_use]
     pub fn is_client(&self) -> bool {
         self.side == Side::Client
     }
 
-    /// What is known of it.
+    /// Returns the statistics of the connection.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         let (path, counted) = (&self.paths.current, &self.stats);
@@ -380,13 +387,13 @@ impl Connection {
         }
     }
 
-    /// Returns the bytes queued to be sent, 64 for each message with them: those of each channel
-    /// that has some, once for each delivery class.
+    /// Returns the bytes queued to be sent per channel and delivery class, plus 64 for each
+    /// message. Channels without queued messages are omitted.
     pub fn queued_by_channel(&self) -> impl Iterator<Item = (ChannelId, usize)> + '_ {
         self.outbox.queued_by_channel()
     }
 
-    /// The next thing to tell the application.
+    /// Returns the next event for the application.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         if let Some((receipt, outcome)) = self.outbox.poll_receipt() {
             return Some(Event::Receipt(receipt, outcome));
@@ -394,47 +401,47 @@ impl Connection {
         if !self.state.is_over() && self.outbox.poll_writable() {
             return Some(Event::Writable);
         }
-        if let Some(Event::Incoming | Event::Connected { .. }) = self.told.events.front() {
-            return self.told.events.pop_front();
+        if let Some(Event::Incoming | Event::Connected { .. }) = self.notices.events.front() {
+            return self.notices.events.pop_front();
         }
-        if std::mem::take(&mut self.told.readable) {
+        if std::mem::take(&mut self.notices.readable) {
             return Some(Event::Readable);
         }
-        self.told.events.pop_front()
+        self.notices.events.pop_front()
     }
 
-    /// May it be forgotten?
+    /// Returns `true` if the endpoint may drop the connection.
     pub(crate) fn is_forgotten(&self) -> bool {
         let over = matches!(self.state, State::Over { .. });
-        over && self.told.events.is_empty() && !self.inbox.has_ready()
+        over && self.notices.events.is_empty() && !self.inbox.has_ready()
     }
 
-    /// Should the peer be given another connection id (P-6)?
+    /// Returns `true` if the peer should be given another connection id (P-6).
     pub(crate) fn wants_id(&self) -> bool {
         matches!(self.state, State::Established) && self.local.wants_more()
     }
 
-    /// An id under which packets do not come any more.
+    /// Returns the next id that the peer has retired.
     pub(crate) fn poll_gone_id(&mut self) -> Option<ConnectionId> {
         self.local.poll_gone()
     }
 
-    /// Another id for the peer to use, with its reset token.
+    /// Provides another connection id for the peer to use, with its reset token.
     pub(crate) fn give_id(&mut self, id: ConnectionId, token: [u8; 16]) {
         self.local.give(id, crate::wire::frame::ResetToken(token));
     }
 
-    /// Are the peer's reset tokens, or its address, others than when this was last asked?
+    /// Returns `true` if the peer's reset tokens or its address changed since the last call.
     pub(crate) const fn poll_reset_news(&mut self) -> bool {
         self.remote.poll_news()
     }
 
-    /// The tokens by which the peer can say that it forgot us (M-60).
+    /// Returns the tokens with which the peer can signal that it lost the connection's state (M-60).
     pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
         self.remote.tokens().map(|token| token.0)
     }
 
-    /// All ids under which packets may come.
+    /// Returns all local ids under which packets may arrive.
     pub(crate) fn own_ids(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         self.local.all()
     }

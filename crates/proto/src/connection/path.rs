@@ -71,7 +71,7 @@ struct Former {
 struct Challenge {
     short: [u8; 8],
     full: [u8; 8],
-    owed: bool,
+    pending: bool,
     /// When it is sent again, regardless of any backoff from the silence at the previous address.
     again: Time,
     patience: Duration,
@@ -157,7 +157,7 @@ impl Paths {
             self.former = None;
         } else if challenge.short == data && !self.current.validated {
             self.current.validated = true;
-            challenge.owed = true;
+            challenge.pending = true;
             challenge.again = now + challenge.patience;
             challenge.until = now + challenge.patience * VALIDATION_PTOS;
         }
@@ -179,25 +179,26 @@ impl Paths {
     pub(super) fn on_challenge_lost(&mut self, data: [u8; 8]) {
         if let Some(challenge) = &mut self.challenge {
             let answered = self.current.validated && challenge.short == data;
-            challenge.owed |= !answered && [challenge.short, challenge.full].contains(&data);
+            challenge.pending |= !answered && [challenge.short, challenge.full].contains(&data);
         }
     }
 
     /// Returns `true` if a CHALLENGE, or a RESPONSE to the current address, must be sent.
-    pub(super) fn owes(&self) -> bool {
-        self.owes_challenge() || self.responses.iter().any(|(_, to)| *to == self.current.remote)
+    pub(super) fn has_pending(&self) -> bool {
+        self.has_pending_challenge()
+            || self.responses.iter().any(|(_, to)| *to == self.current.remote)
     }
 
-    pub(super) fn owes_challenge(&self) -> bool {
-        self.challenge.as_ref().is_some_and(|challenge| challenge.owed)
+    pub(super) fn has_pending_challenge(&self) -> bool {
+        self.challenge.as_ref().is_some_and(|challenge| challenge.pending)
     }
 
     /// Returns the CHALLENGE to send in a packet of at most `size` bytes and marks it as sent.
     pub(super) fn poll_challenge(&mut self, size: usize) -> Option<[u8; 8]> {
         let full = size >= BASE_MTU;
         let asks = full || !self.current.validated;
-        let challenge = self.challenge.as_mut().filter(|challenge| challenge.owed && asks)?;
-        challenge.owed = false;
+        let challenge = self.challenge.as_mut().filter(|challenge| challenge.pending && asks)?;
+        challenge.pending = false;
         Some(if full { challenge.full } else { challenge.short })
     }
 
@@ -262,7 +263,7 @@ impl Connection {
         let until = now + patience * VALIDATION_PTOS;
         let (short, full, again) = (random.array(), random.array(), now + patience);
         self.paths.challenge =
-            Some(Box::new(Challenge { short, full, owed: true, again, patience, until }));
+            Some(Box::new(Challenge { short, full, pending: true, again, patience, until }));
     }
 
     /// Switches to the path of another address, unvalidated, and keeps the last validated one.
@@ -323,7 +324,7 @@ impl Connection {
     pub(super) fn on_validation_timeout(&mut self, now: Time) {
         match &mut self.paths.challenge {
             Some(challenge) if now < challenge.until => {
-                challenge.owed = true;
+                challenge.pending = true;
                 challenge.again = now + challenge.patience;
             }
             _ => {
@@ -365,7 +366,7 @@ mod tests {
 
     fn challenge(data: u8) -> Challenge {
         let (again, until, patience) = (Time::ZERO, Time::ZERO, Duration::from_secs(1));
-        Challenge { short: [data; 8], full: [data + 1; 8], owed: false, again, patience, until }
+        Challenge { short: [data; 8], full: [data + 1; 8], pending: false, again, patience, until }
     }
 
     // P-1
@@ -375,7 +376,7 @@ mod tests {
         paths.current.validated = false;
         paths.challenge = Some(Box::new(challenge(1)));
         paths.on_challenge_lost([9; 8]);
-        assert!(!paths.owes_challenge());
+        assert!(!paths.has_pending_challenge());
         paths.on_challenge_lost([1; 8]);
         assert_eq!(paths.poll_challenge(100), Some([1; 8]));
         paths.on_challenge_lost([2; 8]);
@@ -389,12 +390,12 @@ mod tests {
         paths.current.validated = false;
         paths.challenge = Some(Box::new(challenge(1)));
         paths.on_response(Time::ZERO, [1; 8]);
-        assert!(paths.current.validated && paths.owes_challenge());
+        assert!(paths.current.validated && paths.has_pending_challenge());
         assert_eq!(paths.poll_challenge(BASE_MTU - 1), None);
         assert_eq!(paths.poll_challenge(BASE_MTU), Some([2; 8]));
         paths.on_challenge_lost([1; 8]);
         paths.on_response(Time::ZERO, [1; 8]);
-        assert!(!paths.owes_challenge(), "the challenge was answered");
+        assert!(!paths.has_pending_challenge(), "the challenge was answered");
         paths.on_response(Time::ZERO, [2; 8]);
         assert!(paths.challenge.is_none());
     }

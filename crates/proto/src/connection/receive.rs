@@ -189,7 +189,7 @@ impl Connection {
         }
         self.stats.received_packets += 1;
         self.stats.received_bytes += arrival.bytes as u64;
-        (self.clocks.heard_at, self.clocks.spoke_at) = (now, None); // M-61
+        (self.clocks.last_received, self.clocks.first_unanswered) = (now, None); // M-61
         self.clocks.trimmed = false;
         let newest = number + 1 == self.replay.expected() && head.level == Level::Data;
         let moved = self.on_address(now, arrival.from, arrival.bytes, newest, random);
@@ -305,7 +305,7 @@ impl Connection {
             }
             Frame::Blocked(channel) => {
                 self.inbox.on_blocked(channel.map_or(Scope::Connection, Scope::Channel));
-                self.told.readable |= self.inbox.poll_report_wanted();
+                self.notices.readable |= self.inbox.poll_report_wanted();
             }
             Frame::Close { code, reason } => {
                 // The preceding ACK counts: a message without an outcome at the end is lost (M-62).
@@ -333,12 +333,12 @@ impl Connection {
             return Err(Close::violation("only a client sends 0-RTT"));
         }
         let kept = self.inbox.insert(now, part)?;
-        self.told.readable |= self.inbox.poll_report_wanted();
+        self.notices.readable |= self.inbox.poll_report_wanted();
         if self.inbox.has_ready() {
-            self.told.readable = true;
-            if level == Level::ZeroRtt && !self.told.incoming {
-                self.told.incoming = true;
-                self.told.events.push_back(Event::Incoming);
+            self.notices.readable = true;
+            if level == Level::ZeroRtt && !self.notices.incoming {
+                self.notices.incoming = true;
+                self.notices.events.push_back(Event::Incoming);
             }
         }
         Ok(kept == Kept::Yes)

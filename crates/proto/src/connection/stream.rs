@@ -61,7 +61,7 @@ impl CryptoStream {
     }
 
     /// Returns `true` if everything was sent and acknowledged.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.outgoing.bytes.is_empty() && self.incoming.bytes.is_empty()
     }
 
@@ -187,7 +187,7 @@ mod tests {
                 frames.push((offset, data));
             }
             if frames.is_empty() {
-                assert!(from.is_settled() && to.is_settled());
+                assert!(from.is_complete() && to.is_complete());
                 return got;
             }
             let (offset, data) = frames.remove(order.next().unwrap().index(frames.len()));

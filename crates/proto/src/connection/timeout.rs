@@ -28,21 +28,21 @@ const IDLE_PTOS: u32 = 3;
 const UNANSWERED: Duration = Duration::from_secs(120);
 
 /// The shortest keep-alive interval: ten PINGs per second keep any NAT binding alive (M-61).
-const LEAST_KEEP_ALIVE: Duration = Duration::from_millis(100);
+const MIN_KEEP_ALIVE: Duration = Duration::from_millis(100);
 
 /// The number of idle timeouts within which sent packets must be acknowledged: a peer that was cut
 /// off for nearly all of one has the second to receive a probe (M-66).
 const UNANSWERED_IDLES: u32 = 2;
 
 /// The shortest idle timeout for that purpose: probes are up to 2 s apart, and several may be lost.
-const LEAST_UNANSWERED: Duration = Duration::from_secs(30);
+const MIN_UNANSWERED: Duration = Duration::from_secs(30);
 
 /// The silence after which a sender that waits for credit sends a PING (D-4).
 const STARVED: Duration = Duration::from_secs(5);
 
 /// The silence after which memory that only a busy connection needs is released; 3 PTO if that is
 /// more.
-const REST_AFTER: Duration = Duration::from_secs(1);
+const RELEASE_AFTER: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// Returns the next deadline and its reason.
@@ -78,7 +78,7 @@ impl Connection {
         at(self.idle_at(), Reason::Idle);
         at(self.unanswered_at(), Reason::Idle);
         at(self.in_flight.loss_deadline(), Reason::Loss);
-        if !self.is_mute() {
+        if !self.is_send_limited() {
             at(self.probe_at(), Reason::Probe);
             at(self.highest_level().and_then(|level| self.ack.deadline_at(level)), Reason::Ack);
         }
@@ -87,7 +87,7 @@ impl Connection {
         at(self.paths.deadline(), Reason::Path);
         at(self.outbox.deadline(), Reason::Message);
         at(self.close_at(), Reason::Close);
-        at(self.rest_at(), Reason::Rest);
+        at(self.release_memory_at(), Reason::ReleaseMemory);
         next
     }
 
@@ -95,7 +95,7 @@ impl Connection {
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         let due = |time: Option<Time>| time.is_some_and(|time| time <= now);
         match &self.state {
-            State::Closing(_) => return self.on_close_alarm(now),
+            State::Closing(_) => return self.on_close_timer(now),
             State::Draining { until, .. } => {
                 if due(Some(*until)) {
                     self.on_drained(now);
@@ -122,7 +122,7 @@ impl Connection {
                 return self.end_silently(now, ClosedReason::VersionMismatch);
             }
             State::Handshaking => {}
-            State::Established => self.owed.ping |= due(self.keep_alive_at()),
+            State::Established => self.pending.ping |= due(self.keep_alive_at()),
         }
         if due(self.idle_at()) {
             return self.end_silently(now, ClosedReason::Idle);
@@ -132,10 +132,10 @@ impl Connection {
             return self.end(now, close.clone(), ClosedReason::Error(close));
         }
         if due(self.in_flight.loss_deadline()) {
-            self.on_loss_alarm(now);
+            self.on_loss_timer(now);
         }
-        if !self.is_mute() && due(self.probe_at()) {
-            self.on_probe_alarm();
+        if !self.is_send_limited() && due(self.probe_at()) {
+            self.on_probe_timer();
         }
         if let Some(keys) = &mut self.keys {
             keys.handle_timeout(now);
@@ -145,8 +145,8 @@ impl Connection {
         }
         self.outbox.handle_timeout(now);
         self.close_if_done(now);
-        if due(self.rest_at()) {
-            self.rest(now);
+        if due(self.release_memory_at()) {
+            self.release_memory(now);
         }
     }
 
@@ -159,15 +159,15 @@ impl Connection {
     }
 
     /// Handles the loss timer.
-    fn on_loss_alarm(&mut self, now: Time) {
+    fn on_loss_timer(&mut self, now: Time) {
         let report = self.report.get_or_insert_default();
         self.in_flight.detect_lost(now, &mut self.paths.current.rtt, report);
         self.process_report(now);
     }
 
     /// Handles the probe timeout: two ack-eliciting packets repeat the oldest frames.
-    fn on_probe_alarm(&mut self) {
-        self.owed.probes = self.in_flight.on_pto();
+    fn on_probe_timer(&mut self) {
+        self.pending.probes = self.in_flight.on_pto();
         let oldest: Vec<SentFrame> = self.in_flight.oldest_frames().copied().collect();
         // Nothing is lost yet, so timed PINGs remain timed.
         for frame in oldest.iter().filter(|frame| !matches!(frame, SentFrame::TimedPing(_))) {
@@ -180,15 +180,15 @@ impl Connection {
         match *frame {
             SentFrame::Ping | SentFrame::AckUpTo { .. } | SentFrame::Response => {}
             SentFrame::TimedPing(asked) => {
-                self.told.events.push_back(Event::Pong { asked, took: None });
+                self.notices.events.push_back(Event::Pong { asked, took: None });
             }
             SentFrame::Crypto { level, offset, len } => {
                 if let Some(handshake) = &mut self.handshake {
                     handshake.stream(level).on_lost(offset, len);
                 }
             }
-            SentFrame::Done => self.owed.done = true,
-            SentFrame::End => self.graceful.owes = true,
+            SentFrame::Done => self.pending.done = true,
+            SentFrame::End => self.graceful.end_pending = true,
             SentFrame::NewId(sequence) => self.local.on_new_lost(sequence),
             SentFrame::RetireId(sequence) => self.remote.on_retire_lost(sequence),
             SentFrame::Challenge(data) => self.paths.on_challenge_lost(data),
@@ -203,7 +203,7 @@ impl Connection {
         match *frame {
             SentFrame::TimedPing(asked) => {
                 let took = Some(now.since(asked));
-                self.told.events.push_back(Event::Pong { asked, took });
+                self.notices.events.push_back(Event::Pong { asked, took });
             }
             SentFrame::AckUpTo { level, largest } => self.ack.on_ack_of_ack(level, largest),
             SentFrame::Crypto { level, offset, len } => {
@@ -211,8 +211,8 @@ impl Connection {
                     handshake.stream(level).on_acked(offset, len);
                 }
             }
-            SentFrame::Done => self.owed.done = false,
-            SentFrame::End => self.graceful.owes = false,
+            SentFrame::Done => self.pending.done = false,
+            SentFrame::End => self.graceful.end_pending = false,
             SentFrame::RetireId(sequence) => self.remote.on_retire_acked(sequence),
             SentFrame::Message(sent) => self.outbox.on_acked(sent),
             SentFrame::Ping
@@ -226,8 +226,8 @@ impl Connection {
 
     /// Returns `true` if the anti-amplification limit allows no packet (M-33). Timers that send are
     /// useless then.
-    pub(super) fn is_mute(&self) -> bool {
-        self.paths.current.allowance() < super::transmit::LEAST_PACKET
+    pub(super) fn is_send_limited(&self) -> bool {
+        self.paths.current.allowance() < super::transmit::MIN_PACKET
     }
 
     /// Returns the highest level at which ACKs can be sent.
@@ -251,13 +251,13 @@ impl Connection {
 
     /// Returns the last activity of either side (M-61).
     pub(super) fn active_at(&self) -> Time {
-        self.clocks.spoke_at.unwrap_or_default().max(self.clocks.heard_at)
+        self.clocks.first_unanswered.unwrap_or_default().max(self.clocks.last_received)
     }
 
     /// Returns when to close because the peer sends packets but acknowledges nothing (M-66).
     fn unanswered_at(&self) -> Option<Time> {
         let least = self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS;
-        let idle = self.clocks.idle.unwrap_or(UNANSWERED).max(least).max(LEAST_UNANSWERED);
+        let idle = self.clocks.idle.unwrap_or(UNANSWERED).max(least).max(MIN_UNANSWERED);
         self.in_flight.unanswered_since().map(|since| since + idle * UNANSWERED_IDLES)
     }
 
@@ -265,7 +265,7 @@ impl Connection {
         let least = self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS;
         match self.clocks.idle {
             Some(idle) => Some(self.active_at() + idle.max(least)),
-            None => self.clocks.spoke_at.map(|at| at + UNANSWERED.max(least)),
+            None => self.clocks.first_unanswered.map(|at| at + UNANSWERED.max(least)),
         }
     }
 
@@ -273,20 +273,20 @@ impl Connection {
         // Messages wait for credit, and nothing is in flight. The credit may have been sent to an
         // address that is no longer ours, which only we can tell the peer.
         let starved = (!self.outbox.is_drained()).then_some(STARVED);
-        let asked = self.config.transport.keep_alive.map(|span| span.max(LEAST_KEEP_ALIVE));
+        let asked = self.config.transport.keep_alive.map(|span| span.max(MIN_KEEP_ALIVE));
         let span = [asked, starved, self.closing_ping()].into_iter().flatten().min()?;
         // Packets in flight already elicit an answer.
-        (!self.in_flight.is_waiting() && !self.owed.ping).then(|| self.active_at() + span)
+        (!self.in_flight.is_waiting() && !self.pending.ping).then(|| self.active_at() + span)
     }
 
-    fn rest_at(&self) -> Option<Time> {
+    fn release_memory_at(&self) -> Option<Time> {
         let busy = self.clocks.trimmed || !self.confirmed || self.in_flight.is_waiting();
-        let span = REST_AFTER.max(self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS);
+        let span = RELEASE_AFTER.max(self.in_flight.pto(&self.paths.current.rtt) * IDLE_PTOS);
         (!busy).then(|| self.active_at() + span)
     }
 
     /// Releases the memory that an idle connection does not need.
-    fn rest(&mut self, now: Time) {
+    fn release_memory(&mut self, now: Time) {
         self.clocks.trimmed = true;
         // Stop waiting for a ticket that has not arrived by now.
         self.handshake = None;
@@ -297,6 +297,6 @@ impl Connection {
         self.in_flight.release_memory();
         self.ack.release_memory();
         self.report = None;
-        self.told.events.shrink_to_fit();
+        self.notices.events.shrink_to_fit();
     }
 }

@@ -136,7 +136,7 @@ impl Inbox {
     }
 
     /// Returns `true` if there is credit to announce.
-    pub(crate) fn owes_credit(&mut self) -> bool {
+    pub(crate) fn has_pending_credit(&mut self) -> bool {
         self.account_for_taken();
         !self.announce.is_empty()
     }

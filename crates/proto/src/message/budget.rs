@@ -1,6 +1,6 @@
-//! What all connections of an endpoint may hold together, beyond what each may hold anyhow.
+//! What all connections of an endpoint may hold together, beyond what each may hold in any case.
 //!
-//! In: how much more a connection would hold, how much less it does. Out: may it. Never: messages,
+//! In: bytes taken and returned. Out: whether there is room. Never: messages,
 //! whose it is.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,23 +17,23 @@ impl Budget {
         Self { most, taken: AtomicU64::new(0) }
     }
 
-    /// So much is taken.
+    /// Returns the bytes taken.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// Is half of it still there when so much more is taken?
+    /// Returns `true` if half of it remains after `more` is taken.
     pub(super) fn has_plenty(&self, more: u64) -> bool {
         self.taken().saturating_add(more) <= self.most / 2
     }
 
-    /// Takes `more`, if that is there.
+    /// Takes `more` bytes. Returns `false` if that many are not left.
     pub(super) fn take(&self, more: u64) -> bool {
         let enough = |taken: u64| taken.checked_add(more).filter(|sum| *sum <= self.most);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok()
     }
 
-    /// Takes `more`, which is held already and moves to another holder.
+    /// Takes `more` bytes that are held already and move to another holder.
     pub(super) fn take_over(&self, more: u64) {
         self.taken.fetch_add(more, Ordering::Relaxed);
     }

@@ -1,13 +1,13 @@
-//! Credit (D-4, D-5), on both sides: what the peer lets us send, what we let it.
+//! Credit (D-4, D-5) on both sides: what the peer allows us to send, and what we allow it.
 //!
-//! In: bytes sent, bytes taken. Out: may it go, what to announce. Never: messages.
+//! In: bytes sent, bytes taken. Out: whether to send, what to announce. Never: messages.
 
 use std::{collections::VecDeque, mem};
 
 use super::{LaneId, Scope, compact_map::CompactMap, lane::Park};
 use crate::delivery::ChannelId;
 
-/// What the peer lets us send.
+/// What the peer allows us to send.
 #[derive(Default)]
 pub(super) struct SendCredit {
     connection: Allowance,
@@ -18,7 +18,7 @@ pub(super) struct SendCredit {
     pub(super) starved: Vec<LaneId>,
     /// Lanes that credit woke since that was last asked: each takes as long as a frame.
     woken: u32,
-    /// Scopes of which the peer is to hear that they have too little.
+    /// Scopes to send BLOCKED frames for.
     blocked: VecDeque<Scope>,
 }
 
@@ -33,9 +33,9 @@ struct Start {
 struct Allowance {
     used: u64,
     limit: u64,
-    /// A message waits for more than `limit`, and the peer was told or is going to be.
+    /// A message waits for more than `limit`, and a BLOCKED frame was sent or is going to be.
     short: bool,
-    /// It is in the list of scopes of which the peer is to hear.
+    /// It is in the list of scopes to send BLOCKED frames for.
     listed: bool,
 }
 
@@ -107,7 +107,7 @@ impl SendCredit {
         mem::take(&mut self.woken)
     }
 
-    pub(super) fn owes_blocked(&mut self) -> bool {
+    pub(super) fn has_pending_blocked(&mut self) -> bool {
         self.next_blocked().is_some()
     }
 
@@ -202,7 +202,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Room for `cost` more bytes, as far as the peer can know?
+    /// Returns `true` if there is room for `cost` more bytes, as far as the peer can know.
     pub(super) fn allows(&self, cost: u64, size: u32) -> bool {
         // outstanding + unannounced <= size, see `charge` and `give_back`.
         cost <= u64::from(size) - u64::from(self.outstanding) - u64::from(self.unannounced)

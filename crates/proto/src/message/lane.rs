@@ -1,4 +1,4 @@
-//! The messages of one class on one channel that are to be sent, or were and wait for their ACK.
+//! The messages of one class on one channel that are to be sent or wait for their ACK.
 //!
 //! In: messages, what became of their fragments. Out: the next fragment's range. Never: credit.
 
@@ -22,17 +22,17 @@ use crate::{
 pub(super) struct Queued {
     payload: Bytes,
     receipt: ReceiptId,
-    /// Its time is up then; the end of time for all but Deadline.
+    /// When it expires; the end of time for all classes except Deadline.
     due: Time,
     /// Everything below was sent once.
     sent: u32,
     repeat_safe: bool,
     /// Acknowledged or given up; the payload is gone. An Ordered message behind one that is not
-    /// done still owes its receipt (D-1).
+    /// done has not reported its receipt yet (D-1).
     done: bool,
     /// Its id is in the lane's list of losses.
     in_losses: bool,
-    /// Deadline: its time is up, and nothing of it is sent any more. What left may arrive.
+    /// Deadline: it has expired, and nothing more of it is sent. Sent fragments may arrive.
     late: bool,
     /// Only for a message that was sent in more than one fragment, or lost one.
     progress: Option<Box<Progress>>,
@@ -106,27 +106,27 @@ impl Queued {
         self.repeat_safe
     }
 
-    /// Has a fragment of it been sent?
+    /// Returns `true` if a fragment of it was sent.
     pub(super) fn begun(&self) -> bool {
         self.sent > 0
     }
 
-    /// Deadline: only what has left is still waited for.
+    /// Deadline: only the ACKs of sent fragments are still awaited.
     pub(super) fn is_late(&self) -> bool {
         self.late
     }
 
-    /// Can it be sent as a whole now?
+    /// Returns `true` if nothing of it was sent, so that it can be sent as a whole.
     pub(super) fn is_untouched(&self) -> bool {
         !self.done && self.sent == 0
     }
 
-    /// All of it goes out.
+    /// Marks all of it as sent.
     pub(super) fn on_all_sent(&mut self) {
         self.sent = self.span();
     }
 
-    /// What it counts in a queue, in bytes.
+    /// Returns the bytes that it counts in a queue.
     fn cost(&self) -> usize {
         self.payload.len() + MESSAGE_OVERHEAD as usize
     }
@@ -140,7 +140,7 @@ impl Queued {
         self.sent >= self.span()
     }
 
-    /// The range of a fragment, or nothing when the message has no such fragment.
+    /// Returns the range of a fragment, or `None` if the message has no such fragment.
     fn range(&self, offset: u32, len: u32) -> Option<Range<u32>> {
         let len = if self.payload.is_empty() { 1 } else { len };
         let end = offset.checked_add(len)?;
@@ -234,13 +234,13 @@ impl Lane {
         self.fresh = id;
     }
 
-    /// May this message begin, by D-3? The receiver tells so many ids apart from the first
-    /// it misses.
+    /// Returns `true` if this message may begin (D-3): the receiver tracks this many ids from the
+    /// first one it misses.
     pub(super) fn within_window(&self, id: u64) -> bool {
         id < self.first + self.span
     }
 
-    /// The message to send something again of.
+    /// Returns the message of which something is to be resent.
     pub(super) fn lost_id(&mut self) -> Option<u64> {
         while let Some(&id) = self.losses.front() {
             let lost = self.get(id).and_then(|message| message.progress.as_ref());
@@ -255,7 +255,7 @@ impl Lane {
         None
     }
 
-    /// The bytes to send next of a message: new ones, or of the first range that was lost.
+    /// Returns the bytes of a message to send next: new ones, or the first range that was lost.
     pub(super) fn rest(&self, id: u64, lost: bool) -> Option<Range<usize>> {
         let message = self.get(id)?;
         let range = if lost {
@@ -267,7 +267,7 @@ impl Lane {
         Some((range.start as usize).min(len)..(range.end as usize).min(len))
     }
 
-    /// A fragment goes out. True when that was the last new one of its message.
+    /// Marks a fragment as sent. Returns `true` if it was the last new one of its message.
     pub(super) fn on_sent(&mut self, id: u64, offset: u32, len: u32) -> bool {
         let Some(message) = self.get_mut(id) else { return false };
         let Some(range) = message.range(offset, len) else { return false };
@@ -278,7 +278,7 @@ impl Lane {
         message.all_sent()
     }
 
-    /// True when that makes the message whole at the receiver (D-1).
+    /// Returns `true` if this makes the message whole at the receiver (D-1).
     pub(super) fn on_acked(&mut self, id: u64, offset: u32, len: u32) -> bool {
         let Some(message) = self.get_mut(id) else { return false };
         let Some(range) = message.range(offset, len) else { return false };
@@ -292,7 +292,7 @@ impl Lane {
         progress.acked.covers(span)
     }
 
-    /// True when something of the message is to be sent again.
+    /// Returns `true` if something of the message is to be resent.
     pub(super) fn on_lost(&mut self, id: u64, offset: u32, len: u32) -> bool {
         let Some(message) = self.get_mut(id) else { return false };
         let Some(range) = message.range(offset, len) else { return false };
@@ -307,8 +307,8 @@ impl Lane {
         again
     }
 
-    /// The time of a Deadline message is up: nothing more of it is sent. Its outcome, if that is
-    /// known, or as well as it ever will be.
+    /// Expires a Deadline message: nothing more of it is sent. Returns its outcome, unless ACKs may
+    /// still decide it.
     pub(super) fn expire(&mut self, id: u64) -> Option<Outcome> {
         let message = self.get_mut(id)?;
         if !message.all_sent() {
@@ -321,7 +321,7 @@ impl Lane {
         None
     }
 
-    /// Deadline messages that are only waited for.
+    /// Returns the Deadline messages that only await ACKs.
     pub(super) fn late_ids(&self) -> Vec<u64> {
         let ids = self.first..self.next_id();
         ids.filter(|id| self.get(*id).is_some_and(Queued::is_late)).collect()

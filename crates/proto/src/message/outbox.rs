@@ -1,4 +1,4 @@
-//! Messages to send: queued within a bound, split, sent again, given up, told about.
+//! Messages to send: queued within a bound, split, resent, given up, and their outcomes.
 //!
 //! In: messages, credit, what became of the fragments. Out: fragments to send (`sending.rs`),
 //! receipts. Never: packets, the reasons for a loss.
@@ -26,7 +26,7 @@ use crate::{
     time::Time,
 };
 
-/// Lanes that stay allocated when they become empty, so that a question a round trip does not
+/// Lanes that stay allocated when they become empty, so that one request per round trip does not
 /// allocate each time. `release_idle` frees them too.
 const LANES_KEPT: usize = 8;
 
@@ -174,13 +174,13 @@ impl Outbox {
         after < before
     }
 
-    /// Would `push` queue a message of `len` bytes?
+    /// Returns `Ok` if `push` would queue a message of `len` bytes.
     ///
     /// # Errors
     ///
-    /// [`QueueError::TooLarge`], now and later: it is longer than the peer accepts, or costs more
-    /// than the credit it gives from the start (so that it could never be sent), than the pool
-    /// every receiver has for classes without credit (D-6), or than this outbox holds.
+    /// [`QueueError::TooLarge`], now and later: the message is longer than the peer accepts, or
+    /// costs more than the peer's initial credit (so that it could never be sent), than the pool
+    /// that every receiver has for classes without credit (D-6), or than this outbox holds.
     /// [`QueueError::Full`]: not now. A lane may hold as much as the others leave free: one that
     /// nobody reads takes half of the capacity, and the next one half of the rest, so that there is
     /// always room for another (the dynamic thresholds of Choudhury and Hahne, IEEE/ACM
@@ -209,7 +209,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// 0 to 7; 7 goes first. From the channel's next turn on.
+    /// Sets the priority of a channel, from its next turn on: 0 to 7, where 7 is sent first.
     pub(crate) fn set_priority(&mut self, channel: ChannelId, priority: u8) {
         if priority == DEFAULT_PRIORITY {
             self.priorities.remove(&channel);
@@ -218,7 +218,7 @@ impl Outbox {
         }
     }
 
-    /// The packet that carried this was acknowledged.
+    /// Handles the acknowledgement of a packet that carried this.
     pub(crate) fn on_acked(&mut self, sent: Sent) {
         match sent {
             Sent::Fragment(part) => self.on_fragment_acked(part),
@@ -226,7 +226,7 @@ impl Outbox {
         }
     }
 
-    /// The packet that carried this was lost. What is still wanted is sent again.
+    /// Handles the loss of a packet that carried this. What is still needed is resent.
     pub(crate) fn on_lost(&mut self, sent: Sent) {
         match sent {
             Sent::Fragment(part) => self.on_fragment_lost(part),
@@ -238,11 +238,11 @@ impl Outbox {
         let lane_id = LaneId { channel: part.channel, class: part.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let Some(message) = lane.get(part.id) else { return };
-        // The peer drops unfinished ones when their time is up: of fragments that it acknowledges
-        // after that, nobody knows whether they were ever together.
-        let apart = message.is_late() && message.payload().len() != part.len as usize;
+        // The peer drops incomplete messages at their deadline: if it acknowledges the fragments
+        // after that, it is unknown whether it ever had all of them.
+        let unsure = message.is_late() && message.payload().len() != part.len as usize;
         if lane.on_acked(part.id, part.offset, part.len) {
-            let outcome = if apart { Outcome::Unconfirmed } else { Outcome::Acknowledged };
+            let outcome = if unsure { Outcome::Unconfirmed } else { Outcome::Acknowledged };
             self.resolve(lane_id, part.id, outcome);
         }
     }
@@ -273,7 +273,7 @@ impl Outbox {
         }
     }
 
-    /// CREDIT came: the connection may have sent `total` bytes since its start.
+    /// Handles CREDIT: the connection may send `total` bytes since its start.
     pub(crate) fn on_credit(&mut self, total: u64) {
         if !self.credit.raise(Scope::Connection, total) {
             return;
@@ -300,27 +300,27 @@ impl Outbox {
         }
     }
 
-    /// The next BLOCKED frame to send: a message waits for credit of this scope.
+    /// Returns the scope of the next BLOCKED frame to send: a message waits for its credit.
     pub(crate) fn poll_blocked(&mut self) -> Option<Scope> {
         self.credit.poll_blocked()
     }
 
-    /// Is there a BLOCKED frame to send, unless credit came since?
-    pub(crate) fn owes_blocked(&mut self) -> bool {
-        self.credit.owes_blocked()
+    /// Returns `true` if there is a BLOCKED frame to send and no credit has arrived since.
+    pub(crate) fn has_pending_blocked(&mut self) -> bool {
+        self.credit.has_pending_blocked()
     }
 
-    /// A packet with a BLOCKED frame was lost.
+    /// Handles the loss of a packet with a BLOCKED frame.
     pub(crate) fn on_blocked_lost(&mut self, scope: Scope) {
         self.credit.on_blocked_lost(scope);
     }
 
-    /// When the next Deadline message is given up.
+    /// Returns when the next Deadline message is given up.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.deadlines.first().map(|(due, ..)| *due)
     }
 
-    /// Gives up the Deadline messages whose time is up.
+    /// Gives up the Deadline messages that have expired.
     pub(crate) fn handle_timeout(&mut self, now: Time) {
         while let Some(&(due, lane_id, id)) = self.deadlines.first()
             && due <= now
@@ -333,8 +333,8 @@ impl Outbox {
         }
     }
 
-    /// How long the way takes is known now: what was queued before, and has not begun, counts it
-    /// too (D-7).
+    /// Subtracts the one-way delay, now that it is measured, from the deadlines of messages that
+    /// were queued before and have not been sent (D-7).
     pub(crate) fn count_way(&mut self, way: Duration) {
         for (due, lane_id, id) in mem::take(&mut self.deadlines) {
             let Some(lane) = self.lanes.get_mut(lane_id) else { continue };
@@ -345,37 +345,37 @@ impl Outbox {
         }
     }
 
-    /// What became of a message. Take them often: each counts 64 bytes of the outbox until then.
+    /// Returns the next outcome. Take them often: each counts 64 bytes of the outbox until then.
     pub(crate) fn poll_receipt(&mut self) -> Option<(ReceiptId, Outcome)> {
-        let told = self.outcomes.pop()?;
+        let outcome = self.outcomes.pop()?;
         self.queued -= OVERHEAD;
         self.freed = true;
-        Some(told)
+        Some(outcome)
     }
 
-    /// Bytes of messages that were sent again, ever.
+    /// Returns the number of message bytes that were resent so far.
     pub(crate) const fn resent(&self) -> u64 {
         self.resent
     }
 
-    /// Bytes that count against the capacity.
+    /// Returns the bytes that count against the capacity.
     pub(crate) fn queued(&self) -> usize {
         self.queued
     }
 
-    /// Bytes of each channel's messages of one class, where there are any.
+    /// Returns the queued bytes per channel and class. Empty lanes are omitted.
     pub(crate) fn queued_by_channel(&self) -> impl Iterator<Item = (ChannelId, usize)> + '_ {
         let lanes = self.lanes.keys();
         let bytes = lanes.map(|id| (id.channel, self.lanes.get(id).map_or(0, |lane| lane.queued)));
         bytes.filter(|(_, bytes)| *bytes > 0)
     }
 
-    /// Has every message an outcome (M-63)?
+    /// Returns `true` if every message has an outcome (M-63).
     pub(crate) fn is_drained(&self) -> bool {
         self.live == 0
     }
 
-    /// The connection is over: what has no outcome gets its last.
+    /// Gives up all messages that have no outcome: the connection is closed.
     pub(crate) fn give_up_all(&mut self) {
         let all: Vec<LaneId> = self.lanes.keys().collect();
         for lane_id in all {
@@ -388,7 +388,7 @@ impl Outbox {
         self.schedule.clear();
     }
 
-    /// Frees what only a busy connection needs. Call it when nothing is to be done for a while.
+    /// Releases the memory that only a busy connection needs.
     pub(crate) fn release_idle(&mut self) {
         if self.live > 0 {
             return;
@@ -407,7 +407,7 @@ impl Outbox {
         self.credit.release_idle();
     }
 
-    /// Does it hold no more than the counters of channels that were used?
+    /// Returns `true` if it holds no more than the counters of channels that were used.
     #[cfg(test)]
     pub(crate) fn heap_is_idle(&self) -> bool {
         self.lanes.is_empty()
@@ -416,8 +416,8 @@ impl Outbox {
             && !self.outcomes.holds_memory()
     }
 
-    /// Ends a message, and tells its outcome: at once, or of an Ordered one that arrived before
-    /// one ahead of it when that ends, and as that does (D-1).
+    /// Ends a message, and reports its outcome. An Ordered message that arrived before one ahead of
+    /// it is reported together with that one, with the same outcome (D-1).
     pub(super) fn resolve(&mut self, lane_id: LaneId, id: u64, outcome: Outcome) {
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let Some(finished) = lane.finish(id) else { return };
@@ -435,10 +435,10 @@ impl Outbox {
             self.deadlines.remove(&(finished.due, lane_id, id));
         }
         self.unpark(lane_id, Park::Window);
-        self.rest(lane_id);
+        self.free_if_empty(lane_id);
     }
 
-    /// Ends those of a run that had no end yet: as `resolve` does, of each.
+    /// Ends those messages of a run that have no outcome yet, as `resolve` does for each.
     pub(super) fn end_run(&mut self, run: SentRun, outcome: Outcome) {
         let lane_id = LaneId { channel: run.channel, class: run.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
@@ -456,10 +456,10 @@ impl Outbox {
             }
         }
         self.unpark(lane_id, Park::Window);
-        self.rest(lane_id);
+        self.free_if_empty(lane_id);
     }
 
-    /// Puts a lane in a queue, unless it is there or something else keeps it.
+    /// Puts a lane in a queue, unless it is there already or parked.
     pub(super) fn list(&mut self, lane_id: LaneId, kind: Kind) {
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let listed = match kind {
@@ -473,7 +473,7 @@ impl Outbox {
         }
     }
 
-    /// What kept the lane is gone; if it was that, it takes its place in the queue again.
+    /// Puts a lane back in the queue if it was parked for this reason.
     pub(super) fn unpark(&mut self, lane_id: LaneId, reason: Park) {
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         if lane.parked == Some(reason) {
@@ -482,8 +482,8 @@ impl Outbox {
         }
     }
 
-    /// Lets an empty lane go, but for its next id.
-    pub(super) fn rest(&mut self, lane_id: LaneId) {
+    /// Frees an empty lane, and keeps its next id.
+    pub(super) fn free_if_empty(&mut self, lane_id: LaneId) {
         if self.lanes.len() <= LANES_KEPT {
             return;
         }
@@ -494,13 +494,13 @@ impl Outbox {
         }
     }
 
-    /// The longest message of a class that is ever queued.
+    /// Returns the length of the longest message of a class that is ever queued.
     pub(crate) fn max_message(&self, class: Class) -> usize {
         let most = usize::try_from(self.max_len(class)).unwrap_or(usize::MAX);
         most.min(self.capacity.saturating_sub(OVERHEAD))
     }
 
-    /// The longest message of a class that could ever be sent.
+    /// Returns the length of the longest message of a class that could ever be sent.
     pub(super) fn max_len(&self, class: Class) -> u64 {
         let most = if class.is_credited() { self.credit.largest() } else { UNCREDITED_POOL as u64 };
         self.max_message.min(most.saturating_sub(MESSAGE_OVERHEAD))
@@ -643,10 +643,10 @@ mod tests {
         let lens = [10, 7_000, 20, 7_000];
         let receipts = lens.map(|len| push(&mut outbox, Delivery::Ordered, len).unwrap());
         outbox.set_peer_limits(limits(5_000));
-        let mut told: Vec<_> = std::iter::from_fn(|| outbox.poll_receipt()).collect();
-        told.sort_by_key(|(receipt, _)| *receipt);
+        let mut reported: Vec<_> = std::iter::from_fn(|| outbox.poll_receipt()).collect();
+        reported.sort_by_key(|(receipt, _)| *receipt);
         let gone = [receipts[1], receipts[3]].map(|receipt| (receipt, Outcome::TooLarge));
-        assert_eq!(told, gone);
+        assert_eq!(reported, gone);
         let sent = packet(&mut outbox, NOW, false);
         let sent: Vec<_> = sent.iter().map(|part| (part.id, part.total)).collect();
         assert_eq!(sent, [(0, 10), (1, 20)]);

@@ -32,13 +32,13 @@ impl Outcomes {
     #[inline]
     pub(super) fn pop(&mut self) -> Option<(ReceiptId, Outcome)> {
         let run = self.0.front_mut()?;
-        let told = (ReceiptId(run.first), run.outcome);
+        let next = (ReceiptId(run.first), run.outcome);
         run.first += 1;
         run.count -= 1;
         if run.count == 0 {
             self.0.pop_front();
         }
-        Some(told)
+        Some(next)
     }
 
     pub(super) fn shrink_to_fit(&mut self) {

@@ -26,14 +26,14 @@ impl RangeSet {
         self.ranges.iter().cloned()
     }
 
-    /// Takes everything of another set out of a range of this one.
+    /// Removes everything of another set from a range of this one.
     pub(crate) fn remove_all(&mut self, other: &Self, within: Range<u32>) {
         let from = other.ranges.partition_point(|range| range.end <= within.start);
         let common = other.ranges[from..].iter().take_while(|range| range.start < within.end);
         common.for_each(|range| self.remove(range.clone()));
     }
 
-    /// Is everything below `end` in the set?
+    /// Returns `true` if everything below `end` is in the set.
     pub(crate) fn covers(&self, end: u32) -> bool {
         self.ranges.first().is_some_and(|first| first.start == 0 && first.end >= end)
     }

@@ -1,6 +1,6 @@
-//! The way out: which fragment of which message goes into the packet now.
+//! The send path: which fragment of which message goes into the packet.
 //!
-//! In: time, a packet. Out: fragments in it. Never: a scan over what cannot be sent.
+//! In: time, a packet. Out: fragments in it. Never: a scan over messages that cannot be sent.
 
 use std::{mem, ops::Range, time::Duration};
 
@@ -21,16 +21,16 @@ use crate::{
     },
 };
 
-/// No fragment but the end of a message is shorter: what a fragment costs the receiver in
-/// bookkeeping stays in proportion to what it brings.
+/// The shortest fragment, except at the end of a message: the receiver's bookkeeping per fragment
+/// stays in proportion to its length.
 const MIN_FRAGMENT: usize = 64;
 
 /// The shortest MESSAGE frame: type, channel, id and length, a byte each. A full packet has less
 /// room than that left, and needs no look at the queues.
 const MIN_FRAME: usize = 4;
 
-/// Which classes a packet takes, so that a full pool of the peer (D-2) makes nothing else wait for
-/// its ACK, or be sent for ever beside what is refused (D-12).
+/// Which classes a packet takes, so that a full pool of the peer (D-2) neither delays the ACK of
+/// anything else nor causes it to be resent forever together with refused fragments (D-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RefusalGroup {
     Any,
@@ -49,7 +49,7 @@ impl RefusalGroup {
         }
     }
 
-    /// What goes with a fragment of this class that is sent again.
+    /// Returns the group of a packet with a resent fragment of this class.
     const fn of_lost(class: Class) -> Self {
         if class.is_refusable() { Self::Refusable } else { Self::Sure }
     }
@@ -63,18 +63,18 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    /// A packet with so much room. `beside`: it holds frames of the connection, which are sent
-    /// again when it is not acknowledged (D-12).
+    /// A packet with `room` bytes left. `beside`: it holds frames of the connection, which are
+    /// resent if it is not acknowledged (D-12).
     pub(crate) const fn new(room: usize, beside: bool) -> Self {
         Self { room, group: if beside { RefusalGroup::Sure } else { RefusalGroup::Any } }
     }
 }
 
 impl Outbox {
-    /// Writes what is next: a run of whole messages, or a fragment of one. None when nothing (more)
-    /// fits or waits. What is written counts as sent.
+    /// Writes the next run of whole messages, or the next fragment of one. Returns `None` if
+    /// nothing more fits or waits. What is written counts as sent.
     ///
-    /// Call it until it returns none, with one `packing` for a packet. With `early` only what is
+    /// Call it until it returns `None`, with one `packing` per packet. With `early` only what is
     /// safe to repeat (M-36) is chosen.
     pub(crate) fn write(
         &mut self,
@@ -103,13 +103,13 @@ impl Outbox {
         Some(Sent::Fragment(part))
     }
 
-    /// Is there something that may be sent now, given a packet to put it in?
+    /// Returns `true` if there is something that may be sent now.
     pub(crate) fn wants_to_send(&mut self, now: Time, early: bool) -> bool {
         self.front(now, early).is_some()
     }
 
-    /// Has a message begun whose next fragment goes into the next packet? As
-    /// [`Self::wants_to_send`], where that can be told at a glance.
+    /// Returns `true` if the next packet continues a message of which a fragment was sent. A
+    /// cheaper [`Self::wants_to_send`] that may miss cases.
     #[inline]
     pub(crate) fn is_amid(&mut self, now: Time) -> bool {
         if self.deadline().is_some_and(|due| due <= now) {
@@ -280,7 +280,7 @@ impl Outbox {
             Some(Park::Early) => self.not_early.push(lane_id),
             _ => {}
         }
-        self.rest(lane_id);
+        self.free_if_empty(lane_id);
     }
 }
 
@@ -553,8 +553,8 @@ mod tests {
         acked(&mut outbox, &parts[0]);
         lost(&mut outbox, &parts[1]);
         assert_eq!(packet(&mut outbox, NOW + span, false), [], "nothing is sent again");
-        let told = [(receipts[0], Outcome::Acknowledged), (receipts[1], Outcome::Unconfirmed)];
-        assert_eq!(outcomes(&mut outbox), told);
+        let expected = [(receipts[0], Outcome::Acknowledged), (receipts[1], Outcome::Unconfirmed)];
+        assert_eq!(outcomes(&mut outbox), expected);
         assert!(outbox.is_drained());
     }
 
@@ -579,8 +579,8 @@ mod tests {
         let parts = packet(&mut outbox, NOW, false);
         assert_eq!((parts.len(), parts[0].total, parts[0].id), (1, 20, 0));
         acked(&mut outbox, &parts[0]);
-        let told = [(old, Outcome::Superseded), (new, Outcome::Acknowledged)];
-        assert_eq!(outcomes(&mut outbox), told);
+        let expected = [(old, Outcome::Superseded), (new, Outcome::Acknowledged)];
+        assert_eq!(outcomes(&mut outbox), expected);
     }
 
     // The table of section 5: each fragment of it leaves once.

@@ -466,7 +466,7 @@ impl World {
     fn report_the_last(&mut self) {
         let Some(queue) = &mut self.elsewhere else { return };
         self.inbox.exchange(self.now, queue, |_| {});
-        while self.inbox.owes_credit() || !self.future.is_empty() {
+        while self.inbox.has_pending_credit() || !self.future.is_empty() {
             self.step(false);
         }
     }
@@ -476,7 +476,7 @@ impl World {
         (self.loss, self.greed) = (0, 100);
         for _ in 0..3_000 {
             self.step(false);
-            let quiet = self.future.is_empty() && !self.inbox.owes_credit();
+            let quiet = self.future.is_empty() && !self.inbox.has_pending_credit();
             let taken = self.elsewhere.as_ref().is_none_or(ReceiveQueue::is_empty);
             if self.outbox.is_drained() && quiet && taken && !self.inbox.has_ready() {
                 break;

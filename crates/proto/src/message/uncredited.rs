@@ -210,7 +210,7 @@ impl Inbox {
         let blind = needs && (full || !self.take_state(SEEN_BITS_LEN));
         let seen = &mut self.others(lane).seen;
         if blind {
-            seen.mark_blindly(id);
+            seen.mark_without_gap(id);
         } else {
             seen.mark(id);
         }

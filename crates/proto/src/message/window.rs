@@ -6,7 +6,7 @@ use crate::limits::MAX_MESSAGES_IN_FLIGHT;
 
 const WORDS: usize = (MAX_MESSAGES_IN_FLIGHT / 64) as usize;
 
-/// Length of the heap fragment of a [`SeenWindow`].
+/// The heap memory of a [`SeenWindow`], in bytes.
 pub(super) const SEEN_BITS_LEN: u32 = WORDS as u32 * 8;
 
 /// Ids delivered on one channel. As long as none is left out it is one number; a gap costs 512
@@ -15,8 +15,8 @@ pub(super) const SEEN_BITS_LEN: u32 = WORDS as u32 * 8;
 pub(super) struct SeenWindow {
     /// All ids below are over.
     floor: u64,
-    /// Ids below were given up for want of memory; it cannot be told if they were delivered.
-    blind_below: u64,
+    /// Ids below were given up for want of memory; it is unknown whether they were delivered.
+    unknown_below: u64,
     /// Delivered ids from `floor` on; id n is bit n modulo 4,096.
     bits: Option<Box<[u64; WORDS]>>,
     /// How many bits are set.
@@ -37,24 +37,24 @@ pub(super) enum Seen {
 impl SeenWindow {
     pub(super) fn look_up(&self, id: u64) -> Seen {
         if id < self.floor {
-            return if id < self.blind_below { Seen::Unknown } else { Seen::Over };
+            return if id < self.unknown_below { Seen::Unknown } else { Seen::Over };
         }
         let ahead = id - self.floor;
         let marked = ahead < MAX_MESSAGES_IN_FLIGHT && self.bits.is_some() && self.bit(id);
         if marked { Seen::Over } else { Seen::New }
     }
 
-    /// Would marking this id take `SEEN_BITS_LEN` bytes more?
+    /// Returns `true` if marking this id takes `SEEN_BITS_LEN` bytes more.
     pub(super) fn needs_memory(&self, id: u64) -> bool {
         self.bits.is_none() && id != self.floor
     }
 
-    /// Holds it memory beyond itself?
+    /// Returns `true` if it holds heap memory.
     pub(super) fn holds_memory(&self) -> bool {
         self.bits.is_some()
     }
 
-    /// The id was delivered.
+    /// Marks an id as delivered.
     pub(super) fn mark(&mut self, id: u64) {
         if id < self.floor {
             return;
@@ -78,10 +78,10 @@ impl SeenWindow {
         }
     }
 
-    /// The id was delivered, and there is no memory for the gap below it: it is given up.
-    pub(super) fn mark_blindly(&mut self, id: u64) {
+    /// Marks an id as delivered without memory for the gap below it, which is given up.
+    pub(super) fn mark_without_gap(&mut self, id: u64) {
         self.raise_floor(id.saturating_add(1));
-        self.blind_below = id;
+        self.unknown_below = id;
     }
 
     fn raise_floor(&mut self, floor: u64) {
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn what_was_given_up_blindly_is_unknown() {
         let mut window = SeenWindow::default();
-        window.mark_blindly(5);
+        window.mark_without_gap(5);
         assert_eq!((window.look_up(4), window.look_up(5)), (Seen::Unknown, Seen::Over));
         assert_eq!(window.look_up(6), Seen::New);
     }

@@ -81,7 +81,7 @@ impl Rtt {
     }
 
     /// Returns an estimate of the one-way delay to the peer: half the round trip, since the two
-    /// directions cannot be told apart. Zero before the first sample.
+    /// directions cannot be distinguished. Zero before the first sample.
     pub(crate) fn one_way(&self) -> Duration {
         if self.sampled { self.smoothed / 2 } else { Duration::ZERO }
     }

@@ -66,16 +66,16 @@ impl Connection {
         if level >= Level::ZeroRtt && !scarce {
             self.write_messages(now, level, writer, frames);
         }
-        let asked = (self.owed.ping && level == Level::Data) || self.owed.probes > 0;
+        let asked = (self.pending.ping && level == Level::Data) || self.pending.probes > 0;
         if asked && frames.len() == told {
             put(writer, frames, &Frame::Ping, SentFrame::Ping);
         }
         if level == Level::Data {
-            self.owed.ping = false;
-            if let Some(asked) = self.owed.timed_ping
+            self.pending.ping = false;
+            if let Some(asked) = self.pending.timed_ping
                 && put(writer, frames, &Frame::Ping, SentFrame::TimedPing(asked))
             {
-                self.owed.timed_ping = None;
+                self.pending.timed_ping = None;
             }
         }
         frames.len() > told
@@ -122,11 +122,11 @@ impl Connection {
     fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
         /// The length of the longest of these frames, NEW_ID.
         const LONGEST: usize = 1 + 8 + 8 + 8 + 16;
-        if self.owed.done && put(writer, frames, &Frame::Done, SentFrame::Done) {
-            self.owed.done = false;
+        if self.pending.done && put(writer, frames, &Frame::Done, SentFrame::Done) {
+            self.pending.done = false;
         }
-        if self.graceful.owes && put(writer, frames, &Frame::End, SentFrame::End) {
-            self.graceful.owes = false;
+        if self.graceful.end_pending && put(writer, frames, &Frame::End, SentFrame::End) {
+            self.graceful.end_pending = false;
         }
         while writer.room() >= LONGEST {
             let (frame, sent) = if let Some((sequence, frame)) = self.local.poll_new() {

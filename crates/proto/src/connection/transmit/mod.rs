@@ -39,11 +39,11 @@ const MAX_TRAIN_BYTES: usize = 65_507;
 /// Nothing is sent with less than this left of an address's limit, in bytes (M-33, P-1): header and
 /// tag, CHALLENGE, RESPONSE, and an ACK of one range with the longest numbers, which would
 /// otherwise stay pending for ever. Three times the shortest data packet is more.
-pub(super) const LEAST_PACKET: usize = 13 + 16 + 2 * 9 + 50;
+pub(super) const MIN_PACKET: usize = 13 + 16 + 2 * 9 + 50;
 
 /// The length of the shortest data packet, so that a peer without state can reset any of them
 /// (M-60).
-pub(super) const LEAST_DATA_PACKET: usize = 41;
+pub(super) const MIN_DATA_PACKET: usize = 41;
 
 /// The path number of packets sent to an address other than the current one.
 pub(super) const ELSEWHERE: u8 = u8::MAX;
@@ -114,12 +114,12 @@ impl Connection {
     fn plan(&mut self, now: Time, limit: usize) -> Option<Plan> {
         let allowance = self.paths.current.allowance();
         let mut most = if limit == 0 { usize::MAX } else { limit };
-        if self.owed.probes > 0 {
+        if self.pending.probes > 0 {
             // The packet it repeats may have been lost because of its size (P-5).
             most = most.min(BASE_MTU);
         }
         let size = self.paths.current.mtu.current().min(allowance).min(most);
-        if size < LEAST_PACKET {
+        if size < MIN_PACKET {
             return None;
         }
         if self.carries_on(now, size) {
@@ -132,10 +132,11 @@ impl Connection {
                 return None;
             }
             let mut wants = self.wants(now, level);
-            wants |= self.owed.probes > 0 && level == self.probe_level();
+            wants |= self.pending.probes > 0 && level == self.probe_level();
             idle &= !wants;
             // Validation of a new address does not wait for losses at the old one (P-1).
-            let urgent = self.owed.probes > 0 || (level == Level::Data && self.paths.owes());
+            let urgent =
+                self.pending.probes > 0 || (level == Level::Data && self.paths.has_pending());
             if wants && (urgent || self.may_leave(now, size)) {
                 return Some(Plan { level, size, purpose: Purpose::Carry });
             }
@@ -187,19 +188,19 @@ impl Connection {
         match level {
             Level::ZeroRtt => self.outbox.wants_to_send(now, true),
             Level::Hello | Level::Handshake => self.stream_wants(level),
-            Level::Data if self.is_scarce() => self.paths.owes(),
+            Level::Data if self.is_scarce() => self.paths.has_pending(),
             Level::Data => {
-                self.owed.ping
-                    || self.owed.timed_ping.is_some()
-                    || self.owed.done
-                    || self.graceful.owes
-                    || self.local.owes()
-                    || self.remote.owes()
-                    || self.paths.owes()
-                    || self.inbox.owes_credit()
+                self.pending.ping
+                    || self.pending.timed_ping.is_some()
+                    || self.pending.done
+                    || self.graceful.end_pending
+                    || self.local.has_pending()
+                    || self.remote.has_pending()
+                    || self.paths.has_pending()
+                    || self.inbox.has_pending_credit()
                     || self.stream_wants(level)
                     || self.outbox.wants_to_send(now, false)
-                    || self.outbox.owes_blocked()
+                    || self.outbox.has_pending_blocked()
             }
         }
     }
@@ -212,7 +213,7 @@ impl Connection {
     /// certain. A client that waits for DONE cannot know which keys its server has left, so it
     /// sends one probe at each level.
     fn probe_level(&self) -> Level {
-        if self.confirmed || (self.keys.is_some() && self.owed.probes == 1) {
+        if self.confirmed || (self.keys.is_some() && self.pending.probes == 1) {
             return Level::Data;
         }
         let handshake = self.handshake.as_ref();
@@ -325,7 +326,7 @@ impl Connection {
             Level::Hello | Level::Handshake | Level::ZeroRtt => 0,
             // P-1: proves that the address carries packets of this size.
             Level::Data if plan.size >= BASE_MTU && frames.iter().any(is_challenge) => BASE_MTU,
-            Level::Data => LEAST_DATA_PACKET,
+            Level::Data => MIN_DATA_PACKET,
         }
     }
 
@@ -373,8 +374,8 @@ impl Connection {
             path.on_sent(len);
         }
         if eliciting {
-            self.clocks.spoke_at.get_or_insert(now);
-            self.owed.probes = self.owed.probes.saturating_sub(1);
+            self.clocks.first_unanswered.get_or_insert(now);
+            self.pending.probes = self.pending.probes.saturating_sub(1);
             if !elsewhere {
                 path.controller.on_sent(now, before);
                 path.pacer.on_sent(now, len);

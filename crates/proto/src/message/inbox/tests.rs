@@ -207,7 +207,7 @@ fn d5_credit_is_announced_when_half_a_window_was_taken_and_again_when_lost() {
     let update = Some(CreditUpdate { scope, total: 1_564 });
     assert_eq!((inbox.poll_credit(), inbox.poll_credit()), (update, None));
     inbox.on_credit_lost(scope);
-    assert!(inbox.owes_credit());
+    assert!(inbox.has_pending_credit());
     assert_eq!((inbox.poll_credit(), inbox.poll_credit()), (update, None));
 }
 
