@@ -105,7 +105,7 @@ impl World {
         match op & 0x0f {
             0..=5 => self.say(end, op, script),
             6 => self.pass(Duration::from_micros(script.magnitude())),
-            7 => self.until_alarm(),
+            7 => self.until_timer(),
             8 => self.joined ^= true,
             9 => self.send(end, script),
             10 => self.receive(end, script),
@@ -138,8 +138,8 @@ impl World {
         }
     }
 
-    fn until_alarm(&mut self) {
-        let next = self.hosts.iter().filter_map(|host| host.alarm).min();
+    fn until_timer(&mut self) {
+        let next = self.hosts.iter().filter_map(|host| host.timer).min();
         self.now = self.now.max(next.unwrap_or(self.now));
         self.pass(Duration::ZERO);
     }

@@ -108,8 +108,8 @@ impl World {
                 self.on_timer();
             }
             12 => {
-                let alarms = self.hosts.iter().filter_map(|host| host.alarm);
-                self.now = self.now.max(alarms.min().unwrap_or(self.now));
+                let timers = self.hosts.iter().filter_map(|host| host.timer);
+                self.now = self.now.max(timers.min().unwrap_or(self.now));
                 self.on_timer();
             }
             13 => self.all(),

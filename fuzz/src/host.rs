@@ -27,12 +27,12 @@ pub struct Host {
     /// Events reported.
     pub events: Vec<(ConnectionHandle, Event)>,
     /// The next deadline.
-    pub alarm: Option<Time>,
+    pub timer: Option<Time>,
     /// Addresses that may be sent to.
     known: BTreeSet<SocketAddr>,
     buffer: Vec<u8>,
     moment: Time,
-    alarms: usize,
+    timers: usize,
 }
 
 impl Host {
@@ -44,11 +44,11 @@ impl Host {
             address,
             sent: Vec::new(),
             events: Vec::new(),
-            alarm: None,
+            timer: None,
             known: BTreeSet::new(),
             buffer: Vec::new(),
             moment: Time::ZERO,
-            alarms: 0,
+            timers: 0,
         }
     }
 
@@ -78,7 +78,7 @@ impl Host {
                 }
                 Output::Event(handle, event) => self.events.push((handle, event)),
                 Output::Timeout(at) => {
-                    self.alarm = at.map(|(at, _)| at);
+                    self.timer = at.map(|(at, _)| at);
                     return;
                 }
             }
@@ -89,11 +89,11 @@ impl Host {
     /// Advances to `now` and handles expired timers.
     pub fn on_timer(&mut self, now: Time) {
         if now > self.moment {
-            (self.moment, self.alarms) = (now, 0);
+            (self.moment, self.timers) = (now, 0);
         }
-        if self.alarm.is_some_and(|at| at <= now) {
-            self.alarms += 1;
-            assert!(self.alarms < MAX_TIMERS, "a timer fires without end");
+        if self.timer.is_some_and(|at| at <= now) {
+            self.timers += 1;
+            assert!(self.timers < MAX_TIMERS, "a timer fires without end");
             self.endpoint.handle_timeout(now);
         }
         self.poll(now);
@@ -110,7 +110,7 @@ impl Host {
             }
             self.poll(now);
             self.sent.clear();
-            let Some(at) = self.alarm else {
+            let Some(at) = self.timer else {
                 let left = self.endpoint.stats().connections;
                 assert_eq!(left, 0, "a connection without a timer is never dropped");
                 return now;

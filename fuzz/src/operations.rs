@@ -212,8 +212,8 @@ impl World {
 
     /// Advances to the next timer or arrival.
     fn advance(&mut self) {
-        let alarms = self.hosts.iter().filter_map(|host| host.alarm);
-        let next = alarms.chain(self.line.iter().map(|packet| packet.at + WAY)).min();
+        let timers = self.hosts.iter().filter_map(|host| host.timer);
+        let next = timers.chain(self.line.iter().map(|packet| packet.at + WAY)).min();
         self.now = self.now.max(next.unwrap_or(self.now));
         self.pass(Duration::ZERO);
         while let Some(index) = self.line.iter().position(|packet| packet.at + WAY <= self.now) {

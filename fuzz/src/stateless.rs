@@ -101,7 +101,7 @@ impl World {
                 self.host.on_timer(self.now);
             }
             11 => {
-                self.now = self.now.max(self.host.alarm.unwrap_or(self.now));
+                self.now = self.now.max(self.host.timer.unwrap_or(self.now));
                 self.host.on_timer(self.now);
             }
             12 | 13 => self.echo(from, script),

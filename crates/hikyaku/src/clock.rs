@@ -1,4 +1,4 @@
-//! The only clock: every other room is told the time.
+//! The only clock: all other modules receive the time as an argument.
 //!
 //! In: the system's clocks. Out: instants and time stamps. Never: decisions.
 

@@ -31,7 +31,7 @@ pub enum Closed {
         "the peer no longer knows the connection: it heard nothing for too long, or was restarted"
     )]
     Reset,
-    /// The handshake did not complete in time: nobody answered.
+    /// The handshake did not complete in time: no answer arrived.
     #[error("no answer")]
     NoAnswer,
     /// The peer proved who it is, but nothing it sealed opened: the shared keys differ, or one side
@@ -44,7 +44,7 @@ pub enum Closed {
     /// The peer broke the protocol, or this side failed.
     #[error("the connection failed{}", because(*.code, .reason))]
     Failed {
-        /// The code the peer was told.
+        /// The code that was sent to the peer.
         code: u64,
         /// For people.
         reason: String,

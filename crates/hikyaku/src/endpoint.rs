@@ -1,5 +1,7 @@
 //! An endpoint, as an application holds it: connects to others and accepts connections.
 
+// Longer than 400 lines: the rustdoc of the public methods and errors is more than half of it.
+
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use hikyaku_proto::{DialError, error::Close};

@@ -66,7 +66,7 @@ pub(crate) const MAX_OUTCOME_RUNS: usize = 65_536;
 /// again; handshakes under way (1,000 at most) still complete.
 pub(crate) const MAX_ACCEPT_QUEUE: usize = 1_024;
 
-/// Newcomers that were turned away and of whom nobody asked: the oldest are forgotten.
+/// Refused clients that wait to be read by the application; the oldest are dropped.
 pub(crate) const MAX_REFUSALS: usize = 64;
 
 /// Trains of datagrams sent (4 MiB at most) before the driver looks at what came in.

@@ -1,4 +1,4 @@
-//! What became of the messages of one connection, as ranges of their numbers.
+//! The outcomes of the messages of one connection, as ranges of their numbers.
 //!
 //! In: outcomes, by number. Out: the same, later. Never: a waiting task.
 
@@ -23,7 +23,7 @@ pub(crate) struct Outcomes {
 pub(crate) enum Known {
     Yes(Outcome),
     NotYet,
-    /// There were too many different ones since.
+    /// Dropped because too many different outcomes followed.
     Forgotten,
 }
 
@@ -37,7 +37,7 @@ impl Known {
 }
 
 impl Outcomes {
-    /// Notes an outcome; each number once.
+    /// Records an outcome, once per number.
     pub(crate) fn insert(&mut self, number: u64, outcome: Outcome) {
         // By far the most frequent: the next one, with the same outcome.
         if let Some(mut last) = self.runs.last_entry()

@@ -1,7 +1,7 @@
-//! One connection, as the driver knows it: its mailbox on one side, its protocol on the other.
+//! One connection of the driver: moves data between its mailbox and its protocol state.
 //!
-//! In: what is in the mailbox, what the protocol has. Out: the same, on the other side. Never: the
-//! socket, another connection.
+//! In: staged messages and requests, events of the protocol. Out: calls of the protocol, deliveries
+//! to the mailbox. Never: the socket, another connection.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,33 +26,33 @@ use crate::{
     turns::Lane,
 };
 
-/// Who dialled, and waits for a connection.
+/// Completes a call of `connect`.
 pub(crate) type Dialler = oneshot::Sender<Result<Established, Unanswered>>;
 
-/// A connection, as the driver knows it.
+/// A connection of the driver.
 pub(crate) struct Peer {
     pub(crate) mailbox: Arc<Mailbox>,
-    /// What is logged of it.
+    /// The span of its log entries.
     pub(crate) span: Span,
-    /// Room for what is taken from the mailbox.
+    /// A reused buffer for what is taken from the mailbox.
     staged: VecDeque<Staged>,
-    /// Messages for which the protocol had no room, in the order they were sent on each lane. What
-    /// was staged until the mailbox knew of it is all that waits here.
+    /// Messages for which the protocol had no room, in the order they were sent on each lane. Only
+    /// messages staged before the mailbox marked the lane as blocked wait here.
     waiting: BTreeMap<Lane, VecDeque<Staged>>,
     /// Until the connection is established.
     pub(crate) dialler: Option<Dialler>,
-    /// Times that its far end said that it speaks another dialect.
+    /// How often the far end named another dialect.
     pub(crate) hints: u32,
-    /// When the network first reported the port closed that is dialled.
+    /// When the network first reported the remote port as closed.
     pub(crate) refused_at: Option<Time>,
     established: bool,
-    /// It has ended, and where it ended here the CLOSE has left.
+    /// The connection is closed.
     over: bool,
-    /// Who waits for a PING, and when it was asked for.
+    /// Calls that wait for a PING, with the time of the request.
     pings: Vec<(Time, oneshot::Sender<Option<Duration>>)>,
-    /// Who waits until all that was asked before is done.
+    /// Calls that wait until all earlier requests are done.
     synchronizing: Vec<oneshot::Sender<()>>,
-    /// It is to end when all that waits is delivered, or then.
+    /// Close when everything is delivered, at this time at the latest.
     close_by: Option<Time>,
 }
 
@@ -79,7 +79,7 @@ impl Peer {
         }
     }
 
-    /// The peer has proved who it is: whoever wants the connection gets it.
+    /// Hands the connection over: the peer has proved its identity.
     pub(crate) fn establish(&mut self, now: Time, connection: &mut Connection, shared: &Shared) {
         self.established = true;
         let key = connection.peer_key().and_then(|key| Signer::from_key(&key));
@@ -104,7 +104,7 @@ impl Peer {
         self.deliver(now, connection);
     }
 
-    /// Takes what is in the mailbox.
+    /// Processes the contents of the mailbox.
     pub(crate) fn serve(&mut self, now: Time, connection: &mut Connection) {
         let mut staged = mem::take(&mut self.staged);
         for request in self.mailbox.take(&mut staged) {
@@ -122,12 +122,12 @@ impl Peer {
         }
     }
 
-    /// Publishes what is known of the connection.
+    /// Publishes the statistics of the connection.
     pub(crate) fn publish(&self, connection: &Connection) {
         self.mailbox.publish(connection.stats(), connection.queued_by_channel());
     }
 
-    /// Gives the protocol a message, or lets it wait behind those of its lane.
+    /// Passes a message to the protocol, or queues it behind those of its lane.
     fn send(&mut self, now: Time, connection: &mut Connection, message: Staged) {
         let waits = !self.waiting.is_empty() && self.waiting.contains_key(&message.lane());
         let left = if waits { Err(message) } else { give(now, connection, &self.mailbox, message) };
@@ -136,7 +136,7 @@ impl Peer {
         self.waiting.entry(message.lane()).or_default().push_back(message);
     }
 
-    /// Gives the protocol what waits, as far as there is room.
+    /// Passes waiting messages to the protocol, as far as there is room.
     pub(crate) fn push(&mut self, now: Time, connection: &mut Connection) {
         let mailbox = &self.mailbox;
         self.waiting.retain(|lane, messages| {
@@ -162,12 +162,12 @@ impl Peer {
             Request::Synchronize(reply) => self.synchronizing.push(reply),
             Request::Ping(reply) => self.pings.push((connection.timed_ping(now), reply)),
             Request::Close { code, reason } => connection.close(now, code, &reason),
-            // `serve` ends it, once what was staged before has been sent.
+            // `serve` closes it, once the messages staged before have been sent.
             Request::CloseGracefully { within } => self.plan_close(now + within),
         }
     }
 
-    /// It is to end within this time, or the shorter one that was asked for before.
+    /// Closes it within this time, or the shorter one requested before.
     pub(crate) fn close_within(
         &mut self,
         now: Time,
@@ -190,13 +190,13 @@ impl Peer {
         self.over
     }
 
-    /// When it ends at the latest, where it is to end.
+    /// Returns the time by which it must be closed, if it is closing.
     pub(crate) const fn close_by(&self) -> Option<Time> {
         self.close_by
     }
 
-    /// Ends the connection: gracefully, once the protocol has all that was sent, or because the
-    /// time is up, whatever a peer that reads nothing has left no room for.
+    /// Closes the connection: gracefully, once the protocol has all messages, or at the deadline,
+    /// even if messages are left because the peer reads nothing.
     fn close_if_ready(&self, now: Time, connection: &mut Connection) {
         match self.close_by {
             Some(by) if by <= now => connection.close(now, Close::NO_ERROR, ""),
@@ -207,14 +207,14 @@ impl Peer {
         }
     }
 
-    /// A PING that was asked for then has come back, or is lost.
-    pub(crate) fn tell_ping(&mut self, asked: Time, took: Option<Duration>) {
+    /// Answers the calls whose PING, requested at `asked`, was acknowledged or lost.
+    pub(crate) fn answer_ping(&mut self, asked: Time, took: Option<Duration>) {
         for (_, reply) in self.pings.extract_if(.., |(at, _)| *at == asked) {
             let _ = reply.send(took);
         }
     }
 
-    /// Gives the application what has come, and the protocol the room of what was taken.
+    /// Moves received messages to the mailbox, and returns the room of taken ones to the protocol.
     pub(crate) fn deliver(&self, now: Time, connection: &mut Connection) {
         if self.established {
             self.exchange(now, connection);
@@ -226,7 +226,7 @@ impl Peer {
         self.mailbox.deliver(remote, |queue, arrived| connection.exchange(now, queue, arrived));
     }
 
-    /// It is over: the application gets all that came, and is told.
+    /// Delivers everything that was received, and reports the close to the application.
     pub(crate) fn close(&mut self, now: Time, connection: &mut Connection, closed: Closed) {
         self.exchange(now, connection);
         self.mailbox.keep_charge(connection.charge_unread());
@@ -240,7 +240,7 @@ impl Peer {
         self.end(closed);
     }
 
-    /// Nobody waits for it any more.
+    /// Completes all waiting calls with the reason of the close.
     pub(crate) fn end(&mut self, closed: Closed) {
         if let Some(dialler) = self.dialler.take() {
             let _ = dialler.send(Err(Unanswered::Closed(closed.clone())));
@@ -250,8 +250,8 @@ impl Peer {
     }
 }
 
-/// Gives the protocol a message; returns it when there is no room for it now. Then `Writable`
-/// follows, or `Closed`.
+/// Passes a message to the protocol. Returns the message if there is no room; an event `Writable`
+/// or `Closed` follows then.
 fn give(
     now: Time,
     connection: &mut Connection,
@@ -265,7 +265,7 @@ fn give(
         Ok(_) => Ok(()),
         Err(Refused { reason: QueueError::TooLarge, .. }) => {
             let mut outcome = Some((ReceiptId(number), Outcome::TooLarge));
-            mailbox.settle(|| outcome.take());
+            mailbox.record_outcomes(|| outcome.take());
             Ok(())
         }
         Err(Refused { payload, .. }) => {

@@ -1,9 +1,9 @@
-//! What a driver receives and sends over: a UDP socket, or in tests a simulated network.
+//! The driver's transport: a UDP socket, or a simulated network in tests.
 //!
-//! In: trains of datagrams. Out: batches of datagrams. Never: what is in one.
+//! In: trains of datagrams. Out: batches of datagrams. Never: their contents.
 //!
-//! The whole library above it is the same in both cases, so that a simulation drives what a program
-//! runs: batches, turn limits, mailboxes, handles.
+//! The library above is the same in both cases, so that a simulation runs the code that programs
+//! run: batches, turn limits, mailboxes, handles.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use crate::{
     socket::{Socket, Unreachable, Way},
 };
 
-/// A place to send from and receive at.
+/// A transport for datagrams.
 pub(crate) enum Port {
     Udp(Socket),
     #[cfg(test)]
@@ -86,7 +86,7 @@ impl Port {
         }
     }
 
-    /// The next report of the network about a datagram that was sent.
+    /// Waits for the next report of the network about a datagram that was sent.
     pub(crate) async fn next_transport_error(&self) -> io::Result<Unreachable> {
         match self {
             Self::Udp(socket) => socket.next_transport_error().await,

@@ -1,4 +1,4 @@
-//! Messages received that wait for the applications of one connection, and who waits for them.
+//! Received messages of one connection, and the tasks that wait for them.
 //!
 //! Which message is given to whom, and which are dropped, is the queue's to decide
 //! ([`ReceiveQueue`]).
@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use hikyaku_proto::{ChannelId, ReceiveQueue};
 use tokio::sync::Notify;
 
-/// What waits, and who is to be woken.
+/// The received messages, and the tasks to wake.
 pub(crate) struct Received {
     pub(crate) queue: ReceiveQueue,
-    /// A message came for those who name no channel, or the connection is over.
+    /// A message arrived on a channel that is not dedicated, or the connection is closed.
     common: Arc<Notify>,
     /// The same for the readers of one channel.
     dedicated: BTreeMap<ChannelId, Arc<Notify>>,

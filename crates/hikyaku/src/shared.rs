@@ -1,7 +1,7 @@
-//! What the handles of one endpoint and its driver hand each other.
+//! The state shared by the handles of one endpoint and its driver.
 //!
-//! In: dials, requests, names of connections that have something for the driver. Out: the same;
-//! connections that came in. Never: what is in a message.
+//! In: dials, requests, handles of connections with work for the driver. Out: the same, and
+//! incoming connections. Never: the contents of messages.
 
 use std::{
     collections::VecDeque,
@@ -33,47 +33,47 @@ pub(crate) struct Shared {
     pub(crate) clock: Stopwatch,
     requests: Mutex<Requests>,
     incoming: Mutex<Incoming>,
-    /// A connection came in, or none will.
+    /// A connection arrived, or no more will.
     came: Notify,
     stats: Mutex<EndpointStats>,
     refusals: Mutex<VecDeque<Refusal>>,
-    /// Somebody was turned away.
+    /// A client was refused.
     refused: Notify,
     astray: Mutex<VecDeque<Astray>>,
-    /// Somebody spoke another dialect.
+    /// A datagram of another dialect arrived.
     strayed: Notify,
     /// The driver has ended, or has sent every CLOSE.
     ended: Notify,
 }
 
-/// What is asked of the driver.
+/// Requests to the driver.
 #[derive(Default)]
 pub(crate) struct Requests {
     waker: Option<Waker>,
-    /// Connections whose mailboxes hold something.
+    /// Connections whose mailboxes are not empty.
     pub(crate) listed: Vec<ConnectionHandle>,
     pub(crate) dials: Vec<Dial>,
-    /// Nobody holds the endpoint any more.
+    /// No handle of the endpoint is left.
     pub(crate) abandoned: bool,
-    /// End all connections within this time.
+    /// Close all connections within this time.
     pub(crate) close: Option<Duration>,
-    /// Every peer that is to hear of the end was sent a CLOSE.
+    /// A CLOSE was sent to every established peer.
     closes_sent: bool,
     ended: bool,
 }
 
-/// A connection that is asked for.
+/// A requested connection.
 pub(crate) struct Dial {
     pub(crate) to: SocketAddr,
     pub(crate) reply: oneshot::Sender<Result<Established, Unanswered>>,
 }
 
-/// A connection whose peer has proved who it is. Wherever it is dropped, on its way to an
-/// application or by one, what was sent is delivered and the connection ends.
+/// A connection whose peer has proved its identity. When it is dropped, before or after it reached
+/// an application, sent messages are delivered and the connection is closed.
 pub(crate) struct Established {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) peer: Signer,
-    /// Returns `true` if both ends named the same application.
+    /// `true` if both ends named the same application.
     pub(crate) shares_application: bool,
 }
 
@@ -83,16 +83,16 @@ impl Drop for Established {
     }
 }
 
-/// Why there is no connection.
+/// Why a connection attempt failed.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
     /// The endpoint has as many as it may, or TLS could not begin.
     Dial(hikyaku_proto::DialError),
-    /// It ended before it was established.
+    /// It was closed before it was established.
     Closed(Closed),
-    /// What the network reported.
+    /// The network reported the peer as unreachable.
     Unreachable(Unreachable),
-    /// What the far end said that it speaks.
+    /// The far end named another dialect.
     OtherDialect(Dialect),
 }
 
@@ -126,8 +126,8 @@ impl Shared {
         self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is asked of the driver, and wakes it. Once that has ended nobody takes it: who
-    /// waits for an answer is told by its end.
+    /// Adds a request, and wakes the driver. It is ignored once the driver has ended: calls that
+    /// wait for an answer receive an error then.
     pub(crate) fn ask(&self, change: impl FnOnce(&mut Requests)) {
         let mut requests = self.lock();
         if requests.ended {
@@ -145,7 +145,7 @@ impl Shared {
         self.ask(|requests| requests.listed.push(handle));
     }
 
-    /// What is asked, for the driver, which is woken when there is more.
+    /// Takes all requests for the driver, which is woken when there are more.
     pub(crate) fn take(&self, cx: &Context<'_>, listed: &mut Vec<ConnectionHandle>) -> Requests {
         let mut requests = self.lock();
         mem::swap(&mut requests.listed, listed);
@@ -217,8 +217,8 @@ impl Shared {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody was turned away.
-    pub(crate) fn turned_away(&self, refusal: Refusal) {
+    /// Adds a refused client.
+    pub(crate) fn add_refusal(&self, refusal: Refusal) {
         let mut refusals = self.refusals();
         if refusals.len() == MAX_REFUSALS {
             refusals.pop_front();
@@ -228,7 +228,7 @@ impl Shared {
         self.refused.notify_one();
     }
 
-    /// Returns the next who was turned away, or `None` once the driver has ended.
+    /// Returns the next refused client, or `None` once the driver has ended.
     pub(crate) async fn next_refusal(&self) -> Option<Refusal> {
         self.next_of(&self.refusals, &self.refused).await
     }
@@ -259,7 +259,7 @@ impl Shared {
         self.astray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody spoke another dialect. The oldest are kept where nobody takes them.
+    /// Adds a sender of another dialect. If nothing takes them, the oldest are kept.
     pub(crate) fn went_astray(&self, astray: Astray) {
         let mut waiting = self.astray();
         if waiting.len() < MAX_STRAYS {
@@ -269,7 +269,7 @@ impl Shared {
         }
     }
 
-    /// Returns the next who spoke another dialect, or `None` once the driver has ended.
+    /// Returns the next sender of another dialect, or `None` once the driver has ended.
     pub(crate) async fn next_astray(&self) -> Option<Astray> {
         self.next_of(&self.astray, &self.strayed).await
     }
@@ -280,7 +280,7 @@ impl Shared {
         self.came.notify_one();
     }
 
-    /// Nobody holds the endpoint any more: who waits to be accepted never will be.
+    /// Marks the endpoint as unowned, and refuses connections that wait to be accepted.
     pub(crate) fn abandon(&self) {
         self.end_incoming();
         let waiting = mem::take(&mut self.incoming().waiting);
@@ -291,7 +291,7 @@ impl Shared {
         self.ask(|requests| requests.abandoned = true);
     }
 
-    /// The driver ends.
+    /// Marks the driver as ended, and wakes all waiting calls.
     pub(crate) fn end(&self) {
         let mut requests = self.lock();
         requests.ended = true;
@@ -303,7 +303,7 @@ impl Shared {
         self.ended.notify_waiters();
     }
 
-    /// The driver has sent a CLOSE to every peer.
+    /// Records that a CLOSE was sent to every peer.
     pub(crate) fn note_closes_sent(&self) {
         if !mem::replace(&mut self.lock().closes_sent, true) {
             self.ended.notify_waiters();

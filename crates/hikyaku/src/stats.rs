@@ -12,7 +12,7 @@ pub struct EndpointStats {
     pub connections: usize,
     /// Of these, those that came in and have not finished their handshake.
     pub half_open: usize,
-    /// Datagrams received, those that the filter turned away among them.
+    /// Datagrams received, including those that the filter rejected.
     pub received: u64,
     /// Datagrams sent.
     pub sent: u64,
@@ -24,7 +24,7 @@ pub struct EndpointStats {
     pub send_errors: u64,
     /// Datagrams from addresses that the filter turns away.
     pub filtered: u64,
-    /// Does the system send trains of datagrams in one call (GSO)?
+    /// `true` if the system sends trains of datagrams in one call (GSO).
     pub gso: bool,
     /// Connections dropped because handling them panicked
     /// ([`Closed::Fault`](crate::Closed::Fault)), half-open ones included.

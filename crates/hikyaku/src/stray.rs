@@ -1,6 +1,6 @@
-//! Datagrams that came to a native endpoint and are none of the native protocol's.
+//! Datagrams of other dialects that arrive at a native endpoint.
 //!
-//! In: a datagram that the protocol discarded, and why. Out: what it means. Never: an answer.
+//! In: a discarded datagram and the reason. Out: what it means. Never: an answer.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,14 +8,13 @@ use hikyaku_proto::error::Discard;
 
 use crate::dialect::{Dialect, is_text};
 
-/// Somebody who speaks another dialect to an endpoint. What is said of it was authenticated by
-/// nobody.
+/// A sender of another dialect. Its address and dialect are unauthenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Astray {
-    /// Where its datagram came from.
+    /// The source address of its datagram.
     pub from: SocketAddr,
-    /// What it speaks; [`Dialect::Plain`] where its form says nothing else.
+    /// The dialect; [`Dialect::Plain`] if the form of the datagram indicates no other.
     pub dialect: Dialect,
 }
 
@@ -28,13 +27,13 @@ pub(crate) struct Stray {
 }
 
 pub(crate) enum Meaning {
-    /// It says what is spoken where it came from.
+    /// A hint that names the dialect of its sender.
     Hint(Dialect),
     Opens(Dialect),
 }
 
 impl Stray {
-    /// What a discarded datagram means; nothing where it may be a packet of the native protocol.
+    /// Classifies a discarded datagram; `None` if it may be a packet of the native protocol.
     pub(crate) fn of(
         datagram: &[u8],
         from: SocketAddr,

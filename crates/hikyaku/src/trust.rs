@@ -1,4 +1,4 @@
-//! Which keys of a server a client accepts.
+//! The server keys that a client accepts.
 
 #[cfg(feature = "openssh")]
 use crate::known_hosts::{KnownHosts, Verdict};

@@ -1,10 +1,10 @@
-//! Whose turn it is to stage a message, where several senders wait for room.
+//! The order in which waiting senders stage their messages.
 //!
-//! In: senders that wait, room. Out: the wakers of those that are granted a turn. Never: a message,
+//! In: waiting senders, room. Out: the wakers of senders that are granted a turn. Never: a message,
 //! a lock.
 //!
-//! Senders are served by the priority of their channel, and then in the order they came: one that
-//! has just staged a message and has the next ready waits behind the others.
+//! Senders are served by the priority of their channel, then in the order they arrived: a sender
+//! with another message ready waits behind the others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +14,13 @@ use std::{
 
 use hikyaku_proto::{ChannelId, Class};
 
-/// One class on one channel: what the protocol's queue gives a share of its own.
+/// One class on one channel, which has its own share of the protocol's queue.
 pub(crate) type Lane = (ChannelId, Class);
 
-/// The priority of a channel that has none set, see `Channel::set_priority`.
+/// The default priority of a channel, see `Channel::set_priority`.
 const DEFAULT_PRIORITY: u8 = 3;
 
-/// A place in the order of those that wait: a higher priority first, then whoever came first.
+/// A position in the order of waiting senders: by descending priority, then by arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Turn {
     /// 7 less the priority.
@@ -32,7 +32,7 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 struct Waiter {
     lane: Lane,
-    /// What its message counts, in bytes.
+    /// The bytes that its message counts.
     cost: usize,
     waker: Waker,
 }
@@ -41,11 +41,11 @@ struct Waiter {
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     waiting: BTreeMap<Turn, Waiter>,
-    /// Those whose lane has no room in the protocol; they hold up nobody else.
+    /// Senders whose lane has no room in the protocol; they delay no other lane.
     blocked: BTreeMap<Lane, BTreeMap<Turn, Waiter>>,
     blocked_lanes: BTreeSet<Lane>,
-    /// Those that were woken to stage, and have not done so yet. Nothing is reserved for them: one
-    /// that is never polled again keeps no room from the others.
+    /// Turns granted to senders that were woken and have not staged yet. Nothing is reserved for
+    /// them: a sender that is never polled again takes no room from the others.
     granted: BTreeSet<Turn>,
     priorities: BTreeMap<ChannelId, u8>,
     tickets: u64,
@@ -64,7 +64,7 @@ impl Turns {
         7 - self.priorities.get(&lane.0).copied().unwrap_or(DEFAULT_PRIORITY).min(7)
     }
 
-    /// Returns `true` when others wait ahead of a sender that comes now, or its lane has no room.
+    /// Returns `true` if others wait ahead of a new sender, or its lane has no room.
     pub(crate) fn must_wait(&self, lane: Lane) -> bool {
         if self.waiting.is_empty() && self.blocked_lanes.is_empty() {
             return false; // nearly always
@@ -73,17 +73,17 @@ impl Turns {
         self.is_blocked(lane) || first.is_some_and(|first| first.rank <= self.rank(lane))
     }
 
-    /// Returns `true` when a sender that comes now lets those go first that were woken before.
+    /// Returns `true` if a new sender should let senders go first that were woken before.
     pub(crate) fn is_polite_to_wait(&self, lane: Lane) -> bool {
         self.granted.first().is_some_and(|first| first.rank <= self.rank(lane))
     }
 
-    /// Returns `true` when the protocol has no room for this lane.
+    /// Returns `true` if the protocol has no room for this lane.
     pub(crate) fn is_blocked(&self, lane: Lane) -> bool {
         self.blocked_lanes.contains(&lane)
     }
 
-    /// A sender waits with a message that counts `cost` bytes.
+    /// Adds a waiting sender with a message that counts `cost` bytes.
     pub(crate) fn wait(&mut self, lane: Lane, cost: usize, waker: Waker) -> Turn {
         let turn = Turn { rank: self.rank(lane), ticket: self.tickets };
         self.tickets += 1;
@@ -91,7 +91,7 @@ impl Turns {
         turn
     }
 
-    /// A sender that was woken finds no room after all, and keeps its place.
+    /// Adds a sender again that was woken and found no room; it keeps its position.
     pub(crate) fn wait_again(&mut self, turn: Turn, lane: Lane, cost: usize, waker: Waker) {
         let waiter = Waiter { lane, cost, waker };
         if self.blocked_lanes.contains(&lane) {
@@ -101,8 +101,7 @@ impl Turns {
         }
     }
 
-    /// Takes a turn that was granted. Returns `false` while it is not; then `waker` is woken when
-    /// it is.
+    /// Takes a granted turn. Returns `false` if it is not granted yet; `waker` is woken when it is.
     pub(crate) fn take(&mut self, turn: Turn, lane: Lane, waker: &Waker) -> bool {
         if self.granted.remove(&turn) {
             return true;
@@ -117,7 +116,7 @@ impl Turns {
         false
     }
 
-    /// A sender does not wait any more.
+    /// Removes a sender that no longer waits.
     pub(crate) fn cancel(&mut self, turn: Turn, lane: Lane) {
         if !self.granted.remove(&turn)
             && self.waiting.remove(&turn).is_none()
@@ -130,7 +129,7 @@ impl Turns {
         }
     }
 
-    /// Grants turns to as many as `room` bytes are for. Returns whom to wake.
+    /// Grants turns to as many senders as fit into `room` bytes. Returns their wakers.
     #[must_use]
     pub(crate) fn grant(&mut self, mut room: usize) -> Vec<Waker> {
         let mut wakers = Vec::new();
@@ -144,7 +143,7 @@ impl Turns {
         wakers
     }
 
-    /// The protocol has no room for this lane, or has some again.
+    /// Records whether the protocol has no room for this lane.
     pub(crate) fn set_blocked(&mut self, lane: Lane, blocked: bool) {
         if !blocked {
             self.blocked_lanes.remove(&lane);
@@ -158,7 +157,7 @@ impl Turns {
         }
     }
 
-    /// Nothing is staged any more. Returns whom to wake.
+    /// Removes all waiting senders, since nothing more is staged. Returns their wakers.
     #[must_use]
     pub(crate) fn end(&mut self) -> Vec<Waker> {
         let blocked = mem::take(&mut self.blocked).into_values().flatten();

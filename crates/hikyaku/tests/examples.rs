@@ -39,7 +39,7 @@ fn all_shown(readme: &str) -> Vec<Shown> {
     all
 }
 
-/// Is this line the one that is shown, in which each `…` stands for anything?
+/// Returns `true` if the line matches `shown`, in which each `…` stands for any text.
 fn is_shown(shown: &str, line: &str) -> bool {
     let Some((first, rest)) = shown.split_once('…') else { return shown == line };
     let Some(line) = line.strip_prefix(first) else { return false };

@@ -22,8 +22,8 @@ pub(super) enum Shape {
     Untagged,
 }
 
-/// Is this four items of definite length: a small protected header, a small unprotected one, a
-/// payload that is there, and a signature; and nothing after it?
+/// Returns the shape of an envelope that is four items of definite length with nothing after them:
+/// a small protected header, a small unprotected one, a payload, and a signature.
 pub(super) fn shape_of(envelope: &[u8]) -> Option<Shape> {
     let mut rest = Rest(envelope);
     let shape = match rest.head()? {

@@ -257,7 +257,7 @@ impl World {
         Reception { prompt: !end.was_slow, slack, slack_counted, given_up_before }
     }
 
-    /// Gives an application a message to send, now or as soon as there is room.
+    /// Queues a message at an application, which sends it as soon as there is room.
     ///
     /// # Errors
     /// If `send` refuses it without a reason.

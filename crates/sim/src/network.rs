@@ -170,7 +170,7 @@ impl Network {
         self.history.get(&address).copied()
     }
 
-    /// Gives a host an address that it never had; packets to the previous one are lost.
+    /// Moves a host to an address that it never had; packets to the previous one are lost.
     pub fn rebind(&mut self, host: HostId, how: Move) -> SocketAddr {
         let mut address = self.addresses[host.0];
         self.owners.remove(&address);

@@ -100,7 +100,7 @@ fn cited_by(line: &str) -> Vec<&str> {
     numbers
 }
 
-/// Is the line in the body of a test, or in what stands directly above one?
+/// Returns `true` if the line is in the body of a test or directly above one.
 fn is_of_a_test(text: &str, lines: &[&str], index: usize) -> bool {
     let above = lines[index..].iter().find(|line| !line.starts_with("//"));
     if above.is_some_and(|line| *line == "#[test]") {

@@ -34,7 +34,7 @@ fn exists(tree: &Tree, folder: &str, test: &str) -> bool {
     files.any(|file| file.text.match_indices(&head).any(|(at, _)| is_test(&file.text[..at])))
 }
 
-/// Does what stands before a function say that it is a test?
+/// Returns `true` if the text before a function marks it as a test.
 fn is_test(before: &str) -> bool {
     // The last line is the beginning of the function's own.
     let above = before.lines().rev().skip(usize::from(!before.ends_with('\n')));

@@ -1,12 +1,12 @@
-//! What ends a dial before its time: reports of the network, hints of another dialect.
+//! What makes a connection attempt (a dial) fail early: network reports, hints of another dialect.
 //!
-//! In: reports, datagrams of no connection. Out: dials given up, hints to those who speak another
-//! dialect. Never: the end of a connection that is up.
+//! In: reports, datagrams of no connection. Out: dials given up, hints to senders of another
+//! dialect. Never: the end of an established connection.
 
 use super::*;
 
 impl Driver {
-    /// Takes what routers and hosts report while somebody dials.
+    /// Handles reports of routers and hosts while there are dials.
     pub(super) fn poll_reports(&mut self, cx: &mut Context<'_>, now: Time) {
         while let Some(reports) = &mut self.reports {
             let Poll::Ready(report) = reports.as_mut().poll(cx) else { return };
@@ -18,11 +18,11 @@ impl Driver {
         }
     }
 
-    /// A report ends no connection, since anyone can make it up; a dial it ends at once, as it does
-    /// with TCP, or of a closed port when the next Hello finds it closed too.
+    /// Handles a report. It ends no connection, since anyone can forge it. It ends a dial at once,
+    /// as with TCP; a report of a closed port does so when the next Hello finds it closed too.
     fn on_unreachable(&mut self, now: Time, report: Unreachable) {
         debug!(%report, "the network reports");
-        // A probe of a connection that is up is too long for the way, and no dial is concerned.
+        // An MTU probe of an established connection is too long for the path; no dial is affected.
         if report.is_too_long() && self.peers.len() > 1 {
             return;
         }
@@ -30,8 +30,8 @@ impl Driver {
         let is_dial = |peer: &Peer| peer.dialler.is_some();
         let is_of = |peer: &Peer| from.is_none_or(|ip| ip == peer.mailbox.remote().ip());
         let dials = || self.peers.iter().filter(|(_, peer)| is_dial(peer));
-        // A router on the way reports in its own name. Which port is meant is not told: of several
-        // dials it may be any.
+        // A router on the path reports under its own address. The report does not name the port, so
+        // with several dials it is ambiguous.
         let mut named = dials().filter(|(_, peer)| is_of(peer)).map(|(handle, _)| *handle);
         let mut all = dials().map(|(handle, _)| *handle);
         let meant = match (named.next(), named.next()) {
@@ -55,8 +55,8 @@ impl Driver {
         now.since(*peer.refused_at.get_or_insert(now)) < CLOSED_PORT_PATIENCE
     }
 
-    /// Datagrams of other dialects: reported here; their senders receive a hint; and a hint may end
-    /// a dial.
+    /// Reports datagrams of other dialects, and answers their senders with a hint. A received hint
+    /// may end a dial.
     pub(super) fn on_strays(&mut self, cx: &mut Context<'_>, now: Time) {
         let mut strays = mem::take(&mut self.strays);
         for stray in strays.drain(..) {
@@ -72,7 +72,7 @@ impl Driver {
                             ecn: None,
                             segment: hint.len(),
                         };
-                        // One that is lost is worth as little as one that is not believed.
+                        // A hint is best effort.
                         let _ = self.socket.poll_send_train(cx, hint, &way);
                     }
                     self.shared.went_astray(Astray { from: stray.from, dialect });
@@ -82,7 +82,7 @@ impl Driver {
         self.strays = strays;
     }
 
-    /// Anyone can make a hint up; only a dial gives up sooner, and not by the first.
+    /// Counts a hint. Anyone can forge one, so it only makes a dial fail early, and not the first.
     fn on_hint(&mut self, now: Time, from: SocketAddr, dialect: Dialect) {
         let dial = |(_, peer): &(&ConnectionHandle, &mut Peer)| {
             peer.dialler.is_some() && peer.mailbox.remote() == from
@@ -104,8 +104,8 @@ impl Driver {
         }
     }
 
-    /// The system itself has no way there: nobody can have made that up, so who dials hears it at
-    /// once, unless a Hello has left before.
+    /// Fails a dial because the system has no route. That cannot be forged, so the dial fails at
+    /// once, unless a Hello was sent before.
     pub(super) fn on_unsent(&mut self, to: SocketAddr, unsent: u64, error: &io::Error) {
         let now = self.latest;
         for (&handle, peer) in &mut self.peers {

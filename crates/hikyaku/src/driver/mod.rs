@@ -1,10 +1,10 @@
-//! THE LOOP: one task owns an endpoint's socket and its protocol, and feeds each with the other.
+//! The event loop: one task owns an endpoint's socket and its protocol state, and connects the two.
 //!
 //! In: datagrams, time, what applications have put into mailboxes. Out: datagrams, what mailboxes
 //! are given. Never: what the protocol decides.
 //!
 //! ```text
-//!            ┌──────────── Driver::turn, until nobody has anything to do ────────────┐
+//!            ┌──────────── Driver::turn, until there is nothing left to do ──────────┐
 //! socket ───▶│ 1 receive   batches, joined datagrams split (GRO) ▶ handle_datagram   │
 //! mailboxes ▶│ 2 requests  dials, staged messages ▶ Connection::send                 │
 //! clock ────▶│ 3 timeout   handle_timeout                                            │
@@ -12,8 +12,10 @@
 //!            └──────── then sleep: until a datagram, a request or the deadline ──────┘
 //! ```
 //!
-//! Nothing is locked while packets are made or opened: the protocol is this task's own, and a
-//! mailbox is locked once for a batch.
+//! No lock is held while packets are sealed or opened: this task owns the protocol state, and locks
+//! a mailbox once per batch.
+
+// Longer than 400 lines: the steps of the loop work on the state of one task.
 
 mod dials;
 
@@ -58,7 +60,7 @@ use dials::{ends_dial, reports_of};
 /// An endpoint at work.
 pub(crate) struct Driver {
     socket: Arc<Port>,
-    /// What the network reports, asked for while somebody dials.
+    /// Reports of the network (ICMP), awaited while a connection is being opened.
     reports: Option<Reports>,
     filter: Filter,
     endpoint: hikyaku_proto::Endpoint,
@@ -70,30 +72,30 @@ pub(crate) struct Driver {
     out: Vec<u8>,
     /// A train that the kernel had no room for.
     unsent: Option<Transmit>,
-    /// Nobody will say when it has.
+    /// The kernel will not report when it has room again.
     blind: bool,
     deadline: Option<(Time, Reason)>,
     sleep: Pin<Box<Sleep>>,
     /// What `sleep` is set to.
     armed: Option<Time>,
-    /// The close deadline for which the others were given their turn.
+    /// The deadline for which this task has yielded to others.
     yielded: Option<Time>,
-    /// What the protocol was told last: it never goes back.
+    /// The time last passed to the protocol, which never goes back.
     latest: Time,
     stats: EndpointStats,
-    /// Since then there was something to receive each time.
+    /// Since when every receive call has returned something.
     busy_since: Option<Time>,
     /// Receive calls that failed, one after the other.
     failures: u32,
-    /// Nobody holds the endpoint: it ends with its last connection.
+    /// No handle of the endpoint is left: it ends with its last connection.
     abandoned: bool,
     /// All connections end by then.
     close_by: Option<Time>,
     /// The protocol had nothing more to send or report in the last turn.
     quiet: bool,
-    /// Room that is used again.
+    /// A reused buffer.
     listed: Vec<ConnectionHandle>,
-    /// Connections that are to end, by when they do at the latest.
+    /// Connections that are closing, by the time they must be closed.
     closes: BTreeSet<(Time, ConnectionHandle)>,
     /// Datagrams of other dialects, of one batch.
     strays: Vec<Stray>,
@@ -142,7 +144,7 @@ impl Driver {
         }
     }
 
-    /// Steps 1 to 4, once. True when there may be more to do at once.
+    /// Runs steps 1 to 4 once. Returns `true` if there may be more to do immediately.
     fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let now = self.now();
         self.quiet = false;
@@ -174,7 +176,7 @@ impl Driver {
 
     // 1 receive
 
-    /// True when there may be more; where not, the socket wakes us.
+    /// Returns `true` if there may be more to receive; otherwise the socket wakes this task.
     fn receive(&mut self, cx: &mut Context<'_>, now: Time) -> io::Result<bool> {
         match self.socket.poll_recv_all(cx, &mut self.batch) {
             Poll::Pending => {
@@ -185,13 +187,13 @@ impl Driver {
             Poll::Ready(Err(error)) => return self.on_receive_error(error).map(|()| true),
         }
         self.stats.receive_calls += 1;
-        // Where the system does not stamp what comes: since when there has been something.
+        // Without timestamps of the system: since when there has been something to receive.
         let busy_since = *self.busy_since.get_or_insert(now);
         let waited = self.batch.waited().unwrap_or_else(|| now.since(busy_since));
         self.endpoint.note_backlog(now, waited);
         let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
         let strays = &mut self.strays;
-        // Bound to one address, the system has no choice.
+        // A socket bound to one address has only one source address.
         let any = self.socket.local_addr().ip().is_unspecified();
         self.batch.for_each_mut(|(from, local), ecn, datagram| {
             stats.received += 1;
@@ -214,7 +216,7 @@ impl Driver {
         Ok(more)
     }
 
-    /// What the network reports of one peer must not end it for all.
+    /// Counts a failure: an error report about one peer must not end the endpoint for all.
     fn on_receive_error(&mut self, error: io::Error) -> io::Result<()> {
         self.failures += 1;
         if self.failures > MAX_RECEIVE_FAILURES {
@@ -245,11 +247,11 @@ impl Driver {
     }
 
     fn dial(&mut self, now: Time, dial: Dial) {
-        // An endpoint that is being closed ends without it; its dialler hears so.
+        // A closing endpoint opens no connections; the caller receives an error.
         if self.abandoned {
             return;
         }
-        // Whom to trust is the dialler's own question, once the key is proven.
+        // The caller checks the key against its trust once the peer has proved it.
         let handle = match self.endpoint.connect(now, dial.to, KeyPolicy::AnyKey) {
             Ok(handle) => handle,
             Err(error) => {
@@ -270,7 +272,7 @@ impl Driver {
         self.closes.extend(peer.close_by().filter(|by| *by > now).map(|by| (by, handle)));
     }
 
-    /// Those whose time to leave is up.
+    /// Closes connections whose close deadline has passed.
     fn end_overdue(&mut self, now: Time) {
         while let Some(&(by, handle)) = self.closes.first()
             && by <= now
@@ -280,8 +282,9 @@ impl Driver {
         }
     }
 
-    /// Asked for more than once, the earliest time counts. Connections that are established, and of
-    /// which no event was polled yet, still come in: what they sent was acknowledged.
+    /// Closes all connections; of several calls the earliest deadline counts. Established
+    /// connections that no event has reported yet are still accepted: what they sent was
+    /// acknowledged.
     fn close_all(&mut self, now: Time, within: Duration) {
         let by = now + within;
         self.close_by = Some(self.close_by.map_or(by, |before| before.min(by)));
@@ -324,13 +327,13 @@ impl Driver {
 
     // 4 output
 
-    /// Sends and tells until there is nothing more, or the kernel has no room, or it is the others'
-    /// turn. True when there is more.
+    /// Sends datagrams and handles events until there are none left, the kernel has no room, or the
+    /// turn is over. Returns `true` if there is more.
     fn output(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
         let mut trains = 0;
         loop {
             if self.unsent.is_some() && self.send(cx).is_pending() {
-                // Nothing can be done before there is room again. The runtime tells, or a timer.
+                // Nothing can be sent before there is room. The runtime or a timer wakes this task.
                 self.deadline = self.blind.then(|| (now + FULL_QUEUE_PAUSE, Reason::Pacing));
                 return false;
             }
@@ -345,8 +348,8 @@ impl Driver {
                 Output::Event(handle, event) => self.on_event(now, handle, event),
                 Output::Timeout(next) => {
                     trace!(?next, "next deadline");
-                    let leave = self.closes.first().map(|&(by, _)| (by, Reason::Close));
-                    self.deadline = next.into_iter().chain(leave).min_by_key(|(at, _)| *at);
+                    let close = self.closes.first().map(|&(by, _)| (by, Reason::Close));
+                    self.deadline = next.into_iter().chain(close).min_by_key(|(at, _)| *at);
                     self.on_quiet();
                     return false;
                 }
@@ -366,8 +369,8 @@ impl Driver {
         let blind = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock;
         self.blind = matches!(&poll, Poll::Ready(Err(e)) if blind(e));
         let poll = match poll {
-            // It may be what the network reports of an earlier datagram, to whomever; then this one
-            // was not sent, and the next try is free of it.
+            // The error may report an earlier datagram to any destination. Then this one was not
+            // sent, and the next attempt does not return the error again.
             Poll::Ready(Err(e)) if self.reports.is_some() && ends_dial(&e) => {
                 self.socket.poll_send_train(cx, &self.out[..train.len], &way)
             }
@@ -401,10 +404,10 @@ impl Driver {
             let key = key.and_then(|key| Signer::from_key(&key)).map(|key| key.fingerprint());
             let refusal = Refusal { from, key, closed: Closed::from(reason) };
             debug!(%refusal);
-            return self.shared.turned_away(refusal);
+            return self.shared.add_refusal(refusal);
         }
         if matches!(event, Event::Incoming | Event::Connected { .. }) {
-            // Before an application hears of it.
+            // Before the application sees the connection.
             self.publish();
         }
         let Some(connection) = self.endpoint.connection(handle) else {
@@ -420,7 +423,7 @@ impl Driver {
                 None => return,
             },
         };
-        // Before an application hears what the event is.
+        // Before the application sees the event.
         peer.publish(connection);
         match event {
             // A client that sends 0-RTT has no proven key yet; `Connected` follows. The state of
@@ -442,14 +445,14 @@ impl Driver {
             Event::Receipt(receipt, outcome) => {
                 let mut first = Some((receipt, outcome));
                 let next = || first.take().or_else(|| connection.poll_receipt());
-                peer.mailbox.settle(next);
+                peer.mailbox.record_outcomes(next);
             }
-            Event::Pong { asked, took } => peer.tell_ping(asked, took),
+            Event::Pong { asked, took } => peer.answer_ping(asked, took),
             Event::Closed(reason) => {
-                // `Drained` follows what was ended here.
-                let told = matches!(reason, ClosedReason::Local | ClosedReason::Error(_));
+                // `Drained` follows for connections that were closed here.
+                let drains = matches!(reason, ClosedReason::Local | ClosedReason::Error(_));
                 peer.close(now, connection, Closed::from(reason));
-                if !told {
+                if !drains {
                     self.forget(handle);
                 }
             }
@@ -458,7 +461,7 @@ impl Driver {
         }
     }
 
-    /// The last event of a connection that the protocol has dropped already (a fault).
+    /// Handles the last event of a connection that the protocol has dropped after a fault.
     fn on_event_of_gone(&mut self, handle: ConnectionHandle, event: Event) {
         if let (Event::Closed(reason), Some(peer)) = (event, self.peers.get_mut(&handle)) {
             peer.lose(Closed::from(reason));
@@ -466,7 +469,7 @@ impl Driver {
         }
     }
 
-    /// Nothing more is sent to this peer.
+    /// Drops a peer to which nothing more is sent.
     fn forget(&mut self, handle: ConnectionHandle) {
         if let Some(peer) = self.peers.remove(&handle) {
             if let Some(by) = peer.close_by() {
@@ -481,8 +484,8 @@ impl Driver {
         loop {
             let Some((at, reason)) = self.deadline else { return Poll::Pending };
             let now = self.now();
-            // Timers ring a millisecond late, and setting them costs more than an ACK. Whoever
-            // runs meanwhile may send something that takes the ACK along; if not, it leaves early.
+            // Timers fire a millisecond late, and setting them costs more than an ACK. Tasks that
+            // run meanwhile may send something that carries the ACK; if not, it is sent early.
             if reason == Reason::Ack && at.since(now) <= CLOSE_ACK {
                 if self.yielded.replace(at) == Some(at) {
                     self.latest = now.max(at);
@@ -494,8 +497,8 @@ impl Driver {
             if at <= now {
                 return Poll::Ready(());
             }
-            // Most deadlines move on with each packet: one that rings too soon now and then is
-            // cheaper than one that is set each time.
+            // Most deadlines move with each packet: a timer that sometimes fires too early is
+            // cheaper than one that is reset each time.
             if self.armed.is_none_or(|armed| at < armed) {
                 self.armed = Some(at);
                 self.sleep.as_mut().reset(self.clock.instant(at));
@@ -506,7 +509,7 @@ impl Driver {
     }
 
     fn is_done(&self) -> bool {
-        // A peer that never answered need not hear of the end: nobody may be there.
+        // A peer that never answered needs no CLOSE.
         let done = |peer: &Peer| peer.is_over() && !peer.is_established();
         self.abandoned && self.quiet && self.peers.values().all(done)
     }
@@ -543,21 +546,21 @@ impl Future for Driver {
                 return Poll::Pending;
             }
         }
-        // The others on this thread have waited for long enough.
+        // Other tasks on this thread have waited long enough.
         come_back(cx);
         Poll::Pending
     }
 }
 
-/// Lets all other tasks and the network have their turn, and wakes this task then. (Woken by
-/// itself it would be the next one again.)
+/// Yields to all other tasks and the I/O driver, and wakes this task afterwards. (A task that wakes
+/// itself directly would run next.)
 fn come_back(cx: &mut Context<'_>) {
     let _ = pin!(yield_now()).poll(cx);
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // The runtime was shut down: nobody may wait for ever.
+        // The runtime was shut down: no task may wait forever.
         self.end(&Closed::EndpointGone);
     }
 }

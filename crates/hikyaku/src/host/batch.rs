@@ -68,7 +68,7 @@ impl RecvBatch {
         Ok(())
     }
 
-    /// Did the system fill every buffer, so that there may be more?
+    /// Returns `true` if the system filled every buffer, so that there may be more.
     pub(crate) const fn is_full(&self) -> bool {
         self.filled == BATCH_SIZE
     }

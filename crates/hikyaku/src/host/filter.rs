@@ -198,7 +198,7 @@ impl Filter {
         self.len() == 0
     }
 
-    /// May this address speak to us?
+    /// Returns `true` if this address is allowed.
     #[must_use]
     pub fn allows(&self, source: IpAddr) -> bool {
         let action = match source.to_canonical() {

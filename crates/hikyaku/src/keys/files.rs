@@ -2,6 +2,8 @@
 //!
 //! In: paths. Out: text, or an error that names the file. Never: what the text means.
 
+// Longer than 400 lines: reading, checking and replacing a file share its errors and its rules.
+
 use std::{
     env,
     error::Error,
@@ -211,7 +213,7 @@ fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     Ok(bytes)
 }
 
-/// Is a file of secrets readable or writable by others than its owner?
+/// Returns `true` if a file of secrets can be read or written by others than its owner.
 ///
 /// # Errors
 /// [`FileError::Exposed`] with its permission bits; [`FileError::Read`] when it cannot be looked

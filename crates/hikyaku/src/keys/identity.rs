@@ -1,4 +1,4 @@
-//! Who we are: an Ed25519 key pair.
+//! The local identity: an Ed25519 key pair.
 //!
 //! In: a seed. Out: signatures, the public half. Never: a secret in a log, a file.
 

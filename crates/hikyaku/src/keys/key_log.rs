@@ -1,5 +1,5 @@
-//! Secrets of connections written to a file, for who has to look into packets with a tool that
-//! reads the NSS key log format. Never on unless asked for: whoever has it reads all that was sent.
+//! Writes the secrets of connections to a file, for tools that read the NSS key log format and
+//! decrypt packets. Off by default: with the file, all traffic can be decrypted.
 //!
 //! In: secrets. Out: lines in a file that only its owner may read. Never: anything else.
 

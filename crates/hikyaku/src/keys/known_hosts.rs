@@ -54,7 +54,7 @@ pub enum Verdict {
         /// The line that remembers it, counted from 1.
         line: usize,
     },
-    /// The file says that nobody may trust this key any more.
+    /// The file marks this key as revoked.
     Revoked {
         /// The line that says so, counted from 1.
         line: usize,
@@ -69,7 +69,7 @@ pub fn host_name(host: &str, port: u16) -> String {
 }
 
 impl KnownHosts {
-    /// Reads the file; where there is none nobody is known.
+    /// Reads the file. A missing file knows no hosts.
     ///
     /// Lines that are none of this format are left alone, as ssh leaves them, and named by
     /// [`KnownHosts::skipped`].
@@ -150,7 +150,7 @@ impl KnownHosts {
     }
 }
 
-/// Does the file take it for this one host: no line of its own, no list, no pattern, no marker?
+/// Returns `true` if the line names this one host only: no list, no pattern, no marker.
 fn is_one_name(host: &str) -> bool {
     let means_more = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '*' | '?');
     !host.is_empty() && !host.contains(means_more) && !host.starts_with(['!', '#', '@', '|'])
@@ -168,7 +168,7 @@ fn open_to_append(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// One write, so that a line is there whole or not at all for whoever reads meanwhile.
+/// A single write, so that concurrent readers see the whole line or nothing.
 fn append(file: &mut File, host: &str, key: &Signer) -> io::Result<()> {
     let mut line = format!("{host} {}\n", key.bare_line());
     if !ends_a_line(file)? {
@@ -231,7 +231,7 @@ fn parse_line(number: usize, text: &str) -> Result<Option<Line>, String> {
     Ok(Some(Line { number, hosts, key, revoked }))
 }
 
-/// Does a line speak of this host?
+/// Returns `true` if a line applies to this host.
 fn names(hosts: &HostPatterns, host: &str) -> bool {
     match hosts {
         HostPatterns::HashedName { salt, hash } => {

@@ -1,12 +1,14 @@
-//! What the applications of one connection and the driver hand each other.
+//! The queues between the handles of one connection and the driver.
 //!
 //! In: messages to send and requests, from applications; messages received and outcomes, from the
 //! driver. Out: the same, on the other side. Never: a socket, the protocol.
 //!
 //! ```text
-//! send ─▶ staged ──▶ driver            one lock a message, one wake-up of the driver a batch
-//! recv ◀─ received ◀── driver          one lock a batch on the driver's side, one wake-up
+//! send ─▶ staged ──▶ driver        one lock per message, one wake-up of the driver per batch
+//! recv ◀─ received ◀── driver      one lock and one wake-up per batch on the driver's side
 //! ```
+
+// Longer than 400 lines: applications and the driver change one state under one lock.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -52,7 +54,7 @@ pub(crate) struct Mailbox {
 
 /// A message on its way to the protocol.
 pub(crate) struct Staged {
-    /// Of its receipt; given when it is staged.
+    /// The number of its receipt, assigned when it is staged.
     pub(crate) number: u64,
     pub(crate) channel: ChannelId,
     pub(crate) delivery: Delivery,
@@ -65,16 +67,16 @@ impl Staged {
         (self.channel, self.delivery.class())
     }
 
-    /// What it counts in the mailbox, in bytes.
+    /// Returns the bytes that it counts in the mailbox.
     pub(crate) fn cost(&self) -> usize {
         self.payload.len() + MESSAGE_COST
     }
 }
 
-/// What an application asks of a connection, beside sending.
+/// A request of an application, other than sending.
 pub(crate) enum Request {
     Priority(ChannelId, u8),
-    /// The answer comes when all that was asked before is done.
+    /// Answered when all earlier requests are done.
     Synchronize(oneshot::Sender<()>),
     Ping(oneshot::Sender<Option<Duration>>),
     Close {
@@ -89,15 +91,15 @@ pub(crate) enum Request {
 pub(crate) struct State {
     staged: VecDeque<Staged>,
     staged_bytes: usize,
-    /// Bytes of messages that the driver has taken, and the protocol has no room for.
+    /// Bytes of messages that the driver has taken and the protocol has no room for.
     parked_bytes: usize,
     queued: Queued,
     stats: ConnectionStats,
     turns: Turns,
     requests: Vec<Request>,
-    /// Does the driver know that there is something for it?
+    /// `true` if the driver was notified of the mailbox's contents.
     listed: bool,
-    /// It is being closed from here: nothing more is staged.
+    /// This side is closing: nothing more is staged.
     closing: bool,
     /// The number of the next message.
     next: u64,
@@ -108,7 +110,7 @@ pub(crate) struct State {
     received: Received,
     /// What the endpoint is charged for messages that wait here after the end.
     charge: Option<Charge>,
-    /// No handle is left: nobody will receive what waits.
+    /// No handle is left: waiting messages will not be received.
     unwanted: bool,
 
     outcomes: Outcomes,
@@ -160,7 +162,7 @@ impl Mailbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the driver that there is something for it, unless it knows.
+    /// Notifies the driver that the mailbox is not empty, unless it knows.
     fn list(&self, state: &mut State) {
         if !mem::replace(&mut state.listed, true) {
             self.shared.list(self.handle);
@@ -169,7 +171,7 @@ impl Mailbox {
 
     // The application's side.
 
-    /// Stages a message, and says its number; or gives its payload back.
+    /// Stages a message and returns its number, or returns its payload with the error.
     pub(crate) fn try_send(&self, message: Staged) -> Result<u64, (Bytes, SendError)> {
         let mut state = self.lock();
         if let Err(error) = state.check(&message) {
@@ -181,8 +183,8 @@ impl Mailbox {
         Ok(self.stage(&mut state, message))
     }
 
-    /// As [`Self::try_send`], waiting for its turn while there is no room.
-    /// A task that sends without a pause lets the others of its thread have their turn.
+    /// Stages a message as [`Self::try_send`], waiting for its turn while there is no room. A task
+    /// that sends without a pause yields to the other tasks of its thread (cooperative scheduling).
     pub(crate) fn send(&self, message: Staged) -> Coop<Sending<'_>> {
         cooperative(Sending { mailbox: self, message: Some(message), turn: None })
     }
@@ -197,8 +199,7 @@ impl Mailbox {
         number
     }
 
-    /// Takes up to `limit` messages, of this channel or of all that are not read for themselves;
-    /// `take` gets each.
+    /// Calls `take` with up to `limit` messages of this channel, or of all that are not dedicated.
     fn try_recv_with(
         &self,
         channel: Option<ChannelId>,
@@ -207,7 +208,7 @@ impl Mailbox {
     ) -> Result<usize, Closed> {
         let state = &mut *self.lock();
         let queue = &mut state.received.queue;
-        // Most queues hold nothing that asks for the time.
+        // Most queues hold no Deadline message, so that the time is not needed.
         let now = if queue.has_deadlines() { self.shared.clock.now() } else { Time::ZERO };
         let mut count = 0;
         while count < limit
@@ -229,7 +230,7 @@ impl Mailbox {
         if count == 0 { Err(closed.clone()) } else { Ok(count) }
     }
 
-    /// A message, if one is there.
+    /// Returns a message, if there is one.
     pub(crate) fn try_recv(&self, channel: Option<ChannelId>) -> Result<Option<Message>, Closed> {
         let mut message = None;
         self.try_recv_with(channel, 1, |one| message = Some(one))?;
@@ -242,7 +243,7 @@ impl Mailbox {
         Ok(message.expect("recv_with gave one"))
     }
 
-    /// Waits for the first, and takes up to `limit`.
+    /// Waits for a message, and takes up to `limit`.
     pub(crate) async fn recv_with(
         &self,
         channel: Option<ChannelId>,
@@ -269,7 +270,7 @@ impl Mailbox {
         }
     }
 
-    /// Asks something of the driver.
+    /// Sends a request to the driver.
     pub(crate) fn request(&self, request: Request) -> Result<(), Closed> {
         let mut state = self.lock();
         if let Some(closed) = &state.closed {
@@ -291,8 +292,8 @@ impl Mailbox {
         Ok(())
     }
 
-    /// No handle is left: what was sent is delivered within `linger`, and what comes is not kept
-    /// beyond the end.
+    /// Closes the connection because no handle is left: sent messages are delivered within
+    /// `linger`, and received ones are dropped at the close.
     pub(crate) fn let_go(&self, linger: Duration) {
         let _ = self.request(Request::CloseGracefully { within: linger });
         let mut state = self.lock();
@@ -300,12 +301,12 @@ impl Mailbox {
         state.forget_unwanted();
     }
 
-    /// What is known of a message now.
+    /// Returns what is known of a message.
     pub(crate) fn outcome(&self, number: u64) -> Known {
         self.lock().outcome(number)
     }
 
-    /// Waits for the outcome of a message, under a ticket that the first call gives.
+    /// Polls the outcome of a message, under a ticket that the first call assigns.
     pub(crate) fn poll_outcome(
         &self,
         number: u64,
@@ -333,7 +334,7 @@ impl Mailbox {
         self.lock().remote
     }
 
-    /// What the driver published last, and what is queued now.
+    /// Returns the statistics last published, with the bytes queued now.
     pub(crate) fn stats(&self) -> ConnectionStats {
         let state = self.lock();
         let mut stats = state.stats;
@@ -341,12 +342,12 @@ impl Mailbox {
         stats
     }
 
-    /// Bytes queued on this channel, or on all.
+    /// Returns the bytes queued on this channel, or on all.
     pub(crate) fn queued_bytes(&self, channel: Option<ChannelId>) -> usize {
         self.lock().queued_bytes(channel)
     }
 
-    /// Why it is over, if it is.
+    /// Returns why it was closed, if it was.
     pub(crate) fn close_reason(&self) -> Option<Closed> {
         self.lock().closed.clone()
     }
@@ -361,7 +362,7 @@ impl Mailbox {
         }
     }
 
-    /// Waits until the peer has heard of the end, or does not answer.
+    /// Waits until the peer has confirmed the close, or does not answer.
     pub(crate) async fn released(&self) {
         loop {
             let over = self.over.notified();
@@ -372,14 +373,14 @@ impl Mailbox {
         }
     }
 
-    /// Messages that were not delivered, once it is over.
+    /// Returns the number of messages that were not delivered, once it is closed.
     pub(crate) fn undelivered(&self) -> u64 {
         self.lock().undelivered
     }
 
     // The driver's side.
 
-    /// Takes what was asked, and what was staged into `staged`, which is empty.
+    /// Takes all requests, and moves staged messages to `staged`, which is empty.
     pub(crate) fn take(&self, staged: &mut VecDeque<Staged>) -> Vec<Request> {
         let mut state = self.lock();
         state.listed = false;
@@ -393,7 +394,7 @@ impl Mailbox {
         requests
     }
 
-    /// The protocol has no room for a message of this lane, which waits with the driver.
+    /// Counts a message that waits in the driver because the protocol has no room for its lane.
     pub(crate) fn park(&self, message: &Staged) {
         let mut state = self.lock();
         state.parked_bytes += message.cost();
@@ -401,7 +402,7 @@ impl Mailbox {
         state.turns.set_blocked(message.lane(), true);
     }
 
-    /// So many bytes of messages of this lane wait no longer; has all of it found room?
+    /// Removes `bytes` of parked messages of this lane. With `all`, no more of them wait.
     pub(crate) fn unpark(&self, lane: Lane, bytes: usize, all: bool) {
         let mut state = self.lock();
         state.parked_bytes = state.parked_bytes.saturating_sub(bytes);
@@ -414,8 +415,7 @@ impl Mailbox {
         granted.into_iter().for_each(Waker::wake);
     }
 
-    /// The protocol has all that was taken: what it knows of the connection now, and what is in its
-    /// queue.
+    /// Publishes the statistics and the protocol's queue, after all taken messages were passed on.
     pub(crate) fn publish(
         &self,
         stats: ConnectionStats,
@@ -426,17 +426,17 @@ impl Mailbox {
         state.queued.publish(queue);
     }
 
-    /// Is nothing staged?
+    /// Returns `true` if nothing is staged.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().staged.is_empty()
     }
 
-    /// The longest message of each class that the peer takes.
+    /// Sets the length of the longest message of each class that the peer accepts.
     pub(crate) fn set_longest(&self, longest: [usize; Class::ALL.len()]) {
         self.lock().longest = longest;
     }
 
-    /// Gives messages to the application: `exchange` moves them to the queue that it is given.
+    /// Delivers messages: `exchange` moves them to the queue it receives.
     pub(crate) fn deliver(
         &self,
         remote: SocketAddr,
@@ -451,8 +451,8 @@ impl Mailbox {
         }
     }
 
-    /// Notes outcomes: `next` is asked until it has no more.
-    pub(crate) fn settle(&self, mut next: impl FnMut() -> Option<(ReceiptId, Outcome)>) {
+    /// Records outcomes: calls `next` until it returns `None`.
+    pub(crate) fn record_outcomes(&self, mut next: impl FnMut() -> Option<(ReceiptId, Outcome)>) {
         let mut state = self.lock();
         while let Some((ReceiptId(number), outcome)) = next() {
             state.outcomes.insert(number, outcome);
@@ -463,7 +463,7 @@ impl Mailbox {
         }
     }
 
-    /// It is over: all who wait are told. `left` is what never reached the protocol.
+    /// Closes the mailbox, and wakes all waiting calls. `left` messages never reached the protocol.
     pub(crate) fn close(&self, closed: Closed, left: u64) {
         let mut state = self.lock();
         state.undelivered += left + state.staged.len() as u64;
@@ -474,7 +474,7 @@ impl Mailbox {
         state.closed.get_or_insert(closed);
         let waiting = mem::take(&mut state.waiting);
         let senders = state.turns.end();
-        // A reader with a weak handle may wait at a queue that is forgotten.
+        // A reader with a weak handle may wait on a queue that is dropped.
         state.received.wake_all();
         state.forget_unwanted();
         drop(state);
@@ -482,7 +482,7 @@ impl Mailbox {
         self.over.notify_waiters();
     }
 
-    /// The connection is over: what waits here counts for the endpoint until it was received.
+    /// Keeps waiting messages charged to the endpoint after the close, until they are received.
     pub(crate) fn keep_charge(&self, charge: Charge) {
         let mut state = self.lock();
         if !state.received.queue.is_empty() {
@@ -490,7 +490,7 @@ impl Mailbox {
         }
     }
 
-    /// Nothing more is sent.
+    /// Marks the connection as drained: nothing more is sent.
     pub(crate) fn release(&self) {
         self.lock().released = true;
         self.over.notify_waiters();
@@ -498,7 +498,7 @@ impl Mailbox {
 }
 
 impl State {
-    /// Whether a message can be staged at all is known before it is handed over.
+    /// Returns an error if a message can never be staged.
     fn check(&self, message: &Staged) -> Result<(), SendError> {
         if let Some(closed) = &self.closed {
             return Err(closed.clone().into());
@@ -538,7 +538,7 @@ impl State {
         }
     }
 
-    /// Forgets what waits when the connection is over and nobody will receive it.
+    /// Drops waiting messages if the connection is closed and no handle is left.
     fn forget_unwanted(&mut self) {
         if self.unwanted && self.closed.is_some() {
             self.received = Received::new();
@@ -546,7 +546,7 @@ impl State {
         }
     }
 
-    /// Bytes for which there is room, of whichever lane.
+    /// Returns the bytes for which there is room, on any lane.
     fn room(&self) -> usize {
         if self.parked_bytes >= MAX_PARKED {
             return 0;
@@ -558,7 +558,7 @@ impl State {
         self.room() > 0 && !self.turns.is_blocked(lane)
     }
 
-    /// Grants turns to senders that wait, while there is room. Returns whom to wake.
+    /// Grants turns to waiting senders while there is room. Returns the wakers.
     #[must_use]
     fn grant(&mut self) -> Vec<Waker> {
         let room = self.room();
@@ -566,7 +566,7 @@ impl State {
     }
 }
 
-/// Was it promised to arrive, and did not?
+/// Returns `true` for a message that should have arrived and did not.
 fn is_failure(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Unsent | Outcome::TooLarge)
 }

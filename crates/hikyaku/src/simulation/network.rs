@@ -26,7 +26,7 @@ pub(crate) struct Path {
     /// Chances in 1,000.
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
-    /// The sender's own queue has no room, and nobody says when it has.
+    /// The sender's own queue has no room, and its end is not signalled.
     pub(crate) full: u64,
     pub(crate) delay: Duration,
     /// Added by chance, so that datagrams overtake each other.
@@ -60,7 +60,7 @@ struct Arrivals {
 pub(crate) struct Nic {
     network: Network,
     local: SocketAddr,
-    alarm: Mutex<Pin<Box<Sleep>>>,
+    timer: Mutex<Pin<Box<Sleep>>>,
 }
 
 impl Network {
@@ -71,8 +71,8 @@ impl Network {
 
     pub(crate) fn connect(&self, local: SocketAddr) -> Nic {
         self.lock().hosts.insert(local, Arrivals::default());
-        let alarm = Mutex::new(Box::pin(sleep_until(self.clock.instant(Time::ZERO))));
-        Nic { network: self.clone(), local, alarm }
+        let timer = Mutex::new(Box::pin(sleep_until(self.clock.instant(Time::ZERO))));
+        Nic { network: self.clone(), local, timer }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -146,9 +146,9 @@ impl Nic {
         if next <= self.network.clock.now() {
             return Poll::Ready(Ok(()));
         }
-        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
-        alarm.as_mut().reset(self.network.clock.instant(next));
-        alarm.as_mut().poll(cx).map(Ok)
+        let mut timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
+        timer.as_mut().reset(self.network.clock.instant(next));
+        timer.as_mut().poll(cx).map(Ok)
     }
 
     pub(crate) fn send_train(&self, bytes: &[u8], way: &Way) -> Poll<io::Result<()>> {

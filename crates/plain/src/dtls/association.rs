@@ -3,6 +3,8 @@
 //! In: its datagrams, payloads, the time. Out: datagrams for it, payloads, events. Never: a
 //! socket, a clock, an address.
 
+// Longer than 400 lines: one state machine, whose transitions are read together.
+
 use std::{
     collections::VecDeque,
     fmt,

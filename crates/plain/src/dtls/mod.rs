@@ -87,7 +87,7 @@ use crate::limits::{DTLS_HANDSHAKE_MTU, DTLS_HANDSHAKE_TIMEOUT};
 /// The oldest version that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MinVersion {
-    /// DTLS 1.2 (RFC 6347), and 1.3 with who speaks it.
+    /// DTLS 1.2 (RFC 6347), and 1.3 with peers that support it.
     #[default]
     V1_2,
     /// DTLS 1.3 (RFC 9147) alone.

@@ -4,6 +4,8 @@
 //! In: handshake bytes, Retry, Versions. Out: keys of each level, bytes for CRYPTO frames, the
 //! peer's parameters. Never: packets as bytes.
 
+// Longer than 400 lines: the steps of the handshake follow each other in protocol order.
+
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use super::{Connection, closing::State, stream::CryptoStream};

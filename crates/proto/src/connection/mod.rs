@@ -14,6 +14,8 @@
 //!
 //! Helpers that call none of these: [`ids`], [`mtu`], [`skipped_pn`], [`stream`].
 
+// Longer than 400 lines: the state of a connection and the rustdoc of its public methods.
+
 use std::{collections::VecDeque, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use self::{

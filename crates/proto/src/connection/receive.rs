@@ -1,4 +1,4 @@
-//! THE WAY IN: from a datagram to its effects.
+//! The receive path: from a datagram to its effects.
 //!
 //! In: a datagram for this connection, time. Out: changed state; what must be sent is left for
 //! `transmit`. Never: bytes to send.
@@ -11,6 +11,8 @@
 //! 5 process  the results of ACKs: losses, window, rate, key phase, MTU
 //! 6 events   report to the application
 //! ```
+
+// Longer than 400 lines: the whole receive path is read from top to bottom.
 
 use std::net::{IpAddr, SocketAddr};
 

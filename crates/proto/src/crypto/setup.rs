@@ -4,6 +4,8 @@
 //!
 //! Only this file, `agreement` and `packet` (for the keys of TLS) know rustls.
 
+// Longer than 400 lines: client and server configurations share identity, trust and sessions.
+
 use std::{
     fmt,
     net::SocketAddr,

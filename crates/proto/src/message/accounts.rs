@@ -1,6 +1,6 @@
 //! What an inbox holds, counted: credit, pool, and what neither counts (D-4 to D-6, D-13, D-14).
 //!
-//! In: costs as they come and go, BLOCKED. Out: is there room, credit to announce. Never: messages.
+//! In: costs, BLOCKED. Out: whether there is room, credit to announce. Never: messages.
 
 use std::mem;
 

@@ -2,6 +2,8 @@
 //!
 //! In: messages, what became of their fragments. Out: the next fragment's range. Never: credit.
 
+// Longer than 400 lines: a lane and its messages change together.
+
 use std::{collections::VecDeque, mem, ops::Range};
 
 use bytes::Bytes;

@@ -3,6 +3,8 @@
 //! In: messages, credit, what became of the fragments. Out: fragments to send (`sending.rs`),
 //! receipts. Never: packets, the reasons for a loss.
 
+// Longer than 400 lines: queueing, acknowledgement and loss change the same lanes.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,

@@ -42,11 +42,11 @@ pub struct ReceiveQueue {
     common: List,
     /// What few queues need.
     index: Option<Box<Index>>,
-    /// What has left, and its connection does not know of yet.
+    /// Messages that were taken and are not reported to the connection yet.
     taken: Vec<Taken>,
     /// What that counts for, in bytes.
     taken_bytes: u64,
-    /// From so many bytes on the connection is to be told.
+    /// The number of taken bytes from which on they are to be reported.
     report_at: u64,
 }
 
@@ -176,7 +176,7 @@ impl ReceiveQueue {
         self.taken_bytes = 0;
     }
 
-    /// Asks to be told of what was taken from so many bytes on.
+    /// Sets the number of taken bytes from which on a report is due.
     pub(super) const fn set_report_at(&mut self, bytes: u64) {
         self.report_at = bytes;
     }

@@ -4,6 +4,9 @@
 //! In: addresses, options, bytes. Out: datagrams with their sender, receiver and time.
 //! Never: what is inside a datagram.
 
+// Longer than 400 lines: the public API of a socket, of which half is rustdoc; the systems differ
+// in `unix` and `windows`.
+
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -318,7 +321,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Are trains of datagrams sent in one system call?
+    /// Returns `true` if trains of datagrams are sent in one system call.
     pub(crate) fn has_gso(&self) -> bool {
         self.state.max_gso_segments() > 1
     }
@@ -380,7 +383,7 @@ impl Socket {
     #[must_use]
     pub fn transport_error(&self) -> Option<Unreachable> {
         // An error already handed to a send or receive call stays in the queue; clear that one
-        // too, or it would be told twice.
+        // too, or it would be reported twice.
         let _ = SockRef::from(&self.io).take_error();
         os::next_report(&self.state, &self.io)
     }
@@ -420,7 +423,7 @@ impl fmt::Debug for Socket {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct Unreachable {
-    /// Who reported it: the peer's host, or a router on the way.
+    /// The host that reported it: the peer's host, or a router on the path.
     pub reporter: Option<SocketAddr>,
     /// The error.
     pub source: io::Error,
@@ -500,7 +503,7 @@ fn enlarge_receive_buffer(socket: &socket2::Socket) -> usize {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let forced = false;
     if !forced {
-        // A smaller buffer is no error: the caller is told its size.
+        // A smaller buffer is no error: its size is returned.
         let _ = socket.set_recv_buffer_size(KERNEL_RECEIVE_BUFFER);
     }
     socket.recv_buffer_size().unwrap_or(0)

@@ -23,5 +23,5 @@ pub(super) const fn kernel_drops(_: &UdpSocket) -> Option<u64> {
     None
 }
 
-/// IP is free to split datagrams unless it is told otherwise.
+/// IP may fragment datagrams unless the option forbids it.
 pub(super) const fn allow_fragmentation(_: &UdpSocket, _: Domain) {}

@@ -17,9 +17,9 @@ fn a_damaged_record_makes_nobody_restless() {
         let mut world = World::new(listener, &client);
         world.damaged = Some((which, at));
         world.pass(Duration::from_secs(10));
-        let (alarms, carried) = (world.alarms, world.carried);
+        let (timers, carried) = (world.timers, world.carried);
         // It may not come about; nobody may wear himself out over it.
-        assert!(alarms < 120 && carried < 150, "{which} at {at}: {alarms} alarms, {carried} sent");
+        assert!(timers < 120 && carried < 150, "{which} at {at}: {timers} timers, {carried} sent");
     }
 }
 

@@ -89,7 +89,7 @@ struct World {
     /// Which of the datagrams arrives damaged, and where.
     damaged: Option<(usize, usize)>,
     carried: usize,
-    alarms: usize,
+    timers: usize,
     heard: Vec<Vec<u8>>,
     noticed: Vec<Notice>,
     events: Vec<Event>,
@@ -112,7 +112,7 @@ impl World {
             dice: 1,
             damaged: None,
             carried: 0,
-            alarms: 0,
+            timers: 0,
             heard: Vec::new(),
             noticed: Vec::new(),
             events: Vec::new(),
@@ -178,17 +178,17 @@ impl World {
         }
     }
 
-    /// Lets time pass, from alarm to alarm.
+    /// Lets time pass, from timer to timer.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
-        let mut alarms = 0;
+        let mut timers = 0;
         loop {
             self.settle();
             let next = self.client.deadline().into_iter().chain(self.hub.deadline()).min();
             let Some(at) = next.filter(|at| *at <= end) else { break };
-            alarms += 1;
-            self.alarms += 1;
-            assert!(alarms < 10_000, "alarms without end");
+            timers += 1;
+            self.timers += 1;
+            assert!(timers < 10_000, "timers without end");
             self.now = self.now.max(at);
             self.client.handle_timeout(self.now);
             self.hub.handle_timeout(self.now, self.wall);

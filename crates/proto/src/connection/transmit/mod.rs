@@ -1,4 +1,4 @@
-//! THE WAY OUT: from pending frames and queued messages to a batch of datagrams.
+//! The send path: from pending frames and queued messages to a batch of datagrams.
 //!
 //! In: time, a buffer. Out: packets in it, tracked until they are acknowledged or lost. Never: the
 //! reason why something is to be sent.

@@ -311,18 +311,18 @@ impl Inbox {
         self.report_wanted |= self.is_lent;
     }
 
-    /// Is there a message, of any channel, but for those whose time is up?
+    /// Returns `true` if there is a message on any channel that has not expired.
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Drops all: nobody takes it any more.
+    /// Drops all messages: no one will take them.
     pub(crate) fn clear(&mut self) {
         *self = Self::new(&Arc::clone(&self.rules));
     }
 
-    /// Frees what only a busy connection needs. Call it when nothing came for 3 PTO or longer: of
-    /// an Unreliable message that is not whole by then, nothing more will come.
+    /// Releases the memory that only a busy connection needs. Call it when nothing arrived for 3 PTO
+    /// or longer: an Unreliable message that is incomplete by then stays so.
     pub(crate) fn release_idle(&mut self, now: Time) {
         self.drop_expired(now);
         while self.evict_one() {}
@@ -349,7 +349,7 @@ impl Inbox {
         self.give_state(gone as u32 * CHANNEL_COST);
     }
 
-    /// Does it hold no more than the counters of channels that were used?
+    /// Returns `true` if it holds no more than the counters of channels that were used.
     #[cfg(test)]
     pub(crate) fn heap_is_idle(&self) -> bool {
         self.pending.is_empty() && self.ready.heap_is_idle() && self.announce.capacity() == 0
@@ -357,7 +357,7 @@ impl Inbox {
 }
 
 impl Inbox {
-    /// Charges what is held once more, to whoever takes it over.
+    /// Charges what is held once more, for its next holder.
     pub(crate) fn charge_unread(&self) -> Charge {
         let bytes = self.held();
         self.rules.budget.take_over(bytes);
