@@ -438,7 +438,7 @@ impl Connection {
         self.remote.poll_news()
     }
 
-    /// Returns the tokens with which the peer can signal that it lost the connection's state (M-60).
+    /// Returns the tokens that signal that the peer lost the connection (M-60).
     pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = [u8; 16]> + '_ {
         self.remote.tokens().map(|token| token.0)
     }

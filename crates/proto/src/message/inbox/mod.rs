@@ -321,7 +321,7 @@ impl Inbox {
         *self = Self::new(&Arc::clone(&self.rules));
     }
 
-    /// Releases the memory that only a busy connection needs. Call it when nothing arrived for 3 PTO
+    /// Releases memory that only a busy connection needs. Call it when nothing arrived for 3 PTO
     /// or longer: an Unreliable message that is incomplete by then stays so.
     pub(crate) fn release_idle(&mut self, now: Time) {
         self.drop_expired(now);
