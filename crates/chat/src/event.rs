@@ -41,13 +41,20 @@ pub struct Author {
     pub member: MemberId,
     /// The name at that time, or the address of a member without one.
     pub name: Arc<str>,
+    /// The fingerprint of the key that the member has proved to hold, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Arc<str>>,
+    /// `true` in a room of proved keys for a member who has proved none: anyone may have written
+    /// in their name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unauthenticated: bool,
 }
 
 impl Author {
     /// Creates an author.
     #[must_use]
     pub fn new(member: MemberId, name: impl Into<Arc<str>>) -> Self {
-        Self { member, name: name.into() }
+        Self { member, name: name.into(), key: None, unauthenticated: false }
     }
 }
 
@@ -93,8 +100,8 @@ impl Event {
 
     /// Returns the bytes of text and names, without what a form adds.
     pub(crate) fn weight(&self) -> usize {
-        let name = self.author.as_ref().map_or(0, |author| author.name.len());
-        name + self.kind.weight()
+        let text = |author: &Author| author.name.len() + author.key.as_ref().map_or(0, |k| k.len());
+        self.author.as_ref().map_or(0, text) + self.kind.weight()
     }
 }
 
@@ -150,6 +157,8 @@ pub enum Kind {
     Help,
     /// Earlier events that the receiver asked for are no longer stored.
     Missed,
+    /// The request that this answers had been taken before; it was not done again.
+    Repeated,
     /// The room refused the receiver's request.
     Refused(Refusal),
     /// An event unknown to this version.
@@ -171,6 +180,7 @@ impl Kind {
             | Self::Closing
             | Self::Help
             | Self::Missed
+            | Self::Repeated
             | Self::Unknown => 0,
         }
     }
@@ -214,6 +224,11 @@ impl Roll {
     fn weight(&self) -> usize {
         self.names.iter().map(|name| name.len() + 2).sum()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

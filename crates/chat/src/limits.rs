@@ -68,6 +68,9 @@ pub const MAX_REPLAY: usize = 50;
 /// proposes none.
 pub const MAX_NAME_SUFFIX: u32 = 99;
 
+/// Names that a room remembers to belong to keys, one per key, some 300 bytes each.
+pub const MAX_OWNED_NAMES: usize = 4_096;
+
 /// Length of a topic in bytes: one row of a wide screen.
 pub const MAX_TOPIC_LEN: usize = 256;
 
@@ -102,6 +105,54 @@ pub const REPLAY_TRIES: u32 = 3;
 /// Time that a client that leaves waits for the confirmation of its last lines: as long as it waits
 /// for a greeting.
 pub const CONFIRM_WAIT: Duration = GREETING_WAIT;
+
+/// The same over a native connection, which does not lose them: as long as a room may be busy.
+pub const NATIVE_CONFIRM_WAIT: Duration = Duration::from_secs(10);
+
+/// Requests of keys, and names with their keys, that a client remembers to know them again.
+pub const MAX_RECOGNISED: usize = 1_000;
+
+/// Bytes of machine lines that are kept for native members who have not read them yet, for all of
+/// them together; beyond it they have missed the oldest.
+pub const MAX_WINDOW_LEN: usize = 4 << 20;
+
+/// Machine lines that one native member is sent before it is looked again for what is for them
+/// alone.
+pub const WINDOW_BATCH: usize = 64;
+
+/// Events for one native member alone that wait for them to read; what comes beyond it is not
+/// sent. A member who reads nothing costs no more.
+pub const MAX_PRIVATE: usize = 256;
+
+/// Lines of native members that wait for the room; then their connections wait.
+pub const MAX_ARRIVALS: usize = 256;
+
+/// Bytes that a native member may have sent and the room has not taken: 30 of the longest lines.
+pub const MEMBER_CREDIT: u64 = 512 << 10;
+
+/// Connections that a native room has beyond its members: those who say hello, and those whose
+/// members have come back by another.
+pub const SPARE_CONNECTIONS: usize = 64;
+
+/// Time in which a native connection has to say hello.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
+
+/// Silence after which a native connection of a chat ends: ten keep-alives.
+pub const NATIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// Silence after which a native client asks whether its room is there: one that was killed and
+/// started again says soon that it does not know the connection.
+pub const NATIVE_KEEP_ALIVE: Duration = Duration::from_secs(3);
+
+/// Wait before a client's second attempt to reach its room again, and the longest: a person who
+/// watches waits no longer for a network that is back.
+pub const RECONNECT_FIRST: Duration = Duration::from_millis(200);
+
+/// See [`RECONNECT_FIRST`].
+pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
+
+/// Time that a room gives its native members to hear that it closes.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Bytes of names in the list of members: about what fits in one unfragmented datagram. The rest
 /// are counted.

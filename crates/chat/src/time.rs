@@ -44,6 +44,9 @@ impl Time {
     /// The epoch.
     pub const ZERO: Self = Self(Duration::ZERO);
 
+    /// The end of time.
+    pub const END: Self = Self(Duration::MAX);
+
     /// Creates the point `since_epoch` after the epoch.
     #[must_use]
     pub const fn from_epoch(since_epoch: Duration) -> Self {

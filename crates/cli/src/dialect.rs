@@ -2,8 +2,9 @@
 
 use crate::{
     args::{
-        AckArgs, ArmourArgs, DtlsArgs, ListenArgs, NativeArgs, NativeListenArgs, NativeSendArgs,
-        PlainListenArgs, PlainSendArgs, SendArgs,
+        AckArgs, ArmourArgs, ChatArgs, DtlsArgs, HostArgs, JoinArgs, ListenArgs, NativeArgs,
+        NativeHostArgs, NativeJoinArgs, NativeListenArgs, NativeSendArgs, PlainListenArgs,
+        PlainSendArgs, SendArgs,
     },
     exit::Failure,
 };
@@ -28,6 +29,33 @@ pub(crate) fn check_listen(args: &ListenArgs) -> Result<(), Failure> {
     }
     refuse(&plain_listen(&args.plain), NATIVE)?;
     refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE)
+}
+
+pub(crate) fn check_chat(args: &ChatArgs) -> Result<(), Failure> {
+    match args.dialect.plain {
+        true => refuse(&keys(&args.keys), PLAIN),
+        false => refuse(&armour(&args.armour, "--shared-key KEYFILE keeps others out"), NATIVE),
+    }
+}
+
+pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
+    if args.is_plain() {
+        return refuse(&native_host(&args.native), PLAIN);
+    }
+    // Another door may have it.
+    if args.native.also_plain.is_some() || args.native.also_dtls.is_some() {
+        return Ok(());
+    }
+    refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE)
+}
+
+pub(crate) fn check_join(args: &JoinArgs) -> Result<(), Failure> {
+    if args.is_plain() {
+        return refuse(&native_join(&args.native), PLAIN);
+    }
+    refuse(&armour(&args.armour, "--trust FINGERPRINT says who the host must be"), NATIVE)?;
+    let foreign = "no other program speaks the native protocol";
+    refuse(&[(args.foreign, "--foreign", foreign)], NATIVE)
 }
 
 /// Refuses options that make no sense for a stream or for files.
@@ -84,6 +112,24 @@ fn native_listen(args: &NativeListenArgs) -> Vec<Misplaced> {
         (args.save.is_some(), "--save", "files need the native protocol; leave out --plain"),
         (args.allow_key.is_some(), "--allow-key", "--signed-by FILE does that for datagrams"),
     ];
+    all.extend(keys(&args.keys));
+    all
+}
+
+fn native_host(args: &NativeHostArgs) -> Vec<Misplaced> {
+    let beside = "it is for a room that speaks native first";
+    let mut all = vec![
+        (args.allow_key.is_some(), "--allow-key", "--signed-by FILE does that for datagrams"),
+        (args.also_plain.is_some(), "--also-plain", beside),
+        (args.also_dtls.is_some(), "--also-dtls", beside),
+    ];
+    all.extend(keys(&args.keys));
+    all
+}
+
+fn native_join(args: &NativeJoinArgs) -> Vec<Misplaced> {
+    let pinned = "plain datagrams have no host key; --signed-by checks who signed them";
+    let mut all = vec![(!args.trust.is_empty(), "--trust", pinned)];
     all.extend(keys(&args.keys));
     all
 }

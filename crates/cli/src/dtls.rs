@@ -75,11 +75,16 @@ pub(crate) fn server(
     args: &DtlsArgs,
     listen: &DtlsListenArgs,
 ) -> Result<Option<ServerConfig>, Failure> {
-    if !args.dtls {
-        return Ok(None);
-    }
+    if args.dtls { configured(args, listen).map(Some) } else { Ok(None) }
+}
+
+/// What a server that speaks DTLS needs.
+pub(crate) fn configured(
+    args: &DtlsArgs,
+    listen: &DtlsListenArgs,
+) -> Result<ServerConfig, Failure> {
     if let Some(key) = shared_key(args)? {
-        return Ok(Some(ServerConfig::with_shared_key(key)?));
+        return Ok(ServerConfig::with_shared_key(key)?);
     }
     let Some(own) = certified(args)? else {
         return Err(Failure::usage(
@@ -88,7 +93,7 @@ pub(crate) fn server(
         ));
     };
     let clients = listen.client_ca.as_deref().map(Anchors::read).transpose()?;
-    Ok(Some(ServerConfig::new(&own, clients, min(args))?))
+    Ok(ServerConfig::new(&own, clients, min(args))?)
 }
 
 fn min(args: &DtlsArgs) -> MinVersion {

@@ -48,7 +48,7 @@ fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
     let form = match command {
         "listen" => "hikyaku listen :5005",
         "ping" => "hikyaku ping HOST:5005",
-        "chat" => "hikyaku chat join --plain HOST:5005",
+        "chat" => "hikyaku chat join HOST:5005",
         _ => "hikyaku send HOST:5005",
     };
     let suggestion = match letter {
@@ -90,9 +90,8 @@ fn chat_without_a_role(command: &str, words: &[&str]) -> Option<String> {
         .iter()
         .find(|word| !word.starts_with('-') && word.parse::<Address>().is_ok() && !is_port(word));
     Some(match address {
-        Some(address) => format!("to join the room there: hikyaku chat join --plain {address}"),
-        None => "hikyaku chat host --plain opens a room, hikyaku chat join --plain HOST joins one"
-            .to_owned(),
+        Some(address) => format!("to join the room there: hikyaku chat join {address}"),
+        None => "hikyaku chat host opens a room, hikyaku chat join HOST joins one".to_owned(),
     })
 }
 

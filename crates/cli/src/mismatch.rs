@@ -12,10 +12,16 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// What listens natively.
+    pub(crate) const fn program(self) -> &'static str {
+        self.open(Dialect::Native)
+    }
+
     /// Returns the command that listens for such senders.
     const fn open(self, dialect: Dialect) -> &'static str {
         match (self, dialect) {
-            (_, Dialect::Native) => "hikyaku listen",
+            (Self::Listener, Dialect::Native) => "hikyaku listen",
+            (Self::Room, Dialect::Native) => "hikyaku chat host",
             (Self::Listener, Dialect::Fernet) => "hikyaku listen --plain --fernet KEYFILE",
             (Self::Listener, Dialect::Signed) => "hikyaku listen --plain --signed-by FILE",
             (Self::Listener, Dialect::Dtls) => "hikyaku listen --dtls --cert FILE --key FILE",
@@ -30,7 +36,8 @@ impl Place {
     /// Returns the command that sends to such listeners.
     const fn join(self, dialect: Dialect) -> &'static str {
         match (self, dialect) {
-            (_, Dialect::Native) => "hikyaku send",
+            (Self::Listener, Dialect::Native) => "hikyaku send",
+            (Self::Room, Dialect::Native) => "hikyaku chat join",
             (Self::Listener, Dialect::Fernet) => "hikyaku send --plain --fernet KEYFILE",
             (Self::Listener, Dialect::Signed) => "hikyaku send --plain --sign KEY",
             (Self::Listener, Dialect::Dtls) => "hikyaku send --dtls",

@@ -139,7 +139,7 @@ pub(crate) async fn connect(
     network: &NetworkArgs,
     trust: Trust,
     timeout: Duration,
-    ours: &str,
+    (ours, place): (&str, Place),
 ) -> Result<Connection, Failure> {
     let addresses = address.resolve(network.family()).await?;
     if addresses.iter().any(|to| is_for_many(to.ip())) {
@@ -154,8 +154,8 @@ pub(crate) async fn connect(
             warn_of_shorter_silence(&connection, address, timeout);
             Ok(connection)
         }
-        Ok(Err(error)) => Err(refusal(address, ours, &error)),
-        Err(_) => Err(no_answer(address)),
+        Ok(Err(error)) => Err(refusal(address, (ours, place), &error)),
+        Err(_) => Err(no_answer(address, place)),
     }
 }
 
@@ -176,15 +176,20 @@ fn is_for_many(ip: IpAddr) -> bool {
     ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
-fn no_answer(address: &Address) -> Failure {
+fn no_answer(address: &Address, place: Place) -> Failure {
+    let program = place.program();
     Failure::failed(format!(
-        "no answer from {address}: is `hikyaku listen` running there? (for a plain UDP program, \
-         use --plain)"
+        "no answer from {address}: is `{program}` running there? (for a plain UDP program, use \
+         --plain)"
     ))
 }
 
 /// Explains why a connection was not made: what failed, and what to try.
-fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
+pub(crate) fn refusal(
+    address: &Address,
+    (ours, place): (&str, Place),
+    error: &ConnectError,
+) -> Failure {
     match error {
         ConnectError::Untrusted(error) => untrusted(address, error),
         ConnectError::NotAllowed { .. } => Failure::refused(format!(
@@ -200,9 +205,9 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
             // differently.
             Failure::failed(format!("{address} refused the connection: {reason}"))
         }
-        ConnectError::NoAnswer { .. } => no_answer(address),
+        ConnectError::NoAnswer { .. } => no_answer(address, place),
         ConnectError::OtherDialect { dialect, .. } => {
-            Failure::failed(at_sender(address, *dialect, Dialect::Native, Place::Listener))
+            Failure::failed(at_sender(address, *dialect, Dialect::Native, place))
         }
         ConnectError::Unreachable { source, .. } if source.is_too_long() => {
             Failure::failed(format!(
@@ -213,7 +218,7 @@ fn refusal(address: &Address, ours: &str, error: &ConnectError) -> Failure {
         ConnectError::Unreachable { source, .. }
             if source.source.kind() == io::ErrorKind::ConnectionRefused =>
         {
-            Failure::failed(format!("{address}: {source}; start `hikyaku listen` there"))
+            Failure::failed(format!("{address}: {source}; start `{}` there", place.program()))
         }
         ConnectError::Unreachable { source, .. } => Failure::failed(format!(
             "{address}: {source}; is the address right, and does no firewall stand in the way?"
@@ -311,7 +316,8 @@ mod tests {
         let to = SocketAddr::from(([192, 0, 2, 1], 9));
         let source = io::Error::from_raw_os_error(errno.raw_os_error());
         let source = Unreachable { reporter: None, source };
-        refusal(&address, "", &ConnectError::Unreachable { to, source })
+        let error = ConnectError::Unreachable { to, source };
+        refusal(&address, ("", Place::Listener), &error)
     }
 
     #[test]

@@ -13,26 +13,12 @@ use hikyaku::{
 use hikyaku_plain::{Armour, limits::DEFAULT_SIGNED_MAX_AGE};
 
 use crate::{
-    args::{ArmourArgs, DialectArgs, DtlsArgs, FilterArgs, NetworkArgs},
+    args::{ArmourArgs, FilterArgs, NetworkArgs},
     exit::Failure,
     limits::MAX_PASSPHRASE_TRIES,
     output::warn,
     terminal::{self, Ending},
 };
-
-impl DialectArgs {
-    /// Requires chat to be plain by name, or by an option that only plain has. Once chat speaks the
-    /// native protocol, a command line must not silently change whether it is encrypted.
-    pub(crate) fn check(&self, dtls: &DtlsArgs) -> Result<(), Failure> {
-        if self.plain || dtls.dtls {
-            return Ok(());
-        }
-        Err(Failure::usage(
-            "chat does not speak the native protocol yet; add --plain to speak plain UDP (one \
-             datagram is one message)",
-        ))
-    }
-}
 
 impl NetworkArgs {
     pub(crate) fn family(&self) -> Option<Family> {

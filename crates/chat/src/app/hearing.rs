@@ -83,8 +83,11 @@ impl App {
             self.sequence.put(event);
             return self.show_what_is_next();
         }
-        if event.kind == Kind::Missed {
-            self.sequence.give_up();
+        match event.kind {
+            // It names the last event that is not remembered.
+            Kind::Missed if self.native.is_some() => self.sequence.restart(event.prev),
+            Kind::Missed => _ = self.sequence.give_up(),
+            _ => {}
         }
         self.on_turn(event);
         self.show_what_is_next();
@@ -97,9 +100,17 @@ impl App {
         }
         self.server = Server::Hikyaku;
         if self.me == Some(you.member) && self.ticket == ticket {
-            // A repeated hello; its answer shows how far the log has come.
-            self.sequence.reaches(head);
+            match self.native {
+                // What was missed comes by itself.
+                Some(_) => self.send_again(),
+                // A repeated hello; its answer shows how far the log has come.
+                None => self.sequence.reaches(head),
+            }
             return;
+        }
+        if self.native.is_some() && self.me.is_some() {
+            self.notice(Notice::Restarted);
+            self.send_again();
         }
         self.me = Some(you.member);
         self.ticket = ticket;
@@ -132,13 +143,17 @@ impl App {
             self.name = name;
         }
         let closes = event.kind == Kind::Closing;
+        if self.is_known(&event) {
+            return;
+        }
+        self.check_key(&event);
         self.show(Shown::Event { event, reader: self.me });
         if closes {
             self.on_gone();
         }
     }
 
-    fn on_gone(&mut self) {
+    pub(super) fn on_gone(&mut self) {
         if !self.is_gone() {
             self.server = Server::Gone { hello_at: None };
             self.notice(Notice::Gone);

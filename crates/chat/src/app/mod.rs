@@ -3,7 +3,7 @@
 //! Never: a clock, a socket, a terminal; sentences.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod hearing;
+mod native;
 mod notice;
 mod sequence;
 mod speaking;
@@ -31,7 +32,7 @@ mod timing;
 mod tests;
 
 pub use self::notice::{LineError, Notice};
-use self::sequence::Sequence;
+use self::{native::Native, sequence::Sequence};
 
 /// What the client asks its caller to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +112,9 @@ pub struct App {
     sequence: Sequence,
     /// Typed lines that may not be sent yet.
     waiting: VecDeque<String>,
-    /// The newest lines that were sent and not confirmed; older ones are only counted.
-    unconfirmed: BTreeSet<RequestId>,
+    /// The newest lines that were sent and not confirmed, as they were sent; older ones are only
+    /// counted.
+    unconfirmed: BTreeMap<RequestId, String>,
     long_unconfirmed: usize,
     last_request: u64,
     last_line_at: Time,
@@ -137,6 +139,8 @@ pub struct App {
     hint: Option<Dialect>,
     /// Set if a room answers keep-alives.
     watch: Option<Watch>,
+    /// Where the room is reached by native connections.
+    native: Option<Native>,
 }
 
 /// Keep-alives that a room answers.
@@ -159,7 +163,7 @@ impl App {
             ticket: None,
             sequence: Sequence::default(),
             waiting: VecDeque::new(),
-            unconfirmed: BTreeSet::new(),
+            unconfirmed: BTreeMap::new(),
             long_unconfirmed: 0,
             last_request: 0,
             last_line_at: now,
@@ -175,6 +179,7 @@ impl App {
             passes_on: false,
             hint: None,
             watch: None,
+            native: None,
         }
     }
 
@@ -331,7 +336,10 @@ impl App {
     }
 
     fn hello(&self) -> String {
-        machine::write_hello(self.name.as_str())
+        match &self.native {
+            Some(native) => self.native_hello(native),
+            None => machine::write_hello(self.name.as_str()),
+        }
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -8,7 +8,7 @@ use std::{
     pin::{Pin, pin},
 };
 
-use hikyaku::dialect::Dialect;
+use hikyaku::{Closed, ConnectError, dialect::Dialect};
 use hikyaku_plain::{Dropped, Drops, PlainPeer, PlainSendError, dtls::Ended};
 use tokio::sync::mpsc;
 
@@ -20,8 +20,12 @@ use crate::{
     time::Time,
 };
 
+mod native;
+
 #[cfg(test)]
 mod tests;
+
+pub use self::native::{backoff, run_native, transport};
 
 /// Why a client could not take part.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,9 @@ pub enum ClientError {
     /// Something listens there, and it is not a hikyaku chat.
     #[error("what listens at {0} is no hikyaku chat, or wants other armour")]
     NotAChat(SocketAddr),
+    /// A native endpoint is there, and it does not name the application of chats.
+    #[error("what listens at {0} is no chat; `hikyaku send` is for `hikyaku listen`")]
+    OtherApplication(SocketAddr),
     /// The answers indicate another dialect or another key. They are not authenticated.
     #[error("what listens at {to} says that it hears {theirs}, and here it is {ours}")]
     OtherDialect {
@@ -46,6 +53,22 @@ pub enum ClientError {
     /// Nothing can be sent.
     #[error(transparent)]
     Send(#[from] PlainSendError),
+    /// The room has closed the connection, for a reason that another does not mend.
+    #[error("the chat has ended: {closed}{}", lost(*.undelivered))]
+    Closed {
+        /// How it ended. A reason of the peer's is not safe for a terminal as it is.
+        closed: Closed,
+        /// Typed lines that the room is not known to have.
+        undelivered: usize,
+    },
+    /// The room that was lost could not be reached again.
+    #[error("{error}{}", lost(*.undelivered))]
+    Connect {
+        /// Why not.
+        error: Box<ConnectError>,
+        /// Typed lines that the room is not known to have.
+        undelivered: usize,
+    },
     /// Nothing can be received.
     #[error("cannot receive from {from}: {source}")]
     Receive {
@@ -199,7 +222,23 @@ impl Guest {
     }
 }
 
+fn lost(undelivered: usize) -> String {
+    match undelivered {
+        0 => String::new(),
+        count => format!("; not confirmed by the room: {count} line(s)"),
+    }
+}
+
 impl Parted {
+    fn native(app: &App, interrupted: Option<usize>) -> Self {
+        Self {
+            unsent: interrupted.unwrap_or(app.unsent()),
+            unconfirmed: app.unconfirmed(),
+            server: if app.is_gone() { LastSeen::Gone } else { LastSeen::There },
+            drops: Drops::default(),
+        }
+    }
+
     /// Returns the outcome of a client that left, or was interrupted with `interrupted` lines not
     /// sent.
     fn of(app: &App, peer: &PlainPeer, interrupted: Option<usize>) -> Self {

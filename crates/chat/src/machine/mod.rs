@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    event::Event,
+    event::{Event, Seq},
     limits::{MAX_LINE_LEN, MAX_MACHINE_LINE_LEN},
     plain,
     request::{Action, Request},
@@ -43,6 +43,39 @@ impl Ticket {
     pub const fn new(chance: u64) -> Self {
         Self(chance >> 11)
     }
+}
+
+/// A number that a client chooses when it starts and keeps over all its connections: a key may have
+/// several at once, each of them a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Device(u64);
+
+impl Device {
+    /// Creates a number of 52 bits of chance: requests that count from there are numbers that every
+    /// reader of JSON keeps.
+    #[must_use]
+    pub const fn new(chance: u64) -> Self {
+        Self(chance >> 12)
+    }
+
+    /// Returns the number before that of the first request.
+    pub(crate) const fn first_request(self) -> u64 {
+        self.0
+    }
+}
+
+/// The first line of a client on each native connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NativeHello {
+    /// The client.
+    pub device: Device,
+    /// The last event that it has, if it was here before: it goes on after that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Seq>,
+    /// [`Action::Hello`].
+    #[serde(flatten)]
+    pub action: Action,
 }
 
 /// A machine line: its version, an optional ticket, and its content.
@@ -78,6 +111,22 @@ pub fn read_event(datagram: &[u8]) -> Option<(Event, Option<Ticket>)> {
 #[must_use]
 pub fn write_hello(name: &str) -> String {
     format!("/hello {VERSION} {name}")
+}
+
+/// Writes the first line of a client on a native connection.
+#[must_use]
+pub fn write_native_hello(hello: &NativeHello) -> String {
+    write(&Line { hikyaku: VERSION, ticket: None, says: hello })
+}
+
+/// Reads the first line of a client on a native connection; returns the name that it wishes for,
+/// too.
+#[must_use]
+pub fn read_native_hello(line: &[u8]) -> Option<(NativeHello, String)> {
+    let Line { says, .. } = read::<NativeHello>(line)?;
+    let Action::Hello(name) = &says.action else { return None };
+    let name = name.clone();
+    (name.len() <= MAX_LINE_LEN).then_some((says, name))
 }
 
 /// Encodes a request; one with a long answer needs a `ticket`.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::seen::Seen;
+use super::{owners::Owners, seen::Seen};
 use crate::{
     event::{Author, MemberId, Roll, Seq},
     name::{Name, likeness},
@@ -22,6 +22,17 @@ pub trait Peer: Copy + Ord + Display {
     /// datagrams' source. `None` for a peer that has proved its identity or address: it may share
     /// an address with any number of others.
     fn network(&self) -> Option<IpAddr>;
+
+    /// Returns the fingerprint of the key that this peer has proved to hold, if any. Names belong
+    /// to keys.
+    fn key(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// Returns `true` if others have to know that this peer has proved no key.
+    fn is_unauthenticated(&self) -> bool {
+        false
+    }
 }
 
 /// One member of a room.
@@ -30,6 +41,9 @@ pub(crate) struct Member {
     /// The name, or the address of a member without one.
     pub(crate) shown: Arc<str>,
     id: MemberId,
+    /// The key that this member has proved to hold.
+    key: Option<Arc<str>>,
+    unauthenticated: bool,
     /// The newest number of the log when the member joined: later events are for it.
     pub(crate) since: Seq,
     /// What this member may still send.
@@ -40,6 +54,15 @@ pub(crate) struct Member {
     pub(crate) told_dropped: bool,
     /// When silence ends the membership; the host's never ends.
     idle_at: Option<Time>,
+}
+
+impl Member {
+    fn author(&self) -> Author {
+        let mut author = Author::new(self.id, Arc::clone(&self.shown));
+        author.key.clone_from(&self.key);
+        author.unauthenticated = self.unauthenticated;
+        author
+    }
 }
 
 /// The name belongs to another member.
@@ -54,6 +77,7 @@ pub(crate) struct Members<P> {
     by_idle_at: BTreeSet<(Time, P)>,
     /// The number of members per site, without empty sites.
     by_site: BTreeMap<IpAddr, usize>,
+    owners: Owners,
     last_id: u64,
 }
 
@@ -64,6 +88,7 @@ impl<P: Peer> Members<P> {
             by_likeness: BTreeMap::new(),
             by_idle_at: BTreeSet::new(),
             by_site: BTreeMap::new(),
+            owners: Owners::default(),
             last_id: 0,
         }
     }
@@ -111,7 +136,19 @@ impl<P: Peer> Members<P> {
         self.last_id += 1;
         let (id, bucket) = (MemberId(self.last_id), Bucket::default());
         let requests = Seen::default();
-        let member = Member { shown, id, since, bucket, requests, told_dropped: false, idle_at };
+        let (key, unauthenticated) = (peer.key(), peer.is_unauthenticated());
+        let told_dropped = false;
+        let member = Member {
+            shown,
+            id,
+            key,
+            unauthenticated,
+            since,
+            bucket,
+            requests,
+            told_dropped,
+            idle_at,
+        };
         self.by_peer.insert(peer, member);
     }
 
@@ -121,8 +158,12 @@ impl<P: Peer> Members<P> {
 
     /// Returns a member as events name it.
     pub(crate) fn author(&self, peer: P) -> Option<Author> {
-        let member = self.by_peer.get(&peer)?;
-        Some(Author::new(member.id, Arc::clone(&member.shown)))
+        self.by_peer.get(&peer).map(Member::author)
+    }
+
+    /// Returns the newest number of the log when a member came.
+    pub(crate) fn since(&self, peer: P) -> Option<Seq> {
+        self.by_peer.get(&peer).map(|member| member.since)
     }
 
     /// Removes a member, and returns it as events name it.
@@ -139,12 +180,17 @@ impl<P: Peer> Members<P> {
             }
         }
         self.forget_likeness(peer, &member.shown);
-        Some(Author::new(member.id, member.shown))
+        Some(member.author())
     }
 
-    /// Returns `true` if nobody has the name.
-    pub(crate) fn is_free(&self, name: &Name) -> bool {
-        !self.by_likeness.contains_key(&likeness(name.as_str()))
+    /// Returns `true` if nobody has the name, and it belongs to no other key than `peer`'s.
+    pub(crate) fn is_free(&self, name: &Name, peer: P) -> bool {
+        let likeness = likeness(name.as_str());
+        !self.by_likeness.contains_key(&likeness) && self.may_own(peer, &likeness)
+    }
+
+    fn may_own(&self, peer: P, likeness: &str) -> bool {
+        self.owners.allow(likeness, self.by_peer.get(&peer).and_then(|member| member.key.as_ref()))
     }
 
     /// Postpones the end of a membership, except the host's, which has none.
@@ -163,13 +209,17 @@ impl<P: Peer> Members<P> {
     /// Changes the name of a member.
     pub(crate) fn rename(&mut self, peer: P, name: &Name) -> Result<(), Taken> {
         let likeness = likeness(name.as_str());
-        if self.by_likeness.get(&likeness).is_some_and(|holder| *holder != peer) {
+        let is_held = self.by_likeness.get(&likeness).is_some_and(|holder| *holder != peer);
+        if is_held || !self.may_own(peer, &likeness) {
             return Err(Taken);
         }
         let old = self.shown(peer);
         self.forget_likeness(peer, &old);
         if let Some(member) = self.by_peer.get_mut(&peer) {
             member.shown = name.shared();
+            if let Some(key) = &member.key {
+                self.owners.take(&likeness, key);
+            }
             self.by_likeness.insert(likeness, peer);
         }
         Ok(())

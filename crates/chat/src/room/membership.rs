@@ -124,7 +124,7 @@ impl<P: Peer, L: Log> Room<P, L> {
     fn rename(&mut self, from: P, name: &Name) -> Result<(), Refusal> {
         self.members.rename(from, name).map_err(|Taken| Refusal::NameTaken {
             name: name.shared(),
-            free: self.free_name(name).map(|free| free.shared()),
+            free: self.free_name(from, name).map(|free| free.shared()),
         })
     }
 
@@ -135,7 +135,7 @@ impl<P: Peer, L: Log> Room<P, L> {
             return Ok(());
         }
         let taken = name.shared();
-        match self.free_name(&name) {
+        match self.free_name(from, &name) {
             Some(free) if self.members.rename(from, &free).is_ok() => {
                 Err(Refusal::NameReplaced { name: taken, given: free.shared() })
             }
@@ -143,10 +143,10 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    fn free_name(&self, name: &Name) -> Option<Name> {
+    fn free_name(&self, from: P, name: &Name) -> Option<Name> {
         (2..=MAX_NAME_SUFFIX)
             .map_while(|number| name.numbered(number))
-            .find(|name| self.members.is_free(name))
+            .find(|name| self.members.is_free(name, from))
     }
 
     /// Repeats the events after `after` to a member, except those from before it joined.

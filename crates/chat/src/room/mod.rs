@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    event::{Author, Event, Kind, MemberId, Refusal, RequestId},
+    event::{Author, Event, Kind, MemberId, Refusal, RequestId, Seq},
     limits::{
         DEFAULT_BURST, DEFAULT_IDLE, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, MAX_LINE_LEN, MAX_NAME_LEN,
         MAX_QUOTE_LEN, MAX_ROLL_LEN, MAX_TOPIC_LEN, MIN_IDLE,
@@ -20,6 +20,7 @@ mod allowance;
 mod members;
 mod membership;
 mod newcomers;
+mod owners;
 mod seen;
 
 #[cfg(test)]
@@ -212,6 +213,19 @@ impl<P: Peer, L: Log> Room<P, L> {
         self.members.id(peer)
     }
 
+    /// Returns the newest number of the log when `peer` came, if they are a member: what is after
+    /// it is theirs to hear.
+    #[must_use]
+    pub fn since(&self, peer: P) -> Option<Seq> {
+        self.members.since(peer)
+    }
+
+    /// Returns the newest number of the log.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.log.head()
+    }
+
     /// Returns the room's figures.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -226,8 +240,13 @@ impl<P: Peer, L: Log> Room<P, L> {
             Action::Left => return self.quit(call, effects),
             _ => {}
         }
-        if self.is_repeated(call) || !self.may_send(call, effects) {
+        // What the allowances do not let pass is not taken, and may be sent again.
+        if !self.may_send(call, effects) {
             return;
+        }
+        if self.is_repeated(call) {
+            // The first answer may have been lost with a connection.
+            return tell(call, Kind::Repeated, effects);
         }
         match action {
             Action::Heard | Action::Left => {}

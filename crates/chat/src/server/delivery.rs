@@ -2,10 +2,15 @@
 
 use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap, sync::Arc};
 
+use hikyaku::dialect::Dialect;
 use hikyaku_plain::{PlainSender, ReplyTo};
 use tokio::task::coop::consume_budget;
 
-use super::members::{Form, Member, Route};
+use super::{
+    MAX_PLAIN_DOORS,
+    members::{Form, Member, Route},
+    native::NativeDoor,
+};
 use crate::{
     app::Shown,
     clock::time_of_day,
@@ -18,10 +23,18 @@ use crate::{
 
 /// The delivery of a room's events.
 pub(super) struct Delivery<S> {
-    pub(super) sender: PlainSender,
+    pub(super) doors: Vec<PlainDoor>,
+    pub(super) native: Option<NativeDoor>,
     show: S,
     /// Datagrams that the system failed to send.
     pub(super) unsent: u64,
+}
+
+/// A listener for plain datagrams, as far as it sends.
+pub(super) struct PlainDoor {
+    pub(super) sender: PlainSender,
+    /// What is spoken there.
+    pub(super) dialect: Dialect,
 }
 
 /// The members, and their routes.
@@ -50,8 +63,8 @@ impl Written {
 }
 
 impl<S: FnMut(Shown)> Delivery<S> {
-    pub(super) fn new(sender: PlainSender, show: S) -> Self {
-        Self { sender, show, unsent: 0 }
+    pub(super) fn new(doors: Vec<PlainDoor>, native: Option<NativeDoor>, show: S) -> Self {
+        Self { doors, native, show, unsent: 0 }
     }
 
     pub(super) async fn deliver(
@@ -60,16 +73,31 @@ impl<S: FnMut(Shown)> Delivery<S> {
         readers: &Readers<'_, impl Log>,
     ) {
         let Effect { to, event } = effect;
-        let written = Written::default();
+        let written: [Written; MAX_PLAIN_DOORS] = Default::default();
         let (one, all) = match to {
             Audience::One(member) => (Some(*member), None),
-            Audience::All => (None, Some(readers.room.peers())),
+            Audience::All => {
+                if let (Some(native), Some(seq)) = (&self.native, event.seq) {
+                    native.publish(seq, machine::write_event(event, None));
+                }
+                (None, Some(readers.room.peers()))
+            }
         };
         for member in one.into_iter().chain(all.into_iter().flatten()) {
             let reader = readers.room.member_id(member);
-            if member == Member::Host {
-                (self.show)(Shown::Event { event: Arc::clone(event), reader });
-                continue;
+            match member {
+                Member::Host(_) => {
+                    (self.show)(Shown::Event { event: Arc::clone(event), reader });
+                    continue;
+                }
+                Member::Native(..) => {
+                    // What is for all, their writers take from the window.
+                    if one.is_some() {
+                        self.tell_native(member, event);
+                    }
+                    continue;
+                }
+                Member::At(..) | Member::Signed(_) => {}
             }
             let Some(route) = readers.routes.get(&member) else { continue };
             consume_budget().await;
@@ -77,13 +105,14 @@ impl<S: FnMut(Shown)> Delivery<S> {
             let is_own = reader.is_some_and(|reader| event.is_by(reader));
             if is_own && route.form != Form::Machine {
                 if let Some(sealed) = self.write(event, route, reader) {
-                    self.send_sealed(&sealed, route.to).await;
+                    self.send_sealed(&sealed, route).await;
                 }
                 continue;
             }
+            let Some(written) = written.get(route.door) else { continue };
             let sealed = written.form(route.form).get_or_init(|| self.write(event, route, None));
             if let Some(sealed) = sealed {
-                self.send_sealed(sealed, route.to).await;
+                self.send_sealed(sealed, route).await;
             }
         }
     }
@@ -97,16 +126,26 @@ impl<S: FnMut(Shown)> Delivery<S> {
             Form::Text => render(&time_of_day(event.at), event, reader)?,
             Form::Lines => render(&time_of_day(event.at), event, reader)? + "\n",
         };
-        self.sender.seal(text.as_bytes()).ok().map(Cow::into_owned)
+        let door = self.doors.get(route.door)?;
+        door.sender.seal(text.as_bytes()).ok().map(Cow::into_owned)
     }
 
-    async fn send_sealed(&mut self, sealed: &[u8], to: ReplyTo) {
-        let sent = self.sender.send_sealed(sealed, to).await.is_ok();
+    async fn send_sealed(&mut self, sealed: &[u8], route: &Route) {
+        let Some(door) = self.doors.get(route.door) else { return };
+        let sent = door.sender.send_sealed(sealed, route.to).await.is_ok();
         self.unsent += u64::from(!sent);
     }
 
-    pub(super) async fn send(&mut self, payload: &[u8], to: ReplyTo) {
-        let sent = self.sender.send(payload, to).await.is_ok();
+    fn tell_native(&mut self, member: Member, event: &Event) {
+        let Some(native) = &mut self.native else { return };
+        let is_greeting = matches!(event.kind, Kind::Greeted { .. });
+        let ticket = native.ticket(member).filter(|_| is_greeting);
+        native.tell(member, machine::write_event(event, ticket));
+    }
+
+    pub(super) async fn send(&mut self, payload: &[u8], door: usize, to: ReplyTo) {
+        let Some(door) = self.doors.get(door) else { return };
+        let sent = door.sender.send(payload, to).await.is_ok();
         self.unsent += u64::from(!sent);
     }
 }

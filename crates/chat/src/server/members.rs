@@ -4,38 +4,66 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use hikyaku::signers::{Fingerprint, Signer};
 use hikyaku_plain::ReplyTo;
 
-use crate::{machine::Ticket, name::Name, room::Peer};
+use crate::{
+    machine::{Device, Ticket},
+    name::Name,
+    room::Peer,
+};
 
 /// A member, as a server knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Member {
-    Host,
+    /// The person at the server's terminal, with the key of the native door.
+    Host(Option<Fingerprint>),
     /// Known only by an address, whichever of ours it writes to.
-    At(SocketAddr),
+    At(Door, SocketAddr),
     /// Known by a key, wherever it writes from.
     Signed(Fingerprint),
+    /// Known by a key, over whichever connection.
+    Native(Fingerprint, Device),
+}
+
+/// A listener for plain datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Door {
+    pub(super) number: usize,
+    /// Whether the room has a native door, whose members have to know who has proved no key.
+    pub(super) is_beside_native: bool,
 }
 
 impl Peer for Member {
     fn network(&self) -> Option<IpAddr> {
         match self {
-            Self::At(address) => Some(address.ip()),
-            Self::Host | Self::Signed(_) => None,
+            Self::At(_, address) => Some(address.ip()),
+            Self::Host(_) | Self::Signed(_) | Self::Native(..) => None,
         }
+    }
+
+    fn key(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Host(key) => key.map(|key| key.to_string().into()),
+            Self::At(..) => None,
+            Self::Signed(key) | Self::Native(key, _) => Some(key.to_string().into()),
+        }
+    }
+
+    fn is_unauthenticated(&self) -> bool {
+        matches!(self, Self::At(Door { is_beside_native: true, .. }, _))
     }
 }
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host => f.write_str("host"),
-            Self::At(address) => address.fmt(f),
-            Self::Signed(key) => key.fmt(f),
+            Self::Host(_) => f.write_str("host"),
+            Self::At(_, address) => address.fmt(f),
+            Self::Signed(key) | Self::Native(key, _) => key.fmt(f),
         }
     }
 }
@@ -43,6 +71,8 @@ impl fmt::Display for Member {
 /// How to reach a member.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route {
+    /// The number of the door.
+    pub(super) door: usize,
     pub(super) to: ReplyTo,
     pub(super) form: Form,
     /// Proves that what we send to the address arrives.

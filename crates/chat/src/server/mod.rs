@@ -8,8 +8,8 @@ use std::{
     pin::{Pin, pin},
 };
 
-use hikyaku::dialect::Dialect;
-use hikyaku_plain::{Dropped, Drops, PlainListener, dtls::Notice};
+use hikyaku::{Endpoint, Refusal, dialect::Dialect};
+use hikyaku_plain::{Dropped, Drops, Incoming, PlainListener, dtls::Notice};
 use tokio::{sync::mpsc, task::coop::consume_budget};
 
 use crate::{
@@ -22,14 +22,17 @@ use crate::{
     room::{RoomConfig, Stats},
 };
 
+mod arriving;
 mod delivery;
 mod members;
+mod native;
 mod serving;
 
 #[cfg(test)]
 mod tests;
 
-use self::{members::Member, serving::Server};
+pub use self::native::{APPLICATION, code, connections, transport};
+use self::{delivery::PlainDoor, members::Member, native::NativeDoor, serving::Server};
 
 /// The person at the server's own terminal, who takes part in the chat.
 #[derive(Debug)]
@@ -42,15 +45,42 @@ pub struct Host {
     pub lines: mpsc::Receiver<String>,
 }
 
+/// The ways into a room. A member may come by any of them.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// Native connections, of an endpoint that names [`APPLICATION`]; see [`transport`].
+    pub native: Option<Endpoint>,
+    /// Plain datagrams. Beside a native door, members who come here are marked: they have proved
+    /// no key.
+    pub plain: Option<PlainListener>,
+    /// The same, for a second listener, such as one that speaks DTLS.
+    pub dtls: Option<PlainListener>,
+}
+
+impl From<PlainListener> for Doors {
+    fn from(listener: PlainListener) -> Self {
+        Self { plain: Some(listener), ..Self::default() }
+    }
+}
+
+impl From<Endpoint> for Doors {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { native: Some(endpoint), ..Self::default() }
+    }
+}
+
+/// Listeners for plain datagrams of one room.
+const MAX_PLAIN_DOORS: usize = 2;
+
 /// The figures of a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Served {
     /// The room's figures.
     pub room: Stats,
-    /// Datagrams that the listener dropped.
-    pub drops: Drops,
-    /// Datagrams that the system failed to send.
+    /// Datagrams that were dropped, per listener.
+    pub drops: Vec<Drops>,
+    /// Datagrams that the system failed to send, and events that a native member did not read.
     pub unsent: u64,
 }
 
@@ -61,6 +91,8 @@ pub enum AtTheDoor<'a> {
     Dropped(&'a Dropped),
     /// A DTLS peer connected, left, or was refused.
     Peer(&'a Notice),
+    /// A native newcomer was refused.
+    Refused(&'a Refusal),
     /// A peer speaks another dialect.
     OtherDialect {
         /// The source address, which may be forged.
@@ -83,10 +115,13 @@ pub enum AtTheDoor<'a> {
 /// If it speaks DTLS, a member leaves with the association it last wrote through, and the
 /// association ends with the membership.
 ///
+/// By the native door, a member is a key and a client of it, whatever connection they come by. They
+/// leave when they close it; when they lose it, they may come back within [`RoomConfig::idle`].
+///
 /// # Errors
 /// When receiving fails repeatedly.
 pub async fn run(
-    mut listener: PlainListener,
+    doors: impl Into<Doors>,
     config: RoomConfig,
     mut host: Option<Host>,
     show: impl FnMut(Shown),
@@ -94,70 +129,133 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Served> {
     let clock = Clock::start();
-    let mut server = Server::new(listener.sender(), listener.dialect(), config, show);
+    let Doors { native, plain, dtls } = doors.into();
+    let mut listeners: Vec<PlainListener> = plain.into_iter().chain(dtls).collect();
+    let plain_door = |listener: &PlainListener| PlainDoor {
+        sender: listener.sender(),
+        dialect: listener.dialect(),
+    };
+    let plain_doors = listeners.iter().map(plain_door).collect();
+    let key = native.as_ref().map(Endpoint::fingerprint);
+    let native = native.map(|endpoint| NativeDoor::open(endpoint, clock));
+    let mut server = Server::new(plain_doors, native, config, show);
     if let Some(host) = &host {
-        server.seat_host(host.name.as_ref());
+        server.seat_host(Member::Host(key), host.name.as_ref());
     }
     let mut shutdown = pin!(shutdown);
-    let mut errors = 0;
-    'chat: loop {
+    let mut errors = [0; MAX_PLAIN_DOORS];
+    loop {
         let deadline = server.poll_timeout();
-        // The end must not wait for the work of an arm: a batch can be thousands of datagrams, each
-        // for a thousand members.
-        tokio::select! {
-            received = listener.recv() => match received {
-                Ok(batch) => {
-                    errors = 0;
-                    for datagram in batch {
-                        let work = async {
-                            match datagram {
-                                Ok(received) => {
-                                    server.hear_any(clock.now(), &received, &mut door).await;
-                                }
-                                Err(dropped) => server.refuse(&dropped, &mut door).await,
-                            }
-                        };
-                        if !is_done_before(shutdown.as_mut(), work).await {
-                            break 'chat;
-                        }
-                    }
-                }
-                // An error that the network reports about one member must not end the chat.
-                Err(_) if errors < MAX_RECEIVE_ERRORS => errors += 1,
-                Err(e) => return Err(e),
-            },
+        // The end must not wait for an arm's work either: a batch can be thousands of datagrams,
+        // each for a thousand members.
+        let goes_on = tokio::select! {
+            (number, batch) = next_batch(&mut listeners) => {
+                let batch = tolerate(batch, &mut errors[number])?;
+                let batch = (number, batch);
+                hear_batch(&mut server, clock, batch, &mut door, shutdown.as_mut()).await
+            }
+            arrival = server.next_arrival() => {
+                let gone = || io::Error::other("the native endpoint has ended");
+                let work = server.arrive(clock.now(), arrival.ok_or_else(gone)?, &mut door);
+                is_done_before(shutdown.as_mut(), work).await
+            }
             line = next_line(&mut host) => match line.as_deref().map(parse_typed) {
-                None | Some(Action::Left) => break,
+                None | Some(Action::Left) => false,
                 Some(action) => {
-                    let work = server.handle(clock.now(), Member::Host, action.into());
-                    if !is_done_before(shutdown.as_mut(), work).await {
-                        break;
-                    }
+                    let work = server.handle(clock.now(), Member::Host(key), action.into());
+                    is_done_before(shutdown.as_mut(), work).await
                 }
             },
             () = clock.sleep_until(deadline) => {
                 let work = server.handle_timeout(clock.now());
-                if !is_done_before(shutdown.as_mut(), work).await {
-                    break;
-                }
+                is_done_before(shutdown.as_mut(), work).await
             }
-            () = &mut shutdown => break,
-        }
-        while let Some(stray) = listener.take_stray() {
-            server.refuse(&stray, &mut door).await;
-        }
-        while let Some(notice) = listener.take_notice() {
-            door(AtTheDoor::Peer(&notice));
-            let work = server.handle_notice(clock.now(), &notice);
-            if !is_done_before(shutdown.as_mut(), work).await {
-                break 'chat;
-            }
+            () = &mut shutdown => false,
+        };
+        let rest = look_at_doors(&mut server, clock, &mut listeners, &mut door);
+        if !goes_on || !is_done_before(shutdown.as_mut(), rest).await {
+            break;
         }
     }
     server.close(clock.now()).await;
-    listener.close().await;
-    let drops = listener.drops().clone();
+    let mut drops = Vec::new();
+    for listener in &mut listeners {
+        listener.close().await;
+        drops.push(listener.drops().clone());
+    }
     Ok(Served { room: server.stats(), drops, unsent: server.unsent() })
+}
+
+/// The next datagrams, and the number of the listener that they came to. Cancel-safe.
+async fn next_batch(listeners: &mut [PlainListener]) -> (usize, io::Result<Incoming<'_>>) {
+    let mut each = listeners.iter_mut();
+    let (first, second) = (each.next(), each.next());
+    tokio::select! {
+        batch = next_of(first) => (0, batch),
+        batch = next_of(second) => (1, batch),
+    }
+}
+
+async fn next_of(listener: Option<&mut PlainListener>) -> io::Result<Incoming<'_>> {
+    match listener {
+        Some(listener) => listener.recv().await,
+        None => future::pending().await,
+    }
+}
+
+/// What the network reports of one member must not end the chat of all.
+fn tolerate<T>(received: io::Result<T>, errors: &mut u32) -> io::Result<Option<T>> {
+    match received {
+        Ok(received) => {
+            *errors = 0;
+            Ok(Some(received))
+        }
+        Err(_) if *errors < MAX_RECEIVE_ERRORS => {
+            *errors += 1;
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns `false` if the end came first.
+async fn hear_batch<S: FnMut(Shown)>(
+    server: &mut Server<S>,
+    clock: Clock,
+    (number, batch): (usize, Option<Incoming<'_>>),
+    door: &mut impl FnMut(AtTheDoor<'_>),
+    mut end: Pin<&mut impl Future<Output = ()>>,
+) -> bool {
+    for datagram in batch.into_iter().flatten() {
+        let work = async {
+            match datagram {
+                Ok(received) => server.hear_any(clock.now(), number, &received, door).await,
+                Err(dropped) => server.refuse(number, &dropped, door).await,
+            }
+        };
+        if !is_done_before(end.as_mut(), work).await {
+            return false;
+        }
+    }
+    true
+}
+
+/// What came to the listeners beside datagrams of members.
+async fn look_at_doors<S: FnMut(Shown)>(
+    server: &mut Server<S>,
+    clock: Clock,
+    listeners: &mut [PlainListener],
+    door: &mut impl FnMut(AtTheDoor<'_>),
+) {
+    for (number, listener) in listeners.iter_mut().enumerate() {
+        while let Some(stray) = listener.take_stray() {
+            server.refuse(number, &stray, door).await;
+        }
+        while let Some(notice) = listener.take_notice() {
+            door(AtTheDoor::Peer(&notice));
+            server.handle_notice(clock.now(), number, &notice).await;
+        }
+    }
 }
 
 /// Returns `true` if `work` completes before the end. Otherwise the rest is dropped: some members

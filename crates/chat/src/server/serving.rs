@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use hikyaku::{dialect::Dialect, signers::Signer};
-use hikyaku_plain::{Dropped, PlainSender, Received, dtls::Notice};
+use hikyaku_plain::{Dropped, Received, dtls::Notice};
 
 use super::{
     AtTheDoor,
-    delivery::{Delivery, Readers},
-    members::{Form, Member, Route, Tickets, name_of},
+    delivery::{Delivery, PlainDoor, Readers},
+    members::{Door, Form, Member, Route, Tickets, name_of},
+    native::NativeDoor,
 };
 use crate::{
     app::Shown,
@@ -23,31 +24,33 @@ use crate::{
 
 /// A room, and the routes to its members.
 pub(super) struct Server<S> {
-    room: Room<Member, MemoryLog>,
+    pub(super) room: Room<Member, MemoryLog>,
     /// The route to each peer; between calls, of members only.
     pub(super) routes: BTreeMap<Member, Route>,
-    tickets: Tickets,
-    delivery: Delivery<S>,
-    /// The members' dialect.
-    ours: Dialect,
+    pub(super) tickets: Tickets,
+    pub(super) delivery: Delivery<S>,
     /// Empty between calls; kept for its allocation.
     effects: Vec<Effect<Member>>,
 }
 
 impl<S: FnMut(Shown)> Server<S> {
-    pub(super) fn new(sender: PlainSender, ours: Dialect, config: RoomConfig, show: S) -> Self {
+    pub(super) fn new(
+        doors: Vec<PlainDoor>,
+        native: Option<NativeDoor>,
+        config: RoomConfig,
+        show: S,
+    ) -> Self {
         Self {
             room: Room::new(config, MemoryLog::new()),
             routes: BTreeMap::new(),
             tickets: Tickets::default(),
-            delivery: Delivery::new(sender, show),
-            ours,
+            delivery: Delivery::new(doors, native, show),
             effects: Vec::new(),
         }
     }
 
-    pub(super) fn seat_host(&mut self, name: Option<&Name>) {
-        self.room.seat_host(Member::Host, name);
+    pub(super) fn seat_host(&mut self, host: Member, name: Option<&Name>) {
+        self.room.seat_host(host, name);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
@@ -59,7 +62,16 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 
     pub(super) fn unsent(&self) -> u64 {
-        self.delivery.unsent
+        self.delivery.unsent + self.delivery.native.as_ref().map_or(0, |native| native.unsent)
+    }
+
+    /// The door of a number, as members are named who came by it.
+    fn door(&self, number: usize) -> Door {
+        Door { number, is_beside_native: self.delivery.native.is_some() }
+    }
+
+    fn plain(&self, door: usize) -> &PlainDoor {
+        &self.delivery.doors[door]
     }
 
     /// Returns `true` if the datagram opens another dialect or is a hint: neither is a line,
@@ -67,35 +79,41 @@ impl<S: FnMut(Shown)> Server<S> {
     pub(super) async fn hear_any(
         &mut self,
         now: Now,
+        number: usize,
         received: &Received<'_>,
         door: &mut impl FnMut(AtTheDoor<'_>),
     ) {
-        let ours = self.ours;
+        let ours = self.plain(number).dialect;
         match Dialect::of(&received.payload).filter(|_| ours == Dialect::Plain) {
             None if Dialect::of_hint(&received.payload).is_some() => {}
-            None => self.hear(now, received).await,
+            None => self.hear(now, number, received).await,
             Some(theirs) => {
                 let from = received.from.peer;
                 door(AtTheDoor::OtherDialect { from, theirs, ours });
-                self.delivery.sender.hint(&received.payload, received.from).await;
+                self.plain(number).sender.hint(&received.payload, received.from).await;
             }
         }
     }
 
-    pub(super) async fn refuse(&self, dropped: &Dropped, door: &mut impl FnMut(AtTheDoor<'_>)) {
+    pub(super) async fn refuse(
+        &self,
+        number: usize,
+        dropped: &Dropped,
+        door: &mut impl FnMut(AtTheDoor<'_>),
+    ) {
         door(AtTheDoor::Dropped(dropped));
-        let ours = self.ours;
+        let ours = self.plain(number).dialect;
         // A known envelope or record under another key is a different problem.
         let differs = |theirs: &Dialect| *theirs != ours || ours == Dialect::Fernet;
         if let Some(theirs) = dropped.dialect.filter(differs) {
             door(AtTheDoor::OtherDialect { from: dropped.from.peer, theirs, ours });
         }
-        self.delivery.sender.hint_dropped(dropped).await;
+        self.plain(number).sender.hint_dropped(dropped).await;
     }
 
-    pub(super) async fn hear(&mut self, now: Now, received: &Received<'_>) {
+    pub(super) async fn hear(&mut self, now: Now, number: usize, received: &Received<'_>) {
         let from = match &received.signer {
-            None => Member::At(received.from.peer),
+            None => Member::At(self.door(number), received.from.peer),
             Some(signer) => Member::Signed(signer.fingerprint()),
         };
         let read = machine::read_request(&received.payload);
@@ -103,7 +121,7 @@ impl<S: FnMut(Shown)> Server<S> {
         let (request, shown) = read.unwrap_or_else(|| (parse(&received.payload).into(), None));
         let is_sign_of_life = request.action == Action::Heard;
         let was_here = self.room.is_member(from);
-        let ticket = self.note_route(from, received, is_machine);
+        let ticket = self.note_route(from, number, received, is_machine);
         let request = match request.action {
             // A sender without the ticket may have forged its address.
             Action::Resumed(_) if shown != Some(ticket) => Action::Heard.into(),
@@ -118,38 +136,47 @@ impl<S: FnMut(Shown)> Server<S> {
             self.routes.remove(&from);
         }
         if was_here && !is_here {
-            self.delivery.sender.dismiss(received.from.peer).await;
+            self.plain(number).sender.dismiss(received.from.peer).await;
         }
         // A client cannot distinguish a silent room from one that has forgotten its association.
         // Without one, a keep-alive makes its sender a member again, and an answer would go to an
         // address that may be forged.
-        if was_here && is_here && is_sign_of_life && self.delivery.sender.speaks_dtls() {
-            self.delivery.send(b"", received.from).await;
+        if was_here && is_here && is_sign_of_life && self.plain(number).sender.speaks_dtls() {
+            self.delivery.send(b"", number, received.from).await;
         }
     }
 
     /// Records where a member writes from and what it reads. Returns its ticket.
-    fn note_route(&mut self, from: Member, received: &Received<'_>, is_machine: bool) -> Ticket {
+    fn note_route(
+        &mut self,
+        from: Member,
+        door: usize,
+        received: &Received<'_>,
+        is_machine: bool,
+    ) -> Ticket {
         let to = received.from;
         let old = self.routes.get(&from).copied();
         // A new address must show again that it is reached.
-        let ticket = match old.filter(|old| old.to.peer == to.peer) {
+        let ticket = match old.filter(|old| old.door == door && old.to.peer == to.peer) {
             Some(old) => old.ticket,
             None => self.tickets.issue(),
         };
         let form = old.map_or(Form::Text, |old| old.form).after(&received.payload, is_machine);
-        self.routes.insert(from, Route { to, form, ticket });
+        self.routes.insert(from, Route { door, to, form, ticket });
         ticket
     }
 
     /// Removes a member whose association has ended, unless it has written from elsewhere.
-    pub(super) async fn handle_notice(&mut self, now: Now, notice: &Notice) {
+    pub(super) async fn handle_notice(&mut self, now: Now, number: usize, notice: &Notice) {
         let Notice::Ended(address, _) = notice else { return };
-        let from = Member::At(*address);
+        let from = Member::At(self.door(number), *address);
         let from = match self.room.is_member(from) {
             true => Some(from),
             // A signer.
-            false => self.routes.iter().find(|(_, way)| way.to.peer == *address).map(|(m, _)| *m),
+            false => {
+                let is_theirs = |way: &Route| way.door == number && way.to.peer == *address;
+                self.routes.iter().find(|(_, way)| is_theirs(way)).map(|(member, _)| *member)
+            }
         };
         if let Some(from) = from {
             self.routes.remove(&from);
@@ -191,13 +218,17 @@ impl<S: FnMut(Shown)> Server<S> {
             .collect();
         self.deliver().await;
         for route in gone {
-            self.delivery.sender.dismiss(route.to.peer).await;
+            self.plain(route.door).sender.dismiss(route.to.peer).await;
         }
+        self.dismiss_native();
     }
 
     pub(super) async fn close(&mut self, now: Now) {
         self.room.close(now, &mut self.effects);
         self.deliver().await;
+        if let Some(native) = &mut self.delivery.native {
+            native.close().await;
+        }
     }
 
     async fn deliver(&mut self) {

@@ -14,6 +14,7 @@ use hikyaku_plain::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use super::members::Door;
 use super::*;
 use crate::{
     room::Peer as _,
@@ -141,7 +142,7 @@ async fn armour_goes_round_the_chat_both_ways() {
     assert!(heard(&mut alice).await.contains("you are alice; here: host;"));
     server.stop.send(()).unwrap();
     let served = server.task.await.unwrap().unwrap();
-    assert_eq!(served.drops.iter().map(|(_, count)| count).sum::<u64>(), 1);
+    assert_eq!(served.drops[0].iter().map(|(_, count)| count).sum::<u64>(), 1);
 }
 
 #[tokio::test]
@@ -212,7 +213,7 @@ async fn over_dtls_keep_alives_are_answered_and_a_farewell_ends_the_association(
 #[test]
 fn only_members_known_by_address_count_there() {
     let address = "10.0.0.1:5".parse().unwrap();
-    assert_eq!(Member::At(address).network(), Some([10, 0, 0, 1].into()));
+    assert_eq!(Member::At(Door::default(), address).network(), Some([10, 0, 0, 1].into()));
     let key = Identity::generate("ann").unwrap().public().fingerprint();
     assert_eq!(Member::Signed(key).network(), None);
 }
@@ -220,13 +221,13 @@ fn only_members_known_by_address_count_there() {
 #[tokio::test]
 async fn the_route_to_a_member_that_left_is_forgotten() {
     let mut listener = bound(Armour::new());
-    let mut server =
-        Server::new(listener.sender(), Dialect::Plain, RoomConfig::default(), |_: Shown| {});
+    let door = PlainDoor { sender: listener.sender(), dialect: Dialect::Plain };
+    let mut server = Server::new(vec![door], None, RoomConfig::default(), |_: Shown| {});
     let mut alice = peer(listener.local_addr(), Armour::new());
     for (datagram, routes) in [("/quit", 0), ("hi", 1), ("/quit", 0), ("hi", 1)] {
         alice.send(datagram.as_bytes()).await.unwrap();
         for received in listener.recv().await.unwrap() {
-            server.hear(Now::default(), &received.unwrap()).await;
+            server.hear(Now::default(), 0, &received.unwrap()).await;
         }
         assert_eq!(server.routes.len(), routes, "{datagram}");
     }

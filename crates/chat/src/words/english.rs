@@ -1,11 +1,11 @@
 //! English.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use super::Sentence;
 use crate::{
     app::Notice,
-    event::{Departure, Event, Kind, MemberId, Refusal, Roll},
+    event::{Author, Departure, Event, Kind, MemberId, Refusal, Roll},
 };
 
 const HELP: &str = "type to talk to all; /name NAME sets your name; /msg NAME TEXT is for one \
@@ -13,7 +13,8 @@ const HELP: &str = "type to talk to all; /name NAME sets your name; /msg NAME TE
 
 pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence> {
     let is_mine = reader.is_some_and(|reader| event.is_by(reader));
-    let name = event.author.as_ref().map_or("the room", |author| &*author.name);
+    let name = event.author.as_ref().map_or(Cow::Borrowed("the room"), author);
+    let name = &*name;
     let notice = match &event.kind {
         Kind::Said { .. } | Kind::Joined if is_mine => return None,
         Kind::Said { text } => return Some(Sentence::speech(name, text)),
@@ -29,7 +30,7 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
             format!("{name} left (silent for {:?})", Duration::from_millis(*millis))
         }
         Kind::Renamed { name: new } => format!("{name} is now {new}"),
-        Kind::Topic { text } => topic(text, event.author.as_ref().map(|author| &*author.name)),
+        Kind::Topic { text } => topic(text, event.author.as_ref().map(|_| name)),
         Kind::Closing => "this chat is closing".to_owned(),
         Kind::Greeted { you, others, .. } => {
             let here = match others.count() {
@@ -43,9 +44,17 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
         Kind::Help => HELP.to_owned(),
         Kind::Missed => "some lines are missing here: the room no longer has them".to_owned(),
         Kind::Refused(refusal) => refused(refusal),
-        Kind::Unknown => return None,
+        Kind::Repeated | Kind::Unknown => return None,
     };
     Some(Sentence::notice(&notice))
+}
+
+/// Whoever has proved no key among those who have is marked at each mention.
+fn author(author: &Author) -> Cow<'_, str> {
+    match author.unauthenticated {
+        true => format!("{} (unauthenticated)", author.name).into(),
+        false => Cow::Borrowed(&author.name),
+    }
 }
 
 fn topic(text: &str, author: Option<&str>) -> String {
@@ -112,6 +121,12 @@ pub(super) fn notice(notice: &Notice) -> String {
                 .to_owned()
         }
         Notice::Back => "the server is back".to_owned(),
+        Notice::Restarted => "the room has started anew, or had waited too long for you: lines \
+            that were said meanwhile may be missing here"
+            .to_owned(),
+        Notice::OtherKey { name } => format!(
+            "WARNING: {name} has another key than before, or none: this may be somebody else"
+        ),
         Notice::Renewed => "the room does not answer any more; joining anew".to_owned(),
         Notice::Parted { why } => {
             format!("parted from the server: {why}; the next line begins anew")

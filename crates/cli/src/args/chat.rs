@@ -1,14 +1,14 @@
 //! The arguments of `hikyaku chat`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args as ClapArgs, Subcommand};
-use hikyaku::address::Address;
+use hikyaku::{address::Address, signers::Fingerprint};
 use hikyaku_chat::Name;
 
 use super::{
     ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs, LISTENING,
-    NetworkArgs, TalkArgs, addr_help,
+    NativeArgs, NetworkArgs, TalkArgs, addr_help,
 };
 use crate::values::{name, number, some_time};
 
@@ -19,10 +19,9 @@ use crate::values::{name, number, some_time};
     after_help = "\
 Examples:
   hikyaku chat                                       join the room on this machine, or open one
-  hikyaku chat join --plain 192.0.2.7 --name alice
-  hikyaku chat host --plain --headless :5000         a server without a prompt
-  hikyaku chat host --plain --fernet team.key        only for members with the same key
-  hikyaku chat host --dtls --cert room.crt --key room.key
+  hikyaku chat join 192.0.2.7 --name alice
+  hikyaku chat host --headless :5000                 a server without a prompt
+  hikyaku chat host --also-plain :5001 :5000         for programs that speak plain UDP, too
 
 Type a line and press Enter. /name NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
 
@@ -32,7 +31,11 @@ pub(crate) struct ChatArgs {
     #[command(subcommand)]
     pub(crate) role: Option<ChatRole>,
     #[command(flatten)]
+    pub(crate) dialect: DialectArgs,
+    #[command(flatten)]
     pub(crate) me: MeArgs,
+    #[command(flatten)]
+    pub(crate) keys: NativeArgs,
     #[command(flatten)]
     pub(crate) armour: ArmourArgs,
     #[command(flatten)]
@@ -49,8 +52,10 @@ pub(crate) enum ChatRole {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  hikyaku chat host --plain                          on [::]:12345, IPv4 included
-  hikyaku chat host --plain --headless --max-clients 50 :5000
+  hikyaku chat host                                  on [::]:12345, IPv4 included
+  hikyaku chat host --headless --max-clients 50 :5000
+  hikyaku chat host --allow-key friends              only for holders of these keys
+  hikyaku chat host --also-plain :5001               for programs that speak plain UDP, too
   hikyaku chat host --plain --signed-by friends      members are named by their keys
   hikyaku chat host --dtls --cert room.crt --key room.key
                                                      for any program that speaks DTLS")]
@@ -80,6 +85,8 @@ pub(crate) struct HostArgs {
     )]
     pub(crate) rate: u32,
     #[command(flatten)]
+    pub(crate) native: NativeHostArgs,
+    #[command(flatten)]
     pub(crate) dtls: DtlsArgs,
     #[command(flatten)]
     pub(crate) dtls_listen: DtlsListenArgs,
@@ -91,25 +98,57 @@ pub(crate) struct HostArgs {
     pub(crate) filter: FilterArgs,
 }
 
+/// Options of a native room.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Native")]
+pub(crate) struct NativeHostArgs {
+    /// Accept only members whose keys are in this file (authorized_keys format)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) allow_key: Option<PathBuf>,
+    /// Take members who speak plain UDP here, too; they are marked as unauthenticated
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) also_plain: Option<Address>,
+    /// Take members who speak DTLS here, too, marked in the same way; needs --cert or --psk
+    #[arg(long, value_name = "ADDR", group = "speaks_dtls")]
+    pub(crate) also_dtls: Option<Address>,
+    #[command(flatten)]
+    pub(crate) keys: NativeArgs,
+}
+
+/// Options of a member of a native room.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Native")]
+pub(crate) struct NativeJoinArgs {
+    /// Trust this key and no other, whatever is in known_hosts (repeatable): SHA256:… as `chat
+    /// host` prints it [default: the key in known_hosts; at first contact, any]
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub(crate) trust: Vec<Fingerprint>,
+    #[command(flatten)]
+    pub(crate) keys: NativeArgs,
+}
+
 /// Join a room of `chat host`, or of any UDP program that forwards each datagram to all others.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  hikyaku chat join --plain 192.0.2.7 --name alice
+  hikyaku chat join 192.0.2.7 --name alice
+  hikyaku chat join --trust SHA256:… chat.example:5000
   hikyaku chat join --plain --fernet team.key chat.example:5000
   hikyaku chat join --dtls --ca room.crt chat.example
-  tail -f log | hikyaku chat join --plain :5000 --name log")]
+  tail -f log | hikyaku chat join :5000 --name log")]
 pub(crate) struct JoinArgs {
     #[arg(value_name = "ADDR", help = addr_help("The room, by default on this machine"))]
     pub(crate) address: Option<Address>,
     #[command(flatten)]
     pub(crate) dialect: DialectArgs,
-    /// The server is another program, which forwards lines and never answers: send what is typed
-    /// although nothing has answered
+    /// With --plain: the server is another program, which forwards lines and never answers: send
+    /// what is typed although nothing has answered
     #[arg(long)]
     pub(crate) foreign: bool,
     #[command(flatten)]
     pub(crate) me: MeArgs,
+    #[command(flatten)]
+    pub(crate) native: NativeJoinArgs,
     #[command(flatten)]
     pub(crate) dtls: DtlsArgs,
     #[command(flatten)]
@@ -129,4 +168,18 @@ pub(crate) struct MeArgs {
     pub(crate) name: Option<Name>,
     #[command(flatten)]
     pub(crate) talk: TalkArgs,
+}
+
+impl HostArgs {
+    /// Returns `true` if the room takes datagrams alone.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.dialect.plain || self.dtls.dtls
+    }
+}
+
+impl JoinArgs {
+    /// Returns `true` if the room is reached by datagrams.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.dialect.plain || self.dtls.dtls
+    }
 }

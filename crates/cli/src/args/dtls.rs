@@ -12,21 +12,21 @@ use crate::values::shared_name;
 #[command(next_help_heading = "DTLS, beneath plain datagrams")]
 pub(crate) struct DtlsArgs {
     /// Speak DTLS 1.2 or 1.3, as any program may; each datagram is one message, as with --plain
-    #[arg(long)]
+    #[arg(long, group = "speaks_dtls")]
     pub(crate) dtls: bool,
     /// Your certificate, in PEM: ECDSA on P-256 or P-384 (`hikyaku keygen --cert NAME` makes one)
-    #[arg(long, value_name = "FILE", requires = "dtls", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "speaks_dtls", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
     /// Its private key, in PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
     /// A key that both sides know, instead of certificates: its name and its file (hexadecimal, or
     /// as `hikyaku keygen --shared` makes it); DTLS 1.2 with PSK-AES128-CCM8
-    #[arg(long, value_name = "IDENTITY:KEYFILE", requires = "dtls", conflicts_with = "cert",
+    #[arg(long, value_name = "IDENTITY:KEYFILE", requires = "speaks_dtls", conflicts_with = "cert",
         value_parser = shared_name)]
     pub(crate) psk: Option<(String, PathBuf)>,
     /// Speak no older version
-    #[arg(long, value_name = "VERSION", requires = "dtls", value_enum)]
+    #[arg(long, value_name = "VERSION", requires = "speaks_dtls", value_enum)]
     pub(crate) min_version: Option<Version>,
 }
 

@@ -15,7 +15,7 @@ use hikyaku_plain::limits::DEFAULT_SIGNED_MAX_AGE;
 use hikyaku_text::sanitize_bytes;
 
 pub(crate) use self::{
-    chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs},
+    chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs, NativeHostArgs, NativeJoinArgs},
     dtls::{DtlsArgs, DtlsListenArgs, DtlsSendArgs},
     keys::{KeyArgs, KeygenArgs},
     listen::{ListenArgs, NativeListenArgs, PlainListenArgs},

@@ -10,6 +10,7 @@ use crate::{
     exit::Failure,
     habits,
     limits::LAST_WORDS,
+    mismatch::Place,
     native,
     output::{human_time, print_json, print_line},
     terminal::Ending,
@@ -45,8 +46,14 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
     let endpoint = keyed.builder.client()?;
     let began = clock::monotonic();
     let ours = &keyed.public_line;
-    let connecting =
-        native::connect(&endpoint, &args.address, &args.network, trust, args.timeout, ours);
+    let connecting = native::connect(
+        &endpoint,
+        &args.address,
+        &args.network,
+        trust,
+        args.timeout,
+        (ours, Place::Listener),
+    );
     let connection = tokio::select! {
         connected = connecting => connected?,
         () = ending.wanted() => return Err(Failure::failed("interrupted")),

@@ -235,13 +235,13 @@ fn a_key_for_a_room_without_one_is_explained() {
 }
 
 #[test]
-fn joining_a_native_listener_is_explained() {
+fn joining_what_is_native_by_plain_is_explained() {
     let listener = Home::new().listen(&[]);
     let mut eve = join(listener.address, "eve", &[]);
     eve.type_line("hello");
     let ended = eve.end();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("`hikyaku send "), "{}", ended.err);
+    assert!(ended.err.contains("`hikyaku chat join "), "{}", ended.err);
 }
 
 #[test]

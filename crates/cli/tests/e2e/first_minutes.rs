@@ -135,8 +135,8 @@ fn a_port_apart_from_its_address_is_answered_with_the_right_form() {
             (&["listen", "--port", "5005"], &["hikyaku listen :5005"]),
             (&["send", "--port=5005", "host", "hi"], &["hikyaku send HOST:5005"]),
             (&["ping", "host", "5005"], &["hikyaku ping host:5005"]),
-            (&["chat", "localhost"], &["hikyaku chat join --plain localhost"]),
-            (&["chat", "--plain"], &["hikyaku chat host --plain", "hikyaku chat join --plain"]),
+            (&["chat", "localhost"], &["hikyaku chat join localhost"]),
+            (&["chat", "--verbos"], &["hikyaku chat host", "hikyaku chat join"]),
         ],
     );
 }

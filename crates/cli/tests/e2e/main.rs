@@ -18,6 +18,7 @@ mod formats;
 mod keys;
 mod multicast;
 mod native;
+mod native_chat;
 mod native_files;
 mod native_flood;
 mod native_network;

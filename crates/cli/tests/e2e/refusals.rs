@@ -9,17 +9,6 @@ use crate::support::{
 };
 
 #[test]
-fn chat_requires_plain_by_name() {
-    refused(
-        2,
-        &[
-            (&["chat", "host", "127.0.0.1:0"], &["--plain"]),
-            (&["chat", "join", "127.0.0.1:9"], &["--plain"]),
-        ],
-    );
-}
-
-#[test]
 fn an_invalid_address_is_named() {
     let not = |address| (["send", "--plain", address, "x"], [format!("{address:?}")]);
     let cases =

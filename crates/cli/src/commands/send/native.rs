@@ -21,6 +21,7 @@ use crate::{
     args::SendArgs,
     exit::Failure,
     limits::{CONFIRM_NOTE, DEFAULT_SILENCE, KEEP_ALIVES, LAST_ACKS, LAST_WORDS},
+    mismatch::Place,
     native::{self, Keyed, code},
     output::note,
     terminal::{Ending, by_now},
@@ -37,7 +38,14 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     if source.at_prompt() && !args.talk.quiet {
         note(&format!("connecting to {}; a prompt for messages follows", args.address));
     }
-    let connecting = native::connect(&endpoint, &args.address, &args.network, trust, silence, ours);
+    let connecting = native::connect(
+        &endpoint,
+        &args.address,
+        &args.network,
+        trust,
+        silence,
+        (ours, Place::Listener),
+    );
     let connection = tokio::select! {
         connected = connecting => connected?,
         () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),

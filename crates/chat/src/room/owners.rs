@@ -1,0 +1,58 @@
+//! Which names belong to which keys, also while their bearers are away.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::limits::MAX_OWNED_NAMES;
+
+/// The last name of each key. Nobody else bears it as long as the room remembers.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    by_likeness: BTreeMap<String, Arc<str>>,
+    by_key: BTreeMap<Arc<str>, String>,
+}
+
+impl Owners {
+    /// Returns `true` if the name belongs to nobody, or to this key.
+    pub(super) fn allow(&self, likeness: &str, key: Option<&Arc<str>>) -> bool {
+        self.by_likeness.get(likeness).is_none_or(|owner| Some(owner) == key)
+    }
+
+    /// Gives a name to a key, which gives back the one before. When too many are remembered, no
+    /// further key owns a name.
+    pub(super) fn take(&mut self, likeness: &str, key: &Arc<str>) {
+        if !self.by_key.contains_key(key) && self.by_key.len() >= MAX_OWNED_NAMES {
+            return;
+        }
+        if let Some(old) = self.by_key.insert(Arc::clone(key), likeness.to_owned()) {
+            self.by_likeness.remove(&old);
+        }
+        self.by_likeness.insert(likeness.to_owned(), Arc::clone(key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_owns_its_last_name_alone() {
+        let (ana, eve): (Arc<str>, Arc<str>) = ("a".into(), "e".into());
+        let mut owners = Owners::default();
+        owners.take("ana", &ana);
+        assert!(owners.allow("ana", Some(&ana)));
+        assert!(!owners.allow("ana", Some(&eve)) && !owners.allow("ana", None));
+        owners.take("anna", &ana);
+        assert!(owners.allow("ana", Some(&eve)) && !owners.allow("anna", Some(&eve)));
+    }
+
+    #[test]
+    fn names_are_remembered_for_so_many_keys() {
+        let mut owners = Owners::default();
+        for n in 0..=MAX_OWNED_NAMES {
+            owners.take(&format!("name {n}"), &n.to_string().into());
+        }
+        assert!(!owners.allow("name 0", None));
+        assert!(owners.allow(&format!("name {MAX_OWNED_NAMES}"), None));
+        assert_eq!(owners.by_likeness.len(), MAX_OWNED_NAMES);
+    }
+}

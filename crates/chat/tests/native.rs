@@ -1,0 +1,382 @@
+//! Rooms with a native door and clients over native connections, at real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
+
+use std::{net::SocketAddr, time::Duration};
+
+use hikyaku::{
+    Delivery, Endpoint, StartError, Trust,
+    filter::Filter,
+    identity::Identity,
+    socket::{BindError, SocketOptions},
+};
+use hikyaku_chat::{
+    Name, RoomConfig,
+    app::Shown,
+    client::{self, ClientError, Parted},
+    limits::{MAX_LOG_EVENTS, MAX_MACHINE_LINE_LEN},
+    machine::{self, Device, NativeHello},
+    request::Action,
+    screen::Row,
+    server::{self, Doors, Served},
+    words::Language,
+};
+use hikyaku_plain::{Armour, PeerOptions, PlainListener, PlainPeer};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Room {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<Served>>,
+    endpoint: Endpoint,
+}
+
+async fn endpoint(identity: &Identity, address: SocketAddr) -> Endpoint {
+    let bound = async {
+        loop {
+            let builder = Endpoint::builder()
+                .identity(identity)
+                .application(server::APPLICATION)
+                .transport(server::transport());
+            // A room that was killed gives its port back a moment later.
+            match builder.bind(address).await {
+                Err(StartError::Bind(BindError::InUse(_))) => tokio::task::yield_now().await,
+                bound => return bound.unwrap(),
+            }
+        }
+    };
+    timeout(PATIENCE, bound).await.expect("the port is given back")
+}
+
+fn start(doors: Doors, config: RoomConfig) -> Room {
+    let endpoint = doors.native.clone().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async { drop(stopped.await) };
+    let task = tokio::spawn(server::run(doors, config, None, |_| {}, |_| {}, stopped));
+    Room { address: endpoint.local_addr(), stop, task, endpoint }
+}
+
+async fn room(identity: &Identity) -> Room {
+    let endpoint = endpoint(identity, "127.0.0.1:0".parse().unwrap()).await;
+    start(endpoint.into(), RoomConfig::default())
+}
+
+struct Joined {
+    lines: mpsc::Sender<String>,
+    shown: mpsc::UnboundedReceiver<String>,
+    task: JoinHandle<Result<Parted, ClientError>>,
+}
+
+async fn join(room: SocketAddr, host: &Identity, key: &Identity, name: &str) -> Joined {
+    let client = Endpoint::builder()
+        .identity(key)
+        .application(server::APPLICATION)
+        .transport(client::transport())
+        .client()
+        .unwrap();
+    let trust = Trust::pinned(host.fingerprint());
+    let connection = client.connect(room, trust.clone()).await.unwrap();
+    let again = client.reconnecting(room, trust, client::backoff()).unwrap();
+    let (lines, typed) = mpsc::channel(8);
+    let (show, shown) = mpsc::unbounded_channel();
+    let show = move |shown: Shown| {
+        if let Some(row) = Row::of(&shown, Language::English) {
+            let _ = show.send(row.to_string());
+        }
+    };
+    let name = Name::parse(name).unwrap();
+    let never = std::future::pending();
+    let task = tokio::spawn(client::run_native(connection, again, name, typed, show, never));
+    Joined { lines, shown, task }
+}
+
+impl Joined {
+    async fn says(&self, line: &str) {
+        self.lines.send(line.to_owned()).await.unwrap();
+    }
+
+    /// Waits for a line that holds `text`; returns all lines up to it.
+    async fn sees(&mut self, text: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        let wait = async {
+            loop {
+                let line = self.shown.recv().await.expect("still shows lines");
+                let found = line.contains(text);
+                seen.push(line);
+                if found {
+                    return;
+                }
+            }
+        };
+        let found = timeout(PATIENCE, wait).await;
+        assert!(found.is_ok(), "no line with {text:?} after {seen:?}");
+        seen
+    }
+}
+
+fn key(name: &str) -> Identity {
+    Identity::generate(name).unwrap()
+}
+
+#[tokio::test]
+async fn two_native_members_talk_and_part() {
+    let host = key("host");
+    let room = room(&host).await;
+    let mut ana = join(room.address, &host, &key("ana"), "ana").await;
+    ana.sees("you are ana").await;
+    let mut ben = join(room.address, &host, &key("ben"), "ben").await;
+    ana.sees("] * ben joined").await;
+    ben.says("hi").await;
+    ana.sees("] ben: hi").await;
+    ana.says("/msg ben psst").await;
+    ben.sees("] ana -> you: psst").await;
+    ben.says("q").await;
+    ana.sees("] * ben left").await;
+    let parted = ben.task.await.unwrap().unwrap();
+    assert_eq!((parted.unsent, parted.unconfirmed), (0, 0));
+    room.stop.send(()).unwrap();
+    ana.sees("* this chat is closing").await;
+    assert_eq!(room.task.await.unwrap().unwrap().room.joined, 2);
+}
+
+#[tokio::test]
+async fn two_clients_of_one_key_are_two_members() {
+    let host = key("host");
+    let room = room(&host).await;
+    let mine = key("me");
+    let mut first = join(room.address, &host, &mine, "me").await;
+    first.sees("you are me;").await;
+    let mut second = join(room.address, &host, &mine, "me").await;
+    second.sees("you are me-2").await;
+    second.says("hello").await;
+    first.sees("] me-2: hello").await;
+}
+
+#[tokio::test]
+async fn plain_members_are_marked_and_take_part() {
+    let host = key("host");
+    let any = ["127.0.0.1:0".parse().unwrap()];
+    let plain =
+        PlainListener::bind(&any, &SocketOptions::default(), Armour::new(), Filter::new()).unwrap();
+    let address = plain.local_addr();
+    let native = endpoint(&host, any[0]).await;
+    let doors = Doors { native: Some(native), plain: Some(plain), dtls: None };
+    let room = start(doors, RoomConfig::default());
+    let mut ana = join(room.address, &host, &key("ana"), "ana").await;
+    ana.sees("you are ana").await;
+    let mut nc =
+        PlainPeer::new(vec![address], PeerOptions::default(), Armour::new(), Filter::new())
+            .unwrap();
+    nc.send(b"/name nick").await.unwrap();
+    ana.sees("* nick (unauthenticated) joined").await;
+    nc.send(b"hi").await.unwrap();
+    ana.sees("] nick (unauthenticated): hi").await;
+    ana.says("welcome").await;
+    loop {
+        let heard = timeout(PATIENCE, nc.recv()).await.unwrap().unwrap().payload;
+        if String::from_utf8(heard).unwrap().ends_with("] ana: welcome") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_belongs_to_its_key_also_when_its_bearer_is_gone() {
+    let host = key("host");
+    let room = room(&host).await;
+    let mut watcher = join(room.address, &host, &key("w"), "watcher").await;
+    watcher.sees("you are watcher").await;
+    let anas = key("ana");
+    let ana = join(room.address, &host, &anas, "ana").await;
+    watcher.sees("* ana joined").await;
+    ana.says("q").await;
+    watcher.sees("* ana left").await;
+    let mut eve = join(room.address, &host, &key("eve"), "ana").await;
+    eve.sees("ana is taken, so you are ana-2").await;
+    let mut again = join(room.address, &host, &anas, "ana").await;
+    again.sees("you are ana;").await;
+}
+
+#[tokio::test]
+async fn a_name_that_comes_with_another_key_after_a_restart_is_marked_loudly() {
+    let host = key("host");
+    let room = room(&host).await;
+    let mut ben = join(room.address, &host, &key("ben"), "ben").await;
+    ben.sees("you are ben").await;
+    let ana = join(room.address, &host, &key("ana"), "ana").await;
+    ben.sees("* ana joined").await;
+    ana.task.abort();
+    let address = room.address;
+    kill(room).await;
+    let room = start(endpoint(&host, address).await.into(), RoomConfig::default());
+    let mut eve = join(room.address, &host, &key("eve"), "ana").await;
+    eve.sees("you are ana").await;
+    ben.sees("the server is back").await;
+    eve.says("it is me").await;
+    let seen = ben.sees("] ana: it is me").await;
+    assert!(seen.iter().any(|line| line.contains("WARNING: ana has another key")), "{seen:?}");
+}
+
+/// Ends a room without a word to anyone.
+async fn kill(room: Room) {
+    room.task.abort();
+    let _ = room.task.await;
+    room.endpoint.close(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn what_is_typed_while_the_room_is_gone_is_said_once_when_it_is_back() {
+    let host = key("host");
+    let room = room(&host).await;
+    let mut ana = join(room.address, &host, &key("ana"), "ana").await;
+    let mut ben = join(room.address, &host, &key("ben"), "ben").await;
+    ana.sees("you are ana").await;
+    ben.sees("you are ben").await;
+    for n in 0..5 {
+        ana.says(&format!("before {n}.")).await;
+    }
+    ben.sees("before 4.").await;
+    let address = room.address;
+    kill(room).await;
+    ana.sees("the server is gone").await;
+    for n in 0..5 {
+        ana.says(&format!("meanwhile {n}.")).await;
+    }
+    ben.sees("the server is gone").await;
+    let _room = start(endpoint(&host, address).await.into(), RoomConfig::default());
+    ana.sees("the server is back").await;
+    ben.says("I am back").await;
+    ana.sees("] ben: I am back").await;
+    ana.says("last").await;
+    let seen = ben.sees("] ana: last").await;
+    for n in 0..5 {
+        // Said to the new room before ben was back, it was before his time there.
+        let count = |text: &str| seen.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(count(&format!("before {n}.")), 0, "{seen:?}");
+        assert!(count(&format!("meanwhile {n}.")) <= 1, "{seen:?}");
+    }
+    ana.says("q").await;
+    let parted = ana.task.await.unwrap().unwrap();
+    assert_eq!((parted.unsent, parted.unconfirmed), (0, 0));
+}
+
+/// A member of no client of ours, who reads only when asked to.
+async fn by_hand(room: &Room, host: &Identity, device: u64) -> hikyaku::Connection {
+    let client = Endpoint::builder()
+        .application(server::APPLICATION)
+        .transport(client::transport())
+        .client()
+        .unwrap();
+    let connection = client.connect(room.address, Trust::pinned(host.fingerprint())).await.unwrap();
+    let action = Action::Hello(format!("m{device}"));
+    let hello = NativeHello { device: Device::new(device << 12), after: None, action };
+    connection.send(Delivery::Ordered, machine::write_native_hello(&hello)).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_member_who_reads_nothing_hinders_nobody_and_learns_what_they_missed() {
+    let host = key("host");
+    let endpoint = endpoint(&host, "127.0.0.1:0".parse().unwrap()).await;
+    let config = RoomConfig { rate: 1_000_000, burst: 1_000_000, ..RoomConfig::default() };
+    let room = start(endpoint.into(), config);
+    let slow = by_hand(&room, &host, 1).await;
+    let talker = by_hand(&room, &host, 2).await;
+    // More than credit, queue and window hold together.
+    let long = "x".repeat(MAX_MACHINE_LINE_LEN / 5);
+    let lines = 8 * MAX_LOG_EVENTS;
+    let talking = async {
+        for n in 0..lines {
+            let said = Action::Said(format!("{n} {long}")).into();
+            let line = machine::write_request(&said, None);
+            talker.send(Delivery::Ordered, line).await.unwrap();
+        }
+    };
+    let last = format!("\"text\":\"{} x", lines - 1);
+    let hears = async {
+        loop {
+            let message = talker.recv().await.unwrap();
+            if message.text().unwrap().contains(&last) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, async { tokio::join!(talking, hears) }).await.expect("nobody waits");
+    let mut missed = false;
+    loop {
+        let message = timeout(PATIENCE, slow.recv()).await.unwrap().unwrap();
+        let text = message.text().unwrap();
+        missed |= text.contains("\"kind\":\"missed\"");
+        if text.contains(&last) {
+            break;
+        }
+    }
+    assert!(missed, "it was too much for the window");
+}
+
+#[tokio::test]
+async fn what_is_no_chat_is_refused() {
+    let host = key("host");
+    let room = room(&host).await;
+    let other = Endpoint::client().unwrap();
+    let pinned = Trust::pinned(host.fingerprint());
+    let connection = other.connect(room.address, pinned.clone()).await.unwrap();
+    assert_eq!(connection.closed().await.code(), Some(server::code::FORMAT));
+    let rude = Endpoint::builder().application(server::APPLICATION).client().unwrap();
+    let connection = rude.connect(room.address, pinned).await.unwrap();
+    connection.send(Delivery::Ordered, "hello?").await.unwrap();
+    assert_eq!(connection.closed().await.code(), Some(server::code::FORMAT));
+}
+
+#[tokio::test]
+async fn a_full_room_says_so() {
+    let host = key("host");
+    let endpoint = endpoint(&host, "127.0.0.1:0".parse().unwrap()).await;
+    let room = start(endpoint.into(), RoomConfig { max_clients: 1, ..RoomConfig::default() });
+    let mut ana = join(room.address, &host, &key("ana"), "ana").await;
+    ana.sees("you are ana").await;
+    let ben = join(room.address, &host, &key("ben"), "ben").await;
+    let end = timeout(PATIENCE, ben.task).await.unwrap().unwrap();
+    let Err(ClientError::Closed { closed, .. }) = end else { panic!("{end:?}") };
+    assert_eq!(closed.code(), Some(server::code::FULL));
+}
+
+#[tokio::test]
+async fn a_request_that_comes_again_by_another_connection_is_taken_once() {
+    let host = key("host");
+    let room = room(&host).await;
+    let mut ana = join(room.address, &host, &key("ana"), "ana").await;
+    ana.sees("you are ana").await;
+    let mine = key("m");
+    let client =
+        Endpoint::builder().identity(&mine).application(server::APPLICATION).client().unwrap();
+    let said = r#"{"hikyaku":1,"request":8,"do":"said","with":"once"}"#;
+    let hello = r#"{"hikyaku":1,"device":7,"after":0,"do":"hello","with":"m"}"#;
+    for answer in [r#""text":"once""#, r#""kind":"repeated""#] {
+        let trust = Trust::pinned(host.fingerprint());
+        let connection = client.connect(room.address, trust).await.unwrap();
+        for line in [hello, said] {
+            connection.send(Delivery::Ordered, line).await.unwrap();
+        }
+        let answered = async {
+            loop {
+                let message = connection.recv().await.unwrap();
+                if message.text().unwrap().contains(answer) {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, answered).await.expect(answer);
+        connection.abort(server::code::FORMAT, "lost");
+    }
+    ana.says("/who").await;
+    let seen = ana.sees("2 here").await;
+    assert_eq!(seen.iter().filter(|line| line.contains("once")).count(), 1, "{seen:?}");
+    assert!(!seen.iter().any(|line| line.contains("m left")), "{seen:?}");
+}

@@ -1,0 +1,210 @@
+//! `hikyaku chat`: hosts a room, joins one, or does whichever fits.
+
+use std::{fmt::Display, io, net::SocketAddr, sync::Arc};
+
+use anstyle::AnsiColor;
+use hikyaku::interface::machine_addresses;
+use hikyaku_chat::{
+    Name, RoomConfig,
+    app::Shown,
+    client::{LastSeen, Parted},
+    limits::MAX_HOST_LINES,
+    screen::Row,
+    server::{self, AtTheDoor, Doors, Host},
+    words::{Language, Sentence},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    args::{ChatArgs, ChatRole, HostArgs, MeArgs},
+    dialect,
+    drops::{Complaints, report_counts},
+    exit::Failure,
+    limits::BURST_SECONDS,
+    line::Line,
+    mismatch::Place,
+    output::{Stream, counted, warn},
+    terminal::{self, Ending, Lines, Restore, SharedShow},
+};
+
+mod native;
+mod plain;
+
+pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
+    match &args.role {
+        Some(ChatRole::Host(host)) => {
+            dialect::check_host(host)?;
+            if host.is_plain() {
+                plain::host(host, ending).await
+            } else {
+                native::host(host, ending).await
+            }
+        }
+        Some(ChatRole::Join(join)) => {
+            dialect::check_join(join)?;
+            if join.is_plain() {
+                plain::join(join, ending).await
+            } else {
+                native::join(join, ending).await
+            }
+        }
+        None => {
+            dialect::check_chat(&args)?;
+            match args.dialect.plain {
+                true => plain::open_or_join(&args, ending).await,
+                false => native::open_or_join(&args, ending).await,
+            }
+        }
+    }
+}
+
+/// What a room allows, as asked for.
+fn config(args: &HostArgs) -> RoomConfig {
+    RoomConfig {
+        idle: args.idle,
+        max_clients: usize::try_from(args.max_clients).unwrap_or(usize::MAX),
+        rate: args.rate,
+        burst: args.rate.saturating_mul(BURST_SECONDS),
+    }
+}
+
+/// The participant at the server's own terminal.
+enum Seat {
+    /// The host, who takes part.
+    Host,
+    /// Nobody: a headless server.
+    Nobody,
+}
+
+impl Seat {
+    const fn of(args: &HostArgs) -> Self {
+        if args.headless { Self::Nobody } else { Self::Host }
+    }
+}
+
+/// Runs a room to its end. `local` is where it listens.
+async fn serve(
+    doors: Doors,
+    local: SocketAddr,
+    config: RoomConfig,
+    seat: Seat,
+    me: &MeArgs,
+    ending: &mut Ending,
+) -> Result<(), Failure> {
+    let mut complaints = Complaints::new(&me.talk);
+    let (host, show, _restore) = match seat {
+        Seat::Host => {
+            let (lines, show) = terminal::read_lines("> ")?;
+            let (restore, lines) = typed(lines);
+            let show = SharedShow::new(show);
+            complaints = complaints.shown_above(Arc::clone(&show));
+            (Some(Host { name: Some(name(me)), lines }), Some(show), Some(restore))
+        }
+        Seat::Nobody => (None, None, None),
+    };
+    let show = |shown: Shown| {
+        if let (Some(show), Some(row)) = (&show, Row::of(&shown, LANGUAGE)) {
+            show.put(coloured(&row));
+        }
+    };
+    let door = |happened: AtTheDoor<'_>| match happened {
+        AtTheDoor::Dropped(dropped) => complaints.report(dropped),
+        AtTheDoor::Peer(notice) => complaints.report_peer(notice),
+        AtTheDoor::Refused(refusal) => complaints.report_refusal(refusal),
+        AtTheDoor::OtherDialect { from, theirs, ours } => {
+            complaints.report_mismatch(from, theirs, ours, Place::Room);
+        }
+    };
+    let served = server::run(doors, config, host, show, door, ending.wanted())
+        .await
+        .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
+    for drops in &served.drops {
+        report_counts(&me.talk, drops, None);
+    }
+    Ok(())
+}
+
+/// The language of the output.
+const LANGUAGE: Language = Language::English;
+
+/// Dims the time, so that the speaker stands out.
+fn coloured(row: &Row) -> Line {
+    let time = format!("[{}]", row.time);
+    let line = Line::default().coloured(Stream::Stdout, AnsiColor::BrightBlack, &time).text(" ");
+    match &row.sentence {
+        Sentence::Speech { speaker, text } => {
+            line.coloured(Stream::Stdout, AnsiColor::Cyan, speaker).text(": ").text(text)
+        }
+        Sentence::Notice(text) => line.text("* ").text(text),
+        Sentence::Line(text) => line.text(text),
+    }
+}
+
+/// Returns the addresses at which a listener can be reached: all of this machine's if it listens on
+/// all.
+pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
+    if !local.ip().is_unspecified() {
+        return vec![local];
+    }
+    let machine = machine_addresses();
+    let fits = |ip: &std::net::IpAddr| ip.is_ipv4() || local.is_ipv6();
+    let mut addresses: Vec<SocketAddr> =
+        machine.into_iter().filter(fits).map(|ip| SocketAddr::new(ip, local.port())).collect();
+    if addresses.is_empty() {
+        addresses.push(SocketAddr::new([127, 0, 0, 1].into(), local.port()));
+    }
+    addresses
+}
+
+/// Returns what is typed, as text. The first value must live as long as lines are wanted.
+fn typed(lines: Lines) -> (Restore, mpsc::Receiver<String>) {
+    let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
+    let (restore, queue) = lines.split();
+    tokio::spawn(forward(queue, sender));
+    (restore, receiver)
+}
+
+/// Forwards lines as text. Invalid UTF-8 is replaced.
+async fn forward(mut queue: mpsc::Receiver<io::Result<Vec<u8>>>, sender: mpsc::Sender<String>) {
+    while let Some(line) = queue.recv().await {
+        let line = match line {
+            Ok(line) => String::from_utf8_lossy(&line).into_owned(),
+            Err(e) => return warn(&format!("standard input: {e}")),
+        };
+        if sender.send(line).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Returns the name from the options, the user's name, or a neutral one.
+fn name(me: &MeArgs) -> Name {
+    let user = || terminal::user_name().and_then(|user| Name::parse(&user).ok());
+    let nobody = || Name::parse("someone").expect("a plain word is a name");
+    me.name.clone().or_else(user).unwrap_or_else(nobody)
+}
+
+/// Reports which typed lines are not known to have arrived.
+fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
+    let lines = |count: usize| counted(count as u64, "line");
+    let unsent = match parted.unsent {
+        0 => None,
+        count => Some(format!("not sent: {}", lines(count))),
+    };
+    let unconfirmed = match parted.unconfirmed {
+        0 => None,
+        count => Some(format!("not confirmed by the room: {}", lines(count))),
+    };
+    let what = unsent.into_iter().chain(unconfirmed).collect::<Vec<_>>();
+    if what.is_empty() {
+        return None;
+    }
+    let why = match (parted.server, parted.unsent) {
+        (LastSeen::Silent, _) => format!("nothing answered at {target}"),
+        (LastSeen::Full, _) => format!("the chat at {target} is full"),
+        (LastSeen::Gone, _) => format!("the chat at {target} is gone"),
+        (_, 0) => format!("some lines may not have arrived at {target}"),
+        (_, _) => "interrupted".to_owned(),
+    };
+    Some(format!("{why}; {}", what.join("; ")))
+}

@@ -1,0 +1,210 @@
+//! Chats over native connections: everybody is known by a key.
+
+use std::{net::SocketAddr, path::Path};
+
+use crate::support::{
+    Listener,
+    chat::{Plain, is_stamped, leaves_well, room},
+    native::{Home, fingerprint},
+    process::Process,
+    refused, stranger,
+};
+
+/// A native room without a host, at this address.
+#[track_caller]
+fn native_room(home: &Home, address: &str, options: &[&str]) -> Listener {
+    let args = [&["chat", "host", "--headless"], options, &[address]].concat();
+    Listener::new(Process::start(home.command(&args)))
+}
+
+#[track_caller]
+fn join(home: &Home, room: &Listener, name: &str, options: &[&str]) -> Process {
+    let to = room.to();
+    let args = [&["chat", "join", "--name", name], options, &[&to]].concat();
+    Process::start(home.command(&args))
+}
+
+/// Joins and waits until the room has greeted.
+#[track_caller]
+fn join_room(home: &Home, room: &Listener, name: &str) -> Process {
+    let client = join(home, room, name, &[]);
+    client.out.line(|line| line.contains(&format!("* this is a hikyaku chat; you are {name};")));
+    client
+}
+
+#[test]
+fn a_native_chat_needs_no_option() {
+    let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
+    let room = native_room(&home, "127.0.0.1:0", &[]);
+    let mut ana = join_room(&anas, &room, "ana");
+    ana.err.line(|line| line.contains(&fingerprint(&room)) && line.starts_with("first contact"));
+    let mut ben = join_room(&bens, &room, "ben");
+    ana.out.line(|line| is_stamped(line, "* ben joined"));
+    ana.type_line("good evening, 飛脚");
+    ben.out.line(|line| is_stamped(line, "ana: good evening, 飛脚"));
+    ben.type_line("/msg ana psst");
+    ana.out.line(|line| is_stamped(line, "ben -> you: psst"));
+    leaves_well(ana);
+    ben.out.line(|line| is_stamped(line, "* ana left"));
+    room.interrupt();
+    ben.out.line(|line| is_stamped(line, "* this chat is closing"));
+    ben.out.line(|line| line.contains("* the server is gone"));
+    leaves_well(ben);
+}
+
+#[test]
+fn the_host_of_a_native_chat_takes_part_and_a_pipe_is_sent_whole() {
+    let home = Home::new();
+    let args = ["chat", "host", "--name", "hana", "127.0.0.1:0"];
+    let mut room = Listener::new(Process::start(home.command(&args)));
+    let mut ana = join(&home, &room, "ana", &[]);
+    ana.type_all(b"one\ntwo\nthree");
+    for text in ["one", "two", "three"] {
+        room.process.out.line(|line| is_stamped(line, &format!("ana: {text}")));
+    }
+    room.process.out.line(|line| is_stamped(line, "* ana left"));
+    assert_eq!(ana.end().code, Some(0));
+    let ben = join_room(&home, &room, "ben");
+    room.process.type_line("welcome");
+    ben.out.line(|line| is_stamped(line, "hana: welcome"));
+    room.process.type_line("q");
+    assert_eq!(room.process.end().code, Some(0));
+}
+
+#[test]
+fn a_program_that_speaks_plain_takes_part_by_another_door_and_is_marked() {
+    let home = Home::new();
+    let room = native_room(&home, "127.0.0.1:0", &["--also-plain", "127.0.0.1:0"]);
+    let line = room.process.err.line(|line| line.ends_with(" (--plain)"));
+    let address: Option<SocketAddr> = line.split(' ').nth(2).and_then(|word| word.parse().ok());
+    room.process.err.line(|line| line.starts_with("warning") && line.contains("unencrypted"));
+    let mut ana = join_room(&home, &room, "ana");
+    let nc = Plain(stranger(), address.expect("an address is named"));
+    nc.say("/name nick");
+    ana.out.line(|line| is_stamped(line, "* nick (unauthenticated) joined"));
+    nc.say("hello from nc");
+    ana.out.line(|line| is_stamped(line, "nick (unauthenticated): hello from nc"));
+    ana.type_line("hello");
+    nc.hears(|line| is_stamped(line, "ana: hello"));
+    nc.say("/name ana");
+    nc.hears(|line| line.contains("ana is taken"));
+}
+
+#[test]
+fn a_host_with_another_key_is_refused_and_nothing_is_said_to_it() {
+    let (home, other, anas) = (Home::new(), Home::new(), Home::new());
+    let room = native_room(&home, "127.0.0.1:0", &[]);
+    let to = room.to();
+    leaves_well(join_room(&anas, &room, "ana"));
+    room.interrupt();
+    let args = ["chat", "host", "--name", "hana", &to];
+    let impostor = Listener::new(Process::start(other.command(&args)));
+    let ended = anas.run(&["chat", "join", "--name", "ana", &to], b"a secret\n");
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("has changed"), "{}", ended.err);
+    let host = impostor.interrupt();
+    assert!(!host.text().contains("secret") && !host.text().contains("joined"), "{host:?}");
+}
+
+#[test]
+fn keys_decide_who_comes_in() {
+    let (home, friend, eve) = (Home::new(), Home::new(), Home::new());
+    friend.run(&["keygen"], b"");
+    let friends = format!("{}.pub", friend.key().display());
+    let room = native_room(&home, "127.0.0.1:0", &["--allow-key", &friends]);
+    join_room(&friend, &room, "ana");
+    let to = room.to();
+    let ended = eve.run(&["chat", "join", &to], b"let me in\n");
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("does not accept your key"), "{}", ended.err);
+
+    let (ours, theirs) = (home.file("ours"), home.file("theirs"));
+    for file in [&ours, &theirs] {
+        home.run(&["keygen", "--shared", file], b"");
+    }
+    let room = native_room(&home, "127.0.0.1:0", &["--shared-key", &ours]);
+    let to = room.to();
+    let ended = friend.run(&["chat", "join", "--shared-key", &theirs, &to], b"let me in\n");
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.err.contains("another shared key"), "{}", ended.err);
+}
+
+#[test]
+fn the_wrong_dialect_is_named_with_the_command_that_works_and_nothing_typed_leaves() {
+    let home = Home::new();
+    let native = native_room(&home, "127.0.0.1:0", &[]);
+    let to = native.to();
+    let ended = home.run(&["chat", "join", "--plain", "--name", "ana", &to], b"a secret\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains(&format!("`hikyaku chat join {to}`")), "{}", ended.err);
+    let host = native.process.err.line(|line| line.contains("plain datagrams"));
+    assert!(host.contains("`hikyaku chat join`"), "{host}");
+
+    let plain = room(&[]);
+    let ben = Plain::join(&plain, "ben");
+    let to = plain.to();
+    let ended = home.run(&["chat", "join", "--name", "ana", &to], b"a secret\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains(&format!("`hikyaku chat join --plain {to}`")), "{}", ended.err);
+    ben.say("/who");
+    ben.hears(|line| is_stamped(line, "* 1 here: ben"));
+}
+
+#[test]
+fn a_listener_that_is_no_chat_is_named() {
+    let home = Home::new();
+    let listener = home.listen(&[]);
+    let ended = home.run(&["chat", "join", &listener.to()], b"hello\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("no chat"), "{}", ended.err);
+    assert!(!listener.interrupt().text().contains("hello"));
+}
+
+#[test]
+fn what_is_typed_while_a_killed_host_is_away_is_said_once_when_it_is_back() {
+    let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
+    let room = native_room(&home, "127.0.0.1:0", &[]);
+    let to = room.to();
+    let mut ana = join_room(&anas, &room, "ana");
+    let mut ben = join_room(&bens, &room, "ben");
+    ana.type_line("before");
+    ben.out.line(|line| is_stamped(line, "ana: before"));
+    // Killed, without a word to anyone.
+    drop(room);
+    ana.type_line("meanwhile");
+    let _back = native_room(&home, &to, &[]);
+    for client in [&ana, &ben] {
+        client.out.line(|line| line.contains("* the server is back"));
+    }
+    ben.type_line("I am back");
+    ana.out.line(|line| is_stamped(line, "ben: I am back"));
+    ana.type_line("after");
+    ben.out.line(|line| is_stamped(line, "ana: after"));
+    let text = ben.out.text();
+    assert!(text.matches("ana: before").count() == 1, "{text}");
+    assert!(text.matches("ana: meanwhile").count() <= 1, "{text}");
+    // Nothing is unconfirmed: the room that is back has all of it.
+    leaves_well(ana);
+    leaves_well(ben);
+}
+
+#[test]
+fn options_of_the_other_dialect_are_named() {
+    let key = Path::new("key").display().to_string();
+    refused(
+        2,
+        &[
+            (&["chat", "host", "--fernet", &key], &["--fernet", "--plain", "--shared-key"]),
+            (&["chat", "join", "--sign", &key, ":9"], &["--sign", "--plain", "--identity"]),
+            (&["chat", "join", "--foreign", ":9"], &["--foreign", "--plain"]),
+            (&["chat", "--fernet", &key], &["--fernet", "--plain"]),
+            (&["chat", "--plain", "--identity", &key], &["--identity", "--sign"]),
+            (&["chat", "host", "--plain", "--allow-key", &key], &["--allow-key", "--signed-by"]),
+            (&["chat", "join", "--plain", "--trust", PIN, ":9"], &["--trust"]),
+            (&["chat", "host", "--plain", "--also-plain", ":9"], &["--also-plain"]),
+            (&["chat", "host", "--also-dtls", ":9", ":0"], &["--cert"]),
+        ],
+    );
+}
+
+const PIN: &str = "SHA256:uBzwYp1ZbOVlvZk9gUJPaAyGzRwmAHnhDkSrTKkVYgU";
