@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{docs, fuzz, interop, portable, run, tidy};
+use crate::{docs, fuzz, interop, portable, public_api, run, tidy};
 
 type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
 
 /// Cheap steps first, so that common mistakes are reported at once.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("test", test),
@@ -20,6 +20,7 @@ const STEPS: [Step; 12] = [
     ("features", |root, _| portable::features(root)),
     ("oldest-rust", |root, _| portable::oldest_rust(root)),
     ("targets", |root, options| portable::targets(root, options.strict)),
+    ("public-api", |root, _| public_api::check(root)),
     ("deny", deny),
     ("tidy", |root, _| tidy::run(root)),
     ("docs", |root, _| docs::check(root)),

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask ci | tidy | docs | interop | sim | fuzz | mutants`.
+//! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | fuzz | mutants`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
@@ -11,6 +11,7 @@ mod fuzz;
 mod interop;
 mod mutants;
 mod portable;
+mod public_api;
 mod run;
 mod sim;
 mod tidy;
@@ -24,14 +25,16 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask tidy [--shrink]
        cargo xtask docs
        cargo xtask interop [--strict]
+       cargo xtask public-api
        cargo xtask sim --seeds N [--from S] | --seed S | --golden
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
 
-  ci       fmt, clippy, test, doc, deny, tidy, docs, fuzz, interop; stops at the first failure
+  ci       all the checks of a change, one after the other; stops at the first failure
   tidy     the house rules that no compiler knows
   docs     the pages of docs/ as a book, if mdbook is installed
   interop  the tests against real peers: those that are installed
+  public-api  the snapshots of the libraries' public items, anew
   sim      N seeds of the world in a box; one seed with its trace; the golden table anew
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
   mutants  the protocol broken on purpose, one place at a time: what notices?
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
             Some(options) => ci::run(&root, &options),
             None => return usage(),
         },
+        ["public-api"] => public_api::write(&root),
         ["tidy"] => tidy::run(&root),
         ["tidy", "--shrink"] => tidy::shrink(&root),
         ["docs"] => docs::run(&root),
