@@ -42,6 +42,16 @@ impl Port {
         }
     }
 
+    /// Returns how many datagrams the system dropped because the receive buffer was full, if it
+    /// counts them. Reads a file: not for every turn.
+    pub(crate) fn kernel_drops(&self) -> Option<u64> {
+        match self {
+            Self::Udp(socket) => socket.kernel_drops(),
+            #[cfg(test)]
+            Self::Simulated(_) => None,
+        }
+    }
+
     pub(crate) fn has_gso(&self) -> bool {
         match self {
             Self::Udp(socket) => socket.has_gso(),

@@ -98,7 +98,16 @@ pub const LATE: Duration = Duration::from_millis(5);
 /// drops nothing.
 pub const LATE_WORK: u64 = 15_000_000;
 
-/// An overload ends when nothing was dropped for this long (M-67).
+/// The consecutive spans in which a quarter or more of all datagrams was lost before they were
+/// received, after which that is a flood (M-67). Congestion control halves its rate several times
+/// in as long.
+pub const FLOOD_SPANS: u32 = 2;
+
+/// The wait from which on the system's count of losses is worth asking for (M-67): a full buffer of
+/// Linux's default size holds more work.
+pub const FLOOD_WAIT: Duration = Duration::from_millis(1);
+
+/// An overload ends when less than a quarter was dropped for this long (M-67).
 pub const OVERLOAD: Duration = Duration::from_secs(1);
 
 /// The work done at once in an overload for connections that have used their share, in nanoseconds

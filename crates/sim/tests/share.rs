@@ -40,7 +40,7 @@ const DROPPING: Duration = Duration::from_nanos(500);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The time until an attack is recognised, and honest clients have resent what was lost meanwhile.
-const NOTICE: Duration = Duration::from_millis(150);
+const NOTICE: Duration = Duration::from_millis(700);
 
 /// The duration of the measurement after that.
 const SPAN: Duration = Duration::from_millis(120);
@@ -74,6 +74,8 @@ struct World {
     /// Datagrams that found no room.
     lost: u64,
     next_evil: Time,
+    /// The number of turns so far.
+    steps: f64,
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -95,6 +97,7 @@ impl World {
             buffer: Vec::new(),
             lost: 0,
             next_evil: now,
+            steps: 0.0,
         };
         for n in 0..evil {
             world.dial_evil(n);
@@ -168,7 +171,10 @@ impl World {
     fn step(&mut self, stream: Option<(&Stream, Duration)>) {
         let before = self.listener.stats();
         let waited = self.queue.front().map_or(Duration::ZERO, |(at, ..)| self.now.since(*at));
-        self.listener.note_backlog(self.now, waited);
+        let taken = BATCH.min(self.queue.len());
+        if self.listener.note_backlog(self.now, waited, taken) {
+            self.listener.note_losses(self.lost);
+        }
         let batch: Vec<_> = self.queue.drain(..BATCH.min(self.queue.len())).collect();
         for (_, from, mut datagram) in batch {
             let datagram = Datagram::new(address(from), &mut datagram);
@@ -181,12 +187,21 @@ impl World {
         let after = self.listener.stats();
         let dropped = dropped(&after.discards) - dropped(&before.discards);
         let busy = after.work - before.work + DROPPING * dropped as u32;
-        let until = self.now + if busy.is_zero() { IDLE } else { busy };
+        let busy = if busy.is_zero() { IDLE } else { busy };
+        let until = self.now + busy;
+        // Clients run at some moment of it, so that their datagrams sometimes find room.
+        self.steps += 1.0;
+        let moment = self.now + busy.mul_f64((self.steps * 0.618).fract());
+        self.advance(stream, moment);
+        self.run_clients();
+        self.advance(stream, until);
+    }
+
+    fn advance(&mut self, stream: Option<(&Stream, Duration)>, until: Time) {
         if let Some((stream, every)) = stream {
             self.attack(stream, every, until);
         }
         self.now = until;
-        self.run_clients();
     }
 
     fn attack(&mut self, stream: &Stream, every: Duration, until: Time) {
@@ -299,7 +314,13 @@ fn suffer(evil: u16, title: &str, load: f64) -> Damage {
     }
     let busy = (world.listener.stats().work - before).div_duration_f64(SPAN);
     let took = || world.honest.iter().flat_map(|honest| &honest.took);
-    assert!(took().count() > 20, "{} honest messages arrived", took().count());
+    assert!(
+        took().count() > 20,
+        "{} honest messages arrived, {:?}, lost {lost} {}",
+        took().count(),
+        world.listener.stats().discards,
+        world.lost
+    );
     let waiting = world.honest.iter().flat_map(|honest| honest.sent.values());
     let waited = waiting.map(|sent| world.now.since(*sent));
     let longest = took().copied().chain(waited).max().expect("there are some");

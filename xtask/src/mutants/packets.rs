@@ -19,8 +19,8 @@ pub(super) const TABLE: &[Mutation] = &[
         "M-67",
         "in an overload every packet is opened, whatever its connection has used",
         SHARES,
-        "if fair || overload.tokens > 0 {",
-        "if fair || overload.tokens > 0 || true {",
+        "let admitted = fair || overload.tokens > 0;",
+        "let admitted = fair || overload.tokens > 0 || true;",
     ),
     mutation(
         "end-ignored",

@@ -190,7 +190,11 @@ impl Driver {
         // Without timestamps of the system: since when there has been something to receive.
         let busy_since = *self.busy_since.get_or_insert(now);
         let waited = self.batch.waited().unwrap_or_else(|| now.since(busy_since));
-        self.endpoint.note_backlog(now, waited);
+        if self.endpoint.note_backlog(now, waited, self.batch.len())
+            && let Some(lost) = self.socket.kernel_drops()
+        {
+            self.endpoint.note_losses(lost);
+        }
         let (endpoint, filter, stats) = (&mut self.endpoint, &self.filter, &mut self.stats);
         let strays = &mut self.strays;
         // A socket bound to one address has only one source address.

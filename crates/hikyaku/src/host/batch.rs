@@ -73,6 +73,11 @@ impl RecvBatch {
         self.filled == BATCH_SIZE
     }
 
+    /// Returns how many buffers the system filled; a train that it joined is one.
+    pub(crate) const fn len(&self) -> usize {
+        self.filled
+    }
+
     /// Returns how long the first datagram waited, if the system stamps what it receives.
     pub(crate) fn waited(&self) -> Option<Duration> {
         let came = self.metas.first().filter(|_| self.filled > 0)?.timestamp?;

@@ -43,6 +43,7 @@ use crate::{
 };
 
 mod faults;
+mod flood;
 #[cfg(fuzzing)]
 mod fuzzing;
 mod half_open;
@@ -170,11 +171,22 @@ impl Endpoint {
         self.admitting = admitting;
     }
 
-    /// Records how long the oldest of the datagrams that are handled next, at `now`, has waited.
-    /// While they wait too long, datagrams beyond their connection's share are discarded unopened
-    /// ([`Discard::OverShare`]).
-    pub fn note_backlog(&mut self, now: Time, waited: Duration) {
+    /// Records how long the oldest of the datagrams that are handled next, at `now`, has waited,
+    /// and how many there are. Returns `true` if [`Endpoint::note_losses`] is to follow, where the
+    /// system counts them.
+    ///
+    /// While they wait too long in a flood, datagrams beyond their connection's share are discarded
+    /// unopened ([`Discard::OverShare`]).
+    pub fn note_backlog(&mut self, now: Time, waited: Duration, taken: usize) -> bool {
+        let asks = self.shares.on_taken(now, waited, taken as u64);
         self.shares.begin_turn(now, waited);
+        asks
+    }
+
+    /// Records how many datagrams the system has had to drop since the endpoint began, because
+    /// nobody took them.
+    pub fn note_losses(&mut self, total: u64) {
+        self.shares.on_losses(total);
     }
 
     /// Handles a received datagram; `poll_output` returns the results. Returns the reason if it was

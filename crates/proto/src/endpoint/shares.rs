@@ -8,10 +8,11 @@
 
 use std::time::Duration;
 
+use super::flood::Flood;
 use crate::{
     limits::{
-        BYTE_WORK, FRAME_WORK, LATE, LATE_WORK, OVERLOAD, OVERLOAD_BURST, PACKET_WORK, SHARE_SPAN,
-        UNCHARGED_WORK,
+        BYTE_WORK, FLOOD_WAIT, FRAME_WORK, LATE, LATE_WORK, OVERLOAD, OVERLOAD_BURST, PACKET_WORK,
+        SHARE_SPAN, UNCHARGED_WORK,
     },
     time::Time,
 };
@@ -34,6 +35,7 @@ pub(super) struct Share {
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     turn: Turn,
+    flood: Flood,
     late: Option<Late>,
     overload: Option<Overload>,
     span: u32,
@@ -72,6 +74,9 @@ struct Overload {
     tokens: i64,
     /// New tokens per microsecond: three quarters of the work done in one.
     rate: i64,
+    /// Packets of the current span.
+    admitted: u32,
+    dropped: u32,
 }
 
 impl Overload {
@@ -80,13 +85,32 @@ impl Overload {
         let gained = self.rate.saturating_mul(micros);
         self.tokens = self.tokens.saturating_add(gained).min(OVERLOAD_BURST);
     }
+
+    /// Continues if a quarter or more of the packets of the last span were dropped.
+    fn begin_span(&mut self, now: Time) {
+        let (admitted, dropped) = (self.admitted, self.dropped);
+        if dropped > 0 && dropped.saturating_mul(3) >= admitted {
+            self.until = now + OVERLOAD;
+        }
+        (self.admitted, self.dropped) = (0, 0);
+    }
 }
 
 impl Shares {
+    /// Counts the datagrams of a turn. Returns `true` if [`Shares::on_losses`] is to follow.
+    pub(super) fn on_taken(&mut self, now: Time, waited: Duration, taken: u64) -> bool {
+        self.flood.on_turn(now, waited >= FLOOD_WAIT, taken)
+    }
+
+    /// Accounts for the system's count of the datagrams that it had to drop.
+    pub(super) fn on_losses(&mut self, total: u64) {
+        self.flood.on_losses(total);
+    }
+
     /// Begins a turn whose oldest packet has waited this long.
     pub(super) fn begin_turn(&mut self, now: Time, waited: Duration) {
         let before = std::mem::replace(&mut self.turn, Turn { now, waited, work: 0 }).now;
-        if waited < LATE {
+        if waited < LATE && !self.flood.is_on() {
             self.late = None;
         }
         if let Some(overload) = &mut self.overload {
@@ -106,18 +130,18 @@ impl Shares {
     fn admits_in_overload(&mut self, share: Share) -> bool {
         let fair = self.is_fair(share);
         let Some(overload) = &mut self.overload else { return true };
-        if fair || overload.tokens > 0 {
-            return true;
-        }
-        overload.until = self.turn.now + OVERLOAD;
-        false
+        let admitted = fair || overload.tokens > 0;
+        let count = if admitted { &mut overload.admitted } else { &mut overload.dropped };
+        *count = count.saturating_add(1);
+        admitted
     }
 
     /// Returns `true` if it has used less than half of an equal share.
     fn is_fair(&self, share: Share) -> bool {
-        let connections = u64::from(self.active.max(self.active_before));
+        // A connection that is alone may be the reason why nothing of others arrives.
+        let connections = u64::from(self.active.max(self.active_before).max(2));
         let half = self.span_work / 2 + UNCHARGED_WORK;
-        connections < 2 || share.span != self.span || u64::from(share.work) * connections <= half
+        share.span != self.span || u64::from(share.work) * connections <= half
     }
 
     /// Charges a packet to its connection.
@@ -142,7 +166,9 @@ impl Shares {
         if let Some(overload) = &mut self.overload {
             overload.tokens = (overload.tokens - work as i64).max(-OVERLOAD_BURST);
         }
-        if self.turn.waited + Duration::from_nanos(self.turn.work) >= LATE {
+        let late = self.turn.waited + Duration::from_nanos(self.turn.work) >= LATE;
+        // In a flood all packets are late, whatever the buffer holds at the moment.
+        if self.flood.is_on() && (late || self.overload.is_none()) {
             self.on_late(work);
         }
     }
@@ -161,13 +187,17 @@ impl Shares {
         self.late = None;
         let tokens = self.overload.take().map_or(0, |overload| overload.tokens);
         let rate = (done.min(1_000_000) * 3 / 4) as i64;
-        self.overload = Some(Overload { until: now + OVERLOAD, tokens, rate });
+        self.overload =
+            Some(Overload { until: now + OVERLOAD, tokens, rate, admitted: 0, dropped: 0 });
     }
 
     fn begin_span(&mut self, span: u32) {
         let follows = span == self.span.wrapping_add(1);
         self.active_before = if follows { self.active } else { 0 };
         (self.span, self.span_work, self.active) = (span, 0, 0);
+        if let Some(overload) = &mut self.overload {
+            overload.begin_span(self.turn.now);
+        }
     }
 
     /// Returns the cost of all packets so far.
@@ -186,12 +216,27 @@ mod tests {
         Time::from_micros(millis * 1_000)
     }
 
-    /// Charges until the connection is no longer admitted. Returns how often that was possible.
+    /// Returns shares in a flood.
+    fn flooded() -> Shares {
+        let mut shares = Shares::default();
+        for span in 0..5 {
+            shares.on_taken(Time::from_micros(span * 100_000), LATE, 1);
+            shares.on_losses(span * 100);
+        }
+        assert!(shares.flood.is_on());
+        shares
+    }
+
+    /// Charges until the connection is no longer admitted, and tries as often again. Returns how
+    /// often that was possible.
     fn exhaust(shares: &mut Shares, now: Time, share: &mut Share) -> usize {
         let mut count = 0;
         while count < 1_000_000 && shares.admits(*share) {
             shares.charge(now, share, 50 * MICROSECOND);
             count += 1;
+        }
+        for _ in 0..count {
+            assert!(!shares.admits(*share) || count == 1_000_000);
         }
         count
     }
@@ -199,8 +244,8 @@ mod tests {
     // M-67
     #[test]
     fn m67_every_connection_is_admitted_while_no_packet_waits() {
-        let (mut shares, mut one, mut other) =
-            (Shares::default(), Share::default(), Share::default());
+        let mut shares = Shares::default();
+        let (mut one, mut other) = (Share::default(), Share::default());
         for turn in 0..10_000 {
             let now = Time::from_micros(turn * 1_000);
             shares.begin_turn(now, Duration::from_millis(4));
@@ -212,7 +257,7 @@ mod tests {
 
     // M-67
     #[test]
-    fn m67_a_connection_alone_never_waits() {
+    fn m67_a_connection_alone_is_admitted_without_a_flood() {
         let (mut shares, mut alone) = (Shares::default(), Share::default());
         for turn in 0..100 {
             shares.begin_turn(at(turn), Duration::from_secs(1));
@@ -223,8 +268,21 @@ mod tests {
 
     // M-67
     #[test]
-    fn m67_a_connection_beyond_its_share_waits_while_overload_lasts() {
+    fn m67_heavy_connections_that_no_flood_accompanies_are_all_admitted() {
         let mut shares = Shares::default();
+        let (mut one, mut other) = (Share::default(), Share::default());
+        for turn in 0..10_000 {
+            shares.begin_turn(at(turn), Duration::from_millis(50));
+            shares.charge(at(turn), &mut one, 900 * MICROSECOND);
+            shares.charge(at(turn), &mut other, 900 * MICROSECOND);
+            assert!(shares.admits(one) && shares.admits(other), "they slow down by themselves");
+        }
+    }
+
+    // M-67
+    #[test]
+    fn m67_a_connection_beyond_its_share_waits_while_overload_lasts() {
+        let mut shares = flooded();
         let (mut greedy, mut modest) = (Share::default(), Share::default());
         shares.begin_turn(at(1), Duration::from_millis(50));
         shares.charge(at(1), &mut modest, MICROSECOND);
@@ -245,7 +303,7 @@ mod tests {
     // M-67
     #[test]
     fn m67_one_turn_alone_may_be_too_long() {
-        let mut shares = Shares::default();
+        let mut shares = flooded();
         let (mut greedy, mut modest) = (Share::default(), Share::default());
         shares.begin_turn(at(1), Duration::ZERO);
         shares.charge(at(1), &mut modest, MICROSECOND);

@@ -20,10 +20,9 @@ use crate::{
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// Slots that stay allocated when the queue is empty, until the connection is idle: 256 KiB, what a
-/// few full receive buffers of small messages take, so that such bursts do not allocate them each
-/// time.
-const SLOTS_KEPT: usize = 4_096;
+/// Slots that stay allocated when the queue is empty: 4 KiB, charged to no account. A burst
+/// that needs more allocates a few times while it grows.
+const SLOTS_KEPT: usize = 64;
 
 /// Messages that were received and wait to be taken.
 ///
