@@ -19,8 +19,8 @@ pub fn send_refuses(serve: impl Fn(&Certificate, Option<&str>) -> (Process, Stri
     let has_another = ["--ca", &ca, "--cert", &stranger.file, "--key", &stranger.key];
     let elsewhere = authority.issue_elsewhere("elsewhere");
     let cases: [(&Certificate, Option<&str>, &[&str], &str); 6] = [
-        (&right, None, &["--ca", &other.file()], "was issued by someone who is not believed here"),
-        (&right, None, &[], "was issued by someone who is not believed here"),
+        (&right, None, &["--ca", &other.file()], "is not from a trusted issuer"),
+        (&right, None, &[], "is not from a trusted issuer"),
         (&late, None, &believes, "expired on 2021-01-01"),
         (&elsewhere, None, &believes, "is not for 127.0.0.1, but for other.example"),
         (&right, Some(&ca), &believes, "certificate"),
@@ -62,7 +62,7 @@ pub fn listen_refuses(connect: impl Fn(SocketAddr, &str, Option<&Certificate>) -
     let elsewhere = other.file();
     let cases: [(&str, Option<&Certificate>, &str); 4] = [
         (&ca, None, "it showed no certificate"),
-        (&ca, Some(&stranger), "was issued by someone who is not believed here"),
+        (&ca, Some(&stranger), "is not from a trusted issuer"),
         (&ca, Some(&late), "its certificate expired on 2021-01-01"),
         (&elsewhere, Some(&right), "it refused the handshake: it does not"),
     ];

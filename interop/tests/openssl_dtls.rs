@@ -161,7 +161,7 @@ fn a_client_without_a_trusted_certificate_is_refused_with_an_alert() {
     let shown = ["-cert", &stranger.file, "-key", &stranger.key, "-CAfile", &ca];
     let refused = client(address, &shown).wait_for_end();
     assert!(refused.err.contains("alert unknown ca"), "{refused:?}");
-    listener.wait_for_line(Stream::Err, |line| line.contains("not believed here"));
+    listener.wait_for_line(Stream::Err, |line| line.contains("not from a trusted issuer"));
     assert_eq!(listener.said(Stream::Out), "", "nobody was heard");
 }
 

@@ -91,7 +91,7 @@ async fn make_identity(
     ending: &mut Ending,
 ) -> Result<Identity, Failure> {
     let failed = |e: &dyn std::fmt::Display| {
-        Failure::usage(format!("cannot make a key for you: {e}; --identity KEY names another"))
+        Failure::usage(format!("cannot create your key: {e}; choose another with --identity KEY"))
     };
     if let Some(folder) = path.parent() {
         make_private_folder(folder).map_err(|e| failed(&format!("{}: {e}", folder.display())))?;

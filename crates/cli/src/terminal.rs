@@ -5,7 +5,7 @@
 use std::{
     env,
     io::{self, BufRead, IsTerminal, Read, Write as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
 };
 
@@ -22,6 +22,14 @@ use crate::{
 
 /// Notified when Ctrl-C arrives as a key press.
 static CTRL_C_TYPED: Notify = Notify::const_new();
+
+/// The first error of showing a line; a reader that is gone is none.
+static SHOW_ERROR: OnceLock<io::Error> = OnceLock::new();
+
+/// Returns why lines could not be shown, if some could not.
+pub(crate) fn show_error() -> Option<&'static io::Error> {
+    SHOW_ERROR.get()
+}
 
 /// Returns `true` if a person is typing.
 pub(crate) fn is_interactive() -> bool {
@@ -85,7 +93,11 @@ pub(crate) fn read_lines_of(
     thread::spawn(move || read_pipe(io::stdin().lock(), limit, &sender));
     let (show, shown) = show_in_background(|line| {
         // The reader of our output may be gone; the chat goes on.
-        let _ = writeln!(io::stdout().lock(), "{line}");
+        if let Err(e) = writeln!(io::stdout().lock(), "{line}")
+            && e.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = SHOW_ERROR.set(e);
+        }
     });
     Ok((Lines { queue, restore: Restore { terminal: None, shown: Some(shown) } }, show))
 }

@@ -23,7 +23,10 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
     let if_exists = if args.force { IfExists::Replace } else { IfExists::Refuse };
     if let Some(path) = &args.shared {
         SharedKey::generate().write(path, if_exists)?;
-        note(&format!("{}: a shared key; give it only to those who may read", path.display()));
+        note(&format!(
+            "{}: a shared key; give it only to those who may read the messages",
+            path.display()
+        ));
         return Ok(());
     }
     if let [first, ..] = &args.cert[..] {
@@ -42,8 +45,8 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
     let comment = args.comment.clone().unwrap_or_else(terminal::user_at_host);
     let identity = Identity::generate(&comment)?;
     identity.write(&path, passphrase.as_ref().map(|p| p.as_str()), if_exists)?;
-    note(&format!("{}: the key; keep it", path.display()));
-    note(&format!("{}: its public half; give it away", public_path(&path).display()));
+    note(&format!("{}: the private key; keep it secret", path.display()));
+    note(&format!("{}: the public key; share it", public_path(&path).display()));
     print_line(&identity.public_line())?;
     Ok(print_line(&identity.fingerprint().to_string())?)
 }
@@ -60,8 +63,8 @@ fn certificate(names: &[String], base: &Path, if_exists: IfExists) -> Result<(),
     let (certificate, key) = (with(".crt"), with(".key"));
     let made = Certified::generate(names, clock::wall())?;
     made.write(&certificate, &key, if_exists)?;
-    note(&format!("{}: the key; keep it", key.display()));
-    note(&format!("{}: the certificate; give it away", certificate.display()));
+    note(&format!("{}: the private key; keep it secret", key.display()));
+    note(&format!("{}: the certificate; share it", certificate.display()));
     Ok(print_line(&made.pin().to_string())?)
 }
 

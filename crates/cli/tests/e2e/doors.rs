@@ -284,7 +284,11 @@ fn a_server_that_acknowledges_with_another_word_is_noticed() {
     });
     let sent = send(&["--ack", "--retries", "1", "--timeout", "100ms", &to, "hello"]);
     assert_eq!(sent.code, Some(1), "{sent:?}");
-    assert!(sent.err.contains("answers \"OK\" instead (--ack-text"), "{}", sent.err);
+    assert!(
+        sent.err.contains("answers \"OK\" instead (if that is its acknowledgement, use --ack-text"),
+        "{}",
+        sent.err
+    );
     assert!(sent.err.contains("it answered \"OK\""), "{}", sent.err);
     answering.join().expect("it answers twice");
 }

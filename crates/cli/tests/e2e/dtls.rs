@@ -69,9 +69,9 @@ fn an_untrusted_peer_is_refused_in_one_line() {
     let listener = listen_as(&own, &[]);
     let to = listener.to();
     let cases: [(&[&str], &str); 3] = [
-        (&["--ca", &other.certificate], "not believed here"),
+        (&["--ca", &other.certificate], "not from a trusted issuer"),
         (&["--pin", &other.pin], &own.pin),
-        (&[], "not believed here"),
+        (&[], "not from a trusted issuer"),
     ];
     for (options, why) in cases {
         let sent = send(&[options, &[&to, "x"]].concat());
@@ -90,7 +90,7 @@ fn a_listener_notifies_peers_that_it_refuses_and_they_exit_with_3() {
     let believed = ["--ca", &own.certificate];
     let without = send(&[&believed[..], &[&to, "x"]].concat());
     assert_eq!((without.code, without.err.lines().count()), (Some(3), 1), "{without:?}");
-    listener.process.err.line(|line| line.contains("its certificate was issued by someone"));
+    listener.process.err.line(|line| line.contains("its certificate is not from a trusted issuer"));
     let shown = ["--cert", &friend.certificate, "--key", &friend.key, &to, "it is me"];
     assert_eq!(send(&[&believed[..], &shown].concat()).code, Some(0));
     listener.process.out.line_so_far("it is me");

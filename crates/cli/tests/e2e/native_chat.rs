@@ -1,6 +1,6 @@
 //! Chats over native connections: everybody is known by a key.
 
-use std::{net::SocketAddr, path::Path};
+use std::{fs::File, net::SocketAddr, path::Path};
 
 use crate::support::{
     Listener,
@@ -208,3 +208,18 @@ fn options_of_the_other_dialect_are_named() {
 }
 
 const PIN: &str = "SHA256:uBzwYp1ZbOVlvZk9gUJPaAyGzRwmAHnhDkSrTKkVYgU";
+
+#[test]
+fn a_chat_whose_lines_cannot_be_written_is_a_failure() {
+    let (home, anas) = (Home::new(), Home::new());
+    let room = native_room(&home, "127.0.0.1:0", &[]);
+    let mut command = anas.command(&["chat", "join", "--name", "ana", &room.to()]);
+    let full = File::options().write(true).open("/dev/full").expect("the system has a full device");
+    command.stdout(full);
+    let mut ana = Process::start_with_output_elsewhere(command);
+    ana.err.line(|line| line.starts_with("first contact"));
+    ana.type_all(b"hello");
+    let ended = ana.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("cannot write to standard output: "), "{ended:?}");
+}

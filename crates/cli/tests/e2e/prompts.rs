@@ -44,6 +44,7 @@ fn ctrl_d_behind_a_text_neither_sends_nor_loses_it() {
     terminal.press("a text\x04");
     terminal.press(" and more\r");
     assert_eq!(hear(&program).0, b"a text and more");
+    terminal.shows(PROMPT, 2);
     terminal.press(CTRL_D);
     assert_eq!(terminal.end().code, Some(0));
     assert!(heard_by_now(&program).is_empty());

@@ -54,7 +54,7 @@ pub enum FileError {
     #[error("{} is larger than {MAX_FILE_LEN} bytes; is it the right file?", .0.display())]
     TooLarge(PathBuf),
     /// It is a folder, a device, a socket or a named pipe, which might never come to an end.
-    #[error("{} is no file but {what}", path.display())]
+    #[error("{} is not a file but {what}", path.display())]
     NotAFile {
         /// What is at that path.
         path: PathBuf,

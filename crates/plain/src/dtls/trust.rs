@@ -206,7 +206,7 @@ pub enum Problem {
     #[error("is not valid before {0}")]
     NotYet(Timestamp),
     /// No chain leads to a trusted issuer.
-    #[error("was issued by someone who is not believed here")]
+    #[error("is not from a trusted issuer")]
     UnknownIssuer,
     /// It is not for a server, or not for a client.
     #[error("is not meant for a {0}")]

@@ -19,7 +19,7 @@ use crate::{
     args::{ChatArgs, ChatRole, HostArgs, MeArgs},
     dialect,
     drops::{Complaints, report_counts},
-    exit::Failure,
+    exit::{Failure, in_words},
     limits::BURST_SECONDS,
     line::Line,
     mismatch::Place,
@@ -31,6 +31,12 @@ mod native;
 mod plain;
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
+    take_part(args, ending).await?;
+    let Some(error) = terminal::show_error() else { return Ok(()) };
+    Err(Failure::failed(format!("cannot write to standard output: {}", in_words(error))))
+}
+
+async fn take_part(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     match &args.role {
         Some(ChatRole::Host(host)) => {
             dialect::check_host(host)?;

@@ -83,6 +83,8 @@ fn flags(args: &ListenArgs, pin: Option<Pin>) -> String {
         (args.dtls_listen.client_ca.is_some(), " --cert FILE --key FILE"),
         (armour.fernet.is_some(), " --fernet KEYFILE"),
         (armour.signed_by.is_some(), " --sign KEY"),
+        // What it answers is signed too.
+        (armour.sign.is_some() && args.plain.ack.ack, " --signed-by FILE"),
         (args.plain.ack.ack, " --ack"),
     ];
     all.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect()

@@ -279,7 +279,9 @@ impl Session {
                     self.take_batch().await;
                 }
             }
-            Part::Enough => self.end(code::ENOUGH, "the listener has what it wanted").await,
+            Part::Enough => {
+                self.end(code::ENOUGH, "the listener has received all that it was to receive").await
+            }
         }
         self.connection.closed().await
     }

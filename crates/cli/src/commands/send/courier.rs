@@ -334,7 +334,7 @@ async fn asks_to_leave(lines: &mut Lines, ahead: &mut VecDeque<Vec<u8>>) {
 /// Returns a hint if something other than the expected acknowledgement arrived.
 fn not_the_ack(instead: &[u8]) -> String {
     let instead = excerpt(instead.trim_ascii_end());
-    format!("{instead} instead (--ack-text takes it for the acknowledgement)")
+    format!("{instead} instead (if that is its acknowledgement, use --ack-text)")
 }
 
 /// An explicit `--timeout` is honoured without a warning.

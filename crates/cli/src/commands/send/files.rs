@@ -242,7 +242,9 @@ impl Source {
             return Err(Failure::usage(named(&try_this)));
         }
         if !about.is_file() {
-            return Err(Failure::usage(named(&"no file of a known size; try --raw <it")));
+            return Err(Failure::usage(named(
+                &"not a regular file; try: hikyaku send --raw ADDR <FILE",
+            )));
         }
         // Report unreadable files before anything is sent.
         File::open(&path).map_err(|e| Failure::usage(named(&e)))?;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 const LINES: LineLimit =
-    LineLimit { len: MAX_NATIVE_LINE, why: "is no line; --raw and --whole take any bytes" };
+    LineLimit { len: MAX_NATIVE_LINE, why: "is too long for a line; use --raw or --whole" };
 
 /// The origin of the messages.
 pub(super) enum Messages {
