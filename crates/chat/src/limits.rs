@@ -219,7 +219,7 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// wrong, and cost a handshake.
 pub const MAX_UNANSWERED: u32 = 5;
 
-/// Interval between notices that a handshake is not complete.
+/// The time after which a notice says that a handshake is not complete.
 pub const HANDSHAKE_NOTE: Duration = Duration::from_secs(5);
 
 /// Lines of the host waiting to be sent: a paste. A terminal is slower than a room; a pipe waits.

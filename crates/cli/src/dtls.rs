@@ -29,20 +29,20 @@ pub(crate) fn client(
     }))
 }
 
-/// Performs the handshake, and reports at intervals that it is still waiting.
+/// Performs the handshake, and reports once that it is still waiting.
 pub(crate) async fn connect(peer: &mut PlainPeer, quiet: bool) -> Result<(), PlainSendError> {
     if peer.is_connected() {
         return Ok(());
     }
     let target = peer.target();
     let mut connecting = pin!(peer.connect());
-    loop {
-        match tokio::time::timeout(HANDSHAKE_NOTE, &mut connecting).await {
-            Ok(connected) => return connected,
-            Err(_) if quiet => {}
-            Err(_) => note(&format!("still waiting for the DTLS handshake with {target}")),
-        }
+    if let Ok(connected) = tokio::time::timeout(HANDSHAKE_NOTE, &mut connecting).await {
+        return connected;
     }
+    if !quiet {
+        note(&format!("still waiting for the DTLS handshake with {target}"));
+    }
+    connecting.await
 }
 
 fn untimed_client(

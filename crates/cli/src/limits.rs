@@ -141,7 +141,7 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time before `send` explains, at a prompt that was left, that it waits for the last confirmation.
 pub(crate) const CONFIRM_NOTE: Duration = Duration::from_secs(1);
 
-/// Interval between notes that a DTLS handshake is not complete.
+/// The time after which a note says that a DTLS handshake is not complete.
 pub(crate) const HANDSHAKE_NOTE: Duration = Duration::from_secs(3);
 
 /// Margin by which the command's timeouts exceed the protocol's, so that the protocol gives its

@@ -277,13 +277,14 @@ async fn done_before<T>(
     }
 }
 
-/// Connects, and reports at intervals that it is still waiting.
+/// Connects, and reports once that it is still waiting.
 async fn connect(peer: &mut PlainPeer, show: &mut impl FnMut(Shown)) -> Result<(), ClientError> {
     let mut connecting = pin!(peer.connect());
-    let connected = loop {
-        match tokio::time::timeout(HANDSHAKE_NOTE, &mut connecting).await {
-            Ok(connected) => break connected,
-            Err(_) => show(Shown::Notice(Notice::Connecting)),
+    let connected = match tokio::time::timeout(HANDSHAKE_NOTE, &mut connecting).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            show(Shown::Notice(Notice::Connecting));
+            connecting.await
         }
     };
     connected.map_err(|e| match e {
