@@ -231,7 +231,7 @@ impl Endpoint {
     }
 
     /// Connects as [`Endpoint::connect`] does, to addresses that were looked up already. `host` is
-    /// the name under which known hosts remember the peer, as [`host_name`] writes it.
+    /// the name under which known hosts remember the peer, as `host_name` writes it.
     ///
     /// # Errors
     /// As there.

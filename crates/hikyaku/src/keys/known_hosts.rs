@@ -105,7 +105,7 @@ impl KnownHosts {
         &self.path
     }
 
-    /// What is known of this key and `host`, which [`host_name`] has written.
+    /// What is known of this key and `host`, which `host_name` has written.
     #[must_use]
     pub fn check(&self, host: &str, key: &Signer) -> Verdict {
         let key = key.fingerprint();
