@@ -84,6 +84,10 @@ impl Driver {
 
     /// Counts a hint. Anyone can forge one, so it only makes a dial fail early, and not the first.
     fn on_hint(&mut self, now: Time, from: SocketAddr, dialect: Dialect) {
+        // An endpoint that dials nobody, as most servers do, searches no peer for a stranger.
+        if self.reports.is_none() {
+            return;
+        }
         let dial = |(_, peer): &(&ConnectionHandle, &mut Peer)| {
             peer.dialler.is_some() && peer.mailbox.remote() == from
         };

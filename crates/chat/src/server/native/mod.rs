@@ -5,8 +5,8 @@
 //! connection ─ reader task ─▶ arrivals (bounded) ─▶ room ─▶ Window ─▶ writer task ─ connection
 //! ```
 //!
-//! Nobody has a queue of events: a writer has a cursor in the window, and a member who does not
-//! read is at most behind it.
+//! Members share the window instead of having queues of their own: each writer has a cursor in it,
+//! and one whose member reads too slowly falls behind, and then misses events.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -191,7 +191,7 @@ impl Session {
                 continue;
             }
             self.brought = true;
-            self.whole = message.payload.is_empty() && self.context.quota.is_one_stream();
+            self.whole |= message.payload.is_empty() && self.context.quota.is_one_stream();
             if self.ends_stream(&message) {
                 // Nothing is printed, but the sender waits for its confirmation as for any message.
                 batch.share.messages += 1;
@@ -200,7 +200,7 @@ impl Session {
             batch.add_message(at, &self.source, message);
         }
         if !self.broken {
-            self.settle_files(&mut batch).await;
+            self.flush_files(&mut batch).await;
         }
         if batch.share != Share::default() {
             batch.account =
@@ -240,7 +240,7 @@ impl Session {
     }
 
     /// Writes the collected bytes of files to the disk.
-    async fn settle_files(&mut self, batch: &mut Batch) {
+    async fn flush_files(&mut self, batch: &mut Batch) {
         if let Some(filed) = self.filing.flush().await {
             self.answer(filed, batch).await;
         }
