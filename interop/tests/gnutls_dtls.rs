@@ -1,5 +1,8 @@
 //! `gnutls-cli --udp` and `gnutls-serv --udp`, in both roles.
 
+#[path = "../../crates/cli/tests/e2e/ports.rs"]
+mod ports;
+
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
@@ -9,6 +12,7 @@ use hikyaku_interop::{
     Authority, Certificate, LossyRelay, Process, Stream, hikyaku, is_a_member, listen_dtls,
     listen_refuses, room_dtls, run, send_refuses, udp_port,
 };
+use ports::unclaimed;
 
 const PSK: &str = "00112233445566778899aabbccddeeff";
 const PSK_SUITE: &str = "NORMAL:-VERS-ALL:+VERS-DTLS1.2:-KX-ALL:+PSK:+AES-128-CCM-8";
@@ -22,9 +26,8 @@ fn client(address: SocketAddr, args: &[&str]) -> Process {
 /// Starts a server that echoes. Returns its address.
 fn server(args: &[&str]) -> (Process, String) {
     let mut command = Command::new("gnutls-serv");
-    // It cannot choose a free port, so it gets one that was free a moment ago.
-    let free = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.local_addr());
-    let port = free.expect("a port is free").port().to_string();
+    // It cannot choose a free port.
+    let port = unclaimed().local_addr().expect("it is bound").port().to_string();
     command.args(["--udp", "--echo", "--port", &port]).args(args);
     let process = Process::start(command);
     let port = udp_port(&process);

@@ -2,6 +2,8 @@
 
 #[path = "../../crates/cli/tests/e2e/page.rs"]
 mod page;
+#[path = "../../crates/cli/tests/e2e/ports.rs"]
+mod ports;
 
 use std::{env, fs, path::Path, process::Command};
 

@@ -25,6 +25,7 @@ mod native_network;
 mod native_reports;
 mod native_trust;
 mod page;
+mod ports;
 mod prompts;
 mod readme;
 mod refusals;

@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeMap, net::UdpSocket};
 
+use crate::ports::unclaimed;
+
 /// A block of commands, and the output that the page claims.
 pub(crate) struct Block {
     pub(crate) line: usize,
@@ -68,7 +70,7 @@ fn with_free_ports_after(
         let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
         let (shown, rest) = part.split_at(end);
         let (_, free) = ports.entry(shown.to_owned()).or_insert_with(|| {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            let socket = unclaimed();
             let port = socket.local_addr().expect("it is bound").port();
             (socket, port.to_string())
         });
