@@ -172,7 +172,8 @@ pub fn udp_port(process: &Process) -> u16 {
     }
 }
 
-/// Combines the kernel's table of UDP sockets with the sockets that the process holds.
+/// Combines the kernel's table of UDP sockets with the sockets that the process holds. Connected
+/// sockets are left out: looking up an address opens some for a moment (RFC 6724).
 fn bound_udp_ports(id: u32) -> Vec<u16> {
     let Ok(descriptors) = fs::read_dir(format!("/proc/{id}/fd")) else { return Vec::new() };
     let held: Vec<String> = descriptors
@@ -183,6 +184,7 @@ fn bound_udp_ports(id: u32) -> Vec<u16> {
     let rows = tables.iter().flatten().flat_map(|table| table.lines().skip(1));
     rows.map(|row| row.split_whitespace().collect::<Vec<_>>())
         .filter(|row| row.get(9).is_some_and(|inode| held.iter().any(|held| held == inode)))
+        .filter(|row| row[2].ends_with(":0000"))
         .filter_map(|row| u16::from_str_radix(row[1].rsplit(':').next()?, 16).ok())
         .filter(|port| *port != 0)
         .collect()
@@ -198,6 +200,10 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         assert!(bound_udp_ports(std::process::id()).contains(&port));
+        let connected = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        connected.connect(socket.local_addr().unwrap()).unwrap();
+        let port_of_connected = connected.local_addr().unwrap().port();
+        assert!(!bound_udp_ports(std::process::id()).contains(&port_of_connected));
         drop(socket);
         assert!(!bound_udp_ports(std::process::id()).contains(&port));
     }
