@@ -4,7 +4,7 @@ use super::{Mutation, mutation};
 
 const TIMEOUT: &str = "connection/timeout.rs";
 const LANE: &str = "message/lane.rs";
-const SENDING: &str = "message/sending.rs";
+const SENDING: &str = "message/sending/mod.rs";
 const CREDIT: &str = "message/credit.rs";
 const CREDITED: &str = "message/credited.rs";
 const UNCREDITED: &str = "message/uncredited.rs";
@@ -109,7 +109,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "deadline-resent",
         "D-7",
         "Deadline is sent again after its time",
-        "message/outbox.rs",
+        "message/outbox/mod.rs",
         "if let Some(outcome) = lane.and_then(|lane| lane.expire(id)) {",
         "if let Some(outcome) = lane.and_then(|lane| lane.expire(id)).filter(|_| false) {",
     ),
@@ -117,7 +117,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "unreliable-resent",
         "D-2",
         "fragments of Unreliable are sent again",
-        "message/outbox.rs",
+        "message/outbox/mod.rs",
         "if !part.class.is_resent() {",
         "if false {",
     ),
@@ -229,7 +229,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "queue-unbounded",
         "D-11",
         "the send queue is not limited",
-        "message/outbox.rs",
+        "message/outbox/mod.rs",
         "if held + cost > left {",
         "if false {",
     ),

@@ -221,7 +221,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "early-unsafe",
         "M-36",
         "any message is sent as 0-RTT",
-        "message/sending.rs",
+        "message/sending/mod.rs",
         "if early && !message.repeat_safe() {",
         "if false && !message.repeat_safe() {",
     ),

@@ -1,0 +1,113 @@
+//! Tests of one peer.
+
+use std::net::UdpSocket;
+
+use super::*;
+
+fn program() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+}
+
+fn peer(target: &UdpSocket) -> PlainPeer {
+    let targets = vec![target.local_addr().unwrap()];
+    PlainPeer::new(targets, PeerOptions::default(), Armour::new(), Filter::new()).unwrap()
+}
+
+fn quick(retries: u32) -> RetryPolicy {
+    RetryPolicy { timeout: Duration::from_millis(20), retries, unreachable: None }
+}
+
+#[tokio::test]
+async fn a_late_ack_of_one_message_is_not_taken_for_the_next() {
+    let program = program();
+    let mut peer = peer(&program);
+    let acker = std::thread::spawn(move || {
+        let mut buffer = [0; 16];
+        let (_, first) = program.recv_from(&mut buffer).unwrap();
+        program.send_to(b"ACK", first).unwrap();
+        // The second message: answered to the first one's port only, three times over.
+        program.recv_from(&mut buffer).unwrap();
+        for _ in 0..3 {
+            program.send_to(b"ACK", first).unwrap();
+        }
+        program
+    });
+    let policy = quick(2);
+    let ignore = |_: Setback<'_>| {};
+    peer.send_acknowledged(b"one", b"ACK", policy, ignore).await.unwrap();
+    let second = peer.send_acknowledged(b"two", b"ACK", policy, ignore).await;
+    drop(acker.join().unwrap());
+    assert!(matches!(second, Err(PlainSendError::NotAcknowledged { tries: 3, .. })), "{second:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_ack_is_a_reply() {
+    let program = program();
+    let mut peer = peer(&program);
+    let acker = std::thread::spawn(move || {
+        let (_, from) = program.recv_from(&mut [0; 16]).unwrap();
+        program.send_to(b"news", from).unwrap();
+        program.send_to(b"ACK\n", from).unwrap();
+        program
+    });
+    let sent = peer.send_acknowledged(b"x", b"ACK", RetryPolicy::default(), |_| {}).await;
+    assert_eq!(sent.unwrap().tries, 1);
+    assert_eq!(peer.recv().await.unwrap().payload, b"news");
+    drop(acker.join().unwrap());
+}
+
+#[tokio::test]
+async fn strangers_are_not_heard() {
+    let (program, stranger) = (program(), program());
+    let mut peer = peer(&program);
+    peer.send(b"x").await.unwrap();
+    let (_, from) = program.recv_from(&mut [0; 16]).unwrap();
+    stranger.send_to(b"forged", from).unwrap();
+    program.send_to(b"honest", from).unwrap();
+    assert_eq!(peer.recv().await.unwrap().payload, b"honest");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_unreachable_address_gives_way_to_the_next_of_the_name() {
+    let gone = program().local_addr().unwrap();
+    let program = program();
+    let targets = vec![gone, program.local_addr().unwrap()];
+    let mut peer =
+        PlainPeer::new(targets, PeerOptions::default(), Armour::new(), Filter::new()).unwrap();
+    peer.send(b"x").await.unwrap();
+    assert_eq!(program.recv(&mut [0; 16]).unwrap(), 1);
+    assert_eq!(peer.target(), program.local_addr().unwrap());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_unreachable_port_is_told_and_tried_again() {
+    let gone = program().local_addr().unwrap();
+    let mut peer =
+        PlainPeer::new(vec![gone], PeerOptions::default(), Armour::new(), Filter::new()).unwrap();
+    let mut told = 0;
+    let sent = peer
+        .send_acknowledged(b"x", b"ACK", quick(2), |setback| {
+            told += u32::from(matches!(setback, Setback::Unreachable { .. }));
+        })
+        .await;
+    assert!(
+        matches!(sent, Err(PlainSendError::NotAcknowledged { tries: 3, report: Some(_), .. })),
+        "{sent:?}"
+    );
+    assert_eq!(told, 3);
+}
+
+#[tokio::test]
+async fn too_large_is_told_with_both_sizes_before_anything_is_sent() {
+    let program = program();
+    let mut peer = peer(&program);
+    let error = peer.send(&vec![0; 65_508]).await.expect_err("one byte too many");
+    let text = error.to_string();
+    assert!(text.contains("65508 bytes") && text.contains("65507 bytes"), "{text}");
+    peer.send(b"next").await.unwrap();
+    assert_eq!(program.recv(&mut [0; 16]).unwrap(), 4, "the next message came first");
+}

@@ -1,0 +1,355 @@
+//! Tests of sending one message.
+
+use super::*;
+use crate::delivery::{ChannelId, Delivery};
+use crate::message::{
+    outgoing::Outgoing,
+    peer_limits::PeerLimits,
+    receipt::ReceiptId,
+    tests::{packet, packet_of, write},
+};
+
+const NOW: Time = Time::from_micros(1_000_000);
+
+fn outbox() -> Outbox {
+    let mut outbox = Outbox::new(16 << 20);
+    let credit = 8 << 20;
+    let max_message = 8 << 20;
+    outbox.set_peer_limits(PeerLimits { credit, channel_credit: 100_000, max_message });
+    outbox
+}
+
+fn push(outbox: &mut Outbox, channel: u16, delivery: Delivery, len: usize) -> ReceiptId {
+    let payload = vec![channel as u8; len];
+    outbox.push(NOW, Outgoing::new(channel, delivery, payload)).unwrap()
+}
+
+fn acked(outbox: &mut Outbox, part: &FragmentHeader) {
+    outbox.on_acked(Sent::Fragment(part.sent()));
+}
+
+fn lost(outbox: &mut Outbox, part: &FragmentHeader) {
+    outbox.on_lost(Sent::Fragment(part.sent()));
+}
+
+fn outcomes(outbox: &mut Outbox) -> Vec<(ReceiptId, Outcome)> {
+    std::iter::from_fn(|| outbox.poll_receipt()).collect()
+}
+
+fn channels(parts: &[FragmentHeader]) -> Vec<u16> {
+    parts.iter().map(|part| part.channel.0).collect()
+}
+
+#[test]
+fn many_small_messages_share_a_packet() {
+    let mut outbox = outbox();
+    (0..30).for_each(|_| _ = push(&mut outbox, 0, Delivery::Ordered, 64));
+    assert_eq!(packet(&mut outbox, NOW, false).len(), 1_160 / (64 + 5));
+}
+
+// D-8
+#[test]
+fn d8_a_long_message_does_not_hold_up_a_short_one_of_another_channel() {
+    let mut outbox = outbox();
+    push(&mut outbox, 0, Delivery::Ordered, 50_000);
+    push(&mut outbox, 1, Delivery::Ordered, 10);
+    assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0]);
+    assert_eq!(channels(&packet(&mut outbox, NOW, false)), [1, 0]);
+}
+
+// D-8
+#[test]
+fn d8_a_higher_priority_goes_first_and_lost_parts_before_it() {
+    let mut outbox = outbox();
+    push(&mut outbox, 0, Delivery::Ordered, 1_000);
+    let first = packet(&mut outbox, NOW, false)[0];
+    outbox.set_priority(ChannelId(2), 7);
+    push(&mut outbox, 1, Delivery::Ordered, 10);
+    push(&mut outbox, 2, Delivery::Ordered, 10);
+    lost(&mut outbox, &first);
+    assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0, 2, 1]);
+}
+
+// D-12
+#[test]
+fn d12_what_may_be_refused_is_sent_again_apart_from_what_must_be_kept() {
+    let mut outbox = outbox();
+    let classes = [Delivery::Latest, Delivery::Ordered, Delivery::Unreliable];
+    classes.iter().for_each(|delivery| _ = push(&mut outbox, 0, *delivery, 100));
+    let first = packet(&mut outbox, NOW, false);
+    assert_eq!(first.len(), 3, "at first they share a packet");
+    first.iter().for_each(|part| lost(&mut outbox, part));
+    classes.iter().for_each(|delivery| _ = push(&mut outbox, 1, *delivery, 100));
+    let mut packets = || -> Vec<_> {
+        let parts = packet(&mut outbox, NOW, false);
+        parts.iter().map(|part| (part.channel.0, part.class)).collect()
+    };
+    assert_eq!(packets(), [(0, Class::Latest)]);
+    assert_eq!(packets(), [(0, Class::Ordered)], "and not what of Latest is new");
+    assert_eq!(packets().len(), 3, "what is new shares a packet again");
+}
+
+// D-12
+#[test]
+fn d12_what_may_be_refused_joins_no_frame_that_is_sent_again() {
+    let mut outbox = outbox();
+    push(&mut outbox, 0, Delivery::Ordered, 100);
+    push(&mut outbox, 1, Delivery::Latest, 100);
+    let mut beside = Packing::new(1_160, true);
+    assert_eq!(channels(&packet_of(&mut outbox, NOW, &mut beside, false)), [0]);
+    assert_eq!(channels(&packet(&mut outbox, NOW, false)), [1]);
+}
+
+#[test]
+fn d4_a_channel_without_credit_holds_up_no_other() {
+    let mut outbox = outbox();
+    for _ in 0..100 {
+        push(&mut outbox, 0, Delivery::Reliable, 1_000);
+    }
+    push(&mut outbox, 1, Delivery::Reliable, 10);
+    let mut sent = Vec::new();
+    while outbox.wants_to_send(NOW, false) {
+        sent.extend(packet(&mut outbox, NOW, false));
+    }
+    let begun = sent.iter().filter(|part| part.channel.0 == 0 && part.offset == 0).count();
+    assert_eq!(begun, 100_000 / 1_064);
+    assert!(channels(&sent).contains(&1));
+    outbox.on_channel_credit(ChannelId(0), 110_000);
+    let more = packet(&mut outbox, NOW, false);
+    assert_eq!((more[0].channel.0, more[0].id), (0, begun as u64));
+}
+
+// D-3
+#[test]
+fn d3_at_most_65536_ids_from_the_lowest_unacknowledged_are_on_their_way() {
+    let mut outbox = outbox();
+    outbox.set_peer_limits(PeerLimits {
+        credit: 64 << 20,
+        channel_credit: 64 << 20,
+        max_message: 1,
+    });
+    (0..70_000).for_each(|_| _ = push(&mut outbox, 0, Delivery::Reliable, 1));
+    let mut sent = Vec::new();
+    while outbox.wants_to_send(NOW, false) {
+        sent.extend(packet(&mut outbox, NOW, false));
+    }
+    assert_eq!(sent.len(), 65_536);
+    sent[1..].iter().for_each(|part| acked(&mut outbox, part));
+    assert!(!outbox.wants_to_send(NOW, false), "id 0 is not acknowledged");
+    acked(&mut outbox, &sent[0]);
+    assert_eq!(packet(&mut outbox, NOW, false)[0].id, 65_536);
+}
+
+// M-36
+#[test]
+fn m36_only_what_is_safe_to_repeat_goes_early() {
+    let mut outbox = outbox();
+    push(&mut outbox, 0, Delivery::Reliable, 10);
+    let payload = vec![1; 10];
+    let message = Outgoing::new(1, Delivery::Reliable, payload).repeatable();
+    outbox.push(NOW, message).unwrap();
+    assert_eq!(channels(&packet(&mut outbox, NOW, true)), [1]);
+    assert!(!outbox.wants_to_send(NOW, true));
+    assert_eq!(channels(&packet(&mut outbox, NOW, false)), [0]);
+}
+
+// M-37
+#[test]
+fn m37_what_went_early_in_vain_goes_again_with_its_id_and_its_credit() {
+    let mut outbox = outbox();
+    let payload = vec![1; 99_000];
+    let message = Outgoing::new(1, Delivery::Reliable, payload).repeatable();
+    outbox.push(NOW, message).unwrap();
+    let first = packet(&mut outbox, NOW, true);
+    outbox.requeue_all();
+    assert!(!outbox.wants_to_send(NOW, false), "no limits are known yet");
+    outbox.set_peer_limits(PeerLimits {
+        credit: 100_000,
+        channel_credit: 100_000,
+        max_message: 100_000,
+    });
+    assert_eq!(packet(&mut outbox, NOW, false), first);
+}
+
+#[test]
+fn unreliable_is_gone_when_its_last_part_is_sent() {
+    let mut outbox = outbox();
+    let receipt = push(&mut outbox, 0, Delivery::Unreliable, 2_000);
+    let mut parts = packet(&mut outbox, NOW, false);
+    assert_eq!(outcomes(&mut outbox), []);
+    parts.extend(packet(&mut outbox, NOW, false));
+    assert_eq!(parts.iter().map(|part| part.len).sum::<usize>(), 2_000);
+    assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Sent)]);
+    parts.iter().for_each(|part| lost(&mut outbox, part));
+    assert!(!outbox.wants_to_send(NOW, false) && outbox.is_drained());
+    assert_eq!(outbox.queued(), 0);
+}
+
+#[test]
+fn deadline_tells_the_time_left_and_is_given_up_at_its_end() {
+    let mut outbox = outbox();
+    let span = Duration::from_micros(10_500);
+    let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 10);
+    let part = packet(&mut outbox, NOW, false)[0];
+    assert_eq!(part.time_left, Some(Duration::from_millis(11)));
+    lost(&mut outbox, &part);
+    let part = packet(&mut outbox, NOW + Duration::from_millis(9), false)[0];
+    assert_eq!(part.time_left, Some(Duration::from_millis(2)));
+    lost(&mut outbox, &part);
+    assert_eq!(outbox.deadline(), Some(NOW + span));
+    assert_eq!(packet(&mut outbox, NOW + span, false), []);
+    assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Unconfirmed)], "it may be there");
+    assert_eq!(outbox.deadline(), None);
+}
+
+// D-15
+#[test]
+fn d15_expired_is_said_only_of_what_did_not_leave_to_its_end() {
+    let (mut outbox, span) = (outbox(), Duration::from_millis(10));
+    let begun = push(&mut outbox, 0, Delivery::Deadline(span), 3_000);
+    let unsent = push(&mut outbox, 0, Delivery::Deadline(span), 10);
+    assert_eq!(packet(&mut outbox, NOW, false).len(), 1);
+    outbox.handle_timeout(NOW + span);
+    let expired = [begun, unsent].map(|receipt| (receipt, Outcome::Expired));
+    assert_eq!(outcomes(&mut outbox), expired);
+}
+
+// D-15
+#[test]
+fn d15_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing() {
+    let (mut outbox, span) = (outbox(), Duration::from_millis(10));
+    let receipts = [10, 20].map(|len| push(&mut outbox, 0, Delivery::Deadline(span), len));
+    let parts = packet(&mut outbox, NOW, false);
+    outbox.handle_timeout(NOW + span);
+    assert_eq!(outcomes(&mut outbox), []);
+    acked(&mut outbox, &parts[0]);
+    lost(&mut outbox, &parts[1]);
+    assert_eq!(packet(&mut outbox, NOW + span, false), [], "nothing is sent again");
+    let expected = [(receipts[0], Outcome::Acknowledged), (receipts[1], Outcome::Unconfirmed)];
+    assert_eq!(outcomes(&mut outbox), expected);
+    assert!(outbox.is_drained());
+}
+
+// D-15: the peer may have dropped the first fragment before the second came.
+#[test]
+fn d15_parts_that_are_acknowledged_late_confirm_nothing() {
+    let (mut outbox, span) = (outbox(), Duration::from_millis(10));
+    let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 2_000);
+    let parts = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
+    acked(&mut outbox, &parts[0]);
+    outbox.handle_timeout(NOW + span);
+    acked(&mut outbox, &parts[1]);
+    assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Unconfirmed)]);
+}
+
+// D-9
+#[test]
+fn a_newer_latest_takes_the_place_of_one_that_was_not_sent() {
+    let mut outbox = outbox();
+    let old = push(&mut outbox, 0, Delivery::Latest, 10);
+    let new = push(&mut outbox, 0, Delivery::Latest, 20);
+    let parts = packet(&mut outbox, NOW, false);
+    assert_eq!((parts.len(), parts[0].total, parts[0].id), (1, 20, 0));
+    acked(&mut outbox, &parts[0]);
+    let expected = [(old, Outcome::Superseded), (new, Outcome::Acknowledged)];
+    assert_eq!(outcomes(&mut outbox), expected);
+}
+
+// The table of section 5: each fragment of it leaves once.
+#[test]
+fn nothing_of_an_unreliable_message_is_sent_again() {
+    let mut outbox = outbox();
+    push(&mut outbox, 0, Delivery::Unreliable, 3_000);
+    let mut next = 0;
+    while let [part] = packet(&mut outbox, NOW, false)[..] {
+        assert_eq!(part.offset, next);
+        next += part.len;
+        lost(&mut outbox, &part);
+    }
+    assert_eq!(next, 3_000);
+}
+
+// D-9: it would only hold the newer one up.
+#[test]
+fn nothing_of_a_latest_is_sent_again_when_a_newer_one_waits() {
+    let mut outbox = outbox();
+    let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
+    let sent = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
+    push(&mut outbox, 0, Delivery::Latest, 500);
+    sent.iter().for_each(|part| lost(&mut outbox, part));
+    let ids: Vec<_> = packet(&mut outbox, NOW, false).iter().map(|part| part.id).collect();
+    assert_eq!(ids, [1]);
+    assert_eq!(outcomes(&mut outbox), [(old, Outcome::Superseded)]);
+    assert!(!outbox.wants_to_send(NOW, false));
+}
+
+// D-9
+#[test]
+fn a_latest_that_is_being_sent_is_finished_before_the_newer_so_that_some_arrive() {
+    let mut outbox = outbox();
+    let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
+    let first = packet(&mut outbox, NOW, false);
+    push(&mut outbox, 0, Delivery::Latest, 1_500);
+    lost(&mut outbox, &first[0]);
+    let second = packet(&mut outbox, NOW, false);
+    assert_eq!((second[0].id, second[0].offset), (0, 0), "what was lost");
+    assert_eq!(outcomes(&mut outbox), []);
+    let third = packet(&mut outbox, NOW, false);
+    assert_eq!((third[0].id, third[0].offset), (0, first[0].len), "the rest");
+    assert_eq!(third[1].id, 1, "then the newer one");
+    assert_eq!(outcomes(&mut outbox), [(old, Outcome::Superseded)]);
+    lost(&mut outbox, &second[0]);
+    assert_eq!(packet(&mut outbox, NOW, false)[0].id, 1, "nothing is resent of the older");
+}
+
+#[test]
+fn what_fits_in_a_packet_is_not_split_unless_it_fills_one() {
+    for (delivery, parts) in [(Delivery::Unreliable, 1), (Delivery::Ordered, 2)] {
+        let mut outbox = outbox();
+        push(&mut outbox, 0, delivery, 800);
+        push(&mut outbox, 0, delivery, 800);
+        assert_eq!(packet(&mut outbox, NOW, false).len(), parts);
+        push(&mut outbox, 0, delivery, 100);
+        let next = packet(&mut outbox, NOW, false);
+        let whole = next[0].len == next[0].total;
+        assert_eq!(whole, delivery == Delivery::Unreliable);
+    }
+}
+
+#[test]
+fn an_empty_message_is_sent_and_acknowledged() {
+    let mut outbox = outbox();
+    let receipt = push(&mut outbox, 0, Delivery::Ordered, 0);
+    assert_eq!(
+        write(&mut outbox, NOW, 3, &mut Packing::new(3, false), false),
+        None,
+        "its header is 4 bytes long"
+    );
+    let parts = packet(&mut outbox, NOW, false);
+    assert_eq!(parts.len(), 1);
+    acked(&mut outbox, &parts[0]);
+    assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Acknowledged)]);
+}
+
+#[test]
+fn parts_of_nothing_are_ignored() {
+    let mut outbox = outbox();
+    let (channel, class) = (ChannelId(9), Class::Ordered);
+    let part = SentFragment { channel, class, id: 3, offset: 0, len: 7 };
+    let run = SentRun { channel, class, first: 3, count: 2 };
+    for sent in [Sent::Fragment(part), Sent::Run(run)] {
+        outbox.on_acked(sent);
+        outbox.on_lost(sent);
+    }
+    assert!(outbox.is_drained() && outbox.heap_is_idle());
+}
+
+#[test]
+fn the_header_is_as_long_as_its_fields() {
+    let (channel, class) = (ChannelId(64), Class::Deadline);
+    let time_left = Some(Duration::from_millis(16_384));
+    let whole = FragmentHeader { channel, class, id: 5, time_left, total: 63, offset: 0, len: 63 };
+    assert_eq!(whole.header_len(), 1 + 2 + 1 + 4 + 1);
+    let part = FragmentHeader { total: 1 << 30, offset: 64, len: 16_383, ..whole };
+    assert_eq!(part.header_len(), 1 + 2 + 1 + 4 + 8 + 2 + 2);
+}
