@@ -35,6 +35,15 @@ const HELD: (u64, u64) = (256 << 10, 1 << 20);
 /// How much more than honest bytes a stream may cost, per nanosecond charged. Up to 8 was measured.
 const UNDERCHARGED: f64 = 20.0;
 
+/// How much more four times as many packets may cost. A linear cost is 4.
+const GROWTH: f64 = 8.0;
+
+/// How much more than honest bytes a stream's bytes may cost. Up to 70 was measured.
+const PRICE: f64 = 1_000.0;
+
+/// How often a stream is measured before its cost is believed.
+const TRIES: usize = 5;
+
 /// The maximum memory for that, as in SECURITY.md. The remainder is for packets in flight, and
 /// lists that keep their capacity.
 const MOST: i64 = 3 * (HELD.0 + HELD.1) as i64 + (512 << 10);
@@ -215,10 +224,10 @@ fn frames_have_constant_cost_and_bounded_memory() {
     for stream in all() {
         for reads in [true, false] {
             let name = format!("{}{}", stream.title(), if reads { "" } else { ", not taken" });
-            let (mut growth, mut worst) = (f64::MAX, Cost::default());
-            let mut ended = false;
-            // Other load on the machine evicts caches; real growth shows each time.
-            for _ in 0..3 {
+            let (mut growth, mut price, mut uncharged) = (f64::MAX, f64::MAX, f64::MAX);
+            let (mut worst, mut ended) = (Cost::default(), false);
+            // Other load on the machine evicts caches; a real cost shows each time.
+            for _ in 0..TRIES {
                 let (few, early) = cost(&stream, PACKETS, reads);
                 let (many, closed) = cost(&stream, 4 * PACKETS, reads);
                 assert!(many.memory <= MOST, "{name}: {} bytes of memory", many.memory);
@@ -226,7 +235,17 @@ fn frames_have_constant_cost_and_bounded_memory() {
                 // A stream that ends within the first run has no time to grow.
                 let floor = Duration::from_millis(if early { 1_000 } else { 20 });
                 growth = growth.min(many.time.max(floor).div_duration_f64(few.time.max(floor / 4)));
-                if growth <= 8.0 {
+                price = price.min(many.nanos() / base.nanos());
+                // A connection that ends is charged for its packets, and its end costs once: over a
+                // few packets the ratio says nothing. Nor does it where nothing is charged:
+                // packets for an id that a connection gave up are nobody's.
+                let shared = !closed && many.charge() >= 1.0;
+                uncharged = uncharged.min(if shared {
+                    many.undercharged() / base.undercharged()
+                } else {
+                    0.0
+                });
+                if growth <= GROWTH && price <= PRICE && uncharged <= UNDERCHARGED {
                     break;
                 }
             }
@@ -239,18 +258,12 @@ fn frames_have_constant_cost_and_bounded_memory() {
                 if ended { "  closed" } else { "" },
             );
             assert!(
-                growth <= 8.0,
+                growth <= GROWTH,
                 "{name}: four times as many packets cost {growth} times as much"
             );
-            let factor = worst.nanos() / base.nanos();
-            assert!(factor <= 1_000.0, "{name}: {factor} times what honest bytes cost");
-            // M-67: a connection's share is of what is charged; packets for an id that it gave up
-            // are nobody's.
-            let factor = worst.undercharged() / base.undercharged();
-            assert!(
-                worst.charge() < 1.0 || factor <= UNDERCHARGED,
-                "{name}: cheaper than honest bytes by {factor}"
-            );
+            assert!(price <= PRICE, "{name}: {price} times what honest bytes cost");
+            // M-67: a connection's share is of what is charged.
+            assert!(uncharged <= UNDERCHARGED, "{name}: cheaper than honest bytes by {uncharged}");
         }
     }
 }
