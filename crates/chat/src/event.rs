@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{name::NameError, time::Stamp};
+use crate::{
+    message_id::MessageId, name::NameError, room_name::RoomName, sealed::Sealed, store::LogId,
+    time::Stamp,
+};
 
 /// The place of an event in a room's log. Numbers grow along the log and need not be consecutive.
 #[derive(
@@ -67,7 +70,10 @@ pub struct Event {
     /// one member that is not in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<Seq>,
-    /// The number of the preceding event in the room's log, 0 before the first: a reader of that
+    /// The room.
+    #[serde(default, skip_serializing_if = "RoomName::is_general")]
+    pub room: RoomName,
+    /// The number of the preceding event of the room, 0 before the first: a reader of that
     /// event has missed nothing.
     #[serde(default, skip_serializing_if = "Seq::is_start")]
     pub prev: Seq,
@@ -80,6 +86,12 @@ pub struct Event {
     /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
+    /// The author's id of a message. A log stores each id of a key once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<MessageId>,
+    /// A message as its author signed it. When it is sent, the text is in here alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// What happened.
     #[serde(flatten)]
     pub kind: Kind,
@@ -89,7 +101,17 @@ impl Event {
     /// Creates an event that is not in a log yet.
     #[must_use]
     pub fn new(at: Stamp, author: Option<Author>, request: Option<RequestId>, kind: Kind) -> Self {
-        Self { seq: None, prev: Seq::START, at, author, request, kind }
+        Self {
+            seq: None,
+            room: RoomName::general(),
+            prev: Seq::START,
+            at,
+            author,
+            request,
+            id: None,
+            sealed: None,
+            kind,
+        }
     }
 
     /// Returns `true` if the author is `member`.
@@ -101,7 +123,8 @@ impl Event {
     /// Returns the bytes of text and names, without what a form adds.
     pub(crate) fn weight(&self) -> usize {
         let text = |author: &Author| author.name.len() + author.key.as_ref().map_or(0, |k| k.len());
-        self.author.as_ref().map_or(0, text) + self.kind.weight()
+        let sealed = self.sealed.as_ref().map_or(0, Sealed::weight);
+        self.author.as_ref().map_or(0, text) + sealed + self.kind.weight()
     }
 }
 
@@ -122,13 +145,21 @@ pub enum Kind {
     /// The author sent a line to all.
     Said {
         /// The author's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
+        /// `true` if they say what the author does: `/me waves`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        emote: bool,
     },
     /// The author whispered to one member. Only the two receive this event.
     Whispered {
         /// The name of the addressee.
         to: Arc<str>,
+        /// The fingerprint of the addressee's key, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to_key: Option<Arc<str>>,
         /// The author's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
     },
     /// The author set the topic; an empty one removes it. Without an author: the current topic, as
@@ -136,6 +167,40 @@ pub enum Kind {
     Topic {
         /// The topic.
         text: Arc<str>,
+    },
+    /// A message of the receiver has got further.
+    Delivered {
+        /// The message.
+        seq: Seq,
+        /// How many members have it.
+        to: u32,
+        /// How many members with connections were in the room when it was stored, without the
+        /// author.
+        of: u32,
+    },
+    /// Members who came to and left a large room since the last such event; they are not announced
+    /// one by one.
+    Presence {
+        /// How many members there are.
+        members: usize,
+        /// Those who came.
+        joined: Roll,
+        /// Those who left.
+        left: Roll,
+    },
+    /// The rooms, as an answer.
+    Rooms {
+        /// All rooms, as many as fit.
+        rooms: Vec<RoomInfo>,
+    },
+    /// Stored events follow, as an answer: the next `count` lines of the connection.
+    Page {
+        /// What they are.
+        of: PageOf,
+        /// How many lines follow.
+        count: usize,
+        /// `true` if there are older ones.
+        more: bool,
     },
     /// The room closes.
     Closing,
@@ -147,6 +212,15 @@ pub enum Kind {
         others: Roll,
         /// The newest number of the log; later events are for the receiver.
         head: Seq,
+        /// Which log this is, for a receiver that may come back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<LogId>,
+        /// `true` if what the log has numbered is on a disk.
+        #[serde(default, skip_serializing_if = "is_false")]
+        durable: bool,
+        /// The receiver's rooms.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rooms: Vec<RoomName>,
     },
     /// The members, as an answer.
     Members {
@@ -167,16 +241,28 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Creates a greeting of a room that keeps nothing.
+    #[must_use]
+    pub fn greeted(you: Author, others: Roll, head: Seq) -> Self {
+        Self::Greeted { you, others, head, log: None, durable: false, rooms: Vec::new() }
+    }
+
     fn weight(&self) -> usize {
         match self {
-            Self::Said { text } => text.len(),
-            Self::Whispered { to, text } => to.len() + text.len(),
+            Self::Said { text, .. } => text.len(),
+            Self::Whispered { to, text, .. } => to.len() + text.len(),
             Self::Topic { text } | Self::Renamed { name: text } => text.len(),
             Self::Greeted { you, others, .. } => you.name.len() + others.weight(),
             Self::Members { roll } => roll.weight(),
+            Self::Presence { joined, left, .. } => joined.weight() + left.weight(),
+            Self::Rooms { rooms } => {
+                rooms.iter().map(|info| info.room.as_str().len() + info.topic.len() + 2).sum()
+            }
             Self::Refused(refusal) => refusal.weight(),
             Self::Joined
             | Self::Left(_)
+            | Self::Delivered { .. }
+            | Self::Page { .. }
             | Self::Closing
             | Self::Help
             | Self::Missed
@@ -184,6 +270,29 @@ impl Kind {
             | Self::Unknown => 0,
         }
     }
+}
+
+/// A room in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomInfo {
+    /// Its name.
+    pub room: RoomName,
+    /// How many members it has now.
+    pub members: usize,
+    /// Its topic, if it has one.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub topic: Arc<str>,
+}
+
+/// What the events of a page are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PageOf {
+    /// What was said in the room before.
+    History,
+    /// What a search has found.
+    Found,
 }
 
 /// Why a member left.
@@ -198,6 +307,10 @@ pub enum Departure {
         /// How long, in milliseconds.
         millis: u64,
     },
+    /// An owner sent the member away.
+    Kicked,
+    /// An owner sent the member away for good.
+    Banned,
     /// A reason unknown to this version.
     #[serde(other)]
     Unknown,
@@ -284,6 +397,27 @@ pub enum Refusal {
     },
     /// A whisper without text.
     NothingSaid,
+    /// The message could not be stored, and nobody has it.
+    NotStored {
+        /// Why.
+        because: String,
+    },
+    /// The signature does not fit the message, or the message is for another chat.
+    Forged,
+    /// The text is not the name of a room.
+    BadRoomName,
+    /// The member is not in this room.
+    NotInRoom,
+    /// There are too many rooms, or the member is in too many.
+    TooManyRooms,
+    /// Nothing is stored that could be searched.
+    NoHistory,
+    /// The command is for owners of the chat.
+    NotAnOwner,
+    /// The key or the address is banned.
+    Banned,
+    /// The invite is not valid, or has been used.
+    BadInvite,
     /// There is no such command.
     NoCommand {
         /// The beginning of the command.
@@ -299,13 +433,23 @@ impl Refusal {
         match self {
             Self::NameTaken { name, free } => name.len() + free.as_ref().map_or(0, |f| f.len()),
             Self::NameReplaced { name, given } => name.len() + given.len(),
-            Self::Nobody { name: quoted } | Self::NoCommand { command: quoted } => quoted.len(),
+            Self::Nobody { name: quoted }
+            | Self::NoCommand { command: quoted }
+            | Self::NotStored { because: quoted } => quoted.len(),
             Self::BadName { .. }
             | Self::Full
             | Self::TooFast { .. }
             | Self::Busy
             | Self::TooLong { .. }
             | Self::NothingSaid
+            | Self::Forged
+            | Self::BadRoomName
+            | Self::NotInRoom
+            | Self::TooManyRooms
+            | Self::NoHistory
+            | Self::NotAnOwner
+            | Self::Banned
+            | Self::BadInvite
             | Self::Unknown => 0,
         }
     }

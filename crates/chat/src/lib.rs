@@ -19,11 +19,15 @@ pub mod event;
 pub mod limits;
 pub mod log;
 pub mod machine;
+pub mod message_id;
 pub mod plain;
 pub mod request;
 pub mod room;
+pub mod room_name;
 pub mod screen;
+pub mod sealed;
 pub mod server;
+pub mod store;
 pub mod words;
 
 mod clock;

@@ -93,6 +93,10 @@ pub const MAX_LINE_LEN: usize = 4_096;
 /// escaped again, with names and fields around it.
 pub const MAX_MACHINE_LINE_LEN: usize = 4 * MAX_LINE_LEN;
 
+/// Length of a signed envelope in bytes: the longest text, doubled because each character may be
+/// escaped, with names, and some 200 bytes of header and signature.
+pub const MAX_ENVELOPE_LEN: usize = 2 * MAX_LINE_LEN + 1_024;
+
 /// Events that a client holds while an earlier one is missing.
 pub const MAX_HELD_EVENTS: usize = 64;
 

@@ -8,16 +8,38 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::{
     event::{Event, Seq},
     limits::{EVENT_OVERHEAD, MAX_LOG_EVENTS, MAX_LOG_LEN},
+    store::StoreError,
 };
+
+/// What became of an event that was submitted.
+#[derive(Clone, Debug)]
+pub enum Committed {
+    /// It has its number, and is stored if the log stores anything.
+    Event(Arc<Event>),
+    /// Its author had submitted its id before: nothing was appended.
+    Repeated {
+        /// The event as submitted.
+        event: Box<Event>,
+        /// The number that it has.
+        seq: Seq,
+    },
+    /// It could not be stored: nothing was appended.
+    Failed {
+        /// The event as submitted.
+        event: Box<Event>,
+        /// Why.
+        why: StoreError,
+    },
+}
 
 /// An ordered list of events, of which a room is one writer.
 pub trait Log {
     /// Appends an event. [`Log::committed`] returns it with its number, now or later.
     fn submit(&mut self, event: Event);
 
-    /// Returns the next numbered event that was not taken yet. Numbers grow strictly; gaps and
-    /// events of other writers are possible.
-    fn committed(&mut self) -> Option<Arc<Event>>;
+    /// Returns what became of the next event, if it was not taken yet. Numbers grow strictly; gaps
+    /// and events of other writers are possible.
+    fn committed(&mut self) -> Option<Committed>;
 
     /// Returns the number of the event taken last, 0 before the first.
     fn head(&self) -> Seq;
@@ -63,7 +85,7 @@ impl Log for MemoryLog {
         self.waiting += 1;
     }
 
-    fn committed(&mut self) -> Option<Arc<Event>> {
+    fn committed(&mut self) -> Option<Committed> {
         let next = self.events.len().checked_sub(self.waiting)?;
         let event = Arc::clone(self.events.get(next)?);
         self.waiting -= 1;
@@ -74,7 +96,7 @@ impl Log for MemoryLog {
             self.len -= Self::cost(&oldest);
             self.forgotten += 1;
         }
-        Some(event)
+        Some(Committed::Event(event))
     }
 
     fn head(&self) -> Seq {
@@ -98,7 +120,7 @@ mod tests {
 
     fn said(text: &str) -> Event {
         let text = text.to_owned();
-        Event::new(Stamp::from_millis(0), None, None, Kind::Said { text })
+        Event::new(Stamp::from_millis(0), None, None, Kind::Said { text, emote: false })
     }
 
     fn seqs(log: &MemoryLog, after: u64) -> Option<Vec<u64>> {
@@ -112,7 +134,12 @@ mod tests {
         log.submit(said("a"));
         log.submit(said("b"));
         assert_eq!((log.head(), seqs(&log, 0)), (Seq(0), Some(vec![])));
-        let taken: Vec<_> = std::iter::from_fn(|| log.committed()).map(|e| e.seq).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| log.committed())
+            .filter_map(|committed| match committed {
+                Committed::Event(event) => Some(event.seq),
+                other => panic!("{other:?}"),
+            })
+            .collect();
         assert_eq!(taken, [Some(Seq(1)), Some(Seq(2))]);
         assert_eq!((log.head(), seqs(&log, 1)), (Seq(2), Some(vec![2])));
         assert_eq!(seqs(&log, 9), Some(vec![]));

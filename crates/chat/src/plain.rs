@@ -134,7 +134,7 @@ mod tests {
 
     fn rendered(name: &str, text: &str) -> String {
         let author = Some(Author::new(MemberId(1), name));
-        let kind = Kind::Said { text: text.to_owned() };
+        let kind = Kind::Said { text: text.to_owned(), emote: false };
         let event = Event::new(Stamp::from_millis(0), author, None, kind);
         render("12:34:56", &event, None).unwrap()
     }

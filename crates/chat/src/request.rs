@@ -1,8 +1,15 @@
 //! Requests of members to a room, as data. Any dialect translates into them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::event::{RequestId, Seq};
+use crate::{
+    event::{RequestId, Seq},
+    message_id::MessageId,
+    room_name::RoomName,
+    sealed::Sealed,
+};
 
 /// A request of a member, with the number by which its answer is recognized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +17,12 @@ pub struct Request {
     /// The member's own number, if the answer is to carry it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
+    /// The room that it is about.
+    #[serde(default, skip_serializing_if = "RoomName::is_general")]
+    pub room: RoomName,
+    /// The id of a message, and the message as its author signed it, once verified.
+    #[serde(skip)]
+    pub signed: Option<(MessageId, Sealed)>,
     /// The action.
     #[serde(flatten)]
     pub action: Action,
@@ -18,7 +31,7 @@ pub struct Request {
 /// Creates a request without a number.
 impl From<Action> for Request {
     fn from(action: Action) -> Self {
-        Self { request: None, action }
+        Self { request: None, room: RoomName::general(), signed: None, action }
     }
 }
 
@@ -42,6 +55,28 @@ pub enum Action {
     /// A whisper: the addressee's name, a space, and the text. One string, because only the room
     /// knows where the name ends.
     Whispered(String),
+    /// A line that says what the author does: `/me waves`.
+    Emote(String),
+    /// A line, an emote or a whisper, signed.
+    Sealed(Sealed),
+    /// A whisper to the key with a fingerprint: what a sealed one becomes.
+    WhisperedTo(Arc<str>, String),
+    /// To come to the room, which begins to exist if nobody is there.
+    Joined,
+    /// To leave the room, and stay in the others.
+    LeftRoom,
+    /// To read what was said in the room before an event, or most recently.
+    History(Option<Seq>),
+    /// To find lines with these words, said before an event, in all of the member's rooms.
+    Search(String, Option<Seq>),
+    /// The member has all events up to this one.
+    Read(Seq),
+    /// To send a member away.
+    Kick(String),
+    /// To send away and keep away: a member's name, a key's fingerprint, or a network.
+    Ban(String),
+    /// To take back a ban, as it is listed.
+    Unban(String),
     /// A new topic; an empty one removes it.
     Topic(String),
     /// A request to repeat the events after this one.
@@ -63,4 +98,8 @@ pub enum Question {
     Help,
     /// The topic.
     Topic,
+    /// The rooms.
+    Rooms,
+    /// Who is banned.
+    Bans,
 }

@@ -139,7 +139,7 @@ impl World {
                 Output::Send(datagram) => self.send(true, client, datagram.as_bytes()),
                 Output::Show(Shown::Event { event, reader: Some(reader) }) => {
                     let text = match &event.kind {
-                        Kind::Said { text } => Some(text.clone()),
+                        Kind::Said { text, .. } => Some(text.clone()),
                         _ => None,
                     };
                     self.shown[index].extend(event.seq.map(|seq| (reader, seq.0, text)));

@@ -275,7 +275,14 @@ async fn by_hand(room: &Room, host: &Identity, device: u64) -> hikyaku::Connecti
         .unwrap();
     let connection = client.connect(room.address, Trust::pinned(host.fingerprint())).await.unwrap();
     let action = Action::Hello(format!("m{device}"));
-    let hello = NativeHello { device: Device::new(device << 12), after: None, action };
+    let hello = NativeHello {
+        device: Device::new(device << 12),
+        after: None,
+        log: None,
+        rooms: Vec::new(),
+        invite: None,
+        action,
+    };
     connection.send(Delivery::Ordered, machine::write_native_hello(&hello)).await.unwrap();
     connection
 }

@@ -46,6 +46,7 @@
 
 mod ack;
 pub mod dtls;
+pub mod envelope;
 mod fernet;
 mod gate;
 pub mod limits;

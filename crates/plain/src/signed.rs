@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     DropReason,
+    envelope::{EnvelopeError, Opened},
     limits::{MAX_CLOCK_SKEW_SECS, MAX_KEYS_TRIED, MAX_REPLAY_IDS},
     shape::{Shape, shape_of},
 };
@@ -56,6 +57,24 @@ pub(super) fn seal(identity: &Identity, payload: &[u8], now_secs: u64, id: Messa
         .build()
         .to_tagged_vec()
         .expect("byte strings and integers always encode")
+}
+
+/// Opens an envelope of `author`, whatever its age.
+pub(super) fn open(envelope: &[u8], author: &Signer) -> Result<Opened, EnvelopeError> {
+    let message = decode(envelope).map_err(|_| EnvelopeError::Format)?;
+    check_header(&message.protected.header).map_err(|_| EnvelopeError::Format)?;
+    let Claims { issued_at, id } =
+        claims(&message.protected.header).map_err(|_| EnvelopeError::Format)?;
+    let key = VerifyingKey::from_bytes(&author.key()).map_err(|_| EnvelopeError::Signature)?;
+    let known = Known { signer: author.clone(), key };
+    let kid = &message.protected.header.key_id;
+    if kid != author.fingerprint().as_bytes()
+        || !known.verifies(&message.tbs_data(&[]), &message.signature)
+    {
+        return Err(EnvelopeError::Signature);
+    }
+    let payload = message.payload.ok_or(EnvelopeError::Format)?;
+    Ok(Opened { payload, id, issued_at })
 }
 
 /// Accepts envelopes from known signers, each once, while they are fresh.

@@ -62,6 +62,9 @@ impl App {
         machine::write_native_hello(&NativeHello {
             device: native.device,
             after: self.sequence.cursor(),
+            log: None,
+            rooms: Vec::new(),
+            invite: None,
             action: Action::Hello(self.name.to_string()),
         })
     }

@@ -59,7 +59,10 @@ impl App {
         }
         self.last_request += 1;
         let request = RequestId(self.last_request);
-        let line = machine::write_request(&Request { request: Some(request), action }, None);
+        let line = machine::write_request(
+            &Request { request: Some(request), ..Request::from(action) },
+            None,
+        );
         self.unconfirmed.insert(request, line.clone());
         if self.unconfirmed.len() > MAX_UNCONFIRMED {
             self.unconfirmed.pop_first();

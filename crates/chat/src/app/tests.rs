@@ -27,13 +27,13 @@ fn room_says(kind: Kind) -> Event {
 /// A greeting by a name, with a log that has reached this number.
 fn greeted(name: &str, head: u64) -> Vec<u8> {
     let (you, others) = (Author::new(ME, name), Roll::default());
-    line(room_says(Kind::Greeted { you, others, head: Seq(head) }))
+    line(room_says(Kind::greeted(you, others, Seq(head))))
 }
 
 /// An event by the member of this number, at this place in the log.
 fn said(member: u64, seq: u64, text: &str, request: Option<u64>) -> Vec<u8> {
     let author = Some(Author::new(MemberId(member), "bob"));
-    let kind = Kind::Said { text: text.to_owned() };
+    let kind = Kind::Said { text: text.to_owned(), emote: false };
     let mut event = Event::new(Stamp::from_millis(0), author, request.map(RequestId), kind);
     (event.seq, event.prev) = (Some(Seq(seq)), Seq(seq - 1));
     line(event)
@@ -406,11 +406,11 @@ fn a_lost_server_is_reported_once_and_typed_lines_wait() {
     app.handle_line("anyone?").unwrap();
     assert_eq!(outputs(&mut app, 100), [""; 0]);
     assert_eq!(outputs(&mut app, 500), [">/hello 1 alice"]);
-    app.handle_datagram(&line(room_says(Kind::Greeted {
-        you: Author::new(MemberId(1), "alice"),
-        others: Roll::default(),
-        head: Seq(0),
-    })));
+    app.handle_datagram(&line(room_says(Kind::greeted(
+        Author::new(MemberId(1), "alice"),
+        Roll::default(),
+        Seq(0),
+    ))));
     let back = outputs(&mut app, 600);
     assert_eq!(back, ["* the server is back", GREETING, ">anyone?"]);
 }
@@ -513,7 +513,7 @@ fn no_forged_line_of_text_is_taken_for_the_rooms_word() {
 fn a_room_that_forgot_our_name_is_sent_it_again() {
     let mut app = in_room();
     let you = Author::new(MemberId(8), "[::1]:5");
-    let kind = Kind::Greeted { you, others: Roll::default(), head: Seq(0) };
+    let kind = Kind::greeted(you, Roll::default(), Seq(0));
     app.handle_datagram(&line(room_says(kind)));
     assert_eq!(outputs(&mut app, 0)[1..], [">/hello 1 alice"]);
 }

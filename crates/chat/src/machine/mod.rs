@@ -21,6 +21,8 @@ use crate::{
     limits::{MAX_LINE_LEN, MAX_MACHINE_LINE_LEN},
     plain,
     request::{Action, Request},
+    room_name::RoomName,
+    store::LogId,
 };
 
 /// The version implemented here.
@@ -73,6 +75,15 @@ pub struct NativeHello {
     /// The last event that it has, if it was here before: it goes on after that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Seq>,
+    /// The log that `after` is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogId>,
+    /// The rooms that it was in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rooms: Vec<RoomName>,
+    /// The secret of an invite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite: Option<String>,
     /// [`Action::Hello`].
     #[serde(flatten)]
     pub action: Action,
@@ -146,10 +157,11 @@ pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
         let known = version.parse::<u32>().is_ok_and(|version| version >= VERSION);
         return known.then(|| (Action::Hello(name.trim().to_owned()).into(), None));
     }
-    let Line { says: Request { request, action }, ticket, .. } = read(datagram)?;
-    let action = match action {
+    let Line { says: request, ticket, .. } = read::<Request>(datagram)?;
+    let action = match request.action {
         Action::Said(text) => plain::written_out(text.as_bytes(), Action::Said),
         Action::Whispered(text) => plain::written_out(text.as_bytes(), Action::Whispered),
+        Action::Emote(text) => plain::written_out(text.as_bytes(), Action::Emote),
         Action::Topic(text) => plain::written_out(text.as_bytes(), Action::Topic),
         Action::Unknown(text) => plain::written_out(text.as_bytes(), Action::Unknown),
         // A name with unsafe characters is refused, not escaped.
@@ -158,7 +170,7 @@ pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
         }
         other => other,
     };
-    Some((Request { request, action }, ticket))
+    Some((Request { action, ..request }, ticket))
 }
 
 fn write<T: Serialize>(line: &T) -> String {

@@ -33,15 +33,15 @@ fn kinds() -> Vec<(Kind, &'static str)> {
             r#""kind":"left","reason":"silent","millis":300"#,
         ),
         (Kind::Renamed { name: "al".into() }, r#""kind":"renamed","name":"al""#),
-        (Kind::Said { text: text() }, r#""kind":"said","text":"a \"b\"""#),
+        (Kind::Said { text: text(), emote: false }, r#""kind":"said","text":"a \"b\"""#),
         (
-            Kind::Whispered { to: "al".into(), text: text() },
+            Kind::Whispered { to: "al".into(), to_key: None, text: text() },
             r#""kind":"whispered","to":"al","text":"a \"b\"""#,
         ),
         (Kind::Topic { text: "t".into() }, r#""kind":"topic","text":"t""#),
         (Kind::Closing, r#""kind":"closing""#),
         (
-            Kind::Greeted { you: Author::new(MemberId(2), "bob"), others: roll(0), head: Seq(4) },
+            Kind::greeted(Author::new(MemberId(2), "bob"), roll(0), Seq(4)),
             "\"kind\":\"greeted\",\"you\":{\"member\":2,\"name\":\"bob\"},\
              \"others\":{\"names\":[\"al\"]},\"head\":4",
         ),
@@ -122,7 +122,7 @@ fn each_request_is_written_so_and_read_back() {
         (Action::TooLong(9), r#""do":"too_long","with":9"#),
     ];
     for (action, says) in cases {
-        let request = Request { request: Some(RequestId(9)), action };
+        let request = Request { request: Some(RequestId(9)), ..Request::from(action) };
         let line = write_request(&request, None);
         assert_eq!(line, format!("{{\"hikyaku\":1,\"request\":9,{says}}}"));
         assert_eq!(read_request(line.as_bytes()), Some((request, None)));
@@ -144,7 +144,7 @@ fn a_hello_names_a_version_and_a_name() {
 fn additions_of_a_newer_version_are_ignored() {
     let line = br#"{"hikyaku":1,"at":1,"kind":"said","text":"hi","mood":{"good":[1]}}"#;
     let (event, _) = read_event(line).unwrap();
-    assert_eq!(event.kind, Kind::Said { text: "hi".to_owned() });
+    assert_eq!(event.kind, Kind::Said { text: "hi".to_owned(), emote: false });
     let (event, _) = read_event(br#"{"hikyaku":1,"seq":3,"at":1,"kind":"waved"}"#).unwrap();
     assert_eq!((event.kind, event.seq), (Kind::Unknown, Some(Seq(3))));
     let (event, _) = read_event(br#"{"hikyaku":1,"at":1,"kind":"refused","why":"so"}"#).unwrap();
@@ -198,7 +198,7 @@ proptest! {
         prop_assume!(text.len() <= MAX_LINE_LEN);
         let author = Author::new(MemberId(u64::MAX), "\"".repeat(MAX_NAME_LEN));
         let request = Some(RequestId(u64::MAX));
-        let kind = Kind::Said { text };
+        let kind = Kind::Said { text, emote: false };
         let mut event = Event::new(Stamp::from_millis(u64::MAX), Some(author), request, kind);
         event.seq = Some(Seq(u64::MAX));
         let line = write_event(&event, None);

@@ -95,7 +95,7 @@ impl<P: Peer, L: Log> Room<P, L> {
     fn greet(&self, call: Call<P>, effects: &mut Vec<Effect<P>>) {
         let Some(you) = self.members.author(call.from) else { return };
         let others = self.members.roll(Some(call.from), MAX_GREETING_ROLL_LEN);
-        tell(call, Kind::Greeted { you, others, head: self.log.head() }, effects);
+        tell(call, Kind::greeted(you, others, self.log.head()), effects);
     }
 
     pub(super) fn change_name(&mut self, call: Call<P>, wish: &str, effects: &mut Vec<Effect<P>>) {

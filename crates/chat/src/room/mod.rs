@@ -10,7 +10,7 @@ use crate::{
         DEFAULT_BURST, DEFAULT_IDLE, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, MAX_LINE_LEN, MAX_NAME_LEN,
         MAX_QUOTE_LEN, MAX_ROLL_LEN, MAX_TOPIC_LEN, MIN_IDLE,
     },
-    log::Log,
+    log::{Committed, Log},
     name::Name,
     request::{Action, Question, Request},
     time::{Now, Time},
@@ -156,7 +156,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         effects: &mut Vec<Effect<P>>,
     ) {
         let before = effects.len();
-        let Request { request, action } = request.into();
+        let Request { request, action, .. } = request.into();
         self.take_in(Call { now, from, request }, action, effects);
         if self.host != Some(from) {
             self.charge(now.time, &effects[before..]);
@@ -179,8 +179,10 @@ impl<P: Peer, L: Log> Room<P, L> {
     /// Passes on what the log has numbered since the last call. Needed only for a log that is slow
     /// or has other writers: what it numbers immediately is passed on by the same call.
     pub fn handle_log(&mut self, effects: &mut Vec<Effect<P>>) {
-        while let Some(event) = self.log.committed() {
-            effects.push(Effect { to: Audience::All, event });
+        while let Some(committed) = self.log.committed() {
+            if let Committed::Event(event) = committed {
+                effects.push(Effect { to: Audience::All, event });
+            }
         }
     }
 
@@ -252,7 +254,24 @@ impl<P: Peer, L: Log> Room<P, L> {
             Action::Heard | Action::Left => {}
             Action::Said(text) => {
                 self.stats.relayed += 1;
-                self.publish(call, Kind::Said { text }, effects);
+                self.publish(call, Kind::Said { text, emote: false }, effects);
+            }
+            Action::Emote(text) => {
+                self.stats.relayed += 1;
+                self.publish(call, Kind::Said { text, emote: true }, effects);
+            }
+            Action::Sealed(_)
+            | Action::WhisperedTo(..)
+            | Action::Joined
+            | Action::LeftRoom
+            | Action::History(_)
+            | Action::Search(..)
+            | Action::Read(_)
+            | Action::Kick(_)
+            | Action::Ban(_)
+            | Action::Unban(_) => {
+                let command = "such command here".to_owned();
+                refuse(call, Refusal::NoCommand { command }, effects);
             }
             Action::Hello(wish) => self.hello_again(call, &wish, effects),
             Action::Named(wish) => self.change_name(call, &wish, effects),
@@ -283,6 +302,7 @@ impl<P: Peer, L: Log> Room<P, L> {
         let kind = match question {
             Question::Who => Kind::Members { roll: self.members.roll(None, MAX_ROLL_LEN) },
             Question::Help => Kind::Help,
+            Question::Rooms | Question::Bans => Kind::Help,
             Question::Topic => Kind::Topic { text: Arc::clone(&self.topic) },
         };
         tell(call, kind, effects);
@@ -298,7 +318,8 @@ impl<P: Peer, L: Log> Room<P, L> {
             return refuse(call, Refusal::NothingSaid, effects);
         }
         self.stats.relayed += 1;
-        let kind = Kind::Whispered { to: self.members.shown(to), text: text.to_owned() };
+        let kind =
+            Kind::Whispered { to: self.members.shown(to), to_key: to.key(), text: text.to_owned() };
         let author = self.members.author(call.from);
         let event = Arc::new(Event::new(call.now.stamp, author, call.request, kind));
         effects.push(Effect { to: Audience::One(to), event: Arc::clone(&event) });

@@ -222,7 +222,8 @@ fn events_no_longer_stored_are_reported_as_missing() {
 #[test]
 fn an_answer_bears_the_number_of_its_request() {
     let mut room = alice_and_bob();
-    let numbered = |number, action| Request { request: Some(RequestId(number)), action };
+    let numbered =
+        |number, action| Request { request: Some(RequestId(number)), ..Request::from(action) };
     for (number, action) in [
         (5, said("hi")),
         (6, whispered("bob hi")),

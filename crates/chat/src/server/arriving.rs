@@ -75,7 +75,7 @@ impl<S: FnMut(Shown)> Server<S> {
         };
         let ticket = self.tickets.issue();
         self.native().attach(member, connection.clone(), ticket);
-        let hello = Request { request: None, action: Action::Hello(name) };
+        let hello = Request::from(Action::Hello(name));
         self.handle(now, member, hello).await;
         if self.room.is_member(member) {
             return self.native().resume(member, after);

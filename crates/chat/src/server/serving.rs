@@ -186,22 +186,24 @@ impl<S: FnMut(Shown)> Server<S> {
 
     /// Handles an action of a signer, whose name comes from its key from the start.
     async fn hear_signed(&mut self, now: Now, from: Member, signer: &Signer, request: Request) {
-        let Request { request, action } = request;
+        let Request { action, .. } = &request;
         let is_named = matches!(action, Action::Named(_) | Action::Hello(_));
-        let is_new = !self.room.is_member(from) && action != Action::Left;
+        let is_new = !self.room.is_member(from) && *action != Action::Left;
         if is_new {
             let hello = Action::Hello(name_of(signer));
             self.handle(now, from, hello.into()).await;
-            if is_named || action == Action::Heard || !self.room.is_member(from) {
+            if is_named || *action == Action::Heard || !self.room.is_member(from) {
                 return;
             }
         }
-        let action = match action {
+        let request = match request.action {
             // Whatever name it asks for; it is greeted again.
-            Action::Named(_) | Action::Hello(_) => Action::Hello(name_of(signer)),
-            other => other,
+            Action::Named(_) | Action::Hello(_) => {
+                Request { action: Action::Hello(name_of(signer)), ..request }
+            }
+            _ => request,
         };
-        self.handle(now, from, Request { request, action }).await;
+        self.handle(now, from, request).await;
     }
 
     pub(super) async fn handle(&mut self, now: Now, from: Member, request: Request) {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use super::Sentence;
 use crate::{
     app::Notice,
-    event::{Author, Departure, Event, Kind, MemberId, Refusal, Roll},
+    event::{Author, Departure, Event, Kind, MemberId, PageOf, Refusal, Roll, RoomInfo},
 };
 
 const HELP: &str = "type to talk to all; /name NAME sets your name; /msg NAME TEXT is for one \
@@ -17,8 +17,12 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
     let name = &*name;
     let notice = match &event.kind {
         Kind::Said { .. } | Kind::Joined if is_mine => return None,
-        Kind::Said { text } => return Some(Sentence::speech(name, text)),
-        Kind::Whispered { to, text } if is_mine => {
+        // No notice reads so: a name has no colon, and nobody can forge one by a deed.
+        Kind::Said { text, emote: true } => {
+            return Some(Sentence::speech(&format!("* {name}"), text));
+        }
+        Kind::Said { text, emote: false } => return Some(Sentence::speech(name, text)),
+        Kind::Whispered { to, text, .. } if is_mine => {
             return Some(Sentence::speech(&format!("you -> {to}"), text));
         }
         Kind::Whispered { text, .. } => {
@@ -26,6 +30,8 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
         }
         Kind::Joined => format!("{name} joined"),
         Kind::Left(Departure::Quit | Departure::Unknown) => format!("{name} left"),
+        Kind::Left(Departure::Kicked) => format!("{name} was sent away"),
+        Kind::Left(Departure::Banned) => format!("{name} was banned"),
         Kind::Left(Departure::Silent { millis }) => {
             format!("{name} left (silent for {:?})", Duration::from_millis(*millis))
         }
@@ -43,6 +49,10 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
         Kind::Members { roll: all } => format!("{} here: {}", all.count(), roll(all)),
         Kind::Help => HELP.to_owned(),
         Kind::Missed => "some lines are missing here: the room no longer has them".to_owned(),
+        Kind::Presence { members, joined, left } => presence(*members, joined, left),
+        Kind::Rooms { rooms } => format!("rooms: {}", list(rooms)),
+        Kind::Page { of: PageOf::Found, count: 0, .. } => "nothing found".to_owned(),
+        Kind::Page { .. } | Kind::Delivered { .. } => return None,
         Kind::Refused(refusal) => refused(refusal),
         Kind::Repeated | Kind::Unknown => return None,
     };
@@ -64,6 +74,25 @@ fn topic(text: &str, author: Option<&str>) -> String {
         (None, false) => format!("the topic is: {text}"),
         (None, true) => "there is no topic; /topic TEXT sets one".to_owned(),
     }
+}
+
+fn presence(members: usize, joined: &Roll, left: &Roll) -> String {
+    let mut text = format!("{members} here");
+    if joined.count() > 0 {
+        text = format!("{text}; joined: {}", roll(joined));
+    }
+    if left.count() > 0 {
+        text = format!("{text}; left: {}", roll(left));
+    }
+    text
+}
+
+fn list(rooms: &[RoomInfo]) -> String {
+    let each = rooms.iter().map(|RoomInfo { room, members, topic }| match topic.is_empty() {
+        true => format!("{room} ({members})"),
+        false => format!("{room} ({members}): {topic}"),
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn roll(roll: &Roll) -> String {
@@ -95,6 +124,19 @@ fn refused(refusal: &Refusal) -> String {
             format!("not sent: {len} bytes in a line, at most {most}")
         }
         Refusal::Nobody { name } => format!("nobody here is called {name}; try /who"),
+        Refusal::NotStored { because } => format!("not stored: {because}; it will be sent again"),
+        Refusal::Forged => "refused: the signature does not fit the message".to_owned(),
+        Refusal::BadRoomName => {
+            "a room's name has letters, digits, `-` and `_`, as in #garden".to_owned()
+        }
+        Refusal::NotInRoom => "you are not in that room; /join ROOM".to_owned(),
+        Refusal::TooManyRooms => "there are too many rooms; /leave one".to_owned(),
+        Refusal::NoHistory => "this chat keeps no history".to_owned(),
+        Refusal::NotAnOwner => "only owners of this chat may do that".to_owned(),
+        Refusal::Banned => "you are banned from this chat".to_owned(),
+        Refusal::BadInvite => {
+            "the invite is not valid, or has been used; ask for another".to_owned()
+        }
         Refusal::NothingSaid => "say what: /msg NAME TEXT".to_owned(),
         Refusal::NoCommand { command } => {
             format!("there is no {command}; /help lists the commands")

@@ -36,8 +36,8 @@ fn events_of_others_are_sentences() {
         (Kind::Left(Departure::Quit), "* alice left"),
         (Kind::Left(Departure::Silent { millis: 300_000 }), "* alice left (silent for 300s)"),
         (Kind::Renamed { name: "Al".into() }, "* alice is now Al"),
-        (Kind::Said { text: text() }, "alice: hi"),
-        (Kind::Whispered { to: "me".into(), text: text() }, "alice -> you: hi"),
+        (Kind::Said { text: text(), emote: false }, "alice: hi"),
+        (Kind::Whispered { to: "me".into(), to_key: None, text: text() }, "alice -> you: hi"),
         (Kind::Topic { text: "lunch".into() }, "* alice set the topic: lunch"),
         (Kind::Topic { text: "".into() }, "* alice removed the topic"),
         (Kind::Unknown, "(nothing)"),
@@ -52,8 +52,8 @@ fn own_events_are_silent_unless_they_say_something_new() {
     let text = || "hi".to_owned();
     let cases = [
         (Kind::Joined, "(nothing)"),
-        (Kind::Said { text: text() }, "(nothing)"),
-        (Kind::Whispered { to: "bob".into(), text: text() }, "you -> bob: hi"),
+        (Kind::Said { text: text(), emote: false }, "(nothing)"),
+        (Kind::Whispered { to: "bob".into(), to_key: None, text: text() }, "you -> bob: hi"),
         (Kind::Renamed { name: "Al".into() }, "* alice is now Al"),
     ];
     for (kind, sentence) in cases {
@@ -68,12 +68,12 @@ fn the_room_speaks_in_notices() {
     let cases = [
         (Kind::Closing, "* this chat is closing"),
         (
-            Kind::Greeted { you: you(), others: roll(&[], 0), head },
+            Kind::greeted(you(), roll(&[], 0), head),
             "* this is a hikyaku chat; you are me; nobody else is here yet; /help lists the \
              commands",
         ),
         (
-            Kind::Greeted { you: you(), others: roll(&["bob", "eve"], 3), head },
+            Kind::greeted(you(), roll(&["bob", "eve"], 3), head),
             "* this is a hikyaku chat; you are me; here: bob, eve and 3 more; /help lists the \
              commands",
         ),
@@ -134,7 +134,7 @@ fn each_refusal_suggests_what_to_do() {
 #[test]
 fn nothing_of_others_commands_a_terminal_or_fills_a_row() {
     let forged = format!("hi{}[12:00:00] bob: I owe you\x1b[2J\u{202e}\n", " \u{2800}".repeat(40));
-    let shown = read(1, Kind::Said { text: forged });
+    let shown = read(1, Kind::Said { text: forged, emote: false });
     assert_eq!(shown, "alice: hi [12:00:00] bob: I owe you\\x1b[2J\\u{202e}\\n");
     let shown = read(1, Kind::Renamed { name: "a\nb".into() });
     assert_eq!(shown, "* alice is now a\\nb");

@@ -111,8 +111,11 @@ impl Signer {
         })
     }
 
-    /// A bare public key, without a comment.
-    pub(crate) fn from_key(key: &[u8; 32]) -> Option<Self> {
+    /// Creates a signer without a comment from a compressed point (RFC 8032 section 5.1.2).
+    ///
+    /// Returns `None` if the point is weak or not on the curve: others could sign for it.
+    #[must_use]
+    pub fn from_key(key: &[u8; 32]) -> Option<Self> {
         Self::new(key, "")
     }
 

@@ -1,0 +1,154 @@
+//! What keeps a chat's history, as its host sees it: a trait, so that no room knows a database.
+//!
+//! One [`Store`] writes, on a thread of its own; any number of [`Reader`]s answer questions beside
+//! it. An event is *stored* when [`Store::commit`] has returned it: then a power failure does not
+//! take it away.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{
+    event::{Event, Seq},
+    log::Committed,
+    room_name::RoomName,
+    time::Stamp,
+};
+
+/// Why a store cannot do what it was asked, for people: "the disk is full".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StoreError(pub String);
+
+/// A random name of a log, which a log that begins anew does not have: its numbers are others.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct LogId(pub u64);
+
+impl LogId {
+    /// Creates an id of 53 random bits, as many as every JSON reader preserves.
+    #[must_use]
+    pub const fn new(chance: u64) -> Self {
+        Self(chance >> 11)
+    }
+}
+
+/// What a host needs to know of the past when it starts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Past {
+    /// The log.
+    pub log: LogId,
+    /// Its newest number, 0 if it is empty.
+    pub head: Seq,
+    /// The rooms that have events, each with its newest number and its topic.
+    pub rooms: Vec<(RoomName, Seq, Arc<str>)>,
+    /// Names, with the fingerprints of the keys that had them last; the newest last.
+    pub names: Vec<(Arc<str>, Arc<str>)>,
+    /// Who may not come: fingerprints and networks, as `/ban` writes them.
+    pub bans: Vec<Arc<str>>,
+}
+
+impl Past {
+    /// Creates the past of a log that has none.
+    #[must_use]
+    pub const fn none(log: LogId) -> Self {
+        Self { log, head: Seq::START, rooms: Vec::new(), names: Vec::new(), bans: Vec::new() }
+    }
+}
+
+/// What may be forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Events before this time.
+    pub before: Option<Stamp>,
+    /// The oldest events, until the history has at most so many bytes.
+    pub most_bytes: Option<u64>,
+}
+
+/// The writing end of a history.
+pub trait Store: Send {
+    /// Reads what a host needs to start.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    fn past(&mut self) -> Result<Past, StoreError>;
+
+    /// Numbers and stores events in the order given, in one transaction. Returns what became of
+    /// each, in that order: an event whose author and id are stored already is
+    /// [`Committed::Repeated`], and if the transaction fails, each is [`Committed::Failed`].
+    fn commit(&mut self, events: Vec<Event>) -> Vec<Committed>;
+
+    /// Adds a ban, or takes it back.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    fn ban(&mut self, who: &str, banned: bool) -> Result<(), StoreError>;
+
+    /// Forgets what is too old or too much. Returns the newest number that was forgotten.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    fn prune(&mut self, retention: Retention) -> Result<Seq, StoreError>;
+
+    /// Opens another reader.
+    ///
+    /// # Errors
+    /// When the history cannot be opened once more.
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
+}
+
+/// Who may read a stored event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// The members of a room.
+    Room(RoomName),
+    /// The keys with these fingerprints: of the author and of the addressee of a whisper.
+    Two(Arc<str>, Arc<str>),
+}
+
+/// A stored event as its readers are sent it: a machine line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its number.
+    pub seq: Seq,
+    /// Who may read it.
+    pub readers: Readers,
+    /// The line.
+    pub line: Bytes,
+}
+
+/// The reading end of a history.
+pub trait Reader: Send {
+    /// Returns up to `limit` events after `seq` of all rooms, in their order.
+    ///
+    /// # Errors
+    /// When the history cannot be read, or events after `seq` have been forgotten.
+    fn after(&mut self, seq: Seq, limit: usize) -> Result<Vec<Stored>, StoreError>;
+
+    /// Returns the last `limit` lines said in a room before `before`, in their order.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    fn page(
+        &mut self,
+        room: &RoomName,
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError>;
+
+    /// Returns the newest `limit` lines before `before` that contain all of `words`, said in one of
+    /// `rooms`, in their order. A word of one Japanese character is found, too.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    fn search(
+        &mut self,
+        words: &str,
+        rooms: &[RoomName],
+        before: Seq,
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError>;
+}

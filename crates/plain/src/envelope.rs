@@ -1,0 +1,73 @@
+//! A signed envelope alone: the format of [`signed`](crate::signed), for messages that are kept.
+//!
+//! A listener of datagrams must know when an envelope is too old, or comes a second time. Whoever
+//! keeps envelopes recognizes them by their ids instead.
+
+use hikyaku::{identity::Identity, signers::Signer};
+
+use crate::signed;
+
+/// What an envelope holds, once its signature has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The payload.
+    pub payload: Vec<u8>,
+    /// The id that its author gave it.
+    pub id: Vec<u8>,
+    /// The author's time, in seconds since the Unix epoch.
+    pub issued_at: u64,
+}
+
+/// Why an envelope is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// It is not a COSE_Sign1 with Ed25519, a time and an id.
+    #[error("the envelope is not in the format of `--sign`")]
+    Format,
+    /// The signature is not that of the key.
+    #[error("the signature does not match the key")]
+    Signature,
+}
+
+/// Seals a payload in an envelope: a tagged COSE_Sign1 (RFC 9052 section 4.2), with `at` in seconds
+/// since the Unix epoch and `id` as CWT claims in its protected header (RFC 9597).
+#[must_use]
+pub fn seal(identity: &Identity, payload: &[u8], at: u64, id: [u8; 16]) -> Vec<u8> {
+    signed::seal(identity, payload, at, id)
+}
+
+/// Opens an envelope that `author` has signed.
+///
+/// # Errors
+/// When it is not an envelope, or the signature is not the author's.
+pub fn open(envelope: &[u8], author: &Signer) -> Result<Opened, EnvelopeError> {
+    signed::open(envelope, author)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_envelope_opens_with_its_authors_key_alone() {
+        let (alice, bob) = (Identity::generate("").unwrap(), Identity::generate("").unwrap());
+        let envelope = seal(&alice, b"hello", 1_700_000_000, [7; 16]);
+        let opened = open(&envelope, &alice.public()).unwrap();
+        assert_eq!((&*opened.payload, &*opened.id), (&b"hello"[..], &[7; 16][..]));
+        assert_eq!(opened.issued_at, 1_700_000_000);
+        assert_eq!(open(&envelope, &bob.public()), Err(EnvelopeError::Signature));
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed() {
+        let alice = Identity::generate("").unwrap();
+        let envelope = seal(&alice, b"hello", 1_700_000_000, [7; 16]);
+        for at in 0..envelope.len() {
+            let mut changed = envelope.clone();
+            changed[at] ^= 1;
+            assert!(open(&changed, &alice.public()).is_err(), "byte {at}");
+        }
+    }
+}
