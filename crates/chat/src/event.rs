@@ -193,6 +193,11 @@ pub enum Kind {
         /// All rooms, as many as fit.
         rooms: Vec<RoomInfo>,
     },
+    /// Who may not come, as an answer to an owner.
+    Bans {
+        /// Fingerprints of keys, and networks.
+        bans: Vec<Arc<str>>,
+    },
     /// Stored events follow, as an answer: the next `count` lines of the connection.
     Page {
         /// What they are.
@@ -258,6 +263,7 @@ impl Kind {
             Self::Rooms { rooms } => {
                 rooms.iter().map(|info| info.room.as_str().len() + info.topic.len() + 2).sum()
             }
+            Self::Bans { bans } => bans.iter().map(|ban| ban.len() + 2).sum(),
             Self::Refused(refusal) => refusal.weight(),
             Self::Joined
             | Self::Left(_)

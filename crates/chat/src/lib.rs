@@ -9,6 +9,7 @@
 //! - [`plain`]: turns datagrams into actions, and events into text that any program can show.
 //! - [`machine`]: the same as JSON lines, for programs that read data.
 //! - [`app`]: the client's side, also with servers that do not know hikyaku.
+//! - [`json`]: events as objects for scripts.
 //! - [`limits`]: every bound, with its reason.
 //!
 //! Drivers, with sockets and a clock: [`server`], [`client`], [`screen`], `clock`.
@@ -16,6 +17,7 @@
 pub mod app;
 pub mod client;
 pub mod event;
+pub mod json;
 pub mod limits;
 pub mod log;
 pub mod machine;

@@ -135,7 +135,7 @@ mod tests {
         log.submit(said("b"));
         assert_eq!((log.head(), seqs(&log, 0)), (Seq(0), Some(vec![])));
         let taken: Vec<_> = std::iter::from_fn(|| log.committed())
-            .filter_map(|committed| match committed {
+            .map(|committed| match committed {
                 Committed::Event(event) => Some(event.seq),
                 other => panic!("{other:?}"),
             })

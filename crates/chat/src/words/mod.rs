@@ -46,6 +46,14 @@ impl Sentence {
         Self::Speech { speaker: sanitize(speaker).into_owned(), text: one_line(text) }
     }
 
+    /// Returns the words, without their speaker.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Speech { text, .. } | Self::Notice(text) | Self::Line(text) => text,
+        }
+    }
+
     fn notice(text: &str) -> Self {
         Self::Notice(one_line(text))
     }
