@@ -232,6 +232,11 @@ pub enum Kind {
         /// All members, including the receiver.
         roll: Roll,
     },
+    /// A member and their key, as an answer.
+    Identified {
+        /// The member.
+        who: Author,
+    },
     /// The commands, as an answer.
     Help,
     /// Earlier events that the receiver asked for are no longer stored.
@@ -257,6 +262,7 @@ impl Kind {
             Self::Said { text, .. } => text.len(),
             Self::Whispered { to, text, .. } => to.len() + text.len(),
             Self::Topic { text } | Self::Renamed { name: text } => text.len(),
+            Self::Identified { who } => who.name.len() + who.key.as_ref().map_or(0, |k| k.len()),
             Self::Greeted { you, others, .. } => you.name.len() + others.weight(),
             Self::Members { roll } => roll.weight(),
             Self::Presence { joined, left, .. } => joined.weight() + left.weight(),

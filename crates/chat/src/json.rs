@@ -111,7 +111,11 @@ fn kind(kind: &Kind) -> Option<&'static str> {
         Kind::Closing => "closing",
         Kind::Missed => "missed",
         Kind::Page { .. } => "page",
-        Kind::Delivered { .. } | Kind::Help | Kind::Repeated | Kind::Unknown => return None,
+        Kind::Delivered { .. }
+        | Kind::Identified { .. }
+        | Kind::Help
+        | Kind::Repeated
+        | Kind::Unknown => return None,
     })
 }
 
@@ -206,6 +210,7 @@ impl Object {
             | Kind::Closing
             | Kind::Missed
             | Kind::Delivered { .. }
+            | Kind::Identified { .. }
             | Kind::Help
             | Kind::Repeated
             | Kind::Unknown => {}

@@ -10,6 +10,7 @@
 //! - [`machine`]: the same as JSON lines, for programs that read data.
 //! - [`app`]: the client's side, also with servers that do not know hikyaku.
 //! - [`json`]: events as objects for scripts.
+//! - [`member`]: the client's side over native connections.
 //! - [`limits`]: every bound, with its reason.
 //!
 //! Drivers, with sockets and a clock: [`server`], [`client`], [`screen`], `clock`.
@@ -21,6 +22,7 @@ pub mod json;
 pub mod limits;
 pub mod log;
 pub mod machine;
+pub mod member;
 pub mod message_id;
 pub mod plain;
 pub mod request;

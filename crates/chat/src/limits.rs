@@ -173,6 +173,14 @@ pub const MAX_QUOTE_LEN: usize = 64;
 /// [`CLIENT_RATE`], and at most 4 MiB.
 pub const MAX_WAITING_LINES: usize = 1_000;
 
+/// Messages of a client that its host is not known to have stored, at most 4 MiB: what is typed, or
+/// read from a pipe, while the network is gone.
+pub const MAX_OUTBOX: usize = 1_000;
+
+/// Names whose keys a client remembers, some 200 bytes each. Those beyond are not recognized: if
+/// old ones were forgotten instead, a crowd of new names could make a client forget a friend's key.
+pub const MAX_KNOWN_NAMES: usize = 10_000;
+
 /// Sent lines that a client remembers one by one until they are confirmed: more than are ever in
 /// flight at [`CLIENT_RATE`].
 pub const MAX_UNCONFIRMED: usize = 1_000;

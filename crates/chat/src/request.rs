@@ -61,6 +61,8 @@ pub enum Action {
     Sealed(Sealed),
     /// A whisper to the key with a fingerprint: what a sealed one becomes.
     WhisperedTo(Arc<str>, String),
+    /// To learn the key of the member with this name.
+    Identify(String),
     /// To come to the room, which begins to exist if nobody is there.
     Joined,
     /// To leave the room, and stay in the others.

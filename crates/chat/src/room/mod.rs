@@ -277,6 +277,7 @@ impl<P: Peer, L: Log> Room<P, L> {
             Action::Named(wish) => self.change_name(call, &wish, effects),
             Action::Asked(question) => self.answer(call, question, effects),
             Action::Whispered(words) => self.whisper(call, &words, effects),
+            Action::Identify(name) => self.identify(call, &name, effects),
             Action::Topic(text) => self.set_topic(call, &text, effects),
             Action::Resumed(after) => self.replay(call, after, effects),
             Action::Unknown(command) => {
@@ -325,6 +326,18 @@ impl<P: Peer, L: Log> Room<P, L> {
         effects.push(Effect { to: Audience::One(to), event: Arc::clone(&event) });
         if to != call.from {
             effects.push(Effect { to: Audience::One(call.from), event });
+        }
+    }
+
+    fn identify(&self, call: Call<P>, name: &str, effects: &mut Vec<Effect<P>>) {
+        let found = self.members.find_addressee(name, MAX_NAME_LEN + 1);
+        match found.filter(|(_, rest)| rest.is_empty()).and_then(|(to, _)| self.members.author(to))
+        {
+            Some(who) => tell(call, Kind::Identified { who }, effects),
+            None => {
+                let name = quote(name, MAX_QUOTE_LEN);
+                refuse(call, Refusal::Nobody { name }, effects);
+            }
         }
     }
 

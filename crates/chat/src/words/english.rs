@@ -54,7 +54,7 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
         Kind::Bans { bans } if bans.is_empty() => "nobody is banned".to_owned(),
         Kind::Bans { bans } => format!("banned: {}", bans.join(", ")),
         Kind::Page { of: PageOf::Found, count: 0, .. } => "nothing found".to_owned(),
-        Kind::Page { .. } | Kind::Delivered { .. } => return None,
+        Kind::Page { .. } | Kind::Delivered { .. } | Kind::Identified { .. } => return None,
         Kind::Refused(refusal) => refused(refusal),
         Kind::Repeated | Kind::Unknown => return None,
     };
