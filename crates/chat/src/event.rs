@@ -170,7 +170,8 @@ pub enum Kind {
     },
     /// A message of the receiver has got further.
     Delivered {
-        /// The message.
+        /// The number of the message. The event itself has none.
+        #[serde(rename = "message")]
         seq: Seq,
         /// How many members have it.
         to: u32,

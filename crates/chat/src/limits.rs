@@ -177,6 +177,33 @@ pub const MAX_WAITING_LINES: usize = 1_000;
 /// read from a pipe, while the network is gone.
 pub const MAX_OUTBOX: usize = 1_000;
 
+/// Stored messages of its own that a client remembers to show who has them; of older ones nobody
+/// looks for it.
+pub const MAX_TRACKED: usize = 1_000;
+
+/// Requests that a client keeps until they are answered, to send them again after a lost
+/// connection.
+pub const MAX_UNANSWERED_REQUESTS: usize = 64;
+
+/// Rooms that a member is in: more than anyone follows.
+pub const MAX_JOINED_ROOMS: usize = 64;
+
+/// Wait before a client sends once more what its host could not store.
+pub const STORE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Wait before a client sends once more what came too fast for its host.
+pub const PACE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Shortest interval between a client's acknowledgements: ten a second show a tick at once.
+pub const READ_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The same among more members than [`LARGE_ROOM`]: a thousand members acknowledge a thousand
+/// times a second.
+pub const LARGE_READ_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Most members of a room whose every coming and going is announced.
+pub const LARGE_ROOM: usize = 100;
+
 /// Names whose keys a client remembers, some 200 bytes each. Those beyond are not recognized: if
 /// old ones were forgotten instead, a crowd of new names could make a client forget a friend's key.
 pub const MAX_KNOWN_NAMES: usize = 10_000;

@@ -136,7 +136,7 @@ mod tests {
         assert_eq!((log.head(), seqs(&log, 0)), (Seq(0), Some(vec![])));
         let taken: Vec<_> = std::iter::from_fn(|| log.committed())
             .map(|committed| match committed {
-                Committed::Event(event) => Some(event.seq),
+                Committed::Event(event) => event.seq,
                 other => panic!("{other:?}"),
             })
             .collect();

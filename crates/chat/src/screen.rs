@@ -3,6 +3,7 @@
 use crate::{
     app::Shown,
     clock::{time_of_day, time_of_day_now},
+    member,
     plain::strip_stamp,
     words::{Language, Sentence},
 };
@@ -37,6 +38,19 @@ impl Row {
                 None => Self { time: time_of_day_now(), sentence: Sentence::Line(line.clone()) },
             },
         })
+    }
+}
+
+impl Row {
+    /// Returns the row for an item of a native chat, or `None` if there is nothing to read.
+    #[must_use]
+    pub fn of_member(shown: &member::Shown, language: Language) -> Option<Self> {
+        let sentence = language.shown(shown)?;
+        let time = match shown {
+            member::Shown::Event(line) => time_of_day(line.event.at),
+            member::Shown::State(_) | member::Shown::Notice(_) => time_of_day_now(),
+        };
+        Some(Self { time, sentence })
     }
 }
 

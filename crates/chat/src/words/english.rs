@@ -6,10 +6,16 @@ use super::Sentence;
 use crate::{
     app::Notice,
     event::{Author, Departure, Event, Kind, MemberId, PageOf, Refusal, Roll, RoomInfo},
+    member::{self, Line, TypedError},
 };
 
 const HELP: &str = "type to talk to all; /name NAME sets your name; /msg NAME TEXT is for one \
     alone; /topic TEXT says what this is about; /who lists who is here; /quit leaves";
+
+const MEMBERS_HELP: &str = "type to talk to all; /me waves; /msg NAME TEXT is for one alone (\"A \
+    NAME\" in quotes); /nick NAME; /who; /topic TEXT; /rooms, /join ROOM, /leave; /history shows \
+    older lines, /search WORDS finds some; /kick, /ban and /unban are for owners; //text begins a \
+    line with a slash; /quit leaves";
 
 pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence> {
     let is_mine = reader.is_some_and(|reader| event.is_by(reader));
@@ -59,6 +65,73 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
         Kind::Repeated | Kind::Unknown => return None,
     };
     Some(Sentence::notice(&notice))
+}
+
+/// What a member of a native chat reads of an event: own messages, too, and the room where it is
+/// not the usual one.
+pub(super) fn line(line: &Line) -> Option<Sentence> {
+    let sentence = match &line.event.kind {
+        Kind::Said { text, .. } if line.context.forged => forged(line, text),
+        Kind::Whispered { text, .. } if line.context.forged => forged(line, text),
+        Kind::Said { .. } => event(&line.event, None)?,
+        _ => event(&line.event, line.reader)?,
+    };
+    let room = &line.event.room;
+    if room.is_general() {
+        return Some(sentence);
+    }
+    Some(match sentence {
+        Sentence::Speech { speaker, text } => {
+            Sentence::Speech { speaker: format!("{room} {speaker}"), text }
+        }
+        Sentence::Notice(text) => Sentence::Notice(format!("{room} {text}")),
+        other @ Sentence::Line(_) => other,
+    })
+}
+
+fn forged(line: &Line, text: &str) -> Sentence {
+    let name = line.event.author.as_ref().map_or(Cow::Borrowed("the room"), author);
+    Sentence::notice(&format!(
+        "WARNING: {name} has not signed this line, so somebody else may have written it: {text}"
+    ))
+}
+
+pub(super) fn members_notice(notice: &member::Notice) -> String {
+    use member::Notice;
+    match notice {
+        Notice::Lost => {
+            "the host cannot be reached; what you type is sent when it is back".to_owned()
+        }
+        Notice::Back => "the host is back".to_owned(),
+        Notice::OtherLog => "the host has begun a new log: lines that were said meanwhile may be \
+            missing here"
+            .to_owned(),
+        Notice::OtherKey { name, key: Some(key) } => {
+            format!("WARNING: {name} has another key than before, {key}: this may be somebody else")
+        }
+        Notice::OtherKey { name, key: None } => {
+            format!("WARNING: {name} had a key before, and has none now: this may be somebody else")
+        }
+        Notice::NotTaken(error) => typed_error(error),
+        Notice::Full => "not sent: too many lines are waiting; try again in a moment".to_owned(),
+        Notice::NotKept { why } => format!("not sent, because it could not be kept: {why}"),
+        Notice::Room(room) => format!("you are talking in {room}"),
+        Notice::OnlyRoom => "not left: this is your only room; /quit leaves the chat".to_owned(),
+        Notice::NotThere(room) => format!("you are not in {room}; /join {room}"),
+        Notice::Help => MEMBERS_HELP.to_owned(),
+    }
+}
+
+fn typed_error(error: &TypedError) -> String {
+    match error {
+        TypedError::Line(error) => error.to_string(),
+        TypedError::Name(error) => format!("name refused: {error}"),
+        TypedError::Room => refused(&Refusal::BadRoomName),
+        TypedError::Usage(example) => format!("write, for example: {example}"),
+        TypedError::NoCommand(command) => {
+            format!("there is no {command}; /help lists the commands, // sends a line with a slash")
+        }
+    }
 }
 
 /// Whoever has proved no key among those who have is marked at each mention.

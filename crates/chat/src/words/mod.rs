@@ -8,6 +8,7 @@ use hikyaku_text::{collapse_blanks, sanitize};
 use crate::{
     app::Notice,
     event::{Event, MemberId},
+    member,
 };
 
 mod english;
@@ -70,6 +71,18 @@ impl Language {
     pub fn event(self, event: &Event, reader: Option<MemberId>) -> Option<Sentence> {
         match self {
             Self::English => english::event(event, reader),
+        }
+    }
+
+    /// Returns what a member of a native chat reads of an item, or `None` for nothing.
+    #[must_use]
+    pub fn shown(self, shown: &member::Shown) -> Option<Sentence> {
+        match (self, shown) {
+            (Self::English, member::Shown::Event(line)) => english::line(line),
+            (Self::English, member::Shown::Notice(notice)) => {
+                Some(Sentence::notice(&english::members_notice(notice)))
+            }
+            (_, member::Shown::State(_)) => None,
         }
     }
 

@@ -1,0 +1,302 @@
+//! What comes from the host.
+
+use std::sync::Arc;
+
+use super::{
+    Change, Link, Member, Notice, Shown, Stage, State,
+    names::Known,
+    outbox,
+    verify::{Verdict, verify},
+};
+use crate::{
+    event::{Author, Event, Kind, Refusal, Seq},
+    json::{Context, Progress},
+    limits::{PACE_AGAIN, STORE_AGAIN},
+    machine,
+    message_id::MessageId,
+    name::Name,
+    room_name::RoomName,
+    store::LogId,
+    time::Now,
+};
+
+/// What a greeting says of the chat.
+struct Greeting {
+    you: Author,
+    head: Seq,
+    log: Option<LogId>,
+    rooms: Vec<RoomName>,
+    members: usize,
+}
+
+impl Member {
+    /// Handles a line from the host. What is no line of a chat is ignored.
+    pub fn handle_received(&mut self, now: Now, line: &[u8]) {
+        if self.link == Link::Away || self.stage == Stage::Left {
+            return;
+        }
+        let Some((event, _)) = machine::read_event(line) else { return };
+        match &event.kind {
+            Kind::Greeted { you, others, head, log, rooms, .. } => {
+                let greeting = Greeting {
+                    you: you.clone(),
+                    head: *head,
+                    log: *log,
+                    rooms: rooms.clone(),
+                    members: others.count() + 1,
+                };
+                self.on_greeted(event, greeting);
+            }
+            Kind::Delivered { seq, to, of } => self.on_delivered(*seq, *to, *of),
+            Kind::Repeated => self.on_repeated(&event),
+            Kind::Identified { who } => {
+                let who = who.clone();
+                self.on_identified(&event, &who);
+            }
+            Kind::Refused(refusal) => {
+                let refusal = refusal.clone();
+                self.on_refused(now, event, &refusal);
+            }
+            Kind::Page { count, .. } => {
+                self.page_left = *count;
+                self.is_answered_by(event.request);
+                self.show(Arc::new(event), Context::default(), false);
+            }
+            Kind::Missed => {
+                self.move_cursor(event.prev);
+                self.show(Arc::new(event), Context::default(), false);
+            }
+            _ if self.page_left > 0 && event.seq.is_some() => self.on_history(event),
+            _ => self.on_event(event),
+        }
+    }
+
+    fn on_greeted(&mut self, event: Event, greeting: Greeting) {
+        let Greeting { you, head, log, rooms, members } = greeting;
+        self.is_answered_by(event.request);
+        self.members = members;
+        let is_first = self.me.member != you.member || self.me.name != you.name;
+        self.me = you;
+        self.me.key = Some(Arc::clone(&self.key));
+        if self.link == Link::Greeted {
+            // An answer to a name that the member has already.
+            return;
+        }
+        self.link = Link::Greeted;
+        self.unshown.push_back(Shown::State(State::Connected));
+        if std::mem::take(&mut self.was_lost) {
+            self.notice(Notice::Back);
+        }
+        if self.cursor.is_none() || self.log != log {
+            if self.log.is_some() && self.log != log {
+                self.notice(Notice::OtherLog);
+            }
+            self.log = log;
+            self.cursor = Some(head);
+            self.moved = true;
+        }
+        self.adopt(rooms);
+        if is_first {
+            self.show(Arc::new(event), Context::default(), false);
+        }
+    }
+
+    /// The host may not have let the member into all rooms.
+    fn adopt(&mut self, rooms: Vec<RoomName>) {
+        if rooms.is_empty() || rooms == self.rooms {
+            return;
+        }
+        let extra: Vec<_> = rooms.iter().filter(|room| !self.rooms.contains(room)).collect();
+        if extra.iter().any(|room| room.is_general()) {
+            // The host takes everybody into this room; who has left it leaves it again.
+            self.requests.leave(RoomName::general());
+        }
+        self.rooms.retain(|room| rooms.contains(room));
+        self.rooms.extend(rooms.into_iter().filter(|room| !room.is_general()));
+        self.rooms.sort();
+        self.rooms.dedup();
+        if self.rooms.is_empty() {
+            self.rooms.push(RoomName::general());
+        }
+        if !self.rooms.contains(&self.current) {
+            self.current = super::home(&self.rooms);
+            self.notice(Notice::Room(self.current.clone()));
+        }
+        self.changes.push(Change::Rooms(self.rooms.clone()));
+    }
+
+    fn on_delivered(&mut self, seq: Seq, to: u32, of: u32) {
+        if let Some((event, progress)) = self.outbox.delivered(seq, to, of) {
+            self.show_own(event, progress, true);
+        }
+    }
+
+    /// The host has had a message, or a request, before.
+    fn on_repeated(&mut self, event: &Event) {
+        self.is_answered_by(event.request);
+        let Some(unsent) = self.outbox.take(event) else { return };
+        self.changes.push(Change::Remove(unsent.id));
+        let mut stored = outbox::as_event(&unsent, self.me.clone());
+        stored.seq = event.seq;
+        self.show_stored(unsent.id, stored, true);
+    }
+
+    fn on_identified(&mut self, event: &Event, who: &Author) {
+        self.is_answered_by(event.request);
+        self.check_name(who);
+        if let Some(item) = self.outbox.find(event) {
+            item.question = None;
+            item.is_for_nobodys_key = who.key.is_none();
+        }
+    }
+
+    fn on_refused(&mut self, now: Now, event: Event, refusal: &Refusal) {
+        let name = Arc::clone(&self.me.name);
+        self.is_answered_by(event.request);
+        let Some(item) = self.outbox.find(&event) else {
+            return self.show(Arc::new(event), Context::default(), false);
+        };
+        let is_signed_by_this_name = item.signed_as.as_ref() == Some(&name);
+        match refusal {
+            Refusal::TooFast { .. } | Refusal::Busy => self.hold_until = now.time + PACE_AGAIN,
+            // The name has changed meanwhile.
+            Refusal::Forged if !is_signed_by_this_name => {}
+            Refusal::NotStored { .. } => {
+                if self.hold_until <= now.time {
+                    self.show(Arc::new(event), Context::default(), false);
+                }
+                self.hold_until = now.time + STORE_AGAIN;
+            }
+            _ => {
+                if let Some(unsent) = self.outbox.take(&event) {
+                    self.changes.push(Change::Remove(unsent.id));
+                }
+                return self.show(Arc::new(event), Context::default(), false);
+            }
+        }
+        // In their order: the host knows those that it has.
+        self.outbox.rewind();
+    }
+
+    fn on_history(&mut self, mut event: Event) {
+        self.page_left -= 1;
+        let verdict = self.check(&mut event);
+        if event.room == self.current && event.seq.is_some() {
+            self.oldest = self.oldest.min(event.seq).or(event.seq);
+        }
+        if verdict == Verdict::Sound
+            && self.is_mine(&event)
+            && let Some(unsent) = event.id.and_then(|_| self.outbox.take(&event))
+        {
+            self.changes.push(Change::Remove(unsent.id));
+        }
+        let forged = verdict == Verdict::Forged;
+        let context = Context { history: true, forged, ..Context::default() };
+        self.show(Arc::new(event), context, false);
+    }
+
+    fn on_event(&mut self, mut event: Event) {
+        if let Some(seq) = event.seq {
+            if self.cursor.is_some_and(|cursor| seq <= cursor) {
+                return;
+            }
+            self.move_cursor(seq);
+            if event.room == self.current && self.oldest.is_none() {
+                self.oldest = Some(seq);
+            }
+        }
+        let is_mine = self.is_mine(&event);
+        if is_mine || event.author.is_none() {
+            self.is_answered_by(event.request);
+        }
+        let verdict = self.check(&mut event);
+        if let (true, Kind::Renamed { name }) = (is_mine, &event.kind) {
+            self.me.name = Arc::clone(name);
+            if let Ok(name) = Name::parse(name) {
+                self.wish = name;
+            }
+        }
+        if let Kind::Presence { members, .. } = event.kind {
+            self.members = members;
+        }
+        if verdict == Verdict::Forged {
+            let context = Context { forged: true, ..Context::default() };
+            return self.show(Arc::new(event), context, false);
+        }
+        match event.kind {
+            Kind::Said { .. } | Kind::Whispered { .. } if is_mine => self.on_own(event),
+            Kind::Said { .. } | Kind::Whispered { .. } => {
+                self.unread |= event.seq.is_some();
+                self.show(Arc::new(event), Context::default(), false);
+            }
+            _ => self.show(Arc::new(event), Context::default(), false),
+        }
+    }
+
+    /// A message of this key is in the log: it was typed here, or at another device.
+    fn on_own(&mut self, event: Event) {
+        let pending = self.outbox.take(&event);
+        if let Some(unsent) = &pending {
+            self.changes.push(Change::Remove(unsent.id));
+        }
+        let is_known = pending.is_some();
+        match (event.id, event.seq) {
+            (Some(id), Some(seq)) if !is_known && self.outbox.is_tracked(id, seq) => {}
+            (Some(id), _) => self.show_stored(id, event, is_known),
+            // A whisper to a member without a key is in no log.
+            (None, _) => self.show_own(Arc::new(event), Progress::Stored, is_known),
+        }
+    }
+
+    fn show_stored(&mut self, id: MessageId, event: Event, was_pending: bool) {
+        let event = Arc::new(event);
+        if let Some(seq) = event.seq
+            && !self.outbox.track(id, seq, Arc::clone(&event))
+        {
+            return;
+        }
+        self.show_own(event, Progress::Stored, was_pending);
+    }
+
+    fn move_cursor(&mut self, seq: Seq) {
+        if self.cursor.is_none_or(|cursor| cursor < seq) {
+            self.cursor = Some(seq);
+            self.moved = true;
+        }
+    }
+
+    fn is_mine(&self, event: &Event) -> bool {
+        let Some(author) = &event.author else { return false };
+        author.key.as_ref() == Some(&self.key)
+    }
+
+    /// Verifies an event, and looks whether its author is who had the name before.
+    fn check(&mut self, event: &mut Event) -> Verdict {
+        let verdict = verify(event, &self.chat);
+        if verdict == Verdict::Sound {
+            self.check_author(event);
+        }
+        verdict
+    }
+
+    /// Warns where a name comes with another key than before.
+    fn check_author(&mut self, event: &Event) {
+        let Some(author) = &event.author else { return };
+        self.check_name(author);
+        if let Kind::Renamed { name } = &event.kind {
+            self.check_name(&Author { name: Arc::clone(name), ..author.clone() });
+        }
+    }
+
+    fn check_name(&mut self, author: &Author) {
+        match self.names.meet(author) {
+            Known::AsBefore => {}
+            Known::New(change) => self.changes.push(change),
+            Known::Other(change) => {
+                self.changes.push(change);
+                let (name, key) = (Arc::clone(&author.name), author.key.clone());
+                self.notice(Notice::OtherKey { name, key });
+            }
+        }
+    }
+}

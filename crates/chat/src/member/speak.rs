@@ -1,0 +1,266 @@
+//! What goes to the host: typed lines, acknowledgements.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::{
+    Change, Link, Member, Notice, Stage, TypedError,
+    keep::{Unsent, What},
+    outbox::Item,
+    pace,
+    typed::{self, Typed},
+};
+use crate::{
+    event::RequestId,
+    limits::{
+        LARGE_READ_INTERVAL, LARGE_ROOM, MAX_JOINED_ROOMS, MAX_UNANSWERED_REQUESTS, READ_INTERVAL,
+    },
+    machine,
+    message_id::MessageId,
+    request::{Action, Request},
+    room_name::RoomName,
+    sealed::{Sealed, Words},
+    time::Now,
+};
+
+impl Member {
+    /// Takes a line as typed. `chance` makes its id unique.
+    pub fn handle_line(&mut self, now: Now, chance: [u8; 10], line: &str) {
+        if self.stage != Stage::Here {
+            return;
+        }
+        match typed::parse(line) {
+            Ok(typed) => self.handle_typed(now, chance, typed),
+            Err(error) => self.notice(Notice::NotTaken(error)),
+        }
+    }
+
+    fn handle_typed(&mut self, now: Now, chance: [u8; 10], typed: Typed) {
+        match typed {
+            Typed::Nothing => {}
+            Typed::Help => self.notice(Notice::Help),
+            Typed::Message(..) if self.outbox.is_full() => self.notice(Notice::Full),
+            Typed::Message(what, text) => {
+                let id = MessageId::new(now.stamp, chance);
+                let room = match what {
+                    // A whisper is for a member, wherever they are.
+                    What::Whisper(_) => RoomName::general(),
+                    What::Said | What::Emote => self.current.clone(),
+                };
+                let unsent = Unsent { id, room, what, text: text.into() };
+                self.outbox.add(unsent.clone());
+                self.changes.push(Change::Add(unsent));
+            }
+            Typed::Ask(action) => self.ask(self.current.clone(), action),
+            Typed::Older => self.ask(self.current.clone(), Action::History(self.oldest)),
+            Typed::Nick(name) if *name.as_str() == *self.me.name => {}
+            Typed::Nick(name) => {
+                self.wish = name.clone();
+                self.ask(self.current.clone(), Action::Named(name.to_string()));
+            }
+            Typed::Join(room) => self.join(room),
+            Typed::Leave(room) => self.leave(room),
+            Typed::Quit => match self.link {
+                Link::Away => self.handle_interrupt(now),
+                Link::Connected | Link::Greeted => self.handle_end(now),
+            },
+        }
+    }
+
+    fn ask(&mut self, room: RoomName, action: Action) {
+        if self.requests.is_full() {
+            return self.notice(Notice::Full);
+        }
+        self.requests.add(room, action);
+    }
+
+    fn join(&mut self, room: RoomName) {
+        if self.rooms.len() >= MAX_JOINED_ROOMS && !self.rooms.contains(&room) {
+            return self.notice(Notice::NotTaken(TypedError::Room));
+        }
+        self.oldest = None;
+        self.current = room.clone();
+        if !self.rooms.contains(&room) {
+            self.rooms.push(room.clone());
+            self.changes.push(Change::Rooms(self.rooms.clone()));
+            self.ask(room.clone(), Action::Joined);
+        }
+        self.notice(Notice::Room(room));
+    }
+
+    fn leave(&mut self, room: Option<RoomName>) {
+        let room = room.unwrap_or_else(|| self.current.clone());
+        let Some(at) = self.rooms.iter().position(|joined| *joined == room) else {
+            return self.notice(Notice::NotThere(room));
+        };
+        if self.rooms.len() == 1 {
+            return self.notice(Notice::OnlyRoom);
+        }
+        self.rooms.remove(at);
+        self.changes.push(Change::Rooms(self.rooms.clone()));
+        self.ask(room.clone(), Action::LeftRoom);
+        if self.current == room {
+            self.oldest = None;
+            self.current = super::home(&self.rooms);
+            self.notice(Notice::Room(self.current.clone()));
+        }
+    }
+
+    /// Returns the next line for the host, if one may be sent now.
+    pub(super) fn next_line(&mut self, now: Now) -> Option<String> {
+        if let Some(hello) = self.hello.take() {
+            return Some(hello);
+        }
+        if self.link != Link::Greeted {
+            return None;
+        }
+        let is_over = self.has_ended();
+        if self.unread && (self.read_at <= now.time || matches!(self.stage, Stage::Leaving { .. }))
+        {
+            return self.acknowledge(now);
+        }
+        if is_over || now.time < self.hold_until || !self.pace.has(now.time, pace()) {
+            return None;
+        }
+        let line = self.next_request().or_else(|| self.next_message())?;
+        self.pace.take(now.time, pace());
+        Some(line)
+    }
+
+    fn acknowledge(&mut self, now: Now) -> Option<String> {
+        let is_large = self.members > LARGE_ROOM;
+        let interval = if is_large { LARGE_READ_INTERVAL } else { READ_INTERVAL };
+        self.unread = false;
+        self.read_at = now.time + interval;
+        let read = Action::Read(self.cursor?);
+        Some(machine::write_request(&read.into(), None))
+    }
+
+    fn next_request(&mut self) -> Option<String> {
+        self.requests.next().map(|request| machine::write_request(&request, None))
+    }
+
+    fn next_message(&mut self) -> Option<String> {
+        // What is signed names its author: first it must be known which name that is.
+        if self.requests.is_naming() {
+            return None;
+        }
+        let item = self.outbox.next()?;
+        if item.question.is_some() {
+            return None;
+        }
+        let to = match &item.unsent.what {
+            What::Whisper(name) if !item.is_for_nobodys_key => match self.names.key(name) {
+                Some(key) => Some(key),
+                None => {
+                    let request = self.requests.number();
+                    item.question = Some(request);
+                    let action = Action::Identify(name.to_string());
+                    let request = Request { request: Some(request), ..Request::from(action) };
+                    return Some(machine::write_request(&request, None));
+                }
+            },
+            _ => None,
+        };
+        let request = *item.request.get_or_insert_with(|| self.requests.number());
+        item.signed_as = Some(Arc::clone(&self.me.name));
+        let action = match &item.unsent.what {
+            What::Whisper(name) if item.is_for_nobodys_key => {
+                Action::Whispered(format!("{name} {}", item.unsent.text))
+            }
+            _ => Action::Sealed(sealed(item, to, &self.me.name, &self.chat, &self.identity)),
+        };
+        let room = item.unsent.room.clone();
+        self.outbox.advance();
+        let request = Request { request: Some(request), room, signed: None, action };
+        Some(machine::write_request(&request, None))
+    }
+}
+
+fn sealed(
+    item: &Item,
+    to: Option<Arc<str>>,
+    name: &Arc<str>,
+    chat: &Arc<str>,
+    identity: &hikyaku::identity::Identity,
+) -> Sealed {
+    let words = Words {
+        chat: Arc::clone(chat),
+        room: item.unsent.room.clone(),
+        name: Arc::clone(name),
+        to,
+        emote: item.unsent.what == What::Emote,
+        text: item.unsent.text.to_string(),
+    };
+    Sealed::seal(identity, item.unsent.id, &words)
+}
+
+/// Requests that are no messages. One that was sent and not answered is sent again on the next
+/// connection, under its number, by which the host knows it.
+#[derive(Debug)]
+pub(super) struct Requests {
+    last: u64,
+    waiting: VecDeque<Request>,
+    unanswered: VecDeque<Request>,
+}
+
+impl Requests {
+    pub(super) const fn new(last: u64) -> Self {
+        Self { last, waiting: VecDeque::new(), unanswered: VecDeque::new() }
+    }
+
+    /// Returns an unused number.
+    fn number(&mut self) -> RequestId {
+        self.last += 1;
+        RequestId(self.last)
+    }
+
+    fn add(&mut self, room: RoomName, action: Action) {
+        let request = Some(self.number());
+        self.waiting.push_back(Request { request, room, signed: None, action });
+    }
+
+    pub(super) fn leave(&mut self, room: RoomName) {
+        self.add(room, Action::LeftRoom);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= MAX_UNANSWERED_REQUESTS
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.unanswered.is_empty()
+    }
+
+    pub(super) fn has_next(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Returns `true` while the host has not said which name the member has.
+    fn is_naming(&self) -> bool {
+        let mut all = self.waiting.iter().chain(&self.unanswered);
+        all.any(|request| matches!(request.action, Action::Named(_)))
+    }
+
+    fn next(&mut self) -> Option<Request> {
+        let request = self.waiting.pop_front()?;
+        // The hello of the next connection names the rooms; these are not answered.
+        if !matches!(request.action, Action::Joined | Action::LeftRoom) {
+            self.unanswered.push_back(request.clone());
+            if self.unanswered.len() > MAX_UNANSWERED_REQUESTS {
+                self.unanswered.pop_front();
+            }
+        }
+        Some(request)
+    }
+
+    pub(super) fn answered(&mut self, number: RequestId) {
+        self.unanswered.retain(|request| request.request != Some(number));
+    }
+
+    /// What was not answered is sent again.
+    pub(super) fn rewind(&mut self) {
+        while let Some(request) = self.unanswered.pop_back() {
+            self.waiting.push_front(request);
+        }
+    }
+}

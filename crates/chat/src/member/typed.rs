@@ -1,0 +1,187 @@
+//! What a typed line asks for.
+
+use hikyaku_text::sanitize;
+
+use super::keep::What;
+use crate::{
+    app::LineError,
+    limits::MAX_LINE_LEN,
+    name::{Name, NameError},
+    request::{Action, Question},
+    room_name::RoomName,
+};
+
+/// A typed line, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A blank line.
+    Nothing,
+    /// A message for the current room, or a whisper.
+    Message(What, String),
+    /// A request about the current room.
+    Ask(Action),
+    /// To come to a room and talk there.
+    Join(RoomName),
+    /// To leave a room; the current one without a name.
+    Leave(Option<RoomName>),
+    /// To have another name.
+    Nick(Name),
+    /// To see what was said before what has been seen.
+    Older,
+    /// To list the commands.
+    Help,
+    /// To leave the chat.
+    Quit,
+}
+
+/// Why a typed line was not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TypedError {
+    /// It is too long.
+    Line(LineError),
+    /// The text is no name.
+    Name(NameError),
+    /// The text is no room's name.
+    Room,
+    /// The command needs other words, as in this example.
+    Usage(&'static str),
+    /// There is no such command.
+    NoCommand(String),
+}
+
+/// Understands a line. A line that begins with `//` or ` /` is a message that begins with `/`.
+pub(super) fn parse(line: &str) -> Result<Typed, TypedError> {
+    let line = line.trim_end();
+    if line.len() > MAX_LINE_LEN {
+        return Err(TypedError::Line(LineError::TooLong(line.len())));
+    }
+    let plain = line.strip_prefix(' ').filter(|rest| rest.starts_with('/'));
+    let plain = plain.or_else(|| line.strip_prefix('/').filter(|rest| rest.starts_with('/')));
+    match (plain, line.strip_prefix('/')) {
+        (Some(text), _) => message(What::Said, text),
+        (None, Some(command)) => parse_command(command),
+        (None, None) if line.trim().is_empty() => Ok(Typed::Nothing),
+        (None, None) => message(What::Said, line),
+    }
+}
+
+fn parse_command(command: &str) -> Result<Typed, TypedError> {
+    let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+    let rest = rest.trim();
+    Ok(match word.to_ascii_lowercase().as_str() {
+        "me" => return some(rest, "/me waves").and_then(|text| message(What::Emote, text)),
+        "msg" => return whisper(rest),
+        "join" => Typed::Join(room(some(rest, "/join garden")?)?),
+        "leave" if rest.is_empty() => Typed::Leave(None),
+        "leave" => Typed::Leave(Some(room(rest)?)),
+        "nick" | "name" => {
+            Typed::Nick(Name::parse(some(rest, "/nick ann")?).map_err(TypedError::Name)?)
+        }
+        "topic" if rest.is_empty() => Typed::Ask(Action::Asked(Question::Topic)),
+        "topic" => Typed::Ask(Action::Topic(escaped(rest)?)),
+        "who" => Typed::Ask(Action::Asked(Question::Who)),
+        "rooms" => Typed::Ask(Action::Asked(Question::Rooms)),
+        "bans" => Typed::Ask(Action::Asked(Question::Bans)),
+        "search" => Typed::Ask(Action::Search(escaped(some(rest, "/search lunch")?)?, None)),
+        "history" => Typed::Older,
+        "kick" => Typed::Ask(Action::Kick(unquoted(some(rest, "/kick ann")?))),
+        "ban" => Typed::Ask(Action::Ban(unquoted(some(rest, "/ban ann")?))),
+        "unban" => Typed::Ask(Action::Unban(unquoted(some(rest, "/unban ann")?))),
+        "help" => Typed::Help,
+        "quit" => Typed::Quit,
+        _ => return Err(TypedError::NoCommand(format!("/{}", sanitize(word)))),
+    })
+}
+
+/// `NAME TEXT`, or `"A NAME" TEXT`.
+fn whisper(rest: &str) -> Result<Typed, TypedError> {
+    let usage = TypedError::Usage("/msg ann hello, or /msg \"ann b.\" hello");
+    let (name, text) = match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').ok_or(usage.clone())?,
+        None => rest.split_once(char::is_whitespace).ok_or(usage.clone())?,
+    };
+    let name = Name::parse(name).map_err(TypedError::Name)?;
+    match text.trim() {
+        "" => Err(usage),
+        text => message(What::Whisper(name.as_str().into()), text),
+    }
+}
+
+fn message(what: What, text: &str) -> Result<Typed, TypedError> {
+    Ok(Typed::Message(what, escaped(text)?))
+}
+
+/// Escapes what commands a terminal; the result is bounded, too.
+fn escaped(text: &str) -> Result<String, TypedError> {
+    let text = sanitize(text).into_owned();
+    match text.len() {
+        ..=MAX_LINE_LEN => Ok(text),
+        len => Err(TypedError::Line(LineError::TooLong(len))),
+    }
+}
+
+fn some<'a>(words: &'a str, usage: &'static str) -> Result<&'a str, TypedError> {
+    if words.is_empty() { Err(TypedError::Usage(usage)) } else { Ok(words) }
+}
+
+fn room(words: &str) -> Result<RoomName, TypedError> {
+    words.parse().map_err(|_| TypedError::Room)
+}
+
+fn unquoted(words: &str) -> String {
+    let inner = words.strip_prefix('"').and_then(|words| words.strip_suffix('"'));
+    inner.unwrap_or(words).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Result<Typed, TypedError> {
+        Ok(Typed::Message(What::Said, text.to_owned()))
+    }
+
+    #[test]
+    fn text_is_said_and_a_slash_can_begin_it() {
+        assert_eq!(parse("hello "), said("hello"));
+        assert_eq!(parse("//etc/hosts"), said("/etc/hosts"));
+        assert_eq!(parse(" /etc/hosts"), said("/etc/hosts"));
+        assert_eq!(parse("  indented"), said("  indented"));
+        assert_eq!(parse("q"), said("q"));
+        assert_eq!(parse("  "), Ok(Typed::Nothing));
+        assert_eq!(parse("a\x1b[2Jb"), said("a\\x1b[2Jb"));
+    }
+
+    #[test]
+    fn a_name_with_spaces_is_quoted() {
+        let whisper = |name: &str, text: &str| {
+            Ok(Typed::Message(What::Whisper(name.into()), text.to_owned()))
+        };
+        assert_eq!(parse("/msg ann hello you"), whisper("ann", "hello you"));
+        assert_eq!(parse("/msg \"ann b.\" hello you"), whisper("ann b.", "hello you"));
+        for bad in ["/msg", "/msg ann", "/msg \"ann b. hello", "/msg ann  "] {
+            assert!(matches!(parse(bad), Err(TypedError::Usage(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn commands_are_known_and_others_named() {
+        let garden: RoomName = "garden".parse().unwrap();
+        assert_eq!(parse("/join #Garden"), Ok(Typed::Join(garden.clone())));
+        assert_eq!(parse("/leave garden"), Ok(Typed::Leave(Some(garden))));
+        assert_eq!(parse("/WHO"), Ok(Typed::Ask(Action::Asked(Question::Who))));
+        assert_eq!(parse("/me waves"), Ok(Typed::Message(What::Emote, "waves".to_owned())));
+        assert_eq!(parse("/nick a:b"), Err(TypedError::Name(NameError::Mark)));
+        assert_eq!(parse("/join a b"), Err(TypedError::Room));
+        assert_eq!(parse("/fo\x1bo"), Err(TypedError::NoCommand("/fo\\x1bo".to_owned())));
+    }
+
+    #[test]
+    fn no_line_is_longer_than_a_host_takes_even_when_escaped() {
+        let long = |text: &str| matches!(parse(text), Err(TypedError::Line(_)));
+        assert!(!long(&"x".repeat(MAX_LINE_LEN)));
+        assert!(long(&"x".repeat(MAX_LINE_LEN + 1)));
+        assert!(long(&"\x1b".repeat(MAX_LINE_LEN / 2)));
+    }
+}
