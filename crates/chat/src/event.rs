@@ -1,6 +1,8 @@
 //! Events of a room, as data: every dialect and every screen shows them in its own form.
 
-use std::sync::Arc;
+// Longer than 400 lines: the kinds of events, one after the other, are the chat's vocabulary.
+
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +120,33 @@ impl Event {
     #[must_use]
     pub fn is_by(&self, member: MemberId) -> bool {
         self.author.as_ref().is_some_and(|author| author.member == member)
+    }
+
+    /// Returns the event as it is published: the text of a signed message is in its envelope alone.
+    #[must_use]
+    pub fn published(&self) -> Cow<'_, Self> {
+        if self.sealed.is_none() {
+            return Cow::Borrowed(self);
+        }
+        let kind = match &self.kind {
+            Kind::Said { emote, .. } => Kind::Said { text: String::new(), emote: *emote },
+            Kind::Whispered { to, to_key, .. } => {
+                let (to, to_key) = (Arc::clone(to), to_key.clone());
+                Kind::Whispered { to, to_key, text: String::new() }
+            }
+            _ => return Cow::Borrowed(self),
+        };
+        Cow::Owned(Self {
+            seq: self.seq,
+            room: self.room.clone(),
+            prev: self.prev,
+            at: self.at,
+            author: self.author.clone(),
+            request: self.request,
+            id: self.id,
+            sealed: self.sealed.clone(),
+            kind,
+        })
     }
 
     /// Returns the bytes of text and names, without what a form adds.

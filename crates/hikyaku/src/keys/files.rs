@@ -306,10 +306,20 @@ fn folder_of(path: &Path) -> &Path {
 /// neither is set.
 #[must_use]
 pub fn config_folder() -> Option<PathBuf> {
+    user_folder("XDG_CONFIG_HOME", ".config")
+}
+
+/// Where programs keep what is to last, but is not worth a copy: `hikyaku` in `$XDG_STATE_HOME`, or
+/// in `.local/state` of `$HOME`, by the rules of [`config_folder`].
+#[must_use]
+pub fn state_folder() -> Option<PathBuf> {
+    user_folder("XDG_STATE_HOME", ".local/state")
+}
+
+fn user_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let config = absolute("XDG_CONFIG_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
-    Some(config.join("hikyaku"))
+    let folder = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(in_home)))?;
+    Some(folder.join("hikyaku"))
 }
 
 /// Makes a folder that only its owner may enter (mode 0700), and those above it that are missing;

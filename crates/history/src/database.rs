@@ -1,0 +1,182 @@
+//! A SQLite file of ours: how it is opened, and what its errors say.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use hikyaku_chat::store::StoreError;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::limits::{BUSY_TIMEOUT, PREPARED, WAL_LEN};
+
+/// A kind of file: who else may not be mistaken for it, and what it contains.
+#[derive(Debug)]
+pub(crate) struct Format {
+    /// What the file is, for people.
+    pub(crate) what: &'static str,
+    /// Marks the file in its header, as `PRAGMA application_id`.
+    pub(crate) application: i32,
+    /// The version of the schema, as `PRAGMA user_version`.
+    pub(crate) version: i32,
+    /// Creates the tables.
+    pub(crate) schema: &'static str,
+}
+
+/// The right to write a file, which one process has at a time; it ends with the process.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "the lock is held by the open file")] File);
+
+/// Why a lock was not given.
+#[derive(Debug)]
+pub(crate) enum NoLock {
+    /// Another process has it.
+    Held,
+    /// The file could not be made or locked.
+    Failed(io::Error),
+}
+
+impl Lock {
+    /// Locks a file beside the database; SQLite's own locks are of a transaction each.
+    pub(crate) fn take(path: &Path) -> Result<Self, NoLock> {
+        let mut name = path.as_os_str().to_owned();
+        name.push("-lock");
+        let file = private(Path::new(&name)).map_err(NoLock::Failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(NoLock::Held),
+            Err(TryLockError::Error(error)) => Err(NoLock::Failed(error)),
+        }
+    }
+}
+
+/// Opens a file that its owner alone may read, or creates it.
+fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Creates the file and its folder where they are missing, for their owner alone, and returns the
+/// file's real path: SQLite names the files beside it after that one.
+pub(crate) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
+    let failed = |error| StoreError(format!("{}: {error}", path.display()));
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        hikyaku::files::make_private_folder(folder).map_err(failed)?;
+    }
+    let is_new = !path.exists();
+    private(path).map_err(failed)?;
+    let path = fs::canonicalize(path).map_err(failed)?;
+    // The name of a new file survives a power failure, too.
+    #[cfg(unix)]
+    if is_new && let Some(folder) = path.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    }
+    Ok(path)
+}
+
+/// Opens a prepared file to write it, and creates its tables if it is empty; `first` then fills
+/// them.
+pub(crate) fn open(
+    path: &Path,
+    format: &Format,
+    first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| explain(path, &error);
+    let mut db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    let is_empty = check(&db, path, format)?;
+    configure(&db, is_empty).map_err(failed)?;
+    if is_empty {
+        create(&mut db, format, first).map_err(failed)?;
+    }
+    Ok(db)
+}
+
+/// Opens another connection to a file that this process has opened, to read it.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| explain(path, &error);
+    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    db.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(db)
+}
+
+/// Returns `true` for an empty file, and an error for one that this version does not write.
+fn check(db: &Connection, path: &Path, format: &Format) -> Result<bool, StoreError> {
+    let failed = |error| explain(path, &error);
+    let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    let application = number("PRAGMA application_id").map_err(failed)?;
+    let version = number("PRAGMA user_version").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    let (name, what) = (path.display(), format.what);
+    if tables == 0 && application == 0 && version == 0 {
+        return Ok(true);
+    }
+    if application != format.application {
+        return Err(StoreError(format!(
+            "{name} is not {what}, but a file of another program; give another name"
+        )));
+    }
+    if version > format.version {
+        return Err(StoreError(format!(
+            "{name} was written by a newer hikyaku (format {version}, known here: {}); update this \
+             one",
+            format.version
+        )));
+    }
+    Ok(false)
+}
+
+fn configure(db: &Connection, is_empty: bool) -> rusqlite::Result<()> {
+    if is_empty {
+        // Before the first table; later it has no effect.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // A transaction is on the disk when it has been committed.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "trusted_schema", "OFF")?;
+    db.pragma_update(None, "journal_size_limit", WAL_LEN)?;
+    db.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(())
+}
+
+fn create(
+    db: &mut Connection,
+    format: &Format,
+    first: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(format.schema)?;
+    first(&transaction)?;
+    transaction.pragma_update(None, "application_id", format.application)?;
+    transaction.pragma_update(None, "user_version", format.version)?;
+    transaction.commit()
+}
+
+/// Says what went wrong with a file, for people.
+pub(crate) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
+    let name = path.display();
+    let because = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full: make room, then try again",
+        Some(ErrorCode::NotADatabase) => "not a SQLite file; give another name",
+        Some(ErrorCode::DatabaseCorrupt) => {
+            "the file is damaged; move it away to begin anew, or restore a copy"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program is writing to the file"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the file may not be written",
+        Some(ErrorCode::SystemIoFailure) => {
+            return StoreError(format!("{name}: reading or writing failed: {error}"));
+        }
+        _ => return StoreError(format!("{name}: {error}")),
+    };
+    StoreError(format!("{name}: {because}"))
+}

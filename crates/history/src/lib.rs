@@ -1,0 +1,22 @@
+//! What a chat keeps in SQLite files: a host its history, a client its unsent messages.
+//!
+//! ```text
+//! SqliteStore::commit   numbers a batch, one transaction, on the disk when it returns   store.rs
+//! SqliteReader          after a number · a page of a room · a search                    reader.rs
+//! SqliteDevice          a client's outbox, cursor and known names                       device.rs
+//! ```
+//!
+//! SQLite is compiled in (3.50 or later, with FTS5), so that a file written on one machine is read
+//! on any other. A chat that keeps no history does not need this crate.
+
+pub mod limits;
+pub mod search;
+
+mod database;
+mod device;
+mod prune;
+mod reader;
+mod sql;
+mod store;
+
+pub use self::{device::SqliteDevice, reader::SqliteReader, store::SqliteStore};

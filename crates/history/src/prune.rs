@@ -1,0 +1,88 @@
+//! Forgetting: the oldest events go, and their space is free for new ones.
+
+use hikyaku_chat::{event::Seq, limits::MAX_OWNED_NAMES, store::Retention};
+use rusqlite::{Connection, Transaction, params};
+
+use crate::{
+    limits::{MAX_PRUNED, MERGED_PAGES},
+    sql::{seq_at, to_sql},
+};
+
+/// Forgets what is too old or too much, at most [`MAX_PRUNED`] events, and gives their space back
+/// to the file system.
+pub(crate) fn prune(db: &mut Connection, retention: Retention) -> rusqlite::Result<Seq> {
+    let forgotten = db.query_row("SELECT forgotten FROM log", [], seq_at::<0>)?;
+    let old = too_old(db, retention)?;
+    let much = too_much(db, retention)?;
+    let Some(last) = old.max(much) else { return Ok(forgotten) };
+    let transaction = db.transaction()?;
+    forget(&transaction, last)?;
+    transaction.commit()?;
+    db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?1)", [MERGED_PAGES])?;
+    // Each row of the answer is a page that was given back.
+    let mut vacuum = db.prepare("PRAGMA incremental_vacuum")?;
+    let mut pages = vacuum.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(last)
+}
+
+/// Returns the bytes of pages in use.
+pub(crate) fn used(db: &Connection) -> rusqlite::Result<u64> {
+    let number = |pragma| db.query_row(pragma, [], |row| row.get::<_, u32>(0)).map(u64::from);
+    let pages = number("PRAGMA page_count")?.saturating_sub(number("PRAGMA freelist_count")?);
+    Ok(pages * number("PRAGMA page_size")?)
+}
+
+/// Returns the number of the last event, among the oldest, before which all are too old.
+fn too_old(db: &Connection, retention: Retention) -> rusqlite::Result<Option<Seq>> {
+    let Some(before) = retention.before else { return Ok(None) };
+    // A clock may have gone backwards: the first event that is young enough decides.
+    let mut oldest = db.prepare("SELECT seq, at FROM event ORDER BY seq LIMIT ?1")?;
+    let mut rows = oldest.query([MAX_PRUNED as i64])?;
+    let mut last = None;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, i64>(1)? >= to_sql(before.as_millis()) {
+            break;
+        }
+        last = Some(seq_at::<0>(row)?);
+    }
+    Ok(last)
+}
+
+/// Returns the number of the last event that has to go. Each is taken to have the average size,
+/// because an event shares pages with others and has its words in the index.
+fn too_much(db: &Connection, retention: Retention) -> rusqlite::Result<Option<Seq>> {
+    let Some(most) = retention.most_bytes else { return Ok(None) };
+    let used = used(db)?;
+    let (head, forgotten) = db.query_row("SELECT head, forgotten FROM log", [], |row| {
+        Ok((seq_at::<0>(row)?.0, seq_at::<1>(row)?.0))
+    })?;
+    // This log numbers without gaps.
+    let events = head - forgotten;
+    if used <= most || events == 0 {
+        return Ok(None);
+    }
+    let too_many = u128::from(used - most) * u128::from(events);
+    let too_many = too_many.div_ceil(u128::from(used)).min(MAX_PRUNED as u128) as u64;
+    Ok(Some(Seq(forgotten + too_many)))
+}
+
+fn forget(db: &Transaction<'_>, last: Seq) -> rusqlite::Result<()> {
+    let last = to_sql(last.0);
+    db.execute(
+        "DELETE FROM words WHERE rowid IN
+             (SELECT seq FROM event WHERE seq <= ?1 AND kind = 'said')",
+        [last],
+    )?;
+    db.execute("DELETE FROM event WHERE seq <= ?1", [last])?;
+    db.execute("UPDATE log SET forgotten = ?1", [last])?;
+    // A room without events is gone, except for its topic.
+    db.execute("DELETE FROM room WHERE head <= ?1 AND topic = ''", [last])?;
+    // So is a key, except for the latest names.
+    db.execute(
+        "DELETE FROM key WHERE head <= ?1 AND id NOT IN (
+             SELECT id FROM key WHERE name IS NOT NULL ORDER BY named DESC LIMIT ?2)",
+        params![last, to_sql(MAX_OWNED_NAMES as u64)],
+    )?;
+    Ok(())
+}
