@@ -2,6 +2,12 @@
 //!
 //! Inputs found by a fuzzer are in `corpus/` only.
 
+use hikyaku::signers::Fingerprint;
+use hikyaku_services::{
+    discovery::{Announcement, Answer, Query},
+    invite::{Invite, OneUse, Secret},
+};
+
 /// The inputs of one target, numbered in order.
 pub type Seeds = Vec<Vec<u8>>;
 
@@ -20,6 +26,7 @@ pub fn all() -> Vec<(&'static str, Seeds)> {
         ("envelope", armour()),
         ("fernet", armour()),
         ("files", files()),
+        ("discovery", discovery()),
     ]
 }
 
@@ -295,6 +302,28 @@ fn armour() -> Seeds {
     seeds.push([&[0][..], &chunk(&deep)].concat());
     seeds.push([&[0][..], &chunk(b"gAAAAABlU_EAAAECAwQFBgcICQoLDA0ODw==")].concat());
     seeds
+}
+
+fn discovery() -> Seeds {
+    let key = Fingerprint::from_bytes(&[7; 32]).expect("it has 32 bytes");
+    let announced = Announcement::new("chat/1", "hana", 9, key).expect("it is fine");
+    let announced = announced.with_room("#tea").expect("it is fine").with_members(Some(3));
+    let announced = announced.with_addresses(&[[192, 0, 2, 7].into(), [0xfd; 16].into()]);
+    let answer = Answer { token: *b"a token!", announcement: announced }.encode();
+    let query = Query { token: *b"a token!", application: "chat/1" }.encode();
+    let datagrams = [&[0, 1][..], &chunk(&query), &[2], &chunk(&answer)].concat();
+    let addresses = ["192.0.2.7:9", "[2001:db8::7]:9", "chat.example:9"];
+    let addresses = addresses.map(|address| address.parse().expect("it is an address"));
+    let invite = Invite::new(&addresses, key).expect("it is fine");
+    let secret = OneUse::from_bytes(&[9; 16]).expect("it has 16 bytes");
+    let text = secret.to_text();
+    let with = invite.clone().with_secret(Secret::OneUse(secret));
+    vec![
+        datagrams,
+        [&[1], invite.to_line().as_bytes()].concat(),
+        [&[1], with.to_line().as_bytes()].concat(),
+        [&[2], text.as_bytes()].concat(),
+    ]
 }
 
 fn files() -> Seeds {

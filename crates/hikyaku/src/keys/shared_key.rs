@@ -47,6 +47,12 @@ impl SharedKey {
         Some(Self(Zeroizing::new(*bytes)))
     }
 
+    /// A key from its 32 bytes, or nothing when there are not as many.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
+    }
+
     /// Writes the key to a file that only its owner may read.
     ///
     /// # Errors
