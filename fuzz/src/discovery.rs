@@ -38,9 +38,12 @@ fn datagrams(script: &mut Script<'_>) {
     let announcement = Announcement::new("chat/1", "hana", 9, key()).expect("it is fine");
     let mut responder = Responder::new(announcement);
     let mut search = Search::new("chat/1", TOKEN, Duration::from_secs(1));
-    while !script.is_empty() {
+    loop {
         let from = ([192, 0, 2, script.u8()], 9).into();
         let mut datagram = script.chunk().to_vec();
+        if datagram.is_empty() {
+            break;
+        }
         // A fuzzer finds no token.
         if let Some(token) = datagram.get_mut(9..17) {
             token.copy_from_slice(&TOKEN);

@@ -384,7 +384,7 @@ fn lines_that_wait_for_a_room_are_sent_when_it_is_back() {
     old.interrupt();
     ana.out.line(|line| line.contains("* the server is gone"));
     ana.type_line("waited for you");
-    let again = ["chat", "host", "--plain", "--headless", &to];
+    let again = ["chat", "host", "--plain-only", "--headless", &to];
     let back = Listener::new(Process::start(hikyaku(&again)));
     let ben = Plain::join(&back, "ben");
     ben.hears(|line| is_stamped(line, "ana: waited for you"));
