@@ -90,8 +90,42 @@ pub enum StartError {
     NoRuntime,
 }
 
+impl Endpoint {
+    /// Opens a server at an address as people write it: `192.0.2.2:5000`, `[::]:5000`, `:5000` for
+    /// every address of this machine, port 0 for any free one ([`Endpoint::local_addr`]). A server
+    /// can connect to others as well.
+    ///
+    /// It has a new key each time, which clients that remember keys take for another server:
+    /// [`EndpointBuilder::identity`] gives it a lasting one.
+    ///
+    /// # Errors
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub async fn bind<A>(address: A) -> Result<Self, StartError>
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        EndpointBuilder::new().bind(address).await
+    }
+
+    /// Opens an endpoint that only connects to others, from a port that the system chooses and with
+    /// a new key, which is enough where the server lets anyone in. One endpoint serves many
+    /// connections.
+    ///
+    /// # Errors
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub fn client() -> Result<Self, StartError> {
+        EndpointBuilder::new().client()
+    }
+
+    /// Returns a builder, for an endpoint with a key of its own, other limits or other timeouts.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::new()
+    }
+}
+
 impl EndpointBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             seed: None,
             shared_key: None,
