@@ -12,17 +12,22 @@ use tracing::{Instrument, info_span};
 use zeroize::Zeroizing;
 
 use crate::{
-    address::{Address, AddressError, Family},
     driver::Driver,
     endpoint::{Endpoint, Handle},
-    files::FileError,
-    filter::Filter,
-    identity::{Identity, KeyError, SharedKey},
-    keys::{installation, key_log::KeyLogFile},
+    host::{
+        address::{Address, AddressError, Family},
+        filter::Filter,
+        socket::{BindError, Socket, SocketOptions},
+    },
+    keys::{
+        files::FileError,
+        identity::{Identity, KeyError, SharedKey},
+        installation,
+        key_log::KeyLogFile,
+        signers::AuthorizedKeys,
+    },
     port::Port,
     shared::Shared,
-    signers::AuthorizedKeys,
-    socket::{BindError, Socket, SocketOptions},
 };
 
 /// Configures an [`Endpoint`], made by [`Endpoint::builder`].
@@ -310,7 +315,7 @@ impl EndpointBuilder {
         let handle = Handle {
             shared: Arc::new(Shared::new()),
             local,
-            fingerprint: crate::signers::Signer::from_key(&public)
+            fingerprint: crate::keys::signers::Signer::from_key(&public)
                 .expect("a key of our own is a good one")
                 .fingerprint(),
             family: self.family,

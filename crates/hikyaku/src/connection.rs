@@ -15,10 +15,10 @@ use tokio::sync::oneshot;
 
 use crate::{
     closed::{Closed, SendError, TrySendError, Unfinished},
+    keys::signers::Signer,
     mailbox::{Mailbox, Request, Staged},
     receipt::Receipt,
     shared::Established,
-    signers::Signer,
     trust::Trusted,
 };
 

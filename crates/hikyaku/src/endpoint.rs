@@ -12,16 +12,17 @@ use tokio::{
 };
 
 use crate::{
-    address::{Address, AddressError, Family},
     closed::{Closed, Refusal},
     connection::Connection,
     dialect::Dialect,
+    host::{
+        address::{Address, AddressError, Family},
+        socket::Unreachable,
+    },
     incoming::Incoming,
-    keys::host_name::host_name,
+    keys::{host_name::host_name, signers::Fingerprint},
     limits::{LAST_PACKETS, NEXT_ADDRESS},
     shared::{Dial, Established, Shared, Unanswered},
-    signers::Fingerprint,
-    socket::Unreachable,
     stats::EndpointStats,
     stray::Astray,
     trust::{Trust, TrustError, Trusted},

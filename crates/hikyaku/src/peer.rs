@@ -20,9 +20,9 @@ use tracing::{Span, debug, debug_span};
 
 use crate::{
     closed::Closed,
+    keys::signers::Signer,
     mailbox::{Mailbox, Request, Staged},
     shared::{Established, Shared, Unanswered},
-    signers::Signer,
     turns::Lane,
 };
 

@@ -4,11 +4,11 @@ use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::{
-    address::{Address, AddressError},
     backoff::Backoff,
     clock::runtime_now,
     connection::Connection,
     endpoint::{ConnectError, Endpoint},
+    host::address::{Address, AddressError},
     trust::Trust,
 };
 

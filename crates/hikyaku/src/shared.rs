@@ -16,11 +16,11 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     closed::{Closed, Refusal},
     dialect::Dialect,
+    host::socket::Unreachable,
+    keys::signers::Signer,
     limits::{LINGER, MAX_ACCEPT_QUEUE, MAX_REFUSALS, MAX_STRAYS},
     mailbox::{Mailbox, Request},
     requests::Requests,
-    signers::Signer,
-    socket::Unreachable,
     stats::EndpointStats,
     stray::Astray,
 };

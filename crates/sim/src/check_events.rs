@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     api::{APPLICATION_CLOSE, ClosedReason, ConnectionHandle, Event},
-    app::{EndId, Leaving, Reader, Side, State},
+    ends::{EndId, Leaving, Reader, Side, State},
     network::HostId,
     oracle::{Print, Violation},
     world::World,

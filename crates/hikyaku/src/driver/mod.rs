@@ -38,11 +38,15 @@ use tokio::{task::yield_now, time::Sleep};
 use tracing::{debug, trace, warn};
 
 use crate::{
-    batch::{RecvBatch, from_codepoint, to_codepoint},
     clock::Stopwatch,
     closed::{Closed, Refusal},
     dialect::{Dialect, Hints},
-    filter::Filter,
+    host::{
+        batch::{RecvBatch, from_codepoint, to_codepoint},
+        filter::Filter,
+        socket::{Unreachable, Way, is_too_long},
+    },
+    keys::signers::Signer,
     limits::{
         CLOSE_ACK, CLOSED_PORT_PATIENCE, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN,
         MAX_TURNS, OTHER_DIALECT_REPORTS,
@@ -51,8 +55,6 @@ use crate::{
     port::Port,
     requests::Taken,
     shared::{Dial, Shared, Unanswered},
-    signers::Signer,
-    socket::{Unreachable, Way, is_too_long},
     stats::EndpointStats,
     stray::{Astray, Meaning, Stray},
 };

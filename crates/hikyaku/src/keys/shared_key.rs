@@ -7,9 +7,9 @@ use std::{fmt, path::Path};
 use data_encoding::BASE64URL;
 use zeroize::Zeroizing;
 
-use crate::{
+use crate::keys::{
     files::{FileError, IfExists, read_text, write_private},
-    keys::key_error::KeyError,
+    key_error::KeyError,
 };
 
 /// A key that two or more parties hold: 32 bytes in URL-safe base64, the Fernet key format.

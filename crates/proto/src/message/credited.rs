@@ -1,7 +1,7 @@
-//! What a receiver does for Ordered and Reliable: exactly once, within credit (D-3, D-4).
+//! The receiver's side of Ordered and Reliable: exactly once, within credit (D-3, D-4).
 //!
-//! In: fragments. Out: messages ready, credit back. Never: a fragment refused of a message that has
-//! begun; its first one is, where the endpoint holds too much (D-13).
+//! In: fragments. Out: messages that are ready, credit given back. Never: the refusal of a fragment
+//! whose message has begun; a first fragment is refused where the endpoint holds too much (D-13).
 
 use bytes::Bytes;
 
@@ -18,7 +18,7 @@ use crate::{
     time::Time,
 };
 
-/// Messages before one that are looked at, to know whether it waits for them.
+/// How many earlier messages are examined to decide whether a message waits for one of them.
 const MANY: u64 = 64;
 
 impl Inbox {
@@ -33,8 +33,8 @@ impl Inbox {
         self.insert_pending(part)
     }
 
-    /// By far the most frequent: a message that is whole and next, while nothing waits and with
-    /// credit for it. Says whether it was that; else nothing is done.
+    /// Handles by far the most frequent case: a message that is whole and next, while nothing
+    /// waits, and within its credit. Returns `false`, and does nothing, if it is another case.
     #[inline]
     pub(super) fn deliver_next(&mut self, part: &Fragment<'_>) -> bool {
         let Fragment { channel: channel_id, class, id, data, .. } = *part;
@@ -59,7 +59,7 @@ impl Inbox {
         true
     }
 
-    /// A fragment of a message, or one that waits for others, or that others wait for.
+    /// Handles a fragment of a message, or a message that waits for others or that others wait for.
     fn insert_pending(&mut self, part: Fragment<'_>) -> Result<Kept, Close> {
         let key = (LaneId { channel: part.channel, class: part.class }, part.id);
         let payload = match self.pending.get_mut(&key) {
@@ -82,7 +82,7 @@ impl Inbox {
                 }
                 if !part.is_whole() {
                     let mut assembly = Assembly::new(part.total, 0, Time::ZERO);
-                    // The first fragment can be neither the last nor one too many.
+                    // The first fragment can be neither the last one nor one island too many.
                     assembly.add(part.total, part.offset, part.data)?;
                     self.pending.insert(key, Slot::Partial(Box::new(assembly)));
                     return Ok(Kept::Yes);
@@ -97,7 +97,8 @@ impl Inbox {
         Ok(Kept::Yes)
     }
 
-    /// Is there one before it of which nothing has come? Of many, it is taken for so.
+    /// Returns `true` if an earlier message exists of which nothing has arrived. If there are many
+    /// earlier ones, that is assumed.
     fn waits_for_others(&mut self, lane: LaneId, id: u64) -> bool {
         let channel = self.channels.get_mut(lane.channel);
         let next = channel.map_or(0, |channel| *channel.next_of(lane.class));
@@ -106,13 +107,13 @@ impl Inbox {
         before > MANY || before > 0 && begun() < before
     }
 
-    /// The application took Reliable messages.
+    /// Handles that the application took Reliable messages.
     pub(super) fn on_reliable_taken(&mut self, run: &Taken) {
         let mut cost = run.bytes as usize;
         let first = run.last + 1 - u64::from(run.count);
         for id in first..=run.last {
-            // A message above a gap is remembered (`Passed`): that is what its 64 bytes pay for,
-            // until the gap closes.
+            // A message above a gap is remembered (`Passed`) until the gap closes; the 64 bytes
+            // that each message is charged pay for that.
             let slot =
                 if self.pending.is_empty() { None } else { self.pending.get_mut(&(run.lane, id)) };
             match slot {
@@ -123,8 +124,8 @@ impl Inbox {
         self.give_back(run.lane.channel, cost);
     }
 
-    /// D-4: the receiver counts a message when it first sees a fragment; what it costs `besides`,
-    /// D-14. False: D-13.
+    /// Charges for a message when its first fragment arrives (D-4), and for the state it needs
+    /// `besides` (D-14). Returns `false` if the endpoint holds too much (D-13).
     fn charge(
         &mut self,
         channel: ChannelId,
@@ -163,7 +164,7 @@ impl Inbox {
             let message = Message { channel: lane.channel, class: lane.class, payload };
             self.ready.push(message, *next, Time::ZERO);
             *next += 1;
-            // Those that waited for this one.
+            // Messages that waited for this one.
             payload = match self.pending.get_mut(&(lane, *next)) {
                 Some(Slot::Whole(waiting)) => std::mem::take(waiting),
                 _ => return,
@@ -196,7 +197,7 @@ impl Inbox {
 }
 
 impl Channel {
-    /// The lowest id of a credited class that was not wholly received.
+    /// Returns the lowest id of a credited class that was not received as a whole.
     fn next_of(&mut self, class: Class) -> &mut u64 {
         &mut self.next[usize::from(class == Class::Reliable)]
     }

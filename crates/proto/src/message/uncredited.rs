@@ -1,10 +1,10 @@
-//! What a receiver does for Latest, Unreliable and Deadline: at most once, in a pool (D-6, D-7).
+//! The receiver's side of Latest, Unreliable and Deadline: at most once, in a pool (D-6, D-7).
 //!
-//! In: fragments, time. Out: messages ready. Never: credit, what is not worth having any more.
+//! In: fragments, time. Out: messages that are ready. Never: credit, messages that are obsolete.
 //!
-//! A message takes its length and 64 bytes of the pool when its first fragment is let in (though
-//! memory only as fragments come), so that whatever is let in can be finished: several
-//! half-finished messages never wait for each other's room.
+//! When its first fragment is admitted, a message takes its length and 64 bytes of the pool (its
+//! memory is allocated only as fragments arrive). So whatever is admitted can be completed, and
+//! unfinished messages never wait for each other's room.
 
 use bytes::Bytes;
 
@@ -32,8 +32,8 @@ impl Inbox {
             Seen::Unknown => return Ok(Kept::Refused),
             Seen::New => {}
         }
-        // D-7: the time left counts from the arrival. Of all fragments the one that was fastest
-        // knows best.
+        // D-7: the time left counts from the arrival. The fragment that was fastest gives the best
+        // estimate.
         let due = part.time_left.map_or(Time::from_micros(u64::MAX), |left| now + left);
         let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, part.id)) else {
             return self.begin(lane, due, part);
@@ -51,7 +51,7 @@ impl Inbox {
         }
     }
 
-    /// Drops the Deadline messages whose time is up, unfinished or ready.
+    /// Drops the Deadline messages that have expired, unfinished or ready.
     pub(super) fn drop_expired(&mut self, now: Time) {
         while let Some(&(due, lane, id)) = self.expiry.first()
             && due < now
@@ -84,22 +84,23 @@ impl Inbox {
                 Seen::New
             }
             Class::Deadline => self.others(lane).seen.look_up(id),
-            // Never resent, and a packet is opened only once (M-4).
+            // These are never resent, and a packet is opened only once (M-4).
             _ => Seen::New,
         }
     }
 
-    /// A newer Latest message began: its sender gave up this one (D-6 may drop it). Those before it
-    /// were let go when it came, or when their first fragment came after one of its.
+    /// Handles that a newer Latest message began: its sender gave up this one, and D-6 may drop it.
+    /// Earlier ones became evictable when this one arrived, or when their first fragment arrived
+    /// after one of its fragments.
     fn let_go(&mut self, lane: LaneId, id: u64) {
         if let Some(Slot::Partial(assembly)) = self.pending.get(&(lane, id)) {
             self.evictable.insert(assembly.arrival, (lane, id));
         }
     }
 
-    /// The first fragment of a message, or all of it.
+    /// Handles the first fragment of a message, or all of it.
     fn begin(&mut self, lane: LaneId, due: Time, part: Fragment<'_>) -> Result<Kept, Close> {
-        // A whole Latest message takes the place of one that was not taken yet.
+        // A whole Latest message replaces one that was not taken yet.
         let replaced = if part.is_whole() { self.waiting_cost(lane) } else { 0 };
         let besides = if part.is_whole() { 0 } else { UNFINISHED_COST };
         if !self.admit(part.total + OVERHEAD, besides, replaced) {
@@ -111,7 +112,7 @@ impl Inbox {
         }
         self.arrivals += 1;
         let mut assembly = Assembly::new(part.total, self.arrivals, due);
-        // The first fragment can be neither the last nor one too many.
+        // The first fragment can be neither the last one nor one island too many.
         assembly.add(part.total, part.offset, part.data)?;
         match lane.class {
             Class::Deadline => {
@@ -126,8 +127,8 @@ impl Inbox {
         Ok(Kept::Yes)
     }
 
-    /// Makes room in the pool, and for what a message costs `besides`, if it can be made;
-    /// `replaced` bytes are about to be free.
+    /// Makes room in the pool, and for the state that a message needs `besides`. Returns `false` if
+    /// that is impossible. `replaced` bytes are about to be released.
     fn admit(&mut self, cost: usize, besides: u32, replaced: usize) -> bool {
         let most = self.rules.config.pool as usize;
         while self.pool as usize - replaced + cost > most || !self.take_of_pool(cost, besides) {
@@ -139,7 +140,7 @@ impl Inbox {
         true
     }
 
-    /// What the Latest message of this lane that waits for the application takes of the pool.
+    /// Returns what the waiting Latest message of this lane takes of the pool.
     fn waiting_cost(&mut self, lane: LaneId) -> usize {
         if lane.class != Class::Latest {
             return 0;
@@ -147,7 +148,7 @@ impl Inbox {
         self.others(lane).waiting as usize
     }
 
-    /// Brings the time of an unfinished message forward; returns it.
+    /// Moves the deadline of an unfinished message to an earlier time, and returns it.
     fn hasten(&mut self, lane: LaneId, id: u64, due: Time) -> Time {
         let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, id)) else { return due };
         let before = assembly.due;
@@ -158,7 +159,7 @@ impl Inbox {
         assembly.due
     }
 
-    /// An unfinished message is no longer that; its share of the pool stays.
+    /// Removes an unfinished message, and returns its share of the pool, which stays taken.
     fn forget(&mut self, lane: LaneId, id: u64) -> usize {
         let Some(Slot::Partial(assembly)) = self.pending.remove(&(lane, id)) else { return 0 };
         self.evictable.remove(&assembly.arrival);
@@ -172,7 +173,7 @@ impl Inbox {
         self.give_to_pool(cost);
     }
 
-    /// A message is whole, and the pool has room for it.
+    /// Handles that a message is whole, with its room in the pool taken.
     fn complete(&mut self, lane: LaneId, id: u64, payload: Bytes, due: Time) {
         match lane.class {
             Class::Latest => return self.complete_latest(lane, id, payload),
@@ -182,7 +183,7 @@ impl Inbox {
         self.make_ready(lane, id, payload, due);
     }
 
-    /// Older ones are over; one that was not taken gives its place to this one.
+    /// Ends older messages; this one replaces one that was not taken.
     fn complete_latest(&mut self, lane: LaneId, id: u64, payload: Bytes) {
         while let Some((&(_, older), _)) = self.pending.range((lane, 0)..(lane, id)).next() {
             self.drop_unfinished(lane, older);
@@ -201,8 +202,8 @@ impl Inbox {
         self.ready.push(message, id, due);
     }
 
-    /// D-7. Gaps take memory, of at most 2,048 channels when the pool is 4 MiB; without it, what a
-    /// gap left out is given up.
+    /// Marks an id as seen (D-7). A gap takes memory, for at most 2,048 channels when the pool is 4
+    /// MiB; without memory, the ids in the gap are given up.
     fn mark_seen(&mut self, lane: LaneId, id: u64) {
         let before = self.others(lane).seen.holds_memory();
         let needs = self.others(lane).seen.needs_memory(id);
@@ -247,7 +248,7 @@ mod tests {
     #[test]
     fn d6_all_but_the_newest_of_many_unfinished_latest_may_be_dropped() {
         let mut inbox = inbox();
-        // In any order: 3 and 9 come when a newer one has begun.
+        // In any order: 3 and 9 arrive after a newer one has begun.
         for id in [0, 2, 1, 7, 3, 12, 9] {
             assert!(kept(&mut inbox, half(part(Class::Latest, id, &[1; 20]))));
         }

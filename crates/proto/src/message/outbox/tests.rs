@@ -31,7 +31,7 @@ fn it_holds_so_many_bytes_and_an_outcome_counts_until_it_is_taken() {
     assert_eq!(outbox.queued(), 936);
 }
 
-/// Sends ids 0 to 2, a packet each, and says that those of 2 and 1 arrived.
+/// Sends messages 0 to 2, one per packet, and acknowledges 2 and 1.
 fn all_but_the_first(delivery: Delivery) -> (Outbox, FragmentHeader) {
     let mut outbox = Outbox::new(100_000);
     outbox.set_peer_limits(limits(5_000));

@@ -230,7 +230,7 @@ fn d15_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing()
     assert!(outbox.is_drained());
 }
 
-// D-15: the peer may have dropped the first fragment before the second came.
+// D-15: the peer may have dropped the first fragment before the second arrived.
 #[test]
 fn d15_parts_that_are_acknowledged_late_confirm_nothing() {
     let (mut outbox, span) = (outbox(), Duration::from_millis(10));
@@ -255,7 +255,7 @@ fn a_newer_latest_takes_the_place_of_one_that_was_not_sent() {
     assert_eq!(outcomes(&mut outbox), expected);
 }
 
-// The table of section 5: each fragment of it leaves once.
+// The table of section 5: each of its fragments is sent once.
 #[test]
 fn nothing_of_an_unreliable_message_is_sent_again() {
     let mut outbox = outbox();
@@ -269,7 +269,7 @@ fn nothing_of_an_unreliable_message_is_sent_again() {
     assert_eq!(next, 3_000);
 }
 
-// D-9: it would only hold the newer one up.
+// D-9: it would only delay the newer one.
 #[test]
 fn nothing_of_a_latest_is_sent_again_when_a_newer_one_waits() {
     let mut outbox = outbox();
