@@ -175,14 +175,14 @@ fn dtls() -> Seeds {
             .push([&[kind, 4, 0, 0, 50, 1, 0x84, 0, 0, 50, 1, 0, 10, 0, 5, 0][..], &talk].concat());
     }
     // Fragments by hand: a fragmented ClientHello, an alert, a message that is too long.
-    let part = |kind, number, len: u16, at: u16, bytes: &[u8]| {
+    let piece = |kind, number, len: u16, at: u16, bytes: &[u8]| {
         let (len, at) = (len.to_be_bytes(), at.to_be_bytes());
         [&[kind, 0, number, 9, len[0], len[1], at[0], at[1]][..], &chunk(bytes)].concat()
     };
     let mut seed = vec![0];
     for (len, at) in [(40, 0), (40, 20), (40, 10), (60_000, 0)] {
-        seed.extend([&[8, 1][..], &part(1, 0, len, at, &[3; 20])].concat());
-        seed.extend([&[13][..], &part(2, 0, len, at, &[3; 20])].concat());
+        seed.extend([&[8, 1][..], &piece(1, 0, len, at, &[3; 20])].concat());
+        seed.extend([&[13][..], &piece(2, 0, len, at, &[3; 20])].concat());
     }
     seeds.push(seed);
     let record = |flags: u8, body: &[u8]| {
@@ -192,10 +192,10 @@ fn dtls() -> Seeds {
     let fragment = |at: u8, bytes: &[u8]| {
         [&[11, 0, 0, 30, 0, 1, 0, 0, at, 0, 0, bytes.len() as u8][..], bytes].concat()
     };
-    let parts = [fragment(0, &[1; 20]), fragment(5, &[2; 10]), fragment(12, &[3; 18])];
+    let fragments = [fragment(0, &[1; 20]), fragment(5, &[2; 10]), fragment(12, &[3; 18])];
     let mut seed = vec![7];
-    parts.iter().for_each(|part| seed.extend(record(22, part)));
-    seed.extend([record(20, &[1]), record(21, &[2, 40]), record(22, &parts.concat())].concat());
+    fragments.iter().for_each(|fragment| seed.extend(record(22, fragment)));
+    seed.extend([record(20, &[1]), record(21, &[2, 40]), record(22, &fragments.concat())].concat());
     seeds.push(seed);
     seeds
 }

@@ -1,7 +1,7 @@
 //! The state shared by the handles of one endpoint and its driver.
 //!
-//! In: dials, and what the driver publishes. Out: dials for the driver; incoming connections, refusals
-//! and statistics for applications. Never: the contents of messages.
+//! In: dials, and what the driver publishes. Out: dials for the driver; incoming connections,
+//! refusals and statistics for applications. Never: the contents of messages.
 
 use std::{
     collections::VecDeque,

@@ -226,7 +226,7 @@ impl Mailbox {
             count += 1;
         }
         let Some(closed) = &state.closed else {
-            if queue.owes_report() {
+            if queue.is_report_due() {
                 self.list(state);
             }
             return Ok(count);

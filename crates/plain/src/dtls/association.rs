@@ -97,7 +97,7 @@ const MAX_HANDSHAKE_HELD: usize = 30 << 16;
 
 /// The DTLS 1.3 state machine would report a gap in a flight at once, again and again while the gap
 /// lasts. RFC 9147 section 7.1 suggests a quarter of the first wait.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -419,7 +419,7 @@ impl Association {
     /// Collects the state machine's output after some input.
     fn after(&mut self, result: Result<(), Error>, now: Instant, wall: Option<SystemTime>) {
         let mut turn = self.drain();
-        self.timer = self.timer.map(|at| at.max(now + LEAST_PAUSE));
+        self.timer = self.timer.map(|at| at.max(now + MIN_PAUSE));
         if let Some(certificate) = turn.certificate.take()
             && let Some(wall) = wall
         {

@@ -241,10 +241,10 @@ mod tests {
 
     // D-10
     #[test]
-    fn crumbs_are_refused_and_the_beginning_never_is() {
+    fn tiny_islands_are_refused_and_the_beginning_never_is() {
         let mut assembly = assembly(640);
-        let crumbs = (1..300).map(|at| assembly.add(640, 2 * at, &[0]).unwrap());
-        assert_eq!(crumbs.filter(|added| *added == Added::Kept).count(), 11);
+        let islands = (1..300).map(|at| assembly.add(640, 2 * at, &[0]).unwrap());
+        assert_eq!(islands.filter(|added| *added == Added::Kept).count(), 11);
         assert_eq!(assembly.add(640, 0, &[0; 500]), Ok(Added::Kept));
         assert!(matches!(assembly.add(640, 500, &[0; 140]), Ok(Added::Whole(_))));
     }

@@ -22,29 +22,29 @@ use crate::{
 const MANY: u64 = 64;
 
 impl Inbox {
-    pub(super) fn insert_credited(&mut self, part: Fragment<'_>) -> Result<Kept, Close> {
-        let channel = self.channels.get_mut(part.channel);
-        let next = channel.map_or(0, |channel| *channel.next_of(part.class));
-        let Some(ahead) = part.id.checked_sub(next) else { return Ok(Kept::Yes) };
+    pub(super) fn insert_credited(&mut self, fragment: Fragment<'_>) -> Result<Kept, Close> {
+        let channel = self.channels.get_mut(fragment.channel);
+        let next = channel.map_or(0, |channel| *channel.next_of(fragment.class));
+        let Some(ahead) = fragment.id.checked_sub(next) else { return Ok(Kept::Yes) };
         // M-52
         if ahead >= MAX_CREDITED_IN_FLIGHT {
             return Err(Close::violation("a message id is too far ahead"));
         }
-        self.insert_pending(part)
+        self.insert_pending(fragment)
     }
 
     /// Handles by far the most frequent case: a message that is whole and next, while nothing
     /// waits, and within its credit. Returns `false`, and does nothing, if it is another case.
     #[inline]
-    pub(super) fn deliver_next(&mut self, part: &Fragment<'_>) -> bool {
-        let Fragment { channel: channel_id, class, id, data, .. } = *part;
-        let plain = class.is_credited() && part.is_whole() && self.pending.is_empty();
-        if !plain || part.total > self.rules.config.max_message as usize {
+    pub(super) fn deliver_next(&mut self, fragment: &Fragment<'_>) -> bool {
+        let Fragment { channel: channel_id, class, id, data, .. } = *fragment;
+        let plain = class.is_credited() && fragment.is_whole() && self.pending.is_empty();
+        if !plain || fragment.total > self.rules.config.max_message as usize {
             return false;
         }
         let held = self.held();
         let Some(channel) = self.channels.get_mut(channel_id) else { return false };
-        let cost = (part.total + OVERHEAD) as u64;
+        let cost = (fragment.total + OVERHEAD) as u64;
         let paid = channel.window.allows(cost, self.rules.config.channel_credit)
             && self.window.allows(cost, self.rules.config.credit);
         let next = channel.next_of(class);
@@ -60,11 +60,11 @@ impl Inbox {
     }
 
     /// Handles a fragment of a message, or a message that waits for others or that others wait for.
-    fn insert_pending(&mut self, part: Fragment<'_>) -> Result<Kept, Close> {
-        let key = (LaneId { channel: part.channel, class: part.class }, part.id);
+    fn insert_pending(&mut self, fragment: Fragment<'_>) -> Result<Kept, Close> {
+        let key = (LaneId { channel: fragment.channel, class: fragment.class }, fragment.id);
         let payload = match self.pending.get_mut(&key) {
             Some(Slot::Partial(assembly)) => {
-                match assembly.add(part.total, part.offset, part.data)? {
+                match assembly.add(fragment.total, fragment.offset, fragment.data)? {
                     Added::Kept => return Ok(Kept::Yes),
                     Added::Refused => return Ok(Kept::Refused),
                     Added::Whole(payload) => {
@@ -75,24 +75,24 @@ impl Inbox {
             }
             Some(Slot::Whole(_) | Slot::Passed { .. }) => return Ok(Kept::Yes),
             None => {
-                let waits = self.waits_for_others(key.0, part.id);
-                let besides = if part.is_whole() { 0 } else { UNFINISHED_COST };
-                if !self.charge(part.channel, (part.total + OVERHEAD, besides), waits)? {
+                let waits = self.waits_for_others(key.0, fragment.id);
+                let besides = if fragment.is_whole() { 0 } else { UNFINISHED_COST };
+                if !self.charge(fragment.channel, (fragment.total + OVERHEAD, besides), waits)? {
                     return Ok(Kept::Refused);
                 }
-                if !part.is_whole() {
-                    let mut assembly = Assembly::new(part.total, 0, Time::ZERO);
+                if !fragment.is_whole() {
+                    let mut assembly = Assembly::new(fragment.total, 0, Time::ZERO);
                     // The first fragment can be neither the last one nor one island too many.
-                    assembly.add(part.total, part.offset, part.data)?;
+                    assembly.add(fragment.total, fragment.offset, fragment.data)?;
                     self.pending.insert(key, Slot::Partial(Box::new(assembly)));
                     return Ok(Kept::Yes);
                 }
-                Bytes::copy_from_slice(part.data)
+                Bytes::copy_from_slice(fragment.data)
             }
         };
-        match part.class {
-            Class::Ordered => self.complete_ordered(key.0, part.id, payload),
-            _ => self.complete_reliable(key.0, part.id, payload),
+        match fragment.class {
+            Class::Ordered => self.complete_ordered(key.0, fragment.id, payload),
+            _ => self.complete_reliable(key.0, fragment.id, payload),
         }
         Ok(Kept::Yes)
     }
@@ -206,7 +206,7 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::inbox::tests::{CONFIG, NOW, half, inbox, kept, on, part, pop};
+    use crate::message::inbox::tests::{CONFIG, NOW, fragment, half, inbox, kept, on, pop};
     use crate::message::inbox::{CHANNEL_COST, Rules};
 
     // D-13
@@ -214,13 +214,13 @@ mod tests {
     fn d13_what_waits_for_others_leaves_them_room() {
         for class in [Class::Ordered, Class::Reliable] {
             let mut inbox = Inbox::new(&Rules::new(CONFIG, (CHANNEL_COST.into(), 600)));
-            let room = (1..9).filter(|id| kept(&mut inbox, part(class, *id, &[1; 36]))).count();
+            let room = (1..9).filter(|id| kept(&mut inbox, fragment(class, *id, &[1; 36]))).count();
             assert_eq!(room, 3, "of 100 each: half of it");
-            assert!(kept(&mut inbox, part(class, 0, &[0; 236])), "what they wait for");
-            assert!(!kept(&mut inbox, part(class, 4, &[4; 36])), "there is no more");
+            assert!(kept(&mut inbox, fragment(class, 0, &[0; 236])), "what they wait for");
+            assert!(!kept(&mut inbox, fragment(class, 4, &[4; 36])), "there is no more");
             let got = std::iter::from_fn(|| pop(&mut inbox)).count();
             assert_eq!(got, 4);
-            assert!(kept(&mut inbox, part(class, 4, &[4; 36])));
+            assert!(kept(&mut inbox, fragment(class, 4, &[4; 36])));
         }
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn ordered_comes_in_the_order_of_ids_and_once() {
         let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
-            assert!(kept(&mut inbox, part(Class::Ordered, id, &[id as u8])));
+            assert!(kept(&mut inbox, fragment(Class::Ordered, id, &[id as u8])));
         }
         let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
         assert_eq!(order, [0, 1, 2, 3]);
@@ -238,7 +238,7 @@ mod tests {
     fn reliable_comes_as_soon_as_it_is_whole_and_once() {
         let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
-            assert!(kept(&mut inbox, part(Class::Reliable, id, &[id as u8])));
+            assert!(kept(&mut inbox, fragment(Class::Reliable, id, &[id as u8])));
         }
         let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
         assert_eq!(order, [2, 1, 0, 3]);
@@ -250,11 +250,11 @@ mod tests {
     fn m52_an_id_65536_above_the_lowest_missing_closes() {
         for class in [Class::Ordered, Class::Reliable] {
             let mut inbox = inbox();
-            assert!(kept(&mut inbox, part(class, 65_535, &[])));
-            let close = inbox.insert(NOW, part(class, 65_536, &[])).unwrap_err();
+            assert!(kept(&mut inbox, fragment(class, 65_535, &[])));
+            let close = inbox.insert(NOW, fragment(class, 65_536, &[])).unwrap_err();
             assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
-            assert!(kept(&mut inbox, part(class, 0, &[])));
-            assert!(kept(&mut inbox, part(class, 65_536, &[])));
+            assert!(kept(&mut inbox, fragment(class, 0, &[])));
+            assert!(kept(&mut inbox, fragment(class, 65_536, &[])));
         }
     }
 
@@ -262,12 +262,12 @@ mod tests {
     #[test]
     fn d4_overdrawing_a_channel_or_the_connection_closes() {
         let mut inbox = inbox();
-        assert!(kept(&mut inbox, half(part(Class::Ordered, 0, &[0; 400]))));
-        let close = inbox.insert(NOW, part(Class::Reliable, 0, &[0; 73])).unwrap_err();
+        assert!(kept(&mut inbox, half(fragment(Class::Ordered, 0, &[0; 400]))));
+        let close = inbox.insert(NOW, fragment(Class::Reliable, 0, &[0; 73])).unwrap_err();
         assert_eq!(close.code, Close::FLOW_CONTROL);
-        assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 72])), "exactly all of it");
-        assert!(kept(&mut inbox, on(1, part(Class::Ordered, 0, &[0; 900]))));
-        let close = inbox.insert(NOW, on(2, part(Class::Ordered, 0, &[]))).unwrap_err();
+        assert!(kept(&mut inbox, fragment(Class::Reliable, 0, &[0; 72])), "exactly all of it");
+        assert!(kept(&mut inbox, on(1, fragment(Class::Ordered, 0, &[0; 900]))));
+        let close = inbox.insert(NOW, on(2, fragment(Class::Ordered, 0, &[]))).unwrap_err();
         assert_eq!(close.code, Close::FLOW_CONTROL);
     }
 
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn d4_a_message_is_counted_once_however_many_parts_it_has() {
         let mut inbox = inbox();
-        let first = half(part(Class::Ordered, 0, &[7; 400]));
+        let first = half(fragment(Class::Ordered, 0, &[7; 400]));
         assert!(kept(&mut inbox, first) && kept(&mut inbox, first));
         assert_eq!(inbox.window.outstanding(), 864);
         assert!(kept(&mut inbox, Fragment { offset: 400, ..first }));
@@ -288,12 +288,12 @@ mod tests {
     fn d4_a_reliable_message_above_a_gap_holds_64_bytes_until_the_gap_closes() {
         for taken_first in [true, false] {
             let mut inbox = inbox();
-            assert!(kept(&mut inbox, part(Class::Reliable, 1, &[1; 100])));
+            assert!(kept(&mut inbox, fragment(Class::Reliable, 1, &[1; 100])));
             if taken_first {
                 pop(&mut inbox).unwrap();
                 assert_eq!(inbox.window.outstanding(), 64);
             }
-            assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 100])));
+            assert!(kept(&mut inbox, fragment(Class::Reliable, 0, &[0; 100])));
             while pop(&mut inbox).is_some() {}
             assert_eq!(inbox.window.outstanding(), 0);
         }

@@ -165,7 +165,7 @@ impl ReceiveQueue {
     /// Returns `true` if a report of what was taken is due: call
     /// [`Connection::exchange`](crate::Connection::exchange).
     #[must_use]
-    pub const fn owes_report(&self) -> bool {
+    pub const fn is_report_due(&self) -> bool {
         self.taken_bytes >= self.report_at
     }
 

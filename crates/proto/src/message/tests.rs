@@ -38,7 +38,7 @@ const LONGEST_DELAY: Duration = Duration::from_millis(40);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Written {
     pub(super) sent: Sent,
-    pub(super) parts: Vec<(FragmentHeader, Vec<u8>)>,
+    pub(super) fragments: Vec<(FragmentHeader, Vec<u8>)>,
 }
 
 /// Writes into a packet of this room once, and returns what was written.
@@ -52,13 +52,13 @@ pub(super) fn write(
     let mut buffer = vec![0; room];
     let mut writer = Writer::new(&mut buffer);
     let sent = outbox.write(now, early, packing, &mut writer)?;
-    let parts = frame::frames(writer.written()).map(|frame| {
-        let frame::Frame::Message(part) = frame else { panic!("{frame:?} is no message") };
-        let Fragment { channel, class, id, time_left, total, offset, data } = part;
+    let fragments = frame::frames(writer.written()).map(|frame| {
+        let frame::Frame::Message(fragment) = frame else { panic!("{frame:?} is no message") };
+        let Fragment { channel, class, id, time_left, total, offset, data } = fragment;
         let len = data.len();
         (FragmentHeader { channel, class, id, time_left, total, offset, len }, data.to_vec())
     });
-    Some(Written { sent, parts: parts.collect() })
+    Some(Written { sent, fragments: fragments.collect() })
 }
 
 pub(super) fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<FragmentHeader> {
@@ -71,14 +71,14 @@ pub(super) fn packet_of(
     packing: &mut Packing,
     early: bool,
 ) -> Vec<FragmentHeader> {
-    let (mut room, mut parts) = (1_160, Vec::new());
+    let (mut room, mut fragments) = (1_160, Vec::new());
     while let Some(written) = write(outbox, now, room, packing, early) {
-        for (part, _) in written.parts {
-            room -= part.header_len() + part.len;
-            parts.push(part);
+        for (fragment, _) in written.fragments {
+            room -= fragment.header_len() + fragment.len;
+            fragments.push(fragment);
         }
     }
-    parts
+    fragments
 }
 
 /// splitmix64, Steele, Lea and Flood 2014.
@@ -227,10 +227,10 @@ impl World {
         let (mut room, mut frames) = (packet, Vec::new());
         let mut packing = Packing::new(packet, false);
         while let Some(written) = write(&mut self.outbox, self.now, room, &mut packing, false) {
-            for (part, data) in &written.parts {
-                assert_eq!(data.len(), part.len);
-                assert!(part.len > 0 || part.total == 0);
-                room -= part.header_len() + part.len;
+            for (fragment, data) in &written.fragments {
+                assert_eq!(data.len(), fragment.len);
+                assert!(fragment.len > 0 || fragment.total == 0);
+                room -= fragment.header_len() + fragment.len;
             }
             frames.push(Frame::Message(written));
         }
@@ -308,11 +308,12 @@ impl World {
         for frame in &frames {
             match frame {
                 Frame::Message(written) => {
-                    for (part, data) in &written.parts {
+                    for (fragment, data) in &written.fragments {
                         let FragmentHeader { channel, class, id, time_left, total, offset, .. } =
-                            *part;
-                        let part = Fragment { channel, class, id, time_left, total, offset, data };
-                        keep &= self.inbox.insert(self.now, part).unwrap() == Kept::Yes;
+                            *fragment;
+                        let fragment =
+                            Fragment { channel, class, id, time_left, total, offset, data };
+                        keep &= self.inbox.insert(self.now, fragment).unwrap() == Kept::Yes;
                         self.note_kept();
                     }
                 }
@@ -348,7 +349,7 @@ impl World {
             Some(queue) => {
                 // A driver reads when this says so, and no earlier.
                 let readable = self.inbox.has_ready() || self.inbox.poll_report_wanted();
-                if readable || queue.owes_report() {
+                if readable || queue.is_report_due() {
                     self.inbox.exchange(self.now, queue, |_| {});
                 }
                 queue.take(self.now, channel)

@@ -96,7 +96,7 @@ impl Drop for Charge {
 
 /// What became of a fragment (D-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a packet with a refused part must not be acknowledged"]
+#[must_use = "a packet with a refused fragment must not be acknowledged"]
 pub(crate) enum Kept {
     /// All that its class promises to keep is kept.
     Yes,
@@ -229,31 +229,31 @@ impl Inbox {
     ///
     /// A violation by the peer, which closes the connection: M-50, M-52, D-4 (FLOW_CONTROL).
     #[inline]
-    pub(crate) fn insert(&mut self, now: Time, part: Fragment<'_>) -> Result<Kept, Close> {
-        if self.deliver_next(&part) {
+    pub(crate) fn insert(&mut self, now: Time, fragment: Fragment<'_>) -> Result<Kept, Close> {
+        if self.deliver_next(&fragment) {
             return Ok(Kept::Yes);
         }
-        self.insert_any(now, part)
+        self.insert_any(now, fragment)
     }
 
-    fn insert_any(&mut self, now: Time, part: Fragment<'_>) -> Result<Kept, Close> {
+    fn insert_any(&mut self, now: Time, fragment: Fragment<'_>) -> Result<Kept, Close> {
         // M-50
-        if part.total > self.rules.config.max_message as usize {
+        if fragment.total > self.rules.config.max_message as usize {
             return Err(Close::violation("a message is larger than allowed"));
         }
-        let ends = part.offset.checked_add(part.data.len());
-        if ends.is_none_or(|end| end > part.total) {
+        let ends = fragment.offset.checked_add(fragment.data.len());
+        if ends.is_none_or(|end| end > fragment.total) {
             return Err(Close::violation("a fragment ends beyond its message"));
         }
         self.account_for_taken();
-        if !self.open_channel(part.channel) {
+        if !self.open_channel(fragment.channel) {
             self.want_report();
-            return Ok(Kept::or_dropped(part.class));
+            return Ok(Kept::or_dropped(fragment.class));
         }
-        let kept = match part.class {
-            Class::Ordered | Class::Reliable => self.insert_credited(part),
+        let kept = match fragment.class {
+            Class::Ordered | Class::Reliable => self.insert_credited(fragment),
             Class::Latest | Class::Unreliable | Class::Deadline => {
-                self.insert_uncredited(now, part)
+                self.insert_uncredited(now, fragment)
             }
         };
         if self.short {

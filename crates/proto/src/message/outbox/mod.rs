@@ -223,7 +223,7 @@ impl Outbox {
     /// Handles the acknowledgement of a packet that carried this.
     pub(crate) fn on_acked(&mut self, sent: Sent) {
         match sent {
-            Sent::Fragment(part) => self.on_fragment_acked(part),
+            Sent::Fragment(fragment) => self.on_fragment_acked(fragment),
             Sent::Run(run) => self.end_run(run, Outcome::Acknowledged),
         }
     }
@@ -231,21 +231,21 @@ impl Outbox {
     /// Handles the loss of a packet that carried this. What is still needed is resent.
     pub(crate) fn on_lost(&mut self, sent: Sent) {
         match sent {
-            Sent::Fragment(part) => self.on_fragment_lost(part),
+            Sent::Fragment(fragment) => self.on_fragment_lost(fragment),
             Sent::Run(run) => self.on_run_lost(run),
         }
     }
 
-    fn on_fragment_acked(&mut self, part: SentFragment) {
-        let lane_id = LaneId { channel: part.channel, class: part.class };
+    fn on_fragment_acked(&mut self, fragment: SentFragment) {
+        let lane_id = LaneId { channel: fragment.channel, class: fragment.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
-        let Some(message) = lane.get(part.id) else { return };
+        let Some(message) = lane.get(fragment.id) else { return };
         // The peer drops an incomplete message at its deadline. If it acknowledges the fragments
         // after that, it is unknown whether it ever had all of them.
-        let unsure = message.is_late() && message.payload().len() != part.len as usize;
-        if lane.on_acked(part.id, part.offset, part.len) {
+        let unsure = message.is_late() && message.payload().len() != fragment.len as usize;
+        if lane.on_acked(fragment.id, fragment.offset, fragment.len) {
             let outcome = if unsure { Outcome::Unconfirmed } else { Outcome::Acknowledged };
-            self.resolve(lane_id, part.id, outcome);
+            self.resolve(lane_id, fragment.id, outcome);
         }
     }
 
@@ -261,16 +261,16 @@ impl Outbox {
         }
     }
 
-    fn on_fragment_lost(&mut self, part: SentFragment) {
-        if !part.class.is_resent() {
+    fn on_fragment_lost(&mut self, fragment: SentFragment) {
+        if !fragment.class.is_resent() {
             return;
         }
-        let lane_id = LaneId { channel: part.channel, class: part.class };
+        let lane_id = LaneId { channel: fragment.channel, class: fragment.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
-        if lane.get(part.id).is_some_and(Queued::is_late) {
-            return self.resolve(lane_id, part.id, Outcome::Unconfirmed);
+        if lane.get(fragment.id).is_some_and(Queued::is_late) {
+            return self.resolve(lane_id, fragment.id, Outcome::Unconfirmed);
         }
-        if lane.on_lost(part.id, part.offset, part.len) {
+        if lane.on_lost(fragment.id, fragment.offset, fragment.len) {
             self.list(lane_id, Kind::Lost);
         }
     }

@@ -96,12 +96,12 @@ impl Outbox {
         {
             return Some(Sent::Run(run));
         }
-        let part = self.write_fragment(now, (kind, lane_id, id), packing.room, writer)?;
+        let fragment = self.write_fragment(now, (kind, lane_id, id), packing.room, writer)?;
         if kind == Kind::Lost {
             packing.group = RefusalGroup::of_lost(lane_id.class);
-            self.resent += u64::from(part.len);
+            self.resent += u64::from(fragment.len);
         }
-        Some(Sent::Fragment(part))
+        Some(Sent::Fragment(fragment))
     }
 
     /// Returns `true` if there is something that may be sent now.
@@ -187,14 +187,14 @@ impl Outbox {
         let time_left =
             (lane_id.class == Class::Deadline).then(|| whole_millis(message.due(), now));
         let LaneId { channel, class } = lane_id;
-        let mut part =
+        let mut fragment =
             FragmentHeader { channel, class, id, time_left, total, offset: rest.start, len: 0 };
-        part.len = fit(&part, rest, writer.room(), packet_room)?;
-        let (offset, data) = (part.offset, message.payload());
-        let data = data.get(offset..offset + part.len).unwrap_or_default();
+        fragment.len = fit(&fragment, rest, writer.room(), packet_room)?;
+        let (offset, data) = (fragment.offset, message.payload());
+        let data = data.get(offset..offset + fragment.len).unwrap_or_default();
         let before = writer.room();
         write_message(writer, &Fragment { channel, class, id, time_left, total, offset, data });
-        let sent = part.sent();
+        let sent = fragment.sent();
         let was_last = lane.on_sent(id, sent.offset, sent.len);
         if begins {
             self.begin(lane_id, id, total);
@@ -298,31 +298,31 @@ fn whole_millis(due: Time, now: Time) -> Duration {
 /// Returns how many bytes of `rest` to send in `room`; 0 if it is better to wait for the next
 /// packet.
 fn fit(
-    part: &FragmentHeader,
+    fragment: &FragmentHeader,
     rest: Range<usize>,
     room: usize,
     packet_room: usize,
 ) -> Option<usize> {
     // What is longer than a packet fits into none, whatever its header.
     if rest.len() <= packet_room {
-        let whole = FragmentHeader { len: rest.len(), ..*part };
+        let whole = FragmentHeader { len: rest.len(), ..*fragment };
         let whole_len = whole.header_len() + rest.len();
         if whole_len <= room {
             return Some(rest.len());
         }
-        if part.total == 0 {
+        if fragment.total == 0 {
             return None;
         }
         // Splitting what fits in one packet makes it depend on two, and costs both sides
         // bookkeeping. So it is only done to fill at least a quarter of a packet, and only for
         // classes that are resent.
-        let fills = part.class.is_credited() && room >= packet_room / 4;
+        let fills = fragment.class.is_credited() && room >= packet_room / 4;
         if room < packet_room && whole_len <= packet_room && !fills {
             return None;
         }
     }
     // The length field is sized for all of the room; a few bytes may stay unused.
-    let fixed = FragmentHeader { len: 0, ..*part }.header_len() - varint_len(0);
+    let fixed = FragmentHeader { len: 0, ..*fragment }.header_len() - varint_len(0);
     let space = room.checked_sub(fixed)?;
     let len = space.saturating_sub(varint_len(space as u64)).min(rest.len());
     (len >= MIN_FRAGMENT.min(rest.len())).then_some(len)
