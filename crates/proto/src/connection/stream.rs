@@ -174,21 +174,16 @@ mod tests {
 
     use super::*;
 
-    /// Sends `bytes` in frames of `fragment` bytes and delivers them in the order given by `order`,
+    /// Sends `bytes` in frames of `chunk` bytes and delivers them in the order given by `order`,
     /// losing the first `lost` of them once.
-    fn through(
-        bytes: &[u8],
-        fragment: usize,
-        order: &[prop::sample::Index],
-        lost: usize,
-    ) -> Vec<u8> {
+    fn through(bytes: &[u8], chunk: usize, order: &[prop::sample::Index], lost: usize) -> Vec<u8> {
         let (mut from, mut to) = (CryptoStream::default(), CryptoStream::default());
         from.push(bytes);
         let (mut frames, mut dropped, mut got) = (Vec::new(), 0, Vec::new());
         let mut order = order.iter().cycle();
         loop {
             while let Some((offset, len)) = from.front() {
-                let data = from.take(len.min(fragment)).to_vec();
+                let data = from.take(len.min(chunk)).to_vec();
                 frames.push((offset, data));
             }
             if frames.is_empty() {
@@ -215,11 +210,11 @@ mod tests {
         fn bytes_arrive_once_and_in_order(
             bytes in prop::collection::vec(any::<u8>(), 1..5_000),
             // Large enough that there are at most `MAX_PIECES`.
-            fragment in 80_usize..900,
+            chunk in 80_usize..900,
             order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
             lost in 0_usize..20,
         ) {
-            prop_assert_eq!(through(&bytes, fragment, &order, lost), bytes);
+            prop_assert_eq!(through(&bytes, chunk, &order, lost), bytes);
         }
     }
 

@@ -118,8 +118,8 @@ impl FragmentHeader {
     }
 }
 
-/// Writes `fragment`: [`FragmentHeader::header_len`] bytes and its data. A Deadline whose time is over
-/// is written with none left.
+/// Writes `fragment`: [`FragmentHeader::header_len`] bytes and its data. For a Deadline that has
+/// expired, no time left is written.
 pub(crate) fn write_message(writer: &mut Writer<'_>, fragment: &Fragment<'_>) {
     let ends_within =
         fragment.offset.checked_add(fragment.data.len()).is_some_and(|end| end <= fragment.total);
@@ -297,12 +297,16 @@ mod tests {
         }
 
         #[test]
-        fn a_whole_message_is_encoded_alike_or_not_at_all(fragment in fragment(), spare in -2..2_isize) {
+        fn a_whole_message_is_encoded_alike_or_not_at_all(
+            fragment in fragment(),
+            spare in -2..2_isize,
+        ) {
             prop_assume!(fragment.is_whole() && fragment.class != Class::Deadline);
             let bytes = written(&fragment);
             let mut buffer = vec![0; bytes.len().saturating_add_signed(spare)];
             let mut writer = Writer::new(&mut buffer);
-            let fits = write_whole(&mut writer, fragment.channel, fragment.class, fragment.id, fragment.data);
+            let Fragment { channel, class, id, data, .. } = fragment;
+            let fits = write_whole(&mut writer, channel, class, id, data);
             prop_assert_eq!(fits, spare >= 0);
             prop_assert_eq!(writer.written(), if fits { &bytes[..] } else { &[] });
         }
