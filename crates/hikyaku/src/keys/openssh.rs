@@ -102,7 +102,7 @@ impl Identity {
         let not_one = || KeyError::NotPrivate(path.to_owned());
         let KeypairData::Ed25519(pair) = key.key_data() else { return Err(not_one()) };
         let seed = Zeroizing::new(pair.private.to_bytes());
-        let identity = Self::from_seed(&seed, &key.public_key().comment().as_str_lossy());
+        let identity = Self::from_seed(&seed, key.public_key().comment().as_str_lossy());
         // A file whose public half belongs to another key would sign what nobody can verify.
         identity.filter(|made| made.public().key() == pair.public.0).ok_or_else(not_one)
     }

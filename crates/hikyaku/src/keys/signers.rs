@@ -149,7 +149,7 @@ impl Signer {
     /// Returns the key if it is one for Ed25519 that is neither weak nor off the curve.
     #[cfg(feature = "openssh")]
     pub(crate) fn from_openssh(key: &ssh_key::PublicKey) -> Option<Self> {
-        Self::new(&key.key_data().ed25519()?.0, &key.comment().as_str_lossy())
+        Self::new(&key.key_data().ed25519()?.0, key.comment().as_str_lossy())
     }
 }
 
