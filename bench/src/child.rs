@@ -10,10 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{
-    field::{Contestant, FIELD},
-    rows,
-};
+use crate::field::{Contestant, FIELD};
 
 /// The internal subcommand.
 pub(crate) const SERVE: &str = "serve";
@@ -62,14 +59,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Runs the server in the child process.
-pub(crate) fn serve(contestant: &Contestant, threads: usize) -> Result<()> {
-    runtime(threads)?.block_on(async {
-        let serving = rows::serve(contestant);
-        tokio::time::timeout(LONGEST_ROUND, serving).await.context("the server took too long")?
-    })
 }
 
 /// Reports the address to the parent process.

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
             let contestant = field::FIELD
                 .get(index.parse::<usize>()?)
                 .context("no contestant with this index")?;
-            child::serve(contestant, threads.parse()?)
+            rows::serve(contestant, threads.parse()?)
         }
         _ => bail!(USAGE),
     }

@@ -257,13 +257,13 @@ impl<'a> World<'a> {
         let (first, second) = (a % body.len(), b % body.len());
         let cuts = [(0, first.max(second)), (first.min(second), body.len())];
         for (start, end) in cuts {
-            let mut part = head.to_vec();
+            let mut fragment = head.to_vec();
             let len = end - start;
-            part[11..13].copy_from_slice(&((12 + len) as u16).to_be_bytes());
-            part[20..22].copy_from_slice(&(start as u16).to_be_bytes());
-            part[23..25].copy_from_slice(&(len as u16).to_be_bytes());
-            part.extend_from_slice(&body[start..end]);
-            self.feed(self.from, &part);
+            fragment[11..13].copy_from_slice(&((12 + len) as u16).to_be_bytes());
+            fragment[20..22].copy_from_slice(&(start as u16).to_be_bytes());
+            fragment[23..25].copy_from_slice(&(len as u16).to_be_bytes());
+            fragment.extend_from_slice(&body[start..end]);
+            self.feed(self.from, &fragment);
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod armour;
 pub mod chat;
 pub mod dice;
+pub mod discovery;
 pub mod dtls;
 pub mod files;
 pub mod frames;
@@ -23,7 +24,7 @@ pub mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets; each has a file of the same name in `fuzz_targets`.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("wire", wire::run),
     ("stateless", stateless::run),
     ("frames", frames::run),
@@ -35,4 +36,5 @@ pub const TARGETS: [Target; 11] = [
     ("dtls", dtls::run),
     ("chat", chat::run),
     ("terminal", terminal::run),
+    ("discovery", discovery::run),
 ];

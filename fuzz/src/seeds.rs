@@ -2,6 +2,12 @@
 //!
 //! Inputs found by a fuzzer are in `corpus/` only.
 
+use hikyaku::signers::Fingerprint;
+use hikyaku_services::{
+    discovery::{Announcement, Answer, Query},
+    invite::{Invite, OneUse, Secret},
+};
+
 /// The inputs of one target, numbered in order.
 pub type Seeds = Vec<Vec<u8>>;
 
@@ -20,6 +26,7 @@ pub fn all() -> Vec<(&'static str, Seeds)> {
         ("envelope", armour()),
         ("fernet", armour()),
         ("files", files()),
+        ("discovery", discovery()),
     ]
 }
 
@@ -168,14 +175,14 @@ fn dtls() -> Seeds {
             .push([&[kind, 4, 0, 0, 50, 1, 0x84, 0, 0, 50, 1, 0, 10, 0, 5, 0][..], &talk].concat());
     }
     // Fragments by hand: a fragmented ClientHello, an alert, a message that is too long.
-    let part = |kind, number, len: u16, at: u16, bytes: &[u8]| {
+    let piece = |kind, number, len: u16, at: u16, bytes: &[u8]| {
         let (len, at) = (len.to_be_bytes(), at.to_be_bytes());
         [&[kind, 0, number, 9, len[0], len[1], at[0], at[1]][..], &chunk(bytes)].concat()
     };
     let mut seed = vec![0];
     for (len, at) in [(40, 0), (40, 20), (40, 10), (60_000, 0)] {
-        seed.extend([&[8, 1][..], &part(1, 0, len, at, &[3; 20])].concat());
-        seed.extend([&[13][..], &part(2, 0, len, at, &[3; 20])].concat());
+        seed.extend([&[8, 1][..], &piece(1, 0, len, at, &[3; 20])].concat());
+        seed.extend([&[13][..], &piece(2, 0, len, at, &[3; 20])].concat());
     }
     seeds.push(seed);
     let record = |flags: u8, body: &[u8]| {
@@ -185,10 +192,10 @@ fn dtls() -> Seeds {
     let fragment = |at: u8, bytes: &[u8]| {
         [&[11, 0, 0, 30, 0, 1, 0, 0, at, 0, 0, bytes.len() as u8][..], bytes].concat()
     };
-    let parts = [fragment(0, &[1; 20]), fragment(5, &[2; 10]), fragment(12, &[3; 18])];
+    let fragments = [fragment(0, &[1; 20]), fragment(5, &[2; 10]), fragment(12, &[3; 18])];
     let mut seed = vec![7];
-    parts.iter().for_each(|part| seed.extend(record(22, part)));
-    seed.extend([record(20, &[1]), record(21, &[2, 40]), record(22, &parts.concat())].concat());
+    fragments.iter().for_each(|fragment| seed.extend(record(22, fragment)));
+    seed.extend([record(20, &[1]), record(21, &[2, 40]), record(22, &fragments.concat())].concat());
     seeds.push(seed);
     seeds
 }
@@ -295,6 +302,28 @@ fn armour() -> Seeds {
     seeds.push([&[0][..], &chunk(&deep)].concat());
     seeds.push([&[0][..], &chunk(b"gAAAAABlU_EAAAECAwQFBgcICQoLDA0ODw==")].concat());
     seeds
+}
+
+fn discovery() -> Seeds {
+    let key = Fingerprint::from_bytes(&[7; 32]).expect("it has 32 bytes");
+    let announced = Announcement::new("chat/1", "hana", 9, key).expect("it is fine");
+    let announced = announced.with_room("#tea").expect("it is fine").with_members(Some(3));
+    let announced = announced.with_addresses(&[[192, 0, 2, 7].into(), [0xfd; 16].into()]);
+    let answer = Answer { token: *b"a token!", announcement: announced }.encode();
+    let query = Query { token: *b"a token!", application: "chat/1" }.encode();
+    let datagrams = [&[0, 1][..], &chunk(&query), &[2], &chunk(&answer)].concat();
+    let addresses = ["192.0.2.7:9", "[2001:db8::7]:9", "chat.example:9"];
+    let addresses = addresses.map(|address| address.parse().expect("it is an address"));
+    let invite = Invite::new(&addresses, key).expect("it is fine");
+    let secret = OneUse::from_bytes(&[9; 16]).expect("it has 16 bytes");
+    let text = secret.to_text();
+    let with = invite.clone().with_secret(Secret::OneUse(secret));
+    vec![
+        datagrams,
+        [&[1], invite.to_line().as_bytes()].concat(),
+        [&[1], with.to_line().as_bytes()].concat(),
+        [&[2], text.as_bytes()].concat(),
+    ]
 }
 
 fn files() -> Seeds {

@@ -21,7 +21,7 @@ impl Room {
     #[track_caller]
     #[must_use]
     pub fn open() -> Self {
-        let host = Process::start(hikyaku(&["chat", "host", "--plain", "--headless", ":0"]));
+        let host = Process::start(hikyaku(&["chat", "host", "--plain-only", "--headless", ":0"]));
         let port = bound_address(&host).port().to_string();
         let witness = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
         witness.set_read_timeout(Some(Duration::from_secs(30))).expect("30 s is a time");
@@ -75,7 +75,8 @@ pub fn talk_with_ana(joins_with: &[&str], ben: &mut Process) {
 #[track_caller]
 #[must_use]
 pub fn room_dtls(options: &[&str]) -> (Process, SocketAddr) {
-    let words = [&["chat", "host", "--dtls", "--headless"], options, &["127.0.0.1:0"]].concat();
+    let words =
+        [&["chat", "host", "--dtls-only", "--headless"], options, &["127.0.0.1:0"]].concat();
     let host = Process::start(hikyaku(&words));
     let address = bound_address(&host);
     (host, address)

@@ -45,11 +45,17 @@ pub(crate) struct Outcome {
 }
 
 /// Runs the server's side, in its own process.
-pub(crate) async fn serve(contestant: &Contestant) -> Result<()> {
-    match contestant.carrier {
-        Carrier::Hikyaku | Carrier::HikyakuPacked => serve_hikyaku(contestant).await,
-        _ => serve_quinn(contestant).await,
-    }
+pub(crate) fn serve(contestant: &Contestant, threads: usize) -> Result<()> {
+    child::runtime(threads)?.block_on(async {
+        let serving = async {
+            match contestant.carrier {
+                Carrier::Hikyaku | Carrier::HikyakuPacked => serve_hikyaku(contestant).await,
+                _ => serve_quinn(contestant).await,
+            }
+        };
+        let in_time = tokio::time::timeout(child::LONGEST_ROUND, serving).await;
+        in_time.context("the server took too long")?
+    })
 }
 
 /// Runs the client's side.

@@ -169,6 +169,13 @@ pub const MAX_GREETING_ROLL_LEN: usize = 256;
 /// Bytes of a member's own text that a notice quotes: enough to recognize it on one row.
 pub const MAX_QUOTE_LEN: usize = 64;
 
+/// How far a request's number may be from the newest of its run: more than a member has in flight,
+/// and 25 seconds' worth at [`CLIENT_RATE`].
+pub const MAX_REQUEST_JUMP: u64 = 1_000;
+
+/// Runs of numbers that are remembered of a member: its own, and some that others forge.
+pub const REQUEST_WINDOWS: usize = 4;
+
 /// Typed lines that wait to be sent; then the caller has to wait. 25 seconds' worth at
 /// [`CLIENT_RATE`], and at most 4 MiB.
 pub const MAX_WAITING_LINES: usize = 1_000;

@@ -40,13 +40,13 @@ pub(crate) fn check_chat(args: &ChatArgs) -> Result<(), Failure> {
 
 pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
     if args.is_plain() {
-        return refuse(&native_host(&args.native), PLAIN);
+        return refuse(&native_host(&args.native), ONLY_PLAIN);
     }
     // Another door may have it.
-    if args.native.also_plain.is_some() || args.native.also_dtls.is_some() {
+    if args.doors.plain.is_some() || args.doors.dtls.is_some() {
         return Ok(());
     }
-    refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE)
+    refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE_HOST)
 }
 
 pub(crate) fn check_join(args: &JoinArgs) -> Result<(), Failure> {
@@ -75,7 +75,9 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
 
 const DTLS: &str = "is not for --dtls";
 const PLAIN: &str = "is not for plain datagrams (--plain, --dtls)";
+const ONLY_PLAIN: &str = "is not for plain datagrams (--plain-only, --dtls-only)";
 const NATIVE: &str = "needs --plain";
+const NATIVE_HOST: &str = "needs --plain ADDR or --plain-only";
 
 fn refuse(misplaced: &[Misplaced], why: &str) -> Result<(), Failure> {
     match misplaced.iter().find(|(given, ..)| *given) {
@@ -117,12 +119,8 @@ fn native_listen(args: &NativeListenArgs) -> Vec<Misplaced> {
 }
 
 fn native_host(args: &NativeHostArgs) -> Vec<Misplaced> {
-    let beside = "it is for a room that speaks native first";
-    let mut all = vec![
-        (args.allow_key.is_some(), "--allow-key", "--signed-by FILE does that for datagrams"),
-        (args.also_plain.is_some(), "--also-plain", beside),
-        (args.also_dtls.is_some(), "--also-dtls", beside),
-    ];
+    let mut all =
+        vec![(args.allow_key.is_some(), "--allow-key", "--signed-by FILE does that for datagrams")];
     all.extend(keys(&args.keys));
     all
 }

@@ -9,7 +9,7 @@ use hikyaku_plain::{
 };
 
 use crate::{
-    args::{DtlsArgs, DtlsListenArgs, DtlsSendArgs},
+    args::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs},
     exit::Failure,
     limits::HANDSHAKE_NOTE,
     output::{note, warn},
@@ -53,7 +53,8 @@ fn untimed_client(
     if !args.dtls {
         return Ok(None);
     }
-    if let Some(key) = shared_key(args)? {
+    let keys = &args.keys;
+    if let Some(key) = shared_key(keys)? {
         return Ok(Some(ClientConfig::with_shared_key(key)?));
     }
     let anchors = match &send.ca {
@@ -62,11 +63,11 @@ fn untimed_client(
         None if send.insecure => Anchors::anyone(),
         None => Anchors::system()?,
     };
-    let own = certified(args)?;
+    let own = certified(keys)?;
     // A zone is local to this machine and appears in no certificate.
     let host = address.host();
     let name = host.split('%').next().unwrap_or(&host);
-    let config = ClientConfig::new(name, anchors, own.as_ref(), min(args), clock::wall())?;
+    let config = ClientConfig::new(name, anchors, own.as_ref(), min(keys), clock::wall())?;
     Ok(Some(config))
 }
 
@@ -75,12 +76,12 @@ pub(crate) fn server(
     args: &DtlsArgs,
     listen: &DtlsListenArgs,
 ) -> Result<Option<ServerConfig>, Failure> {
-    if args.dtls { configured(args, listen).map(Some) } else { Ok(None) }
+    if args.dtls { configured(&args.keys, listen).map(Some) } else { Ok(None) }
 }
 
 /// What a server that speaks DTLS needs.
 pub(crate) fn configured(
-    args: &DtlsArgs,
+    args: &DtlsKeyArgs,
     listen: &DtlsListenArgs,
 ) -> Result<ServerConfig, Failure> {
     if let Some(key) = shared_key(args)? {
@@ -96,11 +97,11 @@ pub(crate) fn configured(
     Ok(ServerConfig::new(&own, clients, min(args))?)
 }
 
-fn min(args: &DtlsArgs) -> MinVersion {
+fn min(args: &DtlsKeyArgs) -> MinVersion {
     args.min_version.map_or(MinVersion::default(), Into::into)
 }
 
-fn shared_key(args: &DtlsArgs) -> Result<Option<PreShared>, Failure> {
+fn shared_key(args: &DtlsKeyArgs) -> Result<Option<PreShared>, Failure> {
     let Some((identity, file)) = &args.psk else { return Ok(None) };
     if min(args) == MinVersion::V1_3 {
         return Err(Failure::usage(
@@ -110,7 +111,7 @@ fn shared_key(args: &DtlsArgs) -> Result<Option<PreShared>, Failure> {
     Ok(Some(PreShared::read(identity, file)?))
 }
 
-fn certified(args: &DtlsArgs) -> Result<Option<Certified>, Failure> {
+fn certified(args: &DtlsKeyArgs) -> Result<Option<Certified>, Failure> {
     let (Some(certificate), Some(key)) = (&args.cert, &args.key) else { return Ok(None) };
     let own = Certified::read(certificate, key)?;
     if own.unsent() > 0 {

@@ -27,7 +27,9 @@ pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     let rest = &words[1..];
     let flag = rest.iter().find_map(|word| option_of_others(word, command));
     let flag = flag.map(|(flag, suggestion)| format!("{flag}: {suggestion}"));
-    flag.or_else(|| spare_port(command, rest)).or_else(|| chat_without_a_role(command, rest))
+    flag.or_else(|| doors_of_a_room(command, rest))
+        .or_else(|| spare_port(command, rest))
+        .or_else(|| chat_without_a_role(command, rest))
 }
 
 /// Returns what replaces an option of netcat or ssh.
@@ -60,6 +62,31 @@ fn option_of_others(word: &str, command: &str) -> Option<(String, String)> {
         _ => "a key of your own is --identity KEY; with --plain, --sign KEY".to_owned(),
     };
     Some((name.to_owned(), suggestion))
+}
+
+/// Recognizes options of `chat host` as earlier versions had them.
+fn doors_of_a_room(command: &str, words: &[&str]) -> Option<String> {
+    if command != "chat" || words.first() != Some(&"host") {
+        return None;
+    }
+    let renamed =
+        |word: &&&str| word.starts_with("--also-plain") || word.starts_with("--also-dtls");
+    if let Some(word) = words.iter().find(renamed) {
+        let now = word.split('=').next().unwrap_or(word).replacen("--also-", "--", 1);
+        return Some(format!("it is {now} ADDR now: hikyaku chat host {now} ADDR"));
+    }
+    let at = words.iter().position(|word| ["--plain", "--dtls"].contains(word))?;
+    if words.get(at + 1).is_some_and(|next| !next.starts_with('-')) {
+        return None;
+    }
+    let (flag, what) = match words[at] {
+        "--dtls" => ("--dtls", "DTLS"),
+        _ => ("--plain", "plain datagrams"),
+    };
+    Some(format!(
+        "{flag} ADDR takes {what} beside the native room; for a room of {what} alone: hikyaku \
+         chat host {flag}-only"
+    ))
 }
 
 /// Recognizes `listen HOST PORT` and similar.
@@ -227,6 +254,10 @@ mod tests {
             ("hikyaku chat join host 5005", "hikyaku chat join host:5005"),
             ("hikyaku chat localhost", "hikyaku chat join localhost"),
             ("hikyaku chat --nonsense", "hikyaku chat host opens"),
+            ("hikyaku chat host --plain --headless :5", "chat host --plain-only"),
+            ("hikyaku chat host :5 --dtls", "chat host --dtls-only"),
+            ("hikyaku chat host --also-plain :5", "chat host --plain ADDR"),
+            ("hikyaku chat host --also-dtls=:5", "chat host --dtls ADDR"),
         ] {
             assert!(suggestion(line).contains(word), "{line}: {}", suggestion(line));
         }

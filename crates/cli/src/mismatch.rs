@@ -26,10 +26,10 @@ impl Place {
             (Self::Listener, Dialect::Signed) => "hikyaku listen --plain --signed-by FILE",
             (Self::Listener, Dialect::Dtls) => "hikyaku listen --dtls --cert FILE --key FILE",
             (Self::Listener, _) => "hikyaku listen --plain",
-            (Self::Room, Dialect::Fernet) => "hikyaku chat host --plain --fernet KEYFILE",
-            (Self::Room, Dialect::Signed) => "hikyaku chat host --plain --signed-by FILE",
-            (Self::Room, Dialect::Dtls) => "hikyaku chat host --dtls --cert FILE --key FILE",
-            (Self::Room, _) => "hikyaku chat host --plain",
+            (Self::Room, Dialect::Fernet) => "hikyaku chat host --plain-only --fernet KEYFILE",
+            (Self::Room, Dialect::Signed) => "hikyaku chat host --plain-only --signed-by FILE",
+            (Self::Room, Dialect::Dtls) => "hikyaku chat host --dtls-only --cert FILE --key FILE",
+            (Self::Room, _) => "hikyaku chat host --plain-only",
         }
     }
 

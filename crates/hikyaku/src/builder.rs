@@ -12,17 +12,22 @@ use tracing::{Instrument, info_span};
 use zeroize::Zeroizing;
 
 use crate::{
-    address::{Address, AddressError, Family},
     driver::Driver,
     endpoint::{Endpoint, Handle},
-    files::FileError,
-    filter::Filter,
-    identity::{Identity, KeyError, SharedKey},
-    keys::{installation, key_log::KeyLogFile},
+    host::{
+        address::{Address, AddressError, Family},
+        filter::Filter,
+        socket::{BindError, Socket, SocketOptions},
+    },
+    keys::{
+        files::FileError,
+        identity::{Identity, KeyError, SharedKey},
+        installation,
+        key_log::KeyLogFile,
+        signers::AuthorizedKeys,
+    },
     port::Port,
     shared::Shared,
-    signers::AuthorizedKeys,
-    socket::{BindError, Socket, SocketOptions},
 };
 
 /// Configures an [`Endpoint`], made by [`Endpoint::builder`].
@@ -90,8 +95,42 @@ pub enum StartError {
     NoRuntime,
 }
 
+impl Endpoint {
+    /// Opens a server at an address as people write it: `192.0.2.2:5000`, `[::]:5000`, `:5000` for
+    /// every address of this machine, port 0 for any free one ([`Endpoint::local_addr`]). A server
+    /// can connect to others as well.
+    ///
+    /// It has a new key each time, which clients that remember keys take for another server:
+    /// [`EndpointBuilder::identity`] gives it a lasting one.
+    ///
+    /// # Errors
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub async fn bind<A>(address: A) -> Result<Self, StartError>
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        EndpointBuilder::new().bind(address).await
+    }
+
+    /// Opens an endpoint that only connects to others, from a port that the system chooses and with
+    /// a new key, which is enough where the server lets anyone in. One endpoint serves many
+    /// connections.
+    ///
+    /// # Errors
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub fn client() -> Result<Self, StartError> {
+        EndpointBuilder::new().client()
+    }
+
+    /// Returns a builder, for an endpoint with a key of its own, other limits or other timeouts.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::new()
+    }
+}
+
 impl EndpointBuilder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self {
             seed: None,
             shared_key: None,
@@ -276,7 +315,7 @@ impl EndpointBuilder {
         let handle = Handle {
             shared: Arc::new(Shared::new()),
             local,
-            fingerprint: crate::signers::Signer::from_key(&public)
+            fingerprint: crate::keys::signers::Signer::from_key(&public)
                 .expect("a key of our own is a good one")
                 .fingerprint(),
             family: self.family,

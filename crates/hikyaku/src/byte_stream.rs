@@ -83,8 +83,16 @@ enum Writing {
     Shut,
 }
 
+impl Channel {
+    /// Returns the channel as a stream of bytes, for code written for TCP. See [`ByteStream`].
+    #[must_use]
+    pub fn into_byte_stream(self) -> ByteStream {
+        ByteStream::new(self)
+    }
+}
+
 impl ByteStream {
-    pub(crate) const fn new(channel: Channel) -> Self {
+    const fn new(channel: Channel) -> Self {
         Self {
             channel,
             unread: Bytes::new(),

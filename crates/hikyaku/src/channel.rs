@@ -1,12 +1,11 @@
 //! A channel of a connection.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use bytes::Bytes;
 use hikyaku_proto::{ChannelId, Delivery, Message};
 
 use crate::{
-    byte_stream::ByteStream,
     closed::{Closed, SendError, TrySendError},
     connection::Connection,
     mailbox::{Request, Staged},
@@ -53,11 +52,17 @@ pub struct Channel {
     id: ChannelId,
 }
 
-impl Channel {
-    pub(crate) const fn new(connection: Connection, id: ChannelId) -> Self {
-        Self { connection, id }
+impl Connection {
+    /// Returns one of the 65,536 channels, by its number or that of a received message
+    /// ([`Message::channel`]). Channels need no opening: the peer's [`Connection::recv`] receives
+    /// the messages of all of them, except those that it reads with [`Channel::recv`].
+    #[must_use]
+    pub fn channel(&self, id: impl Into<ChannelId>) -> Channel {
+        Channel { connection: self.clone(), id: id.into() }
     }
+}
 
+impl Channel {
     /// Queues a message on this channel, as [`Connection::send`] does on channel 0.
     ///
     /// # Errors
@@ -67,7 +72,7 @@ impl Channel {
         delivery: Delivery,
         payload: P,
     ) -> impl Future<Output = Result<Receipt, SendError>> + Send + use<P> {
-        self.clone().into_send(staged(self.id.0, delivery, payload.into(), false))
+        self.connection.clone().into_send(Staged::new(self.id, delivery, payload.into()))
     }
 
     /// Queues a message on this channel if there is room, as [`Connection::try_send`] does.
@@ -79,7 +84,7 @@ impl Channel {
         delivery: Delivery,
         payload: impl Into<Bytes>,
     ) -> Result<Receipt, TrySendError> {
-        self.connection.stage(staged(self.id.0, delivery, payload.into(), false))
+        self.connection.stage(Staged::new(self.id, delivery, payload.into()))
     }
 
     /// Receives the next message of this channel, for a program with a task for each. The first
@@ -152,36 +157,9 @@ impl Channel {
         self.connection.mailbox().queued_bytes(Some(self.id))
     }
 
-    /// Returns the channel as a stream of bytes, for code written for TCP. See [`ByteStream`].
-    #[must_use]
-    pub fn into_byte_stream(self) -> ByteStream {
-        ByteStream::new(self)
-    }
-
-    /// Returns a sink of messages on this channel, all with this delivery.
-    #[cfg(feature = "futures")]
-    pub const fn sink(self, delivery: Delivery) -> crate::MessageSink {
-        crate::MessageSink::new(self, delivery)
-    }
-
     /// Returns the number of the channel.
     #[must_use]
     pub const fn number(&self) -> u16 {
         self.id.0
     }
-
-    pub(crate) async fn into_send(self, message: Staged) -> Result<Receipt, SendError> {
-        let mailbox = &self.connection.mailbox();
-        let number = mailbox.send(message).await?;
-        Ok(Receipt::new(Arc::clone(mailbox), number))
-    }
-}
-
-pub(crate) const fn staged(
-    channel: u16,
-    delivery: Delivery,
-    payload: Bytes,
-    repeatable: bool,
-) -> Staged {
-    Staged { number: 0, channel: ChannelId(channel), delivery, payload, repeatable }
 }

@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr};
 use bytes::Bytes;
 use hikyaku_proto::{ClosedReason, Outcome, error::Close};
 
-use crate::signers::Fingerprint;
+use crate::keys::signers::Fingerprint;
 
 /// Why a connection is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,18 +10,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use hikyaku_proto::{ChannelId, ConnectionStats, Delivery, Message};
+use hikyaku_proto::{ConnectionStats, Delivery, Message};
 use tokio::sync::oneshot;
 
 use crate::{
-    channel::{Channel, staged},
     closed::{Closed, SendError, TrySendError, Unfinished},
+    keys::signers::Signer,
     mailbox::{Mailbox, Request, Staged},
     receipt::Receipt,
     shared::Established,
-    signers::Signer,
     trust::Trusted,
-    weak::WeakConnection,
 };
 
 /// A connection to a peer that has proved who it is.
@@ -48,8 +46,8 @@ use crate::{
 /// Receive in one task and send in another, or send answers with [`Connection::try_send`].
 #[derive(Clone)]
 pub struct Connection {
-    handle: Arc<Established>,
-    trusted: Trusted,
+    pub(crate) handle: Arc<Established>,
+    pub(crate) trusted: Trusted,
 }
 
 impl Connection {
@@ -57,19 +55,8 @@ impl Connection {
         Self { handle: Arc::new(established), trusted }
     }
 
-    pub(crate) const fn of(handle: Arc<Established>, trusted: Trusted) -> Self {
-        Self { handle, trusted }
-    }
-
     pub(crate) fn with(self, trusted: Trusted) -> Self {
         Self { trusted, ..self }
-    }
-
-    /// Returns a handle that does not keep the connection open, as for a task that only reads.
-    #[must_use]
-    pub fn downgrade(&self) -> WeakConnection {
-        let mailbox = Arc::clone(&self.handle.mailbox);
-        WeakConnection::new(mailbox, Arc::downgrade(&self.handle), self.trusted)
     }
 
     /// Queues a message on channel 0, and returns its receipt as soon as it is queued. Waits while
@@ -112,7 +99,7 @@ impl Connection {
         delivery: Delivery,
         payload: P,
     ) -> impl Future<Output = Result<Receipt, SendError>> + Send + use<P> {
-        self.channel(0).into_send(staged(0, delivery, payload.into(), false))
+        self.clone().into_send(Staged::new(0, delivery, payload.into()))
     }
 
     /// Queues a message on channel 0 if there is room, without waiting: for a server that sends the
@@ -126,7 +113,13 @@ impl Connection {
         delivery: Delivery,
         payload: impl Into<Bytes>,
     ) -> Result<Receipt, TrySendError> {
-        self.stage(staged(0, delivery, payload.into(), false))
+        self.stage(Staged::new(0, delivery, payload.into()))
+    }
+
+    pub(crate) async fn into_send(self, message: Staged) -> Result<Receipt, SendError> {
+        let mailbox = &self.handle.mailbox;
+        let number = mailbox.send(message).await?;
+        Ok(Receipt::new(Arc::clone(mailbox), number))
     }
 
     pub(crate) fn stage(&self, message: Staged) -> Result<Receipt, TrySendError> {
@@ -134,14 +127,6 @@ impl Connection {
             Ok(number) => Ok(Receipt::new(Arc::clone(&self.handle.mailbox), number)),
             Err((payload, reason)) => Err(TrySendError { payload, reason }),
         }
-    }
-
-    /// Returns one of the 65,536 channels, by its number or that of a received message
-    /// ([`Message::channel`]). Channels need no opening: the peer's [`Connection::recv`] receives
-    /// the messages of all of them, except those that it reads with [`Channel::recv`].
-    #[must_use]
-    pub fn channel(&self, id: impl Into<ChannelId>) -> Channel {
-        Channel::new(self.clone(), id.into())
     }
 
     /// Receives the next message of any channel, except those that are read with [`Channel::recv`].
@@ -312,19 +297,6 @@ impl Connection {
 
     pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
         &self.handle.mailbox
-    }
-
-    /// Returns the messages as a stream; each is received once, by the stream or by
-    /// [`Connection::recv`].
-    #[cfg(feature = "futures")]
-    pub fn messages(&self) -> crate::Messages {
-        crate::Messages::new(self.clone())
-    }
-
-    /// Returns a sink of messages on channel 0, all with this delivery.
-    #[cfg(feature = "futures")]
-    pub fn sink(&self, delivery: Delivery) -> crate::MessageSink {
-        self.channel(0).sink(delivery)
     }
 }
 

@@ -12,19 +12,17 @@ use tokio::{
 };
 
 use crate::{
-    address::{Address, AddressError, Family},
-    backoff::Backoff,
-    builder::{EndpointBuilder, StartError},
     closed::{Closed, Refusal},
     connection::Connection,
     dialect::Dialect,
+    host::{
+        address::{Address, AddressError, Family},
+        socket::Unreachable,
+    },
     incoming::Incoming,
-    keys::host_name::host_name,
+    keys::{host_name::host_name, signers::Fingerprint},
     limits::{LAST_PACKETS, NEXT_ADDRESS},
-    reconnect::Reconnecting,
     shared::{Dial, Established, Shared, Unanswered},
-    signers::Fingerprint,
-    socket::Unreachable,
     stats::EndpointStats,
     stray::Astray,
     trust::{Trust, TrustError, Trusted},
@@ -173,38 +171,6 @@ impl ConnectError {
 }
 
 impl Endpoint {
-    /// Opens a server at an address as people write it: `192.0.2.2:5000`, `[::]:5000`, `:5000` for
-    /// every address of this machine, port 0 for any free one ([`Endpoint::local_addr`]). A server
-    /// can connect to others as well.
-    ///
-    /// It has a new key each time, which clients that remember keys take for another server:
-    /// [`EndpointBuilder::identity`] gives it a lasting one.
-    ///
-    /// # Errors
-    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
-    pub async fn bind<A>(address: A) -> Result<Self, StartError>
-    where
-        A: TryInto<Address>,
-        AddressError: From<A::Error>,
-    {
-        EndpointBuilder::new().bind(address).await
-    }
-
-    /// Opens an endpoint that only connects to others, from a port that the system chooses and with
-    /// a new key, which is enough where the server lets anyone in. One endpoint serves many
-    /// connections.
-    ///
-    /// # Errors
-    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
-    pub fn client() -> Result<Self, StartError> {
-        EndpointBuilder::new().client()
-    }
-
-    /// Returns a builder, for an endpoint with a key of its own, other limits or other timeouts.
-    pub fn builder() -> EndpointBuilder {
-        EndpointBuilder::new()
-    }
-
     pub(crate) fn new(handle: Handle) -> Self {
         Self(Arc::new(handle))
     }
@@ -253,24 +219,6 @@ impl Endpoint {
                 Err(error.into())
             }
         }
-    }
-
-    /// Returns a value that connects to `to` again and again, each time as [`Endpoint::connect`]
-    /// does, with the pauses of `backoff`: for a program that has to stay connected.
-    ///
-    /// # Errors
-    /// [`AddressError`] if `to` is not an address.
-    pub fn reconnecting<A>(
-        &self,
-        to: A,
-        trust: Trust,
-        backoff: Backoff,
-    ) -> Result<Reconnecting, AddressError>
-    where
-        A: TryInto<Address>,
-        AddressError: From<A::Error>,
-    {
-        Ok(Reconnecting::new(self.clone(), to.try_into()?, trust, backoff))
     }
 
     /// The first of these addresses that answers.
@@ -363,12 +311,11 @@ impl Endpoint {
     /// were sent a CLOSE by then. If called more than once, the earliest end counts. Dropping the
     /// future changes nothing while the runtime lives.
     pub async fn close(&self, within: Duration) {
-        self.0.shared.ask(|requests| {
-            requests.close = Some(requests.close.map_or(within, |before| before.min(within)));
-        });
-        if timeout(within, self.0.shared.ended()).await.is_err() {
+        let requests = &self.0.shared.requests;
+        requests.close(within);
+        if timeout(within, requests.ended()).await.is_err() {
             // The driver's own timer rings at the same time: its packets leave first.
-            let _ = timeout(LAST_PACKETS, self.0.shared.closes_sent()).await;
+            let _ = timeout(LAST_PACKETS, requests.closes_sent()).await;
         }
     }
 }
@@ -385,7 +332,7 @@ async fn dial(
     ours: Fingerprint,
 ) -> Result<Established, ConnectError> {
     let (reply, answer) = oneshot::channel();
-    shared.ask(|requests| requests.dials.push(Dial { to, reply }));
+    shared.dial(Dial { to, reply });
     match answer.await {
         Err(_) => Err(ConnectError::EndpointGone),
         Ok(Ok(established)) => Ok(established),

@@ -6,9 +6,9 @@ use hikyaku_proto::error::Close;
 
 use crate::{
     connection::Connection,
+    keys::signers::{Fingerprint, Signer},
     mailbox::Request,
     shared::Established,
-    signers::{Fingerprint, Signer},
     trust::Trusted,
 };
 

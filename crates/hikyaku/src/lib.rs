@@ -125,6 +125,7 @@ mod receipt;
 mod receipts;
 mod received;
 mod reconnect;
+mod requests;
 mod shared;
 #[cfg(test)]
 mod simulation;

@@ -33,6 +33,26 @@ pub struct Messages {
     ended: bool,
 }
 
+impl Connection {
+    /// Returns the messages as a stream; each is received once, by the stream or by
+    /// [`Connection::recv`].
+    pub fn messages(&self) -> Messages {
+        Messages::new(self.clone())
+    }
+
+    /// Returns a sink of messages on channel 0, all with this delivery.
+    pub fn sink(&self, delivery: Delivery) -> MessageSink {
+        self.channel(0).sink(delivery)
+    }
+}
+
+impl Channel {
+    /// Returns a sink of messages on this channel, all with this delivery.
+    pub const fn sink(self, delivery: Delivery) -> MessageSink {
+        MessageSink::new(self, delivery)
+    }
+}
+
 impl Messages {
     pub(crate) const fn new(connection: Connection) -> Self {
         Self { connection, receiving: None, ended: false }

@@ -20,9 +20,9 @@ use tracing::{Span, debug, debug_span};
 
 use crate::{
     closed::Closed,
+    keys::signers::Signer,
     mailbox::{Mailbox, Request, Staged},
     shared::{Established, Shared, Unanswered},
-    signers::Signer,
     turns::Lane,
 };
 
@@ -65,7 +65,7 @@ impl Peer {
     ) -> Self {
         Self {
             span: debug_span!("connection", %remote, dialled = dialler.is_some()),
-            mailbox: Arc::new(Mailbox::new(handle, Arc::clone(shared), remote)),
+            mailbox: Arc::new(Mailbox::new(handle, Arc::clone(&shared.requests), remote)),
             staged: VecDeque::new(),
             waiting: BTreeMap::new(),
             dialler,

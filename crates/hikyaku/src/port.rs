@@ -11,12 +11,12 @@ use std::{
     task::{Context, Poll},
 };
 
-#[cfg(test)]
-use crate::simulation::network::Nic;
-use crate::{
+use crate::host::{
     batch::RecvBatch,
     socket::{Socket, Unreachable, Way},
 };
+#[cfg(test)]
+use crate::simulation::network::Nic;
 
 /// A transport for datagrams.
 pub(crate) enum Port {

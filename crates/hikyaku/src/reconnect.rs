@@ -4,11 +4,11 @@ use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::{
-    address::Address,
     backoff::Backoff,
     clock::runtime_now,
     connection::Connection,
     endpoint::{ConnectError, Endpoint},
+    host::address::{Address, AddressError},
     trust::Trust,
 };
 
@@ -40,16 +40,28 @@ pub struct Reconnecting {
     since: Option<Instant>,
 }
 
-impl Reconnecting {
-    pub(crate) const fn new(
-        endpoint: Endpoint,
-        to: Address,
+impl Endpoint {
+    /// Returns a value that connects to `to` again and again, each time as [`Endpoint::connect`]
+    /// does, with the pauses of `backoff`: for a program that has to stay connected.
+    ///
+    /// # Errors
+    /// [`AddressError`] if `to` is not an address.
+    pub fn reconnecting<A>(
+        &self,
+        to: A,
         trust: Trust,
         backoff: Backoff,
-    ) -> Self {
-        Self { endpoint, to, trust, backoff, since: None }
+    ) -> Result<Reconnecting, AddressError>
+    where
+        A: TryInto<Address>,
+        AddressError: From<A::Error>,
+    {
+        let endpoint = self.clone();
+        Ok(Reconnecting { endpoint, to: to.try_into()?, trust, backoff, since: None })
     }
+}
 
+impl Reconnecting {
     /// Connects, and again after each failure that another attempt may mend
     /// ([`ConnectError::is_retryable`]). After an earlier connection the first attempt waits too:
     /// see [`Backoff::after_connection`]. Cancel-safe.

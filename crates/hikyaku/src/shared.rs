@@ -1,37 +1,34 @@
 //! The state shared by the handles of one endpoint and its driver.
 //!
-//! In: dials, requests, handles of connections with work for the driver. Out: the same, and
-//! incoming connections. Never: the contents of messages.
+//! In: dials, and what the driver publishes. Out: dials for the driver; incoming connections,
+//! refusals and statistics for applications. Never: the contents of messages.
 
 use std::{
     collections::VecDeque,
     mem,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
-    time::Duration,
 };
 
-use hikyaku_proto::{ConnectionHandle, error::Close};
+use hikyaku_proto::error::Close;
 use tokio::sync::{Notify, oneshot};
 
 use crate::{
-    clock::Stopwatch,
     closed::{Closed, Refusal},
     dialect::Dialect,
+    host::socket::Unreachable,
+    keys::signers::Signer,
     limits::{LINGER, MAX_ACCEPT_QUEUE, MAX_REFUSALS, MAX_STRAYS},
     mailbox::{Mailbox, Request},
-    signers::Signer,
-    socket::Unreachable,
+    requests::Requests,
     stats::EndpointStats,
     stray::Astray,
 };
 
 /// An endpoint's mailbox.
 pub(crate) struct Shared {
-    /// The endpoint's time.
-    pub(crate) clock: Stopwatch,
-    requests: Mutex<Requests>,
+    pub(crate) requests: Arc<Requests>,
+    dials: Mutex<Vec<Dial>>,
     incoming: Mutex<Incoming>,
     /// A connection arrived, or no more will.
     came: Notify,
@@ -42,24 +39,6 @@ pub(crate) struct Shared {
     astray: Mutex<VecDeque<Astray>>,
     /// A datagram of another dialect arrived.
     strayed: Notify,
-    /// The driver has ended, or has sent every CLOSE.
-    ended: Notify,
-}
-
-/// Requests to the driver.
-#[derive(Default)]
-pub(crate) struct Requests {
-    waker: Option<Waker>,
-    /// Connections whose mailboxes are not empty.
-    pub(crate) listed: Vec<ConnectionHandle>,
-    pub(crate) dials: Vec<Dial>,
-    /// No handle of the endpoint is left.
-    pub(crate) abandoned: bool,
-    /// Close all connections within this time.
-    pub(crate) close: Option<Duration>,
-    /// A CLOSE was sent to every established peer.
-    closes_sent: bool,
-    ended: bool,
 }
 
 /// A requested connection.
@@ -105,8 +84,8 @@ struct Incoming {
 impl Shared {
     pub(crate) fn new() -> Self {
         Self {
-            clock: Stopwatch::start(),
-            requests: Mutex::default(),
+            requests: Arc::new(Requests::new()),
+            dials: Mutex::default(),
             incoming: Mutex::default(),
             came: Notify::new(),
             stats: Mutex::default(),
@@ -114,54 +93,33 @@ impl Shared {
             refused: Notify::new(),
             astray: Mutex::default(),
             strayed: Notify::new(),
-            ended: Notify::new(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Requests> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn dials(&self) -> MutexGuard<'_, Vec<Dial>> {
+        self.dials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn incoming(&self) -> MutexGuard<'_, Incoming> {
         self.incoming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a request, and wakes the driver. It is ignored once the driver has ended: calls that
-    /// wait for an answer receive an error then.
-    pub(crate) fn ask(&self, change: impl FnOnce(&mut Requests)) {
-        let mut requests = self.lock();
-        if requests.ended {
+    /// Asks the driver for a connection. Once the driver has ended, the reply is dropped, and the
+    /// caller receives an error.
+    pub(crate) fn dial(&self, dial: Dial) {
+        let mut dials = self.dials();
+        if self.requests.has_ended() {
             return;
         }
-        change(&mut requests);
-        let waker = requests.waker.take();
-        drop(requests);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        dials.push(dial);
+        drop(dials);
+        self.requests.wake();
     }
 
-    pub(crate) fn list(&self, handle: ConnectionHandle) {
-        self.ask(|requests| requests.listed.push(handle));
-    }
-
-    /// Takes all requests for the driver, which is woken when there are more.
-    pub(crate) fn take(&self, cx: &Context<'_>, listed: &mut Vec<ConnectionHandle>) -> Requests {
-        let mut requests = self.lock();
-        mem::swap(&mut requests.listed, listed);
-        let taken = Requests {
-            waker: None,
-            listed: Vec::new(),
-            dials: mem::take(&mut requests.dials),
-            abandoned: requests.abandoned,
-            close: requests.close.take(),
-            closes_sent: false,
-            ended: false,
-        };
-        if !requests.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            requests.waker = Some(cx.waker().clone());
-        }
-        taken
+    /// Takes the connections that were asked for, after the driver took its requests: what is added
+    /// later wakes it again.
+    pub(crate) fn take_dials(&self) -> Vec<Dial> {
+        mem::take(&mut *self.dials())
     }
 
     /// Returns `true` while newcomers may come in: their number waiting for `accept` is bounded
@@ -239,7 +197,7 @@ impl Shared {
         loop {
             let more = added.notified();
             // Asked first: the driver adds nothing after its end.
-            let ended = self.lock().ended;
+            let ended = self.requests.has_ended();
             let next = {
                 let mut waiting = list.lock().unwrap_or_else(PoisonError::into_inner);
                 let next = waiting.pop_front();
@@ -288,45 +246,15 @@ impl Shared {
             let reason = "not wanted any more".to_owned();
             let _ = established.mailbox.request(Request::Close { code: Close::REFUSED, reason });
         }
-        self.ask(|requests| requests.abandoned = true);
+        self.requests.abandon();
     }
 
     /// Marks the driver as ended, and wakes all waiting calls.
     pub(crate) fn end(&self) {
-        let mut requests = self.lock();
-        requests.ended = true;
-        requests.dials.clear();
-        drop(requests);
+        self.requests.end();
+        self.dials().clear();
         self.end_incoming();
         self.refused.notify_one();
         self.strayed.notify_one();
-        self.ended.notify_waiters();
-    }
-
-    /// Records that a CLOSE was sent to every peer.
-    pub(crate) fn note_closes_sent(&self) {
-        if !mem::replace(&mut self.lock().closes_sent, true) {
-            self.ended.notify_waiters();
-        }
-    }
-
-    /// Waits until the driver has ended.
-    pub(crate) async fn ended(&self) {
-        self.wait_until(|requests| requests.ended).await;
-    }
-
-    /// Waits until every peer was sent a CLOSE.
-    pub(crate) async fn closes_sent(&self) {
-        self.wait_until(|requests| requests.closes_sent || requests.ended).await;
-    }
-
-    async fn wait_until(&self, reached: impl Fn(&Requests) -> bool) {
-        loop {
-            let ended = self.ended.notified();
-            if reached(&self.lock()) {
-                return;
-            }
-            ended.await;
-        }
     }
 }

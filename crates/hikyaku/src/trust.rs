@@ -1,8 +1,8 @@
 //! The server keys that a client accepts.
 
 #[cfg(feature = "openssh")]
-use crate::known_hosts::{KnownHosts, Verdict};
-use crate::{
+use crate::keys::known_hosts::{KnownHosts, Verdict};
+use crate::keys::{
     identity::KeyError,
     signers::{Fingerprint, Signer},
 };

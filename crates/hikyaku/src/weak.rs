@@ -39,19 +39,21 @@ pub struct WeakConnection {
     trusted: Trusted,
 }
 
-impl WeakConnection {
-    pub(crate) const fn new(
-        mailbox: Arc<Mailbox>,
-        handle: Weak<Established>,
-        trusted: Trusted,
-    ) -> Self {
-        Self { mailbox, handle, trusted }
+impl Connection {
+    /// Returns a handle that does not keep the connection open, as for a task that only reads.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakConnection {
+        let mailbox = Arc::clone(&self.handle.mailbox);
+        let handle = Arc::downgrade(&self.handle);
+        WeakConnection { mailbox, handle, trusted: self.trusted }
     }
+}
 
+impl WeakConnection {
     /// Returns the connection, or `None` if all other handles to it are gone.
     #[must_use]
     pub fn upgrade(&self) -> Option<Connection> {
-        Some(Connection::of(self.handle.upgrade()?, self.trusted))
+        Some(Connection { handle: self.handle.upgrade()?, trusted: self.trusted })
     }
 
     /// Returns the number of the connection, as [`Connection::id`] does.

@@ -103,6 +103,18 @@ pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 /// times; a peer that can open it would have answered one of them.
 pub(crate) const DTLS_PROOF: Duration = Duration::from_secs(10);
 
+/// How long a server waits after a record sealed with a shared key did not open. Anyone can have
+/// sent it; a client with the right key sends its own again after one second.
+pub(crate) const DTLS_UNOPENED: Duration = Duration::from_secs(3);
+
+/// How long an alert in the clear must remain the last word before it ends a handshake. Anyone can
+/// have sent it; a peer that goes on answers what is sent to it again after one second.
+pub(crate) const DTLS_ALERT: Duration = Duration::from_secs(2);
+
+/// Sealed records kept for the record that announces them, of one handshake: its own in a flight
+/// that is sent again, and some that are forged.
+pub(crate) const MAX_EARLY_FINISHED: usize = 8;
+
 /// How long a client waits for a DTLS 1.3 server to confirm that the handshake is complete on its
 /// side too. The server may have refused our certificate, which it can report only then.
 pub(crate) const DTLS_CONFIRMATION: Duration = Duration::from_secs(3);

@@ -102,3 +102,45 @@ fn a_sender_that_drops_everything_measures_the_path_again() {
     }
     assert!(delivered > 150, "{delivered} of 200");
 }
+
+/// Runs until an end has reported the connection.
+fn run_until_connected(pair: &mut Pair, end: usize) -> ConnectionHandle {
+    for _ in 0..2_000 {
+        let found = pair.events[end].iter().find_map(|(handle, event)| {
+            let is_it = matches!(event, Event::Connected { .. } | Event::Incoming);
+            is_it.then_some(*handle)
+        });
+        if let Some(found) = found {
+            return found;
+        }
+        pair.run(MS);
+    }
+    panic!("not connected");
+}
+
+// D-7
+#[test]
+fn the_first_message_of_a_connection_is_subject_to_the_transit_time_too() {
+    for end in [CLIENT, SERVER] {
+        for loss in std::iter::once(None).chain((0..10).map(Some)) {
+            let mut pair = Pair::new();
+            pair.delay = 150 * MS;
+            if let Some(lost) = loss {
+                let mut sent = 0;
+                pair.rule = Box::new(move |_| {
+                    sent += 1;
+                    sent - 1 != lost
+                });
+            }
+            pair.connect();
+            let handle = run_until_connected(&mut pair, end);
+            let receipt = pair.send(end, handle, Delivery::Deadline(50 * MS), b"late");
+            pair.run(1_000 * MS);
+            let outcome = pair.events[end].iter().find_map(|(_, event)| match event {
+                Event::Receipt(of, outcome) if *of == receipt => Some(*outcome),
+                _ => None,
+            });
+            assert_eq!(outcome, Some(Outcome::Expired), "{end}, {loss:?}");
+        }
+    }
+}

@@ -1,4 +1,7 @@
-//! Protocols over messages, as values: they read and write messages, and touch no file or socket.
+//! Protocols over messages, as values. Only the sockets of discovery (features `net` and `mdns`)
+//! touch a network.
 
+pub mod discovery;
 pub mod files;
+pub mod invite;
 pub mod limits;

@@ -2,6 +2,8 @@
 //!
 //! In: nothing. Out: constants. Never: logic.
 
+use std::time::Duration;
+
 /// Bytes of a control message of a file transfer: a name, a reason, some numbers.
 pub const MAX_CONTROL: usize = 4_096;
 
@@ -10,3 +12,82 @@ pub const MAX_REASON: usize = 256;
 
 /// Bytes of a saved file's name; every system takes 255, and other tools add to a name.
 pub const MAX_NAME: usize = 200;
+
+/// The port on which hosts answer searches. It is not the chat's own port: a native host has that
+/// one to itself, any number of hosts on a machine share this one, and a plain listener on the
+/// default port would print each search as a message. It is the next one, so that one rule of a
+/// firewall (12345 to 12346) opens both.
+pub const DISCOVERY_PORT: u16 = 12_346;
+
+/// Bytes of a search. No answer is longer, so that forged searches gain nothing.
+pub const SEARCH_LEN: usize = 512;
+
+/// Bytes of a name that is announced: the label of a DNS name (RFC 1035, section 2.3.4).
+pub const MAX_ANNOUNCED_NAME: usize = 63;
+
+/// Bytes of a name as the instance of a DNS service, whose label of 63 also takes a number if two
+/// instances have the same name.
+pub const MAX_INSTANCE: usize = 48;
+
+/// Bytes of a room's title that is announced: a line in a list.
+pub const MAX_ANNOUNCED_ROOM: usize = 64;
+
+/// Bytes of an application's name with its version.
+pub const MAX_APPLICATION: usize = 32;
+
+/// Addresses that an announcement names.
+pub const MAX_ANNOUNCED_ADDRESSES: usize = 4;
+
+/// Hosts that a search keeps. Whoever is on the network can forge announcements.
+pub const MAX_FOUND: usize = 64;
+
+/// Hosts that a search keeps for one address, so that one machine cannot fill the table.
+pub const MAX_FOUND_AT_ONE: usize = 8;
+
+/// Addresses that a search keeps per host: a machine with several interfaces, in both families.
+pub const MAX_FOUND_ADDRESSES: usize = 8;
+
+/// Addresses that a search is sent to: a machine has few interfaces, and containers add some.
+pub const MAX_TARGETS: usize = 64;
+
+/// Searches that a host answers per second: several people who search at once, four times each.
+pub const MAX_ANSWERS: u32 = 50;
+
+/// When a search is sent: at once, and again, because datagrams are lost.
+pub const SEARCH_AT: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_millis(900),
+];
+
+/// Time that a search goes on after the first host was found, for others to answer: on a local
+/// network an answer takes milliseconds.
+pub const SETTLE: Duration = Duration::from_millis(250);
+
+/// Time after which a search ends.
+pub const SEARCH_TIME: Duration = Duration::from_millis(1_500);
+
+/// Interval at which a host looks for new interfaces, to hear searches there.
+pub const INTERFACES_EVERY: Duration = Duration::from_secs(5);
+
+/// Time that an announcement is given to say goodbye by mDNS.
+pub const GOODBYE: Duration = Duration::from_millis(200);
+
+/// Consecutive errors of receiving after which a host stops answering searches.
+pub const MAX_RECEIVE_ERRORS: u32 = 100;
+
+/// Characters of an invite: eight names of hosts and a code.
+pub const MAX_INVITE_LEN: usize = 1_024;
+
+/// Addresses in an invite: a machine with several interfaces, in both families.
+pub const MAX_INVITE_ADDRESSES: usize = 8;
+
+/// Bytes of a room's name in an invite, so that a QR code of it fits a terminal.
+pub const MAX_INVITE_ROOM: usize = 64;
+
+/// Bytes of a one-use secret: it cannot be guessed, and keeps the invite short.
+pub const ONE_USE_LEN: usize = 16;
+
+/// One-use invites that a host issues: each is compared with what a guest presents.
+pub const MAX_ISSUED: usize = 1_000;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     api::{APPLICATION_CLOSE, ClosedReason, ConnectionHandle, Event},
-    app::{EndId, Leaving, Reader, Side, State},
+    ends::{EndId, Leaving, Reader, Side, State},
     network::HostId,
     oracle::{Print, Violation},
     world::World,
@@ -184,7 +184,7 @@ impl World {
         let dialed = self.pairs[id.pair].dialed;
         let starts = matches!(other.state, State::Starting);
         let too_long = starts && self.now >= dialed + HANDSHAKE_LIMIT;
-        let silent = starts && self.now >= dialed + self.least_idle(id);
+        let silent = starts && self.now >= dialed + self.min_idle(id);
         let restarted = self.restarts.get(&other.host).is_some_and(|at| *at >= dialed);
         let is_true = match reason {
             ClosedReason::Local => end.leaving != Leaving::No,
@@ -202,7 +202,7 @@ impl World {
             }
             // Without a timeout, an unanswered peer is given up (M-61).
             ClosedReason::Idle => {
-                let least = self.least_idle(id);
+                let least = self.min_idle(id);
                 (timed(end.host) || timed(other.host) || other_is_over)
                     && self.now >= end.heard + least
             }
@@ -223,7 +223,7 @@ impl World {
     }
 
     /// Returns the silence after which an end may report an idle timeout (M-61).
-    fn least_idle(&self, id: EndId) -> Duration {
+    fn min_idle(&self, id: EndId) -> Duration {
         const UNANSWERED: Duration = Duration::from_secs(120);
         let timeout = |host: HostId| self.hosts[host.0].config.transport.idle_timeout;
         let pair = &self.pairs[id.pair];

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::{
+    action::Action,
     api::{ChannelId, Delivery, Time},
-    app::{EndId, Planned, Reader, Side, State},
+    ends::{EndId, Planned, Reader, Side, State},
     link::{LinkConfig, Loss},
     network::HostId,
     oracle::Violation,
-    script::Action,
     world::World,
 };
 

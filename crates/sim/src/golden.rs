@@ -5,13 +5,13 @@
 use std::{fmt::Write as _, time::Duration};
 
 use crate::{
+    action::Action,
     api::{ChannelId, Class, Congestion, Time},
-    app::{Planned, Reader, Record, Side, State},
+    ends::{Planned, Reader, Record, Side, State},
     link::{LinkConfig, Loss},
     network::HostId,
     oracle::Violation,
     presets::Preset,
-    script::Action,
     trace::Trace,
     world::{HostConfig, World},
 };

@@ -3,11 +3,13 @@
 //! One seed determines everything: [`swarm::run`] draws hosts, messages and faults, then heals the
 //! network and requires that everything converges. [`many()`] does that for many seeds.
 
+pub mod action;
 pub mod api;
-pub mod app;
+mod app;
 pub mod attack;
 mod check_events;
 pub mod converge;
+pub mod ends;
 pub mod evil;
 pub mod golden;
 pub mod link;
@@ -16,7 +18,7 @@ pub mod node;
 pub mod oracle;
 pub mod presets;
 pub mod rng;
-pub mod script;
+mod script;
 mod stream;
 pub mod swarm;
 pub mod tap;

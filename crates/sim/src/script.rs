@@ -9,8 +9,9 @@ use std::{
 };
 
 use crate::{
-    api::{APPLICATION_CLOSE, ChannelId, Time, dial},
-    app::{EndId, Leaving, Pair, Planned, Reader, Side, State},
+    action::Action,
+    api::{APPLICATION_CLOSE, Time, dial},
+    ends::{EndId, Leaving, Pair, Planned, Reader, Side, State},
     network::{HostId, Move, Origin},
     node::Effect,
     oracle::Violation,
@@ -19,42 +20,6 @@ use crate::{
 
 /// After this a failed handshake has been given up (M-44), and everything in transit has arrived.
 const HANDSHAKE: Duration = Duration::from_secs(13);
-
-/// A scripted action. Those for a host apply to the newest connection of that client.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// A client connects from a new port, with first messages that may be sent as 0-RTT.
-    Connect {
-        /// The client.
-        client: HostId,
-        /// The server.
-        server: HostId,
-        /// How the applications of both sides read.
-        readers: [Reader; 2],
-        /// Messages sent before the handshake completes, as repeatable.
-        early: Vec<Planned>,
-    },
-    /// An end sends a message.
-    Send(HostId, Side, Planned),
-    /// A slow application takes a message.
-    Read(EndId),
-    /// The priority of a channel changes.
-    Priority(HostId, Side, ChannelId, u8),
-    /// An end updates its keys.
-    UpdateKeys(HostId, Side),
-    /// An end sends a PING.
-    Ping(HostId, Side),
-    /// The client's address changes.
-    Move(HostId, Move),
-    /// The host restarts and loses all state.
-    Restart(HostId),
-    /// An end closes at once.
-    Close(HostId, Side),
-    /// An end closes once everything is delivered, or after this time.
-    CloseGracefully(HostId, Side, Duration),
-    /// The server receives this many first packets from unused addresses.
-    Flood(HostId, usize),
-}
 
 impl World {
     /// Schedules an action.

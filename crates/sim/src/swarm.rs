@@ -8,15 +8,15 @@ use std::{
 };
 
 use crate::{
+    action::Action,
     api::{ChannelId, Class, Congestion, Delivery, Retry, Time, TransportConfig},
-    app::{Planned, Reader, Side},
     attack::{Attack, Attacker},
+    ends::{Planned, Reader, Side},
     link::{EcnTreatment, LinkConfig, Loss},
     network::{HostId, Move},
     oracle::Violation,
     presets::Preset,
     rng::Rng,
-    script::Action,
     trace::Trace,
     world::{HostConfig, World},
 };

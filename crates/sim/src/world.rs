@@ -10,18 +10,18 @@ use std::{
 };
 
 use crate::{
+    action::Action,
     api::{
         Congestion, ConnectionHandle, Ecn, EndpointConfig, Message, Retry, Time, TransportConfig,
         crypto,
     },
-    app::{EndId, Pair, Record},
     attack::Attacker,
+    ends::{EndId, Pair, Record},
     link::{Fate, LinkConfig},
     network::{HostId, Network, Packet},
     node::{Effect, Node},
     oracle::{Oracle, PipeId, Print, Violation},
     rng::Rng,
-    script::Action,
     tap::{self, Tap},
     trace::Trace,
 };

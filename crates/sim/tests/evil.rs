@@ -208,7 +208,7 @@ impl World {
 fn cost(stream: &Stream, packets: usize, reads: bool) -> (Cost, bool) {
     let mut world = World::new(reads);
     // So that there is something to acknowledge from the first packet on.
-    let pings = all().into_iter().find(|stream| stream.title() == "PING, one a packet");
+    let pings = all().into_iter().find(|stream| stream.title() == "PING, one per packet");
     world.receive(&pings.expect("the stream exists"), 8 * BATCH);
     world.frames = 0;
     let cost = world.receive(stream, packets);

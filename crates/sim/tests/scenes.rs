@@ -5,14 +5,14 @@
 use std::time::Duration;
 
 use hikyaku_sim::{
+    action::Action,
     api::{ChannelId, Class, ClosedReason, Delivery},
-    app::{Planned, Reader, Side, State},
     attack::{Attack, Attacker},
+    ends::{Planned, Reader, Side, State},
     link::LinkConfig,
     network::{HostId, Move},
     presets::Preset,
     rng::Rng,
-    script::Action,
     trace::Trace,
     world::{HostConfig, World},
 };

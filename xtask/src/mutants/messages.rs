@@ -118,7 +118,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "D-2",
         "fragments of Unreliable are sent again",
         "message/outbox/mod.rs",
-        "if !part.class.is_resent() {",
+        "if !fragment.class.is_resent() {",
         "if false {",
     ),
     mutation(

@@ -51,11 +51,11 @@ pub(super) const TABLE: &[Mutation] = &[
         "M-5",
         "the frames before one that does not parse are applied",
         RECEIVE,
-        "let part = only_fragment(payload, level);",
+        "let fragment = only_fragment(payload, level);",
         "if check_all(payload, level).is_err() {
             let _ = self.apply_all(arrival, level, payload);
         }
-        let part = only_fragment(payload, level);",
+        let fragment = only_fragment(payload, level);",
     ),
     mutation(
         "ack-before-keeping",
@@ -280,7 +280,7 @@ pub(super) const TABLE: &[Mutation] = &[
         "a probe marks its frames as acknowledged",
         TIMEOUT,
         "            self.on_frame_lost(frame);",
-        "            if let SentFrame::Message(part) = frame { self.outbox.on_acked(*part); }",
+        "            if let SentFrame::Message(sent) = frame { self.outbox.on_acked(*sent); }",
     ),
     mutation(
         "probe-forgets",

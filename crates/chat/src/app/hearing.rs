@@ -27,8 +27,13 @@ impl App {
             watch.unanswered = 0;
         }
         if let Some((event, ticket)) = machine::read_event(datagram) {
-            self.is_room = true;
-            return self.on_event(event, ticket);
+            if self.is_believed(&event, datagram) {
+                self.is_room = true;
+                return self.on_event(event, ticket);
+            }
+            if self.ignores(&event) {
+                return;
+            }
         }
         self.heard = true;
         let text = collapse_blanks(sanitize_bytes(trim_end(datagram)));
@@ -43,6 +48,36 @@ impl App {
             self.on_foreign();
         }
         self.show(Shown::Line(text.into_owned()));
+    }
+
+    /// Returns `true` if a machine line is a room's. Through a program that forwards lines anyone
+    /// may send one: only the answer to our own hello shows that a room is there.
+    fn is_believed(&self, event: &Event, datagram: &[u8]) -> bool {
+        match &event.kind {
+            _ if self.nonce.is_none() => true,
+            Kind::Greeted { .. } => machine::nonce(datagram) == self.nonce,
+            // A full room greets nobody.
+            Kind::Refused(_) => self.server != Server::Foreign,
+            _ => self.me.is_some() && self.server != Server::Foreign,
+        }
+    }
+
+    /// Returns `true` if a machine line that is not believed is not shown as text either.
+    fn ignores(&mut self, event: &Event) -> bool {
+        let is_greeting = matches!(event.kind, Kind::Greeted { .. });
+        match self.server {
+            Server::Foreign => false,
+            // A room that has restarted does not remember our hello; it is sent again.
+            Server::Hikyaku | Server::Gone { .. } => {
+                if is_greeting && !self.asked_to_greet {
+                    self.asked_to_greet = true;
+                    self.due = Some(self.hello());
+                }
+                true
+            }
+            // Another event may overtake the greeting, and is asked for after it.
+            _ => !is_greeting,
+        }
     }
 
     /// Handles a hint that the server speaks another dialect. It is not authenticated, so it counts
@@ -99,6 +134,7 @@ impl App {
             self.notice(Notice::Back);
         }
         self.server = Server::Hikyaku;
+        self.asked_to_greet = false;
         if self.me == Some(you.member) && self.ticket == ticket {
             match self.native {
                 // What was missed comes by itself.

@@ -15,7 +15,7 @@ use crate::{
         CLIENT_BURST, CLIENT_RATE, GREETING_WAIT, MAX_LINE_LEN, MAX_UNSHOWN_LINES,
         MAX_WAITING_LINES,
     },
-    machine::{self, Ticket},
+    machine::{self, Nonce, Ticket},
     name::Name,
     rate::{Bucket, Rate},
     time::Time,
@@ -109,6 +109,10 @@ pub struct App {
     /// The membership, and the ticket that proves it.
     me: Option<MemberId>,
     ticket: Option<Ticket>,
+    /// What the greeting of a room has to repeat.
+    nonce: Option<Nonce>,
+    /// A greeting that does not repeat it was answered by a hello.
+    asked_to_greet: bool,
     sequence: Sequence,
     /// Typed lines that may not be sent yet.
     waiting: VecDeque<String>,
@@ -161,6 +165,8 @@ impl App {
             stage: Stage::Here,
             me: None,
             ticket: None,
+            nonce: None,
+            asked_to_greet: false,
             sequence: Sequence::default(),
             waiting: VecDeque::new(),
             unconfirmed: BTreeMap::new(),
@@ -181,6 +187,13 @@ impl App {
             watch: None,
             native: None,
         }
+    }
+
+    /// Sets the number that a room's greeting has to repeat. Without it any greeting is believed:
+    /// the connection has to show who sent it.
+    #[must_use]
+    pub fn with_nonce(self, nonce: Nonce) -> Self {
+        Self { nonce: Some(nonce), ..self }
     }
 
     /// Sets that the server may be a program that forwards lines and never answers: lines are sent
@@ -338,7 +351,7 @@ impl App {
     fn hello(&self) -> String {
         match &self.native {
             Some(native) => self.native_hello(native),
-            None => machine::write_hello(self.name.as_str()),
+            None => machine::write_hello(self.name.as_str(), self.nonce),
         }
     }
 

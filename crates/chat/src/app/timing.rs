@@ -86,6 +86,7 @@ impl App {
             None => {}
         }
         if self.keep_alive_at() <= now {
+            self.asked_to_greet = false;
             if let Some(watch) = &mut self.watch {
                 watch.last = now;
                 watch.unanswered += 1;

@@ -3,6 +3,7 @@
 //! Never: decides what to send.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io,
     net::SocketAddr,
     pin::{Pin, pin},
@@ -16,6 +17,7 @@ use crate::{
     app::{App, Notice, Output, Shown},
     clock::Clock,
     limits::{HANDSHAKE_NOTE, MAX_RECEIVE_ERRORS},
+    machine::Nonce,
     name::Name,
     time::Time,
 };
@@ -214,7 +216,8 @@ pub async fn run(
 
 impl Guest {
     fn into_app(self, now: Time, dtls: bool) -> App {
-        let mut app = App::new(now, self.name);
+        let nonce = Nonce::new(RandomState::new().hash_one(()));
+        let mut app = App::new(now, self.name).with_nonce(nonce);
         if self.server == Expected::Anything {
             app = app.with_any_program();
         }

@@ -14,7 +14,10 @@
 //! and lines of other versions. Each text is escaped for terminals before it is written. A greeting
 //! contains a `ticket`: a request with that ticket comes from an address that the room has reached.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use crate::{
     event::{Event, Seq},
@@ -31,7 +34,7 @@ pub const VERSION: u32 = 1;
 /// The beginning of every machine line, in every version.
 const PREFIX: &[u8] = b"{\"hikyaku\":";
 
-/// The beginning of a client's first datagram; a version and a name follow.
+/// The beginning of a client's first datagram; a version, perhaps with a nonce, and a name follow.
 const HELLO: &[u8] = b"/hello ";
 
 /// A number that a room sends in a greeting, and that only the receiver can know.
@@ -41,6 +44,20 @@ pub struct Ticket(u64);
 
 impl Ticket {
     /// Creates a ticket of 53 random bits, as many as every JSON reader preserves.
+    #[must_use]
+    pub const fn new(chance: u64) -> Self {
+        Self(chance >> 11)
+    }
+}
+
+/// A number that a client chooses and puts into its hello. The greeting that answers it repeats the
+/// number, so that nobody can greet a client whose hello they have not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nonce(u64);
+
+impl Nonce {
+    /// Creates a number of 53 random bits, as many as every JSON reader preserves.
     #[must_use]
     pub const fn new(chance: u64) -> Self {
         Self(chance >> 11)
@@ -89,12 +106,14 @@ pub struct NativeHello {
     pub action: Action,
 }
 
-/// A machine line: its version, an optional ticket, and its content.
+/// A machine line: its version, what a greeting has in addition, and its content.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line<T> {
     hikyaku: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ticket: Option<Ticket>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nonce: Option<Nonce>,
     #[serde(flatten)]
     says: T,
 }
@@ -108,7 +127,13 @@ pub fn is_machine_line(datagram: &[u8]) -> bool {
 /// Encodes an event; a greeting has a `ticket`.
 #[must_use]
 pub fn write_event(event: &Event, ticket: Option<Ticket>) -> String {
-    write(&Line { hikyaku: VERSION, ticket, says: event })
+    write(&Line { hikyaku: VERSION, ticket, nonce: None, says: event })
+}
+
+/// Encodes a greeting for a client whose hello had this nonce, if any.
+#[must_use]
+pub fn write_greeting(event: &Event, ticket: Ticket, nonce: Option<Nonce>) -> String {
+    write(&Line { hikyaku: VERSION, ticket: Some(ticket), nonce, says: event })
 }
 
 /// Decodes an event.
@@ -120,14 +145,30 @@ pub fn read_event(datagram: &[u8]) -> Option<(Event, Option<Ticket>)> {
 
 /// Encodes the first datagram of a client.
 #[must_use]
-pub fn write_hello(name: &str) -> String {
-    format!("/hello {VERSION} {name}")
+pub fn write_hello(name: &str, nonce: Option<Nonce>) -> String {
+    match nonce {
+        Some(Nonce(nonce)) => format!("/hello {VERSION}:{nonce} {name}"),
+        None => format!("/hello {VERSION} {name}"),
+    }
+}
+
+/// Returns the nonce of a hello or a greeting.
+#[must_use]
+pub fn nonce(datagram: &[u8]) -> Option<Nonce> {
+    match datagram.strip_prefix(HELLO) {
+        Some(hello) => {
+            let hello = String::from_utf8_lossy(hello);
+            let (_, nonce) = hello.split_once(' ')?.0.split_once(':')?;
+            nonce.parse().ok().map(Nonce)
+        }
+        None => read::<IgnoredAny>(datagram)?.nonce,
+    }
 }
 
 /// Writes the first line of a client on a native connection.
 #[must_use]
 pub fn write_native_hello(hello: &NativeHello) -> String {
-    write(&Line { hikyaku: VERSION, ticket: None, says: hello })
+    write(&Line { hikyaku: VERSION, ticket: None, nonce: None, says: hello })
 }
 
 /// Reads the first line of a client on a native connection; returns the name that it wishes for,
@@ -143,7 +184,7 @@ pub fn read_native_hello(line: &[u8]) -> Option<(NativeHello, String)> {
 /// Encodes a request; one with a long answer needs a `ticket`.
 #[must_use]
 pub fn write_request(request: &Request, ticket: Option<Ticket>) -> String {
-    write(&Line { hikyaku: VERSION, ticket, says: request })
+    write(&Line { hikyaku: VERSION, ticket, nonce: None, says: request })
 }
 
 /// Decodes the hello or a request of a client that reads machine lines. A text that is too long,
@@ -153,6 +194,7 @@ pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
     if let Some(hello) = datagram.strip_prefix(HELLO) {
         let hello = String::from_utf8_lossy(plain::trim_end(hello));
         let (version, name) = hello.split_once(' ')?;
+        let version = version.split_once(':').map_or(version, |(version, _)| version);
         // A newer client reads this version too, or reports that it does not.
         let known = version.parse::<u32>().is_ok_and(|version| version >= VERSION);
         return known.then(|| (Action::Hello(name.trim().to_owned()).into(), None));

@@ -130,9 +130,25 @@ fn each_request_is_written_so_and_read_back() {
 }
 
 #[test]
+fn a_greeting_repeats_the_nonce_of_a_hello() {
+    let you = Author::new(MemberId(2), "bob");
+    let kind = Kind::Greeted { you, others: Roll::default(), head: Seq(4) };
+    let event = Event::new(Stamp::from_millis(3), None, None, kind);
+    for chosen in [None, Some(Nonce::new(7 << 20))] {
+        let line = write_greeting(&event, Ticket::new(1 << 20), chosen);
+        assert_eq!(nonce(line.as_bytes()), chosen);
+        assert_eq!(read_event(line.as_bytes()), Some((event.clone(), Some(Ticket::new(1 << 20)))));
+    }
+}
+
+#[test]
 fn a_hello_names_a_version_and_a_name() {
     let hello = |name: &str| Some((Action::Hello(name.to_owned()).into(), None));
-    assert_eq!(read_request(write_hello("alice b").as_bytes()), hello("alice b"));
+    for chosen in [None, Some(Nonce::new(u64::MAX))] {
+        let line = write_hello("alice b", chosen);
+        assert_eq!(read_request(line.as_bytes()), hello("alice b"));
+        assert_eq!(nonce(line.as_bytes()), chosen);
+    }
     assert_eq!(read_request(b"/hello 1 alice\r\n"), hello("alice"));
     assert_eq!(read_request(b"/hello 7 alice"), hello("alice"), "a newer client reads this too");
     for text in ["/hello", "/hello ", "/hello alice", "/hello 0 alice", "/hello x alice"] {

@@ -122,7 +122,10 @@ impl<S: FnMut(Shown)> Delivery<S> {
         // A greeting has one receiver, and so has its ticket.
         let is_greeting = matches!(event.kind, Kind::Greeted { .. });
         let text = match route.form {
-            Form::Machine => machine::write_event(event, is_greeting.then_some(route.ticket)),
+            Form::Machine if is_greeting => {
+                machine::write_greeting(event, route.ticket, route.nonce)
+            }
+            Form::Machine => machine::write_event(event, None),
             Form::Text => render(&time_of_day(event.at), event, reader)?,
             Form::Lines => render(&time_of_day(event.at), event, reader)? + "\n",
         };

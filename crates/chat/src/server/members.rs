@@ -11,7 +11,7 @@ use hikyaku::signers::{Fingerprint, Signer};
 use hikyaku_plain::ReplyTo;
 
 use crate::{
-    machine::{Device, Ticket},
+    machine::{Device, Nonce, Ticket},
     name::Name,
     room::Peer,
 };
@@ -77,6 +77,8 @@ pub(super) struct Route {
     pub(super) form: Form,
     /// Proves that what we send to the address arrives.
     pub(super) ticket: Ticket,
+    /// That of the newest hello.
+    pub(super) nonce: Option<Nonce>,
 }
 
 /// The form in which a member reads events.

@@ -162,7 +162,8 @@ impl<S: FnMut(Shown)> Server<S> {
             None => self.tickets.issue(),
         };
         let form = old.map_or(Form::Text, |old| old.form).after(&received.payload, is_machine);
-        self.routes.insert(from, Route { door, to, form, ticket });
+        let nonce = machine::nonce(&received.payload).or_else(|| old.and_then(|old| old.nonce));
+        self.routes.insert(from, Route { door, to, form, ticket, nonce });
         ticket
     }
 

@@ -7,8 +7,8 @@ use hikyaku::{address::Address, signers::Fingerprint};
 use hikyaku_chat::Name;
 
 use super::{
-    ArmourArgs, DialectArgs, DtlsArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs, LISTENING,
-    NativeArgs, NetworkArgs, TalkArgs, addr_help,
+    ArmourArgs, DialectArgs, DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs,
+    LISTENING, NativeArgs, NetworkArgs, TalkArgs, addr_help,
 };
 use crate::values::{name, number, some_time};
 
@@ -21,7 +21,7 @@ Examples:
   hikyaku chat                                       join the room on this machine, or open one
   hikyaku chat join 192.0.2.7 --name alice
   hikyaku chat host --headless :5000                 a server without a prompt
-  hikyaku chat host --also-plain :5001 :5000         for programs that speak plain UDP, too
+  hikyaku chat host --plain :5001 :5000              for programs that speak plain UDP, too
 
 Type a line and press Enter. /name NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
 
@@ -55,15 +55,13 @@ Examples:
   hikyaku chat host                                  on [::]:12345, IPv4 included
   hikyaku chat host --headless --max-clients 50 :5000
   hikyaku chat host --allow-key friends              only for holders of these keys
-  hikyaku chat host --also-plain :5001               for programs that speak plain UDP, too
-  hikyaku chat host --plain --signed-by friends      members are named by their keys
-  hikyaku chat host --dtls --cert room.crt --key room.key
+  hikyaku chat host --plain :5001                    for programs that speak plain UDP, too
+  hikyaku chat host --plain-only --signed-by friends members are named by their keys
+  hikyaku chat host --dtls-only --cert room.crt --key room.key
                                                      for any program that speaks DTLS")]
 pub(crate) struct HostArgs {
     #[arg(value_name = "ADDR", help = addr_help(LISTENING))]
     pub(crate) address: Option<Address>,
-    #[command(flatten)]
-    pub(crate) dialect: DialectArgs,
     #[command(flatten)]
     pub(crate) me: MeArgs,
     /// Serve without taking part
@@ -87,7 +85,9 @@ pub(crate) struct HostArgs {
     #[command(flatten)]
     pub(crate) native: NativeHostArgs,
     #[command(flatten)]
-    pub(crate) dtls: DtlsArgs,
+    pub(crate) doors: DoorArgs,
+    #[command(flatten)]
+    pub(crate) dtls: DtlsKeyArgs,
     #[command(flatten)]
     pub(crate) dtls_listen: DtlsListenArgs,
     #[command(flatten)]
@@ -105,14 +105,27 @@ pub(crate) struct NativeHostArgs {
     /// Accept only members whose keys are in this file (authorized_keys format)
     #[arg(long, value_name = "FILE")]
     pub(crate) allow_key: Option<PathBuf>,
-    /// Take members who speak plain UDP here, too; they are marked as unauthenticated
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) also_plain: Option<Address>,
-    /// Take members who speak DTLS here, too, marked in the same way; needs --cert or --psk
-    #[arg(long, value_name = "ADDR", group = "speaks_dtls")]
-    pub(crate) also_dtls: Option<Address>,
     #[command(flatten)]
     pub(crate) keys: NativeArgs,
+}
+
+/// Where programs come in that do not speak the native protocol.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "For other programs")]
+pub(crate) struct DoorArgs {
+    /// Take members who speak plain UDP here, too; they are marked as unauthenticated
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["plain_only", "dtls_only"])]
+    pub(crate) plain: Option<Address>,
+    /// Take members who speak DTLS here, too, marked in the same way; needs --cert or --psk
+    #[arg(long, value_name = "ADDR", group = "speaks_dtls",
+        conflicts_with_all = ["plain_only", "dtls_only"])]
+    pub(crate) dtls: Option<Address>,
+    /// A room of plain datagrams alone: nothing is encrypted, unless --fernet is given
+    #[arg(long)]
+    pub(crate) plain_only: bool,
+    /// A room of DTLS alone; needs --cert or --psk
+    #[arg(long, group = "speaks_dtls")]
+    pub(crate) dtls_only: bool,
 }
 
 /// Options of a member of a native room.
@@ -173,7 +186,7 @@ pub(crate) struct MeArgs {
 impl HostArgs {
     /// Returns `true` if the room takes datagrams alone.
     pub(crate) fn is_plain(&self) -> bool {
-        self.dialect.plain || self.dtls.dtls
+        self.doors.plain_only || self.doors.dtls_only
     }
 }
 

@@ -7,13 +7,21 @@ use hikyaku_plain::dtls::{MinVersion, Pin};
 
 use crate::values::shared_name;
 
-/// What both sides of DTLS have.
+/// DTLS in place of the native protocol.
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "DTLS, beneath plain datagrams")]
 pub(crate) struct DtlsArgs {
     /// Speak DTLS 1.2 or 1.3, as any program may; each datagram is one message, as with --plain
     #[arg(long, group = "speaks_dtls")]
     pub(crate) dtls: bool,
+    #[command(flatten)]
+    pub(crate) keys: DtlsKeyArgs,
+}
+
+/// What both sides of DTLS have.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+pub(crate) struct DtlsKeyArgs {
     /// Your certificate, in PEM: ECDSA on P-256 or P-384 (`hikyaku keygen --cert NAME` makes one)
     #[arg(long, value_name = "FILE", requires = "speaks_dtls", requires = "key")]
     pub(crate) cert: Option<PathBuf>,

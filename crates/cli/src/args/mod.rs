@@ -16,7 +16,7 @@ use hikyaku_text::sanitize_bytes;
 
 pub(crate) use self::{
     chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs, NativeHostArgs, NativeJoinArgs},
-    dtls::{DtlsArgs, DtlsListenArgs, DtlsSendArgs},
+    dtls::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs},
     keys::{KeyArgs, KeygenArgs},
     listen::{ListenArgs, NativeListenArgs, PlainListenArgs},
     ping::PingArgs,

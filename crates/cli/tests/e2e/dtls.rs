@@ -107,7 +107,7 @@ fn a_shared_key_is_read_from_its_file() {
 }
 
 #[test]
-fn another_shared_key_is_refused_at_once_on_both_sides() {
+fn another_shared_key_is_refused_within_seconds_on_both_sides() {
     let folder = folder();
     let (key, other) = (keys::shared(folder.path(), "key"), keys::shared(folder.path(), "other"));
     for ack in [&[][..], &["--ack"]] {

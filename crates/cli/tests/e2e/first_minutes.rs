@@ -219,7 +219,7 @@ fn an_invalid_number_is_answered_with_its_range() {
             (&["send", "--plain", "--chunk", "1k", "127.0.0.1:9"], &["'1k'", "from 1 to 65535"]),
             (&["send", "--plain", "--retries", "x", "127.0.0.1:9", "m"], &["a number from 0"]),
             (&["listen", "--count", "0"], &["a number from 1"]),
-            (&["chat", "host", "--plain", "--max-clients", "many"], &["from 1 to 1000000"]),
+            (&["chat", "host", "--plain-only", "--max-clients", "many"], &["from 1 to 1000000"]),
         ],
     );
 }

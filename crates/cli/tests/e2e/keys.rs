@@ -127,7 +127,7 @@ fn a_missing_key_file_is_named() {
             (&["send", "--plain", "--fernet", &gone, to, "x"], words),
             (&["send", "--plain", "--sign", &gone, to, "x"], words),
             (&["listen", "--plain", "--signed-by", &gone, "127.0.0.1:0"], words),
-            (&["chat", "host", "--plain", "--fernet", &gone, "127.0.0.1:0"], words),
+            (&["chat", "host", "--plain-only", "--fernet", &gone, "127.0.0.1:0"], words),
             (&["key", &gone], words),
         ],
     );

@@ -74,7 +74,7 @@ fn the_host_of_a_native_chat_takes_part_and_a_pipe_is_sent_whole() {
 #[test]
 fn a_program_that_speaks_plain_takes_part_by_another_door_and_is_marked() {
     let home = Home::new();
-    let room = native_room(&home, "127.0.0.1:0", &["--also-plain", "127.0.0.1:0"]);
+    let room = native_room(&home, "127.0.0.1:0", &["--plain", "127.0.0.1:0"]);
     let line = room.process.err.line(|line| line.ends_with(" (--plain)"));
     let address: Option<SocketAddr> = line.split(' ').nth(2).and_then(|word| word.parse().ok());
     room.process.err.line(|line| line.starts_with("warning") && line.contains("unencrypted"));
@@ -199,10 +199,13 @@ fn options_of_the_other_dialect_are_named() {
             (&["chat", "join", "--foreign", ":9"], &["--foreign", "--plain"]),
             (&["chat", "--fernet", &key], &["--fernet", "--plain"]),
             (&["chat", "--plain", "--identity", &key], &["--identity", "--sign"]),
-            (&["chat", "host", "--plain", "--allow-key", &key], &["--allow-key", "--signed-by"]),
+            (
+                &["chat", "host", "--plain-only", "--allow-key", &key],
+                &["--allow-key", "--signed-by"],
+            ),
             (&["chat", "join", "--plain", "--trust", PIN, ":9"], &["--trust"]),
-            (&["chat", "host", "--plain", "--also-plain", ":9"], &["--also-plain"]),
-            (&["chat", "host", "--also-dtls", ":9", ":0"], &["--cert"]),
+            (&["chat", "host", "--plain-only", "--plain", ":9"], &["--plain"]),
+            (&["chat", "host", "--dtls", ":9", ":0"], &["--cert"]),
         ],
     );
 }

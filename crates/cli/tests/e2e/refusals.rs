@@ -74,7 +74,7 @@ fn numbers_must_be_numbers_in_their_range() {
             (&["send", "--plain", "--ttl", "0", to, "x"], &["--ttl"]),
             (&["send", "--plain", "--ttl", "256", to, "x"], &["--ttl", "256"]),
             (&["listen", "--plain", "--count", "0"], &["--count"]),
-            (&["chat", "host", "--plain", "--rate", "0"], &["--rate"]),
+            (&["chat", "host", "--plain-only", "--rate", "0"], &["--rate"]),
         ],
     );
 }
@@ -264,7 +264,7 @@ fn a_port_that_is_taken_is_named() {
         1,
         &[
             (&["listen", "--plain", &taken], &[&taken, "taken"]),
-            (&["chat", "host", "--plain", &taken], &[&taken, "taken"]),
+            (&["chat", "host", "--plain-only", &taken], &[&taken, "taken"]),
         ],
     );
 }

@@ -38,20 +38,23 @@ use tokio::{task::yield_now, time::Sleep};
 use tracing::{debug, trace, warn};
 
 use crate::{
-    batch::{RecvBatch, from_codepoint, to_codepoint},
     clock::Stopwatch,
     closed::{Closed, Refusal},
     dialect::{Dialect, Hints},
-    filter::Filter,
+    host::{
+        batch::{RecvBatch, from_codepoint, to_codepoint},
+        filter::Filter,
+        socket::{Unreachable, Way, is_too_long},
+    },
+    keys::signers::Signer,
     limits::{
         CLOSE_ACK, CLOSED_PORT_PATIENCE, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN,
         MAX_TURNS, OTHER_DIALECT_REPORTS,
     },
     peer::Peer,
     port::Port,
-    shared::{Dial, Requests, Shared, Unanswered},
-    signers::Signer,
-    socket::{Unreachable, Way, is_too_long},
+    requests::Taken,
+    shared::{Dial, Shared, Unanswered},
     stats::EndpointStats,
     stray::{Astray, Meaning, Stray},
 };
@@ -111,7 +114,7 @@ impl Driver {
         endpoint: hikyaku_proto::Endpoint,
         shared: Arc<Shared>,
     ) -> Self {
-        let clock = shared.clock;
+        let clock = shared.requests.clock;
         let sleep = tokio::time::sleep_until(clock.instant(Time::ZERO));
         let stats = EndpointStats { gso: socket.has_gso(), ..EndpointStats::default() };
         Self {
@@ -151,8 +154,8 @@ impl Driver {
         self.poll_reports(cx, now);
         self.endpoint.set_admitting(self.shared.has_accept_room());
         let more_came = self.receive(cx, now)?;
-        let requests = self.shared.take(cx, &mut self.listed);
-        self.on_requests(now, requests);
+        let requests = self.shared.requests.take(cx, &mut self.listed);
+        self.on_requests(now, &requests);
         if self.deadline.is_some_and(|(at, _)| at <= now) {
             self.endpoint.handle_timeout(now);
             self.end_overdue(now);
@@ -232,8 +235,8 @@ impl Driver {
 
     // 2 requests
 
-    fn on_requests(&mut self, now: Time, requests: Requests) {
-        for dial in requests.dials {
+    fn on_requests(&mut self, now: Time, requests: &Taken) {
+        for dial in self.shared.take_dials() {
             self.dial(now, dial);
         }
         let mut listed = mem::take(&mut self.listed);
@@ -310,7 +313,7 @@ impl Driver {
         // No connection comes in any more: no handshake is under way, and each event was polled.
         self.shared.end_incoming();
         if self.peers.values().all(Peer::is_over) {
-            self.shared.note_closes_sent();
+            self.shared.requests.note_closes_sent();
         }
     }
 

@@ -275,7 +275,7 @@ impl Address {
             Host::Unnamed => vec![SocketAddr::new(unnamed, self.port)],
             Host::Ip(ip) => vec![SocketAddr::new(*ip, self.port)],
             Host::Scoped(ip, zone) => {
-                let scope = crate::interface::index_of(zone)
+                let scope = crate::host::interface::index_of(zone)
                     .ok_or_else(|| AddressError::Zone(zone.clone()))?;
                 vec![SocketAddrV6::new(*ip, self.port, 0, scope).into()]
             }

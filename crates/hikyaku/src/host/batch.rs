@@ -13,7 +13,7 @@ use std::{
 use hikyaku_proto::Ecn;
 use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta};
 
-use crate::{address::canonical, clock, limits::RECEIVE_BUFFER_LEN};
+use crate::{clock, host::address::canonical, limits::RECEIVE_BUFFER_LEN};
 
 /// Room for one batch of received datagrams: 32 buffers of 64 KiB, lent to the kernel again and
 /// again.

@@ -16,7 +16,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
 use crate::{
-    files::{FileError, read_text},
+    keys::files::{FileError, read_text},
     limits::MAX_RULES,
 };
 

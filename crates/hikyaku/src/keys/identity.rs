@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "openssh")]
 pub use crate::keys::openssh::{KeyFile, LockedKey, public_path, read_public};
+use crate::keys::signers::{Fingerprint, Signer};
 pub use crate::keys::{key_error::KeyError, shared_key::SharedKey};
-use crate::signers::{Fingerprint, Signer};
 
 /// An Ed25519 key pair (RFC 8032). The secret half is wiped from memory when the last clone is
 /// dropped.

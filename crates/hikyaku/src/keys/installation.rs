@@ -3,10 +3,10 @@
 //! In: the folder for keys. Out: a secret that outlives a restart, or one that does not. Never: the
 //! identity, a connection.
 
-use crate::{
+use crate::keys::{
     files::{IfExists, config_folder, make_private_folder},
     identity::SharedKey,
-    keys::key_error::KeyError,
+    key_error::KeyError,
 };
 
 /// Returns what tells this installation's reset tokens from those of another with the same

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::{files::FileError, limits::MAX_SIGNERS};
+use crate::{keys::files::FileError, limits::MAX_SIGNERS};
 
 /// Why a key could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -14,7 +14,7 @@ use data_encoding::HEXLOWER;
 use hikyaku_proto::KeyLog;
 use zeroize::Zeroizing;
 
-use crate::files::{FileError, check_is_file, check_own, do_not_wait};
+use crate::keys::files::{FileError, check_is_file, check_own, do_not_wait};
 
 #[derive(Debug)]
 pub(crate) struct KeyLogFile(Mutex<File>);

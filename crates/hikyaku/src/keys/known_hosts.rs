@@ -14,10 +14,13 @@ use ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 
 use crate::{
     contain::contain,
-    files::{self, FileError, read_bytes},
-    keys::{key_error::KeyError, key_line::text_of, openssh::signer_of},
+    keys::{
+        files::{self, FileError, read_bytes},
+        key_error::KeyError,
+        key_line::text_of,
+        signers::{Fingerprint, Signer, SkippedLine},
+    },
     limits::MAX_SIGNERS,
-    signers::{Fingerprint, Signer, SkippedLine},
 };
 
 /// The keys that hosts have shown before: a file in the format of OpenSSH's `known_hosts`, so that
@@ -226,7 +229,7 @@ fn parse_line(number: usize, text: &str) -> Result<Option<Line>, String> {
         // It certifies keys, and there are no certificates here.
         Some(Marker::CertAuthority) => return Ok(None),
     };
-    let Some(signer) = signer_of(entry.public_key()) else { return Ok(None) };
+    let Some(signer) = Signer::from_openssh(entry.public_key()) else { return Ok(None) };
     let (hosts, key) = (entry.host_patterns().clone(), signer.fingerprint());
     Ok(Some(Line { number, hosts, key, revoked }))
 }
@@ -286,7 +289,7 @@ mod tests {
     use std::{fs, thread};
 
     use super::*;
-    use crate::{identity::Identity, limits::DEFAULT_PORT};
+    use crate::{keys::identity::Identity, limits::DEFAULT_PORT};
 
     fn key() -> Signer {
         Identity::generate("somebody's comment").unwrap().public()

@@ -13,16 +13,16 @@ use zeroize::Zeroizing;
 
 use crate::{
     contain::contain,
-    files::{
-        FileError, IfExists, config_folder, make_private_folder, read_bytes, read_secret,
-        write_private, write_public,
-    },
-    identity::Identity,
     keys::{
+        files::{
+            FileError, IfExists, config_folder, make_private_folder, read_bytes, read_secret,
+            write_private, write_public,
+        },
+        identity::Identity,
         key_error::KeyError,
         key_line::{authorized_key, text_of, tidy_pem},
+        signers::Signer,
     },
-    signers::Signer,
 };
 
 /// A private key file: ready, or waiting for its passphrase.
@@ -102,7 +102,7 @@ impl Identity {
         let not_one = || KeyError::NotPrivate(path.to_owned());
         let KeypairData::Ed25519(pair) = key.key_data() else { return Err(not_one()) };
         let seed = Zeroizing::new(pair.private.to_bytes());
-        let identity = Self::from_seed(&seed, &comment_of(key.public_key()));
+        let identity = Self::from_seed(&seed, key.public_key().comment().as_str_lossy());
         // A file whose public half belongs to another key would sign what nobody can verify.
         identity.filter(|made| made.public().key() == pair.public.0).ok_or_else(not_one)
     }
@@ -182,16 +182,7 @@ pub fn read_public(path: &Path) -> Result<Signer, KeyError> {
         None => first_key(&bytes).ok_or_else(|| KeyError::NotAKey(path.to_owned()))?,
     };
     check_ed25519(path, &key.algorithm())?;
-    signer_of(&key).ok_or_else(|| KeyError::NotAKey(path.to_owned()))
-}
-
-/// The key, if it is one for Ed25519 that is neither weak nor no point at all.
-pub(crate) fn signer_of(key: &PublicKey) -> Option<Signer> {
-    Signer::new(&key.key_data().ed25519()?.0, &comment_of(key))
-}
-
-fn comment_of(key: &PublicKey) -> String {
-    key.comment().as_str_lossy().to_owned()
+    Signer::from_openssh(&key).ok_or_else(|| KeyError::NotAKey(path.to_owned()))
 }
 
 /// A private key, whatever an editor or a paste has added around it.

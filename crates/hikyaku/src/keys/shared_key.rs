@@ -7,9 +7,9 @@ use std::{fmt, path::Path};
 use data_encoding::BASE64URL;
 use zeroize::Zeroizing;
 
-use crate::{
+use crate::keys::{
     files::{FileError, IfExists, read_text, write_private},
-    keys::key_error::KeyError,
+    key_error::KeyError,
 };
 
 /// A key that two or more parties hold: 32 bytes in URL-safe base64, the Fernet key format.
@@ -45,6 +45,12 @@ impl SharedKey {
         let decoded = Zeroizing::new(BASE64URL.decode(text.trim().as_bytes()).ok()?);
         let bytes: &[u8; 32] = decoded.as_slice().try_into().ok()?;
         Some(Self(Zeroizing::new(*bytes)))
+    }
+
+    /// A key from its 32 bytes, or nothing when there are not as many.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
     /// Writes the key to a file that only its owner may read.

@@ -12,11 +12,10 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 
 #[cfg(feature = "openssh")]
 use crate::{
-    files::read_bytes,
     keys::{
+        files::read_bytes,
         key_error::KeyError,
         key_line::{authorized_key, text_of},
-        openssh::signer_of,
     },
     limits::MAX_SIGNERS,
 };
@@ -92,8 +91,8 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// A public key and what is said of it; none of a key that is weak or no point at all, whose
-    /// signatures others could make too.
+    /// Makes a signer of a public key and its comment. Returns `None` if the key is weak or off the
+    /// curve: others could make its signatures too.
     pub(crate) fn new(key: &[u8; 32], comment: &str) -> Option<Self> {
         CompressedEdwardsY(*key).decompress().filter(|point| !point.is_small_order())?;
         let encoded = [string(ED25519.as_bytes()), string(key)].concat();
@@ -148,6 +147,12 @@ impl Signer {
     pub(crate) fn bare_line(&self) -> &str {
         let mut blanks = self.line.match_indices(' ').map(|(at, _)| at);
         blanks.nth(1).map_or(&self.line, |end| &self.line[..end])
+    }
+
+    /// Returns the key if it is one for Ed25519 that is neither weak nor off the curve.
+    #[cfg(feature = "openssh")]
+    pub(crate) fn from_openssh(key: &ssh_key::PublicKey) -> Option<Self> {
+        Self::new(&key.key_data().ed25519()?.0, key.comment().as_str_lossy())
     }
 }
 
@@ -250,13 +255,14 @@ impl AuthorizedKeys {
 
 #[cfg(feature = "openssh")]
 fn accepted(key: &ssh_key::PublicKey) -> Result<Signer, String> {
-    signer_of(key).ok_or_else(|| format!("{} is not used here, only {ED25519}", key.algorithm()))
+    Signer::from_openssh(key)
+        .ok_or_else(|| format!("{} is not used here, only {ED25519}", key.algorithm()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Identity;
+    use crate::keys::identity::Identity;
 
     // Found by fuzzing: a public key file of several lines is a key with a comment of several.
     #[test]
@@ -266,7 +272,7 @@ mod tests {
         let key = Identity::generate("").unwrap();
         let line = format!("{} mine\nssh-ed25519 AAAA\x1b[2J", key.public_line());
         std::fs::write(&path, line).unwrap();
-        let read = crate::identity::read_public(&path).unwrap();
+        let read = crate::keys::identity::read_public(&path).unwrap();
         assert!(!read.public_line().contains(char::is_control), "{:?}", read.public_line());
         assert_eq!(read.fingerprint(), key.fingerprint());
     }

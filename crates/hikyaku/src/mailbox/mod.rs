@@ -35,7 +35,7 @@ use crate::{
     outcomes::{Known, Outcomes},
     queued::Queued,
     received::Received,
-    shared::Shared,
+    requests::Requests,
     turns::{Lane, Turns},
 };
 
@@ -46,7 +46,7 @@ use self::sending::Sending;
 /// One connection's mailbox.
 pub(crate) struct Mailbox {
     pub(crate) handle: ConnectionHandle,
-    shared: Arc<Shared>,
+    requests: Arc<Requests>,
     state: Mutex<State>,
     /// The connection is over.
     over: Notify,
@@ -63,6 +63,10 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
+    pub(crate) fn new(channel: impl Into<ChannelId>, delivery: Delivery, payload: Bytes) -> Self {
+        Self { number: 0, channel: channel.into(), delivery, payload, repeatable: false }
+    }
+
     pub(crate) fn lane(&self) -> Lane {
         (self.channel, self.delivery.class())
     }
@@ -126,10 +130,14 @@ pub(crate) struct State {
 }
 
 impl Mailbox {
-    pub(crate) fn new(handle: ConnectionHandle, shared: Arc<Shared>, remote: SocketAddr) -> Self {
+    pub(crate) fn new(
+        handle: ConnectionHandle,
+        requests: Arc<Requests>,
+        remote: SocketAddr,
+    ) -> Self {
         Self {
             handle,
-            shared,
+            requests,
             state: Mutex::new(State {
                 staged: VecDeque::new(),
                 staged_bytes: 0,
@@ -165,7 +173,7 @@ impl Mailbox {
     /// Notifies the driver that the mailbox is not empty, unless it knows.
     fn list(&self, state: &mut State) {
         if !mem::replace(&mut state.listed, true) {
-            self.shared.list(self.handle);
+            self.requests.list(self.handle);
         }
     }
 
@@ -209,7 +217,7 @@ impl Mailbox {
         let state = &mut *self.lock();
         let queue = &mut state.received.queue;
         // Most queues hold no Deadline message, so that the time is not needed.
-        let now = if queue.has_deadlines() { self.shared.clock.now() } else { Time::ZERO };
+        let now = if queue.has_deadlines() { self.requests.clock.now() } else { Time::ZERO };
         let mut count = 0;
         while count < limit
             && let Some(message) = queue.take(now, channel)
@@ -218,7 +226,7 @@ impl Mailbox {
             count += 1;
         }
         let Some(closed) = &state.closed else {
-            if queue.owes_report() {
+            if queue.is_report_due() {
                 self.list(state);
             }
             return Ok(count);

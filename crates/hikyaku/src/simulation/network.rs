@@ -18,7 +18,10 @@ use quinn_udp::{BATCH_SIZE, RecvMeta};
 use tokio::time::{Sleep, sleep_until};
 
 use super::dice::Dice;
-use crate::{batch::RecvBatch, clock::Stopwatch, socket::Way};
+use crate::{
+    clock::Stopwatch,
+    host::{batch::RecvBatch, socket::Way},
+};
 
 /// What every path of the network does to datagrams.
 #[derive(Clone, Copy, Debug)]

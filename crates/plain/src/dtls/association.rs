@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use dimpl::{Dtls, Output, ProtocolVersion};
+use dimpl::{Dtls, Error, Output, ProtocolVersion};
 use hikyaku::contain::contain;
 
 use super::{
@@ -22,8 +22,8 @@ use super::{
     trust::Shown,
 };
 use crate::limits::{
-    DTLS_CONFIRMATION, DTLS_IDLE, DTLS_PROOF, MAX_DTLS_PAYLOAD, MAX_UNVERIFIED_AGE,
-    MAX_UNVERIFIED_BYTES,
+    DTLS_ALERT, DTLS_CONFIRMATION, DTLS_IDLE, DTLS_PROOF, DTLS_UNOPENED, MAX_DTLS_PAYLOAD,
+    MAX_UNVERIFIED_AGE, MAX_UNVERIFIED_BYTES,
 };
 
 /// An event of an association.
@@ -67,6 +67,8 @@ pub(crate) struct Association {
     began: Instant,
     /// Only with a shared key.
     proof: Proof,
+    /// An alert in the clear, which anyone can have sent. It counts when nothing else arrives.
+    alert: Option<Alert>,
 }
 
 /// The proof that a side holds the shared key: its sealed Finished.
@@ -74,8 +76,14 @@ pub(crate) struct Association {
 struct Proof {
     /// When a client first sent its own Finished.
     sent_at: Option<Instant>,
-    /// `true` if the datagram being handled holds the peer's Finished.
-    received: bool,
+    /// When a server first received a sealed record that did not open.
+    unopened_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Alert {
+    description: u8,
+    at: Instant,
 }
 
 /// Handshakes and most messages fit; memory for a larger message is returned afterwards.
@@ -89,7 +97,7 @@ const MAX_HANDSHAKE_HELD: usize = 30 << 16;
 
 /// The DTLS 1.3 state machine would report a gap in a flight at once, again and again while the gap
 /// lasts. RFC 9147 section 7.1 suggests a quarter of the first wait.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -155,6 +163,7 @@ impl Association {
             read: 0,
             began: now,
             proof: Proof::default(),
+            alert: None,
         };
         if association.dtls.is_none() {
             association.end(Ended::Fault);
@@ -216,9 +225,14 @@ impl Association {
                 return Some(began + MAX_UNVERIFIED_AGE);
             }
             (_, Role::Client) => Some(self.gives_up_at()),
-            _ => None,
+            (_, Role::Server { .. }) => self.proof.unopened_at.map(|at| at + DTLS_UNOPENED),
         };
-        own.into_iter().chain(self.timer).min()
+        own.into_iter().chain(self.refused_at()).chain(self.timer).min()
+    }
+
+    /// The time at which an alert in the clear is believed.
+    fn refused_at(&self) -> Option<Instant> {
+        self.alert.map(|alert| alert.at + DTLS_ALERT)
     }
 
     /// The time at which a client gives up its handshake.
@@ -232,6 +246,9 @@ impl Association {
     }
 
     fn on_timeout(&mut self, now: Instant) {
+        if let Some(alert) = self.alert.filter(|alert| now >= alert.at + DTLS_ALERT) {
+            return self.end(Ended::RefusedByPeer(alert.description));
+        }
         match (&self.state, self.role) {
             (State::Ended, _) => return,
             (State::Established, _) if now >= self.active_at + DTLS_IDLE => {
@@ -254,6 +271,13 @@ impl Association {
                     (None, false) => Ended::NoAnswer(waited),
                 });
             }
+            (State::Handshake, Role::Server { .. })
+                if self.proof.unopened_at.is_some_and(|at| now >= at + DTLS_UNOPENED) =>
+            {
+                // Otherwise the client would retry for a long time.
+                self.output.push_back(record::fatal_alert(DECRYPT_ERROR));
+                return self.end(Ended::OtherSharedKey);
+            }
             _ => {}
         }
         let advanced = self.dtls().handle_timeout(now);
@@ -269,6 +293,9 @@ impl Association {
         if !self.may_read(datagram.len()) {
             return;
         }
+        if !self.is_established() && self.is_verified() {
+            self.note_alert(datagram, now);
+        }
         let passed = self.sieve.pass(datagram);
         if passed.is_empty() || !self.is_expected(&passed) {
             return;
@@ -277,14 +304,49 @@ impl Association {
             self.read += passed.len();
             self.offered_v13 |= record::offers_v13(&passed);
         }
-        self.proof.received = self.setup.has_shared_key() && record::holds_finished(&passed);
         // The state machine's clock goes first.
-        let dtls = self.dtls();
-        let handled = dtls.handle_timeout(now).and_then(|()| dtls.handle_packet(&passed));
+        let mut handled = self.dtls().handle_timeout(now);
+        if handled.is_ok() {
+            handled = if self.is_established() {
+                self.dtls().handle_packet(&passed)
+            } else {
+                self.shake_hands(&passed, now)
+            };
+        }
         self.after(handled, now, Some(wall));
         let speaks_last = is_under_data_keys(datagram);
         if speaks_last && matches!(self.state, State::Unconfirmed(_)) {
             self.establish();
+        }
+    }
+
+    /// Passes a datagram of the handshake to the state machine.
+    ///
+    /// Anyone can send a record that does not open. The state machine treats it as the end, but is
+    /// unchanged by it if it comes alone, so each sealed record is passed alone, and one that does
+    /// not open is dropped (RFC 6347 section 4.1.2.7).
+    fn shake_hands(&mut self, datagram: &[u8], now: Instant) -> Result<(), Error> {
+        for batch in record::batches(datagram) {
+            match self.dtls().handle_packet(batch) {
+                Err(Error::CryptoError(_)) if record::is_sealed(batch) => {
+                    if self.setup.has_shared_key() {
+                        self.proof.unopened_at.get_or_insert(now);
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(()) => self.alert = self.alert.filter(|alert| alert.at == now),
+            }
+        }
+        Ok(())
+    }
+
+    fn note_alert(&mut self, datagram: &[u8], now: Instant) {
+        let alert = record::records(datagram).find_map(|record| match record {
+            Record::Alert { description, .. } => Some(description),
+            _ => None,
+        });
+        if let (Some(description), None) = (alert, self.alert) {
+            self.alert = Some(Alert { description, at: now });
         }
     }
 
@@ -307,10 +369,6 @@ impl Association {
         }
         if self.role != Role::Client || self.dtls().protocol_version().is_some() {
             return true;
-        }
-        if let Some(Record::Alert { description, .. }) = record::records(datagram).next() {
-            self.end(Ended::RefusedByPeer(description));
-            return false;
         }
         matches!(record::first_message(datagram), Some(HELLO_VERIFY_REQUEST | SERVER_HELLO))
     }
@@ -353,14 +411,15 @@ impl Association {
 
     fn establish(&mut self) {
         self.state = State::Established;
+        self.alert = None;
         self.sieve.finish();
         self.events.push_back(Event::Established);
     }
 
     /// Collects the state machine's output after some input.
-    fn after(&mut self, result: Result<(), dimpl::Error>, now: Instant, wall: Option<SystemTime>) {
+    fn after(&mut self, result: Result<(), Error>, now: Instant, wall: Option<SystemTime>) {
         let mut turn = self.drain();
-        self.timer = self.timer.map(|at| at.max(now + LEAST_PAUSE));
+        self.timer = self.timer.map(|at| at.max(now + MIN_PAUSE));
         if let Some(certificate) = turn.certificate.take()
             && let Some(wall) = wall
         {
@@ -396,11 +455,6 @@ impl Association {
         }
         match result {
             _ if self.has_ended() => {}
-            Err(_) if self.proof.received && self.role != Role::Client => {
-                // Otherwise the client would retry for a long time.
-                self.output.push_back(record::fatal_alert(DECRYPT_ERROR));
-                self.end(Ended::OtherSharedKey);
-            }
             Err(error) => {
                 let waited = now.saturating_duration_since(self.began);
                 self.end(Ended::of(error, self.heard, waited));

@@ -23,7 +23,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use webpki::EndEntityCert;
 use zeroize::Zeroizing;
 
-use super::trust::Pin;
+use super::pin::Pin;
 use crate::limits::MAX_OWN_CERTIFICATE;
 
 /// How long a certificate made here is valid, in years. Only its owner ends it: it is trusted by

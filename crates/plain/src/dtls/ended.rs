@@ -54,8 +54,8 @@ pub enum Ended {
          key under that identity"
     )]
     Unproven,
-    /// The peer cannot have the shared key: what it sealed with it does not open.
-    #[error("it has another shared key under that identity")]
+    /// What the peer sealed with the shared key does not open, and nothing that opens followed.
+    #[error("what it sealed does not open: it probably has another shared key under that identity")]
     OtherSharedKey,
     /// The handshake or the association violated the protocol.
     #[error("DTLS failed: {0}")]

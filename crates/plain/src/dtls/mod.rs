@@ -56,6 +56,7 @@ mod ended;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hub;
+mod pin;
 mod record;
 mod sieve;
 #[cfg(test)]
@@ -80,7 +81,8 @@ pub use self::{
     credentials::{Certified, CredentialError, PreShared},
     ended::Ended,
     hub::Notice,
-    trust::{Anchors, Pin, PinError, Problem, Refusal},
+    pin::{Pin, PinError},
+    trust::{Anchors, Problem, Refusal},
 };
 use crate::limits::{DTLS_HANDSHAKE_MTU, DTLS_HANDSHAKE_TIMEOUT};
 

@@ -212,6 +212,38 @@ pub(super) fn holds_finished(datagram: &[u8]) -> bool {
     records(datagram).any(|record| matches!(record, Record::Finished(_)))
 }
 
+/// Returns `true` if a datagram begins with a sealed record of DTLS 1.2.
+pub(super) fn is_sealed(datagram: &[u8]) -> bool {
+    matches!(datagram.first(), Some(20..=26)) && u16_at(datagram, 3).is_some_and(|epoch| epoch > 0)
+}
+
+/// Splits a datagram so that each sealed record of DTLS 1.2 is alone.
+pub(super) fn batches(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let mut end = 0;
+        while let Some((len, sealed)) = first_record(&rest[end..]) {
+            if sealed && end > 0 {
+                break;
+            }
+            end += len;
+            if sealed {
+                break;
+            }
+        }
+        let (batch, more) = rest.split_at(end);
+        rest = more;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// Returns the length of the first record, and whether it is sealed as in DTLS 1.2.
+fn first_record(datagram: &[u8]) -> Option<(usize, bool)> {
+    let mut records = records(datagram);
+    records.next()?;
+    Some((datagram.len() - records.0.len(), is_sealed(datagram)))
+}
+
 /// Returns `true` if a server's output shows that the client has returned its cookie. Before that
 /// it sends only HelloVerifyRequest and HelloRetryRequest.
 pub(super) fn shows_a_returned_cookie(sent: &[u8]) -> bool {

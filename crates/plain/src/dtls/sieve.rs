@@ -12,14 +12,20 @@
 //! In DTLS 1.2 the last message of a handshake is sealed, and useless before the record that
 //! announces it has arrived. Other implementations send the two in separate datagrams. The message
 //! is kept for that record (RFC 6347 section 4.2.4 permits either); otherwise, on a path that loses
-//! a fifth, one or the other would be lost again and again.
+//! a fifth, one or the other would be lost again and again. Nothing shows yet whether it is
+//! genuine, so several are kept.
+//!
+//! Alerts in the clear are taken out: the state machine would believe them.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+};
 
 use super::record::{self, CERTIFICATE, FRAGMENT_HEADER_LEN, Fragment, Record};
 use crate::limits::{
-    MAX_HANDSHAKE_MESSAGE, MAX_HANDSHAKE_PARTS, MAX_INTERMEDIATES, MAX_PARTIAL_BYTES,
-    MAX_PARTIAL_MESSAGES,
+    MAX_EARLY_FINISHED, MAX_HANDSHAKE_MESSAGE, MAX_HANDSHAKE_PARTS, MAX_INTERMEDIATES,
+    MAX_PARTIAL_BYTES, MAX_PARTIAL_MESSAGES,
 };
 
 /// Incomplete handshake messages of one peer.
@@ -30,8 +36,8 @@ pub(super) struct Sieve {
     held: usize,
     /// Certificates in the newest Certificate message received in the clear, the peer's own first.
     chain: Vec<Vec<u8>>,
-    /// The newest sealed handshake record.
-    finished: Option<Vec<u8>>,
+    /// The newest sealed handshake records.
+    finished: VecDeque<Vec<u8>>,
     /// The handshake is complete. What still arrives in the clear may request a resend, for which
     /// its header is enough.
     is_over: bool,
@@ -51,17 +57,19 @@ impl Sieve {
         let mut passed = Vec::new();
         let mut end = 0;
         let mut changed = false;
-        let (mut seals, mut finishes) = (false, false);
+        let mut seals = false;
+        let mut finishes = Vec::new();
         for record in record::records(datagram) {
             let (whole, joined) = match record {
-                Record::Other(whole) | Record::Alert { whole, .. } => (whole, None),
+                Record::Other(whole) => (whole, None),
+                Record::Alert { whole, .. } => (whole, (!self.is_over).then(Vec::new)),
                 Record::ChangeCipherSpec(whole) => {
                     seals = true;
                     (whole, None)
                 }
                 Record::Finished(whole) => {
-                    finishes = true;
-                    self.finished = (!self.is_over).then(|| whole.to_vec());
+                    self.keep_finished(whole);
+                    finishes.push(whole);
                     (whole, None)
                 }
                 Record::Handshake { header, body } => {
@@ -78,14 +86,24 @@ impl Sieve {
                 }
             }
         }
-        if seals
-            && !finishes
-            && let Some(finished) = &self.finished
-        {
-            changed = true;
-            passed.extend_from_slice(finished);
+        if seals {
+            for finished in self.finished.iter().filter(|kept| !finishes.contains(&kept.as_slice()))
+            {
+                changed = true;
+                passed.extend_from_slice(finished);
+            }
         }
         if changed { Cow::Owned(passed) } else { Cow::Borrowed(&datagram[..end]) }
+    }
+
+    fn keep_finished(&mut self, record: &[u8]) {
+        if self.is_over || self.finished.iter().any(|kept| kept == record) {
+            return;
+        }
+        if self.finished.len() == MAX_EARLY_FINISHED {
+            self.finished.pop_front();
+        }
+        self.finished.push_back(record.to_vec());
     }
 
     /// Returns `true` if everything is within its limits.
@@ -385,7 +403,7 @@ mod tests {
             assert_eq!(*sieve.pass(datagram), *datagram);
         }
         assert_eq!((sieve.held, sieve.partial.len(), sieve.chain.len()), (0, 0, 0));
-        assert_eq!(sieve.finished, None);
+        assert!(sieve.finished.is_empty());
     }
 
     #[test]

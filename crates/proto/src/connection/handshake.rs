@@ -290,6 +290,7 @@ impl Connection {
             self.in_flight.drop_level(Level::ZeroRtt);
             self.outbox.requeue_all();
         }
+        self.paths.current.rtt.on_handshake(now.since(self.created_at));
         self.apply_parameters(&theirs);
         match self.side {
             // The server opens what the client sends now at once and need not wait for more.

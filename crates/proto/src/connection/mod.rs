@@ -253,7 +253,7 @@ impl Connection {
     ///
     /// Messages in the queue count as if they waited here (D-4, D-6) until they are taken and this
     /// is called again: call it at [`Event::Readable`], and when
-    /// [`ReceiveQueue::owes_report`] returns `true`.
+    /// [`ReceiveQueue::is_report_due`] returns `true`.
     pub fn exchange(
         &mut self,
         now: Time,

@@ -224,8 +224,8 @@ impl Connection {
     ) -> Result<u32, Close> {
         let (now, level) = (arrival.now, head.level);
         // 2 parse
-        let part = only_fragment(payload, level);
-        let summary = match part {
+        let fragment = only_fragment(payload, level);
+        let summary = match fragment {
             Some(_) => Summary { items: 1, ack_eliciting: true, ping: false },
             None => check_all(payload, level)
                 .map_err(|_| Close::violation("a packet whose frames do not parse"))?, // M-5
@@ -238,8 +238,8 @@ impl Connection {
             None => self.on_data_packet(),
         }
         // 3 apply
-        let kept = match part {
-            Some(part) => self.on_message(now, level, part)?,
+        let kept = match fragment {
+            Some(fragment) => self.on_message(now, level, fragment)?,
             None => self.apply_all(arrival, level, payload)?,
         };
         let items = summary.items.saturating_add(self.outbox.take_woken());
@@ -316,7 +316,7 @@ impl Connection {
                 self.on_close(now, Close { code, reason });
             }
             Frame::End => self.on_end(),
-            Frame::Message(part) => return self.on_message(now, level, part),
+            Frame::Message(fragment) => return self.on_message(now, level, fragment),
         }
         Ok(true)
     }
@@ -330,11 +330,16 @@ impl Connection {
 
     /// Handles a message or a fragment, and step 6 for it: one event, however many there are.
     #[inline]
-    fn on_message(&mut self, now: Time, level: Level, part: Fragment<'_>) -> Result<bool, Close> {
+    fn on_message(
+        &mut self,
+        now: Time,
+        level: Level,
+        fragment: Fragment<'_>,
+    ) -> Result<bool, Close> {
         if level == Level::ZeroRtt && self.side == Side::Client {
             return Err(Close::violation("only a client sends 0-RTT"));
         }
-        let kept = self.inbox.insert(now, part)?;
+        let kept = self.inbox.insert(now, fragment)?;
         self.notices.readable |= self.inbox.poll_report_wanted();
         if self.inbox.has_ready() {
             self.notices.readable = true;

@@ -9,7 +9,7 @@ use crate::rng::Random;
 
 /// The minimum distance between skipped numbers. The receiver reports each gap at once and
 /// lists it until its ACK is acknowledged: for so many packets that is one ACK in addition to 25.
-const LEAST: u64 = 250;
+const MIN_DISTANCE: u64 = 250;
 
 /// The range of numbers after that from which the next one is drawn.
 const SPREAD: u64 = 512;
@@ -27,7 +27,7 @@ impl SkippedPn {
     pub(super) fn choose(&mut self, next: u64, random: &mut dyn Random) {
         if self.at.is_none() {
             let spread = u64::from_be_bytes(random.array()) % SPREAD;
-            self.at = NonZeroU64::new(next.saturating_add(LEAST + spread));
+            self.at = NonZeroU64::new(next.saturating_add(MIN_DISTANCE + spread));
         }
     }
 

@@ -174,16 +174,16 @@ mod tests {
 
     use super::*;
 
-    /// Sends `bytes` in frames of `part` bytes and delivers them in the order given by `order`,
+    /// Sends `bytes` in frames of `chunk` bytes and delivers them in the order given by `order`,
     /// losing the first `lost` of them once.
-    fn through(bytes: &[u8], part: usize, order: &[prop::sample::Index], lost: usize) -> Vec<u8> {
+    fn through(bytes: &[u8], chunk: usize, order: &[prop::sample::Index], lost: usize) -> Vec<u8> {
         let (mut from, mut to) = (CryptoStream::default(), CryptoStream::default());
         from.push(bytes);
         let (mut frames, mut dropped, mut got) = (Vec::new(), 0, Vec::new());
         let mut order = order.iter().cycle();
         loop {
             while let Some((offset, len)) = from.front() {
-                let data = from.take(len.min(part)).to_vec();
+                let data = from.take(len.min(chunk)).to_vec();
                 frames.push((offset, data));
             }
             if frames.is_empty() {
@@ -210,11 +210,11 @@ mod tests {
         fn bytes_arrive_once_and_in_order(
             bytes in prop::collection::vec(any::<u8>(), 1..5_000),
             // Large enough that there are at most `MAX_PIECES`.
-            part in 80_usize..900,
+            chunk in 80_usize..900,
             order in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
             lost in 0_usize..20,
         ) {
-            prop_assert_eq!(through(&bytes, part, &order, lost), bytes);
+            prop_assert_eq!(through(&bytes, chunk, &order, lost), bytes);
         }
     }
 
@@ -222,8 +222,8 @@ mod tests {
     #[test]
     fn m_40_too_many_separate_ranges_are_a_violation() {
         let mut stream = CryptoStream::default();
-        let crumbs = (1..100_u64).map(|n| stream.insert(2 * n, &[1]));
-        assert_eq!(crumbs.take_while(Result::is_ok).count(), MAX_PIECES);
+        let islands = (1..100_u64).map(|n| stream.insert(2 * n, &[1]));
+        assert_eq!(islands.take_while(Result::is_ok).count(), MAX_PIECES);
     }
 
     // M-40

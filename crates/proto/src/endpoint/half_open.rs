@@ -21,7 +21,7 @@ use crate::{
 const NETWORK_SHARE: usize = 4;
 
 /// The minimum share of a network.
-const LEAST_PER_NETWORK: usize = 8;
+const MIN_PER_NETWORK: usize = 8;
 
 /// The time for which a slot is safe from eviction: two round trips of a handshake. An attacker
 /// with unlimited networks can thus make the server begin as many handshakes per second as there
@@ -73,7 +73,7 @@ impl HalfOpen {
             most,
             most_of_network: config
                 .half_open_per_network
-                .unwrap_or((most / NETWORK_SHARE).max(LEAST_PER_NETWORK)),
+                .unwrap_or((most / NETWORK_SHARE).max(MIN_PER_NETWORK)),
             most_connections: config.max_connections,
             taken: 0,
             networks: BTreeMap::new(),

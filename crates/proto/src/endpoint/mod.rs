@@ -264,7 +264,7 @@ impl Endpoint {
         if head.level == Level::Hello && !slot.connection.is_client() && datagram.len() < BASE_MTU {
             return Err(Discard::TooSmall); // M-32
         }
-        if !self.shares.admits(slot.share) {
+        if !self.shares.admits(slot.share, slot.standing()) {
             return Err(Discard::OverShare); // M-67
         }
         let received = self
@@ -273,7 +273,8 @@ impl Endpoint {
             return Ok(()); // It panicked.
         };
         let work = shares::work(arrival.bytes, received.unwrap_or_default());
-        self.shares.charge(arrival.now, &mut slot.share, work);
+        let standing = slot.standing();
+        self.shares.charge(arrival.now, &mut slot.share, standing, work);
         received?;
         self.after_packet(handle);
         Ok(())

@@ -40,10 +40,42 @@ pub(super) struct Shares {
     overload: Option<Overload>,
     span: u32,
     span_work: u64,
-    /// The number of connections charged in this span, and in the previous one.
-    active: u32,
-    active_before: u32,
+    /// The connections charged in this span, and in the previous one.
+    active: Active,
+    active_before: Active,
     total: u64,
+}
+
+/// Whose share is meant. Anyone can open half-open connections, many of them: they divide a part
+/// among themselves, and take up the room of one established connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    HalfOpen,
+    Established,
+}
+
+/// Numbers of connections.
+#[derive(Clone, Copy, Debug, Default)]
+struct Active {
+    half_open: u32,
+    established: u32,
+}
+
+impl Active {
+    fn add(&mut self, standing: Standing) {
+        match standing {
+            Standing::HalfOpen => self.half_open += 1,
+            Standing::Established => self.established += 1,
+        }
+    }
+
+    /// Returns the number of parts, of which such a connection may use one.
+    fn parts(self, standing: Standing) -> u32 {
+        match standing {
+            Standing::HalfOpen => self.established.saturating_add(self.half_open),
+            Standing::Established => self.established.saturating_add(self.half_open.min(1)),
+        }
+    }
 }
 
 /// The packets handled at one time.
@@ -123,12 +155,12 @@ impl Shares {
 
     /// Returns `true` if a packet of this connection may be opened.
     #[inline]
-    pub(super) fn admits(&mut self, share: Share) -> bool {
-        self.overload.is_none() || self.admits_in_overload(share)
+    pub(super) fn admits(&mut self, share: Share, standing: Standing) -> bool {
+        self.overload.is_none() || self.admits_in_overload(share, standing)
     }
 
-    fn admits_in_overload(&mut self, share: Share) -> bool {
-        let fair = self.is_fair(share);
+    fn admits_in_overload(&mut self, share: Share, standing: Standing) -> bool {
+        let fair = self.is_fair(share, standing);
         let Some(overload) = &mut self.overload else { return true };
         let admitted = fair || overload.tokens > 0;
         let count = if admitted { &mut overload.admitted } else { &mut overload.dropped };
@@ -137,16 +169,17 @@ impl Shares {
     }
 
     /// Returns `true` if it has used less than half of an equal share.
-    fn is_fair(&self, share: Share) -> bool {
+    fn is_fair(&self, share: Share, standing: Standing) -> bool {
+        let parts = self.active.parts(standing).max(self.active_before.parts(standing));
         // A connection that is alone may be the reason why nothing of others arrives.
-        let connections = u64::from(self.active.max(self.active_before).max(2));
+        let connections = u64::from(parts.max(2));
         let half = self.span_work / 2 + UNCHARGED_WORK;
         share.span != self.span || u64::from(share.work) * connections <= half
     }
 
     /// Charges a packet to its connection.
     #[inline]
-    pub(super) fn charge(&mut self, now: Time, share: &mut Share, work: u32) {
+    pub(super) fn charge(&mut self, now: Time, share: &mut Share, standing: Standing, work: u32) {
         if self.turn.now != now {
             self.begin_turn(now, Duration::ZERO);
         }
@@ -156,7 +189,7 @@ impl Shares {
         }
         if share.span != span || share.work == 0 {
             *share = Share { span, work: 0 };
-            self.active += 1;
+            self.active.add(standing);
         }
         share.work = share.work.saturating_add(work);
         let work = u64::from(work);
@@ -193,8 +226,8 @@ impl Shares {
 
     fn begin_span(&mut self, span: u32) {
         let follows = span == self.span.wrapping_add(1);
-        self.active_before = if follows { self.active } else { 0 };
-        (self.span, self.span_work, self.active) = (span, 0, 0);
+        self.active_before = if follows { self.active } else { Active::default() };
+        (self.span, self.span_work, self.active) = (span, 0, Active::default());
         if let Some(overload) = &mut self.overload {
             overload.begin_span(self.turn.now);
         }
@@ -208,7 +241,7 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Standing::Established, *};
 
     const MICROSECOND: u32 = 1_000;
 
@@ -231,12 +264,12 @@ mod tests {
     /// often that was possible.
     fn exhaust(shares: &mut Shares, now: Time, share: &mut Share) -> usize {
         let mut count = 0;
-        while count < 1_000_000 && shares.admits(*share) {
-            shares.charge(now, share, 50 * MICROSECOND);
+        while count < 1_000_000 && shares.admits(*share, Established) {
+            shares.charge(now, share, Established, 50 * MICROSECOND);
             count += 1;
         }
         for _ in 0..count {
-            assert!(!shares.admits(*share) || count == 1_000_000);
+            assert!(!shares.admits(*share, Established) || count == 1_000_000);
         }
         count
     }
@@ -249,9 +282,9 @@ mod tests {
         for turn in 0..10_000 {
             let now = Time::from_micros(turn * 1_000);
             shares.begin_turn(now, Duration::from_millis(4));
-            shares.charge(now, &mut one, 900 * MICROSECOND);
-            shares.charge(now, &mut other, MICROSECOND);
-            assert!(shares.admits(one) && shares.admits(other));
+            shares.charge(now, &mut one, Established, 900 * MICROSECOND);
+            shares.charge(now, &mut other, Established, MICROSECOND);
+            assert!(shares.admits(one, Established) && shares.admits(other, Established));
         }
     }
 
@@ -261,8 +294,8 @@ mod tests {
         let (mut shares, mut alone) = (Shares::default(), Share::default());
         for turn in 0..100 {
             shares.begin_turn(at(turn), Duration::from_secs(1));
-            shares.charge(at(turn), &mut alone, 1_000 * MICROSECOND);
-            assert!(shares.admits(alone));
+            shares.charge(at(turn), &mut alone, Established, 1_000 * MICROSECOND);
+            assert!(shares.admits(alone, Established));
         }
     }
 
@@ -273,9 +306,12 @@ mod tests {
         let (mut one, mut other) = (Share::default(), Share::default());
         for turn in 0..10_000 {
             shares.begin_turn(at(turn), Duration::from_millis(50));
-            shares.charge(at(turn), &mut one, 900 * MICROSECOND);
-            shares.charge(at(turn), &mut other, 900 * MICROSECOND);
-            assert!(shares.admits(one) && shares.admits(other), "they slow down by themselves");
+            shares.charge(at(turn), &mut one, Established, 900 * MICROSECOND);
+            shares.charge(at(turn), &mut other, Established, 900 * MICROSECOND);
+            assert!(
+                shares.admits(one, Established) && shares.admits(other, Established),
+                "they slow down by themselves"
+            );
         }
     }
 
@@ -285,19 +321,22 @@ mod tests {
         let mut shares = flooded();
         let (mut greedy, mut modest) = (Share::default(), Share::default());
         shares.begin_turn(at(1), Duration::from_millis(50));
-        shares.charge(at(1), &mut modest, MICROSECOND);
+        shares.charge(at(1), &mut modest, Established, MICROSECOND);
         let admitted = exhaust(&mut shares, at(1), &mut greedy);
         assert!(admitted as u64 >= LATE_WORK / 50_000 && admitted < 1_000, "{admitted}");
-        assert!(shares.admits(modest), "it has used little");
+        assert!(shares.admits(modest, Established), "it has used little");
         for turn in 2..2_000 {
             shares.begin_turn(at(turn), Duration::from_millis(1));
             let admitted = exhaust(&mut shares, at(turn), &mut greedy);
             assert!(admitted <= 20, "{admitted} in turn {turn}: 20 of them are a millisecond");
-            assert!(shares.admits(modest));
-            shares.charge(at(turn), &mut modest, MICROSECOND);
+            assert!(shares.admits(modest, Established));
+            shares.charge(at(turn), &mut modest, Established, MICROSECOND);
         }
         shares.begin_turn(at(3_000), Duration::ZERO);
-        assert!(shares.admits(greedy) && shares.overload.is_none(), "nobody was dropped since");
+        assert!(
+            shares.admits(greedy, Established) && shares.overload.is_none(),
+            "nobody was dropped since"
+        );
     }
 
     // M-67
@@ -306,9 +345,34 @@ mod tests {
         let mut shares = flooded();
         let (mut greedy, mut modest) = (Share::default(), Share::default());
         shares.begin_turn(at(1), Duration::ZERO);
-        shares.charge(at(1), &mut modest, MICROSECOND);
+        shares.charge(at(1), &mut modest, Established, MICROSECOND);
         let admitted = exhaust(&mut shares, at(1), &mut greedy) as u32;
         assert!(Duration::from_micros(50) * admitted < 2 * LATE + Duration::from_nanos(LATE_WORK));
-        assert!(shares.admits(modest));
+        assert!(shares.admits(modest, Established));
+    }
+
+    // M-67
+    #[test]
+    fn m67_half_open_connections_do_not_shrink_the_share_of_an_established_one() {
+        let mut used = [0, 1_000].map(|half_open| {
+            let mut shares = flooded();
+            let (mut greedy, mut modest) = (Share::default(), Share::default());
+            shares.begin_turn(at(501), Duration::from_millis(50));
+            shares.charge(at(501), &mut greedy, Established, 20_000 * MICROSECOND);
+            for _ in 0..half_open {
+                let mut stranger = Share::default();
+                shares.charge(at(501), &mut stranger, Standing::HalfOpen, MICROSECOND);
+                assert!(shares.admits(stranger, Standing::HalfOpen), "it has used little");
+            }
+            assert!(shares.overload.is_some() && !shares.admits(greedy, Established));
+            let mut work = 0;
+            while shares.admits(modest, Established) {
+                shares.charge(at(501), &mut modest, Established, 50 * MICROSECOND);
+                work += 50;
+            }
+            work
+        });
+        used.sort_unstable();
+        assert!(used[0] * 2 >= used[1], "{used:?} microseconds");
     }
 }

@@ -1,6 +1,10 @@
 //! A connection with its endpoint's bookkeeping.
 
-use super::{half_open::HalfOpenSlot, resets::Marks, shares::Share};
+use super::{
+    half_open::HalfOpenSlot,
+    resets::Marks,
+    shares::{Share, Standing},
+};
 use crate::{
     connection::Connection,
     event::{Event, Reason, Transmit},
@@ -50,6 +54,13 @@ impl Slot {
             half_open: None,
             marks: Marks::default(),
             hellos,
+        }
+    }
+
+    pub(super) const fn standing(&self) -> Standing {
+        match self.half_open {
+            Some(_) => Standing::HalfOpen,
+            None => Standing::Established,
         }
     }
 

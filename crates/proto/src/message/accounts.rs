@@ -1,4 +1,4 @@
-//! What an inbox holds, counted: credit, pool, and what neither counts (D-4 to D-6, D-13, D-14).
+//! The accounts of an inbox: credit, the pool, and what neither counts (D-4 to D-6, D-13, D-14).
 //!
 //! In: costs, BLOCKED. Out: whether there is room, credit to announce. Never: messages.
 
@@ -13,7 +13,7 @@ use super::{
 use crate::delivery::{ChannelId, Class};
 
 impl Inbox {
-    /// The peer says that it waits for credit of this scope (BLOCKED).
+    /// Handles BLOCKED: the peer waits for credit of this scope.
     pub(crate) fn on_blocked(&mut self, scope: Scope) {
         self.account_for_taken();
         let window = self.window_of(scope);
@@ -22,14 +22,15 @@ impl Inbox {
                 self.wanted += u32::from(!wanted);
                 self.announce.extend(announce.then_some(scope));
             }
-            // It has overtaken the first message of its channel. A name costs the peer two bytes,
-            // and more to remember: all channels that are opened from now on are taken for it.
+            // BLOCKED overtook the first message of its channel. Naming a channel costs the peer
+            // two bytes, and remembering the name costs more: the frame counts for all channels
+            // opened from now on.
             None => self.blocked_early = true,
         }
         self.want_report();
     }
 
-    /// Accounts for what was taken from the queue here, or dropped there.
+    /// Accounts for what was taken from the queue, or dropped there.
     pub(super) fn account_for_taken(&mut self) {
         if !self.ready.has_taken() {
             return;
@@ -39,7 +40,7 @@ impl Inbox {
         self.ready.restore_taken(taken);
     }
 
-    /// Messages left a queue: what they took of credit and pool is free again.
+    /// Releases the credit and the pool of messages that left a queue.
     pub(super) fn on_taken(&mut self, run: &Taken) {
         let Taken { lane, last, count, bytes } = *run;
         let cost = bytes as usize + count as usize * OVERHEAD;
@@ -58,7 +59,7 @@ impl Inbox {
         }
     }
 
-    /// The room of older ones went to the newest.
+    /// Passes the room of older messages on to the newest.
     fn on_latest_taken(&mut self, channel: ChannelId, id: u64) {
         let channel = self.channels.get_mut(channel);
         let Some(others) = channel.and_then(|own| own.others.as_mut()) else { return };
@@ -68,7 +69,8 @@ impl Inbox {
         }
     }
 
-    /// Takes so much of the pool, and so much besides, if the endpoint has room for it.
+    /// Takes `cost` bytes of the pool and `besides` bytes of other state. Returns `false` if the
+    /// pool or the endpoint has no room for them.
     pub(super) fn take_of_pool(&mut self, cost: usize, besides: u32) -> bool {
         let pool = u32::try_from(cost).ok().and_then(|cost| self.pool.checked_add(cost));
         let all = cost as u64 + u64::from(besides);
@@ -80,21 +82,22 @@ impl Inbox {
         true
     }
 
-    /// Takes room for what neither credit nor pool count, if the endpoint has it.
+    /// Takes room for state that neither credit nor the pool counts. Returns `false` if the
+    /// endpoint has none.
     pub(super) fn take_state(&mut self, cost: u32) -> bool {
         let room = self.rules.take_room(self.held(), cost.into(), false);
         self.state += if room { cost } else { 0 };
         room
     }
 
-    /// So much of that is free again.
+    /// Returns room that `take_state` took.
     pub(super) fn give_state(&mut self, cost: u32) {
         let held = self.held();
         self.state -= cost;
         self.give_room(held);
     }
 
-    /// So much of the pool is free again.
+    /// Returns bytes to the pool.
     pub(super) fn give_to_pool(&mut self, cost: usize) {
         let held = self.held();
         // What was taken fits.
@@ -102,7 +105,7 @@ impl Inbox {
         self.give_room(held);
     }
 
-    /// Credit of the connection comes back.
+    /// Gives credit of the connection back.
     pub(super) fn return_credit(&mut self, cost: u64) {
         let held = self.held();
         if self.window.give_back(cost, self.rules.config.credit) {
@@ -111,12 +114,12 @@ impl Inbox {
         self.give_room(held);
     }
 
-    /// What there is here, as D-13 and D-14 count it.
+    /// Returns the bytes held here, as D-13 and D-14 count them.
     pub(super) fn held(&self) -> u64 {
         self.window.outstanding() + u64::from(self.pool) + u64::from(self.state)
     }
 
-    /// So much was held before: what is not any more, others may have.
+    /// Returns to the endpoint what is no longer held, given what was held before.
     fn give_room(&self, before: u64) {
         let less = self.rules.beyond_each(before) - self.rules.beyond_each(self.held());
         if less > 0 {
@@ -124,7 +127,7 @@ impl Inbox {
         }
     }
 
-    /// The next CREDIT or CHANNEL_CREDIT frame to send (D-5). It counts as sent.
+    /// Returns the next CREDIT or CHANNEL_CREDIT frame to send (D-5), and counts it as sent.
     pub(crate) fn poll_credit(&mut self) -> Option<CreditUpdate> {
         self.account_for_taken();
         let scope = self.announce.pop_front()?;
@@ -141,14 +144,15 @@ impl Inbox {
         !self.announce.is_empty()
     }
 
-    /// A packet with credit of this scope was lost: what holds now is announced again.
+    /// Handles the loss of a packet with credit of this scope: the current total is announced
+    /// again.
     pub(crate) fn on_credit_lost(&mut self, scope: Scope) {
         if self.window_of(scope).is_some_and(|(window, _)| window.on_lost()) {
             self.announce.push_back(scope);
         }
     }
 
-    /// Credit of a channel and of the connection comes back.
+    /// Gives credit of a channel and of the connection back.
     pub(super) fn give_back(&mut self, channel: ChannelId, cost: usize) {
         self.return_credit(cost as u64);
         let Some(of) = self.channels.get_mut(channel) else { return };

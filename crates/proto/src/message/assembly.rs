@@ -1,41 +1,41 @@
-//! One message as its fragments come.
+//! Reassembles one message from its fragments.
 //!
-//! In: fragments. Out: the message, when it is whole. Never: memory for bytes that did not come.
+//! In: fragments. Out: the message, once it is whole. Never: memory for bytes that have not
+//! arrived.
 
 use std::{collections::BTreeMap, mem, ops::Range};
 
 use crate::{error::Close, time::Time};
 
-/// Room that the first fragment of a message takes at once, at most: most messages then take memory
-/// once and are copied once, and a claimed length of megabytes still costs little.
+/// The most that the first fragment of a message allocates at once. Most messages are then
+/// allocated once and copied once, and a claimed length of megabytes still costs little.
 const AT_ONCE: usize = 64 << 10;
 
-/// A message of which something is missing.
+/// A message that is incomplete.
 ///
-/// Memory: at most [`AT_ONCE`] or twice the bytes that came, whichever is more, and never more than
-/// the total (which its sender paid for, by credit or in the pool); about 80 bytes for each island.
-/// What comes in order is copied once; what comes before
-/// something that is missing, twice.
+/// Memory: at most [`AT_ONCE`] or twice the bytes that arrived, whichever is more, and never more
+/// than the total (which the sender paid for, by credit or in the pool); about 80 bytes for each
+/// island. Bytes that arrive in order are copied once; bytes that arrive beyond a gap, twice.
 #[derive(Debug)]
 pub(super) struct Assembly {
     total: usize,
-    /// What came from the beginning on without a gap.
+    /// The bytes from the beginning up to the first gap.
     head: Vec<u8>,
-    /// What came beyond a gap, by its position; islands do not overlap.
+    /// The bytes beyond the first gap, by offset. Islands do not overlap.
     islands: BTreeMap<usize, Vec<u8>>,
-    /// When its first fragment came, as a count of such messages.
+    /// When its first fragment arrived, counted in unfinished messages.
     pub(super) arrival: u64,
-    /// Deadline only: what is not whole by then is dropped.
+    /// Deadline: if it is incomplete at this time, it is dropped.
     pub(super) due: Time,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Added {
-    /// Kept; something is missing.
+    /// Kept; the message is still incomplete.
     Kept,
-    /// That was the last missing fragment: the message.
+    /// That was the last missing fragment: the whole message.
     Whole(Vec<u8>),
-    /// Not (all) kept: it has too many islands.
+    /// Not kept, or not all of it: the message has too many islands.
     Refused,
 }
 
@@ -52,13 +52,14 @@ impl Assembly {
     ///
     /// # Errors
     ///
-    /// M-50: another total, or other bytes than came before for the same place.
+    /// M-50: the total differs, or the bytes differ from those that arrived before for the same
+    /// range.
     pub(super) fn add(&mut self, total: usize, offset: usize, data: &[u8]) -> Result<Added, Close> {
         if total != self.total {
             return Err(Close::violation("fragments of one message differ in its length"));
         }
         if offset == self.head.len() && self.islands.is_empty() {
-            // By far the most frequent: the next bytes, and nothing beyond them.
+            // By far the most frequent case: the next bytes, and no islands.
             self.append(data);
         } else if !self.add_with_gaps(offset, data)? {
             return Ok(Added::Refused);
@@ -69,7 +70,8 @@ impl Assembly {
         Ok(Added::Whole(mem::take(&mut self.head)))
     }
 
-    /// Of bytes that came before, or before others that are missing. False: not (all) kept.
+    /// Adds bytes that overlap earlier ones, or that leave a gap. Returns `false` if they were not
+    /// kept, or not all of them.
     fn add_with_gaps(&mut self, offset: usize, data: &[u8]) -> Result<bool, Close> {
         let end = offset + data.len();
         let mut at = offset;
@@ -100,7 +102,7 @@ impl Assembly {
         extend(&mut self.head, bytes, self.total);
     }
 
-    /// The bytes that came for the place `at`, at most `len`.
+    /// Returns the bytes that are known from `at` on, at most `len`.
     fn known(&self, at: usize, len: usize) -> &[u8] {
         let (start, bytes) = match self.islands.range(..=at).next_back() {
             Some((start, island)) if at >= self.head.len() => (*start, island),
@@ -110,13 +112,13 @@ impl Assembly {
         &bytes[..bytes.len().min(len)]
     }
 
-    /// The places from `at` on for which nothing came.
+    /// Returns the gap that begins at `at`: the range for which nothing has arrived.
     fn gap(&self, at: usize, end: usize) -> Range<usize> {
         let next = self.islands.range(at..).next();
         at..next.map_or(end, |(start, _)| end.min(*start))
     }
 
-    /// Puts bytes into a gap: behind what ends there, or on an island of their own.
+    /// Puts bytes into a gap: at the end of what precedes it, or as an island of their own.
     fn fill(&mut self, at: usize, bytes: &[u8]) -> bool {
         if at == self.head.len() {
             self.append(bytes);
@@ -135,7 +137,7 @@ impl Assembly {
         room
     }
 
-    /// Appends the islands that the head reached.
+    /// Appends the islands that the head has reached.
     fn join(&mut self) {
         while let Some(first) = self.islands.first_entry()
             && *first.key() == self.head.len()
@@ -145,13 +147,13 @@ impl Assembly {
     }
 }
 
-/// Honest fragments have 64 bytes at least (`sending::MIN_FRAGMENT`), so that no honest message
-/// needs more islands, and what one costs stays in proportion to the length its sender paid for.
+/// Honest fragments have at least 64 bytes (`sending::MIN_FRAGMENT`). So no honest message needs
+/// more islands, and the cost of one stays in proportion to the length that its sender paid for.
 const fn most_islands(total: usize) -> usize {
     1 + total / 64
 }
 
-/// Appends, and grows by doubling but not beyond `most`.
+/// Appends; the capacity doubles when it grows, but does not exceed `most`.
 fn extend(bytes: &mut Vec<u8>, more: &[u8], most: usize) {
     let needed = bytes.len() + more.len();
     if needed > bytes.capacity() {
@@ -239,10 +241,10 @@ mod tests {
 
     // D-10
     #[test]
-    fn crumbs_are_refused_and_the_beginning_never_is() {
+    fn tiny_islands_are_refused_and_the_beginning_never_is() {
         let mut assembly = assembly(640);
-        let crumbs = (1..300).map(|at| assembly.add(640, 2 * at, &[0]).unwrap());
-        assert_eq!(crumbs.filter(|added| *added == Added::Kept).count(), 11);
+        let islands = (1..300).map(|at| assembly.add(640, 2 * at, &[0]).unwrap());
+        assert_eq!(islands.filter(|added| *added == Added::Kept).count(), 11);
         assert_eq!(assembly.add(640, 0, &[0; 500]), Ok(Added::Kept));
         assert!(matches!(assembly.add(640, 500, &[0; 140]), Ok(Added::Whole(_))));
     }

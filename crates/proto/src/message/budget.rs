@@ -1,7 +1,7 @@
 //! What all connections of an endpoint may hold together, beyond what each may hold in any case.
 //!
-//! In: bytes taken and returned. Out: whether there is room. Never: messages,
-//! whose it is.
+//! In: bytes taken and returned. Out: whether there is room. Never: messages, or which connection
+//! holds them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -43,8 +43,8 @@ impl Budget {
         self.taken() >= self.most
     }
 
-    /// What `take` took is free again. Never less than nothing is taken, whatever a connection
-    /// counts that panicked.
+    /// Returns what `take` took. The count never falls below zero, even after a connection panicked
+    /// while counting.
     pub(super) fn give(&self, less: u64) {
         let rest = |taken: u64| Some(taken.saturating_sub(less));
         let _ = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest);

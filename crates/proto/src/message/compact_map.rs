@@ -1,16 +1,14 @@
-//! What is kept for as long as a connection lives, of each channel or lane ever used.
-//!
-//! In: keys, values. Out: the same. Never: what they mean.
+//! A map for what is kept, of each channel or lane ever used, as long as the connection lives.
 
 use std::{collections::BTreeMap, mem};
 
-/// A map whose keys mostly stay. A B-tree, which has room for eleven entries however few there
-/// are, takes the new ones; what was there at the last [`Self::compact`] stands in a sorted slice
-/// that has room for nothing else.
+/// A map whose entries mostly stay. New keys go into a B-tree, whose nodes have room for eleven
+/// entries however few there are. [`Self::compact`] moves them into a sorted slice without spare
+/// room.
 #[derive(Debug)]
 pub(super) struct CompactMap<K, V> {
     compacted: Box<[(K, V)]>,
-    /// None of the keys of `compacted`.
+    /// Contains none of the keys of `compacted`.
     recent: BTreeMap<K, V>,
 }
 
@@ -56,8 +54,8 @@ impl<K: Ord + Copy, V> CompactMap<K, V> {
         }
     }
 
-    /// Takes out a value that nobody needs, if that costs little. [`Self::compact`] does it in any
-    /// case. Says whether it did.
+    /// Removes a value that is no longer needed, if that is cheap: [`Self::compact`] removes it in
+    /// any case. Returns `true` if it was removed.
     pub(super) fn remove_recent(&mut self, key: K) -> bool {
         self.recent.remove(&key).is_some()
     }
@@ -70,7 +68,7 @@ impl<K: Ord + Copy, V> CompactMap<K, V> {
         self.compacted.iter_mut().map(|(_, value)| value).chain(self.recent.values_mut())
     }
 
-    /// Drops what is not to be kept, and takes as little memory as there can be for the rest.
+    /// Drops the values that `keep` rejects, and stores the rest in as little memory as possible.
     pub(super) fn compact(&mut self, mut keep: impl FnMut(&V) -> bool) {
         // An emptied tree keeps its root.
         let recent = mem::take(&mut self.recent);

@@ -1,4 +1,4 @@
-//! Credit (D-4, D-5) on both sides: what the peer allows us to send, and what we allow it.
+//! Credit (D-4, D-5) on both sides: what the peer allows us to send, and what we allow the peer.
 //!
 //! In: bytes sent, bytes taken. Out: whether to send, what to announce. Never: messages.
 
@@ -12,11 +12,12 @@ use crate::delivery::ChannelId;
 pub(super) struct SendCredit {
     connection: Allowance,
     channels: CompactMap<ChannelId, Allowance>,
-    /// What the peer gave from the start; `None` until that is known.
+    /// The peer's initial credit; `None` until it is known.
     start: Option<Start>,
-    /// Lanes parked because the connection has no credit.
+    /// Lanes that are parked because the connection has no credit.
     pub(super) starved: Vec<LaneId>,
-    /// Lanes that credit woke since that was last asked: each takes as long as a frame.
+    /// Lanes that credit woke since the last call of `take_woken`: each costs as much time as a
+    /// frame.
     woken: u32,
     /// Scopes to send BLOCKED frames for.
     blocked: VecDeque<Scope>,
@@ -28,12 +29,12 @@ struct Start {
     channel: u64,
 }
 
-/// Bytes sent and bytes allowed, since the start.
+/// Bytes sent and bytes allowed, since the connection began.
 #[derive(Clone, Copy, Default)]
 struct Allowance {
     used: u64,
     limit: u64,
-    /// A message waits for more than `limit`, and a BLOCKED frame was sent or is going to be.
+    /// A message waits for more than `limit`, and a BLOCKED frame was sent or will be.
     short: bool,
     /// It is in the list of scopes to send BLOCKED frames for.
     listed: bool,
@@ -48,13 +49,14 @@ impl SendCredit {
         }
     }
 
-    /// The most a message may cost: one that costs more than a whole window could never begin.
+    /// Returns the most that a message may cost: one that costs more than a whole window could
+    /// never be sent.
     pub(super) fn largest(&self) -> u64 {
         self.start.map_or(u64::MAX, |start| start.connection.min(start.channel))
     }
 
-    /// May a message of this cost begin? If not: whose credit it waits for; the peer will hear of
-    /// it.
+    /// Checks whether a message of this cost may begin. Otherwise returns whose credit it waits
+    /// for, and schedules a BLOCKED frame for the peer.
     pub(super) fn check(&mut self, channel: ChannelId, cost: u64) -> Result<(), Park> {
         let Some(start) = self.start else { return Err(Park::Connection) };
         let fresh = Allowance { limit: start.channel, ..Allowance::default() };
@@ -74,13 +76,13 @@ impl SendCredit {
         Ok(())
     }
 
-    /// What messages of this channel that begin now may cost together.
+    /// Returns what messages of this channel that begin now may cost together.
     pub(super) fn left(&self, channel: ChannelId) -> u64 {
         let own = self.channels.get(channel).map_or(0, Allowance::left);
         own.min(self.connection.left())
     }
 
-    /// Messages begin that `check` let go, or `left`.
+    /// Spends credit on messages that `check` or `left` allowed to begin.
     pub(super) fn spend(&mut self, channel: ChannelId, cost: u64) {
         self.connection.used += cost;
         if let Some(own) = self.channels.get_mut(channel) {
@@ -88,10 +90,10 @@ impl SendCredit {
         }
     }
 
-    /// True when there is more than before. D-5: totals never go down.
+    /// Raises a limit. Returns `true` if it is higher than before: totals never decrease (D-5).
     ///
-    /// A channel that sent nothing is not raised: no credit of it can have come back, and entries
-    /// for 65,536 channels are not the peer's to make.
+    /// A channel that sent nothing is not raised: none of its credit can have come back, and the
+    /// peer must not be able to create entries for 65,536 channels.
     pub(super) fn raise(&mut self, scope: Scope, total: u64) -> bool {
         self.of(scope).is_some_and(|allowance| allowance.raise(total))
     }
@@ -125,7 +127,8 @@ impl SendCredit {
         }
     }
 
-    /// The first of the list. Those for which credit has come since leave it, each once.
+    /// Returns the first scope of the list. Scopes that have received credit since are dropped from
+    /// it.
     fn next_blocked(&mut self) -> Option<Scope> {
         while let Some(scope) = self.blocked.front().copied() {
             if self.of(scope).is_some_and(|allowance| allowance.short) {
@@ -162,7 +165,7 @@ impl SendCredit {
 }
 
 impl Allowance {
-    /// A message has to wait. True when the peer is to hear of it.
+    /// Notes that a message has to wait. Returns `true` if a BLOCKED frame is to be sent.
     fn runs_short(&mut self) -> bool {
         !mem::replace(&mut self.short, true) && !mem::replace(&mut self.listed, true)
     }
@@ -185,19 +188,20 @@ impl Allowance {
     }
 }
 
-/// What we let the peer send: one window, of the connection or of a channel. Its size is the
-/// owner's to know, since all channels have the same.
+/// What we allow the peer to send: one window, of the connection or of a channel. The owner knows
+/// its size, which is the same for all channels.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
-    /// Bytes whose credit came back, since the start.
+    /// Bytes whose credit was given back, since the connection began.
     returned: u64,
-    /// Bytes that began to come and whose credit is not back. At most the size.
+    /// Bytes of messages that have begun to arrive and whose credit was not given back. At most the
+    /// size.
     outstanding: u32,
-    /// Bytes of `returned` the peer does not know of. At most the size.
+    /// Bytes of `returned` that were not announced to the peer. At most the size.
     unannounced: u32,
     /// It is in the list of windows to announce.
     listed: bool,
-    /// The peer said that it waits: what comes back is announced at once.
+    /// The peer sent BLOCKED: what is given back is announced at once.
     pub(super) wanted: bool,
 }
 
@@ -208,13 +212,14 @@ impl Window {
         cost <= u64::from(size) - u64::from(self.outstanding) - u64::from(self.unannounced)
     }
 
-    /// A message begins to come that `allows` let in.
+    /// Charges for a message that begins to arrive, and that `allows` permitted.
     pub(super) fn charge(&mut self, cost: u64) {
         // It fits: `allows` compared it with a 32-bit size.
         self.outstanding += cost as u32;
     }
 
-    /// The application took a message. True when the window is now to be announced (D-5).
+    /// Gives credit back for a message that was taken. Returns `true` if the window is now to be
+    /// announced (D-5).
     #[must_use]
     pub(super) fn give_back(&mut self, cost: u64, size: u32) -> bool {
         let cost = (cost as u32).min(self.outstanding);
@@ -225,36 +230,36 @@ impl Window {
         due && self.unannounced > 0 && !mem::replace(&mut self.listed, true)
     }
 
-    /// BLOCKED came. True when the window is now to be announced.
+    /// Handles BLOCKED. Returns `true` if the window is now to be announced.
     #[must_use]
     pub(super) fn on_blocked(&mut self) -> bool {
         self.wanted = true;
         self.unannounced > 0 && !mem::replace(&mut self.listed, true)
     }
 
-    /// An announcement was lost. True when there is to be another.
+    /// Handles the loss of an announcement. Returns `true` if it is to be repeated.
     #[must_use]
     pub(super) fn on_lost(&mut self) -> bool {
         !mem::replace(&mut self.listed, true)
     }
 
-    /// The total to announce: what the peer may have sent since the start.
+    /// Returns the total to announce: what the peer may have sent since the connection began.
     pub(super) fn announce(&mut self, size: u32) -> u64 {
         if self.unannounced > 0 {
-            // The peer hears of more; if that is too little, it says so again. What it has heard
-            // before, sent again for a lost packet, is no answer.
+            // The peer learns of more; if that is too little, it sends BLOCKED again. A repeated
+            // announcement of a total that it knows answers nothing.
             (self.wanted, self.unannounced) = (false, 0);
         }
         self.listed = false;
         u64::from(size) + self.returned
     }
 
-    /// Bytes that began to come and whose credit is not back.
+    /// Returns the bytes of messages that have begun to arrive and whose credit was not given back.
     pub(super) fn outstanding(&self) -> u64 {
         self.outstanding.into()
     }
 
-    /// Returns `true` if nothing has come that it has to count.
+    /// Returns `true` if it has nothing to count yet.
     pub(super) fn is_untouched(&self) -> bool {
         self.returned == 0 && self.outstanding == 0
     }

@@ -1,7 +1,7 @@
-//! What a receiver does for Ordered and Reliable: exactly once, within credit (D-3, D-4).
+//! The receiver's side of Ordered and Reliable: exactly once, within credit (D-3, D-4).
 //!
-//! In: fragments. Out: messages ready, credit back. Never: a fragment refused of a message that has
-//! begun; its first one is, where the endpoint holds too much (D-13).
+//! In: fragments. Out: messages that are ready, credit given back. Never: the refusal of a fragment
+//! whose message has begun; a first fragment is refused where the endpoint holds too much (D-13).
 
 use bytes::Bytes;
 
@@ -18,33 +18,33 @@ use crate::{
     time::Time,
 };
 
-/// Messages before one that are looked at, to know whether it waits for them.
+/// How many earlier messages are examined to decide whether a message waits for one of them.
 const MANY: u64 = 64;
 
 impl Inbox {
-    pub(super) fn insert_credited(&mut self, part: Fragment<'_>) -> Result<Kept, Close> {
-        let channel = self.channels.get_mut(part.channel);
-        let next = channel.map_or(0, |channel| *channel.next_of(part.class));
-        let Some(ahead) = part.id.checked_sub(next) else { return Ok(Kept::Yes) };
+    pub(super) fn insert_credited(&mut self, fragment: Fragment<'_>) -> Result<Kept, Close> {
+        let channel = self.channels.get_mut(fragment.channel);
+        let next = channel.map_or(0, |channel| *channel.next_of(fragment.class));
+        let Some(ahead) = fragment.id.checked_sub(next) else { return Ok(Kept::Yes) };
         // M-52
         if ahead >= MAX_CREDITED_IN_FLIGHT {
             return Err(Close::violation("a message id is too far ahead"));
         }
-        self.insert_pending(part)
+        self.insert_pending(fragment)
     }
 
-    /// By far the most frequent: a message that is whole and next, while nothing waits and with
-    /// credit for it. Says whether it was that; else nothing is done.
+    /// Handles by far the most frequent case: a message that is whole and next, while nothing
+    /// waits, and within its credit. Returns `false`, and does nothing, if it is another case.
     #[inline]
-    pub(super) fn deliver_next(&mut self, part: &Fragment<'_>) -> bool {
-        let Fragment { channel: channel_id, class, id, data, .. } = *part;
-        let plain = class.is_credited() && part.is_whole() && self.pending.is_empty();
-        if !plain || part.total > self.rules.config.max_message as usize {
+    pub(super) fn deliver_next(&mut self, fragment: &Fragment<'_>) -> bool {
+        let Fragment { channel: channel_id, class, id, data, .. } = *fragment;
+        let plain = class.is_credited() && fragment.is_whole() && self.pending.is_empty();
+        if !plain || fragment.total > self.rules.config.max_message as usize {
             return false;
         }
         let held = self.held();
         let Some(channel) = self.channels.get_mut(channel_id) else { return false };
-        let cost = (part.total + OVERHEAD) as u64;
+        let cost = (fragment.total + OVERHEAD) as u64;
         let paid = channel.window.allows(cost, self.rules.config.channel_credit)
             && self.window.allows(cost, self.rules.config.credit);
         let next = channel.next_of(class);
@@ -59,12 +59,12 @@ impl Inbox {
         true
     }
 
-    /// A fragment of a message, or one that waits for others, or that others wait for.
-    fn insert_pending(&mut self, part: Fragment<'_>) -> Result<Kept, Close> {
-        let key = (LaneId { channel: part.channel, class: part.class }, part.id);
+    /// Handles a fragment of a message, or a message that waits for others or that others wait for.
+    fn insert_pending(&mut self, fragment: Fragment<'_>) -> Result<Kept, Close> {
+        let key = (LaneId { channel: fragment.channel, class: fragment.class }, fragment.id);
         let payload = match self.pending.get_mut(&key) {
             Some(Slot::Partial(assembly)) => {
-                match assembly.add(part.total, part.offset, part.data)? {
+                match assembly.add(fragment.total, fragment.offset, fragment.data)? {
                     Added::Kept => return Ok(Kept::Yes),
                     Added::Refused => return Ok(Kept::Refused),
                     Added::Whole(payload) => {
@@ -75,29 +75,30 @@ impl Inbox {
             }
             Some(Slot::Whole(_) | Slot::Passed { .. }) => return Ok(Kept::Yes),
             None => {
-                let waits = self.waits_for_others(key.0, part.id);
-                let besides = if part.is_whole() { 0 } else { UNFINISHED_COST };
-                if !self.charge(part.channel, (part.total + OVERHEAD, besides), waits)? {
+                let waits = self.waits_for_others(key.0, fragment.id);
+                let besides = if fragment.is_whole() { 0 } else { UNFINISHED_COST };
+                if !self.charge(fragment.channel, (fragment.total + OVERHEAD, besides), waits)? {
                     return Ok(Kept::Refused);
                 }
-                if !part.is_whole() {
-                    let mut assembly = Assembly::new(part.total, 0, Time::ZERO);
-                    // The first fragment can be neither the last nor one too many.
-                    assembly.add(part.total, part.offset, part.data)?;
+                if !fragment.is_whole() {
+                    let mut assembly = Assembly::new(fragment.total, 0, Time::ZERO);
+                    // The first fragment can be neither the last one nor one island too many.
+                    assembly.add(fragment.total, fragment.offset, fragment.data)?;
                     self.pending.insert(key, Slot::Partial(Box::new(assembly)));
                     return Ok(Kept::Yes);
                 }
-                Bytes::copy_from_slice(part.data)
+                Bytes::copy_from_slice(fragment.data)
             }
         };
-        match part.class {
-            Class::Ordered => self.complete_ordered(key.0, part.id, payload),
-            _ => self.complete_reliable(key.0, part.id, payload),
+        match fragment.class {
+            Class::Ordered => self.complete_ordered(key.0, fragment.id, payload),
+            _ => self.complete_reliable(key.0, fragment.id, payload),
         }
         Ok(Kept::Yes)
     }
 
-    /// Is there one before it of which nothing has come? Of many, it is taken for so.
+    /// Returns `true` if an earlier message exists of which nothing has arrived. If there are many
+    /// earlier ones, that is assumed.
     fn waits_for_others(&mut self, lane: LaneId, id: u64) -> bool {
         let channel = self.channels.get_mut(lane.channel);
         let next = channel.map_or(0, |channel| *channel.next_of(lane.class));
@@ -106,13 +107,13 @@ impl Inbox {
         before > MANY || before > 0 && begun() < before
     }
 
-    /// The application took Reliable messages.
+    /// Handles that the application took Reliable messages.
     pub(super) fn on_reliable_taken(&mut self, run: &Taken) {
         let mut cost = run.bytes as usize;
         let first = run.last + 1 - u64::from(run.count);
         for id in first..=run.last {
-            // A message above a gap is remembered (`Passed`): that is what its 64 bytes pay for,
-            // until the gap closes.
+            // A message above a gap is remembered (`Passed`) until the gap closes; the 64 bytes
+            // that each message is charged pay for that.
             let slot =
                 if self.pending.is_empty() { None } else { self.pending.get_mut(&(run.lane, id)) };
             match slot {
@@ -123,8 +124,8 @@ impl Inbox {
         self.give_back(run.lane.channel, cost);
     }
 
-    /// D-4: the receiver counts a message when it first sees a fragment; what it costs `besides`,
-    /// D-14. False: D-13.
+    /// Charges for a message when its first fragment arrives (D-4), and for the state it needs
+    /// `besides` (D-14). Returns `false` if the endpoint holds too much (D-13).
     fn charge(
         &mut self,
         channel: ChannelId,
@@ -163,7 +164,7 @@ impl Inbox {
             let message = Message { channel: lane.channel, class: lane.class, payload };
             self.ready.push(message, *next, Time::ZERO);
             *next += 1;
-            // Those that waited for this one.
+            // Messages that waited for this one.
             payload = match self.pending.get_mut(&(lane, *next)) {
                 Some(Slot::Whole(waiting)) => std::mem::take(waiting),
                 _ => return,
@@ -196,7 +197,7 @@ impl Inbox {
 }
 
 impl Channel {
-    /// The lowest id of a credited class that was not wholly received.
+    /// Returns the lowest id of a credited class that was not received as a whole.
     fn next_of(&mut self, class: Class) -> &mut u64 {
         &mut self.next[usize::from(class == Class::Reliable)]
     }
@@ -205,7 +206,7 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::inbox::tests::{CONFIG, NOW, half, inbox, kept, on, part, pop};
+    use crate::message::inbox::tests::{CONFIG, NOW, fragment, half, inbox, kept, on, pop};
     use crate::message::inbox::{CHANNEL_COST, Rules};
 
     // D-13
@@ -213,13 +214,13 @@ mod tests {
     fn d13_what_waits_for_others_leaves_them_room() {
         for class in [Class::Ordered, Class::Reliable] {
             let mut inbox = Inbox::new(&Rules::new(CONFIG, (CHANNEL_COST.into(), 600)));
-            let room = (1..9).filter(|id| kept(&mut inbox, part(class, *id, &[1; 36]))).count();
+            let room = (1..9).filter(|id| kept(&mut inbox, fragment(class, *id, &[1; 36]))).count();
             assert_eq!(room, 3, "of 100 each: half of it");
-            assert!(kept(&mut inbox, part(class, 0, &[0; 236])), "what they wait for");
-            assert!(!kept(&mut inbox, part(class, 4, &[4; 36])), "there is no more");
+            assert!(kept(&mut inbox, fragment(class, 0, &[0; 236])), "what they wait for");
+            assert!(!kept(&mut inbox, fragment(class, 4, &[4; 36])), "there is no more");
             let got = std::iter::from_fn(|| pop(&mut inbox)).count();
             assert_eq!(got, 4);
-            assert!(kept(&mut inbox, part(class, 4, &[4; 36])));
+            assert!(kept(&mut inbox, fragment(class, 4, &[4; 36])));
         }
     }
 
@@ -227,7 +228,7 @@ mod tests {
     fn ordered_comes_in_the_order_of_ids_and_once() {
         let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
-            assert!(kept(&mut inbox, part(Class::Ordered, id, &[id as u8])));
+            assert!(kept(&mut inbox, fragment(Class::Ordered, id, &[id as u8])));
         }
         let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
         assert_eq!(order, [0, 1, 2, 3]);
@@ -237,7 +238,7 @@ mod tests {
     fn reliable_comes_as_soon_as_it_is_whole_and_once() {
         let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
-            assert!(kept(&mut inbox, part(Class::Reliable, id, &[id as u8])));
+            assert!(kept(&mut inbox, fragment(Class::Reliable, id, &[id as u8])));
         }
         let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
         assert_eq!(order, [2, 1, 0, 3]);
@@ -249,11 +250,11 @@ mod tests {
     fn m52_an_id_65536_above_the_lowest_missing_closes() {
         for class in [Class::Ordered, Class::Reliable] {
             let mut inbox = inbox();
-            assert!(kept(&mut inbox, part(class, 65_535, &[])));
-            let close = inbox.insert(NOW, part(class, 65_536, &[])).unwrap_err();
+            assert!(kept(&mut inbox, fragment(class, 65_535, &[])));
+            let close = inbox.insert(NOW, fragment(class, 65_536, &[])).unwrap_err();
             assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
-            assert!(kept(&mut inbox, part(class, 0, &[])));
-            assert!(kept(&mut inbox, part(class, 65_536, &[])));
+            assert!(kept(&mut inbox, fragment(class, 0, &[])));
+            assert!(kept(&mut inbox, fragment(class, 65_536, &[])));
         }
     }
 
@@ -261,12 +262,12 @@ mod tests {
     #[test]
     fn d4_overdrawing_a_channel_or_the_connection_closes() {
         let mut inbox = inbox();
-        assert!(kept(&mut inbox, half(part(Class::Ordered, 0, &[0; 400]))));
-        let close = inbox.insert(NOW, part(Class::Reliable, 0, &[0; 73])).unwrap_err();
+        assert!(kept(&mut inbox, half(fragment(Class::Ordered, 0, &[0; 400]))));
+        let close = inbox.insert(NOW, fragment(Class::Reliable, 0, &[0; 73])).unwrap_err();
         assert_eq!(close.code, Close::FLOW_CONTROL);
-        assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 72])), "exactly all of it");
-        assert!(kept(&mut inbox, on(1, part(Class::Ordered, 0, &[0; 900]))));
-        let close = inbox.insert(NOW, on(2, part(Class::Ordered, 0, &[]))).unwrap_err();
+        assert!(kept(&mut inbox, fragment(Class::Reliable, 0, &[0; 72])), "exactly all of it");
+        assert!(kept(&mut inbox, on(1, fragment(Class::Ordered, 0, &[0; 900]))));
+        let close = inbox.insert(NOW, on(2, fragment(Class::Ordered, 0, &[]))).unwrap_err();
         assert_eq!(close.code, Close::FLOW_CONTROL);
     }
 
@@ -274,7 +275,7 @@ mod tests {
     #[test]
     fn d4_a_message_is_counted_once_however_many_parts_it_has() {
         let mut inbox = inbox();
-        let first = half(part(Class::Ordered, 0, &[7; 400]));
+        let first = half(fragment(Class::Ordered, 0, &[7; 400]));
         assert!(kept(&mut inbox, first) && kept(&mut inbox, first));
         assert_eq!(inbox.window.outstanding(), 864);
         assert!(kept(&mut inbox, Fragment { offset: 400, ..first }));
@@ -287,12 +288,12 @@ mod tests {
     fn d4_a_reliable_message_above_a_gap_holds_64_bytes_until_the_gap_closes() {
         for taken_first in [true, false] {
             let mut inbox = inbox();
-            assert!(kept(&mut inbox, part(Class::Reliable, 1, &[1; 100])));
+            assert!(kept(&mut inbox, fragment(Class::Reliable, 1, &[1; 100])));
             if taken_first {
                 pop(&mut inbox).unwrap();
                 assert_eq!(inbox.window.outstanding(), 64);
             }
-            assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 100])));
+            assert!(kept(&mut inbox, fragment(Class::Reliable, 0, &[0; 100])));
             while pop(&mut inbox).is_some() {}
             assert_eq!(inbox.window.outstanding(), 0);
         }

@@ -1,6 +1,7 @@
-//! The messages of one class on one channel that are to be sent or wait for their ACK.
+//! The messages of one class on one channel that are to be sent or await their ACK.
 //!
-//! In: messages, what became of their fragments. Out: the next fragment's range. Never: credit.
+//! In: messages, what became of their fragments. Out: the range of the next fragment. Never:
+//! credit.
 
 // Longer than 400 lines: a lane and its messages change together.
 
@@ -18,19 +19,19 @@ use crate::{
     time::Time,
 };
 
-/// One message on its way.
+/// One message that is being sent.
 ///
-/// Positions are of its *span*: its bytes, or for an empty message one range that stands for it.
+/// Offsets are within its *span*: its bytes, or, for an empty message, one byte that stands for it.
 pub(super) struct Queued {
     payload: Bytes,
     receipt: ReceiptId,
     /// When it expires; the end of time for all classes except Deadline.
     due: Time,
-    /// Everything below was sent once.
+    /// Everything below this offset was sent once.
     sent: u32,
     repeat_safe: bool,
     /// Acknowledged or given up; the payload is gone. An Ordered message behind one that is not
-    /// done has not reported its receipt yet (D-1).
+    /// done has not reported its outcome yet (D-1).
     done: bool,
     /// Its id is in the lane's list of losses.
     in_losses: bool,
@@ -43,7 +44,7 @@ pub(super) struct Queued {
 #[derive(Default)]
 struct Progress {
     acked: RangeSet,
-    /// To be sent again; nothing of `acked`.
+    /// Ranges to send again; nothing of `acked`.
     lost: RangeSet,
 }
 
@@ -63,7 +64,7 @@ pub(super) enum Park {
     Channel,
     /// The connection has no credit.
     Connection,
-    /// As many messages as may be are on their way (D-3).
+    /// As many messages as may be are in flight (D-3).
     Window,
     /// Its next message may not go in 0-RTT (M-36).
     Early,
@@ -71,20 +72,20 @@ pub(super) enum Park {
 
 #[derive(Default)]
 pub(super) struct Lane {
-    /// Ids run from `first` without a gap. The front is never done.
+    /// Ids run from `first` without a gap. The first message is never done.
     messages: VecDeque<Queued>,
     first: u64,
-    /// Messages that may be on their way (D-3).
+    /// How many messages may be in flight (D-3).
     span: u64,
-    /// Ordered: receipts come in the order of ids (D-1).
+    /// Ordered: outcomes are reported in the order of ids (D-1).
     in_order: bool,
-    /// Bytes of messages that are not done, each counted with `MESSAGE_OVERHEAD`.
+    /// Bytes of messages that are not done, each with `MESSAGE_OVERHEAD` more.
     pub(super) queued: usize,
-    /// No message below has unsent bytes.
+    /// No message with a lower id has unsent bytes.
     fresh: u64,
     /// Ids with lost fragments, each once, in the order of their loss.
     losses: VecDeque<u64>,
-    /// In the queue of lanes with lost fragments, with new ones.
+    /// It is in the queue of lanes with lost fragments, or of those with new ones.
     pub(super) listed_lost: bool,
     pub(super) listed_fresh: bool,
     pub(super) parked: Option<Park>,
@@ -166,7 +167,7 @@ impl Lane {
         self.listed_lost || self.listed_fresh
     }
 
-    /// The id the next message gets.
+    /// Returns the id of the next message.
     pub(super) fn next_id(&self) -> u64 {
         self.first + self.messages.len() as u64
     }
@@ -177,7 +178,7 @@ impl Lane {
         self.next_id() - 1
     }
 
-    /// A message that is not done.
+    /// Returns a message that is not done.
     pub(super) fn get(&self, id: u64) -> Option<&Queued> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
         self.messages.get(index).filter(|message| !message.done)
@@ -188,14 +189,13 @@ impl Lane {
         self.messages.get_mut(index).filter(|message| !message.done)
     }
 
-    /// Length of the last message, when no fragment of it was sent.
+    /// Returns the length of the last message if no fragment of it was sent.
     pub(super) fn unsent_last_len(&self) -> Option<usize> {
         let last = self.messages.back().filter(|last| !last.done && !last.begun());
         last.map(|last| last.payload.len())
     }
 
-    /// Puts another message in the range of the last, when no fragment of that was sent; otherwise
-    /// returns the new one.
+    /// Replaces the last message if no fragment of it was sent; otherwise returns the new one.
     pub(super) fn replace_unsent_last(&mut self, new: Queued) -> Result<Finished, Queued> {
         let last = self.messages.back_mut().filter(|last| !last.done && !last.begun());
         let Some(last) = last else { return Err(new) };
@@ -206,12 +206,12 @@ impl Lane {
         Ok(Finished { payload, receipt, due, waits: false })
     }
 
-    /// The oldest message that is not done and is older than `id`.
+    /// Returns the oldest message that is not done, if it is older than `id`.
     pub(super) fn older_than(&self, id: u64) -> Option<u64> {
         (self.first < id && !self.messages.is_empty()).then_some(self.first)
     }
 
-    /// The message to send something new of.
+    /// Returns the message to send something new of.
     #[inline]
     pub(super) fn fresh(&mut self) -> Option<(u64, &Queued)> {
         self.fresh = self.fresh.max(self.first);
@@ -224,14 +224,14 @@ impl Lane {
         None
     }
 
-    /// The messages from `id` on of which something new can be sent, and that may begin.
+    /// Returns the messages from `id` on of which something new can be sent, and that may begin.
     pub(super) fn fresh_from(&mut self, id: u64) -> impl Iterator<Item = (u64, &mut Queued)> {
         let from = (id.saturating_sub(self.first) as usize).min(self.messages.len());
         let most = (self.span as usize).min(self.messages.len()).max(from);
         (id..).zip(self.messages.range_mut(from..most))
     }
 
-    /// No message below `id` has unsent bytes.
+    /// Notes that no message below `id` has unsent bytes.
     pub(super) fn pass(&mut self, id: u64) {
         self.fresh = id;
     }
@@ -329,21 +329,20 @@ impl Lane {
         ids.filter(|id| self.get(*id).is_some_and(Queued::is_late)).collect()
     }
 
-    /// The time of a Deadline message that was not sent yet is up sooner than was thought.
+    /// Moves the deadline of a Deadline message that was not sent yet to an earlier time.
     pub(super) fn hasten(&mut self, id: u64, due: Time) {
         if let Some(message) = self.get_mut(id) {
             message.due = due;
         }
     }
 
-    /// The message is over, for whatever reason. Nothing when it was before. Call
-    /// [`Self::pop_done`] afterwards.
+    /// Ends a message. Returns `None` if it was done already. Call [`Self::pop_done`] afterwards.
     #[inline]
     pub(super) fn finish(&mut self, id: u64) -> Option<Finished> {
         if id != self.first {
             return self.finish_out_of_order(id);
         }
-        // The front is never done.
+        // The first message is never done.
         let message = self.messages.pop_front()?;
         self.queued -= message.cost();
         let Queued { payload, receipt, due, .. } = message;
@@ -363,7 +362,8 @@ impl Lane {
         Some(finished)
     }
 
-    /// Lets go of messages in front that are done; `tell` gets the receipts that waited for them.
+    /// Removes messages at the front that are done; `tell` receives the receipts that waited for
+    /// them.
     #[inline]
     pub(super) fn pop_done(&mut self, mut tell: impl FnMut(ReceiptId)) {
         while let Some(front) = self.messages.front()
@@ -377,7 +377,7 @@ impl Lane {
         }
     }
 
-    /// Takes out a message behind which nothing was sent: the ids of those behind it go down by 1.
+    /// Removes a message behind which nothing was sent: the ids of those behind it decrease by 1.
     pub(super) fn remove_unsent(&mut self, id: u64) -> Option<Finished> {
         let index = usize::try_from(id.checked_sub(self.first)?).ok()?;
         let gone = self.messages.remove(index)?;
@@ -385,13 +385,13 @@ impl Lane {
         Some(Finished { payload: gone.payload, receipt: gone.receipt, due: gone.due, waits: false })
     }
 
-    /// Ids that are not done and of which nothing was sent.
+    /// Returns the ids of messages that are not done and of which nothing was sent.
     pub(super) fn unsent_ids(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
         let ids = self.first..self.next_id();
         ids.filter(|id| self.get(*id).is_some_and(|message| !message.begun()))
     }
 
-    /// Nothing was sent after all (M-37).
+    /// Marks everything as unsent (M-37).
     pub(super) fn restart(&mut self) {
         self.fresh = self.first;
         self.losses.clear();

@@ -1,6 +1,6 @@
-//! What the application sees: messages, their delivery, the queues on both sides.
+//! Messages as the application sees them, their delivery, and the queues on both sides.
 //!
-//! In: messages to send, fragments received. Out: fragments to send, messages whole. Never:
+//! In: messages to send, fragments received. Out: fragments to send, whole messages. Never:
 //! packets, keys.
 //!
 //! ```text
@@ -39,28 +39,29 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-/// A message as the application takes it.
+/// A message as the application receives it.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message {
-    /// The channel it came on.
+    /// The channel it arrived on.
     pub channel: ChannelId,
-    /// What its sender asked for it.
+    /// The delivery class that its sender chose.
     pub class: Class,
-    /// What it says.
+    /// Its content.
     pub payload: Bytes,
 }
 
 impl Message {
-    /// A message as if it had been received, for tests of what handles messages.
+    /// Makes a message as if it had been received, for tests of code that handles messages.
     pub fn new(channel: ChannelId, class: Class, payload: impl Into<Bytes>) -> Self {
         Self { channel, class, payload: payload.into() }
     }
 
-    /// What it says, as text. It is as the peer sent it: not safe for a terminal.
+    /// Returns the payload as text. It is as the peer sent it: not safe to print on a terminal.
     ///
     /// # Errors
-    /// When it is not UTF-8.
+    ///
+    /// If it is not UTF-8.
     pub fn text(&self) -> Result<&str, Utf8Error> {
         str::from_utf8(&self.payload)
     }
@@ -76,7 +77,7 @@ impl fmt::Debug for Message {
 pub(crate) use crate::wire::frame::{Fragment, FragmentHeader};
 
 impl FragmentHeader {
-    /// What to remember of it until its packet is acknowledged or lost.
+    /// Returns what to remember of it until its packet is acknowledged or lost.
     pub(crate) const fn sent(&self) -> SentFragment {
         // Messages are shorter than 2^32 bytes: `Outbox::check`.
         let (offset, len) = (self.offset as u32, self.len as u32);
@@ -84,16 +85,16 @@ impl FragmentHeader {
     }
 }
 
-/// What was sent of messages in some packet, to be remembered until that is acknowledged or lost.
+/// What a packet carried of messages, remembered until it is acknowledged or lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// A fragment of a message, or all of it.
     Fragment(SentFragment),
-    /// Whole ones.
+    /// Whole messages.
     Run(SentRun),
 }
 
-/// A fragment that was sent in some packet.
+/// A fragment that was sent in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SentFragment {
     pub(crate) channel: ChannelId,
@@ -103,7 +104,7 @@ pub(crate) struct SentFragment {
     pub(crate) len: u32,
 }
 
-/// Whole messages with ids on end that were sent in some packet.
+/// Whole messages with consecutive ids that were sent in a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SentRun {
     pub(crate) channel: ChannelId,
@@ -118,14 +119,14 @@ impl SentRun {
     }
 }
 
-/// Whose credit.
+/// The owner of credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scope {
     Connection,
     Channel(ChannelId),
 }
 
-/// One class on one channel: ids count in it, and the sender serves it as one.
+/// One class on one channel: the unit of message ids and of scheduling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct LaneId {
     channel: ChannelId,

@@ -1,12 +1,12 @@
-//! What became of messages, until the application has heard it.
+//! Outcomes of messages, until the application has taken them.
 //!
-//! In: outcomes. Out: the same, in their order. Never: messages.
+//! In: outcomes. Out: the same, in order. Never: messages.
 
 use std::collections::VecDeque;
 
 use super::receipt::{Outcome, ReceiptId};
 
-/// A queue of outcomes: receipts on end that ended in the same way take one place.
+/// A queue of outcomes. Consecutive receipts with the same outcome share an entry.
 #[derive(Default)]
 pub(super) struct Outcomes(VecDeque<Run>);
 

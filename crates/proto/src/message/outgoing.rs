@@ -1,4 +1,4 @@
-//! A message as its application hands it over, and as it gets it back.
+//! A message as the application hands it over, and as it gets it back.
 
 use std::fmt;
 
@@ -15,18 +15,18 @@ pub struct Outgoing {
     pub channel: ChannelId,
     /// What is promised for it.
     pub delivery: Delivery,
-    /// Its bytes. They are shared, never copied: one payload can go to any number of connections.
+    /// Its content. Shared, never copied: one payload can go to any number of connections.
     pub payload: Bytes,
-    /// It does no harm when it arrives twice, and may leave as 0-RTT, which an observer can repeat
-    /// (M-36).
+    /// `true` if it does no harm when it arrives twice: it may be sent as 0-RTT, which an observer
+    /// can repeat (M-36).
     pub repeatable: bool,
-    /// The number of its receipt, where the caller counts them: then it does so for every message
-    /// of the connection, and uses each number once. Otherwise the connection counts.
+    /// The number of its receipt, if the caller assigns them: then it does so for every message of
+    /// the connection, and uses each number once. Otherwise the connection assigns it.
     pub receipt: Option<ReceiptId>,
 }
 
 impl Outgoing {
-    /// A message that must not be repeated, and whose receipt the connection numbers.
+    /// Makes a message that must not be repeated, and whose receipt the connection numbers.
     #[must_use]
     pub fn new(
         channel: impl Into<ChannelId>,
@@ -37,7 +37,7 @@ impl Outgoing {
         Self { channel, delivery, payload, repeatable: false, receipt: None }
     }
 
-    /// Allows it to leave as 0-RTT, which an observer can repeat (M-36).
+    /// Allows it to be sent as 0-RTT, which an observer can repeat (M-36).
     #[must_use]
     pub const fn repeatable(mut self) -> Self {
         self.repeatable = true;
@@ -64,7 +64,7 @@ impl fmt::Debug for Outgoing {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Refused {
-    /// Its bytes.
+    /// Its content.
     pub payload: Bytes,
     /// Why it was not queued.
     pub reason: QueueError,

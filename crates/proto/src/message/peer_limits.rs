@@ -1,4 +1,4 @@
-//! What the handshake says when messages are queued, or went in 0-RTT, already.
+//! What the end of the handshake changes for messages that are queued, or were sent as 0-RTT.
 //!
 //! In: the peer's limits, the fate of 0-RTT. Out: nothing. Never: the handshake itself.
 
@@ -24,9 +24,9 @@ pub(crate) struct PeerLimits {
 }
 
 impl Outbox {
-    /// What the peer accepts: remembered ones before 0-RTT, then those of the handshake.
+    /// Sets what the peer accepts: the remembered limits before 0-RTT, then those of the handshake.
     ///
-    /// Messages queued before that turn out too large are given up ([`Outcome::TooLarge`]).
+    /// Messages that were queued before and are too large are given up ([`Outcome::TooLarge`]).
     pub(crate) fn set_peer_limits(&mut self, peer: PeerLimits) {
         self.max_message = peer.max_message.min(u64::from(u32::MAX) - MESSAGE_OVERHEAD);
         self.credit.start(peer.credit, peer.channel_credit);
@@ -38,7 +38,7 @@ impl Outbox {
         }
     }
 
-    /// The peer took nothing of what was sent in 0-RTT: all of it is new again (M-37). Credit
+    /// Queues everything again: the peer accepted nothing of what was sent as 0-RTT (M-37). Credit
     /// counts from 0 again; call `set_peer_limits` after this.
     pub(crate) fn requeue_all(&mut self) {
         self.schedule.clear();
@@ -73,7 +73,7 @@ impl Outbox {
                 self.resolve(lane_id, id, Outcome::TooLarge);
                 continue;
             }
-            // An id that never comes would hold up the receiver: the ones behind move up.
+            // The receiver would wait for an id that never comes: the later ones move up.
             let lane = self.lanes.get_mut(lane_id);
             let Some(gone) = lane.and_then(|lane| lane.remove_unsent(id)) else { continue };
             self.queued -= gone.payload.len();

@@ -1,7 +1,7 @@
-//! Messages that are whole and wait for their application: who gets which, and which are dropped.
+//! Whole messages that wait for the application: which reader gets which, and which are dropped.
 //!
-//! The rules live here alone: a newer Latest takes the place of the one that waits, a Deadline is
-//! dropped when its time is up, and a channel that is read by itself is dedicated to its readers.
+//! These rules are nowhere else: a newer Latest replaces the one that waits, a Deadline is dropped
+//! when it expires, and a channel that is read by itself is dedicated to its readers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,46 +20,46 @@ use crate::{
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// Slots that stay allocated when the queue is empty: 4 KiB, charged to no account. A burst
-/// that needs more allocates a few times while it grows.
+/// Slots that stay allocated when the queue is empty: 4 KiB, charged to no account. A burst that
+/// needs more allocates a few times while it grows.
 const SLOTS_KEPT: usize = 64;
 
-/// Messages that were received and wait to be taken.
+/// Received messages that wait to be taken.
 ///
-/// A connection has one, which [`Connection::recv`](crate::Connection::recv) takes from. A driver
-/// whose applications run elsewhere gives them another, and calls
+/// Each connection has one, which [`Connection::recv`](crate::Connection::recv) takes from. A
+/// driver whose applications run elsewhere gives them another, and calls
 /// [`Connection::exchange`](crate::Connection::exchange).
 ///
-/// Memory: 64 bytes for each message that waits, besides its payload, and 24 for each run of
-/// messages that were taken and not reported yet.
+/// Memory: 64 bytes for each waiting message, besides its payload, and 24 for each run of messages
+/// that were taken and not reported yet.
 pub struct ReceiveQueue {
     slots: Vec<Slot>,
-    /// The first free slot, or `NONE`; the others follow by `after`.
+    /// The first free slot, or `NONE`; the others follow through `after`.
     free: u32,
     len: u32,
-    /// Of all channels that are not dedicated, in the order they became whole.
+    /// Messages of channels that are not dedicated, in the order in which they became whole.
     common: List,
     /// What few queues need.
     index: Option<Box<Index>>,
-    /// Messages that were taken and are not reported to the connection yet.
+    /// Messages that were taken and not reported to the connection yet.
     taken: Vec<Taken>,
-    /// What that counts for, in bytes.
+    /// The bytes that these messages count.
     taken_bytes: u64,
-    /// The number of taken bytes from which on they are to be reported.
+    /// How many taken bytes make a report due.
     report_at: u64,
 }
 
 #[derive(Default)]
 struct Index {
-    /// Messages of channels that are read by themselves.
+    /// Messages of dedicated channels.
     dedicated: BTreeMap<ChannelId, List>,
-    /// The slot of the Latest message that waits on each channel.
+    /// The slot of the waiting Latest message of each channel.
     latest: BTreeMap<ChannelId, u32>,
-    /// Deadline messages by the time they are dropped, with their slots.
+    /// Deadline messages by the time at which they are dropped, with their slots.
     deadlines: BTreeSet<(Time, u32)>,
 }
 
-/// Both ends of a list.
+/// The two ends of a list.
 #[derive(Clone, Copy)]
 struct List {
     first: u32,
@@ -69,21 +69,21 @@ struct List {
 struct Slot {
     message: Message,
     id: u64,
-    /// Deadline only: it is not delivered after that.
+    /// Deadline only: it is not delivered after this time.
     due: Time,
     /// The neighbours in its list.
     before: u32,
     after: u32,
 }
 
-/// Messages of one lane that left a queue one after the other, taken or dropped.
+/// Consecutive messages of one lane that left a queue, taken or dropped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
     pub(super) lane: LaneId,
     /// The id of the last one. Those of Reliable messages have no gaps.
     pub(super) last: u64,
     pub(super) count: u32,
-    /// Of all their payloads.
+    /// The length of their payloads together.
     pub(super) bytes: u64,
 }
 
@@ -100,7 +100,7 @@ impl Default for ReceiveQueue {
 }
 
 impl ReceiveQueue {
-    /// An empty queue.
+    /// Makes an empty queue.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -121,14 +121,14 @@ impl ReceiveQueue {
         self.len == 0
     }
 
-    /// Returns `true` if a message waits that is dropped at some time. If none does, it does not
-    /// matter which time [`Self::take`] is given.
+    /// Returns `true` if a waiting message will expire. If none will, the time passed to
+    /// [`Self::take`] does not matter.
     #[must_use]
     pub fn has_deadlines(&self) -> bool {
         self.index.as_ref().is_some_and(|index| !index.deadlines.is_empty())
     }
 
-    /// Dedicates a channel: from now on its messages are only given to those who name it.
+    /// Dedicates a channel: from now on its messages are returned only to readers of this channel.
     pub fn dedicate(&mut self, channel: ChannelId) {
         let dedicated = &mut self.index.get_or_insert_default().dedicated;
         if dedicated.contains_key(&channel) {
@@ -148,8 +148,8 @@ impl ReceiveQueue {
         }
     }
 
-    /// Takes the message that has waited for longest: of this channel, which is dedicated then, or
-    /// of all that are not dedicated. Those whose time is up at `now` are dropped.
+    /// Takes the oldest waiting message: of this channel, which is then dedicated, or of all that
+    /// are not dedicated. Messages that have expired at `now` are dropped.
     pub fn take(&mut self, now: Time, channel: Option<ChannelId>) -> Option<Message> {
         self.drop_expired(now);
         let list = match channel {
@@ -162,25 +162,25 @@ impl ReceiveQueue {
         self.remove(list.first)
     }
 
-    /// Returns `true` if so much was taken that the connection is to hear of it: call
+    /// Returns `true` if a report of what was taken is due: call
     /// [`Connection::exchange`](crate::Connection::exchange).
     #[must_use]
-    pub const fn owes_report(&self) -> bool {
+    pub const fn is_report_due(&self) -> bool {
         self.taken_bytes >= self.report_at
     }
 
-    /// Forgets what was taken: there is no connection any more.
+    /// Forgets what was taken: the connection has ended.
     pub fn forget_taken(&mut self) {
         self.taken = Vec::new();
         self.taken_bytes = 0;
     }
 
-    /// Sets the number of taken bytes from which on a report is due.
+    /// Sets how many taken bytes make a report due.
     pub(super) const fn set_report_at(&mut self, bytes: u64) {
         self.report_at = bytes;
     }
 
-    /// Appends a message, or puts it in the place of an older Latest one.
+    /// Appends a message, or replaces an older Latest one.
     pub(super) fn push(&mut self, message: Message, id: u64, due: Time) {
         let (channel, class) = (message.channel, message.class);
         if class == Class::Latest
@@ -204,7 +204,7 @@ impl ReceiveQueue {
         self.append(index);
     }
 
-    /// Drops the Deadline messages whose time is up.
+    /// Drops the Deadline messages that have expired.
     pub(super) fn drop_expired(&mut self, now: Time) {
         while let Some(index) = &self.index
             && let Some(&(due, slot)) = index.deadlines.first()
@@ -214,10 +214,10 @@ impl ReceiveQueue {
         }
     }
 
-    /// Moves all messages to another queue; `arrived` hears the channel of each that is dedicated
-    /// there, and of others that one came.
+    /// Moves all messages to another queue. `arrived` is called for each: with its channel if that
+    /// is dedicated there, otherwise with `None`.
     pub(super) fn move_to(&mut self, to: &mut Self, mut arrived: impl FnMut(Option<ChannelId>)) {
-        // Those of dedicated channels too: there are none where another queue is read.
+        // Those of dedicated channels too: none are dedicated here if another queue is read.
         let dedicated = self.index.as_ref().map(|index| index.dedicated.values().copied());
         let lists: Vec<List> = dedicated.into_iter().flatten().collect();
         for list in std::iter::once(self.common).chain(lists) {
@@ -238,24 +238,24 @@ impl ReceiveQueue {
         }
     }
 
-    /// Returns `true` if something was taken or dropped since it was last accounted for.
+    /// Returns `true` if something was taken or dropped since the last accounting.
     pub(super) const fn has_taken(&self) -> bool {
         self.taken_bytes > 0
     }
 
-    /// What was taken or dropped, until it is given back with [`Self::restore_taken`].
+    /// Returns what was taken or dropped. [`Self::restore_taken`] takes the buffer back.
     pub(super) fn lend_taken(&mut self) -> Vec<Taken> {
         self.taken_bytes = 0;
         mem::take(&mut self.taken)
     }
 
-    /// Gives back the room of what was accounted for.
+    /// Takes back the buffer of what was accounted for.
     pub(super) fn restore_taken(&mut self, mut taken: Vec<Taken>) {
         taken.clear();
         self.taken = taken;
     }
 
-    /// Frees what an empty queue does not need.
+    /// Releases memory that an empty queue does not need.
     pub(super) fn release_idle(&mut self) {
         self.taken.shrink_to_fit();
         if self.len == 0 {
@@ -278,7 +278,7 @@ impl ReceiveQueue {
         self.slots.get_mut(slot as usize)
     }
 
-    /// The list that messages of this channel are in.
+    /// Returns the list of the messages of this channel.
     fn list_of(&mut self, channel: ChannelId) -> &mut List {
         let dedicated = self.index.as_mut().and_then(|index| index.dedicated.get_mut(&channel));
         dedicated.unwrap_or(&mut self.common)
@@ -293,11 +293,11 @@ impl ReceiveQueue {
             return index;
         }
         self.slots.push(slot);
-        // What waits has been paid for with 64 bytes each, out of less than 2^32.
+        // Each waiting message has paid 64 bytes, out of less than 2^32.
         (self.slots.len() - 1) as u32
     }
 
-    /// Takes out the message of a slot that holds one.
+    /// Removes the message of a slot that is in use.
     fn remove(&mut self, index: u32) -> Option<Message> {
         let slot = self.slots.get_mut(index as usize)?;
         let (message, id, due) = (slot.take_message(), slot.id, slot.due);
@@ -336,7 +336,7 @@ impl ReceiveQueue {
         self.taken.push(Taken { lane, last: id, count: 1, bytes: len });
     }
 
-    /// Nothing waits: the slots are used in their order again.
+    /// Puts the free slots in order again: nothing waits.
     fn reset_slots(&mut self) {
         self.slots.clear();
         (self.free, self.len) = (NONE, 0);
@@ -345,7 +345,7 @@ impl ReceiveQueue {
         }
     }
 
-    /// Puts a slot at the end of the list of its channel.
+    /// Appends a slot to the list of its channel.
     fn append(&mut self, index: u32) {
         let Some(channel) = self.slots.get(index as usize).map(|slot| slot.message.channel) else {
             return;
@@ -376,7 +376,7 @@ impl ReceiveQueue {
 }
 
 impl Slot {
-    /// Leaves nothing but the channel and the class.
+    /// Takes the message out; the channel and the class stay.
     fn take_message(&mut self) -> Message {
         let Message { channel, class, .. } = self.message;
         Message { channel, class, payload: mem::replace(&mut self.message.payload, Bytes::new()) }
@@ -427,7 +427,7 @@ mod tests {
         u64::from_be_bytes(*message.payload.first_chunk().unwrap())
     }
 
-    /// What a queue holds, as a list.
+    /// The model of a queue: a plain list.
     #[derive(Default)]
     struct Model {
         waiting: Vec<(u16, Class, u64, Time)>,

@@ -1,13 +1,14 @@
-//! A set of byte positions, kept as ranges.
+//! A set of byte offsets, stored as ranges.
 //!
-//! In: ranges to add and to take away. Out: the first, and whether all is there. Never: bytes.
+//! In: ranges to add and to remove. Out: the first range, and whether the set is complete. Never:
+//! bytes.
 
 use std::ops::Range;
 
-/// Sorted ranges that neither overlap nor touch. Empty, it holds no heap.
+/// Sorted ranges that neither overlap nor touch. An empty set allocates nothing.
 ///
-/// Adding at either end costs nothing to speak of; in the middle it moves what comes after. A
-/// message has at most as many ranges as it was sent in fragments.
+/// Adding at either end is cheap; adding in the middle moves what follows. A message has at most as
+/// many ranges as it was sent in fragments.
 #[derive(Debug, Default)]
 pub(crate) struct RangeSet {
     ranges: Vec<Range<u32>>,
@@ -42,7 +43,7 @@ impl RangeSet {
         if new.is_empty() {
             return;
         }
-        // In order, by far the most frequent.
+        // In order: by far the most frequent case.
         if let Some(last) = self.ranges.last_mut()
             && last.end == new.start
         {
@@ -96,7 +97,8 @@ mod tests {
                 ranges.into_iter().for_each(|(start, len)| set.insert(start..start + len));
             }
             let [mut set, other] = sets;
-            // What is asked for: nothing of the other within the range, and all that was elsewhere.
+            // The expected set: nothing of the other set within the range, and everything outside
+            // it.
             let before: BTreeSet<u32> = set.iter().flatten().collect();
             let out: BTreeSet<u32> = other.iter().flatten().collect();
             set.remove_all(&other, start..start + len);

@@ -1,8 +1,8 @@
-//! What a sender hears of its message.
+//! What the sender learns about its message.
 //!
-//! In: nothing. Out: names and reasons. Never: logic.
+//! Never: logic.
 
-/// Names one `push`; its outcome comes with the same name.
+/// Identifies one call of `push`; its outcome carries the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReceiptId(pub u64);
 
@@ -10,22 +10,23 @@ pub struct ReceiptId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The peer has all of it and keeps it for its application. Ordered: all earlier ones of its
-    /// channel are acknowledged, too, so nothing keeps the application from it.
+    /// The peer has the whole message and keeps it for its application. Ordered: all earlier
+    /// messages of the channel are acknowledged too, so that nothing holds it up.
     Acknowledged,
-    /// Unreliable: all of it was sent, and that is all there is to know.
+    /// Unreliable: the whole message was sent, and nothing more will be known.
     Sent,
-    /// Deadline: its time was up before all of it had left, the way to the peer counted. It was
+    /// Deadline: it expired before all of it was sent, the delay of the path included. It was
     /// certainly not delivered.
     Expired,
-    /// Deadline: all of it left, and its time was up before the peer said whether it came. It was
+    /// Deadline: all of it was sent, and it expired before the peer acknowledged it. It was
     /// delivered in time, or not at all.
     Unconfirmed,
-    /// Latest: a newer one took its place. The peer may have it all the same.
+    /// Latest: a newer message replaced it. The peer may have received it nevertheless.
     Superseded,
-    /// The peer, known only after it was queued, accepts no message of this size.
+    /// The peer, whose limits became known only after it was queued, accepts no message of this
+    /// size.
     TooLarge,
-    /// The connection ended first. The peer may have it all the same.
+    /// The connection ended first. The peer may have received it nevertheless.
     Unsent,
 }
 
@@ -33,7 +34,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
-    /// The outbox is full: wait until something was sent, and receipts were taken.
+    /// The outbox is full: wait until something was sent and outcomes were taken.
     #[error("the queue of messages to send is full")]
     Full,
     /// The peer accepts no message of this size, or the outbox could never hold it.

@@ -1,4 +1,4 @@
-//! Whose turn it is (D-8).
+//! Chooses the lane to serve next (D-8).
 //!
 //! In: lanes that have something to send. Out: the one to serve. Never: what they send.
 
@@ -6,38 +6,38 @@ use std::collections::VecDeque;
 
 use super::LaneId;
 
-/// Priorities of a channel, 0 to 7; 7 goes first.
+/// The number of priorities, 0 to 7; 7 is served first.
 pub(super) const PRIORITIES: u8 = 8;
 
-/// The priority of a channel nobody set.
+/// The default priority of a channel.
 pub(super) const DEFAULT_PRIORITY: u8 = 3;
 
-/// What a lane waits in the queue with. Lost fragments go first.
+/// What a lane has to send. Lost fragments go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Lost,
     Fresh,
 }
 
-/// Queues of lanes, by kind and priority. Holds no heap until the first lane is queued.
+/// Queues of lanes, by kind and priority. Nothing is allocated before the first lane is queued.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    /// In the order they are served: lost 7 … lost 0, fresh 7 … fresh 0.
+    /// In the order in which they are served: lost 7 … lost 0, fresh 7 … fresh 0.
     queues: Vec<Queue>,
-    /// Bit n: queue n holds a lane.
+    /// Bit n is set if queue n contains a lane.
     filled: u16,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     lanes: VecDeque<LaneId>,
-    /// Bytes the lane in front has sent in its turn.
+    /// The bytes that the first lane has sent in its turn.
     turn: usize,
 }
 
 impl Schedule {
-    /// Puts a lane at the end of its queue. A lane is in a queue at most once; its owner keeps
-    /// count.
+    /// Appends a lane to its queue. A lane must be in a queue at most once, which its owner
+    /// ensures.
     pub(super) fn push(&mut self, kind: Kind, priority: u8, lane: LaneId) {
         if self.queues.is_empty() {
             self.queues.resize_with(2 * usize::from(PRIORITIES), Queue::default);
@@ -51,7 +51,7 @@ impl Schedule {
         self.filled |= 1 << index;
     }
 
-    /// The lane to serve.
+    /// Returns the lane to serve.
     pub(super) fn front(&self) -> Option<(Kind, LaneId)> {
         let index = self.filled.trailing_zeros();
         let lane = *self.queues.get(index as usize)?.lanes.front()?;
@@ -59,7 +59,7 @@ impl Schedule {
         Some((kind, lane))
     }
 
-    /// Takes the lane in front out.
+    /// Removes the first lane.
     pub(super) fn pop(&mut self) {
         let index = self.filled.trailing_zeros();
         let Some(queue) = self.queues.get_mut(index as usize) else { return };
@@ -70,13 +70,14 @@ impl Schedule {
         }
     }
 
-    /// How much of its `quantum` the lane in front has left.
+    /// Returns how much of its `quantum` the first lane has left.
     pub(super) fn left(&self, quantum: usize) -> usize {
         let front = self.queues.get(self.filled.trailing_zeros() as usize);
         quantum.saturating_sub(front.map_or(0, |queue| queue.turn))
     }
 
-    /// The lane in front has sent `bytes`; after a `quantum` of them it is the next one's turn.
+    /// Notes that the first lane has sent `bytes`; after a `quantum` of them, the next one has its
+    /// turn.
     pub(super) fn spend(&mut self, bytes: usize, quantum: usize) {
         let Some(queue) = self.queues.get_mut(self.filled.trailing_zeros() as usize) else {
             return;
@@ -88,7 +89,7 @@ impl Schedule {
         }
     }
 
-    /// Forgets all lanes, and the memory they took.
+    /// Removes all lanes, and releases their memory.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

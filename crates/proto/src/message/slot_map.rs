@@ -1,13 +1,13 @@
-//! Things found by name, the last one at once: most messages go where the one before went.
+//! A map that finds the last used key at once: most messages go where the one before went.
 //!
-//! In: names, values. Out: values. Never: a name in no order, which no seed could repeat.
+//! In: keys, values. Out: values. Never: an iteration order that a seed could not reproduce.
 
 use std::{cell::Cell, collections::BTreeMap};
 
-/// A map in the order of its names. Empty, it holds no heap once it was given back as a whole.
+/// A map in the order of its keys. An empty map has nothing on the heap once `remove` emptied it.
 #[derive(Debug)]
 pub(super) struct SlotMap<K, V> {
-    /// Where in `slots`, by name.
+    /// The index in `slots` of each key.
     by_key: BTreeMap<K, u32>,
     slots: Vec<Option<(K, V)>>,
     free: Vec<u32>,
@@ -32,7 +32,7 @@ impl<K: Copy + Ord, V> SlotMap<K, V> {
         self.by_key.len()
     }
 
-    /// In their order.
+    /// Returns the keys in order.
     pub(super) fn keys(&self) -> impl Iterator<Item = K> {
         self.by_key.keys().copied()
     }
@@ -50,7 +50,7 @@ impl<K: Copy + Ord, V> SlotMap<K, V> {
         Some(value)
     }
 
-    /// The value of this name, which is made if there is none.
+    /// Returns the value of this key, which is inserted if there is none.
     #[inline]
     pub(super) fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let slot = match self.find(key) {
@@ -84,11 +84,11 @@ impl<K: Copy + Ord, V> SlotMap<K, V> {
         Some(slot as usize)
     }
 
-    /// A slot for a new name.
+    /// Inserts a slot for a new key, and returns its index.
     fn insert(&mut self, key: K) -> usize {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            // Names are of 19 bits at most.
+            // Keys have at most 19 bits.
             (self.slots.len() - 1) as u32
         });
         self.by_key.insert(key, slot);

@@ -1,4 +1,4 @@
-//! The whole room against a model: outbox ─▶ a bad network ─▶ inbox.
+//! The whole room against a model: outbox ─▶ a faulty network ─▶ inbox.
 //!
 //! In: a seed. Out: a broken promise, if there is one. Never: real packets.
 
@@ -32,16 +32,16 @@ use crate::{
 const CAPACITY: usize = 30_000;
 const CONFIG: InboxConfig =
     InboxConfig { credit: 16_000, channel_credit: 7_000, max_message: 6_500, pool: 9_000 };
-/// What a message may take in the network, at most.
+/// The longest time that a packet spends in the network.
 const LONGEST_DELAY: Duration = Duration::from_millis(40);
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Written {
     pub(super) sent: Sent,
-    pub(super) parts: Vec<(FragmentHeader, Vec<u8>)>,
+    pub(super) fragments: Vec<(FragmentHeader, Vec<u8>)>,
 }
 
-/// One write into a packet of this room, and what it wrote.
+/// Writes into a packet of this room once, and returns what was written.
 pub(super) fn write(
     outbox: &mut Outbox,
     now: Time,
@@ -52,13 +52,13 @@ pub(super) fn write(
     let mut buffer = vec![0; room];
     let mut writer = Writer::new(&mut buffer);
     let sent = outbox.write(now, early, packing, &mut writer)?;
-    let parts = frame::frames(writer.written()).map(|frame| {
-        let frame::Frame::Message(part) = frame else { panic!("{frame:?} is no message") };
-        let Fragment { channel, class, id, time_left, total, offset, data } = part;
+    let fragments = frame::frames(writer.written()).map(|frame| {
+        let frame::Frame::Message(fragment) = frame else { panic!("{frame:?} is no message") };
+        let Fragment { channel, class, id, time_left, total, offset, data } = fragment;
         let len = data.len();
         (FragmentHeader { channel, class, id, time_left, total, offset, len }, data.to_vec())
     });
-    Some(Written { sent, parts: parts.collect() })
+    Some(Written { sent, fragments: fragments.collect() })
 }
 
 pub(super) fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<FragmentHeader> {
@@ -71,14 +71,14 @@ pub(super) fn packet_of(
     packing: &mut Packing,
     early: bool,
 ) -> Vec<FragmentHeader> {
-    let (mut room, mut parts) = (1_160, Vec::new());
+    let (mut room, mut fragments) = (1_160, Vec::new());
     while let Some(written) = write(outbox, now, room, packing, early) {
-        for (part, _) in written.parts {
-            room -= part.header_len() + part.len;
-            parts.push(part);
+        for (fragment, _) in written.fragments {
+            room -= fragment.header_len() + fragment.len;
+            fragments.push(fragment);
         }
     }
-    parts
+    fragments
 }
 
 /// splitmix64, Steele, Lea and Flood 2014.
@@ -106,7 +106,7 @@ enum Frame {
 
 enum Happening {
     ToReceiver(Vec<Frame>),
-    /// To the sender: its packet was acknowledged, or it thinks it lost.
+    /// To the sender: the packet was acknowledged, or is believed to be lost.
     Acked(Vec<Frame>),
     Lost(Vec<Frame>),
     ToSender(Vec<Frame>),
@@ -129,14 +129,14 @@ struct World {
     greed: u64,
     outbox: Outbox,
     inbox: Inbox,
-    /// What the application reads, if that is not the inbox itself.
+    /// The queue that the application reads, if it is not the inbox itself.
     elsewhere: Option<ReceiveQueue>,
     future: BTreeMap<(Time, u64), Happening>,
     happenings: u64,
     pushed: BTreeMap<ReceiptId, Pushed>,
-    /// Receipts of messages the inbox has had whole.
+    /// Receipts of messages that the inbox received as a whole.
     kept: BTreeSet<ReceiptId>,
-    /// The newest Latest delivered of each channel.
+    /// The newest Latest message delivered on each channel.
     latest: BTreeMap<ChannelId, ReceiptId>,
 }
 
@@ -227,10 +227,10 @@ impl World {
         let (mut room, mut frames) = (packet, Vec::new());
         let mut packing = Packing::new(packet, false);
         while let Some(written) = write(&mut self.outbox, self.now, room, &mut packing, false) {
-            for (part, data) in &written.parts {
-                assert_eq!(data.len(), part.len);
-                assert!(part.len > 0 || part.total == 0);
-                room -= part.header_len() + part.len;
+            for (fragment, data) in &written.fragments {
+                assert_eq!(data.len(), fragment.len);
+                assert!(fragment.len > 0 || fragment.total == 0);
+                room -= fragment.header_len() + fragment.len;
             }
             frames.push(Frame::Message(written));
         }
@@ -301,18 +301,19 @@ impl World {
         }
     }
 
-    /// A packet arrives once (M-4 sees to that), but its sender may think it lost for a while, or
-    /// for good, and send its fragments again.
+    /// Delivers a packet once, as M-4 ensures. Its sender may believe it lost for a while, or for
+    /// good, and send its fragments again.
     fn receive(&mut self, frames: Vec<Frame>) {
         let mut keep = true;
         for frame in &frames {
             match frame {
                 Frame::Message(written) => {
-                    for (part, data) in &written.parts {
+                    for (fragment, data) in &written.fragments {
                         let FragmentHeader { channel, class, id, time_left, total, offset, .. } =
-                            *part;
-                        let part = Fragment { channel, class, id, time_left, total, offset, data };
-                        keep &= self.inbox.insert(self.now, part).unwrap() == Kept::Yes;
+                            *fragment;
+                        let fragment =
+                            Fragment { channel, class, id, time_left, total, offset, data };
+                        keep &= self.inbox.insert(self.now, fragment).unwrap() == Kept::Yes;
                         self.note_kept();
                     }
                 }
@@ -346,9 +347,9 @@ impl World {
         let channel = (self.dice.roll(3) == 0).then_some(ChannelId(2));
         let message = match &mut self.elsewhere {
             Some(queue) => {
-                // When a driver hears of it, and no earlier.
+                // A driver reads when this says so, and no earlier.
                 let readable = self.inbox.has_ready() || self.inbox.poll_report_wanted();
-                if readable || queue.owes_report() {
+                if readable || queue.is_report_due() {
                     self.inbox.exchange(self.now, queue, |_| {});
                 }
                 queue.take(self.now, channel)
@@ -360,7 +361,7 @@ impl World {
             Class::Ordered => self.next_ordered(message.channel),
             _ => stamp(&message.payload),
         };
-        // An empty message is only told apart where there is an order.
+        // An empty message can be identified only where there is an order.
         let Some(receipt) = receipt else { return true };
         self.check_delivered(receipt, &message);
         true
@@ -413,7 +414,7 @@ impl World {
         }
     }
 
-    /// Every byte is in exactly one account, and no account above its bound.
+    /// Checks that every byte is in exactly one account, and no account above its bound.
     fn check_accounts(&self) {
         assert!(self.outbox.queued() <= CAPACITY);
         let inbox = &self.inbox;
@@ -423,7 +424,7 @@ impl World {
         let mut count = |class: Class, bytes: usize| match class {
             Class::Ordered | Class::Reliable => credited += bytes,
             Class::Unreliable | Class::Deadline => pool += bytes,
-            // Only the newest counts, wherever it is.
+            // Only the newest counts, whichever queue holds it.
             Class::Latest => {}
         };
         for queue in self.elsewhere.iter().chain([&inbox.ready]) {
@@ -462,7 +463,7 @@ impl World {
         assert!(outstanding <= u64::from(CONFIG.credit));
     }
 
-    /// What was taken last, and asked a driver for nothing: it is reported with what comes next.
+    /// Reports what was taken last and did not require a report: otherwise the next exchange does.
     fn report_the_last(&mut self) {
         let Some(queue) = &mut self.elsewhere else { return };
         self.inbox.exchange(self.now, queue, |_| {});
@@ -471,7 +472,7 @@ impl World {
         }
     }
 
-    /// The network heals and the application takes everything: all must come to its end.
+    /// Heals the network and takes everything: all messages must be delivered or end.
     fn converge(&mut self) {
         (self.loss, self.greed) = (0, 100);
         for _ in 0..3_000 {
@@ -506,7 +507,7 @@ impl World {
     }
 }
 
-/// A payload that says whose it is.
+/// Returns a payload that identifies its message.
 fn stamped(receipt: ReceiptId, len: usize) -> Vec<u8> {
     let fill = (0..).map(|at: usize| (at as u64 ^ (receipt.0 * 31)) as u8);
     receipt.0.to_be_bytes().into_iter().chain(fill).take(len).collect()

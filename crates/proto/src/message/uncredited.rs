@@ -1,10 +1,10 @@
-//! What a receiver does for Latest, Unreliable and Deadline: at most once, in a pool (D-6, D-7).
+//! The receiver's side of Latest, Unreliable and Deadline: at most once, in a pool (D-6, D-7).
 //!
-//! In: fragments, time. Out: messages ready. Never: credit, what is not worth having any more.
+//! In: fragments, time. Out: messages that are ready. Never: credit, messages that are obsolete.
 //!
-//! A message takes its length and 64 bytes of the pool when its first fragment is let in (though
-//! memory only as fragments come), so that whatever is let in can be finished: several
-//! half-finished messages never wait for each other's room.
+//! When its first fragment is admitted, a message takes its length and 64 bytes of the pool (its
+//! memory is allocated only as fragments arrive). So whatever is admitted can be completed, and
+//! unfinished messages never wait for each other's room.
 
 use bytes::Bytes;
 
@@ -20,38 +20,38 @@ impl Inbox {
     pub(super) fn insert_uncredited(
         &mut self,
         now: Time,
-        part: Fragment<'_>,
+        fragment: Fragment<'_>,
     ) -> Result<Kept, Close> {
-        if part.total > UNCREDITED_POOL - OVERHEAD {
+        if fragment.total > UNCREDITED_POOL - OVERHEAD {
             return Err(Close::violation("a message without credit is larger than the pool"));
         }
         self.drop_expired(now);
-        let lane = LaneId { channel: part.channel, class: part.class };
-        match self.is_wanted(lane, part.id) {
+        let lane = LaneId { channel: fragment.channel, class: fragment.class };
+        match self.is_wanted(lane, fragment.id) {
             Seen::Over => return Ok(Kept::Yes),
             Seen::Unknown => return Ok(Kept::Refused),
             Seen::New => {}
         }
-        // D-7: the time left counts from the arrival. Of all fragments the one that was fastest
-        // knows best.
-        let due = part.time_left.map_or(Time::from_micros(u64::MAX), |left| now + left);
-        let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, part.id)) else {
-            return self.begin(lane, due, part);
+        // D-7: the time left counts from the arrival. The fragment that was fastest gives the best
+        // estimate.
+        let due = fragment.time_left.map_or(Time::from_micros(u64::MAX), |left| now + left);
+        let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, fragment.id)) else {
+            return self.begin(lane, due, fragment);
         };
-        let added = assembly.add(part.total, part.offset, part.data)?;
-        let due = self.hasten(lane, part.id, due);
+        let added = assembly.add(fragment.total, fragment.offset, fragment.data)?;
+        let due = self.hasten(lane, fragment.id, due);
         match added {
             Added::Kept => Ok(Kept::Yes),
-            Added::Refused => Ok(Kept::or_dropped(part.class)),
+            Added::Refused => Ok(Kept::or_dropped(fragment.class)),
             Added::Whole(payload) => {
-                self.forget(lane, part.id);
-                self.complete(lane, part.id, payload.into(), due);
+                self.forget(lane, fragment.id);
+                self.complete(lane, fragment.id, payload.into(), due);
                 Ok(Kept::Yes)
             }
         }
     }
 
-    /// Drops the Deadline messages whose time is up, unfinished or ready.
+    /// Drops the Deadline messages that have expired, unfinished or ready.
     pub(super) fn drop_expired(&mut self, now: Time) {
         while let Some(&(due, lane, id)) = self.expiry.first()
             && due < now
@@ -84,50 +84,51 @@ impl Inbox {
                 Seen::New
             }
             Class::Deadline => self.others(lane).seen.look_up(id),
-            // Never resent, and a packet is opened only once (M-4).
+            // These are never resent, and a packet is opened only once (M-4).
             _ => Seen::New,
         }
     }
 
-    /// A newer Latest message began: its sender gave up this one (D-6 may drop it). Those before it
-    /// were let go when it came, or when their first fragment came after one of its.
+    /// Handles that a newer Latest message began: its sender gave up this one, and D-6 may drop it.
+    /// Earlier ones became evictable when this one arrived, or when their first fragment arrived
+    /// after one of its fragments.
     fn let_go(&mut self, lane: LaneId, id: u64) {
         if let Some(Slot::Partial(assembly)) = self.pending.get(&(lane, id)) {
             self.evictable.insert(assembly.arrival, (lane, id));
         }
     }
 
-    /// The first fragment of a message, or all of it.
-    fn begin(&mut self, lane: LaneId, due: Time, part: Fragment<'_>) -> Result<Kept, Close> {
-        // A whole Latest message takes the place of one that was not taken yet.
-        let replaced = if part.is_whole() { self.waiting_cost(lane) } else { 0 };
-        let besides = if part.is_whole() { 0 } else { UNFINISHED_COST };
-        if !self.admit(part.total + OVERHEAD, besides, replaced) {
-            return Ok(Kept::or_dropped(part.class));
+    /// Handles the first fragment of a message, or all of it.
+    fn begin(&mut self, lane: LaneId, due: Time, fragment: Fragment<'_>) -> Result<Kept, Close> {
+        // A whole Latest message replaces one that was not taken yet.
+        let replaced = if fragment.is_whole() { self.waiting_cost(lane) } else { 0 };
+        let besides = if fragment.is_whole() { 0 } else { UNFINISHED_COST };
+        if !self.admit(fragment.total + OVERHEAD, besides, replaced) {
+            return Ok(Kept::or_dropped(fragment.class));
         }
-        if part.is_whole() {
-            self.complete(lane, part.id, Bytes::copy_from_slice(part.data), due);
+        if fragment.is_whole() {
+            self.complete(lane, fragment.id, Bytes::copy_from_slice(fragment.data), due);
             return Ok(Kept::Yes);
         }
         self.arrivals += 1;
-        let mut assembly = Assembly::new(part.total, self.arrivals, due);
-        // The first fragment can be neither the last nor one too many.
-        assembly.add(part.total, part.offset, part.data)?;
+        let mut assembly = Assembly::new(fragment.total, self.arrivals, due);
+        // The first fragment can be neither the last one nor one island too many.
+        assembly.add(fragment.total, fragment.offset, fragment.data)?;
         match lane.class {
             Class::Deadline => {
-                self.expiry.insert((due, lane, part.id));
+                self.expiry.insert((due, lane, fragment.id));
             }
-            Class::Latest if self.others(lane).newest == part.id => {}
+            Class::Latest if self.others(lane).newest == fragment.id => {}
             _ => {
-                self.evictable.insert(self.arrivals, (lane, part.id));
+                self.evictable.insert(self.arrivals, (lane, fragment.id));
             }
         }
-        self.pending.insert((lane, part.id), Slot::Partial(Box::new(assembly)));
+        self.pending.insert((lane, fragment.id), Slot::Partial(Box::new(assembly)));
         Ok(Kept::Yes)
     }
 
-    /// Makes room in the pool, and for what a message costs `besides`, if it can be made;
-    /// `replaced` bytes are about to be free.
+    /// Makes room in the pool, and for the state that a message needs `besides`. Returns `false` if
+    /// that is impossible. `replaced` bytes are about to be released.
     fn admit(&mut self, cost: usize, besides: u32, replaced: usize) -> bool {
         let most = self.rules.config.pool as usize;
         while self.pool as usize - replaced + cost > most || !self.take_of_pool(cost, besides) {
@@ -139,7 +140,7 @@ impl Inbox {
         true
     }
 
-    /// What the Latest message of this lane that waits for the application takes of the pool.
+    /// Returns what the waiting Latest message of this lane takes of the pool.
     fn waiting_cost(&mut self, lane: LaneId) -> usize {
         if lane.class != Class::Latest {
             return 0;
@@ -147,7 +148,7 @@ impl Inbox {
         self.others(lane).waiting as usize
     }
 
-    /// Brings the time of an unfinished message forward; returns it.
+    /// Moves the deadline of an unfinished message to an earlier time, and returns it.
     fn hasten(&mut self, lane: LaneId, id: u64, due: Time) -> Time {
         let Some(Slot::Partial(assembly)) = self.pending.get_mut(&(lane, id)) else { return due };
         let before = assembly.due;
@@ -158,7 +159,7 @@ impl Inbox {
         assembly.due
     }
 
-    /// An unfinished message is no longer that; its share of the pool stays.
+    /// Removes an unfinished message, and returns its share of the pool, which stays taken.
     fn forget(&mut self, lane: LaneId, id: u64) -> usize {
         let Some(Slot::Partial(assembly)) = self.pending.remove(&(lane, id)) else { return 0 };
         self.evictable.remove(&assembly.arrival);
@@ -172,7 +173,7 @@ impl Inbox {
         self.give_to_pool(cost);
     }
 
-    /// A message is whole, and the pool has room for it.
+    /// Handles that a message is whole, with its room in the pool taken.
     fn complete(&mut self, lane: LaneId, id: u64, payload: Bytes, due: Time) {
         match lane.class {
             Class::Latest => return self.complete_latest(lane, id, payload),
@@ -182,7 +183,7 @@ impl Inbox {
         self.make_ready(lane, id, payload, due);
     }
 
-    /// Older ones are over; one that was not taken gives its place to this one.
+    /// Ends older messages; this one replaces one that was not taken.
     fn complete_latest(&mut self, lane: LaneId, id: u64, payload: Bytes) {
         while let Some((&(_, older), _)) = self.pending.range((lane, 0)..(lane, id)).next() {
             self.drop_unfinished(lane, older);
@@ -201,8 +202,8 @@ impl Inbox {
         self.ready.push(message, id, due);
     }
 
-    /// D-7. Gaps take memory, of at most 2,048 channels when the pool is 4 MiB; without it, what a
-    /// gap left out is given up.
+    /// Marks an id as seen (D-7). A gap takes memory, for at most 2,048 channels when the pool is 4
+    /// MiB; without memory, the ids in the gap are given up.
     fn mark_seen(&mut self, lane: LaneId, id: u64) {
         let before = self.others(lane).seen.holds_memory();
         let needs = self.others(lane).seen.needs_memory(id);
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
     use crate::message::{
         inbox::InboxConfig,
-        inbox::tests::{CONFIG, NOW, half, inbox, kept, on, part, pop, with},
+        inbox::tests::{CONFIG, NOW, fragment, half, inbox, kept, on, pop, with},
     };
 
     fn later(millis: u64) -> Time {
@@ -247,9 +248,9 @@ mod tests {
     #[test]
     fn d6_all_but_the_newest_of_many_unfinished_latest_may_be_dropped() {
         let mut inbox = inbox();
-        // In any order: 3 and 9 come when a newer one has begun.
+        // In any order: 3 and 9 arrive after a newer one has begun.
         for id in [0, 2, 1, 7, 3, 12, 9] {
-            assert!(kept(&mut inbox, half(part(Class::Latest, id, &[1; 20]))));
+            assert!(kept(&mut inbox, half(fragment(Class::Latest, id, &[1; 20]))));
         }
         assert_eq!((inbox.pending.len(), inbox.evictable.len()), (7, 6));
         while inbox.evict_one() {}
@@ -261,23 +262,24 @@ mod tests {
     fn latest_takes_the_place_of_an_older_one_that_was_not_taken() {
         let mut inbox = inbox();
         for id in [0, 2, 1] {
-            assert!(kept(&mut inbox, part(Class::Latest, id, &[id as u8; 10])));
+            assert!(kept(&mut inbox, fragment(Class::Latest, id, &[id as u8; 10])));
         }
         assert_eq!(inbox.pool as usize, 10 + OVERHEAD);
         assert_eq!((pop(&mut inbox), pop(&mut inbox)), (Some(vec![2; 10]), None));
-        assert!(kept(&mut inbox, part(Class::Latest, 2, &[2; 10])));
+        assert!(kept(&mut inbox, fragment(Class::Latest, 2, &[2; 10])));
         assert_eq!((pop(&mut inbox), inbox.pool), (None, 0));
     }
 
     #[test]
     fn an_unfinished_latest_may_still_come_until_a_newer_one_is_whole() {
         let mut inbox = inbox();
-        let (old, new) = (half(part(Class::Latest, 0, &[0])), half(part(Class::Latest, 1, &[1])));
+        let (old, new) =
+            (half(fragment(Class::Latest, 0, &[0])), half(fragment(Class::Latest, 1, &[1])));
         assert!(kept(&mut inbox, old) && kept(&mut inbox, new));
         assert!(kept(&mut inbox, Fragment { offset: 1, ..old }));
         assert_eq!(pop(&mut inbox), Some(vec![0, 0]));
-        assert!(kept(&mut inbox, half(part(Class::Latest, 3, &[3]))));
-        assert!(kept(&mut inbox, part(Class::Latest, 4, &[4])));
+        assert!(kept(&mut inbox, half(fragment(Class::Latest, 3, &[3]))));
+        assert!(kept(&mut inbox, fragment(Class::Latest, 4, &[4])));
         assert!(inbox.pending.is_empty(), "1 and 3 are over");
     }
 
@@ -286,17 +288,20 @@ mod tests {
     fn d6_a_full_pool_drops_the_oldest_unfinished_unreliable() {
         let mut inbox = inbox();
         for id in 0..3 {
-            assert!(kept(&mut inbox, half(part(Class::Unreliable, id, &[id as u8; 400]))));
+            assert!(kept(&mut inbox, half(fragment(Class::Unreliable, id, &[id as u8; 400]))));
         }
         let ids: Vec<u64> = inbox.pending.keys().map(|(_, id)| *id).collect();
         assert_eq!(ids, [1, 2]);
         for id in 1..3 {
             let data = [id as u8; 400];
-            let rest = half(part(Class::Unreliable, id, &data));
+            let rest = half(fragment(Class::Unreliable, id, &data));
             assert!(kept(&mut inbox, Fragment { offset: 400, ..rest }));
             assert!(inbox.has_ready());
         }
-        assert!(kept(&mut inbox, part(Class::Unreliable, 3, &[0; 400])), "dropped, and not owed");
+        assert!(
+            kept(&mut inbox, fragment(Class::Unreliable, 3, &[0; 400])),
+            "dropped, and not owed"
+        );
         assert_eq!(inbox.pool, 2 * 864);
     }
 
@@ -305,11 +310,11 @@ mod tests {
     fn d2_what_is_resent_is_refused_when_the_pool_is_full_and_comes_in_later() {
         for class in [Class::Deadline, Class::Latest] {
             let mut inbox = inbox();
-            assert!(kept(&mut inbox, part(Class::Unreliable, 0, &[0; 900])));
-            assert!(kept(&mut inbox, part(Class::Unreliable, 1, &[0; 900])));
-            assert!(!kept(&mut inbox, part(class, 0, &[9; 100])));
+            assert!(kept(&mut inbox, fragment(Class::Unreliable, 0, &[0; 900])));
+            assert!(kept(&mut inbox, fragment(Class::Unreliable, 1, &[0; 900])));
+            assert!(!kept(&mut inbox, fragment(class, 0, &[9; 100])));
             pop(&mut inbox).unwrap();
-            assert!(kept(&mut inbox, part(class, 0, &[9; 100])));
+            assert!(kept(&mut inbox, fragment(class, 0, &[9; 100])));
             pop(&mut inbox).unwrap();
             assert_eq!(pop(&mut inbox), Some(vec![9; 100]));
         }
@@ -319,9 +324,9 @@ mod tests {
     #[test]
     fn d6_only_a_latest_that_its_sender_gave_up_is_dropped_for_others() {
         let mut inbox = inbox();
-        assert!(kept(&mut inbox, half(part(Class::Latest, 0, &[0; 400]))));
-        assert!(kept(&mut inbox, on(1, half(part(Class::Latest, 0, &[0; 400])))));
-        let newer = half(part(Class::Latest, 1, &[0; 400]));
+        assert!(kept(&mut inbox, half(fragment(Class::Latest, 0, &[0; 400]))));
+        assert!(kept(&mut inbox, on(1, half(fragment(Class::Latest, 0, &[0; 400])))));
+        let newer = half(fragment(Class::Latest, 1, &[0; 400]));
         assert!(!kept(&mut inbox, on(2, newer)), "both may yet be finished");
         assert!(kept(&mut inbox, newer), "in the place of the older one");
         assert_eq!(inbox.pool, 2 * 864);
@@ -330,8 +335,8 @@ mod tests {
     #[test]
     fn deadline_is_not_delivered_after_its_time() {
         let mut inbox = inbox();
-        assert!(kept(&mut inbox, part(Class::Deadline, 0, &[0; 10])));
-        assert!(kept(&mut inbox, on(1, part(Class::Deadline, 0, &[1; 10]))));
+        assert!(kept(&mut inbox, fragment(Class::Deadline, 0, &[0; 10])));
+        assert!(kept(&mut inbox, on(1, fragment(Class::Deadline, 0, &[1; 10]))));
         let message = inbox.take(later(50), None).unwrap();
         assert_eq!(message.payload, &[0; 10][..]);
         assert_eq!(inbox.take(later(51), None), None);
@@ -343,7 +348,7 @@ mod tests {
     #[test]
     fn an_unfinished_deadline_goes_by_its_fastest_part() {
         let mut inbox = inbox();
-        let first = half(part(Class::Deadline, 0, &[0; 10]));
+        let first = half(fragment(Class::Deadline, 0, &[0; 10]));
         assert!(kept(&mut inbox, first));
         let fast = Fragment { time_left: Some(Duration::from_millis(20)), ..first };
         assert!(kept(&mut inbox, fast));
@@ -357,7 +362,7 @@ mod tests {
     fn d7_a_deadline_comes_once() {
         let mut inbox = inbox();
         for id in [0, 2, 2, 0, 5_000, 2, 3_000, 3_000] {
-            assert!(kept(&mut inbox, part(Class::Deadline, id, &[id as u8])));
+            assert!(kept(&mut inbox, fragment(Class::Deadline, id, &[id as u8])));
         }
         let order: Vec<_> = std::iter::from_fn(|| pop(&mut inbox)).flatten().collect();
         assert_eq!(order, [0, 2, 5_000_u64 as u8, 3_000_u64 as u8]);
@@ -367,20 +372,20 @@ mod tests {
     #[test]
     fn without_memory_for_a_gap_what_it_leaves_out_is_refused() {
         let mut inbox = inbox();
-        assert!(kept(&mut inbox, on(1, part(Class::Deadline, 5, &[5]))), "takes all there is");
-        assert!(kept(&mut inbox, part(Class::Deadline, 5, &[5])));
-        assert!(!kept(&mut inbox, part(Class::Deadline, 4, &[4])));
-        assert!(kept(&mut inbox, part(Class::Deadline, 6, &[6])));
-        (0..5).for_each(|id| assert!(kept(&mut inbox, on(1, part(Class::Deadline, id, &[])))));
+        assert!(kept(&mut inbox, on(1, fragment(Class::Deadline, 5, &[5]))), "takes all there is");
+        assert!(kept(&mut inbox, fragment(Class::Deadline, 5, &[5])));
+        assert!(!kept(&mut inbox, fragment(Class::Deadline, 4, &[4])));
+        assert!(kept(&mut inbox, fragment(Class::Deadline, 6, &[6])));
+        (0..5).for_each(|id| assert!(kept(&mut inbox, on(1, fragment(Class::Deadline, id, &[])))));
         assert_eq!(inbox.gaps, 0, "the gap of channel 1 is closed");
-        assert!(kept(&mut inbox, part(Class::Deadline, 8, &[8])));
-        assert!(kept(&mut inbox, part(Class::Deadline, 7, &[7])), "now it is remembered");
+        assert!(kept(&mut inbox, fragment(Class::Deadline, 8, &[8])));
+        assert!(kept(&mut inbox, fragment(Class::Deadline, 7, &[7])), "now it is remembered");
     }
 
     #[test]
     fn d7_a_gap_takes_nothing_of_the_pool() {
         let mut inbox = inbox();
-        assert!(kept(&mut inbox, part(Class::Deadline, 5, &[5])));
+        assert!(kept(&mut inbox, fragment(Class::Deadline, 5, &[5])));
         pop(&mut inbox).unwrap();
         assert_eq!((inbox.pool, inbox.gaps), (0, SEEN_BITS_LEN));
     }
@@ -391,7 +396,7 @@ mod tests {
         let mut inbox = with(InboxConfig { max_message: 16 << 20, ..CONFIG });
         let huge = Fragment {
             total: UNCREDITED_POOL - OVERHEAD + 1,
-            ..part(Class::Unreliable, 0, &[0; 10])
+            ..fragment(Class::Unreliable, 0, &[0; 10])
         };
         assert!(inbox.insert(NOW, huge).is_err());
         assert_eq!(pop(&mut inbox), None);

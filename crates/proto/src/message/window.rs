@@ -1,6 +1,6 @@
 //! Which of the last 4,096 ids were delivered (D-7).
 //!
-//! In: ids delivered. Out: whether an id was. Never: messages.
+//! In: delivered ids. Out: whether an id was delivered. Never: messages.
 
 use crate::limits::MAX_MESSAGES_IN_FLIGHT;
 
@@ -9,17 +9,17 @@ const WORDS: usize = (MAX_MESSAGES_IN_FLIGHT / 64) as usize;
 /// The heap memory of a [`SeenWindow`], in bytes.
 pub(super) const SEEN_BITS_LEN: u32 = WORDS as u32 * 8;
 
-/// Ids delivered on one channel. As long as none is left out it is one number; a gap costs 512
-/// bytes until it closes or falls out of the window.
+/// The ids delivered on one channel. Without gaps this is one number; a gap costs 512 bytes until
+/// it closes or leaves the window.
 #[derive(Debug, Default)]
 pub(super) struct SeenWindow {
-    /// All ids below are over.
+    /// All lower ids are over.
     floor: u64,
-    /// Ids below were given up for want of memory; it is unknown whether they were delivered.
+    /// Lower ids were given up for lack of memory; whether they were delivered is unknown.
     unknown_below: u64,
     /// Delivered ids from `floor` on; id n is bit n modulo 4,096.
     bits: Option<Box<[u64; WORDS]>>,
-    /// How many bits are set.
+    /// The number of bits that are set.
     held: u16,
 }
 
@@ -28,9 +28,9 @@ pub(super) struct SeenWindow {
 pub(super) enum Seen {
     /// It was not delivered.
     New,
-    /// It was, or is too old to tell (D-7).
+    /// It was delivered, or is too old to know (D-7).
     Over,
-    /// Nothing: there was no memory to keep it.
+    /// There was no memory to keep track of it.
     Unknown,
 }
 
@@ -44,7 +44,7 @@ impl SeenWindow {
         if marked { Seen::Over } else { Seen::New }
     }
 
-    /// Returns `true` if marking this id takes `SEEN_BITS_LEN` bytes more.
+    /// Returns `true` if marking this id takes another `SEEN_BITS_LEN` bytes.
     pub(super) fn needs_memory(&self, id: u64) -> bool {
         self.bits.is_none() && id != self.floor
     }
@@ -78,7 +78,8 @@ impl SeenWindow {
         }
     }
 
-    /// Marks an id as delivered without memory for the gap below it, which is given up.
+    /// Marks an id as delivered without memory for the gap below it: the ids in the gap are given
+    /// up.
     pub(super) fn mark_without_gap(&mut self, id: u64) {
         self.raise_floor(id.saturating_add(1));
         self.unknown_below = id;
@@ -87,7 +88,7 @@ impl SeenWindow {
     fn raise_floor(&mut self, floor: u64) {
         let passed = (floor - self.floor).min(MAX_MESSAGES_IN_FLIGHT);
         let end = self.floor + passed;
-        // By whole words, so that a jump over the window costs 64 steps and not 4,096.
+        // By whole words, so that a jump across the window costs 64 steps instead of 4,096.
         while self.floor < end && self.held > 0 {
             let most = (64 - self.floor % 64).min(end - self.floor);
             self.clear(self.floor, most);
@@ -111,7 +112,7 @@ impl SeenWindow {
     }
 }
 
-/// Below `WORDS`, for any id.
+/// Returns the word of an id: below `WORDS` for any id.
 const fn word_of(id: u64) -> usize {
     (id / 64) as usize % WORDS
 }

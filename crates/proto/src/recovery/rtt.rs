@@ -18,6 +18,8 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 /// Estimates of one path's round-trip time (R-1; RFC 9002 section 5). A new path gets a new one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rtt {
+    /// The latest sample. Before the first, what the round trip of the handshake took, losses
+    /// included; zero on a new path.
     latest: Duration,
     min: Duration,
     smoothed: Duration,
@@ -28,7 +30,7 @@ pub(crate) struct Rtt {
 impl Default for Rtt {
     fn default() -> Self {
         Self {
-            latest: INITIAL_RTT,
+            latest: Duration::ZERO,
             min: INITIAL_RTT,
             smoothed: INITIAL_RTT,
             variation: INITIAL_RTT / 2,
@@ -64,7 +66,7 @@ impl Rtt {
         self.min = self.latest;
     }
 
-    /// Returns the latest sample, or the initial RTT.
+    /// Returns the latest sample.
     #[cfg(test)]
     pub(crate) const fn latest(&self) -> Duration {
         self.latest
@@ -81,9 +83,16 @@ impl Rtt {
     }
 
     /// Returns an estimate of the one-way delay to the peer: half the round trip, since the two
-    /// directions cannot be distinguished. Zero before the first sample.
+    /// directions cannot be distinguished. Before the first sample, at most half of the handshake.
     pub(crate) fn one_way(&self) -> Duration {
-        if self.sampled { self.smoothed / 2 } else { Duration::ZERO }
+        if self.sampled { self.smoothed / 2 } else { self.latest / 2 }
+    }
+
+    /// Records how long the handshake took, which is at least one round trip (D-7).
+    pub(crate) const fn on_handshake(&mut self, took: Duration) {
+        if !self.sampled {
+            self.latest = took;
+        }
     }
 
     /// Returns `true` if there was a sample.

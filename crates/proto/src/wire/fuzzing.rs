@@ -28,9 +28,9 @@ pub fn header(bytes: &[u8]) {
 pub fn payload(bytes: &[u8]) {
     for level in [Level::Hello, Level::Handshake, Level::ZeroRtt, Level::Data] {
         let sound = check_all(bytes, level).is_ok();
-        if let Some(part) = only_fragment(bytes, level) {
+        if let Some(fragment) = only_fragment(bytes, level) {
             assert!(sound, "the fast path accepts a frame that the full check rejects");
-            assert!(frames(bytes).eq([Frame::Message(part)]), "{part:?}");
+            assert!(frames(bytes).eq([Frame::Message(fragment)]), "{part:?}");
         }
         if sound {
             let all: usize = walk(bytes, level);

@@ -81,7 +81,7 @@ impl Frames {
     }
 
     /// Writes a fragment of a longer one.
-    fn part(&mut self, id: u64, total: u64, offset: u64, len: usize) {
+    fn fragment(&mut self, id: u64, total: u64, offset: u64, len: usize) {
         self.byte(0x18 | self.class).number(0).number(id);
         self.time_left().number(total).number(offset).number(len as u64);
         self.bytes.resize(self.bytes.len() + len, 7);
@@ -146,17 +146,17 @@ pub const fn honest() -> Stream {
 const CONTROL: [Stream; 15] = [
     all_of("PADDING", |frames, _, _| _ = frames.byte(0)),
     all_of("PING", |frames, _, _| _ = frames.byte(1)),
-    one_of("PING, one a packet", |frames, _, _| _ = frames.byte(1)),
+    one_of("PING, one per packet", |frames, _, _| _ = frames.byte(1)),
     all_of("ACK of all", |frames, _, evil| frames.ack(evil.heard.last().copied().into_iter())),
     all_of("ACK of 64 ranges", |frames, _, evil| {
         let last = evil.heard.len().saturating_sub(64);
-        let mut apart: Vec<u64> = Vec::new();
+        let mut separate: Vec<u64> = Vec::new();
         for number in &evil.heard[last..] {
-            if apart.last().is_none_or(|above| *number > above + 1) {
-                apart.push(*number);
+            if separate.last().is_none_or(|above| *number > above + 1) {
+                separate.push(*number);
             }
         }
-        frames.ack(apart.into_iter());
+        frames.ack(separate.into_iter());
     }),
     all_of("CRYPTO", |frames, n, _| {
         _ = frames.byte(4).number(2 * n % 16_000 + 1).number(1).byte(0);
@@ -167,7 +167,9 @@ const CONTROL: [Stream; 15] = [
     }),
     one_of("RETIRE_ID", |frames, n, _| _ = frames.byte(7).number(n)),
     all_of("CHALLENGE", |frames, n, _| frames.byte(8).bytes.extend(n.to_be_bytes())),
-    one_of("CHALLENGE, one a packet", |frames, n, _| frames.byte(8).bytes.extend(n.to_be_bytes())),
+    one_of("CHALLENGE, one per packet", |frames, n, _| {
+        frames.byte(8).bytes.extend(n.to_be_bytes())
+    }),
     all_of("RESPONSE", |frames, n, _| frames.byte(9).bytes.extend(n.to_be_bytes())),
     all_of("CREDIT", |frames, n, _| _ = frames.byte(0x0a).number((1 << 30) + n)),
     all_of("CHANNEL_CREDIT", |frames, n, _| {
@@ -179,22 +181,22 @@ const CONTROL: [Stream; 15] = [
 
 /// Streams of messages, each with every class.
 const MESSAGES: [Stream; 9] = [
-    all_of("empty, one a channel", |frames, n, _| frames.whole(n % CHANNELS, n / CHANNELS, 0)),
+    all_of("empty, one per channel", |frames, n, _| frames.whole(n % CHANNELS, n / CHANNELS, 0)),
     all_of("of one byte", |frames, n, _| frames.whole(0, n, 1)),
     all_of("every other id", |frames, n, _| frames.whole(0, 2 * n + 1, 1)),
     all_of("ids by thousands", |frames, n, _| frames.whole(0, 4_000 * n, 1)),
-    all_of("begun, of two bytes", |frames, n, _| frames.part(n, 2, 0, 1)),
-    all_of("begun, of 100 bytes", |frames, n, _| frames.part(n, 100, 0, 1)),
-    all_of("crumbs", |frames, n, _| {
+    all_of("begun, of two bytes", |frames, n, _| frames.fragment(n, 2, 0, 1)),
+    all_of("begun, of 100 bytes", |frames, n, _| frames.fragment(n, 100, 0, 1)),
+    all_of("tiny fragments", |frames, n, _| {
         // As many separate ranges as allowed, starting at the end.
         const TOTAL: u64 = 1 << 20;
-        let (message, crumb) = (n / (TOTAL / 64), n % (TOTAL / 64));
-        frames.part(message, TOTAL, TOTAL - 2 * crumb - 2, 1);
+        let (message, index) = (n / (TOTAL / 64), n % (TOTAL / 64));
+        frames.fragment(message, TOTAL, TOTAL - 2 * index - 2, 1);
     }),
-    all_of("the same part", |frames, _, _| frames.part(0, 1 << 20, 9, 64)),
-    all_of("what joins crumbs", |frames, n, _| match n % 1_024 {
-        0..1_023 => frames.part(n / 1_024, 65_600, 2 * (n % 1_024) + 1, 1),
-        _ => frames.part(n / 1_024, 65_600, 1, 900),
+    all_of("the same fragment", |frames, _, _| frames.fragment(0, 1 << 20, 9, 64)),
+    all_of("tiny fragments, then what joins them", |frames, n, _| match n % 1_024 {
+        0..1_023 => frames.fragment(n / 1_024, 65_600, 2 * (n % 1_024) + 1, 1),
+        _ => frames.fragment(n / 1_024, 65_600, 1, 900),
     }),
 ];
 

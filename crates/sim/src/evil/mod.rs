@@ -30,7 +30,7 @@ const HEADER: usize = 13;
 const TAG: usize = 16;
 
 /// The length of the shortest packet.
-const LEAST: usize = 41;
+const MIN_PACKET: usize = 41;
 
 /// Above all packet numbers that its endpoint uses in the handshake.
 const FIRST_NUMBER: u64 = 1_000;
@@ -188,7 +188,7 @@ impl Evil {
         packet.extend_from_slice(&(self.number as u32).to_be_bytes());
         let header: [u8; HEADER] = packet[..].try_into().unwrap_or_default();
         packet.extend_from_slice(frames);
-        packet.resize(packet.len().max(LEAST - TAG), 0);
+        packet.resize(packet.len().max(MIN_PACKET - TAG), 0);
         let mut sealed = packet.split_off(HEADER);
         let nonce = self.keys.nonce(self.number);
         if let Ok(tag) =

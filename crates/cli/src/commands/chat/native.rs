@@ -72,7 +72,7 @@ fn host_builder(config: &RoomConfig) -> EndpointBuilder {
 
 pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
     let config = config(args);
-    let dtls = match &args.native.also_dtls {
+    let dtls = match &args.doors.dtls {
         Some(address) => Some((address, dtls::configured(&args.dtls, &args.dtls_listen)?)),
         None => None,
     };
@@ -87,7 +87,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let endpoint = keyed.builder.bind(address).await?;
     let mut doors = Doors::from(endpoint.clone());
-    if let Some(address) = &args.native.also_plain {
+    if let Some(address) = &args.doors.plain {
         doors.plain = Some(also(args, address, ending).await?);
     }
     if let Some((address, dtls)) = dtls {
@@ -136,7 +136,7 @@ fn tell_other_door(listener: &PlainListener, flag: &str, is_bare: bool) {
     }
     if flag == "--plain" && is_bare {
         warn(
-            "--also-plain: whoever comes there is not authenticated, and what is said in this room \
+            "--plain: whoever comes there is not authenticated, and what is said in this room \
              goes there unencrypted",
         );
     }

@@ -48,7 +48,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             let safety = Safety::of(&args.armour);
             take_part(peer, &args.me, &safety, Expected::Room, ending).await.map_err(|e| match e {
                 Failure::Failed(e) => Failure::Failed(format!(
-                    "{e}; to open a room on another port: hikyaku chat host --plain :PORT"
+                    "{e}; to open a room on another port: hikyaku chat host --plain-only :PORT"
                 )),
                 other => other,
             })
@@ -61,7 +61,10 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let addresses = address.resolve_local(args.network.family()).await?;
     let armour = args.armour.read(ending).await?.armour();
-    let dtls = dtls::server(&args.dtls, &args.dtls_listen)?;
+    let dtls = match args.doors.dtls_only {
+        true => Some(dtls::configured(&args.dtls, &args.dtls_listen)?),
+        false => None,
+    };
     let filter = args.filter.read()?;
     let options = args.network.socket_options();
     let mut listener = PlainListener::bind(&addresses, &options, armour, filter)?;

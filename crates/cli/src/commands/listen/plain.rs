@@ -71,7 +71,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
 fn flags(args: &ListenArgs, pin: Option<Pin>) -> String {
     let armour = &args.armour;
     let pin = pin.map(|pin| format!(" --pin {pin}")).unwrap_or_default();
-    let psk = match &args.dtls.psk {
+    let psk = match &args.dtls.keys.psk {
         Some((identity, _)) => format!(" --psk {identity}:KEYFILE"),
         None => String::new(),
     };

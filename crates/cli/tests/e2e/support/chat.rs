@@ -11,7 +11,8 @@ use super::{
 /// Starts a room without a host.
 #[track_caller]
 pub(crate) fn room(options: &[&str]) -> Listener {
-    let args = [&["chat", "host", "--plain", "--headless"], options, &["127.0.0.1:0"]].concat();
+    let args =
+        [&["chat", "host", "--plain-only", "--headless"], options, &["127.0.0.1:0"]].concat();
     Listener::new(Process::start(hikyaku(&args)))
 }
 
@@ -76,6 +77,6 @@ pub(crate) fn leaves_well(mut client: Process) -> Ended {
 /// Starts a room whose host is a pipe.
 #[track_caller]
 pub(crate) fn hosted(options: &[&str]) -> Listener {
-    let host = ["chat", "host", "--plain", "--name", "hana"];
+    let host = ["chat", "host", "--plain-only", "--name", "hana"];
     Listener::new(Process::start(hikyaku(&[&host[..], options, &["127.0.0.1:0"]].concat())))
 }

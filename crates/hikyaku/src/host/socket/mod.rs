@@ -27,9 +27,7 @@ use self::unix as os;
 #[cfg(windows)]
 use self::windows as os;
 use crate::{
-    address::canonical,
-    batch::RecvBatch,
-    interface,
+    host::{address::canonical, batch::RecvBatch, interface},
     limits::{FULL_QUEUE_PAUSE, KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6},
 };
 

@@ -9,7 +9,7 @@ use socket2::Domain;
 use tokio::net::UdpSocket;
 
 use super::Unreachable;
-use crate::address::canonical;
+use crate::host::address::canonical;
 
 /// Asks for the errors that routers and hosts report. Only Linux tells them all.
 pub(super) fn report_errors(state: &UdpSocketState, io: &UdpSocket) -> io::Result<()> {

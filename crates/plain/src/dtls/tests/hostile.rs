@@ -81,3 +81,58 @@ fn who_takes_1_3_out_of_a_hello_on_the_way_gets_no_1_2_association() {
     assert!(!world.client.is_established());
     assert!(world.notices().contains(&Notice::Failed(world.from.peer, Ended::Downgraded)));
 }
+
+const CHANGE: [u8; 14] = [20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 70, 0, 1, 1];
+
+/// A record that nobody has sealed.
+fn sealed_record(kind: u8) -> Vec<u8> {
+    [&[kind, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 77, 0, 40], &[9; 40][..]].concat()
+}
+
+#[test]
+fn a_forged_record_before_each_of_a_handshake_neither_ends_it_nor_blames_the_key() {
+    let forgeries: [Forge; 6] = [
+        |_| Some(record::fatal_alert(51)),
+        |_| Some(record::fatal_alert(40)),
+        |_| Some(sealed_record(22)),
+        |_| Some(sealed_record(23)),
+        // The announcement is genuine, as it is in the clear.
+        |_| Some([&CHANGE[..], &sealed_record(22)].concat()),
+        |whole| {
+            record::holds_finished(whole).then(|| {
+                let mut forged = whole.to_vec();
+                let last = forged.len() - 1;
+                forged[last] ^= 1;
+                forged
+            })
+        },
+    ];
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    for (n, forge) in forgeries.into_iter().enumerate() {
+        for by_key in [true, false] {
+            let mut world = if by_key {
+                let listener = ServerConfig::with_shared_key(shared(KEY)).unwrap();
+                World::new(listener, &ClientConfig::with_shared_key(shared(KEY)).unwrap())
+            } else {
+                World::new(server(&own), &client("a", Anchors::anyone()))
+            };
+            world.forge = Some(forge);
+            world.pass(Duration::from_secs(15));
+            assert!(world.client.is_established(), "{n}, {by_key}: {:?}", world.events);
+            world.forge = None;
+            world.events.clear();
+            world.speak();
+            assert_eq!(world.notices(), [Notice::Established(world.from.peer)], "{n}, {by_key}");
+        }
+    }
+}
+
+#[test]
+fn an_alert_that_nothing_follows_ends_a_handshake_soon() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
+    world.loss = 255;
+    world.client.handle_datagram(&record::fatal_alert(40), world.now, world.wall);
+    world.pass(Duration::from_secs(3));
+    assert_eq!(world.ended(), Some(Ended::RefusedByPeer(40)));
+}

@@ -74,6 +74,9 @@ fn address(port: u16) -> ReplyTo {
     std::net::SocketAddr::from(([192, 0, 2, 1], port)).into()
 }
 
+/// What a forger sends before a datagram that is on its way.
+type Forge = fn(&[u8]) -> Option<Vec<u8>>;
+
 /// A listener and a client, a wire between them, and a clock.
 struct World {
     hub: Hub,
@@ -85,6 +88,8 @@ struct World {
     loss: u8,
     /// Alerts in the clear are lost.
     alerts_are_lost: bool,
+    /// Arrives before each datagram that makes it `true`, in its place and from its sender.
+    forge: Option<Forge>,
     dice: u64,
     /// Which of the datagrams arrives damaged, and where.
     damaged: Option<(usize, usize)>,
@@ -109,6 +114,7 @@ impl World {
             wall: wall(),
             loss: 0,
             alerts_are_lost: false,
+            forge: None,
             dice: 1,
             damaged: None,
             carried: 0,
@@ -145,6 +151,9 @@ impl World {
             while let Some(datagram) = self.client.poll_output() {
                 quiet = false;
                 self.tapped.push_back(datagram.clone());
+                if let Some(forged) = self.forge.and_then(|forge| forge(&datagram)) {
+                    self.hub.handle_datagram(&forged, self.from, self.wall, self.now);
+                }
                 if let Some(datagram) = self.pass_on(datagram) {
                     self.hub.handle_datagram(&datagram, self.from, self.wall, self.now);
                 }
@@ -152,6 +161,9 @@ impl World {
             while let Some((datagram, to)) = self.hub.poll_output() {
                 quiet = false;
                 self.answered += datagram.len();
+                if let Some(forged) = self.forge.and_then(|forge| forge(&datagram)) {
+                    self.client.handle_datagram(&forged, self.now, self.wall);
+                }
                 if to.peer == self.from.peer
                     && let Some(datagram) = self.pass_on(datagram)
                 {

@@ -272,7 +272,7 @@ impl Connection {
             return None;
         }
         // 5 seal
-        let least = self.least_len(plan, &frames).saturating_sub(TAG_LEN);
+        let least = self.min_len(plan, &frames).saturating_sub(TAG_LEN);
         writer.put_zeros(least.saturating_sub(writer.len()).min(writer.room()));
         let len = writer.len() + TAG_LEN;
         self.seal(plan.level, number, out.get_mut(start..start + len)?, header_len);
@@ -319,7 +319,7 @@ impl Connection {
     }
 
     /// Returns the number of bytes of UDP payload to which a packet is padded.
-    fn least_len(&self, plan: &Plan, frames: &[SentFrame]) -> usize {
+    fn min_len(&self, plan: &Plan, frames: &[SentFrame]) -> usize {
         let client = self.side == Side::Client;
         match plan.level {
             Level::Hello if client => BASE_MTU, // M-32

@@ -1,7 +1,7 @@
-//! Messages received: joined, put in order, kept once, within credit.
+//! Received messages: reassembled, put in order, kept once, within credit.
 //!
-//! In: parts as they come, what the application takes. Out: whole messages, credit to announce.
-//! Never: packets; what a class promises of its own is in `credited.rs` and `uncredited.rs`.
+//! In: fragments as they arrive, what the application takes. Out: whole messages, credit to
+//! announce. Never: packets; the promises of each class are in `credited.rs` and `uncredited.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,40 +22,40 @@ use crate::{
     time::Time,
 };
 
-/// What a channel costs (D-14): its counters and those of Latest and Deadline, with the slack of
-/// the tree that they stand in.
+/// The cost of a channel (D-14): its counters and those of Latest and Deadline, with the slack of
+/// the tree that holds them.
 pub(super) const CHANNEL_COST: u32 = 256;
 
-/// What a message costs besides its bytes and [`OVERHEAD`] while it is unfinished (D-14): the list
-/// of its pieces, and the places where it is found.
+/// The cost of an unfinished message besides its bytes and [`OVERHEAD`] (D-14): its list of
+/// fragments, and its entries in the indexes.
 pub(super) const UNFINISHED_COST: u32 = 192;
 
-/// Length that a message adds to its own in every account.
+/// The length that each message adds to its own in every account.
 pub(super) const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
 
-/// The own transport parameters that bound an inbox.
+/// Our own transport parameters that bound an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InboxConfig {
-    /// Parameter 4: bytes of credited messages that are not taken, of all channels.
+    /// Parameter 4: bytes of credited messages, of all channels, that have not been taken.
     pub(crate) credit: u32,
-    /// Parameter 5: the same of each channel.
+    /// Parameter 5: the same for each channel.
     pub(crate) channel_credit: u32,
     /// Parameter 6: the longest message, in bytes.
     pub(crate) max_message: u32,
-    /// Bytes of messages without credit that wait (D-6): `UNCREDITED_POOL`, or more.
+    /// Bytes of waiting messages without credit (D-6): `UNCREDITED_POOL`, or more.
     pub(crate) pool: u32,
 }
 
-/// What holds for all inboxes of an endpoint.
+/// The rules that all inboxes of an endpoint share.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(super) config: InboxConfig,
-    /// What each may hold whatever the others do, in bytes (D-13).
+    /// The bytes that each connection may hold whatever the others do (D-13).
     each: u64,
-    /// For what they hold beyond that.
+    /// For what connections hold beyond that.
     pub(crate) budget: Budget,
-    /// From so many bytes on what was taken from a queue elsewhere is reported: a quarter of a
-    /// window at most, so that credit which comes back in halves is never far behind.
+    /// What was taken from a queue elsewhere is reported from this many bytes on: at most a quarter
+    /// of a window, so that credit which is given back in halves is never far behind.
     report_at: u64,
 }
 
@@ -66,9 +66,10 @@ impl Rules {
         Arc::new(Self { config, each, budget: Budget::new(together), report_at })
     }
 
-    /// D-13: where so much is held, is there room for a message that costs so much? Then it is
-    /// taken. One that `waits` for others that have not begun leaves half of the room to those:
-    /// else all of it could be held by what waits, and nothing would ever be delivered.
+    /// Takes room for a message that costs `cost`, where `held` bytes are held already (D-13).
+    /// Returns `false` if there is none. A message that `waits` for others that have not begun
+    /// leaves half of the room to those: otherwise waiting messages could take all of it, and
+    /// nothing would ever be delivered.
     pub(super) fn take_room(&self, held: u64, cost: u64, waits: bool) -> bool {
         let more = self.beyond_each(held + cost) - self.beyond_each(held);
         more == 0 || (!waits || self.budget.has_plenty(more)) && self.budget.take(more)
@@ -80,7 +81,7 @@ impl Rules {
 }
 
 /// Bytes of messages that left a connection and still count for its endpoint (D-13), as long as
-/// this lives.
+/// this value lives.
 #[derive(Debug)]
 pub struct Charge {
     rules: Arc<Rules>,
@@ -93,19 +94,19 @@ impl Drop for Charge {
     }
 }
 
-/// What became of a part (D-2).
+/// What became of a fragment (D-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a packet with a refused part must not be acknowledged"]
+#[must_use = "a packet with a refused fragment must not be acknowledged"]
 pub(crate) enum Kept {
     /// All that its class promises to keep is kept.
     Yes,
-    /// There is no room: its packet must not be acknowledged.
+    /// There is no room: the packet must not be acknowledged.
     Refused,
 }
 
 impl Kept {
-    /// D-2, where there is no room: what is resent is refused, so that it comes again; the rest is
-    /// dropped.
+    /// Returns what becomes of a fragment where there is no room (D-2): classes that are resent
+    /// refuse it, so that it comes again; the others drop it.
     pub(super) const fn or_dropped(class: Class) -> Self {
         if class.is_resent() { Self::Refused } else { Self::Yes }
     }
@@ -115,84 +116,85 @@ impl Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CreditUpdate {
     pub(crate) scope: Scope,
-    /// Bytes the peer may have sent since the start.
+    /// Bytes that the peer may have sent since the connection began.
     pub(crate) total: u64,
 }
 
 /// The receiving side of one connection's messages.
 ///
-/// Memory: credited messages cost at most twice the connection's credit and about 80 bytes for
-/// each 64 of it; those without credit the same of the pool (D-6). What neither counts is counted
-/// apart (D-14), for the budget of the endpoint (D-13). A connection that received nothing holds no
-/// heap.
+/// Memory: credited messages cost at most twice the connection's credit and about 80 bytes for each
+/// 64 of it; those without credit, the same of the pool (D-6). What neither counts is counted
+/// separately (D-14), for the budget of the endpoint (D-13). A connection that received nothing has
+/// nothing on the heap.
 pub(crate) struct Inbox {
     pub(super) rules: Arc<Rules>,
     pub(super) channels: CompactMap<ChannelId, Channel>,
-    /// What is not over and not ready, of all lanes.
+    /// Messages of all lanes that are neither finished nor ready.
     pub(super) pending: BTreeMap<(LaneId, u64), Slot>,
-    /// What is whole, unless another queue took it over.
+    /// Whole messages, unless they moved to another queue.
     pub(super) ready: ReceiveQueue,
     pub(super) window: Window,
     /// Windows to announce.
     pub(super) announce: VecDeque<Scope>,
     /// Bytes in the pool of classes without credit.
     pub(super) pool: u32,
-    /// Bytes that neither credit nor pool count: of channels, unfinished messages and gaps (D-14).
+    /// Bytes that neither credit nor the pool counts: of channels, unfinished messages and gaps
+    /// (D-14).
     pub(super) state: u32,
-    /// Those that remember gaps between delivered Deadline messages (D-7). Not of the pool: they
-    /// may stay for as long as the connection, and a message must not wait for that.
+    /// Bytes that remember gaps between delivered Deadline messages (D-7). They do not count in the
+    /// pool: they may stay as long as the connection, and a message must not wait for that.
     pub(super) gaps: u32,
-    /// The peer said that it waits on a channel of which nothing came. Which one, is not kept.
+    /// The peer is blocked on a channel on which nothing arrived. Which one is not kept.
     pub(super) blocked_early: bool,
-    /// Windows for whose credit the peer waits.
+    /// Windows whose credit the peer waits for.
     pub(super) wanted: u32,
-    /// A message found no room since what was taken was last accounted for.
+    /// A message found no room since the last accounting of what was taken.
     pub(super) short: bool,
-    /// Another queue is read, and what was taken from that may not be known here.
+    /// Messages are read from another queue, and what was taken from it may not be known here.
     is_lent: bool,
     /// The owner of that queue is to report what was taken.
     report_wanted: bool,
-    /// Unfinished messages that may be dropped for others, by arrival.
+    /// Unfinished messages that may be dropped to make room, by arrival.
     pub(super) evictable: BTreeMap<u64, (LaneId, u64)>,
-    /// Unfinished Deadline messages by the time they are dropped.
+    /// Unfinished Deadline messages, by the time at which they are dropped.
     pub(super) expiry: BTreeSet<(Time, LaneId, u64)>,
     pub(super) arrivals: u64,
 }
 
-/// What a channel needs as long as the connection lives.
+/// The state of a channel, kept as long as the connection lives.
 #[derive(Default)]
 pub(super) struct Channel {
     pub(super) window: Window,
-    /// The lowest id not wholly received, of Ordered and of Reliable.
+    /// The lowest id that was not received as a whole, of Ordered and of Reliable.
     pub(super) next: [u64; 2],
     pub(super) others: Option<Box<Others>>,
 }
 
-/// What a channel needs that used Latest or Deadline.
+/// The state of a channel that used Latest or Deadline.
 #[derive(Default)]
 pub(super) struct Others {
-    /// Latest: all ids below are over.
+    /// Latest: all lower ids are over.
     pub(super) floor: u64,
-    /// Latest: the newest id of which anything came.
+    /// Latest: the newest id of which anything arrived.
     pub(super) newest: u64,
-    /// Latest: what the newest whole one takes of the pool until it is taken; 0 after that.
+    /// Latest: what the newest whole message takes of the pool until it is taken; 0 after that.
     pub(super) waiting: u32,
     /// Deadline.
     pub(super) seen: SeenWindow,
 }
 
-/// A message that is not over and not ready.
+/// A message that is neither finished nor ready.
 pub(super) enum Slot {
-    /// Parts are missing.
+    /// Fragments are missing.
     Partial(Box<Assembly>),
-    /// Ordered: whole, and one before it is missing.
+    /// Ordered: whole, and an earlier message is missing.
     Whole(Bytes),
-    /// Reliable: it was ready before one with a lower id, and must not be so again.
+    /// Reliable: it was delivered before one with a lower id, and must not be delivered again.
     Passed { taken: bool },
 }
 
 impl Channel {
-    /// Returns `true` if nothing has come on it but Unreliable messages.
+    /// Returns `true` if nothing but Unreliable messages arrived on it.
     pub(super) fn is_untouched(&self) -> bool {
         self.window.is_untouched() && self.others.is_none()
     }
@@ -221,37 +223,37 @@ impl Inbox {
         }
     }
 
-    /// A part came in a packet that opened and had not come before.
+    /// Handles a fragment of a packet that opened and had not arrived before.
     ///
     /// # Errors
     ///
-    /// What the peer must not do, as the connection then closes: M-50, M-52, D-4 (FLOW_CONTROL).
+    /// A violation by the peer, which closes the connection: M-50, M-52, D-4 (FLOW_CONTROL).
     #[inline]
-    pub(crate) fn insert(&mut self, now: Time, part: Fragment<'_>) -> Result<Kept, Close> {
-        if self.deliver_next(&part) {
+    pub(crate) fn insert(&mut self, now: Time, fragment: Fragment<'_>) -> Result<Kept, Close> {
+        if self.deliver_next(&fragment) {
             return Ok(Kept::Yes);
         }
-        self.insert_any(now, part)
+        self.insert_any(now, fragment)
     }
 
-    fn insert_any(&mut self, now: Time, part: Fragment<'_>) -> Result<Kept, Close> {
+    fn insert_any(&mut self, now: Time, fragment: Fragment<'_>) -> Result<Kept, Close> {
         // M-50
-        if part.total > self.rules.config.max_message as usize {
+        if fragment.total > self.rules.config.max_message as usize {
             return Err(Close::violation("a message is larger than allowed"));
         }
-        let ends = part.offset.checked_add(part.data.len());
-        if ends.is_none_or(|end| end > part.total) {
+        let ends = fragment.offset.checked_add(fragment.data.len());
+        if ends.is_none_or(|end| end > fragment.total) {
             return Err(Close::violation("a fragment ends beyond its message"));
         }
         self.account_for_taken();
-        if !self.open_channel(part.channel) {
+        if !self.open_channel(fragment.channel) {
             self.want_report();
-            return Ok(Kept::or_dropped(part.class));
+            return Ok(Kept::or_dropped(fragment.class));
         }
-        let kept = match part.class {
-            Class::Ordered | Class::Reliable => self.insert_credited(part),
+        let kept = match fragment.class {
+            Class::Ordered | Class::Reliable => self.insert_credited(fragment),
             Class::Latest | Class::Unreliable | Class::Deadline => {
-                self.insert_uncredited(now, part)
+                self.insert_uncredited(now, fragment)
             }
         };
         if self.short {
@@ -260,7 +262,7 @@ impl Inbox {
         kept
     }
 
-    /// D-14: returns `true` if there is a channel of this name, or room for it.
+    /// Returns `true` if the channel exists, or there is room to open it (D-14).
     fn open_channel(&mut self, channel: ChannelId) -> bool {
         if self.channels.get(channel).is_some() {
             return true;
@@ -275,14 +277,15 @@ impl Inbox {
         room
     }
 
-    /// Takes the message that has been ready for longest, of this channel or of all that are not
-    /// dedicated. Those whose time is up are dropped.
+    /// Takes the oldest ready message, of this channel or of all that are not dedicated. Messages
+    /// that have expired are dropped.
     pub(crate) fn take(&mut self, now: Time, channel: Option<ChannelId>) -> Option<Message> {
-        // The accounts follow when they matter: a run of messages costs little more than one.
+        // The accounts are brought up to date when they matter: a run of messages costs little more
+        // than one.
         self.ready.take(now, channel)
     }
 
-    /// Accounts for what was taken from `queue`, and moves all that is ready there; `arrived` is
+    /// Accounts for what was taken from `queue`, and moves all ready messages there. `arrived` is
     /// called for each message, with its channel if that is dedicated.
     pub(crate) fn exchange(
         &mut self,
@@ -300,13 +303,13 @@ impl Inbox {
         self.is_lent = true;
     }
 
-    /// Returns `true`, once, when the peer waits for what may have been taken from another queue
-    /// already.
+    /// Returns `true`, once, if the peer waits for credit of messages that may already have been
+    /// taken from another queue.
     pub(crate) fn poll_report_wanted(&mut self) -> bool {
         mem::take(&mut self.report_wanted)
     }
 
-    /// The peer waits for credit, or a message found no room.
+    /// Asks for a report: the peer waits for credit, or a message found no room.
     pub(super) fn want_report(&mut self) {
         self.report_wanted |= self.is_lent;
     }
@@ -316,13 +319,13 @@ impl Inbox {
         !self.ready.is_empty()
     }
 
-    /// Drops all messages: no one will take them.
+    /// Drops all messages: nobody will take them.
     pub(crate) fn clear(&mut self) {
         *self = Self::new(&Arc::clone(&self.rules));
     }
 
-    /// Releases memory that only a busy connection needs. Call it when nothing arrived for 3 PTO
-    /// or longer: an Unreliable message that is incomplete by then stays so.
+    /// Releases memory that only a busy connection needs. Call it when nothing has arrived for at
+    /// least 3 PTO: an Unreliable message that is incomplete by then stays so.
     pub(crate) fn release_idle(&mut self, now: Time) {
         self.drop_expired(now);
         while self.evict_one() {}
@@ -357,7 +360,7 @@ impl Inbox {
 }
 
 impl Inbox {
-    /// Charges what is held once more, for its next holder.
+    /// Charges a second time for what is held, for its next holder.
     pub(crate) fn charge_unread(&self) -> Charge {
         let bytes = self.held();
         self.rules.budget.take_over(bytes);

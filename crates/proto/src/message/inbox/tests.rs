@@ -16,23 +16,23 @@ pub(in crate::message) const NOW: Time = Time::from_micros(1_000_000);
 pub(in crate::message) const CONFIG: InboxConfig =
     InboxConfig { credit: 2_000, channel_credit: 1_000, max_message: 900, pool: 2_048 };
 
-pub(in crate::message) fn part(class: Class, id: u64, data: &[u8]) -> Fragment<'_> {
+pub(in crate::message) fn fragment(class: Class, id: u64, data: &[u8]) -> Fragment<'_> {
     let time_left = (class == Class::Deadline).then_some(Duration::from_millis(50));
     let channel = ChannelId(0);
     Fragment { channel, class, id, time_left, total: data.len(), offset: 0, data }
 }
 
-pub(in crate::message) fn on(channel: u16, part: Fragment<'_>) -> Fragment<'_> {
-    Fragment { channel: ChannelId(channel), ..part }
+pub(in crate::message) fn on(channel: u16, fragment: Fragment<'_>) -> Fragment<'_> {
+    Fragment { channel: ChannelId(channel), ..fragment }
 }
 
 /// The first half of a message of twice the length.
-pub(in crate::message) fn half(part: Fragment<'_>) -> Fragment<'_> {
-    Fragment { total: part.total * 2, ..part }
+pub(in crate::message) fn half(fragment: Fragment<'_>) -> Fragment<'_> {
+    Fragment { total: fragment.total * 2, ..fragment }
 }
 
-pub(in crate::message) fn kept(inbox: &mut Inbox, part: Fragment<'_>) -> bool {
-    inbox.insert(NOW, part).unwrap() == Kept::Yes
+pub(in crate::message) fn kept(inbox: &mut Inbox, fragment: Fragment<'_>) -> bool {
+    inbox.insert(NOW, fragment).unwrap() == Kept::Yes
 }
 
 pub(in crate::message) fn pop(inbox: &mut Inbox) -> Option<Vec<u8>> {
@@ -53,13 +53,13 @@ fn d14_channels_are_of_the_budget_and_go_with_the_connection() {
         let rules = Rules::new(CONFIG, (3 * cost, 20 * cost + OVERHEAD as u64));
         let mut inbox = Inbox::new(&rules);
         let opened = (0..u16::MAX).filter(|channel| {
-            let kept = kept(&mut inbox, on(*channel, part(class, 0, &[])));
+            let kept = kept(&mut inbox, on(*channel, fragment(class, 0, &[])));
             assert!(!kept || pop(&mut inbox).is_some());
             kept
         });
         assert_eq!(opened.count(), 23, "{class:?}");
-        assert!(kept(&mut inbox, on(0, part(class, 1, &[]))), "a channel that is open");
-        let other = kept(&mut Inbox::new(&rules), on(9, part(class, 0, &[])));
+        assert!(kept(&mut inbox, on(0, fragment(class, 1, &[]))), "a channel that is open");
+        let other = kept(&mut Inbox::new(&rules), on(9, fragment(class, 0, &[])));
         assert!(other, "each connection has room of its own");
         drop(inbox);
         assert_eq!(rules.budget.taken(), 0);
@@ -72,7 +72,7 @@ fn d14_a_channel_of_unreliable_messages_gives_its_room_back() {
     let rules = Rules::new(CONFIG, (0, 2 * u64::from(CHANNEL_COST)));
     let mut inbox = Inbox::new(&rules);
     for channel in 0..100 {
-        assert!(kept(&mut inbox, on(channel, part(Class::Unreliable, 0, &[1]))));
+        assert!(kept(&mut inbox, on(channel, fragment(Class::Unreliable, 0, &[1]))));
         assert_eq!(pop(&mut inbox), Some(vec![1]));
     }
     assert_eq!(rules.budget.taken(), 0);
@@ -84,7 +84,7 @@ fn d5_blocked_before_the_first_message_costs_nothing_and_is_not_forgotten() {
     let mut inbox = inbox();
     (0..u16::MAX).for_each(|channel| inbox.on_blocked(Scope::Channel(ChannelId(channel))));
     assert!(inbox.channels.is_empty() && inbox.heap_is_idle());
-    assert!(kept(&mut inbox, on(7, part(Class::Ordered, 0, &[1]))));
+    assert!(kept(&mut inbox, on(7, fragment(Class::Ordered, 0, &[1]))));
     pop(&mut inbox);
     let update = inbox.poll_credit().map(|update| update.scope);
     assert_eq!(update, Some(Scope::Channel(ChannelId(7))));
@@ -97,7 +97,7 @@ fn m50_a_fragment_beyond_its_message_and_a_message_beyond_the_limit_close() {
     for (total, offset, len) in [(10, 5, 6), (10, usize::MAX, 2), (901, 0, 5)] {
         for class in Class::ALL {
             let data = &[0; 10][..len];
-            let bad = Fragment { total, offset, ..part(class, 0, data) };
+            let bad = Fragment { total, offset, ..fragment(class, 0, data) };
             let close = inbox.insert(NOW, bad).unwrap_err();
             assert_eq!(close.code, Close::PROTOCOL_VIOLATION);
         }
@@ -109,7 +109,7 @@ fn m50_a_fragment_beyond_its_message_and_a_message_beyond_the_limit_close() {
 fn messages_are_taken_in_order_of_arrival_or_by_channel() {
     let mut inbox = inbox();
     for channel in [3, 1, 3, 2] {
-        assert!(kept(&mut inbox, on(channel, part(Class::Unreliable, 0, &[channel as u8]))));
+        assert!(kept(&mut inbox, on(channel, fragment(Class::Unreliable, 0, &[channel as u8]))));
     }
     assert_eq!(pop_from(&mut inbox, Some(2)), Some(vec![2]));
     assert_eq!(pop_from(&mut inbox, Some(2)), None);
@@ -130,7 +130,7 @@ fn d4_what_waits_in_a_queue_elsewhere_is_held_until_it_is_taken_and_reported() {
     let mut queue = ReceiveQueue::new();
     for class in Class::ALL {
         let mut inbox = inbox();
-        assert!(kept(&mut inbox, part(class, 0, &[class as u8; 100])));
+        assert!(kept(&mut inbox, fragment(class, 0, &[class as u8; 100])));
         let held = inbox.held();
         inbox.exchange(NOW, &mut queue, |dedicated| assert_eq!(dedicated, None));
         assert!(!inbox.has_ready());
@@ -147,11 +147,11 @@ fn d4_what_waits_in_a_queue_elsewhere_is_held_until_it_is_taken_and_reported() {
 fn d5_a_peer_that_waits_has_all_that_is_taken_elsewhere_reported_at_once() {
     let (mut inbox, mut queue) = (inbox(), ReceiveQueue::new());
     for id in 0..4 {
-        assert!(kept(&mut inbox, part(Class::Ordered, id, &[id as u8; 100])));
+        assert!(kept(&mut inbox, fragment(Class::Ordered, id, &[id as u8; 100])));
     }
     inbox.exchange(NOW, &mut queue, |_| {});
     queue.take(NOW, None).unwrap();
-    assert!(!queue.owes_report() && !inbox.poll_report_wanted(), "it can wait");
+    assert!(!queue.is_report_due() && !inbox.poll_report_wanted(), "it can wait");
     inbox.on_blocked(Scope::Channel(ChannelId(0)));
     assert!(inbox.poll_report_wanted() && !inbox.poll_report_wanted());
     inbox.exchange(NOW, &mut queue, |_| {});
@@ -159,9 +159,9 @@ fn d5_a_peer_that_waits_has_all_that_is_taken_elsewhere_reported_at_once() {
     assert_eq!(update, Some(1_164), "what was taken before");
     inbox.on_blocked(Scope::Channel(ChannelId(0)));
     inbox.exchange(NOW, &mut queue, |_| {});
-    assert!(!queue.owes_report(), "nothing was taken");
+    assert!(!queue.is_report_due(), "nothing was taken");
     queue.take(NOW, None).unwrap();
-    assert!(queue.owes_report(), "the peer waits");
+    assert!(queue.is_report_due(), "the peer waits");
 }
 
 // D-6
@@ -169,14 +169,14 @@ fn d5_a_peer_that_waits_has_all_that_is_taken_elsewhere_reported_at_once() {
 fn d6_a_message_without_room_asks_for_what_was_taken_elsewhere() {
     let (mut inbox, mut queue) = (inbox(), ReceiveQueue::new());
     for id in 0..2 {
-        assert!(kept(&mut inbox, on(id as u16, part(Class::Latest, 0, &[id as u8; 800]))));
+        assert!(kept(&mut inbox, on(id as u16, fragment(Class::Latest, 0, &[id as u8; 800]))));
     }
     inbox.exchange(NOW, &mut queue, |_| {});
     assert_eq!(queue.take(NOW, None).map(|message| message.payload[0]), Some(0));
-    assert!(!kept(&mut inbox, on(2, part(Class::Latest, 0, &[2; 800]))));
+    assert!(!kept(&mut inbox, on(2, fragment(Class::Latest, 0, &[2; 800]))));
     assert!(inbox.poll_report_wanted());
     inbox.exchange(NOW, &mut queue, |_| {});
-    assert!(kept(&mut inbox, on(2, part(Class::Latest, 0, &[2; 800]))));
+    assert!(kept(&mut inbox, on(2, fragment(Class::Latest, 0, &[2; 800]))));
     inbox.exchange(NOW, &mut queue, |_| {});
     assert_eq!(taken(&mut queue), [1, 2]);
 }
@@ -186,8 +186,8 @@ fn d6_a_message_without_room_asks_for_what_was_taken_elsewhere() {
 fn d6_a_newer_latest_takes_the_place_and_the_room_of_the_one_that_waits_elsewhere() {
     let (mut inbox, mut queue) = (inbox(), ReceiveQueue::new());
     for id in 0..4 {
-        assert!(kept(&mut inbox, part(Class::Latest, id, &[id as u8; 800])));
-        assert!(kept(&mut inbox, part(Class::Ordered, id, &[10 + id as u8])));
+        assert!(kept(&mut inbox, fragment(Class::Latest, id, &[id as u8; 800])));
+        assert!(kept(&mut inbox, fragment(Class::Ordered, id, &[10 + id as u8])));
         inbox.exchange(NOW, &mut queue, |_| {});
         assert_eq!(inbox.pool as usize, 800 + OVERHEAD);
     }
@@ -200,7 +200,7 @@ fn d6_a_newer_latest_takes_the_place_and_the_room_of_the_one_that_waits_elsewher
 #[test]
 fn d5_credit_is_announced_when_half_a_window_was_taken_and_again_when_lost() {
     let mut inbox = inbox();
-    assert!(kept(&mut inbox, part(Class::Ordered, 0, &[0; 500])));
+    assert!(kept(&mut inbox, fragment(Class::Ordered, 0, &[0; 500])));
     assert_eq!(inbox.poll_credit(), None, "nothing was taken");
     pop(&mut inbox).unwrap();
     let scope = Scope::Channel(ChannelId(0));
@@ -217,7 +217,7 @@ fn a_peer_that_waits_gets_credit_at_once_even_if_that_overtakes_its_messages() {
     let mut inbox = inbox();
     inbox.on_blocked(Scope::Channel(ChannelId(0)));
     inbox.on_blocked(Scope::Connection);
-    assert!(kept(&mut inbox, part(Class::Reliable, 0, &[0; 10])));
+    assert!(kept(&mut inbox, fragment(Class::Reliable, 0, &[0; 10])));
     pop(&mut inbox).unwrap();
     let totals: Vec<u64> =
         std::iter::from_fn(|| inbox.poll_credit()).map(|update| update.total).collect();
@@ -228,13 +228,13 @@ fn a_peer_that_waits_gets_credit_at_once_even_if_that_overtakes_its_messages() {
 fn an_idle_inbox_holds_only_counters() {
     let mut inbox = inbox();
     for class in Class::ALL {
-        assert!(kept(&mut inbox, part(class, 0, &[0; 10])));
+        assert!(kept(&mut inbox, fragment(class, 0, &[0; 10])));
     }
-    assert!(kept(&mut inbox, half(part(Class::Unreliable, 1, &[0; 10]))));
+    assert!(kept(&mut inbox, half(fragment(Class::Unreliable, 1, &[0; 10]))));
     while pop(&mut inbox).is_some() {}
     inbox.release_idle(NOW);
     assert!(inbox.heap_is_idle());
     assert_eq!(inbox.pool, 0);
-    assert!(kept(&mut inbox, part(Class::Ordered, 0, &[0; 10])));
+    assert!(kept(&mut inbox, fragment(Class::Ordered, 0, &[0; 10])));
     assert!(!inbox.has_ready(), "what was delivered is remembered");
 }

@@ -1,4 +1,4 @@
-//! Messages to send: queued within a bound, split, resent, given up, and their outcomes.
+//! Messages to send: queued within a bound, fragmented, resent, given up, and their outcomes.
 //!
 //! In: messages, credit, what became of the fragments. Out: fragments to send (`sending.rs`),
 //! receipts. Never: packets, the reasons for a loss.
@@ -32,17 +32,17 @@ use crate::{
 /// allocate each time. `release_idle` frees them too.
 const LANES_KEPT: usize = 8;
 
-/// What a message costs of the outbox besides its length.
+/// The cost of a message in the outbox besides its length.
 const OVERHEAD: usize = MESSAGE_OVERHEAD as usize;
 
 /// The sending side of one connection's messages.
 ///
-/// Memory: a message costs its payload and about 90 bytes; the capacity counts 64 for them. For
-/// each lane ever used 16 bytes, for each channel with credited messages 32, plus the slack of a
-/// B-tree until it rests; a connection that sent nothing holds no heap.
+/// Memory: a message costs its payload and about 90 bytes; the capacity counts 64 for them. Each
+/// lane ever used costs 16 bytes, and each channel with credited messages 32, plus the slack of a
+/// B-tree until the connection is idle. A connection that sent nothing has nothing on the heap.
 pub(crate) struct Outbox {
     pub(super) lanes: SlotMap<LaneId, Lane>,
-    /// Next ids of lanes that are not in `lanes`; of others, what was true once.
+    /// The next ids of lanes that are not in `lanes`. Entries of other lanes are out of date.
     ids: CompactMap<LaneId, u64>,
     priorities: BTreeMap<ChannelId, u8>,
     pub(super) schedule: Schedule,
@@ -54,8 +54,8 @@ pub(crate) struct Outbox {
     pub(super) not_early: Vec<LaneId>,
     pub(super) max_message: u64,
     capacity: usize,
-    /// Messages for which there was no room, by their lanes: the length of each. Few connections
-    /// ever have one.
+    /// Messages for which there was no room, by lane: the length of each. Few connections ever have
+    /// one.
     #[expect(clippy::box_collection, reason = "an idle connection is 16 bytes smaller")]
     refused: Option<Box<BTreeMap<LaneId, usize>>>,
     /// There is more room than when `refused` was last looked at.
@@ -68,7 +68,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox that holds at most `capacity` bytes of messages, each counted with 64 more.
+    /// Makes an outbox that holds at most `capacity` bytes of messages, each counted with 64 more.
     ///
     /// Nothing can be sent before `set_peer_limits`.
     pub(crate) fn new(capacity: usize) -> Self {
@@ -95,7 +95,7 @@ impl Outbox {
 
     /// Queues a message.
     ///
-    /// A Latest message takes the place of one of its channel of which nothing was sent.
+    /// A Latest message replaces one of its channel of which nothing was sent.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Outbox {
                 self.freed = true;
                 self.outcomes.push(old.receipt, Outcome::Superseded);
                 if repeatable {
-                    // What may have kept the old one need not keep this one.
+                    // The reason why the old one was parked need not hold for this one.
                     lane.parked = None;
                 }
             }
@@ -152,7 +152,7 @@ impl Outbox {
         Ok(receipt)
     }
 
-    /// Remembers a message for which there was no room: `poll_writable` says when there is.
+    /// Remembers a message for which there was no room: `poll_writable` reports when there is.
     fn note_refused(&mut self, channel: ChannelId, class: Class, len: usize) {
         self.refused.get_or_insert_default().insert(LaneId { channel, class }, len);
     }
@@ -202,7 +202,7 @@ impl Outbox {
             Class::Latest => lane.and_then(Lane::unsent_last_len),
             _ => None,
         };
-        // The outcome of the one that is replaced waits, and counts until it is taken.
+        // The replaced message counts until its outcome is taken.
         let left = self.capacity.saturating_sub(self.queued - replaced.unwrap_or(0));
         let held = lane.map_or(0, |lane| lane.queued) - replaced.map_or(0, |len| len + OVERHEAD);
         if held + cost > left {
@@ -223,7 +223,7 @@ impl Outbox {
     /// Handles the acknowledgement of a packet that carried this.
     pub(crate) fn on_acked(&mut self, sent: Sent) {
         match sent {
-            Sent::Fragment(part) => self.on_fragment_acked(part),
+            Sent::Fragment(fragment) => self.on_fragment_acked(fragment),
             Sent::Run(run) => self.end_run(run, Outcome::Acknowledged),
         }
     }
@@ -231,21 +231,21 @@ impl Outbox {
     /// Handles the loss of a packet that carried this. What is still needed is resent.
     pub(crate) fn on_lost(&mut self, sent: Sent) {
         match sent {
-            Sent::Fragment(part) => self.on_fragment_lost(part),
+            Sent::Fragment(fragment) => self.on_fragment_lost(fragment),
             Sent::Run(run) => self.on_run_lost(run),
         }
     }
 
-    fn on_fragment_acked(&mut self, part: SentFragment) {
-        let lane_id = LaneId { channel: part.channel, class: part.class };
+    fn on_fragment_acked(&mut self, fragment: SentFragment) {
+        let lane_id = LaneId { channel: fragment.channel, class: fragment.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
-        let Some(message) = lane.get(part.id) else { return };
-        // The peer drops incomplete messages at their deadline: if it acknowledges the fragments
+        let Some(message) = lane.get(fragment.id) else { return };
+        // The peer drops an incomplete message at its deadline. If it acknowledges the fragments
         // after that, it is unknown whether it ever had all of them.
-        let unsure = message.is_late() && message.payload().len() != part.len as usize;
-        if lane.on_acked(part.id, part.offset, part.len) {
+        let unsure = message.is_late() && message.payload().len() != fragment.len as usize;
+        if lane.on_acked(fragment.id, fragment.offset, fragment.len) {
             let outcome = if unsure { Outcome::Unconfirmed } else { Outcome::Acknowledged };
-            self.resolve(lane_id, part.id, outcome);
+            self.resolve(lane_id, fragment.id, outcome);
         }
     }
 
@@ -261,16 +261,16 @@ impl Outbox {
         }
     }
 
-    fn on_fragment_lost(&mut self, part: SentFragment) {
-        if !part.class.is_resent() {
+    fn on_fragment_lost(&mut self, fragment: SentFragment) {
+        if !fragment.class.is_resent() {
             return;
         }
-        let lane_id = LaneId { channel: part.channel, class: part.class };
+        let lane_id = LaneId { channel: fragment.channel, class: fragment.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
-        if lane.get(part.id).is_some_and(Queued::is_late) {
-            return self.resolve(lane_id, part.id, Outcome::Unconfirmed);
+        if lane.get(fragment.id).is_some_and(Queued::is_late) {
+            return self.resolve(lane_id, fragment.id, Outcome::Unconfirmed);
         }
-        if lane.on_lost(part.id, part.offset, part.len) {
+        if lane.on_lost(fragment.id, fragment.offset, fragment.len) {
             self.list(lane_id, Kind::Lost);
         }
     }
@@ -291,8 +291,8 @@ impl Outbox {
         self.credit.take_woken()
     }
 
-    /// CHANNEL_CREDIT came. For a channel that sent nothing it is ignored: no credit can have
-    /// come back, and an entry for each of 65,536 channels is not the peer's to make.
+    /// Handles CHANNEL_CREDIT. It is ignored for a channel that sent nothing: no credit can have
+    /// come back, and the peer must not be able to create entries for 65,536 channels.
     pub(crate) fn on_channel_credit(&mut self, channel: ChannelId, total: u64) {
         if !self.credit.raise(Scope::Channel(channel), total) {
             return;
@@ -347,7 +347,8 @@ impl Outbox {
         }
     }
 
-    /// Returns the next outcome. Take them often: each counts 64 bytes of the outbox until then.
+    /// Returns the next outcome. Call it often: each outcome counts 64 bytes of the outbox until it
+    /// is taken.
     pub(crate) fn poll_receipt(&mut self) -> Option<(ReceiptId, Outcome)> {
         let outcome = self.outcomes.pop()?;
         self.queued -= OVERHEAD;
@@ -409,7 +410,7 @@ impl Outbox {
         self.credit.release_idle();
     }
 
-    /// Returns `true` if it holds no more than the counters of channels that were used.
+    /// Returns `true` if it holds nothing but the counters of channels that were used.
     #[cfg(test)]
     pub(crate) fn heap_is_idle(&self) -> bool {
         self.lanes.is_empty()
@@ -418,8 +419,8 @@ impl Outbox {
             && !self.outcomes.holds_memory()
     }
 
-    /// Ends a message, and reports its outcome. An Ordered message that arrived before one ahead of
-    /// it is reported together with that one, with the same outcome (D-1).
+    /// Ends a message, and reports its outcome. An Ordered message that arrived before an earlier
+    /// one is reported together with that one, with the same outcome (D-1).
     pub(super) fn resolve(&mut self, lane_id: LaneId, id: u64, outcome: Outcome) {
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         let Some(finished) = lane.finish(id) else { return };
@@ -440,7 +441,7 @@ impl Outbox {
         self.free_if_empty(lane_id);
     }
 
-    /// Ends those messages of a run that have no outcome yet, as `resolve` does for each.
+    /// Ends the messages of a run that have no outcome yet, as `resolve` does for each.
     pub(super) fn end_run(&mut self, run: SentRun, outcome: Outcome) {
         let lane_id = LaneId { channel: run.channel, class: run.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };

@@ -31,19 +31,19 @@ fn it_holds_so_many_bytes_and_an_outcome_counts_until_it_is_taken() {
     assert_eq!(outbox.queued(), 936);
 }
 
-/// Sends ids 0 to 2, a packet each, and says that those of 2 and 1 arrived.
+/// Sends messages 0 to 2, one per packet, and acknowledges 2 and 1.
 fn all_but_the_first(delivery: Delivery) -> (Outbox, FragmentHeader) {
     let mut outbox = Outbox::new(100_000);
     outbox.set_peer_limits(limits(5_000));
-    let parts: Vec<_> = (0..3)
+    let fragments: Vec<_> = (0..3)
         .map(|_| {
             push(&mut outbox, delivery, 10).unwrap();
             packet(&mut outbox, NOW, false)[0]
         })
         .collect();
-    outbox.on_acked(Sent::Fragment(parts[2].sent()));
-    outbox.on_acked(Sent::Fragment(parts[1].sent()));
-    (outbox, parts[0])
+    outbox.on_acked(Sent::Fragment(fragments[2].sent()));
+    outbox.on_acked(Sent::Fragment(fragments[1].sent()));
+    (outbox, fragments[0])
 }
 
 fn outcomes(outbox: &mut Outbox) -> Vec<(u64, Outcome)> {
@@ -139,7 +139,7 @@ fn what_turns_out_too_large_is_given_up_and_leaves_no_gap() {
     let gone = [receipts[1], receipts[3]].map(|receipt| (receipt, Outcome::TooLarge));
     assert_eq!(reported, gone);
     let sent = packet(&mut outbox, NOW, false);
-    let sent: Vec<_> = sent.iter().map(|part| (part.id, part.total)).collect();
+    let sent: Vec<_> = sent.iter().map(|fragment| (fragment.id, fragment.total)).collect();
     assert_eq!(sent, [(0, 10), (1, 20)]);
     assert_eq!(outbox.queued(), 30 + 2 * OVERHEAD);
 }
@@ -150,9 +150,9 @@ fn ids_survive_when_a_lane_is_let_go() {
     outbox.set_peer_limits(limits(5_000));
     for id in 0..3 {
         push(&mut outbox, Delivery::Ordered, 10).unwrap();
-        let part = packet(&mut outbox, NOW, false)[0];
-        assert_eq!(part.id, id);
-        outbox.on_acked(Sent::Fragment(part.sent()));
+        let fragment = packet(&mut outbox, NOW, false)[0];
+        assert_eq!(fragment.id, id);
+        outbox.on_acked(Sent::Fragment(fragment.sent()));
         outbox.poll_receipt().unwrap();
         outbox.release_idle();
         assert!(outbox.heap_is_idle());

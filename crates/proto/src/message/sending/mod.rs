@@ -25,18 +25,19 @@ use crate::{
 /// stays in proportion to its length.
 const MIN_FRAGMENT: usize = 64;
 
-/// The shortest MESSAGE frame: type, channel, id and length, a byte each. A full packet has less
-/// room than that left, and needs no look at the queues.
+/// The shortest MESSAGE frame: type, channel, id and length, one byte each. A packet with less room
+/// left is full, and the queues need not be looked at.
 const MIN_FRAME: usize = 4;
 
-/// Which classes a packet takes, so that a full pool of the peer (D-2) neither delays the ACK of
-/// anything else nor causes it to be resent forever together with refused fragments (D-12).
+/// Which classes a packet takes, so that a full pool of the peer (D-2) does not delay the ACK of
+/// anything else, and does not cause it to be resent forever together with refused fragments
+/// (D-12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RefusalGroup {
     Any,
-    /// None that the peer may refuse.
+    /// Only those that the peer cannot refuse.
     Sure,
-    /// None that the peer must keep.
+    /// Only those that the peer may refuse.
     Refusable,
 }
 
@@ -63,19 +64,19 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    /// A packet with `room` bytes left. `beside`: it holds frames of the connection, which are
-    /// resent if it is not acknowledged (D-12).
+    /// Makes the packing of a packet with `room` bytes left. `beside` is `true` if the packet
+    /// contains frames of the connection, which are resent if it is not acknowledged (D-12).
     pub(crate) const fn new(room: usize, beside: bool) -> Self {
         Self { room, group: if beside { RefusalGroup::Sure } else { RefusalGroup::Any } }
     }
 }
 
 impl Outbox {
-    /// Writes the next run of whole messages, or the next fragment of one. Returns `None` if
-    /// nothing more fits or waits. What is written counts as sent.
+    /// Writes the next run of whole messages, or the next fragment of one, and counts it as sent.
+    /// Returns `None` if nothing more fits or waits.
     ///
-    /// Call it until it returns `None`, with one `packing` per packet. With `early` only what is
-    /// safe to repeat (M-36) is chosen.
+    /// Call it until it returns `None`, with one `packing` per packet. With `early`, only messages
+    /// that are safe to repeat (M-36) are chosen.
     pub(crate) fn write(
         &mut self,
         now: Time,
@@ -95,12 +96,12 @@ impl Outbox {
         {
             return Some(Sent::Run(run));
         }
-        let part = self.write_fragment(now, (kind, lane_id, id), packing.room, writer)?;
+        let fragment = self.write_fragment(now, (kind, lane_id, id), packing.room, writer)?;
         if kind == Kind::Lost {
             packing.group = RefusalGroup::of_lost(lane_id.class);
-            self.resent += u64::from(part.len);
+            self.resent += u64::from(fragment.len);
         }
-        Some(Sent::Fragment(part))
+        Some(Sent::Fragment(fragment))
     }
 
     /// Returns `true` if there is something that may be sent now.
@@ -108,8 +109,8 @@ impl Outbox {
         self.front(now, early).is_some()
     }
 
-    /// Returns `true` if the next packet continues a message of which a fragment was sent. A
-    /// cheaper [`Self::wants_to_send`] that may miss cases.
+    /// Returns `true` if the next packet continues a message of which a fragment was sent. This is
+    /// cheaper than [`Self::wants_to_send`], and may miss cases.
     #[inline]
     pub(crate) fn is_amid(&mut self, now: Time) -> bool {
         if self.deadline().is_some_and(|due| due <= now) {
@@ -120,8 +121,8 @@ impl Outbox {
         lane.and_then(Lane::fresh).is_some_and(|(_, message)| message.begun())
     }
 
-    /// Whole messages of the lane in front, from `first` on: as many as its turn, its credit and
-    /// the room allow. One look at the lane is enough for them all.
+    /// Writes whole messages of the first lane, from `first` on: as many as its turn, its credit
+    /// and the room allow. The lane is looked up once for all of them.
     fn write_run(
         &mut self,
         (lane_id, first): (LaneId, u64),
@@ -138,7 +139,7 @@ impl Outbox {
         let credit = match class {
             Class::Ordered | Class::Reliable => self.credit.left(channel),
             Class::Unreliable => u64::MAX,
-            // Each has a time left, or one after it that makes it old.
+            // Each frame carries its own remaining time, or makes the previous message obsolete.
             Class::Deadline | Class::Latest => return None,
         };
         let (turn, before) = (self.schedule.left(packet_room), writer.room());
@@ -186,14 +187,14 @@ impl Outbox {
         let time_left =
             (lane_id.class == Class::Deadline).then(|| whole_millis(message.due(), now));
         let LaneId { channel, class } = lane_id;
-        let mut part =
+        let mut fragment =
             FragmentHeader { channel, class, id, time_left, total, offset: rest.start, len: 0 };
-        part.len = fit(&part, rest, writer.room(), packet_room)?;
-        let (offset, data) = (part.offset, message.payload());
-        let data = data.get(offset..offset + part.len).unwrap_or_default();
+        fragment.len = fit(&fragment, rest, writer.room(), packet_room)?;
+        let (offset, data) = (fragment.offset, message.payload());
+        let data = data.get(offset..offset + fragment.len).unwrap_or_default();
         let before = writer.room();
         write_message(writer, &Fragment { channel, class, id, time_left, total, offset, data });
-        let sent = part.sent();
+        let sent = fragment.sent();
         let was_last = lane.on_sent(id, sent.offset, sent.len);
         if begins {
             self.begin(lane_id, id, total);
@@ -205,21 +206,21 @@ impl Outbox {
         Some(sent)
     }
 
-    /// The first fragment of a message goes out.
+    /// Notes that the first fragment of a message is being sent.
     fn begin(&mut self, lane_id: LaneId, id: u64, total: usize) {
         if lane_id.class.is_credited() {
             self.credit.spend(lane_id.channel, cost(total));
         }
         if lane_id.class == Class::Latest {
-            // A newer one is sent: nothing more is resent of the older.
+            // A newer message is being sent: nothing more is resent of the older ones.
             while let Some(older) = self.lanes.get(lane_id).and_then(|lane| lane.older_than(id)) {
                 self.resolve(lane_id, older, Outcome::Superseded);
             }
         }
     }
 
-    /// The lane to serve and the message in it. Lanes that have nothing to send leave the queue on
-    /// the way: each such step undoes one step of `list`.
+    /// Returns the lane to serve and the message in it. Lanes that have nothing to send leave the
+    /// queue here: each such step undoes one step of `list`.
     fn front(&mut self, now: Time, early: bool) -> Option<(Kind, LaneId, u64)> {
         if !early && !self.not_early.is_empty() {
             for lane_id in mem::take(&mut self.not_early) {
@@ -243,12 +244,12 @@ impl Outbox {
     fn lost_message(&mut self, lane_id: LaneId) -> Option<u64> {
         let lane = self.lanes.get_mut(lane_id)?;
         let id = lane.lost_id()?;
-        // Of a Latest message nothing is resent when a newer one is about to go.
+        // Nothing is resent of a Latest message when a newer one is about to be sent.
         let newer = lane_id.class == Class::Latest && lane.fresh().is_some_and(|(new, _)| new > id);
         (!newer).then_some(id)
     }
 
-    /// The message of which something new can be sent, or what it waits for.
+    /// Returns the message of which something new can be sent, or what it waits for.
     fn fresh_message(&mut self, lane_id: LaneId, early: bool) -> Result<u64, Option<Park>> {
         let lane = self.lanes.get_mut(lane_id).ok_or(None)?;
         let (id, message) = lane.fresh().ok_or(None)?;
@@ -284,43 +285,44 @@ impl Outbox {
     }
 }
 
-/// What a message takes of credit (D-4).
+/// Returns what a message takes of credit (D-4).
 fn cost(len: usize) -> u64 {
     len as u64 + MESSAGE_OVERHEAD
 }
 
-/// Time left, rounded up: a message is not called late that is not.
+/// Returns the time left, rounded up, so that no message is dropped early.
 fn whole_millis(due: Time, now: Time) -> Duration {
     Duration::from_millis(due.since(now).as_micros().div_ceil(1000) as u64)
 }
 
-/// How many bytes of `rest` to send in `room`; none when it is better to wait for the next packet.
+/// Returns how many bytes of `rest` to send in `room`; 0 if it is better to wait for the next
+/// packet.
 fn fit(
-    part: &FragmentHeader,
+    fragment: &FragmentHeader,
     rest: Range<usize>,
     room: usize,
     packet_room: usize,
 ) -> Option<usize> {
     // What is longer than a packet fits into none, whatever its header.
     if rest.len() <= packet_room {
-        let whole = FragmentHeader { len: rest.len(), ..*part };
+        let whole = FragmentHeader { len: rest.len(), ..*fragment };
         let whole_len = whole.header_len() + rest.len();
         if whole_len <= room {
             return Some(rest.len());
         }
-        if part.total == 0 {
+        if fragment.total == 0 {
             return None;
         }
         // Splitting what fits in one packet makes it depend on two, and costs both sides
-        // bookkeeping: only to fill at least a quarter of a packet, and only for what is resent at
-        // all costs.
-        let fills = part.class.is_credited() && room >= packet_room / 4;
+        // bookkeeping. So it is only done to fill at least a quarter of a packet, and only for
+        // classes that are resent.
+        let fills = fragment.class.is_credited() && room >= packet_room / 4;
         if room < packet_room && whole_len <= packet_room && !fills {
             return None;
         }
     }
-    // The length field is reckoned for all of the room; a few bytes may stay unused.
-    let fixed = FragmentHeader { len: 0, ..*part }.header_len() - varint_len(0);
+    // The length field is sized for all of the room; a few bytes may stay unused.
+    let fixed = FragmentHeader { len: 0, ..*fragment }.header_len() - varint_len(0);
     let space = room.checked_sub(fixed)?;
     let len = space.saturating_sub(varint_len(space as u64)).min(rest.len());
     (len >= MIN_FRAGMENT.min(rest.len())).then_some(len)

@@ -24,20 +24,20 @@ fn push(outbox: &mut Outbox, channel: u16, delivery: Delivery, len: usize) -> Re
     outbox.push(NOW, Outgoing::new(channel, delivery, payload)).unwrap()
 }
 
-fn acked(outbox: &mut Outbox, part: &FragmentHeader) {
-    outbox.on_acked(Sent::Fragment(part.sent()));
+fn acked(outbox: &mut Outbox, fragment: &FragmentHeader) {
+    outbox.on_acked(Sent::Fragment(fragment.sent()));
 }
 
-fn lost(outbox: &mut Outbox, part: &FragmentHeader) {
-    outbox.on_lost(Sent::Fragment(part.sent()));
+fn lost(outbox: &mut Outbox, fragment: &FragmentHeader) {
+    outbox.on_lost(Sent::Fragment(fragment.sent()));
 }
 
 fn outcomes(outbox: &mut Outbox) -> Vec<(ReceiptId, Outcome)> {
     std::iter::from_fn(|| outbox.poll_receipt()).collect()
 }
 
-fn channels(parts: &[FragmentHeader]) -> Vec<u16> {
-    parts.iter().map(|part| part.channel.0).collect()
+fn channels(fragments: &[FragmentHeader]) -> Vec<u16> {
+    fragments.iter().map(|fragment| fragment.channel.0).collect()
 }
 
 #[test]
@@ -78,11 +78,11 @@ fn d12_what_may_be_refused_is_sent_again_apart_from_what_must_be_kept() {
     classes.iter().for_each(|delivery| _ = push(&mut outbox, 0, *delivery, 100));
     let first = packet(&mut outbox, NOW, false);
     assert_eq!(first.len(), 3, "at first they share a packet");
-    first.iter().for_each(|part| lost(&mut outbox, part));
+    first.iter().for_each(|fragment| lost(&mut outbox, fragment));
     classes.iter().for_each(|delivery| _ = push(&mut outbox, 1, *delivery, 100));
     let mut packets = || -> Vec<_> {
-        let parts = packet(&mut outbox, NOW, false);
-        parts.iter().map(|part| (part.channel.0, part.class)).collect()
+        let fragments = packet(&mut outbox, NOW, false);
+        fragments.iter().map(|fragment| (fragment.channel.0, fragment.class)).collect()
     };
     assert_eq!(packets(), [(0, Class::Latest)]);
     assert_eq!(packets(), [(0, Class::Ordered)], "and not what of Latest is new");
@@ -111,7 +111,8 @@ fn d4_a_channel_without_credit_holds_up_no_other() {
     while outbox.wants_to_send(NOW, false) {
         sent.extend(packet(&mut outbox, NOW, false));
     }
-    let begun = sent.iter().filter(|part| part.channel.0 == 0 && part.offset == 0).count();
+    let begun =
+        sent.iter().filter(|fragment| fragment.channel.0 == 0 && fragment.offset == 0).count();
     assert_eq!(begun, 100_000 / 1_064);
     assert!(channels(&sent).contains(&1));
     outbox.on_channel_credit(ChannelId(0), 110_000);
@@ -134,7 +135,7 @@ fn d3_at_most_65536_ids_from_the_lowest_unacknowledged_are_on_their_way() {
         sent.extend(packet(&mut outbox, NOW, false));
     }
     assert_eq!(sent.len(), 65_536);
-    sent[1..].iter().for_each(|part| acked(&mut outbox, part));
+    sent[1..].iter().for_each(|fragment| acked(&mut outbox, fragment));
     assert!(!outbox.wants_to_send(NOW, false), "id 0 is not acknowledged");
     acked(&mut outbox, &sent[0]);
     assert_eq!(packet(&mut outbox, NOW, false)[0].id, 65_536);
@@ -175,12 +176,12 @@ fn m37_what_went_early_in_vain_goes_again_with_its_id_and_its_credit() {
 fn unreliable_is_gone_when_its_last_part_is_sent() {
     let mut outbox = outbox();
     let receipt = push(&mut outbox, 0, Delivery::Unreliable, 2_000);
-    let mut parts = packet(&mut outbox, NOW, false);
+    let mut fragments = packet(&mut outbox, NOW, false);
     assert_eq!(outcomes(&mut outbox), []);
-    parts.extend(packet(&mut outbox, NOW, false));
-    assert_eq!(parts.iter().map(|part| part.len).sum::<usize>(), 2_000);
+    fragments.extend(packet(&mut outbox, NOW, false));
+    assert_eq!(fragments.iter().map(|fragment| fragment.len).sum::<usize>(), 2_000);
     assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Sent)]);
-    parts.iter().for_each(|part| lost(&mut outbox, part));
+    fragments.iter().for_each(|fragment| lost(&mut outbox, fragment));
     assert!(!outbox.wants_to_send(NOW, false) && outbox.is_drained());
     assert_eq!(outbox.queued(), 0);
 }
@@ -190,12 +191,12 @@ fn deadline_tells_the_time_left_and_is_given_up_at_its_end() {
     let mut outbox = outbox();
     let span = Duration::from_micros(10_500);
     let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 10);
-    let part = packet(&mut outbox, NOW, false)[0];
-    assert_eq!(part.time_left, Some(Duration::from_millis(11)));
-    lost(&mut outbox, &part);
-    let part = packet(&mut outbox, NOW + Duration::from_millis(9), false)[0];
-    assert_eq!(part.time_left, Some(Duration::from_millis(2)));
-    lost(&mut outbox, &part);
+    let fragment = packet(&mut outbox, NOW, false)[0];
+    assert_eq!(fragment.time_left, Some(Duration::from_millis(11)));
+    lost(&mut outbox, &fragment);
+    let fragment = packet(&mut outbox, NOW + Duration::from_millis(9), false)[0];
+    assert_eq!(fragment.time_left, Some(Duration::from_millis(2)));
+    lost(&mut outbox, &fragment);
     assert_eq!(outbox.deadline(), Some(NOW + span));
     assert_eq!(packet(&mut outbox, NOW + span, false), []);
     assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Unconfirmed)], "it may be there");
@@ -219,26 +220,26 @@ fn d15_expired_is_said_only_of_what_did_not_leave_to_its_end() {
 fn d15_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing() {
     let (mut outbox, span) = (outbox(), Duration::from_millis(10));
     let receipts = [10, 20].map(|len| push(&mut outbox, 0, Delivery::Deadline(span), len));
-    let parts = packet(&mut outbox, NOW, false);
+    let fragments = packet(&mut outbox, NOW, false);
     outbox.handle_timeout(NOW + span);
     assert_eq!(outcomes(&mut outbox), []);
-    acked(&mut outbox, &parts[0]);
-    lost(&mut outbox, &parts[1]);
+    acked(&mut outbox, &fragments[0]);
+    lost(&mut outbox, &fragments[1]);
     assert_eq!(packet(&mut outbox, NOW + span, false), [], "nothing is sent again");
     let expected = [(receipts[0], Outcome::Acknowledged), (receipts[1], Outcome::Unconfirmed)];
     assert_eq!(outcomes(&mut outbox), expected);
     assert!(outbox.is_drained());
 }
 
-// D-15: the peer may have dropped the first fragment before the second came.
+// D-15: the peer may have dropped the first fragment before the second arrived.
 #[test]
 fn d15_parts_that_are_acknowledged_late_confirm_nothing() {
     let (mut outbox, span) = (outbox(), Duration::from_millis(10));
     let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 2_000);
-    let parts = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
-    acked(&mut outbox, &parts[0]);
+    let fragments = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
+    acked(&mut outbox, &fragments[0]);
     outbox.handle_timeout(NOW + span);
-    acked(&mut outbox, &parts[1]);
+    acked(&mut outbox, &fragments[1]);
     assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Unconfirmed)]);
 }
 
@@ -248,36 +249,36 @@ fn a_newer_latest_takes_the_place_of_one_that_was_not_sent() {
     let mut outbox = outbox();
     let old = push(&mut outbox, 0, Delivery::Latest, 10);
     let new = push(&mut outbox, 0, Delivery::Latest, 20);
-    let parts = packet(&mut outbox, NOW, false);
-    assert_eq!((parts.len(), parts[0].total, parts[0].id), (1, 20, 0));
-    acked(&mut outbox, &parts[0]);
+    let fragments = packet(&mut outbox, NOW, false);
+    assert_eq!((fragments.len(), fragments[0].total, fragments[0].id), (1, 20, 0));
+    acked(&mut outbox, &fragments[0]);
     let expected = [(old, Outcome::Superseded), (new, Outcome::Acknowledged)];
     assert_eq!(outcomes(&mut outbox), expected);
 }
 
-// The table of section 5: each fragment of it leaves once.
+// The table of section 5: each of its fragments is sent once.
 #[test]
 fn nothing_of_an_unreliable_message_is_sent_again() {
     let mut outbox = outbox();
     push(&mut outbox, 0, Delivery::Unreliable, 3_000);
     let mut next = 0;
-    while let [part] = packet(&mut outbox, NOW, false)[..] {
-        assert_eq!(part.offset, next);
-        next += part.len;
-        lost(&mut outbox, &part);
+    while let [fragment] = packet(&mut outbox, NOW, false)[..] {
+        assert_eq!(fragment.offset, next);
+        next += fragment.len;
+        lost(&mut outbox, &fragment);
     }
     assert_eq!(next, 3_000);
 }
 
-// D-9: it would only hold the newer one up.
+// D-9: it would only delay the newer one.
 #[test]
 fn nothing_of_a_latest_is_sent_again_when_a_newer_one_waits() {
     let mut outbox = outbox();
     let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
     let sent = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
     push(&mut outbox, 0, Delivery::Latest, 500);
-    sent.iter().for_each(|part| lost(&mut outbox, part));
-    let ids: Vec<_> = packet(&mut outbox, NOW, false).iter().map(|part| part.id).collect();
+    sent.iter().for_each(|fragment| lost(&mut outbox, fragment));
+    let ids: Vec<_> = packet(&mut outbox, NOW, false).iter().map(|fragment| fragment.id).collect();
     assert_eq!(ids, [1]);
     assert_eq!(outcomes(&mut outbox), [(old, Outcome::Superseded)]);
     assert!(!outbox.wants_to_send(NOW, false));
@@ -304,11 +305,11 @@ fn a_latest_that_is_being_sent_is_finished_before_the_newer_so_that_some_arrive(
 
 #[test]
 fn what_fits_in_a_packet_is_not_split_unless_it_fills_one() {
-    for (delivery, parts) in [(Delivery::Unreliable, 1), (Delivery::Ordered, 2)] {
+    for (delivery, fragments) in [(Delivery::Unreliable, 1), (Delivery::Ordered, 2)] {
         let mut outbox = outbox();
         push(&mut outbox, 0, delivery, 800);
         push(&mut outbox, 0, delivery, 800);
-        assert_eq!(packet(&mut outbox, NOW, false).len(), parts);
+        assert_eq!(packet(&mut outbox, NOW, false).len(), fragments);
         push(&mut outbox, 0, delivery, 100);
         let next = packet(&mut outbox, NOW, false);
         let whole = next[0].len == next[0].total;
@@ -325,9 +326,9 @@ fn an_empty_message_is_sent_and_acknowledged() {
         None,
         "its header is 4 bytes long"
     );
-    let parts = packet(&mut outbox, NOW, false);
-    assert_eq!(parts.len(), 1);
-    acked(&mut outbox, &parts[0]);
+    let fragments = packet(&mut outbox, NOW, false);
+    assert_eq!(fragments.len(), 1);
+    acked(&mut outbox, &fragments[0]);
     assert_eq!(outcomes(&mut outbox), [(receipt, Outcome::Acknowledged)]);
 }
 
@@ -335,9 +336,9 @@ fn an_empty_message_is_sent_and_acknowledged() {
 fn parts_of_nothing_are_ignored() {
     let mut outbox = outbox();
     let (channel, class) = (ChannelId(9), Class::Ordered);
-    let part = SentFragment { channel, class, id: 3, offset: 0, len: 7 };
+    let fragment = SentFragment { channel, class, id: 3, offset: 0, len: 7 };
     let run = SentRun { channel, class, first: 3, count: 2 };
-    for sent in [Sent::Fragment(part), Sent::Run(run)] {
+    for sent in [Sent::Fragment(fragment), Sent::Run(run)] {
         outbox.on_acked(sent);
         outbox.on_lost(sent);
     }
@@ -350,6 +351,6 @@ fn the_header_is_as_long_as_its_fields() {
     let time_left = Some(Duration::from_millis(16_384));
     let whole = FragmentHeader { channel, class, id: 5, time_left, total: 63, offset: 0, len: 63 };
     assert_eq!(whole.header_len(), 1 + 2 + 1 + 4 + 1);
-    let part = FragmentHeader { total: 1 << 30, offset: 64, len: 16_383, ..whole };
-    assert_eq!(part.header_len(), 1 + 2 + 1 + 4 + 8 + 2 + 2);
+    let fragment = FragmentHeader { total: 1 << 30, offset: 64, len: 16_383, ..whole };
+    assert_eq!(fragment.header_len(), 1 + 2 + 1 + 4 + 8 + 2 + 2);
 }

@@ -42,8 +42,8 @@ impl<'a> Fragment<'a> {
         }
         let (total, offset) = (reader.size()?, reader.size()?);
         let data = reader.prefixed()?;
-        let part = Self { channel, class, id, time_left, total, offset, data };
-        part.makes_sense().then_some(part).ok_or(Malformed)
+        let fragment = Self { channel, class, id, time_left, total, offset, data };
+        fragment.makes_sense().then_some(fragment).ok_or(Malformed)
     }
 
     /// Decodes a payload that is exactly one fragment of any class except Deadline: by far the most
@@ -59,8 +59,8 @@ impl<'a> Fragment<'a> {
         let channel = decode_channel(&mut reader).ok()?;
         let (id, total) = (reader.varint().ok()?, reader.size().ok()?);
         let (offset, data) = (reader.size().ok()?, reader.prefixed().ok()?);
-        let part = Self { channel, class, id, time_left: None, total, offset, data };
-        (reader.is_empty() && part.makes_sense()).then_some(part)
+        let fragment = Self { channel, class, id, time_left: None, total, offset, data };
+        (reader.is_empty() && fragment.makes_sense()).then_some(fragment)
     }
 
     /// Returns `true` if the lengths are consistent (M-50).
@@ -118,23 +118,24 @@ impl FragmentHeader {
     }
 }
 
-/// Writes `part`: [`FragmentHeader::header_len`] bytes and its data. A Deadline whose time is over
-/// is written with none left.
-pub(crate) fn write_message(writer: &mut Writer<'_>, part: &Fragment<'_>) {
-    let ends_within = part.offset.checked_add(part.data.len()).is_some_and(|end| end <= part.total);
+/// Writes `fragment`: [`FragmentHeader::header_len`] bytes and its data. For a Deadline that has
+/// expired, no time left is written.
+pub(crate) fn write_message(writer: &mut Writer<'_>, fragment: &Fragment<'_>) {
+    let ends_within =
+        fragment.offset.checked_add(fragment.data.len()).is_some_and(|end| end <= fragment.total);
     debug_assert!(ends_within, "a fragment that ends beyond its message breaks M-50");
-    let fragment = if part.is_whole() { 0 } else { MESSAGE_FRAGMENT };
-    writer.put_u8(MESSAGE | fragment | part.class.to_wire());
-    writer.put_varint(u64::from(part.channel.0));
-    writer.put_varint(part.id);
-    if part.class == Class::Deadline {
-        writer.put_varint(part.header().millis_left());
+    let fragment_bit = if fragment.is_whole() { 0 } else { MESSAGE_FRAGMENT };
+    writer.put_u8(MESSAGE | fragment_bit | fragment.class.to_wire());
+    writer.put_varint(u64::from(fragment.channel.0));
+    writer.put_varint(fragment.id);
+    if fragment.class == Class::Deadline {
+        writer.put_varint(fragment.header().millis_left());
     }
-    if fragment != 0 {
-        writer.put_size(part.total);
-        writer.put_size(part.offset);
+    if fragment_bit != 0 {
+        writer.put_size(fragment.total);
+        writer.put_size(fragment.offset);
     }
-    writer.put_prefixed(part.data);
+    writer.put_prefixed(fragment.data);
 }
 
 /// A decoded whole message of any class except Deadline.
@@ -196,18 +197,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::frame::{Frame, tests::part};
+    use crate::wire::frame::{Frame, tests::fragment};
 
-    fn written(part: &Fragment<'_>) -> Vec<u8> {
+    fn written(fragment: &Fragment<'_>) -> Vec<u8> {
         let mut buffer = [0; 1_000];
         let mut writer = Writer::new(&mut buffer);
-        write_message(&mut writer, part);
+        write_message(&mut writer, fragment);
         writer.written().to_vec()
     }
 
     fn decoded(bytes: &[u8]) -> Result<Fragment<'_>, Malformed> {
         match Frame::decode(&mut Reader::new(bytes))? {
-            Frame::Message(part) => Ok(part),
+            Frame::Message(fragment) => Ok(fragment),
             other => panic!("{other:?} is not a message"),
         }
     }
@@ -274,7 +275,7 @@ mod tests {
     fn time_left_is_rounded_down_to_a_millisecond() {
         let time_left = Some(Duration::from_micros(20_999));
         let bytes = written(&Fragment { class: Class::Deadline, time_left, ..WHOLE });
-        let left = decoded(&bytes).map(|part| part.time_left);
+        let left = decoded(&bytes).map(|fragment| fragment.time_left);
         assert_eq!(left, Ok(Some(Duration::from_millis(20))));
     }
 
@@ -283,25 +284,29 @@ mod tests {
         for long in [Duration::from_millis(u64::MAX), Duration::MAX] {
             let deadline = Fragment { class: Class::Deadline, time_left: Some(long), ..WHOLE };
             let bytes = written(&deadline);
-            let left = decoded(&bytes).map(|part| part.time_left);
+            let left = decoded(&bytes).map(|fragment| fragment.time_left);
             assert_eq!(left, Ok(Some(Duration::from_millis(VARINT_MAX))));
         }
     }
 
     proptest! {
         #[test]
-        fn a_message_round_trips(part in part()) {
-            let bytes = written(&part);
-            prop_assert_eq!(decoded(&bytes), Ok(part));
+        fn a_message_round_trips(fragment in fragment()) {
+            let bytes = written(&fragment);
+            prop_assert_eq!(decoded(&bytes), Ok(fragment));
         }
 
         #[test]
-        fn a_whole_message_is_encoded_alike_or_not_at_all(part in part(), spare in -2..2_isize) {
-            prop_assume!(part.is_whole() && part.class != Class::Deadline);
-            let bytes = written(&part);
+        fn a_whole_message_is_encoded_alike_or_not_at_all(
+            fragment in fragment(),
+            spare in -2..2_isize,
+        ) {
+            prop_assume!(fragment.is_whole() && fragment.class != Class::Deadline);
+            let bytes = written(&fragment);
             let mut buffer = vec![0; bytes.len().saturating_add_signed(spare)];
             let mut writer = Writer::new(&mut buffer);
-            let fits = write_whole(&mut writer, part.channel, part.class, part.id, part.data);
+            let Fragment { channel, class, id, data, .. } = fragment;
+            let fits = write_whole(&mut writer, channel, class, id, data);
             prop_assert_eq!(fits, spare >= 0);
             prop_assert_eq!(writer.written(), if fits { &bytes[..] } else { &[] });
         }
@@ -309,7 +314,7 @@ mod tests {
         #[test]
         fn the_fast_path_agrees_with_the_frame_decoder(
             bytes in prop_oneof![
-                part().prop_map(|part| written(&part)),
+                fragment().prop_map(|fragment| written(&fragment)),
                 prop::collection::vec(any::<u8>(), 0..30),
             ],
         ) {
@@ -317,8 +322,8 @@ mod tests {
             let whole = Whole::decode(&mut fast).map(Fragment::from);
             let frame = Frame::decode(&mut slow);
             match whole {
-                Some(part) => {
-                    prop_assert_eq!(frame, Ok(Frame::Message(part)));
+                Some(fragment) => {
+                    prop_assert_eq!(frame, Ok(Frame::Message(fragment)));
                     prop_assert_eq!(fast.position(), slow.position());
                 }
                 None => {
@@ -330,9 +335,9 @@ mod tests {
         }
 
         #[test]
-        fn the_header_has_its_computed_length(part in part()) {
-            let len = part.header().header_len() + part.data.len();
-            prop_assert_eq!(written(&part).len(), len);
+        fn the_header_has_its_computed_length(fragment in fragment()) {
+            let len = fragment.header().header_len() + fragment.data.len();
+            prop_assert_eq!(written(&fragment).len(), len);
         }
     }
 }

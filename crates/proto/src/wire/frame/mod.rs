@@ -196,7 +196,7 @@ impl<'a> Frame<'a> {
                 writer.put_prefixed(clip(reason).as_bytes());
             }
             Self::End => writer.put_u8(END),
-            Self::Message(ref part) => write_message(writer, part),
+            Self::Message(ref fragment) => write_message(writer, fragment),
         }
     }
 
@@ -205,7 +205,9 @@ impl<'a> Frame<'a> {
         let fields = match *self {
             Self::Padding(n) => return n,
             Self::Ack(ref ack) => return ack.encoded_len(),
-            Self::Message(ref part) => return part.header().header_len() + part.data.len(),
+            Self::Message(ref fragment) => {
+                return fragment.header().header_len() + fragment.data.len();
+            }
             Self::Ping | Self::Done | Self::End => 0,
             Self::Crypto { offset, data } => varint_len(offset) + prefixed_len(data.len()),
             Self::NewId { sequence, retire_below, id, token } => {

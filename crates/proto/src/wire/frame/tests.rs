@@ -37,7 +37,7 @@ fn class() -> impl Strategy<Value = Class> {
 }
 
 /// Fragments of messages: the whole message, or a piece of a longer one.
-pub(super) fn part() -> impl Strategy<Value = Fragment<'static>> {
+pub(super) fn fragment() -> impl Strategy<Value = Fragment<'static>> {
     let place = prop_oneof![
         Just((0, 0)),
         (0..100_usize, 0..100_usize),
@@ -78,7 +78,7 @@ fn no_ack() -> impl Strategy<Value = Frame<'static>> {
         prop::option::of(channel()).prop_map(Frame::Blocked),
         (number(), 0..=4_usize)
             .prop_map(|(code, n)| Frame::Close { code, reason: &"飛脚 is over"[..3 * n] }),
-        part().prop_map(Frame::Message),
+        fragment().prop_map(Frame::Message),
     ]
 }
 
@@ -296,11 +296,11 @@ proptest! {
     // M-5
     #[test]
     fn m_5_a_packet_is_valid_if_each_frame_is(
-        parts in prop::collection::vec(encoded_frame(), 0..6),
+        fragments in prop::collection::vec(encoded_frame(), 0..6),
         tail in prop_oneof![3 => Just(Vec::new()), 1 => likely_bytes()],
         level in prop::sample::select(LEVELS.to_vec()),
     ) {
-        let payload = [parts.concat(), tail].concat();
+        let payload = [fragments.concat(), tail].concat();
         let mut reader = Reader::new(&payload);
         let mut one_by_one = Vec::new();
         while !reader.is_empty() {

@@ -11,6 +11,8 @@ use crate::{
     words::{Language, Sentence},
 };
 
+mod greetings;
+
 const GREETING: &str =
     "* this is a hikyaku chat; you are alice; nobody else is here yet; /help lists the commands";
 const ME: MemberId = MemberId(7);
@@ -266,14 +268,6 @@ fn an_echoed_hello_reveals_a_foreign_server() {
     app.handle_datagram(b"127.0.0.1: /hello 1 alice");
     let told = outputs(&mut app, 10);
     assert!(told.len() == 1 && told[0].starts_with("* no hikyaku chat"), "{told:?}");
-}
-
-#[test]
-fn a_late_greeting_is_still_believed() {
-    let mut app = in_foreign_chat();
-    app.handle_datagram(&greeted("alice", 0));
-    app.handle_line("hi").unwrap();
-    assert_eq!(outputs(&mut app, 2_000)[1..], [">hi"]);
 }
 
 #[test]

@@ -1,0 +1,227 @@
+//! A search: when to ask, what to take, when to stop.
+
+use std::{
+    net::{IpAddr, SocketAddr, SocketAddrV6},
+    time::Duration,
+};
+
+use super::{
+    announcement::Announcement,
+    beacon::{Answer, Query, Token},
+    found::{Found, Host},
+};
+use crate::limits::{SEARCH_AT, SETTLE};
+
+/// What a search does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It sends its datagram to all targets.
+    Ask,
+    /// It waits until this long after its start, or for an answer.
+    Wait(Duration),
+    /// It is over.
+    Done,
+}
+
+/// A search for hosts of an application. Times count from its start.
+#[derive(Clone, Debug)]
+pub struct Search {
+    token: Token,
+    application: String,
+    name: Option<String>,
+    /// How many times it has asked.
+    asked: usize,
+    ends_at: Duration,
+    /// It goes on to its end, whatever it finds.
+    takes_all: bool,
+    /// When the first host was found.
+    found_at: Option<Duration>,
+    found: Found,
+}
+
+impl Search {
+    /// A search that takes at most `time`, and ends soon after the first host was found. The token
+    /// is random.
+    #[must_use]
+    pub fn new(application: &str, token: Token, time: Duration) -> Self {
+        Self {
+            token,
+            application: application.to_owned(),
+            name: None,
+            asked: 0,
+            ends_at: time,
+            takes_all: false,
+            found_at: None,
+            found: Found::default(),
+        }
+    }
+
+    /// Keeps only hosts that go by this name ([`Host::is_named`]).
+    #[must_use]
+    pub fn for_name(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// Goes on to its end, to find all hosts.
+    #[must_use]
+    pub const fn for_all(mut self) -> Self {
+        self.takes_all = true;
+        self
+    }
+
+    /// The datagram to send.
+    #[must_use]
+    pub fn datagram(&self) -> Vec<u8> {
+        Query { token: self.token, application: &self.application }.encode()
+    }
+
+    /// Returns what to do `now`.
+    pub fn poll(&mut self, now: Duration) -> Step {
+        let settled = self.found_at.filter(|_| !self.takes_all).map(|at| at + SETTLE);
+        let ends_at = settled.map_or(self.ends_at, |at| at.min(self.ends_at));
+        if now >= ends_at {
+            return Step::Done;
+        }
+        match SEARCH_AT.get(self.asked) {
+            Some(at) if *at <= now => {
+                self.asked += 1;
+                Step::Ask
+            }
+            Some(at) => Step::Wait(ends_at.min(*at)),
+            None => Step::Wait(ends_at),
+        }
+    }
+
+    /// Takes a datagram that came `now` from this address.
+    pub fn handle_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Duration) {
+        let Some(answer) = Answer::decode(datagram).filter(|answer| answer.token == self.token)
+        else {
+            return;
+        };
+        let announcement = answer.announcement;
+        let port = announcement.port();
+        // A zone belongs to the interface by which the answer came.
+        let at = |ip: IpAddr| match (ip, from) {
+            (IpAddr::V6(ip), SocketAddr::V6(from)) if ip.is_unicast_link_local() => {
+                SocketAddrV6::new(ip, port, 0, from.scope_id()).into()
+            }
+            _ => SocketAddr::new(ip, port),
+        };
+        let addresses: Vec<SocketAddr> = match announcement.addresses() {
+            // The address that it answers from works.
+            [] => vec![at(from.ip())],
+            listed => listed.iter().copied().map(at).collect(),
+        };
+        self.handle_announcement(announcement, &addresses, now);
+    }
+
+    /// Takes what was announced for these addresses in another way.
+    pub fn handle_announcement(
+        &mut self,
+        announcement: Announcement,
+        addresses: &[SocketAddr],
+        now: Duration,
+    ) {
+        if announcement.application() != self.application {
+            return;
+        }
+        let host = Host { announcement, addresses: Vec::new() };
+        if self.name.as_ref().is_some_and(|name| !host.is_named(name)) {
+            return;
+        }
+        if self.found.add(host.announcement, addresses) {
+            self.found_at.get_or_insert(now);
+        }
+    }
+
+    /// Returns what was found.
+    #[must_use]
+    pub fn into_found(self) -> Found {
+        self.found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hikyaku::signers::Fingerprint;
+
+    use super::*;
+    use crate::limits::SEARCH_TIME;
+
+    const MS: Duration = Duration::from_millis(1);
+    const TOKEN: Token = *b"a token!";
+
+    fn answer(name: &str, token: Token) -> Vec<u8> {
+        let key = Fingerprint::from_bytes(&[1; 32]).unwrap();
+        let announcement = Announcement::new("chat/1", name, 5_000, key).unwrap();
+        Answer { token, announcement }.encode()
+    }
+
+    fn from() -> SocketAddr {
+        ([192, 0, 2, 7], 12_346).into()
+    }
+
+    /// Returns when it asks and ends; `answers` come at their times.
+    fn run(
+        mut search: Search,
+        answers: &[(Duration, Vec<u8>)],
+    ) -> (Vec<Duration>, Duration, Found) {
+        let (mut now, mut asked) = (Duration::ZERO, Vec::new());
+        let mut answers = answers.iter().peekable();
+        loop {
+            match search.poll(now) {
+                Step::Ask => asked.push(now),
+                Step::Done => return (asked, now, search.into_found()),
+                Step::Wait(until) => {
+                    assert!(until > now, "it does not spin");
+                    match answers.next_if(|(at, _)| *at <= until) {
+                        Some((at, bytes)) => {
+                            now = *at;
+                            search.handle_datagram(bytes, from(), now);
+                        }
+                        None => now = until,
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_nothing_answers_it_asks_some_times_and_ends_in_time() {
+        let (asked, ended, found) = run(Search::new("chat/1", TOKEN, SEARCH_TIME), &[]);
+        assert_eq!((asked, ended), (SEARCH_AT.to_vec(), SEARCH_TIME));
+        assert!(found.hosts().is_empty());
+    }
+
+    #[test]
+    fn it_ends_soon_after_the_first_host_and_takes_the_others_meanwhile() {
+        let answers = [(30 * MS, answer("hana", TOKEN)), (90 * MS, answer("ben", TOKEN))];
+        let (_, ended, found) = run(Search::new("chat/1", TOKEN, SEARCH_TIME), &answers);
+        assert_eq!(ended, 30 * MS + SETTLE);
+        let names: Vec<_> = found.hosts().iter().map(|host| host.announcement.name()).collect();
+        assert_eq!(names, ["hana", "ben"]);
+        assert_eq!(found.hosts()[0].addresses, ["192.0.2.7:5000".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_search_for_all_goes_on_to_its_end_and_one_for_a_name_leaves_others_out() {
+        let answers = [(30 * MS, answer("hana", TOKEN)), (900 * MS, answer("ben", TOKEN))];
+        let all = Search::new("chat/1", TOKEN, SEARCH_TIME).for_all();
+        let (_, ended, found) = run(all, &answers);
+        assert_eq!((ended, found.hosts().len()), (SEARCH_TIME, 2));
+        let ben = Search::new("chat/1", TOKEN, SEARCH_TIME).for_name("Ben");
+        let (_, ended, found) = run(ben, &answers);
+        assert_eq!((ended, found.hosts().len()), (900 * MS + SETTLE, 1));
+    }
+
+    #[test]
+    fn what_answers_no_search_of_ours_is_not_taken() {
+        let answers = [(30 * MS, answer("eve", [0; 8])), (40 * MS, b"hikyaku!".to_vec())];
+        let (_, ended, found) = run(Search::new("chat/1", TOKEN, SEARCH_TIME), &answers);
+        assert!(found.hosts().is_empty() && ended == SEARCH_TIME);
+        let (_, _, found) =
+            run(Search::new("files/1", TOKEN, SEARCH_TIME), &[(MS, answer("eve", TOKEN))]);
+        assert!(found.hosts().is_empty(), "another application");
+    }
+}

@@ -1,0 +1,149 @@
+//! Invites: one line with everything that a guest needs to join.
+//!
+//! ```text
+//! hikyaku://192.0.2.7:12345+2001-db8--7:12345/aea3gqtc…
+//!           addresses, with + between them     code, in base32
+//! ```
+//!
+//! No character of it means anything to a shell, a messenger, or a QR code's alphanumeric mode; an
+//! IPv6 address has dashes for colons. Case does not matter. The code is, as bytes:
+//!
+//! ```text
+//! version (1) · length of the code · fingerprint, 32 · kind of secret · secret · room · check, 4
+//! ```
+//!
+//! A check of SHA-256 tells a mistyped or shortened code from a wrong one. The addresses are not
+//! part of it: they can be changed by hand, and whoever answers there must have the key.
+
+mod error;
+mod one_use;
+mod text;
+
+use std::fmt;
+
+use hikyaku::{address::Address, identity::SharedKey, signers::Fingerprint};
+use zeroize::Zeroizing;
+
+pub use self::{
+    error::{InviteError, NotInvitable},
+    one_use::{Admission, InMemory, InviteId, Invites, OneUse, UsedInvites},
+};
+use crate::limits::{MAX_INVITE_ADDRESSES, MAX_INVITE_ROOM};
+
+/// What begins an invite.
+pub const SCHEME: &str = "hikyaku://";
+
+/// An invite to a host: its addresses, its key, and what admits a guest.
+#[derive(Clone)]
+pub struct Invite {
+    addresses: Vec<Address>,
+    fingerprint: Fingerprint,
+    room: String,
+    secret: Secret,
+}
+
+/// What admits a guest.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Secret {
+    /// The host decides by other means.
+    #[default]
+    None,
+    /// The key that all of them share.
+    Shared(SharedKey),
+    /// A secret for one guest.
+    OneUse(OneUse),
+}
+
+impl Invite {
+    /// An invite to the host with this key, at these addresses.
+    ///
+    /// # Errors
+    /// [`NotInvitable`] if there is no address, or one that means something on this machine alone.
+    pub fn new(addresses: &[Address], fingerprint: Fingerprint) -> Result<Self, NotInvitable> {
+        if addresses.is_empty() || addresses.len() > MAX_INVITE_ADDRESSES {
+            return Err(NotInvitable::Addresses);
+        }
+        let written = |address: &Address| {
+            let text = text::write_address(address)?;
+            text::read_address(&text).map_err(|_| NotInvitable::Address(address.clone()))
+        };
+        let addresses = addresses.iter().map(written).collect::<Result<_, _>>()?;
+        Ok(Self { addresses, fingerprint, room: String::new(), secret: Secret::None })
+    }
+
+    /// To this room.
+    ///
+    /// # Errors
+    /// [`NotInvitable::Room`] if its name is too long, or holds characters that cannot be seen.
+    pub fn with_room(mut self, room: &str) -> Result<Self, NotInvitable> {
+        if room.len() > MAX_INVITE_ROOM || !room.chars().all(hikyaku_text::is_safe) {
+            return Err(NotInvitable::Room);
+        }
+        room.clone_into(&mut self.room);
+        Ok(self)
+    }
+
+    /// With a secret: whoever has the invite has it.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        self.secret = secret;
+        self
+    }
+
+    /// The addresses of the host, the best first.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// The key that the host must have.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The room; empty if the invite names none.
+    #[must_use]
+    pub fn room(&self) -> &str {
+        &self.room
+    }
+
+    /// What admits a guest.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// Returns the line. It is wiped from memory when dropped.
+    #[must_use]
+    pub fn to_line(&self) -> Zeroizing<String> {
+        text::write(self)
+    }
+
+    /// Reads an invite. White space around it does not matter.
+    ///
+    /// # Errors
+    /// [`InviteError`] names what is wrong and where, and quotes nothing of the code.
+    pub fn parse(line: &str) -> Result<Self, InviteError> {
+        text::read(line)
+    }
+
+    /// Returns `true` if a word begins as an invite does.
+    #[must_use]
+    pub fn is_meant(word: &str) -> bool {
+        let start = word.trim_start().get(..SCHEME.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
+    }
+}
+
+impl fmt::Debug for Invite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invite")
+            .field("addresses", &self.addresses)
+            .field("fingerprint", &self.fingerprint)
+            .field("room", &self.room)
+            .field("secret", &self.secret)
+            .finish()
+    }
+}
