@@ -132,7 +132,7 @@ fn each_request_is_written_so_and_read_back() {
 #[test]
 fn a_greeting_repeats_the_nonce_of_a_hello() {
     let you = Author::new(MemberId(2), "bob");
-    let kind = Kind::Greeted { you, others: Roll::default(), head: Seq(4) };
+    let kind = Kind::greeted(you, Roll::default(), Seq(4));
     let event = Event::new(Stamp::from_millis(3), None, None, kind);
     for chosen in [None, Some(Nonce::new(7 << 20))] {
         let line = write_greeting(&event, Ticket::new(1 << 20), chosen);

@@ -5,7 +5,7 @@ use super::*;
 /// A greeting that repeats this nonce.
 fn greeted_with(nonce: Option<Nonce>) -> Vec<u8> {
     let (you, others) = (Author::new(ME, "alice"), Roll::default());
-    let event = room_says(Kind::Greeted { you, others, head: Seq(0) });
+    let event = room_says(Kind::greeted(you, others, Seq(0)));
     machine::write_greeting(&event, Ticket::new(1 << 20), nonce).into_bytes()
 }
 
