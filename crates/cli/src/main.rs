@@ -19,6 +19,7 @@ mod output;
 mod plan;
 mod progress;
 mod secrecy;
+mod service;
 mod terminal;
 mod times;
 mod values;

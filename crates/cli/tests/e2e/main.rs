@@ -31,6 +31,7 @@ mod readme;
 mod refusals;
 mod secrecy;
 mod sending;
+mod service;
 mod stopping;
 mod support;
 mod written;

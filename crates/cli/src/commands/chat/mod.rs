@@ -24,6 +24,7 @@ use crate::{
     line::Line,
     mismatch::Place,
     output::{Stream, counted, warn},
+    service::Service,
     terminal::{self, Ending, Lines, Restore, SharedShow},
 };
 
@@ -121,7 +122,12 @@ async fn serve(
             complaints.report_mismatch(from, theirs, ours, Place::Room);
         }
     };
-    let served = server::run(doors, config, host, show, door, ending.wanted())
+    let service = Service::ready();
+    let ended = async {
+        ending.wanted().await;
+        drop(service);
+    };
+    let served = server::run(doors, config, host, show, door, ended)
         .await
         .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
     for drops in &served.drops {
