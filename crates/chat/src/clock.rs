@@ -40,7 +40,8 @@ impl Clock {
     }
 }
 
-fn stamp() -> Stamp {
+/// Returns the time of the wall clock.
+pub(crate) fn stamp() -> Stamp {
     let since_epoch = wall().duration_since(UNIX_EPOCH).unwrap_or_default();
     Stamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
 }

@@ -144,16 +144,38 @@ pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// Silence after which a native connection of a chat ends: ten keep-alives.
 pub const NATIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// Silence after which a native client asks whether its room is there: one that was killed and
+/// Silence after which a native client asks whether its host is there: one that was killed and
 /// started again says soon that it does not know the connection.
-pub const NATIVE_KEEP_ALIVE: Duration = Duration::from_secs(3);
+pub const NATIVE_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// Wait before a client's second attempt to reach its room again, and the longest: a person who
-/// watches waits no longer for a network that is back.
+/// Silence after which a client takes its connection for dead and makes another: two keep-alives,
+/// and a second for the answer. A connection that lives asks at growing intervals whether the
+/// network is back; a new one asks at once.
+pub const WATCH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a client looks whether packets come.
+pub const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Difference of the clocks after which a machine is taken to have slept: clocks are set by less.
+pub const SUSPENDED: Duration = Duration::from_secs(5);
+
+/// Wait before a client's first attempt to reach its host again; it doubles with each connection
+/// that was soon lost.
 pub const RECONNECT_FIRST: Duration = Duration::from_millis(200);
 
-/// See [`RECONNECT_FIRST`].
+/// The longest such wait: a person who watches waits no longer for a network that is back.
 pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
+
+/// Interval between attempts to reach a host again: with a handshake and a greeting, a client is
+/// back within 2 s of the network's return.
+pub const DIAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Attempts at once; each may take as many intervals, so that hosts whose answer takes a second can
+/// be reached. A host that comes back is asked no more often by each of its clients.
+pub const DIALS_AT_ONCE: usize = 3;
+
+/// Typed lines that a client takes together, to keep them by one commit.
+pub const LINES_AT_ONCE: usize = 64;
 
 /// Time that a room gives its native members to hear that it closes.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -2,11 +2,18 @@
 
 use crate::{
     app::Shown,
-    clock::{time_of_day, time_of_day_now},
+    clock::{stamp, time_of_day, time_of_day_now},
     member,
     plain::strip_stamp,
+    time::Stamp,
     words::{Language, Sentence},
 };
+
+/// Returns the time of what a client says itself.
+#[must_use]
+pub fn now() -> Stamp {
+    stamp()
+}
 
 /// A row of the screen, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use hikyaku::{
     Delivery, Endpoint, StartError, Trust,
@@ -12,10 +16,13 @@ use hikyaku::{
 };
 use hikyaku_chat::{
     Name, RoomConfig,
-    app::Shown,
-    client::{self, ClientError, Parted},
+    client::{self, ClientError, Dialler, Participant, Stayed},
     limits::{MAX_LOG_EVENTS, MAX_MACHINE_LINE_LEN},
     machine::{self, Device, NativeHello},
+    member::{
+        Shown,
+        keep::{DeviceStore, MemoryStore},
+    },
     request::Action,
     screen::Row,
     server::{self, Doors, Served},
@@ -70,10 +77,21 @@ async fn room(identity: &Identity) -> Room {
 struct Joined {
     lines: mpsc::Sender<String>,
     shown: mpsc::UnboundedReceiver<String>,
-    task: JoinHandle<Result<Parted, ClientError>>,
+    task: JoinHandle<Result<Stayed, ClientError>>,
 }
 
 async fn join(room: SocketAddr, host: &Identity, key: &Identity, name: &str) -> Joined {
+    let store = MemoryStore::new(Device::new(rand()));
+    join_with(room, host, key, name, Box::new(store)).await
+}
+
+async fn join_with(
+    room: SocketAddr,
+    host: &Identity,
+    key: &Identity,
+    name: &str,
+    store: Box<dyn DeviceStore>,
+) -> Joined {
     let client = Endpoint::builder()
         .identity(key)
         .application(server::APPLICATION)
@@ -82,18 +100,28 @@ async fn join(room: SocketAddr, host: &Identity, key: &Identity, name: &str) -> 
         .unwrap();
     let trust = Trust::pinned(host.fingerprint());
     let connection = client.connect(room, trust.clone()).await.unwrap();
-    let again = client.reconnecting(room, trust, client::backoff()).unwrap();
+    let dialler = Dialler::new(client, room.into(), trust);
     let (lines, typed) = mpsc::channel(8);
     let (show, shown) = mpsc::unbounded_channel();
-    let show = move |shown: Shown| {
-        if let Some(row) = Row::of(&shown, Language::English) {
+    let show = async move |shown: Vec<Shown>| {
+        for row in shown.iter().filter_map(|item| Row::of_member(item, Language::English)) {
             let _ = show.send(row.to_string());
         }
     };
-    let name = Name::parse(name).unwrap();
+    let participant = Participant {
+        identity: key.clone(),
+        name: Name::parse(name).unwrap(),
+        invite: None,
+        store,
+        patience: PATIENCE,
+    };
     let never = std::future::pending();
-    let task = tokio::spawn(client::run_native(connection, again, name, typed, show, never));
-    Joined { lines, shown, task }
+    let part = client::run_native(connection, dialler, participant, typed, show, never);
+    Joined { lines, shown, task: tokio::spawn(part) }
+}
+
+fn rand() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 impl Joined {
@@ -136,10 +164,10 @@ async fn two_native_members_talk_and_part() {
     ana.sees("] ben: hi").await;
     ana.says("/msg ben psst").await;
     ben.sees("] ana -> you: psst").await;
-    ben.says("q").await;
+    ben.says("/quit").await;
     ana.sees("] * ben left").await;
     let parted = ben.task.await.unwrap().unwrap();
-    assert_eq!((parted.unsent, parted.unconfirmed), (0, 0));
+    assert_eq!(parted.unsent, 0);
     room.stop.send(()).unwrap();
     ana.sees("* this chat is closing").await;
     assert_eq!(room.task.await.unwrap().unwrap().room.joined, 2);
@@ -195,7 +223,7 @@ async fn a_name_belongs_to_its_key_also_when_its_bearer_is_gone() {
     let anas = key("ana");
     let ana = join(room.address, &host, &anas, "ana").await;
     watcher.sees("* ana joined").await;
-    ana.says("q").await;
+    ana.says("/quit").await;
     watcher.sees("* ana left").await;
     let mut eve = join(room.address, &host, &key("eve"), "ana").await;
     eve.sees("ana is taken, so you are ana-2").await;
@@ -217,7 +245,7 @@ async fn a_name_that_comes_with_another_key_after_a_restart_is_marked_loudly() {
     let room = start(endpoint(&host, address).await.into(), RoomConfig::default());
     let mut eve = join(room.address, &host, &key("eve"), "ana").await;
     eve.sees("you are ana").await;
-    ben.sees("the server is back").await;
+    ben.sees("the host is back").await;
     eve.says("it is me").await;
     let seen = ben.sees("] ana: it is me").await;
     assert!(seen.iter().any(|line| line.contains("WARNING: ana has another key")), "{seen:?}");
@@ -244,13 +272,13 @@ async fn what_is_typed_while_the_room_is_gone_is_said_once_when_it_is_back() {
     ben.sees("before 4.").await;
     let address = room.address;
     kill(room).await;
-    ana.sees("the server is gone").await;
+    ana.sees("the host cannot be reached").await;
     for n in 0..5 {
         ana.says(&format!("meanwhile {n}.")).await;
     }
-    ben.sees("the server is gone").await;
+    ben.sees("the host cannot be reached").await;
     let _room = start(endpoint(&host, address).await.into(), RoomConfig::default());
-    ana.sees("the server is back").await;
+    ana.sees("the host is back").await;
     ben.says("I am back").await;
     ana.sees("] ben: I am back").await;
     ana.says("last").await;
@@ -261,9 +289,9 @@ async fn what_is_typed_while_the_room_is_gone_is_said_once_when_it_is_back() {
         assert_eq!(count(&format!("before {n}.")), 0, "{seen:?}");
         assert!(count(&format!("meanwhile {n}.")) <= 1, "{seen:?}");
     }
-    ana.says("q").await;
+    ana.says("/quit").await;
     let parted = ana.task.await.unwrap().unwrap();
-    assert_eq!((parted.unsent, parted.unconfirmed), (0, 0));
+    assert_eq!(parted.unsent, 0);
 }
 
 /// A member of no client of ours, who reads only when asked to.

@@ -45,6 +45,8 @@ pub(crate) mod code {
 /// A builder of an endpoint, with its keys.
 pub(crate) struct Keyed {
     pub(crate) builder: EndpointBuilder,
+    /// Our key.
+    pub(crate) identity: Identity,
     /// Our public key, in the form of a line for `authorized_keys`.
     pub(crate) public_line: String,
 }
@@ -69,7 +71,8 @@ pub(crate) async fn keyed(
         warn(&format!("HIKYAKU_KEYLOGFILE: whoever has {} can read all of this", path.display()));
         builder = builder.key_log(path);
     }
-    Ok(Keyed { builder, public_line: identity.public_line() })
+    let public_line = identity.public_line();
+    Ok(Keyed { builder, identity, public_line })
 }
 
 async fn default_identity(talk: &TalkArgs, ending: &mut Ending) -> Result<Identity, Failure> {

@@ -118,11 +118,8 @@ impl App {
             self.sequence.put(event);
             return self.show_what_is_next();
         }
-        match event.kind {
-            // It names the last event that is not remembered.
-            Kind::Missed if self.native.is_some() => self.sequence.restart(event.prev),
-            Kind::Missed => _ = self.sequence.give_up(),
-            _ => {}
+        if event.kind == Kind::Missed {
+            let _ = self.sequence.give_up();
         }
         self.on_turn(event);
         self.show_what_is_next();
@@ -136,17 +133,9 @@ impl App {
         self.server = Server::Hikyaku;
         self.asked_to_greet = false;
         if self.me == Some(you.member) && self.ticket == ticket {
-            match self.native {
-                // What was missed comes by itself.
-                Some(_) => self.send_again(),
-                // A repeated hello; its answer shows how far the log has come.
-                None => self.sequence.reaches(head),
-            }
+            // A repeated hello; its answer shows how far the log has come.
+            self.sequence.reaches(head);
             return;
-        }
-        if self.native.is_some() && self.me.is_some() {
-            self.notice(Notice::Restarted);
-            self.send_again();
         }
         self.me = Some(you.member);
         self.ticket = ticket;
@@ -179,10 +168,6 @@ impl App {
             self.name = name;
         }
         let closes = event.kind == Kind::Closing;
-        if self.is_known(&event) {
-            return;
-        }
-        self.check_key(&event);
         self.show(Shown::Event { event, reader: self.me });
         if closes {
             self.on_gone();

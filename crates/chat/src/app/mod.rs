@@ -22,7 +22,6 @@ use crate::{
 };
 
 mod hearing;
-mod native;
 mod notice;
 mod sequence;
 mod speaking;
@@ -32,7 +31,7 @@ mod timing;
 mod tests;
 
 pub use self::notice::{LineError, Notice};
-use self::{native::Native, sequence::Sequence};
+use self::sequence::Sequence;
 
 /// What the client asks its caller to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,8 +142,6 @@ pub struct App {
     hint: Option<Dialect>,
     /// Set if a room answers keep-alives.
     watch: Option<Watch>,
-    /// Where the room is reached by native connections.
-    native: Option<Native>,
 }
 
 /// Keep-alives that a room answers.
@@ -185,7 +182,6 @@ impl App {
             passes_on: false,
             hint: None,
             watch: None,
-            native: None,
         }
     }
 
@@ -217,7 +213,7 @@ impl App {
         self.stage == Stage::Here && self.waiting.len() < MAX_WAITING_LINES
     }
 
-    /// Takes a line as typed. `q`, `/quit` or `/leave` alone leaves.
+    /// Takes a line as typed. `/quit` or `/leave` alone leaves.
     ///
     /// # Errors
     /// When too many lines wait, or the line is too long; then it is not sent.
@@ -226,7 +222,7 @@ impl App {
         if self.stage != Stage::Here || line.is_empty() {
             return Ok(());
         }
-        if matches!(line, "q" | "/quit" | "/leave") {
+        if matches!(line, "/quit" | "/leave") {
             if self.is_unknown() && self.waiting.is_empty() {
                 // There is nothing to wait for.
                 self.server = Server::Hikyaku;
@@ -349,10 +345,7 @@ impl App {
     }
 
     fn hello(&self) -> String {
-        match &self.native {
-            Some(native) => self.native_hello(native),
-            None => machine::write_hello(self.name.as_str(), self.nonce),
-        }
+        machine::write_hello(self.name.as_str(), self.nonce)
     }
 
     fn notice(&mut self, notice: Notice) {

@@ -24,14 +24,6 @@ pub enum Notice {
     Gone,
     /// The server is back.
     Back,
-    /// The room that answers again is another, or the stay in it is: what was said meanwhile is
-    /// not known.
-    Restarted,
-    /// Somebody comes under a name that another key bore before.
-    OtherKey {
-        /// The name.
-        name: String,
-    },
     /// The room has forgotten the association; the client joins again.
     Renewed,
     /// The association with the server has ended.

@@ -38,11 +38,6 @@ impl Sequence {
         self.asked = None;
     }
 
-    /// Returns the number of the last event that was given out, once the log is known.
-    pub(crate) fn cursor(&self) -> Option<Seq> {
-        self.cursor
-    }
-
     /// Records that the log has reached `head`.
     pub(crate) fn reaches(&mut self, head: Seq) {
         self.head = self.head.max(head);

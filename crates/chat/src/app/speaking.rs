@@ -17,12 +17,6 @@ impl App {
         if self.is_unknown() || self.is_gone() {
             return None;
         }
-        let again = self.next_again(now);
-        // Of a native room each line is remembered until it is confirmed.
-        let is_full = self.native.is_some() && self.unconfirmed.len() >= MAX_UNCONFIRMED;
-        if again.is_some() || self.is_sending_again() || is_full {
-            return again;
-        }
         while !self.waiting.is_empty() && self.pace.take(now, pace()) {
             let line = self.waiting.pop_front()?;
             let sent = match self.server {
@@ -97,7 +91,6 @@ impl App {
     pub(super) fn farewell(&self) -> String {
         match self.server {
             Server::Foreign => format!("{} left", self.name),
-            _ if self.native.is_some() => machine::write_request(&Action::Left.into(), None),
             _ => "/quit".to_owned(),
         }
     }

@@ -4,7 +4,7 @@ use super::{App, Notice, Output, Server, Stage, Watch, pace, sequence::Missing};
 use crate::{
     limits::{
         ANSWER_WAIT, CONFIRM_WAIT, HELLO_AGAIN, HELLO_TRIES, HELLO_WAIT, KEEP_ALIVE, LISTEN_AGAIN,
-        MAX_UNANSWERED, NATIVE_CONFIRM_WAIT,
+        MAX_UNANSWERED,
     },
     machine,
     request::{Action, Request},
@@ -31,8 +31,6 @@ impl App {
                 self.server = Server::Silent { hello_at: now + HELLO_AGAIN };
                 self.due = Some(self.hello());
             }
-            // Hello is said when a connection stands.
-            Server::Gone { .. } if self.native.is_some() => {}
             Server::Gone { hello_at: None } => {
                 self.server = Server::Gone { hello_at: Some(now + LISTEN_AGAIN) };
             }
@@ -55,10 +53,7 @@ impl App {
     /// Returns when to stop waiting for the answer to the last line.
     pub(super) fn leave_by(&self) -> Option<Time> {
         let waits = self.server == Server::Hikyaku && !self.unconfirmed.is_empty();
-        let patience = if self.native.is_some() { NATIVE_CONFIRM_WAIT } else { CONFIRM_WAIT };
-        // An interrupt has set the time back to its beginning.
-        let patience = if self.last_line_at == Time::ZERO { CONFIRM_WAIT } else { patience };
-        waits.then(|| self.last_line_at + patience)
+        waits.then(|| self.last_line_at + CONFIRM_WAIT)
     }
 
     /// Returns `true` if everything was sent and, where that can be known, confirmed.
@@ -118,8 +113,7 @@ impl App {
     }
 
     pub(super) fn next_wait(&self) -> Output {
-        let has_line = !self.waiting.is_empty() || self.is_sending_again();
-        let line_at = has_line.then(|| self.pace.ready_at(pace()));
+        let line_at = (!self.waiting.is_empty()).then(|| self.pace.ready_at(pace()));
         let next = match self.server {
             Server::Unknown { hello_at, decide_at, .. } => Some(hello_at.unwrap_or(decide_at)),
             Server::NotListening { hello_at, decide_at } => Some(hello_at.min(decide_at)),

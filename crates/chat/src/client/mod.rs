@@ -19,15 +19,21 @@ use crate::{
     limits::{HANDSHAKE_NOTE, MAX_RECEIVE_ERRORS},
     machine::Nonce,
     name::Name,
+    store::StoreError,
     time::Time,
 };
 
+mod dial;
 mod native;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::native::{backoff, run_native, transport};
+pub use self::{
+    dial::Dialler,
+    native::{Participant, Stayed, run_native, transport},
+};
 
 /// Why a client could not take part.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,12 @@ pub enum ClientError {
     /// A native endpoint is there, and it does not name the application of chats.
     #[error("what listens at {0} is no chat; `hikyaku send` is for `hikyaku listen`")]
     OtherApplication(SocketAddr),
+    /// Another host has answered than the first time.
+    #[error("another host answers at {0} than before")]
+    OtherHost(SocketAddr),
+    /// What is kept of the chat cannot be read.
+    #[error("what is kept of this chat cannot be read: {0}")]
+    Store(StoreError),
     /// The answers indicate another dialect or another key. They are not authenticated.
     #[error("what listens at {to} says that it hears {theirs}, and here it is {ours}")]
     OtherDialect {
@@ -131,7 +143,7 @@ pub struct Parted {
     pub drops: Drops,
 }
 
-/// Takes part in the chat at the peer's address until the input ends, `q`, or `shutdown` resolves;
+/// Takes part in the chat at the peer's address until the input ends, `/quit`, or `shutdown` resolves;
 /// then leaves with a farewell. If the peer speaks DTLS, performs the handshake first; an
 /// association that ends is replaced for the next line.
 ///
@@ -233,15 +245,6 @@ fn lost(undelivered: usize) -> String {
 }
 
 impl Parted {
-    fn native(app: &App, interrupted: Option<usize>) -> Self {
-        Self {
-            unsent: interrupted.unwrap_or(app.unsent()),
-            unconfirmed: app.unconfirmed(),
-            server: if app.is_gone() { LastSeen::Gone } else { LastSeen::There },
-            drops: Drops::default(),
-        }
-    }
-
     /// Returns the outcome of a client that left, or was interrupted with `interrupted` lines not
     /// sent.
     fn of(app: &App, peer: &PlainPeer, interrupted: Option<usize>) -> Self {

@@ -1,97 +1,203 @@
-//! The client over native connections: one, and when it is lost another.
+//! Drives a member of a native chat: connections to its host, the store of its device, a screen,
+//! the clock.
+//!
+//! Never: decides what to send, keep or show.
 
 use std::{
-    future::poll_fn,
+    collections::VecDeque,
     hash::{BuildHasher, RandomState},
     pin::{Pin, pin},
-    task::{Context, Poll},
+    time::Duration,
 };
 
 use hikyaku::{
-    Backoff, Bytes, Closed, ConnectError, Connection, Delivery, Reconnecting, TransportConfig,
+    Bytes, Closed, ConnectError, Connection, Delivery, TransportConfig, identity::Identity,
+    signers::Fingerprint,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{ClientError, Parted, done_before};
+use super::{ClientError, dial::Dialler, done_before, watch::Watch};
 use crate::{
-    app::{App, Notice, Output, Shown},
     clock::Clock,
-    limits::{LAST_WORDS, NATIVE_KEEP_ALIVE, RECONNECT_FIRST, RECONNECT_LONGEST},
-    machine::Device,
+    limits::{LAST_WORDS, LINES_AT_ONCE, NATIVE_KEEP_ALIVE},
+    member::{
+        Member, Output, Setup, Shown,
+        keep::{Change, DeviceStore},
+    },
     name::Name,
     server,
+    store::StoreError,
+    time::Time,
 };
 
-/// Returns how the endpoint of a client is configured: it asks now and then whether its room is
+/// Returns how the endpoint of a client is configured: it asks now and then whether its host is
 /// there.
 #[must_use]
 pub fn transport() -> TransportConfig {
     server::transport().keep_alive(Some(NATIVE_KEEP_ALIVE))
 }
 
-/// Returns the pauses between attempts to reach a room again.
-#[must_use]
-pub fn backoff() -> Backoff {
-    Backoff::new(RECONNECT_FIRST, RECONNECT_LONGEST)
+/// Who takes part in a native chat.
+#[expect(missing_debug_implementations, reason = "a store is what it is")]
+pub struct Participant {
+    /// Their key: that of the endpoint.
+    pub identity: Identity,
+    /// The name that they wish for.
+    pub name: Name,
+    /// The secret of an invite.
+    pub invite: Option<String>,
+    /// What is kept of this chat.
+    pub store: Box<dyn DeviceStore>,
+    /// How long to wait for the host to store what is pending when the input ends.
+    pub patience: Duration,
 }
 
-/// Takes part in the chat at the other end of `connection`, until the input ends, `q`, or
-/// `shutdown` resolves. When the connection is lost, what is typed waits, and `again` makes the
-/// next one; the client goes on where it was.
+/// How a part in a native chat has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stayed {
+    /// Messages that the host is not known to have stored.
+    pub unsent: usize,
+    /// `true` if they are sent the next time that the member comes.
+    pub is_kept: bool,
+    /// `true` if the host was there at the end.
+    pub was_there: bool,
+}
+
+/// Takes part in the chat at the other end of `connection`, until the input ends, `/quit` is typed,
+/// or `shutdown` resolves. When the connection is lost, what is typed waits, and `dialler` makes
+/// the next one; the member goes on where it was.
+///
+/// `show` receives what the user is to see, and returns when it is written.
 ///
 /// # Errors
-/// [`ClientError::Closed`] or [`ClientError::Connect`], when no other attempt can mend it.
+/// [`ClientError::Closed`] or [`ClientError::Connect`], when no other attempt can mend it;
+/// [`ClientError::Store`], when what is kept cannot be read.
 pub async fn run_native(
     connection: Connection,
-    again: Reconnecting,
-    name: Name,
+    dialler: Dialler,
+    participant: Participant,
     mut lines: mpsc::Receiver<String>,
-    mut show: impl FnMut(Shown),
+    mut show: impl AsyncFnMut(Vec<Shown>),
     shutdown: impl Future<Output = ()>,
-) -> Result<Parted, ClientError> {
+) -> Result<Stayed, ClientError> {
     check_application(&connection)?;
     let mut shutdown = pin!(shutdown);
     let clock = Clock::start();
-    let device = Device::new(RandomState::new().hash_one(()));
-    let mut app = App::new(clock.time(), name).over_native(device);
-    app.handle_connected();
-    let mut link = Link { again: Some(again), way: Way::Up(connection) };
-    let mut unsent = None;
+    let host = connection.peer().fingerprint();
+    let mut store = participant.store;
+    let is_lasting = store.is_lasting();
+    let kept = store.load().map_err(ClientError::Store)?;
+    let Participant { identity, name, invite, patience, .. } = participant;
+    let setup = Setup {
+        invite,
+        patience,
+        chance: chance(),
+        ..Setup::new(host.to_string(), identity, name, kept)
+    };
+    let mut member = Member::new(setup);
+    member.handle_connected();
+    let mut keeper = Keeper::Idle(store);
+    let mut link = Link::new(host, dialler, connection);
+    let mut is_interrupted = false;
     loop {
-        let wake = match app.poll_output(clock.time()) {
-            Output::Send(line) => {
-                let sending = link.send(line);
-                if unsent.is_some() {
-                    sending.await;
-                } else if done_before(shutdown.as_mut(), sending).await.is_none() {
-                    unsent = Some(app.handle_interrupt());
+        let done = perform(&mut member, &mut keeper, &mut link, &mut show, clock);
+        let done = if is_interrupted {
+            done.await
+        } else {
+            match done_before(shutdown.as_mut(), done).await {
+                Some(done) => done,
+                None => {
+                    is_interrupted = true;
+                    member.handle_interrupt(clock.now());
+                    continue;
                 }
-                continue;
             }
-            Output::Show(shown) => {
-                show(shown);
-                continue;
-            }
-            Output::Left => {
-                link.close().await;
-                return Ok(Parted::native(&app, unsent));
-            }
-            Output::Wait(wake) => wake,
-            // What only datagrams bring.
-            Output::Renew | Output::OtherDialect(_) | Output::Unreachable => None,
         };
+        let Done::Waits(wake) = done else { break };
         tokio::select! {
-            happened = link.next() => link.on(happened, &mut app)?,
-            line = lines.recv(), if app.wants_line() => match line {
-                None => app.handle_end(),
-                Some(line) => if let Err(error) = app.handle_line(&line) {
-                    show(Shown::Notice(Notice::NotTaken { error }));
-                },
+            happened = link.next() => link.on(happened, &mut member, clock)?,
+            outcome = keeper.done() => member.handle_kept(outcome),
+            line = lines.recv(), if member.wants_line() => match line {
+                None => member.handle_end(clock.now()),
+                Some(line) => type_lines(&mut member, clock, line, &mut lines),
             },
             () = clock.sleep_until(wake) => {}
-            () = &mut shutdown, if unsent.is_none() => unsent = Some(app.handle_interrupt()),
+            () = &mut shutdown, if !is_interrupted => {
+                is_interrupted = true;
+                member.handle_interrupt(clock.now());
+            }
         }
     }
+    let was_there = member.is_greeted();
+    link.close().await;
+    Ok(Stayed { unsent: member.unsent(), is_kept: is_lasting, was_there })
+}
+
+/// What came of doing what the member asked for.
+enum Done {
+    Waits(Option<Time>),
+    Left,
+}
+
+/// Does what the member asks for. Cancel-safe, except that what was to be shown may be lost.
+async fn perform(
+    member: &mut Member,
+    keeper: &mut Keeper,
+    link: &mut Link,
+    show: &mut impl AsyncFnMut(Vec<Shown>),
+    clock: Clock,
+) -> Done {
+    let mut shown = Vec::new();
+    let done = loop {
+        match member.poll_output(clock.now()) {
+            Output::Show(item) => shown.push(item),
+            Output::Keep(changes) => {
+                // What was shown is noted once it is shown.
+                if !shown.is_empty() {
+                    show(std::mem::take(&mut shown)).await;
+                }
+                keeper.keep(changes);
+            }
+            Output::Send(line) => link.put(line),
+            Output::Wait(wake) => break Done::Waits(wake),
+            Output::Left => break Done::Left,
+        }
+    };
+    if !shown.is_empty() {
+        show(shown).await;
+    }
+    done
+}
+
+/// Hands in a typed line, and those that wait behind it: they are kept together.
+fn type_lines(
+    member: &mut Member,
+    clock: Clock,
+    first: String,
+    lines: &mut mpsc::Receiver<String>,
+) {
+    let mut next = Some(first);
+    for _ in 0..LINES_AT_ONCE {
+        let Some(line) = next.take() else { return };
+        member.handle_line(clock.now(), chance_for_id(), &line);
+        if !member.wants_line() {
+            return;
+        }
+        next = lines.try_recv().ok();
+    }
+    if let Some(line) = next {
+        member.handle_line(clock.now(), chance_for_id(), &line);
+    }
+}
+
+fn chance() -> u64 {
+    RandomState::new().hash_one(())
+}
+
+fn chance_for_id() -> [u8; 10] {
+    let (one, two) = (chance().to_ne_bytes(), chance().to_ne_bytes());
+    [one[0], one[1], one[2], one[3], one[4], one[5], one[6], one[7], two[0], two[1]]
 }
 
 /// Nothing is said to what is no chat.
@@ -103,90 +209,189 @@ fn check_application(connection: &Connection) -> Result<(), ClientError> {
     Err(ClientError::OtherApplication(connection.remote_addr()))
 }
 
-type Dialled = (Reconnecting, Result<Connection, ConnectError>);
+type Kept = (Box<dyn DeviceStore>, Result<(), StoreError>);
+
+/// The device's store, which writes on a thread for work that blocks.
+enum Keeper {
+    Idle(Box<dyn DeviceStore>),
+    Writing(JoinHandle<Kept>),
+    /// The store has panicked.
+    Gone,
+}
+
+impl Keeper {
+    fn keep(&mut self, changes: Vec<Change>) {
+        *self = match std::mem::replace(self, Self::Gone) {
+            Self::Idle(mut store) => Self::Writing(tokio::task::spawn_blocking(move || {
+                let outcome = store.commit(&changes);
+                (store, outcome)
+            })),
+            // The member asks for one thing at a time.
+            other => other,
+        };
+    }
+
+    /// Waits for the outcome of what is being written. Cancel-safe.
+    async fn done(&mut self) -> Result<(), StoreError> {
+        let Self::Writing(writing) = self else { return std::future::pending().await };
+        match writing.await {
+            Ok((store, outcome)) => {
+                *self = Self::Idle(store);
+                outcome
+            }
+            Err(error) => {
+                *self = Self::Gone;
+                Err(StoreError(error.to_string()))
+            }
+        }
+    }
+}
+
+type Sending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum Way {
     Up(Connection),
-    /// The dial goes on beside whatever else happens: its pauses are not begun anew.
-    Dialling(Pin<Box<dyn Future<Output = Dialled> + Send>>),
+    Down,
 }
 
+/// The connection to the host, or the attempts to make one.
 struct Link {
-    /// While no dial has it.
-    again: Option<Reconnecting>,
+    host: Fingerprint,
+    dialler: Dialler,
     way: Way,
+    watch: Watch,
+    /// Lines for the host that the connection has no room for yet.
+    unsent: VecDeque<String>,
+    sending: Option<Sending>,
 }
 
 enum Happened {
     Received(Bytes),
     Closed(Closed),
-    Dialled(Box<Dialled>),
+    Dialled(Result<Connection, ConnectError>),
+    Sent,
+    /// Nothing has come for too long.
+    Silent,
 }
 
 impl Link {
-    /// Waits for what happens next. Cancel-safe.
-    async fn next(&mut self) -> Happened {
-        match &mut self.way {
-            Way::Up(connection) => match connection.recv().await {
-                Ok(message) => Happened::Received(message.payload),
-                Err(closed) => Happened::Closed(closed),
-            },
-            Way::Dialling(dial) => {
-                let done = poll_fn(|context: &mut Context<'_>| -> Poll<Dialled> {
-                    dial.as_mut().poll(context)
-                });
-                Happened::Dialled(Box::new(done.await))
-            }
+    fn new(host: Fingerprint, dialler: Dialler, connection: Connection) -> Self {
+        Self {
+            host,
+            dialler,
+            watch: Watch::new(),
+            way: Way::Up(connection),
+            unsent: VecDeque::new(),
+            sending: None,
         }
     }
 
-    fn on(&mut self, happened: Happened, app: &mut App) -> Result<(), ClientError> {
-        let undelivered = app.unsent() + app.unconfirmed();
+    /// Waits for what happens next. Cancel-safe.
+    async fn next(&mut self) -> Happened {
+        let Self { dialler, way, watch, sending, .. } = self;
+        let Way::Up(connection) = way else { return Happened::Dialled(dialler.next().await) };
+        tokio::select! {
+            received = connection.recv() => match received {
+                Ok(message) => Happened::Received(message.payload),
+                Err(closed) => Happened::Closed(closed),
+            },
+            () = async { sending.as_mut().expect("checked below").await }, if sending.is_some() => {
+                Happened::Sent
+            }
+            () = watch.is_silent(connection) => Happened::Silent,
+        }
+    }
+
+    fn on(
+        &mut self,
+        happened: Happened,
+        member: &mut Member,
+        clock: Clock,
+    ) -> Result<(), ClientError> {
+        let undelivered = member.unsent();
         match happened {
-            Happened::Received(line) => app.handle_datagram(&line),
+            Happened::Received(line) => member.handle_received(clock.now(), &line),
+            Happened::Sent => {
+                self.sending = None;
+                self.pump();
+            }
             Happened::Closed(closed) => {
-                // A room that was there, and has no place for now, may have one soon.
-                let is_full = closed.code() == Some(server::code::FULL) && app.is_gone();
+                // A chat that was there, and has no place for now, may have one soon.
+                let is_full = closed.code() == Some(server::code::FULL) && member.is_greeted();
                 if !closed.is_retryable() && !is_full {
                     return Err(ClientError::Closed { closed, undelivered });
                 }
-                app.handle_disconnected();
-                self.dial();
+                self.lose(member);
+            }
+            Happened::Silent => {
+                if let Way::Up(connection) = &self.way {
+                    connection.abort(0, "nothing was heard for too long");
+                }
+                self.lose(member);
             }
             Happened::Dialled(dialled) => {
-                let (again, connected) = *dialled;
-                self.again = Some(again);
-                let connection = connected.map_err(|error| ClientError::Connect {
-                    error: Box::new(error),
-                    undelivered,
-                })?;
+                let failed = |error| ClientError::Connect { error: Box::new(error), undelivered };
+                let connection = dialled.map_err(failed)?;
                 check_application(&connection)?;
+                if connection.peer().fingerprint() != self.host {
+                    connection.abort(0, "another host was expected");
+                    return Err(ClientError::OtherHost(connection.remote_addr()));
+                }
                 self.way = Way::Up(connection);
-                app.handle_connected();
+                self.watch = Watch::new();
+                member.handle_connected();
             }
         }
         Ok(())
     }
 
-    fn dial(&mut self) {
-        if let Some(mut again) = self.again.take() {
-            self.way = Way::Dialling(Box::pin(async move {
-                let connected = again.connect().await;
-                (again, connected)
-            }));
+    fn lose(&mut self, member: &mut Member) {
+        self.unsent.clear();
+        self.sending = None;
+        self.way = Way::Down;
+        self.dialler.start();
+        member.handle_disconnected();
+    }
+
+    fn put(&mut self, line: String) {
+        self.unsent.push_back(line);
+        self.pump();
+    }
+
+    /// Hands lines to the connection. What cannot be sent is not stored by the host, and is sent
+    /// again when there is another connection.
+    fn pump(&mut self) {
+        let Way::Up(connection) = &self.way else { return self.unsent.clear() };
+        if self.sending.is_some() {
+            return;
+        }
+        while let Some(line) = self.unsent.pop_front() {
+            match connection.try_send(Delivery::Ordered, line) {
+                Ok(_) => {}
+                Err(refused) if refused.reason == hikyaku::SendError::Full => {
+                    let (connection, line) = (connection.clone(), refused.payload);
+                    self.sending = Some(Box::pin(async move {
+                        let _ = connection.send(Delivery::Ordered, line).await;
+                    }));
+                    return;
+                }
+                Err(_) => return self.unsent.clear(),
+            }
         }
     }
 
-    /// What cannot be sent is not confirmed, and sent again when there is another connection.
-    async fn send(&mut self, line: String) {
-        if let Way::Up(connection) = &self.way {
-            let _ = connection.send(Delivery::Ordered, line).await;
-        }
-    }
-
+    /// Sends what was handed in last, and ends the connection.
     async fn close(&mut self) {
-        if let Way::Up(connection) = &self.way {
-            let _ = connection.close(LAST_WORDS).await;
-        }
+        let Way::Up(connection) = &self.way else { return };
+        let rest = async {
+            if let Some(sending) = &mut self.sending {
+                sending.await;
+            }
+            for line in self.unsent.drain(..) {
+                let _ = connection.send(Delivery::Ordered, line).await;
+            }
+        };
+        let _ = tokio::time::timeout(LAST_WORDS, rest).await;
+        let _ = connection.close(LAST_WORDS).await;
     }
 }

@@ -69,7 +69,7 @@ async fn two_clients_talk_and_part() {
     alice.sees("] bob: hi").await;
     alice.lines.send("/msg bob psst".to_owned()).await.unwrap();
     bob.sees("] alice -> you: psst").await;
-    bob.lines.send("q".to_owned()).await.unwrap();
+    bob.lines.send("/quit".to_owned()).await.unwrap();
     alice.sees("] * bob left").await;
     assert_eq!(bob.task.await.unwrap().unwrap().unsent, 0);
 }

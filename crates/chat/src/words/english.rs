@@ -238,12 +238,6 @@ pub(super) fn notice(notice: &Notice) -> String {
                 .to_owned()
         }
         Notice::Back => "the server is back".to_owned(),
-        Notice::Restarted => "the room has started anew, or had waited too long for you: lines \
-            that were said meanwhile may be missing here"
-            .to_owned(),
-        Notice::OtherKey { name } => format!(
-            "WARNING: {name} has another key than before, or none: this may be somebody else"
-        ),
         Notice::Renewed => "the room does not answer any more; joining anew".to_owned(),
         Notice::Parted { why } => {
             format!("parted from the server: {why}; the next line begins anew")

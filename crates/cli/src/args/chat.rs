@@ -136,6 +136,15 @@ pub(crate) struct NativeJoinArgs {
     /// host` prints it [default: the key in known_hosts; at first contact, any]
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) trust: Vec<Fingerprint>,
+    /// Print what happens as JSON, one object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// When the input ends, wait this long for the host to store what was typed
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    pub(crate) wait: Duration,
+    /// Keep nothing on this machine: what is not sent at the end is lost
+    #[arg(long)]
+    pub(crate) no_outbox: bool,
     #[command(flatten)]
     pub(crate) keys: NativeArgs,
 }

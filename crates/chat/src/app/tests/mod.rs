@@ -229,7 +229,7 @@ fn a_late_line_reveals_a_program_that_forwards_lines() {
 fn a_user_that_has_typed_nothing_leaves_at_once() {
     let mut app = alice();
     outputs(&mut app, 0);
-    app.handle_line("q").unwrap();
+    app.handle_line("/quit").unwrap();
     assert_eq!(outputs(&mut app, 1), [">/quit", "Left"]);
 }
 
@@ -288,7 +288,7 @@ fn lines_keep_the_membership_alive_too() {
 #[test]
 fn a_farewell_has_the_form_that_the_server_reads() {
     for (mut app, farewell) in [(in_room(), ">/quit"), (in_foreign_chat(), ">alice left")] {
-        app.handle_line("q").unwrap();
+        app.handle_line("/quit").unwrap();
         assert_eq!(outputs(&mut app, 2_000), [farewell, "Left"]);
     }
 }
@@ -423,7 +423,7 @@ fn leaving_a_lost_room_reports_what_was_not_delivered() {
             app.handle_refused();
         }
         app.handle_line("two").unwrap();
-        app.handle_line("q").unwrap();
+        app.handle_line("/quit").unwrap();
         let end = outputs(&mut app, 100);
         assert_eq!(end[end.len() - 2..], [">/quit", "Left"]);
         assert_eq!((app.unsent(), app.unconfirmed(), app.is_gone()), (1, 1, true));

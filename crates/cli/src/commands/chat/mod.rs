@@ -25,11 +25,13 @@ use crate::{
     mismatch::Place,
     output::{Stream, counted, warn},
     service::Service,
-    terminal::{self, Ending, Lines, Restore, SharedShow},
+    terminal::{self, Ending, Lines, Restore, SharedShow, Typed},
 };
 
 mod native;
 mod plain;
+mod screen;
+mod state;
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     take_part(args, ending).await?;
@@ -176,11 +178,12 @@ fn typed(lines: Lines) -> (Restore, mpsc::Receiver<String>) {
     (restore, receiver)
 }
 
-/// Forwards lines as text. Invalid UTF-8 is replaced.
-async fn forward(mut queue: mpsc::Receiver<io::Result<Vec<u8>>>, sender: mpsc::Sender<String>) {
+/// Forwards lines as text. Invalid UTF-8 is replaced; `q` leaves.
+async fn forward(mut queue: mpsc::Receiver<io::Result<Typed>>, sender: mpsc::Sender<String>) {
     while let Some(line) = queue.recv().await {
         let line = match line {
-            Ok(line) => String::from_utf8_lossy(&line).into_owned(),
+            Ok(line) if line.leaves() => "/quit".to_owned(),
+            Ok(line) => String::from_utf8_lossy(&line.text).into_owned(),
             Err(e) => return warn(&format!("standard input: {e}")),
         };
         if sender.send(line).await.is_err() {

@@ -1,27 +1,26 @@
 //! A chat over native connections: everybody is known by a key.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use hikyaku::{
-    Endpoint, EndpointBuilder, StartError,
-    address::Address,
-    filter::Filter,
-    limits::DEFAULT_PORT,
-    signers::Fingerprint,
-    socket::{BindError, SocketOptions},
+    Endpoint, EndpointBuilder, StartError, address::Address, filter::Filter, limits::DEFAULT_PORT,
+    signers::Fingerprint, socket::BindError,
 };
 use hikyaku_chat::{
     RoomConfig,
-    app::Shown,
-    client::{self, ClientError},
-    limits::NATIVE_IDLE,
-    screen::Row,
+    client::{self, ClientError, Dialler, Participant, Stayed},
+    limits::{NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
+    member::Shown,
     server::{self, Doors},
 };
 use hikyaku_plain::PlainListener;
 use hikyaku_text::sanitize;
 
-use super::{LANGUAGE, Seat, coloured, config, name, reachable_at, serve, typed, undelivered};
+use super::{
+    Seat, config, name, reachable_at,
+    screen::{Form, Screen},
+    serve, state,
+};
 use crate::{
     args::{ChatArgs, HostArgs, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
     dtls,
@@ -32,7 +31,7 @@ use crate::{
     native::{self, Keyed},
     output::{counted, note, warn},
     plan::signers,
-    terminal::{self, Ending, SharedShow},
+    terminal::Ending,
 };
 
 /// Hosts on the default port, or joins the chat on this machine that already has it.
@@ -50,8 +49,16 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
             let network = NetworkArgs { v4: false, v6: false, interface: None };
             let filter = args.filter.read()?;
-            let guest =
-                Guest { me: &args.me, keys: &args.keys, trust: &[], network: &network, filter };
+            let guest = Guest {
+                me: &args.me,
+                keys: &args.keys,
+                trust: &[],
+                network: &network,
+                filter,
+                form: Form::Text,
+                wait: NATIVE_CONFIRM_WAIT,
+                keeps: true,
+            };
             guest.join(&address, ending).await.map_err(|e| match e {
                 Failure::Failed(e) => Failure::Failed(format!(
                     "{e}; to open a room on another port: hikyaku chat host :PORT"
@@ -154,6 +161,9 @@ pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Fai
         trust: &args.native.trust,
         network: &args.network,
         filter: args.filter.read()?,
+        form: if args.native.json { Form::Json } else { Form::Text },
+        wait: args.native.wait,
+        keeps: !args.native.no_outbox,
     };
     guest.join(&address, ending).await
 }
@@ -165,19 +175,23 @@ struct Guest<'a> {
     trust: &'a [Fingerprint],
     network: &'a NetworkArgs,
     filter: Filter,
+    form: Form,
+    /// How long to wait for the host to store what was typed.
+    wait: Duration,
+    keeps: bool,
 }
 
 impl Guest<'_> {
     async fn join(self, address: &Address, ending: &mut Ending) -> Result<(), Failure> {
-        let Self { me, keys, trust, network, filter } = self;
-        let options: SocketOptions = network.socket_options();
+        let Self { me, keys, trust, network, filter, form, wait, keeps } = self;
         let builder = Endpoint::builder()
             .application(server::APPLICATION)
             .transport(client::transport())
             .family(network.family())
-            .socket(options)
+            .socket(network.socket_options())
             .filter(filter);
-        let Keyed { builder, public_line } = native::keyed(builder, keys, &me.talk, ending).await?;
+        let Keyed { builder, identity, public_line } =
+            native::keyed(builder, keys, &me.talk, ending).await?;
         let trust = native::trust(trust)?;
         let endpoint = builder.client()?;
         let who = (&*public_line, Place::Room);
@@ -188,24 +202,41 @@ impl Guest<'_> {
             () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
         };
         native::report_first_contact(address, &connection, &me.talk);
-        let again = endpoint.reconnecting(address.clone(), trust, client::backoff())?;
+        let store = state::device(&connection.peer().fingerprint(), &identity, keeps)?;
+        let dialler = Dialler::new(endpoint, address.clone(), trust);
+        let participant =
+            Participant { identity, name: name(me), invite: None, store, patience: wait };
+        let (lines, mut screen) = Screen::open(form);
+        let show = async |shown: Vec<Shown>| screen.show(shown).await;
+        let part =
+            client::run_native(connection, dialler, participant, lines, show, ending.wanted());
+        let stayed = part.await.map_err(|e| ended(address, who, keeps, e))?;
+        match stayed.unsent {
+            0 => Ok(()),
+            count => Err(Failure::failed(unsent(&stayed, count, address))),
+        }
+    }
+}
 
-        let (lines, show) = terminal::read_lines("> ")?;
-        let (_restore, lines) = typed(lines);
-        let show = SharedShow::new(show);
-        let show = |shown: Shown| {
-            if let Some(row) = Row::of(&shown, LANGUAGE) {
-                show.put(coloured(&row));
-            }
-        };
-        let part = client::run_native(connection, again, name(me), lines, show, ending.wanted());
-        let parted = part.await.map_err(|e| ended(address, who, e))?;
-        undelivered(&parted, address).map_or(Ok(()), |why| Err(Failure::failed(why)))
+/// Says what became of lines that the host is not known to have stored.
+fn unsent(stayed: &Stayed, count: usize, address: &Address) -> String {
+    let why = match stayed.was_there {
+        true => format!("{address} did not confirm in time"),
+        false => format!("the chat at {address} is gone"),
+    };
+    format!("{why}; {}", kept(count, stayed.is_kept))
+}
+
+fn kept(count: usize, is_kept: bool) -> String {
+    let lines = counted(count as u64, "line");
+    match is_kept {
+        true => format!("not sent: {lines}, kept here and sent when you join this chat again"),
+        false => format!("not sent: {lines}"),
     }
 }
 
 /// Explains why a client could not go on.
-fn ended(address: &Address, who: (&str, Place), error: ClientError) -> Failure {
+fn ended(address: &Address, who: (&str, Place), keeps: bool, error: ClientError) -> Failure {
     let (failure, undelivered) = match error {
         ClientError::Connect { error, undelivered } => {
             (native::refusal(address, who, &error), undelivered)
@@ -217,9 +248,6 @@ fn ended(address: &Address, who: (&str, Place), error: ClientError) -> Failure {
     };
     match undelivered {
         0 => failure,
-        count => {
-            let lines = counted(count as u64, "line");
-            failure.with_hint(&format!("not confirmed by the room: {lines}"))
-        }
+        count => failure.with_hint(&kept(count, keeps)),
     }
 }

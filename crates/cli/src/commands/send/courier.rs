@@ -17,7 +17,7 @@ use crate::{
     message::{decoded, excerpt},
     mismatch::{Place, at_sender, unacknowledged},
     output::{human_time, note_line, note_nothing_sent, warning},
-    terminal::{self, Lines, Show},
+    terminal::{self, Lines, Show, Typed},
 };
 
 /// Sends messages, and prints replies.
@@ -132,14 +132,14 @@ impl<'a> Courier<'a> {
                 return self.leave_prompt();
             };
             let line = line.map_err(|e| Failure::usage(self.after_line(&e.to_string())))?;
-            if interactive && line == b"q" {
+            if interactive && line.leaves() {
                 self.left = true;
                 return self.leave_prompt();
             }
             if self.sent > 0 {
                 self.pause(self.args.interval, false).await?;
             }
-            let outcome = match decoded(line, self.args.hex) {
+            let outcome = match decoded(line.text, self.args.hex) {
                 Ok(message) if interactive => tokio::select! {
                     biased;
                     sent = self.send(&message) => sent,
@@ -175,10 +175,7 @@ impl<'a> Courier<'a> {
     }
 
     /// Returns the next line, and prints replies meanwhile.
-    async fn next_line(
-        &mut self,
-        lines: &mut Lines,
-    ) -> Result<Option<io::Result<Vec<u8>>>, Failure> {
+    async fn next_line(&mut self, lines: &mut Lines) -> Result<Option<io::Result<Typed>>, Failure> {
         loop {
             self.idle = lines.queue.is_empty();
             let reply = tokio::select! {
@@ -319,10 +316,10 @@ impl<'a> Courier<'a> {
 }
 
 /// Keeps what a person types while a message is in flight; resolves at `q`.
-async fn asks_to_leave(lines: &mut Lines, ahead: &mut VecDeque<Vec<u8>>) {
+async fn asks_to_leave(lines: &mut Lines, ahead: &mut VecDeque<Typed>) {
     while ahead.len() < MAX_LINES_AHEAD {
         match lines.queue.recv().await {
-            Some(Ok(line)) if line == b"q" => return,
+            Some(Ok(line)) if line.leaves() => return,
             Some(Ok(line)) => ahead.push_back(line),
             // The end of the input does not interrupt the message in flight.
             Some(Err(_)) | None => break,

@@ -138,13 +138,13 @@ async fn send_lines(
         idle.set(false);
         number += 1;
         let line = line.map_err(|e| Failure::usage(format!("line {number}: {e}")))?;
-        if show.is_some() && line == b"q" {
+        if show.is_some() && line.leaves() {
             return Ok(());
         }
         if number > 1 {
             session.pause().await;
         }
-        match (decoded(line, hex), &mut show) {
+        match (decoded(line.text, hex), &mut show) {
             (Ok(message), _) => match session.queue(message).await {
                 Ok(()) => {}
                 // The reason is reported at the end.

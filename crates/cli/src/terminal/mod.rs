@@ -10,15 +10,19 @@ use std::{
 };
 
 use hikyaku_text::sanitize;
-use rustyline::{DefaultEditor, ExternalPrinter as _, error::ReadlineError};
 use tokio::sync::{Notify, mpsc};
 use zeroize::Zeroizing;
 
 use crate::{
     exit::Failure,
-    limits::{LAST_WRITE, MAX_LINE_LEN, MAX_LINES_AHEAD, MAX_LINES_TO_SHOW},
+    limits::{MAX_LINE_LEN, MAX_LINES_AHEAD, MAX_LINES_TO_SHOW},
     line::Line,
 };
+
+mod editor;
+mod restore;
+
+pub(crate) use self::{editor::Echo, restore::Restore};
 
 /// Notified when Ctrl-C arrives as a key press.
 static CTRL_C_TYPED: Notify = Notify::const_new();
@@ -36,15 +40,32 @@ pub(crate) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Lines of standard input, without their ends. A read error is the last item.
+/// A line of standard input, without its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Typed {
+    pub(crate) text: Vec<u8>,
+    /// One of several lines that were pasted together: text, and no command.
+    pub(crate) is_pasted: bool,
+}
+
+impl Typed {
+    /// Returns `true` for `q`, typed alone.
+    pub(crate) fn leaves(&self) -> bool {
+        self.text == b"q" && !self.is_pasted
+    }
+}
+
+type Queue = mpsc::Receiver<io::Result<Typed>>;
+
+/// Lines of standard input. A read error is the last item.
 pub(crate) struct Lines {
-    pub(crate) queue: mpsc::Receiver<io::Result<Vec<u8>>>,
+    pub(crate) queue: Queue,
     restore: Restore,
 }
 
 impl Lines {
     /// Separates the queue from the guard that restores the terminal when dropped.
-    pub(crate) fn split(self) -> (Restore, mpsc::Receiver<io::Result<Vec<u8>>>) {
+    pub(crate) fn split(self) -> (Restore, Queue) {
         (self.restore, self.queue)
     }
 }
@@ -68,7 +89,7 @@ impl SharedShow {
 
 /// Reads standard input: with a prompt and line editing at a terminal, as it is otherwise.
 pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure> {
-    read_lines_of(prompt, LineLimit { len: MAX_LINE_LEN, why: "fits in no datagram" })
+    read_lines_of(prompt, LineLimit::default())
 }
 
 /// The longest line allowed, and the error for a longer one.
@@ -78,6 +99,12 @@ pub(crate) struct LineLimit {
     pub(crate) why: &'static str,
 }
 
+impl Default for LineLimit {
+    fn default() -> Self {
+        Self { len: MAX_LINE_LEN, why: "fits in no datagram" }
+    }
+}
+
 /// Like [`read_lines`], with this limit for a line.
 pub(crate) fn read_lines_of(
     prompt: &'static str,
@@ -85,12 +112,11 @@ pub(crate) fn read_lines_of(
 ) -> Result<(Lines, Show), Failure> {
     // A terminal too simple for line editing is read like a pipe.
     if is_interactive()
-        && let Ok(edited) = read_terminal(prompt)
+        && let Ok(edited) = editor::read_terminal(prompt, Echo::Keep)
     {
         return Ok(edited);
     }
-    let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
-    thread::spawn(move || read_pipe(io::stdin().lock(), limit, &sender));
+    let queue = read_input(limit);
     let (show, shown) = show_in_background(|line| {
         // The reader of our output may be gone; the chat goes on.
         if let Err(e) = writeln!(io::stdout().lock(), "{line}")
@@ -99,7 +125,36 @@ pub(crate) fn read_lines_of(
             let _ = SHOW_ERROR.set(e);
         }
     });
-    Ok((Lines { queue, restore: Restore { terminal: None, shown: Some(shown) } }, show))
+    Ok((Lines { queue, restore: Restore::nothing(Some(shown)) }, show))
+}
+
+/// Reads the lines of a conversation at a terminal, or returns `None` where there is none that is
+/// able to. What is typed is shown by the caller.
+pub(crate) fn converse(prompt: &'static str) -> Option<(Lines, Show)> {
+    if !is_interactive() {
+        return None;
+    }
+    editor::read_terminal(prompt, Echo::Erase).ok()
+}
+
+/// Reads lines of standard input, whatever it is.
+pub(crate) fn read_input(limit: LineLimit) -> Queue {
+    let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
+    thread::spawn(move || read_pipe(io::stdin().lock(), limit, &sender));
+    queue
+}
+
+/// Writes lines to standard output, and returns when they are written. The reader may be gone; that
+/// is no error, and the command goes on.
+pub(crate) async fn write_lines(lines: String) {
+    let written = tokio::task::spawn_blocking(move || {
+        let mut out = io::stdout().lock();
+        out.write_all(lines.as_bytes()).and_then(|()| out.flush())
+    });
+    match written.await {
+        Ok(Err(e)) if e.kind() != io::ErrorKind::BrokenPipe => _ = SHOW_ERROR.set(e),
+        Ok(_) | Err(_) => {}
+    }
 }
 
 /// Shows lines on a thread of its own, so that a stopped terminal or a line editor busy with pasted
@@ -127,15 +182,12 @@ fn show_in_background(
     (show, shown)
 }
 
-fn read_pipe(
-    mut input: impl BufRead,
-    limit: LineLimit,
-    sender: &mpsc::Sender<io::Result<Vec<u8>>>,
-) {
+fn read_pipe(mut input: impl BufRead, limit: LineLimit, sender: &mpsc::Sender<io::Result<Typed>>) {
     loop {
         let line = next_line(&mut input, limit);
         let failed = line.is_err();
         let Some(line) = line.transpose() else { return };
+        let line = line.map(|text| Typed { text, is_pasted: false });
         if sender.blocking_send(line).is_err() || failed {
             return;
         }
@@ -158,78 +210,6 @@ fn next_line(input: &mut impl BufRead, limit: LineLimit) -> io::Result<Option<Ve
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(Some(line))
-}
-
-fn read_terminal(prompt: &'static str) -> Result<(Lines, Show), Failure> {
-    let mut restore = Restore::remember();
-    // Without bracketed paste, each pasted line arrives as if it had been typed.
-    let config = rustyline::Config::builder().bracketed_paste(false).build();
-    let mut editor = DefaultEditor::with_config(config).map_err(Failure::failed)?;
-    let mut printer = editor.create_external_printer().map_err(Failure::failed)?;
-    let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
-    thread::spawn(move || {
-        loop {
-            let line = match editor.readline(prompt) {
-                Ok(line) => line,
-                Err(ReadlineError::Eof) => return,
-                // While a line is edited, Ctrl-C is a key and raises no signal.
-                Err(ReadlineError::Interrupted) => return CTRL_C_TYPED.notify_one(),
-                Err(e) => {
-                    let _ = sender.blocking_send(Err(io::Error::other(e)));
-                    return;
-                }
-            };
-            // The history serves the arrow keys and stays in memory.
-            let _ = editor.add_history_entry(&line);
-            // Do not show another prompt to a person who leaves.
-            let leaves = line == "q";
-            if sender.blocking_send(Ok(line.into_bytes())).is_err() || leaves {
-                return;
-            }
-        }
-    });
-    let (show, shown) = show_in_background(move |line| {
-        let _ = printer.print(format!("{line}\n"));
-    });
-    restore.shown = Some(shown);
-    Ok((Lines { queue, restore }, show))
-}
-
-/// Restores the terminal when dropped: ending while a line is edited would leave it in raw mode,
-/// and lines may still be waiting to be shown.
-pub(crate) struct Restore {
-    terminal: Option<Saved>,
-    shown: Option<std::sync::mpsc::Receiver<()>>,
-}
-
-#[cfg(unix)]
-type Saved = rustix::termios::Termios;
-#[cfg(not(unix))]
-type Saved = ();
-
-impl Restore {
-    #[cfg(unix)]
-    fn remember() -> Self {
-        Self { terminal: rustix::termios::tcgetattr(io::stdin()).ok(), shown: None }
-    }
-
-    #[cfg(not(unix))]
-    const fn remember() -> Self {
-        Self { terminal: None, shown: None }
-    }
-}
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        #[cfg(unix)]
-        if let Some(before) = &self.terminal {
-            let now = rustix::termios::OptionalActions::Now;
-            let _ = rustix::termios::tcsetattr(io::stdin(), now, before);
-        }
-        if let Some(shown) = &self.shown {
-            let _ = shown.recv_timeout(LAST_WRITE);
-        }
-    }
 }
 
 /// Asks for a secret at the terminal, without echo. The inner error means that there is no

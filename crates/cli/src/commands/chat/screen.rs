@@ -1,0 +1,149 @@
+//! What a member of a native chat sees: a conversation above a prompt, lines, or JSON.
+
+use std::io;
+
+use anstyle::AnsiColor;
+use hikyaku_chat::{
+    json::{self, Progress},
+    limits::MAX_HOST_LINES,
+    member::{Line as Event, Shown},
+    screen::{Row, now},
+};
+use tokio::sync::mpsc;
+
+use super::{LANGUAGE, coloured};
+use crate::{
+    line::Line,
+    output::{Stream, warn},
+    terminal::{self, LineLimit, Restore, Show, Typed},
+};
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Json,
+}
+
+/// Where it is shown.
+pub(super) enum Screen {
+    /// A person types at a terminal.
+    Person { show: Show, ticks: Ticks, _restore: Restore },
+    /// Programs read lines.
+    Lines,
+    /// Programs read objects.
+    Json,
+}
+
+impl Screen {
+    /// Opens a screen; returns what is typed, too.
+    pub(super) fn open(form: Form) -> (mpsc::Receiver<String>, Self) {
+        if form == Form::Text
+            && let Some((lines, show)) = terminal::converse("> ")
+        {
+            let (restore, queue) = lines.split();
+            let screen = Self::Person { show, ticks: Ticks::default(), _restore: restore };
+            return (typed(queue, true), screen);
+        }
+        let lines = typed(terminal::read_input(LineLimit::default()), false);
+        (lines, if form == Form::Json { Self::Json } else { Self::Lines })
+    }
+
+    /// Shows items; returns when they are written, where programs read them.
+    pub(super) async fn show(&mut self, shown: Vec<Shown>) {
+        match self {
+            Self::Person { show, ticks, .. } => {
+                for item in &shown {
+                    ticks.row(item).into_iter().for_each(&mut *show);
+                }
+            }
+            Self::Lines => {
+                let lines = shown.iter().filter(|item| is_line(item)).filter_map(|item| {
+                    let row = Row::of_member(item, LANGUAGE)?;
+                    Some(format!("{}\n", coloured(&row)))
+                });
+                write(lines.collect()).await;
+            }
+            Self::Json => write(shown.iter().filter_map(object).collect()).await,
+        }
+    }
+}
+
+async fn write(lines: String) {
+    if !lines.is_empty() {
+        terminal::write_lines(lines).await;
+    }
+}
+
+/// An own line stands where the log has it.
+fn is_line(shown: &Shown) -> bool {
+    let Shown::Event(event) = shown else { return true };
+    matches!(event.context.own, None | Some(Progress::Stored))
+}
+
+fn object(shown: &Shown) -> Option<String> {
+    let object = match shown {
+        Shown::Event(line) => json::event(&line.event, line.context)?,
+        Shown::State(state) => json::state(state.name(), now()),
+        Shown::Notice(_) => json::notice(LANGUAGE.shown(shown)?.text(), now()),
+    };
+    Some(object + "\n")
+}
+
+/// Shows how far own lines have got, in few words: a line stands there as soon as it is typed.
+#[derive(Default)]
+pub(super) struct Ticks {
+    /// Own lines that were shown and are not stored.
+    pending: u64,
+    /// The connection was lost meanwhile.
+    waited: bool,
+}
+
+impl Ticks {
+    fn row(&mut self, shown: &Shown) -> Option<Line> {
+        match shown {
+            Shown::Event(event) if event.is_update => return self.update(event),
+            Shown::Event(event) if event.context.own == Some(Progress::Pending) => {
+                self.pending += 1;
+            }
+            Shown::State(hikyaku_chat::member::State::Reconnecting) => self.waited = true,
+            _ => {}
+        }
+        Row::of_member(shown, LANGUAGE).map(|row| coloured(&row))
+    }
+
+    fn update(&mut self, event: &Event) -> Option<Line> {
+        match event.context.own? {
+            Progress::Pending => None,
+            Progress::Stored => {
+                self.pending = self.pending.saturating_sub(1);
+                let is_news = self.pending == 0 && std::mem::take(&mut self.waited);
+                is_news.then(|| dimmed("all that waited is sent"))
+            }
+            Progress::Delivered { to, of } => (to == of && self.pending == 0)
+                .then(|| dimmed(&format!("delivered to {to} of {of}"))),
+        }
+    }
+}
+
+fn dimmed(text: &str) -> Line {
+    Line::default().coloured(Stream::Stdout, AnsiColor::BrightBlack, &format!("           {text}"))
+}
+
+/// Returns what is typed, as text. Invalid UTF-8 is replaced. `q` leaves where a person types it.
+fn typed(mut queue: mpsc::Receiver<io::Result<Typed>>, by_person: bool) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
+    tokio::spawn(async move {
+        while let Some(line) = queue.recv().await {
+            let line = match line {
+                Ok(line) if by_person && line.leaves() => "/quit".to_owned(),
+                Ok(line) => String::from_utf8_lossy(&line.text).into_owned(),
+                Err(e) => return warn(&format!("standard input: {e}")),
+            };
+            if sender.send(line).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,81 @@
+//! Gives the terminal back as it was.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Write as _},
+    sync::mpsc::Receiver,
+};
+
+use crate::limits::LAST_WRITE;
+
+/// Restores the terminal when dropped: ending while a line is edited would leave it in raw mode,
+/// and lines may still be waiting to be shown.
+pub(crate) struct Restore {
+    terminal: Option<Saved>,
+    shown: Option<Receiver<()>>,
+    /// A line is edited: the prompt is on the screen.
+    is_edited: bool,
+}
+
+#[cfg(unix)]
+struct Saved {
+    /// The terminal under another number than that of standard input.
+    terminal: std::os::fd::OwnedFd,
+    modes: rustix::termios::Termios,
+}
+#[cfg(not(unix))]
+type Saved = ();
+
+impl Restore {
+    /// Restores the terminal as it is now.
+    #[cfg(unix)]
+    pub(super) fn remember() -> Self {
+        let saved = || {
+            let modes = rustix::termios::tcgetattr(io::stdin()).ok()?;
+            let terminal = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3).ok()?;
+            Some(Saved { terminal, modes })
+        };
+        Self { terminal: saved(), shown: None, is_edited: false }
+    }
+
+    #[cfg(not(unix))]
+    pub(super) const fn remember() -> Self {
+        Self { terminal: None, shown: None, is_edited: false }
+    }
+
+    /// Waits for `shown` to be disconnected, and restores nothing.
+    pub(super) const fn nothing(shown: Option<Receiver<()>>) -> Self {
+        Self { terminal: None, shown, is_edited: false }
+    }
+
+    /// Waits for `shown`, too, and removes the prompt.
+    pub(super) fn of_editor(mut self, shown: Receiver<()>) -> Self {
+        (self.shown, self.is_edited) = (Some(shown), true);
+        self
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if let Some(Saved { terminal, modes }) = &self.terminal {
+            // A thread may still edit a line, and would change the modes once more. It is left with
+            // nothing to read, and nothing to change.
+            if self.is_edited
+                && let Ok(nothing) = File::open("/dev/null")
+            {
+                let _ = rustix::stdio::dup2_stdin(&nothing);
+            }
+            let now = rustix::termios::OptionalActions::Now;
+            let _ = rustix::termios::tcsetattr(terminal, now, modes);
+        }
+        if let Some(shown) = &self.shown {
+            let _ = shown.recv_timeout(LAST_WRITE);
+        }
+        if self.is_edited && io::stdout().is_terminal() {
+            // The prompt, and the mode in which pasted text is marked.
+            let mut out = io::stdout().lock();
+            let _ = out.write_all(b"\r\x1b[K\x1b[?2004l").and_then(|()| out.flush());
+        }
+    }
+}
