@@ -18,7 +18,7 @@ use hikyaku_chat::{
     machine::{self, Ticket},
     plain::{parse, render},
     request::{Action, Request},
-    room::{Audience, Effect, Peer, Room},
+    room::{Audience, Chat, Effect, Peer},
     words::{Language, Sentence},
 };
 
@@ -48,7 +48,7 @@ impl Peer for Member {
 
 struct World {
     now: Now,
-    room: Room<Member, MemoryLog>,
+    room: Chat<Member, MemoryLog>,
     most: usize,
     /// The person at the server's terminal.
     host: Option<Member>,
@@ -78,8 +78,9 @@ impl World {
         let (choice, most) = (script.u8(), 1 + script.below(20));
         let idle = Duration::from_micros(script.magnitude());
         let (rate, burst) = (u32::from(script.u8()), u32::from(script.u8()));
-        let mut room =
-            Room::new(RoomConfig { idle, max_clients: most, rate, burst }, MemoryLog::new());
+        let config =
+            RoomConfig { idle, max_clients: most, rate, burst, ..RoomConfig::default() };
+        let mut room = Chat::new(config, MemoryLog::new());
         let host = (choice & 1 == 1).then_some(Member(address(0, 0)));
         let name = Name::parse("host").expect("the name is valid");
         if let Some(host) = host {
@@ -143,7 +144,7 @@ impl World {
 
     fn receive(&mut self, from: Member, datagram: &[u8]) {
         let read = machine::read_request(datagram).map(|(request, _)| request);
-        let request = read.unwrap_or_else(|| Request::from(parse(datagram)));
+        let request = read.unwrap_or_else(|| parse(datagram));
         if let Action::Said(text) | Action::Whispered(text) | Action::Topic(text) = &request.action
         {
             check_shown(text);
@@ -161,7 +162,7 @@ impl World {
             let home = self.home;
             let gets = match effect.to {
                 Audience::One(to) => to == home,
-                Audience::All => self.room.is_member(home),
+                to => self.room.receivers(&to).any(|peer| peer == home),
             };
             if gets && self.talk < MAX_TALK {
                 self.app.handle_datagram(line.as_bytes());
@@ -221,13 +222,13 @@ fn check_forms(event: &Event) -> String {
         check_shown(&line);
         let most = MAX_LINE_LEN + 2 * MAX_NAME_LEN + 64;
         assert!(line.len() <= most, "{} bytes in a line", line.len());
-        assert_eq!(parse(line.as_bytes()), Action::Heard, "two rooms would echo it for ever");
+        assert_eq!(parse(line.as_bytes()).action, Action::Heard, "two rooms would echo it for ever");
     }
     let ticket = Some(Ticket::new(1 << 40));
     let line = machine::write_event(event, ticket);
     check_shown(&line);
     assert!(line.len() <= MAX_MACHINE_LINE_LEN, "{} bytes in a machine line", line.len());
-    assert_eq!(parse(line.as_bytes()), Action::Heard, "two rooms would echo it for ever");
+    assert_eq!(parse(line.as_bytes()).action, Action::Heard, "two rooms would echo it for ever");
     assert_eq!(machine::read_request(line.as_bytes()), None, "an event is no request");
     assert_eq!(machine::read_event(line.as_bytes()), Some((event.clone(), ticket)));
     line

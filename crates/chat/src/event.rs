@@ -416,6 +416,13 @@ pub enum Refusal {
         /// The newcomer's name instead.
         given: Arc<str>,
     },
+    /// The name looks like another member's.
+    NameConfusable {
+        /// The name.
+        name: Arc<str>,
+        /// The name that it looks like.
+        like: Arc<str>,
+    },
     /// The room is full.
     Full,
     /// The member sends too fast; this request and further ones are dropped.
@@ -474,7 +481,8 @@ impl Refusal {
     fn weight(&self) -> usize {
         match self {
             Self::NameTaken { name, free } => name.len() + free.as_ref().map_or(0, |f| f.len()),
-            Self::NameReplaced { name, given } => name.len() + given.len(),
+            Self::NameConfusable { name, like: other }
+            | Self::NameReplaced { name, given: other } => name.len() + other.len(),
             Self::Nobody { name: quoted }
             | Self::NoCommand { command: quoted }
             | Self::NotStored { because: quoted } => quoted.len(),

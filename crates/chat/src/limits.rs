@@ -60,6 +60,42 @@ pub const MAX_LOG_LEN: usize = 1 << 20;
 /// Approximate memory of an event beside its text.
 pub const EVENT_OVERHEAD: usize = 256;
 
+/// Events that wait for the disk: two seconds' worth of a thousand busy members. Beyond it authors
+/// learn that their messages are not stored, and send them again later.
+pub const MAX_UNSTORED: usize = 8_192;
+
+/// Bytes of events that wait for the disk, with [`EVENT_OVERHEAD`] for each.
+pub const MAX_UNSTORED_LEN: usize = 8 << 20;
+
+/// Rooms of a chat, some 500 bytes each. When there are more, rooms without members are forgotten.
+pub const MAX_ROOMS: usize = 1_024;
+
+/// Rooms of a member: more than anyone reads.
+pub const MAX_ROOMS_PER_MEMBER: usize = 16;
+
+/// Members of a room up to which each that comes and goes is announced. In a larger room that would
+/// be most of what is said.
+pub const MAX_ANNOUNCED: usize = 100;
+
+/// Interval at which a larger room says who has come and gone.
+pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Messages whose deliveries are counted, some 100 bytes each: ten seconds' worth of a busy chat of
+/// native members. Of an older message no further delivery is reported.
+pub const MAX_COUNTED: usize = 4_096;
+
+/// Shortest interval between reports of deliveries to one author: a person sees no more.
+pub const DELIVERED_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Messages of one author whose deliveries wait to be reported; of older ones none are.
+pub const MAX_UNREPORTED: usize = 64;
+
+/// Bans of a chat, some 200 bytes each.
+pub const MAX_BANS: usize = 4_096;
+
+/// Devices of one member at once.
+pub const MAX_DEVICES: usize = 8;
+
 /// Events repeated per request; a client asks again for the rest. Each counts as a line of the
 /// member, so that repeating is limited like sending.
 pub const MAX_REPLAY: usize = 50;
@@ -119,6 +155,24 @@ pub const MAX_RECOGNISED: usize = 1_000;
 /// Bytes of machine lines that are kept for native members who have not read them yet, for all of
 /// them together; beyond it they have missed the oldest.
 pub const MAX_WINDOW_LEN: usize = 4 << 20;
+
+/// Readers of a history at once. Each has a connection to the file; a disk is not faster with more.
+pub const MAX_READERS: usize = 4;
+
+/// Events that are read from a history at once for a device that is behind: some 64 KiB.
+pub const STORED_BATCH: usize = 256;
+
+/// Lines of a page of history: a screen or two.
+pub const PAGE_LINES: usize = 50;
+
+/// Interval at which a history forgets what is too old.
+pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The same while there is more to forget than was forgotten at once.
+pub const PRUNE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Time that a host that ends waits for its disk.
+pub const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
 /// Machine lines that one native member is sent before it is looked again for what is for them
 /// alone.
@@ -195,8 +249,8 @@ pub const MAX_QUOTE_LEN: usize = 64;
 /// and 25 seconds' worth at [`CLIENT_RATE`].
 pub const MAX_REQUEST_JUMP: u64 = 1_000;
 
-/// Runs of numbers that are remembered of a member: its own, and some that others forge.
-pub const REQUEST_WINDOWS: usize = 4;
+/// Runs of numbers that are remembered of a member: those of its devices, and some that others forge.
+pub const REQUEST_WINDOWS: usize = 8;
 
 /// Typed lines that wait to be sent; then the caller has to wait. 25 seconds' worth at
 /// [`CLIENT_RATE`], and at most 4 MiB.

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use hikyaku_text::{columns, is_blank, is_safe, is_shapeless};
 use serde::{Deserialize, Serialize};
+use unicode_security::skeleton;
 
 use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 
@@ -11,8 +12,8 @@ use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 /// characters, and without anything that looks like an address, a time stamp, a notice, a private
 /// message or the end of a name in a list.
 ///
-/// Similar letters of different scripts (a Cyrillic `а` and a Latin `a`) are allowed: similarity
-/// depends on the font. Use signatures to be sure of a member's identity.
+/// Similar letters of different scripts (a Cyrillic `а` and a Latin `a`) are allowed in a name, but
+/// not in two names that look alike: see [`likeness`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Arc<str>);
 
@@ -34,7 +35,7 @@ pub enum NameError {
     #[error("`:`, `,`, `;`, `[`, `]` and `->`, and what looks like them, cannot be part of it")]
     Mark,
     /// It begins like a command or a notice.
-    #[error("it cannot begin with `/` or `*`, nor with what looks like them")]
+    #[error("it cannot begin with `/`, `*` or `#`, nor with what looks like them")]
     Start,
     /// It is a reserved word of the room.
     #[error("it reads as if the room itself spoke")]
@@ -71,7 +72,7 @@ impl Name {
         if name.starts_with(is_start) {
             return Err(NameError::Start);
         }
-        if RESERVED.contains(&&*likeness(&name)) {
+        if RESERVED.iter().any(|reserved| likeness(reserved) == likeness(&name)) {
             return Err(NameError::Reserved);
         }
         Ok(Self(name.into()))
@@ -121,9 +122,11 @@ fn is_mark(c: char) -> bool {
         )
 }
 
-/// Returns `true` for the first characters of commands and notices, or ones that resemble them.
+/// Returns `true` for the first characters of commands, notices and rooms, or ones that resemble
+/// them.
 fn is_start(c: char) -> bool {
-    matches!(c, '/' | '\u{ff0f}' | '\u{2215}' | '\u{2044}' | '\u{29f8}') // slashes
+    matches!(c, '#' | '\u{ff03}' | '\u{fe5f}' | '\u{266f}') // number signs
+        || matches!(c, '/' | '\u{ff0f}' | '\u{2215}' | '\u{2044}' | '\u{29f8}') // slashes
         || matches!(
             c,
             '*' | '\u{2217}' | '\u{ff0a}' | '\u{204e}' | '\u{fe61}' | '\u{66d}' | '\u{2731}'
@@ -131,10 +134,18 @@ fn is_start(c: char) -> bool {
         )
 }
 
-/// Returns a form that two names share if people could confuse them: it ignores case and characters
-/// without a shape of their own.
+/// Returns a form that two names share if people could confuse them: the skeleton of UTS #39
+/// without case and without characters that have no shape of their own.
 pub(crate) fn likeness(name: &str) -> String {
-    name.chars().filter(|c| !is_shapeless(*c)).flat_map(char::to_lowercase).collect()
+    let mut folded = String::with_capacity(name.len());
+    let mut is_within_word = false;
+    for c in name.chars().filter(|c| !is_shapeless(*c)) {
+        // Between small letters a capital `I` is read as `l`.
+        let c = if c == 'I' && is_within_word { 'l' } else { c };
+        is_within_word = c.is_lowercase();
+        folded.extend(c.to_lowercase());
+    }
+    skeleton(&folded).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -226,5 +237,23 @@ mod tests {
     fn likeness_sees_through_case_and_joiners() {
         assert_eq!(likeness("ÄLICE"), likeness("äli\u{200d}ce\u{fe0f}"));
         assert_ne!(likeness("alice"), likeness("alicia"));
+    }
+
+    #[test]
+    fn likeness_sees_through_letters_of_other_scripts() {
+        for (one, other) in [
+            ("paypal", "раураl"),
+            ("scope", "ѕсоре"),
+            ("alice", "aIice"),
+            ("bob", "b0b"),
+            ("modem", "modern"),
+            ("飛脚", "⾶脚"),
+        ] {
+            assert_eq!(likeness(one), likeness(other), "{one} {other}");
+        }
+        for (one, other) in [("n1", "n2"), ("иван", "иванка"), ("tea", "茶"), ("シ", "ツ")]
+        {
+            assert_ne!(likeness(one), likeness(other), "{one} {other}");
+        }
     }
 }

@@ -6,11 +6,12 @@ use crate::{
     event::{Event, MemberId},
     limits::MAX_LINE_LEN,
     machine,
-    request::{Action, Question},
+    request::{Action, Question, Request},
+    room_name::RoomName,
     words::{Language, Sentence},
 };
 
-/// Parses a datagram into the sender's action.
+/// Parses a datagram into the sender's request.
 ///
 /// Line ends and zero bytes at the end are removed, as `nc` and C programs send them. A blank rest
 /// is a sign of life, a `/` begins a command, anything else is a line to all. Invalid UTF-8 is
@@ -20,9 +21,9 @@ use crate::{
 /// datagram can connect a room to another, or to an echo server, and their lines would circulate
 /// forever.
 #[must_use]
-pub fn parse(datagram: &[u8]) -> Action {
+pub fn parse(datagram: &[u8]) -> Request {
     if is_rooms_own(datagram) {
-        return Action::Heard;
+        return Action::Heard.into();
     }
     parse_line(datagram)
 }
@@ -34,17 +35,20 @@ pub(crate) fn is_rooms_own(datagram: &[u8]) -> bool {
 }
 
 /// Like [`parse`], for a line typed here, which cannot be a room's.
-pub(crate) fn parse_line(line: &[u8]) -> Action {
+#[must_use]
+pub fn parse_line(line: &[u8]) -> Request {
     let line = trim_end(line);
     if line.len() > MAX_LINE_LEN {
-        return Action::TooLong(line.len());
+        return Action::TooLong(line.len()).into();
     }
     if line.iter().all(u8::is_ascii_whitespace) {
-        return Action::Heard;
+        return Action::Heard.into();
     }
-    match line.strip_prefix(b"/") {
-        Some(command) => parse_command(command),
-        None => written_out(line, Action::Said),
+    match line {
+        // A line that begins with a slash.
+        [b'/' | b' ', b'/', ..] => written_out(&line[1..], Action::Said).into(),
+        [b'/', command @ ..] => parse_command(command),
+        text => written_out(text, Action::Said).into(),
     }
 }
 
@@ -90,21 +94,45 @@ pub(crate) fn trim_end(datagram: &[u8]) -> &[u8] {
 }
 
 /// Parses a command, without its `/`.
-fn parse_command(command: &[u8]) -> Action {
+fn parse_command(command: &[u8]) -> Request {
     let end = command.iter().position(u8::is_ascii_whitespace).unwrap_or(command.len());
     let (word, words) = command.split_at(end);
-    match word.to_ascii_lowercase().as_slice() {
-        // Not escaped: a name with unsafe characters is refused.
-        b"name" => Action::Named(String::from_utf8_lossy(words.trim_ascii()).into_owned()),
-        b"topic" => match words.trim_ascii() {
-            b"" => Action::Asked(Question::Topic),
-            words => written_out(words, Action::Topic),
-        },
+    let words = words.trim_ascii();
+    // Not escaped: names with unsafe characters are refused.
+    let name = || String::from_utf8_lossy(words).into_owned();
+    let action = match word.to_ascii_lowercase().as_slice() {
+        b"name" | b"nick" => Action::Named(name()),
+        b"me" if !words.is_empty() => written_out(words, Action::Emote),
+        b"msg" => written_out(words, Action::Whispered),
+        b"topic" if words.is_empty() => Action::Asked(Question::Topic),
+        b"topic" => written_out(words, Action::Topic),
+        b"join" => return about_room(words, Action::Joined),
+        b"leave" if is_room(words) => return about_room(words, Action::LeftRoom),
+        b"leave" => Action::LeftRoom,
+        b"who" if is_room(words) => return about_room(words, Action::Asked(Question::Who)),
         b"who" => Action::Asked(Question::Who),
+        b"rooms" => Action::Asked(Question::Rooms),
+        b"bans" => Action::Asked(Question::Bans),
+        b"history" => Action::History(None),
+        b"search" => Action::Search(name(), None),
+        b"kick" => Action::Kick(name()),
+        b"ban" => Action::Ban(name()),
+        b"unban" => Action::Unban(name()),
         b"help" => Action::Asked(Question::Help),
-        b"quit" | b"leave" => Action::Left,
-        b"msg" => written_out(words.trim_ascii(), Action::Whispered),
+        b"quit" => Action::Left,
         _ => Action::Unknown(format!("/{}", sanitize_bytes(word))),
+    };
+    action.into()
+}
+
+fn is_room(words: &[u8]) -> bool {
+    words.starts_with(b"#")
+}
+
+fn about_room(name: &[u8], action: Action) -> Request {
+    match String::from_utf8_lossy(name).parse::<RoomName>() {
+        Ok(room) => Request { room, ..action.into() },
+        Err(_) => Action::BadRoomName.into(),
     }
 }
 
@@ -127,6 +155,10 @@ mod tests {
         time::Stamp,
     };
     use hikyaku_text::is_safe;
+
+    fn parse(datagram: &[u8]) -> Action {
+        super::parse(datagram).action
+    }
 
     fn said(text: &str) -> Action {
         Action::Said(text.to_owned())
@@ -163,8 +195,32 @@ mod tests {
         assert_eq!(parse(b"/who\n"), Action::Asked(Question::Who));
         assert_eq!(parse(b"/HELP"), Action::Asked(Question::Help));
         assert_eq!(parse(b"/quit"), Action::Left);
-        assert_eq!(parse(b"/leave now"), Action::Left);
+        assert_eq!(parse(b"/leave"), Action::LeftRoom);
+        assert_eq!(parse(b"/nick al"), Action::Named("al".to_owned()));
+        assert_eq!(parse(b"/me waves"), Action::Emote("waves".to_owned()));
+        assert_eq!(parse(b"/rooms"), Action::Asked(Question::Rooms));
+        assert_eq!(parse(b"/kick bob b"), Action::Kick("bob b".to_owned()));
         assert_eq!(parse(b"/msg bob psst, you"), Action::Whispered("bob psst, you".to_owned()));
+    }
+
+    #[test]
+    fn commands_about_a_room_name_it() {
+        let garden = |action| Request { room: "garden".parse().unwrap(), ..Request::from(action) };
+        assert_eq!(super::parse(b"/join garden"), garden(Action::Joined));
+        assert_eq!(super::parse(b"/join #Garden"), garden(Action::Joined));
+        assert_eq!(super::parse(b"/leave #garden"), garden(Action::LeftRoom));
+        assert_eq!(super::parse(b"/who #garden"), garden(Action::Asked(Question::Who)));
+        for bad in [b"/join".as_slice(), b"/join a b", b"/join \xff", b"/leave #"] {
+            assert_eq!(parse(bad), Action::BadRoomName, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn two_slashes_or_a_space_send_a_line_that_begins_with_a_slash() {
+        for line in [b"//join".as_slice(), b" /join"] {
+            assert_eq!(parse(line), said("/join"), "{line:?}");
+        }
+        assert_eq!(parse(b" hi"), said(" hi"));
     }
 
     #[test]

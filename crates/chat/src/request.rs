@@ -83,6 +83,8 @@ pub enum Action {
     Topic(String),
     /// A request to repeat the events after this one.
     Resumed(Seq),
+    /// A command about a room whose name is not valid.
+    BadRoomName,
     /// An unknown command.
     Unknown(String),
     /// A line of this many bytes, more than the limit. It is not relayed in part.

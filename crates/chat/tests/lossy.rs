@@ -14,8 +14,8 @@ use hikyaku_chat::{
     log::MemoryLog,
     machine::{self, Ticket},
     plain::parse,
-    request::{Action, Request},
-    room::{Audience, Effect, Peer, Room},
+    request::Action,
+    room::{Audience, Chat, Effect, Peer},
 };
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ struct Datagram {
 
 struct World {
     millis: u64,
-    room: Room<Client, MemoryLog>,
+    room: Chat<Client, MemoryLog>,
     apps: Vec<App>,
     /// By time of arrival, and a number that distinguishes equal times.
     network: BTreeMap<(u64, u64), Datagram>,
@@ -63,7 +63,7 @@ impl World {
         let name = |client: u8| Name::parse(&format!("client {client}")).expect("it is a name");
         Self {
             millis: 0,
-            room: Room::new(config, MemoryLog::new()),
+            room: Chat::new(config, MemoryLog::new()),
             apps: (0..CLIENTS).map(|client| App::new(Time::ZERO, name(client))).collect(),
             network: BTreeMap::new(),
             chance: seed,
@@ -114,14 +114,14 @@ impl World {
 
     fn at_room(&mut self, from: Client, bytes: &[u8]) {
         let read = machine::read_request(bytes).map(|(request, _)| request);
-        let request = read.unwrap_or_else(|| Request::from(parse(bytes)));
+        let request = read.unwrap_or_else(|| parse(bytes));
         let now = Now { time: self.time(), stamp: Stamp::from_millis(self.millis) };
         let mut effects = Vec::new();
         self.room.handle(now, from, request, &mut effects);
         for Effect { to, event } in effects {
             let readers: Vec<Client> = match to {
                 Audience::One(client) => vec![client],
-                Audience::All => self.room.peers().collect(),
+                to => self.room.receivers(&to).collect(),
             };
             for client in readers {
                 let ticket = self.room.member_id(client).map(|MemberId(n)| Ticket::new(n << 11));

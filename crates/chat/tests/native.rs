@@ -174,16 +174,28 @@ async fn two_native_members_talk_and_part() {
 }
 
 #[tokio::test]
-async fn two_clients_of_one_key_are_two_members() {
+async fn two_clients_of_one_key_are_one_member_with_two_devices() {
     let host = key("host");
     let room = room(&host).await;
+    let mut ben = join(room.address, &host, &key("ben"), "ben").await;
+    ben.sees("you are ben").await;
     let mine = key("me");
     let mut first = join(room.address, &host, &mine, "me").await;
     first.sees("you are me;").await;
     let mut second = join(room.address, &host, &mine, "me").await;
-    second.sees("you are me-2").await;
-    second.says("hello").await;
-    first.sees("] me-2: hello").await;
+    second.sees("you are me;").await;
+    second.says("by the second").await;
+    ben.sees("] me: by the second").await;
+    ben.says("to both").await;
+    first.sees("] ben: to both").await;
+    second.sees("] ben: to both").await;
+    second.says("/quit").await;
+    second.task.await.unwrap().unwrap();
+    first.says("/who").await;
+    first.sees("2 here").await;
+    first.says("/quit").await;
+    let seen = ben.sees("me left").await;
+    assert!(!seen.iter().any(|line| line.contains("me joined")), "{seen:?}");
 }
 
 #[tokio::test]

@@ -138,6 +138,8 @@ pub struct App {
     is_room: bool,
     /// The server is known to be a program that forwards lines.
     passes_on: bool,
+    /// The user has joined another room: leaving one is not leaving the chat.
+    has_joined_rooms: bool,
     /// The dialect that the server reports.
     hint: Option<Dialect>,
     /// Set if a room answers keep-alives.
@@ -180,6 +182,7 @@ impl App {
             heard: false,
             is_room: false,
             passes_on: false,
+            has_joined_rooms: false,
             hint: None,
             watch: None,
         }

@@ -36,10 +36,12 @@ impl App {
             self.notice(Notice::RoomsOwn);
             return None;
         }
-        let action = parse_line(line.as_bytes());
-        match &action {
+        let asked = parse_line(line.as_bytes());
+        match &asked.action {
             Action::Heard => return None,
-            Action::Left => {
+            Action::Joined => self.has_joined_rooms = true,
+            Action::LeftRoom if self.has_joined_rooms => {}
+            Action::Left | Action::LeftRoom => {
                 self.handle_end();
                 return None;
             }
@@ -53,10 +55,7 @@ impl App {
         }
         self.last_request += 1;
         let request = RequestId(self.last_request);
-        let line = machine::write_request(
-            &Request { request: Some(request), ..Request::from(action) },
-            None,
-        );
+        let line = machine::write_request(&Request { request: Some(request), ..asked }, None);
         self.unconfirmed.insert(request, line.clone());
         if self.unconfirmed.len() > MAX_UNCONFIRMED {
             self.unconfirmed.pop_first();

@@ -1,8 +1,8 @@
-//! How much each member, and the whole room, may send.
+//! How much each member, and the whole chat, may send.
 
 use std::mem;
 
-use super::{Audience, Call, Effect, Peer, Room, refuse};
+use super::{Audience, Call, Chat, Effect, Peer, refuse};
 use crate::{
     event::Refusal,
     limits::{FAN_OUT_RATE, LINE_OVERHEAD},
@@ -11,10 +11,10 @@ use crate::{
     time::Time,
 };
 
-/// What the room may still send.
+/// What the chat may still send.
 #[derive(Debug, Default)]
 pub(super) struct Allowance {
-    /// Notices to strangers that the room is full.
+    /// Notices to strangers that the chat is full, or closed to them.
     pub(super) full_notices: Bucket,
     /// Bytes that may be sent to members.
     fan_out: Bucket,
@@ -26,10 +26,10 @@ impl Allowance {
     }
 }
 
-impl<P: Peer, L: Log> Room<P, L> {
-    /// Returns `true` if the member's and the room's allowances permit this request. If not, the
+impl<P: Peer, L: Log> Chat<P, L> {
+    /// Returns `true` if the member's and the chat's allowances permit this request. If not, the
     /// member is notified once, until its allowance is full again.
-    pub(super) fn may_send(&mut self, call: Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
+    pub(super) fn may_send(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
         let now = call.now.time;
         let rate = Rate::new(self.config.rate, self.config.burst);
         let host = self.host == Some(call.from);
@@ -54,11 +54,13 @@ impl<P: Peer, L: Log> Room<P, L> {
         false
     }
 
-    /// Takes the cost of delivering `effects` from the room's allowance.
+    /// Takes the cost of delivering `effects` from the chat's allowance.
     pub(super) fn charge(&mut self, now: Time, effects: &[Effect<P>]) {
         let cost = |effect: &Effect<P>| {
-            let copies = match effect.to {
+            let copies = match &effect.to {
                 Audience::One(_) => 1,
+                Audience::Keys(..) => 2,
+                Audience::Room(room) => self.rooms.len(room),
                 Audience::All => self.clients(),
             };
             copies.saturating_mul(effect.event.weight() + LINE_OVERHEAD)

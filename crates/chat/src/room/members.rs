@@ -1,4 +1,4 @@
-//! The members of a room, by key, by name, and by the end of their membership.
+//! The members of a chat, by key, by name, and by the end of their membership.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -12,12 +12,13 @@ use crate::{
     event::{Author, MemberId, Roll, Seq},
     name::{Name, likeness},
     rate::Bucket,
+    room_name::RoomName,
     time::Time,
 };
 
-/// Distinguishes a room's members. Its `Display` names a member without a name, and must not be a
+/// Distinguishes a chat's members. Its `Display` names a member without a name, and must not be a
 /// valid [`Name`] except the host's.
-pub trait Peer: Copy + Ord + Display {
+pub trait Peer: Copy + Ord + Display + Send + Sync {
     /// The address that receives what is sent to this peer, if the peer is known only by its
     /// datagrams' source. `None` for a peer that has proved its identity or address: it may share
     /// an address with any number of others.
@@ -29,23 +30,36 @@ pub trait Peer: Copy + Ord + Display {
         None
     }
 
-    /// Returns `true` if others have to know that this peer has proved no key.
+    /// Returns `true` if others have to know that nothing this peer says is signed. Its key, if it
+    /// has one, is not shown.
     fn is_unauthenticated(&self) -> bool {
+        false
+    }
+
+    /// Returns `true` if this peer reads the log from a cursor of its own, and acknowledges what it
+    /// has. Others receive each event by itself, and write to one room at a time.
+    fn reads_log(&self) -> bool {
         false
     }
 }
 
-/// One member of a room.
+/// One member of a chat.
 #[derive(Debug)]
 pub(crate) struct Member {
     /// The name, or the address of a member without one.
     pub(crate) shown: Arc<str>,
     id: MemberId,
     /// The key that this member has proved to hold.
-    key: Option<Arc<str>>,
+    pub(super) key: Option<Arc<str>>,
     unauthenticated: bool,
     /// The newest number of the log when the member joined: later events are for it.
     pub(crate) since: Seq,
+    /// The rooms that the member is in, and the number of the log after which each is for it.
+    pub(crate) rooms: BTreeMap<RoomName, Seq>,
+    /// The room that lines without one go to.
+    pub(crate) current: RoomName,
+    /// What the member has acknowledged.
+    pub(crate) read: Seq,
     /// What this member may still send.
     pub(crate) bucket: Bucket,
     /// Which numbered requests have been handled.
@@ -59,8 +73,10 @@ pub(crate) struct Member {
 impl Member {
     fn author(&self) -> Author {
         let mut author = Author::new(self.id, Arc::clone(&self.shown));
-        author.key.clone_from(&self.key);
         author.unauthenticated = self.unauthenticated;
+        if !self.unauthenticated {
+            author.key.clone_from(&self.key);
+        }
         author
     }
 }
@@ -69,10 +85,13 @@ impl Member {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Taken;
 
-/// All members of a room. The first three maps always have the same members.
+/// All members of a chat. The first maps always have the same members.
 #[derive(Debug)]
 pub(crate) struct Members<P> {
     by_peer: BTreeMap<P, Member>,
+    by_id: BTreeMap<MemberId, P>,
+    /// Those with keys.
+    by_key: BTreeMap<Arc<str>, BTreeSet<P>>,
     by_likeness: BTreeMap<String, P>,
     by_idle_at: BTreeSet<(Time, P)>,
     /// The number of members per site, without empty sites.
@@ -85,6 +104,8 @@ impl<P: Peer> Members<P> {
     pub(crate) fn new() -> Self {
         Self {
             by_peer: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            by_key: BTreeMap::new(),
             by_likeness: BTreeMap::new(),
             by_idle_at: BTreeSet::new(),
             by_site: BTreeMap::new(),
@@ -108,6 +129,47 @@ impl<P: Peer> Members<P> {
     /// Returns the number of members at the site of `peer`, if it is limited.
     pub(crate) fn neighbours(&self, peer: P) -> usize {
         site(peer).and_then(|site| self.by_site.get(&site)).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn get(&self, peer: P) -> Option<&Member> {
+        self.by_peer.get(&peer)
+    }
+
+    /// Returns the member with this number.
+    pub(crate) fn with_id(&self, id: MemberId) -> Option<P> {
+        self.by_id.get(&id).copied()
+    }
+
+    /// Returns the members with this key.
+    pub(crate) fn with_key(&self, key: &str) -> impl Iterator<Item = P> + '_ {
+        self.by_key.get(key).into_iter().flatten().copied()
+    }
+
+    /// Returns the key that had this name last, and the name, also if its bearer is away.
+    pub(crate) fn owner(&self, name: &str) -> Option<Arc<str>> {
+        self.owners.owner(&likeness(name))
+    }
+
+    /// Returns the name of a member with this key, or `None` if nobody with it has been here.
+    pub(crate) fn name_of_key(&self, key: &Arc<str>) -> Option<Arc<str>> {
+        let present = self.with_key(key).next().map(|peer| self.shown(peer));
+        present.or_else(|| self.owners.name_of(key))
+    }
+
+    /// Records that a name was a key's, as the past has it.
+    pub(crate) fn remember(&mut self, name: &Arc<str>, key: &Arc<str>) {
+        self.owners.take(name, key);
+    }
+
+    /// Returns the member whose name has this likeness.
+    pub(crate) fn bearer(&self, likeness: &str) -> Option<P> {
+        self.by_likeness.get(likeness).copied()
+    }
+
+    /// Returns the name that looks like this one, if another member has it.
+    pub(crate) fn twin(&self, name: &Name, peer: P) -> Option<Arc<str>> {
+        let holder = self.by_likeness.get(&likeness(name.as_str()))?;
+        (*holder != peer).then(|| self.shown(*holder))
     }
 
     pub(crate) fn get_mut(&mut self, peer: P) -> Option<&mut Member> {
@@ -135,18 +197,22 @@ impl<P: Peer> Members<P> {
         }
         self.last_id += 1;
         let (id, bucket) = (MemberId(self.last_id), Bucket::default());
-        let requests = Seen::default();
-        let (key, unauthenticated) = (peer.key(), peer.is_unauthenticated());
-        let told_dropped = false;
+        self.by_id.insert(id, peer);
+        if let Some(key) = peer.key() {
+            self.by_key.entry(key).or_default().insert(peer);
+        }
         let member = Member {
             shown,
             id,
-            key,
-            unauthenticated,
+            key: peer.key(),
+            unauthenticated: peer.is_unauthenticated(),
             since,
+            rooms: BTreeMap::new(),
+            current: RoomName::general(),
+            read: since,
             bucket,
-            requests,
-            told_dropped,
+            requests: Seen::default(),
+            told_dropped: false,
             idle_at,
         };
         self.by_peer.insert(peer, member);
@@ -169,6 +235,15 @@ impl<P: Peer> Members<P> {
     /// Removes a member, and returns it as events name it.
     pub(crate) fn remove(&mut self, peer: P) -> Option<Author> {
         let member = self.by_peer.remove(&peer)?;
+        self.by_id.remove(&member.id);
+        if let Some(key) = &member.key
+            && let Some(peers) = self.by_key.get_mut(key)
+        {
+            peers.remove(&peer);
+            if peers.is_empty() {
+                self.by_key.remove(key);
+            }
+        }
         if let Some(idle_at) = member.idle_at {
             self.by_idle_at.remove(&(idle_at, peer));
         }
@@ -193,17 +268,23 @@ impl<P: Peer> Members<P> {
         self.owners.allow(likeness, self.by_peer.get(&peer).and_then(|member| member.key.as_ref()))
     }
 
-    /// Postpones the end of a membership, except the host's, which has none.
+    /// Postpones the end of a membership, if it has one.
     pub(crate) fn touch(&mut self, peer: P, idle_at: Time) {
-        let Some(member) = self.by_peer.get_mut(&peer) else {
-            return;
-        };
-        let Some(old) = member.idle_at.replace(idle_at) else {
-            member.idle_at = None;
-            return;
-        };
-        self.by_idle_at.remove(&(old, peer));
-        self.by_idle_at.insert((idle_at, peer));
+        if self.by_peer.get(&peer).is_some_and(|member| member.idle_at.is_some()) {
+            self.set_idle_at(peer, Some(idle_at));
+        }
+    }
+
+    /// Sets when silence ends a membership.
+    pub(crate) fn set_idle_at(&mut self, peer: P, idle_at: Option<Time>) {
+        let Some(member) = self.by_peer.get_mut(&peer) else { return };
+        if let Some(old) = member.idle_at {
+            self.by_idle_at.remove(&(old, peer));
+        }
+        member.idle_at = idle_at;
+        if let Some(idle_at) = idle_at {
+            self.by_idle_at.insert((idle_at, peer));
+        }
     }
 
     /// Changes the name of a member.
@@ -218,16 +299,20 @@ impl<P: Peer> Members<P> {
         if let Some(member) = self.by_peer.get_mut(&peer) {
             member.shown = name.shared();
             if let Some(key) = &member.key {
-                self.owners.take(&likeness, key);
+                self.owners.take(&member.shown, key);
             }
             self.by_likeness.insert(likeness, peer);
         }
         Ok(())
     }
 
-    /// Returns the member whose name or address `words` begins with (the longest one, as names
-    /// contain spaces), and the words after it.
+    /// Returns the member whose name or address `words` begins with, and the words after it. A name
+    /// is in quotes, or the longest one that fits, as names contain spaces.
     pub(crate) fn find_addressee<'a>(&self, words: &'a str, limit: usize) -> Option<(P, &'a str)> {
+        if let Some((name, rest)) = quoted_name(words) {
+            let peer = self.by_likeness.get(&likeness(name))?;
+            return Some((*peer, rest));
+        }
         let window = &words[..words.floor_char_boundary(limit)];
         let inner = window.match_indices(' ').map(|(at, _)| at);
         let whole = (window.len() == words.len()).then_some(words.len());
@@ -247,19 +332,21 @@ impl<P: Peer> Members<P> {
         self.by_idle_at.first().filter(|(idle_at, _)| *idle_at <= now).map(|(_, peer)| *peer)
     }
 
-    /// Returns all members except one, in at most about `limit` bytes; the rest are counted.
-    pub(crate) fn roll(&self, except: Option<P>, limit: usize) -> Roll {
+    /// Returns the names of `peers` except one, in at most about `limit` bytes; the rest are
+    /// counted.
+    pub(crate) fn roll(&self, peers: &BTreeSet<P>, except: Option<P>, limit: usize) -> Roll {
         let mut roll = Roll::default();
         let mut len = 0;
-        let mut others = self.by_peer.iter().filter(|(peer, _)| Some(**peer) != except);
-        while let Some((_, member)) = others.next() {
-            if len + member.shown.len() > limit {
-                roll.more = 1 + others.count();
-                return roll;
+        let all = peers.len() - usize::from(except.is_some_and(|except| peers.contains(&except)));
+        for peer in peers.iter().filter(|peer| Some(**peer) != except) {
+            let shown = self.shown(*peer);
+            if len + shown.len() > limit {
+                break;
             }
-            len += member.shown.len() + 2;
-            roll.names.push(Arc::clone(&member.shown));
+            len += shown.len() + 2;
+            roll.names.push(shown);
         }
+        roll.more = all - roll.names.len();
         roll
     }
 
@@ -269,6 +356,12 @@ impl<P: Peer> Members<P> {
             self.by_likeness.remove(&likeness);
         }
     }
+}
+
+/// Returns a name in quotes at the beginning of `words`, and the words after it.
+pub(crate) fn quoted_name(words: &str) -> Option<(&str, &str)> {
+    let (name, rest) = words.strip_prefix('"')?.split_once('"')?;
+    Some((name, rest.trim_start()))
 }
 
 /// Returns the site of an address: an IPv4 address, or an IPv6 /64, which one machine may use
@@ -334,11 +427,23 @@ mod tests {
     }
 
     #[test]
+    fn a_name_in_quotes_ends_with_them() {
+        let members = room_of(&["ann", "ann lee"]);
+        assert_eq!(members.find_addressee("\"ann\" lee is here", 128), Some((0, "lee is here")));
+        assert_eq!(members.find_addressee("\"Ann Lee\"hi", 128), Some((1, "hi")));
+        assert_eq!(members.find_addressee("\"ann hi", 128), None);
+    }
+
+    #[test]
     fn a_roll_counts_those_it_cannot_list() {
         let members = room_of(&["alice", "bob", "carol"]);
+        let all = BTreeSet::from([0, 1, 2]);
         let names = |roll: Roll| (roll.names.iter().map(|n| n.to_string()).collect(), roll.more);
-        assert_eq!(names(members.roll(Some(1), 100)), (vec!["alice".into(), "carol".into()], 0));
-        let short: (Vec<String>, _) = names(members.roll(None, 7));
+        assert_eq!(
+            names(members.roll(&all, Some(1), 100)),
+            (vec!["alice".into(), "carol".into()], 0)
+        );
+        let short: (Vec<String>, _) = names(members.roll(&all, None, 7));
         assert_eq!(short, (vec!["alice".into()], 2));
     }
 

@@ -1,23 +1,23 @@
-//! Joining, naming and leaving.
+//! Coming and going: to the chat, and to its rooms.
 
-use super::{Call, Effect, Peer, Room, members::Taken, refuse, tell};
+use super::{Call, Chat, Effect, Peer, refuse, tell};
 use crate::{
-    event::{Author, Departure, Event, Kind, Refusal, Seq},
+    event::{Departure, Event, Kind, Refusal},
     limits::{
-        FULL_NOTICE_INTERVAL, MAX_GREETING_ROLL_LEN, MAX_MEMBERS_PER_IP, MAX_NAME_SUFFIX,
-        MAX_REPLAY, NEWCOMER_RATE,
+        FULL_NOTICE_INTERVAL, MAX_ANNOUNCED, MAX_GREETING_ROLL_LEN, MAX_MEMBERS_PER_IP,
+        MAX_ROOMS_PER_MEMBER, NEWCOMER_RATE,
     },
     log::Log,
-    name::Name,
     rate::Rate,
     request::Action,
     room::Audience,
+    room_name::RoomName,
     time::Now,
 };
 
-impl<P: Peer, L: Log> Room<P, L> {
+impl<P: Peer, L: Log> Chat<P, L> {
     /// [`Self::handle`], without the cost of the effects.
-    pub(super) fn take_in(&mut self, call: Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
+    pub(super) fn take_in(&mut self, call: &Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
         if self.members.contains(call.from) {
             self.members.touch(call.from, call.now.time + self.config.idle);
             return self.act(call, action, effects);
@@ -26,29 +26,56 @@ impl<P: Peer, L: Log> Room<P, L> {
         if action == Action::Left || !self.admit(call, effects) {
             return;
         }
+        let general = [RoomName::general()];
         match action {
-            Action::Named(wish) | Action::Hello(wish) => self.welcome(call, Some(&wish), effects),
+            Action::Named(wish) | Action::Hello(wish) => {
+                self.welcome(call, Some(&wish), &general, effects);
+            }
             other => {
-                self.welcome(Call { request: None, ..call }, None, effects);
+                let hello = Call { request: None, room: RoomName::general(), ..call.clone() };
+                self.welcome(&hello, None, &general, effects);
                 self.act(call, other, effects);
             }
         }
     }
 
+    /// [`Self::handle_hello`], without the cost of the effects.
+    pub(super) fn hello(
+        &mut self,
+        call: &Call<P>,
+        wish: &str,
+        rooms: &[RoomName],
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        if !self.members.contains(call.from) {
+            if self.admit(call, effects) {
+                self.welcome(call, Some(wish), rooms, effects);
+            }
+            return;
+        }
+        self.members.touch(call.from, call.now.time + self.config.idle);
+        let entered = self.enter_all(call.from, rooms);
+        self.hello_again(call, wish, effects);
+        for room in entered {
+            self.announce_coming(&Call { room, ..call.clone() }, effects);
+        }
+    }
+
     /// Decides whether to admit a stranger. If so, it is a member on return.
-    fn admit(&mut self, call: Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
-        let Call { now: Now { time: now, .. }, from, .. } = call;
+    fn admit(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
+        let (Now { time: now, .. }, from) = (call.now, call.from);
+        let key = from.key();
+        if self.bans.forbid(key.as_deref(), from.network()) {
+            self.stats.dropped_banned += 1;
+            return self.turn_away(call, Refusal::Banned, effects);
+        }
         if self.members.neighbours(from) >= MAX_MEMBERS_PER_IP {
             self.stats.dropped_same_ip += 1;
             return false;
         }
         if self.clients() >= self.config.max_clients {
             self.stats.dropped_full += 1;
-            let rate = Rate::every(FULL_NOTICE_INTERVAL);
-            if self.allowance.full_notices.take(now, rate) {
-                refuse(call, Refusal::Full, effects);
-            }
-            return false;
+            return self.turn_away(call, Refusal::Full, effects);
         }
         if !self.allowance.may_fan_out(now) {
             self.stats.dropped_busy += 1;
@@ -67,120 +94,180 @@ impl<P: Peer, L: Log> Room<P, L> {
         true
     }
 
+    /// Says why a stranger is not admitted, if that was not just said to others.
+    fn turn_away(&mut self, call: &Call<P>, why: Refusal, effects: &mut Vec<Effect<P>>) -> bool {
+        let rate = Rate::every(FULL_NOTICE_INTERVAL);
+        if self.allowance.full_notices.take(call.now.time, rate) {
+            refuse(call, why, effects);
+        }
+        false
+    }
+
     /// Names a newcomer before it is announced, greets it, and announces it.
-    fn welcome(&mut self, call: Call<P>, wish: Option<&str>, effects: &mut Vec<Effect<P>>) {
+    fn welcome(
+        &mut self,
+        call: &Call<P>,
+        wish: Option<&str>,
+        rooms: &[RoomName],
+        effects: &mut Vec<Effect<P>>,
+    ) {
         let refusal = wish.and_then(|wish| self.name_newcomer(call.from, wish).err());
+        let mut entered = self.enter_all(call.from, rooms);
+        if entered.is_empty() {
+            entered = self.enter_all(call.from, &[RoomName::general()]);
+        }
         self.greet(call, effects);
         if let Some(refusal) = refusal {
-            refuse(Call { request: None, ..call }, refusal, effects);
+            refuse(&Call { request: None, ..call.clone() }, refusal, effects);
         }
-        self.publish(call, Kind::Joined, effects);
+        for room in entered {
+            self.announce_coming(&Call { room, ..call.clone() }, effects);
+        }
     }
 
     /// Handles another hello of a member: the greeting was lost, or the room has forgotten the
     /// name.
-    pub(super) fn hello_again(&mut self, call: Call<P>, wish: &str, effects: &mut Vec<Effect<P>>) {
+    pub(super) fn hello_again(&mut self, call: &Call<P>, wish: &str, effects: &mut Vec<Effect<P>>) {
         let Some(before) = self.members.author(call.from) else { return };
         if *before.name != *call.from.to_string() {
             return self.greet(call, effects);
         }
         let refusal = self.name_newcomer(call.from, wish).err();
         self.greet(call, effects);
+        let unnumbered = Call { request: None, ..call.clone() };
         if let Some(refusal) = refusal {
-            refuse(Call { request: None, ..call }, refusal, effects);
+            refuse(&unnumbered, refusal, effects);
         }
-        self.publish_rename(Call { request: None, ..call }, before, effects);
+        self.publish_rename(&unnumbered, &before, effects);
     }
 
-    fn greet(&self, call: Call<P>, effects: &mut Vec<Effect<P>>) {
+    pub(super) fn greet(&self, call: &Call<P>, effects: &mut Vec<Effect<P>>) {
         let Some(you) = self.members.author(call.from) else { return };
-        let others = self.members.roll(Some(call.from), MAX_GREETING_ROLL_LEN);
-        tell(call, Kind::greeted(you, others, self.log.head()), effects);
-    }
-
-    pub(super) fn change_name(&mut self, call: Call<P>, wish: &str, effects: &mut Vec<Effect<P>>) {
-        let Some(before) = self.members.author(call.from) else { return };
-        let renamed = Name::parse(wish)
-            .map_err(|error| Refusal::BadName { error })
-            .and_then(|name| self.rename(call.from, &name));
-        match renamed {
-            Err(refusal) => refuse(call, refusal, effects),
-            // The hello was repeated because our greeting was lost.
-            Ok(()) if before.name == self.members.shown(call.from) => self.greet(call, effects),
-            Ok(()) => self.publish_rename(call, before, effects),
-        }
-    }
-
-    fn publish_rename(&mut self, call: Call<P>, before: Author, effects: &mut Vec<Effect<P>>) {
-        let name = self.members.shown(call.from);
-        if name == before.name {
-            return;
-        }
-        let kind = Kind::Renamed { name };
-        self.log.submit(Event::new(call.now.stamp, Some(before), call.request, kind));
-        self.handle_log(effects);
-    }
-
-    fn rename(&mut self, from: P, name: &Name) -> Result<(), Refusal> {
-        self.members.rename(from, name).map_err(|Taken| Refusal::NameTaken {
-            name: name.shared(),
-            free: self.free_name(from, name).map(|free| free.shared()),
-        })
-    }
-
-    /// Gives a newcomer the name it asked for, or a similar one if that is taken.
-    fn name_newcomer(&mut self, from: P, wish: &str) -> Result<(), Refusal> {
-        let name = Name::parse(wish).map_err(|error| Refusal::BadName { error })?;
-        if self.members.rename(from, &name).is_ok() {
-            return Ok(());
-        }
-        let taken = name.shared();
-        match self.free_name(from, &name) {
-            Some(free) if self.members.rename(from, &free).is_ok() => {
-                Err(Refusal::NameReplaced { name: taken, given: free.shared() })
-            }
-            _ => Err(Refusal::NameTaken { name: taken, free: None }),
-        }
-    }
-
-    fn free_name(&self, from: P, name: &Name) -> Option<Name> {
-        (2..=MAX_NAME_SUFFIX)
-            .map_while(|number| name.numbered(number))
-            .find(|name| self.members.is_free(name, from))
-    }
-
-    /// Repeats the events after `after` to a member, except those from before it joined.
-    pub(super) fn replay(&mut self, call: Call<P>, after: Seq, effects: &mut Vec<Effect<P>>) {
-        let Some(member) = self.members.get_mut(call.from) else { return };
-        let Some(events) = self.log.after(after.max(member.since)) else {
-            return tell(call, Kind::Missed, effects);
+        let Some(member) = self.members.get(call.from) else { return };
+        let room = self.rooms.get(&member.current);
+        let others = room
+            .map(|room| self.members.roll(&room.members, Some(call.from), MAX_GREETING_ROLL_LEN));
+        let greeted = Kind::Greeted {
+            you,
+            others: others.unwrap_or_default(),
+            head: self.log.head(),
+            log: self.log.id(),
+            durable: self.log.is_durable(),
+            // Who receives events one by one knows of no rooms before it joins one.
+            rooms: if call.from.reads_log() { self.rooms_list(call.from) } else { Vec::new() },
         };
-        let events = events.take(MAX_REPLAY).cloned();
-        let to = Audience::One(call.from);
-        let before = effects.len();
-        effects.extend(events.map(|event| Effect { to, event }));
-        let count = u32::try_from(effects.len() - before).unwrap_or(u32::MAX);
-        let rate = Rate::new(self.config.rate, self.config.burst);
-        member.bucket.charge(call.now.time, rate, count);
+        tell(&Call { room: RoomName::general(), ..call.clone() }, greeted, effects);
     }
 
-    pub(super) fn quit(&mut self, call: Call<P>, effects: &mut Vec<Effect<P>>) {
+    /// Enters rooms, as far as the limits allow; returns those that are new to the member.
+    fn enter_all(&mut self, peer: P, rooms: &[RoomName]) -> Vec<RoomName> {
+        let enter = |room: &&RoomName| self.enter(peer, room).is_ok_and(|is_new| is_new);
+        rooms.iter().filter(enter).cloned().collect()
+    }
+
+    /// Makes a member one of a room's. Returns `false` if it was one.
+    pub(super) fn enter(&mut self, peer: P, room: &RoomName) -> Result<bool, Refusal> {
+        let head = self.log.head();
+        let Some(member) = self.members.get_mut(peer) else { return Ok(false) };
+        if member.rooms.contains_key(room) {
+            member.current = room.clone();
+            return Ok(false);
+        }
+        if member.rooms.len() >= MAX_ROOMS_PER_MEMBER || !self.rooms.enter(room, peer) {
+            return Err(Refusal::TooManyRooms);
+        }
+        member.rooms.insert(room.clone(), head);
+        member.current = room.clone();
+        Ok(true)
+    }
+
+    pub(super) fn join(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) {
+        match self.enter(call.from, &call.room) {
+            Err(refusal) => refuse(call, refusal, effects),
+            Ok(true) => self.announce_coming(call, effects),
+            Ok(false) => self.confirm(call, Kind::Joined, effects),
+        }
+    }
+
+    fn announce_coming(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) {
+        if self.announces(call) {
+            return self.publish(call, Kind::Joined, effects);
+        }
+        let name = self.members.shown(call.from);
+        if let Some(room) = self.rooms.get_mut(&call.room) {
+            room.presence.joined(call.now.time, name);
+        }
+        self.confirm(call, Kind::Joined, effects);
+    }
+
+    /// Tells a member alone what it did.
+    fn confirm(&self, call: &Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
+        let author = self.members.author(call.from);
+        let mut event = Event::new(call.now.stamp, author, call.request, kind);
+        event.room = call.room.clone();
+        effects.push(Effect { to: Audience::One(call.from), event: event.into() });
+    }
+
+    /// Leaves a room; with the last one, the chat.
+    pub(super) fn leave_room(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) {
+        let Some(member) = self.members.get_mut(call.from) else { return };
+        if !member.rooms.contains_key(&call.room) {
+            return refuse(call, Refusal::NotInRoom, effects);
+        }
+        if member.rooms.len() == 1 {
+            return self.quit(call, effects);
+        }
+        member.rooms.remove(&call.room);
+        if member.current == call.room {
+            member.current = member.rooms.keys().next().cloned().unwrap_or_default();
+        }
+        self.announce_going(call, Departure::Quit, effects);
+        self.rooms.leave(&call.room, call.from);
+    }
+
+    fn announce_going(&mut self, call: &Call<P>, why: Departure, effects: &mut Vec<Effect<P>>) {
+        let is_announced = self.announces(call);
+        if is_announced {
+            return self.publish(call, Kind::Left(why), effects);
+        }
+        let name = self.members.shown(call.from);
+        if let Some(room) = self.rooms.get_mut(&call.room) {
+            room.presence.left(call.now.time, name);
+        }
+        self.confirm(call, Kind::Left(why), effects);
+    }
+
+    pub(super) fn quit(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) {
         self.leave(call, Departure::Quit, effects);
     }
 
     pub(super) fn remove_idle(&mut self, now: Now, effects: &mut Vec<Effect<P>>) {
         let millis = u64::try_from(self.config.idle.as_millis()).unwrap_or(u64::MAX);
         while let Some(from) = self.members.next_idle(now.time) {
-            let call = Call { now, from, request: None };
-            self.leave(call, Departure::Silent { millis }, effects);
+            self.leave(&Call::new(now, from), Departure::Silent { millis }, effects);
         }
     }
 
-    fn leave(&mut self, call: Call<P>, why: Departure, effects: &mut Vec<Effect<P>>) {
+    /// Removes a member from the chat and from its rooms.
+    pub(super) fn leave(&mut self, call: &Call<P>, why: Departure, effects: &mut Vec<Effect<P>>) {
+        let rooms = self.rooms_list(call.from);
+        let announced: Vec<bool> =
+            rooms.iter().map(|room| self.rooms.len(room) <= MAX_ANNOUNCED).collect();
+        for room in &rooms {
+            self.rooms.leave(room, call.from);
+        }
+        self.ticks.forget(call.from);
         let Some(author) = self.members.remove(call.from) else { return };
-        let kind = Kind::Left(why);
-        self.log.submit(Event::new(call.now.stamp, Some(author), call.request, kind));
-        self.handle_log(effects);
+        for (room, is_announced) in rooms.into_iter().zip(announced) {
+            if is_announced {
+                let author = Some(author.clone());
+                let mut event = Event::new(call.now.stamp, author, call.request, Kind::Left(why));
+                event.room = room;
+                self.submit(event, effects);
+            } else if let Some(room) = self.rooms.get_mut(&room) {
+                room.presence.left(call.now.time, author.name.clone());
+            }
+        }
     }
 
     /// Returns the number of members, without the host.

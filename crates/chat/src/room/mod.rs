@@ -1,27 +1,45 @@
-//! A chat room: its members, their names, and its events.
+//! A chat: its members, their names, its rooms, and its events.
 //!
-//! Never: a clock, a socket; sentences.
+//! Never: a clock, a socket, a disk; sentences.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
-    event::{Author, Event, Kind, MemberId, Refusal, RequestId, Seq},
+    event::{Author, Departure, Event, Kind, MemberId, Refusal, RequestId, Seq},
     limits::{
         DEFAULT_BURST, DEFAULT_IDLE, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, MAX_LINE_LEN, MAX_NAME_LEN,
-        MAX_QUOTE_LEN, MAX_ROLL_LEN, MAX_TOPIC_LEN, MIN_IDLE,
+        MIN_IDLE,
     },
-    log::{Committed, Log},
+    log::Log,
+    message_id::MessageId,
     name::Name,
-    request::{Action, Question, Request},
+    request::{Action, Request},
+    room_name::RoomName,
+    sealed::Sealed,
+    store::Past,
     time::{Now, Time},
 };
 
 mod allowance;
+mod answers;
+mod bans;
 mod members;
 mod membership;
+mod naming;
 mod newcomers;
 mod owners;
+mod presence;
+mod publishing;
+mod rooms;
 mod seen;
+mod talking;
+mod ticks;
 
 #[cfg(test)]
 mod properties;
@@ -29,9 +47,12 @@ mod properties;
 mod tests;
 
 pub use self::members::Peer;
-use self::{allowance::Allowance, members::Members, newcomers::Newcomers};
+use self::{
+    allowance::Allowance, bans::Bans, members::Members, newcomers::Newcomers, rooms::Rooms,
+    ticks::Ticks,
+};
 
-/// The settings of a room.
+/// The settings of a chat.
 #[derive(Clone, Debug)]
 pub struct RoomConfig {
     /// Silence after which a member is considered gone; less than a millisecond counts as one.
@@ -42,6 +63,8 @@ pub struct RoomConfig {
     pub rate: u32,
     /// Lines that each member may send at once; 0 counts as 1.
     pub burst: u32,
+    /// Fingerprints of keys that may send members away, beside the host.
+    pub owners: BTreeSet<Arc<str>>,
 }
 
 impl Default for RoomConfig {
@@ -51,6 +74,7 @@ impl Default for RoomConfig {
             max_clients: DEFAULT_MAX_CLIENTS,
             rate: DEFAULT_RATE,
             burst: DEFAULT_BURST,
+            owners: BTreeSet::new(),
         }
     }
 }
@@ -65,15 +89,39 @@ pub struct Effect<P> {
 }
 
 /// The receivers of an event. Members are those after the call that caused the effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience<P> {
     /// One peer, member or not.
     One(P),
-    /// All members, the author included: the event is in the log.
+    /// The members of a room, the author included.
+    Room(RoomName),
+    /// The members with these keys: of the author and of the addressee of a whisper.
+    Keys(Arc<str>, Arc<str>),
+    /// All members.
     All,
 }
 
-/// The figures of a room.
+/// A question that the history answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query<P> {
+    /// The member who asks.
+    pub from: P,
+    /// The number of the request.
+    pub request: Option<RequestId>,
+    /// The room that is asked about, or the one where a search was asked for.
+    pub room: RoomName,
+    /// The rooms to search.
+    pub rooms: Vec<RoomName>,
+    /// The words to find; without them, what was said last.
+    pub words: Option<String>,
+    /// Only events before this one.
+    pub before: Option<Seq>,
+}
+
+/// Receivers of an event.
+pub type Receivers<'a, P> = Box<dyn Iterator<Item = P> + Send + 'a>;
+
+/// The figures of a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -87,39 +135,59 @@ pub struct Stats {
     pub dropped_too_fast: u64,
     /// Dropped: longer than a line may be.
     pub dropped_too_long: u64,
-    /// Dropped: from a stranger, and the room was full.
+    /// Dropped: from a stranger, and the chat was full.
     pub dropped_full: u64,
     /// Dropped: from a stranger, and too many came at once.
     pub dropped_crowd: u64,
     /// Dropped: from a stranger, and too many members have that IP address.
     pub dropped_same_ip: u64,
-    /// Dropped: the room's own allowance was used up.
+    /// Dropped: the chat's own allowance was used up.
     pub dropped_busy: u64,
+    /// Dropped: from a banned key or address.
+    pub dropped_banned: u64,
+    /// Messages that could not be stored.
+    pub not_stored: u64,
 }
 
-/// A chat room, around a log that numbers its events.
+/// A chat with any number of rooms, around a log that numbers its events.
 #[derive(Debug)]
-pub struct Room<P, L> {
+pub struct Chat<P, L> {
     config: RoomConfig,
     log: L,
     members: Members<P>,
+    rooms: Rooms<P>,
     host: Option<P>,
     newcomers: Newcomers<P>,
     allowance: Allowance,
-    topic: Arc<str>,
+    ticks: Ticks<P>,
+    bans: Bans,
+    /// Bans that changed and have to be stored.
+    ban_changes: Vec<(Arc<str>, bool)>,
+    /// Members that were sent away.
+    dismissed: Vec<(P, Departure)>,
+    /// Questions that the history has to answer.
+    queries: Vec<Query<P>>,
     stats: Stats,
 }
 
-/// One call: the peer, the time, and the request's number.
-#[derive(Clone, Copy, Debug)]
+/// One call: the peer, the time, and what the request carries beside its action.
+#[derive(Clone, Debug)]
 struct Call<P> {
     now: Now,
     from: P,
     request: Option<RequestId>,
+    room: RoomName,
+    signed: Option<(MessageId, Sealed)>,
 }
 
-impl<P: Peer, L: Log> Room<P, L> {
-    /// Creates an empty room.
+impl<P> Call<P> {
+    fn new(now: Now, from: P) -> Self {
+        Self { now, from, request: None, room: RoomName::general(), signed: None }
+    }
+}
+
+impl<P: Peer, L: Log> Chat<P, L> {
+    /// Creates an empty chat.
     #[must_use]
     pub fn new(config: RoomConfig, log: L) -> Self {
         let config = RoomConfig { idle: config.idle.max(MIN_IDLE), ..config };
@@ -127,11 +195,33 @@ impl<P: Peer, L: Log> Room<P, L> {
             config,
             log,
             members: Members::new(),
+            rooms: Rooms::new(),
             host: None,
             newcomers: Newcomers::new(),
             allowance: Allowance::default(),
-            topic: "".into(),
+            ticks: Ticks::new(),
+            bans: Bans::default(),
+            ban_changes: Vec::new(),
+            dismissed: Vec::new(),
+            queries: Vec::new(),
             stats: Stats::default(),
+        }
+    }
+
+    /// Takes topics, names and bans from the past of the log. Call it before anyone joins.
+    pub fn remember(&mut self, past: &Past) {
+        for (name, key) in &past.names {
+            self.members.remember(name, key);
+        }
+        for (room, _, topic) in &past.rooms {
+            if !topic.is_empty()
+                && let Some(room) = self.rooms.open(room)
+            {
+                room.topic = Arc::clone(topic);
+            }
+        }
+        for ban in &past.bans {
+            self.bans.add(ban);
         }
     }
 
@@ -141,8 +231,10 @@ impl<P: Peer, L: Log> Room<P, L> {
         debug_assert!(self.members.len() == 0, "the host is the first");
         self.host = Some(host);
         self.members.insert(host, None, self.log.head());
+        self.enter(host, &RoomName::general()).expect("there is no room yet");
         if let Some(name) = name {
-            self.members.rename(host, name).expect("no one else is here to bear the name");
+            // A name of the past may be another's.
+            let _ = self.members.rename(host, name);
         }
     }
 
@@ -156,45 +248,90 @@ impl<P: Peer, L: Log> Room<P, L> {
         effects: &mut Vec<Effect<P>>,
     ) {
         let before = effects.len();
-        let Request { request, action, .. } = request.into();
-        self.take_in(Call { now, from, request }, action, effects);
+        let Request { request, action, room, signed } = request.into();
+        let room = self.room_meant(from, &action, room);
+        self.take_in(&Call { now, from, request, room, signed }, action, effects);
+        self.charge_unless_host(now, from, &effects[before..]);
+    }
+
+    /// Handles the hello of a peer that names the rooms that it wishes to be in, a stranger or a
+    /// member that has come back.
+    pub fn handle_hello(
+        &mut self,
+        now: Now,
+        from: P,
+        (name, rooms): (&str, &[RoomName]),
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let before = effects.len();
+        self.hello(&Call::new(now, from), name, rooms, effects);
+        self.charge_unless_host(now, from, &effects[before..]);
+    }
+
+    fn charge_unless_host(&mut self, now: Now, from: P, effects: &[Effect<P>]) {
         if self.host != Some(from) {
-            self.charge(now.time, &effects[before..]);
+            self.charge(now.time, effects);
         }
     }
 
     /// Returns when to call [`Self::handle_timeout`], unless something happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.members.next_idle_at()
+        let times =
+            [self.members.next_idle_at(), self.rooms.next_presence(), self.ticks.poll_timeout()];
+        times.into_iter().flatten().min()
     }
 
-    /// Removes members that have been silent for too long.
+    /// Keeps a member although it is silent: it is known to be there.
+    pub fn hold(&mut self, peer: P) {
+        self.members.set_idle_at(peer, None);
+    }
+
+    /// Lets silence end a membership again, from now on.
+    pub fn release(&mut self, now: Now, peer: P) {
+        self.members.set_idle_at(peer, Some(now.time + self.config.idle));
+    }
+
+    /// Sends a member away, as an owner could.
+    pub fn expel(&mut self, now: Now, peer: P, why: Departure, effects: &mut Vec<Effect<P>>) {
+        self.dismiss(&Call::new(now, peer), peer, why, effects);
+    }
+
+    /// Removes members that have been silent for too long, and reports what is due.
     pub fn handle_timeout(&mut self, now: Now, effects: &mut Vec<Effect<P>>) {
         let before = effects.len();
         self.remove_idle(now, effects);
+        self.report_presence(now, effects);
+        self.report_deliveries(now, effects);
         self.charge(now.time, &effects[before..]);
     }
 
-    /// Passes on what the log has numbered since the last call. Needed only for a log that is slow
-    /// or has other writers: what it numbers immediately is passed on by the same call.
-    pub fn handle_log(&mut self, effects: &mut Vec<Effect<P>>) {
-        while let Some(committed) = self.log.committed() {
-            if let Committed::Event(event) = committed {
-                effects.push(Effect { to: Audience::All, event });
-            }
-        }
-    }
-
-    /// Announces to all that the room closes.
+    /// Announces to all that the chat closes. It is not in the log.
     pub fn close(&mut self, now: Now, effects: &mut Vec<Effect<P>>) {
-        self.log.submit(Event::new(now.stamp, None, None, Kind::Closing));
-        self.handle_log(effects);
+        let event = Arc::new(Event::new(now.stamp, None, None, Kind::Closing));
+        effects.push(Effect { to: Audience::All, event });
     }
 
     /// Returns all members, including the host, in the order of their keys.
     pub fn peers(&self) -> impl Iterator<Item = P> + '_ {
         self.members.peers()
+    }
+
+    /// Returns the receivers of an event, without those that read the log from a cursor.
+    pub fn receivers<'a>(&'a self, to: &'a Audience<P>) -> Receivers<'a, P> {
+        let is_direct = |peer: &P| !peer.reads_log();
+        match to {
+            Audience::One(peer) => Box::new(Some(*peer).into_iter()),
+            Audience::Room(room) => {
+                let direct = self.rooms.get(room).map(|room| room.direct.iter().copied());
+                Box::new(direct.into_iter().flatten())
+            }
+            Audience::Keys(one, other) => {
+                let other = self.members.with_key(other).filter(move |_| one != other);
+                Box::new(self.members.with_key(one).chain(other).filter(is_direct))
+            }
+            Audience::All => Box::new(self.members.peers().filter(is_direct)),
+        }
     }
 
     /// Returns `true` if `peer` is a member.
@@ -215,11 +352,31 @@ impl<P: Peer, L: Log> Room<P, L> {
         self.members.id(peer)
     }
 
-    /// Returns the newest number of the log when `peer` came, if they are a member: what is after
-    /// it is theirs to hear.
+    /// Returns the rooms of `peer`, each with the number of the log after which it is for it.
+    #[must_use]
+    pub fn rooms_of(&self, peer: P) -> Option<&BTreeMap<RoomName, Seq>> {
+        self.members.get(peer).map(|member| &member.rooms)
+    }
+
+    /// Returns the room that lines of `peer` without one go to.
+    #[must_use]
+    pub fn current_room(&self, peer: P) -> RoomName {
+        self.members.get(peer).map_or_else(RoomName::general, |member| member.current.clone())
+    }
+
+    /// Returns the newest number of the log when `peer` came, if they are a member.
     #[must_use]
     pub fn since(&self, peer: P) -> Option<Seq> {
         self.members.since(peer)
+    }
+
+    /// Returns the key of the member that the words of a whisper are for, and the text, if it has a
+    /// key that its readers can verify.
+    #[must_use]
+    pub fn addressee<'a>(&self, words: &'a str) -> Option<(Arc<str>, &'a str)> {
+        let (to, text) = self.members.find_addressee(words, MAX_NAME_LEN + 1)?;
+        let key = to.key().filter(|_| !to.is_unauthenticated())?;
+        Some((key, text))
     }
 
     /// Returns the newest number of the log.
@@ -228,18 +385,56 @@ impl<P: Peer, L: Log> Room<P, L> {
         self.log.head()
     }
 
-    /// Returns the room's figures.
+    /// Returns the log, for whoever stores it.
+    pub const fn log_mut(&mut self) -> &mut L {
+        &mut self.log
+    }
+
+    /// Returns the log.
+    pub const fn log(&self) -> &L {
+        &self.log
+    }
+
+    /// Returns `true` if this key, or this address, may not come.
+    #[must_use]
+    pub fn is_banned(&self, key: Option<&str>, address: Option<IpAddr>) -> bool {
+        self.bans.forbid(key, address)
+    }
+
+    /// Returns the bans that have changed since the last call: `true` for a new one.
+    pub fn take_ban_changes(&mut self) -> Vec<(Arc<str>, bool)> {
+        mem::take(&mut self.ban_changes)
+    }
+
+    /// Returns `true` if bans have changed since they were taken last.
+    #[must_use]
+    pub fn has_ban_changes(&self) -> bool {
+        !self.ban_changes.is_empty()
+    }
+
+    /// Returns those who have been sent away since the last call.
+    pub fn take_dismissed(&mut self) -> Vec<(P, Departure)> {
+        mem::take(&mut self.dismissed)
+    }
+
+    /// Returns the questions for the history since the last call.
+    pub fn take_queries(&mut self) -> Vec<Query<P>> {
+        mem::take(&mut self.queries)
+    }
+
+    /// Returns the chat's figures.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats { members: self.members.len(), ..self.stats }
     }
 
     /// Carries out a member's request.
-    fn act(&mut self, call: Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
+    fn act(&mut self, call: &Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
         match action {
-            // These two cost nobody anything, so they are not limited.
+            // These cost nobody anything, so they are not limited.
             Action::Heard => return,
             Action::Left => return self.quit(call, effects),
+            Action::Read(seq) => return self.acknowledge(call, seq),
             _ => {}
         }
         // What the allowances do not let pass is not taken, and may be sent again.
@@ -251,39 +446,27 @@ impl<P: Peer, L: Log> Room<P, L> {
             return tell(call, Kind::Repeated, effects);
         }
         match action {
-            Action::Heard | Action::Left => {}
-            Action::Said(text) => {
-                self.stats.relayed += 1;
-                self.publish(call, Kind::Said { text, emote: false }, effects);
-            }
-            Action::Emote(text) => {
-                self.stats.relayed += 1;
-                self.publish(call, Kind::Said { text, emote: true }, effects);
-            }
-            Action::Sealed(_)
-            | Action::WhisperedTo(..)
-            | Action::Joined
-            | Action::LeftRoom
-            | Action::History(_)
-            | Action::Search(..)
-            | Action::Read(_)
-            | Action::Kick(_)
-            | Action::Ban(_)
-            | Action::Unban(_) => {
-                let command = "such command here".to_owned();
-                refuse(call, Refusal::NoCommand { command }, effects);
-            }
+            Action::Heard | Action::Left | Action::Read(_) => {}
+            Action::Said(text) => self.say(call, text, false, effects),
+            Action::Emote(text) => self.say(call, text, true, effects),
+            Action::Whispered(words) => self.whisper(call, &words, effects),
+            Action::WhisperedTo(key, text) => self.whisper_to_key(call, &key, text, effects),
+            Action::Sealed(_) => refuse(call, Refusal::Forged, effects),
             Action::Hello(wish) => self.hello_again(call, &wish, effects),
             Action::Named(wish) => self.change_name(call, &wish, effects),
+            Action::Joined => self.join(call, effects),
+            Action::LeftRoom => self.leave_room(call, effects),
             Action::Asked(question) => self.answer(call, question, effects),
-            Action::Whispered(words) => self.whisper(call, &words, effects),
             Action::Identify(name) => self.identify(call, &name, effects),
             Action::Topic(text) => self.set_topic(call, &text, effects),
             Action::Resumed(after) => self.replay(call, after, effects),
-            Action::Unknown(command) => {
-                let command = quote(&command, MAX_QUOTE_LEN);
-                refuse(call, Refusal::NoCommand { command }, effects);
-            }
+            Action::Kick(name) => self.kick(call, &name, effects),
+            Action::Ban(who) => self.ban(call, &who, effects),
+            Action::Unban(who) => self.unban(call, &who, effects),
+            Action::History(before) => self.query(call, None, before, effects),
+            Action::Search(words, before) => self.query(call, Some(words), before, effects),
+            Action::BadRoomName => refuse(call, Refusal::BadRoomName, effects),
+            Action::Unknown(command) => self.refuse_command(call, &command, effects),
             Action::TooLong(len) => {
                 self.stats.dropped_too_long += 1;
                 refuse(call, Refusal::TooLong { len, most: MAX_LINE_LEN }, effects);
@@ -291,76 +474,24 @@ impl<P: Peer, L: Log> Room<P, L> {
         }
     }
 
-    /// Returns `true` if this request has been handled: the network delivered it twice.
-    fn is_repeated(&mut self, call: Call<P>) -> bool {
-        let (Some(request), Some(member)) = (call.request, self.members.get_mut(call.from)) else {
-            return false;
-        };
+    /// Returns `true` if this request has been handled: the network delivered it twice. A message
+    /// with an id is known to the log.
+    fn is_repeated(&mut self, call: &Call<P>) -> bool {
+        let (Some(request), None) = (call.request, &call.signed) else { return false };
+        let Some(member) = self.members.get_mut(call.from) else { return false };
         !member.requests.take(request)
-    }
-
-    fn answer(&mut self, call: Call<P>, question: Question, effects: &mut Vec<Effect<P>>) {
-        let kind = match question {
-            Question::Who => Kind::Members { roll: self.members.roll(None, MAX_ROLL_LEN) },
-            Question::Help => Kind::Help,
-            Question::Rooms | Question::Bans => Kind::Help,
-            Question::Topic => Kind::Topic { text: Arc::clone(&self.topic) },
-        };
-        tell(call, kind, effects);
-    }
-
-    fn whisper(&mut self, call: Call<P>, words: &str, effects: &mut Vec<Effect<P>>) {
-        let Some((to, text)) = self.members.find_addressee(words, MAX_NAME_LEN + 1) else {
-            let name = words.split(' ').next().filter(|name| !name.is_empty());
-            let name = quote(name.unwrap_or("that"), MAX_QUOTE_LEN);
-            return refuse(call, Refusal::Nobody { name }, effects);
-        };
-        if text.is_empty() {
-            return refuse(call, Refusal::NothingSaid, effects);
-        }
-        self.stats.relayed += 1;
-        let kind =
-            Kind::Whispered { to: self.members.shown(to), to_key: to.key(), text: text.to_owned() };
-        let author = self.members.author(call.from);
-        let event = Arc::new(Event::new(call.now.stamp, author, call.request, kind));
-        effects.push(Effect { to: Audience::One(to), event: Arc::clone(&event) });
-        if to != call.from {
-            effects.push(Effect { to: Audience::One(call.from), event });
-        }
-    }
-
-    fn identify(&self, call: Call<P>, name: &str, effects: &mut Vec<Effect<P>>) {
-        let found = self.members.find_addressee(name, MAX_NAME_LEN + 1);
-        match found.filter(|(_, rest)| rest.is_empty()).and_then(|(to, _)| self.members.author(to))
-        {
-            Some(who) => tell(call, Kind::Identified { who }, effects),
-            None => {
-                let name = quote(name, MAX_QUOTE_LEN);
-                refuse(call, Refusal::Nobody { name }, effects);
-            }
-        }
-    }
-
-    fn set_topic(&mut self, call: Call<P>, text: &str, effects: &mut Vec<Effect<P>>) {
-        self.topic = quote(text.trim(), MAX_TOPIC_LEN).into();
-        self.publish(call, Kind::Topic { text: Arc::clone(&self.topic) }, effects);
-    }
-
-    /// Appends an action to the log, and passes on what the log has numbered.
-    fn publish(&mut self, call: Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
-        let author = self.members.author(call.from);
-        self.log.submit(Event::new(call.now.stamp, author, call.request, kind));
-        self.handle_log(effects);
     }
 }
 
 /// Answers only the caller.
-fn tell<P>(call: Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
-    let event = Arc::new(Event::new(call.now.stamp, None, call.request, kind));
-    effects.push(Effect { to: Audience::One(call.from), event });
+fn tell<P: Copy>(call: &Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
+    let mut event = Event::new(call.now.stamp, None, call.request, kind);
+    event.room = call.room.clone();
+    event.id = call.signed.as_ref().map(|(id, _)| *id);
+    effects.push(Effect { to: Audience::One(call.from), event: Arc::new(event) });
 }
 
-fn refuse<P>(call: Call<P>, refusal: Refusal, effects: &mut Vec<Effect<P>>) {
+fn refuse<P: Copy>(call: &Call<P>, refusal: Refusal, effects: &mut Vec<Effect<P>>) {
     tell(call, Kind::Refused(refusal), effects);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{event::Seq, log::MemoryLog, time::Stamp};
+use crate::{event::Seq, log::MemoryLog, request::Question, time::Stamp};
 
 /// An input of a room.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ struct Seen {
 
 fn run(steps: Vec<Step>) -> (Vec<Seq>, Seen, BTreeMap<MemberId, Seq>) {
     let config = RoomConfig { rate: 1_000, burst: 1_000, ..RoomConfig::default() };
-    let mut room = Room::<u32, _>::new(config, MemoryLog::new());
+    let mut room = Chat::<u32, _>::new(config, MemoryLog::new());
     let (mut all, mut seen, mut joined) = (Vec::new(), Seen::default(), BTreeMap::new());
     let mut millis = 0;
     for step in steps {
@@ -60,7 +60,7 @@ fn run(steps: Vec<Step>) -> (Vec<Seq>, Seen, BTreeMap<MemberId, Seq>) {
         }
         for Effect { to, event } in effects {
             match (to, event.seq) {
-                (Audience::All, Some(seq)) => {
+                (Audience::Room(_), Some(seq)) => {
                     all.push(seq);
                     if let (Kind::Joined, Some(author)) = (&event.kind, &event.author) {
                         joined.insert(author.member, seq);
@@ -75,7 +75,7 @@ fn run(steps: Vec<Step>) -> (Vec<Seq>, Seen, BTreeMap<MemberId, Seq>) {
                     seen.repeated.push((stay, seq));
                 }
                 (Audience::One(_), None) => {}
-                (Audience::All, None) => panic!("all read what is in no log: {event:?}"),
+                (to, seq) => panic!("nobody says this: {to:?} {seq:?} {event:?}"),
             }
         }
     }

@@ -1,30 +1,34 @@
 //! What comes in by the native door becomes requests. A member is known by the key that their
 //! connection has proved: nothing is done in another's name.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use hikyaku::{Bytes, Closed, Connection, dialect::Dialect};
 
 use super::{
     AtTheDoor,
     members::Member,
-    native::{Arrival, NativeDoor, code},
+    native::{Arrival, NativeDoor, Outgoing, PageWanted, code},
     serving::Server,
 };
 use crate::{
     app::Shown,
-    machine,
+    event::{Departure, Seq},
+    log::Log as _,
+    machine::{self, Device, NativeHello},
     request::{Action, Request},
+    room_name::RoomName,
     time::Now,
 };
 
-impl<S: FnMut(Shown)> Server<S> {
-    /// Waits for what comes in by the native door; for ever where there is none.
-    pub(super) async fn next_arrival(&mut self) -> Option<Arrival> {
-        match &mut self.delivery.native {
-            Some(native) => native.next().await,
-            None => std::future::pending().await,
-        }
-    }
+/// From where a device reads the log.
+struct Start {
+    after: Seq,
+    /// `true` if it has what is before that.
+    resumes: bool,
+}
 
+impl<S: FnMut(Shown)> Server<S> {
     pub(super) async fn arrive(
         &mut self,
         now: Now,
@@ -32,10 +36,12 @@ impl<S: FnMut(Shown)> Server<S> {
         door: &mut impl FnMut(AtTheDoor<'_>),
     ) {
         match arrival {
-            Arrival::Line(connection, line) => match self.native().member_of(&connection) {
-                Some(member) => self.hear_member(now, member, &line).await,
-                None => self.hear_newcomer(now, connection, &line).await,
-            },
+            Arrival::Hello(connection, line) => self.hear_newcomer(now, connection, &line).await,
+            Arrival::Request(connection, request, name) => {
+                if let Some(whose) = self.native().member_of(&connection) {
+                    self.hear_member(now, whose, *request, name).await;
+                }
+            }
             Arrival::Ended(connection, closed) => self.part(now, &connection, &closed).await,
             Arrival::Refused(refusal) => door(AtTheDoor::Refused(&refusal)),
             Arrival::Astray(astray) => door(AtTheDoor::OtherDialect {
@@ -50,13 +56,33 @@ impl<S: FnMut(Shown)> Server<S> {
         self.delivery.native.as_mut().expect("arrivals come by the native door")
     }
 
-    async fn hear_member(&mut self, now: Now, member: Member, line: &Bytes) {
-        let Some((request, _)) = machine::read_request(line) else { return };
-        if let Action::Resumed(after) = request.action {
-            let since = self.room.since(member).unwrap_or_default();
-            return self.native().resume(member, after.max(since));
+    async fn hear_member(
+        &mut self,
+        now: Now,
+        (member, device): (Member, Device),
+        mut request: Request,
+        name: Option<Arc<str>>,
+    ) {
+        match &request.action {
+            Action::Resumed(after) => {
+                let after = (*after).max(self.room.since(member).unwrap_or_default());
+                return self.native().put((member, device), Outgoing::After(after));
+            }
+            // The member stays with its other devices.
+            Action::Left if self.native().devices(member) > 1 => return,
+            _ => {}
         }
+        // Nobody else would believe what is signed with another name.
+        let is_theirs =
+            |name: &Arc<str>| self.room.author(member).is_some_and(|author| author.name == *name);
+        if let Some((_, sealed)) = &request.signed
+            && !name.as_ref().is_some_and(is_theirs)
+        {
+            request.action = Action::Sealed(sealed.clone());
+        }
+        self.delivery.asking = Some((member, device));
         self.handle(now, member, request).await;
+        self.delivery.asking = None;
         if !self.room.is_member(member) {
             self.native().forget(member);
         }
@@ -67,26 +93,59 @@ impl<S: FnMut(Shown)> Server<S> {
         let Some((hello, name)) = machine::read_native_hello(line) else {
             return connection.abort(code::FORMAT, "this is a chat: use `hikyaku chat join`");
         };
-        let member = Member::Native(connection.peer().fingerprint(), hello.device);
-        let head = self.room.head();
-        let after = match (self.room.since(member), hello.after) {
-            (Some(since), Some(after)) => after.max(since),
-            _ => head,
-        };
-        let ticket = self.tickets.issue();
-        self.native().attach(member, connection.clone(), ticket);
-        let hello = Request::from(Action::Hello(name));
-        self.handle(now, member, hello).await;
-        if self.room.is_member(member) {
-            return self.native().resume(member, after);
+        let key = connection.peer().fingerprint();
+        let (member, device) = (Member::Native(key), hello.device);
+        let address = connection.remote_addr().ip();
+        if self.room.is_banned(Some(&key.to_string()), Some(address)) {
+            return connection.abort(code::BANNED, "you are banned from this chat");
         }
-        self.native().forget(member);
-        connection.abort(code::FULL, "this chat takes nobody in now; try again later");
+        let start = self.start_of(member, &hello);
+        let rooms = rooms_of(&hello, &start);
+        let resumed: BTreeMap<RoomName, Seq> = match start.resumes {
+            true => rooms.iter().map(|room| (room.clone(), start.after)).collect(),
+            false => BTreeMap::new(),
+        };
+        let ticket = self.chance.ticket();
+        self.native().attach((member, device), connection.clone(), ticket, resumed);
+        self.delivery.asking = Some((member, device));
+        self.greet(now, member, (&name, &rooms)).await;
+        self.delivery.asking = None;
+        if !self.room.is_member(member) {
+            self.native().forget(member);
+            return connection.abort(code::FULL, "this chat takes nobody in now; try again later");
+        }
+        self.room.hold(member);
+        if !start.resumes && self.room.log().is_durable() {
+            let rooms: Vec<_> = self.room.rooms_of(member).into_iter().flatten().collect();
+            let rooms: Vec<_> = rooms.into_iter().map(|(room, _)| room.clone()).collect();
+            for room in rooms {
+                let page = PageWanted::last(room, start.after);
+                self.native().put((member, device), Outgoing::Page(page));
+            }
+        }
+        self.native().put((member, device), Outgoing::After(start.after));
     }
 
-    /// Whoever closes a connection has left; whoever loses it may come back for a while.
+    fn start_of(&self, member: Member, hello: &NativeHello) -> Start {
+        let head = self.room.head();
+        match (hello.after, hello.log, self.room.since(member)) {
+            (Some(after), Some(log), _) if Some(log) == self.room.log().id() => {
+                Start { after: after.min(head), resumes: true }
+            }
+            (Some(after), None, Some(since)) => {
+                Start { after: after.max(since).min(head), resumes: true }
+            }
+            _ => Start { after: head, resumes: false },
+        }
+    }
+
+    /// Whoever closes the last connection has left; whoever loses it may come back for a while.
     async fn part(&mut self, now: Now, connection: &Connection, closed: &Closed) {
         let Some(member) = self.native().detach(connection) else { return };
+        if self.native().devices(member) > 0 {
+            return;
+        }
+        self.room.release(now, member);
         if closed.is_graceful() && self.room.is_member(member) {
             self.handle(now, member, Action::Left.into()).await;
         }
@@ -95,15 +154,34 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Ends the connections of those whom the room has removed.
+    /// Ends the connections of those whom the chat has removed.
     pub(super) fn dismiss_native(&mut self) {
         let Some(native) = &mut self.delivery.native else { return };
         for member in native.members() {
-            if !self.room.is_member(member)
-                && let Some(connection) = native.forget(member)
-            {
-                connection.abort(0, "");
+            if !self.room.is_member(member) {
+                native.forget(member).into_iter().for_each(|connection| connection.abort(0, ""));
             }
         }
     }
+
+    /// Ends the connections of a member whom an owner has sent away.
+    pub(super) fn send_away(&mut self, member: Member, why: Departure) {
+        let Some(native) = &mut self.delivery.native else { return };
+        let (code, reason) = match why {
+            Departure::Banned => (code::BANNED, "you are banned from this chat"),
+            _ => (code::KICKED, "an owner of this chat has sent you away"),
+        };
+        for connection in native.forget(member) {
+            connection.abort(code, reason);
+        }
+    }
+}
+
+/// The rooms that a device wishes to be in: those that it was in, or at first #general, too.
+fn rooms_of(hello: &NativeHello, start: &Start) -> Vec<RoomName> {
+    let mut rooms = hello.rooms.clone();
+    if rooms.is_empty() || !start.resumes {
+        rooms.insert(0, RoomName::general());
+    }
+    rooms
 }

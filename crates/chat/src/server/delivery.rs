@@ -9,23 +9,28 @@ use tokio::task::coop::consume_budget;
 use super::{
     MAX_PLAIN_DOORS,
     members::{Form, Member, Route},
-    native::NativeDoor,
+    native::{Entry, For, NativeDoor},
 };
 use crate::{
     app::Shown,
     clock::time_of_day,
     event::{Event, Kind, MemberId},
     log::Log,
-    machine,
+    machine::{self, Device},
     plain::render,
-    room::{Audience, Effect, Room},
+    room::{Audience, Chat, Effect},
+    store,
 };
 
-/// The delivery of a room's events.
+/// The delivery of a chat's events.
 pub(super) struct Delivery<S> {
     pub(super) doors: Vec<PlainDoor>,
     pub(super) native: Option<NativeDoor>,
     show: S,
+    /// Nobody sits at the server: what is said in any room is shown.
+    pub(super) shows_all: bool,
+    /// The device whose request is being handled.
+    pub(super) asking: Option<(Member, Device)>,
     /// Datagrams that the system failed to send.
     pub(super) unsent: u64,
 }
@@ -39,7 +44,7 @@ pub(super) struct PlainDoor {
 
 /// The members, and their routes.
 pub(super) struct Readers<'a, L> {
-    pub(super) room: &'a Room<Member, L>,
+    pub(super) room: &'a Chat<Member, L>,
     pub(super) routes: &'a BTreeMap<Member, Route>,
 }
 
@@ -64,7 +69,7 @@ impl Written {
 
 impl<S: FnMut(Shown)> Delivery<S> {
     pub(super) fn new(doors: Vec<PlainDoor>, native: Option<NativeDoor>, show: S) -> Self {
-        Self { doors, native, show, unsent: 0 }
+        Self { doors, native, show, shows_all: false, asking: None, unsent: 0 }
     }
 
     pub(super) async fn deliver(
@@ -73,31 +78,20 @@ impl<S: FnMut(Shown)> Delivery<S> {
         readers: &Readers<'_, impl Log>,
     ) {
         let Effect { to, event } = effect;
+        match to {
+            Audience::One(member @ Member::Native(_)) => return self.tell_native(*member, event),
+            Audience::One(_) => {}
+            _ => self.publish(to, event),
+        }
+        if self.shows_all && matches!(to, Audience::Room(_) | Audience::All) {
+            self.show(event, None);
+        }
         let written: [Written; MAX_PLAIN_DOORS] = Default::default();
-        let (one, all) = match to {
-            Audience::One(member) => (Some(*member), None),
-            Audience::All => {
-                if let (Some(native), Some(seq)) = (&self.native, event.seq) {
-                    native.publish(seq, machine::write_event(event, None));
-                }
-                (None, Some(readers.room.peers()))
-            }
-        };
-        for member in one.into_iter().chain(all.into_iter().flatten()) {
+        for member in readers.room.receivers(to) {
             let reader = readers.room.member_id(member);
-            match member {
-                Member::Host(_) => {
-                    (self.show)(Shown::Event { event: Arc::clone(event), reader });
-                    continue;
-                }
-                Member::Native(..) => {
-                    // What is for all, their writers take from the window.
-                    if one.is_some() {
-                        self.tell_native(member, event);
-                    }
-                    continue;
-                }
-                Member::At(..) | Member::Signed(_) => {}
+            if matches!(member, Member::Host(_)) {
+                self.show(event, reader);
+                continue;
             }
             let Some(route) = readers.routes.get(&member) else { continue };
             consume_budget().await;
@@ -115,6 +109,26 @@ impl<S: FnMut(Shown)> Delivery<S> {
                 self.send_sealed(sealed, route).await;
             }
         }
+    }
+
+    pub(super) fn show(&mut self, event: &Arc<Event>, reader: Option<MemberId>) {
+        (self.show)(Shown::Event { event: Arc::clone(event), reader });
+    }
+
+    /// Puts an event where all native members find it who may read it.
+    fn publish(&self, to: &Audience<Member>, event: &Event) {
+        let Some(native) = &self.native else { return };
+        let readers = match to {
+            Audience::One(_) => return,
+            Audience::All => For::All,
+            Audience::Room(room) => For::Some(store::Readers::Room(room.clone())),
+            Audience::Keys(one, other) => {
+                For::Some(store::Readers::Two(Arc::clone(one), Arc::clone(other)))
+            }
+        };
+        let author = event.author.as_ref().and_then(|author| author.key.clone());
+        let line = machine::write_event(&event.published(), None).into();
+        native.publish(Entry { seq: event.seq, readers, author, line });
     }
 
     /// Writes and seals an event in the form of a route; `None` if there is nothing to read.
@@ -139,11 +153,15 @@ impl<S: FnMut(Shown)> Delivery<S> {
         self.unsent += u64::from(!sent);
     }
 
+    /// Tells all devices of a member, or the one that has asked if this is the answer.
     fn tell_native(&mut self, member: Member, event: &Event) {
         let Some(native) = &mut self.native else { return };
         let is_greeting = matches!(event.kind, Kind::Greeted { .. });
         let ticket = native.ticket(member).filter(|_| is_greeting);
-        native.tell(member, machine::write_event(event, ticket));
+        let line = machine::write_event(&event.published(), ticket);
+        let is_answer = event.author.is_none() && event.seq.is_none();
+        let asking = self.asking.filter(|(whose, _)| is_answer && *whose == member);
+        native.tell(member, asking.map(|(_, device)| device), &line.into());
     }
 
     pub(super) async fn send(&mut self, payload: &[u8], door: usize, to: ReplyTo) {

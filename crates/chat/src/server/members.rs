@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    hash::{BuildHasher, RandomState},
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -11,7 +10,7 @@ use hikyaku::signers::{Fingerprint, Signer};
 use hikyaku_plain::ReplyTo;
 
 use crate::{
-    machine::{Device, Nonce, Ticket},
+    machine::{Nonce, Ticket},
     name::Name,
     room::Peer,
 };
@@ -24,9 +23,18 @@ pub(super) enum Member {
     /// Known only by an address, whichever of ours it writes to.
     At(Door, SocketAddr),
     /// Known by a key, wherever it writes from.
-    Signed(Fingerprint),
-    /// Known by a key, over whichever connection.
-    Native(Fingerprint, Device),
+    Signed(Fingerprint, Signing),
+    /// Known by a key, with any number of devices.
+    Native(Fingerprint),
+}
+
+/// What readers can verify of a signer's lines: the envelope of a datagram ends at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Signing {
+    /// All others come by datagrams, too.
+    AmongDatagrams,
+    /// Others verify what everybody says, and cannot verify this.
+    BesideNative,
 }
 
 /// A listener for plain datagrams.
@@ -41,7 +49,7 @@ impl Peer for Member {
     fn network(&self) -> Option<IpAddr> {
         match self {
             Self::At(_, address) => Some(address.ip()),
-            Self::Host(_) | Self::Signed(_) | Self::Native(..) => None,
+            Self::Host(_) | Self::Signed(..) | Self::Native(_) => None,
         }
     }
 
@@ -49,12 +57,20 @@ impl Peer for Member {
         match self {
             Self::Host(key) => key.map(|key| key.to_string().into()),
             Self::At(..) => None,
-            Self::Signed(key) | Self::Native(key, _) => Some(key.to_string().into()),
+            Self::Signed(key, _) | Self::Native(key) => Some(key.to_string().into()),
         }
     }
 
     fn is_unauthenticated(&self) -> bool {
-        matches!(self, Self::At(Door { is_beside_native: true, .. }, _))
+        matches!(
+            self,
+            Self::At(Door { is_beside_native: true, .. }, _)
+                | Self::Signed(_, Signing::BesideNative)
+        )
+    }
+
+    fn reads_log(&self) -> bool {
+        matches!(self, Self::Native(_))
     }
 }
 
@@ -63,7 +79,7 @@ impl fmt::Display for Member {
         match self {
             Self::Host(_) => f.write_str("host"),
             Self::At(_, address) => address.fmt(f),
-            Self::Signed(key) | Self::Native(key, _) => key.fmt(f),
+            Self::Signed(key, _) | Self::Native(key) => key.fmt(f),
         }
     }
 }
@@ -101,20 +117,6 @@ impl Form {
             Self::Text if datagram.ends_with(b"\n") => Self::Lines,
             form => form,
         }
-    }
-}
-
-/// Creates tickets, by hashing a number and a secret of this process.
-#[derive(Debug, Default)]
-pub(super) struct Tickets {
-    secret: RandomState,
-    issued: u64,
-}
-
-impl Tickets {
-    pub(super) fn issue(&mut self) -> Ticket {
-        self.issued += 1;
-        Ticket::new(self.secret.hash_one(self.issued))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Drives a room: a plain listener, the host's terminal, the clock.
+//! Drives a chat: its listeners, the host's terminal, its history, the clock.
 //!
 //! Never: decides who receives what.
 
@@ -8,7 +8,7 @@ use std::{
     pin::{Pin, pin},
 };
 
-use hikyaku::{Endpoint, Refusal, dialect::Dialect};
+use hikyaku::{Endpoint, Refusal, dialect::Dialect, identity::Identity};
 use hikyaku_plain::{Dropped, Drops, Incoming, PlainListener, dtls::Notice};
 use tokio::{sync::mpsc, task::coop::consume_budget};
 
@@ -16,23 +16,40 @@ use crate::{
     app::Shown,
     clock::Clock,
     limits::MAX_RECEIVE_ERRORS,
+    log::{Log as _, MemoryLog, StoredLog},
     name::Name,
-    plain::parse_line,
-    request::Action,
-    room::{RoomConfig, Stats},
+    room::{Chat, RoomConfig, Stats},
+    store::LogId,
 };
 
 mod arriving;
+mod chance;
 mod delivery;
+mod history;
+mod host_log;
+mod keeping;
 mod members;
 mod native;
 mod serving;
+mod typing;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::native::{APPLICATION, code, connections, transport};
-use self::{delivery::PlainDoor, members::Member, native::NativeDoor, serving::Server};
+use self::{
+    chance::Chance,
+    delivery::{Delivery, PlainDoor},
+    history::Keeper,
+    host_log::HostLog,
+    members::Member,
+    native::NativeDoor,
+    serving::Server,
+    typing::parse_typed,
+};
+pub use self::{
+    history::History,
+    native::{APPLICATION, code, connections, transport},
+};
 
 /// The person at the server's own terminal, who takes part in the chat.
 #[derive(Debug)]
@@ -43,6 +60,23 @@ pub struct Host {
     /// bound such as [`MAX_HOST_LINES`](crate::limits::MAX_HOST_LINES), so that a pipe waits for
     /// the room.
     pub lines: mpsc::Receiver<String>,
+}
+
+/// What a server is to do, beside its doors.
+#[derive(Debug, Default)]
+pub struct Hosting {
+    /// The settings of the chat.
+    pub config: RoomConfig,
+    /// Where the chat is kept. Without it, a chat is forgotten when it ends.
+    pub history: Option<History>,
+    /// The key of the native endpoint, which signs what the host says.
+    pub identity: Option<Identity>,
+}
+
+impl From<RoomConfig> for Hosting {
+    fn from(config: RoomConfig) -> Self {
+        Self { config, ..Self::default() }
+    }
 }
 
 /// The ways into a room. A member may come by any of them.
@@ -104,10 +138,12 @@ pub enum AtTheDoor<'a> {
     },
 }
 
-/// Runs a chat until the host leaves or `shutdown` resolves, and announces its end to the members.
+/// Runs a chat until the host leaves or `shutdown` resolves; then stores what was said, and
+/// announces the end to the members.
 ///
-/// `show` receives what the host is to see; without a host, nothing. `door` receives what the
-/// listener dropped. An error of sending to one member is counted and affects no other.
+/// `show` receives what the host is to see; without a host, what is said in any room. `door`
+/// receives what the listeners dropped. An error of sending to one member is counted and affects no
+/// other.
 ///
 /// If the listener requires signatures, a member is a key: its name is the listener's comment for
 /// the signer, whatever `/name` says, and its address is the one it last wrote from.
@@ -115,14 +151,14 @@ pub enum AtTheDoor<'a> {
 /// If it speaks DTLS, a member leaves with the association it last wrote through, and the
 /// association ends with the membership.
 ///
-/// By the native door, a member is a key and a client of it, whatever connection they come by. They
-/// leave when they close it; when they lose it, they may come back within [`RoomConfig::idle`].
+/// By the native door, a member is a key, with any number of devices. They leave when they close
+/// their last connection; when they lose it, they may come back within [`RoomConfig::idle`].
 ///
 /// # Errors
-/// When receiving fails repeatedly.
+/// When receiving fails repeatedly, or the history cannot be read at the start.
 pub async fn run(
     doors: impl Into<Doors>,
-    config: RoomConfig,
+    hosting: impl Into<Hosting>,
     mut host: Option<Host>,
     show: impl FnMut(Shown),
     mut door: impl FnMut(AtTheDoor<'_>),
@@ -131,16 +167,13 @@ pub async fn run(
     let clock = Clock::start();
     let Doors { native, plain, dtls } = doors.into();
     let mut listeners: Vec<PlainListener> = plain.into_iter().chain(dtls).collect();
-    let plain_door = |listener: &PlainListener| PlainDoor {
-        sender: listener.sender(),
-        dialect: listener.dialect(),
-    };
-    let plain_doors = listeners.iter().map(plain_door).collect();
+    let hosting = hosting.into();
+    let identity = hosting.identity.clone();
     let key = native.as_ref().map(Endpoint::fingerprint);
-    let native = native.map(|endpoint| NativeDoor::open(endpoint, clock));
-    let mut server = Server::new(plain_doors, native, config, show);
-    if let Some(host) = &host {
-        server.seat_host(Member::Host(key), host.name.as_ref());
+    let mut server = start(hosting, native, &listeners, clock, show)?;
+    match &host {
+        Some(host) => server.seat_host(Member::Host(key), host.name.as_ref()),
+        None => server.delivery.shows_all = true,
     }
     let mut shutdown = pin!(shutdown);
     let mut errors = [0; MAX_PLAIN_DOORS];
@@ -154,15 +187,20 @@ pub async fn run(
                 let batch = (number, batch);
                 hear_batch(&mut server, clock, batch, &mut door, shutdown.as_mut()).await
             }
-            arrival = server.next_arrival() => {
+            arrival = next_arrival(&mut server.delivery.native) => {
                 let gone = || io::Error::other("the native endpoint has ended");
                 let work = server.arrive(clock.now(), arrival.ok_or_else(gone)?, &mut door);
                 is_done_before(shutdown.as_mut(), work).await
             }
+            done = next_done(&mut server.keeper) => {
+                let work = server.handle_done(clock.now(), done?);
+                is_done_before(shutdown.as_mut(), work).await
+            }
             line = next_line(&mut host) => match line.as_deref().map(parse_typed) {
-                None | Some(Action::Left) => false,
-                Some(action) => {
-                    let work = server.handle(clock.now(), Member::Host(key), action.into());
+                None => false,
+                Some(request) if server.ends_chat(Member::Host(key), &request) => false,
+                Some(request) => {
+                    let work = server.handle_typed(clock.now(), key, request, identity.as_ref());
                     is_done_before(shutdown.as_mut(), work).await
                 }
             },
@@ -177,13 +215,60 @@ pub async fn run(
             break;
         }
     }
-    server.close(clock.now()).await;
+    let (room, unsent) = server.close(clock.now()).await;
     let mut drops = Vec::new();
     for listener in &mut listeners {
         listener.close().await;
         drops.push(listener.drops().clone());
     }
-    Ok(Served { room: server.stats(), drops, unsent: server.unsent() })
+    Ok(Served { room, drops, unsent })
+}
+
+/// Creates the chat, with its past.
+fn start<S: FnMut(Shown)>(
+    hosting: Hosting,
+    native: Option<Endpoint>,
+    listeners: &[PlainListener],
+    clock: Clock,
+    show: S,
+) -> io::Result<Server<S>> {
+    let mut chance = Chance::default();
+    let kept = hosting.history.map(Keeper::start).transpose()?;
+    let log = match (&kept, &native) {
+        (Some((_, past)), _) => HostLog::Stored(StoredLog::new(past)),
+        // Only native members come back with a cursor.
+        (None, Some(_)) => HostLog::Memory(MemoryLog::named(LogId::new(chance.number()))),
+        (None, None) => HostLog::Memory(MemoryLog::new()),
+    };
+    let mut room = Chat::new(hosting.config, log);
+    if let Some((_, past)) = &kept {
+        room.remember(past);
+    }
+    let keeper = kept.map(|(keeper, _)| keeper);
+    let pool = keeper.as_ref().map(|keeper| keeper.pool.clone());
+    let head = room.log().head();
+    let native = native.map(|endpoint| NativeDoor::open(endpoint, clock, head, pool));
+    let plain_door = |listener: &PlainListener| PlainDoor {
+        sender: listener.sender(),
+        dialect: listener.dialect(),
+    };
+    let doors = listeners.iter().map(plain_door).collect();
+    Ok(Server::new(room, keeper, Delivery::new(doors, native, show), chance))
+}
+
+/// Waits for what comes in by the native door; for ever where there is none. Cancel-safe.
+async fn next_arrival(native: &mut Option<NativeDoor>) -> Option<native::Arrival> {
+    match native {
+        Some(native) => native.next().await,
+        None => future::pending().await,
+    }
+}
+
+/// Waits for what the history has done; for ever where there is none. Cancel-safe.
+async fn next_done(keeper: &mut Option<Keeper>) -> io::Result<history::Done> {
+    let Some(keeper) = keeper else { return future::pending().await };
+    let ended = || io::Error::other("the thread of the history has ended");
+    keeper.next().await.ok_or_else(ended)
 }
 
 /// The next datagrams, and the number of the listener that they came to. Cancel-safe.
@@ -278,12 +363,5 @@ async fn next_line(host: &mut Option<Host>) -> Option<String> {
     match host {
         Some(host) => host.lines.recv().await,
         None => future::pending().await,
-    }
-}
-
-fn parse_typed(line: &str) -> Action {
-    match line.trim() {
-        "q" => Action::Left,
-        _ => parse_line(line.as_bytes()),
     }
 }

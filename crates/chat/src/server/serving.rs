@@ -1,4 +1,4 @@
-//! A room and the routes to its members: turns datagrams into requests.
+//! A chat and the routes to its members: turns datagrams into requests.
 
 use std::collections::BTreeMap;
 
@@ -7,44 +7,52 @@ use hikyaku_plain::{Dropped, Received, dtls::Notice};
 
 use super::{
     AtTheDoor,
+    chance::Chance,
     delivery::{Delivery, PlainDoor, Readers},
-    members::{Door, Form, Member, Route, Tickets, name_of},
-    native::NativeDoor,
+    history::Keeper,
+    host_log::HostLog,
+    members::{Door, Form, Member, Route, Signing, name_of},
 };
 use crate::{
     app::Shown,
-    log::MemoryLog,
+    event::Departure,
     machine::{self, Ticket},
     name::Name,
     plain::parse,
     request::{Action, Request},
-    room::{Effect, Room, RoomConfig, Stats},
+    room::{Chat, Effect, Stats},
+    room_name::RoomName,
     time::{Now, Time},
 };
 
-/// A room, and the routes to its members.
+/// A chat, and the routes to its members.
 pub(super) struct Server<S> {
-    pub(super) room: Room<Member, MemoryLog>,
+    pub(super) room: Chat<Member, HostLog>,
     /// The route to each peer; between calls, of members only.
     pub(super) routes: BTreeMap<Member, Route>,
-    pub(super) tickets: Tickets,
+    pub(super) chance: Chance,
     pub(super) delivery: Delivery<S>,
+    pub(super) keeper: Option<Keeper>,
+    /// Bans and the like that the history failed to keep.
+    pub(super) not_kept: u64,
     /// Empty between calls; kept for its allocation.
-    effects: Vec<Effect<Member>>,
+    pub(super) effects: Vec<Effect<Member>>,
 }
 
 impl<S: FnMut(Shown)> Server<S> {
     pub(super) fn new(
-        doors: Vec<PlainDoor>,
-        native: Option<NativeDoor>,
-        config: RoomConfig,
-        show: S,
+        room: Chat<Member, HostLog>,
+        keeper: Option<Keeper>,
+        delivery: Delivery<S>,
+        chance: Chance,
     ) -> Self {
         Self {
-            room: Room::new(config, MemoryLog::new()),
+            room,
             routes: BTreeMap::new(),
-            tickets: Tickets::default(),
-            delivery: Delivery::new(doors, native, show),
+            chance,
+            delivery,
+            keeper,
+            not_kept: 0,
             effects: Vec::new(),
         }
     }
@@ -54,7 +62,8 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        self.room.poll_timeout()
+        let prune_at = self.keeper.as_ref().and_then(Keeper::prune_at);
+        [self.room.poll_timeout(), prune_at].into_iter().flatten().min()
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -68,6 +77,13 @@ impl<S: FnMut(Shown)> Server<S> {
     /// The door of a number, as members are named who came by it.
     fn door(&self, number: usize) -> Door {
         Door { number, is_beside_native: self.delivery.native.is_some() }
+    }
+
+    const fn signing(&self) -> Signing {
+        match self.delivery.native {
+            Some(_) => Signing::BesideNative,
+            None => Signing::AmongDatagrams,
+        }
     }
 
     fn plain(&self, door: usize) -> &PlainDoor {
@@ -114,11 +130,11 @@ impl<S: FnMut(Shown)> Server<S> {
     pub(super) async fn hear(&mut self, now: Now, number: usize, received: &Received<'_>) {
         let from = match &received.signer {
             None => Member::At(self.door(number), received.from.peer),
-            Some(signer) => Member::Signed(signer.fingerprint()),
+            Some(signer) => Member::Signed(signer.fingerprint(), self.signing()),
         };
         let read = machine::read_request(&received.payload);
         let is_machine = read.is_some();
-        let (request, shown) = read.unwrap_or_else(|| (parse(&received.payload).into(), None));
+        let (request, shown) = read.unwrap_or_else(|| (parse(&received.payload), None));
         let is_sign_of_life = request.action == Action::Heard;
         let was_here = self.room.is_member(from);
         let ticket = self.note_route(from, number, received, is_machine);
@@ -159,7 +175,7 @@ impl<S: FnMut(Shown)> Server<S> {
         // A new address must show again that it is reached.
         let ticket = match old.filter(|old| old.door == door && old.to.peer == to.peer) {
             Some(old) => old.ticket,
-            None => self.tickets.issue(),
+            None => self.chance.ticket(),
         };
         let form = old.map_or(Form::Text, |old| old.form).after(&received.payload, is_machine);
         let nonce = machine::nonce(&received.payload).or_else(|| old.and_then(|old| old.nonce));
@@ -209,7 +225,49 @@ impl<S: FnMut(Shown)> Server<S> {
 
     pub(super) async fn handle(&mut self, now: Now, from: Member, request: Request) {
         self.room.handle(now, from, request, &mut self.effects);
+        self.grant(from);
+        self.settle(now).await;
+    }
+
+    /// Handles the hello of a native member.
+    pub(super) async fn greet(&mut self, now: Now, from: Member, hello: (&str, &[RoomName])) {
+        self.room.handle_hello(now, from, hello, &mut self.effects);
+        self.grant(from);
+        self.settle(now).await;
+    }
+
+    /// Lets a member read its rooms, before anything is published there.
+    fn grant(&mut self, member: Member) {
+        if let (Some(native), Some(rooms)) = (&mut self.delivery.native, self.room.rooms_of(member))
+        {
+            native.set_rooms(member, rooms);
+        }
+    }
+
+    /// Does what a call has caused.
+    pub(super) async fn settle(&mut self, now: Now) {
+        self.expel_banned(now);
+        self.answer_queries(now).await;
         self.deliver().await;
+        for (member, why) in self.room.take_dismissed() {
+            self.send_away(member, why);
+            if let Some(route) = self.routes.remove(&member) {
+                self.plain(route.door).sender.dismiss(route.to.peer).await;
+            }
+        }
+        self.keep(now);
+    }
+
+    /// Sends away native members who write from a network that has just been banned: only their
+    /// connections show where they are.
+    fn expel_banned(&mut self, now: Now) {
+        let Some(native) = &self.delivery.native else { return };
+        if !self.room.has_ban_changes() {
+            return;
+        }
+        for member in native.members_at(|ip| self.room.is_banned(None, Some(ip))) {
+            self.room.expel(now, member, Departure::Banned, &mut self.effects);
+        }
     }
 
     pub(super) async fn handle_timeout(&mut self, now: Now) {
@@ -219,19 +277,25 @@ impl<S: FnMut(Shown)> Server<S> {
             .extract_if(.., |member, _| !self.room.is_member(*member))
             .map(|(_, route)| route)
             .collect();
-        self.deliver().await;
+        self.settle(now).await;
         for route in gone {
             self.plain(route.door).sender.dismiss(route.to.peer).await;
         }
         self.dismiss_native();
     }
 
-    pub(super) async fn close(&mut self, now: Now) {
+    pub(super) async fn close(mut self, now: Now) -> (Stats, u64) {
+        self.flush(now).await;
         self.room.close(now, &mut self.effects);
         self.deliver().await;
         if let Some(native) = &mut self.delivery.native {
             native.close().await;
         }
+        let figures = (self.stats(), self.unsent());
+        if let Some(keeper) = self.keeper {
+            keeper.close().await;
+        }
+        figures
     }
 
     async fn deliver(&mut self) {

@@ -14,7 +14,7 @@ use hikyaku_plain::{
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::members::Door;
+use super::members::{Door, Signing};
 use super::*;
 use crate::{
     room::Peer as _,
@@ -215,14 +215,16 @@ fn only_members_known_by_address_count_there() {
     let address = "10.0.0.1:5".parse().unwrap();
     assert_eq!(Member::At(Door::default(), address).network(), Some([10, 0, 0, 1].into()));
     let key = Identity::generate("ann").unwrap().public().fingerprint();
-    assert_eq!(Member::Signed(key).network(), None);
+    assert_eq!(Member::Signed(key, Signing::AmongDatagrams).network(), None);
 }
 
 #[tokio::test]
 async fn the_route_to_a_member_that_left_is_forgotten() {
     let mut listener = bound(Armour::new());
     let door = PlainDoor { sender: listener.sender(), dialect: Dialect::Plain };
-    let mut server = Server::new(vec![door], None, RoomConfig::default(), |_: Shown| {});
+    let room = Chat::new(RoomConfig::default(), HostLog::Memory(MemoryLog::new()));
+    let delivery = Delivery::new(vec![door], None, |_: Shown| {});
+    let mut server = Server::new(room, None, delivery, Chance::default());
     let mut alice = peer(listener.local_addr(), Armour::new());
     for (datagram, routes) in [("/quit", 0), ("hi", 1), ("/quit", 0), ("hi", 1)] {
         alice.send(datagram.as_bytes()).await.unwrap();

@@ -187,6 +187,9 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::NameTaken { name, free: None } => {
             format!("name refused: {name} is taken; choose one with /name NAME")
         }
+        Refusal::NameConfusable { name, like } => {
+            format!("name refused: {name} looks like {like}; choose another with /name NAME")
+        }
         Refusal::NameReplaced { name, given } => {
             format!("{name} is taken, so you are {given}; choose another name with /name NAME")
         }

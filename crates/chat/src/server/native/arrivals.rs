@@ -1,17 +1,21 @@
 //! What comes in by the native door, one task per connection: a connection whose line waits for the
-//! room takes no more.
+//! chat takes no more. Signatures are verified here, beside the chat.
+
+use std::sync::Arc;
 
 use hikyaku::{Astray, Bytes, Closed, Connection, Endpoint, Refusal};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::code;
-use crate::limits::HELLO_WITHIN;
+use crate::{limits::HELLO_WITHIN, machine, plain::written_out, request::Action, request::Request};
 
 /// Something that came in.
 #[derive(Debug)]
 pub(in crate::server) enum Arrival {
-    /// A line.
-    Line(Connection, Bytes),
+    /// The first line of a connection.
+    Hello(Connection, Bytes),
+    /// A request, and the name in what was signed.
+    Request(Connection, Box<Request>, Option<Arc<str>>),
     /// A connection is over.
     Ended(Connection, Closed),
     /// Somebody was refused.
@@ -21,6 +25,7 @@ pub(in crate::server) enum Arrival {
 }
 
 pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>) {
+    let chat: Arc<str> = endpoint.fingerprint().to_string().into();
     let mut readers = JoinSet::new();
     loop {
         let arrival = tokio::select! {
@@ -31,7 +36,7 @@ pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>)
                     continue;
                 }
                 Some(incoming) => {
-                    readers.spawn(read(incoming.accept(), arrivals.clone()));
+                    readers.spawn(read(incoming.accept(), Arc::clone(&chat), arrivals.clone()));
                     continue;
                 }
             },
@@ -45,13 +50,15 @@ pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>)
     }
 }
 
-async fn read(connection: Connection, arrivals: mpsc::Sender<Arrival>) {
-    let Ok(mut next) = timeout(HELLO_WITHIN, connection.recv()).await else {
+async fn read(connection: Connection, chat: Arc<str>, arrivals: mpsc::Sender<Arrival>) {
+    let Ok(first) = timeout(HELLO_WITHIN, connection.recv()).await else {
         return connection.abort(code::FORMAT, "no hello in time");
     };
+    let mut next = first.map(|hello| Arrival::Hello(connection.clone(), hello.payload));
+    let key = connection.peer().fingerprint().to_string();
     loop {
         let arrival = match next {
-            Ok(message) => Arrival::Line(connection.clone(), message.payload),
+            Ok(arrival) => arrival,
             Err(closed) => {
                 let _ = arrivals.send(Arrival::Ended(connection, closed)).await;
                 return;
@@ -60,6 +67,96 @@ async fn read(connection: Connection, arrivals: mpsc::Sender<Arrival>) {
         if arrivals.send(arrival).await.is_err() {
             return;
         }
-        next = connection.recv().await;
+        next = loop {
+            match connection.recv().await {
+                Err(closed) => break Err(closed),
+                Ok(line) => {
+                    if let Some((request, name)) = open(&line.payload, &key, &chat) {
+                        break Ok(Arrival::Request(connection.clone(), request.into(), name));
+                    }
+                }
+            }
+        };
+    }
+}
+
+/// Reads a request. One with a signature that fits becomes what was signed, with the name in it;
+/// another stays sealed, and is refused by the chat.
+fn open(line: &[u8], key: &str, chat: &str) -> Option<(Request, Option<Arc<str>>)> {
+    let (mut request, _) = machine::read_request(line)?;
+    let Action::Sealed(sealed) = &request.action else { return Some((request, None)) };
+    let Ok(opened) = sealed.open() else { return Some((request, None)) };
+    let words = opened.words;
+    let is_whisper = words.to.is_some();
+    let fits = opened.author.fingerprint().to_string() == key
+        && *words.chat == *chat
+        && (is_whisper || words.room == request.room);
+    // A refusal names the message, forged or not.
+    request.signed = Some((opened.id, sealed.clone()));
+    if !fits {
+        return Some((request, None));
+    }
+    let said = if words.emote { Action::Emote } else { Action::Said };
+    request.action = match (words.to, written_out(words.text.as_bytes(), said)) {
+        (Some(to), Action::Said(text) | Action::Emote(text)) => Action::WhisperedTo(to, text),
+        (_, action) => action,
+    };
+    Some((request, Some(words.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use hikyaku::identity::Identity;
+
+    use super::*;
+    use crate::{
+        message_id::MessageId,
+        room_name::RoomName,
+        sealed::{Sealed, Words},
+        time::Stamp,
+    };
+
+    fn words() -> Words {
+        Words {
+            chat: "SHA256:host".into(),
+            room: RoomName::general(),
+            name: "ana".into(),
+            to: None,
+            emote: false,
+            text: "hi\u{202e}".to_owned(),
+        }
+    }
+
+    fn sent(by: &Identity, words: &Words, room: RoomName) -> Action {
+        let id = MessageId::new(Stamp::from_millis(1), [1; 10]);
+        let action = Action::Sealed(Sealed::seal(by, id, words));
+        let line = machine::write_request(&Request { room, ..Request::from(action) }, None);
+        let key = KEY.with(|ana| ana.fingerprint().to_string());
+        open(line.as_bytes(), &key, "SHA256:host").unwrap().0.action
+    }
+
+    thread_local! {
+        static KEY: Identity = Identity::generate("ana").unwrap();
+    }
+
+    #[test]
+    fn what_is_signed_is_taken_and_what_does_not_fit_stays_sealed() {
+        let ana = KEY.with(Clone::clone);
+        let general = RoomName::general;
+        let garden: RoomName = "garden".parse().unwrap();
+        assert_eq!(sent(&ana, &words(), general()), Action::Said("hi\\u{202e}".to_owned()));
+        let emote = Words { emote: true, ..words() };
+        assert!(matches!(sent(&ana, &emote, general()), Action::Emote(_)));
+        let whisper = Words { to: Some("SHA256:ben".into()), ..words() };
+        assert!(matches!(sent(&ana, &whisper, general()), Action::WhisperedTo(..)));
+        let eve = Identity::generate("eve").unwrap();
+        for (by, words, room) in [
+            (&eve, words(), general()),
+            (&ana, Words { chat: "SHA256:other".into(), ..words() }, general()),
+            (&ana, words(), garden.clone()),
+            (&ana, Words { room: garden, ..words() }, general()),
+        ] {
+            assert!(matches!(sent(by, &words, room), Action::Sealed(_)), "{words:?}");
+        }
     }
 }

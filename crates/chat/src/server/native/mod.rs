@@ -2,46 +2,60 @@
 //! each event goes to all of them as one shared payload.
 //!
 //! ```text
-//! connection ─ reader task ─▶ arrivals (bounded) ─▶ room ─▶ Window ─▶ writer task ─ connection
+//! connection ─ reader task ─▶ arrivals (bounded) ─▶ chat ─▶ Window ─▶ writer task ─ connection
+//!                                                     history ─▶ Pool ──┘
 //! ```
 //!
 //! Members share the window instead of having queues of their own: each writer has a cursor in it,
-//! and one whose member reads too slowly falls behind, and then misses events.
+//! and one whose device reads too slowly falls behind, and goes on from the history.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use hikyaku::{Bytes, Connection, Endpoint, TransportConfig};
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::timeout,
+};
 
-use super::members::Member;
+use super::{history::Pool, members::Member};
 use crate::{
     clock::Clock,
     event::Seq,
     limits::{
-        LAST_WORDS, MAX_ARRIVALS, MAX_MACHINE_LINE_LEN, MAX_PRIVATE, MEMBER_CREDIT, NATIVE_IDLE,
-        SPARE_CONNECTIONS,
+        LAST_WORDS, MAX_ARRIVALS, MAX_DEVICES, MAX_MACHINE_LINE_LEN, MAX_PRIVATE, MEMBER_CREDIT,
+        NATIVE_IDLE, SPARE_CONNECTIONS,
     },
-    machine::Ticket,
+    machine::{Device, Ticket},
+    room_name::RoomName,
 };
 
 mod arrivals;
 mod window;
 mod writer;
 
-pub(super) use self::arrivals::Arrival;
-use self::{window::Window, writer::Outgoing};
+pub(super) use self::{
+    arrivals::Arrival,
+    window::{Entry, For, Rights},
+    writer::{Outgoing, PageWanted},
+};
+use self::{window::Window, writer::Writer};
 
 /// What both sides name in the handshake: what is spoken here, and its version.
-pub const APPLICATION: &str = "chat/1";
+pub const APPLICATION: &str = "chat/2";
 
-/// What a room closes a connection with.
+/// What a chat closes a connection with.
 pub mod code {
     /// Not a line of a chat, or none in time.
     pub const FORMAT: u64 = 0x1002;
-    /// The room does not take the member in.
+    /// The chat does not take the member in.
     pub const FULL: u64 = 0x1010;
-    /// The member has come back by another connection.
+    /// The device has come back by another connection.
     pub const REPLACED: u64 = 0x1011;
+    /// An owner has sent the member away.
+    pub const KICKED: u64 = 0x1012;
+    /// The key or the address is banned.
+    pub const BANNED: u64 = 0x1013;
 }
 
 /// Returns how the endpoints of chats are configured: lines are short, and a member holds little.
@@ -54,7 +68,7 @@ pub fn transport() -> TransportConfig {
         .idle_timeout(Some(NATIVE_IDLE))
 }
 
-/// Returns how many connections the endpoint of a room with so many members needs.
+/// Returns how many connections the endpoint of a chat with so many members needs.
 #[must_use]
 pub const fn connections(max_clients: usize) -> usize {
     max_clients.saturating_add(SPARE_CONNECTIONS)
@@ -64,14 +78,18 @@ pub const fn connections(max_clients: usize) -> usize {
 #[derive(Debug)]
 struct Route {
     ticket: Ticket,
-    /// `None` while the member is away, and may come back.
-    link: Option<Link>,
+    /// None while the member is away, and may come back.
+    links: BTreeMap<Device, Link>,
 }
 
+/// A device's connection.
 #[derive(Debug)]
 struct Link {
     connection: Connection,
     to: mpsc::Sender<Outgoing>,
+    rights: watch::Sender<Arc<Rights>>,
+    /// Rooms that the device reads from where it was, which is before the member came back.
+    resumed: BTreeMap<RoomName, Seq>,
 }
 
 /// Native members, and the ways to them.
@@ -80,10 +98,11 @@ pub(super) struct NativeDoor {
     endpoint: Endpoint,
     clock: Clock,
     window: Arc<Window>,
+    pool: Option<Arc<Pool>>,
     arrivals: mpsc::Receiver<Arrival>,
     routes: BTreeMap<Member, Route>,
     /// Whose a connection is, by its number.
-    by_connection: BTreeMap<u64, Member>,
+    by_connection: BTreeMap<u64, (Member, Device)>,
     writers: JoinSet<()>,
     /// Receives until it is dropped.
     _receiving: JoinSet<()>,
@@ -92,14 +111,21 @@ pub(super) struct NativeDoor {
 }
 
 impl NativeDoor {
-    pub(super) fn open(endpoint: Endpoint, clock: Clock) -> Self {
+    /// Opens the door to a log that has reached `head`.
+    pub(super) fn open(
+        endpoint: Endpoint,
+        clock: Clock,
+        head: Seq,
+        pool: Option<Arc<Pool>>,
+    ) -> Self {
         let (sender, arrivals) = mpsc::channel(MAX_ARRIVALS);
         let mut receiving = JoinSet::new();
         receiving.spawn(arrivals::receive(endpoint.clone(), sender));
         Self {
             endpoint,
             clock,
-            window: Arc::default(),
+            window: Arc::new(Window::new(head)),
+            pool,
             arrivals,
             routes: BTreeMap::new(),
             by_connection: BTreeMap::new(),
@@ -114,7 +140,7 @@ impl NativeDoor {
         self.arrivals.recv().await
     }
 
-    pub(super) fn member_of(&self, connection: &Connection) -> Option<Member> {
+    pub(super) fn member_of(&self, connection: &Connection) -> Option<(Member, Device)> {
         self.by_connection.get(&connection.id()).copied()
     }
 
@@ -122,58 +148,116 @@ impl NativeDoor {
         self.routes.get(&member).map(|route| route.ticket)
     }
 
-    /// A member has come, or come back: `ticket` is for a new stay.
-    pub(super) fn attach(&mut self, member: Member, connection: Connection, ticket: Ticket) {
+    /// A device has come, or come back: `ticket` is for a new stay of its member. A device that the
+    /// member has no space for takes the place of another.
+    pub(super) fn attach(
+        &mut self,
+        (member, device): (Member, Device),
+        connection: Connection,
+        ticket: Ticket,
+        resumed: BTreeMap<RoomName, Seq>,
+    ) {
         while self.writers.try_join_next().is_some() {}
+        let key: Arc<str> = connection.peer().fingerprint().to_string().into();
+        let (rights, watched) = watch::channel(Arc::new(Rights { key, rooms: BTreeMap::new() }));
         let (to, outgoing) = mpsc::channel(MAX_PRIVATE);
-        let window = Arc::clone(&self.window);
-        self.writers.spawn(writer::write(connection.clone(), outgoing, window, self.clock));
-        self.by_connection.insert(connection.id(), member);
-        let route = self.routes.entry(member).or_insert(Route { ticket, link: None });
-        if let Some(old) = route.link.replace(Link { connection, to }) {
+        let writer = Writer {
+            connection: connection.clone(),
+            window: Arc::clone(&self.window),
+            rights: watched,
+            pool: self.pool.clone(),
+            clock: self.clock,
+        };
+        self.writers.spawn(writer::write(writer, outgoing));
+        self.by_connection.insert(connection.id(), (member, device));
+        let new = || Route { ticket, links: BTreeMap::new() };
+        let route = self.routes.entry(member).or_insert_with(new);
+        let link = Link { connection, to, rights, resumed };
+        let replaced = route.links.insert(device, link);
+        let is_crowded = route.links.len() > MAX_DEVICES;
+        let other = route.links.keys().copied().find(|other| *other != device);
+        let crowded_out = other.filter(|_| is_crowded).and_then(|other| route.links.remove(&other));
+        for old in replaced.into_iter().chain(crowded_out) {
             self.by_connection.remove(&old.connection.id());
-            old.connection.abort(code::REPLACED, "this member has come back");
+            old.connection.abort(code::REPLACED, "this device has come back");
         }
     }
 
-    /// Sends a member what stands in the log after `seq`, from now on.
-    pub(super) fn resume(&mut self, member: Member, seq: Seq) {
-        self.put(member, Outgoing::After(seq));
+    /// Lets the devices of a member read its rooms, from now on.
+    pub(super) fn set_rooms(&mut self, member: Member, rooms: &BTreeMap<RoomName, Seq>) {
+        let Some(route) = self.routes.get_mut(&member) else { return };
+        for link in route.links.values_mut() {
+            link.resumed.retain(|room, _| rooms.contains_key(room));
+            let theirs = |(room, since): (&RoomName, &Seq)| {
+                (room.clone(), *link.resumed.get(room).unwrap_or(since))
+            };
+            let rooms: BTreeMap<_, _> = rooms.iter().map(theirs).collect();
+            link.rights.send_if_modified(|rights| {
+                let changes = rights.rooms != rooms;
+                if changes {
+                    *rights = Arc::new(Rights { key: Arc::clone(&rights.key), rooms });
+                }
+                changes
+            });
+        }
     }
 
-    /// Sends a member what is for them alone.
-    pub(super) fn tell(&mut self, member: Member, line: String) {
-        self.put(member, Outgoing::Line(Bytes::from(line)));
+    /// Sends a member's devices, or only one of them, what is for them alone.
+    pub(super) fn tell(&mut self, member: Member, only: Option<Device>, line: &Bytes) {
+        match only {
+            Some(device) => self.put((member, device), Outgoing::Line(line.clone())),
+            None => {
+                let links = self.routes.get(&member).map(|route| route.links.keys().copied());
+                let devices: Vec<Device> = links.into_iter().flatten().collect();
+                for device in devices {
+                    self.put((member, device), Outgoing::Line(line.clone()));
+                }
+            }
+        }
     }
 
-    fn put(&mut self, member: Member, outgoing: Outgoing) {
-        let link = self.routes.get(&member).and_then(|route| route.link.as_ref());
+    pub(super) fn put(&mut self, (member, device): (Member, Device), outgoing: Outgoing) {
+        let link = self.routes.get(&member).and_then(|route| route.links.get(&device));
         let sent = link.is_some_and(|link| link.to.try_send(outgoing).is_ok());
         self.unsent += u64::from(!sent);
     }
 
-    /// Sends all members an event of the log.
-    pub(super) fn publish(&self, seq: Seq, line: String) {
-        self.window.push(seq, Bytes::from(line));
+    /// Sends a line to all who may read it.
+    pub(super) fn publish(&self, entry: Entry) {
+        self.window.push(entry);
     }
 
     /// A connection is over; returns whose it was, if it was their way.
     pub(super) fn detach(&mut self, connection: &Connection) -> Option<Member> {
-        let member = self.by_connection.remove(&connection.id())?;
-        let route = self.routes.get_mut(&member)?;
-        route.link.take_if(|link| link.connection == *connection)?;
+        let (member, device) = self.by_connection.remove(&connection.id())?;
+        self.routes.get_mut(&member)?.links.remove(&device)?;
         Some(member)
     }
 
-    /// Forgets a member who has left the room.
-    pub(super) fn forget(&mut self, member: Member) -> Option<Connection> {
-        let link = self.routes.remove(&member)?.link?;
-        self.by_connection.remove(&link.connection.id());
-        Some(link.connection)
+    /// Returns the number of devices that a member has here.
+    pub(super) fn devices(&self, member: Member) -> usize {
+        self.routes.get(&member).map_or(0, |route| route.links.len())
+    }
+
+    /// Forgets a member who has left the chat.
+    pub(super) fn forget(&mut self, member: Member) -> Vec<Connection> {
+        let Some(route) = self.routes.remove(&member) else { return Vec::new() };
+        let connections: Vec<_> = route.links.into_values().map(|link| link.connection).collect();
+        for connection in &connections {
+            self.by_connection.remove(&connection.id());
+        }
+        connections
     }
 
     pub(super) fn members(&self) -> Vec<Member> {
         self.routes.keys().copied().collect()
+    }
+
+    /// Returns the members with a device at an address that `is_out` names.
+    pub(super) fn members_at(&self, is_out: impl Fn(IpAddr) -> bool) -> Vec<Member> {
+        let at = |link: &Link| is_out(link.connection.remote_addr().ip());
+        let routes = self.routes.iter().filter(|(_, route)| route.links.values().any(at));
+        routes.map(|(member, _)| *member).collect()
     }
 
     /// Sends all members what they have not read yet, as far as they read it in time, and ends.

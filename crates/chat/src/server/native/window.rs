@@ -1,8 +1,8 @@
-//! The newest events of a room as machine lines, shared by all who are sent them.
+//! The newest events of a chat as machine lines, shared by all who are sent them.
 
 use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use hikyaku::Bytes;
@@ -11,67 +11,149 @@ use tokio::sync::watch;
 use crate::{
     event::Seq,
     limits::{MAX_LOG_EVENTS, MAX_WINDOW_LEN, WINDOW_BATCH},
+    room_name::RoomName,
+    store::Readers,
 };
 
-/// What is next for a cursor.
+/// Who may read a line of the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::server) enum For {
+    /// Every member.
+    All,
+    /// As a stored event.
+    Some(Readers),
+}
+
+/// A line of the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::server) struct Entry {
+    /// The number in the log, unless it is not in the log.
+    pub(in crate::server) seq: Option<Seq>,
+    pub(in crate::server) readers: For,
+    /// The key of the author, who sees their own events in every room.
+    pub(in crate::server) author: Option<Arc<str>>,
+    pub(in crate::server) line: Bytes,
+}
+
+/// What a device may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::server) struct Rights {
+    pub(in crate::server) key: Arc<str>,
+    /// Rooms, each with the number of the log after which it is for the device.
+    pub(in crate::server) rooms: BTreeMap<RoomName, Seq>,
+}
+
+impl Rights {
+    pub(super) fn allow(&self, entry: &Entry) -> bool {
+        let is_own = entry.author.as_ref() == Some(&self.key);
+        match &entry.readers {
+            For::All => true,
+            For::Some(readers) => is_own || self.allow_stored(entry.seq, readers),
+        }
+    }
+
+    pub(super) fn allow_stored(&self, seq: Option<Seq>, readers: &Readers) -> bool {
+        match readers {
+            Readers::Room(room) => {
+                self.rooms.get(room).is_some_and(|since| seq.is_none_or(|seq| seq > *since))
+            }
+            Readers::Two(one, other) => *one == self.key || *other == self.key,
+        }
+    }
+}
+
+/// What is next for a place in the window.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Events, in their order.
-    Lines(Vec<(Seq, Bytes)>),
-    /// Events up to this one are not remembered any more.
-    Missed(Seq),
+    /// Lines, in their order, and the place after them.
+    Lines(Vec<Entry>, u64),
+    /// Nothing yet.
+    Nothing,
+    /// Lines from there on are not in memory any more.
+    Behind,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Window {
     lines: Mutex<Lines>,
-    head: watch::Sender<Seq>,
+    head: watch::Sender<u64>,
 }
 
+/// Lines have places, counted from 0, because not each has a number.
 #[derive(Debug, Default)]
 struct Lines {
-    lines: VecDeque<(Seq, Bytes)>,
+    lines: VecDeque<Entry>,
+    /// The place of the first line.
+    first: u64,
     /// Bytes in `lines`.
     len: usize,
-    /// The last number that has been forgotten.
+    /// The last number that is not in memory.
     forgotten: Seq,
 }
 
 impl Window {
+    /// Creates the window of a log that has reached `head`.
+    pub(super) fn new(head: Seq) -> Self {
+        let lines = Lines { forgotten: head, ..Lines::default() };
+        Self { lines: Mutex::new(lines), head: watch::Sender::default() }
+    }
+
     /// A poisoned lock means that a task panicked between two statements that cannot.
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends an event; numbers grow.
-    pub(super) fn push(&self, seq: Seq, line: Bytes) {
+    /// Appends a line; numbers grow.
+    pub(super) fn push(&self, entry: Entry) {
         let mut window = self.lock();
-        window.len += line.len();
-        window.lines.push_back((seq, line));
+        window.len += entry.line.len();
+        window.lines.push_back(entry);
         while (window.lines.len() > MAX_LOG_EVENTS || window.len > MAX_WINDOW_LEN)
-            && let Some((oldest, line)) = window.lines.pop_front()
+            && let Some(oldest) = window.lines.pop_front()
         {
-            window.len -= line.len();
-            window.forgotten = oldest;
+            window.first += 1;
+            window.len -= oldest.line.len();
+            window.forgotten = oldest.seq.unwrap_or(window.forgotten);
         }
+        let end = window.end();
         drop(window);
-        self.head.send_replace(seq);
+        self.head.send_replace(end);
     }
 
-    /// Returns what comes after `cursor`, a batch at most, if anything does.
-    pub(super) fn after(&self, cursor: Seq) -> Option<Next> {
+    /// Returns the place after the event with the number `seq`, or else the last number that is not
+    /// in memory.
+    pub(super) fn place_after(&self, seq: Seq) -> Result<u64, Seq> {
         let window = self.lock();
-        if cursor < window.forgotten {
-            return Some(Next::Missed(window.forgotten));
+        if seq < window.forgotten {
+            return Err(window.forgotten);
         }
-        let first = window.lines.partition_point(|(seq, _)| *seq <= cursor);
-        let lines: Vec<_> = window.lines.range(first..).take(WINDOW_BATCH).cloned().collect();
-        (!lines.is_empty()).then_some(Next::Lines(lines))
+        // A line without a number came after the number before it.
+        let is_before = |entry: &Entry| entry.seq.is_none_or(|of| of <= seq);
+        let skipped = window.lines.iter().take_while(|entry| is_before(entry)).count();
+        Ok(window.first + skipped as u64)
     }
 
-    /// Returns a receiver that changes with each event.
-    pub(super) fn heads(&self) -> watch::Receiver<Seq> {
+    /// Returns what comes at a place, a batch at most.
+    pub(super) fn after(&self, place: u64) -> Next {
+        let window = self.lock();
+        let Some(skipped) = place.checked_sub(window.first) else { return Next::Behind };
+        let first = usize::try_from(skipped).unwrap_or(usize::MAX).min(window.lines.len());
+        let lines: Vec<_> = window.lines.range(first..).take(WINDOW_BATCH).cloned().collect();
+        match lines.len() {
+            0 => Next::Nothing,
+            count => Next::Lines(lines, window.first + (first + count) as u64),
+        }
+    }
+
+    /// Returns a receiver that changes with each line.
+    pub(super) fn heads(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
+    }
+}
+
+impl Lines {
+    fn end(&self) -> u64 {
+        self.first + self.lines.len() as u64
     }
 }
 
@@ -79,10 +161,25 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn seqs(window: &Window, cursor: u64) -> Option<Vec<u64>> {
-        match window.after(Seq(cursor))? {
-            Next::Lines(lines) => Some(lines.into_iter().map(|(seq, _)| seq.0).collect()),
-            Next::Missed(seq) => Some(vec![u64::MAX, seq.0]),
+    fn entry(seq: Option<u64>, len: usize) -> Entry {
+        let readers = For::Some(Readers::Room(RoomName::general()));
+        Entry { seq: seq.map(Seq), readers, author: None, line: vec![b'x'; len].into() }
+    }
+
+    fn push(window: &Window, seq: u64) {
+        window.push(entry(Some(seq), 1));
+    }
+
+    /// The numbers after `seq`, or the last that is not in memory.
+    fn seqs(window: &Window, seq: u64) -> Result<Vec<u64>, u64> {
+        let place = window.place_after(Seq(seq)).map_err(|forgotten| forgotten.0)?;
+        match window.after(place) {
+            Next::Lines(lines, next) => {
+                assert_eq!(next, place + lines.len() as u64);
+                Ok(lines.into_iter().map(|entry| entry.seq.map_or(0, |seq| seq.0)).collect())
+            }
+            Next::Nothing => Ok(Vec::new()),
+            Next::Behind => panic!("the place was just found"),
         }
     }
 
@@ -90,29 +187,64 @@ mod tests {
     fn a_cursor_gets_what_comes_after_it_a_batch_at_a_time() {
         let window = Window::default();
         for seq in [3, 5, 9] {
-            window.push(Seq(seq), Bytes::from_static(b"x"));
+            push(&window, seq);
         }
-        assert_eq!(seqs(&window, 0), Some(vec![3, 5, 9]));
-        assert_eq!(seqs(&window, 4), Some(vec![5, 9]));
-        assert_eq!(seqs(&window, 9), None);
+        assert_eq!(seqs(&window, 0), Ok(vec![3, 5, 9]));
+        assert_eq!(seqs(&window, 4), Ok(vec![5, 9]));
+        assert_eq!(seqs(&window, 9), Ok(vec![]));
         for seq in 10..200 {
-            window.push(Seq(seq), Bytes::from_static(b"x"));
+            push(&window, seq);
         }
-        assert_eq!(seqs(&window, 9).map(|seqs| seqs.len()), Some(WINDOW_BATCH));
+        assert_eq!(seqs(&window, 9).map(|seqs| seqs.len()), Ok(WINDOW_BATCH));
     }
 
     #[test]
-    fn memory_is_bounded_by_count_and_bytes_and_the_slow_learn_that_they_missed_something() {
+    fn a_line_without_a_number_is_read_once_by_those_who_are_there() {
         let window = Window::default();
+        push(&window, 1);
+        let place = window.place_after(Seq(1)).unwrap();
+        window.push(entry(None, 1));
+        push(&window, 2);
+        let Next::Lines(lines, next) = window.after(place) else { panic!() };
+        assert_eq!(lines.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [None, Some(Seq(2))]);
+        assert_eq!(window.after(next), Next::Nothing);
+        assert_eq!(seqs(&window, 1), Ok(vec![2]), "who comes later reads it no more");
+    }
+
+    #[test]
+    fn memory_is_bounded_by_count_and_bytes_and_the_slow_fall_behind() {
+        let window = Window::new(Seq(0));
         for seq in 1..=MAX_LOG_EVENTS as u64 + 7 {
-            window.push(Seq(seq), Bytes::from_static(b"x"));
+            push(&window, seq);
         }
-        assert_eq!(seqs(&window, 6), Some(vec![u64::MAX, 7]));
-        assert_eq!(seqs(&window, 7).map(|seqs| seqs[0]), Some(8));
+        assert_eq!(seqs(&window, 6), Err(7));
+        assert_eq!(window.after(0), Next::Behind);
+        assert_eq!(seqs(&window, 7).map(|seqs| seqs[0]), Ok(8));
         for seq in 2_000..3_000 {
-            window.push(Seq(seq), vec![b'x'; 16_000].into());
+            window.push(entry(Some(seq), 16_000));
         }
         let lines = window.lock();
         assert!(lines.len <= MAX_WINDOW_LEN && lines.lines.len() > 200, "{}", lines.lines.len());
+    }
+
+    #[test]
+    fn a_device_reads_its_rooms_its_whispers_and_what_is_its_own() {
+        let garden: RoomName = "garden".parse().unwrap();
+        let rooms = BTreeMap::from([(RoomName::general(), Seq(5))]);
+        let rights = Rights { key: "me".into(), rooms };
+        let in_room = |room: &RoomName, seq| {
+            let readers = For::Some(Readers::Room(room.clone()));
+            Entry { readers, ..entry(Some(seq), 1) }
+        };
+        assert!(rights.allow(&in_room(&RoomName::general(), 6)));
+        assert!(!rights.allow(&in_room(&RoomName::general(), 5)), "from before it came");
+        assert!(!rights.allow(&in_room(&garden, 6)));
+        assert!(rights.allow(&Entry { author: Some("me".into()), ..in_room(&garden, 6) }));
+        let whisper = |one: &str, other: &str| Entry {
+            readers: For::Some(Readers::Two(one.into(), other.into())),
+            ..entry(Some(6), 1)
+        };
+        assert!(rights.allow(&whisper("me", "b")) && rights.allow(&whisper("b", "me")));
+        assert!(!rights.allow(&whisper("b", "c")));
     }
 }

@@ -74,6 +74,7 @@ fn config(args: &HostArgs) -> RoomConfig {
         max_clients: usize::try_from(args.max_clients).unwrap_or(usize::MAX),
         rate: args.rate,
         burst: args.rate.saturating_mul(BURST_SECONDS),
+        ..RoomConfig::default()
     }
 }
 

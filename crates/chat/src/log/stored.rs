@@ -1,0 +1,104 @@
+//! A log on a disk, as far as it is a value: others write it.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use super::{Committed, Log, newest::Newest};
+use crate::{
+    event::{Event, Seq},
+    limits::{EVENT_OVERHEAD, MAX_UNSTORED, MAX_UNSTORED_LEN},
+    store::{LogId, Past, StoreError},
+};
+
+/// A log that a [`Store`](crate::store::Store) keeps.
+///
+/// Whoever has the store takes a batch with [`StoredLog::take_batch`], commits it, and hands in the
+/// result with [`StoredLog::hand_in`]. While a batch is away, further events wait for the next one:
+/// they share its transaction.
+#[derive(Debug)]
+pub struct StoredLog {
+    id: LogId,
+    submitted: VecDeque<Event>,
+    /// The cost of `submitted`.
+    waiting: usize,
+    is_batch_away: bool,
+    /// Results that have not been taken, in the order of the log.
+    results: VecDeque<Committed>,
+    newest: Newest,
+}
+
+impl StoredLog {
+    /// Creates the log whose past a store has.
+    #[must_use]
+    pub fn new(past: &Past) -> Self {
+        let rooms = past.rooms.iter().map(|(room, head, _)| (room.clone(), *head));
+        Self {
+            id: past.log,
+            submitted: VecDeque::new(),
+            waiting: 0,
+            is_batch_away: false,
+            results: VecDeque::new(),
+            newest: Newest::from(past.head, rooms),
+        }
+    }
+
+    pub(crate) const fn newest(&self) -> &Newest {
+        &self.newest
+    }
+
+    /// Returns the events to commit next, in their order, unless a batch is away.
+    pub fn take_batch(&mut self) -> Option<Vec<Event>> {
+        if self.is_batch_away || self.submitted.is_empty() {
+            return None;
+        }
+        self.is_batch_away = true;
+        self.waiting = 0;
+        Some(mem::take(&mut self.submitted).into())
+    }
+
+    /// Takes what became of the batch that was away.
+    pub fn hand_in(&mut self, results: Vec<Committed>) {
+        self.is_batch_away = false;
+        self.results.extend(results);
+    }
+
+    /// Returns `true` if every event that was submitted has been stored, or has failed.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        !self.is_batch_away && self.submitted.is_empty()
+    }
+}
+
+impl Log for StoredLog {
+    fn submit(&mut self, event: Event) {
+        let cost = event.weight() + EVENT_OVERHEAD;
+        if self.submitted.len() >= MAX_UNSTORED || self.waiting + cost > MAX_UNSTORED_LEN {
+            let why = StoreError("the disk is too slow: too many messages wait for it".to_owned());
+            return self.results.push_back(Committed::Failed { event: Box::new(event), why });
+        }
+        self.waiting += cost;
+        self.submitted.push_back(event);
+    }
+
+    fn committed(&mut self) -> Option<Committed> {
+        let result = self.results.pop_front()?;
+        let Committed::Event(event) = result else { return Some(result) };
+        let Some(seq) = event.seq else { return Some(Committed::Event(event)) };
+        Some(Committed::Event(self.newest.push(Arc::unwrap_or_clone(event), seq)))
+    }
+
+    fn head(&self) -> Seq {
+        self.newest.head()
+    }
+
+    fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {
+        self.newest.after(seq)
+    }
+
+    fn id(&self) -> Option<LogId> {
+        Some(self.id)
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+}

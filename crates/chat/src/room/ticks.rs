@@ -1,0 +1,214 @@
+//! Counts how many members have each message, and reports it to the author now and then.
+//!
+//! A member acknowledges everything up to a number. So a message has reached the members of its
+//! room at that time whose acknowledgements have passed it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound::{Excluded, Included},
+    sync::Arc,
+};
+
+use crate::{
+    event::{Kind, Seq},
+    limits::{DELIVERED_INTERVAL, MAX_COUNTED, MAX_UNREPORTED},
+    room_name::RoomName,
+    time::Time,
+};
+
+/// Who is to have a message.
+#[derive(Debug)]
+pub(super) enum Whose {
+    /// The members of a room.
+    Room(RoomName),
+    /// The member with this key.
+    Key(Arc<str>),
+}
+
+#[derive(Debug)]
+struct Counted<P> {
+    author: P,
+    whose: Whose,
+    to: u32,
+    of: u32,
+}
+
+/// The reports to one author.
+#[derive(Debug, Default)]
+struct Reports {
+    /// Messages that more members have than was reported.
+    changed: BTreeSet<Seq>,
+    /// When the next report may be sent.
+    next: Time,
+}
+
+/// A member who acknowledges.
+#[derive(Debug)]
+pub(super) struct Acknowledgement<'a, P> {
+    pub(super) by: P,
+    pub(super) key: Option<&'a Arc<str>>,
+    /// Its rooms, and the number from which on each is for it.
+    pub(super) rooms: &'a BTreeMap<RoomName, Seq>,
+    /// The numbers before and now.
+    pub(super) from: Seq,
+    pub(super) to: Seq,
+}
+
+/// The newest messages, and how many members have them.
+#[derive(Debug)]
+pub(super) struct Ticks<P> {
+    messages: BTreeMap<Seq, Counted<P>>,
+    reports: BTreeMap<P, Reports>,
+    due: BTreeSet<(Time, P)>,
+}
+
+impl<P: Copy + Ord> Ticks<P> {
+    pub(super) const fn new() -> Self {
+        Self { messages: BTreeMap::new(), reports: BTreeMap::new(), due: BTreeSet::new() }
+    }
+
+    /// A message has its number; `of` other members are to have it.
+    pub(super) fn add(&mut self, seq: Seq, author: P, whose: Whose, of: usize) {
+        if of == 0 {
+            return;
+        }
+        let of = u32::try_from(of).unwrap_or(u32::MAX);
+        self.messages.insert(seq, Counted { author, whose, to: 0, of });
+        if self.messages.len() > MAX_COUNTED {
+            self.messages.pop_first();
+        }
+    }
+
+    /// Counts what a member has now and had not before.
+    pub(super) fn acknowledge(&mut self, ack: &Acknowledgement<'_, P>) {
+        if ack.from >= ack.to {
+            return;
+        }
+        let range = (Excluded(ack.from), Included(ack.to));
+        for (seq, message) in self.messages.range_mut(range) {
+            let is_theirs = match &message.whose {
+                Whose::Room(room) => ack.rooms.get(room).is_some_and(|since| since < seq),
+                Whose::Key(key) => ack.key == Some(key),
+            };
+            if !is_theirs || message.author == ack.by || message.to == message.of {
+                continue;
+            }
+            message.to += 1;
+            let reports = self.reports.entry(message.author).or_default();
+            if reports.changed.is_empty() {
+                self.due.insert((reports.next, message.author));
+            }
+            reports.changed.insert(*seq);
+            if reports.changed.len() > MAX_UNREPORTED {
+                reports.changed.pop_first();
+            }
+        }
+    }
+
+    /// Forgets what would be reported to an author who has gone.
+    pub(super) fn forget(&mut self, author: P) {
+        if let Some(reports) = self.reports.remove(&author) {
+            self.due.remove(&(reports.next, author));
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Returns a report that is due, and its author.
+    pub(super) fn next_report(&mut self, now: Time) -> Option<(P, Kind)> {
+        while let Some((at, author)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, author));
+            let Some(reports) = self.reports.get_mut(&author) else { continue };
+            let Some(seq) = reports.changed.pop_first() else { continue };
+            reports.next = now + DELIVERED_INTERVAL;
+            if !reports.changed.is_empty() {
+                self.due.insert((reports.next, author));
+            }
+            let Some(message) = self.messages.get(&seq) else { continue };
+            let (to, of) = (message.to, message.of);
+            if to == of {
+                self.messages.remove(&seq);
+            }
+            return Some((author, Kind::Delivered { seq, to, of }));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ANA: u32 = 1;
+
+    fn at(millis: u64) -> Time {
+        Time::from_epoch(Duration::from_millis(millis))
+    }
+
+    fn acknowledge(ticks: &mut Ticks<u32>, by: u32, since: u64, from: u64, to: u64) {
+        let rooms = BTreeMap::from([(RoomName::general(), Seq(since))]);
+        let ack = Acknowledgement { by, key: None, rooms: &rooms, from: Seq(from), to: Seq(to) };
+        ticks.acknowledge(&ack);
+    }
+
+    fn reports(ticks: &mut Ticks<u32>, millis: u64) -> Vec<(u64, u32, u32)> {
+        let report = |(author, kind)| match kind {
+            Kind::Delivered { seq, to, of } if author == ANA => (seq.0, to, of),
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(|| ticks.next_report(at(millis))).map(report).collect()
+    }
+
+    fn said(ticks: &mut Ticks<u32>, seq: u64, of: usize) {
+        ticks.add(Seq(seq), ANA, Whose::Room(RoomName::general()), of);
+    }
+
+    #[test]
+    fn each_member_counts_once_the_author_and_latecomers_do_not() {
+        let mut ticks = Ticks::new();
+        said(&mut ticks, 5, 2);
+        acknowledge(&mut ticks, ANA, 0, 0, 9);
+        acknowledge(&mut ticks, 3, 5, 5, 9);
+        assert_eq!(reports(&mut ticks, 0), []);
+        acknowledge(&mut ticks, 2, 0, 0, 5);
+        acknowledge(&mut ticks, 2, 0, 5, 9);
+        assert_eq!(reports(&mut ticks, 0), [(5, 1, 2)]);
+        acknowledge(&mut ticks, 4, 4, 0, 5);
+        assert_eq!(reports(&mut ticks, 1_000), [(5, 2, 2)]);
+    }
+
+    #[test]
+    fn an_author_gets_at_most_five_reports_a_second_each_with_the_newest_count() {
+        let mut ticks = Ticks::new();
+        said(&mut ticks, 1, 100);
+        said(&mut ticks, 2, 100);
+        let mut count = 0;
+        for millis in 0..1_000 {
+            if millis % 10 == 0 {
+                acknowledge(&mut ticks, 100 + millis as u32, 0, 0, 2);
+            }
+            count += reports(&mut ticks, millis).len();
+        }
+        assert_eq!(count, 5);
+        assert_eq!(reports(&mut ticks, 2_000), [(1, 100, 100)]);
+        assert_eq!(reports(&mut ticks, 3_000), [(2, 100, 100)]);
+    }
+
+    #[test]
+    fn what_is_counted_and_what_waits_to_be_reported_are_bounded() {
+        let mut ticks = Ticks::new();
+        let last = MAX_COUNTED as u64 + 10;
+        for seq in 1..=last {
+            said(&mut ticks, seq, 1);
+        }
+        assert_eq!(ticks.messages.len(), MAX_COUNTED);
+        acknowledge(&mut ticks, 2, 0, 0, last);
+        assert_eq!(ticks.reports[&ANA].changed.len(), MAX_UNREPORTED);
+        ticks.forget(ANA);
+        assert_eq!((reports(&mut ticks, 9_999), ticks.poll_timeout()), (vec![], None));
+    }
+}
