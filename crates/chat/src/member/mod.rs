@@ -84,6 +84,8 @@ pub struct Line {
     pub context: Context,
     /// `true` if the message was shown before, and has only got further.
     pub is_update: bool,
+    /// `true` if it is by the key of the member who reads it here.
+    pub is_mine: bool,
     /// The member who reads it here.
     pub reader: Option<MemberId>,
 }
@@ -460,8 +462,9 @@ impl Member {
     }
 
     fn show(&mut self, event: Arc<Event>, context: Context, is_update: bool) {
-        let reader = Some(self.me.member);
-        self.unshown.push_back(Shown::Event(Box::new(Line { event, context, is_update, reader })));
+        let (is_mine, reader) = (self.is_mine(&event), Some(self.me.member));
+        let line = Line { event, context, is_update, is_mine, reader };
+        self.unshown.push_back(Shown::Event(Box::new(line)));
     }
 
     fn notice(&mut self, notice: Notice) {

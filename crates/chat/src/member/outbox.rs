@@ -146,6 +146,12 @@ impl Outbox {
         true
     }
 
+    /// Forgets what is stored: the numbers of another log say nothing of it.
+    pub(super) fn untrack(&mut self) {
+        self.tracked.clear();
+        self.by_seq.clear();
+    }
+
     /// Returns `true` if the message is remembered as stored.
     pub(super) fn is_tracked(&self, id: MessageId, seq: Seq) -> bool {
         self.by_seq.get(&seq) == Some(&id)

@@ -75,7 +75,7 @@ impl Member {
         let Greeting { you, head, log, rooms, members } = greeting;
         self.is_answered_by(event.request);
         self.members = members;
-        let is_first = self.me.member != you.member || self.me.name != you.name;
+        let is_news = self.me.member != you.member || self.me.name != you.name || self.log != log;
         self.me = you;
         self.me.key = Some(Arc::clone(&self.key));
         if self.link == Link::Greeted {
@@ -91,12 +91,13 @@ impl Member {
             if self.log.is_some() && self.log != log {
                 self.notice(Notice::OtherLog);
             }
+            self.outbox.untrack();
             self.log = log;
             self.cursor = Some(head);
             self.moved = true;
         }
         self.adopt(rooms);
-        if is_first {
+        if is_news {
             self.show(Arc::new(event), Context::default(), false);
         }
     }
@@ -265,7 +266,7 @@ impl Member {
         }
     }
 
-    fn is_mine(&self, event: &Event) -> bool {
+    pub(super) fn is_mine(&self, event: &Event) -> bool {
         let Some(author) = &event.author else { return false };
         author.key.as_ref() == Some(&self.key)
     }

@@ -314,18 +314,23 @@ fn the_log_goes_on_where_it_was_and_nothing_is_shown_twice() {
 #[test]
 fn another_log_is_said_to_be_one_and_begins_at_its_head() {
     let (mut ann, bob) = (Bench::new(), Identity::generate("").unwrap());
-    ann.joins(40);
+    ann.joins(2);
+    ann.types("before");
+    let event = ann.stored(3);
+    ann.hears(&event);
     ann.types("hi");
     ann.said();
     ann.member.handle_disconnected();
     ann.connects();
     ann.is_greeted(2, Some(LogId(10)));
-    assert_eq!(ann.said(), ["hi"]);
-    ann.hears(&theirs(3, &bob, "bob", "three"));
+    assert!(ann.rows().iter().any(|row| row.contains("new log")));
+    let event = ann.stored(3);
+    ann.hears(&event);
+    assert_eq!(ann.progress(), [own("hi", Progress::Stored)], "3 is another one now");
+    ann.hears(&theirs(4, &bob, "bob", "four"));
     let rows = ann.rows();
-    assert!(rows.iter().any(|row| row.contains("new log")), "{rows:?}");
-    assert!(rows.contains(&"bob: three".to_owned()), "{rows:?}");
-    assert_eq!(ann.store.load().unwrap().cursor, Some((LogId(10), Seq(3))));
+    assert!(rows.contains(&"bob: four".to_owned()), "{rows:?}");
+    assert_eq!(ann.store.load().unwrap().cursor, Some((LogId(10), Seq(4))));
 }
 
 #[test]

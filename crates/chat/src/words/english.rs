@@ -74,10 +74,15 @@ pub(super) fn line(line: &Line) -> Option<Sentence> {
         Kind::Said { text, .. } if line.context.forged => forged(line, text),
         Kind::Whispered { text, .. } if line.context.forged => forged(line, text),
         Kind::Said { .. } => event(&line.event, None)?,
+        // Also those of the last time, and of another device.
+        Kind::Joined | Kind::Left(Departure::Quit | Departure::Silent { .. }) if line.is_mine => {
+            return None;
+        }
         _ => event(&line.event, line.reader)?,
     };
     let room = &line.event.room;
-    if room.is_general() {
+    let is_of_chat = matches!(line.event.kind, Kind::Rooms { .. } | Kind::Greeted { .. });
+    if room.is_general() || is_of_chat {
         return Some(sentence);
     }
     Some(match sentence {
