@@ -235,7 +235,8 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
         _ => one_line(&error.render().to_string()),
     };
     let message = match habits::instead(words) {
-        Some(instead) => format!("{instead}; {message}"),
+        // What clap suggests is a guess from the letters.
+        Some(instead) => format!("{}; {instead}", message.split("; ").next().unwrap_or_default()),
         None => message,
     };
     let failure = Failure::Usage(format!("{message} (try --help)"));
@@ -257,7 +258,11 @@ fn one_line(rendered: &str) -> String {
         }
         let line = line.strip_prefix("error: ").unwrap_or(line);
         if !line.is_empty() {
-            parts.push(line.strip_prefix("tip: ").unwrap_or(line));
+            // A word that is meant as a value follows --, which the manual says; most are options.
+            let tip = line.strip_prefix("tip: ").unwrap_or(line);
+            if !tip.starts_with("to pass '") {
+                parts.push(tip);
+            }
         }
     }
     parts.join("; ").replace(":; ", ": ")

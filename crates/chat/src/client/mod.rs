@@ -43,7 +43,7 @@ pub enum ClientError {
     #[error("what listens at {0} is no chat; `hikyaku send` is for `hikyaku listen`")]
     OtherApplication(SocketAddr),
     /// The answers indicate another dialect or another key. They are not authenticated.
-    #[error("what listens at {to} says that it hears {theirs}, and here it is {ours}")]
+    #[error("what listens at {to} reports that it takes {theirs}; these are {ours}")]
     OtherDialect {
         /// The server.
         to: SocketAddr,

@@ -265,7 +265,7 @@ fn holders_of_the_key_chat_and_others_are_ignored() {
     // The room handles datagrams in order, and Eve's came before.
     assert!(heard_by_now(&eve).is_empty());
     assert!(!ben.out.text().contains("let me in"), "{:?}", ben.out);
-    assert_eq!(dropped(&room.interrupt().err, "undecryptable"), 1);
+    assert_eq!(dropped(&room.interrupt().err, "not encrypted with our key"), 1);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn in_a_signed_room_names_come_from_the_keys() {
     ana.type_line("/who");
     ana.out.line(|line| is_stamped(line, "* 1 here: alice"));
     assert!(heard_by_now(&unknown).is_empty());
-    assert_eq!(dropped(&room.interrupt().err, "unknown signer"), 1);
+    assert_eq!(dropped(&room.interrupt().err, "signed with a key not accepted"), 1);
 }
 
 /// A beginner's server: forwards each datagram to all other senders, until stopped.
