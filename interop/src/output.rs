@@ -69,10 +69,7 @@ mod tests {
         let dropped = Dropped::read(
             "listening on 127.0.0.1:5000\ndropped: 3 seen before, 1 filtered, 20 by the kernel\n",
         );
-        assert_eq!(
-            (dropped.of("not encrypted with our key"), dropped.of("too old or too new")),
-            (3, 1)
-        );
+        assert_eq!((dropped.of("seen before"), dropped.of("filtered")), (3, 1));
         assert_eq!((dropped.by_us(), dropped.by_the_kernel()), (4, 20));
     }
 
