@@ -16,6 +16,7 @@ use hikyaku::{
     socket::BindError,
 };
 use hikyaku_plain::{PlainSendError, dtls::CredentialError};
+use hikyaku_services::invite::Invite;
 use serde::Serialize;
 
 use crate::{
@@ -234,6 +235,7 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
         }
         _ => one_line(&error.render().to_string()),
     };
+    let message = without_invites(message, words);
     let message = match habits::instead(words) {
         // What clap suggests is a guess from the letters.
         Some(instead) => format!("{}; {instead}", message.split("; ").next().unwrap_or_default()),
@@ -241,6 +243,12 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
     };
     let failure = Failure::Usage(format!("{message} (try --help)"));
     report(Err(if wants_json(words) { failure.in_json(None) } else { failure }))
+}
+
+/// Leaves out the invites among the words that a message quotes: they may hold secrets.
+fn without_invites(message: String, words: &[OsString]) -> String {
+    let invites = words.iter().filter_map(|word| word.to_str()).filter(|w| Invite::is_meant(w));
+    invites.fold(message, |message, invite| message.replace(invite, "hikyaku://…"))
 }
 
 /// Returns `true` if these words ask a command for JSON.

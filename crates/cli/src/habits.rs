@@ -110,7 +110,7 @@ fn spare_port(command: &str, words: &[&str]) -> Option<String> {
 
 /// Recognizes `chat HOST` and `chat --plain join HOST`: the role comes before everything else.
 fn chat_without_a_role(command: &str, words: &[&str]) -> Option<String> {
-    const ROLES: [&str; 2] = ["host", "join"];
+    const ROLES: [&str; 3] = ["host", "join", "find"];
     let first = *words.first().filter(|_| command == "chat")?;
     if ROLES.contains(&first) {
         return None;

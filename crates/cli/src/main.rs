@@ -4,6 +4,7 @@ mod args;
 mod commands;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod destination;
 mod dialect;
 mod drops;
 mod dtls;

@@ -253,6 +253,36 @@ pub(crate) async fn ask_secret(
     }
 }
 
+/// Asks a question at the terminal, and returns the line that answers it.
+pub(crate) async fn ask(question: &str, ending: &mut Ending) -> Result<String, Failure> {
+    let mut out = io::stderr().lock();
+    write!(out, "{}", sanitize(question)).and_then(|()| out.flush())?;
+    drop(out);
+    let asked = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().take(MAX_LINE_LEN as u64).read_line(&mut line).map(|_| line)
+    });
+    let interrupted = || Failure::failed("interrupted; nothing was sent");
+    tokio::select! {
+        answer = asked => match answer.map_err(io::Error::other).flatten() {
+            // The end of the input.
+            Ok(line) if line.is_empty() => Err(interrupted()),
+            Ok(line) => Ok(line),
+            Err(e) => Err(e.into()),
+        },
+        () = ending.wanted() => Err(interrupted()),
+    }
+}
+
+/// Returns how many columns standard output has, if it is a terminal that says it.
+pub(crate) fn columns() -> Option<usize> {
+    #[cfg(unix)]
+    let columns = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
+    #[cfg(not(unix))]
+    let columns: Option<u16> = None;
+    columns.filter(|columns| *columns > 0).map(usize::from)
+}
+
 /// Returns the user's name from the environment.
 pub(crate) fn user_name() -> Option<String> {
     ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok())

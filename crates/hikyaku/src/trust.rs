@@ -31,6 +31,15 @@ pub enum Trust {
     /// As ssh does it: the first key of a host is remembered, another one later is refused.
     #[cfg(feature = "openssh")]
     KnownHosts(KnownHosts),
+    /// As with known hosts, of a host that was found by an announcement, which anyone can forge:
+    /// any other key than the announced one is refused, and not remembered.
+    #[cfg(feature = "openssh")]
+    Announced {
+        /// The key that was announced.
+        key: Fingerprint,
+        /// The keys of hosts.
+        known: KnownHosts,
+    },
     /// One of these alone.
     Pinned(Vec<Fingerprint>),
     /// Any key. Check [`Connection::peer`](crate::Connection::peer) yourself, or use a shared key.
@@ -67,6 +76,12 @@ impl Trust {
             Self::Pinned(_) => Err(TrustError::NotPinned { offered }),
             #[cfg(feature = "openssh")]
             Self::KnownHosts(known) => remembered(known, host, key),
+            #[cfg(feature = "openssh")]
+            Self::Announced { key: announced, .. } if *announced != offered => {
+                Err(TrustError::NotAnnounced { offered, announced: *announced })
+            }
+            #[cfg(feature = "openssh")]
+            Self::Announced { known, .. } => remembered(known, host, key),
         }
     }
 }
@@ -135,6 +150,14 @@ pub enum TrustError {
         /// The key that was offered.
         offered: Fingerprint,
     },
+    /// The key is not the one that was announced.
+    #[error("the peer's key is {offered}, and {announced} was announced")]
+    NotAnnounced {
+        /// The key that was offered.
+        offered: Fingerprint,
+        /// The key that was announced.
+        announced: Fingerprint,
+    },
     /// The key is marked as revoked.
     #[error("the key {offered} of {host} is marked as revoked")]
     Revoked {
@@ -146,4 +169,29 @@ pub enum TrustError {
     /// The known hosts could not be read or written.
     #[error(transparent)]
     KnownHosts(#[from] KeyError),
+}
+
+#[cfg(all(test, feature = "openssh"))]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+
+    #[test]
+    fn an_announced_key_is_remembered_and_any_other_is_refused_and_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known_hosts");
+        let open = || KnownHosts::open(&file).unwrap();
+        let [hana, eve] = ["hana", "eve"].map(|name| Identity::generate(name).unwrap().public());
+        let announced = |key: &Signer| Trust::Announced { key: key.fingerprint(), known: open() };
+
+        let forged = announced(&hana).judge("hana@lan", &eve);
+        assert!(matches!(forged, Err(TrustError::NotAnnounced { .. })), "{forged:?}");
+        assert!(!open().knows("hana@lan"));
+        let first = announced(&hana).judge("hana@lan", &hana);
+        assert_eq!(first.unwrap(), Trusted::FirstContact);
+        assert!(open().knows("hana@lan"));
+        assert_eq!(announced(&hana).judge("hana@lan", &hana).unwrap(), Trusted::Known);
+        let changed = announced(&eve).judge("hana@lan", &eve);
+        assert!(matches!(changed, Err(TrustError::KeyChanged { .. })), "{changed:?}");
+    }
 }

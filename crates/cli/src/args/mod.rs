@@ -12,10 +12,14 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use hikyaku::{filter::Network, limits::DEFAULT_PORT};
 use hikyaku_plain::limits::DEFAULT_SIGNED_MAX_AGE;
+use hikyaku_services::invite::Invite;
 use hikyaku_text::sanitize_bytes;
 
 pub(crate) use self::{
-    chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs, NativeHostArgs, NativeJoinArgs},
+    chat::{
+        ChatArgs, ChatRole, DiscoveryArgs, FindArgs, HostArgs, InviteKind, JoinArgs, MeArgs,
+        NativeHostArgs, NativeJoinArgs,
+    },
     dtls::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs},
     keys::{KeyArgs, KeygenArgs},
     listen::{ListenArgs, NativeListenArgs, PlainListenArgs},
@@ -192,11 +196,15 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
 }
 
 /// `--reply TIME` and `--reply ADDR` look alike to a parser: an optional value must be glued on.
-/// So a word after `--reply` that is a duration is.
+/// So a word after `--reply` that is a duration is. And `chat INVITE` is `chat join INVITE`.
 fn untangled(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::new();
     let mut words = words.peekable();
     while let Some(word) = words.next() {
+        let is_invite = word.to_str().is_some_and(Invite::is_meant);
+        if is_invite && out.len() == 2 && out[1] == "chat" {
+            out.push("join".into());
+        }
         if word == "--" {
             out.push(word);
             break;

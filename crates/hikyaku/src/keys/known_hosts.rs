@@ -109,6 +109,12 @@ impl KnownHosts {
         &self.path
     }
 
+    /// Returns `true` if a key of `host`, which `host_name` has written, is remembered.
+    #[must_use]
+    pub fn knows(&self, host: &str) -> bool {
+        self.lines.iter().any(|line| !line.revoked && names(&line.hosts, host))
+    }
+
     /// Returns what is known about this key and `host`, in the form that `host_name` writes.
     #[must_use]
     pub fn check(&self, host: &str, key: &Signer) -> Verdict {

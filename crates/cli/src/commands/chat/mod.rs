@@ -27,6 +27,9 @@ use crate::{
     terminal::{self, Ending, Lines, Restore, SharedShow},
 };
 
+mod dial;
+mod find;
+mod invite;
 mod native;
 mod plain;
 
@@ -54,6 +57,7 @@ async fn take_part(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
                 native::join(join, ending).await
             }
         }
+        Some(ChatRole::Find(args)) => find::list(args, ending).await,
         None => {
             dialect::check_chat(&args)?;
             match args.dialect.plain {
