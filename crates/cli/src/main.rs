@@ -15,6 +15,8 @@ mod limits;
 mod line;
 mod message;
 mod mismatch;
+
+mod names;
 mod native;
 mod output;
 mod plan;

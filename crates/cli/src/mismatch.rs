@@ -103,6 +103,20 @@ pub(crate) fn at_sender(
     }
 }
 
+/// Returns the explanation for someone who cannot open what a room sends.
+pub(crate) fn in_room(address: &impl Display, theirs: Dialect) -> String {
+    match theirs {
+        Dialect::Signed => format!(
+            "the room at {address} signs its messages: join with --signed-by FILE, which holds \
+             its public key"
+        ),
+        Dialect::Fernet => {
+            format!("the room at {address} encrypts its messages: join with --fernet KEYFILE")
+        }
+        _ => at_sender(address, theirs, Dialect::Plain, Place::Room),
+    }
+}
+
 /// Returns what a plain sender of `ours` can try after a message was not acknowledged.
 pub(crate) fn unacknowledged(ack_text: &str, ours: Dialect) -> String {
     let ack_text = match ack_text {

@@ -22,9 +22,10 @@ use crate::{
     exit::Failure,
     limits::{HANDSHAKE, MARGIN},
     mismatch::{Place, at_sender},
+    names,
     output::{human_bytes, human_time, note, warn},
     plan::{identity, shared_key},
-    terminal::{self, Ending},
+    terminal::Ending,
 };
 
 /// Codes with which a connection is closed, from the protocol's first code for applications. 0 is
@@ -96,7 +97,7 @@ async fn make_identity(
     if let Some(folder) = path.parent() {
         make_private_folder(folder).map_err(|e| failed(&format!("{}: {e}", folder.display())))?;
     }
-    let made = Identity::generate(&terminal::user_at_host())?;
+    let made = Identity::generate(&names::user_at_host())?;
     match made.write(path, None, IfExists::Refuse) {
         Ok(()) => {
             if !talk.quiet {

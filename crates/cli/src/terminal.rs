@@ -3,7 +3,6 @@
 //! Reading blocks, so it has a thread of its own; a bounded queue makes a pipe wait.
 
 use std::{
-    env,
     io::{self, BufRead, IsTerminal, Read, Write as _},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
@@ -281,21 +280,6 @@ pub(crate) fn columns() -> Option<usize> {
     #[cfg(not(unix))]
     let columns: Option<u16> = None;
     columns.filter(|columns| *columns > 0).map(usize::from)
-}
-
-/// Returns the user's name from the environment.
-pub(crate) fn user_name() -> Option<String> {
-    ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok())
-}
-
-/// Returns `user@host`, for the comment of a key.
-pub(crate) fn user_at_host() -> String {
-    let user = user_name().unwrap_or_else(|| "someone".to_owned());
-    #[cfg(unix)]
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    #[cfg(not(unix))]
-    let host = env::var("COMPUTERNAME").unwrap_or_else(|_| "here".to_owned());
-    format!("{user}@{host}")
 }
 
 /// Requests to end the command: Ctrl-C, SIGTERM, and a hang-up.

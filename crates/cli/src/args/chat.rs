@@ -18,7 +18,7 @@ use crate::{
 const ROOM: &str = "The room: an invite, the name of a host on this network, or an address; by \
                     default the room on this network, or on this machine";
 
-/// Chat: open a room, or join one.
+/// Open a chat room, or join one.
 #[derive(Debug, ClapArgs)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -102,7 +102,7 @@ pub(crate) struct HostArgs {
     /// Serve without taking part
     #[arg(long)]
     pub(crate) headless: bool,
-    /// Remove a member after this long without a word
+    /// Remove a member who has been silent for this long
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = some_time)]
     pub(crate) idle: Duration,
     /// Admit at most N members
@@ -111,7 +111,7 @@ pub(crate) struct HostArgs {
         value_parser = number::<u64>(1, 1_000_000)
     )]
     pub(crate) max_clients: u64,
-    /// Accept at most N lines per second from each member, on average
+    /// Accept at most N lines per second from each member, averaged over a few seconds
     #[arg(
         long, value_name = "N", default_value_t = 50,
         value_parser = number::<u32>(1, u32::MAX.into())
@@ -192,15 +192,15 @@ pub(crate) struct DoorArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Native")]
 pub(crate) struct NativeJoinArgs {
-    /// Trust this key and no other, whatever is in known_hosts (repeatable): SHA256:… as `chat
-    /// host` prints it [default: the key in known_hosts; at first contact, any]
+    /// Trust only this key, whatever known_hosts says (repeatable): SHA256:… as `chat host` prints
+    /// it [default: the key in known_hosts; at first contact, any key]
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) trust: Vec<Fingerprint>,
     #[command(flatten)]
     pub(crate) keys: NativeArgs,
 }
 
-/// Join a room of `chat host`, or of any UDP program that forwards each datagram to all others.
+/// Join a room: one of `chat host`, or any UDP program that forwards each datagram to all others.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -216,8 +216,8 @@ pub(crate) struct JoinArgs {
     pub(crate) destination: Option<Destination>,
     #[command(flatten)]
     pub(crate) dialect: DialectArgs,
-    /// With --plain: the server is another program, which forwards lines and never answers: send
-    /// what is typed although nothing has answered
+    /// With --plain: the server is a program that only forwards lines; send what is typed even if
+    /// nothing answers
     #[arg(long)]
     pub(crate) foreign: bool,
     #[command(flatten)]
@@ -240,7 +240,7 @@ pub(crate) struct JoinArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MeArgs {
-    /// Your name in the room [default: your user name]
+    /// Your name in the room [default: your login name]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) name: Option<Name>,
     #[command(flatten)]

@@ -419,3 +419,25 @@ fn machine_lines_are_sent_on_request() {
     ben.hears(|line| line.contains(r#""request":4,"kind":"said","text":"say \"hi\"""#));
     ana.out.line(|line| is_stamped(line, r#"ben: say "hi""#));
 }
+
+#[test]
+fn a_room_that_signs_is_named_to_someone_who_cannot_open_its_messages() {
+    let folder = folder();
+    let host = keys::identity(folder.path(), "host");
+    let room = room(&["--sign", &host.private]);
+    let to = room.to();
+    let ended = run(&["chat", "join", "--plain", "--name", "ana", &to], b"hi\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    assert!(last.contains("signs its messages: join with --signed-by FILE"), "{last}");
+    assert!(!ended.text().contains("\\x"), "{}", ended.text());
+}
+
+#[test]
+fn a_line_to_a_room_that_was_killed_is_reported_at_once() {
+    let room = room(&[]);
+    let mut ana = join_room(&room, "ana", &[]);
+    drop(room);
+    ana.type_line("is anyone here?");
+    ana.out.line(|line| line.contains("the last line that you sent may not have arrived"));
+}

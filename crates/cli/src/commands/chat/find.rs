@@ -27,6 +27,7 @@ use crate::{
     exit::Failure,
     habits,
     line::Line,
+    names,
     output::{counted, note, note_line, print_json, print_line, warn},
     terminal::{self, Ending},
 };
@@ -90,7 +91,7 @@ pub(super) struct Announced<'a> {
 
 /// Returns the name that others look for: the one chosen, or the user's at this machine.
 fn announced_name(me: &MeArgs, is_headless: bool) -> String {
-    let machine = || terminal::user_at_host();
+    let machine = || names::user_at_host();
     let name = match &me.name {
         Some(name) => name.to_string(),
         None if is_headless => {

@@ -23,7 +23,8 @@ use crate::{
     limits::BURST_SECONDS,
     line::Line,
     mismatch::Place,
-    output::{Stream, counted, warn},
+    names,
+    output::{Stream, counted, note, warn},
     terminal::{self, Ending, Lines, Restore, SharedShow},
 };
 
@@ -187,11 +188,24 @@ async fn forward(mut queue: mpsc::Receiver<io::Result<Vec<u8>>>, sender: mpsc::S
     }
 }
 
-/// Returns the name from the options, the user's name, or a neutral one.
+/// Returns the name from the options, the user's login name, or one made of this machine's name;
+/// says so in the last case.
 fn name(me: &MeArgs) -> Name {
-    let user = || terminal::user_name().and_then(|user| Name::parse(&user).ok());
-    let nobody = || Name::parse("someone").expect("a plain word is a name");
-    me.name.clone().or_else(user).unwrap_or_else(nobody)
+    let user = || names::user_name().and_then(|user| Name::parse(&user).ok());
+    me.name.clone().or_else(user).unwrap_or_else(|| {
+        let name = guest_of(&names::host_name());
+        if !me.talk.quiet {
+            note(&format!("you have no login name, so you are \"{name}\"; --name NAME is another"));
+        }
+        name
+    })
+}
+
+fn guest_of(host: &str) -> Name {
+    let host = host.split('.').next().unwrap_or_default();
+    Name::parse(&format!("guest {host}"))
+        .or_else(|_| Name::parse("guest"))
+        .expect("a plain word is a name")
 }
 
 /// Reports which typed lines are not known to have arrived.
@@ -217,4 +231,17 @@ fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
         (_, _) => "interrupted".to_owned(),
     };
     Some(format!("{why}; {}", what.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_has_the_name_of_the_machine() {
+        for (host, name) in [("tea.example.org", "guest tea"), ("", "guest"), ("\x1b[2J", "guest")]
+        {
+            assert_eq!(guest_of(host).as_str(), name, "{host:?}");
+        }
+    }
 }

@@ -211,6 +211,7 @@ async fn take_part(
             let text = mismatch::at_sender(&to, theirs, ours, Place::Room);
             if theirs == ours { Failure::refused(text) } else { Failure::failed(text) }
         }
+        ClientError::Unopened { to, theirs } => Failure::failed(mismatch::in_room(&to, theirs)),
         other => Failure::failed(other),
     })?;
     report_counts(&me.talk, &parted.drops, None);
