@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    address_of, hear, heard_by_now, json, listen,
+    Listener, address_of, hear, heard_by_now, json, listen,
     native::{Home, fingerprint},
     process::{Process, hikyaku},
     refused, run, send, stranger,
@@ -292,4 +292,20 @@ fn an_option_of_another_command_is_answered_with_the_one_that_fits() {
             (&["send", "--plain", "--reply=abc", "127.0.0.1:9", "x"], &["number of replies"]),
         ],
     );
+}
+
+#[test]
+fn the_line_that_a_listener_prints_fits_what_it_waits_for() {
+    let home = Home::new();
+    let line = |listener: &Listener| {
+        listener.process.err.line(|line| line.starts_with("send to it with: hikyaku send"))
+    };
+    let saving = home.listen(&["--save", "."]);
+    assert!(line(&saving).ends_with(&format!("{} --file PATH", saving.address)));
+    let stream = home.listen(&["--format", "raw", "--once"]);
+    assert!(line(&stream).ends_with(&format!("{} --raw <FILE", stream.address)));
+    let args = ["listen", "--plain", "--join", "239.1.2.3", "0.0.0.0:0"];
+    let group = Listener::new(Process::start(hikyaku(&args)));
+    let to = format!("hikyaku send --plain 239.1.2.3:{} hello", group.address.port());
+    assert!(line(&group).ends_with(&to), "{}", line(&group));
 }
