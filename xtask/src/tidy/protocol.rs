@@ -39,9 +39,9 @@ fn check_with(tree: &Tree, uncited: &[(&str, &str)], findings: &mut Findings) {
             findings.errors.push(format!("{PAGE}: no test cites {number}"));
         }
     }
-    for (number, place) in &cited {
+    for (number, at) in &cited {
         if !required.contains(number) {
-            findings.errors.push(format!("{place}: {PAGE} has no {number}"));
+            findings.errors.push(format!("{at}: {PAGE} has no {number}"));
         }
     }
     for number in excused {
@@ -75,9 +75,9 @@ fn citations<'a>(file: &'a File, cited: &mut BTreeMap<&'a str, String>) {
     for (index, line) in lines.iter().enumerate() {
         let numbers = cited_by(line);
         if !numbers.is_empty() && is_of_a_test(&file.text, &lines, index) {
-            let place = format!("{}:{}", file.path, index + 1);
+            let at = format!("{}:{}", file.path, index + 1);
             for number in numbers {
-                cited.entry(number).or_insert_with(|| place.clone());
+                cited.entry(number).or_insert_with(|| at.clone());
             }
         }
     }

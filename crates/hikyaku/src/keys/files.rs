@@ -403,7 +403,7 @@ fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Resul
     #[cfg(not(unix))]
     let _ = mode;
     file.sync_all().map_err(failed)?;
-    match unfinished.place(path, if_exists) {
+    match unfinished.rename(path, if_exists) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             Err(FileError::Exists(path.to_owned()))
@@ -427,7 +427,7 @@ impl Unfinished {
         Ok((options.open(&path)?, Self(path)))
     }
 
-    fn place(self, path: &Path, if_exists: IfExists) -> io::Result<()> {
+    fn rename(self, path: &Path, if_exists: IfExists) -> io::Result<()> {
         match if_exists {
             IfExists::Replace => fs::rename(&self.0, path),
             IfExists::Refuse => rename_to_new(&self.0, path),

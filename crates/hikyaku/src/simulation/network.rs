@@ -128,8 +128,8 @@ impl Nic {
         .take(BATCH_SIZE)
         .collect();
         Poll::Ready(batch.fill(|buffers, metas| {
-            let places = buffers.iter_mut().zip(metas.iter_mut());
-            for ((buffer, meta), (from, bytes)) in places.zip(&due) {
+            let slots = buffers.iter_mut().zip(metas.iter_mut());
+            for ((buffer, meta), (from, bytes)) in slots.zip(&due) {
                 buffer[..bytes.len()].copy_from_slice(bytes);
                 *meta = RecvMeta::default();
                 (meta.addr, meta.len, meta.stride) = (*from, bytes.len(), bytes.len());
