@@ -140,7 +140,6 @@ impl Address {
     /// Parses an address; `default_port` is used if it names no port.
     ///
     /// # Errors
-    ///
     /// If it is not an address; the error says what to write instead.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, AddressError> {
         if text.is_empty() {
@@ -241,7 +240,6 @@ impl Address {
     /// address, IPv4 unless IPv6 is requested: most small UDP programs listen on IPv4 alone.
     ///
     /// # Errors
-    ///
     /// If the name is unknown, or has no address in `family`.
     pub async fn resolve(&self, family: Option<Family>) -> Result<Vec<SocketAddr>, AddressError> {
         let loopback = match family {
@@ -255,7 +253,6 @@ impl Address {
     /// machine: `[::]` (which includes IPv4), then `0.0.0.0` if there is no IPv6.
     ///
     /// # Errors
-    ///
     /// As [`Address::resolve`].
     pub async fn resolve_local(
         &self,

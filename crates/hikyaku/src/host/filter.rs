@@ -133,7 +133,6 @@ impl Filter {
     /// Adds a rule.
     ///
     /// # Errors
-    ///
     /// [`FilterError::Contradiction`] if the same network already has the other action,
     /// [`FilterError::TooMany`] beyond [`MAX_RULES`].
     pub fn add(&mut self, action: Action, network: Network) -> Result<(), FilterError> {
@@ -163,7 +162,6 @@ impl Filter {
     /// comment; empty lines are ignored.
     ///
     /// # Errors
-    ///
     /// The error names the file and the line.
     pub fn add_file(&mut self, path: &Path) -> Result<(), FilterError> {
         for (index, line) in read_text(path)?.lines().enumerate() {

@@ -117,7 +117,6 @@ pub enum FileError {
 /// since the caller may not know yet whether it is a secret.
 ///
 /// # Errors
-///
 /// If the file cannot be read, is too large or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<FileText, FileError> {
     read_opened(&open(path)?, path)
@@ -127,7 +126,6 @@ pub fn read_text(path: &Path) -> Result<FileText, FileError> {
 /// finds for the file that was read, whatever is at its path by then.
 ///
 /// # Errors
-///
 /// As [`read_text`].
 pub fn read_secret(path: &Path) -> Result<(FileText, Result<(), FileError>), FileError> {
     let file = open(path)?;
@@ -219,7 +217,6 @@ fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
 /// Checks that only the owner of a file of secrets can read or write it.
 ///
 /// # Errors
-///
 /// [`FileError::Exposed`] with its permission bits; [`FileError::Read`] if they cannot be read. A
 /// pipe (`/dev/fd/…`) is never exposed: it belongs to one process.
 pub fn check_private(path: &Path) -> Result<(), FileError> {
@@ -273,7 +270,6 @@ pub(crate) fn check_own(_file: &File, _path: &Path) -> Result<(), FileError> {
 /// access of a group is the owner's choice: where each user has a group, it is the usual umask.
 ///
 /// # Errors
-///
 /// [`FileError::Changeable`]. A file that does not exist cannot be changed.
 #[cfg(unix)]
 pub fn check_unchangeable(path: &Path) -> Result<(), FileError> {
@@ -293,7 +289,6 @@ pub fn check_unchangeable(path: &Path) -> Result<(), FileError> {
 /// Systems without permission bits have nothing to check.
 ///
 /// # Errors
-///
 /// None on such a system.
 #[cfg(not(unix))]
 pub fn check_unchangeable(_path: &Path) -> Result<(), FileError> {
@@ -322,7 +317,6 @@ pub fn config_folder() -> Option<PathBuf> {
 /// that exists stays as it is.
 ///
 /// # Errors
-///
 /// The error of the system.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -345,7 +339,6 @@ pub enum IfExists {
 /// another name in the same folder, and then moved.
 ///
 /// # Errors
-///
 /// [`FileError::Exists`] with [`IfExists::Refuse`], [`FileError::Write`] otherwise.
 pub fn write_private(path: &Path, text: &str, if_exists: IfExists) -> Result<(), FileError> {
     write_whole(path, text, if_exists, PRIVATE)
@@ -354,7 +347,6 @@ pub fn write_private(path: &Path, text: &str, if_exists: IfExists) -> Result<(),
 /// Writes a file that everyone may read (mode 0644), whole or not at all.
 ///
 /// # Errors
-///
 /// As [`write_private`].
 pub fn write_public(path: &Path, text: &str, if_exists: IfExists) -> Result<(), FileError> {
     write_whole(path, text, if_exists, 0o644)

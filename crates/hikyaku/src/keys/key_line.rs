@@ -33,7 +33,6 @@ pub(crate) fn tidy_pem(text: &str) -> Zeroizing<String> {
 /// a blank line or a comment.
 ///
 /// # Errors
-///
 /// The reason to skip the line: it has no valid key, or it has options, which restrict a key in
 /// ways that are not supported.
 pub(crate) fn authorized_key(line: &str) -> Result<Option<PublicKey>, String> {

@@ -78,7 +78,6 @@ impl KnownHosts {
     /// [`KnownHosts::skipped`].
     ///
     /// # Errors
-    ///
     /// If the file cannot be read, or contains more than [`MAX_SIGNERS`] keys.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
         let (lines, skipped) = match read_bytes(path) {
@@ -142,7 +141,6 @@ impl KnownHosts {
     /// and that nothing was written. [`Verdict::Changed`] must then be obeyed.
     ///
     /// # Errors
-    ///
     /// If the file cannot be read or written, or `host` would have another meaning in it.
     pub fn remember(&mut self, host: &str, key: &Signer) -> Result<Verdict, KeyError> {
         if !is_one_name(host) {

@@ -60,7 +60,6 @@ impl Identity {
     /// Reads an OpenSSH private key file.
     ///
     /// # Errors
-    ///
     /// If it cannot be read, is not an Ed25519 key, or can be read by other users (ssh refuses it
     /// too).
     pub fn read(path: &Path) -> Result<KeyFile, KeyError> {
@@ -79,7 +78,6 @@ impl Identity {
     /// Several processes that start at once get the same key.
     ///
     /// # Errors
-    ///
     /// As [`Identity::read`] and [`Identity::write`]; [`KeyError::Locked`] if the key has a
     /// passphrase.
     pub fn read_or_generate(path: &Path, comment: &str) -> Result<Self, KeyError> {
@@ -114,7 +112,6 @@ impl Identity {
     /// it as `PATH.pub`. With a passphrase it is encrypted (aes256-ctr, bcrypt-pbkdf).
     ///
     /// # Errors
-    ///
     /// [`FileError::Exists`] if a file exists and `if_exists` is [`IfExists::Refuse`].
     pub fn write(
         &self,
@@ -149,7 +146,6 @@ impl LockedKey {
     /// Decrypts the key. Takes about 0.1 s, by design of the key derivation.
     ///
     /// # Errors
-    ///
     /// [`KeyError::WrongPassphrase`].
     pub fn unlock(&self, passphrase: &str) -> Result<Identity, KeyError> {
         let open = self
@@ -178,7 +174,6 @@ pub fn public_path(path: &Path) -> PathBuf {
 /// half needs no passphrase.
 ///
 /// # Errors
-///
 /// If the file is not an Ed25519 key in OpenSSH's format.
 pub fn read_public(path: &Path) -> Result<Signer, KeyError> {
     let bytes = read_bytes(path)?;

@@ -21,7 +21,6 @@ impl SharedKey {
     /// Generates a new key.
     ///
     /// # Panics
-    ///
     /// If the system provides no randomness.
     #[must_use]
     pub fn generate() -> Self {
@@ -34,7 +33,6 @@ impl SharedKey {
     /// [`check_private`](crate::files::check_private).
     ///
     /// # Errors
-    ///
     /// If it cannot be read, or is not such a key.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let text = read_text(path)?;

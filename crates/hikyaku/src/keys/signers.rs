@@ -223,7 +223,6 @@ impl AuthorizedKeys {
     /// restrict them in ways that are not supported) are skipped and reported.
     ///
     /// # Errors
-    ///
     /// If the file cannot be read, or contains no usable key.
     pub fn read(path: &Path) -> Result<(Self, Vec<SkippedLine>), KeyError> {
         let text = text_of(&read_bytes(path)?);

@@ -97,7 +97,6 @@ impl Socket {
     /// taken.
     ///
     /// # Errors
-    ///
     /// [`BindError`], which names the address. `addresses` must not be empty.
     /// [`BindError`], naming the address. `addresses` must not be empty.
     pub fn bind(addresses: &[SocketAddr], options: &SocketOptions) -> Result<Self, BindError> {
@@ -170,7 +169,6 @@ impl Socket {
     /// Joins a multicast group, on `interface` or on every interface.
     ///
     /// # Errors
-    ///
     /// If it is not a multicast group, if the interface is unknown, or if the system refuses on all
     /// interfaces.
     pub fn join(&self, group: IpAddr, interface: Option<&str>) -> io::Result<()> {
@@ -207,7 +205,6 @@ impl Socket {
     /// Receives what has arrived, up to a batch; waits for the first datagram.
     ///
     /// # Errors
-    ///
     /// Those of the system, including errors that an earlier send caused
     /// ([`Socket::transport_error`] has more).
     pub async fn recv(&self, batch: &mut RecvBatch) -> io::Result<()> {
@@ -217,7 +214,6 @@ impl Socket {
     /// Receives as [`Socket::recv`] does, for a hand-written future. One task at a time is woken.
     ///
     /// # Errors
-    ///
     /// As [`Socket::recv`].
     pub fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>> {
         loop {
@@ -265,7 +261,6 @@ impl Socket {
     /// Sends a train of datagrams, in one system call where the kernel supports that (GSO).
     ///
     /// # Errors
-    ///
     /// Those of the system. If it refused the train as such, the datagrams were sent one at a time.
     /// `WouldBlock`: the queue is full, and the system will not report when it has room again; try
     /// again after [`FULL_QUEUE_PAUSE`].
@@ -339,7 +334,6 @@ impl Socket {
     /// to send from, if it matters (an answer is sent from the address that received the question).
     ///
     /// # Errors
-    ///
     /// Those of the system, including errors that an earlier datagram caused: then this one was
     /// *not* sent.
     pub async fn send(
@@ -385,7 +379,6 @@ impl Socket {
     /// Only Linux provides all of them.
     ///
     /// # Errors
-    ///
     /// Those of the system.
     pub fn report_transport_errors(&self) -> io::Result<()> {
         os::report_errors(&self.state, &self.io)
@@ -403,7 +396,6 @@ impl Socket {
     /// Waits for the next error that the network reports. Cancel-safe.
     ///
     /// # Errors
-    ///
     /// Those of the runtime when it is shutting down.
     pub async fn next_transport_error(&self) -> io::Result<Unreachable> {
         loop {
