@@ -20,11 +20,12 @@ use hikyaku_services::invite::Invite;
 use serde::Serialize;
 
 use crate::{
+    colour::Stream,
     habits,
     limits::RUNTIME_PIPES,
     line::Line,
     mismatch::{Place, at_sender},
-    output::{self, Stream},
+    output,
 };
 
 /// The reason why a command failed.

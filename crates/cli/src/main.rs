@@ -1,6 +1,7 @@
 //! The `hikyaku` command: parses its arguments, runs, and returns an exit code.
 
 mod args;
+mod colour;
 mod commands;
 #[cfg(target_os = "linux")]
 mod descriptors;

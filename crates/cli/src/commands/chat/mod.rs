@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     args::{ChatArgs, ChatRole, HostArgs, MeArgs},
+    colour::Stream,
     dialect,
     drops::{Complaints, report_counts},
     exit::{Failure, in_words},
@@ -24,7 +25,7 @@ use crate::{
     line::Line,
     mismatch::Place,
     names,
-    output::{Stream, counted, note, warn},
+    output::{counted, note, warn},
     terminal::{self, Ending, Lines, Restore, SharedShow},
 };
 

@@ -8,7 +8,6 @@ mod quota;
 mod save;
 mod serve;
 
-pub(crate) use self::confirm::Account;
 use std::net::{IpAddr, SocketAddr};
 
 use hikyaku::limits::DEFAULT_PORT;
