@@ -41,7 +41,7 @@ const NETWORK: &str = "@lan";
 pub(super) fn announce(
     endpoint: &Endpoint,
     me: &MeArgs,
-    room: &Announced<'_>,
+    room: Announced<'_>,
 ) -> Option<Advertiser> {
     let local = endpoint.local_addr();
     if room.discovery.no_discovery || local.ip().is_loopback() {
@@ -53,8 +53,7 @@ pub(super) fn announce(
         Announcement::new(server::APPLICATION, &name, local.port(), endpoint.fingerprint())
             .map(|announcement| announcement.with_addresses(&addresses))
             .map(|announcement| announcement.with_key_needed(room.needs_key));
-    let options =
-        AdvertiserOptions::new(local, room.only_v6).filter(room.filter.take().unwrap_or_default());
+    let options = AdvertiserOptions::new(local, room.only_v6).filter(room.filter);
     let started = announcement
         .map_err(|e| e.to_string())
         .and_then(|what| Advertiser::start(what, options).map_err(|e| e.to_string()));
@@ -86,7 +85,8 @@ pub(super) struct Announced<'a> {
     pub(super) only_v6: bool,
     /// Members need a shared key.
     pub(super) needs_key: bool,
-    pub(super) filter: std::cell::Cell<Option<Filter>>,
+    /// Whoever may not come in gets no answer to a search either.
+    pub(super) filter: Filter,
 }
 
 /// Returns the name that others look for: the one chosen, or the user's at this machine.

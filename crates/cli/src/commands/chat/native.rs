@@ -1,6 +1,6 @@
 //! A chat over native connections: everybody is known by a key.
 
-use std::{cell::Cell, net::SocketAddr};
+use std::net::SocketAddr;
 
 use hikyaku::{
     Endpoint, EndpointBuilder, StartError,
@@ -57,7 +57,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
     match keyed.builder.bind(address.clone()).await {
         Ok(endpoint) => {
             let local = tell_door(&endpoint, &args.me, has_key);
-            let filter = Cell::new(Some(args.filter.read()?));
+            let filter = args.filter.read()?;
             let room = Announced {
                 discovery,
                 is_headless: false,
@@ -65,7 +65,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
                 needs_key: has_key,
                 filter,
             };
-            let announced = find::announce(&endpoint, &args.me, &room);
+            let announced = find::announce(&endpoint, &args.me, room);
             if !talk.quiet {
                 invite::tell(&invite::invite(&endpoint, None)?, shared_flag(has_key));
             }
@@ -124,11 +124,11 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         }
     }
     host_invite(args, &endpoint)?;
-    let filter = Cell::new(Some(args.filter.read()?));
+    let filter = args.filter.read()?;
     let announced = find::announce(
         &endpoint,
         &args.me,
-        &Announced {
+        Announced {
             discovery: &args.discovery,
             is_headless: args.headless,
             only_v6: args.network.v6,
