@@ -129,8 +129,9 @@ impl Connection {
         }
     }
 
-    /// Receives the next message of any channel, except those that are read with [`Channel::recv`].
-    /// Messages that arrived before the end are received first. Cancel-safe.
+    /// Receives the next message of any channel, except dedicated ones
+    /// ([`Channel::recv`](crate::Channel::recv)). Messages that arrived before the end are received
+    /// first. Cancel-safe.
     ///
     /// Each message goes to one of the tasks that wait. A side that does not receive slows down the
     /// peer's sending, and nothing else.

@@ -174,7 +174,7 @@ pub enum TrustError {
 #[cfg(all(test, feature = "openssh"))]
 mod tests {
     use super::*;
-    use crate::identity::Identity;
+    use crate::keys::identity::Identity;
 
     #[test]
     fn an_announced_key_is_remembered_and_any_other_is_refused_and_not_remembered() {
