@@ -4,6 +4,7 @@
 
 mod child;
 mod cost;
+mod dice;
 mod evil;
 mod field;
 mod flood;

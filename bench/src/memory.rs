@@ -21,8 +21,10 @@ use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use bytes::Bytes;
 use hikyaku_proto::{
     ConnectionHandle, Crypto, Datagram, Delivery, Endpoint, EndpointConfig, Event, KeyPolicy,
-    Outgoing, Output, rng::Random, time::Time,
+    Outgoing, Output, time::Time,
 };
+
+use crate::dice::Dice;
 
 /// Rounds per row; the median of each column is printed.
 const ROUNDS: usize = 7;
@@ -157,19 +159,6 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// splitmix64 (Steele, Lea and Flood 2014).
-struct Dice(u64);
-
-impl Random for Dice {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            *byte = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) as u8;
-        }
-    }
 }
 
 /// An endpoint with its one connection.

@@ -19,7 +19,7 @@ pub fn text_of(object: &Value) -> &str {
     object["text"].as_str().unwrap_or_else(|| panic!("no text in {object}"))
 }
 
-/// The final drop counts that `listen` prints on standard error: `dropped: 3 undecryptable, 1 …`.
+/// The final drop counts that `listen` prints on standard error: `dropped: 3 seen before, 1 …`.
 #[derive(Debug, PartialEq)]
 pub struct Dropped {
     counts: Vec<(u64, String)>,
@@ -67,9 +67,9 @@ mod tests {
     #[test]
     fn drop_counts_are_read() {
         let dropped = Dropped::read(
-            "listening on 127.0.0.1:5000\ndropped: 3 undecryptable, 1 stale, 20 by the kernel\n",
+            "listening on 127.0.0.1:5000\ndropped: 3 seen before, 1 filtered, 20 by the kernel\n",
         );
-        assert_eq!((dropped.of("undecryptable"), dropped.of("stale")), (3, 1));
+        assert_eq!((dropped.of("seen before"), dropped.of("filtered")), (3, 1));
         assert_eq!((dropped.by_us(), dropped.by_the_kernel()), (4, 20));
     }
 

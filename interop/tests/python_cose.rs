@@ -139,7 +139,7 @@ fn a_stale_message_is_dropped_unless_its_age_is_allowed() {
     let exit = listener.wait_for_end();
     assert_eq!(texts(&exit), ["good"], "{exit:?}");
     let dropped = Dropped::read(&exit.err);
-    assert_eq!((dropped.of("stale"), dropped.by_us()), (1, 1), "{exit:?}");
+    assert_eq!((dropped.of("too old or too new"), dropped.by_us()), (1, 1), "{exit:?}");
 
     let (listener, address) = listen_for(&key, folder.path(), "1", &["--max-age", "2m"]);
     cose_sign(&key, address, "old", &["--age", "100"]);
@@ -157,5 +157,5 @@ fn a_message_sent_twice_arrives_once() {
     let exit = listener.wait_for_end();
     assert_eq!(texts(&exit), ["twice", "good"], "{exit:?}");
     let dropped = Dropped::read(&exit.err);
-    assert_eq!((dropped.of("duplicate"), dropped.by_us()), (1, 1), "{exit:?}");
+    assert_eq!((dropped.of("seen before"), dropped.by_us()), (1, 1), "{exit:?}");
 }

@@ -69,7 +69,7 @@ fn tokens_that_do_not_open_are_dropped_and_counted() {
     let texts = json_lines(&exit.out);
     assert_eq!(texts.iter().map(text_of).collect::<Vec<_>>(), ["good"], "{exit:?}");
     let dropped = Dropped::read(&exit.err);
-    assert_eq!((dropped.of("undecryptable"), dropped.by_us()), (2, 2), "{exit:?}");
+    assert_eq!((dropped.of("not encrypted with our key"), dropped.by_us()), (2, 2), "{exit:?}");
 }
 
 #[test]
@@ -85,5 +85,5 @@ fn old_tokens_are_dropped_and_counted() {
     let texts = json_lines(&exit.out);
     assert_eq!(texts.iter().map(text_of).collect::<Vec<_>>(), ["old enough"], "{exit:?}");
     let dropped = Dropped::read(&exit.err);
-    assert_eq!((dropped.of("stale"), dropped.by_us()), (1, 1), "{exit:?}");
+    assert_eq!((dropped.of("too old or too new"), dropped.by_us()), (1, 1), "{exit:?}");
 }

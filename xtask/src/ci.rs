@@ -100,7 +100,7 @@ fn deny(root: &Path, options: &Options) -> Result<()> {
     }
     let args = ["deny", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     run::must_succeed(&mut run::cargo(root, &args))?;
-    // An unreachable database is no fault of the tree, strict or not.
+    // An unreachable database is not a fault of the tree, strict or not.
     if !run::succeeds(&mut run::cargo(root, &["deny", "fetch", "db"])) {
         println!("ci: known advisories NOT CHECKED, `cargo deny fetch db` cannot reach them");
         return Ok(());

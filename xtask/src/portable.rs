@@ -1,7 +1,7 @@
-//! Builds for others than this machine: without features, with the oldest Rust, for other systems.
+//! Builds for other environments: without features, with the oldest Rust, for other systems.
 //!
 //! In: the workspace root, whether a missing tool is a failure. Out: nothing, or what does not
-//! build. Never: a tool installed.
+//! build. Never: an installation.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ struct Target {
     compiler: Option<&'static str>,
 }
 
-/// The cipher is C, which has no build for WebAssembly: what has none in it is checked there.
+/// The cipher is C code, which is not built for WebAssembly: crates without it are checked there.
 const TARGETS: [Target; 2] = [
     Target {
         name: "wasm32-unknown-unknown",
@@ -63,7 +63,7 @@ pub(crate) fn oldest_rust(root: &Path) -> Result<()> {
     run::must_succeed(&mut check)
 }
 
-/// Checks what can be checked for other systems.
+/// Checks for other systems what can be checked here.
 pub(crate) fn targets(root: &Path, strict: bool) -> Result<()> {
     let output = Command::new("rustc").args(["--print", "target-libdir"]).output()?;
     let here = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -91,7 +91,7 @@ pub(crate) fn targets(root: &Path, strict: bool) -> Result<()> {
     Ok(())
 }
 
-/// Where rustup cannot reach its servers that is no fault of the tree, strict or not.
+/// Unreachable servers of rustup are not a fault of the tree, strict or not.
 fn not_checked(advice: &str) {
     println!("ci: NOT CHECKED: {advice}");
 }

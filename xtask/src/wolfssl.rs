@@ -1,4 +1,4 @@
-//! Compiles wolfSSL, the one other program with DTLS 1.3, which Debian does not package with it.
+//! Compiles wolfSSL, the only other program with DTLS 1.3, which Debian's package lacks.
 //!
 //! Compiles it once, with `cc`.
 

@@ -8,7 +8,9 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, KeyType, Prk},
     hmac,
 };
-use hikyaku_proto::{Crypto, Endpoint, EndpointConfig, KeyPolicy, Output, rng::Random, time::Time};
+use hikyaku_proto::{Crypto, Endpoint, EndpointConfig, KeyPolicy, Output, time::Time};
+
+use crate::dice::Dice;
 
 /// First byte, version, both ids, the length of an empty token, the number.
 const HEADER: usize = 1 + 4 + 8 + 8 + 1 + 4;
@@ -19,32 +21,6 @@ const NUMBER: std::ops::Range<usize> = HEADER - 4..HEADER;
 /// The position of the random bytes of a DTLS ClientHello, after the record header, message header
 /// and version (RFC 6347 sections 4.1, 4.2.2 and 4.2.1).
 pub(super) const DTLS_RANDOM: std::ops::Range<usize> = 27..59;
-
-/// splitmix64 (Steele, Lea and Flood 2014).
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn array<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.fill(&mut bytes);
-        bytes
-    }
-}
-
-impl Random for Dice {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
 
 /// Creates a client endpoint with a random key.
 pub(super) fn dialler(seed: u64) -> Endpoint {

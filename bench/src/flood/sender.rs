@@ -18,7 +18,8 @@ use anyhow::Result;
 use hikyaku_proto::{Datagram, Endpoint, KeyPolicy, Output, rng::Random, time::Time};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 
-use super::packets::{DTLS_RANDOM, Dice, another, dialler, first_flight, source_of, with_token};
+use super::packets::{DTLS_RANDOM, another, dialler, first_flight, source_of, with_token};
+use crate::dice::Dice;
 
 /// The maximum duration of a flood.
 pub(super) const LONGEST: Duration = Duration::from_secs(120);

@@ -15,7 +15,9 @@ type Misplaced = (bool, &'static str, &'static str);
 pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
     if args.is_plain() {
         refuse(&one_peer(&args.dtls, args.plain.broadcast, "--broadcast"), DTLS)?;
-        return refuse(&native_send(&args.native), PLAIN);
+        refuse(&native_send(&args.native), PLAIN)?;
+        check_age(&args.armour)?;
+        return check_companions(args);
     }
     refuse(&plain_send(&args.plain), NATIVE)?;
     refuse(&armour(&args.armour, "--trust FINGERPRINT says who the listener must be"), NATIVE)?;
@@ -25,7 +27,9 @@ pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
 pub(crate) fn check_listen(args: &ListenArgs) -> Result<(), Failure> {
     if args.is_plain() {
         refuse(&one_peer(&args.dtls, !args.plain.join.is_empty(), "--join"), DTLS)?;
-        return refuse(&native_listen(&args.native), PLAIN);
+        refuse(&native_listen(&args.native), PLAIN)?;
+        check_age(&args.armour)?;
+        return check_ack(&args.plain.ack);
     }
     refuse(&plain_listen(&args.plain), NATIVE)?;
     refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE)
@@ -33,29 +37,68 @@ pub(crate) fn check_listen(args: &ListenArgs) -> Result<(), Failure> {
 
 pub(crate) fn check_chat(args: &ChatArgs) -> Result<(), Failure> {
     match args.dialect.plain {
-        true => refuse(&keys(&args.keys), PLAIN),
+        true => {
+            refuse(&keys(&args.keys), PLAIN)?;
+            check_age(&args.armour)
+        }
         false => refuse(&armour(&args.armour, "--shared-key KEYFILE keeps others out"), NATIVE),
     }
 }
 
 pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
     if args.is_plain() {
-        return refuse(&native_host(&args.native), ONLY_PLAIN);
+        refuse(&native_host(&args.native), ONLY_PLAIN)?;
+        return check_age(&args.armour);
     }
     // Another door may have it.
     if args.doors.plain.is_some() || args.doors.dtls.is_some() {
-        return Ok(());
+        return check_age(&args.armour);
     }
     refuse(&armour(&args.armour, "--allow-key FILE says who may come in"), NATIVE_HOST)
 }
 
 pub(crate) fn check_join(args: &JoinArgs) -> Result<(), Failure> {
     if args.is_plain() {
-        return refuse(&native_join(&args.native), PLAIN);
+        refuse(&native_join(&args.native), PLAIN)?;
+        return check_age(&args.armour);
     }
     refuse(&armour(&args.armour, "--trust FINGERPRINT says who the host must be"), NATIVE)?;
     let foreign = "no other program speaks the native protocol";
     refuse(&[(args.foreign, "--foreign", foreign)], NATIVE)
+}
+
+/// Refuses options that would have no effect without another one.
+fn check_companions(args: &SendArgs) -> Result<(), Failure> {
+    check_ack(&args.plain.ack)?;
+    let ack = args.plain.ack.ack;
+    refuse(
+        &[
+            (
+                args.plain.retries.is_some() && !ack,
+                "--retries",
+                "without it nothing shows whether a message arrived",
+            ),
+            (
+                args.timeout.is_some() && !ack && !args.dtls.dtls,
+                "--timeout",
+                "without it nothing is waited for; --reply=TIME waits for replies",
+            ),
+        ],
+        "needs --ack",
+    )?;
+    let format = args.plain.format.is_some() && args.plain.reply.is_none();
+    refuse(&[(format, "--format", "it is how replies are printed")], "needs --reply")
+}
+
+fn check_ack(args: &AckArgs) -> Result<(), Failure> {
+    let alone = args.ack_text.is_some() && !args.ack;
+    refuse(&[(alone, "--ack-text", "it is the text of the acknowledgement")], "needs --ack")
+}
+
+fn check_age(args: &ArmourArgs) -> Result<(), Failure> {
+    let alone = args.max_age.is_some() && args.fernet.is_none() && args.signed_by.is_none();
+    let why = "only what is encrypted or signed says when it was sent";
+    refuse(&[(alone, "--max-age", why)], "needs --fernet or --signed-by")
 }
 
 /// Refuses options that make no sense for a stream or for files.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use hikyaku::{Discard, EndpointStats, Refusal, clock, dialect::Dialect, signers::Fingerprint};
-use hikyaku_plain::{Dropped, Drops, dtls::Notice};
+use hikyaku_plain::{DropReason, Dropped, Drops, dtls::Notice};
 
 use crate::{
     args::TalkArgs,
@@ -58,7 +58,16 @@ impl Complaints {
 
     pub(crate) fn report(&mut self, dropped: &Dropped) {
         if self.wanted {
-            self.say(&format!("dropped: {}, from {}", dropped.reason, dropped.from.peer));
+            let why = match (dropped.reason, dropped.dialect) {
+                (DropReason::Undecryptable, Some(Dialect::Fernet)) => "encrypted with another key",
+                (DropReason::Undecryptable, _) => "not encrypted",
+                (DropReason::BadSignature, Some(Dialect::Signed)) => "the signature is not valid",
+                (DropReason::BadSignature, _) => "not signed",
+                (DropReason::NoAssociation, Some(Dialect::Dtls) | None) => "of no DTLS association",
+                (DropReason::NoAssociation, _) => "not DTLS",
+                (reason, _) => &reason.to_string(),
+            };
+            self.say(&format!("dropped: {why}, from {}", dropped.from.peer));
         }
     }
 

@@ -16,14 +16,16 @@ use hikyaku::{
     socket::BindError,
 };
 use hikyaku_plain::{PlainSendError, dtls::CredentialError};
+use hikyaku_services::invite::Invite;
 use serde::Serialize;
 
 use crate::{
+    colour::Stream,
     habits,
     limits::RUNTIME_PIPES,
     line::Line,
     mismatch::{Place, at_sender},
-    output::{self, Stream},
+    output,
 };
 
 /// The reason why a command failed.
@@ -234,12 +236,20 @@ pub(crate) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
         }
         _ => one_line(&error.render().to_string()),
     };
+    let message = without_invites(message, words);
     let message = match habits::instead(words) {
-        Some(instead) => format!("{instead}; {message}"),
+        // What clap suggests is a guess from the letters.
+        Some(instead) => format!("{}; {instead}", message.split("; ").next().unwrap_or_default()),
         None => message,
     };
     let failure = Failure::Usage(format!("{message} (try --help)"));
     report(Err(if wants_json(words) { failure.in_json(None) } else { failure }))
+}
+
+/// Leaves out the invites among the words that a message quotes: they may hold secrets.
+fn without_invites(message: String, words: &[OsString]) -> String {
+    let invites = words.iter().filter_map(|word| word.to_str()).filter(|w| Invite::is_meant(w));
+    invites.fold(message, |message, invite| message.replace(invite, "hikyaku://…"))
 }
 
 /// Returns `true` if these words ask a command for JSON.
@@ -257,7 +267,11 @@ fn one_line(rendered: &str) -> String {
         }
         let line = line.strip_prefix("error: ").unwrap_or(line);
         if !line.is_empty() {
-            parts.push(line.strip_prefix("tip: ").unwrap_or(line));
+            // A word that is meant as a value follows --, which the manual says; most are options.
+            let tip = line.strip_prefix("tip: ").unwrap_or(line);
+            if !tip.starts_with("to pass '") {
+                parts.push(tip);
+            }
         }
     }
     parts.join("; ").replace(":; ", ": ")

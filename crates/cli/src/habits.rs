@@ -29,6 +29,7 @@ pub(crate) fn instead(words: &[OsString]) -> Option<String> {
     let flag = flag.map(|(flag, suggestion)| format!("{flag}: {suggestion}"));
     flag.or_else(|| doors_of_a_room(command, rest))
         .or_else(|| spare_port(command, rest))
+        .or_else(|| option_of_another_command(command, rest))
         .or_else(|| chat_without_a_role(command, rest))
 }
 
@@ -107,18 +108,89 @@ fn spare_port(command: &str, words: &[&str]) -> Option<String> {
     Some(format!("the port is part of the address: hikyaku {command} {form}"))
 }
 
-/// Recognizes `chat HOST` and `chat --plain`.
+/// Recognizes `chat HOST` and `chat --plain join HOST`: the role comes before everything else.
 fn chat_without_a_role(command: &str, words: &[&str]) -> Option<String> {
+    const ROLES: [&str; 3] = ["host", "join", "find"];
     let first = *words.first().filter(|_| command == "chat")?;
-    if ["host", "join"].contains(&first) {
+    if ROLES.contains(&first) {
         return None;
     }
-    let address = words
-        .iter()
-        .find(|word| !word.starts_with('-') && word.parse::<Address>().is_ok() && !is_port(word));
-    Some(match address {
-        Some(address) => format!("to join the room there: hikyaku chat join {address}"),
+    let free = free_words(words);
+    let all = words.join(" ");
+    if let Some(role) = free.iter().copied().find(|word| ROLES.contains(word)) {
+        let others: Vec<&str> = words.iter().copied().filter(|word| *word != role).collect();
+        return Some(format!("the role comes first: hikyaku chat {role} {}", others.join(" ")));
+    }
+    let is_address = |word: &&str| word.parse::<Address>().is_ok() && !is_port(word);
+    Some(match free.iter().copied().find(is_address) {
+        Some(_) => format!("to join the room there: hikyaku chat join {all}"),
         None => "hikyaku chat host opens a room, hikyaku chat join HOST joins one".to_owned(),
+    })
+}
+
+/// Returns the words that are neither options nor their values.
+fn free_words<'w>(words: &[&'w str]) -> Vec<&'w str> {
+    const WITH_VALUE: [&str; 11] = [
+        "--name",
+        "--identity",
+        "--shared-key",
+        "--trust",
+        "--fernet",
+        "--sign",
+        "--signed-by",
+        "--max-age",
+        "--allow",
+        "--deny",
+        "--filter",
+    ];
+    let mut free = Vec::new();
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        if WITH_VALUE.contains(&word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            free.push(word);
+        }
+    }
+    free
+}
+
+/// Recognizes an option of another command of ours, and says what there is instead.
+fn option_of_another_command(command: &str, words: &[&str]) -> Option<String> {
+    let name = |word: &'_ str| word.split('=').next().unwrap_or_default().to_owned();
+    let options = words.iter().filter(|word| word.starts_with("--")).map(|word| name(word));
+    options.into_iter().find_map(|option| instead_of(command, &option).map(str::to_owned))
+}
+
+fn instead_of(command: &str, option: &str) -> Option<&'static str> {
+    Some(match (command, option) {
+        ("listen", "--timeout") => "`listen` ends after --for TIME",
+        ("listen", "--json") => "--format json prints an object per message",
+        ("listen", "--raw") => "--format raw prints the bytes of a stream",
+        ("listen", "--file") => "--save DIR saves the files that `send --file` sends",
+        ("listen", "--trust" | "--authorized-keys") => {
+            "--allow-key FILE names the keys that are let in"
+        }
+        ("listen", "--reply") => "--echo answers each datagram with itself (with --plain)",
+        ("listen", "--retries") => "`send --plain --ack` resends; `listen --plain --ack` answers",
+        ("listen", "--group" | "--multicast") => "--join GROUP receives a multicast group",
+        ("listen", "--output" | "--out") => {
+            "messages go to standard output: >FILE; --save DIR saves files"
+        }
+        ("send", "--once" | "--for" | "--until") => {
+            "`send` ends by itself when everything is written; the option is for `listen`"
+        }
+        ("send", "--save") => "--file PATH sends a file; `listen --save DIR` saves it",
+        ("send", "--echo") => "`listen --plain --echo` answers; `send --plain --reply` prints it",
+        ("send", "--join" | "--group" | "--multicast") => {
+            "send --plain to the group's address; `listen --plain --join GROUP` receives it"
+        }
+        ("send", "--allow-key") => "--trust FINGERPRINT says who the listener must be",
+        ("send", "--message") => "messages follow the address: hikyaku send HOST MESSAGE",
+        ("chat", "--join") => "to join a room: hikyaku chat join HOST",
+        ("chat", "--host") => "to open a room: hikyaku chat host",
+        ("chat", "--nick" | "--user") => "--name NAME is your name in the room",
+        _ => return None,
     })
 }
 
@@ -254,6 +326,18 @@ mod tests {
             ("hikyaku chat join host 5005", "hikyaku chat join host:5005"),
             ("hikyaku chat localhost", "hikyaku chat join localhost"),
             ("hikyaku chat --nonsense", "hikyaku chat host opens"),
+            ("hikyaku chat --plain join localhost", "hikyaku chat join --plain localhost"),
+            ("hikyaku chat --plain localhost", "hikyaku chat join --plain localhost"),
+            ("hikyaku chat --name bob localhost", "hikyaku chat join --name bob localhost"),
+            ("hikyaku chat --name bob host :9", "hikyaku chat host --name bob :9"),
+            ("hikyaku chat --join localhost", "hikyaku chat join HOST"),
+            ("hikyaku chat host --join localhost", "hikyaku chat join HOST"),
+            ("hikyaku listen --timeout 3s", "--for TIME"),
+            ("hikyaku listen --timeout=3s", "--for TIME"),
+            ("hikyaku listen --json", "--format json"),
+            ("hikyaku listen --file x", "--save DIR"),
+            ("hikyaku send --once host hi", "ends by itself"),
+            ("hikyaku send --save dir host hi", "--file PATH"),
             ("hikyaku chat host --plain --headless :5", "chat host --plain-only"),
             ("hikyaku chat host :5 --dtls", "chat host --dtls-only"),
             ("hikyaku chat host --also-plain :5", "chat host --plain ADDR"),

@@ -151,5 +151,11 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(1);
 /// Time that a listener waits at the end for connections that were accepted and not served yet.
 pub(crate) const LAST_GUESTS: Duration = Duration::from_millis(50);
 
+/// Modules of white around a QR code (ISO/IEC 18004, section 6.3.8).
+pub(crate) const QR_MARGIN: usize = 4;
+
+/// Rows of a QR code per line: half blocks are as wide as high.
+pub(crate) const QR_ROWS: usize = 2;
+
 /// Panics that are reported, one line each: enough to see, too few to fill a disk.
 pub(crate) const MAX_REPORTED_PANICS: u32 = 8;

@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use anstyle::{AnsiColor, Color, Style};
 use hikyaku_text::sanitize;
 
-use crate::output::{Stream, colourful};
+use crate::colour::{Stream, colourful};
 
 /// A line, without its end. All text is escaped as it is added; only the output of a format
 /// ([`Line::formatted`]) is taken as it is.

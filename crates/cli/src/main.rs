@@ -1,9 +1,11 @@
 //! The `hikyaku` command: parses its arguments, runs, and returns an exit code.
 
 mod args;
+mod colour;
 mod commands;
 #[cfg(target_os = "linux")]
 mod descriptors;
+mod destination;
 mod dialect;
 mod drops;
 mod dtls;
@@ -14,6 +16,8 @@ mod limits;
 mod line;
 mod message;
 mod mismatch;
+
+mod names;
 mod native;
 mod output;
 mod plan;

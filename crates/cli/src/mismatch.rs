@@ -65,10 +65,16 @@ pub(crate) fn at_listener(
     }
     let (here, there) = (place.open(theirs), place.join(ours));
     let speaks = if theirs == Dialect::Dtls { "speaks" } else { "sends" };
+    let shown = match (theirs, ours, place) {
+        (Dialect::Fernet | Dialect::Signed, Dialect::Plain, Place::Listener) => {
+            ", and prints (and with --ack acknowledges) these unopened"
+        }
+        _ => "",
+    };
     format!(
-        "{from} {speaks} {theirs}, which are not heard here: use `{there}` there, or `{here}` here"
+        "{from} {speaks} {theirs}; this port takes {ours}{shown}: use `{there}` there, or \
+         `{here}` here"
     )
-    .replace("DTLS, which are", "DTLS, which is")
 }
 
 /// Returns the explanation for a sender of `ours` that received a hint of `theirs`. The hint is not
@@ -81,7 +87,7 @@ pub(crate) fn at_sender(
 ) -> String {
     if theirs != ours {
         return format!(
-            "{address} says that it hears {theirs}: try `{} {address}`",
+            "{address} reports that it takes {theirs}: try `{} {address}`",
             place.join(theirs)
         );
     }
@@ -93,7 +99,21 @@ pub(crate) fn at_sender(
             "{address} does not accept the signature: its --signed-by file must hold your public \
              key"
         ),
-        same => format!("{address} says that it hears {same}, which is what was sent"),
+        same => format!("{address} reports that it takes {same}, which is what was sent"),
+    }
+}
+
+/// Returns the explanation for someone who cannot open what a room sends.
+pub(crate) fn in_room(address: &impl Display, theirs: Dialect) -> String {
+    match theirs {
+        Dialect::Signed => format!(
+            "the room at {address} signs its messages: join with --signed-by FILE, which holds \
+             its public key"
+        ),
+        Dialect::Fernet => {
+            format!("the room at {address} encrypts its messages: join with --fernet KEYFILE")
+        }
+        _ => at_sender(address, theirs, Dialect::Plain, Place::Room),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::Path,
     time::Duration,
 };
@@ -22,9 +22,10 @@ use crate::{
     exit::Failure,
     limits::{HANDSHAKE, MARGIN},
     mismatch::{Place, at_sender},
+    names,
     output::{human_bytes, human_time, note, warn},
     plan::{identity, shared_key},
-    terminal::{self, Ending},
+    terminal::Ending,
 };
 
 /// Codes with which a connection is closed, from the protocol's first code for applications. 0 is
@@ -99,7 +100,7 @@ async fn make_identity(
     if let Some(folder) = path.parent() {
         make_private_folder(folder).map_err(|e| failed(&format!("{}: {e}", folder.display())))?;
     }
-    let made = Identity::generate(&terminal::user_at_host())?;
+    let made = Identity::generate(&names::user_at_host())?;
     match made.write(path, None, IfExists::Refuse) {
         Ok(()) => {
             if !talk.quiet {
@@ -148,17 +149,36 @@ pub(crate) async fn connect(
     if addresses.iter().any(|to| is_for_many(to.ip())) {
         return Err(Failure::usage(format!("{address}: multicast and broadcast are for --plain")));
     }
-    let name = host_name(&address.host(), address.port());
-    let dialled = endpoint.connect_to(&name, &addresses, trust);
-    // Only the handshake's own timeout distinguishes a different shared key from silence.
-    let patience = if timeout < HANDSHAKE { timeout } else { timeout + MARGIN };
-    match tokio::time::timeout(patience, dialled).await {
-        Ok(Ok(connection)) => {
+    let route = Route { name: host_name(&address.host(), address.port()), addresses };
+    match dial(endpoint, &route, trust, timeout).await {
+        Ok(connection) => {
             warn_of_shorter_silence(&connection, address, timeout);
             Ok(connection)
         }
-        Ok(Err(error)) => Err(refusal(address, (ours, place), &error)),
-        Err(_) => Err(no_answer(address, place)),
+        Err(Some(error)) => Err(refusal(address, (ours, place), &error)),
+        Err(None) => Err(no_answer(address, place)),
+    }
+}
+
+/// Where to connect: addresses, and the name under which known hosts remember the peer.
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+/// Connects to the first address that answers. The error is `None` if none has after `timeout`.
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    route: &Route,
+    trust: Trust,
+    timeout: Duration,
+) -> Result<Connection, Option<ConnectError>> {
+    let dialled = endpoint.connect_to(&route.name, &route.addresses, trust);
+    // Only the handshake's own timeout distinguishes a different shared key from silence.
+    let patience = if timeout < HANDSHAKE { timeout } else { timeout + MARGIN };
+    match tokio::time::timeout(patience, dialled).await {
+        Ok(connected) => connected.map_err(Some),
+        Err(_) => Err(None),
     }
 }
 
@@ -179,7 +199,8 @@ fn is_for_many(ip: IpAddr) -> bool {
     ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
-fn no_answer(address: &Address, place: Place) -> Failure {
+/// Explains that nothing answered.
+pub(crate) fn no_answer(address: &Address, place: Place) -> Failure {
     let program = place.program();
     Failure::failed(format!(
         "no answer from {address}: is `{program}` running there? (for a plain UDP program, use \
@@ -244,6 +265,10 @@ fn untrusted(address: &Address, error: &TrustError) -> Failure {
         TrustError::NotPinned { offered } => {
             format!("{address} is {offered}, which is none of the keys given with --trust")
         }
+        TrustError::NotAnnounced { offered, announced } => format!(
+            "{address} is {offered}, and {announced} was announced on this network: somebody may \
+             pretend to be it"
+        ),
         TrustError::Revoked { offered, .. } => {
             format!("the key of {address}, {offered}, is marked @revoked in your known hosts")
         }

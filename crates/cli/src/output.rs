@@ -5,9 +5,8 @@
 use std::{
     borrow::Cow,
     fmt::Write as _,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     net::SocketAddr,
-    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 
@@ -23,31 +22,11 @@ use serde_json::ser::{Formatter, Serializer};
 
 use crate::{
     args::Format,
+    colour::Stream,
     limits::SHORT_ID,
     line::Line,
     times::{local_hms_millis, rfc_3339},
 };
-
-/// The two output streams, each of which may be a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    Stdout,
-    Stderr,
-}
-
-/// Returns `true` if the stream is a terminal and colour is not disabled (no-color.org).
-pub(crate) fn colourful(stream: Stream) -> bool {
-    static STDOUT: OnceLock<bool> = OnceLock::new();
-    static STDERR: OnceLock<bool> = OnceLock::new();
-    let wanted = |terminal: bool| {
-        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        terminal && !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-    };
-    match stream {
-        Stream::Stdout => *STDOUT.get_or_init(|| wanted(io::stdout().is_terminal())),
-        Stream::Stderr => *STDERR.get_or_init(|| wanted(io::stderr().is_terminal())),
-    }
-}
 
 /// Warns if standard output may have been closed before the command began. Rust's runtime then
 /// opens `/dev/null` in its place, so that what is confirmed as written is lost.

@@ -107,7 +107,8 @@ pub(crate) enum Replies {
 /// Parses a number of replies, or a duration with its unit.
 pub(crate) fn replies(text: &str) -> Result<Replies, String> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return duration(text).map(Replies::For);
+        let neither = |_| format!("{text:?} is not a time (500ms, 2s) and not a number of replies");
+        return duration(text).map(Replies::For).map_err(neither);
     }
     match text.parse() {
         Ok(0) | Err(_) => Err(format!("{text} is no number of replies; a time is 2s or 250ms")),

@@ -24,12 +24,11 @@ use tokio::sync::{
 
 use crate::{
     args::Format,
-    commands::listen::Account,
     exit::{Failure, in_words},
     limits::{LARGE_PAYLOAD, LAST_WRITE},
     output::{Content, Origin, Record},
     terminal::Ending,
-    written::Share,
+    written::{Account, Share},
 };
 
 /// An answer to a datagram, and its destination.

@@ -23,6 +23,7 @@ use hikyaku_services::{
     files::{FILES_CHANNEL, cut},
     limits::{MAX_CONTROL, MAX_REASON},
 };
+use tokio::sync::watch;
 
 /// The application's name in the handshake: this format, and its version.
 pub(crate) const APPLICATION: &str = "written/1";
@@ -105,6 +106,27 @@ pub(crate) struct Share {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
     pub(crate) flushes: u64,
+}
+
+/// What is written of one connection. The writer thread adds to it.
+#[derive(Debug, Default)]
+pub(crate) struct Account(watch::Sender<Written>);
+
+impl Account {
+    /// Returns a receiver of what is written.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Written> {
+        self.0.subscribe()
+    }
+
+    /// Adds a share that was written.
+    pub(crate) fn add(&self, more: &Share) {
+        self.0.send_modify(|written| written.add(more));
+    }
+
+    /// Records that nothing more will be written.
+    pub(crate) fn end(&self, reason: &str) {
+        self.0.send_modify(|written| written.end(reason));
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! A voice, 50 frames a second: `Deadline(40 ms)`, so that a lost frame is sent again while it can
-//! still be heard, and not after that.
+//! A voice, 50 frames per second: `Deadline(40 ms)`, so that a lost frame is sent again while it
+//! can still be heard, and not after that.
 //!
-//! Alone it plays both sides over a bad network. In two terminals:
+//! Without arguments it runs both sides over a bad network. In two terminals:
 //!
 //! ```text
 //! cargo run -p hikyaku --example audio_frames -- listen 127.0.0.1:5000
@@ -23,12 +23,12 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 const FRAME: Duration = Duration::from_millis(20);
 const FRAMES: u32 = 75;
-/// 20 ms of telephone sound: 8,000 samples a second, a byte each (G.711).
+/// 20 ms of telephone sound: 8,000 samples per second, one byte each (G.711).
 const FRAME_BYTES: usize = 160;
 /// A frame that takes longer is not worth sending again.
 const DEADLINE: Duration = Duration::from_millis(40);
-/// A frame is played so many ticks after its turn, that one which had to be sent again is there
-/// too: its deadline, and one for the way.
+/// A frame is played this many ticks after its turn, so that a frame that had to be sent again has
+/// arrived: the deadline, and one tick for the path.
 const DELAY: u32 = 3;
 
 #[tokio::main]
@@ -52,7 +52,7 @@ async fn main() -> Result {
     }
 }
 
-/// Sends a frame each 20 ms, whatever became of those before, and says what did.
+/// Sends a frame every 20 ms, whatever became of earlier ones, and prints what did.
 async fn speak(connection: &Connection) -> Result<String> {
     let mut clock = interval(FRAME);
     let mut receipts: Vec<Receipt> = Vec::new();
@@ -72,14 +72,14 @@ async fn speak(connection: &Connection) -> Result<String> {
         }
     }
     let lost = connection.stats().lost_packets;
-    // `Expired` was not sent, since it could not be there in time; `Unconfirmed` may be there.
+    // `Expired` was not sent, since it could not arrive in time; `Unconfirmed` may have arrived.
     Ok(format!(
         "spoke {FRAMES} frames: {there} acknowledged, {expired} expired, {unconfirmed} \
          unconfirmed; {lost} packets lost"
     ))
 }
 
-/// Plays a frame each 20 ms, or nothing where there is none, and never waits.
+/// Plays a frame every 20 ms, or nothing if there is none, and never waits.
 async fn listen(connection: &Connection) -> Result<String> {
     let mut frames = BTreeMap::new();
     let (first, sound) = frame(connection).await?.ok_or("not a single frame came")?;
@@ -89,7 +89,7 @@ async fn listen(connection: &Connection) -> Result<String> {
     let mut played = 0;
     for tick in first..FRAMES + DELAY {
         loop {
-            // Both are cancel-safe: `frame` does nothing after `recv` that takes time.
+            // Both are cancel-safe: after `recv`, `frame` does nothing that takes time.
             select! {
                 _ = clock.tick() => break,
                 received = frame(connection), if !over => match received? {
@@ -102,14 +102,14 @@ async fn listen(connection: &Connection) -> Result<String> {
             }
         }
         let sound = tick.checked_sub(DELAY).and_then(|due| frames.get(&due));
-        // A sound card would be given it, or a guess at what is missing.
+        // A sound card would play it, or a guess at what is missing.
         played += u32::from(sound.is_some());
     }
     Ok(format!("played {played} frames and {} gaps, and never waited", FRAMES - played))
 }
 
-/// The next frame, in whichever order they come: frames do not wait for each other. None when the
-/// speaker has hung up.
+/// Returns the next frame, in whatever order frames arrive: they do not wait for each other.
+/// Returns `None` when the speaker has hung up.
 async fn frame(connection: &Connection) -> Result<Option<(u32, Bytes)>> {
     let mut payload = match connection.recv().await {
         Ok(message) => message.payload,
@@ -121,7 +121,7 @@ async fn frame(connection: &Connection) -> Result<Option<(u32, Bytes)>> {
     Ok(Some((number, payload.split_off(4))))
 }
 
-// The play.
+// The demonstration.
 
 async fn play() -> Result {
     let server = Endpoint::bind("127.0.0.1:0").await?;

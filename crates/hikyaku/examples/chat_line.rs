@@ -1,7 +1,8 @@
-//! A chat room, with names: `Ordered`, so that every line arrives, once, and after the
-//! lines before it.
+//! A chat room, with names: `Ordered`, so that every line arrives, once, and after the lines before
+//! it.
 //!
-//! Alone it plays two people and the room over a bad network. With people, in three terminals:
+//! Without arguments it runs two people and the room over a bad network. With people, in three
+//! terminals:
 //!
 //! ```text
 //! cargo run -p hikyaku --example chat_line -- listen 127.0.0.1:5000
@@ -29,7 +30,7 @@ use self::lossy::{Lossy, Weather};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How long a goodbye may take.
+/// The time limit for closing.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 #[tokio::main]
@@ -37,8 +38,8 @@ async fn main() -> Result {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["listen", address] => {
-            // People may have nothing to say for longer than the 30 s after which a connection is
-            // taken for dead.
+            // People may be silent for longer than the 30 s after which a connection is considered
+            // dead.
             let keep_alive = Some(Duration::from_secs(10));
             let transport = TransportConfig::default().keep_alive(keep_alive);
             let endpoint = Endpoint::builder().transport(transport).bind(*address).await?;
@@ -59,7 +60,7 @@ async fn main() -> Result {
 
 type Members = Arc<Mutex<Vec<Connection>>>;
 
-/// Lets people in until its endpoint is closed.
+/// Accepts people until its endpoint is closed.
 async fn room(endpoint: Endpoint) {
     let members = Members::default();
     while let Some(connection) = endpoint.accept().await {
@@ -67,12 +68,12 @@ async fn room(endpoint: Endpoint) {
     }
 }
 
-/// One person in the room: the first message is a name, every other one is a line.
+/// Serves one person: the first message is a name, every other one is a line.
 async fn member(connection: Connection, members: Members) {
     let Ok(first) = connection.recv().await else { return };
     let name = shown(&first);
     if name.is_empty() || name.len() > 16 || !name.chars().all(char::is_alphanumeric) {
-        // Codes from `Close::APPLICATION` on are yours. The peer sees this one as
+        // Codes from `Close::APPLICATION` on belong to the application. The peer sees this one as
         // `Closed::ByPeer { code, reason }`.
         return connection.abort(Close::APPLICATION, "a name is 1 to 16 letters");
     }
@@ -85,9 +86,8 @@ async fn member(connection: Connection, members: Members) {
     tell(&members, &format!("* {name} left"));
 }
 
-/// Sends the same line to all members; they share one copy of it. A member that has left is
-/// forgotten, and one that has not read for so long that its queue is full has to go, so that it
-/// holds up no other.
+/// Sends the same line to all members, who share one copy of it. A member that has left is removed,
+/// and so is one that has not read for so long that its queue is full: nobody waits for it.
 fn tell(members: &Members, line: &str) {
     let line = Bytes::copy_from_slice(line.as_bytes());
     lock(members).retain(|member| match member.try_send(Delivery::Ordered, line.clone()) {
@@ -105,12 +105,12 @@ fn lock(members: &Members) -> impl std::ops::DerefMut<Target = Vec<Connection>> 
 
 // The people.
 
-/// Sends what is typed, and shows what is heard.
+/// Sends what is typed, and shows what is received.
 async fn person(connection: Connection, name: &str) -> Result {
     connection.send(Delivery::Ordered, name.to_owned()).await?;
     let mut typed = typed();
     loop {
-        // Both are cancel-safe: what the one brings is not lost when the other was first.
+        // Both are cancel-safe: nothing is lost when the other one completes first.
         select! {
             line = typed.recv() => match line {
                 Some(line) => drop(connection.send(Delivery::Ordered, line).await?),
@@ -134,14 +134,14 @@ fn show(line: &Message) {
     println!("{}", shown(line));
 }
 
-/// What a peer has sent is not fit for a terminal before this.
+/// Makes the words of a peer safe to print on a terminal.
 fn shown(message: &Message) -> String {
     let text = String::from_utf8_lossy(&message.payload);
     let is_fit = |c: char| c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ';
     text.chars().map(|c| if is_fit(c) { c } else { '?' }).collect()
 }
 
-// The play.
+// The demonstration.
 
 async fn play() -> Result {
     let server = Endpoint::bind("127.0.0.1:0").await?;
@@ -172,7 +172,7 @@ async fn play() -> Result {
     Ok(room.await?)
 }
 
-/// Says the next line whenever the other has joined or said something; leaves when it has none.
+/// Says the next line whenever the other one has joined or said something; leaves after the last.
 async fn actor(
     connection: Connection,
     other: &str,

@@ -1,7 +1,7 @@
-//! The state of a game, 60 times a second: `Latest`, so that an old state never comes after a newer
-//! one, and none waits for one that was lost.
+//! The state of a game, 60 times a second: `Latest`, so that an old state never arrives after a
+//! newer one, and none waits for one that was lost.
 //!
-//! Alone it plays the server and two screens over a bad network. In two terminals:
+//! Without arguments it runs the server and two screens over a bad network. In two terminals:
 //!
 //! ```text
 //! cargo run -p hikyaku --example game_state -- listen 127.0.0.1:5000
@@ -24,9 +24,9 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const TICK: Duration = Duration::from_micros(16_667);
 const TICKS: u32 = 60;
 const PLAYERS: usize = 8;
-/// Bytes queued for a screen from which on it is behind.
+/// A screen with more bytes queued than this is behind.
 const BEHIND: usize = 16 << 10;
-/// As often does a slow screen look.
+/// How often a slow screen looks.
 const SLOW: Duration = Duration::from_millis(200);
 
 #[tokio::main]
@@ -52,7 +52,7 @@ async fn main() -> Result {
     }
 }
 
-/// Where everybody is at one tick. Each state says all, so that the newest one is enough.
+/// Where everybody is at one tick. Each state is complete, so that the newest one is enough.
 struct State {
     tick: u32,
     positions: [(f32, f32); PLAYERS],
@@ -77,7 +77,7 @@ impl State {
         bytes
     }
 
-    /// What comes from a peer may be anything.
+    /// A peer may send anything.
     fn decode(message: &Message) -> Option<Self> {
         let (words, []) = message.payload.as_chunks::<4>() else { return None };
         let (tick, rest) = words.split_first()?;
@@ -88,13 +88,13 @@ impl State {
     }
 }
 
-/// Sends a state each tick. `send` returns as soon as the state is queued, and nobody asks what
-/// became of it: the next one is soon there.
+/// Sends a state every tick. `send` returns as soon as the state is queued, and nobody waits for
+/// its outcome: the next one follows soon.
 async fn serve(connection: Connection) -> Result {
     let mut ticks = interval(TICK);
     for tick in 0..TICKS {
         ticks.tick().await;
-        // A screen that is far behind is spared this state: the next one says all that it says.
+        // A screen that is far behind skips this state: the next one replaces it.
         if connection.queued_bytes() > BEHIND && tick + 1 < TICKS {
             continue;
         }
@@ -103,7 +103,7 @@ async fn serve(connection: Connection) -> Result {
     Ok(connection.close(Duration::from_secs(10)).await?)
 }
 
-/// Draws every state that comes. Returns their ticks.
+/// Draws every state that arrives. Returns their ticks.
 async fn fast_screen(connection: Connection) -> Result<Vec<u32>> {
     let mut drawn = Vec::new();
     while let Ok(message) = connection.recv().await {
@@ -113,7 +113,7 @@ async fn fast_screen(connection: Connection) -> Result<Vec<u32>> {
     Ok(drawn)
 }
 
-/// Looks five times a second, and draws what is there: the newest, and nothing older.
+/// Looks five times a second, and draws what is there: the newest state, and nothing older.
 async fn slow_screen(connection: Connection) -> Result<Vec<u32>> {
     let mut drawn = Vec::new();
     let mut looks = interval(SLOW);
@@ -128,7 +128,7 @@ async fn slow_screen(connection: Connection) -> Result<Vec<u32>> {
     }
 }
 
-// The play.
+// The demonstration.
 
 async fn play() -> Result {
     let server = Endpoint::bind("127.0.0.1:0").await?;
@@ -150,7 +150,7 @@ async fn play() -> Result {
     Ok(())
 }
 
-/// One connection over a bad network of its own, from the first state to the last.
+/// One connection over its own bad network, from the first state to the last.
 async fn join<F>(
     server: &Endpoint,
     client: &Endpoint,

@@ -1,7 +1,7 @@
-//! Questions and answers, as DNS asks them: `Unreliable`, because who asks again after a while
-//! needs nobody else to do it. Each question has an id, and its answer the same.
+//! Questions and answers, as in DNS: `Unreliable`, because a client that repeats its question after
+//! a while needs no other retransmission. Each question has an id, and its answer has the same.
 //!
-//! Alone it plays both sides over a bad network. In two terminals:
+//! Without arguments it runs both sides over a bad network. In two terminals:
 //!
 //! ```text
 //! cargo run -p hikyaku --example questions -- listen 127.0.0.1:5000
@@ -21,7 +21,7 @@ use self::lossy::{Lossy, Weather};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Pause before a question is asked again; it doubles each time.
+/// The pause before a question is repeated; it doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(30);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const TRIES: u32 = 12;
@@ -53,8 +53,8 @@ async fn main() -> Result {
     }
 }
 
-/// Answers each question by itself: one that comes twice is answered twice, and nothing is
-/// remembered of it. Ends with the connection, and says why.
+/// Answers each question by itself: one that arrives twice is answered twice, and no state is kept.
+/// Ends with the connection, and returns why.
 async fn answer(connection: Connection) -> Closed {
     loop {
         let question = match connection.recv().await {
@@ -65,7 +65,7 @@ async fn answer(connection: Connection) -> Closed {
         let found = BOOK.iter().find(|(known, _)| known.as_bytes() == name);
         let address = found.map_or(Ipv4Addr::UNSPECIFIED, |(_, address)| *address);
         let reply = [&id[..], &address.octets()].concat();
-        // A full queue drops the answer: it will be asked for again.
+        // A full queue drops the answer: the client will ask again.
         let _ = connection.try_send(Delivery::Unreliable, reply);
     }
 }
@@ -81,7 +81,7 @@ async fn ask_all(connection: &Connection) -> Result {
     Ok(connection.close(Duration::from_secs(2)).await?)
 }
 
-/// Asks until there is an answer. Returns it, and how often it took.
+/// Asks until there is an answer. Returns it, and how often it asked.
 async fn ask(connection: &Connection, id: u16, name: &str) -> Result<(Ipv4Addr, u32)> {
     let question = [&id.to_be_bytes(), name.as_bytes()].concat();
     let mut pause = FIRST_PAUSE;
@@ -95,8 +95,8 @@ async fn ask(connection: &Connection, id: u16, name: &str) -> Result<(Ipv4Addr, 
     Err(format!("nobody answers what was asked about {name}").into())
 }
 
-/// Waits for the answer to this question. One to an earlier question may still come, when that was
-/// asked twice.
+/// Waits for the answer to this question. An answer to an earlier question may still arrive, if
+/// that was asked twice.
 async fn answer_to(connection: &Connection, id: u16) -> Result<Ipv4Addr> {
     loop {
         let answer = connection.recv().await?.payload;
@@ -108,7 +108,7 @@ async fn answer_to(connection: &Connection, id: u16) -> Result<Ipv4Addr> {
     }
 }
 
-// The play.
+// The demonstration.
 
 async fn play() -> Result {
     let server = Endpoint::bind("127.0.0.1:0").await?;

@@ -1,7 +1,7 @@
 //! Calls and their results: `Reliable`, so that each arrives once and none waits for another. A
-//! caller awaits its result, however many calls are under way on the connection.
+//! caller awaits its result, however many calls are in progress on the connection.
 //!
-//! Alone it plays both sides. In two terminals:
+//! Without arguments it runs both sides. In two terminals:
 //!
 //! ```text
 //! cargo run -p hikyaku --example rpc -- listen 127.0.0.1:5000
@@ -26,7 +26,7 @@ use tokio::{sync::oneshot, time::sleep};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The code of a server that does not want this client.
+/// The code of a server that refuses a client.
 const FULL: u64 = Close::APPLICATION;
 const MAX_CLIENTS: usize = 100;
 
@@ -61,7 +61,7 @@ struct Caller {
     waiting: Waiting,
 }
 
-/// Who waits for which result.
+/// The callers that wait, by call.
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<String>>>>;
 
 impl Caller {
@@ -94,7 +94,7 @@ async fn read_results(connection: WeakConnection, waiting: Waiting) {
             let _ = caller.send(result.to_owned());
         }
     }
-    // Those that still wait receive an error.
+    // Callers that still wait receive an error.
     lock(&waiting).clear();
 }
 
@@ -106,7 +106,7 @@ fn encode(number: u64, text: &str) -> Bytes {
     [&number.to_be_bytes(), text.as_bytes()].concat().into()
 }
 
-/// What comes from a peer may be anything.
+/// A peer may send anything.
 fn decode(payload: &[u8]) -> Option<(u64, &str)> {
     let (number, text) = payload.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*number), str::from_utf8(text).ok()?))
@@ -132,7 +132,7 @@ async fn serve(endpoint: Endpoint, most: usize) {
     }
 }
 
-/// Answers each call in a task of its own, so that a slow one holds up no other.
+/// Answers each call in its own task, so that a slow call does not delay others.
 async fn answer(connection: Connection) {
     while let Ok(message) = connection.recv().await {
         let connection = connection.clone();
@@ -152,7 +152,7 @@ async fn answer(connection: Connection) {
     }
 }
 
-// The play.
+// The demonstration.
 
 async fn play() -> Result {
     let server = Endpoint::bind("127.0.0.1:0").await?;

@@ -1,7 +1,7 @@
-//! A file in parts: `Reliable`, so that each part arrives once, and none waits for another.
-//! Receipts tell how far it has come.
+//! A file in pieces: `Reliable`, so that each piece arrives once, and none waits for another.
+//! Receipts show the progress.
 //!
-//! Alone it plays both sides over a bad network. In two terminals:
+//! Without arguments it runs both sides over a bad network. In two terminals:
 //!
 //! ```text
 //! cargo run -p hikyaku --example send_file -- listen 127.0.0.1:5000 COPY
@@ -20,9 +20,9 @@ use self::lossy::{Lossy, Weather};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Bytes in a part, all but the last.
+/// The length of a piece, except the last one.
 const PART: usize = 32 << 10;
-/// What a stranger may make us keep, in bytes.
+/// The most that a stranger can make us keep, in bytes.
 const MAX_FILE: usize = 64 << 20;
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -34,7 +34,7 @@ async fn main() -> Result {
             let endpoint = Endpoint::bind(*address).await?;
             println!("listening on {}, {}", endpoint.local_addr(), endpoint.fingerprint());
             let connection = endpoint.accept().await.ok_or("the endpoint was closed")?;
-            // The name is ours to choose, not the peer's.
+            // We choose the name, not the peer.
             fs::write(copy, receive(&connection).await?)?;
             connection.closed().await;
             Ok(())
@@ -48,7 +48,7 @@ async fn main() -> Result {
     }
 }
 
-/// Sends the length, then all parts, each with its number.
+/// Sends the length, and then all pieces, each with its number.
 async fn send(connection: &Connection, file: Vec<u8>) -> Result {
     if file.len() > MAX_FILE {
         return Err(format!("more than {MAX_FILE} bytes are not taken").into());
@@ -69,8 +69,8 @@ async fn send(connection: &Connection, file: Vec<u8>) -> Result {
             println!("{done} of {parts} parts are there");
         }
     }
-    // A receipt says that the peer's side has a message. That its program has done something with
-    // it, only that program can say.
+    // A receipt shows that the peer's side has a message. Only the peer's program can report what
+    // it has done with it.
     let last = connection.recv().await?;
     let lost = connection.stats().lost_packets;
     println!("\"{}\", says the other side", String::from_utf8_lossy(&last.payload).escape_debug());
@@ -78,7 +78,7 @@ async fn send(connection: &Connection, file: Vec<u8>) -> Result {
     Ok(connection.close(GOODBYE).await?)
 }
 
-/// Puts the parts together, in whichever order they come; even the length may come late.
+/// Joins the pieces, in whatever order they arrive; even the length may arrive late.
 async fn receive(connection: &Connection) -> Result<Vec<u8>> {
     let (mut file, mut length) = (Vec::new(), None);
     let mut parts = BTreeSet::new();
@@ -104,13 +104,13 @@ async fn receive(connection: &Connection) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// Tells the peer, who reads it in `Closed::ByPeer`.
+/// Reports the failure to the peer, which reads it in `Closed::ByPeer`.
 fn refused(connection: &Connection) -> Box<dyn Error + Send + Sync> {
     connection.abort(Close::APPLICATION, "that is not a file in parts");
     "the other side sends something else than a file in parts".into()
 }
 
-// The play.
+// The demonstration.
 
 async fn play() -> Result {
     let server = Endpoint::bind("127.0.0.1:0").await?;

@@ -1,8 +1,8 @@
 //! A sensor that stays connected: `Latest`, since only the newest reading counts, and a connection
-//! that is made again whenever it ended.
+//! that is made again whenever it ends.
 //!
-//! Alone it plays the sensor and a collector that is restarted. In two terminals (the first may be
-//! stopped and started again at will):
+//! Without arguments it runs the sensor and a collector that restarts. In two terminals (stop and
+//! start the first one as you like):
 //!
 //! ```text
 //! cargo run -p hikyaku --example telemetry -- listen 127.0.0.1:5000 collector_key
@@ -49,8 +49,8 @@ async fn main() -> Result {
     }
 }
 
-/// Sends a reading every 20 ms for as long as there is a way to. Returns only what no further
-/// attempt would mend: a key that is not trusted, an endpoint that has ended.
+/// Sends a reading every 20 ms as long as that is possible. Returns only errors that another
+/// attempt cannot mend: a key that is not trusted, an endpoint that has ended.
 async fn sensor(
     address: &str,
     trust: Trust,
@@ -89,7 +89,7 @@ fn reading(message: &Message) -> Option<u32> {
     Some(u32::from_be_bytes(message.payload.as_ref().try_into().ok()?))
 }
 
-// The play.
+// The demonstration.
 
 async fn play() -> Result {
     let identity = Identity::generate("collector")?;
@@ -117,7 +117,7 @@ async fn play() -> Result {
     Ok(())
 }
 
-/// The first reading of the next sensor.
+/// Returns the first reading of the next sensor.
 async fn collect(collector: &Endpoint) -> Result<u32> {
     let connection = collector.accept().await.ok_or("the collector was closed")?;
     reading(&connection.recv().await?).ok_or_else(|| "not a reading".into())

@@ -6,8 +6,8 @@ use crate::limits::{FIRST_BACKOFF, LONGEST_BACKOFF};
 
 /// Pauses before attempts to connect again, which double from one failure to the next.
 ///
-/// Chance, which keeps a thousand clients of a restarted server from coming back in the same
-/// moment, is an argument: the pauses of a test are the same each time.
+/// Randomness, which keeps a thousand clients of a restarted server from returning at the same
+/// moment, is an argument: in a test the pauses are always the same.
 ///
 /// ```
 /// use hikyaku::Backoff;
@@ -24,34 +24,34 @@ pub struct Backoff {
     first: Duration,
     longest: Duration,
     attempts: Option<u32>,
-    /// Attempts that failed, one after the other.
+    /// Consecutive attempts that failed.
     failures: u32,
 }
 
 impl Default for Backoff {
-    /// From half a second to 30 s, without end.
+    /// From half a second to 30 s, without a limit of attempts.
     fn default() -> Self {
         Self::new(FIRST_BACKOFF, LONGEST_BACKOFF)
     }
 }
 
 impl Backoff {
-    /// Returns pauses from `first` up to `longest`, without end.
+    /// Returns pauses from `first` up to `longest`, without a limit of attempts.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest, attempts: None, failures: 0 }
     }
 
-    /// Limits the attempts in a row that may fail.
+    /// Limits the consecutive attempts that may fail.
     #[must_use]
     pub const fn attempts(mut self, count: u32) -> Self {
         self.attempts = Some(count);
         self
     }
 
-    /// Returns how long to wait after an attempt that failed, or `None` if there were as many as
-    /// allowed. The pause lies between half of the doubled one, for a `random` of 0, and the whole,
-    /// for one of `u64::MAX`.
+    /// Returns how long to wait after a failed attempt, or `None` once the limit of attempts is
+    /// reached. The doubled pause is shortened by up to one half: `random` of 0 halves it, and
+    /// `u64::MAX` leaves it whole.
     pub fn after_failure(&mut self, random: u64) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         if self.attempts.is_some_and(|attempts| self.failures >= attempts) {
@@ -60,9 +60,9 @@ impl Backoff {
         Some(self.pause(random))
     }
 
-    /// Returns how long to wait after a connection that lasted for `lasted`. One that was shorter
+    /// Returns how long to wait after a connection that lasted for `lasted`. A connection shorter
     /// than the longest pause counts as a failure, so that a server that closes each connection at
-    /// once is asked less and less often; after a longer one the pauses begin again.
+    /// once is asked less and less often; after a longer one the pauses start again at the first.
     pub fn after_connection(&mut self, lasted: Duration, random: u64) -> Duration {
         self.failures = if lasted >= self.longest { 1 } else { self.failures.saturating_add(1) };
         self.pause(random)

@@ -262,20 +262,20 @@ impl EndpointBuilder {
         let options = SocketOptions { unfragmented: true, ..self.socket.clone() };
         let socket = Socket::bind(addresses, &options)?;
         if !server {
-            // Where the system has no such reports a dial takes its full time to fail.
+            // If the system has no such reports, a dial takes its full time to fail.
             let _ = socket.report_transport_errors();
         }
         self.start_over(Port::Udp(socket), server, Box::new(System))
     }
 
-    /// Sets to work over a port that is open.
+    /// Starts the endpoint over an open port.
     pub(crate) fn start_over(
         self,
         port: Port,
         server: bool,
         random: Box<dyn Random>,
     ) -> Result<Endpoint, StartError> {
-        // A key that is new has been nobody's before: it has no one to tell of a restart.
+        // With a key that is new, no peer can have known this endpoint before a restart.
         let lasts = self.seed.is_some();
         let seed = match self.seed {
             Some(seed) => seed,
@@ -334,12 +334,12 @@ impl fmt::Debug for EndpointBuilder {
     }
 }
 
-/// Sockets, timers and tasks are the runtime's: without one they panic.
+/// Fails outside a runtime, where sockets, timers and tasks would panic.
 fn require_runtime() -> Result<(), StartError> {
     tokio::runtime::Handle::try_current().map(drop).map_err(|_| StartError::NoRuntime)
 }
 
-/// Any port, IPv4 included where there is IPv6.
+/// Returns the addresses for any port; an IPv6 socket includes IPv4.
 fn any_port(family: Option<Family>) -> Vec<SocketAddr> {
     let v6 = SocketAddr::from(([0_u16; 8], 0));
     let v4 = SocketAddr::from(([0_u8; 4], 0));
@@ -350,9 +350,9 @@ fn any_port(family: Option<Family>) -> Vec<SocketAddr> {
     }
 }
 
-/// What tells our reset tokens from those of another with our identity at the same address: what
-/// the machine is called, and a digest of the installation's secret. A digest, for it is part of a
-/// configuration, which may be shown.
+/// Returns what distinguishes our reset tokens from those of another endpoint with our identity at
+/// the same address: the name of the machine, and a digest of the installation's secret, since a
+/// configuration may be printed.
 fn reset_scope() -> String {
     let secret = aws_lc_rs::digest::digest(
         &aws_lc_rs::digest::SHA256,
@@ -361,7 +361,8 @@ fn reset_scope() -> String {
     format!("{} {}", host_name(), data_encoding::HEXLOWER.encode(secret.as_ref()))
 }
 
-/// What this machine is called. Several may have one identity, and listen on every address.
+/// Returns the name of this machine. Several machines may share an identity, and listen on every
+/// address.
 #[cfg(unix)]
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -6,28 +6,28 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hikyaku_proto::time::Time;
 
-/// The wall clock, for people and for the age of signed or encrypted datagrams.
+/// Returns the wall-clock time, for people and for the age of signed or encrypted datagrams.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the wall clock")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-/// The monotonic clock, for timers.
+/// Returns the time of the monotonic clock, for timers.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the timer clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
-/// The runtime's clock, by which its timers ring; a test can pause it.
+/// Returns the time of the runtime's clock, which its timers use; a test can pause it.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the timer clock")]
 pub(crate) fn runtime_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
-/// The native protocol's time: microseconds since the endpoint began. It is the runtime's clock, by
-/// which its timers ring: one that a test has paused stands still here too.
+/// The native protocol's time: microseconds since the endpoint began. It follows the runtime's
+/// clock, as its timers do: where a test has paused that clock, this one is paused too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(tokio::time::Instant);
 
@@ -41,20 +41,20 @@ impl Stopwatch {
         Time::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// When a timer has to ring for `at`.
+    /// Returns the instant of a timer for `at`.
     pub(crate) fn instant(self, at: Time) -> tokio::time::Instant {
         self.0 + at.since(Time::ZERO)
     }
 }
 
-/// Whole seconds since the Unix epoch, as Fernet (version 0x80) and CWT claims (RFC 8392) count.
-/// 0 before it.
+/// Returns whole seconds since the Unix epoch, as Fernet (version 0x80) and CWT claims (RFC 8392)
+/// count them; 0 before the epoch.
 #[must_use]
 pub fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// A kernel receive time stamp (time since the Unix epoch) as a wall-clock time.
+/// Converts a kernel receive time stamp (time since the Unix epoch) to wall-clock time.
 #[must_use]
 pub fn from_unix(since_epoch: Duration) -> SystemTime {
     UNIX_EPOCH + since_epoch

@@ -22,11 +22,11 @@ pub enum Closed {
         /// For people, as the peer put it: not safe for a terminal as it is.
         reason: String,
     },
-    /// Nothing came from the peer for the idle timeout.
+    /// Nothing was received from the peer for the idle timeout.
     #[error("nothing was heard from the peer any more")]
     Silent,
-    /// The peer does not know the connection any more: it heard nothing for the idle timeout, as
-    /// when this side was suspended, or was restarted.
+    /// The peer no longer knows the connection: it received nothing for the idle timeout, as when
+    /// this side was suspended, or it was restarted.
     #[error(
         "the peer no longer knows the connection: it heard nothing for too long, or was restarted"
     )]
@@ -38,10 +38,10 @@ pub enum Closed {
     /// has none.
     #[error("the peer has another shared key, or one side has none")]
     SharedKey,
-    /// The peer speaks no version of the protocol that is spoken here.
+    /// The peer supports no version of the protocol that this side supports.
     #[error("the peer speaks another version of the protocol")]
     Version,
-    /// The peer broke the protocol, or this side failed.
+    /// The peer violated the protocol, or this side failed.
     #[error("the connection failed{}", because(*.code, .reason))]
     Failed {
         /// The code that was sent to the peer.
@@ -49,9 +49,9 @@ pub enum Closed {
         /// For people.
         reason: String,
     },
-    /// Handling the connection panicked here: a fault of this library or of one below it, which
-    /// should be reported. The connection was dropped, and the endpoint goes on. Messages that the
-    /// peer sent and that had not been received are lost, acknowledged ones included.
+    /// Handling the connection panicked on this side: a bug in this library or in one that it uses,
+    /// which should be reported. The connection was dropped, and the endpoint continues. Messages
+    /// that the peer sent and that had not been received are lost, including acknowledged ones.
     #[error("an internal fault of this side ended the connection; please report it")]
     Fault,
     /// The endpoint has ended: its socket failed, or its runtime was shut down.
@@ -60,7 +60,7 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// Returns `true` if it ended as connections should: with code 0, by either side.
+    /// Returns `true` if it ended regularly: with code 0, by either side.
     #[must_use]
     pub const fn is_graceful(&self) -> bool {
         matches!(self, Self::Here | Self::ByPeer { code: Close::NO_ERROR, .. })
@@ -76,10 +76,9 @@ impl Closed {
     }
 
     /// Returns `true` if a new connection to the same peer may succeed: the peer fell silent, was
-    /// restarted, refused this one for the time being, or closed it with code 0, as a server does
-    /// that shuts down; or a fault of this side ended it. A program for which code 0 is the end of
-    /// its work checks [`Closed::is_graceful`] first. Codes of the application's own mean what it
-    /// says.
+    /// restarted, refused this one for now, or closed it with code 0, as a server does that shuts
+    /// down; or this side had a fault. A program whose work ends with code 0 checks
+    /// [`Closed::is_graceful`] first. What the application's own codes mean, it decides itself.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -151,14 +150,14 @@ fn because(code: u64, reason: &str) -> String {
     }
 }
 
-/// Why [`Connection::try_send`](crate::Connection::try_send) did not queue a message; the message
-/// itself comes back with it.
+/// Why [`Connection::try_send`](crate::Connection::try_send) did not queue a message, which it
+/// returns.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct TrySendError {
-    /// What was to be sent.
+    /// The payload.
     pub payload: Bytes,
-    /// Why it was not.
+    /// The reason.
     pub reason: SendError,
 }
 
@@ -180,15 +179,16 @@ impl From<TrySendError> for SendError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// `try_send` alone: as much is queued as may be.
+    /// The queue is full; only `try_send` returns this.
     #[error("the queue of messages to send is full")]
     Full,
-    /// It is larger than the peer, or the queue here, ever takes a message of its class.
+    /// It is larger than the largest message of its class that the peer, or the queue here,
+    /// accepts.
     #[error("a message of {len} bytes is larger than the {limit} that are accepted")]
     TooLarge {
-        /// Bytes of the message.
+        /// The length of the message, in bytes.
         len: usize,
-        /// Bytes of the largest.
+        /// The length of the largest message.
         limit: usize,
     },
     /// The connection is over, or was asked to end.
@@ -198,7 +198,7 @@ pub enum SendError {
 
 /// Why a message was not acknowledged.
 ///
-/// Only [`NotDelivered::Expired`] means that the peer does not have it. After each of the others it
+/// Only [`NotDelivered::Expired`] means that the peer does not have it. With each of the others it
 /// may have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -206,22 +206,22 @@ pub enum NotDelivered {
     /// Unreliable: it was sent, and this class is never acknowledged.
     #[error("sent, and messages of this class are not acknowledged")]
     Unacknowledged,
-    /// Deadline: its time was up before all of it had been sent, the way to the peer counted. It
-    /// was not delivered.
+    /// Deadline: it expired before all of it was sent, the delay of the path included. It was not
+    /// delivered.
     #[error("its deadline could not be kept, so it was not sent, or not to its end")]
     Expired,
-    /// Deadline: it was sent, and its time was up before the peer confirmed it. It was delivered
-    /// in time, or not at all.
+    /// Deadline: it was sent, and it expired before the peer acknowledged it. It was delivered in
+    /// time, or not at all.
     #[error("its deadline passed before the peer confirmed it; it may have arrived")]
     Unconfirmed,
-    /// Latest: a newer one took its place. It may have arrived all the same: what was sent of it
-    /// before is not called back.
+    /// Latest: a newer message replaced it. It may have arrived nevertheless: what was already sent
+    /// is not recalled.
     #[error("a newer message took its place; it may have arrived")]
     Superseded,
-    /// The connection ended first; the peer may have the message all the same.
+    /// The connection ended first; the peer may have the message nevertheless.
     #[error("the connection ended first")]
     Unsent,
-    /// The receipt was asked too late: tens of thousands of different outcomes came since.
+    /// The receipt was asked too late: tens of thousands of different outcomes followed.
     #[error("what became of it is not remembered any more")]
     Forgotten,
 }
@@ -244,7 +244,7 @@ impl NotDelivered {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{undelivered} messages were not delivered: {closed}")]
 pub struct Unfinished {
-    /// Messages without a good end; those of classes that may be dropped, and were, do not count.
+    /// Messages that were not delivered, except those whose class allowed dropping them.
     pub undelivered: u64,
     /// How the connection ended.
     pub closed: Closed,

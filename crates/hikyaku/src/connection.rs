@@ -78,7 +78,7 @@ impl Connection {
     /// # let connection = client.connect(server.local_addr(), Trust::AnyKey).await?;
     /// // Chat: once, in order, however long it takes.
     /// connection.send(Delivery::Ordered, "good evening").await?;
-    /// // Where the mouse is: an older place does not matter any more.
+    /// // Where the mouse is: an older position does not matter any longer.
     /// connection.send(Delivery::Latest, vec![12, 7]).await?;
     /// // 20 ms of sound, to be heard within 100 ms or not at all.
     /// let frame = vec![0; 160];
@@ -129,8 +129,9 @@ impl Connection {
         }
     }
 
-    /// Receives the next message of any channel, except those that are read with [`Channel::recv`].
-    /// Messages that arrived before the end are received first. Cancel-safe.
+    /// Receives the next message of any channel, except dedicated ones
+    /// ([`Channel::recv`](crate::Channel::recv)). Messages that arrived before the end are received
+    /// first. Cancel-safe.
     ///
     /// Each message goes to one of the tasks that wait. A side that does not receive slows down the
     /// peer's sending, and nothing else.

@@ -1,17 +1,18 @@
-//! A panic of a dependency ends what it was doing, and nothing else.
+//! Confines a panic in a dependency to the work that caused it.
 //!
-//! In: work on what a stranger sent. Out: its result, or that it panicked. Never: retries.
+//! In: work on bytes from the network or a file. Out: its result, or that it panicked. Never:
+//! retries.
 //!
-//! Parsers of other people's formats are given bytes that anyone may have written. Each of ours
-//! is fuzzed, and still a panic in one is a matter of time; it must cost its sender's association
-//! or datagram, not everybody's process. The panic itself is reported by the process's panic hook.
+//! Parsers of other people's formats process bytes that anyone may have written. Each parser is
+//! fuzzed, and yet one will panic some day; that must cost its sender's association or datagram,
+//! not everybody's process. The process's panic hook reports the panic itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Returns what `work` returns, or nothing if it panicked.
+/// Returns what `work` returns, or `None` if it panicked.
 ///
-/// What `work` was changing may be half changed then: the caller drops it, and does not use it
-/// again. Where panics abort (`panic = "abort"`) nothing is contained.
+/// What `work` was changing may then be in an inconsistent state: the caller drops it, and does not
+/// use it again. With `panic = "abort"` nothing is confined.
 pub fn contain<T>(work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }

@@ -108,7 +108,7 @@ pub enum ConnectError {
         /// The peer's address.
         to: SocketAddr,
     },
-    /// The network says that nobody is there, or this system that it has no way there.
+    /// The network reported that nobody is there, or this system has no route to it.
     #[error("{to}: {source}")]
     Unreachable {
         /// The peer's address.
@@ -116,13 +116,12 @@ pub enum ConnectError {
         /// What was reported.
         source: Unreachable,
     },
-    /// Its answers say that it speaks another dialect. They prove nothing: anyone can have sent
-    /// them.
+    /// It answered that it speaks another dialect. That is unauthenticated: anyone can send it.
     #[error("{to} says that it speaks another dialect: {dialect}")]
     OtherDialect {
         /// The peer's address.
         to: SocketAddr,
-        /// What it says that it speaks.
+        /// The dialect that it named.
         dialect: Dialect,
     },
     /// Nobody answered in time.
@@ -139,7 +138,7 @@ pub enum ConnectError {
         /// How it ended.
         closed: Closed,
     },
-    /// The endpoint has as many connections as it may have.
+    /// The endpoint has reached its limit of connections.
     #[error("this endpoint has as many connections as it may have")]
     TooMany,
     /// The endpoint has ended.
@@ -214,14 +213,14 @@ impl Endpoint {
             Ok(trusted) => Ok(connection.with(trusted)),
             Err(error) => {
                 connection.abort(Close::REFUSED, "the key is not trusted");
-                // So that the peer hears it before a program that gives up here has ended.
+                // The peer learns of it even if the program then ends.
                 let _ = timeout(NEXT_ADDRESS, mailbox.closed()).await;
                 Err(error.into())
             }
         }
     }
 
-    /// The first of these addresses that answers.
+    /// Returns the connection to the first of these addresses that answers.
     async fn race(&self, addresses: &[SocketAddr]) -> Result<Established, ConnectError> {
         let mut addresses = addresses.iter().copied();
         let mut dials = JoinSet::new();
@@ -237,7 +236,7 @@ impl Endpoint {
                 done = dials.join_next() => match done {
                     Some(Ok(Ok(established))) => return Ok(established),
                     Some(Ok(Err(error))) => {
-                        // That there is no way to one family says little where another has one.
+                        // A missing route for one family means little if the other has one.
                         if !matches!(&first_error, Some(first) if !is_local(first)) {
                             first_error = Some(error);
                         }
@@ -250,11 +249,11 @@ impl Endpoint {
         }
     }
 
-    /// Waits for the next connection that came in, whose peer has proved who it is, and accepts it.
+    /// Waits for the next incoming connection, whose peer has proved its identity, and accepts it.
     /// Returns `None` once the endpoint was closed. Cancel-safe.
     ///
     /// While 1,024 connections wait to be accepted, newcomers are not answered and try again: give
-    /// each connection a task of its own, and come back.
+    /// each connection its own task.
     pub async fn accept(&self) -> Option<Connection> {
         Some(self.incoming().await?.accept())
     }
@@ -265,12 +264,12 @@ impl Endpoint {
         self.0.shared.accept().await.map(Incoming::new)
     }
 
-    /// Waits for the next newcomer that was turned away before it was in: by its key, because the
-    /// shared keys differ, or because its handshake failed. Returns `None` once the endpoint has
+    /// Waits for the next client that was refused during its handshake: by its key, because the
+    /// shared keys differ, or because the handshake failed. Returns `None` once the endpoint has
     /// ended. Cancel-safe.
     ///
-    /// This is for a log. Only newcomers are reported that have shown that their address is their
-    /// own, the newest 64; anyone who has an address can make that log as long as they like.
+    /// This is for a log. Only clients that have proved their address are reported, the newest 64;
+    /// anyone who has an address can make that log grow.
     pub async fn refused(&self) -> Option<Refusal> {
         self.0.shared.next_refusal().await
     }
@@ -314,7 +313,7 @@ impl Endpoint {
         let requests = &self.0.shared.requests;
         requests.close(within);
         if timeout(within, requests.ended()).await.is_err() {
-            // The driver's own timer rings at the same time: its packets leave first.
+            // The driver's own timer fires at the same time: its packets are sent first.
             let _ = timeout(LAST_PACKETS, requests.closes_sent()).await;
         }
     }

@@ -166,3 +166,8 @@ pub use stats::EndpointStats;
 pub use stray::Astray;
 pub use trust::{Trust, TrustError, Trusted};
 pub use weak::WeakConnection;
+
+/// Compiles the README's program.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -12,13 +12,13 @@ use crate::limits::MAX_OUTCOME_RUNS;
 /// acknowledged, so a million of them are a few runs.
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
-    /// First number of a run → its last number, and the outcome of all in it.
+    /// The first number of a run → its last number, and the outcome of all of them.
     runs: BTreeMap<u64, (u64, Outcome)>,
-    /// Numbers below it are forgotten.
+    /// Lower numbers are forgotten.
     from: u64,
 }
 
-/// What is known of a message.
+/// What is known about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
     Yes(Outcome),
@@ -39,7 +39,7 @@ impl Known {
 impl Outcomes {
     /// Records an outcome, once per number.
     pub(crate) fn insert(&mut self, number: u64, outcome: Outcome) {
-        // By far the most frequent: the next one, with the same outcome.
+        // By far the most frequent case: the next number, with the same outcome.
         if let Some(mut last) = self.runs.last_entry()
             && *last.get() == (number.wrapping_sub(1), outcome)
         {

@@ -233,7 +233,7 @@ impl Peer {
         self.lose(closed);
     }
 
-    /// It is over, and the protocol has nothing of it any more.
+    /// Removes it: it is over, and the protocol no longer has it.
     pub(crate) fn lose(&mut self, closed: Closed) {
         self.span.in_scope(|| debug!(%closed, "over"));
         self.over = true;

@@ -1,8 +1,8 @@
 //! How much is queued on a connection, by channel.
 //!
 //! A message is staged in the mailbox, taken by the driver, and then either in the protocol's queue
-//! or parked because that has no room. The driver publishes what the protocol's queue holds; what
-//! it took since counts as well, so that the sum is never too small.
+//! or parked for lack of room there. The driver publishes what the protocol's queue contains; what
+//! it has taken since then counts too, so that the sum is never too small.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(crate) struct Queued {
 }
 
 impl Queued {
-    /// The driver takes messages.
+    /// Notes that the driver takes messages.
     pub(crate) fn take(&mut self, messages: impl Iterator<Item = (ChannelId, usize)>) {
         for (channel, bytes) in messages {
             match self.taken.last_mut() {
@@ -29,12 +29,12 @@ impl Queued {
         }
     }
 
-    /// The protocol has no room for one of them.
+    /// Notes that the protocol has no room for one of them.
     pub(crate) fn park(&mut self, channel: ChannelId, bytes: usize) {
         *self.parked.entry(channel).or_default() += bytes;
     }
 
-    /// It has found room.
+    /// Notes that it has found room.
     pub(crate) fn unpark(&mut self, channel: ChannelId, bytes: usize) {
         let Some(parked) = self.parked.get_mut(&channel) else { return };
         *parked = parked.saturating_sub(bytes);
@@ -45,14 +45,14 @@ impl Queued {
         self.taken.push((channel, bytes));
     }
 
-    /// What the protocol's queue holds, now that it has all that was taken.
+    /// Sets what the protocol's queue contains, now that it has everything that was taken.
     pub(crate) fn publish(&mut self, queue: impl Iterator<Item = (ChannelId, usize)>) {
         self.taken.clear();
         self.published.clear();
         self.published.extend(queue);
     }
 
-    /// Bytes of this channel, or of all.
+    /// Returns the bytes of this channel, or of all.
     pub(crate) fn bytes(&self, channel: Option<ChannelId>) -> usize {
         let wanted = |(of, _): &&(ChannelId, usize)| channel.is_none_or(|wanted| wanted == *of);
         let lists = self.taken.iter().chain(&self.published);

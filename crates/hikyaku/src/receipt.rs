@@ -1,4 +1,4 @@
-//! What becomes of a sent message. A receipt that nobody asks costs nothing.
+//! The outcome of a sent message. A receipt that nobody asks costs nothing.
 
 use std::{
     fmt,
@@ -12,7 +12,7 @@ use hikyaku_proto::Outcome;
 
 use crate::{closed::NotDelivered, mailbox::Mailbox, outcomes::Known};
 
-/// A message that was queued. It may be dropped: the message is delivered all the same.
+/// The receipt of a queued message. It may be dropped: the message is delivered nevertheless.
 ///
 /// [`Receipts`](crate::Receipts) wait for many.
 ///
@@ -42,15 +42,15 @@ impl Receipt {
         Self { mailbox, number }
     }
 
-    /// Waits until the peer has acknowledged the message: it has all of it and keeps it for its
-    /// application, and of `Ordered` all earlier ones of the channel too. What the application does
-    /// with it, only an answer of its own can tell. Cancel-safe.
+    /// Waits until the peer has acknowledged the message: it has the whole message and keeps it for
+    /// its application, and with `Ordered` all earlier ones of the channel too. Only an answer of
+    /// the application can report what it does with the message. Cancel-safe.
     ///
     /// This always ends: with the connection, if nothing else.
     ///
     /// # Errors
-    /// [`NotDelivered`], why it was not acknowledged, which does not prove that it did not arrive.
-    /// Only `Latest`, `Unreliable` and `Deadline` fail while the connection lives.
+    /// [`NotDelivered`]: why it was not acknowledged, which does not prove that it did not arrive.
+    /// While the connection lives, only `Latest`, `Unreliable` and `Deadline` fail.
     pub async fn acknowledged(&self) -> Result<(), NotDelivered> {
         verdict(self.known().await)
     }
@@ -100,7 +100,7 @@ pub enum NoOutcome {
     /// The message is on its way, or waits to be sent.
     #[error("there is no outcome yet")]
     Pending,
-    /// Tens of thousands of different outcomes came since.
+    /// Tens of thousands of different outcomes followed.
     #[error("the outcome is no longer remembered")]
     Forgotten,
 }
@@ -112,7 +112,8 @@ fn verdict(known: Known) -> Result<(), NotDelivered> {
 
 struct Waiting<'a> {
     receipt: &'a Receipt,
-    /// What tells it from others that wait for the same outcome, once it is registered.
+    /// The ticket that distinguishes it from others that wait for the same outcome, once
+    /// registered.
     ticket: Option<u64>,
 }
 

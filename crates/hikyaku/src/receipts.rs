@@ -1,4 +1,4 @@
-//! Many receipts, waited for together.
+//! Many receipts, awaited together.
 
 use std::collections::VecDeque;
 
@@ -26,7 +26,7 @@ use crate::{closed::NotDelivered, receipt::Receipt};
 #[derive(Debug, Default)]
 pub struct Receipts {
     waiting: VecDeque<Receipt>,
-    /// Why the first of those that are known was not delivered.
+    /// Why the first message that failed was not delivered.
     failed: Option<NotDelivered>,
 }
 
@@ -54,12 +54,12 @@ impl Receipts {
         self.waiting.is_empty()
     }
 
-    /// Waits until every message has an outcome, and removes them all. Cancel-safe: those that were
-    /// known when the future was dropped are removed, and their failure is returned by the next
-    /// call.
+    /// Waits until every message has an outcome, and removes them all. Cancel-safe: if the future
+    /// is dropped, the outcomes known by then are removed, and a failure among them is returned by
+    /// the next call.
     ///
     /// # Errors
-    /// Why a message was not acknowledged, of the first one that was not.
+    /// Why a message was not acknowledged, of the first that was not.
     pub async fn acknowledged_all(&mut self) -> Result<(), NotDelivered> {
         while let Some(receipt) = self.waiting.front() {
             let outcome = receipt.acknowledged().await;
@@ -71,8 +71,8 @@ impl Receipts {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// Removes the receipts whose outcome is known, and returns them in the order they were added,
-    /// without waiting. A 60 Hz loop learns so what has become of its messages.
+    /// Removes the receipts whose outcome is known, and returns them in the order in which they
+    /// were added, without waiting. A 60 Hz loop can so follow what becomes of its messages.
     #[must_use]
     pub fn take_known(&mut self) -> Vec<(Receipt, Result<(), NotDelivered>)> {
         let mut known = Vec::new();

@@ -1,7 +1,6 @@
 //! Received messages of one connection, and the tasks that wait for them.
 //!
-//! Which message is given to whom, and which are dropped, is the queue's to decide
-//! ([`ReceiveQueue`]).
+//! The [`ReceiveQueue`] decides which reader gets which message, and which messages are dropped.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,16 +22,16 @@ impl Received {
         Self { queue, common: Arc::default(), dedicated }
     }
 
-    /// Returns what is notified when a message comes, of this channel, which is dedicated then, or
-    /// of all that are not dedicated.
+    /// Returns what is notified when a message arrives: on this channel, which is then dedicated,
+    /// or on any that is not dedicated.
     pub(crate) fn arrived(&mut self, channel: Option<ChannelId>) -> Arc<Notify> {
         let Some(channel) = channel else { return Arc::clone(&self.common) };
         self.queue.dedicate(channel);
         Arc::clone(self.dedicated.entry(channel).or_default())
     }
 
-    /// Lets `exchange` fill the queue, and wakes the readers of channels for which something came.
-    /// Returns whom to wake of the others.
+    /// Calls `exchange` to fill the queue, and wakes the readers of channels on which messages
+    /// arrived. Returns the notifier of the other readers, if one of those is to be woken.
     pub(crate) fn fill(
         &mut self,
         exchange: impl FnOnce(&mut ReceiveQueue, &mut dyn FnMut(Option<ChannelId>)),
@@ -50,7 +49,7 @@ impl Received {
         any.then(|| Arc::clone(common))
     }
 
-    /// The connection is over.
+    /// Wakes all readers: the connection is over.
     pub(crate) fn wake_all(&self) {
         self.common.notify_waiters();
         self.dedicated.values().for_each(|arrived| arrived.notify_waiters());

@@ -25,12 +25,12 @@ use crate::{
     stray::Astray,
 };
 
-/// An endpoint's mailbox.
+/// The state of an endpoint that its handles and its driver share.
 pub(crate) struct Shared {
     pub(crate) requests: Arc<Requests>,
     dials: Mutex<Vec<Dial>>,
     incoming: Mutex<Incoming>,
-    /// A connection arrived, or no more will.
+    /// A connection came in, or no more will.
     came: Notify,
     stats: Mutex<EndpointStats>,
     refusals: Mutex<VecDeque<Refusal>>,
@@ -65,7 +65,7 @@ impl Drop for Established {
 /// Why a connection attempt failed.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
-    /// The endpoint has as many as it may, or TLS could not begin.
+    /// The endpoint has as many connections as it may, or TLS could not begin.
     Dial(hikyaku_proto::DialError),
     /// It was closed before it was established.
     Closed(Closed),
@@ -116,20 +116,20 @@ impl Shared {
         self.requests.wake();
     }
 
-    /// Takes the connections that were asked for, after the driver took its requests: what is added
-    /// later wakes it again.
+    /// Takes the requested dials. Called after the driver took its requests, so that dials added
+    /// later wake it again.
     pub(crate) fn take_dials(&self) -> Vec<Dial> {
         mem::take(&mut *self.dials())
     }
 
-    /// Returns `true` while newcomers may come in: their number waiting for `accept` is bounded
-    /// by this and by that of handshakes under way. A connection that is established is never
-    /// turned away for want of room, since what it sent was acknowledged.
+    /// Returns `true` while newcomers are accepted: the number of connections that wait for
+    /// `accept` is bounded by this and by the number of handshakes in progress. An established
+    /// connection is never refused for lack of room, since what it sent was acknowledged.
     pub(crate) fn has_accept_room(&self) -> bool {
         self.incoming().waiting.len() < MAX_ACCEPT_QUEUE
     }
 
-    /// A connection came in. Returns `false` when nobody accepts any more.
+    /// Adds a connection that came in. Returns `false` if nobody accepts any longer.
     pub(crate) fn came_in(&self, established: Established) -> bool {
         let mut incoming = self.incoming();
         if incoming.ended {
@@ -141,7 +141,7 @@ impl Shared {
         true
     }
 
-    /// The next connection that came in; none when no more will.
+    /// Waits for the next connection that came in; returns `None` when no more will.
     pub(crate) async fn accept(&self) -> Option<Established> {
         loop {
             let came = self.came.notified();
@@ -162,7 +162,7 @@ impl Shared {
         }
     }
 
-    /// What the driver published last.
+    /// Returns what the driver published last.
     pub(crate) fn stats(&self) -> EndpointStats {
         self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -196,7 +196,7 @@ impl Shared {
     async fn next_of<T>(&self, list: &Mutex<VecDeque<T>>, added: &Notify) -> Option<T> {
         loop {
             let more = added.notified();
-            // Asked first: the driver adds nothing after its end.
+            // Read first: the driver adds nothing after its end.
             let ended = self.requests.has_ended();
             let next = {
                 let mut waiting = list.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,13 +232,13 @@ impl Shared {
         self.next_of(&self.astray, &self.strayed).await
     }
 
-    /// No more connections come in.
+    /// Notes that no more connections come in.
     pub(crate) fn end_incoming(&self) {
         self.incoming().ended = true;
         self.came.notify_one();
     }
 
-    /// Marks the endpoint as unowned, and refuses connections that wait to be accepted.
+    /// Notes that no handle is left, and refuses the connections that wait to be accepted.
     pub(crate) fn abandon(&self) {
         self.end_incoming();
         let waiting = mem::take(&mut self.incoming().waiting);

@@ -8,9 +8,9 @@ use hikyaku_proto::error::Discard;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
-    /// Connections, those that are being closed among them.
+    /// Connections, including those that are closing.
     pub connections: usize,
-    /// Of these, those that came in and have not finished their handshake.
+    /// Incoming connections among them whose handshake is not complete.
     pub half_open: usize,
     /// Datagrams received, including those that the filter rejected.
     pub received: u64,
@@ -18,11 +18,11 @@ pub struct EndpointStats {
     pub sent: u64,
     /// System calls that sent them: fewer than datagrams where trains are sent (GSO).
     pub send_calls: u64,
-    /// System calls that brought something.
+    /// System calls that received something.
     pub receive_calls: u64,
-    /// Datagrams that the system refused to send; the protocol takes them for lost.
+    /// Datagrams that the system refused to send; the protocol considers them lost.
     pub send_errors: u64,
-    /// Datagrams from addresses that the filter turns away.
+    /// Datagrams from addresses that the filter rejects.
     pub filtered: u64,
     /// `true` if the system sends trains of datagrams in one call (GSO).
     pub gso: bool,
@@ -34,7 +34,7 @@ pub struct EndpointStats {
 }
 
 impl EndpointStats {
-    /// Copies all of it; allocates only when packets were discarded since.
+    /// Copies all statistics; allocates only if packets were discarded since.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         let discards = std::mem::take(&mut self.discards);
         let Self { connections, half_open, received, sent, send_calls, .. } = *other;

@@ -44,11 +44,12 @@ impl Stray {
             Discard::Malformed => match (Dialect::of_hint(datagram), Dialect::of(datagram)) {
                 (Some(dialect), _) => Meaning::Hint(dialect),
                 (_, Some(dialect)) => Meaning::Opens(dialect),
-                // Keep-alives and answers of programs that know nothing of us are no messages.
+                // Keep-alives and acknowledgements of programs that know nothing of hikyaku are not
+                // messages.
                 (None, None) if datagram.is_empty() => return None,
                 (None, None) => Meaning::Opens(Dialect::Plain),
             },
-            // `@` and `A` are what data packets begin with.
+            // Data packets begin with `@` or `A`.
             Discard::UnknownConnection if is_text(datagram) => Meaning::Opens(Dialect::Plain),
             _ => return None,
         };

@@ -28,10 +28,19 @@ use crate::keys::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Trust {
-    /// As ssh does it: the first key of a host is remembered, another one later is refused.
+    /// As ssh does: the first key of a host is remembered, and another key is refused later.
     #[cfg(feature = "openssh")]
     KnownHosts(KnownHosts),
-    /// One of these alone.
+    /// As with known hosts, of a host that was found by an announcement, which anyone can forge:
+    /// any other key than the announced one is refused, and not remembered.
+    #[cfg(feature = "openssh")]
+    Announced {
+        /// The key that was announced.
+        key: Fingerprint,
+        /// The keys of hosts.
+        known: KnownHosts,
+    },
+    /// Only these keys.
     Pinned(Vec<Fingerprint>),
     /// Any key. Check [`Connection::peer`](crate::Connection::peer) yourself, or use a shared key.
     AnyKey,
@@ -39,22 +48,22 @@ pub enum Trust {
 
 impl Trust {
     #[cfg(feature = "openssh")]
-    /// By the known hosts of this user ([`KnownHosts::default_path`]).
+    /// Trusts by the known hosts of this user ([`KnownHosts::default_path`]).
     ///
     /// # Errors
-    /// When the file cannot be read, or this user has no folder for it.
+    /// If the file cannot be read, or this user has no folder for it.
     pub fn known_hosts() -> Result<Self, KeyError> {
         let path = KnownHosts::default_path().ok_or(KeyError::NoFolder)?;
         KnownHosts::open(&path).map(Self::KnownHosts)
     }
 
-    /// One key alone.
+    /// Trusts only this key.
     #[must_use]
     pub fn pinned(fingerprint: Fingerprint) -> Self {
         Self::Pinned(vec![fingerprint])
     }
 
-    /// Judges the key that `host` has proved to have. A new one is remembered.
+    /// Judges the key that `host` has proved to hold. A new key is remembered.
     #[cfg_attr(
         not(feature = "openssh"),
         expect(unused_variables, reason = "known hosts alone are judged by name")
@@ -67,6 +76,12 @@ impl Trust {
             Self::Pinned(_) => Err(TrustError::NotPinned { offered }),
             #[cfg(feature = "openssh")]
             Self::KnownHosts(known) => remembered(known, host, key),
+            #[cfg(feature = "openssh")]
+            Self::Announced { key: announced, .. } if *announced != offered => {
+                Err(TrustError::NotAnnounced { offered, announced: *announced })
+            }
+            #[cfg(feature = "openssh")]
+            Self::Announced { known, .. } => remembered(known, host, key),
         }
     }
 }
@@ -76,7 +91,7 @@ fn remembered(known: &mut KnownHosts, host: &str, key: &Signer) -> Result<Truste
     let offered = key.fingerprint();
     let mut verdict = known.check(host, key);
     if verdict == Verdict::New {
-        // Another process may be first: what is remembered then counts.
+        // Another process may be first: then what it remembered counts.
         verdict = known.remember(host, key)?;
     }
     let host = host.to_owned();
@@ -95,15 +110,15 @@ fn remembered(known: &mut KnownHosts, host: &str, key: &Signer) -> Result<Truste
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Trusted {
-    /// Its key is the one remembered.
+    /// Its key is the remembered one.
     Known,
-    /// Nothing was remembered for its host; its key is from now on.
+    /// No key was remembered for its host; from now on, this one is.
     FirstContact,
-    /// Its key is one of those asked for.
+    /// Its key is one of the accepted keys.
     Pinned,
-    /// It was not checked.
+    /// Its key was not checked.
     Unchecked,
-    /// The peer connected to this endpoint, with a key that is allowed, if not all are.
+    /// The peer connected to this endpoint, which accepts its key or all keys.
     CameIn,
 }
 
@@ -124,16 +139,24 @@ pub enum TrustError {
         offered: Fingerprint,
         /// The key that is remembered.
         remembered: Fingerprint,
-        /// Where it is remembered.
+        /// The file that remembers it.
         file: std::path::PathBuf,
-        /// The line there, counted from 1.
+        /// The line in that file, counted from 1.
         line: usize,
     },
-    /// The key is none of those that were asked for.
+    /// The key is not one of the accepted keys.
     #[error("the peer's key is {offered}, which is not the one asked for")]
     NotPinned {
         /// The key that was offered.
         offered: Fingerprint,
+    },
+    /// The key is not the one that was announced.
+    #[error("the peer's key is {offered}, and {announced} was announced")]
+    NotAnnounced {
+        /// The key that was offered.
+        offered: Fingerprint,
+        /// The key that was announced.
+        announced: Fingerprint,
     },
     /// The key is marked as revoked.
     #[error("the key {offered} of {host} is marked as revoked")]
@@ -146,4 +169,29 @@ pub enum TrustError {
     /// The known hosts could not be read or written.
     #[error(transparent)]
     KnownHosts(#[from] KeyError),
+}
+
+#[cfg(all(test, feature = "openssh"))]
+mod tests {
+    use super::*;
+    use crate::keys::identity::Identity;
+
+    #[test]
+    fn an_announced_key_is_remembered_and_any_other_is_refused_and_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("known_hosts");
+        let open = || KnownHosts::open(&file).unwrap();
+        let [hana, eve] = ["hana", "eve"].map(|name| Identity::generate(name).unwrap().public());
+        let announced = |key: &Signer| Trust::Announced { key: key.fingerprint(), known: open() };
+
+        let forged = announced(&hana).judge("hana@lan", &eve);
+        assert!(matches!(forged, Err(TrustError::NotAnnounced { .. })), "{forged:?}");
+        assert!(!open().knows("hana@lan"));
+        let first = announced(&hana).judge("hana@lan", &hana);
+        assert_eq!(first.unwrap(), Trusted::FirstContact);
+        assert!(open().knows("hana@lan"));
+        assert_eq!(announced(&hana).judge("hana@lan", &hana).unwrap(), Trusted::Known);
+        let changed = announced(&eve).judge("hana@lan", &eve);
+        assert!(matches!(changed, Err(TrustError::KeyChanged { .. })), "{changed:?}");
+    }
 }

@@ -41,7 +41,7 @@ struct Waiter {
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     waiting: BTreeMap<Turn, Waiter>,
-    /// Senders whose lane has no room in the protocol; they delay no other lane.
+    /// Senders whose lane has no room in the protocol; they do not delay other lanes.
     blocked: BTreeMap<Lane, BTreeMap<Turn, Waiter>>,
     blocked_lanes: BTreeSet<Lane>,
     /// Turns granted to senders that were woken and have not staged yet. Nothing is reserved for
@@ -73,7 +73,7 @@ impl Turns {
         self.is_blocked(lane) || first.is_some_and(|first| first.rank <= self.rank(lane))
     }
 
-    /// Returns `true` if a new sender should let senders go first that were woken before.
+    /// Returns `true` if a new sender should yield to senders that were woken before.
     pub(crate) fn is_polite_to_wait(&self, lane: Lane) -> bool {
         self.granted.first().is_some_and(|first| first.rank <= self.rank(lane))
     }

@@ -1,4 +1,4 @@
-//! How endpoints and connections end, whatever becomes of their handles and of their peers.
+//! How endpoints and connections end, whatever happens to their handles and peers.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 #![expect(clippy::disallowed_methods, reason = "a test of time limits measures time")]
@@ -18,7 +18,7 @@ fn to(server: &Endpoint) -> String {
     format!("127.0.0.1:{}", server.local_addr().port())
 }
 
-/// Clients that would keep a connection for ever.
+/// Clients that would keep a connection open forever.
 async fn lasting_client() -> Endpoint {
     let keep_alive = Some(Duration::from_millis(200));
     let transport = TransportConfig::default().keep_alive(keep_alive);
@@ -66,7 +66,7 @@ async fn nobody_comes_in_where_nobody_accepts_any_more() {
     let another = lasting_client().await;
     let late = tokio::time::timeout(AT_ONCE, another.connect(&*address, Trust::AnyKey)).await;
     assert!(!matches!(late, Ok(Ok(_))), "{late:?}");
-    // Who was in stays.
+    // Connections that were accepted stay.
     let receipt = theirs.send(Delivery::Ordered, "still here").await.unwrap();
     in_time(receipt.acknowledged()).await.unwrap();
     assert_eq!(in_time(ours.recv()).await.unwrap().text(), Ok("still here"));
@@ -78,7 +78,7 @@ async fn a_dial_given_up_leaves_no_connection() {
     let client = lasting_client().await;
     let address = to(&server);
     for _ in 0..50 {
-        // The driver answers; who asked has gone before it looks.
+        // The driver replies, but the caller is gone before it can look.
         let mut dial = Box::pin(client.connect(&*address, Trust::AnyKey));
         let polled = tokio::time::timeout(Duration::ZERO, &mut dial).await;
         assert!(polled.is_err());
@@ -112,7 +112,7 @@ async fn questions_put_off_no_end() {
     let client = Endpoint::client().unwrap();
     let connection = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     let _unread = in_time(server.accept()).await.unwrap();
-    // The first waits for its reader, the second in the peer's credit, the third for it.
+    // The first waits for its reader, the second for credit of the peer, the third for the second.
     for _ in 0..3 {
         in_time(connection.send(Delivery::Ordered, vec![0; 10 << 20])).await.unwrap();
     }
@@ -144,7 +144,7 @@ async fn a_report_of_a_dead_port_ends_no_other_dial() {
         }
     });
     let client = Endpoint::client().unwrap();
-    // Nobody listens there any more.
+    // Nobody listens there any longer.
     let dead = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (living, gone) =
         tokio::join!(client.connect(slow, Trust::AnyKey), client.connect(dead, Trust::AnyKey));
@@ -152,7 +152,7 @@ async fn a_report_of_a_dead_port_ends_no_other_dial() {
     assert!(living.is_ok(), "{living:?}");
 }
 
-/// A relay that holds each datagram back for `one_way` while it is on, and drops all after that.
+/// A relay that delays each datagram by `one_way` while it is on, and then drops all.
 async fn slow_relay(
     behind: std::net::SocketAddr,
     one_way: Duration,
@@ -239,7 +239,7 @@ async fn a_dial_that_failed_holds_up_no_end() {
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
-/// The runtime is gone as soon as `close` returns, as at the end of `main`.
+/// The runtime is dropped as soon as `close` returns, as at the end of `main`.
 #[test]
 fn a_peer_that_reads_nothing_hears_of_the_end_of_a_program() {
     let own = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -271,7 +271,7 @@ fn a_peer_that_reads_nothing_hears_of_the_end_of_a_program() {
     }
 }
 
-/// With a paused clock the runtime moves time on to the next timer whenever it has nothing to do.
+/// With a paused clock, the runtime advances the time to the next timer whenever it is idle.
 #[tokio::test(start_paused = true)]
 async fn a_paused_clock_moves_on() {
     let began = std::time::Instant::now();
@@ -283,8 +283,8 @@ async fn a_paused_clock_moves_on() {
     let receipt = ours.send(Delivery::Ordered, "hello").await.unwrap();
     assert_eq!(theirs.recv().await.unwrap().text(), Ok("hello"));
     receipt.acknowledged().await.unwrap();
-    // The idle timeout, by the same clock. A driver that followed another one would be woken again
-    // and again, and time would stand still meanwhile.
+    // The idle timeout, by the same clock. A driver that used another clock would be woken over and
+    // over, and this time would never pass.
     assert_eq!(theirs.closed().await, Closed::Silent);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }

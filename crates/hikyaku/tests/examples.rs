@@ -47,7 +47,7 @@ fn is_shown(shown: &str, line: &str) -> bool {
     starts.filter(|at| *at > 0).any(|at| is_shown(rest, &line[at..]))
 }
 
-/// Where cargo has put the examples: beside the folder of the tests.
+/// Returns where cargo puts the examples: beside the folder of the tests.
 fn program(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let built = test.parent().and_then(Path::parent).unwrap().join("examples").join(name);
@@ -59,7 +59,7 @@ fn program(name: &str) -> PathBuf {
     program
 }
 
-/// What it prints, if it ends well and in time.
+/// Returns what an example prints, if it succeeds in time.
 fn run(name: &str) -> Result<String, String> {
     let mut command = Command::new(program(name));
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -104,7 +104,7 @@ fn every_example_prints_what_the_readme_shows() {
         .collect();
     there.sort_unstable();
     assert_eq!(names, there, "the README and the folder differ");
-    // Side by side: they wait more than they work.
+    // In parallel: they mostly wait.
     let wrong: Vec<String> = thread::scope(|scope| {
         let runs: Vec<_> = shown.iter().map(|one| scope.spawn(|| compare(one))).collect();
         let results = shown.iter().zip(runs).map(|(one, run)| (one, run.join().unwrap()));

@@ -31,7 +31,7 @@ async fn pair(transport: TransportConfig) -> Pair {
     Pair { _endpoints: [client, server], ours: ours.unwrap(), theirs: theirs.unwrap() }
 }
 
-/// Sends on a channel until there is no room; then also nothing was taken for a while.
+/// Sends on a channel until there is no room, and nothing has been taken for a while.
 async fn fill(connection: &Connection, channel: u16) {
     let channel = connection.channel(channel);
     let pause = Duration::from_millis(300);
@@ -42,7 +42,7 @@ async fn fill(connection: &Connection, channel: u16) {
     }
 }
 
-/// Each gets at least this part of an equal share.
+/// Each sender gets at least this fraction of an equal share.
 async fn each_sender_gets_its_share(part: f64) {
     const SENDERS: u8 = 8;
     const MESSAGES: usize = 20_000;
@@ -74,7 +74,7 @@ async fn eight_senders_get_their_shares() {
     each_sender_gets_its_share(0.5).await;
 }
 
-/// The scheduler decides which of two threads goes on, so shares differ more.
+/// The scheduler decides which of two threads runs, so the shares differ more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_senders_get_their_shares_with_several_threads() {
     each_sender_gets_its_share(0.02).await;
@@ -82,7 +82,7 @@ async fn eight_senders_get_their_shares_with_several_threads() {
 
 async fn an_unread_channel_is_alone_with_it() {
     let Pair { ours, theirs, _endpoints } = pair(TransportConfig::default()).await;
-    // From the first call on this channel is read for itself, and then no more.
+    // The first call dedicates this channel, which then reads nothing more.
     assert_eq!(theirs.channel(1).try_recv().unwrap(), None);
     fill(&ours, 1).await;
     let full = ours.channel(1).try_send(Delivery::Ordered, vec![0; 10_000]).unwrap_err();
@@ -101,7 +101,7 @@ async fn an_unread_channel_is_alone_with_it() {
     let sent = in_time(ours.channel(3).send(Delivery::Ordered, largest)).await.unwrap();
     assert_eq!(in_time(theirs.recv()).await.unwrap().payload.len(), 16 << 20);
     in_time(sent.acknowledged()).await.unwrap();
-    // What waits is still there.
+    // The waiting messages are still there.
     assert_eq!(in_time(theirs.channel(1).recv()).await.unwrap().payload.len(), 10_000);
 }
 
@@ -126,7 +126,7 @@ async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
         while bulk.send(Delivery::Ordered, vec![0; 10_000]).await.is_ok() {}
     });
     let reader = tokio::spawn(async move { while theirs.recv().await.is_ok() {} });
-    // The bulk fills its share, 16 s' worth of the rate.
+    // The bulk data fills its share, which takes 16 s at this rate.
     in_time(async {
         while ours.queued_bytes() < 16 << 20 {
             tokio::task::yield_now().await;
@@ -142,7 +142,7 @@ async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
     let _ = in_time(async { tokio::join!(sender, reader) }).await;
 }
 
-/// As in a `select!` whose other branch goes on: the future is kept, and not polled.
+/// As in a `select!` whose other branch continues: the future is kept, and not polled.
 #[tokio::test]
 async fn a_send_that_is_not_polled_any_more_holds_up_nobody() {
     let small = TransportConfig::default().send_queue(4 << 20);
@@ -166,7 +166,7 @@ async fn a_send_that_is_not_polled_any_more_holds_up_nobody() {
     in_time(reader).await.unwrap();
 }
 
-/// Each channel finds its share used up by the first message, and leaves one behind it.
+/// The first message fills the share of each channel, and leaves the second one waiting.
 #[tokio::test]
 async fn what_a_peer_that_reads_nothing_makes_us_hold_is_bounded() {
     let Pair { ours, theirs: _theirs, _endpoints } = pair(TransportConfig::default()).await;

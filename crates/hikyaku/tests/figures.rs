@@ -1,4 +1,4 @@
-//! What is known of connections and endpoints, without waiting.
+//! Statistics of connections and endpoints, without waiting.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -24,7 +24,7 @@ async fn statistics_know_what_an_application_knows() {
         let before = ours.stats().sent_bytes;
         let receipt = ours.send(Delivery::Ordered, vec![0; 3_000]).await.unwrap();
         in_time(receipt.acknowledged()).await.unwrap();
-        // As soon as the outcome is there, the packets that brought it about are counted.
+        // When the outcome is known, the packets that led to it are counted.
         let (sent, received) = (ours.stats(), server.stats().received);
         assert!(sent.sent_bytes >= before + 3_000, "{n}: {sent:?} after {before}");
         assert!(sent.received_packets > 0 && sent.queued_bytes == 0, "{n}: {sent:?}");
@@ -45,7 +45,7 @@ async fn what_is_queued_is_counted_by_channel_until_it_is_acknowledged() {
     const COST: usize = 100_000 + 64;
     let (_client, ours, _server, theirs) = pair().await;
     let (stuck, free) = (ours.channel(1), ours.channel(2));
-    // The peer reads channel 2 alone: of channel 1 it takes what it has credit for.
+    // The peer reads channel 2 alone: of channel 1 it receives as much as it has given credit for.
     let reader = theirs.channel(1);
     assert_eq!(reader.try_recv(), Ok(None));
     let mut receipts = Vec::new();
@@ -54,8 +54,8 @@ async fn what_is_queued_is_counted_by_channel_until_it_is_acknowledged() {
         let before = stuck.queued_bytes();
         receipts.push(in_time(stuck.send(Delivery::Ordered, vec![1; 100_000])).await.unwrap());
         let after = stuck.queued_bytes();
-        // No message is forgotten on its way from the mailbox to the protocol: it counts at once,
-        // unless others were acknowledged meanwhile.
+        // A message counts at once, and all the way from the mailbox to the protocol, unless others
+        // were acknowledged meanwhile.
         unsure += usize::from(after < before + COST);
         let known = receipts.iter().filter(|receipt| receipt.try_outcome().is_ok()).count();
         assert!(after <= (n + 1) * COST, "{after} of {}", n + 1);
@@ -65,7 +65,7 @@ async fn what_is_queued_is_counted_by_channel_until_it_is_acknowledged() {
     let receipt = free.send(Delivery::Ordered, "x").await.unwrap();
     in_time(receipt.acknowledged()).await.unwrap();
     assert_eq!(free.queued_bytes(), 0);
-    // What the peer has no credit for stays: it has 16 MiB of it.
+    // What exceeds the peer's credit of 16 MiB stays queued.
     let settled = async {
         let sum = || [stuck.queued_bytes(), ours.queued_bytes(), ours.stats().queued_bytes];
         while sum() != [sum()[0]; 3] {

@@ -1,6 +1,6 @@
-//! First packets from addresses without end, and who connects meanwhile.
+//! First packets from countless addresses, and which clients can connect meanwhile.
 //!
-//! All of 127.0.0.0/8 is this machine's on Linux, so that sockets stand for networks of others.
+//! On Linux all of 127.0.0.0/8 belongs to this machine, so that sockets can act as other networks.
 
 #![cfg(target_os = "linux")]
 
@@ -13,9 +13,9 @@ use std::{
 use hikyaku::{Delivery, Endpoint, EndpointStats, Trust};
 use hikyaku_proto::{Crypto, EndpointConfig, Output, rng::Random, time::Time};
 
-/// Half of the half-open places.
+/// Half of the half-open slots.
 const UNASKED: usize = 500;
-/// Of these, one network's.
+/// The share of one network.
 const OF_NETWORK: usize = 250;
 
 struct System;
@@ -26,7 +26,7 @@ impl Random for System {
     }
 }
 
-/// The first flights of so many clients that never go on.
+/// The first flights of `count` clients that never continue.
 fn first_flights(count: usize, to: SocketAddr) -> Vec<Vec<Vec<u8>>> {
     let config = EndpointConfig::client(Crypto::new(&[7; 32]));
     let mut clients = hikyaku_proto::Endpoint::new(config, Box::new(System));
@@ -42,7 +42,7 @@ fn first_flights(count: usize, to: SocketAddr) -> Vec<Vec<Vec<u8>>> {
     (0..count).map(flight).collect()
 }
 
-/// Each from an address of its own; so many at a time as the kernel has room for.
+/// Each from its own address; only as many at a time as the kernel has room for.
 async fn flood(server: &Endpoint, count: usize, from: fn(u8, u8) -> Ipv4Addr) -> EndpointStats {
     let to = server.local_addr();
     let flights = first_flights(count, to);
@@ -60,7 +60,7 @@ async fn flood(server: &Endpoint, count: usize, from: fn(u8, u8) -> Ipv4Addr) ->
     stats
 }
 
-/// Waits until the server has heard so many datagrams.
+/// Waits until the server has received this many datagrams.
 async fn heard(server: &Endpoint, count: u64) -> EndpointStats {
     for _ in 0..1_000 {
         let stats = server.stats();
@@ -72,7 +72,7 @@ async fn heard(server: &Endpoint, count: u64) -> EndpointStats {
     panic!("the flood does not arrive: {:?}", server.stats());
 }
 
-/// In KiB, as the system sees it.
+/// In KiB, as the system reports it.
 fn memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("Linux tells");
@@ -103,7 +103,7 @@ async fn who_is_honest_connects_during_a_flood_from_everywhere() {
     connects(&server).await;
     let before = memory();
     let stats = flood(&server, 700, |high, low| Ipv4Addr::new(127, high + 1, low, 1)).await;
-    // On a machine that is slow the first of them are given up before the last have come.
+    // On a slow machine the first handshakes are given up before the last have begun.
     assert!((UNASKED / 2..=UNASKED).contains(&stats.half_open), "{stats:?}");
     connects(&server).await;
     let grown = memory().saturating_sub(before);

@@ -1,4 +1,4 @@
-//! What applications hold: connections and handles that do not keep them open, receipts, newcomers.
+//! The handles of applications: connections, weak handles, receipts, incoming connections.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -35,7 +35,7 @@ async fn a_reader_with_a_weak_handle_keeps_no_connection_open() {
     });
     theirs.send(Delivery::Ordered, "first").await.unwrap();
     assert_eq!(in_time(received.recv()).await.unwrap().text(), Ok("first"));
-    // The reader is in `recv` again, or soon, and nobody else has a handle after this.
+    // The reader waits in `recv` again, or soon will, and nobody else has a handle after this.
     ours.channel(1).send(Delivery::Ordered, "last words").await.unwrap();
     drop(ours);
     assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("last words"));
@@ -48,14 +48,14 @@ async fn a_reader_with_a_weak_handle_keeps_no_connection_open() {
 
 async fn a_receipt_is_read_without_waiting_and_by_several_at_once() {
     let (_client, ours, _server, theirs) = pair().await;
-    // More than the peer gives credit for: the last has no outcome while nobody reads.
+    // More than the peer's credit: the last one has no outcome while nobody reads.
     for _ in 0..2 {
         ours.send(Delivery::Ordered, vec![0; 16 << 20]).await.unwrap();
     }
     let receipt = ours.send(Delivery::Ordered, vec![1; 1 << 20]).await.unwrap();
     assert_eq!(receipt.try_outcome(), Err(NoOutcome::Pending));
     assert_eq!(receipt.try_acknowledged(), None);
-    // One that was dropped while it waited takes nothing from the others.
+    // A future that was dropped while it waited takes nothing from the others.
     let given_up = tokio::time::timeout(std::time::Duration::ZERO, receipt.acknowledged()).await;
     assert!(given_up.is_err());
     let reading = async {
@@ -141,7 +141,7 @@ async fn the_list_of_those_turned_away_ends_with_the_endpoint() {
     });
     in_time(server.close(SOON)).await;
     assert_eq!(in_time(all).await.unwrap(), (vec![Some(client.fingerprint())], None));
-    // Two that wait are both released.
+    // Both waiting tasks are woken.
     assert_eq!(
         in_time(async { tokio::join!(server.refused(), server.refused()) }).await,
         (None, None)
@@ -157,8 +157,7 @@ fn a_clone_of_an_identity_is_the_same_one() {
     assert!(matches!(trust.clone(), Trust::Pinned(keys) if keys == [identity.fingerprint()]));
 }
 
-/// Anything an application holds can be moved to another thread, shared, and kept in a struct that
-/// is a future.
+/// Every handle can be moved to another thread, shared, and kept in a struct that is a future.
 #[test]
 fn what_applications_hold_is_send_sync_and_unpin() {
     fn holds<T: Send + Sync + Unpin + 'static>() {}

@@ -1,4 +1,4 @@
-//! Many short connections at once: what was acknowledged is there.
+//! Many short connections at once: every acknowledged message is received.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(60);
 const CLIENTS: u32 = 100;
 const MESSAGES: u32 = 5;
 
-/// Dials, sends, waits for each receipt, and leaves. Returns the messages that were acknowledged.
+/// Dials, sends, waits for each receipt, and closes. Returns the messages that were acknowledged.
 async fn send_five(address: String, name: u32) -> Vec<(u32, u32)> {
     let client = Endpoint::client().unwrap();
     let connection = client.connect(&*address, Trust::AnyKey).await.unwrap();
@@ -76,8 +76,8 @@ async fn and_with_several_threads() {
     what_was_acknowledged_is_there().await;
 }
 
-/// What a peer sent before it left counts until it is read: connections that come and go cannot
-/// make a server that does not read hold ever more.
+/// Messages of a peer that has left count until they are read: connections that come and go cannot
+/// make a server that does not read hold more and more.
 #[tokio::test]
 async fn what_closed_connections_left_unread_is_bounded() {
     let transport = TransportConfig::default().max_message(1 << 18);

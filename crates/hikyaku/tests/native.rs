@@ -1,4 +1,4 @@
-//! The native protocol over real sockets, as a program uses it.
+//! The native protocol over real sockets, as programs use it.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -52,7 +52,7 @@ async fn what_is_there_can_be_taken_without_waiting() {
     in_time(first.acknowledged()).await.unwrap();
     let message = in_time(theirs.recv()).await.unwrap();
     assert_eq!(theirs.try_recv(), Ok(None));
-    // An answer on the channel that the question came on.
+    // The answer is sent on the channel of the question.
     let answer = theirs.channel(message.channel).send(Delivery::Reliable, "there").await.unwrap();
     in_time(answer.acknowledged()).await.unwrap();
     let answer = in_time(async {
@@ -70,7 +70,8 @@ async fn what_is_there_can_be_taken_without_waiting() {
     assert!(ours.try_recv().is_err());
 }
 
-/// A slow reader sees what it would have seen of the protocol itself: the newest, and nothing old.
+/// A slow reader sees what it would have seen of the protocol itself: the newest, and nothing
+/// obsolete.
 #[tokio::test]
 async fn a_slow_reader_sees_the_newest() {
     let (_client, ours, _server, theirs) = pair().await;
@@ -94,7 +95,7 @@ async fn a_slow_reader_sees_the_newest() {
     assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("newer"));
 }
 
-/// Nobody reads one channel: what others have for themselves goes on, whichever it is.
+/// One channel is not read: the others continue, whichever it is.
 #[tokio::test]
 async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
     const SLOW: u16 = 1;
@@ -111,7 +112,7 @@ async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
             assert_eq!(in_time(quick.recv()).await.unwrap().channel.0, QUICK);
         }
     }
-    // And then all of it is there.
+    // And then all of it can be received.
     let mut both = (Vec::new(), Vec::new());
     while both.0.len() < 50 || both.1.len() < 50 {
         let left = |got: &Vec<_>| 50 - got.len();
@@ -119,7 +120,7 @@ async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
         in_time(theirs.recv_many(&mut both.0, left)).await.unwrap();
         in_time(slow.recv_many(&mut both.1, slow_left)).await.unwrap();
     }
-    // The end brings what nobody has taken until then.
+    // At the end, everything that was not taken can be received.
     ours.close(SOON).await.unwrap();
     while let Ok(message) = in_time(theirs.recv()).await {
         both.0.push(message);
@@ -184,7 +185,7 @@ async fn what_is_too_large_for_the_peer_is_refused_at_once() {
     assert_eq!(refused.reason, SendError::TooLarge { len: limit + 1, limit });
 }
 
-/// Nothing is lost where there is no room for it.
+/// Nothing is lost for lack of room.
 #[tokio::test]
 async fn a_full_queue_gives_the_message_back() {
     let (_client, ours, _server, theirs) = pair().await;
@@ -219,7 +220,7 @@ async fn a_connection_is_itself_and_no_other() {
     assert_eq!(all.len(), 3);
 }
 
-/// What programs put into their own errors, tasks and channels.
+/// What programs include in their own errors, tasks and channels.
 #[test]
 fn errors_and_handles_can_be_sent_to_other_tasks() {
     fn is_error<E: std::error::Error + Send + Sync + 'static>() {}
@@ -456,7 +457,7 @@ async fn nobody_there_is_told_soon() {
     assert!(ok, "{error}");
 }
 
-/// As a listener that is just being started: the first packets find its port closed.
+/// As with a listener that is just starting: the first packets find its port closed.
 #[tokio::test]
 async fn a_listener_that_opens_a_moment_later_is_found() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -538,7 +539,7 @@ async fn an_answer_takes_the_acknowledgement_along() {
         in_time(ours.recv()).await.unwrap();
     }
     let sent = ours.stats().sent_packets - before;
-    // Path-MTU probes are among them, and ACKs where something held this thread up.
+    // Path-MTU probes are among them, and ACKs if this thread was delayed.
     assert!(sent < 1_500, "{sent} packets for 1,000 questions");
 }
 

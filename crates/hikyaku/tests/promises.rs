@@ -1,6 +1,6 @@
-//! The promises of the documentation, each under both kinds of runtime, as often as you like.
+//! The promises of the documentation, each on both kinds of runtime, and repeatable.
 //!
-//! `HIKYAKU_RUNS=100 cargo test -p hikyaku --test promises` runs each a hundred times.
+//! `HIKYAKU_RUNS=100 cargo test -p hikyaku --test promises` checks each a hundred times.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 #![expect(clippy::disallowed_methods, reason = "a test of time limits measures time")]
@@ -43,7 +43,7 @@ fn asked_runs() -> Option<u64> {
     std::env::var("HIKYAKU_RUNS").ok()?.parse().ok()
 }
 
-/// Runs a promise under both kinds of runtime, each time in a new one.
+/// Checks a promise on both kinds of runtime, each time on a new one.
 fn keeps<F: Future<Output = ()>>(name: &str, promise: impl Fn(u64) -> F) {
     for flavour in [Flavour::CurrentThread, Flavour::MultiThread] {
         let runs = asked_runs().unwrap_or(2);
@@ -83,12 +83,12 @@ async fn pair(transport: TransportConfig) -> Pair {
 #[derive(Clone, Copy)]
 struct Path {
     delay: Duration,
-    /// So many of a hundred are lost.
+    /// How many of a hundred datagrams are lost.
     lost: u64,
     seed: u64,
 }
 
-/// The address of a relay to `behind`.
+/// Returns the address of a relay to `behind`.
 async fn relay(behind: SocketAddr, path: Path) -> SocketAddr {
     let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
     let address = socket.local_addr().unwrap();
@@ -130,7 +130,7 @@ async fn read_all(connection: Connection) -> BTreeSet<(u16, u32)> {
     all
 }
 
-/// Whatever becomes of the connection: both sides close, or one gives it up.
+/// However the connection ends: both sides close, or one aborts it.
 async fn what_is_acknowledged_is_given_out(run: u64) {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let path = Path { delay: Duration::from_millis(1), lost: 30, seed: run };
@@ -204,7 +204,7 @@ async fn an_unread_channel(_: u64) {
     let filling = tokio::spawn(async move {
         while stuck.send(Delivery::Ordered, unread.clone()).await.is_ok() {}
     });
-    // It has no more room once a message of it finds none.
+    // The channel has no room left when a message is refused.
     let probe = ours.channel(1);
     while probe.try_send(Delivery::Ordered, vec![0; 100_000]).is_ok() {
         tokio::task::yield_now().await;
@@ -238,7 +238,7 @@ async fn eight_senders(_: u64) {
             while ours.send(Delivery::Ordered, vec![name; 1_000]).await.is_ok() {}
         });
     }
-    // Nobody is left out: each is heard of again and again.
+    // No connection is left out: each makes progress again and again.
     for _ in 0..3 {
         let mut heard = BTreeSet::new();
         while heard.len() < 8 {
@@ -260,7 +260,7 @@ async fn a_silent_peer(run: u64) {
     let to = relay(address(&server), path).await;
     let Pair { client, ours, server: silent, theirs } =
         pair_over(server, TransportConfig::default(), to).await;
-    // It reads nothing.
+    // This side reads nothing.
     let _unread = (silent, theirs);
     for _ in 0..3 {
         ours.try_send(Delivery::Ordered, vec![0; 8 << 20]).ok();
@@ -279,7 +279,7 @@ fn closing_ends_in_its_time() {
     keeps("closing ends in its time", a_silent_peer);
 }
 
-/// A path that is too long for some, and just long enough for others.
+/// A path that is too long for some deadlines, and just short enough for others.
 async fn deadlines(run: u64) {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let path = Path { delay: Duration::from_millis(60), lost: 10, seed: run };
@@ -287,7 +287,7 @@ async fn deadlines(run: u64) {
     let Pair { ours, theirs, client: _client, server: _server } =
         pair_over(server, TransportConfig::default(), to).await;
     let reading = tokio::spawn(read_all(theirs));
-    // Before the round trip is measured the way counts for nothing (D-7).
+    // Before the round trip is measured, the delay of the path is not subtracted (D-7).
     let measured = ours.send(Delivery::Reliable, number(1_000)).await.unwrap();
     measured.acknowledged().await.unwrap();
     let mut receipts = JoinSet::new();
@@ -326,7 +326,7 @@ fn a_configuration_out_of_range_is_an_error_at_the_start() {
     keeps("a configuration out of range is an error", configurations);
 }
 
-/// Only a runtime of one thread can pause its clock.
+/// Only a runtime with one thread can pause its clock.
 #[test]
 fn a_paused_clock_moves_on() {
     for _ in 0..asked_runs().unwrap_or(2) {

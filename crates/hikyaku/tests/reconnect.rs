@@ -30,7 +30,8 @@ async fn it_connects_again_when_the_server_is_back() {
     drop(server);
     let closed = in_time(first.closed()).await;
     assert!(closed.is_retryable(), "{closed}");
-    // Nobody is there: it goes on trying, and can be asked again after it was given up.
+    // No server is running: the client keeps trying, and can be called again after it was
+    // cancelled.
     let absent = tokio::time::timeout(Duration::from_millis(300), link.connect()).await;
     assert!(absent.is_err(), "{absent:?}");
 

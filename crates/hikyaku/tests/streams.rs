@@ -80,7 +80,7 @@ async fn a_sink_waits_for_room() {
     assert_eq!(refused, Err(SendError::Closed(Closed::Here)));
 }
 
-/// Bytes that tell where they belong.
+/// Returns bytes that identify their position.
 fn numbered(len: usize) -> Vec<u8> {
     (0..len).map(|n| (n ^ (n >> 8)) as u8).collect()
 }

@@ -56,13 +56,13 @@ impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Filtered => "filtered",
-            Self::NoAssociation => "no association",
-            Self::Undecryptable => "undecryptable",
-            Self::BadSignature => "bad signature",
-            Self::Unstamped => "signed, but without time or id",
-            Self::UnknownSigner => "unknown signer",
-            Self::Stale => "stale",
-            Self::Duplicate => "duplicate",
+            Self::NoAssociation => "outside any DTLS association",
+            Self::Undecryptable => "not encrypted with our key",
+            Self::BadSignature => "not validly signed",
+            Self::Unstamped => "signed without a time or an id",
+            Self::UnknownSigner => "signed with a key not accepted",
+            Self::Stale => "too old or too new",
+            Self::Duplicate => "seen before",
             Self::Fault => "by a fault in a library (please report it)",
         })
     }

@@ -1,62 +1,60 @@
 //! Every bound of the plain dialect, with its reason.
-//!
-//! In: nothing. Out: constants. Never: logic.
 
 use std::time::Duration;
 
-/// Longest wait between two tries of the stop-and-wait ACK, however often it has doubled; a longer
+/// The longest wait between two attempts of stop and wait, however often it has doubled; a longer
 /// first wait that the caller asks for is kept.
 pub const MAX_ACK_WAIT: Duration = Duration::from_secs(60);
 
 /// Sockets kept open for late replies when each acknowledged message has its own source port: a
-/// reply that is later than sixteen further messages is late indeed, and descriptors are few.
+/// reply that is later than sixteen further messages is unlikely, and descriptors are scarce.
 pub const MAX_OLD_SOCKETS: usize = 16;
 
-/// Replies held for the application while it waits for an ACK; the oldest goes first.
+/// Replies kept for the application while it waits for an ACK; the oldest is dropped first.
 pub const MAX_WAITING_REPLIES: usize = 1_024;
 
-/// Message ids remembered against replay, shared evenly by the accepted signers. At the 20,000
-/// signatures a second that one core verifies this is 50 seconds' worth; beyond it a signer's
-/// oldest second is forgotten *and refused*.
+/// Message ids remembered against replay, shared evenly by the accepted signers. One core verifies
+/// 20,000 signatures per second, so this is enough for 50 seconds; beyond it, a signer's oldest
+/// second is forgotten, *and its messages are refused*.
 pub const MAX_REPLAY_IDS: usize = 1 << 20;
 
-/// How far ahead of ours a sender's clock may be, in seconds (the Fernet specification's figure).
+/// How far a sender's clock may be ahead of ours, in seconds (the Fernet specification's value).
 pub const MAX_CLOCK_SKEW_SECS: u64 = 60;
 
-/// Age beyond which a signed datagram is refused where the caller names no other.
+/// The age beyond which a signed datagram is refused by default.
 pub const DEFAULT_SIGNED_MAX_AGE: Duration = Duration::from_secs(60);
 
-/// A signed datagram that does not name its signer is tried with every accepted key, where there
-/// are no more than this: each costs a verification (some 40 µs).
+/// A signed datagram that does not name its signer is checked with every accepted key if there are
+/// no more than this: each check costs some 40 µs.
 pub const MAX_KEYS_TRIED: usize = 8;
 
-/// Bytes of a signed datagram's header, each of its two parts. Ours takes 75; a parser's cost
-/// for what nobody has signed yet stays below that of checking a signature.
+/// The length of each of the two headers of a signed datagram, in bytes. Ours takes 75. Up to this
+/// length, parsing an unverified header costs less than checking a signature.
 pub const MAX_COSE_HEADER: usize = 512;
 
-/// How long a plain message is sent to an address that the network reports unreachable all the
-/// while: time to start what should listen there.
+/// How long a plain message is sent to an address that the network keeps reporting unreachable:
+/// time to start what should listen there.
 pub(crate) const UNREACHABLE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of a DTLS record without its header: 2^14 of data and what sealing may add (RFC 5246
-/// section 6.2.3; DTLS 1.3 adds less).
+/// The length of a DTLS record without its header: 2^14 bytes of data and what sealing may add (RFC
+/// 5246 section 6.2.3; DTLS 1.3 adds less).
 pub(crate) const MAX_DTLS_RECORD: usize = (1 << 14) + 2_048;
 
-/// Bytes of one message over DTLS: a record holds no more (RFC 6347 section 4.1, RFC 9147
+/// The length of one message over DTLS: a record holds no more (RFC 6347 section 4.1, RFC 9147
 /// section 4), and a message is one record.
 pub const MAX_DTLS_PAYLOAD: usize = 1 << 14;
 
-/// Bytes that DTLS 1.2 adds to a message with AES-GCM, which adds most: header, explicit nonce,
-/// tag.
+/// The bytes that DTLS 1.2 adds to a message with AES-GCM, which adds the most: header, explicit
+/// nonce, tag.
 pub(crate) const DTLS_OVERHEAD: usize = 13 + 8 + 16;
 
-/// Bytes of our own certificate, at most. A DTLS 1.3 flight with it and all else must fit the
-/// twelve records of [`DTLS_HANDSHAKE_MTU`] bytes that the state machine keeps of a flight to send
-/// again; over one more it panics.
+/// The length of our own certificate. Together with the rest of its DTLS 1.3 flight it must fit
+/// into the twelve records of [`DTLS_HANDSHAKE_MTU`] bytes that the state machine keeps for
+/// resending; it panics over a thirteenth.
 pub(crate) const MAX_OWN_CERTIFICATE: usize = 7 << 10;
 
-/// Largest DTLS handshake message that is reassembled, in bytes. A record would hold no larger one,
-/// and chains of certificates are a third of it.
+/// The largest DTLS handshake message that is reassembled, in bytes. A record would hold no larger
+/// one, and certificate chains have a third of this length.
 pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = (1 << 14) - 12;
 
 /// Bytes of one peer's incomplete handshake messages: two of the largest.
@@ -70,12 +68,12 @@ pub(crate) const MAX_HANDSHAKE_PARTS: usize = 256;
 
 /// Certificates kept of those that a peer sends with its own: as many as a chain to a trusted
 /// issuer may have. With more, each could have issued each of the others, and trying all paths to
-/// an issuer takes long.
+/// an issuer would take long.
 pub(crate) const MAX_INTERMEDIATES: usize = 6;
 
-/// Peers of a DTLS listener that have not yet proved their address, some 12 kB each; beyond that
-/// the oldest is evicted. Each costs 25 µs, so it takes ten thousand datagrams a second to evict a
-/// client whose round trip is 400 ms.
+/// Peers of a DTLS listener that have not proved their address yet, some 12 kB each; beyond that
+/// the oldest is evicted. Each costs 25 µs, so it takes ten thousand datagrams per second to evict
+/// a client whose round trip is 400 ms.
 pub(crate) const MAX_UNVERIFIED_PEERS: usize = 4_096;
 
 /// How long a DTLS client may take to return its cookie: as long as it tries. On a lossy path the
@@ -111,15 +109,15 @@ pub(crate) const DTLS_UNOPENED: Duration = Duration::from_secs(3);
 /// have sent it; a peer that goes on answers what is sent to it again after one second.
 pub(crate) const DTLS_ALERT: Duration = Duration::from_secs(2);
 
-/// Sealed records kept for the record that announces them, of one handshake: its own in a flight
-/// that is sent again, and some that are forged.
+/// Sealed records kept for the record that announces them, per handshake: its own in a resent
+/// flight, and some forged ones.
 pub(crate) const MAX_EARLY_FINISHED: usize = 8;
 
 /// How long a client waits for a DTLS 1.3 server to confirm that the handshake is complete on its
 /// side too. The server may have refused our certificate, which it can report only then.
 pub(crate) const DTLS_CONFIRMATION: Duration = Duration::from_secs(3);
 
-/// Notices of a DTLS listener that nobody takes; the oldest is dropped first.
+/// Notices of a DTLS listener that nobody has taken yet; the oldest is dropped first.
 pub(crate) const MAX_DTLS_NOTICES: usize = 1_024;
 
 /// Names of a certificate that an error lists.

@@ -340,7 +340,7 @@ mod tests {
             let of_a_stranger = verifier(&[&eve], 60).open(&envelope, NOW).err();
             assert_eq!(of_a_stranger, Some(DropReason::UnknownSigner), "{lacking:?}");
         }
-        assert_eq!(DropReason::Unstamped.to_string(), "signed, but without time or id");
+        assert_eq!(DropReason::Unstamped.to_string(), "signed without a time or an id");
         let whole = claims().issued_at(time).cwt_id(vec![1; 16]).build();
         assert!(verifier(&[&alice], 60).open(&signed_with(&alice, Some(whole)), NOW).is_ok());
     }

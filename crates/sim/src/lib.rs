@@ -23,6 +23,7 @@ mod stream;
 pub mod swarm;
 pub mod tap;
 pub mod trace;
+mod violation;
 pub mod world;
 
 mod many;

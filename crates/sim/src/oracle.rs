@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+pub use crate::violation::Violation;
 use crate::{
     api::{ChannelId, Class, Delivery, Outcome, ReceiptId, Time},
     stream::{Sent, Stream},
@@ -17,9 +18,6 @@ use crate::{
 pub struct PipeId(pub usize);
 
 pub use crate::stream::Print;
-
-/// A description of a broken promise.
-pub type Violation = String;
 
 /// A delivered message, as its sender knew it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

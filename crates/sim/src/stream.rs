@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     api::{Class, Outcome, Time},
-    oracle::Violation,
     rng::split_mix,
+    violation::Violation,
 };
 
 #[derive(Debug)]

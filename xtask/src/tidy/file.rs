@@ -5,7 +5,7 @@
 use super::Findings;
 use super::tree::File;
 
-/// A file longer than this says why.
+/// A file longer than this has to give a reason.
 const SOFT_LINES: usize = 400;
 /// A file longer than this has two jobs.
 const HARD_LINES: usize = 600;
@@ -35,7 +35,7 @@ pub(crate) fn check(file: &File, findings: &mut Findings) {
     }
 }
 
-/// Everything before an inline test module.
+/// Returns everything before an inline test module.
 fn production_lines(text: &str) -> usize {
     let lines: Vec<&str> = text.lines().collect();
     let tests = lines.windows(2).position(|pair| {
@@ -54,7 +54,7 @@ fn length(file: &File, findings: &mut Findings) {
     }
 }
 
-/// A file above the soft budget needs a reason at its head; a file of tests does not.
+/// Finds files above the soft budget without a reason at their head. Files of tests need none.
 pub(super) fn too_long_without_a_reason(file: &File) -> Option<String> {
     let path = &file.path;
     let lines = production_lines(&file.text);
@@ -95,7 +95,7 @@ fn contains_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Every source file says its job first.
+/// Finds source files whose first line does not say their job.
 fn card(file: &File, findings: &mut Findings) {
     let job = file.text.lines().next().and_then(|line| line.strip_prefix("//!"));
     if job.is_none_or(|job| job.trim().is_empty()) {

@@ -1,4 +1,4 @@
-//! Rules for the repository as a whole: what one file says of another is true.
+//! Rules for the repository as a whole: what one file says about another is true.
 //!
 //! In: the whole tree. Out: findings. Never: reads the disk.
 
@@ -13,7 +13,7 @@ pub(crate) fn check(tree: &Tree, findings: &mut Findings) {
     dead_files(tree, findings);
 }
 
-/// A file that ARCHITECTURE.md names, by its path from the root or by the end of it, exists.
+/// Finds files that ARCHITECTURE.md names, by their path or its end, and that do not exist.
 fn architecture(tree: &Tree, findings: &mut Findings) {
     let Some(text) = tree.text("ARCHITECTURE.md") else {
         findings.errors.push("ARCHITECTURE.md: missing".to_owned());
@@ -42,7 +42,7 @@ fn changelog(tree: &Tree, findings: &mut Findings) {
     }
 }
 
-/// One minimum Rust version, told once; every member obeys the shared lints.
+/// Finds a second minimum Rust version, and members without the shared lints.
 fn manifests(tree: &Tree, findings: &mut Findings) {
     let root = tree.text("Cargo.toml").unwrap_or_default();
     if !root.lines().any(|line| line.starts_with("rust-version = ")) {
@@ -72,7 +72,7 @@ fn members(root_manifest: &str) -> Vec<&str> {
     list.split('"').skip(1).step_by(2).collect()
 }
 
-/// Clippy reads the nearest clippy.toml alone, so each has to repeat the budget for functions.
+/// Clippy reads only the nearest clippy.toml, so each has to repeat the limits for functions.
 fn clippy_files(tree: &Tree, findings: &mut Findings) {
     const BUDGET: &str = "too-many-lines-threshold = 70";
     for file in tree.files.iter().filter(|file| file.path.ends_with("clippy.toml")) {
@@ -82,7 +82,7 @@ fn clippy_files(tree: &Tree, findings: &mut Findings) {
     }
 }
 
-/// A room that no parent declares is compiled by nobody.
+/// Finds files that no parent declares: they are never compiled.
 fn dead_files(tree: &Tree, findings: &mut Findings) {
     for file in &tree.files {
         let Some((package, inside)) = file.path.split_once("/src/") else {
@@ -122,7 +122,7 @@ mod tests {
     const ROOT: &str = "[workspace]\nmembers = [\"a\"]\nrust-version = \"1.95\"\n";
     const MEMBER: &str = "rust-version.workspace = true\n[lints]\nworkspace = true\n";
 
-    /// A house in order, with some of its files replaced or added.
+    /// Returns a tree without findings, with some of its files replaced or added.
     fn errors(changes: &[(&str, &str)]) -> Vec<String> {
         let order = [
             ("ARCHITECTURE.md", "see `a/src/lib.rs`"),

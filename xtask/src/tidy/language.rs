@@ -1,10 +1,10 @@
-//! Plain English in comments and documents: turns of phrase that a native speaker stops at.
+//! Plain English in comments and documents: phrases that a native speaker stumbles over.
 //!
-//! What stands in backticks, in a fenced block or in a string literal is code, and not checked.
+//! Text in backticks, fenced blocks and string literals is code, and is not checked.
 
 use super::tree::File;
 
-/// A phrase of whole words, and what to say instead. A capital in it must be a capital.
+/// A phrase of whole words, and what to say instead. A capital letter only matches itself.
 const PHRASES: [(&str, &str); 16] = [
     ("is told", TOLD),
     ("are told", TOLD),
@@ -28,18 +28,18 @@ const WHO: &str = "a subject: `A peer that does not …`";
 
 const PREPOSITIONS: [&str; 9] = ["for", "to", "of", "by", "from", "with", "than", "at", "on"];
 
-/// Words after `a` that begin no `a … a …`: they are no nouns.
+/// Words after `a` that begin no `a … a …`, because they are not nouns.
 const NO_NOUNS: [&str; 42] = [
     "after", "and", "are", "as", "at", "before", "behind", "by", "can", "cannot", "for", "from",
     "got", "had", "held", "if", "in", "into", "kept", "left", "like", "may", "must", "not", "of",
     "on", "only", "or", "over", "plus", "sent", "such", "than", "that", "then", "to", "under",
     "when", "where", "which", "with", "without",
 ];
-/// Nouns after which English itself says `a`: sixty times a second.
+/// Nouns after which `a` is normal English: sixty times a second.
 const TIMES: [&str; 11] =
     ["second", "minute", "hour", "day", "week", "month", "year", "time", "few", "little", "long"];
 
-/// A turn of phrase that was found, and what to say instead.
+/// A phrase that was found, and what to say instead.
 #[derive(Debug, PartialEq)]
 pub(super) struct Remark {
     pub(super) line: usize,
@@ -71,7 +71,7 @@ fn questions(prose: &Prose) -> Vec<Remark> {
     prose.questions.iter().map(|line| Remark { line: *line, text: say.to_owned() }).collect()
 }
 
-/// The phrase with which these words begin.
+/// Returns the phrase with which these words begin.
 fn phrase(words: &[&str]) -> Option<(String, String)> {
     for (phrase, say) in PHRASES {
         let parts: Vec<&str> = phrase.split(' ').collect();
@@ -106,7 +106,7 @@ fn end_of(word: &str) -> &str {
     word.trim_end_matches(|c: char| !c.is_alphanumeric())
 }
 
-/// `a line a message`: one noun for each of another.
+/// Finds `a line a message`, where English says `per`.
 fn per(words: &[&str]) -> Option<(String, String)> {
     let &[first, noun, article, per] = words else { return None };
     let first = start_of(first).to_lowercase();
@@ -132,7 +132,7 @@ struct Word {
     text: String,
 }
 
-/// What is written for people in a file.
+/// The text for people in a file.
 #[derive(Debug, Default)]
 struct Prose {
     words: Vec<Word>,
@@ -180,19 +180,19 @@ impl Prose {
         }
     }
 
-    /// No phrase goes on in the next paragraph.
+    /// A phrase does not continue in the next paragraph.
     fn end_of_paragraph(&mut self, line: usize) {
         self.in_fence = false;
         self.words.push(Word { line, text: "¶".to_owned() });
     }
 }
 
-/// What stands behind the `//` of a line: a whole line, or the end of one.
+/// Returns what follows the `//` of a line: the whole line, or its end.
 fn comment_of(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("//").or_else(|| Some(line.split_once(" // ")?.1))
 }
 
-/// A line in which each span of code is one word.
+/// Returns a line in which each span of code is one word.
 fn without_code(line: &str) -> String {
     let mut spans = line.split('`');
     let mut prose = spans.next().unwrap_or_default().to_owned();
@@ -211,7 +211,7 @@ mod tests {
         check(&file).into_iter().map(|remark| (remark.line, remark.text)).collect()
     }
 
-    /// The quoted phrase of each remark about a document.
+    /// Returns the quoted phrase of each remark about a document.
     fn found(text: &str) -> Vec<String> {
         let quoted = |text: String| text.split('`').nth(1).unwrap_or_default().to_owned();
         remarks("a.md", text).into_iter().map(|(_, text)| quoted(text)).collect()

@@ -1,4 +1,4 @@
-//! Links between documents lead somewhere, to a heading too; the book's summary has every page.
+//! Links between documents lead somewhere, also to headings; the book's summary has every page.
 
 use super::Findings;
 use super::tree::{File, Tree};
@@ -28,7 +28,7 @@ fn summary(tree: &Tree, findings: &mut Findings) {
     }
 }
 
-/// The targets of links, with their lines; not those in code, and not those to other sites.
+/// Returns the targets of links, with their lines, except those in code and to other sites.
 fn links(text: &str) -> Vec<(usize, &str)> {
     let mut links = Vec::new();
     for (line, text) in prose(text) {
@@ -54,7 +54,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn follow(tree: &Tree, page: &File, target: &str) -> Result<(), &'static str> {
     let (path, heading) = target.split_once('#').unwrap_or((target, ""));
     let path = if path.is_empty() { page.path.clone() } else { joined(&page.path, path) };
-    // The tree has text files alone: a name without an ending may be a licence, or a folder.
+    // The tree contains only text files: a name without an extension may be a licence, or a folder.
     let name = path.rsplit('/').next().unwrap_or_default();
     if !name.contains('.') {
         return Ok(());
@@ -67,7 +67,7 @@ fn follow(tree: &Tree, page: &File, target: &str) -> Result<(), &'static str> {
     Err("no such heading")
 }
 
-/// A path as written in a page, from the root.
+/// Returns a path as written in a page, relative to the root.
 fn joined(page: &str, path: &str) -> String {
     let mut parts: Vec<&str> = page.split('/').collect();
     parts.pop();
@@ -81,7 +81,7 @@ fn joined(page: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// The anchor of a heading, as GitHub and mdBook make it.
+/// Returns the anchor of a heading, as GitHub and mdBook make it.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));

@@ -1,7 +1,7 @@
-//! The house rules that no compiler knows. Runs as a test, too.
+//! The house rules that no compiler checks. Also runs as a test.
 //!
-//! In: the workspace root. Out: every finding, warnings first; an error when a rule is broken.
-//! Never: runs another program, or changes a file except the list of what is still allowed.
+//! In: the workspace root. Out: every finding, warnings first; an error if a rule is broken. Never:
+//! runs another program, or changes a file except the list of allowed findings.
 
 mod file;
 mod house;
@@ -20,7 +20,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use ratchet::{Allowance, Found};
 use tree::Tree;
 
-/// What was found, ready to print: `path:line: what is wrong`.
+/// The findings, ready to print: `path:line: what is wrong`.
 #[derive(Debug, Default)]
 struct Findings {
     warnings: Vec<String>,
@@ -51,7 +51,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
 }
 
-/// Rewrites the list of what is still allowed with what is there now, if that is no more.
+/// Rewrites the list of allowed findings with the present ones, if those are no more.
 pub(crate) fn shrink(root: &Path) -> Result<()> {
     let found = found(&Tree::read(root)?);
     let text = allowance(root)?.shrunk(&found).map_err(|e| anyhow!("tidy: {e}"))?;

@@ -13,7 +13,7 @@ use super::tree::{File, Tree};
 const PAGE: &str = "PROTOCOL.md";
 const TESTED: [&str; 2] = ["crates/proto/", "crates/sim/"];
 
-/// Requirements that no test cites yet, each with the reason. It only ever gets shorter.
+/// Requirements that no test cites yet, each with the reason. The list only ever gets shorter.
 const UNCITED: [(&str, &str); 2] = [
     ("M-7", "nobody sends 2^62 packets; it wants a door through which a test sets the next number"),
     ("M-34", "it wants an end whose parameters lie inside a handshake that is otherwise true"),
@@ -39,9 +39,9 @@ fn check_with(tree: &Tree, uncited: &[(&str, &str)], findings: &mut Findings) {
             findings.errors.push(format!("{PAGE}: no test cites {number}"));
         }
     }
-    for (number, place) in &cited {
+    for (number, at) in &cited {
         if !required.contains(number) {
-            findings.errors.push(format!("{place}: {PAGE} has no {number}"));
+            findings.errors.push(format!("{at}: {PAGE} has no {number}"));
         }
     }
     for number in excused {
@@ -52,7 +52,7 @@ fn check_with(tree: &Tree, uncited: &[(&str, &str)], findings: &mut Findings) {
     }
 }
 
-/// The numbers in bold; each stands once.
+/// Returns the numbers in bold; each must occur once.
 fn requirements<'a>(page: &'a str, findings: &mut Findings) -> BTreeSet<&'a str> {
     let mut numbers = BTreeSet::new();
     for number in page.split("**").skip(1).step_by(2).filter(|bold| is_number(bold)) {
@@ -69,21 +69,21 @@ fn is_number(word: &str) -> bool {
     known && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Where in this file tests cite which numbers.
+/// Returns where the tests of this file cite which numbers.
 fn citations<'a>(file: &'a File, cited: &mut BTreeMap<&'a str, String>) {
     let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
     for (index, line) in lines.iter().enumerate() {
         let numbers = cited_by(line);
         if !numbers.is_empty() && is_of_a_test(&file.text, &lines, index) {
-            let place = format!("{}:{}", file.path, index + 1);
+            let at = format!("{}:{}", file.path, index + 1);
             for number in numbers {
-                cited.entry(number).or_insert_with(|| place.clone());
+                cited.entry(number).or_insert_with(|| at.clone());
             }
         }
     }
 }
 
-/// The numbers that a comment begins with.
+/// Returns the numbers at the beginning of a comment.
 fn cited_by(line: &str) -> Vec<&str> {
     let Some(comment) = line.strip_prefix("// ") else { return Vec::new() };
     let words = comment.split(' ').map(|word| (word.trim_end_matches([',', ':', '.']), word));
@@ -106,7 +106,7 @@ fn is_of_a_test(text: &str, lines: &[&str], index: usize) -> bool {
     if above.is_some_and(|line| *line == "#[test]") {
         return true;
     }
-    // The body of a function ends where its closing brace stands as far left as its `fn`.
+    // The body of a function ends at the closing brace with the same indentation as its `fn`.
     let whole: Vec<&str> = text.lines().collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
     for at in (0..index).rev() {
@@ -121,7 +121,7 @@ fn is_of_a_test(text: &str, lines: &[&str], index: usize) -> bool {
     false
 }
 
-/// The lines directly above a function.
+/// Returns the lines directly above a function.
 fn attributes_of<'a>(lines: &'a [&str], at: usize) -> impl Iterator<Item = &'a str> {
     lines[..at]
         .iter()

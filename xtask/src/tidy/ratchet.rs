@@ -1,8 +1,8 @@
-//! A rule that is younger than the files that break it: each may break it as often as it did.
+//! A rule that is younger than the files that break it: each file may break it as often as it did.
 //!
 //! `allowance.txt` lists how often; it may only shrink. `cargo xtask tidy --shrink` rewrites it
-//! with what is there now. Until then a file that is not listed, because it was moved or split off,
-//! may use what the listed ones no longer need.
+//! with the present findings. Until then, a file that is not listed, because it was moved or split
+//! off, may use what the listed files no longer need.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) type Found = BTreeMap<(&'static str, String), Vec<String>>;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Allowance(BTreeMap<(String, String), usize>);
 
-/// What a look at the tree has brought.
+/// The result of a look at the tree.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Verdict {
     pub(super) errors: Vec<String>,
@@ -48,7 +48,7 @@ impl Allowance {
         self.0.iter().filter(|((of, _), _)| of == rule).map(|(_, count)| count).sum()
     }
 
-    /// A list that allows what is there now, unless that is more than this one allows.
+    /// Returns a list that allows the present findings, unless they are more than this list allows.
     pub(super) fn shrunk(&self, found: &Found) -> Result<String, String> {
         let mut now = Self::default();
         for ((rule, path), findings) in found {
@@ -95,7 +95,7 @@ impl Allowance {
         verdict
     }
 
-    /// By rule, what listed files are allowed beyond what was found in them.
+    /// Returns, by rule, what listed files are allowed beyond what was found in them.
     fn not_needed(&self, found: &Found) -> BTreeMap<String, usize> {
         let mut spare = BTreeMap::new();
         for ((rule, path), allowed) in &self.0 {

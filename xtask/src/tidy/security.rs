@@ -1,6 +1,6 @@
 //! SECURITY.md and the tests: each test that it names exists.
 //!
-//! In: the whole tree. Out: findings. Never: judges whether the test shows what it is named for.
+//! In: the whole tree. Out: findings. Never: judges whether the test shows what it is cited for.
 //!
 //! A test is named as `crate::test`: the folder of its crate in `crates/`, and its function.
 
@@ -36,7 +36,7 @@ fn exists(tree: &Tree, folder: &str, test: &str) -> bool {
 
 /// Returns `true` if the text before a function marks it as a test.
 fn is_test(before: &str) -> bool {
-    // The last line is the beginning of the function's own.
+    // The last line is the beginning of the function's own line.
     let above = before.lines().rev().skip(usize::from(!before.ends_with('\n')));
     let mut attributes =
         above.map(str::trim).take_while(|line| line.starts_with("#[") || line.starts_with("//"));

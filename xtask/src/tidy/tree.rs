@@ -1,7 +1,7 @@
-//! The repository's text files as values, so that each rule can be tried on an invented tree.
+//! The repository's text files as values, so that each rule can be tested on an invented tree.
 //!
-//! In: the workspace root. Out: paths (relative, `/`-separated, sorted) and texts.
-//! Never: build output, hidden folders, files that are not text.
+//! In: the workspace root. Out: paths (relative, `/`-separated, sorted) and texts. Never: build
+//! output, hidden folders, files that are not text.
 
 use std::fs;
 use std::path::Path;

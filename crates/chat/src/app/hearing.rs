@@ -178,6 +178,11 @@ impl App {
         if !self.is_gone() {
             self.server = Server::Gone { hello_at: None };
             self.notice(Notice::Gone);
+            // Over a native connection they are sent again.
+            let lines = self.unconfirmed.len() + self.long_unconfirmed;
+            if lines > 0 {
+                self.notice(Notice::Unconfirmed { lines });
+            }
         }
     }
 

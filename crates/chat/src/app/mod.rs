@@ -339,6 +339,11 @@ impl App {
         self.stage == Stage::Left
     }
 
+    /// Returns `true` if it is not known yet whether a room is there.
+    pub(crate) fn awaits_greeting(&self) -> bool {
+        self.is_unknown()
+    }
+
     fn is_unknown(&self) -> bool {
         use Server::{Foreign, Gone, Hikyaku, NotListening, Silent, Unknown};
         match self.server {

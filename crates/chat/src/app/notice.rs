@@ -22,6 +22,11 @@ pub enum Notice {
     },
     /// The server has gone; what is typed waits.
     Gone,
+    /// Lines were sent that the room has not confirmed, and the server has gone.
+    Unconfirmed {
+        /// How many.
+        lines: usize,
+    },
     /// The server is back.
     Back,
     /// The room has forgotten the association; the client joins again.

@@ -55,7 +55,7 @@ pub enum ClientError {
     #[error("what is kept of this chat cannot be read: {0}")]
     Store(StoreError),
     /// The answers indicate another dialect or another key. They are not authenticated.
-    #[error("what listens at {to} says that it hears {theirs}, and here it is {ours}")]
+    #[error("what listens at {to} reports that it takes {theirs}; these are {ours}")]
     OtherDialect {
         /// The server.
         to: SocketAddr,
@@ -63,6 +63,14 @@ pub enum ClientError {
         theirs: Dialect,
         /// Our dialect.
         ours: Dialect,
+    },
+    /// The room's own messages are encrypted or signed, and nothing here opens them.
+    #[error("the messages of the room at {to} are {theirs}, and nothing here opens them")]
+    Unopened {
+        /// The server.
+        to: SocketAddr,
+        /// How its messages are protected.
+        theirs: Dialect,
     },
     /// Nothing can be sent.
     #[error(transparent)]
@@ -170,6 +178,8 @@ pub async fn run(
     let mut app = guest.into_app(clock.time(), peer.speaks_dtls());
     let mut link = Link::default();
     let mut unsent = None;
+    // How the room's answers are protected, if nothing here opens them.
+    let mut unopened = None;
     loop {
         if expected == Expected::Room && (app.is_foreign() || app.is_silent()) {
             return Err(ClientError::NotAChat(peer.target()));
@@ -203,14 +213,14 @@ pub async fn run(
                 peer.close().await;
                 return Ok(Parted::of(&app, &peer, unsent));
             }
-            Output::OtherDialect(theirs) => return Err(other_dialect(&peer, theirs)),
+            Output::OtherDialect(theirs) => return Err(other_dialect(&peer, theirs, unopened)),
             Output::Unreachable => return Err(ClientError::Unreachable(peer.target())),
         };
         tokio::select! {
             reply = peer.recv() => match reply {
                 Ok(reply) => {
                     link = Link { heard: true, errors: 0 };
-                    app.handle_datagram(&reply.payload);
+                    unopened = hear(&mut app, &reply.payload).or(unopened);
                 }
                 Err(e) => link.on_error(e, peer.target(), &mut app)?,
             },
@@ -267,7 +277,21 @@ impl Parted {
     }
 }
 
-fn other_dialect(peer: &PlainPeer, theirs: Dialect) -> ClientError {
+/// Hands in a datagram, unless it is an answer that nothing here opens. Returns how that one is
+/// protected.
+fn hear(app: &mut App, payload: &[u8]) -> Option<Dialect> {
+    let unopened = Dialect::of(payload).filter(|_| app.awaits_greeting());
+    match unopened {
+        Some(theirs) => app.handle_hint(theirs),
+        None => app.handle_datagram(payload),
+    }
+    unopened
+}
+
+fn other_dialect(peer: &PlainPeer, theirs: Dialect, unopened: Option<Dialect>) -> ClientError {
+    if unopened == Some(theirs) {
+        return ClientError::Unopened { to: peer.target(), theirs };
+    }
     ClientError::OtherDialect { to: peer.target(), theirs, ours: peer.dialect() }
 }
 

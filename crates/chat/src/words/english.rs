@@ -245,6 +245,12 @@ pub(super) fn notice(notice: &Notice) -> String {
             "the server is gone; what you type waits until it is back, or until you leave"
                 .to_owned()
         }
+        Notice::Unconfirmed { lines: 1 } => {
+            "the last line that you sent may not have arrived".to_owned()
+        }
+        Notice::Unconfirmed { lines } => {
+            format!("the last {lines} lines that you sent may not have arrived")
+        }
         Notice::Back => "the server is back".to_owned(),
         Notice::Renewed => "the room does not answer any more; joining anew".to_owned(),
         Notice::Parted { why } => {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use hikyaku::{address::Address, signers::Fingerprint};
 use hikyaku_chat::Name;
 
@@ -10,15 +10,23 @@ use super::{
     ArmourArgs, DialectArgs, DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs, FilterArgs,
     LISTENING, NativeArgs, NetworkArgs, TalkArgs, addr_help,
 };
-use crate::values::{name, number, some_time};
+use crate::{
+    destination::{Destination, destination},
+    values::{name, number, some_time},
+};
 
-/// Chat: open a room, or join one.
+const ROOM: &str = "The room: an invite, the name of a host on this network, or an address; by \
+                    default the room on this network, or on this machine";
+
+/// Open a chat room, or join one.
 #[derive(Debug, ClapArgs)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
-  hikyaku chat                                       join the room on this machine, or open one
+  hikyaku chat                                       join the room on this network, or open one
+  hikyaku chat find                                  list the rooms on this network
+  hikyaku chat join hana
   hikyaku chat join 192.0.2.7 --name alice
   hikyaku chat host --headless :5000                 a server without a prompt
   hikyaku chat host --plain :5001 :5000              for programs that speak plain UDP, too
@@ -37,6 +45,8 @@ pub(crate) struct ChatArgs {
     #[command(flatten)]
     pub(crate) keys: NativeArgs,
     #[command(flatten)]
+    pub(crate) discovery: DiscoveryArgs,
+    #[command(flatten)]
     pub(crate) armour: ArmourArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
@@ -46,6 +56,29 @@ pub(crate) struct ChatArgs {
 pub(crate) enum ChatRole {
     Host(HostArgs),
     Join(JoinArgs),
+    Find(FindArgs),
+}
+
+/// Whether rooms are found by themselves.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "On the local network")]
+pub(crate) struct DiscoveryArgs {
+    /// Neither announce a room on the local network nor look for one
+    #[arg(long, visible_alias = "hidden")]
+    pub(crate) no_discovery: bool,
+}
+
+/// List the rooms on the local network. Their names and keys are what the network says: whoever
+/// joins checks the key.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  hikyaku chat find
+  hikyaku chat find --json                           one object per room, one per line")]
+pub(crate) struct FindArgs {
+    /// Print one JSON object per room: name, room, members, key, addresses
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Open a room and take part in it.
@@ -55,6 +88,8 @@ Examples:
   hikyaku chat host                                  on [::]:12345, IPv4 included
   hikyaku chat host --headless --max-clients 50 :5000
   hikyaku chat host --allow-key friends              only for holders of these keys
+  hikyaku chat host --shared-key team.key --invite shared --qr
+                                                     for whoever has the invite
   hikyaku chat host --plain :5001                    for programs that speak plain UDP, too
   hikyaku chat host --plain-only --signed-by friends members are named by their keys
   hikyaku chat host --dtls-only --cert room.crt --key room.key
@@ -67,7 +102,7 @@ pub(crate) struct HostArgs {
     /// Serve without taking part
     #[arg(long)]
     pub(crate) headless: bool,
-    /// Remove a member after this long without a word
+    /// Remove a member who has been silent for this long
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = some_time)]
     pub(crate) idle: Duration,
     /// Admit at most N members
@@ -76,7 +111,7 @@ pub(crate) struct HostArgs {
         value_parser = number::<u64>(1, 1_000_000)
     )]
     pub(crate) max_clients: u64,
-    /// Accept at most N lines per second from each member, on average
+    /// Accept at most N lines per second from each member, averaged over a few seconds
     #[arg(
         long, value_name = "N", default_value_t = 50,
         value_parser = number::<u32>(1, u32::MAX.into())
@@ -84,6 +119,10 @@ pub(crate) struct HostArgs {
     pub(crate) rate: u32,
     #[command(flatten)]
     pub(crate) native: NativeHostArgs,
+    #[command(flatten)]
+    pub(crate) discovery: DiscoveryArgs,
+    #[command(flatten)]
+    pub(crate) invite: InviteArgs,
     #[command(flatten)]
     pub(crate) doors: DoorArgs,
     #[command(flatten)]
@@ -109,6 +148,27 @@ pub(crate) struct NativeHostArgs {
     pub(crate) keys: NativeArgs,
 }
 
+/// What the invite of a room has, and how it is shown.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Invite")]
+pub(crate) struct InviteArgs {
+    /// What the invite has besides addresses and the key of this host: with `shared`, the shared
+    /// key too, so that whoever has the invite can join
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(crate) invite: Option<InviteKind>,
+    /// Draw the invite as a QR code, too
+    #[arg(long)]
+    pub(crate) qr: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InviteKind {
+    /// Addresses and the key of the host
+    Open,
+    /// The shared key, too
+    Shared,
+}
+
 /// Where programs come in that do not speak the native protocol.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For other programs")]
@@ -132,8 +192,8 @@ pub(crate) struct DoorArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Native")]
 pub(crate) struct NativeJoinArgs {
-    /// Trust this key and no other, whatever is in known_hosts (repeatable): SHA256:… as `chat
-    /// host` prints it [default: the key in known_hosts; at first contact, any]
+    /// Trust only this key, whatever known_hosts says (repeatable): SHA256:… as `chat host` prints
+    /// it [default: the key in known_hosts; at first contact, any key]
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) trust: Vec<Fingerprint>,
     /// Print what happens as JSON, one object per line
@@ -149,28 +209,32 @@ pub(crate) struct NativeJoinArgs {
     pub(crate) keys: NativeArgs,
 }
 
-/// Join a room of `chat host`, or of any UDP program that forwards each datagram to all others.
+/// Join a room: one of `chat host`, or any UDP program that forwards each datagram to all others.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
+  hikyaku chat join                                  the room on this network
+  hikyaku chat join hana                             by the name of its host
   hikyaku chat join 192.0.2.7 --name alice
   hikyaku chat join --trust SHA256:… chat.example:5000
   hikyaku chat join --plain --fernet team.key chat.example:5000
   hikyaku chat join --dtls --ca room.crt chat.example
   tail -f log | hikyaku chat join :5000 --name log")]
 pub(crate) struct JoinArgs {
-    #[arg(value_name = "ADDR", help = addr_help("The room, by default on this machine"))]
-    pub(crate) address: Option<Address>,
+    #[arg(value_name = "ADDR|NAME|INVITE", value_parser = destination, help = addr_help(ROOM))]
+    pub(crate) destination: Option<Destination>,
     #[command(flatten)]
     pub(crate) dialect: DialectArgs,
-    /// With --plain: the server is another program, which forwards lines and never answers: send
-    /// what is typed although nothing has answered
+    /// With --plain: the server is a program that only forwards lines; send what is typed even if
+    /// nothing answers
     #[arg(long)]
     pub(crate) foreign: bool,
     #[command(flatten)]
     pub(crate) me: MeArgs,
     #[command(flatten)]
     pub(crate) native: NativeJoinArgs,
+    #[command(flatten)]
+    pub(crate) discovery: DiscoveryArgs,
     #[command(flatten)]
     pub(crate) dtls: DtlsArgs,
     #[command(flatten)]
@@ -185,7 +249,7 @@ pub(crate) struct JoinArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MeArgs {
-    /// Your name in the room [default: your user name]
+    /// Your name in the room [default: your login name]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) name: Option<Name>,
     #[command(flatten)]

@@ -9,9 +9,9 @@ use crate::values::shared_name;
 
 /// DTLS in place of the native protocol.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+#[command(next_help_heading = "DTLS, which encrypts plain datagrams")]
 pub(crate) struct DtlsArgs {
-    /// Speak DTLS 1.2 or 1.3, as any program may; each datagram is one message, as with --plain
+    /// Speak DTLS 1.2 or 1.3 with any program; each datagram is one message, as with --plain
     #[arg(long, group = "speaks_dtls")]
     pub(crate) dtls: bool,
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub(crate) struct DtlsArgs {
 
 /// What both sides of DTLS have.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+#[command(next_help_heading = "DTLS, which encrypts plain datagrams")]
 pub(crate) struct DtlsKeyArgs {
     /// Your certificate, in PEM: ECDSA on P-256 or P-384 (`hikyaku keygen --cert NAME` makes one)
     #[arg(long, value_name = "FILE", requires = "speaks_dtls", requires = "key")]
@@ -28,12 +28,12 @@ pub(crate) struct DtlsKeyArgs {
     /// Its private key, in PEM
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// A key that both sides know, instead of certificates: its name and its file (hexadecimal, or
-    /// as `hikyaku keygen --shared` makes it); DTLS 1.2 with PSK-AES128-CCM8
+    /// A secret key that both sides have, instead of certificates: its name and its file
+    /// (hexadecimal, or as `hikyaku keygen --shared` makes it); DTLS 1.2 with PSK-AES128-CCM8
     #[arg(long, value_name = "IDENTITY:KEYFILE", requires = "speaks_dtls", conflicts_with = "cert",
         value_parser = shared_name)]
     pub(crate) psk: Option<(String, PathBuf)>,
-    /// Speak no older version
+    /// Refuse older versions
     #[arg(long, value_name = "VERSION", requires = "speaks_dtls", value_enum)]
     pub(crate) min_version: Option<Version>,
 }
@@ -57,13 +57,13 @@ impl From<Version> for MinVersion {
 
 /// Which certificates a client trusts.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+#[command(next_help_heading = "DTLS, which encrypts plain datagrams")]
 pub(crate) struct DtlsSendArgs {
     /// Trust the issuers in this PEM file instead of the system's
     #[arg(long, value_name = "FILE", requires = "dtls",
         conflicts_with_all = ["pin", "insecure", "psk"])]
     pub(crate) ca: Option<PathBuf>,
-    /// Trust only this certificate, by its SHA-256, whatever its name and dates (repeatable)
+    /// Trust only the certificate with this SHA-256, whatever its name and dates (repeatable)
     #[arg(long, value_name = "SHA256", requires = "dtls", conflicts_with_all = ["insecure", "psk"])]
     pub(crate) pin: Vec<Pin>,
     /// Trust any certificate: encrypted, but the peer may be anyone
@@ -73,7 +73,7 @@ pub(crate) struct DtlsSendArgs {
 
 /// Which clients a server accepts.
 #[derive(Debug, Default, ClapArgs)]
-#[command(next_help_heading = "DTLS, beneath plain datagrams")]
+#[command(next_help_heading = "DTLS, which encrypts plain datagrams")]
 pub(crate) struct DtlsListenArgs {
     /// Accept only clients with a certificate from an issuer in this PEM file
     #[arg(long, value_name = "FILE", requires = "cert")]

@@ -31,7 +31,7 @@ pub(crate) struct KeygenArgs {
     /// With --cert: write BASE.crt and BASE.key [default: the first name]
     #[arg(long, value_name = "BASE", requires = "cert")]
     pub(crate) out: Option<PathBuf>,
-    /// Protect the private key with a passphrase, asked for at the terminal
+    /// Protect the private key with a passphrase, which is asked for at the terminal
     #[arg(long, conflicts_with = "shared")]
     pub(crate) passphrase: bool,
     /// A comment in the public key, such as its owner [default: user@host]
@@ -43,7 +43,7 @@ pub(crate) struct KeygenArgs {
     pub(crate) force: bool,
 }
 
-/// Print the public line and the fingerprint of a key.
+/// Print the public half of a key, as a line for authorized_keys, and its fingerprint.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

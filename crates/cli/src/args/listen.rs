@@ -14,7 +14,8 @@ use crate::values::{duration, number};
 /// Print the messages of `hikyaku send` and save its files, or with --plain print datagrams from
 /// any UDP program.
 ///
-/// Prints at the start its address, the fingerprint of its key, and the command that sends to it.
+/// At the start it prints its address, the fingerprint of its key, and the command that sends to
+/// it.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -31,9 +32,9 @@ Examples:
   hikyaku listen --plain --signed-by ~/.ssh/authorized_keys
   hikyaku listen --dtls --cert server.crt --key server.key :5684
 
-It ends at Ctrl-C, --once, --count, --for or --until. Exit codes: 0 done, 1 failed (also if --for
-ends before --count messages came, or a stream or file is cut short), 2 usage or configuration,
-3 refused for security.")]
+It runs until Ctrl-C, or as long as --once, --count, --for or --until say. Exit codes: 0 done, 1
+failed (also if --for ends before --count messages came, or a stream or file is cut short), 2
+usage or configuration, 3 refused for security.")]
 pub(crate) struct ListenArgs {
     #[arg(value_name = "ADDR", help = addr_help(LISTENING))]
     pub(crate) address: Option<Address>,

@@ -12,10 +12,14 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use hikyaku::{filter::Network, limits::DEFAULT_PORT};
 use hikyaku_plain::limits::DEFAULT_SIGNED_MAX_AGE;
+use hikyaku_services::invite::Invite;
 use hikyaku_text::sanitize_bytes;
 
 pub(crate) use self::{
-    chat::{ChatArgs, ChatRole, HostArgs, JoinArgs, MeArgs, NativeHostArgs, NativeJoinArgs},
+    chat::{
+        ChatArgs, ChatRole, DiscoveryArgs, FindArgs, HostArgs, InviteKind, JoinArgs, MeArgs,
+        NativeHostArgs, NativeJoinArgs,
+    },
     dtls::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs},
     keys::{KeyArgs, KeygenArgs},
     listen::{ListenArgs, NativeListenArgs, PlainListenArgs},
@@ -27,9 +31,9 @@ use crate::values::duration;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security.
 
-Ctrl-C and SIGTERM end a command in order: with 0 if everything that was begun is complete, with 1
-if something was left unsent, unwritten or unanswered. A second one ends it at once, with 1 if
-anything was lost.";
+On Ctrl-C or SIGTERM a command finishes what it can. It then exits with 0 if everything that was
+begun is complete, and with 1 if something was left unsent, unwritten or unanswered. A second Ctrl-C
+stops it immediately, with 1 if anything was lost.";
 
 /// Send messages, streams and files over UDP: encrypted, in order, exactly once, acknowledged. With
 /// --plain, exchange datagrams with any UDP program.
@@ -58,7 +62,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DialectArgs {
-    /// Speak plain UDP, as any program does: each datagram is one message
+    /// Speak plain UDP with any program: each datagram is one message
     #[arg(long)]
     pub(crate) plain: bool,
 }
@@ -71,17 +75,17 @@ pub(crate) struct NativeArgs {
     /// [default: ~/.config/hikyaku/id_ed25519]
     #[arg(long, value_name = "KEY")]
     pub(crate) identity: Option<PathBuf>,
-    /// A key that both sides must have (`hikyaku keygen --shared` makes one)
+    /// A secret key that both sides must have (`hikyaku keygen --shared` makes one)
     #[arg(long, value_name = "KEYFILE")]
     pub(crate) shared_key: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct AckArgs {
-    /// `listen` answers each datagram with `ACK`; `send` waits for it, and resends if none comes
+    /// `listen` answers each datagram with `ACK`; `send` resends a datagram until that comes
     #[arg(long)]
     pub(crate) ack: bool,
-    /// The text of the acknowledgement, if the peer uses another [default: ACK]
+    /// The acknowledgement's text, if the peer uses a different one [default: ACK]
     #[arg(long, value_name = "TEXT")]
     pub(crate) ack_text: Option<String>,
 }
@@ -126,24 +130,24 @@ pub(crate) struct ArmourArgs {
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Filter by address (the longest matching prefix wins)")]
 pub(crate) struct FilterArgs {
-    /// Accept this network; every other is then denied (repeatable)
+    /// Accept only this network (repeatable)
     #[arg(long, value_name = "NET")]
     pub(crate) allow: Vec<Network>,
     /// Ignore this network (repeatable)
     #[arg(long, value_name = "NET")]
     pub(crate) deny: Vec<Network>,
-    /// Read rules from a file: one `allow NET` or `deny NET` per line, # begins a comment
+    /// Read rules from a file: one `allow NET` or `deny NET` per line; # starts a comment
     #[arg(long = "filter", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct TalkArgs {
-    /// Report more: why a datagram was dropped; natively also connections, refused senders, and
-    /// figures at the end
+    /// Report why datagrams were dropped; natively, also connections, refused senders, and
+    /// statistics at the end
     #[arg(short, long, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
-    /// Report errors alone
+    /// Report only errors
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
@@ -153,12 +157,12 @@ pub(crate) struct TalkArgs {
 pub(crate) enum Format {
     /// Time, sender and text; control characters and invalid UTF-8 are escaped
     Text,
-    /// Each message as one line and nothing else; line ends inside it are escaped
+    /// Only the messages, one per line; line ends inside a message are escaped
     Lines,
     /// One JSON object per message: time, from, to, bytes, text or base64; signer, or natively
     /// peer, class, channel
     Json,
-    /// The payload bytes alone
+    /// Only the payload bytes
     Raw,
     /// A hexdump
     Hex,
@@ -178,7 +182,7 @@ fn max_age_help() -> String {
     let seconds = DEFAULT_SIGNED_MAX_AGE.as_secs();
     format!(
         "Drop datagrams older than this, in whole seconds [default: {seconds}s if signed, \
-         otherwise any age]"
+         otherwise no limit]"
     )
 }
 
@@ -192,11 +196,15 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
 }
 
 /// `--reply TIME` and `--reply ADDR` look alike to a parser: an optional value must be glued on.
-/// So a word after `--reply` that is a duration is.
+/// So a word after `--reply` that is a duration is. And `chat INVITE` is `chat join INVITE`.
 fn untangled(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut out: Vec<OsString> = Vec::new();
     let mut words = words.peekable();
     while let Some(word) = words.next() {
+        let is_invite = word.to_str().is_some_and(Invite::is_meant);
+        if is_invite && out.len() == 2 && out[1] == "chat" {
+            out.push("join".into());
+        }
         if word == "--" {
             out.push(word);
             break;

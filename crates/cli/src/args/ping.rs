@@ -38,7 +38,7 @@ pub(crate) struct PingArgs {
     /// Refused, with a reason
     #[arg(long, hide = true)]
     pub(crate) plain: bool,
-    /// Trust this key and no other, whatever is in known_hosts (repeatable)
+    /// Trust only this key, whatever known_hosts says (repeatable)
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) trust: Vec<Fingerprint>,
     #[command(flatten)]

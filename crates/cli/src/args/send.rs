@@ -42,7 +42,7 @@ pub(crate) struct SendArgs {
     #[arg(value_name = "ADDR", help = addr_help("Where to send"))]
     pub(crate) address: Address,
     /// The messages; "" is an empty one. With no MESSAGE, each line of standard input is one
-    /// message; at a terminal there is a prompt (q or Ctrl-D leaves it)
+    /// message; at a terminal there is a prompt, which q or Ctrl-D ends
     #[arg(value_name = "MESSAGE")]
     pub(crate) messages: Vec<OsString>,
     #[command(flatten)]
@@ -50,12 +50,13 @@ pub(crate) struct SendArgs {
     /// Send all of standard input as one message
     #[arg(long, conflicts_with = "messages")]
     pub(crate) whole: bool,
-    /// Take messages as hexadecimal digits; white space and colons between them are ignored
+    /// Read messages as hexadecimal digits; spaces and colons between them are ignored
     #[arg(long)]
     pub(crate) hex: bool,
-    /// Native: give up after this long without a word from the listener [default: 10s]. With --ack:
-    /// wait this long for the first acknowledgement, and twice as long with each retry [default:
-    /// 1s]. With --dtls alone: give up the handshake after this long [default: 40s, the most]
+    /// Native: give up when the listener has been silent for this long [default: 10s]. With --ack:
+    /// wait this long for the first acknowledgement, and twice as long after each resend [default:
+    /// 1s]. With --dtls and no --ack: give up the handshake after this long [default: 40s, which is
+    /// also the maximum]
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) timeout: Option<Duration>,
     /// Send all messages N times
@@ -99,15 +100,15 @@ pub(crate) struct NativeSendArgs {
     /// Send standard input as one stream of bytes, to `listen --format raw`
     #[arg(long, conflicts_with_all = ["messages", "whole", "hex", "file"])]
     pub(crate) raw: bool,
-    /// Send this file, to `listen --save`, with a progress bar at a terminal (repeatable; the words
-    /// after ADDR are then files too)
+    /// Send this file to `listen --save`; at a terminal, show a progress bar (repeatable; the words
+    /// after ADDR are then files, too)
     #[arg(long, value_name = "PATH", conflicts_with_all = ["whole", "hex"])]
     pub(crate) file: Vec<PathBuf>,
-    /// Trust this key and no other, whatever is in known_hosts (repeatable): SHA256:… as `listen`
-    /// and `hikyaku key` print it [default: the key in known_hosts; at first contact, any]
+    /// Trust only this key, whatever known_hosts says (repeatable): SHA256:… as `listen` and
+    /// `hikyaku key` print it [default: the key in known_hosts; at first contact, any key]
     #[arg(long, value_name = "FINGERPRINT")]
     pub(crate) trust: Vec<Fingerprint>,
-    /// How each message is delivered: ordered (once, in order), reliable (once), latest (a newer
+    /// The delivery class: ordered (once, in order), reliable (once), latest (a newer
     /// message replaces it), unreliable (sent once, not acknowledged), deadline=200ms (in time or
     /// not at all) [default: ordered]
     #[arg(long, value_name = "CLASS", value_parser = class)]
@@ -141,7 +142,8 @@ pub(crate) struct PlainSendArgs {
         default_missing_value = "2s", value_parser = replies
     )]
     pub(crate) reply: Option<Replies>,
-    /// Send standard input as datagrams of SIZE bytes each, the last one shorter; for binary data
+    /// Send standard input as datagrams of SIZE bytes each, for binary data; the last one may be
+    /// shorter
     #[arg(
         long, value_name = "SIZE", conflicts_with_all = ["messages", "whole", "hex"],
         value_parser = number::<u16>(1, u16::MAX.into())
@@ -151,13 +153,13 @@ pub(crate) struct PlainSendArgs {
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
     /// Send from this local address. With a port, all messages come from that port, and a late ACK
-    /// of one message may then be taken for that of the next
+    /// of one message may be mistaken for that of the next
     #[arg(long, value_name = "ADDR", value_parser = source_address)]
     pub(crate) bind: Option<Address>,
     /// Allow broadcast addresses, and accept replies from anyone
     #[arg(long)]
     pub(crate) broadcast: bool,
-    /// Let a datagram pass at most N hops [default: the system's; 1 for multicast]
+    /// Limit each datagram to N hops [default: the system's; 1 for multicast]
     #[arg(long, value_name = "N", value_parser = number::<u8>(1, u8::MAX.into()))]
     pub(crate) ttl: Option<u8>,
 }

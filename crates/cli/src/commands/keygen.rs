@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     args::{KeyArgs, KeygenArgs},
     exit::Failure,
+    names,
     output::{note, print_line},
     terminal::{self, Ending},
 };
@@ -42,7 +43,7 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
         return Err(Failure::failed(format!("{} exists; --force replaces it", path.display())));
     }
     let passphrase = if args.passphrase { Some(new_passphrase(ending).await?) } else { None };
-    let comment = args.comment.clone().unwrap_or_else(terminal::user_at_host);
+    let comment = args.comment.clone().unwrap_or_else(names::user_at_host);
     let identity = Identity::generate(&comment)?;
     identity.write(&path, passphrase.as_ref().map(|p| p.as_str()), if_exists)?;
     note(&format!("{}: the private key; keep it secret", path.display()));

@@ -3,7 +3,6 @@
 //! Reading blocks, so it has a thread of its own; a bounded queue makes a pipe wait.
 
 use std::{
-    env,
     io::{self, BufRead, IsTerminal, Read, Write as _},
     sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
@@ -233,19 +232,34 @@ pub(crate) async fn ask_secret(
     }
 }
 
-/// Returns the user's name from the environment.
-pub(crate) fn user_name() -> Option<String> {
-    ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| env::var(name).ok())
+/// Asks a question at the terminal, and returns the line that answers it.
+pub(crate) async fn ask(question: &str, ending: &mut Ending) -> Result<String, Failure> {
+    let mut out = io::stderr().lock();
+    write!(out, "{}", sanitize(question)).and_then(|()| out.flush())?;
+    drop(out);
+    let asked = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().take(MAX_LINE_LEN as u64).read_line(&mut line).map(|_| line)
+    });
+    let interrupted = || Failure::failed("interrupted; nothing was sent");
+    tokio::select! {
+        answer = asked => match answer.map_err(io::Error::other).flatten() {
+            // The end of the input.
+            Ok(line) if line.is_empty() => Err(interrupted()),
+            Ok(line) => Ok(line),
+            Err(e) => Err(e.into()),
+        },
+        () = ending.wanted() => Err(interrupted()),
+    }
 }
 
-/// Returns `user@host`, for the comment of a key.
-pub(crate) fn user_at_host() -> String {
-    let user = user_name().unwrap_or_else(|| "someone".to_owned());
+/// Returns how many columns standard output has, if it is a terminal that says it.
+pub(crate) fn columns() -> Option<usize> {
     #[cfg(unix)]
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let columns = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| size.ws_col);
     #[cfg(not(unix))]
-    let host = env::var("COMPUTERNAME").unwrap_or_else(|_| "here".to_owned());
-    format!("{user}@{host}")
+    let columns: Option<u16> = None;
+    columns.filter(|columns| *columns > 0).map(usize::from)
 }
 
 /// Requests to end the command: Ctrl-C, SIGTERM, and a hang-up.

@@ -49,7 +49,7 @@ fn a_wrong_key_and_garbage_are_counted_and_answered_by_a_hint_at_most() {
     assert_eq!(heard_by_now(&liar), [b"?fernet"], "a hint for the token, nothing for the rest");
     let ended = listener.interrupt();
     assert_eq!((ended.code, ended.text()), (Some(0), "heard\n"));
-    assert_eq!(dropped(&ended.err, "undecryptable"), 3, "{}", ended.err);
+    assert_eq!(dropped(&ended.err, "not encrypted with our key"), 3, "{}", ended.err);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_sender_with_the_wrong_key_gets_no_acknowledgement() {
     assert_eq!(sent.code, Some(3), "{sent:?}");
     tell(&listener, &stranger(), &keys::sealed(&keys::fernet(&right).0, b"heard\n", 0));
     listener.process.out.line(|line| line == "heard");
-    assert_eq!(dropped(&listener.interrupt().err, "undecryptable"), 2);
+    assert_eq!(dropped(&listener.interrupt().err, "not encrypted with our key"), 2);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn an_acknowledgement_without_the_key_does_not_count() {
     let to = listener.to();
     let sent = send(&[&retry[..], &["--fernet", &key, &to, "x"]].concat());
     assert_eq!(sent.code, Some(1), "{sent:?}");
-    assert_eq!(dropped(&sent.err, "undecryptable"), 1, "{}", sent.err);
+    assert_eq!(dropped(&sent.err, "not encrypted with our key"), 1, "{}", sent.err);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_token_older_than_asked_for_is_stale() {
     listener.process.out.line(|line| line == "new");
     let ended = listener.interrupt();
     assert_eq!(ended.text(), "new\n");
-    assert_eq!(dropped(&ended.err, "stale"), 1, "{}", ended.err);
+    assert_eq!(dropped(&ended.err, "too old or too new"), 1, "{}", ended.err);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_known_signer_is_accepted_and_a_stranger_is_counted_and_never_answered() {
     assert!(heard_by_now(&liar).is_empty());
     let ended = listener.interrupt();
     assert_eq!(ended.text(), "heard\n");
-    assert_eq!(dropped(&ended.err, "unknown signer"), 1, "{}", ended.err);
+    assert_eq!(dropped(&ended.err, "signed with a key not accepted"), 1, "{}", ended.err);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_changed_envelope_has_a_bad_signature() {
     assert_eq!(heard_by_now(&liar), [b"?signed"], "a hint for the envelope alone");
     let ended = listener.interrupt();
     assert_eq!(ended.text(), "heard\n");
-    assert_eq!(dropped(&ended.err, "bad signature"), 2, "{}", ended.err);
+    assert_eq!(dropped(&ended.err, "not validly signed"), 2, "{}", ended.err);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_duplicate_is_dropped_but_acknowledged_again() {
     }
     let ended = listener.interrupt();
     assert_eq!(ended.text(), "once\n");
-    assert_eq!(dropped(&ended.err, "duplicate"), 2, "{}", ended.err);
+    assert_eq!(dropped(&ended.err, "seen before"), 2, "{}", ended.err);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_signature_older_than_a_minute_is_stale_unless_asked_otherwise() {
         tell(&listener, &client, &keys::sealed(&seal, b"new\n", 0));
         listener.process.out.line(|line| line == "new");
         let ended = listener.interrupt();
-        (ended.text().to_owned(), dropped(&ended.err, "stale"))
+        (ended.text().to_owned(), dropped(&ended.err, "too old or too new"))
     };
     assert_eq!(heard(&[]), ("new\n".to_owned(), 1));
     assert_eq!(heard(&["--max-age", "2m"]), ("old\nnew\n".to_owned(), 0));
@@ -207,7 +207,7 @@ fn a_signature_from_the_future_is_stale() {
     tell(&listener, &client, &keys::sealed(&seal, b"now\n", 0));
     listener.process.out.line(|line| line == "now");
     let ended = listener.interrupt();
-    assert_eq!((ended.text(), dropped(&ended.err, "stale")), ("now\n", 1));
+    assert_eq!((ended.text(), dropped(&ended.err, "too old or too new")), ("now\n", 1));
 }
 
 #[test]
@@ -226,7 +226,8 @@ fn signed_then_encrypted_both_are_asked_for() {
     listener.process.out.line(|line| line == "both");
     let ended = listener.interrupt();
     assert_eq!(ended.text(), "both\n");
-    let counts = ["undecryptable", "bad signature"].map(|reason| dropped(&ended.err, reason));
+    let counts = ["not encrypted with our key", "not validly signed"]
+        .map(|reason| dropped(&ended.err, reason));
     assert_eq!(counts, [1, 1], "{}", ended.err);
 }
 
@@ -251,7 +252,7 @@ fn verbose_reports_why_a_datagram_was_dropped() {
     tell(&listener, &client, b"\x1b[2Jgarbage");
     let line = listener.process.err.line(|line| line.starts_with("dropped"));
     let from = client.local_addr().expect("it is bound");
-    assert_eq!(line, format!("dropped: undecryptable, from {from}"));
+    assert_eq!(line, format!("dropped: not encrypted, from {from}"));
 }
 
 #[test]
@@ -266,7 +267,7 @@ fn verbose_limits_its_lines_per_second() {
     tell(&listener, &client, &keys::sealed(&keys::fernet(&key).0, b"heard\n", 0));
     listener.process.out.line(|line| line == "heard");
     let err = listener.interrupt().err;
-    let reported = err.lines().filter(|line| line.starts_with("dropped: undecryptable")).count();
+    let reported = err.lines().filter(|line| line.starts_with("dropped: not encrypted")).count();
     // Twenty per second; 500 datagrams take only a few seconds.
     assert!((20..=100).contains(&reported), "{reported} lines");
 }
@@ -287,7 +288,7 @@ fn a_restricted_signer_is_skipped_with_a_warning() {
     tell(&listener, &client, &keys::sealed(&keys::signing(&bob), b"bob\n", 0));
     tell(&listener, &client, &keys::sealed(&keys::signing(&alice), b"alice\n", 0));
     listener.process.out.line(|line| line == "alice");
-    assert_eq!(dropped(&listener.interrupt().err, "unknown signer"), 1);
+    assert_eq!(dropped(&listener.interrupt().err, "signed with a key not accepted"), 1);
 }
 
 #[test]

@@ -265,7 +265,7 @@ fn holders_of_the_key_chat_and_others_are_ignored() {
     // The room handles datagrams in order, and Eve's came before.
     assert!(heard_by_now(&eve).is_empty());
     assert!(!ben.out.text().contains("let me in"), "{:?}", ben.out);
-    assert_eq!(dropped(&room.interrupt().err, "undecryptable"), 1);
+    assert_eq!(dropped(&room.interrupt().err, "not encrypted with our key"), 1);
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn in_a_signed_room_names_come_from_the_keys() {
     ana.type_line("/who");
     ana.out.line(|line| is_stamped(line, "* 1 here: alice"));
     assert!(heard_by_now(&unknown).is_empty());
-    assert_eq!(dropped(&room.interrupt().err, "unknown signer"), 1);
+    assert_eq!(dropped(&room.interrupt().err, "signed with a key not accepted"), 1);
 }
 
 /// A beginner's server: forwards each datagram to all other senders, until stopped.
@@ -418,4 +418,26 @@ fn machine_lines_are_sent_on_request() {
     ben.say(r#"{"hikyaku":1,"request":4,"do":"said","with":"say \"hi\""}"#);
     ben.hears(|line| line.contains(r#""request":4,"kind":"said","text":"say \"hi\"""#));
     ana.out.line(|line| is_stamped(line, r#"ben: say "hi""#));
+}
+
+#[test]
+fn a_room_that_signs_is_named_to_someone_who_cannot_open_its_messages() {
+    let folder = folder();
+    let host = keys::identity(folder.path(), "host");
+    let room = room(&["--sign", &host.private]);
+    let to = room.to();
+    let ended = run(&["chat", "join", "--plain", "--name", "ana", &to], b"hi\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    assert!(last.contains("signs its messages: join with --signed-by FILE"), "{last}");
+    assert!(!ended.text().contains("\\x"), "{}", ended.text());
+}
+
+#[test]
+fn a_line_to_a_room_that_was_killed_is_reported_at_once() {
+    let room = room(&[]);
+    let mut ana = join_room(&room, "ana", &[]);
+    drop(room);
+    ana.type_line("is anyone here?");
+    ana.out.line(|line| line.contains("the last line that you sent may not have arrived"));
 }

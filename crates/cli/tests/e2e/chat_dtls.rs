@@ -130,7 +130,7 @@ fn a_datagram_without_an_association_is_ignored() {
     ana.out.line(|line| is_stamped(line, "ben: hello"));
     assert!(!ana.out.text().contains("let me in"), "{:?}", ana.out);
     assert!(heard_by_now(&eve).is_empty(), "nothing is said to a stranger");
-    assert!(room.interrupt().err.contains("dropped: 1 no association"));
+    assert!(room.interrupt().err.contains("dropped: 1 outside any DTLS association"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    address_of, hear, heard_by_now, json, listen,
+    Listener, address_of, hear, heard_by_now, json, listen,
     native::{Home, fingerprint},
     process::{Process, hikyaku},
     refused, run, send, stranger,
@@ -256,4 +256,56 @@ fn a_key_for_a_missing_folder_is_an_error() {
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.err.contains("there is no folder") && ended.err.contains("mkdir -p"));
     }
+}
+
+#[test]
+fn an_option_that_would_have_no_effect_is_refused() {
+    let to = "127.0.0.1:9";
+    refused(
+        2,
+        &[
+            (&["send", "--plain", "--ack-text", "OK", to, "x"], &["--ack-text needs --ack"]),
+            (&["send", "--plain", "--retries", "3", to, "x"], &["--retries needs --ack"]),
+            (&["send", "--plain", "--timeout", "3s", to, "x"], &["--timeout needs --ack"]),
+            (&["send", "--plain", "--format", "hex", to, "x"], &["--format needs --reply"]),
+            (&["send", "--plain", "--max-age", "3s", to, "x"], &["--max-age needs --fernet"]),
+            (&["listen", "--plain", "--ack-text", "OK"], &["--ack-text needs --ack"]),
+            (&["listen", "--plain", "--max-age", "3s"], &["--max-age needs --fernet"]),
+            (&["chat", "join", "--plain", "--max-age", "3s"], &["--max-age needs --fernet"]),
+        ],
+    );
+}
+
+#[test]
+fn an_option_of_another_command_is_answered_with_the_one_that_fits() {
+    refused(
+        2,
+        &[
+            (&["listen", "--timeout", "3s"], &["'--timeout'", "--for TIME"]),
+            (&["listen", "--json"], &["'--json'", "--format json"]),
+            (&["listen", "--file", "x"], &["--save DIR"]),
+            (&["send", "--once", "127.0.0.1:9", "x"], &["'--once'", "ends by itself"]),
+            (&["send", "--save", "dir", "127.0.0.1:9", "x"], &["--file PATH"]),
+            (&["chat", "--join", "127.0.0.1"], &["hikyaku chat join HOST"]),
+            (&["chat", "--plain", "join", "host"], &["hikyaku chat join --plain host"]),
+            (&["chat", "--name", "bob", "host"], &["hikyaku chat host --name bob"]),
+            (&["send", "--plain", "--reply=abc", "127.0.0.1:9", "x"], &["number of replies"]),
+        ],
+    );
+}
+
+#[test]
+fn the_line_that_a_listener_prints_fits_what_it_waits_for() {
+    let home = Home::new();
+    let line = |listener: &Listener| {
+        listener.process.err.line(|line| line.starts_with("send to it with: hikyaku send"))
+    };
+    let saving = home.listen(&["--save", "."]);
+    assert!(line(&saving).ends_with(&format!("{} --file PATH", saving.address)));
+    let stream = home.listen(&["--format", "raw", "--once"]);
+    assert!(line(&stream).ends_with(&format!("{} --raw <FILE", stream.address)));
+    let args = ["listen", "--plain", "--join", "239.1.2.3", "0.0.0.0:0"];
+    let group = Listener::new(Process::start(hikyaku(&args)));
+    let to = format!("hikyaku send --plain 239.1.2.3:{} hello", group.address.port());
+    assert!(line(&group).ends_with(&to), "{}", line(&group));
 }

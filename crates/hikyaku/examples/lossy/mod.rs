@@ -1,5 +1,5 @@
-//! Bad weather in one process: a relay that loses, delays and reorders what one client and one
-//! server send each other. A program of yours has no use for it; a test of yours may.
+//! A bad network in one process: a relay that loses, delays and reorders what a client and a server
+//! send each other. Programs have no use for it; their tests may.
 
 use std::{
     io,
@@ -16,24 +16,24 @@ use tokio::{
     time::sleep,
 };
 
-/// Datagrams under way in each direction; a queue that is full loses what comes, as a router's.
+/// Datagrams in transit per direction; a full queue drops what arrives, as a router's does.
 const MAX_UNDER_WAY: usize = 512;
 
-/// What it does to datagrams. The same seed throws the same dice.
+/// What it does to datagrams. The same seed gives the same random numbers.
 #[derive(Clone, Copy)]
 pub(crate) struct Weather {
-    /// Of a hundred datagrams each way, while it is bad.
+    /// How many of a hundred datagrams are lost in each direction while the network is bad.
     pub(crate) lost: u64,
-    /// How long it is bad, once it has begun.
+    /// How long the network is bad, from [`Lossy::begin`] on.
     pub(crate) lasts: Duration,
-    /// Time on the way, each way.
+    /// The delay in each direction.
     pub(crate) delay: Duration,
-    /// As much as this is added by chance, so that datagrams overtake each other.
+    /// The largest random addition to the delay, so that datagrams overtake each other.
     pub(crate) jitter: Duration,
     pub(crate) seed: u64,
 }
 
-/// The network. It is gone when this is dropped.
+/// The network. It ends when this is dropped.
 pub(crate) struct Lossy {
     address: SocketAddr,
     ends: Arc<OnceLock<Instant>>,
@@ -42,7 +42,7 @@ pub(crate) struct Lossy {
 }
 
 impl Lossy {
-    /// One that leads to `server`. The weather is good before [`Lossy::begin`].
+    /// Starts a network that leads to `server`. It is good until [`Lossy::begin`] is called.
     pub(crate) async fn before(server: SocketAddr, weather: Weather) -> io::Result<Self> {
         let to_client = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
         let to_server = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
@@ -71,18 +71,18 @@ impl Lossy {
         Ok(Self { address, ends, lasts: weather.lasts, _both_ways: both_ways })
     }
 
-    /// Whom the client dials.
+    /// Returns the address that the client dials.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The bad weather begins.
+    /// Makes the network bad from now on.
     pub(crate) fn begin(&self) {
         self.ends.get_or_init(|| clock::monotonic() + self.lasts);
     }
 }
 
-/// One direction.
+/// Carries one direction.
 struct Way {
     to: Arc<UdpSocket>,
     weather: Weather,
@@ -109,13 +109,13 @@ impl Way {
             (self.to.clone(), self.weather.delay + jitter, datagram.to_vec());
         tokio::spawn(async move {
             sleep(wait).await;
-            // What cannot be sent is lost: it is that kind of network.
+            // What cannot be sent is lost, as on any bad network.
             let _ = to.send_to(&datagram, address).await;
             drop(place);
         });
     }
 
-    /// The next number of splitmix64.
+    /// Returns the next number of splitmix64.
     fn throw(&mut self) -> u64 {
         self.dice = self.dice.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.dice ^ (self.dice >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

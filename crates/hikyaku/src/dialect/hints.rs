@@ -1,13 +1,13 @@
-//! How often programs of another dialect are answered with the one spoken here.
+//! Limits how often programs of another dialect receive a hint.
 //!
-//! In: the time. Out: a hint, or none. Never: who it is for.
+//! In: the time. Out: a hint, or none. Never: who it is sent to.
 
 use std::time::{Duration, Instant};
 
 use super::Dialect;
 use crate::limits::MAX_HINTS;
 
-/// The hints of one socket, so many a second.
+/// The hints of one socket, limited per second.
 #[derive(Debug)]
 pub struct Hints {
     spoken: Dialect,
@@ -16,19 +16,19 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// Returns no hints so far, of what is spoken here.
+    /// Makes a limiter for hints that name this dialect.
     #[must_use]
     pub const fn new(spoken: Dialect) -> Self {
         Self { spoken, second: None, said: 0 }
     }
 
-    /// What is spoken here.
+    /// Returns the dialect spoken here.
     #[must_use]
     pub const fn spoken(&self) -> Dialect {
         self.spoken
     }
 
-    /// The datagram to answer with, unless enough was said in this second.
+    /// Returns the datagram to answer with, unless the limit of this second is reached.
     #[must_use]
     pub fn next(&mut self, now: Instant) -> Option<&'static [u8]> {
         let is_over = |since| now.saturating_duration_since(since) >= Duration::from_secs(1);

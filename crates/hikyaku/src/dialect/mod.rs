@@ -1,11 +1,10 @@
-//! Which dialect a datagram speaks, by its first bytes; and the word that says which one is
-//! spoken here.
+//! Recognises the dialect of a datagram by its first bytes, and names the dialect spoken here.
 //!
 //! In: the bytes of one datagram. Out: a dialect, where they leave no doubt. Never: a guess, more
 //! work for a longer datagram.
 //!
-//! All dialects share one default port, so that people meet the wrong one first. What is
-//! recognised here was authenticated by nobody: it is worth a hint to a person, never a decision.
+//! All dialects share one default port, so people will meet the wrong one. What is recognised here
+//! is unauthenticated: it may cause a hint to a person, never a decision.
 
 mod hints;
 mod openings;
@@ -17,7 +16,7 @@ use hikyaku_proto::opens_connection;
 pub use self::hints::Hints;
 use self::openings::{begins_handshake, is_envelope, is_token};
 
-/// What is spoken on a port.
+/// The language of the datagrams on a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Dialect {
@@ -33,10 +32,11 @@ pub enum Dialect {
     Native,
 }
 
-/// Bytes that show whether a datagram is text.
+/// How many bytes show whether a datagram is text.
 const TEXT_SAMPLE: usize = 64;
 
-/// What chat clients say first: people and programs that read text, programs that read data.
+/// The first words of chat clients: of people and programs that read text, and of programs that
+/// read data.
 const CHAT_HELLOS: [&[u8]; 2] = [b"/name ", b"/hello "];
 
 impl Dialect {
@@ -54,8 +54,8 @@ impl Dialect {
         }
     }
 
-    /// The word that tells a program of the wrong dialect what is spoken here: a whole datagram,
-    /// never longer than what it answers, and never answered.
+    /// Returns the word that tells a program of another dialect which one is spoken here: a whole
+    /// datagram, never longer than the one it answers, and never answered itself.
     #[must_use]
     pub const fn hint(self) -> &'static [u8] {
         match self {
@@ -85,7 +85,7 @@ impl Dialect {
     }
 }
 
-/// A name for people: "native packets", "plain datagrams".
+/// Returns a name for people: "native packets", "plain datagrams".
 impl fmt::Display for Dialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -98,8 +98,8 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// Returns `true` if the beginning of a datagram is printable text. No packet of the native
-/// protocol is, by its random ids, except one in millions.
+/// Returns `true` if the beginning of a datagram is printable text. Packets of the native protocol
+/// have random ids, so that one in millions looks like text.
 #[must_use]
 pub fn is_text(datagram: &[u8]) -> bool {
     let sample = &datagram[..datagram.len().min(TEXT_SAMPLE)];

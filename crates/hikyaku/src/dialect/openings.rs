@@ -1,6 +1,6 @@
-//! The form of what opens each of the dialects with armour.
+//! The form of the first datagram of each dialect with armour.
 //!
-//! In: the bytes of one datagram. Out: whether they have it. Never: an allocation.
+//! In: the bytes of one datagram. Out: whether they have that form. Never: an allocation.
 
 /// The shortest Fernet token: 73 bytes in base64.
 pub(super) const MIN_TOKEN: usize = 100;
@@ -26,12 +26,12 @@ const SIGN1: u8 = 0xd2;
 /// A CBOR array of four.
 const FOUR_ITEMS: u8 = 0x84;
 
-/// The head of a CBOR byte string of 64 bytes, which an Ed25519 signature is.
+/// The head of a CBOR byte string of 64 bytes, as an Ed25519 signature has it.
 const SIGNATURE_HEAD: [u8; 2] = [0x58, 64];
 
-/// Returns `true` if a datagram begins with the first ClientHello of a handshake. Looks at no more
-/// than the head of its first record, whose version every client writes as 1.0 or 1.2 (RFC 9147
-/// section 5.3).
+/// Returns `true` if a datagram begins with the first ClientHello of a handshake. Examines only the
+/// head of its first record, whose version every client writes as 1.0 or 1.2 (RFC 9147 section
+/// 5.3).
 pub(super) fn begins_handshake(datagram: &[u8]) -> bool {
     let Some((header, body)) = datagram.split_at_checked(RECORD_HEADER) else { return false };
     let is_clear = header[0] == HANDSHAKE
@@ -42,7 +42,7 @@ pub(super) fn begins_handshake(datagram: &[u8]) -> bool {
     is_clear && is_first && hello.len() >= 34 && matches!(hello[..2], [0xfe, 0xff | 0xfd])
 }
 
-/// Returns `true` if a datagram is a Fernet token, at most with white space after it.
+/// Returns `true` if a datagram is a Fernet token, possibly followed by white space.
 pub(super) fn is_token(datagram: &[u8]) -> bool {
     let token = datagram.trim_ascii_end();
     token.len() >= MIN_TOKEN
@@ -59,7 +59,7 @@ pub(super) fn is_envelope(datagram: &[u8]) -> bool {
         [FOUR_ITEMS, items @ ..] => (1, items),
         _ => return false,
     };
-    // A protected header of up to 23, 255 or 65,535 bytes, and how many those are.
+    // A protected header of up to 23, 255 or 65,535 bytes, and its length.
     let header = match *items {
         [head @ 0x40..=0x57, ..] => 1 + usize::from(head - 0x40),
         [0x58, len, ..] => 2 + usize::from(len),
@@ -67,7 +67,7 @@ pub(super) fn is_envelope(datagram: &[u8]) -> bool {
         _ => return false,
     };
     let is_map = |head: &u8| (0xa0..=0xb9).contains(head);
-    // The unprotected header, a map, and the payload have a byte each at least.
+    // The unprotected header, a map, and the payload take at least a byte each.
     let Some(signature_at) = datagram.len().checked_sub(SIGNATURE_HEAD.len() + 64) else {
         return false;
     };

@@ -18,7 +18,7 @@ fn client_hello() -> Vec<u8> {
     [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, record_len], fragment.as_slice()].concat()
 }
 
-/// A first Hello, as far as it travels in the clear.
+/// A first Hello, as far as it is sent in the clear.
 fn native_hello() -> Vec<u8> {
     let mut hello = vec![0xc0, 0, 0, 0, 1];
     hello.extend([0x5a; 16]);
@@ -27,7 +27,7 @@ fn native_hello() -> Vec<u8> {
     hello
 }
 
-/// A token of no bytes, as far as it is known without its key.
+/// A token with an empty payload, as far as it can be known without the key.
 fn token() -> Vec<u8> {
     let mut token = b"gAAAAABl".to_vec();
     token.resize(98, b'x');
@@ -103,7 +103,7 @@ fn text_is_told_from_what_is_random() {
 }
 
 proptest! {
-    // Nothing amplifies and nothing goes round: an answer is no longer than what it answers, and
+    // Nothing is amplified and nothing loops: an answer is no longer than what it answers, and
     // nobody answers an answer.
     #[test]
     fn an_answer_is_never_longer_than_its_cause_and_never_a_cause(datagram: Vec<u8>) {

@@ -1,7 +1,7 @@
 //! The event loop: one task owns an endpoint's socket and its protocol state, and connects the two.
 //!
-//! In: datagrams, time, what applications have put into mailboxes. Out: datagrams, what mailboxes
-//! are given. Never: what the protocol decides.
+//! In: datagrams, time, the contents of mailboxes. Out: datagrams, messages and outcomes for
+//! mailboxes. Never: decisions of the protocol.
 //!
 //! ```text
 //!            ┌──────────── Driver::turn, until there is nothing left to do ──────────┐
@@ -60,7 +60,7 @@ use crate::{
 };
 use dials::{ends_dial, reports_of};
 
-/// An endpoint at work.
+/// A running endpoint.
 pub(crate) struct Driver {
     socket: Arc<Port>,
     /// Reports of the network (ICMP), awaited while a connection is being opened.
@@ -71,15 +71,15 @@ pub(crate) struct Driver {
     peers: BTreeMap<ConnectionHandle, Peer>,
     clock: Stopwatch,
     batch: RecvBatch,
-    /// The bytes of `unsent`, or room for those of the next.
+    /// The bytes of `unsent`, or a buffer for the next ones.
     out: Vec<u8>,
-    /// A train that the kernel had no room for.
+    /// A train for which the kernel had no room.
     unsent: Option<Transmit>,
     /// The kernel will not report when it has room again.
     blind: bool,
     deadline: Option<(Time, Reason)>,
     sleep: Pin<Box<Sleep>>,
-    /// What `sleep` is set to.
+    /// The time that `sleep` is set to.
     armed: Option<Time>,
     /// The deadline for which this task has yielded to others.
     yielded: Option<Time>,
@@ -88,13 +88,13 @@ pub(crate) struct Driver {
     stats: EndpointStats,
     /// Since when every receive call has returned something.
     busy_since: Option<Time>,
-    /// Receive calls that failed, one after the other.
+    /// Consecutive receive calls that failed.
     failures: u32,
     /// No handle of the endpoint is left: it ends with its last connection.
     abandoned: bool,
-    /// All connections end by then.
+    /// All connections must have ended by then.
     close_by: Option<Time>,
-    /// The protocol had nothing more to send or report in the last turn.
+    /// In the last turn the protocol had nothing more to send or report.
     quiet: bool,
     /// A reused buffer.
     listed: Vec<ConnectionHandle>,
@@ -310,7 +310,8 @@ impl Driver {
         if self.close_by.is_none() {
             return;
         }
-        // No connection comes in any more: no handshake is under way, and each event was polled.
+        // No connections come in any longer: no handshake is in progress, and each event was
+        // polled.
         self.shared.end_incoming();
         if self.peers.values().all(Peer::is_over) {
             self.shared.requests.note_closes_sent();

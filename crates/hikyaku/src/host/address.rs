@@ -11,7 +11,7 @@ use std::{
 
 use crate::limits::DEFAULT_PORT;
 
-/// Which IP family to use where a name or an address leaves it open.
+/// The IP family to use where a name or an address leaves it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// IPv4 only.
@@ -26,7 +26,7 @@ impl Family {
     }
 }
 
-/// An address as typed: a host that may still be a name, and a port.
+/// An address as typed: a host, which may still be a name, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     host: Host,
@@ -69,18 +69,18 @@ pub enum AddressError {
     Resolve {
         /// The name looked up.
         name: String,
-        /// What the name service answered.
+        /// The error of the name service.
         source: std::io::Error,
     },
-    /// The name or address has nothing in the family asked for.
+    /// The name or address has none in the requested family.
     #[error("{host} has no {} address", if *.family == Family::V4 { "IPv4" } else { "IPv6" })]
     Family {
         /// The host as typed.
         host: String,
-        /// The family asked for.
+        /// The requested family.
         family: Family,
     },
-    /// The zone after `%` is no network interface of this machine.
+    /// The zone after `%` is not a network interface of this machine.
     #[error("no network interface {0:?} on this machine")]
     Zone(String),
 }
@@ -117,7 +117,7 @@ impl TryFrom<String> for Address {
     }
 }
 
-/// An address that is known already, such as another endpoint's `local_addr`.
+/// An address that is already known, such as another endpoint's `local_addr`.
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         let host = match canonical(address) {
@@ -137,10 +137,10 @@ impl From<Infallible> for AddressError {
 }
 
 impl Address {
-    /// Reads an address; `default_port` is its port where none is given.
+    /// Parses an address; `default_port` is used if it names no port.
     ///
     /// # Errors
-    /// When it is none, with what to write instead.
+    /// If it is not an address; the error says what to write instead.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, AddressError> {
         if text.is_empty() {
             return Err(AddressError::Empty);
@@ -190,7 +190,7 @@ fn name_or_ipv4(text: &str, host: &str) -> Result<Host, AddressError> {
     if let Ok(ip) = host.parse::<Ipv4Addr>() {
         return Ok(Host::Ip(ip.into()));
     }
-    // Old resolvers read "1.2.3" or "5000" as numbers; nobody means that.
+    // Old resolvers take "1.2.3" or "5000" for addresses, which nobody means.
     let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if numeric || host.contains(['/', ' ', '[', ']', '%', '@']) {
         return Err(AddressError::Malformed(text.to_owned()));
@@ -207,19 +207,19 @@ fn parse_port(address: &str, port: &str) -> Result<u16, AddressError> {
 }
 
 impl Address {
-    /// This machine, at `port`: what `:port` means.
+    /// Returns this machine at `port`, which is the meaning of `:port`.
     #[must_use]
     pub const fn unnamed(port: u16) -> Self {
         Self { host: Host::Unnamed, port }
     }
 
-    /// The port.
+    /// Returns the port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The host as known hosts name it, without the port; this machine is `localhost`.
+    /// Returns the host as known hosts name it, without the port; this machine is `localhost`.
     #[must_use]
     pub fn host(&self) -> String {
         match &self.host {
@@ -230,17 +230,17 @@ impl Address {
         }
     }
 
-    /// True for `:port`, which names no host.
+    /// Returns `true` for `:port`, which names no host.
     #[must_use]
     pub fn is_unnamed(&self) -> bool {
         self.host == Host::Unnamed
     }
 
-    /// The addresses a sender should try, in order. `:port` is this machine's loopback address,
-    /// IPv4 unless IPv6 is asked for: most small UDP programs listen on IPv4 alone.
+    /// Returns the addresses that a sender should try, in order. `:port` is this machine's loopback
+    /// address, IPv4 unless IPv6 is requested: most small UDP programs listen on IPv4 alone.
     ///
     /// # Errors
-    /// When the name is unknown, or has no address in `family`.
+    /// If the name is unknown, or has no address in `family`.
     pub async fn resolve(&self, family: Option<Family>) -> Result<Vec<SocketAddr>, AddressError> {
         let loopback = match family {
             Some(Family::V6) => Ipv6Addr::LOCALHOST.into(),
@@ -249,8 +249,8 @@ impl Address {
         self.resolve_or(loopback, family).await
     }
 
-    /// The addresses a listener should try, in order. `:port` is every address of this machine:
-    /// `[::]` (which takes IPv4 too), then `0.0.0.0` where there is no IPv6.
+    /// Returns the addresses that a listener should try, in order. `:port` is every address of this
+    /// machine: `[::]` (which includes IPv4), then `0.0.0.0` if there is no IPv6.
     ///
     /// # Errors
     /// As [`Address::resolve`].
@@ -311,8 +311,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// The address without its IPv4-in-IPv6 mapping (`::ffff:1.2.3.4` becomes `1.2.3.4`), as people
-/// and filters know it.
+/// Returns the address without its IPv4-in-IPv6 mapping (`::ffff:1.2.3.4` becomes `1.2.3.4`), as
+/// people and filters know it.
 #[must_use]
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     match address {

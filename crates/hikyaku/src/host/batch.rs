@@ -1,4 +1,4 @@
-//! Received datagrams, a batch at a time.
+//! Received datagrams, in batches.
 //!
 //! In: buffers that the kernel has filled. Out: datagrams with their sender, receiver and time.
 //! Never: a system call.
@@ -15,8 +15,7 @@ use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta};
 
 use crate::{clock, host::address::canonical, limits::RECEIVE_BUFFER_LEN};
 
-/// Room for one batch of received datagrams: 32 buffers of 64 KiB, lent to the kernel again and
-/// again.
+/// Room for one batch of received datagrams: 32 buffers of 64 KiB, which are used again and again.
 pub struct RecvBatch {
     bytes: Vec<u8>,
     metas: [RecvMeta; BATCH_SIZE],
@@ -31,9 +30,9 @@ pub struct Datagram<'a> {
     pub bytes: &'a [u8],
     /// The sender, without IPv4-in-IPv6 mapping.
     pub from: SocketAddr,
-    /// The address of ours it was sent to, where the system tells.
+    /// The local address it was sent to, if the system reports it.
     pub to: Option<IpAddr>,
-    /// When it came: the kernel's stamp where there is one.
+    /// When it arrived: the kernel's time stamp, if there is one.
     pub at: SystemTime,
 }
 
@@ -44,7 +43,7 @@ impl Default for RecvBatch {
 }
 
 impl RecvBatch {
-    /// An empty batch; allocates its 2 MiB once.
+    /// Makes an empty batch, and allocates its 2 MiB once.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -85,8 +84,8 @@ impl RecvBatch {
         Some(self.received_at.duration_since(clock::from_unix(came)).unwrap_or_default())
     }
 
-    /// Gives each datagram received, in order, with its sender, the address of ours it was sent to,
-    /// and its mark, to be opened in place.
+    /// Calls a function with each datagram, in order: its sender, the local address it was sent to,
+    /// its mark, and its bytes, to be decrypted in place.
     pub(crate) fn for_each_mut(
         &mut self,
         mut handle: impl FnMut((SocketAddr, Option<IpAddr>), Option<EcnCodepoint>, &mut [u8]),
@@ -100,7 +99,7 @@ impl RecvBatch {
         }
     }
 
-    /// The datagrams received, in order.
+    /// Returns the received datagrams, in order.
     pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> + '_ {
         let buffers = self.bytes.chunks_exact(RECEIVE_BUFFER_LEN);
         self.metas.iter().zip(buffers).take(self.filled).flat_map(|(meta, buffer)| {
@@ -121,13 +120,13 @@ impl fmt::Debug for RecvBatch {
     }
 }
 
-/// The datagrams that GRO joined in one buffer; an empty datagram is one too.
+/// Splits a buffer into the datagrams that GRO joined in it; an empty datagram counts as one too.
 fn split(joined: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
     let empty = joined.is_empty().then_some(joined);
     empty.into_iter().chain(joined.chunks(stride.max(1)))
 }
 
-/// The mark of a datagram that came.
+/// Converts the mark of a received datagram.
 pub(crate) const fn from_codepoint(mark: EcnCodepoint) -> Ecn {
     match mark {
         EcnCodepoint::Ect0 => Ecn::Ect0,
@@ -136,7 +135,7 @@ pub(crate) const fn from_codepoint(mark: EcnCodepoint) -> Ecn {
     }
 }
 
-/// The mark for a datagram that leaves.
+/// Converts the mark of a datagram to send.
 pub(crate) const fn to_codepoint(mark: Ecn) -> EcnCodepoint {
     match mark {
         Ecn::Ect0 => EcnCodepoint::Ect0,

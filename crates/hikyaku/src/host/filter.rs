@@ -1,9 +1,9 @@
-//! Which networks may speak to us: allow and deny rules, the longest matching prefix wins.
+//! Address filters: allow and deny rules, of which the longest matching prefix wins.
 //!
 //! In: rules as text, a source address. Out: yes or no. Never: names, ports, state.
 //!
-//! A lookup walks one trie (no more than 32 or 128 steps, whatever the number of rules). A filter
-//! trusts the source address, which anyone can forge: it keeps noise out, it proves nothing.
+//! A lookup walks one trie (at most 32 or 128 steps, however many rules there are). A filter trusts
+//! the source address, which anyone can forge: it reduces noise, and proves nothing.
 
 use std::{
     fmt,
@@ -23,9 +23,9 @@ use crate::{
 /// What a rule does with the addresses of its network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Let them in.
+    /// Allow them.
     Allow,
-    /// Keep them out.
+    /// Deny them.
     Deny,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Network {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
-    /// Not an address and not CIDR.
+    /// It is neither an address nor a network in CIDR notation.
     #[error("{0:?} is not a network; write an address or CIDR, as 10.0.0.0/8 or fe80::/10")]
     NotANetwork(String),
     /// Bits are set beyond the prefix, so one of the two is a mistake.
@@ -67,10 +67,10 @@ pub enum FilterError {
     /// One network is both allowed and denied.
     #[error("{0} is both allowed and denied")]
     Contradiction(Network),
-    /// More rules than a filter holds.
+    /// There are more rules than a filter may have.
     #[error("more than {MAX_RULES} rules")]
     TooMany,
-    /// A line of a filter file that is no rule.
+    /// A line of a filter file that is not a rule.
     #[error("{0:?} is no rule; write `allow NETWORK` or `deny NETWORK`")]
     NotARule(String),
     /// Any of the above, in a file.
@@ -80,7 +80,7 @@ pub enum FilterError {
         file: String,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The error.
         source: Box<Self>,
     },
     /// The file could not be read.
@@ -104,7 +104,7 @@ impl FromStr for Network {
     }
 }
 
-/// `::ffff:a.b.c.d/96+n` is the IPv4 network `a.b.c.d/n`.
+/// Returns the IPv4 network `a.b.c.d/n` of `::ffff:a.b.c.d/96+n`.
 fn unmapped(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
     let Some(v4) = v6.addr().to_ipv4_mapped() else { return net };
@@ -124,7 +124,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// A filter without rules: everyone may speak.
+    /// Makes a filter without rules, which allows everyone.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -133,7 +133,7 @@ impl Filter {
     /// Adds a rule.
     ///
     /// # Errors
-    /// [`FilterError::Contradiction`] when the same network already has the other action,
+    /// [`FilterError::Contradiction`] if the same network already has the other action,
     /// [`FilterError::TooMany`] beyond [`MAX_RULES`].
     pub fn add(&mut self, action: Action, network: Network) -> Result<(), FilterError> {
         if self.len() >= MAX_RULES {
@@ -158,11 +158,11 @@ impl Filter {
         }
     }
 
-    /// Adds the rules of a file: one a line, `allow NETWORK` or `deny NETWORK`; `#` begins a
-    /// comment; empty lines are skipped.
+    /// Adds the rules of a file: one per line, `allow NETWORK` or `deny NETWORK`; `#` begins a
+    /// comment; empty lines are ignored.
     ///
     /// # Errors
-    /// Names the file and the line.
+    /// The error names the file and the line.
     pub fn add_file(&mut self, path: &Path) -> Result<(), FilterError> {
         for (index, line) in read_text(path)?.lines().enumerate() {
             self.add_line(line).map_err(|source| FilterError::Line {
@@ -186,13 +186,13 @@ impl Filter {
         self.add(action, network.parse()?)
     }
 
-    /// Number of rules.
+    /// Returns the number of rules.
     #[must_use]
     pub fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
     }
 
-    /// True without rules.
+    /// Returns `true` if there are no rules.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -4,7 +4,7 @@
 
 use std::{io, net::IpAddr};
 
-/// The index of a network interface of this machine, by name or by the number itself.
+/// Returns the index of a network interface of this machine, by name or by the number itself.
 pub(crate) fn index_of(name: &str) -> Option<u32> {
     if let Ok(index) = name.parse() {
         return Some(index);
@@ -13,7 +13,7 @@ pub(crate) fn index_of(name: &str) -> Option<u32> {
     all.into_iter().find(|interface| interface.name == name)?.index
 }
 
-/// The index of every network interface.
+/// Returns the indexes of all network interfaces.
 pub(crate) fn all_indexes() -> io::Result<Vec<u32>> {
     let mut indexes: Vec<u32> =
         if_addrs::get_if_addrs()?.into_iter().filter_map(|interface| interface.index).collect();
@@ -22,8 +22,8 @@ pub(crate) fn all_indexes() -> io::Result<Vec<u32>> {
     Ok(indexes)
 }
 
-/// The addresses by which other machines may reach this one, loopback and link-local left out;
-/// empty on a machine without a network.
+/// Returns the addresses by which other machines may reach this one, without loopback and
+/// link-local addresses; empty on a machine without a network.
 #[must_use]
 pub fn machine_addresses() -> Vec<IpAddr> {
     let all = if_addrs::get_if_addrs().unwrap_or_default();

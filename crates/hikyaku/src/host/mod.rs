@@ -1,6 +1,6 @@
 //! The machine: sockets, batches of datagrams, addresses, interfaces and address filters.
 //!
-//! In: what the system tells. Out: what is asked of it. Never: a protocol.
+//! In: reports of the system. Out: requests to the system. Never: a protocol.
 
 pub mod address;
 pub mod batch;
@@ -9,7 +9,7 @@ pub mod filter;
 pub mod interface;
 pub mod socket;
 
-/// What stands for a filter where the feature is off: nothing can be asked of it.
+/// Replaces the filter where the feature is off: it has no rules.
 #[cfg(not(feature = "filter"))]
 pub(crate) mod filter {
     use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! Small files of keys and rules: read within a bound, secrets written complete and private.
+//! Small files of keys and rules: read within a bound; secrets are written whole, and private.
 //!
 //! In: paths. Out: text, or an error that names the file. Never: what the text means.
 
@@ -47,7 +47,7 @@ pub enum FileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// It is larger than any such file should be.
@@ -58,13 +58,13 @@ pub enum FileError {
     NotAFile {
         /// What is at that path.
         path: PathBuf,
-        /// What it is, with its article.
+        /// What it is, with an article.
         what: &'static str,
     },
     /// It is not UTF-8 text.
     #[error("{} is not a text file", .0.display())]
     NotText(PathBuf),
-    /// It is there already and was not to be overwritten.
+    /// It exists, and was not to be overwritten.
     #[error("{} exists; --force replaces it", .0.display())]
     Exists(PathBuf),
     /// The folder that it would be in does not exist.
@@ -83,10 +83,10 @@ pub enum FileError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A secret that other users of this machine can read.
+    /// A file with a secret that other users of this machine can read.
     #[error(
         "{} can be read by others (mode {mode:04o}); make it private: chmod 600 {}",
         path.display(), path.display()
@@ -97,10 +97,10 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
-    /// A file for secrets that is another user's, who can read what is written there.
+    /// A file for secrets that belongs to another user, who can read what is written to it.
     #[error("{} belongs to another user", .0.display())]
     NotOurs(PathBuf),
-    /// A file that says who is believed, and that everyone on this machine can change.
+    /// A file that decides which keys are trusted, and that every user of this machine can change.
     #[error(
         "{} can be changed by everyone on this machine, and so whom it names; chmod o-w {}",
         path.display(), open.display()
@@ -108,22 +108,22 @@ pub enum FileError {
     Changeable {
         /// The file.
         path: PathBuf,
-        /// What everyone can write: itself, or its folder.
+        /// What every user can write to: the file, or its folder.
         open: PathBuf,
     },
 }
 
-/// Reads a text file of at most [`MAX_FILE_LEN`] bytes, wiped from memory when dropped: the
-/// caller may not know yet whether it holds a secret.
+/// Reads a text file of at most [`MAX_FILE_LEN`] bytes. The text is wiped from memory when dropped,
+/// since the caller may not know yet whether it is a secret.
 ///
 /// # Errors
-/// When it cannot be read, is too large or is not UTF-8.
+/// If the file cannot be read, is too large or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<FileText, FileError> {
     read_opened(&open(path)?, path)
 }
 
-/// As [`read_text`], for a file that should be a secret: with what [`check_private`] says of the
-/// very file that was read, whatever is at its path by then.
+/// Reads a file that should be a secret, as [`read_text`] does. Also returns what [`check_private`]
+/// finds for the file that was read, whatever is at its path by then.
 ///
 /// # Errors
 /// As [`read_text`].
@@ -132,19 +132,20 @@ pub fn read_secret(path: &Path) -> Result<(FileText, Result<(), FileError>), Fil
     Ok((read_opened(&file, path)?, check_private_opened(&file, path)))
 }
 
-/// As [`read_text`], for a file that may hold bytes of any encoding.
+/// Reads a file in any encoding, as [`read_text`] does.
 #[cfg(feature = "openssh")]
 pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     bytes_of(&open(path)?, path)
 }
 
-/// Opens a file to read, without waiting: a named pipe would wait for a writer.
+/// Opens a file for reading, without waiting: opening a named pipe would wait for a writer.
 fn open(path: &Path) -> Result<File, FileError> {
     let failed = |source| FileError::Read { path: path.to_owned(), source };
     if is_own_descriptor(path) {
         return File::open(path).map_err(failed);
     }
-    // Before it is opened, for a socket cannot be, and after, for another may be there by then.
+    // Checked before it is opened, because a socket cannot be opened, and after, because the path
+    // may have changed meanwhile.
     check_is_file(&path.metadata().map_err(failed)?, path)?;
     let mut options = OpenOptions::new();
     options.read(true);
@@ -154,7 +155,7 @@ fn open(path: &Path) -> Result<File, FileError> {
     Ok(file)
 }
 
-/// Opening a named pipe returns at once; to a file it means nothing.
+/// Makes opening a named pipe return at once. Regular files are not affected.
 pub(crate) fn do_not_wait(options: &mut OpenOptions) {
     #[cfg(unix)]
     {
@@ -165,12 +166,12 @@ pub(crate) fn do_not_wait(options: &mut OpenOptions) {
     let _ = options;
 }
 
-/// What the shell hands over (`<(…)`, `/dev/stdin`) is whatever its user wants.
+/// A file that the shell passes (`<(…)`, `/dev/stdin`) is what its user chose.
 fn is_own_descriptor(path: &Path) -> bool {
     ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|folder| path.starts_with(folder))
 }
 
-/// Refuses what is no regular file.
+/// Refuses everything except regular files.
 pub(crate) fn check_is_file(meta: &Metadata, path: &Path) -> Result<(), FileError> {
     let kind = meta.file_type();
     if kind.is_file() {
@@ -203,7 +204,7 @@ fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     if known_len > MAX_FILE_LEN {
         return Err(FileError::TooLarge(path.to_owned()));
     }
-    // Room for the whole file at once: a growing buffer would leave copies of a secret behind.
+    // Allocated for the whole file at once: a growing buffer would leave copies of a secret behind.
     let room = usize::try_from(known_len).unwrap_or(0).max(4_096) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -213,16 +214,16 @@ fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     Ok(bytes)
 }
 
-/// Returns `true` if a file of secrets can be read or written by others than its owner.
+/// Checks that only the owner of a file of secrets can read or write it.
 ///
 /// # Errors
-/// [`FileError::Exposed`] with its permission bits; [`FileError::Read`] when it cannot be looked
-/// at. A pipe (`/dev/fd/…`) is never exposed: it belongs to one process.
+/// [`FileError::Exposed`] with its permission bits; [`FileError::Read`] if they cannot be read. A
+/// pipe (`/dev/fd/…`) is never exposed: it belongs to one process.
 pub fn check_private(path: &Path) -> Result<(), FileError> {
     judge(fs::metadata(path), path)
 }
 
-/// The same of a file that is open, which was found at `path`.
+/// Does the same for a file that was opened at `path`.
 fn check_private_opened(file: &File, path: &Path) -> Result<(), FileError> {
     judge(file.metadata(), path)
 }
@@ -238,13 +239,13 @@ fn judge(meta: io::Result<Metadata>, path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// On systems without permission bits there is nothing to check.
+/// Systems without permission bits have nothing to check.
 #[cfg(not(unix))]
 fn judge(_meta: io::Result<Metadata>, _path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Is this file, open to be written to, our own alone? Its owner could read what a privileged
+/// Checks that a file, opened for writing, belongs to us: its owner could read what a privileged
 /// process writes to it.
 #[cfg(unix)]
 pub(crate) fn check_own(file: &File, path: &Path) -> Result<(), FileError> {
@@ -258,18 +259,18 @@ pub(crate) fn check_own(file: &File, path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// On systems without permission bits there is nothing to check.
+/// Systems without permission bits have nothing to check.
 #[cfg(not(unix))]
 pub(crate) fn check_own(_file: &File, _path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Can everyone on this machine change a file that says who is believed, or put another in its
-/// place (its folder is open to all, and not sticky as `/tmp` is)? What a group may write is its
-/// owner's choice: where users have groups of their own that is the usual umask.
+/// Checks that not every user of this machine can change a file that decides which keys are
+/// trusted, or replace it (if its folder is writable by all, and not sticky as `/tmp` is). Write
+/// access of a group is the owner's choice: where each user has a group, it is the usual umask.
 ///
 /// # Errors
-/// [`FileError::Changeable`]. A file that is not there cannot be changed.
+/// [`FileError::Changeable`]. A file that does not exist cannot be changed.
 #[cfg(unix)]
 pub fn check_unchangeable(path: &Path) -> Result<(), FileError> {
     use std::os::unix::fs::MetadataExt;
@@ -285,10 +286,10 @@ pub fn check_unchangeable(path: &Path) -> Result<(), FileError> {
     if file.is_file() && open { Err(changeable(folder)) } else { Ok(()) }
 }
 
-/// On systems without permission bits there is nothing to check.
+/// Systems without permission bits have nothing to check.
 ///
 /// # Errors
-/// None here.
+/// None on such a system.
 #[cfg(not(unix))]
 pub fn check_unchangeable(_path: &Path) -> Result<(), FileError> {
     Ok(())
@@ -301,9 +302,9 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Where this user's keys and known hosts are: `hikyaku` in `$XDG_CONFIG_HOME`, or in `.config` of
-/// `$HOME` (XDG Base Directory Specification; a relative path there means nothing). None where
-/// neither is set.
+/// Returns the folder of this user's keys and known hosts: `hikyaku` in `$XDG_CONFIG_HOME`, or in
+/// `.config` of `$HOME` (XDG Base Directory Specification; a relative path there is ignored).
+/// Returns `None` if neither is set.
 #[must_use]
 pub fn config_folder() -> Option<PathBuf> {
     user_folder("XDG_CONFIG_HOME", ".config")
@@ -322,11 +323,11 @@ fn user_folder(variable: &str, in_home: &str) -> Option<PathBuf> {
     Some(folder.join("hikyaku"))
 }
 
-/// Makes a folder that only its owner may enter (mode 0700), and those above it that are missing;
-/// one that exists stays as it is.
+/// Creates a folder that only its owner may enter (mode 0700), and its missing parents. A folder
+/// that exists stays as it is.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -338,14 +339,14 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
 /// What to do when a file to be written exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfExists {
-    /// Leave it alone and say so.
+    /// Leave it alone, and return an error.
     Refuse,
-    /// Put the new one in its place.
+    /// Replace it.
     Replace,
 }
 
-/// Writes a file that only its owner may read (mode 0600), complete or not at all: it is written
-/// under another name in the same folder, then moved.
+/// Writes a file that only its owner may read (mode 0600), whole or not at all: it is written under
+/// another name in the same folder, and then moved.
 ///
 /// # Errors
 /// [`FileError::Exists`] with [`IfExists::Refuse`], [`FileError::Write`] otherwise.
@@ -353,7 +354,7 @@ pub fn write_private(path: &Path, text: &str, if_exists: IfExists) -> Result<(),
     write_whole(path, text, if_exists, PRIVATE)
 }
 
-/// Writes a file that everyone may read (mode 0644), complete or not at all.
+/// Writes a file that everyone may read (mode 0644), whole or not at all.
 ///
 /// # Errors
 /// As [`write_private`].
@@ -361,8 +362,8 @@ pub fn write_public(path: &Path, text: &str, if_exists: IfExists) -> Result<(), 
     write_whole(path, text, if_exists, 0o644)
 }
 
-/// Returns the error of the system in an error that a library may have put something around, such
-/// as the name of a temporary file: it says in words what its kind may not have a word for.
+/// Returns the system's own error where a library has wrapped it, for instance to add the name of a
+/// temporary file: its text says more than its kind.
 #[must_use]
 pub fn os_error(error: &io::Error) -> Option<io::Error> {
     if let Some(code) = error.raw_os_error() {
@@ -378,8 +379,8 @@ pub fn os_error(error: &io::Error) -> Option<io::Error> {
     code_in(&error.to_string()).map(io::Error::from_raw_os_error)
 }
 
-/// Returns the code in a text such as `No such file or directory (os error 2) at path …`, which is
-/// all that tempfile shows of it.
+/// Returns the code in a text such as `No such file or directory (os error 2) at path …`: tempfile
+/// shows no more of it.
 fn code_in(text: &str) -> Option<i32> {
     let (_, code) = text.split_once("(os error ")?;
     code.split_once(')')?.0.parse().ok()
@@ -404,7 +405,7 @@ fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Resul
     #[cfg(not(unix))]
     let _ = mode;
     file.sync_all().map_err(failed)?;
-    match unfinished.place(path, if_exists) {
+    match unfinished.rename(path, if_exists) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             Err(FileError::Exists(path.to_owned()))
@@ -413,11 +414,11 @@ fn write_whole(path: &Path, text: &str, if_exists: IfExists, mode: u32) -> Resul
     }
 }
 
-/// A file under a name of its own, removed again unless it gets its place.
+/// A file with a temporary name, removed unless it is renamed.
 struct Unfinished(PathBuf);
 
 impl Unfinished {
-    /// Made with mode 0600, so that a secret is never open to others, even briefly.
+    /// Creates the file with mode 0600, so that a secret is never open to others, even briefly.
     fn create(folder: &Path) -> io::Result<(File, Self)> {
         let name = format!(".hikyaku-{:016x}", getrandom::u64().map_err(io::Error::other)?);
         let path = folder.join(name);
@@ -428,7 +429,7 @@ impl Unfinished {
         Ok((options.open(&path)?, Self(path)))
     }
 
-    fn place(self, path: &Path, if_exists: IfExists) -> io::Result<()> {
+    fn rename(self, path: &Path, if_exists: IfExists) -> io::Result<()> {
         match if_exists {
             IfExists::Replace => fs::rename(&self.0, path),
             IfExists::Refuse => rename_to_new(&self.0, path),
@@ -438,12 +439,12 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Where it got its place nothing has this name any more.
+        // If it was renamed, no file has this name any longer.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Renames a file, unless the name is taken.
+/// Renames a file, unless the new name exists.
 fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -452,7 +453,7 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
             io::Errno,
         };
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // Some file systems cannot, and say so by either.
+            // Some file systems do not support this, and return either error.
             Err(Errno::INVAL | Errno::NOSYS) => {}
             done => return Ok(done?),
         }

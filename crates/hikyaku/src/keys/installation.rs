@@ -1,6 +1,6 @@
-//! A secret of this installation, by which two that share an identity differ.
+//! A secret of this installation, which distinguishes two installations with the same identity.
 //!
-//! In: the folder for keys. Out: a secret that outlives a restart, or one that does not. Never: the
+//! In: the folder for keys. Out: a secret that survives a restart, or one that does not. Never: the
 //! identity, a connection.
 
 use crate::keys::{
@@ -9,11 +9,11 @@ use crate::keys::{
     key_error::KeyError,
 };
 
-/// Returns what tells this installation's reset tokens from those of another with the same
+/// Returns what distinguishes this installation's reset tokens from those of another with the same
 /// identity, address and host name, as containers of one image have: `reset_secret` in
-/// [`config_folder`], made at first use (mode 0600). Where it cannot be kept, one for this process
-/// alone: after a restart no peer is then told that its connection is gone, and each waits for its
-/// idle timeout.
+/// [`config_folder`], created at first use (mode 0600). If it cannot be stored, the secret is valid
+/// for this process alone: after a restart, peers then do not learn that their connections are
+/// gone, and wait for their idle timeout.
 pub(crate) fn reset_secret() -> SharedKey {
     kept().unwrap_or_else(|_| SharedKey::generate())
 }
@@ -24,12 +24,12 @@ fn kept() -> Result<SharedKey, KeyError> {
     if let Ok(found) = SharedKey::read(&path) {
         return Ok(found);
     }
-    // Whatever goes wrong here is found out by writing.
+    // If this fails, writing fails too.
     let _ = make_private_folder(&folder);
     let made = SharedKey::generate();
     match made.write(&path, IfExists::Refuse) {
         Ok(()) => Ok(made),
-        // Another process was first, or it cannot be read.
+        // Another process was first, or the file cannot be read.
         Err(_) => SharedKey::read(&path),
     }
 }

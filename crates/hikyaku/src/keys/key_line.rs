@@ -1,22 +1,23 @@
-//! Lines of authorized-keys files, as sshd(8) reads them, and texts with keys in them, tidied.
+//! Lines of authorized-keys files, as sshd(8) reads them, and cleaned-up key texts.
 //!
 //! In: bytes of files that people and editors have written. Out: a key and its comment, or why
-//! not. Never: a file.
+//! there is none. Never: a file.
 
 use ssh_key::PublicKey;
 use zeroize::Zeroizing;
 
 use crate::contain::contain;
 
-/// The text of a file in lines: what is not UTF-8 is replaced, as in a comment it may be, and a
-/// byte-order mark is not part of the first line.
+/// Returns the text of a file. Bytes that are not UTF-8, which may occur in comments, are replaced,
+/// and a byte-order mark is removed.
 pub(crate) fn text_of(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()
 }
 
-/// A PEM text as OpenSSH's parser wants it: no byte-order mark, no blank lines, no blanks or
-/// carriage returns at the ends of lines. Room is taken at once: it may hold a secret.
+/// Returns a PEM text as OpenSSH's parser requires it: without byte-order mark, blank lines, and
+/// blanks or carriage returns at the ends of lines. It is allocated at once, since it may be a
+/// secret.
 pub(crate) fn tidy_pem(text: &str) -> Zeroizing<String> {
     let mut tidied = Zeroizing::new(String::with_capacity(text.len() + 1));
     for line in text.trim_start_matches('\u{feff}').lines().map(str::trim) {
@@ -28,12 +29,12 @@ pub(crate) fn tidy_pem(text: &str) -> Zeroizing<String> {
     tidied
 }
 
-/// The key in a line of an authorized-keys file: `[options] type base64 [comment]`. Nothing for a
-/// line without a key, blank or a comment.
+/// Parses a line of an authorized-keys file: `[options] type base64 [comment]`. Returns `None` for
+/// a blank line or a comment.
 ///
 /// # Errors
-/// Why the line is left out: it holds no key that can be read, or options, which restrict a key in
-/// ways that are not known here.
+/// The reason to skip the line: it has no valid key, or it has options, which restrict a key in
+/// ways that are not supported.
 pub(crate) fn authorized_key(line: &str) -> Result<Option<PublicKey>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -52,7 +53,7 @@ pub(crate) fn authorized_key(line: &str) -> Result<Option<PublicKey>, String> {
     }
 }
 
-/// `type base64 [comment]`, with any blanks between them.
+/// Parses `type base64 [comment]`, with any number of blanks between them.
 pub(crate) fn key(text: &str) -> Option<PublicKey> {
     let text = text.trim();
     let (kind, rest) = text.split_once(is_blank)?;
@@ -67,7 +68,8 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
 
-/// Options end at the first blank that is not within quotes; `\"` within quotes is no end of them.
+/// Splits off the options, which end at the first blank outside quotes; within quotes, `\"` is a
+/// literal quote.
 fn split_options(line: &str) -> (&str, &str) {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in line.char_indices() {

@@ -20,15 +20,15 @@ use crate::keys::files::{FileError, check_is_file, check_own, do_not_wait};
 pub(crate) struct KeyLogFile(Mutex<File>);
 
 impl KeyLogFile {
-    /// Opens the file to append to, and makes it (mode 0600) where there is none. One that is not
-    /// ours alone is refused.
+    /// Opens the file for appending, and creates it (mode 0600) if it does not exist. A file that
+    /// others can read, or that belongs to another user, is refused.
     pub(crate) fn open(path: &Path) -> Result<Self, FileError> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let failed = |source| FileError::Write { path: path.to_owned(), source };
-        // A named pipe has no end, and a reader that stops would stop us.
+        // A named pipe has no end, and a reader that stops would block us.
         if let Ok(meta) = path.metadata() {
             check_is_file(&meta, path)?;
         }
@@ -44,14 +44,14 @@ impl KeyLog for KeyLogFile {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let secret = Zeroizing::new(HEXLOWER.encode(secret));
         let client_random = HEXLOWER.encode(client_random);
-        // Room for all of it at once: a string that grows leaves copies behind.
+        // Allocated at once: a string that grows leaves copies of the secret behind.
         let len = label.len() + client_random.len() + secret.len() + 3;
         let mut line = Zeroizing::new(String::with_capacity(len));
         for part in [label, " ", &client_random, " ", &secret, "\n"] {
             line.push_str(part);
         }
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full disk must not end a conversation.
+        // A full disk must not end a connection.
         let _ = file.write_all(line.as_bytes());
     }
 }
@@ -92,7 +92,7 @@ mod tests {
         assert!(matches!(refused, Err(FileError::Exposed { .. })), "{refused:?}");
     }
 
-    /// Only root can make such a file; others have nothing to test here.
+    /// Only root can create such a file; without root there is nothing to test.
     #[test]
     fn a_file_of_another_user_is_refused() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! Whose key belongs to which host, as ssh remembers it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
+//! Which key belongs to which host, as ssh remembers it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT).
 //!
-//! In: a file, a host, the key it shows. Out: known, new, changed or revoked; a line more in the
-//! file. Never: asks anybody, connects.
+//! In: a file, a host, the key it shows. Out: known, new, changed or revoked; another line in the
+//! file. Never: a question to the user, a connection.
 
 use std::{
     fs::{File, OpenOptions},
@@ -23,10 +23,10 @@ use crate::{
     limits::MAX_SIGNERS,
 };
 
-/// The keys that hosts have shown before: a file in the format of OpenSSH's `known_hosts`, so that
-/// `ssh-keygen -F` finds in it and `ssh-keygen -R` removes from it. Hashed names, patterns and the
-/// marker `@revoked` mean what they mean to ssh; `@cert-authority` lines and keys of other kinds
-/// than Ed25519 are left alone.
+/// The keys that hosts have shown before: a file in the format of OpenSSH's `known_hosts`, which
+/// `ssh-keygen -F` and `ssh-keygen -R` can read and change. Hashed names, patterns and the marker
+/// `@revoked` mean what they mean to ssh; `@cert-authority` lines and keys of other algorithms than
+/// Ed25519 are ignored.
 #[derive(Clone, Debug)]
 pub struct KnownHosts {
     path: PathBuf,
@@ -43,12 +43,12 @@ struct Line {
     revoked: bool,
 }
 
-/// What is known of a host's key.
+/// What is known about a host's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The host has shown this key before.
     Known,
-    /// Nothing is known of the host.
+    /// Nothing is known about the host.
     New,
     /// The host has shown another key before.
     Changed {
@@ -59,13 +59,13 @@ pub enum Verdict {
     },
     /// The file marks this key as revoked.
     Revoked {
-        /// The line that says so, counted from 1.
+        /// The line that revokes it, counted from 1.
         line: usize,
     },
 }
 
-/// A host as the file names it: `name` for the default port, else `[name]:port`; in lower case,
-/// as names mean the same in either.
+/// Returns a host as the file names it: `name` for the default port, otherwise `[name]:port`; in
+/// lower case, since names are case-insensitive.
 #[must_use]
 pub fn host_name(host: &str, port: u16) -> String {
     crate::keys::host_name::host_name(host, port)
@@ -74,11 +74,11 @@ pub fn host_name(host: &str, port: u16) -> String {
 impl KnownHosts {
     /// Reads the file. A missing file knows no hosts.
     ///
-    /// Lines that are none of this format are left alone, as ssh leaves them, and named by
+    /// Lines in another format are ignored, as ssh ignores them, and listed by
     /// [`KnownHosts::skipped`].
     ///
     /// # Errors
-    /// When the file cannot be read, or names more than [`MAX_SIGNERS`] keys.
+    /// If the file cannot be read, or contains more than [`MAX_SIGNERS`] keys.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
         let (lines, skipped) = match read_bytes(path) {
             Ok(bytes) => parse(path, &text_of(&bytes))?,
@@ -90,25 +90,31 @@ impl KnownHosts {
         Ok(Self { path: path.to_owned(), lines, skipped })
     }
 
-    /// Lines of the file that cannot be read, and mean nothing.
+    /// Returns the lines of the file that could not be parsed and are ignored.
     #[must_use]
     pub fn skipped(&self) -> &[SkippedLine] {
         &self.skipped
     }
 
-    /// `known_hosts` in [`files::config_folder`], where there is one.
+    /// Returns the path of `known_hosts` in [`files::config_folder`], if there is such a folder.
     #[must_use]
     pub fn default_path() -> Option<PathBuf> {
         files::config_folder().map(|folder| folder.join("known_hosts"))
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is known of this key and `host`, which `host_name` has written.
+    /// Returns `true` if a key of `host`, which `host_name` has written, is remembered.
+    #[must_use]
+    pub fn knows(&self, host: &str) -> bool {
+        self.lines.iter().any(|line| !line.revoked && names(&line.hosts, host))
+    }
+
+    /// Returns what is known about this key and `host`, in the form that `host_name` writes.
     #[must_use]
     pub fn check(&self, host: &str, key: &Signer) -> Verdict {
         let key = key.fingerprint();
@@ -129,13 +135,13 @@ impl KnownHosts {
         }
     }
 
-    /// Remembers the key of a host that was new, by a line at the end of the file, which is made
-    /// where there is none (mode 0600, its folder 0700). What it returns was decided while no other
-    /// process could write: anything but [`Verdict::New`] means that another was first, and that
-    /// nothing was written. [`Verdict::Changed`] then has to be obeyed.
+    /// Remembers the key of a host that was new: appends a line to the file, which is created if it
+    /// does not exist (mode 0600, its folder 0700). The returned verdict was reached while no other
+    /// process could write: anything except [`Verdict::New`] means that another process was first,
+    /// and that nothing was written. [`Verdict::Changed`] must then be obeyed.
     ///
     /// # Errors
-    /// When the file cannot be read or written, or `host` would mean something else there.
+    /// If the file cannot be read or written, or `host` would have another meaning in it.
     pub fn remember(&mut self, host: &str, key: &Signer) -> Result<Verdict, KeyError> {
         if !is_one_name(host) {
             return Err(KeyError::NotAHost(host.to_owned()));
@@ -153,7 +159,7 @@ impl KnownHosts {
     }
 }
 
-/// Returns `true` if the line names this one host only: no list, no pattern, no marker.
+/// Returns `true` if the text names exactly one host: no list, no pattern, no marker.
 fn is_one_name(host: &str) -> bool {
     let means_more = |c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | '*' | '?');
     !host.is_empty() && !host.contains(means_more) && !host.starts_with(['!', '#', '@', '|'])
@@ -171,7 +177,7 @@ fn open_to_append(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// A single write, so that concurrent readers see the whole line or nothing.
+/// Appends a line in a single write, so that concurrent readers see the whole line or nothing.
 fn append(file: &mut File, host: &str, key: &Signer) -> io::Result<()> {
     let mut line = format!("{host} {}\n", key.bare_line());
     if !ends_a_line(file)? {
@@ -212,21 +218,21 @@ fn parse(path: &Path, text: &str) -> Result<(Vec<Line>, Vec<SkippedLine>), KeyEr
     Ok((lines, skipped))
 }
 
-/// A line that says something about an Ed25519 host key.
+/// Parses a line. Returns `None` if it is not about an Ed25519 host key.
 fn parse_line(number: usize, text: &str) -> Result<Option<Line>, String> {
     let text = text.trim();
     if text.is_empty() || text.starts_with('#') {
         return Ok(None);
     }
-    // Fields may be any white space apart; the parser knows of one blank. A comment may be a
-    // key's, and has to stay.
+    // Any white space may separate fields, but the parser accepts only one blank. A comment may
+    // belong to the key, and has to stay.
     let text: Vec<&str> = text.split_whitespace().collect();
     let entry = contain(|| text.join(" ").parse::<Entry>().ok()).flatten();
     let entry = entry.ok_or("not `[@marker] hosts type key [comment]`")?;
     let revoked = match entry.marker() {
         None => false,
         Some(Marker::Revoked) => true,
-        // It certifies keys, and there are no certificates here.
+        // It certifies keys, and certificates are not supported.
         Some(Marker::CertAuthority) => return Ok(None),
     };
     let Some(signer) = Signer::from_openssh(entry.public_key()) else { return Ok(None) };
@@ -238,7 +244,7 @@ fn parse_line(number: usize, text: &str) -> Result<Option<Line>, String> {
 fn names(hosts: &HostPatterns, host: &str) -> bool {
     match hosts {
         HostPatterns::HashedName { salt, hash } => {
-            // Hashing hides names, it authenticates nothing: SHA-1 is what the format has.
+            // The hash hides names and authenticates nothing; the format requires SHA-1.
             let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, salt);
             hmac::verify(&key, host.as_bytes(), hash).is_ok()
         }
@@ -256,12 +262,13 @@ fn names(hosts: &HostPatterns, host: &str) -> bool {
     }
 }
 
-/// A pattern of ssh_config(5): `*` is any text, `?` any one character, case means nothing.
+/// Matches a pattern of ssh_config(5): `*` is any text, `?` any one character. Case does not
+/// matter.
 fn matches(pattern: &str, host: &str) -> bool {
     let pattern = pattern.to_lowercase();
     let (pattern, host) = (pattern.as_bytes(), host.as_bytes());
     let (mut p, mut h) = (0, 0);
-    // Where to go on when what follows the last star does not fit.
+    // Where to continue if the text after the last star does not match.
     let mut star: Option<(usize, usize)> = None;
     while h < host.len() {
         match (pattern.get(p), star) {

@@ -1,4 +1,4 @@
-//! Key files of OpenSSH: our own key pair, and the public half of anyone's.
+//! Key files of OpenSSH: our own key pair, and public keys of others.
 //!
 //! In: key files. Out: keys that sign, or verify. Never: a secret in a log.
 
@@ -25,10 +25,10 @@ use crate::{
     },
 };
 
-/// A private key file: ready, or waiting for its passphrase.
+/// A private key file: open, or waiting for its passphrase.
 #[derive(Debug)]
 pub enum KeyFile {
-    /// Ready.
+    /// The key, ready for use.
     Open(Identity),
     /// Protected by a passphrase.
     Locked(LockedKey),
@@ -50,7 +50,8 @@ impl KeyFile {
 }
 
 impl Identity {
-    /// `id_ed25519` in [`config_folder`], where there is one: who we are unless told otherwise.
+    /// Returns the path of `id_ed25519` in [`config_folder`], the default identity, if there is
+    /// such a folder.
     #[must_use]
     pub fn default_path() -> Option<PathBuf> {
         config_folder().map(|folder| folder.join("id_ed25519"))
@@ -59,8 +60,8 @@ impl Identity {
     /// Reads an OpenSSH private key file.
     ///
     /// # Errors
-    /// When it cannot be read, is no Ed25519 key, or others than its owner can read it (as ssh
-    /// refuses it too).
+    /// If it cannot be read, is not an Ed25519 key, or can be read by other users (ssh refuses it
+    /// too).
     pub fn read(path: &Path) -> Result<KeyFile, KeyError> {
         let (text, is_private) = read_secret(path)?;
         let key = private_key(&text).ok_or_else(|| KeyError::NotPrivate(path.to_owned()))?;
@@ -72,12 +73,12 @@ impl Identity {
         Self::from_ssh(&key, path).map(KeyFile::Open)
     }
 
-    /// The key at `path`; where there is no file, a new one, written there for the next time (its
-    /// folder is made too, mode 0700): for a program that has to be the same after a restart. Of
-    /// several that begin at once all get the same.
+    /// Reads the key at `path`. If there is no file, generates a key and writes it there (in a
+    /// folder that is created with mode 0700): for a program whose key must survive a restart.
+    /// Several processes that start at once get the same key.
     ///
     /// # Errors
-    /// As [`Identity::read`] and [`Identity::write`]; [`KeyError::Locked`] when the key has a
+    /// As [`Identity::read`] and [`Identity::write`]; [`KeyError::Locked`] if the key has a
     /// passphrase.
     pub fn read_or_generate(path: &Path, comment: &str) -> Result<Self, KeyError> {
         match Self::read(path) {
@@ -92,7 +93,7 @@ impl Identity {
         let made = Self::generate(comment)?;
         match made.write(path, None, IfExists::Refuse) {
             Ok(()) => Ok(made),
-            // Another was first.
+            // Another process was first.
             Err(KeyError::File(FileError::Exists(_))) => Self::read(path)?.opened(path),
             Err(e) => Err(e),
         }
@@ -103,15 +104,15 @@ impl Identity {
         let KeypairData::Ed25519(pair) = key.key_data() else { return Err(not_one()) };
         let seed = Zeroizing::new(pair.private.to_bytes());
         let identity = Self::from_seed(&seed, key.public_key().comment().as_str_lossy());
-        // A file whose public half belongs to another key would sign what nobody can verify.
+        // Signatures of a file whose public half belongs to another key could not be verified.
         identity.filter(|made| made.public().key() == pair.public.0).ok_or_else(not_one)
     }
 
-    /// Writes the key in OpenSSH's format, readable by its owner alone, and its public line
-    /// beside it as `PATH.pub`. With a passphrase it is encrypted (aes256-ctr, bcrypt-pbkdf).
+    /// Writes the key in OpenSSH's format, readable by its owner alone, and its public line beside
+    /// it as `PATH.pub`. With a passphrase it is encrypted (aes256-ctr, bcrypt-pbkdf).
     ///
     /// # Errors
-    /// [`FileError::Exists`] when it is there and `if_exists` says to refuse.
+    /// [`FileError::Exists`] if a file exists and `if_exists` is [`IfExists::Refuse`].
     pub fn write(
         &self,
         path: &Path,
@@ -127,14 +128,14 @@ impl Identity {
         }
         let text = key.to_openssh(LineEnding::LF).map_err(generate)?;
         let public = public_path(path);
-        // Before the private half is there: a pair is written whole or not at all.
+        // Checked before the private half is written: a pair is written whole or not at all.
         if if_exists == IfExists::Refuse && public.exists() {
             return Err(FileError::Exists(public).into());
         }
         write_private(path, &text, if_exists)?;
         let written = write_public(&public, &format!("{}\n", self.public_line()), if_exists);
         if written.is_err() && if_exists == IfExists::Refuse {
-            // It was not there before, and half a pair is of no use.
+            // It did not exist before, and half a pair is of no use.
             let _ = std::fs::remove_file(path);
         }
         Ok(written?)
@@ -142,7 +143,7 @@ impl Identity {
 }
 
 impl LockedKey {
-    /// Opens the key. Takes about 0.1 s, by design of its key derivation.
+    /// Decrypts the key. Takes about 0.1 s, by design of the key derivation.
     ///
     /// # Errors
     /// [`KeyError::WrongPassphrase`].
@@ -161,7 +162,7 @@ impl fmt::Debug for LockedKey {
     }
 }
 
-/// The public half's file: `PATH.pub`.
+/// Returns the path of the public half: `PATH.pub`.
 #[must_use]
 pub fn public_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -169,11 +170,11 @@ pub fn public_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// The public key in a file, whichever half it holds. A private key stays locked: its public
+/// Reads the public key of a file that contains either half. A private key stays locked: its public
 /// half needs no passphrase.
 ///
 /// # Errors
-/// When the file is no Ed25519 key in OpenSSH's format.
+/// If the file is not an Ed25519 key in OpenSSH's format.
 pub fn read_public(path: &Path) -> Result<Signer, KeyError> {
     let bytes = read_bytes(path)?;
     let private = std::str::from_utf8(&bytes).ok().and_then(private_key);
@@ -185,13 +186,13 @@ pub fn read_public(path: &Path) -> Result<Signer, KeyError> {
     Signer::from_openssh(&key).ok_or_else(|| KeyError::NotAKey(path.to_owned()))
 }
 
-/// A private key, whatever an editor or a paste has added around it.
+/// Parses a private key, ignoring what an editor or a paste has added around it.
 fn private_key(text: &str) -> Option<PrivateKey> {
     let tidied = tidy_pem(text);
     contain(|| PrivateKey::from_openssh(tidied.as_bytes()))?.ok()
 }
 
-/// The first public key of a file, comments and blank lines left out.
+/// Returns the first public key of a file, ignoring comments and blank lines.
 fn first_key(bytes: &[u8]) -> Option<PublicKey> {
     text_of(bytes).lines().find_map(|line| authorized_key(line).transpose())?.ok()
 }

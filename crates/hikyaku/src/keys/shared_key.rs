@@ -18,10 +18,10 @@ use crate::keys::{
 pub struct SharedKey(Zeroizing<[u8; 32]>);
 
 impl SharedKey {
-    /// Makes a new key.
+    /// Generates a new key.
     ///
     /// # Panics
-    /// When the system has no randomness.
+    /// If the system provides no randomness.
     #[must_use]
     pub fn generate() -> Self {
         let mut key = Zeroizing::new([0; 32]);
@@ -29,17 +29,17 @@ impl SharedKey {
         Self(key)
     }
 
-    /// Reads a key file. Whether others can read it too is the caller's question to
+    /// Reads a key file. To know whether other users can read it, call
     /// [`check_private`](crate::files::check_private).
     ///
     /// # Errors
-    /// When it cannot be read or holds no such key.
+    /// If it cannot be read, or is not such a key.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let text = read_text(path)?;
         Self::parse(&text).ok_or_else(|| KeyError::NotShared(path.to_owned()))
     }
 
-    /// A key from its text; surrounding white space is ignored.
+    /// Parses a key; surrounding white space is ignored.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let decoded = Zeroizing::new(BASE64URL.decode(text.trim().as_bytes()).ok()?);
@@ -47,7 +47,7 @@ impl SharedKey {
         Some(Self(Zeroizing::new(*bytes)))
     }
 
-    /// A key from its 32 bytes, or nothing when there are not as many.
+    /// Makes a key of 32 bytes, or returns `None` if there are more or fewer.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
@@ -63,7 +63,7 @@ impl SharedKey {
         write_private(path, &text, if_exists)
     }
 
-    /// The key itself. A copy of it is the caller's to wipe.
+    /// Returns the bytes of the key. The caller has to wipe copies of them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,6 +1,6 @@
-//! Whom we accept: public keys, their fingerprints, authorized-keys files.
+//! Accepted keys: public keys, their fingerprints, authorized-keys files.
 //!
-//! In: public keys as OpenSSH writes them. Out: signatures that hold, or do not. Never: a secret.
+//! In: public keys as OpenSSH writes them. Out: whether signatures are valid. Never: a secret.
 
 #[cfg(feature = "openssh")]
 use std::path::Path;
@@ -23,10 +23,10 @@ use crate::{
 /// The name of the algorithm, in keys and in lines of text (RFC 8709).
 const ED25519: &str = "ssh-ed25519";
 
-/// What a fingerprint begins with.
+/// The prefix of a fingerprint.
 const SHA256_PREFIX: &str = "SHA256:";
 
-/// SHA-256 of a public key in its SSH encoding: what `ssh-keygen -l` prints.
+/// The SHA-256 of a public key in its SSH encoding, as `ssh-keygen -l` prints it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
@@ -36,13 +36,13 @@ impl Fingerprint {
         Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
-    /// The digest itself.
+    /// Returns the digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// A fingerprint from its digest, or nothing when it is not 32 bytes.
+    /// Makes a fingerprint from a digest, or returns `None` if it is not 32 bytes long.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -55,7 +55,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// A text that is no fingerprint.
+/// A text that is not a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a fingerprint; it looks like SHA256: and 43 letters, as `hikyaku key` prints it"
@@ -65,7 +65,7 @@ pub struct NotAFingerprint(String);
 impl FromStr for Fingerprint {
     type Err = NotAFingerprint;
 
-    /// Reads `SHA256:` and unpadded base64.
+    /// Parses `SHA256:` and unpadded base64.
     fn from_str(text: &str) -> Result<Self, NotAFingerprint> {
         let digest = text.strip_prefix(SHA256_PREFIX).map(str::as_bytes);
         digest
@@ -81,7 +81,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A public key that verifies signatures, with the comment our own file gives it.
+/// A public key that verifies signatures, with its comment from our own file.
 #[derive(Clone)]
 pub struct Signer {
     key: [u8; 32],
@@ -99,7 +99,7 @@ impl Signer {
         let mut line = format!("{ED25519} {}", BASE64.encode(&encoded));
         if !comment.is_empty() {
             line.push(' ');
-            // It is whatever its file says: it makes no second line, and commands no terminal.
+            // A comment can be anything: it must not begin a second line, nor control a terminal.
             line.push_str(&comment.replace(char::is_control, " "));
         }
         Some(Self {
@@ -118,31 +118,31 @@ impl Signer {
         Self::new(key, "")
     }
 
-    /// The key itself: a compressed point (RFC 8032 section 5.1.2), which is not weak.
+    /// Returns the key: a compressed point (RFC 8032 section 5.1.2), which is not weak.
     #[must_use]
     pub const fn key(&self) -> [u8; 32] {
         self.key
     }
 
-    /// SHA-256 fingerprint.
+    /// Returns the SHA-256 fingerprint.
     #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// The comment beside the key in our file, often `name@host`; empty where there is none.
+    /// Returns the comment of the key in our file, often `name@host`; empty if there is none.
     #[must_use]
     pub fn comment(&self) -> &str {
         &self.comment
     }
 
-    /// The key as a line for an authorized-keys file.
+    /// Returns the key as a line for an authorized-keys file.
     #[must_use]
     pub fn public_line(&self) -> &str {
         &self.line
     }
 
-    /// The key as a line without its comment.
+    /// Returns the key as a line without its comment.
     #[cfg(feature = "openssh")]
     pub(crate) fn bare_line(&self) -> &str {
         let mut blanks = self.line.match_indices(' ').map(|(at, _)| at);
@@ -156,7 +156,7 @@ impl Signer {
     }
 }
 
-/// A string as SSH encodes it (RFC 4251 section 5).
+/// Encodes a string as SSH does (RFC 4251 section 5).
 fn string(bytes: &[u8]) -> Vec<u8> {
     let len = u32::try_from(bytes.len()).expect("names and keys are short");
     [&len.to_be_bytes()[..], bytes].concat()
@@ -168,18 +168,19 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// The signers a listener accepts: an authorized-keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+/// The keys that a listener accepts: an authorized-keys file (sshd(8), AUTHORIZED_KEYS FILE
+/// FORMAT).
 #[derive(Clone, Debug, Default)]
 pub struct AuthorizedKeys {
     signers: BTreeMap<Fingerprint, Signer>,
 }
 
-/// A line of an authorized-keys file that was left out, and why.
+/// A line of an authorized-keys file that was skipped, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedLine {
     /// The line, counted from 1.
     pub line: usize,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -195,24 +196,24 @@ impl AuthorizedKeys {
         self.signers.insert(signer.fingerprint, signer);
     }
 
-    /// The signer with this fingerprint.
+    /// Returns the signer with this fingerprint.
     #[must_use]
     pub fn get(&self, fingerprint: &Fingerprint) -> Option<&Signer> {
         self.signers.get(fingerprint)
     }
 
-    /// All signers.
+    /// Returns all signers.
     pub fn iter(&self) -> impl Iterator<Item = &Signer> {
         self.signers.values()
     }
 
-    /// Number of signers.
+    /// Returns the number of signers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.signers.len()
     }
 
-    /// True without signers.
+    /// Returns `true` if there are no signers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.signers.is_empty()
@@ -221,11 +222,11 @@ impl AuthorizedKeys {
 
 #[cfg(feature = "openssh")]
 impl AuthorizedKeys {
-    /// Reads the file. Lines that hold no key, keys of other algorithms, and keys with options
-    /// (which restrict them in ways that are not known here), are left out and reported.
+    /// Reads the file. Lines without a key, keys of other algorithms, and keys with options (which
+    /// restrict them in ways that are not supported) are skipped and reported.
     ///
     /// # Errors
-    /// When the file cannot be read, or no usable key remains.
+    /// If the file cannot be read, or contains no usable key.
     pub fn read(path: &Path) -> Result<(Self, Vec<SkippedLine>), KeyError> {
         let text = text_of(&read_bytes(path)?);
         let mut keys = Self::default();
@@ -264,7 +265,7 @@ mod tests {
     use super::*;
     use crate::keys::identity::Identity;
 
-    // Found by fuzzing: a public key file of several lines is a key with a comment of several.
+    // Found by fuzzing: in a public key file of several lines, the other lines became the comment.
     #[test]
     fn a_key_is_one_line_whatever_its_comment_says() {
         let folder = tempfile::tempdir().unwrap();

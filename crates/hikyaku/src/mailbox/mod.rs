@@ -48,11 +48,11 @@ pub(crate) struct Mailbox {
     pub(crate) handle: ConnectionHandle,
     requests: Arc<Requests>,
     state: Mutex<State>,
-    /// The connection is over.
+    /// Notifies of the end of the connection.
     over: Notify,
 }
 
-/// A message on its way to the protocol.
+/// A message that is passed to the protocol.
 pub(crate) struct Staged {
     /// The number of its receipt, assigned when it is staged.
     pub(crate) number: u64,
@@ -112,20 +112,20 @@ pub(crate) struct State {
     longest: [usize; Class::ALL.len()],
 
     received: Received,
-    /// What the endpoint is charged for messages that wait here after the end.
+    /// What the endpoint is charged for messages that are still unread after the end.
     charge: Option<Charge>,
     /// No handle is left: waiting messages will not be received.
     unwanted: bool,
 
     outcomes: Outcomes,
-    /// Tasks that wait for the outcome of a message, by its number and a ticket of their own.
+    /// Tasks that wait for the outcome of a message, by its number and their own ticket.
     waiting: BTreeMap<(u64, u64), Waker>,
     tickets: u64,
-    /// Messages that had no good outcome when the connection ended, or before.
+    /// The number of messages that were not delivered by the end of the connection.
     undelivered: u64,
     remote: SocketAddr,
     closed: Option<Closed>,
-    /// Nothing more is sent: the peer has heard of the end, or does not answer.
+    /// Nothing more is sent: the peer has learnt of the end, or does not answer.
     released: bool,
 }
 
@@ -166,11 +166,11 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing here leaves it half changed.
+        // A panic leaves nothing half changed here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notifies the driver that the mailbox is not empty, unless it knows.
+    /// Notifies the driver that the mailbox is not empty, unless it has been notified.
     fn list(&self, state: &mut State) {
         if !mem::replace(&mut state.listed, true) {
             self.requests.list(self.handle);
@@ -309,7 +309,7 @@ impl Mailbox {
         state.forget_unwanted();
     }
 
-    /// Returns what is known of a message.
+    /// Returns what is known about a message.
     pub(crate) fn outcome(&self, number: u64) -> Known {
         self.lock().outcome(number)
     }

@@ -9,12 +9,12 @@ use std::{
 use super::{Mailbox, Staged};
 use crate::{closed::SendError, turns::Turn};
 
-/// A message that waits for its turn to be staged. Dropped before, it leaves no trace.
+/// A message that waits for its turn to be staged. If it is dropped before, it leaves no trace.
 pub(crate) struct Sending<'a> {
     pub(super) mailbox: &'a Mailbox,
     /// Until it is staged.
     pub(super) message: Option<Staged>,
-    /// Its turn among those that wait.
+    /// Its turn among the waiting senders.
     pub(super) turn: Option<Turn>,
 }
 
@@ -41,8 +41,8 @@ impl Future for Sending<'_> {
                 && !state.turns.is_polite_to_wait(lane) => {}
             None => {
                 *turn = Some(state.turns.wait(lane, cost, cx.waker().clone()));
-                // Where there is room it only lets those go first that were granted a turn before:
-                // one that is never polled again holds up nobody.
+                // If there is room, it only yields to senders that were granted a turn before: one
+                // that is never polled again delays nobody.
                 let granted = state.grant();
                 drop(state);
                 granted.into_iter().for_each(Waker::wake);

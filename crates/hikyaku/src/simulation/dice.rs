@@ -1,4 +1,4 @@
-//! Chance by seed: the same seed, the same throws.
+//! Pseudo-random numbers: the same seed gives the same numbers.
 //!
 //! In: a seed. Out: numbers, bytes. Never: the system's randomness.
 
@@ -20,12 +20,12 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// Less than `bound`.
+    /// Returns a number below `bound`.
     pub(crate) const fn below(&mut self, bound: u64) -> u64 {
         self.throw() % bound
     }
 
-    /// `chance` times in 1,000.
+    /// Returns `true` with a probability of `chance` in 1,000.
     pub(crate) const fn happens(&mut self, chance: u64) -> bool {
         self.below(1_000) < chance
     }
@@ -34,7 +34,7 @@ impl Dice {
         of[self.below(of.len() as u64) as usize]
     }
 
-    /// Dice of their own, for a part that must not disturb the others.
+    /// Returns independent dice, for a component that must not disturb the others.
     pub(crate) const fn fork(&mut self) -> Self {
         Self(self.throw())
     }

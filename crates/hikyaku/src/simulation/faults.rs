@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{closed::Closed, connection::Connection, endpoint::Endpoint, port::Port, trust::Trust};
 
-/// Chance that panics once it is armed: the connection that is served then does so with it.
+/// Randomness that panics once it is armed, and with it the connection that is being served.
 struct Fuse {
     dice: Dice,
     armed: Arc<AtomicBool>,
@@ -32,7 +32,7 @@ impl Random for Fuse {
     }
 }
 
-/// Connects a client of its own; returns both ends.
+/// Connects another client, and returns both ends.
 async fn connect(network: &Network, server: &Endpoint, last: u8) -> (Connection, Connection) {
     let port = Port::Simulated(network.connect(SocketAddr::from(([10, 1, 0, last], 1_000))));
     let dice = Dice::new(last.into());
@@ -65,7 +65,7 @@ async fn scene() {
     let (other, other_here) = connect(&network, &server, 2).await;
     assert!(passes(&faulty, &faulty_here).await && passes(&other_here, &other).await);
 
-    // Some hundred packets on, the server's end draws the next packet number to skip.
+    // After some hundred packets, the server's end draws the next packet number to skip.
     armed.store(true, Ordering::Relaxed);
     for _ in 0..2_000 {
         if faulty_here.send(Delivery::Ordered, b"next".as_slice()).await.is_err() {
@@ -76,10 +76,10 @@ async fn scene() {
     assert_eq!(faulty_here.close_reason(), Some(Closed::Fault));
     assert_eq!(server.stats().faults, 1);
     assert!(passes(&other, &other_here).await && passes(&other_here, &other).await);
-    // The peer is answered with a reset.
+    // The peer receives a reset.
     let _ = faulty.send(Delivery::Ordered, b"anybody there?".as_slice()).await;
     assert_eq!(faulty.closed().await, Closed::Reset);
-    // The endpoint takes in new connections, and ends in good order.
+    // The endpoint accepts new connections, and ends properly.
     let (newer, newer_here) = connect(&network, &server, 3).await;
     assert!(passes(&newer, &newer_here).await);
     server.close(Duration::from_secs(10)).await;

@@ -1,11 +1,12 @@
-//! The whole library on a simulated network, in virtual time: what was acknowledged is there.
+//! The whole library on a simulated network, in virtual time: every acknowledged message arrives.
 //!
 //! In: a seed. Out: a verdict. Never: a socket, the system's time.
 //!
-//! The protocol's own simulator (`crates/sim`) polls each event as it comes. Here the driver does,
-//! with its batches and turn limits, behind packets that have left already, and programs use what
-//! programs use: endpoints, connections, receipts. A world comes from a seed; one that breaks a
-//! promise is printed, and `HIKYAKU_SEED=7 cargo test -p hikyaku --lib a_world` runs it again.
+//! The protocol's own simulator (`crates/sim`) polls each event at once. Here the driver polls
+//! them, in batches and with turn limits, after packets that were sent already, and applications
+//! use what programs use: endpoints, connections, receipts. A seed determines a world; the seed of
+//! one that breaks a promise is printed, and `HIKYAKU_SEED=7 cargo test -p hikyaku --lib a_world`
+//! runs it again.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -27,22 +28,22 @@ mod faults;
 pub(crate) mod network;
 mod oracle;
 
-/// Virtual time after which a world that has not ended is stuck.
+/// The virtual time after which a world that has not ended is stuck.
 const LIFETIME: Duration = Duration::from_secs(600);
 
 const SERVER: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 12_345);
 
-/// How a client leaves.
+/// How a client ends its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
     /// `Connection::close`.
     Finish,
     /// `Endpoint::close`.
     Close,
-    /// Its handles are dropped; the runtime lives on.
+    /// Dropping its handles; the runtime lives on.
     Drop,
-    /// `Connection::abort`, with messages on the way.
+    /// `Connection::abort`, with messages in flight.
     Abort,
 }
 
@@ -78,7 +79,7 @@ async fn world(seed: u64) -> Result<Oracle, String> {
         running.spawn(run_client(client, name, starts, oracle.clone(), dice.fork()));
     }
     if dice.happens(200) {
-        // In the midst of it.
+        // In the middle of sending.
         sleep(Duration::from_millis(dice.below(100))).await;
         server.close(Duration::from_secs(20)).await;
     }
@@ -103,7 +104,7 @@ async fn serve(server: Endpoint, oracle: Oracle, mut dice: Dice) {
     let mut readers = JoinSet::new();
     while let Some(connection) = server.accept().await {
         if dice.happens(100) {
-            // A server that is busy elsewhere.
+            // A server that is busy with other work.
             sleep(Duration::from_millis(dice.below(5))).await;
         }
         let reader = Reader {
@@ -180,7 +181,7 @@ fn run(seed: u64) -> Result<Oracle, String> {
     runtime.build().expect("a runtime").block_on(world(seed))
 }
 
-/// How many worlds, by `HIKYAKU_WORLDS`, or which, by `HIKYAKU_SEED`.
+/// Returns how many worlds to run, from `HIKYAKU_WORLDS`, or which one, from `HIKYAKU_SEED`.
 fn seeds() -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
     match (number("HIKYAKU_SEED"), number("HIKYAKU_WORLDS")) {

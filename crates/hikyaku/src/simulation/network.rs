@@ -1,7 +1,7 @@
-//! A network in memory: datagrams that are late, lost, doubled, or find no room.
+//! A network in memory: datagrams are delayed, lost, duplicated, or find no room.
 //!
-//! In: trains of datagrams, the runtime's clock, chance by seed. Out: batches of datagrams. Never:
-//! what is in one.
+//! In: trains of datagrams, the runtime's clock, seeded randomness. Out: batches of datagrams.
+//! Never: the contents of datagrams.
 
 use std::{
     collections::BTreeMap,
@@ -26,19 +26,19 @@ use crate::{
 /// What every path of the network does to datagrams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
-    /// Chances in 1,000.
+    /// Probabilities in 1,000.
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
-    /// The sender's own queue has no room, and its end is not signalled.
+    /// The sender's own queue is full, and nothing reports when it has room again.
     pub(crate) full: u64,
     pub(crate) delay: Duration,
-    /// Added by chance, so that datagrams overtake each other.
+    /// The largest random addition to the delay, so that datagrams overtake each other.
     pub(crate) jitter: Duration,
-    /// Datagrams that a receiver's buffer holds.
+    /// The number of datagrams that a receiver's buffer holds.
     pub(crate) buffer: usize,
 }
 
-/// A network, of which each host has a card.
+/// A network, to which each host is connected by a card.
 #[derive(Clone)]
 pub(crate) struct Network {
     clock: Stopwatch,
@@ -49,7 +49,7 @@ pub(crate) struct Network {
 struct State {
     dice: Dice,
     hosts: BTreeMap<SocketAddr, Arrivals>,
-    /// Datagrams sent, which tells apart those that arrive at one time.
+    /// The number of datagrams sent, which orders those that arrive at the same time.
     sent: u64,
 }
 
@@ -128,8 +128,8 @@ impl Nic {
         .take(BATCH_SIZE)
         .collect();
         Poll::Ready(batch.fill(|buffers, metas| {
-            let places = buffers.iter_mut().zip(metas.iter_mut());
-            for ((buffer, meta), (from, bytes)) in places.zip(&due) {
+            let slots = buffers.iter_mut().zip(metas.iter_mut());
+            for ((buffer, meta), (from, bytes)) in slots.zip(&due) {
                 buffer[..bytes.len()].copy_from_slice(bytes);
                 *meta = RecvMeta::default();
                 (meta.addr, meta.len, meta.stride) = (*from, bytes.len(), bytes.len());

@@ -1,4 +1,4 @@
-//! What was promised, checked: each acknowledged message is there, none twice, in order.
+//! Checks the promises: each acknowledged message was received, none twice, in order.
 //!
 //! In: receipts, messages. Out: a verdict. Never: why a promise was broken.
 
@@ -17,7 +17,7 @@ pub(super) struct Message {
     pub(super) channel: u16,
 }
 
-/// What became of all messages of a world. Clones are the same one.
+/// What became of all messages of a world. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Oracle(Arc<Mutex<State>>);
 
@@ -57,8 +57,8 @@ impl Oracle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The receipt said so. Of a Latest a newer one may be given out, and of a Deadline the time
-    /// may be up: what has to be there is the rest.
+    /// Records that a receipt reported a message as acknowledged. A newer Latest may replace an
+    /// older one, and a Deadline may expire: all others must be received.
     pub(super) fn acknowledged(&self, message: Message, class: Class) {
         if matches!(class, Class::Ordered | Class::Reliable) {
             self.lock().acknowledged.insert(message);
@@ -98,7 +98,8 @@ impl Oracle {
         }
     }
 
-    /// How many were acknowledged, of those that have to be there, and how many received.
+    /// Returns how many messages were acknowledged that must be received, and how many were
+    /// received.
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = self.lock();
         (state.acknowledged.len(), state.received.len())

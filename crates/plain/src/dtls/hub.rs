@@ -243,13 +243,13 @@ impl Hub {
         if peer.both().any(|held| held.random == random) {
             return;
         }
-        let place = if peer.current.is_none() { &mut peer.current } else { &mut peer.next };
-        if place.as_ref().is_some_and(|held| held.association.is_verified()) {
+        let slot = if peer.current.is_none() { &mut peer.current } else { &mut peer.next };
+        if slot.as_ref().is_some_and(|held| held.association.is_verified()) {
             return;
         }
         let association = Association::server(&self.config.0, now);
         let held = Box::new(Held { id, reply_to: from, random, told: false, association });
-        if let Some(previous) = place.replace(held) {
+        if let Some(previous) = slot.replace(held) {
             self.unverified.remove(&previous.id);
         }
         self.next_id += 1;
@@ -274,8 +274,8 @@ impl Hub {
         let mut replaced = false;
         for is_next in [false, true] {
             let replaces = is_next && peer.current.as_ref().is_some_and(|held| held.told);
-            let place = if is_next { &mut peer.next } else { &mut peer.current };
-            let Some(held) = place else { continue };
+            let slot = if is_next { &mut peer.next } else { &mut peer.current };
+            let Some(held) = slot else { continue };
             let association = &mut held.association;
             while let Some(datagram) = association.poll_output() {
                 self.output.push_back((datagram, held.reply_to));
@@ -311,7 +311,7 @@ impl Hub {
                 };
                 self.happened.push_back(Happened::Noticed(notice));
             }
-            place.take_if(|held| held.association.has_ended());
+            slot.take_if(|held| held.association.has_ended());
         }
         if replaced {
             peer.current = peer.next.take();

@@ -147,7 +147,7 @@ impl ClientConfig {
 pub struct ServerConfig(Setup);
 
 impl ServerConfig {
-    /// Shows `own`. With `clients` only those are let in whose certificates they say.
+    /// Presents `own`. With `clients`, accepts only clients whose certificates they trust.
     ///
     /// # Errors
     /// When the state machine refuses it.

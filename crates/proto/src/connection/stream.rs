@@ -129,8 +129,8 @@ impl CryptoStream {
         if incoming.bytes.len() < to {
             incoming.bytes.resize(to, 0);
         }
-        if let Some(place) = incoming.bytes.get_mut(from..to) {
-            place.copy_from_slice(data);
+        if let Some(target) = incoming.bytes.get_mut(from..to) {
+            target.copy_from_slice(data);
         }
         incoming.have.insert(position(from)..position(to));
         if incoming.have.iter().len() > MAX_PIECES {

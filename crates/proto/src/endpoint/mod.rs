@@ -5,6 +5,8 @@
 //!
 //! The endpoint owns all connections, and nothing is sent between them.
 
+// Longer than 400 lines: the public calls of an endpoint, and the one map that they all change.
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,

@@ -328,7 +328,7 @@ mod tests {
         assert!(kept(&mut inbox, on(1, half(fragment(Class::Latest, 0, &[0; 400])))));
         let newer = half(fragment(Class::Latest, 1, &[0; 400]));
         assert!(!kept(&mut inbox, on(2, newer)), "both may yet be finished");
-        assert!(kept(&mut inbox, newer), "in the place of the older one");
+        assert!(kept(&mut inbox, newer), "it replaces the older one");
         assert_eq!(inbox.pool, 2 * 864);
     }
 

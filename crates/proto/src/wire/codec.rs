@@ -244,8 +244,8 @@ impl<'a> Writer<'a> {
             let len = varint_len(number);
             let code = u64::from(len.trailing_zeros()) << 62;
             let raw = number.min(VARINT_MAX) << (u64::BITS as usize - 8 * len) | code;
-            if let Some(place) = start.get_mut(at..at + 8) {
-                place.copy_from_slice(&raw.to_be_bytes());
+            if let Some(target) = start.get_mut(at..at + 8) {
+                target.copy_from_slice(&raw.to_be_bytes());
             }
             at += len;
         }

@@ -422,6 +422,8 @@ fn leaving_a_lost_room_reports_what_was_not_delivered() {
         } else {
             app.handle_refused();
         }
+        let told = outputs(&mut app, 50);
+        assert_eq!(told.last().unwrap(), "* the last line that you sent may not have arrived");
         app.handle_line("two").unwrap();
         app.handle_line("/quit").unwrap();
         let end = outputs(&mut app, 100);

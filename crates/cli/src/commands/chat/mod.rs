@@ -17,17 +17,22 @@ use tokio::sync::mpsc;
 
 use crate::{
     args::{ChatArgs, ChatRole, HostArgs, MeArgs},
+    colour::Stream,
     dialect,
     drops::{Complaints, report_counts},
     exit::{Failure, in_words},
     limits::BURST_SECONDS,
     line::Line,
     mismatch::Place,
-    output::{Stream, counted, warn},
+    names,
+    output::{counted, note, warn},
     service::Service,
     terminal::{self, Ending, Lines, Restore, SharedShow, Typed},
 };
 
+mod dial;
+mod find;
+mod invite;
 mod native;
 mod plain;
 mod screen;
@@ -57,6 +62,7 @@ async fn take_part(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
                 native::join(join, ending).await
             }
         }
+        Some(ChatRole::Find(args)) => find::list(args, ending).await,
         None => {
             dialect::check_chat(&args)?;
             match args.dialect.plain {
@@ -193,11 +199,24 @@ async fn forward(mut queue: mpsc::Receiver<io::Result<Typed>>, sender: mpsc::Sen
     }
 }
 
-/// Returns the name from the options, the user's name, or a neutral one.
+/// Returns the name from the options, the user's login name, or one made of this machine's name;
+/// says so in the last case.
 fn name(me: &MeArgs) -> Name {
-    let user = || terminal::user_name().and_then(|user| Name::parse(&user).ok());
-    let nobody = || Name::parse("someone").expect("a plain word is a name");
-    me.name.clone().or_else(user).unwrap_or_else(nobody)
+    let user = || names::user_name().and_then(|user| Name::parse(&user).ok());
+    me.name.clone().or_else(user).unwrap_or_else(|| {
+        let name = guest_of(&names::host_name());
+        if !me.talk.quiet {
+            note(&format!("you have no login name, so you are \"{name}\"; --name NAME is another"));
+        }
+        name
+    })
+}
+
+fn guest_of(host: &str) -> Name {
+    let host = host.split('.').next().unwrap_or_default();
+    Name::parse(&format!("guest {host}"))
+        .or_else(|_| Name::parse("guest"))
+        .expect("a plain word is a name")
 }
 
 /// Reports which typed lines are not known to have arrived.
@@ -223,4 +242,17 @@ fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
         (_, _) => "interrupted".to_owned(),
     };
     Some(format!("{why}; {}", what.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_has_the_name_of_the_machine() {
+        for (host, name) in [("tea.example.org", "guest tea"), ("", "guest"), ("\x1b[2J", "guest")]
+        {
+            assert_eq!(guest_of(host).as_str(), name, "{host:?}");
+        }
+    }
 }

@@ -17,49 +17,71 @@ use hikyaku_plain::PlainListener;
 use hikyaku_text::sanitize;
 
 use super::{
-    Seat, config, name, reachable_at,
+    Seat, config,
+    dial::{Dialled, Target},
+    find::{self, Announced, Wanted},
+    invite, name, reachable_at,
     screen::{Form, Screen},
     serve, state,
 };
 use crate::{
-    args::{ChatArgs, HostArgs, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
+    args::{ChatArgs, HostArgs, InviteKind, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
     dtls,
     exit::Failure,
-    habits,
-    limits::HANDSHAKE,
     mismatch::Place,
     native::{self, Keyed},
     output::{counted, note, warn},
-    plan::signers,
+    plan::{shared_key, signers},
     terminal::Ending,
 };
 
-/// Hosts on the default port, or joins the chat on this machine that already has it.
+/// Joins the room on the local network; if there is none, hosts on the default port, or joins the
+/// chat on this machine that already has it.
 pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
+    let network = NetworkArgs { v4: false, v6: false, interface: None };
+    let has_key = args.keys.shared_key.is_some();
+    let (discovery, talk) = (&args.discovery, &args.me.talk);
+    let guest = |filter| Guest {
+        me: &args.me,
+        keys: &args.keys,
+        trust: &[],
+        network: &network,
+        filter,
+        form: Form::Text,
+        wait: NATIVE_CONFIRM_WAIT,
+        keeps: true,
+    };
+    let wanted = Wanted { discovery, network: &network, talk, has_key };
+    if let Some(target) = wanted.room(ending).await? {
+        return guest(args.filter.read()?).join(&target, ending).await;
+    }
     let config = RoomConfig::default();
     let builder = host_builder(&config).filter(args.filter.read()?);
     let keyed = native::keyed(builder, &args.keys, &args.me.talk, ending).await?;
     let address = Address::unnamed(DEFAULT_PORT);
     match keyed.builder.bind(address.clone()).await {
         Ok(endpoint) => {
-            let local = tell_door(&endpoint, &args.me, args.keys.shared_key.is_some());
-            serve(endpoint.into(), local, config, Seat::Host, &args.me, ending).await
+            let local = tell_door(&endpoint, &args.me, has_key);
+            let filter = args.filter.read()?;
+            let room = Announced {
+                discovery,
+                is_headless: false,
+                only_v6: false,
+                needs_key: has_key,
+                filter,
+            };
+            let announced = find::announce(&endpoint, &args.me, room);
+            if !talk.quiet {
+                invite::tell(&invite::invite(&endpoint, None)?, shared_flag(has_key));
+            }
+            let served = serve(endpoint.into(), local, config, Seat::Host, &args.me, ending).await;
+            find::stop(announced).await;
+            served
         }
         Err(StartError::Bind(BindError::InUse(_))) => {
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
-            let network = NetworkArgs { v4: false, v6: false, interface: None };
-            let filter = args.filter.read()?;
-            let guest = Guest {
-                me: &args.me,
-                keys: &args.keys,
-                trust: &[],
-                network: &network,
-                filter,
-                form: Form::Text,
-                wait: NATIVE_CONFIRM_WAIT,
-                keeps: true,
-            };
-            guest.join(&address, ending).await.map_err(|e| match e {
+            let target = Target::Address(address);
+            guest(args.filter.read()?).join(&target, ending).await.map_err(|e| match e {
                 Failure::Failed(e) => Failure::Failed(format!(
                     "{e}; to open a room on another port: hikyaku chat host :PORT"
                 )),
@@ -106,7 +128,22 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
             tell_other_door(listener, flag, args.armour.is_bare());
         }
     }
-    serve(doors, local, config, Seat::of(args), &args.me, ending).await
+    host_invite(args, &endpoint)?;
+    let filter = args.filter.read()?;
+    let announced = find::announce(
+        &endpoint,
+        &args.me,
+        Announced {
+            discovery: &args.discovery,
+            is_headless: args.headless,
+            only_v6: args.network.v6,
+            needs_key: args.native.keys.shared_key.is_some(),
+            filter,
+        },
+    );
+    let served = serve(doors, local, config, Seat::of(args), &args.me, ending).await;
+    find::stop(announced).await;
+    served
 }
 
 /// A listener for plain datagrams beside the native door.
@@ -126,13 +163,37 @@ fn tell_door(endpoint: &Endpoint, me: &MeArgs, shared: bool) -> SocketAddr {
     let local = endpoint.local_addr();
     if !me.talk.quiet {
         note(&format!("the key of this host is {}", endpoint.fingerprint()));
-        let shared = if shared { " --shared-key KEYFILE" } else { "" };
+        let shared = shared_flag(shared);
         note(&format!("listening on {local}"));
         for address in reachable_at(local) {
             note(&format!("others join with: hikyaku chat join{shared} {address}"));
         }
     }
     local
+}
+
+/// Prints the invite of a room, and draws it if that was asked for.
+fn host_invite(args: &HostArgs, endpoint: &Endpoint) -> Result<(), Failure> {
+    let keys = &args.native.keys;
+    let (key, flag) = match (args.invite.invite, &keys.shared_key) {
+        (Some(InviteKind::Shared), Some(path)) => (Some(shared_key(path)?), ""),
+        (Some(InviteKind::Shared), None) => {
+            return Err(Failure::usage("--invite shared needs --shared-key KEYFILE"));
+        }
+        (_, key) => (None, shared_flag(key.is_some())),
+    };
+    if args.me.talk.quiet && !args.invite.qr {
+        return Ok(());
+    }
+    let invite = invite::invite(endpoint, key)?;
+    if !args.me.talk.quiet {
+        invite::tell(&invite, flag);
+    }
+    if args.invite.qr { invite::draw(&invite) } else { Ok(()) }
+}
+
+const fn shared_flag(shared: bool) -> &'static str {
+    if shared { " --shared-key KEYFILE" } else { "" }
 }
 
 fn tell_other_door(listener: &PlainListener, flag: &str, is_bare: bool) {
@@ -150,11 +211,13 @@ fn tell_other_door(listener: &PlainListener, flag: &str, is_bare: bool) {
 }
 
 pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
-    let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
-    habits::warn_of_missing_brackets(&address, &args.me.talk);
-    if address.port() == 0 {
-        return Err(Failure::usage(format!("{address}: nothing listens on port 0")));
-    }
+    let wanted = Wanted {
+        discovery: &args.discovery,
+        network: &args.network,
+        talk: &args.me.talk,
+        has_key: args.native.keys.shared_key.is_some(),
+    };
+    let target = wanted.target(args.destination.as_ref(), ending).await?;
     let guest = Guest {
         me: &args.me,
         keys: &args.native.keys,
@@ -165,7 +228,7 @@ pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Fai
         wait: args.native.wait,
         keeps: !args.native.no_outbox,
     };
-    guest.join(&address, ending).await
+    guest.join(&target, ending).await
 }
 
 /// Who joins, and how.
@@ -182,7 +245,7 @@ struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    async fn join(self, address: &Address, ending: &mut Ending) -> Result<(), Failure> {
+    async fn join(self, target: &Target, ending: &mut Ending) -> Result<(), Failure> {
         let Self { me, keys, trust, network, filter, form, wait, keeps } = self;
         let builder = Endpoint::builder()
             .application(server::APPLICATION)
@@ -190,22 +253,24 @@ impl Guest<'_> {
             .family(network.family())
             .socket(network.socket_options())
             .filter(filter);
-        let Keyed { builder, identity, public_line } =
+        let Keyed { mut builder, identity, public_line } =
             native::keyed(builder, keys, &me.talk, ending).await?;
-        let trust = native::trust(trust)?;
+        if let Some(key) = target.shared_key().filter(|_| keys.shared_key.is_none()) {
+            builder = builder.shared_key(key.clone());
+        }
         let endpoint = builder.client()?;
         let who = (&*public_line, Place::Room);
-        let connecting =
-            native::connect(&endpoint, address, network, trust.clone(), HANDSHAKE, who);
-        let connection = tokio::select! {
-            connected = connecting => connected?,
+        let dialling = target.dial(&endpoint, trust, network, (&*public_line, &me.talk));
+        let dialled = tokio::select! {
+            dialled = dialling => dialled?,
             () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
         };
-        native::report_first_contact(address, &connection, &me.talk);
+        let Dialled { connection, address, trust } = dialled;
         let store = state::device(&connection.peer().fingerprint(), &identity, keeps)?;
+        let invite = target.one_use().map(|secret| secret.as_str().to_owned());
         let dialler = Dialler::new(endpoint, address.clone(), trust);
-        let participant =
-            Participant { identity, name: name(me), invite: None, store, patience: wait };
+        let address = &address;
+        let participant = Participant { identity, name: name(me), invite, store, patience: wait };
         let (lines, mut screen) = Screen::open(form);
         let show = async |shown: Vec<Shown>| screen.show(shown).await;
         let part =

@@ -19,6 +19,7 @@ use hikyaku_plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin};
 use super::{LANGUAGE, Seat, coloured, config, name, reachable_at, serve, typed, undelivered};
 use crate::{
     args::{ArmourArgs, ChatArgs, HostArgs, JoinArgs, MeArgs},
+    destination::Destination,
     drops::{Complaints, report_counts},
     dtls,
     exit::Failure,
@@ -141,7 +142,18 @@ impl Safety {
 }
 
 pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Failure> {
-    let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
+    let address = match &args.destination {
+        None => Address::unnamed(DEFAULT_PORT),
+        Some(Destination::Address(address) | Destination::Name(_, Some(address))) => {
+            address.clone()
+        }
+        Some(_) => {
+            return Err(Failure::usage(
+                "plain datagrams (--plain, --dtls) need the address of the room: invites and \
+                 rooms that are found are native",
+            ));
+        }
+    };
     let family: Option<Family> = args.network.family();
     habits::warn_of_missing_brackets(&address, &args.me.talk);
     if address.port() == 0 {
@@ -199,6 +211,7 @@ async fn take_part(
             let text = mismatch::at_sender(&to, theirs, ours, Place::Room);
             if theirs == ours { Failure::refused(text) } else { Failure::failed(text) }
         }
+        ClientError::Unopened { to, theirs } => Failure::failed(mismatch::in_room(&to, theirs)),
         other => Failure::failed(other),
     })?;
     report_counts(&me.talk, &parted.drops, None);

@@ -13,8 +13,9 @@ use tokio::sync::mpsc;
 
 use super::{LANGUAGE, coloured};
 use crate::{
+    colour::Stream,
     line::Line,
-    output::{Stream, warn},
+    output::warn,
     terminal::{self, LineLimit, Restore, Show, Typed},
 };
 

@@ -7,19 +7,8 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     limits::{CONFIRM_EVERY, LAST_ACKS},
-    written::{Share, WRITTEN_CHANNEL, Written},
+    written::{Account, Share, WRITTEN_CHANNEL, Written},
 };
-
-/// What is written of one connection. The writer thread adds to it.
-#[derive(Debug, Default)]
-pub(crate) struct Account(watch::Sender<Written>);
-
-impl Account {
-    /// Adds a share that was written.
-    pub(crate) fn add(&self, more: &Share) {
-        self.0.send_modify(|written| written.add(more));
-    }
-}
 
 /// Reports what is written to the sender of one connection, until dropped.
 pub(super) struct Confirming {
@@ -36,7 +25,7 @@ impl Confirming {
             return None;
         }
         let account = Arc::<Account>::default();
-        let task = tokio::spawn(confirm(connection.clone(), account.0.subscribe()));
+        let task = tokio::spawn(confirm(connection.clone(), account.subscribe()));
         Some(Self { account, handed: 0, task })
     }
 
@@ -48,7 +37,7 @@ impl Confirming {
 
     /// Waits until everything passed to the writer is written, for a limited time.
     pub(super) async fn written(&self, within: Duration) {
-        let mut written = self.account.0.subscribe();
+        let mut written = self.account.subscribe();
         let all = written.wait_for(|written| written.messages >= self.handed);
         let _ = timeout(within, all).await;
     }
@@ -56,7 +45,7 @@ impl Confirming {
     /// Reports that nothing more will be written, and waits until the sender has received it or
     /// does not answer.
     pub(super) async fn end(&mut self, reason: &str) {
-        self.account.0.send_modify(|written| written.end(reason));
+        self.account.end(reason);
         let _ = timeout(LAST_ACKS, &mut self.task).await;
     }
 }

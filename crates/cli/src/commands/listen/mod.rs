@@ -8,7 +8,6 @@ mod quota;
 mod save;
 mod serve;
 
-pub(crate) use self::confirm::Account;
 use std::net::{IpAddr, SocketAddr};
 
 use hikyaku::limits::DEFAULT_PORT;
@@ -37,18 +36,27 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     native::run(args, ending).await
 }
 
-/// Returns the command that others run to reach this listener.
-fn how_to_reach(local: SocketAddr, options: &str) -> String {
+/// Returns the command that others run to reach this listener, at a multicast group if it has
+/// joined one.
+fn how_to_reach(local: SocketAddr, options: &str, args: &ListenArgs) -> String {
     let addresses = reachable_at(local);
     // Peers are usually on other machines.
     let outside = addresses.iter().find(|address| !address.ip().is_loopback());
-    let to = outside.or(addresses.first()).copied().unwrap_or(local);
+    let group = args.plain.join.first().map(|group| SocketAddr::new(*group, local.port()));
+    let to = group.or(outside.or(addresses.first()).copied()).unwrap_or(local);
     let port = if to.port() == DEFAULT_PORT { String::new() } else { format!(":{}", to.port()) };
     let host = match to.ip() {
         IpAddr::V6(ip) if !port.is_empty() => format!("[{ip}]"),
         ip => ip.to_string(),
     };
-    format!("send to it with: hikyaku send{options} {host}{port} hello")
+    let what = if args.native.save.is_some() {
+        "--file PATH"
+    } else if wants_stream(args) && !args.is_plain() {
+        "--raw <FILE"
+    } else {
+        "hello"
+    };
+    format!("send to it with: hikyaku send{options} {host}{port} {what}")
 }
 
 /// Returns `true` if the listener takes one stream and ends: `--once --format raw`.

@@ -60,7 +60,7 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         let shared = args.native.keys.shared_key.is_some();
         let shared = if shared { " --shared-key KEYFILE" } else { "" };
         let trust = format!(" --trust {}{shared}", endpoint.fingerprint());
-        note(&how_to_reach(endpoint.local_addr(), &trust));
+        note(&how_to_reach(endpoint.local_addr(), &trust, &args));
         note(&format!("listening on {}", endpoint.local_addr()));
     }
     let mut writer = Writer::start(args.format, MAX_UNWRITTEN_KIB);

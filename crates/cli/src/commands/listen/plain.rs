@@ -44,7 +44,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     let (mut listener, pin) = open(&args, ending).await?;
     if !args.talk.quiet {
         warn_of_small_buffer(listener.socket());
-        note(&how_to_reach(listener.local_addr(), &flags(&args, pin)));
+        note(&how_to_reach(listener.local_addr(), &flags(&args, pin), &args));
         note(&format!("listening on {}", listener.local_addr()));
     }
     let mut writer = Writer::start(args.format, MAX_WAITING_KIB);

@@ -253,7 +253,7 @@ impl<'a> Courier<'a> {
                             format!("{target} cannot open it: another key? {try_of}")
                         }
                         (None, Some(theirs)) => {
-                            format!("{target} says that it hears {theirs}, {try_of}")
+                            format!("{target} reports that it takes {theirs}, {try_of}")
                         }
                         (None, None) => format!("no acknowledgement from {target} yet, {try_of}"),
                     }

@@ -36,16 +36,16 @@ use crate::{
 pub struct SocketOptions {
     /// May send to broadcast addresses.
     pub broadcast: bool,
-    /// Hops a datagram may take (IPv4 time to live, IPv6 hop limit), also for multicast, whose
-    /// default is 1: this network only.
+    /// The number of hops a datagram may take (IPv4 time to live, IPv6 hop limit), also for
+    /// multicast, whose default is 1: this network only.
     pub ttl: Option<u8>,
     /// Send and receive on this network interface alone.
     pub interface: Option<String>,
-    /// Several sockets may share the port: for multicast groups, which all of them hear.
+    /// Several sockets may share the port: for multicast groups, which all of them receive.
     pub shared_port: bool,
-    /// A socket on `[::]` leaves IPv4 alone.
+    /// A socket on `[::]` does not receive IPv4.
     pub only_v6: bool,
-    /// IP may not split datagrams: for a protocol that finds the path's MTU itself.
+    /// IP may not fragment datagrams: for a protocol that finds the path's MTU itself.
     pub unfragmented: bool,
 }
 
@@ -56,7 +56,7 @@ pub enum BindError {
     /// Another socket has the port.
     #[error("{0} is taken by another program; try another port, or :0 for any free one")]
     InUse(SocketAddr),
-    /// The address is not one of this machine's.
+    /// The address does not belong to this machine.
     #[error("{0} is not an address of this machine")]
     NotOurs(SocketAddr),
     /// The interface does not exist.
@@ -67,19 +67,19 @@ pub enum BindError {
     System {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// How a train of datagrams leaves.
+/// How to send a train of datagrams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
     pub(crate) to: SocketAddr,
-    /// The address of ours to send from, where it matters which.
+    /// The local address to send from, if it matters.
     pub(crate) source: Option<IpAddr>,
     pub(crate) ecn: Option<EcnCodepoint>,
-    /// Length of each datagram but the last, in bytes.
+    /// The length of each datagram except the last, in bytes.
     pub(crate) segment: usize,
 }
 
@@ -92,10 +92,12 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket on the first of `addresses` that this machine supports. The next is tried
-    /// only where the system has no such family (IPv6 switched off), never when a port is taken.
+    /// Opens a socket on the first of `addresses` that this machine supports. The next one is tried
+    /// only if the system does not support the family (IPv6 switched off), never if a port is
+    /// taken.
     ///
     /// # Errors
+    /// [`BindError`], which names the address. `addresses` must not be empty.
     /// [`BindError`], naming the address. `addresses` must not be empty.
     pub fn bind(addresses: &[SocketAddr], options: &SocketOptions) -> Result<Self, BindError> {
         let mut addresses = addresses.iter().peekable();
@@ -142,20 +144,20 @@ impl Socket {
         Ok(Self { io, state, local, receive_buffer })
     }
 
-    /// The address really bound.
+    /// Returns the bound address.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Bytes of receive buffer the kernel granted (as it counts them: Linux reports double what
-    /// it was asked for, and charges its own overhead against it).
+    /// Returns the bytes of receive buffer that the kernel granted, as it counts them: Linux
+    /// reports double the requested size, and charges its own overhead against it.
     #[must_use]
     pub const fn receive_buffer(&self) -> usize {
         self.receive_buffer
     }
 
-    /// The largest payload one datagram to `target` can carry, in bytes.
+    /// Returns the largest payload, in bytes, that one datagram to `target` can carry.
     #[must_use]
     pub const fn max_payload(target: &SocketAddr) -> usize {
         match target {
@@ -164,10 +166,11 @@ impl Socket {
         }
     }
 
-    /// Joins a multicast group, on `interface` or on every interface there is.
+    /// Joins a multicast group, on `interface` or on every interface.
     ///
     /// # Errors
-    /// When the group is none, the interface is unknown, or the system refuses on all of them.
+    /// If it is not a multicast group, if the interface is unknown, or if the system refuses on all
+    /// interfaces.
     pub fn join(&self, group: IpAddr, interface: Option<&str>) -> io::Result<()> {
         if !group.is_multicast() {
             let message = format!("{group} is not a multicast group");
@@ -199,15 +202,16 @@ impl Socket {
         }
     }
 
-    /// Receives what has arrived, up to a batch; waits for the first.
+    /// Receives what has arrived, up to a batch; waits for the first datagram.
     ///
     /// # Errors
-    /// The system's, also one that an earlier send caused ([`Socket::transport_error`] has more).
+    /// Those of the system, including errors that an earlier send caused
+    /// ([`Socket::transport_error`] has more).
     pub async fn recv(&self, batch: &mut RecvBatch) -> io::Result<()> {
         std::future::poll_fn(|cx| self.poll_recv(cx, batch)).await
     }
 
-    /// As [`Socket::recv`], for a hand-written future. One task at a time is woken.
+    /// Receives as [`Socket::recv`] does, for a hand-written future. One task at a time is woken.
     ///
     /// # Errors
     /// As [`Socket::recv`].
@@ -224,8 +228,9 @@ impl Socket {
         }
     }
 
-    /// As [`Socket::poll_recv`], for a caller that comes back when it is woken: a batch that was
-    /// not full has emptied the queue, so that the system need not be asked again to hear that.
+    /// Receives as [`Socket::poll_recv`] does, for a caller that returns when it is woken: a batch
+    /// that was not full has emptied the queue, so that no further system call is needed to find
+    /// that out.
     pub(crate) fn poll_recv_all(
         &self,
         cx: &mut Context<'_>,
@@ -237,7 +242,7 @@ impl Socket {
             let received = self.io.try_io(Interest::READABLE, || {
                 batch.fill(|bufs, meta| self.state.recv((&self.io).into(), bufs, meta))?;
                 emptied = !batch.is_full();
-                // What comes from now on wakes us again (epoll(7), edge-triggered).
+                // Datagrams that arrive from now on wake this task (epoll(7), edge-triggered).
                 if emptied { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match received {
@@ -248,17 +253,17 @@ impl Socket {
         }
     }
 
-    /// Is there something to receive? If not, the task is woken when there is.
+    /// Waits until there is something to receive.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_recv_ready(cx)
     }
 
-    /// Sends a train of datagrams, in one system call where the kernel can (GSO).
+    /// Sends a train of datagrams, in one system call where the kernel supports that (GSO).
     ///
     /// # Errors
-    /// The system's. Where it refused the train as such, it was sent a datagram at a time.
-    /// `WouldBlock`: its queue is full, and nobody will say when it no longer is; to be tried again
-    /// after [`FULL_QUEUE_PAUSE`].
+    /// Those of the system. If it refused the train as such, the datagrams were sent one at a time.
+    /// `WouldBlock`: the queue is full, and the system will not report when it has room again; try
+    /// again after [`FULL_QUEUE_PAUSE`].
     pub(crate) fn poll_send_train(
         &self,
         cx: &mut Context<'_>,
@@ -284,7 +289,8 @@ impl Socket {
                     return self.send_singly(&transmit, segment);
                 }
                 match self.state.try_send((&self.io).into(), &transmit) {
-                    // It has just learnt that the kernel or the device cannot.
+                    // The send call has just found that the kernel or the device does not support
+                    // trains.
                     Err(_) if is_train && self.state.max_gso_segments() == 1 => {
                         self.send_singly(&transmit, segment)
                     }
@@ -293,14 +299,14 @@ impl Socket {
             });
             match sent {
                 // After an error report, as of a probe longer than the interface's MTU, the runtime
-                // takes the socket for writable for ever: asking it again would spin.
+                // considers the socket writable forever: asking it again would spin.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock && !full => full = true,
                 done => return Poll::Ready(done),
             }
         }
     }
 
-    /// What did not fit in the queue is lost, as it would be further on.
+    /// What does not fit into the queue is lost, as it would be further along the path.
     fn send_singly(&self, train: &Transmit<'_>, segment: usize) -> io::Result<()> {
         for (index, contents) in train.contents.chunks(segment).enumerate() {
             let transmit = Transmit {
@@ -324,11 +330,12 @@ impl Socket {
         self.state.max_gso_segments() > 1
     }
 
-    /// Sends one datagram, waiting while the kernel's queue is full. `source` is the address of
-    /// ours to send from, where it matters which (an answer comes from where the question went).
+    /// Sends one datagram, waiting while the kernel's queue is full. `source` is the local address
+    /// to send from, if it matters (an answer is sent from the address that received the question).
     ///
     /// # Errors
-    /// The system's, also one that an earlier datagram caused: then this one was *not* sent.
+    /// Those of the system, including errors that an earlier datagram caused: then this one was
+    /// *not* sent.
     pub async fn send(
         &self,
         bytes: &[u8],
@@ -348,7 +355,7 @@ impl Socket {
                 .io
                 .try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit));
             match sent {
-                // After an error report the runtime takes the socket for writable for ever, so
+                // After an error report the runtime considers the socket writable forever, so
                 // waiting for that alone could spin.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(FULL_QUEUE_PAUSE).await;
@@ -358,7 +365,7 @@ impl Socket {
         }
     }
 
-    /// A socket of the IPv6 family speaks to IPv4 by mapped addresses.
+    /// A socket of the IPv6 family reaches IPv4 through mapped addresses.
     fn in_our_family(&self, address: SocketAddr) -> SocketAddr {
         match address {
             SocketAddr::V4(v4) if self.local.is_ipv6() => {
@@ -368,20 +375,20 @@ impl Socket {
         }
     }
 
-    /// Asks for the errors that routers and hosts report (ICMP), see
-    /// [`Socket::transport_error`]. Only Linux tells them all.
+    /// Requests the errors that routers and hosts report (ICMP), see [`Socket::transport_error`].
+    /// Only Linux provides all of them.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn report_transport_errors(&self) -> io::Result<()> {
         os::report_errors(&self.state, &self.io)
     }
 
-    /// The next error that the network reported about something sent earlier.
+    /// Returns the next error that the network reported about an earlier datagram.
     #[must_use]
     pub fn transport_error(&self) -> Option<Unreachable> {
-        // An error already handed to a send or receive call stays in the queue; clear that one
-        // too, or it would be reported twice.
+        // An error that a send or receive call has already returned stays in the queue; remove that
+        // one too, or it would be reported twice.
         let _ = SockRef::from(&self.io).take_error();
         os::next_report(&self.state, &self.io)
     }
@@ -389,7 +396,7 @@ impl Socket {
     /// Waits for the next error that the network reports. Cancel-safe.
     ///
     /// # Errors
-    /// The runtime's, when it is shutting down.
+    /// Those of the runtime when it is shutting down.
     pub async fn next_transport_error(&self) -> io::Result<Unreachable> {
         loop {
             self.io.ready(Interest::ERROR).await?;
@@ -403,8 +410,8 @@ impl Socket {
         }
     }
 
-    /// Datagrams the kernel threw away because we did not fetch them in time; nothing where the
-    /// system does not tell. Read from `/proc/net/udp` (proc(5)): its last column.
+    /// Returns how many datagrams the kernel dropped because we did not fetch them in time; `None`
+    /// if the system does not report that. Read from the last column of `/proc/net/udp` (proc(5)).
     #[must_use]
     pub fn kernel_drops(&self) -> Option<u64> {
         os::kernel_drops(&self.io)
@@ -417,7 +424,7 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// An error that the network reported about a datagram sent earlier.
+/// An error that the network reported about an earlier datagram.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.text())]
 pub struct Unreachable {
@@ -427,7 +434,7 @@ pub struct Unreachable {
     pub source: io::Error,
 }
 
-/// Returns `true` if the system or a router says that a datagram is longer than the way takes.
+/// Returns `true` if the system or a router reports that a datagram is too long for the path.
 #[cfg(unix)]
 pub(crate) fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::MSGSIZE.raw_os_error())
@@ -439,7 +446,7 @@ pub(crate) fn is_too_long(_: &io::Error) -> bool {
 }
 
 impl Unreachable {
-    /// Returns `true` if a datagram was longer than a link on the way takes (its MTU).
+    /// Returns `true` if a datagram was longer than a link of the path carries (its MTU).
     #[must_use]
     pub fn is_too_long(&self) -> bool {
         is_too_long(&self.source)
@@ -490,8 +497,8 @@ fn bind_to_interface(_: &socket2::Socket, _: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
 
-/// Asks for [`KERNEL_RECEIVE_BUFFER`], past the system's limit where we may (CAP_NET_ADMIN), and
-/// reads back what was granted.
+/// Requests [`KERNEL_RECEIVE_BUFFER`], beyond the system's limit if permitted (CAP_NET_ADMIN), and
+/// returns what was granted.
 fn enlarge_receive_buffer(socket: &socket2::Socket) -> usize {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let forced = {
@@ -501,14 +508,14 @@ fn enlarge_receive_buffer(socket: &socket2::Socket) -> usize {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let forced = false;
     if !forced {
-        // A smaller buffer is no error: its size is returned.
+        // A smaller buffer is not an error: its size is returned.
         let _ = socket.set_recv_buffer_size(KERNEL_RECEIVE_BUFFER);
     }
     socket.recv_buffer_size().unwrap_or(0)
 }
 
-/// Returns `true` if the system does not let us send there (EACCES): a broadcast address that was
-/// not asked for, or a route that forbids it.
+/// Returns `true` if the system does not permit sending there (EACCES): a broadcast address without
+/// the option for it, or a route that forbids it.
 #[must_use]
 pub fn is_forbidden(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error())

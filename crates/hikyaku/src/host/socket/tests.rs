@@ -1,6 +1,6 @@
 //! Sockets on loopback.
 //!
-//! In: datagrams, and trains of them. Out: what came, and how. Never: another machine.
+//! In: datagrams, and trains of them. Out: what arrived, and how. Never: another machine.
 
 use super::*;
 
@@ -98,8 +98,8 @@ async fn a_train_that_the_kernel_refuses_arrives_a_datagram_at_a_time_and_so_do_
     if !a.has_gso() {
         return; // This kernel never sends trains: every other test shows the other way.
     }
-    // No kernel takes that many in one call (UDP_MAX_SEGMENTS: 64, or 128): it says what it says
-    // of a device that cannot send any.
+    // No kernel accepts that many in one call (UDP_MAX_SEGMENTS: 64, or 128); it returns the same
+    // error as for a device that cannot send trains.
     let train: Vec<u8> = (0..200_u8).flat_map(|n| [n; SEGMENT]).collect();
     let way = Way { to: b.local_addr(), source: None, ecn: None, segment: SEGMENT };
     for _ in 0..2 {

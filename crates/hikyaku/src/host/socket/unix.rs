@@ -1,6 +1,6 @@
-//! What sockets have on Unix alone.
+//! What only sockets on Unix provide.
 //!
-//! In: a socket. Out: what the system tells of it. Never: a datagram.
+//! In: a socket. Out: what the system reports about it. Never: a datagram.
 
 use std::io;
 
@@ -11,12 +11,12 @@ use tokio::net::UdpSocket;
 use super::Unreachable;
 use crate::host::address::canonical;
 
-/// Asks for the errors that routers and hosts report. Only Linux tells them all.
+/// Requests the errors that routers and hosts report. Only Linux provides all of them.
 pub(super) fn report_errors(state: &UdpSocketState, io: &UdpSocket) -> io::Result<()> {
     state.enable_transport_errors(io.into())
 }
 
-/// Returns the next error of those.
+/// Returns the next of these errors.
 pub(super) fn next_report(state: &UdpSocketState, io: &UdpSocket) -> Option<Unreachable> {
     let error = state.recv_transport_error(io.into()).ok()??;
     let source = io::Error::from_raw_os_error(error.raw_errno);
@@ -33,8 +33,9 @@ pub(super) fn kernel_drops(io: &UdpSocket) -> Option<u64> {
     })
 }
 
-/// quinn-udp forbids IP fragmentation, which suits a protocol that finds the path's MTU. A plain
-/// datagram has the size its sender chose, so the IP layer must be free to split it.
+/// Permits IP fragmentation, which quinn-udp forbids, as suits a protocol that finds the path's
+/// MTU. The size of a plain datagram is its sender's choice, so the IP layer must be free to
+/// fragment it.
 pub(super) fn allow_fragmentation(io: &UdpSocket, domain: Domain) {
     use rustix::net::sockopt;
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -1,6 +1,6 @@
-//! What sockets have on Unix alone, on Windows: nothing.
+//! The Windows counterpart of what only Unix provides: nothing.
 //!
-//! In: a socket. Out: what stands for it. Never: a datagram.
+//! In: a socket. Out: a replacement. Never: a datagram.
 
 use std::io;
 

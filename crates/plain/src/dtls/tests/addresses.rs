@@ -1,12 +1,12 @@
-//! Who writes a peer's address on its datagrams, and who comes back to one.
+//! Peers whose datagrams carry other addresses, and peers that return to an address.
 //!
-//! In: datagrams that lie, or come late. Out: what the peer notices of it. Never: a socket.
+//! In: datagrams that are forged, or late. Out: what the peer notices. Never: a socket.
 
 use super::*;
 
 #[test]
 fn who_writes_a_peers_address_does_not_choose_where_its_answers_come_from() {
-    // A listener with many addresses: answers from another than the peer wrote to do not reach it.
+    // A listener with many addresses: an answer must come from the address that the peer wrote to.
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let config = client("a", Anchors::anyone());
     let mut world = World::new(server(&own), &config);
@@ -22,7 +22,7 @@ fn who_writes_a_peers_address_does_not_choose_where_its_answers_come_from() {
         let (_, to) = world.hub.poll_output().unwrap();
         assert_eq!(to.local, Some(ours), "{} bytes", datagram.len());
     }
-    // It is the peer itself that writes to another of our addresses.
+    // The peer itself writes to another of our addresses.
     world.client.send(b"question", world.now).unwrap();
     let question = world.client.poll_output().unwrap();
     world.hub.handle_datagram(&question, forged, world.wall, world.now);
@@ -35,7 +35,7 @@ fn an_end_is_told_of_those_alone_whose_beginning_was() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let config = client("a", Anchors::anyone());
     let mut world = World::new(server(&own), &config);
-    // Its cookie comes back, and nothing after it.
+    // The cookie is returned, and nothing after it.
     for _ in 0..2 {
         let hello = world.client.poll_output().unwrap();
         world.hub.handle_datagram(&hello, world.from, world.wall, world.now);

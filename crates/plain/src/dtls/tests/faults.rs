@@ -1,13 +1,13 @@
-//! Own certificates of any size, and what a panic of the state machine costs.
+//! Own certificates of any size, and what a panic of the state machine affects.
 //!
-//! In: certificates too large. Out: who is affected. Never: a socket.
+//! In: certificates that are too large. Out: who is affected. Never: a socket.
 
 use rcgen::SanType;
 
 use super::*;
 use crate::limits::MAX_OWN_CERTIFICATE;
 
-/// A certificate of about so many bytes.
+/// Makes a certificate of about this many bytes.
 fn certificate_of(authority: &Authority, bytes: usize) -> Certified {
     authority.issue(|params| {
         // Each name takes its 60 bytes and three more.
@@ -48,7 +48,7 @@ fn a_certificate_too_large_for_a_handshake_is_refused_with_its_size() {
     assert!(matches!(made, Err(CredentialError::TooLarge { .. })), "{made:?}");
 }
 
-/// The state machine panics over such a certificate, once the client's cookie is back.
+/// The state machine panics over such a certificate once the client has returned its cookie.
 #[test]
 fn a_panic_ends_one_association_and_the_others_go_on() {
     let authority = Authority::new();
@@ -61,7 +61,7 @@ fn a_panic_ends_one_association_and_the_others_go_on() {
     assert_eq!(world.notices(), [failed]);
     assert_eq!((world.hub.take_faults(), world.hub.take_faults()), (1, 0));
     assert_eq!(world.hub.len(), 0, "nothing of it is left");
-    // The same hub serves the next one, as far as it comes.
+    // The same hub serves the next peer as far as it can.
     world.from = address(4_001);
     world.restart_client(&client);
     world.settle();

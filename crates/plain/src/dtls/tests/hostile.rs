@@ -1,11 +1,11 @@
-//! Damage, noise, and peers that mean ill.
+//! Damage, noise and malicious peers.
 //!
 //! In: two sides, a wire in memory. Out: what both do. Never: a socket.
 
 use super::*;
 
-// Found by fuzzing: the state machine answers a gap in a flight at once, and then for ever, each
-// time it is asked when to wake.
+// Found by fuzzing: the state machine answers a gap in a flight at once, and then forever, each
+// time its deadline is read.
 #[test]
 fn a_damaged_record_makes_nobody_restless() {
     let [own, theirs] = [0, 1].map(|_| Certified::generate(&["a".to_owned()], wall()).unwrap());
@@ -18,12 +18,12 @@ fn a_damaged_record_makes_nobody_restless() {
         world.damaged = Some((which, at));
         world.pass(Duration::from_secs(10));
         let (timers, carried) = (world.timers, world.carried);
-        // It may not come about; nobody may wear himself out over it.
+        // The handshake may fail; neither side may spin over it.
         assert!(timers < 120 && carried < 150, "{which} at {at}: {timers} timers, {carried} sent");
     }
 }
 
-// Found by fuzzing: the state machine asks for a larger buffer for all but a certificate.
+// Found by fuzzing: the state machine asks for a larger buffer for everything except a certificate.
 #[test]
 fn a_peer_with_a_long_certificate_ends_no_process() {
     let names: Vec<String> = (0..150).map(|n| format!("a-long-name-{n}.example")).collect();
@@ -72,7 +72,7 @@ fn who_takes_1_3_out_of_a_hello_on_the_way_gets_no_1_2_association() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
     let mut hello = world.client.poll_output().unwrap();
-    // The extension supported_versions, with DTLS 1.3 as its first, becomes one that nobody knows.
+    // In the extension supported_versions, the first version, DTLS 1.3, becomes an unknown one.
     let versions = [0, 0x2b, 0, 5, 4, 0xfe];
     let at = hello.windows(versions.len()).position(|w| w == versions).unwrap();
     hello[at..at + 2].copy_from_slice(&[0xfa, 0xfa]);
@@ -84,7 +84,7 @@ fn who_takes_1_3_out_of_a_hello_on_the_way_gets_no_1_2_association() {
 
 const CHANGE: [u8; 14] = [20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 70, 0, 1, 1];
 
-/// A record that nobody has sealed.
+/// Returns a record that nobody has sealed.
 fn sealed_record(kind: u8) -> Vec<u8> {
     [&[kind, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 77, 0, 40], &[9; 40][..]].concat()
 }
@@ -96,7 +96,7 @@ fn a_forged_record_before_each_of_a_handshake_neither_ends_it_nor_blames_the_key
         |_| Some(record::fatal_alert(40)),
         |_| Some(sealed_record(22)),
         |_| Some(sealed_record(23)),
-        // The announcement is genuine, as it is in the clear.
+        // The announcement is genuine, since it is in the clear.
         |_| Some([&CHANGE[..], &sealed_record(22)].concat()),
         |whole| {
             record::holds_finished(whole).then(|| {

@@ -1,6 +1,6 @@
 //! Associations with each other, over a wire in memory.
 //!
-//! In: certificates, a clock that is moved by hand. Out: what both sides tell. Never: a socket.
+//! In: certificates, a clock moved by hand. Out: what both sides report. Never: a socket.
 
 mod addresses;
 mod faults;
@@ -18,7 +18,7 @@ use crate::{
 
 mod hostile;
 
-/// An issuer, and what it has issued.
+/// An issuer, and the certificates it has issued.
 struct Authority {
     folder: tempfile::TempDir,
     issuer: Issuer<'static, KeyPair>,
@@ -74,7 +74,7 @@ fn address(port: u16) -> ReplyTo {
     std::net::SocketAddr::from(([192, 0, 2, 1], port)).into()
 }
 
-/// What a forger sends before a datagram that is on its way.
+/// A datagram that a forger sends before a genuine one arrives.
 type Forge = fn(&[u8]) -> Option<Vec<u8>>;
 
 /// A listener and a client, a wire between them, and a clock.
@@ -84,21 +84,22 @@ struct World {
     from: ReplyTo,
     now: Instant,
     wall: SystemTime,
-    /// Chance in 256 that a datagram is lost.
+    /// The probability, in 256, that a datagram is lost.
     loss: u8,
     /// Alerts in the clear are lost.
     alerts_are_lost: bool,
-    /// Arrives before each datagram that makes it `true`, in its place and from its sender.
+    /// The forged datagram, which arrives before each datagram for which this returns `true`, from
+    /// the same sender.
     forge: Option<Forge>,
     dice: u64,
-    /// Which of the datagrams arrives damaged, and where.
+    /// Which datagram arrives damaged, and where.
     damaged: Option<(usize, usize)>,
     carried: usize,
     timers: usize,
     heard: Vec<Vec<u8>>,
     noticed: Vec<Notice>,
     events: Vec<Event>,
-    /// What the client sent, to be sent again by someone else.
+    /// What the client sent, for another sender to repeat.
     tapped: VecDeque<Vec<u8>>,
     answered: usize,
 }
@@ -132,7 +133,7 @@ impl World {
         ((self.dice >> 40) as u8) < self.loss
     }
 
-    /// What arrives of a datagram.
+    /// Returns what arrives of a datagram.
     fn pass_on(&mut self, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
         self.carried += 1;
         if let Some((_, at)) = self.damaged.filter(|(which, _)| *which == self.carried) {
@@ -144,7 +145,7 @@ impl World {
         (!is_lost).then_some(datagram)
     }
 
-    /// Carries what there is to carry.
+    /// Delivers all datagrams in transit.
     fn settle(&mut self) {
         loop {
             let mut quiet = true;
@@ -177,7 +178,7 @@ impl World {
         }
     }
 
-    /// Takes what the hub has, in the order it has it.
+    /// Takes what the hub reports, in order.
     fn listen(&mut self) {
         loop {
             if let Some(arrived) = self.hub.poll_arrived() {
@@ -190,7 +191,7 @@ impl World {
         }
     }
 
-    /// Lets time pass, from timer to timer.
+    /// Advances the time from timer to timer.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         let mut timers = 0;
@@ -224,7 +225,7 @@ impl World {
         std::mem::take(&mut self.noticed)
     }
 
-    /// A message each way.
+    /// Sends a message in each direction.
     #[track_caller]
     fn speak(&mut self) {
         self.settle();
@@ -240,7 +241,7 @@ impl World {
     }
 }
 
-/// The client's word on a server whose certificate does not do.
+/// Returns why the client rejects the server's certificate.
 fn refusal(anchors: Anchors, name: &str, own: &Certified) -> Problem {
     let mut world = World::new(server(own), &client(name, anchors));
     world.pass(Duration::from_secs(1));
@@ -569,8 +570,8 @@ fn an_association_ends_when_nothing_was_said_for_long() {
 
 #[test]
 fn what_is_sent_again_has_a_number_of_its_own() {
-    // RFC 6347 section 4.1: OpenSSL takes a record with a number that it has seen for a replay, and
-    // never answers the client whose first answer was lost.
+    // RFC 6347 section 4.1: OpenSSL takes a record with a known number for a replay, and never
+    // answers a client whose first answer was lost.
     let mut world = World::new(server(&Authority::new().server()), &client("a", Anchors::anyone()));
     world.loss = 255;
     world.pass(Duration::from_secs(10));

@@ -38,12 +38,12 @@ fn class() -> impl Strategy<Value = Class> {
 
 /// Fragments of messages: the whole message, or a piece of a longer one.
 pub(super) fn fragment() -> impl Strategy<Value = Fragment<'static>> {
-    let place = prop_oneof![
+    let position = prop_oneof![
         Just((0, 0)),
         (0..100_usize, 0..100_usize),
         (0..1_usize << 61, 0..1_usize << 60),
     ];
-    (channel(), class(), number(), number(), data(), place).prop_map(
+    (channel(), class(), number(), number(), data(), position).prop_map(
         |(channel, class, id, left, data, (offset, behind))| {
             // M-50: a fragment is not empty.
             let (offset, behind) = if data.is_empty() { (0, 0) } else { (offset, behind) };

@@ -1,0 +1,370 @@
+//! Rooms on the local network: announces ours, and finds those of others.
+
+use std::{
+    io::{self, Write as _},
+    net::SocketAddr,
+};
+
+use hikyaku::{
+    Endpoint, address::Address, filter::Filter, known_hosts::KnownHosts, known_hosts::host_name,
+    limits::DEFAULT_PORT,
+};
+use hikyaku_chat::server;
+use hikyaku_services::{
+    discovery::{
+        Advertiser, AdvertiserOptions, Announcement, Host, Search, SearchOptions, random_token,
+        search,
+    },
+    invite::Invite,
+    limits::SEARCH_TIME,
+};
+use serde::Serialize;
+
+use super::dial::Target;
+use crate::{
+    args::{DiscoveryArgs, FindArgs, MeArgs, NetworkArgs, TalkArgs},
+    destination::Destination,
+    exit::Failure,
+    habits,
+    line::Line,
+    names,
+    output::{counted, note, note_line, print_json, print_line, warn},
+    terminal::{self, Ending},
+};
+
+/// What a host on the local network is remembered as, so that neither its name nor its address can
+/// be taken for those of other hosts: `NAME@lan`.
+const NETWORK: &str = "@lan";
+
+/// Announces a room until the value is dropped; nothing if it is hidden, or can be reached from
+/// this machine alone.
+pub(super) fn announce(
+    endpoint: &Endpoint,
+    me: &MeArgs,
+    room: Announced<'_>,
+) -> Option<Advertiser> {
+    let local = endpoint.local_addr();
+    if room.discovery.no_discovery || local.ip().is_loopback() {
+        return None;
+    }
+    let name = announced_name(me, room.is_headless);
+    let addresses = if local.ip().is_unspecified() { vec![] } else { vec![local.ip()] };
+    let announcement =
+        Announcement::new(server::APPLICATION, &name, local.port(), endpoint.fingerprint())
+            .map(|announcement| announcement.with_addresses(&addresses))
+            .map(|announcement| announcement.with_key_needed(room.needs_key));
+    let options = AdvertiserOptions::new(local, room.only_v6).filter(room.filter);
+    let started = announcement
+        .map_err(|e| e.to_string())
+        .and_then(|what| Advertiser::start(what, options).map_err(|e| e.to_string()));
+    match started {
+        Ok(advertiser) => {
+            if !me.talk.quiet {
+                note(&format!("announced on this network as {name}"));
+            }
+            Some(advertiser)
+        }
+        Err(error) => {
+            warn(&format!("not announced on this network: {error}; others join by the address"));
+            None
+        }
+    }
+}
+
+/// Ends an announcement.
+pub(super) async fn stop(announced: Option<Advertiser>) {
+    if let Some(advertiser) = announced {
+        advertiser.stop().await;
+    }
+}
+
+/// A room to be announced.
+pub(super) struct Announced<'a> {
+    pub(super) discovery: &'a DiscoveryArgs,
+    pub(super) is_headless: bool,
+    pub(super) only_v6: bool,
+    /// Members need a shared key.
+    pub(super) needs_key: bool,
+    /// Whoever may not come in gets no answer to a search either.
+    pub(super) filter: Filter,
+}
+
+/// Returns the name that others look for: the one chosen, or the user's at this machine.
+fn announced_name(me: &MeArgs, is_headless: bool) -> String {
+    let machine = || names::user_at_host();
+    let name = match &me.name {
+        Some(name) => name.to_string(),
+        None if is_headless => {
+            machine().rsplit_once('@').map_or_else(machine, |(_, machine)| machine.to_owned())
+        }
+        None => machine(),
+    };
+    Announcement::fitting(&name, "someone")
+}
+
+/// Where to go, and how far to look.
+pub(super) struct Wanted<'a> {
+    pub(super) discovery: &'a DiscoveryArgs,
+    pub(super) network: &'a NetworkArgs,
+    pub(super) talk: &'a TalkArgs,
+    /// We have a shared key: rooms without one refuse us, and the other way around.
+    pub(super) has_key: bool,
+}
+
+impl Wanted<'_> {
+    /// Returns where a destination is. Without one, it is the room on the local network, or on
+    /// this machine.
+    pub(super) async fn target(
+        &self,
+        destination: Option<&Destination>,
+        ending: &mut Ending,
+    ) -> Result<Target, Failure> {
+        match destination {
+            Some(Destination::Address(address)) => self.address(address),
+            Some(Destination::Invite(text)) => {
+                Invite::parse(text).map(Box::new).map(Target::Invite).map_err(Failure::usage)
+            }
+            Some(Destination::Name(name, address)) => {
+                self.named(name, address.as_ref(), ending).await
+            }
+            None => {
+                let found = self.room(ending).await?;
+                Ok(found.unwrap_or(Target::Address(Address::unnamed(DEFAULT_PORT))))
+            }
+        }
+    }
+
+    fn address(&self, address: &Address) -> Result<Target, Failure> {
+        habits::warn_of_missing_brackets(address, self.talk);
+        if address.port() == 0 {
+            return Err(Failure::usage(format!("{address}: nothing listens on port 0")));
+        }
+        Ok(Target::Address(address.clone()))
+    }
+
+    /// A host with this name on the local network, or else at the address that the name may be. A
+    /// host that is remembered by that address is not looked for: anyone can announce its name.
+    async fn named(
+        &self,
+        name: &str,
+        address: Option<&Address>,
+        ending: &mut Ending,
+    ) -> Result<Target, Failure> {
+        let remembered = address.filter(|address| is_remembered(address));
+        if let Some(address) = remembered.or(address.filter(|_| self.discovery.no_discovery)) {
+            return self.address(address);
+        }
+        let found = self.search(new_search().for_name(name), ending).await?;
+        match (found.is_empty(), address) {
+            (false, _) => self.choose(found, ending, false).await.and_then(|chosen| {
+                chosen.ok_or_else(|| Failure::failed("interrupted; nothing was sent"))
+            }),
+            (true, Some(address)) => self.address(address),
+            (true, None) => Err(Failure::failed(format!(
+                "no host {name:?} on this network; `hikyaku chat find` lists those there are"
+            ))),
+        }
+    }
+
+    /// The room on the local network, if there is one; a choice if there are several. `None` means
+    /// that the user opens a room.
+    pub(super) async fn room(&self, ending: &mut Ending) -> Result<Option<Target>, Failure> {
+        if self.discovery.no_discovery {
+            return Ok(None);
+        }
+        if !self.talk.quiet {
+            note("looking for a room on this network");
+        }
+        let found = self.search(new_search(), ending).await?;
+        let (fitting, others): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|host| host.announcement.needs_key() == self.has_key);
+        for host in others.iter().filter(|_| !self.talk.quiet) {
+            let why = match self.has_key {
+                true => "has no shared key",
+                false => "needs --shared-key KEYFILE, or an invite",
+            };
+            note(&format!("the room of {} {why}", described(host)));
+        }
+        if fitting.is_empty() { Ok(None) } else { self.choose(fitting, ending, true).await }
+    }
+
+    /// Searches, and keeps the addresses of the family asked for.
+    async fn search(&self, search: Search, ending: &mut Ending) -> Result<Vec<Host>, Failure> {
+        let mut found = look(search, ending).await?;
+        let family = self.network.family();
+        for host in &mut found {
+            host.addresses.retain(|at| {
+                family.is_none_or(|family| at.is_ipv4() == (family == hikyaku::address::Family::V4))
+            });
+        }
+        found.retain(|host| !host.addresses.is_empty());
+        Ok(found)
+    }
+
+    /// Asks which one, if there are several. A person may choose none (`or_none`).
+    async fn choose(
+        &self,
+        mut found: Vec<Host>,
+        ending: &mut Ending,
+        or_none: bool,
+    ) -> Result<Option<Target>, Failure> {
+        if found.len() > 1 {
+            if !terminal::is_interactive() {
+                return Err(several(&found));
+            }
+            for (index, host) in found.iter().enumerate() {
+                note_line(&Line::from(format!("{}  {}", index + 1, described(host))));
+            }
+            let question = match or_none {
+                true => format!("which one? 1 to {}, or Enter to open a room: ", found.len()),
+                false => format!("which one? 1 to {}: ", found.len()),
+            };
+            let chosen = loop {
+                let answer = terminal::ask(&question, ending).await?;
+                match answer.trim().parse::<usize>() {
+                    Ok(number) if (1..=found.len()).contains(&number) => break number - 1,
+                    Err(_) if or_none && answer.trim().is_empty() => return Ok(None),
+                    _ => {}
+                }
+            };
+            found.swap(0, chosen);
+        }
+        let host = found.swap_remove(0);
+        if !self.talk.quiet {
+            note(&format!("joining {}", described(&host)));
+        }
+        Ok(Some(Target::Found(Box::new(host))))
+    }
+}
+
+fn several(found: &[Host]) -> Failure {
+    let list: Vec<String> = found.iter().map(described).collect();
+    Failure::usage(format!(
+        "there are {} rooms: {}; say which: hikyaku chat join NAME or ADDR",
+        found.len(),
+        list.join(", ")
+    ))
+}
+
+fn described(host: &Host) -> String {
+    let at = host.addresses.first().map(ToString::to_string).unwrap_or_default();
+    format!("{} at {at}", host.announcement.name())
+}
+
+/// Returns the name under which known hosts remember a host that was found.
+pub(super) fn known_as(host: &Host) -> String {
+    let mut name = String::new();
+    for byte in host.announcement.name().to_lowercase().bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' => name.push(byte.into()),
+            // Not at the start, where it marks a line of the file.
+            b'@' if !name.is_empty() => name.push('@'),
+            byte => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    name + NETWORK
+}
+
+fn is_remembered(address: &Address) -> bool {
+    let known = KnownHosts::default_path().and_then(|path| KnownHosts::open(&path).ok());
+    known.is_some_and(|known| known.knows(&host_name(&address.host(), address.port())))
+}
+
+fn new_search() -> Search {
+    Search::new(server::APPLICATION, random_token(), SEARCH_TIME)
+}
+
+/// Searches. A network that cannot be searched has no rooms, and a warning says why.
+async fn look(search_for: Search, ending: &mut Ending) -> Result<Vec<Host>, Failure> {
+    let options = SearchOptions::default();
+    let found = tokio::select! {
+        found = search(search_for, &options) => found,
+        () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
+    };
+    match found {
+        Ok(found) => Ok(found.into_sorted()),
+        Err(error) => {
+            warn(&format!("cannot search this network: {error}"));
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// A room as `find --json` prints it.
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    room: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<u32>,
+    needs_shared_key: bool,
+    /// What the network says; whoever joins checks it.
+    key: String,
+    addresses: &'a [SocketAddr],
+}
+
+/// `hikyaku chat find`: lists the rooms on the local network.
+pub(super) async fn list(args: &FindArgs, ending: &mut Ending) -> Result<(), Failure> {
+    let found = look(new_search().for_all(), ending).await?;
+    for host in &found {
+        let announcement = &host.announcement;
+        let row = Row {
+            name: announcement.name(),
+            room: announcement.room(),
+            members: announcement.members(),
+            needs_shared_key: announcement.needs_key(),
+            key: announcement.fingerprint().to_string(),
+            addresses: &host.addresses,
+        };
+        if args.json { print_json(&row)? } else { print_line(&row.line())? }
+    }
+    io::stdout().flush()?;
+    if found.is_empty() {
+        return Err(Failure::failed(
+            "no room on this network; is `hikyaku chat` running there? A firewall may block UDP \
+             ports 12346 and 5353",
+        ));
+    }
+    Ok(())
+}
+
+impl Row<'_> {
+    fn line(&self) -> String {
+        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        let mut words = vec![self.name.to_owned(), addresses.join(" "), self.key.clone()];
+        words.extend(Some(self.room.to_owned()).filter(|room| !room.is_empty()));
+        words.extend(self.members.map(|members| counted(members.into(), "member")));
+        words.extend(self.needs_shared_key.then(|| "needs a shared key".to_owned()));
+        words.join("  ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hikyaku::signers::Fingerprint;
+    use hikyaku_services::discovery::Found;
+
+    use super::*;
+
+    fn host(name: &str) -> Host {
+        let key = Fingerprint::from_bytes(&[1; 32]).unwrap();
+        let announcement = Announcement::new("chat/1", name, 9, key).unwrap();
+        let mut found = Found::default();
+        found.add(announcement, &[([192, 0, 2, 7], 9).into()]);
+        found.hosts()[0].clone()
+    }
+
+    #[test]
+    fn a_host_is_remembered_by_a_name_that_no_address_has() {
+        for (name, known) in [
+            ("Hana@ThinkPad", "hana@thinkpad@lan"),
+            ("bank.example", "bank.example@lan"),
+            ("a b,c*?!|#", "a%20b%2cc%2a%3f%21%7c%23@lan"),
+            ("@revoked", "%40revoked@lan"),
+            ("花", "%e8%8a%b1@lan"),
+        ] {
+            assert_eq!(known_as(&host(name)), known);
+        }
+    }
+}

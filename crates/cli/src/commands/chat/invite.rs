@@ -1,0 +1,111 @@
+//! The invite of a room: a line, and a QR code.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use fast_qr::{ECL, QRBuilder, QRCode};
+use hikyaku::{Endpoint, address::Address, identity::SharedKey};
+use hikyaku_services::{
+    invite::{Invite, Secret},
+    limits::MAX_INVITE_ADDRESSES,
+};
+use zeroize::Zeroizing;
+
+use super::reachable_at;
+use crate::{
+    exit::Failure,
+    limits::{QR_MARGIN, QR_ROWS},
+    output::{note, warn},
+    terminal,
+};
+
+/// Makes the invite of a room, with the shared key if there is one to put into it.
+pub(super) fn invite(endpoint: &Endpoint, key: Option<SharedKey>) -> Result<Invite, Failure> {
+    let addresses: Vec<Address> = reachable_at(endpoint.local_addr())
+        .into_iter()
+        .take(MAX_INVITE_ADDRESSES)
+        .map(Address::from)
+        .collect();
+    let invite = Invite::new(&addresses, endpoint.fingerprint()).map_err(Failure::failed)?;
+    Ok(match key {
+        Some(key) => invite.with_secret(Secret::Shared(key)),
+        None => invite,
+    })
+}
+
+/// Prints the invite.
+pub(super) fn tell(invite: &Invite, shared: &str) {
+    note(&format!(
+        "or with this invite, which has the key of this host: hikyaku chat join{shared} {}",
+        &*invite.to_line()
+    ));
+}
+
+/// Draws the invite as a QR code, if standard output is a terminal wide enough.
+pub(super) fn draw(invite: &Invite) -> Result<(), Failure> {
+    // Capitals and digits alone make a smaller code.
+    let text = Zeroizing::new(invite.to_line().to_uppercase());
+    let code = QRBuilder::new(text.as_bytes()).ecl(ECL::M).build();
+    let code = code.map_err(|e| Failure::failed(format!("cannot make a QR code: {e}")))?;
+    let columns = code.size + 2 * QR_MARGIN;
+    if !io::stdout().is_terminal() {
+        warn("--qr: standard output is no terminal, so no QR code is drawn");
+        return Ok(());
+    }
+    match terminal::columns() {
+        Some(has) if has < columns => {
+            warn(&format!("--qr: the code needs {columns} columns, and the terminal has {has}"));
+        }
+        _ => io::stdout().lock().write_all(drawn(&code).as_bytes())?,
+    }
+    Ok(())
+}
+
+/// Draws a code in black on white, whatever the terminal's colours are: two rows of it per line.
+fn drawn(code: &QRCode) -> String {
+    let size = code.size;
+    let is_dark = |x: usize, y: usize| {
+        let inside = |at: usize| at.checked_sub(QR_MARGIN).filter(|at| *at < size);
+        inside(x).zip(inside(y)).is_some_and(|(x, y)| code[y][x].value())
+    };
+    let side = size + 2 * QR_MARGIN;
+    let mut out = String::new();
+    for y in (0..side).step_by(QR_ROWS) {
+        // Colours 16 and 231 are black and white in every theme.
+        out.push_str("\x1b[38;5;16;48;5;231m");
+        for x in 0..side {
+            out.push(match (is_dark(x, y), is_dark(x, y + 1)) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            });
+        }
+        out.push_str("\x1b[0m\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_drawn_with_its_margin_and_finder_patterns() {
+        let code = QRBuilder::new("HIKYAKU://192.0.2.7:9/AB").ecl(ECL::M).build().unwrap();
+        let drawn = drawn(&code);
+        let rows: Vec<String> = drawn
+            .lines()
+            .map(|line| {
+                let line = line.strip_prefix("\x1b[38;5;16;48;5;231m").unwrap();
+                line.strip_suffix("\x1b[0m").unwrap().to_owned()
+            })
+            .collect();
+        let side = code.size + 2 * QR_MARGIN;
+        assert_eq!(rows.len(), side.div_ceil(2));
+        assert!(rows.iter().all(|row| row.chars().count() == side));
+        assert!(rows[0].chars().all(|c| c == ' '), "a margin");
+        let finder: Vec<String> =
+            rows[2..6].iter().map(|row| row.chars().skip(QR_MARGIN).take(7).collect()).collect();
+        assert_eq!(finder, ["█▀▀▀▀▀█", "█ ███ █", "█ ▀▀▀ █", "▀▀▀▀▀▀▀"]);
+    }
+}

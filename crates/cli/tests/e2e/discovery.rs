@@ -1,0 +1,254 @@
+//! Rooms found on a network: two network namespaces and a bridge between them, which only root can
+//! make. Elsewhere each test prints this and is skipped.
+
+use std::{
+    fs, process,
+    process::Command,
+    sync::atomic::{AtomicU16, Ordering},
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    DEADLINE,
+    chat::leaves_well,
+    json,
+    native::Home,
+    process::{Ended, Process},
+    terminal::Terminal,
+};
+
+/// Two machines on one network.
+struct Lan {
+    names: [String; 2],
+    bridge: String,
+}
+
+impl Lan {
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
+    fn new() -> Option<Self> {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = |role| format!("hikyaku-{}-{number}-{role}", process::id());
+        let lan = Self { names: [name("a"), name("b")], bridge: name("br") };
+        let made = lan.make();
+        if !made {
+            println!("skipped: this system makes no network namespaces (`ip netns add`)");
+        }
+        made.then_some(lan)
+    }
+
+    fn make(&self) -> bool {
+        let [a, b] = &self.names;
+        let bridge = &self.bridge;
+        let mut commands = Vec::new();
+        for name in [a, b, bridge] {
+            commands.push(format!("netns add {name}"));
+            commands.push(format!("-n {name} link set lo up"));
+        }
+        commands.push(format!("-n {bridge} link add br0 type bridge"));
+        commands.push(format!("-n {bridge} link set br0 up"));
+        for (index, name) in [a, b].into_iter().enumerate() {
+            let (port, host) = (format!("port{index}"), index + 1);
+            commands.extend([
+                format!("-n {bridge} link add {port} type veth peer name eth0 netns {name}"),
+                format!("-n {bridge} link set {port} master br0 up"),
+                format!("-n {name} addr add 192.0.2.{host}/24 broadcast + dev eth0"),
+                format!("-n {name} link set eth0 up"),
+            ]);
+        }
+        commands.iter().all(|command| ip(command))
+    }
+
+    /// Returns a command that runs on one of the machines.
+    fn command(&self, machine: usize, home: &Home, args: &[&str]) -> Command {
+        let plain = home.command(args);
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.names[machine]]);
+        command.arg(plain.get_program()).args(plain.get_args());
+        command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME").env("USER", "someone");
+        command
+    }
+
+    #[track_caller]
+    fn start(&self, machine: usize, home: &Home, args: &[&str]) -> Process {
+        Process::start(self.command(machine, home, args))
+    }
+
+    #[track_caller]
+    fn run(&self, machine: usize, home: &Home, args: &[&str]) -> Ended {
+        let mut process = self.start(machine, home, args);
+        process.type_all(b"");
+        process.end()
+    }
+
+    /// Starts a room, and waits until it listens. Returns its key, too.
+    #[track_caller]
+    fn host(&self, machine: usize, home: &Home, args: &[&str]) -> (Process, String) {
+        let host = self.start(machine, home, &[&["chat", "host", "--headless"], args].concat());
+        let line = host.err.line(|line| line.starts_with("the key of this host"));
+        let key = line.rsplit(' ').next().unwrap_or_default().to_owned();
+        host.err.line(|line| line.starts_with("listening on"));
+        (host, key)
+    }
+
+    /// Waits until so many rooms are found, and returns their lines.
+    #[track_caller]
+    fn finds(&self, machine: usize, home: &Home, count: usize) -> Vec<String> {
+        let started = Instant::now();
+        loop {
+            let found = self.run(machine, home, &["chat", "find", "--json"]);
+            let lines: Vec<String> = found.text().lines().map(str::to_owned).collect();
+            if lines.len() == count {
+                return lines;
+            }
+            assert!(started.elapsed() < DEADLINE, "{count}: {found:?}");
+        }
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        for name in self.names.iter().chain([&self.bridge]) {
+            ip(&format!("netns del {name}"));
+        }
+    }
+}
+
+fn ip(command: &str) -> bool {
+    let ran = Command::new("ip").args(command.split(' ')).output();
+    ran.is_ok_and(|ran| ran.status.success())
+}
+
+fn is_greeting(line: &str) -> bool {
+    line.contains("* this is a hikyaku chat; you are ben;")
+}
+
+#[test]
+fn a_chat_without_an_address_joins_the_room_of_the_network_and_names_the_key_it_trusts() {
+    let Some(lan) = Lan::new() else { return };
+    let (hana, ben) = (Home::new(), Home::new());
+    let (host, key) = lan.host(0, &hana, &["--name", "hana"]);
+    let found = json(&lan.finds(1, &ben, 1)[0]);
+    assert_eq!((&found["name"], &found["key"]), (&"hana".into(), &key.as_str().into()));
+    assert_eq!(found["addresses"][0], "192.0.2.1:12345", "{found}");
+
+    // The first time it says which key it trusts; the second time it knows it.
+    for (args, is_first) in [
+        (&["chat", "--name", "ben"][..], true),
+        (&["chat", "join", "--name", "ben"], false),
+        (&["chat", "join", "--name", "ben", "Hana"], false),
+    ] {
+        let guest = lan.start(1, &ben, args);
+        guest.out.line(is_greeting);
+        let ended = leaves_well(guest);
+        let says = format!("first contact: hana at 192.0.2.1:12345 is {key}, as the network said");
+        assert_eq!(ended.err.contains(&says), is_first, "{args:?}: {}", ended.err);
+    }
+    let known = fs::read_to_string(ben.known_hosts()).expect("the key is remembered");
+    assert!(known.starts_with("hana@lan ssh-ed25519 "), "{known}");
+    host.interrupt();
+    host.end();
+
+    // Another host by the same name is not the one that is known, and hears nothing.
+    let eve = Home::new();
+    let (host, _) = lan.host(0, &eve, &["--name", "hana"]);
+    lan.finds(1, &ben, 1);
+    for args in [&["chat", "--name", "ben"][..], &["chat", "join", "--name", "ben", "hana"]] {
+        let ended = lan.run(1, &ben, args);
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.err.contains("ssh-keygen -R 'hana@lan'"), "{}", ended.err);
+    }
+    host.interrupt();
+    let host = host.end();
+    assert!(!host.err.contains("ben"), "{host:?}");
+}
+
+#[test]
+fn an_invite_needs_no_first_contact_and_brings_the_shared_key() {
+    let Some(lan) = Lan::new() else { return };
+    let (hana, ben) = (Home::new(), Home::new());
+    let secret = hana.file("secret");
+    hana.run(&["keygen", "--shared", &secret], b"");
+    let (host, key) =
+        lan.host(0, &hana, &["--name", "hana", "--shared-key", &secret, "--invite", "shared"]);
+    let invite = host.err.line(|line| line.contains("hikyaku://"));
+    let invite = invite.rsplit(' ').next().unwrap_or_default().to_owned();
+    assert!(invite.starts_with("hikyaku://192.0.2.1:12345/"), "{invite}");
+
+    lan.finds(1, &ben, 1);
+    let refused = lan.run(1, &ben, &["chat", "join", "--name", "ben", "hana"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    for args in [&["chat", "join", "--name", "ben", &invite][..], &["chat", &invite]] {
+        let guest = lan.start(1, &ben, args);
+        guest.out.line(|line| line.contains("* this is a hikyaku chat; you are"));
+        let ended = leaves_well(guest);
+        assert!(!ended.err.contains("first contact"), "{}", ended.err);
+    }
+    host.interrupt();
+    host.end();
+
+    // At the same address with another key is somebody else.
+    let eve = Home::new();
+    let (_host, other) = lan.host(0, &eve, &["--shared-key", &secret]);
+    let ended = lan.run(1, &ben, &["chat", "join", "--name", "ben", &invite]);
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let named = ended.err.contains(&format!("is {other}, and the invite is to {key}"));
+    assert!(named && !ended.err.contains(&invite), "{}", ended.err);
+}
+
+#[test]
+fn of_several_rooms_one_is_chosen() {
+    let Some(lan) = Lan::new() else { return };
+    let (hana, ito, ben) = (Home::new(), Home::new(), Home::new());
+    let (_hana, _) = lan.host(0, &hana, &["--name", "hana"]);
+    let (_ito, key) = lan.host(0, &ito, &["--name", "ito", ":5000"]);
+    let (_hidden, _) = lan.host(0, &ito, &["--name", "hidden", "--hidden", ":5001"]);
+    lan.finds(1, &ben, 2);
+    let ended = lan.run(1, &ben, &["chat", "--name", "ben"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let both = "there are 2 rooms: hana at 192.0.2.1:12345, ito at 192.0.2.1:5000";
+    assert!(ended.err.contains(both), "{}", ended.err);
+
+    let mut person = Terminal::start(lan.command(1, &ben, &["chat", "--name", "ben"]));
+    person.shows("which one? 1 to 2", 1);
+    person.press("2\n");
+    person.shows(&format!("first contact: ito at 192.0.2.1:5000 is {key}"), 1);
+    person.shows("you are ben;", 1);
+    person.press("q\n");
+    assert!(person.ends_within(DEADLINE), "{:?}", person.screen);
+}
+
+#[test]
+fn where_there_is_no_room_one_is_opened_and_the_next_one_joins_it() {
+    let Some(lan) = Lan::new() else { return };
+    let (hana, ben) = (Home::new(), Home::new());
+    let none = lan.run(1, &ben, &["chat", "find"]);
+    assert_eq!((none.code, none.out.len()), (Some(1), 0), "{none:?}");
+    assert!(none.err.contains("no room on this network"), "{}", none.err);
+
+    let first = lan.start(0, &hana, &["chat", "--name", "hana"]);
+    first.err.line(|line| line == "others join with: hikyaku chat join 192.0.2.1:12345");
+    first.err.line(|line| line == "announced on this network as hana");
+    first.err.line(|line| line.contains("hikyaku chat join hikyaku://192.0.2.1:12345/"));
+    lan.finds(1, &ben, 1);
+    let started = Instant::now();
+    let guest = lan.start(1, &ben, &["chat", "--name", "ben"]);
+    guest.out.line(is_greeting);
+    // Half a second here; a busy machine may take longer.
+    assert!(started.elapsed() < Duration::from_secs(20));
+    leaves_well(guest);
+}
+
+#[test]
+fn a_room_is_found_by_mdns_alone_where_another_program_has_the_port_of_searches() {
+    let Some(lan) = Lan::new() else { return };
+    let (hana, ben) = (Home::new(), Home::new());
+    let other = lan.start(0, &hana, &["listen", "--plain", ":12346"]);
+    other.err.line(|line| line.starts_with("listening on"));
+    let (_host, key) = lan.host(0, &hana, &["--name", "hana"]);
+    let found = json(&lan.finds(1, &ben, 1)[0]);
+    assert_eq!(found["key"], key, "{found}");
+    let guest = lan.start(1, &ben, &["chat", "join", "--name", "ben", "hana"]);
+    guest.out.line(is_greeting);
+    leaves_well(guest);
+}
