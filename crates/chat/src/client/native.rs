@@ -109,6 +109,8 @@ pub async fn run_native(
                 Some(done) => done,
                 None => {
                     is_interrupted = true;
+                    // What was not shown comes again the next time.
+                    keeper.begin(|change| !matches!(change, Change::Cursor(..)));
                     member.handle_interrupt(clock.now());
                     continue;
                 }
@@ -140,7 +142,8 @@ enum Done {
     Left,
 }
 
-/// Does what the member asks for. Cancel-safe, except that what was to be shown may be lost.
+/// Does what the member asks for. When it is cancelled, what was to be shown may be lost, and what
+/// is to be kept waits in the keeper.
 async fn perform(
     member: &mut Member,
     keeper: &mut Keeper,
@@ -153,11 +156,12 @@ async fn perform(
         match member.poll_output(clock.now()) {
             Output::Show(item) => shown.push(item),
             Output::Keep(changes) => {
-                // What was shown is noted once it is shown.
+                keeper.prepare(changes);
+                // That something was shown is noted once it is.
                 if !shown.is_empty() {
                     show(std::mem::take(&mut shown)).await;
                 }
-                keeper.keep(changes);
+                keeper.begin(|_| true);
             }
             Output::Send(line) => link.put(line),
             Output::Wait(wake) => break Done::Waits(wake),
@@ -214,19 +218,32 @@ type Kept = (Box<dyn DeviceStore>, Result<(), StoreError>);
 /// The device's store, which writes on a thread for work that blocks.
 enum Keeper {
     Idle(Box<dyn DeviceStore>),
+    /// These changes are to be made.
+    Ready(Box<dyn DeviceStore>, Vec<Change>),
     Writing(JoinHandle<Kept>),
     /// The store has panicked.
     Gone,
 }
 
 impl Keeper {
-    fn keep(&mut self, changes: Vec<Change>) {
+    /// Takes changes; the member hands them out one batch at a time.
+    fn prepare(&mut self, changes: Vec<Change>) {
         *self = match std::mem::replace(self, Self::Gone) {
-            Self::Idle(mut store) => Self::Writing(tokio::task::spawn_blocking(move || {
-                let outcome = store.commit(&changes);
-                (store, outcome)
-            })),
-            // The member asks for one thing at a time.
+            Self::Idle(store) => Self::Ready(store, changes),
+            other => other,
+        };
+    }
+
+    /// Begins to make those of the changes that are wanted.
+    fn begin(&mut self, wanted: impl Fn(&Change) -> bool) {
+        *self = match std::mem::replace(self, Self::Gone) {
+            Self::Ready(mut store, mut changes) => {
+                changes.retain(wanted);
+                Self::Writing(tokio::task::spawn_blocking(move || {
+                    let outcome = store.commit(&changes);
+                    (store, outcome)
+                }))
+            }
             other => other,
         };
     }
@@ -310,7 +327,10 @@ impl Link {
     ) -> Result<(), ClientError> {
         let undelivered = member.unsent();
         match happened {
-            Happened::Received(line) => member.handle_received(clock.now(), &line),
+            Happened::Received(line) => {
+                member.handle_received(clock.now(), &line);
+                self.take_more(member, clock);
+            }
             Happened::Sent => {
                 self.sending = None;
                 self.pump();
@@ -343,6 +363,15 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// Hands in what has come already: it is shown and noted together.
+    fn take_more(&self, member: &mut Member, clock: Clock) {
+        let Way::Up(connection) = &self.way else { return };
+        for _ in 0..LINES_AT_ONCE {
+            let Ok(Some(message)) = connection.try_recv() else { return };
+            member.handle_received(clock.now(), &message.payload);
+        }
     }
 
     fn lose(&mut self, member: &mut Member) {

@@ -13,10 +13,7 @@ use crate::{
 };
 
 pub(super) fn parse_typed(line: &str) -> Request {
-    match line.trim() {
-        "q" => Action::Left.into(),
-        _ => parse_line(line.as_bytes()),
-    }
+    parse_line(line.as_bytes())
 }
 
 impl<S: FnMut(Shown)> Server<S> {

@@ -48,7 +48,7 @@ fn a_native_chat_needs_no_option() {
     ben.out.line(|line| is_stamped(line, "* ana left"));
     room.interrupt();
     ben.out.line(|line| is_stamped(line, "* this chat is closing"));
-    ben.out.line(|line| line.contains("* the server is gone"));
+    ben.out.line(|line| line.contains("* the host cannot be reached"));
     leaves_well(ben);
 }
 
@@ -174,7 +174,7 @@ fn what_is_typed_while_a_killed_host_is_away_is_said_once_when_it_is_back() {
     ana.type_line("meanwhile");
     let _back = native_room(&home, &to, &[]);
     for client in [&ana, &ben] {
-        client.out.line(|line| line.contains("* the server is back"));
+        client.out.line(|line| line.contains("* the host is back"));
     }
     ben.type_line("I am back");
     ana.out.line(|line| is_stamped(line, "ben: I am back"));

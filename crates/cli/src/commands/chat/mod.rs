@@ -27,7 +27,7 @@ use crate::{
     names,
     output::{counted, note, warn},
     service::Service,
-    terminal::{self, Ending, Lines, Restore, SharedShow, Typed},
+    terminal::{self, Ending, SharedShow, Typed},
 };
 
 mod dial;
@@ -111,7 +111,8 @@ async fn serve(
     let (host, show, _restore) = match seat {
         Seat::Host => {
             let (lines, show) = terminal::read_lines("> ")?;
-            let (restore, lines) = typed(lines);
+            let (restore, queue) = lines.split();
+            let lines = typed(queue);
             let show = SharedShow::new(show);
             complaints = complaints.shown_above(Arc::clone(&show));
             (Some(Host { name: Some(name(me)), lines }), Some(show), Some(restore))
@@ -177,26 +178,22 @@ pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
     addresses
 }
 
-/// Returns what is typed, as text. The first value must live as long as lines are wanted.
-fn typed(lines: Lines) -> (Restore, mpsc::Receiver<String>) {
+/// Returns what is typed, as text. Invalid UTF-8 is replaced; `q` leaves.
+fn typed(mut queue: mpsc::Receiver<io::Result<Typed>>) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
-    let (restore, queue) = lines.split();
-    tokio::spawn(forward(queue, sender));
-    (restore, receiver)
-}
-
-/// Forwards lines as text. Invalid UTF-8 is replaced; `q` leaves.
-async fn forward(mut queue: mpsc::Receiver<io::Result<Typed>>, sender: mpsc::Sender<String>) {
-    while let Some(line) = queue.recv().await {
-        let line = match line {
-            Ok(line) if line.leaves() => "/quit".to_owned(),
-            Ok(line) => String::from_utf8_lossy(&line.text).into_owned(),
-            Err(e) => return warn(&format!("standard input: {e}")),
-        };
-        if sender.send(line).await.is_err() {
-            return;
+    tokio::spawn(async move {
+        while let Some(line) = queue.recv().await {
+            let line = match line {
+                Ok(line) if line.leaves() => "/quit".to_owned(),
+                Ok(line) => String::from_utf8_lossy(&line.text).into_owned(),
+                Err(e) => return warn(&format!("standard input: {e}")),
+            };
+            if sender.send(line).await.is_err() {
+                return;
+            }
         }
-    }
+    });
+    receiver
 }
 
 /// Returns the name from the options, the user's login name, or one made of this machine's name;

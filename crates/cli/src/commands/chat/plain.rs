@@ -193,7 +193,8 @@ async fn take_part(
         safety.warn_if_none();
     }
     let (lines, show) = terminal::read_lines("> ")?;
-    let (_restore, lines) = typed(lines);
+    let (_restore, queue) = lines.split();
+    let lines = typed(queue);
     let show = SharedShow::new(show);
     let mut complaints = Complaints::new(&me.talk).shown_above(Arc::clone(&show));
     let show = |shown: Shown| {

@@ -1,22 +1,18 @@
 //! What a member of a native chat sees: a conversation above a prompt, lines, or JSON.
 
-use std::io;
-
 use anstyle::AnsiColor;
 use hikyaku_chat::{
     json::{self, Progress},
-    limits::MAX_HOST_LINES,
     member::{Line as Event, Shown},
     screen::{Row, now},
 };
 use tokio::sync::mpsc;
 
-use super::{LANGUAGE, coloured};
+use super::{LANGUAGE, coloured, typed};
 use crate::{
     colour::Stream,
     line::Line,
-    output::warn,
-    terminal::{self, LineLimit, Restore, Show, Typed},
+    terminal::{self, LineLimit, Restore, Show},
 };
 
 /// The form of what is printed.
@@ -44,9 +40,9 @@ impl Screen {
         {
             let (restore, queue) = lines.split();
             let screen = Self::Person { show, ticks: Ticks::default(), _restore: restore };
-            return (typed(queue, true), screen);
+            return (typed(queue), screen);
         }
-        let lines = typed(terminal::read_input(LineLimit::default()), false);
+        let lines = typed(terminal::read_input(LineLimit::default()));
         (lines, if form == Form::Json { Self::Json } else { Self::Lines })
     }
 
@@ -129,22 +125,4 @@ impl Ticks {
 
 fn dimmed(text: &str) -> Line {
     Line::default().coloured(Stream::Stdout, AnsiColor::BrightBlack, &format!("           {text}"))
-}
-
-/// Returns what is typed, as text. Invalid UTF-8 is replaced. `q` leaves where a person types it.
-fn typed(mut queue: mpsc::Receiver<io::Result<Typed>>, by_person: bool) -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
-    tokio::spawn(async move {
-        while let Some(line) = queue.recv().await {
-            let line = match line {
-                Ok(line) if by_person && line.leaves() => "/quit".to_owned(),
-                Ok(line) => String::from_utf8_lossy(&line.text).into_owned(),
-                Err(e) => return warn(&format!("standard input: {e}")),
-            };
-            if sender.send(line).await.is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
