@@ -99,9 +99,12 @@ pub(crate) struct HostArgs {
     pub(crate) address: Option<Address>,
     #[command(flatten)]
     pub(crate) me: MeArgs,
-    /// Serve without taking part
+    /// Serve without taking part, and print what is said
     #[arg(long)]
     pub(crate) headless: bool,
+    /// With --headless: print JSON, one object per line
+    #[arg(long, requires = "headless")]
+    pub(crate) json: bool,
     /// Remove a member who has been silent for this long
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = some_time)]
     pub(crate) idle: Duration,
@@ -144,6 +147,27 @@ pub(crate) struct NativeHostArgs {
     /// Accept only members whose keys are in this file (authorized_keys format)
     #[arg(long, value_name = "FILE")]
     pub(crate) allow_key: Option<PathBuf>,
+    /// Let members whose keys are in this file (authorized_keys format) kick and ban
+    #[arg(long, value_name = "FILE")]
+    pub(crate) owner: Option<PathBuf>,
+    /// Keep the chat in this file [default: one for each key in $XDG_STATE_HOME/hikyaku/chat]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_history")]
+    pub(crate) history: Option<PathBuf>,
+    /// Keep nothing: when the host ends, the chat is forgotten
+    #[arg(long)]
+    pub(crate) no_history: bool,
+    /// Forget what is older than N days
+    #[arg(
+        long, value_name = "DAYS", conflicts_with = "no_history",
+        value_parser = number::<u32>(1, 36_500)
+    )]
+    pub(crate) keep: Option<u32>,
+    /// Forget the oldest lines when the history is larger than N bytes
+    #[arg(
+        long, value_name = "N", conflicts_with = "no_history",
+        value_parser = number::<u64>(1_000_000, u64::MAX)
+    )]
+    pub(crate) keep_bytes: Option<u64>,
     #[command(flatten)]
     pub(crate) keys: NativeArgs,
 }

@@ -10,7 +10,7 @@ use hikyaku_chat::{
     client::{LastSeen, Parted},
     limits::MAX_HOST_LINES,
     screen::Row,
-    server::{self, AtTheDoor, Doors, Host},
+    server::{self, AtTheDoor, Doors, Host, Hosting},
     words::{Language, Sentence},
 };
 use tokio::sync::mpsc;
@@ -35,8 +35,11 @@ mod find;
 mod invite;
 mod native;
 mod plain;
+mod printing;
 mod screen;
 mod state;
+
+use self::{printing::Printer, screen::Form};
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     take_part(args, ending).await?;
@@ -88,13 +91,42 @@ fn config(args: &HostArgs) -> RoomConfig {
 enum Seat {
     /// The host, who takes part.
     Host,
-    /// Nobody: a headless server.
-    Nobody,
+    /// Nobody: a headless server, which prints what is said.
+    Nobody(Form),
 }
 
 impl Seat {
     const fn of(args: &HostArgs) -> Self {
-        if args.headless { Self::Nobody } else { Self::Host }
+        match (args.headless, args.json) {
+            (false, _) => Self::Host,
+            (true, false) => Self::Nobody(Form::Text),
+            (true, true) => Self::Nobody(Form::Json),
+        }
+    }
+}
+
+/// Where a host sees the chat.
+enum Sight {
+    Prompt { show: Arc<SharedShow>, _restore: Restore },
+    Printed(Printer),
+}
+
+impl Sight {
+    fn show(&mut self, shown: &Shown) {
+        match self {
+            Self::Printed(printer) => printer.print(shown),
+            Self::Prompt { show, .. } => {
+                if let Some(row) = Row::of(shown, LANGUAGE) {
+                    show.put(coloured(&row));
+                }
+            }
+        }
+    }
+
+    async fn finish(self) {
+        if let Self::Printed(printer) = self {
+            printer.finish().await;
+        }
     }
 }
 
@@ -102,28 +134,24 @@ impl Seat {
 async fn serve(
     doors: Doors,
     local: SocketAddr,
-    config: RoomConfig,
+    hosting: Hosting,
     seat: Seat,
     me: &MeArgs,
     ending: &mut Ending,
 ) -> Result<(), Failure> {
     let mut complaints = Complaints::new(&me.talk);
-    let (host, show, _restore) = match seat {
+    let (host, mut sight) = match seat {
         Seat::Host => {
             let (lines, show) = terminal::read_lines("> ")?;
             let (restore, queue) = lines.split();
             let lines = typed(queue);
             let show = SharedShow::new(show);
             complaints = complaints.shown_above(Arc::clone(&show));
-            (Some(Host { name: Some(name(me)), lines }), Some(show), Some(restore))
+            (Some(Host { name: Some(name(me)), lines }), Sight::Prompt { show, _restore: restore })
         }
-        Seat::Nobody => (None, None, None),
+        Seat::Nobody(form) => (None, Sight::Printed(Printer::start(form))),
     };
-    let show = |shown: Shown| {
-        if let (Some(show), Some(row)) = (&show, Row::of(&shown, LANGUAGE)) {
-            show.put(coloured(&row));
-        }
-    };
+    let show = |shown: Shown| sight.show(&shown);
     let door = |happened: AtTheDoor<'_>| match happened {
         AtTheDoor::Dropped(dropped) => complaints.report(dropped),
         AtTheDoor::Peer(notice) => complaints.report_peer(notice),
@@ -137,9 +165,10 @@ async fn serve(
         ending.wanted().await;
         drop(service);
     };
-    let served = server::run(doors, config, host, show, door, ended)
-        .await
-        .map_err(|e| Failure::failed(format!("cannot receive on {local}: {e}")))?;
+    let served = server::run(doors, hosting, host, show, door, ended).await;
+    sight.finish().await;
+    let served =
+        served.map_err(|e| Failure::failed(format!("the chat on {local} has ended: {e}")))?;
     for drops in &served.drops {
         report_counts(&me.talk, drops, None);
     }

@@ -3,15 +3,19 @@
 use std::{net::SocketAddr, time::Duration};
 
 use hikyaku::{
-    Endpoint, EndpointBuilder, StartError, address::Address, filter::Filter, limits::DEFAULT_PORT,
-    signers::Fingerprint, socket::BindError,
+    Endpoint, EndpointBuilder, StartError,
+    address::Address,
+    filter::Filter,
+    limits::DEFAULT_PORT,
+    signers::{Fingerprint, Signer},
+    socket::BindError,
 };
 use hikyaku_chat::{
     RoomConfig,
     client::{self, ClientError, Dialler, Participant, Stayed},
     limits::{NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
     member::Shown,
-    server::{self, Doors},
+    server::{self, Doors, Hosting},
 };
 use hikyaku_plain::PlainListener;
 use hikyaku_text::sanitize;
@@ -61,6 +65,8 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
     let address = Address::unnamed(DEFAULT_PORT);
     match keyed.builder.bind(address.clone()).await {
         Ok(endpoint) => {
+            let history = state::usual_history(&endpoint.fingerprint())?;
+            let hosting = Hosting { config, history, identity: Some(keyed.identity) };
             let local = tell_door(&endpoint, &args.me, has_key);
             let filter = args.filter.read()?;
             let room = Announced {
@@ -74,7 +80,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             if !talk.quiet {
                 invite::tell(&invite::invite(&endpoint, None)?, shared_flag(has_key));
             }
-            let served = serve(endpoint.into(), local, config, Seat::Host, &args.me, ending).await;
+            let served = serve(endpoint.into(), local, hosting, Seat::Host, &args.me, ending).await;
             find::stop(announced).await;
             served
         }
@@ -100,7 +106,11 @@ fn host_builder(config: &RoomConfig) -> EndpointBuilder {
 }
 
 pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
-    let config = config(args);
+    let mut config = config(args);
+    if let Some(path) = &args.native.owner {
+        let key = |signer: &Signer| signer.fingerprint().to_string().into();
+        config.owners = signers(path)?.iter().map(key).collect();
+    }
     let dtls = match &args.doors.dtls {
         Some(address) => Some((address, dtls::configured(&args.dtls, &args.dtls_listen)?)),
         None => None,
@@ -115,6 +125,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     let keyed = native::keyed(builder, &args.native.keys, &args.me.talk, ending).await?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let endpoint = keyed.builder.bind(address).await?;
+    let history = state::history(&endpoint.fingerprint(), &args.native)?;
     let mut doors = Doors::from(endpoint.clone());
     if let Some(address) = &args.doors.plain {
         doors.plain = Some(also(args, address, ending).await?);
@@ -141,7 +152,8 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
             filter,
         },
     );
-    let served = serve(doors, local, config, Seat::of(args), &args.me, ending).await;
+    let hosting = Hosting { config, history, identity: Some(keyed.identity) };
+    let served = serve(doors, local, hosting, Seat::of(args), &args.me, ending).await;
     find::stop(announced).await;
     served
 }

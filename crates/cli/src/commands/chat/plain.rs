@@ -93,7 +93,7 @@ async fn serve_plain(
         }
         safety.warn_if_none();
     }
-    serve(listener.into(), local, config, seat, me, ending).await
+    serve(listener.into(), local, config.into(), seat, me, ending).await
 }
 
 /// What protects a room, and the options that a member needs to join it.

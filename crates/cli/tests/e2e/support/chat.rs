@@ -68,7 +68,7 @@ pub(crate) fn is_stamped(line: &str, rest: &str) -> bool {
 
 #[track_caller]
 pub(crate) fn leaves_well(mut client: Process) -> Ended {
-    client.type_line("q");
+    client.type_line("/quit");
     let ended = client.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended

@@ -1,0 +1,62 @@
+//! What a host without a prompt prints: the chat as lines, or as JSON.
+
+use hikyaku_chat::{
+    app::Shown,
+    json::{self, Context},
+    screen::{Row, now},
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{LANGUAGE, coloured, screen::Form};
+use crate::{
+    limits::MAX_LINES_TO_SHOW,
+    output::{counted, warn},
+    terminal::write_lines,
+};
+
+/// Prints beside the chat, which does not wait for whoever reads.
+pub(super) struct Printer {
+    form: Form,
+    lines: mpsc::Sender<String>,
+    writing: JoinHandle<()>,
+    /// Lines that found no place.
+    lost: u64,
+}
+
+impl Printer {
+    pub(super) fn start(form: Form) -> Self {
+        let (lines, mut queue) = mpsc::channel(MAX_LINES_TO_SHOW);
+        let writing = tokio::spawn(async move {
+            let mut batch = Vec::new();
+            while queue.recv_many(&mut batch, MAX_LINES_TO_SHOW).await > 0 {
+                write_lines(batch.drain(..).collect()).await;
+            }
+        });
+        Self { form, lines, writing, lost: 0 }
+    }
+
+    pub(super) fn print(&mut self, shown: &Shown) {
+        let line = match (self.form, shown) {
+            (Form::Json, Shown::Event { event, .. }) => json::event(event, Context::default()),
+            (Form::Json, _) => {
+                Row::of(shown, LANGUAGE).map(|row| json::notice(row.sentence.text(), now()))
+            }
+            (Form::Text, _) => Row::of(shown, LANGUAGE).map(|row| coloured(&row).to_string()),
+        };
+        if let Some(line) = line
+            && self.lines.try_send(line + "\n").is_err()
+        {
+            self.lost += 1;
+        }
+    }
+
+    /// Waits until everything is printed.
+    pub(super) async fn finish(self) {
+        let Self { lines, writing, lost, .. } = self;
+        drop(lines);
+        let _ = writing.await;
+        if lost > 0 {
+            warn(&format!("not printed, because nothing read them: {}", counted(lost, "line")));
+        }
+    }
+}
