@@ -107,7 +107,7 @@ impl Seat {
 
 /// Where a host sees the chat.
 enum Sight {
-    Prompt { show: Arc<SharedShow>, _restore: Restore },
+    Prompt { show: Arc<SharedShow>, _restore: terminal::Restore },
     Printed(Printer),
 }
 
