@@ -9,6 +9,7 @@ mod evil;
 mod field;
 mod flood;
 mod hikyaku_peer;
+mod load;
 mod memory;
 mod payload;
 mod quinn_peer;
@@ -21,7 +22,8 @@ use anyhow::{Context, Result, bail};
 const USAGE: &str = "usage: hikyaku-bench memory|profile [part of a row's name]
        hikyaku-bench quinn [--rounds N] [--threads N] [bulk|small|pingpong|idle] [part of a name]
        hikyaku-bench flood [--rate N]... [part of a row's name]
-       hikyaku-bench evil [--seconds N] [part of a stream's name]";
+       hikyaku-bench evil [--seconds N] [part of a stream's name]
+       hikyaku-bench load MEMBERS MESSAGES-PER-SECOND SECONDS [--history]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +34,14 @@ fn main() -> Result<()> {
         ["profile", row] => memory::profile(row),
         ["flood", ref rest @ ..] => flood::run(&flood_plan(rest)?),
         ["evil", ref rest @ ..] => evil::run(&evil_plan(rest)?),
+        ["load", members, rate, seconds, ref rest @ ..] => load::run(&load::Plan {
+            members: members.parse()?,
+            rate: rate.parse()?,
+            span: std::time::Duration::from_secs(seconds.parse()?),
+            history: rest == ["--history"],
+        }),
+        [load::host::HOST, members] => load::host::serve(members.parse()?, None),
+        [load::host::HOST, members, history] => load::host::serve(members.parse()?, Some(history)),
         ["quinn", ref rest @ ..] => race::run(&plan(rest)?),
         [child::SERVE, index, threads] => {
             let contestant = field::FIELD

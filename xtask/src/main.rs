@@ -1,4 +1,5 @@
-//! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | fuzz | mutants`.
+//! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | fuzz |
+//! mutants`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
@@ -9,6 +10,7 @@ mod ci;
 mod docs;
 mod fuzz;
 mod interop;
+mod load;
 mod mutants;
 mod portable;
 mod public_api;
@@ -27,6 +29,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask interop [--strict]
        cargo xtask public-api
        cargo xtask sim --seeds N [--from S] | --seed S | --golden
+       cargo xtask load [--clients N] [--rate N] [--for Ns] [--history]
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
 
@@ -36,6 +39,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   interop  the tests against real peers: those that are installed
   public-api  the snapshots of the libraries' public items, anew
   sim      N seeds of the world in a box; one seed with its trace; the golden table anew
+  load     a chat with N members over loopback: deliveries, latency, processor, memory
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
   mutants  the protocol broken on purpose, one place at a time: what notices?
 
@@ -59,6 +63,10 @@ fn main() -> ExitCode {
         ["docs"] => docs::run(&root),
         ["sim", words @ ..] => match sim::parse(words) {
             Some(words) => sim::run(&root, &words),
+            None => return usage(),
+        },
+        ["load", words @ ..] => match load::parse(words) {
+            Some(words) => load::run(&root, &words),
             None => return usage(),
         },
         ["fuzz", words @ ..] => match fuzz::Options::parse(words) {

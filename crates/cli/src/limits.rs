@@ -157,5 +157,12 @@ pub(crate) const QR_MARGIN: usize = 4;
 /// Rows of a QR code per line: half blocks are as wide as high.
 pub(crate) const QR_ROWS: usize = 2;
 
+/// Connections that ask for metrics at a time: a few collectors, none longer than
+/// [`METRICS_WITHIN`].
+pub(crate) const METRICS_CONNECTIONS: usize = 8;
+
+/// Time in which a connection asks for metrics and takes the answer.
+pub(crate) const METRICS_WITHIN: Duration = Duration::from_secs(5);
+
 /// Panics that are reported, one line each: enough to see, too few to fill a disk.
 pub(crate) const MAX_REPORTED_PANICS: u32 = 8;

@@ -15,6 +15,7 @@ mod habits;
 mod limits;
 mod line;
 mod message;
+mod metrics;
 mod mismatch;
 
 mod names;

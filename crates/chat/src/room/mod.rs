@@ -385,6 +385,12 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.log.head()
     }
 
+    /// Returns how many rooms there are.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.rooms.count()
+    }
+
     /// Returns the log, for whoever stores it.
     pub const fn log_mut(&mut self) -> &mut L {
         &mut self.log

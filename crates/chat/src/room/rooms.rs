@@ -35,6 +35,10 @@ impl<P: Peer> Rooms<P> {
         self.0.get_mut(room)
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn len(&self, room: &RoomName) -> usize {
         self.get(room).map_or(0, |room| room.members.len())
     }

@@ -88,6 +88,10 @@ impl<S: FnMut(Shown)> Delivery<S> {
         }
         let written: [Written; MAX_PLAIN_DOORS] = Default::default();
         for member in readers.room.receivers(to) {
+            // They read what was published.
+            if matches!(member, Member::Native(_)) {
+                continue;
+            }
             let reader = readers.room.member_id(member);
             if matches!(member, Member::Host(_)) {
                 self.show(event, reader);

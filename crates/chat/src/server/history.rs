@@ -13,7 +13,9 @@ use std::{
 
 use tokio::sync::{Semaphore, mpsc};
 
+use super::meters::{Counter, Meters};
 use crate::{
+    clock::Clock,
     event::{Event, Seq},
     limits::{MAX_READERS, PRUNE_AGAIN, PRUNE_INTERVAL},
     log::Committed,
@@ -120,7 +122,11 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Reads the past, and starts the thread that writes.
-    pub(super) fn start(history: History) -> io::Result<(Self, Past)> {
+    pub(super) fn start(
+        history: History,
+        clock: Clock,
+        meters: Arc<Meters>,
+    ) -> io::Result<(Self, Past)> {
         let History { mut store, keep, most_bytes } = history;
         let past = store.past().map_err(io::Error::other)?;
         let forgotten = store.prune(Retention::default()).map_err(io::Error::other)?;
@@ -134,7 +140,7 @@ impl Keeper {
         let (results, done) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("chat history".to_owned())
-            .spawn(move || work(&mut *store, &queue, &results))?;
+            .spawn(move || work(&mut *store, &queue, &results, clock, &meters))?;
         let keeper = Self { jobs, done, thread, pool, keep, most_bytes, prune_at: Time::ZERO };
         Ok((keeper, past))
     }
@@ -198,10 +204,18 @@ fn work(
     store: &mut dyn Store,
     jobs: &threads::Receiver<Job>,
     results: &mpsc::UnboundedSender<Done>,
+    clock: Clock,
+    meters: &Meters,
 ) {
     while let Ok(job) = jobs.recv() {
         let done = match job {
-            Job::Commit(batch) => Done::Committed(store.commit(batch)),
+            Job::Commit(batch) => {
+                let began = clock.time();
+                let committed = store.commit(batch);
+                meters.commit(clock.time().since(began));
+                count(meters, &committed);
+                Done::Committed(committed)
+            }
             Job::Ban(who, banned) => match store.ban(&who, banned) {
                 Ok(()) => continue,
                 Err(_) => Done::Failed,
@@ -214,5 +228,16 @@ fn work(
         if results.send(done).is_err() {
             return;
         }
+    }
+}
+
+fn count(meters: &Meters, committed: &[Committed]) {
+    for one in committed {
+        let counter = match one {
+            Committed::Event(_) => Counter::Stored,
+            Committed::Repeated { .. } => Counter::Repeated,
+            Committed::Failed { .. } => Counter::NotStored,
+        };
+        meters.add(counter, 1);
     }
 }

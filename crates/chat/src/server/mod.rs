@@ -6,6 +6,7 @@ use std::{
     future, io,
     net::SocketAddr,
     pin::{Pin, pin},
+    sync::Arc,
 };
 
 use hikyaku::{Endpoint, Refusal, dialect::Dialect, identity::Identity};
@@ -29,6 +30,7 @@ mod history;
 mod host_log;
 mod keeping;
 mod members;
+mod meters;
 mod native;
 mod serving;
 mod typing;
@@ -48,6 +50,7 @@ use self::{
 };
 pub use self::{
     history::History,
+    meters::{COMMIT_BUCKETS, Commits, Counter, Gauge, Meters},
     native::{APPLICATION, code, connections, transport},
 };
 
@@ -71,6 +74,8 @@ pub struct Hosting {
     pub history: Option<History>,
     /// The key of the native endpoint, which signs what the host says.
     pub identity: Option<Identity>,
+    /// Figures that are kept up to date while the server runs.
+    pub meters: Arc<Meters>,
 }
 
 impl From<RoomConfig> for Hosting {
@@ -214,6 +219,7 @@ pub async fn run(
         if !goes_on || !is_done_before(shutdown.as_mut(), rest).await {
             break;
         }
+        server.meter();
     }
     let (room, unsent) = server.close(clock.now()).await;
     let mut drops = Vec::new();
@@ -233,7 +239,9 @@ fn start<S: FnMut(Shown)>(
     show: S,
 ) -> io::Result<Server<S>> {
     let mut chance = Chance::default();
-    let kept = hosting.history.map(Keeper::start).transpose()?;
+    let meters = hosting.meters;
+    let keep = |history| Keeper::start(history, clock, Arc::clone(&meters));
+    let kept = hosting.history.map(keep).transpose()?;
     let log = match (&kept, &native) {
         (Some((_, past)), _) => HostLog::Stored(StoredLog::new(past)),
         // Only native members come back with a cursor.
@@ -247,13 +255,14 @@ fn start<S: FnMut(Shown)>(
     let keeper = kept.map(|(keeper, _)| keeper);
     let pool = keeper.as_ref().map(|keeper| keeper.pool.clone());
     let head = room.log().head();
-    let native = native.map(|endpoint| NativeDoor::open(endpoint, clock, head, pool));
+    let native =
+        native.map(|endpoint| NativeDoor::open(endpoint, clock, head, pool, Arc::clone(&meters)));
     let plain_door = |listener: &PlainListener| PlainDoor {
         sender: listener.sender(),
         dialect: listener.dialect(),
     };
     let doors = listeners.iter().map(plain_door).collect();
-    Ok(Server::new(room, keeper, Delivery::new(doors, native, show), chance))
+    Ok(Server::new(room, keeper, Delivery::new(doors, native, show), chance, meters))
 }
 
 /// Waits for what comes in by the native door; for ever where there is none. Cancel-safe.

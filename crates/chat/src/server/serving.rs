@@ -1,6 +1,6 @@
 //! A chat and the routes to its members: turns datagrams into requests.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use hikyaku::{dialect::Dialect, signers::Signer};
 use hikyaku_plain::{Dropped, Received, dtls::Notice};
@@ -12,6 +12,7 @@ use super::{
     history::Keeper,
     host_log::HostLog,
     members::{Door, Form, Member, Route, Signing, name_of},
+    meters::{Gauge, Meters},
 };
 use crate::{
     app::Shown,
@@ -35,6 +36,7 @@ pub(super) struct Server<S> {
     pub(super) keeper: Option<Keeper>,
     /// Bans and the like that the history failed to keep.
     pub(super) not_kept: u64,
+    meters: Arc<Meters>,
     /// Empty between calls; kept for its allocation.
     pub(super) effects: Vec<Effect<Member>>,
 }
@@ -45,6 +47,7 @@ impl<S: FnMut(Shown)> Server<S> {
         keeper: Option<Keeper>,
         delivery: Delivery<S>,
         chance: Chance,
+        meters: Arc<Meters>,
     ) -> Self {
         Self {
             room,
@@ -53,6 +56,7 @@ impl<S: FnMut(Shown)> Server<S> {
             delivery,
             keeper,
             not_kept: 0,
+            meters,
             effects: Vec::new(),
         }
     }
@@ -68,6 +72,17 @@ impl<S: FnMut(Shown)> Server<S> {
 
     pub(super) fn stats(&self) -> Stats {
         self.room.stats()
+    }
+
+    /// Lets others see the figures of now.
+    pub(super) fn meter(&self) {
+        self.meters.set_stats(&self.stats(), self.unsent());
+        self.meters.set(Gauge::Rooms, self.room.room_count());
+        self.meters.set(Gauge::Head, usize::try_from(self.room.head().0).unwrap_or(usize::MAX));
+        if let Some(native) = &self.delivery.native {
+            self.meters.set(Gauge::Devices, native.all_devices());
+            self.meters.set(Gauge::WindowBytes, native.window_bytes());
+        }
     }
 
     pub(super) fn unsent(&self) -> u64 {

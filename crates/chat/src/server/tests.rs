@@ -1,6 +1,6 @@
 //! A room at a real socket.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hikyaku::{
     filter::Filter,
@@ -224,7 +224,7 @@ async fn the_route_to_a_member_that_left_is_forgotten() {
     let door = PlainDoor { sender: listener.sender(), dialect: Dialect::Plain };
     let room = Chat::new(RoomConfig::default(), HostLog::Memory(MemoryLog::new()));
     let delivery = Delivery::new(vec![door], None, |_: Shown| {});
-    let mut server = Server::new(room, None, delivery, Chance::default());
+    let mut server = Server::new(room, None, delivery, Chance::default(), Arc::default());
     let mut alice = peer(listener.local_addr(), Armour::new());
     for (datagram, routes) in [("/quit", 0), ("hi", 1), ("/quit", 0), ("hi", 1)] {
         alice.send(datagram.as_bytes()).await.unwrap();

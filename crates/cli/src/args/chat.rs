@@ -120,6 +120,9 @@ pub(crate) struct HostArgs {
         value_parser = number::<u32>(1, u32::MAX.into())
     )]
     pub(crate) rate: u32,
+    /// Answer HTTP requests here with the figures of the chat; a port alone is of this machine
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<Address>,
     #[command(flatten)]
     pub(crate) native: NativeHostArgs,
     #[command(flatten)]

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{history::Pool, members::Member};
+use super::{history::Pool, members::Member, meters::Meters};
 use crate::{
     clock::Clock,
     event::Seq,
@@ -99,6 +99,7 @@ pub(super) struct NativeDoor {
     clock: Clock,
     window: Arc<Window>,
     pool: Option<Arc<Pool>>,
+    meters: Arc<Meters>,
     arrivals: mpsc::Receiver<Arrival>,
     routes: BTreeMap<Member, Route>,
     /// Whose a connection is, by its number.
@@ -117,6 +118,7 @@ impl NativeDoor {
         clock: Clock,
         head: Seq,
         pool: Option<Arc<Pool>>,
+        meters: Arc<Meters>,
     ) -> Self {
         let (sender, arrivals) = mpsc::channel(MAX_ARRIVALS);
         let mut receiving = JoinSet::new();
@@ -126,6 +128,7 @@ impl NativeDoor {
             clock,
             window: Arc::new(Window::new(head)),
             pool,
+            meters,
             arrivals,
             routes: BTreeMap::new(),
             by_connection: BTreeMap::new(),
@@ -138,6 +141,14 @@ impl NativeDoor {
     /// Waits for what comes in; returns `None` once the endpoint has ended. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Arrival> {
         self.arrivals.recv().await
+    }
+
+    pub(super) fn all_devices(&self) -> usize {
+        self.by_connection.len()
+    }
+
+    pub(super) fn window_bytes(&self) -> usize {
+        self.window.bytes()
     }
 
     pub(super) fn member_of(&self, connection: &Connection) -> Option<(Member, Device)> {
@@ -166,6 +177,7 @@ impl NativeDoor {
             window: Arc::clone(&self.window),
             rights: watched,
             pool: self.pool.clone(),
+            meters: Arc::clone(&self.meters),
             clock: self.clock,
         };
         self.writers.spawn(writer::write(writer, outgoing));

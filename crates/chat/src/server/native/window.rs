@@ -103,6 +103,10 @@ impl Window {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.lock().len
+    }
+
     /// Appends a line; numbers grow.
     pub(super) fn push(&self, entry: Entry) {
         let mut window = self.lock();

@@ -15,7 +15,10 @@ use crate::{
     limits::{PAGE_LINES, STORED_BATCH},
     machine,
     room_name::RoomName,
-    server::history::Pool,
+    server::{
+        history::Pool,
+        meters::{Counter, Meters},
+    },
     store::{StoreError, Stored},
 };
 
@@ -90,6 +93,7 @@ pub(super) struct Writer {
     pub(super) window: Arc<Window>,
     pub(super) rights: watch::Receiver<Arc<Rights>>,
     pub(super) pool: Option<Arc<Pool>>,
+    pub(super) meters: Arc<Meters>,
     pub(super) clock: Clock,
 }
 
@@ -231,6 +235,8 @@ impl Writing {
 
     /// Waits while the connection's queue is full: then the member is slow.
     async fn send(&self, line: Bytes) -> Result<(), Gone> {
-        self.writer.connection.send(Delivery::Ordered, line).await.map(drop).map_err(|_| Gone)
+        self.writer.connection.send(Delivery::Ordered, line).await.map_err(|_| Gone)?;
+        self.writer.meters.add(Counter::Deliveries, 1);
+        Ok(())
     }
 }

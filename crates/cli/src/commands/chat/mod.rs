@@ -10,7 +10,7 @@ use hikyaku_chat::{
     client::{LastSeen, Parted},
     limits::MAX_HOST_LINES,
     screen::Row,
-    server::{self, AtTheDoor, Doors, Host, Hosting},
+    server::{self, AtTheDoor, Doors, Host, Hosting, Meters},
     words::{Language, Sentence},
 };
 use tokio::sync::mpsc;
@@ -23,6 +23,7 @@ use crate::{
     exit::{Failure, in_words},
     limits::BURST_SECONDS,
     line::Line,
+    metrics,
     mismatch::Place,
     names,
     output::{counted, note, warn},
@@ -85,6 +86,15 @@ fn config(args: &HostArgs) -> RoomConfig {
         burst: args.rate.saturating_mul(BURST_SECONDS),
         ..RoomConfig::default()
     }
+}
+
+/// The figures of a chat, which are answered over HTTP if asked for.
+async fn meters(args: &HostArgs) -> Result<Arc<Meters>, Failure> {
+    let meters = Arc::default();
+    if let Some(address) = &args.metrics {
+        metrics::serve(address, Arc::clone(&meters)).await?;
+    }
+    Ok(meters)
 }
 
 /// The participant at the server's own terminal.

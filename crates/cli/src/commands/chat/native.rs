@@ -24,7 +24,7 @@ use super::{
     Seat, config,
     dial::{Dialled, Target},
     find::{self, Announced, Wanted},
-    invite, name, reachable_at,
+    invite, meters, name, reachable_at,
     screen::{Form, Screen},
     serve, state,
 };
@@ -66,7 +66,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
     match keyed.builder.bind(address.clone()).await {
         Ok(endpoint) => {
             let history = state::usual_history(&endpoint.fingerprint())?;
-            let hosting = Hosting { config, history, identity: Some(keyed.identity) };
+            let hosting = Hosting { config, history, identity: Some(keyed.identity), ..Hosting::default() };
             let local = tell_door(&endpoint, &args.me, has_key);
             let filter = args.filter.read()?;
             let room = Announced {
@@ -140,6 +140,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         }
     }
     host_invite(args, &endpoint)?;
+    let meters = meters(args).await?;
     let filter = args.filter.read()?;
     let announced = find::announce(
         &endpoint,
@@ -152,7 +153,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
             filter,
         },
     );
-    let hosting = Hosting { config, history, identity: Some(keyed.identity) };
+    let hosting = Hosting { config, history, identity: Some(keyed.identity), meters };
     let served = serve(doors, local, hosting, Seat::of(args), &args.me, ending).await;
     find::stop(announced).await;
     served

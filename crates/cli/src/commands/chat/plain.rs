@@ -13,10 +13,13 @@ use hikyaku_chat::{
     app::Shown,
     client::{self, ClientError, Expected, Guest},
     screen::Row,
+    server::Hosting,
 };
 use hikyaku_plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin};
 
-use super::{LANGUAGE, Seat, coloured, config, name, reachable_at, serve, typed, undelivered};
+use super::{
+    LANGUAGE, Seat, coloured, config, meters, name, reachable_at, serve, typed, undelivered,
+};
 use crate::{
     args::{ArmourArgs, ChatArgs, HostArgs, JoinArgs, MeArgs},
     destination::Destination,
@@ -39,8 +42,15 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
     match PlainListener::bind(&addresses, &options, keys.armour(), args.filter.read()?) {
         Ok(listener) => {
             let safety = Safety::of(&args.armour);
-            serve_plain(listener, RoomConfig::default(), Seat::Host, &args.me, &safety, ending)
-                .await
+            serve_plain(
+                listener,
+                RoomConfig::default().into(),
+                Seat::Host,
+                &args.me,
+                &safety,
+                ending,
+            )
+            .await
         }
         Err(BindError::InUse(_)) => {
             note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
@@ -74,12 +84,14 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         safety = safety.with_dtls(args, config.pin());
         listener = listener.speak_dtls(config);
     }
-    serve_plain(listener, config(args), Seat::of(args), &args.me, &safety, ending).await
+    let hosting =
+        Hosting { config: config(args), meters: meters(args).await?, ..Hosting::default() };
+    serve_plain(listener, hosting, Seat::of(args), &args.me, &safety, ending).await
 }
 
 async fn serve_plain(
     listener: PlainListener,
-    config: RoomConfig,
+    hosting: Hosting,
     seat: Seat,
     me: &MeArgs,
     safety: &Safety,
@@ -93,7 +105,7 @@ async fn serve_plain(
         }
         safety.warn_if_none();
     }
-    serve(listener.into(), local, config.into(), seat, me, ending).await
+    serve(listener.into(), local, hosting, seat, me, ending).await
 }
 
 /// What protects a room, and the options that a member needs to join it.
