@@ -1,5 +1,6 @@
 //! BBR version 3 (draft-ietf-ccwg-bbr): sends at the rate the path delivers and probes it
-//! regularly.
+//! regularly. Two things are added: [`loss`] decides what loss is congestion, and from the first
+//! congestion on the window is at most what CUBIC's would be, so that neither starves the other.
 //!
 //! ```text
 //! Startup ─▶ Drain ─▶ Down ─▶ Cruise ─▶ Refill ─▶ Up ─▶ Down …      (ProbeBW)
@@ -8,20 +9,36 @@
 
 use std::time::Duration;
 
-use super::{AckSample, Control, LossEvent, LostPacket, initial_window};
+use super::{AckSample, Control, LossEvent, LostPacket, cubic::Cubic, initial_window};
 use crate::{recovery::rtt::Rtt, time::Time};
 
+mod loss;
 mod model;
 mod probe_bw;
 mod probe_rtt;
+mod rested;
 
-use model::{Model, UNBOUNDED, inflight_at_loss, is_too_high};
+use model::{Model, UNBOUNDED, exceeds_threshold};
+pub(crate) use rested::Rested;
 
 /// 4 ln 2: the smallest gain at which the rate doubles per round.
 const STARTUP_GAIN: f64 = 2.77;
 
 /// The fraction of the bandwidth left unused to keep queues short.
 const PACING_MARGIN: f64 = 0.01;
+
+/// The fraction left unused for each fraction usually lost, except while probing. Where many flows
+/// overflow a short queue, each of them takes the overflow for usual; the margin ends it.
+const LOSS_MARGIN: f64 = 2.0;
+
+/// The multiple of the bandwidth at which CUBIC's window may fill a path without a queue.
+const CUBIC_ROOM: f64 = 1.125;
+
+/// The fraction lost in one round that ends Startup without a queue.
+const STARTUP_LOSS: f64 = 0.25;
+
+/// Packets that leave together (R-7), or for one ACK (R-6).
+const BURST_PACKETS: f64 = 10.0;
 
 /// Runs of lost packets in a round that end Startup.
 const STARTUP_LOSS_RUNS: u32 = 6;
@@ -88,6 +105,9 @@ pub(crate) struct Bbr {
     ignored_to: u64,
     tx_in_flight: u64,
     undo: Undo,
+    /// The window that CUBIC would have, from the first congestion after Startup on: whoever shares
+    /// a queue with CUBIC takes no more than CUBIC would.
+    cubic: Option<Box<Cubic>>,
 }
 
 /// The state before the first loss of a round (SaveStateUponLoss).
@@ -135,6 +155,7 @@ impl Bbr {
                 inflight_short: UNBOUNDED,
                 inflight_long: UNBOUNDED,
             },
+            cubic: None,
         }
     }
 
@@ -196,7 +217,8 @@ impl Bbr {
         if !self.model.full_bw_reached
             && self.model.loss_round_start
             && self.model.loss_runs >= STARTUP_LOSS_RUNS
-            && is_too_high(sample.lost_since, sample.tx_in_flight)
+            && self.model.is_too_high(sample.lost_since, sample.tx_in_flight)
+            && self.ends_startup(sample)
         {
             self.undo.left = Some(State::Startup);
             self.model.full_bw_reached = true;
@@ -206,6 +228,13 @@ impl Bbr {
             self.state = State::Drain;
             self.drain_round = self.model.round_count;
         }
+    }
+
+    /// Returns `true` if the loss of a round is that of a full pipe. Where no queue shows it, only a
+    /// loss that no path has usually does: at almost three times its rate a policer takes half.
+    fn ends_startup(&self, sample: &AckSample) -> bool {
+        let lost = sample.lost_since as f64 / sample.tx_in_flight.max(1) as f64;
+        exceeds_threshold(sample) && (self.model.loss.is_queued() || lost > STARTUP_LOSS)
     }
 
     fn check_drain_done(&mut self, now: Time, sample: &AckSample) {
@@ -230,6 +259,60 @@ impl Bbr {
         }
     }
 
+    /// Updates the model of loss: what is lost while no probe goes on is usual.
+    fn update_loss(&mut self, now: Time, sample: &AckSample, smoothed: Duration) {
+        let model = &mut self.model;
+        let burst = BURST_PACKETS * model.mtu as f64 / model.bw.max(1.0);
+        let burst = Duration::from_secs_f64(burst.min(1.0));
+        model.loss.on_ack(sample, smoothed, model.min_rtt.unwrap_or_default(), burst);
+        if model.round_start {
+            model.loss.on_round(now, self.state == State::Down);
+        }
+        let too_high = model.is_too_high(sample.lost_since, sample.tx_in_flight);
+        let learns = match self.state {
+            State::Startup => !too_high,
+            State::Cruise | State::Refill => true,
+            State::Drain | State::Down | State::Up | State::ProbeRtt => false,
+        };
+        if learns && model.loss_round_start {
+            model.loss.learn(sample.lost_since, sample.tx_in_flight, model.loss_runs, model.mtu);
+        }
+    }
+
+    /// Reduces the window as CUBIC would, for the congestion met by a packet that was sent at
+    /// `left`.
+    fn reduce_cubic(&mut self, now: Time, left: Time, in_flight: u64) {
+        if !self.model.full_bw_reached {
+            return;
+        }
+        let mtu = self.model.mtu;
+        // While the pipe refills, less is in flight than the path carries.
+        let in_flight = in_flight.max(self.bdp(self.model.bw, 1.0));
+        let cubic = self.cubic.get_or_insert_with(|| Box::new(Cubic::new(mtu)));
+        cubic.reduce_from(now, left, in_flight);
+    }
+
+    /// Lets CUBIC's window grow, and bounds the window by it.
+    fn bound_by_cubic(&mut self, now: Time, sample: &AckSample, rtt: &Rtt) {
+        let Some(cubic) = &mut self.cubic else { return };
+        cubic.on_ack(now, sample, rtt);
+        self.window = self.window.min(cubic.window()).max(self.model.min_pipe());
+    }
+
+    /// Returns the rate while CUBIC's window is the bound. Beside others it is CUBIC's own, or its
+    /// window could not grow. Alone it follows the window upward as long as no queue builds.
+    fn rate_beside(&self, cubic: &Cubic, rtt: &Rtt) -> u64 {
+        let (loss, rate, own) = (&self.model.loss, self.rate as u64, cubic.pacing_rate(rtt));
+        if loss.is_contended() {
+            return own;
+        }
+        if loss.is_queued() {
+            return own.min(rate);
+        }
+        let room = CUBIC_ROOM - LOSS_MARGIN * f64::from(loss.usual());
+        own.min(rate.max((room * self.model.bw) as u64))
+    }
+
     fn save_window(&mut self) {
         self.prior_window = match self.state {
             State::ProbeRtt => self.prior_window.max(self.window),
@@ -240,7 +323,11 @@ impl Bbr {
     // Control parameters.
 
     fn set_rate(&mut self, gain: f64) {
-        let rate = gain * self.model.bw * (1.0 - PACING_MARGIN);
+        let margin = match self.state {
+            State::Startup | State::Up => 0.0,
+            _ => LOSS_MARGIN * f64::from(self.model.loss.usual()),
+        };
+        let rate = gain * self.model.bw * (1.0 - PACING_MARGIN - margin);
         if self.model.full_bw_reached || rate > self.rate {
             self.rate = rate;
         }
@@ -296,9 +383,13 @@ impl Control for Bbr {
     fn on_packet_lost(&mut self, now: Time, packet: &LostPacket) {
         self.note_loss();
         self.model.note_lost_number(packet.number);
-        if self.is_probe_sample && self.model.is_too_high(packet.lost_since, packet.tx_in_flight) {
+        if !self.model.is_too_high(packet.lost_since, packet.tx_in_flight) {
+            return;
+        }
+        self.reduce_cubic(now, packet.at, packet.tx_in_flight);
+        if self.is_probe_sample {
             let bytes = u64::from(packet.bytes);
-            let volume = inflight_at_loss(bytes, packet.lost_since, packet.tx_in_flight);
+            let volume = self.model.inflight_at_loss(bytes, packet.lost_since, packet.tx_in_flight);
             self.on_too_high(volume, packet.app_limited, now);
         }
     }
@@ -311,9 +402,10 @@ impl Control for Bbr {
     }
 
     /// R-9: treated like a loss above the threshold.
-    fn on_marked(&mut self, now: Time, _left: Time) {
+    fn on_marked(&mut self, now: Time, left: Time) {
         self.note_loss();
         self.model.marked_in_round = true;
+        self.reduce_cubic(now, left, self.tx_in_flight);
         if self.is_probe_sample {
             self.on_too_high(self.tx_in_flight, false, now);
         }
@@ -321,6 +413,9 @@ impl Control for Bbr {
 
     /// HandleSpuriousLossDetection().
     fn on_spurious(&mut self, now: Time) {
+        if let Some(cubic) = &mut self.cubic {
+            cubic.on_spurious(now);
+        }
         let undo = self.undo;
         self.undo.left = None;
         self.window = self.window.max(self.prior_window);
@@ -346,7 +441,7 @@ impl Control for Bbr {
     }
 
     /// UpdateModelAndState() and UpdateControlParameters(), in the draft's order.
-    fn on_ack(&mut self, now: Time, sample: &AckSample, _rtt: &Rtt) {
+    fn on_ack(&mut self, now: Time, sample: &AckSample, rtt: &Rtt) {
         if let (None, Some(rtt)) = (self.model.min_rtt, sample.rtt) {
             self.rate = STARTUP_GAIN * self.initial_window as f64 / rtt.as_secs_f64().max(1e-6);
         }
@@ -356,6 +451,7 @@ impl Control for Bbr {
         if self.model.update_bandwidth(sample, app_limited) {
             self.rounds_since_probe += 1;
         }
+        self.update_loss(now, sample, rtt.smoothed());
         self.model.adapt_short_term(self.is_probing(), self.window, sample);
         self.model.update_extra_acked(now, sample.bytes, self.window);
         self.model.check_full_bw(sample, app_limited);
@@ -368,6 +464,7 @@ impl Control for Bbr {
         self.model.bound_bandwidth();
         self.set_rate(self.pacing_gain());
         self.set_window(sample.bytes);
+        self.bound_by_cubic(now, sample, rtt);
     }
 
     fn on_mtu(&mut self, mtu: u64) {
@@ -380,9 +477,13 @@ impl Control for Bbr {
         self.window
     }
 
-    fn pacing_rate(&self, _rtt: &Rtt) -> u64 {
+    fn pacing_rate(&self, rtt: &Rtt) -> u64 {
         // Never zero: without sending there would be no sample to improve the rate.
-        (self.rate as u64).max(self.model.mtu)
+        let rate = match &self.cubic {
+            Some(cubic) if self.window >= cubic.window() => self.rate_beside(cubic, rtt),
+            _ => self.rate as u64,
+        };
+        rate.max(self.model.mtu)
     }
 
     fn is_slow_start(&self) -> bool {
