@@ -3,23 +3,21 @@
 //! In: a path, flows, a seed. Out: goodput, losses, latencies, the queue. Never: an oracle; what
 //! is delivered is only counted.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, net::SocketAddr, time::Duration};
 
 use crate::{
     api::{
-        ChannelId, Congestion, ConnectionHandle, Datagram, Delivery, Ecn, Endpoint, EndpointConfig,
-        Event, Outcome, Outgoing, Output, Time, TransportConfig, crypto, dial,
+        ChannelId, ConnectionHandle, Datagram, Delivery, Ecn, Endpoint, EndpointConfig, Event,
+        Outcome, Outgoing, Output, Time, TransportConfig, crypto, dial,
     },
-    link::{EcnTreatment, Fate, Link, LinkConfig},
+    link::{EcnTreatment, Fate, Link},
     rng::Rng,
 };
 
+mod flow;
 pub mod grid;
+
+pub use flow::{Experiment, Flow, Share, Shares, Traffic};
 
 /// The size of the messages of a bulk flow.
 const BULK_MESSAGE: usize = 16 << 10;
@@ -29,114 +27,6 @@ const BULK_QUEUE: usize = 32 << 20;
 
 /// How often the queue of the bottleneck is measured.
 const SAMPLE_EACH: Duration = Duration::from_millis(5);
-
-/// What a flow sends.
-#[derive(Clone, Copy, Debug)]
-pub enum Traffic {
-    /// Ordered messages, as many as the queue takes.
-    Bulk,
-    /// Messages of one class at a steady pace.
-    Paced {
-        /// Their delivery.
-        delivery: Delivery,
-        /// The length of each.
-        size: usize,
-        /// The time from one to the next.
-        each: Duration,
-        /// Messages sent together each time.
-        together: u32,
-    },
-}
-
-/// One connection through the bottleneck.
-#[derive(Clone, Copy, Debug)]
-pub struct Flow {
-    /// Its congestion control.
-    pub congestion: Congestion,
-    /// What it sends.
-    pub traffic: Traffic,
-    /// When it connects, after the beginning.
-    pub starts: Duration,
-}
-
-impl Flow {
-    /// Returns a bulk flow that starts at the beginning.
-    #[must_use]
-    pub const fn bulk(congestion: Congestion) -> Self {
-        Self { congestion, traffic: Traffic::Bulk, starts: Duration::ZERO }
-    }
-}
-
-/// What became of a flow.
-#[derive(Clone, Debug, Default)]
-pub struct Share {
-    /// Bytes of messages delivered from the beginning of the measurement to its end.
-    pub delivered: u64,
-    /// Messages accepted for sending in that time.
-    pub sent: u64,
-    /// The time from `send` to delivery of each message delivered, in the order of delivery.
-    pub latencies: Vec<Duration>,
-    /// Messages whose receipt reports each outcome.
-    pub outcomes: BTreeMap<&'static str, u64>,
-    /// Packets sent and declared lost since the start of the connection.
-    pub packets: (u64, u64),
-}
-
-/// The results of a run.
-#[derive(Clone, Debug)]
-pub struct Shares {
-    /// The flows, in the order given.
-    pub flows: Vec<Share>,
-    /// The span that was measured.
-    pub span: Duration,
-    /// The mean time that a packet waited in the queue while it was measured.
-    pub queued: Duration,
-    /// The longest of these times.
-    pub queued_most: Duration,
-    /// Packets that found the queue full.
-    pub dropped: u64,
-}
-
-impl Shares {
-    /// Returns the goodput of a flow in megabytes per second.
-    #[must_use]
-    pub fn megabytes(&self, flow: usize) -> f64 {
-        let bytes = self.flows.get(flow).map_or(0, |share| share.delivered);
-        bytes as f64 / self.span.as_secs_f64() / 1e6
-    }
-
-    /// Returns the goodput of all flows in megabytes per second.
-    #[must_use]
-    pub fn total(&self) -> f64 {
-        (0..self.flows.len()).map(|flow| self.megabytes(flow)).sum()
-    }
-}
-
-impl Share {
-    /// Returns the latency that this share, from 0 to 1, of the delivered messages stays below.
-    #[must_use]
-    pub fn percentile(&self, share: f64) -> Duration {
-        let mut sorted = self.latencies.clone();
-        sorted.sort_unstable();
-        let index = (sorted.len() as f64 * share) as usize;
-        sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or(Duration::MAX)
-    }
-}
-
-/// What is measured, and when.
-#[derive(Clone, Debug)]
-pub struct Experiment {
-    /// The bottleneck, from the senders to the receivers.
-    pub link: LinkConfig,
-    /// The way back, which no flow shares.
-    pub back: LinkConfig,
-    /// Time before the measurement.
-    pub warmup: Duration,
-    /// The measurement.
-    pub span: Duration,
-    /// Everything random.
-    pub seed: u64,
-}
 
 struct Node {
     endpoint: Endpoint,
@@ -189,6 +79,11 @@ struct Run<'a> {
     dropped: u64,
 }
 
+/// Senders are at even places, each before its receiver.
+const fn is_sender(node: usize) -> bool {
+    node.is_multiple_of(2)
+}
+
 fn address(node: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], 1_000 + node as u16))
 }
@@ -201,8 +96,7 @@ pub fn run(experiment: &Experiment, flows: &[Flow]) -> Result<Shares, String> {
     let mut run = Run::new(experiment, flows);
     let end = run.began + experiment.warmup + experiment.span;
     let mut next_sample = run.began;
-    loop {
-        let Some(next) = run.next_time().filter(|next| *next <= end) else { break };
+    while let Some(next) = run.next_time().filter(|next| *next <= end) {
         run.now = run.now.max(next);
         while next_sample <= run.now {
             run.sample();
@@ -373,7 +267,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), String> {
         let flow = node / 2;
         match event {
-            Event::Connected { .. } if node % 2 == 0 => self.next_send[flow] = self.now,
+            Event::Connected { .. } if is_sender(node) => self.next_send[flow] = self.now,
             Event::Writable if matches!(self.flows[flow].traffic, Traffic::Bulk) => {
                 self.send(flow)?;
             }
@@ -414,7 +308,7 @@ impl<'a> Run<'a> {
     }
 
     fn carry(&mut self, node: usize, ecn: Option<Ecn>, datagram: &[u8]) {
-        let (flow, forward) = (node / 2, node % 2 == 0);
+        let (flow, forward) = (node / 2, is_sender(node));
         let link = if forward { &mut self.bottleneck } else { &mut self.backs[flow] };
         let fate = link.carry(self.now, datagram.len(), &mut self.rng);
         let strips = link.config().ecn == EcnTreatment::Strip;

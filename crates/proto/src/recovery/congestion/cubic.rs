@@ -72,8 +72,8 @@ impl Cubic {
         }
     }
 
-    /// Reduces the window of a sender that had `in_flight` bytes in flight: less than this window if
-    /// something else bounds it, too.
+    /// Reduces the window of a sender that had `in_flight` bytes in flight: less than this window
+    /// if something else bounds it, too.
     pub(super) fn reduce_from(&mut self, now: Time, left: Time, in_flight: u64) {
         if self.recovery_began.is_some_and(|began| left <= began) {
             return;

@@ -12,13 +12,15 @@ use std::time::Duration;
 use super::{AckSample, Control, LossEvent, LostPacket, cubic::Cubic, initial_window};
 use crate::{recovery::rtt::Rtt, time::Time};
 
+mod beside;
 mod loss;
 mod model;
 mod probe_bw;
 mod probe_rtt;
 mod rested;
+mod startup;
 
-use model::{Model, UNBOUNDED, exceeds_threshold};
+use model::{Model, UNBOUNDED};
 pub(crate) use rested::Rested;
 
 /// 4 ln 2: the smallest gain at which the rate doubles per round.
@@ -31,23 +33,8 @@ const PACING_MARGIN: f64 = 0.01;
 /// overflow a short queue, each of them takes the overflow for usual; the margin ends it.
 const LOSS_MARGIN: f64 = 2.0;
 
-/// The multiple of the bandwidth at which CUBIC's window may fill a path without a queue.
-const CUBIC_ROOM: f64 = 1.125;
-
-/// The fraction lost in one round that ends Startup without a queue.
-const STARTUP_LOSS: f64 = 0.25;
-
-/// Packets that leave together, or for one ACK.
-const BURST_PACKETS: f64 = 10.0;
-
-/// Runs of lost packets in a round that end Startup.
-const STARTUP_LOSS_RUNS: u32 = 6;
-
 /// The fraction of the bandwidth-delay product kept in flight while probing the minimum RTT.
 const PROBE_RTT_GAIN: f64 = 0.5;
-
-/// Rounds after which Drain ends in any case.
-const DRAIN_ROUNDS: u64 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -105,8 +92,8 @@ pub(crate) struct Bbr {
     ignored_to: u64,
     tx_in_flight: u64,
     undo: Undo,
-    /// The window that CUBIC would have, from the first congestion after Startup on: whoever shares
-    /// a queue with CUBIC takes no more than CUBIC would.
+    /// The window that CUBIC would have, from the first congestion after Startup on: a flow that
+    /// shares a queue with CUBIC takes no more than CUBIC would.
     cubic: Option<Box<Cubic>>,
 }
 
@@ -208,44 +195,6 @@ impl Bbr {
         self.bdp(self.model.bw, 1.0).min(self.window)
     }
 
-    // Startup and Drain.
-
-    fn check_startup_done(&mut self, sample: &AckSample) {
-        if self.state != State::Startup {
-            return;
-        }
-        if !self.model.full_bw_reached
-            && self.model.loss_round_start
-            && self.model.loss_runs >= STARTUP_LOSS_RUNS
-            && self.model.is_too_high(sample.lost_since, sample.tx_in_flight)
-            && self.ends_startup(sample)
-        {
-            self.undo.left = Some(State::Startup);
-            self.model.full_bw_reached = true;
-            self.model.inflight_long = self.bdp(self.model.bw, 1.0).max(self.model.inflight_latest);
-        }
-        if self.model.full_bw_reached {
-            self.state = State::Drain;
-            self.drain_round = self.model.round_count;
-        }
-    }
-
-    /// Returns `true` if the loss of a round is that of a full pipe. Where no queue shows it, only a
-    /// loss that no path has usually does: at almost three times its rate a policer takes half.
-    fn ends_startup(&self, sample: &AckSample) -> bool {
-        let lost = sample.lost_since as f64 / sample.tx_in_flight.max(1) as f64;
-        exceeds_threshold(sample) && (self.model.loss.is_queued() || lost > STARTUP_LOSS)
-    }
-
-    fn check_drain_done(&mut self, now: Time, sample: &AckSample) {
-        if self.state == State::Drain
-            && (sample.in_flight <= self.with_budget(self.bdp(self.model.bw, 1.0))
-                || self.model.round_count > self.drain_round + DRAIN_ROUNDS)
-        {
-            self.start_down(now);
-        }
-    }
-
     /// NoteLoss() and SaveStateUponLoss().
     fn note_loss(&mut self) {
         if self.model.note_loss() {
@@ -257,60 +206,6 @@ impl Bbr {
                 inflight_long: self.model.inflight_long,
             };
         }
-    }
-
-    /// Updates the model of loss: what is lost while no probe goes on is usual.
-    fn update_loss(&mut self, now: Time, sample: &AckSample, smoothed: Duration) {
-        let model = &mut self.model;
-        let burst = BURST_PACKETS * model.mtu as f64 / model.bw.max(1.0);
-        let burst = Duration::from_secs_f64(burst.min(1.0));
-        model.loss.on_ack(sample, smoothed, model.min_rtt.unwrap_or_default(), burst);
-        if model.round_start {
-            model.loss.on_round(now, self.state == State::Down);
-        }
-        let too_high = model.is_too_high(sample.lost_since, sample.tx_in_flight);
-        let learns = match self.state {
-            State::Startup => !too_high,
-            State::Cruise | State::Refill => true,
-            State::Drain | State::Down | State::Up | State::ProbeRtt => false,
-        };
-        if learns && model.loss_round_start {
-            model.loss.learn(sample.lost_since, sample.tx_in_flight, model.loss_runs, model.mtu);
-        }
-    }
-
-    /// Reduces the window as CUBIC would, for the congestion met by a packet that was sent at
-    /// `left`.
-    fn reduce_cubic(&mut self, now: Time, left: Time, in_flight: u64) {
-        if !self.model.full_bw_reached {
-            return;
-        }
-        let mtu = self.model.mtu;
-        // While the pipe refills, less is in flight than the path carries.
-        let in_flight = in_flight.max(self.bdp(self.model.bw, 1.0));
-        let cubic = self.cubic.get_or_insert_with(|| Box::new(Cubic::new(mtu)));
-        cubic.reduce_from(now, left, in_flight);
-    }
-
-    /// Lets CUBIC's window grow, and bounds the window by it.
-    fn bound_by_cubic(&mut self, now: Time, sample: &AckSample, rtt: &Rtt) {
-        let Some(cubic) = &mut self.cubic else { return };
-        cubic.on_ack(now, sample, rtt);
-        self.window = self.window.min(cubic.window()).max(self.model.min_pipe());
-    }
-
-    /// Returns the rate while CUBIC's window is the bound. Beside others it is CUBIC's own, or its
-    /// window could not grow. Alone it follows the window upward as long as no queue builds.
-    fn rate_beside(&self, cubic: &Cubic, rtt: &Rtt) -> u64 {
-        let (loss, rate, own) = (&self.model.loss, self.rate as u64, cubic.pacing_rate(rtt));
-        if loss.is_contended() {
-            return own;
-        }
-        if loss.is_queued() {
-            return own.min(rate);
-        }
-        let room = CUBIC_ROOM - LOSS_MARGIN * f64::from(loss.usual());
-        own.min(rate.max((room * self.model.bw) as u64))
     }
 
     fn save_window(&mut self) {
@@ -479,11 +374,7 @@ impl Control for Bbr {
 
     fn pacing_rate(&self, rtt: &Rtt) -> u64 {
         // Never zero: without sending there would be no sample to improve the rate.
-        let rate = match &self.cubic {
-            Some(cubic) if self.window >= cubic.window() => self.rate_beside(cubic, rtt),
-            _ => self.rate as u64,
-        };
-        rate.max(self.model.mtu)
+        self.bounded_rate(rtt).max(self.model.mtu)
     }
 
     fn is_slow_start(&self) -> bool {
