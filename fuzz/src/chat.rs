@@ -17,7 +17,7 @@ use hikyaku_chat::{
     log::MemoryLog,
     machine::{self, Ticket},
     plain::{parse, render},
-    request::{Action, Request},
+    request::Action,
     room::{Audience, Chat, Effect, Peer},
     words::{Language, Sentence},
 };
@@ -222,7 +222,7 @@ fn check_forms(event: &Event) -> String {
         check_shown(&line);
         let most = MAX_LINE_LEN + 2 * MAX_NAME_LEN + 64;
         assert!(line.len() <= most, "{} bytes in a line", line.len());
-        assert_eq!(parse(line.as_bytes()).action, Action::Heard, "two rooms would echo it for ever");
+        assert_eq!(parse(line.as_bytes()).action, Action::Heard, "two rooms would echo it");
     }
     let ticket = Some(Ticket::new(1 << 40));
     let line = machine::write_event(event, ticket);

@@ -25,7 +25,7 @@ pub fn run(input: &[u8]) {
     }
     name(text);
     let author = Some(Author::new(MemberId(1), "alice"));
-    let kind = Kind::Said { text: text.to_owned() };
+    let kind = Kind::Said { text: text.to_owned(), emote: false };
     let event = Event::new(Stamp::from_millis(0), author, None, kind);
     let shown = render("12:34:56", &event, None).expect("others read it");
     check_shown(&shown);

@@ -12,7 +12,7 @@ use crate::run;
 pub(crate) fn parse<'a>(words: &[&'a str]) -> Option<Vec<&'a str>> {
     let number = |word: &str| word.parse::<u64>().is_ok();
     let known = match words {
-        ["--golden"] => true,
+        ["--golden" | "--grid"] => true,
         ["--seed" | "--seeds", value] => number(value),
         ["--seeds", count, "--from", from] => number(count) && number(from),
         _ => false,
@@ -34,6 +34,7 @@ mod tests {
         assert!(parse(&["--seeds", "200"]).is_some());
         assert!(parse(&["--seeds", "200", "--from", "7"]).is_some());
         assert!(parse(&["--seed", "7"]).is_some());
+        assert!(parse(&["--grid"]).is_some());
         assert_eq!(parse(&["--seed", "seven"]), None);
         assert_eq!(parse(&["--seed"]), None);
     }

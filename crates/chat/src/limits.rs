@@ -249,7 +249,8 @@ pub const MAX_QUOTE_LEN: usize = 64;
 /// and 25 seconds' worth at [`CLIENT_RATE`].
 pub const MAX_REQUEST_JUMP: u64 = 1_000;
 
-/// Runs of numbers that are remembered of a member: those of its devices, and some that others forge.
+/// Runs of numbers that are remembered of a member: those of its devices, and some that others
+/// forge.
 pub const REQUEST_WINDOWS: usize = 8;
 
 /// Typed lines that wait to be sent; then the caller has to wait. 25 seconds' worth at

@@ -60,7 +60,7 @@ fn run(args: Args) -> Result<(), Failure> {
         match args.command {
             Command::Send(args) => commands::send::run(args, &mut ending).await,
             Command::Listen(args) => commands::listen::run(args, &mut ending).await,
-            Command::Chat(args) => commands::chat::run(args, &mut ending).await,
+            Command::Chat(args) => commands::chat::run(*args, &mut ending).await,
             Command::Ping(args) => commands::ping::run(args, &mut ending).await,
             Command::Keygen(args) => commands::keygen::make(&args, &mut ending).await,
             Command::Key(args) => commands::keygen::show(&args),

@@ -54,9 +54,26 @@ pub(crate) fn class(text: &str) -> Result<Delivery, String> {
     }
 }
 
-/// Parses the name of a congestion controller.
+/// Parses congestion control: its name, with a rate in bits per second for `fixed`.
 pub(crate) fn congestion(text: &str) -> Result<Congestion, String> {
-    Congestion::from_name(text).ok_or_else(|| "it is cubic or bbr".to_owned())
+    match text.split_once('=') {
+        Some(("fixed", rate)) => bit_rate(rate).map(|bits| Congestion::Fixed { rate: bits / 8 }),
+        _ => Congestion::from_name(text)
+            .ok_or_else(|| "it is bbr, cubic or fixed=4M (bits per second)".to_owned()),
+    }
+}
+
+/// Parses a rate in bits per second, with an optional K, M or G.
+fn bit_rate(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1_000),
+        Some((at, 'm' | 'M')) => (&text[..at], 1_000_000),
+        Some((at, 'g' | 'G')) => (&text[..at], 1_000_000_000),
+        _ => (text, 1),
+    };
+    let rate: Option<u64> = digits.parse().ok().and_then(|rate: u64| rate.checked_mul(unit));
+    rate.filter(|rate| *rate >= 8)
+        .ok_or_else(|| "a rate is a number of bits per second, such as 4M or 500K".to_owned())
 }
 
 /// Parses a channel for messages; the last channel is reserved for files.
@@ -125,6 +142,16 @@ pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn congestion_control_is_read_by_name_and_a_fixed_rate_in_bits() {
+        assert_eq!(congestion("cubic"), Ok(Congestion::Cubic));
+        assert_eq!(congestion("fixed=4M"), Ok(Congestion::Fixed { rate: 500_000 }));
+        assert_eq!(congestion("fixed=64000"), Ok(Congestion::Fixed { rate: 8_000 }));
+        for wrong in ["", "fixed", "fixed=", "fixed=0", "fixed=4T", "fixed=99999999999G", "bbr=1"] {
+            assert!(congestion(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn classes_are_read_by_name_and_a_deadline_with_its_time() {

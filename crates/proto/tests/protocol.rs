@@ -323,8 +323,8 @@ fn a_window_is_spread_over_its_round_trip() {
     pair.run(SECOND);
     pair.recv(SERVER, server);
     let stats = pair.ends[CLIENT].connection(client).unwrap().stats();
-    // 10 packets, or 2 of the 20 ms of a round trip at 5/4 of the window.
-    let burst = 10.max(stats.window as usize / stats.mtu / 8);
+    // 10 packets, or 2 ms of the rate, with one packet begun.
+    let burst = 10.max(stats.pacing_rate as usize / 500 / stats.mtu + 1);
     assert!(stats.window as usize > 4 * burst * stats.mtu, "{stats:?}");
     let before = pair.sent[CLIENT];
     pair.send(CLIENT, client, Delivery::Reliable, &[1; 1_000_000]);

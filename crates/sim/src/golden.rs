@@ -50,7 +50,7 @@ pub fn table() -> Result<String, Violation> {
     let mut text = String::from(HEAD);
     for preset in Preset::ALL {
         for class in Class::ALL {
-            let bulk = bulk(preset.up(), preset.down(), Congestion::Cubic, class)?;
+            let bulk = bulk(preset.up(), preset.down(), Congestion::default(), class)?;
             let small = small(preset, class)?;
             let _ = writeln!(
                 text,
@@ -111,7 +111,7 @@ const HEAD: &str = "\
 # Written by `cargo xtask sim --golden`, compared by a test. In virtual time.
 # Bulk: 64 KiB messages down, as fast as they are taken (Latest: 16 KiB each 20 ms).
 # Small: 200 bytes each 20 ms down, in five worlds.
-# Congestion control is cubic. Deadline messages have 1 s.
+# Congestion control is the default, bbr. Deadline messages have 1 s.
 #
 #                     bulk: Mbit/s  there | small: p50 ms   p99 ms  there
 ";
@@ -197,7 +197,7 @@ pub fn small(preset: Preset, class: Class) -> Result<Small, Violation> {
     let mut times: Vec<f64> = Vec::new();
     for seed in SEED..SEED + SMALL_WORLDS {
         let (up, down) = (preset.up(), preset.down());
-        let (mut world, client) = connected(seed, up, down, Congestion::Cubic)?;
+        let (mut world, client) = connected(seed, up, down, Congestion::default())?;
         plan_flow(&mut world, client, class, SMALL_MESSAGE, SMALL_EACH, SMALL_COUNT);
         world.run_for(SMALL_EACH * SMALL_COUNT + TAIL)?;
         times.extend(world.log.take().unwrap_or_default().iter().map(milliseconds));

@@ -7,6 +7,7 @@ pub mod action;
 pub mod api;
 mod app;
 pub mod attack;
+pub mod bottleneck;
 mod check_events;
 pub mod converge;
 pub mod ends;

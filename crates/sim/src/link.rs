@@ -172,6 +172,13 @@ impl Link {
         self.config = config;
     }
 
+    /// Returns how long a packet that is sent now waits before the link takes it.
+    #[must_use]
+    pub fn backlog(&self, now: Time) -> Duration {
+        let now = now.as_micros().saturating_mul(1_000);
+        Duration::from_nanos(self.busy_until.saturating_sub(now))
+    }
+
     /// Carries a packet of `len` bytes of UDP payload.
     pub fn carry(&mut self, now: Time, len: usize, rng: &mut Rng) -> Fate {
         if self.config.outages.iter().any(|(from, to)| (*from..*to).contains(&now)) {

@@ -1,5 +1,5 @@
 //! Runs seeds: `hikyaku-sim --seeds N [--from S]`; up to the first failure with `--first N`; one
-//! with its trace with `--seed S`. Writes the golden table with `--golden`.
+//! with its trace with `--seed S`. Writes the golden table with `--golden`, the grid with `--grid`.
 
 #![expect(clippy::print_stdout, reason = "a command for people prints")]
 #![expect(clippy::print_stderr, reason = "a command for people prints")]
@@ -12,14 +12,16 @@ const USAGE: &str = "\
 usage: hikyaku-sim --seeds N [--from S]   runs N seeds, from S (0) on
        hikyaku-sim --first N              runs N seeds, up to the first broken promise
        hikyaku-sim --seed S               runs one seed and prints what happened
-       hikyaku-sim --golden               writes golden.txt anew";
+       hikyaku-sim --golden               writes golden.txt anew
+       hikyaku-sim --grid                 writes grid.txt anew (minutes)";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["--seed", seed] => seed.parse().map_or_else(|_| usage(), replay),
-        ["--golden"] => write_golden(),
+        ["--golden"] => write("golden.txt", hikyaku_sim::golden::table()),
+        ["--grid"] => write("grid.txt", hikyaku_sim::bottleneck::grid::table(false)),
         ["--seeds", count] => count.parse().map_or_else(|_| usage(), |count| run(0, count, many)),
         ["--first", count] => {
             count.parse().map_or_else(|_| usage(), |count| run(0, count, up_to_first))
@@ -32,10 +34,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn write_golden() -> ExitCode {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("golden.txt");
-    let written = hikyaku_sim::golden::table()
-        .and_then(|table| std::fs::write(path, table).map_err(|error| error.to_string()));
+fn write(name: &str, table: Result<String, String>) -> ExitCode {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let written =
+        table.and_then(|table| std::fs::write(path, table).map_err(|error| error.to_string()));
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {

@@ -151,8 +151,8 @@ pub struct Parted {
     pub drops: Drops,
 }
 
-/// Takes part in the chat at the peer's address until the input ends, `/quit`, or `shutdown` resolves;
-/// then leaves with a farewell. If the peer speaks DTLS, performs the handshake first; an
+/// Takes part in the chat at the peer's address until the input ends, `/quit`, or `shutdown`
+/// resolves; then leaves with a farewell. If the peer speaks DTLS, performs the handshake first; an
 /// association that ends is replaced for the next line.
 ///
 /// `show` receives what the user is to see, `dropped` each datagram that was dropped.

@@ -3,6 +3,8 @@
 //!
 //! Never: decides what to send, keep or show.
 
+// Longer than 400 lines: one loop with all that it waits for.
+
 use std::{
     collections::VecDeque,
     hash::{BuildHasher, RandomState},

@@ -9,6 +9,8 @@
 //! Show (delivered) ◀─ Delivered ◀─ Show (stored), Keep (removed) ◀─ own event
 //! ```
 
+// Longer than 400 lines: one state with its inputs and outputs.
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use hikyaku::identity::Identity;

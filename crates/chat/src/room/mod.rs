@@ -2,6 +2,8 @@
 //!
 //! Never: a clock, a socket, a disk; sentences.
 
+// Longer than 400 lines: one state, and the call that every request passes through.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,

@@ -54,7 +54,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Send(SendArgs),
     Listen(ListenArgs),
-    Chat(ChatArgs),
+    Chat(Box<ChatArgs>),
     Ping(PingArgs),
     Keygen(KeygenArgs),
     Key(KeyArgs),

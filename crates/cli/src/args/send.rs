@@ -116,7 +116,8 @@ pub(crate) struct NativeSendArgs {
     /// The channel, 0 to 65534; messages are in order within a channel [default: 0]
     #[arg(long, value_name = "N", value_parser = channel)]
     pub(crate) channel: Option<u16>,
-    /// Congestion control: cubic (RFC 9438), or bbr for paths with random loss [default: cubic]
+    /// Congestion control: bbr, cubic (RFC 9438, for networks that want it), or fixed=4M (a rate
+    /// in bits per second, whatever is lost; only for links of your own) [default: bbr]
     #[arg(long, value_name = "NAME", value_parser = congestion)]
     pub(crate) congestion: Option<Congestion>,
     /// Print one JSON object at the end: what was sent, acknowledged and written

@@ -318,7 +318,10 @@ fn options_that_mean_nothing_are_refused() {
         2,
         &[
             (&["send", "--class", "best", to, "x"], &["--class", "latest", "deadline=200ms"]),
-            (&["send", "--congestion", "reno", to, "x"], &["--congestion", "cubic or bbr"]),
+            (
+                &["send", "--congestion", "reno", to, "x"],
+                &["--congestion", "bbr, cubic or fixed=4M"],
+            ),
             (&["send", "--class", "deadline", to, "x"], &["deadline=200ms"]),
             (&["send", "--channel", "65535", to, "x"], &["65535", "--file"]),
             (&["send", "--trust", "SHA256:x", to, "x"], &["SHA256:x", "hikyaku key"]),

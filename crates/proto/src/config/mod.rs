@@ -204,7 +204,7 @@ impl Default for TransportConfig {
         Self {
             idle_timeout: Some(DEFAULT_IDLE_TIMEOUT),
             keep_alive: None,
-            congestion: Congestion::Cubic,
+            congestion: Congestion::default(),
             max_message: 16 << 20,
             // Leaves room for a message of the largest size beside a channel that nobody reads.
             send_queue: 2 * ((16 << 20) + (64 << 10)),

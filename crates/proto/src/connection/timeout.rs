@@ -295,6 +295,7 @@ impl Connection {
         self.outbox.release_idle();
         self.inbox.release_idle(now);
         self.in_flight.release_memory();
+        self.paths.current.controller.release_memory();
         self.ack.release_memory();
         self.report = None;
         self.notices.events.shrink_to_fit();

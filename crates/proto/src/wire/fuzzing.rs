@@ -30,7 +30,7 @@ pub fn payload(bytes: &[u8]) {
         let sound = check_all(bytes, level).is_ok();
         if let Some(fragment) = only_fragment(bytes, level) {
             assert!(sound, "the fast path accepts a frame that the full check rejects");
-            assert!(frames(bytes).eq([Frame::Message(fragment)]), "{part:?}");
+            assert!(frames(bytes).eq([Frame::Message(fragment)]), "{fragment:?}");
         }
         if sound {
             let all: usize = walk(bytes, level);

@@ -66,7 +66,8 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
     match keyed.builder.bind(address.clone()).await {
         Ok(endpoint) => {
             let history = state::usual_history(&endpoint.fingerprint())?;
-            let hosting = Hosting { config, history, identity: Some(keyed.identity), ..Hosting::default() };
+            let identity = Some(keyed.identity);
+            let hosting = Hosting { config, history, identity, ..Hosting::default() };
             let local = tell_door(&endpoint, &args.me, has_key);
             let filter = args.filter.read()?;
             let room = Announced {

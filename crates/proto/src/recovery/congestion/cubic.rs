@@ -72,6 +72,19 @@ impl Cubic {
         }
     }
 
+    /// Reduces the window of a sender that had `in_flight` bytes in flight: less than this window
+    /// if something else bounds it, too.
+    pub(super) fn reduce_from(&mut self, now: Time, left: Time, in_flight: u64) {
+        if self.recovery_began.is_some_and(|began| left <= began) {
+            return;
+        }
+        let in_flight = in_flight as f64;
+        if self.threshold.is_infinite() || in_flight < self.window {
+            self.window = in_flight.max(self.min_window());
+        }
+        self.on_loss(now, &LossEvent { newest: left, persistent: false }, 0);
+    }
+
     fn min_window(&self) -> f64 {
         2.0 * self.mtu as f64
     }

@@ -19,11 +19,12 @@ mod hystart;
 #[non_exhaustive]
 pub enum Congestion {
     /// CUBIC (RFC 9438), with HyStart++ (RFC 9406) for slow start. Fills the available buffer and
-    /// backs off on every loss.
-    #[default]
+    /// backs off on every loss, also on those that Wi-Fi and mobile networks lose at random.
     Cubic,
-    /// BBR version 3 (draft-ietf-ccwg-bbr). Follows a model of the path, keeps queues short and
-    /// tolerates some loss.
+    /// BBR version 3 (draft-ietf-ccwg-bbr), which follows a model of the path and keeps queues
+    /// short. It tells random loss from congestion by the delay, and where it is congestion takes
+    /// no more than CUBIC would.
+    #[default]
     Bbr,
     /// A constant rate chosen by the caller, regardless of loss. For links of one's own.
     Fixed {
@@ -73,6 +74,8 @@ trait Control {
 pub(crate) enum Controller {
     Cubic(Box<cubic::Cubic>),
     Bbr(Box<bbr::Bbr>),
+    /// BBR on an idle connection.
+    Rested(bbr::Rested),
     Fixed(fixed::Fixed),
 }
 
@@ -90,12 +93,12 @@ impl Controller {
 
     /// Records that a packet that counts was sent with this many bytes in flight before it.
     pub(crate) fn on_sent(&mut self, now: Time, in_flight_before: u64) {
-        self.control_mut().on_sent(now, in_flight_before);
+        self.awake(now).on_sent(now, in_flight_before);
     }
 
     /// Processes the results of one ACK or timer; `in_flight` is the value after it.
     pub(crate) fn on_report(&mut self, now: Time, report: &Report, rtt: &Rtt, in_flight: u64) {
-        let control = self.control_mut();
+        let control = self.awake(now);
         if report.spurious {
             control.on_spurious(now);
         }
@@ -129,10 +132,26 @@ impl Controller {
         self.control().pacing_rate(rtt)
     }
 
+    /// Releases what an idle connection does not need. Only while nothing is in flight.
+    pub(crate) fn release_memory(&mut self) {
+        if let Self::Bbr(bbr) = self {
+            *self = Self::Rested(bbr::Rested::of(bbr));
+        }
+    }
+
+    /// Returns the controller, awake.
+    fn awake(&mut self, now: Time) -> &mut dyn Control {
+        if let Self::Rested(rested) = self {
+            *self = Self::Bbr(Box::new(rested.resume(now)));
+        }
+        self.control_mut()
+    }
+
     fn control(&self) -> &dyn Control {
         match self {
             Self::Cubic(cubic) => cubic.as_ref(),
             Self::Bbr(bbr) => bbr.as_ref(),
+            Self::Rested(rested) => rested,
             Self::Fixed(fixed) => fixed,
         }
     }
@@ -141,6 +160,7 @@ impl Controller {
         match self {
             Self::Cubic(cubic) => cubic.as_mut(),
             Self::Bbr(bbr) => bbr.as_mut(),
+            Self::Rested(rested) => rested,
             Self::Fixed(fixed) => fixed,
         }
     }

@@ -1,5 +1,6 @@
 //! BBR version 3 (draft-ietf-ccwg-bbr): sends at the rate the path delivers and probes it
-//! regularly.
+//! regularly. Two things are added: [`loss`] decides what loss is congestion, and from the first
+//! congestion on the window is at most what CUBIC's would be, so that neither starves the other.
 //!
 //! ```text
 //! Startup ─▶ Drain ─▶ Down ─▶ Cruise ─▶ Refill ─▶ Up ─▶ Down …      (ProbeBW)
@@ -8,14 +9,19 @@
 
 use std::time::Duration;
 
-use super::{AckSample, Control, LossEvent, LostPacket, initial_window};
+use super::{AckSample, Control, LossEvent, LostPacket, cubic::Cubic, initial_window};
 use crate::{recovery::rtt::Rtt, time::Time};
 
+mod beside;
+mod loss;
 mod model;
 mod probe_bw;
 mod probe_rtt;
+mod rested;
+mod startup;
 
-use model::{Model, UNBOUNDED, inflight_at_loss, is_too_high};
+use model::{Model, UNBOUNDED};
+pub(crate) use rested::Rested;
 
 /// 4 ln 2: the smallest gain at which the rate doubles per round.
 const STARTUP_GAIN: f64 = 2.77;
@@ -23,14 +29,12 @@ const STARTUP_GAIN: f64 = 2.77;
 /// The fraction of the bandwidth left unused to keep queues short.
 const PACING_MARGIN: f64 = 0.01;
 
-/// Runs of lost packets in a round that end Startup.
-const STARTUP_LOSS_RUNS: u32 = 6;
+/// The fraction left unused for each fraction usually lost, except while probing. Where many flows
+/// overflow a short queue, each of them takes the overflow for usual; the margin ends it.
+const LOSS_MARGIN: f64 = 2.0;
 
 /// The fraction of the bandwidth-delay product kept in flight while probing the minimum RTT.
 const PROBE_RTT_GAIN: f64 = 0.5;
-
-/// Rounds after which Drain ends in any case.
-const DRAIN_ROUNDS: u64 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -88,6 +92,9 @@ pub(crate) struct Bbr {
     ignored_to: u64,
     tx_in_flight: u64,
     undo: Undo,
+    /// The window that CUBIC would have, from the first congestion after Startup on: a flow that
+    /// shares a queue with CUBIC takes no more than CUBIC would.
+    cubic: Option<Box<Cubic>>,
 }
 
 /// The state before the first loss of a round (SaveStateUponLoss).
@@ -135,6 +142,7 @@ impl Bbr {
                 inflight_short: UNBOUNDED,
                 inflight_long: UNBOUNDED,
             },
+            cubic: None,
         }
     }
 
@@ -187,36 +195,6 @@ impl Bbr {
         self.bdp(self.model.bw, 1.0).min(self.window)
     }
 
-    // Startup and Drain.
-
-    fn check_startup_done(&mut self, sample: &AckSample) {
-        if self.state != State::Startup {
-            return;
-        }
-        if !self.model.full_bw_reached
-            && self.model.loss_round_start
-            && self.model.loss_runs >= STARTUP_LOSS_RUNS
-            && is_too_high(sample.lost_since, sample.tx_in_flight)
-        {
-            self.undo.left = Some(State::Startup);
-            self.model.full_bw_reached = true;
-            self.model.inflight_long = self.bdp(self.model.bw, 1.0).max(self.model.inflight_latest);
-        }
-        if self.model.full_bw_reached {
-            self.state = State::Drain;
-            self.drain_round = self.model.round_count;
-        }
-    }
-
-    fn check_drain_done(&mut self, now: Time, sample: &AckSample) {
-        if self.state == State::Drain
-            && (sample.in_flight <= self.with_budget(self.bdp(self.model.bw, 1.0))
-                || self.model.round_count > self.drain_round + DRAIN_ROUNDS)
-        {
-            self.start_down(now);
-        }
-    }
-
     /// NoteLoss() and SaveStateUponLoss().
     fn note_loss(&mut self) {
         if self.model.note_loss() {
@@ -240,7 +218,11 @@ impl Bbr {
     // Control parameters.
 
     fn set_rate(&mut self, gain: f64) {
-        let rate = gain * self.model.bw * (1.0 - PACING_MARGIN);
+        let margin = match self.state {
+            State::Startup | State::Up => 0.0,
+            _ => LOSS_MARGIN * f64::from(self.model.loss.usual()),
+        };
+        let rate = gain * self.model.bw * (1.0 - PACING_MARGIN - margin);
         if self.model.full_bw_reached || rate > self.rate {
             self.rate = rate;
         }
@@ -296,9 +278,13 @@ impl Control for Bbr {
     fn on_packet_lost(&mut self, now: Time, packet: &LostPacket) {
         self.note_loss();
         self.model.note_lost_number(packet.number);
-        if self.is_probe_sample && self.model.is_too_high(packet.lost_since, packet.tx_in_flight) {
+        if !self.model.is_too_high(packet.lost_since, packet.tx_in_flight) {
+            return;
+        }
+        self.reduce_cubic(now, packet.at, packet.tx_in_flight);
+        if self.is_probe_sample {
             let bytes = u64::from(packet.bytes);
-            let volume = inflight_at_loss(bytes, packet.lost_since, packet.tx_in_flight);
+            let volume = self.model.inflight_at_loss(bytes, packet.lost_since, packet.tx_in_flight);
             self.on_too_high(volume, packet.app_limited, now);
         }
     }
@@ -311,9 +297,10 @@ impl Control for Bbr {
     }
 
     /// R-9: treated like a loss above the threshold.
-    fn on_marked(&mut self, now: Time, _left: Time) {
+    fn on_marked(&mut self, now: Time, left: Time) {
         self.note_loss();
         self.model.marked_in_round = true;
+        self.reduce_cubic(now, left, self.tx_in_flight);
         if self.is_probe_sample {
             self.on_too_high(self.tx_in_flight, false, now);
         }
@@ -321,6 +308,9 @@ impl Control for Bbr {
 
     /// HandleSpuriousLossDetection().
     fn on_spurious(&mut self, now: Time) {
+        if let Some(cubic) = &mut self.cubic {
+            cubic.on_spurious(now);
+        }
         let undo = self.undo;
         self.undo.left = None;
         self.window = self.window.max(self.prior_window);
@@ -346,7 +336,7 @@ impl Control for Bbr {
     }
 
     /// UpdateModelAndState() and UpdateControlParameters(), in the draft's order.
-    fn on_ack(&mut self, now: Time, sample: &AckSample, _rtt: &Rtt) {
+    fn on_ack(&mut self, now: Time, sample: &AckSample, rtt: &Rtt) {
         if let (None, Some(rtt)) = (self.model.min_rtt, sample.rtt) {
             self.rate = STARTUP_GAIN * self.initial_window as f64 / rtt.as_secs_f64().max(1e-6);
         }
@@ -356,6 +346,7 @@ impl Control for Bbr {
         if self.model.update_bandwidth(sample, app_limited) {
             self.rounds_since_probe += 1;
         }
+        self.update_loss(now, sample, rtt.smoothed());
         self.model.adapt_short_term(self.is_probing(), self.window, sample);
         self.model.update_extra_acked(now, sample.bytes, self.window);
         self.model.check_full_bw(sample, app_limited);
@@ -368,6 +359,7 @@ impl Control for Bbr {
         self.model.bound_bandwidth();
         self.set_rate(self.pacing_gain());
         self.set_window(sample.bytes);
+        self.bound_by_cubic(now, sample, rtt);
     }
 
     fn on_mtu(&mut self, mtu: u64) {
@@ -380,9 +372,9 @@ impl Control for Bbr {
         self.window
     }
 
-    fn pacing_rate(&self, _rtt: &Rtt) -> u64 {
+    fn pacing_rate(&self, rtt: &Rtt) -> u64 {
         // Never zero: without sending there would be no sample to improve the rate.
-        (self.rate as u64).max(self.model.mtu)
+        self.bounded_rate(rtt).max(self.model.mtu)
     }
 
     fn is_slow_start(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::AckSample;
+use super::{super::AckSample, loss::LossModel};
 use crate::time::Time;
 
 /// A volume without a bound.
@@ -11,13 +11,8 @@ pub(super) const UNBOUNDED: u64 = u64::MAX;
 /// The factor by which loss reduces the window at most in a round.
 pub(super) const BETA: f64 = 0.7;
 
-/// The fraction lost in one round above which too much was in flight.
+/// The fraction lost in one round below which neither Startup ends nor the short-term bounds sink.
 const LOSS_THRESHOLD: f64 = 0.02;
-
-/// Runs of lost packets in a round that are more than random: with 50 packets in flight a single
-/// loss already is 2 %. The draft accepts one; this is what its authors' QUIC does (quiche's
-/// probe_bw_full_loss_count).
-const PROBE_LOSS_RUNS: u32 = 2;
 
 /// Room left to other flows below the bound.
 const HEADROOM: f64 = 0.15;
@@ -65,6 +60,8 @@ pub(super) struct Model {
     pub(super) full_bw_now: bool,
     pub(super) full_bw_reached: bool,
 
+    pub(super) loss: LossModel,
+
     extra_acked: [u64; 2],
     extra_acked_rounds: u32,
     extra_acked_from: Time,
@@ -72,7 +69,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) const fn new(now: Time, mtu: u64) -> Self {
+    pub(super) fn new(now: Time, mtu: u64) -> Self {
         Self {
             mtu,
             delivered: 0,
@@ -97,11 +94,19 @@ impl Model {
             full_bw_count: 0,
             full_bw_now: false,
             full_bw_reached: false,
+            loss: LossModel::default(),
             extra_acked: [0; 2],
             extra_acked_rounds: 0,
             extra_acked_from: now,
             extra_acked_delivered: 0,
         }
+    }
+
+    /// Takes over what was measured before an idle period.
+    pub(super) const fn resume(&mut self, bw: f64, min_rtt: Duration) {
+        self.max_bw = [bw, 0.0];
+        self.bw = bw;
+        self.min_rtt = Some(min_rtt);
     }
 
     /// Returns 4 packets: enough to keep two in transit per direction.
@@ -172,13 +177,14 @@ impl Model {
 
     /// AdaptLowerBoundsFromCongestion(), for states that do not probe. The draft lowers its bounds
     /// for every round with a loss, however small: 1 % of random loss would take a hundredth of the
-    /// rate away in each round until the next probe. Here the loss of a round is congestion under
-    /// the same condition as while probing.
+    /// rate away in each round until the next probe. Here the loss of a round must be congestion,
+    /// as while probing, and above the draft's threshold.
     pub(super) fn adapt_short_term(&mut self, probing: bool, window: u64, sample: &AckSample) {
         if !self.loss_round_start {
             return;
         }
-        let too_high = self.is_too_high(sample.lost_since, sample.tx_in_flight);
+        let too_high =
+            self.is_too_high(sample.lost_since, sample.tx_in_flight) && exceeds_threshold(sample);
         if self.loss_in_round && (self.marked_in_round || too_high) && !probing {
             if self.bw_short.is_infinite() {
                 self.bw_short = self.max_bw();
@@ -219,9 +225,19 @@ impl Model {
         first
     }
 
-    /// IsInflightTooHigh().
+    /// IsInflightTooHigh(), with the judgement of [`LossModel`] in place of a threshold.
     pub(super) fn is_too_high(&self, lost: u64, tx_in_flight: u64) -> bool {
-        self.loss_runs >= PROBE_LOSS_RUNS && is_too_high(lost, tx_in_flight)
+        self.loss.is_congestion(lost, tx_in_flight, self.loss_runs, self.mtu)
+    }
+
+    /// InflightAtLoss(): the bytes in flight when the loss crossed the threshold within a packet.
+    pub(super) fn inflight_at_loss(&self, bytes: u64, lost: u64, tx_in_flight: u64) -> u64 {
+        let tolerated = self.loss.tolerated(tx_in_flight, self.mtu);
+        let threshold = (tolerated / tx_in_flight.max(1) as f64).min(0.5);
+        let before = tx_in_flight.saturating_sub(bytes) as f64;
+        let lost_before = lost.saturating_sub(bytes) as f64;
+        let prefix = (threshold * before - lost_before) / (1.0 - threshold);
+        (before + prefix).max(0.0) as u64
     }
 
     /// Counts runs of lost numbers: a burst is one event.
@@ -234,7 +250,9 @@ impl Model {
 
     /// CheckFullBWReached().
     pub(super) fn check_full_bw(&mut self, sample: &AckSample, app_limited: bool) {
-        if self.full_bw_now || !self.round_start || app_limited {
+        // A sender limited by its own queue of unacknowledged messages fills the path all the same.
+        let is_limited = app_limited && !self.loss.is_queued();
+        if self.full_bw_now || !self.round_start || is_limited {
             return;
         }
         let rate = rate(sample);
@@ -296,17 +314,9 @@ impl Model {
     }
 }
 
-/// Returns `true` if `lost` exceeds the loss threshold.
-pub(super) fn is_too_high(lost: u64, tx_in_flight: u64) -> bool {
-    lost as f64 > tx_in_flight as f64 * LOSS_THRESHOLD
-}
-
-/// InflightAtLoss(): the bytes in flight when the loss crossed the threshold within a packet.
-pub(super) fn inflight_at_loss(bytes: u64, lost: u64, tx_in_flight: u64) -> u64 {
-    let before = tx_in_flight.saturating_sub(bytes) as f64;
-    let lost_before = lost.saturating_sub(bytes) as f64;
-    let prefix = (LOSS_THRESHOLD * before - lost_before) / (1.0 - LOSS_THRESHOLD);
-    (before + prefix).max(0.0) as u64
+/// Returns `true` if the loss of a round exceeds the draft's threshold.
+pub(super) fn exceeds_threshold(sample: &AckSample) -> bool {
+    sample.lost_since as f64 > sample.tx_in_flight as f64 * LOSS_THRESHOLD
 }
 
 /// Returns a fraction of a volume.
@@ -329,10 +339,9 @@ mod tests {
 
     #[test]
     fn volume_at_loss_solves_for_the_threshold() {
-        // 100 packets of 1,000 before it, none lost: 2 % of (100,000 + x) is x.
-        let at = inflight_at_loss(10_000, 10_000, 110_000);
-        assert_eq!(at, 102_040);
-        assert!(is_too_high(2_041, 102_040) && !is_too_high(2_040, 102_040));
+        // 100 packets of 1,000 before it, none lost: 5 % of (100,000 + x) is x.
+        let model = Model::new(Time::ZERO, 1_000);
+        assert_eq!(model.inflight_at_loss(10_000, 10_000, 110_000), 105_263);
     }
 
     #[test]
@@ -374,20 +383,22 @@ mod tests {
         let mut ack = sample(1_200);
         ack.delivery_rate = Some(1_000);
         model.update_bandwidth(&ack, false);
-        ack.lost_since = 3;
+        ack.lost_since = 6;
         ack.tx_in_flight = 100;
-        model.note_loss();
-        model.note_lost_number(7);
         model.loss_round_start = true;
-        model.adapt_short_term(false, 10_000, &ack);
-        assert_eq!(model.inflight_short, UNBOUNDED, "one run may be random");
+        for number in [7, 9] {
+            model.note_loss();
+            model.note_lost_number(number);
+            model.adapt_short_term(false, 10_000, &ack);
+            assert_eq!(model.inflight_short, UNBOUNDED, "two runs may be random");
+        }
         model.note_loss();
-        model.note_lost_number(9);
-        ack.lost_since = 2;
+        model.note_lost_number(11);
+        ack.lost_since = 5;
         model.adapt_short_term(false, 10_000, &ack);
-        assert_eq!(model.inflight_short, UNBOUNDED, "2 % is tolerated");
+        assert_eq!(model.inflight_short, UNBOUNDED, "5 % is tolerated");
         model.note_loss();
-        ack.lost_since = 3;
+        ack.lost_since = 6;
         model.adapt_short_term(false, 10_000, &ack);
         assert_eq!((model.bw_short, model.inflight_short), (700.0, 7_000));
         model.reset_short_term();

@@ -13,11 +13,14 @@ struct Drive {
     bbr: Bbr,
     now: Time,
     delivered: u64,
+    path: Rtt,
 }
 
 impl Drive {
     fn new() -> Self {
-        Self { bbr: Bbr::new(Time::ZERO, MTU, 1), now: Time::ZERO, delivered: 0 }
+        let mut path = Rtt::default();
+        path.update(RTT, Duration::ZERO);
+        Self { bbr: Bbr::new(Time::ZERO, MTU, 1), now: Time::ZERO, delivered: 0, path }
     }
 
     /// Returns a controller past Startup and Drain.
@@ -59,7 +62,7 @@ impl Drive {
             ack.in_flight = in_flight;
             ack.tx_in_flight = in_flight;
             change(&mut ack);
-            self.bbr.on_ack(self.now, &ack, &Rtt::default());
+            self.bbr.on_ack(self.now, &ack, &self.path);
         }
     }
 
@@ -104,13 +107,13 @@ fn startup_does_not_end_while_app_limited() {
 }
 
 #[test]
-fn startup_ends_on_six_runs_of_loss_above_two_percent() {
+fn startup_ends_on_six_runs_of_loss_above_a_quarter() {
     let ends = |runs: u64| {
         let mut drive = Drive::new();
         drive.round(RATE / 4, BDP);
         drive.round(RATE / 2, BDP);
-        (0..runs).for_each(|run| drive.lose(run * 2, (run + 1) * MTU, BDP));
-        drive.round_with(RATE, BDP, |ack| ack.lost_since = runs * MTU);
+        (0..runs).for_each(|run| drive.lose(run * 2, 2 * (run + 1) * MTU, BDP));
+        drive.round_with(RATE, BDP, |ack| ack.lost_since = 2 * runs * MTU);
         drive
     };
     assert_eq!(ends(5).bbr.state, State::Startup);
@@ -175,8 +178,9 @@ fn probes_come_within_sixty_three_rounds_or_three_seconds() {
 fn a_probe_that_loses_too_much_goes_down_and_sets_the_bound() {
     let mut drive = Drive::steady().to(State::Up, BDP);
     drive.lose(1, MTU, BDP * 5 / 4);
-    assert_eq!(drive.bbr.state, State::Up, "one loss may be random");
     drive.lose(3, 2 * MTU, BDP * 5 / 4);
+    assert_eq!(drive.bbr.state, State::Up, "two losses may be random");
+    drive.lose(5, 3 * MTU, BDP * 5 / 4);
     assert_eq!(drive.bbr.state, State::Down);
     let bound = drive.bbr.model.inflight_long;
     assert!((BDP * 6 / 5..BDP * 5 / 4).contains(&bound), "{bound}");
@@ -189,6 +193,7 @@ fn the_bound_is_never_less_than_seven_tenths_of_the_target() {
     let mut drive = Drive::steady().to(State::Up, BDP);
     drive.lose(1, MTU, 4 * MTU);
     drive.lose(3, 2 * MTU, 4 * MTU);
+    drive.lose(5, 3 * MTU, 4 * MTU);
     let bound = drive.bbr.model.inflight_long;
     assert!((BDP * 69 / 100..=BDP * 71 / 100).contains(&bound), "{bound}");
 }
@@ -198,6 +203,8 @@ fn r_5_a_probe_resumes_after_a_spurious_loss() {
     let mut drive = Drive::steady().to(State::Up, BDP);
     drive.lose(1, MTU, BDP);
     drive.lose(3, 2 * MTU, BDP);
+    drive.lose(5, 3 * MTU, BDP);
+    assert_eq!(drive.bbr.state, State::Down);
     drive.bbr.on_spurious(drive.now);
     assert_eq!(drive.bbr.state, State::Refill);
     assert_eq!(drive.bbr.model.inflight_long, UNBOUNDED);
@@ -249,4 +256,65 @@ fn the_rate_is_one_percent_below_the_bandwidth() {
     let drive = Drive::steady().to(State::Cruise, BDP / 2);
     let rate = drive.bbr.pacing_rate(&Rtt::default());
     assert_eq!(rate, RATE / 100 * 99);
+}
+
+/// Returns a controller whose round trips take half as long again as the path.
+fn queued(state: State) -> Drive {
+    let mut drive = Drive::steady().to(state, BDP);
+    for _ in 0..40 {
+        drive.path.update(RTT * 3 / 2, Duration::ZERO);
+    }
+    drive.round(RATE, BDP * 5 / 4);
+    assert!(drive.bbr.model.loss.is_queued());
+    drive
+}
+
+#[test]
+fn one_loss_in_a_queue_is_congestion_and_bounds_the_window_like_cubics() {
+    let mut drive = queued(State::Cruise);
+    let mut quiet = Drive::steady().to(State::Cruise, BDP);
+    for drive in [&mut drive, &mut quiet] {
+        drive.lose(1, MTU, BDP * 5 / 4);
+        drive.round(RATE, BDP);
+    }
+    assert!(quiet.bbr.cubic.is_none(), "a random loss");
+    assert!(
+        (BDP * 85 / 100..BDP * 95 / 100).contains(&drive.bbr.window()),
+        "{}",
+        drive.bbr.window()
+    );
+}
+
+#[test]
+fn beside_others_cubic_sets_the_rate_and_alone_the_bandwidth_does() {
+    let mut drive = queued(State::Cruise);
+    drive.lose(1, MTU, BDP * 2);
+    drive.round(RATE, BDP);
+    let own = drive.bbr.cubic.as_ref().map_or(0, |cubic| cubic.pacing_rate(&drive.path));
+    assert!(own > RATE, "{own}");
+    assert!(drive.bbr.pacing_rate(&drive.path) < RATE, "alone it ends the queue");
+    let mut drive = drive.to(State::Down, BDP * 2);
+    while drive.bbr.state == State::Down && !drive.bbr.model.loss.is_contended() {
+        drive.round(RATE, BDP * 2);
+    }
+    assert!(drive.bbr.pacing_rate(&drive.path) > RATE, "{}", drive.bbr.pacing_rate(&drive.path));
+}
+
+#[test]
+fn a_path_that_loses_a_packet_in_twenty_at_random_is_used() {
+    let mut drive = Drive::steady();
+    let (mut number, mut rounds) = (0, 0);
+    while rounds < 200 {
+        for lost in 1..=2 {
+            number += 20;
+            drive.lose(number, lost * MTU, BDP);
+        }
+        drive.round_with(RATE, BDP / 2, |ack| {
+            ack.lost_since = 2 * MTU;
+            ack.tx_in_flight = BDP;
+        });
+        rounds += 1;
+    }
+    assert!(drive.bbr.model.bw > RATE as f64 * 0.99 && drive.bbr.cubic.is_none());
+    assert!((0.04..0.06).contains(&drive.bbr.model.loss.usual()), "{:?}", drive.bbr.model.loss);
 }
