@@ -205,10 +205,10 @@ fn an_invite_needs_no_first_contact_and_brings_the_shared_key() {
 #[test]
 fn of_several_rooms_one_is_chosen() {
     let Some(lan) = Lan::new() else { return };
-    let (hana, ito, ben) = (Home::new(), Home::new(), Home::new());
+    let (hana, ito, kim, ben) = (Home::new(), Home::new(), Home::new(), Home::new());
     let (_hana, _) = lan.host(0, &hana, &["--name", "hana"]);
     let (_ito, key) = lan.host(0, &ito, &["--name", "ito", ":5000"]);
-    let (_hidden, _) = lan.host(0, &ito, &["--name", "hidden", "--hidden", ":5001"]);
+    let (_hidden, _) = lan.host(0, &kim, &["--name", "hidden", "--hidden", ":5001"]);
     lan.finds(1, &ben, 2);
     let ended = lan.run(1, &ben, &["chat", "--name", "ben"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
