@@ -9,9 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    DEADLINE,
-    chat::leaves_well,
-    json,
+    DEADLINE, json,
     native::Home,
     process::{Ended, Process},
     terminal::Terminal,
@@ -119,6 +117,14 @@ fn ip(command: &str) -> bool {
     ran.is_ok_and(|ran| ran.status.success())
 }
 
+#[track_caller]
+fn leaves(mut guest: Process) -> Ended {
+    guest.type_line("/quit");
+    let ended = guest.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended
+}
+
 fn is_greeting(line: &str) -> bool {
     line.contains("* this is a hikyaku chat; you are ben;")
 }
@@ -140,7 +146,7 @@ fn a_chat_without_an_address_joins_the_room_of_the_network_and_names_the_key_it_
     ] {
         let guest = lan.start(1, &ben, args);
         guest.out.line(is_greeting);
-        let ended = leaves_well(guest);
+        let ended = leaves(guest);
         let says = format!("first contact: hana at 192.0.2.1:12345 is {key}, as the network said");
         assert_eq!(ended.err.contains(&says), is_first, "{args:?}: {}", ended.err);
     }
@@ -181,7 +187,7 @@ fn an_invite_needs_no_first_contact_and_brings_the_shared_key() {
     for args in [&["chat", "join", "--name", "ben", &invite][..], &["chat", &invite]] {
         let guest = lan.start(1, &ben, args);
         guest.out.line(|line| line.contains("* this is a hikyaku chat; you are"));
-        let ended = leaves_well(guest);
+        let ended = leaves(guest);
         assert!(!ended.err.contains("first contact"), "{}", ended.err);
     }
     host.interrupt();
@@ -199,10 +205,10 @@ fn an_invite_needs_no_first_contact_and_brings_the_shared_key() {
 #[test]
 fn of_several_rooms_one_is_chosen() {
     let Some(lan) = Lan::new() else { return };
-    let (hana, ito, ben) = (Home::new(), Home::new(), Home::new());
+    let (hana, ito, kim, ben) = (Home::new(), Home::new(), Home::new(), Home::new());
     let (_hana, _) = lan.host(0, &hana, &["--name", "hana"]);
     let (_ito, key) = lan.host(0, &ito, &["--name", "ito", ":5000"]);
-    let (_hidden, _) = lan.host(0, &ito, &["--name", "hidden", "--hidden", ":5001"]);
+    let (_hidden, _) = lan.host(0, &kim, &["--name", "hidden", "--hidden", ":5001"]);
     lan.finds(1, &ben, 2);
     let ended = lan.run(1, &ben, &["chat", "--name", "ben"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
@@ -214,7 +220,7 @@ fn of_several_rooms_one_is_chosen() {
     person.press("2\n");
     person.shows(&format!("first contact: ito at 192.0.2.1:5000 is {key}"), 1);
     person.shows("you are ben;", 1);
-    person.press("q\n");
+    person.press("/quit\n");
     assert!(person.ends_within(DEADLINE), "{:?}", person.screen);
 }
 
@@ -236,7 +242,7 @@ fn where_there_is_no_room_one_is_opened_and_the_next_one_joins_it() {
     guest.out.line(is_greeting);
     // Half a second here; a busy machine may take longer.
     assert!(started.elapsed() < Duration::from_secs(20));
-    leaves_well(guest);
+    leaves(guest);
 }
 
 #[test]
@@ -250,5 +256,5 @@ fn a_room_is_found_by_mdns_alone_where_another_program_has_the_port_of_searches(
     assert_eq!(found["key"], key, "{found}");
     let guest = lan.start(1, &ben, &["chat", "join", "--name", "ben", "hana"]);
     guest.out.line(is_greeting);
-    leaves_well(guest);
+    leaves(guest);
 }
