@@ -89,6 +89,10 @@ pub(crate) const MAX_RECEIVE_FAILURES: u32 = 1_000;
 /// packet of one Hello causes a report, and the next Hello is sent a second later.
 pub(crate) const CLOSED_PORT_PATIENCE: Duration = Duration::from_millis(500);
 
+/// Reports of the network that are discarded when a dial begins: as many as a queue holds after
+/// hours of probes. Those beyond may end the dial early, and the next one goes on.
+pub(crate) const MAX_REPORTS_AT_ONCE: usize = 1_024;
+
 /// How often the far end of a dial must name another dialect before the dial fails: anyone can
 /// forge that, and each repeated Hello causes another answer.
 pub const OTHER_DIALECT_REPORTS: u32 = 2;

@@ -96,6 +96,15 @@ impl Port {
         }
     }
 
+    /// Discards the reports that have come by now.
+    pub(crate) fn discard_transport_errors(&self) {
+        match self {
+            Self::Udp(socket) => socket.discard_transport_errors(),
+            #[cfg(test)]
+            Self::Simulated(_) => {}
+        }
+    }
+
     /// Waits for the next report of the network about a datagram that was sent.
     pub(crate) async fn next_transport_error(&self) -> io::Result<Unreachable> {
         match self {

@@ -347,7 +347,7 @@ impl Link {
             }
             Happened::Silent => {
                 if let Way::Up(connection) = &self.way {
-                    connection.abort(0, "nothing was heard for too long");
+                    connection.abort(server::code::REPLACED, "another takes its place");
                 }
                 self.lose(member);
             }

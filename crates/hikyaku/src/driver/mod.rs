@@ -268,7 +268,12 @@ impl Driver {
         };
         let peer = Peer::new(handle, &self.shared, dial.to, Some(dial.reply));
         self.peers.insert(handle, peer);
-        self.reports.get_or_insert_with(|| reports_of(&self.socket));
+        if self.reports.is_none() {
+            // What was reported before says nothing of this dial: a connection that has ended
+            // leaves reports of its own probes.
+            self.socket.discard_transport_errors();
+            self.reports = Some(reports_of(&self.socket));
+        }
     }
 
     /// Takes what is in a connection's mailbox.

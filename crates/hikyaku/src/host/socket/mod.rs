@@ -28,7 +28,10 @@ use self::unix as os;
 use self::windows as os;
 use crate::{
     host::{address::canonical, batch::RecvBatch, interface},
-    limits::{FULL_QUEUE_PAUSE, KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6},
+    limits::{
+        FULL_QUEUE_PAUSE, KERNEL_RECEIVE_BUFFER, MAX_PAYLOAD_V4, MAX_PAYLOAD_V6,
+        MAX_REPORTS_AT_ONCE,
+    },
 };
 
 /// How a socket is opened.
@@ -391,6 +394,15 @@ impl Socket {
         // one too, or it would be reported twice.
         let _ = SockRef::from(&self.io).take_error();
         os::next_report(&self.state, &self.io)
+    }
+
+    /// Discards the errors that the network has reported by now.
+    pub fn discard_transport_errors(&self) {
+        for _ in 0..MAX_REPORTS_AT_ONCE {
+            if self.transport_error().is_none() {
+                return;
+            }
+        }
     }
 
     /// Waits for the next error that the network reports. Cancel-safe.

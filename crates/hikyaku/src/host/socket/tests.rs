@@ -78,6 +78,22 @@ async fn the_kernel_reports_a_port_where_nothing_listens() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
+async fn reports_that_have_come_are_discarded_and_later_ones_are_not() {
+    let gone = loopback().local_addr();
+    let socket = loopback();
+    socket.report_transport_errors().unwrap();
+    for _ in 0..3 {
+        // A send may return the report of the one before it.
+        let _ = socket.send(b"x", gone, None).await;
+    }
+    socket.discard_transport_errors();
+    assert!(socket.transport_error().is_none());
+    socket.send(b"x", gone, None).await.unwrap();
+    assert!(socket.transport_error().is_some());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
 async fn kernel_drops_are_counted() {
     let (a, b) = (loopback(), loopback());
     assert_eq!(b.kernel_drops(), Some(0));
