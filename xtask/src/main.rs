@@ -1,5 +1,5 @@
-//! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | fuzz |
-//! mutants`.
+//! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | kill |
+//! fuzz | mutants`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
@@ -10,6 +10,7 @@ mod ci;
 mod docs;
 mod fuzz;
 mod interop;
+mod kill;
 mod load;
 mod mutants;
 mod portable;
@@ -30,6 +31,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask public-api
        cargo xtask sim --seeds N [--from S] | --seed S | --golden | --grid
        cargo xtask load [--clients N] [--rate N] [--for Ns] [--history]
+       cargo xtask kill --times N [--seed S]
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
 
@@ -40,6 +42,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   public-api  the snapshots of the libraries' public items, anew
   sim      N seeds of the world in a box; one seed with its trace; the golden table anew
   load     a chat with N members over loopback: deliveries, latency, processor, memory
+  kill     the host and members of a chat killed N times while they write: what is lost?
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
   mutants  the protocol broken on purpose, one place at a time: what notices?
 
@@ -67,6 +70,10 @@ fn main() -> ExitCode {
         },
         ["load", words @ ..] => match load::parse(words) {
             Some(words) => load::run(&root, &words),
+            None => return usage(),
+        },
+        ["kill", words @ ..] => match kill::Options::parse(words) {
+            Some(options) => kill::run(&root, &options),
             None => return usage(),
         },
         ["fuzz", words @ ..] => match fuzz::Options::parse(words) {

@@ -109,6 +109,7 @@ async fn join_with(
         }
     };
     let participant = Participant {
+        host: connection.peer().fingerprint(),
         identity: key.clone(),
         name: Name::parse(name).unwrap(),
         invite: None,
@@ -116,7 +117,7 @@ async fn join_with(
         patience: PATIENCE,
     };
     let never = std::future::pending();
-    let part = client::run_native(connection, dialler, participant, typed, show, never);
+    let part = client::run_native(Some(connection), dialler, participant, typed, show, never);
     Joined { lines, shown, task: tokio::spawn(part) }
 }
 

@@ -138,6 +138,10 @@ pub(crate) const MAX_UNSAVED: usize = 4 << 20;
 /// Time that the protocol allows for a handshake (PROTOCOL.md, M-44).
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// Time that the host of a chat has to answer if its key is known, before what is typed waits for
+/// it: more than a restart takes.
+pub(crate) const KNOWN_ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
 /// Time before `send` explains, at a prompt that was left, that it waits for the last confirmation.
 pub(crate) const CONFIRM_NOTE: Duration = Duration::from_secs(1);
 

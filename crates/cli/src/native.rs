@@ -145,11 +145,7 @@ pub(crate) async fn connect(
     timeout: Duration,
     (ours, place): (&str, Place),
 ) -> Result<Connection, Failure> {
-    let addresses = address.resolve(network.family()).await?;
-    if addresses.iter().any(|to| is_for_many(to.ip())) {
-        return Err(Failure::usage(format!("{address}: multicast and broadcast are for --plain")));
-    }
-    let route = Route { name: host_name(&address.host(), address.port()), addresses };
+    let route = route(address, network).await?;
     match dial(endpoint, &route, trust, timeout).await {
         Ok(connection) => {
             warn_of_shorter_silence(&connection, address, timeout);
@@ -158,6 +154,15 @@ pub(crate) async fn connect(
         Err(Some(error)) => Err(refusal(address, (ours, place), &error)),
         Err(None) => Err(no_answer(address, place)),
     }
+}
+
+/// Looks up an address.
+pub(crate) async fn route(address: &Address, network: &NetworkArgs) -> Result<Route, Failure> {
+    let addresses = address.resolve(network.family()).await?;
+    if addresses.iter().any(|to| is_for_many(to.ip())) {
+        return Err(Failure::usage(format!("{address}: multicast and broadcast are for --plain")));
+    }
+    Ok(Route { name: host_name(&address.host(), address.port()), addresses })
 }
 
 /// Where to connect: addresses, and the name under which known hosts remember the peer.

@@ -42,6 +42,8 @@ pub fn transport() -> TransportConfig {
 /// Who takes part in a native chat.
 #[expect(missing_debug_implementations, reason = "a store is what it is")]
 pub struct Participant {
+    /// The host's key.
+    pub host: Fingerprint,
     /// Their key: that of the endpoint.
     pub identity: Identity,
     /// The name that they wish for.
@@ -67,8 +69,8 @@ pub struct Stayed {
 }
 
 /// Takes part in the chat at the other end of `connection`, until the input ends, `/quit` is typed,
-/// or `shutdown` resolves. When the connection is lost, what is typed waits, and `dialler` makes
-/// the next one; the member goes on where it was.
+/// or `shutdown` resolves. When the connection is lost, or there is none yet, what is typed waits,
+/// and `dialler` makes the next one; the member goes on where it was.
 ///
 /// `show` receives what the user is to see, and returns when it is written.
 ///
@@ -76,21 +78,20 @@ pub struct Stayed {
 /// [`ClientError::Closed`] or [`ClientError::Connect`], when no other attempt can mend it;
 /// [`ClientError::Store`], when what is kept cannot be read.
 pub async fn run_native(
-    connection: Connection,
+    connection: Option<Connection>,
     dialler: Dialler,
     participant: Participant,
     mut lines: mpsc::Receiver<String>,
     mut show: impl AsyncFnMut(Vec<Shown>),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Stayed, ClientError> {
-    check_application(&connection)?;
+    connection.as_ref().map_or(Ok(()), check_application)?;
     let mut shutdown = pin!(shutdown);
     let clock = Clock::start();
-    let host = connection.peer().fingerprint();
     let mut store = participant.store;
     let is_lasting = store.is_lasting();
     let kept = store.load().map_err(ClientError::Store)?;
-    let Participant { identity, name, invite, patience, .. } = participant;
+    let Participant { host, identity, name, invite, patience, .. } = participant;
     let setup = Setup {
         invite,
         patience,
@@ -98,7 +99,9 @@ pub async fn run_native(
         ..Setup::new(host.to_string(), identity, name, kept)
     };
     let mut member = Member::new(setup);
-    member.handle_connected();
+    if connection.is_some() {
+        member.handle_connected();
+    }
     let mut keeper = Keeper::Idle(store);
     let mut link = Link::new(host, dialler, connection);
     let mut is_interrupted = false;
@@ -294,12 +297,15 @@ enum Happened {
 }
 
 impl Link {
-    fn new(host: Fingerprint, dialler: Dialler, connection: Connection) -> Self {
+    fn new(host: Fingerprint, mut dialler: Dialler, connection: Option<Connection>) -> Self {
+        if connection.is_none() {
+            dialler.start();
+        }
         Self {
             host,
             dialler,
             watch: Watch::new(),
-            way: Way::Up(connection),
+            way: connection.map_or(Way::Down, Way::Up),
             unsent: VecDeque::new(),
             sending: None,
         }

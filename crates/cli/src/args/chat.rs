@@ -54,8 +54,8 @@ pub(crate) struct ChatArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChatRole {
-    Host(HostArgs),
-    Join(JoinArgs),
+    Host(Box<HostArgs>),
+    Join(Box<JoinArgs>),
     Find(FindArgs),
 }
 

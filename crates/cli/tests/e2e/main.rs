@@ -17,6 +17,7 @@ mod first_minutes;
 mod flood;
 mod formats;
 mod keys;
+mod killed;
 mod manual_json;
 mod multicast;
 mod native;

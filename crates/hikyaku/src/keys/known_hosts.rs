@@ -114,6 +114,14 @@ impl KnownHosts {
         self.lines.iter().any(|line| !line.revoked && names(&line.hosts, host))
     }
 
+    /// Returns the key of `host`, which `host_name` has written, if exactly one is remembered.
+    #[must_use]
+    pub fn only_key(&self, host: &str) -> Option<Fingerprint> {
+        let of_host = |line: &&Line| !line.revoked && names(&line.hosts, host);
+        let mut keys = self.lines.iter().filter(of_host).map(|line| line.key);
+        keys.next().filter(|_| keys.next().is_none())
+    }
+
     /// Returns what is known about this key and `host`, in the form that `host_name` writes.
     #[must_use]
     pub fn check(&self, host: &str, key: &Signer) -> Verdict {

@@ -19,7 +19,7 @@ use super::find::known_as;
 use crate::{
     args::{NetworkArgs, TalkArgs},
     exit::Failure,
-    limits::HANDSHAKE,
+    limits::{HANDSHAKE, KNOWN_ANSWERS_WITHIN},
     mismatch::Place,
     native::{self, Route},
     output::note,
@@ -35,7 +35,10 @@ pub(super) enum Target {
 
 /// A connection to a room, and how to make the next one.
 pub(super) struct Dialled {
-    pub(super) connection: Connection,
+    /// None while a host that is known does not answer.
+    pub(super) connection: Option<Connection>,
+    /// The host's key.
+    pub(super) host: Fingerprint,
     pub(super) address: Address,
     pub(super) trust: Trust,
 }
@@ -75,11 +78,7 @@ impl Target {
         match self {
             Self::Address(address) => {
                 let trust = native::trust(pinned)?;
-                let connecting =
-                    native::connect(endpoint, address, network, trust.clone(), HANDSHAKE, who);
-                let connection = connecting.await?;
-                native::report_first_contact(address, &connection, talk);
-                Ok(Dialled { connection, address: address.clone(), trust })
+                at_address(endpoint, address, network, trust, (ours, talk)).await
             }
             Self::Found(host) => {
                 let trust = announced(host, pinned)?;
@@ -108,9 +107,52 @@ impl Dialled {
     /// A connection whose key was checked: the next one has the same.
     fn of(connection: Connection) -> Self {
         let address = Address::from(connection.remote_addr());
-        let trust = Trust::pinned(connection.peer().fingerprint());
-        Self { connection, address, trust }
+        let host = connection.peer().fingerprint();
+        Self { connection: Some(connection), host, address, trust: Trust::pinned(host) }
     }
+}
+
+/// Connects to a typed address. A host whose key is known need not answer yet: what is typed waits.
+async fn at_address(
+    endpoint: &Endpoint,
+    address: &Address,
+    network: &NetworkArgs,
+    trust: Trust,
+    (ours, talk): (&str, &TalkArgs),
+) -> Result<Dialled, Failure> {
+    let route = native::route(address, network).await?;
+    let known = match &trust {
+        Trust::Pinned(keys) => (keys.len() == 1).then(|| keys[0]),
+        Trust::KnownHosts(known) => known.only_key(&route.name),
+        _ => None,
+    };
+    let patience = if known.is_some() { KNOWN_ANSWERS_WITHIN } else { HANDSHAKE };
+    let (connection, host) = match native::dial(endpoint, &route, trust.clone(), patience).await {
+        Ok(connection) => {
+            native::report_first_contact(address, &connection, talk);
+            let host = connection.peer().fingerprint();
+            (Some(connection), host)
+        }
+        Err(error) => match known.filter(|_| may_come(error.as_ref())) {
+            Some(host) => {
+                if !talk.quiet {
+                    note(&format!("{address} does not answer yet; what you type waits for it"));
+                }
+                (None, host)
+            }
+            None => {
+                let (who, address) = ((ours, Place::Room), address.clone());
+                return Err(NotReached { address, error }.explained(who, |_| None));
+            }
+        },
+    };
+    Ok(Dialled { connection, host, address: address.clone(), trust })
+}
+
+/// Returns `true` if a host that is known may answer a later attempt.
+fn may_come(error: Option<&ConnectError>) -> bool {
+    let is_other = |error: &&ConnectError| matches!(error, ConnectError::OtherDialect { .. });
+    error.filter(is_other).is_none() && error.is_none_or(ConnectError::is_retryable)
 }
 
 /// Trusts the key that the network announced, as known hosts allow.

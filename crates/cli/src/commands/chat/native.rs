@@ -279,12 +279,13 @@ impl Guest<'_> {
             dialled = dialling => dialled?,
             () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
         };
-        let Dialled { connection, address, trust } = dialled;
-        let store = state::device(&connection.peer().fingerprint(), &identity, keeps)?;
+        let Dialled { connection, host, address, trust } = dialled;
+        let store = state::device(&host, &identity, keeps)?;
         let invite = target.one_use().map(|secret| secret.as_str().to_owned());
         let dialler = Dialler::new(endpoint, address.clone(), trust);
         let address = &address;
-        let participant = Participant { identity, name: name(me), invite, store, patience: wait };
+        let name = name(me);
+        let participant = Participant { host, identity, name, invite, store, patience: wait };
         let (lines, mut screen) = Screen::open(form);
         let show = async |shown: Vec<Shown>| screen.show(shown).await;
         let part =
