@@ -83,6 +83,8 @@ pub enum Action {
     Topic(String),
     /// A request to repeat the events after this one.
     Resumed(Seq),
+    /// A message that its author has not signed, where all do.
+    Unsigned,
     /// A command about a room whose name is not valid.
     BadRoomName,
     /// An unknown command.

@@ -15,7 +15,7 @@ use hikyaku::{
     socket::{BindError, SocketOptions},
 };
 use hikyaku_chat::{
-    Name, RoomConfig,
+    Name, RoomConfig, Stamp,
     client::{self, ClientError, Dialler, Participant, Stayed},
     limits::{MAX_LOG_EVENTS, MAX_MACHINE_LINE_LEN},
     machine::{self, Device, NativeHello},
@@ -23,8 +23,11 @@ use hikyaku_chat::{
         Shown,
         keep::{DeviceStore, MemoryStore},
     },
+    message_id::MessageId,
     request::Action,
+    room_name::RoomName,
     screen::Row,
+    sealed::{Sealed, Words},
     server::{self, Doors, Served},
     words::Language,
 };
@@ -308,8 +311,9 @@ async fn what_is_typed_while_the_room_is_gone_is_said_once_when_it_is_back() {
 }
 
 /// A member of no client of ours, who reads only when asked to.
-async fn by_hand(room: &Room, host: &Identity, device: u64) -> hikyaku::Connection {
+async fn by_hand(room: &Room, host: &Identity, key: &Identity, device: u64) -> hikyaku::Connection {
     let client = Endpoint::builder()
+        .identity(key)
         .application(server::APPLICATION)
         .transport(client::transport())
         .client()
@@ -328,25 +332,42 @@ async fn by_hand(room: &Room, host: &Identity, device: u64) -> hikyaku::Connecti
     connection
 }
 
+/// A line of the member with number 2, and its id as it is written.
+fn signed(host: &Identity, key: &Identity, n: usize, text: String) -> (String, String) {
+    let words = Words {
+        chat: host.fingerprint().to_string().into(),
+        room: RoomName::general(),
+        name: "m2".into(),
+        to: None,
+        emote: false,
+        text,
+    };
+    let mut chance = [0; 10];
+    chance[2..].copy_from_slice(&(n as u64).to_be_bytes());
+    let id = MessageId::new(Stamp::from_millis(1_730_000_000_000), chance);
+    let action = Action::Sealed(Sealed::seal(key, id, &words));
+    (machine::write_request(&action.into(), None), format!("\"id\":\"{id}\""))
+}
+
 #[tokio::test]
 async fn a_member_who_reads_nothing_hinders_nobody_and_learns_what_they_missed() {
     let host = key("host");
     let endpoint = endpoint(&host, "127.0.0.1:0".parse().unwrap()).await;
     let config = RoomConfig { rate: 1_000_000, burst: 1_000_000, ..RoomConfig::default() };
     let room = start(endpoint.into(), config);
-    let slow = by_hand(&room, &host, 1).await;
-    let talker = by_hand(&room, &host, 2).await;
+    let (idler, speaker) = (key("1"), key("2"));
+    let slow = by_hand(&room, &host, &idler, 1).await;
+    let talker = by_hand(&room, &host, &speaker, 2).await;
     // More than credit, queue and window hold together.
     let long = "x".repeat(MAX_MACHINE_LINE_LEN / 5);
     let lines = 8 * MAX_LOG_EVENTS;
     let talking = async {
         for n in 0..lines {
-            let said = Action::Said(format!("{n} {long}")).into();
-            let line = machine::write_request(&said, None);
+            let (line, _) = signed(&host, &speaker, n, long.clone());
             talker.send(Delivery::Ordered, line).await.unwrap();
         }
     };
-    let last = format!("\"text\":\"{} x", lines - 1);
+    let (_, last) = signed(&host, &speaker, lines - 1, String::new());
     let hears = async {
         loop {
             let message = talker.recv().await.unwrap();
@@ -366,6 +387,30 @@ async fn a_member_who_reads_nothing_hinders_nobody_and_learns_what_they_missed()
         }
     }
     assert!(missed, "it was too much for the window");
+}
+
+#[tokio::test]
+async fn what_is_not_signed_by_its_author_is_refused() {
+    let host = key("host");
+    let room = room(&host).await;
+    let (eve, ana) = (key("eve"), key("ana"));
+    let connection = by_hand(&room, &host, &eve, 2).await;
+    let unsigned = machine::write_request(&Action::Said("hi".to_owned()).into(), None);
+    let (others, _) = signed(&host, &ana, 1, "it is me".to_owned());
+    let (own, id) = signed(&host, &eve, 2, "it is I".to_owned());
+    for line in [unsigned, others, own] {
+        connection.send(Delivery::Ordered, line).await.unwrap();
+    }
+    let mut refused = 0;
+    loop {
+        let message = timeout(PATIENCE, connection.recv()).await.unwrap().unwrap();
+        let text = message.text().unwrap();
+        refused += usize::from(text.contains("\"why\":\"forged\""));
+        if text.contains(&id) {
+            break;
+        }
+    }
+    assert_eq!(refused, 2);
 }
 
 #[tokio::test]
@@ -404,7 +449,7 @@ async fn a_request_that_comes_again_by_another_connection_is_taken_once() {
     let mine = key("m");
     let client =
         Endpoint::builder().identity(&mine).application(server::APPLICATION).client().unwrap();
-    let said = r#"{"hikyaku":1,"request":8,"do":"said","with":"once"}"#;
+    let said = r#"{"hikyaku":1,"request":8,"do":"topic","with":"once"}"#;
     let hello = r#"{"hikyaku":1,"device":7,"after":0,"do":"hello","with":"m"}"#;
     for answer in [r#""text":"once""#, r#""kind":"repeated""#] {
         let trust = Trust::pinned(host.fingerprint());

@@ -7,7 +7,9 @@ use hikyaku::{filter::Network, signers::Fingerprint};
 use super::{
     Call, Chat, Effect, Peer, Query,
     members::{Member, quoted_name},
-    quote, refuse, tell,
+    refuse,
+    talking::quote,
+    tell,
 };
 use crate::{
     event::{Departure, Event, Kind, Refusal, Seq},

@@ -1,6 +1,6 @@
 //! Properties of every room, whatever its members do.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 

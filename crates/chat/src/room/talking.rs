@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Audience, Call, Chat, Effect, Peer, members::quoted_name, quote, refuse};
+use super::{Audience, Call, Chat, Effect, Peer, members::quoted_name, refuse};
 use crate::{
     event::{Event, Kind, Refusal},
     limits::{MAX_NAME_LEN, MAX_QUOTE_LEN, MAX_TOPIC_LEN},
@@ -51,6 +51,10 @@ impl<P: Peer, L: Log> Chat<P, L> {
         let is_keyed = author.as_ref().is_some_and(|author| author.key.is_some());
         let to_key = to.key().filter(|_| !to.is_unauthenticated());
         if let Some(to_key) = to_key.clone().filter(|_| is_keyed) {
+            // The addressee would not believe it.
+            if call.from.reads_log() && call.signed.is_none() {
+                return refuse(call, Refusal::Forged, effects);
+            }
             return self.whisper_by_log(call, (name, to_key), text, effects);
         }
         self.stats.relayed += 1;
@@ -103,4 +107,14 @@ impl<P: Peer, L: Log> Chat<P, L> {
 
 fn first_word(words: &str) -> &str {
     words.split(' ').next().filter(|name| !name.is_empty()).unwrap_or("that")
+}
+
+/// Returns `text`, cut to about `limit` bytes with a visible mark, as a quotation.
+pub(super) fn quote(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut quoted = text[..text.floor_char_boundary(limit)].to_owned();
+    quoted.push('…');
+    quoted
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::Shown,
     event::{Departure, Seq},
-    log::Log as _,
+    log::Log,
     machine::{self, Device, NativeHello},
     request::{Action, Request},
     room_name::RoomName,
@@ -22,10 +22,11 @@ use crate::{
 };
 
 /// From where a device reads the log.
-struct Start {
-    after: Seq,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) after: Seq,
     /// `true` if it has what is before that.
-    resumes: bool,
+    pub(super) resumes: bool,
 }
 
 impl<S: FnMut(Shown)> Server<S> {
@@ -72,14 +73,8 @@ impl<S: FnMut(Shown)> Server<S> {
             Action::Left if self.native().devices(member) > 1 => return,
             _ => {}
         }
-        // Nobody else would believe what is signed with another name.
-        let is_theirs =
-            |name: &Arc<str>| self.room.author(member).is_some_and(|author| author.name == *name);
-        if let Some((_, sealed)) = &request.signed
-            && !name.as_ref().is_some_and(is_theirs)
-        {
-            request.action = Action::Sealed(sealed.clone());
-        }
+        let author = self.room.author(member).map(|author| author.name);
+        distrust(&mut request, name.as_deref(), author.as_deref());
         self.delivery.asking = Some((member, device));
         self.handle(now, member, request).await;
         self.delivery.asking = None;
@@ -99,8 +94,8 @@ impl<S: FnMut(Shown)> Server<S> {
         if self.room.is_banned(Some(&key.to_string()), Some(address)) {
             return connection.abort(code::BANNED, "you are banned from this chat");
         }
-        let start = self.start_of(member, &hello);
-        let rooms = rooms_of(&hello, &start);
+        let start = start_of(self.room.log(), &hello);
+        let rooms = rooms_of(&hello, start);
         let resumed: BTreeMap<RoomName, Seq> = match start.resumes {
             true => rooms.iter().map(|room| (room.clone(), start.after)).collect(),
             false => BTreeMap::new(),
@@ -124,19 +119,6 @@ impl<S: FnMut(Shown)> Server<S> {
             }
         }
         self.native().put((member, device), Outgoing::After(start.after));
-    }
-
-    fn start_of(&self, member: Member, hello: &NativeHello) -> Start {
-        let head = self.room.head();
-        match (hello.after, hello.log, self.room.since(member)) {
-            (Some(after), Some(log), _) if Some(log) == self.room.log().id() => {
-                Start { after: after.min(head), resumes: true }
-            }
-            (Some(after), None, Some(since)) => {
-                Start { after: after.max(since).min(head), resumes: true }
-            }
-            _ => Start { after: head, resumes: false },
-        }
     }
 
     /// Whoever closes the last connection has left; whoever loses it may come back for a while.
@@ -177,11 +159,34 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 }
 
+/// A device that was here before goes on where it was, if the log is the same.
+pub(super) fn start_of(log: &impl Log, hello: &NativeHello) -> Start {
+    let head = log.head();
+    match (hello.after, hello.log) {
+        (Some(after), Some(named)) if Some(named) == log.id() => {
+            Start { after: after.min(head), resumes: true }
+        }
+        _ => Start { after: head, resumes: false },
+    }
+}
+
 /// The rooms that a device wishes to be in: those that it was in, or at first #general, too.
-fn rooms_of(hello: &NativeHello, start: &Start) -> Vec<RoomName> {
+pub(super) fn rooms_of(hello: &NativeHello, start: Start) -> Vec<RoomName> {
     let mut rooms = hello.rooms.clone();
     if rooms.is_empty() || !start.resumes {
         rooms.insert(0, RoomName::general());
     }
     rooms
+}
+
+/// Nobody else would believe what is not signed with the author's own key and name: it is refused.
+pub(super) fn distrust(request: &mut Request, signed_as: Option<&str>, author: Option<&str>) {
+    let is_theirs = signed_as.is_some() && signed_as == author;
+    match (&request.signed, &request.action) {
+        (Some((_, sealed)), _) if !is_theirs => request.action = Action::Sealed(sealed.clone()),
+        (None, Action::Said(_) | Action::Emote(_) | Action::WhisperedTo(..)) => {
+            request.action = Action::Unsigned;
+        }
+        _ => {}
+    }
 }

@@ -37,6 +37,8 @@ mod typing;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 use self::{
     chance::Chance,

@@ -1,6 +1,9 @@
 //! A chat as a value: each thing that can happen, word by word as a plain member reads it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use super::*;
 use crate::{

@@ -1,5 +1,7 @@
 //! Several rooms: who is where, who reads what, who may send whom away.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{
     limits::{MAX_ANNOUNCED, MAX_ROOMS, MAX_ROOMS_PER_MEMBER},
@@ -158,7 +160,10 @@ fn rooms_are_bounded_and_empty_ones_give_way() {
 #[test]
 fn whispers_of_keyed_members_are_in_the_log_and_others_are_not() {
     let mut chat = keyed(&[(1, "ana"), (100, "olga"), (101, "ben lee")]);
-    let (to, kind) = only(does(&mut chat, 100, whispered("\"Ben Lee\" psst")));
+    let unsigned = whispered("\"Ben Lee\" psst");
+    assert_eq!(refusal(does(&mut chat, 100, unsigned)), Refusal::Forged);
+    let signed = Action::WhisperedTo(key(101), "psst".to_owned());
+    let (to, kind) = only(does(&mut chat, 100, signed));
     assert_eq!(to, Audience::Keys(key(100), key(101)));
     let Kind::Whispered { to_key, text, .. } = kind else { panic!("{kind:?}") };
     assert_eq!((to_key, &*text), (Some(key(101)), "psst"));

@@ -82,7 +82,11 @@ async fn read(connection: Connection, chat: Arc<str>, arrivals: mpsc::Sender<Arr
 
 /// Reads a request. One with a signature that fits becomes what was signed, with the name in it;
 /// another stays sealed, and is refused by the chat.
-fn open(line: &[u8], key: &str, chat: &str) -> Option<(Request, Option<Arc<str>>)> {
+pub(in crate::server) fn open(
+    line: &[u8],
+    key: &str,
+    chat: &str,
+) -> Option<(Request, Option<Arc<str>>)> {
     let (mut request, _) = machine::read_request(line)?;
     let Action::Sealed(sealed) = &request.action else { return Some((request, None)) };
     let Ok(opened) = sealed.open() else { return Some((request, None)) };

@@ -31,15 +31,24 @@ use crate::{
 };
 
 mod arrivals;
+mod cursor;
 mod window;
 mod writer;
 
+#[cfg(not(test))]
+use self::window::Window;
+use self::writer::Writer;
 pub(super) use self::{
     arrivals::Arrival,
     window::{Entry, For, Rights},
     writer::{Outgoing, PageWanted},
 };
-use self::{window::Window, writer::Writer};
+#[cfg(test)]
+pub(super) use self::{
+    arrivals::open,
+    cursor::{Cursor, Step},
+    window::Window,
+};
 
 /// What both sides name in the handshake: what is spoken here, and its version.
 pub const APPLICATION: &str = "chat/2";

@@ -74,7 +74,7 @@ pub(super) enum Next {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(in crate::server) struct Window {
     lines: Mutex<Lines>,
     head: watch::Sender<u64>,
 }
@@ -93,7 +93,7 @@ struct Lines {
 
 impl Window {
     /// Creates the window of a log that has reached `head`.
-    pub(super) fn new(head: Seq) -> Self {
+    pub(in crate::server) fn new(head: Seq) -> Self {
         let lines = Lines { forgotten: head, ..Lines::default() };
         Self { lines: Mutex::new(lines), head: watch::Sender::default() }
     }
@@ -108,7 +108,7 @@ impl Window {
     }
 
     /// Appends a line; numbers grow.
-    pub(super) fn push(&self, entry: Entry) {
+    pub(in crate::server) fn push(&self, entry: Entry) {
         let mut window = self.lock();
         window.len += entry.line.len();
         window.lines.push_back(entry);

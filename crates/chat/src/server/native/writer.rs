@@ -8,7 +8,10 @@ use tokio::sync::{
     watch,
 };
 
-use super::window::{Next, Rights, Window};
+use super::{
+    cursor::{Cursor, Step},
+    window::{Rights, Window},
+};
 use crate::{
     clock::Clock,
     event::{Event, Kind, PageOf, RequestId, Seq},
@@ -77,17 +80,6 @@ impl PageWanted {
 /// The connection is over.
 struct Gone;
 
-/// Where a device is in the log.
-#[derive(Clone, Copy, Debug)]
-enum Cursor {
-    /// Nowhere, until the chat has said where to begin.
-    Nowhere,
-    /// At a place in the window.
-    Memory(u64),
-    /// After a number that is not in memory.
-    Disk,
-}
-
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) window: Arc<Window>,
@@ -101,14 +93,12 @@ pub(super) struct Writer {
 struct Writing {
     writer: Writer,
     cursor: Cursor,
-    /// The last number that the device was sent, or that was not for it.
-    seq: Seq,
 }
 
 /// Writes until the connection is over; without a sender, until nothing is left.
 pub(super) async fn write(writer: Writer, mut outgoing: mpsc::Receiver<Outgoing>) {
     let mut heads = writer.window.heads();
-    let mut writing = Writing { writer, cursor: Cursor::Nowhere, seq: Seq::START };
+    let mut writing = Writing { writer, cursor: Cursor::nowhere() };
     loop {
         let done = match outgoing.try_recv() {
             Ok(one) => writing.apply(one).await.is_ok(),
@@ -141,80 +131,60 @@ impl Writing {
             Outgoing::Line(line) => self.send(line).await,
             Outgoing::Page(wanted) => self.send_page(wanted).await,
             Outgoing::After(seq) => {
-                self.seek(seq);
+                self.cursor = Cursor::after(&self.writer.window, seq);
                 Ok(())
             }
         }
-    }
-
-    fn seek(&mut self, seq: Seq) {
-        self.seq = seq;
-        self.cursor = match self.writer.window.place_after(seq) {
-            Ok(place) => Cursor::Memory(place),
-            Err(_) => Cursor::Disk,
-        };
     }
 
     /// Sends what comes after the cursor, some of it at least; returns `false` if nothing does.
     async fn go_on(&mut self, outgoing: &mpsc::Receiver<Outgoing>) -> Result<bool, Gone> {
-        match self.cursor {
-            Cursor::Nowhere => Ok(false),
-            Cursor::Disk => self.go_on_from_disk().await.map(|()| true),
-            Cursor::Memory(place) => match self.writer.window.after(place) {
-                Next::Nothing => Ok(false),
-                Next::Behind => {
-                    self.seek(self.seq);
-                    Ok(true)
-                }
-                // What is for this device alone was put there before what comes now.
-                Next::Lines(..) if !outgoing.is_empty() => Ok(true),
-                Next::Lines(lines, next) => {
-                    let rights = Arc::clone(&self.writer.rights.borrow());
-                    for entry in lines {
-                        if rights.allow(&entry) {
-                            self.send(entry.line).await?;
-                        }
-                        self.seq = entry.seq.unwrap_or(self.seq);
-                    }
-                    self.cursor = Cursor::Memory(next);
-                    Ok(true)
-                }
-            },
+        let rights = Arc::clone(&self.writer.rights.borrow());
+        match self.cursor.next(&self.writer.window, &rights) {
+            Step::Wait => return Ok(false),
+            // What is for this device alone, and what it may read, was put before what comes now.
+            Step::Send(..) if !outgoing.is_empty() || self.has_other_rights(&rights) => {}
+            Step::Send(lines, then) => {
+                self.send_all(lines).await?;
+                self.cursor = then;
+            }
+            Step::Read(seq) => self.go_on_from_disk(seq, &rights).await?,
         }
+        Ok(true)
     }
 
-    async fn go_on_from_disk(&mut self) -> Result<(), Gone> {
-        let Err(forgotten) = self.writer.window.place_after(self.seq) else {
-            self.seek(self.seq);
-            return Ok(());
+    fn has_other_rights(&self, rights: &Arc<Rights>) -> bool {
+        !Arc::ptr_eq(rights, &self.writer.rights.borrow())
+    }
+
+    async fn go_on_from_disk(&mut self, after: Seq, rights: &Rights) -> Result<(), Gone> {
+        let read = match &self.writer.pool {
+            Some(pool) => pool.read(move |reader| reader.after(after, STORED_BATCH)).await.ok(),
+            None => None,
         };
-        let Some(pool) = &self.writer.pool else { return self.miss(forgotten).await };
-        let after = self.seq;
-        match pool.read(move |reader| reader.after(after, STORED_BATCH)).await {
-            Err(_) => {
-                let kept = pool.forgotten();
-                self.miss(if kept > after { kept } else { forgotten }).await
-            }
-            Ok(events) => {
-                let last = events.last().map_or(forgotten, |event| event.seq);
-                let rights = Arc::clone(&self.writer.rights.borrow());
-                for event in events {
-                    if rights.allow_stored(Some(event.seq), &event.readers) {
-                        self.send(event.line).await?;
-                    }
-                }
-                self.seq = last;
-                Ok(())
-            }
-        }
+        let Some(events) = read else {
+            let kept = self.writer.pool.as_ref().map(|pool| pool.forgotten());
+            let (last, then) = self.cursor.miss(&self.writer.window, kept);
+            self.cursor = then;
+            return self.tell_missed(last).await;
+        };
+        let (lines, then) = self.cursor.take(&self.writer.window, rights, events);
+        self.send_all(lines).await?;
+        self.cursor = then;
+        Ok(())
     }
 
     /// Events up to `last` are not remembered any more.
-    async fn miss(&mut self, last: Seq) -> Result<(), Gone> {
+    async fn tell_missed(&self, last: Seq) -> Result<(), Gone> {
         let mut missed = Event::new(self.writer.clock.now().stamp, None, None, Kind::Missed);
         missed.prev = last;
-        self.send(machine::write_event(&missed, None).into()).await?;
-        self.seek(last);
+        self.send(machine::write_event(&missed, None).into()).await
+    }
+
+    async fn send_all(&self, lines: Vec<Bytes>) -> Result<(), Gone> {
+        for line in lines {
+            self.send(line).await?;
+        }
         Ok(())
     }
 

@@ -1,0 +1,102 @@
+//! A device's place in the log: in the window, or below it on the disk.
+
+use hikyaku::Bytes;
+
+use super::window::{Next, Rights, Window};
+use crate::{event::Seq, store::Stored};
+
+/// Where a device is in the log.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Nowhere, until the chat has said where to begin.
+    Nowhere,
+    /// At a place in the window.
+    Memory(u64),
+    /// After a number that is not in memory any more.
+    Disk {
+        /// The last number that is not in memory.
+        forgotten: Seq,
+    },
+}
+
+/// What to do for a device next.
+#[derive(Debug)]
+pub(in crate::server) enum Step {
+    /// Nothing, until the window has more.
+    Wait,
+    /// Send these, and go on from there.
+    Send(Vec<Bytes>, Cursor),
+    /// Read the history after this number, and hand in what it has.
+    Read(Seq),
+}
+
+/// The place of one device. Nobody has a copy of what they have not read.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct Cursor {
+    place: Place,
+    /// The last number that the device was sent, or that was not for it.
+    seq: Seq,
+}
+
+impl Cursor {
+    pub(in crate::server) const fn nowhere() -> Self {
+        Self { place: Place::Nowhere, seq: Seq::START }
+    }
+
+    /// Returns the place after `seq`.
+    pub(in crate::server) fn after(window: &Window, seq: Seq) -> Self {
+        let place = match window.place_after(seq) {
+            Ok(place) => Place::Memory(place),
+            Err(forgotten) => Place::Disk { forgotten },
+        };
+        Self { place, seq }
+    }
+
+    /// Returns what comes next. Of a batch, lines that are not for the device are left out.
+    pub(in crate::server) fn next(self, window: &Window, rights: &Rights) -> Step {
+        match self.place {
+            Place::Nowhere => Step::Wait,
+            Place::Disk { .. } => Step::Read(self.seq),
+            Place::Memory(place) => match window.after(place) {
+                Next::Nothing => Step::Wait,
+                Next::Behind => Step::Send(Vec::new(), Self::after(window, self.seq)),
+                Next::Lines(entries, next) => {
+                    let last = entries.iter().rev().find_map(|entry| entry.seq);
+                    let theirs = entries.into_iter().filter(|entry| rights.allow(entry));
+                    let lines = theirs.map(|entry| entry.line).collect();
+                    let place = Place::Memory(next);
+                    Step::Send(lines, Self { place, seq: last.unwrap_or(self.seq) })
+                }
+            },
+        }
+    }
+
+    /// Returns what of the history's answer to [`Step::Read`] is for the device, and its place
+    /// after that.
+    pub(in crate::server) fn take(
+        self,
+        window: &Window,
+        rights: &Rights,
+        events: Vec<Stored>,
+    ) -> (Vec<Bytes>, Self) {
+        // What the history does not have, the window has.
+        let last = events.last().map_or(self.forgotten(), |event| event.seq);
+        let is_theirs = |event: &Stored| rights.allow_stored(Some(event.seq), &event.readers);
+        let theirs = events.into_iter().filter(is_theirs).map(|event| event.line);
+        (theirs.collect(), Self::after(window, last))
+    }
+
+    /// Returns the last number that the device misses, and its place after that, where the history
+    /// cannot answer [`Step::Read`]. `kept` is the last number that the history has forgotten.
+    pub(in crate::server) fn miss(self, window: &Window, kept: Option<Seq>) -> (Seq, Self) {
+        let last = kept.filter(|kept| *kept > self.seq).unwrap_or(self.forgotten());
+        (last, Self::after(window, last))
+    }
+
+    const fn forgotten(self) -> Seq {
+        match self.place {
+            Place::Disk { forgotten } => forgotten,
+            Place::Nowhere | Place::Memory(_) => self.seq,
+        }
+    }
+}
