@@ -28,7 +28,7 @@ use hikyaku_chat::{
     room_name::RoomName,
     screen::Row,
     sealed::{Sealed, Words},
-    server::{self, Doors, Served},
+    server::{self, Admission, Doors, Hosting, Served},
     words::Language,
 };
 use hikyaku_plain::{Armour, PeerOptions, PlainListener, PlainPeer};
@@ -64,11 +64,12 @@ async fn endpoint(identity: &Identity, address: SocketAddr) -> Endpoint {
     timeout(PATIENCE, bound).await.expect("the port is given back")
 }
 
-fn start(doors: Doors, config: RoomConfig) -> Room {
+fn start(doors: Doors, hosting: impl Into<Hosting>) -> Room {
+    let hosting = hosting.into();
     let endpoint = doors.native.clone().unwrap();
     let (stop, stopped) = oneshot::channel();
     let stopped = async { drop(stopped.await) };
-    let task = tokio::spawn(server::run(doors, config, None, |_| {}, |_| {}, stopped));
+    let task = tokio::spawn(server::run(doors, hosting, None, |_| {}, |_| {}, stopped));
     Room { address: endpoint.local_addr(), stop, task, endpoint }
 }
 
@@ -88,11 +89,27 @@ async fn join(room: SocketAddr, host: &Identity, key: &Identity, name: &str) -> 
     join_with(room, host, key, name, Box::new(store)).await
 }
 
+/// Joins with the secret of an invite.
+async fn join_invited(room: SocketAddr, host: &Identity, key: &Identity, secret: &str) -> Joined {
+    let store = Box::new(MemoryStore::new(Device::new(rand())));
+    join_as(room, host, key, ("guest", Some(secret)), store).await
+}
+
 async fn join_with(
     room: SocketAddr,
     host: &Identity,
     key: &Identity,
     name: &str,
+    store: Box<dyn DeviceStore>,
+) -> Joined {
+    join_as(room, host, key, (name, None), store).await
+}
+
+async fn join_as(
+    room: SocketAddr,
+    host: &Identity,
+    key: &Identity,
+    (name, invite): (&str, Option<&str>),
     store: Box<dyn DeviceStore>,
 ) -> Joined {
     let client = Endpoint::builder()
@@ -115,7 +132,7 @@ async fn join_with(
         host: connection.peer().fingerprint(),
         identity: key.clone(),
         name: Name::parse(name).unwrap(),
-        invite: None,
+        invite: invite.map(str::to_owned),
         store,
         patience: PATIENCE,
     };
@@ -154,6 +171,32 @@ impl Joined {
 
 fn key(name: &str) -> Identity {
     Identity::generate(name).unwrap()
+}
+
+#[tokio::test]
+async fn a_guest_without_a_valid_invite_is_not_admitted() {
+    let host = key("host");
+    let ana = key("ana");
+    let owner = ana.fingerprint();
+    let admission =
+        Admission::new(move |guest, invite| guest == owner || invite == Some("a secret"));
+    let hosting = Hosting { admission: Some(admission), ..Hosting::default() };
+    let endpoint = endpoint(&host, "127.0.0.1:0".parse().unwrap()).await;
+    let room = start(endpoint.into(), hosting);
+    let mut ana = join(room.address, &host, &ana, "ana").await;
+    ana.sees("you are ana").await;
+    let mut guest = join_invited(room.address, &host, &key("guest"), "a secret").await;
+    guest.sees("you are guest").await;
+    for secret in ["", "another"] {
+        let refused = join_invited(room.address, &host, &key("eve"), secret).await;
+        let Err(ClientError::Closed { closed, .. }) = refused.task.await.unwrap() else {
+            panic!("{secret:?} is admitted");
+        };
+        assert_eq!(closed.code(), Some(server::code::NOT_INVITED), "{closed}");
+    }
+    ana.says("/who").await;
+    let seen = ana.sees("guest").await.join("\n");
+    assert!(!seen.contains("eve"), "{seen}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use hikyaku::{
 };
 use hikyaku_chat::Name;
 
-use hikyaku_services::files::FILES_CHANNEL;
+use hikyaku_services::{files::FILES_CHANNEL, limits::MAX_ISSUED};
 
 use crate::limits::MAX_TIME;
 
@@ -51,6 +51,27 @@ pub(crate) fn class(text: &str) -> Result<Delivery, String> {
             "deadline" => Err("a deadline needs its time: deadline=200ms".to_owned()),
             _ => Err("it is ordered, reliable, latest, unreliable or deadline=200ms".to_owned()),
         },
+    }
+}
+
+/// What an invite has besides the addresses and the key of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InviteKind {
+    /// Nothing.
+    Open,
+    /// The shared key.
+    Shared,
+    /// A secret for one guest, in each of so many invites.
+    Once(usize),
+}
+
+/// Parses what an invite has.
+pub(crate) fn invite_kind(text: &str) -> Result<InviteKind, String> {
+    match text.split_once('=').unwrap_or((text, "1")) {
+        ("open", "1") if text == "open" => Ok(InviteKind::Open),
+        ("shared", "1") if text == "shared" => Ok(InviteKind::Shared),
+        ("once", count) => number::<usize>(1, MAX_ISSUED as u64)(count).map(InviteKind::Once),
+        _ => Err("it is open, shared, once or once=N".to_owned()),
     }
 }
 
@@ -160,6 +181,17 @@ mod tests {
         assert_eq!(class("deadline=200ms"), Ok(soon));
         for wrong in ["", "deadline", "deadline=", "deadline=0s", "Ordered", "reliable=1s"] {
             assert!(class(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_invite_has_nothing_a_key_or_secrets_for_some_guests() {
+        assert_eq!(invite_kind("open"), Ok(InviteKind::Open));
+        assert_eq!(invite_kind("shared"), Ok(InviteKind::Shared));
+        assert_eq!(invite_kind("once"), Ok(InviteKind::Once(1)));
+        assert_eq!(invite_kind("once=12"), Ok(InviteKind::Once(12)));
+        for wrong in ["", "Once", "once=0", "once=", "once=100000", "shared=1", "open=1"] {
+            assert!(invite_kind(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -21,6 +21,10 @@ use crate::{
     time::Now,
 };
 
+/// What a guest without a valid invite hears.
+const NOT_INVITED: &str =
+    "this chat is for guests with an invite, and yours is missing, not valid, or used by another";
+
 /// From where a device reads the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
@@ -93,6 +97,11 @@ impl<S: FnMut(Shown)> Server<S> {
         let address = connection.remote_addr().ip();
         if self.room.is_banned(Some(&key.to_string()), Some(address)) {
             return connection.abort(code::BANNED, "you are banned from this chat");
+        }
+        if let Some(admission) = &mut self.admission
+            && !admission.admits(key, hello.invite.as_deref())
+        {
+            return connection.abort(code::NOT_INVITED, NOT_INVITED);
         }
         let start = start_of(self.room.log(), &hello);
         let rooms = rooms_of(&hello, start);

@@ -23,6 +23,7 @@ use crate::{
     store::LogId,
 };
 
+mod admission;
 mod arriving;
 mod chance;
 mod delivery;
@@ -51,6 +52,7 @@ use self::{
     typing::parse_typed,
 };
 pub use self::{
+    admission::Admission,
     history::History,
     meters::{COMMIT_BUCKETS, Commits, Counter, Gauge, Meters},
     native::{APPLICATION, code, connections, transport},
@@ -78,6 +80,8 @@ pub struct Hosting {
     pub identity: Option<Identity>,
     /// Figures that are kept up to date while the server runs.
     pub meters: Arc<Meters>,
+    /// Who may join by the native door. Without it, whoever its endpoint accepts.
+    pub admission: Option<Admission>,
 }
 
 impl From<RoomConfig> for Hosting {
@@ -174,10 +178,12 @@ pub async fn run(
     let clock = Clock::start();
     let Doors { native, plain, dtls } = doors.into();
     let mut listeners: Vec<PlainListener> = plain.into_iter().chain(dtls).collect();
-    let hosting = hosting.into();
+    let mut hosting: Hosting = hosting.into();
     let identity = hosting.identity.clone();
     let key = native.as_ref().map(Endpoint::fingerprint);
+    let admission = hosting.admission.take();
     let mut server = start(hosting, native, &listeners, clock, show)?;
+    server.admission = admission;
     match &host {
         Some(host) => server.seat_host(Member::Host(key), host.name.as_ref()),
         None => server.delivery.shows_all = true,

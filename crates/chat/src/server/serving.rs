@@ -7,6 +7,7 @@ use hikyaku_plain::{Dropped, Received, dtls::Notice};
 
 use super::{
     AtTheDoor,
+    admission::Admission,
     chance::Chance,
     delivery::{Delivery, PlainDoor, Readers},
     history::Keeper,
@@ -34,6 +35,7 @@ pub(super) struct Server<S> {
     pub(super) chance: Chance,
     pub(super) delivery: Delivery<S>,
     pub(super) keeper: Option<Keeper>,
+    pub(super) admission: Option<Admission>,
     /// Bans and the like that the history failed to keep.
     pub(super) not_kept: u64,
     meters: Arc<Meters>,
@@ -55,6 +57,7 @@ impl<S: FnMut(Shown)> Server<S> {
             chance,
             delivery,
             keeper,
+            admission: None,
             not_kept: 0,
             meters,
             effects: Vec::new(),

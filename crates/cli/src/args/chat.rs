@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Subcommand};
 use hikyaku::{address::Address, signers::Fingerprint};
 use hikyaku_chat::Name;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     destination::{Destination, destination},
-    values::{name, number, some_time},
+    values::{InviteKind, invite_kind, name, number, some_time},
 };
 
 const ROOM: &str = "The room: an invite, the name of a host on this network, or an address; by \
@@ -179,22 +179,16 @@ pub(crate) struct NativeHostArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Invite")]
 pub(crate) struct InviteArgs {
-    /// What the invite has besides addresses and the key of this host: with `shared`, the shared
-    /// key too, so that whoever has the invite can join
-    #[arg(long, value_name = "KIND", value_enum)]
+    /// What the invite has besides addresses and the key of this host: `shared`, the shared key, so
+    /// that whoever has the invite can join; `once` or `once=N`, a secret for one guest in each of N
+    /// invites, and nobody else can join except by --allow-key
+    #[arg(long, value_name = "KIND", value_parser = invite_kind)]
     pub(crate) invite: Option<InviteKind>,
     /// Draw the invite as a QR code, too
     #[arg(long)]
     pub(crate) qr: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum InviteKind {
-    /// Addresses and the key of the host
-    Open,
-    /// The shared key, too
-    Shared,
-}
 
 /// Where programs come in that do not speak the native protocol.
 #[derive(Debug, ClapArgs)]

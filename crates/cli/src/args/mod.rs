@@ -17,7 +17,7 @@ use hikyaku_text::sanitize_bytes;
 
 pub(crate) use self::{
     chat::{
-        ChatArgs, ChatRole, DiscoveryArgs, FindArgs, HostArgs, InviteKind, JoinArgs, MeArgs,
+        ChatArgs, ChatRole, DiscoveryArgs, FindArgs, HostArgs, JoinArgs, MeArgs,
         NativeHostArgs, NativeJoinArgs,
     },
     dtls::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs},

@@ -17,6 +17,17 @@ use crate::limits::{MAX_ISSUED, ONE_USE_LEN};
 pub struct OneUse(Zeroizing<[u8; ONE_USE_LEN]>);
 
 impl OneUse {
+    /// Makes a new secret.
+    ///
+    /// # Panics
+    /// When the system has no randomness.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut secret = Zeroizing::new([0; ONE_USE_LEN]);
+        aws_lc_rs::rand::fill(&mut *secret).expect("the system has randomness");
+        Self(secret)
+    }
+
     /// A secret of these bytes, or nothing when they are not [`ONE_USE_LEN`].
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {

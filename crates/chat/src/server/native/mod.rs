@@ -65,6 +65,8 @@ pub mod code {
     pub const KICKED: u64 = 0x1012;
     /// The key or the address is banned.
     pub const BANNED: u64 = 0x1013;
+    /// The guest has no valid invite.
+    pub const NOT_INVITED: u64 = 0x1014;
 }
 
 /// Returns how the endpoints of chats are configured: lines are short, and a member holds little.
