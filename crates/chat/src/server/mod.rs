@@ -41,6 +41,12 @@ mod tests;
 #[cfg(test)]
 mod world;
 
+pub use self::{
+    admission::Admission,
+    history::History,
+    meters::{COMMIT_BUCKETS, Commits, Counter, Gauge, Meters},
+    native::{APPLICATION, code, connections, transport},
+};
 use self::{
     chance::Chance,
     delivery::{Delivery, PlainDoor},
@@ -50,12 +56,6 @@ use self::{
     native::NativeDoor,
     serving::Server,
     typing::parse_typed,
-};
-pub use self::{
-    admission::Admission,
-    history::History,
-    meters::{COMMIT_BUCKETS, Commits, Counter, Gauge, Meters},
-    native::{APPLICATION, code, connections, transport},
 };
 
 /// The person at the server's own terminal, who takes part in the chat.

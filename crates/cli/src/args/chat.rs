@@ -189,7 +189,6 @@ pub(crate) struct InviteArgs {
     pub(crate) qr: bool,
 }
 
-
 /// Where programs come in that do not speak the native protocol.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For other programs")]

@@ -17,8 +17,8 @@ use hikyaku_text::sanitize_bytes;
 
 pub(crate) use self::{
     chat::{
-        ChatArgs, ChatRole, DiscoveryArgs, FindArgs, HostArgs, JoinArgs, MeArgs,
-        NativeHostArgs, NativeJoinArgs,
+        ChatArgs, ChatRole, DiscoveryArgs, FindArgs, HostArgs, JoinArgs, MeArgs, NativeHostArgs,
+        NativeJoinArgs,
     },
     dtls::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs},
     keys::{KeyArgs, KeygenArgs},

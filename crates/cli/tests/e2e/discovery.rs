@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{
-    DEADLINE, json,
+    DEADLINE, Listener, json,
     native::Home,
     process::{Ended, Process},
     terminal::Terminal,
@@ -257,4 +257,32 @@ fn a_room_is_found_by_mdns_alone_where_another_program_has_the_port_of_searches(
     let guest = lan.start(1, &ben, &["chat", "join", "--name", "ben", "hana"]);
     guest.out.line(is_greeting);
     leaves(guest);
+}
+
+#[test]
+fn a_one_use_invite_admits_one_guest_who_may_come_back() {
+    let (hana, ana, ben) = (Home::new(), Home::new(), Home::new());
+    let args = ["chat", "host", "--headless", "--invite", "once=2", "127.0.0.1:0"];
+    let host = Listener::new(Process::start(hana.command(&args)));
+    let invite = |line: &str| line.rsplit(' ').next().unwrap_or_default().to_owned();
+    let is_invite = |line: &str| line.contains("hikyaku://");
+    let first = invite(&host.process.err.line(is_invite));
+    let second = |line: &str| is_invite(line) && !line.ends_with(&first);
+    let second = invite(&host.process.err.line(second));
+
+    let joins = |home: &Home, to: &str, name: &str| {
+        let guest = Process::start(home.command(&["chat", "join", "--name", name, to]));
+        guest.out.line(|line| line.contains(&format!("you are {name};")));
+        leaves(guest);
+    };
+    joins(&ana, &first, "ana");
+    for to in [&first, &host.to()] {
+        let ended = ben.run(&["chat", "join", "--name", "ben", to], b"a secret\n");
+        assert_eq!(ended.code, Some(3), "{ended:?}");
+        assert!(ended.err.contains("for guests with an invite"), "{}", ended.err);
+        assert!(!ended.err.contains(&first), "{}", ended.err);
+    }
+    joins(&ana, &first, "ana");
+    joins(&ana, &host.to(), "ana");
+    joins(&ben, &second, "ben");
 }

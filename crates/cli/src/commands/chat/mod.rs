@@ -33,6 +33,7 @@ use crate::{
 
 mod dial;
 mod find;
+mod guests;
 mod invite;
 mod native;
 mod plain;

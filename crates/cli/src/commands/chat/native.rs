@@ -7,7 +7,7 @@ use hikyaku::{
     address::Address,
     filter::Filter,
     limits::DEFAULT_PORT,
-    signers::{Fingerprint, Signer},
+    signers::{AuthorizedKeys, Fingerprint, Signer},
     socket::BindError,
 };
 use hikyaku_chat::{
@@ -15,21 +15,22 @@ use hikyaku_chat::{
     client::{self, ClientError, Dialler, Participant, Stayed},
     limits::{NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
     member::Shown,
-    server::{self, Doors, Hosting},
+    server::{self, Admission, Doors, Hosting},
 };
 use hikyaku_plain::PlainListener;
+use hikyaku_services::invite::Invite;
 use hikyaku_text::sanitize;
 
 use super::{
     Seat, config,
     dial::{Dialled, Target},
     find::{self, Announced, Wanted},
-    invite, meters, name, reachable_at,
+    guests, invite, meters, name, reachable_at,
     screen::{Form, Screen},
     serve, state,
 };
 use crate::{
-    args::{ChatArgs, HostArgs, InviteKind, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
+    args::{ChatArgs, HostArgs, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
     dtls,
     exit::Failure,
     mismatch::Place,
@@ -37,6 +38,7 @@ use crate::{
     output::{counted, note, warn},
     plan::{shared_key, signers},
     terminal::Ending,
+    values::InviteKind,
 };
 
 /// Joins the room on the local network; if there is none, hosts on the default port, or joins the
@@ -120,8 +122,11 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         .family(args.network.family())
         .socket(args.network.socket_options())
         .filter(args.filter.read()?);
-    if let Some(path) = &args.native.allow_key {
-        builder = builder.allow_keys(signers(path)?);
+    let mut allowed = args.native.allow_key.as_deref().map(signers).transpose()?;
+    let by_invite = matches!(args.invite.invite, Some(InviteKind::Once(_)));
+    // A guest with an invite has a key that nobody knows yet.
+    if let Some(keys) = allowed.take_if(|_| !by_invite) {
+        builder = builder.allow_keys(keys);
     }
     let keyed = native::keyed(builder, &args.native.keys, &args.me.talk, ending).await?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
@@ -140,7 +145,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
             tell_other_door(listener, flag, args.armour.is_bare());
         }
     }
-    host_invite(args, &endpoint)?;
+    let admission = host_invite(args, &endpoint, allowed)?;
     let meters = meters(args).await?;
     let filter = args.filter.read()?;
     let announced = find::announce(
@@ -150,11 +155,11 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
             discovery: &args.discovery,
             is_headless: args.headless,
             only_v6: args.network.v6,
-            needs_key: args.native.keys.shared_key.is_some(),
+            needs_key: args.native.keys.shared_key.is_some() || by_invite,
             filter,
         },
     );
-    let hosting = Hosting { config, history, identity: Some(keyed.identity), meters };
+    let hosting = Hosting { config, history, identity: Some(keyed.identity), admission, meters };
     let served = serve(doors, local, hosting, Seat::of(args), &args.me, ending).await;
     find::stop(announced).await;
     served
@@ -186,9 +191,22 @@ fn tell_door(endpoint: &Endpoint, me: &MeArgs, shared: bool) -> SocketAddr {
     local
 }
 
-/// Prints the invite of a room, and draws it if that was asked for.
-fn host_invite(args: &HostArgs, endpoint: &Endpoint) -> Result<(), Failure> {
+/// Prints the invites of a room, and draws them if that was asked for. With one-use invites,
+/// returns who is admitted.
+fn host_invite(
+    args: &HostArgs,
+    endpoint: &Endpoint,
+    allowed: Option<AuthorizedKeys>,
+) -> Result<Option<Admission>, Failure> {
     let keys = &args.native.keys;
+    if let Some(InviteKind::Once(count)) = args.invite.invite {
+        let (invites, admission) = guests::invited(endpoint, count, allowed)?;
+        let flag = shared_flag(keys.shared_key.is_some());
+        for invite in &invites {
+            show_invite(args, invite, flag)?;
+        }
+        return Ok(Some(admission));
+    }
     let (key, flag) = match (args.invite.invite, &keys.shared_key) {
         (Some(InviteKind::Shared), Some(path)) => (Some(shared_key(path)?), ""),
         (Some(InviteKind::Shared), None) => {
@@ -196,14 +214,17 @@ fn host_invite(args: &HostArgs, endpoint: &Endpoint) -> Result<(), Failure> {
         }
         (_, key) => (None, shared_flag(key.is_some())),
     };
-    if args.me.talk.quiet && !args.invite.qr {
-        return Ok(());
+    show_invite(args, &invite::invite(endpoint, key)?, flag)?;
+    Ok(None)
+}
+
+fn show_invite(args: &HostArgs, invite: &Invite, flag: &str) -> Result<(), Failure> {
+    // Without its one-use invites nobody can join: they are more than a remark.
+    let is_needed = matches!(args.invite.invite, Some(InviteKind::Once(_)));
+    if is_needed || !args.me.talk.quiet {
+        invite::tell(invite, flag);
     }
-    let invite = invite::invite(endpoint, key)?;
-    if !args.me.talk.quiet {
-        invite::tell(&invite, flag);
-    }
-    if args.invite.qr { invite::draw(&invite) } else { Ok(()) }
+    if args.invite.qr { invite::draw(invite) } else { Ok(()) }
 }
 
 const fn shared_flag(shared: bool) -> &'static str {
@@ -320,6 +341,11 @@ fn ended(address: &Address, who: (&str, Place), keeps: bool, error: ClientError)
     let (failure, undelivered) = match error {
         ClientError::Connect { error, undelivered } => {
             (native::refusal(address, who, &error), undelivered)
+        }
+        ClientError::Closed { closed, undelivered }
+            if closed.code() == Some(server::code::NOT_INVITED) =>
+        {
+            (Failure::refused(native::why(&closed, address, NATIVE_IDLE)), undelivered)
         }
         ClientError::Closed { closed, undelivered } => {
             (Failure::failed(native::why(&closed, address, NATIVE_IDLE)), undelivered)
