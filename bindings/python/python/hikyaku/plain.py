@@ -19,18 +19,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from socket import AF_INET, AF_INET6, SOCK_DGRAM, timeout
+
 from . import Address, Data, Path, _hikyaku
 
-__all__ = ["Socket", "socket"]
+__all__ = ["AF_INET", "AF_INET6", "SOCK_DGRAM", "Socket", "socket", "timeout"]
 
 
 class Socket:
     """A socket for datagrams, with the names that ``socket.socket`` has."""
 
-    __slots__ = ("_options", "_inner", "_timeout", "_closed")
+    __slots__ = ("_any", "_options", "_inner", "_timeout", "_closed", "_peer")
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, any_address: Address, options: dict[str, Any]) -> None:
+        self._any = any_address
         self._options = options
+        self._peer: Address | None = None
         self._inner: _hikyaku._Socket | None = None
         self._timeout: float | None = None
         self._closed = False
@@ -62,7 +66,7 @@ class Socket:
         With `ack`, sends it again and again, from a port of its own, until the other side answers
         `ack_text`; raises TimeoutError if it does not within `timeout` seconds.
         """
-        sock = self._open(("0.0.0.0", 0))
+        sock = self._open(self._any)
         if not ack:
             return sock._sendto(data, address)
         sock._sendto_acknowledged(data, address, ack_text, timeout)
@@ -73,8 +77,25 @@ class Socket:
 
         Raises TimeoutError after the time of `settimeout`.
         """
-        data, address = self._open(("0.0.0.0", 0))._recvfrom(self._timeout)
+        data, address = self._open(self._any)._recvfrom(self._timeout)
         return data[:bufsize], address
+
+    def connect(self, address: Address) -> None:
+        """Sets where `send` sends to, and the only address that `recv` receives from."""
+        self._peer = address
+
+    def send(self, data: Data, *, ack: bool = False, timeout: float = 10.0) -> int:
+        """Sends to the address of `connect`, as `sendto` does."""
+        if self._peer is None:
+            raise OSError("the socket is not connected: call connect(address), or use sendto")
+        return self.sendto(data, self._peer, ack=ack, timeout=timeout)
+
+    def recv(self, bufsize: int = 65535) -> bytes:
+        """Returns the next datagram; of a connected socket, the next one from its peer."""
+        while True:
+            data, address = self.recvfrom(bufsize)
+            if self._peer is None or isinstance(self._peer, str) or address == self._peer:
+                return data
 
     def settimeout(self, timeout: float | None) -> None:
         """Sets how long `recvfrom` waits, in seconds; None waits for ever."""
@@ -82,7 +103,7 @@ class Socket:
 
     def getsockname(self) -> tuple[str, int]:
         """Returns where the socket is bound."""
-        return self._open(("0.0.0.0", 0)).getsockname()
+        return self._open(self._any).getsockname()
 
     def close(self) -> None:
         """Closes the socket. Closing twice does nothing."""
@@ -105,6 +126,8 @@ class Socket:
 
 
 def socket(
+    family: int = AF_INET,
+    type: int = SOCK_DGRAM,
     *,
     fernet: str | bytes | None = None,
     sign: Path | None = None,
@@ -113,7 +136,7 @@ def socket(
     max_age: float = 60.0,
     filter: Sequence[tuple[str, str]] | None = None,
 ) -> Socket:
-    """Makes a socket.
+    """Makes a socket. `family` is AF_INET or AF_INET6.
 
     `fernet` is a key of ``Fernet.generate_key()``: datagrams are encrypted with it, and those that
     are not, or are older than `max_age` seconds, are dropped. `sign` is a private key that signs
@@ -121,7 +144,10 @@ def socket(
     rules such as ``("deny", "192.0.2.7")``.
     """
     key = fernet.decode() if isinstance(fernet, bytes) else fernet
+    if type != SOCK_DGRAM:
+        raise ValueError("this module has datagrams alone: type is SOCK_DGRAM")
     return Socket(
+        ("::", 0) if family == AF_INET6 else ("0.0.0.0", 0),
         {
             "fernet": key,
             "sign": sign,
@@ -129,5 +155,5 @@ def socket(
             "signed_by": signed_by,
             "max_age": max_age,
             "filter": None if filter is None else list(filter),
-        }
+        },
     )
