@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{docs, fuzz, interop, portable, public_api, run, tidy};
+use crate::{docs, fuzz, interop, portable, public_api, run, tidy, wheel};
 
 type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
 
 /// Cheap steps first, so that common mistakes are reported at once.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("test", test),
@@ -26,6 +26,7 @@ const STEPS: [Step; 13] = [
     ("docs", |root, _| docs::check(root)),
     ("fuzz", |root, _| fuzz::replay(root)),
     ("interop", |root, options| interop::run(root, options.strict)),
+    ("wheel", |root, options| wheel::run(root, wheel::Build::Quick, options.strict)),
 ];
 
 #[derive(Debug, Default, PartialEq)]
@@ -71,7 +72,9 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 }
 
 fn fmt(root: &Path, _: &Options) -> Result<()> {
-    run::must_succeed(&mut run::cargo(root, &["fmt", "--all", "--check"]))
+    run::must_succeed(&mut run::cargo(root, &["fmt", "--all", "--check"]))?;
+    let python = ["fmt", "--manifest-path", "bindings/python/Cargo.toml", "--check"];
+    run::must_succeed(&mut run::cargo(root, &python))
 }
 
 fn clippy(root: &Path, _: &Options) -> Result<()> {

@@ -1,5 +1,5 @@
 //! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | kill |
-//! fuzz | mutants`.
+//! fuzz | mutants | wheel`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
@@ -18,6 +18,7 @@ mod public_api;
 mod run;
 mod sim;
 mod tidy;
+mod wheel;
 mod wolfssl;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask kill --times N [--seed S]
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
+       cargo xtask wheel [--strict]
 
   ci       all the checks of a change, one after the other; stops at the first failure
   tidy     the house rules that no compiler knows
@@ -45,6 +47,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   kill     the host and members of a chat killed N times while they write: what is lost?
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
   mutants  the protocol broken on purpose, one place at a time: what notices?
+  wheel    the wheel for Python, built and checked in a virtual environment
 
   --shrink     lists anew what tidy still allows, if that is less than before
   --strict     a missing tool or peer is a failure
@@ -81,6 +84,8 @@ fn main() -> ExitCode {
             None => return usage(),
         },
         ["mutants", names @ ..] => mutants::run(&root, names),
+        ["wheel"] => wheel::run(&root, wheel::Build::Release, false),
+        ["wheel", "--strict"] => wheel::run(&root, wheel::Build::Release, true),
         ["interop"] => interop::run(&root, false),
         ["interop", "--strict"] => interop::run(&root, true),
         _ => return usage(),

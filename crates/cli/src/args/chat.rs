@@ -180,8 +180,8 @@ pub(crate) struct NativeHostArgs {
 #[command(next_help_heading = "Invite")]
 pub(crate) struct InviteArgs {
     /// What the invite has besides addresses and the key of this host: `shared`, the shared key, so
-    /// that whoever has the invite can join; `once` or `once=N`, a secret for one guest in each of N
-    /// invites, and nobody else can join except by --allow-key
+    /// that whoever has the invite can join; `once` or `once=N`, a secret for one guest in each of
+    /// N invites, and nobody else can join except by --allow-key
     #[arg(long, value_name = "KIND", value_parser = invite_kind)]
     pub(crate) invite: Option<InviteKind>,
     /// Draw the invite as a QR code, too

@@ -1,0 +1,74 @@
+//! What a sender asks for a message.
+
+use std::time::Duration;
+
+use hikyaku::{Class, Delivery as Asked};
+use pyo3::prelude::*;
+
+use crate::{errors::HikyakuError, runtime::seconds};
+
+/// How long an audio frame is worth sending, where nothing else is asked for.
+const DEFAULT_DEADLINE: Duration = Duration::from_millis(100);
+
+/// A delivery class: ORDERED, RELIABLE, LATEST, UNRELIABLE or DEADLINE. `DEADLINE(0.04)` is the
+/// same with another time, in seconds.
+#[pyclass(frozen, module = "hikyaku", eq, from_py_object)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delivery(pub(crate) Asked);
+
+#[pymethods]
+impl Delivery {
+    /// The name in lower case: "ordered".
+    #[getter]
+    fn name(&self) -> String {
+        self.0.class().to_string()
+    }
+
+    /// The time of a deadline in seconds, or None.
+    #[getter]
+    fn seconds(&self) -> Option<f64> {
+        match self.0 {
+            Asked::Deadline(within) => Some(within.as_secs_f64()),
+            _ => None,
+        }
+    }
+
+    fn __call__(&self, within: f64) -> PyResult<Self> {
+        match self.0 {
+            Asked::Deadline(_) => Ok(Self(Asked::Deadline(seconds(within)?))),
+            _ => Err(HikyakuError::value("only DEADLINE takes a time: DEADLINE(0.1)")),
+        }
+    }
+
+    fn __hash__(&self) -> u64 {
+        let class = self.0.class().to_string();
+        class.bytes().fold(0, |hash, byte| hash * 31 + u64::from(byte))
+    }
+
+    fn __repr__(&self) -> String {
+        match self.0 {
+            Asked::Deadline(within) => format!("hikyaku.DEADLINE({})", within.as_secs_f64()),
+            other => format!("hikyaku.{}", other.class().to_string().to_uppercase()),
+        }
+    }
+}
+
+/// Returns the delivery that a message of a class was sent with, as far as its receiver knows.
+pub(crate) const fn received(class: Class) -> Delivery {
+    Delivery(match class {
+        Class::Reliable => Asked::Reliable,
+        Class::Latest => Asked::Latest,
+        Class::Unreliable => Asked::Unreliable,
+        Class::Deadline => Asked::Deadline(DEFAULT_DEADLINE),
+        _ => Asked::Ordered,
+    })
+}
+
+pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Delivery>()?;
+    module.add("ORDERED", Delivery(Asked::Ordered))?;
+    module.add("RELIABLE", Delivery(Asked::Reliable))?;
+    module.add("LATEST", Delivery(Asked::Latest))?;
+    module.add("UNRELIABLE", Delivery(Asked::Unreliable))?;
+    module.add("DEADLINE", Delivery(Asked::Deadline(DEFAULT_DEADLINE)))
+}

@@ -1,0 +1,106 @@
+//! Identities, trust and shared keys, as Python programs name them.
+
+use std::path::{Path, PathBuf};
+
+use hikyaku::{
+    Trust,
+    files::{IfExists, make_private_folder},
+    identity::{Identity, KeyError, SharedKey},
+    known_hosts::KnownHosts,
+    signers::{AuthorizedKeys, Fingerprint},
+};
+use pyo3::{exceptions::PyOSError, prelude::*};
+
+use crate::errors::{Error, HikyakuError};
+
+fn failed(error: &KeyError) -> PyErr {
+    match error {
+        KeyError::File(file) => PyOSError::new_err(file.to_string()),
+        other => Error::new_err(other.to_string()),
+    }
+}
+
+/// Reads the private key at `path`, or the one of the `hikyaku` command, which is made if it does
+/// not exist.
+pub(crate) fn identity(path: Option<PathBuf>, passphrase: Option<&str>) -> PyResult<Identity> {
+    match path {
+        Some(path) => read(&path, passphrase),
+        None => default_identity(passphrase),
+    }
+}
+
+fn read(path: &Path, passphrase: Option<&str>) -> PyResult<Identity> {
+    use hikyaku::identity::KeyFile;
+    match Identity::read(path).map_err(|error| failed(&error))? {
+        KeyFile::Open(identity) => Ok(identity),
+        KeyFile::Locked(locked) => match passphrase {
+            Some(passphrase) => locked.unlock(passphrase).map_err(|error| failed(&error)),
+            None => Err(HikyakuError::value(format!(
+                "{}: the key has a passphrase: pass it as passphrase=…",
+                path.display()
+            ))),
+        },
+    }
+}
+
+fn default_identity(passphrase: Option<&str>) -> PyResult<Identity> {
+    let Some(path) = Identity::default_path() else {
+        return Err(Error::new_err("this user has no home folder: pass identity=PATH"));
+    };
+    if path.symlink_metadata().is_ok() {
+        return read(&path, passphrase);
+    }
+    if let Some(folder) = path.parent() {
+        make_private_folder(folder)?;
+    }
+    let made = Identity::generate("").map_err(|error| failed(&error))?;
+    match made.write(&path, None, IfExists::Refuse) {
+        Ok(()) => Ok(made),
+        // Another process made it first.
+        Err(_) if path.symlink_metadata().is_ok() => read(&path, passphrase),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Which peers a client trusts.
+#[derive(FromPyObject)]
+pub(crate) enum TrustArg {
+    One(String),
+    Many(Vec<String>),
+}
+
+pub(crate) fn trust(trust: Option<TrustArg>) -> PyResult<Trust> {
+    let fingerprint = |text: &str| {
+        text.parse::<Fingerprint>().map_err(|error| HikyakuError::value(format!("trust: {error}")))
+    };
+    match trust {
+        None => Trust::known_hosts().map_err(|error| failed(&error)),
+        Some(TrustArg::One(text)) if text == "any" => Ok(Trust::AnyKey),
+        Some(TrustArg::One(text)) if text.starts_with("SHA256:") => {
+            Ok(Trust::pinned(fingerprint(&text)?))
+        }
+        Some(TrustArg::One(path)) => {
+            KnownHosts::open(Path::new(&path)).map(Trust::KnownHosts).map_err(|e| failed(&e))
+        }
+        Some(TrustArg::Many(keys)) => {
+            Ok(Trust::Pinned(keys.iter().map(|key| fingerprint(key)).collect::<Result<_, _>>()?))
+        }
+    }
+}
+
+pub(crate) fn shared_key(path: &Path) -> PyResult<SharedKey> {
+    SharedKey::read(path).map_err(|error| failed(&error))
+}
+
+pub(crate) fn allowed(path: &Path) -> PyResult<AuthorizedKeys> {
+    let (keys, skipped) = AuthorizedKeys::read(path).map_err(|error| failed(&error))?;
+    match skipped.first() {
+        Some(line) if keys.is_empty() => Err(HikyakuError::value(format!(
+            "{}, line {}: {}",
+            path.display(),
+            line.line,
+            line.reason
+        ))),
+        _ => Ok(keys),
+    }
+}

@@ -1,0 +1,124 @@
+//! Messages: what comes in, and what may go out.
+
+use bytes::Bytes;
+use pyo3::{
+    exceptions::{PyTypeError, PyUnicodeDecodeError},
+    prelude::*,
+    pybacked::{PyBackedBytes, PyBackedStr},
+    types::{PyByteArray, PyBytes, PyMemoryView, PyString},
+};
+
+use crate::delivery::{self, Delivery};
+
+/// Data to send: text or bytes.
+pub(crate) struct Payload(pub(crate) Bytes);
+
+impl<'py> FromPyObject<'_, 'py> for Payload {
+    type Error = PyErr;
+
+    fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = data.cast::<PyBytes>() {
+            return Ok(Self(Bytes::copy_from_slice(bytes.as_bytes())));
+        }
+        if let Ok(text) = data.cast::<PyString>() {
+            let text: PyBackedStr = text.to_owned().try_into()?;
+            return Ok(Self(Bytes::copy_from_slice(text.as_bytes())));
+        }
+        if let Ok(message) = data.cast::<Message>() {
+            return Ok(Self(message.get().payload.clone()));
+        }
+        if data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>() {
+            let bytes = data.py().get_type::<PyBytes>().call1((data,))?;
+            let bytes: PyBackedBytes = bytes.extract()?;
+            return Ok(Self(Bytes::copy_from_slice(&bytes)));
+        }
+        let kind = data.get_type().name()?;
+        Err(PyTypeError::new_err(format!(
+            "a message is bytes or str, not {kind}: encode it first, as with json.dumps(...)"
+        )))
+    }
+}
+
+/// A received message. `bytes(message)` and `message.data` are its bytes, `message.text` is its
+/// text, and it compares equal to its bytes or its text.
+#[pyclass(frozen, module = "hikyaku")]
+#[derive(Debug)]
+pub(crate) struct Message {
+    payload: Bytes,
+    channel: u16,
+    delivery: Delivery,
+}
+
+impl Message {
+    pub(crate) fn new(message: hikyaku::Message) -> Self {
+        let hikyaku::Message { channel, class, payload, .. } = message;
+        Self { payload, channel: channel.0, delivery: delivery::received(class) }
+    }
+}
+
+#[pymethods]
+impl Message {
+    /// The bytes.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.payload)
+    }
+
+    /// The text. Raises UnicodeDecodeError if the bytes are not UTF-8.
+    #[getter]
+    fn text(&self, py: Python<'_>) -> PyResult<&str> {
+        std::str::from_utf8(&self.payload).map_err(|error| {
+            match PyUnicodeDecodeError::new_utf8(py, &self.payload, error) {
+                Ok(error) => PyErr::from_value(error.into_any()),
+                Err(error) => error,
+            }
+        })
+    }
+
+    /// The number of the channel that it came on.
+    #[getter]
+    const fn channel(&self) -> u16 {
+        self.channel
+    }
+
+    /// The delivery class that it was sent with.
+    #[getter]
+    const fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        self.data(py)
+    }
+
+    fn __str__(&self) -> String {
+        String::from_utf8_lossy(&self.payload).into_owned()
+    }
+
+    fn __len__(&self) -> usize {
+        self.payload.len()
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.data(py).hash()
+    }
+
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        if let Ok(message) = other.cast::<Self>() {
+            return message.get().payload == self.payload;
+        }
+        other.extract::<Payload>().is_ok_and(|other| other.0 == self.payload)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let shown = match std::str::from_utf8(&self.payload) {
+            Ok(text) => PyString::new(py, &text.chars().take(80).collect::<String>()).repr()?,
+            Err(_) => PyBytes::new(py, &self.payload[..self.payload.len().min(80)]).repr()?,
+        };
+        let len = self.payload.len();
+        let more = if len > 80 { format!("… {len} bytes") } else { String::new() };
+        let Self { delivery, channel, .. } = self;
+        let on = if *channel == 0 { String::new() } else { format!(" on channel {channel}") };
+        Ok(format!("<Message {shown}{more}, {}{on}>", delivery.0.class()))
+    }
+}
