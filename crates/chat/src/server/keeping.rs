@@ -49,6 +49,8 @@ impl<S: FnMut(Shown)> Server<S> {
 
     /// Waits until all that was said is stored, and passes it on.
     pub(super) async fn flush(&mut self, now: Now) {
+        // The end may have cut short what would have done so.
+        self.keep(now);
         let flushed = async {
             while !self.room.log().is_flushed() {
                 let Ok(done) = next_done(&mut self.keeper).await else { return };

@@ -228,3 +228,54 @@ fn a_chat_whose_lines_cannot_be_written_is_a_failure() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("cannot write to standard output: "), "{ended:?}");
 }
+
+#[test]
+fn a_host_that_is_killed_has_what_was_stored_when_it_is_back() {
+    let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
+    let room = native_room(&home, "127.0.0.1:0", &[]);
+    let to = room.to();
+    let ana = join_room(&anas, &room, "ana");
+    let mut ana = ana;
+    for n in 0..60 {
+        ana.type_line(&format!("line {n}."));
+    }
+    ana.out.line(|line| line.contains("line 59."));
+    leaves_well(ana);
+    // Killed, without a word to anyone.
+    drop(room);
+    let room = native_room(&home, &to, &["--json"]);
+    let ben = join_room(&bens, &room, "ben");
+    ben.out.line(|line| is_stamped(line, "ana: line 59."));
+    let text = ben.out.text();
+    assert!(!text.contains("line 9.") && text.matches("line 10.").count() == 1, "{text}");
+    let mut ben = ben;
+    ben.type_line("/search 59");
+    ben.out.line(|line| is_stamped(line, "ana: line 59."));
+    ben.type_line("here");
+    room.process.out.line(|line| {
+        line.starts_with("{\"kind\":\"said\",\"room\":\"general\",\"seq\":")
+            && line.contains("\"author\":\"ben\"")
+            && line.contains("\"text\":\"here\"")
+    });
+    leaves_well(ben);
+}
+
+#[test]
+fn an_owner_sends_a_member_away_for_good() {
+    let (home, olgas, eves) = (Home::new(), Home::new(), Home::new());
+    olgas.run(&["keygen"], b"");
+    let owners = format!("{}.pub", olgas.key().display());
+    let room = native_room(&home, "127.0.0.1:0", &["--owner", &owners]);
+    let mut olga = join_room(&olgas, &room, "olga");
+    let mut eve = join_room(&eves, &room, "eve");
+    eve.type_line("/kick olga");
+    eve.out.line(|line| line.contains("only owners"));
+    olga.out.line(|line| is_stamped(line, "* eve joined"));
+    olga.type_line("/ban eve");
+    olga.out.line(|line| is_stamped(line, "* eve was banned"));
+    assert!(!eve.end().code.is_some_and(|code| code == 0));
+    let to = room.to();
+    let again = eves.run(&["chat", "join", "--name", "eve", &to], b"hi\n");
+    assert!(again.code != Some(0) && again.err.contains("banned"), "{again:?}");
+    leaves_well(olga);
+}
