@@ -119,7 +119,7 @@ impl App {
             return self.show_what_is_next();
         }
         if event.kind == Kind::Missed {
-            let _ = self.sequence.give_up();
+            self.sequence.give_up();
         }
         self.on_turn(event);
         self.show_what_is_next();

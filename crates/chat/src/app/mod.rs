@@ -24,6 +24,7 @@ use crate::{
 mod hearing;
 mod notice;
 mod sequence;
+mod sequences;
 mod speaking;
 mod timing;
 
@@ -31,7 +32,7 @@ mod timing;
 mod tests;
 
 pub use self::notice::{LineError, Notice};
-use self::sequence::Sequence;
+use self::sequences::Sequences;
 
 /// What the client asks its caller to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +113,7 @@ pub struct App {
     nonce: Option<Nonce>,
     /// A greeting that does not repeat it was answered by a hello.
     asked_to_greet: bool,
-    sequence: Sequence,
+    sequence: Sequences,
     /// Typed lines that may not be sent yet.
     waiting: VecDeque<String>,
     /// The newest lines that were sent and not confirmed, as they were sent; older ones are only
@@ -166,7 +167,7 @@ impl App {
             ticket: None,
             nonce: None,
             asked_to_greet: false,
-            sequence: Sequence::default(),
+            sequence: Sequences::default(),
             waiting: VecDeque::new(),
             unconfirmed: BTreeMap::new(),
             long_unconfirmed: 0,

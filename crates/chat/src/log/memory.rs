@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{Committed, Log, newest::Newest};
 use crate::{
     event::{Event, Seq},
+    room_name::RoomName,
     store::LogId,
 };
 
@@ -50,6 +51,10 @@ impl Log for MemoryLog {
 
     fn head(&self) -> Seq {
         self.newest.head()
+    }
+
+    fn head_of(&self, room: &RoomName) -> Seq {
+        self.newest.head_of(room)
     }
 
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::{
     event::{Event, Seq},
+    room_name::RoomName,
     store::{LogId, StoreError},
 };
 
@@ -52,6 +53,9 @@ pub trait Log {
 
     /// Returns the number of the event taken last, 0 before the first.
     fn head(&self) -> Seq;
+
+    /// Returns the number of the newest event of a room that all its members receive.
+    fn head_of(&self, room: &RoomName) -> Seq;
 
     /// Returns the events after `seq` that are in memory, as far as they have been taken, or `None`
     /// if one of them is not in memory any more.

@@ -40,6 +40,10 @@ impl Newest {
         self.head
     }
 
+    pub(crate) fn head_of(&self, room: &RoomName) -> Seq {
+        self.by_room.get(room).copied().unwrap_or_default()
+    }
+
     /// Returns the number of a message, if it is in memory.
     pub(super) fn number_of(&self, event: &Event) -> Option<Seq> {
         self.ids.get(&message(event)?).copied()
@@ -49,7 +53,7 @@ impl Newest {
     /// Whispers are not part of that chain: most of a room's members never receive them.
     pub(super) fn push(&mut self, mut event: Event, seq: Seq) -> Arc<Event> {
         event.seq = Some(seq);
-        event.prev = self.by_room.get(&event.room).copied().unwrap_or_default();
+        event.prev = self.head_of(&event.room);
         if !matches!(event.kind, Kind::Whispered { .. }) {
             self.by_room.insert(event.room.clone(), seq);
         }

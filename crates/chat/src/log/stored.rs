@@ -6,6 +6,7 @@ use super::{Committed, Log, newest::Newest};
 use crate::{
     event::{Event, Seq},
     limits::{EVENT_OVERHEAD, MAX_UNSTORED, MAX_UNSTORED_LEN},
+    room_name::RoomName,
     store::{LogId, Past, StoreError},
 };
 
@@ -88,6 +89,10 @@ impl Log for StoredLog {
 
     fn head(&self) -> Seq {
         self.newest.head()
+    }
+
+    fn head_of(&self, room: &RoomName) -> Seq {
+        self.newest.head_of(room)
     }
 
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {

@@ -2,7 +2,7 @@
 
 use super::{Call, Chat, Effect, Peer, refuse, tell};
 use crate::{
-    event::{Departure, Event, Kind, Refusal},
+    event::{Departure, Event, Kind, Refusal, Seq},
     limits::{
         FULL_NOTICE_INTERVAL, MAX_ANNOUNCED, MAX_GREETING_ROLL_LEN, MAX_MEMBERS_PER_IP,
         MAX_ROOMS_PER_MEMBER, NEWCOMER_RATE,
@@ -150,13 +150,19 @@ impl<P: Peer, L: Log> Chat<P, L> {
         let greeted = Kind::Greeted {
             you,
             others: others.unwrap_or_default(),
-            head: self.log.head(),
+            head: self.head_for(call.from),
             log: self.log.id(),
             durable: self.log.is_durable(),
             // Who receives events one by one knows of no rooms before it joins one.
             rooms: if call.from.reads_log() { self.rooms_list(call.from) } else { Vec::new() },
         };
         tell(&Call { room: RoomName::general(), ..call.clone() }, greeted, effects);
+    }
+
+    /// Returns the number after which events are for a reader: of the log for one with a cursor in
+    /// it, of #general for one that looks which events of a room it has missed.
+    fn head_for(&self, peer: P) -> Seq {
+        if peer.reads_log() { self.log.head() } else { self.log.head_of(&RoomName::general()) }
     }
 
     /// Enters rooms, as far as the limits allow; returns those that are new to the member.

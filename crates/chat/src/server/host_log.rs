@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     event::{Event, Seq},
     log::{Committed, Log, MemoryLog, Newest, StoredLog},
+    room_name::RoomName,
     store::LogId,
 };
 
@@ -55,6 +56,10 @@ impl Log for HostLog {
 
     fn head(&self) -> Seq {
         self.newest().head()
+    }
+
+    fn head_of(&self, room: &RoomName) -> Seq {
+        self.newest().head_of(room)
     }
 
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {

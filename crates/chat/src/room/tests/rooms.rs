@@ -263,3 +263,14 @@ fn a_member_that_comes_back_is_in_the_rooms_that_it_names() {
     let joined = effects.iter().filter(|effect| effect.event.kind == Kind::Joined).count();
     assert_eq!(joined, 3);
 }
+
+#[test]
+fn whispers_and_other_rooms_are_no_gap_for_who_reads_one_room() {
+    let mut chat = keyed(&[(1, "ana"), (100, "olga"), (101, "ben")]);
+    let last = does(&mut chat, 1, said("hi"))[0].event.seq.unwrap();
+    does(&mut chat, 100, in_room("garden", Action::Joined));
+    does(&mut chat, 100, Action::WhisperedTo(key(101), "psst".to_owned()));
+    let greeted = only(does(&mut chat, 1, Action::Hello("ana".to_owned()))).1;
+    assert!(matches!(greeted, Kind::Greeted { head, .. } if head == last), "{greeted:?}");
+    assert_eq!(does(&mut chat, 1, said("again"))[0].event.prev, last);
+}
