@@ -64,6 +64,8 @@ pub struct Stayed {
     pub unsent: usize,
     /// `true` if they are sent the next time that the member comes.
     pub is_kept: bool,
+    /// Typed lines that were not taken, which was said when it happened.
+    pub rejected: usize,
     /// `true` if the host was there at the end.
     pub was_there: bool,
 }
@@ -138,7 +140,8 @@ pub async fn run_native(
     }
     let was_there = member.is_greeted();
     link.close().await;
-    Ok(Stayed { unsent: member.unsent(), is_kept: is_lasting, was_there })
+    let (unsent, rejected) = (member.unsent(), member.rejected());
+    Ok(Stayed { unsent, is_kept: is_lasting, rejected, was_there })
 }
 
 /// What came of doing what the member asked for.

@@ -220,6 +220,7 @@ pub struct Member {
     unread: bool,
     read_at: Time,
     members: usize,
+    rejected: usize,
 }
 
 impl Member {
@@ -264,6 +265,7 @@ impl Member {
             unread: false,
             read_at: Time::ZERO,
             members: 0,
+            rejected: 0,
         };
         let pending: Vec<_> = member.outbox.iter().cloned().collect();
         pending.iter().for_each(|unsent| member.show_pending(unsent));
@@ -315,6 +317,7 @@ impl Member {
             }
             Err(error) => {
                 ids.iter().for_each(|id| self.outbox.remove(*id));
+                self.rejected += ids.len();
                 self.notice(Notice::NotKept { why: error.to_string() });
             }
         }
@@ -368,6 +371,12 @@ impl Member {
     #[must_use]
     pub fn unsent(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// Returns how many typed lines were not taken, here or by the host.
+    #[must_use]
+    pub const fn rejected(&self) -> usize {
+        self.rejected
     }
 
     /// Returns `true` if there is a place for another typed line. A caller that reads a pipe waits

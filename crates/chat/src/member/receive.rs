@@ -171,6 +171,7 @@ impl Member {
             _ => {
                 if let Some(unsent) = self.outbox.take(&event) {
                     self.changes.push(Change::Remove(unsent.id));
+                    self.rejected += 1;
                 }
                 return self.show(Arc::new(event), Context::default(), false);
             }

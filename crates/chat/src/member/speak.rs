@@ -30,7 +30,10 @@ impl Member {
         }
         match typed::parse(line) {
             Ok(typed) => self.handle_typed(now, chance, typed),
-            Err(error) => self.notice(Notice::NotTaken(error)),
+            Err(error) => {
+                self.rejected += 1;
+                self.notice(Notice::NotTaken(error));
+            }
         }
     }
 
@@ -38,7 +41,10 @@ impl Member {
         match typed {
             Typed::Nothing => {}
             Typed::Help => self.notice(Notice::Help),
-            Typed::Message(..) if self.outbox.is_full() => self.notice(Notice::Full),
+            Typed::Message(..) if self.outbox.is_full() => {
+                self.rejected += 1;
+                self.notice(Notice::Full);
+            }
             Typed::Message(what, text) => {
                 let id = MessageId::new(now.stamp, chance);
                 let room = match what {

@@ -113,7 +113,9 @@ fn rows(prompt: &str, entered: &str, width: usize) -> usize {
 
 #[cfg(unix)]
 fn width() -> usize {
-    rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| size.ws_col.into())
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    // A terminal that does not know its size has 0 columns; the editor takes it for 80.
+    size.ok().map(|size| size.ws_col.into()).filter(|width| *width > 0).unwrap_or(80)
 }
 
 #[cfg(not(unix))]

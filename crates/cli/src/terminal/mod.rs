@@ -96,11 +96,13 @@ pub(crate) fn read_lines(prompt: &'static str) -> Result<(Lines, Show), Failure>
 pub(crate) struct LineLimit {
     pub(crate) len: usize,
     pub(crate) why: &'static str,
+    /// A longer line is cut to a byte more, and not an error: whoever takes it refuses it alone.
+    pub(crate) is_cut: bool,
 }
 
 impl Default for LineLimit {
     fn default() -> Self {
-        Self { len: MAX_LINE_LEN, why: "fits in no datagram" }
+        Self { len: MAX_LINE_LEN, why: "fits in no datagram", is_cut: false }
     }
 }
 
@@ -204,6 +206,9 @@ fn next_line(input: &mut impl BufRead, limit: LineLimit) -> io::Result<Option<Ve
         if line.last() == Some(&b'\r') {
             line.pop();
         }
+    } else if line.len() > limit.len && limit.is_cut {
+        line.truncate(limit.len + 1);
+        input.skip_until(b'\n')?;
     } else if line.len() > limit.len {
         let message = format!("a line longer than {} bytes {}", limit.len, limit.why);
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
@@ -338,7 +343,7 @@ impl Ending {
 mod tests {
     use super::*;
 
-    const LIMIT: LineLimit = LineLimit { len: 1_000, why: "is too long" };
+    const LIMIT: LineLimit = LineLimit { len: 1_000, why: "is too long", is_cut: false };
 
     fn lines(input: &[u8]) -> Vec<Vec<u8>> {
         let mut input = input;
@@ -349,6 +354,14 @@ mod tests {
     fn line_ends_are_cut_and_a_last_line_without_one_counts() {
         assert_eq!(lines(b"a\n\r\nb\r\nc"), [b"a".to_vec(), vec![], b"b".to_vec(), b"c".to_vec()]);
         assert!(lines(b"").is_empty());
+    }
+
+    #[test]
+    fn a_line_that_is_cut_takes_nothing_from_the_next_one() {
+        let mut input = &[b"x".repeat(5_000).as_slice(), b"\nnext\n"].concat()[..];
+        let limit = LineLimit { is_cut: true, ..LIMIT };
+        assert_eq!(next_line(&mut input, limit).unwrap().map(|line| line.len()), Some(1_001));
+        assert_eq!(next_line(&mut input, limit).unwrap(), Some(b"next".to_vec()));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod ack;
 mod armour;
 mod chat;
 mod chat_dtls;
+mod chat_member;
 mod discovery;
 mod doors;
 mod dtls;

@@ -308,13 +308,18 @@ impl Guest<'_> {
         let name = name(me);
         let participant = Participant { host, identity, name, invite, store, patience: wait };
         let (lines, mut screen) = Screen::open(form);
+        let has_person = screen.has_person();
         let show = async |shown: Vec<Shown>| screen.show(shown).await;
         let part =
             client::run_native(connection, dialler, participant, lines, show, ending.wanted());
         let stayed = part.await.map_err(|e| ended(address, who, keeps, e))?;
-        match stayed.unsent {
-            0 => Ok(()),
-            count => Err(Failure::failed(unsent(&stayed, count, address))),
+        match (stayed.unsent, stayed.rejected) {
+            (0, count @ 1..) if !has_person => {
+                let lines = counted(count as u64, "line");
+                Err(Failure::failed(format!("not taken: {lines}; the reasons are in the output")))
+            }
+            (0, _) => Ok(()),
+            (count, _) => Err(Failure::failed(unsent(&stayed, count, address))),
         }
     }
 }

@@ -42,8 +42,13 @@ impl Screen {
             let screen = Self::Person { show, ticks: Ticks::default(), _restore: restore };
             return (typed(queue), screen);
         }
-        let lines = typed(terminal::read_input(LineLimit::default()));
+        let lines = typed(terminal::read_input(LineLimit { is_cut: true, ..LineLimit::default() }));
         (lines, if form == Form::Json { Self::Json } else { Self::Lines })
+    }
+
+    /// Returns `true` if a person types, who sees what is refused.
+    pub(super) const fn has_person(&self) -> bool {
+        matches!(self, Self::Person { .. })
     }
 
     /// Shows items; returns when they are written, where programs read them.

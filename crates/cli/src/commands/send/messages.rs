@@ -15,8 +15,11 @@ use crate::{
     terminal::{self, LineLimit, Lines, Show},
 };
 
-const LINES: LineLimit =
-    LineLimit { len: MAX_NATIVE_LINE, why: "is too long for a line; use --raw or --whole" };
+const LINES: LineLimit = LineLimit {
+    len: MAX_NATIVE_LINE,
+    why: "is too long for a line; use --raw or --whole",
+    is_cut: false,
+};
 
 /// The origin of the messages.
 pub(super) enum Messages {

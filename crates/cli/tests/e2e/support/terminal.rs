@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
 
 use super::{
     DEADLINE,
@@ -53,6 +57,20 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn shows(&self, text: &str, times: usize) {
         assert!(self.screen.says_times(text, times, DEADLINE), "{text:?}: {:?}", self.screen);
+    }
+
+    /// Returns `true` if the terminal edits lines itself, as it does for a shell.
+    #[track_caller]
+    pub(crate) fn is_cooked(&self) -> bool {
+        let modes = tcgetattr(&self.keyboard).expect("it is a terminal");
+        modes.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// Sends SIGTERM.
+    #[track_caller]
+    pub(crate) fn terminate(&self) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("it runs");
+        kill_process(id, Signal::TERM).expect("it runs");
     }
 
     /// Returns `true` if it ends within `time`.

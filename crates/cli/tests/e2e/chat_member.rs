@@ -1,0 +1,224 @@
+//! Members of a native chat: what they type is kept, sent once, and seen to arrive.
+
+use std::{thread, time::Instant};
+
+use crate::support::{
+    DEADLINE, Listener,
+    chat::{is_stamped, leaves_well},
+    json,
+    native::Home,
+    process::Process,
+    terminal::Terminal,
+};
+
+/// A chat without a person at the host, which keeps its history in the home.
+#[track_caller]
+fn host(home: &Home, address: &str) -> Listener {
+    Listener::new(Process::start(home.command(&["chat", "host", "--headless", address])))
+}
+
+#[track_caller]
+fn join(home: &Home, host: &Listener, name: &str, options: &[&str]) -> Process {
+    let to = host.to();
+    let args = [&["chat", "join", "--name", name], options, &[&to]].concat();
+    Process::start(home.command(&args))
+}
+
+/// Joins and waits until the host has greeted.
+#[track_caller]
+fn join_chat(home: &Home, host: &Listener, name: &str) -> Process {
+    let client = join(home, host, name, &[]);
+    client.out.line(|line| line.contains("* this is a hikyaku chat; you are "));
+    client
+}
+
+/// At a terminal.
+#[track_caller]
+fn sit_down(home: &Home, host: &Listener, name: &str) -> Terminal {
+    let to = host.to();
+    let terminal = Terminal::start(home.command(&["chat", "join", "--name", name, &to]));
+    terminal.shows("/help lists the commands", 1);
+    terminal
+}
+
+/// Returns how far a message has got, each time it was printed.
+fn states(output: &str, text: &str) -> Vec<String> {
+    let objects = output.lines().map(json).filter(|object| object["text"] == text);
+    objects.filter_map(|object| Some(object["state"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn an_own_message_is_printed_again_whenever_it_gets_further() {
+    let (home, bens) = (Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let ben = join_chat(&bens, &host, "ben");
+    let mut ana = join(&home, &host, "ana", &["--json"]);
+    ana.out.line(|line| line.contains(r#""state":"connected""#));
+    ana.type_line("hello");
+    ben.out.line(|line| is_stamped(line, "ana: hello"));
+    let line = ana.out.line(|line| line.contains(r#""state":"delivered""#));
+    let delivered = json(&line);
+    assert_eq!((&delivered["to"], &delivered["of"]), (&1.into(), &1.into()), "{delivered}");
+    ana.type_all(b"");
+    let ended = ana.end();
+    assert_eq!(states(ended.text(), "hello"), ["pending", "stored", "delivered"]);
+    let ids: Vec<_> = ended.text().lines().map(json).filter(|o| o["text"] == "hello").collect();
+    assert!(ids.iter().all(|object| object["id"] == ids[0]["id"] && object["own"] == true));
+}
+
+#[test]
+fn what_a_killed_client_had_typed_is_sent_once_when_it_comes_again() {
+    let (home, anas, bens) = (Home::new(), Home::new(), Home::new());
+    let first = host(&home, "127.0.0.1:0");
+    let to = first.to();
+    let mut ana = join(&anas, &first, "ana", &["--json"]);
+    let ben = join_chat(&bens, &first, "ben");
+    ana.out.line(|line| line.contains(r#""state":"connected""#));
+    ana.type_line("before");
+    ben.out.line(|line| is_stamped(line, "ana: before"));
+    // Killed, both of them.
+    drop(first);
+    for n in 1..=3 {
+        ana.type_line(&format!("meanwhile {n}"));
+    }
+    ana.out.line(|line| line.contains("meanwhile 3") && line.contains("pending"));
+    drop(ana);
+    let again = host(&home, &to);
+    let ana = join(&anas, &again, "ana", &["--json"]);
+    for n in 1..=3 {
+        let text = format!("meanwhile {n}");
+        ben.out.line(|line| is_stamped(line, &format!("ana: {text}")));
+        ana.out.line(|line| line.contains(&text) && line.contains(r#""state":"stored""#));
+    }
+    let text = ben.out.text();
+    let said: Vec<_> = text.lines().filter_map(|line| line.split_once("] ana: ")).collect();
+    let said: Vec<_> = said.into_iter().map(|(_, said)| said).collect();
+    assert_eq!(said, ["before", "meanwhile 1", "meanwhile 2", "meanwhile 3"]);
+    assert!(!ana.out.text().contains("before"), "it was shown the last time: {:?}", ana.out);
+}
+
+#[test]
+fn what_is_not_stored_at_the_end_is_named_and_sent_the_next_time() {
+    let (home, anas) = (Home::new(), Home::new());
+    let first = host(&home, "127.0.0.1:0");
+    let to = first.to();
+    let mut ana = join_chat(&anas, &first, "ana");
+    drop(first);
+    ana.out.line(|line| line.contains("the host cannot be reached"));
+    ana.type_line("late");
+    ana.type_line("/quit");
+    let ended = ana.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("not sent: 1 line, kept here"), "{}", ended.err);
+    let again = host(&home, &to);
+    let ended = anas.run(&["chat", "join", "--name", "ana", &again.to()], b"");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.text().lines().any(|line| is_stamped(line, "ana: late")), "{ended:?}");
+}
+
+#[test]
+fn whoever_keeps_nothing_is_told_what_is_lost() {
+    let (home, anas) = (Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let mut ana = join(&anas, &host, "ana", &["--no-outbox"]);
+    ana.out.line(|line| line.contains("you are ana"));
+    drop(host);
+    ana.out.line(|line| line.contains("the host cannot be reached"));
+    ana.type_line("lost");
+    ana.type_line("/quit");
+    let ended = ana.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.ends_with("not sent: 1 line\n"), "{}", ended.err);
+    assert!(!anas.path().join(".local").exists());
+}
+
+#[test]
+fn rooms_whispers_and_lines_with_a_slash() {
+    let (home, bens) = (Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let mut ben = join_chat(&bens, &host, "ben b.");
+    let mut ana = join_chat(&home, &host, "ana");
+    ana.type_line("/msg \"ben b.\" psst");
+    ben.out.line(|line| is_stamped(line, "ana -> you: psst"));
+    ana.type_line("//etc/hosts");
+    ben.out.line(|line| is_stamped(line, "ana: /etc/hosts"));
+    ana.type_line("/me waves");
+    ben.out.line(|line| is_stamped(line, "* ana: waves"));
+    ana.type_line("/join garden");
+    ana.type_line("only here");
+    ana.out.line(|line| is_stamped(line, "#garden ana: only here"));
+    ben.type_line("/join garden");
+    ben.out.line(|line| line.contains("talking in #garden"));
+    ben.type_line("I am here, too");
+    ana.out.line(|line| is_stamped(line, "#garden ben b.: I am here, too"));
+    leaves_well(ana);
+    leaves_well(ben);
+}
+
+#[test]
+fn hostile_lines_command_no_terminal_and_the_others_go_on() {
+    let (home, eves, bens) = (Home::new(), Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let mut ben = join_chat(&bens, &host, "ben");
+    let mut eve = join_chat(&eves, &host, "eve");
+    eve.type_line("\x1b[2J\x1b]0;owned\x07 \u{202e}gnp.exe \u{200b}");
+    let line = ben.out.line(|line| line.contains("gnp.exe"));
+    assert!(line.chars().all(hikyaku_text::is_safe), "{line:?}");
+    eve.type_line("/nick a\u{200b}na");
+    eve.out.line(|line| line.contains("name refused"));
+    eve.type_part(&vec![b'x'; 10 << 20]);
+    eve.type_line("");
+    eve.out.line(|line| line.contains("not sent: ") && line.contains("at most 4096"));
+    eve.type_all(b"after it");
+    ben.out.line(|line| is_stamped(line, "eve: after it"));
+    let ended = eve.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("not taken: 2 lines"), "{}", ended.err);
+    let mut ana = join_chat(&home, &host, "ana");
+    ana.type_line("still here");
+    ben.out.line(|line| is_stamped(line, "ana: still here"));
+    ben.type_line("so am I");
+    ana.out.line(|line| is_stamped(line, "ben: so am I"));
+}
+
+#[test]
+fn a_pasted_block_is_text_even_where_it_holds_a_command() {
+    let (home, bens) = (Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let ben = join_chat(&bens, &host, "ben");
+    let mut ana = sit_down(&home, &host, "ana");
+    ana.press("\x1b[200~one\nq\nthree\x1b[201~\r");
+    for text in ["one", "q", "three"] {
+        ben.out.line(|line| is_stamped(line, &format!("ana: {text}")));
+    }
+    ana.shows("delivered to 1 of 1", 1);
+    ana.press("q\r");
+    assert_eq!(ana.end().code, Some(0));
+}
+
+#[test]
+fn the_terminal_is_as_before_after_a_signal_and_after_keys_in_the_last_seconds() {
+    let (home, anas) = (Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let ana = sit_down(&anas, &host, "ana");
+    let deadline = Instant::now() + DEADLINE;
+    while ana.is_cooked() {
+        assert!(Instant::now() < deadline, "lines are edited");
+        thread::yield_now();
+    }
+    ana.terminate();
+    assert!(ana.ends_within(DEADLINE));
+    assert!(ana.is_cooked(), "after SIGTERM");
+
+    let mut ana = sit_down(&anas, &host, "ana");
+    host.process.signal("STOP");
+    ana.press("waits\r");
+    ana.shows("waits", 2);
+    ana.press("/quit\r");
+    for key in "typed while it leaves\rand more".chars() {
+        ana.press(&key.to_string());
+    }
+    assert!(ana.ends_within(DEADLINE));
+    assert!(ana.is_cooked(), "after keys at the end");
+    host.process.signal("CONT");
+}
