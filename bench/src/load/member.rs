@@ -62,8 +62,13 @@ impl Member {
         let wanted = format!("member{number}");
         loop {
             let trust = Trust::pinned(fingerprint.parse()?);
-            let connection = endpoint.connect(address, trust).await?;
-            let Some(name) = greet(&connection, number, &wanted).await? else {
+            // A host that is busy may close a connection before it is made.
+            let connection = endpoint.connect(address, trust).await.ok();
+            let name = match &connection {
+                Some(connection) => greet(connection, number, &wanted).await?,
+                None => None,
+            };
+            let (Some(connection), Some(name)) = (connection, name) else {
                 sleep(AGAIN).await;
                 continue;
             };

@@ -40,10 +40,10 @@ pub const SOURCE_BURST: u32 = 64;
 /// applies; at that rate, filling them takes longer than each needs to be forgotten.
 pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
 
-/// Bytes per second that a room sends to all members together, in the long run and at once: half of
-/// a gigabit link, and 16 ns per byte. A conversation of a thousand people needs a hundredth of it;
-/// beyond it a room would amplify attacks.
-pub const FAN_OUT_RATE: u32 = 62_500_000;
+/// Bytes per second that a room sends to all members together, in the long run and at once: a
+/// gigabit link, and 8 ns per byte. A hundred signed lines per second to a thousand members need
+/// half of it; beyond it a room would amplify attacks.
+pub const FAN_OUT_RATE: u32 = 125_000_000;
 
 /// Network cost of an event beside its text, in bytes: the headers of IPv6 and UDP (48), and the
 /// stamp and punctuation of text (15) or the field names of a machine line (some 90). Armour is not

@@ -175,14 +175,14 @@ impl Endpoint {
 
     /// Records how long the oldest of the datagrams that are handled next, at `now`, has waited,
     /// and how many there are. Returns `true` if [`Endpoint::note_losses`] is to follow, where the
-    /// system counts them.
+    /// system counts them; never for an endpoint that accepts nobody, as a flood is of strangers.
     ///
     /// While they wait too long in a flood, datagrams beyond their connection's share are discarded
     /// unopened ([`Discard::OverShare`]).
     pub fn note_backlog(&mut self, now: Time, waited: Duration, taken: usize) -> bool {
         let asks = self.shares.on_taken(now, waited, taken as u64);
         self.shares.begin_turn(now, waited);
-        asks
+        asks && self.config.server
     }
 
     /// Records how many datagrams the system has had to drop since the endpoint began, because

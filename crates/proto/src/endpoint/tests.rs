@@ -1,4 +1,4 @@
-//! A connection that panics, and those beside it.
+//! A connection that panics, and those beside it; an endpoint that is late.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -217,4 +217,19 @@ fn a_panic_over_a_first_packet_keeps_no_half_open_slot_and_is_not_reported() {
     assert!(net.clients[0].endpoint.peek(client).unwrap().is_established());
     let closed = net.server.events.iter().any(|(_, event)| matches!(event, Event::Closed(_)));
     assert!(!closed && net.server.endpoint.connections() == 1);
+}
+
+#[test]
+fn only_an_endpoint_that_accepts_clients_asks_for_the_system_s_losses_when_it_is_late() {
+    let crypto = || Crypto::new(&[1; 32]);
+    let server = EndpointConfig::server(crypto(), address(SERVER));
+    for (config, asks) in [(server, true), (EndpointConfig::client(crypto()), false)] {
+        let mut end = End::new(config, SERVER);
+        let late = Duration::from_secs(1);
+        let mut asked = false;
+        for second in 1..10 {
+            asked |= end.endpoint.note_backlog(Time::from_micros(second * 1_000_000), late, 1);
+        }
+        assert_eq!(asked, asks);
+    }
 }
