@@ -13,7 +13,7 @@ use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 /// message or the end of a name in a list.
 ///
 /// Similar letters of different scripts (a Cyrillic `а` and a Latin `a`) are allowed in a name, but
-/// not in two names that look alike: see [`likeness`].
+/// not in two names that look alike: see `likeness`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Arc<str>);
 
