@@ -19,11 +19,7 @@ struct Target {
 
 /// The cipher is C code, which is not built for WebAssembly: crates without it are checked there.
 const TARGETS: [Target; 2] = [
-    Target {
-        name: "wasm32-unknown-unknown",
-        packages: &["hikyaku-text", "hikyaku-services"],
-        compiler: None,
-    },
+    Target { name: "wasm32-unknown-unknown", packages: &["hikyaku-text"], compiler: None },
     Target {
         name: "x86_64-pc-windows-gnu",
         packages: &["hikyaku-proto", "hikyaku"],

@@ -148,8 +148,6 @@ pub use hikyaku_proto::{
     TransportConfig,
     error::{Close, Discard},
 };
-#[cfg(not(feature = "filter"))]
-use host::filter;
 #[cfg(feature = "filter")]
 pub use host::filter;
 pub use host::{address, batch, interface, socket};

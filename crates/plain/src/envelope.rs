@@ -1,4 +1,4 @@
-//! A signed envelope alone: the format of [`signed`](crate::signed), for messages that are kept.
+//! A signed envelope alone, as `--sign` makes it, for messages that are kept.
 //!
 //! A listener of datagrams must know when an envelope is too old, or comes a second time. Whoever
 //! keeps envelopes recognizes them by their ids instead.
