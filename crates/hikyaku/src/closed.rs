@@ -206,9 +206,9 @@ pub enum NotDelivered {
     /// Unreliable: it was sent, and this class is never acknowledged.
     #[error("sent, and messages of this class are not acknowledged")]
     Unacknowledged,
-    /// Deadline: it expired before all of it was sent, the delay of the path included. It was not
-    /// delivered.
-    #[error("its deadline could not be kept, so it was not sent, or not to its end")]
+    /// Deadline: it expired before all of it was sent, the delay of the path included. Unreliable:
+    /// it waited too long to be sent, for a round trip, or 50 to 100 ms. It was not delivered.
+    #[error("its time was up before it could be sent, or sent to its end")]
     Expired,
     /// Deadline: it was sent, and it expired before the peer acknowledged it. It was delivered in
     /// time, or not at all.

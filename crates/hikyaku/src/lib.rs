@@ -47,9 +47,9 @@
 //! | [`Delivery`] | each message arrives | for | up to |
 //! |---|---|---|---|
 //! | `Ordered` | once, in the order sent on its channel | chat, commands, files | 16 MiB |
-//! | `Reliable` | once, as soon as it is whole | events, parts of an upload | 16 MiB |
+//! | `Reliable` | once, as soon as it is whole | events, questions, parts of an upload | 16 MiB |
 //! | `Latest` | or a newer one does, and never an old one after it | game state, sensors | 4 MiB |
-//! | `Unreliable` | at most once, and is never sent again | questions, telemetry | 4 MiB |
+//! | `Unreliable` | at most once, never sent again, and never waits long | telemetry | 4 MiB |
 //! | `Deadline(time)` | once if it can in that time, else not at all | sound, video | 4 MiB |
 //!
 //! Each [`Channel`] has an order and a priority of its own: a message that waits on one holds up no

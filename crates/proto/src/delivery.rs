@@ -31,11 +31,13 @@ impl fmt::Display for ChannelId {
 pub enum Delivery {
     /// Exactly once, in the order sent on its channel: chat, commands, files.
     Ordered,
-    /// Exactly once, as soon as it is complete: events, fragments of an upload.
+    /// Exactly once, as soon as it is complete: events, questions (a loss is noticed after a round
+    /// trip, sooner than an application could repeat its question), fragments of an upload.
     Reliable,
     /// At most once, and never after a newer one on its channel: game state, sensors.
     Latest,
-    /// At most once, never resent: repeated requests, telemetry.
+    /// At most once, never resent, and dropped if it had to wait for longer than a round trip (50
+    /// to 100 ms): telemetry.
     Unreliable,
     /// Exactly once if it can arrive within this time, otherwise dropped at both ends: audio,
     /// video.

@@ -35,6 +35,13 @@ pub const MESSAGE_OVERHEAD: u64 = 64;
 /// the message, and each connection may hold four times as much whatever the others do.
 pub(crate) const MAX_UNREPORTED: u64 = 64 << 10;
 
+/// The bounds of the time that an Unreliable message may wait to be sent, in between a round trip
+/// (D-16): it reports what is true now. The lower one lets a burst of the application pass on a
+/// fast path, the upper one is where people notice a delay.
+pub(crate) const MIN_UNRELIABLE_WAIT: Duration = Duration::from_millis(50);
+/// See [`MIN_UNRELIABLE_WAIT`].
+pub(crate) const MAX_UNRELIABLE_WAIT: Duration = Duration::from_millis(100);
+
 /// The pool for unfinished messages without credit, in bytes.
 pub const UNCREDITED_POOL: usize = 4 << 20;
 

@@ -217,7 +217,8 @@ impl<R: Copy + Ord + std::fmt::Debug> Oracle<R> {
             Outcome::Superseded if !newer_sent => Err(what("but none is newer")),
             Outcome::Expired if twin_delivered => Err(what("but it was delivered")),
             Outcome::Expired | Outcome::Unconfirmed
-                if sent.counted
+                if class == Class::Deadline
+                    && sent.counted
                     && sent.deadline.is_none_or(|at| now + reception.given_up_before < at) =>
             {
                 Err(what("before its time was up"))
@@ -375,7 +376,8 @@ const fn may_be(class: Class, outcome: Outcome) -> bool {
         Outcome::Unsent => true,
         Outcome::Acknowledged => !matches!(class, Class::Unreliable),
         Outcome::Sent => matches!(class, Class::Unreliable),
-        Outcome::Expired | Outcome::Unconfirmed => matches!(class, Class::Deadline),
+        Outcome::Expired => matches!(class, Class::Deadline | Class::Unreliable),
+        Outcome::Unconfirmed => matches!(class, Class::Deadline),
         Outcome::Superseded => matches!(class, Class::Latest),
         // No scripted message is too large; other outcomes are unexpected.
         _ => false,

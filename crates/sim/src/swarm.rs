@@ -235,9 +235,10 @@ impl Swarm {
         size.min(self.largest)
     }
 
-    /// Messages too short for a number are indistinguishable, and so are their deadlines.
+    /// Messages too short for a number are indistinguishable, and so are their deadlines, and which
+    /// of them was dropped.
     fn size_of(&mut self, class: Class, most: u64) -> usize {
-        let least = if class == Class::Deadline { 4 } else { 0 };
+        let least = if matches!(class, Class::Deadline | Class::Unreliable) { 4 } else { 0 };
         self.size().min(most).max(least) as usize
     }
 

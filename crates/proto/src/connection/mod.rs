@@ -31,6 +31,7 @@ use crate::{
     delivery::{ChannelId, Class, Delivery},
     error::Close,
     event::{ClosedReason, ConnectionStats, Event, Outcome, QueueError, ReceiptId},
+    limits::{MAX_UNRELIABLE_WAIT, MIN_UNRELIABLE_WAIT},
     message::{
         Message,
         inbox::{Charge, Inbox, InboxConfig, Rules},
@@ -224,6 +225,10 @@ impl Connection {
     pub fn send(&mut self, now: Time, message: Outgoing) -> Result<ReceiptId, Refused> {
         if self.state.is_over() || self.graceful.refuses() {
             return Err(Refused { payload: message.payload, reason: QueueError::Closed });
+        }
+        if self.is_established() && message.delivery == Delivery::Unreliable {
+            let rtt = self.paths.current.rtt.smoothed();
+            self.outbox.set_patience(rtt.clamp(MIN_UNRELIABLE_WAIT, MAX_UNRELIABLE_WAIT));
         }
         let delivery = self.less_path_delay(message.delivery);
         let receipt = self.outbox.push(now, Outgoing { delivery, ..message })?;

@@ -15,8 +15,9 @@ pub enum Outcome {
     Acknowledged,
     /// Unreliable: the whole message was sent, and nothing more will be known.
     Sent,
-    /// Deadline: it expired before all of it was sent, the delay of the path included. It was
-    /// certainly not delivered.
+    /// Deadline: it expired before all of it was sent, the delay of the path included. Unreliable:
+    /// it waited too long to be sent, for a round trip, or 50 to 100 ms. It was certainly not
+    /// delivered.
     Expired,
     /// Deadline: all of it was sent, and it expired before the peer acknowledged it. It was
     /// delivered in time, or not at all.

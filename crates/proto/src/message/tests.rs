@@ -62,7 +62,7 @@ pub(super) fn write(
 }
 
 pub(super) fn packet(outbox: &mut Outbox, now: Time, early: bool) -> Vec<FragmentHeader> {
-    packet_of(outbox, now, &mut Packing::new(1_160, false), early)
+    packet_of(outbox, now, &mut Packing::new(1_160, 1_160, false), early)
 }
 
 pub(super) fn packet_of(
@@ -225,7 +225,7 @@ impl World {
     fn send(&mut self) {
         let packet = [1_160, 1_160, 400, 90][self.dice.roll(4) as usize];
         let (mut room, mut frames) = (packet, Vec::new());
-        let mut packing = Packing::new(packet, false);
+        let mut packing = Packing::new(packet, packet, false);
         while let Some(written) = write(&mut self.outbox, self.now, room, &mut packing, false) {
             for (fragment, data) in &written.fragments {
                 assert_eq!(data.len(), fragment.len);

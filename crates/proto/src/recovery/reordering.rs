@@ -26,6 +26,7 @@ pub(super) struct Reordering {
 struct Lost {
     number: u64,
     event: u32,
+    sent_at: Time,
 }
 
 /// The lost packets that an ACK shows to have arrived.
@@ -33,6 +34,8 @@ struct Lost {
 pub(super) struct Late {
     /// The largest distance in numbers by which one of them was late, 0 for none.
     pub(super) behind: u64,
+    /// When the oldest of them was sent.
+    pub(super) oldest: Option<Time>,
     /// All packets of the current event have arrived.
     pub(super) spurious: bool,
 }
@@ -51,7 +54,7 @@ impl Reordering {
         {
             self.forgotten |= oldest.event == self.event;
         }
-        let lost = Lost { number, event: self.event };
+        let lost = Lost { number, event: self.event, sent_at: at };
         // Mostly at the end; ACKs of different levels cover different packets (M-12).
         let index = self.lost.partition_point(|other| other.number < number);
         self.lost.insert(index, lost);
@@ -69,6 +72,7 @@ impl Reordering {
         let end = self.lost.partition_point(|lost| lost.number <= *range.end());
         for lost in self.lost.drain(first..end) {
             late.behind = late.behind.max(largest.saturating_sub(lost.number));
+            late.oldest = Some(late.oldest.map_or(lost.sent_at, |at| at.min(lost.sent_at)));
             if lost.event == self.event {
                 self.missing = self.missing.saturating_sub(1);
                 late.spurious |= self.missing == 0 && !self.forgotten;
@@ -96,8 +100,14 @@ mod tests {
         let mut seen = Reordering::default();
         seen.on_lost(at(100), 4, at(50));
         seen.on_lost(at(110), 7, at(60));
-        assert_eq!(seen.on_acked(&(4..=4), 9), Late { behind: 5, spurious: false });
-        assert_eq!(seen.on_acked(&(0..=8), 12), Late { behind: 5, spurious: true });
+        assert_eq!(
+            seen.on_acked(&(4..=4), 9),
+            Late { behind: 5, oldest: Some(at(50)), spurious: false }
+        );
+        assert_eq!(
+            seen.on_acked(&(0..=8), 12),
+            Late { behind: 5, oldest: Some(at(60)), spurious: true }
+        );
         assert_eq!(seen.on_acked(&(0..=8), 12), Late::default(), "reported once");
     }
 
@@ -106,7 +116,10 @@ mod tests {
         let mut seen = Reordering::default();
         seen.on_lost(at(100), 4, at(50));
         seen.on_lost(at(300), 40, at(200));
-        assert_eq!(seen.on_acked(&(4..=4), 43), Late { behind: 39, spurious: false });
+        assert_eq!(
+            seen.on_acked(&(4..=4), 43),
+            Late { behind: 39, oldest: Some(at(50)), spurious: false }
+        );
         assert!(seen.on_acked(&(40..=40), 43).spurious);
     }
 

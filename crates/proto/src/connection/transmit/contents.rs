@@ -25,7 +25,7 @@ impl Connection {
         writer: &mut Writer<'_>,
         frames: &mut Vec<SentFrame>,
     ) -> bool {
-        let level = plan.level;
+        let (level, whole) = (plan.level, writer.room());
         match plan.purpose {
             Purpose::ProbeMtu => {
                 put(writer, frames, &Frame::Ping, SentFrame::Ping);
@@ -64,7 +64,7 @@ impl Connection {
         }
         // 4 messages
         if level >= Level::ZeroRtt && !scarce {
-            self.write_messages(now, level, writer, frames);
+            self.write_messages(now, level, whole, writer, frames);
         }
         let asked = (self.pending.ping && level == Level::Data) || self.pending.probes > 0;
         if asked && frames.len() == told {
@@ -171,12 +171,13 @@ impl Connection {
         &mut self,
         now: Time,
         level: Level,
+        whole: usize,
         writer: &mut Writer<'_>,
         frames: &mut Vec<SentFrame>,
     ) {
         let early = level == Level::ZeroRtt;
         let beside = frames.iter().any(|frame| !matches!(frame, SentFrame::AckUpTo { .. }));
-        let mut packing = Packing::new(writer.room(), beside); // D-12
+        let mut packing = Packing::new(writer.room(), whole, beside); // D-12
         while let Some(sent) = self.outbox.write(now, early, &mut packing, writer) {
             frames.push(SentFrame::Message(sent));
         }

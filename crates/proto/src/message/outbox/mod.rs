@@ -65,6 +65,8 @@ pub(crate) struct Outbox {
     receipts: u64,
     /// Bytes of messages sent again.
     pub(super) resent: u64,
+    /// How long an Unreliable message may wait (D-16).
+    patience: Duration,
 }
 
 impl Outbox {
@@ -90,7 +92,13 @@ impl Outbox {
             live: 0,
             receipts: 0,
             resent: 0,
+            patience: Duration::MAX,
         }
+    }
+
+    /// Sets how long Unreliable messages may wait that are queued from now on (D-16).
+    pub(crate) const fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     /// Queues a message.
@@ -102,6 +110,7 @@ impl Outbox {
     /// As [`Self::check`].
     pub(crate) fn push(&mut self, now: Time, message: Outgoing) -> Result<ReceiptId, Refused> {
         let Outgoing { channel, delivery, payload, repeatable, receipt } = message;
+        self.drop_stale(now, LaneId { channel, class: delivery.class() });
         if let Err(reason) = self.check(channel, delivery.class(), payload.len()) {
             if reason == QueueError::Full {
                 self.note_refused(channel, delivery.class(), payload.len());
@@ -117,6 +126,7 @@ impl Outbox {
         self.live += 1;
         let due = match delivery {
             Delivery::Deadline(span) => now + span,
+            Delivery::Unreliable => now + self.patience,
             _ => Time::from_micros(u64::MAX),
         };
         let message = Queued::new(payload, receipt, due, repeatable);

@@ -60,14 +60,18 @@ impl RefusalGroup {
 pub(crate) struct Packing {
     /// Room before the first of them, in bytes.
     room: usize,
+    /// The same in a packet with nothing else.
+    whole: usize,
     group: RefusalGroup,
 }
 
 impl Packing {
-    /// Makes the packing of a packet with `room` bytes left. `beside` is `true` if the packet
-    /// contains frames of the connection, which are resent if it is not acknowledged (D-12).
-    pub(crate) const fn new(room: usize, beside: bool) -> Self {
-        Self { room, group: if beside { RefusalGroup::Sure } else { RefusalGroup::Any } }
+    /// Makes the packing of a packet with `room` bytes left of the `whole` it had when it was
+    /// empty. `beside` is `true` if the packet contains frames of the connection, which are resent
+    /// if it is not acknowledged (D-12).
+    pub(crate) const fn new(room: usize, whole: usize, beside: bool) -> Self {
+        let group = if beside { RefusalGroup::Sure } else { RefusalGroup::Any };
+        Self { room, whole, group }
     }
 }
 
@@ -96,7 +100,7 @@ impl Outbox {
         {
             return Some(Sent::Run(run));
         }
-        let fragment = self.write_fragment(now, (kind, lane_id, id), packing.room, writer)?;
+        let fragment = self.write_fragment(now, (kind, lane_id, id), packing, writer)?;
         if kind == Kind::Lost {
             packing.group = RefusalGroup::of_lost(lane_id.class);
             self.resent += u64::from(fragment.len);
@@ -176,7 +180,7 @@ impl Outbox {
         &mut self,
         now: Time,
         (kind, lane_id, id): (Kind, LaneId, u64),
-        packet_room: usize,
+        packing: &Packing,
         writer: &mut Writer<'_>,
     ) -> Option<SentFragment> {
         let lane = self.lanes.get_mut(lane_id)?;
@@ -189,7 +193,7 @@ impl Outbox {
         let LaneId { channel, class } = lane_id;
         let mut fragment =
             FragmentHeader { channel, class, id, time_left, total, offset: rest.start, len: 0 };
-        fragment.len = fit(&fragment, rest, writer.room(), packet_room)?;
+        fragment.len = fit(&fragment, rest, writer.room(), packing)?;
         let (offset, data) = (fragment.offset, message.payload());
         let data = data.get(offset..offset + fragment.len).unwrap_or_default();
         let before = writer.room();
@@ -199,7 +203,7 @@ impl Outbox {
         if begins {
             self.begin(lane_id, id, total);
         }
-        self.schedule.spend(before - writer.room(), packet_room);
+        self.schedule.spend(before - writer.room(), packing.room);
         if was_last && lane_id.class == Class::Unreliable {
             self.resolve(lane_id, id, Outcome::Sent);
         }
@@ -231,7 +235,10 @@ impl Outbox {
         while let Some((kind, lane_id)) = self.schedule.front() {
             let ready = match kind {
                 Kind::Lost => self.lost_message(lane_id).ok_or(None),
-                Kind::Fresh => self.fresh_message(lane_id, early),
+                Kind::Fresh => {
+                    self.drop_stale(now, lane_id);
+                    self.fresh_message(lane_id, early)
+                }
             };
             match ready {
                 Ok(id) => return Some((kind, lane_id, id)),
@@ -239,6 +246,19 @@ impl Outbox {
             }
         }
         None
+    }
+
+    /// Drops the Unreliable messages that have waited for too long (D-16), oldest first.
+    pub(super) fn drop_stale(&mut self, now: Time, lane_id: LaneId) {
+        if lane_id.class != Class::Unreliable {
+            return;
+        }
+        while let Some((id, message)) = self.lanes.get_mut(lane_id).and_then(Lane::fresh)
+            && !message.begun()
+            && message.due() <= now
+        {
+            self.resolve(lane_id, id, Outcome::Expired);
+        }
     }
 
     fn lost_message(&mut self, lane_id: LaneId) -> Option<u64> {
@@ -301,10 +321,10 @@ fn fit(
     fragment: &FragmentHeader,
     rest: Range<usize>,
     room: usize,
-    packet_room: usize,
+    packing: &Packing,
 ) -> Option<usize> {
     // What is longer than a packet fits into none, whatever its header.
-    if rest.len() <= packet_room {
+    if rest.len() <= packing.whole {
         let whole = FragmentHeader { len: rest.len(), ..*fragment };
         let whole_len = whole.header_len() + rest.len();
         if whole_len <= room {
@@ -315,9 +335,9 @@ fn fit(
         }
         // Splitting what fits in one packet makes it depend on two, and costs both sides
         // bookkeeping. So it is only done to fill at least a quarter of a packet, and only for
-        // classes that are resent.
-        let fills = fragment.class.is_credited() && room >= packet_room / 4;
-        if room < packet_room && whole_len <= packet_room && !fills {
+        // classes that wait for what is resent. Nor is it done beside an ACK.
+        let fills = fragment.class.is_credited() && room >= packing.room / 4;
+        if whole_len <= packing.whole && !fills {
             return None;
         }
     }

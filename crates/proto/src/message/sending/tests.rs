@@ -10,6 +10,7 @@ use crate::message::{
 };
 
 const NOW: Time = Time::from_micros(1_000_000);
+const SECOND: Duration = Duration::from_secs(1);
 
 fn outbox() -> Outbox {
     let mut outbox = Outbox::new(16 << 20);
@@ -95,7 +96,7 @@ fn d12_what_may_be_refused_joins_no_frame_that_is_sent_again() {
     let mut outbox = outbox();
     push(&mut outbox, 0, Delivery::Ordered, 100);
     push(&mut outbox, 1, Delivery::Latest, 100);
-    let mut beside = Packing::new(1_160, true);
+    let mut beside = Packing::new(1_160, 1_160, true);
     assert_eq!(channels(&packet_of(&mut outbox, NOW, &mut beside, false)), [0]);
     assert_eq!(channels(&packet(&mut outbox, NOW, false)), [1]);
 }
@@ -322,7 +323,7 @@ fn an_empty_message_is_sent_and_acknowledged() {
     let mut outbox = outbox();
     let receipt = push(&mut outbox, 0, Delivery::Ordered, 0);
     assert_eq!(
-        write(&mut outbox, NOW, 3, &mut Packing::new(3, false), false),
+        write(&mut outbox, NOW, 3, &mut Packing::new(3, 3, false), false),
         None,
         "its header is 4 bytes long"
     );
@@ -353,4 +354,37 @@ fn the_header_is_as_long_as_its_fields() {
     assert_eq!(whole.header_len(), 1 + 2 + 1 + 4 + 1);
     let fragment = FragmentHeader { total: 1 << 30, offset: 64, len: 16_383, ..whole };
     assert_eq!(fragment.header_len(), 1 + 2 + 1 + 4 + 8 + 2 + 2);
+}
+
+// D-8: half of it in each of two packets would double its chance of being lost.
+#[test]
+fn a_message_that_fits_one_packet_waits_for_the_next_one_rather_than_share_an_acks() {
+    for delivery in [Delivery::Latest, Delivery::Unreliable, Delivery::Deadline(SECOND)] {
+        let mut outbox = outbox();
+        outbox.push(NOW, Outgoing::new(0, delivery, vec![1; 1_100])).unwrap();
+        let mut beside_ack = Packing::new(1_000, 1_160, false);
+        assert_eq!(write(&mut outbox, NOW, 1_000, &mut beside_ack, false), None, "{delivery:?}");
+        let mut alone = Packing::new(1_160, 1_160, false);
+        assert!(write(&mut outbox, NOW, 1_160, &mut alone, false).is_some());
+        assert!(!outbox.wants_to_send(NOW, false), "{delivery:?} left at once");
+    }
+}
+
+// D-16
+#[test]
+fn unreliable_messages_that_waited_too_long_are_dropped_oldest_first() {
+    let mut outbox = outbox();
+    outbox.set_patience(SECOND / 10);
+    let push = |outbox: &mut Outbox, now| {
+        outbox.push(now, Outgoing::new(0, Delivery::Unreliable, vec![1; 10])).unwrap()
+    };
+    let old = push(&mut outbox, NOW);
+    let new = push(&mut outbox, NOW + SECOND / 20);
+    let later = NOW + SECOND / 10;
+    assert!(outbox.wants_to_send(later, false));
+    assert_eq!(outbox.poll_receipt(), Some((old, Outcome::Expired)));
+    let sent = write(&mut outbox, later, 1_160, &mut Packing::new(1_160, 1_160, false), false);
+    assert!(sent.is_some());
+    assert_eq!(outbox.poll_receipt(), Some((new, Outcome::Sent)));
+    assert_eq!(outbox.poll_receipt(), None);
 }

@@ -67,6 +67,12 @@ impl InFlight {
                 if late.behind > 0 {
                     self.raise_threshold(largest - late.behind, largest);
                 }
+                if let Some(sent_at) = late.oldest {
+                    // RFC 8985 section 6.2: at most a round trip, so that losses are found.
+                    let span = now.since(sent_at).saturating_sub(rtt.smoothed());
+                    let span = span.max(self.reordering_span).min(rtt.smoothed());
+                    self.reordering_span = span;
+                }
             }
             self.take_acked(now, group, highest, &range, &mut progress, report)?;
         }

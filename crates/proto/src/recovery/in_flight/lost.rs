@@ -22,7 +22,7 @@ impl InFlight {
         report.is_news = true;
         self.loss_at = None;
         let Some(highest) = self.largest_for(Group::Hello) else { return };
-        let delay = rtt.loss_delay();
+        let delay = rtt.loss_delay().max(rtt.smoothed() + self.reordering_span);
         let mut span = LostSpan { persistent: self.persistent_span(rtt), ..LostSpan::default() };
         let lost_below = Group::ALL.map(|group| self.lost_below(group));
         let mut index = 0;

@@ -68,6 +68,9 @@ pub(crate) struct InFlight {
     last_eliciting: Option<Time>,
     backoff: u32,
     packet_threshold: u64,
+    /// How much longer than a round trip packets may take, since some arrived after they were
+    /// declared lost.
+    reordering_span: Duration,
     max_ack_delay: Duration,
     first_rtt_at: Option<Time>,
     rate: RateSampler,
@@ -116,6 +119,7 @@ impl InFlight {
             last_eliciting: None,
             backoff: 0,
             packet_threshold: PACKET_THRESHOLD,
+            reordering_span: Duration::ZERO,
             max_ack_delay: Duration::from_millis(25),
             first_rtt_at: None,
             rate: RateSampler::default(),
@@ -246,6 +250,7 @@ impl InFlight {
         self.reordering = None;
         self.ecn.on_new_path();
         self.packet_threshold = PACKET_THRESHOLD;
+        self.reordering_span = Duration::ZERO;
         self.backoff = 0;
         self.first_rtt_at = None;
         (self.on_path, self.bytes) = (0, 0);

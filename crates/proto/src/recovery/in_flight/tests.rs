@@ -348,6 +348,23 @@ fn p_5_large_packets_lost_or_acknowledged_are_reported() {
     assert_eq!(side.report.acked_bytes, BYTES);
 }
 
+// RFC 8985 section 6.2.
+#[test]
+fn r_5_packets_that_took_longer_than_a_round_trip_give_later_ones_as_long() {
+    let mut side = Side::sampled();
+    (1..=2).for_each(|number| side.send(number, 100));
+    side.ack(200, &[2..=2]);
+    side.detect(213);
+    assert_eq!(side.lost(), [1], "nine eighths of 100 ms after it was sent");
+    side.ack(240, &[1..=2]);
+    (3..=4).for_each(|number| side.send(number, 300));
+    side.ack(400, &[4..=4]);
+    side.detect(413);
+    assert!(side.lost().is_empty(), "the other one took 140 ms");
+    side.detect(441);
+    assert_eq!(side.lost(), [3]);
+}
+
 //
 #[test]
 fn r_5_spurious_losses_are_reported_and_raise_the_threshold() {

@@ -18,6 +18,11 @@ impl Bbr {
             self.probe_rtt_window = target.max(self.model.min_pipe());
         }
         let Some(rtt) = sample.rtt else { return };
+        // A sender limited by its application builds no queue: what it measures confirms the
+        // minimum, and a probe would only delay its messages.
+        if sample.app_limited && self.model.min_rtt.is_some_and(|least| rtt <= least * 9 / 8) {
+            self.min_rtt_at = now;
+        }
         if self.min_rtt_expired || self.model.min_rtt.is_none_or(|least| rtt < least) {
             self.model.min_rtt = Some(rtt);
             self.min_rtt_at = now;

@@ -235,6 +235,16 @@ fn the_minimum_rtt_is_probed_every_ten_seconds() {
 }
 
 #[test]
+fn a_sender_limited_by_its_application_is_not_probed_for_the_rtt_it_measures() {
+    let mut drive = Drive::steady();
+    let until = drive.now + Duration::from_secs(30);
+    while drive.now < until {
+        drive.round_with(RATE, BDP / 4, |ack| ack.app_limited = true);
+        assert_ne!(drive.bbr.state, State::ProbeRtt);
+    }
+}
+
+#[test]
 fn an_idle_period_needs_no_rtt_probe() {
     let mut drive = Drive::steady();
     drive.now += Duration::from_secs(20);
