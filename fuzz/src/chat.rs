@@ -78,8 +78,7 @@ impl World {
         let (choice, most) = (script.u8(), 1 + script.below(20));
         let idle = Duration::from_micros(script.magnitude());
         let (rate, burst) = (u32::from(script.u8()), u32::from(script.u8()));
-        let config =
-            RoomConfig { idle, max_clients: most, rate, burst, ..RoomConfig::default() };
+        let config = RoomConfig { idle, max_clients: most, rate, burst, ..RoomConfig::default() };
         let mut room = Chat::new(config, MemoryLog::new());
         let host = (choice & 1 == 1).then_some(Member(address(0, 0)));
         let name = Name::parse("host").expect("the name is valid");

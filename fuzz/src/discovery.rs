@@ -4,10 +4,7 @@
 
 use std::time::Duration;
 
-use hikyaku::{
-    address::Address,
-    signers::Fingerprint,
-};
+use hikyaku::{address::Address, signers::Fingerprint};
 use hikyaku_services::{
     discovery::{Announcement, Answer, Query, Responder, Search, Token},
     invite::{InMemory, Invite, Invites},
