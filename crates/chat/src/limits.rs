@@ -88,7 +88,11 @@ pub const MAX_COUNTED: usize = 4_096;
 pub const DELIVERED_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Messages of one author whose deliveries wait to be reported; of older ones none are.
-pub const MAX_UNREPORTED: usize = 64;
+pub const MAX_UNREPORTED: usize = 1_024;
+
+/// Messages in one report of deliveries, a line each: all that an author may send meanwhile, and a
+/// part of [`MAX_PRIVATE`].
+pub const MAX_REPORT_LINES: usize = 64;
 
 /// Bans of a chat, some 200 bytes each.
 pub const MAX_BANS: usize = 4_096;

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     event::{Kind, Seq},
-    limits::{DELIVERED_INTERVAL, MAX_COUNTED, MAX_UNREPORTED},
+    limits::{DELIVERED_INTERVAL, MAX_COUNTED, MAX_REPORT_LINES, MAX_UNREPORTED},
     room_name::RoomName,
     time::Time,
 };
@@ -40,6 +40,8 @@ struct Reports {
     changed: BTreeSet<Seq>,
     /// When the next report may be sent.
     next: Time,
+    /// How many messages the present report has named.
+    lines: usize,
 }
 
 /// A member who acknowledges.
@@ -116,15 +118,19 @@ impl<P: Copy + Ord> Ticks<P> {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Returns a report that is due, and its author.
+    /// Returns the next part of a report that is due, and its author.
     pub(super) fn next_report(&mut self, now: Time) -> Option<(P, Kind)> {
         while let Some((at, author)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
             self.due.remove(&(at, author));
             let Some(reports) = self.reports.get_mut(&author) else { continue };
             let Some(seq) = reports.changed.pop_first() else { continue };
-            reports.next = now + DELIVERED_INTERVAL;
+            reports.lines += 1;
+            if reports.changed.is_empty() || reports.lines >= MAX_REPORT_LINES {
+                reports.next = now + DELIVERED_INTERVAL;
+                reports.lines = 0;
+            }
             if !reports.changed.is_empty() {
-                self.due.insert((reports.next, author));
+                self.due.insert((at.max(reports.next), author));
             }
             let Some(message) = self.messages.get(&seq) else { continue };
             let (to, of) = (message.to, message.of);
@@ -182,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_author_gets_at_most_five_reports_a_second_each_with_the_newest_count() {
+    fn an_author_gets_at_most_five_reports_per_second_with_the_newest_counts() {
         let mut ticks = Ticks::new();
         said(&mut ticks, 1, 100);
         said(&mut ticks, 2, 100);
@@ -193,9 +199,21 @@ mod tests {
             }
             count += reports(&mut ticks, millis).len();
         }
-        assert_eq!(count, 5);
-        assert_eq!(reports(&mut ticks, 2_000), [(1, 100, 100)]);
-        assert_eq!(reports(&mut ticks, 3_000), [(2, 100, 100)]);
+        assert_eq!(count, 2 * 5);
+        assert_eq!(reports(&mut ticks, 2_000), [(1, 100, 100), (2, 100, 100)]);
+    }
+
+    #[test]
+    fn a_report_names_a_bounded_number_of_messages_and_the_next_one_the_others() {
+        let mut ticks = Ticks::new();
+        let last = MAX_REPORT_LINES as u64 + 6;
+        for seq in 1..=last {
+            said(&mut ticks, seq, 1);
+        }
+        acknowledge(&mut ticks, 2, 0, 0, last);
+        assert_eq!(reports(&mut ticks, 0).len(), MAX_REPORT_LINES);
+        assert_eq!(reports(&mut ticks, 100), []);
+        assert_eq!(reports(&mut ticks, 200).len(), 6);
     }
 
     #[test]
