@@ -235,6 +235,11 @@ impl Association {
         self.alert.map(|alert| alert.at + DTLS_ALERT)
     }
 
+    /// Returns the end that an alert in the clear would mean, if one has arrived.
+    pub(crate) fn refusal(&self) -> Option<Ended> {
+        self.alert.map(|alert| Ended::RefusedByPeer(alert.description))
+    }
+
     /// The time at which a client gives up its handshake.
     fn gives_up_at(&self) -> Instant {
         let at = self.began + self.setup.patience;

@@ -38,7 +38,12 @@ impl PlainPeer {
             }
             match self.hear(false).await {
                 Ok(Heard::Unreachable(error)) => {
-                    return Err(PlainSendError::Unreachable { target, error });
+                    // A server that refuses one client and ends is not there any more.
+                    let refusal = self.newest().association.as_ref().and_then(Association::refusal);
+                    return Err(match refusal {
+                        Some(ended) => PlainSendError::Dtls { target, ended },
+                        None => PlainSendError::Unreachable { target, error },
+                    });
                 }
                 Ok(_) => {}
                 Err(source) => return Err(PlainSendError::System { target, source }),

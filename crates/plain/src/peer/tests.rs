@@ -111,3 +111,24 @@ async fn too_large_is_told_with_both_sizes_before_anything_is_sent() {
     peer.send(b"next").await.unwrap();
     assert_eq!(program.recv(&mut [0; 16]).unwrap(), 4, "the next message came first");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_that_refuses_and_ends_has_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    std::fs::write(&path, "000102030405060708090a0b0c0d0e0f").unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let key = crate::dtls::PreShared::read("sensor", &path).unwrap();
+    let program = program();
+    let mut peer = peer(&program).speak_dtls(ClientConfig::with_shared_key(key).unwrap());
+    let server = std::thread::spawn(move || {
+        let (_, client) = program.recv_from(&mut [0; 2_048]).unwrap();
+        // A fatal alert in the clear (RFC 5246 section 7.2), and the socket is closed.
+        let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 116];
+        program.send_to(&alert, client).unwrap();
+    });
+    let error = peer.connect().await.expect_err("refused");
+    assert!(matches!(error, PlainSendError::Dtls { .. }), "{error:?}");
+    server.join().unwrap();
+}
