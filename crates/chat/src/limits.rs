@@ -163,6 +163,14 @@ pub const MAX_WINDOW_LEN: usize = 4 << 20;
 /// Readers of a history at once. Each has a connection to the file; a disk is not faster with more.
 pub const MAX_READERS: usize = 4;
 
+/// Readers that search at once. A search may take seconds: whoever comes, or reads a page, finds
+/// the others free.
+pub const MAX_SEARCHERS: usize = 2;
+
+/// Wait after a batch of which nothing was for the device: nothing else slows the reading of a log
+/// down for a device that is in none of its rooms. It then takes 20 % of a core at most.
+pub const NOTHING_READ_WAIT: Duration = Duration::from_millis(1);
+
 /// Events that are read from a history at once for a device that is behind: some 64 KiB.
 pub const STORED_BATCH: usize = 256;
 
@@ -192,9 +200,18 @@ pub const MAX_ARRIVALS: usize = 256;
 /// Bytes that a native member may have sent and the room has not taken: 30 of the longest lines.
 pub const MEMBER_CREDIT: u64 = 512 << 10;
 
-/// Connections that a native room has beyond its members: those who say hello, and those whose
-/// members have come back by another.
+/// Bytes of lines that wait in a native connection to be sent, or to be acknowledged: what fits on
+/// a path of 10 Mbit/s with 200 ms. A member who reads nothing costs the host no more; the rest
+/// waits in the window, or on the disk.
+pub const MEMBER_QUEUE: usize = 256 << 10;
+
+/// Connections that a native room has beyond its members: those whose members have come back by
+/// another, and those who have not said hello.
 pub const SPARE_CONNECTIONS: usize = 64;
+
+/// Connections that have not said hello: half of those to spare. A client says hello a round trip
+/// after its handshake, so a crowd of clients has to be quicker than this for one to be refused.
+pub const MAX_SILENT: usize = SPARE_CONNECTIONS / 2;
 
 /// Time in which a native connection has to say hello.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);

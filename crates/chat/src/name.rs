@@ -1,6 +1,9 @@
 //! Names of members, which cannot be mistaken for a line, an address or another's name.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use hikyaku_text::{columns, is_blank, is_safe, is_shapeless};
 use serde::{Deserialize, Serialize};
@@ -72,7 +75,7 @@ impl Name {
         if name.starts_with(is_start) {
             return Err(NameError::Start);
         }
-        if RESERVED.iter().any(|reserved| likeness(reserved) == likeness(&name)) {
+        if RESERVED_LIKENESSES.contains(&likeness(&name)) {
             return Err(NameError::Reserved);
         }
         Ok(Self(name.into()))
@@ -110,6 +113,9 @@ impl fmt::Display for Name {
 
 /// Reserved words: names of the room or of programs in between, and addressees of private messages.
 const RESERVED: [&str; 6] = ["server", "system", "notice", "room", "you", "everyone"];
+
+/// The [`likeness`] of each. A search for a free name looks at a hundred names.
+static RESERVED_LIKENESSES: LazyLock<[String; 6]> = LazyLock::new(|| RESERVED.map(likeness));
 
 /// Returns `true` for punctuation of a line's form, or a character that resembles it.
 fn is_mark(c: char) -> bool {

@@ -17,7 +17,7 @@ use hikyaku::{
 use hikyaku_chat::{
     Name, RoomConfig, Stamp,
     client::{self, ClientError, Dialler, Participant, Stayed},
-    limits::{MAX_LOG_EVENTS, MAX_MACHINE_LINE_LEN},
+    limits::{MAX_LOG_EVENTS, MAX_MACHINE_LINE_LEN, MAX_SILENT},
     machine::{self, Device, NativeHello},
     member::{
         Shown,
@@ -468,6 +468,22 @@ async fn what_is_no_chat_is_refused() {
     let connection = rude.connect(room.address, pinned).await.unwrap();
     connection.send(Delivery::Ordered, "hello?").await.unwrap();
     assert_eq!(connection.closed().await.code(), Some(server::code::FORMAT));
+}
+
+#[tokio::test]
+async fn those_who_do_not_say_hello_keep_nobody_out() {
+    let host = key("host");
+    let room = room(&host).await;
+    let eve = Endpoint::builder().application(server::APPLICATION).client().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..=MAX_SILENT {
+        let pinned = Trust::pinned(host.fingerprint());
+        silent.push(eve.connect(room.address, pinned).await.unwrap());
+    }
+    assert_eq!(silent[0].closed().await.code(), Some(server::code::FULL));
+    let mut ana = join(room.address, &host, &key("ana"), "ana").await;
+    ana.sees("you are ana").await;
+    assert!(silent[3].close_reason().is_none(), "no more give way than have to");
 }
 
 #[tokio::test]

@@ -48,8 +48,10 @@ impl<P: Peer> Rooms<P> {
     }
 
     /// Returns the room, which exists from now on, or `None` if there are too many with members.
+    /// There is always space for the room that everybody is in on arrival.
     pub(super) fn open(&mut self, room: &RoomName) -> Option<&mut Room<P>> {
-        if !self.0.contains_key(room) && self.0.len() >= MAX_ROOMS {
+        let is_full = self.0.len() >= MAX_ROOMS && !room.is_general();
+        if is_full && !self.0.contains_key(room) {
             let empty = self.0.iter().find(|(_, room)| room.members.is_empty());
             let empty = empty.map(|(name, _)| name.clone())?;
             self.0.remove(&empty);
@@ -110,5 +112,24 @@ impl<P: Peer> Rooms<P> {
     pub(super) fn presence_due(&self, now: Time) -> Option<RoomName> {
         let is_due = |room: &Room<P>| room.presence.due().is_some_and(|due| due <= now);
         self.0.iter().find(|(_, room)| is_due(room)).map(|(name, _)| name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_rooms_there_are_the_first_one_takes_everybody_in() {
+        let mut rooms = Rooms::<u32>::new();
+        for n in 0..MAX_ROOMS {
+            assert!(rooms.enter(&format!("room-{n}").parse().unwrap(), 1));
+        }
+        assert!(!rooms.enter(&"another".parse().unwrap(), 1));
+        for _ in 0..2 {
+            assert!(rooms.enter(&RoomName::general(), 2));
+            rooms.leave(&RoomName::general(), 2);
+        }
+        assert_eq!(rooms.count(), MAX_ROOMS);
     }
 }

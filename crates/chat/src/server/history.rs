@@ -17,7 +17,7 @@ use super::meters::{Counter, Meters};
 use crate::{
     clock::Clock,
     event::{Event, Seq},
-    limits::{MAX_READERS, PRUNE_AGAIN, PRUNE_INTERVAL},
+    limits::{MAX_READERS, MAX_SEARCHERS, PRUNE_AGAIN, PRUNE_INTERVAL},
     log::Committed,
     store::{Past, Reader, Retention, Store, StoreError},
     time::{Now, Stamp, Time},
@@ -65,6 +65,8 @@ pub(super) enum Done {
 pub(super) struct Pool {
     readers: Mutex<Vec<Box<dyn Reader>>>,
     permits: Arc<Semaphore>,
+    /// Taken before a permit, by those who search.
+    searches: Semaphore,
     /// The newest number that has been forgotten.
     forgotten: AtomicU64,
 }
@@ -78,6 +80,16 @@ impl std::fmt::Debug for Pool {
 impl Pool {
     pub(super) fn forgotten(&self) -> Seq {
         Seq(self.forgotten.load(Ordering::Relaxed))
+    }
+
+    /// [`Self::read`] for a question that may take seconds: not all readers are given to such.
+    pub(super) async fn search<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |_| StoreError("the history is closed".to_owned());
+        let _permit = self.searches.acquire().await.map_err(closed)?;
+        self.read(question).await
     }
 
     /// Asks a reader, on a thread that may wait, when one is free.
@@ -134,6 +146,7 @@ impl Keeper {
         let pool = Arc::new(Pool {
             readers: Mutex::new(readers.map_err(io::Error::other)?),
             permits: Arc::new(Semaphore::new(MAX_READERS)),
+            searches: Semaphore::new(MAX_SEARCHERS),
             forgotten: AtomicU64::new(forgotten.0),
         });
         let (jobs, queue) = threads::channel();

@@ -1,6 +1,7 @@
 //! A search: when to ask, what to take, when to stop.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr, SocketAddrV6},
     time::Duration,
 };
@@ -10,7 +11,7 @@ use super::{
     beacon::{Answer, Query, Token},
     found::{Found, Host},
 };
-use crate::limits::{SEARCH_AT, SETTLE};
+use crate::limits::{MAX_FOUND_AT_ONE, SEARCH_AT, SETTLE};
 
 /// What a search does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Search {
     /// When the first host was found.
     found_at: Option<Duration>,
     found: Found,
+    /// How many hosts each address has answered for, no more than were found.
+    from: BTreeMap<IpAddr, usize>,
 }
 
 impl Search {
@@ -53,6 +56,7 @@ impl Search {
             takes_all: false,
             found_at: None,
             found: Found::default(),
+            from: BTreeMap::new(),
         }
     }
 
@@ -113,7 +117,14 @@ impl Search {
             [] => vec![at(from.ip())],
             listed => listed.iter().copied().map(at).collect(),
         };
-        self.handle_announcement(announcement, &addresses, now);
+        // Whatever addresses it lists, one machine does not fill the table.
+        let origin = from.ip().to_canonical();
+        if self.from.get(&origin).is_some_and(|count| *count >= MAX_FOUND_AT_ONE) {
+            return;
+        }
+        if self.take(announcement, &addresses, now) {
+            *self.from.entry(origin).or_default() += 1;
+        }
     }
 
     /// Takes what was announced for these addresses in another way.
@@ -123,16 +134,28 @@ impl Search {
         addresses: &[SocketAddr],
         now: Duration,
     ) {
+        self.take(announcement, addresses, now);
+    }
+
+    /// Returns `true` if the host is new.
+    fn take(
+        &mut self,
+        announcement: Announcement,
+        addresses: &[SocketAddr],
+        now: Duration,
+    ) -> bool {
         if announcement.application() != self.application {
-            return;
+            return false;
         }
         let host = Host { announcement, addresses: Vec::new() };
         if self.name.as_ref().is_some_and(|name| !host.is_named(name)) {
-            return;
+            return false;
         }
-        if self.found.add(host.announcement, addresses) {
+        let is_new = self.found.add(host.announcement, addresses);
+        if is_new {
             self.found_at.get_or_insert(now);
         }
+        is_new
     }
 
     /// Returns what was found.
@@ -223,5 +246,22 @@ mod tests {
         let (_, _, found) =
             run(Search::new("files/1", TOKEN, SEARCH_TIME), &[(MS, answer("eve", TOKEN))]);
         assert!(found.hosts().is_empty(), "another application");
+    }
+
+    #[test]
+    fn one_machine_fills_no_table_whatever_addresses_it_lists() {
+        let mut search = Search::new("chat/1", TOKEN, SEARCH_TIME).for_all();
+        let key = Fingerprint::from_bytes(&[1; 32]).unwrap();
+        for n in 0..10_000_u32 {
+            let listed = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+            let announcement = Announcement::new("chat/1", &format!("e{n}"), 9, key).unwrap();
+            let announcement = announcement.with_addresses(&[listed]);
+            let answer = Answer { token: TOKEN, announcement }.encode();
+            search.handle_datagram(&answer, "192.0.2.6:9".parse().unwrap(), MS);
+        }
+        search.handle_datagram(&answer("hana", TOKEN), "192.0.2.7:9".parse().unwrap(), MS);
+        let names = search.into_found().into_sorted();
+        assert_eq!(names.len(), MAX_FOUND_AT_ONE + 1);
+        assert!(names.iter().any(|host| host.announcement.name() == "hana"));
     }
 }

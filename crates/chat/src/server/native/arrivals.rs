@@ -1,13 +1,21 @@
 //! What comes in by the native door, one task per connection: a connection whose line waits for the
 //! chat takes no more. Signatures are verified here, beside the chat.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use hikyaku::{Astray, Bytes, Closed, Connection, Endpoint, Refusal};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::code;
-use crate::{limits::HELLO_WITHIN, machine, plain::written_out, request::Action, request::Request};
+use crate::{
+    limits::{HELLO_WITHIN, MAX_SILENT},
+    machine,
+    plain::written_out,
+    request::{Action, Request},
+};
 
 /// Something that came in.
 #[derive(Debug)]
@@ -24,8 +32,35 @@ pub(in crate::server) enum Arrival {
     Astray(Astray),
 }
 
+/// Connections that have not said hello, in the order of their arrival. They are not to fill the
+/// endpoint: when there are too many, the oldest gives way, for a client says hello at once.
+#[derive(Debug, Default)]
+struct Silent(Mutex<VecDeque<Connection>>);
+
+impl Silent {
+    /// A poisoned lock means that a task panicked between two statements that cannot.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, connection: &Connection) {
+        let mut silent = self.lock();
+        silent.push_back(connection.clone());
+        let oldest = if silent.len() > MAX_SILENT { silent.pop_front() } else { None };
+        drop(silent);
+        if let Some(oldest) = oldest {
+            oldest.abort(code::FULL, "too many come at once; try again later");
+        }
+    }
+
+    fn remove(&self, connection: &Connection) {
+        self.lock().retain(|other| other.id() != connection.id());
+    }
+}
+
 pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>) {
     let chat: Arc<str> = endpoint.fingerprint().to_string().into();
+    let silent = Arc::new(Silent::default());
     let mut readers = JoinSet::new();
     loop {
         let arrival = tokio::select! {
@@ -36,7 +71,10 @@ pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>)
                     continue;
                 }
                 Some(incoming) => {
-                    readers.spawn(read(incoming.accept(), Arc::clone(&chat), arrivals.clone()));
+                    let connection = incoming.accept();
+                    silent.add(&connection);
+                    let (chat, silent) = (Arc::clone(&chat), Arc::clone(&silent));
+                    readers.spawn(read(connection, chat, silent, arrivals.clone()));
                     continue;
                 }
             },
@@ -50,8 +88,15 @@ pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>)
     }
 }
 
-async fn read(connection: Connection, chat: Arc<str>, arrivals: mpsc::Sender<Arrival>) {
-    let Ok(first) = timeout(HELLO_WITHIN, connection.recv()).await else {
+async fn read(
+    connection: Connection,
+    chat: Arc<str>,
+    silent: Arc<Silent>,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    let first = timeout(HELLO_WITHIN, connection.recv()).await;
+    silent.remove(&connection);
+    let Ok(first) = first else {
         return connection.abort(code::FORMAT, "no hello in time");
     };
     let mut next = first.map(|hello| Arrival::Hello(connection.clone(), hello.payload));

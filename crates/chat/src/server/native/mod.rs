@@ -24,7 +24,7 @@ use crate::{
     event::Seq,
     limits::{
         LAST_WORDS, MAX_ARRIVALS, MAX_DEVICES, MAX_MACHINE_LINE_LEN, MAX_PRIVATE, MEMBER_CREDIT,
-        NATIVE_IDLE, SPARE_CONNECTIONS,
+        MEMBER_QUEUE, NATIVE_IDLE, SPARE_CONNECTIONS,
     },
     machine::{Device, Ticket},
     room_name::RoomName,
@@ -74,6 +74,7 @@ pub mod code {
 pub fn transport() -> TransportConfig {
     TransportConfig::default()
         .max_message(MAX_MACHINE_LINE_LEN)
+        .send_queue(MEMBER_QUEUE)
         .credit(MEMBER_CREDIT)
         .channel_credit(MEMBER_CREDIT)
         .idle_timeout(Some(NATIVE_IDLE))

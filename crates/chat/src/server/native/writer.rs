@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Clock,
     event::{Event, Kind, PageOf, RequestId, Seq},
-    limits::{PAGE_LINES, STORED_BATCH},
+    limits::{NOTHING_READ_WAIT, PAGE_LINES, STORED_BATCH},
     machine,
     room_name::RoomName,
     server::{
@@ -63,12 +63,13 @@ impl PageWanted {
         pool: &Arc<Pool>,
     ) -> Result<(Vec<Stored>, bool), StoreError> {
         let most = PAGE_LINES + 1;
-        let mut lines = pool
-            .read(move |reader| match self.words {
-                Some((words, rooms)) => reader.search(&words, &rooms, self.before, most),
-                None => reader.page(&self.room, self.before, most),
-            })
-            .await?;
+        let Self { room, words, before, .. } = self;
+        let mut lines = match words {
+            Some((words, rooms)) => {
+                pool.search(move |reader| reader.search(&words, &rooms, before, most)).await?
+            }
+            None => pool.read(move |reader| reader.page(&room, before, most)).await?,
+        };
         let more = lines.len() > PAGE_LINES;
         if more {
             lines.remove(0);
@@ -158,6 +159,7 @@ impl Writing {
     }
 
     async fn go_on_from_disk(&mut self, after: Seq, rights: &Rights) -> Result<(), Gone> {
+        self.check_connection()?;
         let read = match &self.writer.pool {
             Some(pool) => pool.read(move |reader| reader.after(after, STORED_BATCH)).await.ok(),
             None => None,
@@ -169,9 +171,19 @@ impl Writing {
             return self.tell_missed(last).await;
         };
         let (lines, then) = self.cursor.take(&self.writer.window, rights, events);
+        if lines.is_empty() {
+            let clock = self.writer.clock;
+            clock.sleep_until(Some(clock.time() + NOTHING_READ_WAIT)).await;
+        }
         self.send_all(lines).await?;
         self.cursor = then;
         Ok(())
+    }
+
+    /// Nothing is read for a connection that is over: without lines to send, nothing else would end
+    /// the reading before the end of the log.
+    fn check_connection(&self) -> Result<(), Gone> {
+        self.writer.connection.close_reason().map_or(Ok(()), |_| Err(Gone))
     }
 
     /// Events up to `last` are not remembered any more.
@@ -189,6 +201,7 @@ impl Writing {
     }
 
     async fn send_page(&mut self, wanted: PageWanted) -> Result<(), Gone> {
+        self.check_connection()?;
         let Some(pool) = &self.writer.pool else { return Ok(()) };
         let (request, room, of) = (wanted.request, wanted.room.clone(), wanted.of());
         // A page that cannot be read is an empty one.
