@@ -113,7 +113,7 @@ fn a_changed_message_is_dropped() {
     let exit = listener.wait_for_end();
     assert_eq!(texts(&exit), ["good"], "{exit:?}");
     let dropped = Dropped::read(&exit.err);
-    assert_eq!((dropped.of("signature"), dropped.by_us()), (1, 1), "{exit:?}");
+    assert_eq!((dropped.of("not validly signed"), dropped.by_us()), (1, 1), "{exit:?}");
 }
 
 #[test]
