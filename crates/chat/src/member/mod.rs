@@ -33,7 +33,9 @@ pub mod keep;
 mod names;
 mod notice;
 mod outbox;
+mod place;
 mod receive;
+mod requests;
 mod speak;
 mod typed;
 mod verify;
@@ -45,7 +47,8 @@ use self::{
     keep::{Change, Kept},
     names::Names,
     outbox::Outbox,
-    speak::Requests,
+    place::Places,
+    requests::Requests,
 };
 pub use self::{notice::Notice, typed::TypedError};
 
@@ -204,6 +207,7 @@ pub struct Member {
     /// The oldest event that was shown of the current room.
     oldest: Option<Seq>,
     names: Names,
+    places: Places,
     outbox: Outbox,
     requests: Requests,
     /// Lines that follow of a page.
@@ -234,6 +238,7 @@ impl Member {
         let rooms = kept.rooms.filter(|rooms| !rooms.is_empty());
         let rooms = rooms.unwrap_or_else(|| vec![RoomName::general()]);
         let (log, cursor) = kept.cursor.unzip();
+        let mut places = Places::default();
         let mut member = Self {
             chat,
             identity,
@@ -253,7 +258,8 @@ impl Member {
             rooms,
             oldest: None,
             names: Names::new(kept.names),
-            outbox: Outbox::new(kept.outbox),
+            outbox: Outbox::new(kept.outbox, &mut places),
+            places,
             requests: Requests::new(Device::new(chance).first_request()),
             page_left: 0,
             changes: Vec::new(),
@@ -456,7 +462,7 @@ impl Member {
             _ => None,
         };
         let is_greeted = self.link == Link::Greeted;
-        let has_line = is_greeted && (self.outbox.has_next() || self.requests.has_next());
+        let has_line = is_greeted && self.next_source().is_some();
         let line_at = has_line.then(|| self.pace.ready_at(pace()).max(self.hold_until));
         let read_at = (is_greeted && self.unread).then_some(self.read_at);
         [leave_at, line_at, read_at].into_iter().flatten().min()

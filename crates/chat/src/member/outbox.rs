@@ -5,18 +5,24 @@ use std::{
     sync::Arc,
 };
 
-use super::keep::{Unsent, What};
+use super::{
+    keep::{Unsent, What},
+    place::{Place, Places},
+};
 use crate::{
     event::{Author, Event, Kind, RequestId, Seq},
     json::Progress,
     limits::{MAX_OUTBOX, MAX_TRACKED},
     message_id::MessageId,
+    room_name::RoomName,
 };
 
 /// A message that the host is not known to have stored.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) unsent: Unsent,
+    /// Its place among all that was typed.
+    pub(super) place: Place,
     /// `true` once the device's store has it: it may be shown and sent.
     pub(super) is_kept: bool,
     /// The number of the request that it was sent with.
@@ -49,8 +55,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Creates the outbox of a client that starts again.
-    pub(super) fn new(kept: Vec<Unsent>) -> Self {
-        let items = kept.into_iter().map(|unsent| Item::new(unsent, true)).collect();
+    pub(super) fn new(kept: Vec<Unsent>, places: &mut Places) -> Self {
+        let items = kept.into_iter().map(|unsent| Item::new(unsent, places.next(), true)).collect();
         Self { items, ..Self::default() }
     }
 
@@ -66,8 +72,8 @@ impl Outbox {
         self.items.iter().map(|item| &item.unsent)
     }
 
-    pub(super) fn add(&mut self, unsent: Unsent) {
-        self.items.push_back(Item::new(unsent, false));
+    pub(super) fn add(&mut self, unsent: Unsent, place: Place) {
+        self.items.push_back(Item::new(unsent, place, false));
     }
 
     /// Marks the messages with these ids as kept; returns them.
@@ -89,6 +95,17 @@ impl Outbox {
     /// Returns the next message to send.
     pub(super) fn next(&mut self) -> Option<&mut Item> {
         self.items.get_mut(self.next).filter(|item| item.is_kept)
+    }
+
+    /// Returns the place of the next message to send, also if it is not kept yet.
+    pub(super) fn next_place(&self) -> Option<Place> {
+        self.items.get(self.next).map(|item| item.place)
+    }
+
+    /// Returns the rooms of the messages for rooms, with the places of the messages.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (&RoomName, Place)> {
+        let items = self.items.iter().filter(|item| !matches!(item.unsent.what, What::Whisper(_)));
+        items.map(|item| (&item.unsent.room, item.place))
     }
 
     /// Returns `true` if there is a message to send that waits for nothing here.
@@ -176,9 +193,10 @@ impl Outbox {
 }
 
 impl Item {
-    const fn new(unsent: Unsent, is_kept: bool) -> Self {
+    const fn new(unsent: Unsent, place: Place, is_kept: bool) -> Self {
         Self {
             unsent,
+            place,
             is_kept,
             request: None,
             signed_as: None,

@@ -6,6 +6,7 @@ use super::{
     Change, Link, Member, Notice, Shown, Stage, State,
     names::Known,
     outbox,
+    place::Place,
     verify::{Verdict, verify},
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     machine,
     message_id::MessageId,
     name::Name,
+    request::Action,
     room_name::RoomName,
     store::LogId,
     time::Now,
@@ -97,6 +99,7 @@ impl Member {
             self.moved = true;
         }
         self.adopt(rooms);
+        self.revisit();
         if is_news {
             self.show(Arc::new(event), Context::default(), false);
         }
@@ -110,7 +113,7 @@ impl Member {
         let extra: Vec<_> = rooms.iter().filter(|room| !self.rooms.contains(room)).collect();
         if extra.iter().any(|room| room.is_general()) {
             // The host takes everybody into this room; who has left it leaves it again.
-            self.requests.leave(RoomName::general());
+            self.requests.add(Place::FIRST, RoomName::general(), Action::LeftRoom);
         }
         self.rooms.retain(|room| rooms.contains(room));
         self.rooms.extend(rooms.into_iter().filter(|room| !room.is_general()));
@@ -178,6 +181,7 @@ impl Member {
         }
         // In their order: the host knows those that it has.
         self.outbox.rewind();
+        self.revisit();
     }
 
     fn on_history(&mut self, mut event: Event) {

@@ -1,19 +1,17 @@
 //! What goes to the host: typed lines, acknowledgements.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Change, Link, Member, Notice, Stage, TypedError,
     keep::{Unsent, What},
     outbox::Item,
     pace,
+    place::Place,
     typed::{self, Typed},
 };
 use crate::{
-    event::RequestId,
-    limits::{
-        LARGE_READ_INTERVAL, LARGE_ROOM, MAX_JOINED_ROOMS, MAX_UNANSWERED_REQUESTS, READ_INTERVAL,
-    },
+    limits::{LARGE_READ_INTERVAL, LARGE_ROOM, MAX_JOINED_ROOMS, READ_INTERVAL},
     machine,
     message_id::MessageId,
     request::{Action, Request},
@@ -21,6 +19,13 @@ use crate::{
     sealed::{Sealed, Words},
     time::Now,
 };
+
+/// Where a line for the host waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Requests,
+    Outbox,
+}
 
 impl Member {
     /// Takes a line as typed. `chance` makes its id unique.
@@ -38,13 +43,20 @@ impl Member {
     }
 
     fn handle_typed(&mut self, now: Now, chance: [u8; 10], typed: Typed) {
+        let is_full = match typed {
+            Typed::Nothing | Typed::Help | Typed::Quit => false,
+            Typed::Message(..) => self.outbox.is_full(),
+            Typed::Ask(_) | Typed::Older | Typed::Nick(_) | Typed::Join(_) | Typed::Leave(_) => {
+                self.requests.is_full()
+            }
+        };
+        if is_full {
+            self.rejected += 1;
+            return self.notice(Notice::Full);
+        }
         match typed {
             Typed::Nothing => {}
             Typed::Help => self.notice(Notice::Help),
-            Typed::Message(..) if self.outbox.is_full() => {
-                self.rejected += 1;
-                self.notice(Notice::Full);
-            }
             Typed::Message(what, text) => {
                 let id = MessageId::new(now.stamp, chance);
                 let room = match what {
@@ -53,7 +65,7 @@ impl Member {
                     What::Said | What::Emote => self.current.clone(),
                 };
                 let unsent = Unsent { id, room, what, text: text.into() };
-                self.outbox.add(unsent.clone());
+                self.outbox.add(unsent.clone(), self.places.next());
                 self.changes.push(Change::Add(unsent));
             }
             Typed::Ask(action) => self.ask(self.current.clone(), action),
@@ -73,10 +85,28 @@ impl Member {
     }
 
     fn ask(&mut self, room: RoomName, action: Action) {
-        if self.requests.is_full() {
-            return self.notice(Notice::Full);
+        self.requests.add(self.places.next(), room, action);
+    }
+
+    /// Comes back to the rooms that the member has left since it typed what is sent again, as long
+    /// as that takes.
+    pub(super) fn revisit(&mut self) {
+        let mut visits: BTreeMap<RoomName, (Place, Place)> = BTreeMap::new();
+        for (room, place) in self.outbox.uses() {
+            if self.rooms.contains(room) {
+                continue;
+            }
+            let (_, last) = visits.entry(room.clone()).or_insert((place, place));
+            *last = place;
         }
-        self.requests.add(room, action);
+        for (room, (first, last)) in visits {
+            if !self.requests.joins_before(&room, first) {
+                self.requests.add(first.before(), room.clone(), Action::Joined);
+            }
+            if !self.requests.leaves_after(&room, last) {
+                self.requests.add(last.after(), room, Action::LeftRoom);
+            }
+        }
     }
 
     fn join(&mut self, room: RoomName) {
@@ -127,7 +157,10 @@ impl Member {
         if is_over || now.time < self.hold_until || !self.pace.has(now.time, pace()) {
             return None;
         }
-        let line = self.next_request().or_else(|| self.next_message())?;
+        let line = match self.next_source()? {
+            Source::Requests => self.next_request(),
+            Source::Outbox => self.next_message(),
+        }?;
         self.pace.take(now.time, pace());
         Some(line)
     }
@@ -141,15 +174,23 @@ impl Member {
         Some(machine::write_request(&read.into(), None))
     }
 
+    /// Returns where the line with the lowest place waits, if it may be sent: what one person types
+    /// takes effect in the order in which it was typed.
+    pub(super) fn next_source(&self) -> Option<Source> {
+        match (self.requests.next_place(), self.outbox.next_place()) {
+            (Some(request), Some(message)) if request < message => Some(Source::Requests),
+            (Some(_), None) => Some(Source::Requests),
+            // What is signed names its author: first it must be known which name that is.
+            _ if self.outbox.has_next() && !self.requests.is_naming() => Some(Source::Outbox),
+            _ => None,
+        }
+    }
+
     fn next_request(&mut self) -> Option<String> {
         self.requests.next().map(|request| machine::write_request(&request, None))
     }
 
     fn next_message(&mut self) -> Option<String> {
-        // What is signed names its author: first it must be known which name that is.
-        if self.requests.is_naming() {
-            return None;
-        }
         let item = self.outbox.next()?;
         if item.question.is_some() {
             return None;
@@ -198,75 +239,4 @@ fn sealed(
         text: item.unsent.text.to_string(),
     };
     Sealed::seal(identity, item.unsent.id, &words)
-}
-
-/// Requests that are no messages. One that was sent and not answered is sent again on the next
-/// connection, under its number, by which the host knows it.
-#[derive(Debug)]
-pub(super) struct Requests {
-    last: u64,
-    waiting: VecDeque<Request>,
-    unanswered: VecDeque<Request>,
-}
-
-impl Requests {
-    pub(super) const fn new(last: u64) -> Self {
-        Self { last, waiting: VecDeque::new(), unanswered: VecDeque::new() }
-    }
-
-    /// Returns an unused number.
-    fn number(&mut self) -> RequestId {
-        self.last += 1;
-        RequestId(self.last)
-    }
-
-    fn add(&mut self, room: RoomName, action: Action) {
-        let request = Some(self.number());
-        self.waiting.push_back(Request { request, room, signed: None, action });
-    }
-
-    pub(super) fn leave(&mut self, room: RoomName) {
-        self.add(room, Action::LeftRoom);
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= MAX_UNANSWERED_REQUESTS
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.unanswered.is_empty()
-    }
-
-    pub(super) fn has_next(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// Returns `true` while the host has not said which name the member has.
-    fn is_naming(&self) -> bool {
-        let mut all = self.waiting.iter().chain(&self.unanswered);
-        all.any(|request| matches!(request.action, Action::Named(_)))
-    }
-
-    fn next(&mut self) -> Option<Request> {
-        let request = self.waiting.pop_front()?;
-        // The hello of the next connection names the rooms; these are not answered.
-        if !matches!(request.action, Action::Joined | Action::LeftRoom) {
-            self.unanswered.push_back(request.clone());
-            if self.unanswered.len() > MAX_UNANSWERED_REQUESTS {
-                self.unanswered.pop_front();
-            }
-        }
-        Some(request)
-    }
-
-    pub(super) fn answered(&mut self, number: RequestId) {
-        self.unanswered.retain(|request| request.request != Some(number));
-    }
-
-    /// What was not answered is sent again.
-    pub(super) fn rewind(&mut self) {
-        while let Some(request) = self.unanswered.pop_back() {
-            self.waiting.push_front(request);
-        }
-    }
 }

@@ -39,6 +39,7 @@ pub(super) fn read_terminal(prompt: &'static str, echo: Echo) -> Result<(Lines, 
     let gate = Arc::<Gate>::default();
     editor.set_helper(Some(Accepting(Arc::clone(&gate))));
     let mut printer = editor.create_external_printer().map_err(Failure::failed)?;
+    let mut redrawing = editor.create_external_printer().map_err(Failure::failed)?;
     let (sender, queue) = mpsc::channel(MAX_LINES_AHEAD);
     let opened = Arc::clone(&gate);
     thread::spawn(move || {
@@ -65,10 +66,15 @@ pub(super) fn read_terminal(prompt: &'static str, echo: Echo) -> Result<(Lines, 
             }
         }
     });
+    let still = Arc::clone(&gate);
+    // The editor redraws its line below what is shown: here, the row above it and the line's own.
+    let redraw = move || {
+        still.pass(|| redrawing.print("\x1b[A\n".to_owned())).unwrap_or_default();
+    };
     let (show, shown) = show_in_background(move |line| {
         gate.pass(|| printer.print(format!("{line}\n"))).unwrap_or_default();
     });
-    Ok((Lines { queue, restore: restore.of_editor(shown) }, show))
+    Ok((Lines { queue, restore: restore.of_editor(shown, redraw) }, show))
 }
 
 /// Returns `false` when no more is to be read: nobody takes it, or the person leaves and should see

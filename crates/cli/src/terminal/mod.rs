@@ -20,6 +20,8 @@ use crate::{
 
 mod editor;
 mod restore;
+#[cfg(unix)]
+mod resume;
 
 pub(crate) use self::{editor::Echo, restore::Restore};
 

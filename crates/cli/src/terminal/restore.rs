@@ -15,6 +15,9 @@ pub(crate) struct Restore {
     shown: Option<Receiver<()>>,
     /// A line is edited: the prompt is on the screen.
     is_edited: bool,
+    /// Dropped before the terminal is restored.
+    #[cfg(unix)]
+    resume: Option<super::resume::Resume>,
 }
 
 #[cfg(unix)]
@@ -35,7 +38,7 @@ impl Restore {
             let terminal = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3).ok()?;
             Some(Saved { terminal, modes })
         };
-        Self { terminal: saved(), shown: None, is_edited: false }
+        Self { terminal: saved(), shown: None, is_edited: false, resume: None }
     }
 
     #[cfg(not(unix))]
@@ -45,18 +48,37 @@ impl Restore {
 
     /// Waits for `shown` to be disconnected, and restores nothing.
     pub(super) const fn nothing(shown: Option<Receiver<()>>) -> Self {
-        Self { terminal: None, shown, is_edited: false }
+        Self {
+            terminal: None,
+            shown,
+            is_edited: false,
+            #[cfg(unix)]
+            resume: None,
+        }
     }
 
-    /// Waits for `shown`, too, and removes the prompt.
-    pub(super) fn of_editor(mut self, shown: Receiver<()>) -> Self {
+    /// Waits for `shown`, too, and removes the prompt. Until then, `redraw` is called when the
+    /// process is continued.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "processes are not stopped there"))]
+    pub(super) fn of_editor(
+        mut self,
+        shown: Receiver<()>,
+        redraw: impl FnMut() + Send + 'static,
+    ) -> Self {
         (self.shown, self.is_edited) = (Some(shown), true);
+        #[cfg(unix)]
+        {
+            // Without it, the next key redraws the line.
+            self.resume = super::resume::Resume::watch(redraw).ok();
+        }
         self
     }
 }
 
 impl Drop for Restore {
     fn drop(&mut self) {
+        #[cfg(unix)]
+        drop(self.resume.take());
         #[cfg(unix)]
         if let Some(Saved { terminal, modes }) = &self.terminal {
             // A thread may still edit a line, and would change the modes once more. It is left with

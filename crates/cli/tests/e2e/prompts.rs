@@ -98,3 +98,19 @@ fn a_chat_at_a_terminal_shows_others_and_is_left_by_q() {
     terminal.press("q\r");
     assert_eq!(terminal.end().code, Some(0));
 }
+
+#[test]
+fn a_command_that_is_continued_shows_its_half_typed_line_again_and_reads_keys() {
+    let room = room(&[]);
+    let args = ["chat", "join", "--plain", "--name", "ana", &room.to()];
+    let mut terminal = Terminal::start(hikyaku(&args));
+    terminal.shows("you are ana;", 1);
+    terminal.press("half");
+    terminal.shows("half", 1);
+    let before = terminal.screen.text().matches("> half").count();
+    terminal.stop_and_continue();
+    terminal.shows("> half", before + 1);
+    assert!(!terminal.is_cooked());
+    terminal.press("\x15q\r");
+    assert_eq!(terminal.end().code, Some(0));
+}

@@ -8,9 +8,9 @@ use std::{
 };
 
 use rustix::{
-    process::{Pid, Signal, kill_process},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, tcgetattr},
+    termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
 };
 
 use super::{
@@ -23,6 +23,8 @@ use super::{
 pub(crate) struct Terminal {
     keyboard: File,
     child: Child,
+    /// The modes of the terminal before the command began.
+    shells: Termios,
     pub(crate) screen: Stream,
 }
 
@@ -38,13 +40,14 @@ impl Terminal {
             let opened = OpenOptions::new().read(true).write(true).open(&name);
             opened.expect("the other side can be opened").into()
         };
+        let shells = tcgetattr(&master).expect("it is a terminal");
         command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "xterm");
         let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let keyboard = File::from(master);
         let screen = Stream::of(keyboard.try_clone().ok());
         // The command holds the last copies of the other side: the screen ends with it.
         drop(command);
-        Self { keyboard, child, screen }
+        Self { keyboard, child, shells, screen }
     }
 
     /// Presses these keys.
@@ -69,8 +72,24 @@ impl Terminal {
     /// Sends SIGTERM.
     #[track_caller]
     pub(crate) fn terminate(&self) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("it runs");
-        kill_process(id, Signal::TERM).expect("it runs");
+        kill_process(self.id(), Signal::TERM).expect("it runs");
+    }
+
+    /// Stops the command and continues it, as a shell does: in between, the terminal has the modes
+    /// of the shell.
+    #[track_caller]
+    pub(crate) fn stop_and_continue(&self) {
+        kill_process(self.id(), Signal::TSTP).expect("it runs");
+        let stopped = waitid(WaitId::Pid(self.id()), WaitIdOptions::STOPPED);
+        assert!(stopped.is_ok_and(|status| status.is_some()), "it does not stop");
+        let now = OptionalActions::Now;
+        tcsetattr(&self.keyboard, now, &self.shells).expect("it is a terminal");
+        kill_process(self.id(), Signal::CONT).expect("it is stopped");
+    }
+
+    #[track_caller]
+    fn id(&self) -> Pid {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("it runs")
     }
 
     /// Returns `true` if it ends within `time`.

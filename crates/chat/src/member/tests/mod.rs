@@ -11,6 +11,8 @@ use crate::{
     words::Language,
 };
 
+mod order;
+
 const CHAT: &str = "SHA256:host";
 const LOG: LogId = LogId(9);
 

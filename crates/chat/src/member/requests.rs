@@ -1,0 +1,92 @@
+//! Requests that are no messages, in their places among the messages.
+
+use std::collections::VecDeque;
+
+use super::place::Place;
+use crate::{
+    event::RequestId,
+    limits::MAX_UNANSWERED_REQUESTS,
+    request::{Action, Request},
+    room_name::RoomName,
+};
+
+/// Requests that are no messages. One that was sent and not answered is sent again on the next
+/// connection, under its number, by which the host knows it.
+#[derive(Debug)]
+pub(super) struct Requests {
+    last: u64,
+    /// In the order of their places.
+    waiting: VecDeque<(Place, Request)>,
+    unanswered: VecDeque<(Place, Request)>,
+}
+
+impl Requests {
+    pub(super) const fn new(last: u64) -> Self {
+        Self { last, waiting: VecDeque::new(), unanswered: VecDeque::new() }
+    }
+
+    /// Returns an unused number.
+    pub(super) fn number(&mut self) -> RequestId {
+        self.last += 1;
+        RequestId(self.last)
+    }
+
+    pub(super) fn add(&mut self, place: Place, room: RoomName, action: Action) {
+        let request = Some(self.number());
+        let at = self.waiting.partition_point(|(other, _)| *other <= place);
+        self.waiting.insert(at, (place, Request { request, room, signed: None, action }));
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= MAX_UNANSWERED_REQUESTS
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.unanswered.is_empty()
+    }
+
+    pub(super) fn next_place(&self) -> Option<Place> {
+        self.waiting.front().map(|(place, _)| *place)
+    }
+
+    /// Returns `true` while the host has not said which name the member has.
+    pub(super) fn is_naming(&self) -> bool {
+        self.unanswered.iter().any(|(_, request)| matches!(request.action, Action::Named(_)))
+    }
+
+    /// Returns `true` if a request to come to the room waits before this place.
+    pub(super) fn joins_before(&self, room: &RoomName, place: Place) -> bool {
+        let mut before = self.waiting.iter().take_while(|(other, _)| *other < place);
+        before.any(|(_, request)| request.action == Action::Joined && request.room == *room)
+    }
+
+    /// Returns `true` if a request to leave the room waits after this place.
+    pub(super) fn leaves_after(&self, room: &RoomName, place: Place) -> bool {
+        let mut after = self.waiting.iter().filter(|(other, _)| *other > place);
+        after.any(|(_, request)| request.action == Action::LeftRoom && request.room == *room)
+    }
+
+    pub(super) fn next(&mut self) -> Option<Request> {
+        let (place, request) = self.waiting.pop_front()?;
+        // The hello of the next connection names the rooms; these are not answered.
+        if !matches!(request.action, Action::Joined | Action::LeftRoom) {
+            self.unanswered.push_back((place, request.clone()));
+            if self.unanswered.len() > MAX_UNANSWERED_REQUESTS {
+                self.unanswered.pop_front();
+            }
+        }
+        Some(request)
+    }
+
+    pub(super) fn answered(&mut self, number: RequestId) {
+        self.unanswered.retain(|(_, request)| request.request != Some(number));
+    }
+
+    /// What was not answered is sent again.
+    pub(super) fn rewind(&mut self) {
+        while let Some(request) = self.unanswered.pop_back() {
+            self.waiting.push_front(request);
+        }
+        self.waiting.make_contiguous().sort_by_key(|(place, _)| *place);
+    }
+}

@@ -1,0 +1,94 @@
+//! The order of messages and commands.
+
+use super::*;
+
+/// What was sent, for the order of it: the texts of messages, and the names of commands.
+fn script(requests: Vec<Request>) -> Vec<String> {
+    let steps = requests.into_iter().filter_map(|request| match request.action {
+        Action::Sealed(sealed) => {
+            Some(format!("{} {}", sealed.open().unwrap().words.text, request.room))
+        }
+        Action::Joined => Some(format!("join {}", request.room)),
+        Action::LeftRoom => Some(format!("leave {}", request.room)),
+        Action::Topic(_) => Some(format!("topic {}", request.room)),
+        Action::Named(name) => Some(format!("nick {name}")),
+        _ => None,
+    });
+    steps.collect()
+}
+
+#[test]
+fn what_is_typed_takes_effect_in_the_order_typed() {
+    let mut ann = Bench::new();
+    ann.joins(0);
+    ann.requests();
+    // From a pipe: all is there before the first message is kept.
+    for (n, line) in ["a1", "/join side", "a2", "/topic x", "/leave", "a3"].into_iter().enumerate()
+    {
+        ann.member.handle_line(ann.now, [n as u8; 10], line);
+    }
+    ann.run();
+    let (hall, side) = (RoomName::general(), "side".parse::<RoomName>().unwrap());
+    let step = |what: &str, room: &RoomName| format!("{what} {room}");
+    let typed = [
+        step("a1", &hall),
+        step("join", &side),
+        step("a2", &side),
+        step("topic", &side),
+        step("leave", &side),
+        step("a3", &hall),
+    ];
+    assert_eq!(script(ann.requests()), typed);
+    ann.types("b1");
+    ann.types("/nick zoe");
+    assert_eq!(script(ann.requests()), [step("b1", &hall), "nick zoe".to_owned()]);
+}
+
+#[test]
+fn what_is_sent_again_finds_its_room_though_it_was_left_since() {
+    let mut ann = Bench::new();
+    ann.joins(0);
+    ["a1", "/join side", "a2", "a3", "/leave", "a4"].into_iter().for_each(|line| ann.types(line));
+    let steps = script(ann.requests());
+    assert_eq!(steps.len(), 6);
+    ann.member.handle_disconnected();
+    ann.joins(0);
+    assert_eq!(script(ann.requests()), steps, "after a lost connection");
+    let mut ann = ann.restart();
+    ann.joins(0);
+    assert_eq!(script(ann.requests()), steps, "after a restart");
+    let second = ann.store.load().unwrap().outbox[1].id;
+    let refused = Event::new(ann.now.stamp, None, None, Kind::Refused(Refusal::Busy));
+    ann.hears(&Event { id: Some(second), ..refused });
+    ann.passes(Duration::from_secs(5));
+    assert_eq!(script(ann.requests()), steps, "after a refusal for the time being");
+}
+
+#[test]
+fn a_command_waits_until_the_line_before_it_is_kept() {
+    let mut ann = Bench::new();
+    ann.joins(0);
+    ann.requests();
+    ann.member.handle_line(ann.now, [1; 10], "hi");
+    assert!(matches!(ann.member.poll_output(ann.now), Output::Keep(_)));
+    ann.member.handle_line(ann.now, [2; 10], "/topic x");
+    assert_eq!(ann.run(), None, "there is nothing to wait for but the store");
+    assert_eq!(script(ann.requests()), Vec::<String>::new());
+    ann.member.handle_kept(Ok(()));
+    ann.run();
+    let hall = RoomName::general();
+    assert_eq!(script(ann.requests()), [format!("hi {hall}"), format!("topic {hall}")]);
+}
+
+#[test]
+fn as_many_commands_wait_as_may_and_the_rest_changes_nothing() {
+    let mut ann = Bench::new();
+    for _ in 0..crate::limits::MAX_UNANSWERED_REQUESTS {
+        ann.types("/topic x");
+    }
+    assert!(!ann.member.wants_line());
+    ann.types("/join side");
+    assert!(ann.rows().iter().any(|row| row.contains("too many lines")));
+    assert!(ann.member.room().is_general());
+    assert_eq!(ann.member.rejected(), 1);
+}
