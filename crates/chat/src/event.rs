@@ -228,6 +228,11 @@ pub enum Kind {
         /// Fingerprints of keys, and networks.
         bans: Vec<Arc<str>>,
     },
+    /// A ban was taken back, as an answer to an owner.
+    Unbanned {
+        /// The name, key or network that the owner wrote.
+        who: Arc<str>,
+    },
     /// Stored events follow, as an answer: the next `count` lines of the connection.
     Page {
         /// What they are.
@@ -299,6 +304,7 @@ impl Kind {
             Self::Rooms { rooms } => {
                 rooms.iter().map(|info| info.room.as_str().len() + info.topic.len() + 2).sum()
             }
+            Self::Unbanned { who } => who.len(),
             Self::Bans { bans } => bans.iter().map(|ban| ban.len() + 2).sum(),
             Self::Refused(refusal) => refusal.weight(),
             Self::Joined

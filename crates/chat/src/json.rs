@@ -105,6 +105,7 @@ fn kind(kind: &Kind) -> Option<&'static str> {
         Kind::Members { .. } => "members",
         Kind::Rooms { .. } => "rooms",
         Kind::Bans { .. } => "bans",
+        Kind::Unbanned { .. } => "unbanned",
         Kind::Presence { .. } => "presence",
         Kind::Refused(_) => "refused",
         Kind::Greeted { .. } => "greeted",
@@ -192,6 +193,7 @@ impl Object {
                 });
                 self.put("rooms", each.collect::<Vec<_>>());
             }
+            Kind::Unbanned { who } => self.text("who", who),
             Kind::Bans { bans } => self.texts("bans", bans.iter().map(|ban| &**ban)),
             Kind::Greeted { you, others, head, durable, rooms, .. } => {
                 self.author(you);

@@ -164,7 +164,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
             return refuse(call, nobody(who), effects);
         };
         self.ban_changes.push((ban, false));
-        tell(call, Kind::Bans { bans: self.bans.list(MAX_ROLL_LEN) }, effects);
+        tell(call, Kind::Unbanned { who: who.trim().into() }, effects);
     }
 
     /// Sends a member away.

@@ -57,6 +57,7 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
         Kind::Missed => "some lines are missing here: the room no longer has them".to_owned(),
         Kind::Presence { members, joined, left } => presence(*members, joined, left),
         Kind::Rooms { rooms } => format!("rooms: {}", list(rooms)),
+        Kind::Unbanned { who } => format!("{who} is no longer banned"),
         Kind::Bans { bans } if bans.is_empty() => "nobody is banned".to_owned(),
         Kind::Bans { bans } => format!("banned: {}", bans.join(", ")),
         Kind::Page { of: PageOf::Found, count: 0, .. } => "nothing found".to_owned(),

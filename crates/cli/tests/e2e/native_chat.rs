@@ -277,5 +277,7 @@ fn an_owner_sends_a_member_away_for_good() {
     let to = room.to();
     let again = eves.run(&["chat", "join", "--name", "eve", &to], b"hi\n");
     assert!(again.code != Some(0) && again.err.contains("banned"), "{again:?}");
+    olga.type_line("/unban eve");
+    olga.out.line(|line| is_stamped(line, "* eve is no longer banned"));
     leaves_well(olga);
 }

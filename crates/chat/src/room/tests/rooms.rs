@@ -205,7 +205,8 @@ fn a_ban_lasts_by_key_or_by_network_until_it_is_taken_back() {
         does(&mut chat, peer, said("back"));
         assert!(!chat.is_member(Keyed(peer)), "{peer}");
     }
-    does(&mut chat, 100, Action::Unban("ben".to_owned()));
+    let (_, answer) = only(does(&mut chat, 100, Action::Unban("ben".to_owned())));
+    assert_eq!(answer, Kind::Unbanned { who: "ben".into() });
     does(&mut chat, 101, said("back"));
     assert!(chat.is_member(Keyed(101)));
     assert_eq!(chat.stats().dropped_banned, 3);

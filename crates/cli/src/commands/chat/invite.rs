@@ -16,6 +16,7 @@ use crate::{
     limits::{QR_MARGIN, QR_ROWS},
     output::{note, warn},
     terminal,
+    values::InviteKind,
 };
 
 /// Makes the invite of a room, with the shared key if there is one to put into it.
@@ -33,11 +34,15 @@ pub(super) fn invite(endpoint: &Endpoint, key: Option<SharedKey>) -> Result<Invi
 }
 
 /// Prints the invite.
-pub(super) fn tell(invite: &Invite, shared: &str) {
-    note(&format!(
-        "or with this invite, which has the key of this host: hikyaku chat join{shared} {}",
-        &*invite.to_line()
-    ));
+pub(super) fn tell(invite: &Invite, kind: Option<InviteKind>, flag: &str) {
+    let label = match kind {
+        Some(InviteKind::Once(_)) => "for one guest",
+        Some(InviteKind::Shared) => {
+            "or with this invite (whoever has this invite has the shared key)"
+        }
+        Some(InviteKind::Open) | None => "or with this invite, which has the key of this host",
+    };
+    note(&format!("{label}: hikyaku chat join{flag} {}", &*invite.to_line()));
 }
 
 /// Draws the invite as a QR code, if standard output is a terminal wide enough.

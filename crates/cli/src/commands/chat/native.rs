@@ -70,7 +70,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             let history = state::usual_history(&endpoint.fingerprint())?;
             let identity = Some(keyed.identity);
             let hosting = Hosting { config, history, identity, ..Hosting::default() };
-            let local = tell_door(&endpoint, &args.me, has_key);
+            let local = tell_door(&endpoint, &args.me, Some(shared_flag(has_key)));
             let filter = args.filter.read()?;
             let room = Announced {
                 discovery,
@@ -81,7 +81,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             };
             let announced = find::announce(&endpoint, &args.me, room);
             if !talk.quiet {
-                invite::tell(&invite::invite(&endpoint, None)?, shared_flag(has_key));
+                invite::tell(&invite::invite(&endpoint, None)?, None, shared_flag(has_key));
             }
             let served = serve(endpoint.into(), local, hosting, Seat::Host, &args.me, ending).await;
             find::stop(announced).await;
@@ -123,7 +123,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         .socket(args.network.socket_options())
         .filter(args.filter.read()?);
     let mut allowed = args.native.allow_key.as_deref().map(signers).transpose()?;
-    let by_invite = matches!(args.invite.invite, Some(InviteKind::Once(_)));
+    let by_invite = is_by_invite(args);
     // A guest with an invite has a key that nobody knows yet.
     if let Some(keys) = allowed.take_if(|_| !by_invite) {
         builder = builder.allow_keys(keys);
@@ -139,7 +139,10 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     if let Some((address, dtls)) = dtls {
         doors.dtls = Some(also(args, address, ending).await?.speak_dtls(dtls));
     }
-    let local = tell_door(&endpoint, &args.me, args.native.keys.shared_key.is_some());
+    // Whoever has neither an allowed key nor an invite is refused.
+    let by_address = !by_invite || allowed.is_some();
+    let flag = shared_flag(args.native.keys.shared_key.is_some());
+    let local = tell_door(&endpoint, &args.me, by_address.then_some(flag));
     for (door, flag) in [(&doors.plain, "--plain"), (&doors.dtls, "--dtls")] {
         if let Some(listener) = door.as_ref().filter(|_| !args.me.talk.quiet) {
             tell_other_door(listener, flag, args.armour.is_bare());
@@ -177,15 +180,17 @@ async fn also(
     Ok(PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?)
 }
 
-/// Says who the host is, and how others come in; returns where it listens.
-fn tell_door(endpoint: &Endpoint, me: &MeArgs, shared: bool) -> SocketAddr {
+/// Says who the host is and, with the flags they need, how others join by its address. Returns
+/// where it listens.
+fn tell_door(endpoint: &Endpoint, me: &MeArgs, flag: Option<&str>) -> SocketAddr {
     let local = endpoint.local_addr();
     if !me.talk.quiet {
         note(&format!("the key of this host is {}", endpoint.fingerprint()));
-        let shared = shared_flag(shared);
         note(&format!("listening on {local}"));
-        for address in reachable_at(local) {
-            note(&format!("others join with: hikyaku chat join{shared} {address}"));
+        if let Some(flag) = flag {
+            for address in reachable_at(local) {
+                note(&format!("others join with: hikyaku chat join{flag} {address}"));
+            }
         }
     }
     local
@@ -220,11 +225,14 @@ fn host_invite(
 
 fn show_invite(args: &HostArgs, invite: &Invite, flag: &str) -> Result<(), Failure> {
     // Without its one-use invites nobody can join: they are more than a remark.
-    let is_needed = matches!(args.invite.invite, Some(InviteKind::Once(_)));
-    if is_needed || !args.me.talk.quiet {
-        invite::tell(invite, flag);
+    if is_by_invite(args) || !args.me.talk.quiet {
+        invite::tell(invite, args.invite.invite, flag);
     }
     if args.invite.qr { invite::draw(invite) } else { Ok(()) }
+}
+
+const fn is_by_invite(args: &HostArgs) -> bool {
+    matches!(args.invite.invite, Some(InviteKind::Once(_)))
 }
 
 const fn shared_flag(shared: bool) -> &'static str {
