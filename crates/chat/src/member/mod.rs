@@ -175,6 +175,8 @@ enum Stage {
     Leaving {
         by: Time,
         answers_by: Time,
+        /// `by` moves with each message that the host answers.
+        is_patient: bool,
     },
     /// The last words are out.
     Parting,
@@ -330,11 +332,12 @@ impl Member {
     }
 
     /// Handles the end of the input: leaves once everything that was typed is stored, or the
-    /// patience is over.
+    /// patience is over since the host last answered one of them.
     pub fn handle_end(&mut self, now: Now) {
         if self.stage == Stage::Here {
             let by = now.time + self.patience;
-            self.stage = Stage::Leaving { by, answers_by: by.min(now.time + CONFIRM_WAIT) };
+            let answers_by = by.min(now.time + CONFIRM_WAIT);
+            self.stage = Stage::Leaving { by, answers_by, is_patient: true };
         }
     }
 
@@ -343,7 +346,7 @@ impl Member {
         if matches!(self.stage, Stage::Here | Stage::Leaving { .. }) {
             let moment = if self.link == Link::Greeted { CONFIRM_WAIT } else { Duration::ZERO };
             let by = now.time + moment;
-            self.stage = Stage::Leaving { by, answers_by: now.time };
+            self.stage = Stage::Leaving { by, answers_by: now.time, is_patient: false };
         }
     }
 
@@ -430,7 +433,7 @@ impl Member {
     }
 
     fn may_leave(&self, now: Time) -> bool {
-        let Stage::Leaving { by, answers_by } = self.stage else { return false };
+        let Stage::Leaving { by, answers_by, .. } = self.stage else { return false };
         if self.keeping.is_some() {
             return false;
         }
@@ -457,7 +460,7 @@ impl Member {
 
     fn next_wait(&self, now: Time) -> Option<Time> {
         let leave_at = match self.stage {
-            Stage::Leaving { by, answers_by } if answers_by > now => Some(by.min(answers_by)),
+            Stage::Leaving { by, answers_by, .. } if answers_by > now => Some(by.min(answers_by)),
             Stage::Leaving { by, .. } => Some(by),
             _ => None,
         };

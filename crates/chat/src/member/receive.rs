@@ -38,6 +38,7 @@ impl Member {
             return;
         }
         let Some((event, _)) = machine::read_event(line) else { return };
+        let unsent = self.outbox.len();
         match &event.kind {
             Kind::Greeted { you, others, head, log, rooms, .. } => {
                 let greeting = Greeting {
@@ -70,6 +71,16 @@ impl Member {
             }
             _ if self.page_left > 0 && event.seq.is_some() => self.on_history(event),
             _ => self.on_event(event),
+        }
+        if self.outbox.len() < unsent {
+            self.wait_on(now);
+        }
+    }
+
+    /// The host goes on to take messages: a member that leaves waits for the rest.
+    fn wait_on(&mut self, now: Now) {
+        if let Stage::Leaving { by, is_patient: true, .. } = &mut self.stage {
+            *by = now.time + self.patience;
         }
     }
 

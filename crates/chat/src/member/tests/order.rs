@@ -92,3 +92,19 @@ fn as_many_commands_wait_as_may_and_the_rest_changes_nothing() {
     assert!(ann.member.room().is_general());
     assert_eq!(ann.member.rejected(), 1);
 }
+
+#[test]
+fn the_patience_at_the_end_counts_from_the_last_message_that_the_host_took() {
+    let mut ann = Bench::new();
+    ann.joins(0);
+    ["one", "two", "three"].into_iter().for_each(|line| ann.types(line));
+    ann.member.handle_end(ann.now);
+    for seq in 1..=3 {
+        ann.passes(crate::limits::NATIVE_CONFIRM_WAIT * 2 / 3);
+        let id = ann.store.load().unwrap().outbox[0].id;
+        let repeated = Event::new(ann.now.stamp, None, None, Kind::Repeated);
+        ann.hears(&Event { id: Some(id), seq: Some(Seq(seq)), ..repeated });
+    }
+    assert_eq!(ann.member.unsent(), 0);
+    assert!(matches!(ann.member.poll_output(ann.now), Output::Left));
+}
