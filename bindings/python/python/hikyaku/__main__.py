@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> None:
-    """Becomes the command; a wheel of 4 MB has no second copy of it."""
+    """Becomes the command, which the wheel does not contain."""
     command = shutil.which("hikyaku")
     if command is None:
         sys.exit(
