@@ -14,7 +14,7 @@ use crate::{
     connection::Connection,
     errors::HikyakuError,
     keys::{self, TrustArg},
-    runtime::{Deadline, Owned, handle, seconds, wait},
+    runtime::{Deadline, Owned, seconds, wait},
     wake::{Wakeups, done},
 };
 
@@ -278,10 +278,4 @@ impl Server {
         let endpoint = self.0.get()?;
         Ok(format!("<hikyaku server on {}, {}>", endpoint.local_addr(), endpoint.fingerprint()))
     }
-}
-
-/// Makes sure that the runtime is there, for a module that is imported before a fork.
-#[pyfunction]
-pub(crate) fn _start() -> PyResult<()> {
-    handle().map(|_| ())
 }

@@ -36,7 +36,6 @@ fn _hikyaku(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<wake::Wakeups>()?;
     module.add_function(wrap_pyfunction!(endpoint::_connect, module)?)?;
     module.add_function(wrap_pyfunction!(endpoint::_connect_later, module)?)?;
-    module.add_function(wrap_pyfunction!(endpoint::_start, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::_after_fork, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // Nobody imports `*` from here, and the stub would have to repeat it.

@@ -6,7 +6,6 @@
 use std::{
     future::Future,
     mem::ManuallyDrop,
-    ops::Deref,
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -174,14 +173,5 @@ where
         if deadline.rest().is_zero() {
             return Ok(None);
         }
-    }
-}
-
-impl<T> Deref for Owned<T> {
-    type Target = T;
-
-    /// For the runtime's own tasks, which a forked child does not have.
-    fn deref(&self) -> &T {
-        &self.value
     }
 }
