@@ -11,7 +11,7 @@ use hikyaku_interop::{hikyaku, python, run};
 use page::{Block, blocks, with_free_ports};
 use tempfile::tempdir;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/for-readers-of-the-guide.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 /// Saves each program of the page under the name in its first line.
 fn save_programs(text: &str, folder: &Path) {
@@ -32,10 +32,14 @@ fn search_path() -> String {
     format!("{}:{}", before.join(":"), env::var("PATH").unwrap_or_default())
 }
 
-fn run_block(block: &Block, folder: &Path) -> Result<(), String> {
+fn run_block(block: &Block, folder: &Path, locale: &str) -> Result<(), String> {
     let mut shell = Command::new("sh");
     shell.args(["-euc", &format!("exec 2>&1\n{}", block.script)]).current_dir(folder);
-    shell.env("HOME", folder).env_remove("XDG_CONFIG_HOME").env("PATH", search_path());
+    shell
+        .env("LC_ALL", locale)
+        .env("HOME", folder)
+        .env_remove("XDG_CONFIG_HOME")
+        .env("PATH", search_path());
     let exit = run(shell);
     match exit.code {
         Some(0) => block.check(&exit.out),
@@ -45,7 +49,17 @@ fn run_block(block: &Block, folder: &Path) -> Result<(), String> {
 
 #[test]
 fn every_block_that_needs_python_prints_what_is_claimed() {
-    let text = with_free_ports(&fs::read_to_string(PAGE).expect("there is such a page"));
+    run_page("for-readers-of-the-guide.md", "C.UTF-8");
+}
+
+#[test]
+fn every_block_of_the_japanese_page_that_needs_python_prints_what_is_claimed() {
+    run_page("for-readers-of-the-guide.ja.md", "ja_JP.UTF-8");
+}
+
+fn run_page(page: &str, locale: &str) {
+    let path = Path::new(DOCS).join(page);
+    let text = with_free_ports(&fs::read_to_string(path).expect("there is such a page"));
     let folder = tempdir().expect("a temporary folder");
     save_programs(&text, folder.path());
     let blocks = blocks(&text, "```sh python");
@@ -54,8 +68,9 @@ fn every_block_that_needs_python_prints_what_is_claimed() {
     let wrong: Vec<String> = blocks
         .iter()
         .filter_map(|block| {
-            Some(format!("{}: {}", block.line, run_block(block, folder.path()).err()?))
+            let fault = run_block(block, folder.path(), locale).err()?;
+            Some(format!("{}: {fault}", block.line))
         })
         .collect();
-    assert!(wrong.is_empty(), "docs/for-readers-of-the-guide.md:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "docs/{page}:\n{}", wrong.join("\n"));
 }

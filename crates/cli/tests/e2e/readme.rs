@@ -1,10 +1,10 @@
-//! The commands in README.md and docs/ do what the pages say.
+//! The commands in the READMEs and docs/ do what the pages say.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     os::unix::process::CommandExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -16,7 +16,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs a block as a reader would, with everything in one folder, and returns what is wrong.
-fn run(block: &Block, home: &Path) -> Result<(), String> {
+fn run(block: &Block, home: &Path, locale: &str) -> Result<(), String> {
     let output = home.join(".output");
     let file = File::create(&output).expect("the folder is ours");
     let programs = Path::new(env!("CARGO_BIN_EXE_hikyaku")).parent().expect("it is in a folder");
@@ -26,6 +26,7 @@ fn run(block: &Block, home: &Path) -> Result<(), String> {
     // long as any program that the block started runs.
     shell.args(["-euc", &format!("exec 3>&2 2>&1\n{}", block.script)]).stdout(file);
     shell.current_dir(home).env("HOME", home).env_remove("XDG_CONFIG_HOME");
+    shell.env("LC_ALL", locale);
     shell.env("PATH", format!("{}:{path}", programs.display()));
     shell.process_group(0);
     let (group, shell) = started(shell);
@@ -60,33 +61,79 @@ impl Drop for Group {
     }
 }
 
-/// Returns README.md and the pages of docs/, by name.
-fn pages() -> BTreeMap<String, String> {
+/// Returns the READMEs and the pages of docs/, by path.
+fn pages() -> BTreeMap<PathBuf, String> {
+    let files = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).expect("there is such a folder");
+        entries.map(|entry| entry.expect("it can be read").path())
+    };
     let root = Path::new(ROOT);
-    let docs = fs::read_dir(root.join("docs")).expect("there are docs");
-    let docs = docs.map(|entry| entry.expect("it can be read").path());
-    let pages = docs.filter(|path| path.extension().is_some_and(|end| end == "md"));
-    pages
-        .chain([root.join("README.md")])
-        .map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("it is text")))
-        .collect()
+    let readmes = files(root.to_owned()).filter(|path| in_folder(path).starts_with("README."));
+    let pages = files(root.join("docs")).chain(readmes);
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    pages.map(|path| (path.clone(), fs::read_to_string(path).expect("it is text"))).collect()
 }
 
-#[test]
-fn every_sh_block_ends_well_and_prints_what_is_claimed() {
+fn in_folder(path: &Path) -> String {
+    path.file_name().expect("it is a file").to_string_lossy().into_owned()
+}
+
+fn is_japanese(path: &Path) -> bool {
+    in_folder(path).ends_with(".ja.md")
+}
+
+fn run_pages(pages: impl Iterator<Item = (PathBuf, String)>, locale: &str) {
     let mut wrong = Vec::new();
     let mut claims = 0;
-    for (name, text) in pages() {
+    for (path, text) in pages {
         let blocks = blocks(&with_free_ports(&text), "```sh");
         claims += blocks.iter().map(|block| block.claims().count()).sum::<usize>();
         // In the order of the page, so that blocks do not spoil each other's files.
         let home = folder();
         let faults =
-            blocks.iter().filter_map(|block| Some((block, run(block, home.path()).err()?)));
-        wrong.extend(faults.map(|(block, fault)| format!("{name}:{}: {fault}", block.line)));
+            blocks.iter().filter_map(|block| Some((block, run(block, home.path(), locale).err()?)));
+        let faults = faults.map(|(block, fault)| (path.display(), block.line, fault));
+        wrong.extend(faults.map(|(page, line, fault)| format!("{page}:{line}: {fault}")));
     }
     assert!(claims > 0, "no page claims anything");
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_sh_block_ends_well_and_prints_what_is_claimed() {
+    run_pages(pages().into_iter().filter(|(path, _)| !is_japanese(path)), "C.UTF-8");
+}
+
+#[test]
+fn every_sh_block_of_the_japanese_pages_does_so_in_a_japanese_locale() {
+    run_pages(pages().into_iter().filter(|(path, _)| is_japanese(path)), "ja_JP.UTF-8");
+}
+
+#[test]
+fn a_japanese_page_has_the_blocks_and_headings_of_its_english_page() {
+    let pages = pages();
+    let mut compared = 0;
+    for (path, japanese) in pages.iter().filter(|(path, _)| is_japanese(path)) {
+        let english = &pages[&path.with_file_name(in_folder(path).replace(".ja.md", ".md"))];
+        assert_eq!(outline(japanese), outline(english), "{}", path.display());
+        compared += 1;
+    }
+    assert!(compared >= 2, "{compared} pages");
+}
+
+/// Returns the level of each heading and the first line of each block.
+fn outline(page: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut outline = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+            outline.push(line);
+        } else if !inside && line.starts_with('#') {
+            outline.push(line.split_once(' ').map_or(line, |(level, _)| level));
+        }
+    }
+    outline
 }
 
 #[test]
@@ -98,7 +145,8 @@ fn the_readme_is_short() {
 #[test]
 fn a_block_that_fails_or_lies_is_noticed() {
     let home = folder();
-    let run = |script: &str| run(&Block { line: 1, script: script.to_owned() }, home.path());
+    let run =
+        |script: &str| run(&Block { line: 1, script: script.to_owned() }, home.path(), "C.UTF-8");
     let wrong = |script: &str| run(script).err();
     assert_eq!(wrong("echo a; echo b >&2; echo c\n# prints: a\n# prints: b\n# prints: c\n"), None);
     assert!(wrong("false\ntrue\n").is_some_and(|e| e.contains("Some(1)")));
