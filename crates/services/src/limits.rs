@@ -10,13 +10,12 @@ pub const MAX_CONTROL: usize = 4_096;
 /// Bytes of a reason for refusing a file: a line to read.
 pub const MAX_REASON: usize = 256;
 
-/// Bytes of a saved file's name; every system takes 255, and other tools add to a name.
+/// Bytes of a saved file's name: systems allow 255, and other tools append to a name.
 pub const MAX_NAME: usize = 200;
 
-/// The port on which hosts answer searches. It is not the chat's own port: a native host has that
-/// one to itself, any number of hosts on a machine share this one, and a plain listener on the
-/// default port would print each search as a message. It is the next one, so that one rule of a
-/// firewall (12345 to 12346) opens both.
+/// The port on which hosts answer searches. All hosts on a machine share it, while a native host
+/// has its own port to itself; and a plain listener on the default port would print each search as
+/// a message. It follows the default port, so that one firewall rule (12345 to 12346) opens both.
 pub const DISCOVERY_PORT: u16 = 12_346;
 
 /// Bytes of a search. No answer is longer, so that forged searches gain nothing.
@@ -38,7 +37,7 @@ pub const MAX_APPLICATION: usize = 32;
 /// Addresses that an announcement names.
 pub const MAX_ANNOUNCED_ADDRESSES: usize = 4;
 
-/// Hosts that a search keeps. Whoever is on the network can forge announcements.
+/// Hosts that a search keeps. Everyone on the network can forge announcements.
 pub const MAX_FOUND: usize = 64;
 
 /// Hosts that a search keeps for one address, so that one machine cannot fill the table.
@@ -53,7 +52,7 @@ pub const MAX_TARGETS: usize = 64;
 /// Searches that a host answers per second: several people who search at once, four times each.
 pub const MAX_ANSWERS: u32 = 50;
 
-/// When a search is sent: at once, and again, because datagrams are lost.
+/// When a search is sent: immediately, and again because datagrams get lost.
 pub const SEARCH_AT: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_millis(100),
@@ -71,10 +70,10 @@ pub const SEARCH_TIME: Duration = Duration::from_millis(1_500);
 /// Interval at which a host looks for new interfaces, to hear searches there.
 pub const INTERFACES_EVERY: Duration = Duration::from_secs(5);
 
-/// Time that an announcement is given to say goodbye by mDNS.
+/// Time allowed for the goodbye by mDNS.
 pub const GOODBYE: Duration = Duration::from_millis(200);
 
-/// Consecutive errors of receiving after which a host stops answering searches.
+/// Consecutive receive errors after which a host stops answering searches.
 pub const MAX_RECEIVE_ERRORS: u32 = 100;
 
 /// Characters of an invite: eight names of hosts and a code.

@@ -1,4 +1,4 @@
-//! What a host says of itself to the local network.
+//! What a host announces about itself on the local network.
 
 use std::net::IpAddr;
 
@@ -9,8 +9,8 @@ use crate::limits::{
     MAX_ANNOUNCED_ADDRESSES, MAX_ANNOUNCED_NAME, MAX_ANNOUNCED_ROOM, MAX_APPLICATION,
 };
 
-/// What a host says of itself: names, a port, and the key that it claims to have. Its texts are
-/// bounded and hold no character that a terminal obeys or nobody sees.
+/// What a host says about itself: its names, its port, and the key it claims to have. The texts are
+/// bounded, and contain no control or invisible characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
     application: String,
@@ -39,7 +39,7 @@ pub enum NotAnnounceable {
 }
 
 impl Announcement {
-    /// A host of `application` with this name, port and key.
+    /// Creates an announcement for a host of `application`.
     ///
     /// # Errors
     /// [`NotAnnounceable`]. [`Announcement::fitting`] makes a name fit.
@@ -72,7 +72,7 @@ impl Announcement {
         })
     }
 
-    /// Returns as much of a name as can be announced; `fallback` if nothing of it can.
+    /// Returns the part of a name that can be announced, or `fallback` if there is none.
     #[must_use]
     pub fn fitting(name: &str, fallback: &str) -> String {
         let mut fitting = String::new();
@@ -86,7 +86,7 @@ impl Announcement {
         if fitting.is_empty() { fallback.to_owned() } else { fitting.to_owned() }
     }
 
-    /// With the room's title.
+    /// Adds the room's title.
     ///
     /// # Errors
     /// [`NotAnnounceable::Text`].
@@ -98,22 +98,22 @@ impl Announcement {
         Ok(self)
     }
 
-    /// With the number of members.
+    /// Adds the number of members.
     #[must_use]
     pub const fn with_members(mut self, members: Option<u32>) -> Self {
         self.members = members;
         self
     }
 
-    /// For those alone who hold a shared key or an invite.
+    /// Says that members need a shared key or an invite.
     #[must_use]
     pub const fn with_key_needed(mut self, needs_key: bool) -> Self {
         self.needs_key = needs_key;
         self
     }
 
-    /// With the addresses at which the host listens, if it does not listen on all of them. The
-    /// first [`MAX_ANNOUNCED_ADDRESSES`] count, and no unspecified one.
+    /// Adds the addresses at which the host listens, if it does not listen on all of them. Only the
+    /// first [`MAX_ANNOUNCED_ADDRESSES`] are used; unspecified addresses are left out.
     #[must_use]
     pub fn with_addresses(mut self, addresses: &[IpAddr]) -> Self {
         let usable = addresses.iter().filter(|ip| !ip.is_unspecified() && !ip.is_multicast());
@@ -121,37 +121,37 @@ impl Announcement {
         self
     }
 
-    /// What is spoken there, with its version, as both sides name it in the handshake.
+    /// Returns the application and its version, as both sides name it in the handshake.
     #[must_use]
     pub fn application(&self) -> &str {
         &self.application
     }
 
-    /// The name of the host.
+    /// Returns the name of the host.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The title of the room; empty if there is none.
+    /// Returns the title of the room, or an empty string if it has none.
     #[must_use]
     pub fn room(&self) -> &str {
         &self.room
     }
 
-    /// The port.
+    /// Returns the port.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The key that the host claims to have.
+    /// Returns the fingerprint of the key that the host claims to have.
     #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// The number of members, if the host says it.
+    /// Returns the number of members, if the host announces it.
     #[must_use]
     pub const fn members(&self) -> Option<u32> {
         self.members
@@ -163,7 +163,7 @@ impl Announcement {
         self.needs_key
     }
 
-    /// The addresses at which the host listens; empty if it is all of them.
+    /// Returns the addresses at which the host listens; empty if it listens on all of them.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses

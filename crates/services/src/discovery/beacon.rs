@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Version, flags and lengths are one byte, a token eight, a port two and a number of members four,
-//! big-endian; a text is its length and UTF-8; addresses are their number, and of each its family
-//! (4 or 6) and bytes. What follows in an answer is for later versions, and skipped.
+//! big-endian. A text is its length, then UTF-8. Addresses are a count, then for each its family
+//! (4 or 6) and its bytes. Receivers skip what follows in an answer: it is for later versions.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,7 +37,7 @@ pub struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// Returns the datagram. An application's name longer than an announcement's is cut.
+    /// Encodes the search. An application name beyond the limit of announcements is truncated.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SEARCH_LEN);
@@ -49,7 +49,7 @@ impl<'a> Query<'a> {
         out
     }
 
-    /// Returns the search in a datagram, if it is one.
+    /// Decodes a search; returns `None` if the datagram is something else.
     #[must_use]
     pub fn decode(datagram: &'a [u8]) -> Option<Self> {
         let mut rest = Reader(datagram);
@@ -66,12 +66,12 @@ impl<'a> Query<'a> {
 pub struct Answer {
     /// The token of the search.
     pub token: Token,
-    /// What the host says of itself.
+    /// What the host announces.
     pub announcement: Announcement,
 }
 
 impl Answer {
-    /// Returns the datagram, which is never longer than a search.
+    /// Encodes the answer. It is never longer than a search.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let Self { token, announcement } = self;
@@ -105,7 +105,7 @@ impl Answer {
         out
     }
 
-    /// Returns the answer in a datagram, if it is one.
+    /// Decodes an answer; returns `None` if the datagram is something else.
     #[must_use]
     pub fn decode(datagram: &[u8]) -> Option<Self> {
         let mut rest = Reader(datagram);
@@ -136,7 +136,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text);
 }
 
-/// What is left of a datagram.
+/// The rest of a datagram, not yet decoded.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use super::announcement::Announcement;
 use crate::limits::{MAX_FOUND, MAX_FOUND_ADDRESSES, MAX_FOUND_AT_ONE};
 
-/// A host that was found. Nothing of it is authenticated.
+/// A host that was found. None of its fields is authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// What it says of itself.
+    /// What it announces.
     pub announcement: Announcement,
     /// Where it may be reached, the best first.
     pub addresses: Vec<SocketAddr>,
@@ -23,8 +23,8 @@ pub struct Found {
 impl Found {
     /// Adds what was announced by or for `addresses`. Returns `true` if the host is new.
     ///
-    /// A host is its name, port and key: what comes with other ones is another host, whatever it
-    /// claims.
+    /// Name, port and key identify a host: an announcement that differs in one of them belongs to
+    /// another host.
     pub fn add(&mut self, announcement: Announcement, addresses: &[SocketAddr]) -> bool {
         let usable = |at: &&SocketAddr| !at.ip().is_unspecified() && !at.ip().is_multicast();
         let addresses: Vec<SocketAddr> = addresses.iter().filter(usable).copied().collect();
@@ -81,15 +81,15 @@ impl Host {
                 self.addresses.push(*address);
             }
         }
-        // A link-local address is good on one interface alone, and changes with it.
+        // A link-local address works on one interface only, and changes with it.
         self.addresses.sort_by_key(|address| match address.ip() {
             IpAddr::V4(ip) => (ip.is_link_local(), 0),
             IpAddr::V6(ip) => (ip.is_unicast_link_local(), 1),
         });
     }
 
-    /// Returns `true` if the host goes by `name`: all of its name, or what stands before or after
-    /// an `@` in it. Case does not matter.
+    /// Returns `true` if `name` is the name of the host, or the part of it before or after an `@`.
+    /// Case does not matter.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         let own = self.announcement.name().to_lowercase();

@@ -1,4 +1,4 @@
-//! Where to search, and whom to answer, by the network interfaces of this machine.
+//! The addresses to search and to answer, derived from this machine's network interfaces.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -7,8 +7,8 @@ use crate::limits::MAX_TARGETS;
 /// The IPv6 group of hosts: link-local, and assigned by nobody (RFC 4291, section 2.7).
 pub const GROUP: Ipv6Addr = Ipv6Addr::new(0xFF12, 0, 0, 0, 0x68, 0x696B, 0x7961, 0x6B75);
 
-/// The broadcast address of the loopback network: it reaches every host on this machine, and on a
-/// machine without a network nothing else does.
+/// The broadcast address of the loopback network. It reaches every host on this machine, even if
+/// the machine has no other network.
 const LOOPBACK_BROADCAST: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 255);
 
 /// An address of this machine, and the interface that has it.
@@ -46,7 +46,7 @@ pub fn targets(interfaces: &[Interface], port: u16) -> Vec<SocketAddr> {
 }
 
 /// Returns `true` if an address is on this machine or on a network of one of these interfaces. A
-/// host answers no one else: it would tell the internet that it is there.
+/// host answers nobody else, so that it does not reveal itself to the internet.
 #[must_use]
 pub fn is_near(ip: IpAddr, interfaces: &[Interface]) -> bool {
     match ip {
@@ -62,7 +62,7 @@ impl Interface {
     fn has(&self, ip: IpAddr) -> bool {
         let same = |ours: u128, theirs: u128, bits: u32| {
             let prefix = u32::from(self.prefix).min(bits);
-            // A network with all addresses in it has no neighbours.
+            // A prefix of zero contains every address, and therefore says nothing about neighbours.
             prefix > 0 && (ours ^ theirs) >> (bits - prefix) == 0
         };
         match (self.ip, ip) {

@@ -31,7 +31,7 @@ pub(super) fn register(announcement: &Announcement, families: Families) -> Optio
     let name = announcement.name();
     let end = (0..=name.len().min(MAX_INSTANCE)).rev().find(|end| name.is_char_boundary(*end));
     let instance = &name[..end.unwrap_or(0)];
-    // A name of our own: the machine's belongs to the mDNS that may run beside.
+    // A host name of our own: another mDNS responder on this machine may own the machine's name.
     let short: String = hex(&announcement.fingerprint().as_bytes()[..6]);
     let host = format!("hikyaku-{short}-{}.local.", announcement.port());
     let port = announcement.port();
@@ -91,7 +91,7 @@ impl Drop for Browsing {
     }
 }
 
-/// Waits for the next host; forever without a search. Cancel-safe.
+/// Waits for the next host. Never resolves if there is no search. Cancel-safe.
 pub(super) async fn next(browsing: &mut Option<Browsing>) -> (Announcement, Vec<SocketAddr>) {
     while let Some(search) = browsing {
         match search.events.recv_async().await {
@@ -112,7 +112,7 @@ fn host(service: &ResolvedService) -> Option<(Announcement, Vec<SocketAddr>)> {
     let announcement = txt::decode(port, |key| service.get_property_val_str(key))?;
     let mut addresses: Vec<SocketAddr> =
         service.get_addresses().iter().filter_map(|ip| address(ip, port)).collect();
-    // A set has no order of its own.
+    // Sets have no order; tests and people want one.
     addresses.sort_unstable();
     addresses.truncate(MAX_FOUND_ADDRESSES);
     Some((announcement, addresses))

@@ -6,10 +6,10 @@
 //!            Found ◀── mDNS: _hikyaku._udp and its TXT ───────────┘
 //! ```
 //!
-//! There are two ways, because networks filter either: searches of our own, by IPv4 broadcast and
-//! IPv6 link-local multicast, which hosts answer; and DNS-SD over multicast DNS (RFC 6762, RFC
-//! 6763; feature `mdns`). Nothing of either is authenticated: whatever is found is a hint where a
-//! host may be and which key it claims. Whoever connects checks the key.
+//! There are two ways, because some networks filter one of them: searches of our own, by IPv4
+//! broadcast and IPv6 link-local multicast; and DNS-SD over multicast DNS (RFC 6762, RFC 6763;
+//! feature `mdns`). Neither is authenticated. A result hints at where a host may be and which key
+//! it claims; the client checks that key when it connects.
 
 mod announcement;
 mod beacon;

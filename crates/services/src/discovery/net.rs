@@ -28,7 +28,7 @@ use super::{
 };
 use crate::limits::{DISCOVERY_PORT, INTERFACES_EVERY, MAX_RECEIVE_ERRORS};
 
-/// The families in which a host listens: it is announced in these alone.
+/// The address families in which a host listens. It is announced in no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Families {
     V4,
@@ -46,7 +46,8 @@ pub struct AdvertiserOptions {
 }
 
 impl AdvertiserOptions {
-    /// For a host that listens at `local`; a socket on `[::]` takes IPv4 too unless `only_v6`.
+    /// Creates the options for a host that listens at `local`. A socket on `[::]` accepts IPv4 too
+    /// unless `only_v6`.
     #[must_use]
     pub fn new(local: SocketAddr, only_v6: bool) -> Self {
         let families = match local.ip() {
@@ -57,21 +58,21 @@ impl AdvertiserOptions {
         Self { families, port: DISCOVERY_PORT, filter: Filter::new(), mdns: true }
     }
 
-    /// Answers only addresses that this filter allows.
+    /// Answers only the addresses that this filter allows.
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Answers on another port than [`DISCOVERY_PORT`].
+    /// Answers on this port instead of [`DISCOVERY_PORT`].
     #[must_use]
     pub const fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Announces by mDNS too, which is the default, or not.
+    /// Sets whether the host is announced by mDNS too. The default is `true`.
     #[must_use]
     pub const fn mdns(mut self, mdns: bool) -> Self {
         self.mdns = mdns;
@@ -89,7 +90,7 @@ pub struct Advertiser {
 }
 
 impl Advertiser {
-    /// Announces a host. If one of the two ways is closed, the other remains.
+    /// Announces a host. If one of the two ways is unavailable, the other is used alone.
     ///
     /// # Errors
     /// [`BindError`] if the discovery port cannot be shared and there is no mDNS.
@@ -114,8 +115,8 @@ impl Advertiser {
         })
     }
 
-    /// Announces this from now on: a title or a number of members that has changed. By mDNS the
-    /// first announcement stands.
+    /// Replaces the announcement, for example when the number of members has changed. The record
+    /// in mDNS does not change.
     pub fn announce(&self, announcement: Announcement) {
         self.announce.send_replace(announcement);
     }
@@ -136,7 +137,7 @@ impl Drop for Advertiser {
     }
 }
 
-/// Opens the socket that hears searches, together with the other hosts on this machine.
+/// Opens the socket that receives searches. All hosts on this machine share its port.
 fn answering_socket(families: Families, port: u16) -> Result<Socket, BindError> {
     let v6 = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
     let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
@@ -164,7 +165,7 @@ async fn answer(socket: Socket, mut announced: watch::Receiver<Announcement>, fi
     let mut errors = 0;
     while errors < MAX_RECEIVE_ERRORS {
         tokio::select! {
-            // The first tick is at once.
+            // The first tick completes immediately.
             biased;
             _ = look.tick() => {
                 interfaces = self::interfaces();
@@ -187,7 +188,7 @@ async fn answer(socket: Socket, mut announced: watch::Receiver<Announcement>, fi
                         continue;
                     }
                     if let Some(answer) = responder.answer(datagram.bytes, now) {
-                        // Whoever searches asks again.
+                        // A searcher repeats its search.
                         let _ = socket.send(&answer, from, None).await;
                     }
                 }
@@ -196,14 +197,14 @@ async fn answer(socket: Socket, mut announced: watch::Receiver<Announcement>, fi
     }
 }
 
-/// Joins the group on every interface; where it has joined already, nothing changes.
+/// Joins the group on every interface where it is not a member yet.
 fn hear_group(socket: &Socket) {
     if socket.local_addr().is_ipv6() {
         let _ = socket.join(GROUP.into(), None);
     }
 }
 
-/// How hosts are searched.
+/// How to search for hosts.
 #[derive(Clone, Debug)]
 pub struct SearchOptions {
     targets: Option<Vec<SocketAddr>>,
@@ -217,14 +218,14 @@ impl Default for SearchOptions {
 }
 
 impl SearchOptions {
-    /// Searches these addresses, instead of every network of this machine.
+    /// Searches these addresses instead of every network of this machine.
     #[must_use]
     pub fn targets(mut self, targets: Vec<SocketAddr>) -> Self {
         self.targets = Some(targets);
         self
     }
 
-    /// Searches by mDNS too, which is the default, or not.
+    /// Sets whether to search by mDNS too. The default is `true`.
     #[must_use]
     pub const fn mdns(mut self, mdns: bool) -> Self {
         self.mdns = mdns;
@@ -235,7 +236,7 @@ impl SearchOptions {
 /// Searches the local network. Cancel-safe.
 ///
 /// # Errors
-/// [`BindError`] if no socket can be opened. A network that cannot be reached is only silent.
+/// [`BindError`] if no socket can be opened. A network that cannot be reached is no error.
 pub async fn search(mut search: Search, options: &SearchOptions) -> Result<Found, BindError> {
     let any = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
     let any = any.map(|ip: IpAddr| SocketAddr::new(ip, 0));
@@ -254,7 +255,7 @@ pub async fn search(mut search: Search, options: &SearchOptions) -> Result<Found
             Step::Done => return Ok(search.into_found()),
             Step::Ask => {
                 for target in &targets {
-                    // A network without a route to it stays silent.
+                    // No route to this network: the others are still searched.
                     let _ = socket.send(&datagram, *target, None).await;
                 }
                 continue;
@@ -279,8 +280,8 @@ pub async fn search(mut search: Search, options: &SearchOptions) -> Result<Found
     }
 }
 
-/// Returns a token for a search. Without randomness it is a fixed one: then a forger need not see
-/// the search, and what it forges is still only a hint.
+/// Returns a random token for a search. If the system has no randomness, the token is constant:
+/// answers can then be forged by senders that did not see the search, and remain mere hints.
 #[must_use]
 pub fn random_token() -> Token {
     let mut token = Token::default();
@@ -288,7 +289,7 @@ pub fn random_token() -> Token {
     token
 }
 
-/// Returns the interfaces of this machine; none if the system does not say.
+/// Returns the interfaces of this machine, or none if they cannot be listed.
 fn interfaces() -> Vec<Interface> {
     let all = if_addrs::get_if_addrs().unwrap_or_default();
     let interface = |interface: if_addrs::Interface| {

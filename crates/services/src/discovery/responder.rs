@@ -1,4 +1,4 @@
-//! A host's side: which searches it answers.
+//! The host's side: which searches it answers.
 
 use std::time::Duration;
 
@@ -8,35 +8,36 @@ use super::{
 };
 use crate::limits::MAX_ANSWERS;
 
-/// Answers searches for one host, a bounded number per second.
+/// Answers searches for one host, up to a number per second.
 #[derive(Clone, Debug)]
 pub struct Responder {
     announcement: Announcement,
-    /// The second that is counted, since the start.
+    /// The second that `answered` counts, since the start.
     second: u64,
     answered: u32,
 }
 
 impl Responder {
-    /// A host that announces this.
+    /// Creates a responder for a host that announces `announcement`.
     #[must_use]
     pub const fn new(announcement: Announcement) -> Self {
         Self { announcement, second: 0, answered: 0 }
     }
 
-    /// What is announced.
+    /// Returns the announcement.
     #[must_use]
     pub const fn announcement(&self) -> &Announcement {
         &self.announcement
     }
 
-    /// Announces this from now on.
+    /// Replaces the announcement.
     pub fn announce(&mut self, announcement: Announcement) {
         self.announcement = announcement;
     }
 
-    /// Returns the answer to a datagram that came `now` after the start: none to what is no search
-    /// for this application, or beyond [`MAX_ANSWERS`] per second. It is no longer than the search.
+    /// Returns the answer to a datagram that arrived at `now`, a time since the start. Returns
+    /// `None` if the datagram is not a search for this application, or beyond [`MAX_ANSWERS`] per
+    /// second. An answer is never longer than the search.
     pub fn answer(&mut self, datagram: &[u8], now: Duration) -> Option<Vec<u8>> {
         let query = Query::decode(datagram)?;
         if query.application != self.announcement.application() {

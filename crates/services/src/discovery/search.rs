@@ -1,4 +1,4 @@
-//! A search: when to ask, what to take, when to stop.
+//! A search: when to ask, which answers to take, when to stop.
 
 use std::{
     collections::BTreeMap,
@@ -16,11 +16,11 @@ use crate::limits::{MAX_FOUND_AT_ONE, SEARCH_AT, SETTLE};
 /// What a search does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It sends its datagram to all targets.
+    /// Send the datagram to all targets.
     Ask,
-    /// It waits until this long after its start, or for an answer.
+    /// Wait for an answer, at most until this time since the start.
     Wait(Duration),
-    /// It is over.
+    /// The search is over.
     Done,
 }
 
@@ -30,21 +30,21 @@ pub struct Search {
     token: Token,
     application: String,
     name: Option<String>,
-    /// How many times it has asked.
+    /// How many times the search has been sent.
     asked: usize,
     ends_at: Duration,
-    /// It goes on to its end, whatever it finds.
+    /// The search runs for its whole time, whatever it finds.
     takes_all: bool,
     /// When the first host was found.
     found_at: Option<Duration>,
     found: Found,
-    /// How many hosts each address has answered for, no more than were found.
+    /// How many hosts each address has answered for.
     from: BTreeMap<IpAddr, usize>,
 }
 
 impl Search {
-    /// A search that takes at most `time`, and ends soon after the first host was found. The token
-    /// is random.
+    /// Creates a search that takes at most `time` and ends soon after it has found a host. `token`
+    /// must be random.
     #[must_use]
     pub fn new(application: &str, token: Token, time: Duration) -> Self {
         Self {
@@ -67,20 +67,20 @@ impl Search {
         self
     }
 
-    /// Goes on to its end, to find all hosts.
+    /// Searches for the whole time, to find all hosts.
     #[must_use]
     pub const fn for_all(mut self) -> Self {
         self.takes_all = true;
         self
     }
 
-    /// The datagram to send.
+    /// Returns the datagram to send.
     #[must_use]
     pub fn datagram(&self) -> Vec<u8> {
         Query { token: self.token, application: &self.application }.encode()
     }
 
-    /// Returns what to do `now`.
+    /// Returns what to do at `now`.
     pub fn poll(&mut self, now: Duration) -> Step {
         let settled = self.found_at.filter(|_| !self.takes_all).map(|at| at + SETTLE);
         let ends_at = settled.map_or(self.ends_at, |at| at.min(self.ends_at));
@@ -97,7 +97,7 @@ impl Search {
         }
     }
 
-    /// Takes a datagram that came `now` from this address.
+    /// Handles a datagram that arrived at `now` from this address.
     pub fn handle_datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Duration) {
         let Some(answer) = Answer::decode(datagram).filter(|answer| answer.token == self.token)
         else {
@@ -113,11 +113,11 @@ impl Search {
             _ => SocketAddr::new(ip, port),
         };
         let addresses: Vec<SocketAddr> = match announcement.addresses() {
-            // The address that it answers from works.
+            // The address from which a host answers is known to work.
             [] => vec![at(from.ip())],
             listed => listed.iter().copied().map(at).collect(),
         };
-        // Whatever addresses it lists, one machine does not fill the table.
+        // One machine cannot fill the table, whatever addresses it lists.
         let origin = from.ip().to_canonical();
         if self.from.get(&origin).is_some_and(|count| *count >= MAX_FOUND_AT_ONE) {
             return;
@@ -127,7 +127,7 @@ impl Search {
         }
     }
 
-    /// Takes what was announced for these addresses in another way.
+    /// Adds a host that was found in another way.
     pub fn handle_announcement(
         &mut self,
         announcement: Announcement,
@@ -158,7 +158,7 @@ impl Search {
         is_new
     }
 
-    /// Returns what was found.
+    /// Returns the hosts that were found.
     #[must_use]
     pub fn into_found(self) -> Found {
         self.found
@@ -185,7 +185,7 @@ mod tests {
         ([192, 0, 2, 7], 12_346).into()
     }
 
-    /// Returns when it asks and ends; `answers` come at their times.
+    /// Returns the times at which a search asks, and ends, if `answers` arrive at their times.
     fn run(
         mut search: Search,
         answers: &[(Duration, Vec<u8>)],

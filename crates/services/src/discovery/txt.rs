@@ -24,8 +24,8 @@ pub(super) fn encode(announcement: &Announcement) -> Vec<(&'static str, String)>
     record
 }
 
-/// Returns the announcement of a service with this port, whose record has these values; `None` if
-/// it is not ours, or incomplete.
+/// Returns the announcement in the record of a service with this port, or `None` if the record is
+/// incomplete or not ours.
 pub(super) fn decode<'a>(
     port: u16,
     value: impl Fn(&'static str) -> Option<&'a str>,

@@ -1,4 +1,4 @@
-//! The side that saves files.
+//! The receiving side.
 //!
 //! In: the sender's messages, in order. Out: what to do with the file at hand. Never: a file.
 
@@ -14,7 +14,7 @@ enum State {
     Idle,
     /// A file of which `left` bytes are still to come.
     Taking { id: u64, left: u64 },
-    /// A refused file, of which more may arrive before its sender learns that.
+    /// A refused file. More of it may arrive until the sender has received the refusal.
     Skipping { id: u64 },
 }
 
@@ -23,9 +23,9 @@ enum State {
 pub enum Task {
     /// Create a file for it and accept, or call [`Incoming::refuse`].
     Open(Offer),
-    /// All but the first byte of the message belongs to the file.
+    /// Write the message, without its first byte, to the file.
     Write,
-    /// The file is complete: keep it and report that, or that it could not be kept.
+    /// The file is complete: keep it, and report whether that succeeded.
     Finish {
         /// The file.
         id: u64,
@@ -42,7 +42,7 @@ pub enum Task {
 }
 
 impl Incoming {
-    /// Takes the next message.
+    /// Handles the next message.
     ///
     /// # Errors
     /// If the sender violates the format.
@@ -61,7 +61,7 @@ impl Incoming {
         }
     }
 
-    /// The current file cannot be saved: the rest of it is ignored.
+    /// Ignores the rest of the current file, because it cannot be saved.
     pub fn refuse(&mut self) {
         if let State::Taking { id, .. } = self.0 {
             self.0 = State::Skipping { id };

@@ -3,8 +3,8 @@
 //! In: messages of the channel for files. Out: messages, and what to do with a file. Never: opens
 //! a file, sends a message.
 //!
-//! All messages are Ordered, on channel 65535. The first byte says what the rest is: `D` bytes of
-//! the file that was offered last, `C` control, as JSON:
+//! All messages are Ordered, on channel 65535. The first byte gives the type of the rest: `D` for
+//! bytes of the file that was offered last, `C` for a control message in JSON:
 //!
 //! ```text
 //! sender                                                                              listener
@@ -30,15 +30,15 @@ pub use self::{
 };
 use crate::limits::{MAX_CONTROL, MAX_REASON};
 
-/// The channel that files take; messages have the others.
+/// The channel for files. Other messages use the other channels.
 pub const FILES_CHANNEL: u16 = u16::MAX;
 
 /// The version of the format that an offer names.
 const VERSION: u32 = 1;
 
-/// First byte of a message: bytes of a file.
+/// The first byte of a message that carries bytes of a file.
 pub const DATA: u8 = b'D';
-/// First byte of a message: JSON.
+/// The first byte of a control message, in JSON.
 const CONTROL: u8 = b'C';
 
 /// The control messages about files.
@@ -71,16 +71,16 @@ pub enum Control {
         /// Why.
         reason: String,
     },
-    /// It is on the listener's disk.
+    /// The listener has saved it.
     Saved {
         /// The file.
         id: u64,
-        /// Its name there.
+        /// The name under which it was saved.
         name: String,
     },
 }
 
-/// A file that is about to be sent.
+/// The description of a file that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     version: u32,
@@ -120,7 +120,7 @@ impl Control {
         message
     }
 
-    /// Decodes what follows the first byte.
+    /// Decodes a control message, without its first byte.
     fn decode(json: &[u8]) -> Result<Self, Violation> {
         if json.len() > MAX_CONTROL {
             return Err(Violation("a control message too long"));
@@ -128,14 +128,14 @@ impl Control {
         serde_json::from_slice(json).map_err(|_| Violation("a control message that is none"))
     }
 
-    /// Returns a refusal; the reason is cut to a line.
+    /// Creates a refusal. The reason is truncated to a line.
     #[must_use]
     pub fn refuse(id: u64, reason: &str) -> Self {
         Self::Refuse { id, reason: cut(reason, MAX_REASON).to_owned() }
     }
 }
 
-/// Returns the beginning of a text, of at most so many bytes, without splitting a character.
+/// Returns at most the first `most` bytes of a text, without splitting a character.
 #[must_use]
 pub fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());

@@ -1,4 +1,4 @@
-//! The name under which a stranger's file may be saved.
+//! The name under which a file from a peer may be saved.
 //!
 //! In: a name as its sender gave it. Out: a name that is one harmless entry of a folder. Never: a
 //! path.
@@ -15,7 +15,7 @@ use crate::limits::MAX_NAME;
 pub fn safe_name(name: &str) -> Option<String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut safe: String = last.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
-    // Nothing at the end that some systems drop, or that nobody sees.
+    // Some systems drop trailing dots and spaces; other trailing characters are invisible.
     safe.truncate(safe.trim_end_matches(is_no_end).len());
     // Leading dots hide a file or mean a folder, a dash makes it an option, and a mark without a
     // letter before it is invisible.
@@ -26,7 +26,7 @@ pub fn safe_name(name: &str) -> Option<String> {
     if is_device(&safe) {
         safe.insert(0, '_');
     }
-    // Underscores inserted here say nothing about what was sent.
+    // Underscores that were inserted above do not count as visible.
     last.chars().any(is_seen).then_some(safe).filter(|safe| !safe.is_empty())
 }
 
@@ -44,7 +44,7 @@ fn is_no_start(c: char) -> bool {
     matches!(c, '.' | '-') || is_blank(c) || has_no_width(c)
 }
 
-/// Returns `true` for a character that shows a person that there is a name at all.
+/// Returns `true` if a character is visible on its own.
 fn is_seen(c: char) -> bool {
     c != '.' && is_safe(c) && !is_blank(c) && !has_no_width(c)
 }

@@ -1,4 +1,4 @@
-//! The side that sends files.
+//! The sending side.
 //!
 //! In: the listener's answers. Out: where each file stands. Never: a file.
 
@@ -15,21 +15,21 @@ pub struct Outgoing {
 pub enum Standing {
     /// No final answer yet.
     Open,
-    /// It is on the listener's disk, under this name.
+    /// It was saved on the listener's disk under this name.
     Saved(String),
-    /// It is not saved, and why.
+    /// It was not saved, for this reason.
     Refused(String),
-    /// The sender aborted it, and why; an answer may still arrive, and is ignored.
+    /// The sender aborted it, for this reason. An answer may still arrive and is ignored.
     GivenUp(String),
 }
 
 impl Outgoing {
-    /// Expects this many files to be sent.
+    /// Creates the state for this many files.
     pub fn new(count: usize) -> Self {
         Self { files: vec![Standing::Open; count] }
     }
 
-    /// Takes the next message of the listener.
+    /// Handles the next message from the listener.
     ///
     /// # Errors
     /// If the listener violates the format.
@@ -55,7 +55,7 @@ impl Outgoing {
         self.files.get_mut(usize::try_from(id).ok()?)
     }
 
-    /// Aborts a file: there will be no answer, or none that counts.
+    /// Aborts a file. A later answer about it is ignored.
     pub fn give_up(&mut self, id: u64, reason: String) {
         if let Some(standing @ Standing::Open) = self.file(id) {
             *standing = Standing::GivenUp(reason);

@@ -1,4 +1,4 @@
-//! What can be wrong with an invite. Nothing of its code is quoted: it may hold a secret.
+//! Errors of invites. They never quote the code, which may contain a secret.
 
 use hikyaku::address::{Address, AddressError};
 
@@ -11,19 +11,19 @@ pub enum NotInvitable {
     /// There is no address, or there are too many.
     #[error("an invite has 1 to {MAX_INVITE_ADDRESSES} addresses")]
     Addresses,
-    /// An address means something on one machine alone, or has no plain letters.
+    /// An address is valid on one machine only, or is not ASCII.
     #[error("{0} cannot be in an invite: it needs a port, and a name or address of everyone's")]
     Address(Address),
-    /// The name of the room cannot be read by everyone.
+    /// The name of the room is too long, or has invisible characters.
     #[error("the name of a room in an invite is at most {MAX_INVITE_ROOM} bytes that can be seen")]
     Room,
 }
 
-/// Why a line is no invite. Positions count characters from 1.
+/// Why a line is not an invite. Positions count characters from 1.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InviteError {
-    /// It begins otherwise.
+    /// It does not begin as an invite does.
     #[error("an invite begins with hikyaku://")]
     Scheme,
     /// It is too long.
@@ -35,7 +35,7 @@ pub enum InviteError {
     /// It has no address, or too many.
     #[error("an invite has 1 to {MAX_INVITE_ADDRESSES} addresses, with + between them")]
     Addresses,
-    /// One of its addresses is none.
+    /// One of its addresses is invalid.
     #[error("the address {address:?} at character {at} of the invite: {source}")]
     Address {
         /// The address.
@@ -45,7 +45,7 @@ pub enum InviteError {
         /// What is wrong with it.
         source: AddressError,
     },
-    /// An address has no port, or is none for everyone.
+    /// An address has no port, or is not reachable from other machines.
     #[error("the address {address:?} at character {at} of the invite needs a host and a port")]
     Incomplete {
         /// The address.
@@ -53,7 +53,7 @@ pub enum InviteError {
         /// Where it begins.
         at: usize,
     },
-    /// The code holds a character that no code has.
+    /// The code contains an invalid character.
     #[error("character {at} of the invite is none of its code's (a to z, 2 to 7)")]
     Character {
         /// Where.
@@ -62,21 +62,21 @@ pub enum InviteError {
     /// The code is too short.
     #[error("the invite's code is cut short: it has {has} of {needs} characters")]
     Short {
-        /// The characters that it has.
+        /// Its length, in characters.
         has: usize,
-        /// The characters that it says it has.
+        /// The length that it states.
         needs: usize,
     },
     /// Something follows the code.
     #[error("the invite's code ends at character {0}, and something follows it")]
     Long(usize),
-    /// A later version.
+    /// It has a later version.
     #[error("the invite is of version {0}, and this hikyaku reads version 1")]
     Version(u8),
-    /// The check does not match.
+    /// The checksum does not match.
     #[error("a character of the invite's code was changed: copy all of it again")]
     Check,
-    /// The check matches, and the content is none.
+    /// The checksum matches, but the content is invalid.
     #[error("the invite's code has a content that this hikyaku does not know")]
     Content,
 }

@@ -5,15 +5,16 @@
 //!           addresses, with + between them     code, in base32
 //! ```
 //!
-//! No character of it means anything to a shell, a messenger, or a QR code's alphanumeric mode; an
-//! IPv6 address has dashes for colons. Case does not matter. The code is, as bytes:
+//! None of its characters is special to a shell or a messenger, and all fit a QR code's
+//! alphanumeric mode; therefore IPv6 addresses have dashes in place of colons. Case does not
+//! matter. The code, as bytes:
 //!
 //! ```text
 //! version (1) · length of the code · fingerprint, 32 · kind of secret · secret · room · check, 4
 //! ```
 //!
-//! A check of SHA-256 tells a mistyped or shortened code from a wrong one. The addresses are not
-//! part of it: they can be changed by hand, and whoever answers there must have the key.
+//! The check is the beginning of a SHA-256 hash, and detects a mistyped or shortened code. It does
+//! not cover the addresses: they can be changed by hand, as the host must prove its key anyway.
 
 mod error;
 mod one_use;
@@ -30,7 +31,7 @@ pub use self::{
 };
 use crate::limits::{MAX_INVITE_ADDRESSES, MAX_INVITE_ROOM};
 
-/// What begins an invite.
+/// The beginning of an invite.
 pub const SCHEME: &str = "hikyaku://";
 
 /// An invite to a host: its addresses, its key, and what admits a guest.
@@ -46,20 +47,20 @@ pub struct Invite {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Secret {
-    /// The host decides by other means.
+    /// Nothing: the host decides by other means.
     #[default]
     None,
-    /// The key that all of them share.
+    /// A key that all members share.
     Shared(SharedKey),
     /// A secret for one guest.
     OneUse(OneUse),
 }
 
 impl Invite {
-    /// An invite to the host with this key, at these addresses.
+    /// Creates an invite to the host with this key, at these addresses.
     ///
     /// # Errors
-    /// [`NotInvitable`] if there is no address, or one that means something on this machine alone.
+    /// [`NotInvitable`] if there is no address, or one that is valid on this machine only.
     pub fn new(addresses: &[Address], fingerprint: Fingerprint) -> Result<Self, NotInvitable> {
         if addresses.is_empty() || addresses.len() > MAX_INVITE_ADDRESSES {
             return Err(NotInvitable::Addresses);
@@ -72,7 +73,7 @@ impl Invite {
         Ok(Self { addresses, fingerprint, room: String::new(), secret: Secret::None })
     }
 
-    /// To this room.
+    /// Sets the room.
     ///
     /// # Errors
     /// [`NotInvitable::Room`] if its name is too long, or holds characters that cannot be seen.
@@ -84,32 +85,32 @@ impl Invite {
         Ok(self)
     }
 
-    /// With a secret: whoever has the invite has it.
+    /// Adds a secret. Everyone who has the invite has the secret, too.
     #[must_use]
     pub fn with_secret(mut self, secret: Secret) -> Self {
         self.secret = secret;
         self
     }
 
-    /// The addresses of the host, the best first.
+    /// Returns the addresses of the host, the best first.
     #[must_use]
     pub fn addresses(&self) -> &[Address] {
         &self.addresses
     }
 
-    /// The key that the host must have.
+    /// Returns the fingerprint of the key that the host must prove.
     #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// The room; empty if the invite names none.
+    /// Returns the room, or an empty string if the invite names none.
     #[must_use]
     pub fn room(&self) -> &str {
         &self.room
     }
 
-    /// What admits a guest.
+    /// Returns what admits a guest.
     #[must_use]
     pub const fn secret(&self) -> &Secret {
         &self.secret
@@ -121,10 +122,10 @@ impl Invite {
         text::write(self)
     }
 
-    /// Reads an invite. White space around it does not matter.
+    /// Parses an invite. White space around it is ignored.
     ///
     /// # Errors
-    /// [`InviteError`] names what is wrong and where, and quotes nothing of the code.
+    /// [`InviteError`] says what is wrong and where. It does not quote the code.
     pub fn parse(line: &str) -> Result<Self, InviteError> {
         text::read(line)
     }

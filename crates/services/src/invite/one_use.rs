@@ -28,13 +28,13 @@ impl OneUse {
         Self(secret)
     }
 
-    /// A secret of these bytes, or nothing when they are not [`ONE_USE_LEN`].
+    /// Returns the secret with these bytes, or `None` if they are not [`ONE_USE_LEN`] many.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
-    /// The secret itself. A copy of it is the caller's to wipe.
+    /// Returns the bytes of the secret. The caller wipes its copies.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; ONE_USE_LEN] {
         &self.0
@@ -46,14 +46,14 @@ impl OneUse {
         Zeroizing::new(BASE32_NOPAD.encode(&*self.0))
     }
 
-    /// Reads what a guest presents.
+    /// Parses what a guest presents.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE32_NOPAD.decode(text.as_bytes()).ok().map(Zeroizing::new)?;
         Self::from_bytes(&bytes)
     }
 
-    /// Returns the name under which its use is remembered, which does not reveal it.
+    /// Returns the hash under which its use is recorded. It does not reveal the secret.
     #[must_use]
     pub fn id(&self) -> InviteId {
         let digest = digest(&SHA256, &*self.0);
@@ -71,16 +71,16 @@ impl fmt::Debug for OneUse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InviteId(pub [u8; 32]);
 
-/// Remembers who used which invite. What is kept on disk survives a restart of the host.
+/// Records who used which invite. A record on disk survives a restart of the host.
 pub trait UsedInvites {
-    /// The guest who used this invite, if somebody did.
+    /// Returns the guest who used this invite, if any.
     fn guest(&self, invite: &InviteId) -> Option<Fingerprint>;
 
-    /// Remembers a guest; returns `false` if that failed, and the guest is then not admitted.
+    /// Records a guest. Returns `false` on failure; the guest is then not admitted.
     fn remember(&mut self, invite: InviteId, guest: Fingerprint) -> bool;
 }
 
-/// Remembers in memory.
+/// A record in memory.
 #[derive(Clone, Debug, Default)]
 pub struct InMemory(BTreeMap<InviteId, Fingerprint>);
 
@@ -98,16 +98,16 @@ impl UsedInvites for InMemory {
 /// Whether a guest is admitted by an invite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// For the first time, or again with the key that used the invite: a guest whose connection was
-    /// lost comes back with the same secret.
+    /// Admitted: nobody has used the invite, or this key has. A guest that lost its connection
+    /// presents the same secret again.
     Admitted,
     /// Another key has used it.
     Used,
-    /// It was never issued here.
+    /// This host has not issued it.
     Unknown,
 }
 
-/// The one-use invites of a host, and who used them.
+/// The one-use invites of a host, and who has used them.
 #[derive(Debug)]
 pub struct Invites<U = InMemory> {
     issued: Vec<InviteId>,
@@ -115,13 +115,13 @@ pub struct Invites<U = InMemory> {
 }
 
 impl<U: UsedInvites> Invites<U> {
-    /// No invites yet.
+    /// Creates an empty set.
     #[must_use]
     pub const fn new(used: U) -> Self {
         Self { issued: Vec::new(), used }
     }
 
-    /// Issues an invite with this secret, which is random; `false` beyond [`MAX_ISSUED`].
+    /// Issues an invite with this random secret. Returns `false` beyond [`MAX_ISSUED`].
     pub fn issue(&mut self, secret: &OneUse) -> bool {
         let has_room = self.issued.len() < MAX_ISSUED;
         if has_room {
@@ -130,8 +130,8 @@ impl<U: UsedInvites> Invites<U> {
         has_room
     }
 
-    /// Judges what a guest presents, whose key the connection has proved. The time that it takes
-    /// does not depend on the secret.
+    /// Decides whether a guest is admitted. The connection has proved the guest's key. The time
+    /// that this takes does not depend on the secret.
     pub fn admit(&mut self, presented: &str, guest: Fingerprint) -> Admission {
         let Some(id) = OneUse::parse(presented).map(|secret| secret.id()) else {
             return Admission::Unknown;

@@ -1,4 +1,4 @@
-//! An invite as a line.
+//! The text form of an invite.
 
 use std::net::Ipv6Addr;
 
@@ -52,7 +52,7 @@ pub(super) fn write(invite: &Invite) -> Zeroizing<String> {
         if index > 0 {
             line.push('+');
         }
-        // It was written once when the invite was made.
+        // `Invite::new` has encoded it once already.
         line.push_str(&write_address(address).unwrap_or_default());
     }
     line.push('/');
@@ -67,7 +67,7 @@ fn check(code: &[u8]) -> [u8; CHECK] {
     std::array::from_fn(|index| digest.as_ref()[index])
 }
 
-/// Returns an address as an invite has it.
+/// Encodes an address.
 pub(super) fn write_address(address: &Address) -> Result<String, NotInvitable> {
     let host = address.host().to_lowercase();
     let refused = || NotInvitable::Address(address.clone());
@@ -81,19 +81,19 @@ pub(super) fn write_address(address: &Address) -> Result<String, NotInvitable> {
     Ok(format!("{written}:{}", address.port()))
 }
 
-/// Returns the IPv6 address that is written with dashes.
+/// Parses an IPv6 address with dashes in place of colons.
 fn v6(host: &str) -> Option<Ipv6Addr> {
     let is_meant = host.matches('-').count() >= 2;
     is_meant.then(|| host.replace('-', ":").parse().ok())?
 }
 
-/// What is wrong with an address, without its place.
+/// What is wrong with an address, without its position.
 pub(super) enum BadAddress {
     Malformed(AddressError),
     Incomplete,
 }
 
-/// Reads an address as an invite has it.
+/// Parses an address.
 pub(super) fn read_address(text: &str) -> Result<Address, BadAddress> {
     let text = text.to_lowercase();
     let (host, port) = text.rsplit_once(':').ok_or(BadAddress::Incomplete)?;
@@ -147,7 +147,7 @@ fn read_addresses(text: &str) -> Result<Vec<Address>, InviteError> {
     Ok(addresses)
 }
 
-/// Returns how many letters a code of so many bytes has.
+/// Returns the length, in characters, of a code of `bytes` bytes.
 const fn letters_of(bytes: usize) -> usize {
     (bytes * 8).div_ceil(5)
 }
