@@ -79,7 +79,9 @@ impl Terminal {
     /// of the shell.
     #[track_caller]
     pub(crate) fn stop_and_continue(&self) {
-        kill_process(self.id(), Signal::TSTP).expect("it runs");
+        // Not TSTP, which the kernel drops where nobody could continue the process: in an orphaned
+        // process group (POSIX.1-2024, "Signal Actions"), as of a job whose shell has ended.
+        kill_process(self.id(), Signal::STOP).expect("it runs");
         let stopped = waitid(WaitId::Pid(self.id()), WaitIdOptions::STOPPED);
         assert!(stopped.is_ok_and(|status| status.is_some()), "it does not stop");
         let now = OptionalActions::Now;
