@@ -17,7 +17,7 @@ use crate::process::{Exit, Process, Stream};
 #[must_use]
 pub fn hikyaku(args: &[&str]) -> Command {
     let mut command = Command::new(hikyaku_program());
-    command.args(args);
+    command.args(args).env("LC_ALL", "C");
     command
 }
 

@@ -26,22 +26,22 @@ pub struct Name(Arc<str>);
 #[non_exhaustive]
 pub enum NameError {
     /// It has no visible character.
-    #[error("it is empty; give one with /name NAME")]
+    #[error("it is empty")]
     Empty,
     /// It is too wide, or has too many bytes.
-    #[error("it is longer than {MAX_NAME_COLUMNS} columns")]
+    #[error("it is wider than {MAX_NAME_COLUMNS} columns")]
     TooLong,
     /// It contains a control, bidirectional or invisible character, or invalid UTF-8.
-    #[error("it holds a character that cannot be seen or is not UTF-8")]
+    #[error("it has an invisible character, or is not UTF-8")]
     Unseen,
     /// It contains a mark of an address, a time stamp, a private message or a list.
-    #[error("`:`, `,`, `;`, `[`, `]` and `->`, and what looks like them, cannot be part of it")]
+    #[error("it must not have `:`, `,`, `;`, `[`, `]`, `->` or anything that looks like them")]
     Mark,
     /// It begins like a command or a notice.
-    #[error("it cannot begin with `/`, `*` or `#`, nor with what looks like them")]
+    #[error("it must not begin with `/`, `*`, `#` or anything that looks like them")]
     Start,
     /// It is a reserved word of the room.
-    #[error("it reads as if the room itself spoke")]
+    #[error("it would read as if the room itself spoke")]
     Reserved,
     /// A reason that this version does not know.
     #[error("the room does not allow it")]
@@ -111,11 +111,26 @@ impl fmt::Display for Name {
     }
 }
 
-/// Reserved words: names of the room or of programs in between, and addressees of private messages.
-const RESERVED: [&str; 6] = ["server", "system", "notice", "room", "you", "everyone"];
+/// Reserved words: names of the room or of programs in between, and addressees of private messages,
+/// in each language of the [`crate::words`].
+const RESERVED: [&str; 12] = [
+    "server",
+    "system",
+    "notice",
+    "room",
+    "you",
+    "everyone",
+    "サーバー",
+    "システム",
+    "お知らせ",
+    "ルーム",
+    "あなた",
+    "全員",
+];
 
 /// The [`likeness`] of each. A search for a free name looks at a hundred names.
-static RESERVED_LIKENESSES: LazyLock<[String; 6]> = LazyLock::new(|| RESERVED.map(likeness));
+static RESERVED_LIKENESSES: LazyLock<[String; RESERVED.len()]> =
+    LazyLock::new(|| RESERVED.map(likeness));
 
 /// Returns `true` for punctuation of a line's form, or a character that resembles it.
 fn is_mark(c: char) -> bool {
@@ -142,16 +157,14 @@ fn is_start(c: char) -> bool {
 
 /// Returns a form that two names share if people could confuse them: the skeleton of UTS #39
 /// without case and without characters that have no shape of their own.
+///
+/// The likeness of a likeness is itself.
 pub(crate) fn likeness(name: &str) -> String {
-    let mut folded = String::with_capacity(name.len());
-    let mut is_within_word = false;
-    for c in name.chars().filter(|c| !is_shapeless(*c)) {
-        // Between small letters a capital `I` is read as `l`.
-        let c = if c == 'I' && is_within_word { 'l' } else { c };
-        is_within_word = c.is_lowercase();
-        folded.extend(c.to_lowercase());
-    }
-    skeleton(&folded).flat_map(char::to_lowercase).collect()
+    let shapes = name.chars().filter(|c| !is_shapeless(*c));
+    let folded: String = shapes.flat_map(char::to_lowercase).collect();
+    // A capital `I` looks like `l` and is an `i` in the other case, so that all three are alike.
+    let alike = |c| if c == 'i' { 'l' } else { c };
+    skeleton(&folded).flat_map(char::to_lowercase).map(alike).collect()
 }
 
 #[cfg(test)]
@@ -234,6 +247,9 @@ mod tests {
         for text in ["server", "SERVER", "se\u{200d}rver", "You", "Room"] {
             assert_eq!(refusal(text), NameError::Reserved, "{text:?}");
         }
+        for text in ["あなた", "システム"] {
+            assert_eq!(refusal(text), NameError::Reserved, "{text:?}");
+        }
         for text in ["servers", "observer", "飛脚", "mushroom", "bob*"] {
             assert!(Name::parse(text).is_ok(), "{text:?}");
         }
@@ -251,6 +267,9 @@ mod tests {
             ("paypal", "раураl"),
             ("scope", "ѕсоре"),
             ("alice", "aIice"),
+            ("Ilona", "llona"),
+            ("ILL", "lll"),
+            ("Will", "WiII"),
             ("bob", "b0b"),
             ("modem", "modern"),
             ("飛脚", "⾶脚"),

@@ -12,12 +12,12 @@ mod dtls;
 mod exit;
 mod fault;
 mod habits;
+mod language;
 mod limits;
 mod line;
 mod message;
 mod metrics;
 mod mismatch;
-
 mod names;
 mod native;
 mod output;

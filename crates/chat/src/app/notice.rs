@@ -80,6 +80,6 @@ pub enum LineError {
     #[error("not sent: {MAX_WAITING_LINES} lines are waiting already; try again in a moment")]
     Full,
     /// It is longer than a room accepts.
-    #[error("not sent: {0} bytes in a line, at most {MAX_LINE_LEN}")]
+    #[error("not sent: the line has {0} bytes, and a line may have {MAX_LINE_LEN}")]
     TooLong(usize),
 }

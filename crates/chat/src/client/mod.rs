@@ -250,7 +250,8 @@ impl Guest {
 fn lost(undelivered: usize) -> String {
     match undelivered {
         0 => String::new(),
-        count => format!("; not confirmed by the room: {count} line(s)"),
+        1 => "; not confirmed by the room: 1 line".to_owned(),
+        count => format!("; not confirmed by the room: {count} lines"),
     }
 }
 

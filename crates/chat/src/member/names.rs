@@ -23,7 +23,8 @@ pub(super) enum Known {
 
 impl Names {
     pub(super) fn new(kept: Vec<(Arc<str>, Option<Arc<str>>)>) -> Self {
-        Self(kept.into_iter().collect())
+        // What was kept may be in an older form.
+        Self(kept.into_iter().map(|(name, key)| (likeness(&name).into(), key)).collect())
     }
 
     /// Compares the author's key with the one that had the name last, and remembers it.

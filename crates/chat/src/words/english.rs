@@ -1,48 +1,49 @@
 //! English.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
-use super::Sentence;
 use crate::{
     app::Notice,
-    event::{Author, Departure, Event, Kind, MemberId, PageOf, Refusal, Roll, RoomInfo},
-    member::{self, Line, TypedError},
+    event::{Departure, Kind, PageOf, Refusal, Roll, RoomInfo},
+    member::{self, TypedError},
 };
 
-const HELP: &str = "type to talk to all; /name NAME sets your name; /msg NAME TEXT is for one \
-    alone; /topic TEXT says what this is about; /who lists who is here; /quit leaves";
+pub(super) const THE_ROOM: &str = "the room";
 
-const MEMBERS_HELP: &str = "type to talk to all; /me waves; /msg NAME TEXT is for one alone (\"A \
-    NAME\" in quotes); /nick NAME; /who; /topic TEXT; /rooms, /join ROOM, /leave; /history shows \
-    older lines, /search WORDS finds some; /kick, /ban and /unban are for owners; //text begins a \
-    line with a slash; /quit leaves";
+pub(super) const YOU: &str = "you";
 
-pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence> {
-    let is_mine = reader.is_some_and(|reader| event.is_by(reader));
-    let name = event.author.as_ref().map_or(Cow::Borrowed("the room"), author);
-    let name = &*name;
-    let notice = match &event.kind {
-        Kind::Said { .. } | Kind::Joined if is_mine => return None,
-        // No notice reads so: a name has no colon, and nobody can forge one by a deed.
-        Kind::Said { text, emote: true } => {
-            return Some(Sentence::speech(&format!("* {name}"), text));
-        }
-        Kind::Said { text, emote: false } => return Some(Sentence::speech(name, text)),
-        Kind::Whispered { to, text, .. } if is_mine => {
-            return Some(Sentence::speech(&format!("you -> {to}"), text));
-        }
-        Kind::Whispered { text, .. } => {
-            return Some(Sentence::speech(&format!("{name} -> you"), text));
-        }
-        Kind::Joined => format!("{name} joined"),
-        Kind::Left(Departure::Quit | Departure::Unknown) => format!("{name} left"),
-        Kind::Left(Departure::Kicked) => format!("{name} was sent away"),
-        Kind::Left(Departure::Banned) => format!("{name} was banned"),
+pub(super) const ALL_SENT: &str = "everything that waited has been sent";
+
+const HELP: &str = "type a line to send it to everyone; /nick NAME changes your name; /msg NAME \
+    TEXT sends a private message; /topic TEXT sets the topic; /who lists the members; /quit leaves";
+
+const MEMBERS_HELP: &str = "type a line to send it to everyone; /me waves; /msg NAME TEXT sends a \
+    private message (put a NAME with spaces in quotes); /nick NAME changes your name; /who lists \
+    the members; /topic TEXT sets the topic; /rooms, /join ROOM and /leave are for rooms; /history \
+    shows older lines, and /search WORDS finds them; owners have /kick, /ban and /unban; //text \
+    sends a line that begins with a slash; /quit leaves";
+
+pub(super) fn unauthenticated(name: &str) -> String {
+    format!("{name} (unauthenticated)")
+}
+
+pub(super) fn delivered(to: u32, of: u32) -> String {
+    format!("delivered to {to} of {of}")
+}
+
+/// Returns the sentence for an event that is no message. `name` is its author's.
+pub(super) fn event(kind: &Kind, name: Option<&str>) -> Option<String> {
+    let who = name.unwrap_or(THE_ROOM);
+    Some(match kind {
+        Kind::Joined => format!("{who} joined"),
+        Kind::Left(Departure::Quit | Departure::Unknown) => format!("{who} left"),
+        Kind::Left(Departure::Kicked) => format!("{who} was removed"),
+        Kind::Left(Departure::Banned) => format!("{who} was banned"),
         Kind::Left(Departure::Silent { millis }) => {
-            format!("{name} left (silent for {:?})", Duration::from_millis(*millis))
+            format!("{who} left (silent for {:?})", Duration::from_millis(*millis))
         }
-        Kind::Renamed { name: new } => format!("{name} is now {new}"),
-        Kind::Topic { text } => topic(text, event.author.as_ref().map(|_| name)),
+        Kind::Renamed { name: new } => format!("{who} is now {new}"),
+        Kind::Topic { text } => topic(text, name),
         Kind::Closing => "this chat is closing".to_owned(),
         Kind::Greeted { you, others, .. } => {
             let here = match others.count() {
@@ -54,52 +55,26 @@ pub(super) fn event(event: &Event, reader: Option<MemberId>) -> Option<Sentence>
         }
         Kind::Members { roll: all } => format!("{} here: {}", all.count(), roll(all)),
         Kind::Help => HELP.to_owned(),
-        Kind::Missed => "some lines are missing here: the room no longer has them".to_owned(),
+        Kind::Missed => "some lines are missing here: the host no longer has them".to_owned(),
         Kind::Presence { members, joined, left } => presence(*members, joined, left),
         Kind::Rooms { rooms } => format!("rooms: {}", list(rooms)),
         Kind::Unbanned { who } => format!("{who} is no longer banned"),
         Kind::Bans { bans } if bans.is_empty() => "nobody is banned".to_owned(),
         Kind::Bans { bans } => format!("banned: {}", bans.join(", ")),
         Kind::Page { of: PageOf::Found, count: 0, .. } => "nothing found".to_owned(),
-        Kind::Page { .. } | Kind::Delivered { .. } | Kind::Identified { .. } => return None,
         Kind::Refused(refusal) => refused(refusal),
-        Kind::Repeated | Kind::Unknown => return None,
-    };
-    Some(Sentence::notice(&notice))
-}
-
-/// What a member of a native chat reads of an event: own messages, too, and the room where it is
-/// not the usual one.
-pub(super) fn line(line: &Line) -> Option<Sentence> {
-    let sentence = match &line.event.kind {
-        Kind::Said { text, .. } if line.context.forged => forged(line, text),
-        Kind::Whispered { text, .. } if line.context.forged => forged(line, text),
-        Kind::Said { .. } => event(&line.event, None)?,
-        // Also those of the last time, and of another device.
-        Kind::Joined | Kind::Left(Departure::Quit | Departure::Silent { .. }) if line.is_mine => {
-            return None;
-        }
-        _ => event(&line.event, line.reader)?,
-    };
-    let room = &line.event.room;
-    let is_of_chat = matches!(line.event.kind, Kind::Rooms { .. } | Kind::Greeted { .. });
-    if room.is_general() || is_of_chat {
-        return Some(sentence);
-    }
-    Some(match sentence {
-        Sentence::Speech { speaker, text } => {
-            Sentence::Speech { speaker: format!("{room} {speaker}"), text }
-        }
-        Sentence::Notice(text) => Sentence::Notice(format!("{room} {text}")),
-        other @ Sentence::Line(_) => other,
+        Kind::Said { .. }
+        | Kind::Whispered { .. }
+        | Kind::Page { .. }
+        | Kind::Delivered { .. }
+        | Kind::Identified { .. }
+        | Kind::Repeated
+        | Kind::Unknown => return None,
     })
 }
 
-fn forged(line: &Line, text: &str) -> Sentence {
-    let name = line.event.author.as_ref().map_or(Cow::Borrowed("the room"), author);
-    Sentence::notice(&format!(
-        "WARNING: {name} has not signed this line, so somebody else may have written it: {text}"
-    ))
+pub(super) fn forged(name: &str, text: &str) -> String {
+    format!("WARNING: {name} has not signed this line; somebody else may have written it: {text}")
 }
 
 pub(super) fn members_notice(notice: &member::Notice) -> String {
@@ -109,20 +84,22 @@ pub(super) fn members_notice(notice: &member::Notice) -> String {
             "the host cannot be reached; what you type is sent when it is back".to_owned()
         }
         Notice::Back => "the host is back".to_owned(),
-        Notice::OtherLog => "the host has begun a new log: lines that were said meanwhile may be \
-            missing here"
+        Notice::OtherLog => "the host has started a new log: lines that were said in the meantime \
+            may be missing here"
             .to_owned(),
         Notice::OtherKey { name, key: Some(key) } => {
             format!("WARNING: {name} has another key than before, {key}: this may be somebody else")
         }
         Notice::OtherKey { name, key: None } => {
-            format!("WARNING: {name} had a key before, and has none now: this may be somebody else")
+            format!("WARNING: {name} had a key before and has none now: this may be somebody else")
         }
         Notice::NotTaken(error) => typed_error(error),
         Notice::Full => "not sent: too many lines are waiting; try again in a moment".to_owned(),
-        Notice::NotKept { why } => format!("not sent, because it could not be kept: {why}"),
+        Notice::NotKept { why } => format!("not sent, because it could not be saved: {why}"),
         Notice::Room(room) => format!("you are talking in {room}"),
-        Notice::OnlyRoom => "not left: this is your only room; /quit leaves the chat".to_owned(),
+        Notice::OnlyRoom => {
+            "you are in no other room, so you stay here; /quit leaves the chat".to_owned()
+        }
         Notice::NotThere(room) => format!("you are not in {room}; /join {room}"),
         Notice::Help => MEMBERS_HELP.to_owned(),
     }
@@ -133,18 +110,13 @@ fn typed_error(error: &TypedError) -> String {
         TypedError::Line(error) => error.to_string(),
         TypedError::Name(error) => format!("name refused: {error}"),
         TypedError::Room => refused(&Refusal::BadRoomName),
-        TypedError::Usage(example) => format!("write, for example: {example}"),
-        TypedError::NoCommand(command) => {
-            format!("there is no {command}; /help lists the commands, // sends a line with a slash")
+        TypedError::Usage(example) => {
+            format!("something is missing; write, for example, {example}")
         }
-    }
-}
-
-/// Whoever has proved no key among those who have is marked at each mention.
-fn author(author: &Author) -> Cow<'_, str> {
-    match author.unauthenticated {
-        true => format!("{} (unauthenticated)", author.name).into(),
-        false => Cow::Borrowed(&author.name),
+        TypedError::NoCommand(command) => format!(
+            "there is no {command}; /help lists the commands, and // sends a line that begins with \
+             a slash"
+        ),
     }
 }
 
@@ -186,32 +158,36 @@ fn roll(roll: &Roll) -> String {
 
 fn refused(refusal: &Refusal) -> String {
     match refusal {
-        Refusal::BadName { error } => format!("name refused: {error}"),
+        Refusal::BadName { error } => {
+            format!("name refused: {error}; choose another with /nick NAME")
+        }
         Refusal::NameTaken { name, free: Some(free) } => {
-            format!("name refused: {name} is taken, {free} is free; choose one with /name NAME")
+            format!("name refused: {name} is taken, {free} is free; choose one with /nick NAME")
         }
         Refusal::NameTaken { name, free: None } => {
-            format!("name refused: {name} is taken; choose one with /name NAME")
+            format!("name refused: {name} is taken; choose another with /nick NAME")
         }
         Refusal::NameConfusable { name, like } => {
-            format!("name refused: {name} looks like {like}; choose another with /name NAME")
+            format!("name refused: {name} looks like {like}; choose another with /nick NAME")
         }
         Refusal::NameReplaced { name, given } => {
-            format!("{name} is taken, so you are {given}; choose another name with /name NAME")
+            format!("{name} is taken, so you are {given}; choose another name with /nick NAME")
         }
         Refusal::Full => "this chat is full; try again later".to_owned(),
         Refusal::TooFast { rate } => {
-            format!("too fast: more than {rate} lines a second are dropped, as this was")
+            format!("too fast: at most {rate} lines per second are accepted; this one was dropped")
         }
-        Refusal::Busy => "too busy here: this was dropped; try again in a moment".to_owned(),
-        Refusal::TooLong { len, most } => {
-            format!("not sent: {len} bytes in a line, at most {most}")
+        Refusal::Busy => {
+            "the chat is too busy: this line was dropped; try again in a moment".to_owned()
         }
-        Refusal::Nobody { name } => format!("nobody here is called {name}; try /who"),
+        Refusal::TooLong { len, most } => line_too_long(*len, *most),
+        Refusal::Nobody { name } => {
+            format!("nobody here is called {name}; /who lists the members")
+        }
         Refusal::NotStored { because } => format!("not stored: {because}; it will be sent again"),
-        Refusal::Forged => "refused: the signature does not fit the message".to_owned(),
+        Refusal::Forged => "refused: the signature does not match the message".to_owned(),
         Refusal::BadRoomName => {
-            "a room's name has letters, digits, `-` and `_`, as in #garden".to_owned()
+            "the name of a room has letters, digits, `-` and `_`, as in #garden".to_owned()
         }
         Refusal::NotInRoom => "you are not in that room; /join ROOM".to_owned(),
         Refusal::TooManyRooms => "there are too many rooms; /leave one".to_owned(),
@@ -221,26 +197,29 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::BadInvite => {
             "the invite is not valid, or has been used; ask for another".to_owned()
         }
-        Refusal::NothingSaid => "say what: /msg NAME TEXT".to_owned(),
+        Refusal::NothingSaid => "there is nothing to send; write /msg NAME TEXT".to_owned(),
         Refusal::NoCommand { command } => {
             format!("there is no {command}; /help lists the commands")
         }
-        Refusal::Unknown => "the room refused this".to_owned(),
+        Refusal::Unknown => "the host refused this".to_owned(),
     }
+}
+
+fn line_too_long(len: usize, most: usize) -> String {
+    format!("not sent: the line has {len} bytes, and a line may have {most}")
 }
 
 pub(super) fn notice(notice: &Notice) -> String {
     match notice {
         Notice::Connecting => "still waiting for the DTLS handshake; Ctrl-C gives up".to_owned(),
-        Notice::Silent => {
-            "nothing answers there; what you type waits until something does. A room \
-             with --dtls, --fernet or --signed-by answers only to the same; for a program that \
-             passes lines on and says nothing itself, join with --foreign"
-                .to_owned()
-        }
+        Notice::Silent => "nothing answers there; what you type waits until something does. A \
+            room with --dtls, --fernet or --signed-by answers only clients with the same option; \
+            for a program that only passes lines on, join with --foreign"
+            .to_owned(),
         Notice::NotListening => "nothing is listening there yet; trying again".to_owned(),
         Notice::Foreign { name } => format!(
-            "no hikyaku chat answers there, but another program: others see \"{name}: your text\""
+            "no hikyaku chat answers there, but another program does: others see \"{name}: your \
+             text\""
         ),
         Notice::Gone => {
             "the server is gone; what you type waits until it is back, or until you leave"
@@ -253,17 +232,16 @@ pub(super) fn notice(notice: &Notice) -> String {
             format!("the last {lines} lines that you sent may not have arrived")
         }
         Notice::Back => "the server is back".to_owned(),
-        Notice::Renewed => "the room does not answer any more; joining anew".to_owned(),
+        Notice::Renewed => "the room does not answer any more; joining again".to_owned(),
         Notice::Parted { why } => {
-            format!("parted from the server: {why}; the next line begins anew")
+            format!("disconnected from the server: {why}; the next line connects again")
         }
-        Notice::Lost { lines } => {
-            format!("missing here: {lines} line(s) that did not arrive from the room")
-        }
+        Notice::Lost { lines: 1 } => "a line from the room did not arrive".to_owned(),
+        Notice::Lost { lines } => format!("{lines} lines from the room did not arrive"),
         Notice::RoomsOwn => {
-            "not sent: a line that begins as this one does is a room's own".to_owned()
+            "not sent: only the room's own lines begin with a time stamp or as JSON".to_owned()
         }
-        Notice::NoRoom { command } => format!("not sent: only a hikyaku chat knows {command}"),
+        Notice::NoRoom { command } => format!("not sent: only a hikyaku chat has {command}"),
         Notice::BadName { error } => format!("name refused: {error}"),
         Notice::Renamed { old, new } => format!("{old} is now {new}"),
         Notice::NotTaken { error } => error.to_string(),

@@ -95,7 +95,7 @@ fn hand_over(entered: &str, sender: &mpsc::Sender<io::Result<Typed>>) -> bool {
 fn erase(prompt: &str, entered: &str) {
     let is_message = |line: &str| match line.strip_prefix('/') {
         Some(command) => ["/", "me ", "msg "].iter().any(|start| command.starts_with(start)),
-        None => line != "q",
+        None => !matches!(line, "q" | "ｑ"),
     };
     if !entered.contains('\n') && !is_message(entered) {
         return;
@@ -194,8 +194,10 @@ mod tests {
             assert!(!taken.leaves());
             assert_eq!(taken, typed(line));
         }
-        assert!(!hand_over("q", &sender), "no other prompt is shown");
-        assert!(queue.try_recv().unwrap().unwrap().leaves());
+        for leaving in ["q", "ｑ"] {
+            assert!(!hand_over(leaving, &sender), "no other prompt is shown");
+            assert!(queue.try_recv().unwrap().unwrap().leaves());
+        }
     }
 
     #[test]

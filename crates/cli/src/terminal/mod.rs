@@ -50,9 +50,9 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
-    /// Returns `true` for `q`, typed alone.
+    /// Returns `true` for `q`, typed alone. An input method may make it a full-width one.
     pub(crate) fn leaves(&self) -> bool {
-        self.text == b"q" && !self.is_pasted
+        matches!(std::str::from_utf8(&self.text), Ok("q" | "ｑ")) && !self.is_pasted
     }
 }
 

@@ -64,6 +64,7 @@ impl Lan {
         command.args(["netns", "exec", &self.names[machine]]);
         command.arg(plain.get_program()).args(plain.get_args());
         command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME").env("USER", "someone");
+        command.env("LC_ALL", "C");
         command
     }
 

@@ -19,6 +19,7 @@ mod flood;
 mod formats;
 mod keys;
 mod killed;
+mod language;
 mod manual_json;
 mod multicast;
 mod native;

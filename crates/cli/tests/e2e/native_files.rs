@@ -109,7 +109,7 @@ fn a_full_disk_is_reported_to_the_sender_and_leaves_no_file() {
     let script =
         format!("trap '' XFSZ; ulimit -f 1000; exec {program} listen --save inbox 127.0.0.1:0");
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).env("HOME", bob.path()).current_dir(bob.path());
+    shell.args(["-c", &script]).env("LC_ALL", "C").env("HOME", bob.path()).current_dir(bob.path());
     let listener = Listener::new(Process::start(shell));
     let sent = alice.send(&["--file", &write(&alice, "f", &vec![7; 3_000_000]), &listener.to()]);
     assert_eq!(sent.code, Some(1), "{sent:?}");

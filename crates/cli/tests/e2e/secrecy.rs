@@ -19,7 +19,8 @@ fn under(umask: &str, home: &Home, args: &[&str]) -> Command {
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_hikyaku");
     command.args(["-c", "umask $0; ulimit -S -c hard; exec \"$@\"", umask, program]).args(args);
-    command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME").current_dir(home.path());
+    command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME").env("LC_ALL", "C");
+    command.current_dir(home.path());
     command
 }
 

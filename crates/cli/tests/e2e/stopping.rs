@@ -82,7 +82,11 @@ fn too_few_descriptors_are_an_error_message() {
         let mut command = Command::new("sh");
         let listen = ["listen", "--plain", "--for", "10ms", "127.0.0.1:0"];
         let limit = format!("ulimit -n {few}; exec \"$0\" \"$@\"");
-        command.args(["-c", &limit]).arg(hikyaku(&[]).get_program()).args(listen);
+        command
+            .env("LC_ALL", "C")
+            .args(["-c", &limit])
+            .arg(hikyaku(&[]).get_program())
+            .args(listen);
         let ended = Process::start(command).end();
         let loads = !ended.err.contains("error while loading");
         let reported = ended.code == Some(0) || ended.err.contains("Too many open files");
@@ -205,7 +209,7 @@ fn a_hang_up_ends_it_unless_it_is_ignored() {
     let program = hikyaku(&[]).get_program().to_owned();
     let script = "trap '' HUP; exec \"$0\" listen --plain --format raw 127.0.0.1:0";
     let listener = Listener::new(Process::start({
-        shell.arg("-c").arg(script).arg(program);
+        shell.env("LC_ALL", "C").arg("-c").arg(script).arg(program);
         shell
     }));
     listener.process.signal("HUP");
@@ -227,7 +231,7 @@ fn redirected(streams: &str, args: &[&str]) -> Command {
     let mut shell = Command::new("sh");
     let program = hikyaku(&[]);
     shell.args(["-c", &format!("exec \"$0\" \"$@\" {streams}")]).arg(program.get_program());
-    shell.args(args).env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home"));
+    shell.args(args).env("LC_ALL", "C").env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home"));
     shell
 }
 

@@ -124,7 +124,7 @@ fn over_dtls_a_room_that_answers_no_keep_alive_is_joined_again() {
         assert_eq!(outputs(&mut app, millis), [">"]);
     }
     assert_eq!(app.poll_output(at(85_000)), Output::Renew);
-    let anew = ["* the room does not answer any more; joining anew", ">/hello 1 alice"];
+    let anew = ["* the room does not answer any more; joining again", ">/hello 1 alice"];
     assert_eq!(outputs(&mut app, 85_000), anew);
     app.handle_datagram(b"");
     assert_eq!(wait(&mut app, 85_000), Some(at(145_000)));
@@ -478,7 +478,7 @@ fn events_that_stay_lost_are_reported() {
         assert_eq!(outputs(&mut app, millis), [">after 0?"], "at {millis} ms");
     }
     let told = outputs(&mut app, 1_200);
-    assert_eq!(told, ["* missing here: 2 line(s) that did not arrive from the room", "bob: three"]);
+    assert_eq!(told, ["* 2 lines from the room did not arrive", "bob: three"]);
 }
 
 #[test]
@@ -541,7 +541,7 @@ fn no_row_is_filled_with_blanks() {
 #[test]
 fn lines_that_no_room_would_relay_are_refused_locally() {
     for (mut app, expected) in [
-        (in_room(), "* not sent: a line that begins as this one does is a room's own"),
+        (in_room(), "* not sent: only the room's own lines begin with a time stamp or as JSON"),
         (in_foreign_chat(), ">alice: [12:00:00] bob: hi"),
     ] {
         app.handle_line("[12:00:00] bob: hi").unwrap();

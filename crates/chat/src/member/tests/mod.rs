@@ -496,7 +496,7 @@ fn rooms_are_joined_left_and_named_in_the_next_hello() {
     let left = ann.requests().pop().unwrap();
     assert_eq!((left.action, left.room), (Action::LeftRoom, garden));
     ann.types("/leave");
-    assert!(ann.rows().iter().any(|row| row.contains("your only room")));
+    assert!(ann.rows().iter().any(|row| row.contains("in no other room")));
 }
 
 #[test]

@@ -135,14 +135,14 @@ fn a_repeated_hello_is_greeted_again() {
 #[test]
 fn a_taken_name_is_refused_to_its_requester_only() {
     let told = act(&mut alice_and_bob(), 0, 1, named("BOB"));
-    assert_eq!(told, ["1 name refused: BOB is taken, BOB-2 is free; choose one with /name NAME"]);
+    assert_eq!(told, ["1 name refused: BOB is taken, BOB-2 is free; choose one with /nick NAME"]);
 }
 
 #[test]
 fn a_newcomer_with_a_refused_name_joins_under_their_address() {
     let told = act(&mut alice_and_bob(), 0, 9, named("a:b"));
     assert!(told[0].contains("you are 9"));
-    assert!(told[1].starts_with("9 name refused: `:`"), "{told:?}");
+    assert!(told[1].starts_with("9 name refused: it must not have `:`"), "{told:?}");
     assert_eq!(told[2], "* 9 joined");
 }
 
@@ -152,7 +152,7 @@ fn a_newcomer_whose_name_is_taken_gets_the_next_free_one() {
     for (peer, name) in [(9, "alice-2"), (10, "alice-3")] {
         let told = act(&mut room, 0, peer, Action::Hello("alice".to_owned()));
         assert!(told[0].contains(&format!("you are {name};")), "{told:?}");
-        let why = format!("alice is taken, so you are {name}; choose another name with /name NAME");
+        let why = format!("alice is taken, so you are {name}; choose another name with /nick NAME");
         assert_eq!(told[1..], [format!("{peer} {why}"), format!("* {name} joined")]);
     }
 }
@@ -224,7 +224,7 @@ fn events_no_longer_stored_are_reported_as_missing() {
         room.handle(at(0), 1, said("x"), &mut effects);
     }
     let told = act(&mut room, 0, 2, Action::Resumed(Seq(1)));
-    assert_eq!(told, ["2 some lines are missing here: the room no longer has them"]);
+    assert_eq!(told, ["2 some lines are missing here: the host no longer has them"]);
 }
 
 #[test]
@@ -251,7 +251,11 @@ fn an_answer_bears_the_number_of_its_request() {
 #[test]
 fn a_forged_name_is_refused() {
     let told = act(&mut alice_and_bob(), 0, 1, named("bob: hi\n[12:00:00] carol"));
-    assert_eq!(told, ["1 name refused: it holds a character that cannot be seen or is not UTF-8"]);
+    assert_eq!(
+        told,
+        ["1 name refused: it has an invisible character, or is not UTF-8; choose another with \
+                /nick NAME"]
+    );
 }
 
 #[test]
@@ -264,8 +268,11 @@ fn whispers_reach_one_and_are_confirmed() {
 fn whispers_to_nobody_come_back() {
     let mut room = alice_and_bob();
     let told = act(&mut room, 0, 1, whispered("carol psst"));
-    assert_eq!(told, ["1 nobody here is called carol; try /who"]);
-    assert_eq!(act(&mut room, 0, 1, whispered("bob")), ["1 say what: /msg NAME TEXT"]);
+    assert_eq!(told, ["1 nobody here is called carol; /who lists the members"]);
+    assert_eq!(
+        act(&mut room, 0, 1, whispered("bob")),
+        ["1 there is nothing to send; write /msg NAME TEXT"]
+    );
 }
 
 #[test]
@@ -284,7 +291,7 @@ fn an_unknown_command_is_answered_to_its_sender_only() {
 fn a_line_too_long_is_refused_and_counted() {
     let mut room = alice_and_bob();
     let told = act(&mut room, 0, 1, Action::TooLong(5_000));
-    assert_eq!(told, ["1 not sent: 5000 bytes in a line, at most 4096"]);
+    assert_eq!(told, ["1 not sent: the line has 5000 bytes, and a line may have 4096"]);
     assert_eq!(room.stats().dropped_too_long, 1);
 }
 
@@ -449,7 +456,7 @@ fn drops_of_a_busy_room_are_counted_and_reported_once() {
     assert_eq!((stats.relayed + stats.dropped_busy, stats.dropped_too_fast), (100, 0));
     let fitting = u64::from(FAN_OUT_RATE) / (1_000 * (MAX_LINE_LEN + LINE_OVERHEAD) as u64);
     assert!((fitting * 2 / 3..fitting * 4 / 3).contains(&stats.relayed), "{stats:?}");
-    assert_eq!(told.iter().filter(|line| line.starts_with("1 too busy here")).count(), 1);
+    assert_eq!(told.iter().filter(|line| line.starts_with("1 the chat is too busy")).count(), 1);
     assert_eq!(act(&mut room, 70_000, 2, said("hi")), ["* 2: hi"]);
 }
 

@@ -11,7 +11,7 @@ use hikyaku_chat::{
     limits::MAX_HOST_LINES,
     screen::Row,
     server::{self, AtTheDoor, Doors, Host, Hosting, Meters},
-    words::{Language, Sentence},
+    words::Sentence,
 };
 use tokio::sync::mpsc;
 
@@ -21,6 +21,7 @@ use crate::{
     dialect,
     drops::{Complaints, report_counts},
     exit::{Failure, in_words},
+    language::language,
     limits::BURST_SECONDS,
     line::Line,
     metrics,
@@ -127,7 +128,7 @@ impl Sight {
         match self {
             Self::Printed(printer) => printer.print(shown),
             Self::Prompt { show, .. } => {
-                if let Some(row) = Row::of(shown, LANGUAGE) {
+                if let Some(row) = Row::of(shown, language()) {
                     show.put(coloured(&row));
                 }
             }
@@ -185,9 +186,6 @@ async fn serve(
     }
     Ok(())
 }
-
-/// The language of the output.
-const LANGUAGE: Language = Language::English;
 
 /// Dims the time, so that the speaker stands out.
 fn coloured(row: &Row) -> Line {

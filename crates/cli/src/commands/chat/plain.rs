@@ -17,9 +17,7 @@ use hikyaku_chat::{
 };
 use hikyaku_plain::{Dropped, PeerOptions, PlainListener, PlainPeer, dtls::Pin};
 
-use super::{
-    LANGUAGE, Seat, coloured, config, meters, name, reachable_at, serve, typed, undelivered,
-};
+use super::{Seat, coloured, config, meters, name, reachable_at, serve, typed, undelivered};
 use crate::{
     args::{ArmourArgs, ChatArgs, HostArgs, JoinArgs, MeArgs},
     destination::Destination,
@@ -27,6 +25,7 @@ use crate::{
     dtls,
     exit::Failure,
     habits,
+    language::language,
     mismatch::{self, Place},
     output::{note, warn},
     plan::Keys,
@@ -210,7 +209,7 @@ async fn take_part(
     let show = SharedShow::new(show);
     let mut complaints = Complaints::new(&me.talk).shown_above(Arc::clone(&show));
     let show = |shown: Shown| {
-        if let Some(row) = Row::of(&shown, LANGUAGE) {
+        if let Some(row) = Row::of(&shown, language()) {
             show.put(coloured(&row));
         }
     };

@@ -4,15 +4,19 @@ use hikyaku_chat::{
     app::Shown,
     json::{self, Context},
     screen::{Row, now},
+    words::Language,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{LANGUAGE, coloured, screen::Form};
+use super::{coloured, screen::Form};
 use crate::{
     limits::MAX_LINES_TO_SHOW,
     output::{counted, warn},
     terminal::write_lines,
 };
+
+/// A log is for programs and operators: it is the same everywhere.
+const LANGUAGE: Language = Language::English;
 
 /// Prints beside the chat, which does not wait for whoever reads.
 pub(super) struct Printer {

@@ -5,12 +5,14 @@ use hikyaku_chat::{
     json::{self, Progress},
     member::{Line as Event, Shown},
     screen::{Row, now},
+    words::Language,
 };
 use tokio::sync::mpsc;
 
-use super::{LANGUAGE, coloured, typed};
+use super::{coloured, typed};
 use crate::{
     colour::Stream,
+    language::language,
     line::Line,
     terminal::{self, LineLimit, Restore, Show},
 };
@@ -61,7 +63,7 @@ impl Screen {
             }
             Self::Lines => {
                 let lines = shown.iter().filter(|item| is_line(item)).filter_map(|item| {
-                    let row = Row::of_member(item, LANGUAGE)?;
+                    let row = Row::of_member(item, language())?;
                     Some(format!("{}\n", coloured(&row)))
                 });
                 write(lines.collect()).await;
@@ -87,7 +89,7 @@ fn object(shown: &Shown) -> Option<String> {
     let object = match shown {
         Shown::Event(line) => json::event(&line.event, line.context)?,
         Shown::State(state) => json::state(state.name(), now()),
-        Shown::Notice(_) => json::notice(LANGUAGE.shown(shown)?.text(), now()),
+        Shown::Notice(_) => json::notice(Language::English.shown(shown)?.text(), now()),
     };
     Some(object + "\n")
 }
@@ -111,7 +113,7 @@ impl Ticks {
             Shown::State(hikyaku_chat::member::State::Reconnecting) => self.waited = true,
             _ => {}
         }
-        Row::of_member(shown, LANGUAGE).map(|row| coloured(&row))
+        Row::of_member(shown, language()).map(|row| coloured(&row))
     }
 
     fn update(&mut self, event: &Event) -> Option<Line> {
@@ -120,10 +122,11 @@ impl Ticks {
             Progress::Stored => {
                 self.pending = self.pending.saturating_sub(1);
                 let is_news = self.pending == 0 && std::mem::take(&mut self.waited);
-                is_news.then(|| dimmed("all that waited is sent"))
+                is_news.then(|| dimmed(language().all_sent()))
             }
-            Progress::Delivered { to, of } => (to == of && self.pending == 0)
-                .then(|| dimmed(&format!("delivered to {to} of {of}"))),
+            Progress::Delivered { to, of } => {
+                (to == of && self.pending == 0).then(|| dimmed(&language().delivered(to, of)))
+            }
         }
     }
 }

@@ -11,12 +11,12 @@ use std::{
 
 use super::DEADLINE;
 
-/// Returns the command under test with these arguments, and an empty home.
+/// Returns the command under test with these arguments, an empty home, and English messages.
 pub(crate) fn hikyaku(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hikyaku"));
     command.args(args);
     command.env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home"));
-    command.env_remove("XDG_CONFIG_HOME");
+    command.env_remove("XDG_CONFIG_HOME").env("LC_ALL", "C");
     command
 }
 
