@@ -79,6 +79,11 @@ pub(crate) const MAX_TRAINS_A_TURN: usize = 16;
 /// trip, that applies to all ACKs.
 pub(crate) const CLOSE_ACK: Duration = Duration::from_millis(1);
 
+/// How long an ACK waits for the answer of a reader that was woken and does not wait for the next
+/// message: less than half of the delay that a peer expects (parameter 7). A timer within the
+/// scheduler's next tick would cost more than the ACK.
+pub(crate) const ANSWER_PATIENCE: Duration = Duration::from_millis(10);
+
 /// Consecutive turns of the driver before the other tasks of its thread have theirs.
 pub(crate) const MAX_TURNS: usize = 32;
 

@@ -215,15 +215,14 @@ impl Peer {
     }
 
     /// Moves received messages to the mailbox, and returns the room of taken ones to the protocol.
-    pub(crate) fn deliver(&self, now: Time, connection: &mut Connection) {
-        if self.established {
-            self.exchange(now, connection);
-        }
+    /// Returns `true` if a waiting reader is woken for them.
+    pub(crate) fn deliver(&self, now: Time, connection: &mut Connection) -> bool {
+        self.established && self.exchange(now, connection)
     }
 
-    fn exchange(&self, now: Time, connection: &mut Connection) {
+    fn exchange(&self, now: Time, connection: &mut Connection) -> bool {
         let remote = connection.remote();
-        self.mailbox.deliver(remote, |queue, arrived| connection.exchange(now, queue, arrived));
+        self.mailbox.deliver(remote, |queue, arrived| connection.exchange(now, queue, arrived))
     }
 
     /// Delivers everything that was received, and reports the close to the application.

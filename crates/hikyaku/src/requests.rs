@@ -28,6 +28,10 @@ struct State {
     listed: Vec<ConnectionHandle>,
     abandoned: bool,
     close: Option<Duration>,
+    /// A reader that was woken for a message waits again and has sent no answer.
+    unanswered: bool,
+    /// The driver waits for that, or for an answer.
+    answer_awaited: bool,
     /// A CLOSE was sent to every established peer.
     closes_sent: bool,
     ended: bool,
@@ -39,6 +43,8 @@ pub(crate) struct Taken {
     pub(crate) abandoned: bool,
     /// Close all connections within this time.
     pub(crate) close: Option<Duration>,
+    /// A reader that was woken for a message has not answered it.
+    pub(crate) unanswered: bool,
 }
 
 impl Requests {
@@ -75,6 +81,26 @@ impl Requests {
         self.ask(|state| state.listed.push(handle));
     }
 
+    /// Notes that a reader that was woken for a message waits again without having sent an answer,
+    /// and wakes the driver if it waits for one.
+    pub(crate) fn note_unanswered(&self) {
+        let mut state = self.lock();
+        state.unanswered = true;
+        let waker = if state.answer_awaited { state.waker.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Notes that the driver waits for the answer of a reader. Returns `false` if the reader waits
+    /// again already.
+    pub(crate) fn await_answer(&self) -> bool {
+        let mut state = self.lock();
+        state.answer_awaited = !state.unanswered;
+        state.answer_awaited
+    }
+
     /// Asks the driver to end with its last connection.
     pub(crate) fn abandon(&self) {
         self.ask(|state| state.abandoned = true);
@@ -94,7 +120,12 @@ impl Requests {
         if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
         }
-        Taken { abandoned: state.abandoned, close: state.close.take() }
+        state.answer_awaited = false;
+        Taken {
+            abandoned: state.abandoned,
+            close: state.close.take(),
+            unanswered: mem::take(&mut state.unanswered),
+        }
     }
 
     /// Marks the driver as ended, and wakes the calls that wait for that.

@@ -18,6 +18,7 @@
 // Longer than 400 lines: the steps of the loop work on the state of one task.
 
 mod dials;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,8 +49,8 @@ use crate::{
     },
     keys::signers::Signer,
     limits::{
-        CLOSE_ACK, CLOSED_PORT_PATIENCE, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES, MAX_TRAINS_A_TURN,
-        MAX_TURNS, OTHER_DIALECT_REPORTS,
+        ANSWER_PATIENCE, CLOSE_ACK, CLOSED_PORT_PATIENCE, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES,
+        MAX_TRAINS_A_TURN, MAX_TURNS, OTHER_DIALECT_REPORTS,
     },
     peer::Peer,
     port::Port,
@@ -59,6 +60,7 @@ use crate::{
     stray::{Astray, Meaning, Stray},
 };
 use dials::{ends_dial, reports_of};
+use waiting::come_back;
 
 /// A running endpoint.
 pub(crate) struct Driver {
@@ -81,8 +83,12 @@ pub(crate) struct Driver {
     sleep: Pin<Box<Sleep>>,
     /// The time that `sleep` is set to.
     armed: Option<Time>,
-    /// The deadline for which this task has yielded to others.
-    yielded: Option<Time>,
+    /// The deadline of an ACK that waits for something to carry it.
+    held: Option<Time>,
+    /// How long it waits at most.
+    held_until: Time,
+    /// A reader was woken for a received message, and may answer it.
+    called: bool,
     /// The time last passed to the protocol, which never goes back.
     latest: Time,
     stats: EndpointStats,
@@ -132,7 +138,9 @@ impl Driver {
             deadline: None,
             sleep: Box::pin(sleep),
             armed: None,
-            yielded: None,
+            held: None,
+            held_until: Time::ZERO,
+            called: false,
             latest: Time::ZERO,
             stats,
             busy_since: None,
@@ -190,6 +198,7 @@ impl Driver {
             Poll::Ready(Err(error)) => return self.on_receive_error(error).map(|()| true),
         }
         self.stats.receive_calls += 1;
+        self.called = false;
         // Without timestamps of the system: since when there has been something to receive.
         let busy_since = *self.busy_since.get_or_insert(now);
         let waited = self.batch.waited().unwrap_or_else(|| now.since(busy_since));
@@ -251,6 +260,7 @@ impl Driver {
         if let Some(within) = requests.close {
             self.close_all(now, within);
         }
+        self.called &= !requests.unanswered;
     }
 
     fn dial(&mut self, now: Time, dial: Dial) {
@@ -450,7 +460,7 @@ impl Driver {
                     self.closes.extend(peer.close_by().map(|by| (by, handle)));
                 }
             }
-            Event::Readable => peer.deliver(now, connection),
+            Event::Readable => self.called |= peer.deliver(now, connection),
             Event::Writable => {
                 peer.push(now, connection);
                 self.serve(now, handle);
@@ -489,35 +499,6 @@ impl Driver {
                 self.closes.remove(&(by, handle));
             }
             peer.mailbox.release();
-        }
-    }
-
-    /// Waits for the deadline.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let Some((at, reason)) = self.deadline else { return Poll::Pending };
-            let now = self.now();
-            // Timers fire a millisecond late, and setting them costs more than an ACK. Tasks that
-            // run meanwhile may send something that carries the ACK; if not, it is sent early.
-            if reason == Reason::Ack && at.since(now) <= CLOSE_ACK {
-                if self.yielded.replace(at) == Some(at) {
-                    self.latest = now.max(at);
-                    return Poll::Ready(());
-                }
-                come_back(cx);
-                return Poll::Pending;
-            }
-            if at <= now {
-                return Poll::Ready(());
-            }
-            // Most deadlines move with each packet: a timer that sometimes fires too early is
-            // cheaper than one that is reset each time.
-            if self.armed.is_none_or(|armed| at < armed) {
-                self.armed = Some(at);
-                self.sleep.as_mut().reset(self.clock.instant(at));
-            }
-            ready!(self.sleep.as_mut().poll(cx));
-            self.armed = None;
         }
     }
 
@@ -563,12 +544,6 @@ impl Future for Driver {
         come_back(cx);
         Poll::Pending
     }
-}
-
-/// Yields to all other tasks and the I/O driver, and wakes this task afterwards. (A task that wakes
-/// itself directly would run next.)
-fn come_back(cx: &mut Context<'_>) {
-    let _ = pin!(yield_now()).poll(cx);
 }
 
 impl Drop for Driver {

@@ -40,8 +40,9 @@ use crate::{
 };
 
 mod sending;
+mod state;
 
-use self::sending::Sending;
+use self::{sending::Sending, state::is_failure};
 
 /// One connection's mailbox.
 pub(crate) struct Mailbox {
@@ -92,6 +93,17 @@ pub(crate) enum Request {
     },
 }
 
+/// What is known of the tasks that receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reader {
+    /// Nothing: they are busy, or poll.
+    Busy,
+    /// One waits for a message.
+    Waits,
+    /// One was woken for a message. It has neither sent anything since nor waits again.
+    Called,
+}
+
 pub(crate) struct State {
     staged: VecDeque<Staged>,
     staged_bytes: usize,
@@ -112,6 +124,7 @@ pub(crate) struct State {
     longest: [usize; Class::ALL.len()],
 
     received: Received,
+    reader: Reader,
     /// What the endpoint is charged for messages that are still unread after the end.
     charge: Option<Charge>,
     /// No handle is left: waiting messages will not be received.
@@ -151,6 +164,7 @@ impl Mailbox {
                 next: 0,
                 longest: [usize::MAX; Class::ALL.len()],
                 received: Received::new(),
+                reader: Reader::Busy,
                 charge: None,
                 unwanted: false,
                 outcomes: Outcomes::default(),
@@ -203,6 +217,10 @@ impl Mailbox {
         state.next += 1;
         message.number = number;
         state.staged.push_back(message);
+        if state.reader == Reader::Called {
+            // It carries the ACK.
+            state.reader = Reader::Busy;
+        }
         self.list(state);
         number
     }
@@ -274,7 +292,17 @@ impl Mailbox {
             if count > 0 {
                 return Ok(count);
             }
+            self.note_reader();
             notified.await;
+        }
+    }
+
+    /// Notes that a reader waits. If it was woken for a message and has sent no answer, none will
+    /// carry the ACK.
+    fn note_reader(&self) {
+        let before = mem::replace(&mut self.lock().reader, Reader::Waits);
+        if before == Reader::Called {
+            self.requests.note_unanswered();
         }
     }
 
@@ -444,19 +472,25 @@ impl Mailbox {
         self.lock().longest = longest;
     }
 
-    /// Delivers messages: `exchange` moves them to the queue it receives.
+    /// Delivers messages: `exchange` moves them to the queue it receives. Returns `true` if a
+    /// waiting reader is woken for them.
     pub(crate) fn deliver(
         &self,
         remote: SocketAddr,
         exchange: impl FnOnce(&mut ReceiveQueue, &mut dyn FnMut(Option<ChannelId>)),
-    ) {
+    ) -> bool {
         let mut state = self.lock();
         state.remote = remote;
         let arrived = state.received.fill(exchange);
+        let called = state.reader == Reader::Waits && !state.received.queue.is_empty();
+        if called {
+            state.reader = Reader::Called;
+        }
         drop(state);
         if let Some(arrived) = arrived {
             arrived.notify_waiters();
         }
+        called
     }
 
     /// Records outcomes: calls `next` until it returns `None`.
@@ -503,78 +537,4 @@ impl Mailbox {
         self.lock().released = true;
         self.over.notify_waiters();
     }
-}
-
-impl State {
-    /// Returns an error if a message can never be staged.
-    fn check(&self, message: &Staged) -> Result<(), SendError> {
-        if let Some(closed) = &self.closed {
-            return Err(closed.clone().into());
-        }
-        if self.closing {
-            return Err(Closed::Here.into());
-        }
-        let (len, limit) = (message.payload.len(), self.longest[message.delivery.class() as usize]);
-        if len > limit {
-            return Err(SendError::TooLarge { len, limit });
-        }
-        Ok(())
-    }
-
-    fn queued_bytes(&self, channel: Option<ChannelId>) -> usize {
-        let staged = match channel {
-            None => self.staged_bytes,
-            Some(channel) => {
-                let of_this = self.staged.iter().filter(|message| message.channel == channel);
-                of_this.map(Staged::cost).sum()
-            }
-        };
-        staged + self.queued.bytes(channel)
-    }
-
-    fn outcome(&self, number: u64) -> Known {
-        match self.outcomes.get(number) {
-            Known::NotYet if self.closed.is_some() => Known::Yes(Outcome::Unsent),
-            known => known,
-        }
-    }
-
-    fn wake_waiting(&mut self, number: u64) {
-        let of_this = (number, 0)..=(number, u64::MAX);
-        while let Some((&key, _)) = self.waiting.range(of_this.clone()).next() {
-            self.waiting.remove(&key).into_iter().for_each(Waker::wake);
-        }
-    }
-
-    /// Drops waiting messages if the connection is closed and no handle is left.
-    fn forget_unwanted(&mut self) {
-        if self.unwanted && self.closed.is_some() {
-            self.received = Received::new();
-            self.charge = None;
-        }
-    }
-
-    /// Returns the bytes for which there is room, on any lane.
-    fn room(&self) -> usize {
-        if self.parked_bytes >= MAX_PARKED {
-            return 0;
-        }
-        MAX_STAGED.saturating_sub(self.staged_bytes)
-    }
-
-    fn has_room(&self, lane: Lane) -> bool {
-        self.room() > 0 && !self.turns.is_blocked(lane)
-    }
-
-    /// Grants turns to waiting senders while there is room. Returns the wakers.
-    #[must_use]
-    fn grant(&mut self) -> Vec<Waker> {
-        let room = self.room();
-        self.turns.grant(room)
-    }
-}
-
-/// Returns `true` for a message that should have arrived and did not.
-fn is_failure(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Unsent | Outcome::TooLarge)
 }

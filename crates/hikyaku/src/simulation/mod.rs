@@ -23,6 +23,7 @@ use self::{
 };
 use crate::{connection::Connection, endpoint::Endpoint, port::Port, trust::Trust};
 
+mod answers;
 mod dice;
 mod faults;
 pub(crate) mod network;

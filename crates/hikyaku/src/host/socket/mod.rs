@@ -15,12 +15,11 @@ mod windows;
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use quinn_udp::{EcnCodepoint, Transmit, UdpSocketState};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Type};
-use tokio::{io::Interest, net::UdpSocket};
 
 #[cfg(unix)]
 use self::unix as os;
@@ -88,7 +87,7 @@ pub(crate) struct Way {
 
 /// A UDP socket that receives and sends in batches.
 pub struct Socket {
-    io: UdpSocket,
+    io: os::Io,
     state: UdpSocketState,
     local: SocketAddr,
     receive_buffer: usize,
@@ -101,7 +100,6 @@ impl Socket {
     ///
     /// # Errors
     /// [`BindError`], which names the address. `addresses` must not be empty.
-    /// [`BindError`], naming the address. `addresses` must not be empty.
     pub fn bind(addresses: &[SocketAddr], options: &SocketOptions) -> Result<Self, BindError> {
         let mut addresses = addresses.iter().peekable();
         while let Some(&address) = addresses.next() {
@@ -138,12 +136,12 @@ impl Socket {
         let receive_buffer = enlarge_receive_buffer(&socket);
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        let io = UdpSocket::from_std(socket.into())?;
-        let state = UdpSocketState::new((&io).into())?;
+        let io = os::Io::new(socket.into())?;
+        let state = UdpSocketState::new(io.socket().into())?;
         if !options.unfragmented {
-            os::allow_fragmentation(&io, domain);
+            os::allow_fragmentation(io.socket(), domain);
         }
-        let local = canonical(io.local_addr()?);
+        let local = canonical(io.socket().local_addr()?);
         Ok(Self { io, state, local, receive_buffer })
     }
 
@@ -196,7 +194,7 @@ impl Socket {
     }
 
     fn join_on(&self, group: IpAddr, index: u32) -> io::Result<()> {
-        let socket = SockRef::from(&self.io);
+        let socket = SockRef::from(self.io.socket());
         match group {
             IpAddr::V4(group) => {
                 socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index))
@@ -219,16 +217,10 @@ impl Socket {
     /// # Errors
     /// As [`Socket::recv`].
     pub fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut RecvBatch) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.io.poll_recv_ready(cx))?;
-            let received = self.io.try_io(Interest::READABLE, || {
-                batch.fill(|bufs, meta| self.state.recv((&self.io).into(), bufs, meta))
-            });
-            match received {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
+        self.io.poll_recv(cx, |socket| {
+            batch.fill(|bufs, meta| self.state.recv(socket.into(), bufs, meta))?;
+            Ok(true)
+        })
     }
 
     /// Receives as [`Socket::poll_recv`] does, for a caller that returns when it is woken: a batch
@@ -239,26 +231,15 @@ impl Socket {
         cx: &mut Context<'_>,
         batch: &mut RecvBatch,
     ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.io.poll_recv_ready(cx))?;
-            let mut emptied = false;
-            let received = self.io.try_io(Interest::READABLE, || {
-                batch.fill(|bufs, meta| self.state.recv((&self.io).into(), bufs, meta))?;
-                emptied = !batch.is_full();
-                // Datagrams that arrive from now on wake this task (epoll(7), edge-triggered).
-                if emptied { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-            });
-            match received {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && !emptied => {}
-                Err(e) if e.kind() != io::ErrorKind::WouldBlock => return Poll::Ready(Err(e)),
-                _ => return Poll::Ready(Ok(())),
-            }
-        }
+        self.io.poll_recv(cx, |socket| {
+            batch.fill(|bufs, meta| self.state.recv(socket.into(), bufs, meta))?;
+            Ok(batch.is_full())
+        })
     }
 
     /// Waits until there is something to receive.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.poll_recv_ready(cx)
+        self.io.poll_readable(cx)
     }
 
     /// Sends a train of datagrams, in one system call where the kernel supports that (GSO).
@@ -277,36 +258,26 @@ impl Socket {
         let destination = self.in_our_family(to);
         let src_ip = source.map(|ip| self.in_our_family(SocketAddr::new(ip, 0)).ip());
         let is_train = bytes.len() > segment;
-        let mut full = false;
-        loop {
-            ready!(self.io.poll_send_ready(cx))?;
-            let transmit = Transmit {
-                destination,
-                ecn,
-                contents: bytes,
-                segment_size: is_train.then_some(segment),
-                src_ip,
-            };
-            let sent = self.io.try_io(Interest::WRITABLE, || {
-                if is_train && self.state.max_gso_segments() == 1 {
-                    return self.send_singly(&transmit, segment);
-                }
-                match self.state.try_send((&self.io).into(), &transmit) {
-                    // The send call has just found that the kernel or the device does not support
-                    // trains.
-                    Err(_) if is_train && self.state.max_gso_segments() == 1 => {
-                        self.send_singly(&transmit, segment)
-                    }
-                    sent => sent,
-                }
-            });
-            match sent {
-                // After an error report, as of a probe longer than the interface's MTU, the runtime
-                // considers the socket writable forever: asking it again would spin.
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && !full => full = true,
-                done => return Poll::Ready(done),
+        let transmit = Transmit {
+            destination,
+            ecn,
+            contents: bytes,
+            segment_size: is_train.then_some(segment),
+            src_ip,
+        };
+        self.io.poll_send(cx, |socket| {
+            if is_train && self.state.max_gso_segments() == 1 {
+                return self.send_singly(&transmit, segment);
             }
-        }
+            match self.state.try_send(socket.into(), &transmit) {
+                // The send call has just found that the kernel or the device does not support
+                // trains.
+                Err(_) if is_train && self.state.max_gso_segments() == 1 => {
+                    self.send_singly(&transmit, segment)
+                }
+                sent => sent,
+            }
+        })
     }
 
     /// What does not fit into the queue is lost, as it would be further along the path.
@@ -319,7 +290,7 @@ impl Socket {
                 segment_size: None,
                 src_ip: train.src_ip,
             };
-            match self.state.try_send((&self.io).into(), &transmit) {
+            match self.state.try_send(self.io.socket().into(), &transmit) {
                 Err(e) if index == 0 => return Err(e),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 _ => {}
@@ -352,16 +323,18 @@ impl Socket {
             segment_size: None,
             src_ip: source.map(|ip| self.in_our_family(SocketAddr::new(ip, 0)).ip()),
         };
+        let mut waited = false;
         loop {
-            self.io.writable().await?;
-            let sent = self
-                .io
-                .try_io(Interest::WRITABLE, || self.state.try_send((&self.io).into(), &transmit));
-            match sent {
-                // After an error report the runtime considers the socket writable forever, so
-                // waiting for that alone could spin.
+            match self.state.try_send(self.io.socket().into(), &transmit) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && !waited => {
+                    self.io.room().await?;
+                    waited = true;
+                }
+                // After an error report the system reports room although there is none, so waiting
+                // for that alone could spin.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(FULL_QUEUE_PAUSE).await;
+                    waited = false;
                 }
                 done => return done,
             }
@@ -384,7 +357,7 @@ impl Socket {
     /// # Errors
     /// Those of the system.
     pub fn report_transport_errors(&self) -> io::Result<()> {
-        os::report_errors(&self.state, &self.io)
+        os::report_errors(&self.state, self.io.socket())
     }
 
     /// Returns the next error that the network reported about an earlier datagram.
@@ -392,8 +365,8 @@ impl Socket {
     pub fn transport_error(&self) -> Option<Unreachable> {
         // An error that a send or receive call has already returned stays in the queue; remove that
         // one too, or it would be reported twice.
-        let _ = SockRef::from(&self.io).take_error();
-        os::next_report(&self.state, &self.io)
+        let _ = SockRef::from(self.io.socket()).take_error();
+        os::next_report(&self.state, self.io.socket())
     }
 
     /// Discards the errors that the network has reported by now.
@@ -410,23 +383,14 @@ impl Socket {
     /// # Errors
     /// Those of the runtime when it is shutting down.
     pub async fn next_transport_error(&self) -> io::Result<Unreachable> {
-        loop {
-            self.io.ready(Interest::ERROR).await?;
-            let error = self.io.try_io(Interest::ERROR, || {
-                self.transport_error().ok_or_else(|| io::ErrorKind::WouldBlock.into())
-            });
-            match error {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
-            }
-        }
+        self.io.next_error(|| self.transport_error()).await
     }
 
     /// Returns how many datagrams the kernel dropped because we did not fetch them in time; `None`
     /// if the system does not report that. Read from the last column of `/proc/net/udp` (proc(5)).
     #[must_use]
     pub fn kernel_drops(&self) -> Option<u64> {
-        os::kernel_drops(&self.io)
+        os::kernel_drops(self.io.socket())
     }
 }
 
