@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{docs, fuzz, interop, portable, public_api, run, tidy, wheel};
+use crate::{bench, docs, fuzz, interop, portable, public_api, run, tidy, wheel};
 
 type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
 
@@ -74,7 +74,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 fn fmt(root: &Path, _: &Options) -> Result<()> {
     run::must_succeed(&mut run::cargo(root, &["fmt", "--all", "--check"]))?;
     let python = ["fmt", "--manifest-path", "bindings/python/Cargo.toml", "--check"];
-    run::must_succeed(&mut run::cargo(root, &python))
+    run::must_succeed(&mut run::cargo(root, &python))?;
+    bench::check(root)
 }
 
 fn clippy(root: &Path, _: &Options) -> Result<()> {

@@ -1,11 +1,12 @@
 //! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | kill |
-//! fuzz | mutants | wheel`.
+//! fuzz | mutants | wheel | bench`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
 #![expect(clippy::print_stdout, reason = "a command for people prints")]
 #![expect(clippy::print_stderr, reason = "a command for people prints")]
 
+mod bench;
 mod ci;
 mod docs;
 mod fuzz;
@@ -36,6 +37,8 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
        cargo xtask wheel [--strict]
+       cargo xtask bench [--peer NAME]... [--workload NAME]... [--rounds N] [--json FILE]
+                         [--write FILE]
 
   ci       all the checks of a change, one after the other; stops at the first failure
   tidy     the house rules that no compiler knows
@@ -48,6 +51,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
   mutants  the protocol broken on purpose, one place at a time: what notices?
   wheel    the wheel for Python, built and checked in a virtual environment
+  bench    hikyaku beside other libraries in one run; --write BENCHMARKS.md replaces its tables
 
   --shrink     lists anew what tidy still allows, if that is less than before
   --strict     a missing tool or peer is a failure
@@ -84,6 +88,7 @@ fn main() -> ExitCode {
             None => return usage(),
         },
         ["mutants", names @ ..] => mutants::run(&root, names),
+        ["bench", options @ ..] => bench::run(&root, options),
         ["wheel"] => wheel::run(&root, wheel::Build::Release, false),
         ["wheel", "--strict"] => wheel::run(&root, wheel::Build::Release, true),
         ["interop"] => interop::run(&root, false),

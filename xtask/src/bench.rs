@@ -1,0 +1,53 @@
+//! Runs hikyaku beside other libraries. They live in a workspace of their own, `bench/rivals/`, and
+//! nothing else builds them.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::run;
+
+const MANIFEST: &str = "bench/rivals/Cargo.toml";
+
+/// The features of that workspace: one per library that can be left out.
+const PEERS: [&str; 6] = ["enet", "kcp", "quinn", "renet", "s2n", "tls"];
+
+/// Builds all peers that compile, and runs the benchmark with these options, which it checks
+/// itself. Paths in them are relative to the workspace root.
+pub(crate) fn run(root: &Path, options: &[&str]) -> Result<()> {
+    let peers = built(root)?;
+    let mut command = cargo(root, "run", &peers);
+    run::must_succeed(command.arg("--").arg("run").args(options))
+}
+
+/// Returns the peers that compile, and names the others.
+fn built(root: &Path) -> Result<Vec<&'static str>> {
+    let all = PEERS.to_vec();
+    if run::must_succeed(&mut cargo(root, "build", &all)).is_ok() {
+        return Ok(all);
+    }
+    let compiles = |peer: &&str| {
+        let compiles = run::succeeds(&mut cargo(root, "build", &[*peer]));
+        if !compiles {
+            println!("bench: LEFT OUT, {peer} does not compile or cannot be fetched");
+        }
+        compiles
+    };
+    let present: Vec<&str> = all.into_iter().filter(compiles).collect();
+    if run::must_succeed(&mut cargo(root, "build", &present)).is_err() {
+        bail!("bench: hikyaku itself does not compile in {MANIFEST}");
+    }
+    Ok(present)
+}
+
+/// Checks the formatting, which needs no peer: a part of `ci`.
+pub(crate) fn check(root: &Path) -> Result<()> {
+    run::must_succeed(&mut run::cargo(root, &["fmt", "--manifest-path", MANIFEST, "--check"]))
+}
+
+/// Built as hikyaku is released, for every peer alike.
+fn cargo(root: &Path, verb: &str, peers: &[&str]) -> std::process::Command {
+    let mut command = run::cargo(root, &[verb, "--locked", "--manifest-path", MANIFEST]);
+    command.args(["--profile", "dist", "--no-default-features", "--features", &peers.join(",")]);
+    command
+}
