@@ -1,6 +1,6 @@
 //! Datagrams of the kernel with nothing above them: what no protocol can exceed. Nothing is
-//! encrypted or repeated. The receiver confirms each quarter of `CREDIT`, so that its buffer does not
-//! overflow.
+//! encrypted or repeated. The receiver confirms each quarter of `CREDIT`, so that its buffer does
+//! not overflow.
 //!
 //! With GSO and GRO, the system calls are those of quinn-udp, which are quinn's, too.
 

@@ -1,7 +1,7 @@
 //! renet over netcode, with connect tokens: every packet is encrypted (ChaCha20-Poly1305).
 //! The channels are its defaults (5 MiB each, repeated after 300 ms); so are its packets of 1,200
-//! bytes. A receiver may hold three times as much as a sender, or it ends the connection when packets are
-//! lost while the sender's memory is full.
+//! bytes. A receiver may hold three times as much as a sender; otherwise it ends the connection if
+//! packets are lost while the sender's memory is full.
 //!
 //! It is made to be called 60 times per second and sends up to 60,000 bytes per call. Here it is
 //! called as soon as so much is queued or a datagram has arrived, which is far more often.
