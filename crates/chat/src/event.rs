@@ -53,13 +53,17 @@ pub struct Author {
     /// in their name.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unauthenticated: bool,
+    /// `true` for a member whose key the host holds, such as one who writes in a web page: readers
+    /// have the host's word that this member has written what the key has signed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub through_host: bool,
 }
 
 impl Author {
     /// Creates an author.
     #[must_use]
     pub fn new(member: MemberId, name: impl Into<Arc<str>>) -> Self {
-        Self { member, name: name.into(), key: None, unauthenticated: false }
+        Self { member, name: name.into(), key: None, unauthenticated: false, through_host: false }
     }
 }
 

@@ -159,6 +159,9 @@ impl Object {
         if author.unauthenticated {
             self.put("unauthenticated", true);
         }
+        if author.through_host {
+            self.put("through_host", true);
+        }
     }
 
     fn content(&mut self, kind: &Kind) {

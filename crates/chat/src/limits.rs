@@ -197,6 +197,10 @@ pub const MAX_PRIVATE: usize = 256;
 /// Lines of native members that wait for the room; then their connections wait.
 pub const MAX_ARRIVALS: usize = 256;
 
+/// Lines of a web member that wait for its page, besides those that the system holds for it; then
+/// its way is slow, and it falls back to its cursor. Most are shared with other members.
+pub const WEB_QUEUE: usize = 64;
+
 /// Bytes that a native member may have sent and the room has not taken: 30 of the longest lines.
 pub const MEMBER_CREDIT: u64 = 512 << 10;
 

@@ -253,7 +253,7 @@ async fn plain_members_are_marked_and_take_part() {
         PlainListener::bind(&any, &SocketOptions::default(), Armour::new(), Filter::new()).unwrap();
     let address = plain.local_addr();
     let native = endpoint(&host, any[0]).await;
-    let doors = Doors { native: Some(native), plain: Some(plain), dtls: None };
+    let doors = Doors { native: Some(native), plain: Some(plain), ..Doors::default() };
     let room = start(doors, RoomConfig::default());
     let mut ana = join(room.address, &host, &key("ana"), "ana").await;
     ana.sees("you are ana").await;

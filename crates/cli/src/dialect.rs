@@ -48,6 +48,8 @@ pub(crate) fn check_chat(args: &ChatArgs) -> Result<(), Failure> {
 pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
     if args.is_plain() {
         refuse(&native_host(&args.native), ONLY_PLAIN)?;
+        let beside = "a page is shown beside a native chat";
+        refuse(&[(args.web.web.is_some(), "--web", beside)], ONLY_PLAIN)?;
         return check_age(&args.armour);
     }
     // Another door may have it.

@@ -65,6 +65,24 @@ pub(crate) enum InviteKind {
     Once(usize),
 }
 
+/// Whom a link to the page admits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WebLink {
+    /// One person each, in so many links at a time.
+    Once(usize),
+    /// Whoever has it.
+    Shared,
+}
+
+/// Parses whom a link to the page admits.
+pub(crate) fn web_link(text: &str) -> Result<WebLink, String> {
+    match invite_kind(text) {
+        Ok(InviteKind::Once(count)) => Ok(WebLink::Once(count)),
+        Ok(InviteKind::Shared) => Ok(WebLink::Shared),
+        _ => Err("it is once, once=N or shared".to_owned()),
+    }
+}
+
 /// Parses what an invite has.
 pub(crate) fn invite_kind(text: &str) -> Result<InviteKind, String> {
     match text.split_once('=').unwrap_or((text, "1")) {
@@ -193,6 +211,14 @@ mod tests {
         for wrong in ["", "Once", "once=0", "once=", "once=100000", "shared=1", "open=1"] {
             assert!(invite_kind(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_link_admits_one_person_or_whoever_has_it() {
+        assert_eq!(web_link("once"), Ok(WebLink::Once(1)));
+        assert_eq!(web_link("once=10"), Ok(WebLink::Once(10)));
+        assert_eq!(web_link("shared"), Ok(WebLink::Shared));
+        assert!(web_link("open").is_err() && web_link("once=0").is_err());
     }
 
     #[test]

@@ -213,7 +213,9 @@ fn note(
     author: Option<i64>,
     event: &Event,
 ) -> rusqlite::Result<()> {
-    if let (Some(key), Some(author)) = (author, &event.author) {
+    // A name does not stay with a key that the host holds.
+    let named = event.author.as_ref().filter(|author| !author.through_host);
+    if let (Some(key), Some(author)) = (author, named) {
         let name = match &event.kind {
             Kind::Renamed { name } => name,
             _ => &author.name,

@@ -30,20 +30,22 @@ impl Names {
     /// Compares the author's key with the one that had the name last, and remembers it.
     pub(super) fn meet(&mut self, author: &Author) -> Known {
         let name: Arc<str> = likeness(&author.name).into();
-        let change = Change::Name(Arc::clone(&name), author.key.clone());
+        // A key that the host holds is another for each page.
+        let key = author.key.clone().filter(|_| !author.through_host);
+        let change = Change::Name(Arc::clone(&name), key.clone());
         if let Some(known) = self.0.get_mut(&name) {
-            if *known == author.key {
+            if *known == key {
                 return Known::AsBefore;
             }
             // A member without a key has no claim that could be violated.
             let had_none = known.is_none();
-            known.clone_from(&author.key);
+            *known = key;
             return if had_none { Known::New(change) } else { Known::Other(change) };
         }
         if self.0.len() >= MAX_KNOWN_NAMES {
             return Known::AsBefore;
         }
-        self.0.insert(name, author.key.clone());
+        self.0.insert(name, key);
         Known::New(change)
     }
 

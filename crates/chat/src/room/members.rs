@@ -36,6 +36,12 @@ pub trait Peer: Copy + Ord + Display + Send + Sync {
         false
     }
 
+    /// Returns `true` if the key is not in this peer's hands but in the host's, which vouches for
+    /// what it says. Others have to know, and its name does not stay with the key.
+    fn is_through_host(&self) -> bool {
+        false
+    }
+
     /// Returns `true` if this peer reads the log from a cursor of its own, and acknowledges what it
     /// has. Others receive each event by itself, and write to one room at a time.
     fn reads_log(&self) -> bool {
@@ -52,6 +58,7 @@ pub(crate) struct Member {
     /// The key that this member has proved to hold.
     pub(super) key: Option<Arc<str>>,
     unauthenticated: bool,
+    through_host: bool,
     /// The newest number of the log when the member joined: later events are for it.
     pub(crate) since: Seq,
     /// The rooms that the member is in, and the number of the log after which each is for it.
@@ -74,6 +81,7 @@ impl Member {
     fn author(&self) -> Author {
         let mut author = Author::new(self.id, Arc::clone(&self.shown));
         author.unauthenticated = self.unauthenticated;
+        author.through_host = self.through_host;
         if !self.unauthenticated {
             author.key.clone_from(&self.key);
         }
@@ -206,6 +214,7 @@ impl<P: Peer> Members<P> {
             id,
             key: peer.key(),
             unauthenticated: peer.is_unauthenticated(),
+            through_host: peer.is_through_host(),
             since,
             rooms: BTreeMap::new(),
             current: RoomName::general(),
@@ -298,7 +307,7 @@ impl<P: Peer> Members<P> {
         self.forget_likeness(peer, &old);
         if let Some(member) = self.by_peer.get_mut(&peer) {
             member.shown = name.shared();
-            if let Some(key) = &member.key {
+            if let Some(key) = member.key.as_ref().filter(|_| !member.through_host) {
                 self.owners.take(&member.shown, key);
             }
             self.by_likeness.insert(likeness, peer);

@@ -14,7 +14,7 @@ use crate::{
 impl<P: Peer, L: Log> Chat<P, L> {
     /// Returns the room that a request is about. A member that receives events one by one writes
     /// to one room at a time, the one it joined last, unless it names another.
-    pub(super) fn room_meant(&self, from: P, action: &Action, room: RoomName) -> RoomName {
+    pub(crate) fn room_meant(&self, from: P, action: &Action, room: RoomName) -> RoomName {
         let is_explicit = from.reads_log() || !room.is_general() || *action == Action::Joined;
         if is_explicit { room } else { self.current_room(from) }
     }

@@ -3,12 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use hikyaku::{Bytes, Closed, Connection, dialect::Dialect};
+use hikyaku::{Bytes, dialect::Dialect};
 
 use super::{
     AtTheDoor,
     members::Member,
-    native::{Arrival, NativeDoor, Outgoing, PageWanted, code},
+    native::{Arrival, NativeDoor, Outgoing, PageWanted, Way, WayId, code},
     serving::Server,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     log::Log,
     machine::{self, Device, NativeHello},
     request::{Action, Request},
+    room::Peer as _,
     room_name::RoomName,
     time::Now,
 };
@@ -41,13 +42,19 @@ impl<S: FnMut(Shown)> Server<S> {
         door: &mut impl FnMut(AtTheDoor<'_>),
     ) {
         match arrival {
-            Arrival::Hello(connection, line) => self.hear_newcomer(now, connection, &line).await,
-            Arrival::Request(connection, request, name) => {
-                if let Some(whose) = self.native().member_of(&connection) {
+            Arrival::Hello(way, line) => self.hear_newcomer(now, way, &line).await,
+            Arrival::Request(way, request, name) => {
+                if let Some(whose) = self.native().member_of(way) {
                     self.hear_member(now, whose, *request, name).await;
                 }
             }
-            Arrival::Ended(connection, closed) => self.part(now, &connection, &closed).await,
+            Arrival::Typed(way, request, id) => {
+                if let Some(whose) = self.native().member_of(way) {
+                    let (request, name) = self.sign_for(now, whose, *request, id);
+                    self.hear_member(now, whose, request, name).await;
+                }
+            }
+            Arrival::Ended(way, is_graceful) => self.part(now, way, is_graceful).await,
             Arrival::Refused(refusal) => door(AtTheDoor::Refused(&refusal)),
             Arrival::Astray(astray) => door(AtTheDoor::OtherDialect {
                 from: astray.from,
@@ -88,20 +95,19 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 
     /// The first line of a connection: somebody comes, or comes back.
-    async fn hear_newcomer(&mut self, now: Now, connection: Connection, line: &Bytes) {
+    async fn hear_newcomer(&mut self, now: Now, way: Way, line: &Bytes) {
         let Some((hello, name)) = machine::read_native_hello(line) else {
-            return connection.abort(code::FORMAT, "this is a chat: use `hikyaku chat join`");
+            return way.abort(code::FORMAT, "this is a chat: use `hikyaku chat join`");
         };
-        let key = connection.peer().fingerprint();
-        let (member, device) = (Member::Native(key), hello.device);
-        let address = connection.remote_addr().ip();
-        if self.room.is_banned(Some(&key.to_string()), Some(address)) {
-            return connection.abort(code::BANNED, "you are banned from this chat");
+        let (member, device) = (way.member(), hello.device);
+        if self.room.is_banned(member.key().as_deref(), Some(way.address())) {
+            return way.abort(code::BANNED, "you are banned from this chat");
         }
-        if let Some(admission) = &mut self.admission
+        // A web server has seen to it before.
+        if let (Some(admission), Some(key)) = (&mut self.admission, way.proved())
             && !admission.admits(key, hello.invite.as_deref())
         {
-            return connection.abort(code::NOT_INVITED, NOT_INVITED);
+            return way.abort(code::NOT_INVITED, NOT_INVITED);
         }
         let start = start_of(self.room.log(), &hello);
         let rooms = rooms_of(&hello, start);
@@ -110,13 +116,13 @@ impl<S: FnMut(Shown)> Server<S> {
             false => BTreeMap::new(),
         };
         let ticket = self.chance.ticket();
-        self.native().attach((member, device), connection.clone(), ticket, resumed);
+        self.native().attach((member, device), way.clone(), ticket, resumed);
         self.delivery.asking = Some((member, device));
         self.greet(now, member, (&name, &rooms)).await;
         self.delivery.asking = None;
         if !self.room.is_member(member) {
             self.native().forget(member);
-            return connection.abort(code::FULL, "this chat takes nobody in now; try again later");
+            return way.abort(code::FULL, "this chat takes nobody in now; try again later");
         }
         self.room.hold(member);
         if !start.resumes && self.room.log().is_durable() {
@@ -131,13 +137,13 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 
     /// Whoever closes the last connection has left; whoever loses it may come back for a while.
-    async fn part(&mut self, now: Now, connection: &Connection, closed: &Closed) {
-        let Some(member) = self.native().detach(connection) else { return };
+    async fn part(&mut self, now: Now, way: WayId, is_graceful: bool) {
+        let Some(member) = self.native().detach(way) else { return };
         if self.native().devices(member) > 0 {
             return;
         }
         self.room.release(now, member);
-        if closed.is_graceful() && self.room.is_member(member) {
+        if is_graceful && self.room.is_member(member) {
             self.handle(now, member, Action::Left.into()).await;
         }
         if !self.room.is_member(member) {
@@ -150,7 +156,7 @@ impl<S: FnMut(Shown)> Server<S> {
         let Some(native) = &mut self.delivery.native else { return };
         for member in native.members() {
             if !self.room.is_member(member) {
-                native.forget(member).into_iter().for_each(|connection| connection.abort(0, ""));
+                native.forget(member).into_iter().for_each(|way| way.abort(0, ""));
             }
         }
     }
@@ -162,8 +168,8 @@ impl<S: FnMut(Shown)> Server<S> {
             Departure::Banned => (code::BANNED, "you are banned from this chat"),
             _ => (code::KICKED, "an owner of this chat has sent you away"),
         };
-        for connection in native.forget(member) {
-            connection.abort(code, reason);
+        for way in native.forget(member) {
+            way.abort(code, reason);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     log::Log,
     machine::{self, Device},
     plain::render,
-    room::{Audience, Chat, Effect},
+    room::{Audience, Chat, Effect, Peer as _},
     store,
 };
 
@@ -79,7 +79,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
     ) {
         let Effect { to, event } = effect;
         match to {
-            Audience::One(member @ Member::Native(_)) => return self.tell_native(*member, event),
+            Audience::One(member) if member.reads_log() => return self.tell_native(*member, event),
             Audience::One(_) => {}
             _ => self.publish(to, event),
         }
@@ -89,7 +89,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
         let written: [Written; MAX_PLAIN_DOORS] = Default::default();
         for member in readers.room.receivers(to) {
             // They read what was published.
-            if matches!(member, Member::Native(_)) {
+            if member.reads_log() {
                 continue;
             }
             let reader = readers.room.member_id(member);

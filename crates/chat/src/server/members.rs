@@ -26,6 +26,8 @@ pub(super) enum Member {
     Signed(Fingerprint, Signing),
     /// Known by a key, with any number of devices.
     Native(Fingerprint),
+    /// The same, and the host holds the key.
+    Web(Fingerprint),
 }
 
 /// What readers can verify of a signer's lines: the envelope of a datagram ends at the server.
@@ -49,7 +51,7 @@ impl Peer for Member {
     fn network(&self) -> Option<IpAddr> {
         match self {
             Self::At(_, address) => Some(address.ip()),
-            Self::Host(_) | Self::Signed(..) | Self::Native(_) => None,
+            Self::Host(_) | Self::Signed(..) | Self::Native(_) | Self::Web(_) => None,
         }
     }
 
@@ -57,7 +59,9 @@ impl Peer for Member {
         match self {
             Self::Host(key) => key.map(|key| key.to_string().into()),
             Self::At(..) => None,
-            Self::Signed(key, _) | Self::Native(key) => Some(key.to_string().into()),
+            Self::Signed(key, _) | Self::Native(key) | Self::Web(key) => {
+                Some(key.to_string().into())
+            }
         }
     }
 
@@ -69,8 +73,12 @@ impl Peer for Member {
         )
     }
 
+    fn is_through_host(&self) -> bool {
+        matches!(self, Self::Web(_))
+    }
+
     fn reads_log(&self) -> bool {
-        matches!(self, Self::Native(_))
+        matches!(self, Self::Native(_) | Self::Web(_))
     }
 }
 
@@ -79,7 +87,7 @@ impl fmt::Display for Member {
         match self {
             Self::Host(_) => f.write_str("host"),
             Self::At(_, address) => address.fmt(f),
-            Self::Signed(key, _) | Self::Native(key) => key.fmt(f),
+            Self::Signed(key, _) | Self::Native(key) | Self::Web(key) => key.fmt(f),
         }
     }
 }

@@ -35,6 +35,7 @@ mod meters;
 mod native;
 mod serving;
 mod typing;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ pub use self::{
     history::History,
     meters::{COMMIT_BUCKETS, Commits, Counter, Gauge, Meters},
     native::{APPLICATION, code, connections, transport},
+    web::{WebClosed, WebDoor, WebMember, WebPort, web_port},
 };
 use self::{
     chance::Chance,
@@ -100,6 +102,8 @@ pub struct Doors {
     pub plain: Option<PlainListener>,
     /// The same, for a second listener, such as one that speaks DTLS.
     pub dtls: Option<PlainListener>,
+    /// Pages of a web server, beside a native door.
+    pub web: Option<WebDoor>,
 }
 
 impl From<PlainListener> for Doors {
@@ -166,7 +170,8 @@ pub enum AtTheDoor<'a> {
 /// their last connection; when they lose it, they may come back within [`RoomConfig::idle`].
 ///
 /// # Errors
-/// When receiving fails repeatedly, or the history cannot be read at the start.
+/// When receiving fails repeatedly, when the history cannot be read at the start, or when there is
+/// a web door without a native one.
 pub async fn run(
     doors: impl Into<Doors>,
     hosting: impl Into<Hosting>,
@@ -176,13 +181,17 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<Served> {
     let clock = Clock::start();
-    let Doors { native, plain, dtls } = doors.into();
+    let Doors { native, plain, dtls, web } = doors.into();
+    if native.is_none() && web.is_some() {
+        let why = "pages are shown only beside native connections";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
     let mut listeners: Vec<PlainListener> = plain.into_iter().chain(dtls).collect();
     let mut hosting: Hosting = hosting.into();
     let identity = hosting.identity.clone();
     let key = native.as_ref().map(Endpoint::fingerprint);
     let admission = hosting.admission.take();
-    let mut server = start(hosting, native, &listeners, clock, show)?;
+    let mut server = start(hosting, (native, web), &listeners, clock, show)?;
     server.admission = admission;
     match &host {
         Some(host) => server.seat_host(Member::Host(key), host.name.as_ref()),
@@ -241,7 +250,7 @@ pub async fn run(
 /// Creates the chat, with its past.
 fn start<S: FnMut(Shown)>(
     hosting: Hosting,
-    native: Option<Endpoint>,
+    (native, web): (Option<Endpoint>, Option<WebDoor>),
     listeners: &[PlainListener],
     clock: Clock,
     show: S,
@@ -263,8 +272,8 @@ fn start<S: FnMut(Shown)>(
     let keeper = kept.map(|(keeper, _)| keeper);
     let pool = keeper.as_ref().map(|keeper| keeper.pool.clone());
     let head = room.log().head();
-    let native =
-        native.map(|endpoint| NativeDoor::open(endpoint, clock, head, pool, Arc::clone(&meters)));
+    let native = native
+        .map(|endpoint| NativeDoor::open(endpoint, clock, head, pool, Arc::clone(&meters), web));
     let plain_door = |listener: &PlainListener| PlainDoor {
         sender: listener.sender(),
         dialect: listener.dialect(),

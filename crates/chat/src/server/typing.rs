@@ -1,10 +1,18 @@
-//! What the person at the server's own terminal types: signed, as everybody's lines are.
+//! What people type whose keys are here, at the server's own terminal and in web pages: signed, as
+//! everybody's lines are.
+
+use std::sync::Arc;
 
 use hikyaku::{identity::Identity, signers::Fingerprint};
 
-use super::{members::Member, serving::Server};
+use super::{
+    members::Member,
+    native::{NativeDoor, Way},
+    serving::Server,
+};
 use crate::{
     app::Shown,
+    machine::Device,
     message_id::MessageId,
     plain::parse_line,
     request::{Action, Request},
@@ -36,18 +44,38 @@ impl<S: FnMut(Shown)> Server<S> {
     ) {
         let host = Member::Host(key);
         let request = match identity.filter(|_| key.is_some()) {
-            Some(identity) => self.sign(now, host, request, identity),
+            Some(identity) => self.sign(now, host, request, (identity, None)),
             None => request,
         };
         self.handle(now, host, request).await;
     }
 
-    fn sign(&mut self, now: Now, host: Member, request: Request, identity: &Identity) -> Request {
-        let Some(author) = self.room.author(host) else { return request };
-        let room = match request.room.is_general() {
-            true => self.room.current_room(host),
-            false => request.room.clone(),
-        };
+    /// Signs what was typed into a page, under the id that the page has given it. Returns the name
+    /// that was signed, too.
+    pub(super) fn sign_for(
+        &mut self,
+        now: Now,
+        whose: (Member, Device),
+        request: Request,
+        id: Option<MessageId>,
+    ) -> (Request, Option<Arc<str>>) {
+        let native = self.delivery.native.as_ref();
+        let way = native.and_then(|native| native.way_to(whose));
+        let Some(identity) = way.and_then(Way::held).cloned() else { return (request, None) };
+        let name = self.room.author(whose.0).map(|author| author.name);
+        (self.sign(now, whose.0, request, (&identity, id)), name)
+    }
+
+    fn sign(
+        &mut self,
+        now: Now,
+        member: Member,
+        request: Request,
+        (identity, id): (&Identity, Option<MessageId>),
+    ) -> Request {
+        let Some(author) = self.room.author(member) else { return request };
+        let Some(chat) = self.delivery.native.as_ref().map(NativeDoor::key) else { return request };
+        let room = self.room.room_meant(member, &request.action, request.room.clone());
         let (to, emote, text) = match &request.action {
             Action::Said(text) => (None, false, text.clone()),
             Action::Emote(text) => (None, true, text.clone()),
@@ -58,14 +86,14 @@ impl<S: FnMut(Shown)> Server<S> {
             _ => return request,
         };
         let words = Words {
-            chat: identity.fingerprint().to_string().into(),
+            chat: chat.to_string().into(),
             room: room.clone(),
             name: author.name,
             to: to.clone(),
             emote,
             text: text.clone(),
         };
-        let id = MessageId::new(now.stamp, self.chance.id());
+        let id = id.unwrap_or_else(|| MessageId::new(now.stamp, self.chance.id()));
         let action = match to {
             Some(to) => Action::WhisperedTo(to, text),
             None => request.action,

@@ -27,6 +27,10 @@ pub(super) fn unauthenticated(name: &str) -> String {
     format!("{name} (unauthenticated)")
 }
 
+pub(super) fn through_host(name: &str) -> String {
+    format!("{name} (through the host)")
+}
+
 pub(super) fn delivered(to: u32, of: u32) -> String {
     format!("delivered to {to} of {of}")
 }

@@ -27,6 +27,10 @@ pub(super) fn unauthenticated(name: &str) -> String {
     format!("{name}（未認証）")
 }
 
+pub(super) fn through_host(name: &str) -> String {
+    format!("{name}（ホスト経由）")
+}
+
 pub(super) fn delivered(to: u32, of: u32) -> String {
     format!("{of} 人中 {to} 人に届きました")
 }

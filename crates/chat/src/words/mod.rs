@@ -7,7 +7,7 @@ use hikyaku_text::{collapse_blanks, sanitize};
 
 use crate::{
     app,
-    event::{Departure, Event, Kind, MemberId},
+    event::{Author, Departure, Event, Kind, MemberId},
     member,
     name::NameError,
 };
@@ -164,13 +164,20 @@ impl Language {
         Some(sentence.in_room(event))
     }
 
+    /// Members who have proved no key among those who have, and those whose key the host holds, are
+    /// marked at each mention.
+    fn author(self, author: &Author) -> String {
+        match (self, author.unauthenticated, author.through_host) {
+            (Self::English, true, _) => english::unauthenticated(&author.name),
+            (Self::English, false, true) => english::through_host(&author.name),
+            (Self::Japanese, true, _) => japanese::unauthenticated(&author.name),
+            (Self::Japanese, false, true) => japanese::through_host(&author.name),
+            (_, false, false) => author.name.to_string(),
+        }
+    }
+
     fn sentence(self, event: &Event, is_mine: bool) -> Option<Sentence> {
-        let name = event.author.as_ref().map(|author| match (self, author.unauthenticated) {
-            // Whoever has proved no key among those who have is marked at each mention.
-            (Self::English, true) => english::unauthenticated(&author.name),
-            (Self::Japanese, true) => japanese::unauthenticated(&author.name),
-            (_, false) => author.name.to_string(),
-        });
+        let name = event.author.as_ref().map(|author| self.author(author));
         let name = name.as_deref();
         let room = match self {
             Self::English => english::THE_ROOM,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     destination::{Destination, destination},
-    values::{InviteKind, invite_kind, name, number, some_time},
+    values::{InviteKind, WebLink, invite_kind, name, number, some_time, web_link},
 };
 
 const ROOM: &str = "The room: an invite, the name of a host on this network, or an address; by \
@@ -90,6 +90,7 @@ Examples:
   hikyaku chat host --allow-key friends              only for holders of these keys
   hikyaku chat host --shared-key team.key --invite shared --qr
                                                      for whoever has the invite
+  hikyaku chat host --web 0.0.0.0:8080               for browsers of this network, too
   hikyaku chat host --plain :5001                    for programs that speak plain UDP, too
   hikyaku chat host --plain-only --signed-by friends members are named by their keys
   hikyaku chat host --dtls-only --cert room.crt --key room.key
@@ -129,6 +130,8 @@ pub(crate) struct HostArgs {
     pub(crate) discovery: DiscoveryArgs,
     #[command(flatten)]
     pub(crate) invite: InviteArgs,
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
     #[command(flatten)]
     pub(crate) doors: DoorArgs,
     #[command(flatten)]
@@ -188,6 +191,29 @@ pub(crate) struct InviteArgs {
     #[arg(long)]
     pub(crate) qr: bool,
 }
+
+/// The chat in a web page, for guests without this program.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "For browsers")]
+pub(crate) struct WebArgs {
+    /// Show the chat in a web page, too, and print the link to it. The page is not encrypted:
+    /// without ADDR, or with a port alone, it is for browsers of this machine; 0.0.0.0:8080 is for
+    /// a network that you trust
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = WEB_DEFAULT)]
+    pub(crate) web: Option<Address>,
+    /// Whom a link admits: `once`, one person, and another link is printed when it is used;
+    /// `once=N`, N such links; `shared`, whoever has it
+    #[arg(
+        long, value_name = "KIND", value_parser = web_link, default_value = "once", requires = "web"
+    )]
+    pub(crate) web_link: WebLink,
+    /// Another name that leads to the page, such as that of a proxy that adds TLS (repeatable)
+    #[arg(long, value_name = "NAME", requires = "web")]
+    pub(crate) web_name: Vec<String>,
+}
+
+/// Where the page is, unless that is said.
+const WEB_DEFAULT: &str = ":12345";
 
 /// Where programs come in that do not speak the native protocol.
 #[derive(Debug, ClapArgs)]

@@ -37,8 +37,10 @@ impl Identity {
             .ok_or_else(|| KeyError::Generate("the system gave no good seed".to_owned()))
     }
 
-    /// The key pair that this seed makes (RFC 8032 section 5.1.5).
-    pub(crate) fn from_seed(seed: &[u8; 32], comment: &str) -> Option<Self> {
+    /// Returns the key pair that a secret seed makes (RFC 8032 section 5.1.5), or `None` for a seed
+    /// whose key is not usable.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32], comment: &str) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
         let public: [u8; 32] = pair.public_key().as_ref().try_into().ok()?;
         let public = Signer::new(&public, comment)?;

@@ -6,13 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hikyaku::{Astray, Bytes, Closed, Connection, Endpoint, Refusal};
+use hikyaku::{Astray, Bytes, Connection, Endpoint, Refusal};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
-use super::code;
+use super::{Way, WayId, code};
 use crate::{
     limits::{HELLO_WITHIN, MAX_SILENT},
     machine,
+    message_id::MessageId,
     plain::written_out,
     request::{Action, Request},
 };
@@ -21,11 +22,13 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::server) enum Arrival {
     /// The first line of a connection.
-    Hello(Connection, Bytes),
+    Hello(Way, Bytes),
     /// A request, and the name in what was signed.
-    Request(Connection, Box<Request>, Option<Arc<str>>),
-    /// A connection is over.
-    Ended(Connection, Closed),
+    Request(WayId, Box<Request>, Option<Arc<str>>),
+    /// A request of a page, and the id of the message: it is signed here.
+    Typed(WayId, Box<Request>, Option<MessageId>),
+    /// A connection is over: closed by the member if `true`, else lost.
+    Ended(WayId, bool),
     /// Somebody was refused.
     Refused(Refusal),
     /// Somebody speaks another dialect.
@@ -99,13 +102,14 @@ async fn read(
     let Ok(first) = first else {
         return connection.abort(code::FORMAT, "no hello in time");
     };
-    let mut next = first.map(|hello| Arrival::Hello(connection.clone(), hello.payload));
-    let key = connection.peer().fingerprint().to_string();
+    let mut next =
+        first.map(|hello| Arrival::Hello(Way::Native(connection.clone()), hello.payload));
+    let (id, key) = (WayId::Native(connection.id()), connection.peer().fingerprint().to_string());
     loop {
         let arrival = match next {
             Ok(arrival) => arrival,
             Err(closed) => {
-                let _ = arrivals.send(Arrival::Ended(connection, closed)).await;
+                let _ = arrivals.send(Arrival::Ended(id, closed.is_graceful())).await;
                 return;
             }
         };
@@ -117,7 +121,7 @@ async fn read(
                 Err(closed) => break Err(closed),
                 Ok(line) => {
                     if let Some((request, name)) = open(&line.payload, &key, &chat) {
-                        break Ok(Arrival::Request(connection.clone(), request.into(), name));
+                        break Ok(Arrival::Request(id, request.into(), name));
                     }
                 }
             }
@@ -159,7 +163,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        message_id::MessageId,
         room_name::RoomName,
         sealed::{Sealed, Words},
         time::Stamp,

@@ -9,16 +9,16 @@
 //! Members share the window instead of having queues of their own: each writer has a cursor in it,
 //! and one whose device reads too slowly falls behind, and goes on from the history.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, future, net::IpAddr, sync::Arc};
 
-use hikyaku::{Bytes, Connection, Endpoint, TransportConfig};
+use hikyaku::{Bytes, Endpoint, TransportConfig, signers::Fingerprint};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
     time::timeout,
 };
 
-use super::{history::Pool, members::Member, meters::Meters};
+use super::{history::Pool, members::Member, meters::Meters, web::WebDoor};
 use crate::{
     clock::Clock,
     event::Seq,
@@ -32,6 +32,7 @@ use crate::{
 
 mod arrivals;
 mod cursor;
+mod way;
 mod window;
 mod writer;
 
@@ -40,6 +41,7 @@ use self::window::Window;
 use self::writer::Writer;
 pub(super) use self::{
     arrivals::Arrival,
+    way::{Way, WayId},
     window::{Entry, For, Rights},
     writer::{Outgoing, PageWanted},
 };
@@ -97,7 +99,7 @@ struct Route {
 /// A device's connection.
 #[derive(Debug)]
 struct Link {
-    connection: Connection,
+    way: Way,
     to: mpsc::Sender<Outgoing>,
     rights: watch::Sender<Arc<Rights>>,
     /// Rooms that the device reads from where it was, which is before the member came back.
@@ -114,8 +116,10 @@ pub(super) struct NativeDoor {
     meters: Arc<Meters>,
     arrivals: mpsc::Receiver<Arrival>,
     routes: BTreeMap<Member, Route>,
-    /// Whose a connection is, by its number.
-    by_connection: BTreeMap<u64, (Member, Device)>,
+    /// Members who come through a web server.
+    web: Option<WebDoor>,
+    /// Whose a connection is.
+    by_way: BTreeMap<WayId, (Member, Device)>,
     writers: JoinSet<()>,
     /// Receives until it is dropped.
     _receiving: JoinSet<()>,
@@ -131,6 +135,7 @@ impl NativeDoor {
         head: Seq,
         pool: Option<Arc<Pool>>,
         meters: Arc<Meters>,
+        web: Option<WebDoor>,
     ) -> Self {
         let (sender, arrivals) = mpsc::channel(MAX_ARRIVALS);
         let mut receiving = JoinSet::new();
@@ -143,7 +148,8 @@ impl NativeDoor {
             meters,
             arrivals,
             routes: BTreeMap::new(),
-            by_connection: BTreeMap::new(),
+            web,
+            by_way: BTreeMap::new(),
             writers: JoinSet::new(),
             _receiving: receiving,
             unsent: 0,
@@ -152,19 +158,40 @@ impl NativeDoor {
 
     /// Waits for what comes in; returns `None` once the endpoint has ended. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Arrival> {
-        self.arrivals.recv().await
+        let web = async {
+            let Some(WebDoor { arrivals }) = &mut self.web else { return future::pending().await };
+            match arrivals.recv().await {
+                Some(arrival) => arrival,
+                // The web server has ended, and the chat goes on.
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            arrival = self.arrivals.recv() => arrival,
+            arrival = web => Some(arrival),
+        }
+    }
+
+    /// Returns the key of the chat.
+    pub(super) fn key(&self) -> Fingerprint {
+        self.endpoint.fingerprint()
     }
 
     pub(super) fn all_devices(&self) -> usize {
-        self.by_connection.len()
+        self.by_way.len()
     }
 
     pub(super) fn window_bytes(&self) -> usize {
         self.window.bytes()
     }
 
-    pub(super) fn member_of(&self, connection: &Connection) -> Option<(Member, Device)> {
-        self.by_connection.get(&connection.id()).copied()
+    pub(super) fn member_of(&self, way: WayId) -> Option<(Member, Device)> {
+        self.by_way.get(&way).copied()
+    }
+
+    /// Returns the way to a device that is here.
+    pub(super) fn way_to(&self, (member, device): (Member, Device)) -> Option<&Way> {
+        Some(&self.routes.get(&member)?.links.get(&device)?.way)
     }
 
     pub(super) fn ticket(&self, member: Member) -> Option<Ticket> {
@@ -176,16 +203,16 @@ impl NativeDoor {
     pub(super) fn attach(
         &mut self,
         (member, device): (Member, Device),
-        connection: Connection,
+        way: Way,
         ticket: Ticket,
         resumed: BTreeMap<RoomName, Seq>,
     ) {
         while self.writers.try_join_next().is_some() {}
-        let key: Arc<str> = connection.peer().fingerprint().to_string().into();
+        let key = way.key();
         let (rights, watched) = watch::channel(Arc::new(Rights { key, rooms: BTreeMap::new() }));
         let (to, outgoing) = mpsc::channel(MAX_PRIVATE);
         let writer = Writer {
-            connection: connection.clone(),
+            way: way.clone(),
             window: Arc::clone(&self.window),
             rights: watched,
             pool: self.pool.clone(),
@@ -193,17 +220,17 @@ impl NativeDoor {
             clock: self.clock,
         };
         self.writers.spawn(writer::write(writer, outgoing));
-        self.by_connection.insert(connection.id(), (member, device));
+        self.by_way.insert(way.id(), (member, device));
         let new = || Route { ticket, links: BTreeMap::new() };
         let route = self.routes.entry(member).or_insert_with(new);
-        let link = Link { connection, to, rights, resumed };
+        let link = Link { way, to, rights, resumed };
         let replaced = route.links.insert(device, link);
         let is_crowded = route.links.len() > MAX_DEVICES;
         let other = route.links.keys().copied().find(|other| *other != device);
         let crowded_out = other.filter(|_| is_crowded).and_then(|other| route.links.remove(&other));
         for old in replaced.into_iter().chain(crowded_out) {
-            self.by_connection.remove(&old.connection.id());
-            old.connection.abort(code::REPLACED, "this device has come back");
+            self.by_way.remove(&old.way.id());
+            old.way.abort(code::REPLACED, "this device has come back");
         }
     }
 
@@ -252,8 +279,8 @@ impl NativeDoor {
     }
 
     /// A connection is over; returns whose it was, if it was their way.
-    pub(super) fn detach(&mut self, connection: &Connection) -> Option<Member> {
-        let (member, device) = self.by_connection.remove(&connection.id())?;
+    pub(super) fn detach(&mut self, way: WayId) -> Option<Member> {
+        let (member, device) = self.by_way.remove(&way)?;
         self.routes.get_mut(&member)?.links.remove(&device)?;
         Some(member)
     }
@@ -264,13 +291,13 @@ impl NativeDoor {
     }
 
     /// Forgets a member who has left the chat.
-    pub(super) fn forget(&mut self, member: Member) -> Vec<Connection> {
+    pub(super) fn forget(&mut self, member: Member) -> Vec<Way> {
         let Some(route) = self.routes.remove(&member) else { return Vec::new() };
-        let connections: Vec<_> = route.links.into_values().map(|link| link.connection).collect();
-        for connection in &connections {
-            self.by_connection.remove(&connection.id());
+        let ways: Vec<_> = route.links.into_values().map(|link| link.way).collect();
+        for way in &ways {
+            self.by_way.remove(&way.id());
         }
-        connections
+        ways
     }
 
     pub(super) fn members(&self) -> Vec<Member> {
@@ -279,7 +306,7 @@ impl NativeDoor {
 
     /// Returns the members with a device at an address that `is_out` names.
     pub(super) fn members_at(&self, is_out: impl Fn(IpAddr) -> bool) -> Vec<Member> {
-        let at = |link: &Link| is_out(link.connection.remote_addr().ip());
+        let at = |link: &Link| is_out(link.way.address());
         let routes = self.routes.iter().filter(|(_, route)| route.links.values().any(at));
         routes.map(|(member, _)| *member).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hikyaku::{Bytes, Connection, Delivery};
+use hikyaku::Bytes;
 use tokio::sync::{
     mpsc::{self, error::TryRecvError},
     watch,
@@ -10,6 +10,7 @@ use tokio::sync::{
 
 use super::{
     cursor::{Cursor, Step},
+    way::{Gone, Way},
     window::{Rights, Window},
 };
 use crate::{
@@ -78,11 +79,8 @@ impl PageWanted {
     }
 }
 
-/// The connection is over.
-struct Gone;
-
 pub(super) struct Writer {
-    pub(super) connection: Connection,
+    pub(super) way: Way,
     pub(super) window: Arc<Window>,
     pub(super) rights: watch::Receiver<Arc<Rights>>,
     pub(super) pool: Option<Arc<Pool>>,
@@ -183,7 +181,7 @@ impl Writing {
     /// Nothing is read for a connection that is over: without lines to send, nothing else would end
     /// the reading before the end of the log.
     fn check_connection(&self) -> Result<(), Gone> {
-        self.writer.connection.close_reason().map_or(Ok(()), |_| Err(Gone))
+        self.writer.way.check()
     }
 
     /// Events up to `last` are not remembered any more.
@@ -218,7 +216,7 @@ impl Writing {
 
     /// Waits while the connection's queue is full: then the member is slow.
     async fn send(&self, line: Bytes) -> Result<(), Gone> {
-        self.writer.connection.send(Delivery::Ordered, line).await.map_err(|_| Gone)?;
+        self.writer.way.send(line).await?;
         self.writer.meters.add(Counter::Deliveries, 1);
         Ok(())
     }

@@ -48,17 +48,23 @@ pub(super) fn tell(invite: &Invite, kind: Option<InviteKind>, flag: &str) {
 /// Draws the invite as a QR code, if standard output is a terminal wide enough.
 pub(super) fn draw(invite: &Invite) -> Result<(), Failure> {
     // Capitals and digits alone make a smaller code.
-    let text = Zeroizing::new(invite.to_line().to_uppercase());
+    draw_text(&Zeroizing::new(invite.to_line().to_uppercase()), "--qr")
+}
+
+/// Draws a text as [`draw`] draws an invite; `option` asked for it.
+pub(super) fn draw_text(text: &str, option: &str) -> Result<(), Failure> {
     let code = QRBuilder::new(text.as_bytes()).ecl(ECL::M).build();
     let code = code.map_err(|e| Failure::failed(format!("cannot make a QR code: {e}")))?;
     let columns = code.size + 2 * QR_MARGIN;
     if !io::stdout().is_terminal() {
-        warn("--qr: standard output is no terminal, so no QR code is drawn");
+        warn(&format!("{option}: standard output is no terminal, so no QR code is drawn"));
         return Ok(());
     }
     match terminal::columns() {
         Some(has) if has < columns => {
-            warn(&format!("--qr: the code needs {columns} columns, and the terminal has {has}"));
+            warn(&format!(
+                "{option}: the code needs {columns} columns, and the terminal has {has}"
+            ));
         }
         _ => io::stdout().lock().write_all(drawn(&code).as_bytes())?,
     }

@@ -37,11 +37,17 @@ mod find;
 mod guests;
 mod invite;
 mod native;
+#[cfg(not(feature = "web"))]
+mod no_web;
 mod plain;
 mod printing;
 mod screen;
 mod state;
+#[cfg(feature = "web")]
+mod web;
 
+#[cfg(not(feature = "web"))]
+use self::no_web as web;
 use self::{printing::Printer, screen::Form};
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -142,9 +148,9 @@ impl Sight {
     }
 }
 
-/// Runs a room to its end. `local` is where it listens.
+/// Runs a room to its end. `local` is where it listens, `news` what the host hears meanwhile.
 async fn serve(
-    doors: Doors,
+    (doors, news): (Doors, Option<News>),
     local: SocketAddr,
     hosting: Hosting,
     seat: Seat,
@@ -159,9 +165,17 @@ async fn serve(
             let lines = typed(queue);
             let show = SharedShow::new(show);
             complaints = complaints.shown_above(Arc::clone(&show));
+            if let Some(news) = news {
+                tell_news(news, Some(Arc::clone(&show)));
+            }
             (Some(Host { name: Some(name(me)), lines }), Sight::Prompt { show, _restore: restore })
         }
-        Seat::Nobody(form) => (None, Sight::Printed(Printer::start(form))),
+        Seat::Nobody(form) => {
+            if let Some(news) = news {
+                tell_news(news, None);
+            }
+            (None, Sight::Printed(Printer::start(form)))
+        }
     };
     let show = |shown: Shown| sight.show(&shown);
     let door = |happened: AtTheDoor<'_>| match happened {
@@ -185,6 +199,21 @@ async fn serve(
         report_counts(&me.talk, drops, None);
     }
     Ok(())
+}
+
+/// Lines that a host hears while its room runs, such as a new link.
+type News = mpsc::UnboundedReceiver<String>;
+
+/// Shows news above a prompt, or on standard error, for as long as there are any.
+fn tell_news(mut news: News, show: Option<Arc<SharedShow>>) {
+    tokio::spawn(async move {
+        while let Some(line) = news.recv().await {
+            match &show {
+                Some(show) => show.put(line.as_str()),
+                None => note(&line),
+            }
+        }
+    });
 }
 
 /// Dims the time, so that the speaker stands out.

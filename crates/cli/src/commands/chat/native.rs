@@ -21,6 +21,8 @@ use hikyaku_plain::PlainListener;
 use hikyaku_services::invite::Invite;
 use hikyaku_text::sanitize;
 
+#[cfg(feature = "web")]
+use super::web;
 use super::{
     Seat, config,
     dial::{Dialled, Target},
@@ -83,7 +85,8 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             if !talk.quiet {
                 invite::tell(&invite::invite(&endpoint, None)?, None, shared_flag(has_key));
             }
-            let served = serve(endpoint.into(), local, hosting, Seat::Host, &args.me, ending).await;
+            let doors = (Doors::from(endpoint), None);
+            let served = serve(doors, local, hosting, Seat::Host, &args.me, ending).await;
             find::stop(announced).await;
             served
         }
@@ -149,6 +152,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         }
     }
     let admission = host_invite(args, &endpoint, allowed)?;
+    let news = web::open(args, &endpoint.fingerprint(), &mut doors).await?;
     let meters = meters(args).await?;
     let filter = args.filter.read()?;
     let announced = find::announce(
@@ -163,7 +167,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         },
     );
     let hosting = Hosting { config, history, identity: Some(keyed.identity), admission, meters };
-    let served = serve(doors, local, hosting, Seat::of(args), &args.me, ending).await;
+    let served = serve((doors, news), local, hosting, Seat::of(args), &args.me, ending).await;
     find::stop(announced).await;
     served
 }

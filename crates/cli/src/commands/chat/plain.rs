@@ -104,7 +104,7 @@ async fn serve_plain(
         }
         safety.warn_if_none();
     }
-    serve(listener.into(), local, hosting, seat, me, ending).await
+    serve((listener.into(), None), local, hosting, seat, me, ending).await
 }
 
 /// What protects a room, and the options that a member needs to join it.

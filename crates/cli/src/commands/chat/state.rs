@@ -73,11 +73,41 @@ fn open(path: PathBuf, without: &str) -> Result<History, Failure> {
     Ok(History { store: Box::new(store), keep: None, most_bytes: None })
 }
 
+/// Reads the key by which a host knows the pages of its chat again, or makes one. A host that keeps
+/// nothing does not know them after a restart.
+#[cfg(feature = "web")]
+pub(super) fn web_key(
+    host: &Fingerprint,
+    args: &NativeHostArgs,
+) -> Result<hikyaku_web::SessionKey, Failure> {
+    use hikyaku::files::{IfExists, make_private_folder, read_secret, write_private};
+    use hikyaku_web::SessionKey;
+
+    let folder = state_folder().map(|folder| folder.join("chat")).filter(|_| !args.no_history);
+    let Some(folder) = folder else { return Ok(SessionKey::generate()) };
+    let path = folder.join(format!("web-{}.key", short(host)));
+    let failed = |why: String| Failure::failed(format!("--web: the key of its pages: {why}"));
+    if path.exists() {
+        let (text, is_private) = read_secret(&path).map_err(|error| failed(error.to_string()))?;
+        is_private.map_err(|error| failed(error.to_string()))?;
+        let broken = || failed(format!("{} is not one; remove it", path.display()));
+        return SessionKey::parse(&text).ok_or_else(broken);
+    }
+    let key = SessionKey::generate();
+    make_private_folder(&folder).map_err(|error| failed(error.to_string()))?;
+    write_private(&path, &key.to_text(), IfExists::Refuse)
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(key)
+}
+
 /// Returns a file for each key: a chat is its host's.
 fn default_history(host: &Fingerprint) -> Option<PathBuf> {
-    let name = host.as_bytes().iter().take(16).fold(String::new(), |mut name, byte| {
+    Some(state_folder()?.join("chat").join(format!("history-{}.sqlite", short(host))))
+}
+
+fn short(host: &Fingerprint) -> String {
+    host.as_bytes().iter().take(16).fold(String::new(), |mut name, byte| {
         let _ = write!(name, "{byte:02x}");
         name
-    });
-    Some(state_folder()?.join("chat").join(format!("history-{name}.sqlite")))
+    })
 }

@@ -1,0 +1,20 @@
+//! Says that there is no page in this build, if one was asked for.
+
+use hikyaku::signers::Fingerprint;
+use hikyaku_chat::server::Doors;
+
+use super::News;
+use crate::{args::HostArgs, exit::Failure};
+
+pub(super) async fn open(
+    args: &HostArgs,
+    _: &Fingerprint,
+    _: &mut Doors,
+) -> Result<Option<News>, Failure> {
+    match args.web.web {
+        None => Ok(None),
+        Some(_) => Err(Failure::usage(
+            "--web is not in this build: build hikyaku-cli with its feature `web`",
+        )),
+    }
+}

@@ -1,0 +1,191 @@
+//! The page: one file, and headers that let it do nothing but talk to its own server.
+
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::{
+    http::{
+        HeaderValue,
+        header::{
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+            X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        },
+    },
+    response::{IntoResponse, Response},
+};
+use data_encoding::BASE64;
+
+/// The page.
+pub const PAGE: &str = include_str!("page.html");
+
+/// What the page may do. Its own script and style are named by their digests, so that no other
+/// runs, and nothing can be put into it but text.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let script = digest_of("<script>", "</script>");
+    let style = digest_of("<style>", "</style>");
+    let policy = format!(
+        "default-src 'none'; script-src '{script}'; style-src '{style}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'"
+    );
+    HeaderValue::try_from(policy).expect("a policy is ASCII")
+});
+
+/// Answers with the page.
+pub(crate) fn response() -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CONTENT_SECURITY_POLICY, POLICY.clone()),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, PAGE).into_response()
+}
+
+/// Returns the digest of what is between two tags, as a policy has it.
+fn digest_of(open: &str, close: &str) -> String {
+    let (_, rest) = PAGE.split_once(open).expect("the page has it");
+    let (inside, _) = rest.split_once(close).expect("the page has it");
+    format!("sha256-{}", BASE64.encode(digest(&SHA256, inside.as_bytes()).as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::limits::MAX_PAGE;
+
+    #[test]
+    fn the_page_is_small_and_needs_nothing_from_elsewhere() {
+        assert!(PAGE.len() < MAX_PAGE, "{}", PAGE.len());
+        for outside in ["http://", "https://", "src=", "@import", "url("] {
+            assert!(!PAGE.contains(outside), "{outside}");
+        }
+        for tag in ["<script>", "<style>"] {
+            assert_eq!(PAGE.matches(tag).count(), 1, "{tag}: its digest is in the policy");
+        }
+    }
+
+    #[test]
+    fn text_of_others_is_never_taken_for_html() {
+        for way in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "DOMParser",
+            "setHTML",
+            "createContextualFragment",
+            "eval(",
+            "new Function",
+            "javascript:",
+            "style=",
+            " onclick",
+        ] {
+            assert!(!PAGE.contains(way), "{way}");
+        }
+    }
+
+    /// The strings of each language, which are data in the page.
+    fn languages() -> BTreeMap<String, BTreeMap<String, String>> {
+        let (_, rest) = PAGE.split_once("<script type=\"application/json\" id=\"words\">").unwrap();
+        serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+    }
+
+    /// The places where something is put into a sentence.
+    fn gaps(sentence: &str) -> Vec<&str> {
+        let mut gaps: Vec<&str> =
+            sentence.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
+        gaps.sort_unstable();
+        gaps
+    }
+
+    #[test]
+    fn every_language_has_the_same_strings_with_the_same_gaps() {
+        let languages = languages();
+        let (english, others) =
+            (&languages["en"], languages.iter().filter(|(tag, _)| *tag != "en"));
+        assert!(english.len() > 40 && languages.contains_key("ja"));
+        for (tag, strings) in others {
+            assert_eq!(
+                strings.keys().collect::<Vec<_>>(),
+                english.keys().collect::<Vec<_>>(),
+                "{tag}"
+            );
+            for (key, sentence) in strings {
+                assert_eq!(gaps(sentence), gaps(&english[key]), "{tag}: {key}");
+                assert!(!sentence.is_empty(), "{tag}: {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_string_is_used_and_every_used_string_is_there() {
+        let (_, script) = PAGE.split_once("<script>").unwrap();
+        let english = &languages()["en"];
+        let markup = PAGE.split_once("<script type=").unwrap().0;
+        for key in english.keys() {
+            let is_used = script.contains(&format!("'{key}'"))
+                || markup.contains(&format!("\"{key}\""))
+                || key.starts_with("why_")
+                || key.starts_with("end_");
+            assert!(is_used, "{key}");
+        }
+        for attribute in ["data-t=\"", "data-label=\"", "data-hint=\""] {
+            for rest in markup.split(attribute).skip(1) {
+                let key = rest.split_once('"').unwrap().0;
+                assert!(english.contains_key(key), "{key}");
+            }
+        }
+        for rest in script.split(" t('").skip(1) {
+            let (key, after) = rest.split_once('\'').unwrap();
+            // The end of some is the chat's to say.
+            assert!(english.contains_key(key) || after.starts_with(" +"), "{key}");
+        }
+    }
+
+    /// The reasons of refusals, as the chat writes them.
+    #[test]
+    fn every_refusal_of_the_chat_has_a_sentence() {
+        let english = &languages()["en"];
+        for why in [
+            "bad_name",
+            "name_taken",
+            "name_replaced",
+            "name_confusable",
+            "full",
+            "too_fast",
+            "busy",
+            "too_long",
+            "nobody",
+            "nothing_said",
+            "not_stored",
+            "forged",
+            "bad_room_name",
+            "not_in_room",
+            "too_many_rooms",
+            "no_history",
+            "not_an_owner",
+            "banned",
+            "bad_invite",
+            "no_command",
+            "unknown",
+        ] {
+            assert!(english.contains_key(&format!("why_{why}")), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_policy_names_the_script_and_nothing_from_elsewhere() {
+        let policy = POLICY.to_str().unwrap();
+        assert!(
+            policy.contains("script-src 'sha256-") && policy.contains("frame-ancestors 'none'")
+        );
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
+        let values: Vec<&str> = policy.split(';').collect();
+        assert!(values[0] == "default-src 'none'");
+    }
+}

@@ -1,0 +1,30 @@
+//! A chat in a web page.
+//!
+//! ```text
+//! browser ── GET / ──▶ the page, one file               crates/web/src/page.html
+//!         ── /ws ────▶ socket.rs ──▶ WebPort ──▶ chat   lines, as native members read them
+//! ```
+//!
+//! A page comes in with the token of a link, and comes back with a pass. It is a member of the chat
+//! like those of native connections, except that the host holds its key: see [`WebPort`].
+//!
+//! The connection is not encrypted. On a network that is not trusted, something that speaks TLS
+//! has to stand before it.
+
+pub mod limits;
+
+mod crowd;
+mod document;
+mod host;
+mod pace;
+mod server;
+mod session;
+mod socket;
+
+pub use hikyaku_chat::server::WebPort;
+
+pub use self::{
+    document::PAGE,
+    server::{Admission, WebConfig, WebServer},
+    session::SessionKey,
+};
