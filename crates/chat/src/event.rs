@@ -7,16 +7,35 @@ use std::{borrow::Cow, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    message_id::MessageId, name::NameError, room_name::RoomName, sealed::Sealed, store::LogId,
-    time::Stamp,
+    limits::MAX_SEQ, message_id::MessageId, name::NameError, room_name::RoomName, sealed::Sealed,
+    store::LogId, time::Stamp,
 };
 
 /// The place of an event in a room's log. Numbers grow along the log and need not be consecutive.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
-#[serde(transparent)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Seq(pub u64);
+
+/// The number is larger than any of a log.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("an event's number is at most {MAX_SEQ}")]
+pub struct SeqTooLarge;
+
+impl TryFrom<u64> for Seq {
+    type Error = SeqTooLarge;
+
+    fn try_from(number: u64) -> Result<Self, SeqTooLarge> {
+        if number <= MAX_SEQ { Ok(Self(number)) } else { Err(SeqTooLarge) }
+    }
+}
+
+impl From<Seq> for u64 {
+    fn from(seq: Seq) -> Self {
+        seq.0
+    }
+}
 
 impl Seq {
     /// The beginning of every log, before its first event.

@@ -9,7 +9,15 @@ pub const DEFAULT_MAX_CLIENTS: usize = 1_000;
 /// Most members with one IPv4 address or within one IPv6 /64, about as many people as share the
 /// address of a home or a small office. An address may be forged, and the victim would receive each
 /// line once per member. Loopback is exempt: it cannot belong to a victim elsewhere.
+///
+/// Where more than four times as many fit, members of native connections, whose address is proved,
+/// may be a [`SITE_SHARE`] of them all.
 pub const MAX_MEMBERS_PER_IP: usize = 64;
+
+/// The part of a chat, one in so many, that the members of one IPv4 address or one IPv6 /64 may
+/// have: of the members, where they are native, and of the rooms. An office behind one address fits
+/// in it; whoever has many keys and one address keeps nobody else out.
+pub const SITE_SHARE: usize = 4;
 
 /// Silence after which a member is considered gone: five missed keep-alives.
 pub const DEFAULT_IDLE: Duration = Duration::from_secs(5 * 60);
@@ -24,6 +32,32 @@ pub const DEFAULT_RATE: u32 = 50;
 /// Lines that a member may send at once: a pasted page or two.
 pub const DEFAULT_BURST: u32 = 200;
 
+/// Signs of life and acknowledgements per second that a member may send in the long run: twice what
+/// a client sends, one per [`READ_INTERVAL`]. They have an allowance of their own, so that whoever
+/// reads much may still write.
+pub const SIGN_RATE: u32 = 20;
+
+/// The same at once: what arrives together after ten seconds without a network.
+pub const SIGN_BURST: u32 = 100;
+
+/// Requests that are read from the native connections of a member, as a multiple of what its
+/// allowances permit: enough for a client to be told that it is too fast. Beyond it, they wait in
+/// the connection.
+pub const READ_AHEAD: u32 = 2;
+
+/// The cost, in lines, of opening a room that nobody is in: it is stored, and its name kept. A
+/// member that comes back opens [`MAX_ROOMS_PER_MEMBER`] of them within [`DEFAULT_BURST`].
+pub const OPENING_COST: u32 = 10;
+
+/// The cost of a search, in lines: some milliseconds of a disk's reader.
+pub const SEARCH_COST: u32 = 10;
+
+/// The cost of a page of history, in lines: it answers with ten times as many.
+pub const PAGE_COST: u32 = 5;
+
+/// The cost, in lines, of coming back while one is a member: a greeting, and a page per room.
+pub const RETURN_COST: u32 = 5;
+
 /// Newcomers per second that a room admits in the long run. Each is announced to everybody, so this
 /// bounds a peer that leaves and returns for a fresh allowance. A hundred per second refill a room
 /// of the default size before its clients give up.
@@ -33,11 +67,9 @@ pub const NEWCOMER_RATE: u32 = 100;
 /// of [`NEWCOMER_RATE`], so that it takes twenty sources to crowd out others.
 pub const SOURCE_RATE: u32 = 5;
 
-/// Newcomers from one source at once: as many as one site may have members.
-pub const SOURCE_BURST: u32 = 64;
-
 /// Sources whose allowance is remembered, some 100 bytes each. Beyond it only the common rate
-/// applies; at that rate, filling them takes longer than each needs to be forgotten.
+/// applies; at that rate, filling them takes longer than each needs to be forgotten. As many members
+/// that have left still owe what they used of their allowance.
 pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
 
 /// Bytes per second that a room sends to all members together, in the long run and at once: a
@@ -68,6 +100,7 @@ pub const MAX_UNSTORED: usize = 8_192;
 pub const MAX_UNSTORED_LEN: usize = 8 << 20;
 
 /// Rooms of a chat, some 500 bytes each. When there are more, rooms without members are forgotten.
+/// One site opens a [`SITE_SHARE`] of them at most.
 pub const MAX_ROOMS: usize = 1_024;
 
 /// Rooms of a member: more than anyone reads.
@@ -104,9 +137,9 @@ pub const MAX_DEVICES: usize = 8;
 /// member, so that repeating is limited like sending.
 pub const MAX_REPLAY: usize = 50;
 
-/// Numbers tried for a free name like a taken one: `alice-2` to `alice-99`. Beyond that a room
-/// proposes none.
-pub const MAX_NAME_SUFFIX: u32 = 99;
+/// Numbers tried for a free name like a taken one: `alice-2` to `alice-5`; then comes a number that
+/// the member alone has. Each try compares the looks of a name with those of all others.
+pub const MAX_NAME_SUFFIX: u32 = 5;
 
 /// Names that a room remembers to belong to keys, one per key, some 300 bytes each.
 pub const MAX_OWNED_NAMES: usize = 4_096;
@@ -137,6 +170,10 @@ pub const MAX_MACHINE_LINE_LEN: usize = 4 * MAX_LINE_LEN;
 /// escaped, with names, and some 200 bytes of header and signature.
 pub const MAX_ENVELOPE_LEN: usize = 2 * MAX_LINE_LEN + 1_024;
 
+/// The largest number of an event in a line that is read: a larger one is not kept by every reader
+/// of JSON, and would leave no number after it.
+pub const MAX_SEQ: u64 = 1 << 53;
+
 /// Events that a client holds while an earlier one is missing.
 pub const MAX_HELD_EVENTS: usize = 64;
 
@@ -166,10 +203,6 @@ pub const MAX_READERS: usize = 4;
 /// Readers that search at once. A search may take seconds: whoever comes, or reads a page, finds
 /// the others free.
 pub const MAX_SEARCHERS: usize = 2;
-
-/// Wait after a batch of which nothing was for the device: nothing else slows the reading of a log
-/// down for a device that is in none of its rooms. It then takes 20 % of a core at most.
-pub const NOTHING_READ_WAIT: Duration = Duration::from_millis(1);
 
 /// Events that are read from a history at once for a device that is behind: some 64 KiB.
 pub const STORED_BATCH: usize = 256;

@@ -36,9 +36,14 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// Takes a token. Returns `false` if there is none.
     pub(crate) fn take(&mut self, now: Time, rate: Rate) -> bool {
+        self.spend(now, rate, 1)
+    }
+
+    /// Takes `count` tokens if there is one. Returns `false` if there is none.
+    pub(crate) fn spend(&mut self, now: Time, rate: Rate, count: u32) -> bool {
         let has = self.has(now, rate);
         if has {
-            self.charge(now, rate, 1);
+            self.charge(now, rate, count);
         }
         has
     }

@@ -4,7 +4,7 @@
 //! it. An event is *stored* when [`Store::commit`] has returned it: then a power failure does not
 //! take it away.
 
-use std::sync::Arc;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -15,10 +15,41 @@ use crate::{
     time::Stamp,
 };
 
-/// Why a store cannot do what it was asked, for people: "the disk is full".
+/// Why a store cannot do what it was asked. Displayed, it is for whoever keeps the store; members
+/// of a chat read [`StoreError::problem`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);
+#[error("{}", detail.as_deref().unwrap_or(problem))]
+pub struct StoreError {
+    problem: Cow<'static, str>,
+    detail: Option<String>,
+}
+
+impl StoreError {
+    /// Creates an error of this problem, such as "the disk is full".
+    pub fn new(problem: impl Into<Cow<'static, str>>) -> Self {
+        Self { problem: problem.into(), detail: None }
+    }
+
+    /// Creates an error about a file, of which members read no more than that.
+    #[must_use]
+    pub fn of_file(detail: String) -> Self {
+        Self::new("a file cannot be used").with_detail(detail)
+    }
+
+    /// Adds what only the store's keeper is to read, in place of the problem: file names, and what
+    /// to do.
+    #[must_use]
+    pub fn with_detail(mut self, detail: String) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// Returns the problem in words for everybody.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
 
 /// A random name of a log, which a log that begins anew does not have: its numbers are others.
 #[derive(
@@ -43,7 +74,8 @@ pub struct Past {
     pub log: LogId,
     /// Its newest number, 0 if it is empty.
     pub head: Seq,
-    /// The rooms that have events, each with its newest number and its topic.
+    /// #general, if it has events, and rooms with topics, at most
+    /// [`MAX_ROOMS`](crate::limits::MAX_ROOMS), each with its newest number and its topic.
     pub rooms: Vec<(RoomName, Seq, Arc<str>)>,
     /// Names, with the fingerprints of the keys that had them last; the newest last.
     pub names: Vec<(Arc<str>, Arc<str>)>,
@@ -70,7 +102,8 @@ pub struct Retention {
 
 /// The writing end of a history.
 pub trait Store: Send {
-    /// Reads what a host needs to start.
+    /// Reads what a host needs to start. Nobody is in a room: those in which nothing was said may be
+    /// forgotten.
     ///
     /// # Errors
     /// When the history cannot be read.
@@ -109,24 +142,49 @@ pub enum Readers {
     Two(Arc<str>, Arc<str>),
 }
 
+/// What a device may read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// The fingerprint of its key: whispers of and for it are the device's.
+    pub key: Arc<str>,
+    /// Rooms, each with the number of the log after which it is for the device.
+    pub rooms: BTreeMap<RoomName, Seq>,
+}
+
+impl Rights {
+    /// Creates the rights of a key in these rooms.
+    pub fn of(key: &str, rooms: impl IntoIterator<Item = (RoomName, Seq)>) -> Self {
+        Self { key: key.into(), rooms: rooms.into_iter().collect() }
+    }
+}
+
 /// A stored event as its readers are sent it: a machine line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its number.
     pub seq: Seq,
-    /// Who may read it.
-    pub readers: Readers,
     /// The line.
     pub line: Bytes,
 }
 
+/// What a search has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The lines, in their order.
+    pub lines: Vec<Stored>,
+    /// The search was ended before it had looked at all lines: there may be older ones.
+    pub is_cut_short: bool,
+}
+
 /// The reading end of a history.
 pub trait Reader: Send {
-    /// Returns up to `limit` events after `seq` of all rooms, in their order.
+    /// Returns up to `limit` events after `seq` that a device may read, in their order. It costs
+    /// what is returned, not what others have said.
     ///
     /// # Errors
     /// When the history cannot be read, or events after `seq` have been forgotten.
-    fn after(&mut self, seq: Seq, limit: usize) -> Result<Vec<Stored>, StoreError>;
+    fn after(&mut self, seq: Seq, limit: usize, rights: &Rights)
+    -> Result<Vec<Stored>, StoreError>;
 
     /// Returns the last `limit` lines said in a room before `before`, in their order.
     ///
@@ -141,6 +199,7 @@ pub trait Reader: Send {
 
     /// Returns the newest `limit` lines before `before` that contain all of `words`, said in one of
     /// `rooms`, in their order. A word of one Japanese character is found, too.
+    /// The cost is bounded: a search that would take too long is cut short.
     ///
     /// # Errors
     /// When the history cannot be read.
@@ -150,5 +209,5 @@ pub trait Reader: Send {
         rooms: &[RoomName],
         before: Seq,
         limit: usize,
-    ) -> Result<Vec<Stored>, StoreError>;
+    ) -> Result<Found, StoreError>;
 }

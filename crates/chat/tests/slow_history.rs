@@ -6,34 +6,36 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Condvar, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use hikyaku::{Bytes, Connection, Delivery, Endpoint, Trust, identity::Identity};
 use hikyaku_chat::{
-    client,
-    event::{Event, RequestId, Seq},
+    RoomConfig, client,
+    event::{Event, Kind, RequestId, Seq},
     limits::{MAX_READERS, MAX_SEARCHERS},
     log::Committed,
     machine::{self, Device, NativeHello},
-    request::{Action, Request},
+    request::{Action, Question, Request},
     room_name::RoomName,
     server::{self, Doors, History, Hosting},
-    store::{LogId, Past, Reader, Readers, Retention, Store, StoreError, Stored},
+    store::{Found, LogId, Past, Reader, Retention, Rights, Store, StoreError, Stored},
 };
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A history of whispers of others, whose readers wait until they may answer.
+/// A history of lines that are for others, whose readers wait until they may answer.
 #[derive(Clone, Default)]
 struct Slow {
     may_answer: Arc<(Mutex<bool>, Condvar)>,
     /// Batches of the log that were asked for, and searches.
     asked: Arc<(AtomicUsize, AtomicUsize)>,
-    /// Lines of 1 KiB for all, in place of whispers.
+    /// The newest event that was forgotten.
+    forgotten: Arc<AtomicU64>,
+    /// Lines of 1 KiB for all.
     is_public: bool,
 }
 
@@ -73,7 +75,7 @@ impl Store for Slow {
     }
 
     fn prune(&mut self, _: Retention) -> Result<Seq, StoreError> {
-        Ok(Seq::START)
+        Ok(Seq(self.forgotten.load(Ordering::SeqCst)))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
@@ -82,32 +84,32 @@ impl Store for Slow {
 }
 
 impl Reader for Slow {
-    fn after(&mut self, Seq(seq): Seq, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    fn after(
+        &mut self,
+        Seq(seq): Seq,
+        limit: usize,
+        _: &Rights,
+    ) -> Result<Vec<Stored>, StoreError> {
         self.asked.0.fetch_add(1, Ordering::SeqCst);
         self.wait();
-        let (readers, len) = match self.is_public {
-            true => (Readers::Room(RoomName::general()), 1_024),
-            false => (Readers::Two("ana".into(), "ben".into()), 0),
-        };
-        let line = Bytes::from(vec![b' '; len]);
-        let whisper = |seq| Stored { seq: Seq(seq), readers: readers.clone(), line: line.clone() };
-        Ok((seq + 1..=SLOW_HEAD).take(limit).map(whisper).collect())
+        let forgotten = self.forgotten.load(Ordering::SeqCst);
+        if seq < forgotten {
+            return Err(StoreError::new("events after this one are no longer kept"));
+        }
+        let line = Bytes::from(vec![b' '; 1_024]);
+        let said = |seq| Stored { seq: Seq(seq), line: line.clone() };
+        let theirs = (seq + 1..=SLOW_HEAD).take(if self.is_public { limit } else { 0 });
+        Ok(theirs.map(said).collect())
     }
 
     fn page(&mut self, _: &RoomName, _: Seq, _: usize) -> Result<Vec<Stored>, StoreError> {
         Ok(Vec::new())
     }
 
-    fn search(
-        &mut self,
-        _: &str,
-        _: &[RoomName],
-        _: Seq,
-        _: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
+    fn search(&mut self, _: &str, _: &[RoomName], _: Seq, _: usize) -> Result<Found, StoreError> {
         self.asked.1.fetch_add(1, Ordering::SeqCst);
         self.wait();
-        Ok(Vec::new())
+        Ok(Found::default())
     }
 }
 
@@ -116,8 +118,10 @@ async fn slow_room(host: &Identity, slow: &Slow) -> SocketAddr {
     let endpoint = builder.transport(server::transport()).bind("127.0.0.1:0").await.unwrap();
     let address = endpoint.local_addr();
     let store = Box::new(slow.clone());
-    let history = Some(History { store, keep: None, most_bytes: None });
-    let hosting = Hosting { history, ..Hosting::default() };
+    // It forgets what it is told to, whatever that is.
+    let history = Some(History { store, keep: None, most_bytes: Some(1) });
+    let config = RoomConfig { rate: 1_000_000, burst: 1_000_000, ..RoomConfig::default() };
+    let hosting = Hosting { config, history, ..Hosting::default() };
     let doors = Doors::from(endpoint);
     tokio::spawn(server::run(doors, hosting, None, |_| {}, |_| {}, std::future::pending()));
     address
@@ -238,5 +242,58 @@ async fn searches_leave_readers_for_those_who_come() {
     slow.answer();
     for eve in &searchers {
         hears(eve, "\"found\"").await;
+    }
+}
+
+#[tokio::test]
+async fn a_device_whose_next_events_are_forgotten_while_it_reads_learns_that_it_missed_them() {
+    let (host, slow) = (key("host"), Slow { is_public: true, ..Slow::default() });
+    let room = slow_room(&host, &slow).await;
+    let eve = from_the_start(room, &host, &key("eve"), "general").await;
+    until(|| slow.asked.0.load(Ordering::SeqCst) == 1).await;
+    // It waits for its first events; meanwhile all but the last hundred go.
+    let last = SLOW_HEAD - 100;
+    slow.forgotten.store(last, Ordering::SeqCst);
+    slow.answer();
+    let missed = async {
+        loop {
+            let line = eve.recv().await.unwrap();
+            if let Some((event, _)) = machine::read_event(&line.payload)
+                && event.kind == Kind::Missed
+            {
+                return event.prev;
+            }
+        }
+    };
+    let prev = timeout(PATIENCE, missed).await.expect("it is told");
+    // What the host knows of what was forgotten; then the rest follows.
+    assert!(prev == Seq(last) || prev == Seq(SLOW_HEAD), "{prev:?}");
+}
+
+#[tokio::test]
+async fn the_devices_of_a_member_search_one_at_a_time() {
+    let (host, slow, eve) = (key("host"), Slow::default(), key("eve"));
+    let room = slow_room(&host, &slow).await;
+    let mut devices = Vec::new();
+    for n in 1..=3 {
+        let device = by_hand(room, &host, &eve, n).await;
+        hears(&device, "\"page\"").await;
+        let search = Action::Search("tea".to_owned(), None);
+        device.send(Delivery::Ordered, machine::write_request(&search.into(), None)).await.unwrap();
+        devices.push(device);
+    }
+    // Each of them has been asked for: another member's answer comes after.
+    for (n, device) in devices.iter().enumerate() {
+        let request = Some(RequestId(n as u64 + 77));
+        let asks = Request { request, ..Action::Asked(Question::Topic).into() };
+        device.send(Delivery::Ordered, machine::write_request(&asks, None)).await.unwrap();
+    }
+    let ana = by_hand(room, &host, &key("ana"), 99).await;
+    hears(&ana, "\"page\"").await;
+    until(|| slow.asked.1.load(Ordering::SeqCst) > 0).await;
+    assert_eq!(slow.asked.1.load(Ordering::SeqCst), 1, "{MAX_SEARCHERS} may search at once");
+    slow.answer();
+    for device in &devices {
+        hears(device, "\"found\"").await;
     }
 }

@@ -1,6 +1,7 @@
 //! A SQLite file of ours: how it is opened, and what its errors say.
 
 use std::{
+    fmt::Display,
     fs::{self, File, OpenOptions, TryLockError},
     io,
     path::{Path, PathBuf},
@@ -20,8 +21,18 @@ pub(crate) struct Format {
     pub(crate) application: i32,
     /// The version of the schema, as `PRAGMA user_version`.
     pub(crate) version: i32,
-    /// Creates the tables.
+    /// Creates the tables of the first version.
     pub(crate) schema: &'static str,
+    /// Makes each version of the one before; that of version 2 comes first.
+    pub(crate) upgrades: &'static [&'static str],
+}
+
+/// What a file is when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Empty,
+    /// It was written by this version, or an older one.
+    Of(i32),
 }
 
 /// The right to write a file, which one process has at a time; it ends with the process.
@@ -63,7 +74,7 @@ fn private(path: &Path) -> io::Result<File> {
 /// Creates the file and its folder where they are missing, for their owner alone, and returns the
 /// file's real path: SQLite names the files beside it after that one.
 pub(crate) fn prepare(path: &Path) -> Result<PathBuf, StoreError> {
-    let failed = |error| StoreError(format!("{}: {error}", path.display()));
+    let failed = |error| unusable(path, error);
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         hikyaku::files::make_private_folder(folder).map_err(failed)?;
     }
@@ -89,11 +100,23 @@ pub(crate) fn open(
     let failed = |error| explain(path, &error);
     let mut db = Connection::open_with_flags(path, flags).map_err(failed)?;
     db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    let is_empty = check(&db, path, format)?;
-    configure(&db, is_empty).map_err(failed)?;
-    if is_empty {
-        create(&mut db, format, first).map_err(failed)?;
+    let state = check(&db, path, format)?;
+    configure(&db, state == State::Empty).map_err(failed)?;
+    match state {
+        State::Empty => create(&mut db, format, first),
+        State::Of(version) => upgrade(&mut db, format, version),
     }
+    .map_err(failed)?;
+    Ok(db)
+}
+
+/// Opens another connection to a file that this process has opened, to write it.
+pub(crate) fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| explain(path, &error);
+    let db = Connection::open_with_flags(path, flags).map_err(failed)?;
+    db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     Ok(db)
 }
 
@@ -107,8 +130,8 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Returns `true` for an empty file, and an error for one that this version does not write.
-fn check(db: &Connection, path: &Path, format: &Format) -> Result<bool, StoreError> {
+/// Returns what a file is, and an error for one that this version does not write.
+fn check(db: &Connection, path: &Path, format: &Format) -> Result<State, StoreError> {
     let failed = |error| explain(path, &error);
     let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i32>(0));
     let application = number("PRAGMA application_id").map_err(failed)?;
@@ -116,21 +139,21 @@ fn check(db: &Connection, path: &Path, format: &Format) -> Result<bool, StoreErr
     let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
     let (name, what) = (path.display(), format.what);
     if tables == 0 && application == 0 && version == 0 {
-        return Ok(true);
+        return Ok(State::Empty);
     }
     if application != format.application {
-        return Err(StoreError(format!(
+        return Err(StoreError::of_file(format!(
             "{name} is not {what}, but a file of another program; give another name"
         )));
     }
     if version > format.version {
-        return Err(StoreError(format!(
+        return Err(StoreError::of_file(format!(
             "{name} was written by a newer hikyaku (format {version}, known here: {}); update this \
              one",
             format.version
         )));
     }
-    Ok(false)
+    Ok(State::Of(version))
 }
 
 fn configure(db: &Connection, is_empty: bool) -> rusqlite::Result<()> {
@@ -154,29 +177,56 @@ fn create(
 ) -> rusqlite::Result<()> {
     let transaction = db.transaction()?;
     transaction.execute_batch(format.schema)?;
+    for upgrade in format.upgrades {
+        transaction.execute_batch(upgrade)?;
+    }
     first(&transaction)?;
     transaction.pragma_update(None, "application_id", format.application)?;
     transaction.pragma_update(None, "user_version", format.version)?;
     transaction.commit()
 }
 
-/// Says what went wrong with a file, for people.
+/// Makes a file of an older version one of this version.
+fn upgrade(db: &mut Connection, format: &Format, version: i32) -> rusqlite::Result<()> {
+    let done = usize::try_from(version.saturating_sub(1)).unwrap_or(0);
+    let missing = format.upgrades.get(done..).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let transaction = db.transaction()?;
+    for upgrade in missing {
+        transaction.execute_batch(upgrade)?;
+    }
+    transaction.pragma_update(None, "user_version", format.version)?;
+    transaction.commit()
+}
+
+/// Says that a file cannot be used.
+pub(crate) fn unusable(path: &Path, why: impl Display) -> StoreError {
+    StoreError::of_file(format!("{}: {why}", path.display()))
+}
+
+/// Says what went wrong with a file: to members of a chat without its name, and to whoever has it
+/// with its name and what to do.
 pub(crate) fn explain(path: &Path, error: &rusqlite::Error) -> StoreError {
-    let name = path.display();
-    let because = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full: make room, then try again",
-        Some(ErrorCode::NotADatabase) => "not a SQLite file; give another name",
+    let (problem, to_do) = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => ("the disk is full", "make room, then try again"),
+        Some(ErrorCode::NotADatabase) => ("not a SQLite file", "give another name"),
         Some(ErrorCode::DatabaseCorrupt) => {
-            "the file is damaged; move it away to begin anew, or restore a copy"
+            ("the file is damaged", "move it away to begin anew, or restore a copy")
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program is writing to the file"
+            ("another program is writing to the file", "stop that program")
         }
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the file may not be written",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            ("the file may not be written", "change who may write it")
+        }
         Some(ErrorCode::SystemIoFailure) => {
-            return StoreError(format!("{name}: reading or writing failed: {error}"));
+            let detail = format!("{}: reading or writing failed: {error}", path.display());
+            return StoreError::new("reading or writing failed").with_detail(detail);
         }
-        _ => return StoreError(format!("{name}: {error}")),
+        _ => return unusable(path, error),
     };
-    StoreError(format!("{name}: {because}"))
+    let detail = format!("{}: {problem}; {to_do}", path.display());
+    StoreError::new(problem).with_detail(detail)
 }

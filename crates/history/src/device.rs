@@ -27,6 +27,7 @@ const DEVICE: Format = Format {
     application: i32::from_be_bytes(*b"hkCD"),
     version: 1,
     schema: include_str!("device.sql"),
+    upgrades: &[],
 };
 
 /// The store of a device in a file, which is this client's until it is dropped.
@@ -64,7 +65,7 @@ impl SqliteDevice {
             return Ok(store);
         }
         let folder = folder.display();
-        Err(StoreError(format!(
+        Err(StoreError::of_file(format!(
             "{folder}: {MAX_DEVICES} clients of this chat are running; close one of them"
         )))
     }
@@ -76,7 +77,7 @@ impl SqliteDevice {
             Ok(lock) => lock,
             Err(NoLock::Held) => return Ok(None),
             Err(NoLock::Failed(error)) => {
-                return Err(StoreError(format!("{}: cannot be locked: {error}", path.display())));
+                return Err(database::unusable(&path, format!("cannot be locked: {error}")));
             }
         };
         let db = database::open(&path, &DEVICE, |db| {

@@ -3,6 +3,7 @@
 //! ```text
 //! SqliteStore::commit   numbers a batch, one transaction, on the disk when it returns   store.rs
 //! SqliteReader          after a number · a page of a room · a search                    reader.rs
+//! SqliteInvites         one-use invites, and who has used them                          invites.rs
 //! SqliteDevice          a client's outbox, cursor and known names                       device.rs
 //! ```
 //!
@@ -14,9 +15,18 @@ pub mod search;
 
 mod database;
 mod device;
+mod invites;
 mod prune;
 mod reader;
 mod sql;
 mod store;
 
-pub use self::{device::SqliteDevice, reader::SqliteReader, store::SqliteStore};
+#[cfg(test)]
+mod plans;
+
+pub use self::{
+    device::SqliteDevice,
+    invites::{InviteId, SqliteInvites},
+    reader::SqliteReader,
+    store::SqliteStore,
+};

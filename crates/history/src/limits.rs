@@ -12,6 +12,17 @@ pub const PREPARED: usize = 32;
 /// Words of a search; more are not looked at. A person types fewer, and each is looked up.
 pub const MAX_SEARCH_WORDS: usize = 16;
 
+/// Characters of scripts without spaces, and other words, in all words of a search together: each is
+/// looked up. A sentence has as many.
+pub const MAX_SEARCH_TOKENS: usize = 64;
+
+/// Instructions of SQLite between looks at what a search has left: some ten pages of the index.
+pub const SEARCH_STEP: i32 = 100;
+
+/// Steps that one search may take, of up to a millisecond each; beyond it, what was found is the
+/// answer. Words of every line, never one after the other, take 33 steps among 60,000 lines.
+pub const MAX_SEARCH_STEPS: u64 = 200;
+
 /// Bytes of a search that are looked at: a line's worth of words, not a pasted book.
 pub const MAX_SEARCH_LEN: usize = 512;
 

@@ -26,6 +26,21 @@ pub(crate) fn prune(db: &mut Connection, retention: Retention) -> rusqlite::Resu
     Ok(last)
 }
 
+/// Forgets rooms in which nothing was ever said and that have no topic, and who came to them and
+/// left. Call it while nobody is in any.
+pub(crate) fn forget_idle_rooms(db: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = db.transaction()?;
+    transaction.execute_batch(FORGET_IDLE_ROOMS)?;
+    transaction.commit()
+}
+
+const FORGET_IDLE_ROOMS: &str = "
+    CREATE TEMP TABLE idle AS SELECT id FROM room WHERE topic = '' AND name <> 'general'
+        AND NOT EXISTS (SELECT 1 FROM event WHERE event.room = room.id AND kind = 'said');
+    DELETE FROM event WHERE addressee IS NULL AND room IN (SELECT id FROM idle);
+    DELETE FROM room WHERE id IN (SELECT id FROM idle);
+    DROP TABLE idle;";
+
 /// Returns the bytes of pages in use.
 pub(crate) fn used(db: &Connection) -> rusqlite::Result<u64> {
     let number = |pragma| db.query_row(pragma, [], |row| row.get::<_, u32>(0)).map(u64::from);

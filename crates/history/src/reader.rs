@@ -1,21 +1,29 @@
 //! The reading end: events after a number, pages of a room, searches.
 
 use std::{
+    fmt::Write as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use hikyaku_chat::{
     event::Seq,
     room_name::RoomName,
-    store::{Reader, Readers, StoreError, Stored},
+    store::{Found, Reader, Rights, StoreError, Stored},
 };
-use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, Row, ToSql, params, params_from_iter,
+};
 
 use crate::{
-    database, search,
-    sql::{room_at, seq_at, to_sql},
+    database,
+    limits::{MAX_SEARCH_STEPS, SEARCH_STEP},
+    search,
+    sql::{seq_at, to_sql},
 };
 
 /// A connection that reads a history beside its [`SqliteStore`](crate::SqliteStore).
@@ -23,43 +31,61 @@ use crate::{
 pub struct SqliteReader {
     path: PathBuf,
     db: Connection,
+    /// Steps that the running statement may still take.
+    steps_left: Arc<AtomicU64>,
 }
 
-/// What is read of an event: [`stored`] takes it apart.
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "SELECT event.seq, event.line, room.name, author.fingerprint, addressee.fingerprint ",
-            $rest
-        )
-    };
-}
-
-const AFTER: &str = select!(
-    "FROM event JOIN room ON room.id = event.room
-     LEFT JOIN key author ON author.id = event.author AND event.addressee IS NOT NULL
-     LEFT JOIN key addressee ON addressee.id = event.addressee
-     WHERE event.seq > ?1 ORDER BY event.seq LIMIT ?2"
-);
-
-const PAGE: &str = select!(
-    "FROM event JOIN room ON room.id = event.room
-     LEFT JOIN key author ON FALSE LEFT JOIN key addressee ON FALSE
-     WHERE room.name = ?1 AND event.kind = 'said' AND event.seq < ?2
-     ORDER BY event.seq DESC LIMIT ?3"
-);
+pub(crate) const PAGE: &str = "
+    SELECT seq, line FROM event
+    WHERE room = (SELECT id FROM room WHERE name = ?1) AND kind = 'said' AND seq < ?2
+    ORDER BY seq DESC LIMIT ?3";
 
 /// The index is read backwards, and no more of it than is asked for.
-const SEARCH: &str = select!(
-    "FROM words CROSS JOIN event ON event.seq = words.rowid JOIN room ON room.id = event.room
-     LEFT JOIN key author ON FALSE LEFT JOIN key addressee ON FALSE
-     WHERE words MATCH ?1 AND words.rowid < ?2
-     ORDER BY words.rowid DESC LIMIT ?3"
-);
+pub(crate) const SEARCH: &str = "
+    SELECT event.seq, event.line FROM words CROSS JOIN event ON event.seq = words.rowid
+    WHERE words MATCH ?1 AND words.rowid < ?2
+    ORDER BY words.rowid DESC LIMIT ?3";
+
+pub(crate) const ROOM_ID: &str = "SELECT id FROM room WHERE name = ?1";
+
+pub(crate) const KEY_ID: &str = "SELECT id FROM key WHERE fingerprint = ?1";
+
+pub(crate) const FORGOTTEN: &str = "SELECT forgotten FROM log";
+
+/// Returns the question for the events of so many rooms, and of the whispers of one key: each part
+/// is read from an index of its own, in the order of the log, and no more than is asked for. So a
+/// device costs what it reads, however much others have said.
+pub(crate) fn after(rooms: usize) -> String {
+    let mut question = String::from(
+        "SELECT seq, line FROM event
+         WHERE addressee = ?1 AND addressee IS NOT NULL AND seq > ?2
+         UNION ALL SELECT seq, line FROM event
+         WHERE author = ?1 AND addressee IS NOT NULL AND addressee <> ?1 AND seq > ?2",
+    );
+    for room in 0..rooms {
+        let (id, since) = (4 + 2 * room, 5 + 2 * room);
+        write!(
+            question,
+            " UNION ALL SELECT seq, line FROM event
+             WHERE room = ?{id} AND addressee IS NULL AND seq > ?{since}"
+        )
+        .expect("a string takes what is written");
+    }
+    question + " ORDER BY seq LIMIT ?3"
+}
 
 impl SqliteReader {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), db: database::open_to_read(path)? })
+        let mut db = database::open_to_read(path)?;
+        let steps_left = Arc::new(AtomicU64::new(u64::MAX));
+        let left = Arc::clone(&steps_left);
+        let is_over = move || {
+            let step = |left: u64| left.checked_sub(1);
+            left.try_update(Ordering::Relaxed, Ordering::Relaxed, step).is_err()
+        };
+        db.progress_handler(SEARCH_STEP, Some(is_over))
+            .map_err(|error| database::explain(path, &error))?;
+        Ok(Self { path: path.to_owned(), db, steps_left })
     }
 
     fn explain(&self, error: &rusqlite::Error) -> StoreError {
@@ -70,27 +96,28 @@ impl SqliteReader {
         self.db.prepare_cached(question)?.query_map(parameters, stored)?.collect()
     }
 
-    /// Both questions are answered from one state of the file.
-    fn read_after(&mut self, seq: Seq, limit: usize) -> rusqlite::Result<Option<Vec<Stored>>> {
+    /// All questions are answered from one state of the file.
+    fn read_after(
+        &mut self,
+        seq: Seq,
+        limit: usize,
+        rights: &Rights,
+    ) -> rusqlite::Result<Option<Vec<Stored>>> {
         let transaction = self.db.transaction()?;
-        let forgotten =
-            transaction.prepare_cached("SELECT forgotten FROM log")?.query_row([], seq_at::<0>)?;
+        let forgotten = transaction.prepare_cached(FORGOTTEN)?.query_row([], seq_at::<0>)?;
         if seq < forgotten {
             return Ok(None);
         }
-        let mut statement = transaction.prepare_cached(AFTER)?;
-        let events = statement.query_map(params![to_sql(seq.0), limited(limit)], stored)?;
-        events.collect::<rusqlite::Result<_>>().map(Some)
-    }
-
-    fn room_ids(&self, rooms: &[RoomName]) -> rusqlite::Result<Vec<i64>> {
-        let mut statement = self.db.prepare_cached("SELECT id FROM room WHERE name = ?1")?;
-        let mut ids = Vec::with_capacity(rooms.len());
-        for room in rooms {
-            let id = statement.query_row([room.as_str()], |row| row.get::<_, i64>(0));
-            ids.extend(id.optional()?);
+        let key = number(&transaction, KEY_ID, &rights.key)?;
+        let mut parameters = vec![key, Some(to_sql(seq.0)), Some(limited(limit))];
+        for (room, since) in &rights.rooms {
+            if let Some(room) = number(&transaction, ROOM_ID, room.as_str())? {
+                parameters.extend([Some(room), Some(to_sql(seq.0.max(since.0)))]);
+            }
         }
-        Ok(ids)
+        let mut statement = transaction.prepare_cached(&after((parameters.len() - 3) / 2))?;
+        let events = statement.query_map(params_from_iter(parameters), stored)?;
+        events.collect::<rusqlite::Result<_>>().map(Some)
     }
 
     fn find(
@@ -99,18 +126,41 @@ impl SqliteReader {
         rooms: &[RoomName],
         before: Seq,
         limit: usize,
-    ) -> rusqlite::Result<Vec<Stored>> {
-        let Some(expression) = search::expression(words, &self.room_ids(rooms)?) else {
-            return Ok(Vec::new());
+    ) -> rusqlite::Result<Found> {
+        let mut ids = Vec::with_capacity(rooms.len());
+        for room in rooms {
+            ids.extend(number(&self.db, ROOM_ID, room.as_str())?);
+        }
+        let Some(expression) = search::expression(words, &ids) else {
+            return Ok(Found::default());
         };
-        self.read(SEARCH, &[&expression, &to_sql(before.0), &limited(limit)])
+        let mut statement = self.db.prepare_cached(SEARCH)?;
+        let parameters = params![expression, to_sql(before.0), limited(limit)];
+        let mut found = Found::default();
+        for line in statement.query_map(parameters, stored)? {
+            match line {
+                Ok(line) => found.lines.push(line),
+                Err(error) if is_interrupted(&error) => {
+                    found.is_cut_short = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        found.lines.reverse();
+        Ok(found)
     }
 }
 
 impl Reader for SqliteReader {
-    fn after(&mut self, seq: Seq, limit: usize) -> Result<Vec<Stored>, StoreError> {
-        let events = self.read_after(seq, limit).map_err(|error| self.explain(&error))?;
-        events.ok_or_else(|| StoreError("events after this one are no longer kept".to_owned()))
+    fn after(
+        &mut self,
+        seq: Seq,
+        limit: usize,
+        rights: &Rights,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let events = self.read_after(seq, limit, rights).map_err(|error| self.explain(&error))?;
+        events.ok_or_else(|| StoreError::new("events after this one are no longer kept"))
     }
 
     fn page(
@@ -130,9 +180,21 @@ impl Reader for SqliteReader {
         rooms: &[RoomName],
         before: Seq,
         limit: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        self.find(words, rooms, before, limit).map(reversed).map_err(|error| self.explain(&error))
+    ) -> Result<Found, StoreError> {
+        self.steps_left.store(MAX_SEARCH_STEPS, Ordering::Relaxed);
+        let found = self.find(words, rooms, before, limit);
+        self.steps_left.store(u64::MAX, Ordering::Relaxed);
+        found.map_err(|error| self.explain(&error))
     }
+}
+
+/// Returns the number in the file of a room or a key.
+fn number(db: &Connection, question: &str, name: &str) -> rusqlite::Result<Option<i64>> {
+    db.prepare_cached(question)?.query_row([name], |row| row.get(0)).optional()
+}
+
+fn is_interrupted(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
 }
 
 /// The newest were read first.
@@ -146,11 +208,6 @@ fn limited(limit: usize) -> i64 {
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let readers = match row.get::<_, Option<Arc<str>>>(4)? {
-        // An author without a key cannot read it again: no fingerprint is empty.
-        Some(to) => Readers::Two(row.get::<_, Option<_>>(3)?.unwrap_or_default(), to),
-        None => Readers::Room(room_at(row, 2)?),
-    };
     let line = Bytes::from(row.get::<_, Vec<u8>>(1)?);
-    Ok(Stored { seq: seq_at::<0>(row)?, readers, line })
+    Ok(Stored { seq: seq_at::<0>(row)?, line })
 }

@@ -1,4 +1,4 @@
--- Version 1. A text column holds UTF-8; times are milliseconds since the Unix epoch.
+-- Version 2: what version 1 has not is in `upgrade.sql`, which is run after this. A text column holds UTF-8; times are milliseconds since the Unix epoch.
 
 -- The log itself: one row.
 CREATE TABLE log (

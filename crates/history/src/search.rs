@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
-use crate::limits::{MAX_SEARCH_LEN, MAX_SEARCH_WORDS};
+use crate::limits::{MAX_SEARCH_LEN, MAX_SEARCH_TOKENS, MAX_SEARCH_WORDS};
 
 /// Returns the words of a text, with a space between them.
 #[must_use]
@@ -45,12 +45,17 @@ pub fn words(text: &str) -> String {
 pub(crate) fn expression(question: &str, rooms: &[i64]) -> Option<String> {
     let end = question.floor_char_boundary(MAX_SEARCH_LEN);
     let mut text = String::new();
+    let mut tokens_left = MAX_SEARCH_TOKENS;
     let phrases = question[..end].split_whitespace().map(words);
     let phrases = phrases.filter(|phrase| !phrase.trim_ascii().is_empty());
     for phrase in phrases.take(MAX_SEARCH_WORDS) {
+        let tokens: Vec<&str> = phrase.split_whitespace().take(tokens_left).collect();
+        if tokens.is_empty() {
+            break;
+        }
+        tokens_left -= tokens.len();
         let and = if text.is_empty() { "" } else { " AND " };
-        let phrase = phrase.trim_ascii();
-        write!(text, "{and}\"{phrase}\"").expect("a string takes what is written");
+        write!(text, "{and}\"{}\"", tokens.join(" ")).expect("a string takes what is written");
     }
     let rooms: Vec<_> = rooms.iter().map(|room| room_word(*room)).collect();
     let nothing = text.is_empty() || rooms.is_empty();
@@ -122,7 +127,7 @@ mod tests {
     #[test]
     fn a_question_has_no_syntax() {
         let text = |question| expression(question, &[1]);
-        let expected = "text : (\"a\" AND \"茶  室\") AND room : (r1)";
+        let expected = "text : (\"a\" AND \"茶 室\") AND room : (r1)";
         assert_eq!(text("A\u{3000}茶室").as_deref(), Some(expected));
         assert_eq!(text("\"x\" OR*").as_deref(), text("x or").as_deref());
         for none in ["", "  ", "!?", "\"\"", "* ( )"] {
@@ -140,6 +145,8 @@ mod tests {
         let long = expression(&"茶 ".repeat(10_000), &[1]).unwrap();
         assert_eq!(long.matches('茶').count(), MAX_SEARCH_WORDS);
         let long = expression(&"茶".repeat(10_000), &[1]).unwrap();
-        assert_eq!(long.matches('茶').count(), MAX_SEARCH_LEN / 3);
+        assert_eq!(long.matches('茶').count(), MAX_SEARCH_TOKENS);
+        let long = expression(&"茶茶茶茶茶茶茶茶茶 ".repeat(10_000), &[1]).unwrap();
+        assert_eq!(long.matches('茶').count(), MAX_SEARCH_TOKENS);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use hikyaku_chat::{
     event::{Event, Kind, Seq},
-    limits::MAX_OWNED_NAMES,
+    limits::{MAX_OWNED_NAMES, MAX_ROOMS},
     log::Committed,
     machine,
     room_name::RoomName,
@@ -17,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::{
     database::{self, Format, Lock, NoLock},
+    invites::SqliteInvites,
     prune,
     reader::SqliteReader,
     search,
@@ -26,8 +27,9 @@ use crate::{
 const HISTORY: Format = Format {
     what: "the history of a chat",
     application: i32::from_be_bytes(*b"hkCH"),
-    version: 1,
+    version: 2,
     schema: include_str!("schema.sql"),
+    upgrades: &[include_str!("upgrade.sql")],
 };
 
 /// A history in a file, which no other process can write at the same time.
@@ -61,16 +63,26 @@ impl SqliteStore {
         let path = database::prepare(path)?;
         let name = path.display();
         let lock = Lock::take(&path).map_err(|no_lock| match no_lock {
-            NoLock::Held => StoreError(format!(
+            NoLock::Held => StoreError::of_file(format!(
                 "{name} is used by another chat host; stop that one, or give another file"
             )),
-            NoLock::Failed(error) => StoreError(format!("{name}: cannot be locked: {error}")),
+            NoLock::Failed(error) => {
+                database::unusable(&path, format!("cannot be locked: {error}"))
+            }
         })?;
         let db = database::open(&path, &HISTORY, |db| {
             let LogId(name) = LogId::new(chance);
             db.execute("INSERT INTO log (name) VALUES (?1)", [to_sql(name)]).map(|_| ())
         })?;
         Ok(Self { path, db, _lock: lock })
+    }
+
+    /// Opens the one-use invites of this history.
+    ///
+    /// # Errors
+    /// When the history cannot be opened once more.
+    pub fn invites(&self) -> Result<SqliteInvites, StoreError> {
+        SqliteInvites::open(&self.path)
     }
 
     /// Returns the bytes that the history takes, without what was freed in it.
@@ -107,7 +119,7 @@ impl SqliteStore {
         })?;
         let mut past = Past::none(log);
         past.head = head;
-        past.rooms = list(&self.db, "SELECT name, head, topic FROM room WHERE head > 0", |row| {
+        past.rooms = list(&self.db, &with_topics(), |row| {
             Ok((room_at(row, 0)?, seq_at::<1>(row)?, row.get::<_, Arc<str>>(2)?))
         })?;
         let names = format!(
@@ -123,6 +135,7 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn past(&mut self) -> Result<Past, StoreError> {
+        prune::forget_idle_rooms(&mut self.db).map_err(|error| self.explain(&error))?;
         self.read_past().map_err(|error| self.explain(&error))
     }
 
@@ -152,6 +165,16 @@ impl Store for SqliteStore {
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         Ok(Box::new(SqliteReader::open(&self.path)?))
     }
+}
+
+/// The rooms that a host has to know: #general, and as many of those with topics as it can open, the
+/// newest.
+pub(crate) fn with_topics() -> String {
+    format!(
+        "SELECT name, head, topic FROM room WHERE topic <> '' OR name = '{general}'
+         ORDER BY name = '{general}' DESC, head DESC LIMIT {MAX_ROOMS}",
+        general = RoomName::general().as_str(),
+    )
 }
 
 fn committed((event, outcome): (Event, Outcome)) -> Committed {
@@ -285,6 +308,7 @@ mod tests {
     use hikyaku_chat::{
         Stamp,
         event::{Author, MemberId},
+        store::Rights,
     };
 
     use super::*;
@@ -309,13 +333,15 @@ mod tests {
             let Committed::Failed { event, why } = committed else { panic!("{committed:?}") };
             assert_eq!(*event, said(text));
             assert!(why.to_string().contains("chat.sqlite: the disk is full"), "{why}");
+            assert_eq!(why.problem(), "the disk is full", "members do not see the host's files");
         }
 
         store.db.pragma_update(None, "max_page_count", pages + 100).unwrap();
         let committed = store.commit(vec![said("e")]);
         let [Committed::Event(event)] = &committed[..] else { panic!("{committed:?}") };
         assert_eq!((event.seq, event.prev), (Some(Seq(2)), Seq(1)));
-        let stored = store.reader().unwrap().after(Seq::START, 9).unwrap();
+        let rights = Rights::of("", [(RoomName::general(), Seq::START)]);
+        let stored = store.reader().unwrap().after(Seq::START, 9, &rights).unwrap();
         assert_eq!(stored.iter().map(|event| event.seq).collect::<Vec<_>>(), [Seq(1), Seq(2)]);
     }
 }

@@ -6,16 +6,17 @@ mod common;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use common::{all, author, event, id, key, numbers, open, said, store};
+use common::{after, all, author, event, id, key, numbers, open, rights, said, store};
 use hikyaku::identity::Identity;
 use hikyaku_chat::{
     Stamp,
     event::{Departure, Event, Kind, Seq},
+    limits::MAX_ROOMS,
     log::Committed,
     machine,
     room_name::RoomName,
     sealed::{Sealed, Words},
-    store::{Readers, Retention, Store as _},
+    store::{Retention, Rights, Store as _},
 };
 use hikyaku_history::SqliteStore;
 use proptest::prelude::*;
@@ -112,6 +113,34 @@ impl Model {
             .unwrap_or_default()
     }
 
+    fn reads(&self, event: &Event, rights: &Rights) -> bool {
+        let author = event.author.as_ref().and_then(|author| author.key.as_ref());
+        match &event.kind {
+            Kind::Whispered { to_key: Some(to), .. } => {
+                *to == rights.key || author == Some(&rights.key)
+            }
+            _ => rights.rooms.contains_key(&event.room),
+        }
+    }
+
+    /// A host starts: rooms in which nothing was said, and that have no topic, are forgotten.
+    fn restart(&mut self) {
+        let is_idle = |room: &RoomName| {
+            !room.is_general()
+                && self.topic(room).is_empty()
+                && self.said(room.as_str(), "").is_empty()
+        };
+        let idle: Vec<RoomName> = self.heads.keys().filter(|room| is_idle(room)).cloned().collect();
+        self.heads.retain(|room, _| !idle.contains(room));
+        let is_whisper =
+            |event: &Event| matches!(event.kind, Kind::Whispered { to_key: Some(_), .. });
+        for event in &mut self.events {
+            if idle.contains(&event.room) && !is_whisper(event) {
+                event.room = "forgotten".parse().unwrap();
+            }
+        }
+    }
+
     fn said(&self, room: &str, word: &str) -> Vec<u64> {
         let is_match = |event: &&Event| match &event.kind {
             Kind::Said { text, .. } => event.room.as_str() == room && text.contains(word),
@@ -134,11 +163,13 @@ fn check_commit(model: &mut Model, committed: Vec<Committed>, events: Vec<Event>
     }
 }
 
-fn check(model: &Model, store: &mut SqliteStore) {
+fn check(model: &mut Model, store: &mut SqliteStore) {
     let past = store.past().unwrap();
+    model.restart();
     assert_eq!(past.head, Seq(model.events.len() as u64));
+    let known = model.heads.iter().map(|(room, head)| (room.clone(), *head, model.topic(room)));
     let expected: Vec<_> =
-        model.heads.iter().map(|(room, head)| (room.clone(), *head, model.topic(room))).collect();
+        known.filter(|(room, _, topic)| room.is_general() || !topic.is_empty()).collect();
     let mut rooms = past.rooms;
     rooms.sort();
     assert_eq!(rooms, expected);
@@ -146,21 +177,24 @@ fn check(model: &Model, store: &mut SqliteStore) {
     let mut reader = store.reader().unwrap();
     let forgotten = model.forgotten as u64;
     if forgotten > 0 {
-        assert!(reader.after(Seq(forgotten - 1), 1).is_err());
+        assert!(reader.after(Seq(forgotten - 1), 1, &rights(1, &ROOMS)).is_err());
     }
-    let events = reader.after(Seq(forgotten), usize::MAX).unwrap();
-    assert_eq!(events.len(), model.kept().len());
-    for (stored, expected) in events.iter().zip(model.kept()) {
-        assert_eq!(Some(stored.seq), expected.seq);
-        assert_eq!(machine::read_event(&stored.line).unwrap().0, *expected);
-        let readers = match &expected.kind {
-            Kind::Whispered { to_key: Some(to), .. } => {
-                let author = expected.author.as_ref().unwrap().key.clone();
-                Readers::Two(author.unwrap_or_default(), Arc::clone(to))
-            }
-            _ => Readers::Room(expected.room.clone()),
-        };
-        assert_eq!(stored.readers, readers);
+    for (member, rooms) in [(1, &ROOMS[..]), (2, &ROOMS[1..]), (3, &[])] {
+        let rights = rights(member, rooms);
+        let expected: Vec<_> =
+            model.kept().iter().filter(|event| model.reads(event, &rights)).collect();
+        let mut read = Vec::new();
+        let mut last = Seq(forgotten);
+        while let [.., end] = &reader.after(last, 3, &rights).unwrap()[..] {
+            let end = end.seq;
+            read.extend(reader.after(last, 3, &rights).unwrap());
+            last = end;
+        }
+        assert_eq!(read.len(), expected.len(), "{rights:?}");
+        for (stored, expected) in read.iter().zip(expected) {
+            assert_eq!(Some(stored.seq), expected.seq);
+            assert_eq!(machine::read_event(&stored.line).unwrap().0, *expected);
+        }
     }
     for room in ROOMS {
         let name = room.parse().unwrap();
@@ -169,7 +203,7 @@ fn check(model: &Model, store: &mut SqliteStore) {
         for (words, text) in [("飲む", "飲む"), ("茶", "茶"), ("WORDS two", "two words")] {
             let rooms = std::slice::from_ref(&name);
             let found = reader.search(words, rooms, Seq(u64::MAX), usize::MAX).unwrap();
-            assert_eq!(numbers(&found), model.said(room, text), "{words}");
+            assert_eq!(numbers(&found.lines), model.said(room, text), "{words}");
         }
     }
 }
@@ -202,9 +236,9 @@ proptest! {
                 }
             }
         }
-        check(&model, &mut store);
+        check(&mut model, &mut store);
         drop(store);
-        check(&model, &mut open(&path));
+        check(&mut model, &mut open(&path));
     }
 }
 
@@ -233,8 +267,8 @@ fn numbers_are_not_used_again_when_everything_was_forgotten() {
     drop(history);
     let mut history = open(&path);
     assert_eq!(store(&mut history, vec![said(1, 3, "c")]), [3]);
-    assert!(history.reader().unwrap().after(Seq(1), 9).is_err());
-    assert_eq!(numbers(&history.reader().unwrap().after(Seq(2), 9).unwrap()), [3]);
+    assert!(after(&history, 1).is_err());
+    assert_eq!(numbers(&after(&history, 2).unwrap()), [3]);
 }
 
 #[test]
@@ -255,7 +289,7 @@ fn a_signed_message_is_stored_without_its_text_beside_it_and_found_by_it() {
     store(&mut history, vec![event.clone()]);
     let mut reader = history.reader().unwrap();
     let found = reader.search("茶", &[RoomName::general()], Seq(9), 9).unwrap();
-    let (stored, _) = machine::read_event(&found[0].line).unwrap();
+    let (stored, _) = machine::read_event(&found.lines[0].line).unwrap();
     assert_eq!(stored.kind, Kind::Said { text: String::new(), emote: false });
     assert_eq!(stored.sealed, event.sealed);
 }
@@ -299,7 +333,7 @@ fn whispers_are_not_found() {
     store(&mut history, vec![event(1, 0, whisper), said(1, 1, "no secret")]);
     let mut reader = history.reader().unwrap();
     let found = reader.search("secret", &[RoomName::general()], Seq(9), 9).unwrap();
-    assert_eq!(numbers(&found), [2]);
+    assert_eq!(numbers(&found.lines), [2]);
 }
 
 #[test]
@@ -313,8 +347,9 @@ fn a_search_finds_the_newest_before_a_number_in_rooms_that_are_asked_for() {
     let mut reader = history.reader().unwrap();
     let (general, garden) = (RoomName::general(), "garden".parse::<RoomName>().unwrap());
     let both = [general, garden];
-    let mut find =
-        |words: &str, rooms, before| numbers(&reader.search(words, rooms, Seq(before), 2).unwrap());
+    let mut find = |words: &str, rooms, before| {
+        numbers(&reader.search(words, rooms, Seq(before), 2).unwrap().lines)
+    };
     assert_eq!(find("京", &both[..1], u64::MAX), [7, 9]);
     assert_eq!(find("京", &both[1..], u64::MAX), [8]);
     assert_eq!(find("CAFE　ガラス", &both, 9), [7, 8]);
@@ -338,17 +373,17 @@ fn the_oldest_events_are_forgotten_until_the_rest_fits() {
     let before = history.used_bytes().unwrap();
     let most_bytes = Some(before / 2);
     let mut last = Seq::START;
-    for _ in 0..4 {
+    for _ in 0..8 {
         last = history.prune(Retention { before: None, most_bytes }).unwrap();
     }
     assert!(history.used_bytes().unwrap() <= before / 2);
     // More than half of the newest are there: it was not emptied.
     assert!((1_500..2_800).contains(&last.0), "{last:?}");
-    let kept = history.reader().unwrap().after(last, usize::MAX).unwrap();
+    let kept = after(&history, last.0).unwrap();
     assert_eq!(kept.len() as u64, 4_000 - last.0);
     let mut reader = history.reader().unwrap();
     let found = reader.search("飛脚", &[RoomName::general()], Seq(u64::MAX), usize::MAX).unwrap();
-    assert_eq!(numbers(&found), numbers(&kept));
+    assert_eq!(numbers(&found.lines), numbers(&kept));
     drop(reader);
     drop(history);
     let size = fs::metadata(&path).unwrap().len();
@@ -390,8 +425,8 @@ fn a_file_of_others_or_of_a_newer_version_is_refused_and_stays_as_it_is() {
     sqlite("foreign", "CREATE TABLE t (x)");
     check("foreign", "not the history of a chat");
     drop(open(&folder.path().join("newer")));
-    sqlite("newer", "PRAGMA user_version = 2; PRAGMA wal_checkpoint");
-    check("newer", "written by a newer hikyaku (format 2");
+    sqlite("newer", "PRAGMA user_version = 3; PRAGMA wal_checkpoint");
+    check("newer", "written by a newer hikyaku (format 3");
 }
 
 #[cfg(unix)]
@@ -419,4 +454,113 @@ fn an_author_without_a_key_may_repeat_an_id() {
     let mut unnamed = event(0, 0, Kind::Joined);
     unnamed.author = None;
     assert_eq!(store(&mut history, vec![unnamed]), [3]);
+}
+
+#[test]
+fn a_file_of_version_1_is_taken_over_with_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.sqlite");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(include_str!("../src/schema.sql")).unwrap();
+    db.execute("INSERT INTO log (name) VALUES (7)", []).unwrap();
+    db.pragma_update(None, "application_id", i32::from_be_bytes(*b"hkCH")).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    for number in 1..=2 {
+        let mut history = open(&path);
+        assert_eq!(store(&mut history, vec![said(1, number, "x")]), [number]);
+        assert_eq!(numbers(&all(&history)).last(), Some(&number));
+        history.invites().unwrap().issue(&[7; 32]).unwrap();
+    }
+}
+
+#[test]
+fn rooms_in_which_nothing_was_said_are_forgotten_when_a_host_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.sqlite");
+    let mut history = open(&path);
+    let in_room = |room: &str, kind| {
+        let mut event = event(1, 0, kind);
+        event.room = room.parse().unwrap();
+        event
+    };
+    let left = || Kind::Left(Departure::Quit);
+    let mut events: Vec<_> = (0..100)
+        .flat_map(|n| {
+            let room = format!("idle-{n}");
+            [in_room(&room, Kind::Joined), in_room(&room, left())]
+        })
+        .collect();
+    events.push(in_room("garden", Kind::Said { text: "hi".to_owned(), emote: false }));
+    events.push(in_room("shed", Kind::Topic { text: "tools".into() }));
+    store(&mut history, events);
+    let rooms = history.past().unwrap().rooms;
+    assert_eq!(rooms.iter().map(|(room, ..)| room.as_str()).collect::<Vec<_>>(), ["shed"]);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let count = |table: &str| -> u32 {
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("room"), count("event")), (2, 2));
+    // Numbers go on.
+    assert_eq!(store(&mut history, vec![said(1, 1, "a")]), [203]);
+}
+
+#[test]
+fn a_host_starts_with_no_more_rooms_than_it_can_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = open(&folder.path().join("chat.sqlite"));
+    let topic = |n: usize| {
+        let mut event = event(1, 0, Kind::Topic { text: "tea".into() });
+        event.room = format!("room-{n}").parse().unwrap();
+        event
+    };
+    store(&mut history, (0..MAX_ROOMS + 50).map(topic).collect());
+    store(&mut history, vec![said(1, 1, "a")]);
+    let rooms = history.past().unwrap().rooms;
+    assert_eq!(rooms.len(), MAX_ROOMS);
+    assert!(
+        rooms[0].0.is_general() && rooms[1].0.as_str().ends_with(&format!("{}", MAX_ROOMS + 49))
+    );
+}
+
+#[test]
+fn an_invite_that_was_used_is_used_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.sqlite");
+    let history = open(&path);
+    let mut invites = history.invites().unwrap();
+    for invite in [[1; 32], [2; 32], [1; 32]] {
+        invites.issue(&invite).unwrap();
+    }
+    invites.remember(&[1; 32], "SHA256:ana").unwrap();
+    invites.issue(&[1; 32]).unwrap();
+    drop((history, invites));
+    let history = open(&path);
+    let invites = history.invites().unwrap();
+    let all = [([1; 32], Some("SHA256:ana".to_owned())), ([2; 32], None)];
+    assert_eq!(invites.all().unwrap(), all);
+    assert_eq!(invites.guest(&[1; 32]).unwrap().as_deref(), Some("SHA256:ana"));
+    assert_eq!((invites.guest(&[2; 32]).unwrap(), invites.guest(&[3; 32]).unwrap()), (None, None));
+}
+
+#[test]
+fn a_search_takes_a_bounded_number_of_steps_and_answers_with_what_it_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = open(&folder.path().join("chat.sqlite"));
+    let texts = ["a b c d e f g h", "h g f e d c b a"];
+    for batch in 0..60 {
+        let line = |n: u64| said(1, batch * 1_000 + n, &texts[n as usize % 2].repeat(20));
+        store(&mut history, (0..1_000).map(line).collect());
+    }
+    let mut reader = history.reader().unwrap();
+    let rooms = [RoomName::general()];
+    // No line has these one after the other, and each line has all of them.
+    let question = "a,c,e,g,a,c,e,g b,d,f,h,b,d,f,h c,e,g,a,c,e,g,a d,f,h,b,d,f,h,b";
+    let nothing = reader.search(question, &rooms, Seq(u64::MAX), 50).unwrap();
+    assert!(nothing.lines.is_empty() && nothing.is_cut_short);
+    let found = reader.search("a b", &rooms, Seq(u64::MAX), 50).unwrap();
+    assert!(found.lines.len() == 50 && !found.is_cut_short);
+    // What comes after it has no limit.
+    let rights = rights(1, &["general"]);
+    assert_eq!(reader.after(Seq::START, usize::MAX, &rights).unwrap().len(), 60_000);
 }

@@ -65,6 +65,21 @@ pub enum Notice {
         /// Why.
         error: LineError,
     },
+    /// What is said in the chat of this host cannot be stored.
+    NotStored {
+        /// Why, for the host.
+        why: String,
+    },
+    /// It is stored again.
+    StoredAgain {
+        /// How many events were not.
+        failed: u64,
+    },
+    /// The history cannot be changed: a ban, or what is too old, stays as it was.
+    NotKept {
+        /// Why, for the host.
+        why: String,
+    },
     /// A datagram was not sent.
     NotSent {
         /// Why, in words.

@@ -266,7 +266,7 @@ impl Keeper {
             }
             Err(error) => {
                 *self = Self::Gone;
-                Err(StoreError(error.to_string()))
+                Err(StoreError::new(error.to_string()))
             }
         }
     }

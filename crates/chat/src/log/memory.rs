@@ -57,6 +57,10 @@ impl Log for MemoryLog {
         self.newest.head_of(room)
     }
 
+    fn forget_room(&mut self, room: &RoomName) {
+        self.newest.forget_room(room);
+    }
+
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {
         self.newest.after(seq)
     }

@@ -61,6 +61,9 @@ pub trait Log {
     /// if one of them is not in memory any more.
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>>;
 
+    /// Forgets the newest number of a room that nobody is in any more.
+    fn forget_room(&mut self, room: &RoomName);
+
     /// Returns the name of the log, by which a reader knows that its cursor is of this one.
     fn id(&self) -> Option<LogId> {
         None

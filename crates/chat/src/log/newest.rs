@@ -40,6 +40,19 @@ impl Newest {
         self.head
     }
 
+    /// Returns how many rooms have their newest number here.
+    #[cfg(test)]
+    pub(crate) fn room_count(&self) -> usize {
+        self.by_room.len()
+    }
+
+    /// Forgets the newest number of a room. Whoever enters it next has no event before it.
+    pub(crate) fn forget_room(&mut self, room: &RoomName) {
+        if !room.is_general() {
+            self.by_room.remove(room);
+        }
+    }
+
     pub(crate) fn head_of(&self, room: &RoomName) -> Seq {
         self.by_room.get(room).copied().unwrap_or_default()
     }

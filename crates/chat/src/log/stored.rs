@@ -73,7 +73,7 @@ impl Log for StoredLog {
     fn submit(&mut self, event: Event) {
         let cost = event.weight() + EVENT_OVERHEAD;
         if self.submitted.len() >= MAX_UNSTORED || self.waiting + cost > MAX_UNSTORED_LEN {
-            let why = StoreError("the disk is too slow: too many messages wait for it".to_owned());
+            let why = StoreError::new("the disk is too slow: too many messages wait for it");
             return self.results.push_back(Committed::Failed { event: Box::new(event), why });
         }
         self.waiting += cost;
@@ -93,6 +93,10 @@ impl Log for StoredLog {
 
     fn head_of(&self, room: &RoomName) -> Seq {
         self.newest.head_of(room)
+    }
+
+    fn forget_room(&mut self, room: &RoomName) {
+        self.newest.forget_room(room);
     }
 
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     event::{Author, Departure, Kind, MemberId, Refusal, RequestId, Roll, Seq},
-    limits::MAX_NAME_LEN,
+    limits::{MAX_NAME_LEN, MAX_SEQ},
     name::NameError,
     request::Question,
     time::Stamp,
@@ -210,13 +210,27 @@ proptest! {
     }
 
     #[test]
+    fn a_number_that_no_log_has_makes_a_line_none(beyond in MAX_SEQ + 1..) {
+        for line in [
+            format!(r#"{{"hikyaku":1,"seq":{beyond},"at":1,"kind":"joined"}}"#),
+            format!(r#"{{"hikyaku":1,"prev":{beyond},"at":1,"kind":"missed"}}"#),
+        ] {
+            prop_assert_eq!(read_event(line.as_bytes()), None);
+            let sound = line.replace(&beyond.to_string(), &MAX_SEQ.to_string());
+            prop_assert!(read_event(sound.as_bytes()).is_some());
+        }
+        let read = format!(r#"{{"hikyaku":1,"do":"read","with":{beyond}}}"#);
+        prop_assert_eq!(read_request(read.as_bytes()), None);
+    }
+
+    #[test]
     fn the_longest_line_reaches_all(text in "[\\\\\"é飛]{0,2000}") {
         prop_assume!(text.len() <= MAX_LINE_LEN);
         let author = Author::new(MemberId(u64::MAX), "\"".repeat(MAX_NAME_LEN));
         let request = Some(RequestId(u64::MAX));
         let kind = Kind::Said { text, emote: false };
         let mut event = Event::new(Stamp::from_millis(u64::MAX), Some(author), request, kind);
-        event.seq = Some(Seq(u64::MAX));
+        event.seq = Some(Seq(MAX_SEQ));
         let line = write_event(&event, None);
         prop_assert!(line.len() <= MAX_MACHINE_LINE_LEN, "{}", line.len());
         prop_assert_eq!(read_event(line.as_bytes()), Some((event, None)));

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     event::{Author, Event, Kind, Refusal, Seq},
     json::{Context, Progress},
-    limits::{PACE_AGAIN, STORE_AGAIN},
+    limits::{PACE_AGAIN, PAGE_LINES, STORE_AGAIN},
     machine,
     message_id::MessageId,
     name::Name,
@@ -61,7 +61,7 @@ impl Member {
                 self.on_refused(now, event, &refusal);
             }
             Kind::Page { count, .. } => {
-                self.page_left = *count;
+                self.page_left = (*count).min(PAGE_LINES);
                 self.is_answered_by(event.request);
                 self.show(Arc::new(event), Context::default(), false);
             }

@@ -5,11 +5,24 @@ use std::mem;
 use super::{Audience, Call, Chat, Effect, Peer, refuse};
 use crate::{
     event::Refusal,
-    limits::{FAN_OUT_RATE, LINE_OVERHEAD},
+    limits::{
+        FAN_OUT_RATE, LINE_OVERHEAD, MAX_REPLAY, OPENING_COST, PAGE_COST, SEARCH_COST, SIGN_BURST,
+        SIGN_RATE,
+    },
     log::Log,
     rate::{Bucket, Rate},
+    request::Action,
     time::Time,
 };
+
+/// What a request costs the member that sends it. Every request costs something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cost {
+    /// One of its signs of life.
+    Sign,
+    /// So many of its lines.
+    Lines(u32),
+}
 
 /// What the chat may still send.
 #[derive(Debug, Default)]
@@ -27,9 +40,55 @@ impl Allowance {
 }
 
 impl<P: Peer, L: Log> Chat<P, L> {
-    /// Returns `true` if the member's and the chat's allowances permit this request. If not, the
-    /// member is notified once, until its allowance is full again.
-    pub(super) fn may_send(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
+    /// Takes the cost of a request from the member's allowance. Returns `true` if this one and the
+    /// chat's permit it. If not, the member is notified once, until its allowance is full again; a
+    /// sign of life is dropped in silence.
+    pub(super) fn may_send(
+        &mut self,
+        call: &Call<P>,
+        action: &Action,
+        effects: &mut Vec<Effect<P>>,
+    ) -> bool {
+        match self.cost(call, action) {
+            Cost::Sign => self.may_signal(call),
+            Cost::Lines(lines) => self.may_spend(call, lines, effects),
+        }
+    }
+
+    fn cost(&self, call: &Call<P>, action: &Action) -> Cost {
+        let rooms = || self.members.get(call.from).map_or(0, |member| member.rooms.len());
+        match action {
+            Action::Heard | Action::Read(_) => Cost::Sign,
+            Action::Joined if self.rooms.len(&call.room) == 0 => Cost::Lines(OPENING_COST),
+            // It is announced in each of them.
+            Action::Named(_) => Cost::Lines(u32::try_from(rooms()).unwrap_or(u32::MAX).max(1)),
+            Action::History(_) => Cost::Lines(PAGE_COST),
+            Action::Search(..) => Cost::Lines(SEARCH_COST),
+            // Others are charged for what is repeated to them.
+            Action::Resumed(_) if call.from.reads_log() => Cost::Lines(MAX_REPLAY as u32),
+            _ => Cost::Lines(1),
+        }
+    }
+
+    fn may_signal(&mut self, call: &Call<P>) -> bool {
+        let rate = Rate::new(SIGN_RATE, SIGN_BURST);
+        let is_host = self.host == Some(call.from);
+        let may = match self.members.get_mut(call.from).filter(|_| !is_host) {
+            Some(member) => member.signs.take(call.now.time, rate),
+            None => true,
+        };
+        self.stats.dropped_too_fast += u64::from(!may);
+        may
+    }
+
+    /// Takes `lines` from the member's allowance, as [`Self::may_send`] does. Whoever has any left
+    /// may owe the rest.
+    pub(super) fn may_spend(
+        &mut self,
+        call: &Call<P>,
+        lines: u32,
+        effects: &mut Vec<Effect<P>>,
+    ) -> bool {
         let now = call.now.time;
         let rate = Rate::new(self.config.rate, self.config.burst);
         let host = self.host == Some(call.from);
@@ -39,7 +98,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         if member.bucket.is_full(now) {
             member.told_dropped = false;
         }
-        let refusal = if !member.bucket.take(now, rate) {
+        let refusal = if !member.bucket.spend(now, rate, lines) {
             self.stats.dropped_too_fast += 1;
             Refusal::TooFast { rate: self.config.rate.max(1) }
         } else if !self.allowance.may_fan_out(now) {

@@ -67,6 +67,12 @@ impl<P: Peer, L: Log> Chat<P, L> {
         member.bucket.charge(call.now.time, rate, count);
     }
 
+    /// Lets a member read the log again, except what is from before it joined.
+    pub(super) fn rewind(&mut self, call: &Call<P>, after: Seq) {
+        let since = self.members.since(call.from).unwrap_or_default();
+        self.rewinds.push((call.from, after.max(since)));
+    }
+
     /// Passes a question on to the history. Members that receive events one by one are refused:
     /// their addresses may be forged, and the answer is long.
     pub(super) fn query(

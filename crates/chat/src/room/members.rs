@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fmt::Display,
+    mem,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
 };
@@ -67,8 +68,12 @@ pub(crate) struct Member {
     pub(crate) current: RoomName,
     /// What the member has acknowledged.
     pub(crate) read: Seq,
+    /// The site that it came from, if sites are limited for it.
+    pub(super) site: Option<IpAddr>,
     /// What this member may still send.
     pub(crate) bucket: Bucket,
+    /// How many signs of life it may still send.
+    pub(super) signs: Bucket,
     /// Which numbered requests have been handled.
     pub(super) requests: Seen,
     /// The member was notified that lines are being dropped.
@@ -134,9 +139,34 @@ impl<P: Peer> Members<P> {
         self.by_peer.keys().copied()
     }
 
-    /// Returns the number of members at the site of `peer`, if it is limited.
-    pub(crate) fn neighbours(&self, peer: P) -> usize {
-        site(peer).and_then(|site| self.by_site.get(&site)).copied().unwrap_or(0)
+    /// Returns the number of members at a site.
+    pub(crate) fn count_at(&self, site: Option<IpAddr>) -> usize {
+        site.and_then(|site| self.by_site.get(&site)).copied().unwrap_or(0)
+    }
+
+    /// Counts a member at the site that it has come back from.
+    pub(crate) fn move_to(&mut self, peer: P, site: Option<IpAddr>) {
+        let Some(member) = self.by_peer.get_mut(&peer) else { return };
+        let before = mem::replace(&mut member.site, site);
+        if before != site {
+            self.count_out(before);
+            self.count_in(site);
+        }
+    }
+
+    fn count_in(&mut self, site: Option<IpAddr>) {
+        if let Some(site) = site {
+            *self.by_site.entry(site).or_default() += 1;
+        }
+    }
+
+    fn count_out(&mut self, site: Option<IpAddr>) {
+        if let Some(Entry::Occupied(mut members)) = site.map(|site| self.by_site.entry(site)) {
+            *members.get_mut() -= 1;
+            if *members.get() == 0 {
+                members.remove();
+            }
+        }
     }
 
     pub(crate) fn get(&self, peer: P) -> Option<&Member> {
@@ -193,16 +223,20 @@ impl<P: Peer> Members<P> {
     }
 
     /// Adds a member without a name. `peer` must not be a member.
-    pub(crate) fn insert(&mut self, peer: P, idle_at: Option<Time>, since: Seq) {
+    pub(crate) fn insert(
+        &mut self,
+        peer: P,
+        site: Option<IpAddr>,
+        idle_at: Option<Time>,
+        since: Seq,
+    ) {
         debug_assert!(!self.contains(peer), "a member joins once");
         let shown: Arc<str> = peer.to_string().into();
         self.by_likeness.entry(likeness(&shown)).or_insert(peer);
         if let Some(idle_at) = idle_at {
             self.by_idle_at.insert((idle_at, peer));
         }
-        if let Some(site) = site(peer) {
-            *self.by_site.entry(site).or_default() += 1;
-        }
+        self.count_in(site);
         self.last_id += 1;
         let (id, bucket) = (MemberId(self.last_id), Bucket::default());
         self.by_id.insert(id, peer);
@@ -219,7 +253,9 @@ impl<P: Peer> Members<P> {
             rooms: BTreeMap::new(),
             current: RoomName::general(),
             read: since,
+            site,
             bucket,
+            signs: Bucket::default(),
             requests: Seen::default(),
             told_dropped: false,
             idle_at,
@@ -256,13 +292,7 @@ impl<P: Peer> Members<P> {
         if let Some(idle_at) = member.idle_at {
             self.by_idle_at.remove(&(idle_at, peer));
         }
-        if let Some(Entry::Occupied(mut members)) = site(peer).map(|site| self.by_site.entry(site))
-        {
-            *members.get_mut() -= 1;
-            if *members.get() == 0 {
-                members.remove();
-            }
-        }
+        self.count_out(member.site);
         self.forget_likeness(peer, &member.shown);
         Some(member.author())
     }
@@ -375,8 +405,8 @@ pub(crate) fn quoted_name(words: &str) -> Option<(&str, &str)> {
 
 /// Returns the site of an address: an IPv4 address, or an IPv6 /64, which one machine may use
 /// entirely (RFC 4291 section 2.5.4, RFC 8981). Loopback is not limited.
-pub(crate) fn site(peer: impl Peer) -> Option<IpAddr> {
-    match peer.network()?.to_canonical() {
+pub(crate) fn site(network: IpAddr) -> Option<IpAddr> {
+    match network.to_canonical() {
         ip if ip.is_loopback() => None,
         IpAddr::V4(ip) => Some(ip.into()),
         IpAddr::V6(ip) => Some(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into()),
@@ -404,7 +434,8 @@ mod tests {
     fn room_of(names: &[&str]) -> Members<usize> {
         let mut members = Members::new();
         for (peer, name) in names.iter().enumerate() {
-            members.insert(peer, Some(Time::ZERO + Duration::from_secs(peer as u64)), Seq::START);
+            let idle_at = Time::ZERO + Duration::from_secs(peer as u64);
+            members.insert(peer, None, Some(idle_at), Seq::START);
             members.rename(peer, &Name::parse(name).unwrap()).unwrap();
         }
         members
@@ -422,7 +453,7 @@ mod tests {
     #[test]
     fn the_address_of_a_nameless_member_cannot_be_taken_as_a_name() {
         let mut members = room_of(&["alice"]);
-        members.insert(77, None, Seq::START);
+        members.insert(77, None, None, Seq::START);
         assert_eq!(members.rename(0, &Name::parse("77").unwrap()), Err(Taken));
     }
 
@@ -466,7 +497,7 @@ mod tests {
     #[test]
     fn one_without_a_deadline_never_gets_one() {
         let mut members = Members::<usize>::new();
-        members.insert(1, None, Seq::START);
+        members.insert(1, None, None, Seq::START);
         members.touch(1, Time::ZERO);
         assert_eq!(members.next_idle_at(), None);
     }
@@ -479,11 +510,15 @@ mod tests {
         assert_eq!(members.find_addressee("alice hi", 128), None);
     }
 
+    fn site_of(address: &str) -> Option<IpAddr> {
+        site(address.parse::<SocketAddr>().unwrap().ip())
+    }
+
     /// Returns how many members from `first` are counted at the site of `second`.
     fn neighbours(first: &str, second: &str) -> usize {
         let mut members = Members::new();
-        members.insert(first.parse::<SocketAddr>().unwrap(), None, Seq::START);
-        members.neighbours(second.parse().unwrap())
+        members.insert(1_usize, site_of(first), None, Seq::START);
+        members.count_at(site_of(second))
     }
 
     #[test]
@@ -509,9 +544,11 @@ mod tests {
     #[test]
     fn a_member_that_leaves_a_site_no_longer_counts_there() {
         let mut members = Members::new();
-        let peer: SocketAddr = "10.0.0.1:1".parse().unwrap();
-        members.insert(peer, None, Seq::START);
-        members.remove(peer);
+        members.insert(1_usize, site_of("10.0.0.1:1"), None, Seq::START);
+        members.move_to(1, site_of("10.0.0.2:1"));
+        assert_eq!(members.count_at(site_of("10.0.0.1:1")), 0);
+        assert_eq!(members.count_at(site_of("10.0.0.2:9")), 1);
+        members.remove(1);
         assert!(members.by_site.is_empty());
     }
 }

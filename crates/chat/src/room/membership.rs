@@ -1,14 +1,19 @@
 //! Coming and going: to the chat, and to its rooms.
 
-use super::{Call, Chat, Effect, Peer, refuse, tell};
+use std::net::IpAddr;
+
+use super::{
+    Call, Chat, Effect, Hello, Peer, members::site, newcomers::Limits, refuse, rooms::TooManyRooms,
+    tell,
+};
 use crate::{
     event::{Departure, Event, Kind, Refusal, Seq},
     limits::{
         FULL_NOTICE_INTERVAL, MAX_ANNOUNCED, MAX_GREETING_ROLL_LEN, MAX_MEMBERS_PER_IP,
-        MAX_ROOMS_PER_MEMBER, NEWCOMER_RATE,
+        MAX_ROOMS_PER_MEMBER, NEWCOMER_RATE, OPENING_COST, RETURN_COST, SITE_SHARE, SOURCE_RATE,
     },
     log::Log,
-    rate::Rate,
+    rate::{Bucket, Rate},
     request::Action,
     room::Audience,
     room_name::RoomName,
@@ -23,7 +28,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
             return self.act(call, action, effects);
         }
         // A farewell of a peer that is not a member, such as a repeated one, must not make it one.
-        if action == Action::Left || !self.admit(call, effects) {
+        if action == Action::Left || !self.admit(call, call.from.network(), effects) {
             return;
         }
         let general = [RoomName::general()];
@@ -43,33 +48,45 @@ impl<P: Peer, L: Log> Chat<P, L> {
     pub(super) fn hello(
         &mut self,
         call: &Call<P>,
-        wish: &str,
-        rooms: &[RoomName],
+        hello: &Hello<'_>,
         effects: &mut Vec<Effect<P>>,
-    ) {
+    ) -> bool {
+        let Hello { name: wish, rooms, network } = *hello;
         if !self.members.contains(call.from) {
-            if self.admit(call, effects) {
+            let is_admitted = self.admit(call, network, effects);
+            if is_admitted {
                 self.welcome(call, Some(wish), rooms, effects);
             }
-            return;
+            return is_admitted;
+        }
+        if !self.may_spend(call, RETURN_COST, effects) {
+            return false;
         }
         self.members.touch(call.from, call.now.time + self.config.idle);
-        let entered = self.enter_all(call.from, rooms);
+        self.members.move_to(call.from, network.and_then(site));
+        let entered = self.enter_all(call, rooms);
         self.hello_again(call, wish, effects);
         for room in entered {
             self.announce_coming(&Call { room, ..call.clone() }, effects);
         }
+        true
     }
 
-    /// Decides whether to admit a stranger. If so, it is a member on return.
-    fn admit(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) -> bool {
+    /// Decides whether to admit a stranger from `network`. If so, it is a member on return.
+    fn admit(
+        &mut self,
+        call: &Call<P>,
+        network: Option<IpAddr>,
+        effects: &mut Vec<Effect<P>>,
+    ) -> bool {
         let (Now { time: now, .. }, from) = (call.now, call.from);
         let key = from.key();
-        if self.bans.forbid(key.as_deref(), from.network()) {
+        if self.bans.forbid(key.as_deref(), network) {
             self.stats.dropped_banned += 1;
             return self.turn_away(call, Refusal::Banned, effects);
         }
-        if self.members.neighbours(from) >= MAX_MEMBERS_PER_IP {
+        let (site, most_there) = (network.and_then(site), self.most_at_a_site(from));
+        if self.members.count_at(site) >= most_there {
             self.stats.dropped_same_ip += 1;
             return false;
         }
@@ -83,15 +100,41 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
         // A whole room may arrive at once, when a server restarts. A small room must still admit a
         // newcomer just after a member has left.
-        let burst = u32::try_from(self.config.max_clients).unwrap_or(u32::MAX);
-        let rate = Rate::new(NEWCOMER_RATE, burst.max(NEWCOMER_RATE));
-        if !self.newcomers.take(now, from, rate) {
+        let count = |members: usize| u32::try_from(members).unwrap_or(u32::MAX);
+        let burst = count(self.config.max_clients).max(NEWCOMER_RATE);
+        let limits = Limits {
+            common: Rate::new(NEWCOMER_RATE, burst),
+            own: Rate::new(SOURCE_RATE, count(most_there)),
+        };
+        let Some(used) = self.used_before(call) else { return false };
+        if !self.newcomers.take(now, (from, site), limits) {
             self.stats.dropped_crowd += 1;
             return false;
         }
-        self.members.insert(from, Some(now + self.config.idle), self.log.head());
+        self.members.insert(from, site, Some(now + self.config.idle), self.log.head());
+        if let Some(member) = self.members.get_mut(from) {
+            member.bucket = used;
+        }
         self.stats.joined += 1;
         true
+    }
+
+    /// Returns how many members of one site there may be.
+    fn most_at_a_site(&self, newcomer: P) -> usize {
+        match newcomer.reads_log() {
+            true => (self.config.max_clients / SITE_SHARE).max(MAX_MEMBERS_PER_IP),
+            false => MAX_MEMBERS_PER_IP,
+        }
+    }
+
+    /// Returns what a newcomer has used of its allowance in another stay, or `None` if it owes
+    /// more than that.
+    fn used_before(&mut self, call: &Call<P>) -> Option<Bucket> {
+        let Some(key) = call.from.key() else { return Some(Bucket::default()) };
+        let used = self.newcomers.owed(&key);
+        let may_come = used.has(call.now.time, Rate::new(self.config.rate, self.config.burst));
+        self.stats.dropped_too_fast += u64::from(!may_come);
+        may_come.then_some(used)
     }
 
     /// Says why a stranger is not admitted, if that was not just said to others.
@@ -112,9 +155,9 @@ impl<P: Peer, L: Log> Chat<P, L> {
         effects: &mut Vec<Effect<P>>,
     ) {
         let refusal = wish.and_then(|wish| self.name_newcomer(call.from, wish).err());
-        let mut entered = self.enter_all(call.from, rooms);
+        let mut entered = self.enter_all(call, rooms);
         if entered.is_empty() {
-            entered = self.enter_all(call.from, &[RoomName::general()]);
+            entered = self.enter_all(call, &[RoomName::general()]);
         }
         self.greet(call, effects);
         if let Some(refusal) = refusal {
@@ -165,10 +208,22 @@ impl<P: Peer, L: Log> Chat<P, L> {
         if peer.reads_log() { self.log.head() } else { self.log.head_of(&RoomName::general()) }
     }
 
-    /// Enters rooms, as far as the limits allow; returns those that are new to the member.
-    fn enter_all(&mut self, peer: P, rooms: &[RoomName]) -> Vec<RoomName> {
-        let enter = |room: &&RoomName| self.enter(peer, room).is_ok_and(|is_new| is_new);
-        rooms.iter().filter(enter).cloned().collect()
+    /// Enters rooms, as far as the limits allow; returns those that are new to the member. It owes
+    /// the cost of those that it opens: without one of its rooms, a client would forget it.
+    fn enter_all(&mut self, call: &Call<P>, rooms: &[RoomName]) -> Vec<RoomName> {
+        let rate = Rate::new(self.config.rate, self.config.burst);
+        let mut entered = Vec::new();
+        for room in rooms {
+            let opens = self.rooms.len(room) == 0 && !room.is_general();
+            if self.enter(call.from, room) != Ok(true) {
+                continue;
+            }
+            entered.push(room.clone());
+            if let Some(member) = self.members.get_mut(call.from).filter(|_| opens) {
+                member.bucket.charge(call.now.time, rate, OPENING_COST);
+            }
+        }
+        entered
     }
 
     /// Makes a member one of a room's. Returns `false` if it was one.
@@ -179,8 +234,12 @@ impl<P: Peer, L: Log> Chat<P, L> {
             member.current = room.clone();
             return Ok(false);
         }
-        if member.rooms.len() >= MAX_ROOMS_PER_MEMBER || !self.rooms.enter(room, peer) {
+        if member.rooms.len() >= MAX_ROOMS_PER_MEMBER {
             return Err(Refusal::TooManyRooms);
+        }
+        let evicted = self.rooms.enter(room, peer, member.site);
+        if let Some(evicted) = evicted.map_err(|TooManyRooms| Refusal::TooManyRooms)? {
+            self.log.forget_room(&evicted);
         }
         member.rooms.insert(room.clone(), head);
         member.current = room.clone();
@@ -200,9 +259,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
             return self.publish(call, Kind::Joined, effects);
         }
         let name = self.members.shown(call.from);
-        if let Some(room) = self.rooms.get_mut(&call.room) {
-            room.presence.joined(call.now.time, name);
-        }
+        self.rooms.note_coming(call.now.time, &call.room, name);
         self.confirm(call, Kind::Joined, effects);
     }
 
@@ -228,7 +285,14 @@ impl<P: Peer, L: Log> Chat<P, L> {
             member.current = member.rooms.keys().next().cloned().unwrap_or_default();
         }
         self.announce_going(call, Departure::Quit, effects);
-        self.rooms.leave(&call.room, call.from);
+        self.vacate(&call.room, call.from);
+    }
+
+    /// Takes a member out of a room. Of one that nobody is in, nothing is kept.
+    fn vacate(&mut self, room: &RoomName, peer: P) {
+        if self.rooms.leave(room, peer) {
+            self.log.forget_room(room);
+        }
     }
 
     fn announce_going(&mut self, call: &Call<P>, why: Departure, effects: &mut Vec<Effect<P>>) {
@@ -237,9 +301,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
             return self.publish(call, Kind::Left(why), effects);
         }
         let name = self.members.shown(call.from);
-        if let Some(room) = self.rooms.get_mut(&call.room) {
-            room.presence.left(call.now.time, name);
-        }
+        self.rooms.note_going(call.now.time, &call.room, name);
         self.confirm(call, Kind::Left(why), effects);
     }
 
@@ -251,6 +313,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         let millis = u64::try_from(self.config.idle.as_millis()).unwrap_or(u64::MAX);
         while let Some(from) = self.members.next_idle(now.time) {
             self.leave(&Call::new(now, from), Departure::Silent { millis }, effects);
+            self.silent.push(from);
         }
     }
 
@@ -260,9 +323,14 @@ impl<P: Peer, L: Log> Chat<P, L> {
         let announced: Vec<bool> =
             rooms.iter().map(|room| self.rooms.len(room) <= MAX_ANNOUNCED).collect();
         for room in &rooms {
-            self.rooms.leave(room, call.from);
+            self.vacate(room, call.from);
         }
         self.ticks.forget(call.from);
+        if let Some(member) = self.members.get(call.from)
+            && let Some(key) = &member.key
+        {
+            self.newcomers.keep(call.now.time, key, member.bucket);
+        }
         let Some(author) = self.members.remove(call.from) else { return };
         for (room, is_announced) in rooms.into_iter().zip(announced) {
             if is_announced {
@@ -270,8 +338,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
                 let mut event = Event::new(call.now.stamp, author, call.request, Kind::Left(why));
                 event.room = room;
                 self.submit(event, effects);
-            } else if let Some(room) = self.rooms.get_mut(&room) {
-                room.presence.left(call.now.time, author.name.clone());
+            } else {
+                self.rooms.note_going(call.now.time, &room, author.name.clone());
             }
         }
     }

@@ -29,6 +29,7 @@ mod presence;
 mod publishing;
 mod rooms;
 mod seen;
+mod storage;
 mod talking;
 mod ticks;
 mod types;
@@ -40,11 +41,12 @@ mod tests;
 
 use self::{
     allowance::Allowance, bans::Bans, members::Members, newcomers::Newcomers, rooms::Rooms,
-    ticks::Ticks,
+    storage::Storage, ticks::Ticks,
 };
 pub use self::{
     members::Peer,
-    types::{Audience, Effect, Query, Receivers, RoomConfig, Stats},
+    storage::StorageChange,
+    types::{Audience, Effect, Hello, Query, Receivers, RoomConfig, Stats},
 };
 
 /// A chat with any number of rooms, around a log that numbers its events.
@@ -63,8 +65,13 @@ pub struct Chat<P, L> {
     ban_changes: Vec<(Arc<str>, bool)>,
     /// Members that were sent away.
     dismissed: Vec<(P, Departure)>,
+    /// Members that were silent for too long.
+    silent: Vec<P>,
     /// Questions that the history has to answer.
     queries: Vec<Query<P>>,
+    /// Members that go back to an event of the log.
+    rewinds: Vec<(P, Seq)>,
+    storage: Storage,
     stats: Stats,
 }
 
@@ -101,7 +108,10 @@ impl<P: Peer, L: Log> Chat<P, L> {
             bans: Bans::default(),
             ban_changes: Vec::new(),
             dismissed: Vec::new(),
+            silent: Vec::new(),
             queries: Vec::new(),
+            rewinds: Vec::new(),
+            storage: Storage::default(),
             stats: Stats::default(),
         }
     }
@@ -112,9 +122,10 @@ impl<P: Peer, L: Log> Chat<P, L> {
             self.members.remember(name, key);
         }
         for (room, _, topic) in &past.rooms {
-            if !topic.is_empty()
-                && let Some(room) = self.rooms.open(room)
-            {
+            if topic.is_empty() || self.rooms.open(room).is_err() {
+                continue;
+            }
+            if let Some(room) = self.rooms.get_mut(room) {
                 room.topic = Arc::clone(topic);
             }
         }
@@ -128,7 +139,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
     pub fn seat_host(&mut self, host: P, name: Option<&Name>) {
         debug_assert!(self.members.len() == 0, "the host is the first");
         self.host = Some(host);
-        self.members.insert(host, None, self.log.head());
+        self.members.insert(host, None, None, self.log.head());
         self.enter(host, &RoomName::general()).expect("there is no room yet");
         if let Some(name) = name {
             // A name of the past may be another's.
@@ -153,17 +164,18 @@ impl<P: Peer, L: Log> Chat<P, L> {
     }
 
     /// Handles the hello of a peer that names the rooms that it wishes to be in, a stranger or a
-    /// member that has come back.
+    /// member that has come back. Returns `true` if it was taken in, and greeted.
     pub fn handle_hello(
         &mut self,
         now: Now,
         from: P,
-        (name, rooms): (&str, &[RoomName]),
+        hello: &Hello<'_>,
         effects: &mut Vec<Effect<P>>,
-    ) {
+    ) -> bool {
         let before = effects.len();
-        self.hello(&Call::new(now, from), name, rooms, effects);
+        let is_in = self.hello(&Call::new(now, from), hello, effects);
         self.charge_unless_host(now, from, &effects[before..]);
+        is_in
     }
 
     fn charge_unless_host(&mut self, now: Now, from: P, effects: &[Effect<P>]) {
@@ -321,9 +333,25 @@ impl<P: Peer, L: Log> Chat<P, L> {
         mem::take(&mut self.dismissed)
     }
 
+    /// Returns those whose membership silence has ended since the last call.
+    pub fn take_silent(&mut self) -> Vec<P> {
+        mem::take(&mut self.silent)
+    }
+
+    /// Returns those that read the log again since the last call, each with the number after which
+    /// it does.
+    pub fn take_rewinds(&mut self) -> Vec<(P, Seq)> {
+        mem::take(&mut self.rewinds)
+    }
+
     /// Returns the questions for the history since the last call.
     pub fn take_queries(&mut self) -> Vec<Query<P>> {
         mem::take(&mut self.queries)
+    }
+
+    /// Returns whether events are stored, as far as that has changed since the last call.
+    pub fn take_storage_changes(&mut self) -> Vec<StorageChange> {
+        self.storage.take_changes()
     }
 
     /// Returns the chat's figures.
@@ -334,15 +362,12 @@ impl<P: Peer, L: Log> Chat<P, L> {
 
     /// Carries out a member's request.
     fn act(&mut self, call: &Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
-        match action {
-            // These cost nobody anything, so they are not limited.
-            Action::Heard => return,
-            Action::Left => return self.quit(call, effects),
-            Action::Read(seq) => return self.acknowledge(call, seq),
-            _ => {}
+        // Whoever leaves keeps what it owes.
+        if action == Action::Left {
+            return self.quit(call, effects);
         }
         // What the allowances do not let pass is not taken, and may be sent again.
-        if !self.may_send(call, effects) {
+        if !self.may_send(call, &action, effects) {
             return;
         }
         if self.is_repeated(call) {
@@ -350,7 +375,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
             return tell(call, Kind::Repeated, effects);
         }
         match action {
-            Action::Heard | Action::Left | Action::Read(_) => {}
+            Action::Heard | Action::Left => {}
+            Action::Read(seq) => self.acknowledge(call, seq),
             Action::Said(text) => self.say(call, text, false, effects),
             Action::Emote(text) => self.say(call, text, true, effects),
             Action::Whispered(words) => self.whisper(call, &words, effects),
@@ -363,6 +389,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
             Action::Asked(question) => self.answer(call, question, effects),
             Action::Identify(name) => self.identify(call, &name, effects),
             Action::Topic(text) => self.set_topic(call, &text, effects),
+            Action::Resumed(after) if call.from.reads_log() => self.rewind(call, after),
             Action::Resumed(after) => self.replay(call, after, effects),
             Action::Kick(name) => self.kick(call, &name, effects),
             Action::Ban(who) => self.ban(call, &who, effects),

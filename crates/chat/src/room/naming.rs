@@ -74,8 +74,11 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
     }
 
+    /// Returns a free name like a taken one, after a few tries at most.
     fn free_name(&self, from: P, name: &Name) -> Option<Name> {
+        let own = self.members.id(from).and_then(|id| u32::try_from(id.0).ok());
         (2..=MAX_NAME_SUFFIX)
+            .chain(own.map(|own| own.saturating_add(MAX_NAME_SUFFIX)))
             .map_while(|number| name.numbered(number))
             .find(|name| self.members.is_free(name, from))
     }

@@ -10,7 +10,6 @@ use crate::{
     event::{Event, Kind, Refusal, Seq},
     limits::MAX_ANNOUNCED,
     log::{Committed, Log},
-    store::StoreError,
     time::Now,
 };
 
@@ -20,13 +19,18 @@ impl<P: Peer, L: Log> Chat<P, L> {
     pub fn handle_log(&mut self, effects: &mut Vec<Effect<P>>) {
         while let Some(committed) = self.log.committed() {
             match committed {
-                Committed::Event(event) => self.pass_on(event, effects),
+                Committed::Event(event) => {
+                    self.storage.succeeded();
+                    self.pass_on(event, effects);
+                }
                 Committed::Repeated { event, seq } => {
                     let answer = Event { seq: Some(seq), ..self.answer_to(&event, Kind::Repeated) };
                     self.tell_author(&event, answer, effects);
                 }
-                Committed::Failed { event, why: StoreError(because) } => {
+                Committed::Failed { event, why } => {
                     self.stats.not_stored += 1;
+                    let because = why.problem().to_owned();
+                    self.storage.failed(why);
                     let refused = Kind::Refused(Refusal::NotStored { because });
                     let answer = self.answer_to(&event, refused);
                     self.tell_author(&event, answer, effects);
@@ -61,6 +65,10 @@ impl<P: Peer, L: Log> Chat<P, L> {
         };
         if let (Some(author), Some(seq)) = (author.filter(Peer::reads_log), event.seq) {
             self.count(seq, author, &event);
+        }
+        // The last member left before its farewell had a number.
+        if self.rooms.get(&event.room).is_none() {
+            self.log.forget_room(&event.room);
         }
         // Whoever left a room is not among its members, and has to see that it was done.
         if let (Kind::Left(_), Some(author)) = (&event.kind, author.filter(|p| !p.reads_log())) {
@@ -108,9 +116,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
     }
 
     pub(super) fn report_presence(&mut self, now: Now, effects: &mut Vec<Effect<P>>) {
-        while let Some(name) = self.rooms.presence_due(now.time) {
-            let Some(room) = self.rooms.get_mut(&name) else { return };
-            let presence = room.presence.take(room.members.len());
+        while let Some((name, presence)) = self.rooms.take_presence(now.time) {
             let mut event = Event::new(now.stamp, None, None, presence);
             event.room = name.clone();
             effects.push(Effect { to: Audience::Room(name), event: Arc::new(event) });

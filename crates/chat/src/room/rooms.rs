@@ -2,11 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
 use super::{members::Peer, presence::Presence};
-use crate::{event::RoomInfo, limits::MAX_ROOMS, room_name::RoomName, time::Time};
+use crate::{
+    event::{Kind, RoomInfo},
+    limits::{MAX_ROOMS, SITE_SHARE},
+    room_name::RoomName,
+    time::Time,
+};
 
 /// One room.
 #[derive(Debug)]
@@ -15,28 +21,40 @@ pub(super) struct Room<P> {
     pub(super) members: BTreeSet<P>,
     /// Those who receive events one by one; the others read the log.
     pub(super) direct: BTreeSet<P>,
-    pub(super) presence: Presence,
+    presence: Presence,
+    /// The site of the member that came first, as long as there are members.
+    opener: Option<IpAddr>,
 }
 
 /// All rooms: those with members, and those that had some as far as there is space.
 #[derive(Debug)]
-pub(super) struct Rooms<P>(BTreeMap<RoomName, Room<P>>);
+pub(super) struct Rooms<P> {
+    by_name: BTreeMap<RoomName, Room<P>>,
+    /// When rooms have to say who has come and gone.
+    due: BTreeSet<(Time, RoomName)>,
+    /// How many of the rooms with members each site has opened.
+    opened: BTreeMap<IpAddr, usize>,
+}
+
+/// There are too many rooms with members, or with those of one site.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooManyRooms;
 
 impl<P: Peer> Rooms<P> {
     pub(super) const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self { by_name: BTreeMap::new(), due: BTreeSet::new(), opened: BTreeMap::new() }
     }
 
     pub(super) fn get(&self, room: &RoomName) -> Option<&Room<P>> {
-        self.0.get(room)
+        self.by_name.get(room)
     }
 
     pub(super) fn get_mut(&mut self, room: &RoomName) -> Option<&mut Room<P>> {
-        self.0.get_mut(room)
+        self.by_name.get_mut(room)
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.len()
+        self.by_name.len()
     }
 
     pub(super) fn len(&self, room: &RoomName) -> usize {
@@ -47,41 +65,84 @@ impl<P: Peer> Rooms<P> {
         self.get(room).map_or_else(|| "".into(), |room| Arc::clone(&room.topic))
     }
 
-    /// Returns the room, which exists from now on, or `None` if there are too many with members.
-    /// There is always space for the room that everybody is in on arrival.
-    pub(super) fn open(&mut self, room: &RoomName) -> Option<&mut Room<P>> {
-        let is_full = self.0.len() >= MAX_ROOMS && !room.is_general();
-        if is_full && !self.0.contains_key(room) {
-            let empty = self.0.iter().find(|(_, room)| room.members.is_empty());
-            let empty = empty.map(|(name, _)| name.clone())?;
-            self.0.remove(&empty);
+    /// Makes a room exist. Returns the room without members that gave way to it, if any. There is
+    /// always space for the room that everybody is in on arrival.
+    pub(super) fn open(&mut self, room: &RoomName) -> Result<Option<RoomName>, TooManyRooms> {
+        if self.by_name.contains_key(room) {
+            return Ok(None);
         }
-        let new = || Room {
+        let mut evicted = None;
+        if self.by_name.len() >= MAX_ROOMS && !room.is_general() {
+            let empty = self.by_name.iter().find(|(_, room)| room.members.is_empty());
+            let empty = empty.map(|(name, _)| name.clone()).ok_or(TooManyRooms)?;
+            self.remove(&empty);
+            evicted = Some(empty);
+        }
+        let new = Room {
             topic: "".into(),
             members: BTreeSet::new(),
             direct: BTreeSet::new(),
             presence: Presence::default(),
+            opener: None,
         };
-        Some(self.0.entry(room.clone()).or_insert_with(new))
+        self.by_name.insert(room.clone(), new);
+        Ok(evicted)
     }
 
-    /// Adds a member. Returns `false` if there are too many rooms.
-    pub(super) fn enter(&mut self, room: &RoomName, peer: P) -> bool {
-        let Some(room) = self.open(room) else { return false };
-        room.members.insert(peer);
-        if !peer.reads_log() {
-            room.direct.insert(peer);
+    /// Adds a member from `site`. Returns the room that gave way to a new one, if any.
+    pub(super) fn enter(
+        &mut self,
+        room: &RoomName,
+        peer: P,
+        site: Option<IpAddr>,
+    ) -> Result<Option<RoomName>, TooManyRooms> {
+        let opener = site.filter(|_| self.len(room) == 0 && !room.is_general());
+        let opened = opener.and_then(|site| self.opened.get(&site)).copied().unwrap_or(0);
+        if opened >= MAX_ROOMS / SITE_SHARE {
+            return Err(TooManyRooms);
         }
-        true
+        let evicted = self.open(room)?;
+        let Some(place) = self.by_name.get_mut(room) else { return Err(TooManyRooms) };
+        place.members.insert(peer);
+        if !peer.reads_log() {
+            place.direct.insert(peer);
+        }
+        if let Some(site) = opener {
+            place.opener = opener;
+            *self.opened.entry(site).or_default() += 1;
+        }
+        Ok(evicted)
     }
 
-    /// Removes a member. A room that nobody is in, and that has no topic, is forgotten.
-    pub(super) fn leave(&mut self, room: &RoomName, peer: P) {
-        let Some(place) = self.0.get_mut(room) else { return };
+    /// Removes a member. A room that nobody is in, and that has no topic, is forgotten: then this
+    /// returns `true`.
+    pub(super) fn leave(&mut self, room: &RoomName, peer: P) -> bool {
+        let Some(place) = self.by_name.get_mut(room) else { return false };
         place.members.remove(&peer);
         place.direct.remove(&peer);
-        if place.members.is_empty() && place.topic.is_empty() {
-            self.0.remove(room);
+        if !place.members.is_empty() {
+            return false;
+        }
+        let is_forgotten = place.topic.is_empty();
+        if let Some(site) = place.opener.take()
+            && let Some(opened) = self.opened.get_mut(&site)
+        {
+            *opened -= 1;
+            if *opened == 0 {
+                self.opened.remove(&site);
+            }
+        }
+        if is_forgotten {
+            self.remove(room);
+        }
+        is_forgotten
+    }
+
+    fn remove(&mut self, room: &RoomName) {
+        if let Some(place) = self.by_name.remove(room)
+            && let Some(due) = place.presence.due()
+        {
+            self.due.remove(&(due, room.clone()));
         }
     }
 
@@ -93,7 +154,7 @@ impl<P: Peer> Rooms<P> {
             members: room.members.len(),
             topic: Arc::clone(&room.topic),
         };
-        let mut rooms: Vec<_> = self.0.iter().map(info).collect();
+        let mut rooms: Vec<_> = self.by_name.iter().map(info).collect();
         rooms.sort_by_key(|info| std::cmp::Reverse(info.members));
         let mut len = 0;
         let fits = |info: &RoomInfo| {
@@ -103,15 +164,36 @@ impl<P: Peer> Rooms<P> {
         rooms.into_iter().take_while(fits).collect()
     }
 
-    /// Returns when the next room has to say who has come and gone.
-    pub(super) fn next_presence(&self) -> Option<Time> {
-        self.0.values().filter_map(|room| room.presence.due()).min()
+    /// Records that a member has come to a large room.
+    pub(super) fn note_coming(&mut self, now: Time, room: &RoomName, name: Arc<str>) {
+        self.note(room, |presence| presence.joined(now, name));
     }
 
-    /// Returns a room that has to say so by now.
-    pub(super) fn presence_due(&self, now: Time) -> Option<RoomName> {
-        let is_due = |room: &Room<P>| room.presence.due().is_some_and(|due| due <= now);
-        self.0.iter().find(|(_, room)| is_due(room)).map(|(name, _)| name.clone())
+    /// Records that a member has left a large room.
+    pub(super) fn note_going(&mut self, now: Time, room: &RoomName, name: Arc<str>) {
+        self.note(room, |presence| presence.left(now, name));
+    }
+
+    fn note(&mut self, room: &RoomName, change: impl FnOnce(&mut Presence)) {
+        let Some(place) = self.by_name.get_mut(room) else { return };
+        change(&mut place.presence);
+        if let Some(due) = place.presence.due() {
+            self.due.insert((due, room.clone()));
+        }
+    }
+
+    /// Returns when the next room has to say who has come and gone.
+    pub(super) fn next_presence(&self) -> Option<Time> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Takes what a room has to say by now of who has come and gone.
+    pub(super) fn take_presence(&mut self, now: Time) -> Option<(RoomName, Kind)> {
+        let (_, name) = self.due.first().filter(|(due, _)| *due <= now).cloned()?;
+        self.due.pop_first();
+        let room = self.by_name.get_mut(&name)?;
+        let presence = room.presence.take(room.members.len());
+        Some((name, presence))
     }
 }
 
@@ -119,17 +201,58 @@ impl<P: Peer> Rooms<P> {
 mod tests {
     use super::*;
 
+    fn room(number: usize) -> RoomName {
+        format!("room-{number}").parse().unwrap()
+    }
+
     #[test]
     fn however_many_rooms_there_are_the_first_one_takes_everybody_in() {
         let mut rooms = Rooms::<u32>::new();
         for n in 0..MAX_ROOMS {
-            assert!(rooms.enter(&format!("room-{n}").parse().unwrap(), 1));
+            assert_eq!(rooms.enter(&room(n), 1, None), Ok(None));
         }
-        assert!(!rooms.enter(&"another".parse().unwrap(), 1));
+        assert_eq!(rooms.enter(&"another".parse().unwrap(), 1, None), Err(TooManyRooms));
         for _ in 0..2 {
-            assert!(rooms.enter(&RoomName::general(), 2));
-            rooms.leave(&RoomName::general(), 2);
+            assert_eq!(rooms.enter(&RoomName::general(), 2, None), Ok(None));
+            assert!(rooms.leave(&RoomName::general(), 2));
         }
         assert_eq!(rooms.count(), MAX_ROOMS);
+    }
+
+    #[test]
+    fn one_site_opens_a_share_of_the_rooms_and_may_enter_those_of_others() {
+        let [office, home] = [1, 2].map(|host| Some(IpAddr::from([192, 0, 2, host])));
+        let mut rooms = Rooms::<u32>::new();
+        let most = MAX_ROOMS / SITE_SHARE;
+        for n in 0..most {
+            assert_eq!(rooms.enter(&room(n), n as u32, office), Ok(None));
+        }
+        assert_eq!(rooms.enter(&room(most), 1, office), Err(TooManyRooms));
+        assert_eq!(rooms.enter(&room(most), 9, home), Ok(None));
+        assert_eq!(rooms.enter(&room(most), 1, office), Ok(None));
+        assert!(rooms.leave(&room(0), 0));
+        assert_eq!(rooms.enter(&room(most + 1), 1, office), Ok(None));
+        for n in 0..most + 2 {
+            for peer in 0..most as u32 {
+                rooms.leave(&room(n), peer);
+            }
+        }
+        assert_eq!(rooms.count(), 0);
+        assert!(rooms.opened.is_empty(), "{:?}", rooms.opened);
+    }
+
+    #[test]
+    fn a_room_that_is_forgotten_has_nothing_to_say() {
+        let mut rooms = Rooms::<u32>::new();
+        rooms.enter(&room(1), 1, None).unwrap();
+        rooms.enter(&room(2), 1, None).unwrap();
+        rooms.note_coming(Time::ZERO, &room(1), "ana".into());
+        rooms.note_going(Time::ZERO, &room(2), "ben".into());
+        let due = rooms.next_presence().unwrap();
+        rooms.leave(&room(1), 1);
+        assert_eq!(rooms.next_presence(), Some(due));
+        assert!(rooms.take_presence(Time::ZERO).is_none());
+        assert!(matches!(rooms.take_presence(due), Some((name, _)) if name == room(2)));
+        assert_eq!((rooms.next_presence(), rooms.take_presence(due)), (None, None));
     }
 }

@@ -1,6 +1,6 @@
 //! What a chat takes and returns.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     event::{Event, RequestId, Seq},
@@ -55,6 +55,17 @@ pub enum Audience<P> {
     Keys(Arc<str>, Arc<str>),
     /// All members.
     All,
+}
+
+/// A hello of a peer that names its rooms.
+#[derive(Clone, Copy, Debug)]
+pub struct Hello<'a> {
+    /// The name that it wishes for.
+    pub name: &'a str,
+    /// The rooms that it wishes to be in.
+    pub rooms: &'a [RoomName],
+    /// The address that it comes from, if that limits it.
+    pub network: Option<IpAddr>,
 }
 
 /// A question that the history answers.

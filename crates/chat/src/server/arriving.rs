@@ -17,7 +17,7 @@ use crate::{
     log::Log,
     machine::{self, Device, NativeHello},
     request::{Action, Request},
-    room::Peer as _,
+    room::{Hello, Peer as _},
     room_name::RoomName,
     time::Now,
 };
@@ -75,14 +75,9 @@ impl<S: FnMut(Shown)> Server<S> {
         mut request: Request,
         name: Option<Arc<str>>,
     ) {
-        match &request.action {
-            Action::Resumed(after) => {
-                let after = (*after).max(self.room.since(member).unwrap_or_default());
-                return self.native().put((member, device), Outgoing::After(after));
-            }
-            // The member stays with its other devices.
-            Action::Left if self.native().devices(member) > 1 => return,
-            _ => {}
+        // The member stays with its other devices.
+        if request.action == Action::Left && self.native().devices(member) > 1 {
+            request.action = Action::Heard;
         }
         let author = self.room.author(member).map(|author| author.name);
         distrust(&mut request, name.as_deref(), author.as_deref());
@@ -116,12 +111,17 @@ impl<S: FnMut(Shown)> Server<S> {
             false => BTreeMap::new(),
         };
         let ticket = self.chance.ticket();
+        let address = Some(way.address());
         self.native().attach((member, device), way.clone(), ticket, resumed);
+        let hello = Hello { name: &name, rooms: &rooms, network: address };
         self.delivery.asking = Some((member, device));
-        self.greet(now, member, (&name, &rooms)).await;
+        let is_in = self.greet(now, member, &hello).await;
         self.delivery.asking = None;
-        if !self.room.is_member(member) {
-            self.native().forget(member);
+        if !is_in {
+            self.native().detach(way.id());
+            if !self.room.is_member(member) {
+                self.native().forget(member);
+            }
             return way.abort(code::FULL, "this chat takes nobody in now; try again later");
         }
         self.room.hold(member);
@@ -151,13 +151,23 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Ends the connections of those whom the chat has removed.
-    pub(super) fn dismiss_native(&mut self) {
-        let Some(native) = &mut self.delivery.native else { return };
-        for member in native.members() {
-            if !self.room.is_member(member) {
-                native.forget(member).into_iter().for_each(|way| way.abort(0, ""));
+    /// Lets devices that asked for it read the log again.
+    pub(super) fn rewind(&mut self) {
+        for (member, after) in self.room.take_rewinds() {
+            if let (Some(native), Some((whose, device))) =
+                (&mut self.delivery.native, self.delivery.asking)
+                && whose == member
+            {
+                native.put((member, device), Outgoing::After(after));
             }
+        }
+    }
+
+    /// Ends the connections of members whom the chat has removed.
+    pub(super) fn dismiss_native(&mut self, gone: &[Member]) {
+        let Some(native) = &mut self.delivery.native else { return };
+        for member in gone {
+            native.forget(*member).into_iter().for_each(|way| way.abort(0, ""));
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     native::{Entry, For, NativeDoor},
 };
 use crate::{
-    app::Shown,
+    app::{Notice, Shown},
     clock::time_of_day,
     event::{Event, Kind, MemberId},
     log::Log,
@@ -113,6 +113,11 @@ impl<S: FnMut(Shown)> Delivery<S> {
                 self.send_sealed(sealed, route).await;
             }
         }
+    }
+
+    /// Shows the host what the server itself reports.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        (self.show)(Shown::Notice(notice));
     }
 
     pub(super) fn show(&mut self, event: &Arc<Event>, reader: Option<MemberId>) {

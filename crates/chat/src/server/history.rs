@@ -58,7 +58,7 @@ pub(super) enum Done {
     /// Events up to this one are forgotten.
     Pruned(Seq),
     /// Something that nobody waits for failed.
-    Failed,
+    Failed(StoreError),
 }
 
 /// Those who read the history, a few at a time.
@@ -87,7 +87,7 @@ impl Pool {
         self: &Arc<Self>,
         question: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = |_| StoreError("the history is closed".to_owned());
+        let closed = |_| StoreError::new("the history is closed");
         let _permit = self.searches.acquire().await.map_err(closed)?;
         self.read(question).await
     }
@@ -97,21 +97,21 @@ impl Pool {
         self: &Arc<Self>,
         question: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = |_| StoreError("the history is closed".to_owned());
+        let closed = |_| StoreError::new("the history is closed");
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
         let pool = Arc::clone(self);
         // Whoever asks may go away meanwhile: the reader comes back all the same.
         let answer = tokio::task::spawn_blocking(move || {
             let reader = pool.lock().pop();
             let Some(mut reader) = reader else {
-                return Err(StoreError("no reader is left".to_owned()));
+                return Err(StoreError::new("no reader is left"));
             };
             let answer = question(&mut *reader);
             pool.lock().push(reader);
             drop(permit);
             answer
         });
-        answer.await.map_err(|_| StoreError("reading the history was cut short".to_owned()))?
+        answer.await.map_err(|_| StoreError::new("reading the history was cut short"))?
     }
 
     /// A poisoned lock means that a task panicked between two statements that cannot.
@@ -231,11 +231,11 @@ fn work(
             }
             Job::Ban(who, banned) => match store.ban(&who, banned) {
                 Ok(()) => continue,
-                Err(_) => Done::Failed,
+                Err(error) => Done::Failed(error),
             },
             Job::Prune(retention) => match store.prune(retention) {
                 Ok(seq) => Done::Pruned(seq),
-                Err(_) => Done::Failed,
+                Err(error) => Done::Failed(error),
             },
         };
         if results.send(done).is_err() {

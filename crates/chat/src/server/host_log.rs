@@ -62,6 +62,13 @@ impl Log for HostLog {
         self.newest().head_of(room)
     }
 
+    fn forget_room(&mut self, room: &RoomName) {
+        match self {
+            Self::Memory(log) => log.forget_room(room),
+            Self::Stored(log) => log.forget_room(room),
+        }
+    }
+
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>> {
         self.newest().after(seq)
     }

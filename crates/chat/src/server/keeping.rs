@@ -10,11 +10,11 @@ use super::{
     serving::Server,
 };
 use crate::{
-    app::Shown,
+    app::{Notice, Shown},
     event::{Event, Kind, PageOf, Seq},
     limits::FLUSH_WITHIN,
     machine,
-    room::Query,
+    room::{Query, StorageChange},
     sealed::Opened,
     time::Now,
 };
@@ -30,8 +30,27 @@ impl<S: FnMut(Shown)> Server<S> {
                 self.settle(now).await;
             }
             Done::Pruned(_) => {}
-            Done::Failed => self.not_kept += 1,
+            Done::Failed(error) => self.warn(Notice::NotKept { why: error.to_string() }),
         }
+    }
+
+    /// Tells whoever keeps the chat that it is not stored, or is again.
+    pub(super) fn report_storage(&mut self) {
+        for change in self.room.take_storage_changes() {
+            let notice = match change {
+                StorageChange::Failed(error) => Notice::NotStored { why: error.to_string() },
+                StorageChange::Back { failed } => Notice::StoredAgain { failed },
+            };
+            self.delivery.notice(notice);
+        }
+    }
+
+    /// Says once that bans, or what is too old, cannot be written.
+    fn warn(&mut self, notice: Notice) {
+        if self.not_kept == 0 {
+            self.delivery.notice(notice);
+        }
+        self.not_kept += 1;
     }
 
     /// Gives the history what there is to do.

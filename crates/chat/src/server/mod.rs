@@ -16,9 +16,10 @@ use tokio::{sync::mpsc, task::coop::consume_budget};
 use crate::{
     app::Shown,
     clock::Clock,
-    limits::MAX_RECEIVE_ERRORS,
+    limits::{MAX_RECEIVE_ERRORS, READ_AHEAD, SIGN_BURST, SIGN_RATE},
     log::{Log as _, MemoryLog, StoredLog},
     name::Name,
+    rate::Rate,
     room::{Chat, RoomConfig, Stats},
     store::LogId,
 };
@@ -265,6 +266,7 @@ fn start<S: FnMut(Shown)>(
         (None, Some(_)) => HostLog::Memory(MemoryLog::named(LogId::new(chance.number()))),
         (None, None) => HostLog::Memory(MemoryLog::new()),
     };
+    let reading = reading(&hosting.config);
     let mut room = Chat::new(hosting.config, log);
     if let Some((_, past)) = &kept {
         room.remember(past);
@@ -272,14 +274,21 @@ fn start<S: FnMut(Shown)>(
     let keeper = kept.map(|(keeper, _)| keeper);
     let pool = keeper.as_ref().map(|keeper| keeper.pool.clone());
     let head = room.log().head();
-    let native = native
-        .map(|endpoint| NativeDoor::open(endpoint, clock, head, pool, Arc::clone(&meters), web));
+    let open =
+        |endpoint| NativeDoor::open(endpoint, web, clock, head, pool, Arc::clone(&meters), reading);
+    let native = native.map(open);
     let plain_door = |listener: &PlainListener| PlainDoor {
         sender: listener.sender(),
         dialect: listener.dialect(),
     };
     let doors = listeners.iter().map(plain_door).collect();
     Ok(Server::new(room, keeper, Delivery::new(doors, native, show), chance, meters))
+}
+
+/// Returns how fast the requests of a native member are read.
+fn reading(config: &RoomConfig) -> Rate {
+    let ahead = |own: u32, signs: u32| own.saturating_add(signs).saturating_mul(READ_AHEAD);
+    Rate::new(ahead(config.rate, SIGN_RATE), ahead(config.burst, SIGN_BURST))
 }
 
 /// Waits for what comes in by the native door; for ever where there is none. Cancel-safe.

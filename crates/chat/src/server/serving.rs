@@ -22,8 +22,7 @@ use crate::{
     name::Name,
     plain::parse,
     request::{Action, Request},
-    room::{Chat, Effect, Stats},
-    room_name::RoomName,
+    room::{Chat, Effect, Hello, Stats},
     time::{Now, Time},
 };
 
@@ -247,11 +246,12 @@ impl<S: FnMut(Shown)> Server<S> {
         self.settle(now).await;
     }
 
-    /// Handles the hello of a native member.
-    pub(super) async fn greet(&mut self, now: Now, from: Member, hello: (&str, &[RoomName])) {
-        self.room.handle_hello(now, from, hello, &mut self.effects);
+    /// Handles the hello of a native member. Returns `true` if it was greeted.
+    pub(super) async fn greet(&mut self, now: Now, from: Member, hello: &Hello<'_>) -> bool {
+        let is_in = self.room.handle_hello(now, from, hello, &mut self.effects);
         self.grant(from);
         self.settle(now).await;
+        is_in
     }
 
     /// Lets a member read its rooms, before anything is published there.
@@ -266,6 +266,8 @@ impl<S: FnMut(Shown)> Server<S> {
     pub(super) async fn settle(&mut self, now: Now) {
         self.expel_banned(now);
         self.answer_queries(now).await;
+        self.rewind();
+        self.report_storage();
         self.deliver().await;
         for (member, why) in self.room.take_dismissed() {
             self.send_away(member, why);
@@ -290,16 +292,14 @@ impl<S: FnMut(Shown)> Server<S> {
 
     pub(super) async fn handle_timeout(&mut self, now: Now) {
         self.room.handle_timeout(now, &mut self.effects);
-        let gone: Vec<Route> = self
-            .routes
-            .extract_if(.., |member, _| !self.room.is_member(*member))
-            .map(|(_, route)| route)
-            .collect();
+        let silent = self.room.take_silent();
+        let gone: Vec<Route> =
+            silent.iter().filter_map(|member| self.routes.remove(member)).collect();
         self.settle(now).await;
         for route in gone {
             self.plain(route.door).sender.dismiss(route.to.peer).await;
         }
-        self.dismiss_native();
+        self.dismiss_native(&silent);
     }
 
     pub(super) async fn close(mut self, now: Now) -> (Stats, u64) {

@@ -17,14 +17,19 @@ use hikyaku::{Bytes, identity::Identity};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::native::{Arrival, Way, WayId};
+use super::{
+    native::{Arrival, Pace, Paces, Way, WayId},
+    reading,
+};
 use crate::{
+    clock::Clock,
     event::RequestId,
     limits::{MAX_ARRIVALS, WEB_QUEUE},
     machine,
     message_id::MessageId,
     plain,
     request::{Action, Request},
+    room::RoomConfig,
     room_name::RoomName,
 };
 
@@ -32,7 +37,8 @@ use crate::{
 #[must_use]
 pub fn web_port() -> (WebPort, WebDoor) {
     let (sender, arrivals) = mpsc::channel(MAX_ARRIVALS);
-    (WebPort { arrivals: sender, joined: Arc::default() }, WebDoor { arrivals })
+    let paces = Paces::new(Clock::start(), reading(&RoomConfig::default()));
+    (WebPort { arrivals: sender, joined: Arc::default(), paces }, WebDoor { arrivals })
 }
 
 /// A web server's end of a port.
@@ -40,6 +46,7 @@ pub fn web_port() -> (WebPort, WebDoor) {
 pub struct WebPort {
     arrivals: mpsc::Sender<Arrival>,
     joined: Arc<AtomicU64>,
+    paces: Arc<Paces>,
 }
 
 /// The chat's end of a port.
@@ -57,6 +64,7 @@ pub struct WebMember {
     arrivals: mpsc::Sender<Arrival>,
     lines: mpsc::Receiver<Bytes>,
     end: watch::Receiver<Option<WebClosed>>,
+    pace: Pace,
     /// Dropped with this.
     _here: oneshot::Sender<()>,
 }
@@ -98,6 +106,7 @@ impl WebPort {
         let number = self.joined.fetch_add(1, Ordering::Relaxed);
         let (sender, lines) = mpsc::channel(WEB_QUEUE);
         let (closer, end) = watch::channel(None);
+        let pace = self.paces.of(identity.fingerprint());
         let way = WebWay { number, identity, address, lines: sender, end: closer };
         let arrival = Arrival::Hello(Way::Web(way), hello);
         self.arrivals.send(arrival).await.map_err(|_| OVER)?;
@@ -108,18 +117,19 @@ impl WebPort {
             let _ = gone.await;
             let _ = arrivals.send(Arrival::Ended(WayId::Web(number), false)).await;
         });
-        Ok(WebMember { number, arrivals: self.arrivals.clone(), lines, end, _here: here })
+        Ok(WebMember { number, arrivals: self.arrivals.clone(), lines, end, pace, _here: here })
     }
 }
 
 impl WebMember {
     /// Hands in a line of the page: what was typed, as [`Typed`] has it, or a
     /// [machine line](crate::machine). Others are ignored, as those of a native member are. Waits
-    /// while the chat is busy.
+    /// while the chat is busy, or the member is too fast.
     ///
     /// # Errors
     /// When the chat has ended.
     pub async fn send(&self, line: &[u8]) -> Result<(), WebClosed> {
+        self.pace.wait().await;
         let Some((request, id)) = read(line) else { return Ok(()) };
         let arrival = Arrival::Typed(WayId::Web(self.number), request.into(), id);
         self.arrivals.send(arrival).await.map_err(|_| OVER)

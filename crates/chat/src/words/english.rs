@@ -65,7 +65,10 @@ pub(super) fn event(kind: &Kind, name: Option<&str>) -> Option<String> {
         Kind::Unbanned { who } => format!("{who} is no longer banned"),
         Kind::Bans { bans } if bans.is_empty() => "nobody is banned".to_owned(),
         Kind::Bans { bans } => format!("banned: {}", bans.join(", ")),
-        Kind::Page { of: PageOf::Found, count: 0, .. } => "nothing found".to_owned(),
+        Kind::Page { of: PageOf::Found, count: 0, more: false } => "nothing found".to_owned(),
+        Kind::Page { of: PageOf::Found, count: 0, more: true } => {
+            "nothing found so far: the search was cut short; try rarer words".to_owned()
+        }
         Kind::Refused(refusal) => refused(refusal),
         Kind::Said { .. }
         | Kind::Whispered { .. }
@@ -215,6 +218,13 @@ fn line_too_long(len: usize, most: usize) -> String {
 
 pub(super) fn notice(notice: &Notice) -> String {
     match notice {
+        Notice::NotStored { why } => {
+            format!("messages are not stored: {why}; members keep them, and send them again")
+        }
+        Notice::StoredAgain { failed } => {
+            format!("messages are stored again; refused meanwhile: {failed}")
+        }
+        Notice::NotKept { why } => format!("the history cannot be changed: {why}"),
         Notice::Connecting => "still waiting for the DTLS handshake; Ctrl-C gives up".to_owned(),
         Notice::Silent => "nothing answers there; what you type waits until something does. A \
             room with --dtls, --fernet or --signed-by answers only clients with the same option; \

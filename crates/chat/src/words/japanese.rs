@@ -69,7 +69,13 @@ pub(super) fn event(kind: &Kind, name: Option<&str>) -> Option<String> {
         Kind::Unbanned { who } => format!("{who} の参加禁止を解除しました"),
         Kind::Bans { bans } if bans.is_empty() => "参加を禁止された人はいません".to_owned(),
         Kind::Bans { bans } => format!("参加禁止: {}", bans.join(", ")),
-        Kind::Page { of: PageOf::Found, count: 0, .. } => "見つかりませんでした".to_owned(),
+        Kind::Page { of: PageOf::Found, count: 0, more: false } => {
+            "見つかりませんでした".to_owned()
+        }
+        Kind::Page { of: PageOf::Found, count: 0, more: true } => {
+            "検索を途中で打ち切りました。ここまでは見つかっていません。もっと珍しい語で試してください"
+                .to_owned()
+        }
         Kind::Refused(refusal) => refused(refusal),
         Kind::Said { .. }
         | Kind::Whispered { .. }
@@ -261,6 +267,13 @@ fn line_too_long(len: usize, most: usize) -> String {
 
 pub(super) fn notice(notice: &Notice) -> String {
     match notice {
+        Notice::NotStored { why } => {
+            format!("メッセージを保存できません: {why}。参加者の側に残り、あとで再送されます")
+        }
+        Notice::StoredAgain { failed } => {
+            format!("メッセージを再び保存しています。その間に保存できなかった件数: {failed}")
+        }
+        Notice::NotKept { why } => format!("履歴を変更できません: {why}"),
         Notice::Connecting => {
             "DTLS のハンドシェイクを待っています。Ctrl-C で中止します".to_owned()
         }

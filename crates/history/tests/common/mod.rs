@@ -8,7 +8,7 @@ use hikyaku_chat::{
     event::{Author, Event, Kind, MemberId, Seq},
     log::Committed,
     message_id::MessageId,
-    store::{Store as _, Stored},
+    store::{Rights, Store as _, StoreError, Stored},
 };
 use hikyaku_history::SqliteStore;
 use std::path::Path;
@@ -60,6 +60,16 @@ pub(crate) fn numbers(events: &[Stored]) -> Vec<u64> {
     events.iter().map(|event| event.seq.0).collect()
 }
 
+/// The rights of a member in these rooms.
+pub(crate) fn rights(number: u8, rooms: &[&str]) -> Rights {
+    Rights::of(&key(number), rooms.iter().map(|room| (room.parse().unwrap(), Seq::START)))
+}
+
+/// What member 1 reads of #general.
+pub(crate) fn after(store: &SqliteStore, seq: u64) -> Result<Vec<Stored>, StoreError> {
+    store.reader().unwrap().after(Seq(seq), usize::MAX, &rights(1, &["general"]))
+}
+
 pub(crate) fn all(store: &SqliteStore) -> Vec<Stored> {
-    store.reader().unwrap().after(Seq::START, usize::MAX).unwrap()
+    after(store, 0).unwrap()
 }

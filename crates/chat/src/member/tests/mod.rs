@@ -218,7 +218,7 @@ fn what_cannot_be_kept_is_not_sent_and_that_is_said() {
     ann.joins(0);
     ann.member.handle_line(ann.now, [1; 10], "hi");
     assert!(matches!(ann.member.poll_output(ann.now), Output::Keep(_)));
-    ann.member.handle_kept(Err(StoreError("the disk is full".to_owned())));
+    ann.member.handle_kept(Err(StoreError::new("the disk is full")));
     ann.run();
     assert!(ann.rows().iter().any(|row| row.contains("not sent") && row.contains("disk is full")));
     assert_eq!((ann.said(), ann.member.unsent()), (vec![], 0));
@@ -590,4 +590,22 @@ fn as_many_messages_wait_as_may_and_the_rest_is_refused() {
     assert!(!ann.member.wants_line());
     ann.types("one more");
     assert!(ann.rows().iter().any(|row| row.contains("too many lines")));
+}
+
+#[test]
+fn a_page_without_end_hides_what_is_said_later_for_no_longer_than_a_page() {
+    let (mut ann, bob) = (Bench::new(), Identity::generate("").unwrap());
+    ann.joins(9);
+    let page = Kind::Page { of: PageOf::History, count: usize::MAX, more: true };
+    ann.hears(&Event::new(ann.now.stamp, None, None, page));
+    for seq in 10..=10 + crate::limits::PAGE_LINES as u64 {
+        ann.hears(&theirs(seq, &bob, "bob", "hi"));
+    }
+    let is_live = |shown: &&Shown| matches!(shown, Shown::Event(line) if !line.context.history);
+    let last = ann.shown.iter().rev().find(is_live);
+    let last = last.map(|shown| match shown {
+        Shown::Event(line) => line.event.seq,
+        _ => None,
+    });
+    assert_eq!(last, Some(Some(Seq(10 + crate::limits::PAGE_LINES as u64))));
 }

@@ -15,6 +15,7 @@ use crate::{
     words::{Language, Sentence},
 };
 
+mod charges;
 mod rooms;
 
 type TestRoom = Chat<u32, MemoryLog>;

@@ -10,7 +10,7 @@ use crate::{
 
 /// A member of a chat with a key; those from 100 on read the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Keyed(u32);
+pub(super) struct Keyed(pub(super) u32);
 
 impl std::fmt::Display for Keyed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -32,15 +32,15 @@ impl Peer for Keyed {
     }
 }
 
-fn key(number: u32) -> Arc<str> {
+pub(super) fn key(number: u32) -> Arc<str> {
     let mut bytes = [7; 32];
     bytes[..4].copy_from_slice(&number.to_be_bytes());
     hikyaku::signers::Fingerprint::from_bytes(&bytes).unwrap().to_string().into()
 }
 
-type KeyedChat = Chat<Keyed, MemoryLog>;
+pub(super) type KeyedChat = Chat<Keyed, MemoryLog>;
 
-fn keyed(members: &[(u32, &str)]) -> KeyedChat {
+pub(super) fn keyed(members: &[(u32, &str)]) -> KeyedChat {
     let owners = BTreeSet::from([key(100)]);
     let config = RoomConfig { owners, ..RoomConfig::default() };
     let mut chat = Chat::new(config, MemoryLog::named(LogId::new(9 << 11)));
@@ -50,13 +50,17 @@ fn keyed(members: &[(u32, &str)]) -> KeyedChat {
     chat
 }
 
-fn does(chat: &mut KeyedChat, from: u32, request: impl Into<Request>) -> Vec<Effect<Keyed>> {
+pub(super) fn does(
+    chat: &mut KeyedChat,
+    from: u32,
+    request: impl Into<Request>,
+) -> Vec<Effect<Keyed>> {
     let mut effects = Vec::new();
     chat.handle(at(0), Keyed(from), request, &mut effects);
     effects
 }
 
-fn in_room(room: &str, action: Action) -> Request {
+pub(super) fn in_room(room: &str, action: Action) -> Request {
     Request { room: room.parse().unwrap(), ..Request::from(action) }
 }
 
@@ -70,7 +74,7 @@ fn room(name: &str) -> Audience<Keyed> {
     Audience::Room(name.parse().unwrap())
 }
 
-fn refusal(effects: Vec<Effect<Keyed>>) -> Refusal {
+pub(super) fn refusal(effects: Vec<Effect<Keyed>>) -> Refusal {
     match only(effects).1 {
         Kind::Refused(refusal) => refusal,
         other => panic!("{other:?}"),
@@ -255,11 +259,12 @@ fn a_member_that_comes_back_is_in_the_rooms_that_it_names() {
     let mut chat = keyed(&[]);
     let rooms = ["garden".parse().unwrap(), "shed".parse().unwrap()];
     let mut effects = Vec::new();
-    chat.handle_hello(at(0), Keyed(100), ("olga", &rooms), &mut effects);
+    let hello = |rooms| Hello { name: "olga", rooms, network: None };
+    assert!(chat.handle_hello(at(0), Keyed(100), &hello(&rooms), &mut effects));
     let Kind::Greeted { rooms: named, log, durable, .. } = &effects[0].event.kind else { panic!() };
     assert_eq!((&named[..], *log, *durable), (&rooms[..], Some(LogId::new(9 << 11)), false));
     let more = ["shed".parse().unwrap(), RoomName::general()];
-    chat.handle_hello(at(0), Keyed(100), ("olga", &more), &mut effects);
+    assert!(chat.handle_hello(at(0), Keyed(100), &hello(&more), &mut effects));
     assert_eq!(chat.rooms_of(Keyed(100)).map(|rooms| rooms.len()), Some(3));
     let joined = effects.iter().filter(|effect| effect.event.kind == Kind::Joined).count();
     assert_eq!(joined, 3);

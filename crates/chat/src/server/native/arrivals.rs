@@ -6,10 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use hikyaku::{Astray, Bytes, Connection, Endpoint, Refusal};
+use hikyaku::{Astray, Bytes, Closed, Connection, Endpoint, Refusal};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
-use super::{Way, WayId, code};
+use super::{
+    Way, WayId, code,
+    pace::{Pace, Paces},
+};
 use crate::{
     limits::{HELLO_WITHIN, MAX_SILENT},
     machine,
@@ -61,7 +64,11 @@ impl Silent {
     }
 }
 
-pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>) {
+pub(super) async fn receive(
+    endpoint: Endpoint,
+    paces: Arc<Paces>,
+    arrivals: mpsc::Sender<Arrival>,
+) {
     let chat: Arc<str> = endpoint.fingerprint().to_string().into();
     let silent = Arc::new(Silent::default());
     let mut readers = JoinSet::new();
@@ -76,8 +83,13 @@ pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>)
                 Some(incoming) => {
                     let connection = incoming.accept();
                     silent.add(&connection);
-                    let (chat, silent) = (Arc::clone(&chat), Arc::clone(&silent));
-                    readers.spawn(read(connection, chat, silent, arrivals.clone()));
+                    let reader = Reader {
+                        pace: paces.of(connection.peer().fingerprint()),
+                        connection,
+                        chat: Arc::clone(&chat),
+                        silent: Arc::clone(&silent),
+                    };
+                    readers.spawn(reader.read(arrivals.clone()));
                     continue;
                 }
             },
@@ -91,41 +103,51 @@ pub(super) async fn receive(endpoint: Endpoint, arrivals: mpsc::Sender<Arrival>)
     }
 }
 
-async fn read(
+/// Reads from one connection.
+struct Reader {
     connection: Connection,
+    pace: Pace,
+    /// The fingerprint of the chat's key.
     chat: Arc<str>,
     silent: Arc<Silent>,
-    arrivals: mpsc::Sender<Arrival>,
-) {
-    let first = timeout(HELLO_WITHIN, connection.recv()).await;
-    silent.remove(&connection);
-    let Ok(first) = first else {
-        return connection.abort(code::FORMAT, "no hello in time");
-    };
-    let mut next =
-        first.map(|hello| Arrival::Hello(Way::Native(connection.clone()), hello.payload));
-    let (id, key) = (WayId::Native(connection.id()), connection.peer().fingerprint().to_string());
-    loop {
-        let arrival = match next {
-            Ok(arrival) => arrival,
-            Err(closed) => {
-                let _ = arrivals.send(Arrival::Ended(id, closed.is_graceful())).await;
+}
+
+impl Reader {
+    async fn read(self, arrivals: mpsc::Sender<Arrival>) {
+        let first = timeout(HELLO_WITHIN, self.connection.recv()).await;
+        self.silent.remove(&self.connection);
+        let Ok(first) = first else {
+            return self.connection.abort(code::FORMAT, "no hello in time");
+        };
+        let way = || Way::Native(self.connection.clone());
+        let mut next = first.map(|hello| Arrival::Hello(way(), hello.payload));
+        let id = WayId::Native(self.connection.id());
+        let key = self.connection.peer().fingerprint().to_string();
+        loop {
+            let arrival = match next {
+                Ok(arrival) => arrival,
+                Err(closed) => {
+                    let _ = arrivals.send(Arrival::Ended(id, closed.is_graceful())).await;
+                    return;
+                }
+            };
+            if arrivals.send(arrival).await.is_err() {
                 return;
             }
-        };
-        if arrivals.send(arrival).await.is_err() {
-            return;
+            next = self.next_request(&key).await;
         }
-        next = loop {
-            match connection.recv().await {
-                Err(closed) => break Err(closed),
-                Ok(line) => {
-                    if let Some((request, name)) = open(&line.payload, &key, &chat) {
-                        break Ok(Arrival::Request(id, request.into(), name));
-                    }
-                }
+    }
+
+    /// Waits for the next request. What is none costs its sender the same.
+    async fn next_request(&self, key: &str) -> Result<Arrival, Closed> {
+        loop {
+            self.pace.wait().await;
+            let line = self.connection.recv().await?;
+            if let Some((request, name)) = open(&line.payload, key, &self.chat) {
+                let id = WayId::Native(self.connection.id());
+                return Ok(Arrival::Request(id, request.into(), name));
             }
-        };
+        }
     }
 }
 

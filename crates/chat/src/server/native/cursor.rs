@@ -2,8 +2,12 @@
 
 use hikyaku::Bytes;
 
-use super::window::{Next, Rights, Window};
-use crate::{event::Seq, store::Stored};
+use super::window::{Next, Window};
+use crate::{
+    event::Seq,
+    limits::STORED_BATCH,
+    store::{Rights, Stored},
+};
 
 /// Where a device is in the log.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +30,7 @@ pub(in crate::server) enum Step {
     Wait,
     /// Send these, and go on from there.
     Send(Vec<Bytes>, Cursor),
-    /// Read the history after this number, and hand in what it has.
+    /// Read [`STORED_BATCH`] events of the history after this number, and hand in what it has.
     Read(Seq),
 }
 
@@ -71,19 +75,19 @@ impl Cursor {
         }
     }
 
-    /// Returns what of the history's answer to [`Step::Read`] is for the device, and its place
-    /// after that.
+    /// Returns the lines of the history's answer to [`Step::Read`], and the place of the device
+    /// after them.
     pub(in crate::server) fn take(
         self,
         window: &Window,
-        rights: &Rights,
         events: Vec<Stored>,
     ) -> (Vec<Bytes>, Self) {
-        // What the history does not have, the window has.
-        let last = events.last().map_or(self.forgotten(), |event| event.seq);
-        let is_theirs = |event: &Stored| rights.allow_stored(Some(event.seq), &event.readers);
-        let theirs = events.into_iter().filter(is_theirs).map(|event| event.line);
-        (theirs.collect(), Self::after(window, last))
+        let last = events.last().map_or(self.seq, |event| event.seq);
+        // Where the answer ends, nothing more of the history is for the device; the window has the
+        // rest.
+        let is_all = events.len() < STORED_BATCH;
+        let last = if is_all { last.max(self.forgotten()) } else { last };
+        (events.into_iter().map(|event| event.line).collect(), Self::after(window, last))
     }
 
     /// Returns the last number that the device misses, and its place after that, where the history

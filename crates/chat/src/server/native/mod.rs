@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, future, net::IpAddr, sync::Arc};
 
 use hikyaku::{Bytes, Endpoint, TransportConfig, signers::Fingerprint};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -27,11 +27,14 @@ use crate::{
         MEMBER_QUEUE, NATIVE_IDLE, SPARE_CONNECTIONS,
     },
     machine::{Device, Ticket},
+    rate::Rate,
     room_name::RoomName,
+    store::Rights,
 };
 
 mod arrivals;
 mod cursor;
+mod pace;
 mod way;
 mod window;
 mod writer;
@@ -41,8 +44,9 @@ use self::window::Window;
 use self::writer::Writer;
 pub(super) use self::{
     arrivals::Arrival,
+    pace::{Pace, Paces},
     way::{Way, WayId},
-    window::{Entry, For, Rights},
+    window::{Entry, For},
     writer::{Outgoing, PageWanted},
 };
 #[cfg(test)]
@@ -92,6 +96,8 @@ pub const fn connections(max_clients: usize) -> usize {
 #[derive(Debug)]
 struct Route {
     ticket: Ticket,
+    /// The right to search: one at a time.
+    searches: Arc<Semaphore>,
     /// None while the member is away, and may come back.
     links: BTreeMap<Device, Link>,
 }
@@ -128,18 +134,21 @@ pub(super) struct NativeDoor {
 }
 
 impl NativeDoor {
-    /// Opens the door to a log that has reached `head`.
+    /// Opens the door to a log that has reached `head`. Of each member, requests are read at the
+    /// rate `reading`.
     pub(super) fn open(
         endpoint: Endpoint,
+        web: Option<WebDoor>,
         clock: Clock,
         head: Seq,
         pool: Option<Arc<Pool>>,
         meters: Arc<Meters>,
-        web: Option<WebDoor>,
+        reading: Rate,
     ) -> Self {
         let (sender, arrivals) = mpsc::channel(MAX_ARRIVALS);
         let mut receiving = JoinSet::new();
-        receiving.spawn(arrivals::receive(endpoint.clone(), sender));
+        let paces = Paces::new(clock, reading);
+        receiving.spawn(arrivals::receive(endpoint.clone(), paces, sender));
         Self {
             endpoint,
             clock,
@@ -211,18 +220,20 @@ impl NativeDoor {
         let key = way.key();
         let (rights, watched) = watch::channel(Arc::new(Rights { key, rooms: BTreeMap::new() }));
         let (to, outgoing) = mpsc::channel(MAX_PRIVATE);
+        let new =
+            || Route { ticket, searches: Arc::new(Semaphore::new(1)), links: BTreeMap::new() };
+        let route = self.routes.entry(member).or_insert_with(new);
         let writer = Writer {
             way: way.clone(),
             window: Arc::clone(&self.window),
             rights: watched,
             pool: self.pool.clone(),
+            searches: Arc::clone(&route.searches),
             meters: Arc::clone(&self.meters),
             clock: self.clock,
         };
         self.writers.spawn(writer::write(writer, outgoing));
         self.by_way.insert(way.id(), (member, device));
-        let new = || Route { ticket, links: BTreeMap::new() };
-        let route = self.routes.entry(member).or_insert_with(new);
         let link = Link { way, to, rights, resumed };
         let replaced = route.links.insert(device, link);
         let is_crowded = route.links.len() > MAX_DEVICES;
@@ -239,16 +250,20 @@ impl NativeDoor {
         let Some(route) = self.routes.get_mut(&member) else { return };
         for link in route.links.values_mut() {
             link.resumed.retain(|room, _| rooms.contains_key(room));
-            let theirs = |(room, since): (&RoomName, &Seq)| {
-                (room.clone(), *link.resumed.get(room).unwrap_or(since))
-            };
-            let rooms: BTreeMap<_, _> = rooms.iter().map(theirs).collect();
+            let resumed = &link.resumed;
+            let since = |room, since| *resumed.get(room).unwrap_or(since);
+            // Each request comes here, and next to none changes anything.
             link.rights.send_if_modified(|rights| {
-                let changes = rights.rooms != rooms;
-                if changes {
-                    *rights = Arc::new(Rights { key: Arc::clone(&rights.key), rooms });
+                let is_same = rights.rooms.len() == rooms.len()
+                    && rooms
+                        .iter()
+                        .all(|(room, at)| rights.rooms.get(room) == Some(&since(room, at)));
+                if !is_same {
+                    let theirs = rooms.iter().map(|(room, at)| (room.clone(), since(room, at)));
+                    let (key, rooms) = (Arc::clone(&rights.key), theirs.collect());
+                    *rights = Arc::new(Rights { key, rooms });
                 }
-                changes
+                !is_same
             });
         }
     }
@@ -298,10 +313,6 @@ impl NativeDoor {
             self.by_way.remove(&way.id());
         }
         ways
-    }
-
-    pub(super) fn members(&self) -> Vec<Member> {
-        self.routes.keys().copied().collect()
     }
 
     /// Returns the members with a device at an address that `is_out` names.

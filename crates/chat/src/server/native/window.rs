@@ -1,7 +1,7 @@
 //! The newest events of a chat as machine lines, shared by all who are sent them.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,8 +11,7 @@ use tokio::sync::watch;
 use crate::{
     event::Seq,
     limits::{MAX_LOG_EVENTS, MAX_WINDOW_LEN, WINDOW_BATCH},
-    room_name::RoomName,
-    store::Readers,
+    store::{Readers, Rights},
 };
 
 /// Who may read a line of the window.
@@ -35,29 +34,19 @@ pub(in crate::server) struct Entry {
     pub(in crate::server) line: Bytes,
 }
 
-/// What a device may read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::server) struct Rights {
-    pub(in crate::server) key: Arc<str>,
-    /// Rooms, each with the number of the log after which it is for the device.
-    pub(in crate::server) rooms: BTreeMap<RoomName, Seq>,
-}
-
 impl Rights {
     pub(super) fn allow(&self, entry: &Entry) -> bool {
-        let is_own = entry.author.as_ref() == Some(&self.key);
+        let is_own = || entry.author.as_ref() == Some(&self.key);
+        let since = |room| self.rooms.get(room);
         match &entry.readers {
             For::All => true,
-            For::Some(readers) => is_own || self.allow_stored(entry.seq, readers),
-        }
-    }
-
-    pub(super) fn allow_stored(&self, seq: Option<Seq>, readers: &Readers) -> bool {
-        match readers {
-            Readers::Room(room) => {
-                self.rooms.get(room).is_some_and(|since| seq.is_none_or(|seq| seq > *since))
+            For::Some(Readers::Room(room)) => {
+                since(room).is_some_and(|since| entry.seq.is_none_or(|seq| seq > *since))
+                    || is_own()
             }
-            Readers::Two(one, other) => *one == self.key || *other == self.key,
+            For::Some(Readers::Two(one, other)) => {
+                *one == self.key || *other == self.key || is_own()
+            }
         }
     }
 }
@@ -163,7 +152,10 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::room_name::RoomName;
 
     fn entry(seq: Option<u64>, len: usize) -> Entry {
         let readers = For::Some(Readers::Room(RoomName::general()));

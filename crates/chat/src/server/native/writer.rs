@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hikyaku::Bytes;
 use tokio::sync::{
+    Semaphore,
     mpsc::{self, error::TryRecvError},
     watch,
 };
@@ -11,19 +12,19 @@ use tokio::sync::{
 use super::{
     cursor::{Cursor, Step},
     way::{Gone, Way},
-    window::{Rights, Window},
+    window::Window,
 };
 use crate::{
     clock::Clock,
     event::{Event, Kind, PageOf, RequestId, Seq},
-    limits::{NOTHING_READ_WAIT, PAGE_LINES, STORED_BATCH},
+    limits::{PAGE_LINES, STORED_BATCH},
     machine,
     room_name::RoomName,
     server::{
         history::Pool,
         meters::{Counter, Meters},
     },
-    store::{StoreError, Stored},
+    store::{Found, Rights, StoreError, Stored},
 };
 
 #[derive(Debug)]
@@ -65,17 +66,20 @@ impl PageWanted {
     ) -> Result<(Vec<Stored>, bool), StoreError> {
         let most = PAGE_LINES + 1;
         let Self { room, words, before, .. } = self;
-        let mut lines = match words {
+        let Found { mut lines, is_cut_short } = match words {
             Some((words, rooms)) => {
                 pool.search(move |reader| reader.search(&words, &rooms, before, most)).await?
             }
-            None => pool.read(move |reader| reader.page(&room, before, most)).await?,
+            None => {
+                let lines = pool.read(move |reader| reader.page(&room, before, most)).await?;
+                Found { lines, is_cut_short: false }
+            }
         };
-        let more = lines.len() > PAGE_LINES;
-        if more {
+        let is_long = lines.len() > PAGE_LINES;
+        if is_long {
             lines.remove(0);
         }
-        Ok((lines, more))
+        Ok((lines, is_long || is_cut_short))
     }
 }
 
@@ -84,6 +88,8 @@ pub(super) struct Writer {
     pub(super) window: Arc<Window>,
     pub(super) rights: watch::Receiver<Arc<Rights>>,
     pub(super) pool: Option<Arc<Pool>>,
+    /// The right to search, which the devices of a member share.
+    pub(super) searches: Arc<Semaphore>,
     pub(super) meters: Arc<Meters>,
     pub(super) clock: Clock,
 }
@@ -156,23 +162,26 @@ impl Writing {
         !Arc::ptr_eq(rights, &self.writer.rights.borrow())
     }
 
-    async fn go_on_from_disk(&mut self, after: Seq, rights: &Rights) -> Result<(), Gone> {
+    async fn go_on_from_disk(&mut self, after: Seq, rights: &Arc<Rights>) -> Result<(), Gone> {
         self.check_connection()?;
+        let theirs = Arc::clone(rights);
         let read = match &self.writer.pool {
-            Some(pool) => pool.read(move |reader| reader.after(after, STORED_BATCH)).await.ok(),
+            Some(pool) => {
+                pool.read(move |reader| reader.after(after, STORED_BATCH, &theirs)).await.ok()
+            }
             None => None,
         };
+        // What was read with other rights is read again.
+        if self.has_other_rights(rights) {
+            return Ok(());
+        }
         let Some(events) = read else {
             let kept = self.writer.pool.as_ref().map(|pool| pool.forgotten());
             let (last, then) = self.cursor.miss(&self.writer.window, kept);
             self.cursor = then;
             return self.tell_missed(last).await;
         };
-        let (lines, then) = self.cursor.take(&self.writer.window, rights, events);
-        if lines.is_empty() {
-            let clock = self.writer.clock;
-            clock.sleep_until(Some(clock.time() + NOTHING_READ_WAIT)).await;
-        }
+        let (lines, then) = self.cursor.take(&self.writer.window, events);
         self.send_all(lines).await?;
         self.cursor = then;
         Ok(())
@@ -202,6 +211,12 @@ impl Writing {
         self.check_connection()?;
         let Some(pool) = &self.writer.pool else { return Ok(()) };
         let (request, room, of) = (wanted.request, wanted.room.clone(), wanted.of());
+        // Of each member, one search runs at a time.
+        let turn = Arc::clone(&self.writer.searches);
+        let _turn = match of {
+            PageOf::Found => turn.acquire().await.ok(),
+            _ => None,
+        };
         // A page that cannot be read is an empty one.
         let (lines, more) = wanted.read(pool).await.unwrap_or_default();
         let page = Kind::Page { of, count: lines.len(), more };

@@ -9,7 +9,7 @@ use crate::{
     log::Committed,
     machine,
     room_name::RoomName,
-    store::{LogId, Past, Reader, Readers, Retention, Store, StoreError, Stored},
+    store::{Found, LogId, Past, Reader, Retention, Rights, Store, StoreError, Stored},
 };
 
 /// What is on the disk. The store and its readers share it.
@@ -99,23 +99,31 @@ impl Store for Disk {
     }
 }
 
-fn stored(event: &Event) -> Stored {
-    let author = event.author.as_ref().and_then(|author| author.key.clone());
-    let readers = match &event.kind {
+fn is_for(event: &Event, rights: &Rights) -> bool {
+    let author = event.author.as_ref().and_then(|author| author.key.as_ref());
+    match &event.kind {
         Kind::Whispered { to_key: Some(to), .. } => {
-            Readers::Two(author.unwrap_or_default(), Arc::clone(to))
+            *to == rights.key || author == Some(&rights.key)
         }
-        _ => Readers::Room(event.room.clone()),
-    };
+        _ => rights.rooms.get(&event.room).is_some_and(|since| event.seq > Some(*since)),
+    }
+}
+
+fn stored(event: &Event) -> Stored {
     let line = Bytes::from(machine::write_event(&event.published(), None));
-    Stored { seq: event.seq.unwrap(), readers, line }
+    Stored { seq: event.seq.unwrap(), line }
 }
 
 impl Reader for Disk {
-    fn after(&mut self, seq: Seq, limit: usize) -> Result<Vec<Stored>, StoreError> {
+    fn after(
+        &mut self,
+        seq: Seq,
+        limit: usize,
+        rights: &Rights,
+    ) -> Result<Vec<Stored>, StoreError> {
         let disk = self.platters();
         let later = disk.events.iter().filter(|event| event.seq > Some(seq));
-        Ok(later.take(limit).map(stored).collect())
+        Ok(later.filter(|event| is_for(event, rights)).take(limit).map(stored).collect())
     }
 
     fn page(
@@ -134,13 +142,7 @@ impl Reader for Disk {
         Ok(all[all.len().saturating_sub(limit)..].to_vec())
     }
 
-    fn search(
-        &mut self,
-        _: &str,
-        _: &[RoomName],
-        _: Seq,
-        _: usize,
-    ) -> Result<Vec<Stored>, StoreError> {
-        Ok(Vec::new())
+    fn search(&mut self, _: &str, _: &[RoomName], _: Seq, _: usize) -> Result<Found, StoreError> {
+        Ok(Found::default())
     }
 }

@@ -11,14 +11,14 @@ use crate::{
     log::{Committed, Log as _, StoredLog},
     machine::{self, Device},
     request::Action,
-    room::{Audience, Chat, Effect, RoomConfig},
+    room::{Audience, Chat, Effect, Hello, RoomConfig},
     room_name::RoomName,
     server::{
         arriving::{Start, distrust, rooms_of, start_of},
         members::Member,
-        native::{Cursor, Entry, For, PageWanted, Rights, Step, Window, open},
+        native::{Cursor, Entry, For, PageWanted, Step, Window, open},
     },
-    store::{Reader as _, Readers, Store as _, Stored},
+    store::{Reader as _, Readers, Rights, Store as _, Stored},
     time::Now,
 };
 
@@ -101,7 +101,8 @@ impl Host {
         let cursor = Cursor::nowhere();
         let device = hello.device;
         self.links.insert(connection, Link { member, device, cursor, resumed, private: vec![] });
-        self.chat.handle_hello(now, member, (&name, &rooms), &mut self.effects);
+        let hello = Hello { name: &name, rooms: &rooms, network: None };
+        assert!(self.chat.handle_hello(now, member, &hello, &mut self.effects));
         self.chat.hold(member);
         self.settle();
         let page = PageWanted::last(RoomName::general(), after);
@@ -190,8 +191,8 @@ impl Host {
                 lines
             }
             Step::Read(after) => {
-                let events = self.disk.after(after, STORED_BATCH).unwrap();
-                let (lines, then) = link.cursor.take(&self.window, &rights, events);
+                let events = self.disk.after(after, STORED_BATCH, &rights).unwrap();
+                let (lines, then) = link.cursor.take(&self.window, events);
                 link.cursor = then;
                 lines
             }

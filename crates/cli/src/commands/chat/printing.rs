@@ -40,7 +40,12 @@ impl Printer {
     }
 
     pub(super) fn print(&mut self, shown: &Shown) {
+        // Whoever watches the host alone, and not the chat, has to know it, too.
+        if let Shown::Notice(notice) = shown {
+            warn(LANGUAGE.notice(notice).text());
+        }
         let line = match (self.form, shown) {
+            (Form::Text, Shown::Notice(_)) => None,
             (Form::Json, Shown::Event { event, .. }) => json::event(event, Context::default()),
             (Form::Json, _) => {
                 Row::of(shown, LANGUAGE).map(|row| json::notice(row.sentence.text(), now()))

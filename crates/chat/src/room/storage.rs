@@ -1,0 +1,45 @@
+//! Whether what is said is stored, as whoever keeps the chat has to know it.
+
+use std::mem;
+
+use crate::store::StoreError;
+
+/// A change of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageChange {
+    /// An event could not be stored, and the one before could.
+    Failed(StoreError),
+    /// An event was stored again.
+    Back {
+        /// How many could not be stored meanwhile.
+        failed: u64,
+    },
+}
+
+/// An outage is reported once, however many events it meets, and so is its end.
+#[derive(Debug, Default)]
+pub(super) struct Storage {
+    /// Events that could not be stored since the last one that could.
+    failed: u64,
+    changes: Vec<StorageChange>,
+}
+
+impl Storage {
+    pub(super) fn failed(&mut self, why: StoreError) {
+        if self.failed == 0 {
+            self.changes.push(StorageChange::Failed(why));
+        }
+        self.failed += 1;
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        if self.failed > 0 {
+            let failed = mem::take(&mut self.failed);
+            self.changes.push(StorageChange::Back { failed });
+        }
+    }
+
+    pub(super) fn take_changes(&mut self) -> Vec<StorageChange> {
+        mem::take(&mut self.changes)
+    }
+}
