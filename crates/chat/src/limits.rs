@@ -1,5 +1,7 @@
 //! The chat's bounds, with their reasons.
 
+// Longer than 400 lines: the bounds of a whole crate stand together.
+
 use std::time::Duration;
 
 /// Default number of members of a room, without the host. Each line costs one datagram per member:
@@ -41,7 +43,7 @@ pub const SIGN_RATE: u32 = 20;
 pub const SIGN_BURST: u32 = 100;
 
 /// Requests that are read from the native connections of a member, as a multiple of what its
-/// allowances permit: enough for a client to be told that it is too fast. Beyond it, they wait in
+/// allowances permit: enough for a client to learn that it is too fast. Beyond it, they wait in
 /// the connection.
 pub const READ_AHEAD: u32 = 2;
 
@@ -68,8 +70,8 @@ pub const NEWCOMER_RATE: u32 = 100;
 pub const SOURCE_RATE: u32 = 5;
 
 /// Sources whose allowance is remembered, some 100 bytes each. Beyond it only the common rate
-/// applies; at that rate, filling them takes longer than each needs to be forgotten. As many members
-/// that have left still owe what they used of their allowance.
+/// applies; at that rate, filling them takes longer than each needs to be forgotten. As many
+/// members that have left still owe what they used of their allowance.
 pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
 
 /// Bytes per second that a room sends to all members together, in the long run and at once: a

@@ -102,8 +102,8 @@ pub struct Retention {
 
 /// The writing end of a history.
 pub trait Store: Send {
-    /// Reads what a host needs to start. Nobody is in a room: those in which nothing was said may be
-    /// forgotten.
+    /// Reads what a host needs to start. Nobody is in a room: those in which nothing was said may
+    /// be forgotten.
     ///
     /// # Errors
     /// When the history cannot be read.

@@ -118,7 +118,7 @@ async fn slow_room(host: &Identity, slow: &Slow) -> SocketAddr {
     let endpoint = builder.transport(server::transport()).bind("127.0.0.1:0").await.unwrap();
     let address = endpoint.local_addr();
     let store = Box::new(slow.clone());
-    // It forgets what it is told to, whatever that is.
+    // It forgets as far as `forgotten` says.
     let history = Some(History { store, keep: None, most_bytes: Some(1) });
     let config = RoomConfig { rate: 1_000_000, burst: 1_000_000, ..RoomConfig::default() };
     let hosting = Hosting { config, history, ..Hosting::default() };
@@ -265,7 +265,7 @@ async fn a_device_whose_next_events_are_forgotten_while_it_reads_learns_that_it_
             }
         }
     };
-    let prev = timeout(PATIENCE, missed).await.expect("it is told");
+    let prev = timeout(PATIENCE, missed).await.expect("it learns so");
     // What the host knows of what was forgotten; then the rest follows.
     assert!(prev == Seq(last) || prev == Seq(SLOW_HEAD), "{prev:?}");
 }

@@ -12,8 +12,8 @@ pub const PREPARED: usize = 32;
 /// Words of a search; more are not looked at. A person types fewer, and each is looked up.
 pub const MAX_SEARCH_WORDS: usize = 16;
 
-/// Characters of scripts without spaces, and other words, in all words of a search together: each is
-/// looked up. A sentence has as many.
+/// Characters of scripts without spaces, and other words, in all words of a search together: each
+/// is looked up. A sentence has as many.
 pub const MAX_SEARCH_TOKENS: usize = 64;
 
 /// Instructions of SQLite between looks at what a search has left: some ten pages of the index.

@@ -167,8 +167,8 @@ impl Store for SqliteStore {
     }
 }
 
-/// The rooms that a host has to know: #general, and as many of those with topics as it can open, the
-/// newest.
+/// Returns the question for the rooms that a host has to know: #general, and as many of those with
+/// topics as it can open, the newest.
 pub(crate) fn with_topics() -> String {
     format!(
         "SELECT name, head, topic FROM room WHERE topic <> '' OR name = '{general}'

@@ -1,5 +1,7 @@
 //! The members of a chat, by key, by name, and by the end of their membership.
 
+// Longer than 400 lines: the maps of members change together.
+
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fmt::Display,

@@ -2,7 +2,7 @@
 //!
 //! Never: a clock, a socket, a disk; sentences.
 
-use std::{collections::BTreeMap, mem, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use crate::{
     event::{Author, Departure, Event, Kind, MemberId, Refusal, RequestId, Seq},
@@ -30,6 +30,7 @@ mod publishing;
 mod rooms;
 mod seen;
 mod storage;
+mod taking;
 mod talking;
 mod ticks;
 mod types;
@@ -315,49 +316,6 @@ impl<P: Peer, L: Log> Chat<P, L> {
     #[must_use]
     pub fn is_banned(&self, key: Option<&str>, address: Option<IpAddr>) -> bool {
         self.bans.forbid(key, address)
-    }
-
-    /// Returns the bans that have changed since the last call: `true` for a new one.
-    pub fn take_ban_changes(&mut self) -> Vec<(Arc<str>, bool)> {
-        mem::take(&mut self.ban_changes)
-    }
-
-    /// Returns `true` if bans have changed since they were taken last.
-    #[must_use]
-    pub fn has_ban_changes(&self) -> bool {
-        !self.ban_changes.is_empty()
-    }
-
-    /// Returns those who have been sent away since the last call.
-    pub fn take_dismissed(&mut self) -> Vec<(P, Departure)> {
-        mem::take(&mut self.dismissed)
-    }
-
-    /// Returns those whose membership silence has ended since the last call.
-    pub fn take_silent(&mut self) -> Vec<P> {
-        mem::take(&mut self.silent)
-    }
-
-    /// Returns those that read the log again since the last call, each with the number after which
-    /// it does.
-    pub fn take_rewinds(&mut self) -> Vec<(P, Seq)> {
-        mem::take(&mut self.rewinds)
-    }
-
-    /// Returns the questions for the history since the last call.
-    pub fn take_queries(&mut self) -> Vec<Query<P>> {
-        mem::take(&mut self.queries)
-    }
-
-    /// Returns whether events are stored, as far as that has changed since the last call.
-    pub fn take_storage_changes(&mut self) -> Vec<StorageChange> {
-        self.storage.take_changes()
-    }
-
-    /// Returns the chat's figures.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats { members: self.members.len(), ..self.stats }
     }
 
     /// Carries out a member's request.

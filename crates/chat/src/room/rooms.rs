@@ -187,7 +187,7 @@ impl<P: Peer> Rooms<P> {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Takes what a room has to say by now of who has come and gone.
+    /// Takes the report of a room that is due: who has come and gone.
     pub(super) fn take_presence(&mut self, now: Time) -> Option<(RoomName, Kind)> {
         let (_, name) = self.due.first().filter(|(due, _)| *due <= now).cloned()?;
         self.due.pop_first();

@@ -591,21 +591,3 @@ fn as_many_messages_wait_as_may_and_the_rest_is_refused() {
     ann.types("one more");
     assert!(ann.rows().iter().any(|row| row.contains("too many lines")));
 }
-
-#[test]
-fn a_page_without_end_hides_what_is_said_later_for_no_longer_than_a_page() {
-    let (mut ann, bob) = (Bench::new(), Identity::generate("").unwrap());
-    ann.joins(9);
-    let page = Kind::Page { of: PageOf::History, count: usize::MAX, more: true };
-    ann.hears(&Event::new(ann.now.stamp, None, None, page));
-    for seq in 10..=10 + crate::limits::PAGE_LINES as u64 {
-        ann.hears(&theirs(seq, &bob, "bob", "hi"));
-    }
-    let is_live = |shown: &&Shown| matches!(shown, Shown::Event(line) if !line.context.history);
-    let last = ann.shown.iter().rev().find(is_live);
-    let last = last.map(|shown| match shown {
-        Shown::Event(line) => line.event.seq,
-        _ => None,
-    });
-    assert_eq!(last, Some(Some(Seq(10 + crate::limits::PAGE_LINES as u64))));
-}
