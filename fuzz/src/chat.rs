@@ -13,7 +13,7 @@ use hikyaku_chat::{
     Name, Now, RoomConfig, Stamp,
     app::{App, Output, Shown},
     event::Event,
-    limits::{MAX_LINE_LEN, MAX_MACHINE_LINE_LEN, MAX_MEMBERS_PER_IP, MAX_NAME_LEN},
+    limits::{MAX_LINE_LEN, MAX_MACHINE_LINE_LEN, MAX_MEMBERS_PER_IP, MAX_NAME_LEN, MAX_SHOWN_LEN},
     log::MemoryLog,
     machine::{self, Ticket},
     plain::{parse, render},
@@ -146,7 +146,6 @@ impl World {
         let request = read.unwrap_or_else(|| parse(datagram));
         if let Action::Said(text) | Action::Whispered(text) | Action::Topic(text) = &request.action
         {
-            check_shown(text);
             assert!(text.len() <= MAX_LINE_LEN, "a line exceeds the limit");
         }
         let mut effects = Vec::new();
@@ -219,7 +218,7 @@ impl World {
 fn check_forms(event: &Event) -> String {
     if let Some(line) = render(STAMP, event, None) {
         check_shown(&line);
-        let most = MAX_LINE_LEN + 2 * MAX_NAME_LEN + 64;
+        let most = MAX_SHOWN_LEN + 2 * MAX_NAME_LEN + 64;
         assert!(line.len() <= most, "{} bytes in a line", line.len());
         assert_eq!(parse(line.as_bytes()).action, Action::Heard, "two rooms would echo it");
     }

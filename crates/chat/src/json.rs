@@ -1,10 +1,11 @@
-//! Events as JSON objects for programs: one per line, safe for a terminal.
+//! Events as JSON objects for programs: one per line, safe for a terminal. Strings are exact: what
+//! could command a terminal is escaped as JSON does it.
 //!
 //! In: events, and what a client knows of them. Out: lines without their ends.
 
 use std::collections::BTreeMap;
 
-use hikyaku_text::sanitize;
+use hikyaku_text::escape_json;
 use jiff::{Timestamp, tz::Offset};
 use serde::Serialize;
 use serde_json::Value;
@@ -137,11 +138,11 @@ impl Object {
     }
 
     fn text(&mut self, name: &'static str, text: &str) {
-        self.put(name, sanitize(text).into_owned());
+        self.put(name, text);
     }
 
     fn texts<'a>(&mut self, name: &'static str, texts: impl Iterator<Item = &'a str>) {
-        self.put(name, texts.map(|text| sanitize(text).into_owned()).collect::<Vec<_>>());
+        self.put(name, texts.map(str::to_owned).collect::<Vec<_>>());
     }
 
     fn roll(&mut self, name: &'static str, roll: &Roll) {
@@ -191,7 +192,7 @@ impl Object {
             }
             Kind::Rooms { rooms } => {
                 let each = rooms.iter().map(|info| {
-                    let (room, topic) = (info.room.as_str(), sanitize(&info.topic));
+                    let (room, topic) = (info.room.as_str(), &*info.topic);
                     serde_json::json!({ "room": room, "members": info.members, "topic": topic })
                 });
                 self.put("rooms", each.collect::<Vec<_>>());
@@ -255,7 +256,7 @@ impl Object {
     fn line(&self) -> String {
         let field = |(Field(_, name), value): (&Field, &Value)| format!("\"{name}\":{value}");
         let fields: Vec<String> = self.0.iter().map(field).collect();
-        format!("{{{}}}", fields.join(","))
+        escape_json(&format!("{{{}}}", fields.join(","))).into_owned()
     }
 }
 
@@ -274,6 +275,8 @@ mod tests {
         event::{MemberId, Seq},
         message_id::MessageId,
     };
+
+    const UNSAFE: &str = "\x1b[2J\u{202e}\u{9b}\u{e0041}\t\n\"\\x1b 日本";
 
     fn said(text: &str) -> Event {
         let mut author = Author::new(MemberId(2), "bob");
@@ -315,7 +318,7 @@ mod tests {
     #[test]
     fn every_line_is_json_and_commands_no_terminal() {
         let events = [
-            said("\x1b[2J\u{202e}\n\"\\"),
+            said(UNSAFE),
             Event { kind: Kind::Topic { text: "\x1b]0;x\x07".into() }, ..said("") },
             Event { kind: Kind::Rooms { rooms: Vec::new() }, ..said("") },
             Event { kind: Kind::Refused(Refusal::Nobody { name: "\x1b".into() }), ..said("") },
@@ -329,10 +332,34 @@ mod tests {
     }
 
     #[test]
+    fn a_program_gets_the_text_as_it_was_written() {
+        let line = event(&said(UNSAFE), Context::default()).unwrap();
+        assert!(line.contains(r"\u001b[2J\u202e\u009b\udb40\udc41\t"), "{line}");
+        let object: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(object["text"], UNSAFE);
+    }
+
+    #[test]
     fn a_refusal_has_its_reason_and_a_sentence() {
         let refused = Event { kind: Kind::Refused(Refusal::NotInRoom), ..said("") };
         let line = event(&refused, Context::default()).unwrap();
         assert!(line.contains(r#""why":"not_in_room""#), "{line}");
         assert!(line.contains(r#""text":"you are not in that room; /join ROOM""#), "{line}");
+    }
+
+    #[test]
+    fn the_manual_lists_each_kind() {
+        let manual = include_str!("../../../docs/chat.md");
+        let table = manual.split("| `kind` | fields |").nth(1).unwrap();
+        let table = table.split("\n\n").next().unwrap();
+        let first = |row: &str| row.split('|').nth(1).map(str::to_owned);
+        let cells: Vec<String> = table.lines().filter_map(first).collect();
+        let listed = |name: &str| cells.iter().any(|cell| cell.contains(&format!("`{name}`")));
+        for kind in crate::event::tests::one_of_each() {
+            if let Some(name) = super::kind(&kind) {
+                assert!(listed(name), "{name} is missing in docs/chat.md");
+            }
+        }
+        assert!(listed("state") && listed("notice"));
     }
 }

@@ -159,10 +159,13 @@ pub const MAX_NAME_COLUMNS: usize = 32;
 /// Length of a name in bytes, as combining marks have no width: 32 letters of 4 bytes.
 pub const MAX_NAME_LEN: usize = 128;
 
-/// Length of a line in bytes, without its line end: two screens of text. It applies to the line as
-/// received and as sent, with unsafe characters escaped, so that a room sends each member no more
-/// than it received, plus stamp and name.
+/// Length of a line in bytes, without its line end: two screens of text. Characters that are longer
+/// in JSON count more, so that each form of a line has a limit.
 pub const MAX_LINE_LEN: usize = 4_096;
+
+/// Length in bytes of the longest line as it is shown, without stamp and name: an unsafe character
+/// of three bytes becomes eight.
+pub const MAX_SHOWN_LEN: usize = 3 * MAX_LINE_LEN;
 
 /// Length of a machine line in bytes: the longest text, doubled because each character may be
 /// escaped again, with names and fields around it.
@@ -408,6 +411,12 @@ pub const HANDSHAKE_NOTE: Duration = Duration::from_secs(5);
 /// Lines of the host waiting to be sent: a paste. A terminal is slower than a room; a pipe waits.
 pub const MAX_HOST_LINES: usize = 64;
 
+/// The time after which a user who leaves learns what is waited for: longer than a host takes.
+pub const SILENT_WAIT: Duration = Duration::from_secs(1);
+
+/// The time to wait for each line that came after `/quit`, to count it: it only passes a task.
+pub const LATE_LINES_WAIT: Duration = Duration::from_millis(20);
+
 /// Consecutive errors of receiving after which the socket is considered broken. One may concern a
 /// single peer; a hundred concern the socket.
 pub const MAX_RECEIVE_ERRORS: u32 = 100;
@@ -416,5 +425,5 @@ const _: () = assert!(CLIENT_RATE < DEFAULT_RATE && CLIENT_BURST < DEFAULT_BURST
 const _: () = assert!(KEEP_ALIVE.as_secs() * 2 < DEFAULT_IDLE.as_secs());
 const _: () = assert!(
     // Fernet makes 4 bytes of 3 and adds 100, a signature adds 200.
-    (MAX_LINE_LEN + MAX_NAME_LEN + LINE_OVERHEAD + 200) * 4 / 3 + 100 < 65_507
+    (MAX_SHOWN_LEN + MAX_NAME_LEN + LINE_OVERHEAD + 200) * 4 / 3 + 100 < 65_507
 );

@@ -6,7 +6,7 @@ use crate::{
     event::{Event, MemberId},
     limits::MAX_LINE_LEN,
     machine,
-    request::{Action, Question, Request},
+    request::{Action, Question, Request, text_len},
     room_name::RoomName,
     words::{Language, Sentence},
 };
@@ -15,7 +15,8 @@ use crate::{
 ///
 /// Line ends and zero bytes at the end are removed, as `nc` and C programs send them. A blank rest
 /// is a sign of life, a `/` begins a command, anything else is a line to all. Invalid UTF-8 is
-/// escaped. Only a line longer than [`MAX_LINE_LEN`] bytes, before or after escaping, is refused.
+/// escaped; other text stays as it is, and is escaped where it is shown. Only a line longer than
+/// [`MAX_LINE_LEN`] bytes is refused.
 ///
 /// A line in the form of a room's own lines has come back, and is only a sign of life: a forged
 /// datagram can connect a room to another, or to an echo server, and their lines would circulate
@@ -138,8 +139,11 @@ fn about_room(name: &[u8], action: Action) -> Request {
 
 /// Returns the action for `words`, unless escaping makes them too long.
 pub(crate) fn written_out(words: &[u8], action: fn(String) -> Action) -> Action {
-    let words = sanitize_bytes(words).into_owned();
-    match words.len() {
+    let words = match std::str::from_utf8(words) {
+        Ok(text) => text.to_owned(),
+        Err(_) => sanitize_bytes(words).into_owned(),
+    };
+    match text_len(&words) {
         ..=MAX_LINE_LEN => action(words),
         len => Action::TooLong(len),
     }
@@ -152,6 +156,7 @@ mod tests {
     use super::*;
     use crate::{
         event::{Author, Kind},
+        limits::MAX_SHOWN_LEN,
         time::Stamp,
     };
     use hikyaku_text::is_safe;
@@ -231,7 +236,9 @@ mod tests {
 
     #[test]
     fn an_inner_line_end_forges_no_line() {
-        assert_eq!(parse(b"hi\n[12:00:00] bob: I owe you"), said("hi\\n[12:00:00] bob: I owe you"));
+        let text = "hi\n[12:00:00] bob: I owe you";
+        assert_eq!(parse(text.as_bytes()), said(text));
+        assert!(!rendered("eve", text).contains('\n'));
     }
 
     #[test]
@@ -297,14 +304,14 @@ mod tests {
         ) {
             if let Action::Said(text) = parse(&datagram) {
                 let line = rendered("alice", &text);
-                prop_assert!(line.len() <= "[12:34:56] alice: ".len() + MAX_LINE_LEN);
+                prop_assert!(line.len() <= "[12:34:56] alice: ".len() + MAX_SHOWN_LEN);
             }
         }
 
         #[test]
         fn any_datagram_becomes_a_safe_line(datagram: Vec<u8>) {
             if let Action::Said(text) = parse(&datagram) {
-                prop_assert!(text.chars().all(is_safe));
+                prop_assert!(rendered("alice", &text).chars().all(is_safe));
             }
         }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hikyaku_text::is_safe;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -108,4 +109,34 @@ pub enum Question {
     Rooms,
     /// Who is banned.
     Bans,
+}
+
+/// Returns the length of a text, as limits count it: its bytes, or half of those that it has in
+/// JSON, whichever is more. So no form of a text is much longer than another.
+pub(crate) fn text_len(text: &str) -> usize {
+    let in_json = |c: char| match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\x08' | '\x0c' => 2,
+        c if is_safe(c) => c.len_utf8(),
+        c => "\\u0000".len() * c.len_utf16(),
+    };
+    text.len().max(text.chars().map(in_json).sum::<usize>().div_ceil(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use hikyaku_text::escape_json;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_is_more_than_twice_its_length_in_json(
+            text in "(\\PC|[\x00-\x1f\x7f-\u{9f}\"\\\\\u{200b}\u{e0041}]){0,40}",
+        ) {
+            let json = serde_json::to_string(&text).unwrap();
+            let json = escape_json(&json).len() - 2;
+            prop_assert_eq!(text_len(&text), text.len().max(json.div_ceil(2)));
+        }
+    }
 }

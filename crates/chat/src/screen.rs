@@ -1,8 +1,11 @@
 //! Rows for a person: a local time of day, and a sentence.
 
+use std::sync::Arc;
+
 use crate::{
     app::Shown,
     clock::{stamp, time_of_day, time_of_day_now},
+    event::{Event, Kind, MemberId},
     member,
     plain::strip_stamp,
     time::Stamp,
@@ -25,6 +28,18 @@ pub struct Row {
 }
 
 impl Row {
+    /// Returns the row for an item at the host, whose own words stand among those of others.
+    #[must_use]
+    pub fn at_host(shown: &Shown, language: Language) -> Option<Self> {
+        match shown {
+            Shown::Event { event, .. } if matches!(event.kind, Kind::Said { .. }) => {
+                let sentence = language.event(event, None)?;
+                Some(Self { time: time_of_day(event.at), sentence })
+            }
+            _ => Self::of(shown, language),
+        }
+    }
+
     /// Returns the row for an item, or `None` if there is nothing to read.
     #[must_use]
     pub fn of(shown: &Shown, language: Language) -> Option<Self> {
@@ -45,6 +60,23 @@ impl Row {
                 None => Self { time: time_of_day_now(), sentence: Sentence::Line(line.clone()) },
             },
         })
+    }
+}
+
+/// Finds the renames that a reader has seen: a member who is in several rooms is renamed in each.
+#[derive(Debug, Default)]
+pub struct Renames {
+    last: Option<(MemberId, Arc<str>, Arc<str>)>,
+}
+
+impl Renames {
+    /// Returns `true` for a rename that was the last one, too, in another room.
+    pub fn is_repeated(&mut self, event: &Event) -> bool {
+        let (Kind::Renamed { name }, Some(author)) = (&event.kind, &event.author) else {
+            return false;
+        };
+        let this = Some((author.member, Arc::clone(&author.name), Arc::clone(name)));
+        std::mem::replace(&mut self.last, this.clone()) == this
     }
 }
 

@@ -41,6 +41,27 @@ pub fn sanitize_bytes(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Escapes in a JSON text, on one line, what [`sanitize`] would escape, as JSON does: a reader gets
+/// the same strings, and a terminal obeys none of them.
+#[must_use]
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    if first_unsafe(json).is_none() {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if is_safe(character) {
+            safe.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(safe, "\\u{unit:04x}");
+        }
+    }
+    Cow::Owned(safe)
+}
+
 /// Returns `true` if [`sanitize`] leaves `character` as it is.
 #[must_use]
 pub fn is_safe(character: char) -> bool {

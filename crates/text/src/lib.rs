@@ -8,7 +8,7 @@ mod escape;
 use unicode_width::UnicodeWidthStr as _;
 
 pub use self::escape::{
-    collapse_blanks, is_blank, is_safe, is_shapeless, sanitize, sanitize_bytes,
+    collapse_blanks, escape_json, is_blank, is_safe, is_shapeless, sanitize, sanitize_bytes,
 };
 
 /// Returns the columns that `text` takes on a terminal.

@@ -145,6 +145,8 @@ pub struct App {
     hint: Option<Dialect>,
     /// Set if a room answers keep-alives.
     watch: Option<Watch>,
+    /// Lines that came after the one that leaves.
+    late: usize,
 }
 
 /// Keep-alives that a room answers.
@@ -186,6 +188,7 @@ impl App {
             has_joined_rooms: false,
             hint: None,
             watch: None,
+            late: 0,
         }
     }
 
@@ -217,12 +220,21 @@ impl App {
         self.stage == Stage::Here && self.waiting.len() < MAX_WAITING_LINES
     }
 
+    /// Returns how many lines came after the one that leaves, and were not taken.
+    #[must_use]
+    pub const fn late(&self) -> usize {
+        self.late
+    }
+
     /// Takes a line as typed. `/quit` or `/leave` alone leaves.
     ///
     /// # Errors
     /// When too many lines wait, or the line is too long; then it is not sent.
     pub fn handle_line(&mut self, line: &str) -> Result<(), LineError> {
         let line = line.trim_end();
+        if self.stage != Stage::Here {
+            self.late += usize::from(!line.is_empty());
+        }
         if self.stage != Stage::Here || line.is_empty() {
             return Ok(());
         }

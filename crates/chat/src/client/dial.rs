@@ -3,6 +3,7 @@
 use std::{
     future,
     hash::{BuildHasher, RandomState},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -23,7 +24,8 @@ use crate::limits::{DIAL_INTERVAL, DIALS_AT_ONCE, RECONNECT_FIRST, RECONNECT_LON
 #[derive(Debug)]
 pub struct Dialler {
     endpoint: Endpoint,
-    to: Address,
+    /// What is tried each time, all at once.
+    to: Vec<Address>,
     trust: Trust,
     backoff: Backoff,
     /// `None`: it has taken too long.
@@ -38,6 +40,18 @@ impl Dialler {
     /// Creates a dialler, after a first connection to `to` was made.
     #[must_use]
     pub fn new(endpoint: Endpoint, to: Address, trust: Trust) -> Self {
+        Self::to_any(endpoint, vec![to], trust)
+    }
+
+    /// Creates a dialler to a host that may be at any of several addresses, such as those of an
+    /// invite: a laptop is at another one in each network. `trust` names the host's key, so that
+    /// others at these addresses change nothing.
+    #[must_use]
+    pub fn to_addresses(endpoint: Endpoint, to: &[SocketAddr], trust: Trust) -> Self {
+        Self::to_any(endpoint, to.iter().copied().map(Address::from).collect(), trust)
+    }
+
+    fn to_any(endpoint: Endpoint, to: Vec<Address>, trust: Trust) -> Self {
         Self {
             endpoint,
             to,
@@ -78,7 +92,9 @@ impl Dialler {
                     self.since = monotonic().into();
                     return Ok(connection);
                 }
-                Ok(Some(Err(error))) if !error.is_retryable() => return Err(error),
+                Ok(Some(Err(error))) if !error.is_retryable() && self.to.len() == 1 => {
+                    return Err(error);
+                }
                 // Others go on, or begin.
                 Ok(Some(Err(_)) | None) | Err(_) => {}
             }
@@ -87,15 +103,17 @@ impl Dialler {
 
     fn begin(&mut self) {
         self.next_at = Some(Instant::from(monotonic()) + spread(DIAL_INTERVAL));
-        if self.attempts.len() >= DIALS_AT_ONCE {
+        if self.attempts.len() >= DIALS_AT_ONCE * self.to.len() {
             return;
         }
-        let (endpoint, to, trust) = (self.endpoint.clone(), self.to.clone(), self.trust.clone());
-        self.attempts.spawn(async move {
-            let dialled = endpoint.connect(to, trust);
-            let whole = DIAL_INTERVAL * u32::try_from(DIALS_AT_ONCE).unwrap_or(u32::MAX);
-            tokio::time::timeout(whole, dialled).await.ok()
-        });
+        for to in self.to.clone() {
+            let (endpoint, trust) = (self.endpoint.clone(), self.trust.clone());
+            self.attempts.spawn(async move {
+                let dialled = endpoint.connect(to, trust);
+                let whole = DIAL_INTERVAL * u32::try_from(DIALS_AT_ONCE).unwrap_or(u32::MAX);
+                tokio::time::timeout(whole, dialled).await.ok()
+            });
+        }
     }
 }
 

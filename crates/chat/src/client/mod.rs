@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::{
     app::{App, Notice, Output, Shown},
     clock::Clock,
-    limits::{HANDSHAKE_NOTE, MAX_RECEIVE_ERRORS},
+    limits::{HANDSHAKE_NOTE, LATE_LINES_WAIT, MAX_RECEIVE_ERRORS},
     machine::Nonce,
     name::Name,
     store::StoreError,
@@ -145,6 +145,8 @@ pub struct Parted {
     pub unsent: usize,
     /// Lines that were sent and that the room has not confirmed, or that the network returned.
     pub unconfirmed: usize,
+    /// Lines that came after `/quit`.
+    pub late: usize,
     /// The state of the server at the end.
     pub server: LastSeen,
     /// Datagrams from the server that were dropped.
@@ -211,7 +213,8 @@ pub async fn run(
             Output::Wait(wake) => wake,
             Output::Left => {
                 peer.close().await;
-                return Ok(Parted::of(&app, &peer, unsent));
+                let late = app.late() + count_late(&mut lines).await;
+                return Ok(Parted { late, ..Parted::of(&app, &peer, unsent) });
             }
             Output::OtherDialect(theirs) => return Err(other_dialect(&peer, theirs, unopened)),
             Output::Unreachable => return Err(ClientError::Unreachable(peer.target())),
@@ -269,12 +272,14 @@ impl Parted {
         } else {
             LastSeen::There
         };
-        Self { unsent, unconfirmed: app.unconfirmed(), server, drops: peer.drops().clone() }
+        let (unconfirmed, drops) = (app.unconfirmed(), peer.drops().clone());
+        Self { unsent, unconfirmed, late: 0, server, drops }
     }
 
     /// Returns the outcome of a client that was interrupted before there was an association.
     fn unanswered(unsent: usize, peer: &PlainPeer) -> Self {
-        Self { unsent, unconfirmed: 0, server: LastSeen::There, drops: peer.drops().clone() }
+        let (server, drops) = (LastSeen::There, peer.drops().clone());
+        Self { unsent, unconfirmed: 0, late: 0, server, drops }
     }
 }
 
@@ -306,6 +311,16 @@ async fn done_before<T>(
         done = work => Some(done),
         () = end => None,
     }
+}
+
+/// Counts the lines that were typed before the end and that nobody has taken.
+async fn count_late(lines: &mut mpsc::Receiver<String>) -> usize {
+    let mut late = 0;
+    // Whoever reads them hands them over on another task.
+    while let Ok(Some(line)) = tokio::time::timeout(LATE_LINES_WAIT, lines.recv()).await {
+        late += usize::from(!line.trim().is_empty());
+    }
+    late
 }
 
 /// Connects, and reports once that it is still waiting.

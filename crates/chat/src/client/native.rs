@@ -18,7 +18,7 @@ use hikyaku::{
 };
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{ClientError, dial::Dialler, done_before, watch::Watch};
+use super::{ClientError, count_late, dial::Dialler, done_before, watch::Watch};
 use crate::{
     clock::Clock,
     limits::{LAST_WORDS, LINES_AT_ONCE, NATIVE_KEEP_ALIVE},
@@ -66,6 +66,8 @@ pub struct Stayed {
     pub is_kept: bool,
     /// Typed lines that were not taken, which was said when it happened.
     pub rejected: usize,
+    /// Lines that came after `/quit`.
+    pub late: usize,
     /// `true` if the host was there at the end.
     pub was_there: bool,
 }
@@ -98,6 +100,7 @@ pub async fn run_native(
         invite,
         patience,
         chance: chance(),
+        is_kept: is_lasting,
         ..Setup::new(host.to_string(), identity, name, kept)
     };
     let mut member = Member::new(setup);
@@ -141,7 +144,8 @@ pub async fn run_native(
     let was_there = member.is_greeted();
     link.close().await;
     let (unsent, rejected) = (member.unsent(), member.rejected());
-    Ok(Stayed { unsent, is_kept: is_lasting, rejected, was_there })
+    let late = member.late() + count_late(&mut lines).await;
+    Ok(Stayed { unsent, is_kept: is_lasting, rejected, late, was_there })
 }
 
 /// What came of doing what the member asked for.

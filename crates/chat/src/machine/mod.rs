@@ -11,9 +11,13 @@
 //! ```
 //!
 //! All fields are those of [`Event`] and [`Request`]. A reader ignores unknown fields and kinds,
-//! and lines of other versions. Each text is escaped for terminals before it is written. A greeting
-//! contains a `ticket`: a request with that ticket comes from an address that the room has reached.
+//! and lines of other versions. What could command a terminal is escaped as JSON does it. A
+//! greeting contains a `ticket`: a request with that ticket comes from an address that the room has
+//! reached.
 
+use std::borrow::Cow;
+
+use hikyaku_text::escape_json;
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -187,8 +191,8 @@ pub fn write_request(request: &Request, ticket: Option<Ticket>) -> String {
     write(&Line { hikyaku: VERSION, ticket, nonce: None, says: request })
 }
 
-/// Decodes the hello or a request of a client that reads machine lines. A text that is too long,
-/// before or after escaping, becomes [`Action::TooLong`].
+/// Decodes the hello or a request of a client that reads machine lines. A text that is too long
+/// becomes [`Action::TooLong`].
 #[must_use]
 pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
     if let Some(hello) = datagram.strip_prefix(HELLO) {
@@ -206,7 +210,6 @@ pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
         Action::Emote(text) => plain::written_out(text.as_bytes(), Action::Emote),
         Action::Topic(text) => plain::written_out(text.as_bytes(), Action::Topic),
         Action::Unknown(text) => plain::written_out(text.as_bytes(), Action::Unknown),
-        // A name with unsafe characters is refused, not escaped.
         Action::Hello(name) | Action::Named(name) if name.len() > MAX_LINE_LEN => {
             Action::TooLong(name.len())
         }
@@ -216,7 +219,11 @@ pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
 }
 
 fn write<T: Serialize>(line: &T) -> String {
-    serde_json::to_string(line).expect("no field of a line can fail to be written")
+    let json = serde_json::to_string(line).expect("no field of a line can fail to be written");
+    match escape_json(&json) {
+        Cow::Borrowed(_) => json,
+        Cow::Owned(safe) => safe,
+    }
 }
 
 /// Decodes a line of this version.

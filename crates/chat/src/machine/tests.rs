@@ -192,12 +192,12 @@ fn other_text_is_not_a_machine_line() {
 }
 
 #[test]
-fn a_request_carries_nothing_that_commands_a_terminal() {
+fn a_request_has_its_text_exactly_and_a_limit_in_each_form() {
     let line = br#"{"hikyaku":1,"do":"said","with":"\u001b[2J\u202e\n"}"#;
     let (request, _) = read_request(line).unwrap();
-    assert_eq!(request.action, Action::Said(r"\x1b[2J\u{202e}\n".to_owned()));
+    assert_eq!(request.action, Action::Said("\x1b[2J\u{202e}\n".to_owned()));
     let line =
-        format!("{{\"hikyaku\":1,\"do\":\"said\",\"with\":\"{}\"}}", "\\u001b".repeat(1_500));
+        format!("{{\"hikyaku\":1,\"do\":\"said\",\"with\":\"{}\"}}", "\\u001b".repeat(2_000));
     let (request, _) = read_request(line.as_bytes()).unwrap();
     assert_eq!(request.action, Action::TooLong(6_000));
 }

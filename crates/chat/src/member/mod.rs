@@ -18,13 +18,14 @@ use hikyaku::identity::Identity;
 use crate::{
     event::{Author, Event, MemberId, RequestId, Seq},
     json::Context,
-    limits::{CLIENT_BURST, CLIENT_RATE, CONFIRM_WAIT},
+    limits::{CLIENT_BURST, CLIENT_RATE, CONFIRM_WAIT, SILENT_WAIT},
     machine::{self, Device, NativeHello},
     message_id::MessageId,
     name::Name,
     rate::{Bucket, Rate},
     request::Action,
     room_name::RoomName,
+    screen::Renames,
     store::{LogId, StoreError},
     time::{Now, Time},
 };
@@ -137,6 +138,8 @@ pub struct Setup {
     pub chance: u64,
     /// How long to wait for the host to store what is pending when the input ends.
     pub patience: Duration,
+    /// `true` if what is pending at the end is sent the next time.
+    pub is_kept: bool,
 }
 
 impl Setup {
@@ -151,6 +154,7 @@ impl Setup {
             invite: None,
             chance: 0,
             patience: crate::limits::NATIVE_CONFIRM_WAIT,
+            is_kept: true,
         }
     }
 }
@@ -195,6 +199,7 @@ pub struct Member {
     invite: Option<String>,
     device: Device,
     patience: Duration,
+    is_kept: bool,
     link: Link,
     was_lost: bool,
     stage: Stage,
@@ -227,13 +232,19 @@ pub struct Member {
     read_at: Time,
     members: usize,
     rejected: usize,
+    /// Lines that came after the one that leaves.
+    late: usize,
+    renames: Renames,
+    /// When a user who leaves learns what it waits for.
+    say_at: Option<Time>,
+    has_said_what_waits: bool,
 }
 
 impl Member {
     /// Creates a member without a connection. Messages that wait in its store are shown.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { chat, identity, name, kept, invite, chance, patience } = setup;
+        let Setup { chat, identity, name, kept, invite, chance, patience, is_kept } = setup;
         let key: Arc<str> = identity.fingerprint().to_string().into();
         let mut me = Author::new(MemberId(0), name.as_str());
         me.key = Some(Arc::clone(&key));
@@ -249,6 +260,7 @@ impl Member {
             invite,
             device: kept.device,
             patience,
+            is_kept,
             link: Link::Away,
             was_lost: false,
             stage: Stage::Here,
@@ -274,6 +286,10 @@ impl Member {
             read_at: Time::ZERO,
             members: 0,
             rejected: 0,
+            late: 0,
+            renames: Renames::default(),
+            say_at: None,
+            has_said_what_waits: false,
         };
         let pending: Vec<_> = member.outbox.iter().cloned().collect();
         pending.iter().for_each(|unsent| member.show_pending(unsent));
@@ -310,6 +326,7 @@ impl Member {
             self.was_lost = true;
         }
         self.link = Link::Away;
+        self.say_what_waits();
         self.hello = None;
         self.outbox.rewind();
         self.requests.rewind();
@@ -338,6 +355,19 @@ impl Member {
             let by = now.time + self.patience;
             let answers_by = by.min(now.time + CONFIRM_WAIT);
             self.stage = Stage::Leaving { by, answers_by, is_patient: true };
+            match self.link {
+                Link::Away => self.say_what_waits(),
+                Link::Connected | Link::Greeted => self.say_at = Some(now.time + SILENT_WAIT),
+            }
+        }
+    }
+
+    /// A host that does not answer keeps a user who leaves waiting: they learn for what, once.
+    fn say_what_waits(&mut self) {
+        let lines = self.outbox.len();
+        let is_leaving = matches!(self.stage, Stage::Leaving { is_patient: true, .. });
+        if is_leaving && lines > 0 && !std::mem::replace(&mut self.has_said_what_waits, true) {
+            self.notice(Notice::Waiting { lines, most: self.patience, is_kept: self.is_kept });
         }
     }
 
@@ -352,6 +382,9 @@ impl Member {
 
     /// Returns what to do. Call it again after each output except the last two.
     pub fn poll_output(&mut self, now: Now) -> Output {
+        if self.say_at.take_if(|at| *at <= now.time).is_some() {
+            self.say_what_waits();
+        }
         if let Some(shown) = self.unshown.pop_front() {
             return Output::Show(shown);
         }
@@ -386,6 +419,12 @@ impl Member {
     #[must_use]
     pub const fn rejected(&self) -> usize {
         self.rejected
+    }
+
+    /// Returns how many lines came after the one that leaves, and were not taken.
+    #[must_use]
+    pub const fn late(&self) -> usize {
+        self.late
     }
 
     /// Returns `true` if there is a place for another typed line. A caller that reads a pipe waits
@@ -437,9 +476,10 @@ impl Member {
         if self.keeping.is_some() {
             return false;
         }
-        let is_done = self.outbox.len() == 0
-            && !self.unread
-            && (answers_by <= now || self.requests.is_empty());
+        // A host that is gone answers nothing; the one that was not there yet may.
+        let is_lost = self.link == Link::Away && self.was_lost;
+        let may_answer = answers_by > now && !self.requests.is_empty();
+        let is_done = self.outbox.len() == 0 && (is_lost || !self.unread && !may_answer);
         is_done || by <= now
     }
 
@@ -468,7 +508,7 @@ impl Member {
         let has_line = is_greeted && self.next_source().is_some();
         let line_at = has_line.then(|| self.pace.ready_at(pace()).max(self.hold_until));
         let read_at = (is_greeted && self.unread).then_some(self.read_at);
-        [leave_at, line_at, read_at].into_iter().flatten().min()
+        [leave_at, line_at, read_at, self.say_at].into_iter().flatten().min()
     }
 
     fn show_pending(&mut self, unsent: &keep::Unsent) {

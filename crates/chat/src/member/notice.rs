@@ -1,6 +1,6 @@
 //! Notices of a client to its user.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::TypedError;
 use crate::room_name::RoomName;
@@ -15,6 +15,22 @@ pub enum Notice {
     Back,
     /// The host has another log than before: what was said meanwhile, or before, is not in it.
     OtherLog,
+    /// The user's key is in the chat already, under another name than the one they wish for.
+    OtherName {
+        /// The name.
+        name: Arc<str>,
+        /// The one they wish for.
+        wish: Arc<str>,
+    },
+    /// The user leaves, and the host, which is not there, is waited for.
+    Waiting {
+        /// Messages that the host is not known to have stored.
+        lines: usize,
+        /// The longest time to wait.
+        most: Duration,
+        /// `true` if they are sent the next time that the member comes.
+        is_kept: bool,
+    },
     /// A name comes with another key than before, or with none.
     OtherKey {
         /// The name.

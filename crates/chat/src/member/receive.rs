@@ -113,6 +113,18 @@ impl Member {
         self.revisit();
         if is_news {
             self.show(Arc::new(event), Context::default(), false);
+            self.compare_name();
+        }
+    }
+
+    /// A key has one name, which another terminal of it may have chosen. A name that was taken is
+    /// another thing, of which the host speaks.
+    fn compare_name(&mut self) {
+        let (name, wish) = (Arc::clone(&self.me.name), self.wish.shared());
+        let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem.trim_end());
+        let is_numbered = !stem.is_empty() && wish.starts_with(stem);
+        if name != wish && !is_numbered {
+            self.notice(Notice::OtherName { name, wish });
         }
     }
 
@@ -246,6 +258,7 @@ impl Member {
                 self.unread |= event.seq.is_some();
                 self.show(Arc::new(event), Context::default(), false);
             }
+            Kind::Renamed { .. } if self.renames.is_repeated(&event) => {}
             _ => self.show(Arc::new(event), Context::default(), false),
         }
     }

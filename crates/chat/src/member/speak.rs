@@ -31,6 +31,7 @@ impl Member {
     /// Takes a line as typed. `chance` makes its id unique.
     pub fn handle_line(&mut self, now: Now, chance: [u8; 10], line: &str) {
         if self.stage != Stage::Here {
+            self.late += usize::from(!line.trim().is_empty());
             return;
         }
         match typed::parse(line) {

@@ -7,7 +7,7 @@ use crate::{
     app::LineError,
     limits::MAX_LINE_LEN,
     name::{Name, NameError},
-    request::{Action, Question},
+    request::{Action, Question, text_len},
     room_name::RoomName,
 };
 
@@ -79,11 +79,11 @@ fn parse_command(command: &str) -> Result<Typed, TypedError> {
             Typed::Nick(Name::parse(some(rest, "/nick ann")?).map_err(TypedError::Name)?)
         }
         "topic" if rest.is_empty() => Typed::Ask(Action::Asked(Question::Topic)),
-        "topic" => Typed::Ask(Action::Topic(escaped(rest)?)),
+        "topic" => Typed::Ask(Action::Topic(bounded(rest)?)),
         "who" => Typed::Ask(Action::Asked(Question::Who)),
         "rooms" => Typed::Ask(Action::Asked(Question::Rooms)),
         "bans" => Typed::Ask(Action::Asked(Question::Bans)),
-        "search" => Typed::Ask(Action::Search(escaped(some(rest, "/search lunch")?)?, None)),
+        "search" => Typed::Ask(Action::Search(bounded(some(rest, "/search lunch")?)?, None)),
         "history" => Typed::Older,
         "kick" => Typed::Ask(Action::Kick(unquoted(some(rest, "/kick ann")?))),
         "ban" => Typed::Ask(Action::Ban(unquoted(some(rest, "/ban ann")?))),
@@ -109,14 +109,13 @@ fn whisper(rest: &str) -> Result<Typed, TypedError> {
 }
 
 fn message(what: What, text: &str) -> Result<Typed, TypedError> {
-    Ok(Typed::Message(what, escaped(text)?))
+    Ok(Typed::Message(what, bounded(text)?))
 }
 
-/// Escapes what commands a terminal; the result is bounded, too.
-fn escaped(text: &str) -> Result<String, TypedError> {
-    let text = sanitize(text).into_owned();
-    match text.len() {
-        ..=MAX_LINE_LEN => Ok(text),
+/// Returns a text as it was typed, if it is not too long: each screen escapes what it shows.
+fn bounded(text: &str) -> Result<String, TypedError> {
+    match text_len(text) {
+        ..=MAX_LINE_LEN => Ok(text.to_owned()),
         len => Err(TypedError::Line(LineError::TooLong(len))),
     }
 }
@@ -150,7 +149,7 @@ mod tests {
         assert_eq!(parse("  indented"), said("  indented"));
         assert_eq!(parse("q"), said("q"));
         assert_eq!(parse("  "), Ok(Typed::Nothing));
-        assert_eq!(parse("a\x1b[2Jb"), said("a\\x1b[2Jb"));
+        assert_eq!(parse("a\tb\x1b[2J\u{202e}"), said("a\tb\x1b[2J\u{202e}"));
     }
 
     #[test]

@@ -176,7 +176,7 @@ impl<S: FnMut(Shown)> Server<S> {
         let Some(native) = &mut self.delivery.native else { return };
         let (code, reason) = match why {
             Departure::Banned => (code::BANNED, "you are banned from this chat"),
-            _ => (code::KICKED, "an owner of this chat has sent you away"),
+            _ => (code::KICKED, "an owner removed you from this chat"),
         };
         for way in native.forget(member) {
             way.abort(code, reason);

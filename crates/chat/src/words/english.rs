@@ -94,6 +94,18 @@ pub(super) fn members_notice(notice: &member::Notice) -> String {
         Notice::OtherLog => "the host has started a new log: lines that were said in the meantime \
             may be missing here"
             .to_owned(),
+        Notice::OtherName { name, wish } => format!(
+            "you are here already as {name}, so you are not called {wish}; /nick {wish} changes \
+             your name everywhere"
+        ),
+        Notice::Waiting { lines, most, is_kept } => {
+            let lines = match lines {
+                1 => "1 line is not stored yet".to_owned(),
+                lines => format!("{lines} lines are not stored yet"),
+            };
+            let then = if *is_kept { "leaves them for the next time" } else { "discards them" };
+            format!("{lines}; waiting for the host for up to {most:?}; Ctrl-C {then}")
+        }
         Notice::OtherKey { name, key: Some(key) } => {
             format!("WARNING: {name} has another key than before, {key}: this may be somebody else")
         }

@@ -106,6 +106,17 @@ pub(super) fn members_notice(notice: &member::Notice) -> String {
             可能性があります"
                 .to_owned()
         }
+        Notice::OtherName { name, wish } => format!(
+            "あなたはすでに {name} として参加しているため、名前は {wish} になりません。/nick {wish} で\
+             すべての端末の名前を変更できます"
+        ),
+        Notice::Waiting { lines, most, is_kept } => {
+            let then = if *is_kept { "次回に送信します" } else { "破棄します" };
+            format!(
+                "{lines} 行がまだ保存されていません。ホストを最長 {} 秒待ちます。Ctrl-C で中止すると{then}",
+                most.as_secs_f64().ceil()
+            )
+        }
         Notice::OtherKey { name, key: Some(key) } => {
             format!("警告: {name} さんの鍵が以前と異なります（{key}）。別の人の可能性があります")
         }

@@ -66,7 +66,10 @@ impl Sentence {
 
     /// Names the room, where that is not the usual one. No name of a member begins with `#`.
     fn in_room(self, event: &Event) -> Self {
-        let is_of_chat = matches!(event.kind, Kind::Rooms { .. } | Kind::Greeted { .. });
+        let is_of_chat = matches!(
+            event.kind,
+            Kind::Rooms { .. } | Kind::Greeted { .. } | Kind::Renamed { .. } | Kind::Closing
+        );
         if event.room.is_general() || is_of_chat {
             return self;
         }

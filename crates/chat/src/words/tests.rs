@@ -227,6 +227,8 @@ fn members_notices() -> Vec<member::Notice> {
         Notice::Lost,
         Notice::Back,
         Notice::OtherLog,
+        Notice::OtherName { name: bob(), wish: bob() },
+        Notice::Waiting { lines: 2, most: std::time::Duration::from_secs(10), is_kept: true },
         Notice::OtherKey { name: bob(), key: Some(bob()) },
         Notice::OtherKey { name: bob(), key: None },
         Notice::NotTaken(TypedError::Line(LineError::TooLong(5_000))),

@@ -26,7 +26,7 @@ use crate::{exit::Failure, limits::MAX_LINES_AHEAD};
 pub(crate) enum Echo {
     /// It stays.
     Keep,
-    /// A message is removed: it is shown as the messages of others are. A command stays.
+    /// It is removed: a message is shown as the messages of others are, and a command is none.
     Erase,
 }
 
@@ -91,15 +91,8 @@ fn hand_over(entered: &str, sender: &mpsc::Sender<io::Result<Typed>>) -> bool {
     true
 }
 
-/// Removes what was entered from the screen, where it is a message.
+/// Removes what was entered from the screen.
 fn erase(prompt: &str, entered: &str) {
-    let is_message = |line: &str| match line.strip_prefix('/') {
-        Some(command) => ["/", "me ", "msg "].iter().any(|start| command.starts_with(start)),
-        None => !matches!(line, "q" | "ｑ"),
-    };
-    if !entered.contains('\n') && !is_message(entered) {
-        return;
-    }
     let rows = rows(prompt, entered, width());
     let mut out = io::stdout().lock();
     let _ = write!(out, "\x1b[{rows}A\r\x1b[J").and_then(|()| out.flush());

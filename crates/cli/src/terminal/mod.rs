@@ -131,6 +131,11 @@ pub(crate) fn read_lines_of(
     Ok((Lines { queue, restore: Restore::nothing(Some(shown)) }, show))
 }
 
+/// Like [`read_lines`], for a conversation in which the caller shows what is typed, too.
+pub(crate) fn read_conversation(prompt: &'static str) -> Result<(Lines, Show), Failure> {
+    converse(prompt).map_or_else(|| read_lines(prompt), Ok)
+}
+
 /// Reads the lines of a conversation at a terminal, or returns `None` where there is none that is
 /// able to. What is typed is shown by the caller.
 pub(crate) fn converse(prompt: &'static str) -> Option<(Lines, Show)> {

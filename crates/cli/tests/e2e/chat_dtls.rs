@@ -82,7 +82,7 @@ fn a_silent_member_is_disconnected_and_may_come_back() {
     let own = own(&folder, "own");
     let room = room_of(&own, &["--idle", "300ms", "-v"]);
     let mut ana = join_room(&room, "ana", &["--pin", &own.pin]);
-    ana.out.line(|line| line.contains("parted from the server: it closed the association"));
+    ana.out.line(|line| line.contains("disconnected from the server: it closed the association"));
     ana.type_line("back again");
     ana.out.line(|line| line.ends_with(" is now ana"));
 }

@@ -8,6 +8,7 @@ use crate::support::{
     json,
     native::Home,
     process::Process,
+    refused,
     terminal::Terminal,
 };
 
@@ -173,12 +174,69 @@ fn hostile_lines_command_no_terminal_and_the_others_go_on() {
     ben.out.line(|line| is_stamped(line, "eve: after it"));
     let ended = eve.end();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("not taken: 2 lines"), "{}", ended.err);
+    assert!(ended.err.contains("2 lines were not accepted"), "{}", ended.err);
     let mut ana = join_chat(&home, &host, "ana");
     ana.type_line("still here");
     ben.out.line(|line| is_stamped(line, "ana: still here"));
     ben.type_line("so am I");
     ana.out.line(|line| is_stamped(line, "ben: so am I"));
+}
+
+#[test]
+fn a_program_gets_the_text_as_it_was_typed_and_no_terminal_obeys_it() {
+    let (home, bens) = (Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let ben = join(&bens, &host, "ben", &["--json"]);
+    ben.out.line(|line| line.contains(r#""state":"connected""#));
+    let mut ana = join_chat(&home, &host, "ana");
+    let text = "a\tb\x1b[2J \u{202e}c\u{9b}d";
+    ana.type_line(text);
+    let line = ben.out.line(|line| line.contains(r#""kind":"said""#));
+    assert!(line.chars().all(hikyaku_text::is_safe), "{line:?}");
+    assert_eq!(json(&line)["text"], text);
+    ana.out.line(|line| is_stamped(line, r"ana: a\tb\x1b[2J \u{202e}c\u{9b}d"));
+}
+
+#[test]
+fn lines_after_the_one_that_leaves_are_counted() {
+    let home = Home::new();
+    let host = host(&home, "127.0.0.1:0");
+    let mut ana = join(&home, &host, "ana", &[]);
+    ana.type_all(b"one\n/quit\ntwo\n\nthree\n");
+    let ended = ana.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.ends_with("hikyaku: 2 lines after /quit were not sent\n"), "{}", ended.err);
+    assert!(!ended.text().contains("two"), "{}", ended.text());
+}
+
+#[test]
+fn a_second_terminal_of_a_key_learns_that_it_has_the_name_of_the_first() {
+    let home = Home::new();
+    let host = host(&home, "127.0.0.1:0");
+    let ana = join_chat(&home, &host, "ana");
+    let zoe = join(&home, &host, "zoe", &[]);
+    zoe.out.line(|line| line.contains("you are here already as ana") && line.contains("/nick zoe"));
+    leaves_well(zoe);
+    leaves_well(ana);
+}
+
+#[test]
+fn who_leaves_a_host_that_is_gone_waits_only_for_lines_and_learns_for_which() {
+    let (home, anas) = (Home::new(), Home::new());
+    for (line, waits) in [("/who", false), ("kept", true)] {
+        let host = host(&home, "127.0.0.1:0");
+        let mut ana = join(&anas, &host, "ana", &["--wait", "30s"]);
+        ana.out.line(|line| line.contains("* this is a hikyaku chat; you are "));
+        drop(host);
+        ana.out.line(|line| line.contains("cannot be reached"));
+        ana.type_all(format!("{line}\n").as_bytes());
+        if waits {
+            ana.out.line(|line| line.contains("* 1 line is not stored yet; waiting for the host"));
+            ana.interrupt();
+        }
+        let ended = ana.end();
+        assert_eq!(ended.code, Some(i32::from(waits)), "{ended:?}");
+    }
 }
 
 #[test]
@@ -221,4 +279,16 @@ fn the_terminal_is_as_before_after_a_signal_and_after_keys_in_the_last_seconds()
     assert!(ana.ends_within(DEADLINE));
     assert!(ana.is_cooked(), "after keys at the end");
     host.process.signal("CONT");
+}
+
+#[test]
+fn a_name_that_is_not_found_is_looked_for_in_two_ways_and_both_are_named() {
+    let home = Home::new();
+    let ended = home.run(&["chat", "join", "no-such-name-anywhere"], b"hello\n");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let last = ended.err.lines().last().unwrap_or_default();
+    for word in ["no host announces \"no-such-name-anywhere\"", "cannot", "`hikyaku chat find`"] {
+        assert!(last.contains(word), "{word}: {last}");
+    }
+    refused(2, &[(&["chat", "join", "--name", "", ":9"], &["--name"])]);
 }

@@ -217,8 +217,10 @@ fn of_several_rooms_one_is_chosen() {
     assert!(ended.err.contains(both), "{}", ended.err);
 
     let mut person = Terminal::start(lan.command(1, &ben, &["chat", "--name", "ben"]));
-    person.shows("which one? 1 to 2", 1);
-    person.press("2\n");
+    person.shows("which one? Its number or name", 1);
+    person.press("zoe\n");
+    person.shows("\"zoe\" is none of them", 1);
+    person.press("Ito\n");
     person.shows(&format!("first contact: ito at 192.0.2.1:5000 is {key}"), 1);
     person.shows("you are ben;", 1);
     person.press("/quit\n");

@@ -11,6 +11,7 @@ use crate::{
     words::Language,
 };
 
+mod leaving;
 mod order;
 
 const CHAT: &str = "SHA256:host";

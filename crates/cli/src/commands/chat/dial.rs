@@ -9,6 +9,7 @@ use hikyaku::{
     known_hosts::{KnownHosts, host_name},
     signers::Fingerprint,
 };
+use hikyaku_chat::client::Dialler;
 use hikyaku_services::{
     discovery::Host,
     invite::{Invite, Secret},
@@ -40,6 +41,8 @@ pub(super) struct Dialled {
     /// The host's key.
     pub(super) host: Fingerprint,
     pub(super) address: Address,
+    /// Where else the host may be: all that the network or an invite named.
+    pub(super) others: Vec<SocketAddr>,
     pub(super) trust: Trust,
 }
 
@@ -86,7 +89,7 @@ impl Target {
                     .await
                     .map_err(|e| e.explained(who, |_| None))?;
                 report_first_contact(host, &connection, talk);
-                Ok(Dialled::of(connection))
+                Ok(Dialled::of(connection, &host.addresses))
             }
             Self::Invite(invite) => {
                 let addresses = resolved(invite, network).await?;
@@ -97,7 +100,7 @@ impl Target {
                 let connection = first(endpoint, &name, &addresses, &trust)
                     .await
                     .map_err(|e| e.explained(who, |error| not_invited(error, key)))?;
-                Ok(Dialled::of(connection))
+                Ok(Dialled::of(connection, &addresses))
             }
         }
     }
@@ -105,10 +108,23 @@ impl Target {
 
 impl Dialled {
     /// A connection whose key was checked: the next one has the same.
-    fn of(connection: Connection) -> Self {
-        let address = Address::from(connection.remote_addr());
-        let host = connection.peer().fingerprint();
-        Self { connection: Some(connection), host, address, trust: Trust::pinned(host) }
+    fn of(connection: Connection, addresses: &[SocketAddr]) -> Self {
+        let remote = connection.remote_addr();
+        let (address, host) = (Address::from(remote), connection.peer().fingerprint());
+        let others = addresses.iter().copied().filter(|at| *at != remote).collect();
+        Self { connection: Some(connection), host, address, others, trust: Trust::pinned(host) }
+    }
+
+    /// Returns what makes the next connection.
+    pub(super) fn dialler(&self, endpoint: Endpoint) -> Dialler {
+        let trust = self.trust.clone();
+        match (&*self.others, &self.connection) {
+            ([], _) | (_, None) => Dialler::new(endpoint, self.address.clone(), trust),
+            (others, Some(connection)) => {
+                let all = [&[connection.remote_addr()], others].concat();
+                Dialler::to_addresses(endpoint, &all, trust)
+            }
+        }
     }
 }
 
@@ -146,7 +162,7 @@ async fn at_address(
             }
         },
     };
-    Ok(Dialled { connection, host, address: address.clone(), trust })
+    Ok(Dialled { connection, host, address: address.clone(), others: Vec::new(), trust })
 }
 
 /// Returns `true` if a host that is known may answer a later attempt.

@@ -159,10 +159,11 @@ impl Wanted<'_> {
             (false, _) => self.choose(found, ending, false).await.and_then(|chosen| {
                 chosen.ok_or_else(|| Failure::failed("interrupted; nothing was sent"))
             }),
-            (true, Some(address)) => self.address(address),
-            (true, None) => Err(Failure::failed(format!(
-                "no host {name:?} on this network; `hikyaku chat find` lists those there are"
-            ))),
+            (true, Some(address)) => match address.resolve(self.network.family()).await {
+                Ok(_) => self.address(address),
+                Err(error) => Err(not_found(name, &format!(", and {error}"))),
+            },
+            (true, None) => Err(not_found(name, "")),
         }
     }
 
@@ -216,15 +217,17 @@ impl Wanted<'_> {
                 note_line(&Line::from(format!("{}  {}", index + 1, described(host))));
             }
             let question = match or_none {
-                true => format!("which one? 1 to {}, or Enter to open a room: ", found.len()),
-                false => format!("which one? 1 to {}: ", found.len()),
+                true => "which one? Its number or name, or Enter to open a room: ",
+                false => "which one? Its number or name: ",
             };
             let chosen = loop {
-                let answer = terminal::ask(&question, ending).await?;
-                match answer.trim().parse::<usize>() {
-                    Ok(number) if (1..=found.len()).contains(&number) => break number - 1,
-                    Err(_) if or_none && answer.trim().is_empty() => return Ok(None),
-                    _ => {}
+                let answer = terminal::ask(question, ending).await?;
+                if or_none && answer.trim().is_empty() {
+                    return Ok(None);
+                }
+                match chosen(&answer, &found) {
+                    Ok(index) => break index,
+                    Err(why) => note(&why),
                 }
             };
             found.swap(0, chosen);
@@ -234,6 +237,41 @@ impl Wanted<'_> {
             note(&format!("joining {}", described(&host)));
         }
         Ok(Some(Target::Found(Box::new(host))))
+    }
+}
+
+fn not_found(name: &str, address: &str) -> Failure {
+    Failure::failed(format!(
+        "no host announces {name:?} on this network{address}; `hikyaku chat find` lists the rooms \
+         there are, and an address or an invite of the host needs no search"
+    ))
+}
+
+/// Returns which host an answer means: by its number in the list, or by its name or the beginning
+/// of it.
+fn chosen(answer: &str, found: &[Host]) -> Result<usize, String> {
+    let answer = answer.trim();
+    if let Ok(number) = answer.parse::<usize>()
+        && (1..=found.len()).contains(&number)
+    {
+        return Ok(number - 1);
+    }
+    let names: Vec<String> =
+        found.iter().map(|host| host.announcement.name().to_lowercase()).collect();
+    let wanted = answer.to_lowercase();
+    let named = |fits: &dyn Fn(&str) -> bool| -> Vec<usize> {
+        names.iter().enumerate().filter(|(_, name)| fits(name)).map(|(index, _)| index).collect()
+    };
+    let whole = named(&|name| name == wanted);
+    let fitting = match (whole.is_empty(), wanted.is_empty()) {
+        (false, _) => whole,
+        (true, false) => named(&|name| name.starts_with(&wanted)),
+        (true, true) => Vec::new(),
+    };
+    match &*fitting {
+        [one] => Ok(*one),
+        [] => Err(format!("{answer:?} is none of them")),
+        _ => Err(format!("{answer:?} fits several of them; write the number")),
     }
 }
 
@@ -353,6 +391,20 @@ mod tests {
         let mut found = Found::default();
         found.add(announcement, &[([192, 0, 2, 7], 9).into()]);
         found.hosts()[0].clone()
+    }
+
+    #[test]
+    fn a_host_is_chosen_by_its_number_or_its_name() {
+        let found = [host("hana@tea"), host("Hanako"), host("7"), host("ben"), host("ben")];
+        for (answer, index) in
+            [("1", 0), (" 2\n", 1), ("hanako", 1), ("hana@", 0), ("HANA@TEA", 0), ("7", 2)]
+        {
+            assert_eq!(chosen(answer, &found), Ok(index), "{answer}");
+        }
+        for answer in ["", "0", "6", "hana", "ben", "zoe"] {
+            assert!(chosen(answer, &found).is_err(), "{answer}");
+        }
+        assert_eq!(chosen("5", &found), Ok(4), "two of a name have two numbers");
     }
 
     #[test]

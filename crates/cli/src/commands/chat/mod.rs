@@ -1,6 +1,11 @@
 //! `hikyaku chat`: hosts a room, joins one, or does whichever fits.
 
-use std::{fmt::Display, io, net::SocketAddr, sync::Arc};
+use std::{
+    fmt::Display,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+};
 
 use anstyle::AnsiColor;
 use hikyaku::interface::machine_addresses;
@@ -9,7 +14,7 @@ use hikyaku_chat::{
     app::Shown,
     client::{LastSeen, Parted},
     limits::MAX_HOST_LINES,
-    screen::Row,
+    screen::{Renames, Row},
     server::{self, AtTheDoor, Doors, Host, Hosting, Meters},
     words::Sentence,
 };
@@ -125,7 +130,7 @@ impl Seat {
 
 /// Where a host sees the chat.
 enum Sight {
-    Prompt { show: Arc<SharedShow>, _restore: terminal::Restore },
+    Prompt { show: Arc<SharedShow>, renames: Renames, _restore: terminal::Restore },
     Printed(Printer),
 }
 
@@ -133,8 +138,11 @@ impl Sight {
     fn show(&mut self, shown: &Shown) {
         match self {
             Self::Printed(printer) => printer.print(shown),
-            Self::Prompt { show, .. } => {
-                if let Some(row) = Row::of(shown, language()) {
+            Self::Prompt { show, renames, .. } => {
+                if matches!(shown, Shown::Event { event, .. } if renames.is_repeated(event)) {
+                    return;
+                }
+                if let Some(row) = Row::at_host(shown, language()) {
                     show.put(coloured(&row));
                 }
             }
@@ -160,15 +168,18 @@ async fn serve(
     let mut complaints = Complaints::new(&me.talk);
     let (host, mut sight) = match seat {
         Seat::Host => {
-            let (lines, show) = terminal::read_lines("> ")?;
+            let (lines, show) = terminal::read_conversation("> ")?;
             let (restore, queue) = lines.split();
             let lines = typed(queue);
             let show = SharedShow::new(show);
             complaints = complaints.shown_above(Arc::clone(&show));
             if let Some(news) = news {
-                tell_news(news, Some(Arc::clone(&show)));
+                tell_news(news, Some(Arc::downgrade(&show)));
             }
-            (Some(Host { name: Some(name(me)), lines }), Sight::Prompt { show, _restore: restore })
+            (
+                Some(Host { name: Some(name(me)), lines }),
+                Sight::Prompt { show, renames: Renames::default(), _restore: restore },
+            )
         }
         Seat::Nobody(form) => {
             if let Some(news) = news {
@@ -192,6 +203,8 @@ async fn serve(
         drop(service);
     };
     let served = server::run(doors, hosting, host, show, door, ended).await;
+    // Both show lines; the terminal is given back once nobody does.
+    drop(complaints);
     sight.finish().await;
     let served =
         served.map_err(|e| Failure::failed(format!("the chat on {local} has ended: {e}")))?;
@@ -205,11 +218,16 @@ async fn serve(
 type News = mpsc::UnboundedReceiver<String>;
 
 /// Shows news above a prompt, or on standard error, for as long as there are any.
-fn tell_news(mut news: News, show: Option<Arc<SharedShow>>) {
+fn tell_news(mut news: News, show: Option<Weak<SharedShow>>) {
     tokio::spawn(async move {
         while let Some(line) = news.recv().await {
             match &show {
-                Some(show) => show.put(line.as_str()),
+                // The terminal is given back once nobody holds it.
+                Some(show) => {
+                    if let Some(show) = show.upgrade() {
+                        show.put(line.as_str());
+                    }
+                }
                 None => note(&line),
             }
         }
@@ -283,6 +301,14 @@ fn guest_of(host: &str) -> Name {
         .expect("a plain word is a name")
 }
 
+/// Says that lines came after `/quit`.
+fn late(count: usize) -> String {
+    match count {
+        1 => "1 line after /quit was not sent".to_owned(),
+        count => format!("{count} lines after /quit were not sent"),
+    }
+}
+
 /// Reports which typed lines are not known to have arrived.
 fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
     let lines = |count: usize| counted(count as u64, "line");
@@ -296,7 +322,7 @@ fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
     };
     let what = unsent.into_iter().chain(unconfirmed).collect::<Vec<_>>();
     if what.is_empty() {
-        return None;
+        return (parted.late > 0).then(|| late(parted.late));
     }
     let why = match (parted.server, parted.unsent) {
         (LastSeen::Silent, _) => format!("nothing answered at {target}"),

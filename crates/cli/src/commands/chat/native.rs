@@ -12,7 +12,7 @@ use hikyaku::{
 };
 use hikyaku_chat::{
     RoomConfig,
-    client::{self, ClientError, Dialler, Participant, Stayed},
+    client::{self, ClientError, Participant, Stayed},
     limits::{NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
     member::Shown,
     server::{self, Admission, Doors, Hosting},
@@ -150,6 +150,9 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         if let Some(listener) = door.as_ref().filter(|_| !args.me.talk.quiet) {
             tell_other_door(listener, flag, args.armour.is_bare());
         }
+    }
+    if by_invite && (doors.plain.is_some() || doors.dtls.is_some()) {
+        warn("whoever comes by --plain or --dtls needs no invite");
     }
     let admission = host_invite(args, &endpoint, allowed)?;
     let news = web::open(args, &endpoint.fingerprint(), &mut doors).await?;
@@ -312,10 +315,10 @@ impl Guest<'_> {
             dialled = dialling => dialled?,
             () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
         };
-        let Dialled { connection, host, address, trust } = dialled;
+        let dialler = dialled.dialler(endpoint);
+        let Dialled { connection, host, address, .. } = dialled;
         let store = state::device(&host, &identity, keeps)?;
         let invite = target.one_use().map(|secret| secret.as_str().to_owned());
-        let dialler = Dialler::new(endpoint, address.clone(), trust);
         let address = &address;
         let name = name(me);
         let participant = Participant { host, identity, name, invite, store, patience: wait };
@@ -325,14 +328,24 @@ impl Guest<'_> {
         let part =
             client::run_native(connection, dialler, participant, lines, show, ending.wanted());
         let stayed = part.await.map_err(|e| ended(address, who, keeps, e))?;
-        match (stayed.unsent, stayed.rejected) {
-            (0, count @ 1..) if !has_person => {
-                let lines = counted(count as u64, "line");
-                Err(Failure::failed(format!("not taken: {lines}; the reasons are in the output")))
+        let late = (stayed.late > 0).then(|| super::late(stayed.late));
+        match (stayed.unsent, stayed.rejected, late) {
+            (0, 0, Some(late)) if !has_person => Err(Failure::failed(late)),
+            (0, count @ 1.., _) if !has_person => Err(Failure::failed(rejected(count))),
+            (0, _, late) => {
+                late.iter().for_each(|late| warn(late));
+                Ok(())
             }
-            (0, _) => Ok(()),
-            (count, _) => Err(Failure::failed(unsent(&stayed, count, address))),
+            (count, ..) => Err(Failure::failed(unsent(&stayed, count, address))),
         }
+    }
+}
+
+/// Says that lines were not taken.
+fn rejected(count: usize) -> String {
+    match count {
+        1 => "1 line was not accepted; the output says why".to_owned(),
+        count => format!("{count} lines were not accepted; the output says why"),
     }
 }
 

@@ -3,7 +3,7 @@
 use hikyaku_chat::{
     app::Shown,
     json::{self, Context},
-    screen::{Row, now},
+    screen::{Renames, Row, now},
     words::Language,
 };
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -23,6 +23,7 @@ pub(super) struct Printer {
     form: Form,
     lines: mpsc::Sender<String>,
     writing: JoinHandle<()>,
+    renames: Renames,
     /// Lines that found no place.
     lost: u64,
 }
@@ -36,10 +37,13 @@ impl Printer {
                 write_lines(batch.drain(..).collect()).await;
             }
         });
-        Self { form, lines, writing, lost: 0 }
+        Self { form, lines, writing, renames: Renames::default(), lost: 0 }
     }
 
     pub(super) fn print(&mut self, shown: &Shown) {
+        if matches!(shown, Shown::Event { event, .. } if self.renames.is_repeated(event)) {
+            return;
+        }
         // Whoever watches the host alone, and not the chat, has to know it, too.
         if let Shown::Notice(notice) = shown {
             warn(LANGUAGE.notice(notice).text());

@@ -533,3 +533,6 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
