@@ -97,9 +97,23 @@ pub(crate) const DTLS_HANDSHAKE_MTU: usize = 1_200;
 /// How long a DTLS handshake may take.
 pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// How long a DTLS client waits for the end of a handshake that the server has answered before it
+/// begins another. By then a flight was sent five times; with what a forged hello has agreed on,
+/// none is ever answered.
+pub(crate) const DTLS_ATTEMPT: Duration = Duration::from_secs(13);
+
+/// Handshakes of a DTLS client, one after the other: as many of [`DTLS_ATTEMPT`] as fit into
+/// [`DTLS_HANDSHAKE_TIMEOUT`].
+pub(crate) const MAX_DTLS_ATTEMPTS: usize = 3;
+
 /// How long a client waits for an answer to the proof of its shared key. By then it was sent five
 /// times; a peer that can open it would have answered one of them.
 pub(crate) const DTLS_PROOF: Duration = Duration::from_secs(10);
+
+/// The same for each of two handshakes of which the second is only made if the first one fails. It
+/// is longer than [`DTLS_UNOPENED`] and [`DTLS_ALERT`] together, so that a server that says why is
+/// quoted.
+pub(crate) const DTLS_PROOF_EACH: Duration = Duration::from_secs(6);
 
 /// How long a server waits after a record sealed with a shared key did not open. Anyone can have
 /// sent it; a client with the right key sends its own again after one second.

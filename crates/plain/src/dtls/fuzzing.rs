@@ -87,7 +87,7 @@ impl Client {
     /// Creates a client; its first datagram is ready to send.
     #[must_use]
     pub fn new(config: &ClientConfig, now: Instant) -> Self {
-        Self(Association::client(config, now))
+        Self(Attempts::new(true, now).begin(config, now))
     }
 
     /// Handles a received datagram.

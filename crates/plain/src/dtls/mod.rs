@@ -51,6 +51,7 @@
 //! ```
 
 mod association;
+mod attempts;
 mod credentials;
 mod ended;
 #[cfg(fuzzing)]
@@ -75,6 +76,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 pub(super) use self::{
     association::{Association, Event, NotSent},
+    attempts::Attempts,
     hub::{Arrived, Hub},
 };
 pub use self::{

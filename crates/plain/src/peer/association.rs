@@ -7,7 +7,7 @@ use hikyaku::{batch::Datagram, clock, limits::OTHER_DIALECT_REPORTS};
 use super::{Heard, PlainPeer, same_endpoint};
 use crate::{
     PlainSendError,
-    dtls::{Arrived, Association, ClientConfig, Event},
+    dtls::{Arrived, Association, Attempts, ClientConfig, Event},
 };
 
 impl PlainPeer {
@@ -16,11 +16,9 @@ impl PlainPeer {
         &mut self,
         config: &ClientConfig,
     ) -> Result<(), PlainSendError> {
-        let now = clock::monotonic();
-        let line = self.newest_mut();
-        if line.association.as_ref().is_none_or(Association::has_ended) {
-            line.association = Some(Association::client(config, now));
-            self.ended = None;
+        if self.newest().association.as_ref().is_none_or(Association::has_ended) {
+            self.attempts = Attempts::new(self.has_fixed_port(), clock::monotonic());
+            self.begin(config);
         }
         loop {
             let target = self.target();
@@ -34,13 +32,17 @@ impl PlainPeer {
             }
             if let Some(ended) = self.ended.take() {
                 self.flush().await;
-                return Err(PlainSendError::Dtls { target, ended });
+                match self.attempts.after(ended, config, clock::monotonic()) {
+                    Ok(()) => self.open_socket()?,
+                    Err(ended) => return Err(PlainSendError::Dtls { target, ended }),
+                }
+                self.begin(config);
             }
             match self.hear(false).await {
                 Ok(Heard::Unreachable(error)) => {
                     // A server that refuses one client and ends is not there any more.
                     let refusal = self.newest().association.as_ref().and_then(Association::refusal);
-                    return Err(match refusal {
+                    return Err(match refusal.or_else(|| self.attempts.failure()) {
                         Some(ended) => PlainSendError::Dtls { target, ended },
                         None => PlainSendError::Unreachable { target, error },
                     });
@@ -49,6 +51,13 @@ impl PlainPeer {
                 Err(source) => return Err(PlainSendError::System { target, source }),
             }
         }
+    }
+
+    /// Begins a handshake on the newest line.
+    fn begin(&mut self, config: &ClientConfig) {
+        let association = self.attempts.begin(config, clock::monotonic());
+        self.newest_mut().association = Some(association);
+        self.ended = None;
     }
 
     /// Keeps why the newest association ended; older ones do not matter.

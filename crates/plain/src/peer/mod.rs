@@ -37,7 +37,7 @@ use hikyaku::{
 use super::{
     Acknowledged, Armour, Dropped, Drops, PlainSendError, Reply, RetryPolicy, Seal, Setback,
     ack::{Step, StopAndWait},
-    dtls::{Arrived, ClientConfig, Ended, NotSent},
+    dtls::{Arrived, Attempts, ClientConfig, Ended, NotSent},
     gate::Gate,
     line::{Line, is_report},
     sleep_until,
@@ -67,6 +67,8 @@ pub struct PlainPeer {
     lines: VecDeque<Line>,
     /// An ACK of an earlier message may still arrive on the newest line.
     used: bool,
+    /// The handshakes made for the association that is due.
+    attempts: Attempts,
     /// Why the newest line's association has ended, until that is reported.
     ended: Option<Ended>,
     /// The acknowledgement last waited for; empty if there was none.
@@ -102,6 +104,7 @@ impl PlainPeer {
             dtls: None,
             lines: VecDeque::new(),
             used: false,
+            attempts: Attempts::new(true, clock::monotonic()),
             ended: None,
             ack_text: Vec::new(),
             replies: VecDeque::new(),

@@ -14,7 +14,7 @@ fn who_writes_a_peers_address_does_not_choose_where_its_answers_come_from() {
     world.from.local = Some(ours);
     world.speak();
     let forged = ReplyTo { local: Some(another), ..world.from };
-    let hello = Association::client(&config, world.now).poll_output().unwrap();
+    let hello = lone(&config, world.now).poll_output().unwrap();
     for datagram in [b"noise".as_slice(), &record::fatal_alert(40), &hello] {
         world.hub.handle_datagram(datagram, forged, world.wall, world.now);
         while world.hub.poll_output().is_some() {}

@@ -127,6 +127,57 @@ fn a_forged_record_before_each_of_a_handshake_neither_ends_it_nor_blames_the_key
     }
 }
 
+/// Returns a listener and a client that begins a handshake again when one fails.
+fn persistent(own: &Certified, by_key: bool) -> World {
+    let (listener, config) = if by_key {
+        let listener = ServerConfig::with_shared_key(shared(KEY)).unwrap();
+        (listener, ClientConfig::with_shared_key(shared(KEY)).unwrap())
+    } else {
+        (server(own), client("a", Anchors::anyone()))
+    };
+    let mut world = World::new(listener, &config);
+    let mut attempts = Attempts::new(false, world.now);
+    world.client = attempts.begin(&config, world.now);
+    world.again = Some((attempts, config));
+    world
+}
+
+#[test]
+fn a_forged_copy_of_a_datagram_of_a_handshake_does_not_end_it() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let mut ended = Vec::new();
+    for by_key in [false, true] {
+        let mut world = persistent(&own, by_key);
+        world.speak();
+        for which in 1..=world.carried {
+            // Bytes of the record, of the handshake message, and of each part of a hello.
+            for at in (10..120).step_by(7).chain([300, 1_000]) {
+                let mut world = persistent(&own, by_key);
+                world.forged = Some((which, at));
+                world.pass(Duration::from_secs(39));
+                if !world.client.is_established() {
+                    ended.push((by_key, which, at, world.ended()));
+                }
+            }
+        }
+    }
+    assert!(ended.is_empty(), "{ended:#?}");
+}
+
+#[test]
+fn a_failure_that_comes_twice_is_reported_as_it_is() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
+    let pinned = Anchors::pinned(vec![Certified::generate(&[], wall()).unwrap().pin()]);
+    let config = client("a", pinned);
+    let mut attempts = Attempts::new(false, world.now);
+    world.client = attempts.begin(&config, world.now);
+    world.again = Some((attempts, config));
+    world.pass(Duration::from_secs(1));
+    assert!(matches!(world.ended(), Some(Ended::Refused(_))), "{:?}", world.events);
+    assert_eq!(world.from.peer.port(), 4_001, "it has tried twice");
+}
+
 #[test]
 fn an_alert_that_nothing_follows_ends_a_handshake_soon() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();

@@ -5,11 +5,13 @@
 mod addresses;
 mod faults;
 mod patience;
+mod world;
 
 use std::{collections::VecDeque, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
+use self::world::{Forge, World, lone};
 use super::*;
 use crate::{
     ReplyTo,
@@ -72,173 +74,6 @@ fn server(own: &Certified) -> ServerConfig {
 
 fn address(port: u16) -> ReplyTo {
     std::net::SocketAddr::from(([192, 0, 2, 1], port)).into()
-}
-
-/// A datagram that a forger sends before a genuine one arrives.
-type Forge = fn(&[u8]) -> Option<Vec<u8>>;
-
-/// A listener and a client, a wire between them, and a clock.
-struct World {
-    hub: Hub,
-    client: Association,
-    from: ReplyTo,
-    now: Instant,
-    wall: SystemTime,
-    /// The probability, in 256, that a datagram is lost.
-    loss: u8,
-    /// Alerts in the clear are lost.
-    alerts_are_lost: bool,
-    /// The forged datagram, which arrives before each datagram for which this returns `true`, from
-    /// the same sender.
-    forge: Option<Forge>,
-    dice: u64,
-    /// Which datagram arrives damaged, and where.
-    damaged: Option<(usize, usize)>,
-    carried: usize,
-    timers: usize,
-    heard: Vec<Vec<u8>>,
-    noticed: Vec<Notice>,
-    events: Vec<Event>,
-    /// What the client sent, for another sender to repeat.
-    tapped: VecDeque<Vec<u8>>,
-    answered: usize,
-}
-
-impl World {
-    fn new(server: ServerConfig, client: &ClientConfig) -> Self {
-        let now = hikyaku::clock::monotonic();
-        Self {
-            hub: Hub::new(server),
-            client: Association::client(client, now),
-            from: address(4_000),
-            now,
-            wall: wall(),
-            loss: 0,
-            alerts_are_lost: false,
-            forge: None,
-            dice: 1,
-            damaged: None,
-            carried: 0,
-            timers: 0,
-            heard: Vec::new(),
-            noticed: Vec::new(),
-            events: Vec::new(),
-            tapped: VecDeque::new(),
-            answered: 0,
-        }
-    }
-
-    fn is_lost(&mut self) -> bool {
-        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        ((self.dice >> 40) as u8) < self.loss
-    }
-
-    /// Returns what arrives of a datagram.
-    fn pass_on(&mut self, mut datagram: Vec<u8>) -> Option<Vec<u8>> {
-        self.carried += 1;
-        if let Some((_, at)) = self.damaged.filter(|(which, _)| *which == self.carried) {
-            let at = at.min(datagram.len() - 1);
-            datagram[at] ^= 1;
-        }
-        let is_alert = datagram.first() == Some(&21);
-        let is_lost = self.is_lost() || is_alert && self.alerts_are_lost;
-        (!is_lost).then_some(datagram)
-    }
-
-    /// Delivers all datagrams in transit.
-    fn settle(&mut self) {
-        loop {
-            let mut quiet = true;
-            while let Some(datagram) = self.client.poll_output() {
-                quiet = false;
-                self.tapped.push_back(datagram.clone());
-                if let Some(forged) = self.forge.and_then(|forge| forge(&datagram)) {
-                    self.hub.handle_datagram(&forged, self.from, self.wall, self.now);
-                }
-                if let Some(datagram) = self.pass_on(datagram) {
-                    self.hub.handle_datagram(&datagram, self.from, self.wall, self.now);
-                }
-            }
-            while let Some((datagram, to)) = self.hub.poll_output() {
-                quiet = false;
-                self.answered += datagram.len();
-                if let Some(forged) = self.forge.and_then(|forge| forge(&datagram)) {
-                    self.client.handle_datagram(&forged, self.now, self.wall);
-                }
-                if to.peer == self.from.peer
-                    && let Some(datagram) = self.pass_on(datagram)
-                {
-                    self.client.handle_datagram(&datagram, self.now, self.wall);
-                }
-            }
-            self.events.extend(std::iter::from_fn(|| self.client.poll_event()));
-            if quiet {
-                return self.listen();
-            }
-        }
-    }
-
-    /// Takes what the hub reports, in order.
-    fn listen(&mut self) {
-        loop {
-            if let Some(arrived) = self.hub.poll_arrived() {
-                self.heard.push(arrived.payload);
-            } else if let Some(notice) = self.hub.poll_notice() {
-                self.noticed.push(notice);
-            } else {
-                return;
-            }
-        }
-    }
-
-    /// Advances the time from timer to timer.
-    fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        let mut timers = 0;
-        loop {
-            self.settle();
-            let next = self.client.deadline().into_iter().chain(self.hub.deadline()).min();
-            let Some(at) = next.filter(|at| *at <= end) else { break };
-            timers += 1;
-            self.timers += 1;
-            assert!(timers < 10_000, "timers without end");
-            self.now = self.now.max(at);
-            self.client.handle_timeout(self.now);
-            self.hub.handle_timeout(self.now, self.wall);
-        }
-        self.now = end;
-    }
-
-    fn restart_client(&mut self, config: &ClientConfig) {
-        self.client = Association::client(config, self.now);
-    }
-
-    fn ended(&mut self) -> Option<Ended> {
-        self.events.iter().find_map(|event| match event {
-            Event::Ended(why) => Some(why.clone()),
-            _ => None,
-        })
-    }
-
-    fn notices(&mut self) -> Vec<Notice> {
-        self.noticed.extend(std::iter::from_fn(|| self.hub.poll_notice()));
-        std::mem::take(&mut self.noticed)
-    }
-
-    /// Sends a message in each direction.
-    #[track_caller]
-    fn speak(&mut self) {
-        self.settle();
-        assert!(self.client.is_established(), "{:?} {:?}", self.client, self.events);
-        self.events.clear();
-        self.client.send(b"question", self.now).unwrap();
-        self.settle();
-        assert_eq!(self.heard.pop().as_deref(), Some(b"question".as_slice()));
-        self.hub.send(b"answer", self.from.peer, self.now, self.wall).unwrap();
-        self.settle();
-        assert_eq!(self.events, [Event::Message(b"answer".to_vec())]);
-        self.events.clear();
-    }
 }
 
 /// Returns why the client rejects the server's certificate.
@@ -493,7 +328,7 @@ fn a_hello_under_someone_elses_address_ends_no_association() {
     let mut world = World::new(server(&own), &config);
     world.speak();
     for _ in 0..50 {
-        let mut forger = Association::client(&config, world.now);
+        let mut forger = lone(&config, world.now);
         let hello = forger.poll_output().unwrap();
         world.hub.handle_datagram(&hello, world.from, world.wall, world.now);
         while world.hub.poll_output().is_some() {}
@@ -524,7 +359,7 @@ fn strangers_take_a_bounded_place_for_a_bounded_time() {
     let config = client("a", Anchors::anyone());
     let mut world = World::new(server(&own), &config);
     world.speak();
-    let hello = Association::client(&config, world.now).poll_output().unwrap();
+    let hello = lone(&config, world.now).poll_output().unwrap();
     let (mut poured, mut answered) = (0, 0);
     for port in 10_000..=u16::try_from(10_000 + MAX_UNVERIFIED_PEERS + 100).unwrap() {
         poured += hello.len();
