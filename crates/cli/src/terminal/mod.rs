@@ -229,8 +229,8 @@ pub(crate) async fn ask_secret(
     question: String,
     ending: &mut Ending,
 ) -> Result<io::Result<Zeroizing<String>>, Failure> {
-    let _restore = Restore::remember();
     let question = sanitize(&question).into_owned();
+    let _restore = Restore::of_secret(&question);
     let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password(question));
     tokio::select! {
         answer = asked => match answer.map_err(io::Error::other).flatten() {

@@ -33,17 +33,31 @@ impl Restore {
     /// Restores the terminal as it is now.
     #[cfg(unix)]
     pub(super) fn remember() -> Self {
-        let saved = || {
-            let modes = rustix::termios::tcgetattr(io::stdin()).ok()?;
-            let terminal = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3).ok()?;
-            Some(Saved { terminal, modes })
-        };
-        Self { terminal: saved(), shown: None, is_edited: false, resume: None }
+        let terminal = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3).ok();
+        let mut restore = Self::nothing(None);
+        restore.terminal = terminal.and_then(saved);
+        restore
     }
 
     #[cfg(not(unix))]
     pub(super) const fn remember() -> Self {
-        Self { terminal: None, shown: None, is_edited: false }
+        Self::nothing(None)
+    }
+
+    /// Restores the terminal, which is about to ask `question` and to hide the answer. Until then,
+    /// it asks and hides again when the process is continued.
+    #[cfg(unix)]
+    pub(super) fn of_secret(question: &str) -> Self {
+        use super::resume::{Resume, controlling};
+        let mut restore = Self::nothing(None);
+        restore.terminal = controlling().ok().and_then(|terminal| saved(terminal.into()));
+        restore.resume = Resume::hide(question.to_owned()).ok();
+        restore
+    }
+
+    #[cfg(not(unix))]
+    pub(super) const fn of_secret(_: &str) -> Self {
+        Self::nothing(None)
     }
 
     /// Waits for `shown` to be disconnected, and restores nothing.
@@ -69,10 +83,16 @@ impl Restore {
         #[cfg(unix)]
         {
             // Without it, the next key redraws the line.
-            self.resume = super::resume::Resume::watch(redraw).ok();
+            self.resume = super::resume::Resume::edit(redraw).ok();
         }
         self
     }
+}
+
+#[cfg(unix)]
+fn saved(terminal: std::os::fd::OwnedFd) -> Option<Saved> {
+    let modes = rustix::termios::tcgetattr(&terminal).ok()?;
+    Some(Saved { terminal, modes })
 }
 
 impl Drop for Restore {

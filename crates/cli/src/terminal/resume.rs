@@ -1,7 +1,9 @@
-//! Raw mode after a stop: the shell has its own modes when it continues the command.
+//! Modes of the terminal after a stop: the shell leaves its own when it continues the command.
 
 use std::{
+    fs::File,
     io::{self, Write as _},
+    os::fd::AsFd,
     thread,
 };
 
@@ -17,29 +19,55 @@ use tokio::{
     task::AbortHandle,
 };
 
-/// Puts raw mode back and redraws the line whenever the process is continued, until this is
-/// dropped.
+/// Puts modes back and redraws whenever the process is continued, until this is dropped.
 pub(super) struct Resume(AbortHandle);
 
 impl Resume {
-    /// `redraw` may wait for the editor, so it has a thread of its own.
-    pub(super) fn watch(mut redraw: impl FnMut() + Send + 'static) -> io::Result<Self> {
+    /// Watches over a terminal whose modes are made by `modes`. `redraw` may wait, so it has a
+    /// thread of its own.
+    pub(super) fn watch(
+        terminal: impl AsFd + Send + 'static,
+        modes: fn(Termios) -> Termios,
+        mut redraw: impl FnMut() + Send + 'static,
+    ) -> io::Result<Self> {
         let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         let (sender, due) = std::sync::mpsc::sync_channel(1);
         thread::spawn(move || due.into_iter().for_each(|()| redraw()));
         let watching = tokio::spawn(async move {
             while continued.recv().await.is_some() {
-                if is_in_background() {
+                if is_in_background(&terminal) {
                     continue;
                 }
                 // A terminal that fails has hung up, and the reader finds that out. A redraw that
                 // is due already is enough.
-                let _ = edit_again();
+                let _ = change(&terminal, modes);
                 let _ = sender.try_send(());
             }
         });
         Ok(Self(watching.abort_handle()))
     }
+
+    /// Watches over a line that is edited.
+    pub(super) fn edit(mut redraw: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        Self::watch(io::stdin(), raw, move || {
+            let _ = mark_pastes();
+            redraw();
+        })
+    }
+
+    /// Watches over a question whose answer is not shown.
+    pub(super) fn hide(question: String) -> io::Result<Self> {
+        let terminal = controlling()?;
+        let mut out = terminal.try_clone()?;
+        Self::watch(terminal, hidden, move || {
+            let _ = out.write_all(question.as_bytes());
+        })
+    }
+}
+
+/// Opens the terminal that controls the process.
+pub(super) fn controlling() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/tty")
 }
 
 impl Drop for Resume {
@@ -50,14 +78,15 @@ impl Drop for Resume {
 
 /// Returns `true` if changing the terminal would stop the process once more. A terminal that does
 /// not control the process has no background.
-fn is_in_background() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|group| group != getpgrp())
+fn is_in_background(terminal: impl AsFd) -> bool {
+    tcgetpgrp(terminal).is_ok_and(|group| group != getpgrp())
 }
 
-fn edit_again() -> io::Result<()> {
-    let input = io::stdin();
-    tcsetattr(&input, OptionalActions::Drain, &raw(tcgetattr(&input)?))?;
-    // Pasted text is marked.
+fn change(terminal: impl AsFd, modes: fn(Termios) -> Termios) -> io::Result<()> {
+    Ok(tcsetattr(&terminal, OptionalActions::Drain, &modes(tcgetattr(&terminal)?))?)
+}
+
+fn mark_pastes() -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(b"\x1b[?2004h").and_then(|()| out.flush())
 }
@@ -72,6 +101,15 @@ fn raw(mut modes: Termios) -> Termios {
     modes.control_modes |= ControlModes::CS8;
     modes.local_modes -=
         LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN | LocalModes::ISIG;
+    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    modes
+}
+
+/// Returns the modes in which rpassword reads keys.
+fn hidden(mut modes: Termios) -> Termios {
+    modes.local_modes -=
+        LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
     modes.special_codes[SpecialCodeIndex::VMIN] = 1;
     modes.special_codes[SpecialCodeIndex::VTIME] = 0;
     modes

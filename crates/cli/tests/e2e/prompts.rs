@@ -1,8 +1,13 @@
 //! Prompts at a terminal: typed lines are sent, and every way to leave works.
 
 use crate::support::{
-    DEADLINE, address_of, chat::room, hear, heard_by_now, native::Home, process::hikyaku, stranger,
-    terminal::Terminal,
+    DEADLINE, address_of,
+    chat::room,
+    file_in, folder, hear, heard_by_now,
+    native::Home,
+    process::hikyaku,
+    stranger,
+    terminal::{Terminal, controlled},
 };
 
 /// The text of a prompt, without the cursor movements after it.
@@ -113,4 +118,35 @@ fn a_command_that_is_continued_shows_its_half_typed_line_again_and_reads_keys() 
     assert!(!terminal.is_cooked());
     terminal.press("\x15q\r");
     assert_eq!(terminal.end().code, Some(0));
+}
+
+#[test]
+fn a_question_for_a_secret_hides_the_answer_after_a_stop_too() {
+    let folder = folder();
+    let file = file_in(folder.path(), "key");
+    let asks = hikyaku(&["keygen", "--passphrase", &file]);
+    let mut terminal = Terminal::start(controlled(&asks, "/dev/tty"));
+    terminal.shows("Passphrase: ", 1);
+    terminal.stop_and_continue();
+    terminal.shows("Passphrase: ", 2);
+    terminal.press("flying feet\r");
+    terminal.shows("The same again: ", 1);
+    terminal.press("flying feet\r");
+    let ended = terminal.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(!ended.text().contains("flying"), "the secret is shown: {ended:?}");
+}
+
+#[test]
+fn a_question_for_a_secret_that_is_interrupted_restores_the_terminal() {
+    let folder = folder();
+    let file = file_in(folder.path(), "key");
+    let asks = hikyaku(&["keygen", "--passphrase", &file]);
+    // The answer is read from the terminal, whatever standard input is.
+    let terminal = Terminal::start(controlled(&asks, "/dev/null"));
+    terminal.shows("Passphrase: ", 1);
+    assert!(!terminal.is_cooked());
+    terminal.terminate();
+    assert!(terminal.ends_within(DEADLINE));
+    assert!(terminal.is_cooked());
 }

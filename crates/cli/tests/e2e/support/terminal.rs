@@ -18,6 +18,16 @@ use super::{
     process::{Ended, Stream},
 };
 
+/// Returns a command in a session of its own, which the terminal at its standard input controls.
+/// The command itself reads `input`.
+pub(crate) fn controlled(command: &Command, input: &str) -> Command {
+    let mut controlled = Command::new("setsid");
+    controlled.args(["--ctty", "sh", "-c", &format!("exec \"$@\" <{input}"), "sh"]);
+    controlled.arg(command.get_program()).args(command.get_args());
+    controlled.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    controlled
+}
+
 /// A command whose three standard streams are one terminal.
 #[derive(Debug)]
 pub(crate) struct Terminal {
