@@ -4,6 +4,7 @@
 //! The traffic never leaves this machine.
 
 use std::{
+    fmt,
     net::{SocketAddr, UdpSocket},
     sync::{
         Arc,
@@ -31,35 +32,77 @@ const RATE: u64 = 2_000;
 /// Bytes of frames per datagram.
 const ROOM: usize = 1_170;
 
-/// The interval between honest clients.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The interval between the starts of honest clients.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The maximum duration of a stream.
 pub(crate) const LONGEST: Duration = Duration::from_secs(120);
+
+/// What a listener may hold of messages (SECURITY.md, Bounds), in MiB: its memory grows by no more.
+const MOST: f64 = 512.0;
+
+/// The longest that an honest client may take, from its start to its end.
+const SOON: Duration = Duration::from_secs(1);
 
 /// The requested measurements.
 pub(crate) struct Plan {
     /// The duration of each stream.
     pub(crate) span: Duration,
+    /// The number of listeners that are attacked at a time, each by another stream.
+    pub(crate) at_once: usize,
     /// Part of a stream's name.
     pub(crate) name: String,
 }
 
+/// What a stream cost a listener and its honest clients.
+struct Row {
+    title: String,
+    /// Datagrams per second.
+    sent: f64,
+    /// How often an evil peer connected.
+    dialled: u64,
+    /// Processors used.
+    busy: f64,
+    /// Growth of the resident memory, in MiB, at its peak.
+    grown: f64,
+    /// The times of honest clients that were served, in order.
+    took: Vec<Duration>,
+    tried: usize,
+}
+
 pub(crate) fn run(plan: &Plan) -> Result<()> {
     println!(
-        "{:34}{:>8}{:>8}{:>7}{:>9}{:>9}{:>9}{:>9}",
+        "{:46}{:>8}{:>8}{:>7}{:>9}{:>9}{:>9}{:>9}",
         "frames", "sent/s", "dialled", "CPU", "MiB", "in", "p50 ms", "max ms"
     );
-    let mut ran = false;
-    for stream in all().iter().filter(|stream| stream.title().contains(&plan.name)) {
-        measure(stream, plan.span.min(LONGEST)).with_context(|| stream.title())?;
-        ran = true;
+    let mut streams = all();
+    streams.retain(|stream| stream.title().contains(&plan.name));
+    ensure!(!streams.is_empty(), "no stream has that name");
+    let mut failed = Vec::new();
+    for group in streams.chunks(plan.at_once) {
+        let rows: Vec<Result<Row>> = thread::scope(|scope| {
+            let begin = |stream| scope.spawn(move || measure(stream, plan.span));
+            let running: Vec<_> = group.iter().map(begin).collect();
+            let end = |thread: thread::ScopedJoinHandle<'_, _>| thread.join();
+            running
+                .into_iter()
+                .map(|thread| end(thread).unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
+                .collect()
+        });
+        for (stream, row) in group.iter().zip(rows) {
+            let row = row.with_context(|| stream.title())?;
+            println!("{row}");
+            if !row.is_within_bounds() {
+                failed.push(row.title);
+            }
+        }
     }
-    ensure!(ran, "no stream has that name");
+    ensure!(failed.is_empty(), "beyond {MOST} MiB or {SOON:?}: {failed:?}");
+    println!("all {} streams: within {MOST} MiB, every honest send within {SOON:?}", streams.len());
     Ok(())
 }
 
-fn measure(stream: &Stream, span: Duration) -> Result<()> {
+fn measure(stream: &Stream, span: Duration) -> Result<Row> {
     let folder = tempfile::tempdir()?;
     let host = Host::start(folder.path(), false)?;
     // Memory that every listener takes for its first client is not due to the attack.
@@ -68,27 +111,45 @@ fn measure(stream: &Stream, span: Duration) -> Result<()> {
     let attack = Attack::start(*stream, host.address());
     let began = Instant::now();
     let (mut took, mut tried) = (Vec::new(), 0);
-    while began.elapsed() < span {
+    while began.elapsed() < span.min(LONGEST) {
+        let next = Instant::now() + PAUSE;
         tried += 1;
         took.extend(host.send().ok());
-        thread::sleep(PAUSE);
+        thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     let span = began.elapsed().as_secs_f64();
-    let busy = cost::processor(host.pid())?.saturating_sub(busy).as_secs_f64();
+    let busy = cost::processor(host.pid())?.saturating_sub(busy).as_secs_f64() / span;
     let grown = (cost::peak(host.pid())? - memory) / 1_024.0;
     let (sent, dialled) = attack.end()?;
     took.sort();
-    let ms = |at: usize| took.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3);
-    println!(
-        "{:34}{:8.0}{dialled:8}{:6.0}%{grown:9.1}{:6}/{tried:<3}{:8.0}{:9.0}",
-        stream.title(),
-        sent as f64 / span,
-        busy / span * 100.0,
-        took.len(),
-        ms(took.len() / 2),
-        ms(took.len().saturating_sub(1)),
-    );
-    Ok(())
+    let sent = sent as f64 / span;
+    Ok(Row { title: stream.title(), sent, dialled, busy, grown, took, tried })
+}
+
+impl Row {
+    fn is_within_bounds(&self) -> bool {
+        let served = self.took.len() == self.tried;
+        served && self.grown <= MOST && self.took.last().is_some_and(|longest| *longest <= SOON)
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |at: usize| self.took.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3);
+        write!(
+            f,
+            "{:46}{:8.0}{:8}{:6.0}%{:9.1}{:6}/{:<3}{:8.0}{:9.0}",
+            self.title,
+            self.sent,
+            self.dialled,
+            self.busy * 100.0,
+            self.grown,
+            self.took.len(),
+            self.tried,
+            ms(self.took.len() / 2),
+            ms(self.took.len().saturating_sub(1)),
+        )
+    }
 }
 
 /// An attack in progress.

@@ -17,12 +17,14 @@ mod race;
 mod report;
 mod rows;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "usage: hikyaku-bench memory|profile [part of a row's name]
        hikyaku-bench quinn [--rounds N] [--threads N] [bulk|small|pingpong|idle] [part of a name]
        hikyaku-bench flood [--rate N]... [part of a row's name]
-       hikyaku-bench evil [--seconds N] [part of a stream's name]
+       hikyaku-bench evil [--seconds N] [--at-once N] [part of a stream's name]
        hikyaku-bench load MEMBERS MESSAGES-PER-SECOND SECONDS [--history]";
 
 fn main() -> Result<()> {
@@ -37,7 +39,7 @@ fn main() -> Result<()> {
         ["load", members, rate, seconds, ref rest @ ..] => load::run(&load::Plan {
             members: members.parse()?,
             rate: rate.parse()?,
-            span: std::time::Duration::from_secs(seconds.parse()?),
+            span: Duration::from_secs(seconds.parse()?),
             history: rest == ["--history"],
         }),
         [load::host::HOST, members] => load::host::serve(members.parse()?, None),
@@ -83,18 +85,28 @@ fn plan(mut rest: &[&str]) -> Result<race::Plan> {
 }
 
 fn evil_plan(mut rest: &[&str]) -> Result<evil::Plan> {
-    let mut seconds = 60;
-    if let ["--seconds", n, later @ ..] = rest {
-        seconds = n.parse().context("--seconds takes a number")?;
-        rest = later;
+    let mut plan = evil::Plan { span: Duration::from_secs(60), at_once: 1, name: String::new() };
+    loop {
+        match rest {
+            ["--seconds", n, later @ ..] => {
+                plan.span = Duration::from_secs(n.parse().context("--seconds takes a number")?);
+                rest = later;
+            }
+            ["--at-once", n, later @ ..] => {
+                plan.at_once = n.parse().context("--at-once takes a number")?;
+                rest = later;
+            }
+            [name] => {
+                plan.name = (*name).to_owned();
+                rest = &[];
+            }
+            [] => break,
+            _ => bail!(USAGE),
+        }
     }
-    let span = std::time::Duration::from_secs(seconds);
-    anyhow::ensure!(span <= evil::LONGEST, "{:?} at most", evil::LONGEST);
-    match rest {
-        [] => Ok(evil::Plan { span, name: String::new() }),
-        [name] => Ok(evil::Plan { span, name: (*name).to_owned() }),
-        _ => bail!(USAGE),
-    }
+    anyhow::ensure!(plan.span <= evil::LONGEST, "{:?} at most", evil::LONGEST);
+    anyhow::ensure!((1..=16).contains(&plan.at_once), "1 to 16 at once");
+    Ok(plan)
 }
 
 fn flood_plan(mut rest: &[&str]) -> Result<flood::Plan> {

@@ -1,5 +1,5 @@
 //! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | kill |
-//! fuzz | mutants | wheel | bench`.
+//! evil | fuzz | mutants | wheel | bench`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
@@ -9,6 +9,7 @@
 mod bench;
 mod ci;
 mod docs;
+mod evil;
 mod fuzz;
 mod interop;
 mod kill;
@@ -34,6 +35,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask sim --seeds N [--from S] | --seed S | --golden | --grid
        cargo xtask load [--clients N] [--rate N] [--for Ns] [--history]
        cargo xtask kill --times N [--seed S]
+       cargo xtask evil [--for Ns] [--at-once N] [STREAM]
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
        cargo xtask wheel [--strict]
@@ -48,6 +50,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   sim      N seeds of the world in a box; one seed with its trace; the golden table anew
   load     a chat with N members over loopback: deliveries, latency, processor, memory
   kill     the host and members of a chat killed N times while they write: what is lost?
+  evil     listeners under each stream of frames that a peer can send: honest senders, memory
   fuzz     N seconds of each door, or of those named; ci tries again what was found once
   mutants  the protocol broken on purpose, one place at a time: what notices?
   wheel    the wheel for Python, built and checked in a virtual environment
@@ -81,6 +84,10 @@ fn main() -> ExitCode {
         },
         ["kill", words @ ..] => match kill::Options::parse(words) {
             Some(options) => kill::run(&root, &options),
+            None => return usage(),
+        },
+        ["evil", words @ ..] => match evil::parse(words) {
+            Some(words) => evil::run(&root, &words),
             None => return usage(),
         },
         ["fuzz", words @ ..] => match fuzz::Options::parse(words) {
