@@ -230,7 +230,7 @@ pub(crate) struct DoorArgs {
     #[arg(long)]
     pub(crate) plain_only: bool,
     /// A room of DTLS alone; needs --cert or --psk
-    #[arg(long, group = "speaks_dtls")]
+    #[arg(long, group = "speaks_dtls", conflicts_with = "plain_only")]
     pub(crate) dtls_only: bool,
 }
 
@@ -245,9 +245,9 @@ pub(crate) struct NativeJoinArgs {
     /// Print what happens as JSON, one object per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// When the input ends, wait this long for the host to store what was typed
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
-    pub(crate) wait: Duration,
+    /// When the input ends, wait this long for the host to store what was typed [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    pub(crate) wait: Option<Duration>,
     /// Keep nothing on this machine: what is not sent at the end is lost
     #[arg(long)]
     pub(crate) no_outbox: bool,

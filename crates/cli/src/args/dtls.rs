@@ -26,7 +26,7 @@ pub(crate) struct DtlsKeyArgs {
     #[arg(long, value_name = "FILE", requires = "speaks_dtls", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
     /// Its private key, in PEM
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE", requires = "cert", conflicts_with = "psk")]
     pub(crate) key: Option<PathBuf>,
     /// A secret key that both sides have, instead of certificates: its name and its file
     /// (hexadecimal, or as `hikyaku keygen --shared` makes it); DTLS 1.2 with PSK-AES128-CCM8
@@ -76,6 +76,6 @@ pub(crate) struct DtlsSendArgs {
 #[command(next_help_heading = "DTLS, which encrypts plain datagrams")]
 pub(crate) struct DtlsListenArgs {
     /// Accept only clients with a certificate from an issuer in this PEM file
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE", requires = "cert", conflicts_with = "psk")]
     pub(crate) client_ca: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ pub(crate) use self::{
         ChatArgs, ChatRole, DiscoveryArgs, FindArgs, HostArgs, JoinArgs, MeArgs, NativeHostArgs,
         NativeJoinArgs,
     },
-    dtls::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs},
+    dtls::{DtlsArgs, DtlsKeyArgs, DtlsListenArgs, DtlsSendArgs, Version},
     keys::{KeyArgs, KeygenArgs},
     listen::{ListenArgs, NativeListenArgs, PlainListenArgs},
     ping::PingArgs,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{
     Listener,
-    chat::{is_stamped, join, leaves_well, room},
+    chat::{self, is_stamped, join, leaves_well},
     file_in, folder, hear, heard_by_now, keys,
     keys::{Own, own},
     process::Process,
@@ -14,7 +14,8 @@ use crate::support::{
 };
 
 fn room_of(own: &Own, options: &[&str]) -> Listener {
-    room(&[&["--dtls-only", "--cert", &own.certificate, "--key", &own.key], options].concat())
+    let own = ["--cert", &own.certificate, "--key", &own.key];
+    chat::room_of("--dtls-only", &[&own, options].concat())
 }
 
 /// Joins and waits for the greeting.
@@ -139,7 +140,7 @@ fn a_shared_key_does_and_keys_still_name_members() {
     let key = keys::shared(folder.path(), "key");
     let ana = keys::identity(folder.path(), "ana");
     let psk = format!("team:{key}");
-    let room = room(&["--dtls-only", "--psk", &psk, "--signed-by", &ana.public]);
+    let room = chat::room_of("--dtls-only", &["--psk", &psk, "--signed-by", &ana.public]);
     let sign = ["--psk", &psk, "--sign", &ana.private];
     let ana = join_room(&room, "ana", &sign);
     leaves_well(ana);

@@ -275,7 +275,7 @@ pub(super) async fn join(args: &JoinArgs, ending: &mut Ending) -> Result<(), Fai
         network: &args.network,
         filter: args.filter.read()?,
         form: if args.native.json { Form::Json } else { Form::Text },
-        wait: args.native.wait,
+        wait: args.native.wait.unwrap_or(NATIVE_CONFIRM_WAIT),
         keeps: !args.native.no_outbox,
     };
     guest.join(&target, ending).await

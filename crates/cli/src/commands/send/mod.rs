@@ -70,22 +70,5 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
     {
         return Err(Failure::usage(hint));
     }
-    if args.plain.chunk.is_some() && args.count > 1 {
-        return Err(Failure::usage("--count repeats messages; --chunk sends standard input once"));
-    }
-    if args.count == 1 {
-        return Ok(());
-    }
-    if args.native.raw {
-        return Err(Failure::usage("--count repeats messages; --raw is one stream, sent once"));
-    }
-    if !args.native.file.is_empty() {
-        return Err(Failure::usage("--count repeats messages; a file is saved once"));
-    }
-    if args.messages.is_empty() && !args.whole {
-        return Err(Failure::usage(
-            "--count repeats MESSAGE arguments or --whole, not lines of standard input",
-        ));
-    }
     Ok(())
 }

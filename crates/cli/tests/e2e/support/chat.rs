@@ -8,11 +8,16 @@ use super::{
     stranger,
 };
 
-/// Starts a room without a host.
+/// Starts a room of plain datagrams, without a host.
 #[track_caller]
 pub(crate) fn room(options: &[&str]) -> Listener {
-    let args =
-        [&["chat", "host", "--plain-only", "--headless"], options, &["127.0.0.1:0"]].concat();
+    room_of("--plain-only", options)
+}
+
+/// Starts a room of this kind, without a host.
+#[track_caller]
+pub(crate) fn room_of(kind: &str, options: &[&str]) -> Listener {
+    let args = [&["chat", "host", kind, "--headless"], options, &["127.0.0.1:0"]].concat();
     Listener::new(Process::start(hikyaku(&args)))
 }
 

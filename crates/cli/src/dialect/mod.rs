@@ -1,10 +1,16 @@
-//! Checks that each option belongs to the dialect in use, and names what to use instead.
+//! Checks that each option has an effect in the dialect in use, and names what to use instead.
+//!
+//! What an option asks for may be so in any case: `--no-outbox` where nothing is kept. Such an
+//! option is accepted.
+
+#[cfg(test)]
+mod tests;
 
 use crate::{
     args::{
-        AckArgs, ArmourArgs, ChatArgs, DtlsArgs, HostArgs, JoinArgs, ListenArgs, NativeArgs,
-        NativeHostArgs, NativeJoinArgs, NativeListenArgs, NativeSendArgs, PlainListenArgs,
-        PlainSendArgs, SendArgs,
+        AckArgs, ArmourArgs, ChatArgs, DtlsArgs, DtlsKeyArgs, HostArgs, JoinArgs, ListenArgs,
+        NativeArgs, NativeHostArgs, NativeJoinArgs, NativeListenArgs, NativeSendArgs,
+        PlainListenArgs, PlainSendArgs, SendArgs, Version,
     },
     exit::Failure,
 };
@@ -15,18 +21,22 @@ type Misplaced = (bool, &'static str, &'static str);
 pub(crate) fn check_send(args: &SendArgs) -> Result<(), Failure> {
     if args.is_plain() {
         refuse(&one_peer(&args.dtls, args.plain.broadcast, "--broadcast"), DTLS)?;
+        check_version(&args.dtls.keys)?;
         refuse(&native_send(&args.native), PLAIN)?;
         check_age(&args.armour)?;
+        check_repetition(args)?;
         return check_companions(args);
     }
     refuse(&plain_send(&args.plain), NATIVE)?;
     refuse(&armour(&args.armour, "--trust FINGERPRINT says who the listener must be"), NATIVE)?;
+    check_repetition(args)?;
     check_source(args)
 }
 
 pub(crate) fn check_listen(args: &ListenArgs) -> Result<(), Failure> {
     if args.is_plain() {
         refuse(&one_peer(&args.dtls, !args.plain.join.is_empty(), "--join"), DTLS)?;
+        check_version(&args.dtls.keys)?;
         refuse(&native_listen(&args.native), PLAIN)?;
         check_age(&args.armour)?;
         return check_ack(&args.plain.ack);
@@ -46,12 +56,13 @@ pub(crate) fn check_chat(args: &ChatArgs) -> Result<(), Failure> {
 }
 
 pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
+    check_version(&args.dtls)?;
     if args.is_plain() {
-        refuse(&native_host(&args.native), ONLY_PLAIN)?;
-        let beside = "a page is shown beside a native chat";
-        refuse(&[(args.web.web.is_some(), "--web", beside)], ONLY_PLAIN)?;
+        refuse(&native_host(args), ONLY_PLAIN)?;
         return check_age(&args.armour);
     }
+    let unnamed = args.headless && args.discovery.no_discovery;
+    refuse(&[(unnamed && args.me.name.is_some(), "--name", NAMELESS)], UNANNOUNCED)?;
     // Another door may have it.
     if args.doors.plain.is_some() || args.doors.dtls.is_some() {
         return check_age(&args.armour);
@@ -60,6 +71,7 @@ pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
 }
 
 pub(crate) fn check_join(args: &JoinArgs) -> Result<(), Failure> {
+    check_version(&args.dtls.keys)?;
     if args.is_plain() {
         refuse(&native_join(&args.native), PLAIN)?;
         return check_age(&args.armour);
@@ -103,6 +115,33 @@ fn check_age(args: &ArmourArgs) -> Result<(), Failure> {
     refuse(&[(alone, "--max-age", why)], "needs --fernet or --signed-by")
 }
 
+fn check_version(args: &DtlsKeyArgs) -> Result<(), Failure> {
+    let newer = args.psk.is_some() && args.min_version == Some(Version::V1_3);
+    refuse(&[(newer, "--min-version 1.3", "shared keys are DTLS 1.2 here")], "is not for --psk")
+}
+
+/// Refuses options that repeat messages where there is one input, and no message to repeat.
+fn check_repetition(args: &SendArgs) -> Result<(), Failure> {
+    let native = &args.native;
+    let is_one = native.raw || !native.file.is_empty();
+    if is_one && !args.interval.is_zero() {
+        return Err(Failure::usage(
+            "--interval is a wait between messages; --raw and --file are sent as fast as they can",
+        ));
+    }
+    if args.count == 1 {
+        return Ok(());
+    }
+    let instead = match args {
+        _ if args.plain.chunk.is_some() => "--chunk sends standard input once",
+        _ if native.raw => "--raw is one stream, sent once",
+        _ if is_one => "a file is saved once",
+        _ if args.messages.is_empty() && !args.whole => "lines of standard input are sent once",
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(format!("--count repeats MESSAGE arguments or --whole; {instead}")))
+}
+
 /// Refuses options that make no sense for a stream or for files.
 fn check_source(args: &SendArgs) -> Result<(), Failure> {
     let native = &args.native;
@@ -121,6 +160,8 @@ fn check_source(args: &SendArgs) -> Result<(), Failure> {
 const DTLS: &str = "is not for --dtls";
 const PLAIN: &str = "is not for plain datagrams (--plain, --dtls)";
 const ONLY_PLAIN: &str = "is not for plain datagrams (--plain-only, --dtls-only)";
+const UNANNOUNCED: &str = "is not for --headless with --no-discovery";
+const NAMELESS: &str = "nobody takes part, and no name is announced";
 const NATIVE: &str = "needs --plain";
 const NATIVE_HOST: &str = "needs --plain ADDR or --plain-only";
 
@@ -163,16 +204,33 @@ fn native_listen(args: &NativeListenArgs) -> Vec<Misplaced> {
     all
 }
 
-fn native_host(args: &NativeHostArgs) -> Vec<Misplaced> {
-    let mut all =
-        vec![(args.allow_key.is_some(), "--allow-key", "--signed-by FILE does that for datagrams")];
-    all.extend(keys(&args.keys));
+fn native_host(args: &HostArgs) -> Vec<Misplaced> {
+    let NativeHostArgs { allow_key, owner, history, keep, keep_bytes, keys: own, .. } =
+        &args.native;
+    let kept = "a room of plain datagrams keeps no history";
+    let by_address = "members of such a room join by its address";
+    let mut all = vec![
+        (allow_key.is_some(), "--allow-key", "--signed-by FILE does that for datagrams"),
+        (owner.is_some(), "--owner", "without native keys nobody is known well enough"),
+        (history.is_some(), "--history", kept),
+        (keep.is_some(), "--keep", kept),
+        (keep_bytes.is_some(), "--keep-bytes", kept),
+        (args.invite.invite.is_some(), "--invite", by_address),
+        (args.invite.qr, "--qr", by_address),
+        (args.web.web.is_some(), "--web", "a page is shown beside a native chat"),
+        (args.headless && args.me.name.is_some(), "--name with --headless", NAMELESS),
+    ];
+    all.extend(keys(own));
     all
 }
 
 fn native_join(args: &NativeJoinArgs) -> Vec<Misplaced> {
     let pinned = "plain datagrams have no host key; --signed-by checks who signed them";
-    let mut all = vec![(!args.trust.is_empty(), "--trust", pinned)];
+    let mut all = vec![
+        (!args.trust.is_empty(), "--trust", pinned),
+        (args.json, "--json", "a plain room's lines have no ids and no signers"),
+        (args.wait.is_some(), "--wait", "a plain room stores nothing"),
+    ];
     all.extend(keys(&args.keys));
     all
 }
