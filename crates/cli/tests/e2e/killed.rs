@@ -186,17 +186,20 @@ fn write_and_kill(host: &mut Host, writers: &mut [Member], kills: u64, dice: &mu
     }
 }
 
-/// Waits until the observer has seen everything that was pending anywhere.
+/// Waits until everybody has seen everything that was pending anywhere.
 fn settle(observer: &mut Member, writers: &mut [Member]) {
     let until = Instant::now() + SETTLED_WITHIN;
     // A last line of each: what came before it is pending when it is stored.
     let last: Vec<String> =
         writers.iter().map(|one| format!("{} {}", one.name, one.typed)).collect();
     writers.iter_mut().for_each(Member::write);
-    for text in &last {
-        let wanted = format!("\"text\":\"{text}\"");
-        let left = until.saturating_duration_since(Instant::now());
-        assert!(observer.process().out.says_within(&wanted, left), "{text} has not arrived");
+    for member in writers.iter_mut().chain([observer]) {
+        for text in &last {
+            let wanted = format!("\"text\":\"{text}\"");
+            let left = until.saturating_duration_since(Instant::now());
+            let has_come = member.process().out.says_within(&wanted, left);
+            assert!(has_come, "{text} has not come to {}", member.name);
+        }
     }
 }
 
