@@ -1,5 +1,5 @@
 //! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | kill |
-//! evil | fuzz | mutants | wheel | bench`.
+//! evil | fuzz | mutants | wheel | bench | dist-files`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
@@ -8,6 +8,7 @@
 
 mod bench;
 mod ci;
+mod dist;
 mod docs;
 mod evil;
 mod fuzz;
@@ -32,6 +33,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask docs
        cargo xtask interop [--strict]
        cargo xtask public-api
+       cargo xtask dist-files
        cargo xtask sim --seeds N [--from S] | --seed S | --golden | --grid
        cargo xtask load [--clients N] [--rate N] [--for Ns] [--history]
        cargo xtask kill --times N [--seed S]
@@ -47,6 +49,7 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   docs     the pages of docs/ as a book, if mdbook is installed
   interop  the tests against real peers: those that are installed
   public-api  the snapshots of the libraries' public items, anew
+  dist-files  the completions and man pages in dist/, anew
   sim      N seeds of the world in a box; one seed with its trace; the golden table anew
   load     a chat with N members over loopback: deliveries, latency, processor, memory
   kill     the host and members of a chat killed N times while they write: what is lost?
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
             None => return usage(),
         },
         ["public-api"] => public_api::write(&root),
+        ["dist-files"] => dist::write(&root),
         ["tidy"] => tidy::run(&root),
         ["tidy", "--shrink"] => tidy::shrink(&root),
         ["docs"] => docs::run(&root),

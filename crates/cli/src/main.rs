@@ -7,6 +7,8 @@ mod commands;
 mod descriptors;
 mod destination;
 mod dialect;
+#[cfg(test)]
+mod dist;
 mod drops;
 mod dtls;
 mod exit;

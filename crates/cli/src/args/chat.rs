@@ -15,8 +15,10 @@ use crate::{
     values::{InviteKind, WebLink, invite_kind, name, number, some_time, web_link},
 };
 
-const ROOM: &str = "The room: an invite, the name of a host on this network, or an address; by \
-                    default the room on this network, or on this machine";
+fn room_help() -> String {
+    let help = addr_help("An invite, the name of a host on this network, or an address");
+    format!("{help} [default: the room on this network, or on this machine]")
+}
 
 /// Open a chat room, or join one.
 #[derive(Debug, ClapArgs)]
@@ -31,7 +33,7 @@ Examples:
   hikyaku chat host --headless :5000                 a server without a prompt
   hikyaku chat host --plain :5001 :5000              for programs that speak plain UDP, too
 
-Type a line and press Enter. /name NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
+Type a line and press Enter. /nick NAME, /msg NAME TEXT, /who, /help; q or Ctrl-D leaves.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused for security."
 )]
@@ -68,8 +70,8 @@ pub(crate) struct DiscoveryArgs {
     pub(crate) no_discovery: bool,
 }
 
-/// List the rooms on the local network. Their names and keys are what the network says: whoever
-/// joins checks the key.
+/// List the rooms on the local network. Names and keys are as the hosts announce them; joining
+/// checks the key.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -121,7 +123,8 @@ pub(crate) struct HostArgs {
         value_parser = number::<u32>(1, u32::MAX.into())
     )]
     pub(crate) rate: u32,
-    /// Answer HTTP requests here with the figures of the chat; a port alone is of this machine
+    /// Serve the figures of the chat over HTTP at this address (OpenMetrics); with a port alone, to
+    /// this machine
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<Address>,
     #[command(flatten)]
@@ -156,19 +159,19 @@ pub(crate) struct NativeHostArgs {
     /// Let members whose keys are in this file (authorized_keys format) kick and ban
     #[arg(long, value_name = "FILE")]
     pub(crate) owner: Option<PathBuf>,
-    /// Keep the chat in this file [default: one for each key in $XDG_STATE_HOME/hikyaku/chat]
+    /// Keep the chat in this file [default: one per host key in $XDG_STATE_HOME/hikyaku/chat]
     #[arg(long, value_name = "FILE", conflicts_with = "no_history")]
     pub(crate) history: Option<PathBuf>,
     /// Keep nothing: when the host ends, the chat is forgotten
     #[arg(long)]
     pub(crate) no_history: bool,
-    /// Forget what is older than N days
+    /// Delete lines that are older than this many days
     #[arg(
         long, value_name = "DAYS", conflicts_with = "no_history",
         value_parser = number::<u32>(1, 36_500)
     )]
     pub(crate) keep: Option<u32>,
-    /// Forget the oldest lines when the history is larger than N bytes
+    /// Delete the oldest lines when the history exceeds N bytes
     #[arg(
         long, value_name = "N", conflicts_with = "no_history",
         value_parser = number::<u64>(1_000_000, u64::MAX)
@@ -182,12 +185,12 @@ pub(crate) struct NativeHostArgs {
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "Invite")]
 pub(crate) struct InviteArgs {
-    /// What the invite has besides addresses and the key of this host: `shared`, the shared key, so
-    /// that whoever has the invite can join; `once` or `once=N`, a secret for one guest in each of
-    /// N invites, and nobody else can join except by --allow-key
+    /// What the invite contains besides the addresses and the key of this host: `shared`, the
+    /// shared key, so that whoever has the invite can join; `once` or `once=N`, a secret for one
+    /// guest: then N invites are printed, and nobody else can join except by --allow-key
     #[arg(long, value_name = "KIND", value_parser = invite_kind)]
     pub(crate) invite: Option<InviteKind>,
-    /// Draw the invite as a QR code, too
+    /// Also draw the invite as a QR code
     #[arg(long)]
     pub(crate) qr: bool,
 }
@@ -219,17 +222,17 @@ const WEB_DEFAULT: &str = ":12345";
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "For other programs")]
 pub(crate) struct DoorArgs {
-    /// Take members who speak plain UDP here, too; they are marked as unauthenticated
+    /// Also accept members who speak plain UDP, at this address, marked as unauthenticated
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["plain_only", "dtls_only"])]
     pub(crate) plain: Option<Address>,
-    /// Take members who speak DTLS here, too, marked in the same way; needs --cert or --psk
+    /// Also accept members who speak DTLS, at this address, marked likewise; needs --cert or --psk
     #[arg(long, value_name = "ADDR", group = "speaks_dtls",
         conflicts_with_all = ["plain_only", "dtls_only"])]
     pub(crate) dtls: Option<Address>,
-    /// A room of plain datagrams alone: nothing is encrypted, unless --fernet is given
+    /// Accept plain datagrams only: nothing is encrypted, unless --fernet is given
     #[arg(long)]
     pub(crate) plain_only: bool,
-    /// A room of DTLS alone; needs --cert or --psk
+    /// Accept DTLS only; needs --cert or --psk
     #[arg(long, group = "speaks_dtls", conflicts_with = "plain_only")]
     pub(crate) dtls_only: bool,
 }
@@ -245,17 +248,18 @@ pub(crate) struct NativeJoinArgs {
     /// Print what happens as JSON, one object per line
     #[arg(long)]
     pub(crate) json: bool,
-    /// When the input ends, wait this long for the host to store what was typed [default: 10s]
+    /// When the input ends, wait up to this long for the host to store what was typed
+    /// [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) wait: Option<Duration>,
-    /// Keep nothing on this machine: what is not sent at the end is lost
+    /// Store nothing on this machine: what has not been sent at the end is lost
     #[arg(long)]
     pub(crate) no_outbox: bool,
     #[command(flatten)]
     pub(crate) keys: NativeArgs,
 }
 
-/// Join a room: one of `chat host`, or any UDP program that forwards each datagram to all others.
+/// Join a room of `chat host`, or of any UDP program that forwards each datagram to all others.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -267,7 +271,7 @@ Examples:
   hikyaku chat join --dtls --ca room.crt chat.example
   tail -f log | hikyaku chat join :5000 --name log")]
 pub(crate) struct JoinArgs {
-    #[arg(value_name = "ADDR|NAME|INVITE", value_parser = destination, help = addr_help(ROOM))]
+    #[arg(value_name = "ADDR|NAME|INVITE", value_parser = destination, help = room_help())]
     pub(crate) destination: Option<Destination>,
     #[command(flatten)]
     pub(crate) dialect: DialectArgs,
