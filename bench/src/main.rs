@@ -25,7 +25,7 @@ const USAGE: &str = "usage: hikyaku-bench memory|profile [part of a row's name]
        hikyaku-bench quinn [--rounds N] [--threads N] [bulk|small|pingpong|idle] [part of a name]
        hikyaku-bench flood [--rate N]... [part of a row's name]
        hikyaku-bench evil [--seconds N] [--at-once N] [part of a stream's name]
-       hikyaku-bench load MEMBERS MESSAGES-PER-SECOND SECONDS [--history]";
+       hikyaku-bench load MEMBERS MESSAGES-PER-SECOND SECONDS PAGES [--history]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,14 +36,16 @@ fn main() -> Result<()> {
         ["profile", row] => memory::profile(row),
         ["flood", ref rest @ ..] => flood::run(&flood_plan(rest)?),
         ["evil", ref rest @ ..] => evil::run(&evil_plan(rest)?),
-        ["load", members, rate, seconds, ref rest @ ..] => load::run(&load::Plan {
+        ["load", members, rate, seconds, pages, ref rest @ ..] => load::run(&load::Plan {
             members: members.parse()?,
             rate: rate.parse()?,
             span: Duration::from_secs(seconds.parse()?),
+            pages: pages.parse()?,
             history: rest == ["--history"],
         }),
-        [load::host::HOST, members] => load::host::serve(members.parse()?, None),
-        [load::host::HOST, members, history] => load::host::serve(members.parse()?, Some(history)),
+        [load::host::HOST, members, ref history @ ..] => {
+            load::host::serve(members.parse()?, history.first().copied())
+        }
         ["quinn", ref rest @ ..] => race::run(&plan(rest)?),
         [child::SERVE, index, threads] => {
             let contestant = field::FIELD

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{bench, docs, fuzz, interop, portable, public_api, run, tidy, wheel};
+use crate::{bench, docs, fuzz, interop, portable, public_api, run, tidy, web, wheel};
 
 type Step = (&'static str, fn(&Path, &Options) -> Result<()>);
 
 /// Cheap steps first, so that common mistakes are reported at once.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("test", test),
@@ -26,6 +26,7 @@ const STEPS: [Step; 14] = [
     ("docs", |root, _| docs::check(root)),
     ("fuzz", |root, _| fuzz::replay(root)),
     ("interop", |root, options| interop::run(root, options.strict)),
+    ("web", |root, options| web::run(root, options.strict)),
     ("wheel", |root, options| wheel::run(root, wheel::Build::Quick, options.strict)),
 ];
 

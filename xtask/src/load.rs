@@ -10,20 +10,22 @@ use crate::run;
 
 /// Returns the arguments for `hikyaku-bench`, or `None` if they are invalid.
 pub(crate) fn parse<'a>(words: &[&'a str]) -> Option<Vec<&'a str>> {
-    let (mut clients, mut rate, mut seconds, mut history) = ("1000", "100", "30", None);
+    let (mut clients, mut rate, mut seconds, mut pages) = ("1000", "100", "30", "0");
+    let mut history = None;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
             "--clients" => clients = words.next()?,
             "--rate" => rate = words.next()?,
             "--for" => seconds = words.next()?.strip_suffix('s')?,
+            "--pages" => pages = words.next()?,
             "--history" => history = Some("--history"),
             _ => return None,
         }
     }
     let is_number = |word: &&str| word.parse::<u32>().is_ok();
-    let known = [clients, rate, seconds].iter().all(is_number);
-    known.then(|| ["load", clients, rate, seconds].into_iter().chain(history).collect())
+    let known = [clients, rate, seconds, pages].iter().all(is_number);
+    known.then(|| ["load", clients, rate, seconds, pages].into_iter().chain(history).collect())
 }
 
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
@@ -37,9 +39,9 @@ mod tests {
 
     #[test]
     fn options_are_numbers_and_a_time() {
-        assert_eq!(parse(&[]), Some(vec!["load", "1000", "100", "30"]));
-        let all = ["--clients", "50", "--rate", "7", "--for", "5s", "--history"];
-        assert_eq!(parse(&all), Some(vec!["load", "50", "7", "5", "--history"]));
+        assert_eq!(parse(&[]), Some(vec!["load", "1000", "100", "30", "0"]));
+        let all = ["--clients", "50", "--rate", "7", "--for", "5s", "--pages", "9", "--history"];
+        assert_eq!(parse(&all), Some(vec!["load", "50", "7", "5", "9", "--history"]));
         for bad in [&["--for", "5"][..], &["--rate"], &["--rate", "x"], &["50"]] {
             assert_eq!(parse(bad), None, "{bad:?}");
         }

@@ -1,5 +1,5 @@
 //! Development tasks: `cargo xtask ci | tidy | docs | interop | public-api | sim | load | kill |
-//! evil | fuzz | mutants | wheel | bench | dist-files`.
+//! evil | fuzz | mutants | wheel | web | bench | dist-files`.
 //!
 //! Exits with 0 if everything passed, 1 if a check failed, 2 for invalid usage.
 
@@ -21,6 +21,7 @@ mod public_api;
 mod run;
 mod sim;
 mod tidy;
+mod web;
 mod wheel;
 mod wolfssl;
 
@@ -35,12 +36,13 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
        cargo xtask public-api
        cargo xtask dist-files
        cargo xtask sim --seeds N [--from S] | --seed S | --golden | --grid
-       cargo xtask load [--clients N] [--rate N] [--for Ns] [--history]
+       cargo xtask load [--clients N] [--pages N] [--rate N] [--for Ns] [--history]
        cargo xtask kill --times N [--seed S]
        cargo xtask evil [--for Ns] [--at-once N] [STREAM]
        cargo xtask fuzz --seconds N [TARGET]...
        cargo xtask mutants [NAME]...
        cargo xtask wheel [--strict]
+       cargo xtask web [--strict]
        cargo xtask bench [--peer NAME]... [--workload NAME]... [--rounds N] [--json FILE]
                          [--write FILE]
 
@@ -58,6 +60,8 @@ usage: cargo xtask ci [--strict] [--skip STEP]...
   mutants  the protocol broken on purpose, one place at a time: what notices?
   wheel    the wheel for Python, built and checked in a virtual environment
   bench    hikyaku beside other libraries in one run; --write BENCHMARKS.md replaces its tables
+
+  web      the chat's page in a real browser, if one is installed
 
   --shrink     lists anew what tidy still allows, if that is less than before
   --strict     a missing tool or peer is a failure
@@ -102,6 +106,8 @@ fn main() -> ExitCode {
         ["bench", options @ ..] => bench::run(&root, options),
         ["wheel"] => wheel::run(&root, wheel::Build::Release, false),
         ["wheel", "--strict"] => wheel::run(&root, wheel::Build::Release, true),
+        ["web"] => web::run(&root, false),
+        ["web", "--strict"] => web::run(&root, true),
         ["interop"] => interop::run(&root, false),
         ["interop", "--strict"] => interop::run(&root, true),
         _ => return usage(),

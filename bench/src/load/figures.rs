@@ -79,6 +79,14 @@ impl Figures {
         passed.unwrap_or(SLOTS)
     }
 
+    /// Prints latencies, if there are any.
+    pub(super) fn print_latency(&self, of: &str) {
+        if self.deliveries.load(Ordering::Relaxed) > 0 {
+            let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| self.percentile(share));
+            println!("{of}: p50 {p50} ms, p99 {p99} ms, p99.9 {p999} ms");
+        }
+    }
+
     pub(super) fn print(&self, sent: u64, cost: &Cost, peak: f64) {
         let deliveries = self.deliveries.load(Ordering::Relaxed);
         let span = Duration::from_nanos(self.last.load(Ordering::Relaxed)).as_secs_f64();
@@ -92,8 +100,7 @@ impl Figures {
             self.bytes.load(Ordering::Relaxed) as f64 / span / 1e6,
             self.bytes.load(Ordering::Relaxed) as f64 / deliveries.max(1) as f64,
         );
-        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| self.percentile(share));
-        println!("latency: p50 {p50} ms, p99 {p99} ms, p99.9 {p999} ms");
+        self.print_latency("latency");
         println!(
             "processor: host {:.0} % of a core, {per_delivery:.0} ns per delivery; members {:.0} %",
             share(cost.server),

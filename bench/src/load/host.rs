@@ -10,9 +10,10 @@ use anyhow::{Context as _, Result};
 use hikyaku::{Endpoint, identity::Identity};
 use hikyaku_chat::{
     RoomConfig,
-    server::{self, Doors, History, Hosting},
+    server::{self, Doors, History, Hosting, web_port},
 };
 use hikyaku_history::SqliteStore;
+use hikyaku_web::{Admission, SessionKey, WebConfig, WebServer};
 
 use super::Plan;
 use crate::child;
@@ -26,6 +27,8 @@ pub(super) struct Process {
     child: Child,
     pub(super) address: String,
     pub(super) fingerprint: String,
+    /// Where its page is.
+    pub(super) web: String,
     _folder: tempfile::TempDir,
 }
 
@@ -33,7 +36,7 @@ impl Process {
     pub(super) fn start(plan: &Plan) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = Command::new(env::current_exe()?);
-        command.args([HOST, &plan.members.to_string()]).stdout(Stdio::piped());
+        command.args([HOST, &(plan.members + plan.pages).to_string()]).stdout(Stdio::piped());
         if plan.history {
             command.arg(folder.path().join("chat.sqlite"));
         }
@@ -41,10 +44,10 @@ impl Process {
         let out = child.stdout.take().context("standard output is piped")?;
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
-        let (address, fingerprint) =
-            line.trim().split_once(' ').context("the host printed nothing")?;
-        let (address, fingerprint) = (address.to_owned(), fingerprint.to_owned());
-        Ok(Self { child, address, fingerprint, _folder: folder })
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let mut word = || words.next().context("the host printed too little");
+        let (address, fingerprint, web) = (word()?, word()?, word()?);
+        Ok(Self { child, address, fingerprint, web, _folder: folder })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -72,7 +75,13 @@ pub(crate) fn serve(members: usize, history: Option<&str>) -> Result<()> {
             .identity(&identity)
             .bind("127.0.0.1:0")
             .await?;
-        child::announce(&endpoint.local_addr().to_string(), &endpoint.fingerprint().to_string())?;
+        let web = WebServer::bind(&["127.0.0.1:0".parse()?]).await?;
+        let who = format!("{} {}", endpoint.fingerprint(), web.local_addr());
+        child::announce(&endpoint.local_addr().to_string(), &who)?;
+        let (port, door) = web_port();
+        let admission = Admission::new(|_, _| true);
+        let page = WebConfig { key: SessionKey::generate(), names: Vec::new(), admission };
+        tokio::spawn(web.serve(page, port));
         let history = match history {
             Some(path) => {
                 let store = Box::new(SqliteStore::open(path.as_ref(), 1)?);
@@ -82,7 +91,7 @@ pub(crate) fn serve(members: usize, history: Option<&str>) -> Result<()> {
         };
         let identity = Some(identity);
         let hosting = Hosting { config, history, identity, ..Hosting::default() };
-        let doors = Doors::from(endpoint);
+        let doors = Doors { web: Some(door), ..Doors::from(endpoint) };
         server::run(doors, hosting, None, |_| {}, |_| {}, future::pending()).await?;
         Ok(())
     })

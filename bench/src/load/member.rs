@@ -156,7 +156,7 @@ async fn read(connection: Connection, heard: Arc<Mutex<Heard>>, figures: Arc<Fig
 }
 
 /// Counts a line. It is not parsed as a whole: a thousand members do so on one machine.
-fn take(line: &Bytes, heard: &mut Heard, figures: &Figures) {
+pub(super) fn take(line: &Bytes, heard: &mut Heard, figures: &Figures) {
     if line.ends_with(b"\"kind\":\"said\"}") {
         let number = after(line, b"\"seq\":").and_then(leading_number);
         let id = after(line, b"\"id\":\"").and_then(|id| id.get(..13)).and_then(millis_of);

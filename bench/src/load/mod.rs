@@ -20,10 +20,12 @@ use crate::{child, cost};
 mod figures;
 pub(crate) mod host;
 mod member;
+mod page;
 
 use self::{
     figures::{Figures, Heard},
     member::Member,
+    page::Page,
 };
 
 /// What is measured.
@@ -33,6 +35,8 @@ pub(crate) struct Plan {
     /// Messages per second, of all authors together.
     pub(crate) rate: u32,
     pub(crate) span: Duration,
+    /// Members who read in web pages, beside the others.
+    pub(crate) pages: usize,
     /// Whether the host keeps a history on the disk.
     pub(crate) history: bool,
 }
@@ -70,16 +74,26 @@ async fn measure(plan: &Plan) -> Result<()> {
     let members = come(plan, &host, &figures).await?;
     println!("{} members came in {:.1} s", members.len(), began.elapsed().as_secs_f64());
     sleep(REST).await;
-    let each = (cost::resident(host.pid())? - empty) / members.len() as f64;
+    let full = cost::resident(host.pid())?;
+    let each = (full - empty) / members.len() as f64;
     println!("memory of the host: {:.0} MiB before, {each:.1} KiB per member", empty / 1024.0);
+    let (pages, on_pages) = open_pages(plan, &host).await?;
+    if plan.pages > 0 {
+        sleep(REST).await;
+        let each = (cost::resident(host.pid())? - full) / pages.len() as f64;
+        println!("{} pages came, {each:.1} KiB each", pages.len());
+    }
 
     let meter = cost::Meter::start(host.pid())?;
     let sent = talk(plan, &members, &figures).await?;
     let wanted = sent - figures.refused.load(Ordering::Relaxed);
-    let everything = wait_for_all(&figures, members.len() as u64 * wanted).await;
+    let everything = wait_for_all(&figures, members.len() as u64 * wanted).await
+        && wait_for_all(&on_pages, pages.len() as u64 * wanted).await;
     let cost = meter.stop()?;
-    let heard: Vec<Heard> = members.iter().map(Member::heard).collect();
+    let heard = members.iter().map(Member::heard).chain(pages.iter().map(Page::heard));
+    let heard: Vec<Heard> = heard.collect();
     figures.print(sent, &cost, cost::peak(host.pid())?);
+    on_pages.print_latency("pages");
     ensure!(everything, "messages are missing after {} s", ARRIVE_WITHIN.as_secs());
     ensure!(heard.iter().all(|one| one.in_order), "a member received messages out of order");
     ensure!(heard.iter().all(|one| one.chain == heard[0].chain), "members received other orders");
@@ -108,6 +122,17 @@ async fn come(plan: &Plan, host: &host::Process, figures: &Arc<Figures>) -> Resu
         members.push(member??);
     }
     Ok(members)
+}
+
+/// Opens the pages, one after the other.
+async fn open_pages(plan: &Plan, host: &host::Process) -> Result<(Vec<Page>, Arc<Figures>)> {
+    let figures = Arc::new(Figures::default());
+    let mut pages = Vec::with_capacity(plan.pages);
+    for number in 0..plan.pages {
+        let page = Page::join(number, &host.web, Arc::clone(&figures));
+        pages.push(tokio::time::timeout(COME_WITHIN, page).await.context("a page is open")??);
+    }
+    Ok((pages, figures))
 }
 
 /// Lets authors write at an even rate, all together. Returns how many messages they sent.

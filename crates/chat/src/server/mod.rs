@@ -183,10 +183,7 @@ pub async fn run(
 ) -> io::Result<Served> {
     let clock = Clock::start();
     let Doors { native, plain, dtls, web } = doors.into();
-    if native.is_none() && web.is_some() {
-        let why = "pages are shown only beside native connections";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-    }
+    web::check(native.is_some(), web.as_ref())?;
     let mut listeners: Vec<PlainListener> = plain.into_iter().chain(dtls).collect();
     let mut hosting: Hosting = hosting.into();
     let identity = hosting.identity.clone();

@@ -5,7 +5,7 @@
 //! member's, and see it marked.
 
 use std::{
-    future,
+    future, io,
     net::IpAddr,
     sync::{
         Arc,
@@ -39,6 +39,15 @@ pub fn web_port() -> (WebPort, WebDoor) {
     let (sender, arrivals) = mpsc::channel(MAX_ARRIVALS);
     let paces = Paces::new(Clock::start(), reading(&RoomConfig::default()));
     (WebPort { arrivals: sender, joined: Arc::default(), paces }, WebDoor { arrivals })
+}
+
+/// Returns an error for pages without native connections, beside which they are shown.
+pub(super) fn check(has_native: bool, web: Option<&WebDoor>) -> io::Result<()> {
+    if has_native || web.is_none() {
+        return Ok(());
+    }
+    let why = "pages are shown only beside native connections";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 /// A web server's end of a port.
