@@ -138,7 +138,6 @@ impl Table {
             if compares_cost {
                 let _ = write!(text, " {} |", times(line, &self.ratios(line, cost, false)));
             }
-            let missing = line.outcomes.len() - good(line).count();
             let note =
                 if missing > 0 { format!(" {missing} rounds failed") } else { String::new() };
             let _ = writeln!(text, "{note}");

@@ -1,5 +1,5 @@
 //! s2n-quic: one bidirectional stream, with rustls as its TLS, so that the cipher, key exchange and
-//! library are hikyaku's (AES-128-GCM first, and aws-lc-rs). GSO and GRO are on, which is its
+//! library are hikyaku's (AES-128-GCM and X25519MLKEM768 of aws-lc-rs). GSO and GRO are on, which is its
 //! default; the receive buffer is hikyaku's.
 //!
 //! Windows stay at their defaults on loopback, and are 4 MiB over a long path.
@@ -8,7 +8,6 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
 use s2n_quic::{
     Client, Connection, Server,
     client::Connect,
@@ -21,7 +20,7 @@ use s2n_quic::{
     stream::BidirectionalStream,
 };
 
-use super::certificates::{ALPN, NAME, Pair};
+use super::certificates::{self, NAME, Pair};
 use crate::{
     framing::{Deframer, pack},
     limits::{KERNEL_BUFFER, LONG_PATH_WINDOW, LONGEST_RUN},
@@ -101,11 +100,7 @@ impl<const VARIANT: u8> Peer for S2n<VARIANT> {
 
     async fn listen(settings: &Settings) -> Result<(Server, SocketAddr, String)> {
         let pair = Pair::generate()?;
-        let tls = tls::Server::builder()
-            .with_certificate(pair.certificate.clone(), pair.key.clone())
-            .and_then(|tls| tls.with_application_protocols([ALPN].iter()))
-            .and_then(tls::server::Builder::build)
-            .map_err(anyhow::Error::from_boxed)?;
+        let tls = tls::Server::from(pair.server()?);
         let builder = Server::builder().with_tls(tls)?.with_io(io::<VARIANT>()?)?;
         let server = start!(builder, settings, VARIANT);
         let address = server.local_addr()?;
@@ -117,12 +112,7 @@ impl<const VARIANT: u8> Peer for S2n<VARIANT> {
     }
 
     async fn dialler(settings: &Settings, identity: &str) -> Result<Dialler> {
-        let tls = tls::Client::builder()
-            .with_certificate(HEXLOWER.decode(identity.as_bytes())?)
-            .map_err(anyhow::Error::from_boxed)?
-            .with_application_protocols([ALPN].iter())?
-            .build()
-            .map_err(anyhow::Error::from_boxed)?;
+        let tls = tls::Client::from(certificates::client(identity)?);
         let builder = Client::builder().with_tls(tls)?.with_io(io::<VARIANT>()?)?;
         let client = start!(builder, settings, VARIANT);
         Ok(Dialler { client, opens_stream: settings.connections == 1 })

@@ -61,11 +61,9 @@ impl Peer for Tls {
 
     async fn listen(_: &Settings) -> Result<(Listener, SocketAddr, String)> {
         let pair = Pair::generate()?;
-        let mut config = pair.server()?;
-        config.send_tls13_tickets = 0;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(Arc::new(pair.server()?));
         Ok((Listener { listener, acceptor }, address, pair.identity()))
     }
 
