@@ -114,36 +114,46 @@ impl Table {
             self.rounds,
             self.machine.sentence()
         );
-        let compares_cost = self.workload != Workload::Ticks;
+        let compares_cost = self.compares_cost();
         let _ = write!(text, "| | {} (min–max) | hikyaku is better by (min–max) |", main.title);
         others.iter().for_each(|column| _ = write!(text, " {} |", column.title));
         text.push_str(if compares_cost { " hikyaku costs less by |" } else { "" });
         let width = others.len() + usize::from(compares_cost);
         let _ = writeln!(text, "\n|---|---|---|{}", "---|".repeat(width));
         for line in &self.lines {
-            let _ = write!(text, "| {} |", line.contestant.title());
-            let figures = sorted(good(line).map(main.of));
-            if figures.is_empty() {
-                let failed = line.outcomes.first().and_then(|one| one.as_ref().err());
-                let reason = failed.map_or("no round", String::as_str);
-                let _ = writeln!(text, " failed: {reason} | |{}", "|".repeat(width));
-                continue;
-            }
-            let _ = write!(text, " {} |", spread(&figures, main.decimals));
-            let _ = write!(text, " {} |", times(line, &self.ratios(line, main.of, more_is_better)));
-            for column in &others {
-                let figures = sorted(good(line).map(column.of));
-                let _ = write!(text, " {} |", number(middle(&figures), column.decimals));
-            }
-            if compares_cost {
-                let _ = write!(text, " {} |", times(line, &self.ratios(line, cost, false)));
-            }
-            let note =
-                if missing > 0 { format!(" {missing} rounds failed") } else { String::new() };
-            let _ = writeln!(text, "{note}");
+            text.push_str(&self.row(line, &main, more_is_better, &others));
         }
         let _ = writeln!(text, "\n{}", self.verdict(&main, more_is_better));
         text
+    }
+
+    fn row(&self, line: &Line, main: &Column, more_is_better: bool, others: &[Column]) -> String {
+        let (title, rounds) = (line.contestant.title(), line.outcomes.len());
+        let figures = sorted(good(line).map(main.of));
+        let failed = line.outcomes.iter().find_map(|outcome| outcome.as_ref().err());
+        if figures.is_empty() {
+            let reason = failed.map_or("no round", String::as_str);
+            return format!("| {title} | failed: {reason} |\n");
+        }
+        let mut text = match rounds - figures.len() {
+            0 => format!("| {title} |"),
+            count => format!("| {title} ({count} of {rounds} rounds failed) |"),
+        };
+        let ratios = times(line, &self.ratios(line, main.of, more_is_better));
+        let _ = write!(text, " {} | {ratios} |", spread(&figures, main.decimals));
+        for column in others {
+            let figures = sorted(good(line).map(column.of));
+            let _ = write!(text, " {} |", number(middle(&figures), column.decimals));
+        }
+        if self.compares_cost() {
+            let _ = write!(text, " {} |", times(line, &self.ratios(line, cost, false)));
+        }
+        text + "\n"
+    }
+
+    /// Returns `true` unless the ends mostly wait.
+    fn compares_cost(&self) -> bool {
+        self.workload != Workload::Ticks
     }
 
     /// Returns how many times better hikyaku was, round by round.

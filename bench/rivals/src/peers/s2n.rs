@@ -1,6 +1,6 @@
-//! s2n-quic: one bidirectional stream, with rustls as its TLS, so that the cipher, key exchange and
-//! library are hikyaku's (AES-128-GCM and X25519MLKEM768 of aws-lc-rs). GSO and GRO are on, which is its
-//! default; the receive buffer is hikyaku's.
+//! s2n-quic: one bidirectional stream, with rustls as its TLS, so that the cipher, key exchange
+//! and library are hikyaku's (AES-128-GCM and X25519MLKEM768 of aws-lc-rs). GSO and GRO are on,
+//! which is its default; the receive buffer is hikyaku's.
 //!
 //! Windows stay at their defaults on loopback, and are 4 MiB over a long path.
 
