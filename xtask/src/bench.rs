@@ -53,7 +53,7 @@ pub(crate) fn check(root: &Path) -> Result<()> {
 
 /// Built as hikyaku is released, for every peer alike.
 fn cargo(root: &Path, verb: &str, peers: &[String]) -> Command {
-    let mut command = run::cargo(root, &[verb, "--locked", "--manifest-path", MANIFEST]);
+    let mut command = run::cargo(root, &[verb, "--manifest-path", MANIFEST]);
     command.args(["--profile", "dist"]).args(peers);
     command
 }
