@@ -112,7 +112,7 @@ _hikyaku() {
             return 0
             ;;
         hikyaku__subcmd__chat)
-            opts="-v -q -h --plain --name --verbose --quiet --identity --shared-key --hidden --no-discovery --fernet --sign --signed-by --max-age --allow --deny --filter --help host join find help"
+            opts="-v -q -h --plain --name --lines --verbose --quiet --identity --shared-key --hidden --no-discovery --fernet --sign --signed-by --max-age --allow --deny --filter --help host join find help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -250,7 +250,7 @@ _hikyaku() {
             return 0
             ;;
         hikyaku__subcmd__chat__subcmd__host)
-            opts="-v -q -4 -6 -h --name --verbose --quiet --headless --json --idle --max-clients --rate --metrics --allow-key --owner --history --no-history --keep --keep-bytes --identity --shared-key --hidden --no-discovery --invite --qr --web --web-link --web-name --plain --dtls --plain-only --dtls-only --cert --key --psk --min-version --client-ca --interface --fernet --sign --signed-by --max-age --allow --deny --filter --help"
+            opts="-v -q -4 -6 -h --name --lines --verbose --quiet --headless --json --idle --max-clients --rate --metrics --allow-key --owner --history --no-history --keep --keep-bytes --identity --shared-key --hidden --no-discovery --invite --qr --web --web-link --web-name --plain --dtls --plain-only --dtls-only --cert --key --psk --min-version --client-ca --interface --fernet --sign --signed-by --max-age --allow --deny --filter --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -388,7 +388,7 @@ _hikyaku() {
             return 0
             ;;
         hikyaku__subcmd__chat__subcmd__join)
-            opts="-v -q -4 -6 -h --plain --foreign --name --verbose --quiet --trust --json --wait --no-outbox --identity --shared-key --hidden --no-discovery --dtls --cert --key --psk --min-version --ca --pin --insecure --interface --fernet --sign --signed-by --max-age --allow --deny --filter --help"
+            opts="-v -q -4 -6 -h --plain --foreign --name --lines --verbose --quiet --trust --json --wait --no-outbox --identity --shared-key --hidden --no-discovery --dtls --cert --key --psk --min-version --ca --pin --insecure --interface --fernet --sign --signed-by --max-age --allow --deny --filter --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

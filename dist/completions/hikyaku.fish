@@ -132,6 +132,7 @@ complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_see
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_seen_subcommand_from host join find help" -l deny -d 'Ignore this network (repeatable)' -r
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_seen_subcommand_from host join find help" -l filter -d 'Read rules from a file: one `allow NET` or `deny NET` per line; # starts a comment' -r -F
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_seen_subcommand_from host join find help" -l plain -d 'Speak plain UDP with any program: each datagram is one message'
+complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_seen_subcommand_from host join find help" -l lines -d 'At a terminal: a prompt below the lines, not a full screen'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_seen_subcommand_from host join find help" -s v -l verbose -d 'Report why datagrams were dropped; natively, also connections, refused senders, and statistics at the end'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_seen_subcommand_from host join find help" -s q -l quiet -d 'Report only errors'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and not __fish_seen_subcommand_from host join find help" -l no-discovery -l hidden -d 'Neither announce a room on the local network nor look for one'
@@ -172,6 +173,7 @@ complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_su
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -l allow -d 'Accept only this network (repeatable)' -r
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -l deny -d 'Ignore this network (repeatable)' -r
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -l filter -d 'Read rules from a file: one `allow NET` or `deny NET` per line; # starts a comment' -r -F
+complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -l lines -d 'At a terminal: a prompt below the lines, not a full screen'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -s v -l verbose -d 'Report why datagrams were dropped; natively, also connections, refused senders, and statistics at the end'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -s q -l quiet -d 'Report only errors'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from host" -l headless -d 'Serve without taking part, and print what is said'
@@ -206,6 +208,7 @@ complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_su
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l filter -d 'Read rules from a file: one `allow NET` or `deny NET` per line; # starts a comment' -r -F
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l plain -d 'Speak plain UDP with any program: each datagram is one message'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l foreign -d 'With --plain: the server is a program that only forwards lines; send what is typed even if nothing answers'
+complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l lines -d 'At a terminal: a prompt below the lines, not a full screen'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -s v -l verbose -d 'Report why datagrams were dropped; natively, also connections, refused senders, and statistics at the end'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -s q -l quiet -d 'Report only errors'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -l json -d 'Print what happens as JSON, one object per line'

@@ -21,10 +21,11 @@ enum Peer {
     GnuTls,
     MbedTls,
     WolfSsl,
+    Tmux,
 }
 
 impl Peer {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Python,
         Self::Cryptography,
         Self::Cwt,
@@ -35,6 +36,7 @@ impl Peer {
         Self::GnuTls,
         Self::MbedTls,
         Self::WolfSsl,
+        Self::Tmux,
     ];
 
     fn name(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Peer {
             Self::GnuTls => "gnutls-cli, gnutls-serv",
             Self::MbedTls => "mbedTLS 2.28, cc",
             Self::WolfSsl => "wolfSSL's source, cc",
+            Self::Tmux => "tmux, bash",
         }
     }
 
@@ -62,6 +65,7 @@ impl Peer {
             Self::OpenSsl => "apt-get install openssl",
             Self::GnuTls => "apt-get install gnutls-bin",
             Self::MbedTls => "apt-get install gcc libc6-dev libmbedtls-dev",
+            Self::Tmux => "apt-get install tmux bash",
             Self::WolfSsl => "apt-get install gcc libc6-dev; its source is fetched from crates.io",
         }
     }
@@ -81,6 +85,7 @@ impl Peer {
                 &["-E", "-o", "/dev/null", "-x", "c", "-include", "mbedtls/certs.h", "/dev/null"],
             ),
             Self::WolfSsl => (Path::new("cc"), &["--version"]),
+            Self::Tmux => (Path::new("tmux"), &["-V"]),
             // It has no option that only succeeds, so `here` only checks that it starts.
             Self::SshKeygen => (Path::new("ssh-keygen"), &["-l", "-f", "/dev/null"]),
         };
@@ -99,7 +104,7 @@ impl Peer {
 }
 
 /// Each test file of `interop/tests`, with the peers it talks to.
-const TESTS: [(&str, &[Peer]); 11] = [
+const TESTS: [(&str, &[Peer]); 12] = [
     ("guide", &[Peer::Python, Peer::Cryptography, Peer::Cwt, Peer::OpenSsl]),
     ("python_socket", &[Peer::Python]),
     ("python_fernet", &[Peer::Python, Peer::Cryptography]),
@@ -111,6 +116,7 @@ const TESTS: [(&str, &[Peer]); 11] = [
     ("gnutls_dtls", &[Peer::OpenSsl, Peer::GnuTls]),
     ("mbedtls_dtls", &[Peer::OpenSsl, Peer::MbedTls]),
     ("wolfssl_dtls", &[Peer::OpenSsl, Peer::WolfSsl]),
+    ("tmux", &[Peer::Tmux]),
 ];
 
 pub(crate) fn run(root: &Path, strict: bool) -> Result<()> {

@@ -17,6 +17,7 @@
 
 pub mod app;
 pub mod client;
+pub mod entry;
 pub mod event;
 pub mod json;
 pub mod limits;

@@ -1,6 +1,6 @@
 //! Translates between plain datagrams and a room: one datagram is one line.
 
-use hikyaku_text::sanitize_bytes;
+use hikyaku_text::{sanitize_bytes, sanitize_lines};
 
 use crate::{
     event::{Event, MemberId},
@@ -145,6 +145,15 @@ pub(crate) fn written_out(words: &[u8], action: fn(String) -> Action) -> Action 
     };
     match text_len(&words) {
         ..=MAX_LINE_LEN => action(words),
+        len => Action::TooLong(len),
+    }
+}
+
+/// Like [`written_out`], for a text that may have several lines.
+pub(crate) fn written_lines(text: &str, action: fn(String) -> Action) -> Action {
+    let text = sanitize_lines(text).into_owned();
+    match text.len() {
+        ..=MAX_LINE_LEN => action(text),
         len => Action::TooLong(len),
     }
 }

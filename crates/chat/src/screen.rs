@@ -87,7 +87,9 @@ impl Row {
         let sentence = language.shown(shown)?;
         let time = match shown {
             member::Shown::Event(line) => time_of_day(line.event.at),
-            member::Shown::State(_) | member::Shown::Notice(_) => time_of_day_now(),
+            member::Shown::State(_) | member::Shown::Rooms { .. } | member::Shown::Notice(_) => {
+                time_of_day_now()
+            }
         };
         Some(Self { time, sentence })
     }

@@ -62,6 +62,17 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// Escapes like [`sanitize`], and keeps line feeds: the text may have several lines.
+#[must_use]
+pub fn sanitize_lines(text: &str) -> Cow<'_, str> {
+    let is_clean = text.chars().all(|character| character == '\n' || is_safe(character));
+    if is_clean {
+        return Cow::Borrowed(text);
+    }
+    let lines: Vec<_> = text.split('\n').map(sanitize).collect();
+    Cow::Owned(lines.join("\n"))
+}
+
 /// Returns `true` if [`sanitize`] leaves `character` as it is.
 #[must_use]
 pub fn is_safe(character: char) -> bool {
@@ -202,6 +213,12 @@ mod tests {
     #[test]
     fn line_ends_are_escaped() {
         assert_eq!(sanitize("a\r\nb\u{2028}c\td"), "a\\r\\nb\\u{2028}c\\td");
+    }
+
+    #[test]
+    fn line_feeds_are_kept_where_a_text_may_have_lines() {
+        assert!(matches!(sanitize_lines("飛脚\nb"), Cow::Borrowed(_)));
+        assert_eq!(sanitize_lines("a\r\n\x1b[2J\nb"), "a\\r\n\\x1b[2J\nb");
     }
 
     #[test]

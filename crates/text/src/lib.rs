@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 pub use self::escape::{
     collapse_blanks, escape_json, is_blank, is_safe, is_shapeless, sanitize, sanitize_bytes,
+    sanitize_lines,
 };
 
 /// Returns the columns that `text` takes on a terminal.

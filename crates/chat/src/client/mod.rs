@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::{
     app::{App, Notice, Output, Shown},
     clock::Clock,
+    entry::Entry,
     limits::{HANDSHAKE_NOTE, LATE_LINES_WAIT, MAX_RECEIVE_ERRORS},
     machine::Nonce,
     name::Name,
@@ -314,11 +315,11 @@ async fn done_before<T>(
 }
 
 /// Counts the lines that were typed before the end and that nobody has taken.
-async fn count_late(lines: &mut mpsc::Receiver<String>) -> usize {
+async fn count_late(lines: &mut mpsc::Receiver<impl Into<Entry>>) -> usize {
     let mut late = 0;
     // Whoever reads them hands them over on another task.
     while let Ok(Some(line)) = tokio::time::timeout(LATE_LINES_WAIT, lines.recv()).await {
-        late += usize::from(!line.trim().is_empty());
+        late += usize::from(line.into().has_text());
     }
     late
 }

@@ -21,6 +21,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{ClientError, count_late, dial::Dialler, done_before, watch::Watch};
 use crate::{
     clock::Clock,
+    entry::Entry,
     limits::{LAST_WORDS, LINES_AT_ONCE, NATIVE_KEEP_ALIVE},
     member::{
         Member, Output, Setup, Shown,
@@ -85,7 +86,7 @@ pub async fn run_native(
     connection: Option<Connection>,
     dialler: Dialler,
     participant: Participant,
-    mut lines: mpsc::Receiver<String>,
+    mut lines: mpsc::Receiver<impl Into<Entry>>,
     mut show: impl AsyncFnMut(Vec<Shown>),
     shutdown: impl Future<Output = ()>,
 ) -> Result<Stayed, ClientError> {
@@ -190,20 +191,20 @@ async fn perform(
 fn type_lines(
     member: &mut Member,
     clock: Clock,
-    first: String,
-    lines: &mut mpsc::Receiver<String>,
+    first: impl Into<Entry>,
+    lines: &mut mpsc::Receiver<impl Into<Entry>>,
 ) {
-    let mut next = Some(first);
+    let mut next = Some(first.into());
     for _ in 0..LINES_AT_ONCE {
         let Some(line) = next.take() else { return };
-        member.handle_line(clock.now(), chance_for_id(), &line);
+        member.handle_entry(clock.now(), chance_for_id(), &line);
         if !member.wants_line() {
             return;
         }
-        next = lines.try_recv().ok();
+        next = lines.try_recv().ok().map(Into::into);
     }
     if let Some(line) = next {
-        member.handle_line(clock.now(), chance_for_id(), &line);
+        member.handle_entry(clock.now(), chance_for_id(), &line);
     }
 }
 

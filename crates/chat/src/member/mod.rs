@@ -76,6 +76,13 @@ pub enum Shown {
     Event(Box<Line>),
     /// The state of the connection.
     State(State),
+    /// The rooms that the member is in, and the one that what is typed goes to.
+    Rooms {
+        /// All of them.
+        rooms: Vec<RoomName>,
+        /// The one.
+        current: RoomName,
+    },
     /// The client itself reports something.
     Notice(Notice),
 }
@@ -94,6 +101,15 @@ pub struct Line {
     pub is_mine: bool,
     /// The member who reads it here.
     pub reader: Option<MemberId>,
+}
+
+impl Line {
+    /// Creates the line of an event for a reader who knows nothing else of it.
+    #[must_use]
+    pub fn new(event: Arc<Event>, reader: Option<MemberId>) -> Self {
+        let is_mine = reader.is_some_and(|reader| event.is_by(reader));
+        Self { event, context: Context::default(), is_update: false, is_mine, reader }
+    }
 }
 
 /// The states of the connection to the host.
@@ -291,6 +307,7 @@ impl Member {
             say_at: None,
             has_said_what_waits: false,
         };
+        member.show_rooms();
         let pending: Vec<_> = member.outbox.iter().cloned().collect();
         pending.iter().for_each(|unsent| member.show_pending(unsent));
         member
@@ -525,6 +542,11 @@ impl Member {
         let (is_mine, reader) = (self.is_mine(&event), Some(self.me.member));
         let line = Line { event, context, is_update, is_mine, reader };
         self.unshown.push_back(Shown::Event(Box::new(line)));
+    }
+
+    fn show_rooms(&mut self) {
+        let (rooms, current) = (self.rooms.clone(), self.current.clone());
+        self.unshown.push_back(Shown::Rooms { rooms, current });
     }
 
     fn notice(&mut self, notice: Notice) {

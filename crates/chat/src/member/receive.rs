@@ -150,6 +150,7 @@ impl Member {
             self.notice(Notice::Room(self.current.clone()));
         }
         self.changes.push(Change::Rooms(self.rooms.clone()));
+        self.show_rooms();
     }
 
     fn on_delivered(&mut self, seq: Seq, to: u32, of: u32) {

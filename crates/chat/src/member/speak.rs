@@ -11,6 +11,7 @@ use super::{
     typed::{self, Typed},
 };
 use crate::{
+    entry::Entry,
     limits::{LARGE_READ_INTERVAL, LARGE_ROOM, MAX_JOINED_ROOMS, READ_INTERVAL},
     machine,
     message_id::MessageId,
@@ -28,13 +29,29 @@ pub(super) enum Source {
 }
 
 impl Member {
+    /// Takes what a person has entered. `chance` makes the id of a message unique.
+    pub fn handle_entry(&mut self, now: Now, chance: [u8; 10], entry: &Entry) {
+        match entry {
+            Entry::Line(line) => self.handle_line(now, chance, line),
+            Entry::Text(text) => self.handle_parsed(now, chance, typed::text(text)),
+            Entry::Older { room, before } => {
+                let typed = Typed::OlderThan(room.clone(), *before);
+                self.handle_parsed(now, chance, Ok(typed));
+            }
+        }
+    }
+
     /// Takes a line as typed. `chance` makes its id unique.
     pub fn handle_line(&mut self, now: Now, chance: [u8; 10], line: &str) {
+        self.handle_parsed(now, chance, typed::parse(line));
+    }
+
+    fn handle_parsed(&mut self, now: Now, chance: [u8; 10], typed: Result<Typed, TypedError>) {
         if self.stage != Stage::Here {
-            self.late += usize::from(!line.trim().is_empty());
+            self.late += usize::from(!matches!(typed, Ok(Typed::Nothing | Typed::OlderThan(..))));
             return;
         }
-        match typed::parse(line) {
+        match typed {
             Ok(typed) => self.handle_typed(now, chance, typed),
             Err(error) => {
                 self.rejected += 1;
@@ -47,9 +64,12 @@ impl Member {
         let is_full = match typed {
             Typed::Nothing | Typed::Help | Typed::Quit => false,
             Typed::Message(..) => self.outbox.is_full(),
-            Typed::Ask(_) | Typed::Older | Typed::Nick(_) | Typed::Join(_) | Typed::Leave(_) => {
-                self.requests.is_full()
-            }
+            Typed::Ask(_)
+            | Typed::Older
+            | Typed::OlderThan(..)
+            | Typed::Nick(_)
+            | Typed::Join(_)
+            | Typed::Leave(_) => self.requests.is_full(),
         };
         if is_full {
             self.rejected += 1;
@@ -71,6 +91,7 @@ impl Member {
             }
             Typed::Ask(action) => self.ask(self.current.clone(), action),
             Typed::Older => self.ask(self.current.clone(), Action::History(self.oldest)),
+            Typed::OlderThan(room, before) => self.ask(room, Action::History(before)),
             Typed::Nick(name) if *name.as_str() == *self.me.name => {}
             Typed::Nick(name) => {
                 self.wish = name.clone();
@@ -121,6 +142,7 @@ impl Member {
             self.changes.push(Change::Rooms(self.rooms.clone()));
             self.ask(room.clone(), Action::Joined);
         }
+        self.show_rooms();
         self.notice(Notice::Room(room));
     }
 
@@ -138,8 +160,10 @@ impl Member {
         if self.current == room {
             self.oldest = None;
             self.current = super::home(&self.rooms);
-            self.notice(Notice::Room(self.current.clone()));
+            self.show_rooms();
+            return self.notice(Notice::Room(self.current.clone()));
         }
+        self.show_rooms();
     }
 
     /// Returns the next line for the host, if one may be sent now.

@@ -1,10 +1,11 @@
 //! What a typed line asks for.
 
-use hikyaku_text::sanitize;
+use hikyaku_text::{sanitize, sanitize_lines};
 
 use super::keep::What;
 use crate::{
     app::LineError,
+    event::Seq,
     limits::MAX_LINE_LEN,
     name::{Name, NameError},
     request::{Action, Question, text_len},
@@ -28,6 +29,8 @@ pub(super) enum Typed {
     Nick(Name),
     /// To see what was said before what has been seen.
     Older,
+    /// To see what was said in a room before an event, or most recently.
+    OlderThan(RoomName, Option<Seq>),
     /// To list the commands.
     Help,
     /// To leave the chat.
@@ -63,6 +66,20 @@ pub(super) fn parse(line: &str) -> Result<Typed, TypedError> {
         (None, Some(command)) => parse_command(command),
         (None, None) if line.trim().is_empty() => Ok(Typed::Nothing),
         (None, None) => message(What::Said, line),
+    }
+}
+
+/// Understands a text of one or several lines, none of which is a command.
+pub(super) fn text(text: &str) -> Result<Typed, TypedError> {
+    let text = text.trim_end();
+    if text.trim().is_empty() {
+        return Ok(Typed::Nothing);
+    }
+    // Escaping only makes it longer, and a long one is not worth it.
+    let text = if text.len() > MAX_LINE_LEN { text.into() } else { sanitize_lines(text) };
+    match text.len() {
+        ..=MAX_LINE_LEN => Ok(Typed::Message(What::Said, text.into_owned())),
+        len => Err(TypedError::Line(LineError::TooLong(len))),
     }
 }
 
@@ -174,6 +191,18 @@ mod tests {
         assert_eq!(parse("/nick a:b"), Err(TypedError::Name(NameError::Mark)));
         assert_eq!(parse("/join a b"), Err(TypedError::Room));
         assert_eq!(parse("/fo\x1bo"), Err(TypedError::NoCommand("/fo\\x1bo".to_owned())));
+    }
+
+    #[test]
+    fn a_text_is_one_message_whatever_is_in_it() {
+        let said = |text: &str| Ok(Typed::Message(What::Said, text.to_owned()));
+        assert_eq!(text("/quit\n  q\n\n"), said("/quit\n  q"));
+        assert_eq!(text("a\x1bb\nc"), said("a\\x1bb\nc"));
+        assert_eq!(text(" \n\n"), Ok(Typed::Nothing));
+        let long = |text: &str| matches!(super::text(text), Err(TypedError::Line(_)));
+        assert!(!long(&"x\n".repeat(MAX_LINE_LEN / 2)));
+        assert!(long(&"x".repeat(MAX_LINE_LEN + 1)));
+        assert!(long(&"\x1b".repeat(MAX_LINE_LEN / 2)));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Never: decides who receives what.
 
+// Longer than 400 lines: what a server is given, and the one loop with all that it waits for.
+
 use std::{
     future, io,
     net::SocketAddr,
@@ -16,6 +18,7 @@ use tokio::{sync::mpsc, task::coop::consume_budget};
 use crate::{
     app::Shown,
     clock::Clock,
+    entry::Entry,
     limits::{MAX_RECEIVE_ERRORS, READ_AHEAD, SIGN_BURST, SIGN_RATE},
     log::{Log as _, MemoryLog, StoredLog},
     name::Name,
@@ -69,7 +72,7 @@ pub struct Host {
     /// The lines typed. Their end, `q`, `/quit` or `/leave` ends the server. Give the channel a
     /// bound such as [`MAX_HOST_LINES`](crate::limits::MAX_HOST_LINES), so that a pipe waits for
     /// the room.
-    pub lines: mpsc::Receiver<String>,
+    pub lines: mpsc::Receiver<Entry>,
 }
 
 /// What a server is to do, beside its doors.
@@ -216,7 +219,7 @@ pub async fn run(
                 let work = server.handle_done(clock.now(), done?);
                 is_done_before(shutdown.as_mut(), work).await
             }
-            line = next_line(&mut host) => match line.as_deref().map(parse_typed) {
+            line = next_line(&mut host) => match line.map(parse_typed) {
                 None => false,
                 Some(request) if server.ends_chat(Member::Host(key), &request) => false,
                 Some(request) => {
@@ -391,7 +394,7 @@ async fn is_done_before(
 }
 
 /// Returns the host's next line, or `None` at the end of input; never resolves without a host.
-async fn next_line(host: &mut Option<Host>) -> Option<String> {
+async fn next_line(host: &mut Option<Host>) -> Option<Entry> {
     match host {
         Some(host) => host.lines.recv().await,
         None => future::pending().await,

@@ -25,7 +25,7 @@ use crate::{
 
 struct Running {
     address: SocketAddr,
-    lines: mpsc::Sender<String>,
+    lines: mpsc::Sender<Entry>,
     shown: mpsc::UnboundedReceiver<String>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<io::Result<Served>>,
@@ -96,7 +96,7 @@ async fn two_programs_and_the_host_hear_each_other() {
     assert!(heard(&mut bob).await.contains("here: host, alice"));
     assert_eq!(heard(&mut alice).await, format!("* 127.0.0.1:{address} joined"));
     assert_eq!(heard(&mut alice).await, format!("127.0.0.1:{address}: hello"));
-    server.lines.send("good evening".to_owned()).await.unwrap();
+    server.lines.send("good evening".to_owned().into()).await.unwrap();
     assert_eq!(heard(&mut alice).await, "host: good evening");
     assert_eq!(heard(&mut bob).await, "host: good evening\n", "as bob ends his own lines");
     let first = server.shown.recv().await.unwrap();
@@ -182,7 +182,7 @@ async fn a_signer_is_one_member_at_any_address() {
         let line = server.shown.recv().await.unwrap();
         assert!(line.ends_with(&format!("] {shown}")), "{line}");
     }
-    server.lines.send("welcome".to_owned()).await.unwrap();
+    server.lines.send("welcome".to_owned().into()).await.unwrap();
     assert_eq!(heard_at(&mut there).await, "host: welcome");
     server.stop.send(()).unwrap();
     assert_eq!(server.task.await.unwrap().unwrap().room.members, 2);
@@ -252,7 +252,7 @@ async fn two_rooms_in_each_other_do_not_talk_for_ever() {
     echo.sender().send(b"[12:00:00] bob: hi", to).await.unwrap();
     echo.sender().send(b"the end", to).await.unwrap();
     assert!(heard(&mut alice).await.ends_with(": the end"));
-    server.lines.send("[12:00:00] typed".to_owned()).await.unwrap();
+    server.lines.send("[12:00:00] typed".to_owned().into()).await.unwrap();
     assert_eq!(heard(&mut alice).await, "host: [12:00:00] typed");
 }
 

@@ -12,16 +12,21 @@ use super::{
 };
 use crate::{
     app::Shown,
+    entry::Entry,
     machine::Device,
     message_id::MessageId,
-    plain::parse_line,
+    plain::{parse_line, written_lines},
     request::{Action, Request},
     sealed::{Sealed, Words},
     time::Now,
 };
 
-pub(super) fn parse_typed(line: &str) -> Request {
-    parse_line(line.as_bytes())
+pub(super) fn parse_typed(entry: Entry) -> Request {
+    match entry {
+        Entry::Line(line) => parse_line(line.as_bytes()),
+        Entry::Text(text) => written_lines(text.trim_end(), Action::Said).into(),
+        Entry::Older { room, before } => Request { room, ..Action::History(before).into() },
+    }
 }
 
 impl<S: FnMut(Shown)> Server<S> {

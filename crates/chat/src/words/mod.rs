@@ -108,7 +108,7 @@ impl Language {
                 Self::English => english::members_notice(notice),
                 Self::Japanese => japanese::members_notice(notice),
             })),
-            member::Shown::State(_) => None,
+            member::Shown::State(_) | member::Shown::Rooms { .. } => None,
         }
     }
 
@@ -148,10 +148,17 @@ impl Language {
         }
     }
 
-    /// Own messages, too: a line for the member who has signed it.
     fn line(self, line: &member::Line) -> Option<Sentence> {
+        Some(self.in_its_room(line)?.in_room(&line.event))
+    }
+
+    /// Returns what a member of a native chat reads of a line, also of their own, on a screen that
+    /// shows which room it is in. `None` for nothing.
+    #[must_use]
+    pub fn in_its_room(self, line: &member::Line) -> Option<Sentence> {
         let event = &line.event;
-        let sentence = match &event.kind {
+        let is_mine = line.reader.is_some_and(|reader| event.is_by(reader));
+        Some(match &event.kind {
             Kind::Said { text, .. } | Kind::Whispered { text, .. } if line.context.forged => {
                 self.forged(event, text)
             }
@@ -162,9 +169,9 @@ impl Language {
             {
                 return None;
             }
-            _ => return self.event(event, line.reader),
-        };
-        Some(sentence.in_room(event))
+            Kind::Joined if is_mine => return None,
+            _ => self.sentence(event, is_mine)?,
+        })
     }
 
     /// Members who have proved no key among those who have, and those whose key the host holds, are

@@ -302,6 +302,9 @@ pub(crate) struct MeArgs {
     /// Your name in the room [default: your login name]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) name: Option<Name>,
+    /// At a terminal: a prompt below the lines, not a full screen
+    #[arg(long)]
+    pub(crate) lines: bool,
     #[command(flatten)]
     pub(crate) talk: TalkArgs,
 }

@@ -28,6 +28,11 @@ pub(crate) use self::{editor::Echo, restore::Restore};
 /// Notified when Ctrl-C arrives as a key press.
 static CTRL_C_TYPED: Notify = Notify::const_new();
 
+/// Does what Ctrl-C does.
+pub(crate) fn interrupt() {
+    CTRL_C_TYPED.notify_one();
+}
+
 /// The first error of showing a line; a reader that is gone is none.
 static SHOW_ERROR: OnceLock<io::Error> = OnceLock::new();
 

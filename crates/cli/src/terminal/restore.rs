@@ -32,7 +32,7 @@ type Saved = ();
 impl Restore {
     /// Restores the terminal as it is now.
     #[cfg(unix)]
-    pub(super) fn remember() -> Self {
+    pub(crate) fn remember() -> Self {
         let terminal = rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3).ok();
         let mut restore = Self::nothing(None);
         restore.terminal = terminal.and_then(saved);
@@ -40,7 +40,7 @@ impl Restore {
     }
 
     #[cfg(not(unix))]
-    pub(super) const fn remember() -> Self {
+    pub(crate) const fn remember() -> Self {
         Self::nothing(None)
     }
 
@@ -69,6 +69,13 @@ impl Restore {
             #[cfg(unix)]
             resume: None,
         }
+    }
+
+    /// Waits for `shown`, too: a full screen is left until then.
+    #[cfg(feature = "tui")]
+    pub(crate) fn of_screen(mut self, shown: Receiver<()>) -> Self {
+        (self.shown, self.is_edited) = (Some(shown), true);
+        self
     }
 
     /// Waits for `shown`, too, and removes the prompt. Until then, `redraw` is called when the

@@ -37,7 +37,7 @@ fn join_chat(home: &Home, host: &Listener, name: &str) -> Process {
 #[track_caller]
 fn sit_down(home: &Home, host: &Listener, name: &str) -> Terminal {
     let to = host.to();
-    let terminal = Terminal::start(home.command(&["chat", "join", "--name", name, &to]));
+    let terminal = Terminal::start(home.command(&["chat", "join", "--lines", "--name", name, &to]));
     terminal.shows("/help lists the commands", 1);
     terminal
 }

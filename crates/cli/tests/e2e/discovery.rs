@@ -216,7 +216,7 @@ fn of_several_rooms_one_is_chosen() {
     let both = "there are 2 rooms: hana at 192.0.2.1:12345, ito at 192.0.2.1:5000";
     assert!(ended.err.contains(both), "{}", ended.err);
 
-    let mut person = Terminal::start(lan.command(1, &ben, &["chat", "--name", "ben"]));
+    let mut person = Terminal::start(lan.command(1, &ben, &["chat", "--lines", "--name", "ben"]));
     person.shows("which one? Its number or name", 1);
     person.press("zoe\n");
     person.shows("\"zoe\" is none of them", 1);

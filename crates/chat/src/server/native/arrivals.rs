@@ -17,7 +17,7 @@ use crate::{
     limits::{HELLO_WITHIN, MAX_SILENT},
     machine,
     message_id::MessageId,
-    plain::written_out,
+    plain::written_lines,
     request::{Action, Request},
 };
 
@@ -172,7 +172,7 @@ pub(in crate::server) fn open(
         return Some((request, None));
     }
     let said = if words.emote { Action::Emote } else { Action::Said };
-    request.action = match (words.to, written_out(words.text.as_bytes(), said)) {
+    request.action = match (words.to, written_lines(&words.text, said)) {
         (Some(to), Action::Said(text) | Action::Emote(text)) => Action::WhisperedTo(to, text),
         (_, action) => action,
     };

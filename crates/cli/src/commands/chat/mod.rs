@@ -13,7 +13,9 @@ use hikyaku_chat::{
     Name, RoomConfig,
     app::Shown,
     client::{LastSeen, Parted},
+    entry::Entry,
     limits::MAX_HOST_LINES,
+    member,
     screen::{Renames, Row},
     server::{self, AtTheDoor, Doors, Host, Hosting, Meters},
     words::Sentence,
@@ -23,7 +25,7 @@ use tokio::sync::mpsc;
 use crate::{
     args::{ChatArgs, ChatRole, HostArgs, MeArgs},
     colour::Stream,
-    dialect,
+    dialect, divert,
     drops::{Complaints, report_counts},
     exit::{Failure, in_words},
     language::language,
@@ -39,9 +41,13 @@ use crate::{
 
 mod dial;
 mod find;
+#[cfg(feature = "tui")]
+mod full;
 mod guests;
 mod invite;
 mod native;
+#[cfg(not(feature = "tui"))]
+mod no_full;
 #[cfg(not(feature = "web"))]
 mod no_web;
 mod plain;
@@ -51,11 +57,19 @@ mod state;
 #[cfg(feature = "web")]
 mod web;
 
+#[cfg(not(feature = "tui"))]
+use self::no_full as full;
 #[cfg(not(feature = "web"))]
 use self::no_web as web;
-use self::{printing::Printer, screen::Form};
+use self::{
+    full::{Full, Reader},
+    printing::Printer,
+    screen::Form,
+};
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
+    // A full screen hides what is noted before it opens.
+    divert::keep_notes();
     take_part(args, ending).await?;
     let Some(error) = terminal::show_error() else { return Ok(()) };
     Err(Failure::failed(format!("cannot write to standard output: {}", in_words(error))))
@@ -113,7 +127,10 @@ async fn meters(args: &HostArgs) -> Result<Arc<Meters>, Failure> {
 /// The participant at the server's own terminal.
 enum Seat {
     /// The host, who takes part.
-    Host,
+    Host {
+        /// Not on a full screen.
+        lines: bool,
+    },
     /// Nobody: a headless server, which prints what is said.
     Nobody(Form),
 }
@@ -121,7 +138,8 @@ enum Seat {
 impl Seat {
     const fn of(args: &HostArgs) -> Self {
         match (args.headless, args.json) {
-            (false, _) => Self::Host,
+            // A code that was drawn must stay in sight.
+            (false, _) => Self::Host { lines: args.me.lines || args.invite.qr },
             (true, false) => Self::Nobody(Form::Text),
             (true, true) => Self::Nobody(Form::Json),
         }
@@ -130,13 +148,36 @@ impl Seat {
 
 /// Where a host sees the chat.
 enum Sight {
+    Full(Full),
     Prompt { show: Arc<SharedShow>, renames: Renames, _restore: terminal::Restore },
     Printed(Printer),
 }
 
 impl Sight {
+    /// Opens a terminal for the host. Returns what is typed, and where to show what is not said.
+    fn open(
+        name: &Name,
+        wants_lines: bool,
+    ) -> Result<(mpsc::Receiver<Entry>, Arc<SharedShow>, Self), Failure> {
+        let reader = Reader { name: name.as_str(), language: language(), is_host: true };
+        if !wants_lines && let Some((entered, full)) = full::open(&reader) {
+            return Ok((entered, SharedShow::new(full.notices()), Self::Full(full)));
+        }
+        let (lines, show) = terminal::read_conversation("> ")?;
+        let (restore, queue) = lines.split();
+        let show = SharedShow::new(show);
+        let renames = Renames::default();
+        let sight = Self::Prompt { show: Arc::clone(&show), renames, _restore: restore };
+        Ok((typed(queue), show, sight))
+    }
+
     fn show(&mut self, shown: &Shown) {
         match self {
+            Self::Full(full) => {
+                if let Some(shown) = as_a_members(shown) {
+                    full.show_now(shown);
+                }
+            }
             Self::Printed(printer) => printer.print(shown),
             Self::Prompt { show, renames, .. } => {
                 if matches!(shown, Shown::Event { event, .. } if renames.is_repeated(event)) {
@@ -167,19 +208,14 @@ async fn serve(
 ) -> Result<(), Failure> {
     let mut complaints = Complaints::new(&me.talk);
     let (host, mut sight) = match seat {
-        Seat::Host => {
-            let (lines, show) = terminal::read_conversation("> ")?;
-            let (restore, queue) = lines.split();
-            let lines = typed(queue);
-            let show = SharedShow::new(show);
+        Seat::Host { lines: wants_lines } => {
+            let name = name(me);
+            let (lines, show, sight) = Sight::open(&name, wants_lines)?;
             complaints = complaints.shown_above(Arc::clone(&show));
             if let Some(news) = news {
                 tell_news(news, Some(Arc::downgrade(&show)));
             }
-            (
-                Some(Host { name: Some(name(me)), lines }),
-                Sight::Prompt { show, renames: Renames::default(), _restore: restore },
-            )
+            (Some(Host { name: Some(name), lines }), sight)
         }
         Seat::Nobody(form) => {
             if let Some(news) = news {
@@ -234,6 +270,12 @@ fn tell_news(mut news: News, show: Option<Weak<SharedShow>>) {
     });
 }
 
+/// Returns an event as members are shown it.
+fn as_a_members(shown: &Shown) -> Option<member::Shown> {
+    let Shown::Event { event, reader } = shown else { return None };
+    Some(member::Shown::Event(Box::new(member::Line::new(Arc::clone(event), *reader))))
+}
+
 /// Dims the time, so that the speaker stands out.
 fn coloured(row: &Row) -> Line {
     let time = format!("[{}]", row.time);
@@ -264,7 +306,9 @@ pub(super) fn reachable_at(local: SocketAddr) -> Vec<SocketAddr> {
 }
 
 /// Returns what is typed, as text. Invalid UTF-8 is replaced; `q` leaves.
-fn typed(mut queue: mpsc::Receiver<io::Result<Typed>>) -> mpsc::Receiver<String> {
+fn typed<T: From<String> + Send + 'static>(
+    mut queue: mpsc::Receiver<io::Result<Typed>>,
+) -> mpsc::Receiver<T> {
     let (sender, receiver) = mpsc::channel(MAX_HOST_LINES);
     tokio::spawn(async move {
         while let Some(line) = queue.recv().await {
@@ -273,7 +317,7 @@ fn typed(mut queue: mpsc::Receiver<io::Result<Typed>>) -> mpsc::Receiver<String>
                 Ok(line) => String::from_utf8_lossy(&line.text).into_owned(),
                 Err(e) => return warn(&format!("standard input: {e}")),
             };
-            if sender.send(line).await.is_err() {
+            if sender.send(line.into()).await.is_err() {
                 return;
             }
         }

@@ -27,6 +27,7 @@ use super::{
     Seat, config,
     dial::{Dialled, Target},
     find::{self, Announced, Wanted},
+    full::Reader,
     guests, invite, meters, name, reachable_at,
     screen::{Form, Screen},
     serve, state,
@@ -35,6 +36,7 @@ use crate::{
     args::{ChatArgs, HostArgs, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
     dtls,
     exit::Failure,
+    language::language,
     mismatch::Place,
     native::{self, Keyed},
     output::{counted, note, warn},
@@ -86,7 +88,8 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
                 invite::tell(&invite::invite(&endpoint, None)?, None, shared_flag(has_key));
             }
             let doors = (Doors::from(endpoint), None);
-            let served = serve(doors, local, hosting, Seat::Host, &args.me, ending).await;
+            let seat = Seat::Host { lines: args.me.lines };
+            let served = serve(doors, local, hosting, seat, &args.me, ending).await;
             find::stop(announced).await;
             served
         }
@@ -321,8 +324,9 @@ impl Guest<'_> {
         let invite = target.one_use().map(|secret| secret.as_str().to_owned());
         let address = &address;
         let name = name(me);
+        let reader = Reader { name: name.as_str(), language: language(), is_host: false };
+        let (lines, mut screen) = Screen::open(form, (!me.lines).then_some(&reader));
         let participant = Participant { host, identity, name, invite, store, patience: wait };
-        let (lines, mut screen) = Screen::open(form);
         let has_person = screen.has_person();
         let show = async |shown: Vec<Shown>| screen.show(shown).await;
         let part =

@@ -44,7 +44,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             serve_plain(
                 listener,
                 RoomConfig::default().into(),
-                Seat::Host,
+                Seat::Host { lines: args.me.lines },
                 &args.me,
                 &safety,
                 ending,

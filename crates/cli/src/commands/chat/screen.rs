@@ -2,6 +2,7 @@
 
 use anstyle::AnsiColor;
 use hikyaku_chat::{
+    entry::Entry,
     json::{self, Progress},
     member::{Line as Event, Shown},
     screen::{Row, now},
@@ -9,7 +10,11 @@ use hikyaku_chat::{
 };
 use tokio::sync::mpsc;
 
-use super::{coloured, typed};
+use super::{
+    coloured,
+    full::{self, Full, Reader},
+    typed,
+};
 use crate::{
     colour::Stream,
     language::language,
@@ -26,6 +31,8 @@ pub(super) enum Form {
 
 /// Where it is shown.
 pub(super) enum Screen {
+    /// A person at the whole of a terminal.
+    Full(Full),
     /// A person types at a terminal.
     Person { show: Show, ticks: Ticks, _restore: Restore },
     /// Programs read lines.
@@ -36,7 +43,10 @@ pub(super) enum Screen {
 
 impl Screen {
     /// Opens a screen; returns what is typed, too.
-    pub(super) fn open(form: Form) -> (mpsc::Receiver<String>, Self) {
+    pub(super) fn open(form: Form, reader: Option<&Reader<'_>>) -> (mpsc::Receiver<Entry>, Self) {
+        if let Some((entered, full)) = reader.filter(|_| form == Form::Text).and_then(full::open) {
+            return (entered, Self::Full(full));
+        }
         if form == Form::Text
             && let Some((lines, show)) = terminal::converse("> ")
         {
@@ -50,12 +60,13 @@ impl Screen {
 
     /// Returns `true` if a person types, who sees what is refused.
     pub(super) const fn has_person(&self) -> bool {
-        matches!(self, Self::Person { .. })
+        matches!(self, Self::Full(_) | Self::Person { .. })
     }
 
     /// Shows items; returns when they are written, where programs read them.
     pub(super) async fn show(&mut self, shown: Vec<Shown>) {
         match self {
+            Self::Full(full) => full.show(shown).await,
             Self::Person { show, ticks, .. } => {
                 for item in &shown {
                     ticks.row(item).into_iter().for_each(&mut *show);
@@ -89,6 +100,7 @@ fn object(shown: &Shown) -> Option<String> {
     let object = match shown {
         Shown::Event(line) => json::event(&line.event, line.context)?,
         Shown::State(state) => json::state(state.name(), now()),
+        Shown::Rooms { .. } => return None,
         Shown::Notice(_) => json::notice(Language::English.shown(shown)?.text(), now()),
     };
     Some(object + "\n")

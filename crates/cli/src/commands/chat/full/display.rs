@@ -1,0 +1,109 @@
+//! The terminal while the screen is open.
+
+use std::io::{self, BufWriter, Stdout, Write as _};
+
+use crossterm::{
+    cursor::Show,
+    event::{DisableBracketedPaste, EnableBracketedPaste},
+    execute, queue,
+    terminal::{
+        EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+    },
+};
+use hikyaku_tui::{State, draw};
+use ratatui_core::terminal::Terminal;
+use ratatui_crossterm::CrosstermBackend;
+
+/// A terminal in raw mode, with a screen of its own until this is dropped.
+pub(super) struct Display {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// The shell has the terminal.
+    is_away: bool,
+}
+
+impl Display {
+    pub(super) fn open() -> io::Result<Self> {
+        enter()?;
+        let backend = CrosstermBackend::new(BufWriter::new(io::stdout()));
+        match Terminal::new(backend) {
+            Ok(mut terminal) => {
+                // Another program may have left something there.
+                terminal.clear()?;
+                Ok(Self { terminal, is_away: false })
+            }
+            Err(error) => {
+                leave();
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn size() -> (u16, u16) {
+        size().unwrap_or((80, 24))
+    }
+
+    pub(super) fn draw(&mut self, state: &State) -> io::Result<()> {
+        if self.is_away {
+            return Ok(());
+        }
+        self.terminal.draw(|frame| draw(state, frame))?;
+        Ok(())
+    }
+
+    /// Draws everything anew the next time.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        if self.is_away { Ok(()) } else { self.terminal.clear() }
+    }
+
+    /// Writes what is no part of the screen.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_away {
+            return Ok(());
+        }
+        let backend = self.terminal.backend_mut();
+        backend.write_all(bytes)?;
+        io::Write::flush(backend)
+    }
+
+    #[cfg(unix)]
+    pub(super) fn give_away(&mut self) {
+        if !self.is_away {
+            self.is_away = true;
+            leave();
+        }
+    }
+
+    /// Takes the terminal back, in whatever modes it is.
+    #[cfg(unix)]
+    pub(super) fn take_back(&mut self) -> io::Result<()> {
+        if !self.is_away {
+            // The process was stopped without a word.
+            let _ = disable_raw_mode();
+        }
+        enter()?;
+        self.is_away = false;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if !self.is_away {
+            let _ = self.terminal.show_cursor();
+            leave();
+        }
+    }
+}
+
+fn enter() -> io::Result<()> {
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)
+}
+
+/// As much as is possible: the terminal may be gone.
+fn leave() {
+    let mut out = io::stdout();
+    let _ = queue!(out, Show, DisableBracketedPaste, LeaveAlternateScreen);
+    let _ = out.flush();
+    let _ = disable_raw_mode();
+}

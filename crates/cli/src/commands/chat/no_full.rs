@@ -1,0 +1,35 @@
+//! Stands for the full screen where the feature `tui` is off.
+
+use std::convert::Infallible;
+
+use hikyaku_chat::{entry::Entry, member::Shown, words::Language};
+use tokio::sync::mpsc;
+
+use crate::terminal;
+
+pub(super) struct Full(Infallible);
+
+pub(super) struct Reader<'a> {
+    pub(super) name: &'a str,
+    pub(super) language: Language,
+    pub(super) is_host: bool,
+}
+
+pub(super) fn open(reader: &Reader<'_>) -> Option<(mpsc::Receiver<Entry>, Full)> {
+    let Reader { name: _, language: _, is_host: _ } = reader;
+    None
+}
+
+impl Full {
+    pub(super) async fn show(&mut self, _: Vec<Shown>) {
+        match self.0 {}
+    }
+
+    pub(super) fn show_now(&mut self, _: Shown) {
+        match self.0 {}
+    }
+
+    pub(super) fn notices(&self) -> terminal::Show {
+        match self.0 {}
+    }
+}

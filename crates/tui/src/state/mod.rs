@@ -1,0 +1,262 @@
+//! The state of the screen, and how it changes.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use hikyaku_chat::{Stamp, entry::Entry, member::Shown, message_id::MessageId, words::Language};
+use jiff::tz::TimeZone;
+
+use crate::{
+    editor::Editor,
+    key::Key,
+    limits::{MAX_RING_CHARS, RING_INTERVAL},
+    lines::{Item, What},
+    rooms::Rooms,
+    rows::Look,
+    say::Say,
+};
+
+mod complete;
+mod keys;
+mod layout;
+mod names;
+mod past;
+mod paste;
+mod shown;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    layout::Layout,
+    past::{Hits, View},
+};
+use self::{
+    names::Names,
+    past::{Asked, Page},
+    paste::Paste,
+};
+
+/// What the screen knows at its start.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Setup {
+    /// The name of the reader, until the host gives another.
+    pub name: Arc<str>,
+    /// The language of its sentences.
+    pub language: Language,
+    /// The zone of its times.
+    pub zone: TimeZone,
+    /// Whether there are colours.
+    pub has_colour: bool,
+    /// The reader is the host: there is no connection that could be lost, and what is typed takes
+    /// effect at once.
+    pub is_host: bool,
+}
+
+impl Setup {
+    /// Creates the setup of a member.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, zone: TimeZone) -> Self {
+        let name = name.into();
+        Self { name, language: Language::default(), zone, has_colour: true, is_host: false }
+    }
+}
+
+/// What happens to the screen.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// A key is pressed.
+    Key(Key),
+    /// A text is pasted.
+    Paste(String),
+    /// The screen has this size, or another than before.
+    Size {
+        /// Its columns.
+        columns: u16,
+        /// Its rows.
+        rows: u16,
+    },
+    /// The chat shows something.
+    Shown(Shown),
+    /// The program reports something, in one escaped line.
+    Notice(String),
+    /// An entry could not be handed in.
+    NotTaken(Entry),
+    /// The chat is being left.
+    Leaving,
+}
+
+/// What the screen asks its caller to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Hand this in.
+    Enter(Entry),
+    /// Call the reader: a line names them. The text is escaped and has no line end.
+    Ring(String),
+    /// Leave the chat at once: Ctrl-C.
+    Interrupt,
+    /// Give the terminal to the shell: Ctrl-Z.
+    Suspend,
+    /// Draw everything anew: Ctrl-L.
+    Redraw,
+}
+
+/// The connection to the host, as the reader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Joining,
+    Connected,
+    Reconnecting,
+}
+
+/// The state of the screen.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub(crate) look: Look,
+    is_host: bool,
+    pub(crate) me: Arc<str>,
+    pub(crate) rooms: Rooms,
+    pub(crate) editor: Editor,
+    pub(crate) view: View,
+    pub(crate) paste: Option<Paste>,
+    names: Names,
+    link: Link,
+    is_leaving: bool,
+    /// The host keeps a history.
+    has_past: bool,
+    /// Own messages that are not known to be stored.
+    pending: BTreeSet<MessageId>,
+    /// Questions for older lines, in their order.
+    asked: Vec<Asked>,
+    /// The answer that is coming.
+    page: Option<Page>,
+    columns: u16,
+    rows: u16,
+    rung_at: Option<Stamp>,
+}
+
+impl State {
+    /// Creates the state at the start.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let Setup { name, language, zone, has_colour, is_host } = setup;
+        Self {
+            look: Look { language, zone, has_colour },
+            is_host,
+            me: name,
+            rooms: Rooms::new(),
+            editor: Editor::default(),
+            view: View::Live,
+            paste: None,
+            names: Names::default(),
+            link: if is_host { Link::Connected } else { Link::Joining },
+            is_leaving: false,
+            has_past: true,
+            pending: BTreeSet::new(),
+            asked: Vec::new(),
+            page: None,
+            columns: 80,
+            rows: 24,
+            rung_at: None,
+        }
+    }
+
+    /// Handles what happens at `now`. Returns what is to be done.
+    pub fn on(&mut self, input: Input, now: Stamp) -> Vec<Effect> {
+        match input {
+            Input::Key(key) => self.on_key(key, now),
+            Input::Paste(text) => {
+                self.on_paste(&text, now);
+                Vec::new()
+            }
+            Input::Size { columns, rows } => {
+                (self.columns, self.rows) = (columns, rows);
+                self.clamp_scroll();
+                // The host's past is there from the start.
+                if self.is_host { self.ask_at_first() } else { Vec::new() }
+            }
+            Input::Shown(shown) => self.on_shown(shown, now),
+            Input::Notice(text) => {
+                self.notice(What::Notice(text), now);
+                Vec::new()
+            }
+            Input::NotTaken(entry) => {
+                self.on_not_taken(entry, now);
+                Vec::new()
+            }
+            Input::Leaving => {
+                self.is_leaving = true;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Returns what stands above the lines, if something does.
+    pub(crate) fn banner(&self) -> Option<String> {
+        let waiting = self.pending.len();
+        let say = match (self.is_leaving, self.link) {
+            (true, _) => Say::Leaving { waiting },
+            (_, Link::Joining) => Say::Joining,
+            (_, Link::Reconnecting) => Say::Reconnecting { waiting },
+            (_, Link::Connected) => return None,
+        };
+        Some(say.write(self.look.language))
+    }
+
+    /// Returns what stands above the input.
+    pub(crate) fn status(&self) -> String {
+        let waiting = self.pending.len();
+        let say = match (&self.paste, &self.view) {
+            (Some(paste), _) => paste.question(),
+            (None, View::Hits(hits)) if hits.is_waiting => Say::Searching { words: &hits.words },
+            (None, View::Hits(hits)) => Say::Found { words: &hits.words, count: hits.hits.len() },
+            (None, View::Past(_)) => Say::Past,
+            (None, View::Live) if self.rooms.current().lines.up > 0 => Say::Above,
+            (None, View::Live) if waiting > 0 => Say::Waiting { waiting },
+            (None, View::Live) => Say::Keys,
+        };
+        say.write(self.look.language)
+    }
+
+    /// Shows something that belongs to no line of the log.
+    fn notice(&mut self, what: What, now: Stamp) {
+        self.add_here(Item::new(now, what));
+    }
+
+    fn add_here(&mut self, item: Item) {
+        let name = self.rooms.current().name.clone();
+        self.add_to(&name, item);
+    }
+
+    fn say(&mut self, say: Say<'_>, now: Stamp) {
+        let text = say.write(self.look.language);
+        self.notice(What::Notice(text), now);
+    }
+
+    fn on_not_taken(&mut self, entry: Entry, now: Stamp) {
+        match entry {
+            Entry::Line(text) | Entry::Text(text) => {
+                if self.editor.is_empty() && !text.contains('\n') {
+                    self.editor.set(text);
+                }
+                self.say(Say::Full, now);
+            }
+            Entry::Older { room, .. } => self.asked.retain(|asked| asked.room != room),
+        }
+    }
+
+    /// Rings, unless that has just been done.
+    fn ring(&mut self, text: &str, now: Stamp) -> Vec<Effect> {
+        let is_soon = self.rung_at.is_some_and(|at| {
+            now.as_millis().saturating_sub(at.as_millis()) < RING_INTERVAL && now >= at
+        });
+        if is_soon {
+            return Vec::new();
+        }
+        self.rung_at = Some(now);
+        let text = text.chars().filter(|c| *c != '\n').take(MAX_RING_CHARS);
+        vec![Effect::Ring(text.collect())]
+    }
+}
