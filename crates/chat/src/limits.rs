@@ -224,6 +224,14 @@ pub const PRUNE_AGAIN: Duration = Duration::from_secs(1);
 /// Time that a host that ends waits for its disk.
 pub const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
+/// Time that a line waits for others per device that lines go to, in a chat where one has just been
+/// passed on: lines that leave together share a packet, its acknowledgement, and a wake-up, which
+/// cost each device more than the lines do.
+pub const FAN_OUT_PER_DEVICE: Duration = Duration::from_micros(20);
+
+/// The longest such wait: nobody notices it, and half of what is allowed for the whole way.
+pub const FAN_OUT_LONGEST: Duration = Duration::from_millis(25);
+
 /// Machine lines that one native member is sent before it is looked again for what is for them
 /// alone.
 pub const WINDOW_BATCH: usize = 64;

@@ -31,15 +31,16 @@ impl SqliteInvites {
         self.db.execute(add, [&invite[..]]).map(|_| ()).map_err(|error| self.explain(&error))
     }
 
-    /// Stores who has used an invite.
+    /// Stores who uses an invite. Returns `false` if another has used it.
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub fn remember(&mut self, invite: &InviteId, guest: &str) -> Result<(), StoreError> {
+    pub fn remember(&mut self, invite: &InviteId, guest: &str) -> Result<bool, StoreError> {
         let set = "INSERT INTO invite (id, guest) VALUES (?1, ?2)
-                   ON CONFLICT (id) DO UPDATE SET guest = excluded.guest";
+                   ON CONFLICT (id) DO UPDATE SET guest = excluded.guest
+                   WHERE guest IS NULL OR guest = excluded.guest";
         let stored = self.db.execute(set, params![&invite[..], guest]);
-        stored.map(|_| ()).map_err(|error| self.explain(&error))
+        stored.map(|changed| changed > 0).map_err(|error| self.explain(&error))
     }
 
     /// Returns the fingerprint of the key that has used an invite, if any has.

@@ -532,7 +532,9 @@ fn an_invite_that_was_used_is_used_after_a_restart() {
     for invite in [[1; 32], [2; 32], [1; 32]] {
         invites.issue(&invite).unwrap();
     }
-    invites.remember(&[1; 32], "SHA256:ana").unwrap();
+    assert!(invites.remember(&[1; 32], "SHA256:ana").unwrap());
+    assert!(invites.remember(&[1; 32], "SHA256:ana").unwrap(), "the same guest comes again");
+    assert!(!invites.remember(&[1; 32], "SHA256:eve").unwrap());
     invites.issue(&[1; 32]).unwrap();
     drop((history, invites));
     let history = open(&path);

@@ -125,8 +125,8 @@ impl<S: FnMut(Shown)> Delivery<S> {
     }
 
     /// Puts an event where all native members find it who may read it.
-    fn publish(&self, to: &Audience<Member>, event: &Event) {
-        let Some(native) = &self.native else { return };
+    fn publish(&mut self, to: &Audience<Member>, event: &Event) {
+        let Some(native) = &mut self.native else { return };
         let readers = match to {
             Audience::One(_) => return,
             Audience::All => For::All,

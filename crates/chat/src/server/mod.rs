@@ -19,10 +19,9 @@ use crate::{
     app::Shown,
     clock::Clock,
     entry::Entry,
-    limits::{MAX_RECEIVE_ERRORS, READ_AHEAD, SIGN_BURST, SIGN_RATE},
+    limits::MAX_RECEIVE_ERRORS,
     log::{Log as _, MemoryLog, StoredLog},
     name::Name,
-    rate::Rate,
     room::{Chat, RoomConfig, Stats},
     store::LogId,
 };
@@ -59,7 +58,7 @@ use self::{
     history::Keeper,
     host_log::HostLog,
     members::Member,
-    native::NativeDoor,
+    native::{NativeDoor, reading},
     serving::Server,
     typing::parse_typed,
 };
@@ -283,12 +282,6 @@ fn start<S: FnMut(Shown)>(
     };
     let doors = listeners.iter().map(plain_door).collect();
     Ok(Server::new(room, keeper, Delivery::new(doors, native, show), chance, meters))
-}
-
-/// Returns how fast the requests of a native member are read.
-fn reading(config: &RoomConfig) -> Rate {
-    let ahead = |own: u32, signs: u32| own.saturating_add(signs).saturating_mul(READ_AHEAD);
-    Rate::new(ahead(config.rate, SIGN_RATE), ahead(config.burst, SIGN_BURST))
 }
 
 /// Waits for what comes in by the native door; for ever where there is none. Cancel-safe.

@@ -14,6 +14,7 @@ use super::{
     host_log::HostLog,
     members::{Door, Form, Member, Route, Signing, name_of},
     meters::{Gauge, Meters},
+    native::NativeDoor,
 };
 use crate::{
     app::Shown,
@@ -69,7 +70,8 @@ impl<S: FnMut(Shown)> Server<S> {
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         let prune_at = self.keeper.as_ref().and_then(Keeper::prune_at);
-        [self.room.poll_timeout(), prune_at].into_iter().flatten().min()
+        let fan_out_at = self.delivery.native.as_ref().and_then(NativeDoor::poll_timeout);
+        [self.room.poll_timeout(), prune_at, fan_out_at].into_iter().flatten().min()
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -300,6 +302,9 @@ impl<S: FnMut(Shown)> Server<S> {
             self.plain(route.door).sender.dismiss(route.to.peer).await;
         }
         self.dismiss_native(&silent);
+        if let Some(native) = &mut self.delivery.native {
+            native.handle_timeout(now.time);
+        }
     }
 
     pub(super) async fn close(mut self, now: Now) -> (Stats, u64) {

@@ -17,10 +17,7 @@ use hikyaku::{Bytes, identity::Identity};
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{
-    native::{Arrival, Pace, Paces, Way, WayId},
-    reading,
-};
+use super::native::{Arrival, Pace, Paces, Way, WayId, reading};
 use crate::{
     clock::Clock,
     event::RequestId,

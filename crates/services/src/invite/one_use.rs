@@ -121,11 +121,22 @@ impl<U: UsedInvites> Invites<U> {
         Self { issued: Vec::new(), used }
     }
 
+    /// Returns what remembers who used which invite.
+    pub const fn used_mut(&mut self) -> &mut U {
+        &mut self.used
+    }
+
     /// Issues an invite with this random secret. Returns `false` beyond [`MAX_ISSUED`].
     pub fn issue(&mut self, secret: &OneUse) -> bool {
+        self.issue_again(secret.id())
+    }
+
+    /// Issues an invite again that an earlier run of the host has issued. Returns `false` beyond
+    /// [`MAX_ISSUED`].
+    pub fn issue_again(&mut self, invite: InviteId) -> bool {
         let has_room = self.issued.len() < MAX_ISSUED;
         if has_room {
-            self.issued.push(secret.id());
+            self.issued.push(invite);
         }
         has_room
     }

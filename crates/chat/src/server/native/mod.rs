@@ -30,10 +30,12 @@ use crate::{
     rate::Rate,
     room_name::RoomName,
     store::Rights,
+    time::Time,
 };
 
 mod arrivals;
 mod cursor;
+mod fan_out;
 mod pace;
 mod way;
 mod window;
@@ -41,10 +43,9 @@ mod writer;
 
 #[cfg(not(test))]
 use self::window::Window;
-use self::writer::Writer;
 pub(super) use self::{
     arrivals::Arrival,
-    pace::{Pace, Paces},
+    pace::{Pace, Paces, reading},
     way::{Way, WayId},
     window::{Entry, For},
     writer::{Outgoing, PageWanted},
@@ -55,6 +56,7 @@ pub(super) use self::{
     cursor::{Cursor, Step},
     window::Window,
 };
+use self::{fan_out::FanOut, writer::Writer};
 
 /// What both sides name in the handshake: what is spoken here, and its version.
 pub const APPLICATION: &str = "chat/2";
@@ -126,6 +128,7 @@ pub(super) struct NativeDoor {
     web: Option<WebDoor>,
     /// Whose a connection is.
     by_way: BTreeMap<WayId, (Member, Device)>,
+    fan_out: FanOut,
     writers: JoinSet<()>,
     /// Receives until it is dropped.
     _receiving: JoinSet<()>,
@@ -159,6 +162,7 @@ impl NativeDoor {
             routes: BTreeMap::new(),
             web,
             by_way: BTreeMap::new(),
+            fan_out: FanOut::default(),
             writers: JoinSet::new(),
             _receiving: receiving,
             unsent: 0,
@@ -288,9 +292,24 @@ impl NativeDoor {
         self.unsent += u64::from(!sent);
     }
 
-    /// Sends a line to all who may read it.
-    pub(super) fn publish(&self, entry: Entry) {
+    /// Sends a line to all who may read it, now or together with others.
+    pub(super) fn publish(&mut self, entry: Entry) {
         self.window.push(entry);
+        if self.fan_out.push(self.clock.time(), self.by_way.len()) {
+            self.window.announce();
+        }
+    }
+
+    /// Returns when to call [`Self::handle_timeout`].
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        self.fan_out.poll_timeout()
+    }
+
+    /// Sends what has waited long enough for others.
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        if self.fan_out.is_due(now, self.by_way.len()) {
+            self.window.announce();
+        }
     }
 
     /// A connection is over; returns whose it was, if it was their way.
@@ -324,6 +343,7 @@ impl NativeDoor {
 
     /// Sends all members what they have not read yet, as far as they read it in time, and ends.
     pub(super) async fn close(&mut self) {
+        self.window.announce();
         // Writers end with what they were given.
         self.routes.clear();
         let all = async { while self.writers.join_next().await.is_some() {} };

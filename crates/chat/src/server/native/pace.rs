@@ -13,8 +13,16 @@ use hikyaku::signers::Fingerprint;
 
 use crate::{
     clock::Clock,
+    limits::{READ_AHEAD, SIGN_BURST, SIGN_RATE},
     rate::{Bucket, Rate},
+    room::RoomConfig,
 };
+
+/// Returns how fast the requests of a native member are read.
+pub(in crate::server) fn reading(config: &RoomConfig) -> Rate {
+    let ahead = |own: u32, signs: u32| own.saturating_add(signs).saturating_mul(READ_AHEAD);
+    Rate::new(ahead(config.rate, SIGN_RATE), ahead(config.burst, SIGN_BURST))
+}
 
 /// The paces of all members that have connections.
 #[derive(Debug)]

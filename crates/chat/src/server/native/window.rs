@@ -96,7 +96,7 @@ impl Window {
         self.lock().len
     }
 
-    /// Appends a line; numbers grow.
+    /// Appends a line; numbers grow. Those who wait go on after [`Self::announce`].
     pub(in crate::server) fn push(&self, entry: Entry) {
         let mut window = self.lock();
         window.len += entry.line.len();
@@ -108,8 +108,11 @@ impl Window {
             window.len -= oldest.line.len();
             window.forgotten = oldest.seq.unwrap_or(window.forgotten);
         }
-        let end = window.end();
-        drop(window);
+    }
+
+    /// Wakes those who wait for more lines.
+    pub(super) fn announce(&self) {
+        let end = self.lock().end();
         self.head.send_replace(end);
     }
 
@@ -138,7 +141,7 @@ impl Window {
         }
     }
 
-    /// Returns a receiver that changes with each line.
+    /// Returns a receiver that changes when lines are announced.
     pub(super) fn heads(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
     }

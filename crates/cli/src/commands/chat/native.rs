@@ -17,6 +17,7 @@ use hikyaku_chat::{
     member::Shown,
     server::{self, Admission, Doors, Hosting},
 };
+use hikyaku_history::SqliteInvites;
 use hikyaku_plain::PlainListener;
 use hikyaku_services::invite::Invite;
 use hikyaku_text::sanitize;
@@ -137,7 +138,8 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     let keyed = native::keyed(builder, &args.native.keys, &args.me.talk, ending).await?;
     let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
     let endpoint = keyed.builder.bind(address).await?;
-    let history = state::history(&endpoint.fingerprint(), &args.native)?;
+    let kept = state::history(&endpoint.fingerprint(), &args.native)?;
+    let (history, invites) = kept.map(|kept| (kept.history, kept.invites)).unzip();
     let mut doors = Doors::from(endpoint.clone());
     if let Some(address) = &args.doors.plain {
         doors.plain = Some(also(args, address, ending).await?);
@@ -157,7 +159,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     if by_invite && (doors.plain.is_some() || doors.dtls.is_some()) {
         warn("whoever comes by --plain or --dtls needs no invite");
     }
-    let admission = host_invite(args, &endpoint, allowed)?;
+    let admission = host_invite(args, &endpoint, allowed, invites)?;
     let news = web::open(args, &endpoint.fingerprint(), &mut doors).await?;
     let meters = meters(args).await?;
     let filter = args.filter.read()?;
@@ -212,10 +214,11 @@ fn host_invite(
     args: &HostArgs,
     endpoint: &Endpoint,
     allowed: Option<AuthorizedKeys>,
+    kept: Option<SqliteInvites>,
 ) -> Result<Option<Admission>, Failure> {
     let keys = &args.native.keys;
     if let Some(InviteKind::Once(count)) = args.invite.invite {
-        let (invites, admission) = guests::invited(endpoint, count, allowed)?;
+        let (invites, admission) = guests::invited(endpoint, count, allowed, kept)?;
         let flag = shared_flag(keys.shared_key.is_some());
         for invite in &invites {
             show_invite(args, invite, flag)?;

@@ -13,7 +13,7 @@ use hikyaku_chat::{
     member::keep::{DeviceStore, MemoryStore},
     server::History,
 };
-use hikyaku_history::{SqliteDevice, SqliteStore};
+use hikyaku_history::{SqliteDevice, SqliteInvites, SqliteStore};
 
 use crate::{args::NativeHostArgs, exit::Failure};
 
@@ -40,11 +40,14 @@ pub(super) fn device(
     }
 }
 
+/// What a host keeps.
+pub(super) struct Kept {
+    pub(super) history: History,
+    pub(super) invites: SqliteInvites,
+}
+
 /// Opens the history of a host with this key, unless it keeps none.
-pub(super) fn history(
-    host: &Fingerprint,
-    args: &NativeHostArgs,
-) -> Result<Option<History>, Failure> {
+pub(super) fn history(host: &Fingerprint, args: &NativeHostArgs) -> Result<Option<Kept>, Failure> {
     if args.no_history {
         return Ok(None);
     }
@@ -54,23 +57,27 @@ pub(super) fn history(
             "HOME is not set, so the chat cannot be kept; give --history FILE, or {without}"
         ))
     })?;
-    let mut history = open(path, without)?;
-    history.keep = args.keep.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
-    history.most_bytes = args.keep_bytes;
-    Ok(Some(history))
+    let mut kept = open(path, without)?;
+    kept.history.keep = args.keep.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
+    kept.history.most_bytes = args.keep_bytes;
+    Ok(Some(kept))
 }
 
 /// Opens the history of a host that was given no options.
 pub(super) fn usual_history(host: &Fingerprint) -> Result<Option<History>, Failure> {
     let without = "`hikyaku chat host --no-history` keeps nothing";
-    default_history(host).map(|path| open(path, without)).transpose()
+    let kept = default_history(host).map(|path| open(path, without)).transpose()?;
+    Ok(kept.map(|kept| kept.history))
 }
 
-fn open(path: PathBuf, without: &str) -> Result<History, Failure> {
+fn open(path: PathBuf, without: &str) -> Result<Kept, Failure> {
     let chance = RandomState::new().hash_one(());
-    let store = SqliteStore::open(&path, chance)
+    let opened = SqliteStore::open(&path, chance)
+        .and_then(|store| store.invites().map(|invites| (store, invites)));
+    let (store, invites) = opened
         .map_err(|error| Failure::failed(format!("the chat cannot be kept: {error}; {without}")))?;
-    Ok(History { store: Box::new(store), keep: None, most_bytes: None })
+    let history = History { store: Box::new(store), keep: None, most_bytes: None };
+    Ok(Kept { history, invites })
 }
 
 /// Reads the key by which a host knows the pages of its chat again, or makes one. A host that keeps
