@@ -21,14 +21,13 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use super::figures::{Figures, Heard, millis_now};
 
-/// A host that closes the connection is asked again after this time: it lets newcomers in at a rate
-/// of its own.
+/// The interval between attempts to join: a host limits the rate of newcomers.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Interval at which a member of a large room says how far it has read.
+/// The interval at which a member of a large room reports how far it has read.
 const READ_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Messages that are taken at once.
+/// The number of messages received at once.
 const BATCH: usize = 256;
 
 /// A line of about the length that people write.

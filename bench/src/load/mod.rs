@@ -1,8 +1,8 @@
 //! A chat with many members: a host in its own process, members that check what they receive.
 //!
-//! Every member is a key with an endpoint of its own, over loopback. The last line of a message's
-//! way is a member who has its number and its author's time, not a screen: no member opens an
-//! envelope, because a thousand of them share this machine with their host.
+//! Every member has a key and an endpoint of its own, over loopback. A message counts as delivered
+//! when a member has read its number and its author's time. No member verifies a signature, because
+//! a thousand of them share this machine with their host.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -41,22 +41,22 @@ pub(crate) struct Plan {
     pub(crate) history: bool,
 }
 
-/// Most members: each has a socket, and a process has some 20,000 descriptors.
+/// The maximum number of members: each has a socket, and a process has some 20,000 descriptors.
 const MAX_MEMBERS: usize = 15_000;
 
-/// Members who come at the same time.
+/// Members that join at the same time.
 const COMING: usize = 32;
 
 /// Members who write; a host lets each write 50 messages per second.
 const AUTHORS: usize = 100;
 
-/// Time in which everybody has to have come: twice what a host's rate for newcomers needs.
+/// How long joining may take for all members: twice what a host's rate for newcomers requires.
 const COME_WITHIN: Duration = Duration::from_secs(300);
 
-/// Time after the last message in which everybody has to have everything.
+/// How long after the last message every member may take to receive everything.
 const ARRIVE_WITHIN: Duration = Duration::from_secs(60);
 
-/// Time in which connections search their MTU and a host's memory comes to rest.
+/// How long MTU discovery takes, and a host's memory to settle.
 const REST: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(plan: &Plan) -> Result<()> {
@@ -101,7 +101,7 @@ async fn measure(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Lets all members come, a few at a time.
+/// Joins all members, a few at a time.
 async fn come(plan: &Plan, host: &host::Process, figures: &Arc<Figures>) -> Result<Vec<Member>> {
     let deadline = tokio::time::Instant::now() + COME_WITHIN;
     let mut coming = JoinSet::new();
@@ -135,7 +135,7 @@ async fn open_pages(plan: &Plan, host: &host::Process) -> Result<(Vec<Page>, Arc
     Ok((pages, figures))
 }
 
-/// Lets authors write at an even rate, all together. Returns how many messages they sent.
+/// Makes the authors write at an even total rate. Returns the number of messages they sent.
 async fn talk(plan: &Plan, members: &[Member], figures: &Figures) -> Result<u64> {
     let authors = &members[..AUTHORS.min(members.len())];
     let mut ticks = interval(Duration::from_secs(1) / plan.rate);

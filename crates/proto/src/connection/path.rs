@@ -163,7 +163,7 @@ impl Paths {
         }
     }
 
-    /// Returns a number that no path has whose packets may still be acknowledged.
+    /// Returns a path number to which no packet in flight refers.
     fn fresh_number(&mut self) -> u8 {
         let former = self.former.as_ref().and_then(|former| former.path.as_ref());
         let taken = [Some(ELSEWHERE), Some(self.current.number), former.map(|path| path.number)];

@@ -4,7 +4,7 @@
 //!
 //! Everything that a packet, a deadline or a transmit makes a connection do runs as a step. A panic
 //! in one is a fault of this crate or of a library below it; the peer that found it must not end
-//! the connections of all others. What panicked may be half changed, so nothing of it is used
+//! the connections of all others. A panic may leave a connection half-updated, so it is not used
 //! again: nothing more is sent, its unread messages are gone, and its peer gets a stateless reset
 //! for the next packet (M-60). Where panics abort (`panic = "abort"`) nothing is contained.
 
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     count: u64,
-    /// Those whose owner has yet to be notified.
+    /// Those whose owner has not been notified yet.
     ended: VecDeque<ConnectionHandle>,
     /// The connection whose next step panics.
     #[cfg(test)]

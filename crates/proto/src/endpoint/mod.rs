@@ -74,8 +74,8 @@ pub struct Endpoint {
     timers: BTreeSet<(Time, ConnectionHandle)>,
     /// Connections that may have output, each once.
     ready: VecDeque<ConnectionHandle>,
-    /// Connections that had output or input since they were asked for last, each once; `None` until
-    /// somebody asks.
+    /// Connections with output or input since the last [`Self::poll_changed`], each once; `None`
+    /// until its first call.
     changed: Option<VecDeque<ConnectionHandle>>,
     half_open: HalfOpen,
     shares: Shares,
@@ -410,14 +410,14 @@ impl Endpoint {
         self.touch(handle).map(|slot| &mut slot.connection)
     }
 
-    /// Returns a connection to look at, or `None` once it is closed and forgotten.
+    /// Returns a shared reference to a connection, or `None` once it is closed and forgotten.
     #[must_use]
     pub fn peek(&self, handle: ConnectionHandle) -> Option<&Connection> {
         self.connections.get(handle).map(|slot| &slot.connection)
     }
 
     /// Returns the next connection whose statistics may have changed, once it has nothing to send
-    /// or report for now. An owner that asks has to go on asking.
+    /// or report for now. An owner that calls this must keep calling it.
     pub fn poll_changed(&mut self) -> Option<ConnectionHandle> {
         loop {
             let handle = self.changed.get_or_insert_default().pop_front()?;
@@ -434,7 +434,7 @@ impl Endpoint {
         self.connections.len()
     }
 
-    /// Returns how many of them came in and have not finished their handshake.
+    /// Returns the number of incoming connections whose handshake is incomplete.
     #[must_use]
     pub fn half_open(&self) -> usize {
         self.half_open.len()

@@ -46,8 +46,8 @@ pub(super) struct Shares {
     total: u64,
 }
 
-/// Whose share is meant. Anyone can open half-open connections, many of them: they divide a part
-/// among themselves, and take up the room of one established connection.
+/// The kind of connection that a share belongs to. Anyone can open half-open connections, in any
+/// number, so all of them together count as one established connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     HalfOpen,
@@ -69,7 +69,7 @@ impl Active {
         }
     }
 
-    /// Returns the number of parts, of which such a connection may use one.
+    /// Returns the number of equal parts of the time, of which such a connection may use one.
     fn parts(self, standing: Standing) -> u32 {
         match standing {
             Standing::HalfOpen => self.established.saturating_add(self.half_open),

@@ -12,7 +12,7 @@ use crate::{
     wire::header::ConnectionId,
 };
 
-/// A `Slot::silent_at` that equals no present time.
+/// A value of `Slot::silent_at` that never equals the present time.
 pub(super) const NEVER: Time = Time::from_micros(u64::MAX);
 
 /// A connection with its endpoint's bookkeeping.
@@ -20,10 +20,10 @@ pub(super) struct Slot {
     pub(super) connection: Connection,
     pub(super) timer: Option<(Time, Reason)>,
     pub(super) ready: bool,
-    /// It is in `changed`.
+    /// `true` while the endpoint's `changed` list contains it.
     pub(super) changed: bool,
-    /// When it had nothing to send and since when nothing has changed: a thousand outcomes are then
-    /// reported without polling it a thousand times. [`NEVER`] where something has changed.
+    /// The time of the last poll that found nothing to send, or [`NEVER`] if anything has changed
+    /// since. Reporting a thousand outcomes at one time then polls it once.
     pub(super) silent_at: Time,
     pub(super) share: Share,
     /// Its half-open slot, until it is established. Boxed, since most connections are established.
@@ -35,7 +35,7 @@ pub(super) struct Slot {
     pub(super) hellos: [Option<ConnectionId>; 2],
 }
 
-/// What a connection gives when it is polled.
+/// The result of polling a connection.
 pub(super) enum Polled {
     Transmit(Transmit),
     Event(Event),

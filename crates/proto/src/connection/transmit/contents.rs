@@ -1,4 +1,4 @@
-//! The contents of a packet: steps 2 to 4 of the way out.
+//! The contents of a packet: steps 2 to 4 of the send path.
 //!
 //! In: pending frames and queued messages, the room available. Out: frames written, and their
 //! records. Never: whether a packet may be sent, its header, its seal.
