@@ -91,6 +91,11 @@ impl Connection {
     /// # }
     /// ```
     ///
+    /// The payload is not copied, and its buffer lives until the message is acknowledged. The send
+    /// queue counts the length of the payload: a slice of a few bytes keeps a large buffer, and so
+    /// does a `Vec` with much spare capacity. Copy such a payload
+    /// ([`Bytes::copy_from_slice`](bytes::Bytes::copy_from_slice)).
+    ///
     /// # Errors
     /// [`SendError::Closed`] when the connection is over, or was asked to end;
     /// [`SendError::TooLarge`] at once when no message of this size is ever delivered.

@@ -15,7 +15,9 @@ pub struct Outgoing {
     pub channel: ChannelId,
     /// What is promised for it.
     pub delivery: Delivery,
-    /// Its content. Shared, never copied: one payload can go to any number of connections.
+    /// Its content. Shared, never copied: one payload can go to any number of connections. Its
+    /// length counts, not the buffer behind it, which lives until the message is done: copy a small
+    /// part of a large buffer.
     pub payload: Bytes,
     /// `true` if it does no harm when it arrives twice: it may be sent as 0-RTT, which an observer
     /// can repeat (M-36).

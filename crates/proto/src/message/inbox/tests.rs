@@ -45,6 +45,28 @@ pub(in crate::message) fn pop_from(inbox: &mut Inbox, channel: Option<u16>) -> O
     message.map(|message| message.payload.into())
 }
 
+// D-13: what is held is counted by its length, so a message must not keep a datagram's buffer.
+#[test]
+fn d13_a_received_message_holds_no_more_memory_than_its_length() {
+    const LEN: usize = 600;
+    let data = [7; LEN];
+    for class in Class::ALL {
+        for cut in [LEN, LEN / 2, 1] {
+            let mut inbox = inbox();
+            let whole = Fragment { total: LEN, ..fragment(class, 0, &data) };
+            let first = Fragment { data: &data[..cut], ..whole };
+            let rest = Fragment { data: &data[cut..], offset: cut, ..whole };
+            // The later fragment first: its bytes are held apart until the gap closes.
+            for part in [rest, first].into_iter().filter(|part| !part.data.is_empty()) {
+                assert!(kept(&mut inbox, part), "{class:?}, cut at {cut}");
+            }
+            let payload = inbox.take(NOW, None).expect("it is whole").payload;
+            let buffer = payload.try_into_mut().expect("nobody shares it");
+            assert_eq!((buffer.len(), buffer.capacity()), (LEN, LEN), "{class:?}, cut at {cut}");
+        }
+    }
+}
+
 // D-14
 #[test]
 fn d14_channels_are_of_the_budget_and_go_with_the_connection() {
