@@ -25,7 +25,7 @@ use hikyaku_chat::{
 };
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A history of lines that are for others, whose readers wait until they may answer.
 #[derive(Clone, Default)]

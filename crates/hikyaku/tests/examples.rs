@@ -14,7 +14,7 @@ use std::{
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 const COMMAND: &str = "$ cargo run -p hikyaku --example ";
-const LIMIT: Duration = Duration::from_secs(25);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// An example, and the lines that the README says it prints.
 struct Shown {

@@ -102,7 +102,7 @@ fn a_stream_arrives_unaltered_through_a_hostile_network() {
 
 #[test]
 fn a_stream_by_cubic_arrives_unaltered_through_a_hostile_network() {
-    stream_through_a_hostile_network(1 << 20, &["--congestion", "cubic"]);
+    stream_through_a_hostile_network(1 << 18, &["--congestion", "cubic"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::page::{Block, blocks, with_free_ports};
 use crate::support::{folder, process::Process};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs a block as a reader would, with everything in one folder, and returns what is wrong.
 fn run(block: &Block, home: &Path, locale: &str) -> Result<(), String> {

@@ -19,7 +19,7 @@ use serde_json::Value;
 use self::process::{Ended, Process, hikyaku};
 
 /// Far longer than any step takes, even on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Runs the command to its end with this standard input.
 #[track_caller]
