@@ -11,12 +11,17 @@ use crossterm::{
     },
 };
 use hikyaku_tui::{State, draw};
-use ratatui_core::terminal::Terminal;
+use ratatui_core::{
+    layout::{Position, Rect},
+    terminal::Terminal,
+};
 use ratatui_crossterm::CrosstermBackend;
+
+type Cells = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// A terminal in raw mode, with a screen of its own until this is dropped.
 pub(super) struct Display {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Cells,
     /// The shell has the terminal.
     is_away: bool,
 }
@@ -28,7 +33,7 @@ impl Display {
         match Terminal::new(backend) {
             Ok(mut terminal) => {
                 // Another program may have left something there.
-                terminal.clear()?;
+                clear(&mut terminal)?;
                 Ok(Self { terminal, is_away: false })
             }
             Err(error) => {
@@ -52,7 +57,7 @@ impl Display {
 
     /// Draws everything anew the next time.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        if self.is_away { Ok(()) } else { self.terminal.clear() }
+        if self.is_away { Ok(()) } else { clear(&mut self.terminal) }
     }
 
     /// Writes what is no part of the screen.
@@ -82,7 +87,7 @@ impl Display {
         }
         enter()?;
         self.is_away = false;
-        self.terminal.clear()
+        clear(&mut self.terminal)
     }
 }
 
@@ -93,6 +98,13 @@ impl Drop for Display {
             leave();
         }
     }
+}
+
+/// Forgets what is on the screen. [`Terminal::clear`] asks the terminal where its cursor is, and
+/// the thread that reads keys would take the answer.
+fn clear(terminal: &mut Cells) -> io::Result<()> {
+    let area = Rect::from((Position::ORIGIN, terminal.size()?));
+    terminal.resize(area)
 }
 
 fn enter() -> io::Result<()> {
