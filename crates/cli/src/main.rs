@@ -31,6 +31,7 @@ mod service;
 mod terminal;
 mod times;
 mod values;
+mod words;
 mod writer;
 mod written;
 

@@ -26,6 +26,7 @@ use crate::{
     output::{human_bytes, human_time, note, warn},
     plan::{identity, shared_key},
     terminal::Ending,
+    words::{Member, Peer},
 };
 
 /// Codes with which a connection is closed, from the protocol's first code for applications. 0 is
@@ -104,7 +105,7 @@ async fn make_identity(
     match made.write(path, None, IfExists::Refuse) {
         Ok(()) => {
             if !talk.quiet {
-                note(&format!("made a key for you: {} ({})", path.display(), made.fingerprint()));
+                note(&Member::MadeKey(&path.display(), &made.fingerprint()).text());
             }
             Ok(made)
         }
@@ -206,11 +207,7 @@ fn is_for_many(ip: IpAddr) -> bool {
 
 /// Explains that nothing answered.
 pub(crate) fn no_answer(address: &Address, place: Place) -> Failure {
-    let program = place.program();
-    Failure::failed(format!(
-        "no answer from {address}: is `{program}` running there? (for a plain UDP program, use \
-         --plain)"
-    ))
+    Failure::failed(Peer::NoAnswer(address, place.program()).text())
 }
 
 /// Explains why a connection was not made: what failed, and what to try.
@@ -221,18 +218,14 @@ pub(crate) fn refusal(
 ) -> Failure {
     match error {
         ConnectError::Untrusted(error) => untrusted(address, error),
-        ConnectError::NotAllowed { .. } => Failure::refused(format!(
-            "{address} does not accept your key; its owner can add this line to its --allow-key \
-             file: {ours}"
-        )),
-        ConnectError::SharedKey { .. } => Failure::refused(format!(
-            "{address} has another shared key, or only one side has one: both need the same \
-             --shared-key"
-        )),
+        ConnectError::NotAllowed { .. } => {
+            Failure::refused(Peer::KeyNotAccepted(address, ours).text())
+        }
+        ConnectError::SharedKey { .. } => Failure::refused(Peer::OtherSharedKey(address).text()),
         ConnectError::Refused { reason, .. } => {
             // The listener is closing or full; it reports a key that it does not accept
             // differently.
-            Failure::failed(format!("{address} refused the connection: {reason}"))
+            Failure::failed(Peer::Refused(address, reason).text())
         }
         ConnectError::NoAnswer { .. } => no_answer(address, place),
         ConnectError::OtherDialect { dialect, .. } => {
@@ -247,11 +240,11 @@ pub(crate) fn refusal(
         ConnectError::Unreachable { source, .. }
             if source.source.kind() == io::ErrorKind::ConnectionRefused =>
         {
-            Failure::failed(format!("{address}: {source}; start `{}` there", place.program()))
+            Failure::failed(Peer::NothingListens(address, source, place.program()).text())
         }
-        ConnectError::Unreachable { source, .. } => Failure::failed(format!(
-            "{address}: {source}; is the address right, and does no firewall stand in the way?"
-        )),
+        ConnectError::Unreachable { source, .. } => {
+            Failure::failed(Peer::Unreachable(address, source).text())
+        }
         ConnectError::Failed { closed, .. } => Failure::failed(format!("{address}: {closed}")),
         other => Failure::failed(other),
     }
@@ -261,22 +254,20 @@ fn untrusted(address: &Address, error: &TrustError) -> Failure {
     Failure::refused(match error {
         TrustError::KeyChanged { host, offered, remembered, file, line } => {
             let file = file.display();
-            format!(
-                "the key of {address} has changed: it was {remembered}, now it is {offered}. \
-                 Somebody may pretend to be it. If you know why it changed, remove {file}:{line}: \
-                 ssh-keygen -R '{host}' -f '{file}'"
-            )
+            let says = Peer::KeyChanged {
+                who: address,
+                old: remembered,
+                new: offered,
+                line: &format!("{file}:{line}"),
+                remedy: &format!("ssh-keygen -R '{host}' -f '{file}'"),
+            };
+            says.text()
         }
-        TrustError::NotPinned { offered } => {
-            format!("{address} is {offered}, which is none of the keys given with --trust")
+        TrustError::NotPinned { offered } => Peer::KeyNotPinned(address, offered).text(),
+        TrustError::NotAnnounced { offered, announced } => {
+            Peer::KeyNotAnnounced { who: address, offered, announced }.text()
         }
-        TrustError::NotAnnounced { offered, announced } => format!(
-            "{address} is {offered}, and {announced} was announced on this network: somebody may \
-             pretend to be it"
-        ),
-        TrustError::Revoked { offered, .. } => {
-            format!("the key of {address}, {offered}, is marked @revoked in your known hosts")
-        }
+        TrustError::Revoked { offered, .. } => Peer::KeyRevoked(address, offered).text(),
         TrustError::KnownHosts(error) => {
             return Failure::failed(format!(
                 "cannot tell whether {address} is known: {error}; --trust FINGERPRINT needs no file"
@@ -289,18 +280,12 @@ fn untrusted(address: &Address, error: &TrustError) -> Failure {
 /// Explains why a connection ended.
 pub(crate) fn why(closed: &Closed, address: &Address, silence: Duration) -> String {
     match closed {
-        Closed::Silent => format!(
-            "nothing received from {address} for {}: it is gone, or cannot be reached",
-            human_time(silence)
-        ),
-        Closed::Reset => format!(
-            "{address} no longer knows the connection: it received nothing from here for too \
-             long, or was restarted"
-        ),
+        Closed::Silent => Peer::Silent(address, &human_time(silence)).text(),
+        Closed::Reset => Peer::Forgotten(address).text(),
         Closed::ByPeer { reason, .. } if !reason.is_empty() => {
-            format!("{address} closed the connection: {reason}")
+            Peer::ClosedBecause(address, reason).text()
         }
-        Closed::ByPeer { .. } => format!("{address} closed the connection"),
+        Closed::ByPeer { .. } => Peer::Closed(address).text(),
         other => format!("{address}: {other}"),
     }
 }
@@ -327,11 +312,12 @@ pub(crate) fn report_first_contact(address: &Address, connection: &Connection, t
         return;
     }
     let path = KnownHosts::default_path().unwrap_or_default();
-    note(&format!(
-        "first contact: {address} is {}; remembered in {}",
-        connection.peer().fingerprint(),
-        path.display()
-    ));
+    let says = Member::FirstContact {
+        who: address,
+        key: &connection.peer().fingerprint(),
+        file: &path.display(),
+    };
+    note(&says.text());
 }
 
 #[cfg(all(test, target_os = "linux"))]

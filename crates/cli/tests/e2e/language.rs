@@ -32,6 +32,7 @@ fn a_locale_chooses_the_language_of_people_and_not_that_of_programs() {
         let user = Home::new();
         let mut hana = join(&user, &room, (variable, "ja_JP.UTF-8"), &[]);
         hana.out.line(|line| line.contains("* hikyaku のチャットです。あなたの名前は "));
+        hana.err.line(|line| line.starts_with("初めての接続です: ") && line.contains("SHA256:"));
         hana.type_line("/help");
         hana.out.line(|line| line.contains("* 入力した行は全員に送信されます"));
         leaves_well(hana);
@@ -42,6 +43,7 @@ fn a_locale_chooses_the_language_of_people_and_not_that_of_programs() {
     hana.type_line("/help");
     let notice = hana.out.line(|line| json(line)["kind"] == "notice");
     assert!(json(&notice)["text"].as_str().is_some_and(|text| text.starts_with("type a line")));
+    assert!(hana.err.text().contains("first contact"), "{:?}", hana.err);
     leaves_well(hana);
 }
 

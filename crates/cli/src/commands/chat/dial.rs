@@ -24,6 +24,7 @@ use crate::{
     mismatch::Place,
     native::{self, Route},
     output::note,
+    words::{Member, Peer},
 };
 
 /// Where a room is, and what is known of its host.
@@ -152,7 +153,7 @@ async fn at_address(
         Err(error) => match known.filter(|_| may_come(error.as_ref())) {
             Some(host) => {
                 if !talk.quiet {
-                    note(&format!("{address} does not answer yet; what you type waits for it"));
+                    note(&Member::NotAnsweringYet(address).text());
                 }
                 (None, host)
             }
@@ -221,10 +222,7 @@ impl NotReached {
 
 fn not_invited(error: &ConnectError, key: Fingerprint) -> Option<Failure> {
     let ConnectError::Untrusted(TrustError::NotPinned { offered }) = error else { return None };
-    Some(Failure::refused(format!(
-        "what answers there is {offered}, and the invite is to {key}: another machine has the \
-         address now, or somebody pretends to be the host"
-    )))
+    Some(Failure::refused(Peer::KeyNotInvited { offered, invited: &key }.text()))
 }
 
 /// Connects to the first address whose host has the right key. One that answers with another key,
@@ -268,12 +266,11 @@ fn report_first_contact(host: &Host, connection: &Connection, talk: &TalkArgs) {
         return;
     }
     let path = KnownHosts::default_path().unwrap_or_default();
-    note(&format!(
-        "first contact: {} at {} is {}, as the network said; remembered in {} as {}",
-        host.announcement.name(),
-        connection.remote_addr(),
-        connection.peer().fingerprint(),
-        path.display(),
-        known_as(host)
-    ));
+    let says = Member::FirstContactFound {
+        who: &format!("{} at {}", host.announcement.name(), connection.remote_addr()),
+        key: &connection.peer().fingerprint(),
+        file: &path.display(),
+        name: &known_as(host),
+    };
+    note(&says.text());
 }

@@ -30,6 +30,7 @@ use crate::{
     names,
     output::{counted, note, note_line, print_json, print_line, warn},
     terminal::{self, Ending},
+    words::{Member, Rooms},
 };
 
 /// What a host on the local network is remembered as, so that neither its name nor its address can
@@ -60,12 +61,12 @@ pub(super) fn announce(
     match started {
         Ok(advertiser) => {
             if !me.talk.quiet {
-                note(&format!("announced on this network as {name}"));
+                note(&Rooms::Announced(&name).text());
             }
             Some(advertiser)
         }
         Err(error) => {
-            warn(&format!("not announced on this network: {error}; others join by the address"));
+            warn(&Rooms::NotAnnounced(&error).text());
             None
         }
     }
@@ -157,13 +158,13 @@ impl Wanted<'_> {
         let found = self.search(new_search().for_name(name), ending).await?;
         match (found.is_empty(), address) {
             (false, _) => self.choose(found, ending, false).await.and_then(|chosen| {
-                chosen.ok_or_else(|| Failure::failed("interrupted; nothing was sent"))
+                chosen.ok_or_else(|| Failure::failed(Member::Interrupted.text()))
             }),
             (true, Some(address)) => match address.resolve(self.network.family()).await {
                 Ok(_) => self.address(address),
-                Err(error) => Err(not_found(name, &format!(", and {error}"))),
+                Err(error) => Err(Failure::failed(Rooms::NotFoundNorAddress(name, &error).text())),
             },
-            (true, None) => Err(not_found(name, "")),
+            (true, None) => Err(Failure::failed(Rooms::NotFound(name).text())),
         }
     }
 
@@ -174,17 +175,18 @@ impl Wanted<'_> {
             return Ok(None);
         }
         if !self.talk.quiet {
-            note("looking for a room on this network");
+            note(&Rooms::Looking.text());
         }
         let found = self.search(new_search(), ending).await?;
         let (fitting, others): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|host| host.announcement.needs_key() == self.has_key);
         for host in others.iter().filter(|_| !self.talk.quiet) {
-            let why = match self.has_key {
-                true => "has no shared key",
-                false => "needs --shared-key KEYFILE, or an invite",
+            let room = described(host);
+            let says = match self.has_key {
+                true => Rooms::RoomHasNoSharedKey(&room),
+                false => Rooms::RoomNeedsSharedKey(&room),
             };
-            note(&format!("the room of {} {why}", described(host)));
+            note(&says.text());
         }
         if fitting.is_empty() { Ok(None) } else { self.choose(fitting, ending, true).await }
     }
@@ -217,11 +219,11 @@ impl Wanted<'_> {
                 note_line(&Line::from(format!("{}  {}", index + 1, described(host))));
             }
             let question = match or_none {
-                true => "which one? Its number or name, or Enter to open a room: ",
-                false => "which one? Its number or name: ",
+                true => Rooms::WhichOneOrNone,
+                false => Rooms::WhichOne,
             };
             let chosen = loop {
-                let answer = terminal::ask(question, ending).await?;
+                let answer = terminal::ask(&question.text(), ending).await?;
                 if or_none && answer.trim().is_empty() {
                     return Ok(None);
                 }
@@ -234,17 +236,10 @@ impl Wanted<'_> {
         }
         let host = found.swap_remove(0);
         if !self.talk.quiet {
-            note(&format!("joining {}", described(&host)));
+            note(&Rooms::Joining(&described(&host)).text());
         }
         Ok(Some(Target::Found(Box::new(host))))
     }
-}
-
-fn not_found(name: &str, address: &str) -> Failure {
-    Failure::failed(format!(
-        "no host announces {name:?} on this network{address}; `hikyaku chat find` lists the rooms \
-         there are, and an address or an invite of the host needs no search"
-    ))
 }
 
 /// Returns which host an answer means: by its number in the list, or by its name or the beginning
@@ -270,18 +265,14 @@ fn chosen(answer: &str, found: &[Host]) -> Result<usize, String> {
     };
     match &*fitting {
         [one] => Ok(*one),
-        [] => Err(format!("{answer:?} is none of them")),
-        _ => Err(format!("{answer:?} fits several of them; write the number")),
+        [] => Err(Rooms::NoneOfThem(answer).text()),
+        _ => Err(Rooms::SeveralOfThem(answer).text()),
     }
 }
 
 fn several(found: &[Host]) -> Failure {
     let list: Vec<String> = found.iter().map(described).collect();
-    Failure::usage(format!(
-        "there are {} rooms: {}; say which: hikyaku chat join NAME or ADDR",
-        found.len(),
-        list.join(", ")
-    ))
+    Failure::usage(Rooms::SeveralRooms(found.len(), &list.join(", ")).text())
 }
 
 fn described(host: &Host) -> String {
@@ -317,12 +308,12 @@ async fn look(search_for: Search, ending: &mut Ending) -> Result<Vec<Host>, Fail
     let options = SearchOptions::default();
     let found = tokio::select! {
         found = search(search_for, &options) => found,
-        () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
+        () = ending.wanted() => return Err(Failure::failed(Member::Interrupted.text())),
     };
     match found {
         Ok(found) => Ok(found.into_sorted()),
         Err(error) => {
-            warn(&format!("cannot search this network: {error}"));
+            warn(&Rooms::CannotSearch(&error).text());
             Ok(Vec::new())
         }
     }
@@ -359,10 +350,7 @@ pub(super) async fn list(args: &FindArgs, ending: &mut Ending) -> Result<(), Fai
     }
     io::stdout().flush()?;
     if found.is_empty() {
-        return Err(Failure::failed(
-            "no room on this network; is `hikyaku chat` running there? A firewall may block UDP \
-             ports 12346 and 5353",
-        ));
+        return Err(Failure::failed(Rooms::NoRooms.text()));
     }
     Ok(())
 }

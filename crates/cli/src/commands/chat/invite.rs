@@ -17,6 +17,7 @@ use crate::{
     output::{note, warn},
     terminal,
     values::InviteKind,
+    words::Rooms,
 };
 
 /// Makes the invite of a room, with the shared key if there is one to put into it.
@@ -35,14 +36,13 @@ pub(super) fn invite(endpoint: &Endpoint, key: Option<SharedKey>) -> Result<Invi
 
 /// Prints the invite.
 pub(super) fn tell(invite: &Invite, kind: Option<InviteKind>, flag: &str) {
-    let label = match kind {
-        Some(InviteKind::Once(_)) => "for one guest",
-        Some(InviteKind::Shared) => {
-            "or with this invite (whoever has this invite has the shared key)"
-        }
-        Some(InviteKind::Open) | None => "or with this invite, which has the key of this host",
+    let command = Zeroizing::new(format!("hikyaku chat join{flag} {}", &*invite.to_line()));
+    let says = match kind {
+        Some(InviteKind::Once(_)) => Rooms::InviteForOne(&*command),
+        Some(InviteKind::Shared) => Rooms::InviteWithSharedKey(&*command),
+        Some(InviteKind::Open) | None => Rooms::InviteWithHostKey(&*command),
     };
-    note(&format!("{label}: hikyaku chat join{flag} {}", &*invite.to_line()));
+    note(&says.text());
 }
 
 /// Draws the invite as a QR code, if standard output is a terminal wide enough.

@@ -37,6 +37,7 @@ use crate::{
     output::{counted, note, warn},
     service::Service,
     terminal::{self, Ending, SharedShow, Typed},
+    words::Member,
 };
 
 mod dial;
@@ -332,7 +333,7 @@ fn name(me: &MeArgs) -> Name {
     me.name.clone().or_else(user).unwrap_or_else(|| {
         let name = guest_of(&names::host_name());
         if !me.talk.quiet {
-            note(&format!("you have no login name, so you are \"{name}\"; --name NAME is another"));
+            note(&Member::NoLoginName(&name).text());
         }
         name
     })
@@ -343,14 +344,6 @@ fn guest_of(host: &str) -> Name {
     Name::parse(&format!("guest {host}"))
         .or_else(|_| Name::parse("guest"))
         .expect("a plain word is a name")
-}
-
-/// Says that lines came after `/quit`.
-fn late(count: usize) -> String {
-    match count {
-        1 => "1 line after /quit was not sent".to_owned(),
-        count => format!("{count} lines after /quit were not sent"),
-    }
 }
 
 /// Reports which typed lines are not known to have arrived.
@@ -366,7 +359,7 @@ fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
     };
     let what = unsent.into_iter().chain(unconfirmed).collect::<Vec<_>>();
     if what.is_empty() {
-        return (parted.late > 0).then(|| late(parted.late));
+        return (parted.late > 0).then(|| Member::LateLines(parted.late).text());
     }
     let why = match (parted.server, parted.unsent) {
         (LastSeen::Silent, _) => format!("nothing answered at {target}"),

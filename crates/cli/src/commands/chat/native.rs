@@ -40,10 +40,11 @@ use crate::{
     language::language,
     mismatch::Place,
     native::{self, Keyed},
-    output::{counted, note, warn},
+    output::{note, warn},
     plan::{shared_key, signers},
     terminal::Ending,
     values::InviteKind,
+    words::{Member, Rooms},
 };
 
 /// Joins the room on the local network; if there is none, hosts on the default port, or joins the
@@ -95,12 +96,12 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             served
         }
         Err(StartError::Bind(BindError::InUse(_))) => {
-            note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
+            note(&Rooms::PortTaken(DEFAULT_PORT).text());
             let target = Target::Address(address);
             guest(args.filter.read()?).join(&target, ending).await.map_err(|e| match e {
-                Failure::Failed(e) => Failure::Failed(format!(
-                    "{e}; to open a room on another port: hikyaku chat host :PORT"
-                )),
+                Failure::Failed(_) => {
+                    e.with_hint(&Rooms::OtherPort(&"hikyaku chat host :PORT").text())
+                }
                 other => other,
             })
         }
@@ -157,7 +158,7 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         }
     }
     if by_invite && (doors.plain.is_some() || doors.dtls.is_some()) {
-        warn("whoever comes by --plain or --dtls needs no invite");
+        warn(&Rooms::OtherDoorsNeedNoInvite.text());
     }
     let admission = host_invite(args, &endpoint, allowed, invites)?;
     let news = web::open(args, &endpoint.fingerprint(), &mut doors).await?;
@@ -197,11 +198,12 @@ async fn also(
 fn tell_door(endpoint: &Endpoint, me: &MeArgs, flag: Option<&str>) -> SocketAddr {
     let local = endpoint.local_addr();
     if !me.talk.quiet {
-        note(&format!("the key of this host is {}", endpoint.fingerprint()));
-        note(&format!("listening on {local}"));
+        note(&Rooms::HostKey(&endpoint.fingerprint()).text());
+        note(&Rooms::Listening(&local).text());
         if let Some(flag) = flag {
             for address in reachable_at(local) {
-                note(&format!("others join with: hikyaku chat join{flag} {address}"));
+                let command = format!("hikyaku chat join{flag} {address}");
+                note(&Rooms::JoinWith(&command).text());
             }
         }
     }
@@ -254,15 +256,12 @@ const fn shared_flag(shared: bool) -> &'static str {
 
 fn tell_other_door(listener: &PlainListener, flag: &str, is_bare: bool) {
     let local = listener.local_addr();
-    note(&format!("listening on {local} ({flag})"));
+    note(&Rooms::ListeningFor(&local, flag).text());
     for address in reachable_at(local) {
-        note(&format!("others join with: hikyaku chat join {flag} {address}"));
+        note(&Rooms::JoinWith(&format!("hikyaku chat join {flag} {address}")).text());
     }
     if flag == "--plain" && is_bare {
-        warn(
-            "--plain: whoever comes there is not authenticated, and what is said in this room \
-             goes there unencrypted",
-        );
+        warn(&Rooms::PlainDoorIsOpen.text());
     }
 }
 
@@ -319,7 +318,7 @@ impl Guest<'_> {
         let dialling = target.dial(&endpoint, trust, network, (&*public_line, &me.talk));
         let dialled = tokio::select! {
             dialled = dialling => dialled?,
-            () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
+            () = ending.wanted() => return Err(Failure::failed(Member::Interrupted.text())),
         };
         let dialler = dialled.dialler(endpoint);
         let Dialled { connection, host, address, .. } = dialled;
@@ -335,10 +334,12 @@ impl Guest<'_> {
         let part =
             client::run_native(connection, dialler, participant, lines, show, ending.wanted());
         let stayed = part.await.map_err(|e| ended(address, who, keeps, e))?;
-        let late = (stayed.late > 0).then(|| super::late(stayed.late));
+        let late = (stayed.late > 0).then(|| Member::LateLines(stayed.late).text());
         match (stayed.unsent, stayed.rejected, late) {
             (0, 0, Some(late)) if !has_person => Err(Failure::failed(late)),
-            (0, count @ 1.., _) if !has_person => Err(Failure::failed(rejected(count))),
+            (0, count @ 1.., _) if !has_person => {
+                Err(Failure::failed(Member::RejectedLines(count).text()))
+            }
             (0, _, late) => {
                 late.iter().for_each(|late| warn(late));
                 Ok(())
@@ -348,28 +349,19 @@ impl Guest<'_> {
     }
 }
 
-/// Says that lines were not taken.
-fn rejected(count: usize) -> String {
-    match count {
-        1 => "1 line was not accepted; the output says why".to_owned(),
-        count => format!("{count} lines were not accepted; the output says why"),
-    }
-}
-
 /// Says what became of lines that the host is not known to have stored.
 fn unsent(stayed: &Stayed, count: usize, address: &Address) -> String {
     let why = match stayed.was_there {
-        true => format!("{address} did not confirm in time"),
-        false => format!("the chat at {address} is gone"),
+        true => Member::NotConfirmed(address).text(),
+        false => Member::ChatGone(address).text(),
     };
     format!("{why}; {}", kept(count, stayed.is_kept))
 }
 
 fn kept(count: usize, is_kept: bool) -> String {
-    let lines = counted(count as u64, "line");
     match is_kept {
-        true => format!("not sent: {lines}, kept here and sent when you join this chat again"),
-        false => format!("not sent: {lines}"),
+        true => Member::UnsentKept(count).text(),
+        false => Member::Unsent(count).text(),
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
     output::{note, warn},
     plan::Keys,
     terminal::{self, Ending, SharedShow},
+    words::Rooms,
 };
 
 /// Hosts a plain room on the default port, or joins the chat on this machine that already has it.
@@ -52,14 +53,14 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             .await
         }
         Err(BindError::InUse(_)) => {
-            note(&format!("port {DEFAULT_PORT} is taken here; joining the chat on it"));
+            note(&Rooms::PortTaken(DEFAULT_PORT).text());
             let targets = address.resolve(None).await?;
             let peer = peer(targets, &options, &keys, args.filter.read()?)?;
             let safety = Safety::of(&args.armour);
             take_part(peer, &args.me, &safety, Expected::Room, ending).await.map_err(|e| match e {
-                Failure::Failed(e) => Failure::Failed(format!(
-                    "{e}; to open a room on another port: hikyaku chat host --plain-only :PORT"
-                )),
+                Failure::Failed(_) => {
+                    e.with_hint(&Rooms::OtherPort(&"hikyaku chat host --plain-only :PORT").text())
+                }
                 other => other,
             })
         }
@@ -98,9 +99,10 @@ async fn serve_plain(
 ) -> Result<(), Failure> {
     let local = listener.local_addr();
     if !me.talk.quiet {
-        note(&format!("listening on {local}"));
+        note(&Rooms::Listening(&local).text());
         for address in reachable_at(local) {
-            note(&format!("others join with: hikyaku chat join{} {address}", safety.flags));
+            let command = format!("hikyaku chat join{} {address}", safety.flags);
+            note(&Rooms::JoinWith(&command).text());
         }
         safety.warn_if_none();
     }
@@ -144,10 +146,7 @@ impl Safety {
 
     fn warn_if_none(&self) {
         if self.is_none {
-            warn(
-                "plain chat: nobody is authenticated and nothing is encrypted; with a key from \
-                 `hikyaku keygen --shared FILE`, --fernet FILE on both sides changes that",
-            );
+            warn(&Rooms::PlainChat.text());
         }
     }
 }

@@ -9,11 +9,7 @@ use hikyaku_chat::{
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{coloured, screen::Form};
-use crate::{
-    limits::MAX_LINES_TO_SHOW,
-    output::{counted, warn},
-    terminal::write_lines,
-};
+use crate::{limits::MAX_LINES_TO_SHOW, output::warn, terminal::write_lines, words::Member};
 
 /// A log is for programs and operators: it is the same everywhere.
 const LANGUAGE: Language = Language::English;
@@ -69,7 +65,7 @@ impl Printer {
         drop(lines);
         let _ = writing.await;
         if lost > 0 {
-            warn(&format!("not printed, because nothing read them: {}", counted(lost, "line")));
+            warn(&Member::NotPrinted(lost).text());
         }
     }
 }

@@ -1,0 +1,149 @@
+//! What the command says to people, in their language.
+//!
+//! Each language is a module with a match over everything that is said, so that the compiler finds
+//! what a translation lacks. Option names, commands and what libraries report stay as they are.
+
+use std::fmt::Display;
+
+use hikyaku_chat::words::Language;
+
+use crate::language::language;
+
+mod english;
+mod japanese;
+
+#[cfg(test)]
+mod tests;
+
+type Shown<'a> = &'a dyn Display;
+
+/// A sentence about rooms: where they are, and how others join.
+#[derive(Clone, Copy)]
+pub(crate) enum Rooms<'a> {
+    // Where a host is, and how others join.
+    HostKey(Shown<'a>),
+    Listening(Shown<'a>),
+    ListeningFor(Shown<'a>, &'a str),
+    JoinWith(Shown<'a>),
+    InviteForOne(Shown<'a>),
+    InviteWithSharedKey(Shown<'a>),
+    InviteWithHostKey(Shown<'a>),
+    PlainDoorIsOpen,
+    OtherDoorsNeedNoInvite,
+    PlainChat,
+    PortTaken(u16),
+    OtherPort(Shown<'a>),
+
+    // Rooms on the local network.
+    Looking,
+    Joining(Shown<'a>),
+    Announced(Shown<'a>),
+    NotAnnounced(Shown<'a>),
+    CannotSearch(Shown<'a>),
+    NoRooms,
+    RoomHasNoSharedKey(Shown<'a>),
+    RoomNeedsSharedKey(Shown<'a>),
+    SeveralRooms(usize, Shown<'a>),
+    WhichOne,
+    WhichOneOrNone,
+    NoneOfThem(&'a str),
+    SeveralOfThem(&'a str),
+    NotFound(&'a str),
+    NotFoundNorAddress(&'a str, Shown<'a>),
+}
+
+/// A sentence about a member: its name and key, and what becomes of what is typed.
+#[derive(Clone, Copy)]
+pub(crate) enum Member<'a> {
+    // Who is who.
+    NoLoginName(Shown<'a>),
+    MadeKey(Shown<'a>, Shown<'a>),
+    FirstContact { who: Shown<'a>, key: Shown<'a>, file: Shown<'a> },
+    FirstContactFound { who: Shown<'a>, key: Shown<'a>, file: Shown<'a>, name: &'a str },
+
+    // What becomes of typed lines.
+    NotAnsweringYet(Shown<'a>),
+    Interrupted,
+    LateLines(usize),
+    RejectedLines(usize),
+    NotPrinted(u64),
+    UnsentKept(usize),
+    Unsent(usize),
+    NotConfirmed(Shown<'a>),
+    ChatGone(Shown<'a>),
+}
+
+/// A sentence about a peer to which there is no connection, or no longer one.
+#[derive(Clone, Copy)]
+pub(crate) enum Peer<'a> {
+    NoAnswer(Shown<'a>, &'a str),
+    KeyNotAccepted(Shown<'a>, &'a str),
+    OtherSharedKey(Shown<'a>),
+    Refused(Shown<'a>, Shown<'a>),
+    NothingListens(Shown<'a>, Shown<'a>, &'a str),
+    Unreachable(Shown<'a>, Shown<'a>),
+    KeyChanged {
+        who: Shown<'a>,
+        old: Shown<'a>,
+        new: Shown<'a>,
+        line: Shown<'a>,
+        remedy: Shown<'a>,
+    },
+    KeyNotPinned(Shown<'a>, Shown<'a>),
+    KeyNotAnnounced {
+        who: Shown<'a>,
+        offered: Shown<'a>,
+        announced: Shown<'a>,
+    },
+    KeyNotInvited {
+        offered: Shown<'a>,
+        invited: Shown<'a>,
+    },
+    KeyRevoked(Shown<'a>, Shown<'a>),
+    Silent(Shown<'a>, Shown<'a>),
+    Forgotten(Shown<'a>),
+    Closed(Shown<'a>),
+    ClosedBecause(Shown<'a>, Shown<'a>),
+}
+
+impl Rooms<'_> {
+    /// Returns the sentence. It is not escaped.
+    pub(crate) fn text(self) -> String {
+        self.text_in(language())
+    }
+
+    fn text_in(self, language: Language) -> String {
+        match language {
+            Language::English => english::rooms(self),
+            Language::Japanese => japanese::rooms(self),
+        }
+    }
+}
+
+impl Member<'_> {
+    /// Returns the sentence. It is not escaped.
+    pub(crate) fn text(self) -> String {
+        self.text_in(language())
+    }
+
+    fn text_in(self, language: Language) -> String {
+        match language {
+            Language::English => english::member(self),
+            Language::Japanese => japanese::member(self),
+        }
+    }
+}
+
+impl Peer<'_> {
+    /// Returns the sentence. It is not escaped.
+    pub(crate) fn text(self) -> String {
+        self.text_in(language())
+    }
+
+    fn text_in(self, language: Language) -> String {
+        match language {
+            Language::English => english::peer(self),
+            Language::Japanese => japanese::peer(self),
+        }
+    }
+}
