@@ -173,3 +173,7 @@ pub(crate) const METRICS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Panics that are reported, one line each: enough to see, too few to fill a disk.
 pub(crate) const MAX_REPORTED_PANICS: u32 = 8;
+
+/// The time to look for a room that was opened in the same moment as ours: longer than it takes an
+/// announcement to be answered. Whoever comes meanwhile waits as long.
+pub(crate) const SECOND_LOOK: Duration = Duration::from_secs(1);

@@ -32,12 +32,18 @@ pub(super) fn rooms(says: Rooms<'_>) -> String {
 
         Rooms::Looking => "looking for a room on this network".to_owned(),
         Rooms::Joining(room) => format!("joining {room}"),
+        Rooms::JoiningInstead(room) => {
+            format!("another room was opened in the same moment: joining that of {room}")
+        }
+        Rooms::IsJoined(room) => {
+            format!("another room was opened in the same moment: {room} joins this one")
+        }
         Rooms::Announced(name) => format!("announced on this network as {name}"),
         Rooms::NotAnnounced(error) => {
             format!("not announced on this network: {error}; others need the address to join")
         }
         Rooms::CannotSearch(error) => format!("cannot search this network: {error}"),
-        Rooms::NoRooms => {
+        Rooms::NothingFound => {
             "no room on this network; is `hikyaku chat` running there? A firewall may \
             block UDP ports 12346 and 5353"
                 .to_owned()
@@ -46,7 +52,7 @@ pub(super) fn rooms(says: Rooms<'_>) -> String {
         Rooms::RoomNeedsSharedKey(room) => {
             format!("the room of {room} needs --shared-key KEYFILE, or an invite")
         }
-        Rooms::SeveralRooms(count, list) => {
+        Rooms::SeveralFound(count, list) => {
             format!("there are {count} rooms: {list}; say which: hikyaku chat join NAME or ADDR")
         }
         Rooms::WhichOne => "which one? Its number or name: ".to_owned(),

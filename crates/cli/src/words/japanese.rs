@@ -35,12 +35,18 @@ pub(super) fn rooms(says: Rooms<'_>) -> String {
 
         Rooms::Looking => "このネットワークのルームを探しています".to_owned(),
         Rooms::Joining(room) => format!("{room} に参加します"),
+        Rooms::JoiningInstead(room) => {
+            format!("同時に別のルームが開かれたため、{room} のルームに参加します")
+        }
+        Rooms::IsJoined(room) => {
+            format!("同時に別のルームが開かれました。{room} がこのルームに参加します")
+        }
         Rooms::Announced(name) => format!("このネットワークに {name} として公開しています"),
         Rooms::NotAnnounced(error) => {
             format!("このネットワークに公開できません: {error}。参加にはアドレスが必要です")
         }
         Rooms::CannotSearch(error) => format!("このネットワークを検索できません: {error}"),
-        Rooms::NoRooms => {
+        Rooms::NothingFound => {
             "このネットワークにルームがありません。ほかのマシンで `hikyaku chat` は動いていますか。\
             ファイアウォールが UDP ポート 12346 と 5353 を遮断している可能性もあります"
                 .to_owned()
@@ -49,7 +55,7 @@ pub(super) fn rooms(says: Rooms<'_>) -> String {
         Rooms::RoomNeedsSharedKey(room) => {
             format!("{room} のルームには --shared-key KEYFILE か招待が必要です")
         }
-        Rooms::SeveralRooms(count, list) => format!(
+        Rooms::SeveralFound(count, list) => format!(
             "ルームが {count} 件あります: {list}。hikyaku chat join NAME または ADDR で指定してください"
         ),
         Rooms::WhichOne => "どれに参加しますか（番号または名前）: ".to_owned(),

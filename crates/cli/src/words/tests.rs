@@ -34,12 +34,14 @@ fn sentences_about_rooms_quote_the_same_in_each_language() {
         Rooms::Listening(at),
         Rooms::ListeningFor(at, "--plain"),
         Rooms::Joining(at),
+        Rooms::JoiningInstead(at),
+        Rooms::IsJoined(at),
         Rooms::Announced(at),
         Rooms::NotAnnounced(at),
         Rooms::CannotSearch(at),
         Rooms::RoomHasNoSharedKey(at),
         Rooms::RoomNeedsSharedKey(at),
-        Rooms::SeveralRooms(2, at),
+        Rooms::SeveralFound(2, at),
         Rooms::NoneOfThem(at),
         Rooms::SeveralOfThem(at),
         Rooms::NotFound(at),
@@ -47,7 +49,7 @@ fn sentences_about_rooms_quote_the_same_in_each_language() {
     ] {
         check(|language| says.text_in(language), &[at]);
     }
-    check(|language| Rooms::NoRooms.text_in(language), &["12346", "5353", "`hikyaku chat`"]);
+    check(|language| Rooms::NothingFound.text_in(language), &["12346", "5353", "`hikyaku chat`"]);
     check(|language| Rooms::PortTaken(9).text_in(language), &["9"]);
     check(|language| Rooms::PlainChat.text_in(language), &["--fernet FILE"]);
     check(|language| Rooms::PlainDoorIsOpen.text_in(language), &["--plain"]);

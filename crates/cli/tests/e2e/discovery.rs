@@ -209,7 +209,7 @@ fn of_several_rooms_one_is_chosen() {
     let (hana, ito, kim, ben) = (Home::new(), Home::new(), Home::new(), Home::new());
     let (_hana, _) = lan.host(0, &hana, &["--name", "hana"]);
     let (_ito, key) = lan.host(0, &ito, &["--name", "ito", ":5000"]);
-    let (_hidden, _) = lan.host(0, &kim, &["--name", "hidden", "--hidden", ":5001"]);
+    let (_hidden, _) = lan.host(0, &kim, &["--hidden", ":5001"]);
     lan.finds(1, &ben, 2);
     let ended = lan.run(1, &ben, &["chat", "--name", "ben"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
@@ -225,6 +225,22 @@ fn of_several_rooms_one_is_chosen() {
     person.shows("you are ben;", 1);
     person.press("/quit\n");
     assert!(person.ends_within(DEADLINE), "{:?}", person.screen);
+}
+
+#[test]
+fn two_who_open_a_room_in_the_same_moment_are_in_one() {
+    let Some(lan) = Lan::new() else { return };
+    let (hana, ben) = (Home::new(), Home::new());
+    let mut hana = lan.start(0, &hana, &["chat", "--name", "hana"]);
+    let mut ben = lan.start(1, &ben, &["chat", "--name", "ben"]);
+    let is_decided = |line: &str| line.contains("another room was opened in the same moment");
+    let decided = [&hana, &ben].map(|one| one.err.line(is_decided));
+    let joins = decided.iter().filter(|line| line.contains("joining that of")).count();
+    assert_eq!(joins, 1, "{decided:?}");
+    hana.type_line("hello");
+    ben.out.line(|line| line.ends_with("hana: hello"));
+    ben.type_line("hello, hana");
+    hana.out.line(|line| line.ends_with("ben: hello, hana"));
 }
 
 #[test]

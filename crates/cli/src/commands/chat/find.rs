@@ -7,7 +7,7 @@ use std::{
 
 use hikyaku::{
     Endpoint, address::Address, filter::Filter, known_hosts::KnownHosts, known_hosts::host_name,
-    limits::DEFAULT_PORT,
+    limits::DEFAULT_PORT, signers::Fingerprint,
 };
 use hikyaku_chat::server;
 use hikyaku_services::{
@@ -26,6 +26,7 @@ use crate::{
     destination::Destination,
     exit::Failure,
     habits,
+    limits::SECOND_LOOK,
     line::Line,
     names,
     output::{counted, note, note_line, print_json, print_line, warn},
@@ -191,6 +192,33 @@ impl Wanted<'_> {
         if fitting.is_empty() { Ok(None) } else { self.choose(fitting, ending, true).await }
     }
 
+    /// Looks once more after a room was opened here, with this key: two people may have opened one
+    /// in the same moment. The room whose key is lower stays, so that both decide alike; returns it
+    /// if it is not ours.
+    pub(super) async fn room_that_stays(
+        &self,
+        ours: Fingerprint,
+        ending: &mut Ending,
+    ) -> Result<Option<Target>, Failure> {
+        if self.discovery.no_discovery {
+            return Ok(None);
+        }
+        let search = Search::new(server::APPLICATION, random_token(), SECOND_LOOK).for_all();
+        let mut found = self.search(search, ending).await?;
+        found.retain(|host| {
+            let announcement = &host.announcement;
+            announcement.needs_key() == self.has_key && announcement.fingerprint() != ours
+        });
+        let key = |host: &Host| *host.announcement.fingerprint().as_bytes();
+        let Some(first) = found.into_iter().min_by_key(key) else { return Ok(None) };
+        let (room, stays) = (described(&first), key(&first) < *ours.as_bytes());
+        note(&match stays {
+            true => Rooms::JoiningInstead(&room).text(),
+            false => Rooms::IsJoined(&room).text(),
+        });
+        Ok(stays.then(|| Target::Found(Box::new(first))))
+    }
+
     /// Searches, and keeps the addresses of the family asked for.
     async fn search(&self, search: Search, ending: &mut Ending) -> Result<Vec<Host>, Failure> {
         let mut found = look(search, ending).await?;
@@ -272,7 +300,7 @@ fn chosen(answer: &str, found: &[Host]) -> Result<usize, String> {
 
 fn several(found: &[Host]) -> Failure {
     let list: Vec<String> = found.iter().map(described).collect();
-    Failure::usage(Rooms::SeveralRooms(found.len(), &list.join(", ")).text())
+    Failure::usage(Rooms::SeveralFound(found.len(), &list.join(", ")).text())
 }
 
 fn described(host: &Host) -> String {
@@ -350,7 +378,7 @@ pub(super) async fn list(args: &FindArgs, ending: &mut Ending) -> Result<(), Fai
     }
     io::stdout().flush()?;
     if found.is_empty() {
-        return Err(Failure::failed(Rooms::NoRooms.text()));
+        return Err(Failure::failed(Rooms::NothingFound.text()));
     }
     Ok(())
 }
@@ -368,7 +396,6 @@ impl Row<'_> {
 
 #[cfg(test)]
 mod tests {
-    use hikyaku::signers::Fingerprint;
     use hikyaku_services::discovery::Found;
 
     use super::*;

@@ -13,7 +13,7 @@ use hikyaku::{
 use hikyaku_chat::{
     RoomConfig,
     client::{self, ClientError, Participant, Stayed},
-    limits::{NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
+    limits::{LAST_WORDS, NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
     member::Shown,
     server::{self, Admission, Doors, Hosting},
 };
@@ -73,10 +73,6 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
     let address = Address::unnamed(DEFAULT_PORT);
     match keyed.builder.bind(address.clone()).await {
         Ok(endpoint) => {
-            let history = state::usual_history(&endpoint.fingerprint())?;
-            let identity = Some(keyed.identity);
-            let hosting = Hosting { config, history, identity, ..Hosting::default() };
-            let local = tell_door(&endpoint, &args.me, Some(shared_flag(has_key)));
             let filter = args.filter.read()?;
             let room = Announced {
                 discovery,
@@ -86,6 +82,15 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
                 filter,
             };
             let announced = find::announce(&endpoint, &args.me, room);
+            if let Some(target) = wanted.room_that_stays(endpoint.fingerprint(), ending).await? {
+                find::stop(announced).await;
+                endpoint.close(LAST_WORDS).await;
+                return guest(args.filter.read()?).join(&target, ending).await;
+            }
+            let history = state::usual_history(&endpoint.fingerprint())?;
+            let identity = Some(keyed.identity);
+            let hosting = Hosting { config, history, identity, ..Hosting::default() };
+            let local = tell_door(&endpoint, &args.me, Some(shared_flag(has_key)));
             if !talk.quiet {
                 invite::tell(&invite::invite(&endpoint, None)?, None, shared_flag(has_key));
             }
