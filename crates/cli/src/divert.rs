@@ -25,7 +25,6 @@ enum Way {
     /// To standard error, and the newest are kept for a screen that opens soon.
     Kept(VecDeque<String>),
     /// To the screen; the newest are kept, too.
-    #[cfg(feature = "tui")]
     Screen(Box<dyn FnMut(String) + Send>, VecDeque<String>),
 }
 
@@ -39,7 +38,6 @@ impl Diversion {
                 keep(kept, line.to_string());
                 false
             }
-            #[cfg(feature = "tui")]
             Way::Screen(show, kept) => {
                 show(without_colour(&line.to_string()));
                 keep(kept, line.to_string());
@@ -74,18 +72,15 @@ pub(crate) fn kept_notes() -> Vec<String> {
 }
 
 /// Sends notes to `show` until the guard is dropped.
-#[cfg(feature = "tui")]
 pub(crate) fn divert(show: impl FnMut(String) + Send + 'static) -> Diverted {
     DIVERSION.replace(Way::Screen(Box::new(show), VecDeque::new()));
     Diverted(())
 }
 
 /// Notes go to the screen.
-#[cfg(feature = "tui")]
 #[derive(Debug)]
 pub(crate) struct Diverted(());
 
-#[cfg(feature = "tui")]
 impl Drop for Diverted {
     fn drop(&mut self) {
         if let Way::Screen(_, kept) = DIVERSION.replace(Way::Through) {

@@ -50,6 +50,7 @@ pub(crate) const MAX_LINE_LEN: usize = 4 * MAX_PAYLOAD_V6;
 pub(crate) const MAX_LINES_TO_SHOW: usize = 4_096;
 
 /// Notes kept while a full screen hides standard error: what a command says at its start.
+#[cfg(feature = "tui")]
 pub(crate) const MAX_KEPT_NOTES: usize = 64;
 
 /// Lines that a chat member may send at once, per line per second of its rate.

@@ -9,6 +9,7 @@ mod destination;
 mod dialect;
 #[cfg(test)]
 mod dist;
+#[cfg(feature = "tui")]
 mod divert;
 mod drops;
 mod dtls;

@@ -23,7 +23,6 @@ use serde_json::ser::{Formatter, Serializer};
 use crate::{
     args::Format,
     colour::Stream,
-    divert,
     limits::SHORT_ID,
     line::Line,
     times::{local_hms_millis, rfc_3339},
@@ -60,9 +59,11 @@ pub(crate) fn note_nothing_sent(quiet: bool) {
 
 /// Like [`note`], for a line with colours.
 pub(crate) fn note_line(line: &Line) {
-    if !divert::takes(line) {
-        let _ = writeln!(io::stderr().lock(), "{line}");
+    #[cfg(feature = "tui")]
+    if crate::divert::takes(line) {
+        return;
     }
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Returns the cursor to the start of the line and erases it (ECMA-48 EL). Ignores errors.

@@ -29,6 +29,7 @@ pub(crate) use self::{editor::Echo, restore::Restore};
 static CTRL_C_TYPED: Notify = Notify::const_new();
 
 /// Does what Ctrl-C does.
+#[cfg(feature = "tui")]
 pub(crate) fn interrupt() {
     CTRL_C_TYPED.notify_one();
 }

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use crate::{
     args::{ChatArgs, ChatRole, HostArgs, MeArgs},
     colour::Stream,
-    dialect, divert,
+    dialect,
     drops::{Complaints, report_counts},
     exit::{Failure, in_words},
     language::language,
@@ -70,7 +70,8 @@ use self::{
 
 pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     // A full screen hides what is noted before it opens.
-    divert::keep_notes();
+    #[cfg(feature = "tui")]
+    crate::divert::keep_notes();
     take_part(args, ending).await?;
     let Some(error) = terminal::show_error() else { return Ok(()) };
     Err(Failure::failed(format!("cannot write to standard output: {}", in_words(error))))

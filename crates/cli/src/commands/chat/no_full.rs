@@ -16,7 +16,7 @@ pub(super) struct Reader<'a> {
 }
 
 pub(super) fn open(reader: &Reader<'_>) -> Option<(mpsc::Receiver<Entry>, Full)> {
-    let Reader { name: _, language: _, is_host: _ } = reader;
+    let _ = (reader.name, reader.language, reader.is_host);
     None
 }
 
