@@ -4,65 +4,67 @@
 """
 
 import statistics
+import sys
 import threading
 import time
 
 import hikyaku
 from lossy import Lossy
 
+COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 150
 
-def stamped():
-    return b"%d" % time.monotonic_ns()
+
+def now():
+    return time.monotonic_ns() // 1_000_000
+
+
+def audio(peer):
+    for _ in range(COUNT):  # 50 frames a second; late ones are of no use
+        peer.send(f"{now()} frame", delivery=hikyaku.DEADLINE(0.2), channel=1)
+        time.sleep(0.02)
+
+
+def game(peer):
+    for _ in range(COUNT):  # 60 positions a second; a newer one replaces one that waits
+        peer.send(f"{now()} x=1 y=2", delivery=hikyaku.LATEST, channel=2)
+        time.sleep(0.016)
+
+
+def questions(peer):
+    for _ in range(COUNT // 3):  # each is answered, whatever the network loses
+        peer.send(f"{now()} who is it?", delivery=hikyaku.RELIABLE)
+        yield peer.recv()
 
 
 def age(message):
-    return (time.monotonic_ns() - int(message.data.split()[0])) / 1e6
-
-
-def one_way(server, client, delivery, count, pause, channel):
-    """Sends stamped messages at a pace; returns how old they were on arrival, in ms."""
-    peer, ages = server, []
-
-    def receive():
-        while True:
-            message = peer.recv()
-            if message == b"end":
-                return
-            if message.channel == channel:
-                ages.append(age(message))
-
-    thread = threading.Thread(target=receive)
-    thread.start()
-    for _ in range(count):
-        client.send(stamped(), delivery=delivery, channel=channel)
-        time.sleep(pause)
-    time.sleep(0.5)
-    client.send(b"end")
-    thread.join()
-    return ages
+    return now() - int(message.text.split()[0])
 
 
 def show(what, ages, sent):
-    worst = statistics.quantiles(ages, n=100)[98]
-    print(f"{what}: {len(ages)} of {sent}, median {statistics.median(ages):.0f} ms, p99 {worst:.0f} ms")
+    middle, worst = statistics.median(ages), statistics.quantiles(ages, n=100)[98]
+    print(f"{what:32} {len(ages)} of {sent}, median {middle:.0f} ms, p99 {worst:.0f} ms")
+
+
+def collect(channel, into):
+    for message in channel:
+        into.append(age(message))
+
+
+def answer(peer):
+    for question in peer:
+        peer.send(question, delivery=hikyaku.RELIABLE)
 
 
 with hikyaku.listen("127.0.0.1:0") as listener, Lossy(listener.address) as address:
     with hikyaku.connect(address, trust=listener.fingerprint) as client:
         server = listener.accept()
-        frames = one_way(server, client, hikyaku.DEADLINE(0.2), 150, 0.02, 1)
-        show("audio frames, DEADLINE(0.2)", frames, 150)
-        states = one_way(server, client, hikyaku.LATEST, 150, 0.016, 2)
-        show("game states, LATEST", states, 150)
-
-        def answer():
-            for question in server:
-                server.send(question, delivery=hikyaku.RELIABLE)
-
-        threading.Thread(target=answer, daemon=True).start()
-        trips = []
-        for _ in range(60):
-            client.send(stamped(), delivery=hikyaku.RELIABLE)
-            trips.append(age(client.recv()))
-        show("questions and answers, RELIABLE", trips, 60)
-        client.abort()
+        frames, positions = [], []
+        for receive in [(collect, server.channel(1), frames), (collect, server.channel(2), positions),
+                        (answer, server)]:
+            threading.Thread(target=receive[0], args=receive[1:], daemon=True).start()
+        audio(client)
+        game(client)
+        trips = [age(message) for message in questions(client)]
+        show("audio frames, DEADLINE(0.2)", frames, COUNT)
+        show("a game's state, LATEST", positions, COUNT)
+        show("question and answer, RELIABLE", trips, COUNT // 3)

@@ -1,29 +1,29 @@
 //! A connection to a peer.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::time::Duration;
 
-use hikyaku::{Closed, Connection as Native, Delivery as Asked, SendError, TrySendError};
-use pyo3::{prelude::*, types::PyDict};
-use tokio::sync::Notify;
+use hikyaku::Connection as Native;
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyList},
+};
+use tokio::runtime::Handle;
 
 use crate::{
-    delivery::Delivery,
+    delivery::{ChannelArg, DeliveryArg},
     endpoint::Open,
     errors::HikyakuError,
-    message::{Message, Payload},
+    inbox::{Inbox, Source},
+    message::Message,
+    payload::{Packer, Payload},
     receipt::{Receipt, Receipts},
     runtime::{Deadline, Owned, seconds, wait},
+    sending::{queue, try_queue},
     wake::{Wakeups, done},
 };
 
-/// Messages that an event loop's connection holds for its readers; then the peer waits.
-const MAX_WAITING: usize = 1_024;
-
-/// Messages taken from the connection at once.
-const BATCH: usize = 256;
+/// How long a connection that nobody closed has to deliver what was sent.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// A connection to a peer that has proved its key.
 #[pyclass(frozen, module = "hikyaku", name = "_Connection")]
@@ -34,63 +34,32 @@ pub(crate) struct Connection {
 struct Held {
     native: Native,
     /// A client's endpoint lives as long as its connection.
-    _endpoint: Open,
-    /// What an event loop's readers take.
-    inbox: Arc<Inbox>,
+    endpoint: Open,
 }
 
-/// Received messages, for readers in an event loop.
-#[derive(Default)]
-struct Inbox {
-    state: Mutex<State>,
-    taken: Notify,
-}
-
-#[derive(Default)]
-struct State {
-    messages: VecDeque<hikyaku::Message>,
-    end: Option<Closed>,
-}
-
-impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.native.close_reason().is_some() {
+            return;
+        }
+        // The endpoint stays open meanwhile: the end of the process waits for it.
+        let (native, endpoint) = (self.native.clone(), self.endpoint.clone());
+        if let Ok(handle) = Handle::try_current() {
+            handle.spawn(async move {
+                let _ = native.close(LINGER).await;
+                drop(endpoint);
+            });
+        }
     }
 }
 
 impl Connection {
     pub(crate) fn new(native: Native, endpoint: Open) -> Self {
-        let inbox = Arc::default();
-        Self { open: Owned::new(Held { native, _endpoint: endpoint, inbox }) }
+        Self { open: Owned::new(Held { native, endpoint }) }
     }
 
     fn native(&self) -> PyResult<&Native> {
         Ok(&self.open.get()?.native)
-    }
-
-    /// Queues a message, and waits for room without the GIL if there is none.
-    fn queue(
-        &self,
-        py: Python<'_>,
-        channel: u16,
-        delivery: Asked,
-        payload: Payload,
-        deadline: Deadline,
-    ) -> PyResult<hikyaku::Receipt> {
-        let channel = self.native()?.channel(channel);
-        match channel.try_send(delivery, payload.0) {
-            Ok(receipt) => Ok(receipt),
-            Err(TrySendError { payload, reason: SendError::Full, .. }) => {
-                match wait(py, deadline, channel.send(delivery, payload))? {
-                    None => Err(HikyakuError::timeout(
-                        "the send queue is still full: the peer does not read, or the network is \
-                         slow",
-                    )),
-                    Some(sent) => sent.map_err(|error| HikyakuError::send(py, &error)),
-                }
-            }
-            Err(TrySendError { reason, .. }) => Err(HikyakuError::send(py, &reason)),
-        }
     }
 }
 
@@ -101,12 +70,13 @@ impl Connection {
         &self,
         py: Python<'_>,
         data: Payload,
-        delivery: &Delivery,
-        channel: u16,
+        delivery: DeliveryArg,
+        channel: ChannelArg,
         timeout: Option<f64>,
     ) -> PyResult<Receipt> {
         let deadline = Deadline::after(timeout)?;
-        self.queue(py, channel, delivery.0, data, deadline).map(Receipt::new)
+        let channel = self.native()?.channel(channel.0);
+        queue(py, &channel, delivery.0, data.0, deadline).map(Receipt::new)
     }
 
     #[pyo3(signature = (messages, delivery, channel, timeout))]
@@ -114,15 +84,40 @@ impl Connection {
         &self,
         py: Python<'_>,
         messages: &Bound<'_, PyAny>,
-        delivery: &Delivery,
-        channel: u16,
+        delivery: DeliveryArg,
+        channel: ChannelArg,
         timeout: Option<f64>,
     ) -> PyResult<Receipts> {
         let deadline = Deadline::after(timeout)?;
+        let channel = self.native()?.channel(channel.0);
         let mut receipts = Vec::with_capacity(messages.len().unwrap_or(0));
+        let mut packer = Packer::of_many();
         for data in messages.try_iter()? {
-            let payload = data?.extract()?;
-            receipts.push(self.queue(py, channel, delivery.0, payload, deadline)?);
+            let payload = packer.pack(data?.as_borrowed())?;
+            receipts.push(queue(py, &channel, delivery.0, payload, deadline)?);
+        }
+        Ok(Receipts::new(receipts))
+    }
+
+    /// Queues messages of a list, from index `first` on, while there is room. The caller adds the
+    /// receipts of the rest.
+    fn _send_some(
+        &self,
+        py: Python<'_>,
+        messages: &Bound<'_, PyList>,
+        first: usize,
+        delivery: DeliveryArg,
+        channel: ChannelArg,
+    ) -> PyResult<Receipts> {
+        let channel = self.native()?.channel(channel.0);
+        let mut receipts = Vec::with_capacity(messages.len().saturating_sub(first));
+        let mut packer = Packer::of_many();
+        for data in messages.iter().skip(first) {
+            let payload = packer.pack(data.as_borrowed())?;
+            match try_queue(py, &channel, delivery.0, payload)? {
+                Ok(receipt) => receipts.push(receipt),
+                Err(_) => break,
+            }
         }
         Ok(Receipts::new(receipts))
     }
@@ -132,14 +127,11 @@ impl Connection {
         &self,
         py: Python<'_>,
         data: Payload,
-        delivery: &Delivery,
-        channel: u16,
+        delivery: DeliveryArg,
+        channel: ChannelArg,
     ) -> PyResult<Option<Receipt>> {
-        match self.native()?.channel(channel).try_send(delivery.0, data.0) {
-            Ok(receipt) => Ok(Some(Receipt::new(receipt))),
-            Err(TrySendError { reason: SendError::Full, .. }) => Ok(None),
-            Err(TrySendError { reason, .. }) => Err(HikyakuError::send(py, &reason)),
-        }
+        let channel = self.native()?.channel(channel.0);
+        Ok(try_queue(py, &channel, delivery.0, data.0)?.ok().map(Receipt::new))
     }
 
     fn _send_later(
@@ -147,10 +139,10 @@ impl Connection {
         wakeups: &Wakeups,
         token: u64,
         data: Payload,
-        delivery: &Delivery,
-        channel: u16,
+        delivery: DeliveryArg,
+        channel: ChannelArg,
     ) -> PyResult<()> {
-        let sending = self.native()?.channel(channel).send(delivery.0, data.0);
+        let sending = self.native()?.channel(channel.0).send(delivery.0, data.0);
         wakeups.spawn(token, async move {
             let sent = sending.await;
             done(move |py| match sent {
@@ -160,15 +152,24 @@ impl Connection {
         })
     }
 
-    #[pyo3(signature = (timeout))]
-    fn _recv(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Message> {
-        let native = self.native()?;
-        if let Some(message) =
-            native.try_recv().map_err(|closed| HikyakuError::closed(py, &closed))?
-        {
-            return Ok(Message::new(message));
+    #[pyo3(signature = (channel, timeout))]
+    fn _recv(
+        &self,
+        py: Python<'_>,
+        channel: Option<ChannelArg>,
+        timeout: Option<f64>,
+    ) -> PyResult<Message> {
+        if let Some(message) = self._try_recv(py, channel)? {
+            return Ok(message);
         }
-        match wait(py, Deadline::after(timeout)?, native.recv())? {
+        let native = self.native()?;
+        let receiving = async {
+            match channel {
+                None => native.recv().await,
+                Some(channel) => native.channel(channel.0).recv().await,
+            }
+        };
+        match wait(py, Deadline::after(timeout)?, receiving)? {
             None => Err(HikyakuError::timeout("no message came in time")),
             Some(received) => {
                 received.map(Message::new).map_err(|closed| HikyakuError::closed(py, &closed))
@@ -176,69 +177,56 @@ impl Connection {
         }
     }
 
-    #[pyo3(signature = (limit, timeout))]
-    fn _recv_many(
+    /// Returns the next message if one is there.
+    #[pyo3(signature = (channel))]
+    fn _try_recv(&self, py: Python<'_>, channel: Option<ChannelArg>) -> PyResult<Option<Message>> {
+        let native = self.native()?;
+        let received = match channel {
+            None => native.try_recv(),
+            Some(channel) => native.channel(channel.0).try_recv(),
+        };
+        let message = received.map_err(|closed| HikyakuError::closed(py, &closed))?;
+        Ok(message.map(Message::new))
+    }
+
+    #[pyo3(signature = (channel, limit, timeout))]
+    fn _recv_many<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
+        channel: Option<ChannelArg>,
         limit: usize,
         timeout: Option<f64>,
-    ) -> PyResult<Vec<Message>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         let native = self.native()?;
-        let mut messages = Vec::new();
-        match wait(py, Deadline::after(timeout)?, native.recv_many(&mut messages, limit.max(1)))? {
+        let (mut messages, limit) = (Vec::new(), limit.max(1));
+        let receiving = async {
+            match channel {
+                None => native.recv_many(&mut messages, limit).await,
+                Some(channel) => native.channel(channel.0).recv_many(&mut messages, limit).await,
+            }
+        };
+        match wait(py, Deadline::after(timeout)?, receiving)? {
             None => Err(HikyakuError::timeout("no message came in time")),
             Some(Err(closed)) => Err(HikyakuError::closed(py, &closed)),
-            Some(Ok(_)) => Ok(messages.into_iter().map(Message::new).collect()),
+            Some(Ok(_)) => Message::list(py, messages.into_iter()),
         }
     }
 
-    /// Moves messages to the inbox from now on, and reports under `token` when there are some.
-    fn _pump(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
-        let Held { native, inbox, .. } = self.open.get()?;
-        let (weak, inbox) = (native.downgrade(), Arc::clone(inbox));
-        let reporter = wakeups.reporter()?;
-        crate::runtime::handle()?.spawn(async move {
-            let mut batch = Vec::new();
-            loop {
-                let received = weak.recv_many(&mut batch, BATCH).await;
-                let waiting = {
-                    let mut state = inbox.lock();
-                    let was_empty = state.messages.is_empty();
-                    state.messages.extend(batch.drain(..));
-                    state.end = received.err();
-                    if was_empty || state.end.is_some() {
-                        reporter.report(token, None);
-                    }
-                    if state.end.is_some() {
-                        return;
-                    }
-                    state.messages.len()
-                };
-                if waiting >= MAX_WAITING {
-                    inbox.taken.notified().await;
-                }
-            }
-        });
-        Ok(())
-    }
-
-    /// Takes up to `limit` messages from the inbox. Raises Closed if it is empty, and over.
-    fn _take(&self, py: Python<'_>, limit: usize) -> PyResult<Vec<Message>> {
-        let inbox = &self.open.get()?.inbox;
-        let mut state = inbox.lock();
-        if state.messages.is_empty()
-            && let Some(closed) = &state.end
-        {
-            return Err(HikyakuError::closed(py, closed));
-        }
-        let count = state.messages.len().min(limit);
-        let taken: Vec<_> = state.messages.drain(..count).collect();
-        let is_low = state.messages.len() < MAX_WAITING;
-        drop(state);
-        if is_low && count > 0 {
-            inbox.taken.notify_one();
-        }
-        Ok(taken.into_iter().map(Message::new).collect())
+    /// Returns the inbox of an event loop's readers, of one channel or of all others. `token` is
+    /// reported when messages come into the empty inbox.
+    #[pyo3(signature = (wakeups, token, channel))]
+    fn _inbox(
+        &self,
+        wakeups: &Wakeups,
+        token: u64,
+        channel: Option<ChannelArg>,
+    ) -> PyResult<Inbox> {
+        let native = self.native()?;
+        let from = match channel {
+            None => Source::All(native.downgrade()),
+            Some(channel) => Source::One(native.channel(channel.0)),
+        };
+        Inbox::new(from, wakeups, token)
     }
 
     #[pyo3(signature = (timeout))]
@@ -246,7 +234,7 @@ impl Connection {
         let within = seconds(timeout)?;
         match wait(py, Deadline::after(None)?, self.native()?.close(within))? {
             Some(Err(unfinished)) if unfinished.undelivered > 0 => {
-                Err(HikyakuError::closed_with(&unfinished))
+                Err(HikyakuError::closed_with(py, &unfinished))
             }
             _ => Ok(()),
         }
@@ -258,7 +246,7 @@ impl Connection {
             let closed = native.close(within).await;
             done(move |py| match closed {
                 Err(unfinished) if unfinished.undelivered > 0 => {
-                    Err(HikyakuError::closed_with(&unfinished))
+                    Err(HikyakuError::closed_with(py, &unfinished))
                 }
                 _ => Ok(py.None()),
             })
@@ -296,9 +284,38 @@ impl Connection {
         })
     }
 
+    /// Waits until the connection is over; returns why, as the exception that calls raise then.
+    #[pyo3(signature = (timeout))]
+    fn _wait_closed(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        match wait(py, Deadline::after(timeout)?, self.native()?.closed())? {
+            None => Err(HikyakuError::timeout("the connection is still open")),
+            Some(closed) => Ok(HikyakuError::closed(py, &closed).into_value(py).into_any()),
+        }
+    }
+
+    fn _when_over(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
+        let weak = self.native()?.downgrade();
+        wakeups.spawn(token, async move {
+            let closed = weak.closed().await;
+            done(move |py| Ok(HikyakuError::closed(py, &closed).into_value(py).into_any()))
+        })
+    }
+
+    /// Waits until all earlier requests of this side were handled, so that `stats` is up to date.
+    #[pyo3(signature = (timeout))]
+    fn _synchronize(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        match wait(py, Deadline::after(timeout)?, self.native()?.synchronize())? {
+            None => Err(HikyakuError::timeout("not synchronized in time")),
+            Some(done) => done.map_err(|closed| HikyakuError::closed(py, &closed)),
+        }
+    }
+
     /// Sets the priority, 0 to 7, of what is sent on a channel. It is 3 at first.
-    fn set_priority(&self, channel: u16, priority: u8) -> PyResult<()> {
-        self.native()?.channel(channel).set_priority(priority);
+    fn set_priority(&self, channel: ChannelArg, priority: u8) -> PyResult<()> {
+        if priority > 7 {
+            return Err(HikyakuError::value("a priority is a number from 0 to 7"));
+        }
+        self.native()?.channel(channel.0).set_priority(priority);
         Ok(())
     }
 
@@ -306,6 +323,32 @@ impl Connection {
     #[getter]
     fn closed(&self) -> PyResult<bool> {
         Ok(self.native()?.close_reason().is_some())
+    }
+
+    /// Why the connection is over, as the exception that calls raise; None while it is open.
+    #[getter]
+    fn close_reason(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let reason = self.native()?.close_reason();
+        Ok(reason.map(|closed| HikyakuError::closed(py, &closed).into_value(py).into_any()))
+    }
+
+    /// How the peer's key was checked: "known", "first contact", "pinned", "unchecked", or "came
+    /// in" for the connections of a server.
+    #[getter]
+    fn trusted(&self) -> PyResult<&'static str> {
+        Ok(match self.native()?.trusted() {
+            hikyaku::Trusted::Known => "known",
+            hikyaku::Trusted::FirstContact => "first contact",
+            hikyaku::Trusted::Pinned => "pinned",
+            hikyaku::Trusted::CameIn => "came in",
+            _ => "unchecked",
+        })
+    }
+
+    /// Whether both ends named the same application.
+    #[getter]
+    fn shares_application(&self) -> PyResult<bool> {
+        Ok(self.native()?.shares_application())
     }
 
     /// The peer's address as (host, port), as sockets have it.
@@ -327,10 +370,14 @@ impl Connection {
         Ok(self.native()?.id())
     }
 
-    /// Bytes of messages that are queued and have no outcome yet.
-    #[getter]
-    fn queued_bytes(&self) -> PyResult<usize> {
-        Ok(self.native()?.queued_bytes())
+    /// Bytes of messages that are queued and have no outcome yet, on a channel or on all.
+    #[pyo3(signature = (channel))]
+    fn _queued_bytes(&self, channel: Option<ChannelArg>) -> PyResult<usize> {
+        let native = self.native()?;
+        Ok(match channel {
+            None => native.queued_bytes(),
+            Some(channel) => native.channel(channel.0).queued_bytes(),
+        })
     }
 
     /// Statistics: times in seconds, rates in bytes per second.

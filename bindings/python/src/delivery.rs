@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hikyaku::{Class, Delivery as Asked};
-use pyo3::prelude::*;
+use pyo3::{exceptions::PyTypeError, prelude::*};
 
 use crate::{errors::HikyakuError, runtime::seconds};
 
@@ -12,9 +12,53 @@ const DEFAULT_DEADLINE: Duration = Duration::from_millis(100);
 
 /// A delivery class: ORDERED, RELIABLE, LATEST, UNRELIABLE or DEADLINE. `DEADLINE(0.04)` is the
 /// same with another time, in seconds.
-#[pyclass(frozen, module = "hikyaku", eq, from_py_object)]
+#[pyclass(frozen, module = "hikyaku", eq)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Delivery(pub(crate) Asked);
+
+/// A delivery class, as an argument.
+pub(crate) struct DeliveryArg(pub(crate) Asked);
+
+impl<'py> FromPyObject<'_, 'py> for DeliveryArg {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(delivery) = given.cast::<Delivery>() {
+            return Ok(Self(delivery.get().0));
+        }
+        Err(PyTypeError::new_err(format!(
+            "delivery is one of hikyaku.ORDERED, RELIABLE, LATEST, UNRELIABLE and \
+             DEADLINE(seconds), not {}",
+            given.repr()?
+        )))
+    }
+}
+
+/// The number of a channel, as an argument.
+#[derive(Clone, Copy)]
+pub(crate) struct ChannelArg(pub(crate) u16);
+
+impl<'py> FromPyObject<'_, 'py> for ChannelArg {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        // Overflows are out of range as well.
+        let number = given.extract::<i64>().or_else(|error| {
+            if error.is_instance_of::<PyTypeError>(given.py()) { Err(error) } else { Ok(-1) }
+        });
+        match number.map(u16::try_from) {
+            Ok(Ok(number)) => Ok(Self(number)),
+            Ok(Err(_)) => Err(HikyakuError::value(format!(
+                "a channel is a number from 0 to 65535, not {}",
+                given.repr()?
+            ))),
+            Err(_) => Err(PyTypeError::new_err(format!(
+                "a channel is a number from 0 to 65535, not {}",
+                given.repr()?
+            ))),
+        }
+    }
+}
 
 #[pymethods]
 impl Delivery {

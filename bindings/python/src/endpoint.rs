@@ -1,121 +1,37 @@
 //! Connecting, and listening.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use hikyaku::{
-    ConnectError, Endpoint, EndpointBuilder,
-    address::{Address, AddressError},
-    filter::{Action, Filter},
-    limits::DEFAULT_PORT,
+use hikyaku::{Backoff, ConnectError, Endpoint, EndpointBuilder, address::Address};
+use pyo3::{
+    prelude::*,
+    types::{PyDict, PyString},
 };
-use pyo3::prelude::*;
+use tokio::sync::Mutex;
 
 use crate::{
+    address::AddressArg,
     connection::Connection,
+    ending,
     errors::HikyakuError,
+    incoming::Incoming,
     keys::{self, TrustArg},
+    options::Options,
     runtime::{Deadline, Owned, seconds, wait},
     wake::{Wakeups, done},
 };
 
 /// An endpoint, open as long as somebody holds it.
 #[derive(Clone)]
-pub(crate) struct Open(#[expect(dead_code, reason = "held, not used")] pub(crate) Arc<Endpoint>);
+pub(crate) struct Open(pub(crate) Arc<Endpoint>);
 
-/// Where a peer is: "host:port", "host", "[::1]:port", or a pair as sockets have it.
-#[derive(FromPyObject)]
-pub(crate) enum AddressArg {
-    Text(String),
-    Pair(String, u16),
-}
-
-impl AddressArg {
-    pub(crate) fn read(self) -> PyResult<Address> {
-        let invalid = |error: AddressError| HikyakuError::value(format!("address: {error}"));
-        match self {
-            Self::Text(text) => Address::parse(&text, DEFAULT_PORT).map_err(invalid),
-            Self::Pair(host, port) => {
-                let is_bare_v6 = host.contains(':') && !host.starts_with('[');
-                let text =
-                    if is_bare_v6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-                let text = if host.is_empty() { format!("0.0.0.0:{port}") } else { text };
-                Address::parse(&text, port).map_err(invalid)
-            }
-        }
+impl Open {
+    /// Holds an endpoint, and lets the end of the process know of it.
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        let endpoint = Arc::new(endpoint);
+        ending::register(&endpoint);
+        Self(endpoint)
     }
-}
-
-/// Options of an endpoint.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub(crate) struct Options {
-    identity: Option<PathBuf>,
-    passphrase: Option<String>,
-    shared_key: Option<PathBuf>,
-    allow: Option<PathBuf>,
-    filter: Option<Vec<(String, String)>>,
-    application: Option<String>,
-    congestion: Option<String>,
-    idle_timeout: Option<f64>,
-    max_message: Option<usize>,
-    max_connections: Option<usize>,
-}
-
-impl Options {
-    fn builder(self) -> PyResult<EndpointBuilder> {
-        let identity = keys::identity(self.identity, self.passphrase.as_deref())?;
-        let mut builder = Endpoint::builder().identity(&identity);
-        if let Some(path) = &self.shared_key {
-            builder = builder.shared_key(keys::shared_key(path)?);
-        }
-        if let Some(path) = &self.allow {
-            builder = builder.allow_keys(keys::allowed(path)?);
-        }
-        if let Some(rules) = &self.filter {
-            builder = builder.filter(filter(rules)?);
-        }
-        if let Some(name) = &self.application {
-            builder = builder.application(name);
-        }
-        if let Some(count) = self.max_connections {
-            builder = builder.max_connections(count);
-        }
-        let mut transport = hikyaku::TransportConfig::default();
-        if let Some(bytes) = self.max_message {
-            transport = transport.max_message(bytes);
-        }
-        if let Some(timeout) = self.idle_timeout {
-            transport = transport.idle_timeout(Some(seconds(timeout)?));
-        }
-        if let Some(name) = &self.congestion {
-            let congestion = hikyaku::Congestion::from_name(name).ok_or_else(|| {
-                HikyakuError::value(format!("congestion: {name:?} is not known here"))
-            })?;
-            transport = transport.congestion(congestion);
-        }
-        Ok(builder.transport(transport))
-    }
-}
-
-/// Reads rules such as ("allow", "192.0.2.0/24").
-pub(crate) fn filter(rules: &[(String, String)]) -> PyResult<Filter> {
-    let mut filter = Filter::new();
-    for (action, network) in rules {
-        let action = match action.as_str() {
-            "allow" => Action::Allow,
-            "deny" => Action::Deny,
-            other => {
-                return Err(HikyakuError::value(format!("filter: {other:?} is not allow or deny")));
-            }
-        };
-        let network = network
-            .parse()
-            .map_err(|error| HikyakuError::value(format!("filter: {network}: {error}")))?;
-        filter
-            .add(action, network)
-            .map_err(|error| HikyakuError::value(format!("filter: {error}")))?;
-    }
-    Ok(filter)
 }
 
 /// Dials; the whole of it may take `within`.
@@ -141,7 +57,7 @@ struct Connected {
 
 impl Connected {
     fn wrap(self, py: Python<'_>, class: &Py<PyAny>) -> PyResult<Py<PyAny>> {
-        let open = Open(Arc::new(self.endpoint));
+        let open = Open::new(self.endpoint);
         let inner = Py::new(py, Connection::new(self.native, open))?;
         class.call1(py, (inner,))
     }
@@ -176,7 +92,7 @@ pub(crate) fn _connect(
     options: Options,
     wrap: Py<PyAny>,
 ) -> PyResult<Py<PyAny>> {
-    let (address, trust) = (address.read()?, keys::trust(trust)?);
+    let (address, trust) = (address.0, keys::trust(trust)?);
     let (builder, within) = (options.builder()?, seconds(timeout)?);
     let dialled = wait(py, Deadline::after(None)?, dial(builder, address, trust, within))?;
     let Some(dialled) = dialled else { return Err(HikyakuError::timeout("no answer")) };
@@ -194,7 +110,7 @@ pub(crate) fn _connect_later(
     options: Options,
     wrap: Py<PyAny>,
 ) -> PyResult<()> {
-    let (address, trust) = (address.read()?, keys::trust(trust)?);
+    let (address, trust) = (address.0, keys::trust(trust)?);
     let (builder, within) = (options.builder()?, seconds(timeout)?);
     wakeups.spawn(token, async move {
         let dialled = dial(builder, address, trust, within).await;
@@ -205,43 +121,152 @@ pub(crate) fn _connect_later(
     })
 }
 
+/// Connections to one peer, one after the other.
+#[pyclass(frozen, module = "hikyaku", name = "_Reconnecting")]
+pub(crate) struct Reconnecting(Owned<Link>);
+
+struct Link {
+    native: Arc<Mutex<hikyaku::Reconnecting>>,
+    open: Open,
+}
+
+#[pymethods]
+impl Reconnecting {
+    #[new]
+    #[pyo3(signature = (address, trust, options, first_pause, longest_pause, attempts))]
+    fn new(
+        address: AddressArg,
+        trust: Option<TrustArg>,
+        options: Options,
+        first_pause: f64,
+        longest_pause: f64,
+        attempts: Option<u32>,
+    ) -> PyResult<Self> {
+        let (builder, trust) = (options.builder()?, keys::trust(trust)?);
+        let mut backoff = Backoff::new(seconds(first_pause)?, seconds(longest_pause)?);
+        if let Some(count) = attempts {
+            backoff = backoff.attempts(count);
+        }
+        let handle = crate::runtime::handle()?;
+        let _entered = handle.enter();
+        let endpoint = builder.client().map_err(|error| HikyakuError::start(&error))?;
+        let native = endpoint
+            .reconnecting(address.0, trust, backoff)
+            .map_err(|error| HikyakuError::value(format!("address: {error}")))?;
+        let native = Arc::new(Mutex::new(native));
+        Ok(Self(Owned::new(Link { native, open: Open::new(endpoint) })))
+    }
+
+    #[pyo3(signature = (timeout))]
+    fn _connect(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Connection> {
+        let Link { native, open } = self.0.get()?;
+        let connecting = async { native.lock().await.connect().await };
+        match wait(py, Deadline::after(timeout)?, connecting)? {
+            None => Err(HikyakuError::timeout("no connection came about in time")),
+            Some(Err(error)) => Err(HikyakuError::connect(&error)),
+            Some(Ok(native)) => Ok(Connection::new(native, open.clone())),
+        }
+    }
+
+    fn _when_connected(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
+        let Link { native, open } = self.0.get()?;
+        let (native, open) = (Arc::clone(native), open.clone());
+        wakeups.spawn(token, async move {
+            let connected = native.lock().await.connect().await;
+            done(move |py| match connected {
+                Ok(native) => Ok(Py::new(py, Connection::new(native, open))?.into_any()),
+                Err(error) => Err(HikyakuError::connect(&error)),
+            })
+        })
+    }
+}
+
 /// An endpoint that accepts connections.
 #[pyclass(frozen, module = "hikyaku", name = "_Server")]
-pub(crate) struct Server(Owned<Arc<Endpoint>>);
+pub(crate) struct Server(Owned<Open>);
+
+impl Server {
+    fn endpoint(&self) -> PyResult<&Arc<Endpoint>> {
+        Ok(&self.0.get()?.0)
+    }
+}
+
+/// Who was turned away during the handshake: its address, its key if it got that far, and why.
+type Refusal = ((String, u16), Option<String>, String);
+
+fn refusal(refusal: hikyaku::Refusal) -> Refusal {
+    let why = refusal.to_string();
+    let from = (refusal.from.ip().to_canonical().to_string(), refusal.from.port());
+    (from, refusal.key.map(|key| key.to_string()), why)
+}
 
 #[pymethods]
 impl Server {
     #[new]
     fn new(py: Python<'_>, address: AddressArg, options: Options) -> PyResult<Self> {
-        let (address, builder) = (address.read()?, options.builder()?);
-        let bound = wait(py, Deadline::after(None)?, builder.bind(address))?;
+        let builder = options.builder()?;
+        let bound = wait(py, Deadline::after(None)?, builder.bind(address.0))?;
         let Some(bound) = bound else { return Err(HikyakuError::timeout("not bound")) };
         let endpoint = bound.map_err(|error| HikyakuError::start(&error))?;
-        Ok(Self(Owned::new(Arc::new(endpoint))))
+        Ok(Self(Owned::new(Open::new(endpoint))))
     }
 
     /// Waits for the next connection; returns None once the server is closed.
     #[pyo3(signature = (timeout))]
     fn _accept(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Connection>> {
-        let endpoint = self.0.get()?;
-        match wait(py, Deadline::after(timeout)?, endpoint.accept())? {
+        let open = self.0.get()?;
+        match wait(py, Deadline::after(timeout)?, open.0.accept())? {
             None => Err(HikyakuError::timeout("nobody connected in time")),
-            Some(accepted) => {
-                Ok(accepted.map(|native| Connection::new(native, Open(Arc::clone(endpoint)))))
-            }
+            Some(accepted) => Ok(accepted.map(|native| Connection::new(native, open.clone()))),
         }
     }
 
     fn _when_accepted(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
-        let endpoint = Arc::clone(self.0.get()?);
+        let open = self.0.get()?.clone();
         wakeups.spawn(token, async move {
-            let accepted = endpoint.accept().await;
+            let accepted = open.0.accept().await;
             done(move |py| match accepted {
                 None => Ok(py.None()),
-                Some(native) => {
-                    Ok(Py::new(py, Connection::new(native, Open(endpoint)))?.into_any())
-                }
+                Some(native) => Ok(Py::new(py, Connection::new(native, open))?.into_any()),
             })
+        })
+    }
+
+    /// Waits for a connection that is not accepted yet; returns None once the server is closed.
+    #[pyo3(signature = (timeout))]
+    fn _incoming(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Incoming>> {
+        let open = self.0.get()?;
+        match wait(py, Deadline::after(timeout)?, open.0.incoming())? {
+            None => Err(HikyakuError::timeout("nobody connected in time")),
+            Some(incoming) => Ok(incoming.map(|native| Incoming::new(native, open.clone()))),
+        }
+    }
+
+    fn _when_incoming(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
+        let open = self.0.get()?.clone();
+        wakeups.spawn(token, async move {
+            let incoming = open.0.incoming().await;
+            done(move |py| match incoming {
+                None => Ok(py.None()),
+                Some(native) => Ok(Py::new(py, Incoming::new(native, open))?.into_any()),
+            })
+        })
+    }
+
+    /// Waits until somebody is turned away; returns None once the server is closed.
+    #[pyo3(signature = (timeout))]
+    fn _refused(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Refusal>> {
+        match wait(py, Deadline::after(timeout)?, self.endpoint()?.refused())? {
+            None => Err(HikyakuError::timeout("nobody was turned away in time")),
+            Some(refused) => Ok(refused.map(refusal)),
+        }
+    }
+
+    fn _when_refused(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
+        let endpoint = Arc::clone(self.endpoint()?);
+        wakeups.spawn(token, async move {
+            let refused = endpoint.refused().await.map(refusal);
+            done(move |py| Ok(refused.into_pyobject(py)?.into_any().unbind()))
         })
     }
 
@@ -249,12 +274,12 @@ impl Server {
     #[pyo3(signature = (timeout))]
     fn _close(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
         let within = seconds(timeout)?;
-        wait(py, Deadline::after(None)?, self.0.get()?.close(within))?;
+        wait(py, Deadline::after(None)?, self.endpoint()?.close(within))?;
         Ok(())
     }
 
     fn _when_closed(&self, wakeups: &Wakeups, token: u64, timeout: f64) -> PyResult<()> {
-        let (endpoint, within) = (Arc::clone(self.0.get()?), seconds(timeout)?);
+        let (endpoint, within) = (Arc::clone(self.endpoint()?), seconds(timeout)?);
         wakeups.spawn(token, async move {
             endpoint.close(within).await;
             done(|py| Ok(py.None()))
@@ -264,18 +289,26 @@ impl Server {
     /// Where it listens, as (host, port).
     #[getter]
     fn address(&self) -> PyResult<(String, u16)> {
-        let address = self.0.get()?.local_addr();
+        let address = self.endpoint()?.local_addr();
         Ok((address.ip().to_string(), address.port()))
     }
 
     /// The fingerprint of its key, which clients may pin: "SHA256:…".
     #[getter]
     fn fingerprint(&self) -> PyResult<String> {
-        Ok(self.0.get()?.fingerprint().to_string())
+        Ok(self.endpoint()?.fingerprint().to_string())
     }
 
-    fn __repr__(&self) -> PyResult<String> {
-        let endpoint = self.0.get()?;
-        Ok(format!("<hikyaku server on {}, {}>", endpoint.local_addr(), endpoint.fingerprint()))
+    /// Counters of the socket.
+    #[getter]
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        crate::stats::of_endpoint(py, &self.endpoint()?.stats())
+    }
+
+    fn __repr__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        let endpoint = self.endpoint()?;
+        let text =
+            format!("<hikyaku server on {}, {}>", endpoint.local_addr(), endpoint.fingerprint());
+        Ok(PyString::new(py, &text))
     }
 }

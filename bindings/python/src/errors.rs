@@ -5,7 +5,7 @@ use hikyaku::{
 };
 use pyo3::{
     PyTypeInfo, create_exception,
-    exceptions::{PyException, PyOSError, PyTimeoutError, PyValueError},
+    exceptions::{PyConnectionRefusedError, PyException, PyOSError, PyTimeoutError, PyValueError},
     prelude::*,
 };
 
@@ -29,6 +29,11 @@ create_exception!(hikyaku, TooLarge, Error, "The message is larger than the peer
 /// Makes exceptions of errors.
 pub(crate) struct HikyakuError;
 
+/// Returns `true` if the host says that nobody has the port.
+fn is_closed_port(unreachable: &hikyaku::socket::Unreachable) -> bool {
+    unreachable.source.kind() == std::io::ErrorKind::ConnectionRefused
+}
+
 impl HikyakuError {
     pub(crate) fn value(text: impl Into<String>) -> PyErr {
         PyValueError::new_err(text.into())
@@ -39,22 +44,12 @@ impl HikyakuError {
     }
 
     pub(crate) fn closed(py: Python<'_>, ended: &Ended) -> PyErr {
-        let error = Closed::new_err(ended.to_string());
-        let value = error.value(py);
-        let reason = match ended {
-            Ended::ByPeer { reason, .. } | Ended::Failed { reason, .. } => reason.as_str(),
-            _ => "",
-        };
-        // A new exception takes attributes.
-        let _ = value.setattr("code", ended.code());
-        let _ = value.setattr("reason", reason);
-        let _ = value.setattr("graceful", ended.is_graceful());
-        let _ = value.setattr("retryable", ended.is_retryable());
-        error
+        let again = if ended.is_retryable() { ": connect again" } else { "" };
+        with_details(py, Closed::new_err(format!("{ended}{again}")), ended)
     }
 
-    pub(crate) fn closed_with(unfinished: &hikyaku::Unfinished) -> PyErr {
-        Closed::new_err(unfinished.to_string())
+    pub(crate) fn closed_with(py: Python<'_>, unfinished: &hikyaku::Unfinished) -> PyErr {
+        with_details(py, Closed::new_err(unfinished.to_string()), &unfinished.closed)
     }
 
     pub(crate) fn send(py: Python<'_>, error: &SendError) -> PyErr {
@@ -77,6 +72,8 @@ impl HikyakuError {
         match error {
             StartError::Bind(bind) => PyOSError::new_err(bind.to_string()),
             StartError::Address(address) => PyOSError::new_err(address.to_string()),
+            StartError::Config(config) => PyValueError::new_err(config.to_string()),
+            StartError::KeyLog(file) => PyOSError::new_err(file.to_string()),
             other => Error::new_err(other.to_string()),
         }
     }
@@ -95,10 +92,31 @@ impl HikyakuError {
                 "{text}; is `hikyaku.listen` or `hikyaku listen` running there, and the UDP \
                  port open?"
             )),
+            ConnectError::Unreachable { source, .. } if is_closed_port(source) => {
+                PyConnectionRefusedError::new_err(format!(
+                    "{text}: nothing listens at that port; start the server first, or check its \
+                     address and port"
+                ))
+            }
             ConnectError::Address(_) | ConnectError::Unreachable { .. } => PyOSError::new_err(text),
             _ => Error::new_err(text),
         }
     }
+}
+
+/// Gives an exception what its receiver may want to look at.
+fn with_details(py: Python<'_>, error: PyErr, ended: &Ended) -> PyErr {
+    let value = error.value(py);
+    let reason = match ended {
+        Ended::ByPeer { reason, .. } | Ended::Failed { reason, .. } => reason.as_str(),
+        _ => "",
+    };
+    // A new exception takes attributes.
+    let _ = value.setattr("code", ended.code());
+    let _ = value.setattr("reason", reason);
+    let _ = value.setattr("graceful", ended.is_graceful());
+    let _ = value.setattr("retryable", ended.is_retryable());
+    error
 }
 
 /// The name of an outcome.
@@ -109,6 +127,7 @@ pub(crate) const fn outcome(error: &Verdict) -> &'static str {
         Verdict::Unconfirmed => "unconfirmed",
         Verdict::Superseded => "superseded",
         Verdict::Unsent => "unsent",
+        Verdict::Forgotten => "forgotten",
         _ => "unknown",
     }
 }

@@ -104,3 +104,40 @@ pub(crate) fn allowed(path: &Path) -> PyResult<AuthorizedKeys> {
         _ => Ok(keys),
     }
 }
+
+/// Makes a key and writes it to `path`, and its public half to `path` with ".pub"; returns its
+/// fingerprint.
+#[pyfunction]
+#[pyo3(signature = (path, comment, passphrase))]
+pub(crate) fn _generate(
+    path: PathBuf,
+    comment: &str,
+    passphrase: Option<&str>,
+) -> PyResult<String> {
+    let made = Identity::generate(comment).map_err(|error| failed(&error))?;
+    made.write(&path, passphrase, IfExists::Refuse).map_err(|error| failed(&error))?;
+    Ok(made.fingerprint().to_string())
+}
+
+/// Makes a key for both sides, and writes it to `path`.
+#[pyfunction]
+pub(crate) fn _generate_shared(path: PathBuf) -> PyResult<()> {
+    let written = SharedKey::generate().write(&path, IfExists::Refuse);
+    written.map_err(|error| PyOSError::new_err(error.to_string()))
+}
+
+/// Returns the fingerprint and the public line of the key at `path`, private or public, or of the
+/// `hikyaku` command's.
+#[pyfunction]
+#[pyo3(signature = (path, passphrase))]
+pub(crate) fn _fingerprint(
+    path: Option<PathBuf>,
+    passphrase: Option<&str>,
+) -> PyResult<(String, String)> {
+    if let Some(public) = path.as_deref().and_then(|path| hikyaku::identity::read_public(path).ok())
+    {
+        return Ok((public.fingerprint().to_string(), public.public_line().to_owned()));
+    }
+    let identity = identity(path, passphrase)?;
+    Ok((identity.fingerprint().to_string(), identity.public_line()))
+}

@@ -11,15 +11,23 @@
 
 use pyo3::prelude::*;
 
+mod address;
 mod connection;
 mod delivery;
+mod ending;
 mod endpoint;
 mod errors;
+mod files;
+mod inbox;
+mod incoming;
 mod keys;
 mod message;
+mod options;
+mod payload;
 mod plain;
 mod receipt;
 mod runtime;
+mod sending;
 mod stats;
 mod wake;
 
@@ -28,7 +36,12 @@ fn _hikyaku(module: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::add(module)?;
     delivery::add(module)?;
     module.add_class::<connection::Connection>()?;
+    module.add_class::<endpoint::Reconnecting>()?;
     module.add_class::<endpoint::Server>()?;
+    module.add_class::<files::Incoming>()?;
+    module.add_class::<files::Outgoing>()?;
+    module.add_class::<inbox::Inbox>()?;
+    module.add_class::<incoming::Incoming>()?;
     module.add_class::<message::Message>()?;
     module.add_class::<plain::Socket>()?;
     module.add_class::<receipt::Receipt>()?;
@@ -36,6 +49,13 @@ fn _hikyaku(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<wake::Wakeups>()?;
     module.add_function(wrap_pyfunction!(endpoint::_connect, module)?)?;
     module.add_function(wrap_pyfunction!(endpoint::_connect_later, module)?)?;
+    module.add_function(wrap_pyfunction!(ending::_at_exit, module)?)?;
+    module.add_function(wrap_pyfunction!(files::_offer, module)?)?;
+    module.add_function(wrap_pyfunction!(files::_answer, module)?)?;
+    module.add_function(wrap_pyfunction!(files::_safe_name, module)?)?;
+    module.add_function(wrap_pyfunction!(keys::_fingerprint, module)?)?;
+    module.add_function(wrap_pyfunction!(keys::_generate, module)?)?;
+    module.add_function(wrap_pyfunction!(keys::_generate_shared, module)?)?;
     module.add_function(wrap_pyfunction!(runtime::_after_fork, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     // Nobody imports `*` from here, and the stub would have to repeat it.

@@ -1,50 +1,23 @@
-//! Messages: what comes in, and what may go out.
+//! Messages that came in.
 
 use bytes::Bytes;
 use pyo3::{
-    exceptions::{PyTypeError, PyUnicodeDecodeError},
+    exceptions::PyUnicodeDecodeError,
     prelude::*,
-    pybacked::{PyBackedBytes, PyBackedStr},
-    types::{PyByteArray, PyBytes, PyMemoryView, PyString},
+    types::{PyBytes, PyList, PyString},
 };
 
-use crate::delivery::{self, Delivery};
-
-/// Data to send: text or bytes.
-pub(crate) struct Payload(pub(crate) Bytes);
-
-impl<'py> FromPyObject<'_, 'py> for Payload {
-    type Error = PyErr;
-
-    fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(bytes) = data.cast::<PyBytes>() {
-            return Ok(Self(Bytes::copy_from_slice(bytes.as_bytes())));
-        }
-        if let Ok(text) = data.cast::<PyString>() {
-            let text: PyBackedStr = text.to_owned().try_into()?;
-            return Ok(Self(Bytes::copy_from_slice(text.as_bytes())));
-        }
-        if let Ok(message) = data.cast::<Message>() {
-            return Ok(Self(message.get().payload.clone()));
-        }
-        if data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>() {
-            let bytes = data.py().get_type::<PyBytes>().call1((data,))?;
-            let bytes: PyBackedBytes = bytes.extract()?;
-            return Ok(Self(Bytes::copy_from_slice(&bytes)));
-        }
-        let kind = data.get_type().name()?;
-        Err(PyTypeError::new_err(format!(
-            "a message is bytes or str, not {kind}: encode it first, as with json.dumps(...)"
-        )))
-    }
-}
+use crate::{
+    delivery::{self, Delivery},
+    payload::Payload,
+};
 
 /// A received message. `bytes(message)` and `message.data` are its bytes, `message.text` is its
 /// text, and it compares equal to its bytes or its text.
 #[pyclass(frozen, module = "hikyaku")]
 #[derive(Debug)]
 pub(crate) struct Message {
-    payload: Bytes,
+    pub(crate) payload: Bytes,
     channel: u16,
     delivery: Delivery,
 }
@@ -53,6 +26,14 @@ impl Message {
     pub(crate) fn new(message: hikyaku::Message) -> Self {
         let hikyaku::Message { channel, class, payload, .. } = message;
         Self { payload, channel: channel.0, delivery: delivery::received(class) }
+    }
+
+    /// Makes a list of messages.
+    pub(crate) fn list(
+        py: Python<'_>,
+        messages: impl ExactSizeIterator<Item = hikyaku::Message>,
+    ) -> PyResult<Bound<'_, PyList>> {
+        PyList::new(py, messages.map(Self::new))
     }
 }
 

@@ -10,10 +10,11 @@ use pyo3::{exceptions::PyOSError, prelude::*, types::PyBytes};
 use tokio::sync::Mutex;
 
 use crate::{
-    endpoint::{AddressArg, filter},
+    address::AddressArg,
     errors::{Error, HikyakuError},
     keys,
-    message::Payload,
+    options::filter,
+    payload::Payload,
     runtime::{Deadline, Owned, seconds, wait},
 };
 
@@ -82,7 +83,7 @@ fn os_error(error: &impl ToString) -> PyErr {
 impl Socket {
     #[new]
     fn new(py: Python<'_>, address: AddressArg, options: Options) -> PyResult<Self> {
-        let (address, armour, filter) = (address.read()?, options.armour()?, options.filter()?);
+        let (address, armour, filter) = (address.0, options.armour()?, options.filter()?);
         let handle = crate::runtime::handle()?;
         let addresses = wait(py, Deadline::after(None)?, address.resolve_local(None))?
             .transpose()
@@ -101,7 +102,7 @@ impl Socket {
 
     /// Sends a datagram, and does not wait for anything.
     fn _sendto(&self, py: Python<'_>, data: Payload, address: AddressArg) -> PyResult<usize> {
-        let (open, address) = (self.open.get()?, address.read()?);
+        let (open, address) = (self.open.get()?, address.0);
         let len = data.0.len();
         let sending = async {
             let to = resolve(open, &address).await?;
@@ -124,7 +125,7 @@ impl Socket {
         ack_text: Payload,
         timeout: f64,
     ) -> PyResult<u32> {
-        let (open, address) = (self.open.get()?, address.read()?);
+        let (open, address) = (self.open.get()?, address.0);
         let (armour, filter) = (open.armour)()?;
         let within = seconds(timeout)?;
         let sending = async {

@@ -36,14 +36,10 @@ impl Receipt {
     }
 
     /// What is known now: "pending", "acknowledged", or why it was not: "expired", "unconfirmed",
-    /// "superseded", "unacknowledged", "unsent".
+    /// "superseded", "unacknowledged", "unsent", "forgotten".
     #[getter]
     fn state(&self) -> PyResult<&'static str> {
-        Ok(match self.0.get()?.try_acknowledged() {
-            None => "pending",
-            Some(Ok(())) => "acknowledged",
-            Some(Err(error)) => outcome(&error),
-        })
+        Ok(state(self.0.get()?))
     }
 
     fn _when_acknowledged(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
@@ -59,6 +55,14 @@ impl Receipt {
 
     fn __repr__(&self) -> PyResult<String> {
         Ok(format!("<Receipt {}>", self.state()?))
+    }
+}
+
+fn state(receipt: &hikyaku::Receipt) -> &'static str {
+    match receipt.try_acknowledged() {
+        None => "pending",
+        Some(Ok(())) => "acknowledged",
+        Some(Err(error)) => outcome(&error),
     }
 }
 
@@ -103,6 +107,13 @@ impl Receipts {
                 Err(error) => Err(HikyakuError::not_delivered(py, &error)),
             })
         })
+    }
+
+    /// What is known now of each message, in the order in which they were sent; see
+    /// `Receipt.state`.
+    #[getter]
+    fn states(&self) -> PyResult<Vec<&'static str>> {
+        Ok(self.0.get()?.iter().map(state).collect())
     }
 
     fn __len__(&self) -> PyResult<usize> {

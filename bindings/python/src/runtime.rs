@@ -6,7 +6,7 @@
 use std::{
     future::Future,
     mem::ManuallyDrop,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -19,7 +19,7 @@ use std::{
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 use tokio::runtime::{Builder, Handle};
 
-use crate::errors::HikyakuError;
+use crate::{ending, errors::HikyakuError};
 
 /// How often a call that waits looks for signals, such as Ctrl-C.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
@@ -38,9 +38,14 @@ pub(crate) fn _after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Returns how many forks this process has gone through.
+pub(crate) fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
 /// Returns the runtime of this process; starts it if there is none yet.
 pub(crate) fn handle() -> PyResult<Handle> {
-    let generation = GENERATION.load(Ordering::Relaxed);
+    let generation = generation();
     // Nobody forks while this is locked: the caller holds the GIL all the time.
     let mut running = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((of, handle)) = &*running
@@ -67,12 +72,11 @@ pub(crate) struct Owned<T> {
 
 impl<T> Owned<T> {
     pub(crate) fn new(value: T) -> Self {
-        let generation = GENERATION.load(Ordering::Relaxed);
-        Self { value: ManuallyDrop::new(value), generation }
+        Self { value: ManuallyDrop::new(value), generation: generation() }
     }
 
     fn is_ours(&self) -> bool {
-        self.generation == GENERATION.load(Ordering::Relaxed)
+        self.generation == generation()
     }
 
     /// Returns the value, unless this process was forked since it was made.
@@ -90,8 +94,10 @@ impl<T> Drop for Owned<T> {
     fn drop(&mut self) {
         if self.is_ours() {
             // An endpoint and its connections belong to the runtime's context.
-            let handle = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
-            let handle = handle.as_ref().map(|(_, handle)| handle.clone());
+            let handle = {
+                let running = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+                running.as_ref().map(|(_, handle)| handle.clone())
+            };
             let _entered = handle.as_ref().map(Handle::enter);
             drop_now(&mut self.value);
         }
@@ -151,20 +157,9 @@ where
     let mut future = pin!(future);
     loop {
         let polled = py.detach(|| {
-            let _entered = handle.enter();
-            let waker = Waker::from(Arc::new(Unpark(thread::current())));
-            let until = Instant::now() + deadline.rest().min(SIGNAL_CHECK);
-            loop {
-                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker))
-                {
-                    return Some(output);
-                }
-                let rest = until.saturating_duration_since(Instant::now());
-                if rest.is_zero() {
-                    return None;
-                }
-                thread::park_timeout(rest);
-            }
+            let polled = poll_until(&handle, future.as_mut(), deadline.rest().min(SIGNAL_CHECK));
+            ending::stay_if_ending();
+            polled
         });
         if let Some(output) = polled {
             return Ok(Some(output));
@@ -173,5 +168,28 @@ where
         if deadline.rest().is_zero() {
             return Ok(None);
         }
+    }
+}
+
+/// Polls a future in the runtime's context until it is done, or for so long.
+fn poll_until<F: Future>(
+    handle: &Handle,
+    mut future: Pin<&mut F>,
+    within: Duration,
+) -> Option<F::Output> {
+    let _entered = handle.enter();
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut until = None;
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return Some(output);
+        }
+        let now = Instant::now();
+        let rest = until.get_or_insert(now + within).saturating_duration_since(now);
+        if rest.is_zero() {
+            return None;
+        }
+        thread::park_timeout(rest);
     }
 }

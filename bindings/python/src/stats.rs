@@ -1,6 +1,6 @@
 //! Statistics as dictionaries.
 
-use hikyaku::ConnectionStats;
+use hikyaku::{ConnectionStats, EndpointStats};
 use pyo3::{prelude::*, types::PyDict};
 
 /// Fills a dictionary: times in seconds, rates in bytes per second.
@@ -17,5 +17,27 @@ pub(crate) fn fill(dict: &Bound<'_, PyDict>, stats: &ConnectionStats) -> PyResul
     dict.set_item("resent_bytes", stats.resent_bytes)?;
     dict.set_item("pacing_rate", stats.pacing_rate)?;
     dict.set_item("delivery_rate", stats.delivery_rate)?;
-    dict.set_item("queued_bytes", stats.queued_bytes)
+    dict.set_item("queued_bytes", stats.queued_bytes)?;
+    dict.set_item("idle_timeout", stats.idle_timeout.map(|time| time.as_secs_f64()))?;
+    dict.set_item("key_updates", stats.key_updates)
+}
+
+/// Returns the counters of an endpoint.
+pub(crate) fn of_endpoint<'py>(
+    py: Python<'py>,
+    stats: &EndpointStats,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("connections", stats.connections)?;
+    dict.set_item("half_open", stats.half_open)?;
+    dict.set_item("received", stats.received)?;
+    dict.set_item("sent", stats.sent)?;
+    dict.set_item("send_calls", stats.send_calls)?;
+    dict.set_item("receive_calls", stats.receive_calls)?;
+    dict.set_item("send_errors", stats.send_errors)?;
+    dict.set_item("filtered", stats.filtered)?;
+    dict.set_item("faults", stats.faults)?;
+    let discards = stats.discards.values().sum::<u64>();
+    dict.set_item("discarded", discards)?;
+    Ok(dict)
 }

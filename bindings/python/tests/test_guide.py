@@ -14,6 +14,7 @@ import hikyaku.plain
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/for-readers-of-the-guide.md"
+EXAMPLES = ROOT / "bindings/python/examples"
 
 
 def programs():
@@ -154,8 +155,13 @@ def test_filter(start):
     assert listening.communicate(timeout=20)[0] == "welcome\n"
 
 
+def say(program, line):
+    program.stdin.write(line + "\n")
+    program.stdin.flush()
+
+
 def test_the_chat_of_twenty_lines(tmp_path):
-    chat = str(ROOT / "bindings/python/examples/chat.py")
+    chat = str(EXAMPLES / "chat.py")
 
     def run(*words, **kwargs):
         return subprocess.Popen(
@@ -166,19 +172,67 @@ def test_the_chat_of_twenty_lines(tmp_path):
     try:
         *_, address, key, _ = host.stdout.readline().split()
         ana = run(address, key, "ana", stdin=subprocess.PIPE)
+        say(ana, "here")
+        assert ana.stdout.readline().endswith(" ana: here\n")
         ben = run(address, key, "ben", stdin=subprocess.PIPE)
-        deadline = time.monotonic() + 20
-        for member in [ana, ben]:
-            member.stdin.write("here\n")
-            member.stdin.flush()
-        lines = []
-        while not any("ben: here" in line for line in lines):
-            assert time.monotonic() < deadline
-            lines.append(ana.stdout.readline())
+        say(ben, "here")
+        assert ana.stdout.readline().endswith(" ben: here\n")
         ana.communicate("".join(f"line {number}\n" for number in range(200)), timeout=30)
-        out, _ = ben.communicate(timeout=30)
+        lines = []
+        while not lines or not lines[-1].endswith(" ana: line 199\n"):
+            lines.append(ben.stdout.readline())
+            assert lines[-1], "ben ended"
+        ben.communicate(timeout=30)
     finally:
         host.kill()
         host.wait()
-    got = [line for line in out.splitlines() if " ana: line " in line]
+    got = [line.rstrip() for line in lines if " ana: line " in line]
     assert [line.split(" ", 1)[1] for line in got] == [f"ana: line {n}" for n in range(200)]
+
+
+def test_the_page_shows_the_examples_as_they_are():
+    assert programs()["chat.py"] == (EXAMPLES / "chat.py").read_text().split("\n", 1)[1]
+    lossy = (EXAMPLES / "lossy_classes.py").read_text()
+    shown = re.findall(r"```python\n(def (?:audio|game|questions).*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(shown) == 3
+    for function in shown:
+        assert function in lossy
+
+
+def test_classes_over_a_lossy_path():
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLES / "lossy_classes.py"), "45"],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    audio, game, questions = ran.stdout.splitlines()
+    assert re.match(r"audio frames, DEADLINE\(0.2\) +\d+ of 45, median \d+ ms", audio)
+    assert re.match(r"a game's state, LATEST +\d+ of 45, median \d+ ms", game)
+    assert re.match(r"question and answer, RELIABLE +15 of 15, median \d+ ms", questions)
+
+
+def test_the_example_of_files(tmp_path):
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "one.txt").write_text("a long letter")
+    example = [sys.executable, str(EXAMPLES / "files.py")]
+    take = subprocess.Popen(
+        [*example, "take", str(tmp_path / "inbox"), "127.0.0.1:0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        *_, address, key, _ = take.stdout.readline().split()
+        give = subprocess.run(
+            [*example, "give", address, key, str(tmp_path / "letters")],
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+        assert "is there as letters/one.txt" in give.stdout
+        assert take.stdout.readline().endswith("one.txt: 13 bytes\n")
+    finally:
+        take.kill()
+        take.wait()
+    assert (tmp_path / "inbox" / "letters" / "one.txt").read_text() == "a long letter"

@@ -288,3 +288,14 @@ async fn a_paused_clock_moves_on() {
     assert_eq!(theirs.closed().await, Closed::Silent);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_port_is_free_once_an_endpoint_is_closed() {
+    let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
+    let address = to(&server);
+    server.close(SOON).await;
+    for _ in 0..200 {
+        let again = Endpoint::bind(&*address).await.unwrap();
+        in_time(again.close(SOON)).await;
+    }
+}

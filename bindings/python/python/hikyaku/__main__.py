@@ -7,15 +7,22 @@ import shutil
 import sys
 
 
+def command() -> str | None:
+    """Returns the path of the command: beside this Python, or anywhere on PATH."""
+    beside = os.path.join(os.path.dirname(sys.executable), "hikyaku")
+    return shutil.which(beside) or shutil.which("hikyaku")
+
+
 def main() -> None:
     """Becomes the command, which the wheel does not contain."""
-    command = shutil.which("hikyaku")
-    if command is None:
+    found = command()
+    if found is None:
         sys.exit(
-            "hikyaku: the command is not installed: cargo install --path crates/cli in the "
-            "repository"
+            "hikyaku: this package has the library, and the command is installed by itself: "
+            "`cargo install --path crates/cli` in the repository.\n"
+            "Help on the library: python -c 'import hikyaku; help(hikyaku)'"
         )
-    os.execv(command, [command, *sys.argv[1:]])
+    os.execv(found, [found, *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from typing import Any
 
 from socket import AF_INET, AF_INET6, SOCK_DGRAM, timeout
 
-from . import Address, Data, Path, _hikyaku
+from . import Address, Data, _hikyaku
+from ._options import Path
 
 __all__ = ["AF_INET", "AF_INET6", "SOCK_DGRAM", "Socket", "socket", "timeout"]
 
@@ -77,6 +78,8 @@ class Socket:
 
         Raises TimeoutError after the time of `settimeout`.
         """
+        if self._inner is None and not self._closed:
+            raise OSError("nobody can send to this socket yet: bind it first, or send something")
         data, address = self._open(self._any)._recvfrom(self._timeout)
         return data[:bufsize], address
 

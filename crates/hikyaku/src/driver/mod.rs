@@ -109,6 +109,8 @@ pub(crate) struct Driver {
     /// Datagrams of other dialects, of one batch.
     strays: Vec<Stray>,
     hints: Hints,
+    /// The last field, dropped after the socket.
+    _ended: Ended,
 }
 
 type Reports = Pin<Box<dyn Future<Output = io::Result<Unreachable>> + Send>>;
@@ -123,6 +125,7 @@ impl Driver {
         let clock = shared.requests.clock;
         let sleep = tokio::time::sleep_until(clock.instant(Time::ZERO));
         let stats = EndpointStats { gso: socket.has_gso(), ..EndpointStats::default() };
+        let ended = Ended(Arc::clone(&shared));
         Self {
             socket: Arc::new(socket),
             reports: None,
@@ -152,6 +155,7 @@ impl Driver {
             closes: BTreeSet::new(),
             strays: Vec::new(),
             hints: Hints::new(Dialect::Native),
+            _ended: ended,
         }
     }
 
@@ -513,7 +517,16 @@ impl Driver {
             peer.end(closed.clone());
             peer.mailbox.release();
         }
-        self.shared.end();
+    }
+}
+
+/// Marks the driver as ended when it is dropped: after the socket, so that whoever has waited for
+/// the end can bind the port again.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -12,8 +12,9 @@ pub struct Incoming(State);
 enum State {
     #[default]
     Idle,
-    /// A file of which `left` bytes are still to come.
-    Taking { id: u64, left: u64 },
+    /// A file of which `left` bytes are still to come. The sender may skip the first `have` bytes,
+    /// which are there already, until it sends any.
+    Taking { id: u64, left: u64, have: u64 },
     /// A refused file. More of it may arrive until the sender has received the refusal.
     Skipping { id: u64 },
 }
@@ -23,6 +24,11 @@ enum State {
 pub enum Task {
     /// Create a file for it and accept, or call [`Incoming::refuse`].
     Open(Offer),
+    /// Keep the first `at` bytes of what is there already, and discard the rest of it.
+    Continue {
+        /// The number of bytes that are kept.
+        at: u64,
+    },
     /// Write the message, without its first byte, to the file.
     Write,
     /// The file is complete: keep it, and report whether that succeeded.
@@ -51,6 +57,7 @@ impl Incoming {
             [DATA, data @ ..] => self.on_data(data.len() as u64),
             [CONTROL, json @ ..] => match Control::decode(json)? {
                 Control::Offer(offer) => self.on_offer(offer),
+                Control::Start { id, at } => self.on_start(id, at),
                 Control::End { id } => self.on_end(id),
                 Control::Abort { id, .. } => self.on_abort(id),
                 Control::Accept { .. } | Control::Refuse { .. } | Control::Saved { .. } => {
@@ -68,6 +75,27 @@ impl Incoming {
         }
     }
 
+    /// The current file is accepted, and so many bytes of it are there from an earlier attempt.
+    pub fn has(&mut self, bytes: u64) {
+        if let State::Taking { have, .. } = &mut self.0 {
+            *have = bytes;
+        }
+    }
+
+    fn on_start(&mut self, id: u64, at: u64) -> Result<Task, Violation> {
+        match &mut self.0 {
+            State::Taking { id: at_hand, left, have }
+                if *at_hand == id && at <= *have && at <= *left =>
+            {
+                *left -= at;
+                *have = 0;
+                Ok(Task::Continue { at })
+            }
+            State::Skipping { id: at_hand } if *at_hand == id => Ok(Task::Nothing),
+            _ => Err(Violation("a start elsewhere")),
+        }
+    }
+
     fn on_offer(&mut self, offer: Offer) -> Result<Task, Violation> {
         if !matches!(self.0, State::Idle) {
             return Err(Violation("a file within a file"));
@@ -77,7 +105,7 @@ impl Incoming {
             self.0 = State::Skipping { id };
             return Ok(Task::Drop { id, refuse: Some("this version of file transfer is unknown") });
         }
-        self.0 = State::Taking { id, left: offer.size };
+        self.0 = State::Taking { id, left: offer.size, have: 0 };
         Ok(Task::Open(offer))
     }
 
@@ -85,8 +113,9 @@ impl Incoming {
         match &mut self.0 {
             State::Idle => Err(Violation("bytes of no file")),
             State::Skipping { .. } => Ok(Task::Nothing),
-            State::Taking { left, .. } if len <= *left => {
+            State::Taking { left, have, .. } if len <= *left => {
                 *left -= len;
+                *have = 0;
                 Ok(Task::Write)
             }
             State::Taking { id, .. } => {
@@ -99,7 +128,7 @@ impl Incoming {
 
     fn on_end(&mut self, id: u64) -> Result<Task, Violation> {
         match std::mem::take(&mut self.0) {
-            State::Taking { id: at_hand, left: 0 } if at_hand == id => Ok(Task::Finish { id }),
+            State::Taking { id: at_hand, left: 0, .. } if at_hand == id => Ok(Task::Finish { id }),
             State::Taking { id: at_hand, .. } if at_hand == id => {
                 Ok(Task::Drop { id, refuse: Some("it is shorter than was said") })
             }
@@ -182,7 +211,31 @@ mod tests {
         assert!(Incoming::default().handle(&end).is_err());
         assert!(offered(0).handle(&end).is_err());
         assert!(offered(0).handle(&Control::Offer(offer(2, 0)).encode()).is_err());
-        assert!(offered(0).handle(&Control::Accept { id: 1 }.encode()).is_err());
+        assert!(offered(0).handle(&Control::Accept { id: 1, have: None }.encode()).is_err());
+    }
+
+    #[test]
+    fn a_sender_skips_what_is_there_and_no_more() {
+        let start = |at| Control::Start { id: 1, at }.encode();
+        let mut incoming = offered(5);
+        incoming.has(3);
+        assert_eq!(incoming.handle(&start(2)), Ok(Task::Continue { at: 2 }));
+        assert!(incoming.handle(&start(1)).is_err(), "twice");
+        assert_eq!(incoming.handle(b"Dcde"), Ok(Task::Write));
+        assert_eq!(incoming.handle(&Control::End { id: 1 }.encode()), Ok(Task::Finish { id: 1 }));
+
+        let mut incoming = offered(5);
+        assert!(incoming.handle(&start(1)).is_err(), "nothing is there");
+        let mut incoming = offered(5);
+        incoming.has(3);
+        assert!(incoming.handle(&start(4)).is_err(), "more than is there");
+        let mut incoming = offered(5);
+        incoming.has(3);
+        assert_eq!(incoming.handle(b"Da"), Ok(Task::Write));
+        assert!(incoming.handle(&start(1)).is_err(), "after the first byte");
+        let mut incoming = offered(5);
+        incoming.refuse();
+        assert_eq!(incoming.handle(&start(1)), Ok(Task::Nothing));
     }
 
     #[test]

@@ -16,6 +16,16 @@
 //! ```
 //!
 //! The sender waits only for the last answer, and skips the rest of a refused file.
+//!
+//! A sender that offers a file with `"resume":true` waits for the answer. If the listener has the
+//! beginning of that file from an earlier attempt, it says how much, with its SHA-256, and the
+//! sender compares that with its own file and skips so much of it:
+//!
+//! ```text
+//! C {"offer":{…,"resume":true}}                                    ──▶
+//!                      ◀── C {"accept":{"id":0,"have":{"bytes":2,"sha256":"…"}}}
+//! C {"start":{"id":0,"at":2}}, and the bytes from there on         ──▶
+//! ```
 
 mod incoming;
 mod name;
@@ -47,6 +57,13 @@ const CONTROL: u8 = b'C';
 pub enum Control {
     /// The sender offers a file; its bytes follow at once.
     Offer(Offer),
+    /// The sender continues an interrupted transfer.
+    Start {
+        /// The file.
+        id: u64,
+        /// The number of bytes that are skipped.
+        at: u64,
+    },
     /// The sender has sent all of it.
     End {
         /// The file.
@@ -63,6 +80,9 @@ pub enum Control {
     Accept {
         /// The file.
         id: u64,
+        /// What it has of the file already, if the sender asked for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        have: Option<Have>,
     },
     /// The listener refuses it, or the rest of it.
     Refuse {
@@ -80,6 +100,15 @@ pub enum Control {
     },
 }
 
+/// What the listener has of a file from an earlier, interrupted transfer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Have {
+    /// The number of bytes, from the beginning of the file.
+    pub bytes: u64,
+    /// The SHA-256 of those bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
 /// The description of a file that is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
@@ -93,13 +122,16 @@ pub struct Offer {
     /// Its permission bits, if the sender has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
+    /// Set by a sender that waits for the answer and skips what the listener has already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resume: bool,
 }
 
 impl Offer {
     /// Returns an offer in this version of the format.
     #[must_use]
     pub const fn new(id: u64, name: String, size: u64, mode: Option<u32>) -> Self {
-        Self { version: VERSION, id, name, size, mode }
+        Self { version: VERSION, id, name, size, mode, resume: false }
     }
 }
 
@@ -159,7 +191,12 @@ mod tests {
                 id, name, size, mode
             ))),
             id().prop_map(|id| Control::End { id }),
-            id().prop_map(|id| Control::Accept { id }),
+            id().prop_map(|id| Control::Accept { id, have: None }),
+            (id(), id(), any::<String>()).prop_map(|(id, bytes, sha256)| Control::Accept {
+                id,
+                have: Some(Have { bytes, sha256 })
+            }),
+            (id(), id()).prop_map(|(id, at)| Control::Start { id, at }),
             (id(), any::<String>()).prop_map(|(id, reason)| Control::Abort { id, reason }),
             (id(), any::<String>()).prop_map(|(id, reason)| Control::Refuse { id, reason }),
             (id(), any::<String>()).prop_map(|(id, name)| Control::Saved { id, name }),
@@ -197,6 +234,8 @@ mod tests {
         let offer = Control::Offer(Offer::new(0, "a".to_owned(), 3, Some(0o644))).encode();
         let text = br#"C{"offer":{"version":1,"id":0,"name":"a","size":3,"mode":420}}"#;
         assert_eq!(offer, text);
+        let accept = Control::Accept { id: 0, have: None }.encode();
+        assert_eq!(accept, br#"C{"accept":{"id":0}}"#);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! In: the listener's answers. Out: where each file stands. Never: a file.
 
-use super::{CONTROL, Control, Violation};
+use super::{CONTROL, Control, Have, Violation};
 
 /// The state of each file; its index is its id.
 #[derive(Debug, Default)]
@@ -13,14 +13,24 @@ pub struct Outgoing {
 /// The listener's answer about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// No final answer yet.
+    /// No answer yet.
     Open,
+    /// The listener accepts it, and says what it has of it already if it was asked.
+    Accepted(Option<Have>),
     /// It was saved on the listener's disk under this name.
     Saved(String),
     /// It was not saved, for this reason.
     Refused(String),
     /// The sender aborted it, for this reason. An answer may still arrive and is ignored.
     GivenUp(String),
+}
+
+impl Standing {
+    /// Returns `true` if no other answer follows.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Open | Self::Accepted(_))
+    }
 }
 
 impl Outgoing {
@@ -38,13 +48,13 @@ impl Outgoing {
             return Err(Violation("a message of no known kind"));
         };
         let (id, standing) = match Control::decode(json)? {
-            Control::Accept { id } => (id, Standing::Open),
+            Control::Accept { id, have } => (id, Standing::Accepted(have)),
             Control::Saved { id, name } => (id, Standing::Saved(name)),
             Control::Refuse { id, reason } => (id, Standing::Refused(reason)),
             _ => return Err(Violation("an offer where an answer is due")),
         };
         match self.file(id) {
-            Some(now @ Standing::Open) => *now = standing,
+            Some(now) if !now.is_final() => *now = standing,
             Some(Standing::GivenUp(_)) => {}
             _ => return Err(Violation("an answer to nothing")),
         }
@@ -57,7 +67,7 @@ impl Outgoing {
 
     /// Aborts a file. A later answer about it is ignored.
     pub fn give_up(&mut self, id: u64, reason: String) {
-        if let Some(standing @ Standing::Open) = self.file(id) {
+        if let Some(standing) = self.file(id).filter(|standing| !standing.is_final()) {
             *standing = Standing::GivenUp(reason);
         }
     }
@@ -70,7 +80,7 @@ impl Outgoing {
 
     /// Returns `true` if every file has its final answer.
     pub fn is_settled(&self) -> bool {
-        self.files.iter().all(|standing| *standing != Standing::Open)
+        self.files.iter().all(Standing::is_final)
     }
 
     /// Returns how many files are saved.
@@ -86,7 +96,7 @@ mod tests {
     #[test]
     fn all_is_settled_when_each_file_is_saved_or_refused() {
         let mut outgoing = Outgoing::new(2);
-        assert_eq!(outgoing.handle(&Control::Accept { id: 0 }.encode()), Ok(()));
+        assert_eq!(outgoing.handle(&Control::Accept { id: 0, have: None }.encode()), Ok(()));
         assert!(!outgoing.is_settled());
         let saved = Control::Saved { id: 0, name: "a".to_owned() };
         assert_eq!(outgoing.handle(&saved.encode()), Ok(()));
@@ -110,7 +120,7 @@ mod tests {
     #[test]
     fn what_comes_out_of_turn_ends_it() {
         let refused = |control: Control| Outgoing::new(1).handle(&control.encode()).is_err();
-        assert!(refused(Control::Accept { id: 1 }));
+        assert!(refused(Control::Accept { id: 1, have: None }));
         assert!(refused(Control::End { id: 0 }));
         assert!(Outgoing::new(1).handle(b"Dx").is_err());
         let mut outgoing = Outgoing::new(1);

@@ -126,7 +126,7 @@ impl Filed {
     /// Returns the answer for the sender.
     pub(super) fn answer(&self) -> Control {
         match self {
-            Self::Accepted { id } => Control::Accept { id: *id },
+            Self::Accepted { id } => Control::Accept { id: *id, have: None },
             Self::Saved { id, name, .. } => Control::Saved { id: *id, name: name.clone() },
             Self::Refused { id, reason, .. } => Control::refuse(*id, reason),
         }
@@ -157,7 +157,8 @@ impl Filing {
                 self.drop_pending();
                 refuse.map(|reason| self.refused(id, reason))
             }
-            Task::Nothing => None,
+            // Nothing is ever there: this listener keeps no partial files.
+            Task::Continue { .. } | Task::Nothing => None,
         })
     }
 

@@ -133,7 +133,7 @@ impl Files {
     }
 
     fn is_open(&self, id: u64) -> bool {
-        *self.standings.borrow().standing(id) == Standing::Open
+        !self.standings.borrow().standing(id).is_final()
     }
 
     /// Handles answers until every file has one.
@@ -227,7 +227,7 @@ impl Files {
 fn why_not(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Saved(_) => None,
-        Standing::Open => Some("no answer".to_owned()),
+        Standing::Open | Standing::Accepted(_) => Some("no answer".to_owned()),
         Standing::Refused(reason) => Some(format!("refused: {reason}")),
         Standing::GivenUp(reason) => Some(reason.clone()),
     }
