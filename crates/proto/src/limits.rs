@@ -60,6 +60,10 @@ pub const MAX_PACKETS_IN_FLIGHT: u64 = 1 << 17;
 /// new window each time: without this bound, it could make us track a window per address.
 pub const MAX_PACKETS_ELSEWHERE: u32 = 1 << 10;
 
+/// Bytes in flight below which a flow is thin: what any connection may send in its first
+/// round trip, when it knows nothing of the path.
+pub(crate) const THIN_FLIGHT: u64 = 12_000;
+
 /// Packets in flight that are exempt from the window and contain nothing to retransmit (PING,
 /// CHALLENGE, RESPONSE). A peer can make us send one for each of its packets; an honest one
 /// acknowledges them within a round trip.

@@ -59,6 +59,9 @@ pub(crate) struct SentPacket {
     pub(crate) path: u8,
     /// Its loss has no consequence. Set by `record`.
     pub(crate) expendable: bool,
+    /// How many of its frames are not copies of what earlier packets carry; 0 once they were copied
+    /// themselves. Set by `record`.
+    pub(crate) originals: u16,
     /// Its frames, in a list from [`super::in_flight::InFlight::lend_frames`].
     pub(crate) frames: Vec<SentFrame>,
     /// The state of delivery when it was sent; set by `record`.
@@ -107,6 +110,7 @@ impl SentPacket {
             marked: false,
             path: 0,
             expendable: false,
+            originals: 0,
             frames,
             snapshot: Snapshot::default(),
         }

@@ -181,6 +181,38 @@ impl Connection {
         while let Some(sent) = self.outbox.write(now, early, &mut packing, writer) {
             frames.push(SentFrame::Message(sent));
         }
+        if !early {
+            self.write_copies(now, &mut packing, writer, frames);
+        }
+    }
+
+    /// Writes copies of what earlier packets carry into the room that is left beside messages, if
+    /// nothing else waits.
+    fn write_copies(
+        &mut self,
+        now: Time,
+        packing: &mut Packing,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        if !self.in_flight.may_copy(now)
+            || self.pending.probes > 0
+            || !frames.iter().any(|frame| matches!(frame, SentFrame::Message(_)))
+            || self.outbox.wants_to_send(now, false)
+        {
+            return;
+        }
+        self.in_flight.begin_copies(frames.len());
+        while let Some(copied) = self.in_flight.next_copy(writer.room()) {
+            for frame in copied {
+                if let SentFrame::Message(sent) = frame {
+                    self.outbox.repeat(*sent);
+                }
+            }
+            while let Some(sent) = self.outbox.write(now, false, packing, writer) {
+                frames.push(SentFrame::Message(sent));
+            }
+        }
     }
 }
 

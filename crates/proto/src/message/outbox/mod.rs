@@ -246,6 +246,17 @@ impl Outbox {
         }
     }
 
+    /// Sends again what was sent and may still be acknowledged, unless its time is up.
+    pub(crate) fn repeat(&mut self, sent: Sent) {
+        if let Sent::Fragment(SentFragment { channel, class, id, .. }) = sent {
+            let lane = self.lanes.get(LaneId { channel, class });
+            if lane.and_then(|lane| lane.get(id)).is_none_or(Queued::is_late) {
+                return;
+            }
+        }
+        self.on_lost(sent);
+    }
+
     fn on_fragment_acked(&mut self, fragment: SentFragment) {
         let lane_id = LaneId { channel: fragment.channel, class: fragment.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };

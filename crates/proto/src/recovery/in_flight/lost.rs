@@ -91,6 +91,7 @@ impl InFlight {
             let on_path = packet.path == self.path;
             let counts = on_path && !packet.mtu_probe;
             if counts {
+                self.last_lost = Some(now);
                 self.rate.on_lost(u64::from(packet.bytes));
                 self.reordering.get_or_insert_default().on_lost(now, packet.number, packet.at);
                 span.add(packet.at, self.first_rtt_at);

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod acked;
+mod copies;
 mod lost;
 
 pub(crate) use acked::AckHeader;
@@ -78,6 +79,10 @@ pub(crate) struct InFlight {
     reordering: Option<Box<Reordering>>,
     ecn: EcnPath,
     spare: Vec<Vec<SentFrame>>,
+    /// When a packet of the path was last declared lost.
+    last_lost: Option<Time>,
+    /// Where the copies begin in the packet that is being written.
+    copies_from: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -126,6 +131,8 @@ impl InFlight {
             reordering: None,
             ecn: EcnPath::default(),
             spare: Vec::new(),
+            last_lost: None,
+            copies_from: None,
         }
     }
 
@@ -152,6 +159,10 @@ impl InFlight {
     /// Of the packets that are exempt from the window and never retransmitted, at most
     /// [`MAX_EXPENDABLE`] are tracked, and none while nothing else is in flight.
     pub(crate) fn record(&mut self, mut packet: SentPacket) {
+        let originals = self.copies_from.take().unwrap_or(packet.frames.len());
+        if packet.eliciting && !packet.mtu_probe {
+            packet.originals = u16::try_from(originals).unwrap_or(u16::MAX);
+        }
         let next = self.next;
         if packet.number < next {
             debug_assert!(false, "numbers rise (M-2)");
@@ -253,6 +264,7 @@ impl InFlight {
         self.reordering_span = Duration::ZERO;
         self.backoff = 0;
         self.first_rtt_at = None;
+        self.last_lost = None;
         (self.on_path, self.bytes) = (0, 0);
         for slot in &mut self.slots {
             if let Slot::Flying(packet) = slot

@@ -528,3 +528,25 @@ fn the_steady_state_reuses_its_memory() {
     side.flight.release_memory();
     assert_eq!((side.flight.slots.capacity(), side.flight.spare.len()), (0, 0));
 }
+
+//
+#[test]
+fn r_11_after_a_loss_each_packet_is_copied_once() {
+    let room = BYTES.into();
+    let mut side = Side::sampled();
+    (1..=4).for_each(|number| side.send(number, 100));
+    assert!(!side.flight.may_copy(at(200)), "nothing was lost");
+    side.ack(200, &[4..=4]);
+    assert!(side.flight.may_copy(at(200)) && !side.flight.may_copy(at(10_201)), "1 was lost");
+    assert!(side.flight.next_copy(room - 1).is_none(), "only whole packets");
+    let copied = |side: &mut Side| side.flight.next_copy(room).map(<[SentFrame]>::to_vec);
+    assert_eq!(copied(&mut side), Some(vec![SentFrame::NewId(3)]));
+    assert_eq!(copied(&mut side), Some(vec![SentFrame::NewId(2)]));
+    assert_eq!(copied(&mut side), None);
+    // A copy is not copied again.
+    side.flight.begin_copies(1);
+    side.send_as(5, 210, Level::Data, |packet| packet.frames.push(SentFrame::NewId(3)));
+    assert_eq!(copied(&mut side), Some(vec![SentFrame::NewId(5)]));
+    (6..=20).for_each(|number| side.send(number, 210));
+    assert!(!side.flight.may_copy(at(210)), "the flow is not thin");
+}
