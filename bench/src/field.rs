@@ -76,6 +76,8 @@ pub(crate) enum Carrier {
     QuinnIdle,
     /// One message per message.
     Hikyaku,
+    /// As many messages per call as there are.
+    HikyakuMany,
     /// The application packs messages with their lengths into messages of 64 KiB.
     HikyakuPacked,
 }
@@ -89,6 +91,7 @@ impl Carrier {
             Self::QuinnPacked => "quinn, packed by hand",
             Self::QuinnIdle => "quinn",
             Self::Hikyaku => "hikyaku",
+            Self::HikyakuMany => "hikyaku, send_many",
             Self::HikyakuPacked => "hikyaku, packed by hand",
         }
     }
@@ -120,16 +123,19 @@ pub(crate) static FIELD: &[Contestant] = &{
         of(Small, AsItComes, QuinnDatagrams, 1_000_000),
         of(Small, AsItComes, QuinnPacked, 5_000_000),
         of(Small, AsItComes, HikyakuPacked, 5_000_000),
+        of(Small, AsItComes, HikyakuMany, 5_000_000),
         of(Small, AsItComes, Hikyaku, 5_000_000),
         of(Small, Ethernet, QuinnStreamEach, 250_000),
         of(Small, Ethernet, QuinnDatagrams, 1_000_000),
         of(Small, Ethernet, QuinnPacked, 5_000_000),
         of(Small, Ethernet, HikyakuPacked, 5_000_000),
+        of(Small, Ethernet, HikyakuMany, 5_000_000),
         of(Small, Ethernet, Hikyaku, 5_000_000),
         of(Small, Largest, QuinnStreamEach, 250_000),
         of(Small, Largest, QuinnDatagrams, 1_000_000),
         of(Small, Largest, QuinnPacked, 5_000_000),
         of(Small, Largest, HikyakuPacked, 5_000_000),
+        of(Small, Largest, HikyakuMany, 5_000_000),
         of(Small, Largest, Hikyaku, 5_000_000),
         of(PingPong, AsItComes, QuinnStream, 100_000),
         of(PingPong, AsItComes, QuinnDatagrams, 100_000),

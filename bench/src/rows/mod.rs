@@ -49,7 +49,9 @@ pub(crate) fn serve(contestant: &Contestant, threads: usize) -> Result<()> {
     child::runtime(threads)?.block_on(async {
         let serving = async {
             match contestant.carrier {
-                Carrier::Hikyaku | Carrier::HikyakuPacked => serve_hikyaku(contestant).await,
+                Carrier::Hikyaku | Carrier::HikyakuMany | Carrier::HikyakuPacked => {
+                    serve_hikyaku(contestant).await
+                }
                 _ => serve_quinn(contestant).await,
             }
         };
@@ -61,7 +63,9 @@ pub(crate) fn serve(contestant: &Contestant, threads: usize) -> Result<()> {
 /// Runs the client's side.
 pub(crate) async fn run(contestant: &Contestant, server: &Server) -> Result<Outcome> {
     match contestant.carrier {
-        Carrier::Hikyaku | Carrier::HikyakuPacked => run_hikyaku(contestant, server).await,
+        Carrier::Hikyaku | Carrier::HikyakuMany | Carrier::HikyakuPacked => {
+            run_hikyaku(contestant, server).await
+        }
         _ => run_quinn(contestant, server).await,
     }
 }
@@ -162,6 +166,9 @@ async fn run_hikyaku(contestant: &Contestant, server: &Server) -> Result<Outcome
         Row::Bulk => done(bulk::hikyaku_client(&connection, count).await?, &meter)?,
         Row::Small if contestant.carrier == Carrier::HikyakuPacked => {
             done(small::hikyaku_packed_client(&connection, count).await?, &meter)?
+        }
+        Row::Small if contestant.carrier == Carrier::HikyakuMany => {
+            done(small::hikyaku_many_client(&connection, count).await?, &meter)?
         }
         _ => done(small::hikyaku_client(&connection, count).await?, &meter)?,
     };

@@ -133,6 +133,17 @@ pub(super) async fn hikyaku_client(connection: &hikyaku::Connection, count: u64)
     super::counted(connection, count).await
 }
 
+/// Creates the messages while they are queued, as the others do.
+pub(super) async fn hikyaku_many_client(
+    connection: &hikyaku::Connection,
+    count: u64,
+) -> Result<u64> {
+    let payloads = Payloads::new(LEN);
+    let messages = (0..count).map(|number| payloads.message(number));
+    connection.send_many(Delivery::Ordered, messages).await?;
+    super::counted(connection, count).await
+}
+
 pub(super) async fn hikyaku_server(connection: &hikyaku::Connection, count: u64) -> Result<()> {
     super::receive(connection, InOrder::new(LEN), count).await
 }

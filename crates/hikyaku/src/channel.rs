@@ -75,6 +75,18 @@ impl Channel {
         self.connection.clone().into_send(Staged::new(self.id, delivery, payload.into()))
     }
 
+    /// Queues messages on this channel, in order, as [`Connection::send_many`] does on channel 0.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_many<P: Into<Bytes>>(
+        &self,
+        delivery: Delivery,
+        payloads: impl IntoIterator<Item = P>,
+    ) -> Result<Option<Receipt>, SendError> {
+        self.connection.send_many_on(self.id, delivery, payloads).await
+    }
+
     /// Queues a message on this channel if there is room, as [`Connection::try_send`] does.
     ///
     /// # Errors

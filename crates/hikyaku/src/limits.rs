@@ -47,6 +47,10 @@ pub const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// wait for more.
 pub(crate) const STREAM_CHUNK: usize = 64 << 10;
 
+/// Messages that `send_many` stages under one lock: its cost is shared by enough of them, and the
+/// endpoint's task does not wait for long.
+pub(crate) const STAGED_TOGETHER: usize = 64;
+
 /// Bytes of messages that applications may have sent on one connection before the driver takes
 /// them; a message beyond that waits. Enough for a thousand of them per wake-up.
 pub(crate) const MAX_STAGED: usize = 1 << 20;

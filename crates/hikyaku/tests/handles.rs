@@ -16,6 +16,7 @@ on_both_runtimes!(
     a_reader_with_a_weak_handle_keeps_no_connection_open,
     a_receipt_is_read_without_waiting_and_by_several_at_once,
     receipts_are_awaited_together,
+    many_messages_are_queued_at_once_and_arrive_in_order,
     a_server_decides_for_each_newcomer,
     the_list_of_those_turned_away_ends_with_the_endpoint,
 );
@@ -44,6 +45,32 @@ async fn a_reader_with_a_weak_handle_keeps_no_connection_open() {
     let (closed, reader) = in_time(reading).await.unwrap();
     assert_eq!(closed, Closed::Here);
     assert!(reader.upgrade().is_none() && !closed.is_retryable());
+}
+
+async fn many_messages_are_queued_at_once_and_arrive_in_order() {
+    // More than the queue to the endpoint's task takes.
+    const COUNT: u32 = 20_000;
+    let (_client, ours, _server, theirs) = pair().await;
+    assert_eq!(ours.send_many(Delivery::Ordered, Vec::<Vec<u8>>::new()).await.map(drop), Ok(()));
+    let sending = tokio::spawn(async move {
+        let numbers = (0..COUNT).map(|number| number.to_be_bytes().to_vec());
+        let last = ours.send_many(Delivery::Ordered, numbers).await.unwrap().unwrap();
+        last.acknowledged().await.unwrap();
+        // The first that is too long ends it; those before it are sent.
+        let lengths = [4, 4, 1 << 30].map(|length| vec![0; length]);
+        let error = ours.channel(1).send_many(Delivery::Latest, lengths).await.unwrap_err();
+        assert!(matches!(error, hikyaku::SendError::TooLarge { .. }), "{error}");
+        ours
+    });
+    let mut received = Vec::new();
+    while received.len() < COUNT as usize {
+        in_time(theirs.recv_many(&mut received, 1_024)).await.unwrap();
+    }
+    for (number, message) in (0..COUNT).zip(&received) {
+        assert_eq!(message.payload[..], number.to_be_bytes());
+    }
+    assert_eq!(in_time(theirs.recv()).await.unwrap().channel.0, 1);
+    drop(in_time(sending).await.unwrap());
 }
 
 async fn a_receipt_is_read_without_waiting_and_by_several_at_once() {

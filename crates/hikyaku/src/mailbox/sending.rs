@@ -1,13 +1,16 @@
 //! A sender that waits for room.
 
 use std::{
+    collections::VecDeque,
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
 };
 
+use tokio::task::consume_budget;
+
 use super::{Mailbox, Staged};
-use crate::{closed::SendError, turns::Turn};
+use crate::{closed::SendError, limits::STAGED_TOGETHER, turns::Turn};
 
 /// A message that waits for its turn to be staged. If it is dropped before, it leaves no trace.
 pub(crate) struct Sending<'a> {
@@ -66,5 +69,47 @@ impl Drop for Sending<'_> {
         let granted = state.grant();
         drop(state);
         granted.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Mailbox {
+    /// Stages messages of one lane in order, as many as there is room for under one lock, and waits
+    /// for room for the others. Returns the number of the last one.
+    pub(crate) async fn send_many(
+        &self,
+        mut messages: impl Iterator<Item = Staged>,
+    ) -> Result<Option<u64>, SendError> {
+        let mut last = None;
+        // The iterator is the application's: it runs without the lock.
+        let mut next = VecDeque::with_capacity(STAGED_TOGETHER);
+        loop {
+            next.extend(messages.by_ref().take(STAGED_TOGETHER - next.len()));
+            if next.is_empty() {
+                return Ok(last);
+            }
+            last = self.stage_some(&mut next)?.or(last);
+            if let Some(first) = next.pop_front() {
+                last = Some(self.send(first).await?);
+            }
+            consume_budget().await;
+        }
+    }
+
+    /// Stages messages from the front while there is room. Returns the number of the last one.
+    fn stage_some(&self, messages: &mut VecDeque<Staged>) -> Result<Option<u64>, SendError> {
+        let mut last = None;
+        let mut state = self.lock();
+        while let Some(first) = messages.front() {
+            state.check(first)?;
+            let lane = first.lane();
+            if !state.has_room(lane)
+                || state.turns.must_wait(lane)
+                || state.turns.is_polite_to_wait(lane)
+            {
+                break;
+            }
+            last = messages.pop_front().map(|message| self.stage(&mut state, message));
+        }
+        Ok(last)
     }
 }
