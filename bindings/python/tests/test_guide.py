@@ -193,7 +193,7 @@ def test_the_chat_of_twenty_lines(tmp_path):
 def test_the_page_shows_the_examples_as_they_are():
     assert programs()["chat.py"] == (EXAMPLES / "chat.py").read_text().split("\n", 1)[1]
     lossy = (EXAMPLES / "lossy_classes.py").read_text()
-    shown = re.findall(r"```python\n(def (?:audio|game|questions).*?)```", PAGE.read_text(), re.DOTALL)
+    shown = re.findall(r"```py\n(def (?:audio|game|questions).*?)```", PAGE.read_text(), re.DOTALL)
     assert len(shown) == 3
     for function in shown:
         assert function in lossy
