@@ -165,7 +165,8 @@ def a_script_in_a_name_or_a_message_is_only_text(new):
             ana.say(line)
         ana.say("/topic <b onclick=hacked=1>bold</b>")
         ana.say("/join <script>")
-        for line in lines:
+        ana.say("turn \u202e around")
+        for line in [*lines, "turn \\u{202e} around"]:
             ben.sees(line)
         ben.notes_that("<b onclick=hacked=1>")
         for page in (ana, ben):

@@ -39,4 +39,5 @@ mod sending;
 mod service;
 mod stopping;
 mod support;
+mod web_page;
 mod written;
