@@ -102,6 +102,11 @@ pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 /// none is ever answered.
 pub(crate) const DTLS_ATTEMPT: Duration = Duration::from_secs(13);
 
+/// How long a DTLS client waits for the first answer to another handshake. Its first hello was sent
+/// four times by then; a server that serves one peer at a time answers none while it waits for the
+/// peer's first port.
+pub(crate) const DTLS_AGAIN: Duration = Duration::from_secs(5);
+
 /// Handshakes of a DTLS client, one after the other: as many of [`DTLS_ATTEMPT`] as fit into
 /// [`DTLS_HANDSHAKE_TIMEOUT`].
 pub(crate) const MAX_DTLS_ATTEMPTS: usize = 3;

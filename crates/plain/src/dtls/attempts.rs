@@ -17,7 +17,7 @@ use super::{
     association::{Association, Patience},
     ended::Ended,
 };
-use crate::limits::{DTLS_ATTEMPT, DTLS_PROOF, DTLS_PROOF_EACH, MAX_DTLS_ATTEMPTS};
+use crate::limits::{DTLS_AGAIN, DTLS_ATTEMPT, DTLS_PROOF, DTLS_PROOF_EACH, MAX_DTLS_ATTEMPTS};
 
 /// The handshakes of one client, which are made one after the other.
 #[derive(Debug)]
@@ -39,11 +39,12 @@ impl Attempts {
     /// Begins the next handshake.
     pub(crate) fn begin(&mut self, config: &ClientConfig, now: Instant) -> Association {
         self.left = self.left.saturating_sub(1);
-        let unanswered = self.remaining(config, now);
-        let (answered, unproven) = match (self.left, self.failure.is_some()) {
-            (0, false) => (unanswered, DTLS_PROOF),
-            (0, true) => (unanswered, DTLS_PROOF_EACH),
-            _ => (unanswered.min(DTLS_ATTEMPT), DTLS_PROOF_EACH),
+        let (remaining, is_again) = (self.remaining(config, now), self.failure.is_some());
+        let unanswered = if is_again { remaining.min(DTLS_AGAIN) } else { remaining };
+        let (answered, unproven) = match (self.left, is_again) {
+            (0, false) => (remaining, DTLS_PROOF),
+            (0, true) => (remaining, DTLS_PROOF_EACH),
+            _ => (remaining.min(DTLS_ATTEMPT), DTLS_PROOF_EACH),
         };
         Association::client(config, Patience { unanswered, answered, unproven }, now)
     }

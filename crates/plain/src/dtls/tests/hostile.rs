@@ -179,6 +179,23 @@ fn a_failure_that_comes_twice_is_reported_as_it_is() {
 }
 
 #[test]
+fn a_server_that_answers_one_port_alone_is_given_up_soon() {
+    let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
+    let mut world = persistent(&own, true);
+    let config = ClientConfig::with_shared_key(shared(&KEY.replace('0', "f"))).unwrap();
+    let mut attempts = Attempts::new(false, world.now);
+    world.client = attempts.begin(&config, world.now);
+    world.again = Some((attempts, config));
+    world.alerts_are_lost = true;
+    while world.from.peer.port() == 4_000 {
+        world.pass(Duration::from_secs(1));
+    }
+    world.loss = 255;
+    world.pass(Duration::from_secs(6));
+    assert_eq!(world.ended(), Some(Ended::Unproven));
+}
+
+#[test]
 fn an_alert_that_nothing_follows_ends_a_handshake_soon() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
