@@ -7,7 +7,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use super::{Association, ClientConfig, Ended, Event, Hub, ServerConfig};
+use super::{Association, Attempts, ClientConfig, Ended, Event, Hub, ServerConfig};
 use crate::limits::{MAX_DTLS_NOTICES, MAX_DTLS_PEERS, MAX_UNVERIFIED_PEERS};
 
 /// The side of a listener.
