@@ -57,6 +57,8 @@ pub(crate) fn check_chat(args: &ChatArgs) -> Result<(), Failure> {
 
 pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
     check_version(&args.dtls)?;
+    let unseen = args.headless && args.me.lines;
+    refuse(&[(unseen, "--lines", "a headless host has no prompt")], "is not for --headless")?;
     if args.is_plain() {
         refuse(&native_host(args), ONLY_PLAIN)?;
         return check_age(&args.armour);
@@ -76,6 +78,8 @@ pub(crate) fn check_join(args: &JoinArgs) -> Result<(), Failure> {
         refuse(&native_join(&args.native), PLAIN)?;
         return check_age(&args.armour);
     }
+    let unseen = args.native.json && args.me.lines;
+    refuse(&[(unseen, "--lines", "programs read objects without a prompt")], "is not for --json")?;
     refuse(&armour(&args.armour, "--trust FINGERPRINT says who the host must be"), NATIVE)?;
     let foreign = "no other program speaks the native protocol";
     refuse(&[(args.foreign, "--foreign", foreign)], NATIVE)
