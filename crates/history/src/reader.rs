@@ -120,6 +120,18 @@ impl SqliteReader {
         events.collect::<rusqlite::Result<_>>().map(Some)
     }
 
+    /// Runs a search that may take so many steps. What comes after it has no limit.
+    fn find_within(
+        &self,
+        steps: u64,
+        find: impl FnOnce() -> rusqlite::Result<Found>,
+    ) -> Result<Found, StoreError> {
+        self.steps_left.store(steps, Ordering::Relaxed);
+        let found = find();
+        self.steps_left.store(u64::MAX, Ordering::Relaxed);
+        found.map_err(|error| self.explain(&error))
+    }
+
     fn find(
         &self,
         words: &str,
@@ -181,10 +193,7 @@ impl Reader for SqliteReader {
         before: Seq,
         limit: usize,
     ) -> Result<Found, StoreError> {
-        self.steps_left.store(MAX_SEARCH_STEPS, Ordering::Relaxed);
-        let found = self.find(words, rooms, before, limit);
-        self.steps_left.store(u64::MAX, Ordering::Relaxed);
-        found.map_err(|error| self.explain(&error))
+        self.find_within(MAX_SEARCH_STEPS, || self.find(words, rooms, before, limit))
     }
 }
 
@@ -210,4 +219,38 @@ fn limited(limit: usize) -> i64 {
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let line = Bytes::from(row.get::<_, Vec<u8>>(1)?);
     Ok(Stored { seq: seq_at::<0>(row)?, line })
+}
+
+#[cfg(test)]
+mod tests {
+    use hikyaku_chat::{
+        Stamp,
+        event::{Author, Event, Kind, MemberId},
+        store::Store as _,
+    };
+
+    use super::*;
+    use crate::SqliteStore;
+
+    fn said(at: u64) -> Event {
+        let tea = Kind::Said { text: "tea".to_owned(), emote: false };
+        let author = Author::new(MemberId(1), "ana".to_owned());
+        Event::new(Stamp::from_millis(at), Some(author), None, tea)
+    }
+
+    #[test]
+    fn a_search_that_runs_out_of_steps_answers_with_the_newest_that_it_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = SqliteStore::open(&folder.path().join("chat.sqlite"), 7).unwrap();
+        history.commit((1..=100).map(said).collect());
+        let reader = history.reader().unwrap();
+        let general = [RoomName::general()];
+        let find = || reader.find("tea", &general, Seq(u64::MAX), 50);
+        let found = reader.find_within(2, find).unwrap();
+        assert!(found.is_cut_short);
+        assert!((1..50).contains(&found.lines.len()), "{}", found.lines.len());
+        assert_eq!(found.lines.last().map(|line| line.seq), Some(Seq(100)));
+        // What comes after it has no limit.
+        assert_eq!(find().unwrap().lines.len(), 50);
+    }
 }

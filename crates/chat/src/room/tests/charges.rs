@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     limits::{
-        DEFAULT_BURST, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, MAX_MEMBERS_PER_IP, MAX_REPLAY,
-        MAX_ROOMS_PER_MEMBER, OPENING_COST, SEARCH_COST, SIGN_BURST, SIGN_RATE, SITE_SHARE,
+        DEFAULT_BURST, DEFAULT_MAX_CLIENTS, DEFAULT_RATE, MAX_MEMBERS_PER_IP, MAX_NAME_SUFFIX,
+        MAX_REPLAY, MAX_ROOMS_PER_MEMBER, OPENING_COST, SEARCH_COST, SIGN_BURST, SIGN_RATE,
+        SITE_SHARE,
     },
     store::LogId,
 };
@@ -193,15 +194,18 @@ fn a_member_that_comes_back_without_end_is_not_greeted_without_end() {
     assert!(hello(&mut chat, 20_000, OLGA, "127.0.0.1", &[]));
 }
 
+fn hello_as_alice(chat: &mut KeyedChat, peer: u32) {
+    let hello = Hello { name: "alice", rooms: &[], network: None };
+    chat.handle_hello(at(0), Keyed(peer), &hello, &mut Vec::new());
+}
+
 #[test]
 fn however_many_wish_for_one_name_each_gets_a_free_one_after_a_few_tries() {
     let mut chat = keyed(&[]);
     for peer in 100..400 {
-        let name = "alice";
-        let hello = Hello { name, rooms: &[], network: None };
-        chat.handle_hello(at(0), Keyed(peer), &hello, &mut Vec::new());
+        hello_as_alice(&mut chat, peer);
         let shown = chat.author(Keyed(peer)).unwrap().name;
-        assert!(shown.starts_with(name), "{shown}");
+        assert!(shown.starts_with("alice"), "{shown}");
     }
     does(&mut chat, 150, named("zoe"));
     let Refusal::NameTaken { free, .. } = refusal(does(&mut chat, 150, named("alice"))) else {
@@ -209,4 +213,21 @@ fn however_many_wish_for_one_name_each_gets_a_free_one_after_a_few_tries() {
     };
     assert!(free.is_some_and(|free| free.starts_with("alice-")));
     assert_eq!(chat.author(Keyed(102)).unwrap().key, Some(key(102)));
+}
+
+#[test]
+fn a_few_names_are_tried_and_no_more() {
+    let mut chat = keyed(&[]);
+    let names: Vec<_> = (100..140)
+        .map(|peer| {
+            hello_as_alice(&mut chat, peer);
+            chat.author(Keyed(peer)).unwrap().name
+        })
+        .collect();
+    let tried = MAX_NAME_SUFFIX as usize;
+    assert_eq!(&*names[tried - 1], format!("alice-{tried}"));
+    // Each has a number of its own, whether or not a lower one is free.
+    does(&mut chat, 120, Action::Left);
+    hello_as_alice(&mut chat, 500);
+    assert_ne!(chat.author(Keyed(500)).unwrap().name, names[20]);
 }
