@@ -241,9 +241,10 @@ mod tests {
     #[test]
     fn a_search_that_runs_out_of_steps_answers_with_the_newest_that_it_found() {
         let folder = tempfile::tempdir().unwrap();
-        let mut history = SqliteStore::open(&folder.path().join("chat.sqlite"), 7).unwrap();
+        let path = folder.path().join("chat.sqlite");
+        let mut history = SqliteStore::open(&path, 7).unwrap();
         history.commit((1..=100).map(said).collect());
-        let reader = history.reader().unwrap();
+        let reader = SqliteReader::open(&path).unwrap();
         let general = [RoomName::general()];
         let find = || reader.find("tea", &general, Seq(u64::MAX), 50);
         let found = reader.find_within(2, find).unwrap();

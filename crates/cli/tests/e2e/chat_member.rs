@@ -77,6 +77,7 @@ fn what_a_killed_client_had_typed_is_sent_once_when_it_comes_again() {
     ana.out.line(|line| line.contains(r#""state":"connected""#));
     ana.type_line("before");
     ben.out.line(|line| is_stamped(line, "ana: before"));
+    ana.out.line(|line| line.contains("before") && line.contains(r#""state":"stored""#));
     // Killed, both of them.
     drop(first);
     for n in 1..=3 {
