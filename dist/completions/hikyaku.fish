@@ -219,7 +219,7 @@ complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_su
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -s 4 -d 'IPv4 only'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -s 6 -d 'IPv6 only'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from join" -s h -l help -d 'Print help'
-complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from find" -l json -d 'Print one JSON object per room: name, needs_shared_key, key, addresses'
+complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from find" -l json -d 'Print one JSON object per room: name, room, members, needs_shared_key, key, addresses'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from find" -s h -l help -d 'Print help'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from help" -f -a "host" -d 'Open a room and take part in it'
 complete -c hikyaku -n "__fish_hikyaku_using_subcommand chat; and __fish_seen_subcommand_from help" -f -a "join" -d 'Join a room of `chat host`, or of any UDP program that forwards each datagram to all others'

@@ -1,6 +1,6 @@
 //! Names of rooms.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use hikyaku_text::columns;
 use serde::{Deserialize, Serialize};
@@ -21,21 +21,31 @@ pub struct RoomName(Arc<str>);
 pub struct BadRoomName;
 
 impl RoomName {
+    /// The name of the room that everybody is in on arrival.
+    pub(crate) const GENERAL: &str = "general";
+
     /// Returns the room that everybody is in on arrival.
     #[must_use]
     pub fn general() -> Self {
-        Self("general".into())
+        Self(Self::GENERAL.into())
     }
 
     /// Returns `true` for [`RoomName::general`].
     #[must_use]
     pub fn is_general(&self) -> bool {
-        &*self.0 == "general"
+        &*self.0 == Self::GENERAL
     }
 
     /// Returns the name without `#`.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A room is looked up by its name without an allocation.
+impl Borrow<str> for RoomName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -245,6 +245,12 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
     }
 
+    /// Returns the topic of `#general`; empty if it has none.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.rooms.title()
+    }
+
     /// Returns `true` if `peer` is a member.
     #[must_use]
     pub fn is_member(&self, peer: P) -> bool {

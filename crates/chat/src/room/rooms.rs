@@ -65,6 +65,11 @@ impl<P: Peer> Rooms<P> {
         self.get(room).map_or_else(|| "".into(), |room| Arc::clone(&room.topic))
     }
 
+    /// Returns the topic of `#general`.
+    pub(super) fn title(&self) -> &str {
+        self.by_name.get(RoomName::GENERAL).map_or("", |room| &room.topic)
+    }
+
     /// Makes a room exist. Returns the room without members that gave way to it, if any. There is
     /// always space for the room that everybody is in on arrival.
     pub(super) fn open(&mut self, room: &RoomName) -> Result<Option<RoomName>, TooManyRooms> {

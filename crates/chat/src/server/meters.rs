@@ -1,9 +1,14 @@
 //! Figures of a running server, for whoever watches it.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
+
+use tokio::sync::watch;
 
 use crate::room::Stats;
 
@@ -18,6 +23,16 @@ pub struct Meters {
     counters: [AtomicU64; Counter::ALL.len()],
     commits: [AtomicU64; COMMIT_BUCKETS.len() + 1],
     commit_micros: AtomicU64,
+    summary: watch::Sender<Summary>,
+}
+
+/// What a stranger may want to know of a chat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The topic of `#general`; empty if it has none.
+    pub title: Arc<str>,
+    /// Members, including the host.
+    pub members: usize,
 }
 
 /// A figure that rises and falls.
@@ -110,6 +125,22 @@ impl Meters {
         }
     }
 
+    /// Returns a receiver of the chat's title and number of members, each time that they change.
+    #[must_use]
+    pub fn summaries(&self) -> watch::Receiver<Summary> {
+        self.summary.subscribe()
+    }
+
+    pub(super) fn summarise(&self, title: &str, members: usize) {
+        self.summary.send_if_modified(|summary| {
+            let is_new = &*summary.title != title || summary.members != members;
+            if is_new {
+                *summary = Summary { title: title.into(), members };
+            }
+            is_new
+        });
+    }
+
     pub(super) fn set(&self, gauge: Gauge, value: usize) {
         self.gauges[gauge as usize].store(value as u64, Ordering::Relaxed);
     }
@@ -162,6 +193,20 @@ mod tests {
         let commits = meters.commits();
         assert_eq!(commits.buckets, [2, 0, 1, 0, 0, 0, 0, 0, 0, 1, 1]);
         assert_eq!(commits.time, Duration::from_millis(6_004));
+    }
+
+    #[test]
+    fn a_summary_is_sent_when_it_changes_and_not_before() {
+        let meters = Meters::default();
+        let mut summaries = meters.summaries();
+        for (title, members, changes) in
+            [("", 0, false), ("", 1, true), ("tea", 1, true), ("tea", 1, false)]
+        {
+            meters.summarise(title, members);
+            assert_eq!(summaries.has_changed().ok(), Some(changes), "{title} {members}");
+            let Summary { title: sent, members: count } = summaries.borrow_and_update().clone();
+            assert_eq!((&*sent, count), (title, members));
+        }
     }
 
     #[test]

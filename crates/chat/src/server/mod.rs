@@ -48,7 +48,7 @@ mod world;
 pub use self::{
     admission::Admission,
     history::History,
-    meters::{COMMIT_BUCKETS, Commits, Counter, Gauge, Meters},
+    meters::{COMMIT_BUCKETS, Commits, Counter, Gauge, Meters, Summary},
     native::{APPLICATION, code, connections, transport},
     web::{WebClosed, WebDoor, WebMember, WebPort, web_port},
 };

@@ -80,7 +80,9 @@ impl<S: FnMut(Shown)> Server<S> {
 
     /// Lets others see the figures of now.
     pub(super) fn meter(&self) {
-        self.meters.set_stats(&self.stats(), self.unsent());
+        let stats = self.stats();
+        self.meters.set_stats(&stats, self.unsent());
+        self.meters.summarise(self.room.title(), stats.members);
         self.meters.set(Gauge::Rooms, self.room.room_count());
         self.meters.set(Gauge::Head, usize::try_from(self.room.head().0).unwrap_or(usize::MAX));
         if let Some(native) = &self.delivery.native {

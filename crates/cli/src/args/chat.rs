@@ -78,7 +78,7 @@ Examples:
   hikyaku chat find
   hikyaku chat find --json                           one object per room, one per line")]
 pub(crate) struct FindArgs {
-    /// Print one JSON object per room: name, needs_shared_key, key, addresses
+    /// Print one JSON object per room: name, room, members, needs_shared_key, key, addresses
     #[arg(long)]
     pub(crate) json: bool,
 }

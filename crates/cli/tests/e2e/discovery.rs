@@ -228,6 +228,35 @@ fn of_several_rooms_one_is_chosen() {
 }
 
 #[test]
+fn what_an_open_room_is_about_is_found_and_what_a_closed_one_is_about_is_not() {
+    let Some(lan) = Lan::new() else { return };
+    let (hana, ito, ben) = (Home::new(), Home::new(), Home::new());
+    ben.run(&["keygen"], b"");
+    let friends = format!("{}.pub", ben.key().display());
+    let (_open, _) = lan.host(0, &hana, &["--name", "hana"]);
+    let (_closed, _) = lan.host(0, &ito, &["--name", "ito", "--allow-key", &friends, ":5000"]);
+    lan.finds(1, &ben, 2);
+    let topic = |port: &str| {
+        let to = format!("192.0.2.1:{port}");
+        let mut guest = lan.start(1, &ben, &["chat", "join", "--name", "ben", &to]);
+        guest.type_line("/topic tea at five");
+        guest.out.line(|line| line.contains("tea at five"));
+        guest
+    };
+    let _in_both = ["12345", "5000"].map(topic);
+    let started = Instant::now();
+    let [open, closed] = loop {
+        let found = lan.finds(1, &ben, 2);
+        let found = [json(&found[0]), json(&found[1])];
+        if found[0]["room"] == "tea at five" || started.elapsed() > DEADLINE {
+            break found;
+        }
+    };
+    assert_eq!((&open["room"], &open["members"]), (&"tea at five".into(), &1.into()), "{open}");
+    assert!(closed["room"].is_null() && closed["members"].is_null(), "{closed}");
+}
+
+#[test]
 fn two_who_open_a_room_in_the_same_moment_are_in_one() {
     let Some(lan) = Lan::new() else { return };
     let (hana, ben) = (Home::new(), Home::new());

@@ -75,15 +75,23 @@ impl Announcement {
     /// Returns the part of a name that can be announced, or `fallback` if there is none.
     #[must_use]
     pub fn fitting(name: &str, fallback: &str) -> String {
-        let mut fitting = String::new();
-        for c in name.trim().chars().filter(|c| is_visible(*c)) {
-            if fitting.len() + c.len_utf8() > MAX_ANNOUNCED_NAME {
-                break;
-            }
-            fitting.push(c);
+        let fitting = fitting(name, MAX_ANNOUNCED_NAME);
+        if fitting.is_empty() { fallback.to_owned() } else { fitting }
+    }
+
+    /// Returns the part of a room's title that can be announced; empty if there is none.
+    #[must_use]
+    pub fn fitting_room(title: &str) -> String {
+        fitting(title, MAX_ANNOUNCED_ROOM)
+    }
+
+    /// Takes from another announcement of the same host what this one lacks: the record in mDNS has
+    /// nothing that changes.
+    pub(super) fn complete(&mut self, other: &Self) {
+        self.members = self.members.or(other.members);
+        if self.room.is_empty() {
+            other.room.clone_into(&mut self.room);
         }
-        let fitting = fitting.trim_end();
-        if fitting.is_empty() { fallback.to_owned() } else { fitting.to_owned() }
     }
 
     /// Adds the room's title.
@@ -168,6 +176,18 @@ impl Announcement {
     pub fn addresses(&self) -> &[IpAddr] {
         &self.addresses
     }
+}
+
+fn fitting(text: &str, most: usize) -> String {
+    let mut fitting = String::new();
+    for c in text.trim().chars().filter(|c| is_visible(*c)) {
+        if fitting.len() + c.len_utf8() > most {
+            break;
+        }
+        fitting.push(c);
+    }
+    fitting.truncate(fitting.trim_end().len());
+    fitting
 }
 
 fn is_announceable(text: &str, most: usize) -> bool {

@@ -30,6 +30,7 @@ impl Found {
         let addresses: Vec<SocketAddr> = addresses.iter().filter(usable).copied().collect();
         let Some(first) = addresses.first().map(SocketAddr::ip) else { return false };
         if let Some(host) = self.hosts.iter_mut().find(|host| is_same(host, &announcement)) {
+            host.announcement.complete(&announcement);
             host.add(&addresses);
             return false;
         }
@@ -161,6 +162,35 @@ mod tests {
         }
         for name in ["", "han", "@", "hana@"] {
             assert!(!host.is_named(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_host_has_the_title_and_members_that_either_way_of_searching_brings() {
+        let full = announced("hana", 9, 1).with_members(Some(3)).with_room("tea").unwrap();
+        let bare = announced("hana", 9, 1);
+        for order in [[&full, &bare], [&bare, &full]] {
+            let mut found = Found::default();
+            for announcement in order {
+                found.add(announcement.clone(), &at("192.0.2.7:9"));
+            }
+            let known = &found.hosts()[0].announcement;
+            assert_eq!((known.room(), known.members()), ("tea", Some(3)));
+        }
+    }
+
+    #[test]
+    fn a_title_fits_whatever_its_length_and_its_characters() {
+        let most = "x".repeat(crate::limits::MAX_ANNOUNCED_ROOM);
+        for (title, fits) in [
+            ("", ""),
+            (" tea\u{1b}[31m ", "tea[31m"),
+            (&*format!("{most}y"), &*most),
+            ("\u{202e}", ""),
+        ] {
+            let fitting = Announcement::fitting_room(title);
+            assert_eq!(fitting, fits);
+            assert!(announced("hana", 9, 1).with_room(&fitting).is_ok(), "{title:?}");
         }
     }
 }

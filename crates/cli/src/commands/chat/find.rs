@@ -1,4 +1,4 @@
-//! Rooms on the local network: announces ours, and finds those of others.
+//! Finds rooms on the local network.
 
 use std::{
     io::{self, Write as _},
@@ -6,15 +6,12 @@ use std::{
 };
 
 use hikyaku::{
-    Endpoint, address::Address, filter::Filter, known_hosts::KnownHosts, known_hosts::host_name,
-    limits::DEFAULT_PORT, signers::Fingerprint,
+    address::Address, known_hosts::KnownHosts, known_hosts::host_name, limits::DEFAULT_PORT,
+    signers::Fingerprint,
 };
 use hikyaku_chat::server;
 use hikyaku_services::{
-    discovery::{
-        Advertiser, AdvertiserOptions, Announcement, Host, Search, SearchOptions, random_token,
-        search,
-    },
+    discovery::{Host, Search, SearchOptions, random_token, search},
     invite::Invite,
     limits::SEARCH_TIME,
 };
@@ -22,13 +19,12 @@ use serde::Serialize;
 
 use super::dial::Target;
 use crate::{
-    args::{DiscoveryArgs, FindArgs, MeArgs, NetworkArgs, TalkArgs},
+    args::{DiscoveryArgs, FindArgs, NetworkArgs, TalkArgs},
     destination::Destination,
     exit::Failure,
     habits,
     limits::SECOND_LOOK,
     line::Line,
-    names,
     output::{counted, note, note_line, print_json, print_line, warn},
     terminal::{self, Ending},
     words::{Member, Rooms},
@@ -37,72 +33,6 @@ use crate::{
 /// What a host on the local network is remembered as, so that neither its name nor its address can
 /// be taken for those of other hosts: `NAME@lan`.
 const NETWORK: &str = "@lan";
-
-/// Announces a room until the value is dropped; nothing if it is hidden, or can be reached from
-/// this machine alone.
-pub(super) fn announce(
-    endpoint: &Endpoint,
-    me: &MeArgs,
-    room: Announced<'_>,
-) -> Option<Advertiser> {
-    let local = endpoint.local_addr();
-    if room.discovery.no_discovery || local.ip().is_loopback() {
-        return None;
-    }
-    let name = announced_name(me, room.is_headless);
-    let addresses = if local.ip().is_unspecified() { vec![] } else { vec![local.ip()] };
-    let announcement =
-        Announcement::new(server::APPLICATION, &name, local.port(), endpoint.fingerprint())
-            .map(|announcement| announcement.with_addresses(&addresses))
-            .map(|announcement| announcement.with_key_needed(room.needs_key));
-    let options = AdvertiserOptions::new(local, room.only_v6).filter(room.filter);
-    let started = announcement
-        .map_err(|e| e.to_string())
-        .and_then(|what| Advertiser::start(what, options).map_err(|e| e.to_string()));
-    match started {
-        Ok(advertiser) => {
-            if !me.talk.quiet {
-                note(&Rooms::Announced(&name).text());
-            }
-            Some(advertiser)
-        }
-        Err(error) => {
-            warn(&Rooms::NotAnnounced(&error).text());
-            None
-        }
-    }
-}
-
-/// Ends an announcement.
-pub(super) async fn stop(announced: Option<Advertiser>) {
-    if let Some(advertiser) = announced {
-        advertiser.stop().await;
-    }
-}
-
-/// A room to be announced.
-pub(super) struct Announced<'a> {
-    pub(super) discovery: &'a DiscoveryArgs,
-    pub(super) is_headless: bool,
-    pub(super) only_v6: bool,
-    /// Members need a shared key.
-    pub(super) needs_key: bool,
-    /// Whoever may not come in gets no answer to a search either.
-    pub(super) filter: Filter,
-}
-
-/// Returns the name that others look for: the one chosen, or the user's at this machine.
-fn announced_name(me: &MeArgs, is_headless: bool) -> String {
-    let machine = || names::user_at_host();
-    let name = match &me.name {
-        Some(name) => name.to_string(),
-        None if is_headless => {
-            machine().rsplit_once('@').map_or_else(machine, |(_, machine)| machine.to_owned())
-        }
-        None => machine(),
-    };
-    Announcement::fitting(&name, "someone")
-}
 
 /// Where to go, and how far to look.
 pub(super) struct Wanted<'a> {
@@ -396,7 +326,7 @@ impl Row<'_> {
 
 #[cfg(test)]
 mod tests {
-    use hikyaku_services::discovery::Found;
+    use hikyaku_services::discovery::{Announcement, Found};
 
     use super::*;
 

@@ -40,6 +40,7 @@ use crate::{
     words::Member,
 };
 
+mod announce;
 mod dial;
 mod find;
 #[cfg(feature = "tui")]

@@ -1,6 +1,6 @@
 //! A chat over native connections: everybody is known by a key.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hikyaku::{
     Endpoint, EndpointBuilder, StartError,
@@ -15,7 +15,7 @@ use hikyaku_chat::{
     client::{self, ClientError, Participant, Stayed},
     limits::{LAST_WORDS, NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
     member::Shown,
-    server::{self, Admission, Doors, Hosting},
+    server::{self, Admission, Doors, Hosting, Meters},
 };
 use hikyaku_history::SqliteInvites;
 use hikyaku_plain::PlainListener;
@@ -25,9 +25,11 @@ use hikyaku_text::sanitize;
 #[cfg(feature = "web")]
 use super::web;
 use super::{
-    Seat, config,
+    Seat,
+    announce::{self, Announced},
+    config,
     dial::{Dialled, Target},
-    find::{self, Announced, Wanted},
+    find::Wanted,
     full::Reader,
     guests, invite, meters, name, reachable_at,
     screen::{Form, Screen},
@@ -74,22 +76,24 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
     match keyed.builder.bind(address.clone()).await {
         Ok(endpoint) => {
             let filter = args.filter.read()?;
+            let meters = Arc::<Meters>::default();
             let room = Announced {
                 discovery,
                 is_headless: false,
                 only_v6: false,
                 needs_key: has_key,
                 filter,
+                summaries: (!has_key).then(|| meters.summaries()),
             };
-            let announced = find::announce(&endpoint, &args.me, room);
+            let announced = announce::announce(&endpoint, &args.me, room);
             if let Some(target) = wanted.room_that_stays(endpoint.fingerprint(), ending).await? {
-                find::stop(announced).await;
+                announce::stop(announced).await;
                 endpoint.close(LAST_WORDS).await;
                 return guest(args.filter.read()?).join(&target, ending).await;
             }
             let history = state::usual_history(&endpoint.fingerprint())?;
             let identity = Some(keyed.identity);
-            let hosting = Hosting { config, history, identity, ..Hosting::default() };
+            let hosting = Hosting { config, history, identity, meters, ..Hosting::default() };
             let local = tell_door(&endpoint, &args.me, Some(shared_flag(has_key)));
             if !talk.quiet {
                 invite::tell(&invite::invite(&endpoint, None)?, None, shared_flag(has_key));
@@ -97,7 +101,7 @@ pub(super) async fn open_or_join(args: &ChatArgs, ending: &mut Ending) -> Result
             let doors = (Doors::from(endpoint), None);
             let seat = Seat::Host { lines: args.me.lines };
             let served = serve(doors, local, hosting, seat, &args.me, ending).await;
-            find::stop(announced).await;
+            announce::stop(announced).await;
             served
         }
         Err(StartError::Bind(BindError::InUse(_))) => {
@@ -169,20 +173,23 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     let news = web::open(args, &endpoint.fingerprint(), &mut doors).await?;
     let meters = meters(args).await?;
     let filter = args.filter.read()?;
-    let announced = find::announce(
+    let needs_key = args.native.keys.shared_key.is_some() || by_invite;
+    let is_open = !needs_key && args.native.allow_key.is_none();
+    let announced = announce::announce(
         &endpoint,
         &args.me,
         Announced {
             discovery: &args.discovery,
             is_headless: args.headless,
             only_v6: args.network.v6,
-            needs_key: args.native.keys.shared_key.is_some() || by_invite,
+            needs_key,
             filter,
+            summaries: is_open.then(|| meters.summaries()),
         },
     );
     let hosting = Hosting { config, history, identity: Some(keyed.identity), admission, meters };
     let served = serve((doors, news), local, hosting, Seat::of(args), &args.me, ending).await;
-    find::stop(announced).await;
+    announce::stop(announced).await;
     served
 }
 
