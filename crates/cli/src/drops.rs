@@ -17,6 +17,7 @@ use crate::{
     mismatch::{Place, at_listener},
     output::note,
     terminal::SharedShow,
+    words::Listener,
 };
 
 /// Reports why each datagram was dropped, with `-v`.
@@ -129,7 +130,8 @@ impl Complaints {
         reason: &str,
     ) {
         if !self.quiet {
-            self.say(&format!("not saved: {name}, from {key} at {from}: {reason}"));
+            let says = Listener::Unsaved { name, key: &key, from: &from, reason };
+            self.say(&says.text());
         }
     }
 

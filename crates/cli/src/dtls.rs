@@ -13,6 +13,7 @@ use crate::{
     exit::Failure,
     limits::HANDSHAKE_NOTE,
     output::{note, warn},
+    words::Sender,
 };
 
 /// Returns the client's configuration if DTLS is enabled. Its handshake may take `timeout`.
@@ -40,7 +41,7 @@ pub(crate) async fn connect(peer: &mut PlainPeer, quiet: bool) -> Result<(), Pla
         return connected;
     }
     if !quiet {
-        note(&format!("still waiting for the DTLS handshake with {target}"));
+        note(&Sender::DtlsWaiting(&target).text());
     }
     connecting.await
 }

@@ -1,18 +1,41 @@
 //! The language of what people read: notices, hints and errors. What programs read stays English.
 
-use std::{env, sync::OnceLock};
+use std::{env, ffi::OsString, sync::OnceLock};
 
 use hikyaku_chat::words::Language;
 
 /// Returns the language that the environment asks for: `LC_ALL`, `LC_MESSAGES` or `LANG`. With
-/// `--json` a program reads what is said, in objects and beside them.
+/// `--json` or `--format json` a program reads what is said, in objects and beside them.
 pub(crate) fn language() -> Language {
     static LANGUAGE: OnceLock<Language> = OnceLock::new();
     let variable = |name: &str| env::var_os(name)?.into_string().ok();
-    let is_for_programs =
-        || env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
-    *LANGUAGE.get_or_init(|| match is_for_programs() {
+    // Tests of sentences read English, wherever they run.
+    *LANGUAGE.get_or_init(|| match cfg!(test) || is_for_programs(env::args_os().skip(1)) {
         true => Language::English,
         false => Language::of_environment(variable),
     })
+}
+
+fn is_for_programs(words: impl Iterator<Item = OsString>) -> bool {
+    let mut before = OsString::new();
+    words.take_while(|word| word != "--").any(|word| {
+        let is_json = word == "--json" || word == "--format=json";
+        is_json || std::mem::replace(&mut before, word.clone()) == "--format" && word == "json"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_for_json_is_a_program() {
+        let ask = |line: &str| is_for_programs(line.split(' ').map(OsString::from));
+        for line in ["send --json :9 x", "listen --format json", "listen --format=json :9"] {
+            assert!(ask(line), "{line}");
+        }
+        for line in ["listen --format text :9", "send :9 -- --json", "send :9 json", "listen"] {
+            assert!(!ask(line), "{line}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ use crate::{
     output::{human_bytes, human_time, note, warn},
     plan::{identity, shared_key},
     terminal::Ending,
-    words::{Member, Peer},
+    words::{KeyNews, Member, Peer},
 };
 
 /// Codes with which a connection is closed, from the protocol's first code for applications. 0 is
@@ -70,7 +70,7 @@ pub(crate) async fn keyed(
     }
     if let Some(path) = std::env::var_os("HIKYAKU_KEYLOGFILE").filter(|path| !path.is_empty()) {
         let path = Path::new(&path);
-        warn(&format!("HIKYAKU_KEYLOGFILE: whoever has {} can read all of this", path.display()));
+        warn(&KeyNews::KeyLog(&path.display()).text());
         builder = builder.key_log(path);
     }
     let public_line = identity.public_line();
@@ -132,7 +132,8 @@ pub(crate) fn trust(pinned: &[Fingerprint]) -> Result<Trust, Failure> {
         warn(&changeable.to_string());
     }
     for line in known.skipped() {
-        warn(&format!("{}:{}: left out: {}", path.display(), line.line, line.reason));
+        let (file, reason) = (&path.display(), &line.reason);
+        warn(&KeyNews::LeftOut { file, line: line.line, reason }.text());
     }
     Ok(Trust::KnownHosts(known))
 }

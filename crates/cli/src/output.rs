@@ -16,6 +16,7 @@ use hikyaku::{
     Class,
     signers::{Fingerprint, Signer},
 };
+use hikyaku_chat::words::Language;
 use hikyaku_text::{is_safe, sanitize, sanitize_bytes};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -23,9 +24,11 @@ use serde_json::ser::{Formatter, Serializer};
 use crate::{
     args::Format,
     colour::Stream,
+    language::language,
     limits::SHORT_ID,
     line::Line,
     times::{local_hms_millis, rfc_3339},
+    words::{Listener, Sender},
 };
 
 /// Warns if standard output may have been closed before the command began. Rust's runtime then
@@ -36,7 +39,7 @@ use crate::{
 pub(crate) fn warn_if_discarded() {
     #[cfg(target_os = "linux")]
     if crate::descriptors::stdout_may_be_closed() {
-        warn("standard output is closed or /dev/null: messages are received and discarded");
+        warn(&Listener::OutputDiscarded.text());
     }
 }
 
@@ -53,7 +56,7 @@ pub(crate) fn note(line: &str) {
 /// Reports that the input was empty. This is no failure, but may be a surprise.
 pub(crate) fn note_nothing_sent(quiet: bool) {
     if !quiet {
-        note("standard input was empty: nothing was sent");
+        note(&Sender::NothingSent.text());
     }
 }
 
@@ -168,7 +171,8 @@ impl Format {
             (Self::Text, Content::Message(payload)) => write_text(record, payload, out),
             (Self::Text | Self::Hex, Content::File { name, bytes }) => {
                 head(record, out)?;
-                writeln!(out, "  saved {} ({})", sanitize(name), human_bytes(bytes))
+                let (name, size) = (sanitize(name), human_bytes(bytes));
+                writeln!(out, "  {}", Listener::Saved { name: &name, size: &size }.text())
             }
         }
     }
@@ -319,12 +323,13 @@ pub(crate) fn counted(count: u64, what: &str) -> String {
 
 /// Returns a byte count for people.
 pub(crate) fn human_bytes(bytes: u64) -> String {
-    match bytes {
-        1 => "1 byte".to_owned(),
-        0..1_024 => format!("{bytes} bytes"),
-        1_024..1_048_576 => format!("{} KiB", bytes / 1_024),
-        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-        _ => format!("{:.2} GiB", bytes as f64 / 1_073_741_824.0),
+    match (bytes, language()) {
+        (0..1_024, Language::Japanese) => format!("{bytes} バイト"),
+        (1, Language::English) => "1 byte".to_owned(),
+        (0..1_024, Language::English) => format!("{bytes} bytes"),
+        (1_024..1_048_576, _) => format!("{} KiB", bytes / 1_024),
+        (1_048_576..1_073_741_824, _) => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        (_, _) => format!("{:.2} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }
 

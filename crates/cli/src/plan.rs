@@ -18,6 +18,7 @@ use crate::{
     limits::MAX_PASSPHRASE_TRIES,
     output::warn,
     terminal::{self, Ending},
+    words::KeyNews,
 };
 
 impl NetworkArgs {
@@ -126,7 +127,8 @@ pub(crate) fn signers(path: &Path) -> Result<AuthorizedKeys, Failure> {
         warn(&changeable.to_string());
     }
     for line in skipped {
-        warn(&format!("{}:{}: left out: {}", path.display(), line.line, line.reason));
+        let (file, reason) = (&path.display(), &line.reason);
+        warn(&KeyNews::LeftOut { file, line: line.line, reason }.text());
     }
     Ok(keys)
 }
@@ -140,14 +142,14 @@ pub(crate) async fn identity(path: &Path, ending: &mut Ending) -> Result<Identit
     let file = path.display();
     let mut tries = 0;
     loop {
-        let question = format!("Passphrase for {file}: ");
+        let question = KeyNews::PassphraseFor(&file).text();
         let passphrase = terminal::ask_secret(question, ending).await?.map_err(|e| {
             Failure::usage(format!("{file} needs its passphrase and there is nobody to ask: {e}"))
         })?;
         tries += 1;
         match locked.unlock(&passphrase) {
             Err(KeyError::WrongPassphrase(_)) if tries < MAX_PASSPHRASE_TRIES => {
-                warn("wrong passphrase");
+                warn(&KeyNews::WrongPassphrase.text());
             }
             outcome => return Ok(outcome?),
         }

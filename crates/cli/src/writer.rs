@@ -28,6 +28,7 @@ use crate::{
     limits::{LARGE_PAYLOAD, LAST_WRITE},
     output::{Content, Origin, Record},
     terminal::Ending,
+    words::Listener,
     written::{Account, Share},
 };
 
@@ -183,9 +184,6 @@ impl WriterHandle {
     }
 }
 
-/// The error after a second Ctrl-C.
-pub(crate) const STOPPED_AT_ONCE: &str = "stopped at once; what was not written yet is lost";
-
 /// Formats and writes on a thread of its own, so that a slow reader never slows receiving.
 pub(crate) struct Writer {
     handle: Option<WriterHandle>,
@@ -255,23 +253,22 @@ impl Writer {
             if !hurry {
                 ending.wanted().await;
             }
-            const UNREAD: &str = "nobody reads the output; what was left is lost";
             tokio::select! {
-                () = tokio::time::sleep(LAST_WRITE) => UNREAD,
-                () = ending.wanted() => STOPPED_AT_ONCE,
+                () = tokio::time::sleep(LAST_WRITE) => Listener::Unread,
+                () = ending.wanted() => Listener::StoppedAtOnce,
             }
         };
         let outcome = tokio::select! {
             outcome = joined => outcome,
-            why = patience => return Err(Failure::failed(why)),
+            why = patience => return Err(Failure::failed(why.text())),
         };
         match outcome {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(unwritten))) => Err(match unwritten.reason() {
-                Some(why) => Failure::failed(format!("cannot write to standard output: {why}")),
+                Some(why) => Failure::failed(Listener::CannotWrite(&why).text()),
                 None => Failure::OutputClosed,
             }),
-            _ => Err(Failure::failed("the writer of standard output broke down")),
+            _ => Err(Failure::failed(Listener::WriterGone.text())),
         }
     }
 }

@@ -18,16 +18,14 @@ use crate::{
     names,
     output::{note, print_line},
     terminal::{self, Ending},
+    words::KeyNews,
 };
 
 pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), Failure> {
     let if_exists = if args.force { IfExists::Replace } else { IfExists::Refuse };
     if let Some(path) = &args.shared {
         SharedKey::generate().write(path, if_exists)?;
-        note(&format!(
-            "{}: a shared key; give it only to those who may read the messages",
-            path.display()
-        ));
+        note(&KeyNews::Shared(&path.display()).text());
         return Ok(());
     }
     if let [first, ..] = &args.cert[..] {
@@ -40,14 +38,14 @@ pub(crate) async fn make(args: &KeygenArgs, ending: &mut Ending) -> Result<(), F
     };
     // Before the passphrase is asked for twice, not after.
     if !args.force && path.exists() {
-        return Err(Failure::failed(format!("{} exists; --force replaces it", path.display())));
+        return Err(Failure::failed(KeyNews::Exists(&path.display()).text()));
     }
     let passphrase = if args.passphrase { Some(new_passphrase(ending).await?) } else { None };
     let comment = args.comment.clone().unwrap_or_else(names::user_at_host);
     let identity = Identity::generate(&comment)?;
     identity.write(&path, passphrase.as_ref().map(|p| p.as_str()), if_exists)?;
-    note(&format!("{}: the private key; keep it secret", path.display()));
-    note(&format!("{}: the public key; share it", public_path(&path).display()));
+    note(&KeyNews::Private(&path.display()).text());
+    note(&KeyNews::Public(&public_path(&path).display()).text());
     print_line(&identity.public_line())?;
     Ok(print_line(&identity.fingerprint().to_string())?)
 }
@@ -64,8 +62,8 @@ fn certificate(names: &[String], base: &Path, if_exists: IfExists) -> Result<(),
     let (certificate, key) = (with(".crt"), with(".key"));
     let made = Certified::generate(names, clock::wall())?;
     made.write(&certificate, &key, if_exists)?;
-    note(&format!("{}: the private key; keep it secret", key.display()));
-    note(&format!("{}: the certificate; share it", certificate.display()));
+    note(&KeyNews::Private(&key.display()).text());
+    note(&KeyNews::Certificate(&certificate.display()).text());
     Ok(print_line(&made.pin().to_string())?)
 }
 
@@ -99,14 +97,14 @@ fn default_path() -> Result<PathBuf, Failure> {
 
 async fn new_passphrase(ending: &mut Ending) -> Result<Zeroizing<String>, Failure> {
     let nobody = |e| Failure::usage(format!("there is nobody to ask for a passphrase: {e}"));
-    let first = terminal::ask_secret("Passphrase: ".to_owned(), ending).await?.map_err(nobody)?;
+    let first = terminal::ask_secret(KeyNews::Passphrase.text(), ending).await?.map_err(nobody)?;
     if first.is_empty() {
-        return Err(Failure::usage("the passphrase is empty; leave out --passphrase for none"));
+        return Err(Failure::usage(KeyNews::EmptyPassphrase.text()));
     }
     let again =
-        terminal::ask_secret("The same again: ".to_owned(), ending).await?.map_err(nobody)?;
+        terminal::ask_secret(KeyNews::PassphraseAgain.text(), ending).await?.map_err(nobody)?;
     if *again != *first {
-        return Err(Failure::usage("the two passphrases differ"));
+        return Err(Failure::usage(KeyNews::PassphrasesDiffer.text()));
     }
     Ok(first)
 }

@@ -14,6 +14,7 @@ use crate::{
     native,
     output::{human_time, print_json, print_line},
     terminal::Ending,
+    words::{Pinged, Sender},
 };
 
 /// The outcome, which has been printed. (A failure before that is printed by the caller.)
@@ -56,7 +57,7 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
     );
     let connection = tokio::select! {
         connected = connecting => connected?,
-        () = ending.wanted() => return Err(Failure::failed("interrupted")),
+        () = ending.wanted() => return Err(Failure::failed(Sender::Interrupted.text())),
     };
     let handshake = clock::monotonic().saturating_duration_since(began);
     native::report_first_contact(&args.address, &connection, &args.talk);
@@ -69,7 +70,7 @@ async fn measured(args: &PingArgs, ending: &mut Ending) -> Result<Told, Failure>
     let mtu = connection.stats().mtu;
     let outcome = match measured {
         Ok(()) if trips.times.is_empty() => {
-            Err(Failure::failed(format!("no answer from {}", args.address)))
+            Err(Failure::failed(Pinged::NoAnswer(&args.address).text()))
         }
         measured => measured,
     };
@@ -180,15 +181,16 @@ fn print_result(
         };
         return Ok(print_json(&json)?);
     }
-    print_line(&format!("{address} is {peer}"))?;
-    print_line(&format!("handshake    {}", human_time(measured.handshake)))?;
+    print_line(&Pinged::Peer(&address, &peer).text())?;
+    print_line(&Pinged::Handshake(&human_time(measured.handshake)).text())?;
     if !times.is_empty() {
-        let [min, p50, p90, p99, max] = [min, p50, p90, p99, max].map(human_time);
-        print_line(&format!("round trips  min {min}, p50 {p50}, p90 {p90}, p99 {p99}, max {max}"))?;
+        let times = [min, p50, p90, p99, max].map(human_time);
+        let [min, p50, p90, p99, max] = times.each_ref().map(String::as_str);
+        print_line(&Pinged::RoundTrips { min, p50, p90, p99, max }.text())?;
     }
     let share = f64::from(lost) * 100.0 / f64::from(sent.max(1));
-    print_line(&format!("lost         {lost} of {sent} ({share:.1} %)"))?;
-    Ok(print_line(&format!("packets      {mtu} bytes"))?)
+    print_line(&Pinged::Lost { lost, sent, share }.text())?;
+    Ok(print_line(&Pinged::Packets(mtu).text())?)
 }
 
 #[cfg(test)]

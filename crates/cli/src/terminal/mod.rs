@@ -16,6 +16,7 @@ use crate::{
     exit::Failure,
     limits::{MAX_LINE_LEN, MAX_LINES_AHEAD, MAX_LINES_TO_SHOW},
     line::Line,
+    words::{Member, Sender},
 };
 
 mod editor;
@@ -242,11 +243,11 @@ pub(crate) async fn ask_secret(
         answer = asked => match answer.map_err(io::Error::other).flatten() {
             // The signal that ends the command may interrupt the question first.
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {
-                Err(Failure::failed("interrupted"))
+                Err(Failure::failed(Sender::Interrupted.text()))
             }
             answer => Ok(answer.map(Zeroizing::new)),
         },
-        () = ending.wanted() => Err(Failure::failed("interrupted")),
+        () = ending.wanted() => Err(Failure::failed(Sender::Interrupted.text())),
     }
 }
 
@@ -259,7 +260,7 @@ pub(crate) async fn ask(question: &str, ending: &mut Ending) -> Result<String, F
         let mut line = String::new();
         io::stdin().lock().take(MAX_LINE_LEN as u64).read_line(&mut line).map(|_| line)
     });
-    let interrupted = || Failure::failed("interrupted; nothing was sent");
+    let interrupted = || Failure::failed(Member::Interrupted.text());
     tokio::select! {
         answer = asked => match answer.map_err(io::Error::other).flatten() {
             // The end of the input.

@@ -9,8 +9,32 @@ use hikyaku_chat::words::Language;
 
 use crate::language::language;
 
+/// Gives sentences their text in each language: a function of that name in its module.
+macro_rules! said {
+    ($sentence:ty, $function:ident) => {
+        impl $sentence {
+            /// Returns the sentence. It is not escaped.
+            pub(crate) fn text(self) -> String {
+                self.text_in(language())
+            }
+
+            pub(in crate::words) fn text_in(self, language: Language) -> String {
+                match language {
+                    Language::English => english::$function(self),
+                    Language::Japanese => japanese::$function(self),
+                }
+            }
+        }
+    };
+}
+
 mod english;
 mod japanese;
+mod transfer;
+
+pub(crate) use transfer::{
+    Datagram, KeyNews, Listener, Much, Outcome, Pinged, Sender, Shortfall, Verb,
+};
 
 #[cfg(test)]
 mod tests;
@@ -108,44 +132,14 @@ pub(crate) enum Peer<'a> {
     ClosedBecause(Shown<'a>, Shown<'a>),
 }
 
-impl Rooms<'_> {
-    /// Returns the sentence. It is not escaped.
-    pub(crate) fn text(self) -> String {
-        self.text_in(language())
-    }
+said!(Rooms<'_>, rooms);
+said!(Member<'_>, member);
+said!(Peer<'_>, peer);
 
-    fn text_in(self, language: Language) -> String {
-        match language {
-            Language::English => english::rooms(self),
-            Language::Japanese => japanese::rooms(self),
-        }
-    }
-}
-
-impl Member<'_> {
-    /// Returns the sentence. It is not escaped.
-    pub(crate) fn text(self) -> String {
-        self.text_in(language())
-    }
-
-    fn text_in(self, language: Language) -> String {
-        match language {
-            Language::English => english::member(self),
-            Language::Japanese => japanese::member(self),
-        }
-    }
-}
-
-impl Peer<'_> {
-    /// Returns the sentence. It is not escaped.
-    pub(crate) fn text(self) -> String {
-        self.text_in(language())
-    }
-
-    fn text_in(self, language: Language) -> String {
-        match language {
-            Language::English => english::peer(self),
-            Language::Japanese => japanese::peer(self),
-        }
+/// Returns two sentences as one text.
+pub(crate) fn joined(first: &str, second: &str) -> String {
+    match language() {
+        Language::English => format!("{first}; {second}"),
+        Language::Japanese => format!("{first}。{second}"),
     }
 }

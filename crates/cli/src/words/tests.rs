@@ -117,3 +117,164 @@ fn sentences_about_peers_quote_the_same_in_each_language() {
         check(|l| says.text_in(l), &[who]);
     }
 }
+
+#[test]
+fn sentences_of_a_listener_quote_the_same_in_each_language() {
+    let (one, other) = (&"192.0.2.1:9", &"SHA256:x");
+    for says in [
+        Listener::Key(one),
+        Listener::SendWith(one),
+        Listener::Listening(one),
+        Listener::NoFolder(one),
+        Listener::CannotWrite(one),
+        Listener::StreamCutShort(one),
+    ] {
+        check(|l| says.text_in(l), &[one]);
+    }
+    for says in [
+        Listener::Saved { name: one, size: other },
+        Listener::Unsaved { name: one, key: other, from: one, reason: other },
+        Listener::SmallBuffer { granted: one, asked: other },
+        Listener::CannotJoin(one, other),
+    ] {
+        check(|l| says.text_in(l), &[one, other]);
+    }
+    let (heard, wanted) = (2, 13);
+    for says in
+        [Listener::MessagesInTime { heard, wanted }, Listener::DatagramsInTime { heard, wanted }]
+    {
+        check(|l| says.text_in(l), &["2", "13"]);
+    }
+    check(|l| Listener::NotShown(2).text_in(l), &["2", "--format hex"]);
+    check(|l| Listener::AnyoneSaves.text_in(l), &["--allow-key", "--shared-key"]);
+    for says in [
+        Listener::OutputDiscarded,
+        Listener::StreamStopped,
+        Listener::FileStopped,
+        Listener::NoWholeStream,
+        Listener::SocketFailed,
+        Listener::WriterGone,
+        Listener::Unread,
+        Listener::StoppedAtOnce,
+    ] {
+        check(|l| says.text_in(l), &[]);
+    }
+}
+
+#[test]
+fn sentences_of_a_sender_quote_the_same_in_each_language() {
+    let (to, time) = (&"192.0.2.1:9", "3.2 ms");
+    for says in [Sender::Connecting(to), Sender::Waiting(to), Sender::DtlsWaiting(to)] {
+        check(|l| says.text_in(l), &[to]);
+    }
+    for verb in [Verb::Written, Verb::Acknowledged, Verb::Sent] {
+        for much in [Much::Messages(2), Much::Bytes("2 KiB")] {
+            check(|l| Outcome::Done { verb, much, by: to }.text_in(l), &[to, "2"]);
+        }
+        check(|l| Sender::InterruptedAfter(verb, 2).text_in(l), &["2"]);
+    }
+    for says in [Outcome::Superseded(2), Outcome::SupersededPerhaps(2)] {
+        check(|l| says.text_in(l), &["2"]);
+    }
+    check(|l| Outcome::Unacknowledged(2, to).text_in(l), &["2", to]);
+    check(|l| Outcome::SavedAs(to, time).text_in(l), &[to, time]);
+    let files = Outcome::FilesDone { saved: 2, all: 3, bytes: "5 KiB", by: to, time };
+    check(|l| files.text_in(l), &["2", "3", "5 KiB", to, time]);
+    for says in [Sender::NothingSent, Sender::Interrupted] {
+        check(|l| says.text_in(l), &[]);
+    }
+    let (target, again, most) = (to, 2, 5);
+    for says in [
+        Datagram::NoAckYet { target, again, most },
+        Datagram::OtherAnswer { target, instead: "x", again, most },
+        Datagram::AnotherKey { target, again, most },
+        Datagram::OtherDialect { target, theirs: "x", again, most },
+    ] {
+        check(|l| says.text_in(l), &[to, "2", "5"]);
+    }
+    for says in [
+        Datagram::AcknowledgedBy { by: to, tries: 2, time },
+        Datagram::NoReply(to, time),
+        Datagram::FewReplies { target, came: 2, count: 5, time },
+    ] {
+        check(|l| says.text_in(l), &[to, time]);
+    }
+}
+
+#[test]
+fn what_is_missing_reads_the_same_in_each_language() {
+    for verb in [Verb::Written, Verb::Acknowledged, Verb::Sent] {
+        check(|l| Shortfall::MessagesShare { verb, good: 2, total: 3 }.text_in(l), &["2", "3"]);
+        check(|l| Shortfall::StreamShare(verb, "2 KiB").text_in(l), &["2 KiB"]);
+        check(|l| Shortfall::LinesMissing(verb, 2).text_in(l), &["2"]);
+    }
+    let sent = Shortfall::FilesShareSent { saved: 2, all: 3, bytes: "5 KiB", size: "7 KiB" };
+    check(|l| sent.text_in(l), &["2", "3", "5 KiB", "7 KiB"]);
+    check(|l| Shortfall::FilesShare { saved: 2, all: 3 }.text_in(l), &["2", "3"]);
+    for says in [
+        Shortfall::TooLarge(2),
+        Shortfall::Late(2),
+        Shortfall::Unconfirmed(2),
+        Shortfall::Unwritten(2),
+    ] {
+        check(|l| says.text_in(l), &["2"]);
+    }
+    check(|l| Shortfall::Folder(&"d").text_in(l), &["tar c d | hikyaku send --raw"]);
+    check(|l| Shortfall::NotRegular.text_in(l), &["hikyaku send --raw ADDR <FILE"]);
+    for says in [
+        Shortfall::NotAll,
+        Shortfall::NoAnswerForFile,
+        Shortfall::FileRefused("x"),
+        Shortfall::FileChanged,
+        Shortfall::Nameless,
+    ] {
+        check(|l| says.text_in(l), &[]);
+    }
+}
+
+#[test]
+fn sentences_about_keys_quote_the_same_in_each_language() {
+    let file = &"/home/ana/key";
+    for says in [
+        KeyNews::Shared(file),
+        KeyNews::Private(file),
+        KeyNews::Public(file),
+        KeyNews::Certificate(file),
+        KeyNews::Exists(file),
+        KeyNews::PassphraseFor(file),
+        KeyNews::KeyLog(file),
+        KeyNews::LeftOut { file, line: 3, reason: &"x" },
+    ] {
+        check(|l| says.text_in(l), &[file]);
+    }
+    for says in [
+        KeyNews::Passphrase,
+        KeyNews::PassphraseAgain,
+        KeyNews::PassphrasesDiffer,
+        KeyNews::EmptyPassphrase,
+        KeyNews::WrongPassphrase,
+    ] {
+        check(|l| says.text_in(l), &[]);
+    }
+}
+
+#[test]
+fn labels_of_measurements_have_equal_widths() {
+    let (min, p50, p90, p99, max) = ("1", "2", "3", "4", "5");
+    let lines = [
+        Pinged::Handshake("1 ms"),
+        Pinged::RoundTrips { min, p50, p90, p99, max },
+        Pinged::Lost { lost: 1, sent: 2, share: 50.0 },
+        Pinged::Packets(1_200),
+    ];
+    for language in [Language::English, Language::Japanese] {
+        let widths = lines.map(|line| {
+            let line = line.text_in(language);
+            let (label, _) = line.split_once("  ").expect("two columns");
+            let blanks = line.len() - line[label.len()..].trim_start().len() - label.len();
+            hikyaku_text::columns(label) + blanks
+        });
+        assert!(widths.iter().all(|width| *width == widths[0]), "{widths:?}");
+    }
+    check(|l| Pinged::Peer(&"192.0.2.1:9", &"SHA256:x").text_in(l), &["192.0.2.1:9", "SHA256:x"]);
+}

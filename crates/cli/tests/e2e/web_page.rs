@@ -16,8 +16,8 @@ fn host(home: &Home) -> (Process, String, String) {
     let args = ["chat", "host", "--headless", "--hidden", "--web=127.0.0.1:0", "127.0.0.1:0"];
     let host = Process::start(home.command(&args));
     let line = host.err.line(|line| line.starts_with("one person joins with a browser: http://"));
-    let (_, link) = line.split_once("http://").unwrap();
-    let (address, token) = link.trim().split_once("/#").unwrap();
+    let (_, link) = line.split_once("http://").expect("a link");
+    let (address, token) = link.trim().split_once("/#").expect("a token");
     (host, address.to_owned(), token.to_owned())
 }
 

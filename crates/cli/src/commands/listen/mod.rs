@@ -20,6 +20,7 @@ use crate::{
     habits,
     output::warn_if_discarded,
     terminal::Ending,
+    words::Listener,
 };
 
 pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -56,7 +57,7 @@ fn how_to_reach(local: SocketAddr, options: &str, args: &ListenArgs) -> String {
     } else {
         "hello"
     };
-    format!("send to it with: hikyaku send{options} {host}{port} {what}")
+    Listener::SendWith(&format!("hikyaku send{options} {host}{port} {what}")).text()
 }
 
 /// Returns `true` if the listener takes one stream and ends: `--once --format raw`.

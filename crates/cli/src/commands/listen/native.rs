@@ -38,7 +38,8 @@ use crate::{
     output::{note, warn},
     plan::signers,
     terminal::Ending,
-    writer::{STOPPED_AT_ONCE, Writer},
+    words::Listener,
+    writer::Writer,
     written::APPLICATION,
 };
 
@@ -54,17 +55,17 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
             && args.native.allow_key.is_none()
             && args.native.keys.shared_key.is_none()
         {
-            warn("whoever reaches this port can save files; --allow-key or --shared-key limits it");
+            warn(&Listener::AnyoneSaves.text());
         }
-        note(&format!("the key of this listener is {}", endpoint.fingerprint()));
+        note(&Listener::Key(&endpoint.fingerprint()).text());
         let shared = args.native.keys.shared_key.is_some();
         let shared = if shared { " --shared-key KEYFILE" } else { "" };
         let trust = format!(" --trust {}{shared}", endpoint.fingerprint());
         note(&how_to_reach(endpoint.local_addr(), &trust, &args));
-        note(&format!("listening on {}", endpoint.local_addr()));
+        note(&Listener::Listening(&endpoint.local_addr()).text());
     }
     let mut writer = Writer::start(args.format, MAX_UNWRITTEN_KIB);
-    let handle = writer.handle().ok_or_else(|| Failure::failed("the writer has ended"))?;
+    let handle = writer.handle().ok_or_else(|| Failure::failed(Listener::WriterGone.text()))?;
     let context = Arc::new(ListenContext {
         quota: Quota::new(&args),
         writer: handle,
@@ -80,7 +81,7 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
         parted = reception.part(&end) => parted,
         () = ending.wanted() => {
             let _ = timeout(LAST_GUESTS, endpoint.close(Duration::ZERO)).await;
-            return Err(Failure::failed(STOPPED_AT_ONCE));
+            return Err(Failure::failed(Listener::StoppedAtOnce.text()));
         }
     };
     let Reception { context, .. } = reception;
@@ -93,7 +94,7 @@ pub(super) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     endpoint.close(LAST_ACKS).await;
     written?;
     if let Some(what) = parted.cut_short(&args, &end, heard) {
-        return Err(Failure::failed(format!("{what} was cut short: the listener was stopped")));
+        return Err(Failure::failed(what.text()));
     }
     outcome(&args, &end, heard)
 }
@@ -233,35 +234,35 @@ struct Parted {
 
 impl Parted {
     /// Returns what was cut short, if that is a failure.
-    fn cut_short(&self, args: &ListenArgs, end: &End, heard: u64) -> Option<&'static str> {
+    fn cut_short(&self, args: &ListenArgs, end: &End, heard: u64) -> Option<Listener<'static>> {
         let stopped = matches!(end, End::Interrupted);
         if stopped && wants_stream(args) && heard > 0 && !self.whole {
-            return Some("the stream");
+            return Some(Listener::StreamStopped);
         }
-        ((stopped || matches!(end, End::TimeUp)) && self.cut).then_some("a file")
+        ((stopped || matches!(end, End::TimeUp)) && self.cut).then_some(Listener::FileStopped)
     }
 }
 
 fn outcome(args: &ListenArgs, end: &End, heard: u64) -> Result<(), Failure> {
     match end {
-        End::EndpointGone => return Err(Failure::failed("the socket has failed")),
+        End::EndpointGone => return Err(Failure::failed(Listener::SocketFailed.text())),
         End::Stream(Served { whole: true, .. }) => return Ok(()),
         End::Stream(Served { closed, .. }) if !closed.is_graceful() => {
             let why = match closed {
                 Closed::ByPeer { reason, .. } => reason.clone(),
                 closed => closed.to_string(),
             };
-            return Err(Failure::failed(format!("the stream was cut short: {why}")));
+            return Err(Failure::failed(Listener::StreamCutShort(&why).text()));
         }
         End::TimeUp if wants_stream(args) => {
-            return Err(Failure::failed("no whole stream came in time"));
+            return Err(Failure::failed(Listener::NoWholeStream.text()));
         }
         End::TimeUp => {}
         _ => return Ok(()),
     }
     match args.wanted() {
         Some(wanted) if heard < wanted => {
-            Err(Failure::failed(format!("{heard} of {wanted} messages came in time")))
+            Err(Failure::failed(Listener::MessagesInTime { heard, wanted }.text()))
         }
         _ => Ok(()),
     }

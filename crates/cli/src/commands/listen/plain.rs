@@ -35,8 +35,9 @@ use crate::{
     dtls,
     exit::Failure,
     limits::{LAST_LOOK, LAST_WORDS, LAST_WRITE, MAX_RECEIVE_ERRORS, MAX_WAITING_KIB},
-    output::{counted, human_bytes, note, warn},
+    output::{human_bytes, note, warn},
     terminal::Ending,
+    words::Listener,
     writer::Writer,
 };
 
@@ -45,7 +46,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     if !args.talk.quiet {
         warn_of_small_buffer(listener.socket());
         note(&how_to_reach(listener.local_addr(), &flags(&args, pin), &args));
-        note(&format!("listening on {}", listener.local_addr()));
+        note(&Listener::Listening(&listener.local_addr()).text());
     }
     let mut writer = Writer::start(args.format, MAX_WAITING_KIB);
     let outcome = receive(&args, &mut listener, &mut writer, ending).await;
@@ -58,10 +59,7 @@ pub(crate) async fn run(args: ListenArgs, ending: &mut Ending) -> Result<(), Fai
     report_counts(&args.talk, listener.drops(), listener.socket().kernel_drops());
     let end = outcome?;
     if end.withheld > 0 && !args.talk.quiet {
-        note(&format!(
-            "not shown: {} of another dialect (--format hex shows them)",
-            counted(end.withheld, "datagram")
-        ));
+        note(&Listener::NotShown(end.withheld).text());
     }
     written?;
     check_count(&args, &end)
@@ -112,7 +110,7 @@ async fn open(
         let joined = listener.socket().join(*group, args.network.interface.as_deref());
         joined.map_err(|e| match e.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => Failure::usage(e),
-            _ => Failure::failed(format!("cannot join {group}: {e}")),
+            _ => Failure::failed(Listener::CannotJoin(group, &e).text()),
         })?;
     }
     Ok((listener, pin))
@@ -229,7 +227,8 @@ fn check_count(args: &ListenArgs, end: &End) -> Result<(), Failure> {
     let wanted = args.wanted();
     match wanted {
         Some(wanted) if end.heard < wanted && !end.interrupted => {
-            Err(Failure::failed(format!("{} of {wanted} datagrams came in time", end.heard)))
+            let says = Listener::DatagramsInTime { heard: end.heard, wanted };
+            Err(Failure::failed(says.text()))
         }
         _ => Ok(()),
     }
@@ -241,8 +240,5 @@ fn warn_of_small_buffer(socket: &Socket) {
         return;
     }
     let (granted, asked) = (human_bytes(granted as u64), human_bytes(KERNEL_RECEIVE_BUFFER as u64));
-    warn(&format!(
-        "the kernel grants a receive buffer of {granted}, {asked} were asked for: a burst may be \
-         lost (sysctl net.core.rmem_max raises the limit)"
-    ));
+    warn(&Listener::SmallBuffer { granted: &granted, asked: &asked }.text());
 }

@@ -17,6 +17,7 @@ use hikyaku_services::files::{Control, Incoming, Offer, Task, Violation, safe_na
 use crate::{
     exit::{Failure, in_words},
     limits::MAX_UNSAVED,
+    words::Listener,
 };
 
 /// The folder for received files.
@@ -30,9 +31,7 @@ impl Saver {
     pub(super) fn new(folder: &Path) -> Result<Arc<Self>, Failure> {
         let shown = folder.display();
         let named = |e: io::Error| match e.kind() {
-            io::ErrorKind::NotFound => Failure::usage(format!(
-                "--save {shown}: there is no such folder; `mkdir {shown}` makes it"
-            )),
+            io::ErrorKind::NotFound => Failure::usage(Listener::NoFolder(&shown).text()),
             _ => Failure::usage(format!("--save {shown}: {}", in_words(&e))),
         };
         // An open folder stays the same, even if its name or our working directory changes.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt::Display,
     io::{self, Read as _},
 };
 
@@ -18,6 +19,7 @@ use crate::{
     mismatch::{Place, at_sender, unacknowledged},
     output::{human_time, note_line, note_nothing_sent, warning},
     terminal::{self, Lines, Show, Typed},
+    words::{Datagram, Sender, Verb, joined},
 };
 
 /// Sends messages, and prints replies.
@@ -239,28 +241,30 @@ impl<'a> Courier<'a> {
                     reported = true;
                     match policy.retries {
                         0 => return,
-                        _ => format!("{target}: {error}; trying again"),
+                        _ => Datagram::TryingAgain(&target, &error).text(),
                     }
                 }
                 Setback::Again { target, tries, most, instead, spoken } => {
-                    let try_of = format!("sending again (try {} of {most})", tries + 1);
+                    let (target, again): (&dyn Display, _) = (&target, tries + 1);
                     match (instead, spoken) {
                         _ if reported => return,
                         (Some(instead), _) => {
-                            format!("{target} answers {}, {try_of}", not_the_ack(instead))
+                            let instead = &*excerpt(instead.trim_ascii_end());
+                            Datagram::OtherAnswer { target, instead, again, most }.text()
                         }
                         (None, Some(theirs)) if theirs == ours => {
-                            format!("{target} cannot open it: another key? {try_of}")
+                            Datagram::AnotherKey { target, again, most }.text()
                         }
                         (None, Some(theirs)) => {
-                            format!("{target} reports that it takes {theirs}, {try_of}")
+                            let theirs = &*theirs.to_string();
+                            Datagram::OtherDialect { target, theirs, again, most }.text()
                         }
-                        (None, None) => format!("no acknowledgement from {target} yet, {try_of}"),
+                        (None, None) => Datagram::NoAckYet { target, again, most }.text(),
                     }
                 }
                 _ => return,
             };
-            say(show, warning(&format!("message {number}: {reason}")));
+            say(show, warning(&Datagram::Message(number, &reason).text()));
         };
         let text = self.args.plain.ack.text();
         let sent = self.peer.send_acknowledged(message, text.as_bytes(), policy, setback).await;
@@ -272,12 +276,9 @@ impl<'a> Courier<'a> {
             Err(e) => return Err(e.into()),
         };
         if !self.args.talk.quiet {
-            let tries = if done.tries == 1 { "try" } else { "tries" };
-            let (by, count) = (done.by, done.tries);
-            let elapsed = human_time(done.elapsed);
-            self.say(&format!(
-                "message {number}: acknowledged by {by} after {count} {tries}, {elapsed}"
-            ));
+            let (by, tries, time) = (&done.by, done.tries, &*human_time(done.elapsed));
+            let says = Datagram::AcknowledgedBy { by, tries, time }.text();
+            self.say(&Datagram::Message(number, &says).text());
         }
         Ok(())
     }
@@ -293,11 +294,12 @@ impl<'a> Courier<'a> {
         let hint = match (spoken, error) {
             (Some(theirs), _) => at_sender(address, theirs, ours, Place::Listener),
             (None, PlainSendError::NotAcknowledged { instead: Some(instead), .. }) => {
-                format!("it answered {}", not_the_ack(instead))
+                Datagram::Answered(&excerpt(instead.trim_ascii_end())).text()
             }
             _ => unacknowledged(ack_text, ours),
         };
-        let text = format!("message {number} {}: {error}; {hint}", excerpt(message));
+        let why = joined(&error.to_string(), &hint);
+        let text = Datagram::Message(number, &format!("{}: {why}", excerpt(message))).text();
         if spoken == Some(ours) { Failure::refused(text) } else { Failure::failed(text) }
     }
 
@@ -306,8 +308,13 @@ impl<'a> Courier<'a> {
         if self.idle || self.has_its_replies() {
             return self.sent_all();
         }
-        let sent = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
-        Err(Failure::failed(format!("interrupted; messages {sent} before: {}", self.sent)))
+        let says = Sender::InterruptedAfter(self.verb(), self.sent);
+        Err(Failure::failed(says.text()))
+    }
+
+    /// Returns what becomes of a message at best.
+    pub(super) const fn verb(&self) -> Verb {
+        if self.args.plain.ack.ack { Verb::Acknowledged } else { Verb::Sent }
     }
 
     fn say(&mut self, line: &str) {
@@ -326,12 +333,6 @@ async fn asks_to_leave(lines: &mut Lines, ahead: &mut VecDeque<Typed>) {
         }
     }
     std::future::pending().await
-}
-
-/// Returns a hint if something other than the expected acknowledgement arrived.
-fn not_the_ack(instead: &[u8]) -> String {
-    let instead = excerpt(instead.trim_ascii_end());
-    format!("{instead} instead (if that is its acknowledgement, use --ack-text)")
 }
 
 /// An explicit `--timeout` is honoured without a warning.

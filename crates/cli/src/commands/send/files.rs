@@ -20,8 +20,12 @@ use crate::{
     limits::{FILE_CHUNK, MAX_NAMED, PROGRESS_EVERY},
     native::code,
     progress::Progress,
+    words::{Outcome, Shortfall},
     written::Written,
 };
+
+/// Why a file was given up, as the listener reads it.
+const CHANGED: &str = "it changed while it was sent";
 
 /// The files, and the state of each.
 pub(super) struct Files {
@@ -115,7 +119,7 @@ impl Files {
             }
         }
         if trouble.is_none() && sent != size {
-            trouble = Some("it changed while it was sent".to_owned());
+            trouble = Some(CHANGED.to_owned());
         }
         match trouble {
             None => control(Control::End { id }).await,
@@ -158,11 +162,9 @@ impl Files {
         Ok(())
     }
 
-    /// Returns `2 of 3 files`.
-    pub(super) fn share(&self) -> String {
-        let (saved, all) = (self.standings.borrow().saved(), self.files.len());
-        let files = if all == 1 { "file" } else { "files" };
-        format!("{saved} of {all} {files}")
+    /// Returns how many files are saved, of how many.
+    pub(super) fn share(&self) -> (usize, usize) {
+        (self.standings.borrow().saved(), self.files.len())
     }
 
     /// Returns `; .hidden saved as _hidden`, for files saved under another name.
@@ -171,7 +173,7 @@ impl Files {
         let renamed =
             self.files.iter().filter_map(|file| match standings.standing(file.offer.id) {
                 Standing::Saved(name) if *name != file.offer.name => {
-                    Some(format!("; {} saved as {name}", file.path.display()))
+                    Some(Outcome::SavedAs(&file.path.display(), name).text())
                 }
                 _ => None,
             });
@@ -185,7 +187,7 @@ impl Files {
         }
         match more {
             0 => names,
-            more => format!("{names} and {more} more"),
+            more => names + &Outcome::AndMore(more).text(),
         }
     }
 
@@ -199,7 +201,7 @@ impl Files {
         let first = missing.next()?;
         Some(match missing.count() {
             0 => first,
-            more => format!("{first} (and {more} more)"),
+            more => first + &Outcome::AndMore(more as u64).text(),
         })
     }
 
@@ -227,8 +229,9 @@ impl Files {
 fn why_not(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Saved(_) => None,
-        Standing::Open | Standing::Accepted(_) => Some("no answer".to_owned()),
-        Standing::Refused(reason) => Some(format!("refused: {reason}")),
+        Standing::Open | Standing::Accepted(_) => Some(Shortfall::NoAnswerForFile.text()),
+        Standing::Refused(reason) => Some(Shortfall::FileRefused(reason).text()),
+        Standing::GivenUp(reason) if reason == CHANGED => Some(Shortfall::FileChanged.text()),
         Standing::GivenUp(reason) => Some(reason.clone()),
     }
 }
@@ -238,17 +241,15 @@ impl Source {
         let named = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
         let about = path.metadata().map_err(|e| Failure::usage(named(&e)))?;
         if about.is_dir() {
-            let try_this = format!("a folder; try: tar c {} | hikyaku send --raw", path.display());
-            return Err(Failure::usage(named(&try_this)));
+            return Err(Failure::usage(named(&Shortfall::Folder(&path.display()).text())));
         }
         if !about.is_file() {
-            return Err(Failure::usage(named(
-                &"not a regular file; try: hikyaku send --raw ADDR <FILE",
-            )));
+            return Err(Failure::usage(named(&Shortfall::NotRegular.text())));
         }
         // Report unreadable files before anything is sent.
         File::open(&path).map_err(|e| Failure::usage(named(&e)))?;
-        let name = name_of(&path).ok_or_else(|| Failure::usage(named(&"a file has a name")))?;
+        let nameless = || Failure::usage(named(&Shortfall::Nameless.text()));
+        let name = name_of(&path).ok_or_else(nameless)?;
         let offer = Offer::new(id, name, about.len(), mode(&about));
         Ok(Self { path, offer })
     }

@@ -13,6 +13,7 @@ use crate::{
     message::{bytes_of, decoded, excerpt},
     output::human_bytes,
     terminal::{self, LineLimit, Lines, Show},
+    words::Shortfall,
 };
 
 const LINES: LineLimit = LineLimit {
@@ -99,7 +100,7 @@ impl Messages {
         let index = index.and_then(|index| usize::try_from(index).ok());
         match index.and_then(|index| messages.get(index)) {
             Some(message) => excerpt(message),
-            None => format!("line {}", number + 1),
+            None => Shortfall::Line(number + 1).text(),
         }
     }
 
@@ -140,7 +141,8 @@ async fn send_lines(
         let Some(line) = lines.queue.recv().await else { return Ok(()) };
         idle.set(false);
         number += 1;
-        let line = line.map_err(|e| Failure::usage(format!("line {number}: {e}")))?;
+        let line =
+            line.map_err(|e| Failure::usage(format!("{}: {e}", Shortfall::Line(number).text())))?;
         if show.is_some() && line.leaves() {
             return Ok(());
         }
@@ -154,7 +156,9 @@ async fn send_lines(
                 Err(_) => return Ok(()),
             },
             (Err(e), Some(show)) => show(e.into()),
-            (Err(e), None) => return Err(Failure::usage(format!("line {number}: {e}"))),
+            (Err(e), None) => {
+                return Err(Failure::usage(format!("{}: {e}", Shortfall::Line(number).text())));
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     native::{self, Keyed, code},
     output::note,
     terminal::{Ending, by_now},
+    words::{Member, Sender},
     written::APPLICATION,
 };
 
@@ -36,7 +37,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     let endpoint = keyed.builder.client()?;
     let ours = &keyed.public_line;
     if source.at_prompt() && !args.talk.quiet {
-        note(&format!("connecting to {}; a prompt for messages follows", args.address));
+        note(&Sender::Connecting(&args.address).text());
     }
     let connecting = native::connect(
         &endpoint,
@@ -48,7 +49,7 @@ pub(super) async fn run(args: SendArgs, ending: &mut Ending) -> Result<Told, Fai
     );
     let connection = tokio::select! {
         connected = connecting => connected?,
-        () = ending.wanted() => return Err(Failure::failed("interrupted; nothing was sent")),
+        () = ending.wanted() => return Err(Failure::failed(Member::Interrupted.text())),
     };
     native::report_first_contact(&args.address, &connection, &args.talk);
 
@@ -150,7 +151,7 @@ async fn deliver(
 /// Explains, after a while, what a person who has left the prompt is waiting for. Never returns.
 async fn note_waiting(address: &Address) {
     tokio::time::sleep(CONFIRM_NOTE).await;
-    note(&format!("waiting for {address} to confirm what was sent; Ctrl-C gives up"));
+    note(&Sender::Waiting(address).text());
     std::future::pending().await
 }
 

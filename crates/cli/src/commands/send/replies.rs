@@ -8,7 +8,7 @@ use std::{
 
 use hikyaku_plain::Reply;
 
-use super::courier::{Courier, lines};
+use super::courier::Courier;
 use crate::{
     args::Format,
     exit::Failure,
@@ -16,6 +16,7 @@ use crate::{
     line::Line,
     output::{Content, Origin, Record, human_time},
     values::Replies,
+    words::{Datagram, Shortfall},
 };
 
 impl Courier<'_> {
@@ -104,8 +105,8 @@ impl Courier<'_> {
             return Err(Failure::Failed(report));
         }
         if self.unsent > 0 {
-            let what = if self.args.plain.ack.ack { "acknowledged" } else { "sent" };
-            return Err(Failure::failed(format!("{} not {what}", lines(self.unsent))));
+            let says = Shortfall::LinesMissing(self.verb(), self.unsent);
+            return Err(Failure::failed(says.text()));
         }
         Ok(())
     }
@@ -117,12 +118,13 @@ impl Courier<'_> {
     }
 
     fn shortfall(&self, wanted: Replies) -> Result<(), Failure> {
-        let (target, time) = (self.peer.target(), human_time(patience(wanted)));
+        let (target, time) = (&self.peer.target(), &*human_time(patience(wanted)));
         match (wanted, self.replies) {
-            (_, 0) => Err(Failure::failed(format!("no reply from {target} within {time}"))),
-            (Replies::Count(count), came) if came < count => Err(Failure::failed(format!(
-                "{came} of {count} replies from {target} within {time}"
-            ))),
+            (_, 0) => Err(Failure::failed(Datagram::NoReply(target, time).text())),
+            (Replies::Count(count), came) if came < count => {
+                let says = Datagram::FewReplies { target, came, count, time };
+                Err(Failure::failed(says.text()))
+            }
             _ => Ok(()),
         }
     }

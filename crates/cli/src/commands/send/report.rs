@@ -14,6 +14,7 @@ use crate::{
     limits::MAX_NAMED,
     native,
     output::{clear_line, human_bytes, human_time, note, note_nothing_sent, print_json},
+    words::{Much, Outcome, Sender, Shortfall, Verb, joined},
 };
 
 /// Why sending ended.
@@ -39,7 +40,7 @@ pub(super) struct Report<'a> {
 
 /// The counts, and what is known to be written.
 struct Share {
-    verb: &'static str,
+    verb: Verb,
     messages: u64,
     bytes: u64,
 }
@@ -108,11 +109,11 @@ impl Report<'_> {
                 None => return Ok(()),
                 Some(why) => why,
             },
-            Stop::Interrupted => "interrupted".to_owned(),
+            Stop::Interrupted => Sender::Interrupted.text(),
             Stop::Closed(closed) => native::why(closed, &self.args.address, self.silence),
             Stop::Failed(failure) => failure.text(),
         };
-        let summary = format!("{why}; {}", self.shares(stop, source));
+        let summary = joined(&why, &self.shares(stop, source));
         Err(match stop {
             Stop::Failed(Failure::Usage(_)) => Failure::Usage(summary),
             _ => Failure::Failed(summary),
@@ -133,16 +134,14 @@ impl Report<'_> {
             false => 0,
         };
         let (late, large) = (tally.expired(), tally.too_large());
-        Some(match (late, large) {
-            (_, 1..) => format!("{large} larger than the listener accepts"),
-            (1.., 0) => format!("{late} not sent: the deadline could not be kept"),
-            _ if tally.unconfirmed() > 0 => {
-                let count = tally.unconfirmed();
-                format!("{count} not confirmed before the deadline; may have arrived")
-            }
-            _ if unwritten > 0 => format!("{unwritten} too late to be written"),
-            _ => "not all was acknowledged".to_owned(),
-        })
+        let says = match (late, large) {
+            (_, 1..) => Shortfall::TooLarge(large),
+            (1.., 0) => Shortfall::Late(late),
+            _ if tally.unconfirmed() > 0 => Shortfall::Unconfirmed(tally.unconfirmed()),
+            _ if unwritten > 0 => Shortfall::Unwritten(unwritten),
+            _ => Shortfall::NotAll,
+        };
+        Some(says.text())
     }
 
     /// Returns what is known of the messages: that they are written, if the listener reports it.
@@ -150,37 +149,40 @@ impl Report<'_> {
         let Known { tally, confirmed } = self.known;
         if confirmed.is_told() {
             let (messages, bytes) = (confirmed.messages(), confirmed.bytes());
-            return Share { verb: "written", messages, bytes };
+            return Share { verb: Verb::Written, messages, bytes };
         }
         let (messages, bytes) = (tally.acknowledged(), tally.acknowledged_bytes());
-        Share { verb: "acknowledged", messages, bytes }
+        Share { verb: Verb::Acknowledged, messages, bytes }
     }
 
-    /// Returns `written: 2 of 3 messages; not written: "three"`.
+    /// Returns `written: 2 of 3 messages; not written: "three"`, in the reader's language.
     fn shares(&self, stop: &Stop, source: &Source) -> String {
         let Share { verb, messages: good, bytes } = self.share();
         match source {
-            Source::Stream => format!("{verb}: {} of the stream", human_bytes(bytes)),
+            Source::Stream => Shortfall::StreamShare(verb, &human_bytes(bytes)).text(),
             // Each file has its answer: a count of bytes adds nothing.
             Source::Files(files) if matches!(stop, Stop::Done) => {
-                format!("saved: {}", files.share())
+                let (saved, all) = files.share();
+                Shortfall::FilesShare { saved, all }.text()
             }
             Source::Files(files) => {
-                let (bytes, size) = (human_bytes(bytes), human_bytes(files.size()));
-                format!("saved: {}; acknowledged: {bytes} of {size}", files.share())
+                let (saved, all) = files.share();
+                let (bytes, size) = (&*human_bytes(bytes), &*human_bytes(files.size()));
+                Shortfall::FilesShareSent { saved, all, bytes, size }.text()
             }
             Source::Messages(messages) => {
                 let total = messages.total().unwrap_or(self.known.tally.sent());
-                let mut summary = format!("{verb}: {good} of {}", count(total));
+                let summary = Shortfall::MessagesShare { verb, good, total }.text();
                 let (missing, missing_count) = self.missing(total);
                 let names: Vec<String> =
                     missing.into_iter().map(|number| messages.name(number)).collect();
-                if !names.is_empty() {
-                    summary += &format!("; not {verb}: {}", names.join(", "));
-                }
+                let summary = match names.is_empty() {
+                    true => summary,
+                    false => joined(&summary, &Shortfall::Missing(verb, &names.join(", ")).text()),
+                };
                 match missing_count - names.len() as u64 {
                     0 => summary,
-                    more => format!("{summary} and {more} more"),
+                    more => summary + &Outcome::AndMore(more).text(),
                 }
             }
         }
@@ -199,39 +201,42 @@ impl Report<'_> {
     }
 
     fn success(&self, source: &Source) -> String {
-        let (to, time) = (self.connection.remote_addr(), human_time(self.elapsed));
-        let bytes = human_bytes(self.known.tally.sent_bytes());
-        match source {
-            Source::Stream => format!("{bytes} {} by {to}, {time}", self.share().verb),
-            Source::Files(files) => {
-                format!("saved: {} ({bytes}) by {to}, {time}{}", files.share(), files.renamed())
+        let (by, time) = (&self.connection.remote_addr(), &*human_time(self.elapsed));
+        let bytes = &*human_bytes(self.known.tally.sent_bytes());
+        let what = match source {
+            Source::Stream => {
+                let (verb, much) = (self.share().verb, Much::Bytes(bytes));
+                vec![Outcome::Done { verb, much, by }.text()]
             }
-            Source::Messages(_) => format!("{}, {time}", self.success_of_messages()),
-        }
+            Source::Files(files) => {
+                let (saved, all) = files.share();
+                let done = Outcome::FilesDone { saved, all, bytes, by, time };
+                return done.text() + &files.renamed();
+            }
+            Source::Messages(_) => self.success_of_messages(),
+        };
+        Outcome::In { what: &what, time }.text()
     }
 
-    fn success_of_messages(&self) -> String {
+    fn success_of_messages(&self) -> Vec<String> {
         let Known { tally, confirmed } = self.known;
         let (to, share) = (self.connection.remote_addr(), self.share());
         let mut parts = Vec::new();
         if confirmed.is_told() && tally.sent() > share.messages {
             // Messages that their class permits to drop.
-            parts.push(format!("{} superseded", count(tally.sent() - share.messages)));
+            parts.push(Outcome::Superseded(tally.sent() - share.messages));
         } else if !confirmed.is_told() && tally.superseded() > 0 {
             // Replaced by a newer message; one that was in flight may well have arrived.
-            let superseded = count(tally.superseded());
-            parts.push(format!(
-                "{superseded} superseded before their acknowledgement came (they may have arrived)"
-            ));
+            parts.push(Outcome::SupersededPerhaps(tally.superseded()));
         }
         if tally.unacknowledged() > 0 {
-            let sent = count(tally.unacknowledged());
-            parts.push(format!("{sent} sent to {to} (this class is not acknowledged)"));
+            parts.push(Outcome::Unacknowledged(tally.unacknowledged(), &to));
         }
         if share.messages > 0 || parts.is_empty() {
-            parts.push(format!("{} {} by {to}", count(share.messages), share.verb));
+            let (verb, much) = (share.verb, Much::Messages(share.messages));
+            parts.push(Outcome::Done { verb, much, by: &to });
         }
-        parts.join(", ")
+        parts.into_iter().map(Outcome::text).collect()
     }
 
     fn summary(&self, source: &Source, failure: Option<&Failure>) -> Summary {
@@ -258,12 +263,5 @@ impl Report<'_> {
             error: failure.map(Failure::text),
             exit: failure.map_or(0, Failure::code),
         }
-    }
-}
-
-fn count(messages: u64) -> String {
-    match messages {
-        1 => "1 message".to_owned(),
-        messages => format!("{messages} messages"),
     }
 }

@@ -3,6 +3,10 @@
 use super::{Member, Peer, Rooms};
 use crate::output::counted;
 
+mod transfer;
+
+pub(super) use transfer::{datagram, keys, listener, outcome, pinged, sender, shortfall};
+
 pub(super) fn rooms(says: Rooms<'_>) -> String {
     match says {
         Rooms::HostKey(key) => format!("the key of this host is {key}"),

@@ -2,6 +2,10 @@
 
 use super::{Member, Peer, Rooms};
 
+mod transfer;
+
+pub(super) use transfer::{datagram, keys, listener, outcome, pinged, sender, shortfall};
+
 pub(super) fn rooms(says: Rooms<'_>) -> String {
     match says {
         Rooms::HostKey(key) => format!("このホストの鍵は {key} です"),
