@@ -90,6 +90,7 @@ pub(crate) enum Shortfall<'a> {
     LinesMissing(Verb, u64),
     NoAnswerForFile,
     FileRefused(&'a str),
+    AndMore(usize),
     FileChanged,
     Folder(Shown<'a>),
     NotRegular,

@@ -201,7 +201,7 @@ impl Files {
         let first = missing.next()?;
         Some(match missing.count() {
             0 => first,
-            more => first + &Outcome::AndMore(more as u64).text(),
+            more => first + &Shortfall::AndMore(more).text(),
         })
     }
 

@@ -136,6 +136,7 @@ pub(in crate::words) fn shortfall(says: Shortfall<'_>) -> String {
         Shortfall::LinesMissing(what, count) => format!("{count} lines were not {}", verb(what)),
         Shortfall::NoAnswerForFile => "no answer".to_owned(),
         Shortfall::FileRefused(reason) => format!("refused: {reason}"),
+        Shortfall::AndMore(more) => format!(" (and {more} more)"),
         Shortfall::FileChanged => "it changed while it was sent".to_owned(),
         Shortfall::Folder(path) => format!("a folder; try: tar c {path} | hikyaku send --raw"),
         Shortfall::NotRegular => {

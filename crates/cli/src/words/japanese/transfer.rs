@@ -158,6 +158,7 @@ pub(in crate::words) fn shortfall(says: Shortfall<'_>) -> String {
         Shortfall::LinesMissing(verb, count) => format!("{count} 行が{}です", undone(verb)),
         Shortfall::NoAnswerForFile => "応答がありません".to_owned(),
         Shortfall::FileRefused(reason) => format!("拒否されました: {reason}"),
+        Shortfall::AndMore(more) => format!("（ほか {more} 件）"),
         Shortfall::FileChanged => "送信中に変更されました".to_owned(),
         Shortfall::Folder(path) => {
             format!("フォルダーです。送信するには: tar c {path} | hikyaku send --raw")
