@@ -53,7 +53,7 @@ fn digest_of(open: &str, close: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::limits::MAX_PAGE;
@@ -86,6 +86,46 @@ mod tests {
             " onclick",
         ] {
             assert!(!PAGE.contains(way), "{way}");
+        }
+    }
+
+    /// The characters of a class of a regular expression of JavaScript, written by their numbers.
+    fn characters_of(class: &str) -> BTreeSet<char> {
+        let number = |digits: &str| char::from_u32(u32::from_str_radix(digits, 16).ok()?);
+        let one = |escape: &str| match escape.split_at(1) {
+            ("0", "") => Some('\0'),
+            ("x" | "u", digits) => number(digits.trim_matches(['{', '}'])),
+            _ => None,
+        };
+        let mut characters = BTreeSet::new();
+        for range in class.replace("-\\", "..").split('\\').skip(1) {
+            let (first, last) = range.split_once("..").unwrap_or((range, range));
+            characters.extend(one(first).unwrap()..=one(last).unwrap());
+        }
+        characters
+    }
+
+    #[test]
+    fn characters_that_a_terminal_does_not_show_are_not_shown_by_the_page_either() {
+        let (_, rest) = PAGE.split_once("const unsafe = /[").unwrap();
+        let (class, _) = rest.split_once("]/gu;").unwrap();
+        let escaped = characters_of(class);
+        for character in ('\0'..=char::MAX).filter(|c| !matches!(c, '\t' | '\n')) {
+            let is_safe = hikyaku_text::is_safe(character);
+            assert_eq!(escaped.contains(&character), !is_safe, "{character:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_escaped_wherever_it_is_put_into_the_page() {
+        let (_, script) = PAGE.split_once("'use strict'").unwrap();
+        assert!(script.contains("el.textContent = plain(text);"));
+        for assigned in script.split(".textContent = ").skip(1) {
+            let value = assigned.split([';', '\n']).next().unwrap();
+            // What the page says itself, and what has been checked as the name of a room.
+            let is_ours = ["sign", "text", "'#' + room.name"].contains(&value);
+            let is_sentence = value.starts_with("t(") || value.starts_with("found ? t(");
+            assert!(is_ours || is_sentence || value.starts_with("plain("), "{value}");
         }
     }
 
