@@ -209,11 +209,16 @@ pub const MAX_READERS: usize = 4;
 /// the others free.
 pub const MAX_SEARCHERS: usize = 2;
 
-/// Events that are read from a history at once for a device that is behind: some 64 KiB.
+/// Events that are read from a history at once for a device that is behind: some 64 KiB. Of long
+/// ones a history returns fewer, because a device that takes none keeps them in memory.
 pub const STORED_BATCH: usize = 256;
 
 /// Lines of a page of history: a screen or two.
 pub const PAGE_LINES: usize = 50;
+
+/// Bytes of a page of history: twice what common lines have. A page is in memory until its device
+/// has taken it.
+pub const PAGE_LEN: usize = 64 << 10;
 
 /// Interval at which a history forgets what is too old.
 pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
@@ -244,8 +249,9 @@ pub const MAX_PRIVATE: usize = 256;
 pub const MAX_ARRIVALS: usize = 256;
 
 /// Lines of a web member that wait for its page, besides those that the system holds for it; then
-/// its way is slow, and it falls back to its cursor. Most are shared with other members.
-pub const WEB_QUEUE: usize = 64;
+/// its way is slow, and it falls back to its cursor. Together they have no more bytes than wait in
+/// a native connection.
+pub const WEB_QUEUE: usize = 16;
 
 /// Bytes that a native member may have sent and the room has not taken: 30 of the longest lines.
 pub const MEMBER_CREDIT: u64 = 512 << 10;
@@ -429,6 +435,7 @@ pub const LATE_LINES_WAIT: Duration = Duration::from_millis(20);
 /// single peer; a hundred concern the socket.
 pub const MAX_RECEIVE_ERRORS: u32 = 100;
 
+const _: () = assert!(WEB_QUEUE * MAX_MACHINE_LINE_LEN <= MEMBER_QUEUE);
 const _: () = assert!(CLIENT_RATE < DEFAULT_RATE && CLIENT_BURST < DEFAULT_BURST);
 const _: () = assert!(KEEP_ALIVE.as_secs() * 2 < DEFAULT_IDLE.as_secs());
 const _: () = assert!(

@@ -178,8 +178,9 @@ pub struct Found {
 
 /// The reading end of a history.
 pub trait Reader: Send {
-    /// Returns up to `limit` events after `seq` that a device may read, in their order. It costs
-    /// what is returned, not what others have said.
+    /// Returns up to `limit` events after `seq` that a device may read, in their order; fewer if
+    /// they are long, none only if there are none. It costs what is returned, not what others have
+    /// said.
     ///
     /// # Errors
     /// When the history cannot be read, or events after `seq` have been forgotten.

@@ -39,3 +39,7 @@ pub const WAL_LEN: i64 = 16 << 20;
 
 /// Clients of one key and one chat that run at a time on a machine, each a device with a file.
 pub const MAX_DEVICES: u32 = 16;
+
+/// Bytes after which no more events are read for a device at once. They are in memory until the
+/// device has taken them, and it may take none.
+pub const MAX_ANSWER_LEN: usize = 64 << 10;

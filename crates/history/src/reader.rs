@@ -21,7 +21,7 @@ use rusqlite::{
 
 use crate::{
     database,
-    limits::{MAX_SEARCH_STEPS, SEARCH_STEP},
+    limits::{MAX_ANSWER_LEN, MAX_SEARCH_STEPS, SEARCH_STEP},
     search,
     sql::{seq_at, to_sql},
 };
@@ -116,8 +116,16 @@ impl SqliteReader {
             }
         }
         let mut statement = transaction.prepare_cached(&after((parameters.len() - 3) / 2))?;
-        let events = statement.query_map(params_from_iter(parameters), stored)?;
-        events.collect::<rusqlite::Result<_>>().map(Some)
+        let (mut events, mut len) = (Vec::new(), 0);
+        for event in statement.query_map(params_from_iter(parameters), stored)? {
+            let event = event?;
+            len += event.line.len();
+            events.push(event);
+            if len >= MAX_ANSWER_LEN {
+                break;
+            }
+        }
+        Ok(Some(events))
     }
 
     /// Runs a search that may take so many steps. What comes after it has no limit.

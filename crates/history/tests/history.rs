@@ -6,7 +6,7 @@ mod common;
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use common::{after, all, author, event, id, key, numbers, open, rights, said, store};
+use common::{after, all, all_after, author, event, id, key, numbers, open, rights, said, store};
 use hikyaku::identity::Identity;
 use hikyaku_chat::{
     Stamp,
@@ -18,7 +18,7 @@ use hikyaku_chat::{
     sealed::{Sealed, Words},
     store::{Retention, Rights, Store as _},
 };
-use hikyaku_history::SqliteStore;
+use hikyaku_history::{SqliteStore, limits::MAX_ANSWER_LEN};
 use proptest::prelude::*;
 
 const ROOMS: [&str; 3] = ["general", "garden", "茶室"];
@@ -563,6 +563,18 @@ fn a_search_takes_a_bounded_number_of_steps_and_answers_with_what_it_found() {
     let found = reader.search("a b", &rooms, Seq(u64::MAX), 50).unwrap();
     assert!(found.lines.len() == 50 && !found.is_cut_short);
     // What comes after it has no limit.
-    let rights = rights(1, &["general"]);
-    assert_eq!(reader.after(Seq::START, usize::MAX, &rights).unwrap().len(), 60_000);
+    assert_eq!(all_after(&mut *reader, 0).unwrap().len(), 60_000);
+}
+
+#[test]
+fn of_long_events_fewer_are_read_at_once_and_none_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = open(&folder.path().join("chat.sqlite"));
+    let text = "x".repeat(4_096);
+    store(&mut history, (0..40).map(|n| said(1, n, &text)).collect());
+    let mut reader = history.reader().unwrap();
+    let first = reader.after(Seq::START, 40, &rights(1, &["general"])).unwrap();
+    let len: usize = first.iter().map(|event| event.line.len()).sum();
+    assert!(len < MAX_ANSWER_LEN + 2 * text.len(), "{len}");
+    assert_eq!(numbers(&all_after(&mut *reader, 0).unwrap()), (1..=40).collect::<Vec<_>>());
 }

@@ -36,8 +36,8 @@ pub const MESSAGES_PER_SECOND: u32 = 100;
 /// Messages that are read from a page at once: an outbox that is sent again.
 pub const MESSAGES_AT_ONCE: u32 = 400;
 
-/// Lines that are put into one message for a page.
-pub const LINES_AT_ONCE: usize = 64;
+/// Lines that are put into one message for a page. It is in memory until the page has taken it.
+pub const LINES_AT_ONCE: usize = 16;
 
 /// Interval at which a page is asked whether it is there. Networks forget connections that are
 /// silent for 30 s or more.

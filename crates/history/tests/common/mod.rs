@@ -8,7 +8,7 @@ use hikyaku_chat::{
     event::{Author, Event, Kind, MemberId, Seq},
     log::Committed,
     message_id::MessageId,
-    store::{Rights, Store as _, StoreError, Stored},
+    store::{Reader, Rights, Store as _, StoreError, Stored},
 };
 use hikyaku_history::SqliteStore;
 use std::path::Path;
@@ -67,9 +67,20 @@ pub(crate) fn rights(number: u8, rooms: &[&str]) -> Rights {
 
 /// What member 1 reads of #general.
 pub(crate) fn after(store: &SqliteStore, seq: u64) -> Result<Vec<Stored>, StoreError> {
-    store.reader().unwrap().after(Seq(seq), usize::MAX, &rights(1, &["general"]))
+    all_after(&mut *store.reader().unwrap(), seq)
 }
 
 pub(crate) fn all(store: &SqliteStore) -> Vec<Stored> {
     after(store, 0).unwrap()
+}
+
+/// The same, of a reader that is asked until it has no more.
+pub(crate) fn all_after(reader: &mut dyn Reader, seq: u64) -> Result<Vec<Stored>, StoreError> {
+    let (mut all, mut last) = (Vec::new(), Seq(seq));
+    loop {
+        let events = reader.after(last, usize::MAX, &rights(1, &["general"]))?;
+        let Some(end) = events.last() else { return Ok(all) };
+        last = end.seq;
+        all.extend(events);
+    }
 }

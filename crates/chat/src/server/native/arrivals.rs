@@ -218,7 +218,7 @@ mod tests {
         let ana = KEY.with(Clone::clone);
         let general = RoomName::general;
         let garden: RoomName = "garden".parse().unwrap();
-        assert_eq!(sent(&ana, &words(), general()), Action::Said("hi\u{202e}".to_owned()));
+        assert_eq!(sent(&ana, &words(), general()), Action::Said("hi\\u{202e}".to_owned()));
         let emote = Words { emote: true, ..words() };
         assert!(matches!(sent(&ana, &emote, general()), Action::Emote(_)));
         let whisper = Words { to: Some("SHA256:ben".into()), ..words() };

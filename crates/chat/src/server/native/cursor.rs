@@ -5,7 +5,6 @@ use hikyaku::Bytes;
 use super::window::{Next, Window};
 use crate::{
     event::Seq,
-    limits::STORED_BATCH,
     store::{Rights, Stored},
 };
 
@@ -30,7 +29,7 @@ pub(in crate::server) enum Step {
     Wait,
     /// Send these, and go on from there.
     Send(Vec<Bytes>, Cursor),
-    /// Read [`STORED_BATCH`] events of the history after this number, and hand in what it has.
+    /// Read at most [`STORED_BATCH`](crate::limits::STORED_BATCH) events of the history after this number, and hand in what it has.
     Read(Seq),
 }
 
@@ -82,11 +81,11 @@ impl Cursor {
         window: &Window,
         events: Vec<Stored>,
     ) -> (Vec<Bytes>, Self) {
-        let last = events.last().map_or(self.seq, |event| event.seq);
-        // Where the answer ends, nothing more of the history is for the device; the window has the
-        // rest.
-        let is_all = events.len() < STORED_BATCH;
-        let last = if is_all { last.max(self.forgotten()) } else { last };
+        let last = match events.last() {
+            Some(event) => event.seq,
+            // Nothing more of the history is for the device; the window has the rest.
+            None => self.seq.max(self.forgotten()),
+        };
         (events.into_iter().map(|event| event.line).collect(), Self::after(window, last))
     }
 

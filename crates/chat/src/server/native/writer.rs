@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Clock,
     event::{Event, Kind, PageOf, RequestId, Seq},
-    limits::{PAGE_LINES, STORED_BATCH},
+    limits::{PAGE_LEN, PAGE_LINES, STORED_BATCH},
     machine,
     room_name::RoomName,
     server::{
@@ -79,8 +79,22 @@ impl PageWanted {
         if is_long {
             lines.remove(0);
         }
-        Ok((lines, is_long || is_cut_short))
+        let is_heavy = drop_oldest(&mut lines);
+        Ok((lines, is_long || is_heavy || is_cut_short))
     }
+}
+
+/// Drops the oldest lines until a page has at most [`PAGE_LEN`] bytes, or one line. Returns `true`
+/// if any was dropped.
+fn drop_oldest(lines: &mut Vec<Stored>) -> bool {
+    let mut len = 0;
+    let is_too_much = |line: &Stored| {
+        len += line.line.len();
+        len > PAGE_LEN
+    };
+    let first = lines.iter().rposition(is_too_much).map_or(0, |at| at + 1);
+    let first = first.min(lines.len().saturating_sub(1));
+    lines.drain(..first).next().is_some()
 }
 
 pub(super) struct Writer {
@@ -234,5 +248,35 @@ impl Writing {
         self.writer.way.send(line).await?;
         self.writer.meters.add(Counter::Deliveries, 1);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(lengths: &[usize]) -> Vec<Stored> {
+        let line = |(seq, len): (usize, &usize)| Stored {
+            seq: Seq(seq as u64),
+            line: vec![b'x'; *len].into(),
+        };
+        lengths.iter().enumerate().map(line).collect()
+    }
+
+    #[test]
+    fn a_page_of_long_lines_has_fewer_and_always_one() {
+        for (lengths, kept) in [
+            (&[][..], 0),
+            (&[PAGE_LEN], 1),
+            (&[1, PAGE_LEN], 1),
+            (&[1, PAGE_LEN - 1], 2),
+            (&[PAGE_LEN / 2; 5], 2),
+            (&[1, 1, 2 * PAGE_LEN], 1),
+        ] {
+            let mut lines = page(lengths);
+            let is_less = drop_oldest(&mut lines);
+            assert_eq!((lines.len(), is_less), (kept, kept < lengths.len()), "{lengths:?}");
+            assert_eq!(lines.last().map(|line| line.seq), page(lengths).last().map(|l| l.seq));
+        }
     }
 }
