@@ -29,7 +29,8 @@ pub(in crate::server) enum Step {
     Wait,
     /// Send these, and go on from there.
     Send(Vec<Bytes>, Cursor),
-    /// Read at most [`STORED_BATCH`](crate::limits::STORED_BATCH) events of the history after this number, and hand in what it has.
+    /// Read at most [`STORED_BATCH`](crate::limits::STORED_BATCH) events of the history after this
+    /// number, and hand in what it has.
     Read(Seq),
 }
 
