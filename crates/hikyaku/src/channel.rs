@@ -155,6 +155,55 @@ impl Channel {
         self.connection.mailbox().try_recv(Some(self.id))
     }
 
+    /// Receives the next message of this channel as [`Channel::recv`] does, and `Deadline` messages
+    /// in the order in which they were sent: for sound, video and whatever else is played as it
+    /// comes. Cancel-safe.
+    ///
+    /// A message that overtook another waits for it, until shortly before its own deadline or that
+    /// of one after it. Then it is returned, and what comes later than that is dropped: nothing is
+    /// received out of order, and nothing waits for longer than its sender allows. What was lost
+    /// and what its sender gave up is skipped. Messages of other classes do not wait.
+    ///
+    /// The first call has the effect of [`Channel::keep_order`], and makes the channel a dedicated
+    /// one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use hikyaku::{Delivery, Endpoint, Trust};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Endpoint::bind("127.0.0.1:0").await?;
+    /// # let client = Endpoint::client()?;
+    /// # let here = client.connect(server.local_addr(), Trust::AnyKey).await?;
+    /// # let there = server.accept().await.ok_or("closed")?;
+    /// const SOUND: u16 = 2;
+    /// let in_time = Delivery::Deadline(Duration::from_secs(5));
+    /// for frame in 0..3_u8 {
+    ///     here.channel(SOUND).send(in_time, vec![frame; 160]).await?;
+    /// }
+    /// let sound = there.channel(SOUND);
+    /// for frame in 0..3_u8 {
+    ///     assert_eq!(sound.recv_in_order().await?.payload, vec![frame; 160]);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Connection::recv`].
+    pub async fn recv_in_order(&self) -> Result<Message, Closed> {
+        self.keep_order();
+        self.recv().await
+    }
+
+    /// Keeps the `Deadline` messages of this channel in order from now on, for every call that
+    /// receives them: see [`Channel::recv_in_order`]. Call it before the first of them is received;
+    /// later, one of them may wait for others that were received already. A call that waits
+    /// meanwhile needs a Tokio runtime with its timers.
+    pub fn keep_order(&self) {
+        self.connection.mailbox().keep_order(Some(self.id));
+    }
+
     /// Sets the priority, 0 to 7 (more counts as 7), of what this side sends. Messages of channels
     /// with a higher priority are sent first. It is 3 at first.
     pub fn set_priority(&self, priority: u8) {

@@ -204,6 +204,12 @@ impl Connection {
         self.handle.mailbox.recv_with(None, limit, |message| into.push(message)).await
     }
 
+    /// Keeps the `Deadline` messages of each channel in order from now on, for every call that
+    /// receives them. See [`Channel::keep_order`](crate::Channel::keep_order).
+    pub fn keep_order(&self) {
+        self.handle.mailbox.keep_order(None);
+    }
+
     /// Receives the next message if one is there, without waiting: for a loop with its own pace,
     /// such as a game's.
     ///

@@ -190,8 +190,9 @@ pub struct ConnectionStats {
     pub received_bytes: u64,
     /// Packets declared lost, probes of the path's MTU included.
     pub lost_packets: u64,
-    /// Bytes of messages sent again because their packets were declared lost. Some first copies may
-    /// have arrived after all.
+    /// Bytes of messages sent again: because their packets were declared lost, or in a probe or the
+    /// next packet before that was certain. Some first copies may have arrived after
+    /// all.
     pub resent_bytes: u64,
     /// The current rate limit of the congestion controller, in bytes of UDP payload per second.
     pub pacing_rate: u64,

@@ -131,3 +131,8 @@ pub const SHARE_SPAN: Duration = Duration::from_millis(100);
 
 /// The work per span, of all connections together, that is not charged, in nanoseconds (M-67).
 pub const UNCHARGED_WORK: u64 = 200_000;
+
+/// How long before its deadline a Deadline message stops waiting for an earlier one, where their
+/// order is kept: a reader's timer may fire a few milliseconds late, and a reader that comes after
+/// the deadline finds nothing.
+pub const HOLD_MARGIN: Duration = Duration::from_millis(10);

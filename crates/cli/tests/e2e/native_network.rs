@@ -61,6 +61,21 @@ fn ten_thousand_messages_arrive_once_in_order_unaltered_whatever_the_network_doe
     assert!(lost > 10 && repeated > 5 && held > 10 && altered > 0, "{:?}", relay.done());
 }
 
+#[test]
+fn deadline_messages_are_printed_in_order_whatever_the_network_does() {
+    let (alice, bob) = (Home::new(), Home::new());
+    let listener = bob.listen(&["--format", "json"]);
+    let relay = Relay::start(listener.address, HOSTILE, 21);
+    let lines: Vec<String> = (0..3_000).map(|n| format!("{n:020}")).collect();
+    let to = relay.address.to_string();
+    let class = ["--class", "deadline=10s"];
+    let sent = alice.run(&[&["send", &to], &class[..]].concat(), lines.join("\n").as_bytes());
+    let printed = texts(listener.interrupt().text());
+    assert!(printed.is_sorted_by(|a, b| a < b), "out of order");
+    assert!(printed.len() > 2_000, "{} of 3,000 lines: {sent:?}", printed.len());
+    assert!(relay.done().held > 5, "{:?}", relay.done());
+}
+
 /// Sends a stream through the hostile relay, and checks that it arrives unaltered.
 fn stream_through_a_hostile_network(len: usize, options: &[&str]) {
     let (alice, bob) = (Home::new(), Home::new());

@@ -27,6 +27,7 @@ use hikyaku_proto::{
 use tokio::{
     sync::{Notify, oneshot},
     task::coop::{Coop, cooperative},
+    time::timeout_at,
 };
 
 use crate::{
@@ -234,6 +235,9 @@ impl Mailbox {
     ) -> Result<usize, Closed> {
         let state = &mut *self.lock();
         let queue = &mut state.received.queue;
+        if state.closed.is_some() {
+            queue.release_held();
+        }
         // Most queues hold no Deadline message, so that the time is not needed.
         let now = if queue.has_deadlines() { self.requests.clock.now() } else { Time::ZERO };
         let mut count = 0;
@@ -292,18 +296,29 @@ impl Mailbox {
             if count > 0 {
                 return Ok(count);
             }
-            self.note_reader();
-            notified.await;
+            match self.note_reader() {
+                None => notified.await,
+                Some(at) => _ = timeout_at(self.requests.clock.instant(at), notified).await,
+            }
         }
     }
 
     /// Notes that a reader waits. If it was woken for a message and has sent no answer, none will
-    /// carry the ACK.
-    fn note_reader(&self) {
-        let before = mem::replace(&mut self.lock().reader, Reader::Waits);
+    /// carry the ACK. Returns when a message is there although an earlier one is missing.
+    fn note_reader(&self) -> Option<Time> {
+        let mut state = self.lock();
+        let before = mem::replace(&mut state.reader, Reader::Waits);
+        let release = state.received.queue.next_release();
+        drop(state);
         if before == Reader::Called {
             self.requests.note_unanswered();
         }
+        release
+    }
+
+    /// Keeps Deadline messages in order from now on, of this channel or of all.
+    pub(crate) fn keep_order(&self, channel: Option<ChannelId>) {
+        self.lock().received.queue.keep_order(channel);
     }
 
     /// Sends a request to the driver.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Two ends that are 1 ms apart; an ACK is due half a millisecond after its packet.
-async fn ends() -> (Endpoint, Connection, Endpoint, Connection) {
+pub(super) async fn ends() -> (Endpoint, Connection, Endpoint, Connection) {
     let path = Path {
         lost: 0,
         doubled: 0,

@@ -28,6 +28,7 @@ mod dice;
 mod faults;
 pub(crate) mod network;
 mod oracle;
+mod order;
 
 /// The virtual time after which a world that has not ended is stuck.
 const LIFETIME: Duration = Duration::from_secs(600);

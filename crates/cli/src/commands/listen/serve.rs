@@ -99,6 +99,7 @@ pub(super) async fn serve(connection: Connection, context: Arc<ListenContext>) -
     if context.verbose {
         note(&format!("{from} came in: {key}"));
     }
+    connection.keep_order();
     let filing = Filing::new(context.saver.clone());
     let confirming = Confirming::begin(&connection);
     let mut session = Session {

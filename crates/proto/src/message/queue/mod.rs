@@ -10,12 +10,16 @@ use std::{
 
 use bytes::Bytes;
 
+use self::in_order::InOrder;
 use super::{LaneId, Message};
 use crate::{
     delivery::{ChannelId, Class},
     limits::MESSAGE_OVERHEAD,
     time::Time,
 };
+
+mod in_order;
+mod slots;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -37,6 +41,8 @@ pub struct ReceiveQueue {
     /// The first free slot, or `NONE`; the others follow through `after`.
     free: u32,
     len: u32,
+    /// Messages that wait for an earlier one, and have no slot.
+    held: u32,
     /// Messages of channels that are not dedicated, in the order in which they became whole.
     common: List,
     /// What few queues need.
@@ -57,6 +63,8 @@ struct Index {
     latest: BTreeMap<ChannelId, u32>,
     /// Deadline messages by the time at which they are dropped, with their slots.
     deadlines: BTreeSet<(Time, u32)>,
+    /// Deadline messages that are received in order.
+    order: Option<Box<InOrder>>,
 }
 
 /// The two ends of a list.
@@ -107,6 +115,7 @@ impl ReceiveQueue {
             slots: Vec::new(),
             free: NONE,
             len: 0,
+            held: 0,
             common: List { first: NONE, last: NONE },
             index: None,
             taken: Vec::new(),
@@ -118,14 +127,14 @@ impl ReceiveQueue {
     /// Returns `true` if no message waits.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len == 0 && self.held == 0
     }
 
     /// Returns `true` if a waiting message will expire. If none will, the time passed to
     /// [`Self::take`] does not matter.
     #[must_use]
     pub fn has_deadlines(&self) -> bool {
-        self.index.as_ref().is_some_and(|index| !index.deadlines.is_empty())
+        self.held > 0 || self.index.as_ref().is_some_and(|index| !index.deadlines.is_empty())
     }
 
     /// Dedicates a channel: from now on its messages are returned only to readers of this channel.
@@ -159,7 +168,7 @@ impl ReceiveQueue {
             }
             None => self.common,
         };
-        self.remove(list.first)
+        self.take_out(list.first)
     }
 
     /// Returns `true` if a report of what was taken is due: call
@@ -182,6 +191,13 @@ impl ReceiveQueue {
 
     /// Appends a message, or replaces an older Latest one.
     pub(super) fn push(&mut self, message: Message, id: u64, due: Time) {
+        if self.keeps_order_of(&message) {
+            return self.push_in_order(message, id, due);
+        }
+        self.add(message, id, due);
+    }
+
+    fn add(&mut self, message: Message, id: u64, due: Time) {
         let (channel, class) = (message.channel, message.class);
         if class == Class::Latest
             && let Some(waiting) = self.latest_of(channel)
@@ -206,17 +222,19 @@ impl ReceiveQueue {
 
     /// Drops the Deadline messages that have expired.
     pub(super) fn drop_expired(&mut self, now: Time) {
+        self.release_until(now);
         while let Some(index) = &self.index
             && let Some(&(due, slot)) = index.deadlines.first()
             && due < now
         {
-            self.remove(slot);
+            self.take_out(slot);
         }
     }
 
     /// Moves all messages to another queue. `arrived` is called for each: with its channel if that
     /// is dedicated there, otherwise with `None`.
     pub(super) fn move_to(&mut self, to: &mut Self, mut arrived: impl FnMut(Option<ChannelId>)) {
+        self.release_held();
         // Those of dedicated channels too: none are dedicated here if another queue is read.
         let dedicated = self.index.as_ref().map(|index| index.dedicated.values().copied());
         let lists: Vec<List> = dedicated.into_iter().flatten().collect();
@@ -262,7 +280,7 @@ impl ReceiveQueue {
             self.slots = Vec::new();
             self.free = NONE;
             // An emptied tree keeps its root; dedicated channels stay.
-            self.index = self.index.take().filter(|index| !index.dedicated.is_empty());
+            self.index = self.index.take().filter(|index| index.is_lasting());
             if let Some(index) = &mut self.index {
                 (index.latest, index.deadlines) = (BTreeMap::new(), BTreeSet::new());
             }
@@ -278,31 +296,18 @@ impl ReceiveQueue {
         self.slots.get_mut(slot as usize)
     }
 
-    /// Returns the list of the messages of this channel.
-    fn list_of(&mut self, channel: ChannelId) -> &mut List {
-        let dedicated = self.index.as_mut().and_then(|index| index.dedicated.get_mut(&channel));
-        dedicated.unwrap_or(&mut self.common)
+    /// Removes the message of a slot that is in use, and notes that it left the queue.
+    fn take_out(&mut self, index: u32) -> Option<Message> {
+        let (message, id, _) = self.remove(index)?;
+        self.note_taken(&message, id);
+        Some(message)
     }
 
-    /// Puts a message into a free slot.
-    fn store(&mut self, slot: Slot) -> u32 {
-        let index = self.free;
-        if let Some(free) = self.slots.get_mut(index as usize) {
-            self.free = free.after;
-            *free = slot;
-            return index;
-        }
-        self.slots.push(slot);
-        // Each waiting message has paid 64 bytes, out of less than 2^32.
-        (self.slots.len() - 1) as u32
-    }
-
-    /// Removes the message of a slot that is in use.
-    fn remove(&mut self, index: u32) -> Option<Message> {
+    /// Removes the message of a slot that is in use, with its id and its deadline.
+    fn remove(&mut self, index: u32) -> Option<(Message, u64, Time)> {
         let slot = self.slots.get_mut(index as usize)?;
         let (message, id, due) = (slot.take_message(), slot.id, slot.due);
         let (before, after) = (slot.before, slot.after);
-        self.note_taken(&message, id);
         let lookup = self.index.as_mut();
         match (message.class, lookup) {
             (Class::Latest, Some(lookup)) => _ = lookup.latest.remove(&message.channel),
@@ -319,7 +324,7 @@ impl ReceiveQueue {
             self.slots[index as usize].after = self.free;
             self.free = index;
         }
-        Some(message)
+        Some((message, id, due))
     }
 
     fn note_taken(&mut self, message: &Message, id: u64) {
@@ -335,43 +340,12 @@ impl ReceiveQueue {
         }
         self.taken.push(Taken { lane, last: id, count: 1, bytes: len });
     }
+}
 
-    /// Puts the free slots in order again: nothing waits.
-    fn reset_slots(&mut self) {
-        self.slots.clear();
-        (self.free, self.len) = (NONE, 0);
-        if self.slots.capacity() > SLOTS_KEPT {
-            self.slots.shrink_to(SLOTS_KEPT);
-        }
-    }
-
-    /// Appends a slot to the list of its channel.
-    fn append(&mut self, index: u32) {
-        let Some(channel) = self.slots.get(index as usize).map(|slot| slot.message.channel) else {
-            return;
-        };
-        let list = self.list_of(channel);
-        let last = mem::replace(&mut list.last, index);
-        if last == NONE {
-            list.first = index;
-        }
-        if let Some(last) = self.slots.get_mut(last as usize) {
-            last.after = index;
-        }
-        if let Some(slot) = self.slots.get_mut(index as usize) {
-            (slot.before, slot.after) = (last, NONE);
-        }
-    }
-
-    fn unlink(&mut self, list: &mut List, before: u32, after: u32) {
-        match self.slots.get_mut(before as usize) {
-            Some(before) => before.after = after,
-            None => list.first = after,
-        }
-        match self.slots.get_mut(after as usize) {
-            Some(after) => after.before = before,
-            None => list.last = before,
-        }
+impl Index {
+    /// Returns `true` if it holds more than waiting messages need.
+    fn is_lasting(&self) -> bool {
+        !self.dedicated.is_empty() || self.order.is_some()
     }
 }
 
@@ -399,7 +373,7 @@ mod tests {
         pub(in crate::message) fn heap_is_idle(&self) -> bool {
             let index = self.index.as_ref();
             self.slots.capacity() == 0
-                && index.is_none_or(|index| !index.dedicated.is_empty())
+                && index.is_none_or(|index| index.is_lasting())
                 && self.taken.capacity() == 0
         }
 
@@ -416,10 +390,12 @@ mod tests {
                     next = slot.after;
                 }
             }
+            let order = self.index.as_ref().and_then(|index| index.order.as_ref());
+            order.into_iter().for_each(|order| order.for_each(&mut look));
         }
     }
 
-    fn message(channel: u16, class: Class, says: u64) -> Message {
+    pub(super) fn message(channel: u16, class: Class, says: u64) -> Message {
         Message::new(ChannelId(channel), class, says.to_be_bytes().to_vec())
     }
 
