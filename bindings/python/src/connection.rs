@@ -1,5 +1,7 @@
 //! A connection to a peer.
 
+// Longer than 400 lines: Python has all methods of one class in one block.
+
 use std::time::Duration;
 
 use hikyaku::Connection as Native;
@@ -210,6 +212,17 @@ impl Connection {
             Some(Err(closed)) => Err(HikyakuError::closed(py, &closed)),
             Some(Ok(_)) => Message::list(py, messages.into_iter()),
         }
+    }
+
+    /// Keeps `DEADLINE` messages in order from now on, of this channel or of all.
+    #[pyo3(signature = (channel))]
+    fn _keep_order(&self, channel: Option<ChannelArg>) -> PyResult<()> {
+        let native = self.native()?;
+        match channel {
+            None => native.keep_order(),
+            Some(channel) => native.channel(channel.0).keep_order(),
+        }
+        Ok(())
     }
 
     /// Returns the inbox of an event loop's readers, of one channel or of all others. `token` is

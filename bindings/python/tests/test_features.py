@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import select
+import socket
 import threading
 import time
 
@@ -32,6 +34,65 @@ def test_a_dedicated_channel_has_its_messages_alone(server):
     assert peer.try_recv() is None and sound.queued_bytes == 0
     client.close()
     assert list(sound) == []
+
+
+@pytest.fixture
+def reordering(server):
+    """The address of a link to the server that holds up every third datagram."""
+    front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    front.bind(("127.0.0.1", 0))
+    back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ended = threading.Event()
+
+    def carry():
+        held, number, client = [], 0, None
+        while not ended.is_set():
+            ready, _, _ = select.select([front, back], [], [], 0.005)
+            for side in ready:
+                data, sender = side.recvfrom(65_536)
+                if side is front:
+                    client = sender
+                onward = (data, back, server.address) if side is front else (data, front, client)
+                number += 1
+                held.append((time.monotonic() + 0.02 * (number % 3 == 0), onward))
+            now = time.monotonic()
+            for _, (data, side, to) in [entry for entry in held if entry[0] <= now]:
+                side.sendto(data, to)
+            held = [entry for entry in held if entry[0] > now]
+
+    carrying = threading.Thread(target=carry)
+    carrying.start()
+    yield front.getsockname()
+    ended.set()
+    carrying.join()
+    front.close()
+    back.close()
+
+
+def test_deadline_messages_are_received_in_order(server, reordering):
+    client = hikyaku.connect(reordering, trust=server.fingerprint)
+    sound = server.accept(timeout=10).channel(2)
+    client.channel(2).send_many(frames(), delivery=hikyaku.DEADLINE(20))
+    assert [sound.recv_in_order(timeout=20).data for _ in range(50)] == frames()
+    client.close()
+
+
+def test_a_loop_receives_deadline_messages_in_order(server, reordering):
+    async def main():
+        async with await hikyaku.aio.connect(reordering, trust=server.fingerprint) as client:
+            peer = server.accept(timeout=10)
+            await client.send("begin")
+            assert peer.recv(timeout=10).text == "begin"
+            peer.channel(2).send_many(frames(), delivery=hikyaku.DEADLINE(20))
+            sound = client.channel(2)
+            return [(await sound.recv_in_order()).data for _ in range(50)]
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == frames()
+
+
+def frames():
+    """Returns messages of which each fills a packet."""
+    return [number.to_bytes(2, "big") * 500 for number in range(50)]
 
 
 def test_try_send_returns_none_when_the_queue_is_full(server):

@@ -137,6 +137,16 @@ class Channel:
         """Returns the next message of this channel."""
         return self._connection._inner._recv(self.number, timeout)
 
+    def recv_in_order(self, timeout: float | None = None) -> Message:
+        """Returns the next message as `recv` does, and `DEADLINE` messages in the order of sending.
+
+        One that overtook another waits for it, until shortly before a deadline passes. What comes
+        after a later one was returned is dropped. The first call sets this for every call that
+        receives messages of this channel.
+        """
+        self._connection._inner._keep_order(self.number)
+        return self._connection._inner._recv(self.number, timeout)
+
     def try_recv(self) -> Message | None:
         """Returns the next message of this channel if one is there, or None."""
         return self._connection._inner._try_recv(self.number)

@@ -232,6 +232,16 @@ class Channel(_Receives):
     def _reader(self) -> _Reader:
         return self._connection._reader_of(self.number)
 
+    async def recv_in_order(self) -> Message:
+        """Returns the next message as `recv` does, and `DEADLINE` messages in the order of sending.
+
+        One that overtook another waits for it, until shortly before a deadline passes. What comes
+        after a later one was returned is dropped. The first call sets this for every call that
+        receives messages of this channel.
+        """
+        self._connection._inner._keep_order(self.number)
+        return await self.recv()
+
     async def send(self, data: Data, *, delivery: Delivery = ORDERED) -> Receipt:
         """Sends as `Connection.send` does."""
         return await self._connection.send(data, delivery=delivery, channel=self.number)
