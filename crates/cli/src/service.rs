@@ -1,11 +1,25 @@
-//! Messages to the service manager that started this process, if one did (`sd_notify(3)`).
+//! The service manager that started this process, if one did: what it is notified of
+//! (`sd_notify(3)`), and the socket that it passes (`sd_listen_fds(3)`).
 
 #[cfg(all(target_os = "linux", feature = "systemd"))]
 mod systemd {
+    use std::{io, net::UdpSocket};
+
+    use listenfd::ListenFd;
     use sd_notify::NotifyState;
     use tokio::task::JoinHandle;
 
     use crate::output::warn;
+
+    /// Takes the socket that the manager has opened, if it has. Call it once, before threads are
+    /// started: it takes the names of the sockets out of the environment.
+    pub(crate) fn passed_socket() -> io::Result<Option<UdpSocket>> {
+        let mut passed = ListenFd::from_env();
+        match passed.len() {
+            0 | 1 => passed.take_udp_socket(0),
+            count => Err(io::Error::other(format!("it passed {count}, not one"))),
+        }
+    }
 
     /// A service that is running.
     #[derive(Debug)]
@@ -52,9 +66,16 @@ mod systemd {
 
 #[cfg(not(all(target_os = "linux", feature = "systemd")))]
 mod systemd {
+    use std::{io, net::UdpSocket};
+
     /// A service that is running.
     #[derive(Debug)]
     pub(crate) struct Service;
+
+    #[expect(clippy::unnecessary_wraps, reason = "with a service manager, it fails")]
+    pub(crate) const fn passed_socket() -> io::Result<Option<UdpSocket>> {
+        Ok(None)
+    }
 
     impl Service {
         pub(crate) const fn ready() -> Self {
@@ -63,4 +84,4 @@ mod systemd {
     }
 }
 
-pub(crate) use systemd::Service;
+pub(crate) use systemd::{Service, passed_socket};

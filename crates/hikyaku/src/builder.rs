@@ -247,6 +247,18 @@ impl EndpointBuilder {
         self.open(&addresses, true)
     }
 
+    /// Opens a server over a UDP socket that is bound already, such as one that a service manager
+    /// passes at a restart. It also connects to others.
+    ///
+    /// # Errors
+    /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
+    pub fn serve_over(self, socket: std::net::UdpSocket) -> Result<Endpoint, StartError> {
+        require_runtime()?;
+        let options = SocketOptions { unfragmented: true, ..self.socket.clone() };
+        let socket = Socket::adopt(socket, &options)?;
+        self.start_over(Port::Udp(socket), true, Box::new(System))
+    }
+
     /// Opens an endpoint that only connects to others, from a port that the system chooses, as
     /// [`Endpoint::client`] does, with what was configured.
     ///

@@ -5,8 +5,9 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
-    os::unix::net::UnixDatagram,
+    net::{TcpStream, UdpSocket},
+    os::{fd::OwnedFd, unix::net::UnixDatagram},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -36,6 +37,59 @@ fn a_host_reports_that_it_is_ready_not_stuck_and_stopping() {
     room.interrupt();
     let last = std::iter::repeat_with(|| next(&manager)).find(|message| message != "WATCHDOG=1");
     assert_eq!(last.as_deref(), Some("STOPPING=1"));
+}
+
+/// Starts a command as a service manager does that passes sockets: this one, `count` times.
+fn with_socket(command: &Command, socket: UdpSocket, count: u8) -> Command {
+    let pass = (0..count).map(|n| format!("{}<&0", 3 + n)).collect::<Vec<_>>().join(" ");
+    let script = format!("LISTEN_FDS={count} LISTEN_PID=$$ exec \"$0\" \"$@\" {pass} </dev/null");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.stdin(OwnedFd::from(socket));
+    shell
+}
+
+#[test]
+fn a_host_serves_on_the_socket_that_it_is_passed() {
+    let (home, bens) = (Home::new(), Home::new());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = socket.local_addr().unwrap().to_string();
+    let kept = socket.try_clone().unwrap();
+    let host = home.command(&["chat", "host", "--headless"]);
+    for (socket, said) in [(socket, "one"), (kept, "two")] {
+        let room =
+            Listener::new(Process::start_with_input_elsewhere(with_socket(&host, socket, 1)));
+        assert_eq!(room.to(), to);
+        let ended = bens.run(&["chat", "join", "--name", "ben", &to], said.as_bytes());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let heard = room.interrupt();
+        assert!(heard.text().contains(&format!("ben: {said}")), "{heard:?}");
+    }
+}
+
+#[test]
+fn sockets_that_do_not_fit_are_refused() {
+    let home = Home::new();
+    let refused = |args: &[&str], count| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let command = home.command(&[&["chat", "host", "--headless"], args].concat());
+        Process::start_with_input_elsewhere(with_socket(&command, socket, count)).end()
+    };
+    let ended = refused(&[":0"], 1);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.err.contains("leave this out"), "{}", ended.err);
+    let ended = refused(&["--plain-only"], 1);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.err.contains("disable the socket unit"), "{}", ended.err);
+    let ended = refused(&[], 2);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("it passed 2, not one"), "{}", ended.err);
 }
 
 /// Asks over HTTP as a collector does, and returns the answer.

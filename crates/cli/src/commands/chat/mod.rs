@@ -55,6 +55,7 @@ mod no_web;
 mod plain;
 mod printing;
 mod screen;
+mod sockets;
 mod state;
 #[cfg(feature = "web")]
 mod web;
@@ -82,10 +83,11 @@ async fn take_part(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
     match &args.role {
         Some(ChatRole::Host(host)) => {
             dialect::check_host(host)?;
+            let passed = sockets::passed(host)?;
             if host.is_plain() {
                 plain::host(host, ending).await
             } else {
-                native::host(host, ending).await
+                native::host(host, passed, ending).await
             }
         }
         Some(ChatRole::Join(join)) => {

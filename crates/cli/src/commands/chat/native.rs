@@ -1,6 +1,10 @@
 //! A chat over native connections: everybody is known by a key.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use hikyaku::{
     Endpoint, EndpointBuilder, StartError,
@@ -33,7 +37,7 @@ use super::{
     full::Reader,
     guests, invite, meters, name, reachable_at,
     screen::{Form, Screen},
-    serve, state,
+    serve, sockets, state,
 };
 use crate::{
     args::{ChatArgs, HostArgs, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
@@ -125,7 +129,11 @@ fn host_builder(config: &RoomConfig) -> EndpointBuilder {
         .max_connections(server::connections(config.max_clients))
 }
 
-pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Failure> {
+pub(super) async fn host(
+    args: &HostArgs,
+    passed: Option<UdpSocket>,
+    ending: &mut Ending,
+) -> Result<(), Failure> {
     let mut config = config(args);
     if let Some(path) = &args.native.owner {
         let key = |signer: &Signer| signer.fingerprint().to_string().into();
@@ -146,16 +154,15 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
         builder = builder.allow_keys(keys);
     }
     let keyed = native::keyed(builder, &args.native.keys, &args.me.talk, ending).await?;
-    let address = args.address.clone().unwrap_or(Address::unnamed(DEFAULT_PORT));
-    let endpoint = keyed.builder.bind(address).await?;
+    let endpoint = sockets::endpoint(keyed.builder, passed, args.address.clone()).await?;
     let kept = state::history(&endpoint.fingerprint(), &args.native)?;
     let (history, invites) = kept.map(|kept| (kept.history, kept.invites)).unzip();
     let mut doors = Doors::from(endpoint.clone());
     if let Some(address) = &args.doors.plain {
-        doors.plain = Some(also(args, address, ending).await?);
+        doors.plain = Some(sockets::plain(args, address, ending).await?);
     }
     if let Some((address, dtls)) = dtls {
-        doors.dtls = Some(also(args, address, ending).await?.speak_dtls(dtls));
+        doors.dtls = Some(sockets::plain(args, address, ending).await?.speak_dtls(dtls));
     }
     // Whoever has neither an allowed key nor an invite is refused.
     let by_address = !by_invite || allowed.is_some();
@@ -191,18 +198,6 @@ pub(super) async fn host(args: &HostArgs, ending: &mut Ending) -> Result<(), Fai
     let served = serve((doors, news), local, hosting, Seat::of(args), &args.me, ending).await;
     announce::stop(announced).await;
     served
-}
-
-/// A listener for plain datagrams beside the native door.
-async fn also(
-    args: &HostArgs,
-    address: &Address,
-    ending: &mut Ending,
-) -> Result<PlainListener, Failure> {
-    let addresses = address.resolve_local(args.network.family()).await?;
-    let armour = args.armour.read(ending).await?.armour();
-    let options = args.network.socket_options();
-    Ok(PlainListener::bind(&addresses, &options, armour, args.filter.read()?)?)
 }
 
 /// Says who the host is and, with the flags they need, how others join by its address. Returns

@@ -59,7 +59,20 @@ impl Process {
     /// Starts it with standard output as the command sets it, such as a file.
     #[track_caller]
     pub(crate) fn start_with_output_elsewhere(mut command: Command) -> Self {
-        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    /// Starts it with standard input as the command sets it, such as a socket.
+    #[track_caller]
+    pub(crate) fn start_with_input_elsewhere(mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
+        Self::spawn(command)
+    }
+
+    #[track_caller]
+    fn spawn(mut command: Command) -> Self {
+        command.stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let input = child.stdin.take();
         let (out, err) = (child.stdout.take(), child.stderr.take());

@@ -126,6 +126,26 @@ impl Socket {
         Self::bind(&[SocketAddr::new(any, 0)], options)
     }
 
+    /// Takes a socket that is bound already, such as one that a service manager passes. Options
+    /// that must be set before a socket is bound (`shared_port`, `only_v6`) have no effect, and its
+    /// receive buffer stays as it is: whoever opened it may have been permitted a larger one.
+    ///
+    /// # Errors
+    /// [`BindError::System`] if it is not a bound UDP socket.
+    pub fn adopt(socket: std::net::UdpSocket, options: &SocketOptions) -> Result<Self, BindError> {
+        let unknown = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+        let address =
+            socket.local_addr().map_err(|source| BindError::System { address: unknown, source })?;
+        let socket = socket2::Socket::from(socket);
+        let domain = Domain::for_address(address);
+        apply(&socket, domain, options)
+            .and_then(|()| {
+                let receive_buffer = socket.recv_buffer_size().unwrap_or(0);
+                Self::finish(socket, receive_buffer, options)
+            })
+            .map_err(|e| explained(address, options, e))
+    }
+
     fn bind_one(address: SocketAddr, options: &SocketOptions) -> io::Result<Self> {
         let domain = Domain::for_address(address);
         let socket = socket2::Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
@@ -134,8 +154,18 @@ impl Socket {
         }
         apply(&socket, domain, options)?;
         let receive_buffer = enlarge_receive_buffer(&socket);
-        socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
+        Self::finish(socket, receive_buffer, options)
+    }
+
+    /// Prepares a bound socket for batches.
+    fn finish(
+        socket: socket2::Socket,
+        receive_buffer: usize,
+        options: &SocketOptions,
+    ) -> io::Result<Self> {
+        let domain = socket.domain()?;
+        socket.set_nonblocking(true)?;
         let io = os::Io::new(socket.into())?;
         let state = UdpSocketState::new(io.socket().into())?;
         if !options.unfragmented {

@@ -33,6 +33,19 @@ async fn datagrams_arrive_whole_from_their_sender_the_empty_and_the_largest_too(
 }
 
 #[tokio::test]
+async fn a_socket_that_is_bound_already_is_taken_as_it_is() {
+    let bound = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (address, peer) = (bound.local_addr().unwrap(), loopback());
+    peer.send(b"early", address, None).await.unwrap();
+    let buffer = SockRef::from(&bound).recv_buffer_size().unwrap();
+    let socket = Socket::adopt(bound, &SocketOptions::default()).unwrap();
+    assert_eq!((socket.local_addr(), socket.receive_buffer()), (address, buffer));
+    assert_eq!(received(&socket, 1).await, [(b"early".to_vec(), peer.local_addr())]);
+    socket.send(b"answer", peer.local_addr(), None).await.unwrap();
+    assert_eq!(received(&peer, 1).await, [(b"answer".to_vec(), address)]);
+}
+
+#[tokio::test]
 async fn a_dual_stack_socket_shows_ipv4_peers_as_ipv4_and_answers_them() {
     let Ok(dual) = Socket::bind(&["[::]:0".parse().unwrap()], &SocketOptions::default()) else {
         return; // No IPv6 on this machine: nothing to show.
