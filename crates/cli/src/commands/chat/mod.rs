@@ -240,8 +240,9 @@ async fn serve(
     };
     let service = Service::ready();
     let ended = async {
+        // The manager is notified when this is dropped.
+        let _service = service;
         ending.wanted().await;
-        drop(service);
     };
     let served = server::run(doors, hosting, host, show, door, ended).await;
     // Both show lines; the terminal is given back once nobody does.

@@ -26,8 +26,6 @@ use hikyaku_plain::PlainListener;
 use hikyaku_services::invite::Invite;
 use hikyaku_text::sanitize;
 
-#[cfg(feature = "web")]
-use super::web;
 use super::{
     Seat,
     announce::{self, Announced},
@@ -37,7 +35,7 @@ use super::{
     full::Reader,
     guests, invite, meters, name, reachable_at,
     screen::{Form, Screen},
-    serve, sockets, state,
+    serve, sockets, state, web,
 };
 use crate::{
     args::{ChatArgs, HostArgs, JoinArgs, MeArgs, NativeArgs, NetworkArgs},
