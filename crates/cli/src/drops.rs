@@ -8,8 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use hikyaku::{Discard, EndpointStats, Refusal, clock, dialect::Dialect, signers::Fingerprint};
-use hikyaku_plain::{DropReason, Dropped, Drops, dtls::Notice};
+use hikyaku::{EndpointStats, Refusal, clock, dialect::Dialect, signers::Fingerprint};
+use hikyaku_plain::{Dropped, Drops, dtls::Notice};
 
 use crate::{
     args::TalkArgs,
@@ -17,7 +17,7 @@ use crate::{
     mismatch::{Place, at_listener},
     output::note,
     terminal::SharedShow,
-    words::Listener,
+    words::{Dropped as SaysDropped, Listener},
 };
 
 /// Reports why each datagram was dropped, with `-v`.
@@ -59,16 +59,8 @@ impl Complaints {
 
     pub(crate) fn report(&mut self, dropped: &Dropped) {
         if self.wanted {
-            let why = match (dropped.reason, dropped.dialect) {
-                (DropReason::Undecryptable, Some(Dialect::Fernet)) => "encrypted with another key",
-                (DropReason::Undecryptable, _) => "not encrypted",
-                (DropReason::BadSignature, Some(Dialect::Signed)) => "the signature is not valid",
-                (DropReason::BadSignature, _) => "not signed",
-                (DropReason::NoAssociation, Some(Dialect::Dtls) | None) => "of no DTLS association",
-                (DropReason::NoAssociation, _) => "not DTLS",
-                (reason, _) => &reason.to_string(),
-            };
-            self.say(&format!("dropped: {why}, from {}", dropped.from.peer));
+            let (reason, dialect, from) = (dropped.reason, dropped.dialect, &dropped.from.peer);
+            self.say(&SaysDropped::One { reason, dialect, from }.text());
         }
     }
 
@@ -87,7 +79,7 @@ impl Complaints {
         }
         self.put(&at_listener(from, theirs, ours, place));
         if self.mismatches.len() == MAX_REPORTED_SOURCES {
-            self.put("more senders of other dialects are counted, not named");
+            self.put(&SaysDropped::MoreSenders.text());
         }
     }
 
@@ -159,7 +151,7 @@ impl Complaints {
 
     fn report_suppressed(&mut self) {
         if self.suppressed > 0 {
-            self.put(&format!("{} more lines like these in that second", self.suppressed));
+            self.put(&SaysDropped::MoreLines(self.suppressed).text());
             self.suppressed = 0;
         }
     }
@@ -171,30 +163,12 @@ pub(crate) fn report_figures(connections: u64, messages: u64, stats: &EndpointSt
         "connections {connections}, messages {messages}, datagrams received {}, sent {}",
         stats.received, stats.sent
     ));
-    let filtered = (stats.filtered > 0).then(|| format!("{} filtered", stats.filtered));
+    let filtered = (stats.filtered > 0).then_some(SaysDropped::Filtered(stats.filtered));
     let discards = stats.discards.iter().filter(|(_, count)| **count > 0);
-    let discards = discards.map(|(why, count)| format!("{count} {}", in_words(*why)));
-    let faults = (stats.faults > 0).then(|| format!("{} connections by a fault", stats.faults));
-    let dropped: Vec<String> = filtered.into_iter().chain(discards).chain(faults).collect();
-    if !dropped.is_empty() {
-        note(&format!("dropped: {}", dropped.join(", ")));
-    }
-}
-
-const fn in_words(why: Discard) -> &'static str {
-    match why {
-        Discard::Malformed => "not of this protocol",
-        Discard::TooSmall => "too small for a first one",
-        Discard::UnknownConnection => "of no connection",
-        Discard::OtherVersion => "of another version",
-        Discard::Replayed => "seen before",
-        Discard::Unauthentic => "forged or damaged",
-        Discard::NoKeys => "without their keys",
-        Discard::BadToken => "with a bad token",
-        Discard::Busy => "without room for another connection",
-        Discard::Closed => "of a closed connection",
-        _ => "for another reason",
-    }
+    let discards = discards.map(|(why, count)| SaysDropped::Native(*count, *why));
+    let faults = (stats.faults > 0).then_some(SaysDropped::Faults(stats.faults));
+    let dropped = filtered.into_iter().chain(discards).chain(faults);
+    note_dropped(&dropped.map(SaysDropped::text).collect::<Vec<_>>());
 }
 
 /// Prints the final counts, if there is anything to count.
@@ -205,12 +179,16 @@ pub(crate) fn report_counts(talk: &TalkArgs, drops: &Drops, kernel: Option<u64>)
     let mut counts: Vec<String> = drops
         .iter()
         .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| format!("{count} {reason}"))
+        .map(|(reason, count)| SaysDropped::Plain(count, reason).text())
         .collect();
     if let Some(count) = kernel.filter(|count| *count > 0) {
-        counts.push(format!("{count} by the kernel (came faster than they were fetched)"));
+        counts.push(SaysDropped::ByKernel(count).text());
     }
+    note_dropped(&counts);
+}
+
+fn note_dropped(counts: &[String]) {
     if !counts.is_empty() {
-        note(&format!("dropped: {}", counts.join(", ")));
+        note(&SaysDropped::Counts(counts).text());
     }
 }

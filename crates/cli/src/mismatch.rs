@@ -4,6 +4,8 @@ use std::{fmt::Display, net::SocketAddr};
 
 use hikyaku::dialect::Dialect;
 
+use crate::words::Mismatch;
+
 /// The kind of listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -58,23 +60,14 @@ pub(crate) fn at_listener(
     place: Place,
 ) -> String {
     if theirs == ours {
-        return format!(
-            "{from} has another key, or none of yours: {theirs}, which do not open here; both \
-             sides need the same file"
-        );
+        return Mismatch::OtherKey { from: &from, theirs }.text();
     }
     let (here, there) = (place.open(theirs), place.join(ours));
-    let speaks = if theirs == Dialect::Dtls { "speaks" } else { "sends" };
-    let shown = match (theirs, ours, place) {
-        (Dialect::Fernet | Dialect::Signed, Dialect::Plain, Place::Listener) => {
-            ", and prints (and with --ack acknowledges) these unopened"
-        }
-        _ => "",
-    };
-    format!(
-        "{from} {speaks} {theirs}; this port takes {ours}{shown}: use `{there}` there, or \
-         `{here}` here"
-    )
+    let is_shown = matches!(
+        (theirs, ours, place),
+        (Dialect::Fernet | Dialect::Signed, Dialect::Plain, Place::Listener)
+    );
+    Mismatch::OtherDialect { from: &from, theirs, ours, is_shown, there, here }.text()
 }
 
 /// Returns the explanation for a sender of `ours` that received a hint of `theirs`. The hint is not
@@ -86,33 +79,21 @@ pub(crate) fn at_sender(
     place: Place,
 ) -> String {
     if theirs != ours {
-        return format!(
-            "{address} reports that it takes {theirs}: try `{} {address}`",
-            place.join(theirs)
-        );
+        return Mismatch::Takes { address, theirs, join: place.join(theirs) }.text();
     }
-    match theirs {
-        Dialect::Fernet => format!(
-            "{address} cannot open what is sent: it has another key; both sides need the same file"
-        ),
-        Dialect::Signed => format!(
-            "{address} does not accept the signature: its --signed-by file must hold your public \
-             key"
-        ),
-        same => format!("{address} reports that it takes {same}, which is what was sent"),
-    }
+    let says = match theirs {
+        Dialect::Fernet => Mismatch::CannotOpen(address),
+        Dialect::Signed => Mismatch::NoSignature(address),
+        theirs => Mismatch::TakesTheSame { address, theirs },
+    };
+    says.text()
 }
 
 /// Returns the explanation for someone who cannot open what a room sends.
 pub(crate) fn in_room(address: &impl Display, theirs: Dialect) -> String {
     match theirs {
-        Dialect::Signed => format!(
-            "the room at {address} signs its messages: join with --signed-by FILE, which holds \
-             its public key"
-        ),
-        Dialect::Fernet => {
-            format!("the room at {address} encrypts its messages: join with --fernet KEYFILE")
-        }
+        Dialect::Signed => Mismatch::RoomSigns(address).text(),
+        Dialect::Fernet => Mismatch::RoomEncrypts(address).text(),
         _ => at_sender(address, theirs, Dialect::Plain, Place::Room),
     }
 }
@@ -123,17 +104,13 @@ pub(crate) fn unacknowledged(ack_text: &str, ours: Dialect) -> String {
         "ACK" => String::new(),
         other => format!(" --ack-text {other:?}"),
     };
-    let (there, needs) = match ours {
-        Dialect::Dtls => ("--dtls", "whatever else speaks DTLS there may send no acknowledgements"),
-        Dialect::Fernet => ("--plain --fernet KEYFILE", "both sides need the same key"),
-        Dialect::Signed => ("--plain --signed-by FILE", "its file must hold your public key"),
-        _ => (
-            "--plain",
-            "where it has --fernet, --signed-by or --dtls, send with the same; a native `hikyaku \
-             listen` needs no --plain",
-        ),
+    let there = match ours {
+        Dialect::Dtls => "--dtls",
+        Dialect::Fernet => "--plain --fernet KEYFILE",
+        Dialect::Signed => "--plain --signed-by FILE",
+        _ => "--plain",
     };
-    format!("is `hikyaku listen {there} --ack{ack_text}` there? {needs}")
+    Mismatch::Unacknowledged { ours, there, ack_text: &ack_text }.text()
 }
 
 #[cfg(test)]

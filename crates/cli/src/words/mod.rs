@@ -29,9 +29,13 @@ macro_rules! said {
 }
 
 mod english;
+mod hosting;
 mod japanese;
+mod refused;
 mod transfer;
 
+pub(crate) use hosting::{Page, Storage, Undelivered};
+pub(crate) use refused::{Dropped, Mismatch, of_dialect};
 pub(crate) use transfer::{
     Datagram, KeyNews, Listener, Much, Outcome, Pinged, Sender, Shortfall, Verb,
 };

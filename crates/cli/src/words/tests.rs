@@ -1,5 +1,8 @@
 //! Each sentence in each language.
 
+use hikyaku::{Discard, dialect::Dialect};
+use hikyaku_plain::DropReason;
+
 use super::*;
 
 fn is_japanese(text: &str) -> bool {
@@ -277,4 +280,80 @@ fn labels_of_measurements_have_equal_widths() {
         assert!(widths.iter().all(|width| *width == widths[0]), "{widths:?}");
     }
     check(|l| Pinged::Peer(&"192.0.2.1:9", &"SHA256:x").text_in(l), &["192.0.2.1:9", "SHA256:x"]);
+}
+
+#[test]
+fn sentences_about_what_is_kept_and_the_page_quote_the_same_in_each_language() {
+    let (one, other) = (&"192.0.2.1:9", &"no such folder");
+    for says in [
+        Storage::OutboxFails(one),
+        Storage::HistoryFails { error: one, option: "--no-history" },
+        Storage::InvitesFail(one),
+        Storage::GuestNotAdmitted(one),
+        Storage::PageKey(one),
+        Storage::PageKeyBroken(one),
+    ] {
+        check(|l| says.text_in(l), &[one]);
+    }
+    check(|l| Storage::NoHomeForOutbox.text_in(l), &["HOME", "--no-outbox"]);
+    check(|l| Storage::NoHomeForHistory.text_in(l), &["HOME", "--history FILE", "--no-history"]);
+    check(|l| Storage::TooManyInvites(2).text_in(l), &["2", "--history"]);
+    check(|l| Page::CannotListen(one, other).text_in(l), &["--web", one, other]);
+    for says in [
+        Page::LinkForOne(one),
+        Page::LinkForAll(one),
+        Page::LinkUsed(one),
+        Page::NoCode(one),
+        Page::NoTerminalForCode(one),
+        Page::NarrowForCode { option: one, needs: 40, has: 20 },
+    ] {
+        check(|l| says.text_in(l), &[one]);
+    }
+    check(|l| Page::Unencrypted.text_in(l), &["--web", "TLS"]);
+    check(|l| Page::NoMoreLinks.text_in(l), &[]);
+    for says in [Undelivered::Silent(one), Undelivered::Full(one), Undelivered::Perhaps(one)] {
+        check(|l| says.text_in(l), &[one]);
+    }
+    check(|l| Undelivered::Unconfirmed(2).text_in(l), &["2"]);
+}
+
+#[test]
+fn sentences_about_drops_and_mismatches_quote_the_same_in_each_language() {
+    let from = &"192.0.2.1:9";
+    for reason in [DropReason::Stale, DropReason::Undecryptable, DropReason::BadSignature] {
+        check(|l| Dropped::Plain(2, reason).text_in(l), &["2"]);
+        check(|l| Dropped::One { reason, dialect: None, from }.text_in(l), &[from]);
+    }
+    for says in [
+        Dropped::Native(2, Discard::Replayed),
+        Dropped::Filtered(2),
+        Dropped::Faults(2),
+        Dropped::ByKernel(2),
+        Dropped::MoreLines(2),
+    ] {
+        check(|l| says.text_in(l), &["2"]);
+    }
+    check(|l| Dropped::MoreSenders.text_in(l), &[]);
+    check(|l| Dropped::Counts(&[]).text_in(l), &[]);
+    let (theirs, ours) = (Dialect::Fernet, Dialect::Plain);
+    for is_shown in [true, false] {
+        let (there, here) = ("hikyaku send --plain", "hikyaku listen --plain");
+        let says = Mismatch::OtherDialect { from, theirs, ours, is_shown, there, here };
+        check(|l| says.text_in(l), &[from, "--fernet", there, here]);
+    }
+    for says in [
+        Mismatch::OtherKey { from, theirs },
+        Mismatch::Takes { address: from, theirs, join: "hikyaku send" },
+        Mismatch::CannotOpen(from),
+        Mismatch::NoSignature(from),
+        Mismatch::TakesTheSame { address: from, theirs },
+        Mismatch::RoomSigns(from),
+        Mismatch::RoomEncrypts(from),
+    ] {
+        check(|l| says.text_in(l), &[from]);
+    }
+    for ours in [Dialect::Plain, Dialect::Fernet, Dialect::Signed, Dialect::Dtls] {
+        let says = Mismatch::Unacknowledged { ours, there: "--x", ack_text: " --ack-text y" };
+        check(|l| says.text_in(l), &["`hikyaku listen --x --ack --ack-text y`"]);
+    }
 }

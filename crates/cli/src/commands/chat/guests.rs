@@ -17,7 +17,7 @@ use hikyaku_services::{
 };
 
 use super::invite::invite;
-use crate::{exit::Failure, output::warn};
+use crate::{exit::Failure, output::warn, words::Storage};
 
 /// Who has used which invite: in memory, or over restarts where the host keeps a history.
 enum Used {
@@ -47,9 +47,7 @@ pub(super) fn invited(
     for _ in 0..count {
         let secret = OneUse::generate();
         if !guests.invites.issue(&secret) {
-            return Err(Failure::failed(format!(
-                "{MAX_ISSUED} invites are not used yet; give those to guests, or another --history"
-            )));
+            return Err(Failure::failed(Storage::TooManyInvites(MAX_ISSUED).text()));
         }
         guests.invites.used_mut().issue(secret.id()).map_err(not_kept)?;
         made.push(to_room.clone().with_secret(Secret::OneUse(secret)));
@@ -64,7 +62,7 @@ pub(super) fn invited(
 
 #[expect(clippy::needless_pass_by_value, reason = "an error is passed on")]
 fn not_kept(error: StoreError) -> Failure {
-    Failure::failed(format!("invites cannot be kept: {error}; --no-history keeps none"))
+    Failure::failed(Storage::InvitesFail(&error).text())
 }
 
 impl Used {
@@ -91,9 +89,7 @@ impl UsedInvites for Used {
             Self::Kept(invites) => {
                 let stored = invites.remember(&invite.0, &guest.to_string());
                 stored.unwrap_or_else(|error| {
-                    warn(&format!(
-                        "a guest was not admitted, as the invite cannot be kept: {error}"
-                    ));
+                    warn(&Storage::GuestNotAdmitted(&error).text());
                     false
                 })
             }

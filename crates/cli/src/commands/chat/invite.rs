@@ -17,7 +17,7 @@ use crate::{
     output::{note, warn},
     terminal,
     values::InviteKind,
-    words::Rooms,
+    words::{Page, Rooms},
 };
 
 /// Makes the invite of a room, with the shared key if there is one to put into it.
@@ -54,17 +54,15 @@ pub(super) fn draw(invite: &Invite) -> Result<(), Failure> {
 /// Draws a text as [`draw`] draws an invite; `option` asked for it.
 pub(super) fn draw_text(text: &str, option: &str) -> Result<(), Failure> {
     let code = QRBuilder::new(text.as_bytes()).ecl(ECL::M).build();
-    let code = code.map_err(|e| Failure::failed(format!("cannot make a QR code: {e}")))?;
+    let code = code.map_err(|e| Failure::failed(Page::NoCode(&e).text()))?;
     let columns = code.size + 2 * QR_MARGIN;
     if !io::stdout().is_terminal() {
-        warn(&format!("{option}: standard output is no terminal, so no QR code is drawn"));
+        warn(&Page::NoTerminalForCode(option).text());
         return Ok(());
     }
     match terminal::columns() {
         Some(has) if has < columns => {
-            warn(&format!(
-                "{option}: the code needs {columns} columns, and the terminal has {has}"
-            ));
+            warn(&Page::NarrowForCode { option, needs: columns, has }.text());
         }
         _ => io::stdout().lock().write_all(drawn(&code).as_bytes())?,
     }

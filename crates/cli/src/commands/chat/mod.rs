@@ -34,10 +34,10 @@ use crate::{
     metrics,
     mismatch::Place,
     names,
-    output::{counted, note, warn},
+    output::{note, warn},
     service::Service,
     terminal::{self, Ending, SharedShow, Typed},
-    words::Member,
+    words::{Listener, Member, Sender, Undelivered, joined},
 };
 
 mod announce;
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: ChatArgs, ending: &mut Ending) -> Result<(), Failu
     crate::divert::keep_notes();
     take_part(args, ending).await?;
     let Some(error) = terminal::show_error() else { return Ok(()) };
-    Err(Failure::failed(format!("cannot write to standard output: {}", in_words(error))))
+    Err(Failure::failed(Listener::CannotWrite(&in_words(error)).text()))
 }
 
 async fn take_part(args: ChatArgs, ending: &mut Ending) -> Result<(), Failure> {
@@ -353,27 +353,26 @@ fn guest_of(host: &str) -> Name {
 
 /// Reports which typed lines are not known to have arrived.
 fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
-    let lines = |count: usize| counted(count as u64, "line");
     let unsent = match parted.unsent {
         0 => None,
-        count => Some(format!("not sent: {}", lines(count))),
+        count => Some(Member::Unsent(count).text()),
     };
     let unconfirmed = match parted.unconfirmed {
         0 => None,
-        count => Some(format!("not confirmed by the room: {}", lines(count))),
+        count => Some(Undelivered::Unconfirmed(count).text()),
     };
     let what = unsent.into_iter().chain(unconfirmed).collect::<Vec<_>>();
     if what.is_empty() {
         return (parted.late > 0).then(|| Member::LateLines(parted.late).text());
     }
     let why = match (parted.server, parted.unsent) {
-        (LastSeen::Silent, _) => format!("nothing answered at {target}"),
-        (LastSeen::Full, _) => format!("the chat at {target} is full"),
-        (LastSeen::Gone, _) => format!("the chat at {target} is gone"),
-        (_, 0) => format!("some lines may not have arrived at {target}"),
-        (_, _) => "interrupted".to_owned(),
+        (LastSeen::Silent, _) => Undelivered::Silent(target).text(),
+        (LastSeen::Full, _) => Undelivered::Full(target).text(),
+        (LastSeen::Gone, _) => Member::ChatGone(target).text(),
+        (_, 0) => Undelivered::Perhaps(target).text(),
+        (_, _) => Sender::Interrupted.text(),
     };
-    Some(format!("{why}; {}", what.join("; ")))
+    Some(what.into_iter().fold(why, |text, one| joined(&text, &one)))
 }
 
 #[cfg(test)]

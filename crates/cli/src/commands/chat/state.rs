@@ -15,7 +15,7 @@ use hikyaku_chat::{
 };
 use hikyaku_history::{SqliteDevice, SqliteInvites, SqliteStore};
 
-use crate::{args::NativeHostArgs, exit::Failure};
+use crate::{args::NativeHostArgs, exit::Failure, words::Storage};
 
 /// Opens the store of a client of this key, in the chat of this host.
 pub(super) fn device(
@@ -27,16 +27,11 @@ pub(super) fn device(
     if !keeps {
         return Ok(Box::new(MemoryStore::new(Device::new(chance))));
     }
-    let without = "--no-outbox keeps nothing";
-    let folder = state_folder().ok_or_else(|| {
-        Failure::usage(format!("HOME is not set, so what is typed cannot be kept; {without}"))
-    })?;
+    let folder = state_folder().ok_or_else(|| Failure::usage(Storage::NoHomeForOutbox.text()))?;
     let (host, key) = (host.to_string(), identity.fingerprint().to_string());
     match SqliteDevice::open(&folder.join("chat"), &host, &key, chance) {
         Ok(store) => Ok(Box::new(store)),
-        Err(error) => {
-            Err(Failure::failed(format!("what is typed cannot be kept: {error}; {without}")))
-        }
+        Err(error) => Err(Failure::failed(Storage::OutboxFails(&error).text())),
     }
 }
 
@@ -51,13 +46,12 @@ pub(super) fn history(host: &Fingerprint, args: &NativeHostArgs) -> Result<Optio
     if args.no_history {
         return Ok(None);
     }
-    let without = "--no-history keeps nothing";
-    let path = args.history.clone().or_else(|| default_history(host)).ok_or_else(|| {
-        Failure::usage(format!(
-            "HOME is not set, so the chat cannot be kept; give --history FILE, or {without}"
-        ))
-    })?;
-    let mut kept = open(path, without)?;
+    let path = args
+        .history
+        .clone()
+        .or_else(|| default_history(host))
+        .ok_or_else(|| Failure::usage(Storage::NoHomeForHistory.text()))?;
+    let mut kept = open(path, "--no-history")?;
     kept.history.keep = args.keep.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
     kept.history.most_bytes = args.keep_bytes;
     Ok(Some(kept))
@@ -65,17 +59,17 @@ pub(super) fn history(host: &Fingerprint, args: &NativeHostArgs) -> Result<Optio
 
 /// Opens the history of a host that was given no options.
 pub(super) fn usual_history(host: &Fingerprint) -> Result<Option<History>, Failure> {
-    let without = "`hikyaku chat host --no-history` keeps nothing";
-    let kept = default_history(host).map(|path| open(path, without)).transpose()?;
+    let option = "`hikyaku chat host --no-history`";
+    let kept = default_history(host).map(|path| open(path, option)).transpose()?;
     Ok(kept.map(|kept| kept.history))
 }
 
-fn open(path: PathBuf, without: &str) -> Result<Kept, Failure> {
+fn open(path: PathBuf, option: &str) -> Result<Kept, Failure> {
     let chance = RandomState::new().hash_one(());
     let opened = SqliteStore::open(&path, chance)
         .and_then(|store| store.invites().map(|invites| (store, invites)));
     let (store, invites) = opened
-        .map_err(|error| Failure::failed(format!("the chat cannot be kept: {error}; {without}")))?;
+        .map_err(|error| Failure::failed(Storage::HistoryFails { error: &error, option }.text()))?;
     let history = History { store: Box::new(store), keep: None, most_bytes: None };
     Ok(Kept { history, invites })
 }
@@ -93,11 +87,11 @@ pub(super) fn web_key(
     let folder = state_folder().map(|folder| folder.join("chat")).filter(|_| !args.no_history);
     let Some(folder) = folder else { return Ok(SessionKey::generate()) };
     let path = folder.join(format!("web-{}.key", short(host)));
-    let failed = |why: String| Failure::failed(format!("--web: the key of its pages: {why}"));
+    let failed = |why: String| Failure::failed(Storage::PageKey(&why).text());
     if path.exists() {
         let (text, is_private) = read_secret(&path).map_err(|error| failed(error.to_string()))?;
         is_private.map_err(|error| failed(error.to_string()))?;
-        let broken = || failed(format!("{} is not one; remove it", path.display()));
+        let broken = || Failure::failed(Storage::PageKeyBroken(&path.display()).text());
         return SessionKey::parse(&text).ok_or_else(broken);
     }
     let key = SessionKey::generate();

@@ -19,6 +19,7 @@ use crate::{
     exit::{Failure, in_words},
     output::{note, warn},
     values::WebLink,
+    words::Page,
 };
 
 /// Opens the page if it was asked for, as a door of the chat, and prints its links. Returns new
@@ -35,15 +36,12 @@ pub(super) async fn open(
         true => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))],
         false => address.resolve_local(None).await?,
     };
-    let server = WebServer::bind(&addresses).await.map_err(|error| {
-        Failure::failed(format!("--web {address}: cannot listen: {}", in_words(&error)))
-    })?;
+    let server = WebServer::bind(&addresses)
+        .await
+        .map_err(|error| Failure::failed(Page::CannotListen(address, &in_words(&error)).text()))?;
     let local = server.local_addr();
     if !local.ip().is_loopback() && !is_quiet {
-        warn(
-            "--web: the page is not encrypted, and others on the network can read it: for a \
-             network that you trust, or behind a proxy that speaks TLS",
-        );
+        warn(&Page::Unencrypted.text());
     }
     let (sender, news) = mpsc::unbounded_channel();
     let mut links = Links::new(places(local, &args.web_name), args.web_link, sender);
@@ -151,12 +149,16 @@ impl Links {
 
     /// Says where a token leads to.
     fn lines(&self, token: &OneUse) -> Vec<String> {
-        let whom = match self.tokens {
-            Tokens::Once(_) => "one person joins with a browser",
-            Tokens::Shared(_) => "whoever has this link joins with a browser",
-        };
         let token = token.to_text();
-        self.places.iter().map(|place| format!("{whom}: {place}/#{}", &*token)).collect()
+        let line = |place: &String| {
+            let link = format!("{place}/#{}", &*token);
+            let says = match self.tokens {
+                Tokens::Once(_) => Page::LinkForOne(&link),
+                Tokens::Shared(_) => Page::LinkForAll(&link),
+            };
+            says.text()
+        };
+        self.places.iter().map(line).collect()
     }
 
     fn admits(&mut self, page: Fingerprint, token: &str) -> bool {
@@ -175,10 +177,10 @@ impl Links {
     fn announce_another(&mut self) {
         let lines = match self.issue() {
             Some(token) => self.lines(&token),
-            None => vec!["no more links: start the host again to make others".to_owned()],
+            None => vec![Page::NoMoreLinks.text()],
         };
         for line in lines {
-            let _ = self.news.send(format!("the link was used; {line}"));
+            let _ = self.news.send(Page::LinkUsed(&line).text());
         }
     }
 }

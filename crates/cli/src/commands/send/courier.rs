@@ -19,7 +19,7 @@ use crate::{
     mismatch::{Place, at_sender, unacknowledged},
     output::{human_time, note_line, note_nothing_sent, warning},
     terminal::{self, Lines, Show, Typed},
-    words::{Datagram, Sender, Verb, joined},
+    words::{Datagram, Sender, Verb, joined, of_dialect},
 };
 
 /// Sends messages, and prints replies.
@@ -256,7 +256,7 @@ impl<'a> Courier<'a> {
                             Datagram::AnotherKey { target, again, most }.text()
                         }
                         (None, Some(theirs)) => {
-                            let theirs = &*theirs.to_string();
+                            let theirs = &*of_dialect(theirs);
                             Datagram::OtherDialect { target, theirs, again, most }.text()
                         }
                         (None, None) => Datagram::NoAckYet { target, again, most }.text(),

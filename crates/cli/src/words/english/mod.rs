@@ -3,8 +3,12 @@
 use super::{Member, Peer, Rooms};
 use crate::output::counted;
 
+mod hosting;
+mod refused;
 mod transfer;
 
+pub(super) use hosting::{page, storage, undelivered};
+pub(super) use refused::{dropped, mismatch};
 pub(super) use transfer::{datagram, keys, listener, outcome, pinged, sender, shortfall};
 
 pub(super) fn rooms(says: Rooms<'_>) -> String {

@@ -2,8 +2,12 @@
 
 use super::{Member, Peer, Rooms};
 
+mod hosting;
+mod refused;
 mod transfer;
 
+pub(super) use hosting::{page, storage, undelivered};
+pub(super) use refused::{dialect, dropped, mismatch};
 pub(super) use transfer::{datagram, keys, listener, outcome, pinged, sender, shortfall};
 
 pub(super) fn rooms(says: Rooms<'_>) -> String {
