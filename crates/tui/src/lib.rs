@@ -23,6 +23,6 @@ mod state;
 mod wrap;
 
 pub use self::{
-    draw::draw,
+    draw::{draw, has_agreed_widths},
     state::{Effect, Input, Setup, State},
 };

@@ -20,6 +20,9 @@ use crate::{
 };
 
 mod hits;
+mod widths;
+
+pub use self::widths::has_agreed_widths;
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,11 @@ use crossterm::{
     event::{DisableBracketedPaste, EnableBracketedPaste},
     execute, queue,
     terminal::{
-        EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode, size,
     },
 };
-use hikyaku_tui::{State, draw};
+use hikyaku_tui::{State, draw, has_agreed_widths};
 use ratatui_core::{
     layout::{Position, Rect},
     terminal::Terminal,
@@ -24,6 +25,8 @@ pub(super) struct Display {
     terminal: Cells,
     /// The shell has the terminal.
     is_away: bool,
+    /// The terminal may have put characters elsewhere than we think.
+    is_uncertain: bool,
 }
 
 impl Display {
@@ -34,7 +37,7 @@ impl Display {
             Ok(mut terminal) => {
                 // Another program may have left something there.
                 clear(&mut terminal)?;
-                Ok(Self { terminal, is_away: false })
+                Ok(Self { terminal, is_away: false, is_uncertain: false })
             }
             Err(error) => {
                 leave();
@@ -51,8 +54,14 @@ impl Display {
         if self.is_away {
             return Ok(());
         }
-        self.terminal.draw(|frame| draw(state, frame))?;
-        Ok(())
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        if self.is_uncertain {
+            // What has not changed would not be drawn, and what stands there would stay.
+            clear(&mut self.terminal)?;
+        }
+        let drawn = self.terminal.draw(|frame| draw(state, frame))?;
+        self.is_uncertain = !has_agreed_widths(drawn.buffer);
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
     /// Draws everything anew the next time.

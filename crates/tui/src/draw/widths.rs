@@ -1,0 +1,41 @@
+//! Characters whose width terminals do not agree on: the rest of their row may stand elsewhere.
+
+use ratatui_core::buffer::Buffer;
+
+/// Returns `true` if every terminal puts each character of a screen where the screen has it.
+#[must_use]
+pub fn has_agreed_widths(screen: &Buffer) -> bool {
+    screen.content.iter().all(|cell| is_agreed(cell.symbol()))
+}
+
+/// A flag or an emoji sequence is one character for us, and several for some terminals.
+fn is_agreed(symbol: &str) -> bool {
+    let mut characters = symbol.chars();
+    match (characters.next(), characters.next()) {
+        (Some(character), None) => matches!(character,
+            '\0'..='\u{2ff}' | '\u{370}'..='\u{482}' | '\u{48a}'..='\u{52f}' // European letters
+            | '\u{2010}'..='\u{2027}' | '✓'
+            | '\u{3000}'..='\u{3029}' | '\u{3030}'..='\u{3098}' | '\u{309b}'..='\u{30ff}'
+            | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{ff01}'..='\u{ff60}'),
+        (None, _) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_have_agreed_widths_and_flags_sequences_and_sara_am_have_not() {
+        let screen = |text: &str| Buffer::with_lines([format!("eva: {text} ok")]);
+        for text in ["tea ✓ 3/4", "für Änne, что", "お茶です。飛脚「はい」", "차", "…"]
+        {
+            assert!(has_agreed_widths(&screen(text)), "{text}");
+        }
+        for text in ["🇯🇵", "1\u{fe0f}\u{20e3}", "👩\u{200d}🚀", "\u{e33}", "e\u{301}", "\u{fdfd}"]
+        {
+            assert!(!has_agreed_widths(&screen(text)), "{text}");
+        }
+    }
+}
