@@ -68,9 +68,13 @@ impl Confirmed {
         let written = self.written.borrow();
         match self.class {
             None => true,
-            // For these classes the listener drops messages that are replaced or late.
-            Some(Class::Latest) => self.is_flushed(),
-            Some(Class::Deadline) => self.is_flushed() && written.messages >= tally.acknowledged(),
+            // For these classes the listener drops messages that are replaced or late: the answer
+            // to a flush says that nothing more comes, unless all of them are there.
+            Some(Class::Latest) => self.is_flushed() || written.messages >= tally.sent(),
+            Some(Class::Deadline) => {
+                let answered = self.is_flushed() && written.messages >= tally.acknowledged();
+                answered || written.messages >= tally.sent()
+            }
             _ => written.messages >= tally.acknowledged(),
         }
     }
@@ -116,6 +120,29 @@ impl Confirmed {
         }
         while !self.is_settled(tally) {
             self.news.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hikyaku::Outcome;
+
+    use super::{super::tally::counter, *};
+
+    // A listener that wanted one message has left before it could answer the flush.
+    #[tokio::test]
+    async fn what_is_written_in_full_needs_no_answer_to_a_flush() {
+        for class in [Class::Latest, Class::Deadline] {
+            let confirmed = Confirmed { class: Some(class), ..Confirmed::none() };
+            let tally = Tally::default();
+            let (receipts, counting) = counter(&tally);
+            receipts.put(&tally, Err(Outcome::Acknowledged), 5).await;
+            drop(receipts);
+            counting.await;
+            assert!(!confirmed.is_whole(&tally), "{class:?}");
+            confirmed.written.borrow_mut().messages = 1;
+            assert!(confirmed.is_whole(&tally), "{class:?}");
         }
     }
 }
