@@ -1,5 +1,7 @@
 //! What a person hands in at a keyboard.
 
+use std::borrow::Cow;
+
 use crate::{event::Seq, room_name::RoomName};
 
 /// Something that a person has entered, or asks for by a key.
@@ -29,8 +31,70 @@ impl Entry {
     }
 }
 
+/// Returns a typed line with its slash, the word after it and the space behind that as ASCII, as
+/// commands are written: an input method that is on makes full-width ones of them. The text of a
+/// line stays as it was typed.
+#[must_use]
+pub fn narrowed(line: &str) -> Cow<'_, str> {
+    let ideographic_space = '\u{3000}';
+    let is_slash = |c: Option<char>| matches!(c, Some('/' | '／'));
+    let mut chars = line.chars();
+    let first = chars.next();
+    let text = chars.as_str();
+    let second = chars.next();
+    // The first character only says that text follows.
+    let is_escape = is_slash(first) || first == Some(' ') || first == Some(ideographic_space);
+    if is_escape && is_slash(second) {
+        let escape = if is_slash(first) { "//" } else { " /" };
+        return match line.starts_with(escape) {
+            true => line.into(),
+            false => (escape.to_owned() + chars.as_str()).into(),
+        };
+    }
+    if !is_slash(first) {
+        return line.into();
+    }
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    if first == Some('/') && word.is_ascii() && !rest.starts_with(ideographic_space) {
+        return line.into();
+    }
+    let space = if rest.is_empty() { "" } else { " " };
+    let word = word.chars().map(half_width).collect::<String>();
+    ["/", &word, space, rest.trim_start()].concat().into()
+}
+
+/// The ASCII character of which this is the full-width form (U+FF01 to U+FF5E), or itself.
+fn half_width(c: char) -> char {
+    let code = u32::from(c);
+    let ascii = ('！'..='～').contains(&c).then(|| code - u32::from('！') + u32::from('!'));
+    ascii.and_then(char::from_u32).unwrap_or(c)
+}
+
 impl From<String> for Entry {
     fn from(line: String) -> Self {
         Self::Line(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_of_an_input_method_is_a_command_and_text_stays_as_it_is() {
+        for (typed, is) in [
+            ("／ｍｓｇ　花子　ひみつ", "/msg 花子　ひみつ"),
+            ("/msg　花子 ／Ａ", "/msg 花子 ／Ａ"),
+            ("／ＷＨＯ", "/WHO"),
+            ("／／ｅｔｃ", "//ｅｔｃ"),
+            ("//ｅｔｃ", "//ｅｔｃ"),
+            ("　／ｅｔｃ", " /ｅｔｃ"),
+            ("/me  waves", "/me  waves"),
+            ("ａ／ｂ　ｃ", "ａ／ｂ　ｃ"),
+            ("", ""),
+        ] {
+            assert_eq!(narrowed(typed), is, "{typed}");
+        }
     }
 }

@@ -72,6 +72,9 @@ pub fn event(event: &Event, context: Context) -> Option<String> {
     if let Some(progress) = context.own {
         object.progress(progress);
     }
+    if event.refuses_message() {
+        object.text("state", "refused");
+    }
     Some(object.line())
 }
 
@@ -312,6 +315,21 @@ mod tests {
         ] {
             let line = own(progress).unwrap();
             assert!(line.ends_with(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_a_message_names_it_and_ends_its_waiting() {
+        let id = MessageId::new(Stamp::from_millis(1), [0; 10]);
+        let of = |kind: Refusal, id| {
+            let refused = Event { kind: Kind::Refused(kind), id, ..said("") };
+            event(&refused, Context::default()).unwrap()
+        };
+        let line = of(Refusal::NotInRoom, Some(id));
+        assert!(line.contains(&id.to_string()) && line.contains(r#""state":"refused""#), "{line}");
+        let because = "the disk is full".to_owned();
+        for line in [of(Refusal::NotInRoom, None), of(Refusal::NotStored { because }, Some(id))] {
+            assert!(!line.contains("state"), "{line}");
         }
     }
 

@@ -3,6 +3,7 @@
 use hikyaku_text::{sanitize_bytes, sanitize_lines};
 
 use crate::{
+    entry::narrowed,
     event::{Event, MemberId},
     limits::MAX_LINE_LEN,
     machine,
@@ -39,6 +40,8 @@ pub(crate) fn is_rooms_own(datagram: &[u8]) -> bool {
 #[must_use]
 pub fn parse_line(line: &[u8]) -> Request {
     let line = trim_end(line);
+    let typed = std::str::from_utf8(line).map(narrowed);
+    let line = typed.as_ref().map_or(line, |typed| typed.as_bytes());
     if line.len() > MAX_LINE_LEN {
         return Action::TooLong(line.len()).into();
     }
@@ -188,6 +191,13 @@ mod tests {
     #[test]
     fn text_is_said() {
         assert_eq!(parse("grüß dich".as_bytes()), said("grüß dich"));
+    }
+
+    #[test]
+    fn a_full_width_command_is_not_said_to_all() {
+        let whispered = Action::Whispered("花子　ひみつ".to_owned());
+        assert_eq!(parse("／ｍｓｇ　花子　ひみつ".as_bytes()), whispered);
+        assert_eq!(parse("／ｑｕｉｔ".as_bytes()), Action::Left);
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub(crate) const MAX_NAMED: usize = 5;
 /// Lines read ahead: enough that reading does not wait for sending, few enough to make a pipe wait.
 pub(crate) const MAX_LINES_AHEAD: usize = 64;
 
+/// Time to count the lines of a pipe that a chat could not take: a pipe that has ended is read in
+/// less, and one that never ends does not keep the command.
+pub(crate) const COUNT_LINES_WAIT: Duration = Duration::from_millis(500);
+
 /// Longest line: more fits in no datagram, even as hexadecimal digits with spaces.
 pub(crate) const MAX_LINE_LEN: usize = 4 * MAX_PAYLOAD_V6;
 

@@ -129,6 +129,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_refused_page_tries_again_and_takes_another_link() {
+        let (_, join) = PAGE.split_once("const join = name => {").unwrap();
+        let join = join.split_once("};").unwrap().0;
+        let (again, connect) = (join.find("over = false;"), join.find("connect();"));
+        assert!(again.is_some() && again < connect, "{join}");
+        let (_, pasted) = PAGE.split_once("addEventListener('hashchange', ").unwrap();
+        assert!(pasted.split_once("});").unwrap().0.contains("join(kept.name)"));
+    }
+
+    #[test]
+    fn what_is_hidden_in_a_log_scrolls_with_it() {
+        assert!(PAGE.contains(".hear { position: absolute;"));
+        assert!(PAGE.contains(".log { position: relative;"));
+    }
+
     /// The strings of each language, which are data in the page.
     fn languages() -> BTreeMap<String, BTreeMap<String, String>> {
         let (_, rest) = PAGE.split_once("<script type=\"application/json\" id=\"words\">").unwrap();

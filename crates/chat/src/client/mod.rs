@@ -77,20 +77,24 @@ pub enum ClientError {
     #[error(transparent)]
     Send(#[from] PlainSendError),
     /// The room has closed the connection, for a reason that another does not mend.
-    #[error("the chat has ended: {closed}{}", lost(*.undelivered))]
+    #[error("the chat has ended: {closed}{}", lost(*.undelivered + .unread))]
     Closed {
         /// How it ended. A reason of the peer's is not safe for a terminal as it is.
         closed: Closed,
         /// Typed lines that the room is not known to have.
         undelivered: usize,
+        /// Typed lines that were not looked at, and are not kept.
+        unread: usize,
     },
     /// The room that was lost could not be reached again.
-    #[error("{error}{}", lost(*.undelivered))]
+    #[error("{error}{}", lost(*.undelivered + .unread))]
     Connect {
         /// Why not.
         error: Box<ConnectError>,
         /// Typed lines that the room is not known to have.
         undelivered: usize,
+        /// Typed lines that were not looked at, and are not kept.
+        unread: usize,
     },
     /// Nothing can be received.
     #[error("cannot receive from {from}: {source}")]

@@ -129,7 +129,9 @@ pub async fn run_native(
         };
         let Done::Waits(wake) = done else { break };
         tokio::select! {
-            happened = link.next() => link.on(happened, &mut member, clock)?,
+            happened = link.next() => if let Err(error) = link.on(happened, &mut member, clock) {
+                return Err(error.with_unread(count_late(&mut lines).await));
+            },
             outcome = keeper.done() => member.handle_kept(outcome),
             line = lines.recv(), if member.wants_line() => match line {
                 None => member.handle_end(clock.now()),
@@ -147,6 +149,16 @@ pub async fn run_native(
     let (unsent, rejected) = (member.unsent(), member.rejected());
     let late = member.late() + count_late(&mut lines).await;
     Ok(Stayed { unsent, is_kept: is_lasting, rejected, late, was_there })
+}
+
+impl ClientError {
+    /// Adds the lines that nobody has looked at.
+    const fn with_unread(mut self, lines: usize) -> Self {
+        if let Self::Closed { unread, .. } | Self::Connect { unread, .. } = &mut self {
+            *unread = lines;
+        }
+        self
+    }
 }
 
 /// What came of doing what the member asked for.
@@ -355,7 +367,7 @@ impl Link {
                 // A chat that was there, and has no place for now, may have one soon.
                 let is_full = closed.code() == Some(server::code::FULL) && member.is_greeted();
                 if !closed.is_retryable() && !is_full {
-                    return Err(ClientError::Closed { closed, undelivered });
+                    return Err(ClientError::Closed { closed, undelivered, unread: 0 });
                 }
                 self.lose(member);
             }
@@ -366,7 +378,10 @@ impl Link {
                 self.lose(member);
             }
             Happened::Dialled(dialled) => {
-                let failed = |error| ClientError::Connect { error: Box::new(error), undelivered };
+                let failed = |error| {
+                    let error = Box::new(error);
+                    ClientError::Connect { error, undelivered, unread: 0 }
+                };
                 let connection = dialled.map_err(failed)?;
                 check_application(&connection)?;
                 if connection.peer().fingerprint() != self.host {

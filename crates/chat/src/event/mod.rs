@@ -145,6 +145,16 @@ impl Event {
         self.author.as_ref().is_some_and(|author| author.member == member)
     }
 
+    /// Returns `true` if a message is refused for good: it waits no longer.
+    #[must_use]
+    pub fn refuses_message(&self) -> bool {
+        // These pass: the message is sent again.
+        let passes = |refusal: &Refusal| {
+            matches!(refusal, Refusal::TooFast { .. } | Refusal::Busy | Refusal::NotStored { .. })
+        };
+        self.id.is_some() && matches!(&self.kind, Kind::Refused(refusal) if !passes(refusal))
+    }
+
     /// Returns the event as it is published: the text of a signed message is in its envelope alone.
     #[must_use]
     pub fn published(&self) -> Cow<'_, Self> {

@@ -178,7 +178,7 @@ impl Member {
         }
     }
 
-    fn on_refused(&mut self, now: Now, event: Event, refusal: &Refusal) {
+    fn on_refused(&mut self, now: Now, mut event: Event, refusal: &Refusal) {
         let name = Arc::clone(&self.me.name);
         self.is_answered_by(event.request);
         let Some(item) = self.outbox.find(&event) else {
@@ -197,6 +197,8 @@ impl Member {
             }
             _ => {
                 if let Some(unsent) = self.outbox.take(&event) {
+                    // A question for the addressee's key has no id; readers know the message by it.
+                    event.id = Some(unsent.id);
                     self.changes.push(Change::Remove(unsent.id));
                     self.rejected += 1;
                 }

@@ -5,6 +5,7 @@ use hikyaku_text::{sanitize, sanitize_lines};
 use super::keep::What;
 use crate::{
     app::LineError,
+    entry::narrowed,
     event::Seq,
     limits::MAX_LINE_LEN,
     name::{Name, NameError},
@@ -55,7 +56,7 @@ pub enum TypedError {
 
 /// Understands a line. A line that begins with `//` or ` /` is a message that begins with `/`.
 pub(super) fn parse(line: &str) -> Result<Typed, TypedError> {
-    let line = line.trim_end();
+    let line = &*narrowed(line.trim_end());
     if line.len() > MAX_LINE_LEN {
         return Err(TypedError::Line(LineError::TooLong(line.len())));
     }
@@ -176,6 +177,7 @@ mod tests {
         };
         assert_eq!(parse("/msg ann hello you"), whisper("ann", "hello you"));
         assert_eq!(parse("/msg \"ann b.\" hello you"), whisper("ann b.", "hello you"));
+        assert_eq!(parse("／ｍｓｇ　花子　ひみつ"), whisper("花子", "ひみつ"));
         for bad in ["/msg", "/msg ann", "/msg \"ann b. hello", "/msg ann  "] {
             assert!(matches!(parse(bad), Err(TypedError::Usage(_))), "{bad}");
         }

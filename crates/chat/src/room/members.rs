@@ -355,7 +355,7 @@ impl<P: Peer> Members<P> {
             return Some((*peer, rest));
         }
         let window = &words[..words.floor_char_boundary(limit)];
-        let inner = window.match_indices(' ').map(|(at, _)| at);
+        let inner = window.match_indices(char::is_whitespace).map(|(at, _)| at);
         let whole = (window.len() == words.len()).then_some(words.len());
         let ends: Vec<usize> = inner.chain(whole).collect();
         ends.into_iter().rev().find_map(|end| {

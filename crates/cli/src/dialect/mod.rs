@@ -13,6 +13,7 @@ use crate::{
         PlainListenArgs, PlainSendArgs, SendArgs, Version,
     },
     exit::Failure,
+    values::InviteKind,
 };
 
 /// An option: whether it was given, its name, and why it does not belong here.
@@ -62,6 +63,10 @@ pub(crate) fn check_host(args: &HostArgs) -> Result<(), Failure> {
     if args.is_plain() {
         refuse(&native_host(args), ONLY_PLAIN)?;
         return check_age(&args.armour);
+    }
+    let is_shared = matches!(args.invite.invite, Some(InviteKind::Shared));
+    if is_shared && args.native.keys.shared_key.is_none() {
+        return Err(Failure::usage("--invite shared needs --shared-key KEYFILE"));
     }
     let unnamed = args.headless && args.discovery.no_discovery;
     refuse(&[(unnamed && args.me.name.is_some(), "--name", NAMELESS)], UNANNOUNCED)?;

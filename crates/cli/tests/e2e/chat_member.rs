@@ -1,6 +1,6 @@
 //! Members of a native chat: what they type is kept, sent once, and seen to arrive.
 
-use std::{thread, time::Instant};
+use std::{net::UdpSocket, thread, time::Instant};
 
 use crate::support::{
     DEADLINE, Listener,
@@ -241,13 +241,33 @@ fn who_leaves_a_host_that_is_gone_waits_only_for_lines_and_learns_for_which() {
 }
 
 #[test]
+fn a_pipe_to_a_host_that_is_not_there_or_not_the_right_one_learns_what_was_not_sent() {
+    let (home, anas) = (Home::new(), Home::new());
+    let host = host(&home, "127.0.0.1:0");
+    let to = host.to();
+    let other = format!("SHA256:{}", "A".repeat(43));
+    let nobodys = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for (args, code) in [(&["--trust", &*other, &*to][..], 3), (&[&*nobodys], 1)] {
+        let ended = anas.run(&[&["chat", "join"], args].concat(), b"one\n\ntwo\n");
+        assert!(ended.code == Some(code) && ended.err.contains("not sent: 2 lines"), "{ended:?}");
+    }
+}
+
+#[test]
+fn an_invite_with_a_shared_key_needs_the_key_before_anything_is_printed() {
+    let ended = Home::new().run(&["chat", "host", "--invite", "shared", "127.0.0.1:0"], b"");
+    assert!(ended.code == Some(2) && ended.out.is_empty(), "{ended:?}");
+    assert!(!ended.err.contains("listening"), "{ended:?}");
+}
+
+#[test]
 fn a_pasted_block_is_text_even_where_it_holds_a_command() {
     let (home, bens) = (Home::new(), Home::new());
     let host = host(&home, "127.0.0.1:0");
     let ben = join_chat(&bens, &host, "ben");
     let mut ana = sit_down(&home, &host, "ana");
-    ana.press("\x1b[200~one\nq\nthree\x1b[201~\r");
-    for text in ["one", "q", "three"] {
+    ana.press("\x1b[200~one\nq\n/quit\nthree\x1b[201~\r");
+    for text in ["one", "q", "/quit", "three"] {
         ben.out.line(|line| is_stamped(line, &format!("ana: {text}")));
     }
     ana.shows("delivered to 1 of 1", 1);

@@ -1,6 +1,10 @@
 //! What keys do.
 
-use hikyaku_chat::{Stamp, entry::Entry, room_name::RoomName};
+use hikyaku_chat::{
+    Stamp,
+    entry::{Entry, narrowed},
+    room_name::RoomName,
+};
 
 use super::{Effect, State, View, complete::complete};
 use crate::{
@@ -113,7 +117,8 @@ impl State {
 
     fn enter(&mut self, now: Stamp) -> Vec<Effect> {
         let line = self.editor.take();
-        let trimmed = line.trim();
+        let narrow = narrowed(line.trim());
+        let trimmed = &*narrow;
         match trimmed {
             "" => return Vec::new(),
             // Typed with an input method that is on, the letter is a wide one.

@@ -433,6 +433,12 @@ fn a_whisper_to_nobody_is_given_up_and_does_not_hold_up_the_rest() {
     let nobody = Kind::Refused(Refusal::Nobody { name: "bob".to_owned() });
     ann.hears(&Event::new(ann.now.stamp, None, question.request, nobody));
     assert_eq!(ann.said(), ["after"]);
+    let ids = ann.shown.iter().filter_map(|shown| match shown {
+        Shown::Event(line) => line.event.id.map(|id| (id, line.event.refuses_message())),
+        _ => None,
+    });
+    let ids: Vec<_> = ids.collect();
+    assert!(ids.contains(&(ids[0].0, true)), "the refusal names the message");
     assert!(ann.rows().iter().any(|row| row.contains("nobody here is called bob")));
     assert_eq!(ann.store.load().unwrap().outbox.len(), 1);
 }

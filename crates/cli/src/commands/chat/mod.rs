@@ -13,7 +13,7 @@ use hikyaku_chat::{
     Name, RoomConfig,
     app::Shown,
     client::{LastSeen, Parted},
-    entry::Entry,
+    entry::{Entry, narrowed},
     limits::MAX_HOST_LINES,
     member,
     screen::{Renames, Row},
@@ -47,6 +47,7 @@ mod find;
 mod full;
 mod guests;
 mod invite;
+mod lost;
 mod native;
 #[cfg(not(feature = "tui"))]
 mod no_full;
@@ -320,7 +321,13 @@ fn typed<T: From<String> + Send + 'static>(
         while let Some(line) = queue.recv().await {
             let line = match line {
                 Ok(line) if line.leaves() => "/quit".to_owned(),
-                Ok(line) => String::from_utf8_lossy(&line.text).into_owned(),
+                Ok(line) => {
+                    let text = String::from_utf8_lossy(&line.text);
+                    // A second slash makes text of what would be a command.
+                    let is_command = line.is_pasted && narrowed(&text).starts_with('/');
+                    let escape = if is_command { "/" } else { "" };
+                    escape.to_owned() + &text
+                }
                 Err(e) => return warn(&format!("standard input: {e}")),
             };
             if sender.send(line.into()).await.is_err() {
@@ -378,6 +385,20 @@ fn undelivered(parted: &Parted, target: &impl Display) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_pasted_line_is_text_also_with_a_slash_of_any_width() {
+        let (sender, queue) = mpsc::channel(8);
+        for text in ["/quit", "／ｑｕｉｔ", "//x", " /x", "q"] {
+            let line = Typed { text: text.as_bytes().to_vec(), is_pasted: true };
+            sender.send(Ok(line)).await.unwrap();
+        }
+        drop(sender);
+        let mut lines = typed::<String>(queue);
+        for text in ["//quit", "/／ｑｕｉｔ", "///x", " /x", "q"] {
+            assert_eq!(lines.recv().await.as_deref(), Some(text));
+        }
+    }
 
     #[test]
     fn a_guest_has_the_name_of_the_machine() {

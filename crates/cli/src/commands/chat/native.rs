@@ -16,15 +16,14 @@ use hikyaku::{
 };
 use hikyaku_chat::{
     RoomConfig,
-    client::{self, ClientError, Participant, Stayed},
-    limits::{LAST_WORDS, NATIVE_CONFIRM_WAIT, NATIVE_IDLE},
+    client::{self, Participant},
+    limits::{LAST_WORDS, NATIVE_CONFIRM_WAIT},
     member::Shown,
     server::{self, Admission, Doors, Hosting, Meters},
 };
 use hikyaku_history::SqliteInvites;
 use hikyaku_plain::PlainListener;
 use hikyaku_services::invite::Invite;
-use hikyaku_text::sanitize;
 
 use super::{
     Seat,
@@ -33,7 +32,9 @@ use super::{
     dial::{Dialled, Target},
     find::Wanted,
     full::Reader,
-    guests, invite, meters, name, reachable_at,
+    guests, invite,
+    lost::{ended, unsent, unsent_for_good, waiting_lines},
+    meters, name, reachable_at,
     screen::{Form, Screen},
     serve, sockets, state, web,
 };
@@ -322,7 +323,10 @@ impl Guest<'_> {
         let who = (&*public_line, Place::Room);
         let dialling = target.dial(&endpoint, trust, network, (&*public_line, &me.talk));
         let dialled = tokio::select! {
-            dialled = dialling => dialled?,
+            dialled = dialling => match dialled {
+                Ok(dialled) => dialled,
+                Err(failure) => return Err(unsent_for_good(failure, waiting_lines().await)),
+            },
             () = ending.wanted() => return Err(Failure::failed(Member::Interrupted.text())),
         };
         let dialler = dialled.dialler(endpoint);
@@ -351,43 +355,5 @@ impl Guest<'_> {
             }
             (count, ..) => Err(Failure::failed(unsent(&stayed, count, address))),
         }
-    }
-}
-
-/// Says what became of lines that the host is not known to have stored.
-fn unsent(stayed: &Stayed, count: usize, address: &Address) -> String {
-    let why = match stayed.was_there {
-        true => Member::NotConfirmed(address).text(),
-        false => Member::ChatGone(address).text(),
-    };
-    format!("{why}; {}", kept(count, stayed.is_kept))
-}
-
-fn kept(count: usize, is_kept: bool) -> String {
-    match is_kept {
-        true => Member::UnsentKept(count).text(),
-        false => Member::Unsent(count).text(),
-    }
-}
-
-/// Explains why a client could not go on.
-fn ended(address: &Address, who: (&str, Place), keeps: bool, error: ClientError) -> Failure {
-    let (failure, undelivered) = match error {
-        ClientError::Connect { error, undelivered } => {
-            (native::refusal(address, who, &error), undelivered)
-        }
-        ClientError::Closed { closed, undelivered }
-            if closed.code() == Some(server::code::NOT_INVITED) =>
-        {
-            (Failure::refused(native::why(&closed, address, NATIVE_IDLE)), undelivered)
-        }
-        ClientError::Closed { closed, undelivered } => {
-            (Failure::failed(native::why(&closed, address, NATIVE_IDLE)), undelivered)
-        }
-        other => (Failure::failed(sanitize(&other.to_string())), 0),
-    };
-    match undelivered {
-        0 => failure,
-        count => failure.with_hint(&kept(count, keeps)),
     }
 }

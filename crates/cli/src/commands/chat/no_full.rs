@@ -20,6 +20,11 @@ pub(super) fn open(reader: &Reader<'_>) -> Option<(mpsc::Receiver<Entry>, Full)>
     None
 }
 
+#[cfg(feature = "web")]
+pub(super) const fn is_able() -> bool {
+    false
+}
+
 impl Full {
     pub(super) async fn show(&mut self, _: Vec<Shown>) {
         match self.0 {}

@@ -122,6 +122,9 @@ impl Ticks {
             Shown::Event(event) if event.context.own == Some(Progress::Pending) => {
                 self.pending += 1;
             }
+            Shown::Event(event) if event.event.refuses_message() => {
+                self.pending = self.pending.saturating_sub(1);
+            }
             Shown::State(hikyaku_chat::member::State::Reconnecting) => self.waited = true,
             _ => {}
         }

@@ -13,7 +13,7 @@ use hikyaku_web::{WebConfig, WebServer};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use super::{News, invite, reachable_at, state};
+use super::{News, full, invite, reachable_at, state};
 use crate::{
     args::HostArgs,
     exit::{Failure, in_words},
@@ -31,6 +31,7 @@ pub(super) async fn open(
 ) -> Result<Option<News>, Failure> {
     let Some(address) = &args.web.web else { return Ok(None) };
     let (is_quiet, key) = (args.me.talk.quiet, state::web_key(host, &args.native)?);
+    let shows_code = args.headless || args.me.lines || args.invite.qr || !full::is_able();
     let args = &args.web;
     let addresses = match address.is_unnamed() {
         true => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))],
@@ -50,7 +51,9 @@ pub(super) async fn open(
             note(&line);
         }
     }
-    if io::stdout().is_terminal()
+    // A full screen would cover it.
+    if shows_code
+        && io::stdout().is_terminal()
         && let Some(link) = links.to_draw()
     {
         invite::draw_text(&link, "--web")?;

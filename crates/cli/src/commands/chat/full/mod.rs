@@ -109,7 +109,8 @@ pub(super) fn open(reader: &Reader<'_>) -> Option<(mpsc::Receiver<Entry>, Full)>
     Some((entered, full))
 }
 
-fn is_able() -> bool {
+/// Returns `true` if there is a terminal that is able to show the screen.
+pub(super) fn is_able() -> bool {
     let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     let has_size = terminal::columns().is_some();
     terminal::is_interactive() && std::io::stderr().is_terminal() && !is_dumb && has_size
