@@ -27,6 +27,8 @@ const FRAMES: u32 = 75;
 const FRAME_BYTES: usize = 160;
 /// A frame that takes longer is not worth sending again.
 const DEADLINE: Duration = Duration::from_millis(40);
+/// How long the listener may take to notice that the speaker hangs up.
+const HANG_UP: Duration = Duration::from_secs(1);
 /// A frame is played this many ticks after its turn, so that a frame that had to be sent again has
 /// arrived: the deadline, and one tick for the path.
 const DELAY: u32 = 3;
@@ -46,13 +48,13 @@ async fn main() -> Result {
             let client = Endpoint::client()?;
             let connection = client.connect(*address, Trust::pinned(fingerprint.parse()?)).await?;
             println!("{}", speak(&connection).await?);
-            Ok(connection.close(DEADLINE).await?)
+            Ok(())
         }
         _ => play().await,
     }
 }
 
-/// Sends a frame every 20 ms, whatever became of earlier ones, and prints what did.
+/// Sends a frame every 20 ms, whatever became of earlier ones, and hangs up. Returns the outcomes.
 async fn speak(connection: &Connection) -> Result<String> {
     let mut clock = interval(FRAME);
     let mut receipts: Vec<Receipt> = Vec::new();
@@ -71,6 +73,7 @@ async fn speak(connection: &Connection) -> Result<String> {
             Err(other) => return Err(other.into()),
         }
     }
+    connection.close(HANG_UP).await?;
     let lost = connection.stats().lost_packets;
     // `Expired` was not sent, since it could not arrive in time; `Unconfirmed` may have arrived.
     Ok(format!(
@@ -82,7 +85,11 @@ async fn speak(connection: &Connection) -> Result<String> {
 /// Plays a frame every 20 ms, or nothing if there is none, and never waits.
 async fn listen(connection: &Connection) -> Result<String> {
     let mut frames = BTreeMap::new();
-    let (first, sound) = frame(connection).await?.ok_or("not a single frame came")?;
+    let (first, sound) = match frame(connection).await? {
+        Some(frame) => frame,
+        // Only the speaker's hanging up ends this wait: on a slow path every frame expires.
+        None => return Ok("played nothing: no frame could arrive in time".to_owned()),
+    };
     frames.insert(first, sound);
     let mut over = false;
     let mut clock = interval(FRAME);

@@ -103,6 +103,19 @@ fn a_sender_that_drops_everything_measures_the_path_again() {
     assert!(delivered > 150, "{delivered} of 200");
 }
 
+// D-7: one fast answer is enough, so that a slow start does not silence a short call.
+#[test]
+fn the_first_answer_on_a_path_that_became_short_lets_messages_through() {
+    let (mut pair, client, server) = pair_over(150 * MS);
+    pair.delay = 5 * MS;
+    let expired = pair.send(CLIENT, client, Delivery::Deadline(50 * MS), b"measures");
+    pair.run(20 * MS);
+    assert_eq!(outcome(&pair, expired), Some(Outcome::Expired));
+    pair.send(CLIENT, client, Delivery::Deadline(50 * MS), b"soon");
+    pair.run(20 * MS);
+    assert_eq!(pair.payloads(SERVER, server).len(), 1);
+}
+
 /// Runs until an end has reported the connection.
 fn run_until_connected(pair: &mut Pair, end: usize) -> ConnectionHandle {
     for _ in 0..2_000 {

@@ -84,8 +84,11 @@ impl Rtt {
 
     /// Returns an estimate of the one-way delay to the peer: half the round trip, since the two
     /// directions cannot be distinguished. Before the first sample, at most half of the handshake.
+    ///
+    /// The average takes many samples to forget a slow start. While it lasts, Deadline messages are
+    /// not sent, and samples are rare: so one fast sample is enough (D-7).
     pub(crate) fn one_way(&self) -> Duration {
-        if self.sampled { self.smoothed / 2 } else { self.latest / 2 }
+        if self.sampled { self.smoothed.min(self.latest) / 2 } else { self.latest / 2 }
     }
 
     /// Records how long the handshake took, which is at least one round trip (D-7).
