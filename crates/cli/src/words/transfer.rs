@@ -101,6 +101,7 @@ pub(crate) enum Shortfall<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum Datagram<'a> {
     Message(u64, &'a str),
+    Unacknowledged { number: u64, excerpt: &'a str, why: &'a str },
     AcknowledgedBy { by: Shown<'a>, tries: u32, time: &'a str },
     TryingAgain(Shown<'a>, Shown<'a>),
     NoAckYet { target: Shown<'a>, again: u32, most: u32 },

@@ -129,8 +129,10 @@ fn a_question_for_a_secret_hides_the_answer_after_a_stop_too() {
     terminal.shows("Passphrase: ", 1);
     terminal.stop_and_continue();
     terminal.shows("Passphrase: ", 2);
+    terminal.hides_keys();
     terminal.press("flying feet\r");
     terminal.shows("The same again: ", 1);
+    terminal.hides_keys();
     terminal.press("flying feet\r");
     let ended = terminal.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -145,7 +147,7 @@ fn a_question_for_a_secret_that_is_interrupted_restores_the_terminal() {
     // The answer is read from the terminal, whatever standard input is.
     let terminal = Terminal::start(controlled(&asks, "/dev/null"));
     terminal.shows("Passphrase: ", 1);
-    assert!(!terminal.is_cooked());
+    terminal.hides_keys();
     terminal.terminate();
     assert!(terminal.ends_within(DEADLINE));
     assert!(terminal.is_cooked());

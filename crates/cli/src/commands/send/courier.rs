@@ -299,7 +299,8 @@ impl<'a> Courier<'a> {
             _ => unacknowledged(ack_text, ours),
         };
         let why = joined(&error.to_string(), &hint);
-        let text = Datagram::Message(number, &format!("{}: {why}", excerpt(message))).text();
+        let quoted = excerpt(message);
+        let text = Datagram::Unacknowledged { number, excerpt: &quoted, why: &why }.text();
         if spoken == Some(ours) { Failure::refused(text) } else { Failure::failed(text) }
     }
 

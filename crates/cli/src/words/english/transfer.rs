@@ -150,6 +150,9 @@ pub(in crate::words) fn datagram(says: Datagram<'_>) -> String {
     let again = |again: u32, most: u32| format!("sending again (try {again} of {most})");
     match says {
         Datagram::Message(number, what) => format!("message {number}: {what}"),
+        Datagram::Unacknowledged { number, excerpt, why } => {
+            format!("message {number} {excerpt}: {why}")
+        }
         Datagram::AcknowledgedBy { by, tries, time } => {
             let tries = if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
             format!("acknowledged by {by} after {tries}, {time}")

@@ -174,6 +174,9 @@ pub(in crate::words) fn datagram(says: Datagram<'_>) -> String {
     let again = |again: u32, most: u32| format!("再送します（{most} 回中 {again} 回目）");
     match says {
         Datagram::Message(number, what) => format!("メッセージ {number}: {what}"),
+        Datagram::Unacknowledged { number, excerpt, why } => {
+            format!("メッセージ {number} {excerpt}: {why}")
+        }
         Datagram::AcknowledgedBy { by, tries, time } => {
             format!("{by} から確認応答がありました（{tries} 回目、{time}）")
         }

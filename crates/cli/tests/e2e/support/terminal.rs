@@ -4,7 +4,8 @@ use std::{
     fs::{File, OpenOptions},
     io::Write as _,
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -77,6 +78,16 @@ impl Terminal {
     pub(crate) fn is_cooked(&self) -> bool {
         let modes = tcgetattr(&self.keyboard).expect("it is a terminal");
         modes.local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
+    }
+
+    /// Waits until keys are not shown: a question is printed a moment before.
+    #[track_caller]
+    pub(crate) fn hides_keys(&self) {
+        let end = Instant::now() + DEADLINE;
+        while self.is_cooked() {
+            assert!(Instant::now() < end, "keys are shown: {:?}", self.screen);
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Sends SIGTERM.
