@@ -85,10 +85,9 @@ async fn speak(connection: &Connection) -> Result<String> {
 /// Plays a frame every 20 ms, or nothing if there is none, and never waits.
 async fn listen(connection: &Connection) -> Result<String> {
     let mut frames = BTreeMap::new();
-    let (first, sound) = match frame(connection).await? {
-        Some(frame) => frame,
+    let Some((first, sound)) = frame(connection).await? else {
         // Only the speaker's hanging up ends this wait: on a slow path every frame expires.
-        None => return Ok("played nothing: no frame could arrive in time".to_owned()),
+        return Ok("played nothing: no frame could arrive in time".to_owned());
     };
     frames.insert(first, sound);
     let mut over = false;
