@@ -128,7 +128,7 @@ impl WebPort {
 }
 
 impl WebMember {
-    /// Hands in a line of the page: what was typed, as [`Typed`] has it, or a
+    /// Hands in a line of the page: what was typed, as `Typed` has it, or a
     /// [machine line](crate::machine). Others are ignored, as those of a native member are. Waits
     /// while the chat is busy, or the member is too fast.
     ///
