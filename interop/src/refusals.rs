@@ -44,7 +44,7 @@ pub fn is_refused(args: &[&str], why: &str) {
 
 fn not_refused(args: &[&str], why: &str) -> Option<String> {
     let exit = run(hikyaku(&[&["send", "--dtls"], args].concat()));
-    // A peer that serves one client at a time is asked twice (dtls/attempts.rs), which takes a while.
+    // A peer that serves one client at a time is asked twice (dtls/attempts.rs), which takes time.
     let mut says = exit.err.lines().filter(|line| !line.starts_with("still waiting for the DTLS"));
     let is_clear = says.next().is_some_and(|line| line.contains(why)) && says.next().is_none();
     (exit.code != Some(3) || !is_clear).then(|| format!("{args:?}: wants {why:?}: {exit:?}"))
