@@ -144,8 +144,8 @@ pub enum ClosedReason {
     Reset,
     /// The handshake took longer than 10 s (M-44).
     HandshakeTimeout,
-    /// TLS completed in that time, but no packet that the peer sealed with the data keys opened:
-    /// the shared keys differ, or one side has none (M-10).
+    /// TLS completed in time, but no packet that the peer sealed with the data keys opened: the
+    /// shared keys differ, or one side has none (M-10).
     SharedKey,
     /// The server does not support this version (M-30).
     VersionMismatch,
@@ -161,7 +161,7 @@ pub enum ClosedReason {
 #[non_exhaustive]
 pub enum DialError {
     /// The endpoint has the maximum number of connections.
-    #[error("the endpoint has as many connections as it may")]
+    #[error("the endpoint has reached its maximum number of connections")]
     TooMany,
     /// TLS could not begin.
     #[error("TLS could not begin")]
@@ -188,11 +188,11 @@ pub struct ConnectionStats {
     pub received_packets: u64,
     /// Bytes of UDP payload in these packets.
     pub received_bytes: u64,
-    /// Packets declared lost, probes of the path's MTU included.
+    /// Packets declared lost, including MTU probes.
     pub lost_packets: u64,
-    /// Bytes of messages sent again: because their packets were declared lost, or in a probe or the
-    /// next packet before that was certain. Some first copies may have arrived after
-    /// all.
+    /// Bytes of messages that were retransmitted: after their packets were declared lost, or
+    /// earlier, in a probe or in the next packet. Some of the first copies may have
+    /// arrived.
     pub resent_bytes: u64,
     /// The current rate limit of the congestion controller, in bytes of UDP payload per second.
     pub pacing_rate: u64,

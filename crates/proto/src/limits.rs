@@ -30,14 +30,14 @@ pub const MAX_CREDITED_IN_FLIGHT: u64 = 65_536;
 /// The credit that a message costs besides its length, for bookkeeping.
 pub const MESSAGE_OVERHEAD: u64 = 64;
 
-/// Bytes of messages, each counted with its bookkeeping, that an application may have taken from a
-/// queue of its driver's before the connection hears of it: a wake-up for each would cost more than
-/// the message, and each connection may hold four times as much whatever the others do.
+/// Bytes of messages, each counted with its bookkeeping, that an application may take from its
+/// driver's queue before the connection is notified: a wake-up for each message would cost more
+/// than the message itself, and each connection may hold four times as much in any case.
 pub(crate) const MAX_UNREPORTED: u64 = 64 << 10;
 
-/// The bounds of the time that an Unreliable message may wait to be sent, in between a round trip
-/// (D-16): it reports what is true now. The lower one lets a burst of the application pass on a
-/// fast path, the upper one is where people notice a delay.
+/// The bounds of the time that an Unreliable message may wait to be sent; between them, it is one
+/// round trip (D-16). Such a message reports what is true now. The lower bound lets a burst pass on
+/// a fast path; beyond the upper one, people notice the delay.
 pub(crate) const MIN_UNRELIABLE_WAIT: Duration = Duration::from_millis(50);
 /// See [`MIN_UNRELIABLE_WAIT`].
 pub(crate) const MAX_UNRELIABLE_WAIT: Duration = Duration::from_millis(100);
@@ -93,12 +93,12 @@ pub const BYTE_WORK: u32 = 1;
 /// messages without credit in the worst order, cost about 250.
 pub const FRAME_WORK: u32 = 200;
 
-/// Packets in flight that a change of address walks at the cost of one frame: each takes some
+/// Packets in flight that a change of address visits at the cost of one frame: each takes some
 /// nanoseconds.
 pub const WALKED_PER_FRAME: usize = 32;
 
-/// The work of a change of address besides that walk, in frames: a path without any state and the
-/// random bytes of its challenges.
+/// The work of a change of address besides those visits, in frames: a path without any state and
+/// the random bytes of its challenges.
 pub const MOVE_FRAMES: u32 = 10;
 
 /// The wait after which a packet counts as late (M-67): CoDel's target (RFC 8289 section 4.4).
@@ -110,12 +110,12 @@ pub const LATE: Duration = Duration::from_millis(5);
 pub const LATE_WORK: u64 = 15_000_000;
 
 /// The consecutive spans in which a quarter or more of all datagrams was lost before they were
-/// received, after which that is a flood (M-67). Congestion control halves its rate several times
-/// in as long.
+/// received, after which the endpoint assumes a flood (M-67). Congestion control halves its rate
+/// several times in as long.
 pub const FLOOD_SPANS: u32 = 2;
 
-/// The wait from which on the system's count of losses is worth asking for (M-67): a full buffer of
-/// Linux's default size holds more work.
+/// The wait above which it is worth asking for the system's count of losses (M-67): a full buffer
+/// of Linux's default size holds more work.
 pub const FLOOD_WAIT: Duration = Duration::from_millis(1);
 
 /// An overload ends when less than a quarter was dropped for this long (M-67).

@@ -72,7 +72,7 @@ fn a_lost_answer_to_a_close_is_repeated() {
     assert!(sent[CLIENT] - before[CLIENT] <= 9 && sent[SERVER] - before[SERVER] <= 9, "{sent:?}");
 }
 
-// M-62: a peer that repeats CLOSE for ever gets nine answers.
+// M-62: a peer that repeats CLOSE forever gets nine answers.
 #[test]
 fn a_repeated_close_is_answered_nine_times() {
     let (mut pair, client, server) = Pair::established();

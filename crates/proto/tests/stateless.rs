@@ -120,7 +120,7 @@ fn a_duplicate_first_hello_opens_no_second_connection() {
         again(&mut pair);
         pair.run(Duration::from_millis(50));
         again(&mut pair);
-        // Afterwards anyone may use it: nothing is remembered for ever.
+        // Afterwards anyone may use it: nothing is remembered forever.
         pair.run(Duration::from_secs(60));
         assert_eq!(pair.ends[SERVER].stats().connections, 0);
         pair.inject(SERVER, address(1, 1_000), std::mem::take(&mut hello));

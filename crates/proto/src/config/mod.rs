@@ -40,7 +40,7 @@ pub struct EndpointConfig {
     /// The maximum number of connections of any kind, outgoing ones included.
     pub max_connections: usize,
     /// Bytes of messages not yet taken by the application that each connection may hold regardless
-    /// of the others (D-13); a message counts its length and 64.
+    /// of the others (D-13); a message counts as its length plus 64.
     pub held_each: u64,
     /// The same beyond that for all connections together. Once it is used up, further messages are
     /// not acknowledged and are retransmitted later. At least twice the largest message, which
@@ -100,10 +100,10 @@ pub enum Retry {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TransportConfig {
-    /// Silence after which the connection ends (M-61); `None` for never. The shorter of both ends
-    /// applies, except that the default of 30 s yields to a longer time requested by the peer, up
-    /// to 10 minutes: [`ConnectionStats::idle_timeout`](crate::ConnectionStats::idle_timeout) is
-    /// the result.
+    /// Silence after which the connection ends (M-61); `None` for never. The shorter timeout of the
+    /// two ends applies, except that the default of 30 s yields to a longer time requested by the
+    /// peer, up to 10 minutes:
+    /// [`ConnectionStats::idle_timeout`](crate::ConnectionStats::idle_timeout) is the result.
     pub idle_timeout: Option<Duration>,
     /// Silence after which a PING is sent; at least 100 ms.
     pub keep_alive: Option<Duration>,
@@ -111,8 +111,9 @@ pub struct TransportConfig {
     pub congestion: Congestion,
     /// The largest message accepted, in bytes.
     pub max_message: usize,
-    /// Bytes that may wait to be sent and acknowledged; each message counts 64 more. Messages of
-    /// one class on one channel may use as much as the others leave free: alone, half of it.
+    /// Bytes that may wait to be sent and acknowledged; each message counts 64 more. The messages
+    /// of one class on one channel may occupy at most as much as is still free, so a single flow
+    /// gets half of the queue.
     pub send_queue: usize,
     /// Bytes of Ordered and Reliable messages that the peer may send before they are taken (D-4);
     /// at most 2^32 − 1.

@@ -26,7 +26,7 @@ use crate::{
 const UNREAD_KEPT: Duration = Duration::from_secs(30);
 
 /// How often an unanswered CLOSE is resent, one probe timeout after the other (M-62). On a path
-/// that loses a fifth of its packets, one CLOSE in five thousand is not received.
+/// that loses a fifth of its packets, the peer then misses one close in five thousand.
 const CLOSE_AGAIN: u32 = 8;
 
 /// The shortest silence after which a peer that was sent an END is no longer waited for (M-63).
@@ -60,7 +60,7 @@ pub(super) enum State {
     },
 }
 
-/// M-62.
+/// The state of a closed connection that the peer has not confirmed yet (M-62).
 #[derive(Debug)]
 pub(super) struct Closing {
     pub(super) close: Close,
@@ -80,7 +80,7 @@ pub(super) struct Closing {
 /// Progress of a graceful close (M-63, M-65): each side sends END once its messages have outcomes.
 #[derive(Debug, Default)]
 pub(super) struct GracefulClose {
-    /// The application asked to close, at this time at the latest.
+    /// The application asked to close by this time.
     by: Option<Time>,
     /// An END was sent, or is to be.
     end_sent: bool,
@@ -193,7 +193,8 @@ impl Connection {
                 let pending = CloseLevels::ALL;
                 self.state = State::Draining { until, pending, answers: CLOSE_AGAIN };
             }
-            // The peer confirms, or both closed it at once: each side knows.
+            // The peer confirms, or both sides closed at once: both know that the connection is
+            // closed.
             State::Closing(closing) => {
                 let (until, awaited) = (closing.until.min(until), closing.awaited);
                 self.report_drained(awaited);

@@ -31,9 +31,9 @@ pub(super) struct Path {
     /// The number by which sent packets refer to their path.
     pub(super) number: u8,
     pub(super) remote: SocketAddr,
-    /// `true` once the peer has proved to receive packets there.
+    /// `true` once the peer has proved that it receives packets there.
     pub(super) validated: bool,
-    /// Bytes received from there and sent there.
+    /// Bytes received from this address and sent to it.
     received: u64,
     sent: u64,
     pub(super) rtt: Rtt,
@@ -224,7 +224,8 @@ impl Paths {
 
 impl Connection {
     /// Handles an opened packet of `bytes` from `from`. If it is the data packet with the highest
-    /// number so far, the peer has moved there (P-1). Returns the work of that, in frames (M-67).
+    /// number so far, the peer has moved there (P-1). Returns the cost of the move, counted in
+    /// frames (M-67).
     pub(super) fn on_address(
         &mut self,
         now: Time,
@@ -267,7 +268,7 @@ impl Connection {
     }
 
     /// Switches to the path of another address, unvalidated, and keeps the last validated one.
-    /// Returns the number of packets in flight that were walked.
+    /// Returns the number of packets in flight that were visited.
     fn move_to(&mut self, now: Time, to: SocketAddr) -> usize {
         let mut walked = 0;
         let paths = &mut self.paths;
@@ -303,7 +304,7 @@ impl Connection {
     }
 
     /// Returns to the previous path: the current address did not answer, or the peer is back.
-    /// Returns the number of packets in flight that were walked.
+    /// Returns the number of packets in flight that were visited.
     fn revert_path(&mut self) -> usize {
         let mut walked = 0;
         self.paths.challenge = None;
@@ -334,7 +335,7 @@ impl Connection {
     }
 }
 
-/// The work of a change of address that walked so many packets in flight, in frames.
+/// Returns the cost, in frames, of a change of address that visited this many packets in flight.
 const fn work(walked: usize) -> u32 {
     MOVE_FRAMES + (walked / WALKED_PER_FRAME) as u32
 }

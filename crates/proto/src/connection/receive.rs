@@ -310,7 +310,8 @@ impl Connection {
                 self.notices.readable |= self.inbox.poll_report_wanted();
             }
             Frame::Close { code, reason } => {
-                // The preceding ACK counts: a message without an outcome at the end is lost (M-62).
+                // Process the preceding ACK first: messages that have no outcome when the
+                // connection ends are reported as lost (M-62).
                 self.process_report(now);
                 let reason = reason.to_owned().into();
                 self.on_close(now, Close { code, reason });
@@ -328,7 +329,8 @@ impl Connection {
         self.in_flight.on_ack(now, &header, ack.ranges(), rtt, report)
     }
 
-    /// Handles a message or a fragment, and step 6 for it: one event, however many there are.
+    /// Handles a message or a fragment, and its part of step 6: one event, however many messages
+    /// arrive.
     #[inline]
     fn on_message(
         &mut self,

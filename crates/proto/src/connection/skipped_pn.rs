@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use crate::rng::Random;
 
 /// The minimum distance between skipped numbers. The receiver reports each gap at once and
-/// lists it until its ACK is acknowledged: for so many packets that is one ACK in addition to 25.
+/// lists it until its ACK is acknowledged: over this many packets, that adds one ACK to about 25.
 const MIN_DISTANCE: u64 = 250;
 
 /// The range of numbers after that from which the next one is drawn.

@@ -49,7 +49,7 @@ impl Endpoint {
         let panics = self.faults.next.take_if(|next| *next == handle).is_some();
         let result = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
-            assert!(!panics, "a step that panics, as the test asks");
+            assert!(!panics, "a step that panics at the request of a test");
             work(slot, random)
         }));
         match result {
@@ -66,12 +66,12 @@ impl Endpoint {
     fn on_fault(&mut self, handle: ConnectionHandle) {
         self.faults.count += 1;
         let Some(slot) = self.take(handle) else { return };
-        // An application knows of it, or is about to.
+        // The application knows this connection, or is about to.
         if slot.connection.is_client() || slot.connection.is_known() {
             self.faults.ended.push_back(handle);
         }
-        // What is half changed may panic again while it is dropped; then all the rest of it is
-        // dropped nevertheless.
+        // Dropping a half-updated connection may panic again; the rest of it is dropped
+        // nevertheless.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(slot)));
     }
 
@@ -82,7 +82,7 @@ impl Endpoint {
     }
 
     /// Returns the number of connections that were dropped because handling them panicked
-    /// ([`ClosedReason::Fault`]), half-open ones included.
+    /// ([`ClosedReason::Fault`]), including half-open ones.
     #[must_use]
     pub const fn faults(&self) -> u64 {
         self.faults.count

@@ -17,7 +17,7 @@ pub(super) struct Flood {
     span: u64,
     late: bool,
     taken: u64,
-    /// Taken in the span before.
+    /// Taken in the previous span.
     taken_before: u64,
     /// The system's count of losses when the last late span ended.
     lost: Option<u64>,
@@ -26,8 +26,8 @@ pub(super) struct Flood {
 }
 
 impl Flood {
-    /// Counts what a turn takes from the system's buffer. Returns `true` if [`Flood::on_losses`] is
-    /// to follow.
+    /// Counts what a turn takes from the system's buffer. Returns `true` if the caller must call
+    /// [`Flood::on_losses`] next.
     pub(super) fn on_turn(&mut self, now: Time, late: bool, taken: u64) -> bool {
         let span = now.as_micros() / SHARE_SPAN.as_micros() as u64;
         if span == self.span {
@@ -62,7 +62,7 @@ impl Flood {
 mod tests {
     use super::*;
 
-    /// Runs spans in which so much is taken and lost. Returns the number of the first one in a
+    /// Runs spans in which this much is taken and lost. Returns the number of the first one in a
     /// flood.
     fn first_flooded(late: bool, taken: u64, lost: u64) -> Option<u64> {
         let mut flood = Flood::default();

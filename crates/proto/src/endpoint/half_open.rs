@@ -1,7 +1,7 @@
 //! Slots for half-open connections, whose handshake is not complete (M-35).
 //!
-//! In: addresses of new clients, and whether they are validated. Out: who gets a slot, who must
-//! validate its address first, which connection is evicted. Never: connections, answers.
+//! In: addresses of new clients, and whether they are validated. Out: which client gets a slot,
+//! which must validate its address first, which connection is evicted. Never: connections, answers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -147,7 +147,7 @@ impl HalfOpen {
         HalfOpenSlot { network, validated, since: now, holder }
     }
 
-    /// Protects the holder from eviction, because an application knows it.
+    /// Protects the holder from eviction, because the application knows it.
     pub(super) fn protect(&mut self, slot: &HalfOpenSlot) {
         self.ages.remove(&(slot.since, slot.holder));
     }

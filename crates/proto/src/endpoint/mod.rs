@@ -81,7 +81,7 @@ pub struct Endpoint {
     shares: Shares,
     faults: Faults,
     discards: BTreeMap<Discard, u64>,
-    /// `false` while new clients have to wait, see [`Self::set_admitting`].
+    /// `false` while new clients must wait, see [`Self::set_admitting`].
     admitting: bool,
 }
 
@@ -95,7 +95,7 @@ pub struct Datagram<'a> {
     pub local: Option<IpAddr>,
     /// The ECN mark of its IP header.
     pub ecn: Option<Ecn>,
-    /// The UDP payload. It is opened in place: the bytes are of no use afterwards.
+    /// The UDP payload. It is opened in place: its bytes are unspecified afterwards.
     pub bytes: &'a mut [u8],
 }
 
@@ -167,15 +167,17 @@ impl Endpoint {
         }
     }
 
-    /// Accepts clients, or discards their Hellos as [`Discard::Busy`] meanwhile, so that they
-    /// retry. For a driver whose application accepts more slowly than connections arrive.
+    /// Sets whether clients are accepted. While they are not, their Hellos are discarded as
+    /// [`Discard::Busy`], and the clients retry. For a driver whose application accepts more slowly
+    /// than connections arrive.
     pub const fn set_admitting(&mut self, admitting: bool) {
         self.admitting = admitting;
     }
 
     /// Records how long the oldest of the datagrams that are handled next, at `now`, has waited,
-    /// and how many there are. Returns `true` if [`Endpoint::note_losses`] is to follow, where the
-    /// system counts them; never for an endpoint that accepts nobody, as a flood is of strangers.
+    /// and how many there are. Returns `true` if the driver should call [`Endpoint::note_losses`]
+    /// next, where the system counts losses; always `false` for an endpoint that accepts no
+    /// clients, because a flood comes from strangers.
     ///
     /// While they wait too long in a flood, datagrams beyond their connection's share are discarded
     /// unopened ([`Discard::OverShare`]).
@@ -185,8 +187,8 @@ impl Endpoint {
         asks && self.config.server
     }
 
-    /// Records how many datagrams the system has had to drop since the endpoint began, because
-    /// nobody took them.
+    /// Records how many datagrams the system has had to drop since the endpoint began, because they
+    /// were not received in time.
     pub fn note_losses(&mut self, total: u64) {
         self.shares.on_losses(total);
     }
@@ -389,7 +391,7 @@ impl Endpoint {
             let Some(handle) = self.ready.pop_front() else { break };
             match self.step(handle, |slot, _| slot.poll(now, out)) {
                 Some(Polled::Transmit(transmit)) => {
-                    // The others first: a busy connection takes turns.
+                    // Serve the others first, so that a busy connection takes turns with them.
                     self.ready.push_back(handle);
                     return Output::Transmit(transmit);
                 }
@@ -428,7 +430,7 @@ impl Endpoint {
         }
     }
 
-    /// Returns the number of connections, those that are being closed included.
+    /// Returns the number of connections, including those being closed.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.connections.len()

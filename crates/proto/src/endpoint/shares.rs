@@ -69,7 +69,8 @@ impl Active {
         }
     }
 
-    /// Returns the number of equal parts of the time, of which such a connection may use one.
+    /// Returns the number of equal parts into which the time is divided; such a connection may use
+    /// one of them.
     fn parts(self, standing: Standing) -> u32 {
         match standing {
             Standing::HalfOpen => self.established.saturating_add(self.half_open),
@@ -129,7 +130,8 @@ impl Overload {
 }
 
 impl Shares {
-    /// Counts the datagrams of a turn. Returns `true` if [`Shares::on_losses`] is to follow.
+    /// Counts the datagrams of a turn. Returns `true` if the caller must call [`Shares::on_losses`]
+    /// next.
     pub(super) fn on_taken(&mut self, now: Time, waited: Duration, taken: u64) -> bool {
         self.flood.on_turn(now, waited >= FLOOD_WAIT, taken)
     }
@@ -171,7 +173,8 @@ impl Shares {
     /// Returns `true` if it has used less than half of an equal share.
     fn is_fair(&self, share: Share, standing: Standing) -> bool {
         let parts = self.active.parts(standing).max(self.active_before.parts(standing));
-        // A connection that is alone may be the reason why nothing of others arrives.
+        // A connection that appears to be alone may be what keeps the packets of others from
+        // arriving.
         let connections = u64::from(parts.max(2));
         let half = self.span_work / 2 + UNCHARGED_WORK;
         share.span != self.span || u64::from(share.work) * connections <= half
@@ -260,8 +263,8 @@ mod tests {
         shares
     }
 
-    /// Charges until the connection is no longer admitted, and tries as often again. Returns how
-    /// often that was possible.
+    /// Charges the connection until it is no longer admitted, then tries the same number of times
+    /// again. Returns how many charges were admitted.
     fn exhaust(shares: &mut Shares, now: Time, share: &mut Share) -> usize {
         let mut count = 0;
         while count < 1_000_000 && shares.admits(*share, Established) {
@@ -301,7 +304,7 @@ mod tests {
 
     // M-67
     #[test]
-    fn m67_heavy_connections_that_no_flood_accompanies_are_all_admitted() {
+    fn m67_heavy_connections_without_a_flood_are_all_admitted() {
         let mut shares = Shares::default();
         let (mut one, mut other) = (Share::default(), Share::default());
         for turn in 0..10_000 {
@@ -341,7 +344,7 @@ mod tests {
 
     // M-67
     #[test]
-    fn m67_one_turn_alone_may_be_too_long() {
+    fn m67_a_single_long_turn_is_no_overload() {
         let mut shares = flooded();
         let (mut greedy, mut modest) = (Share::default(), Share::default());
         shares.begin_turn(at(1), Duration::ZERO);

@@ -220,7 +220,7 @@ fn a_panic_over_a_first_packet_keeps_no_half_open_slot_and_is_not_reported() {
 }
 
 #[test]
-fn only_an_endpoint_that_accepts_clients_asks_for_the_system_s_losses_when_it_is_late() {
+fn only_an_endpoint_that_accepts_clients_asks_for_losses_when_it_is_late() {
     let crypto = || Crypto::new(&[1; 32]);
     let server = EndpointConfig::server(crypto(), address(SERVER));
     for (config, asks) in [(server, true), (EndpointConfig::client(crypto()), false)] {

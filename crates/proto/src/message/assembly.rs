@@ -179,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_whole_when_every_byte_came_and_not_before(
+        fn a_message_is_complete_exactly_when_every_byte_has_arrived(
             total in 1usize..2000,
             cuts in prop::collection::vec((0usize..2000, 64usize..300), 0..60),
         ) {
@@ -200,7 +200,7 @@ mod tests {
                         return Ok(());
                     }
                 }
-                prop_assert!(!came.iter().all(|came| *came), "whole and not told");
+                prop_assert!(!came.iter().all(|came| *came), "complete, but not reported");
                 prop_assert!(assembly.islands.len() <= most_islands(total));
             }
             prop_assert!(false, "never whole");
@@ -241,7 +241,7 @@ mod tests {
 
     // D-10
     #[test]
-    fn tiny_islands_are_refused_and_the_beginning_never_is() {
+    fn tiny_islands_are_refused_but_never_the_next_bytes() {
         let mut assembly = assembly(640);
         let islands = (1..300).map(|at| assembly.add(640, 2 * at, &[0]).unwrap());
         assert_eq!(islands.filter(|added| *added == Added::Kept).count(), 11);

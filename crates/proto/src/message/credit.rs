@@ -76,7 +76,7 @@ impl SendCredit {
         Ok(())
     }
 
-    /// Returns what messages of this channel that begin now may cost together.
+    /// Returns the total cost of the messages of this channel that may begin now.
     pub(super) fn left(&self, channel: ChannelId) -> u64 {
         let own = self.channels.get(channel).map_or(0, Allowance::left);
         own.min(self.connection.left())
@@ -246,8 +246,8 @@ impl Window {
     /// Returns the total to announce: what the peer may have sent since the connection began.
     pub(super) fn announce(&mut self, size: u32) -> u64 {
         if self.unannounced > 0 {
-            // The peer learns of more; if that is too little, it sends BLOCKED again. A repeated
-            // announcement of a total that it knows answers nothing.
+            // The peer learns of more; if that is too little, it sends BLOCKED again. Repeating a
+            // total that it already knows does not answer BLOCKED.
             (self.wanted, self.unannounced) = (false, 0);
         }
         self.listed = false;
@@ -273,7 +273,7 @@ mod tests {
 
     // D-4, D-5
     #[test]
-    fn d4_a_message_waits_for_whoever_has_too_little_and_the_peer_hears_it_once() {
+    fn d4_a_message_waits_for_the_scope_without_credit_and_blocked_is_sent_once() {
         let mut credit = SendCredit::default();
         credit.start(1000, 600);
         assert_eq!(credit.check(CHANNEL, 600), Ok(()));
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn saying_again_what_was_said_is_no_answer_to_blocked() {
+    fn repeating_a_known_total_does_not_answer_blocked() {
         let mut window = Window::default();
         window.charge(1000);
         assert!(!window.on_blocked() && window.on_lost());
@@ -320,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_waits_hears_of_every_byte() {
+    fn all_credit_is_announced_to_a_peer_that_waits() {
         let mut window = Window::default();
         window.charge(1000);
         assert!(!window.on_blocked());
         assert!(window.give_back(1, 1000));
         assert_eq!(window.announce(1000), 1001);
-        assert!(!window.give_back(1, 1000), "it was told, and has to say so again");
+        assert!(!window.give_back(1, 1000), "it was notified, and must send BLOCKED again");
         assert!(window.on_blocked());
     }
 }

@@ -211,7 +211,7 @@ mod tests {
 
     // D-13
     #[test]
-    fn d13_what_waits_for_others_leaves_them_room() {
+    fn d13_waiting_messages_leave_room_for_those_they_wait_for() {
         for class in [Class::Ordered, Class::Reliable] {
             let mut inbox = Inbox::new(&Rules::new(CONFIG, (CHANNEL_COST.into(), 600)));
             let room = (1..9).filter(|id| kept(&mut inbox, fragment(class, *id, &[1; 36]))).count();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn ordered_comes_in_the_order_of_ids_and_once() {
+    fn ordered_messages_arrive_once_in_the_order_of_ids() {
         let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
             assert!(kept(&mut inbox, fragment(Class::Ordered, id, &[id as u8])));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn reliable_comes_as_soon_as_it_is_whole_and_once() {
+    fn reliable_messages_arrive_once_as_soon_as_they_are_complete() {
         let mut inbox = inbox();
         for id in [2, 1, 1, 0, 2, 0, 3] {
             assert!(kept(&mut inbox, fragment(Class::Reliable, id, &[id as u8])));
@@ -273,7 +273,7 @@ mod tests {
 
     // D-4
     #[test]
-    fn d4_a_message_is_counted_once_however_many_parts_it_has() {
+    fn d4_a_message_is_counted_once_however_many_fragments_it_has() {
         let mut inbox = inbox();
         let first = half(fragment(Class::Ordered, 0, &[7; 400]));
         assert!(kept(&mut inbox, first) && kept(&mut inbox, first));

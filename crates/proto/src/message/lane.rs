@@ -64,9 +64,9 @@ pub(super) enum Park {
     Channel,
     /// The connection has no credit.
     Connection,
-    /// As many messages as may be are in flight (D-3).
+    /// The maximum number of messages is in flight (D-3).
     Window,
-    /// Its next message may not go in 0-RTT (M-36).
+    /// Its next message must not be sent as 0-RTT (M-36).
     Early,
 }
 
@@ -362,15 +362,15 @@ impl Lane {
         Some(finished)
     }
 
-    /// Removes messages at the front that are done; `tell` receives the receipts that waited for
-    /// them.
+    /// Removes messages at the front that are done, and calls `report` for the receipts that waited
+    /// for them.
     #[inline]
-    pub(super) fn pop_done(&mut self, mut tell: impl FnMut(ReceiptId)) {
+    pub(super) fn pop_done(&mut self, mut report: impl FnMut(ReceiptId)) {
         while let Some(front) = self.messages.front()
             && front.done
         {
             if self.in_order {
-                tell(front.receipt);
+                report(front.receipt);
             }
             self.messages.pop_front();
             self.first += 1;
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn d1_an_empty_message_is_acknowledged_by_its_only_part() {
+    fn d1_an_empty_message_is_acknowledged_by_its_only_fragment() {
         let mut lane = lane(&[0]);
         assert_eq!(lane.rest(7, false), Some(0..0));
         assert!(lane.on_sent(7, 0, 0));
@@ -436,19 +436,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acknowledged_is_not_lost() {
+    fn acknowledged_bytes_are_not_lost_later() {
         let mut lane = lane(&[100]);
         lane.on_sent(7, 0, 100);
         lane.on_acked(7, 20, 60);
         assert!(lane.on_lost(7, 10, 30));
         assert_eq!(lane.rest(7, true), Some(10..20));
-        assert!(!lane.on_acked(7, 10, 10), "0..10 and 80..100 are on their way");
+        assert!(!lane.on_acked(7, 10, 10), "0..10 and 80..100 are in flight");
         assert_eq!(lane.lost_id(), None);
     }
 
     // D-3
     #[test]
-    fn d3_the_window_begins_at_the_lowest_that_is_not_done() {
+    fn d3_the_window_begins_at_the_lowest_unfinished_id() {
         let mut lane = lane(&[1; 3]);
         lane.finish(8);
         lane.pop_done(|_| ());
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_no_message_are_ignored() {
+    fn fragments_of_no_message_are_ignored() {
         let mut lane = lane(&[10]);
         assert!(!lane.on_acked(6, 0, 10) && !lane.on_acked(8, 0, 10));
         assert!(!lane.on_acked(7, 5, 6) && !lane.on_lost(7, u32::MAX, 2));

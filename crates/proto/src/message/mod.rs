@@ -85,7 +85,7 @@ impl FragmentHeader {
     }
 }
 
-/// What a packet carried of messages, remembered until it is acknowledged or lost.
+/// The messages or the fragment that a packet carried, remembered until it is acknowledged or lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     /// A fragment of a message, or all of it.

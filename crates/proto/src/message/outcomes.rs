@@ -59,7 +59,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_queue(ops in prop::collection::vec((0u8..4, 0u64..3), 0..100)) {
+        fn behaves_like_a_queue(ops in prop::collection::vec((0u8..4, 0u64..3), 0..100)) {
             let (mut outcomes, mut model) = (Outcomes::default(), VecDeque::new());
             let mut next = 0;
             for (op, step) in ops {

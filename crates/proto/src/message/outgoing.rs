@@ -19,8 +19,8 @@ pub struct Outgoing {
     /// length counts, not the buffer behind it, which lives until the message is done: copy a small
     /// part of a large buffer.
     pub payload: Bytes,
-    /// `true` if it does no harm when it arrives twice: it may be sent as 0-RTT, which an observer
-    /// can repeat (M-36).
+    /// `true` if a second delivery does no harm: the message may be sent as 0-RTT, which an
+    /// observer can replay (M-36).
     pub repeatable: bool,
     /// The number of its receipt, if the caller assigns them: then it does so for every message of
     /// the connection, and uses each number once. Otherwise the connection assigns it.
@@ -28,7 +28,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Makes a message that must not be repeated, and whose receipt the connection numbers.
+    /// Creates a message that must not be replayed, and whose receipt the connection numbers.
     #[must_use]
     pub fn new(
         channel: impl Into<ChannelId>,
@@ -39,7 +39,7 @@ impl Outgoing {
         Self { channel, delivery, payload, repeatable: false, receipt: None }
     }
 
-    /// Allows it to be sent as 0-RTT, which an observer can repeat (M-36).
+    /// Allows it to be sent as 0-RTT, which an observer can replay (M-36).
     #[must_use]
     pub const fn repeatable(mut self) -> Self {
         self.repeatable = true;

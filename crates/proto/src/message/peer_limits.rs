@@ -73,7 +73,7 @@ impl Outbox {
                 self.resolve(lane_id, id, Outcome::TooLarge);
                 continue;
             }
-            // The receiver would wait for an id that never comes: the later ones move up.
+            // The receiver would wait for an id that never arrives, so the later ids move up.
             let lane = self.lanes.get_mut(lane_id);
             let Some(gone) = lane.and_then(|lane| lane.remove_unsent(id)) else { continue };
             self.queued -= gone.payload.len();

@@ -87,7 +87,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn another_set_is_taken_out_of_a_range(
+        fn a_set_is_subtracted_from_a_range(
             ours in prop::collection::vec((0u32..60, 0u32..12), 0..8),
             theirs in prop::collection::vec((0u32..60, 0u32..12), 0..8),
             (start, len) in (0u32..60, 0u32..30),
@@ -109,7 +109,7 @@ mod tests {
         }
 
         #[test]
-        fn it_is_a_set(ops in prop::collection::vec((any::<bool>(), 0u32..60, 0u32..12), 0..60)) {
+        fn behaves_like_a_set(ops in prop::collection::vec((any::<bool>(), 0u32..60, 0u32..12), 0..60)) {
             let (mut set, mut model) = (RangeSet::default(), BTreeSet::new());
             for (add, start, len) in ops {
                 if add {

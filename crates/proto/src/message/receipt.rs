@@ -41,7 +41,7 @@ pub enum QueueError {
     /// The peer accepts no message of this size, or the outbox could never hold it.
     #[error("the message is larger than the peer accepts")]
     TooLarge,
-    /// The connection is over, or about to be.
-    #[error("the connection is over")]
+    /// The connection is closed, or about to close.
+    #[error("the connection is closed")]
     Closed,
 }

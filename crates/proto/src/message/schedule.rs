@@ -120,7 +120,7 @@ mod tests {
 
     // D-8
     #[test]
-    fn d8_lost_goes_before_new_and_then_the_higher_priority() {
+    fn d8_lost_fragments_come_first_then_the_higher_priority() {
         let mut schedule = Schedule::default();
         schedule.push(Kind::Fresh, 0, lane(1));
         schedule.push(Kind::Fresh, 7, lane(2));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn d8_a_turn_is_over_after_a_quantum() {
+    fn d8_a_turn_ends_after_a_quantum() {
         let mut schedule = Schedule::default();
         schedule.push(Kind::Fresh, 3, lane(1));
         schedule.push(Kind::Fresh, 3, lane(2));

@@ -463,7 +463,7 @@ impl World {
         assert!(outstanding <= u64::from(CONFIG.credit));
     }
 
-    /// Reports what was taken last and did not require a report: otherwise the next exchange does.
+    /// Reports what was taken since the last report, which otherwise waits for the next exchange.
     fn report_the_last(&mut self) {
         let Some(queue) = &mut self.elsewhere else { return };
         self.inbox.exchange(self.now, queue, |_| {});

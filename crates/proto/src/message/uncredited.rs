@@ -89,9 +89,9 @@ impl Inbox {
         }
     }
 
-    /// Handles that a newer Latest message began: its sender gave up this one, and D-6 may drop it.
-    /// Earlier ones became evictable when this one arrived, or when their first fragment arrived
-    /// after one of its fragments.
+    /// Handles the arrival of a newer Latest message: the sender gave up this one, and D-6 may drop
+    /// it. Earlier ones became evictable when this one arrived, or when their first fragment
+    /// arrived after one of its fragments.
     fn let_go(&mut self, lane: LaneId, id: u64) {
         if let Some(Slot::Partial(assembly)) = self.pending.get(&(lane, id)) {
             self.evictable.insert(assembly.arrival, (lane, id));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn latest_takes_the_place_of_an_older_one_that_was_not_taken() {
+    fn a_latest_message_replaces_an_older_one_that_was_not_taken() {
         let mut inbox = inbox();
         for id in [0, 2, 1] {
             assert!(kept(&mut inbox, fragment(Class::Latest, id, &[id as u8; 10])));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_latest_may_still_come_until_a_newer_one_is_whole() {
+    fn an_unfinished_latest_may_still_arrive_until_a_newer_one_is_complete() {
         let mut inbox = inbox();
         let (old, new) =
             (half(fragment(Class::Latest, 0, &[0])), half(fragment(Class::Latest, 1, &[1])));
@@ -307,7 +307,7 @@ mod tests {
 
     // D-2, D-6
     #[test]
-    fn d2_what_is_resent_is_refused_when_the_pool_is_full_and_comes_in_later() {
+    fn d2_resent_messages_are_refused_while_the_pool_is_full_and_accepted_later() {
         for class in [Class::Deadline, Class::Latest] {
             let mut inbox = inbox();
             assert!(kept(&mut inbox, fragment(Class::Unreliable, 0, &[0; 900])));
@@ -346,7 +346,7 @@ mod tests {
 
     // D-7
     #[test]
-    fn an_unfinished_deadline_goes_by_its_fastest_part() {
+    fn an_unfinished_deadline_follows_its_fastest_fragment() {
         let mut inbox = inbox();
         let first = half(fragment(Class::Deadline, 0, &[0; 10]));
         assert!(kept(&mut inbox, first));
@@ -359,7 +359,7 @@ mod tests {
 
     // D-7
     #[test]
-    fn d7_a_deadline_comes_once() {
+    fn d7_a_deadline_message_is_delivered_once() {
         let mut inbox = inbox();
         for id in [0, 2, 2, 0, 5_000, 2, 3_000, 3_000] {
             assert!(kept(&mut inbox, fragment(Class::Deadline, id, &[id as u8])));
@@ -370,7 +370,7 @@ mod tests {
 
     // D-7
     #[test]
-    fn without_memory_for_a_gap_what_it_leaves_out_is_refused() {
+    fn without_memory_for_a_gap_the_ids_in_it_are_refused() {
         let mut inbox = inbox();
         assert!(kept(&mut inbox, on(1, fragment(Class::Deadline, 5, &[5]))), "takes all there is");
         assert!(kept(&mut inbox, fragment(Class::Deadline, 5, &[5])));
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn d7_a_gap_takes_nothing_of_the_pool() {
+    fn d7_a_gap_takes_no_room_in_the_pool() {
         let mut inbox = inbox();
         assert!(kept(&mut inbox, fragment(Class::Deadline, 5, &[5])));
         pop(&mut inbox).unwrap();

@@ -13,7 +13,7 @@ pub(super) const SEEN_BITS_LEN: u32 = WORDS as u32 * 8;
 /// it closes or leaves the window.
 #[derive(Debug, Default)]
 pub(super) struct SeenWindow {
-    /// All lower ids are over.
+    /// All lower ids are finished.
     floor: u64,
     /// Lower ids were given up for lack of memory; whether they were delivered is unknown.
     unknown_below: u64,
@@ -132,7 +132,7 @@ mod tests {
     proptest! {
         // D-7
         #[test]
-        fn d7_it_remembers_the_last_4096(
+        fn d7_the_window_covers_the_last_4096_ids(
             steps in prop::collection::vec((0u64..3, 0u64..5000), 1..300),
         ) {
             let (mut window, mut model) = (SeenWindow::default(), BTreeSet::new());
@@ -156,7 +156,7 @@ mod tests {
 
     // D-7
     #[test]
-    fn d7_ids_older_than_the_window_are_over() {
+    fn d7_ids_older_than_the_window_count_as_seen() {
         let mut window = SeenWindow::default();
         window.mark(4096);
         assert_eq!((window.look_up(0), window.look_up(1)), (Seen::Over, Seen::New));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_blindly_is_unknown() {
+    fn ids_given_up_without_memory_are_unknown() {
         let mut window = SeenWindow::default();
         window.mark_without_gap(5);
         assert_eq!((window.look_up(4), window.look_up(5)), (Seen::Unknown, Seen::Over));

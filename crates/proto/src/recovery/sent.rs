@@ -14,7 +14,7 @@ pub(crate) enum SentFrame {
     /// A PING that the application requested at this time.
     TimedPing(Time),
     /// An ACK sent at `level` that listed *everything* pending up to `largest`. (An ACK that had no
-    /// room for some ranges must not be recorded so: they would never be listed.)
+    /// room for some ranges must not be recorded this way: those ranges would never be listed.)
     AckUpTo { level: Level, largest: u64 },
     /// Handshake bytes.
     Crypto { level: Level, offset: u64, len: u16 },

@@ -347,7 +347,7 @@ fn r_9_marks_keep_the_queue_short_without_a_loss() {
 }
 
 #[test]
-fn an_outage_is_recovered_from() {
+fn traffic_recovers_from_an_outage() {
     for congestion in [Congestion::Cubic, Congestion::Bbr] {
         let mut world = World::new(congestion, CLEAN, 7);
         world.run(5);

@@ -160,7 +160,7 @@ impl Pair {
                 }
                 Output::Event(handle, event) => self.events[end].push((handle, event)),
                 Output::Timeout(at) => {
-                    // Contained, a panic would pass for a connection that ended.
+                    // If it were contained, a panic would look like a connection that ended.
                     assert_eq!(self.ends[end].faults(), 0, "a connection panicked");
                     return at.map(|(at, _)| at);
                 }

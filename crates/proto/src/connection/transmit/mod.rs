@@ -36,9 +36,10 @@ const MAX_TRAIN: usize = 64;
 /// The maximum number of bytes in a batch, for the same reason.
 const MAX_TRAIN_BYTES: usize = 65_507;
 
-/// Nothing is sent with less than this left of an address's limit, in bytes (M-33, P-1): header and
-/// tag, CHALLENGE, RESPONSE, and an ACK of one range with the longest numbers, which would
-/// otherwise stay pending for ever. Three times the shortest data packet is more.
+/// Nothing is sent when less than this is left of an address's limit, in bytes (M-33, P-1): header
+/// and tag, CHALLENGE, RESPONSE, and an ACK of one range with the longest numbers, which would
+/// otherwise stay pending for ever. The shortest data packet from a peer raises the limit by more
+/// than this.
 pub(super) const MIN_PACKET: usize = 13 + 16 + 2 * 9 + 50;
 
 /// The length of the shortest data packet, so that a peer without state can reset any of them

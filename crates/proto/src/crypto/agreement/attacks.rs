@@ -125,7 +125,8 @@ fn a_key_that_anybody_can_sign_for_is_refused() {
     let forger = presenting(vec![spki(&neutral)], Arc::new(ForgedSignature(signature)));
     assert_eq!(refusal(&forger, &server, KeyPolicy::AnyKey).code, BAD_CERTIFICATE);
     assert_eq!(refusal(&client, &forger, KeyPolicy::AnyKey).code, BAD_CERTIFICATE);
-    // The other encodings, whoever could sign for them; p + 1 is 1 again.
+    // The other encodings are refused too, even where nobody can sign for them; p + 1 is another
+    // encoding of 1.
     for (first, rest, last) in [(0, 0, 0x80), (1, 0, 0x80), (0xec, 0xff, 0xff), (0xee, 0xff, 0x7f)]
     {
         let mut weak = [rest; 32];
@@ -261,7 +262,7 @@ fn the_post_quantum_group_cannot_be_stripped() {
     assert_eq!(tampered(&client, &server, |hello| _ = find(hello, &groups)), [true, true]);
     let stripped = |hello: &mut Vec<u8>| {
         let at = find(hello, &groups);
-        hello[at + 6..at + 8].copy_from_slice(&[0x0a, 0x0a]); // one that nobody has
+        hello[at + 6..at + 8].copy_from_slice(&[0x0a, 0x0a]); // a value that no end supports
     };
     assert_eq!(
         tampered(&client, &server, stripped),
@@ -270,7 +271,7 @@ fn the_post_quantum_group_cannot_be_stripped() {
     );
 }
 
-// A share of small order would lead to a secret that forger knows.
+// A share of small order would lead to a secret that the attacker knows.
 #[test]
 fn a_key_share_of_zeros_is_refused() {
     let x25519 = [provider::kx_group::X25519];

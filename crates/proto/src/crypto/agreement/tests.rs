@@ -117,7 +117,7 @@ fn both_sides_see_the_others_key_and_parameters() {
 }
 
 #[test]
-fn the_public_key_is_the_seeds() {
+fn the_public_key_belongs_to_the_seed() {
     // RFC 8032 section 7.1, test 1.
     let seed = *b"\x9d\x61\xb1\x9d\xef\xfd\x5a\x60\xba\x84\x4a\xf4\x92\xec\x2c\xc4\
         \x44\x49\xc5\x69\x7b\x32\x69\x19\x70\x3b\xac\x03\x1c\xae\x7f\x60";
@@ -325,7 +325,7 @@ fn a_replayed_first_flight_gets_no_early_data_accepted() {
 }
 
 #[test]
-fn a_server_that_forgot_refuses_early_data_and_goes_on() {
+fn a_server_without_its_sessions_refuses_early_data_and_continues() {
     let (client, server) = cryptos();
     complete(&client, &server);
     let restarted = Crypto::new(&SERVER);
@@ -492,7 +492,7 @@ fn every_damaged_byte_of_a_flight_stops_the_handshake() {
 }
 
 #[test]
-fn nothing_secret_is_shown_by_debug() {
+fn debug_output_contains_no_secrets() {
     let crypto = Crypto::new(&[0xab; 32]).with_shared_key(&[0xcd; 32]);
     let shown = format!("{crypto:?}");
     assert_eq!(shown, "Crypto { accepts: AnyKey, resumes: true, .. }");

@@ -54,8 +54,8 @@ pub(crate) struct Rules {
     each: u64,
     /// For what connections hold beyond that.
     pub(crate) budget: Budget,
-    /// What was taken from a queue elsewhere is reported from this many bytes on: at most a quarter
-    /// of a window, so that credit which is given back in halves is never far behind.
+    /// The number of bytes taken from another queue at which they are reported: at most a quarter
+    /// of a window, because credit is announced in halves of a window and must not lag far behind.
     report_at: u64,
 }
 
@@ -98,7 +98,7 @@ impl Drop for Charge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a packet with a refused fragment must not be acknowledged"]
 pub(crate) enum Kept {
-    /// All that its class promises to keep is kept.
+    /// Everything that its class promises to keep was kept.
     Yes,
     /// There is no room: the packet must not be acknowledged.
     Refused,
@@ -152,7 +152,7 @@ pub(crate) struct Inbox {
     pub(super) short: bool,
     /// Messages are read from another queue, and what was taken from it may not be known here.
     is_lent: bool,
-    /// The owner of that queue is to report what was taken.
+    /// The owner of that queue must report what was taken.
     report_wanted: bool,
     /// Unfinished messages that may be dropped to make room, by arrival.
     pub(super) evictable: BTreeMap<u64, (LaneId, u64)>,
@@ -173,7 +173,7 @@ pub(super) struct Channel {
 /// The state of a channel that used Latest or Deadline.
 #[derive(Default)]
 pub(super) struct Others {
-    /// Latest: all lower ids are over.
+    /// Latest: all lower ids are finished.
     pub(super) floor: u64,
     /// Latest: the newest id of which anything arrived.
     pub(super) newest: u64,

@@ -56,7 +56,7 @@ fn d13_a_received_message_holds_no_more_memory_than_its_length() {
             let whole = Fragment { total: LEN, ..fragment(class, 0, &data) };
             let first = Fragment { data: &data[..cut], ..whole };
             let rest = Fragment { data: &data[cut..], offset: cut, ..whole };
-            // The later fragment first: its bytes are held apart until the gap closes.
+            // The later fragment first: its bytes are held separately until the gap closes.
             for part in [rest, first].into_iter().filter(|part| !part.data.is_empty()) {
                 assert!(kept(&mut inbox, part), "{class:?}, cut at {cut}");
             }
@@ -69,7 +69,7 @@ fn d13_a_received_message_holds_no_more_memory_than_its_length() {
 
 // D-14
 #[test]
-fn d14_channels_are_of_the_budget_and_go_with_the_connection() {
+fn d14_channels_are_charged_to_the_budget_until_the_connection_ends() {
     for class in [Class::Ordered, Class::Latest, Class::Deadline] {
         let cost = u64::from(CHANNEL_COST);
         let rules = Rules::new(CONFIG, (3 * cost, 20 * cost + OVERHEAD as u64));
@@ -90,7 +90,7 @@ fn d14_channels_are_of_the_budget_and_go_with_the_connection() {
 
 // D-14
 #[test]
-fn d14_a_channel_of_unreliable_messages_gives_its_room_back() {
+fn d14_a_channel_of_unreliable_messages_returns_its_room() {
     let rules = Rules::new(CONFIG, (0, 2 * u64::from(CHANNEL_COST)));
     let mut inbox = Inbox::new(&rules);
     for channel in 0..100 {
@@ -148,7 +148,7 @@ fn taken(queue: &mut ReceiveQueue) -> Vec<u8> {
 
 // D-4, D-6
 #[test]
-fn d4_what_waits_in_a_queue_elsewhere_is_held_until_it_is_taken_and_reported() {
+fn d4_messages_in_another_queue_count_until_they_are_taken_and_reported() {
     let mut queue = ReceiveQueue::new();
     for class in Class::ALL {
         let mut inbox = inbox();
@@ -166,7 +166,7 @@ fn d4_what_waits_in_a_queue_elsewhere_is_held_until_it_is_taken_and_reported() {
 
 // D-5
 #[test]
-fn d5_a_peer_that_waits_has_all_that_is_taken_elsewhere_reported_at_once() {
+fn d5_what_is_taken_from_another_queue_is_reported_at_once_if_the_peer_waits() {
     let (mut inbox, mut queue) = (inbox(), ReceiveQueue::new());
     for id in 0..4 {
         assert!(kept(&mut inbox, fragment(Class::Ordered, id, &[id as u8; 100])));
@@ -188,7 +188,7 @@ fn d5_a_peer_that_waits_has_all_that_is_taken_elsewhere_reported_at_once() {
 
 // D-6
 #[test]
-fn d6_a_message_without_room_asks_for_what_was_taken_elsewhere() {
+fn d6_a_message_without_room_requests_a_report_of_what_was_taken() {
     let (mut inbox, mut queue) = (inbox(), ReceiveQueue::new());
     for id in 0..2 {
         assert!(kept(&mut inbox, on(id as u16, fragment(Class::Latest, 0, &[id as u8; 800]))));
@@ -205,7 +205,7 @@ fn d6_a_message_without_room_asks_for_what_was_taken_elsewhere() {
 
 // D-6
 #[test]
-fn d6_a_newer_latest_takes_the_place_and_the_room_of_the_one_that_waits_elsewhere() {
+fn d6_a_newer_latest_replaces_the_one_in_another_queue_and_takes_its_room() {
     let (mut inbox, mut queue) = (inbox(), ReceiveQueue::new());
     for id in 0..4 {
         assert!(kept(&mut inbox, fragment(Class::Latest, id, &[id as u8; 800])));

@@ -50,7 +50,7 @@ pub(crate) struct Outbox {
     deadlines: BTreeSet<(Time, LaneId, u64)>,
     pub(super) outcomes: Outcomes,
     pub(super) credit: SendCredit,
-    /// Lanes parked because their next message may not go in 0-RTT.
+    /// Lanes parked because their next message must not be sent as 0-RTT.
     pub(super) not_early: Vec<LaneId>,
     pub(super) max_message: u64,
     capacity: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Outbox {
     /// one.
     #[expect(clippy::box_collection, reason = "an idle connection is 16 bytes smaller")]
     refused: Option<Box<BTreeMap<LaneId, usize>>>,
-    /// There is more room than when `refused` was last looked at.
+    /// There is more room than when `refused` was last checked.
     freed: bool,
     pub(super) queued: usize,
     pub(super) live: usize,
@@ -103,7 +103,7 @@ impl Outbox {
 
     /// Queues a message.
     ///
-    /// A Latest message replaces one of its channel of which nothing was sent.
+    /// A Latest message replaces one on its channel of which nothing was sent yet.
     ///
     /// # Errors
     ///
@@ -167,7 +167,8 @@ impl Outbox {
         self.refused.get_or_insert_default().insert(LaneId { channel, class }, len);
     }
 
-    /// Returns `true` while a message that was refused as `Full` has not been reported to fit.
+    /// Returns `true` while a message was refused as `Full` and [`Self::poll_writable`] has not
+    /// reported room for it.
     pub(crate) const fn has_refused(&self) -> bool {
         self.refused.is_some()
     }
@@ -193,9 +194,9 @@ impl Outbox {
     /// [`QueueError::TooLarge`], now and later: the message is longer than the peer accepts, or
     /// costs more than the peer's initial credit (so that it could never be sent), than the pool
     /// that every receiver has for classes without credit (D-6), or than this outbox holds.
-    /// [`QueueError::Full`]: not now. A lane may hold as much as the others leave free: one that
-    /// nobody reads takes half of the capacity, and the next one half of the rest, so that there is
-    /// always room for another (the dynamic thresholds of Choudhury and Hahne, IEEE/ACM
+    /// [`QueueError::Full`]: try again later. A lane may hold as much as the others leave free: one
+    /// that nobody reads takes half of the capacity, and the next one half of the rest, so that
+    /// there is always room for another (the dynamic thresholds of Choudhury and Hahne, IEEE/ACM
     /// Transactions on Networking 6(2), 1998, with α = 1).
     pub(crate) fn check(
         &self,
@@ -246,7 +247,8 @@ impl Outbox {
         }
     }
 
-    /// Sends again what was sent and may still be acknowledged, unless its time is up.
+    /// Sends a message or fragment again although it may still be acknowledged, unless it has
+    /// expired.
     pub(crate) fn repeat(&mut self, sent: Sent) {
         if let Sent::Fragment(SentFragment { channel, class, id, .. }) = sent {
             let lane = self.lanes.get(LaneId { channel, class });
@@ -447,13 +449,13 @@ impl Outbox {
         let Some(finished) = lane.finish(id) else { return };
         self.queued -= finished.payload.len();
         self.freed = true;
-        let mut tell = |receipt| {
+        let mut report = |receipt| {
             self.live -= 1;
             self.outcomes.push(receipt, outcome);
         };
         if !finished.waits {
-            tell(finished.receipt);
-            lane.pop_done(tell);
+            report(finished.receipt);
+            lane.pop_done(report);
         }
         if lane_id.class == Class::Deadline {
             self.deadlines.remove(&(finished.due, lane_id, id));
@@ -467,7 +469,7 @@ impl Outbox {
         let lane_id = LaneId { channel: run.channel, class: run.class };
         let Some(lane) = self.lanes.get_mut(lane_id) else { return };
         self.freed = true;
-        let mut tell = |receipt| {
+        let mut report = |receipt| {
             self.live -= 1;
             self.outcomes.push(receipt, outcome);
         };
@@ -475,8 +477,8 @@ impl Outbox {
             let Some(finished) = lane.finish(id) else { continue };
             self.queued -= finished.payload.len();
             if !finished.waits {
-                tell(finished.receipt);
-                lane.pop_done(&mut tell);
+                report(finished.receipt);
+                lane.pop_done(&mut report);
             }
         }
         self.unpark(lane_id, Park::Window);

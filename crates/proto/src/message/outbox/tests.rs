@@ -17,7 +17,7 @@ fn push(outbox: &mut Outbox, delivery: Delivery, len: usize) -> Result<ReceiptId
 
 // D-11
 #[test]
-fn it_holds_so_many_bytes_and_an_outcome_counts_until_it_is_taken() {
+fn capacity_is_bounded_and_an_outcome_counts_until_it_is_taken() {
     let mut outbox = Outbox::new(1_000);
     outbox.set_peer_limits(limits(5_000));
     assert_eq!(push(&mut outbox, Delivery::Unreliable, 937), Err(QueueError::TooLarge));
@@ -66,7 +66,7 @@ fn d1_an_ordered_message_is_acknowledged_when_all_before_it_are() {
 
 // D-1
 #[test]
-fn d1_at_the_end_what_lies_behind_a_gap_is_unsent() {
+fn d1_messages_behind_a_gap_are_unsent_when_the_connection_ends() {
     let (mut outbox, _) = all_but_the_first(Delivery::Ordered);
     outbox.give_up_all();
     let all: Vec<_> = (0..3).map(|number| (number, Outcome::Unsent)).collect();
@@ -114,7 +114,7 @@ fn room_is_reported_once_to_all_that_were_refused() {
 
 // D-4, D-6
 #[test]
-fn what_could_never_be_sent_is_too_large() {
+fn a_message_that_could_never_be_sent_is_too_large() {
     let mut outbox = Outbox::new(64 << 20);
     outbox.set_peer_limits(limits(6_000));
     let longest = 5_000 - OVERHEAD;
@@ -129,7 +129,7 @@ fn what_could_never_be_sent_is_too_large() {
 }
 
 #[test]
-fn what_turns_out_too_large_is_given_up_and_leaves_no_gap() {
+fn a_message_that_turns_out_too_large_is_given_up_without_a_gap() {
     let mut outbox = Outbox::new(100_000);
     let lens = [10, 7_000, 20, 7_000];
     let receipts = lens.map(|len| push(&mut outbox, Delivery::Ordered, len).unwrap());
@@ -145,7 +145,7 @@ fn what_turns_out_too_large_is_given_up_and_leaves_no_gap() {
 }
 
 #[test]
-fn ids_survive_when_a_lane_is_let_go() {
+fn ids_continue_after_a_lane_is_freed() {
     let mut outbox = Outbox::new(100_000);
     outbox.set_peer_limits(limits(5_000));
     for id in 0..3 {
@@ -160,7 +160,7 @@ fn ids_survive_when_a_lane_is_let_go() {
 }
 
 #[test]
-fn lanes_of_channels_used_once_do_not_pile_up() {
+fn lanes_of_channels_used_once_do_not_accumulate() {
     let mut outbox = Outbox::new(100_000);
     outbox.set_peer_limits(limits(5_000));
     for channel in 0..100 {
@@ -173,7 +173,7 @@ fn lanes_of_channels_used_once_do_not_pile_up() {
 }
 
 #[test]
-fn d5_credit_of_a_channel_never_used_makes_no_entry() {
+fn d5_credit_for_an_unused_channel_creates_no_entry() {
     let mut outbox = Outbox::new(100_000);
     outbox.set_peer_limits(limits(5_000));
     outbox.on_channel_credit(CHANNEL, 1 << 40);

@@ -71,9 +71,9 @@ impl InOrder {
 impl ReceiveQueue {
     /// Keeps Deadline messages in order from now on, those of this channel or of all.
     ///
-    /// [`Self::take`] returns one whose predecessor is missing as soon as that has arrived, and
-    /// shortly before the first deadline of the messages that wait at the latest, without it:
-    /// [`Self::next_release`]. What arrives after a later message was passed on is dropped.
+    /// [`Self::take`] then returns a message whose predecessor is missing when the predecessor
+    /// arrives, or without it shortly before the first deadline of the messages that wait
+    /// ([`Self::next_release`]). A message that arrives after a later one was passed on is dropped.
     pub fn keep_order(&mut self, channel: Option<ChannelId>) {
         let index = self.index.get_or_insert_default();
         let order = index.order.get_or_insert_default();
@@ -89,8 +89,8 @@ impl ReceiveQueue {
         waiting.into_iter().for_each(|(message, id, due)| self.push(message, id, due));
     }
 
-    /// Returns when the next message is returned without the ones before it, which have not
-    /// arrived: call [`Self::take`] then.
+    /// Returns when the next message stops waiting for earlier ones that have not arrived: call
+    /// [`Self::take`] then.
     #[must_use]
     pub fn next_release(&self) -> Option<Time> {
         let (due, ..) = self.index.as_ref()?.order.as_ref()?.deadlines.first()?;
@@ -102,7 +102,7 @@ impl ReceiveQueue {
         self.release_until(Time::from_micros(u64::MAX));
     }
 
-    /// Passes on the messages that must not wait any longer, each after those before it.
+    /// Passes on the messages that must not wait any longer, in order.
     pub(super) fn release_until(&mut self, now: Time) {
         while let Some(order) = self.order()
             && let Some(&(due, channel, id)) = order.deadlines.first()
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_a_later_one_is_dropped_and_gives_its_room_back() {
+    fn a_message_after_a_later_one_is_dropped_and_returns_its_room() {
         let mut queue = ReceiveQueue::new();
         queue.keep_order(Some(CHANNEL));
         push(&mut queue, 1, at(50));
@@ -219,7 +219,7 @@ mod tests {
         queue.push(message(2, Class::Deadline, 9), 9, at(100));
         queue.keep_order(Some(CHANNEL));
         assert_eq!(take_all(&mut queue, at(1)), [9, 0, 1]);
-        // Neither those that were passed on nor those that wait change by more of the same.
+        // Asking for order again changes neither the messages passed on nor those that wait.
         push(&mut queue, 2, at(100));
         queue.keep_order(None);
         assert_eq!(take_all(&mut queue, at(1)), [2, 3]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_end_and_on_the_way_to_another_queue_nothing_waits() {
+    fn nothing_waits_at_the_end_or_when_moved_to_another_queue() {
         let (mut queue, mut other) = (ReceiveQueue::new(), ReceiveQueue::new());
         queue.keep_order(None);
         [4, 2].into_iter().for_each(|id| push(&mut queue, id, at(100)));
@@ -251,7 +251,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_never_goes_back_and_nothing_is_held_or_dropped_without_need(
+        fn order_never_reverses_and_nothing_waits_or_drops_needlessly(
             arrivals in prop::collection::vec((0_u64..200, 20_u64..120, any::<bool>()), 1..80),
         ) {
             let mut queue = ReceiveQueue::new();

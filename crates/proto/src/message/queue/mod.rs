@@ -49,7 +49,7 @@ pub struct ReceiveQueue {
     index: Option<Box<Index>>,
     /// Messages that were taken and not reported to the connection yet.
     taken: Vec<Taken>,
-    /// The bytes that these messages count.
+    /// The bytes that these messages count as.
     taken_bytes: u64,
     /// How many taken bytes make a report due.
     report_at: u64,
@@ -91,7 +91,7 @@ pub(super) struct Taken {
     /// The id of the last one. Those of Reliable messages have no gaps.
     pub(super) last: u64,
     pub(super) count: u32,
-    /// The length of their payloads together.
+    /// The total length of their payloads.
     pub(super) bytes: u64,
 }
 
@@ -108,7 +108,7 @@ impl Default for ReceiveQueue {
 }
 
 impl ReceiveQueue {
-    /// Makes an empty queue.
+    /// Creates an empty queue.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -435,7 +435,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_one_queue_for_each_dedicated_channel_and_one_for_all_others(
+        fn each_dedicated_channel_has_a_queue_and_all_others_share_one(
             steps in prop::collection::vec((0_u8..8, 0_u16..4, 0_u64..30), 0..200),
         ) {
             let (mut near, mut far) = (ReceiveQueue::new(), ReceiveQueue::new());
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_of_a_dedicated_channel_are_named_to_who_moves_messages() {
+    fn moving_messages_names_the_readers_of_a_dedicated_channel() {
         let (mut near, mut far) = (ReceiveQueue::new(), ReceiveQueue::new());
         far.dedicate(ChannelId(2));
         for channel in [1, 2, 3] {
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_in_order_is_one_run() {
+    fn messages_taken_in_order_form_one_run() {
         let mut queue = ReceiveQueue::new();
         for (class, ids) in [(Class::Ordered, [0, 1, 2]), (Class::Reliable, [4, 5, 9])] {
             ids.into_iter().for_each(|id| queue.push(message(1, class, id), id, Time::ZERO));

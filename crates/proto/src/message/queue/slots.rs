@@ -21,7 +21,7 @@ impl ReceiveQueue {
             return index;
         }
         self.slots.push(slot);
-        // Each waiting message has paid 64 bytes, out of less than 2^32.
+        // Each waiting message is charged 64 bytes, out of less than 2^32.
         (self.slots.len() - 1) as u32
     }
 

@@ -26,7 +26,7 @@ use crate::{
 const MIN_FRAGMENT: usize = 64;
 
 /// The shortest MESSAGE frame: type, channel, id and length, one byte each. A packet with less room
-/// left is full, and the queues need not be looked at.
+/// left is full, and the queues need not be searched.
 const MIN_FRAME: usize = 4;
 
 /// Which classes a packet takes, so that a full pool of the peer (D-2) does not delay the ACK of
@@ -323,7 +323,7 @@ fn fit(
     room: usize,
     packing: &Packing,
 ) -> Option<usize> {
-    // What is longer than a packet fits into none, whatever its header.
+    // A longer message fits in no packet, whatever its header.
     if rest.len() <= packing.whole {
         let whole = FragmentHeader { len: rest.len(), ..*fragment };
         let whole_len = whole.header_len() + rest.len();

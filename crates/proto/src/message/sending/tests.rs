@@ -50,7 +50,7 @@ fn many_small_messages_share_a_packet() {
 
 // D-8
 #[test]
-fn d8_a_long_message_does_not_hold_up_a_short_one_of_another_channel() {
+fn d8_a_long_message_does_not_delay_a_short_one_of_another_channel() {
     let mut outbox = outbox();
     push(&mut outbox, 0, Delivery::Ordered, 50_000);
     push(&mut outbox, 1, Delivery::Ordered, 10);
@@ -60,7 +60,7 @@ fn d8_a_long_message_does_not_hold_up_a_short_one_of_another_channel() {
 
 // D-8
 #[test]
-fn d8_a_higher_priority_goes_first_and_lost_parts_before_it() {
+fn d8_a_higher_priority_goes_first_after_lost_fragments() {
     let mut outbox = outbox();
     push(&mut outbox, 0, Delivery::Ordered, 1_000);
     let first = packet(&mut outbox, NOW, false)[0];
@@ -73,7 +73,7 @@ fn d8_a_higher_priority_goes_first_and_lost_parts_before_it() {
 
 // D-12
 #[test]
-fn d12_what_may_be_refused_is_sent_again_apart_from_what_must_be_kept() {
+fn d12_refusable_messages_are_resent_separately_from_the_others() {
     let mut outbox = outbox();
     let classes = [Delivery::Latest, Delivery::Ordered, Delivery::Unreliable];
     classes.iter().for_each(|delivery| _ = push(&mut outbox, 0, *delivery, 100));
@@ -92,7 +92,7 @@ fn d12_what_may_be_refused_is_sent_again_apart_from_what_must_be_kept() {
 
 // D-12
 #[test]
-fn d12_what_may_be_refused_joins_no_frame_that_is_sent_again() {
+fn d12_refusable_messages_never_share_a_packet_with_resent_frames() {
     let mut outbox = outbox();
     push(&mut outbox, 0, Delivery::Ordered, 100);
     push(&mut outbox, 1, Delivery::Latest, 100);
@@ -102,7 +102,7 @@ fn d12_what_may_be_refused_joins_no_frame_that_is_sent_again() {
 }
 
 #[test]
-fn d4_a_channel_without_credit_holds_up_no_other() {
+fn d4_a_channel_without_credit_delays_no_other() {
     let mut outbox = outbox();
     for _ in 0..100 {
         push(&mut outbox, 0, Delivery::Reliable, 1_000);
@@ -123,7 +123,7 @@ fn d4_a_channel_without_credit_holds_up_no_other() {
 
 // D-3
 #[test]
-fn d3_at_most_65536_ids_from_the_lowest_unacknowledged_are_on_their_way() {
+fn d3_at_most_65536_ids_from_the_lowest_unacknowledged_are_in_flight() {
     let mut outbox = outbox();
     outbox.set_peer_limits(PeerLimits {
         credit: 64 << 20,
@@ -157,7 +157,7 @@ fn m36_only_what_is_safe_to_repeat_goes_early() {
 
 // M-37
 #[test]
-fn m37_what_went_early_in_vain_goes_again_with_its_id_and_its_credit() {
+fn m37_rejected_early_messages_are_resent_with_their_ids_and_credit() {
     let mut outbox = outbox();
     let payload = vec![1; 99_000];
     let message = Outgoing::new(1, Delivery::Reliable, payload).repeatable();
@@ -174,7 +174,7 @@ fn m37_what_went_early_in_vain_goes_again_with_its_id_and_its_credit() {
 }
 
 #[test]
-fn unreliable_is_gone_when_its_last_part_is_sent() {
+fn an_unreliable_message_is_forgotten_after_its_last_fragment() {
     let mut outbox = outbox();
     let receipt = push(&mut outbox, 0, Delivery::Unreliable, 2_000);
     let mut fragments = packet(&mut outbox, NOW, false);
@@ -188,7 +188,7 @@ fn unreliable_is_gone_when_its_last_part_is_sent() {
 }
 
 #[test]
-fn deadline_tells_the_time_left_and_is_given_up_at_its_end() {
+fn a_deadline_message_carries_its_time_left_and_is_given_up_at_its_end() {
     let mut outbox = outbox();
     let span = Duration::from_micros(10_500);
     let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 10);
@@ -206,7 +206,7 @@ fn deadline_tells_the_time_left_and_is_given_up_at_its_end() {
 
 // D-15
 #[test]
-fn d15_expired_is_said_only_of_what_did_not_leave_to_its_end() {
+fn d15_expired_means_that_not_all_of_it_was_sent() {
     let (mut outbox, span) = (outbox(), Duration::from_millis(10));
     let begun = push(&mut outbox, 0, Delivery::Deadline(span), 3_000);
     let unsent = push(&mut outbox, 0, Delivery::Deadline(span), 10);
@@ -218,7 +218,7 @@ fn d15_expired_is_said_only_of_what_did_not_leave_to_its_end() {
 
 // D-15
 #[test]
-fn d15_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing() {
+fn d15_after_the_deadline_an_ack_still_counts_and_a_loss_proves_nothing() {
     let (mut outbox, span) = (outbox(), Duration::from_millis(10));
     let receipts = [10, 20].map(|len| push(&mut outbox, 0, Delivery::Deadline(span), len));
     let fragments = packet(&mut outbox, NOW, false);
@@ -234,7 +234,7 @@ fn d15_after_its_time_an_ack_still_tells_of_a_message_and_a_loss_tells_nothing()
 
 // D-15: the peer may have dropped the first fragment before the second arrived.
 #[test]
-fn d15_parts_that_are_acknowledged_late_confirm_nothing() {
+fn d15_fragments_that_are_acknowledged_late_confirm_nothing() {
     let (mut outbox, span) = (outbox(), Duration::from_millis(10));
     let receipt = push(&mut outbox, 0, Delivery::Deadline(span), 2_000);
     let fragments = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
@@ -246,7 +246,7 @@ fn d15_parts_that_are_acknowledged_late_confirm_nothing() {
 
 // D-9
 #[test]
-fn a_newer_latest_takes_the_place_of_one_that_was_not_sent() {
+fn a_newer_latest_replaces_one_that_was_not_sent() {
     let mut outbox = outbox();
     let old = push(&mut outbox, 0, Delivery::Latest, 10);
     let new = push(&mut outbox, 0, Delivery::Latest, 20);
@@ -259,7 +259,7 @@ fn a_newer_latest_takes_the_place_of_one_that_was_not_sent() {
 
 // The table of section 5: each of its fragments is sent once.
 #[test]
-fn nothing_of_an_unreliable_message_is_sent_again() {
+fn an_unreliable_message_is_never_resent() {
     let mut outbox = outbox();
     push(&mut outbox, 0, Delivery::Unreliable, 3_000);
     let mut next = 0;
@@ -273,7 +273,7 @@ fn nothing_of_an_unreliable_message_is_sent_again() {
 
 // D-9: it would only delay the newer one.
 #[test]
-fn nothing_of_a_latest_is_sent_again_when_a_newer_one_waits() {
+fn a_latest_message_is_not_resent_when_a_newer_one_waits() {
     let mut outbox = outbox();
     let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
     let sent = [packet(&mut outbox, NOW, false), packet(&mut outbox, NOW, false)].concat();
@@ -287,7 +287,7 @@ fn nothing_of_a_latest_is_sent_again_when_a_newer_one_waits() {
 
 // D-9
 #[test]
-fn a_latest_that_is_being_sent_is_finished_before_the_newer_so_that_some_arrive() {
+fn a_latest_message_in_progress_is_finished_so_that_some_arrive() {
     let mut outbox = outbox();
     let old = push(&mut outbox, 0, Delivery::Latest, 1_500);
     let first = packet(&mut outbox, NOW, false);
@@ -334,7 +334,7 @@ fn an_empty_message_is_sent_and_acknowledged() {
 }
 
 #[test]
-fn parts_of_nothing_are_ignored() {
+fn fragments_of_unknown_messages_are_ignored() {
     let mut outbox = outbox();
     let (channel, class) = (ChannelId(9), Class::Ordered);
     let fragment = SentFragment { channel, class, id: 3, offset: 0, len: 7 };
@@ -358,7 +358,7 @@ fn the_header_is_as_long_as_its_fields() {
 
 // D-8: half of it in each of two packets would double its chance of being lost.
 #[test]
-fn a_message_that_fits_one_packet_waits_for_the_next_one_rather_than_share_an_acks() {
+fn a_message_that_fits_one_packet_is_not_split_beside_an_ack() {
     for delivery in [Delivery::Latest, Delivery::Unreliable, Delivery::Deadline(SECOND)] {
         let mut outbox = outbox();
         outbox.push(NOW, Outgoing::new(0, delivery, vec![1; 1_100])).unwrap();

@@ -26,7 +26,8 @@ pub enum Congestion {
     /// no more than CUBIC would.
     #[default]
     Bbr,
-    /// A constant rate chosen by the caller, regardless of loss. For links of one's own.
+    /// A constant rate chosen by the caller, regardless of loss. For links that carry no other
+    /// traffic.
     Fixed {
         /// Bytes of UDP payload per second.
         rate: u64,

@@ -41,9 +41,8 @@ const UNANSWERED_PROBES: u8 = 3;
 /// what is sent within the window and not with what the peer makes us answer.
 ///
 /// The steady state allocates nothing: the slots are a ring, and each packet's list of frames comes
-/// from [`Self::lend_frames`] and returns when the packet ends. Grown memory is kept until
+/// from [`Self::lend_frames`] and returns when the packet ends. Memory that has grown is kept until
 /// [`Self::release_memory`].
-/// once grew to is kept until [`Self::release_memory`].
 #[derive(Debug)]
 pub(crate) struct InFlight {
     /// Packets and skipped numbers, in ascending order; excludes some packets that elicit no ACK
@@ -254,7 +253,7 @@ impl InFlight {
     /// Switches to another path (P-3), possibly back to a previous one. Packets in flight on other
     /// paths stay tracked but no longer count for this one (RFC 9000 section 9.4). The caller
     /// starts a new RTT estimate and controller, or restores the saved ones. Returns the number of
-    /// packets walked.
+    /// packets visited.
     pub(crate) fn on_new_path(&mut self, path: u8) -> usize {
         self.path = path;
         self.rate = RateSampler::default();

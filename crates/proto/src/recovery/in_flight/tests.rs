@@ -350,7 +350,7 @@ fn p_5_large_packets_lost_or_acknowledged_are_reported() {
 
 // RFC 8985 section 6.2.
 #[test]
-fn r_5_packets_that_took_longer_than_a_round_trip_give_later_ones_as_long() {
+fn r_5_late_packets_extend_the_wait_for_later_ones() {
     let mut side = Side::sampled();
     (1..=2).for_each(|number| side.send(number, 100));
     side.ack(200, &[2..=2]);

@@ -137,7 +137,7 @@ impl<'a> Header<'a> {
         let (to, from) = (reader.id()?, reader.id()?);
         match (kind, version) {
             (VERSIONS, NO_VERSION) => Ok(Self::decode_versions(to, from, reader)?),
-            // Never answered: otherwise two ends could answer each other for ever.
+            // Never answered: otherwise two ends could answer each other forever.
             (VERSIONS, _) | (_, NO_VERSION) => Err(Discard::Malformed),
             (HELLO, VERSION) => {
                 let (token, number) = (reader.prefixed()?, reader.u32()?);

@@ -1,4 +1,5 @@
-//! BBR beside others: what it takes for congestion, and CUBIC's window as the bound then.
+//! BBR beside other flows: which loss it takes for congestion, and CUBIC's window as the bound from
+//! then on.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const CUBIC_ROOM: f64 = 1.125;
 const BURST_PACKETS: f64 = 10.0;
 
 impl Bbr {
-    /// Updates the model of loss: what is lost while no probe goes on is usual.
+    /// Updates the model of loss: loss outside probes is usual.
     pub(super) fn update_loss(&mut self, now: Time, sample: &AckSample, smoothed: Duration) {
         let model = &mut self.model;
         let burst = BURST_PACKETS * model.mtu as f64 / model.bw.max(1.0);

@@ -6,7 +6,8 @@
 //! The draft (draft-ietf-ccwg-bbr, IsInflightTooHigh) takes any loss above 2 % of a round for
 //! congestion, so that a path with 5 % of random loss carries next to nothing. But congestion has a
 //! second sign: the queue in which the round trips wait. Without a queue, loss is congestion only
-//! if it is far above what the path usually loses (a policer). With one, any loss above that is.
+//! if it is far above what the path usually loses (a policer). With a queue, any loss above the
+//! usual is congestion.
 
 use std::time::Duration;
 

@@ -33,8 +33,9 @@ impl Bbr {
         }
     }
 
-    /// Returns `true` if the loss of a round is that of a full pipe. Where no queue shows it, only
-    /// a loss that no path has usually does: a policer takes most of almost three times its rate.
+    /// Returns `true` if the loss of a round shows that the pipe is full. Without a queue, only a
+    /// loss above what any path usually has does: a policer drops most of almost three times its
+    /// rate.
     fn ends_startup(&self, sample: &AckSample) -> bool {
         let lost = sample.lost_since as f64 / sample.tx_in_flight.max(1) as f64;
         exceeds_threshold(sample) && (self.model.loss.is_queued() || lost > STARTUP_LOSS)
