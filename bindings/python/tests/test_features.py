@@ -141,7 +141,7 @@ def test_refusals_during_the_handshake_are_reported(tmp_path):
         with pytest.raises(hikyaku.Refused):
             hikyaku.connect(server.address, trust=server.fingerprint, timeout=10).recv(timeout=5)
         refusal = server.refused(timeout=10)
-        assert refusal.peer_key == hikyaku.keys.fingerprint() and "not let in" in refusal.reason
+        assert refusal.peer_key == hikyaku.keys.fingerprint() and "not accepted" in refusal.reason
         with hikyaku.connect(
             server.address, trust=server.fingerprint, identity=tmp_path / "friend"
         ) as friend:

@@ -8,7 +8,7 @@
 //! cargo run -p hikyaku --example audio_frames -- connect 127.0.0.1:5000 SHA256:…
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program to look at")]
+#![expect(clippy::print_stdout, reason = "the example reports what it does")]
 
 mod lossy;
 
@@ -54,7 +54,8 @@ async fn main() -> Result {
     }
 }
 
-/// Sends a frame every 20 ms, whatever became of earlier ones, and hangs up. Returns the outcomes.
+/// Sends a frame every 20 ms, regardless of the outcome of earlier ones, and hangs up. Returns the
+/// outcomes.
 async fn speak(connection: &Connection) -> Result<String> {
     let mut clock = interval(FRAME);
     let mut receipts: Vec<Receipt> = Vec::new();
@@ -86,7 +87,7 @@ async fn speak(connection: &Connection) -> Result<String> {
 async fn listen(connection: &Connection) -> Result<String> {
     let mut frames = BTreeMap::new();
     let Some((first, sound)) = frame(connection).await? else {
-        // Only the speaker's hanging up ends this wait: on a slow path every frame expires.
+        // Only the end of the call ends this wait: on a slow path every frame expires.
         return Ok("played nothing: no frame could arrive in time".to_owned());
     };
     frames.insert(first, sound);
@@ -111,7 +112,7 @@ async fn listen(connection: &Connection) -> Result<String> {
         // A sound card would play it, or a guess at what is missing.
         played += u32::from(sound.is_some());
     }
-    Ok(format!("played {played} frames and {} gaps, and never waited", FRAMES - played))
+    Ok(format!("played {played} frames and {} gaps without ever waiting", FRAMES - played))
 }
 
 /// Returns the next frame, in whatever order frames arrive: they do not wait for each other.

@@ -10,7 +10,7 @@
 //! cargo run -p hikyaku --example chat_line -- connect 127.0.0.1:5000 SHA256:… bob
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program to look at")]
+#![expect(clippy::print_stdout, reason = "the example reports what it does")]
 
 mod lossy;
 
@@ -86,8 +86,8 @@ async fn member(connection: Connection, members: Members) {
     tell(&members, &format!("* {name} left"));
 }
 
-/// Sends the same line to all members, who share one copy of it. A member that has left is removed,
-/// and so is one that has not read for so long that its queue is full: nobody waits for it.
+/// Sends the same line to all members, who share one copy of it. Removes members that have left,
+/// and members whose queue is full because they read too slowly: nobody waits for them.
 fn tell(members: &Members, line: &str) {
     let line = Bytes::copy_from_slice(line.as_bytes());
     lock(members).retain(|member| match member.try_send(Delivery::Ordered, line.clone()) {
@@ -162,7 +162,7 @@ async fn play() -> Result {
     network.begin();
 
     alice.send(Delivery::Ordered, "alice").await?;
-    alice.recv().await?; // she is in
+    alice.recv().await?; // she has joined
     bob.send(Delivery::Ordered, "bob").await?;
     let alice = actor(alice, "bob", &["good evening, bob", "is the tea ready?"], |_| {});
     let bob = actor(bob, "alice", &["good evening, alice", "it is"], show);
@@ -172,7 +172,7 @@ async fn play() -> Result {
     Ok(room.await?)
 }
 
-/// Says the next line whenever the other one has joined or said something; leaves after the last.
+/// Says the next line whenever the other one has joined or spoken; leaves after the last line.
 async fn actor(
     connection: Connection,
     other: &str,

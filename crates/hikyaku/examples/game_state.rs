@@ -1,5 +1,5 @@
 //! The state of a game, 60 times a second: `Latest`, so that an old state never arrives after a
-//! newer one, and none waits for one that was lost.
+//! newer one, and no state waits for a lost one.
 //!
 //! Without arguments it runs the server and two screens over a bad network. In two terminals:
 //!
@@ -8,7 +8,7 @@
 //! cargo run -p hikyaku --example game_state -- connect 127.0.0.1:5000 SHA256:…
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program to look at")]
+#![expect(clippy::print_stdout, reason = "the example reports what it does")]
 
 mod lossy;
 
@@ -26,7 +26,7 @@ const TICKS: u32 = 60;
 const PLAYERS: usize = 8;
 /// A screen with more bytes queued than this is behind.
 const BEHIND: usize = 16 << 10;
-/// How often a slow screen looks.
+/// How often a slow screen polls.
 const SLOW: Duration = Duration::from_millis(200);
 
 #[tokio::main]
@@ -52,7 +52,8 @@ async fn main() -> Result {
     }
 }
 
-/// Where everybody is at one tick. Each state is complete, so that the newest one is enough.
+/// The positions of all players at one tick. Each state is complete, so that the newest one is
+/// enough.
 struct State {
     tick: u32,
     positions: [(f32, f32); PLAYERS],
@@ -88,8 +89,8 @@ impl State {
     }
 }
 
-/// Sends a state every tick. `send` returns as soon as the state is queued, and nobody waits for
-/// its outcome: the next one follows soon.
+/// Sends a state every tick. `send` returns as soon as the state is queued. Nobody waits for its
+/// outcome, because the next state follows soon.
 async fn serve(connection: Connection) -> Result {
     let mut ticks = interval(TICK);
     for tick in 0..TICKS {
@@ -113,7 +114,7 @@ async fn fast_screen(connection: Connection) -> Result<Vec<u32>> {
     Ok(drawn)
 }
 
-/// Looks five times a second, and draws what is there: the newest state, and nothing older.
+/// Polls five times a second, and draws the newest state that has arrived.
 async fn slow_screen(connection: Connection) -> Result<Vec<u32>> {
     let mut drawn = Vec::new();
     let mut looks = interval(SLOW);
@@ -138,8 +139,8 @@ async fn play() -> Result {
     let slow = join(&server, &client, 2, slow_screen);
     let (fast, slow) = tokio::try_join!(fast, slow)?;
 
-    assert!(fast.is_sorted_by(|a, b| a < b), "an old state came after a newer one: {fast:?}");
-    assert!(slow.is_sorted_by(|a, b| a < b), "an old state came after a newer one: {slow:?}");
+    assert!(fast.is_sorted_by(|a, b| a < b), "an old state arrived after a newer one: {fast:?}");
+    assert!(slow.is_sorted_by(|a, b| a < b), "an old state arrived after a newer one: {slow:?}");
     let missed = TICKS as usize - fast.len();
     println!("a fast screen drew {} of them, each newer than the one before", fast.len());
     println!("the other {missed} were overtaken by newer ones: skipped, not shown late");

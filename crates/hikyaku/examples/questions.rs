@@ -1,6 +1,6 @@
 //! Questions and answers, as in DNS: `Reliable`, because the library notices a loss after one round
 //! trip, sooner than a client that repeats its question after a pause (`Unreliable`) could. Each
-//! question has an id, and its answer has the same.
+//! question has an id, which its answer repeats.
 //!
 //! Without arguments it runs both sides over a bad network. In two terminals:
 //!
@@ -9,7 +9,7 @@
 //! cargo run -p hikyaku --example questions -- connect 127.0.0.1:5000 SHA256:…
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program to look at")]
+#![expect(clippy::print_stdout, reason = "the example reports what it does")]
 
 mod lossy;
 
@@ -52,7 +52,8 @@ async fn main() -> Result {
     }
 }
 
-/// Answers each question by itself: no state is kept. Ends with the connection, and returns why.
+/// Answers each question independently: no state is kept. Returns the reason when the connection
+/// ends.
 async fn answer(connection: Connection) -> Closed {
     loop {
         let question = match connection.recv().await {
@@ -63,7 +64,8 @@ async fn answer(connection: Connection) -> Closed {
         let found = BOOK.iter().find(|(known, _)| known.as_bytes() == name);
         let address = found.map_or(Ipv4Addr::UNSPECIFIED, |(_, address)| *address);
         let reply = [&id[..], &address.octets()].concat();
-        // Waits while the client takes no answers: it gets no more of this server than that.
+        // Waits while the client takes no answers, so that a slow client costs the server no
+        // memory.
         if let Err(SendError::Closed(closed)) = connection.send(Delivery::Reliable, reply).await {
             return closed;
         }

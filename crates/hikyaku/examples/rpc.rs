@@ -8,7 +8,7 @@
 //! cargo run -p hikyaku --example rpc -- connect 127.0.0.1:5000 SHA256:…
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program to look at")]
+#![expect(clippy::print_stdout, reason = "the example reports what it does")]
 
 use std::{
     collections::HashMap,
@@ -61,13 +61,13 @@ struct Caller {
     waiting: Waiting,
 }
 
-/// The callers that wait, by call.
+/// The callers that are waiting, by call number.
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<String>>>>;
 
 impl Caller {
     fn new(connection: Connection) -> Self {
         let waiting = Waiting::default();
-        // The reader does not keep the connection open: callers do.
+        // The reader holds a weak handle, so that only callers keep the connection open.
         tokio::spawn(read_results(connection.downgrade(), waiting.clone()));
         Self { connection, next: Arc::default(), waiting }
     }

@@ -8,7 +8,7 @@
 //! cargo run -p hikyaku --example send_file -- connect 127.0.0.1:5000 SHA256:… FILE
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program to look at")]
+#![expect(clippy::print_stdout, reason = "the example reports what it does")]
 
 mod lossy;
 
@@ -22,7 +22,7 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The length of a piece, except the last one.
 const PART: usize = 32 << 10;
-/// The most that a stranger can make us keep, in bytes.
+/// The most bytes that an unknown client can make the receiver keep.
 const MAX_FILE: usize = 64 << 20;
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -51,7 +51,7 @@ async fn main() -> Result {
 /// Sends the length, and then all pieces, each with its number.
 async fn send(connection: &Connection, file: Vec<u8>) -> Result {
     if file.len() > MAX_FILE {
-        return Err(format!("more than {MAX_FILE} bytes are not taken").into());
+        return Err(format!("a file of more than {MAX_FILE} bytes is refused").into());
     }
     let length = (file.len() as u32).to_be_bytes();
     connection.send(Delivery::Reliable, length.to_vec()).await?;

@@ -1,5 +1,5 @@
-//! A sensor that stays connected: `Latest`, since only the newest reading counts, and a connection
-//! that is made again whenever it ends.
+//! A sensor that stays connected: `Latest`, since only the newest reading counts, and a client that
+//! reconnects whenever its connection ends.
 //!
 //! Without arguments it runs the sensor and a collector that restarts. In two terminals (stop and
 //! start the first one as you like):
@@ -9,7 +9,7 @@
 //! cargo run -p hikyaku --example telemetry -- connect 127.0.0.1:5000 SHA256:…
 //! ```
 
-#![expect(clippy::print_stdout, reason = "a program to look at")]
+#![expect(clippy::print_stdout, reason = "the example reports what it does")]
 
 use std::{env, error::Error, path::Path, time::Duration};
 
@@ -50,7 +50,7 @@ async fn main() -> Result {
 }
 
 /// Sends a reading every 20 ms as long as that is possible. Returns only errors that another
-/// attempt cannot mend: a key that is not trusted, an endpoint that has ended.
+/// attempt cannot fix: a key that is not trusted, an endpoint that has ended.
 async fn sensor(
     address: &str,
     trust: Trust,

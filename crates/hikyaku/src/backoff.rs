@@ -6,8 +6,8 @@ use crate::limits::{FIRST_BACKOFF, LONGEST_BACKOFF};
 
 /// Pauses before attempts to connect again, which double from one failure to the next.
 ///
-/// Randomness, which keeps a thousand clients of a restarted server from returning at the same
-/// moment, is an argument: in a test the pauses are always the same.
+/// Randomness keeps a thousand clients of a restarted server from returning at the same moment. It
+/// is an argument, so that tests can repeat the pauses.
 ///
 /// ```
 /// use hikyaku::Backoff;
@@ -50,8 +50,8 @@ impl Backoff {
     }
 
     /// Returns how long to wait after a failed attempt, or `None` once the limit of attempts is
-    /// reached. The doubled pause is shortened by up to one half: `random` of 0 halves it, and
-    /// `u64::MAX` leaves it whole.
+    /// reached. The doubled pause is shortened by up to one half: a `random` of 0 halves it, and
+    /// `u64::MAX` leaves it unchanged.
     pub fn after_failure(&mut self, random: u64) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         if self.attempts.is_some_and(|attempts| self.failures >= attempts) {
@@ -61,8 +61,9 @@ impl Backoff {
     }
 
     /// Returns how long to wait after a connection that lasted for `lasted`. A connection shorter
-    /// than the longest pause counts as a failure, so that a server that closes each connection at
-    /// once is asked less and less often; after a longer one the pauses start again at the first.
+    /// than the longest pause counts as a failure, so that a client dials a server that closes each
+    /// connection at once less and less often. After a longer connection the pauses start again at
+    /// the first.
     pub fn after_connection(&mut self, lasted: Duration, random: u64) -> Duration {
         self.failures = if lasted >= self.longest { 1 } else { self.failures.saturating_add(1) };
         self.pause(random)
@@ -83,7 +84,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_chance_halves_them_at_most() {
+    fn pauses_double_up_to_the_longest_and_randomness_at_most_halves_them() {
         let mut backoff = Backoff::new(SECOND, 10 * SECOND);
         let pauses =
             [(); 6].map(|()| backoff.clone().after_failure(0).zip(backoff.after_failure(u64::MAX)));
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_connection_that_lasted_begins_again() {
+    fn pauses_restart_only_after_a_connection_that_lasted() {
         let mut backoff = Backoff::new(SECOND, 10 * SECOND);
         let mut after = |lasted| backoff.after_connection(lasted, u64::MAX);
         assert_eq!([(); 3].map(|()| after(SECOND)), [SECOND, 2 * SECOND, 4 * SECOND]);

@@ -30,7 +30,7 @@ use crate::{
     shared::Shared,
 };
 
-/// Configures an [`Endpoint`], made by [`Endpoint::builder`].
+/// Configures an [`Endpoint`]. Created by [`Endpoint::builder`].
 ///
 /// [`EndpointBuilder::bind`] opens a server, [`EndpointBuilder::client`] an endpoint that only
 /// connects.
@@ -75,13 +75,13 @@ pub enum StartError {
     /// The address could not be used.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// A field of the configuration is out of its range.
+    /// A field of the configuration is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The socket could not be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The key could not be made.
+    /// The key could not be generated.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The key log could not be opened.
@@ -100,7 +100,7 @@ impl Endpoint {
     /// every address of this machine, port 0 for any free one ([`Endpoint::local_addr`]). A server
     /// can connect to others as well.
     ///
-    /// It has a new key each time, which clients that remember keys take for another server:
+    /// Each call creates a new key, so clients that remember keys see a different server each time:
     /// [`EndpointBuilder::identity`] gives it a lasting one.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl Endpoint {
     }
 
     /// Opens an endpoint that only connects to others, from a port that the system chooses and with
-    /// a new key, which is enough where the server lets anyone in. One endpoint serves many
+    /// a new key. That is enough where the server accepts anyone. One endpoint serves many
     /// connections.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Endpoint {
         EndpointBuilder::new().client()
     }
 
-    /// Returns a builder, for an endpoint with a key of its own, other limits or other timeouts.
+    /// Returns a builder, to configure the key, limits or timeouts of an endpoint.
     pub fn builder() -> EndpointBuilder {
         EndpointBuilder::new()
     }
@@ -147,13 +147,13 @@ impl EndpointBuilder {
         }
     }
 
-    /// Sets the key pair of the endpoint. Without it the endpoint makes a new one.
+    /// Sets the key pair of the endpoint. By default the endpoint generates a new one.
     pub fn identity(mut self, identity: &Identity) -> Self {
         self.seed = Some(Zeroizing::new(*identity.seed()));
         self
     }
 
-    /// Requires that peers have this key too, in addition to their own.
+    /// Requires that peers have this key too, in addition to their own key pair.
     pub fn shared_key(mut self, key: SharedKey) -> Self {
         self.shared_key = Some(key);
         self
@@ -186,13 +186,13 @@ impl EndpointBuilder {
     }
 
     /// Sets timeouts, queues, credit and congestion control of its connections. By default a
-    /// connection ends after 30 s of silence, also if neither side had anything to say.
+    /// connection ends after 30 s of silence, even if neither side had anything to say.
     pub fn transport(mut self, config: TransportConfig) -> Self {
         self.transport = config;
         self
     }
 
-    /// Sets when new clients have to prove first that their address is their own.
+    /// Sets when new clients must first prove that they receive at their address.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
@@ -205,9 +205,9 @@ impl EndpointBuilder {
     }
 
     /// Limits the bytes of received messages that all connections together hold until the
-    /// application takes them, beyond 256 KiB of each; the default is 1 GiB. What arrives when
-    /// there is no room is not acknowledged, and is sent again, so the limit has to be at least
-    /// twice the largest message. Memory use is up to twice the limit.
+    /// application takes them, beyond 256 KiB of each; the default is 1 GiB. A message that arrives
+    /// when there is no room is not acknowledged and is retransmitted later, so the limit must be
+    /// at least twice the largest message. Memory use is up to twice the limit.
     pub fn hold_together(mut self, bytes: u64) -> Self {
         self.hold_together = Some(bytes);
         self
@@ -230,7 +230,7 @@ impl EndpointBuilder {
         self
     }
 
-    /// Opens a server at `address`, as [`Endpoint::bind`] does, with what was configured. It can
+    /// Opens a server at `address` with this configuration, as [`Endpoint::bind`] does. It can
     /// connect to others as well. Of a name with several addresses, the first one that this machine
     /// can bind is used.
     ///
@@ -247,7 +247,7 @@ impl EndpointBuilder {
         self.open(&addresses, true)
     }
 
-    /// Opens a server over a UDP socket that is bound already, such as one that a service manager
+    /// Opens a server over a UDP socket that is already bound, such as one that a service manager
     /// passes at a restart. It also connects to others.
     ///
     /// # Errors
@@ -259,8 +259,8 @@ impl EndpointBuilder {
         self.start_over(Port::Udp(socket), true, Box::new(System))
     }
 
-    /// Opens an endpoint that only connects to others, from a port that the system chooses, as
-    /// [`Endpoint::client`] does, with what was configured.
+    /// Opens an endpoint with this configuration that only connects to others, from a port that the
+    /// system chooses, as [`Endpoint::client`] does.
     ///
     /// # Errors
     /// [`StartError`]; [`StartError::NoRuntime`] outside a tokio runtime.
@@ -274,7 +274,7 @@ impl EndpointBuilder {
         let options = SocketOptions { unfragmented: true, ..self.socket.clone() };
         let socket = Socket::bind(addresses, &options)?;
         if !server {
-            // If the system has no such reports, a dial takes its full time to fail.
+            // If the system has no such reports, a failing dial takes its full time.
             let _ = socket.report_transport_errors();
         }
         self.start_over(Port::Udp(socket), server, Box::new(System))
@@ -287,7 +287,7 @@ impl EndpointBuilder {
         server: bool,
         random: Box<dyn Random>,
     ) -> Result<Endpoint, StartError> {
-        // With a key that is new, no peer can have known this endpoint before a restart.
+        // No peer can have known an endpoint with a new key before a restart.
         let lasts = self.seed.is_some();
         let seed = match self.seed {
             Some(seed) => seed,
@@ -328,7 +328,7 @@ impl EndpointBuilder {
             shared: Arc::new(Shared::new()),
             local,
             fingerprint: crate::keys::signers::Signer::from_key(&public)
-                .expect("a key of our own is a good one")
+                .expect("our own key is valid")
                 .fingerprint(),
             family: self.family,
             receive_buffer: port.receive_buffer(),

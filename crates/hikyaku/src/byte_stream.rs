@@ -28,15 +28,15 @@ type Pending<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
 /// [`AsyncRead`] and [`AsyncWrite`], made by [`Channel::into_byte_stream`].
 ///
 /// The bytes travel as `Ordered` messages of up to 64 KiB; an empty one is the end of the stream.
-/// So both sides have to use the channel as a byte stream, and for nothing else.
+/// Both sides must use the channel as a byte stream, and for nothing else.
 ///
 /// - A **write** is done when its bytes are queued; a full queue makes it wait. **Flush** waits
 ///   until all of them are queued.
 /// - **Shutdown** sends the end, and waits until the peer has acknowledged it and with it all bytes
 ///   before. The other direction stays open.
-/// - A **read** returns 0 at the peer's end of the stream alone. A connection that is closed before
-///   is an error ([`ErrorKind::UnexpectedEof`] if it was closed with code 0), so that what was cut
-///   short is never taken for whole. Dropping a stream does not end it.
+/// - A **read** returns 0 only at the peer's end of the stream. If the connection is closed before
+///   that, it fails ([`ErrorKind::UnexpectedEof`] if the code was 0), so that a truncated stream
+///   never looks complete. Dropping a stream does not end it.
 ///
 /// ```
 /// # use hikyaku::{Endpoint, Trust};
@@ -62,14 +62,14 @@ type Pending<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
 /// ```
 pub struct ByteStream {
     channel: Channel,
-    /// What is left of the last message.
+    /// The rest of the last message.
     unread: Bytes,
     receiving: Option<Pending<Result<Message, Closed>>>,
     /// The peer's end of the stream was received.
     ended: bool,
-    /// A message for which there is no room yet.
+    /// A message that waits for room in the queue.
     sending: Option<Pending<Result<Receipt, SendError>>>,
-    /// The longest message that the peer takes, and we send.
+    /// The longest message that the peer accepts and that we send.
     chunk: usize,
     writing: Writing,
 }
@@ -128,7 +128,7 @@ impl ByteStream {
         Poll::Ready(received)
     }
 
-    /// Waits until no message waits for room.
+    /// Waits until the parked message was queued.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Receipt>>> {
         let Some(sending) = &mut self.sending else { return Poll::Ready(Ok(None)) };
         let sent = ready!(sending.as_mut().poll(cx));

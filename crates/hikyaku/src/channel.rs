@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A channel of a [`Connection`]: an order of its own, and a priority. A message that waits for a
-/// lost packet on one channel does not hold up another.
+/// lost packet on one channel does not delay other channels.
 ///
 /// ```
 /// # use hikyaku::{Delivery, Endpoint, Trust};
@@ -99,9 +99,9 @@ impl Channel {
         self.connection.stage(Staged::new(self.id, delivery, payload.into()))
     }
 
-    /// Receives the next message of this channel, for a program with a task for each. The first
-    /// call makes the channel a *dedicated* one: from then on [`Connection::recv`] receives none of
-    /// its messages, not even those that wait already. Cancel-safe.
+    /// Receives the next message of this channel, for a program with one task per channel. The
+    /// first call makes the channel *dedicated*: from then on [`Connection::recv`] receives none of
+    /// its messages, not even those that are already waiting. Cancel-safe.
     ///
     /// A dedicated channel has a queue of its own: 256 KiB of messages here, and beyond that what
     /// [`TransportConfig::channel_credit`](crate::TransportConfig::channel_credit) allows. When
@@ -136,7 +136,7 @@ impl Channel {
         self.connection.mailbox().recv(Some(self.id)).await
     }
 
-    /// Waits for a message of this channel, and receives up to `limit` of those that are there, as
+    /// Waits for a message of this channel, and receives up to `limit` that have arrived, as
     /// [`Connection::recv_many`] does. See [`Channel::recv`].
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Channel {
         mailbox.recv_with(Some(self.id), limit, |message| into.push(message)).await
     }
 
-    /// Receives the next message of this channel if one is there, without waiting. See
+    /// Receives the next message of this channel if one has arrived, without waiting. See
     /// [`Channel::recv`].
     ///
     /// # Errors
@@ -156,16 +156,16 @@ impl Channel {
     }
 
     /// Receives the next message of this channel as [`Channel::recv`] does, and `Deadline` messages
-    /// in the order in which they were sent: for sound, video and whatever else is played as it
-    /// comes. Cancel-safe.
+    /// in the order in which they were sent: for sound, video and anything else that is played as
+    /// it arrives. Cancel-safe.
     ///
     /// A message that overtook another waits for it, until shortly before its own deadline or that
-    /// of one after it. Then it is returned, and what comes later than that is dropped: nothing is
-    /// received out of order, and nothing waits for longer than its sender allows. What was lost
-    /// and what its sender gave up is skipped. Messages of other classes do not wait.
+    /// of one after it. Then it is returned, and a message that arrives after it is dropped:
+    /// nothing is received out of order, and nothing waits longer than its sender allows. Messages
+    /// that were lost or given up by their sender are skipped. Messages of other classes do not
+    /// wait.
     ///
-    /// The first call has the effect of [`Channel::keep_order`], and makes the channel a dedicated
-    /// one.
+    /// The first call has the effect of [`Channel::keep_order`], and makes the channel dedicated.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -198,21 +198,21 @@ impl Channel {
 
     /// Keeps the `Deadline` messages of this channel in order from now on, for every call that
     /// receives them: see [`Channel::recv_in_order`]. Call it before the first of them is received;
-    /// later, one of them may wait for others that were received already. A call that waits
-    /// meanwhile needs a Tokio runtime with its timers.
+    /// later, one of them may wait for others that were already received. A call that waits in
+    /// order needs a Tokio runtime with timers.
     pub fn keep_order(&self) {
         self.connection.mailbox().keep_order(Some(self.id));
     }
 
-    /// Sets the priority, 0 to 7 (more counts as 7), of what this side sends. Messages of channels
-    /// with a higher priority are sent first. It is 3 at first.
+    /// Sets the priority of what this side sends on the channel, from 0 to 7 (higher values count
+    /// as 7). Messages of channels with a higher priority are sent first. The default is 3.
     pub fn set_priority(&self, priority: u8) {
         let request = Request::Priority(self.id, priority.min(7));
         let _ = self.connection.mailbox().request(request);
     }
 
     /// Returns the bytes of messages that are queued on this channel and have no outcome yet, as
-    /// [`Connection::queued_bytes`] does of all channels.
+    /// [`Connection::queued_bytes`] does for all channels.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.connection.mailbox().queued_bytes(Some(self.id))

@@ -8,26 +8,26 @@ use hikyaku_proto::time::Time;
 
 /// Returns the wall-clock time, for people and for the age of signed or encrypted datagrams.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the wall clock")]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn wall() -> SystemTime {
     SystemTime::now()
 }
 
 /// Returns the time of the monotonic clock, for timers.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the timer clock")]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the timer clock")]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
 /// Returns the time of the runtime's clock, which its timers use; a test can pause it.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the timer clock")]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the timer clock")]
 pub(crate) fn runtime_now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
 /// The native protocol's time: microseconds since the endpoint began. It follows the runtime's
-/// clock, as its timers do: where a test has paused that clock, this one is paused too.
+/// clock, as timers do: if a test pauses that clock, this one is paused too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(tokio::time::Instant);
 

@@ -1,4 +1,4 @@
-//! Why a connection is over, and why a message was not delivered.
+//! Why a connection has ended, and why a message was not delivered.
 
 use std::{fmt, net::SocketAddr};
 
@@ -7,35 +7,35 @@ use hikyaku_proto::{ClosedReason, Outcome, error::Close};
 
 use crate::keys::signers::Fingerprint;
 
-/// Why a connection is over.
+/// Why a connection has ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Closed {
-    /// This side closed it.
+    /// This side closed the connection.
     #[error("the connection was closed here")]
     Here,
-    /// The peer closed it; code 0 is the usual end.
+    /// The peer closed it; code 0 is a normal end.
     #[error("the peer closed the connection{}", because(*.code, .reason))]
     ByPeer {
         /// The peer's code: 0, or the application's own from [`Close::APPLICATION`] on.
         code: u64,
-        /// For people, as the peer put it: not safe for a terminal as it is.
+        /// For people, as the peer sent it: not safe to print on a terminal.
         reason: String,
     },
     /// Nothing was received from the peer for the idle timeout.
-    #[error("nothing was heard from the peer any more")]
+    #[error("the peer stopped responding")]
     Silent,
-    /// The peer no longer knows the connection: it received nothing for the idle timeout, as when
-    /// this side was suspended, or it was restarted.
+    /// The peer no longer knows the connection: it received nothing during the idle timeout, for
+    /// example because this side was suspended, or it was restarted.
     #[error(
-        "the peer no longer knows the connection: it heard nothing for too long, or was restarted"
+        "the peer no longer knows the connection: it received nothing for too long, or was restarted"
     )]
     Reset,
     /// The handshake did not complete in time: no answer arrived.
     #[error("no answer")]
     NoAnswer,
-    /// The peer proved who it is, but nothing it sealed opened: the shared keys differ, or one side
-    /// has none.
+    /// The peer proved its identity, but nothing it sealed opened: the shared keys differ, or one
+    /// side has none.
     #[error("the peer has another shared key, or one side has none")]
     SharedKey,
     /// The peer supports no version of the protocol that this side supports.
@@ -49,10 +49,11 @@ pub enum Closed {
         /// For people.
         reason: String,
     },
-    /// Handling the connection panicked on this side: a bug in this library or in one that it uses,
-    /// which should be reported. The connection was dropped, and the endpoint continues. Messages
-    /// that the peer sent and that had not been received are lost, including acknowledged ones.
-    #[error("an internal fault of this side ended the connection; please report it")]
+    /// Handling the connection panicked on this side: a bug in this library or one of its
+    /// dependencies. Please report it. The connection was dropped, and the endpoint continues.
+    /// Messages that the peer sent and that had not been received are lost, including acknowledged
+    /// ones.
+    #[error("an internal error on this side ended the connection; please report it")]
     Fault,
     /// The endpoint has ended: its socket failed, or its runtime was shut down.
     #[error("the endpoint has ended")]
@@ -60,7 +61,7 @@ pub enum Closed {
 }
 
 impl Closed {
-    /// Returns `true` if it ended regularly: with code 0, by either side.
+    /// Returns `true` if the connection ended normally: with code 0, by either side.
     #[must_use]
     pub const fn is_graceful(&self) -> bool {
         matches!(self, Self::Here | Self::ByPeer { code: Close::NO_ERROR, .. })
@@ -77,8 +78,9 @@ impl Closed {
 
     /// Returns `true` if a new connection to the same peer may succeed: the peer fell silent, was
     /// restarted, refused this one for now, or closed it with code 0, as a server does that shuts
-    /// down; or this side had a fault. A program whose work ends with code 0 checks
-    /// [`Closed::is_graceful`] first. What the application's own codes mean, it decides itself.
+    /// down; or this side had an internal error. A program that is done when the peer closes with
+    /// code 0 checks [`Closed::is_graceful`] first. The application decides what its own codes
+    /// mean.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -117,9 +119,9 @@ impl From<ClosedReason> for Closed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// Its address, which it has proved to be its own.
+    /// Its address, which the client has validated.
     pub from: SocketAddr,
-    /// The key that it has proved to hold, if it got so far.
+    /// The key that it has proved to hold, if the handshake got that far.
     pub key: Option<Fingerprint>,
     /// How its handshake ended.
     pub closed: Closed,
@@ -129,11 +131,13 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { from, key, closed } = self;
         match key {
-            Some(key) => write!(f, "{from} was turned away, {key}: ")?,
-            None => write!(f, "{from} was turned away: ")?,
+            Some(key) => write!(f, "{from} was refused, {key}: ")?,
+            None => write!(f, "{from} was refused: ")?,
         }
         match closed {
-            Closed::Failed { code: Close::ACCESS_DENIED, .. } => f.write_str("it is not let in"),
+            Closed::Failed { code: Close::ACCESS_DENIED, .. } => {
+                f.write_str("its key is not accepted")
+            }
             Closed::NoAnswer => f.write_str("it did not finish its handshake"),
             Closed::SharedKey => f.write_str("it has another shared key, or one side has none"),
             closed => write!(f, "{closed}"),
@@ -182,47 +186,46 @@ pub enum SendError {
     /// The queue is full; only `try_send` returns this.
     #[error("the queue of messages to send is full")]
     Full,
-    /// It is larger than the largest message of its class that the peer, or the queue here,
-    /// accepts.
-    #[error("a message of {len} bytes is larger than the {limit} that are accepted")]
+    /// The message is larger than the peer, or the queue here, accepts for its class.
+    #[error("a message of {len} bytes exceeds the maximum of {limit} bytes")]
     TooLarge {
         /// The length of the message, in bytes.
         len: usize,
         /// The length of the largest message.
         limit: usize,
     },
-    /// The connection is over, or was asked to end.
+    /// The connection has ended or is closing.
     #[error(transparent)]
     Closed(#[from] Closed),
 }
 
 /// Why a message was not acknowledged.
 ///
-/// Only [`NotDelivered::Expired`] means that the peer does not have it. With each of the others it
-/// may have arrived.
+/// Only [`NotDelivered::Expired`] means that the peer does not have the message. In all other cases
+/// it may have arrived.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotDelivered {
-    /// Unreliable: it was sent, and this class is never acknowledged.
+    /// Unreliable: the message was sent, and this class is never acknowledged.
     #[error("sent, and messages of this class are not acknowledged")]
     Unacknowledged,
     /// Deadline: it expired before all of it was sent, the delay of the path included. Unreliable:
     /// it waited too long to be sent, for a round trip, or 50 to 100 ms. It was not delivered.
-    #[error("its time was up before it could be sent, or sent to its end")]
+    #[error("it expired before all of it could be sent")]
     Expired,
     /// Deadline: it was sent, and it expired before the peer acknowledged it. It was delivered in
     /// time, or not at all.
     #[error("its deadline passed before the peer confirmed it; it may have arrived")]
     Unconfirmed,
-    /// Latest: a newer message replaced it. It may have arrived nevertheless: what was already sent
-    /// is not recalled.
-    #[error("a newer message took its place; it may have arrived")]
+    /// Latest: a newer message replaced it. It may have arrived nevertheless, because fragments
+    /// that were already sent cannot be recalled.
+    #[error("a newer message replaced it; it may have arrived")]
     Superseded,
     /// The connection ended first; the peer may have the message nevertheless.
     #[error("the connection ended first")]
     Unsent,
-    /// The receipt was asked too late: tens of thousands of different outcomes followed.
-    #[error("what became of it is not remembered any more")]
+    /// The outcome was requested too late: tens of thousands of different outcomes followed.
+    #[error("its outcome is no longer remembered")]
     Forgotten,
 }
 
@@ -244,7 +247,7 @@ impl NotDelivered {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{undelivered} messages were not delivered: {closed}")]
 pub struct Unfinished {
-    /// Messages that were not delivered, except those whose class allowed dropping them.
+    /// Messages that were not delivered, not counting those whose class allows dropping them.
     pub undelivered: u64,
     /// How the connection ended.
     pub closed: Closed,

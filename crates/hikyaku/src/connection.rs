@@ -22,18 +22,17 @@ use crate::{
     trust::Trusted,
 };
 
-/// A connection to a peer that has proved who it is.
+/// A connection to a peer that has proved its identity.
 ///
 /// Clones are handles to the same connection, and equal; any number of tasks may send and receive
 /// on them. [`Connection::downgrade`] returns a handle that does not keep the connection open.
 ///
 /// # Who closes it
 ///
-/// Either side, when it has nothing more to say. The side that is done calls [`Connection::close`],
-/// which delivers what was sent and returns when the peer has confirmed; the other side receives
-/// all messages, and then [`Closed`] from [`Connection::recv`]. It does not have to call `close`
-/// itself, but may, also at the same time. [`Connection::abort`] ends a connection at once, with a
-/// code that says why.
+/// Either side may close it. The side that is done calls [`Connection::close`], which delivers what
+/// was sent and returns when the peer has confirmed; the other side receives all messages, and then
+/// [`Closed`] from [`Connection::recv`]. It need not call `close` itself, but may, even at the same
+/// time. [`Connection::abort`] ends a connection at once, with a code that says why.
 ///
 /// When the last handle is dropped, the connection is closed as if by `close` within 30 s, as long
 /// as the runtime lives. A peer that is silent for the idle timeout of 30 s
@@ -41,9 +40,9 @@ use crate::{
 ///
 /// # Echo loops
 ///
-/// Two sides that both answer each message before they receive the next can fill both queues, and
-/// then wait for each other: each one's `send` waits for room that only the other's `recv` makes.
-/// Receive in one task and send in another, or send answers with [`Connection::try_send`].
+/// Two sides that both answer each message before they receive the next can fill both queues and
+/// deadlock: each side's `send` waits for room that only the other's `recv` makes. Receive in one
+/// task and send in another, or send answers with [`Connection::try_send`].
 #[derive(Clone)]
 pub struct Connection {
     pub(crate) handle: Arc<Established>,
@@ -60,13 +59,13 @@ impl Connection {
     }
 
     /// Queues a message on channel 0, and returns its receipt as soon as it is queued. Waits while
-    /// the queue is full. Cancel-safe: a message is queued whole or not at all.
+    /// the queue is full. Cancel-safe: the whole message is queued, or none of it.
     ///
     /// The queue holds up to 1 MiB on the way to the endpoint's task, and there as much as
     /// [`TransportConfig::send_queue`](crate::TransportConfig::send_queue) allows, of all messages
     /// that have no outcome yet. Each class on each channel has a share of it, so that a channel
-    /// that the peer does not read holds up no other. Senders that wait are served by priority, and
-    /// in turn.
+    /// that the peer does not read delays no other. Waiting senders are served in turn, by
+    /// priority.
     ///
     /// ```
     /// # use hikyaku::{Delivery, Endpoint, NotDelivered, Trust};
@@ -92,13 +91,13 @@ impl Connection {
     /// ```
     ///
     /// The payload is not copied, and its buffer lives until the message is acknowledged. The send
-    /// queue counts the length of the payload: a slice of a few bytes keeps a large buffer, and so
-    /// does a `Vec` with much spare capacity. Copy such a payload
+    /// queue counts the length of the payload: a slice of a few bytes keeps a large buffer alive,
+    /// and so does a `Vec` with much spare capacity. Copy such a payload
     /// ([`Bytes::copy_from_slice`](bytes::Bytes::copy_from_slice)).
     ///
     /// # Errors
-    /// [`SendError::Closed`] when the connection is over, or was asked to end;
-    /// [`SendError::TooLarge`] at once when no message of this size is ever delivered.
+    /// [`SendError::Closed`] when the connection has ended or is closing; [`SendError::TooLarge`]
+    /// at once when no message of this size can ever be delivered.
     pub fn send<P: Into<Bytes>>(
         &self,
         delivery: Delivery,
@@ -109,10 +108,11 @@ impl Connection {
 
     /// Queues messages on channel 0, in order, as [`Connection::send`] does with each, and returns
     /// the receipt of the last one, or `None` if there was none. Faster for many small messages:
-    /// the queue is locked once for as many as it has room for. If the future is dropped, the
-    /// messages that were queued by then stay so.
+    /// the queue is locked once for as many as fit. If the future is dropped, messages that were
+    /// already queued stay queued.
     ///
-    /// Of `Ordered` messages the last receipt tells of all: it is acknowledged after them.
+    /// If all messages are `Ordered`, the last receipt stands for all of them: it is acknowledged
+    /// after them.
     ///
     /// ```
     /// # use hikyaku::{Delivery, Endpoint, Trust};
@@ -129,9 +129,8 @@ impl Connection {
     /// # }
     /// ```
     ///
-    /// # Errors
-    /// As [`Connection::send`], of the first message that could not be queued. Those before it are
-    /// queued.
+    /// # Errors As [`Connection::send`], for the first message that could not be queued. The
+    /// messages before it are queued.
     pub async fn send_many<P: Into<Bytes>>(
         &self,
         delivery: Delivery,
@@ -152,12 +151,11 @@ impl Connection {
         Ok(last.map(|number| Receipt::new(Arc::clone(mailbox), number)))
     }
 
-    /// Queues a message on channel 0 if there is room, without waiting: for a server that sends the
-    /// same to many, and must not wait for one of them.
+    /// Queues a message on channel 0 if there is room, without waiting: for a server that sends to
+    /// many peers and must not wait for one of them.
     ///
-    /// # Errors
-    /// [`TrySendError`], with the payload: [`SendError::Full`] when there is no room, and those of
-    /// [`Connection::send`].
+    /// # Errors [`TrySendError`], with the payload: [`SendError::Full`] when there is no room, and
+    /// the errors of [`Connection::send`].
     pub fn try_send(
         &self,
         delivery: Delivery,
@@ -183,11 +181,11 @@ impl Connection {
     /// ([`Channel::recv`](crate::Channel::recv)). Messages that arrived before the end are received
     /// first. Cancel-safe.
     ///
-    /// Each message goes to one of the tasks that wait. A side that does not receive slows down the
+    /// Each message goes to one of the waiting tasks. A side that does not receive slows down its
     /// peer's sending, and nothing else.
     ///
-    /// A slow reader receives no older `Latest` once a newer one of its channel has arrived, and no
-    /// `Deadline` whose time is up.
+    /// A slow reader receives no older `Latest` message once a newer one of its channel has
+    /// arrived, and no `Deadline` message that has expired.
     ///
     /// # Errors
     /// [`Closed`] when the connection is over, and there is no message left.
@@ -195,8 +193,8 @@ impl Connection {
         self.handle.mailbox.recv(None).await
     }
 
-    /// Waits for a message, appends up to `limit` of those that are there, and returns how many:
-    /// 0 only if `limit` is 0. Takes one lock for all of them. Cancel-safe.
+    /// Waits for a message, appends up to `limit` that have arrived to the list, and returns how
+    /// many: 0 only if `limit` is 0. Takes one lock for all of them. Cancel-safe.
     ///
     /// # Errors
     /// As [`Connection::recv`].
@@ -210,7 +208,7 @@ impl Connection {
         self.handle.mailbox.keep_order(None);
     }
 
-    /// Receives the next message if one is there, without waiting: for a loop with its own pace,
+    /// Receives the next message if one has arrived, without waiting: for a loop with its own pace,
     /// such as a game's.
     ///
     /// # Errors
@@ -228,16 +226,18 @@ impl Connection {
         self.ask(Request::Ping).await
     }
 
-    /// Returns statistics: round-trip time, window, packets and bytes, losses. They are as of the
+    /// Returns statistics: round-trip time, window, packets and bytes, losses. They are from the
     /// last turn of the endpoint's task, except for
-    /// [`queued_bytes`](ConnectionStats::queued_bytes). After the end they are the last.
+    /// [`queued_bytes`](ConnectionStats::queued_bytes). After the end, the final values are
+    /// returned.
     #[must_use]
     pub fn stats(&self) -> ConnectionStats {
         self.handle.mailbox.stats()
     }
 
     /// Returns the bytes of messages that are queued and have no outcome yet, on all channels; each
-    /// message counts 64 more. A server that sends the same to many skips so those that are behind.
+    /// message counts 64 more. A server that sends to many peers can use this to skip those that
+    /// are behind.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.handle.mailbox.queued_bytes(None)
@@ -249,9 +249,9 @@ impl Connection {
         self.handle.mailbox.close_reason()
     }
 
-    /// Waits until the endpoint's task has done all that was asked of this connection before:
-    /// messages that were queued are in the protocol's queue, and those that were acknowledged to
-    /// the peer can be received without waiting, as far as there is room for them.
+    /// Waits until the endpoint's task has processed all earlier requests of this connection:
+    /// queued messages are in the protocol's queue, and messages that were acknowledged to the peer
+    /// can be received without waiting, as far as there is room for them.
     ///
     /// # Errors
     /// [`Closed`] when the connection is over.
@@ -271,8 +271,8 @@ impl Connection {
         }
     }
 
-    /// Returns the number of the connection in its endpoint, which is never used again for another:
-    /// a key for maps, a name in logs.
+    /// Returns the number of the connection in its endpoint, which is never reused: a key for maps,
+    /// a name in logs.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.handle.mailbox.handle.number()
@@ -297,8 +297,8 @@ impl Connection {
         self.trusted
     }
 
-    /// Returns the address that the peer was last heard from. It may change, as a phone's does that
-    /// moves between networks.
+    /// Returns the address that the peer last used. It may change, for example when a phone moves
+    /// between networks.
     #[must_use]
     pub fn remote_addr(&self) -> SocketAddr {
         self.handle.mailbox.remote()
@@ -306,9 +306,9 @@ impl Connection {
 
     /// Ends the connection at once, with a code ([`Close::NO_ERROR`](crate::Close), or one of the
     /// application's from [`Close::APPLICATION`](crate::Close) on) and a reason, of which 256 bytes
-    /// are sent. The peer receives both as [`Closed::ByPeer`]. What was not acknowledged may be
-    /// lost; [`Connection::close`] delivers it first. What arrived before can still be received.
-    /// Does nothing once the connection is over.
+    /// are sent. The peer receives both as [`Closed::ByPeer`]. Messages that were not acknowledged
+    /// may be lost; [`Connection::close`] delivers them first. Messages that have arrived can still
+    /// be received. Does nothing once the connection has ended.
     ///
     /// # Panics
     /// If the code is 2^62 or more, which no CLOSE frame can hold.
@@ -318,17 +318,17 @@ impl Connection {
     }
 
     /// Delivers what was sent, and what the peer has queued, and then closes the connection with
-    /// code 0. Nothing more can be sent meanwhile, on either side. Returns when the peer has
-    /// confirmed the end, or when the time is up; the CLOSE was sent by then. Dropping the future
-    /// changes nothing.
+    /// code 0. Meanwhile neither side can send anything more. Returns when the peer has confirmed
+    /// the end, or when the time is up, after the CLOSE was sent. Dropping the future changes
+    /// nothing.
     ///
     /// # Errors
-    /// [`Unfinished`] if not all messages had a good end by then. One that its class allowed to be
-    /// dropped, and that was dropped, had one.
+    /// [`Unfinished`] if some messages had not been delivered by then, not counting those whose
+    /// class allows dropping them.
     pub async fn close(&self, within: Duration) -> Result<(), Unfinished> {
         let _ = self.handle.mailbox.request(Request::CloseGracefully { within });
-        // A confirmation that is not there when the time is up is not waited for. At the end the
-        // CLOSE has left: the driver sends it before it reports the end.
+        // Does not wait for a confirmation that has not arrived when the time is up. By then the
+        // CLOSE was sent: the driver sends it before it reports the end.
         let confirmed = async {
             let closed = self.closed().await;
             self.handle.mailbox.released().await;

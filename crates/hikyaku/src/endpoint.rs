@@ -76,7 +76,7 @@ impl Drop for Handle {
     }
 }
 
-/// Why there is no connection.
+/// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -95,20 +95,20 @@ pub enum ConnectError {
         ours: Fingerprint,
     },
     /// The peer refused the connection.
-    #[error("{to} turned us away: {reason}")]
+    #[error("{to} refused the connection: {reason}")]
     Refused {
         /// The peer's address.
         to: SocketAddr,
-        /// The peer's words: not safe for a terminal as they are.
+        /// The peer's reason: not safe to print on a terminal.
         reason: String,
     },
-    /// The peer proved who it is, but its shared key is not ours, or one side has none.
+    /// The peer proved its identity, but its shared key is not ours, or one side has none.
     #[error("{to} has another shared key, or one side has none")]
     SharedKey {
         /// The peer's address.
         to: SocketAddr,
     },
-    /// The network reported that nobody is there, or this system has no route to it.
+    /// The network reported that nothing listens there, or this system has no route to it.
     #[error("{to}: {source}")]
     Unreachable {
         /// The peer's address.
@@ -116,7 +116,8 @@ pub enum ConnectError {
         /// What was reported.
         source: Unreachable,
     },
-    /// It answered that it speaks another dialect. That is unauthenticated: anyone can send it.
+    /// The peer answered that it speaks another dialect. That is unauthenticated: anyone can send
+    /// it.
     #[error("{to} says that it speaks another dialect: {dialect}")]
     OtherDialect {
         /// The peer's address.
@@ -124,13 +125,13 @@ pub enum ConnectError {
         /// The dialect that it named.
         dialect: Dialect,
     },
-    /// Nobody answered in time.
+    /// No answer arrived in time.
     #[error("no answer from {to}")]
     NoAnswer {
         /// The peer's address.
         to: SocketAddr,
     },
-    /// It failed in another way.
+    /// The connection failed for another reason.
     #[error("{to}: {closed}")]
     Failed {
         /// The peer's address.
@@ -139,7 +140,7 @@ pub enum ConnectError {
         closed: Closed,
     },
     /// The endpoint has reached its limit of connections.
-    #[error("this endpoint has as many connections as it may have")]
+    #[error("this endpoint has reached its maximum number of connections")]
     TooMany,
     /// The endpoint has ended.
     #[error("the endpoint has ended")]
@@ -147,9 +148,9 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Returns `true` if another attempt may succeed: nobody answered, the peer refused for now,
-    /// the name could not be looked up. Returns `false` for what a person has to change first, such
-    /// as a key that is not accepted.
+    /// Returns `true` if another attempt may succeed: there was no answer, the peer refused for
+    /// now, the name could not be looked up. Returns `false` for errors that a person must fix
+    /// first, such as a key that is not accepted.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -157,7 +158,7 @@ impl ConnectError {
             | Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::TooMany
-            // Anyone can have sent those answers.
+            // Anyone could have sent those answers.
             | Self::OtherDialect { .. } => true,
             Self::Address(error) => matches!(error, AddressError::Resolve { .. }),
             Self::Failed { closed, .. } => closed.is_retryable(),
@@ -176,14 +177,14 @@ impl Endpoint {
 
     /// Connects to `to` (text such as `host`, `host:port` or `:port` for this machine, or a
     /// [`SocketAddr`]), and waits until the peer has proved who it is and `trust` accepts its key.
-    /// Of a host with several addresses the first that answers is used; the next one is tried in
-    /// parallel after 250 ms (RFC 8305).
+    /// If a host has several addresses, each is tried 250 ms after the one before (RFC 8305), and
+    /// the first that answers is used.
     ///
     /// If no peer answers, this fails after 10 s. For a shorter time, use a [`timeout`]: dropping
-    /// the future gives the attempt up.
+    /// the future cancels the attempt.
     ///
     /// # Errors
-    /// [`ConnectError`]; nothing of the application's was sent then.
+    /// [`ConnectError`]. No data of the application was sent in that case.
     pub async fn connect<A>(&self, to: A, trust: Trust) -> Result<Connection, ConnectError>
     where
         A: TryInto<Address>,
@@ -195,7 +196,7 @@ impl Endpoint {
         self.connect_to(&name, &addresses, trust).await
     }
 
-    /// Connects as [`Endpoint::connect`] does, to addresses that were looked up already. `host` is
+    /// Connects as [`Endpoint::connect`] does, to addresses that were already looked up. `host` is
     /// the name under which known hosts remember the peer, as `host_name` writes it.
     ///
     /// # Errors
@@ -213,7 +214,7 @@ impl Endpoint {
             Ok(trusted) => Ok(connection.with(trusted)),
             Err(error) => {
                 connection.abort(Close::REFUSED, "the key is not trusted");
-                // The peer learns of it even if the program then ends.
+                // The peer is notified even if the program then ends.
                 let _ = timeout(NEXT_ADDRESS, mailbox.closed()).await;
                 Err(error.into())
             }
@@ -236,7 +237,8 @@ impl Endpoint {
                 done = dials.join_next() => match done {
                     Some(Ok(Ok(established))) => return Ok(established),
                     Some(Ok(Err(error))) => {
-                        // A missing route for one family means little if the other has one.
+                        // A missing route for one address family does not matter if the other
+                        // family has one.
                         if !matches!(&first_error, Some(first) if !is_local(first)) {
                             first_error = Some(error);
                         }
@@ -250,31 +252,31 @@ impl Endpoint {
     }
 
     /// Waits for the next incoming connection, whose peer has proved its identity, and accepts it.
-    /// Returns `None` once the endpoint was closed. Cancel-safe.
+    /// Returns `None` once the endpoint is closed. Cancel-safe.
     ///
-    /// While 1,024 connections wait to be accepted, newcomers are not answered and try again: give
-    /// each connection its own task.
+    /// While 1,024 connections wait to be accepted, new clients get no answer and try again. Handle
+    /// each connection in its own task, so that this loop stays fast.
     pub async fn accept(&self) -> Option<Connection> {
         Some(self.incoming().await?.accept())
     }
 
-    /// Waits for the next connection that came in, as [`Endpoint::accept`] does, for the server to
-    /// accept or refuse. Cancel-safe.
+    /// Waits for the next incoming connection, as [`Endpoint::accept`] does, and lets the server
+    /// accept or refuse it. Cancel-safe.
     pub async fn incoming(&self) -> Option<Incoming> {
         self.0.shared.accept().await.map(Incoming::new)
     }
 
-    /// Waits for the next client that was refused during its handshake: by its key, because the
-    /// shared keys differ, or because the handshake failed. Returns `None` once the endpoint has
-    /// ended. Cancel-safe.
+    /// Waits for the next client that was refused during its handshake: because of its key, because
+    /// the shared keys differ, or because the handshake failed. Returns `None` once the endpoint
+    /// has ended. Cancel-safe.
     ///
-    /// This is for a log. Only clients that have proved their address are reported, the newest 64;
-    /// anyone who has an address can make that log grow.
+    /// This is for a log. Only clients that have validated their address are reported, and only the
+    /// newest 64 are kept; anyone with an address can make that log grow.
     pub async fn refused(&self) -> Option<Refusal> {
         self.0.shared.next_refusal().await
     }
 
-    /// Waits for the next datagram that came in another dialect, such as a plain one, for a log.
+    /// Waits for the next datagram that arrived in another dialect, such as a plain one, for a log.
     /// Returns `None` once the endpoint has ended. The oldest 64 are kept. Cancel-safe.
     pub async fn astray(&self) -> Option<Astray> {
         self.0.shared.next_astray().await
@@ -298,22 +300,22 @@ impl Endpoint {
         self.0.receive_buffer
     }
 
-    /// Returns statistics, as of the last turn of the endpoint's task. After the end they are the
-    /// last.
+    /// Returns statistics from the last turn of the endpoint's task. After the end, the final
+    /// values are returned.
     #[must_use]
     pub fn stats(&self) -> EndpointStats {
         self.0.shared.stats()
     }
 
-    /// Accepts no more connections, delivers what was sent on all of them, closes them with code 0,
-    /// and ends. Returns when every peer has confirmed the end, or when the time is up; all peers
-    /// were sent a CLOSE by then. If called more than once, the earliest end counts. Dropping the
-    /// future changes nothing while the runtime lives.
+    /// Stops accepting connections, delivers what was sent on all of them, closes them with code 0,
+    /// and ends. Returns when every peer has confirmed the end, or when the time is up, after a
+    /// CLOSE was sent to every peer. If called more than once, the earliest deadline counts.
+    /// Dropping the future changes nothing while the runtime lives.
     pub async fn close(&self, within: Duration) {
         let requests = &self.0.shared.requests;
         requests.close(within);
         if timeout(within, requests.ended()).await.is_err() {
-            // The driver's own timer fires at the same time: its packets are sent first.
+            // The driver's own timer fires at the same time: let its packets be sent first.
             let _ = timeout(LAST_PACKETS, requests.closes_sent()).await;
         }
     }

@@ -1,4 +1,4 @@
-//! A connection that came in and is not accepted yet.
+//! An incoming connection that is not accepted yet.
 
 use std::{fmt, net::SocketAddr};
 
@@ -12,14 +12,15 @@ use crate::{
     trust::Trusted,
 };
 
-/// A connection that came in, for the server to accept or refuse: [`Endpoint::incoming`]. Its peer
-/// has proved that the address is its own and that it holds its key.
+/// An incoming connection, which the server accepts or refuses: see [`Endpoint::incoming`]. Its
+/// peer has proved its address and its key.
 ///
-/// Dropped, it is refused with [`Close::REFUSED`].
+/// Dropping it refuses the connection with [`Close::REFUSED`].
 ///
-/// To the peer the connection is established: what it sends meanwhile is acknowledged, and lost if
-/// it is refused. To let in known keys only, [`EndpointBuilder::allow_keys`] refuses the others
-/// during their handshake; [`EndpointBuilder::filter`] drops their datagrams by address.
+/// To the peer the connection is already established: what it sends meanwhile is acknowledged, and
+/// lost if the server refuses. To accept only known keys, use [`EndpointBuilder::allow_keys`],
+/// which refuses others during their handshake; [`EndpointBuilder::filter`] drops datagrams by
+/// address.
 ///
 /// ```
 /// # use hikyaku::{Close, Endpoint, Trust};
@@ -45,7 +46,7 @@ use crate::{
 /// [`Endpoint::incoming`]: crate::Endpoint::incoming
 /// [`EndpointBuilder::allow_keys`]: crate::EndpointBuilder::allow_keys
 /// [`EndpointBuilder::filter`]: crate::EndpointBuilder::filter
-#[must_use = "it is refused when it is dropped"]
+#[must_use = "dropping it refuses the connection"]
 pub struct Incoming {
     /// Until it is accepted or refused.
     established: Option<Established>,
@@ -57,7 +58,7 @@ impl Incoming {
     }
 
     fn established(&self) -> &Established {
-        self.established.as_ref().expect("only methods that consume it take it")
+        self.established.as_ref().expect("only consuming methods take it")
     }
 
     /// Returns the address of the peer.
@@ -93,8 +94,8 @@ impl Incoming {
     }
 
     /// Refuses the connection. The peer receives the code ([`Close::REFUSED`], or one of the
-    /// application's from [`Close::APPLICATION`] on) and the reason, of which 256 bytes are sent,
-    /// as [`Closed::ByPeer`](crate::Closed::ByPeer).
+    /// application's from [`Close::APPLICATION`] on) and the reason, of which at most 256 bytes are
+    /// sent, as [`Closed::ByPeer`](crate::Closed::ByPeer).
     ///
     /// # Panics
     /// If the code is 2^62 or more, which no CLOSE frame can hold.

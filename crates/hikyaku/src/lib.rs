@@ -1,5 +1,5 @@
 //! Messages over UDP: each arrives once, in order, unread by others, unaltered, or as its delivery
-//! class says. Connections are encrypted and both sides prove who they are, with keys like ssh's;
+//! class says. Connections are encrypted, and both sides prove their identity with keys like ssh's;
 //! there are no certificates.
 //!
 //! ```
@@ -42,19 +42,21 @@
 //!
 //! # Delivery classes
 //!
-//! Each message has one, and one connection carries all of them:
+//! Each message has one; one connection carries all of them:
 //!
 //! | [`Delivery`] | each message arrives | for | up to |
 //! |---|---|---|---|
 //! | `Ordered` | once, in the order sent on its channel | chat, commands, files | 16 MiB |
-//! | `Reliable` | once, as soon as it is whole | events, questions, parts of an upload | 16 MiB |
-//! | `Latest` | or a newer one does, and never an old one after it | game state, sensors | 4 MiB |
+//! | `Reliable` | once, as soon as it is complete | events, questions, parts of an upload | 16 MiB
+//! |
+//! | `Latest` | or a newer one does, and never after a newer one | game state, sensors | 4 MiB |
 //! | `Unreliable` | at most once, never sent again, and never waits long | telemetry | 4 MiB |
-//! | `Deadline(time)` | once if it can in that time, else not at all | sound, video | 4 MiB |
+//! | `Deadline(time)` | once if it can in that time, otherwise not at all | sound, video | 4 MiB |
 //!
-//! Each [`Channel`] has an order and a priority of its own: a message that waits on one holds up no
-//! other. [`TransportConfig::max_message`] is 16 MiB by default; 4 MiB are less 64 bytes. A message
-//! that is larger than the peer accepts is refused by `send` ([`SendError::TooLarge`]).
+//! Each [`Channel`] has an order and a priority of its own: a message that waits on one does not
+//! delay the others. [`TransportConfig::max_message`] is 16 MiB by default; "4 MiB" is 64 bytes
+//! less. A message that is larger than the peer accepts is refused by `send`
+//! ([`SendError::TooLarge`]).
 //!
 //! The folder `examples` has a program for each class, over a network that loses packets, a sensor
 //! that reconnects, and remote calls.
@@ -62,23 +64,24 @@
 //! # What to know
 //!
 //! - **Sending** returns when the message is queued. While the queue is full, because the network
-//!   is slow or the peer does not read, [`Connection::send`] waits, [`Connection::try_send`] fails;
-//!   [`Connection::queued_bytes`] is how much is queued. Drop the [`Receipt`] if the outcome does
-//!   not matter; [`Receipts`] awaits many.
+//!   is slow or the peer does not read, [`Connection::send`] waits and [`Connection::try_send`]
+//!   fails; [`Connection::queued_bytes`] returns how much is queued. Drop the [`Receipt`] if the
+//!   outcome does not matter; [`Receipts`] awaits many.
 //! - **Receiving** is [`Connection::recv`], for all channels. It returns [`Closed`] after the last
-//!   message. A task of its own for a channel calls [`Channel::recv`].
-//! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), also if neither side had anything
+//!   message. A task that serves one channel calls [`Channel::recv`].
+//! - **Silence** of 30 s ends a connection ([`Closed::Silent`]), even if neither side had anything
 //!   to say. [`TransportConfig::keep_alive`] prevents that.
 //! - **Closing** is up to the side that is done: [`Connection::close`], or [`Endpoint::close`] for
 //!   all connections. The endpoint's task ends with its runtime, at once and without notice to the
 //!   peer, so close first.
 //! - **A connection stays open** while there is a handle to it; a task that only reads holds a
 //!   [`WeakConnection`]. [`Endpoint::reconnecting`] connects again after one has ended.
-//! - **Trust** is two questions: [`Trust`], which keys a client accepts, and
-//!   [`EndpointBuilder::allow_keys`], which a server does. Without the latter anyone may come in;
-//!   [`Endpoint::incoming`] decides for each connection, [`Connection::peer`] is the peer's key.
+//! - **Trust** has two sides: [`Trust`] selects the keys that a client accepts, and
+//!   [`EndpointBuilder::allow_keys`] those that a server accepts. Without the latter anyone may
+//!   connect; [`Endpoint::incoming`] decides for each connection, and [`Connection::peer`] returns
+//!   the peer's key.
 //! - **Every future is cancel-safe** unless its documentation says otherwise: `select!` loses
-//!   nothing with the branches that were not first.
+//!   nothing in the branches that were not first.
 //!
 //! # Modules
 //!

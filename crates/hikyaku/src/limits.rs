@@ -30,37 +30,39 @@ pub const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 /// MiB.
 pub const MAX_FILE_LEN: u64 = 64 << 20;
 
-/// The most accepted signers in one authorized-keys file, which take about 40 MB.
+/// The most accepted signers in one authorized-keys file; they take about 40 MB.
 pub const MAX_SIGNERS: usize = 100_000;
 
-/// The most networks in one filter: more than the Internet's routing table has, some 200 MB.
+/// The most networks in one filter: more than the Internet's routing table has; they take some 200
+/// MB.
 pub const MAX_RULES: usize = 2_000_000;
 
 /// The first pause before another attempt to connect: a server that restarts needs less.
 pub const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
-/// The longest pause before another attempt to connect: nobody waits much longer once a network is
-/// back, and a thousand clients of a dead server send 33 packets per second.
+/// The longest pause before another attempt to connect: a client does not wait much longer once a
+/// network is back, and a thousand clients of a dead server send 33 packets per second.
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 /// The longest message of a byte stream: its header is small in comparison, and the reader need not
 /// wait for more.
 pub(crate) const STREAM_CHUNK: usize = 64 << 10;
 
-/// Messages that `send_many` stages under one lock: its cost is shared by enough of them, and the
-/// endpoint's task does not wait for long.
+/// Messages that `send_many` stages under one lock: enough to share its cost, and few enough that
+/// the endpoint's task does not wait for long.
 pub(crate) const STAGED_TOGETHER: usize = 64;
 
 /// Bytes of messages that applications may have sent on one connection before the driver takes
 /// them; a message beyond that waits. Enough for a thousand of them per wake-up.
 pub(crate) const MAX_STAGED: usize = 1 << 20;
 
-/// Bytes of messages of one connection that the driver has taken and the protocol has no room for:
-/// each lane without room may leave what was staged at that time; beyond this bound all senders
+/// Bytes of messages of one connection that the driver has taken and the protocol has no room for.
+/// Each lane without room may park what was staged at that time; beyond this bound all senders
 /// wait.
 pub(crate) const MAX_PARKED: usize = 32 << 20;
 
-/// What a message costs of these besides its payload: its entry in the queue and its allocation.
+/// What a message counts in these bounds besides its payload: its entry in the queue and its
+/// allocation.
 pub(crate) const MESSAGE_COST: usize = 64;
 
 /// The outcomes remembered for each connection, as runs of some 60 bytes each. Most neighbours have
@@ -99,7 +101,7 @@ pub(crate) const MAX_RECEIVE_FAILURES: u32 = 1_000;
 pub(crate) const CLOSED_PORT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Reports of the network that are discarded when a dial begins: as many as a queue holds after
-/// hours of probes. Those beyond may end the dial early, and the next one goes on.
+/// hours of probes. Further reports may end the dial early, and the next dial succeeds.
 pub(crate) const MAX_REPORTS_AT_ONCE: usize = 1_024;
 
 /// How often the far end of a dial must name another dialect before the dial fails: anyone can
@@ -110,7 +112,7 @@ pub const OTHER_DIALECT_REPORTS: u32 = 2;
 /// commands that often, and a flood of forged openings must not cause a flood of answers.
 pub(crate) const MAX_HINTS: u32 = 20;
 
-/// Datagrams of other dialects that wait to be reported; others are only counted.
+/// Datagrams of other dialects that wait to be reported; further ones are only counted.
 pub const MAX_STRAYS: usize = 64;
 
 /// How long `Endpoint::close` waits for its last packets to be sent after its time is up: one turn

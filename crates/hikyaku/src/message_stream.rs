@@ -24,8 +24,8 @@ type Pending<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
 
 /// The messages of a connection as a [`Stream`], made by [`Connection::messages`].
 ///
-/// After the last message it ends, with an error before if the connection was not closed with code
-/// 0 ([`Closed::is_graceful`]).
+/// It ends after the last message, and yields an error before that if the connection was not closed
+/// with code 0 ([`Closed::is_graceful`]).
 #[must_use = "streams do nothing unless polled"]
 pub struct Messages {
     connection: Connection,
@@ -109,13 +109,13 @@ impl fmt::Debug for Messages {
 
 /// Messages of one delivery class to a channel as a [`Sink`], made by [`Channel::sink`].
 ///
-/// It is ready while there is room in the queue, and flushed when all it was given is queued.
-/// Closing it flushes it, and leaves the connection open.
+/// It is ready while there is room in the queue, and flushed when everything that it was given is
+/// queued. Closing it flushes it and leaves the connection open.
 #[must_use = "sinks do nothing unless polled"]
 pub struct MessageSink {
     channel: Channel,
     delivery: Delivery,
-    /// A message for which there is no room yet.
+    /// A message that waits for room in the queue.
     sending: Option<Pending<Result<Receipt, SendError>>>,
 }
 

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_join_from_both_sides() {
+    fn adjacent_outcomes_join_from_both_sides() {
         let mut outcomes = Outcomes::default();
         for number in [0, 2, 4, 3, 1] {
             outcomes.insert(number, Outcome::Acknowledged);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn remembered_outcomes_are_bounded() {
         let mut outcomes = Outcomes::default();
         for number in 0..3 * MAX_OUTCOME_RUNS as u64 {
             let outcome = if number % 2 == 0 { Outcome::Sent } else { Outcome::Expired };

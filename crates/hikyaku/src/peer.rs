@@ -84,7 +84,7 @@ impl Peer {
         self.established = true;
         let key = connection.peer_key().and_then(|key| Signer::from_key(&key));
         let Some(key) = key else {
-            return connection.close(now, Close::REFUSED, "the key is a weak one");
+            return connection.close(now, Close::REFUSED, "the key is weak");
         };
         self.span.in_scope(|| debug!(peer = %key.fingerprint(), "established"));
         self.mailbox.set_longest(Class::ALL.map(|class| connection.max_message(class)));
@@ -99,7 +99,7 @@ impl Peer {
             None => shared.came_in(established),
         };
         if !wanted {
-            return connection.close(now, Close::REFUSED, "not wanted any more");
+            return connection.close(now, Close::REFUSED, "the caller gave up");
         }
         self.deliver(now, connection);
     }
@@ -162,7 +162,7 @@ impl Peer {
             Request::Synchronize(reply) => self.synchronizing.push(reply),
             Request::Ping(reply) => self.pings.push((connection.timed_ping(now), reply)),
             Request::Close { code, reason } => connection.close(now, code, &reason),
-            // `serve` closes it, once the messages staged before have been sent.
+            // `serve` closes it, once the protocol has the messages that were staged before.
             Request::CloseGracefully { within } => self.plan_close(now + within),
         }
     }
@@ -232,7 +232,7 @@ impl Peer {
         self.lose(closed);
     }
 
-    /// Removes it: it is over, and the protocol no longer has it.
+    /// Removes the connection: it has ended, and the protocol has forgotten it.
     pub(crate) fn lose(&mut self, closed: Closed) {
         self.span.in_scope(|| debug!(%closed, "over"));
         self.over = true;

@@ -43,7 +43,7 @@ impl Port {
     }
 
     /// Returns how many datagrams the system dropped because the receive buffer was full, if it
-    /// counts them. Reads a file: not for every turn.
+    /// counts them. Reads a file, so do not call it on every turn.
     pub(crate) fn kernel_drops(&self) -> Option<u64> {
         match self {
             Self::Udp(socket) => socket.kernel_drops(),
@@ -60,7 +60,7 @@ impl Port {
         }
     }
 
-    /// Receives what has arrived, up to a batch, for a caller that comes back when it is woken.
+    /// Receives what has arrived, up to a batch, for a caller that returns when it is woken.
     pub(crate) fn poll_recv_all(
         &self,
         cx: &mut Context<'_>,

@@ -73,7 +73,7 @@ mod tests {
     const B: ChannelId = ChannelId(2);
 
     #[test]
-    fn every_byte_counts_wherever_it_is() {
+    fn every_queued_byte_counts_at_every_stage() {
         let mut queued = Queued::default();
         let both = |queued: &Queued| [Some(A), Some(B), None].map(|of| queued.bytes(of));
         queued.take([(A, 10), (A, 20), (B, 5), (A, 1)].into_iter());

@@ -1,4 +1,4 @@
-//! The outcome of a sent message. A receipt that nobody asks costs nothing.
+//! The outcome of a sent message. A receipt that nobody awaits costs nothing.
 
 use std::{
     fmt,
@@ -43,14 +43,14 @@ impl Receipt {
     }
 
     /// Waits until the peer has acknowledged the message: it has the whole message and keeps it for
-    /// its application, and with `Ordered` all earlier ones of the channel too. Only an answer of
-    /// the application can report what it does with the message. Cancel-safe.
+    /// its application, and for `Ordered` all earlier ones on the channel too. Only the peer's
+    /// application can report what it did with the message. Cancel-safe.
     ///
-    /// This always ends: with the connection, if nothing else.
+    /// This always completes, at the latest when the connection ends.
     ///
-    /// # Errors
-    /// [`NotDelivered`]: why it was not acknowledged, which does not prove that it did not arrive.
-    /// While the connection lives, only `Latest`, `Unreliable` and `Deadline` fail.
+    /// # Errors [`NotDelivered`]: why it was not acknowledged, which does not prove that it did not
+    /// arrive. While the connection is open, only `Latest`, `Unreliable` and `Deadline` messages
+    /// fail.
     pub async fn acknowledged(&self) -> Result<(), NotDelivered> {
         verdict(self.known().await)
     }
@@ -65,7 +65,7 @@ impl Receipt {
     }
 
     /// Waits for the outcome, as [`Receipt::acknowledged`] does. Returns `None` if it is no longer
-    /// remembered: a connection remembers 65,536 changes from one outcome to another. Cancel-safe.
+    /// remembered: a connection remembers 65,536 runs of equal outcomes. Cancel-safe.
     pub async fn outcome(&self) -> Option<Outcome> {
         self.known().await.outcome()
     }
@@ -97,7 +97,7 @@ impl fmt::Debug for Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoOutcome {
-    /// The message is on its way, or waits to be sent.
+    /// The message is in flight, or waits to be sent.
     #[error("there is no outcome yet")]
     Pending,
     /// Tens of thousands of different outcomes followed.

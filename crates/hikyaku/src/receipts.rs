@@ -59,7 +59,7 @@ impl Receipts {
     /// the next call.
     ///
     /// # Errors
-    /// Why a message was not acknowledged, of the first that was not.
+    /// The reason why the first failed message was not acknowledged.
     pub async fn acknowledged_all(&mut self) -> Result<(), NotDelivered> {
         while let Some(receipt) = self.waiting.front() {
             let outcome = receipt.acknowledged().await;
@@ -72,7 +72,7 @@ impl Receipts {
     }
 
     /// Removes the receipts whose outcome is known, and returns them in the order in which they
-    /// were added, without waiting. A 60 Hz loop can so follow what becomes of its messages.
+    /// were added, without waiting. A 60 Hz loop can use this to follow its messages.
     #[must_use]
     pub fn take_known(&mut self) -> Vec<(Receipt, Result<(), NotDelivered>)> {
         let mut known = Vec::new();

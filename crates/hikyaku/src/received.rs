@@ -22,8 +22,8 @@ impl Received {
         Self { queue, common: Arc::default(), dedicated }
     }
 
-    /// Returns what is notified when a message arrives: on this channel, which is then dedicated,
-    /// or on any that is not dedicated.
+    /// Returns the notifier for messages on this channel, which becomes dedicated, or on any
+    /// channel that is not dedicated.
     pub(crate) fn arrived(&mut self, channel: Option<ChannelId>) -> Arc<Notify> {
         let Some(channel) = channel else { return Arc::clone(&self.common) };
         self.queue.dedicate(channel);
@@ -31,7 +31,7 @@ impl Received {
     }
 
     /// Calls `exchange` to fill the queue, and wakes the readers of channels on which messages
-    /// arrived. Returns the notifier of the other readers, if one of those is to be woken.
+    /// arrived. Returns the notifier of the other readers, if one of those must be woken.
     pub(crate) fn fill(
         &mut self,
         exchange: impl FnOnce(&mut ReceiveQueue, &mut dyn FnMut(Option<ChannelId>)),
@@ -49,7 +49,7 @@ impl Received {
         any.then(|| Arc::clone(common))
     }
 
-    /// Wakes all readers: the connection is over.
+    /// Wakes all readers: the connection has ended.
     pub(crate) fn wake_all(&self) {
         self.common.notify_waiters();
         self.dedicated.values().for_each(|arrived| arrived.notify_waiters());

@@ -36,13 +36,13 @@ pub struct Reconnecting {
     to: Address,
     trust: Trust,
     backoff: Backoff,
-    /// Since when the last connection stood.
+    /// When the last connection was established.
     since: Option<Instant>,
 }
 
 impl Endpoint {
     /// Returns a value that connects to `to` again and again, each time as [`Endpoint::connect`]
-    /// does, with the pauses of `backoff`: for a program that has to stay connected.
+    /// does, with the pauses of `backoff`: for a program that must stay connected.
     ///
     /// # Errors
     /// [`AddressError`] if `to` is not an address.
@@ -62,7 +62,7 @@ impl Endpoint {
 }
 
 impl Reconnecting {
-    /// Connects, and again after each failure that another attempt may mend
+    /// Connects, and tries again after each failure that another attempt may fix
     /// ([`ConnectError::is_retryable`]). After an earlier connection the first attempt waits too:
     /// see [`Backoff::after_connection`]. Cancel-safe.
     ///
@@ -92,7 +92,7 @@ impl Reconnecting {
     }
 }
 
-/// Where the system gives no randomness, no connection comes about either.
+/// Without randomness from the system, connecting fails anyway.
 fn random() -> u64 {
     getrandom::u64().unwrap_or(u64::MAX)
 }

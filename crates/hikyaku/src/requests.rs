@@ -1,4 +1,4 @@
-//! Requests of an endpoint's handles to its driver, which each of them wakes.
+//! Requests from an endpoint's handles to its driver; each of them wakes it.
 
 use std::{
     mem,
@@ -76,7 +76,7 @@ impl Requests {
         self.ask(|_| {});
     }
 
-    /// Asks the driver to look into the mailbox of a connection.
+    /// Asks the driver to look into a connection's mailbox.
     pub(crate) fn list(&self, handle: ConnectionHandle) {
         self.ask(|state| state.listed.push(handle));
     }
@@ -106,14 +106,15 @@ impl Requests {
         self.ask(|state| state.abandoned = true);
     }
 
-    /// Asks the driver to close all connections. Of several calls the shortest time counts.
+    /// Asks the driver to close all connections. If called more than once, the shortest time
+    /// counts.
     pub(crate) fn close(&self, within: Duration) {
         self.ask(|state| {
             state.close = Some(state.close.map_or(within, |before| before.min(within)));
         });
     }
 
-    /// Takes all requests for the driver, which is woken when there are more.
+    /// Takes all requests. Further requests wake the driver.
     pub(crate) fn take(&self, cx: &Context<'_>, listed: &mut Vec<ConnectionHandle>) -> Taken {
         let mut state = self.lock();
         mem::swap(&mut state.listed, listed);

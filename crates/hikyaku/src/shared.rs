@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) requests: Arc<Requests>,
     dials: Mutex<Vec<Dial>>,
     incoming: Mutex<Incoming>,
-    /// A connection came in, or no more will.
+    /// A connection came in, or no more connections will.
     came: Notify,
     stats: Mutex<EndpointStats>,
     refusals: Mutex<VecDeque<Refusal>>,
@@ -65,7 +65,7 @@ impl Drop for Established {
 /// Why a connection attempt failed.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
-    /// The endpoint has as many connections as it may, or TLS could not begin.
+    /// The endpoint has reached its maximum number of connections, or TLS could not begin.
     Dial(hikyaku_proto::DialError),
     /// It was closed before it was established.
     Closed(Closed),
@@ -124,12 +124,12 @@ impl Shared {
 
     /// Returns `true` while newcomers are accepted: the number of connections that wait for
     /// `accept` is bounded by this and by the number of handshakes in progress. An established
-    /// connection is never refused for lack of room, since what it sent was acknowledged.
+    /// connection is never refused for lack of room, because its messages were acknowledged.
     pub(crate) fn has_accept_room(&self) -> bool {
         self.incoming().waiting.len() < MAX_ACCEPT_QUEUE
     }
 
-    /// Adds a connection that came in. Returns `false` if nobody accepts any longer.
+    /// Adds an incoming connection. Returns `false` if the endpoint accepts no more.
     pub(crate) fn came_in(&self, established: Established) -> bool {
         let mut incoming = self.incoming();
         if incoming.ended {
@@ -141,7 +141,7 @@ impl Shared {
         true
     }
 
-    /// Waits for the next connection that came in; returns `None` when no more will.
+    /// Waits for the next incoming connection; returns `None` when no more will arrive.
     pub(crate) async fn accept(&self) -> Option<Established> {
         loop {
             let came = self.came.notified();
@@ -191,8 +191,8 @@ impl Shared {
         self.next_of(&self.refusals, &self.refused).await
     }
 
-    /// Waits for the next entry of a list. Once the driver has ended, what is left is returned, and
-    /// then `None`.
+    /// Waits for the next entry of a list. Once the driver has ended, returns the remaining
+    /// entries, and then `None`.
     async fn next_of<T>(&self, list: &Mutex<VecDeque<T>>, added: &Notify) -> Option<T> {
         loop {
             let more = added.notified();
@@ -217,7 +217,7 @@ impl Shared {
         self.astray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a sender of another dialect. If nothing takes them, the oldest are kept.
+    /// Adds a sender of another dialect. If nobody takes them, the oldest are kept.
     pub(crate) fn went_astray(&self, astray: Astray) {
         let mut waiting = self.astray();
         if waiting.len() < MAX_STRAYS {
@@ -243,7 +243,7 @@ impl Shared {
         self.end_incoming();
         let waiting = mem::take(&mut self.incoming().waiting);
         for established in waiting {
-            let reason = "not wanted any more".to_owned();
+            let reason = "the server is closing".to_owned();
             let _ = established.mailbox.request(Request::Close { code: Close::REFUSED, reason });
         }
         self.requests.abandon();

@@ -27,7 +27,7 @@ pub struct EndpointStats {
     /// `true` if the system sends trains of datagrams in one call (GSO).
     pub gso: bool,
     /// Connections dropped because handling them panicked
-    /// ([`Closed::Fault`](crate::Closed::Fault)), half-open ones included.
+    /// ([`Closed::Fault`](crate::Closed::Fault)), including half-open ones.
     pub faults: u64,
     /// Datagrams discarded, by reason.
     pub discards: BTreeMap<Discard, u64>,

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn any_message_is_plain_and_no_lost_packet_is_one() {
+    fn any_message_is_plain_but_no_lost_packet_is() {
         let lost = [[0x41].as_slice(), &[0x8f; 40]].concat();
         assert_eq!(meaning(b"hello", Discard::Malformed), Some(Dialect::Plain));
         assert_eq!(meaning(&[0xff, 0], Discard::Malformed), Some(Dialect::Plain));

@@ -7,8 +7,8 @@ use crate::keys::{
     signers::{Fingerprint, Signer},
 };
 
-/// The keys that a client accepts. The key is checked once the peer has proved to hold it, and
-/// before anything is sent.
+/// The keys that a client accepts. The key is checked once the peer has proved that it holds it,
+/// and before any message is sent.
 ///
 /// ```
 /// use hikyaku::{Trust, known_hosts::KnownHosts};
@@ -28,11 +28,11 @@ use crate::keys::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Trust {
-    /// As ssh does: the first key of a host is remembered, and another key is refused later.
+    /// As ssh does: the first key of a host is remembered, and a different key is refused later.
     #[cfg(feature = "openssh")]
     KnownHosts(KnownHosts),
-    /// As with known hosts, of a host that was found by an announcement, which anyone can forge:
-    /// any other key than the announced one is refused, and not remembered.
+    /// Like known hosts, for a host that was found by an announcement, which anyone can forge: any
+    /// key except the announced one is refused, and not remembered.
     #[cfg(feature = "openssh")]
     Announced {
         /// The key that was announced.
@@ -63,7 +63,7 @@ impl Trust {
         Self::Pinned(vec![fingerprint])
     }
 
-    /// Judges the key that `host` has proved to hold. A new key is remembered.
+    /// Judges the key that `host` has proved to hold, and remembers a new one.
     #[cfg_attr(
         not(feature = "openssh"),
         expect(unused_variables, reason = "known hosts alone are judged by name")
@@ -91,7 +91,7 @@ fn remembered(known: &mut KnownHosts, host: &str, key: &Signer) -> Result<Truste
     let offered = key.fingerprint();
     let mut verdict = known.check(host, key);
     if verdict == Verdict::New {
-        // Another process may be first: then what it remembered counts.
+        // If another process was first, obey what it remembered.
         verdict = known.remember(host, key)?;
     }
     let host = host.to_owned();
@@ -145,7 +145,7 @@ pub enum TrustError {
         line: usize,
     },
     /// The key is not one of the accepted keys.
-    #[error("the peer's key is {offered}, which is not the one asked for")]
+    #[error("the peer's key is {offered}, which is not one of the expected keys")]
     NotPinned {
         /// The key that was offered.
         offered: Fingerprint,

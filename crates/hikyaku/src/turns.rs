@@ -32,7 +32,7 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 struct Waiter {
     lane: Lane,
-    /// The bytes that its message counts.
+    /// The bytes that its message counts as.
     cost: usize,
     waker: Waker,
 }
@@ -44,8 +44,8 @@ pub(crate) struct Turns {
     /// Senders whose lane has no room in the protocol; they do not delay other lanes.
     blocked: BTreeMap<Lane, BTreeMap<Turn, Waiter>>,
     blocked_lanes: BTreeSet<Lane>,
-    /// Turns granted to senders that were woken and have not staged yet. Nothing is reserved for
-    /// them: a sender that is never polled again takes no room from the others.
+    /// Turns granted to senders that were woken and have not staged yet. No room is reserved for
+    /// them, so a sender that is never polled again takes none from the others.
     granted: BTreeSet<Turn>,
     priorities: BTreeMap<ChannelId, u8>,
     tickets: u64,
@@ -74,7 +74,7 @@ impl Turns {
     }
 
     /// Returns `true` if a new sender should yield to senders that were woken before.
-    pub(crate) fn is_polite_to_wait(&self, lane: Lane) -> bool {
+    pub(crate) fn should_yield(&self, lane: Lane) -> bool {
         self.granted.first().is_some_and(|first| first.rank <= self.rank(lane))
     }
 
@@ -187,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn those_that_wait_are_served_in_turn_and_newcomers_behind_them() {
+    fn waiting_senders_are_served_in_turn_before_new_ones() {
         let mut turns = Turns::default();
         assert!(!turns.must_wait(lane(1)));
         let [one, two, three] = [40, 70, 10].map(|cost| wait(&mut turns, 1, cost));
         assert_eq!(turns.grant(LIMIT).len(), 2);
         assert!(turns.must_wait(lane(1)));
         assert!(take(&mut turns, one, 1) && !take(&mut turns, three, 1));
-        // Its next message: behind the one that was woken and the one that waits.
+        // Its next message waits behind the one that was woken and the one that waits.
         let next = wait(&mut turns, 1, 40);
         assert!(take(&mut turns, two, 1));
         assert_eq!(turns.grant(1).len(), 1);
@@ -202,20 +202,20 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_never_polled_again_keeps_no_room_from_the_others() {
+    fn a_sender_that_is_never_polled_again_blocks_no_room() {
         let mut turns = Turns::default();
         let parked = wait(&mut turns, 1, 2 * LIMIT);
         assert_eq!(turns.grant(LIMIT).len(), 1);
-        assert!(!turns.must_wait(lane(1)) && turns.is_polite_to_wait(lane(1)));
+        assert!(!turns.must_wait(lane(1)) && turns.should_yield(lane(1)));
         let next = wait(&mut turns, 1, 10);
         assert_eq!(turns.grant(LIMIT).len(), 1);
         assert!(take(&mut turns, next, 1));
         turns.cancel(parked, lane(1));
-        assert!(!turns.is_polite_to_wait(lane(1)));
+        assert!(!turns.should_yield(lane(1)));
     }
 
     #[test]
-    fn one_that_finds_no_room_after_all_keeps_its_place() {
+    fn a_sender_that_still_finds_no_room_keeps_its_position() {
         let mut turns = Turns::default();
         let [one, two] = [40, 40].map(|cost| wait(&mut turns, 1, cost));
         assert_eq!(turns.grant(1).len(), 1);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_without_room_holds_up_no_other() {
+    fn a_lane_without_room_delays_no_other() {
         let mut turns = Turns::default();
         let before = wait(&mut turns, 1, 10);
         turns.set_blocked(lane(1), true);

@@ -40,7 +40,8 @@ pub struct WeakConnection {
 }
 
 impl Connection {
-    /// Returns a handle that does not keep the connection open, as for a task that only reads.
+    /// Returns a handle that does not keep the connection open, for example for a task that only
+    /// reads.
     #[must_use]
     pub fn downgrade(&self) -> WeakConnection {
         let mailbox = Arc::clone(&self.handle.mailbox);
@@ -65,14 +66,13 @@ impl WeakConnection {
     /// Receives the next message, as [`Connection::recv`] does. Cancel-safe. While this waits, the
     /// connection can be closed by dropping its last handle.
     ///
-    /// # Errors
-    /// [`Closed`] when the connection is over. Messages that arrived before are received first,
-    /// unless the end was that its last handle was dropped.
+    /// # Errors [`Closed`] when the connection has ended. Messages that arrived before are received
+    /// first, unless the connection ended because its last handle was dropped.
     pub async fn recv(&self) -> Result<Message, Closed> {
         self.mailbox.recv(None).await
     }
 
-    /// Waits for a message, and receives up to `limit` of those that are there, as
+    /// Waits for a message, and receives up to `limit` that have arrived, as
     /// [`Connection::recv_many`] does. Cancel-safe.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl WeakConnection {
         self.mailbox.recv_with(None, limit, |message| into.push(message)).await
     }
 
-    /// Waits until the connection is over, and returns why. Cancel-safe.
+    /// Waits until the connection has ended, and returns why. Cancel-safe.
     pub async fn closed(&self) -> Closed {
         self.mailbox.closed().await
     }

@@ -26,7 +26,7 @@ async fn lasting_client() -> Endpoint {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_has_ended_answers_all_who_ask() {
+async fn an_ended_endpoint_answers_every_call() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let address = to(&server);
@@ -36,7 +36,7 @@ async fn an_endpoint_that_has_ended_answers_all_who_ask() {
 }
 
 #[test]
-fn without_a_runtime_an_endpoint_is_an_error_and_no_panic() {
+fn without_a_runtime_opening_an_endpoint_is_an_error_not_a_panic() {
     assert!(matches!(Endpoint::client(), Err(StartError::NoRuntime)));
     let mut binding = std::pin::pin!(Endpoint::bind("127.0.0.1:0"));
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
@@ -45,7 +45,7 @@ fn without_a_runtime_an_endpoint_is_an_error_and_no_panic() {
 }
 
 #[tokio::test]
-async fn what_nobody_accepted_ends_with_the_endpoint() {
+async fn unaccepted_connections_end_with_the_endpoint() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = lasting_client().await;
     let connection = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
@@ -54,7 +54,7 @@ async fn what_nobody_accepted_ends_with_the_endpoint() {
 }
 
 #[tokio::test]
-async fn nobody_comes_in_where_nobody_accepts_any_more() {
+async fn no_connection_is_established_after_the_endpoint_closes() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = lasting_client().await;
     let address = to(&server);
@@ -66,19 +66,19 @@ async fn nobody_comes_in_where_nobody_accepts_any_more() {
     let another = lasting_client().await;
     let late = tokio::time::timeout(AT_ONCE, another.connect(&*address, Trust::AnyKey)).await;
     assert!(!matches!(late, Ok(Ok(_))), "{late:?}");
-    // Connections that were accepted stay.
+    // Accepted connections stay open.
     let receipt = theirs.send(Delivery::Ordered, "still here").await.unwrap();
     in_time(receipt.acknowledged()).await.unwrap();
     assert_eq!(in_time(ours.recv()).await.unwrap().text(), Ok("still here"));
 }
 
 #[tokio::test]
-async fn a_dial_given_up_leaves_no_connection() {
+async fn a_cancelled_dial_leaves_no_connection() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = lasting_client().await;
     let address = to(&server);
     for _ in 0..50 {
-        // The driver replies, but the caller is gone before it can look.
+        // The driver replies, but the caller has already gone.
         let mut dial = Box::pin(client.connect(&*address, Trust::AnyKey));
         let polled = tokio::time::timeout(Duration::ZERO, &mut dial).await;
         assert!(polled.is_err());
@@ -90,7 +90,7 @@ async fn a_dial_given_up_leaves_no_connection() {
 }
 
 #[tokio::test]
-async fn a_peer_that_reads_nothing_holds_up_no_end() {
+async fn a_peer_that_reads_nothing_does_not_delay_the_end() {
     let transport = TransportConfig::default().credit(1 << 16).channel_credit(1 << 16);
     let server = Endpoint::builder().transport(transport).bind("127.0.0.1:0").await.unwrap();
     let small = TransportConfig::default().send_queue(1 << 17).keep_alive(Some(AT_ONCE));
@@ -107,12 +107,13 @@ async fn a_peer_that_reads_nothing_holds_up_no_end() {
 }
 
 #[tokio::test]
-async fn questions_put_off_no_end() {
+async fn requests_do_not_delay_the_end() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let connection = in_time(client.connect(&*to(&server), Trust::AnyKey)).await.unwrap();
     let _unread = in_time(server.accept()).await.unwrap();
-    // The first waits for its reader, the second for credit of the peer, the third for the second.
+    // The first waits for its reader, the second for credit from the peer, the third for the
+    // second.
     for _ in 0..3 {
         in_time(connection.send(Delivery::Ordered, vec![0; 10 << 20])).await.unwrap();
     }
@@ -125,7 +126,7 @@ async fn questions_put_off_no_end() {
 }
 
 #[tokio::test]
-async fn a_report_of_a_dead_port_ends_no_other_dial() {
+async fn a_report_of_a_closed_port_ends_no_other_dial() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let relay = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let slow = relay.local_addr().unwrap();
@@ -144,7 +145,7 @@ async fn a_report_of_a_dead_port_ends_no_other_dial() {
         }
     });
     let client = Endpoint::client().unwrap();
-    // Nobody listens there any longer.
+    // Nothing listens there any more.
     let dead = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (living, gone) =
         tokio::join!(client.connect(slow, Trust::AnyKey), client.connect(dead, Trust::AnyKey));
@@ -152,7 +153,8 @@ async fn a_report_of_a_dead_port_ends_no_other_dial() {
     assert!(living.is_ok(), "{living:?}");
 }
 
-/// A relay that delays each datagram by `one_way` while it is on, and then drops all.
+/// A relay that delays each datagram by `one_way` until it is switched off, and then drops
+/// everything.
 async fn slow_relay(
     behind: std::net::SocketAddr,
     one_way: Duration,
@@ -196,7 +198,7 @@ impl Switch {
 }
 
 #[tokio::test]
-async fn finish_ends_in_its_time_when_the_peer_is_gone() {
+async fn close_ends_within_its_time_when_the_peer_is_gone() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let (relay, switch) = slow_relay(server.local_addr(), Duration::from_millis(150)).await;
     let client = Endpoint::client().unwrap();
@@ -211,7 +213,7 @@ async fn finish_ends_in_its_time_when_the_peer_is_gone() {
 }
 
 #[tokio::test]
-async fn of_two_closes_the_earlier_end_counts() {
+async fn the_earlier_deadline_of_two_closes_counts() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let (relay, switch) = slow_relay(server.local_addr(), Duration::ZERO).await;
     let client = Endpoint::client().unwrap();
@@ -229,7 +231,7 @@ async fn of_two_closes_the_earlier_end_counts() {
 }
 
 #[tokio::test]
-async fn a_dial_that_failed_holds_up_no_end() {
+async fn a_failed_dial_does_not_delay_the_end() {
     let client = Endpoint::client().unwrap();
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let dial = client.connect(silent.local_addr().unwrap(), Trust::AnyKey);
@@ -241,7 +243,7 @@ async fn a_dial_that_failed_holds_up_no_end() {
 
 /// The runtime is dropped as soon as `close` returns, as at the end of `main`.
 #[test]
-fn a_peer_that_reads_nothing_hears_of_the_end_of_a_program() {
+fn a_peer_that_reads_nothing_is_notified_when_a_program_ends() {
     let own = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let here = own();
     for _ in 0..10 {
@@ -273,7 +275,7 @@ fn a_peer_that_reads_nothing_hears_of_the_end_of_a_program() {
 
 /// With a paused clock, the runtime advances the time to the next timer whenever it is idle.
 #[tokio::test(start_paused = true)]
-async fn a_paused_clock_moves_on() {
+async fn timers_fire_under_a_paused_clock() {
     let began = std::time::Instant::now();
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
@@ -283,8 +285,8 @@ async fn a_paused_clock_moves_on() {
     let receipt = ours.send(Delivery::Ordered, "hello").await.unwrap();
     assert_eq!(theirs.recv().await.unwrap().text(), Ok("hello"));
     receipt.acknowledged().await.unwrap();
-    // The idle timeout, by the same clock. A driver that used another clock would be woken over and
-    // over, and this time would never pass.
+    // The idle timeout, by the same clock. A driver that used another clock would be woken again
+    // and again, and this time would never pass.
     assert_eq!(theirs.closed().await, Closed::Silent);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }

@@ -116,7 +116,7 @@ fn every_example_prints_what_the_readme_shows() {
 }
 
 #[test]
-fn a_line_that_differs_is_noticed() {
+fn a_different_line_is_noticed() {
     assert!(is_shown("a … of … c", "a 12 of 3 of 4 c"));
     assert!(is_shown("[…] x", "[12:00:00] x"));
     assert!(!is_shown("a … c", "a  c"), "it stands for something");

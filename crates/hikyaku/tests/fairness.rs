@@ -31,7 +31,7 @@ async fn pair(transport: TransportConfig) -> Pair {
     Pair { _endpoints: [client, server], ours: ours.unwrap(), theirs: theirs.unwrap() }
 }
 
-/// Sends on a channel until there is no room, and nothing has been taken for a while.
+/// Sends on a channel until there is no room, and nothing has been taken for some time.
 async fn fill(connection: &Connection, channel: u16) {
     let channel = connection.channel(channel);
     let pause = Duration::from_millis(300);
@@ -43,7 +43,7 @@ async fn fill(connection: &Connection, channel: u16) {
 }
 
 /// Each sender gets at least this fraction of an equal share.
-async fn each_sender_gets_its_share(part: f64) {
+async fn check_shares(part: f64) {
     const SENDERS: u8 = 8;
     const MESSAGES: usize = 20_000;
     let small = TransportConfig::default().send_queue(64 << 10);
@@ -58,7 +58,7 @@ async fn each_sender_gets_its_share(part: f64) {
     let mut counts = [0_u32; SENDERS as usize];
     for n in 0..2 * MESSAGES {
         let message = in_time(theirs.recv()).await.unwrap();
-        // The first sender that runs finds an empty queue, and fills it.
+        // The first sender that runs finds an empty queue and fills it.
         if n >= MESSAGES {
             counts[usize::from(message.payload[0])] += 1;
         }
@@ -71,18 +71,18 @@ async fn each_sender_gets_its_share(part: f64) {
 
 #[tokio::test]
 async fn eight_senders_get_their_shares() {
-    each_sender_gets_its_share(0.5).await;
+    check_shares(0.5).await;
 }
 
 /// The scheduler decides which of two threads runs, so the shares differ more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_senders_get_their_shares_with_several_threads() {
-    each_sender_gets_its_share(0.02).await;
+    check_shares(0.02).await;
 }
 
 async fn an_unread_channel_is_alone_with_it() {
     let Pair { ours, theirs, _endpoints } = pair(TransportConfig::default()).await;
-    // The first call dedicates this channel, which then reads nothing more.
+    // The first call makes this channel dedicated, and nothing is read from it afterwards.
     assert_eq!(theirs.channel(1).try_recv().unwrap(), None);
     fill(&ours, 1).await;
     let full = ours.channel(1).try_send(Delivery::Ordered, vec![0; 10_000]).unwrap_err();
@@ -101,22 +101,22 @@ async fn an_unread_channel_is_alone_with_it() {
     let sent = in_time(ours.channel(3).send(Delivery::Ordered, largest)).await.unwrap();
     assert_eq!(in_time(theirs.recv()).await.unwrap().payload.len(), 16 << 20);
     in_time(sent.acknowledged()).await.unwrap();
-    // The waiting messages are still there.
+    // The waiting messages are still queued.
     assert_eq!(in_time(theirs.channel(1).recv()).await.unwrap().payload.len(), 10_000);
 }
 
 #[tokio::test]
-async fn a_channel_that_nobody_reads_holds_up_no_other() {
+async fn an_unread_channel_delays_no_other() {
     an_unread_channel_is_alone_with_it().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_channel_that_nobody_reads_holds_up_no_other_with_several_threads() {
+async fn an_unread_channel_delays_no_other_with_several_threads() {
     an_unread_channel_is_alone_with_it().await;
 }
 
 #[tokio::test]
-async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
+async fn bulk_data_of_low_priority_does_not_delay_a_high_priority() {
     let slow = TransportConfig::default().congestion(Congestion::Fixed { rate: 1_000_000 });
     let Pair { ours, theirs, _endpoints } = pair(slow).await;
     let (bulk, urgent) = (ours.channel(1), ours.channel(2));
@@ -144,7 +144,7 @@ async fn a_bulk_of_low_priority_leaves_a_high_one_its_way() {
 
 /// As in a `select!` whose other branch continues: the future is kept, and not polled.
 #[tokio::test]
-async fn a_send_that_is_not_polled_any_more_holds_up_nobody() {
+async fn a_send_that_is_no_longer_polled_delays_nobody() {
     let small = TransportConfig::default().send_queue(4 << 20);
     let Pair { ours, theirs, _endpoints } = pair(small).await;
     fill(&ours, 0).await;
@@ -168,7 +168,7 @@ async fn a_send_that_is_not_polled_any_more_holds_up_nobody() {
 
 /// The first message fills the share of each channel, and leaves the second one waiting.
 #[tokio::test]
-async fn what_a_peer_that_reads_nothing_makes_us_hold_is_bounded() {
+async fn memory_for_a_peer_that_reads_nothing_is_bounded() {
     let Pair { ours, theirs: _theirs, _endpoints } = pair(TransportConfig::default()).await;
     let mut taken = 0;
     for channel in 0..1_000 {
@@ -185,7 +185,7 @@ async fn what_a_peer_that_reads_nothing_makes_us_hold_is_bounded() {
 }
 
 #[tokio::test]
-async fn what_waits_to_be_received_is_bounded_by_credit_alone() {
+async fn unread_messages_are_bounded_by_credit() {
     const FIT: usize = 19;
     let transport = TransportConfig::default().credit(200_000).channel_credit(200_000);
     let server = Endpoint::builder().transport(transport).bind("127.0.0.1:0").await.unwrap();

@@ -11,12 +11,12 @@ use hikyaku::{Close, Closed, Delivery, Endpoint, Trust};
 use self::common::{SOON, in_time, pair};
 
 on_both_runtimes!(
-    statistics_know_what_an_application_knows,
-    what_is_queued_is_counted_by_channel_until_it_is_acknowledged,
-    statistics_outlive_what_they_are_of,
+    statistics_include_every_reported_outcome,
+    queued_bytes_are_counted_by_channel_until_acknowledged,
+    statistics_are_available_after_the_end,
 );
 
-async fn statistics_know_what_an_application_knows() {
+async fn statistics_include_every_reported_outcome() {
     let (client, ours, server, theirs) = pair().await;
     assert_eq!((client.stats().connections, server.stats().connections), (1, 1));
     assert!(ours.stats().rtt > Duration::ZERO && ours.stats().mtu >= 1_200, "{:?}", ours.stats());
@@ -41,11 +41,11 @@ async fn statistics_know_what_an_application_knows() {
     in_time(discarded).await;
 }
 
-async fn what_is_queued_is_counted_by_channel_until_it_is_acknowledged() {
+async fn queued_bytes_are_counted_by_channel_until_acknowledged() {
     const COST: usize = 100_000 + 64;
     let (_client, ours, _server, theirs) = pair().await;
     let (stuck, free) = (ours.channel(1), ours.channel(2));
-    // The peer reads channel 2 alone: of channel 1 it receives as much as it has given credit for.
+    // The peer reads only channel 2; on channel 1 it receives as much as it gave credit for.
     let reader = theirs.channel(1);
     assert_eq!(reader.try_recv(), Ok(None));
     let mut receipts = Vec::new();
@@ -55,7 +55,7 @@ async fn what_is_queued_is_counted_by_channel_until_it_is_acknowledged() {
         receipts.push(in_time(stuck.send(Delivery::Ordered, vec![1; 100_000])).await.unwrap());
         let after = stuck.queued_bytes();
         // A message counts at once, and all the way from the mailbox to the protocol, unless others
-        // were acknowledged meanwhile.
+        // are acknowledged in the meantime.
         unsure += usize::from(after < before + COST);
         let known = receipts.iter().filter(|receipt| receipt.try_outcome().is_ok()).count();
         assert!(after <= (n + 1) * COST, "{after} of {}", n + 1);
@@ -86,7 +86,7 @@ async fn what_is_queued_is_counted_by_channel_until_it_is_acknowledged() {
     assert_eq!((stuck.queued_bytes(), ours.queued_bytes()), (0, 0));
 }
 
-async fn statistics_outlive_what_they_are_of() {
+async fn statistics_are_available_after_the_end() {
     let (client, ours, server, theirs) = pair().await;
     ours.send(Delivery::Ordered, "hello").await.unwrap();
     assert_eq!((ours.close_reason(), in_time(ours.synchronize()).await), (None, Ok(())));

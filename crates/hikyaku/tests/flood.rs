@@ -1,6 +1,6 @@
 //! First packets from countless addresses, and which clients can connect meanwhile.
 //!
-//! On Linux all of 127.0.0.0/8 belongs to this machine, so that sockets can act as other networks.
+//! On Linux all of 127.0.0.0/8 belongs to this machine, so sockets can act as other networks.
 
 #![cfg(target_os = "linux")]
 
@@ -98,12 +98,12 @@ async fn connects(server: &Endpoint) {
 
 // M-31, M-35
 #[tokio::test]
-async fn who_is_honest_connects_during_a_flood_from_everywhere() {
+async fn honest_clients_connect_during_a_flood_from_everywhere() {
     let server = Endpoint::bind("127.0.0.1:0").await.expect("there is a port");
     connects(&server).await;
     let before = memory();
     let stats = flood(&server, 700, |high, low| Ipv4Addr::new(127, high + 1, low, 1)).await;
-    // On a slow machine the first handshakes are given up before the last have begun.
+    // On a slow machine the first handshakes time out before the last have begun.
     assert!((UNASKED / 2..=UNASKED).contains(&stats.half_open), "{stats:?}");
     connects(&server).await;
     let grown = memory().saturating_sub(before);
@@ -112,7 +112,7 @@ async fn who_is_honest_connects_during_a_flood_from_everywhere() {
 
 // M-35
 #[tokio::test]
-async fn one_network_takes_a_quarter_of_the_places() {
+async fn one_network_takes_at_most_a_quarter_of_the_slots() {
     let server = Endpoint::bind("127.0.0.1:0").await.expect("there is a port");
     let stats = flood(&server, 300, |_, low| Ipv4Addr::new(127, 66, 6, low.max(1))).await;
     assert!((OF_NETWORK / 2..=OF_NETWORK).contains(&stats.half_open), "{stats:?}");

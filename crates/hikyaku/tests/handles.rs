@@ -13,15 +13,15 @@ use hikyaku::{
 use self::common::{SOON, in_time, pair};
 
 on_both_runtimes!(
-    a_reader_with_a_weak_handle_keeps_no_connection_open,
-    a_receipt_is_read_without_waiting_and_by_several_at_once,
+    a_weak_handle_does_not_keep_a_connection_open,
+    a_receipt_can_be_polled_and_awaited_by_several_tasks,
     receipts_are_awaited_together,
     many_messages_are_queued_at_once_and_arrive_in_order,
-    a_server_decides_for_each_newcomer,
-    the_list_of_those_turned_away_ends_with_the_endpoint,
+    a_server_accepts_or_refuses_each_connection,
+    the_list_of_refused_clients_ends_with_the_endpoint,
 );
 
-async fn a_reader_with_a_weak_handle_keeps_no_connection_open() {
+async fn a_weak_handle_does_not_keep_a_connection_open() {
     let (_client, ours, _server, theirs) = pair().await;
     let reader = ours.downgrade();
     assert_eq!((reader.upgrade().as_ref(), reader.id()), (Some(&ours), ours.id()));
@@ -36,7 +36,7 @@ async fn a_reader_with_a_weak_handle_keeps_no_connection_open() {
     });
     theirs.send(Delivery::Ordered, "first").await.unwrap();
     assert_eq!(in_time(received.recv()).await.unwrap().text(), Ok("first"));
-    // The reader waits in `recv` again, or soon will, and nobody else has a handle after this.
+    // The reader waits in `recv` again, or soon will, and no other handle is left.
     ours.channel(1).send(Delivery::Ordered, "last words").await.unwrap();
     drop(ours);
     assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("last words"));
@@ -48,7 +48,7 @@ async fn a_reader_with_a_weak_handle_keeps_no_connection_open() {
 }
 
 async fn many_messages_are_queued_at_once_and_arrive_in_order() {
-    // More than the queue to the endpoint's task takes.
+    // More than the queue to the endpoint's task holds.
     const COUNT: u32 = 20_000;
     let (_client, ours, _server, theirs) = pair().await;
     assert_eq!(ours.send_many(Delivery::Ordered, Vec::<Vec<u8>>::new()).await.map(drop), Ok(()));
@@ -56,7 +56,7 @@ async fn many_messages_are_queued_at_once_and_arrive_in_order() {
         let numbers = (0..COUNT).map(|number| number.to_be_bytes().to_vec());
         let last = ours.send_many(Delivery::Ordered, numbers).await.unwrap().unwrap();
         last.acknowledged().await.unwrap();
-        // The first that is too long ends it; those before it are sent.
+        // The first message that is too long ends the call; those before it are sent.
         let lengths = [4, 4, 1 << 30].map(|length| vec![0; length]);
         let error = ours.channel(1).send_many(Delivery::Latest, lengths).await.unwrap_err();
         assert!(matches!(error, hikyaku::SendError::TooLarge { .. }), "{error}");
@@ -73,7 +73,7 @@ async fn many_messages_are_queued_at_once_and_arrive_in_order() {
     drop(in_time(sending).await.unwrap());
 }
 
-async fn a_receipt_is_read_without_waiting_and_by_several_at_once() {
+async fn a_receipt_can_be_polled_and_awaited_by_several_tasks() {
     let (_client, ours, _server, theirs) = pair().await;
     // More than the peer's credit: the last one has no outcome while nobody reads.
     for _ in 0..2 {
@@ -126,7 +126,7 @@ async fn receipts_are_awaited_together() {
     assert_eq!(in_time(receipts.acknowledged_all()).await, Err(NotDelivered::Unsent));
 }
 
-async fn a_server_decides_for_each_newcomer() {
+async fn a_server_accepts_or_refuses_each_connection() {
     const BANNED: u64 = Close::APPLICATION + 7;
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
@@ -152,7 +152,7 @@ async fn a_server_decides_for_each_newcomer() {
     in_time(receipt.acknowledged()).await.unwrap();
 }
 
-async fn the_list_of_those_turned_away_ends_with_the_endpoint() {
+async fn the_list_of_refused_clients_ends_with_the_endpoint() {
     let server = Endpoint::builder().allow_keys(AuthorizedKeys::default());
     let server = server.bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
@@ -184,9 +184,10 @@ fn a_clone_of_an_identity_is_the_same_one() {
     assert!(matches!(trust.clone(), Trust::Pinned(keys) if keys == [identity.fingerprint()]));
 }
 
-/// Every handle can be moved to another thread, shared, and kept in a struct that is a future.
+/// Every handle can be moved to another thread, shared, and kept in a struct that is itself a
+/// future.
 #[test]
-fn what_applications_hold_is_send_sync_and_unpin() {
+fn handles_are_send_sync_and_unpin() {
     fn holds<T: Send + Sync + Unpin + 'static>() {}
     holds::<(Endpoint, EndpointBuilder, Connection, WeakConnection, Channel, Incoming)>();
     holds::<(Receipt, Receipts, Reconnecting, Message, Closed, Trust, Identity)>();

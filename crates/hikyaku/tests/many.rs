@@ -30,7 +30,7 @@ async fn send_five(address: String, name: u32) -> Vec<(u32, u32)> {
     acknowledged
 }
 
-async fn what_was_acknowledged_is_there() {
+async fn acknowledged_messages_are_received() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let address = format!("127.0.0.1:{}", server.local_addr().port());
     let mut senders = JoinSet::new();
@@ -67,19 +67,19 @@ async fn what_was_acknowledged_is_there() {
 }
 
 #[tokio::test]
-async fn what_a_hundred_clients_had_acknowledged_is_there() {
-    what_was_acknowledged_is_there().await;
+async fn acknowledged_messages_of_a_hundred_clients_are_received() {
+    acknowledged_messages_are_received().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn and_with_several_threads() {
-    what_was_acknowledged_is_there().await;
+async fn acknowledged_messages_are_received_with_several_threads() {
+    acknowledged_messages_are_received().await;
 }
 
-/// Messages of a peer that has left count until they are read: connections that come and go cannot
-/// make a server that does not read hold more and more.
+/// Messages of a peer that has left count until they are read: short connections cannot make a
+/// server that does not read hold more and more.
 #[tokio::test]
-async fn what_closed_connections_left_unread_is_bounded() {
+async fn unread_messages_of_closed_connections_are_bounded() {
     let transport = TransportConfig::default().max_message(1 << 18);
     let builder = Endpoint::builder().transport(transport).hold_together(1 << 20);
     let server = builder.bind("127.0.0.1:0").await.unwrap();

@@ -45,7 +45,7 @@ async fn a_message_arrives_and_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn what_is_there_can_be_taken_without_waiting() {
+async fn messages_that_arrived_can_be_taken_without_waiting() {
     let (_client, ours, _server, theirs) = pair().await;
     assert_eq!(theirs.try_recv(), Ok(None));
     let first = ours.channel(7).send(Delivery::Ordered, "hello").await.unwrap();
@@ -70,8 +70,8 @@ async fn what_is_there_can_be_taken_without_waiting() {
     assert!(ours.try_recv().is_err());
 }
 
-/// A slow reader sees what it would have seen of the protocol itself: the newest, and nothing
-/// obsolete.
+/// A slow reader sees what it would have seen from the protocol itself: the newest message, and
+/// nothing obsolete.
 #[tokio::test]
 async fn a_slow_reader_sees_the_newest() {
     let (_client, ours, _server, theirs) = pair().await;
@@ -95,9 +95,9 @@ async fn a_slow_reader_sees_the_newest() {
     assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("newer"));
 }
 
-/// One channel is not read: the others continue, whichever it is.
+/// One channel is not read: the others continue, dedicated or not.
 #[tokio::test]
-async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
+async fn a_dedicated_channel_neither_stalls_nor_is_stalled() {
     const SLOW: u16 = 1;
     const QUICK: u16 = 2;
     let (_client, ours, _server, theirs) = pair().await;
@@ -112,7 +112,7 @@ async fn a_channel_that_is_read_for_itself_neither_stalls_nor_is_stalled() {
             assert_eq!(in_time(quick.recv()).await.unwrap().channel.0, QUICK);
         }
     }
-    // And then all of it can be received.
+    // Afterwards all of it can be received.
     let mut both = (Vec::new(), Vec::new());
     while both.0.len() < 50 || both.1.len() < 50 {
         let left = |got: &Vec<_>| 50 - got.len();
@@ -168,7 +168,7 @@ async fn a_task_for_each_channel_gets_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_for_the_peer_is_refused_at_once() {
+async fn a_message_too_large_for_the_peer_is_refused_at_once() {
     let small = TransportConfig::default().max_message(1_000);
     let server = Endpoint::builder().transport(small).bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
@@ -187,9 +187,9 @@ async fn what_is_too_large_for_the_peer_is_refused_at_once() {
 
 /// Nothing is lost for lack of room.
 #[tokio::test]
-async fn a_full_queue_gives_the_message_back() {
+async fn a_full_queue_returns_the_message() {
     let (_client, ours, _server, theirs) = pair().await;
-    // The driver has no turn meanwhile.
+    // The driver does not run in the meantime.
     let mut taken = 0;
     let refused = loop {
         match ours.try_send(Delivery::Ordered, vec![taken; 100_000]) {
@@ -208,7 +208,7 @@ async fn a_full_queue_gives_the_message_back() {
 
 #[tokio::test]
 #[expect(clippy::mutable_key_type, reason = "what it is hashed by never changes")]
-async fn a_connection_is_itself_and_no_other() {
+async fn a_connection_equals_only_itself() {
     let (client, ours, server, theirs) = pair().await;
     let address = to(&server);
     let (other, _others) = tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept());
@@ -220,7 +220,7 @@ async fn a_connection_is_itself_and_no_other() {
     assert_eq!(all.len(), 3);
 }
 
-/// What programs include in their own errors, tasks and channels.
+/// What programs put in their own errors, tasks and channels.
 #[test]
 fn errors_and_handles_can_be_sent_to_other_tasks() {
     fn is_error<E: std::error::Error + Send + Sync + 'static>() {}
@@ -285,7 +285,7 @@ async fn many_messages_of_all_sizes_arrive_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn each_class_and_channel_is_told() {
+async fn each_message_reports_its_class_and_channel() {
     let (_client, ours, _server, theirs) = pair().await;
     let all = [
         (Delivery::Ordered, Class::Ordered),
@@ -319,7 +319,7 @@ impl Name for Class {
 }
 
 #[tokio::test]
-async fn the_end_is_told_with_its_code_after_the_last_message() {
+async fn the_end_is_reported_with_its_code_after_the_last_message() {
     let (_client, ours, _server, theirs) = pair().await;
     let receipt = ours.send(Delivery::Ordered, "last").await.unwrap();
     in_time(receipt.acknowledged()).await.unwrap();
@@ -344,7 +344,7 @@ async fn dropping_a_connection_delivers_what_was_sent() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_holds_up_its_sender_and_nobody_else() {
+async fn a_slow_reader_delays_only_its_own_sender() {
     let (client, ours, server, theirs) = pair().await;
     let address = to(&server);
     let (other, others) = tokio::join!(client.connect(&*address, Trust::AnyKey), server.accept());
@@ -405,7 +405,7 @@ async fn trust_is_judged_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn only_keys_that_are_allowed_come_in() {
+async fn only_allowed_keys_can_connect() {
     let ours = Identity::generate("ours").unwrap();
     let mut allowed = AuthorizedKeys::default();
     allowed.insert(ours.public());
@@ -417,7 +417,7 @@ async fn only_keys_that_are_allowed_come_in() {
     let refusal = in_time(server.refused()).await.unwrap();
     assert_eq!(refusal.key, Some(stranger.fingerprint()));
     assert_eq!(refusal.from.port(), stranger.local_addr().port());
-    assert!(refusal.to_string().ends_with("it is not let in"), "{refusal}");
+    assert!(refusal.to_string().ends_with("its key is not accepted"), "{refusal}");
     let friend = Endpoint::builder().identity(&ours).client().unwrap();
     let connection = in_time(friend.connect(&*address, Trust::AnyKey)).await.unwrap();
     let came = in_time(server.accept()).await.unwrap();
@@ -428,7 +428,7 @@ async fn only_keys_that_are_allowed_come_in() {
 }
 
 #[tokio::test]
-async fn without_the_shared_key_nobody_comes_in() {
+async fn nobody_connects_without_the_shared_key() {
     let key = SharedKey::generate();
     let server = Endpoint::builder().shared_key(key.clone()).bind("127.0.0.1:0").await.unwrap();
     let address = to(&server);
@@ -447,7 +447,7 @@ async fn without_the_shared_key_nobody_comes_in() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_soon() {
+async fn a_closed_port_is_reported_soon() {
     let gone = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let address = to(&gone);
     gone.close(SOON).await;
@@ -457,7 +457,7 @@ async fn nobody_there_is_told_soon() {
     assert!(ok, "{error}");
 }
 
-/// As with a listener that is just starting: the first packets find its port closed.
+/// As with a listener that is just starting: the port is closed when the first packets arrive.
 #[tokio::test]
 async fn a_listener_that_opens_a_moment_later_is_found() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -474,7 +474,7 @@ async fn a_listener_that_opens_a_moment_later_is_found() {
 }
 
 #[tokio::test]
-async fn a_closed_endpoint_delivers_first_and_accepts_nobody_more() {
+async fn a_closed_endpoint_delivers_first_and_accepts_no_more() {
     let (client, ours, server, theirs) = pair().await;
     let _ = theirs.send(Delivery::Ordered, vec![1; 500_000]).await.unwrap();
     let closing = tokio::spawn(async move { server.close(SOON).await });
@@ -495,7 +495,7 @@ async fn a_ping_is_timed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_key_log_is_written_when_asked_for_and_private() {
+async fn the_key_log_is_written_only_on_request_and_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("keys");
@@ -512,7 +512,7 @@ async fn the_key_log_is_written_when_asked_for_and_private() {
 }
 
 #[tokio::test]
-async fn answers_come_from_the_address_that_was_asked() {
+async fn answers_come_from_the_address_of_the_request() {
     let server = Endpoint::bind("0.0.0.0:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let address = format!("127.0.0.2:{}", server.local_addr().port());
@@ -526,7 +526,7 @@ async fn answers_come_from_the_address_that_was_asked() {
 }
 
 #[tokio::test]
-async fn an_answer_takes_the_acknowledgement_along() {
+async fn an_answer_carries_the_acknowledgement() {
     let (_client, ours, _server, theirs) = pair().await;
     tokio::spawn(async move {
         while let Ok(question) = theirs.recv().await {
@@ -544,7 +544,7 @@ async fn an_answer_takes_the_acknowledgement_along() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn a_transport_out_of_range_is_reported_at_the_start_with_the_field_and_its_range() {
+async fn a_transport_setting_out_of_range_is_reported_at_the_start() {
     let slow = TransportConfig::default().max_ack_delay(Duration::from_secs(60));
     let small = TransportConfig::default().pool(0);
     for (transport, field) in [(slow, "max_ack_delay"), (small, "pool")] {

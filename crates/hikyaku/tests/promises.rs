@@ -83,7 +83,7 @@ async fn pair(transport: TransportConfig) -> Pair {
 #[derive(Clone, Copy)]
 struct Path {
     delay: Duration,
-    /// How many of a hundred datagrams are lost.
+    /// The percentage of datagrams that are lost.
     lost: u64,
     seed: u64,
 }
@@ -130,8 +130,8 @@ async fn read_all(connection: Connection) -> BTreeSet<(u16, u32)> {
     all
 }
 
-/// However the connection ends: both sides close, or one aborts it.
-async fn what_is_acknowledged_is_given_out(run: u64) {
+/// However the connection ends: both sides close it, or one aborts it.
+async fn acknowledged_messages_are_delivered(run: u64) {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let path = Path { delay: Duration::from_millis(1), lost: 30, seed: run };
     let to = relay(address(&server), path).await;
@@ -158,8 +158,8 @@ async fn what_is_acknowledged_is_given_out(run: u64) {
 }
 
 #[test]
-fn acknowledged_is_given_out() {
-    keeps("acknowledged is given out", what_is_acknowledged_is_given_out);
+fn acknowledged_is_delivered() {
+    keeps("acknowledged is given out", acknowledged_messages_are_delivered);
 }
 
 async fn many_clients(clients: u32) {
@@ -191,7 +191,7 @@ async fn many_clients(clients: u32) {
 }
 
 #[test]
-fn what_many_short_connections_sent_is_there() {
+fn messages_of_many_short_connections_arrive() {
     let clients = if asked_runs().is_some() { 100 } else { 20 };
     keeps("many senders of five messages", |_| many_clients(clients));
 }
@@ -224,7 +224,7 @@ async fn an_unread_channel(_: u64) {
 }
 
 #[test]
-fn an_unread_channel_holds_up_no_other() {
+fn an_unread_channel_stalls_no_other() {
     keeps("an unread channel holds up no other", an_unread_channel);
 }
 
@@ -238,7 +238,7 @@ async fn eight_senders(_: u64) {
             while ours.send(Delivery::Ordered, vec![name; 1_000]).await.is_ok() {}
         });
     }
-    // No connection is left out: each makes progress again and again.
+    // No connection is left out: each one makes progress again and again.
     for _ in 0..3 {
         let mut heard = BTreeSet::new();
         while heard.len() < 8 {
@@ -275,7 +275,7 @@ async fn a_silent_peer(run: u64) {
 }
 
 #[test]
-fn closing_ends_in_its_time() {
+fn closing_ends_within_its_time() {
     keeps("closing ends in its time", a_silent_peer);
 }
 
@@ -308,7 +308,7 @@ async fn deadlines(run: u64) {
 }
 
 #[test]
-fn a_deadline_counts_the_way_and_expired_is_true() {
+fn a_deadline_includes_the_transit_time_and_expired_is_true() {
     keeps("deadlines count the way", deadlines);
 }
 
@@ -328,7 +328,7 @@ fn a_configuration_out_of_range_is_an_error_at_the_start() {
 
 /// Only a runtime with one thread can pause its clock.
 #[test]
-fn a_paused_clock_moves_on() {
+fn timers_fire_under_a_paused_clock() {
     for _ in 0..asked_runs().unwrap_or(2) {
         let began = std::time::Instant::now();
         let mut runtime = Builder::new_current_thread();

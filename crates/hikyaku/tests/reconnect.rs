@@ -1,4 +1,4 @@
-//! A program that has to stay connected.
+//! A program that must stay connected.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail as the test does")]
 
@@ -10,13 +10,16 @@ use hikyaku::{Backoff, ConnectError, Delivery, Endpoint, Trust, identity::Identi
 
 use self::common::{SOON, in_time};
 
-on_both_runtimes!(it_connects_again_when_the_server_is_back, what_no_attempt_mends_ends_it);
+on_both_runtimes!(
+    a_client_reconnects_when_the_server_is_back,
+    an_error_that_no_attempt_fixes_ends_reconnecting
+);
 
 fn quick() -> Backoff {
     Backoff::new(Duration::from_millis(20), Duration::from_millis(100))
 }
 
-async fn it_connects_again_when_the_server_is_back() {
+async fn a_client_reconnects_when_the_server_is_back() {
     let identity = Identity::generate("server").unwrap();
     let start = |address| Endpoint::builder().identity(&identity).bind(address);
     let server = start("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -30,8 +33,8 @@ async fn it_connects_again_when_the_server_is_back() {
     drop(server);
     let closed = in_time(first.closed()).await;
     assert!(closed.is_retryable(), "{closed}");
-    // No server is running: the client keeps trying, and can be called again after it was
-    // cancelled.
+    // No server is running: the client keeps trying, and the call can be repeated after a
+    // cancellation.
     let absent = tokio::time::timeout(Duration::from_millis(300), link.connect()).await;
     assert!(absent.is_err(), "{absent:?}");
 
@@ -51,7 +54,7 @@ async fn it_connects_again_when_the_server_is_back() {
     assert_eq!(in_time(theirs.recv()).await.unwrap().text(), Ok("back"));
 }
 
-async fn what_no_attempt_mends_ends_it() {
+async fn an_error_that_no_attempt_fixes_ends_reconnecting() {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
     let stranger = Trust::pinned(client.fingerprint());

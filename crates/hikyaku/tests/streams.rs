@@ -19,11 +19,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use self::common::{SOON, in_time, pair};
 
 on_both_runtimes!(
-    a_stream_brings_every_message_and_ends_with_the_connection,
+    a_stream_yields_every_message_and_ends_with_the_connection,
     a_sink_waits_for_room,
     bytes_arrive_in_order_both_ways_and_end,
-    what_was_cut_short_is_an_error,
-    messages_are_as_short_as_the_peer_takes_them,
+    a_truncated_stream_is_an_error,
+    messages_are_no_longer_than_the_peer_accepts,
     anything_else_on_the_channel_is_an_error,
 );
 
@@ -31,7 +31,7 @@ async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     in_time(poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx))).await
 }
 
-async fn a_stream_brings_every_message_and_ends_with_the_connection() {
+async fn a_stream_yields_every_message_and_ends_with_the_connection() {
     let (_client, ours, _server, theirs) = pair().await;
     let mut messages = theirs.messages();
     ours.send(Delivery::Ordered, "one").await.unwrap();
@@ -58,7 +58,7 @@ async fn a_sink_waits_for_room() {
     let mut sink = pin!(ours.channel(3).sink(Delivery::Ordered));
     let big = Bytes::from(vec![7; 1 << 20]);
     let mut queued = 0;
-    // Until the queue is full: nobody reads.
+    // Until the queue is full, because nobody reads.
     loop {
         let ready = poll_fn(|cx| Sink::<Bytes>::poll_ready(sink.as_mut(), cx));
         if tokio::time::timeout(SOON / 40, ready).await.is_err() {
@@ -113,7 +113,7 @@ async fn bytes_arrive_in_order_both_ways_and_end() {
     assert_eq!(in_time(echo).await.unwrap(), 3_000_000);
 }
 
-async fn what_was_cut_short_is_an_error() {
+async fn a_truncated_stream_is_an_error() {
     for (code, kind) in [(0, ErrorKind::UnexpectedEof), (9, ErrorKind::ConnectionReset)] {
         let (_client, ours, _server, theirs) = pair().await;
         let mut reader = theirs.channel(1).into_byte_stream();
@@ -127,7 +127,7 @@ async fn what_was_cut_short_is_an_error() {
     }
 }
 
-async fn messages_are_as_short_as_the_peer_takes_them() {
+async fn messages_are_no_longer_than_the_peer_accepts() {
     let small = TransportConfig::default().max_message(1_000);
     let server = Endpoint::builder().transport(small).bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();

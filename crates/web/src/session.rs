@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_holds_no_secret() {
+    fn debug_output_contains_no_secret() {
         assert_eq!(format!("{:?}", SessionKey::generate()), "SessionKey(secret)");
     }
 }

@@ -104,8 +104,11 @@ fn an_allow_list_refuses_unknown_clients_and_accepts_known_ones() {
     let eves = keys::identity(eve.path(), "eve");
     let refused = eve.send(&["-q", "--identity", &eves.private, &to, "let me in"]);
     assert_refused(&refused, &["does not accept your key", "--allow-key", "ssh-ed25519 AAAA"]);
-    let line = listener.process.err.line(|line| line.contains("was turned away"));
-    assert!(line.contains(&eves.fingerprint) && line.ends_with("it is not let in"), "{line}");
+    let line = listener.process.err.line(|line| line.contains("was refused"));
+    assert!(
+        line.contains(&eves.fingerprint) && line.ends_with("its key is not accepted"),
+        "{line}"
+    );
     // The server stays up for the keys it knows.
     let sent = alice.send(&["--identity", &alices.private, &to, "hello"]);
     assert_eq!(sent.code, Some(0), "{sent:?}");

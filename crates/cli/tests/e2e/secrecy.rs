@@ -108,7 +108,7 @@ fn a_list_of_keys_that_others_can_change_is_a_warning() {
         let listener = home.listen(&["--allow-key", &friends]);
         let ended = listener.interrupt();
         assert_eq!(
-            ended.err.contains("can be changed by everyone"),
+            ended.err.contains("everyone on this machine can change"),
             reported,
             "{mode:o} {ended:?}"
         );

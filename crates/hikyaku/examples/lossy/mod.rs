@@ -22,7 +22,7 @@ const MAX_UNDER_WAY: usize = 512;
 /// What it does to datagrams. The same seed gives the same random numbers.
 #[derive(Clone, Copy)]
 pub(crate) struct Weather {
-    /// How many of a hundred datagrams are lost in each direction while the network is bad.
+    /// The percentage of datagrams that are lost in each direction while the network is bad.
     pub(crate) lost: u64,
     /// How long the network is bad, from [`Lossy::begin`] on.
     pub(crate) lasts: Duration,
@@ -109,7 +109,7 @@ impl Way {
             (self.to.clone(), self.weather.delay + jitter, datagram.to_vec());
         tokio::spawn(async move {
             sleep(wait).await;
-            // What cannot be sent is lost, as on any bad network.
+            // As on any bad network, a datagram that cannot be sent is lost.
             let _ = to.send_to(&datagram, address).await;
             drop(place);
         });

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_a_second_and_no_more() {
+    fn hints_are_limited_per_second() {
         let mut hints = Hints::new(Dialect::Plain);
         let start = crate::clock::monotonic();
         let said =

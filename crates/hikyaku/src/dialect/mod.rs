@@ -3,8 +3,8 @@
 //! In: the bytes of one datagram. Out: a dialect, where they leave no doubt. Never: a guess, more
 //! work for a longer datagram.
 //!
-//! All dialects share one default port, so people will meet the wrong one. What is recognised here
-//! is unauthenticated: it may cause a hint to a person, never a decision.
+//! All dialects share one default port, so people will connect to the wrong one. What is recognised
+//! here is unauthenticated: it may cause a hint to a person, never a decision.
 
 mod hints;
 mod openings;
@@ -35,8 +35,7 @@ pub enum Dialect {
 /// How many bytes show whether a datagram is text.
 const TEXT_SAMPLE: usize = 64;
 
-/// The first words of chat clients: of people and programs that read text, and of programs that
-/// read data.
+/// The first words of chat clients: those that show text to people, and those that exchange data.
 const CHAT_HELLOS: [&[u8]; 2] = [b"/name ", b"/hello "];
 
 impl Dialect {
@@ -54,8 +53,8 @@ impl Dialect {
         }
     }
 
-    /// Returns the word that tells a program of another dialect which one is spoken here: a whole
-    /// datagram, never longer than the one it answers, and never answered itself.
+    /// Returns the word that reports to a program of another dialect which one is spoken here: a
+    /// whole datagram, never longer than the one it answers, and never answered itself.
     #[must_use]
     pub const fn hint(self) -> &'static [u8] {
         match self {
@@ -105,7 +104,7 @@ pub fn is_text(datagram: &[u8]) -> bool {
     let sample = &datagram[..datagram.len().min(TEXT_SAMPLE)];
     let text = match std::str::from_utf8(sample) {
         Ok(text) => text,
-        // A character may be cut at the end of the sample.
+        // The sample may end within a character.
         Err(e) if e.error_len().is_none() => {
             std::str::from_utf8(&sample[..e.valid_up_to()]).unwrap_or_default()
         }

@@ -56,7 +56,7 @@ fn openings() -> [(Vec<u8>, Dialect); 4] {
 }
 
 #[test]
-fn each_dialect_is_known_by_what_it_begins_with() {
+fn each_dialect_is_recognised_by_its_first_bytes() {
     for (datagram, dialect) in openings() {
         assert_eq!(Dialect::of(&datagram), Some(dialect), "{datagram:02x?}");
     }
@@ -64,7 +64,7 @@ fn each_dialect_is_known_by_what_it_begins_with() {
 }
 
 #[test]
-fn what_merely_resembles_one_is_a_plain_message() {
+fn a_datagram_that_merely_resembles_a_dialect_is_a_plain_message() {
     let hello = native_hello();
     let cut = [&hello[..1_199], &hello[..30], &client_hello()[..40], &token()[..MIN_TOKEN - 4]];
     assert!(cut.iter().all(|cut| Dialect::of(cut).is_none()), "nothing that is cut short");
@@ -77,7 +77,7 @@ fn what_merely_resembles_one_is_a_plain_message() {
 }
 
 #[test]
-fn a_hint_is_known_whole_and_opens_nothing() {
+fn a_hint_is_recognised_only_whole_and_opens_nothing() {
     for dialect in ALL {
         assert_eq!(Dialect::of_hint(dialect.hint()), Some(dialect));
         assert_eq!(Dialect::of_hint(&[dialect.hint(), b"\r\n"].concat()), Some(dialect));
@@ -88,7 +88,7 @@ fn a_hint_is_known_whole_and_opens_nothing() {
 }
 
 #[test]
-fn text_is_told_from_what_is_random() {
+fn text_is_distinguished_from_random_bytes() {
     for text in [
         "",
         "A message",
@@ -106,7 +106,7 @@ proptest! {
     // Nothing is amplified and nothing loops: an answer is no longer than what it answers, and
     // nobody answers an answer.
     #[test]
-    fn an_answer_is_never_longer_than_its_cause_and_never_a_cause(datagram: Vec<u8>) {
+    fn an_answer_is_never_longer_than_its_cause_and_is_never_answered(datagram: Vec<u8>) {
         let openings = openings().map(|(bytes, _)| bytes);
         let joins = CHAT_HELLOS.map(|hello| [hello, &datagram].concat());
         for spoken in ALL {

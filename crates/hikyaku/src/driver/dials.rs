@@ -30,8 +30,8 @@ impl Driver {
         let is_dial = |peer: &Peer| peer.dialler.is_some();
         let is_of = |peer: &Peer| from.is_none_or(|ip| ip == peer.mailbox.remote().ip());
         let dials = || self.peers.iter().filter(|(_, peer)| is_dial(peer));
-        // A router on the path reports under its own address. The report does not name the port, so
-        // with several dials it is ambiguous.
+        // A router on the path reports from its own address. The report does not name the port, so
+        // it is ambiguous if there are several dials.
         let mut named = dials().filter(|(_, peer)| is_of(peer)).map(|(handle, _)| *handle);
         let mut all = dials().map(|(handle, _)| *handle);
         let meant = match (named.next(), named.next()) {
@@ -48,8 +48,8 @@ impl Driver {
         self.give_up(now, handle, Unanswered::Unreachable(report));
     }
 
-    /// Returns `true` when the far end's port was reported closed only just now: a listener may be
-    /// starting, and the next Hello asks again.
+    /// Returns `true` if the far end's port was reported closed only just now: a listener may be
+    /// starting, and the next Hello tries again.
     fn may_still_open(&mut self, now: Time, handle: ConnectionHandle) -> bool {
         let Some(peer) = self.peers.get_mut(&handle) else { return false };
         now.since(*peer.refused_at.get_or_insert(now)) < CLOSED_PORT_PATIENCE
@@ -82,9 +82,11 @@ impl Driver {
         self.strays = strays;
     }
 
-    /// Counts a hint. Anyone can forge one, so it only makes a dial fail early, and not the first.
+    /// Counts a hint. Anyone can forge one, so a hint only makes a dial fail early, and a single
+    /// hint is not enough.
     fn on_hint(&mut self, now: Time, from: SocketAddr, dialect: Dialect) {
-        // An endpoint that dials nobody, as most servers do, searches no peer for a stranger.
+        // An endpoint without dials, as most servers are, does not search its peers for an unknown
+        // sender.
         if self.reports.is_none() {
             return;
         }
@@ -108,7 +110,7 @@ impl Driver {
         }
     }
 
-    /// Fails a dial because the system has no route. That cannot be forged, so the dial fails at
+    /// Fails a dial because the system has no route. Nobody can forge that, so the dial fails at
     /// once, unless a Hello was sent before.
     pub(super) fn on_unsent(&mut self, to: SocketAddr, unsent: u64, error: &io::Error) {
         let now = self.latest;
@@ -131,7 +133,8 @@ impl Driver {
     }
 }
 
-/// Returns `true` if the system cannot send to an address at all: without a route, or not allowed.
+/// Returns `true` if the system cannot send to an address at all, because it has no route or no
+/// permission.
 pub(super) fn ends_dial(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     is_too_long(error)

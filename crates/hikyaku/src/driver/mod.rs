@@ -65,7 +65,7 @@ use waiting::come_back;
 /// A running endpoint.
 pub(crate) struct Driver {
     socket: Arc<Port>,
-    /// Reports of the network (ICMP), awaited while a connection is being opened.
+    /// Reports of the network (ICMP), read while a connection is being opened.
     reports: Option<Reports>,
     filter: Filter,
     endpoint: hikyaku_proto::Endpoint,
@@ -85,18 +85,18 @@ pub(crate) struct Driver {
     armed: Option<Time>,
     /// The deadline of an ACK that waits for something to carry it.
     held: Option<Time>,
-    /// How long it waits at most.
+    /// The longest time for which it waits.
     held_until: Time,
     /// A reader was woken for a received message, and may answer it.
     called: bool,
     /// The time last passed to the protocol, which never goes back.
     latest: Time,
     stats: EndpointStats,
-    /// Since when every receive call has returned something.
+    /// The time since which every receive call has returned something.
     busy_since: Option<Time>,
     /// Consecutive receive calls that failed.
     failures: u32,
-    /// No handle of the endpoint is left: it ends with its last connection.
+    /// All handles of the endpoint were dropped: it ends with its last connection.
     abandoned: bool,
     /// All connections must have ended by then.
     close_by: Option<Time>,
@@ -203,7 +203,7 @@ impl Driver {
         }
         self.stats.receive_calls += 1;
         self.called = false;
-        // Without timestamps of the system: since when there has been something to receive.
+        // Without timestamps of the system: how long there has been something to receive.
         let busy_since = *self.busy_since.get_or_insert(now);
         let waited = self.batch.waited().unwrap_or_else(|| now.since(busy_since));
         if self.endpoint.note_backlog(now, waited, self.batch.len())
@@ -283,8 +283,8 @@ impl Driver {
         let peer = Peer::new(handle, &self.shared, dial.to, Some(dial.reply));
         self.peers.insert(handle, peer);
         if self.reports.is_none() {
-            // What was reported before says nothing of this dial: a connection that has ended
-            // leaves reports of its own probes.
+            // Earlier reports do not concern this dial: a connection that has ended leaves reports
+            // of its own probes.
             self.socket.discard_transport_errors();
             self.reports = Some(reports_of(&self.socket));
         }
@@ -329,8 +329,7 @@ impl Driver {
         if self.close_by.is_none() {
             return;
         }
-        // No connections come in any longer: no handshake is in progress, and each event was
-        // polled.
+        // No more connections are accepted: no handshake is in progress, and each event was polled.
         self.shared.end_incoming();
         if self.peers.values().all(Peer::is_over) {
             self.shared.requests.note_closes_sent();
@@ -396,8 +395,8 @@ impl Driver {
         let blind = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock;
         self.blind = matches!(&poll, Poll::Ready(Err(e)) if blind(e));
         let poll = match poll {
-            // The error may report an earlier datagram to any destination. Then this one was not
-            // sent, and the next attempt does not return the error again.
+            // The error may be about an earlier datagram to another destination. In that case this
+            // one was not sent, and the next attempt does not return the error again.
             Poll::Ready(Err(e)) if self.reports.is_some() && ends_dial(&e) => {
                 self.socket.poll_send_train(cx, &self.out[..train.len], &way)
             }
@@ -415,7 +414,8 @@ impl Driver {
                 self.stats.send_calls += 1;
             }
             Err(error) => {
-                // An MTU probe too long for the interface, or what an earlier datagram caused.
+                // An MTU probe too long for the interface, or an error caused by an earlier
+                // datagram.
                 trace!(%error, to = %train.to, "not sent");
                 self.stats.send_errors += datagrams;
                 if self.reports.is_some() && ends_dial(&error) {
@@ -453,9 +453,9 @@ impl Driver {
         // Before the application sees the event.
         peer.publish(connection);
         match event {
-            // A client that sends 0-RTT has no proven key yet; `Connected` follows. The state of
-            // the connection says nothing here: one that came, sent and closed within a turn is
-            // over by now, and what it sent was acknowledged.
+            // A client that sends 0-RTT has no proven key yet; `Connected` follows. Do not check
+            // the state of the connection here: one that was opened, used and closed within one
+            // turn has already ended, and its messages were acknowledged.
             Event::Incoming if connection.peer_key().is_none() => {}
             Event::Incoming | Event::Connected { .. } => {
                 peer.establish(now, connection, &self.shared);
@@ -520,7 +520,7 @@ impl Driver {
     }
 }
 
-/// Marks the driver as ended when it is dropped: after the socket, so that whoever has waited for
+/// Marks the driver as ended when it is dropped: after the socket, so that a task that waited for
 /// the end can bind the port again.
 struct Ended(Arc<Shared>);
 

@@ -28,9 +28,9 @@ impl Driver {
         }
     }
 
-    /// Decides about an ACK that is due soon: tasks that run meanwhile may send something that
-    /// carries it. Returns the time until which it waits for a reader that was woken; otherwise the
-    /// ACK is sent when all tasks have run. (Timers fire a millisecond late.)
+    /// Handles an ACK that is due soon: tasks that run meanwhile may send something that carries
+    /// it. Returns the time until which it waits for a reader that was woken; otherwise the ACK is
+    /// sent when all tasks have run. (Timers fire a millisecond late.)
     fn poll_ack(&mut self, cx: &mut Context<'_>, now: Time, at: Time) -> Poll<Time> {
         let first = self.held.replace(at) != Some(at);
         if first {
@@ -38,7 +38,7 @@ impl Driver {
         }
         let called = mem::take(&mut self.called);
         if called && now < self.held_until && self.shared.requests.await_answer() {
-            // The reader wakes this task: with an answer, or when it waits again.
+            // The reader wakes this task, either with an answer or when it waits again.
             self.called = true;
             return Poll::Ready(self.held_until);
         }

@@ -38,7 +38,7 @@ enum Host {
     /// `:port`: this machine for a sender, every address for a listener.
     Unnamed,
     Ip(IpAddr),
-    /// A link-local IPv6 address with the zone it is valid in, as in `fe80::1%eth0`.
+    /// A link-local IPv6 address with the zone in which it is valid, as in `fe80::1%eth0`.
     Scoped(Ipv6Addr, String),
     Name(String),
 }
@@ -47,7 +47,7 @@ enum Host {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("the address is empty; try 127.0.0.1:{DEFAULT_PORT}")]
     Empty,
     /// The part after the last colon is not a port.
@@ -64,8 +64,8 @@ pub enum AddressError {
     /// An IPv6 address that needs brackets, or a stray bracket.
     #[error("{0:?} is not an address; write [IPV6]:PORT, IPV4:PORT, NAME:PORT or :PORT")]
     Malformed(String),
-    /// The name service knows no such name.
-    #[error("cannot find the address of {name}: {source}")]
+    /// The name service does not know the name.
+    #[error("cannot look up {name}: {source}")]
     Resolve {
         /// The name looked up.
         name: String,
@@ -190,7 +190,7 @@ fn name_or_ipv4(text: &str, host: &str) -> Result<Host, AddressError> {
     if let Ok(ip) = host.parse::<Ipv4Addr>() {
         return Ok(Host::Ip(ip.into()));
     }
-    // Old resolvers take "1.2.3" or "5000" for addresses, which nobody means.
+    // Old resolvers accept "1.2.3" or "5000" as addresses, which nobody means.
     let numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if numeric || host.contains(['/', ' ', '[', ']', '%', '@']) {
         return Err(AddressError::Malformed(text.to_owned()));
@@ -207,7 +207,7 @@ fn parse_port(address: &str, port: &str) -> Result<u16, AddressError> {
 }
 
 impl Address {
-    /// Returns this machine at `port`, which is the meaning of `:port`.
+    /// Returns the address of this machine at `port`, which is what `:port` means.
     #[must_use]
     pub const fn unnamed(port: u16) -> Self {
         Self { host: Host::Unnamed, port }
@@ -237,7 +237,7 @@ impl Address {
     }
 
     /// Returns the addresses that a sender should try, in order. `:port` is this machine's loopback
-    /// address, IPv4 unless IPv6 is requested: most small UDP programs listen on IPv4 alone.
+    /// address, IPv4 unless IPv6 is requested: most small UDP programs listen only on IPv4.
     ///
     /// # Errors
     /// If the name is unknown, or has no address in `family`.
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_address_stays_what_it_is() {
+    async fn a_socket_address_is_kept_unchanged() {
         for text in ["127.0.0.1:9", "[::1]:9", "[fe80::1%1]:9"] {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(Address::from(address).to_string(), text);
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_says_why() {
+    fn an_invalid_address_is_refused_with_a_reason() {
         let why = |text: &str| text.parse::<Address>().expect_err(text).to_string();
         assert!(why("").contains("empty"));
         assert!(why("5000").contains("write :5000"));
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_unnamed_host_is_loopback_to_send_and_everything_to_listen() {
+    async fn an_unnamed_host_is_loopback_for_senders_and_every_address_for_listeners() {
         let address: Address = ":9".parse().unwrap();
         assert_eq!(address.resolve(None).await.unwrap(), ["127.0.0.1:9".parse().unwrap()]);
         let v6 = address.resolve(Some(Family::V6)).await.unwrap();

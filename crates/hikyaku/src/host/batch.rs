@@ -15,7 +15,7 @@ use quinn_udp::{BATCH_SIZE, EcnCodepoint, RecvMeta};
 
 use crate::{clock, host::address::canonical, limits::RECEIVE_BUFFER_LEN};
 
-/// Room for one batch of received datagrams: 32 buffers of 64 KiB, which are used again and again.
+/// Room for one batch of received datagrams: 32 reusable buffers of 64 KiB.
 pub struct RecvBatch {
     bytes: Vec<u8>,
     metas: [RecvMeta; BATCH_SIZE],
@@ -43,7 +43,7 @@ impl Default for RecvBatch {
 }
 
 impl RecvBatch {
-    /// Makes an empty batch, and allocates its 2 MiB once.
+    /// Creates an empty batch, and allocates its 2 MiB once.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -77,10 +77,11 @@ impl RecvBatch {
         self.filled
     }
 
-    /// Returns how long the first datagram waited, if the system stamps what it receives.
+    /// Returns how long the first datagram waited, if the system adds time stamps to received
+    /// datagrams.
     pub(crate) fn waited(&self) -> Option<Duration> {
         let came = self.metas.first().filter(|_| self.filled > 0)?.timestamp?;
-        // The clock may have been set back meanwhile.
+        // The clock may have been set back since.
         Some(self.received_at.duration_since(clock::from_unix(came)).unwrap_or_default())
     }
 

@@ -56,7 +56,7 @@ pub enum FilterError {
     /// It is neither an address nor a network in CIDR notation.
     #[error("{0:?} is not a network; write an address or CIDR, as 10.0.0.0/8 or fe80::/10")]
     NotANetwork(String),
-    /// Bits are set beyond the prefix, so one of the two is a mistake.
+    /// Bits are set beyond the prefix, so one of the two must be wrong.
     #[error("{given} has bits beyond its prefix; for the network write {meant}")]
     HostBits {
         /// The network as typed.
@@ -124,7 +124,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Makes a filter without rules, which allows everyone.
+    /// Creates a filter without rules, which allows every address.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn without_rules_everyone_speaks() {
+    fn a_filter_without_rules_allows_everyone() {
         assert!(allows(&Filter::new(), "192.0.2.1"));
         assert!(allows(&Filter::new(), "2001:db8::1"));
     }

@@ -1,4 +1,5 @@
-//! Small files of keys and rules: read within a bound; secrets are written whole, and private.
+//! Small files of keys and rules: reads are bounded; secrets are written atomically, readable only
+//! by their owner.
 //!
 //! In: paths. Out: text, or an error that names the file. Never: what the text means.
 
@@ -64,12 +65,12 @@ pub enum FileError {
     /// It is not UTF-8 text.
     #[error("{} is not a text file", .0.display())]
     NotText(PathBuf),
-    /// It exists, and was not to be overwritten.
+    /// It exists, and must not be overwritten.
     #[error("{} exists; --force replaces it", .0.display())]
     Exists(PathBuf),
-    /// The folder that it would be in does not exist.
+    /// The folder that should contain it does not exist.
     #[error(
-        "cannot write {}: there is no folder {}; `mkdir -p {}` makes it",
+        "cannot write {}: there is no folder {}; create it with `mkdir -p {}`",
         path.display(), folder.display(), folder.display()
     )]
     NoFolder {
@@ -88,7 +89,7 @@ pub enum FileError {
     },
     /// A file with a secret that other users of this machine can read.
     #[error(
-        "{} can be read by others (mode {mode:04o}); make it private: chmod 600 {}",
+        "{} can be read by others (mode {mode:04o}); make it private with `chmod 600 {}`",
         path.display(), path.display()
     )]
     Exposed {
@@ -102,7 +103,7 @@ pub enum FileError {
     NotOurs(PathBuf),
     /// A file that decides which keys are trusted, and that every user of this machine can change.
     #[error(
-        "{} can be changed by everyone on this machine, and so whom it names; chmod o-w {}",
+        "everyone on this machine can change {}, and so the keys that it trusts; run `chmod o-w {}`",
         path.display(), open.display()
     )]
     Changeable {
@@ -122,8 +123,8 @@ pub fn read_text(path: &Path) -> Result<FileText, FileError> {
     read_opened(&open(path)?, path)
 }
 
-/// Reads a file that should be a secret, as [`read_text`] does. Also returns what [`check_private`]
-/// finds for the file that was read, whatever is at its path by then.
+/// Reads a file that should be a secret, as [`read_text`] does. Also returns the result of
+/// [`check_private`] for the file that was read, even if the path has since changed.
 ///
 /// # Errors
 /// As [`read_text`].
@@ -138,7 +139,7 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     bytes_of(&open(path)?, path)
 }
 
-/// Opens a file for reading, without waiting: opening a named pipe would wait for a writer.
+/// Opens a file for reading without blocking: opening a named pipe would wait for a writer.
 fn open(path: &Path) -> Result<File, FileError> {
     let failed = |source| FileError::Read { path: path.to_owned(), source };
     if is_own_descriptor(path) {
@@ -166,7 +167,7 @@ pub(crate) fn do_not_wait(options: &mut OpenOptions) {
     let _ = options;
 }
 
-/// A file that the shell passes (`<(…)`, `/dev/stdin`) is what its user chose.
+/// A file that the shell passes (`<(…)`, `/dev/stdin`) was chosen by the user.
 fn is_own_descriptor(path: &Path) -> bool {
     ["/dev/fd", "/dev/stdin", "/proc"].iter().any(|folder| path.starts_with(folder))
 }
@@ -204,7 +205,7 @@ fn bytes_of(file: &File, path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     if known_len > MAX_FILE_LEN {
         return Err(FileError::TooLarge(path.to_owned()));
     }
-    // Allocated for the whole file at once: a growing buffer would leave copies of a secret behind.
+    // Allocates for the whole file at once: a growing buffer would leave copies of a secret behind.
     let room = usize::try_from(known_len).unwrap_or(0).max(4_096) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(MAX_FILE_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -223,7 +224,7 @@ pub fn check_private(path: &Path) -> Result<(), FileError> {
     judge(fs::metadata(path), path)
 }
 
-/// Does the same for a file that was opened at `path`.
+/// Does the same for an open file that was found at `path`.
 fn check_private_opened(file: &File, path: &Path) -> Result<(), FileError> {
     judge(file.metadata(), path)
 }
@@ -310,8 +311,8 @@ pub fn config_folder() -> Option<PathBuf> {
     user_folder("XDG_CONFIG_HOME", ".config")
 }
 
-/// Where programs keep what is to last, but is not worth a copy: `hikyaku` in `$XDG_STATE_HOME`, or
-/// in `.local/state` of `$HOME`, by the rules of [`config_folder`].
+/// Returns the folder for data that programs keep but nobody backs up: `hikyaku` in
+/// `$XDG_STATE_HOME`, or in `.local/state` of `$HOME`, by the rules of [`config_folder`].
 #[must_use]
 pub fn state_folder() -> Option<PathBuf> {
     user_folder("XDG_STATE_HOME", ".local/state")
@@ -339,14 +340,14 @@ pub fn make_private_folder(path: &Path) -> io::Result<()> {
 /// What to do when a file to be written exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfExists {
-    /// Leave it alone, and return an error.
+    /// Leave it unchanged, and return an error.
     Refuse,
     /// Replace it.
     Replace,
 }
 
-/// Writes a file that only its owner may read (mode 0600), whole or not at all: it is written under
-/// another name in the same folder, and then moved.
+/// Writes a file that only its owner may read (mode 0600), atomically: it is written under another
+/// name in the same folder, and then renamed.
 ///
 /// # Errors
 /// [`FileError::Exists`] with [`IfExists::Refuse`], [`FileError::Write`] otherwise.
@@ -354,7 +355,7 @@ pub fn write_private(path: &Path, text: &str, if_exists: IfExists) -> Result<(),
     write_whole(path, text, if_exists, PRIVATE)
 }
 
-/// Writes a file that everyone may read (mode 0644), whole or not at all.
+/// Writes a file that everyone may read (mode 0644), atomically.
 ///
 /// # Errors
 /// As [`write_private`].
@@ -363,7 +364,7 @@ pub fn write_public(path: &Path, text: &str, if_exists: IfExists) -> Result<(), 
 }
 
 /// Returns the system's own error where a library has wrapped it, for instance to add the name of a
-/// temporary file: its text says more than its kind.
+/// temporary file: its text is more specific than its kind.
 #[must_use]
 pub fn os_error(error: &io::Error) -> Option<io::Error> {
     if let Some(code) = error.raw_os_error() {
@@ -380,7 +381,7 @@ pub fn os_error(error: &io::Error) -> Option<io::Error> {
 }
 
 /// Returns the code in a text such as `No such file or directory (os error 2) at path …`: tempfile
-/// shows no more of it.
+/// reveals no more.
 fn code_in(text: &str) -> Option<i32> {
     let (_, code) = text.split_once("(os error ")?;
     code.split_once(')')?.0.parse().ok()
@@ -439,7 +440,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // If it was renamed, no file has this name any longer.
+        // A file that was renamed no longer has this name.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -468,7 +469,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_private_and_never_overwritten_unasked() {
+    fn secrets_are_private_and_never_overwritten_without_request() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         write_private(&path, "one", IfExists::Refuse).unwrap();
@@ -482,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_others_can_read_is_named_with_its_mode() {
+    fn a_secret_that_others_can_read_is_refused_with_its_mode() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
         write_private(&path, "s", IfExists::Refuse).unwrap();
@@ -493,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_is_checked_also_through_a_link() {
+    fn the_file_that_is_read_is_the_one_that_is_checked() {
         let dir = tempfile::tempdir().unwrap();
         let [key, link] = ["key", "link"].map(|name| dir.path().join(name));
         write_private(&key, "s", IfExists::Refuse).unwrap();
@@ -506,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_a_key_is_not_written_through() {
+    fn writing_a_key_does_not_follow_a_link() {
         let dir = tempfile::tempdir().unwrap();
         let [dear, link] = ["dear", "link"].map(|name| dir.path().join(name));
         fs::write(&dear, "dear to me").unwrap();
@@ -519,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn what_everyone_can_change_is_named() {
+    fn a_file_that_everyone_can_change_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("folder");
         fs::create_dir(&folder).unwrap();
@@ -546,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused_at_once_by_what_it_is() {
+    fn anything_but_a_file_is_refused_at_once_by_its_kind() {
         let dir = tempfile::tempdir().unwrap();
         let [pipe, socket] = ["pipe", "socket"].map(|name| dir.path().join(name));
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)

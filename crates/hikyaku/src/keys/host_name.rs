@@ -4,8 +4,8 @@
 
 use crate::limits::DEFAULT_PORT;
 
-/// A host as a file of known hosts names it: `name` for the default port, else `[name]:port`; in
-/// lower case, as names mean the same in either.
+/// A host as a file of known hosts names it: `name` for the default port, otherwise `[name]:port`;
+/// in lower case, since names are case-insensitive.
 pub(crate) fn host_name(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
     if port == DEFAULT_PORT { host } else { format!("[{host}]:{port}") }

@@ -26,19 +26,19 @@ struct Secret {
 }
 
 impl Identity {
-    /// Makes a new key pair.
+    /// Generates a new key pair.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the system provides no randomness.
     pub fn generate(comment: &str) -> Result<Self, KeyError> {
         let mut seed = Zeroizing::new([0_u8; 32]);
         getrandom::fill(&mut *seed).map_err(|e| KeyError::Generate(e.to_string()))?;
         Self::from_seed(&seed, comment)
-            .ok_or_else(|| KeyError::Generate("the system gave no good seed".to_owned()))
+            .ok_or_else(|| KeyError::Generate("the system provided no usable seed".to_owned()))
     }
 
-    /// Returns the key pair that a secret seed makes (RFC 8032 section 5.1.5), or `None` for a seed
-    /// whose key is not usable.
+    /// Returns the key pair of a secret seed (RFC 8032 section 5.1.5), or `None` for a seed whose
+    /// key is not usable.
     #[must_use]
     pub fn from_seed(seed: &[u8; 32], comment: &str) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_output_holds_no_secret() {
+    fn debug_output_contains_no_secret() {
         let shown = format!("{:?}", Identity::generate("").unwrap());
         assert!(shown.starts_with("Identity(SHA256:"), "{shown}");
     }

@@ -12,8 +12,8 @@ use crate::keys::{
 /// Returns what distinguishes this installation's reset tokens from those of another with the same
 /// identity, address and host name, as containers of one image have: `reset_secret` in
 /// [`config_folder`], created at first use (mode 0600). If it cannot be stored, the secret is valid
-/// for this process alone: after a restart, peers then do not learn that their connections are
-/// gone, and wait for their idle timeout.
+/// only for this process: after a restart, peers do not learn that their connections are gone, and
+/// wait for their idle timeout.
 pub(crate) fn reset_secret() -> SharedKey {
     kept().unwrap_or_else(|_| SharedKey::generate())
 }

@@ -1,6 +1,6 @@
 //! Why a key could not be used.
 //!
-//! In: nothing. Out: words that name the file and what to try. Never: a secret.
+//! In: nothing. Out: errors that name the file and what to try. Never: a secret.
 
 use std::path::PathBuf;
 
@@ -14,13 +14,13 @@ pub enum KeyError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Not an OpenSSH private key.
-    #[error("{} is not an OpenSSH private key; `hikyaku keygen` makes one", .0.display())]
+    #[error("{} is not an OpenSSH private key; create one with `hikyaku keygen`", .0.display())]
     NotPrivate(PathBuf),
     /// Not an OpenSSH key of either kind.
     #[error("{} is not an OpenSSH key", .0.display())]
     NotAKey(PathBuf),
     /// A key of another algorithm.
-    #[error("{} is a key for {algorithm}; only Ed25519 is used here", path.display())]
+    #[error("{} is a key for {algorithm}; only Ed25519 is supported", path.display())]
     NotEd25519 {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum KeyError {
     /// The passphrase does not open the key.
     #[error("wrong passphrase for {}", .0.display())]
     WrongPassphrase(PathBuf),
-    /// The key needs a passphrase, and nobody was there to ask for it.
+    /// The key needs a passphrase, and there was no terminal to ask for it.
     #[error("{} is protected by a passphrase", .0.display())]
     Locked(PathBuf),
     /// Not a Fernet key.
@@ -39,7 +39,7 @@ pub enum KeyError {
          `hikyaku keygen --shared FILE` makes one", .0.display()
     )]
     NotShared(PathBuf),
-    /// A private key where public keys are asked for.
+    /// A private key where public keys are expected.
     #[error(
         "{} is a private key; name the file of its public half: {}.pub",
         .0.display(), .0.display()
@@ -53,19 +53,19 @@ pub enum KeyError {
     NoSigner {
         /// The file.
         path: PathBuf,
-        /// The first line that was left out, and why.
+        /// The first line that was skipped, and why.
         left_out: Option<String>,
     },
     /// More keys than are accepted.
     #[error("{} holds more than {MAX_SIGNERS} keys", .0.display())]
     TooManySigners(PathBuf),
-    /// A name that a file of known hosts would take for more than one host.
-    #[error("{0:?} is no name of a host")]
+    /// A name that a file of known hosts would read as several hosts.
+    #[error("{0:?} is not a host name")]
     NotAHost(String),
-    /// There is nowhere to keep it.
-    #[error("no folder to keep keys and known hosts in; set HOME or XDG_CONFIG_HOME")]
+    /// There is no folder for it.
+    #[error("there is no folder for keys and known hosts; set HOME or XDG_CONFIG_HOME")]
     NoFolder,
-    /// The system has no randomness to make a key from.
+    /// The system provided no randomness for a key.
     #[error("cannot make a key: {0}")]
     Generate(String),
 }

@@ -48,7 +48,7 @@ pub(crate) fn authorized_key(line: &str) -> Result<Option<PublicKey>, String> {
         None => Err("not a public key (`ssh-ed25519 AAAA… comment`)".to_owned()),
         Some(_) => {
             let name = options.split(['=', ',']).next().unwrap_or_default();
-            Err(format!("its option `{name}` restricts the key in a way that is not known here"))
+            Err(format!("its option `{name}` restricts the key in a way that is not supported"))
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_of_any_number_and_kind_stand_between_the_fields() {
+    fn fields_may_be_separated_by_any_blanks() {
         let spread = KEY.replace(' ', " \t ");
         for (line, expected) in [
             (format!("{KEY} alice"), "alice"),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_options_is_left_out_by_the_name_of_the_first() {
+    fn a_key_with_options_is_skipped_and_the_first_option_is_named() {
         for (options, name) in [
             ("no-pty", "no-pty"),
             ("from=\"10.0.0.0/8, host name\"", "from"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_said_to_be_none() {
+    fn a_line_without_a_key_is_reported() {
         let cut = &KEY[..KEY.len() - 8];
         for line in ["ssh-ed25519", "ssh-ed25519 nonsense", cut, "from=\"unclosed ssh-ed25519 AAAA"]
         {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_is_tidied_of_what_editors_add() {
+    fn blanks_that_editors_add_to_a_private_key_are_removed() {
         let tidied =
             tidy_pem("\u{feff}\r\n-----BEGIN A-----\r\nAAAA  \r\n\n-----END A-----\r\n\r\n\n");
         assert_eq!(*tidied, "-----BEGIN A-----\nAAAA\n-----END A-----\n");
@@ -150,12 +150,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_breaks_the_reader(line: String) {
+        fn no_line_makes_the_parser_fail(line: String) {
             let _ = authorized_key(&line);
         }
 
         #[test]
-        fn no_options_in_quotes_let_a_key_pass(value in "[ -~]{0,30}") {
+        fn quoted_options_never_hide_a_restriction(value in "[ -~]{0,30}") {
             let quoted = value.replace('\\', "").replace('"', "\\\"");
             let line = format!("command=\"{quoted}\" {KEY}");
             prop_assert!(authorized_key(&line).is_err());

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_as_the_format_says_in_a_file_of_its_owner_s() {
+    fn lines_follow_the_format_in_a_private_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("keys.log");
         KeyLogFile::open(&path).unwrap().log("EXPORTER_SECRET", &[1; 32], &[0xab; 2]);

@@ -72,7 +72,7 @@ pub fn host_name(host: &str, port: u16) -> String {
 }
 
 impl KnownHosts {
-    /// Reads the file. A missing file knows no hosts.
+    /// Reads the file. A missing file contains no hosts.
     ///
     /// Lines in another format are ignored, as ssh ignores them, and listed by
     /// [`KnownHosts::skipped`].
@@ -144,9 +144,9 @@ impl KnownHosts {
     }
 
     /// Remembers the key of a host that was new: appends a line to the file, which is created if it
-    /// does not exist (mode 0600, its folder 0700). The returned verdict was reached while no other
-    /// process could write: anything except [`Verdict::New`] means that another process was first,
-    /// and that nothing was written. [`Verdict::Changed`] must then be obeyed.
+    /// does not exist (mode 0600, its folder 0700). No other process can write while the returned
+    /// verdict is reached: anything except [`Verdict::New`] means that another process was first
+    /// and nothing was written. The caller must then obey [`Verdict::Changed`].
     ///
     /// # Errors
     /// If the file cannot be read or written, or `host` would have another meaning in it.
@@ -233,7 +233,7 @@ fn parse_line(number: usize, text: &str) -> Result<Option<Line>, String> {
         return Ok(None);
     }
     // Any white space may separate fields, but the parser accepts only one blank. A comment may
-    // belong to the key, and has to stay.
+    // belong to the key and must stay.
     let text: Vec<&str> = text.split_whitespace().collect();
     let entry = contain(|| text.join(" ").parse::<Entry>().ok()).flatten();
     let entry = entry.ok_or("not `[@marker] hosts type key [comment]`")?;
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_new_then_known_and_another_key_is_told_with_its_line() {
+    fn a_host_is_new_then_known_and_another_key_is_reported_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("made").join("known_hosts");
         let mut hosts = KnownHosts::open(&path).unwrap();
@@ -355,11 +355,11 @@ mod tests {
         }
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("[b]:9 ssh-ed25519 AAAA"), "{text}");
-        assert!(!text.contains("comment"), "what a peer says of itself is not kept: {text}");
+        assert!(!text.contains("comment"), "the peer's own comment is not stored: {text}");
     }
 
     #[test]
-    fn a_name_that_would_say_more_than_one_host_is_not_written() {
+    fn a_name_that_means_more_than_one_host_is_not_written() {
         let (dir, mut hosts) = with("");
         for name in ["", "*", "a,b", "a b", "a\n*", "!a", "#a", "@revoked", "|1|a|b", "a?"] {
             let refused = hosts.remember(name, &key());
@@ -371,7 +371,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_file_is_its_owner_s() {
+    fn the_file_is_private() {
         use std::os::unix::fs::MetadataExt;
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("made");
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_has_remembered_meanwhile_counts() {
+    fn keys_that_another_process_remembered_meanwhile_count() {
         let (_dir, mut ours) = with("");
         let mut theirs = ours.clone();
         let (first, second) = (key(), key());
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_lose_no_line() {
+    fn concurrent_writers_lose_no_line() {
         let (_dir, hosts) = with("# no line end");
         thread::scope(|scope| {
             for n in 0..8 {
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_other_kinds_are_left_alone_and_counted() {
+    fn lines_of_other_kinds_are_kept_and_counted() {
         let key = key();
         let text = format!("# a comment\n\nnonsense\na ssh-rsa AAAA\n\ta  {}\n", key.public_line());
         let (_dir, hosts) = with(&text);
@@ -473,13 +473,13 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_named_as_ssh_names_it() {
+    fn host_names_are_written_as_ssh_writes_them() {
         assert_eq!(host_name("Host.Example", DEFAULT_PORT), "host.example");
         assert_eq!(host_name("::1", 9), "[::1]:9");
     }
 
     #[test]
-    fn a_folder_is_no_file_of_hosts() {
+    fn a_folder_is_not_accepted_as_known_hosts() {
         let dir = tempfile::tempdir().unwrap();
         assert!(KnownHosts::open(dir.path()).is_err());
     }

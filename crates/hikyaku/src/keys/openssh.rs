@@ -104,11 +104,11 @@ impl Identity {
         let KeypairData::Ed25519(pair) = key.key_data() else { return Err(not_one()) };
         let seed = Zeroizing::new(pair.private.to_bytes());
         let identity = Self::from_seed(&seed, key.public_key().comment().as_str_lossy());
-        // Signatures of a file whose public half belongs to another key could not be verified.
+        // Nobody could verify signatures of a file whose public half belongs to another key.
         identity.filter(|made| made.public().key() == pair.public.0).ok_or_else(not_one)
     }
 
-    /// Writes the key in OpenSSH's format, readable by its owner alone, and its public line beside
+    /// Writes the key in OpenSSH's format, readable only by its owner, and its public line beside
     /// it as `PATH.pub`. With a passphrase it is encrypted (aes256-ctr, bcrypt-pbkdf).
     ///
     /// # Errors
@@ -128,14 +128,15 @@ impl Identity {
         }
         let text = key.to_openssh(LineEnding::LF).map_err(generate)?;
         let public = public_path(path);
-        // Checked before the private half is written: a pair is written whole or not at all.
+        // Checked before the private half is written, so that either both halves are written or
+        // neither.
         if if_exists == IfExists::Refuse && public.exists() {
             return Err(FileError::Exists(public).into());
         }
         write_private(path, &text, if_exists)?;
         let written = write_public(&public, &format!("{}\n", self.public_line()), if_exists);
         if written.is_err() && if_exists == IfExists::Refuse {
-            // It did not exist before, and half a pair is of no use.
+            // The private half did not exist before, and half a pair is useless.
             let _ = std::fs::remove_file(path);
         }
         Ok(written?)
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_editors_add_around_a_key_does_no_harm() {
+    fn text_that_editors_add_around_a_key_is_ignored() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("id");
         let made = Identity::generate("me").unwrap();
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_made_once_and_then_read() {
+    fn a_key_is_generated_once_and_then_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("server/id");
         let made = std::thread::scope(|scope| {
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_key_opens_with_its_passphrase_alone() {
+    fn a_locked_key_opens_only_with_its_passphrase() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("id");
         let made = Identity::generate("").unwrap();

@@ -47,7 +47,7 @@ impl SharedKey {
         Some(Self(Zeroizing::new(*bytes)))
     }
 
-    /// Makes a key of 32 bytes, or returns `None` if there are more or fewer.
+    /// Creates a key of 32 bytes, or returns `None` for another length.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
@@ -63,7 +63,7 @@ impl SharedKey {
         write_private(path, &text, if_exists)
     }
 
-    /// Returns the bytes of the key. The caller has to wipe copies of them.
+    /// Returns the bytes of the key. The caller must wipe copies of them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -81,14 +81,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_shared_key_is_a_shared_key() {
+    fn only_32_bytes_in_base64_are_a_shared_key() {
         assert!(SharedKey::parse("cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=\n").is_some());
         assert!(SharedKey::parse("short").is_none());
         assert!(SharedKey::parse("").is_none());
     }
 
     #[test]
-    fn debug_output_holds_no_secret() {
+    fn debug_output_contains_no_secret() {
         assert_eq!(format!("{:?}", SharedKey::generate()), "SharedKey(secret)");
     }
 }

@@ -42,7 +42,7 @@ impl Fingerprint {
         &self.0
     }
 
-    /// Makes a fingerprint from a digest, or returns `None` if it is not 32 bytes long.
+    /// Creates a fingerprint from a digest, or returns `None` if it is not 32 bytes long.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
@@ -91,15 +91,15 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Makes a signer of a public key and its comment. Returns `None` if the key is weak or off the
-    /// curve: others could make its signatures too.
+    /// Creates a signer from a public key and its comment. Returns `None` if the key is weak or off
+    /// the curve: others could make its signatures too.
     pub(crate) fn new(key: &[u8; 32], comment: &str) -> Option<Self> {
         CompressedEdwardsY(*key).decompress().filter(|point| !point.is_small_order())?;
         let encoded = [string(ED25519.as_bytes()), string(key)].concat();
         let mut line = format!("{ED25519} {}", BASE64.encode(&encoded));
         if !comment.is_empty() {
             line.push(' ');
-            // A comment can be anything: it must not begin a second line, nor control a terminal.
+            // A comment can be anything: it must not begin a second line or control a terminal.
             line.push_str(&comment.replace(char::is_control, " "));
         }
         Some(Self {
@@ -149,7 +149,7 @@ impl Signer {
         blanks.nth(1).map_or(&self.line, |end| &self.line[..end])
     }
 
-    /// Returns the key if it is one for Ed25519 that is neither weak nor off the curve.
+    /// Returns the key if it is an Ed25519 key that is neither weak nor off the curve.
     #[cfg(feature = "openssh")]
     pub(crate) fn from_openssh(key: &ssh_key::PublicKey) -> Option<Self> {
         Self::new(&key.key_data().ed25519()?.0, key.comment().as_str_lossy())
@@ -257,7 +257,7 @@ impl AuthorizedKeys {
 #[cfg(feature = "openssh")]
 fn accepted(key: &ssh_key::PublicKey) -> Result<Signer, String> {
     Signer::from_openssh(key)
-        .ok_or_else(|| format!("{} is not used here, only {ED25519}", key.algorithm()))
+        .ok_or_else(|| format!("{} is not supported, only {ED25519}", key.algorithm()))
 }
 
 #[cfg(test)]
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn authorized_keys_leave_out_what_does_not_apply_and_name_its_lines() {
+    fn unusable_lines_of_authorized_keys_are_skipped_and_reported() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("authorized_keys");
         let line = Identity::generate("alice").unwrap().public_line();

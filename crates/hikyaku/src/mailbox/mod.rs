@@ -94,10 +94,10 @@ pub(crate) enum Request {
     },
 }
 
-/// What is known of the tasks that receive.
+/// The state of the tasks that receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
-    /// Nothing: they are busy, or poll.
+    /// Unknown: they are busy, or poll.
     Busy,
     /// One waits for a message.
     Waits,
@@ -139,7 +139,7 @@ pub(crate) struct State {
     undelivered: u64,
     remote: SocketAddr,
     closed: Option<Closed>,
-    /// Nothing more is sent: the peer has learnt of the end, or does not answer.
+    /// Nothing more is sent: the peer has received the close, or does not answer.
     released: bool,
 }
 
@@ -181,7 +181,7 @@ impl Mailbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic leaves nothing half changed here.
+        // A panic cannot leave this state inconsistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -273,7 +273,7 @@ impl Mailbox {
         Ok(message.expect("recv_with gave one"))
     }
 
-    /// Waits for a message, and takes up to `limit`.
+    /// Waits for a message, and takes up to `limit` of them.
     pub(crate) async fn recv_with(
         &self,
         channel: Option<ChannelId>,
@@ -303,8 +303,9 @@ impl Mailbox {
         }
     }
 
-    /// Notes that a reader waits. If it was woken for a message and has sent no answer, none will
-    /// carry the ACK. Returns when a message is there although an earlier one is missing.
+    /// Notes that a reader waits. If it was woken for a message and has sent no answer, no answer
+    /// will carry the ACK. Returns the time at which a message can be taken although an earlier one
+    /// is missing.
     fn note_reader(&self) -> Option<Time> {
         let mut state = self.lock();
         let before = mem::replace(&mut state.reader, Reader::Waits);

@@ -12,7 +12,7 @@ use tokio::task::consume_budget;
 use super::{Mailbox, Staged};
 use crate::{closed::SendError, limits::STAGED_TOGETHER, turns::Turn};
 
-/// A message that waits for its turn to be staged. If it is dropped before, it leaves no trace.
+/// A message that waits for its turn to be staged. Dropping it before that has no effect.
 pub(crate) struct Sending<'a> {
     pub(super) mailbox: &'a Mailbox,
     /// Until it is staged.
@@ -41,11 +41,11 @@ impl Future for Sending<'_> {
             }
             None if state.has_room(lane)
                 && !state.turns.must_wait(lane)
-                && !state.turns.is_polite_to_wait(lane) => {}
+                && !state.turns.should_yield(lane) => {}
             None => {
                 *turn = Some(state.turns.wait(lane, cost, cx.waker().clone()));
-                // If there is room, it only yields to senders that were granted a turn before: one
-                // that is never polled again delays nobody.
+                // If there is room, it yields only to senders that were granted a turn before, so
+                // that a sender that is never polled again delays nobody.
                 let granted = state.grant();
                 drop(state);
                 granted.into_iter().for_each(Waker::wake);
@@ -80,7 +80,7 @@ impl Mailbox {
         mut messages: impl Iterator<Item = Staged>,
     ) -> Result<Option<u64>, SendError> {
         let mut last = None;
-        // The iterator is the application's: it runs without the lock.
+        // The iterator belongs to the application: call it without the lock.
         let mut next = VecDeque::with_capacity(STAGED_TOGETHER);
         loop {
             next.extend(messages.by_ref().take(STAGED_TOGETHER - next.len()));
@@ -104,7 +104,7 @@ impl Mailbox {
             let lane = first.lane();
             if !state.has_room(lane)
                 || state.turns.must_wait(lane)
-                || state.turns.is_polite_to_wait(lane)
+                || state.turns.should_yield(lane)
             {
                 break;
             }

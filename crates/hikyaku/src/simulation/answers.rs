@@ -1,4 +1,4 @@
-//! An ACK waits for the answer that may carry it, and for nothing else.
+//! An ACK waits only for an answer that may carry it.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -34,7 +34,7 @@ pub(super) async fn ends() -> (Endpoint, Connection, Endpoint, Connection) {
     let client = start(SocketAddr::from(([10, 1, 0, 1], 1_000)), false);
     let here = client.connect_to("server", &[SERVER], Trust::AnyKey).await.expect("it connects");
     let there = server.accept().await.expect("it is accepted");
-    // Tickets and timers that follow a handshake have passed.
+    // Wait for the tickets and timers that follow a handshake.
     sleep(Duration::from_secs(3)).await;
     (client, here, server, there)
 }
@@ -56,13 +56,13 @@ async fn answered_after(pause: Duration) -> (u64, Duration) {
     let took = began.elapsed();
     here.recv().await.expect("it is answered");
     let _there = reader.await.expect("it ends");
-    // An ACK of its own would have come by now.
+    // A separate ACK would have arrived by now.
     sleep(Duration::from_millis(100)).await;
     (server.stats().sent - before, took)
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_takes_a_few_milliseconds_carries_the_ack() {
+async fn an_answer_within_a_few_milliseconds_carries_the_ack() {
     let (sent, took) = answered_after(Duration::from_millis(4)).await;
     assert_eq!(sent, 1, "the answer alone");
     assert!(took <= Duration::from_millis(8), "{took:?}");

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{closed::Closed, connection::Connection, endpoint::Endpoint, port::Port, trust::Trust};
 
-/// Randomness that panics once it is armed, and with it the connection that is being served.
+/// Randomness that panics once it is armed, so that the connection being served panics.
 struct Fuse {
     dice: Dice,
     armed: Arc<AtomicBool>,
@@ -27,7 +27,7 @@ struct Fuse {
 
 impl Random for Fuse {
     fn fill(&mut self, bytes: &mut [u8]) {
-        assert!(!self.armed.swap(false, Ordering::Relaxed), "a panic, as the test asks");
+        assert!(!self.armed.swap(false, Ordering::Relaxed), "a panic that the test requested");
         self.dice.fill(bytes);
     }
 }
@@ -86,9 +86,9 @@ async fn scene() {
 }
 
 #[test]
-fn a_panic_in_the_protocol_ends_one_connection_and_the_others_live_on() {
+fn a_panic_in_the_protocol_ends_only_one_connection() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().start_paused(true);
     let done = async { timeout(Duration::from_secs(600), scene()).await };
-    runtime.build().expect("a runtime").block_on(done).expect("nobody waits for ever");
+    runtime.build().expect("a runtime").block_on(done).expect("nobody waits forever");
 }

@@ -4,9 +4,9 @@
 //!
 //! The protocol's own simulator (`crates/sim`) polls each event at once. Here the driver polls
 //! them, in batches and with turn limits, after packets that were sent already, and applications
-//! use what programs use: endpoints, connections, receipts. A seed determines a world; the seed of
-//! one that breaks a promise is printed, and `HIKYAKU_SEED=7 cargo test -p hikyaku --lib a_world`
-//! runs it again.
+//! use the public API: endpoints, connections, receipts. A seed determines a world; the seed of one
+//! that breaks a promise is printed, and `HIKYAKU_SEED=7 cargo test -p hikyaku --lib a_world` runs
+//! it again.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -81,7 +81,7 @@ async fn world(seed: u64) -> Result<Oracle, String> {
         running.spawn(run_client(client, name, starts, oracle.clone(), dice.fork()));
     }
     if dice.happens(200) {
-        // In the middle of sending.
+        // While messages are being sent.
         sleep(Duration::from_millis(dice.below(100))).await;
         server.close(Duration::from_secs(20)).await;
     }
@@ -193,7 +193,7 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 #[test]
-fn a_world_keeps_what_was_acknowledged() {
+fn a_world_receives_what_was_acknowledged() {
     let (mut acknowledged, mut received) = (0, 0);
     for seed in seeds() {
         match run(seed) {

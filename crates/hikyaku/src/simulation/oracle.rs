@@ -72,7 +72,7 @@ impl Oracle {
             return;
         };
         if known.channel != message.channel.0 || !state.received.insert(known) {
-            state.broken = Some(format!("{known:?} came twice, or on another channel"));
+            state.broken = Some(format!("{known:?} arrived twice, or on another channel"));
         }
         if message.class == Class::Ordered {
             let last = state.last.insert((connection, known.channel), known.number);
@@ -91,7 +91,7 @@ impl Oracle {
         match missing.first() {
             None => Ok(()),
             Some(first) => Err(format!(
-                "{} of {} acknowledged messages never came, {first:?} among them",
+                "{} of {} acknowledged messages never arrived, among them {first:?}",
                 missing.len(),
                 state.acknowledged.len(),
             )),

@@ -9,7 +9,7 @@ use super::answers::ends;
 use crate::clock::runtime_now;
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_received_before_its_deadline_though_an_earlier_one_never_comes() {
+async fn a_message_is_received_before_its_deadline_although_an_earlier_one_is_lost() {
     let (_client, here, _server, there) = ends().await;
     let (microphone, speaker) = (here.channel(2), there.channel(2));
     let began = runtime_now();
@@ -27,7 +27,7 @@ async fn a_message_is_received_before_its_deadline_though_an_earlier_one_never_c
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_end_of_the_connection_nothing_waits_any_longer() {
+async fn nothing_waits_after_the_end_of_the_connection() {
     let (client, here, _server, there) = ends().await;
     for (within, frame) in [(0, "never sent"), (60_000, "last")] {
         let within = Delivery::Deadline(Duration::from_millis(within));

@@ -1,4 +1,4 @@
-//! What tests of connections share.
+//! Helpers that the tests of connections share.
 
 #![allow(clippy::allow_attributes, reason = "not every file leaves the same unused")]
 #![allow(dead_code, reason = "each test file uses some of it")]
@@ -14,7 +14,7 @@ pub(crate) async fn in_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.expect("in time")
 }
 
-/// A client and its connection, a server and its end of the same.
+/// A client with its connection, and a server with its end of that connection.
 pub(crate) async fn pair() -> (Endpoint, Connection, Endpoint, Connection) {
     let server = Endpoint::bind("127.0.0.1:0").await.unwrap();
     let client = Endpoint::client().unwrap();
@@ -23,7 +23,7 @@ pub(crate) async fn pair() -> (Endpoint, Connection, Endpoint, Connection) {
     (client, ours.unwrap(), server, theirs.unwrap())
 }
 
-/// The same test where all tasks take turns on one thread, and where they run on several.
+/// Runs a test twice: with all tasks on one thread, and with several threads.
 #[macro_export]
 macro_rules! on_both_runtimes {
     ($($test:ident),+ $(,)?) => {

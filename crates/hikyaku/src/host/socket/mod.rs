@@ -1,4 +1,4 @@
-//! UDP as the operating system gives it: batches in and out through quinn-udp, options through
+//! UDP sockets of the operating system: batches in and out through quinn-udp, options through
 //! socket2 and rustix.
 //!
 //! In: addresses, options, bytes. Out: datagrams with their sender, receiver and time.
@@ -39,15 +39,15 @@ pub struct SocketOptions {
     /// May send to broadcast addresses.
     pub broadcast: bool,
     /// The number of hops a datagram may take (IPv4 time to live, IPv6 hop limit), also for
-    /// multicast, whose default is 1: this network only.
+    /// multicast, where the default is 1: the local network only.
     pub ttl: Option<u8>,
-    /// Send and receive on this network interface alone.
+    /// Send and receive only on this network interface.
     pub interface: Option<String>,
     /// Several sockets may share the port: for multicast groups, which all of them receive.
     pub shared_port: bool,
     /// A socket on `[::]` does not receive IPv4.
     pub only_v6: bool,
-    /// IP may not fragment datagrams: for a protocol that finds the path's MTU itself.
+    /// Forbids IP fragmentation: for a protocol that finds the path's MTU itself.
     pub unfragmented: bool,
 }
 
@@ -55,8 +55,8 @@ pub struct SocketOptions {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Another socket has the port.
-    #[error("{0} is taken by another program; try another port, or :0 for any free one")]
+    /// Another socket uses the port.
+    #[error("{0} is used by another program; try another port, or :0 for any free one")]
     InUse(SocketAddr),
     /// The address does not belong to this machine.
     #[error("{0} is not an address of this machine")]
@@ -110,7 +110,7 @@ impl Socket {
             }
         }
         let unspecified = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "no address given");
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "no address was given");
         Err(BindError::System { address: unspecified, source })
     }
 
@@ -126,8 +126,8 @@ impl Socket {
         Self::bind(&[SocketAddr::new(any, 0)], options)
     }
 
-    /// Takes a socket that is bound already, such as one that a service manager passes. Options
-    /// that must be set before a socket is bound (`shared_port`, `only_v6`) have no effect, and its
+    /// Uses a socket that is already bound, such as one that a service manager passes. Options that
+    /// must be set before a socket is bound (`shared_port`, `only_v6`) have no effect, and its
     /// receive buffer stays as it is: whoever opened it may have been permitted a larger one.
     ///
     /// # Errors
@@ -181,8 +181,8 @@ impl Socket {
         self.local
     }
 
-    /// Returns the bytes of receive buffer that the kernel granted, as it counts them: Linux
-    /// reports double the requested size, and charges its own overhead against it.
+    /// Returns the size of the receive buffer that the kernel granted, in bytes as it counts them:
+    /// Linux reports double the requested size, and charges its own overhead against it.
     #[must_use]
     pub const fn receive_buffer(&self) -> usize {
         self.receive_buffer
@@ -310,7 +310,7 @@ impl Socket {
         })
     }
 
-    /// What does not fit into the queue is lost, as it would be further along the path.
+    /// A datagram that does not fit in the queue is lost, as it would be further along the path.
     fn send_singly(&self, train: &Transmit<'_>, segment: usize) -> io::Result<()> {
         for (index, contents) in train.contents.chunks(segment).enumerate() {
             let transmit = Transmit {
@@ -335,7 +335,8 @@ impl Socket {
     }
 
     /// Sends one datagram, waiting while the kernel's queue is full. `source` is the local address
-    /// to send from, if it matters (an answer is sent from the address that received the question).
+    /// to send from, if it matters (an answer should come from the address that received the
+    /// question).
     ///
     /// # Errors
     /// Those of the system, including errors that an earlier datagram caused: then this one was
@@ -360,8 +361,8 @@ impl Socket {
                     self.io.room().await?;
                     waited = true;
                 }
-                // After an error report the system reports room although there is none, so waiting
-                // for that alone could spin.
+                // After an error report the system claims to have room although there is none, so
+                // waiting for that alone could spin.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(FULL_QUEUE_PAUSE).await;
                     waited = false;
@@ -393,8 +394,8 @@ impl Socket {
     /// Returns the next error that the network reported about an earlier datagram.
     #[must_use]
     pub fn transport_error(&self) -> Option<Unreachable> {
-        // An error that a send or receive call has already returned stays in the queue; remove that
-        // one too, or it would be reported twice.
+        // An error that a send or receive call has already returned stays in the queue. Remove it
+        // too, or it would be reported twice.
         let _ = SockRef::from(self.io.socket()).take_error();
         os::next_report(&self.state, self.io.socket())
     }
@@ -461,10 +462,10 @@ impl Unreachable {
     fn text(&self) -> String {
         match self.source.kind() {
             _ if self.is_too_long() => {
-                "a datagram is longer than the MTU of a link on the way".to_owned()
+                "a datagram is longer than the MTU of a link on the path".to_owned()
             }
             io::ErrorKind::ConnectionRefused => {
-                "port unreachable: nothing is listening there".to_owned()
+                "port unreachable: no program listens there".to_owned()
             }
             _ => self.source.to_string(),
         }
@@ -499,7 +500,7 @@ fn bind_to_interface(socket: &socket2::Socket, name: &str) -> io::Result<()> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn bind_to_interface(_: &socket2::Socket, _: &str) -> io::Result<()> {
-    let message = "choosing an interface works on Linux only so far";
+    let message = "choosing an interface is supported only on Linux so far";
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
 
@@ -514,7 +515,7 @@ fn enlarge_receive_buffer(socket: &socket2::Socket) -> usize {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let forced = false;
     if !forced {
-        // A smaller buffer is not an error: its size is returned.
+        // A smaller buffer is not an error: the caller can read its size.
         let _ = socket.set_recv_buffer_size(KERNEL_RECEIVE_BUFFER);
     }
     socket.recv_buffer_size().unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Sockets on loopback.
+//! Tests of sockets on loopback.
 //!
 //! In: datagrams, and trains of them. Out: what arrived, and how. Never: another machine.
 
@@ -19,7 +19,7 @@ async fn received(socket: &Socket, count: usize) -> Vec<(Vec<u8>, SocketAddr)> {
 }
 
 #[tokio::test]
-async fn datagrams_arrive_whole_from_their_sender_the_empty_and_the_largest_too() {
+async fn datagrams_of_every_size_arrive_whole_from_their_sender() {
     let (a, b) = (loopback(), loopback());
     let largest = vec![7; MAX_PAYLOAD_V4];
     for payload in [b"one".as_slice(), b"", &largest] {
@@ -33,7 +33,7 @@ async fn datagrams_arrive_whole_from_their_sender_the_empty_and_the_largest_too(
 }
 
 #[tokio::test]
-async fn a_socket_that_is_bound_already_is_taken_as_it_is() {
+async fn a_bound_socket_is_used_as_it_is() {
     let bound = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let (address, peer) = (bound.local_addr().unwrap(), loopback());
     peer.send(b"early", address, None).await.unwrap();
@@ -48,7 +48,7 @@ async fn a_socket_that_is_bound_already_is_taken_as_it_is() {
 #[tokio::test]
 async fn a_dual_stack_socket_shows_ipv4_peers_as_ipv4_and_answers_them() {
     let Ok(dual) = Socket::bind(&["[::]:0".parse().unwrap()], &SocketOptions::default()) else {
-        return; // No IPv6 on this machine: nothing to show.
+        return; // No IPv6 on this machine: nothing to test.
     };
     let v4 = loopback();
     let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), dual.local_addr().port());
@@ -91,12 +91,12 @@ async fn the_kernel_reports_a_port_where_nothing_listens() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn reports_that_have_come_are_discarded_and_later_ones_are_not() {
+async fn earlier_reports_are_discarded_and_later_ones_are_not() {
     let gone = loopback().local_addr();
     let socket = loopback();
     socket.report_transport_errors().unwrap();
     for _ in 0..3 {
-        // A send may return the report of the one before it.
+        // A send may return the report about the previous datagram.
         let _ = socket.send(b"x", gone, None).await;
     }
     socket.discard_transport_errors();
@@ -121,14 +121,14 @@ async fn kernel_drops_are_counted() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_train_that_the_kernel_refuses_arrives_a_datagram_at_a_time_and_so_do_all_after_it() {
+async fn a_refused_train_and_all_later_ones_are_sent_one_datagram_at_a_time() {
     const SEGMENT: usize = 10;
     let (a, b) = (loopback(), loopback());
     if !a.has_gso() {
-        return; // This kernel never sends trains: every other test shows the other way.
+        return; // This kernel never sends trains: every other test covers that case.
     }
-    // No kernel accepts that many in one call (UDP_MAX_SEGMENTS: 64, or 128); it returns the same
-    // error as for a device that cannot send trains.
+    // No kernel accepts that many in one call (UDP_MAX_SEGMENTS: 64, or 128); for more, it returns
+    // the same error as for a device that cannot send trains.
     let train: Vec<u8> = (0..200_u8).flat_map(|n| [n; SEGMENT]).collect();
     let way = Way { to: b.local_addr(), source: None, ecn: None, segment: SEGMENT };
     for _ in 0..2 {

@@ -21,8 +21,9 @@ use tokio::{
 use super::Unreachable;
 use crate::host::address::canonical;
 
-/// A socket that the runtime watches for datagrams alone: each datagram that leaves makes room in
-/// the queue, and a task that waits for none would be woken for it (epoll(7), EPOLLOUT).
+/// A socket that the runtime watches only for received datagrams: otherwise each datagram that
+/// leaves the send queue would wake the task, although it does not wait for room (epoll(7),
+/// EPOLLOUT).
 pub(super) struct Io {
     io: AsyncFd<UdpSocket>,
     runtime: Handle,
@@ -31,11 +32,11 @@ pub(super) struct Io {
 
 /// Whether there is room in the send queue.
 enum Room {
-    /// As far as is known.
+    /// There is room, as far as is known.
     Some,
-    /// The system was asked to report when there is.
+    /// The system was asked to report room.
     Awaited(Pin<Box<dyn Future<Output = io::Result<()>> + Send>>),
-    /// The system has reported it.
+    /// The system has reported room.
     Reported,
 }
 
@@ -78,7 +79,7 @@ impl Io {
     }
 
     /// Calls `send` when there is room in the queue. Returns `WouldBlock` if the system reports
-    /// room where there is none, as it does after an error report: asking it again would spin.
+    /// room where there is none, as it does after an error report: trying again would spin.
     pub(super) fn poll_send(
         &self,
         cx: &mut Context<'_>,

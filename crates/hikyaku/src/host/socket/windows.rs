@@ -1,4 +1,4 @@
-//! The Windows counterpart of what only Unix provides: nothing.
+//! The Windows counterpart of what only Unix provides.
 //!
 //! In: a socket. Out: a replacement. Never: a datagram.
 
@@ -77,7 +77,7 @@ impl Io {
     }
 }
 
-/// There are no such reports: a dial takes its full time to fail.
+/// Windows has no such reports: a failing dial takes its full time.
 pub(super) fn report_errors(_: &UdpSocketState, _: &UdpSocket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
