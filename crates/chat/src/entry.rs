@@ -1,17 +1,17 @@
-//! What a person hands in at a keyboard.
+//! Input from a person at a keyboard.
 
 use std::borrow::Cow;
 
 use crate::{event::Seq, room_name::RoomName};
 
-/// Something that a person has entered, or asks for by a key.
+/// Something that a person has entered, or requested with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A line as typed: a message or a command.
     Line(String),
-    /// A message of one or several lines, such as pasted text. It is never a command.
+    /// A message of one or several lines, such as pasted text. It is never parsed as a command.
     Text(String),
-    /// A question for what was said in a room before an event, or most recently.
+    /// A request for the messages of a room before an event, or for the most recent ones.
     Older {
         /// The room.
         room: RoomName,
@@ -32,8 +32,8 @@ impl Entry {
 }
 
 /// Returns a typed line with its slash, the word after it and the space behind that as ASCII, as
-/// commands are written: an input method that is on makes full-width ones of them. The text of a
-/// line stays as it was typed.
+/// commands are written: an active input method produces full-width characters instead. The text of
+/// a line stays unchanged.
 #[must_use]
 pub fn narrowed(line: &str) -> Cow<'_, str> {
     let ideographic_space = '\u{3000}';
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_of_an_input_method_is_a_command_and_text_stays_as_it_is() {
+    fn a_full_width_command_is_recognised_and_text_stays_unchanged() {
         for (typed, is) in [
             ("／ｍｓｇ　花子　ひみつ", "/msg 花子　ひみつ"),
             ("/msg　花子 ／Ａ", "/msg 花子 ／Ａ"),

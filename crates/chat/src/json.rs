@@ -1,5 +1,5 @@
-//! Events as JSON objects for programs: one per line, safe for a terminal. Strings are exact: what
-//! could command a terminal is escaped as JSON does it.
+//! Events as JSON objects for programs: one per line, safe for a terminal. Strings are exact:
+//! characters that could control a terminal are JSON escapes.
 //!
 //! In: events, and what a client knows of them. Out: lines without their ends.
 
@@ -16,34 +16,34 @@ use crate::{
     words::Language,
 };
 
-/// How far an own message has got.
+/// How far one of the reader's own messages has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// It waits in the client's outbox.
     Pending,
     /// The host has stored it.
     Stored,
-    /// So many of so many members have it.
+    /// This many of this many members have it.
     Delivered {
-        /// Those who have it.
+        /// How many members have it.
         to: u32,
         /// The members with connections who were in the room when it was stored.
         of: u32,
     },
 }
 
-/// What a reader knows of an event beside the event.
+/// What a reader knows about an event besides the event itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// For an own message: how far it has got.
+    /// For the reader's own message: how far it has got.
     pub own: Option<Progress>,
     /// `true` for a line of a page of history.
     pub history: bool,
-    /// `true` if the author's signature is missing or does not fit.
+    /// `true` if the author's signature is missing or invalid.
     pub forged: bool,
 }
 
-/// Returns the object of an event, or `None` for an event that says nothing to a program.
+/// Returns the object of an event, or `None` for an event that means nothing to a program.
 #[must_use]
 pub fn event(event: &Event, context: Context) -> Option<String> {
     let mut object = Object::default();
@@ -178,7 +178,7 @@ impl Object {
             }
             Kind::Whispered { to, to_key, text } => {
                 self.text("text", text);
-                // Not `to`: that is how many have it.
+                // Not `to`, which is how many members have it.
                 self.text("addressee", to);
                 if let Some(key) = to_key {
                     self.text("addressee_key", key);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_a_message_names_it_and_ends_its_waiting() {
+    fn a_refused_message_is_named_and_no_longer_waits() {
         let id = MessageId::new(Stamp::from_millis(1), [0; 10]);
         let of = |kind: Refusal, id| {
             let refused = Event { kind: Kind::Refused(kind), id, ..said("") };
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn every_line_is_json_and_commands_no_terminal() {
+    fn every_line_is_json_and_cannot_control_a_terminal() {
         let events = [
             said(UNSAFE),
             Event { kind: Kind::Topic { text: "\x1b]0;x\x07".into() }, ..said("") },
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_gets_the_text_as_it_was_written() {
+    fn a_program_receives_the_text_unchanged() {
         let line = event(&said(UNSAFE), Context::default()).unwrap();
         assert!(line.contains(r"\u001b[2J\u202e\u009b\udb40\udc41\t"), "{line}");
         let object: Value = serde_json::from_str(&line).unwrap();

@@ -1,14 +1,14 @@
 //! Group chat over UDP: any sender of a datagram is a member, and each line goes to all others.
 //!
 //! A room is a typed log. Members send [`request`]s, which cause [`event`]s, numbered by a [`log`].
-//! Sentences are made at the edges, in the reader's [`words`].
+//! Sentences are formed only at the edges, in the reader's language: [`words`].
 //!
 //! Pure modules, which take the time as an argument and do no I/O:
 //!
 //! - [`room`]: members, names, events. Any dialect can drive it.
 //! - [`plain`]: turns datagrams into actions, and events into text that any program can show.
 //! - [`machine`]: the same as JSON lines, for programs that read data.
-//! - [`app`]: the client's side, also with servers that do not know hikyaku.
+//! - [`app`]: the client's side, also for servers that are not hikyaku.
 //! - [`json`]: events as objects for scripts.
 //! - [`member`]: the client's side over native connections.
 //! - [`limits`]: every bound, with its reason.

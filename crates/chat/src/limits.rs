@@ -1,6 +1,6 @@
 //! The chat's bounds, with their reasons.
 
-// Longer than 400 lines: the bounds of a whole crate stand together.
+// Longer than 400 lines: all bounds of the crate are in one place.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ pub const DEFAULT_MAX_CLIENTS: usize = 1_000;
 /// address of a home or a small office. An address may be forged, and the victim would receive each
 /// line once per member. Loopback is exempt: it cannot belong to a victim elsewhere.
 ///
-/// Where more than four times as many fit, members of native connections, whose address is proved,
-/// may be a [`SITE_SHARE`] of them all.
+/// Where there is room for more than four times as many, members of native connections, whose
+/// address is validated, may be a [`SITE_SHARE`] of all members.
 pub const MAX_MEMBERS_PER_IP: usize = 64;
 
-/// The part of a chat, one in so many, that the members of one IPv4 address or one IPv6 /64 may
-/// have: of the members, where they are native, and of the rooms. An office behind one address fits
-/// in it; whoever has many keys and one address keeps nobody else out.
+/// The share of a chat (one in this many) that the members of one IPv4 address or one IPv6 /64 may
+/// have: of the members, if they are native, and of the rooms. An office behind one address fits in
+/// it; somebody with many keys and one address cannot keep others out.
 pub const SITE_SHARE: usize = 4;
 
 /// Silence after which a member is considered gone: five missed keep-alives.
@@ -35,34 +35,34 @@ pub const DEFAULT_RATE: u32 = 50;
 pub const DEFAULT_BURST: u32 = 200;
 
 /// Signs of life and acknowledgements per second that a member may send in the long run: twice what
-/// a client sends, one per [`READ_INTERVAL`]. They have an allowance of their own, so that whoever
-/// reads much may still write.
+/// a client sends, one per [`READ_INTERVAL`]. They have a separate allowance, so that a member who
+/// reads a lot may still write.
 pub const SIGN_RATE: u32 = 20;
 
-/// The same at once: what arrives together after ten seconds without a network.
+/// The same for a burst: what arrives together after ten seconds without a network.
 pub const SIGN_BURST: u32 = 100;
 
 /// Requests that are read from the native connections of a member, as a multiple of what its
-/// allowances permit: enough for a client to learn that it is too fast. Beyond it, they wait in
-/// the connection.
+/// allowances permit: enough to notify a client that it is too fast. Further requests wait in the
+/// connection.
 pub const READ_AHEAD: u32 = 2;
 
-/// The cost, in lines, of opening a room that nobody is in: it is stored, and its name kept. A
-/// member that comes back opens [`MAX_ROOMS_PER_MEMBER`] of them within [`DEFAULT_BURST`].
+/// The cost, in lines, of opening an empty room, which stores the room and its name. A member that
+/// comes back opens [`MAX_ROOMS_PER_MEMBER`] of them within [`DEFAULT_BURST`].
 pub const OPENING_COST: u32 = 10;
 
-/// The cost of a search, in lines: some milliseconds of a disk's reader.
+/// The cost of a search, in lines: it takes a disk reader some milliseconds.
 pub const SEARCH_COST: u32 = 10;
 
 /// The cost of a page of history, in lines: it answers with ten times as many.
 pub const PAGE_COST: u32 = 5;
 
-/// The cost, in lines, of coming back while one is a member: a greeting, and a page per room.
+/// The cost, in lines, of coming back during a membership: a greeting, and a page per room.
 pub const RETURN_COST: u32 = 5;
 
 /// Newcomers per second that a room admits in the long run. Each is announced to everybody, so this
-/// bounds a peer that leaves and returns for a fresh allowance. A hundred per second refill a room
-/// of the default size before its clients give up.
+/// also bounds a peer that leaves and returns for a fresh allowance. At a hundred per second, a
+/// room of the default size before its clients give up.
 pub const NEWCOMER_RATE: u32 = 100;
 
 /// Newcomers per second from one site, or one socket of this machine, in the long run. A twentieth
@@ -70,8 +70,8 @@ pub const NEWCOMER_RATE: u32 = 100;
 pub const SOURCE_RATE: u32 = 5;
 
 /// Sources whose allowance is remembered, some 100 bytes each. Beyond it only the common rate
-/// applies; at that rate, filling them takes longer than each needs to be forgotten. As many
-/// members that have left still owe what they used of their allowance.
+/// applies; at that rate, filling them takes longer than each needs to be forgotten. The same
+/// number of members that have left are remembered with what they used of their allowance.
 pub const MAX_NEWCOMER_SOURCES: usize = 4_096;
 
 /// Bytes per second that a room sends to all members together, in the long run and at once: a
@@ -95,38 +95,38 @@ pub const MAX_LOG_LEN: usize = 1 << 20;
 pub const EVENT_OVERHEAD: usize = 256;
 
 /// Events that wait for the disk: two seconds' worth of a thousand busy members. Beyond it authors
-/// learn that their messages are not stored, and send them again later.
+/// are notified that their messages are not stored, and send them again later.
 pub const MAX_UNSTORED: usize = 8_192;
 
 /// Bytes of events that wait for the disk, with [`EVENT_OVERHEAD`] for each.
 pub const MAX_UNSTORED_LEN: usize = 8 << 20;
 
 /// Rooms of a chat, some 500 bytes each. When there are more, rooms without members are forgotten.
-/// One site opens a [`SITE_SHARE`] of them at most.
+/// One site may open at most a [`SITE_SHARE`] of them.
 pub const MAX_ROOMS: usize = 1_024;
 
 /// Rooms of a member: more than anyone reads.
 pub const MAX_ROOMS_PER_MEMBER: usize = 16;
 
-/// Members of a room up to which each that comes and goes is announced. In a larger room that would
-/// be most of what is said.
+/// Members of a room up to which each arrival and departure is announced. In a larger room,
+/// announcements would outnumber messages.
 pub const MAX_ANNOUNCED: usize = 100;
 
-/// Interval at which a larger room says who has come and gone.
+/// Interval at which a larger room reports arrivals and departures.
 pub const PRESENCE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Messages whose deliveries are counted, some 100 bytes each: ten seconds' worth of a busy chat of
-/// native members. Of an older message no further delivery is reported.
+/// native members. Further deliveries of older messages are not reported.
 pub const MAX_COUNTED: usize = 4_096;
 
 /// Shortest interval between reports of deliveries to one author: a person sees no more.
 pub const DELIVERED_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Messages of one author whose deliveries wait to be reported; of older ones none are.
+/// Messages of one author whose deliveries wait to be reported; older ones are dropped.
 pub const MAX_UNREPORTED: usize = 1_024;
 
-/// Messages in one report of deliveries, a line each: all that an author may send meanwhile, and a
-/// part of [`MAX_PRIVATE`].
+/// Messages in one report of deliveries, one line per message: as many as an author may send in
+/// between, and a fraction of [`MAX_PRIVATE`].
 pub const MAX_REPORT_LINES: usize = 64;
 
 /// Bans of a chat, some 200 bytes each.
@@ -139,17 +139,17 @@ pub const MAX_DEVICES: usize = 8;
 /// member, so that repeating is limited like sending.
 pub const MAX_REPLAY: usize = 50;
 
-/// Numbers tried for a free name like a taken one: `alice-2` to `alice-5`; then comes a number that
-/// the member alone has. Each try compares the looks of a name with those of all others.
+/// Numbers tried for a free name like a taken one: `alice-2` to `alice-5`; then a number that is
+/// unique to the member. Each try compares the name with all others that look alike.
 pub const MAX_NAME_SUFFIX: u32 = 5;
 
-/// Names that a room remembers to belong to keys, one per key, some 300 bytes each.
+/// Names that a room remembers as belonging to keys, one per key, some 300 bytes each.
 pub const MAX_OWNED_NAMES: usize = 4_096;
 
 /// Length of a topic in bytes: one row of a wide screen.
 pub const MAX_TOPIC_LEN: usize = 256;
 
-/// Shortest interval between notices that the room is full, to all strangers together: addresses
+/// Shortest interval between notices that the room is full, to all newcomers together: addresses
 /// may be forged, and an answer to each datagram would make the room an amplifier.
 pub const FULL_NOTICE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -175,8 +175,8 @@ pub const MAX_MACHINE_LINE_LEN: usize = 4 * MAX_LINE_LEN;
 /// escaped, with names, and some 200 bytes of header and signature.
 pub const MAX_ENVELOPE_LEN: usize = 2 * MAX_LINE_LEN + 1_024;
 
-/// The largest number of an event in a line that is read: a larger one is not kept by every reader
-/// of JSON, and would leave no number after it.
+/// The largest number of an event in a line that is read: not every JSON reader preserves a larger
+/// one, and there must be a number after it.
 pub const MAX_SEQ: u64 = 1 << 53;
 
 /// Events that a client holds while an earlier one is missing.
@@ -188,113 +188,114 @@ pub const REPLAY_WAIT: Duration = Duration::from_millis(400);
 /// Requests for a missing event; then the client shows what it has.
 pub const REPLAY_TRIES: u32 = 3;
 
-/// Time that a client that leaves waits for the confirmation of its last lines: as long as it waits
-/// for a greeting.
+/// Time that a leaving client waits for the confirmation of its last lines: as long as it waits for
+/// a greeting.
 pub const CONFIRM_WAIT: Duration = GREETING_WAIT;
 
-/// The same over a native connection, which does not lose them: as long as a room may be busy.
+/// The same over a native connection, which loses no lines: as long as a room may be busy.
 pub const NATIVE_CONFIRM_WAIT: Duration = Duration::from_secs(10);
 
-/// Requests of keys, and names with their keys, that a client remembers to know them again.
+/// Requests for keys, and names with their keys, that a client remembers.
 pub const MAX_RECOGNISED: usize = 1_000;
 
 /// Bytes of machine lines that are kept for native members who have not read them yet, for all of
-/// them together; beyond it they have missed the oldest.
+/// them together; beyond it the oldest are dropped.
 pub const MAX_WINDOW_LEN: usize = 4 << 20;
 
-/// Readers of a history at once. Each has a connection to the file; a disk is not faster with more.
+/// Concurrent readers of a history. Each has a connection to the file; a disk is not faster with
+/// more.
 pub const MAX_READERS: usize = 4;
 
-/// Readers that search at once. A search may take seconds: whoever comes, or reads a page, finds
-/// the others free.
+/// Concurrent searches. A search may take seconds, and the other readers must stay free for members
+/// who arrive or read a page.
 pub const MAX_SEARCHERS: usize = 2;
 
-/// Events that are read from a history at once for a device that is behind: some 64 KiB. Of long
-/// ones a history returns fewer, because a device that takes none keeps them in memory.
+/// Events that are read from a history at once for a device that is behind: some 64 KiB. If they
+/// are long, a history returns fewer, because they stay in memory while the device does not take
+/// them.
 pub const STORED_BATCH: usize = 256;
 
 /// Lines of a page of history: a screen or two.
 pub const PAGE_LINES: usize = 50;
 
-/// Bytes of a page of history: twice what common lines have. A page is in memory until its device
-/// has taken it.
+/// Bytes of a page of history: twice the size of ordinary lines. A page stays in memory until its
+/// device has taken it.
 pub const PAGE_LEN: usize = 64 << 10;
 
-/// Interval at which a history forgets what is too old.
+/// Interval at which a history deletes old events.
 pub const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The same while there is more to forget than was forgotten at once.
+/// The same while there is more to delete than was deleted at once.
 pub const PRUNE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Time that a host that ends waits for its disk.
+/// Time that a stopping host waits for its disk.
 pub const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 
-/// Time that a line waits for others per device that lines go to, in a chat where one has just been
-/// passed on: lines that leave together share a packet, its acknowledgement, and a wake-up, which
-/// cost each device more than the lines do.
+/// Time that a line waits for others, per device that receives it, in a chat where one has just
+/// been forwarded: lines that leave together share a packet, its acknowledgement and a wake-up,
+/// which cost each device more than the lines do.
 pub const FAN_OUT_PER_DEVICE: Duration = Duration::from_micros(20);
 
-/// The longest such wait: nobody notices it, and half of what is allowed for the whole way.
+/// The longest such wait: nobody notices it, and it is half of the latency budget.
 pub const FAN_OUT_LONGEST: Duration = Duration::from_millis(25);
 
-/// Machine lines that one native member is sent before it is looked again for what is for them
-/// alone.
+/// Machine lines sent to one native member before checking for private ones again.
 pub const WINDOW_BATCH: usize = 64;
 
-/// Events for one native member alone that wait for them to read; what comes beyond it is not
-/// sent. A member who reads nothing costs no more.
+/// Private events that wait for one native member to read them; further ones are dropped. A member
+/// that reads nothing costs no more.
 pub const MAX_PRIVATE: usize = 256;
 
-/// Lines of native members that wait for the room; then their connections wait.
+/// Lines of native members that wait for the room; beyond that, their connections wait.
 pub const MAX_ARRIVALS: usize = 256;
 
-/// Lines of a web member that wait for its page, besides those that the system holds for it; then
-/// its way is slow, and it falls back to its cursor. Together they have no more bytes than wait in
-/// a native connection.
+/// Lines of a web member that wait for its page, besides those that the system buffers for it;
+/// beyond that the page is slow, and falls back to its cursor. Together they have no more bytes
+/// than wait in a native connection.
 pub const WEB_QUEUE: usize = 16;
 
 /// Bytes that a native member may have sent and the room has not taken: 30 of the longest lines.
 pub const MEMBER_CREDIT: u64 = 512 << 10;
 
 /// Bytes of lines that wait in a native connection to be sent, or to be acknowledged: what fits on
-/// a path of 10 Mbit/s with 200 ms. A member who reads nothing costs the host no more; the rest
-/// waits in the window, or on the disk.
+/// a path of 10 Mbit/s with 200 ms. A member that reads nothing costs the host no more; the rest
+/// waits in the window, or on disk.
 pub const MEMBER_QUEUE: usize = 256 << 10;
 
-/// Connections that a native room has beyond its members: those whose members have come back by
-/// another, and those who have not said hello.
+/// Connections that a native room accepts beyond its members: those whose members have come back on
+/// another one, and those that have not sent a hello.
 pub const SPARE_CONNECTIONS: usize = 64;
 
-/// Connections that have not said hello: half of those to spare. A client says hello a round trip
-/// after its handshake, so a crowd of clients has to be quicker than this for one to be refused.
+/// Connections without a hello: half of the spare ones. A client sends a hello one round trip after
+/// its handshake, so a crowd of clients would have to be faster than this for one to be refused.
 pub const MAX_SILENT: usize = SPARE_CONNECTIONS / 2;
 
-/// Time in which a native connection has to say hello.
+/// Time in which a native connection must send a hello.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// Silence after which a native connection of a chat ends: ten keep-alives.
 pub const NATIVE_IDLE: Duration = Duration::from_secs(30);
 
-/// Silence after which a native client asks whether its host is there: one that was killed and
-/// started again says soon that it does not know the connection.
+/// Silence after which a native client checks whether its host is alive: a host that was killed and
+/// restarted soon answers that it does not know the connection.
 pub const NATIVE_KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// Silence after which a client takes its connection for dead and makes another: two keep-alives,
-/// and a second for the answer. A connection that lives asks at growing intervals whether the
-/// network is back; a new one asks at once.
+/// Silence after which a client considers its connection dead and opens another: two keep-alives,
+/// and a second for the answer. A live connection probes at growing intervals whether the network
+/// is back; a new one probes at once.
 pub const WATCH_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a client looks whether packets come.
+/// How often a client checks whether packets arrive.
 pub const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Difference of the clocks after which a machine is taken to have slept: clocks are set by less.
+/// Difference of the clocks that shows that a machine has slept: clock corrections are smaller.
 pub const SUSPENDED: Duration = Duration::from_secs(5);
 
 /// Wait before a client's first attempt to reach its host again; it doubles with each connection
 /// that was soon lost.
 pub const RECONNECT_FIRST: Duration = Duration::from_millis(200);
 
-/// The longest such wait: a person who watches waits no longer for a network that is back.
+/// The longest such wait: a person does not wait longer once the network is back.
 pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
 
 /// Interval between attempts to reach a host again: with a handshake and a greeting, a client is
@@ -302,13 +303,13 @@ pub const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
 pub const DIAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Attempts at once; each may take as many intervals, so that hosts whose answer takes a second can
-/// be reached. A host that comes back is asked no more often by each of its clients.
+/// be reached. A restarted host gets no more attempts than this from each of its clients.
 pub const DIALS_AT_ONCE: usize = 3;
 
-/// Typed lines that a client takes together, to keep them by one commit.
+/// Typed lines that a client takes together, to store them in one commit.
 pub const LINES_AT_ONCE: usize = 64;
 
-/// Time that a room gives its native members to hear that it closes.
+/// Time that a room gives its native members to receive the news that it closes.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Bytes of names in the list of members: about what fits in one unfragmented datagram. The rest
@@ -326,43 +327,45 @@ pub const MAX_QUOTE_LEN: usize = 64;
 /// and 25 seconds' worth at [`CLIENT_RATE`].
 pub const MAX_REQUEST_JUMP: u64 = 1_000;
 
-/// Runs of numbers that are remembered of a member: those of its devices, and some that others
+/// Runs of numbers that are remembered per member: those of its devices, and some that others
 /// forge.
 pub const REQUEST_WINDOWS: usize = 8;
 
-/// Typed lines that wait to be sent; then the caller has to wait. 25 seconds' worth at
+/// Typed lines that wait to be sent; then the caller must wait. 25 seconds' worth at
 /// [`CLIENT_RATE`], and at most 4 MiB.
 pub const MAX_WAITING_LINES: usize = 1_000;
 
-/// Messages of a client that its host is not known to have stored, at most 4 MiB: what is typed, or
-/// read from a pipe, while the network is gone.
+/// Messages of a client that its host may not have stored, at most 4 MiB: what is typed, or read
+/// from a pipe, while the network is gone.
 pub const MAX_OUTBOX: usize = 1_000;
 
-/// Stored messages of its own that a client remembers to show who has them; of older ones nobody
-/// looks for it.
+/// Stored messages of its own for which a client remembers who has them; nobody looks at older
+/// ones.
 pub const MAX_TRACKED: usize = 1_000;
 
 /// Requests that a client keeps until they are answered, to send them again after a lost
 /// connection.
 pub const MAX_UNANSWERED_REQUESTS: usize = 64;
 
-/// Rooms that a member is in: more than anyone follows.
+/// Rooms that a member may be in: more than anyone follows.
 pub const MAX_JOINED_ROOMS: usize = 64;
 
-/// Wait before a client sends once more what its host could not store.
+/// Pause before a client sends again what its host could not store.
 pub const STORE_AGAIN: Duration = Duration::from_secs(5);
 
-/// Wait before a client sends once more what came too fast for its host.
+/// Pause before a client sends again the messages that its host refused because they arrived too
+/// fast.
 pub const PACE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Shortest interval between a client's acknowledgements: ten a second show a tick at once.
+/// Shortest interval between a client's acknowledgements: ten per second show a tick without
+/// visible delay.
 pub const READ_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The same among more members than [`LARGE_ROOM`]: a thousand members acknowledge a thousand
-/// times a second.
+/// The same in a room of more than [`LARGE_ROOM`] members: a thousand members acknowledge a
+/// thousand times per second.
 pub const LARGE_READ_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Most members of a room whose every coming and going is announced.
+/// Most members of a room in which every arrival and departure is announced.
 pub const LARGE_ROOM: usize = 100;
 
 /// Names whose keys a client remembers, some 200 bytes each. Those beyond are not recognized: if
@@ -373,8 +376,8 @@ pub const MAX_KNOWN_NAMES: usize = 10_000;
 /// flight at [`CLIENT_RATE`].
 pub const MAX_UNCONFIRMED: usize = 1_000;
 
-/// Lines that wait to be shown. A caller takes all of them after each datagram, so this only guards
-/// against one that does not; the oldest is dropped first.
+/// Lines that wait to be shown. A caller takes all of them after each datagram, so this bound only
+/// protects against one that does not; the oldest are dropped first.
 pub const MAX_UNSHOWN_LINES: usize = 1_000;
 
 /// Lines per second that the client sends in the long run: below [`DEFAULT_RATE`], so that the room
@@ -389,7 +392,7 @@ pub const CLIENT_BURST: u32 = 100;
 /// seven clients in a thousand get none.
 pub const HELLO_TRIES: u32 = 3;
 
-/// Wait before the client's second hello; it doubles from there. Most round trips are shorter.
+/// Pause before the client's second hello; it doubles from there. Most round trips are shorter.
 pub const HELLO_WAIT: Duration = Duration::from_millis(300);
 
 /// Time after the first hello after which a server that sent no greeting is considered to be
@@ -419,16 +422,18 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// wrong, and cost a handshake.
 pub const MAX_UNANSWERED: u32 = 5;
 
-/// The time after which a notice says that a handshake is not complete.
+/// Time after which the user is notified that a handshake is not complete.
 pub const HANDSHAKE_NOTE: Duration = Duration::from_secs(5);
 
 /// Lines of the host waiting to be sent: a paste. A terminal is slower than a room; a pipe waits.
 pub const MAX_HOST_LINES: usize = 64;
 
-/// The time after which a user who leaves learns what is waited for: longer than a host takes.
+/// Time after which a leaving user is shown what the client waits for: longer than a host usually
+/// takes.
 pub const SILENT_WAIT: Duration = Duration::from_secs(1);
 
-/// The time to wait for each line that came after `/quit`, to count it: it only passes a task.
+/// Time to wait for each line after `/quit`, in order to count it: it only passes from one task to
+/// another.
 pub const LATE_LINES_WAIT: Duration = Duration::from_millis(20);
 
 /// Consecutive errors of receiving after which the socket is considered broken. One may concern a

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_tells_its_time_and_survives_its_text_and_bytes() {
+    fn an_id_contains_its_time_and_round_trips() {
         let id = MessageId::new(Stamp::from_millis(1_730_000_000_123), [0xab; 10]);
         assert_eq!(id.at().as_millis(), 1_730_000_000_123);
         assert_eq!(MessageId::from_bytes(id.as_bytes()), Some(id));

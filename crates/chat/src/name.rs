@@ -1,4 +1,4 @@
-//! Names of members, which cannot be mistaken for a line, an address or another's name.
+//! Names of members, which cannot be mistaken for a line, an address or another member's name.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use crate::limits::{MAX_NAME_COLUMNS, MAX_NAME_LEN};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(Arc<str>);
 
-/// Why a text is not a valid name. The messages continue "name refused: ".
+/// Why a text is not a valid name. The messages follow "name refused: ".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -41,7 +41,7 @@ pub enum NameError {
     #[error("it must not begin with `/`, `*`, `#` or anything that looks like them")]
     Start,
     /// It is a reserved word of the room.
-    #[error("it would read as if the room itself spoke")]
+    #[error("it looks like a message of the room itself")]
     Reserved,
     /// A reason that this version does not know.
     #[error("the room does not allow it")]
@@ -111,8 +111,8 @@ impl fmt::Display for Name {
     }
 }
 
-/// Reserved words: names of the room or of programs in between, and addressees of private messages,
-/// in each language of the [`crate::words`].
+/// Reserved words: names of the room or of programs on the path, and addressees of private
+/// messages, in each language of the [`crate::words`].
 const RESERVED: [&str; 12] = [
     "server",
     "system",

@@ -19,9 +19,9 @@ use crate::{
 /// escaped; other text stays as it is, and is escaped where it is shown. Only a line longer than
 /// [`MAX_LINE_LEN`] bytes is refused.
 ///
-/// A line in the form of a room's own lines has come back, and is only a sign of life: a forged
-/// datagram can connect a room to another, or to an echo server, and their lines would circulate
-/// forever.
+/// A line in the form of a room's own lines has been echoed, and counts only as a sign of life: a
+/// forged datagram can connect a room to another, or to an echo server, and their lines would
+/// circulate forever.
 #[must_use]
 pub fn parse(datagram: &[u8]) -> Request {
     if is_rooms_own(datagram) {
@@ -36,7 +36,7 @@ pub(crate) fn is_rooms_own(datagram: &[u8]) -> bool {
     datagram.first_chunk().is_some_and(is_stamp) || machine::is_machine_line(datagram)
 }
 
-/// Like [`parse`], for a line typed here, which cannot be a room's.
+/// Like [`parse`], for a line typed here, which cannot be an echo.
 #[must_use]
 pub fn parse_line(line: &[u8]) -> Request {
     let line = trim_end(line);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_width_command_is_not_said_to_all() {
+    fn a_full_width_command_is_not_sent_to_all() {
         let whispered = Action::Whispered("花子　ひみつ".to_owned());
         assert_eq!(parse("／ｍｓｇ　花子　ひみつ".as_bytes()), whispered);
         assert_eq!(parse("／ｑｕｉｔ".as_bytes()), Action::Left);
@@ -261,13 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unsafe_name_arrives_as_it_is_to_be_refused() {
+    fn an_unsafe_name_arrives_unchanged_and_is_refused() {
         assert_eq!(parse(b"/name al\x1bice"), Action::Named("al\x1bice".to_owned()));
         assert_eq!(parse(b"/name al\xff"), Action::Named("al\u{fffd}".to_owned()));
     }
 
     #[test]
-    fn the_longest_line_passes_and_one_byte_more_does_not() {
+    fn the_longest_line_is_accepted_and_one_more_byte_is_not() {
         let mut line = vec![b'x'; MAX_LINE_LEN];
         line.push(b'\n');
         assert!(matches!(parse(&line), Action::Said(text) if text.len() == MAX_LINE_LEN));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sentence_has_its_time_in_front() {
+    fn a_sentence_begins_with_its_time() {
         assert_eq!(rendered("alice", "hi"), "[12:34:56] alice: hi");
         let event = Event::new(Stamp::from_millis(0), None, None, Kind::Closing);
         let line = render("12:34:56", &event, None);
@@ -318,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_grows_but_by_its_stamp_and_name(
+        fn a_line_grows_only_by_its_time_stamp_and_name(
             datagram in proptest::collection::vec(any::<u8>(), 0..MAX_LINE_LEN + 100),
         ) {
             if let Action::Said(text) = parse(&datagram) {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// A rate: events per second in the long run, and events at once.
+/// A rate: events per second in the long run, and the largest burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     /// Time between events at the long-run rate.
     interval: Duration,
-    /// How far events may be ahead of the long-run rate, without the first.
+    /// How far events may be ahead of the long-run rate, not counting the first.
     tolerance: Duration,
 }
 
@@ -53,7 +53,7 @@ impl Bucket {
         self.ready_at(rate) <= now
     }
 
-    /// Takes `count` tokens, even more than there are: the next one then takes longer.
+    /// Takes `count` tokens, even if there are fewer: the next one then takes longer.
     pub(crate) fn charge(&mut self, now: Time, rate: Rate, count: u32) {
         self.full_at = self.full_at.max(now) + rate.interval.saturating_mul(count);
     }
@@ -92,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn rest_never_saves_up_more_than_a_burst() {
+    fn idle_time_never_accumulates_more_than_a_burst() {
         let mut bucket = Bucket::default();
         let later = Time::ZERO + Duration::from_secs(3_600);
         assert_eq!(taken(&mut bucket, Rate::new(50, 200), later, 1_000), 200);
     }
 
     #[test]
-    fn the_time_it_names_is_the_time_it_keeps() {
+    fn a_token_is_available_exactly_at_the_reported_time() {
         let mut bucket = Bucket::default();
         let rate = Rate::new(40, 1);
         assert!(bucket.take(Time::ZERO, rate));

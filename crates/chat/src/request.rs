@@ -12,10 +12,10 @@ use crate::{
     sealed::Sealed,
 };
 
-/// A request of a member, with the number by which its answer is recognized.
+/// A member's request, with the number by which its answer is recognized.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
-    /// The member's own number, if the answer is to carry it.
+    /// The member's own number, if the answer should repeat it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<RequestId>,
     /// The room that it is about.
@@ -56,35 +56,35 @@ pub enum Action {
     /// A whisper: the addressee's name, a space, and the text. One string, because only the room
     /// knows where the name ends.
     Whispered(String),
-    /// A line that says what the author does: `/me waves`.
+    /// A line that describes what the author does: `/me waves`.
     Emote(String),
     /// A line, an emote or a whisper, signed.
     Sealed(Sealed),
-    /// A whisper to the key with a fingerprint: what a sealed one becomes.
+    /// A whisper to the key with this fingerprint, made from a sealed one.
     WhisperedTo(Arc<str>, String),
-    /// To learn the key of the member with this name.
+    /// Ask for the key of the member with this name.
     Identify(String),
-    /// To come to the room, which begins to exist if nobody is there.
+    /// Join the room, which is created if it is empty.
     Joined,
-    /// To leave the room, and stay in the others.
+    /// Leave the room, and stay in the others.
     LeftRoom,
-    /// To read what was said in the room before an event, or most recently.
+    /// Read messages of the room before an event, or the most recent ones.
     History(Option<Seq>),
-    /// To find lines with these words, said before an event, in all of the member's rooms.
+    /// Find lines with these words before an event, in all of the member's rooms.
     Search(String, Option<Seq>),
     /// The member has all events up to this one.
     Read(Seq),
-    /// To send a member away.
+    /// Remove a member.
     Kick(String),
-    /// To send away and keep away: a member's name, a key's fingerprint, or a network.
+    /// Remove and ban: a member's name, a key's fingerprint, or a network.
     Ban(String),
-    /// To take back a ban, as it is listed.
+    /// Lift a ban, as it is listed.
     Unban(String),
-    /// A new topic; an empty one removes it.
+    /// Set the topic; an empty one removes it.
     Topic(String),
-    /// A request to repeat the events after this one.
+    /// Repeat the events after this one.
     Resumed(Seq),
-    /// A message that its author has not signed, where all do.
+    /// A message that its author has not signed, in a chat where all are signed.
     Unsigned,
     /// A command about a room whose name is not valid.
     BadRoomName,
@@ -107,7 +107,7 @@ pub enum Question {
     Topic,
     /// The rooms.
     Rooms,
-    /// Who is banned.
+    /// The bans.
     Bans,
 }
 

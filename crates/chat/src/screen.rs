@@ -28,7 +28,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Returns the row for an item at the host, whose own words stand among those of others.
+    /// Returns the row for an item at the host, whose own messages appear among those of others.
     #[must_use]
     pub fn at_host(shown: &Shown, language: Language) -> Option<Self> {
         match shown {
@@ -52,7 +52,7 @@ impl Row {
                 Self { time: time_of_day_now(), sentence: language.notice(notice) }
             }
             Shown::Line(line) => match strip_stamp(line) {
-                // The foreign program's time is in the brackets.
+                // The time in the brackets is the foreign program's.
                 Some(text) => Self {
                     time: line.get(1..9).unwrap_or_default().to_owned(),
                     sentence: Sentence::Line(text.to_owned()),
@@ -63,14 +63,14 @@ impl Row {
     }
 }
 
-/// Finds the renames that a reader has seen: a member who is in several rooms is renamed in each.
+/// Recognises renames that a reader has already seen: a member in several rooms is renamed in each.
 #[derive(Debug, Default)]
 pub struct Renames {
     last: Option<(MemberId, Arc<str>, Arc<str>)>,
 }
 
 impl Renames {
-    /// Returns `true` for a rename that was the last one, too, in another room.
+    /// Returns `true` for a rename that repeats the last one in another room.
     pub fn is_repeated(&mut self, event: &Event) -> bool {
         let (Kind::Renamed { name }, Some(author)) = (&event.kind, &event.author) else {
             return false;

@@ -1,11 +1,11 @@
-//! Words that their author has signed: a host can withhold them, not forge them.
+//! Messages signed by their authors: a host can withhold them but not forge them.
 //!
 //! ```text
 //! Sealed { key, envelope }        envelope = COSE_Sign1(Words as JSON; time and id in its header)
 //! ```
 //!
-//! The words name the chat, the room and the author's name, so that nobody can repeat them
-//! elsewhere or under another name.
+//! The signed words include the chat, the room and the author's name, so that nobody can repeat
+//! them elsewhere or under another name.
 
 use std::{fmt, sync::Arc};
 
@@ -29,7 +29,7 @@ pub struct Words {
     /// The fingerprint of the addressee's key, for a whisper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Arc<str>>,
-    /// `true` if the text says what the author does (`/me waves`).
+    /// `true` if the text describes what the author does (`/me waves`).
     #[serde(default, skip_serializing_if = "is_false")]
     pub emote: bool,
     /// The text.
@@ -43,7 +43,7 @@ pub struct Sealed {
     envelope: Arc<[u8]>,
 }
 
-/// What was sealed, once its signature has been verified.
+/// The content of an envelope whose signature was verified.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The author's key.
@@ -54,16 +54,16 @@ pub struct Opened {
     pub words: Words,
 }
 
-/// The words are not what their author signed.
+/// The words do not match their author's signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the signature does not fit the message")]
+#[error("the signature does not match the message")]
 pub struct Forged;
 
 impl Sealed {
-    /// Signs words. The envelope's time is the id's.
+    /// Signs words. The envelope's time is that of the id.
     #[must_use]
     pub fn seal(identity: &Identity, id: MessageId, words: &Words) -> Self {
-        let payload = serde_json::to_vec(words).expect("no field of words can fail to be written");
+        let payload = serde_json::to_vec(words).expect("every field of words can be serialized");
         let at = id.at().as_millis() / 1_000;
         let envelope = envelope::seal(identity, &payload, at, *id.as_bytes()).into();
         Self { key: identity.public().key(), envelope }
@@ -72,7 +72,7 @@ impl Sealed {
     /// Verifies the signature and returns what was signed, and by whom.
     ///
     /// # Errors
-    /// [`Forged`], also for an envelope that no version of the chat has made.
+    /// [`Forged`], also for an envelope that no version of the chat creates.
     pub fn open(&self) -> Result<Opened, Forged> {
         let author = Signer::from_key(&self.key).ok_or(Forged)?;
         let opened = envelope::open(&self.envelope, &author).map_err(|_| Forged)?;
@@ -94,7 +94,7 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// The written form: both fields in Base64 (RFC 4648 section 4).
+/// The encoded form: both fields in Base64 (RFC 4648 section 4).
 #[derive(Serialize, Deserialize)]
 struct Written {
     key: String,
@@ -121,7 +121,7 @@ impl<'de> Deserialize<'de> for Sealed {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn words_survive_their_envelope_and_its_text() {
+    fn signed_words_round_trip() {
         let alice = Identity::generate("").unwrap();
         let id = MessageId::new(Stamp::from_millis(1_730_000_000_123), [1; 10]);
         let sealed = Sealed::seal(&alice, id, &words("hello"));

@@ -1,4 +1,5 @@
-//! What keeps a chat's history, as its host sees it: a trait, so that no room knows a database.
+//! The storage of a chat's history, as its host sees it: a trait, so that no room depends on a
+//! database.
 //!
 //! One [`Store`] writes, on a thread of its own; any number of [`Reader`]s answer questions beside
 //! it. An event is *stored* when [`Store::commit`] has returned it: then a power failure does not
@@ -15,8 +16,8 @@ use crate::{
     time::Stamp,
 };
 
-/// Why a store cannot do what it was asked. Displayed, it is for whoever keeps the store; members
-/// of a chat read [`StoreError::problem`].
+/// Why a store failed. Its `Display` output is for the owner of the store; members of a chat read
+/// [`StoreError::problem`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", detail.as_deref().unwrap_or(problem))]
 pub struct StoreError {
@@ -30,14 +31,14 @@ impl StoreError {
         Self { problem: problem.into(), detail: None }
     }
 
-    /// Creates an error about a file, of which members read no more than that.
+    /// Creates an error about a file; its members are shown no more than that.
     #[must_use]
     pub fn of_file(detail: String) -> Self {
         Self::new("a file cannot be used").with_detail(detail)
     }
 
-    /// Adds what only the store's keeper is to read, in place of the problem: file names, and what
-    /// to do.
+    /// Adds a text that only the owner of the store should read, instead of the problem: file
+    /// names, and what to do.
     #[must_use]
     pub fn with_detail(mut self, detail: String) -> Self {
         self.detail = Some(detail);
@@ -51,7 +52,7 @@ impl StoreError {
     }
 }
 
-/// A random name of a log, which a log that begins anew does not have: its numbers are others.
+/// The random id of a log. A new log has another id, because its numbers are different.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
@@ -66,7 +67,7 @@ impl LogId {
     }
 }
 
-/// What a host needs to know of the past when it starts.
+/// What a host needs to know about the past when it starts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Past {
@@ -77,9 +78,9 @@ pub struct Past {
     /// #general, if it has events, and rooms with topics, at most
     /// [`MAX_ROOMS`](crate::limits::MAX_ROOMS), each with its newest number and its topic.
     pub rooms: Vec<(RoomName, Seq, Arc<str>)>,
-    /// Names, with the fingerprints of the keys that had them last; the newest last.
+    /// Names, with the fingerprints of the keys that last had them; the newest last.
     pub names: Vec<(Arc<str>, Arc<str>)>,
-    /// Who may not come: fingerprints and networks, as `/ban` writes them.
+    /// Bans: fingerprints and networks, as `/ban` writes them.
     pub bans: Vec<Arc<str>>,
 }
 
@@ -91,36 +92,36 @@ impl Past {
     }
 }
 
-/// What may be forgotten.
+/// What may be deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Events before this time.
     pub before: Option<Stamp>,
-    /// The oldest events, until the history has at most so many bytes.
+    /// The oldest events, until the history has at most this many bytes.
     pub most_bytes: Option<u64>,
 }
 
 /// The writing end of a history.
 pub trait Store: Send {
-    /// Reads what a host needs to start. Nobody is in a room: those in which nothing was said may
-    /// be forgotten.
+    /// Reads what a host needs to start. All rooms are empty then: those without messages may be
+    /// forgotten.
     ///
     /// # Errors
     /// When the history cannot be read.
     fn past(&mut self) -> Result<Past, StoreError>;
 
-    /// Numbers and stores events in the order given, in one transaction. Returns what became of
-    /// each, in that order: an event whose author and id are stored already is
-    /// [`Committed::Repeated`], and if the transaction fails, each is [`Committed::Failed`].
+    /// Numbers and stores events in the order given, in one transaction. Returns the outcomes in
+    /// that order: an event whose author and id are already stored is [`Committed::Repeated`], and
+    /// if the transaction fails, each is [`Committed::Failed`].
     fn commit(&mut self, events: Vec<Event>) -> Vec<Committed>;
 
     /// Adds a ban, or takes it back.
     ///
     /// # Errors
-    /// When it cannot be stored.
+    /// When the events cannot be stored.
     fn ban(&mut self, who: &str, banned: bool) -> Result<(), StoreError>;
 
-    /// Forgets what is too old or too much. Returns the newest number that was forgotten.
+    /// Deletes what is too old or too much. Returns the newest number that was deleted.
     ///
     /// # Errors
     /// When the history cannot be written.
@@ -133,21 +134,21 @@ pub trait Store: Send {
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError>;
 }
 
-/// Who may read a stored event.
+/// The readers of a stored event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readers {
     /// The members of a room.
     Room(RoomName),
-    /// The keys with these fingerprints: of the author and of the addressee of a whisper.
+    /// The keys with these fingerprints: the author's, and that of the addressee of a whisper.
     Two(Arc<str>, Arc<str>),
 }
 
 /// What a device may read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rights {
-    /// The fingerprint of its key: whispers of and for it are the device's.
+    /// The fingerprint of its key: the device reads whispers from and to it.
     pub key: Arc<str>,
-    /// Rooms, each with the number of the log after which it is for the device.
+    /// Rooms, each with the number of the log after which its events are for the device.
     pub rooms: BTreeMap<RoomName, Seq>,
 }
 
@@ -158,7 +159,7 @@ impl Rights {
     }
 }
 
-/// A stored event as its readers are sent it: a machine line.
+/// A stored event in the form in which its readers receive it: a machine line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// Its number.
@@ -172,15 +173,15 @@ pub struct Stored {
 pub struct Found {
     /// The lines, in their order.
     pub lines: Vec<Stored>,
-    /// The search was ended before it had looked at all lines: there may be older ones.
+    /// The search ended before it had examined all lines: there may be older matches.
     pub is_cut_short: bool,
 }
 
 /// The reading end of a history.
 pub trait Reader: Send {
     /// Returns up to `limit` events after `seq` that a device may read, in their order; fewer if
-    /// they are long, none only if there are none. It costs what is returned, not what others have
-    /// said.
+    /// they are long, none only if there are none. The cost depends on what is returned, not on
+    /// what others have said.
     ///
     /// # Errors
     /// When the history cannot be read, or events after `seq` have been forgotten.
@@ -199,8 +200,8 @@ pub trait Reader: Send {
     ) -> Result<Vec<Stored>, StoreError>;
 
     /// Returns the newest `limit` lines before `before` that contain all of `words`, said in one of
-    /// `rooms`, in their order. A word of one Japanese character is found, too.
-    /// The cost is bounded: a search that would take too long is cut short.
+    /// `rooms`, in their order. A word of a single Japanese character is found, too. The cost is
+    /// bounded: a search that takes too long is interrupted.
     ///
     /// # Errors
     /// When the history cannot be read.

@@ -200,7 +200,7 @@ async fn a_guest_without_a_valid_invite_is_not_admitted() {
 }
 
 #[tokio::test]
-async fn two_native_members_talk_and_part() {
+async fn two_native_members_talk_and_leave() {
     let host = key("host");
     let room = room(&host).await;
     let mut ana = join(room.address, &host, &key("ana"), "ana").await;
@@ -274,7 +274,7 @@ async fn plain_members_are_marked_and_take_part() {
 }
 
 #[tokio::test]
-async fn a_name_belongs_to_its_key_also_when_its_bearer_is_gone() {
+async fn a_name_belongs_to_its_key_while_its_bearer_is_away() {
     let host = key("host");
     let room = room(&host).await;
     let mut watcher = join(room.address, &host, &key("w"), "watcher").await;
@@ -318,7 +318,7 @@ async fn kill(room: Room) {
 }
 
 #[tokio::test]
-async fn what_is_typed_while_the_room_is_gone_is_said_once_when_it_is_back() {
+async fn lines_typed_while_the_room_is_gone_are_sent_once_when_it_is_back() {
     let host = key("host");
     let room = room(&host).await;
     let mut ana = join(room.address, &host, &key("ana"), "ana").await;
@@ -393,7 +393,7 @@ fn signed(host: &Identity, key: &Identity, n: usize, text: String) -> (String, S
 }
 
 #[tokio::test]
-async fn a_member_who_reads_nothing_hinders_nobody_and_learns_what_they_missed() {
+async fn a_member_who_reads_nothing_delays_nobody_and_is_notified_of_missed_lines() {
     let host = key("host");
     let endpoint = endpoint(&host, "127.0.0.1:0".parse().unwrap()).await;
     let config = RoomConfig { rate: 1_000_000, burst: 1_000_000, ..RoomConfig::default() };
@@ -433,7 +433,7 @@ async fn a_member_who_reads_nothing_hinders_nobody_and_learns_what_they_missed()
 }
 
 #[tokio::test]
-async fn what_is_not_signed_by_its_author_is_refused() {
+async fn a_message_not_signed_by_its_author_is_refused() {
     let host = key("host");
     let room = room(&host).await;
     let (eve, ana) = (key("eve"), key("ana"));
@@ -471,7 +471,7 @@ async fn what_is_no_chat_is_refused() {
 }
 
 #[tokio::test]
-async fn those_who_do_not_say_hello_keep_nobody_out() {
+async fn connections_without_a_hello_keep_nobody_out() {
     let host = key("host");
     let room = room(&host).await;
     let eve = Endpoint::builder().application(server::APPLICATION).client().unwrap();
@@ -500,7 +500,7 @@ async fn a_full_room_says_so() {
 }
 
 #[tokio::test]
-async fn a_request_that_comes_again_by_another_connection_is_taken_once() {
+async fn a_request_repeated_on_another_connection_is_handled_once() {
     let host = key("host");
     let room = room(&host).await;
     let mut ana = join(room.address, &host, &key("ana"), "ana").await;

@@ -209,7 +209,7 @@ async fn no_more_is_read_for_a_member_who_reads_nothing_than_is_in_flight() {
 }
 
 #[tokio::test]
-async fn nothing_is_read_for_a_connection_that_is_over() {
+async fn nothing_is_read_for_a_connection_that_has_ended() {
     let (host, slow) = (key("host"), Slow::default());
     let room = slow_room(&host, &slow).await;
     let eve = key("eve");
@@ -224,7 +224,7 @@ async fn nothing_is_read_for_a_connection_that_is_over() {
 }
 
 #[tokio::test]
-async fn searches_leave_readers_for_those_who_come() {
+async fn searches_leave_readers_free_for_arriving_members() {
     let (host, slow) = (key("host"), Slow::default());
     let room = slow_room(&host, &slow).await;
     let mut searchers = Vec::new();
@@ -246,7 +246,7 @@ async fn searches_leave_readers_for_those_who_come() {
 }
 
 #[tokio::test]
-async fn a_device_whose_next_events_are_forgotten_while_it_reads_learns_that_it_missed_them() {
+async fn a_device_is_notified_of_events_deleted_while_it_reads() {
     let (host, slow) = (key("host"), Slow { is_public: true, ..Slow::default() });
     let room = slow_room(&host, &slow).await;
     let eve = from_the_start(room, &host, &key("eve"), "general").await;

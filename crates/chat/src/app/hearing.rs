@@ -50,24 +50,24 @@ impl App {
         self.show(Shown::Line(text.into_owned()));
     }
 
-    /// Returns `true` if a machine line is a room's. Through a program that forwards lines anyone
-    /// may send one: only the answer to our own hello shows that a room is there.
+    /// Returns `true` if a machine line comes from a room. Behind a program that forwards lines
+    /// anyone may send one, so only the answer to our own hello proves that there is a room.
     fn is_believed(&self, event: &Event, datagram: &[u8]) -> bool {
         match &event.kind {
             _ if self.nonce.is_none() => true,
             Kind::Greeted { .. } => machine::nonce(datagram) == self.nonce,
-            // A full room greets nobody.
+            // A full room sends no greeting.
             Kind::Refused(_) => self.server != Server::Foreign,
             _ => self.me.is_some() && self.server != Server::Foreign,
         }
     }
 
-    /// Returns `true` if a machine line that is not believed is not shown as text either.
+    /// Returns `true` if a rejected machine line is not shown as text either.
     fn ignores(&mut self, event: &Event) -> bool {
         let is_greeting = matches!(event.kind, Kind::Greeted { .. });
         match self.server {
             Server::Foreign => false,
-            // A room that has restarted does not remember our hello; it is sent again.
+            // A room that has restarted does not remember our hello, so send it again.
             Server::Hikyaku | Server::Gone { .. } => {
                 if is_greeting && !self.asked_to_greet {
                     self.asked_to_greet = true;
@@ -75,7 +75,7 @@ impl App {
                 }
                 true
             }
-            // Another event may overtake the greeting, and is asked for after it.
+            // Another event may overtake the greeting; it is requested afterwards.
             _ => !is_greeting,
         }
     }
@@ -86,7 +86,7 @@ impl App {
         self.hint = Some(dialect);
     }
 
-    /// Handles the network's report that nobody listens at the server's address.
+    /// Handles a network report that nothing listens at the server's address.
     pub fn handle_refused(&mut self) {
         match self.server {
             Server::Hikyaku if self.me.is_some() => self.on_gone(),
@@ -101,7 +101,7 @@ impl App {
         self.refused = true;
     }
 
-    /// Handles the end of the association, with its reason; the next datagram opens another.
+    /// Handles the end of the association, with its reason; the next datagram opens a new one.
     pub fn handle_parted(&mut self, why: &str) {
         if !self.is_gone() {
             self.notice(Notice::Parted { why: why.to_owned() });
@@ -164,7 +164,7 @@ impl App {
             && let Kind::Renamed { name } = &event.kind
             && let Ok(name) = Name::parse(name)
         {
-            // Remembered for a room that forgets us when it restarts.
+            // Remembered for a room that loses our membership when it restarts.
             self.name = name;
         }
         let closes = event.kind == Kind::Closing;
@@ -188,7 +188,7 @@ impl App {
 
     pub(super) fn on_no_greeting(&mut self, now: Time) {
         if self.is_room {
-            // It answers and does not admit us: it is full.
+            // The room answers but does not admit us: it is full.
             self.server = Server::Silent { hello_at: now + HELLO_AGAIN };
         } else if self.heard || self.passes_on && !self.refused {
             self.on_foreign();
@@ -204,7 +204,7 @@ impl App {
         }
     }
 
-    /// Returns `true` if nothing listens yet, or what listens does not answer.
+    /// Returns `true` if nothing listens yet, or the listener does not answer.
     pub(super) fn on_nothing(&mut self, now: Time) {
         let is_closed = self.refused && self.hint.is_none() && !self.heard && !self.is_room;
         if is_closed {

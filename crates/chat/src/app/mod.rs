@@ -1,4 +1,4 @@
-//! The client's side of a chat, with a hikyaku room or any program that forwards lines.
+//! The client's side of a chat with a hikyaku room, or with any program that forwards lines.
 //!
 //! Never: a clock, a socket, a terminal; sentences.
 
@@ -41,15 +41,15 @@ pub enum Output {
     Send(String),
     /// Show this.
     Show(Shown),
-    /// End the association with the server, so that what is sent next begins another.
+    /// End the association with the server, so that the next datagram opens a new one.
     Renew,
     /// Wait for an event or, if there is one, until this time.
     Wait(Option<Time>),
     /// The client has left: everything has been sent. Further calls do nothing.
     Left,
-    /// Nobody listens at the server's address: the network reported it, and no answer came.
+    /// Nothing listens at the server's address: the network reported it, and no answer arrived.
     Unreachable,
-    /// The server reports another dialect, and nothing else came.
+    /// The server reports another dialect, and nothing else arrived.
     OtherDialect(Dialect),
 }
 
@@ -65,7 +65,7 @@ pub enum Shown {
     },
     /// A line of a foreign program, escaped; it may begin with a time stamp.
     Line(String),
-    /// The client itself reports something.
+    /// A report of the client itself.
     Notice(Notice),
 }
 
@@ -74,14 +74,14 @@ pub enum Shown {
 enum Server {
     /// Nothing has answered yet. `hello_at`: when to send the next hello, of `tries` sent so far.
     Unknown { tries: u32, hello_at: Option<Time>, decide_at: Time },
-    /// The network reports that nothing listens there. Something may start to.
+    /// The network reports that nothing listens there yet.
     NotListening { hello_at: Time, decide_at: Time },
-    /// Nothing came by the time a room would have answered. It may be a room with another dialect:
-    /// typed lines wait until something comes.
+    /// No answer arrived in the time in which a room would have answered. The server may be a room
+    /// with another dialect: typed lines wait until something arrives.
     Silent { hello_at: Time },
     /// A hikyaku room.
     Hikyaku,
-    /// A hikyaku room that has closed, or that nothing listens for any more.
+    /// A hikyaku room that has closed, or whose port nothing listens on any more.
     Gone { hello_at: Option<Time> },
     /// A program that does not know hikyaku.
     Foreign,
@@ -91,15 +91,15 @@ enum Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Here,
-    /// Leaves when everything that waits has been sent.
+    /// Leaves when all waiting lines have been sent.
     Leaving,
     Left,
     Unreachable,
     OtherDialect(Dialect),
 }
 
-/// A chat client. After each call that hands something in, call [`App::poll_output`] until it
-/// returns [`Output::Wait`].
+/// A chat client. After each call that provides input, call [`App::poll_output`] until it returns
+/// [`Output::Wait`].
 #[derive(Debug)]
 pub struct App {
     /// The name that the user asked for.
@@ -109,15 +109,15 @@ pub struct App {
     /// The membership, and the ticket that proves it.
     me: Option<MemberId>,
     ticket: Option<Ticket>,
-    /// What the greeting of a room has to repeat.
+    /// The nonce that a room's greeting must repeat.
     nonce: Option<Nonce>,
-    /// A greeting that does not repeat it was answered by a hello.
+    /// A hello was sent in answer to a greeting without that nonce.
     asked_to_greet: bool,
     sequence: Sequences,
-    /// Typed lines that may not be sent yet.
+    /// Typed lines that must not be sent yet.
     waiting: VecDeque<String>,
-    /// The newest lines that were sent and not confirmed, as they were sent; older ones are only
-    /// counted.
+    /// The newest lines that were sent and not confirmed, in the form in which they were sent;
+    /// older ones are only counted.
     unconfirmed: BTreeMap<RequestId, String>,
     long_unconfirmed: usize,
     last_request: u64,
@@ -131,7 +131,7 @@ pub struct App {
     unshown: VecDeque<Shown>,
     pace: Bucket,
     last_sent: Time,
-    /// The network reported that nobody listens, and nothing has arrived since.
+    /// The network reported that nothing listens, and nothing has arrived since.
     refused: bool,
     /// The server has sent text other than machine lines.
     heard: bool,
@@ -139,13 +139,13 @@ pub struct App {
     is_room: bool,
     /// The server is known to be a program that forwards lines.
     passes_on: bool,
-    /// The user has joined another room: leaving one is not leaving the chat.
+    /// The user has joined another room, so leaving one room does not leave the chat.
     has_joined_rooms: bool,
     /// The dialect that the server reports.
     hint: Option<Dialect>,
     /// Set if a room answers keep-alives.
     watch: Option<Watch>,
-    /// Lines that came after the one that leaves.
+    /// The number of lines after the one that left.
     late: usize,
 }
 
@@ -192,8 +192,8 @@ impl App {
         }
     }
 
-    /// Sets the number that a room's greeting has to repeat. Without it any greeting is believed:
-    /// the connection has to show who sent it.
+    /// Sets the number that a room's greeting must repeat. Without it any greeting is believed:
+    /// then the connection itself must prove who sent it.
     #[must_use]
     pub fn with_nonce(self, nonce: Nonce) -> Self {
         Self { nonce: Some(nonce), ..self }
@@ -213,14 +213,14 @@ impl App {
         Self { watch: Some(Watch { last: now, unanswered: 0 }), ..self }
     }
 
-    /// Returns `true` if there is room for another typed line. A caller that reads a pipe waits for
-    /// it.
+    /// Returns `true` if there is room for another typed line. A caller that reads a pipe waits
+    /// until then.
     #[must_use]
     pub fn wants_line(&self) -> bool {
         self.stage == Stage::Here && self.waiting.len() < MAX_WAITING_LINES
     }
 
-    /// Returns how many lines came after the one that leaves, and were not taken.
+    /// Returns how many lines followed the one that left, and were discarded.
     #[must_use]
     pub const fn late(&self) -> usize {
         self.late
@@ -228,8 +228,7 @@ impl App {
 
     /// Takes a line as typed. `/quit` or `/leave` alone leaves.
     ///
-    /// # Errors
-    /// When too many lines wait, or the line is too long; then it is not sent.
+    /// # Errors When too many lines are waiting or the line is too long. The line is not sent then.
     pub fn handle_line(&mut self, line: &str) -> Result<(), LineError> {
         let line = line.trim_end();
         if self.stage != Stage::Here {
@@ -256,7 +255,7 @@ impl App {
         Ok(())
     }
 
-    /// Leaves once everything that waits has been sent.
+    /// Leaves once all waiting lines have been sent.
     pub fn handle_end(&mut self) {
         if self.stage == Stage::Here {
             self.stage = Stage::Leaving;
@@ -267,7 +266,8 @@ impl App {
     pub fn handle_interrupt(&mut self) -> usize {
         self.handle_end();
         if self.is_unknown() {
-            // A foreign program shows our farewell as text; better than a room left waiting.
+            // A foreign program shows our farewell as text, which is better than a room that keeps
+            // waiting for us.
             self.server = Server::Hikyaku;
         }
         let unsent = self.waiting.len();
@@ -317,7 +317,7 @@ impl App {
     }
 
     /// Returns how many lines were sent that the room has not confirmed, or that the network
-    /// returned. A foreign program confirms nothing.
+    /// returned. A foreign program never confirms lines.
     #[must_use]
     pub fn unconfirmed(&self) -> usize {
         self.unconfirmed.len() + self.long_unconfirmed + self.sent_back

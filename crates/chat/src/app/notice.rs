@@ -9,18 +9,18 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The association with the server is not made yet.
+    /// The association with the server is not established yet.
     Connecting,
-    /// Nothing has answered; what is typed waits.
+    /// There was no answer; typed lines wait.
     Silent,
-    /// The network says that nothing listens there; the client tries again for a while.
+    /// The network reports that nothing listens there; the client keeps trying for some time.
     NotListening,
     /// The server is a program that forwards lines.
     Foreign {
         /// The name that each line carries.
         name: String,
     },
-    /// The server has gone; what is typed waits.
+    /// The server has gone; typed lines wait.
     Gone,
     /// Lines were sent that the room has not confirmed, and the server has gone.
     Unconfirmed {
@@ -29,7 +29,7 @@ pub enum Notice {
     },
     /// The server is back.
     Back,
-    /// The room has forgotten the association; the client joins again.
+    /// The room has lost the association; the client joins again.
     Renewed,
     /// The association with the server has ended.
     Parted {
@@ -43,7 +43,7 @@ pub enum Notice {
     },
     /// A typed line has the form of a room's own lines.
     RoomsOwn,
-    /// A command that only a room understands, and there is no room.
+    /// A command that only rooms understand, and the server is not a room.
     NoRoom {
         /// The command.
         command: &'static str,
@@ -65,17 +65,17 @@ pub enum Notice {
         /// Why.
         error: LineError,
     },
-    /// What is said in the chat of this host cannot be stored.
+    /// Messages in the chat of this host cannot be stored.
     NotStored {
         /// Why, for the host.
         why: String,
     },
-    /// It is stored again.
+    /// Messages are stored again.
     StoredAgain {
-        /// How many events were not.
+        /// How many events were not stored.
         failed: u64,
     },
-    /// The history cannot be changed: a ban, or what is too old, stays as it was.
+    /// The history cannot be changed: a ban was not recorded, or old events were not deleted.
     NotKept {
         /// Why, for the host.
         why: String,

@@ -1,4 +1,4 @@
-//! The logs of all rooms that a client is in: each is in order by itself.
+//! The logs of all rooms that a client is in. Each is ordered independently.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -38,7 +38,7 @@ impl Sequences {
             if self.others.len() >= MAX_ROOMS_PER_MEMBER {
                 self.others.pop_first();
             }
-            // The first event of a room is the client's own coming, or what came after it.
+            // The first event of a room is the client's own arrival, or one after it.
             let mut room = Sequence::default();
             room.restart(event.prev);
             self.others.insert(event.room.clone(), room);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_in_one_room_holds_up_no_other_and_is_not_forgotten() {
+    fn missing_events_of_one_room_do_not_delay_other_rooms() {
         let mut sequences = Sequences::default();
         sequences.restart(Seq(4));
         sequences.put(event("garden", 5, 2));

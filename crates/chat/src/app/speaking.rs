@@ -1,4 +1,4 @@
-//! Prepares what goes to the server: typed lines, in the form that it reads.
+//! Prepares typed lines for the server, in the form that it reads.
 
 use super::{App, Notice, Server, pace};
 use crate::{

@@ -17,22 +17,23 @@ use tokio::{
 
 use crate::limits::{DIAL_INTERVAL, DIALS_AT_ONCE, RECONNECT_FIRST, RECONNECT_LONGEST};
 
-/// Makes connections to one host, one after the other.
+/// Opens connections to one host, one after the other.
 ///
-/// An attempt whose packets were lost asks again at growing intervals; it could wait for long after
-/// the network is back. So a new attempt begins every second, while the ones before it go on.
+/// An attempt whose packets were lost retransmits at growing intervals, and could wait for a long
+/// time after the network is back. So a new attempt begins every second, while earlier ones
+/// continue.
 #[derive(Debug)]
 pub struct Dialler {
     endpoint: Endpoint,
-    /// What is tried each time, all at once.
+    /// The addresses to try each time, all at once.
     to: Vec<Address>,
     trust: Trust,
     backoff: Backoff,
-    /// `None`: it has taken too long.
+    /// `None`: the attempt took too long.
     attempts: JoinSet<Option<Result<Connection, ConnectError>>>,
     /// When the next attempt begins. `None` while there is a connection.
     next_at: Option<Instant>,
-    /// Since when the last connection stood.
+    /// When the last connection was established.
     since: Instant,
 }
 
@@ -44,8 +45,8 @@ impl Dialler {
     }
 
     /// Creates a dialler to a host that may be at any of several addresses, such as those of an
-    /// invite: a laptop is at another one in each network. `trust` names the host's key, so that
-    /// others at these addresses change nothing.
+    /// invite: a laptop has a different one in each network. `trust` names the host's key, so that
+    /// other hosts at these addresses do no harm.
     #[must_use]
     pub fn to_addresses(endpoint: Endpoint, to: &[SocketAddr], trust: Trust) -> Self {
         Self::to_any(endpoint, to.iter().copied().map(Address::from).collect(), trust)
@@ -63,7 +64,7 @@ impl Dialler {
         }
     }
 
-    /// The connection is lost: attempts begin.
+    /// The connection was lost: attempts begin.
     pub(super) fn start(&mut self) {
         let now = Instant::from(monotonic());
         let lasted = now.saturating_duration_since(self.since);
@@ -74,7 +75,7 @@ impl Dialler {
     /// Waits for the next connection. Cancel-safe.
     ///
     /// # Errors
-    /// When no other attempt can mend it.
+    /// When no further attempt can succeed.
     pub(super) async fn next(&mut self) -> Result<Connection, ConnectError> {
         loop {
             let Some(next_at) = self.next_at else { return future::pending().await };
@@ -95,7 +96,7 @@ impl Dialler {
                 Ok(Some(Err(error))) if !error.is_retryable() && self.to.len() == 1 => {
                     return Err(error);
                 }
-                // Others go on, or begin.
+                // Other attempts continue, or begin.
                 Ok(Some(Err(_)) | None) | Err(_) => {}
             }
         }
@@ -117,7 +118,7 @@ impl Dialler {
     }
 }
 
-/// Chance keeps the clients of a host that was restarted apart.
+/// Randomness spreads the clients of a host that was restarted.
 fn spread(pause: Duration) -> Duration {
     pause - (pause / 4).mul_f64(chance() as f64 / u64::MAX as f64)
 }

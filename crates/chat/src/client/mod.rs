@@ -40,23 +40,23 @@ pub use self::{
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The network reported that nobody listens there.
-    #[error("no chat at {0}: nothing is listening there (start one with `hikyaku chat`)")]
+    /// The network reported that nothing listens there.
+    #[error("no chat at {0}: nothing listens there (start one with `hikyaku chat`)")]
     Unreachable(SocketAddr),
-    /// Something listens there, and it is not a hikyaku chat.
-    #[error("what listens at {0} is no hikyaku chat, or wants other armour")]
+    /// Something listens there, but it is not a hikyaku chat.
+    #[error("the listener at {0} is not a hikyaku chat, or requires other armour")]
     NotAChat(SocketAddr),
-    /// A native endpoint is there, and it does not name the application of chats.
-    #[error("what listens at {0} is no chat; `hikyaku send` is for `hikyaku listen`")]
+    /// A native endpoint listens there, but it does not offer the chat protocol.
+    #[error("the listener at {0} is not a chat; for `hikyaku listen`, use `hikyaku send`")]
     OtherApplication(SocketAddr),
-    /// Another host has answered than the first time.
-    #[error("another host answers at {0} than before")]
+    /// Another host answered than the first time.
+    #[error("the host at {0} is not the one that answered before")]
     OtherHost(SocketAddr),
-    /// What is kept of the chat cannot be read.
-    #[error("what is kept of this chat cannot be read: {0}")]
+    /// The stored data of the chat cannot be read.
+    #[error("the stored data of this chat cannot be read: {0}")]
     Store(StoreError),
     /// The answers indicate another dialect or another key. They are not authenticated.
-    #[error("what listens at {to} reports that it takes {theirs}; these are {ours}")]
+    #[error("the listener at {to} reports that it accepts {theirs}; these are {ours}")]
     OtherDialect {
         /// The server.
         to: SocketAddr,
@@ -79,11 +79,11 @@ pub enum ClientError {
     /// The room has closed the connection, for a reason that another does not mend.
     #[error("the chat has ended: {closed}{}", lost(*.undelivered + .unread))]
     Closed {
-        /// How it ended. A reason of the peer's is not safe for a terminal as it is.
+        /// How it ended. A peer's reason is not safe to print on a terminal.
         closed: Closed,
-        /// Typed lines that the room is not known to have.
+        /// Typed lines that the room may not have received.
         undelivered: usize,
-        /// Typed lines that were not looked at, and are not kept.
+        /// Typed lines that were never read, and are discarded.
         unread: usize,
     },
     /// The room that was lost could not be reached again.
@@ -91,9 +91,9 @@ pub enum ClientError {
     Connect {
         /// Why not.
         error: Box<ConnectError>,
-        /// Typed lines that the room is not known to have.
+        /// Typed lines that the room may not have received.
         undelivered: usize,
-        /// Typed lines that were not looked at, and are not kept.
+        /// Typed lines that were never read, and are discarded.
         unread: usize,
     },
     /// Nothing can be received.
@@ -128,7 +128,7 @@ pub enum Expected {
     Anything,
 }
 
-/// What was known of the server when a client left.
+/// The state of the server when a client left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LastSeen {
@@ -138,11 +138,11 @@ pub enum LastSeen {
     Gone,
     /// It never answered.
     Silent,
-    /// It answered and did not admit the client.
+    /// It answered but did not admit the client.
     Full,
 }
 
-/// The outcome of a client's part in a chat.
+/// The outcome of taking part in a chat.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Parted {
@@ -150,7 +150,7 @@ pub struct Parted {
     pub unsent: usize,
     /// Lines that were sent and that the room has not confirmed, or that the network returned.
     pub unconfirmed: usize,
-    /// Lines that came after `/quit`.
+    /// Lines that followed `/quit`.
     pub late: usize,
     /// The state of the server at the end.
     pub server: LastSeen,
@@ -159,14 +159,14 @@ pub struct Parted {
 }
 
 /// Takes part in the chat at the peer's address until the input ends, `/quit`, or `shutdown`
-/// resolves; then leaves with a farewell. If the peer speaks DTLS, performs the handshake first; an
-/// association that ends is replaced for the next line.
+/// resolves; then leaves with a farewell. If the peer speaks DTLS, performs the handshake first; if
+/// an association ends, the next line opens a new one.
 ///
-/// `show` receives what the user is to see, `dropped` each datagram that was dropped.
+/// `show` is called with everything that the user should see, `dropped` with each datagram that was
+/// dropped.
 ///
-/// # Errors
-/// [`ClientError`]: when nothing can be sent or received, nobody listens there, or one side does
-/// not trust the other.
+/// # Errors [`ClientError`]: when sending or receiving fails, nothing listens there, or one side
+/// does not trust the other.
 pub async fn run(
     mut peer: PlainPeer,
     guest: Guest,
@@ -194,7 +194,7 @@ pub async fn run(
         peer.hint().into_iter().for_each(|theirs| app.handle_hint(theirs));
         std::iter::from_fn(|| peer.take_dropped()).for_each(|drop| dropped(&drop));
         let wake = match app.poll_output(clock.time()) {
-            // An association that has ended has taken us out of the room with it.
+            // An association that has ended has also removed us from the room.
             Output::Send(_) if app.has_left() && !peer.is_connected() => continue,
             Output::Send(datagram) => {
                 let sending = link.send(&mut peer, &mut app, &mut show, &datagram);
@@ -288,8 +288,8 @@ impl Parted {
     }
 }
 
-/// Hands in a datagram, unless it is an answer that nothing here opens. Returns how that one is
-/// protected.
+/// Processes a datagram, unless it is an answer that this client cannot open. Returns how such an
+/// answer is protected.
 fn hear(app: &mut App, payload: &[u8]) -> Option<Dialect> {
     let unopened = Dialect::of(payload).filter(|_| app.awaits_greeting());
     match unopened {
@@ -306,7 +306,7 @@ fn other_dialect(peer: &PlainPeer, theirs: Dialect, unopened: Option<Dialect>) -
     ClientError::OtherDialect { to: peer.target(), theirs, ours: peer.dialect() }
 }
 
-/// Runs `work`, which may wait for a handshake, unless the end comes first.
+/// Runs `work`, which may wait for a handshake, unless the chat ends first.
 async fn done_before<T>(
     end: Pin<&mut impl Future<Output = ()>>,
     work: impl Future<Output = T>,
@@ -321,7 +321,7 @@ async fn done_before<T>(
 /// Counts the lines that were typed before the end and that nobody has taken.
 async fn count_late(lines: &mut mpsc::Receiver<impl Into<Entry>>) -> usize {
     let mut late = 0;
-    // Whoever reads them hands them over on another task.
+    // Another task reads the lines and hands them over.
     while let Ok(Some(line)) = tokio::time::timeout(LATE_LINES_WAIT, lines.recv()).await {
         late += usize::from(line.into().has_text());
     }
@@ -347,11 +347,11 @@ async fn connect(peer: &mut PlainPeer, show: &mut impl FnMut(Shown)) -> Result<(
     })
 }
 
-/// What the network has reported of the server.
+/// Network reports about the server.
 #[derive(Default)]
 struct Link {
     heard: bool,
-    /// Consecutive errors of receiving.
+    /// Consecutive receive errors.
     errors: u32,
 }
 

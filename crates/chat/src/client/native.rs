@@ -33,55 +33,53 @@ use crate::{
     time::Time,
 };
 
-/// Returns how the endpoint of a client is configured: it asks now and then whether its host is
-/// there.
+/// Returns how the endpoint of a client is configured: it regularly checks that its host is alive.
 #[must_use]
 pub fn transport() -> TransportConfig {
     server::transport().keep_alive(Some(NATIVE_KEEP_ALIVE))
 }
 
-/// Who takes part in a native chat.
-#[expect(missing_debug_implementations, reason = "a store is what it is")]
+/// A participant in a native chat.
+#[expect(missing_debug_implementations, reason = "a store need not implement `Debug`")]
 pub struct Participant {
     /// The host's key.
     pub host: Fingerprint,
     /// Their key: that of the endpoint.
     pub identity: Identity,
-    /// The name that they wish for.
+    /// The name that they ask for.
     pub name: Name,
     /// The secret of an invite.
     pub invite: Option<String>,
-    /// What is kept of this chat.
+    /// The stored data of this chat.
     pub store: Box<dyn DeviceStore>,
     /// How long to wait for the host to store what is pending when the input ends.
     pub patience: Duration,
 }
 
-/// How a part in a native chat has ended.
+/// How taking part in a native chat ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stayed {
-    /// Messages that the host is not known to have stored.
+    /// Messages that the host may not have stored.
     pub unsent: usize,
-    /// `true` if they are sent the next time that the member comes.
+    /// `true` if they are sent the next time that the member connects.
     pub is_kept: bool,
-    /// Typed lines that were not taken, which was said when it happened.
+    /// Typed lines that were rejected; each was reported when it happened.
     pub rejected: usize,
-    /// Lines that came after `/quit`.
+    /// Lines that followed `/quit`.
     pub late: usize,
-    /// `true` if the host was there at the end.
+    /// `true` if the host was connected at the end.
     pub was_there: bool,
 }
 
 /// Takes part in the chat at the other end of `connection`, until the input ends, `/quit` is typed,
-/// or `shutdown` resolves. When the connection is lost, or there is none yet, what is typed waits,
-/// and `dialler` makes the next one; the member goes on where it was.
+/// or `shutdown` resolves. When the connection is lost, or there is none yet, typed lines wait, and
+/// `dialler` opens the next one; the member continues where it was.
 ///
-/// `show` receives what the user is to see, and returns when it is written.
+/// `show` is called with everything that the user should see, and returns when it is written.
 ///
-/// # Errors
-/// [`ClientError::Closed`] or [`ClientError::Connect`], when no other attempt can mend it;
-/// [`ClientError::Store`], when what is kept cannot be read.
+/// # Errors [`ClientError::Closed`] or [`ClientError::Connect`], when no further attempt can
+/// succeed; [`ClientError::Store`], when the stored data cannot be read.
 pub async fn run_native(
     connection: Option<Connection>,
     dialler: Dialler,
@@ -120,7 +118,7 @@ pub async fn run_native(
                 Some(done) => done,
                 None => {
                     is_interrupted = true;
-                    // What was not shown comes again the next time.
+                    // Items that were not shown arrive again the next time.
                     keeper.begin(|change| !matches!(change, Change::Cursor(..)));
                     member.handle_interrupt(clock.now());
                     continue;
@@ -161,14 +159,14 @@ impl ClientError {
     }
 }
 
-/// What came of doing what the member asked for.
+/// The outcome of carrying out the member's requests.
 enum Done {
     Waits(Option<Time>),
     Left,
 }
 
-/// Does what the member asks for. When it is cancelled, what was to be shown may be lost, and what
-/// is to be kept waits in the keeper.
+/// Carries out the member's requests. If it is cancelled, items that were not shown yet may be
+/// lost; changes that were not stored yet wait in the keeper.
 async fn perform(
     member: &mut Member,
     keeper: &mut Keeper,
@@ -182,7 +180,7 @@ async fn perform(
             Output::Show(item) => shown.push(item),
             Output::Keep(changes) => {
                 keeper.prepare(changes);
-                // That something was shown is noted once it is.
+                // An item is recorded as shown once it has been shown.
                 if !shown.is_empty() {
                     show(std::mem::take(&mut shown)).await;
                 }
@@ -199,7 +197,7 @@ async fn perform(
     done
 }
 
-/// Hands in a typed line, and those that wait behind it: they are kept together.
+/// Takes a typed line and those that wait behind it, so that they are stored together.
 fn type_lines(
     member: &mut Member,
     clock: Clock,
@@ -229,7 +227,7 @@ fn chance_for_id() -> [u8; 10] {
     [one[0], one[1], one[2], one[3], one[4], one[5], one[6], one[7], two[0], two[1]]
 }
 
-/// Nothing is said to what is no chat.
+/// Shows nothing to a server that is not a chat.
 fn check_application(connection: &Connection) -> Result<(), ClientError> {
     if connection.shares_application() {
         return Ok(());
@@ -240,10 +238,10 @@ fn check_application(connection: &Connection) -> Result<(), ClientError> {
 
 type Kept = (Box<dyn DeviceStore>, Result<(), StoreError>);
 
-/// The device's store, which writes on a thread for work that blocks.
+/// The device's store, which writes on a thread for blocking work.
 enum Keeper {
     Idle(Box<dyn DeviceStore>),
-    /// These changes are to be made.
+    /// Changes to be stored.
     Ready(Box<dyn DeviceStore>, Vec<Change>),
     Writing(JoinHandle<Kept>),
     /// The store has panicked.
@@ -251,7 +249,7 @@ enum Keeper {
 }
 
 impl Keeper {
-    /// Takes changes; the member hands them out one batch at a time.
+    /// Takes changes; the member provides them one batch at a time.
     fn prepare(&mut self, changes: Vec<Change>) {
         *self = match std::mem::replace(self, Self::Gone) {
             Self::Idle(store) => Self::Ready(store, changes),
@@ -259,7 +257,7 @@ impl Keeper {
         };
     }
 
-    /// Begins to make those of the changes that are wanted.
+    /// Begins to store the requested changes.
     fn begin(&mut self, wanted: impl Fn(&Change) -> bool) {
         *self = match std::mem::replace(self, Self::Gone) {
             Self::Ready(mut store, mut changes) => {
@@ -273,7 +271,7 @@ impl Keeper {
         };
     }
 
-    /// Waits for the outcome of what is being written. Cancel-safe.
+    /// Waits for the outcome of the current write. Cancel-safe.
     async fn done(&mut self) -> Result<(), StoreError> {
         let Self::Writing(writing) = self else { return std::future::pending().await };
         match writing.await {
@@ -296,7 +294,7 @@ enum Way {
     Down,
 }
 
-/// The connection to the host, or the attempts to make one.
+/// The connection to the host, or the attempts to open one.
 struct Link {
     host: Fingerprint,
     dialler: Dialler,
@@ -312,7 +310,7 @@ enum Happened {
     Closed(Closed),
     Dialled(Result<Connection, ConnectError>),
     Sent,
-    /// Nothing has come for too long.
+    /// Nothing has arrived for too long.
     Silent,
 }
 
@@ -364,7 +362,7 @@ impl Link {
                 self.pump();
             }
             Happened::Closed(closed) => {
-                // A chat that was there, and has no place for now, may have one soon.
+                // A chat that was reachable and is full now may soon have room.
                 let is_full = closed.code() == Some(server::code::FULL) && member.is_greeted();
                 if !closed.is_retryable() && !is_full {
                     return Err(ClientError::Closed { closed, undelivered, unread: 0 });
@@ -396,7 +394,7 @@ impl Link {
         Ok(())
     }
 
-    /// Hands in what has come already: it is shown and noted together.
+    /// Processes everything that has already arrived, so that it is shown and recorded together.
     fn take_more(&self, member: &mut Member, clock: Clock) {
         let Way::Up(connection) = &self.way else { return };
         for _ in 0..LINES_AT_ONCE {
@@ -418,8 +416,8 @@ impl Link {
         self.pump();
     }
 
-    /// Hands lines to the connection. What cannot be sent is not stored by the host, and is sent
-    /// again when there is another connection.
+    /// Queues lines on the connection. A line that cannot be sent is not stored by the host, and is
+    /// sent again on the next connection.
     fn pump(&mut self) {
         let Way::Up(connection) = &self.way else { return self.unsent.clear() };
         if self.sending.is_some() {

@@ -59,7 +59,7 @@ impl Joined {
 }
 
 #[tokio::test]
-async fn two_clients_talk_and_part() {
+async fn two_clients_talk_and_leave() {
     let address = host(listener());
     let mut alice = join(address, "alice");
     alice.sees("you are alice").await;
@@ -91,7 +91,7 @@ async fn all_lines_of_a_pipe_arrive_although_it_ends_at_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_only_forwards_is_sent_the_speaker_s_name() {
+async fn a_server_that_only_forwards_receives_the_speakers_name() {
     let mut listener = listener();
     let alice = join_expecting(listener.local_addr(), "alice", Expected::Anything);
     alice.lines.send("hi".to_owned()).await.unwrap();

@@ -10,16 +10,16 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::limits::{SUSPENDED, WATCH_INTERVAL, WATCH_PATIENCE};
 
-/// What has been seen of a connection. A living one brings a packet at each keep-alive.
+/// The observed traffic of a connection. A live one delivers a packet at each keep-alive.
 #[derive(Debug)]
 pub(super) struct Watch {
     seen: Seen,
     next_at: Instant,
-    /// When the machine was last awake, by a clock that goes on while it sleeps.
+    /// When the machine was last known to be awake, by a clock that continues during sleep.
     awake_at: SystemTime,
 }
 
-/// How many packets had come, and since when there were no more.
+/// How many packets had arrived, and the time since when there were no more.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     packets: u64,
@@ -33,8 +33,8 @@ impl Watch {
         Self { seen, next_at: now + WATCH_INTERVAL, awake_at: wall() }
     }
 
-    /// Waits until nothing has come for too long, or the machine has slept, so that the host has
-    /// heard nothing for too long. Cancel-safe.
+    /// Waits until nothing has arrived for too long, or the machine has slept for so long that the
+    /// host has given up. Cancel-safe.
     pub(super) async fn is_silent(&mut self, connection: &Connection) {
         loop {
             sleep_until(self.next_at).await;
@@ -54,7 +54,7 @@ impl Watch {
     }
 }
 
-/// Returns `true` if the clock on the wall went on for much longer than the other one.
+/// Returns `true` if the wall clock advanced much more than the other one.
 fn has_slept(before: SystemTime, now: SystemTime, passed: Duration) -> bool {
     now.duration_since(before).is_ok_and(|wall| wall > passed + SUSPENDED)
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sleep_is_what_one_clock_alone_has_seen() {
+    fn sleep_is_detected_when_only_one_clock_advances() {
         let (then, second) = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
         assert!(!has_slept(then, then + second, second));
         assert!(!has_slept(then, then + 100 * second, 100 * second), "the process was stopped");

@@ -1,6 +1,6 @@
 //! Events of a room, as data: every dialect and every screen shows them in its own form.
 
-// Longer than 400 lines: the kinds of events, one after the other, are the chat's vocabulary.
+// Longer than 400 lines: the kinds of events are the chat's vocabulary and belong together.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -11,7 +11,8 @@ use crate::{
     store::LogId, time::Stamp,
 };
 
-/// The place of an event in a room's log. Numbers grow along the log and need not be consecutive.
+/// The position of an event in a room's log. Numbers grow along the log and need not be
+/// consecutive.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -41,13 +42,13 @@ impl Seq {
     /// The beginning of every log, before its first event.
     pub const START: Self = Self(0);
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
     fn is_start(&self) -> bool {
         *self == Self::START
     }
 }
 
-/// A membership: a member that leaves and returns has another one.
+/// A membership: a member that leaves and returns has a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MemberId(pub u64);
@@ -68,12 +69,12 @@ pub struct Author {
     /// The fingerprint of the key that the member has proved to hold, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Arc<str>>,
-    /// `true` in a room of proved keys for a member who has proved none: anyone may have written
-    /// in their name.
+    /// `true` in a room with verified keys for a member without one: anyone may have written in
+    /// their name.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unauthenticated: bool,
-    /// `true` for a member whose key the host holds, such as one who writes in a web page: readers
-    /// have the host's word that this member has written what the key has signed.
+    /// `true` for a member whose key the host holds, such as one who uses a web page: readers have
+    /// only the host's word that this member wrote what the key signed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub through_host: bool,
 }
@@ -86,19 +87,19 @@ impl Author {
     }
 }
 
-/// An event of a room. Its texts are as their authors sent them, and must be escaped when shown, as
-/// [`crate::words`] does.
+/// An event of a room. Its texts are unchanged from their authors, and must be escaped when shown,
+/// as [`crate::words`] does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {
-    /// The number in the room's log. `None` before the log has numbered it, and for an event for
-    /// one member that is not in the log.
+    /// The number in the room's log. `None` until the log has numbered it, and for an event for one
+    /// member, which is not in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<Seq>,
     /// The room.
     #[serde(default, skip_serializing_if = "RoomName::is_general")]
     pub room: RoomName,
-    /// The number of the preceding event of the room, 0 before the first: a reader of that
+    /// The number of the preceding event of the room, 0 before the first: a reader who has that
     /// event has missed nothing.
     #[serde(default, skip_serializing_if = "Seq::is_start")]
     pub prev: Seq,
@@ -114,7 +115,7 @@ pub struct Event {
     /// The author's id of a message. A log stores each id of a key once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<MessageId>,
-    /// A message as its author signed it. When it is sent, the text is in here alone.
+    /// The signed form of a message. When it is sent, only this contains the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
     /// What happened.
@@ -145,17 +146,18 @@ impl Event {
         self.author.as_ref().is_some_and(|author| author.member == member)
     }
 
-    /// Returns `true` if a message is refused for good: it waits no longer.
+    /// Returns `true` if the refusal of a message is final, so that it must not be sent again.
     #[must_use]
     pub fn refuses_message(&self) -> bool {
-        // These pass: the message is sent again.
+        // These are temporary: the message is sent again.
         let passes = |refusal: &Refusal| {
             matches!(refusal, Refusal::TooFast { .. } | Refusal::Busy | Refusal::NotStored { .. })
         };
         self.id.is_some() && matches!(&self.kind, Kind::Refused(refusal) if !passes(refusal))
     }
 
-    /// Returns the event as it is published: the text of a signed message is in its envelope alone.
+    /// Returns the event as it is published: only the envelope of a signed message contains its
+    /// text.
     #[must_use]
     pub fn published(&self) -> Cow<'_, Self> {
         if self.sealed.is_none() {
@@ -206,10 +208,10 @@ pub enum Kind {
     },
     /// The author sent a line to all.
     Said {
-        /// The author's words.
+        /// The author's text.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
-        /// `true` if they say what the author does: `/me waves`.
+        /// `true` if the text describes what the author does: `/me waves`.
         #[serde(default, skip_serializing_if = "is_false")]
         emote: bool,
     },
@@ -220,7 +222,7 @@ pub enum Kind {
         /// The fingerprint of the addressee's key, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to_key: Option<Arc<str>>,
-        /// The author's words.
+        /// The author's text.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         text: String,
     },
@@ -230,7 +232,7 @@ pub enum Kind {
         /// The topic.
         text: Arc<str>,
     },
-    /// A message of the receiver has got further.
+    /// The delivery of one of the receiver's messages has progressed.
     Delivered {
         /// The number of the message. The event itself has none.
         #[serde(rename = "message")]
@@ -251,17 +253,17 @@ pub enum Kind {
         /// Those who left.
         left: Roll,
     },
-    /// The rooms, as an answer.
+    /// The list of rooms, as an answer.
     Rooms {
         /// All rooms, as many as fit.
         rooms: Vec<RoomInfo>,
     },
-    /// Who may not come, as an answer to an owner.
+    /// The list of bans, as an answer to an owner.
     Bans {
         /// Fingerprints of keys, and networks.
         bans: Vec<Arc<str>>,
     },
-    /// A ban was taken back, as an answer to an owner.
+    /// A ban was lifted, as an answer to an owner.
     Unbanned {
         /// The name, key or network that the owner wrote.
         who: Arc<str>,
@@ -283,12 +285,12 @@ pub enum Kind {
         you: Author,
         /// The other members.
         others: Roll,
-        /// The newest number of the log; later events are for the receiver.
+        /// The newest number of the log; the receiver gets all later events.
         head: Seq,
-        /// Which log this is, for a receiver that may come back.
+        /// The id of the log, for a receiver that may come back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<LogId>,
-        /// `true` if what the log has numbered is on a disk.
+        /// `true` if events are stored on disk once the log has numbered them.
         #[serde(default, skip_serializing_if = "is_false")]
         durable: bool,
         /// The receiver's rooms.
@@ -309,7 +311,7 @@ pub enum Kind {
     Help,
     /// Earlier events that the receiver asked for are no longer stored.
     Missed,
-    /// The request that this answers had been taken before; it was not done again.
+    /// The request that this answers was handled before, and was not repeated.
     Repeated,
     /// The room refused the receiver's request.
     Refused(Refusal),
@@ -370,9 +372,9 @@ pub struct RoomInfo {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PageOf {
-    /// What was said in the room before.
+    /// Earlier messages of the room.
     History,
-    /// What a search has found.
+    /// Search results.
     Found,
 }
 
@@ -388,9 +390,9 @@ pub enum Departure {
         /// How long, in milliseconds.
         millis: u64,
     },
-    /// An owner sent the member away.
+    /// An owner removed the member.
     Kicked,
-    /// An owner sent the member away for good.
+    /// An owner banned the member.
     Banned,
     /// A reason unknown to this version.
     #[serde(other)]
@@ -420,12 +422,12 @@ impl Roll {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
@@ -485,12 +487,12 @@ pub enum Refusal {
     },
     /// A whisper without text.
     NothingSaid,
-    /// The message could not be stored, and nobody has it.
+    /// The message could not be stored, and nobody received it.
     NotStored {
         /// Why.
         because: String,
     },
-    /// The signature does not fit the message, or the message is for another chat.
+    /// The signature does not match the message, or the message is for another chat.
     Forged,
     /// The text is not the name of a room.
     BadRoomName,
@@ -498,7 +500,7 @@ pub enum Refusal {
     NotInRoom,
     /// There are too many rooms, or the member is in too many.
     TooManyRooms,
-    /// Nothing is stored that could be searched.
+    /// This chat stores nothing that could be searched.
     NoHistory,
     /// The command is for owners of the chat.
     NotAnOwner,

@@ -1,4 +1,4 @@
-//! The document of the protocol has every kind.
+//! The protocol document lists every kind of event.
 
 use std::collections::BTreeSet;
 

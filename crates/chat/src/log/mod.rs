@@ -1,7 +1,7 @@
 //! The log of a chat, which gives its events their numbers.
 //!
-//! A chat appends events and takes them out numbered, immediately or later, with other writers'
-//! events between them. So a log may be on a disk, shared by several hosts, or in memory.
+//! A chat appends events and takes them out numbered, immediately or later, possibly with events of
+//! other writers in between. So a log may be in memory, on disk, or shared by several hosts.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ mod tests;
 pub(crate) use self::newest::Newest;
 pub use self::{memory::MemoryLog, stored::StoredLog};
 
-/// What became of an event that was submitted.
+/// The outcome of submitting an event.
 #[derive(Clone, Debug)]
 pub enum Committed {
     /// It has its number, and is stored if the log stores anything.
     Event(Arc<Event>),
-    /// Its author had submitted its id before: nothing was appended.
+    /// Its author had already submitted this id: nothing was appended.
     Repeated {
         /// The event as submitted.
         event: Box<Event>,
@@ -44,10 +44,10 @@ pub enum Committed {
 
 /// An ordered list of events, of which a chat is one writer.
 pub trait Log {
-    /// Appends an event. [`Log::committed`] returns it with its number, now or later.
+    /// Appends an event. [`Log::committed`] returns it with its number, immediately or later.
     fn submit(&mut self, event: Event);
 
-    /// Returns what became of the next event, if it was not taken yet. Numbers grow strictly; gaps
+    /// Returns the outcome of the next submitted event, if it is known. Numbers grow strictly; gaps
     /// and events of other writers are possible.
     fn committed(&mut self) -> Option<Committed>;
 
@@ -57,14 +57,14 @@ pub trait Log {
     /// Returns the number of the newest event of a room that all its members receive.
     fn head_of(&self, room: &RoomName) -> Seq;
 
-    /// Returns the events after `seq` that are in memory, as far as they have been taken, or `None`
-    /// if one of them is not in memory any more.
+    /// Returns the events after `seq` that are in memory, as far as they were taken, or `None` if
+    /// one of them is no longer in memory.
     fn after(&self, seq: Seq) -> Option<impl DoubleEndedIterator<Item = &Arc<Event>>>;
 
     /// Forgets the newest number of a room that nobody is in any more.
     fn forget_room(&mut self, room: &RoomName);
 
-    /// Returns the name of the log, by which a reader knows that its cursor is of this one.
+    /// Returns the id of the log, by which a reader knows that its cursor belongs to it.
     fn id(&self) -> Option<LogId> {
         None
     }

@@ -12,7 +12,7 @@ use crate::{
     room_name::RoomName,
 };
 
-/// What names a message: its author's key, and its id.
+/// The key of a message: its author's key, and its id.
 type MessageKey = (Arc<str>, MessageId);
 
 /// The newest events, and the newest number of each room.
@@ -23,7 +23,7 @@ pub(crate) struct Newest {
     ids: BTreeMap<MessageKey, Seq>,
     by_room: BTreeMap<RoomName, Seq>,
     head: Seq,
-    /// The last number that is not in memory any more.
+    /// The last number that is no longer in memory.
     forgotten: Seq,
     /// The cost of `events`.
     len: usize,
@@ -46,7 +46,7 @@ impl Newest {
         self.by_room.len()
     }
 
-    /// Forgets the newest number of a room. Whoever enters it next has no event before it.
+    /// Forgets the newest number of a room. The next member to enter it has no previous event.
     pub(crate) fn forget_room(&mut self, room: &RoomName) {
         if !room.is_general() {
             self.by_room.remove(room);

@@ -1,4 +1,4 @@
-//! A log on a disk, as far as it is a value: others write it.
+//! A log on disk, as a value: the caller does the writing.
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
@@ -12,9 +12,9 @@ use crate::{
 
 /// A log that a [`Store`](crate::store::Store) keeps.
 ///
-/// Whoever has the store takes a batch with [`StoredLog::take_batch`], commits it, and hands in the
-/// result with [`StoredLog::hand_in`]. While a batch is away, further events wait for the next one:
-/// they share its transaction.
+/// The owner of the store takes a batch with [`StoredLog::take_batch`], commits it, and returns the
+/// result to [`StoredLog::hand_in`]. Meanwhile, further events wait for the next batch and share
+/// its transaction.
 #[derive(Debug)]
 pub struct StoredLog {
     id: LogId,
@@ -46,7 +46,7 @@ impl StoredLog {
         &self.newest
     }
 
-    /// Returns the events to commit next, in their order, unless a batch is away.
+    /// Returns the next events to commit, in order, unless a batch is being committed.
     pub fn take_batch(&mut self) -> Option<Vec<Event>> {
         if self.is_batch_away || self.submitted.is_empty() {
             return None;
@@ -62,7 +62,7 @@ impl StoredLog {
         self.results.extend(results);
     }
 
-    /// Returns `true` if every event that was submitted has been stored, or has failed.
+    /// Returns `true` if every submitted event was stored or has failed.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
         !self.is_batch_away && self.submitted.is_empty()

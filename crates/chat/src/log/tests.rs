@@ -74,7 +74,7 @@ fn long_lines_are_bounded_by_their_bytes() {
 }
 
 #[test]
-fn an_event_names_the_one_before_in_its_room_whispers_apart() {
+fn an_event_names_the_previous_one_of_its_room_except_whispers() {
     let mut log = MemoryLog::new();
     let garden: RoomName = "garden".parse().unwrap();
     let mut whisper = said("");
@@ -118,7 +118,7 @@ fn commit(log: &mut StoredLog, batch: Vec<Event>) {
 }
 
 #[test]
-fn events_wait_for_the_batch_that_is_away_and_then_go_together() {
+fn events_wait_for_the_batch_in_progress_and_share_the_next() {
     let mut log = stored();
     log.submit(said("a"));
     let batch = log.take_batch().unwrap();
@@ -137,7 +137,7 @@ fn events_wait_for_the_batch_that_is_away_and_then_go_together() {
 }
 
 #[test]
-fn what_waits_for_a_slow_disk_is_bounded() {
+fn events_waiting_for_a_slow_disk_are_bounded() {
     let mut log = stored();
     for _ in 0..=MAX_UNSTORED {
         log.submit(said("x"));

@@ -11,9 +11,9 @@
 //! ```
 //!
 //! All fields are those of [`Event`] and [`Request`]. A reader ignores unknown fields and kinds,
-//! and lines of other versions. What could command a terminal is escaped as JSON does it. A
-//! greeting contains a `ticket`: a request with that ticket comes from an address that the room has
-//! reached.
+//! and lines of other versions. Characters that could control a terminal are JSON escapes. A
+//! greeting contains a `ticket`: a request with that ticket comes from an address at which the
+//! room's datagrams arrive.
 
 use std::borrow::Cow;
 
@@ -55,7 +55,7 @@ impl Ticket {
 }
 
 /// A number that a client chooses and puts into its hello. The greeting that answers it repeats the
-/// number, so that nobody can greet a client whose hello they have not seen.
+/// number, so that nobody can forge a greeting without having seen the hello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Nonce(u64);
@@ -68,15 +68,15 @@ impl Nonce {
     }
 }
 
-/// A number that a client chooses when it starts and keeps over all its connections: a key may have
-/// several at once, each of them a member.
+/// A number that a client chooses when it starts and uses on all its connections: a key may have
+/// several devices at once, and each of them is a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Device(u64);
 
 impl Device {
-    /// Creates a number of 52 bits of chance: requests that count from there are numbers that every
-    /// reader of JSON keeps.
+    /// Creates a random number of 52 bits: numbers that count up from it are preserved by every
+    /// JSON reader.
     #[must_use]
     pub const fn new(chance: u64) -> Self {
         Self(chance >> 12)
@@ -93,10 +93,10 @@ impl Device {
 pub struct NativeHello {
     /// The client.
     pub device: Device,
-    /// The last event that it has, if it was here before: it goes on after that one.
+    /// The last event that it has, if it was here before: it continues after that one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Seq>,
-    /// The log that `after` is of.
+    /// The id of the log that `after` refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<LogId>,
     /// The rooms that it was in.
@@ -110,7 +110,7 @@ pub struct NativeHello {
     pub action: Action,
 }
 
-/// A machine line: its version, what a greeting has in addition, and its content.
+/// A machine line: its version, the additional fields of a greeting, and its content.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line<T> {
     hikyaku: u32,
@@ -128,7 +128,7 @@ pub fn is_machine_line(datagram: &[u8]) -> bool {
     datagram.starts_with(PREFIX)
 }
 
-/// Encodes an event; a greeting has a `ticket`.
+/// Encodes an event; a greeting includes a `ticket`.
 #[must_use]
 pub fn write_event(event: &Event, ticket: Option<Ticket>) -> String {
     write(&Line { hikyaku: VERSION, ticket, nonce: None, says: event })
@@ -175,8 +175,8 @@ pub fn write_native_hello(hello: &NativeHello) -> String {
     write(&Line { hikyaku: VERSION, ticket: None, nonce: None, says: hello })
 }
 
-/// Reads the first line of a client on a native connection; returns the name that it wishes for,
-/// too.
+/// Decodes the first line of a client on a native connection; also returns the name that it asks
+/// for.
 #[must_use]
 pub fn read_native_hello(line: &[u8]) -> Option<(NativeHello, String)> {
     let Line { says, .. } = read::<NativeHello>(line)?;
@@ -219,7 +219,7 @@ pub fn read_request(datagram: &[u8]) -> Option<(Request, Option<Ticket>)> {
 }
 
 fn write<T: Serialize>(line: &T) -> String {
-    let json = serde_json::to_string(line).expect("no field of a line can fail to be written");
+    let json = serde_json::to_string(line).expect("every field of a line can be serialized");
     match escape_json(&json) {
         Cow::Borrowed(_) => json,
         Cow::Owned(safe) => safe,

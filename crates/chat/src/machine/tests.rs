@@ -80,7 +80,7 @@ fn kinds() -> Vec<(Kind, &'static str)> {
 }
 
 #[test]
-fn each_event_is_written_so_and_read_back() {
+fn each_event_has_this_encoding_and_round_trips() {
     for (kind, says) in kinds() {
         let event = numbered(kind);
         let line = write_event(&event, Some(Ticket::new(u64::MAX)));
@@ -104,7 +104,7 @@ fn absent_fields_are_not_written() {
 }
 
 #[test]
-fn each_request_is_written_so_and_read_back() {
+fn each_request_has_this_encoding_and_round_trips() {
     let text = || "hi".to_owned();
     let cases = [
         (Action::Heard, r#""do":"heard""#),
@@ -192,7 +192,7 @@ fn other_text_is_not_a_machine_line() {
 }
 
 #[test]
-fn a_request_has_its_text_exactly_and_a_limit_in_each_form() {
+fn a_request_keeps_its_exact_text_and_has_a_limit_in_each_form() {
     let line = br#"{"hikyaku":1,"do":"said","with":"\u001b[2J\u202e\n"}"#;
     let (request, _) = read_request(line).unwrap();
     assert_eq!(request.action, Action::Said("\x1b[2J\u{202e}\n".to_owned()));
@@ -204,13 +204,13 @@ fn a_request_has_its_text_exactly_and_a_limit_in_each_form() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_or_are_not(bytes: Vec<u8>) {
+    fn any_bytes_are_parsed_without_a_panic(bytes: Vec<u8>) {
         let line = [b"{\"hikyaku\":1,".as_slice(), &bytes].concat();
         let _ = (read_event(&line), read_request(&line), read_event(&bytes), read_request(&bytes));
     }
 
     #[test]
-    fn a_number_that_no_log_has_makes_a_line_none(beyond in MAX_SEQ + 1..) {
+    fn a_line_with_an_impossible_number_is_not_a_machine_line(beyond in MAX_SEQ + 1..) {
         for line in [
             format!(r#"{{"hikyaku":1,"seq":{beyond},"at":1,"kind":"joined"}}"#),
             format!(r#"{{"hikyaku":1,"prev":{beyond},"at":1,"kind":"missed"}}"#),

@@ -1,8 +1,8 @@
-//! What a client keeps of one chat, over its own restarts: a trait, so that no client knows a
-//! database.
+//! The stored data of a client, which survives restarts: a trait, so that the client does not
+//! depend on a database.
 //!
-//! There is a store per host and device. A second client of the same key on the same machine has
-//! another device, with a store of its own.
+//! There is one store per host and device. A second client of the same key on the same machine is
+//! another device, with its own store.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
     store::{LogId, StoreError},
 };
 
-/// A message that its author has typed and that is not known to be stored by the host.
+/// A typed message that the host may not have stored yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsent {
     /// Its id, which begins with the time at which it was typed.
@@ -33,43 +33,43 @@ pub struct Unsent {
 pub enum What {
     /// A line for the room.
     Said,
-    /// A line that says what the author does.
+    /// A line that describes what the author does.
     Emote,
     /// A whisper to the member with this name.
     Whisper(Arc<str>),
 }
 
-/// What a store holds.
+/// The contents of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kept {
     /// The number of this device, which is random and never changes.
     pub device: Device,
-    /// Messages that are not known to be stored by the host, in the order in which they were added.
+    /// Messages that the host may not have stored yet, in the order in which they were added.
     pub outbox: Vec<Unsent>,
-    /// The log, and the newest of its events that were shown.
+    /// The log, and the newest of its events that was shown.
     pub cursor: Option<(LogId, Seq)>,
-    /// Names, and the fingerprints of the keys that had them last. `None`: a member without a key.
+    /// Names, and the fingerprints of the keys that last had them. `None`: a member without a key.
     pub names: Vec<(Arc<str>, Option<Arc<str>>)>,
-    /// The rooms, as they were set last. `None` before the first time.
+    /// The rooms, as they were last set. `None` before the first time.
     pub rooms: Option<Vec<RoomName>>,
 }
 
 impl Kept {
-    /// What a new store holds.
+    /// The contents of a new store.
     #[must_use]
     pub const fn new(device: Device) -> Self {
         Self { device, outbox: Vec::new(), cursor: None, names: Vec::new(), rooms: None }
     }
 }
 
-/// A change of what is kept.
+/// A change of the stored data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
     /// Add a message to the outbox. It must survive a power failure once it is committed.
     Add(Unsent),
-    /// The host has this message, or will not take it: remove it from the outbox.
+    /// The host has this message or will never accept it: remove it from the outbox.
     Remove(MessageId),
     /// All events of the log up to this one were shown.
     Cursor(LogId, Seq),
@@ -80,10 +80,10 @@ pub enum Change {
 }
 
 impl Change {
-    /// Returns `true` if the change must be on the disk when [`DeviceStore::commit`] returns.
+    /// Returns `true` if the change must be on disk when [`DeviceStore::commit`] returns.
     ///
-    /// Of the others, a power failure may take the newest: at worst lines are shown, or sent to a
-    /// host that knows them, once more.
+    /// A power failure may undo the newest of the other changes: at worst some lines are shown
+    /// again, or sent again to a host that has them.
     #[must_use]
     pub const fn must_last(&self) -> bool {
         matches!(self, Self::Add(_))
@@ -92,17 +92,17 @@ impl Change {
 
 /// The store of a device.
 pub trait DeviceStore: Send {
-    /// Reads what is kept. A new store chooses its device's number by chance.
+    /// Loads the stored data. A new store generates its device number.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn load(&mut self) -> Result<Kept, StoreError>;
 
-    /// Makes changes, in their order, all or none. When it returns, all survive the end of the
-    /// process, and if one of them [must last](Change::must_last), a power failure.
+    /// Makes changes in order, all or none. When it returns, all of them survive the end of the
+    /// process, and those that [must last](Change::must_last) also a power failure.
     ///
     /// # Errors
-    /// When the store cannot be written; then nothing has changed.
+    /// When the store cannot be written. Nothing has changed then.
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError>;
 
     /// Returns `true` if what is kept survives the process.
@@ -111,7 +111,7 @@ pub trait DeviceStore: Send {
     }
 }
 
-/// A store in memory: for tests, and where nothing is to be kept.
+/// A store in memory: for tests, and for clients that store nothing.
 #[derive(Clone, Debug)]
 pub struct MemoryStore(Kept);
 
@@ -139,7 +139,7 @@ impl DeviceStore for MemoryStore {
 }
 
 impl Kept {
-    /// Makes a change. What would exceed a bound is left out: [`MAX_OUTBOX`], [`MAX_KNOWN_NAMES`].
+    /// Makes a change. Entries beyond a bound are dropped: [`MAX_OUTBOX`], [`MAX_KNOWN_NAMES`].
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Add(unsent) if self.outbox.len() < MAX_OUTBOX => self.outbox.push(unsent),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_is_loaded() {
+    fn committed_changes_are_loaded() {
         let mut store = MemoryStore::new(Device::new(u64::MAX));
         let name = |key: &str| Change::Name("ann".into(), Some(key.into()));
         let changes = [

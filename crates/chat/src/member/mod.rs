@@ -1,7 +1,7 @@
-//! A member of a native chat, as a value: what it keeps, sends and shows.
+//! A member of a native chat, as a value: what it stores, sends and shows.
 //!
-//! In: connections, lines of the host, typed lines, what was kept, the time. Out: [`Output`]s.
-//! Never: a clock, a socket, a disk, a terminal; sentences.
+//! In: connections, lines of the host, typed lines, stored data, the time. Out: [`Output`]s. Never:
+//! a clock, a socket, a disk, a terminal; sentences.
 //!
 //! ```text
 //! typed ─▶ Keep ─▶ kept ─▶ Show (pending) ─▶ Send, once the host has proved itself
@@ -58,8 +58,8 @@ pub use self::{notice::Notice, typed::TypedError};
 pub enum Output {
     /// Show this.
     Show(Shown),
-    /// Make these changes to the device's store, and call [`Member::handle_kept`] when that is
-    /// done. Until then there is no other such output.
+    /// Store these changes on the device, then call [`Member::handle_kept`]. Until then there is no
+    /// other such output.
     Keep(Vec<Change>),
     /// Send this line to the host.
     Send(String),
@@ -76,35 +76,35 @@ pub enum Shown {
     Event(Box<Line>),
     /// The state of the connection.
     State(State),
-    /// The rooms that the member is in, and the one that what is typed goes to.
+    /// The rooms that the member is in, and the current one.
     Rooms {
-        /// All of them.
+        /// All rooms.
         rooms: Vec<RoomName>,
-        /// The one.
+        /// The current room, which typed lines go to.
         current: RoomName,
     },
     /// The client itself reports something.
     Notice(Notice),
 }
 
-/// An event, and what the client knows of it.
+/// An event, and what the client knows about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Line {
     /// The event. The text of a message is the one that its author signed.
     pub event: Arc<Event>,
-    /// How far an own message has got, and whether the event is trusted.
+    /// How far a message of the reader has got, and whether the event is trusted.
     pub context: Context,
-    /// `true` if the message was shown before, and has only got further.
+    /// `true` if the message was shown before, and only its delivery has progressed.
     pub is_update: bool,
-    /// `true` if it is by the key of the member who reads it here.
+    /// `true` if the author's key is the reader's.
     pub is_mine: bool,
-    /// The member who reads it here.
+    /// The reader.
     pub reader: Option<MemberId>,
 }
 
 impl Line {
-    /// Creates the line of an event for a reader who knows nothing else of it.
+    /// Creates an item for a reader who knows nothing else about the event.
     #[must_use]
     pub fn new(event: Arc<Event>, reader: Option<MemberId>) -> Self {
         let is_mine = reader.is_some_and(|reader| event.is_by(reader));
@@ -118,7 +118,7 @@ impl Line {
 pub enum State {
     /// The host has greeted.
     Connected,
-    /// The connection is lost, and another is being made.
+    /// The connection is lost, and another is being opened.
     Reconnecting,
     /// The member has left.
     Left,
@@ -136,25 +136,25 @@ impl State {
     }
 }
 
-/// Who takes part, and where.
+/// The member, and the chat.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Setup {
-    /// The fingerprint of the host's key, which names the chat.
+    /// The fingerprint of the host's key, which identifies the chat.
     pub chat: Arc<str>,
     /// The member's key.
     pub identity: Identity,
-    /// The name that the member wishes for.
+    /// The name that the member asks for.
     pub name: Name,
-    /// What the device's store holds.
+    /// The contents of the device's store.
     pub kept: Kept,
     /// The secret of an invite.
     pub invite: Option<String>,
-    /// From this number on, requests are numbered: chance, so that no two runs give the same.
+    /// The first request number: random, so that no two runs use the same numbers.
     pub chance: u64,
-    /// How long to wait for the host to store what is pending when the input ends.
+    /// How long to wait for the host to store pending messages when the input ends.
     pub patience: Duration,
-    /// `true` if what is pending at the end is sent the next time.
+    /// `true` if messages that are pending at the end are sent the next time.
     pub is_kept: bool,
 }
 
@@ -180,17 +180,17 @@ impl Setup {
 enum Link {
     /// There is none.
     Away,
-    /// The host has proved who it is, and has not greeted yet.
+    /// The host has proved its identity, and has not greeted yet.
     Connected,
     /// The host has greeted.
     Greeted,
 }
 
-/// The member's progress from coming to leaving.
+/// The member's progress from joining to leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Here,
-    /// Leaves when nothing is pending, or at `by`; answers to questions are awaited until
+    /// Leaves when nothing is pending, or at `by`; answers to requests are awaited until
     /// `answers_by`.
     Leaving {
         by: Time,
@@ -198,19 +198,19 @@ enum Stage {
         /// `by` moves with each message that the host answers.
         is_patient: bool,
     },
-    /// The last words are out.
+    /// The farewell was sent.
     Parting,
     Left,
 }
 
-/// A member of a native chat. After each call that hands something in, call
-/// [`Member::poll_output`] until it returns [`Output::Wait`].
+/// A member of a native chat. After each call that provides input, call [`Member::poll_output`]
+/// until it returns [`Output::Wait`].
 #[derive(Debug)]
 pub struct Member {
     chat: Arc<str>,
     identity: Identity,
     key: Arc<str>,
-    /// The name that the user asked for last.
+    /// The name that the user last asked for.
     wish: Name,
     invite: Option<String>,
     device: Device,
@@ -219,39 +219,39 @@ pub struct Member {
     link: Link,
     was_lost: bool,
     stage: Stage,
-    /// As the host names the member; before that, as the member does itself.
+    /// The name that the host uses for the member; before that, the member's own choice.
     me: Author,
     log: Option<LogId>,
     cursor: Option<Seq>,
-    /// The cursor has moved since it was last handed out to be kept.
+    /// The cursor has moved since it was last stored.
     moved: bool,
     rooms: Vec<RoomName>,
     current: RoomName,
-    /// The oldest event that was shown of the current room.
+    /// The oldest event of the current room that was shown.
     oldest: Option<Seq>,
     names: Names,
     places: Places,
     outbox: Outbox,
     requests: Requests,
-    /// Lines that follow of a page.
+    /// The number of lines of a page that still follow.
     page_left: usize,
     changes: Vec<Change>,
-    /// The messages that are being kept; `None` if nothing is.
+    /// The messages that are being stored; `None` if there are none.
     keeping: Option<Vec<MessageId>>,
     unshown: VecDeque<Shown>,
     hello: Option<String>,
     pace: Bucket,
-    /// Until then nothing is sent that the host has refused for the time being.
+    /// Until this time nothing is sent that the host has temporarily refused.
     hold_until: Time,
     /// There are events that the host does not know to have arrived here.
     unread: bool,
     read_at: Time,
     members: usize,
     rejected: usize,
-    /// Lines that came after the one that leaves.
+    /// The number of lines after the one that left.
     late: usize,
     renames: Renames,
-    /// When a user who leaves learns what it waits for.
+    /// When a leaving user is shown what the client waits for.
     say_at: Option<Time>,
     has_said_what_waits: bool,
 }
@@ -335,7 +335,7 @@ impl Member {
         !matches!(&*self.rooms, [only] if only.is_general())
     }
 
-    /// Handles the end of the connection. Another one is being made.
+    /// Handles the end of the connection. Another one is being opened.
     pub fn handle_disconnected(&mut self) {
         if self.link == Link::Greeted && self.stage == Stage::Here {
             self.unshown.push_back(Shown::State(State::Reconnecting));
@@ -365,8 +365,8 @@ impl Member {
         }
     }
 
-    /// Handles the end of the input: leaves once everything that was typed is stored, or the
-    /// patience is over since the host last answered one of them.
+    /// Handles the end of the input: leaves once everything that was typed is stored, or when the
+    /// host has answered none of it for the patience.
     pub fn handle_end(&mut self, now: Now) {
         if self.stage == Stage::Here {
             let by = now.time + self.patience;
@@ -379,7 +379,7 @@ impl Member {
         }
     }
 
-    /// A host that does not answer keeps a user who leaves waiting: they learn for what, once.
+    /// If the host does not answer, a leaving user is shown once what the client waits for.
     fn say_what_waits(&mut self) {
         let lines = self.outbox.len();
         let is_leaving = matches!(self.stage, Stage::Leaving { is_patient: true, .. });
@@ -388,7 +388,7 @@ impl Member {
         }
     }
 
-    /// Leaves soon: what is not stored in a moment waits for the next time.
+    /// Leaves soon: messages that are not stored within a moment wait for the next time.
     pub fn handle_interrupt(&mut self, now: Now) {
         if matches!(self.stage, Stage::Here | Stage::Leaving { .. }) {
             let moment = if self.link == Link::Greeted { CONFIRM_WAIT } else { Duration::ZERO };
@@ -411,7 +411,7 @@ impl Member {
         if let Some(line) = self.next_line(now) {
             return Output::Send(line);
         }
-        // A line may have come to nothing, and this is why.
+        // A line may have been rejected; this explains why.
         if let Some(shown) = self.unshown.pop_front() {
             return Output::Show(shown);
         }
@@ -438,14 +438,14 @@ impl Member {
         self.rejected
     }
 
-    /// Returns how many lines came after the one that leaves, and were not taken.
+    /// Returns how many lines followed the one that left, and were discarded.
     #[must_use]
     pub const fn late(&self) -> usize {
         self.late
     }
 
-    /// Returns `true` if there is a place for another typed line. A caller that reads a pipe waits
-    /// for it.
+    /// Returns `true` if there is room for another typed line. A caller that reads a pipe waits
+    /// until then.
     #[must_use]
     pub fn wants_line(&self) -> bool {
         self.stage == Stage::Here && !self.outbox.is_full() && !self.requests.is_full()
@@ -467,7 +467,7 @@ impl Member {
         matches!(self.stage, Stage::Parting | Stage::Left)
     }
 
-    /// Returns what is to be kept next: all that is known by now.
+    /// Returns the changes to store next: everything that is known by now.
     fn next_changes(&mut self) -> Option<Vec<Change>> {
         if self.keeping.is_some() || self.changes.is_empty() && !self.moved {
             return None;
@@ -493,7 +493,7 @@ impl Member {
         if self.keeping.is_some() {
             return false;
         }
-        // A host that is gone answers nothing; the one that was not there yet may.
+        // A host that has gone answers nothing; one that was not reachable yet may.
         let is_lost = self.link == Link::Away && self.was_lost;
         let may_answer = answers_by > now && !self.requests.is_empty();
         let is_done = self.outbox.len() == 0 && (is_lost || !self.unread && !may_answer);

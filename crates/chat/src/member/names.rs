@@ -1,16 +1,16 @@
-//! The keys that names came with.
+//! The keys that names belonged to.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::keep::Change;
 use crate::{event::Author, limits::MAX_KNOWN_NAMES, name::likeness};
 
-/// Names in the form that those who could be confused share, with the fingerprints of the keys that
-/// had them last.
+/// Names, in the form that all confusable names share, with the fingerprints of the keys that last
+/// had them.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeMap<Arc<str>, Option<Arc<str>>>);
 
-/// What an author's name tells.
+/// What is known about an author's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
     /// It belongs to this author.
@@ -23,14 +23,14 @@ pub(super) enum Known {
 
 impl Names {
     pub(super) fn new(kept: Vec<(Arc<str>, Option<Arc<str>>)>) -> Self {
-        // What was kept may be in an older form.
+        // Stored names may have an older form.
         Self(kept.into_iter().map(|(name, key)| (likeness(&name).into(), key)).collect())
     }
 
     /// Compares the author's key with the one that had the name last, and remembers it.
     pub(super) fn meet(&mut self, author: &Author) -> Known {
         let name: Arc<str> = likeness(&author.name).into();
-        // A key that the host holds is another for each page.
+        // A key that the host holds differs for each page.
         let key = author.key.clone().filter(|_| !author.through_host);
         let change = Change::Name(Arc::clone(&name), key.clone());
         if let Some(known) = self.0.get_mut(&name) {
@@ -49,7 +49,7 @@ impl Names {
         Known::New(change)
     }
 
-    /// Returns the fingerprint of the key that had the name last, if one had it.
+    /// Returns the fingerprint of the key that last had the name, if there was one.
     pub(super) fn key(&self, name: &str) -> Option<Arc<str>> {
         self.0.get(&*likeness(name)).cloned().flatten()
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn names_kept_from_before_are_known() {
+    fn stored_names_are_recognised() {
         let mut names = Names::new(vec![("ann".into(), Some("1".into()))]);
         assert!(matches!(names.meet(&author("ann", Some("2"))), Known::Other(_)));
     }

@@ -9,29 +9,30 @@ use crate::room_name::RoomName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The host cannot be reached; what is typed is kept.
+    /// The host cannot be reached; typed messages are stored.
     Lost,
-    /// The host is there again.
+    /// The host is reachable again.
     Back,
-    /// The host has another log than before: what was said meanwhile, or before, is not in it.
+    /// The host has another log than before, so earlier events, or events in between, are missing
+    /// from it.
     OtherLog,
-    /// The user's key is in the chat already, under another name than the one they wish for.
+    /// The user's key is already in the chat, under another name than the one they asked for.
     OtherName {
         /// The name.
         name: Arc<str>,
-        /// The one they wish for.
+        /// The name that they asked for.
         wish: Arc<str>,
     },
-    /// The user leaves, and the host, which is not there, is waited for.
+    /// The user leaves, and the client waits for the host, which is not connected.
     Waiting {
-        /// Messages that the host is not known to have stored.
+        /// Messages that the host may not have stored.
         lines: usize,
         /// The longest time to wait.
         most: Duration,
-        /// `true` if they are sent the next time that the member comes.
+        /// `true` if they are sent the next time that the member connects.
         is_kept: bool,
     },
-    /// A name comes with another key than before, or with none.
+    /// A name appears with another key than before, or without one.
     OtherKey {
         /// The name.
         name: Arc<str>,
@@ -40,14 +41,14 @@ pub enum Notice {
     },
     /// A typed line was not understood.
     NotTaken(TypedError),
-    /// As many messages wait as may.
+    /// The maximum number of messages is waiting.
     Full,
-    /// A message could not be kept, and is not sent.
+    /// A message could not be stored, and is not sent.
     NotKept {
         /// Why, in words.
         why: String,
     },
-    /// What is typed goes to this room from now on.
+    /// Typed messages go to this room from now on.
     Room(RoomName),
     /// The only room cannot be left.
     OnlyRoom,

@@ -1,4 +1,4 @@
-//! Own messages, from the moment they are typed until members have them.
+//! The member's own messages, from the moment they are typed until members have them.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,25 +17,25 @@ use crate::{
     room_name::RoomName,
 };
 
-/// A message that the host is not known to have stored.
+/// A message that the host may not have stored.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) unsent: Unsent,
-    /// Its place among all that was typed.
+    /// Its position among everything that was typed.
     pub(super) place: Place,
-    /// `true` once the device's store has it: it may be shown and sent.
+    /// `true` once the device's store has it: then it may be shown and sent.
     pub(super) is_kept: bool,
-    /// The number of the request that it was sent with.
+    /// The number of the request that carried it.
     pub(super) request: Option<RequestId>,
     /// The name that it was signed with.
     pub(super) signed_as: Option<Arc<str>>,
-    /// The question for the addressee's key.
+    /// The request for the addressee's key.
     pub(super) question: Option<RequestId>,
     /// `true` if the addressee is known to have no key.
     pub(super) is_for_nobodys_key: bool,
 }
 
-/// A message that the host has stored, until enough newer ones are.
+/// A message that the host has stored, remembered until enough newer ones are.
 #[derive(Debug)]
 struct Tracked {
     id: MessageId,
@@ -44,7 +44,7 @@ struct Tracked {
     progress: Progress,
 }
 
-/// Own messages in order. Those before `next` were sent on this connection.
+/// Messages in order. Those before `next` were sent on this connection.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     items: VecDeque<Item>,
@@ -86,7 +86,7 @@ impl Outbox {
         kept
     }
 
-    /// All are sent again, from the first.
+    /// Marks all messages to be sent again, from the first.
     pub(super) fn rewind(&mut self) {
         self.next = 0;
         self.items.iter_mut().for_each(|item| item.question = None);
@@ -97,12 +97,12 @@ impl Outbox {
         self.items.get_mut(self.next).filter(|item| item.is_kept)
     }
 
-    /// Returns the place of the next message to send, also if it is not kept yet.
+    /// Returns the position of the next message to send, even if it is not stored yet.
     pub(super) fn next_place(&self) -> Option<Place> {
         self.items.get(self.next).map(|item| item.place)
     }
 
-    /// Returns the rooms of the messages for rooms, with the places of the messages.
+    /// Returns the rooms of the messages to rooms, with the positions of the messages.
     pub(super) fn uses(&self) -> impl Iterator<Item = (&RoomName, Place)> {
         let items = self.items.iter().filter(|item| !matches!(item.unsent.what, What::Whisper(_)));
         items.map(|item| (&item.unsent.room, item.place))
@@ -113,12 +113,12 @@ impl Outbox {
         self.items.get(self.next).is_some_and(|item| item.is_kept && item.question.is_none())
     }
 
-    /// The next message was sent.
+    /// Notes that the next message was sent.
     pub(super) fn advance(&mut self) {
         self.next += 1;
     }
 
-    /// Returns the message that an answer is about, by its id or by its request.
+    /// Returns the message that an answer refers to, by its id or by its request.
     pub(super) fn find(&mut self, answer: &Event) -> Option<&mut Item> {
         let at = self.position(answer)?;
         self.items.get_mut(at)
@@ -149,7 +149,7 @@ impl Outbox {
         }
     }
 
-    /// Remembers a message that is stored. Returns `false` if it was remembered already.
+    /// Remembers a message that is stored. Returns `false` if it was already remembered.
     pub(super) fn track(&mut self, id: MessageId, seq: Seq, event: Arc<Event>) -> bool {
         if self.by_seq.insert(seq, id).is_some() {
             return false;
@@ -163,7 +163,7 @@ impl Outbox {
         true
     }
 
-    /// Forgets what is stored: the numbers of another log say nothing of it.
+    /// Forgets stored messages: the numbers of another log do not apply to them.
     pub(super) fn untrack(&mut self) {
         self.tracked.clear();
         self.by_seq.clear();
@@ -174,7 +174,7 @@ impl Outbox {
         self.by_seq.get(&seq) == Some(&id)
     }
 
-    /// Notes that members have a message. Returns it, if that is news.
+    /// Notes how many members have a message. Returns the message if that is news.
     pub(super) fn delivered(
         &mut self,
         seq: Seq,

@@ -1,12 +1,12 @@
 //! The order in which lines were typed.
 
-/// The place of a message or a request among all that was typed. What has a lower place is sent
+/// The position of a message or a request among everything that was typed. Lower positions are sent
 /// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(u64);
 
 impl Place {
-    /// Before all that was typed.
+    /// Before everything that was typed.
     pub(super) const FIRST: Self = Self(0);
 
     /// Returns the place just before this one.
@@ -20,7 +20,7 @@ impl Place {
     }
 }
 
-/// The source of places. There is room for a request before and after each.
+/// The source of positions. There is room for a request before and after each.
 #[derive(Debug, Default)]
 pub(super) struct Places(u64);
 

@@ -1,4 +1,4 @@
-//! What comes from the host.
+//! Handles lines from the host.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
     time::Now,
 };
 
-/// What a greeting says of the chat.
+/// What a greeting says about the chat.
 struct Greeting {
     you: Author,
     head: Seq,
@@ -32,7 +32,7 @@ struct Greeting {
 }
 
 impl Member {
-    /// Handles a line from the host. What is no line of a chat is ignored.
+    /// Handles a line from the host. Ignores anything that is not a line of a chat.
     pub fn handle_received(&mut self, now: Now, line: &[u8]) {
         if self.link == Link::Away || self.stage == Stage::Left {
             return;
@@ -77,7 +77,7 @@ impl Member {
         }
     }
 
-    /// The host goes on to take messages: a member that leaves waits for the rest.
+    /// The host accepts messages again: a leaving member waits for the rest.
     fn wait_on(&mut self, now: Now) {
         if let Stage::Leaving { by, is_patient: true, .. } = &mut self.stage {
             *by = now.time + self.patience;
@@ -92,7 +92,7 @@ impl Member {
         self.me = you;
         self.me.key = Some(Arc::clone(&self.key));
         if self.link == Link::Greeted {
-            // An answer to a name that the member has already.
+            // An answer about a name that the member already has.
             return;
         }
         self.link = Link::Greeted;
@@ -117,8 +117,8 @@ impl Member {
         }
     }
 
-    /// A key has one name, which another terminal of it may have chosen. A name that was taken is
-    /// another thing, of which the host speaks.
+    /// A key has one name, which another terminal of the same key may have chosen. If the name was
+    /// taken, the host reports that separately.
     fn compare_name(&mut self) {
         let (name, wish) = (Arc::clone(&self.me.name), self.wish.shared());
         let stem = name.rsplit_once('-').map_or("", |(stem, _)| stem.trim_end());
@@ -128,14 +128,14 @@ impl Member {
         }
     }
 
-    /// The host may not have let the member into all rooms.
+    /// The host may not have admitted the member to all rooms.
     fn adopt(&mut self, rooms: Vec<RoomName>) {
         if rooms.is_empty() || rooms == self.rooms {
             return;
         }
         let extra: Vec<_> = rooms.iter().filter(|room| !self.rooms.contains(room)).collect();
         if extra.iter().any(|room| room.is_general()) {
-            // The host takes everybody into this room; who has left it leaves it again.
+            // The host admits everybody to this room; a member who has left it must leave it again.
             self.requests.add(Place::FIRST, RoomName::general(), Action::LeftRoom);
         }
         self.rooms.retain(|room| rooms.contains(room));
@@ -159,7 +159,7 @@ impl Member {
         }
     }
 
-    /// The host has had a message, or a request, before.
+    /// The host has received a message, or a request, before.
     fn on_repeated(&mut self, event: &Event) {
         self.is_answered_by(event.request);
         let Some(unsent) = self.outbox.take(event) else { return };
@@ -187,7 +187,7 @@ impl Member {
         let is_signed_by_this_name = item.signed_as.as_ref() == Some(&name);
         match refusal {
             Refusal::TooFast { .. } | Refusal::Busy => self.hold_until = now.time + PACE_AGAIN,
-            // The name has changed meanwhile.
+            // The name has changed in the meantime.
             Refusal::Forged if !is_signed_by_this_name => {}
             Refusal::NotStored { .. } => {
                 if self.hold_until <= now.time {
@@ -197,7 +197,7 @@ impl Member {
             }
             _ => {
                 if let Some(unsent) = self.outbox.take(&event) {
-                    // A question for the addressee's key has no id; readers know the message by it.
+                    // A request for the addressee's key has no id; readers know the message by it.
                     event.id = Some(unsent.id);
                     self.changes.push(Change::Remove(unsent.id));
                     self.rejected += 1;
@@ -205,7 +205,7 @@ impl Member {
                 return self.show(Arc::new(event), Context::default(), false);
             }
         }
-        // In their order: the host knows those that it has.
+        // In order: the host recognises those that it has.
         self.outbox.rewind();
         self.revisit();
     }
@@ -266,7 +266,7 @@ impl Member {
         }
     }
 
-    /// A message of this key is in the log: it was typed here, or at another device.
+    /// A message of this key is in the log: it was typed here, or on another device.
     fn on_own(&mut self, event: Event) {
         let pending = self.outbox.take(&event);
         if let Some(unsent) = &pending {
@@ -303,7 +303,7 @@ impl Member {
         author.key.as_ref() == Some(&self.key)
     }
 
-    /// Verifies an event, and looks whether its author is who had the name before.
+    /// Verifies an event, and checks whether its author had the name before.
     fn check(&mut self, event: &mut Event) -> Verdict {
         let verdict = verify(event, &self.chat);
         if verdict == Verdict::Sound {
@@ -312,7 +312,7 @@ impl Member {
         verdict
     }
 
-    /// Warns where a name comes with another key than before.
+    /// Warns if a name appears with another key than before.
     fn check_author(&mut self, event: &Event) {
         let Some(author) = &event.author else { return };
         self.check_name(author);

@@ -1,4 +1,4 @@
-//! Requests that are no messages, in their places among the messages.
+//! Requests other than messages, at their positions among the messages.
 
 use std::collections::VecDeque;
 
@@ -10,12 +10,12 @@ use crate::{
     room_name::RoomName,
 };
 
-/// Requests that are no messages. One that was sent and not answered is sent again on the next
-/// connection, under its number, by which the host knows it.
+/// Requests other than messages. A request that was sent and not answered is sent again on the next
+/// connection, under its number, by which the host recognises it.
 #[derive(Debug)]
 pub(super) struct Requests {
     last: u64,
-    /// In the order of their places.
+    /// In the order of their positions.
     waiting: VecDeque<(Place, Request)>,
     unanswered: VecDeque<(Place, Request)>,
 }
@@ -54,7 +54,7 @@ impl Requests {
         self.unanswered.iter().any(|(_, request)| matches!(request.action, Action::Named(_)))
     }
 
-    /// Returns `true` if a request to come to the room waits before this place.
+    /// Returns `true` if a request to join the room waits before this position.
     pub(super) fn joins_before(&self, room: &RoomName, place: Place) -> bool {
         let mut before = self.waiting.iter().take_while(|(other, _)| *other < place);
         before.any(|(_, request)| request.action == Action::Joined && request.room == *room)
@@ -68,7 +68,7 @@ impl Requests {
 
     pub(super) fn next(&mut self) -> Option<Request> {
         let (place, request) = self.waiting.pop_front()?;
-        // The hello of the next connection names the rooms; these are not answered.
+        // The hello of the next connection names the rooms, so these are not answered.
         if !matches!(request.action, Action::Joined | Action::LeftRoom) {
             self.unanswered.push_back((place, request.clone()));
             if self.unanswered.len() > MAX_UNANSWERED_REQUESTS {
@@ -82,7 +82,7 @@ impl Requests {
         self.unanswered.retain(|(_, request)| request.request != Some(number));
     }
 
-    /// What was not answered is sent again.
+    /// Marks unanswered requests to be sent again.
     pub(super) fn rewind(&mut self) {
         while let Some(request) = self.unanswered.pop_back() {
             self.waiting.push_front(request);

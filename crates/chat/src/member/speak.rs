@@ -1,4 +1,4 @@
-//! What goes to the host: typed lines, acknowledgements.
+//! What a member sends to the host: typed lines, acknowledgements.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -29,7 +29,7 @@ pub(super) enum Source {
 }
 
 impl Member {
-    /// Takes what a person has entered. `chance` makes the id of a message unique.
+    /// Takes what a person has entered. `chance` makes message ids unique.
     pub fn handle_entry(&mut self, now: Now, chance: [u8; 10], entry: &Entry) {
         match entry {
             Entry::Line(line) => self.handle_line(now, chance, line),
@@ -41,7 +41,7 @@ impl Member {
         }
     }
 
-    /// Takes a line as typed. `chance` makes its id unique.
+    /// Takes a typed line. `chance` makes its id unique.
     pub fn handle_line(&mut self, now: Now, chance: [u8; 10], line: &str) {
         self.handle_parsed(now, chance, typed::parse(line));
     }
@@ -81,7 +81,7 @@ impl Member {
             Typed::Message(what, text) => {
                 let id = MessageId::new(now.stamp, chance);
                 let room = match what {
-                    // A whisper is for a member, wherever they are.
+                    // A whisper goes to a member, whichever rooms they are in.
                     What::Whisper(_) => RoomName::general(),
                     What::Said | What::Emote => self.current.clone(),
                 };
@@ -110,8 +110,8 @@ impl Member {
         self.requests.add(self.places.next(), room, action);
     }
 
-    /// Comes back to the rooms that the member has left since it typed what is sent again, as long
-    /// as that takes.
+    /// Joins again the rooms that the member has left since it typed the messages being resent,
+    /// until they are sent.
     pub(super) fn revisit(&mut self) {
         let mut visits: BTreeMap<RoomName, (Place, Place)> = BTreeMap::new();
         for (room, place) in self.outbox.uses() {
@@ -199,13 +199,13 @@ impl Member {
         Some(machine::write_request(&read.into(), None))
     }
 
-    /// Returns where the line with the lowest place waits, if it may be sent: what one person types
-    /// takes effect in the order in which it was typed.
+    /// Returns where the line with the lowest place waits, if it may be sent: so that lines take
+    /// effect in the order in which they were typed.
     pub(super) fn next_source(&self) -> Option<Source> {
         match (self.requests.next_place(), self.outbox.next_place()) {
             (Some(request), Some(message)) if request < message => Some(Source::Requests),
             (Some(_), None) => Some(Source::Requests),
-            // What is signed names its author: first it must be known which name that is.
+            // A signature names its author, so the name must be known first.
             _ if self.outbox.has_next() && !self.requests.is_naming() => Some(Source::Outbox),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! What a typed line asks for.
+//! Parses what a person types.
 
 use hikyaku_text::{sanitize, sanitize_lines};
 
@@ -13,48 +13,48 @@ use crate::{
     room_name::RoomName,
 };
 
-/// A typed line, understood.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Typed {
     /// A blank line.
     Nothing,
-    /// A message for the current room, or a whisper.
+    /// A message to the current room, or a whisper.
     Message(What, String),
     /// A request about the current room.
     Ask(Action),
-    /// To come to a room and talk there.
+    /// Join a room and talk there.
     Join(RoomName),
-    /// To leave a room; the current one without a name.
+    /// Leave a room; the current one without a name.
     Leave(Option<RoomName>),
-    /// To have another name.
+    /// Change the name.
     Nick(Name),
-    /// To see what was said before what has been seen.
+    /// Show messages before those that were seen.
     Older,
-    /// To see what was said in a room before an event, or most recently.
+    /// Show messages of a room before an event, or the most recent ones.
     OlderThan(RoomName, Option<Seq>),
-    /// To list the commands.
+    /// List the commands.
     Help,
-    /// To leave the chat.
+    /// Leave the chat.
     Quit,
 }
 
-/// Why a typed line was not understood.
+/// Why a typed line was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TypedError {
     /// It is too long.
     Line(LineError),
-    /// The text is no name.
+    /// The text is not a name.
     Name(NameError),
-    /// The text is no room's name.
+    /// The text is not the name of a room.
     Room,
-    /// The command needs other words, as in this example.
+    /// The command needs other arguments, as in this example.
     Usage(&'static str),
     /// There is no such command.
     NoCommand(String),
 }
 
-/// Understands a line. A line that begins with `//` or ` /` is a message that begins with `/`.
+/// Parses a line. A line that begins with `//` or ` /` is a message that begins with `/`.
 pub(super) fn parse(line: &str) -> Result<Typed, TypedError> {
     let line = &*narrowed(line.trim_end());
     if line.len() > MAX_LINE_LEN {
@@ -70,13 +70,13 @@ pub(super) fn parse(line: &str) -> Result<Typed, TypedError> {
     }
 }
 
-/// Understands a text of one or several lines, none of which is a command.
+/// Parses a text of one or several lines, none of which is a command.
 pub(super) fn text(text: &str) -> Result<Typed, TypedError> {
     let text = text.trim_end();
     if text.trim().is_empty() {
         return Ok(Typed::Nothing);
     }
-    // Escaping only makes it longer, and a long one is not worth it.
+    // Escaping only makes it longer, so a text that is already too long is not escaped.
     let text = if text.len() > MAX_LINE_LEN { text.into() } else { sanitize_lines(text) };
     match text.len() {
         ..=MAX_LINE_LEN => Ok(Typed::Message(What::Said, text.into_owned())),
@@ -130,7 +130,7 @@ fn message(what: What, text: &str) -> Result<Typed, TypedError> {
     Ok(Typed::Message(what, bounded(text)?))
 }
 
-/// Returns a text as it was typed, if it is not too long: each screen escapes what it shows.
+/// Returns a text unchanged, if it is not too long: each screen escapes what it shows.
 fn bounded(text: &str) -> Result<String, TypedError> {
     match text_len(text) {
         ..=MAX_LINE_LEN => Ok(text.to_owned()),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_said_and_a_slash_can_begin_it() {
+    fn text_is_a_message_and_can_begin_with_a_slash() {
         assert_eq!(parse("hello "), said("hello"));
         assert_eq!(parse("//etc/hosts"), said("/etc/hosts"));
         assert_eq!(parse(" /etc/hosts"), said("/etc/hosts"));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_one_message_whatever_is_in_it() {
+    fn a_text_is_one_message_whatever_it_contains() {
         let said = |text: &str| Ok(Typed::Message(What::Said, text.to_owned()));
         assert_eq!(text("/quit\n  q\n\n"), said("/quit\n  q"));
         assert_eq!(text("a\x1bb\nc"), said("a\\x1bb\nc"));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_longer_than_a_host_takes_even_when_escaped() {
+    fn no_line_exceeds_the_hosts_limit_even_when_escaped() {
         let long = |text: &str| matches!(parse(text), Err(TypedError::Line(_)));
         assert!(!long(&"x".repeat(MAX_LINE_LEN)));
         assert!(long(&"x".repeat(MAX_LINE_LEN + 1)));

@@ -1,28 +1,28 @@
-//! Checks that a message is its author's own.
+//! Verifies that a message was written by its author.
 
 use crate::{
     event::{Event, Kind},
     sealed::Words,
 };
 
-/// Whether a message is its author's own.
+/// Whether a message was written by its author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Its author has signed it, or has no key and says so.
+    /// Its author has signed it, or has no key and is marked so.
     Sound,
-    /// Its author, who has a key, has not signed it: somebody else may have written it.
+    /// Its author has a key and has not signed it: somebody else may have written it.
     Forged,
 }
 
-/// Verifies a message, and puts the text that was signed into it. `chat` is the fingerprint of the
-/// host's key. Events that are no messages are as sound as their host.
+/// Verifies a message, and replaces its text with the signed one. `chat` is the fingerprint of the
+/// host's key. All other events are only as trustworthy as their host.
 pub(super) fn verify(event: &mut Event, chat: &str) -> Verdict {
     if !matches!(event.kind, Kind::Said { .. } | Kind::Whispered { .. }) {
         return Verdict::Sound;
     }
     let Some(author) = &mut event.author else { return Verdict::Forged };
     let Some(key) = &author.key else {
-        // A host may forget to mark them; their lines must not pass for signed ones.
+        // A host may fail to mark them; their lines must not pass for signed ones.
         author.unauthenticated = true;
         return Verdict::Sound;
     };

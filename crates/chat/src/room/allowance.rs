@@ -20,7 +20,7 @@ use crate::{
 enum Cost {
     /// One of its signs of life.
     Sign,
-    /// So many of its lines.
+    /// This many of its lines.
     Lines(u32),
 }
 
@@ -41,8 +41,8 @@ impl Allowance {
 
 impl<P: Peer, L: Log> Chat<P, L> {
     /// Takes the cost of a request from the member's allowance. Returns `true` if this one and the
-    /// chat's permit it. If not, the member is notified once, until its allowance is full again; a
-    /// sign of life is dropped in silence.
+    /// chat's permit it. If not, the member is notified, once until its allowance is full again; a
+    /// sign of life is dropped silently.
     pub(super) fn may_send(
         &mut self,
         call: &Call<P>,
@@ -64,7 +64,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
             Action::Named(_) => Cost::Lines(u32::try_from(rooms()).unwrap_or(u32::MAX).max(1)),
             Action::History(_) => Cost::Lines(PAGE_COST),
             Action::Search(..) => Cost::Lines(SEARCH_COST),
-            // Others are charged for what is repeated to them.
+            // Other members are charged for what is repeated to them.
             Action::Resumed(_) if call.from.reads_log() => Cost::Lines(MAX_REPLAY as u32),
             _ => Cost::Lines(1),
         }
@@ -81,8 +81,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
         may
     }
 
-    /// Takes `lines` from the member's allowance, as [`Self::may_send`] does. Whoever has any left
-    /// may owe the rest.
+    /// Takes `lines` from the member's allowance, as [`Self::may_send`] does. A member with any
+    /// left may go into debt.
     pub(super) fn may_spend(
         &mut self,
         call: &Call<P>,

@@ -1,4 +1,4 @@
-//! Questions, and what owners may do.
+//! Answers questions, and carries out the commands of owners.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -67,7 +67,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         member.bucket.charge(call.now.time, rate, count);
     }
 
-    /// Lets a member read the log again, except what is from before it joined.
+    /// Lets a member read the log again, except events from before it joined.
     pub(super) fn rewind(&mut self, call: &Call<P>, after: Seq) {
         let since = self.members.since(call.from).unwrap_or_default();
         self.rewinds.push((call.from, after.max(since)));
@@ -146,8 +146,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
         tell(call, Kind::Bans { bans: self.bans.list(MAX_ROLL_LEN) }, effects);
     }
 
-    /// Returns what a ban of `who` forbids: a key, or a network. A name stands for the key that has
-    /// it, or else for the address of its bearer.
+    /// Returns what banning `who` forbids: a key, or a network. A name stands for the key that has
+    /// it, or otherwise for the address of its bearer.
     fn ban_of(&self, who: &str) -> Option<Arc<str>> {
         let who = quoted_name(who).map_or(who, |(name, _)| name).trim();
         if who.parse::<Network>().is_ok() || who.parse::<Fingerprint>().is_ok() {

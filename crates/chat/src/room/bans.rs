@@ -1,4 +1,4 @@
-//! Who may not come.
+//! Keys and networks that must not join.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
@@ -31,7 +31,7 @@ impl Bans {
         true
     }
 
-    /// Takes back a ban. Returns `false` if there was none.
+    /// Lifts a ban. Returns `false` if there was none.
     pub(super) fn remove(&mut self, who: &str) -> bool {
         let removed = self.all.remove(who);
         if removed {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_and_networks_are_banned_until_that_is_taken_back() {
+    fn keys_and_networks_are_banned_until_the_ban_is_lifted() {
         let key = Fingerprint::from_bytes(&[7; 32]).unwrap().to_string();
         let mut bans = Bans::default();
         assert!(bans.add(&key) && bans.add("10.0.0.0/8") && !bans.add("bob"));

@@ -22,9 +22,9 @@ use crate::{
 /// Distinguishes a chat's members. Its `Display` names a member without a name, and must not be a
 /// valid [`Name`] except the host's.
 pub trait Peer: Copy + Ord + Display + Send + Sync {
-    /// The address that receives what is sent to this peer, if the peer is known only by its
-    /// datagrams' source. `None` for a peer that has proved its identity or address: it may share
-    /// an address with any number of others.
+    /// Returns the address that receives what is sent to this peer, if the peer is known only by
+    /// the source of its datagrams. Returns `None` for a peer that has proved its identity or
+    /// address: any number of peers may share that address.
     fn network(&self) -> Option<IpAddr>;
 
     /// Returns the fingerprint of the key that this peer has proved to hold, if any. Names belong
@@ -33,20 +33,20 @@ pub trait Peer: Copy + Ord + Display + Send + Sync {
         None
     }
 
-    /// Returns `true` if others have to know that nothing this peer says is signed. Its key, if it
-    /// has one, is not shown.
+    /// Returns `true` if others must be warned that nothing from this peer is signed. Its key, if
+    /// it has one, is not shown.
     fn is_unauthenticated(&self) -> bool {
         false
     }
 
-    /// Returns `true` if the key is not in this peer's hands but in the host's, which vouches for
-    /// what it says. Others have to know, and its name does not stay with the key.
+    /// Returns `true` if the host holds this peer's key, and vouches for its messages. Others must
+    /// be informed, and the name does not stay with the key.
     fn is_through_host(&self) -> bool {
         false
     }
 
     /// Returns `true` if this peer reads the log from a cursor of its own, and acknowledges what it
-    /// has. Others receive each event by itself, and write to one room at a time.
+    /// has. Other peers receive each event individually, and write to one room at a time.
     fn reads_log(&self) -> bool {
         false
     }
@@ -62,15 +62,16 @@ pub(crate) struct Member {
     pub(super) key: Option<Arc<str>>,
     unauthenticated: bool,
     through_host: bool,
-    /// The newest number of the log when the member joined: later events are for it.
+    /// The newest number of the log when the member joined: it receives later events.
     pub(crate) since: Seq,
-    /// The rooms that the member is in, and the number of the log after which each is for it.
+    /// The rooms that the member is in, and for each the number of the log after which its events
+    /// are for the member.
     pub(crate) rooms: BTreeMap<RoomName, Seq>,
-    /// The room that lines without one go to.
+    /// The room that lines without a room go to.
     pub(crate) current: RoomName,
     /// What the member has acknowledged.
     pub(crate) read: Seq,
-    /// The site that it came from, if sites are limited for it.
+    /// The site that it came from, if its members are limited.
     pub(super) site: Option<IpAddr>,
     /// What this member may still send.
     pub(crate) bucket: Bucket,
@@ -100,7 +101,7 @@ impl Member {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Taken;
 
-/// All members of a chat. The first maps always have the same members.
+/// All members of a chat. The first maps always contain the same members.
 #[derive(Debug)]
 pub(crate) struct Members<P> {
     by_peer: BTreeMap<P, Member>,
@@ -146,7 +147,7 @@ impl<P: Peer> Members<P> {
         site.and_then(|site| self.by_site.get(&site)).copied().unwrap_or(0)
     }
 
-    /// Counts a member at the site that it has come back from.
+    /// Counts a member at the site that it came back from.
     pub(crate) fn move_to(&mut self, peer: P, site: Option<IpAddr>) {
         let Some(member) = self.by_peer.get_mut(&peer) else { return };
         let before = mem::replace(&mut member.site, site);
@@ -185,12 +186,12 @@ impl<P: Peer> Members<P> {
         self.by_key.get(key).into_iter().flatten().copied()
     }
 
-    /// Returns the key that had this name last, and the name, also if its bearer is away.
+    /// Returns the key that last had this name, and the name, even if its bearer is away.
     pub(crate) fn owner(&self, name: &str) -> Option<Arc<str>> {
         self.owners.owner(&likeness(name))
     }
 
-    /// Returns the name of a member with this key, or `None` if nobody with it has been here.
+    /// Returns the name of a member with this key, or `None` if nobody with it was here.
     pub(crate) fn name_of_key(&self, key: &Arc<str>) -> Option<Arc<str>> {
         let present = self.with_key(key).next().map(|peer| self.shown(peer));
         present.or_else(|| self.owners.name_of(key))
@@ -299,7 +300,7 @@ impl<P: Peer> Members<P> {
         Some(member.author())
     }
 
-    /// Returns `true` if nobody has the name, and it belongs to no other key than `peer`'s.
+    /// Returns `true` if nobody has the name, and it belongs to no key other than `peer`'s.
     pub(crate) fn is_free(&self, name: &Name, peer: P) -> bool {
         let likeness = likeness(name.as_str());
         !self.by_likeness.contains_key(&likeness) && self.may_own(peer, &likeness)
@@ -348,7 +349,7 @@ impl<P: Peer> Members<P> {
     }
 
     /// Returns the member whose name or address `words` begins with, and the words after it. A name
-    /// is in quotes, or the longest one that fits, as names contain spaces.
+    /// is in quotes, or is the longest one that fits, because names contain spaces.
     pub(crate) fn find_addressee<'a>(&self, words: &'a str, limit: usize) -> Option<(P, &'a str)> {
         if let Some((name, rest)) = quoted_name(words) {
             let peer = self.by_likeness.get(&likeness(name))?;
@@ -497,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_a_deadline_never_gets_one() {
+    fn a_member_without_a_deadline_never_gets_one() {
         let mut members = Members::<usize>::new();
         members.insert(1, None, None, Seq::START);
         members.touch(1, Time::ZERO);
@@ -531,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn sixty_four_bits_of_an_ipv6_address_are_a_site() {
+    fn an_ipv6_64_is_a_site() {
         assert_eq!(neighbours("[2001:db8::1]:1", "[2001:db8::ffff:2]:1"), 1);
         assert_eq!(neighbours("[2001:db8::1]:1", "[2001:db8:0:1::1]:1"), 0);
     }

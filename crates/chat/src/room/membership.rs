@@ -1,4 +1,4 @@
-//! Coming and going: to the chat, and to its rooms.
+//! Joining and leaving: the chat, and its rooms.
 
 use std::net::IpAddr;
 
@@ -72,7 +72,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
         true
     }
 
-    /// Decides whether to admit a stranger from `network`. If so, it is a member on return.
+    /// Decides whether to admit a stranger from `network`. If so, the stranger is a member on
+    /// return.
     fn admit(
         &mut self,
         call: &Call<P>,
@@ -127,8 +128,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
     }
 
-    /// Returns what a newcomer has used of its allowance in another stay, or `None` if it owes
-    /// more than that.
+    /// Returns what a newcomer used of its allowance in an earlier stay, or `None` if it owes more
+    /// than that.
     fn used_before(&mut self, call: &Call<P>) -> Option<Bucket> {
         let Some(key) = call.from.key() else { return Some(Bucket::default()) };
         let used = self.newcomers.owed(&key);
@@ -137,7 +138,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         may_come.then_some(used)
     }
 
-    /// Says why a stranger is not admitted, if that was not just said to others.
+    /// Reports why a stranger is not admitted, unless that was just reported to others.
     fn turn_away(&mut self, call: &Call<P>, why: Refusal, effects: &mut Vec<Effect<P>>) -> bool {
         let rate = Rate::every(FULL_NOTICE_INTERVAL);
         if self.allowance.full_notices.take(call.now.time, rate) {
@@ -196,20 +197,21 @@ impl<P: Peer, L: Log> Chat<P, L> {
             head: self.head_for(call.from),
             log: self.log.id(),
             durable: self.log.is_durable(),
-            // Who receives events one by one knows of no rooms before it joins one.
+            // A member that receives events one by one knows of no rooms before it joins one.
             rooms: if call.from.reads_log() { self.rooms_list(call.from) } else { Vec::new() },
         };
         tell(&Call { room: RoomName::general(), ..call.clone() }, greeted, effects);
     }
 
     /// Returns the number after which events are for a reader: of the log for one with a cursor in
-    /// it, of #general for one that looks which events of a room it has missed.
+    /// it, of #general for one that checks which events of a room it has missed.
     fn head_for(&self, peer: P) -> Seq {
         if peer.reads_log() { self.log.head() } else { self.log.head_of(&RoomName::general()) }
     }
 
-    /// Enters rooms, as far as the limits allow; returns those that are new to the member. It owes
-    /// the cost of those that it opens: without one of its rooms, a client would forget it.
+    /// Enters rooms, as far as the limits allow; returns those that are new to the member. It may
+    /// go into debt for those that it opens: a client that could not enter one of its rooms would
+    /// forget it.
     fn enter_all(&mut self, call: &Call<P>, rooms: &[RoomName]) -> Vec<RoomName> {
         let rate = Rate::new(self.config.rate, self.config.burst);
         let mut entered = Vec::new();
@@ -263,7 +265,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.confirm(call, Kind::Joined, effects);
     }
 
-    /// Tells a member alone what it did.
+    /// Notifies only the member of what it did.
     fn confirm(&self, call: &Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
         let author = self.members.author(call.from);
         let mut event = Event::new(call.now.stamp, author, call.request, kind);
@@ -271,7 +273,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         effects.push(Effect { to: Audience::One(call.from), event: event.into() });
     }
 
-    /// Leaves a room; with the last one, the chat.
+    /// Leaves a room; leaving the last one leaves the chat.
     pub(super) fn leave_room(&mut self, call: &Call<P>, effects: &mut Vec<Effect<P>>) {
         let Some(member) = self.members.get_mut(call.from) else { return };
         if !member.rooms.contains_key(&call.room) {
@@ -288,7 +290,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.vacate(&call.room, call.from);
     }
 
-    /// Takes a member out of a room. Of one that nobody is in, nothing is kept.
+    /// Removes a member from a room. Nothing is kept of an empty room.
     fn vacate(&mut self, room: &RoomName, peer: P) {
         if self.rooms.leave(room, peer) {
             self.log.forget_room(room);

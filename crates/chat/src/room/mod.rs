@@ -62,13 +62,13 @@ pub struct Chat<P, L> {
     allowance: Allowance,
     ticks: Ticks<P>,
     bans: Bans,
-    /// Bans that changed and have to be stored.
+    /// Bans that changed and must be stored.
     ban_changes: Vec<(Arc<str>, bool)>,
-    /// Members that were sent away.
+    /// Members that were removed.
     dismissed: Vec<(P, Departure)>,
     /// Members that were silent for too long.
     silent: Vec<P>,
-    /// Questions that the history has to answer.
+    /// Questions that the history must answer.
     queries: Vec<Query<P>>,
     /// Members that go back to an event of the log.
     rewinds: Vec<(P, Seq)>,
@@ -76,7 +76,7 @@ pub struct Chat<P, L> {
     stats: Stats,
 }
 
-/// One call: the peer, the time, and what the request carries beside its action.
+/// One call: the peer, the time, and what the request carries besides its action.
 #[derive(Clone, Debug)]
 struct Call<P> {
     now: Now,
@@ -117,7 +117,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
     }
 
-    /// Takes topics, names and bans from the past of the log. Call it before anyone joins.
+    /// Restores topics, names and bans from the log's past. Call it before anyone joins.
     pub fn remember(&mut self, past: &Past) {
         for (name, key) in &past.names {
             self.members.remember(name, key);
@@ -135,15 +135,15 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
     }
 
-    /// Adds the person at the server's own terminal, who is not greeted, never idle, not limited,
-    /// and not counted. Call it before anyone joins.
+    /// Adds the person at the server's own terminal, who is never greeted, idle, limited or
+    /// counted. Call it before anyone joins.
     pub fn seat_host(&mut self, host: P, name: Option<&Name>) {
         debug_assert!(self.members.len() == 0, "the host is the first");
         self.host = Some(host);
         self.members.insert(host, None, None, self.log.head());
-        self.enter(host, &RoomName::general()).expect("there is no room yet");
+        self.enter(host, &RoomName::general()).expect("there are no rooms yet");
         if let Some(name) = name {
-            // A name of the past may be another's.
+            // A name from the past may belong to somebody else.
             let _ = self.members.rename(host, name);
         }
     }
@@ -164,8 +164,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.charge_unless_host(now, from, &effects[before..]);
     }
 
-    /// Handles the hello of a peer that names the rooms that it wishes to be in, a stranger or a
-    /// member that has come back. Returns `true` if it was taken in, and greeted.
+    /// Handles the hello of a peer that names the rooms that it wants to be in: a stranger, or a
+    /// member that has come back. Returns `true` if it was admitted and greeted.
     pub fn handle_hello(
         &mut self,
         now: Now,
@@ -193,7 +193,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         times.into_iter().flatten().min()
     }
 
-    /// Keeps a member although it is silent: it is known to be there.
+    /// Keeps a member although it is silent, because it is known to be connected.
     pub fn hold(&mut self, peer: P) {
         self.members.set_idle_at(peer, None);
     }
@@ -217,7 +217,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.charge(now.time, &effects[before..]);
     }
 
-    /// Announces to all that the chat closes. It is not in the log.
+    /// Announces to all members that the chat closes. The event is not in the log.
     pub fn close(&mut self, now: Now, effects: &mut Vec<Effect<P>>) {
         let event = Arc::new(Event::new(now.stamp, None, None, Kind::Closing));
         effects.push(Effect { to: Audience::All, event });
@@ -269,7 +269,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.members.id(peer)
     }
 
-    /// Returns the rooms of `peer`, each with the number of the log after which it is for it.
+    /// Returns the rooms of `peer`, each with the number of the log after which its events are for
+    /// the peer.
     #[must_use]
     pub fn rooms_of(&self, peer: P) -> Option<&BTreeMap<RoomName, Seq>> {
         self.members.get(peer).map(|member| &member.rooms)
@@ -281,7 +282,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.members.get(peer).map_or_else(RoomName::general, |member| member.current.clone())
     }
 
-    /// Returns the newest number of the log when `peer` came, if they are a member.
+    /// Returns the newest number of the log when `peer` joined, if they are a member.
     #[must_use]
     pub fn since(&self, peer: P) -> Option<Seq> {
         self.members.since(peer)
@@ -326,11 +327,11 @@ impl<P: Peer, L: Log> Chat<P, L> {
 
     /// Carries out a member's request.
     fn act(&mut self, call: &Call<P>, action: Action, effects: &mut Vec<Effect<P>>) {
-        // Whoever leaves keeps what it owes.
+        // A member that leaves keeps its debt.
         if action == Action::Left {
             return self.quit(call, effects);
         }
-        // What the allowances do not let pass is not taken, and may be sent again.
+        // A request that the allowances do not permit is not recorded, and may be sent again.
         if !self.may_send(call, &action, effects) {
             return;
         }

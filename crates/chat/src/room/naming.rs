@@ -1,4 +1,4 @@
-//! Names, and who may have them.
+//! Names, and which members may have them.
 
 use super::{Call, Chat, Effect, Peer, members::Taken, refuse};
 use crate::{

@@ -1,4 +1,4 @@
-//! Limits how often strangers may join: all together, and each source.
+//! Limits how often strangers may join: all together, and per source.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -13,9 +13,9 @@ use super::members::Peer;
 /// The limits of a newcomer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// The rate of all together.
+    /// The rate for all sources together.
     pub(super) common: Rate,
-    /// The rate of one source.
+    /// The rate for one source.
     pub(super) own: Rate,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Newcomers<P> {
     all: Bucket,
     by_source: BTreeMap<Source<P>, Bucket>,
     /// What members that have left used of their allowances, by key: coming back gives nobody a
-    /// fresh one.
+    /// fresh allowance.
     owed: BTreeMap<Arc<str>, Bucket>,
 }
 
@@ -40,7 +40,7 @@ impl<P: Peer> Newcomers<P> {
         Self { all: Bucket::default(), by_source: BTreeMap::new(), owed: BTreeMap::new() }
     }
 
-    /// Remembers what a member that leaves has used of its allowance.
+    /// Remembers what a leaving member has used of its allowance.
     pub(super) fn keep(&mut self, now: Time, key: &Arc<str>, used: Bucket) {
         if self.owed.len() >= MAX_NEWCOMER_SOURCES {
             self.owed.retain(|_, used| !used.is_full(now));

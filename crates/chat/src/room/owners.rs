@@ -1,10 +1,10 @@
-//! Which names belong to which keys, also while their bearers are away.
+//! Which names belong to which keys, even while their bearers are away.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{limits::MAX_OWNED_NAMES, name::likeness};
 
-/// The last name of each key. Nobody else bears it as long as the room remembers.
+/// The last name of each key. Nobody else may have it as long as the room remembers it.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
     by_likeness: BTreeMap<String, Arc<str>>,
@@ -27,7 +27,7 @@ impl Owners {
         self.by_key.get(key).cloned()
     }
 
-    /// Gives a name to a key, which gives back the one before. When too many are remembered, no
+    /// Gives a name to a key, which releases its previous name. When too many are remembered, no
     /// further key owns a name.
     pub(super) fn take(&mut self, name: &Arc<str>, key: &Arc<str>) {
         if !self.by_key.contains_key(key) && self.by_key.len() >= MAX_OWNED_NAMES {
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_owns_its_last_name_alone() {
+    fn a_key_owns_only_its_last_name() {
         let (ana, eve): (Arc<str>, Arc<str>) = ("a".into(), "e".into());
         let mut owners = Owners::default();
         owners.take(&"ana".into(), &ana);
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_remembered_for_so_many_keys() {
+    fn names_are_remembered_for_a_bounded_number_of_keys() {
         let mut owners = Owners::default();
         for n in 0..=MAX_OWNED_NAMES {
             owners.take(&format!("name {n}").into(), &n.to_string().into());

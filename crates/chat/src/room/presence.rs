@@ -1,4 +1,4 @@
-//! Who came to and left a large room since it last said so.
+//! Members who joined and left a large room since its last report.
 
 use std::{mem, sync::Arc};
 
@@ -8,7 +8,7 @@ use crate::{
     time::Time,
 };
 
-/// Members who came and left, as many names as fit.
+/// Members who joined and left, as many names as fit.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     joined: Roll,
@@ -38,7 +38,7 @@ impl Presence {
     }
 }
 
-/// Half of an answer is for those who came, the other half for those who left.
+/// Half of the space is for those who joined, the other half for those who left.
 fn add(roll: &mut Roll, name: Arc<str>) {
     let len: usize = roll.names.iter().map(|name| name.len() + 2).sum();
     if len + name.len() > MAX_ROLL_LEN / 2 {

@@ -71,11 +71,11 @@ fn run(steps: Vec<Step>) -> (Vec<Seq>, Seen, BTreeMap<MemberId, Seq>) {
                     }
                 }
                 (Audience::One(peer), Some(seq)) => {
-                    let stay = room.member_id(peer).expect("only members are sent the log");
+                    let stay = room.member_id(peer).expect("only members receive the log");
                     seen.repeated.push((stay, seq));
                 }
                 (Audience::One(_), None) => {}
-                (to, seq) => panic!("nobody says this: {to:?} {seq:?} {event:?}"),
+                (to, seq) => panic!("unexpected event: {to:?} {seq:?} {event:?}"),
             }
         }
     }
@@ -90,14 +90,14 @@ proptest! {
         let (all, seen, joined) = run(steps);
         prop_assert!(all.is_sorted_by(|a, b| a < b), "a number is given twice: {all:?}");
         for ((_, stay), seqs) in seen.live {
-            prop_assert_eq!(seqs.first(), joined.get(&stay), "the first is one's own coming");
+            prop_assert_eq!(seqs.first(), joined.get(&stay), "the first is the member's own arrival");
             let from = all.iter().position(|seq| Some(seq) == seqs.first()).unwrap();
-            prop_assert_eq!(&seqs[..], &all[from..from + seqs.len()], "none is left out");
+            prop_assert_eq!(&seqs[..], &all[from..from + seqs.len()], "none is missing");
         }
     }
 
     #[test]
-    fn nothing_from_before_a_member_came_is_repeated_to_them(
+    fn events_before_a_member_joined_are_not_repeated_to_them(
         steps in proptest::collection::vec(step(), 0..120),
     ) {
         let (_, seen, joined) = run(steps);

@@ -1,4 +1,4 @@
-//! From the log to its readers: what was numbered, what could not be stored, what has arrived.
+//! From the log to its readers: numbered events, failed events, delivered events.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::{
 };
 
 impl<P: Peer, L: Log> Chat<P, L> {
-    /// Passes on what the log has numbered since the last call. Needed only for a log that is slow
-    /// or has other writers: what it numbers immediately is passed on by the same call.
+    /// Publishes what the log has numbered since the last call. Needed only for a log that is slow
+    /// or has other writers: events that it numbers immediately are published by the same call.
     pub fn handle_log(&mut self, effects: &mut Vec<Effect<P>>) {
         while let Some(committed) = self.log.committed() {
             match committed {
@@ -39,7 +39,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
     }
 
-    /// An event of the chat itself about what became of an author's event.
+    /// An event of the chat itself about the outcome of an author's event.
     fn answer_to(&self, event: &Event, kind: Kind) -> Event {
         let mut answer = Event::new(event.at, None, event.request, kind);
         answer.room = event.room.clone();
@@ -70,14 +70,14 @@ impl<P: Peer, L: Log> Chat<P, L> {
         if self.rooms.get(&event.room).is_none() {
             self.log.forget_room(&event.room);
         }
-        // Whoever left a room is not among its members, and has to see that it was done.
+        // A member that left a room is no longer among its members, and must see that it was done.
         if let (Kind::Left(_), Some(author)) = (&event.kind, author.filter(|p| !p.reads_log())) {
             effects.push(Effect { to: Audience::One(author), event: Arc::clone(&event) });
         }
         effects.push(Effect { to: readers, event });
     }
 
-    /// Begins to count who has a message.
+    /// Begins to count how many members have a message.
     fn count(&mut self, seq: Seq, author: P, event: &Event) {
         let (whose, of) = match &event.kind {
             Kind::Said { .. } => {
@@ -95,7 +95,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         self.ticks.add(seq, author, whose, of);
     }
 
-    /// A member has everything up to `seq`.
+    /// Records that a member has everything up to `seq`.
     pub(super) fn acknowledge(&mut self, call: &Call<P>, seq: Seq) {
         let head = self.log.head();
         let Some(member) = self.members.get_mut(call.from).filter(|_| call.from.reads_log()) else {
@@ -123,12 +123,12 @@ impl<P: Peer, L: Log> Chat<P, L> {
         }
     }
 
-    /// Returns `true` if each member who comes to and leaves the room is announced.
+    /// Returns `true` if each arrival in and departure from the room is announced.
     pub(super) fn announces(&self, call: &Call<P>) -> bool {
         self.rooms.len(&call.room) <= MAX_ANNOUNCED
     }
 
-    /// Appends an action to the log, and passes on what the log has numbered.
+    /// Appends an action to the log, and publishes what the log has numbered.
     pub(super) fn publish(&mut self, call: &Call<P>, kind: Kind, effects: &mut Vec<Effect<P>>) {
         let author = self.members.author(call.from);
         let mut event = Event::new(call.now.stamp, author, call.request, kind);

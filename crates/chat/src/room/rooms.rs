@@ -1,4 +1,4 @@
-//! The rooms of a chat: who is in them, and what they are about.
+//! The rooms of a chat: their members and topics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,18 +19,18 @@ use crate::{
 pub(super) struct Room<P> {
     pub(super) topic: Arc<str>,
     pub(super) members: BTreeSet<P>,
-    /// Those who receive events one by one; the others read the log.
+    /// Members that receive events one by one; the others read the log.
     pub(super) direct: BTreeSet<P>,
     presence: Presence,
-    /// The site of the member that came first, as long as there are members.
+    /// The site of the member that arrived first, while there are members.
     opener: Option<IpAddr>,
 }
 
-/// All rooms: those with members, and those that had some as far as there is space.
+/// All rooms: those with members, and as many former ones as there is room for.
 #[derive(Debug)]
 pub(super) struct Rooms<P> {
     by_name: BTreeMap<RoomName, Room<P>>,
-    /// When rooms have to say who has come and gone.
+    /// When rooms must report who joined and left.
     due: BTreeSet<(Time, RoomName)>,
     /// How many of the rooms with members each site has opened.
     opened: BTreeMap<IpAddr, usize>,
@@ -70,8 +70,8 @@ impl<P: Peer> Rooms<P> {
         self.by_name.get(RoomName::GENERAL).map_or("", |room| &room.topic)
     }
 
-    /// Makes a room exist. Returns the room without members that gave way to it, if any. There is
-    /// always space for the room that everybody is in on arrival.
+    /// Creates a room unless it exists. Returns the empty room that was removed for it, if any.
+    /// There is always space for the room that everybody is in on arrival.
     pub(super) fn open(&mut self, room: &RoomName) -> Result<Option<RoomName>, TooManyRooms> {
         if self.by_name.contains_key(room) {
             return Ok(None);
@@ -94,7 +94,7 @@ impl<P: Peer> Rooms<P> {
         Ok(evicted)
     }
 
-    /// Adds a member from `site`. Returns the room that gave way to a new one, if any.
+    /// Adds a member from `site`. Returns the room that was removed for a new one, if any.
     pub(super) fn enter(
         &mut self,
         room: &RoomName,
@@ -119,8 +119,7 @@ impl<P: Peer> Rooms<P> {
         Ok(evicted)
     }
 
-    /// Removes a member. A room that nobody is in, and that has no topic, is forgotten: then this
-    /// returns `true`.
+    /// Removes a member. An empty room without a topic is forgotten: then this returns `true`.
     pub(super) fn leave(&mut self, room: &RoomName, peer: P) -> bool {
         let Some(place) = self.by_name.get_mut(room) else { return false };
         place.members.remove(&peer);
@@ -192,7 +191,7 @@ impl<P: Peer> Rooms<P> {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Takes the report of a room that is due: who has come and gone.
+    /// Takes the due report of a room: who joined and left.
     pub(super) fn take_presence(&mut self, now: Time) -> Option<(RoomName, Kind)> {
         let (_, name) = self.due.first().filter(|(due, _)| *due <= now).cloned()?;
         self.due.pop_first();
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_rooms_there_are_the_first_one_takes_everybody_in() {
+    fn the_first_room_admits_everybody_however_many_rooms_there_are() {
         let mut rooms = Rooms::<u32>::new();
         for n in 0..MAX_ROOMS {
             assert_eq!(rooms.enter(&room(n), 1, None), Ok(None));

@@ -7,11 +7,11 @@ use crate::{
 
 /// The requests of a member that were handled.
 ///
-/// Where nobody is authenticated, anyone can forge a request with any number. One that is far from
-/// all others opens a window of its own, so that the member's next requests are still new.
+/// Where nobody is authenticated, anyone can forge a request with any number. A number that is far
+/// from all others opens a separate window, so that the member's next requests are still new.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
-    /// The one used last comes first.
+    /// The most recently used comes first.
     windows: [Window; REQUEST_WINDOWS],
 }
 
@@ -24,7 +24,7 @@ struct Window {
 }
 
 impl Seen {
-    /// Records a request. Returns `false` if it was handled, or is too old to know.
+    /// Records a request. Returns `false` if it was handled before, or is too old to know.
     pub(super) fn take(&mut self, RequestId(id): RequestId) -> bool {
         let near = self.windows.iter().position(|window| window.is_near(id));
         let used = near.unwrap_or(REQUEST_WINDOWS - 1);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_request_with_any_number_keeps_no_other_out() {
+    fn a_forged_request_number_does_not_block_other_requests() {
         let mut seen = Seen::default();
         for (n, forged) in [u64::MAX, 0, 1 << 40, 1 << 50, 1 << 60, 900_000].into_iter().enumerate()
         {

@@ -1,22 +1,22 @@
-//! Whether what is said is stored, as whoever keeps the chat has to know it.
+//! Whether messages are stored, as reported to the owner of the chat.
 
 use std::mem;
 
 use crate::store::StoreError;
 
-/// A change of it.
+/// A change of the storage state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageChange {
-    /// An event could not be stored, and the one before could.
+    /// An event could not be stored, after one that could.
     Failed(StoreError),
     /// An event was stored again.
     Back {
-        /// How many could not be stored meanwhile.
+        /// How many could not be stored in between.
         failed: u64,
     },
 }
 
-/// An outage is reported once, however many events it meets, and so is its end.
+/// An outage is reported once, however many events it affects, and so is its end.
 #[derive(Debug, Default)]
 pub(super) struct Storage {
     /// Events that could not be stored since the last one that could.

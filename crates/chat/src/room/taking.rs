@@ -1,4 +1,4 @@
-//! What a server takes from a chat after each call, and does.
+//! What a server takes from a chat after each call, and carries out.
 
 use std::{mem, sync::Arc};
 
@@ -30,8 +30,8 @@ impl<P: Peer, L: Log> Chat<P, L> {
         mem::take(&mut self.silent)
     }
 
-    /// Returns those that read the log again since the last call, each with the number after which
-    /// it does.
+    /// Returns the members that read the log again since the last call, each with the number to
+    /// start after.
     pub fn take_rewinds(&mut self) -> Vec<(P, Seq)> {
         mem::take(&mut self.rewinds)
     }
@@ -41,7 +41,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         mem::take(&mut self.queries)
     }
 
-    /// Returns whether events are stored, as far as that has changed since the last call.
+    /// Returns whether events are stored, if that has changed since the last call.
     pub fn take_storage_changes(&mut self) -> Vec<StorageChange> {
         self.storage.take_changes()
     }

@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl<P: Peer, L: Log> Chat<P, L> {
-    /// Returns the room that a request is about. A member that receives events one by one writes
-    /// to one room at a time, the one it joined last, unless it names another.
+    /// Returns the room that a request is about. A member that receives events one by one writes to
+    /// the room that it joined last, unless it names another.
     pub(crate) fn room_meant(&self, from: P, action: &Action, room: RoomName) -> RoomName {
         let is_explicit = from.reads_log() || !room.is_general() || *action == Action::Joined;
         if is_explicit { room } else { self.current_room(from) }
@@ -51,7 +51,7 @@ impl<P: Peer, L: Log> Chat<P, L> {
         let is_keyed = author.as_ref().is_some_and(|author| author.key.is_some());
         let to_key = to.key().filter(|_| !to.is_unauthenticated());
         if let Some(to_key) = to_key.clone().filter(|_| is_keyed) {
-            // The addressee would not believe it.
+            // The addressee would reject it.
             if call.from.reads_log() && call.signed.is_none() {
                 return refuse(call, Refusal::Forged, effects);
             }

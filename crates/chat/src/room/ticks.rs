@@ -1,4 +1,4 @@
-//! Counts how many members have each message, and reports it to the author now and then.
+//! Counts how many members have each message, and reports it to the author from time to time.
 //!
 //! A member acknowledges everything up to a number. So a message has reached the members of its
 //! room at that time whose acknowledgements have passed it.
@@ -16,7 +16,7 @@ use crate::{
     time::Time,
 };
 
-/// Who is to have a message.
+/// The intended receivers of a message.
 #[derive(Debug)]
 pub(super) enum Whose {
     /// The members of a room.
@@ -36,22 +36,22 @@ struct Counted<P> {
 /// The reports to one author.
 #[derive(Debug, Default)]
 struct Reports {
-    /// Messages that more members have than was reported.
+    /// Messages that more members have than was last reported.
     changed: BTreeSet<Seq>,
     /// When the next report may be sent.
     next: Time,
-    /// How many messages the present report has named.
+    /// How many messages the current report has named.
     lines: usize,
 }
 
-/// A member who acknowledges.
+/// A member that acknowledges.
 #[derive(Debug)]
 pub(super) struct Acknowledgement<'a, P> {
     pub(super) by: P,
     pub(super) key: Option<&'a Arc<str>>,
-    /// Its rooms, and the number from which on each is for it.
+    /// Its rooms, and for each the number from which its events are for the member.
     pub(super) rooms: &'a BTreeMap<RoomName, Seq>,
-    /// The numbers before and now.
+    /// The previous and the current number.
     pub(super) from: Seq,
     pub(super) to: Seq,
 }
@@ -69,7 +69,7 @@ impl<P: Copy + Ord> Ticks<P> {
         Self { messages: BTreeMap::new(), reports: BTreeMap::new(), due: BTreeSet::new() }
     }
 
-    /// A message has its number; `of` other members are to have it.
+    /// Starts counting for a message, which has its number; `of` other members should get it.
     pub(super) fn add(&mut self, seq: Seq, author: P, whose: Whose, of: usize) {
         if of == 0 {
             return;
@@ -81,7 +81,7 @@ impl<P: Copy + Ord> Ticks<P> {
         }
     }
 
-    /// Counts what a member has now and had not before.
+    /// Counts the messages that a member has now and did not have before.
     pub(super) fn acknowledge(&mut self, ack: &Acknowledgement<'_, P>) {
         if ack.from >= ack.to {
             return;
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_and_what_waits_to_be_reported_are_bounded() {
+    fn counted_messages_and_pending_reports_are_bounded() {
         let mut ticks = Ticks::new();
         let last = MAX_COUNTED as u64 + 10;
         for seq in 1..=last {

@@ -19,7 +19,7 @@ pub struct RoomConfig {
     pub rate: u32,
     /// Lines that each member may send at once; 0 counts as 1.
     pub burst: u32,
-    /// Fingerprints of keys that may send members away, beside the host.
+    /// Fingerprints of keys that may remove members, besides the host.
     pub owners: BTreeSet<Arc<str>>,
 }
 
@@ -60,9 +60,9 @@ pub enum Audience<P> {
 /// A hello of a peer that names its rooms.
 #[derive(Clone, Copy, Debug)]
 pub struct Hello<'a> {
-    /// The name that it wishes for.
+    /// The name that it asks for.
     pub name: &'a str,
-    /// The rooms that it wishes to be in.
+    /// The rooms that it wants to be in.
     pub rooms: &'a [RoomName],
     /// The address that it comes from, if that limits it.
     pub network: Option<IpAddr>,
@@ -71,15 +71,15 @@ pub struct Hello<'a> {
 /// A question that the history answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query<P> {
-    /// The member who asks.
+    /// The member that asks.
     pub from: P,
     /// The number of the request.
     pub request: Option<RequestId>,
-    /// The room that is asked about, or the one where a search was asked for.
+    /// The room to read, or the one where a search was requested.
     pub room: RoomName,
     /// The rooms to search.
     pub rooms: Vec<RoomName>,
-    /// The words to find; without them, what was said last.
+    /// The words to find; without them, the most recent messages are returned.
     pub words: Option<String>,
     /// Only events before this one.
     pub before: Option<Seq>,
@@ -102,11 +102,11 @@ pub struct Stats {
     pub dropped_too_fast: u64,
     /// Dropped: longer than a line may be.
     pub dropped_too_long: u64,
-    /// Dropped: from a stranger, and the chat was full.
+    /// Dropped: from a stranger, while the chat was full.
     pub dropped_full: u64,
-    /// Dropped: from a stranger, and too many came at once.
+    /// Dropped: from a stranger, while too many arrived at once.
     pub dropped_crowd: u64,
-    /// Dropped: from a stranger, and too many members have that IP address.
+    /// Dropped: from a stranger, because too many members have that IP address.
     pub dropped_same_ip: u64,
     /// Dropped: the chat's own allowance was used up.
     pub dropped_busy: u64,

@@ -1,12 +1,12 @@
-//! Who may join a native chat, beside what its endpoint accepts.
+//! Who may join a native chat, in addition to the rules of its endpoint.
 
 use std::fmt;
 
 use hikyaku::signers::Fingerprint;
 
 /// Decides whether a guest may join, by the key that the connection has proved, and by the secret
-/// of an invite, if the guest presents one. It is asked whenever a device connects, so it must
-/// admit again whom it has admitted.
+/// of an invite, if the guest presents one. It is called whenever a device connects, so it must
+/// admit the same guest again.
 pub struct Admission(Box<Admits>);
 
 type Admits = dyn FnMut(Fingerprint, Option<&str>) -> bool + Send + Sync;

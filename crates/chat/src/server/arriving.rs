@@ -1,5 +1,5 @@
-//! What comes in by the native door becomes requests. A member is known by the key that their
-//! connection has proved: nothing is done in another's name.
+//! Turns native connections and their lines into requests. A member is identified by the key that
+//! their connection has proved: nothing is done in another member's name.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,15 +22,15 @@ use crate::{
     time::Now,
 };
 
-/// What a guest without a valid invite hears.
+/// What a guest without a valid invite is shown.
 const NOT_INVITED: &str =
     "this chat is for guests with an invite, and yours is missing, not valid, or used by another";
 
-/// From where a device reads the log.
+/// The position from which a device reads the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
     pub(super) after: Seq,
-    /// `true` if it has what is before that.
+    /// `true` if it has everything before that.
     pub(super) resumes: bool,
 }
 
@@ -65,7 +65,7 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 
     fn native(&mut self) -> &mut NativeDoor {
-        self.delivery.native.as_mut().expect("arrivals come by the native door")
+        self.delivery.native.as_mut().expect("only a native listener has arrivals")
     }
 
     async fn hear_member(
@@ -89,7 +89,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// The first line of a connection: somebody comes, or comes back.
+    /// Handles the first line of a connection: a member joins, or comes back.
     async fn hear_newcomer(&mut self, now: Now, way: Way, line: &Bytes) {
         let Some((hello, name)) = machine::read_native_hello(line) else {
             return way.abort(code::FORMAT, "this is a chat: use `hikyaku chat join`");
@@ -98,7 +98,7 @@ impl<S: FnMut(Shown)> Server<S> {
         if self.room.is_banned(member.key().as_deref(), Some(way.address())) {
             return way.abort(code::BANNED, "you are banned from this chat");
         }
-        // A web server has seen to it before.
+        // A web server has already checked this.
         if let (Some(admission), Some(key)) = (&mut self.admission, way.proved())
             && !admission.admits(key, hello.invite.as_deref())
         {
@@ -122,7 +122,7 @@ impl<S: FnMut(Shown)> Server<S> {
             if !self.room.is_member(member) {
                 self.native().forget(member);
             }
-            return way.abort(code::FULL, "this chat takes nobody in now; try again later");
+            return way.abort(code::FULL, "this chat accepts nobody right now; try again later");
         }
         self.room.hold(member);
         if !start.resumes && self.room.log().is_durable() {
@@ -136,7 +136,8 @@ impl<S: FnMut(Shown)> Server<S> {
         self.native().put((member, device), Outgoing::After(start.after));
     }
 
-    /// Whoever closes the last connection has left; whoever loses it may come back for a while.
+    /// A member that closes its last connection leaves; one that loses it may come back for some
+    /// time.
     async fn part(&mut self, now: Now, way: WayId, is_graceful: bool) {
         let Some(member) = self.native().detach(way) else { return };
         if self.native().devices(member) > 0 {
@@ -151,7 +152,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Lets devices that asked for it read the log again.
+    /// Lets devices read the log again if they asked for it.
     pub(super) fn rewind(&mut self) {
         for (member, after) in self.room.take_rewinds() {
             if let (Some(native), Some((whose, device))) =
@@ -163,7 +164,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Ends the connections of members whom the chat has removed.
+    /// Ends the connections of members that the chat has removed.
     pub(super) fn dismiss_native(&mut self, gone: &[Member]) {
         let Some(native) = &mut self.delivery.native else { return };
         for member in gone {
@@ -171,7 +172,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Ends the connections of a member whom an owner has sent away.
+    /// Ends the connections of a member that an owner has removed.
     pub(super) fn send_away(&mut self, member: Member, why: Departure) {
         let Some(native) = &mut self.delivery.native else { return };
         let (code, reason) = match why {
@@ -184,7 +185,7 @@ impl<S: FnMut(Shown)> Server<S> {
     }
 }
 
-/// A device that was here before goes on where it was, if the log is the same.
+/// A device that was here before continues where it was, if the log is the same.
 pub(super) fn start_of(log: &impl Log, hello: &NativeHello) -> Start {
     let head = log.head();
     match (hello.after, hello.log) {
@@ -195,7 +196,7 @@ pub(super) fn start_of(log: &impl Log, hello: &NativeHello) -> Start {
     }
 }
 
-/// The rooms that a device wishes to be in: those that it was in, or at first #general, too.
+/// The rooms that a device wants to be in: those that it was in, or #general the first time.
 pub(super) fn rooms_of(hello: &NativeHello, start: Start) -> Vec<RoomName> {
     let mut rooms = hello.rooms.clone();
     if rooms.is_empty() || !start.resumes {
@@ -204,7 +205,8 @@ pub(super) fn rooms_of(hello: &NativeHello, start: Start) -> Vec<RoomName> {
     rooms
 }
 
-/// Nobody else would believe what is not signed with the author's own key and name: it is refused.
+/// Refuses messages that are not signed with the author's own key and name, which nobody else would
+/// believe.
 pub(super) fn distrust(request: &mut Request, signed_as: Option<&str>, author: Option<&str>) {
     let is_theirs = signed_as.is_some() && signed_as == author;
     match (&request.signed, &request.action) {

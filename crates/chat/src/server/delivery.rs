@@ -1,4 +1,4 @@
-//! Delivers events: each is written and sealed once per form, however many members get it.
+//! Delivers events: each is formatted and sealed once per form, however many members receive it.
 
 use std::{borrow::Cow, cell::OnceCell, collections::BTreeMap, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(super) struct Delivery<S> {
     pub(super) doors: Vec<PlainDoor>,
     pub(super) native: Option<NativeDoor>,
     show: S,
-    /// Nobody sits at the server: what is said in any room is shown.
+    /// There is no person at the server: show the messages of every room.
     pub(super) shows_all: bool,
     /// The device whose request is being handled.
     pub(super) asking: Option<(Member, Device)>,
@@ -38,7 +38,7 @@ pub(super) struct Delivery<S> {
 /// A listener for plain datagrams, as far as it sends.
 pub(super) struct PlainDoor {
     pub(super) sender: PlainSender,
-    /// What is spoken there.
+    /// The dialect spoken there.
     pub(super) dialect: Dialect,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Readers<'a, L> {
     pub(super) routes: &'a BTreeMap<Member, Route>,
 }
 
-/// One event in each form requested so far, sealed; `None` if a form has nothing to read or does
+/// One event, sealed, in each form requested so far; `None` if a form has nothing to show or does
 /// not fit.
 #[derive(Default)]
 struct Written {
@@ -88,7 +88,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
         }
         let written: [Written; MAX_PLAIN_DOORS] = Default::default();
         for member in readers.room.receivers(to) {
-            // They read what was published.
+            // They read the published form.
             if member.reads_log() {
                 continue;
             }
@@ -99,7 +99,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
             }
             let Some(route) = readers.routes.get(&member) else { continue };
             consume_budget().await;
-            // Authors read another text than the others, or none.
+            // Authors read another text than other members, or nothing.
             let is_own = reader.is_some_and(|reader| event.is_by(reader));
             if is_own && route.form != Form::Machine {
                 if let Some(sealed) = self.write(event, route, reader) {
@@ -115,7 +115,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
         }
     }
 
-    /// Shows the host what the server itself reports.
+    /// Shows the host a report of the server itself.
     pub(super) fn notice(&mut self, notice: Notice) {
         (self.show)(Shown::Notice(notice));
     }
@@ -124,7 +124,7 @@ impl<S: FnMut(Shown)> Delivery<S> {
         (self.show)(Shown::Event { event: Arc::clone(event), reader });
     }
 
-    /// Puts an event where all native members find it who may read it.
+    /// Puts an event where all native members who may read it will find it.
     fn publish(&mut self, to: &Audience<Member>, event: &Event) {
         let Some(native) = &mut self.native else { return };
         let readers = match to {
@@ -140,9 +140,9 @@ impl<S: FnMut(Shown)> Delivery<S> {
         native.publish(Entry { seq: event.seq, readers, author, line });
     }
 
-    /// Writes and seals an event in the form of a route; `None` if there is nothing to read.
+    /// Formats and seals an event in the form of a route; `None` if there is nothing to show.
     fn write(&self, event: &Event, route: &Route, reader: Option<MemberId>) -> Option<Vec<u8>> {
-        // A greeting has one receiver, and so has its ticket.
+        // A greeting has one receiver, and so does its ticket.
         let is_greeting = matches!(event.kind, Kind::Greeted { .. });
         let text = match route.form {
             Form::Machine if is_greeting => {
@@ -162,7 +162,8 @@ impl<S: FnMut(Shown)> Delivery<S> {
         self.unsent += u64::from(!sent);
     }
 
-    /// Tells all devices of a member, or the one that has asked if this is the answer.
+    /// Sends an event to all devices of a member, or only to the one that asked if this is the
+    /// answer.
     fn tell_native(&mut self, member: Member, event: &Event) {
         let Some(native) = &mut self.native else { return };
         let is_greeting = matches!(event.kind, Kind::Greeted { .. });

@@ -1,4 +1,4 @@
-//! The history of a chat on threads that may wait for a disk: one writes, a few read.
+//! The history of a chat, on threads that may block on a disk: one writes, a few read.
 
 use std::{
     io,
@@ -23,13 +23,13 @@ use crate::{
     time::{Now, Stamp, Time},
 };
 
-/// A history, and what of it may be forgotten.
+/// A history, and how much of it may be deleted.
 pub struct History {
-    /// Where it is kept.
+    /// Where it is stored.
     pub store: Box<dyn Store>,
-    /// How long events are kept, if not for ever.
+    /// How long events are kept; `None` means forever.
     pub keep: Option<Duration>,
-    /// How many bytes it may have.
+    /// How many bytes it may occupy.
     pub most_bytes: Option<u64>,
 }
 
@@ -55,19 +55,19 @@ enum Job {
 pub(super) enum Done {
     /// A batch of events.
     Committed(Vec<Committed>),
-    /// Events up to this one are forgotten.
+    /// Events up to this one were deleted.
     Pruned(Seq),
-    /// Something that nobody waits for failed.
+    /// A job that nobody waits for failed.
     Failed(StoreError),
 }
 
-/// Those who read the history, a few at a time.
+/// The readers of the history.
 pub(super) struct Pool {
     readers: Mutex<Vec<Box<dyn Reader>>>,
     permits: Arc<Semaphore>,
-    /// Taken before a permit, by those who search.
+    /// Acquired before a permit, by searches.
     searches: Semaphore,
-    /// The newest number that has been forgotten.
+    /// The newest number that was deleted.
     forgotten: AtomicU64,
 }
 
@@ -82,7 +82,8 @@ impl Pool {
         Seq(self.forgotten.load(Ordering::Relaxed))
     }
 
-    /// [`Self::read`] for a question that may take seconds: not all readers are given to such.
+    /// Like [`Self::read`], for a query that may take seconds: some readers stay free of such
+    /// queries.
     pub(super) async fn search<T: Send + 'static>(
         self: &Arc<Self>,
         question: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
@@ -92,7 +93,7 @@ impl Pool {
         self.read(question).await
     }
 
-    /// Asks a reader, on a thread that may wait, when one is free.
+    /// Runs a query on a blocking thread when a reader is free.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         question: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
@@ -100,21 +101,21 @@ impl Pool {
         let closed = |_| StoreError::new("the history is closed");
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(closed)?;
         let pool = Arc::clone(self);
-        // Whoever asks may go away meanwhile: the reader comes back all the same.
+        // The caller may go away in the meantime: the reader is returned nevertheless.
         let answer = tokio::task::spawn_blocking(move || {
             let reader = pool.lock().pop();
             let Some(mut reader) = reader else {
-                return Err(StoreError::new("no reader is left"));
+                return Err(StoreError::new("no reader of the history is left"));
             };
             let answer = question(&mut *reader);
             pool.lock().push(reader);
             drop(permit);
             answer
         });
-        answer.await.map_err(|_| StoreError::new("reading the history was cut short"))?
+        answer.await.map_err(|_| StoreError::new("reading the history was interrupted"))?
     }
 
-    /// A poisoned lock means that a task panicked between two statements that cannot.
+    /// A poisoned lock would mean a panic between two statements that cannot panic.
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Reader>>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,7 +159,7 @@ impl Keeper {
         Ok((keeper, past))
     }
 
-    /// Commits a batch; the one before has come back.
+    /// Commits a batch, after the one before has completed.
     pub(super) fn commit(&self, batch: Vec<Event>) {
         self.put(Job::Commit(batch));
     }
@@ -173,20 +174,20 @@ impl Keeper {
         let _ = self.jobs.send(job);
     }
 
-    /// Waits for what the thread has done next; `None` if it has ended. Cancel-safe.
+    /// Waits for the thread's next result; `None` if it has ended. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Done> {
         let done = self.done.recv().await;
         if let Some(Done::Pruned(seq)) = &done {
             let before = self.pool.forgotten.fetch_max(seq.0, Ordering::Relaxed);
             if before < seq.0 {
-                // There may be more: a thread forgets a little at a time.
+                // There may be more: a thread deletes a little at a time.
                 self.prune_at = Time::ZERO;
             }
         }
         done
     }
 
-    /// Returns when to call [`Self::prune`], if anything is ever forgotten.
+    /// Returns when to call [`Self::prune`], if anything is ever deleted.
     pub(super) fn prune_at(&self) -> Option<Time> {
         (self.keep.is_some() || self.most_bytes.is_some()).then_some(self.prune_at)
     }
@@ -212,7 +213,7 @@ impl Keeper {
     }
 }
 
-/// Does jobs until there is nobody to give any.
+/// Does jobs until no more can arrive.
 fn work(
     store: &mut dyn Store,
     jobs: &threads::Receiver<Job>,

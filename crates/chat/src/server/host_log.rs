@@ -1,4 +1,4 @@
-//! The log of a server: in memory, or kept by a history.
+//! The log of a server: in memory, or stored by a history.
 
 use std::sync::Arc;
 

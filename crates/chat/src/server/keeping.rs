@@ -34,7 +34,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Tells whoever keeps the chat that it is not stored, or is again.
+    /// Notifies the owner of the chat that messages are not stored, or are stored again.
     pub(super) fn report_storage(&mut self) {
         for change in self.room.take_storage_changes() {
             let notice = match change {
@@ -45,7 +45,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Says once that bans, or what is too old, cannot be written.
+    /// Reports once that bans or deletions cannot be written.
     fn warn(&mut self, notice: Notice) {
         if self.not_kept == 0 {
             self.delivery.notice(notice);
@@ -53,7 +53,7 @@ impl<S: FnMut(Shown)> Server<S> {
         self.not_kept += 1;
     }
 
-    /// Gives the history what there is to do.
+    /// Gives the history its pending work.
     pub(super) fn keep(&mut self, now: Now) {
         let bans = self.room.take_ban_changes();
         let Some(keeper) = &mut self.keeper else { return };
@@ -66,9 +66,9 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Waits until all that was said is stored, and passes it on.
+    /// Waits until all messages are stored, and publishes them.
     pub(super) async fn flush(&mut self, now: Now) {
-        // The end may have cut short what would have done so.
+        // The shutdown may have interrupted this before.
         self.keep(now);
         let flushed = async {
             while !self.room.log().is_flushed() {
@@ -79,7 +79,7 @@ impl<S: FnMut(Shown)> Server<S> {
         let _ = tokio::time::timeout(FLUSH_WITHIN, flushed).await;
     }
 
-    /// Has the history answer what members asked.
+    /// Lets the history answer the questions of members.
     pub(super) async fn answer_queries(&mut self, now: Now) {
         for query in self.room.take_queries() {
             let from = query.from;
@@ -119,7 +119,7 @@ fn wanted(query: Query<Member>, head: Seq) -> PageWanted {
     PageWanted { request, words: words.map(|words| (words, rooms)), before, ..last }
 }
 
-/// Puts the text of a stored event where its readers look for it. The host has verified it before.
+/// Fills in the text of a stored event. The host verified it before it was stored.
 fn readable(mut event: Event) -> Event {
     let opened = event.sealed.as_ref().and_then(|sealed| sealed.open().ok());
     if let Some(Opened { words, .. }) = opened

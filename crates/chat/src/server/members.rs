@@ -18,11 +18,11 @@ use crate::{
 /// A member, as a server knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Member {
-    /// The person at the server's terminal, with the key of the native door.
+    /// The person at the server's terminal, with the key of the native endpoint.
     Host(Option<Fingerprint>),
-    /// Known only by an address, whichever of ours it writes to.
+    /// Known only by an address, whichever of our listeners it uses.
     At(Door, SocketAddr),
-    /// Known by a key, wherever it writes from.
+    /// Known by a key, from any address.
     Signed(Fingerprint, Signing),
     /// Known by a key, with any number of devices.
     Native(Fingerprint),
@@ -30,12 +30,12 @@ pub(super) enum Member {
     Web(Fingerprint),
 }
 
-/// What readers can verify of a signer's lines: the envelope of a datagram ends at the server.
+/// What readers can verify about a signer's lines: the envelope of a datagram ends at the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Signing {
-    /// All others come by datagrams, too.
+    /// Everyone else uses datagrams, too.
     AmongDatagrams,
-    /// Others verify what everybody says, and cannot verify this.
+    /// Other members verify all messages, and cannot verify this one's.
     BesideNative,
 }
 
@@ -43,7 +43,8 @@ pub(super) enum Signing {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Door {
     pub(super) number: usize,
-    /// Whether the room has a native door, whose members have to know who has proved no key.
+    /// Whether the room has a native listener, whose members must be warned about members without a
+    /// key.
     pub(super) is_beside_native: bool,
 }
 
@@ -95,13 +96,13 @@ impl fmt::Display for Member {
 /// How to reach a member.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route {
-    /// The number of the door.
+    /// The number of the listener.
     pub(super) door: usize,
     pub(super) to: ReplyTo,
     pub(super) form: Form,
     /// Proves that what we send to the address arrives.
     pub(super) ticket: Ticket,
-    /// That of the newest hello.
+    /// The nonce of the newest hello.
     pub(super) nonce: Option<Nonce>,
 }
 
@@ -110,8 +111,8 @@ pub(super) struct Route {
 pub(super) enum Form {
     /// Sentences.
     Text,
-    /// Sentences with line ends: programs that end their lines, such as `nc`, show ours on separate
-    /// lines only if we end them too.
+    /// Sentences with line ends: programs such as `nc` show our lines separately only if we end
+    /// them, too.
     Lines,
     /// Machine lines.
     Machine,

@@ -1,4 +1,4 @@
-//! Figures of a running server, for whoever watches it.
+//! Statistics of a running server, for monitoring.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use crate::room::Stats;
 /// last bucket has no bound.
 pub const COMMIT_BUCKETS: [u64; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
 
-/// The figures of a server, which are read while it runs. They are not of one moment.
+/// The statistics of a server, readable while it runs. They are not a consistent snapshot.
 #[derive(Debug, Default)]
 pub struct Meters {
     gauges: [AtomicU64; Gauge::ALL.len()],
@@ -26,7 +26,7 @@ pub struct Meters {
     summary: watch::Sender<Summary>,
 }
 
-/// What a stranger may want to know of a chat.
+/// What a stranger may know about a chat.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// The topic of `#general`; empty if it has none.
@@ -35,7 +35,7 @@ pub struct Summary {
     pub members: usize,
 }
 
-/// A figure that rises and falls.
+/// A value that rises and falls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gauge {
@@ -51,7 +51,7 @@ pub enum Gauge {
     WindowBytes,
 }
 
-/// A figure that only grows.
+/// A value that only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Counter {
@@ -61,13 +61,13 @@ pub enum Counter {
     Relayed,
     /// Events stored by the history.
     Stored,
-    /// Events that the history had already.
+    /// Events that the history already had.
     Repeated,
     /// Events that the history could not store.
     NotStored,
     /// Lines handed to native connections.
     Deliveries,
-    /// Requests and datagrams that were not taken: too fast, too long, too many.
+    /// Requests and datagrams that were rejected: too fast, too long, too many.
     Dropped,
     /// Lines that could not be sent.
     Unsent,
@@ -96,10 +96,10 @@ impl Counter {
 /// How long commits took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Commits {
-    /// How many took no longer than each of [`COMMIT_BUCKETS`], and longer than the one before; the
-    /// last is of those that took longer than all.
+    /// How many took no longer than each of [`COMMIT_BUCKETS`] and longer than the previous one;
+    /// the last bucket counts those that took longer than all.
     pub buckets: [u64; COMMIT_BUCKETS.len() + 1],
-    /// The time of all together.
+    /// The total time.
     pub time: Duration,
 }
 
@@ -125,7 +125,7 @@ impl Meters {
         }
     }
 
-    /// Returns a receiver of the chat's title and number of members, each time that they change.
+    /// Returns a receiver of the chat's title and number of members, notified at each change.
     #[must_use]
     pub fn summaries(&self) -> watch::Receiver<Summary> {
         self.summary.subscribe()
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_has_a_place_of_its_own() {
+    fn every_statistic_has_its_own_slot() {
         for (place, gauge) in Gauge::ALL.into_iter().enumerate() {
             assert_eq!(gauge as usize, place);
         }

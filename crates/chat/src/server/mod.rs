@@ -2,7 +2,8 @@
 //!
 //! Never: decides who receives what.
 
-// Longer than 400 lines: what a server is given, and the one loop with all that it waits for.
+// Longer than 400 lines: the parameters of a server, and the one loop with everything that it waits
+// for.
 
 use std::{
     future, io,
@@ -74,18 +75,19 @@ pub struct Host {
     pub lines: mpsc::Receiver<Entry>,
 }
 
-/// What a server is to do, beside its doors.
+/// The parameters of a server, besides its listeners.
 #[derive(Debug, Default)]
 pub struct Hosting {
     /// The settings of the chat.
     pub config: RoomConfig,
-    /// Where the chat is kept. Without it, a chat is forgotten when it ends.
+    /// Where the chat is stored. Without it, a chat is forgotten when it ends.
     pub history: Option<History>,
     /// The key of the native endpoint, which signs what the host says.
     pub identity: Option<Identity>,
-    /// Figures that are kept up to date while the server runs.
+    /// Statistics that are updated while the server runs.
     pub meters: Arc<Meters>,
-    /// Who may join by the native door. Without it, whoever its endpoint accepts.
+    /// Decides who may join over native connections. By default, everyone whom the endpoint
+    /// accepts.
     pub admission: Option<Admission>,
 }
 
@@ -95,17 +97,17 @@ impl From<RoomConfig> for Hosting {
     }
 }
 
-/// The ways into a room. A member may come by any of them.
+/// The listeners of a room. A member may use any of them.
 #[derive(Debug, Default)]
 pub struct Doors {
-    /// Native connections, of an endpoint that names [`APPLICATION`]; see [`transport`].
+    /// Native connections, of an endpoint that offers [`APPLICATION`]; see [`transport`].
     pub native: Option<Endpoint>,
-    /// Plain datagrams. Beside a native door, members who come here are marked: they have proved
-    /// no key.
+    /// Plain datagrams. In a room with native connections, members who use this are marked, because
+    /// they have proved no key.
     pub plain: Option<PlainListener>,
     /// The same, for a second listener, such as one that speaks DTLS.
     pub dtls: Option<PlainListener>,
-    /// Pages of a web server, beside a native door.
+    /// Pages of a web server, in addition to native connections.
     pub web: Option<WebDoor>,
 }
 
@@ -124,11 +126,11 @@ impl From<Endpoint> for Doors {
 /// Listeners for plain datagrams of one room.
 const MAX_PLAIN_DOORS: usize = 2;
 
-/// The figures of a server.
+/// The statistics of a server.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Served {
-    /// The room's figures.
+    /// The room's statistics.
     pub room: Stats,
     /// Datagrams that were dropped, per listener.
     pub drops: Vec<Drops>,
@@ -136,7 +138,7 @@ pub struct Served {
     pub unsent: u64,
 }
 
-/// An event at the listener, before the room.
+/// An event at the listener, before it reaches the room.
 #[derive(Clone, Copy, Debug)]
 pub enum AtTheDoor<'a> {
     /// A datagram was dropped.
@@ -156,12 +158,12 @@ pub enum AtTheDoor<'a> {
     },
 }
 
-/// Runs a chat until the host leaves or `shutdown` resolves; then stores what was said, and
+/// Runs a chat until the host leaves or `shutdown` resolves; then stores pending messages and
 /// announces the end to the members.
 ///
-/// `show` receives what the host is to see; without a host, what is said in any room. `door`
-/// receives what the listeners dropped. An error of sending to one member is counted and affects no
-/// other.
+/// `show` is called with everything that the host should see; without a host, the messages of every
+/// room. `door` is called with what the listeners dropped. An error of sending to one member is
+/// counted and affects no other.
 ///
 /// If the listener requires signatures, a member is a key: its name is the listener's comment for
 /// the signer, whatever `/name` says, and its address is the one it last wrote from.
@@ -169,12 +171,11 @@ pub enum AtTheDoor<'a> {
 /// If it speaks DTLS, a member leaves with the association it last wrote through, and the
 /// association ends with the membership.
 ///
-/// By the native door, a member is a key, with any number of devices. They leave when they close
-/// their last connection; when they lose it, they may come back within [`RoomConfig::idle`].
+/// On native connections, a member is a key with any number of devices. They leave when they close
+/// their last connection; if they lose it, they may come back within [`RoomConfig::idle`].
 ///
-/// # Errors
-/// When receiving fails repeatedly, when the history cannot be read at the start, or when there is
-/// a web door without a native one.
+/// # Errors When receiving fails repeatedly, when the history cannot be read at the start, or when
+/// there are web pages without native connections.
 pub async fn run(
     doors: impl Into<Doors>,
     hosting: impl Into<Hosting>,
@@ -201,8 +202,8 @@ pub async fn run(
     let mut errors = [0; MAX_PLAIN_DOORS];
     loop {
         let deadline = server.poll_timeout();
-        // The end must not wait for an arm's work either: a batch can be thousands of datagrams,
-        // each for a thousand members.
+        // The end must not wait for the work of a branch either: a batch can be thousands of
+        // datagrams, each for a thousand members.
         let goes_on = tokio::select! {
             (number, batch) = next_batch(&mut listeners) => {
                 let batch = tolerate(batch, &mut errors[number])?;
@@ -284,7 +285,7 @@ fn start<S: FnMut(Shown)>(
     Ok(Server::new(room, keeper, Delivery::new(doors, native, show), chance, meters))
 }
 
-/// Waits for what comes in by the native door; for ever where there is none. Cancel-safe.
+/// Waits for the next native arrival; forever if there is no native listener. Cancel-safe.
 async fn next_arrival(native: &mut Option<NativeDoor>) -> Option<native::Arrival> {
     match native {
         Some(native) => native.next().await,
@@ -292,14 +293,14 @@ async fn next_arrival(native: &mut Option<NativeDoor>) -> Option<native::Arrival
     }
 }
 
-/// Waits for what the history has done; for ever where there is none. Cancel-safe.
+/// Waits for the next result of the history; forever if there is none. Cancel-safe.
 async fn next_done(keeper: &mut Option<Keeper>) -> io::Result<history::Done> {
     let Some(keeper) = keeper else { return future::pending().await };
     let ended = || io::Error::other("the thread of the history has ended");
     keeper.next().await.ok_or_else(ended)
 }
 
-/// The next datagrams, and the number of the listener that they came to. Cancel-safe.
+/// Waits for the next datagrams, and returns them with the number of their listener. Cancel-safe.
 async fn next_batch(listeners: &mut [PlainListener]) -> (usize, io::Result<Incoming<'_>>) {
     let mut each = listeners.iter_mut();
     let (first, second) = (each.next(), each.next());
@@ -316,7 +317,7 @@ async fn next_of(listener: Option<&mut PlainListener>) -> io::Result<Incoming<'_
     }
 }
 
-/// What the network reports of one member must not end the chat of all.
+/// A network report about one member must not end the chat for everyone.
 fn tolerate<T>(received: io::Result<T>, errors: &mut u32) -> io::Result<Option<T>> {
     match received {
         Ok(received) => {
@@ -353,7 +354,7 @@ async fn hear_batch<S: FnMut(Shown)>(
     true
 }
 
-/// What came to the listeners beside datagrams of members.
+/// Reports of the listeners other than members' datagrams.
 async fn look_at_doors<S: FnMut(Shown)>(
     server: &mut Server<S>,
     clock: Clock,
@@ -377,7 +378,7 @@ async fn is_done_before(
     end: Pin<&mut impl Future<Output = ()>>,
     work: impl Future<Output = ()>,
 ) -> bool {
-    // Work that never waits would keep the runtime from noticing the end.
+    // Work that never yields would keep the runtime from noticing the end.
     consume_budget().await;
     tokio::select! {
         biased;

@@ -36,7 +36,7 @@ pub(super) struct Server<S> {
     pub(super) delivery: Delivery<S>,
     pub(super) keeper: Option<Keeper>,
     pub(super) admission: Option<Admission>,
-    /// Bans and the like that the history failed to keep.
+    /// Bans and other changes that the history failed to store.
     pub(super) not_kept: u64,
     meters: Arc<Meters>,
     /// Empty between calls; kept for its allocation.
@@ -78,7 +78,7 @@ impl<S: FnMut(Shown)> Server<S> {
         self.room.stats()
     }
 
-    /// Lets others see the figures of now.
+    /// Publishes the current statistics.
     pub(super) fn meter(&self) {
         let stats = self.stats();
         self.meters.set_stats(&stats, self.unsent());
@@ -95,7 +95,7 @@ impl<S: FnMut(Shown)> Server<S> {
         self.delivery.unsent + self.delivery.native.as_ref().map_or(0, |native| native.unsent)
     }
 
-    /// The door of a number, as members are named who came by it.
+    /// The number by which a listener's members are named.
     fn door(&self, number: usize) -> Door {
         Door { number, is_beside_native: self.delivery.native.is_some() }
     }
@@ -160,7 +160,7 @@ impl<S: FnMut(Shown)> Server<S> {
         let was_here = self.room.is_member(from);
         let ticket = self.note_route(from, number, received, is_machine);
         let request = match request.action {
-            // A sender without the ticket may have forged its address.
+            // Without the ticket, the sender may have forged its address.
             Action::Resumed(_) if shown != Some(ticket) => Action::Heard.into(),
             _ => request,
         };
@@ -193,7 +193,7 @@ impl<S: FnMut(Shown)> Server<S> {
     ) -> Ticket {
         let to = received.from;
         let old = self.routes.get(&from).copied();
-        // A new address must show again that it is reached.
+        // A new address must prove again that it is reachable.
         let ticket = match old.filter(|old| old.door == door && old.to.peer == to.peer) {
             Some(old) => old.ticket,
             None => self.chance.ticket(),
@@ -258,7 +258,7 @@ impl<S: FnMut(Shown)> Server<S> {
         is_in
     }
 
-    /// Lets a member read its rooms, before anything is published there.
+    /// Lets a member read its rooms before anything is published there.
     fn grant(&mut self, member: Member) {
         if let (Some(native), Some(rooms)) = (&mut self.delivery.native, self.room.rooms_of(member))
         {
@@ -266,7 +266,7 @@ impl<S: FnMut(Shown)> Server<S> {
         }
     }
 
-    /// Does what a call has caused.
+    /// Carries out the effects of a call.
     pub(super) async fn settle(&mut self, now: Now) {
         self.expel_banned(now);
         self.answer_queries(now).await;
@@ -282,7 +282,7 @@ impl<S: FnMut(Shown)> Server<S> {
         self.keep(now);
     }
 
-    /// Sends away native members who write from a network that has just been banned: only their
+    /// Removes native members who connect from a network that has just been banned: only their
     /// connections show where they are.
     fn expel_banned(&mut self, now: Now) {
         let Some(native) = &self.delivery.native else { return };

@@ -131,7 +131,7 @@ async fn a_silent_member_is_dropped_when_the_time_comes() {
 }
 
 #[tokio::test]
-async fn armour_goes_round_the_chat_both_ways() {
+async fn armour_protects_the_chat_in_both_directions() {
     let key = SharedKey::generate();
     let armour = || Armour::new().shared_key(&key, None);
     let server = start(RoomConfig::default(), armour());
@@ -239,7 +239,7 @@ async fn the_route_to_a_member_that_left_is_forgotten() {
 }
 
 #[tokio::test]
-async fn two_rooms_in_each_other_do_not_talk_for_ever() {
+async fn two_rooms_that_are_members_of_each_other_do_not_loop() {
     let server = start(RoomConfig::default(), Armour::new());
     let mut echo = bound(Armour::new());
     let to = server.address.into();

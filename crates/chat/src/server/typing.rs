@@ -1,5 +1,5 @@
-//! What people type whose keys are here, at the server's own terminal and in web pages: signed, as
-//! everybody's lines are.
+//! Lines typed by people whose keys are here, at the server's own terminal and in web pages: they
+//! are signed, as everybody's lines are.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) fn parse_typed(entry: Entry) -> Request {
 }
 
 impl<S: FnMut(Shown)> Server<S> {
-    /// Returns `true` if the host leaves with this: then the chat ends.
+    /// Returns `true` if this line makes the host leave, which ends the chat.
     pub(super) fn ends_chat(&self, host: Member, request: &Request) -> bool {
         let rooms = self.room.rooms_of(host).map_or(0, |rooms| rooms.len());
         match request.action {
@@ -55,8 +55,8 @@ impl<S: FnMut(Shown)> Server<S> {
         self.handle(now, host, request).await;
     }
 
-    /// Signs what was typed into a page, under the id that the page has given it. Returns the name
-    /// that was signed, too.
+    /// Signs what was typed into a page, under the id that the page has given it. Also returns the
+    /// name that was signed.
     pub(super) fn sign_for(
         &mut self,
         now: Now,

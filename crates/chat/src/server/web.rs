@@ -1,7 +1,7 @@
-//! The port for a web server, which hands in the members whose pages it shows.
+//! The port for a web server, which brings in the members whose pages it shows.
 //!
 //! A web member reads the lines that native members read, from a cursor of its own. A page cannot
-//! sign, so the host holds a key for it: readers have the host's word that a message is the
+//! sign, so the host holds a key for it: readers have only the host's word that a message is the
 //! member's, and see it marked.
 
 use std::{
@@ -30,7 +30,7 @@ use crate::{
     room_name::RoomName,
 };
 
-/// Creates the two ends of a port: one is for a web server, the other for [`Doors`](super::Doors).
+/// Creates the two ends of a port: one for a web server, the other for [`Doors`](super::Doors).
 #[must_use]
 pub fn web_port() -> (WebPort, WebDoor) {
     let (sender, arrivals) = mpsc::channel(MAX_ARRIVALS);
@@ -38,12 +38,12 @@ pub fn web_port() -> (WebPort, WebDoor) {
     (WebPort { arrivals: sender, joined: Arc::default(), paces }, WebDoor { arrivals })
 }
 
-/// Returns an error for pages without native connections, beside which they are shown.
+/// Returns an error for pages without native connections, which they depend on.
 pub(super) fn check(has_native: bool, web: Option<&WebDoor>) -> io::Result<()> {
     if has_native || web.is_none() {
         return Ok(());
     }
-    let why = "pages are shown only beside native connections";
+    let why = "pages need native connections in the same chat";
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
@@ -61,9 +61,8 @@ pub struct WebDoor {
     pub(super) arrivals: mpsc::Receiver<Arrival>,
 }
 
-/// A page of a web member: what the page sends goes in, and what it shows comes out. The member
-/// loses its page when this is dropped, and may come back within
-/// [`RoomConfig::idle`](crate::RoomConfig::idle).
+/// A page of a web member: its input goes in, and what it shows comes out. Dropping this closes the
+/// page; the member may come back within [`RoomConfig::idle`](crate::RoomConfig::idle).
 #[derive(Debug)]
 pub struct WebMember {
     number: u64,
@@ -84,7 +83,7 @@ pub struct WebClosed {
     pub reason: &'static str,
 }
 
-/// The chat's way to a page.
+/// The chat's route to a page.
 #[derive(Clone, Debug)]
 pub(super) struct WebWay {
     pub(super) number: u64,
@@ -97,12 +96,11 @@ pub(super) struct WebWay {
 const OVER: WebClosed = WebClosed { code: 0, reason: "the chat has ended" };
 
 impl WebPort {
-    /// Brings in a page. `hello` is its first line, a
-    /// [`NativeHello`](crate::machine::NativeHello); the member is the one of `identity`, whoever
-    /// it was before.
+    /// Adds a page. `hello` is its first line, a [`NativeHello`](crate::machine::NativeHello); the
+    /// member is the one of `identity`, whoever it was before.
     ///
-    /// # Errors
-    /// When the chat has ended. Whether it takes the member in is seen from [`WebMember::recv`].
+    /// # Errors When the chat has ended. [`WebMember::recv`] shows whether the chat admits the
+    /// member.
     pub async fn join(
         &self,
         identity: Identity,
@@ -118,7 +116,7 @@ impl WebPort {
         self.arrivals.send(arrival).await.map_err(|_| OVER)?;
         let (here, gone) = oneshot::channel::<()>();
         let arrivals = self.arrivals.clone();
-        // A member may be dropped anywhere, also while it waits for the chat.
+        // A member may be dropped at any time, even while it waits for the chat.
         tokio::spawn(async move {
             let _ = gone.await;
             let _ = arrivals.send(Arrival::Ended(WayId::Web(number), false)).await;
@@ -128,9 +126,9 @@ impl WebPort {
 }
 
 impl WebMember {
-    /// Hands in a line of the page: what was typed, as `Typed` has it, or a
-    /// [machine line](crate::machine). Others are ignored, as those of a native member are. Waits
-    /// while the chat is busy, or the member is too fast.
+    /// Sends a line of the page: typed text in the form of `Typed`, or a [machine
+    /// line](crate::machine). Other lines are ignored, as for a native member. Waits while the chat
+    /// is busy, or the member is too fast.
     ///
     /// # Errors
     /// When the chat has ended.
@@ -150,7 +148,7 @@ impl WebMember {
             let closed = self.end.wait_for(Option::is_some).await.map_or(None, |end| *end);
             match closed {
                 Some(closed) => closed,
-                // The chat has sent all that it will: that comes first.
+                // The chat has sent everything that it will: receive that first.
                 None => future::pending().await,
             }
         };
@@ -180,13 +178,13 @@ impl WebWay {
 struct Typed {
     /// A line to the room, or a command.
     line: String,
-    /// The room that the person looks at.
+    /// The room that the person is looking at.
     #[serde(default)]
     room: RoomName,
-    /// The page's own number of the line; the answer has the same.
+    /// The page's own number of the line, which the answer repeats.
     #[serde(default)]
     request: Option<RequestId>,
-    /// The message's id. A page that sends a line again gives it the same.
+    /// The message's id. A page that sends a line again uses the same id.
     #[serde(default)]
     id: Option<MessageId>,
 }
@@ -209,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed_is_about_the_room_that_is_looked_at_unless_it_names_another() {
+    fn typed_lines_concern_the_visible_room_unless_they_name_another() {
         let tea: RoomName = "tea".parse().unwrap();
         let read = |line: &str| {
             let id = "01924f7a-0000-7000-8000-000000000001";
@@ -225,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_of_a_page_is_ignored() {
+    fn invalid_lines_of_a_page_are_ignored() {
         for line in ["", "{}", "hello", r#"{"line":7}"#, r#"{"line":"x","room":"no such name!"}"#] {
             assert!(read(line.as_bytes()).is_none(), "{line}");
         }

@@ -1,9 +1,9 @@
-//! Which language a locale asks for.
+//! The language that a locale selects.
 
 use super::Language;
 
 impl Language {
-    /// Returns the language of a locale such as `ja_JP.UTF-8`: English, if it is none of ours.
+    /// Returns the language of a locale such as `ja_JP.UTF-8`: English if it is neither of ours.
     #[must_use]
     pub fn of_locale(locale: &str) -> Self {
         let language = locale.split(['_', '-', '.', '@']).next().unwrap_or_default();
@@ -13,7 +13,7 @@ impl Language {
         }
     }
 
-    /// Returns the language of the environment: `LC_ALL` decides, else `LC_MESSAGES`, else `LANG`
+    /// Returns the language of the environment: `LC_ALL` decides, then `LC_MESSAGES`, then `LANG`
     /// (POSIX.1-2024, XBD 8.2). An empty value counts as none.
     #[must_use]
     pub fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Self {

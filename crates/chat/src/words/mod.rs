@@ -1,7 +1,7 @@
-//! Sentences about events, in the reader's language. They are made only here.
+//! Sentences about events, in the reader's language. They are formed only here.
 //!
-//! This room decides what is said; each language is a module with a match over everything that can
-//! happen, so that the compiler finds what a translation lacks. All text of others is escaped here.
+//! This module decides what is said. Each language is a module that matches everything that can
+//! happen, so that the compiler finds missing translations. All text from others is escaped here.
 
 use hikyaku_text::{collapse_blanks, sanitize};
 
@@ -31,10 +31,10 @@ pub enum Language {
 }
 
 /// The text of an event. It is one line, escaped, and without runs of blanks, so that no text can
-/// fill a row of the screen to forge another.
+/// fill a row of the screen and forge the next one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sentence {
-    /// A member's words.
+    /// A member's message.
     Speech {
         /// The speaker, and the addressee of a whisper.
         speaker: String,
@@ -89,7 +89,7 @@ fn one_line(text: &str) -> String {
 }
 
 impl Language {
-    /// Returns what `reader` reads of an event, or `None` for nothing, as for their own words.
+    /// Returns what `reader` reads of an event, or `None` for nothing, as for their own messages.
     #[must_use]
     pub fn event(self, event: &Event, reader: Option<MemberId>) -> Option<Sentence> {
         let is_mine = reader.is_some_and(|reader| event.is_by(reader));

@@ -140,7 +140,7 @@ fn each_refusal_suggests_what_to_do() {
 }
 
 #[test]
-fn nothing_of_others_commands_a_terminal_or_fills_a_row() {
+fn text_of_others_cannot_control_a_terminal_or_fill_a_row() {
     let forged = format!("hi{}[12:00:00] bob: I owe you\x1b[2J\u{202e}\n", " \u{2800}".repeat(40));
     let shown = read(1, Kind::Said { text: forged, emote: false });
     assert_eq!(shown, "alice: hi [12:00:00] bob: I owe you\\x1b[2J\\u{202e}\\n");

@@ -20,7 +20,7 @@ fn a_late_greeting_is_still_believed_if_it_answers_our_hello() {
 }
 
 #[test]
-fn what_is_forged_through_a_program_that_forwards_is_text() {
+fn forged_lines_from_a_forwarding_program_are_shown_as_text() {
     for forged in [None, Some(Nonce::new(6 << 20))] {
         for mut app in [in_foreign_chat().with_nonce(NONCE), alice().with_nonce(NONCE)] {
             outputs(&mut app, 1);
@@ -36,7 +36,7 @@ fn what_is_forged_through_a_program_that_forwards_is_text() {
 }
 
 #[test]
-fn an_event_before_the_greeting_is_no_text() {
+fn an_event_before_the_greeting_is_not_shown_as_text() {
     let mut app = alice().with_nonce(NONCE);
     outputs(&mut app, 0);
     app.handle_datagram(&said(9, 1, "hi", None));

@@ -167,7 +167,7 @@ fn a_greeting_ends_the_hellos() {
 }
 
 #[test]
-fn a_full_room_is_tried_again_and_not_taken_for_another_program() {
+fn a_full_room_is_retried_and_not_mistaken_for_another_program() {
     let mut app = alice();
     outputs(&mut app, 0);
     app.handle_datagram(&line(room_says(Kind::Refused(Refusal::Full))));
@@ -190,7 +190,7 @@ fn lines_wait_for_the_greeting_and_are_sent_without_a_name() {
 }
 
 #[test]
-fn nothing_typed_leaves_before_something_has_answered() {
+fn typed_lines_are_not_sent_before_something_answers() {
     let mut app = alice();
     app.handle_line("a secret").unwrap();
     let mut sent = Vec::new();
@@ -226,7 +226,7 @@ fn a_late_line_reveals_a_program_that_forwards_lines() {
 }
 
 #[test]
-fn a_user_that_has_typed_nothing_leaves_at_once() {
+fn a_user_who_has_typed_nothing_leaves_at_once() {
     let mut app = alice();
     outputs(&mut app, 0);
     app.handle_line("/quit").unwrap();
@@ -433,7 +433,7 @@ fn leaving_a_lost_room_reports_what_was_not_delivered() {
 }
 
 #[test]
-fn a_client_that_leaves_waits_a_moment_for_the_rooms_word() {
+fn a_leaving_client_waits_a_moment_for_confirmation() {
     let mut app = in_room();
     app.handle_line("one").unwrap();
     app.handle_line("two").unwrap();
@@ -449,7 +449,7 @@ fn a_client_that_leaves_waits_a_moment_for_the_rooms_word() {
 }
 
 #[test]
-fn a_room_that_confirms_nothing_is_left_in_the_end() {
+fn a_client_eventually_leaves_a_room_that_confirms_nothing() {
     let mut app = in_room();
     app.handle_line("one").unwrap();
     app.handle_end();
@@ -496,7 +496,7 @@ fn a_repeated_greeting_reveals_missing_events() {
 }
 
 #[test]
-fn no_forged_line_of_text_is_taken_for_the_rooms_word() {
+fn no_forged_text_line_passes_for_the_rooms_own() {
     let mut app = alice();
     outputs(&mut app, 0);
     app.handle_datagram(b"[12:00:00] * this is a hikyaku chat; you are alice; here: bob");

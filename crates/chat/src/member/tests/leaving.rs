@@ -11,7 +11,7 @@ fn greeting_of(name: &str) -> Event {
 }
 
 #[test]
-fn a_key_that_is_here_under_another_name_is_reported_and_a_numbered_name_is_not() {
+fn a_key_in_the_chat_under_another_name_is_reported() {
     let mut ann = Bench::new();
     ann.connects();
     ann.hears(&greeting_of("zoe"));
@@ -29,7 +29,7 @@ fn a_key_that_is_here_under_another_name_is_reported_and_a_numbered_name_is_not(
 }
 
 #[test]
-fn a_member_who_leaves_without_its_host_is_told_what_it_waits_for() {
+fn a_member_leaving_without_its_host_is_shown_what_it_waits_for() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.types("one");
@@ -56,10 +56,10 @@ fn a_member_who_leaves_without_its_host_is_told_what_it_waits_for() {
 }
 
 #[test]
-fn nothing_that_waits_keeps_nobody_from_leaving_a_host_that_is_gone() {
+fn waiting_requests_do_not_delay_leaving_a_host_that_is_gone() {
     let mut ann = Bench::new();
     ann.joins(0);
-    // Something was read that a host would have to learn, and something asked.
+    // The member has read something that the host should learn of, and asked something.
     let other = Identity::generate("").unwrap();
     let sealed =
         Sealed::seal(&other, MessageId::new(Stamp::from_millis(1), [1; 10]), &words("bob", "hi"));

@@ -1,4 +1,4 @@
-//! The member, with a host that the test plays.
+//! Tests of a member, with a host played by the test.
 
 use super::{keep::*, *};
 use crate::{
@@ -21,7 +21,7 @@ fn log() -> Option<LogId> {
     Some(LOG)
 }
 
-/// A member, its store, and all that it did.
+/// A member, its store, and everything that it did.
 struct Bench {
     member: Member,
     store: MemoryStore,
@@ -49,12 +49,12 @@ impl Bench {
         bench
     }
 
-    /// Starts again with what was kept.
+    /// Restarts with the stored data.
     fn restart(self) -> Self {
         Self::with(self.store, self.identity)
     }
 
-    /// Does what the member asks for; returns when it wants to be woken.
+    /// Carries out the member's requests; returns when it wants to be woken.
     fn run(&mut self) -> Option<Time> {
         loop {
             match self.member.poll_output(self.now) {
@@ -126,7 +126,7 @@ impl Bench {
         rows.map(|row| row.to_string().split_off(11)).collect()
     }
 
-    /// Returns how far own messages have got, in the order in which it was shown.
+    /// Returns how far the member's own messages have got, in the order in which it was shown.
     fn progress(&mut self) -> Vec<(String, Progress)> {
         let shown = std::mem::take(&mut self.shown);
         let own = shown.into_iter().filter_map(|shown| match shown {
@@ -136,7 +136,7 @@ impl Bench {
         own.collect()
     }
 
-    /// The event that a host makes of the last message sent.
+    /// Returns the event that a host makes of the last message sent.
     fn stored(&mut self, seq: u64) -> Event {
         let sent = self.requests().pop().expect("something was sent");
         let Action::Sealed(sealed) = sent.action else { panic!("{sent:?}") };
@@ -183,7 +183,7 @@ fn id(n: u8) -> MessageId {
     MessageId::new(Stamp::from_millis(1_730_000_000_000), [n; 10])
 }
 
-/// A line that somebody else has said.
+/// Returns a line that somebody else has said.
 fn theirs(seq: u64, identity: &Identity, name: &str, text: &str) -> Event {
     let id = MessageId::new(Stamp::from_millis(seq), [9; 10]);
     said(seq, &Sealed::seal(identity, id, &words(name, text)), name, identity)
@@ -194,7 +194,7 @@ fn own(text: &str, progress: Progress) -> (String, Progress) {
 }
 
 #[test]
-fn nothing_is_sent_before_it_is_kept_or_before_the_host_has_greeted() {
+fn nothing_is_sent_before_it_is_stored_and_the_host_has_greeted() {
     let mut ann = Bench::new();
     ann.member.handle_line(ann.now, [1; 10], "hi");
     let Output::Keep(changes) = ann.member.poll_output(ann.now) else { panic!("it is kept first") };
@@ -214,7 +214,7 @@ fn nothing_is_sent_before_it_is_kept_or_before_the_host_has_greeted() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_not_sent_and_that_is_said() {
+fn a_message_that_cannot_be_stored_is_not_sent_and_is_reported() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.member.handle_line(ann.now, [1; 10], "hi");
@@ -243,7 +243,7 @@ fn an_own_message_is_pending_then_stored_then_delivered() {
 }
 
 #[test]
-fn what_waits_is_sent_again_in_order_under_its_ids_also_after_a_restart() {
+fn waiting_messages_are_resent_in_order_with_their_ids_even_after_a_restart() {
     let mut ann = Bench::new();
     ann.joins(0);
     ["one", "two", "three"].into_iter().for_each(|line| ann.types(line));
@@ -266,7 +266,7 @@ fn what_waits_is_sent_again_in_order_under_its_ids_also_after_a_restart() {
 }
 
 #[test]
-fn what_the_host_has_is_not_sent_again() {
+fn a_message_the_host_has_is_not_resent() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.types("one");
@@ -291,7 +291,7 @@ fn what_the_host_has_is_not_sent_again() {
 }
 
 #[test]
-fn the_log_goes_on_where_it_was_and_nothing_is_shown_twice() {
+fn the_log_continues_and_nothing_is_shown_twice() {
     let (mut ann, bob) = (Bench::new(), Identity::generate("").unwrap());
     ann.joins(4);
     ann.hears(&theirs(5, &bob, "bob", "five"));
@@ -315,7 +315,7 @@ fn the_log_goes_on_where_it_was_and_nothing_is_shown_twice() {
 }
 
 #[test]
-fn another_log_is_said_to_be_one_and_begins_at_its_head() {
+fn another_log_is_announced_and_read_from_its_head() {
     let (mut ann, bob) = (Bench::new(), Identity::generate("").unwrap());
     ann.joins(2);
     ann.types("before");
@@ -337,7 +337,7 @@ fn another_log_is_said_to_be_one_and_begins_at_its_head() {
 }
 
 #[test]
-fn a_forged_line_is_never_shown_as_its_authors() {
+fn a_forged_line_is_never_shown_as_the_authors() {
     let (bob, eve) = (Identity::generate("").unwrap(), Identity::generate("").unwrap());
     let sealed = |words: &Words| Sealed::seal(&bob, id(1), words);
     let right = words("bob", "hi");
@@ -380,7 +380,7 @@ fn a_line_without_a_key_is_marked_even_if_the_host_forgets_to() {
 }
 
 #[test]
-fn a_name_with_another_key_is_shown_loudly_also_after_a_restart() {
+fn a_name_with_another_key_is_marked_loudly_even_after_a_restart() {
     let (bob, eve) = (Identity::generate("").unwrap(), Identity::generate("").unwrap());
     let mut ann = Bench::new();
     ann.joins(0);
@@ -423,7 +423,7 @@ fn a_whisper_is_sealed_for_the_key_of_its_name() {
 }
 
 #[test]
-fn a_whisper_to_nobody_is_given_up_and_does_not_hold_up_the_rest() {
+fn a_whisper_to_nobody_is_dropped_and_delays_nothing_else() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.requests();
@@ -444,7 +444,7 @@ fn a_whisper_to_nobody_is_given_up_and_does_not_hold_up_the_rest() {
 }
 
 #[test]
-fn what_the_host_could_not_store_is_sent_again_later() {
+fn a_message_the_host_could_not_store_is_resent_later() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.types("one");
@@ -464,7 +464,7 @@ fn what_the_host_could_not_store_is_sent_again_later() {
 }
 
 #[test]
-fn after_a_new_name_nothing_is_signed_before_the_host_has_given_it() {
+fn after_a_rename_nothing_is_signed_before_the_host_confirms_it() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.requests();
@@ -528,7 +528,7 @@ fn lines_of_a_page_are_history_and_do_not_move_the_cursor() {
 }
 
 #[test]
-fn what_has_been_seen_is_acknowledged_in_sum_and_not_too_often() {
+fn seen_events_are_acknowledged_cumulatively_and_not_too_often() {
     let (mut ann, bob) = (Bench::new(), Identity::generate("").unwrap());
     ann.joins(0);
     let read = |ann: &mut Bench| -> Vec<Seq> {
@@ -550,7 +550,7 @@ fn what_has_been_seen_is_acknowledged_in_sum_and_not_too_often() {
 }
 
 #[test]
-fn the_end_of_the_input_waits_for_what_is_pending_and_no_longer_than_the_patience() {
+fn the_end_of_the_input_waits_for_pending_messages_up_to_the_patience() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.types("hi");
@@ -574,7 +574,7 @@ fn the_end_of_the_input_waits_for_what_is_pending_and_no_longer_than_the_patienc
 }
 
 #[test]
-fn whoever_quits_without_a_connection_leaves_at_once() {
+fn quitting_without_a_connection_takes_effect_at_once() {
     let mut ann = Bench::new();
     ann.types("hi");
     ann.types("/quit");
@@ -583,7 +583,7 @@ fn whoever_quits_without_a_connection_leaves_at_once() {
 }
 
 #[test]
-fn as_many_messages_wait_as_may_and_the_rest_is_refused() {
+fn waiting_messages_are_bounded_and_further_ones_refused() {
     let mut ann = Bench::new();
     for n in 0..crate::limits::MAX_OUTBOX {
         let chance = (n as u64).to_be_bytes();

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What was sent, for the order of it: the texts of messages, and the names of commands.
+/// Returns what was sent, to check its order: the texts of messages, and the names of commands.
 fn script(requests: Vec<Request>) -> Vec<String> {
     let steps = requests.into_iter().filter_map(|request| match request.action {
         Action::Sealed(sealed) => {
@@ -18,11 +18,11 @@ fn script(requests: Vec<Request>) -> Vec<String> {
 }
 
 #[test]
-fn what_is_typed_takes_effect_in_the_order_typed() {
+fn typed_lines_take_effect_in_order() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.requests();
-    // From a pipe: all is there before the first message is kept.
+    // As from a pipe: everything arrives before the first message is stored.
     for (n, line) in ["a1", "/join side", "a2", "/topic x", "/leave", "a3"].into_iter().enumerate()
     {
         ann.member.handle_line(ann.now, [n as u8; 10], line);
@@ -45,7 +45,7 @@ fn what_is_typed_takes_effect_in_the_order_typed() {
 }
 
 #[test]
-fn what_is_sent_again_finds_its_room_though_it_was_left_since() {
+fn a_resent_message_reaches_its_room_even_if_it_was_left_since() {
     let mut ann = Bench::new();
     ann.joins(0);
     ["a1", "/join side", "a2", "a3", "/leave", "a4"].into_iter().for_each(|line| ann.types(line));
@@ -65,7 +65,7 @@ fn what_is_sent_again_finds_its_room_though_it_was_left_since() {
 }
 
 #[test]
-fn a_command_waits_until_the_line_before_it_is_kept() {
+fn a_command_waits_until_the_line_before_it_is_stored() {
     let mut ann = Bench::new();
     ann.joins(0);
     ann.requests();
@@ -81,7 +81,7 @@ fn a_command_waits_until_the_line_before_it_is_kept() {
 }
 
 #[test]
-fn as_many_commands_wait_as_may_and_the_rest_changes_nothing() {
+fn waiting_commands_are_bounded_and_further_ones_refused() {
     let mut ann = Bench::new();
     for _ in 0..crate::limits::MAX_UNANSWERED_REQUESTS {
         ann.types("/topic x");
@@ -94,7 +94,7 @@ fn as_many_commands_wait_as_may_and_the_rest_changes_nothing() {
 }
 
 #[test]
-fn the_patience_at_the_end_counts_from_the_last_message_that_the_host_took() {
+fn the_patience_at_the_end_counts_from_the_hosts_last_answer() {
     let mut ann = Bench::new();
     ann.joins(0);
     ["one", "two", "three"].into_iter().for_each(|line| ann.types(line));
@@ -110,7 +110,7 @@ fn the_patience_at_the_end_counts_from_the_last_message_that_the_host_took() {
 }
 
 #[test]
-fn a_page_without_end_hides_what_is_said_later_for_no_longer_than_a_page() {
+fn an_endless_page_delays_later_messages_by_at_most_one_page() {
     let (mut ann, bob) = (Bench::new(), Identity::generate("").unwrap());
     ann.joins(9);
     let page = Kind::Page { of: PageOf::History, count: usize::MAX, more: true };

@@ -1,4 +1,4 @@
-//! What members pay for: no request is free, and nobody takes another's share.
+//! Tests of what members pay for: no request is free, and nobody takes another's share.
 
 use super::{
     rooms::{Keyed, KeyedChat, does, in_room, key, keyed, refusal},
@@ -15,7 +15,7 @@ use crate::{
 
 const OLGA: u32 = 100;
 
-/// Lets a member send requests for `seconds`, a thousand per second. Returns how many were dropped.
+/// Lets a member send a thousand requests per second for `seconds`. Returns how many were dropped.
 fn dropped(chat: &mut KeyedChat, seconds: u64, mut request: impl FnMut(u64) -> Request) -> u64 {
     let before = chat.stats();
     for millis in 0..seconds * 1_000 {
@@ -58,7 +58,7 @@ fn no_request_is_free() {
 }
 
 #[test]
-fn whoever_reads_much_may_still_write() {
+fn a_member_who_reads_a_lot_may_still_write() {
     let mut chat = keyed(&[(OLGA, "olga"), (1, "ana")]);
     assert!(dropped(&mut chat, 1, |seq| Action::Read(Seq(seq)).into()) > 0);
     let told = does(&mut chat, OLGA, said("hi"));
@@ -66,7 +66,7 @@ fn whoever_reads_much_may_still_write() {
 }
 
 #[test]
-fn what_costs_the_host_more_costs_the_member_more() {
+fn requests_that_cost_the_host_more_cost_the_member_more() {
     let count = |cost: u32| u64::from(DEFAULT_BURST.div_ceil(cost));
     for (action, most) in [
         (Action::Search("tea".to_owned(), None), count(SEARCH_COST)),
@@ -91,12 +91,12 @@ fn rooms_that_are_opened_and_left_are_paid_for_and_forgotten() {
             chat.handle(at(millis), Keyed(OLGA), in_room(&room, action), &mut Vec::new());
         }
     }
-    // What olga did in these rooms, and nothing else, is in the log.
+    // The log contains what olga did in these rooms, and nothing else.
     let opened = chat.head().0 / 2;
     let permitted = u64::from((DEFAULT_BURST + 8 * DEFAULT_RATE) / OPENING_COST);
-    // To leave a room that one is not in costs something, too.
+    // Leaving a room that one is not in costs something, too.
     assert!((permitted / 4..=permitted + 2).contains(&opened), "{opened}, not {permitted}");
-    // Leaving has a price, too: olga is still in some.
+    // Leaving has a price, too, so olga is still in some rooms.
     assert!(chat.room_count() <= MAX_ROOMS_PER_MEMBER);
     chat.handle(at(8_000), Keyed(OLGA), Action::Left, &mut Vec::new());
     assert_eq!(chat.room_count(), 1);
@@ -137,7 +137,7 @@ fn the_keys_of_one_network_do_not_fill_a_chat() {
     assert_eq!(chat.stats().dropped_same_ip, share as u64);
     assert!(!hello(&mut chat, 60_000, 5_000, "2001:db8::8", &[]), "one network is one /64");
     assert!(hello(&mut chat, 60_000, 5_001, "2001:db8:0:1::8", &[]));
-    // Whoever leaves makes space, and whoever moves does not count there any more.
+    // Members who leave make room, and members who move no longer count there.
     chat.handle(at(60_000), Keyed(100), Action::Left, &mut Vec::new());
     assert!(hello(&mut chat, 60_000, 5_002, "2001:db8::8", &[]));
     assert!(hello(&mut chat, 60_000, 101, "192.0.2.1", &[]));
@@ -145,7 +145,7 @@ fn the_keys_of_one_network_do_not_fill_a_chat() {
 }
 
 #[test]
-fn a_small_chat_takes_in_a_home_and_one_on_this_machine_everybody() {
+fn a_small_chat_admits_a_whole_home_and_everybody_on_this_machine() {
     let config = RoomConfig { max_clients: 80, ..RoomConfig::default() };
     for (network, most) in [("192.0.2.7", MAX_MEMBERS_PER_IP), ("127.0.0.1", 80)] {
         let mut chat: KeyedChat = Chat::new(config.clone(), MemoryLog::named(LogId::new(9 << 11)));
@@ -155,7 +155,7 @@ fn a_small_chat_takes_in_a_home_and_one_on_this_machine_everybody() {
 }
 
 #[test]
-fn the_keys_of_one_network_come_no_faster_than_one_source_may() {
+fn the_keys_of_one_network_join_no_faster_than_one_source_may() {
     let mut chat = keyed(&[]);
     let mut came = 0;
     for millis in 0..10_000 {
@@ -186,7 +186,7 @@ fn leaving_and_coming_back_pays_no_debt() {
 }
 
 #[test]
-fn a_member_that_comes_back_without_end_is_not_greeted_without_end() {
+fn a_member_that_keeps_coming_back_is_not_always_greeted() {
     let mut chat = keyed(&[]);
     let came = (0..10_000).filter(|n| hello(&mut chat, *n, OLGA, "127.0.0.1", &[])).count();
     assert!((40..200).contains(&came), "{came}");
@@ -200,7 +200,7 @@ fn hello_as_alice(chat: &mut KeyedChat, peer: u32) {
 }
 
 #[test]
-fn however_many_wish_for_one_name_each_gets_a_free_one_after_a_few_tries() {
+fn everybody_gets_a_free_name_after_a_few_tries() {
     let mut chat = keyed(&[]);
     for peer in 100..400 {
         hello_as_alice(&mut chat, peer);
@@ -216,7 +216,7 @@ fn however_many_wish_for_one_name_each_gets_a_free_one_after_a_few_tries() {
 }
 
 #[test]
-fn a_few_names_are_tried_and_no_more() {
+fn only_a_few_names_are_tried() {
     let mut chat = keyed(&[]);
     let names: Vec<_> = (0..20)
         .map(|n| {

@@ -1,4 +1,4 @@
-//! A chat as a value: each thing that can happen, word by word as a plain member reads it.
+//! Tests of a chat as a value: everything that can happen, in the words that a plain member reads.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -30,7 +30,7 @@ impl Peer for u32 {
     }
 }
 
-/// Each effect as English: who gets it (`1`, `*` all), and what.
+/// Formats each effect in English: its receivers (`1`, or `*` for all), and the event.
 fn told(room: &TestRoom, effects: Vec<Effect<u32>>) -> Vec<String> {
     let show = |effect: Effect<u32>| {
         let (to, reader) = match effect.to {
@@ -38,7 +38,7 @@ fn told(room: &TestRoom, effects: Vec<Effect<u32>>) -> Vec<String> {
             Audience::Room(_) | Audience::All => ("*".to_owned(), None),
             Audience::Keys(one, other) => (format!("{one}+{other}"), None),
         };
-        // Nobody reads that they have joined themselves.
+        // Nobody is shown their own arrival.
         Some(match Language::English.event(&effect.event, reader)? {
             Sentence::Speech { speaker, text } => format!("{to} {speaker}: {text}"),
             Sentence::Notice(text) | Sentence::Line(text) => format!("{to} {text}"),
@@ -105,7 +105,7 @@ fn a_speaker_joins_under_their_address() {
 }
 
 #[test]
-fn the_first_member_hears_that_nobody_else_is_here() {
+fn the_first_member_is_greeted_as_the_only_one() {
     let mut room = new_room(RoomConfig::default());
     let told = act(&mut room, 0, 1, Action::Heard);
     assert!(told[0].contains("you are 1; nobody else is here yet"), "{}", told[0]);
@@ -369,7 +369,7 @@ fn the_next_burst_of_excess_is_reported_again() {
 }
 
 #[test]
-fn coming_and_going_does_not_outrun_the_crowd_limit() {
+fn joining_and_leaving_does_not_exceed_the_common_limit() {
     let config = RoomConfig { max_clients: 3, ..RoomConfig::default() };
     let mut room = new_room(config);
     for _ in 0..1_000 {
@@ -377,7 +377,7 @@ fn coming_and_going_does_not_outrun_the_crowd_limit() {
         act(&mut room, 0, 1, Action::Left);
     }
     assert_eq!((room.stats().joined, room.stats().dropped_crowd), (64, 936));
-    // What is left of the common allowance serves others; then it is used up.
+    // The rest of the common allowance serves others until it is used up.
     for peer in 2..=1_000 {
         act(&mut room, 0, peer, said("spam"));
         act(&mut room, 0, peer, Action::Left);
@@ -462,7 +462,7 @@ fn drops_of_a_busy_room_are_counted_and_reported_once() {
 }
 
 #[test]
-fn a_busy_room_takes_nobody_in_and_its_host_still_speaks() {
+fn a_busy_room_admits_nobody_and_its_host_can_still_speak() {
     let mut room = new_room(RoomConfig::default());
     room.seat_host(0, None);
     for peer in 1..=900 {
@@ -508,7 +508,7 @@ fn farewells_of_a_crowd_are_one_report() {
 }
 
 #[test]
-fn nobody_leaves_in_the_moment_of_coming() {
+fn nobody_times_out_on_arrival() {
     let config = RoomConfig { idle: Duration::ZERO, ..RoomConfig::default() };
     let mut room = room_of(&[(1, "alice")], config);
     let mut effects = Vec::new();
@@ -517,7 +517,7 @@ fn nobody_leaves_in_the_moment_of_coming() {
 }
 
 #[test]
-fn a_room_as_large_as_the_default_can_come_at_once() {
+fn a_room_of_the_default_size_can_arrive_at_once() {
     let mut room: TestRoom = new_room(RoomConfig::default());
     let mut effects = Vec::new();
     for peer in 0..1_000 {
@@ -527,7 +527,7 @@ fn a_room_as_large_as_the_default_can_come_at_once() {
 }
 
 #[test]
-fn no_notice_outgrows_a_datagram_however_many_are_here() {
+fn every_notice_fits_a_datagram_however_many_members_there_are() {
     let mut room = new_room(RoomConfig::default());
     let mut effects = Vec::new();
     for peer in 0..1_000 {

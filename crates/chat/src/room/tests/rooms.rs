@@ -1,4 +1,4 @@
-//! Several rooms: who is where, who reads what, who may send whom away.
+//! Tests of several rooms: who is where, who reads what, who may remove whom.
 
 use std::collections::BTreeSet;
 
@@ -94,7 +94,7 @@ fn a_line_goes_to_its_room_and_nowhere_else() {
 }
 
 #[test]
-fn leaving_a_room_is_not_leaving_the_chat_and_the_last_one_is() {
+fn leaving_the_last_room_leaves_the_chat() {
     let mut chat = keyed(&[(1, "ana"), (2, "ben")]);
     does(&mut chat, 1, in_room("garden", Action::Joined));
     let told = does(&mut chat, 1, Action::LeftRoom);
@@ -126,7 +126,7 @@ fn each_room_has_its_members_and_its_topic() {
 }
 
 #[test]
-fn a_name_is_one_members_in_every_room() {
+fn a_name_belongs_to_one_member_in_every_room() {
     let mut chat = keyed(&[(1, "ana"), (2, "ben")]);
     does(&mut chat, 1, in_room("garden", Action::Joined));
     does(&mut chat, 1, Action::LeftRoom);
@@ -182,7 +182,7 @@ fn whispers_of_keyed_members_are_in_the_log_and_others_are_not() {
 }
 
 #[test]
-fn owners_send_members_away_and_others_may_not() {
+fn only_owners_may_remove_members() {
     let mut chat = keyed(&[(1, "ana"), (100, "olga"), (101, "ben")]);
     let kick = |name: &str| Action::Kick(name.to_owned());
     assert_eq!(refusal(does(&mut chat, 101, kick("ana"))), Refusal::NotAnOwner);
@@ -195,7 +195,7 @@ fn owners_send_members_away_and_others_may_not() {
 }
 
 #[test]
-fn a_ban_lasts_by_key_or_by_network_until_it_is_taken_back() {
+fn a_ban_of_a_key_or_a_network_lasts_until_it_is_lifted() {
     let mut chat = keyed(&[(1, "ana"), (2, "eve"), (100, "olga"), (101, "ben")]);
     let ban = |who: &str| Action::Ban(who.to_owned());
     does(&mut chat, 100, ban("ben"));
@@ -217,7 +217,7 @@ fn a_ban_lasts_by_key_or_by_network_until_it_is_taken_back() {
 }
 
 #[test]
-fn a_large_room_says_who_came_and_left_now_and_then() {
+fn a_large_room_reports_arrivals_and_departures_periodically() {
     let mut chat = keyed(&[]);
     let last = 100 + MAX_ANNOUNCED as u32 + 5;
     let mut announced = 0;
@@ -271,7 +271,7 @@ fn a_member_that_comes_back_is_in_the_rooms_that_it_names() {
 }
 
 #[test]
-fn whispers_and_other_rooms_are_no_gap_for_who_reads_one_room() {
+fn whispers_and_other_rooms_are_no_gap_for_a_reader_of_one_room() {
     let mut chat = keyed(&[(1, "ana"), (100, "olga"), (101, "ben")]);
     let last = does(&mut chat, 1, said("hi"))[0].event.seq.unwrap();
     does(&mut chat, 100, in_room("garden", Action::Joined));

@@ -1,5 +1,5 @@
-//! What comes in by the native door, one task per connection: a connection whose line waits for the
-//! chat takes no more. Signatures are verified here, beside the chat.
+//! Native arrivals, with one task per connection: a connection whose line waits for the chat reads
+//! no more. Signatures are verified here, outside the chat's task.
 
 use std::{
     collections::VecDeque,
@@ -21,30 +21,31 @@ use crate::{
     request::{Action, Request},
 };
 
-/// Something that came in.
+/// Something that arrived.
 #[derive(Debug)]
 pub(in crate::server) enum Arrival {
     /// The first line of a connection.
     Hello(Way, Bytes),
     /// A request, and the name in what was signed.
     Request(WayId, Box<Request>, Option<Arc<str>>),
-    /// A request of a page, and the id of the message: it is signed here.
+    /// A page's request, and the id of the message: it is signed here.
     Typed(WayId, Box<Request>, Option<MessageId>),
-    /// A connection is over: closed by the member if `true`, else lost.
+    /// A connection has ended: closed by the member if `true`, otherwise lost.
     Ended(WayId, bool),
-    /// Somebody was refused.
+    /// A client was refused.
     Refused(Refusal),
-    /// Somebody speaks another dialect.
+    /// A peer speaks another dialect.
     Astray(Astray),
 }
 
-/// Connections that have not said hello, in the order of their arrival. They are not to fill the
-/// endpoint: when there are too many, the oldest gives way, for a client says hello at once.
+/// Connections that have not sent a hello, in the order of their arrival. They must not fill the
+/// endpoint: when there are too many, the oldest is closed, because a client sends its hello at
+/// once.
 #[derive(Debug, Default)]
 struct Silent(Mutex<VecDeque<Connection>>);
 
 impl Silent {
-    /// A poisoned lock means that a task panicked between two statements that cannot.
+    /// A poisoned lock would mean a panic between two statements that cannot panic.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Connection>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,7 +56,7 @@ impl Silent {
         let oldest = if silent.len() > MAX_SILENT { silent.pop_front() } else { None };
         drop(silent);
         if let Some(oldest) = oldest {
-            oldest.abort(code::FULL, "too many come at once; try again later");
+            oldest.abort(code::FULL, "too many connections arrived at once; try again later");
         }
     }
 
@@ -138,7 +139,7 @@ impl Reader {
         }
     }
 
-    /// Waits for the next request. What is none costs its sender the same.
+    /// Waits for the next request. An invalid line costs its sender the same.
     async fn next_request(&self, key: &str) -> Result<Arrival, Closed> {
         loop {
             self.pace.wait().await;
@@ -151,8 +152,8 @@ impl Reader {
     }
 }
 
-/// Reads a request. One with a signature that fits becomes what was signed, with the name in it;
-/// another stays sealed, and is refused by the chat.
+/// Reads a request. A sealed one with a valid signature becomes its signed content, with the name
+/// in it; an invalid one stays sealed, and the chat refuses it.
 pub(in crate::server) fn open(
     line: &[u8],
     key: &str,
@@ -166,7 +167,7 @@ pub(in crate::server) fn open(
     let fits = opened.author.fingerprint().to_string() == key
         && *words.chat == *chat
         && (is_whisper || words.room == request.room);
-    // A refusal names the message, forged or not.
+    // A refusal includes the message's id, whether it is forged or not.
     request.signed = Some((opened.id, sealed.clone()));
     if !fits {
         return Some((request, None));
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_is_taken_and_what_does_not_fit_stays_sealed() {
+    fn a_valid_signature_is_accepted_and_an_invalid_one_stays_sealed() {
         let ana = KEY.with(Clone::clone);
         let general = RoomName::general;
         let garden: RoomName = "garden".parse().unwrap();

@@ -1,4 +1,4 @@
-//! A device's place in the log: in the window, or below it on the disk.
+//! A device's position in the log: in the window, or below it on disk.
 
 use hikyaku::Bytes;
 
@@ -8,16 +8,16 @@ use crate::{
     store::{Rights, Stored},
 };
 
-/// Where a device is in the log.
+/// The position of a device in the log.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// Nowhere, until the chat has said where to begin.
+    /// Nowhere, until the chat has decided where to begin.
     Nowhere,
-    /// At a place in the window.
+    /// At a position in the window.
     Memory(u64),
-    /// After a number that is not in memory any more.
+    /// After a number that is no longer in memory.
     Disk {
-        /// The last number that is not in memory.
+        /// The last number that is no longer in memory.
         forgotten: Seq,
     },
 }
@@ -27,18 +27,18 @@ enum Place {
 pub(in crate::server) enum Step {
     /// Nothing, until the window has more.
     Wait,
-    /// Send these, and go on from there.
+    /// Send these, and continue after them.
     Send(Vec<Bytes>, Cursor),
-    /// Read at most [`STORED_BATCH`](crate::limits::STORED_BATCH) events of the history after this
-    /// number, and hand in what it has.
+    /// Read at most [`STORED_BATCH`](crate::limits::STORED_BATCH) events after this number from the
+    /// history, and hand in the result.
     Read(Seq),
 }
 
-/// The place of one device. Nobody has a copy of what they have not read.
+/// The position of one device. No copy is kept of what a device has not read.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Cursor {
     place: Place,
-    /// The last number that the device was sent, or that was not for it.
+    /// The last number that was sent to the device, or that was not for it.
     seq: Seq,
 }
 
@@ -56,7 +56,7 @@ impl Cursor {
         Self { place, seq }
     }
 
-    /// Returns what comes next. Of a batch, lines that are not for the device are left out.
+    /// Returns the next step. Lines of a batch that are not for the device are left out.
     pub(in crate::server) fn next(self, window: &Window, rights: &Rights) -> Step {
         match self.place {
             Place::Nowhere => Step::Wait,
@@ -75,8 +75,8 @@ impl Cursor {
         }
     }
 
-    /// Returns the lines of the history's answer to [`Step::Read`], and the place of the device
-    /// after them.
+    /// Returns the lines of the history's answer to [`Step::Read`], and the device's position after
+    /// them.
     pub(in crate::server) fn take(
         self,
         window: &Window,
@@ -84,14 +84,14 @@ impl Cursor {
     ) -> (Vec<Bytes>, Self) {
         let last = match events.last() {
             Some(event) => event.seq,
-            // Nothing more of the history is for the device; the window has the rest.
+            // The history has nothing more for the device; the window has the rest.
             None => self.seq.max(self.forgotten()),
         };
         (events.into_iter().map(|event| event.line).collect(), Self::after(window, last))
     }
 
-    /// Returns the last number that the device misses, and its place after that, where the history
-    /// cannot answer [`Step::Read`]. `kept` is the last number that the history has forgotten.
+    /// Returns the last number that the device misses, and its position after that, if the history
+    /// cannot answer [`Step::Read`]. `kept` is the last number that the history has deleted.
     pub(in crate::server) fn miss(self, window: &Window, kept: Option<Seq>) -> (Seq, Self) {
         let last = kept.filter(|kept| *kept > self.seq).unwrap_or(self.forgotten());
         (last, Self::after(window, last))

@@ -1,5 +1,5 @@
-//! When lines are passed on to the devices: one after a silence at once, those of a busy chat
-//! together.
+//! When lines are forwarded to the devices: at once after a silence, and in batches while a chat is
+//! busy.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::{
     time::Time,
 };
 
-/// The state of passing lines on.
+/// The state of forwarding.
 #[derive(Debug, Default)]
 pub(super) struct FanOut {
     /// The earliest time for the next lines.
@@ -18,7 +18,7 @@ pub(super) struct FanOut {
 }
 
 impl FanOut {
-    /// Handles a line for so many devices. Returns `true` if it is to be passed on at once.
+    /// Handles a line for this many devices. Returns `true` if it should be forwarded at once.
     pub(super) fn push(&mut self, now: Time, devices: usize) -> bool {
         self.waits = true;
         self.is_due(now, devices)
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_a_busy_chat_leave_together_and_soon() {
+    fn lines_of_a_busy_chat_are_batched_briefly() {
         let mut fan_out = FanOut::default();
         assert!(fan_out.push(at(100), 1_000));
         assert!(!fan_out.push(at(101), 1_000) && !fan_out.push(at(110), 1_000));
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_devices_wait_for_next_to_nothing() {
+    fn a_few_devices_hardly_wait() {
         let mut fan_out = FanOut::default();
         assert!(fan_out.push(at(1), 10) && fan_out.push(at(2), 10));
     }

@@ -1,13 +1,13 @@
-//! The door for native connections: each line of a member is a message on one Ordered channel, and
-//! each event goes to all of them as one shared payload.
+//! The native listener: each line of a member is a message on one Ordered channel, and each event
+//! goes to all members as one shared payload.
 //!
 //! ```text
 //! connection ─ reader task ─▶ arrivals (bounded) ─▶ chat ─▶ Window ─▶ writer task ─ connection
 //!                                                     history ─▶ Pool ──┘
 //! ```
 //!
-//! Members share the window instead of having queues of their own: each writer has a cursor in it,
-//! and one whose device reads too slowly falls behind, and goes on from the history.
+//! Members share the window instead of having queues of their own: each writer has a cursor in it.
+//! A device that reads too slowly falls behind and continues from the history.
 
 use std::{collections::BTreeMap, future, net::IpAddr, sync::Arc};
 
@@ -58,18 +58,18 @@ pub(super) use self::{
 };
 use self::{fan_out::FanOut, writer::Writer};
 
-/// What both sides name in the handshake: what is spoken here, and its version.
+/// The application protocol and its version, which both sides name in the handshake.
 pub const APPLICATION: &str = "chat/2";
 
-/// What a chat closes a connection with.
+/// The codes with which a chat closes a connection.
 pub mod code {
     /// Not a line of a chat, or none in time.
     pub const FORMAT: u64 = 0x1002;
-    /// The chat does not take the member in.
+    /// The chat does not admit the member.
     pub const FULL: u64 = 0x1010;
-    /// The device has come back by another connection.
+    /// The device has come back on another connection.
     pub const REPLACED: u64 = 0x1011;
-    /// An owner has sent the member away.
+    /// An owner has removed the member.
     pub const KICKED: u64 = 0x1012;
     /// The key or the address is banned.
     pub const BANNED: u64 = 0x1013;
@@ -88,19 +88,19 @@ pub fn transport() -> TransportConfig {
         .idle_timeout(Some(NATIVE_IDLE))
 }
 
-/// Returns how many connections the endpoint of a chat with so many members needs.
+/// Returns how many connections the endpoint of a chat with this many members needs.
 #[must_use]
 pub const fn connections(max_clients: usize) -> usize {
     max_clients.saturating_add(SPARE_CONNECTIONS)
 }
 
-/// How a member is reached.
+/// The connections of a member.
 #[derive(Debug)]
 struct Route {
     ticket: Ticket,
     /// The right to search: one at a time.
     searches: Arc<Semaphore>,
-    /// None while the member is away, and may come back.
+    /// None while the member is away and may come back.
     links: BTreeMap<Device, Link>,
 }
 
@@ -110,11 +110,12 @@ struct Link {
     way: Way,
     to: mpsc::Sender<Outgoing>,
     rights: watch::Sender<Arc<Rights>>,
-    /// Rooms that the device reads from where it was, which is before the member came back.
+    /// Rooms that the device reads from its previous position, which is before the member came
+    /// back.
     resumed: BTreeMap<RoomName, Seq>,
 }
 
-/// Native members, and the ways to them.
+/// Native members, and their connections.
 #[derive(Debug)]
 pub(super) struct NativeDoor {
     endpoint: Endpoint,
@@ -124,21 +125,21 @@ pub(super) struct NativeDoor {
     meters: Arc<Meters>,
     arrivals: mpsc::Receiver<Arrival>,
     routes: BTreeMap<Member, Route>,
-    /// Members who come through a web server.
+    /// Members who use a web page.
     web: Option<WebDoor>,
-    /// Whose a connection is.
+    /// The owner of each connection.
     by_way: BTreeMap<WayId, (Member, Device)>,
     fan_out: FanOut,
     writers: JoinSet<()>,
     /// Receives until it is dropped.
     _receiving: JoinSet<()>,
-    /// Events for one member that found no place.
+    /// Private events that were dropped for lack of room.
     pub(super) unsent: u64,
 }
 
 impl NativeDoor {
-    /// Opens the door to a log that has reached `head`. Of each member, requests are read at the
-    /// rate `reading`.
+    /// Opens the listener for a log that has reached `head`. The requests of each member are read
+    /// at the rate `reading`.
     pub(super) fn open(
         endpoint: Endpoint,
         web: Option<WebDoor>,
@@ -169,13 +170,13 @@ impl NativeDoor {
         }
     }
 
-    /// Waits for what comes in; returns `None` once the endpoint has ended. Cancel-safe.
+    /// Waits for the next arrival; returns `None` once the endpoint has ended. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<Arrival> {
         let web = async {
             let Some(WebDoor { arrivals }) = &mut self.web else { return future::pending().await };
             match arrivals.recv().await {
                 Some(arrival) => arrival,
-                // The web server has ended, and the chat goes on.
+                // The web server has ended, and the chat continues.
                 None => future::pending().await,
             }
         };
@@ -211,8 +212,8 @@ impl NativeDoor {
         self.routes.get(&member).map(|route| route.ticket)
     }
 
-    /// A device has come, or come back: `ticket` is for a new stay of its member. A device that the
-    /// member has no space for takes the place of another.
+    /// Handles a device that has arrived or come back: `ticket` is for a new stay of its member. If
+    /// the member has too many devices, the new one replaces another.
     pub(super) fn attach(
         &mut self,
         (member, device): (Member, Device),
@@ -256,7 +257,7 @@ impl NativeDoor {
             link.resumed.retain(|room, _| rooms.contains_key(room));
             let resumed = &link.resumed;
             let since = |room, since| *resumed.get(room).unwrap_or(since);
-            // Each request comes here, and next to none changes anything.
+            // Each request comes through here, and almost none changes anything.
             link.rights.send_if_modified(|rights| {
                 let is_same = rights.rooms.len() == rooms.len()
                     && rooms
@@ -272,7 +273,7 @@ impl NativeDoor {
         }
     }
 
-    /// Sends a member's devices, or only one of them, what is for them alone.
+    /// Sends private events to a member's devices, or only to one of them.
     pub(super) fn tell(&mut self, member: Member, only: Option<Device>, line: &Bytes) {
         match only {
             Some(device) => self.put((member, device), Outgoing::Line(line.clone())),
@@ -312,7 +313,7 @@ impl NativeDoor {
         }
     }
 
-    /// A connection is over; returns whose it was, if it was their way.
+    /// Handles the end of a connection; returns its member, if the connection was in use.
     pub(super) fn detach(&mut self, way: WayId) -> Option<Member> {
         let (member, device) = self.by_way.remove(&way)?;
         self.routes.get_mut(&member)?.links.remove(&device)?;
@@ -344,7 +345,7 @@ impl NativeDoor {
     /// Sends all members what they have not read yet, as far as they read it in time, and ends.
     pub(super) async fn close(&mut self) {
         self.window.announce();
-        // Writers end with what they were given.
+        // Writers end after what they have queued.
         self.routes.clear();
         let all = async { while self.writers.join_next().await.is_some() {} };
         let _ = timeout(LAST_WORDS, all).await;

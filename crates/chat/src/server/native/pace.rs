@@ -1,8 +1,8 @@
 //! How fast the requests of a member are read from its connections.
 //!
-//! A request costs its host work before the chat can refuse it: it is decrypted, parsed, verified.
-//! So whoever sends more than it may is read no faster; the rest waits in its connections, whose
-//! credit ends.
+//! A request costs its host work before the chat can refuse it: it is decrypted, parsed and
+//! verified. So a member that sends more than it may is not read any faster; the rest waits in its
+//! connections, whose credit runs out.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ pub(in crate::server) fn reading(config: &RoomConfig) -> Rate {
     Rate::new(ahead(config.rate, SIGN_RATE), ahead(config.burst, SIGN_BURST))
 }
 
-/// The paces of all members that have connections.
+/// The rates of all members that have connections.
 #[derive(Debug)]
 pub(in crate::server) struct Paces {
     clock: Clock,
@@ -33,7 +33,7 @@ pub(in crate::server) struct Paces {
     members: Mutex<BTreeMap<Fingerprint, (Bucket, usize)>>,
 }
 
-/// One connection of a member, as long as it is read.
+/// One connection of a member, while it is being read.
 #[derive(Debug)]
 pub(in crate::server) struct Pace {
     paces: Arc<Paces>,
@@ -51,14 +51,14 @@ impl Paces {
         Pace { paces: Arc::clone(self), member }
     }
 
-    /// A poisoned lock means that a task panicked between two statements that cannot.
+    /// A poisoned lock would mean a panic between two statements that cannot panic.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Fingerprint, (Bucket, usize)>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Pace {
-    /// Waits until the member may be read on, and charges it for a request.
+    /// Waits until the member may be read again, and charges it for a request.
     pub(in crate::server) async fn wait(&self) {
         let Paces { clock, rate, .. } = &*self.paces;
         let now = clock.time();

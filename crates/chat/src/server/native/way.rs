@@ -1,4 +1,4 @@
-//! The way to a device: a native connection, or a web server that shows the device's page.
+//! The route to a device: a native connection, or a web server that shows the device's page.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -6,21 +6,21 @@ use hikyaku::{Bytes, Connection, Delivery, identity::Identity, signers::Fingerpr
 
 use crate::server::{members::Member, web::WebWay};
 
-/// The way to a device.
+/// The route to a device.
 #[derive(Clone, Debug)]
 pub(in crate::server) enum Way {
     Native(Connection),
     Web(WebWay),
 }
 
-/// What distinguishes the ways of a server.
+/// An id that distinguishes the routes of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::server) enum WayId {
     Native(u64),
     Web(u64),
 }
 
-/// The way has ended.
+/// The route has ended.
 #[derive(Debug)]
 pub(super) struct Gone;
 
@@ -48,7 +48,7 @@ impl Way {
         }
     }
 
-    /// Returns the key that the host holds for the device, if it has none of its own.
+    /// Returns the key that the host holds for the device, if the device has none.
     pub(in crate::server) const fn held(&self) -> Option<&Identity> {
         match self {
             Self::Native(_) => None,

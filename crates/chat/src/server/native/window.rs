@@ -1,4 +1,4 @@
-//! The newest events of a chat as machine lines, shared by all who are sent them.
+//! The newest events of a chat as machine lines, shared by all members that receive them.
 
 use std::{
     collections::VecDeque,
@@ -19,7 +19,7 @@ use crate::{
 pub(in crate::server) enum For {
     /// Every member.
     All,
-    /// As a stored event.
+    /// The readers of a stored event.
     Some(Readers),
 }
 
@@ -51,14 +51,14 @@ impl Rights {
     }
 }
 
-/// What is next for a place in the window.
+/// What follows a position in the window.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Lines, in their order, and the place after them.
+    /// Lines in order, and the position after them.
     Lines(Vec<Entry>, u64),
     /// Nothing yet.
     Nothing,
-    /// Lines from there on are not in memory any more.
+    /// Lines from that position on are no longer in memory.
     Behind,
 }
 
@@ -68,15 +68,15 @@ pub(in crate::server) struct Window {
     head: watch::Sender<u64>,
 }
 
-/// Lines have places, counted from 0, because not each has a number.
+/// Lines have positions, counted from 0, because not every line has a number.
 #[derive(Debug, Default)]
 struct Lines {
     lines: VecDeque<Entry>,
-    /// The place of the first line.
+    /// The position of the first line.
     first: u64,
     /// Bytes in `lines`.
     len: usize,
-    /// The last number that is not in memory.
+    /// The last number that is no longer in memory.
     forgotten: Seq,
 }
 
@@ -87,7 +87,7 @@ impl Window {
         Self { lines: Mutex::new(lines), head: watch::Sender::default() }
     }
 
-    /// A poisoned lock means that a task panicked between two statements that cannot.
+    /// A poisoned lock would mean a panic between two statements that cannot panic.
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,7 +96,7 @@ impl Window {
         self.lock().len
     }
 
-    /// Appends a line; numbers grow. Those who wait go on after [`Self::announce`].
+    /// Appends a line; numbers grow. Waiting readers continue after [`Self::announce`].
     pub(in crate::server) fn push(&self, entry: Entry) {
         let mut window = self.lock();
         window.len += entry.line.len();
@@ -110,20 +110,20 @@ impl Window {
         }
     }
 
-    /// Wakes those who wait for more lines.
+    /// Wakes readers that wait for more lines.
     pub(super) fn announce(&self) {
         let end = self.lock().end();
         self.head.send_replace(end);
     }
 
-    /// Returns the place after the event with the number `seq`, or else the last number that is not
-    /// in memory.
+    /// Returns the position after the event with the number `seq`, or the last number that is no
+    /// longer in memory.
     pub(super) fn place_after(&self, seq: Seq) -> Result<u64, Seq> {
         let window = self.lock();
         if seq < window.forgotten {
             return Err(window.forgotten);
         }
-        // A line without a number came after the number before it.
+        // A line without a number follows the number before it.
         let is_before = |entry: &Entry| entry.seq.is_none_or(|of| of <= seq);
         let skipped = window.lines.iter().take_while(|entry| is_before(entry)).count();
         Ok(window.first + skipped as u64)
@@ -169,7 +169,7 @@ mod tests {
         window.push(entry(Some(seq), 1));
     }
 
-    /// The numbers after `seq`, or the last that is not in memory.
+    /// The numbers after `seq`, or the last that is no longer in memory.
     fn seqs(window: &Window, seq: u64) -> Result<Vec<u64>, u64> {
         let place = window.place_after(Seq(seq)).map_err(|forgotten| forgotten.0)?;
         match window.after(place) {
@@ -207,7 +207,7 @@ mod tests {
         let Next::Lines(lines, next) = window.after(place) else { panic!() };
         assert_eq!(lines.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [None, Some(Seq(2))]);
         assert_eq!(window.after(next), Next::Nothing);
-        assert_eq!(seqs(&window, 1), Ok(vec![2]), "who comes later reads it no more");
+        assert_eq!(seqs(&window, 1), Ok(vec![2]), "later readers do not see it");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One device's way out: what is for it alone, and the log from its cursor on.
+//! The output of one device: private events, and the log from its cursor on.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::{
 
 #[derive(Debug)]
 pub(in crate::server) enum Outgoing {
-    /// What is for this device alone.
+    /// A private event for this device.
     Line(Bytes),
     /// A page of stored lines.
     Page(PageWanted),
@@ -37,12 +37,13 @@ pub(in crate::server) enum Outgoing {
     After(Seq),
 }
 
-/// A page that the history has.
+/// A page of the history.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct PageWanted {
     pub(in crate::server) request: Option<RequestId>,
     pub(in crate::server) room: RoomName,
-    /// The words to find, and the rooms where; without them, what was said last in `room`.
+    /// The words to find, and the rooms to search; without them, the most recent messages of
+    /// `room`.
     pub(in crate::server) words: Option<(String, Vec<RoomName>)>,
     /// Only events before this one.
     pub(in crate::server) before: Seq,
@@ -102,19 +103,19 @@ pub(super) struct Writer {
     pub(super) window: Arc<Window>,
     pub(super) rights: watch::Receiver<Arc<Rights>>,
     pub(super) pool: Option<Arc<Pool>>,
-    /// The right to search, which the devices of a member share.
+    /// The permit to search, which the devices of a member share.
     pub(super) searches: Arc<Semaphore>,
     pub(super) meters: Arc<Meters>,
     pub(super) clock: Clock,
 }
 
-/// A writer, and where it is.
+/// A writer, and its position.
 struct Writing {
     writer: Writer,
     cursor: Cursor,
 }
 
-/// Writes until the connection is over; without a sender, until nothing is left.
+/// Writes until the connection ends; without a sender, until nothing is left.
 pub(super) async fn write(writer: Writer, mut outgoing: mpsc::Receiver<Outgoing>) {
     let mut heads = writer.window.heads();
     let mut writing = Writing { writer, cursor: Cursor::nowhere() };
@@ -156,12 +157,12 @@ impl Writing {
         }
     }
 
-    /// Sends what comes after the cursor, some of it at least; returns `false` if nothing does.
+    /// Sends what follows the cursor, at least some of it; returns `false` if there is nothing.
     async fn go_on(&mut self, outgoing: &mpsc::Receiver<Outgoing>) -> Result<bool, Gone> {
         let rights = Arc::clone(&self.writer.rights.borrow());
         match self.cursor.next(&self.writer.window, &rights) {
             Step::Wait => return Ok(false),
-            // What is for this device alone, and what it may read, was put before what comes now.
+            // Private events, and rights to read, were queued before what follows now.
             Step::Send(..) if !outgoing.is_empty() || self.has_other_rights(&rights) => {}
             Step::Send(lines, then) => {
                 self.send_all(lines).await?;
@@ -185,7 +186,7 @@ impl Writing {
             }
             None => None,
         };
-        // What was read with other rights is read again.
+        // Lines that were read with other rights are read again.
         if self.has_other_rights(rights) {
             return Ok(());
         }
@@ -201,13 +202,13 @@ impl Writing {
         Ok(())
     }
 
-    /// Nothing is read for a connection that is over: without lines to send, nothing else would end
-    /// the reading before the end of the log.
+    /// Do not read for a connection that has ended: if there are no lines to send, nothing else
+    /// would stop the reading before the end of the log.
     fn check_connection(&self) -> Result<(), Gone> {
         self.writer.way.check()
     }
 
-    /// Events up to `last` are not remembered any more.
+    /// Events up to `last` are no longer stored.
     async fn tell_missed(&self, last: Seq) -> Result<(), Gone> {
         let mut missed = Event::new(self.writer.clock.now().stamp, None, None, Kind::Missed);
         missed.prev = last;
@@ -225,13 +226,13 @@ impl Writing {
         self.check_connection()?;
         let Some(pool) = &self.writer.pool else { return Ok(()) };
         let (request, room, of) = (wanted.request, wanted.room.clone(), wanted.of());
-        // Of each member, one search runs at a time.
+        // At most one search runs per member.
         let turn = Arc::clone(&self.writer.searches);
         let _turn = match of {
             PageOf::Found => turn.acquire().await.ok(),
             _ => None,
         };
-        // A page that cannot be read is an empty one.
+        // A page that cannot be read is sent as an empty one.
         let (lines, more) = wanted.read(pool).await.unwrap_or_default();
         let page = Kind::Page { of, count: lines.len(), more };
         let mut event = Event::new(self.writer.clock.now().stamp, None, request, page);
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_long_lines_has_fewer_and_always_one() {
+    fn a_page_of_long_lines_has_fewer_lines_but_at_least_one() {
         for (lengths, kept) in [
             (&[][..], 0),
             (&[PAGE_LEN], 1),

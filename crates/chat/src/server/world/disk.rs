@@ -1,4 +1,4 @@
-//! A history in memory that crashes, and loses what was not synchronized.
+//! A history in memory that crashes and loses what was not synchronized.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Found, LogId, Past, Reader, Retention, Rights, Store, StoreError, Stored},
 };
 
-/// What is on the disk. The store and its readers share it.
+/// The contents of the disk. The store and its readers share it.
 #[derive(Clone, Debug)]
 pub(super) struct Disk(Arc<Mutex<Platters>>);
 
@@ -22,7 +22,7 @@ struct Platters {
     events: Vec<Event>,
     /// How many of `events` would survive a power failure.
     synced: usize,
-    /// The store says that it has stored before it has.
+    /// The store reports that it has stored events before it has.
     lies: bool,
 }
 
@@ -36,7 +36,7 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    /// The power fails: what was not synchronized is gone.
+    /// The power fails: what was not synchronized is lost.
     pub(super) fn crash(&self) {
         let mut disk = self.platters();
         let synced = disk.synced;

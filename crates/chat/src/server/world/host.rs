@@ -1,4 +1,4 @@
-//! A host of the world: the chat, its log, its window, as the server drives them.
+//! A host of the world: the chat, its log and its window, driven as the server drives them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,13 +22,13 @@ use crate::{
     time::Now,
 };
 
-/// A connection, as the host has it.
+/// A connection, as the host sees it.
 struct Link {
     member: Member,
     device: Device,
     cursor: Cursor,
     resumed: BTreeMap<RoomName, crate::event::Seq>,
-    /// What is for this device alone.
+    /// Private events for this device.
     private: Vec<Bytes>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Host {
     /// A batch that the disk is writing.
     away: Option<Vec<Event>>,
     effects: Vec<Effect<Member>>,
-    /// The connection whose request is handled.
+    /// The connection whose request is being handled.
     asking: Option<u64>,
 }
 
@@ -122,7 +122,7 @@ impl Host {
         self.links.remove(&connection);
     }
 
-    /// The disk has written the batch that was away.
+    /// The disk has written the batch that was being committed.
     pub(super) fn written(&mut self) {
         let Some(batch) = self.away.take() else { return };
         let results: Vec<Committed> = self.disk.commit(batch);

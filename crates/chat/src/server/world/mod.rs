@@ -1,5 +1,5 @@
 //! A world in a box: a host that crashes, a disk that loses what was not synchronized, members on
-//! connections that break at any point, and clients that are killed. One seed, one story.
+//! connections that break at any point, and clients that are killed. One seed determines one run.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,7 +45,7 @@ impl Dice {
     }
 }
 
-/// A connection: what is on the way, in both directions.
+/// A connection: what is in transit, in both directions.
 struct Wire {
     id: u64,
     up: VecDeque<String>,
@@ -61,7 +61,7 @@ struct Client {
     typed: Vec<String>,
     /// What this run of the client has shown of others, except pages.
     shown: Vec<(Seq, Option<MessageId>)>,
-    /// What was ever shown as stored.
+    /// Everything that was ever shown as stored.
     stored: BTreeMap<MessageId, Seq>,
     /// Messages of others, each as it was shown.
     heard: Vec<Event>,
@@ -88,7 +88,7 @@ impl Client {
     fn show(&mut self, shown: Shown) {
         let Shown::Event(line) = shown else { return };
         let event = &line.event;
-        assert!(!line.context.forged, "an honest host passes nothing on that is forged: {event:?}");
+        assert!(!line.context.forged, "an honest host forwards nothing that is forged: {event:?}");
         if line.context.own == Some(Progress::Stored)
             && let (Some(id), Some(seq)) = (event.id, event.seq)
         {
@@ -125,7 +125,7 @@ struct World {
 impl World {
     fn new(seed: u64, members: usize, lies: bool) -> Self {
         let key = Identity::generate("host").unwrap();
-        // Keys are chance; their order, on which the story may depend, is not.
+        // Keys are random; their order, on which the run may depend, is not.
         let mut keys: Vec<_> = (0..members).map(|_| Identity::generate("").unwrap()).collect();
         keys.sort_by_key(|key| key.fingerprint().to_string());
         let clients = keys.into_iter().enumerate().map(|(n, key)| Client::new(key, n)).collect();
@@ -208,7 +208,7 @@ impl World {
         }
     }
 
-    /// The connection breaks: what is on the way is lost.
+    /// The connection breaks: what is in transit is lost.
     fn cut(&mut self, client: usize) {
         let Some(wire) = self.clients[client].wire.take() else { return };
         if let Some(host) = &mut self.host {
@@ -226,7 +226,7 @@ impl World {
         let client = &mut self.clients[client];
         client.member.handle_line(now, chance, &text);
         client.typed.push(text);
-        // Whoever is killed later has it on the disk.
+        // If the client is killed later, it has this on disk.
         self.drive_all();
     }
 
@@ -241,7 +241,7 @@ impl World {
         }
     }
 
-    /// The client is killed and started again with what it kept.
+    /// The client is killed and restarted with its stored data.
     fn restart_client(&mut self, client: usize) {
         self.cut(client);
         let (chat, chance) = (self.key.fingerprint().to_string(), self.dice.roll());
@@ -367,7 +367,7 @@ fn live(seed: u64, members: usize, steps: usize, lies: bool) -> Result<usize, St
 }
 
 #[test]
-fn nothing_stored_is_lost_doubled_reordered_or_forged_whatever_breaks() {
+fn stored_messages_are_never_lost_duplicated_reordered_or_forged() {
     for seed in 0..6 {
         let lines = live(seed, 6, 4_000, false).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         assert!(lines > 100, "{lines}");
@@ -381,7 +381,7 @@ fn a_hundred_members_see_one_order() {
 }
 
 #[test]
-fn a_disk_that_says_stored_too_early_is_found_out() {
+fn a_disk_that_reports_stored_too_early_is_detected() {
     let broken = (0..6).filter(|seed| live(*seed, 6, 4_000, true).is_err()).count();
     assert!(broken > 3, "{broken} of 6");
 }
