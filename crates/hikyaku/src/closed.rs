@@ -28,7 +28,7 @@ pub enum Closed {
     /// The peer no longer knows the connection: it received nothing during the idle timeout, for
     /// example because this side was suspended, or it was restarted.
     #[error(
-        "the peer no longer knows the connection: it received nothing for too long, or was restarted"
+        "the peer no longer knows the connection: it restarted or received nothing for too long"
     )]
     Reset,
     /// The handshake did not complete in time: no answer arrived.

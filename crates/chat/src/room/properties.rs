@@ -90,7 +90,7 @@ proptest! {
         let (all, seen, joined) = run(steps);
         prop_assert!(all.is_sorted_by(|a, b| a < b), "a number is given twice: {all:?}");
         for ((_, stay), seqs) in seen.live {
-            prop_assert_eq!(seqs.first(), joined.get(&stay), "the first is the member's own arrival");
+            prop_assert_eq!(seqs.first(), joined.get(&stay), "the first is not the own arrival");
             let from = all.iter().position(|seq| Some(seq) == seqs.first()).unwrap();
             prop_assert_eq!(&seqs[..], &all[from..from + seqs.len()], "none is missing");
         }

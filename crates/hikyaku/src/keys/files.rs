@@ -103,7 +103,7 @@ pub enum FileError {
     NotOurs(PathBuf),
     /// A file that decides which keys are trusted, and that every user of this machine can change.
     #[error(
-        "everyone on this machine can change {}, and so the keys that it trusts; run `chmod o-w {}`",
+        "everyone on this machine can change {}, and so what it trusts; run `chmod o-w {}`",
         path.display(), open.display()
     )]
     Changeable {

@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_like_a_map(ops in prop::collection::vec((0_u8..6, 0_u16..12, 0_u32..100), 0..80)) {
+        fn acts_like_a_map(ops in prop::collection::vec((0_u8..6, 0_u16..12, 0_u32..100), 0..80)) {
             let (mut compact_map, mut model) = (CompactMap::default(), BTreeMap::new());
             for (op, key, value) in ops {
                 match op {

@@ -109,7 +109,7 @@ mod tests {
         }
 
         #[test]
-        fn behaves_like_a_set(ops in prop::collection::vec((any::<bool>(), 0u32..60, 0u32..12), 0..60)) {
+        fn acts_as_a_set(ops in prop::collection::vec((any::<bool>(), 0u32..60, 0u32..12), 0..60)) {
             let (mut set, mut model) = (RangeSet::default(), BTreeSet::new());
             for (add, start, len) in ops {
                 if add {

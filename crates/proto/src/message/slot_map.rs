@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_like_a_map(ops in prop::collection::vec((0u8..4, 0u16..6), 0..100)) {
+        fn acts_like_a_map(ops in prop::collection::vec((0u8..4, 0u16..6), 0..100)) {
             let (mut slot_map, mut model) = (SlotMap::default(), BTreeMap::new());
             for (value, (op, key)) in (0..).zip(ops) {
                 match op {
