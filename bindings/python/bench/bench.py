@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import os
 import resource
+import statistics
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -38,9 +39,9 @@ def serving(serve: Callable[..., None], pipe: Any, args: tuple[Any, ...]) -> Non
 
 
 def between(
-    serve: Callable[..., None], send: Callable[..., float], *args: Any
-) -> tuple[float, float]:
-    """Runs both ends; returns seconds, and seconds of processor time of both."""
+    serve: Callable[..., None], send: Callable[..., Any], *args: Any
+) -> tuple[Any, float]:
+    """Runs both ends; returns what the sender does, and seconds of processor time of both."""
     ours, theirs = multiprocessing.Pipe()
     other = multiprocessing.Process(target=serving, args=(serve, theirs, args))
     other.start()
@@ -83,13 +84,23 @@ class Table:
         if self.only and self.only not in what:
             return
         try:
-            (trips, took), used = run(seconds)
+            times, used = run(seconds)
         except ImportError as missing:
             print(f"{what:48} {missing}", flush=True)
             return
-        each, work = took / trips * 1e6, used / trips * 1e6
-        self.rows.append({"what": what, "us_per_round_trip": each, "cpu_us": work})
-        print(f"{what:48} {each:12,.1f} µs {work:25.1f} µs CPU each", flush=True)
+        row = {
+            "what": what,
+            "median_us": statistics.median(times) * 1e6,
+            "p99_us": sorted(times)[len(times) * 99 // 100] * 1e6,
+            "mean_us": statistics.fmean(times) * 1e6,
+            "cpu_us": used / len(times) * 1e6,
+        }
+        self.rows.append(row)
+        print(
+            f"{what:48} {row['median_us']:9,.1f} µs median {row['p99_us']:9,.1f} µs p99"
+            f" {row['mean_us']:9,.1f} µs mean {row['cpu_us']:9.1f} µs CPU each",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 """Both ends of each measurement. A server sends its address through the pipe, and returns when it
-has seen everything; a sender returns the seconds that it took, or (round trips, seconds)."""
+has seen everything; a sender returns the seconds that it took, or those of each round trip."""
 
 from __future__ import annotations
 
@@ -12,6 +12,24 @@ from typing import Any
 
 import hikyaku
 import hikyaku.aio
+
+
+class Trips:
+    """How long each round trip takes, for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.times: list[float] = []
+        self.last: float | None = None
+        self.end = time.perf_counter() + seconds
+
+    def go_on(self) -> bool:
+        """Ends a round trip, and returns whether there is time for another."""
+        now = time.perf_counter()
+        if self.last is not None:
+            self.times.append(now - self.last)
+        self.last = now
+        return now < self.end
+
 
 # hikyaku, blocking
 
@@ -59,12 +77,11 @@ def hikyaku_echo(pipe: Any, payload: bytes, seconds: float) -> None:
 def hikyaku_ask(pipe: Any, payload: bytes, seconds: float) -> Any:
     address, fingerprint = pipe.recv()
     with hikyaku.connect(address, trust=fingerprint) as peer:
-        count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < seconds:
+        trips = Trips(seconds)
+        while trips.go_on():
             peer.send(payload)
             peer.recv()
-            count += 1
-        return count, time.perf_counter() - began
+        return trips.times
 
 
 # hikyaku, asyncio
@@ -116,12 +133,11 @@ def aio_ask(pipe: Any, payload: bytes, seconds: float) -> Any:
 
     async def run() -> Any:
         async with hikyaku.aio.connect(address, trust=fingerprint) as peer:
-            count, began = 0, time.perf_counter()
-            while time.perf_counter() - began < seconds:
+            trips = Trips(seconds)
+            while trips.go_on():
                 await peer.send(payload)
                 await peer.recv()
-                count += 1
-            return count, time.perf_counter() - began
+            return trips.times
 
     return asyncio.run(run())
 
@@ -179,14 +195,12 @@ def raw_echo(pipe: Any, payload: bytes, seconds: float) -> None:
 def raw_ask(pipe: Any, payload: bytes, seconds: float) -> Any:
     address = pipe.recv()
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    count, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
+    trips = Trips(seconds)
+    while trips.go_on():
         sock.sendto(payload, address)
         sock.recvfrom(2_000)
-        count += 1
-    took = time.perf_counter() - began
     sock.sendto(b"", address)
-    return count, took
+    return trips.times
 
 
 # asyncio's datagrams
@@ -230,17 +244,15 @@ def asyncio_ask(pipe: Any, payload: bytes, seconds: float) -> Any:
     async def run() -> Any:
         loop = asyncio.get_running_loop()
         transport, client = await loop.create_datagram_endpoint(Asking, remote_addr=address)
-        count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < seconds:
+        trips = Trips(seconds)
+        while trips.go_on():
             client.waiter = loop.create_future()
             transport.sendto(payload)
             await client.waiter
-            count += 1
-        took = time.perf_counter() - began
         client.waiter = loop.create_future()
         transport.sendto(b"end")
         await client.waiter
-        return count, took
+        return trips.times
 
     return asyncio.run(run())
 
@@ -396,13 +408,12 @@ def quic_echo(pipe: Any, payload: bytes, seconds: float) -> None:
 def quic_ask(pipe: Any, payload: bytes, seconds: float) -> Any:
     async def talk(client: Any) -> Any:
         stream = client._quic.get_next_available_stream_id()
-        count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < seconds:
+        trips = Trips(seconds)
+        while trips.go_on():
             client.waiter = asyncio.get_running_loop().create_future()
             client._quic.send_stream_data(stream, payload)
             client.transmit()
             await client.waiter
-            count += 1
-        return count, time.perf_counter() - began
+        return trips.times
 
     return _quic_client(pipe, talk)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hikyaku::Connection as Native;
 use pyo3::{
     prelude::*,
-    types::{PyDict, PyList},
+    types::{PyDict, PyIterator, PyList},
 };
 use tokio::runtime::Handle;
 
@@ -17,10 +17,10 @@ use crate::{
     errors::HikyakuError,
     inbox::{Inbox, Source},
     message::Message,
-    payload::{Packer, Payload},
+    payload::Payload,
     receipt::{Receipt, Receipts},
     runtime::{Deadline, Owned, seconds, wait},
-    sending::{queue, try_queue},
+    sending::{queue, queue_batch, queue_many, try_queue},
     wake::{Wakeups, done},
 };
 
@@ -92,36 +92,23 @@ impl Connection {
     ) -> PyResult<Receipts> {
         let deadline = Deadline::after(timeout)?;
         let channel = self.native()?.channel(channel.0);
-        let mut receipts = Vec::with_capacity(messages.len().unwrap_or(0));
-        let mut packer = Packer::of_many();
-        for data in messages.try_iter()? {
-            let payload = packer.pack(data?.as_borrowed())?;
-            receipts.push(queue(py, &channel, delivery.0, payload, deadline)?);
-        }
-        Ok(Receipts::new(receipts))
+        let messages = messages.try_iter()?;
+        queue_many(py, &channel, delivery.0, messages, deadline).map(Receipts::new)
     }
 
-    /// Queues messages of a list, from index `first` on, while there is room. The caller adds the
-    /// receipts of the rest.
-    fn _send_some(
+    /// Queues the next messages of an iterator, and returns their receipts: none if no message is
+    /// left. If there is no room for all of them, returns None and reports the receipts later.
+    fn _send_batch(
         &self,
         py: Python<'_>,
-        messages: &Bound<'_, PyList>,
-        first: usize,
+        wakeups: &Wakeups,
+        token: u64,
+        messages: Bound<'_, PyIterator>,
         delivery: DeliveryArg,
         channel: ChannelArg,
-    ) -> PyResult<Receipts> {
+    ) -> PyResult<Option<Receipts>> {
         let channel = self.native()?.channel(channel.0);
-        let mut receipts = Vec::with_capacity(messages.len().saturating_sub(first));
-        let mut packer = Packer::of_many();
-        for data in messages.iter().skip(first) {
-            let payload = packer.pack(data.as_borrowed())?;
-            match try_queue(py, &channel, delivery.0, payload)? {
-                Ok(receipt) => receipts.push(receipt),
-                Err(_) => break,
-            }
-        }
-        Ok(Receipts::new(receipts))
+        queue_batch(py, channel, delivery.0, messages, (wakeups, token))
     }
 
     /// Queues a message if there is room; returns None if there is none.

@@ -68,27 +68,22 @@ fn state(receipt: &hikyaku::Receipt) -> &'static str {
 
 /// The receipts of many messages.
 #[pyclass(frozen, module = "hikyaku")]
-pub(crate) struct Receipts(Owned<Arc<[hikyaku::Receipt]>>);
+pub(crate) struct Receipts(Owned<hikyaku::Receipts>);
 
 impl Receipts {
-    pub(crate) fn new(receipts: Vec<hikyaku::Receipt>) -> Self {
-        Self(Owned::new(receipts.into()))
+    pub(crate) fn new(receipts: hikyaku::Receipts) -> Self {
+        Self(Owned::new(receipts))
     }
 }
 
 #[pymethods]
 impl Receipts {
-    /// Waits until the peer has all of the messages. Raises as `Receipt.acknowledged` does.
+    /// Waits until each of the messages has an outcome. Raises as `Receipt.acknowledged` does, for
+    /// the first that was not acknowledged.
     #[pyo3(signature = (timeout = None))]
     fn acknowledged(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        let receipts = self.0.get()?;
-        let all = async {
-            for receipt in receipts.iter() {
-                receipt.acknowledged().await?;
-            }
-            Ok(())
-        };
-        match wait(py, Deadline::after(timeout)?, all)? {
+        let mut receipts = self.0.get()?.clone();
+        match wait(py, Deadline::after(timeout)?, receipts.acknowledged_all())? {
             None => Err(HikyakuError::timeout("not all messages are acknowledged yet")),
             Some(Ok(())) => Ok(()),
             Some(Err(error)) => Err(HikyakuError::not_delivered(py, &error)),
@@ -96,12 +91,9 @@ impl Receipts {
     }
 
     fn _when_acknowledged(&self, wakeups: &Wakeups, token: u64) -> PyResult<()> {
-        let receipts = Arc::clone(self.0.get()?);
+        let mut receipts = self.0.get()?.clone();
         wakeups.spawn(token, async move {
-            let mut outcome = Ok(());
-            for receipt in receipts.iter() {
-                outcome = outcome.and(receipt.acknowledged().await);
-            }
+            let outcome = receipts.acknowledged_all().await;
             done(move |py| match outcome {
                 Ok(()) => Ok(py.None()),
                 Err(error) => Err(HikyakuError::not_delivered(py, &error)),
@@ -113,7 +105,7 @@ impl Receipts {
     /// `Receipt.state`.
     #[getter]
     fn states(&self) -> PyResult<Vec<&'static str>> {
-        Ok(self.0.get()?.iter().map(state).collect())
+        Ok(self.0.get()?.iter().map(|receipt| state(&receipt)).collect())
     }
 
     fn __len__(&self) -> PyResult<usize> {

@@ -171,6 +171,21 @@ where
     }
 }
 
+/// Polls a future once, without the GIL.
+pub(crate) fn poll_once<F>(py: Python<'_>, future: Pin<&mut F>) -> PyResult<Poll<F::Output>>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let handle = handle()?;
+    Ok(py.detach(|| {
+        let _entered = handle.enter();
+        let polled = future.poll(&mut Context::from_waker(Waker::noop()));
+        ending::stay_if_ending();
+        polled
+    }))
+}
+
 /// Polls a future in the runtime's context until it is done, or for so long.
 fn poll_until<F: Future>(
     handle: &Handle,

@@ -205,6 +205,29 @@ def test_options_reach_the_library_and_misspelled_ones_are_named():
         hikyaku.connect("127.0.0.1", allow="friends")
 
 
+def test_many_messages_of_all_kinds_arrive_as_they_are(server):
+    with hikyaku.connect(server.address, trust=server.fingerprint) as client:
+        peer = server.accept(timeout=10)
+        client.send("again")
+        again = peer.recv(timeout=10)
+        kinds = [b"", b"short", "text", bytearray(b"array"), memoryview(b"view"), bytes(5_000), again]
+        # More than one batch; what is short shares an allocation.
+        count = 3_000
+        receipts = client.send_many(kinds[n % 7] for n in range(count))
+        assert len(receipts) == count
+        got = []
+        while len(got) < count:
+            got += peer.recv_many(limit=count, timeout=10)
+        for number, message in enumerate(got):
+            kind = kinds[number % 7]
+            assert bytes(message) == (kind.encode() if isinstance(kind, str) else bytes(kind))
+        receipts.acknowledged(timeout=10)
+        with pytest.raises(TypeError, match="not int"):
+            client.send_many(["this is", "sent with the others", 1])
+        client.send("or not at all")
+        assert peer.recv(timeout=10) == "or not at all"
+
+
 def test_states_of_many(server):
     client, _ = pair(server)
     receipts = client.send_many(["a", "b"])

@@ -10,6 +10,7 @@ use crate::{
     connection::Connection,
     mailbox::{Request, Staged},
     receipt::Receipt,
+    receipts::Receipts,
 };
 
 /// A channel of a [`Connection`]: an order of its own, and a priority. A message that waits for a
@@ -83,7 +84,7 @@ impl Channel {
         &self,
         delivery: Delivery,
         payloads: impl IntoIterator<Item = P>,
-    ) -> Result<Option<Receipt>, SendError> {
+    ) -> Result<Receipts, SendError> {
         self.connection.send_many_on(self.id, delivery, payloads).await
     }
 

@@ -18,6 +18,7 @@ use crate::{
     keys::signers::Signer,
     mailbox::{Mailbox, Request, Staged},
     receipt::Receipt,
+    receipts::Receipts,
     shared::Established,
     trust::Trusted,
 };
@@ -107,12 +108,8 @@ impl Connection {
     }
 
     /// Queues messages on channel 0, in order, as [`Connection::send`] does with each, and returns
-    /// the receipt of the last one, or `None` if there was none. Faster for many small messages:
-    /// the queue is locked once for as many as fit. If the future is dropped, messages that were
-    /// already queued stay queued.
-    ///
-    /// If all messages are `Ordered`, the last receipt stands for all of them: it is acknowledged
-    /// after them.
+    /// their receipts. Faster for many small messages: the queue is locked once for as many as fit.
+    /// If the future is dropped, messages that were already queued stay queued.
     ///
     /// ```
     /// # use hikyaku::{Delivery, Endpoint, Trust};
@@ -122,20 +119,21 @@ impl Connection {
     /// # let client = Endpoint::client()?;
     /// # let connection = client.connect(server.local_addr(), Trust::AnyKey).await?;
     /// let lines = ["one", "two", "three"];
-    /// if let Some(last) = connection.send_many(Delivery::Ordered, lines).await? {
-    ///     last.acknowledged().await?;
-    /// }
+    /// let mut receipts = connection.send_many(Delivery::Ordered, lines).await?;
+    /// assert_eq!(receipts.len(), 3);
+    /// receipts.acknowledged_all().await?;
     /// # Ok(())
     /// # }
     /// ```
     ///
-    /// # Errors As [`Connection::send`], for the first message that could not be queued. The
+    /// # Errors
+    /// As [`Connection::send`], for the first message that could not be queued. The
     /// messages before it are queued.
     pub async fn send_many<P: Into<Bytes>>(
         &self,
         delivery: Delivery,
         payloads: impl IntoIterator<Item = P>,
-    ) -> Result<Option<Receipt>, SendError> {
+    ) -> Result<Receipts, SendError> {
         self.send_many_on(ChannelId(0), delivery, payloads).await
     }
 
@@ -144,17 +142,16 @@ impl Connection {
         channel: ChannelId,
         delivery: Delivery,
         payloads: impl IntoIterator<Item = P>,
-    ) -> Result<Option<Receipt>, SendError> {
-        let mailbox = &self.handle.mailbox;
+    ) -> Result<Receipts, SendError> {
         let staged = |payload: P| Staged::new(channel, delivery, payload.into());
-        let last = mailbox.send_many(payloads.into_iter().map(staged)).await?;
-        Ok(last.map(|number| Receipt::new(Arc::clone(mailbox), number)))
+        self.handle.mailbox.send_many(payloads.into_iter().map(staged)).await
     }
 
     /// Queues a message on channel 0 if there is room, without waiting: for a server that sends to
     /// many peers and must not wait for one of them.
     ///
-    /// # Errors [`TrySendError`], with the payload: [`SendError::Full`] when there is no room, and
+    /// # Errors
+    /// [`TrySendError`], with the payload: [`SendError::Full`] when there is no room, and
     /// the errors of [`Connection::send`].
     pub fn try_send(
         &self,

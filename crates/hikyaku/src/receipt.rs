@@ -42,13 +42,19 @@ impl Receipt {
         Self { mailbox, number }
     }
 
+    /// Returns the mailbox of the connection, and the number of the message.
+    pub(crate) fn into_parts(self) -> (Arc<Mailbox>, u64) {
+        (self.mailbox, self.number)
+    }
+
     /// Waits until the peer has acknowledged the message: it has the whole message and keeps it for
     /// its application, and for `Ordered` all earlier ones on the channel too. Only the peer's
     /// application can report what it did with the message. Cancel-safe.
     ///
     /// This always completes, at the latest when the connection ends.
     ///
-    /// # Errors [`NotDelivered`]: why it was not acknowledged, which does not prove that it did not
+    /// # Errors
+    /// [`NotDelivered`]: why it was not acknowledged, which does not prove that it did not
     /// arrive. While the connection is open, only `Latest`, `Unreliable` and `Deadline` messages
     /// fail.
     pub async fn acknowledged(&self) -> Result<(), NotDelivered> {

@@ -66,7 +66,8 @@ impl WeakConnection {
     /// Receives the next message, as [`Connection::recv`] does. Cancel-safe. While this waits, the
     /// connection can be closed by dropping its last handle.
     ///
-    /// # Errors [`Closed`] when the connection has ended. Messages that arrived before are received
+    /// # Errors
+    /// [`Closed`] when the connection has ended. Messages that arrived before are received
     /// first, unless the connection ended because its last handle was dropped.
     pub async fn recv(&self) -> Result<Message, Closed> {
         self.mailbox.recv(None).await

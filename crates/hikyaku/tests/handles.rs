@@ -51,11 +51,12 @@ async fn many_messages_are_queued_at_once_and_arrive_in_order() {
     // More than the queue to the endpoint's task holds.
     const COUNT: u32 = 20_000;
     let (_client, ours, _server, theirs) = pair().await;
-    assert_eq!(ours.send_many(Delivery::Ordered, Vec::<Vec<u8>>::new()).await.map(drop), Ok(()));
+    assert!(ours.send_many(Delivery::Ordered, Vec::<Vec<u8>>::new()).await.unwrap().is_empty());
     let sending = tokio::spawn(async move {
         let numbers = (0..COUNT).map(|number| number.to_be_bytes().to_vec());
-        let last = ours.send_many(Delivery::Ordered, numbers).await.unwrap().unwrap();
-        last.acknowledged().await.unwrap();
+        let mut receipts = ours.send_many(Delivery::Ordered, numbers).await.unwrap();
+        assert_eq!((receipts.len(), receipts.iter().count()), (COUNT as usize, COUNT as usize));
+        receipts.acknowledged_all().await.unwrap();
         // The first message that is too long ends the call; those before it are sent.
         let lengths = [4, 4, 1 << 30].map(|length| vec![0; length]);
         let error = ours.channel(1).send_many(Delivery::Latest, lengths).await.unwrap_err();

@@ -98,9 +98,8 @@ impl End for HikyakuEnd {
     /// One allocation for all messages; each is a slice of it.
     async fn send_many(&mut self, messages: &[u8], len: usize) -> Result<()> {
         let all = Bytes::copy_from_slice(messages);
-        for at in (0..all.len()).step_by(len) {
-            self.connection.send(Delivery::Ordered, all.slice(at..at + len)).await?;
-        }
+        let each = (0..all.len()).step_by(len).map(|at| all.slice(at..at + len));
+        self.connection.send_many(Delivery::Ordered, each).await?;
         Ok(())
     }
 

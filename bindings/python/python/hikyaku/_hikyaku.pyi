@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, final
 
 from . import Address, Data
@@ -84,9 +84,14 @@ class _Connection:
     def _send_many(
         self, messages: Iterable[Data], delivery: Delivery, channel: int, timeout: float | None
     ) -> Receipts: ...
-    def _send_some(
-        self, messages: list[Data], first: int, delivery: Delivery, channel: int
-    ) -> Receipts: ...
+    def _send_batch(
+        self,
+        wakeups: Wakeups,
+        token: int,
+        messages: Iterator[Data],
+        delivery: Delivery,
+        channel: int,
+    ) -> Receipts | None: ...
     def _try_send(self, data: Data, delivery: Delivery, channel: int) -> Receipt | None: ...
     def _send_later(
         self, wakeups: Wakeups, token: int, data: Data, delivery: Delivery, channel: int

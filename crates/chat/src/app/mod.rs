@@ -228,7 +228,8 @@ impl App {
 
     /// Takes a line as typed. `/quit` or `/leave` alone leaves.
     ///
-    /// # Errors When too many lines are waiting or the line is too long. The line is not sent then.
+    /// # Errors
+    /// When too many lines are waiting or the line is too long. The line is not sent then.
     pub fn handle_line(&mut self, line: &str) -> Result<(), LineError> {
         let line = line.trim_end();
         if self.stage != Stage::Here {

@@ -165,7 +165,8 @@ pub struct Parted {
 /// `show` is called with everything that the user should see, `dropped` with each datagram that was
 /// dropped.
 ///
-/// # Errors [`ClientError`]: when sending or receiving fails, nothing listens there, or one side
+/// # Errors
+/// [`ClientError`]: when sending or receiving fails, nothing listens there, or one side
 /// does not trust the other.
 pub async fn run(
     mut peer: PlainPeer,

@@ -78,7 +78,8 @@ pub struct Stayed {
 ///
 /// `show` is called with everything that the user should see, and returns when it is written.
 ///
-/// # Errors [`ClientError::Closed`] or [`ClientError::Connect`], when no further attempt can
+/// # Errors
+/// [`ClientError::Closed`] or [`ClientError::Connect`], when no further attempt can
 /// succeed; [`ClientError::Store`], when the stored data cannot be read.
 pub async fn run_native(
     connection: Option<Connection>,

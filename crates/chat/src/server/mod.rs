@@ -174,7 +174,8 @@ pub enum AtTheDoor<'a> {
 /// On native connections, a member is a key with any number of devices. They leave when they close
 /// their last connection; if they lose it, they may come back within [`RoomConfig::idle`].
 ///
-/// # Errors When receiving fails repeatedly, when the history cannot be read at the start, or when
+/// # Errors
+/// When receiving fails repeatedly, when the history cannot be read at the start, or when
 /// there are web pages without native connections.
 pub async fn run(
     doors: impl Into<Doors>,

@@ -99,7 +99,8 @@ impl WebPort {
     /// Adds a page. `hello` is its first line, a [`NativeHello`](crate::machine::NativeHello); the
     /// member is the one of `identity`, whoever it was before.
     ///
-    /// # Errors When the chat has ended. [`WebMember::recv`] shows whether the chat admits the
+    /// # Errors
+    /// When the chat has ended. [`WebMember::recv`] shows whether the chat admits the
     /// member.
     pub async fn join(
         &self,

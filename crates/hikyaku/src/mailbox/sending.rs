@@ -3,14 +3,16 @@
 use std::{
     collections::VecDeque,
     future::Future,
+    ops::Range,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
 use tokio::task::consume_budget;
 
 use super::{Mailbox, Staged};
-use crate::{closed::SendError, limits::STAGED_TOGETHER, turns::Turn};
+use crate::{closed::SendError, limits::STAGED_TOGETHER, receipts::Receipts, turns::Turn};
 
 /// A message that waits for its turn to be staged. Dropping it before that has no effect.
 pub(crate) struct Sending<'a> {
@@ -74,31 +76,32 @@ impl Drop for Sending<'_> {
 
 impl Mailbox {
     /// Stages messages of one lane in order, as many as there is room for under one lock, and waits
-    /// for room for the others. Returns the number of the last one.
+    /// for room for the others.
     pub(crate) async fn send_many(
-        &self,
+        self: &Arc<Self>,
         mut messages: impl Iterator<Item = Staged>,
-    ) -> Result<Option<u64>, SendError> {
-        let mut last = None;
+    ) -> Result<Receipts, SendError> {
+        let mut receipts = Receipts::new();
         // The iterator belongs to the application: call it without the lock.
         let mut next = VecDeque::with_capacity(STAGED_TOGETHER);
         loop {
             next.extend(messages.by_ref().take(STAGED_TOGETHER - next.len()));
             if next.is_empty() {
-                return Ok(last);
+                return Ok(receipts);
             }
-            last = self.stage_some(&mut next)?.or(last);
+            receipts.push_numbers(self, self.stage_some(&mut next)?);
             if let Some(first) = next.pop_front() {
-                last = Some(self.send(first).await?);
+                let number = self.send(first).await?;
+                receipts.push_numbers(self, number..number + 1);
             }
             consume_budget().await;
         }
     }
 
-    /// Stages messages from the front while there is room. Returns the number of the last one.
-    fn stage_some(&self, messages: &mut VecDeque<Staged>) -> Result<Option<u64>, SendError> {
-        let mut last = None;
+    /// Stages messages from the front while there is room. Returns their numbers.
+    fn stage_some(&self, messages: &mut VecDeque<Staged>) -> Result<Range<u64>, SendError> {
         let mut state = self.lock();
+        let from = state.next;
         while let Some(first) = messages.front() {
             state.check(first)?;
             let lane = first.lane();
@@ -108,8 +111,10 @@ impl Mailbox {
             {
                 break;
             }
-            last = messages.pop_front().map(|message| self.stage(&mut state, message));
+            if let Some(message) = messages.pop_front() {
+                self.stage(&mut state, message);
+            }
         }
-        Ok(last)
+        Ok(from..state.next)
     }
 }

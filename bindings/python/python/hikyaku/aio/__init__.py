@@ -114,11 +114,11 @@ class Receipts:
 
     __slots__ = ("_batches",)
 
-    def __init__(self, batches: list[_hikyaku.Receipts | _hikyaku.Receipt]) -> None:
+    def __init__(self, batches: list[_hikyaku.Receipts]) -> None:
         self._batches = batches
 
     async def acknowledged(self) -> None:
-        """Waits until the peer has all of the messages. Raises as `Receipt.acknowledged` does."""
+        """Waits until each of the messages has an outcome. Raises as `Receipt.acknowledged` does."""
         loop = bridge()
         for batch in self._batches:
             await loop.future(lambda token: batch._when_acknowledged(loop.wakeups, token))
@@ -126,13 +126,10 @@ class Receipts:
     @property
     def states(self) -> list[str]:
         """What is known now of each message, as `hikyaku.Receipt.state` says it."""
-        states: list[str] = []
-        for batch in self._batches:
-            states += [batch.state] if isinstance(batch, _hikyaku.Receipt) else batch.states
-        return states
+        return [state for batch in self._batches for state in batch.states]
 
     def __len__(self) -> int:
-        return sum(1 if isinstance(b, _hikyaku.Receipt) else len(b) for b in self._batches)
+        return sum(map(len, self._batches))
 
     def __repr__(self) -> str:
         return f"<Receipts of {len(self)} messages>"
@@ -315,17 +312,15 @@ class Connection(_Receives):
         self, messages: Iterable[Data], *, delivery: Delivery = ORDERED, channel: int = 0
     ) -> Receipts:
         """Queues many messages, in order, and waits while the queue is full."""
-        rest = messages if isinstance(messages, list) else list(messages)
-        batches: list[_hikyaku.Receipts | _hikyaku.Receipt] = []
-        sent = 0
-        while sent < len(rest):
-            batch = self._inner._send_some(rest, sent, delivery, channel)
+        wakeups, rest = self._bridge.wakeups, iter(messages)
+        batches: list[_hikyaku.Receipts] = []
+        while True:
+            batch = await self._bridge.result(
+                lambda token: self._inner._send_batch(wakeups, token, rest, delivery, channel)
+            )
+            if not len(batch):
+                return Receipts(batches)
             batches.append(batch)
-            sent += len(batch)
-            if sent < len(rest):
-                batches.append(await self._send_later(rest[sent], delivery, channel))
-                sent += 1
-        return Receipts(batches)
 
     def channel(self, number: int) -> Channel:
         """Returns a channel, 0 to 65,535. It needs no opening."""

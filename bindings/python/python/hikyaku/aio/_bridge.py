@@ -8,12 +8,14 @@ import select
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from .. import _hikyaku
 
 #: How often the thread of a loop without `add_reader` looks whether the loop is still there.
 _LOOK = 1.0
+
+_T = TypeVar("_T")
 
 
 class _Reading(Protocol):
@@ -56,6 +58,16 @@ class Bridge:
             del self._futures[token]
             raise
         return future
+
+    async def result(self, begin: Callable[[int], _T | None]) -> _T:
+        """Begins something, and returns its result: at once if it is done, or when it is reported."""
+        token = next(self._tokens)
+        result = begin(token)
+        if result is None:
+            # Reports are handed out by this thread: none has been missed.
+            future = self._futures[token] = self.loop.create_future()
+            result = await future
+        return cast(_T, result)
 
     def reader(self, reading: _Reading) -> int:
         """Returns a token: `reading` is notified when messages come."""
