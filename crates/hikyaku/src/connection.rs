@@ -91,10 +91,10 @@ impl Connection {
     /// # }
     /// ```
     ///
-    /// The payload is not copied, and its buffer lives until the message is acknowledged. The send
-    /// queue counts the length of the payload: a slice of a few bytes keeps a large buffer alive,
-    /// and so does a `Vec` with much spare capacity. Copy such a payload
-    /// ([`Bytes::copy_from_slice`](bytes::Bytes::copy_from_slice)).
+    /// The payload is not copied, and its buffer lives until the message is acknowledged, except
+    /// where it is a small part of a large one: a payload of up to 16 KiB is copied if nobody else
+    /// holds its buffer, or if 1,024 messages wait before it. The queue counts the payload's
+    /// length.
     ///
     /// # Errors
     /// [`SendError::Closed`] when the connection has ended or is closing; [`SendError::TooLarge`]

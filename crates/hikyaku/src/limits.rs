@@ -56,6 +56,11 @@ pub(crate) const STAGED_TOGETHER: usize = 64;
 /// them; a message beyond that waits. Enough for a thousand of them per wake-up.
 pub(crate) const MAX_STAGED: usize = 1 << 20;
 
+/// Messages that are staged with their buffers as they are: the protocol looks at those
+/// ([`hikyaku_proto::Compactor`]) once the driver has taken them. Of more than that, which a task
+/// stages that does not yield, each is looked at before.
+pub(crate) const STAGED_UNSEEN: usize = 1_024;
+
 /// Bytes of messages of one connection that the driver has taken and the protocol has no room for.
 /// Each lane without room may park what was staged at that time; beyond this bound all senders
 /// wait.

@@ -58,6 +58,7 @@ pub use event::{
 };
 pub use message::{
     Message,
+    compactor::Compactor,
     inbox::Charge,
     outgoing::{Outgoing, Refused},
     queue::ReceiveQueue,

@@ -30,6 +30,15 @@ pub const MAX_CREDITED_IN_FLIGHT: u64 = 65_536;
 /// The credit that a message costs besides its length, for bookkeeping.
 pub const MESSAGE_OVERHEAD: u64 = 64;
 
+/// Messages queued on a connection whose payloads may each keep a buffer that others hold too,
+/// whatever its size: a server that sends the same lines to many keeps each once, and its queues
+/// are shorter. Of further ones, small payloads are copied.
+pub const SHARED_BUFFERS: usize = 1_024;
+
+/// The longest payload that moves to a smaller buffer. The copy costs a few percent of what sealing
+/// it does; longer payloads are so few in a full queue that their buffers need no care.
+pub const MAX_COMPACTED: usize = 16 << 10;
+
 /// Bytes of messages, each counted with its bookkeeping, that an application may take from its
 /// driver's queue before the connection is notified: a wake-up for each message would cost more
 /// than the message itself, and each connection may hold four times as much in any case.

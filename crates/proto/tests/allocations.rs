@@ -291,6 +291,46 @@ fn one_payload_is_sent_on_many_connections_without_a_copy() {
     assert!(most < LINE as u64, "{most} bytes for {MEMBERS} times the same {LINE}");
 }
 
+/// Queues messages that are never sent, and returns the heap bytes that they hold and the bytes
+/// that the queue counts.
+fn held_by_queue(payloads: impl Iterator<Item = Bytes>) -> (i64, i64) {
+    let mut pair = Pair::new(1_452);
+    pair.dial();
+    (0..8).for_each(|_| pair.turn());
+    let now = pair.now;
+    let mut counted = 0;
+    let held = measure(|| {
+        for payload in payloads {
+            counted += payload.len() as i64 + 64;
+            let sent =
+                pair.sender.connection().send(now, Outgoing::new(1, Delivery::Ordered, payload));
+            sent.expect("there is room");
+        }
+    });
+    (held.bytes_current, counted)
+}
+
+#[test]
+fn small_parts_of_large_buffers_keep_none_of_them() {
+    for (len, at) in [(16, 0), (16, 40_000), (300, 65_236), (8_000, 10)] {
+        let part = |_| Bytes::from(vec![7; 1 << 16]).slice(at..at + len);
+        let (held, counted) = held_by_queue((0..2_000).map(part));
+        assert!(held < 2 * counted, "{len} bytes at {at}: {held} bytes for {counted}");
+    }
+}
+
+// Nobody can tell that a buffer with two payloads belongs to the queue alone: 1,024 messages may
+// keep such buffers, and no more than that.
+#[test]
+fn several_small_parts_of_large_buffers_keep_a_bounded_number_of_them() {
+    let parts = |_| {
+        let buffer = Bytes::from(vec![7; 1 << 16]);
+        [buffer.slice(..16), buffer.slice(30_000..30_016)]
+    };
+    let (held, counted) = held_by_queue((0..5_000).flat_map(parts));
+    assert!(held < (512 << 16) + 2 * counted, "{held} bytes for {counted}");
+}
+
 /// Returns the resident memory of the process in KiB, if the system reports it.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

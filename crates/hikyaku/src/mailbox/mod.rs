@@ -21,8 +21,8 @@ use std::{
 
 use bytes::Bytes;
 use hikyaku_proto::{
-    ChannelId, Charge, Class, ConnectionHandle, ConnectionStats, Delivery, Message, Outcome,
-    ReceiptId, ReceiveQueue, time::Time,
+    ChannelId, Charge, Class, Compactor, ConnectionHandle, ConnectionStats, Delivery, Message,
+    Outcome, ReceiptId, ReceiveQueue, time::Time,
 };
 use tokio::{
     sync::{Notify, oneshot},
@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::{
     closed::{Closed, SendError},
-    limits::{MAX_PARKED, MAX_STAGED, MESSAGE_COST},
+    limits::{MAX_PARKED, MAX_STAGED, MESSAGE_COST, STAGED_UNSEEN},
     outcomes::{Known, Outcomes},
     queued::Queued,
     received::Received,
@@ -108,6 +108,7 @@ enum Reader {
 pub(crate) struct State {
     staged: VecDeque<Staged>,
     staged_bytes: usize,
+    compactor: Compactor,
     /// Bytes of messages that the driver has taken and the protocol has no room for.
     parked_bytes: usize,
     queued: Queued,
@@ -155,6 +156,7 @@ impl Mailbox {
             state: Mutex::new(State {
                 staged: VecDeque::new(),
                 staged_bytes: 0,
+                compactor: Compactor::default(),
                 parked_bytes: 0,
                 queued: Queued::default(),
                 stats: ConnectionStats::default(),
@@ -217,6 +219,9 @@ impl Mailbox {
         let number = state.next;
         state.next += 1;
         message.number = number;
+        if state.staged.len() >= STAGED_UNSEEN {
+            message.payload = state.compactor.compact(message.payload, state.staged.len());
+        }
         state.staged.push_back(message);
         if state.reader == Reader::Called {
             // It carries the ACK.
@@ -439,6 +444,7 @@ impl Mailbox {
         mem::swap(&mut state.staged, staged);
         state.queued.take(staged.iter().map(|message| (message.channel, message.cost())));
         state.staged_bytes = 0;
+        state.compactor.release();
         let requests = mem::take(&mut state.requests);
         let granted = state.grant();
         drop(state);

@@ -23,6 +23,7 @@ pub(crate) mod receipt;
 mod accounts;
 mod assembly;
 mod compact_map;
+pub(crate) mod compactor;
 mod credit;
 mod credited;
 mod lane;

@@ -15,9 +15,9 @@ pub struct Outgoing {
     pub channel: ChannelId,
     /// What is promised for it.
     pub delivery: Delivery,
-    /// Its content. Shared, never copied: one payload can go to any number of connections. Its
-    /// length counts, not the buffer behind it, which lives until the message is done: copy a small
-    /// part of a large buffer.
+    /// Its content. Shared: one payload can go to any number of connections. A small part of a
+    /// large buffer is copied where it would keep that buffer for itself, or where many messages
+    /// wait ([`Compactor`](crate::Compactor)).
     pub payload: Bytes,
     /// `true` if a second delivery does no harm: the message may be sent as 0-RTT, which an
     /// observer can replay (M-36).

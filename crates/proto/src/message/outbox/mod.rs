@@ -14,6 +14,7 @@ use std::{
 use super::{
     LaneId, Scope, Sent, SentFragment, SentRun,
     compact_map::CompactMap,
+    compactor::Compactor,
     credit::SendCredit,
     lane::{Lane, Park, Queued},
     outcomes::Outcomes,
@@ -54,6 +55,7 @@ pub(crate) struct Outbox {
     pub(super) not_early: Vec<LaneId>,
     pub(super) max_message: u64,
     capacity: usize,
+    compactor: Compactor,
     /// Messages for which there was no room, by lane: the length of each. Few connections ever have
     /// one.
     #[expect(clippy::box_collection, reason = "an idle connection is 16 bytes smaller")]
@@ -86,6 +88,7 @@ impl Outbox {
             // An offset in a message is 32 bits wide here.
             max_message: u64::from(u32::MAX) - MESSAGE_OVERHEAD,
             capacity,
+            compactor: Compactor::default(),
             refused: None,
             freed: false,
             queued: 0,
@@ -112,11 +115,14 @@ impl Outbox {
         let Outgoing { channel, delivery, payload, repeatable, receipt } = message;
         self.drop_stale(now, LaneId { channel, class: delivery.class() });
         if let Err(reason) = self.check(channel, delivery.class(), payload.len()) {
-            if reason == QueueError::Full {
-                self.note_refused(channel, delivery.class(), payload.len());
+            if reason != QueueError::Full {
+                return Err(Refused { payload, reason });
             }
-            return Err(Refused { payload, reason });
+            self.note_refused(channel, delivery.class(), payload.len());
+            // It waits elsewhere, behind at least as many.
+            return Err(Refused { payload: self.compactor.compact(payload, usize::MAX), reason });
         }
+        let payload = self.compactor.compact(payload, self.live);
         let receipt = receipt.unwrap_or_else(|| {
             self.receipts += 1;
             ReceiptId(self.receipts - 1)
@@ -411,6 +417,7 @@ impl Outbox {
                 self.resolve(lane_id, oldest, Outcome::Unsent);
             }
         }
+        self.compactor.release();
         self.schedule.clear();
     }
 
@@ -420,6 +427,7 @@ impl Outbox {
             return;
         }
         self.schedule.clear();
+        self.compactor.release();
         let lanes = mem::take(&mut self.lanes);
         for lane_id in lanes.keys() {
             if let Some(lane) = lanes.get(lane_id) {
