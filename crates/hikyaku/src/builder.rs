@@ -12,7 +12,7 @@ use tracing::{Instrument, info_span};
 use zeroize::Zeroizing;
 
 use crate::{
-    driver::Driver,
+    driver::{Driver, DriverTask},
     endpoint::{Endpoint, Handle},
     host::{
         address::{Address, AddressError, Family},
@@ -334,8 +334,11 @@ impl EndpointBuilder {
             receive_buffer: port.receive_buffer(),
         };
         let endpoint = hikyaku_proto::Endpoint::new(config, random);
-        let driver = Driver::new(port, self.filter, endpoint, Arc::clone(&handle.shared));
-        tokio::spawn(driver.instrument(info_span!("endpoint", %local)));
+        let span = info_span!("endpoint", %local);
+        let shared = Arc::clone(&handle.shared);
+        let driver = Driver::new(port, self.filter, endpoint, shared, span.clone());
+        let task = DriverTask::new(driver, Arc::clone(&handle.shared.requests));
+        tokio::spawn(task.instrument(span));
         Ok(Endpoint::new(handle))
     }
 }

@@ -136,6 +136,7 @@ mod stats;
 mod stray;
 mod trust;
 mod turns;
+mod wakes;
 mod weak;
 
 pub use backoff::Backoff;

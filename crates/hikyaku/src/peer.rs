@@ -24,6 +24,7 @@ use crate::{
     mailbox::{Mailbox, Request, Staged},
     shared::{Established, Shared, Unanswered},
     turns::Lane,
+    wakes::Wakes,
 };
 
 /// Completes a call of `connect`.
@@ -80,7 +81,13 @@ impl Peer {
     }
 
     /// Hands the connection over: the peer has proved its identity.
-    pub(crate) fn establish(&mut self, now: Time, connection: &mut Connection, shared: &Shared) {
+    pub(crate) fn establish(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        shared: &Shared,
+        wakes: &mut Wakes,
+    ) {
         self.established = true;
         let key = connection.peer_key().and_then(|key| Signer::from_key(&key));
         let Some(key) = key else {
@@ -101,22 +108,22 @@ impl Peer {
         if !wanted {
             return connection.close(now, Close::REFUSED, "the caller gave up");
         }
-        self.deliver(now, connection);
+        self.deliver(now, connection, wakes);
     }
 
     /// Processes the contents of the mailbox.
-    pub(crate) fn serve(&mut self, now: Time, connection: &mut Connection) {
+    pub(crate) fn serve(&mut self, now: Time, connection: &mut Connection, wakes: &mut Wakes) {
         let mut staged = mem::take(&mut self.staged);
         for request in self.mailbox.take(&mut staged) {
             self.answer(now, connection, request);
         }
         for message in staged.drain(..) {
-            self.send(now, connection, message);
+            self.send(now, connection, message, wakes);
         }
         self.staged = staged;
-        self.push(now, connection);
+        self.push(now, connection, wakes);
         self.close_if_ready(now, connection);
-        self.deliver(now, connection);
+        self.deliver(now, connection, wakes);
         for reply in self.synchronizing.drain(..) {
             let _ = reply.send(());
         }
@@ -128,22 +135,25 @@ impl Peer {
     }
 
     /// Passes a message to the protocol, or queues it behind those of its lane.
-    fn send(&mut self, now: Time, connection: &mut Connection, message: Staged) {
+    fn send(&mut self, now: Time, connection: &mut Connection, message: Staged, wakes: &mut Wakes) {
         let waits = !self.waiting.is_empty() && self.waiting.contains_key(&message.lane());
-        let left = if waits { Err(message) } else { give(now, connection, &self.mailbox, message) };
+        let left = match waits {
+            true => Err(message),
+            false => give(now, connection, &self.mailbox, message, wakes),
+        };
         let Err(message) = left else { return };
         self.mailbox.park(&message);
         self.waiting.entry(message.lane()).or_default().push_back(message);
     }
 
     /// Passes waiting messages to the protocol, as far as there is room.
-    pub(crate) fn push(&mut self, now: Time, connection: &mut Connection) {
+    pub(crate) fn push(&mut self, now: Time, connection: &mut Connection, wakes: &mut Wakes) {
         let mailbox = &self.mailbox;
         self.waiting.retain(|lane, messages| {
             let mut bytes = 0;
             while let Some(message) = messages.pop_front() {
                 let cost = message.cost();
-                if let Err(message) = give(now, connection, mailbox, message) {
+                if let Err(message) = give(now, connection, mailbox, message, wakes) {
                     messages.push_front(message);
                     break;
                 }
@@ -215,19 +225,31 @@ impl Peer {
     }
 
     /// Moves received messages to the mailbox, and returns the room of taken ones to the protocol.
-    /// Returns `true` if a waiting reader is woken for them.
-    pub(crate) fn deliver(&self, now: Time, connection: &mut Connection) -> bool {
-        self.established && self.exchange(now, connection)
+    /// Returns `true` if a waiting reader is to be woken for them.
+    pub(crate) fn deliver(
+        &self,
+        now: Time,
+        connection: &mut Connection,
+        wakes: &mut Wakes,
+    ) -> bool {
+        self.established && self.exchange(now, connection, wakes)
     }
 
-    fn exchange(&self, now: Time, connection: &mut Connection) -> bool {
+    fn exchange(&self, now: Time, connection: &mut Connection, wakes: &mut Wakes) -> bool {
         let remote = connection.remote();
-        self.mailbox.deliver(remote, |queue, arrived| connection.exchange(now, queue, arrived))
+        self.mailbox
+            .deliver(remote, wakes, |queue, arrived| connection.exchange(now, queue, arrived))
     }
 
     /// Delivers everything that was received, and reports the close to the application.
-    pub(crate) fn close(&mut self, now: Time, connection: &mut Connection, closed: Closed) {
-        self.exchange(now, connection);
+    pub(crate) fn close(
+        &mut self,
+        now: Time,
+        connection: &mut Connection,
+        closed: Closed,
+        wakes: &mut Wakes,
+    ) {
+        self.exchange(now, connection, wakes);
         self.mailbox.keep_charge(connection.charge_unread());
         self.lose(closed);
     }
@@ -256,6 +278,7 @@ fn give(
     connection: &mut Connection,
     mailbox: &Mailbox,
     message: Staged,
+    wakes: &mut Wakes,
 ) -> Result<(), Staged> {
     let Staged { number, channel, delivery, payload, repeatable } = message;
     let mut outgoing = Outgoing::new(channel, delivery, payload).with_receipt(ReceiptId(number));
@@ -264,7 +287,7 @@ fn give(
         Ok(_) => Ok(()),
         Err(Refused { reason: QueueError::TooLarge, .. }) => {
             let mut outcome = Some((ReceiptId(number), Outcome::TooLarge));
-            mailbox.record_outcomes(|| outcome.take());
+            mailbox.record_outcomes(wakes, || outcome.take());
             Ok(())
         }
         Err(Refused { payload, .. }) => {

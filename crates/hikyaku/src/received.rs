@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use hikyaku_proto::{ChannelId, ReceiveQueue};
 use tokio::sync::Notify;
 
+use crate::wakes::Wakes;
+
 /// The received messages, and the tasks to wake.
 pub(crate) struct Received {
     pub(crate) queue: ReceiveQueue,
@@ -30,23 +32,20 @@ impl Received {
         Arc::clone(self.dedicated.entry(channel).or_default())
     }
 
-    /// Calls `exchange` to fill the queue, and wakes the readers of channels on which messages
-    /// arrived. Returns the notifier of the other readers, if one of those must be woken.
+    /// Calls `exchange` to fill the queue, and adds the notifiers of the readers for which messages
+    /// arrived to `wakes`.
     pub(crate) fn fill(
         &mut self,
+        wakes: &mut Wakes,
         exchange: impl FnOnce(&mut ReceiveQueue, &mut dyn FnMut(Option<ChannelId>)),
-    ) -> Option<Arc<Notify>> {
+    ) {
         let Self { queue, common, dedicated } = self;
         let mut any = false;
         exchange(queue, &mut |channel| match channel {
-            Some(channel) => {
-                if let Some(arrived) = dedicated.get(&channel) {
-                    arrived.notify_waiters();
-                }
-            }
+            Some(channel) => wakes.readers.extend(dedicated.get(&channel).cloned()),
             None => any = true,
         });
-        any.then(|| Arc::clone(common))
+        wakes.readers.extend(any.then(|| Arc::clone(common)));
     }
 
     /// Wakes all readers: the connection has ended.

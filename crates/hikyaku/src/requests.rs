@@ -10,12 +10,14 @@ use std::{
 use hikyaku_proto::ConnectionHandle;
 use tokio::sync::Notify;
 
-use crate::clock::Stopwatch;
+use crate::{clock::Stopwatch, driver::DriverCell};
 
 /// The requests that wait for the driver, and how it ended.
 pub(crate) struct Requests {
     /// The endpoint's time.
     pub(crate) clock: Stopwatch,
+    /// The driver.
+    pub(crate) driver: DriverCell,
     state: Mutex<State>,
     /// The driver has ended, or has sent every CLOSE.
     ended: Notify,
@@ -49,7 +51,12 @@ pub(crate) struct Taken {
 
 impl Requests {
     pub(crate) fn new() -> Self {
-        Self { clock: Stopwatch::start(), state: Mutex::default(), ended: Notify::new() }
+        Self {
+            clock: Stopwatch::start(),
+            driver: DriverCell::default(),
+            state: Mutex::default(),
+            ended: Notify::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -79,6 +86,25 @@ impl Requests {
     /// Asks the driver to look into a connection's mailbox.
     pub(crate) fn list(&self, handle: ConnectionHandle) {
         self.ask(|state| state.listed.push(handle));
+    }
+
+    /// Lists a connection without waking the driver, if the driver waits and nothing else is
+    /// requested of it. If this returns `true`, the caller calls [`Self::take_turn`].
+    pub(crate) fn list_for_turn(&self, handle: ConnectionHandle) -> bool {
+        let mut state = self.lock();
+        let waits = state.waker.is_some() && state.listed.is_empty() && !state.ended;
+        if waits {
+            state.listed.push(handle);
+        }
+        waits
+    }
+
+    /// Runs the driver's next turn in the calling task, or wakes the driver's own task if it has
+    /// more to do than that. The caller holds no lock.
+    pub(crate) fn take_turn(&self) {
+        if !self.driver.try_turn() {
+            self.wake();
+        }
     }
 
     /// Notes that a reader that was woken for a message waits again without having sent an answer,

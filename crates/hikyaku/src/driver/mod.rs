@@ -1,4 +1,4 @@
-//! The event loop: one task owns an endpoint's socket and its protocol state, and connects the two.
+//! The event loop, which owns an endpoint's socket and its protocol state, and connects the two.
 //!
 //! In: datagrams, time, the contents of mailboxes. Out: datagrams, messages and outcomes for
 //! mailboxes. Never: decisions of the protocol.
@@ -12,11 +12,13 @@
 //!            └──────── then sleep: until a datagram, a request or the deadline ──────┘
 //! ```
 //!
-//! No lock is held while packets are sealed or opened: this task owns the protocol state, and locks
-//! a mailbox once per batch.
+//! No lock that an application waits for is held while packets are sealed or opened: a mailbox is
+//! locked once per batch. The loop runs in a task of its own; a caller that sends a lone message
+//! runs steps 2 and 4 itself (`cell`).
 
-// Longer than 400 lines: the steps of the loop work on the state of one task.
+// Longer than 400 lines: the steps of the loop work on one state.
 
+mod cell;
 mod dials;
 mod waiting;
 
@@ -27,7 +29,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -36,7 +38,7 @@ use hikyaku_proto::{
     error::Close, time::Time,
 };
 use tokio::{task::yield_now, time::Sleep};
-use tracing::{debug, trace, warn};
+use tracing::{Span, debug, trace, warn};
 
 use crate::{
     clock::Stopwatch,
@@ -50,7 +52,7 @@ use crate::{
     keys::signers::Signer,
     limits::{
         ANSWER_PATIENCE, CLOSE_ACK, CLOSED_PORT_PATIENCE, FULL_QUEUE_PAUSE, MAX_RECEIVE_FAILURES,
-        MAX_TRAINS_A_TURN, MAX_TURNS, OTHER_DIALECT_REPORTS,
+        MAX_TRAINS_A_TURN, OTHER_DIALECT_REPORTS,
     },
     peer::Peer,
     port::Port,
@@ -58,7 +60,9 @@ use crate::{
     shared::{Dial, Shared, Unanswered},
     stats::EndpointStats,
     stray::{Astray, Meaning, Stray},
+    wakes::Wakes,
 };
+pub(crate) use cell::{DriverCell, DriverTask};
 use dials::{ends_dial, reports_of};
 use waiting::come_back;
 
@@ -87,8 +91,16 @@ pub(crate) struct Driver {
     held: Option<Time>,
     /// The longest time for which it waits.
     held_until: Time,
-    /// A reader was woken for a received message, and may answer it.
+    /// A reader is woken for a received message, and may answer it.
     called: bool,
+    /// Readers woken for messages of the last batch.
+    woken_readers: usize,
+    /// Tasks to wake when no turn follows.
+    wakes: Wakes,
+    /// The waker of its own task.
+    waker: Option<Waker>,
+    /// The span of its log entries.
+    span: Span,
     /// The time last passed to the protocol, which never goes back.
     latest: Time,
     stats: EndpointStats,
@@ -121,6 +133,7 @@ impl Driver {
         filter: Filter,
         endpoint: hikyaku_proto::Endpoint,
         shared: Arc<Shared>,
+        span: Span,
     ) -> Self {
         let clock = shared.requests.clock;
         let sleep = tokio::time::sleep_until(clock.instant(Time::ZERO));
@@ -144,6 +157,10 @@ impl Driver {
             held: None,
             held_until: Time::ZERO,
             called: false,
+            woken_readers: 0,
+            wakes: Wakes::default(),
+            waker: None,
+            span,
             latest: Time::ZERO,
             stats,
             busy_since: None,
@@ -166,21 +183,13 @@ impl Driver {
         self.poll_reports(cx, now);
         self.endpoint.set_admitting(self.shared.has_accept_room());
         let more_came = self.receive(cx, now)?;
-        let requests = self.shared.requests.take(cx, &mut self.listed);
-        self.on_requests(now, &requests);
+        self.take_requests(cx, now);
         if self.deadline.is_some_and(|(at, _)| at <= now) {
             self.endpoint.handle_timeout(now);
             self.end_overdue(now);
         }
         let more_leaves = self.output(cx, now);
-        while let Some(handle) = self.endpoint.poll_changed() {
-            if let Some(peer) = self.peers.get(&handle)
-                && let Some(connection) = self.endpoint.peek(handle)
-            {
-                peer.publish(connection);
-            }
-        }
-        self.publish();
+        self.publish_changes();
         Ok(more_came || more_leaves)
     }
 
@@ -202,7 +211,7 @@ impl Driver {
             Poll::Ready(Err(error)) => return self.on_receive_error(error).map(|()| true),
         }
         self.stats.receive_calls += 1;
-        self.called = false;
+        (self.called, self.woken_readers) = (false, 0);
         // Without timestamps of the system: how long there has been something to receive.
         let busy_since = *self.busy_since.get_or_insert(now);
         let waited = self.batch.waited().unwrap_or_else(|| now.since(busy_since));
@@ -247,6 +256,11 @@ impl Driver {
     }
 
     // 2 requests
+
+    fn take_requests(&mut self, cx: &mut Context<'_>, now: Time) {
+        let requests = self.shared.requests.take(cx, &mut self.listed);
+        self.on_requests(now, &requests);
+    }
 
     fn on_requests(&mut self, now: Time, requests: &Taken) {
         for dial in self.shared.take_dials() {
@@ -294,7 +308,7 @@ impl Driver {
     fn serve(&mut self, now: Time, handle: ConnectionHandle) {
         let Some(peer) = self.peers.get_mut(&handle) else { return };
         let Some(connection) = self.endpoint.connection(handle) else { return };
-        peer.serve(now, connection);
+        peer.serve(now, connection, &mut self.wakes);
         self.closes.extend(peer.close_by().filter(|by| *by > now).map(|by| (by, handle)));
     }
 
@@ -334,6 +348,18 @@ impl Driver {
         if self.peers.values().all(Peer::is_over) {
             self.shared.requests.note_closes_sent();
         }
+    }
+
+    /// Publishes the statistics of the endpoint and of the connections that changed.
+    fn publish_changes(&mut self) {
+        while let Some(handle) = self.endpoint.poll_changed() {
+            if let Some(peer) = self.peers.get(&handle)
+                && let Some(connection) = self.endpoint.peek(handle)
+            {
+                peer.publish(connection);
+            }
+        }
+        self.publish();
     }
 
     /// Publishes the statistics of the endpoint.
@@ -458,27 +484,31 @@ impl Driver {
             // turn has already ended, and its messages were acknowledged.
             Event::Incoming if connection.peer_key().is_none() => {}
             Event::Incoming | Event::Connected { .. } => {
-                peer.establish(now, connection, &self.shared);
+                peer.establish(now, connection, &self.shared, &mut self.wakes);
                 if let Some(by) = self.close_by {
                     peer.close_within(now, connection, by.since(now));
                     self.closes.extend(peer.close_by().map(|by| (by, handle)));
                 }
             }
-            Event::Readable => self.called |= peer.deliver(now, connection),
+            Event::Readable => {
+                let woken = peer.deliver(now, connection, &mut self.wakes);
+                self.called |= woken;
+                self.woken_readers += usize::from(woken);
+            }
             Event::Writable => {
-                peer.push(now, connection);
+                peer.push(now, connection, &mut self.wakes);
                 self.serve(now, handle);
             }
             Event::Receipt(receipt, outcome) => {
                 let mut first = Some((receipt, outcome));
                 let next = || first.take().or_else(|| connection.poll_receipt());
-                peer.mailbox.record_outcomes(next);
+                peer.mailbox.record_outcomes(&mut self.wakes, next);
             }
             Event::Pong { asked, took } => peer.answer_ping(asked, took),
             Event::Closed(reason) => {
                 // `Drained` follows for connections that were closed here.
                 let drains = matches!(reason, ClosedReason::Local | ClosedReason::Error(_));
-                peer.close(now, connection, Closed::from(reason));
+                peer.close(now, connection, Closed::from(reason), &mut self.wakes);
                 if !drains {
                     self.forget(handle);
                 }
@@ -527,35 +557,6 @@ struct Ended(Arc<Shared>);
 impl Drop for Ended {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-impl Future for Driver {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        for _ in 0..MAX_TURNS {
-            match this.turn(cx) {
-                Ok(_) if this.is_done() => {
-                    this.end(&Closed::Here);
-                    return Poll::Ready(());
-                }
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(error) => {
-                    debug!(%error, "the socket failed");
-                    this.end(&Closed::EndpointGone);
-                    return Poll::Ready(());
-                }
-            }
-            if this.poll_deadline(cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-        // Other tasks on this thread have waited long enough.
-        come_back(cx);
-        Poll::Pending
     }
 }
 

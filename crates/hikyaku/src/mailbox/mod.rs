@@ -38,6 +38,7 @@ use crate::{
     received::Received,
     requests::Requests,
     turns::{Lane, Turns},
+    wakes::Wakes,
 };
 
 mod sending;
@@ -121,6 +122,11 @@ pub(crate) struct State {
     closing: bool,
     /// The number of the next message.
     next: u64,
+    /// Messages staged since a task last began to wait for a message or an outcome.
+    staged_since_wait: u64,
+    /// One message was staged between the last two waits: the program asks or answers, and then
+    /// waits.
+    alternates: bool,
 
     /// The longest message of each class.
     longest: [usize; Class::ALL.len()],
@@ -165,6 +171,8 @@ impl Mailbox {
                 listed: false,
                 closing: false,
                 next: 0,
+                staged_since_wait: 0,
+                alternates: false,
                 longest: [usize::MAX; Class::ALL.len()],
                 received: Received::new(),
                 reader: Reader::Busy,
@@ -180,6 +188,11 @@ impl Mailbox {
             }),
             over: Notify::new(),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn requests(&self) -> &Arc<Requests> {
+        &self.requests
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -214,21 +227,23 @@ impl Mailbox {
         cooperative(Sending { mailbox: self, message: Some(message), turn: None })
     }
 
-    fn stage(&self, state: &mut State, mut message: Staged) -> u64 {
-        state.staged_bytes += message.cost();
-        let number = state.next;
-        state.next += 1;
-        message.number = number;
-        if state.staged.len() >= STAGED_UNSEEN {
-            message.payload = state.compactor.compact(message.payload, state.staged.len());
-        }
-        state.staged.push_back(message);
-        if state.reader == Reader::Called {
-            // It carries the ACK.
-            state.reader = Reader::Busy;
-        }
+    fn stage(&self, state: &mut State, message: Staged) -> u64 {
+        let number = state.push(message);
         self.list(state);
         number
+    }
+
+    /// Stages a message. Returns its number, and `true` if the caller runs the driver's next turn:
+    /// the message is expected to be alone, and the driver waits.
+    fn stage_alone(&self, state: &mut State, message: Staged) -> (u64, bool) {
+        let alone = state.alternates && state.staged_since_wait == 0 && !state.listed;
+        let number = state.push(message);
+        if alone && self.requests.list_for_turn(self.handle) {
+            state.listed = true;
+            return (number, true);
+        }
+        self.list(state);
+        (number, false)
     }
 
     /// Calls `take` with up to `limit` messages of this channel, or of all that are not dedicated.
@@ -314,6 +329,7 @@ impl Mailbox {
     fn note_reader(&self) -> Option<Time> {
         let mut state = self.lock();
         let before = mem::replace(&mut state.reader, Reader::Waits);
+        state.note_wait();
         let release = state.received.queue.next_release();
         drop(state);
         if before == Reader::Called {
@@ -380,6 +396,7 @@ impl Mailbox {
             state.tickets
         });
         state.waiting.insert((number, *ticket), cx.waker().clone());
+        state.note_wait();
         Poll::Pending
     }
 
@@ -495,34 +512,35 @@ impl Mailbox {
     }
 
     /// Delivers messages: `exchange` moves them to the queue it receives. Returns `true` if a
-    /// waiting reader is woken for them.
+    /// waiting reader is to be woken for them.
     pub(crate) fn deliver(
         &self,
         remote: SocketAddr,
+        wakes: &mut Wakes,
         exchange: impl FnOnce(&mut ReceiveQueue, &mut dyn FnMut(Option<ChannelId>)),
     ) -> bool {
         let mut state = self.lock();
         state.remote = remote;
-        let arrived = state.received.fill(exchange);
+        state.received.fill(wakes, exchange);
         let called = state.reader == Reader::Waits && !state.received.queue.is_empty();
         if called {
             state.reader = Reader::Called;
-        }
-        drop(state);
-        if let Some(arrived) = arrived {
-            arrived.notify_waiters();
         }
         called
     }
 
     /// Records outcomes: calls `next` until it returns `None`.
-    pub(crate) fn record_outcomes(&self, mut next: impl FnMut() -> Option<(ReceiptId, Outcome)>) {
+    pub(crate) fn record_outcomes(
+        &self,
+        wakes: &mut Wakes,
+        mut next: impl FnMut() -> Option<(ReceiptId, Outcome)>,
+    ) {
         let mut state = self.lock();
         while let Some((ReceiptId(number), outcome)) = next() {
             state.outcomes.insert(number, outcome);
             state.undelivered += u64::from(is_failure(outcome));
             if !state.waiting.is_empty() {
-                state.wake_waiting(number);
+                state.take_waiting(number, &mut wakes.tasks);
             }
         }
     }

@@ -55,10 +55,13 @@ impl Future for Sending<'_> {
             }
         }
         let Some(message) = message.take() else { return Poll::Pending };
-        let number = mailbox.stage(&mut state, message);
+        let (number, takes_turn) = mailbox.stage_alone(&mut state, message);
         let granted = state.grant();
         drop(state);
         granted.into_iter().for_each(Waker::wake);
+        if takes_turn {
+            mailbox.requests.take_turn();
+        }
         Poll::Ready(Ok(number))
     }
 }

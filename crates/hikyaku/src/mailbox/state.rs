@@ -21,6 +21,24 @@ impl State {
         Ok(())
     }
 
+    /// Stages a message, and returns its number.
+    pub(super) fn push(&mut self, mut message: Staged) -> u64 {
+        self.staged_bytes += message.cost();
+        let number = self.next;
+        self.next += 1;
+        self.staged_since_wait += 1;
+        message.number = number;
+        if self.staged.len() >= STAGED_UNSEEN {
+            message.payload = self.compactor.compact(message.payload, self.staged.len());
+        }
+        self.staged.push_back(message);
+        if self.reader == Reader::Called {
+            // It carries the ACK.
+            self.reader = Reader::Busy;
+        }
+        number
+    }
+
     pub(super) fn queued_bytes(&self, channel: Option<ChannelId>) -> usize {
         let staged = match channel {
             None => self.staged_bytes,
@@ -39,10 +57,18 @@ impl State {
         }
     }
 
-    pub(super) fn wake_waiting(&mut self, number: u64) {
+    /// Removes the wakers of tasks that wait for this message's outcome, and adds them to `tasks`.
+    pub(super) fn take_waiting(&mut self, number: u64, tasks: &mut Vec<Waker>) {
         let of_this = (number, 0)..=(number, u64::MAX);
         while let Some((&key, _)) = self.waiting.range(of_this.clone()).next() {
-            self.waiting.remove(&key).into_iter().for_each(Waker::wake);
+            tasks.extend(self.waiting.remove(&key));
+        }
+    }
+
+    /// Notes that a task waits for a message or an outcome.
+    pub(super) fn note_wait(&mut self) {
+        if self.staged_since_wait > 0 {
+            self.alternates = mem::take(&mut self.staged_since_wait) == 1;
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{connection::Connection, endpoint::Endpoint, port::Port, trust::Trust
 mod answers;
 mod dice;
 mod faults;
+mod lone;
 pub(crate) mod network;
 mod oracle;
 mod order;
