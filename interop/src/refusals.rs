@@ -63,7 +63,7 @@ pub fn listen_refuses(connect: impl Fn(SocketAddr, &str, Option<&Certificate>) -
     let stranger = other.issue("stranger");
     let elsewhere = other.file();
     let cases: [(&str, Option<&Certificate>, &str); 4] = [
-        (&ca, None, "it showed no certificate"),
+        (&ca, None, "it presented no certificate"),
         (&ca, Some(&stranger), "is not from a trusted issuer"),
         (&ca, Some(&late), "its certificate expired on 2021-01-01"),
         (&elsewhere, Some(&right), "it refused the handshake: it does not"),

@@ -155,7 +155,7 @@ fn a_client_without_a_trusted_certificate_is_refused_with_an_alert() {
     let (listener, address) = listen_dtls(&options);
     let without = client(address, &["-CAfile", &ca]).wait_for_end();
     assert!(without.err.contains("alert handshake failure"), "{without:?}");
-    listener.wait_for_line(Stream::Err, |line| line.contains("showed no certificate"));
+    listener.wait_for_line(Stream::Err, |line| line.contains("presented no certificate"));
     let other = Authority::new();
     let stranger = other.issue("stranger");
     let shown = ["-cert", &stranger.file, "-key", &stranger.key, "-CAfile", &ca];

@@ -37,7 +37,7 @@ pub(super) enum Step {
     Send,
     /// Nothing, for this long.
     Wait(Duration),
-    /// Give up: it was sent as often as allowed, and nobody answered.
+    /// Give up: it was sent as often as allowed, and no answer arrived.
     GiveUp,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_doubles_from_try_to_try() {
+    fn the_wait_doubles_with_each_try() {
         let (sent, given_up) = timeline(policy(1_000, 3), HALF);
         let about = |at: u128, expected: u128| at.abs_diff(expected) <= 5;
         assert_eq!(sent.len(), 4, "one try and three retries");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reported_unreachable_is_tried_for_its_own_time() {
+    fn an_unreachable_address_is_tried_for_its_own_time() {
         let mut exchange = StopAndWait::new(RetryPolicy::default());
         let mut now = Duration::ZERO;
         loop {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn without_retries_it_is_sent_once_and_waited_for() {
+    fn without_retries_a_message_is_sent_once_and_awaited() {
         assert_eq!(timeline(policy(1_000, 0), 0), (vec![0], 750));
     }
 

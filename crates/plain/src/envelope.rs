@@ -1,13 +1,13 @@
-//! A signed envelope alone, as `--sign` makes it, for messages that are kept.
+//! A single signed envelope, as `--sign` creates it, for messages that are stored.
 //!
-//! A listener of datagrams must know when an envelope is too old, or comes a second time. Whoever
-//! keeps envelopes recognizes them by their ids instead.
+//! A listener for datagrams must know whether an envelope is too old or was received before. An
+//! application that stores envelopes recognizes them by their ids instead.
 
 use hikyaku::{identity::Identity, signers::Signer};
 
 use crate::signed;
 
-/// What an envelope holds, once its signature has been verified.
+/// The content of an envelope whose signature was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opened {
@@ -19,7 +19,7 @@ pub struct Opened {
     pub issued_at: u64,
 }
 
-/// Why an envelope is refused.
+/// Why an envelope was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
@@ -40,8 +40,7 @@ pub fn seal(identity: &Identity, payload: &[u8], at: u64, id: [u8; 16]) -> Vec<u
 
 /// Opens an envelope that `author` has signed.
 ///
-/// # Errors
-/// When it is not an envelope, or the signature is not the author's.
+/// # Errors If it is not an envelope, or the signature is not the author's.
 pub fn open(envelope: &[u8], author: &Signer) -> Result<Opened, EnvelopeError> {
     signed::open(envelope, author)
 }
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_envelope_opens_with_its_authors_key_alone() {
+    fn an_envelope_opens_only_with_its_authors_key() {
         let (alice, bob) = (Identity::generate("").unwrap(), Identity::generate("").unwrap());
         let envelope = seal(&alice, b"hello", 1_700_000_000, [7; 16]);
         let opened = open(&envelope, &alice.public()).unwrap();

@@ -1,10 +1,10 @@
-//! Fernet armour: each datagram is a token that only holders of the shared key can make or read.
+//! Fernet armour: each datagram is a token that only holders of the shared key can create or read.
 //!
 //! In: a payload or a token, and the time. Out: the other. Never: a clock.
 //!
 //! Fernet specification version 0x80: AES-128-CBC and HMAC-SHA256 over a time stamp and the
-//! message, in URL-safe base64. A token carries no sequence number: whoever records one can play
-//! it again until it is too old.
+//! message, in URL-safe base64. A token has no sequence number: anyone who records one can replay
+//! it until it is too old.
 
 use std::{fmt, time::Duration};
 
@@ -28,8 +28,8 @@ impl Fernet {
         self.0.encrypt_at_time(payload, now_secs).into_bytes()
     }
 
-    /// Opens a token. With `max_age` one that is older is refused, and one from more than a minute
-    /// in the future; without, its time does not matter, as in Python's `cryptography`.
+    /// Opens a token. With `max_age`, an older token is refused, and one from more than a minute in
+    /// the future. Without it, the time does not matter, as in Python's `cryptography`.
     pub(super) fn open(
         &self,
         token: &[u8],
@@ -39,8 +39,8 @@ impl Fernet {
         // Programs that send lines end the token with a newline.
         let token =
             std::str::from_utf8(token.trim_ascii()).map_err(|_| DropReason::Undecryptable)?;
-        // The crate adds times without looking, and says one thing of everything. So it is asked
-        // for authenticity alone, and the time is judged here.
+        // The crate adds times unchecked, and reports every failure alike. So it only checks
+        // authenticity, and the time is checked here.
         let payload = self
             .0
             .decrypt_at_time(token, None, u64::MAX - MAX_CLOCK_SKEW_SECS)
@@ -55,7 +55,8 @@ impl Fernet {
     }
 }
 
-/// When an authentic token was made: bytes 1 to 8, after the version (Fernet specification).
+/// Returns when an authentic token was created: bytes 1 to 8, after the version (Fernet
+/// specification).
 fn made_at(token: &str) -> Option<u64> {
     let head = BASE64URL.decode(token.as_bytes().get(..12)?).ok()?;
     head.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
@@ -84,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn the_specification_s_token_opens() {
+    fn the_token_of_the_specification_opens() {
         let opened = armour().open(SPEC_TOKEN.as_bytes(), None, SPEC_TIME);
         assert_eq!(opened, Ok(b"hello".to_vec()));
     }
 
     #[test]
-    fn a_sealed_payload_opens_with_its_key_alone() {
+    fn a_sealed_payload_opens_only_with_its_key() {
         let token = armour().seal(b"payload", 1_000);
         assert_eq!(armour().open(&token, None, 1_000), Ok(b"payload".to_vec()));
         let other = Fernet::new(&SharedKey::generate());
@@ -126,7 +127,7 @@ mod tests {
             let mut changed = token.clone();
             changed[index] ^= 1;
             let opened = armour().open(&changed, None, 1_000);
-            // base64 padding has bits that carry nothing; what opens must be what was sealed.
+            // The padding of base64 has unused bits; the content must be what was sealed.
             assert!(opened.is_err() || opened == Ok(b"payload".to_vec()), "byte {index}");
         }
     }

@@ -1,4 +1,4 @@
-//! What is accepted: filter, then armour; the rest is counted by reason.
+//! Accepts datagrams: the filter first, then the armour; rejected datagrams are counted by reason.
 //!
 //! In: received datagrams. Out: payloads, or why not. Never: an answer to the sender.
 
@@ -14,7 +14,7 @@ use hikyaku::{
 
 use super::{Open, Opened};
 
-/// Why a datagram was dropped on its way in.
+/// Why a received datagram was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
@@ -28,13 +28,14 @@ pub enum DropReason {
     BadSignature,
     /// The signature is valid, but the envelope has no time or id: it could be replayed.
     Unstamped,
-    /// It is signed by someone who is not accepted.
+    /// It is signed with a key that is not accepted.
     UnknownSigner,
     /// It is too old, or from too far in the future.
     Stale,
     /// Its id was seen before. It is authentic: its sender may have missed the acknowledgement.
     Duplicate,
-    /// A library panicked over it. The fault is ours to fix; nobody else was affected.
+    /// A library panicked while it processed the datagram, which is a bug. Nothing else was
+    /// affected.
     Fault,
 }
 
@@ -63,7 +64,7 @@ impl fmt::Display for DropReason {
             Self::UnknownSigner => "signed with a key not accepted",
             Self::Stale => "too old or too new",
             Self::Duplicate => "seen before",
-            Self::Fault => "by a fault in a library (please report it)",
+            Self::Fault => "because of an internal error of a library (please report it)",
         })
     }
 }
@@ -93,12 +94,12 @@ impl Drops {
     }
 }
 
-/// A sender: its address, and the local address it wrote to, from which answers should come.
+/// A sender: its address, and the local address that it sent to, from which answers should come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplyTo {
     /// The sender.
     pub peer: SocketAddr,
-    /// The local address, if the system reports it and it can be sent from.
+    /// The local address, if the system reports it and it can be used as a source.
     pub local: Option<IpAddr>,
 }
 
@@ -118,7 +119,7 @@ impl From<SocketAddr> for ReplyTo {
 /// An accepted datagram.
 #[derive(Clone, Debug)]
 pub struct Received<'a> {
-    /// What the sender sent, without armour.
+    /// The payload, without armour.
     pub payload: Cow<'a, [u8]>,
     /// The sender, and where to answer.
     pub from: ReplyTo,
@@ -137,8 +138,8 @@ pub struct Dropped {
     pub from: ReplyTo,
     /// Why.
     pub reason: DropReason,
-    /// What it speaks instead, if it could not be opened and its form leaves no doubt; text is
-    /// plain.
+    /// The dialect that it uses instead, if it could not be opened and its form leaves no doubt;
+    /// text is plain.
     pub dialect: Option<Dialect>,
     /// Whether its sender may receive the [hint](super::PlainSender::hint) that names the dialect
     /// spoken here.

@@ -1,6 +1,6 @@
 //! The plain dialect: one datagram is one message, as every UDP program speaks it.
 //!
-//! In: payloads, datagrams. Out: the other, through the armour asked for. Never: a connection.
+//! In: payloads, datagrams. Out: the other, through the configured armour. Never: a connection.
 //!
 //! ```text
 //! way out:  payload ─ sign (COSE_Sign1) ─ encrypt (Fernet) ─ [DTLS] ─▶ socket
@@ -79,8 +79,8 @@ pub use self::{
     peer::{PeerOptions, PlainPeer},
 };
 
-/// The armour of a socket: what each outgoing datagram is wrapped in, and each incoming one must be
-/// wrapped in. Without any, datagrams are sent as they are.
+/// The armour of a socket: how outgoing datagrams are wrapped, and incoming ones must be wrapped.
+/// Without any, datagrams are sent unchanged.
 ///
 /// ```
 /// use hikyaku::identity::SharedKey;
@@ -107,8 +107,8 @@ impl Armour {
         Self::default()
     }
 
-    /// Encrypts with a shared key (Fernet). Tokens older than `max_age` are refused; it counts
-    /// in whole seconds.
+    /// Encrypts with a shared key (Fernet). Tokens older than `max_age`, in whole seconds, are
+    /// refused.
     #[must_use]
     pub fn shared_key(mut self, key: &SharedKey, max_age: Option<Duration>) -> Self {
         self.seal.fernet = Some(fernet::Fernet::new(key));
@@ -123,8 +123,8 @@ impl Armour {
         self
     }
 
-    /// Accepts only what one of `signers` signed no longer than `max_age` ago (whole seconds),
-    /// and each message once.
+    /// Accepts only messages that one of `signers` signed no longer than `max_age` ago (whole
+    /// seconds), and each message once.
     #[must_use]
     pub fn signed_by(mut self, signers: AuthorizedKeys, max_age: Duration) -> Self {
         self.open.verifier = Some(signed::Verifier::new(&signers, max_age));
@@ -138,7 +138,7 @@ impl Armour {
     }
 }
 
-/// The way out: payload to datagram. Clones share the keys.
+/// The outgoing direction: payload to datagram. Clones share the keys.
 #[derive(Clone, Debug, Default)]
 pub struct Seal {
     identity: Option<Arc<Identity>>,
@@ -155,7 +155,7 @@ impl Seal {
         }
     }
 
-    /// Wraps a payload: signs, then encrypts. Without armour it returns the payload itself, not a
+    /// Wraps a payload: signs, then encrypts. Without armour, returns the payload itself, not a
     /// copy.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Seal {
     }
 }
 
-/// The way in: datagram to payload.
+/// The incoming direction: datagram to payload.
 #[derive(Debug, Default)]
 pub struct Open {
     fernet: Option<(fernet::Fernet, Option<Duration>)>,
@@ -185,7 +185,7 @@ pub struct Open {
 /// An opened datagram.
 #[derive(Clone, Debug)]
 pub struct Opened<'a> {
-    /// What the sender sent.
+    /// The payload that the sender sent.
     pub payload: Cow<'a, [u8]>,
     /// The signer, if signatures are required.
     pub signer: Option<Signer>,
@@ -223,7 +223,7 @@ impl Open {
     }
 }
 
-/// Never, where there is no deadline.
+/// Returns a time that never comes if there is no deadline.
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_is_recognised_without_its_key() {
+    fn sealed_datagrams_are_recognised_without_their_key() {
         let (token, _) = Armour::new().shared_key(&SharedKey::generate(), None).split();
         let (envelope, _) = Armour::new().sign(Identity::generate("").unwrap()).split();
         for len in [0, 1, 100, 300, 20_000] {
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_but_unsigned_message_is_refused_where_signatures_are_asked_for() {
+    fn an_encrypted_but_unsigned_message_is_refused_where_signatures_are_required() {
         let (key, alice) = (SharedKey::generate(), Identity::generate("").unwrap());
         let (unsigned, _) = Armour::new().shared_key(&key, None).split();
         let keys = signers(&alice);

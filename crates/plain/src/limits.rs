@@ -33,7 +33,7 @@ pub const MAX_KEYS_TRIED: usize = 8;
 pub const MAX_COSE_HEADER: usize = 512;
 
 /// How long a plain message is sent to an address that the network keeps reporting unreachable:
-/// time to start what should listen there.
+/// time to start the listener.
 pub(crate) const UNREACHABLE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The length of a DTLS record without its header: 2^14 bytes of data and what sealing may add (RFC
@@ -53,8 +53,8 @@ pub(crate) const DTLS_OVERHEAD: usize = 13 + 8 + 16;
 /// resending; it panics over a thirteenth.
 pub(crate) const MAX_OWN_CERTIFICATE: usize = 7 << 10;
 
-/// The largest DTLS handshake message that is reassembled, in bytes. A record would hold no larger
-/// one, and certificate chains have a third of this length.
+/// The largest DTLS handshake message that is reassembled, in bytes. A record could not hold a
+/// larger one, and certificate chains take a third of this length.
 pub(crate) const MAX_HANDSHAKE_MESSAGE: usize = (1 << 14) - 12;
 
 /// Bytes of one peer's incomplete handshake messages: two of the largest.
@@ -68,7 +68,7 @@ pub(crate) const MAX_HANDSHAKE_PARTS: usize = 256;
 
 /// Certificates kept of those that a peer sends with its own: as many as a chain to a trusted
 /// issuer may have. With more, each could have issued each of the others, and trying all paths to
-/// an issuer would take long.
+/// an issuer would take a long time.
 pub(crate) const MAX_INTERMEDIATES: usize = 6;
 
 /// Peers of a DTLS listener that have not proved their address yet, some 12 kB each; beyond that
@@ -87,7 +87,7 @@ pub(crate) const MAX_UNVERIFIED_BYTES: usize = 1 << 14;
 pub(crate) const MAX_DTLS_PEERS: usize = 16_384;
 
 /// An association that receives nothing for this long ends: a peer whose machine disappears never
-/// closes it.
+/// closes its association.
 pub const DTLS_IDLE: Duration = Duration::from_secs(15 * 60);
 
 /// The size of handshake datagrams while the path's size is unknown: with IPv6 and UDP headers they
@@ -98,13 +98,13 @@ pub(crate) const DTLS_HANDSHAKE_MTU: usize = 1_200;
 pub(crate) const DTLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// How long a DTLS client waits for the end of a handshake that the server has answered before it
-/// begins another. By then a flight was sent five times; with what a forged hello has agreed on,
+/// begins another. By then a flight was sent five times; if a forged hello changed the parameters,
 /// none is ever answered.
 pub(crate) const DTLS_ATTEMPT: Duration = Duration::from_secs(13);
 
-/// How long a DTLS client waits for the first answer to another handshake. Its first hello was sent
-/// four times by then; a server that serves one peer at a time answers none while it waits for the
-/// peer's first port.
+/// How long a DTLS client waits for the first answer to another handshake. By then its first hello
+/// was sent four times; a server that serves one peer at a time does not answer while it waits for
+/// the peer's first port.
 pub(crate) const DTLS_AGAIN: Duration = Duration::from_secs(5);
 
 /// Handshakes of a DTLS client, one after the other: as many of [`DTLS_ATTEMPT`] as fit into
@@ -116,8 +116,8 @@ pub(crate) const MAX_DTLS_ATTEMPTS: usize = 3;
 pub(crate) const DTLS_PROOF: Duration = Duration::from_secs(10);
 
 /// The same for each of two handshakes of which the second is only made if the first one fails. It
-/// is longer than [`DTLS_UNOPENED`] and [`DTLS_ALERT`] together, so that a server that says why is
-/// quoted.
+/// is longer than [`DTLS_UNOPENED`] and [`DTLS_ALERT`] together, so that the reason of a server
+/// that reports one is shown.
 pub(crate) const DTLS_PROOF_EACH: Duration = Duration::from_secs(6);
 
 /// How long a server waits after a record sealed with a shared key did not open. Anyone can have
@@ -125,7 +125,7 @@ pub(crate) const DTLS_PROOF_EACH: Duration = Duration::from_secs(6);
 pub(crate) const DTLS_UNOPENED: Duration = Duration::from_secs(3);
 
 /// How long an alert in the clear must remain the last word before it ends a handshake. Anyone can
-/// have sent it; a peer that goes on answers what is sent to it again after one second.
+/// have sent it; a peer that continues answers a retransmission after one second.
 pub(crate) const DTLS_ALERT: Duration = Duration::from_secs(2);
 
 /// Sealed records kept for the record that announces them, per handshake: its own in a resent
@@ -133,11 +133,11 @@ pub(crate) const DTLS_ALERT: Duration = Duration::from_secs(2);
 pub(crate) const MAX_EARLY_FINISHED: usize = 8;
 
 /// How long a client waits for a DTLS 1.3 server to confirm that the handshake is complete on its
-/// side too. The server may have refused our certificate, which it can report only then.
+/// side too. The server may have refused our certificate, which it can only report at that time.
 pub(crate) const DTLS_CONFIRMATION: Duration = Duration::from_secs(3);
 
 /// Notices of a DTLS listener that nobody has taken yet; the oldest is dropped first.
 pub(crate) const MAX_DTLS_NOTICES: usize = 1_024;
 
-/// Names of a certificate that an error lists.
+/// Names of a certificate that an error message lists.
 pub(crate) const MAX_NAMES_TOLD: usize = 8;

@@ -1,4 +1,4 @@
-//! A socket of ours towards a peer, and the DTLS association over it where there is one.
+//! One of our sockets towards a peer, with its DTLS association if there is one.
 //!
 //! In: datagrams, the time. Out: the association's output and events, errors from the network.
 //! Never: a decision about what to send.
@@ -48,7 +48,7 @@ impl Line {
         std::iter::from_fn(|| association.poll_event()).collect()
     }
 
-    /// Sends a datagram, and returns what the network has reported by then.
+    /// Sends a datagram, and returns the errors that the network has reported so far.
     pub(super) async fn send(
         &self,
         sealed: &[u8],
@@ -82,7 +82,7 @@ impl Line {
     }
 }
 
-/// Returns `true` if this error says that nothing can be delivered there. It may belong to an
+/// Returns `true` if this error means that nothing can be delivered there. It may belong to an
 /// earlier datagram.
 pub(super) fn is_report(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;

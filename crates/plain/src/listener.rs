@@ -52,9 +52,9 @@ pub struct PlainListener {
     sender: PlainSender,
     gate: Gate,
     batch: RecvBatch,
-    /// Payloads that came through DTLS in this batch.
+    /// Payloads that arrived through DTLS in this batch.
     arrived: Vec<Arrived>,
-    /// Notices from after it, and before the next.
+    /// Notices that followed this batch, before the next one.
     notices: VecDeque<Notice>,
     /// Datagrams from outside every association.
     strays: VecDeque<Dropped>,
@@ -115,7 +115,7 @@ impl PlainListener {
 
     /// Waits for datagrams and takes up to a batch of them; over DTLS possibly none, if there is a
     /// notice ([`PlainListener::take_notice`]). Cancel-safe: nothing is lost when the future is
-    /// dropped. The rest of a batch that is not read to its end is lost.
+    /// dropped. If a batch is not read to its end, the rest is lost.
     ///
     /// # Errors
     /// The system's.
@@ -180,7 +180,8 @@ impl PlainListener {
     }
 
     /// Returns the next notice about a DTLS peer. A notice taken after a batch happened after its
-    /// datagrams arrived, and before those of the next. If nobody takes them, the newest are kept.
+    /// datagrams arrived, and before those of the next batch. If nobody takes notices, the newest
+    /// are kept.
     pub fn take_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
     }
@@ -275,7 +276,7 @@ impl PlainSender {
             hints.next(clock::monotonic())
         };
         if let Some(hint) = hint {
-            // A lost hint matters as little as one that is ignored.
+            // A lost hint matters as little as an ignored one.
             let _ = self.send_datagram(hint, to).await;
         }
     }
@@ -320,8 +321,8 @@ impl PlainSender {
         }
     }
 
-    /// Sends the associations' output. What the system refuses is lost, as it could be anywhere on
-    /// the path: it says nothing about the other peers.
+    /// Sends the associations' output. A datagram that the system refuses is lost, as it could be
+    /// anywhere on the path: the error does not concern the other peers.
     async fn flush(&self, hub: &Mutex<Hub>) {
         loop {
             let next = lock(hub).poll_output();
@@ -348,7 +349,7 @@ impl PlainSender {
     }
 }
 
-/// Nothing leaves it half changed.
+/// A panic cannot leave this state inconsistent.
 fn lock(hub: &Mutex<Hub>) -> MutexGuard<'_, Hub> {
     hub.lock().unwrap_or_else(PoisonError::into_inner)
 }

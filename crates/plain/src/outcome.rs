@@ -1,6 +1,6 @@
 //! The outcome of a message, and the replies to it.
 //!
-//! In: nothing. Out: the words for it. Never: logic.
+//! In: nothing. Out: error messages. Never: logic.
 
 use std::{
     io,
@@ -20,20 +20,20 @@ use super::{Received, dtls::Ended};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlainSendError {
-    /// No socket to send from.
+    /// No socket could be opened.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The message does not fit in a datagram. Nothing was sent.
     #[error(
         "{payload} bytes{} do not fit: one datagram to {target} carries at most {limit} bytes",
-        .sealed.map_or(String::new(), |len| format!(" ({len} with their armour)"))
+        .sealed.map_or(String::new(), |len| format!(" ({len} with the armour)"))
     )]
     TooLarge {
         /// Its length, in bytes.
         payload: usize,
         /// Its length with armour, where there is any.
         sealed: Option<usize>,
-        /// What fits.
+        /// What fits, in bytes.
         limit: usize,
         /// Its destination.
         target: SocketAddr,
@@ -46,10 +46,11 @@ pub enum PlainSendError {
         /// The system's error.
         source: io::Error,
     },
-    /// The system does not permit sending there, as to a broadcast address without asking.
-    #[error("not allowed to send to {0}; a broadcast address must be asked for (--broadcast)")]
+    /// The system does not permit sending there, for example to a broadcast address without the
+    /// option.
+    #[error("not allowed to send to {0}; a broadcast address requires --broadcast")]
     Forbidden(SocketAddr),
-    /// The network reported that nothing can be delivered there.
+    /// The network reported that the datagram cannot be delivered.
     #[error("{target}: {error}")]
     Unreachable {
         /// Its destination.
@@ -65,7 +66,8 @@ pub enum PlainSendError {
         /// Why.
         ended: Ended,
     },
-    /// The peer claims to speak another dialect. That is unauthenticated: anyone can have sent it.
+    /// The peer claims to speak another dialect. That is unauthenticated: anyone could have sent
+    /// it.
     #[error("{target} says that it speaks another dialect: {dialect}")]
     OtherDialect {
         /// Its destination.
@@ -73,7 +75,7 @@ pub enum PlainSendError {
         /// The dialect that it claims.
         dialect: Dialect,
     },
-    /// Nobody acknowledged it.
+    /// No acknowledgement arrived.
     #[error("no acknowledgement from {target} after {tries} {}{}",
         if *.tries == 1 { "try" } else { "tries" },
         .report.as_ref().map_or(String::new(), |report| format!(" ({report})")))]
@@ -82,16 +84,16 @@ pub enum PlainSendError {
         target: SocketAddr,
         /// How often it was sent.
         tries: u32,
-        /// What the network reported meanwhile.
+        /// The error that the network reported meanwhile.
         report: Option<String>,
-        /// The last datagram that came back instead.
+        /// The last datagram that arrived instead.
         instead: Option<Vec<u8>>,
         /// The dialect that the peer claims, unauthenticated.
         spoken: Option<Dialect>,
     },
 }
 
-/// What happened while an acknowledgement was awaited.
+/// An event while waiting for an acknowledgement.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Setback<'a> {
@@ -110,7 +112,7 @@ pub enum Setback<'a> {
         tries: u32,
         /// How often it may be sent.
         most: u32,
-        /// The last datagram that came back instead.
+        /// The last datagram that arrived instead.
         instead: Option<&'a [u8]>,
         /// The dialect that the peer claims, unauthenticated.
         spoken: Option<Dialect>,
@@ -131,7 +133,7 @@ pub struct Acknowledged {
 /// A reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// What the peer sent, without armour.
+    /// The payload, without armour.
     pub payload: Vec<u8>,
     /// The peer; with broadcast and multicast, the one that answered.
     pub from: SocketAddr,

@@ -1,9 +1,9 @@
-//! The outer shape of a COSE_Sign1, checked before anything of it is parsed in earnest.
+//! The outer shape of a COSE_Sign1, checked before it is parsed completely.
 //!
 //! In: bytes from anyone. Out: whether they may be parsed, and how. Never: an allocation.
 //!
-//! A general CBOR parser builds whatever it is sent: 64 KiB of empty maps cost it milliseconds.
-//! What nobody has signed yet must not cost more than checking a signature does.
+//! A general CBOR parser builds everything that it receives: 64 KiB of empty maps cost
+//! milliseconds. Unauthenticated bytes must not cost more than checking a signature.
 
 use ciborium_ll::{Decoder, Header, tag};
 
@@ -15,7 +15,7 @@ const SIGN1: u64 = 18;
 /// An Ed25519 signature (RFC 8032 section 5.1.6).
 const SIGNATURE_LEN: usize = 64;
 
-/// How an envelope is written.
+/// The encoding of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Tagged,
@@ -42,7 +42,7 @@ pub(super) fn shape_of(envelope: &[u8]) -> Option<Shape> {
     (rest.bytes()? == SIGNATURE_LEN && rest.0.is_empty()).then_some(shape)
 }
 
-/// What is left to read.
+/// The rest of the input.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -58,7 +58,7 @@ impl Rest<'_> {
         Some(())
     }
 
-    /// Skips a byte string of definite length; its length.
+    /// Skips a byte string of definite length and returns its length.
     fn bytes(&mut self) -> Option<usize> {
         let Header::Bytes(Some(len)) = self.head()? else { return None };
         self.skip(len)?;
@@ -71,7 +71,7 @@ impl Rest<'_> {
         let mut items = entries.checked_mul(2)?;
         while items > 0 {
             items = items.checked_sub(1)?.checked_add(self.skip_item_head()?)?;
-            // Each item takes a byte at least, so the count is bounded by the room as well.
+            // Each item takes at least one byte, so the count is bounded by the room.
             if before - self.0.len() + items > MAX_COSE_HEADER {
                 return None;
             }
@@ -79,7 +79,7 @@ impl Rest<'_> {
         Some(())
     }
 
-    /// Skips one item but not those it holds; how many those are.
+    /// Skips one item but not those inside it, and returns how many those are.
     fn skip_item_head(&mut self) -> Option<usize> {
         match self.head()? {
             Header::Positive(_) | Header::Negative(_) | Header::Float(_) | Header::Simple(_) => {
@@ -118,12 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_not_there_does_not_pass() {
+    fn a_detached_payload_does_not_pass() {
         assert_eq!(shape_of(&envelope(&[0xa0], &[0xf6])), None);
     }
 
     #[test]
-    fn nothing_may_follow_and_nothing_may_lack() {
+    fn extra_and_missing_bytes_do_not_pass() {
         let good = envelope(&[0xa1, 4, 0x41, 9], &[0x41, 7]);
         for len in 0..good.len() {
             assert_eq!(shape_of(&good[..len]), None, "{len}");
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn large_deep_and_endless_headers_do_not_pass() {
+    fn large_nested_and_indefinite_headers_do_not_pass() {
         let mut many = vec![0xa1, 1, 0x99, 0xea, 0x60];
         many.extend(std::iter::repeat_n(0xa0, 60_000));
         assert_eq!(shape_of(&envelope(&many, &[0x40])), None, "many empty maps");

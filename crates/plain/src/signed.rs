@@ -82,14 +82,14 @@ pub(super) fn open(envelope: &[u8], author: &Signer) -> Result<Opened, EnvelopeE
 pub(super) struct Verifier {
     signers: BTreeMap<Fingerprint, Known>,
     max_age_secs: u64,
-    /// What each signer has sent: one who sends much, or whose clock is wrong, spoils nothing for
-    /// the others.
+    /// The ids of each signer: one that sends a lot, or whose clock is wrong, does not affect the
+    /// others.
     seen: BTreeMap<Fingerprint, SeenIds>,
     /// Ids remembered for each signer.
     quota: usize,
 }
 
-/// A signer that is accepted, and its key, ready to verify with.
+/// An accepted signer, with its key in a form that is ready to verify.
 #[derive(Debug)]
 struct Known {
     signer: Signer,
@@ -98,14 +98,14 @@ struct Known {
 
 impl Known {
     /// Strict verification (ed25519-dalek `verify_strict`): no small-order keys, canonical
-    /// encodings only, so one message has one signature that anybody can make.
+    /// encodings only, so that nobody can derive a second valid signature of a message.
     fn verifies(&self, bytes: &[u8], signature: &[u8]) -> bool {
         let Ok(signature) = Signature::from_slice(signature) else { return false };
         self.key.verify_strict(bytes, &signature).is_ok()
     }
 }
 
-/// An envelope that holds.
+/// A valid envelope.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) payload: Vec<u8>,
@@ -123,14 +123,14 @@ impl Verifier {
         Self { signers, max_age_secs: max_age.as_secs(), seen: BTreeMap::new(), quota }
     }
 
-    /// Order matters: cheap refusals, then the signature, and only an authentic envelope may
-    /// leave its id behind.
+    /// The order matters: cheap refusals first, then the signature, and only an authentic envelope
+    /// may leave its id behind.
     pub(super) fn open(&mut self, envelope: &[u8], now_secs: u64) -> Result<Verified, DropReason> {
         // 1. read
         let message = decode(envelope)?;
         check_header(&message.protected.header)?;
         let claims = match claims(&message.protected.header) {
-            // Worth a check of the signature: its maker learns what to add.
+            // Worth checking the signature: its author should learn what is missing.
             Err(DropReason::Unstamped) => {
                 return Err(self.signer_of(&message).err().unwrap_or(DropReason::Unstamped));
             }
@@ -219,22 +219,22 @@ fn whole_seconds(secs: f64) -> Result<u64, DropReason> {
     Ok(secs as u64)
 }
 
-/// Ids may have any length; 128 bits of their SHA-256 tell them apart.
+/// Ids may have any length; 128 bits of their SHA-256 distinguish them.
 fn hashed(id: &[u8]) -> MessageId {
     let digest: [u8; 32] = Sha256::digest(id).into();
     let (half, _) = digest.split_at(16);
     half.try_into().expect("32 bytes halve into 16")
 }
 
-/// One signer's ids seen, by the second they were made in.
+/// The ids seen from one signer, by the second in which they were created.
 ///
-/// An id may be forgotten only when nothing that bears it would be accepted: because it is too
-/// old, or because `floor` has passed its second. So memory is bounded and a replay never gets in.
+/// An id may be forgotten only when no envelope with it would be accepted: because it is too old,
+/// or because `floor` has passed its second. So memory is bounded, and a replay is never accepted.
 #[derive(Debug, Default)]
 struct SeenIds {
     by_second: BTreeMap<u64, HashSet<MessageId>>,
     len: usize,
-    /// Nothing made in this second or before is accepted any more.
+    /// Nothing created in this second or before is accepted any more.
     floor: Option<u64>,
 }
 
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_that_holds_without_time_or_id_is_said_to_lack_them() {
+    fn a_valid_signature_without_time_or_id_is_reported_as_such() {
         let (alice, eve) = (identity(), identity());
         let time = Timestamp::WholeSeconds(NOW.cast_signed());
         let claims = || ClaimsSetBuilder::new();
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_who_claims_another_s_key_is_refused() {
+    fn a_signer_who_claims_another_key_is_refused() {
         let (alice, eve) = (identity(), identity());
         let mut message = decode(&seal(&eve, b"hello", NOW, [1; 16])).unwrap();
         let honest = decode(&seal(&alice, b"hello", NOW, [1; 16])).unwrap();
@@ -362,7 +362,7 @@ mod tests {
         let envelope = message.to_tagged_vec().unwrap();
         let mut verifier = verifier(&[&alice], 60);
         assert_eq!(verifier.open(&envelope, NOW).err(), Some(DropReason::BadSignature));
-        // and leaves no id behind that would shut out the honest message
+        // The forged message must not leave an id behind that would block the honest one.
         assert!(verifier.open(&seal(&alice, b"hello", NOW, [1; 16]), NOW).is_ok());
     }
 
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_payload_taken_out_is_refused_and_leaves_no_id_behind() {
+    fn a_removed_payload_is_refused_and_leaves_no_id_behind() {
         let alice = identity();
         let honest = seal(&alice, b"", NOW, [1; 16]);
         let mut taken_out = honest.clone();
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn one_signer_who_fills_the_memory_shuts_nobody_else_out() {
+    fn one_signer_who_fills_the_memory_affects_nobody_else() {
         let (alice, eve) = (identity(), identity());
         let mut verifier = verifier(&[&alice, &eve], 60);
         verifier.quota = 8;

@@ -1,4 +1,4 @@
-//! What a script can ask for.
+//! The actions of a script.
 
 use std::time::Duration;
 

@@ -95,7 +95,7 @@ impl World {
     pub(crate) fn reception(&self, receiver: EndId) -> Reception {
         let end = self.end(receiver);
         let sender = self.end(EndId { side: receiver.side.other(), ..receiver }).host;
-        // The time left is sent in whole milliseconds.
+        // The time left is encoded in whole milliseconds.
         let rounding = Duration::from_millis(2);
         let (there, back) = ((sender, end.host), (end.host, sender));
         let longest = |(from, to)| self.network.longest_transit(from, to);
@@ -154,7 +154,7 @@ impl World {
                     return Err(format!("send of {planned:?} returned TooLarge"));
                 }
                 Err(_) => {
-                    // The connection is closed already and the event is pending: `unfinished` waits
+                    // The connection is already closed and the event is pending: `unfinished` waits
                     // for it.
                     let end = self.end_mut(id);
                     end.refused = true;

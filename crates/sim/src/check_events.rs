@@ -31,13 +31,13 @@ impl World {
         }
         let known = self.ends.contains_key(&(host, handle));
         if matches!(event, Event::Refused { .. }) && !known {
-            return Ok(()); // of a handshake that failed: its client knows
+            return Ok(()); // the handshake failed, and its client was notified
         }
         let Some(id) = self.ends.get(&(host, handle)).copied() else {
             if self.early.contains_key(&(host, handle)) {
                 return self.handle_early(host, handle, &event);
             }
-            return Err(format!("{name}: {event:?} for a connection that nobody knows"));
+            return Err(format!("{name}: {event:?} for an unknown connection"));
         };
         if matches!(self.end(id).state, State::Closed(_))
             && !matches!(

@@ -43,7 +43,8 @@ impl World {
             }
         }
         // An idle client that moved cannot be found until it sends something (P-1 relies on packets
-        // from the new address). No protocol can help there, so it sends something.
+        // from the new address). No protocol can help in that case, so the test makes it send
+        // something.
         let moved =
             |id: &EndId| id.side == Side::Client && self.moved.contains(&self.end(*id).host);
         let movers: Vec<EndId> = self.all_ends().into_iter().filter(moved).collect();
@@ -57,8 +58,7 @@ impl World {
 
     /// Sends one more message from every open end, so that an end without a peer finds out.
     ///
-    /// # Errors
-    /// If it cannot be sent for no reason.
+    /// # Errors If sending fails without a valid reason.
     pub fn send_last_messages(&mut self) -> Result<(), Violation> {
         let planned = Planned {
             channel: LAST_CHANNEL,

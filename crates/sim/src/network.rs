@@ -59,7 +59,7 @@ pub struct NetworkStats {
     pub corrupted: u64,
     /// Held back so that others overtook them.
     pub held_back: u64,
-    /// For addresses that nobody has (any more).
+    /// For addresses that no host has (any more).
     pub unroutable: u64,
     /// Injected by an attacker.
     pub injected: u64,
@@ -257,7 +257,8 @@ impl Network {
         if arrival.corrupted {
             self.stats.corrupted += 1;
             damage(&mut bytes, &mut self.rng);
-            // It carries nothing new: an undamaged copy that arrives later still is the first.
+            // It carries nothing new: an undamaged copy that arrives later still counts as the
+            // first.
             id = self.next_id;
             self.next_id += 1;
         }
@@ -485,7 +486,7 @@ mod tests {
     fn after_a_move_the_old_address_reaches_nobody_and_the_new_one_its_host() {
         let (mut network, a, b) = pair(LinkConfig { latency: MS, ..LinkConfig::default() });
         let old = network.address(b);
-        network.send(Time::ZERO, a, old, None, b"on its way");
+        network.send(Time::ZERO, a, old, None, b"in transit");
         let new = network.rebind(b, Move::Port);
         assert_eq!(new.ip(), old.ip());
         network.send(Time::ZERO, a, old, None, b"too late");

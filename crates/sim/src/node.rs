@@ -37,7 +37,7 @@ pub enum Effect {
     Event(ConnectionHandle, Event),
 }
 
-/// Timers at one point in time before it counts as a busy loop: one per kind of timer and
+/// The number of timers at one point in time that counts as a busy loop: one per kind of timer and
 /// connection is plenty.
 const MAX_TIMERS: u32 = 200;
 /// Outputs at one point in time: a window of 64 MiB in small packets.

@@ -30,7 +30,7 @@ pub struct Delivered {
     pub len: usize,
 }
 
-/// The state of the receiver, which decides what can be demanded of it.
+/// The state of the receiver, which decides what can be required of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reception {
     /// Its application takes every message as soon as it can be taken.
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn ordered_messages_come_in_order_once_and_without_a_gap() {
+    fn ordered_messages_arrive_in_order_once_and_without_a_gap() {
         let (mut oracle, pipe) = sent(Delivery::Ordered, 3);
         assert!(get(&mut oracle, pipe, Class::Ordered, 1).unwrap_err().contains("in place of"));
         assert_eq!(get(&mut oracle, pipe, Class::Ordered, 0), Ok(0));
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn reliable_messages_come_in_any_order_once() {
+    fn reliable_messages_arrive_once_in_any_order() {
         let (mut oracle, pipe) = sent(Delivery::Reliable, 2);
         assert_eq!(get(&mut oracle, pipe, Class::Reliable, 1), Ok(1));
         assert_eq!(get(&mut oracle, pipe, Class::Reliable, 0), Ok(0));
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_comes_once_with_an_outcome_of_its_class() {
+    fn a_receipt_has_one_outcome_of_its_class() {
         let (mut oracle, pipe) = sent(Delivery::Unreliable, 2);
         assert!(oracle.resolved(pipe, at(1), 0, Outcome::Acknowledged, PROMPT).is_err());
         assert_eq!(oracle.resolved(pipe, at(1), 1, Outcome::Sent, PROMPT), Ok(()));

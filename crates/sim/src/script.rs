@@ -18,7 +18,8 @@ use crate::{
     world::World,
 };
 
-/// After this a failed handshake has been given up (M-44), and everything in transit has arrived.
+/// After this time a failed handshake has been given up (M-44), and everything in transit has
+/// arrived.
 const HANDSHAKE: Duration = Duration::from_secs(13);
 
 impl World {
@@ -114,7 +115,7 @@ impl World {
         let node = &mut self.hosts[client.0].node;
         let handle = dial(&mut node.endpoint, self.now, to)?;
         let pipes = [self.oracle.open(), self.oracle.open()];
-        // The client knows whose connection it is.
+        // The client knows the owner of the connection.
         self.oracle.receiver_opened(pipes[1]);
         let pair = Pair::new(self.now, client, server, pipes, readers);
         let id = EndId { pair: self.pairs.len(), side: Side::Client };
@@ -171,7 +172,7 @@ impl World {
         if !self.is_open(id) {
             return Ok(());
         }
-        // The application does not want what it has not taken by now.
+        // The application gives up everything that it has not taken by now.
         self.read_all(id)?;
         let now = self.now;
         self.end_mut(id).leaving = Leaving::AtOnce;

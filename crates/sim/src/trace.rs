@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn lines_are_kept_only_when_asked_for() {
         let mut off = Trace::off();
-        off.line(Time::ZERO, "client", || panic!("nobody wants this line"));
+        off.line(Time::ZERO, "client", || panic!("this line is not requested"));
         assert!(off.lines().is_empty());
         let mut on = Trace::on();
         on.line(Time::from_micros(1_500), "client", || "connects".to_owned());

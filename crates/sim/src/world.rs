@@ -354,8 +354,8 @@ impl World {
         Ok(())
     }
 
-    /// Packets to unused addresses reach nobody: whoever received them would own the address and
-    /// could answer its challenges.
+    /// Packets to unused addresses reach nobody: a host that received them would own the address
+    /// and could answer its challenges.
     fn attack(&mut self, packet: &Packet) {
         if self.network.ever_owned_by(packet.to).is_none() {
             return;

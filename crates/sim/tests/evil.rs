@@ -237,8 +237,8 @@ fn frames_have_constant_cost_and_bounded_memory() {
                 growth = growth.min(many.time.max(floor).div_duration_f64(few.time.max(floor / 4)));
                 price = price.min(many.nanos() / base.nanos());
                 // A connection that ends is charged for its packets, and its end costs once: over a
-                // few packets the ratio says nothing. Nor does it where nothing is charged:
-                // packets for an id that a connection gave up are nobody's.
+                // few packets the ratio means nothing. It also means nothing if nothing is charged:
+                // packets for an id that a connection gave up belong to no connection.
                 let shared = !closed && many.charge() >= 1.0;
                 uncharged = uncharged.min(if shared {
                     many.undercharged() / base.undercharged()

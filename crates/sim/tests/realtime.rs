@@ -65,9 +65,10 @@ fn unreliable_video_loses_what_the_path_loses_and_never_waits() {
     assert!(p99(&share) <= 65, "{}", p99(&share));
 }
 
-// at 60 Hz, what was lost comes with the next packet, after the 50 ms of the path and 16.7.
+// at 60 Hz, a lost message arrives with the next packet, after the 50 ms of the path and
+// 16.7.
 #[test]
-fn a_games_messages_wait_for_nothing_but_what_was_lost() {
+fn game_messages_wait_only_for_lost_ones() {
     let ordered = game(lossy(0.05), Delivery::Ordered);
     let reliable = game(lossy(0.05), Delivery::Reliable);
     let latest = game(lossy(0.05), Delivery::Latest);

@@ -157,7 +157,7 @@ fn each_attack_alone_neither_ends_nor_alters_a_connection() {
 }
 
 #[test]
-fn a_slow_channel_does_not_hold_up_another() {
+fn a_slow_channel_does_not_delay_another() {
     let (mut world, client, _) = scene(Preset::Lan);
     // A message that never finishes in time for the others, on a channel of low priority.
     let large = Planned { channel: ChannelId(1), ..message(Delivery::Ordered, 4_000_000) };

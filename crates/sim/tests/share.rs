@@ -189,7 +189,7 @@ impl World {
         let busy = after.work - before.work + DROPPING * dropped as u32;
         let busy = if busy.is_zero() { IDLE } else { busy };
         let until = self.now + busy;
-        // Clients run at some moment of it, so that their datagrams sometimes find room.
+        // Clients run at a random moment of the turn, so that their datagrams sometimes find room.
         self.steps += 1.0;
         let moment = self.now + busy.mul_f64((self.steps * 0.618).fract());
         self.advance(stream, moment);

@@ -3,9 +3,9 @@
 //! In: why a handshake ended. Out: the next one, or why there is none. Never: a socket.
 //!
 //! The first messages of a handshake are in the clear, and nothing shows whether they are genuine:
-//! a forged one can end a handshake, or bring it to a halt. So a failure is believed when it comes
-//! twice. The next handshake begins at another port, which a forger has to find out again, and
-//! where nothing of the earlier one arrives.
+//! a forged one can end a handshake, or stall it. So a failure is believed only when it happens
+//! twice. The next handshake begins at another port, which a forger must find out again, and where
+//! nothing of the earlier one arrives.
 
 use std::{
     mem,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::limits::{DTLS_AGAIN, DTLS_ATTEMPT, DTLS_PROOF, DTLS_PROOF_EACH, MAX_DTLS_ATTEMPTS};
 
-/// The handshakes of one client, which are made one after the other.
+/// The consecutive handshakes of one client.
 #[derive(Debug)]
 pub(crate) struct Attempts {
     began: Instant,
@@ -30,7 +30,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// `has_fixed_port`: all have to come from one port, so that there is only one.
+    /// `has_fixed_port`: all must come from one port, so there is only one.
     pub(crate) const fn new(has_fixed_port: bool, now: Instant) -> Self {
         let left = if has_fixed_port { 1 } else { MAX_DTLS_ATTEMPTS };
         Self { began: now, left, failure: None }
@@ -62,7 +62,7 @@ impl Attempts {
         let waited = now.saturating_duration_since(self.began);
         let ended = match (ended, self.failure.take()) {
             (Ended::Stalled(_), _) => Ended::Stalled(waited),
-            // Silence says less than what was said before it.
+            // Silence means less than an earlier answer.
             (Ended::NoAnswer(_), Some(before)) => return Err(before),
             (ended, Some(before)) if mem::discriminant(&ended) == mem::discriminant(&before) => {
                 return Err(ended);

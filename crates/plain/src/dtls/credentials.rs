@@ -26,8 +26,8 @@ use zeroize::Zeroizing;
 use super::pin::Pin;
 use crate::limits::MAX_OWN_CERTIFICATE;
 
-/// How long a certificate made here is valid, in years. Only its owner ends it: it is trusted by
-/// its pin, or because its file was handed over.
+/// How long a certificate made here is valid, in years. It is trusted by its pin, or because its
+/// file was handed over, so an expiry date adds little.
 const YEARS: i16 = 10;
 
 /// Why a certificate or key could not be used.
@@ -37,12 +37,12 @@ pub enum CredentialError {
     /// The file could not be read or written, or is open to others.
     #[error(transparent)]
     File(#[from] FileError),
-    /// No certificate in it.
+    /// It contains no certificate.
     #[error("{} holds no X.509 certificate in PEM; `hikyaku keygen --cert NAME` makes one",
         .0.display())]
     NoCertificate(PathBuf),
-    /// No private key in it.
-    #[error("{} holds no private key in PEM that needs no passphrase", .0.display())]
+    /// It contains no private key.
+    #[error("{} contains no private key in PEM without a passphrase", .0.display())]
     NoKey(PathBuf),
     /// A certificate too large for a handshake.
     #[error(
@@ -86,14 +86,14 @@ pub enum CredentialError {
     /// An identity that no handshake can carry.
     #[error("an identity takes 1 to 128 bytes")]
     BadIdentity,
-    /// A name that no certificate can bear.
+    /// A name that no certificate can contain.
     #[error("{0:?} cannot be a name in a certificate; give host names or IP addresses")]
     BadName(String),
     /// The system trusts no issuer.
     #[error("this system has no list of certificate issuers; name one with --ca or --pin")]
     NoSystemIssuers,
     /// The options exclude each other.
-    #[error("shared keys are for DTLS 1.2 here; certificates are for 1.3 too")]
+    #[error("shared keys work only with DTLS 1.2 here; for DTLS 1.3, use certificates")]
     SharedKeysAreFor12,
     /// A certificate or key could not be made.
     #[error("cannot make a certificate: {0}")]
@@ -142,7 +142,7 @@ impl Certified {
         let now = Timestamp::try_from(now).unwrap_or(Timestamp::UNIX_EPOCH);
         let day = now.to_zoned(TimeZone::UTC).date();
         let date = |year: i16| {
-            // 29 February has no anniversary; the 28th exists every year.
+            // 29 February exists only in leap years; the 28th exists every year.
             let (month, day) = (day.month().unsigned_abs(), day.day().unsigned_abs().min(28));
             rcgen::date_time_ymd(year.into(), month, day)
         };
@@ -174,7 +174,7 @@ impl Certified {
         key: &Path,
         if_exists: IfExists,
     ) -> Result<(), FileError> {
-        // Both or neither.
+        // Both files are written, or neither.
         if if_exists == IfExists::Refuse && certificate.exists() {
             return Err(FileError::Exists(certificate.to_owned()));
         }
@@ -188,8 +188,8 @@ impl Certified {
         Pin::of(&self.certificate)
     }
 
-    /// Returns the certificates after the first in its file. They are not sent: peers have to know
-    /// our issuer.
+    /// Returns the certificates after the first in its file. They are not sent: peers must know our
+    /// issuer.
     #[must_use]
     pub const fn unsent(&self) -> usize {
         self.others
@@ -206,15 +206,15 @@ impl fmt::Debug for Certified {
     }
 }
 
-/// A key that both sides know, and the name by which they call it (RFC 4279).
+/// A key that both sides know, and its identity (RFC 4279).
 pub struct PreShared {
     pub(super) identity: Vec<u8>,
     pub(super) key: Zeroizing<Vec<u8>>,
 }
 
 impl PreShared {
-    /// Reads a key file: hexadecimal digits, as other programs take them, or what
-    /// `hikyaku keygen --shared` makes.
+    /// Reads a key file: hexadecimal digits, as other programs accept them, or the output of
+    /// `hikyaku keygen --shared`.
     ///
     /// # Errors
     /// If it cannot be read, holds no key, or is readable by others than its owner.
@@ -236,7 +236,7 @@ impl fmt::Debug for PreShared {
     }
 }
 
-/// 16 to 64 bytes: shorter ones can be guessed, and RFC 4279 section 5.3 requires nobody to accept
+/// 16 to 64 bytes: shorter ones can be guessed, and RFC 4279 section 5.3 requires no support for
 /// longer ones.
 fn shared_key(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     if let Some(key) = SharedKey::parse(text) {

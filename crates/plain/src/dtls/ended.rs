@@ -9,7 +9,7 @@ use dimpl::{CertificateError, Error, PskError, SecurityError};
 use super::trust::Refusal;
 use crate::limits::DTLS_IDLE;
 
-/// Why an association could not be made, or has ended.
+/// Why an association could not be established, or has ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Ended {
@@ -17,7 +17,7 @@ pub enum Ended {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The peer presented no certificate although one is required.
-    #[error("it showed no certificate")]
+    #[error("it presented no certificate")]
     NoCertificate,
     /// The peer names a shared key that we do not have.
     #[error("it named a shared key that is not ours")]
@@ -27,11 +27,11 @@ pub enum Ended {
     RefusedByPeer(u8),
     /// The peer closed as soon as it had seen our certificate or key.
     #[error(
-        "it ended the association right after the handshake: does it want a certificate of ours?"
+        "it ended the association right after the handshake; it may require a certificate from us"
     )]
     DismissedByPeer,
     /// A client that speaks 1.3 was downgraded to 1.2.
-    #[error("it speaks DTLS 1.3, and somebody on the way made 1.2 of it")]
+    #[error("it supports DTLS 1.3, but something on the path downgraded it to 1.2")]
     Downgraded,
     /// The sides have no version or cipher in common.
     #[error(
@@ -54,14 +54,16 @@ pub enum Ended {
          key under that identity"
     )]
     Unproven,
-    /// What the peer sealed with the shared key does not open, and nothing that opens followed.
-    #[error("what it sealed does not open: it probably has another shared key under that identity")]
+    /// Data that the peer sealed with the shared key does not open, and nothing that opens
+    /// followed.
+    #[error("its data cannot be decrypted: it probably has another shared key under that identity")]
     OtherSharedKey,
     /// The handshake or the association violated the protocol.
     #[error("DTLS failed: {0}")]
     Failed(String),
-    /// A library used for DTLS panicked over what the peer sent. Nobody else was affected.
-    #[error("a fault in the DTLS library ended it; please report this")]
+    /// A library used for DTLS panicked while it processed the peer's data. Nobody else was
+    /// affected.
+    #[error("an internal error of the DTLS library ended the association; please report it")]
     Fault,
     /// The peer closed the association.
     #[error("it closed the association")]
@@ -72,7 +74,7 @@ pub enum Ended {
     /// Nothing was sent or received.
     #[error("nothing was sent or received for {} minutes", DTLS_IDLE.as_secs() / 60)]
     Idle,
-    /// We closed the association.
+    /// This side closed the association.
     #[error("closed")]
     Closed,
 }
@@ -122,23 +124,23 @@ fn seconds(time: Duration) -> String {
     if seconds == 1.0 { "1 second".to_owned() } else { format!("{seconds:.0} seconds") }
 }
 
-/// What alerts mean to a person who configures two programs.
+/// Explains alerts to a person who configures two programs.
 fn alert(description: u8) -> String {
     let words = match description {
         20 | 51 => "it cannot decrypt what we sent: it probably has another shared key",
         40 => {
-            "nothing in common, or it wants a certificate of ours; DTLS here speaks ECDSA \
+            "nothing in common, or it requires a certificate from us; DTLS here speaks ECDSA \
              certificates (no RSA, no Ed25519), and shared keys with PSK-AES128-CCM8"
         }
         42..=44 | 46 => "it does not accept our certificate",
         45 => "our certificate has expired",
-        48 => "it does not know the issuer of our certificate, if we have one to show at all",
+        48 => "it does not know the issuer of our certificate, or we presented none",
         // GnuTLS sends this to a peer with no certificate, or with one that it does not know.
-        49 => "we may not come in; does it want a certificate of ours?",
+        49 => "it refused access; it may require a certificate from us",
         70 => "it does not speak this version of DTLS",
         80 => "it has an internal error",
         115 => "it does not know our shared key's identity",
-        116 => "it wants a certificate of ours",
+        116 => "it requires a certificate from us",
         _ => "",
     };
     match words {

@@ -27,11 +27,11 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// It has an association from now on.
+    /// It now has an association.
     Established(SocketAddr),
     /// Its association has ended.
     Ended(SocketAddr, Ended),
-    /// Its handshake failed. An association that it had before remains.
+    /// Its handshake failed. An earlier association remains.
     Failed(SocketAddr, Ended),
 }
 
@@ -60,9 +60,10 @@ pub(crate) struct Hub {
     next_id: u64,
     output: VecDeque<(Vec<u8>, ReplyTo)>,
     /// In the order of events: everything received before the end of an association is reported
-    /// before that end. Emptied after each batch of datagrams; an association begins and ends once.
+    /// before that end. Emptied after each batch of datagrams; each association contributes at most
+    /// two notices.
     happened: VecDeque<Happened>,
-    /// Associations ended by a fault that is not counted yet.
+    /// Associations ended by an internal error that is not counted yet.
     faults: u64,
 }
 
@@ -75,7 +76,7 @@ enum Happened {
 /// The state of one address.
 #[derive(Default)]
 struct Peer {
-    /// Boxed: some 4 kB, and the table of peers is half empty.
+    /// Boxed: some 4 kB, and half of the table of peers is empty.
     current: Option<Box<Held>>,
     /// A second association, if a client that already has one starts again: it may have restarted,
     /// or someone forges its address. The first stays until the second is complete (RFC 6347
@@ -86,7 +87,7 @@ struct Peer {
 
 struct Held {
     id: u64,
-    /// The local address is the one that the client wrote to when it began, and when it last proved
+    /// The local address is the one to which the client sent when it began, and when it last proved
     /// its identity.
     reply_to: ReplyTo,
     /// The client's random value for it.
@@ -124,8 +125,8 @@ impl Hub {
             self.begin(hello.random, from, now);
         }
         let Some(peer) = self.peers.get_mut(&address) else { return false };
-        // The hello of one handshake would make the other resend its flight, which the client would
-        // take for an answer.
+        // A hello of one handshake would make the other one retransmit its flight, which the client
+        // would take for an answer.
         let is_for = |held: &&mut Held| hello.is_none_or(|hello| hello.random == held.random);
         for held in peer.both().filter(is_for) {
             held.association.handle_datagram(datagram, now, at);
@@ -216,7 +217,8 @@ impl Hub {
         }
     }
 
-    /// Returns how many associations have ended by a fault of a library since the last call.
+    /// Returns how many associations have ended by an internal error of a library since the last
+    /// call.
     pub(crate) fn take_faults(&mut self) -> u64 {
         std::mem::take(&mut self.faults)
     }
@@ -302,7 +304,7 @@ impl Hub {
                         }
                         Notice::Established(address)
                     }
-                    // A peer that never proved its address may never have existed.
+                    // A peer that never proved its address may not exist.
                     Event::Ended(why) if !association.is_verified() && why != Ended::Fault => {
                         continue;
                     }

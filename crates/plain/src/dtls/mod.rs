@@ -7,7 +7,7 @@
 //! way out:  payload ─▶ Association: dimpl ─▶ socket
 //! ```
 //!
-//! The state machine is `dimpl`'s. Implemented here is what it leaves to its user: which peer a
+//! The state machine is `dimpl`'s. This module implements what it leaves to its user: which peer a
 //! datagram is from (`hub`), handshake messages fragmented differently when resent (`sieve`), sizes
 //! (`record`), trusted certificates (`trust`), and the end of an association (`association`).
 //!
@@ -88,24 +88,24 @@ pub use self::{
 };
 use crate::limits::{DTLS_HANDSHAKE_MTU, DTLS_HANDSHAKE_TIMEOUT};
 
-/// The oldest version that is spoken.
+/// The oldest version that is accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MinVersion {
     /// DTLS 1.2 (RFC 6347), and 1.3 with peers that support it.
     #[default]
     V1_2,
-    /// DTLS 1.3 (RFC 9147) alone.
+    /// Only DTLS 1.3 (RFC 9147).
     V1_3,
 }
 
-/// How a client shakes hands.
+/// The handshake configuration of a client.
 #[derive(Clone, Debug)]
 pub struct ClientConfig(Setup);
 
 impl ClientConfig {
-    /// Calls the server `name`, a host name or IP address, which its certificate has to be for,
-    /// and believes the certificates that `anchors` say. `own` is shown to servers that ask for a
-    /// certificate; without it they are shown one that nobody knows, and will refuse it.
+    /// Calls the server `name`, a host name or IP address that its certificate must be for, and
+    /// trusts certificates as `anchors` says. `own` is presented to servers that ask for a
+    /// certificate; without it they are presented an unknown one, which they will refuse.
     ///
     /// # Errors
     /// [`CredentialError::BadName`].
@@ -126,7 +126,7 @@ impl ClientConfig {
         Setup::new(auth, Some(server), Config::builder()).map(Self)
     }
 
-    /// Both know a key (DTLS 1.2, `PSK-AES128-CCM8`).
+    /// Uses a key that both sides know (DTLS 1.2, `PSK-AES128-CCM8`).
     ///
     /// # Errors
     /// When the state machine refuses it.
@@ -136,7 +136,7 @@ impl ClientConfig {
         Setup::new(Auth::SharedKey, None, config).map(Self)
     }
 
-    /// Gives a handshake up after this time; 40 seconds are the default, and the most.
+    /// Gives up a handshake after this time; the default and the maximum is 40 seconds.
     #[must_use]
     pub fn give_up_after(mut self, time: Duration) -> Self {
         self.0.patience = time.min(DTLS_HANDSHAKE_TIMEOUT);
@@ -144,7 +144,7 @@ impl ClientConfig {
     }
 }
 
-/// How a server shakes hands.
+/// The handshake configuration of a server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig(Setup);
 
@@ -164,7 +164,7 @@ impl ServerConfig {
             .map(Self)
     }
 
-    /// The SHA-256 of the certificate that it shows, where it shows one.
+    /// Returns the SHA-256 of the certificate that it presents, if any.
     #[must_use]
     pub fn pin(&self) -> Option<Pin> {
         match &*self.0.auth {
@@ -173,7 +173,7 @@ impl ServerConfig {
         }
     }
 
-    /// Both know a key (DTLS 1.2, `PSK-AES128-CCM8`).
+    /// Uses a key that both sides know (DTLS 1.2, `PSK-AES128-CCM8`).
     ///
     /// # Errors
     /// When the state machine refuses it.
@@ -183,12 +183,12 @@ impl ServerConfig {
     }
 }
 
-/// What the associations of one side have in common.
+/// The shared configuration of all associations of one side.
 #[derive(Clone)]
 struct Setup {
     config: Arc<Config>,
     auth: Arc<Auth>,
-    /// Whom a client calls.
+    /// The name that a client calls.
     server: Option<ServerName<'static>>,
     /// How long a client's handshake may take.
     patience: Duration,
@@ -241,7 +241,7 @@ impl Setup {
         }
     }
 
-    /// Whose certificates are believed, where one is asked for.
+    /// Which certificates are trusted, if one is required.
     fn believed(&self) -> Option<&Anchors> {
         match &*self.auth {
             Auth::Certificates { believed, .. } => believed.as_ref(),
@@ -256,11 +256,13 @@ impl fmt::Debug for Setup {
     }
 }
 
-/// First wait of a flight, doubled with each try. RFC 9147 section 5.8.2 asks for 1 s and lets
-/// those have 400 ms who would not wait: a person does not, and much loss then leaves a try more.
+/// The first wait of a flight, doubled with each try. RFC 9147 section 5.8.2 recommends 1 s and
+/// permits 400 ms for applications that cannot wait. A person does not want to, and under heavy
+/// loss there is time for one more try.
 const FIRST_WAIT: Duration = Duration::from_millis(400);
 
-/// After 0.4, 0.8 … 12.8 seconds a flight has gone out seven times; the whole may take 40.
+/// After 0.4, 0.8 … 12.8 seconds a flight has been sent seven times; the whole handshake may take
+/// 40.
 const HANDSHAKE_RETRIES: usize = 6;
 
 struct OneKey(PreShared);

@@ -26,7 +26,7 @@ impl Pin {
     }
 }
 
-/// Not the SHA-256 of a certificate.
+/// The text is not the SHA-256 of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the SHA-256 of a certificate: 64 hexadecimal digits")]
 pub struct PinError;

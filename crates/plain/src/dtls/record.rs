@@ -15,7 +15,8 @@ const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const FATAL: u8 = 2;
 
-/// Bytes of a sealed Finished record, with room to spare: 12 of it, its header, what sealing adds.
+/// The length of a sealed Finished record, with a margin: 12 bytes of content, its header, and the
+/// overhead of sealing.
 const MAX_FINISHED: usize = 128;
 
 /// Type, version, epoch, sequence number, length (RFC 6347 section 4.1).
@@ -36,11 +37,11 @@ pub(super) enum Record<'a> {
     Handshake { header: &'a [u8], body: &'a [u8] },
     /// A fatal alert in the clear, with its number. Anyone can have sent it.
     Alert { whole: &'a [u8], description: u8 },
-    /// In DTLS 1.2: what follows is sealed.
+    /// In DTLS 1.2: the following records are sealed.
     ChangeCipherSpec(&'a [u8]),
-    /// A sealed handshake message of DTLS 1.2: the last of each side.
+    /// A sealed handshake message of DTLS 1.2: the last one of each side.
     Finished(&'a [u8]),
-    /// Encrypted, or of no interest here.
+    /// Encrypted, or not relevant here.
     Other(&'a [u8]),
 }
 
@@ -100,7 +101,7 @@ impl<'a> Records<'a> {
     /// RFC 9147 section 4: `001CSLEE`, connection id, sequence number, length.
     fn unified_header(&self) -> Option<(Record<'a>, &'a [u8])> {
         let flags = *self.0.first()?;
-        // No connection id is ever negotiated, so nobody may send one.
+        // No connection id is ever negotiated, so no peer may send one.
         if flags & 0x10 != 0 {
             return None;
         }
@@ -178,7 +179,7 @@ pub(super) fn hello(datagram: &[u8]) -> Option<Hello> {
 }
 
 /// Returns `true` if a datagram holds a whole ClientHello that names cipher suites of version 1.3,
-/// which a client of 1.2 alone has no use for (RFC 8446 appendix B.4).
+/// which a client that supports only 1.2 does not send (RFC 8446 appendix B.4).
 pub(super) fn offers_v13(datagram: &[u8]) -> bool {
     records(datagram).any(|record| match record {
         Record::Handshake { body, .. } => fragments(body).is_some_and(|all| {
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_datagram_is_read_up_to_the_first_record_that_makes_no_sense() {
+    fn a_datagram_is_read_up_to_the_first_invalid_record() {
         let mut datagram = record(22, 0, b"clear");
         datagram.extend(record(23, 1, b"sealed"));
         datagram.extend(record(22, 0, b"cut off"));
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_longer_than_the_standard_allows_is_none() {
+    fn a_record_longer_than_the_standard_allows_is_rejected() {
         // RFC 6347 section 4.1, RFC 5246 section 6.2.3: 2^14 + 2048.
         let longest = vec![0; MAX_DTLS_RECORD];
         assert_eq!(records(&record(23, 1, &longest)).count(), 1);

@@ -6,16 +6,16 @@
 //!
 //! A peer that resends a flight may fragment it differently; OpenSSL does. The fragments then
 //! overlap, which RFC 6347 section 4.2.3 requires everyone to accept; `dimpl` accepts only
-//! contiguous ones. What both sides sign treats handshake messages as if they had arrived in one
-//! piece, and nothing seals them yet, so joining them here changes nothing that is verified.
+//! contiguous ones. The transcript that both sides sign treats handshake messages as unfragmented,
+//! and nothing seals them yet, so joining them here changes nothing that is verified.
 //!
-//! In DTLS 1.2 the last message of a handshake is sealed, and useless before the record that
-//! announces it has arrived. Other implementations send the two in separate datagrams. The message
-//! is kept for that record (RFC 6347 section 4.2.4 permits either); otherwise, on a path that loses
-//! a fifth, one or the other would be lost again and again. Nothing shows yet whether it is
-//! genuine, so several are kept.
+//! In DTLS 1.2 the last message of a handshake is sealed, and cannot be used before the record that
+//! announces it. Other implementations send the two in separate datagrams. The message is kept for
+//! that record (RFC 6347 section 4.2.4 permits either); otherwise, on a path that loses a fifth,
+//! one or the other would be lost again and again. Nothing shows yet whether it is genuine, so
+//! several are kept.
 //!
-//! Alerts in the clear are taken out: the state machine would believe them.
+//! Alerts in the clear are removed, because the state machine would believe them.
 
 use std::{
     borrow::Cow,
@@ -38,8 +38,8 @@ pub(super) struct Sieve {
     chain: Vec<Vec<u8>>,
     /// The newest sealed handshake records.
     finished: VecDeque<Vec<u8>>,
-    /// The handshake is complete. What still arrives in the clear may request a resend, for which
-    /// its header is enough.
+    /// The handshake is complete. Anything that still arrives in the clear may request a
+    /// retransmission, for which its header is enough.
     is_over: bool,
 }
 
@@ -116,7 +116,7 @@ impl Sieve {
         assert!(most.is_none_or(|most| most <= MAX_HANDSHAKE_PARTS));
     }
 
-    /// Keeps nothing from now on: anyone can send what still arrives in the clear.
+    /// Stores nothing from now on, because anyone can send what still arrives in the clear.
     pub(super) fn finish(&mut self) {
         *self = Self { is_over: true, ..Self::default() };
     }
@@ -246,8 +246,8 @@ fn put_message(record: &mut Vec<u8>, fragment: &Fragment<'_>, message: &[u8]) {
     record.extend_from_slice(message);
 }
 
-/// RFC 5246 section 7.4.2: a list of certificates, each preceded by its length. Returns the first
-/// of them if there are more than a chain has.
+/// RFC 5246 section 7.4.2: a list of certificates, each preceded by its length. Returns only the
+/// first ones if there are more than a chain needs.
 fn certificates(message: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut rest = message.get(3..)?;
     let mut certificates = Vec::new();
@@ -288,21 +288,21 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_cut_differently_when_it_was_sent_again_becomes_whole() {
+    fn a_message_that_was_fragmented_differently_when_resent_is_reassembled() {
         // Certificate 0+94, 94+203, 297+122, of which the middle is lost; then 0+203, 203+203,
-        // 406+13, of which the end is lost: as OpenSSL cut it before a relay that loses.
+        // 406+13, of which the end is lost: as OpenSSL fragmented it before a lossy relay.
         let message = message(419);
         let mut sieve = Sieve::default();
         for (from, to) in [(0, 94), (297, 419), (0, 203)] {
             assert!(sieve.pass(&fragment(2, &message, from, to)).is_empty());
         }
         let whole = sieve.pass(&fragment(2, &message, 203, 406)).into_owned();
-        assert_eq!(whole, fragment(2, &message, 0, 419), "as if it had come in one piece");
+        assert_eq!(whole, fragment(2, &message, 0, 419), "as if it had arrived in one piece");
         assert_eq!((sieve.held, sieve.partial.len()), (0, 0));
     }
 
     #[test]
-    fn in_any_order_and_with_any_cuts_the_message_is_the_one_that_was_sent() {
+    fn fragments_in_any_order_and_of_any_size_are_reassembled() {
         let message = message(300);
         for seed in 0..500_usize {
             let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_fragments_passes_untouched_and_uncopied() {
+    fn a_datagram_without_fragments_passes_unchanged_and_uncopied() {
         let whole = fragment(1, &message(50), 0, 50);
         let sealed = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 9];
         let datagram = [whole.as_slice(), &sealed].concat();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn records_beside_a_fragment_keep_their_place() {
+    fn records_beside_a_fragment_keep_their_position() {
         let message = message(50);
         let (part, end) = (fragment(1, &message, 0, 20), fragment(1, &message, 20, 50));
         let sealed = [23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 9];
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_message_that_came_too_early_is_there_when_it_can_be_read() {
+    fn a_final_message_that_arrives_too_early_is_kept_until_it_can_be_read() {
         let change = [20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 7, 0, 1, 1];
         let finished = [22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 8, 9];
         let mut sieve = Sieve::default();
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_cannot_make_it_hold_more_than_its_limits() {
+    fn unauthenticated_peers_cannot_exceed_the_memory_limits() {
         let message = message(MAX_HANDSHAKE_MESSAGE);
         let mut sieve = Sieve::default();
         for number in 0..100 {
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_part_of_another_length_does_not_keep_the_message_from_becoming_whole() {
+    fn a_forged_fragment_of_another_length_does_not_prevent_reassembly() {
         let (message, forged) = (message(40), vec![0; 41]);
         let mut sieve = Sieve::default();
         assert!(sieve.pass(&fragment(0, &forged, 0, 40)).is_empty());
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_many_certificates_is_kept_as_far_as_a_chain_goes() {
+    fn a_long_list_of_certificates_is_truncated_to_the_length_of_a_chain() {
         // Empty ones take three bytes on the wire and 24 here; those that could each have issued
         // all the others take a verifier a long time.
         for certificate in [&[0, 0, 0][..], &[0, 0, 1, 7]] {
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_sent_along_are_kept_for_the_one_they_came_with() {
+    fn issuer_certificates_are_kept_for_the_certificate_they_came_with() {
         let list = [&[0, 0, 11, 0, 0, 2, 1, 2][..], &[0, 0, 3, 3, 4, 5]].concat();
         let mut sieve = Sieve::default();
         assert!(sieve.pass(&fragment(0, &list, 0, 9)).is_empty());

@@ -21,9 +21,9 @@ pub struct Anchors(Believed);
 
 #[derive(Clone)]
 enum Believed {
-    /// Those with a chain to one of these.
+    /// Certificates with a chain to one of these.
     Issuers(Vec<TrustAnchor<'static>>),
-    /// Only these.
+    /// Only these certificates.
     Pinned(Vec<Pin>),
     Anyone,
 }
@@ -136,7 +136,7 @@ impl Shown<'_> {
 pub struct Refusal {
     /// What is wrong with it.
     pub problem: Problem,
-    /// The certificate, so that someone who knows it to be the right one can pin it.
+    /// The certificate, so that a person who knows it to be right can pin it.
     pub pin: Pin,
 }
 
@@ -165,13 +165,13 @@ pub enum Problem {
     #[error("is not meant for a {0}")]
     Purpose(&'static str),
     /// It is an issuer's own certificate.
-    #[error("is an issuer's (CA:TRUE), not a server's or client's: only a pin lets it in")]
+    #[error("is an issuer's (CA:TRUE), not a server's or client's; only a pin can accept it")]
     Issuers,
     /// It is not the pinned one.
-    #[error("is not the one pinned")]
+    #[error("is not the pinned one")]
     NotPinned,
     /// Anything else.
-    #[error("does not hold: {0}")]
+    #[error("is not valid: {0}")]
     Other(String),
 }
 
@@ -192,7 +192,7 @@ impl Problem {
         match error {
             E::CertExpired { not_after, .. } => Self::Expired(when(not_after)),
             E::CertNotValidYet { not_before, .. } => Self::NotYet(when(not_before)),
-            // Other errors: signed by someone with the same name as a trusted issuer.
+            // Other errors: signed by an issuer with the same name as a trusted one.
             E::UnknownIssuer
             | E::InvalidSignatureForPublicKey
             | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Self::UnknownIssuer,

@@ -1,4 +1,4 @@
-//! The DTLS half of a [`PlainPeer`]: shakes hands, opens records, notes the end.
+//! The DTLS part of a [`PlainPeer`]: performs handshakes, opens records, records the end.
 //!
 //! In: received batches, the time. Out: payloads, why an association ended. Never: a message sent.
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl PlainPeer {
-    /// Waits until there is an association to send over.
+    /// Waits until there is an association to send on.
     pub(super) async fn shake_hands(
         &mut self,
         config: &ClientConfig,
@@ -40,7 +40,7 @@ impl PlainPeer {
             }
             match self.hear(false).await {
                 Ok(Heard::Unreachable(error)) => {
-                    // A server that refuses one client and ends is not there any more.
+                    // A server that refuses one client and then exits is no longer there.
                     let refusal = self.newest().association.as_ref().and_then(Association::refusal);
                     return Err(match refusal.or_else(|| self.attempts.failure()) {
                         Some(ended) => PlainSendError::Dtls { target, ended },
@@ -60,7 +60,7 @@ impl PlainPeer {
         self.ended = None;
     }
 
-    /// Keeps why the newest association ended; older ones do not matter.
+    /// Records why the newest association ended; older ones do not matter.
     pub(super) fn note_end(&mut self) {
         let newest = self.lines.len() - 1;
         for index in 0..self.lines.len() {
@@ -73,7 +73,7 @@ impl PlainPeer {
         }
     }
 
-    /// Returns what a received batch brought through an association, if there is one.
+    /// Returns what a received batch delivered through an association, if there is one.
     pub(super) fn take_in_dtls(&mut self, index: usize) -> Option<Vec<Arrived>> {
         self.dtls.as_ref()?;
         let target = self.target();

@@ -3,13 +3,13 @@
 //! In: payloads. Out: datagrams to the peer; its replies. Never: a datagram from someone else.
 //!
 //! A plain `ACK` does not say which message it is for. If all messages were sent from one port, a
-//! late or duplicated ACK for one could be mistaken for the next one's, and a lost message would
+//! late or duplicated ACK could be mistaken for that of the next message, and a lost message would
 //! count as delivered. So each acknowledged message has its own source port: an ACK is for the
 //! message that was sent from the port at which it arrives.
 //!
-//! Over DTLS a new port means a new handshake. But there a datagram arrives once, so the ACK of a
-//! message that was sent once arrives once: the port changes only after a message that was sent
-//! more often, or that nobody acknowledged.
+//! Over DTLS a new port requires a new handshake. But there each datagram arrives at most once, so
+//! a message that was sent once gets at most one ACK: the port changes only after a message that
+//! was sent more than once, or was not acknowledged.
 
 // Longer than 400 lines: sending, waiting and receiving all work on the sockets of one peer.
 
@@ -50,7 +50,7 @@ pub struct PeerOptions {
     /// Socket options.
     pub socket: SocketOptions,
     /// Send from this address. If it has a port, every message has that same source port, and a
-    /// late ACK of one message can be mistaken for the next one's.
+    /// late ACK of one message can be mistaken for that of the next.
     pub bind: Option<SocketAddr>,
 }
 
@@ -67,17 +67,17 @@ pub struct PlainPeer {
     lines: VecDeque<Line>,
     /// An ACK of an earlier message may still arrive on the newest line.
     used: bool,
-    /// The handshakes made for the association that is due.
+    /// The handshakes of the association that is being established.
     attempts: Attempts,
-    /// Why the newest line's association has ended, until that is reported.
+    /// Why the newest line's association has ended, until that was reported.
     ended: Option<Ended>,
-    /// The acknowledgement last waited for; empty if there was none.
+    /// The acknowledgement that was last awaited; empty if there was none.
     ack_text: Vec<u8>,
     replies: VecDeque<Reply>,
     dropped: VecDeque<Dropped>,
-    /// The last datagram that arrived while an acknowledgement was awaited, and is not one.
+    /// The last datagram that arrived while waiting for an acknowledgement, and is not one.
     instead: Option<Vec<u8>>,
-    /// The dialect that the peer claims, and how often it did.
+    /// The dialect that the peer claims, and how often it was claimed.
     hint: Option<Dialect>,
     hints: u32,
     batch: RecvBatch,
@@ -122,15 +122,15 @@ impl PlainPeer {
     }
 
     /// Speaks DTLS beneath the armour; the first message waits for the handshake. Call this before
-    /// it. After an association has ended, the next message makes a new one.
+    /// it. After an association has ended, the next message opens a new one.
     #[must_use]
     pub fn speak_dtls(mut self, config: ClientConfig) -> Self {
         self.dtls = Some(config);
         self
     }
 
-    /// Shakes hands if DTLS is spoken and there is no association yet. Sending a message does the
-    /// same.
+    /// Performs a handshake if DTLS is enabled and there is no association yet. Sending a message
+    /// does the same.
     ///
     /// # Errors
     /// [`PlainSendError::Dtls`] and those of the network.
@@ -150,8 +150,8 @@ impl PlainPeer {
         self.dtls.is_some()
     }
 
-    /// Returns the dialect of what is sent. What is accepted may be another: `--sign` alone signs,
-    /// and accepts everyone.
+    /// Returns the dialect of outgoing messages. Incoming ones may use another: `--sign` alone
+    /// signs, but accepts everyone.
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         match self.dtls {
@@ -161,13 +161,13 @@ impl PlainPeer {
     }
 
     /// Returns the dialect that the peer claims, if any. That is unauthenticated: anyone can send
-    /// it in its name.
+    /// it in the peer's name.
     #[must_use]
     pub const fn hint(&self) -> Option<Dialect> {
         self.hint
     }
 
-    /// Returns `true` if a message could be sent at once; without DTLS, always.
+    /// Returns `true` if a message could be sent at once; always `true` without DTLS.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.dtls.is_none() || self.newest().is_established()
@@ -176,7 +176,7 @@ impl PlainPeer {
     /// Returns the address that messages go to.
     #[must_use]
     pub fn target(&self) -> SocketAddr {
-        *self.targets.front().expect("there is a target, and the last one is never removed")
+        *self.targets.front().expect("the last target is never removed")
     }
 
     /// Returns the local address of the newest message.
@@ -200,7 +200,7 @@ impl PlainPeer {
     fn open_socket(&mut self) -> Result<(), BindError> {
         let target = *self.targets.front().ok_or_else(no_target)?;
         if self.has_fixed_port() {
-            self.lines.clear(); // It has the port that the new one needs.
+            self.lines.clear(); // The old line has the port that the new one needs.
         }
         let socket = match self.options.bind {
             Some(address) => Socket::bind(&[address], &self.options.socket)?,
@@ -220,7 +220,7 @@ impl PlainPeer {
         self.options.bind.is_some_and(|address| address.port() != 0)
     }
 
-    /// Checks that a payload fits into one datagram, armour included.
+    /// Checks that a payload fits in one datagram, including its armour.
     ///
     /// # Errors
     /// [`PlainSendError::TooLarge`] with both sizes.
@@ -236,7 +236,7 @@ impl PlainPeer {
         }
         let too_large =
             |sealed| PlainSendError::TooLarge { payload: payload.len(), sealed, limit, target };
-        // Armour only adds: what is already too large need not be sealed.
+        // Armour only adds bytes: a payload that is already too large need not be sealed.
         if payload.len() > limit {
             return Err(too_large(None));
         }
@@ -280,9 +280,9 @@ impl PlainPeer {
         if self.used && !self.has_fixed_port() {
             self.open_socket()?;
         }
-        // Unless a single attempt was acknowledged, more ACKs may be on their way.
+        // Unless a single attempt was acknowledged, more ACKs may be in transit.
         self.used = true;
-        // Sealed once: to a replay window a resend must look like the same message.
+        // Sealed once: a replay window must recognise a resend as the same message.
         let sealed = self.sealed(payload)?;
         self.connect().await?;
         self.instead = None;
@@ -291,7 +291,7 @@ impl PlainPeer {
         let mut exchange = StopAndWait::new(policy);
         let mut report = None;
         loop {
-            // Without randomness the waits merely do not vary.
+            // Without randomness the waits do not vary.
             let random = getrandom::u32().unwrap_or(u32::MAX / 2);
             let problem = match exchange.poll(elapsed(), random) {
                 Step::Send => {
@@ -340,8 +340,8 @@ impl PlainPeer {
         }
     }
 
-    /// Returns `true` if the peer has named another dialect often enough, and nothing else came.
-    /// That it cannot open ours may also mean that the path damages datagrams.
+    /// Returns `true` if the peer has named another dialect often enough, and nothing else arrived.
+    /// If the peer cannot open ours, the path may also be damaging datagrams.
     fn speaks_otherwise(&self) -> bool {
         let differs = self.hint.is_some_and(|dialect| dialect != self.dialect());
         differs && self.hints >= OTHER_DIALECT_REPORTS && self.instead.is_none()
@@ -373,9 +373,8 @@ impl PlainPeer {
 
     /// Receives the next datagram from the peer. Cancel-safe.
     ///
-    /// # Errors
-    /// What the network or the system reported; receiving can continue. Over DTLS also the end of
-    /// the association, of kind `ConnectionAborted` if the peer closed it.
+    /// # Errors The error that the network or the system reported; receiving can continue. Over
+    /// DTLS also the end of the association, of kind `ConnectionAborted` if the peer closed it.
     pub async fn recv(&mut self) -> io::Result<Reply> {
         loop {
             if let Some(reply) = self.replies.pop_front() {
@@ -394,7 +393,7 @@ impl PlainPeer {
         }
     }
 
-    /// Waits for datagrams, and for errors about those sent: the report of a distant router may be
+    /// Waits for datagrams, and for errors about sent ones: the report of a distant router may be
     /// all that arrives.
     async fn hear(&mut self, awaits_ack: bool) -> io::Result<Heard> {
         let newest = Arc::clone(self.socket());
@@ -414,8 +413,8 @@ impl PlainPeer {
         }
     }
 
-    /// Sends the associations' output that carries no messages. What the system refuses is lost:
-    /// associations resend.
+    /// Sends the associations' output that carries no messages. Datagrams that the system refuses
+    /// are lost, and the associations retransmit.
     async fn flush(&mut self) {
         let target = self.target();
         for line in &mut self.lines {
@@ -425,7 +424,7 @@ impl PlainPeer {
         }
     }
 
-    /// Closes the DTLS association; a later message makes a new one.
+    /// Closes the DTLS association; a later message opens a new one.
     pub async fn close(&mut self) {
         for association in self.lines.iter_mut().filter_map(|line| line.association.as_mut()) {
             association.close(Ended::Closed);
@@ -474,7 +473,7 @@ impl PlainPeer {
         }
         self.targets.pop_front();
         match self.open_socket() {
-            // This address family is not available here; another may be.
+            // This address family is not available; another may be.
             Err(BindError::System { .. }) if self.targets.len() > 1 => self.next_target(),
             outcome => outcome.map(|()| true),
         }
@@ -549,7 +548,7 @@ impl PlainPeer {
         acknowledged_by
     }
 
-    /// Notes the dialect that the peer claims. Anyone can send that in its name.
+    /// Records the dialect that the peer claims. Anyone can send that in its name.
     fn note_hints(&mut self, target: SocketAddr) {
         for datagram in self.batch.iter().filter(|d| same_endpoint(d.from, target)) {
             if let Some(dialect) = Dialect::of_hint(datagram.bytes) {
@@ -562,7 +561,7 @@ impl PlainPeer {
 
 const ALWAYS_ONE: &str = "a line is opened at the start and one is always kept";
 
-/// The oldest is dropped first when nobody takes them.
+/// If nobody takes them, the oldest is dropped first.
 fn push_bounded<T>(queue: &mut VecDeque<T>, item: T) {
     if queue.len() == MAX_WAITING_REPLIES {
         queue.pop_front();

@@ -27,7 +27,7 @@ async fn a_late_ack_of_one_message_is_not_taken_for_the_next() {
         let mut buffer = [0; 16];
         let (_, first) = program.recv_from(&mut buffer).unwrap();
         program.send_to(b"ACK", first).unwrap();
-        // The second message: answered to the first one's port only, three times over.
+        // The second message is answered only at the first one's port, three times.
         program.recv_from(&mut buffer).unwrap();
         for _ in 0..3 {
             program.send_to(b"ACK", first).unwrap();
@@ -43,7 +43,7 @@ async fn a_late_ack_of_one_message_is_not_taken_for_the_next() {
 }
 
 #[tokio::test]
-async fn what_is_no_ack_is_a_reply() {
+async fn anything_but_an_ack_is_a_reply() {
     let program = program();
     let mut peer = peer(&program);
     let acker = std::thread::spawn(move || {
@@ -59,7 +59,7 @@ async fn what_is_no_ack_is_a_reply() {
 }
 
 #[tokio::test]
-async fn strangers_are_not_heard() {
+async fn datagrams_from_other_addresses_are_ignored() {
     let (program, stranger) = (program(), program());
     let mut peer = peer(&program);
     peer.send(b"x").await.unwrap();
@@ -84,7 +84,7 @@ async fn an_unreachable_address_gives_way_to_the_next_of_the_name() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_unreachable_port_is_told_and_tried_again() {
+async fn an_unreachable_port_is_reported_and_retried() {
     let gone = program().local_addr().unwrap();
     let mut peer =
         PlainPeer::new(vec![gone], PeerOptions::default(), Armour::new(), Filter::new()).unwrap();
@@ -102,7 +102,7 @@ async fn an_unreachable_port_is_told_and_tried_again() {
 }
 
 #[tokio::test]
-async fn too_large_is_told_with_both_sizes_before_anything_is_sent() {
+async fn a_payload_that_is_too_large_is_reported_with_both_sizes() {
     let program = program();
     let mut peer = peer(&program);
     let error = peer.send(&vec![0; 65_508]).await.expect_err("one byte too many");
@@ -114,7 +114,7 @@ async fn too_large_is_told_with_both_sizes_before_anything_is_sent() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_server_that_refuses_and_ends_has_refused() {
+async fn a_refusal_is_reported_even_if_the_server_then_exits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
     std::fs::write(&path, "000102030405060708090a0b0c0d0e0f").unwrap();

@@ -1,4 +1,4 @@
-//! Flows and their experiment: what is sent over which path, and what comes of it.
+//! Flows and their experiment: what is sent on which path, and the results.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,11 +14,11 @@ pub enum Traffic {
     Bulk,
     /// Messages of one class at a steady pace.
     Paced {
-        /// Their delivery.
+        /// Their delivery class.
         delivery: Delivery,
         /// The length of each.
         size: usize,
-        /// The time from one to the next.
+        /// The interval between them.
         each: Duration,
         /// Messages sent together each time.
         together: u32,
@@ -44,7 +44,7 @@ impl Flow {
     }
 }
 
-/// What became of a flow.
+/// The results of a flow.
 #[derive(Clone, Debug, Default)]
 pub struct Share {
     /// Bytes of messages delivered from the beginning of the measurement to its end.

@@ -77,7 +77,8 @@ const SHARED: [Path; 6] = [
     path(100.0, 40.0, 5.0),
 ];
 
-/// The rows of a table that are compared in tests without optimization: packets cost time there.
+/// The rows of a table that are compared in tests without optimization, where packets cost more
+/// time.
 const CHEAP_RATE: f64 = 10.0;
 
 const HEAD: &str = "\

@@ -1,5 +1,5 @@
-//! The handshake of an [`Association`]: what is believed of what anyone can have sent, and who is
-//! accepted.
+//! The handshake of an [`Association`]: which unauthenticated messages are believed, and which
+//! peers are accepted.
 
 use std::time::{Instant, SystemTime};
 
@@ -100,7 +100,7 @@ impl Association {
         }
     }
 
-    /// Rejects the peer as soon as that can be sent; until then nothing is sent to it.
+    /// Rejects the peer as soon as that can be sent; until then it receives nothing.
     pub(super) fn refuse(&mut self, why: Ended, connected: bool, failed: bool) {
         let version = self.dtls().protocol_version();
         if version == Some(ProtocolVersion::DTLS1_2) {
@@ -117,7 +117,7 @@ impl Association {
         }
     }
 
-    /// A server that sends more than a request for the cookie has received it back.
+    /// A server that sends more than a cookie request has received the cookie.
     pub(super) fn note_verified(&mut self, packets: &[Vec<u8>]) {
         if let Role::Server { unverified, .. } = &mut self.role
             && packets.iter().any(|packet| record::shows_a_returned_cookie(packet))

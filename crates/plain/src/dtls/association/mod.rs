@@ -58,11 +58,11 @@ pub(crate) struct Association {
     /// Bytes passed to the state machine during the handshake.
     read: usize,
     began: Instant,
-    /// Of a client.
+    /// Only for a client.
     patience: Patience,
     /// Only with a shared key.
     proof: Proof,
-    /// An alert in the clear, which anyone can have sent. It counts when nothing else arrives.
+    /// An alert in the clear, which anyone can have sent. It counts if nothing else arrives.
     alert: Option<Alert>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Association {
 pub(crate) struct Patience {
     /// While nothing has been answered.
     pub(crate) unanswered: Duration,
-    /// As soon as something has been answered.
+    /// Since the first answer.
     pub(crate) answered: Duration,
     /// While a proof of the shared key is unanswered.
     pub(crate) unproven: Duration,
@@ -108,8 +108,8 @@ enum Role {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Handshake,
-    /// A DTLS 1.3 server that rejects its client: it can say so only under keys, which exist once
-    /// the handshake is complete.
+    /// A DTLS 1.3 server that rejects its client: it can report that only under keys, which exist
+    /// once the handshake is complete.
     Refusing(Ended),
     /// A DTLS 1.3 client whose handshake is complete, and which may still be refused.
     Unconfirmed(Instant),
@@ -122,7 +122,7 @@ enum State {
 pub(crate) enum NotSent {
     #[error("a message over DTLS has at most {MAX_DTLS_PAYLOAD} bytes")]
     TooLarge,
-    #[error("no DTLS association with it")]
+    #[error("there is no DTLS association with the peer")]
     NoAssociation,
 }
 
@@ -190,7 +190,7 @@ impl Association {
     }
 
     fn dtls(&mut self) -> &mut Dtls {
-        self.dtls.as_mut().expect("it is there until the association has ended")
+        self.dtls.as_mut().expect("it exists until the association has ended")
     }
 
     pub(crate) fn is_established(&self) -> bool {
@@ -243,7 +243,7 @@ impl Association {
             self.read += passed.len();
             self.offered_v13 |= record::offers_v13(&passed);
         }
-        // The state machine's clock goes first.
+        // Let the state machine's clock run first.
         let mut handled = self.dtls().handle_timeout(now);
         if handled.is_ok() {
             handled = if self.is_established() {
@@ -281,7 +281,7 @@ impl Association {
             return;
         }
         self.contained(|association| {
-            // An error while closing does not matter: the association is over.
+            // An error while closing does not matter, because the association has ended.
             let _ = association.dtls().close();
             let goodbye = association.drain().packets;
             association.output.extend(goodbye);

@@ -12,13 +12,13 @@ use crate::limits::{DTLS_ALERT, DTLS_CONFIRMATION, DTLS_IDLE, DTLS_UNOPENED, MAX
 const DECRYPT_ERROR: u8 = 51;
 
 impl Association {
-    /// When to call [`Association::handle_timeout`], if nothing happens before.
+    /// Returns when to call [`Association::handle_timeout`] if nothing happens before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let own = match (&self.state, self.role) {
             (State::Ended, _) => return None,
             (State::Established, _) => Some(self.active_at + DTLS_IDLE),
             (State::Unconfirmed(since), _) => Some(*since + DTLS_CONFIRMATION),
-            // The state machine would resend to a peer that may never have asked.
+            // The state machine would retransmit to a peer that may never have asked.
             (_, Role::Server { began, unverified: Some(_) }) => {
                 return Some(began + MAX_UNVERIFIED_AGE);
             }
@@ -28,12 +28,12 @@ impl Association {
         own.into_iter().chain(self.refused_at()).chain(self.timer).min()
     }
 
-    /// The time at which an alert in the clear is believed.
+    /// Returns the time at which an alert in the clear is believed.
     pub(super) fn refused_at(&self) -> Option<Instant> {
         self.alert.map(|alert| alert.at + DTLS_ALERT)
     }
 
-    /// The time at which a client gives up its handshake.
+    /// Returns the time at which a client gives up its handshake.
     pub(super) fn gives_up_at(&self) -> Instant {
         let Patience { unanswered, answered, unproven } = self.patience;
         let at = self.began + if self.heard { answered } else { unanswered };

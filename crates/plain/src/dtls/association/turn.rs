@@ -1,4 +1,4 @@
-//! What the state machine of an [`Association`] puts out after an input.
+//! The output of an [`Association`]'s state machine after an input.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -82,14 +82,14 @@ impl Association {
 
     pub(super) fn drain(&mut self) -> Turn {
         let mut turn = Turn::default();
-        // The state machine does not ask for a larger buffer here, it panics. No certificate is
+        // The state machine does not ask for a larger buffer here: it panics. No certificate is
         // longer than everything received.
         let longest = self.read.min(MAX_HANDSHAKE_HELD);
         if !self.is_established() && self.buffer.len() < longest {
             self.buffer.resize(longest, 0);
         }
         loop {
-            let dtls = self.dtls.as_mut().expect("it is there until the association has ended");
+            let dtls = self.dtls.as_mut().expect("it exists until the association has ended");
             match dtls.poll_output(&mut self.buffer) {
                 Output::Packet(packet) => turn.packets.push(packet.to_vec()),
                 Output::Timeout(at) => {

@@ -5,7 +5,7 @@
 use super::*;
 
 #[test]
-fn who_writes_a_peers_address_does_not_choose_where_its_answers_come_from() {
+fn a_forged_source_address_does_not_choose_where_answers_come_from() {
     // A listener with many addresses: an answer must come from the address that the peer wrote to.
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let config = client("a", Anchors::anyone());
@@ -22,7 +22,7 @@ fn who_writes_a_peers_address_does_not_choose_where_its_answers_come_from() {
         let (_, to) = world.hub.poll_output().unwrap();
         assert_eq!(to.local, Some(ours), "{} bytes", datagram.len());
     }
-    // The peer itself writes to another of our addresses.
+    // The peer itself sends to another of our addresses.
     world.client.send(b"question", world.now).unwrap();
     let question = world.client.poll_output().unwrap();
     world.hub.handle_datagram(&question, forged, world.wall, world.now);
@@ -31,7 +31,7 @@ fn who_writes_a_peers_address_does_not_choose_where_its_answers_come_from() {
 }
 
 #[test]
-fn an_end_is_told_of_those_alone_whose_beginning_was() {
+fn an_end_is_reported_only_for_associations_whose_beginning_was() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let config = client("a", Anchors::anyone());
     let mut world = World::new(server(&own), &config);

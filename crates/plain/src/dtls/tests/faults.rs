@@ -1,4 +1,4 @@
-//! Own certificates of any size, and what a panic of the state machine affects.
+//! Our own certificates of any size, and the effects of a panic of the state machine.
 //!
 //! In: certificates that are too large. Out: who is affected. Never: a socket.
 
@@ -18,7 +18,7 @@ fn certificate_of(authority: &Authority, bytes: usize) -> Certified {
 }
 
 #[test]
-fn the_largest_certificate_that_is_taken_shakes_hands_on_either_side() {
+fn the_largest_accepted_certificate_completes_a_handshake_on_either_side() {
     let authority = Authority::new();
     let own = certificate_of(&authority, MAX_OWN_CERTIFICATE);
     let len = own.for_handshakes().certificate.len();
@@ -50,7 +50,7 @@ fn a_certificate_too_large_for_a_handshake_is_refused_with_its_size() {
 
 /// The state machine panics over such a certificate once the client has returned its cookie.
 #[test]
-fn a_panic_ends_one_association_and_the_others_go_on() {
+fn a_panic_ends_only_one_association() {
     let authority = Authority::new();
     let own = certificate_of(&authority, 12_000);
     let config = || ServerConfig::new(&own, None, MinVersion::V1_2).unwrap();
@@ -61,7 +61,7 @@ fn a_panic_ends_one_association_and_the_others_go_on() {
     assert_eq!(world.notices(), [failed]);
     assert_eq!((world.hub.take_faults(), world.hub.take_faults()), (1, 0));
     assert_eq!(world.hub.len(), 0, "nothing of it is left");
-    // The same hub serves the next peer as far as it can.
+    // The same hub still serves the next peer as far as possible.
     world.from = address(4_001);
     world.restart_client(&client);
     world.settle();
@@ -69,7 +69,7 @@ fn a_panic_ends_one_association_and_the_others_go_on() {
 }
 
 #[test]
-fn a_client_s_panic_is_an_end_with_a_reason_after_what_came_before_it() {
+fn a_panic_of_a_client_is_reported_after_the_messages_before_it() {
     let authority = Authority::new();
     let config = client("server.example", authority.anchors());
     let mut world = World::new(server(&authority.server()), &config);

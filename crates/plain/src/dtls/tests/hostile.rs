@@ -4,10 +4,10 @@
 
 use super::*;
 
-// Found by fuzzing: the state machine answers a gap in a flight at once, and then forever, each
-// time its deadline is read.
+// Found by fuzzing: the state machine answered a gap in a flight at once, and then again each time
+// its deadline was read.
 #[test]
-fn a_damaged_record_makes_nobody_restless() {
+fn a_damaged_record_causes_no_busy_loop() {
     let [own, theirs] = [0, 1].map(|_| Certified::generate(&["a".to_owned()], wall()).unwrap());
     let pinned = |of: &Certified| Anchors::pinned(vec![of.pin()]);
     for (which, at) in (3..8).flat_map(|which| (0..12).map(move |at| (which, 20 + 70 * at))) {
@@ -25,7 +25,7 @@ fn a_damaged_record_makes_nobody_restless() {
 
 // Found by fuzzing: the state machine asks for a larger buffer for everything except a certificate.
 #[test]
-fn a_peer_with_a_long_certificate_ends_no_process() {
+fn a_peer_with_a_long_certificate_does_not_end_the_process() {
     let names: Vec<String> = (0..150).map(|n| format!("a-long-name-{n}.example")).collect();
     let [own, theirs] = [0, 1].map(|_| Certified::generate(&names, wall()).unwrap());
     let pinned = |of: &Certified| Anchors::pinned(vec![of.pin()]);
@@ -68,7 +68,7 @@ fn noise_and_forged_records_end_no_association() {
 }
 
 #[test]
-fn who_takes_1_3_out_of_a_hello_on_the_way_gets_no_1_2_association() {
+fn removing_1_3_from_a_hello_in_transit_does_not_downgrade_to_1_2() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
     let mut hello = world.client.poll_output().unwrap();
@@ -90,7 +90,7 @@ fn sealed_record(kind: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_forged_record_before_each_of_a_handshake_neither_ends_it_nor_blames_the_key() {
+fn forged_records_neither_end_a_handshake_nor_blame_the_key() {
     let forgeries: [Forge; 6] = [
         |_| Some(record::fatal_alert(51)),
         |_| Some(record::fatal_alert(40)),
@@ -127,7 +127,7 @@ fn a_forged_record_before_each_of_a_handshake_neither_ends_it_nor_blames_the_key
     }
 }
 
-/// Returns a listener and a client that begins a handshake again when one fails.
+/// Returns a listener, and a client that starts another handshake when one fails.
 fn persistent(own: &Certified, by_key: bool) -> World {
     let (listener, config) = if by_key {
         let listener = ServerConfig::with_shared_key(shared(KEY)).unwrap();
@@ -165,7 +165,7 @@ fn a_forged_copy_of_a_datagram_of_a_handshake_does_not_end_it() {
 }
 
 #[test]
-fn a_failure_that_comes_twice_is_reported_as_it_is() {
+fn a_failure_that_happens_twice_is_reported() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
     let pinned = Anchors::pinned(vec![Certified::generate(&[], wall()).unwrap().pin()]);
@@ -179,7 +179,7 @@ fn a_failure_that_comes_twice_is_reported_as_it_is() {
 }
 
 #[test]
-fn a_server_that_answers_one_port_alone_is_given_up_soon() {
+fn a_server_that_answers_only_one_port_is_given_up_soon() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = persistent(&own, true);
     let config = ClientConfig::with_shared_key(shared(&KEY.replace('0', "f"))).unwrap();

@@ -1,4 +1,4 @@
-//! Associations with each other, over a wire in memory.
+//! Associations between two sides, over a wire in memory.
 //!
 //! In: certificates, a clock moved by hand. Out: what both sides report. Never: a socket.
 
@@ -96,7 +96,7 @@ fn shared(key: &str) -> PreShared {
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 
 #[test]
-fn messages_go_both_ways_and_a_goodbye_is_heard() {
+fn messages_travel_both_ways_and_a_close_is_received() {
     let authority = Authority::new();
     let mut world =
         World::new(server(&authority.server()), &client("server.example", authority.anchors()));
@@ -109,7 +109,7 @@ fn messages_go_both_ways_and_a_goodbye_is_heard() {
 }
 
 #[test]
-fn a_listener_says_goodbye_to_everyone() {
+fn a_listener_closes_every_association() {
     let authority = Authority::new();
     let mut world =
         World::new(server(&authority.server()), &client("server.example", authority.anchors()));
@@ -120,7 +120,7 @@ fn a_listener_says_goodbye_to_everyone() {
 }
 
 #[test]
-fn a_server_is_believed_for_its_issuer_name_dates_and_purpose_together() {
+fn a_server_needs_a_valid_issuer_name_date_and_purpose() {
     let authority = Authority::new();
     let anchors = || authority.anchors();
     let name = "server.example";
@@ -143,7 +143,7 @@ fn a_server_is_believed_for_its_issuer_name_dates_and_purpose_together() {
 }
 
 #[test]
-fn a_pin_is_for_one_certificate_and_insecure_for_all() {
+fn a_pin_accepts_one_certificate_and_insecure_accepts_all() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     World::new(server(&own), &client("b", Anchors::pinned(vec![own.pin()]))).speak();
     World::new(server(&own), &client("b", Anchors::anyone())).speak();
@@ -152,7 +152,7 @@ fn a_pin_is_for_one_certificate_and_insecure_for_all() {
 }
 
 #[test]
-fn a_certificate_made_here_is_its_own_issuer() {
+fn a_generated_certificate_is_its_own_issuer() {
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
@@ -166,7 +166,7 @@ fn a_certificate_made_here_is_its_own_issuer() {
 }
 
 #[test]
-fn a_listener_lets_in_only_clients_it_believes() {
+fn a_listener_accepts_only_trusted_clients() {
     let authority = Authority::new();
     let open = || {
         let clients = Some(authority.anchors());
@@ -193,7 +193,7 @@ fn a_listener_lets_in_only_clients_it_believes() {
 }
 
 #[test]
-fn with_a_minimum_of_1_3_nothing_else_is_spoken() {
+fn a_minimum_of_1_3_excludes_1_2() {
     let authority = Authority::new();
     let own = authority.server();
     let only = ServerConfig::new(&own, None, MinVersion::V1_3).unwrap();
@@ -204,7 +204,7 @@ fn with_a_minimum_of_1_3_nothing_else_is_spoken() {
 }
 
 #[test]
-fn handshakes_come_to_their_end_over_a_wire_that_loses_a_fifth() {
+fn handshakes_complete_over_a_path_that_loses_a_fifth() {
     let authority = Authority::new();
     let own = authority.server();
     for seed in 0..60 {
@@ -225,7 +225,7 @@ fn handshakes_come_to_their_end_over_a_wire_that_loses_a_fifth() {
 }
 
 #[test]
-fn a_message_has_at_most_what_a_record_holds() {
+fn a_message_is_at_most_one_record_long() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
     world.speak();
@@ -243,7 +243,7 @@ fn a_message_has_at_most_what_a_record_holds() {
 }
 
 #[test]
-fn what_a_peer_said_comes_before_its_goodbye() {
+fn messages_of_a_peer_are_delivered_before_its_close() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let config = client("a", Anchors::anyone());
     let mut world = World::new(server(&own), &config);
@@ -262,7 +262,7 @@ fn what_a_peer_said_comes_before_its_goodbye() {
 }
 
 #[test]
-fn a_peer_that_is_dismissed_is_said_goodbye_and_may_begin_anew() {
+fn a_dismissed_peer_receives_a_close_and_may_reconnect() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let config = client("a", Anchors::anyone());
     let mut world = World::new(server(&own), &config);
@@ -302,7 +302,7 @@ fn a_client_that_restarts_on_its_port_gets_a_new_association() {
 }
 
 #[test]
-fn a_handshake_that_fails_on_a_peers_port_leaves_its_association() {
+fn a_failed_handshake_from_a_peers_port_keeps_its_association() {
     let authority = Authority::new();
     let listener =
         ServerConfig::new(&authority.server(), Some(authority.anchors()), MinVersion::V1_2);
@@ -340,7 +340,7 @@ fn a_hello_under_someone_elses_address_ends_no_association() {
 }
 
 #[test]
-fn what_was_sent_before_is_no_new_beginning_and_no_new_message() {
+fn replayed_datagrams_neither_begin_anew_nor_deliver_again() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
     world.speak();
@@ -354,7 +354,7 @@ fn what_was_sent_before_is_no_new_beginning_and_no_new_message() {
 }
 
 #[test]
-fn strangers_take_a_bounded_place_for_a_bounded_time() {
+fn unverified_peers_take_bounded_memory_for_a_bounded_time() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let config = client("a", Anchors::anyone());
     let mut world = World::new(server(&own), &config);
@@ -379,7 +379,7 @@ fn strangers_take_a_bounded_place_for_a_bounded_time() {
 }
 
 #[test]
-fn what_does_not_begin_with_a_hello_makes_no_peer() {
+fn a_datagram_without_a_hello_creates_no_peer() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut hub = Hub::new(server(&own));
     let now = hikyaku::clock::monotonic();
@@ -390,7 +390,7 @@ fn what_does_not_begin_with_a_hello_makes_no_peer() {
 }
 
 #[test]
-fn an_association_ends_when_nothing_was_said_for_long() {
+fn an_association_ends_after_a_long_silence() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let mut world = World::new(server(&own), &client("a", Anchors::anyone()));
     world.speak();
@@ -404,9 +404,9 @@ fn an_association_ends_when_nothing_was_said_for_long() {
 }
 
 #[test]
-fn what_is_sent_again_has_a_number_of_its_own() {
-    // RFC 6347 section 4.1: OpenSSL takes a record with a known number for a replay, and never
-    // answers a client whose first answer was lost.
+fn a_resent_record_has_a_new_number() {
+    // RFC 6347 section 4.1: OpenSSL takes a record with a known number for a replay, and would
+    // never answer a client whose first answer was lost.
     let mut world = World::new(server(&Authority::new().server()), &client("a", Anchors::anyone()));
     world.loss = 255;
     world.pass(Duration::from_secs(10));

@@ -1,9 +1,9 @@
-//! How long a handshake is waited for, and what ends it sooner: another shared key.
+//! How long a side waits for a handshake, and what ends it sooner: another shared key.
 
 use super::*;
 
 #[test]
-fn a_shared_key_opens_to_who_has_it() {
+fn a_shared_key_accepts_those_that_have_it() {
     let listener = || ServerConfig::with_shared_key(shared(KEY)).unwrap();
     World::new(listener(), &ClientConfig::with_shared_key(shared(KEY)).unwrap()).speak();
     let wrong = ClientConfig::with_shared_key(shared(&KEY.replace('0', "f"))).unwrap();
@@ -15,7 +15,7 @@ fn a_shared_key_opens_to_who_has_it() {
 }
 
 #[test]
-fn a_listener_that_says_nothing_to_another_shared_key_is_given_up_soon() {
+fn a_listener_with_another_shared_key_is_given_up_soon() {
     let wrong = ClientConfig::with_shared_key(shared(&KEY.replace('0', "f"))).unwrap();
     let mut world = World::new(ServerConfig::with_shared_key(shared(KEY)).unwrap(), &wrong);
     world.alerts_are_lost = true;
@@ -24,7 +24,7 @@ fn a_listener_that_says_nothing_to_another_shared_key_is_given_up_soon() {
 }
 
 #[test]
-fn a_client_gives_up_when_it_is_told_to() {
+fn a_client_gives_up_after_the_configured_time() {
     let own = Certified::generate(&["a".to_owned()], wall()).unwrap();
     let client = client("a", Anchors::anyone()).give_up_after(Duration::from_secs(3));
     let mut world = World::new(server(&own), &client);

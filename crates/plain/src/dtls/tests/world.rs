@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Begins a client's handshake that is not repeated.
+/// Begins a client's handshake that is not retried.
 pub(super) fn lone(config: &ClientConfig, now: Instant) -> Association {
     Attempts::new(true, now).begin(config, now)
 }
@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    /// Begins another handshake if there is to be one. Returns `true` if it did.
+    /// Begins another handshake if one is due. Returns `true` if it did.
     pub(super) fn begins_again(&mut self) -> bool {
         let Some((attempts, config)) = &mut self.again else { return false };
         let Some(Event::Ended(ended)) =
